@@ -1,0 +1,152 @@
+//! What a medium holds, as values that are safe to act upon.
+
+use std::fmt;
+use std::path::Path;
+
+/// A path on a medium: relative, `/`-separated, never empty, with no component that is empty, `.` or
+/// `..` and no NUL byte. Bytes, because media of every age are in every encoding.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediumPath(Vec<u8>);
+
+/// One file, directory or link of a medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it stands.
+    pub path: MediumPath,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits (the lower twelve of `st_mode`); what a medium without Rock Ridge gets is
+    /// 0755 for directories and 0644 for files.
+    pub mode: u32,
+    /// When it was last modified, if the medium says.
+    pub mtime: Option<Timestamp>,
+}
+
+/// What an entry is. Devices, sockets and pipes do not belong on install media and are refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Its length in bytes, as a reader sees it.
+        size: u64,
+        /// Where those bytes lie.
+        content: Content,
+    },
+    /// A symbolic link and its target, byte for byte; the target is not checked, only stored.
+    Symlink {
+        /// What the link says.
+        target: Vec<u8>,
+    },
+}
+
+/// Where the bytes of a file lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// In the image, in this order; the lengths add up to the file's size. Checked to lie inside the
+    /// image.
+    Extents(Vec<Extent>),
+    /// In a directory medium, at the entry's own path.
+    InPlace,
+    /// In the image as zisofs blocks (RRIP `ZF`), to be inflated on the way.
+    Zisofs(Vec<Extent>),
+}
+
+/// A run of bytes in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// First byte, counted from the start of the image.
+    pub offset: u64,
+    /// How many bytes.
+    pub len: u64,
+}
+
+/// Seconds since 1970-01-01 00:00:00 UTC; negative before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+/// The identifiers in the volume descriptor (ECMA-119 §8.4), without their padding; all empty for a
+/// directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeIds {
+    /// Volume identifier, at most 32 characters on disc, often cut.
+    pub volume: String,
+    /// System identifier.
+    pub system: String,
+    /// Publisher identifier.
+    pub publisher: String,
+    /// Application identifier.
+    pub application: String,
+    /// Volume space size in logical blocks of 2048 bytes.
+    pub blocks: u64,
+}
+
+impl MediumPath {
+    /// Checks and takes a path.
+    ///
+    /// # Errors
+    /// Says in words what is wrong with it.
+    pub fn new(path: impl Into<Vec<u8>>) -> Result<Self, String> {
+        let path = path.into();
+        let bad =
+            |part: &[u8]| part.is_empty() || part == b"." || part == b".." || part.contains(&0);
+        match path.split(|&byte| byte == b'/').find(|part| bad(part)) {
+            Some(part) => Err(format!("'{}' is no name on a medium", part.escape_ascii())),
+            None => Ok(Self(path)),
+        }
+    }
+
+    /// Returns the bytes, as they stand on the medium.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns it as a relative path of this system.
+    pub fn as_path(&self) -> &Path {
+        use std::os::unix::ffi::OsStrExt;
+        Path::new(std::ffi::OsStr::from_bytes(&self.0))
+    }
+
+    /// Returns it as text when it is UTF-8, which every name that recognition looks for is.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl fmt::Display for MediumPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for MediumPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_could_leave_the_tree_is_refused() {
+        for path in [
+            "",
+            "/etc/passwd",
+            "a//b",
+            "..",
+            "a/../b",
+            "./a",
+            "a/",
+            "a\0b",
+        ] {
+            assert!(MediumPath::new(path).is_err(), "{path:?}");
+        }
+        assert_eq!(
+            MediumPath::new("a/b.c").unwrap().as_path(),
+            Path::new("a/b.c")
+        );
+    }
+}

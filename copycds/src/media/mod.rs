@@ -1,0 +1,10 @@
+//! One disc of a distribution, opened for reading: an ISO image, an optical device or a directory.
+//!
+//! A [`Medium`] hands out its volume identifiers, its whole tree as [`Entry`] values, and for every
+//! file *where its bytes lie* ([`Content`]), so that the copy can move them inside the kernel. It
+//! never writes, never follows a link out of the medium, and never trusts a length, an offset or a
+//! name that the medium claims: what it hands out has been checked.
+
+mod entry;
+
+pub use entry::{Content, Entry, Extent, Kind, MediumPath, Timestamp, VolumeIds};
