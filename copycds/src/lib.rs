@@ -4,4 +4,6 @@
 //! definitions of its osimages go out. The story is `open → recognise → copy → describe`, one module
 //! each. Nothing here mounts anything, needs root, or believes a byte of the medium unchecked.
 
+pub mod claims;
+pub mod digest;
 pub mod media;

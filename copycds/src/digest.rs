@@ -1,0 +1,273 @@
+//! Digests as media state them: which algorithm, which value, and how to compute one.
+//!
+//! Text comes in (`sha256` and 64 hex digits), or bytes to hash; a [`Digest`] goes out. Nothing here
+//! reads a file. MD5 and SHA-1 are here because media of every age carry nothing else for some of
+//! their files: they find a damaged disc, they prove nothing about who made it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::Digest as _;
+
+/// A hash algorithm, weakest first, so that the greater of two is the one to believe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// 128 bits; finds damage.
+    Md5,
+    /// 160 bits; finds damage.
+    Sha1,
+    /// 256 bits.
+    Sha256,
+    /// 512 bits.
+    Sha512,
+}
+
+/// The value of one hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest {
+    algorithm: Algorithm,
+    bytes: [u8; 64],
+}
+
+/// A hash that is being computed.
+#[derive(Debug, Clone)]
+pub struct Hasher(State);
+
+#[derive(Debug, Clone)]
+enum State {
+    Md5(md5::Md5),
+    Sha1(sha1::Sha1),
+    Sha256(sha2::Sha256),
+    Sha512(sha2::Sha512),
+}
+
+impl Algorithm {
+    /// Every algorithm, weakest first.
+    pub const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
+
+    /// Returns how many bytes its digests have.
+    pub fn digest_len(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+
+    /// Returns the name that metadata gives it: `sha256`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+/// Prints the name that people read: `SHA-256`.
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Md5 => "MD5",
+            Self::Sha1 => "SHA-1",
+            Self::Sha256 => "SHA-256",
+            Self::Sha512 => "SHA-512",
+        })
+    }
+}
+
+/// Takes the names of metadata in any case (`sha256`, `SHA256`), and `sha`, which is SHA-1 in old
+/// rpm-md.
+impl FromStr for Algorithm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.to_ascii_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| {
+                algorithm.name() == lower || (lower == "sha" && *algorithm == Self::Sha1)
+            })
+            .ok_or_else(|| format!("'{}' is no hash algorithm known here", text.escape_debug()))
+    }
+}
+
+impl Digest {
+    /// Reads the hex digits of a digest of `algorithm`.
+    ///
+    /// # Errors
+    /// Says in words what is wrong with them.
+    pub fn parse(algorithm: Algorithm, hex: &str) -> Result<Self, String> {
+        let digits = hex.as_bytes();
+        let wrong = || {
+            let short: String = hex.chars().take(140).collect();
+            format!("'{}' is no {algorithm} value", short.escape_debug())
+        };
+        if digits.len() != 2 * algorithm.digest_len() {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 64];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let nibble = |digit: u8| char::from(digit).to_digit(16);
+            let (high, low) = nibble(pair[0]).zip(nibble(pair[1])).ok_or_else(wrong)?;
+            *byte = u8::try_from(high << 4 | low).map_err(|_| wrong())?;
+        }
+        Ok(Self { algorithm, bytes })
+    }
+
+    /// Reads hex digits whose number says which algorithm made them, as `*sum` files have them.
+    ///
+    /// # Errors
+    /// When no algorithm has digests of that length, or when these are no hex digits.
+    pub fn parse_by_length(hex: &str) -> Result<Self, String> {
+        let algorithm = Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| 2 * algorithm.digest_len() == hex.len())
+            .ok_or_else(|| format!("{} characters are no digest known here", hex.len()))?;
+        Self::parse(algorithm, hex)
+    }
+
+    /// Hashes bytes that are in memory.
+    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// Returns the algorithm that made it.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Returns its value.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.algorithm.digest_len()]
+    }
+}
+
+/// Prints lower-case hex digits, as `sha256sum` does.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex: String = self
+            .as_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        f.pad(&hex)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{self}", self.algorithm.name())
+    }
+}
+
+impl Hasher {
+    /// Starts a hash.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Md5 => State::Md5(md5::Md5::new()),
+            Algorithm::Sha1 => State::Sha1(sha1::Sha1::new()),
+            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+        })
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::Md5(state) => state.update(bytes),
+            State::Sha1(state) => state.update(bytes),
+            State::Sha256(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
+    }
+
+    /// Ends the hash and returns its value.
+    pub fn finish(self) -> Digest {
+        fn digest(algorithm: Algorithm, value: &[u8]) -> Digest {
+            let mut bytes = [0; 64];
+            bytes[..value.len()].copy_from_slice(value);
+            Digest { algorithm, bytes }
+        }
+        match self.0 {
+            State::Md5(state) => digest(Algorithm::Md5, &state.finalize()),
+            State::Sha1(state) => digest(Algorithm::Sha1, &state.finalize()),
+            State::Sha256(state) => digest(Algorithm::Sha256, &state.finalize()),
+            State::Sha512(state) => digest(Algorithm::Sha512, &state.finalize()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_algorithm_hashes_abc_as_its_standard_says() {
+        for (algorithm, hex) in [
+            (Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+            (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (
+                Algorithm::Sha256,
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+            (
+                Algorithm::Sha512,
+                "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                 2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+            ),
+        ] {
+            assert_eq!(Digest::of(algorithm, b"abc").to_string(), hex);
+            assert_eq!(
+                Digest::parse(algorithm, hex).unwrap(),
+                Digest::of(algorithm, b"abc")
+            );
+            assert_eq!(Digest::parse_by_length(hex).unwrap().algorithm(), algorithm);
+        }
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused_in_words() {
+        let message = |hex| Digest::parse(Algorithm::Md5, hex).unwrap_err();
+        assert_eq!(message("abc"), "'abc' is no MD5 value");
+        assert_eq!(
+            message("+00150983cd24fb0d6963f7d28e17f72"),
+            "'+00150983cd24fb0d6963f7d28e17f72' is no MD5 value"
+        );
+        assert_eq!(
+            Digest::parse_by_length("abc").unwrap_err(),
+            "3 characters are no digest known here"
+        );
+        assert_eq!(
+            "crc32".parse::<Algorithm>().unwrap_err(),
+            "'crc32' is no hash algorithm known here"
+        );
+    }
+
+    #[test]
+    fn a_stronger_algorithm_is_the_greater_one() {
+        assert!(Algorithm::ALL.is_sorted());
+        assert_eq!("SHA".parse::<Algorithm>().unwrap(), Algorithm::Sha1);
+        assert_eq!("SHA256".parse::<Algorithm>().unwrap(), Algorithm::Sha256);
+    }
+
+    proptest! {
+        #[test]
+        fn what_prints_parses_to_itself(which in 0usize..4, bytes: Vec<u8>) {
+            let digest = Digest::of(Algorithm::ALL[which], &bytes);
+            prop_assert_eq!(Digest::parse(digest.algorithm(), &digest.to_string()).unwrap(), digest);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _ = Digest::parse(Algorithm::Sha256, &text);
+            let _ = Digest::parse_by_length(&text);
+        }
+    }
+}
