@@ -66,6 +66,72 @@ pub struct Extent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
+impl Timestamp {
+    /// Takes a date and time of the Gregorian calendar, `offset` seconds east of Greenwich; absent
+    /// when there is no such date.
+    pub(super) fn from_civil(
+        year: i64,
+        [month, day, hour, minute, second]: [u8; 5],
+        offset: i64,
+    ) -> Option<Self> {
+        let possible = (1..=12).contains(&month)
+            && (1..=31).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second <= 60;
+        // Days since 1970-03-01 by counting years from March, so that a leap day comes last.
+        let (month, day) = (i64::from(month), i64::from(day));
+        let shifted = if month > 2 { year } else { year - 1 };
+        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        let days = 365 * shifted + shifted.div_euclid(4) - shifted.div_euclid(100)
+            + shifted.div_euclid(400)
+            + day_of_year
+            - 719_468;
+        let time = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+        possible.then_some(Self(days * 86_400 + time - offset))
+    }
+}
+
+/// What firmware would boot from an image (El Torito).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootImage {
+    /// Whose firmware it is for.
+    pub platform: Platform,
+    /// Whether it is marked bootable.
+    pub bootable: bool,
+    /// What the firmware pretends that it is.
+    pub emulation: Emulation,
+    /// Where it begins and how much of it the firmware loads, which may be less than the whole boot
+    /// file: isolinux has only its first 2048 bytes loaded. Zero bytes mean that the firmware decides.
+    pub extent: Extent,
+}
+
+/// The firmware that a boot image is for (El Torito 1.0 figure 2; UEFI 2.10 §13.3.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// PC BIOS.
+    Bios,
+    /// Open Firmware on PowerPC.
+    PowerPc,
+    /// Old Macintosh.
+    Mac,
+    /// UEFI, of any architecture.
+    Efi,
+    /// Any other number.
+    Other(u8),
+}
+
+/// What a boot image is presented as (El Torito 1.0 figure 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emulation {
+    /// Itself.
+    None,
+    /// A diskette, whole.
+    Diskette,
+    /// A hard disk.
+    HardDisk,
+}
+
 /// The identifiers in the volume descriptor (ECMA-119 §8.4), without their padding; all empty for a
 /// directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +161,26 @@ impl MediumPath {
             Some(part) => Err(format!("'{}' is no name on a medium", part.escape_ascii())),
             None => Ok(Self(path)),
         }
+    }
+
+    /// Returns the path of `name` in the directory `parent`, or in the root of the medium.
+    ///
+    /// # Errors
+    /// Says in words what is wrong with the name.
+    pub(super) fn join(parent: Option<&Self>, name: &[u8]) -> Result<Self, String> {
+        if name.contains(&b'/') {
+            return Err(format!("'{}' is no name on a medium", name.escape_ascii()));
+        }
+        let mut path = parent.map_or(Vec::new(), |parent| [&parent.0, &b"/"[..]].concat());
+        Self::new(name)?;
+        path.extend_from_slice(name);
+        Ok(Self(path))
+    }
+
+    /// Whether it lies in the directory `other`, at any depth.
+    pub(super) fn is_beneath(&self, other: &Self) -> bool {
+        let rest = self.0.strip_prefix(&other.0[..]);
+        rest.is_some_and(|rest| rest.first() == Some(&b'/'))
     }
 
     /// Returns the bytes, as they stand on the medium.
@@ -129,6 +215,21 @@ impl fmt::Debug for MediumPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_count_seconds_from_1970() {
+        for (year, fields, offset, expected) in [
+            (1970, [1, 1, 0, 0, 0], 0, Some(0)),
+            (2000, [2, 29, 12, 0, 0], 0, Some(951_825_600)),
+            (2024, [8, 27, 15, 30, 5], 7200, Some(1_724_765_405)),
+            (1969, [12, 31, 23, 59, 59], 0, Some(-1)),
+            (1999, [0, 1, 0, 0, 0], 0, None),
+            (1999, [1, 1, 24, 0, 0], 0, None),
+        ] {
+            let stamp = Timestamp::from_civil(year, fields, offset);
+            assert_eq!(stamp, expected.map(Timestamp), "{year} {fields:?}");
+        }
+    }
 
     #[test]
     fn a_path_that_could_leave_the_tree_is_refused() {

@@ -5,6 +5,17 @@
 //! never writes, never follows a link out of the medium, and never trusts a length, an offset or a
 //! name that the medium claims: what it hands out has been checked.
 
+mod bytes;
+mod directory;
 mod entry;
+mod image;
+mod iso9660;
+mod medium;
+mod sniff;
+mod tree;
+mod zisofs;
 
-pub use entry::{Content, Entry, Extent, Kind, MediumPath, Timestamp, VolumeIds};
+pub use entry::{
+    BootImage, Content, Emulation, Entry, Extent, Kind, MediumPath, Platform, Timestamp, VolumeIds,
+};
+pub use medium::Medium;

@@ -1,0 +1,96 @@
+//! The boot catalog (El Torito 1.0 §2): what firmware would boot from an image.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::media::bytes::{Bytes, FieldError, Sector};
+use crate::media::entry::{BootImage, Emulation, Extent, Platform};
+use crate::media::image::Image;
+
+/// Bytes in one catalog entry.
+const ENTRY: usize = 32;
+/// Entries of one catalog: it is read up to one sector, and no known disc fills that.
+const LAST: usize = 2048 / ENTRY;
+
+/// Reads the boot catalog in `sector`. It must open with a validation entry (§2.1) whose words add up
+/// to zero.
+pub(in crate::media) fn boot_images(image: &Image, sector: Sector) -> Result<Vec<BootImage>> {
+    let reading = || format!("reading the boot catalog in sector {}", sector.0);
+    let catalog = image.sector(sector).with_context(reading)?;
+    validate(&catalog).with_context(reading)?;
+    let mut images =
+        vec![boot_image(Bytes(&catalog[ENTRY..]), platform(catalog[1])).with_context(reading)?];
+    let mut at = 2;
+    // §2.3: sections follow, each a header (0x90; the last one 0x91) with its entries. An entry may be
+    // extended (§2.5, 0x44), which only matters to the firmware.
+    while at < LAST && matches!(catalog[at * ENTRY], 0x90 | 0x91) {
+        let header = Bytes(&catalog[at * ENTRY..]);
+        let (for_whom, count) = (platform(header.byte(1)?), header.le16(2)?);
+        let last_section = header.byte(0)? == 0x91;
+        at += 1;
+        let mut left = count;
+        while left > 0 && at < LAST {
+            let entry = Bytes(&catalog[at * ENTRY..]);
+            at += 1;
+            if entry.byte(0)? != 0x44 {
+                images.push(boot_image(entry, for_whom).with_context(reading)?);
+                left -= 1;
+            }
+        }
+        if last_section {
+            break;
+        }
+    }
+    Ok(images)
+}
+
+/// Checks the validation entry.
+fn validate(catalog: &[u8]) -> Result<()> {
+    let entry = &catalog[..ENTRY];
+    ensure!(
+        entry[0] == 1 && entry[30..] == [0x55, 0xAA],
+        "its validation entry has other key bytes than 01, 55 and aa"
+    );
+    let sum = entry.chunks_exact(2).fold(0_u16, |sum, word| {
+        sum.wrapping_add(u16::from_le_bytes([word[0], word[1]]))
+    });
+    ensure!(
+        sum == 0,
+        "the words of its validation entry add up to {sum:#06x}, not to zero"
+    );
+    Ok(())
+}
+
+/// Reads an initial (§2.2) or section entry (§2.4).
+fn boot_image(entry: Bytes<'_>, platform: Platform) -> Result<BootImage, FieldError> {
+    let media = entry.byte(1)? & 0x0f;
+    let emulation = match media {
+        0 => Emulation::None,
+        1..=3 => Emulation::Diskette,
+        _ => Emulation::HardDisk,
+    };
+    let len = match media {
+        1 => 1_228_800,
+        2 => 1_474_560,
+        3 => 2_949_120,
+        _ => u64::from(entry.le16(6)?) * 512,
+    };
+    Ok(BootImage {
+        platform,
+        bootable: entry.byte(0)? == 0x88,
+        emulation,
+        extent: Extent {
+            offset: Sector(entry.le32(8)?.into()).offset(),
+            len,
+        },
+    })
+}
+
+fn platform(number: u8) -> Platform {
+    match number {
+        0 => Platform::Bios,
+        1 => Platform::PowerPc,
+        2 => Platform::Mac,
+        0xEF => Platform::Efi,
+        other => Platform::Other(other),
+    }
+}

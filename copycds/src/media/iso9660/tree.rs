@@ -1,0 +1,327 @@
+//! Walks the directories of a volume and turns their records into entries.
+//!
+//! Every directory may be read once: one that stands at the place of another is refused, as a loop or
+//! as a shared one, so the walk ends. A directory that Rock Ridge moved away for depth (`CL` … `RE`) is
+//! read where it belongs.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::Names;
+use super::joliet::{joliet_name, plain_name};
+use super::record::{Record, Records};
+use super::rockridge::Attributes;
+use super::volume::Volume;
+use crate::media::bytes::SECTOR;
+use crate::media::entry::{Content, Entry, Extent, Kind, MediumPath, Timestamp};
+use crate::media::image::Image;
+use crate::media::tree::{MAX_DIRECTORY, Tree, directory_name, join};
+
+/// A directory that is still to be read.
+struct Directory {
+    path: Option<MediumPath>,
+    extent: Extent,
+}
+
+/// What the records of one file, joined, say.
+struct Item {
+    path: MediumPath,
+    attributes: Attributes,
+    mtime: Option<Timestamp>,
+    directory: bool,
+    extents: Vec<Extent>,
+    continued: bool,
+}
+
+/// The walk so far.
+pub(super) struct Walk<'a> {
+    image: &'a Image,
+    volume: &'a Volume,
+    names: Names,
+    tree: Tree,
+    todo: Vec<Directory>,
+    seen: HashMap<u64, Option<MediumPath>>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(image: &'a Image, volume: &'a Volume, names: Names) -> Self {
+        let root = Directory {
+            path: None,
+            extent: volume.root,
+        };
+        Self {
+            image,
+            volume,
+            names,
+            tree: Tree::default(),
+            todo: vec![root],
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Reads every directory and returns all entries, sorted.
+    pub(super) fn run(mut self) -> Result<Vec<Entry>> {
+        while let Some(directory) = self.todo.pop() {
+            self.directory(&directory)?;
+        }
+        self.tree.finish()
+    }
+
+    /// Reads one directory.
+    fn directory(&mut self, Directory { path, extent }: &Directory) -> Result<()> {
+        self.enter(path.as_ref(), *extent)?;
+        let reading = || format!("reading {}", directory_name(path.as_ref()));
+        let bytes = self.image.read(*extent).with_context(reading)?;
+        let mut pending: Option<Item> = None;
+        let mut relocated = 0_usize;
+        let mut kept = 0_usize;
+        for record in Records::new(&bytes) {
+            let record = record.with_context(reading)?;
+            if record.is_dot() || record.is_associated() {
+                continue;
+            }
+            let item = self.item(path.as_ref(), &record).with_context(reading)?;
+            if item.attributes.relocated {
+                relocated += 1;
+                continue;
+            }
+            kept += 1;
+            let item = match pending.take() {
+                Some(first) => first.joined(item).with_context(reading)?,
+                None => item,
+            };
+            if item.continued {
+                pending = Some(item);
+            } else {
+                self.finish(item)?;
+            }
+        }
+        if let Some(item) = pending {
+            bail!("reading {}: its last extent is missing", item.path);
+        }
+        match path {
+            // `rr_moved` is the writer's shelf for moved directories, not something of the author's.
+            Some(path) if relocated > 0 && kept == 0 => self.tree.remove(path),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Checks that a directory may be read: bounded, inside the image, and not read before.
+    fn enter(&mut self, path: Option<&MediumPath>, extent: Extent) -> Result<()> {
+        let name = || directory_name(path);
+        ensure!(
+            extent.len <= MAX_DIRECTORY,
+            "{} claims {} bytes, more than {MAX_DIRECTORY}",
+            name(),
+            extent.len
+        );
+        ensure_inside(self.image, &name(), extent)?;
+        if extent.len == 0 {
+            return Ok(());
+        }
+        match self.seen.insert(extent.offset, path.cloned()) {
+            None => Ok(()),
+            Some(other) => {
+                let above = other
+                    .as_ref()
+                    .is_none_or(|other| path.is_some_and(|path| path.is_beneath(other)));
+                let how = if above {
+                    "a loop: it is"
+                } else {
+                    "the same as"
+                };
+                bail!("{} is {how} {}", name(), directory_name(other.as_ref()))
+            }
+        }
+    }
+
+    /// Reads what one record says.
+    fn item(&self, parent: Option<&MediumPath>, record: &Record<'_>) -> Result<Item> {
+        let shown = || format!("'{}'", plain_name(record.identifier).escape_ascii());
+        let mut attributes = match self.names {
+            Names::RockRidge { skip } => {
+                Attributes::read(self.image, self.volume, skip, record.system_use)
+                    .with_context(shown)?
+            }
+            Names::Joliet | Names::Plain => Attributes::default(),
+        };
+        let name = match (self.names, attributes.name.take()) {
+            (_, Some(name)) => name,
+            (Names::Joliet, None) => joliet_name(record.identifier)?,
+            (_, None) => plain_name(record.identifier),
+        };
+        let path = join(parent, &name)?;
+        ensure!(
+            !record.is_interleaved(),
+            "{path} is recorded interleaved, which is not read"
+        );
+        let block = u64::from(record.block) + u64::from(record.attribute_blocks);
+        let extent = Extent {
+            offset: self.volume.offset(block),
+            len: record.len.into(),
+        };
+        Ok(Item {
+            path,
+            mtime: attributes.mtime.or(record.mtime),
+            attributes,
+            directory: record.is_directory(),
+            extents: vec![extent],
+            continued: record.is_continued(),
+        })
+    }
+
+    /// Turns a whole item into an entry; a directory is put on the list.
+    fn finish(&mut self, item: Item) -> Result<()> {
+        if let Some(block) = item.attributes.child {
+            return self.moved_directory(&item.path, block);
+        }
+        let kind = if item.directory {
+            self.todo.push(Directory {
+                path: Some(item.path.clone()),
+                extent: item.extents[0],
+            });
+            Kind::Directory
+        } else {
+            self.leaf(&item)?
+        };
+        self.push(item.path, kind, item.attributes.mode, item.mtime)
+    }
+
+    /// Takes a file or a link.
+    fn leaf(&self, item: &Item) -> Result<Kind> {
+        const TYPE: u32 = 0o170_000;
+        let path = &item.path;
+        match item.attributes.mode.map(|mode| mode & TYPE) {
+            Some(0o120_000) => {
+                let target = item.attributes.target.clone().unwrap_or_default();
+                ensure!(!target.is_empty(), "the link {path} says no target");
+                return Ok(Kind::Symlink { target });
+            }
+            None | Some(0o100_000) => {}
+            Some(0o040_000) => {
+                bail!("{path} is a directory by its mode and a file by its record")
+            }
+            Some(other) => bail!(
+                "{path} is {}, which no install medium holds",
+                special(other)
+            ),
+        }
+        for &extent in &item.extents {
+            ensure_inside(self.image, &path.to_string(), extent)?;
+        }
+        let extents = merged(&item.extents);
+        Ok(match item.attributes.inflated {
+            Some(size) => Kind::File {
+                size,
+                content: Content::Zisofs(extents),
+            },
+            None => Kind::File {
+                size: extents.iter().map(|extent| extent.len).sum(),
+                content: Content::Extents(extents),
+            },
+        })
+    }
+
+    /// Takes a directory that stands elsewhere (RRIP §4.1.5.1): its own `.` record says the rest.
+    fn moved_directory(&mut self, path: &MediumPath, block: u32) -> Result<()> {
+        let reading = || format!("reading the directory {path}, moved to block {block}");
+        let start = Extent {
+            offset: self.volume.offset(block.into()),
+            len: SECTOR,
+        };
+        let sector = self.image.read(start).with_context(reading)?;
+        let record = Records::new(&sector)
+            .next()
+            .transpose()
+            .with_context(reading)?;
+        let record = record
+            .filter(|record| record.is_dot() && record.is_directory())
+            .with_context(|| format!("{}: there is none", reading()))?;
+        let skip = match self.names {
+            Names::RockRidge { skip } => skip,
+            Names::Joliet | Names::Plain => 0,
+        };
+        let attributes = Attributes::read(self.image, self.volume, skip, record.system_use)
+            .with_context(reading)?;
+        self.todo.push(Directory {
+            path: Some(path.clone()),
+            extent: Extent {
+                len: record.len.into(),
+                ..start
+            },
+        });
+        let mtime = attributes.mtime.or(record.mtime);
+        self.push(path.clone(), Kind::Directory, attributes.mode, mtime)
+    }
+
+    fn push(
+        &mut self,
+        path: MediumPath,
+        kind: Kind,
+        mode: Option<u32>,
+        mtime: Option<Timestamp>,
+    ) -> Result<()> {
+        let default = if kind == Kind::Directory {
+            0o755
+        } else {
+            0o644
+        };
+        self.tree.push(Entry {
+            path,
+            kind,
+            mode: mode.unwrap_or(default) & 0o7777,
+            mtime,
+        })
+    }
+}
+
+impl Item {
+    /// Adds the extent of the next record, which must be of the same file.
+    fn joined(mut self, next: Self) -> Result<Self> {
+        ensure!(
+            next.path == self.path && next.directory == self.directory,
+            "{} goes on in another extent, but {} follows",
+            self.path,
+            next.path
+        );
+        self.extents.extend(next.extents);
+        self.continued = next.continued;
+        Ok(self)
+    }
+}
+
+/// Joins extents that touch, and drops empty ones, which may point anywhere.
+fn merged(extents: &[Extent]) -> Vec<Extent> {
+    let mut merged: Vec<Extent> = Vec::with_capacity(1);
+    for &extent in extents.iter().filter(|extent| extent.len > 0) {
+        match merged.last_mut() {
+            Some(last) if last.offset + last.len == extent.offset => last.len += extent.len,
+            _ => merged.push(extent),
+        }
+    }
+    merged
+}
+
+fn ensure_inside(image: &Image, what: &str, extent: Extent) -> Result<()> {
+    ensure!(
+        extent.len == 0 || image.holds(extent),
+        "{what} lies at bytes {} to {}, but the image ends at {}",
+        extent.offset,
+        extent.offset.saturating_add(extent.len),
+        image.len()
+    );
+    Ok(())
+}
+
+/// Names a file type that is refused.
+fn special(file_type: u32) -> &'static str {
+    match file_type {
+        0o010_000 => "a named pipe",
+        0o020_000 => "a character device",
+        0o060_000 => "a block device",
+        0o140_000 => "a socket",
+        _ => "of an unknown type",
+    }
+}

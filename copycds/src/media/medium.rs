@@ -1,0 +1,220 @@
+//! The medium itself: opens whatever a path names and answers for it.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::directory::Root;
+use super::entry::{BootImage, Content, Entry, Kind, VolumeIds};
+use super::image::{Extents, Image};
+use super::iso9660::{self, Descriptors, Names};
+use super::sniff;
+use super::zisofs;
+
+/// One disc of a distribution, opened and read through: its tree is known, its files are not read.
+#[derive(Debug)]
+pub struct Medium {
+    path: PathBuf,
+    source: Source,
+    ids: VolumeIds,
+    entries: Vec<Entry>,
+    boot: Vec<BootImage>,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    Image(Image),
+    Directory(Root),
+}
+
+impl Medium {
+    /// Opens an image file, a block device or a directory and reads its whole tree.
+    ///
+    /// # Errors
+    /// Says what `path` is, when it is no medium, and what is wrong with it, when it is a damaged one.
+    pub fn open(path: &Path) -> Result<Self> {
+        let opening = || format!("opening {}", path.display());
+        let kind = fs::metadata(path).with_context(opening)?.file_type();
+        if kind.is_dir() {
+            let root = Root::open(path).with_context(opening)?;
+            let entries = root
+                .entries()
+                .with_context(|| format!("reading {}", path.display()))?;
+            return Ok(Self {
+                path: path.to_owned(),
+                source: Source::Directory(root),
+                ids: VolumeIds::default(),
+                entries,
+                boot: Vec::new(),
+            });
+        }
+        ensure!(
+            kind.is_file() || kind.is_block_device(),
+            "{} is neither an image file, a block device nor a directory",
+            path.display()
+        );
+        Self::from_file(path, File::open(path).with_context(opening)?)
+    }
+
+    /// Reads an image that is open already; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Medium::open`].
+    pub fn from_file(path: &Path, file: File) -> Result<Self> {
+        Self::parse(path, file).with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn parse(path: &Path, file: File) -> Result<Self> {
+        let image = Image::new(file).context("finding its end")?;
+        let descriptors = iso9660::descriptors(&image)?;
+        let (ids, entries) = tree(&image, &descriptors)?;
+        let boot = match descriptors.boot_catalog {
+            Some(sector) => iso9660::boot_images(&image, sector)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            source: Source::Image(image),
+            ids,
+            entries,
+            boot,
+        })
+    }
+
+    /// Returns the path that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the identifiers of the volume.
+    pub fn ids(&self) -> &VolumeIds {
+        &self.ids
+    }
+
+    /// Returns everything on the medium, parents before their children, sorted by path.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Returns the entry at a path such as `.disk/info`; links are not followed.
+    pub fn find(&self, path: &str) -> Option<&Entry> {
+        let by_path = |entry: &Entry| entry.path.as_bytes().cmp(path.as_bytes());
+        let at = self.entries.binary_search_by(by_path).ok()?;
+        self.entries.get(at)
+    }
+
+    /// Returns what firmware would boot from the medium, as far as its boot catalog says.
+    pub fn boot(&self) -> &[BootImage] {
+        &self.boot
+    }
+
+    /// Returns the image that [`Content::Extents`] count in, unless the medium is a directory.
+    pub fn image(&self) -> Option<&File> {
+        match &self.source {
+            Source::Image(image) => Some(image.file()),
+            Source::Directory(_) => None,
+        }
+    }
+
+    /// Reads a whole file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Says which file cannot be read, or is larger.
+    pub fn read(&self, entry: &Entry, limit: u64) -> Result<Vec<u8>> {
+        let size = size(entry)?;
+        ensure!(
+            size <= limit,
+            "reading {}: it has {size} bytes, more than {limit}",
+            entry.path
+        );
+        let mut bytes = Vec::new();
+        self.reader(entry)?
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("reading {}", entry.path))?;
+        ensure!(
+            bytes.len() as u64 == size,
+            "reading {}: it has {} bytes instead of {size}",
+            entry.path,
+            bytes.len()
+        );
+        Ok(bytes)
+    }
+
+    /// Returns a stream of the file's bytes, inflated where the medium has them compressed.
+    ///
+    /// # Errors
+    /// Says which file cannot be opened, or is none.
+    pub fn reader<'a>(&'a self, entry: &'a Entry) -> Result<Box<dyn Read + 'a>> {
+        let size = size(entry)?;
+        Ok(match (&self.source, extents_of(entry)) {
+            (Source::Image(image), Some((extents, false))) => {
+                Box::new(Extents::new(image, extents))
+            }
+            (Source::Image(image), Some((extents, true))) => {
+                let packed = Extents::new(image, extents);
+                let reader = zisofs::Inflated::new(packed, size);
+                Box::new(reader.with_context(|| format!("inflating {}", entry.path))?)
+            }
+            _ => Box::new(self.open_entry(entry)?),
+        })
+    }
+
+    /// Opens a file of a directory medium, beneath its root and through no link.
+    ///
+    /// # Errors
+    /// Says which file cannot be opened; every file of an image, which has no files of its own.
+    pub fn open_entry(&self, entry: &Entry) -> Result<File> {
+        match &self.source {
+            Source::Directory(root) => root.open_file(&entry.path),
+            Source::Image(_) => bail!("opening {}: it lies in an image", entry.path),
+        }
+    }
+}
+
+fn size(entry: &Entry) -> Result<u64> {
+    match entry.kind {
+        Kind::File { size, .. } => Ok(size),
+        Kind::Directory => bail!("reading {}: it is a directory", entry.path),
+        Kind::Symlink { .. } => bail!("reading {}: it is a link", entry.path),
+    }
+}
+
+/// Returns the extents of a file in an image and whether they are compressed.
+fn extents_of(entry: &Entry) -> Option<(&[super::entry::Extent], bool)> {
+    match &entry.kind {
+        Kind::File {
+            content: Content::Extents(extents),
+            ..
+        } => Some((extents, false)),
+        Kind::File {
+            content: Content::Zisofs(extents),
+            ..
+        } => Some((extents, true)),
+        _ => None,
+    }
+}
+
+/// Reads the best tree that an image has: Rock Ridge, which alone has POSIX names, modes and links;
+/// else UDF, whose names are whole; else Joliet, which cuts them at 64 characters; else plain ISO 9660.
+fn tree(image: &Image, found: &Descriptors) -> Result<(VolumeIds, Vec<Entry>)> {
+    let Some(primary) = &found.primary else {
+        bail!("it is no ISO 9660 image ({})", sniff::describe(image)?);
+    };
+    ensure!(
+        primary.space <= image.len(),
+        "the image is truncated: it holds {} of {} bytes",
+        image.len(),
+        primary.space
+    );
+    let names = iso9660::names(image, primary)?;
+    let entries = match (names, &found.joliet) {
+        (Names::Plain, Some(joliet)) => iso9660::entries(image, joliet, Names::Joliet)?,
+        _ => iso9660::entries(image, primary, names)?,
+    };
+    Ok((primary.ids.clone(), entries))
+}
