@@ -5,11 +5,29 @@
 //! network, starts a process or renders a template, and only the catalog touches the disk.
 
 mod arch;
+#[cfg(feature = "catalog")]
+mod catalog;
+#[cfg(feature = "command")]
+pub mod command;
 mod distro;
 mod error;
 mod installdir;
+mod network;
+mod node;
+mod object;
+mod osimage;
+mod schema;
+mod site;
 
 pub use arch::Arch;
+#[cfg(feature = "catalog")]
+pub use catalog::{Catalog, Edit};
 pub use distro::Distro;
 pub use error::Error;
 pub use installdir::InstallDir;
+pub use network::Network;
+pub use node::{Group, Node};
+pub use object::{Attributes, Kind, Object, Value};
+pub use osimage::{OsImage, ProvMethod};
+pub use schema::{Attribute, Definition, Shape};
+pub use site::Site;

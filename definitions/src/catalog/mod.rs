@@ -1,0 +1,244 @@
+//! Definitions on disk: TOML files that a person can edit and keep in git.
+//!
+//! ```text
+//! <config>/site.toml            the site's settings
+//! <config>/networks.toml        [NAME]                     one table a network
+//! <config>/osimages/NAME.toml   one file an osimage
+//! <config>/nodes/*.toml         [node.NAME] [group.NAME]   any number a file
+//! ```
+//!
+//! `<config>` is `/etc/slipway` unless told otherwise. A file comes in whole or not at all, since writers
+//! replace files by renaming; what goes out keeps the comments and the order of the file it came from.
+//! Every key that is not known is an error with file, line and the nearest key that is.
+
+mod edit;
+mod file;
+mod text;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{Definition, Error, Kind, Object, Site};
+
+pub use edit::Edit;
+
+/// A directory of definitions.
+#[derive(Debug, Clone)]
+pub struct Catalog(PathBuf);
+
+/// An object and the file that it stands in.
+#[derive(Debug, Clone)]
+struct Stored {
+    object: Object,
+    file: Arc<Path>,
+}
+
+/// Objects of one kind by name.
+type Shelf = BTreeMap<String, Stored>;
+
+impl Catalog {
+    /// Where definitions lie unless the user says otherwise.
+    pub const DEFAULT: &'static str = "/etc/slipway";
+
+    /// Names the directory; one that does not exist yet holds nothing.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Loads one definition; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// When a file cannot be read or does not hold what it should.
+    pub fn find<D: Definition>(&self, name: &str) -> Result<Option<D>> {
+        // An osimage has a file of its own: no need to read the others.
+        let files = match D::KIND {
+            Kind::OsImage => {
+                Object::new(D::KIND, name)?; // no name leads out of the directory
+                vec![self.home(D::KIND, name)]
+            }
+            kind => self.files(kind)?,
+        };
+        let shelves = self.read(&files)?;
+        let stored = shelves.get(&D::KIND).and_then(|shelf| shelf.get(name));
+        stored
+            .map(|stored| Ok(D::from_object(&stored.object)?))
+            .transpose()
+    }
+
+    /// Loads one definition.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none of that name; otherwise as [`Self::find`].
+    pub fn load<D: Definition>(&self, name: &str) -> Result<D> {
+        let missing = || Error::NotFound {
+            kind: D::KIND,
+            name: name.to_owned(),
+        };
+        self.find(name)?.ok_or_else(|| missing().into())
+    }
+
+    /// Loads the site's settings; a site that says nothing has the defaults.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn site(&self) -> Result<Site> {
+        Ok(self.find(Site::NAME)?.unwrap_or_else(|| Site {
+            name: Site::NAME.to_owned(),
+            ..Site::default()
+        }))
+    }
+
+    /// Loads every object of a kind, sorted by name, each with the attributes that are its own.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn objects(&self, kind: Kind) -> Result<Vec<Object>> {
+        let shelf = self.shelf(kind)?;
+        Ok(shelf.into_values().map(|stored| stored.object).collect())
+    }
+
+    /// Saves a definition: adds it, or changes what differs from what is stored under its name.
+    ///
+    /// # Errors
+    /// When the name or a value cannot be stored, or a file cannot be read or written.
+    pub fn save(&self, definition: &impl Definition) -> Result<()> {
+        let object = definition.to_object()?;
+        let mut edit = self.edit()?;
+        edit.put(&object)?;
+        edit.commit()
+    }
+
+    /// Begins a change: waits until no other writer is at work, and keeps others waiting until it ends.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or locked.
+    pub fn edit(&self) -> Result<Edit<'_>> {
+        Edit::begin(self)
+    }
+
+    /// Reads the objects of one kind.
+    fn shelf(&self, kind: Kind) -> Result<Shelf> {
+        let mut shelves = self.read(&self.files(kind)?)?;
+        Ok(shelves.remove(&kind).unwrap_or_default())
+    }
+
+    /// Reads files into one shelf a kind; a file that does not exist holds nothing.
+    fn read(&self, files: &[PathBuf]) -> Result<BTreeMap<Kind, Shelf>> {
+        let mut shelves = BTreeMap::<Kind, Shelf>::new();
+        for file in files {
+            let text = match fs::read_to_string(file) {
+                Ok(text) => text,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    return Err(error).with_context(|| format!("reading {}", file.display()));
+                }
+            };
+            let path: Arc<Path> = Arc::from(file.as_path());
+            for object in text::parse(&self.layout(file), file, &text)? {
+                let shelf = shelves.entry(object.kind()).or_default();
+                let file = Arc::clone(&path);
+                match shelf.entry(object.name().to_owned()) {
+                    Entry::Vacant(place) => place.insert(Stored { object, file }),
+                    Entry::Occupied(other) => bail!(
+                        "the {} '{}' is defined twice, in {} and in {}: remove one",
+                        object.kind(),
+                        object.name(),
+                        other.get().file.display(),
+                        file.display()
+                    ),
+                };
+            }
+        }
+        Ok(shelves)
+    }
+
+    /// Lists the files that may hold objects of a kind, sorted.
+    fn files(&self, kind: Kind) -> Result<Vec<PathBuf>> {
+        let directory = match kind {
+            Kind::Site | Kind::Network => return Ok(vec![self.home(kind, "")]),
+            Kind::OsImage => self.0.join("osimages"),
+            Kind::Node | Kind::Group => self.0.join("nodes"),
+        };
+        let listing = || format!("listing {}", directory.display());
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(listing),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(listing)?.path();
+            let hidden = path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if !hidden
+                && path
+                    .extension()
+                    .is_some_and(|extension| extension == "toml")
+            {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Names the file that a new object goes to.
+    fn home(&self, kind: Kind, name: &str) -> PathBuf {
+        match kind {
+            Kind::Site => self.0.join("site.toml"),
+            Kind::Network => self.0.join("networks.toml"),
+            Kind::OsImage => self.0.join("osimages").join(format!("{name}.toml")),
+            Kind::Node => self.0.join("nodes/nodes.toml"),
+            Kind::Group => self.0.join("nodes/groups.toml"),
+        }
+    }
+
+    /// Says how a file of the catalog holds its objects.
+    fn layout(&self, file: &Path) -> Layout {
+        let parent = file.parent().and_then(Path::file_name);
+        if file == self.home(Kind::Site, "") {
+            Layout::Whole(Kind::Site, Site::NAME.to_owned())
+        } else if file == self.home(Kind::Network, "") {
+            Layout::Tables(Kind::Network)
+        } else if parent.is_some_and(|parent| parent == "osimages") {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            Layout::Whole(Kind::OsImage, name.into_owned())
+        } else {
+            Layout::Sections
+        }
+    }
+}
+
+/// How a file holds its objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Layout {
+    /// The whole file is one object.
+    Whole(Kind, String),
+    /// A table for each object: `[name]`.
+    Tables(Kind),
+    /// A table for each object of several kinds: `[node.name]`, `[group.name]`.
+    Sections,
+}
+
+impl Layout {
+    /// Names the tables that lead to an object.
+    fn keys<'a>(&self, kind: Kind, name: &'a str) -> Vec<&'a str> {
+        match self {
+            Self::Whole(..) => vec![],
+            Self::Tables(_) => vec![name],
+            Self::Sections => vec![kind.name(), name],
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A file of the catalog: TOML text in, checked objects out, every error with its line.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Layout;
+use crate::error::did_you_mean;
+use crate::object::nearest;
+use crate::{Attribute, Error, Kind, Object, Shape, Value};
+
+/// Parses one file.
+pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Object>> {
+    let source = Source { file, text };
+    let document = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        source.error(at, error.message())
+    })?;
+    let document = document.into_inner();
+    let mut objects = Vec::new();
+    match layout {
+        Layout::Whole(kind, name) => source.object(*kind, name, 0, &document, &mut objects)?,
+        Layout::Tables(kind) => source.tables(*kind, &document, &mut objects)?,
+        Layout::Sections => {
+            for (key, value) in &document {
+                let kind = source.section(key)?;
+                source.tables(kind, source.table(key, value)?, &mut objects)?;
+            }
+        }
+    }
+    Ok(objects)
+}
+
+/// The text that an error points into.
+struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
+
+impl Source<'_> {
+    /// Makes an error that begins with file and line.
+    fn error(&self, at: usize, message: impl std::fmt::Display) -> anyhow::Error {
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        anyhow!("{}:{line}: {message}", self.file.display())
+    }
+
+    /// Reads the name of a section.
+    fn section(&self, key: &Key<'_>) -> Result<Kind> {
+        let known = [Kind::Node, Kind::Group];
+        known
+            .into_iter()
+            .find(|kind| kind.name() == key.get_ref())
+            .ok_or_else(|| {
+                let nearest = nearest(key.get_ref(), known.map(Kind::name));
+                self.error(
+                    key.span().start,
+                    format!(
+                        "'{}' is neither 'node' nor 'group', which begin the name of a table here{}",
+                        key.get_ref(),
+                        did_you_mean(nearest.as_deref())
+                    ),
+                )
+            })
+    }
+
+    /// Reads a table of objects.
+    fn tables(&self, kind: Kind, tables: &DeTable<'_>, objects: &mut Vec<Object>) -> Result<()> {
+        for (key, value) in tables {
+            let table = self.table(key, value)?;
+            self.object(kind, key.get_ref(), key.span().start, table, objects)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one object.
+    fn object(
+        &self,
+        kind: Kind,
+        name: &str,
+        at: usize,
+        table: &DeTable<'_>,
+        objects: &mut Vec<Object>,
+    ) -> Result<()> {
+        let mut object = Object::new(kind, name).map_err(|error| self.error(at, error))?;
+        for (key, value) in table {
+            let attribute = kind
+                .attribute(key.get_ref())
+                .map_err(|error| self.error(key.span().start, error))?;
+            let value = read(attribute, value.get_ref())
+                .map_err(|error| self.error(value.span().start, error))?;
+            object.put(attribute, value);
+        }
+        objects.push(object);
+        Ok(())
+    }
+
+    /// Takes a value for the table that it must be.
+    fn table<'v, 'i>(
+        &self,
+        key: &Key<'_>,
+        value: &'v Spanned<DeValue<'i>>,
+    ) -> Result<&'v DeTable<'i>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(table),
+            _ => Err(self.error(
+                key.span().start,
+                format!(
+                    "'{}' must be a table with the attributes of an object",
+                    key.get_ref()
+                ),
+            )),
+        }
+    }
+}
+
+/// Reads the value of an attribute: a text, a number or a boolean, or an array where it is a list.
+fn read(attribute: &Attribute, value: &DeValue<'_>) -> Result<Option<Value>, Error> {
+    match (attribute.shape, value) {
+        (Shape::List, DeValue::Array(entries)) => {
+            let texts: Option<Vec<_>> = entries.iter().map(|entry| text(entry.get_ref())).collect();
+            let texts = texts.ok_or_else(|| wrong_shape(attribute))?;
+            attribute.accept(Value::List(texts))
+        }
+        (Shape::Text, value) => {
+            let text = text(value).ok_or_else(|| wrong_shape(attribute))?;
+            attribute.accept(Value::Text(text))
+        }
+        _ => Err(wrong_shape(attribute)),
+    }
+}
+
+/// Reads one text; numbers and booleans are what they look like.
+fn text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Boolean(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+/// Says how the value of an attribute is written.
+fn wrong_shape(attribute: &Attribute) -> Error {
+    let expected = match attribute.shape {
+        Shape::Text => "a text in quotes",
+        Shape::List => "an array of texts in quotes, such as [\"one\", \"two\"]",
+    };
+    Error::invalid("written as its value must be", attribute.name, expected)
+}

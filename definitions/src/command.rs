@@ -1,0 +1,188 @@
+//! The one way in for every binary: parse, run, say what went wrong, exit.
+//!
+//! A `clap` parser and a function come in; an exit code goes out: 0 done, 1 failed, 2 usage. The error
+//! chain is printed once, here, as `name: step: cause`. With the feature `generate` every binary also
+//! prints its own man page and shell completions, made from its parser, so that they cannot go stale.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, error::ErrorKind};
+
+/// Runs a binary: parses its arguments, calls `run` and maps the result to an exit code.
+///
+/// Wrong usage exits with 2. An error is printed as `name: {err:#}` and exits with 1. A reader that
+/// closes our output early (`lsdef | head`) is no failure.
+pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<ExitCode>) -> ExitCode {
+    main_from(std::env::args_os(), run)
+}
+
+/// Does what [`main`] does with the arguments that are given, the program's own name first.
+pub fn main_from<A: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(A) -> anyhow::Result<ExitCode>,
+) -> ExitCode {
+    let name = A::command().get_name().to_owned();
+    let matches = match parser::<A>().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    #[cfg(feature = "generate")]
+    if let Some(form) = matches.get_one::<generate::Form>(generate::OPTION) {
+        return finish(&name, form.write::<A>(&mut io::stdout().lock()));
+    }
+    match A::from_arg_matches(&matches) {
+        Ok(arguments) => finish(&name, run(arguments)),
+        Err(error) => usage(&error.format(&mut A::command())),
+    }
+}
+
+/// Adds what all binaries have in common to the parser of one.
+fn parser<A: Parser>() -> clap::Command {
+    let parser = A::command();
+    #[cfg(feature = "generate")]
+    let parser = parser.arg(generate::argument());
+    parser
+}
+
+/// Prints a message of the parser: help and version are results, all else is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A terminal that is gone leaves nobody to tell.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+/// Maps a result to an exit code and prints the error chain in one line.
+fn finish(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says whether the reader of our output went away.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(feature = "generate")]
+mod generate {
+    //! Man pages and completions from the parser.
+
+    use std::io::Write;
+    use std::process::ExitCode;
+
+    use clap::{Arg, Parser, ValueEnum};
+    use clap_complete::Shell;
+
+    /// The hidden option's name.
+    pub(super) const OPTION: &str = "generate";
+
+    /// What the hidden option prints.
+    #[derive(Debug, Clone, Copy, ValueEnum)]
+    pub(super) enum Form {
+        Man,
+        Bash,
+        Elvish,
+        Fish,
+        Zsh,
+    }
+
+    /// Describes the option: hidden, and alone on its command line.
+    pub(super) fn argument() -> Arg {
+        Arg::new(OPTION)
+            .long(OPTION)
+            .value_name("FORM")
+            .value_parser(clap::value_parser!(Form))
+            .hide(true)
+            .exclusive(true)
+    }
+
+    impl Form {
+        /// Writes the page or the script for the parser `A`.
+        pub(super) fn write<A: Parser>(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+            let mut parser = A::command();
+            let name = parser.get_name().to_owned();
+            let shell = match self {
+                Self::Man => {
+                    clap_mangen::Man::new(parser).render(out)?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Self::Bash => Shell::Bash,
+                Self::Elvish => Shell::Elvish,
+                Self::Fish => Shell::Fish,
+                Self::Zsh => Shell::Zsh,
+            };
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut parser, name, &mut script);
+            out.write_all(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program for the tests.
+    #[derive(Debug, Parser)]
+    #[command(name = "trial", version)]
+    struct Args {
+        /// What must be given.
+        operand: String,
+    }
+
+    fn run_with(arguments: &[&str], result: fn() -> anyhow::Result<ExitCode>) -> ExitCode {
+        let arguments = arguments.iter().map(OsString::from);
+        main_from(arguments, |_: Args| result())
+    }
+
+    #[test]
+    fn exit_codes_are_0_done_1_failed_2_usage() {
+        let done = || Ok(ExitCode::SUCCESS);
+        assert_eq!(run_with(&["trial", "x"], done), ExitCode::SUCCESS);
+        assert_eq!(run_with(&["trial", "--help"], done), ExitCode::SUCCESS);
+        assert_eq!(run_with(&["trial"], done), ExitCode::from(2));
+        assert_eq!(run_with(&["trial", "-q", "x"], done), ExitCode::from(2));
+        let failed = || Err(anyhow::anyhow!("reading the tea leaves"));
+        assert_eq!(run_with(&["trial", "x"], failed), ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_failure() {
+        let cut = || {
+            let cause = io::Error::from(io::ErrorKind::BrokenPipe);
+            Err(anyhow::Error::new(cause).context("writing the listing"))
+        };
+        assert_eq!(run_with(&["trial", "x"], cut), ExitCode::SUCCESS);
+    }
+
+    #[cfg(feature = "generate")]
+    #[test]
+    fn pages_are_made_from_the_parser() {
+        use clap::ValueEnum;
+        let matches = parser::<Args>()
+            .try_get_matches_from(["trial", "--generate", "man"])
+            .expect("the operand that a run needs is not needed here");
+        assert!(matches.contains_id(generate::OPTION));
+        for form in generate::Form::value_variants() {
+            let mut page = Vec::new();
+            form.write::<Args>(&mut page).unwrap();
+            let page = String::from_utf8(page).unwrap();
+            assert!(page.contains("trial"), "{form:?}: {page}");
+            assert!(!page.contains(generate::OPTION), "{form:?}: {page}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Objects as lists, files and command lines show them: a kind, a name, and attributes as text.
+//!
+//! Text comes in, checked attributes go out: an [`Object`] holds no attribute that its kind does not
+//! have and no value that its attribute does not accept. The typed nouns ([`crate::OsImage`],
+//! [`crate::Node`] …) convert from and to it; their one table of attributes is [`crate::schema`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::schema::{Attribute, Definition};
+use crate::{Error, Site};
+
+/// The kinds of objects, as `-t` and `objtype` name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A group of nodes whose attributes its members inherit.
+    Group,
+    /// A network of the site.
+    Network,
+    /// A machine or a container.
+    Node,
+    /// What a node gets installed.
+    OsImage,
+    /// The site's own settings; there is one object, `clustersite`.
+    Site,
+}
+
+impl Kind {
+    /// Every kind, in the order of their names.
+    pub const ALL: [Self; 5] = [
+        Self::Group,
+        Self::Network,
+        Self::Node,
+        Self::OsImage,
+        Self::Site,
+    ];
+
+    /// Returns the name: `osimage`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Network => "network",
+            Self::Node => "node",
+            Self::OsImage => "osimage",
+            Self::Site => "site",
+        }
+    }
+
+    /// Returns what objects of this kind can say, sorted by name.
+    pub fn attributes(self) -> &'static [Attribute] {
+        match self {
+            Self::Group => crate::Group::ATTRIBUTES,
+            Self::Network => crate::Network::ATTRIBUTES,
+            Self::Node => crate::Node::ATTRIBUTES,
+            Self::OsImage => crate::OsImage::ATTRIBUTES,
+            Self::Site => Site::ATTRIBUTES,
+        }
+    }
+
+    /// Finds an attribute by its name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownAttribute`], with the nearest name that exists.
+    pub fn attribute(self, name: &str) -> Result<&'static Attribute, Error> {
+        let attributes = self.attributes();
+        attributes
+            .binary_search_by(|attribute| attribute.name.cmp(name))
+            .map(|at| &attributes[at])
+            .map_err(|_| Error::UnknownAttribute {
+                kind: self,
+                name: name.to_owned(),
+                nearest: nearest(name, attributes.iter().map(|known| known.name)),
+            })
+    }
+
+    /// Checks the name of an object: it stands on command lines, in node ranges and in file names.
+    fn check_name(self, name: &str) -> Result<(), Error> {
+        if self == Self::Site && name != Site::NAME {
+            return Err(Error::invalid("the name of the site", name, Site::NAME));
+        }
+        let more: &[char] = match self {
+            Self::Node | Self::Group => &['.', '_', '-'],
+            _ => &['.', '_', '-', '+', ':'],
+        };
+        let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(&c);
+        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if begins && name.len() <= 200 && name.chars().all(allowed) {
+            return Ok(());
+        }
+        let more: Vec<_> = more.iter().map(|c| format!("'{c}'")).collect();
+        Err(Error::invalid(
+            "the name of an object",
+            name,
+            format!(
+                "at most 200 letters, digits and {}, a letter or digit first",
+                more.join(" ")
+            ),
+        ))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| {
+                Error::invalid("a type of object", text, one_of(Self::ALL.map(Self::name)))
+            })
+    }
+}
+
+/// The value of an attribute; never empty, since an empty value means that the attribute is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// One text.
+    Text(String),
+    /// Several texts in order; none of them is empty or holds a comma.
+    List(Vec<String>),
+}
+
+impl Value {
+    /// Returns the entries: the parts of a list, or the one text.
+    pub fn entries(&self) -> &[String] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::List(entries) => entries,
+        }
+    }
+}
+
+/// Prints a list joined by commas, as xCAT does.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, entry) in self.entries().iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{entry}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Attributes by name; only those that are set.
+pub type Attributes = BTreeMap<&'static str, Value>;
+
+/// An object of any kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    kind: Kind,
+    name: String,
+    attributes: Attributes,
+}
+
+impl Object {
+    /// Names an object that says nothing yet.
+    ///
+    /// # Errors
+    /// When no object of that kind can have the name.
+    pub fn new(kind: Kind, name: impl Into<String>) -> Result<Self, Error> {
+        let name = name.into();
+        kind.check_name(&name)?;
+        Ok(Self {
+            kind,
+            name,
+            attributes: Attributes::new(),
+        })
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the attributes that are set.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// Returns one attribute, if it is set.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.attributes.get(name)
+    }
+
+    /// Sets an attribute from the text of a command line or a stanza; an empty text removes it.
+    ///
+    /// # Errors
+    /// When the kind has no such attribute or the attribute does not accept the text.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let attribute = self.kind.attribute(name)?;
+        self.put(attribute, attribute.parse(text)?);
+        Ok(())
+    }
+
+    /// Sets or removes an attribute; the value is one that the attribute accepted.
+    pub(crate) fn put(&mut self, attribute: &'static Attribute, value: Option<Value>) {
+        match value {
+            Some(value) => self.attributes.insert(attribute.name, value),
+            None => self.attributes.remove(attribute.name),
+        };
+    }
+
+    /// Returns the same attributes under another name.
+    ///
+    /// # Errors
+    /// When no object of that kind can have the name.
+    pub fn renamed(&self, name: &str) -> Result<Self, Error> {
+        let mut renamed = Self::new(self.kind, name)?;
+        renamed.attributes.clone_from(&self.attributes);
+        Ok(renamed)
+    }
+}
+
+/// Returns the known name that is nearest to a misspelt one, if any is near.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|known| (strsim::osa_distance(name, known), known))
+        .filter(|(distance, known)| distance * 3 <= name.len().max(known.len()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known.to_owned())
+}
+
+/// Writes what would have been accepted: `one of a, b, c`.
+pub(crate) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().collect();
+    format!("one of {}", names.join(", "))
+}

@@ -1,0 +1,305 @@
+//! The one table of attributes behind every form of an object.
+//!
+//! A noun declares its attributes once, in [`definition!`]: name, type and what it means. From that come
+//! the struct, its checks, its conversion to and from an [`Object`], and with it the TOML files, the
+//! stanzas, `attr=value` on command lines and the descriptions in `lsdef -h -t TYPE`.
+
+use std::net::IpAddr;
+
+use crate::{Arch, Distro, Error, Kind, Object, Value};
+
+/// One attribute of a kind of object.
+#[derive(Debug, Clone, Copy)]
+pub struct Attribute {
+    /// Its name, which is xCAT's.
+    pub name: &'static str,
+    /// What it means, in one sentence.
+    pub about: &'static str,
+    /// Whether it holds one text or several.
+    pub shape: Shape,
+    /// Accepts and normalises a value, or says what is wrong with it.
+    check: fn(Value) -> Result<Value, Error>,
+}
+
+/// How many texts an attribute holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One text.
+    Text,
+    /// A list: an array in TOML, joined by commas elsewhere.
+    List,
+}
+
+impl Attribute {
+    /// Describes an attribute that a field of the type `F` holds.
+    pub(crate) const fn of<F: Field>(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            shape: F::SHAPE,
+            check: |value| {
+                let field = F::parse(Some(&value))?;
+                Ok(field.value().unwrap_or(value))
+            },
+        }
+    }
+
+    /// Parses the text of a command line or a stanza; an empty text means that nothing is set.
+    ///
+    /// # Errors
+    /// When the attribute does not accept the text.
+    pub fn parse(&self, text: &str) -> Result<Option<Value>, Error> {
+        match self.shape {
+            Shape::Text => self.accept(Value::Text(text.to_owned())),
+            Shape::List => self.accept(Value::List(text.split(',').map(str::to_owned).collect())),
+        }
+    }
+
+    /// Accepts a value: trims its texts, drops the empty ones, and checks what is left.
+    ///
+    /// # Errors
+    /// When the attribute does not accept the value, or a text would not survive a stanza.
+    pub fn accept(&self, value: Value) -> Result<Option<Value>, Error> {
+        let value = match value {
+            Value::Text(text) => Value::Text(trimmed(text)),
+            Value::List(entries) => Value::List(entries.into_iter().map(trimmed).collect()),
+        };
+        let value = match value {
+            Value::List(mut entries) => {
+                entries.retain(|entry| !entry.is_empty());
+                Value::List(entries)
+            }
+            text @ Value::Text(_) => text,
+        };
+        if value.entries().iter().all(String::is_empty) {
+            return Ok(None);
+        }
+        for entry in value.entries() {
+            self.check_entry(entry)?;
+        }
+        (self.check)(value).map(Some)
+    }
+
+    /// Refuses what could not be written as `attr=value` on one line and read back.
+    fn check_entry(&self, entry: &str) -> Result<(), Error> {
+        if entry.contains(|c: char| c.is_control() && c != '\t') {
+            return Err(Error::invalid(
+                "the value of an attribute",
+                entry.escape_debug().to_string(),
+                "one line without control characters",
+            ));
+        }
+        if self.shape == Shape::List && entry.contains(',') {
+            return Err(Error::invalid(
+                "one entry of a list",
+                entry,
+                "a text without a comma, which parts the entries",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Trims a text, and leaves it where it is when there is nothing to trim.
+fn trimmed(text: String) -> String {
+    match text.trim() {
+        same if same.len() == text.len() => text,
+        shorter => shorter.to_owned(),
+    }
+}
+
+/// Sorts the attributes of a declaration by name, so that they can be found by bisection.
+pub(crate) const fn sorted<const N: usize>(mut attributes: [Attribute; N]) -> [Attribute; N] {
+    let mut end = 1;
+    while end < N {
+        let mut at = end;
+        while at > 0 && precedes(attributes[at].name, attributes[at - 1].name) {
+            attributes.swap(at, at - 1);
+            at -= 1;
+        }
+        end += 1;
+    }
+    attributes
+}
+
+/// Compares two names byte by byte, at compile time.
+const fn precedes(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() {
+        if one[at] != other[at] {
+            return one[at] < other[at];
+        }
+        at += 1;
+    }
+    one.len() < other.len()
+}
+
+/// A noun that has a name and attributes, and so can be listed, edited and stored.
+pub trait Definition: Sized {
+    /// Its kind.
+    const KIND: Kind;
+    /// What it can say, sorted by name.
+    const ATTRIBUTES: &'static [Attribute];
+
+    /// Reads the typed form.
+    ///
+    /// # Errors
+    /// When the object is of another kind.
+    fn from_object(object: &Object) -> Result<Self, Error>;
+
+    /// Writes the form that is listed and stored.
+    ///
+    /// # Errors
+    /// When the name or a text is one that no object can have.
+    fn to_object(&self) -> Result<Object, Error>;
+}
+
+/// The type of a field of a noun.
+pub(crate) trait Field: Sized {
+    const SHAPE: Shape;
+    fn parse(value: Option<&Value>) -> Result<Self, Error>;
+    fn value(&self) -> Option<Value>;
+}
+
+/// A type that one text makes.
+pub(crate) trait Word: Sized {
+    fn from_text(text: &str) -> Result<Self, Error>;
+    fn to_text(&self) -> String;
+}
+
+impl<W: Word> Field for Option<W> {
+    const SHAPE: Shape = Shape::Text;
+
+    fn parse(value: Option<&Value>) -> Result<Self, Error> {
+        value
+            .map(|value| W::from_text(&value.to_string()))
+            .transpose()
+    }
+
+    fn value(&self) -> Option<Value> {
+        self.as_ref().map(|word| Value::Text(word.to_text()))
+    }
+}
+
+impl<W: Word> Field for Vec<W> {
+    const SHAPE: Shape = Shape::List;
+
+    fn parse(value: Option<&Value>) -> Result<Self, Error> {
+        let entries = value.map_or(&[][..], Value::entries);
+        entries.iter().map(|entry| W::from_text(entry)).collect()
+    }
+
+    fn value(&self) -> Option<Value> {
+        (!self.is_empty()).then(|| Value::List(self.iter().map(Word::to_text).collect()))
+    }
+}
+
+impl Word for String {
+    fn from_text(text: &str) -> Result<Self, Error> {
+        Ok(text.to_owned())
+    }
+
+    fn to_text(&self) -> String {
+        self.clone()
+    }
+}
+
+/// Lets types that parse and print be the type of a field.
+macro_rules! words {
+    ($($word:ty: $what:literal, $expected:literal;)+) => {$(
+        impl Word for $word {
+            fn from_text(text: &str) -> Result<Self, Error> {
+                text.parse().map_err(|_| Error::invalid($what, text, $expected))
+            }
+
+            fn to_text(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+};
+}
+
+words! {
+    IpAddr: "an IP address", "an address such as '10.1.0.5' or 'fd00::5'";
+    u32: "a number", "digits";
+}
+
+/// Lets our own types, whose errors explain themselves, be the type of a field.
+macro_rules! own_words {
+    ($($word:ty),+) => {$(
+        impl Word for $word {
+            fn from_text(text: &str) -> Result<Self, Error> {
+                text.parse()
+            }
+
+            fn to_text(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+};
+}
+
+own_words!(Arch, Distro, crate::ProvMethod);
+
+/// Declares a noun: the struct, its table of attributes and its conversions, all from one list.
+macro_rules! definition {
+    (
+        $(#[$meta:meta])*
+        pub struct $noun:ident: $kind:ident {
+            $($(#[doc = $about:literal])+ $field:ident: $type:ty,)+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $noun {
+            /// The object's name.
+            pub name: String,
+            $($(#[doc = $about])+ pub $field: $type,)+
+        }
+
+        impl $crate::schema::Definition for $noun {
+            const KIND: $crate::Kind = $crate::Kind::$kind;
+            const ATTRIBUTES: &'static [$crate::schema::Attribute] =
+                &$crate::schema::sorted([$(
+                    $crate::schema::Attribute::of::<$type>(
+                        stringify!($field),
+                        concat!($($about),+),
+                    ),
+                )+]);
+
+            fn from_object(object: &$crate::Object) -> Result<Self, $crate::Error> {
+                $crate::schema::expect_kind(object, Self::KIND)?;
+                Ok(Self {
+                    name: object.name().to_owned(),
+                    $($field: $crate::schema::Field::parse(
+                        object.value(stringify!($field)),
+                    )?,)+
+                })
+            }
+
+            fn to_object(&self) -> Result<$crate::Object, $crate::Error> {
+                let mut object = $crate::Object::new(Self::KIND, self.name.as_str())?;
+                $(
+                    let attribute = Self::KIND.attribute(stringify!($field))?;
+                    if let Some(value) = $crate::schema::Field::value(&self.$field) {
+                        object.put(attribute, attribute.accept(value)?);
+                    }
+                )+
+                Ok(object)
+            }
+        }
+    };
+}
+pub(crate) use definition;
+
+/// Refuses to read one noun from another's object.
+pub(crate) fn expect_kind(object: &Object, kind: Kind) -> Result<(), Error> {
+    if object.kind() == kind {
+        return Ok(());
+    }
+    Err(Error::NotFound {
+        kind,
+        name: object.name().to_owned(),
+    })
+}

@@ -1,0 +1,64 @@
+//! The site: settings that hold for everything.
+
+use std::net::IpAddr;
+
+use crate::InstallDir;
+use crate::schema::definition;
+
+definition! {
+    /// The site's settings; the one object is named `clustersite`.
+    pub struct Site: Site {
+        /// The directory that holds trees, assets and root images: `/install` unless set.
+        installdir: Option<String>,
+        /// The management node as nodes reach it: a name or an address.
+        master: Option<String>,
+        /// The DNS domain of the nodes.
+        domain: Option<String>,
+        /// The DNS servers of the nodes.
+        nameservers: Vec<String>,
+        /// The DNS servers that ours ask.
+        forwarders: Vec<IpAddr>,
+        /// The time servers of the nodes.
+        ntpservers: Vec<String>,
+        /// The time zone of the nodes: `Europe/Berlin`.
+        timezone: Option<String>,
+        /// The port on which trees and assets are served.
+        httpport: Option<u32>,
+        /// The server's interfaces that answer DHCP.
+        dhcpinterfaces: Vec<String>,
+        /// The mirror that Ubuntu nodes install from when the tree lacks packages.
+        ubuntu_apt_mirror: Option<String>,
+        /// Refuses to import a medium that no template fits.
+        osimagerequired: Option<String>,
+        /// The architectures that may be imported.
+        onlysupportarchs: Vec<String>,
+        /// `1`: no password is ever given to root.
+        secureroot: Option<String>,
+        /// The path of the directory that TFTP serves.
+        tftpdir: Option<String>,
+        /// The port on which xCAT's daemon listens.
+        xcatdport: Option<u32>,
+        /// The port on which xCAT's daemon hears of installations.
+        xcatiport: Option<u32>,
+        /// How root image files are shared: `1` lets service nodes mount the install directory.
+        installloc: Option<String>,
+        /// Whether nodes share the TFTP directory.
+        sharedtftp: Option<String>,
+        /// How much installers tell while they run: `0`, `1` or `2`.
+        xcatdebugmode: Option<String>,
+        /// A remark of the user.
+        comments: Option<String>,
+    }
+}
+
+impl Site {
+    /// The name of the one object.
+    pub const NAME: &'static str = "clustersite";
+
+    /// Returns the install directory.
+    pub fn install_dir(&self) -> InstallDir {
+        self.installdir
+            .as_ref()
+            .map_or_else(InstallDir::default, InstallDir::new)
+    }
+}

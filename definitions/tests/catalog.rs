@@ -1,0 +1,252 @@
+//! Definitions on disk, through the public face of the catalog.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what helpers unwrap is a failure of the test"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use definitions::{Catalog, Error, Kind, Object, OsImage, ProvMethod, Site};
+
+/// Makes a directory of definitions that holds these files.
+fn catalog(files: &[(&str, &str)]) -> (tempfile::TempDir, Catalog) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let catalog = Catalog::new(directory.path());
+    (directory, catalog)
+}
+
+/// The message of an error, with the directory taken out.
+fn message<T>(directory: &Path, result: anyhow::Result<T>) -> String {
+    let error = result.err().expect("an error");
+    format!("{error:#}").replace(&format!("{}/", directory.display()), "")
+}
+
+fn dockerhost() -> OsImage {
+    OsImage {
+        name: "ubuntu24.04.3-x86_64-install-dockerhost".to_owned(),
+        imagetype: Some("linux".to_owned()),
+        osvers: Some("ubuntu24.04.3".parse().unwrap()),
+        osarch: Some("amd64".parse().unwrap()),
+        provmethod: Some(ProvMethod::Install),
+        pkgdir: vec!["/install/ubuntu24.04.3/x86_64".to_owned()],
+        ..OsImage::default()
+    }
+}
+
+#[test]
+fn what_is_saved_is_loaded_and_reads_well() {
+    let (directory, catalog) = catalog(&[]);
+    catalog.save(&dockerhost()).unwrap();
+    let path = directory
+        .path()
+        .join("osimages/ubuntu24.04.3-x86_64-install-dockerhost.toml");
+    assert_eq!(
+        fs::read_to_string(path).unwrap(),
+        r#"imagetype = "linux"
+osarch = "x86_64"
+osvers = "ubuntu24.04.3"
+pkgdir = ["/install/ubuntu24.04.3/x86_64"]
+provmethod = "install"
+"#
+    );
+    let loaded: OsImage = catalog.load(&dockerhost().name).unwrap();
+    assert_eq!(loaded, dockerhost());
+}
+
+#[test]
+fn a_directory_that_does_not_exist_holds_nothing() {
+    let catalog = Catalog::new("/nonexistent/slipway");
+    assert_eq!(catalog.objects(Kind::OsImage).unwrap(), []);
+    assert_eq!(
+        catalog.site().unwrap().install_dir().path(),
+        Path::new("/install")
+    );
+    let error = catalog.load::<OsImage>("rocky9").unwrap_err();
+    assert!(matches!(
+        error.downcast_ref::<Error>(),
+        Some(Error::NotFound { .. })
+    ));
+    assert_eq!(
+        error.to_string(),
+        "could not find an object named 'rocky9' of type 'osimage'"
+    );
+}
+
+#[test]
+fn edits_keep_comments_order_and_layout() {
+    let before = r#"# The tree comes from the second server.
+provmethod = "install" # never netboot here
+pkgdir = [
+    "/install/rocky9.4/x86_64", # the base
+    "/srv/extra",
+]
+osarch = "x86_64"
+template = "old"
+"#;
+    let after = r#"# The tree comes from the second server.
+provmethod = "netboot" # never netboot here
+pkgdir = [
+    "/install/rocky9.4/x86_64", # the base
+    "/srv/extra",
+    "/srv/more",
+]
+osarch = "x86_64"
+osvers = "rocky9.4"
+"#;
+    let (directory, catalog) = catalog(&[("osimages/r.toml", before)]);
+    let mut image: OsImage = catalog.load("r").unwrap();
+    image.provmethod = Some(ProvMethod::Netboot);
+    image.pkgdir.push("/srv/more".to_owned());
+    image.template = None;
+    image.osvers = Some("rocky9.4".parse().unwrap());
+    catalog.save(&image).unwrap();
+    let written = fs::read_to_string(directory.path().join("osimages/r.toml")).unwrap();
+    assert_eq!(written, after);
+}
+
+#[test]
+fn saving_what_is_there_writes_nothing() {
+    let (directory, catalog) = catalog(&[("osimages/r.toml", "osarch = 'amd64'\n")]);
+    let image: OsImage = catalog.load("r").unwrap();
+    catalog.save(&image).unwrap();
+    let written = fs::read_to_string(directory.path().join("osimages/r.toml")).unwrap();
+    assert_eq!(written, "osarch = 'amd64'\n");
+}
+
+#[test]
+fn objects_of_one_file_come_and_go_without_touching_their_neighbours() {
+    let before = "# ours\n[group.docker]\ncomments = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n\n[node.a]\nip = \"10.0.0.1\"\n";
+    let (directory, catalog) = catalog(&[("nodes/rack1.toml", before)]);
+    let mut edit = catalog.edit().unwrap();
+    edit.remove(Kind::Node, "a").unwrap();
+    let mut node = Object::new(Kind::Node, "c").unwrap();
+    node.set("groups", "docker,all").unwrap();
+    edit.put(&node).unwrap();
+    edit.commit().unwrap();
+    let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+    assert_eq!(
+        read("nodes/rack1.toml"),
+        "# ours\n[group.docker]\ncomments = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n"
+    );
+    assert_eq!(
+        read("nodes/nodes.toml"),
+        "[node.c]\ngroups = [\"docker\", \"all\"]\n"
+    );
+}
+
+#[test]
+fn a_dropped_edit_changes_nothing() {
+    let (directory, catalog) = catalog(&[]);
+    let mut edit = catalog.edit().unwrap();
+    edit.put(&Object::new(Kind::Node, "a").unwrap()).unwrap();
+    drop(edit);
+    assert!(!directory.path().join("nodes").exists());
+}
+
+#[test]
+fn errors_name_file_line_and_the_nearest_key() {
+    for (file, text, expected) in [
+        (
+            "osimages/r.toml",
+            "osarch = 'x86_64'\n\npkglst = []\n",
+            "osimages/r.toml:3: 'pkglst' is not a valid attribute name for an object type of 'osimage'; did you mean 'pkglist'?",
+        ),
+        (
+            "osimages/r.toml",
+            "zzzzzzzz = 1",
+            "osimages/r.toml:1: 'zzzzzzzz' is not a valid attribute name for an object type of 'osimage'",
+        ),
+        (
+            "osimages/r.toml",
+            "pkglist = 'a'",
+            "osimages/r.toml:1: 'pkglist' is not written as its value must be: expected an array of texts in quotes, such as [\"one\", \"two\"]",
+        ),
+        (
+            "osimages/r.toml",
+            "pkglist = ['a,b']",
+            "osimages/r.toml:1: 'a,b' is not one entry of a list: expected a text without a comma, which parts the entries",
+        ),
+        (
+            "osimages/r.toml",
+            "provmethod = 'instal'",
+            "osimages/r.toml:1: 'instal' is not a provisioning method: expected one of install, netboot, statelite, sysclone, boottarget, dualboot",
+        ),
+    ] {
+        let (directory, catalog) = catalog(&[(file, text)]);
+        let result = catalog.objects(Kind::OsImage);
+        assert_eq!(message(directory.path(), result), expected);
+    }
+    for (text, expected) in [
+        (
+            "[nodes.a]\n",
+            "nodes/x.toml:1: 'nodes' is neither 'node' nor 'group', which begin the name of a table here; did you mean 'node'?",
+        ),
+        (
+            "[node]\na = 1\n",
+            "nodes/x.toml:2: 'a' must be a table with the attributes of an object",
+        ),
+        (
+            "[node.a]\n[node.'b/c']\n",
+            "nodes/x.toml:2: 'b/c' is not the name of an object: expected at most 200 letters, digits and '.' '_' '-', a letter or digit first",
+        ),
+    ] {
+        let (directory, catalog) = catalog(&[("nodes/x.toml", text)]);
+        let result = catalog.objects(Kind::Node);
+        assert_eq!(message(directory.path(), result), expected);
+    }
+}
+
+#[test]
+fn a_broken_file_names_the_line() {
+    let (directory, catalog) = catalog(&[("osimages/r.toml", "osarch = 'x86_64'\nosname = [\n")]);
+    let result = catalog.objects(Kind::OsImage);
+    assert_eq!(
+        message(directory.path(), result),
+        "osimages/r.toml:2: unclosed array, expected `]`"
+    );
+}
+
+#[test]
+fn a_node_in_two_files_is_an_error_that_names_both() {
+    let (directory, catalog) = catalog(&[
+        ("nodes/a.toml", "[node.n1]\n"),
+        ("nodes/b.toml", "[node.n1]\n"),
+    ]);
+    let result = catalog.objects(Kind::Node);
+    assert_eq!(
+        message(directory.path(), result),
+        "the node 'n1' is defined twice, in nodes/a.toml and in nodes/b.toml: remove one"
+    );
+}
+
+#[test]
+fn no_name_leads_out_of_the_directory() {
+    let (directory, catalog) = catalog(&[]);
+    let result = catalog.find::<OsImage>("../../etc/passwd");
+    assert_eq!(
+        message(directory.path(), result.map(drop)),
+        "'../../etc/passwd' is not the name of an object: expected at most 200 letters, digits and '.' '_' '-' '+' ':', a letter or digit first"
+    );
+}
+
+#[test]
+fn a_symbolic_link_is_not_replaced() {
+    let (directory, catalog) = catalog(&[("elsewhere.toml", "installdir = '/srv'\n")]);
+    let link = directory.path().join("site.toml");
+    std::os::unix::fs::symlink("elsewhere.toml", &link).unwrap();
+    let mut site: Site = catalog.site().unwrap();
+    site.domain = Some("example.org".to_owned());
+    let result = catalog.save(&site);
+    assert_eq!(
+        message(directory.path(), result),
+        "writing site.toml: it is a symbolic link, which would be lost; change the file that it names"
+    );
+    assert!(link.is_symlink());
+}
