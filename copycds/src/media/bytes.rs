@@ -69,6 +69,11 @@ impl<'a> Bytes<'a> {
         Ok(u32::from_le_bytes(self.array(at)?))
     }
 
+    /// Reads eight bytes, low first (ECMA-167 1/7.1.7).
+    pub(super) fn le64(self, at: usize) -> Result<u64, FieldError> {
+        Ok(u64::from_le_bytes(self.array(at)?))
+    }
+
     /// Reads a number recorded twice in two bytes each (ECMA-119 §7.2.3).
     pub(super) fn both16(self, at: usize) -> Result<u16, FieldError> {
         let (little, big) = (self.le16(at)?, u16::from_be_bytes(self.array(at + 2)?));

@@ -10,9 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::directory::Root;
 use super::entry::{BootImage, Content, Entry, Kind, VolumeIds};
 use super::image::{Extents, Image};
-use super::iso9660::{self, Descriptors, Names};
-use super::sniff;
-use super::zisofs;
+use super::iso9660::{self, Descriptors, Names, Volume};
+use super::{sniff, udf, zisofs};
 
 /// One disc of a distribution, opened and read through: its tree is known, its files are not read.
 #[derive(Debug)]
@@ -200,21 +199,36 @@ fn extents_of(entry: &Entry) -> Option<(&[super::entry::Extent], bool)> {
 }
 
 /// Reads the best tree that an image has: Rock Ridge, which alone has POSIX names, modes and links;
-/// else UDF, whose names are whole; else Joliet, which cuts them at 64 characters; else plain ISO 9660.
+/// else UDF, whose names are whole and which is where discs with an empty shell of ISO 9660 have
+/// everything; else Joliet, which cuts names at 64 characters; else plain ISO 9660.
 fn tree(image: &Image, found: &Descriptors) -> Result<(VolumeIds, Vec<Entry>)> {
-    let Some(primary) = &found.primary else {
-        bail!("it is no ISO 9660 image ({})", sniff::describe(image)?);
+    let names = match &found.primary {
+        Some(primary) => {
+            ensure!(
+                primary.space <= image.len(),
+                "the image is truncated: it holds {} of {} bytes",
+                image.len(),
+                primary.space
+            );
+            iso9660::names(image, primary)?
+        }
+        None => Names::Plain,
     };
-    ensure!(
-        primary.space <= image.len(),
-        "the image is truncated: it holds {} of {} bytes",
-        image.len(),
-        primary.space
-    );
-    let names = iso9660::names(image, primary)?;
-    let entries = match (names, &found.joliet) {
-        (Names::Plain, Some(joliet)) => iso9660::entries(image, joliet, Names::Joliet)?,
-        _ => iso9660::entries(image, primary, names)?,
-    };
-    Ok((primary.ids.clone(), entries))
+    let ids = |primary: &Volume| primary.ids.clone();
+    Ok(match (names, &found.primary, &found.joliet) {
+        (Names::Plain, primary, _) if found.udf => {
+            let volume = udf::Volume::find(image).context("reading its UDF volume")?;
+            let entries = udf::entries(image, &volume).context("reading its UDF tree")?;
+            (primary.as_ref().map_or(volume.ids, ids), entries)
+        }
+        (Names::Plain, Some(primary), Some(joliet)) => (
+            ids(primary),
+            iso9660::entries(image, joliet, Names::Joliet)?,
+        ),
+        (names, Some(primary), _) => (ids(primary), iso9660::entries(image, primary, names)?),
+        (_, None, _) => bail!(
+            "it is no ISO 9660 or UDF image ({})",
+            sniff::describe(image)?
+        ),
+    })
 }

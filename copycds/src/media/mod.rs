@@ -13,6 +13,7 @@ mod iso9660;
 mod medium;
 mod sniff;
 mod tree;
+mod udf;
 mod zisofs;
 
 pub use entry::{

@@ -4,6 +4,8 @@
 //! goes out. A disc that exceeds a bound is refused, because no install medium comes near one and
 //! memory and time must not be the disc's to decide.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::entry::{Entry, MediumPath};
@@ -23,6 +25,7 @@ pub(super) const MAX_DIRECTORY: u64 = 64 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     entries: Vec<Entry>,
+    dropped: HashSet<MediumPath>,
 }
 
 /// Says which directory is meant; no path is the root.
@@ -69,13 +72,15 @@ impl Tree {
     }
 
     /// Drops the entry at `path`.
-    pub(super) fn remove(&mut self, path: &MediumPath) {
-        self.entries.retain(|entry| entry.path != *path);
+    pub(super) fn remove(&mut self, path: MediumPath) {
+        self.dropped.insert(path);
     }
 
     /// Sorts by path, which puts parents before their children, and refuses a name that stands twice
     /// in one directory: which of the two is meant, nothing says.
     pub(super) fn finish(mut self) -> Result<Vec<Entry>> {
+        let dropped = self.dropped;
+        self.entries.retain(|entry| !dropped.contains(&entry.path));
         self.entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let twice = |pair: &[Entry]| pair[0].path == pair[1].path;
         if let Some(pair) = self.entries.windows(2).find(|pair| twice(pair)) {

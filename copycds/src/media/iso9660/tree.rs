@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
         }
         match path {
             // `rr_moved` is the writer's shelf for moved directories, not something of the author's.
-            Some(path) if relocated > 0 && kept == 0 => self.tree.remove(path),
+            Some(path) if relocated > 0 && kept == 0 => self.tree.remove(path.clone()),
             _ => {}
         }
         Ok(())

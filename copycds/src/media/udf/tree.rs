@@ -1,0 +1,119 @@
+//! Walks the directories of a UDF volume (ECMA-167 4/8.6 and 14.4).
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::file::{File, FileKind};
+use super::tag::{self, TagId};
+use super::text::{link_target, unicode};
+use super::volume::{Location, Stretch, Volume};
+use crate::media::bytes::Bytes;
+use crate::media::entry::{Content, Entry, Kind, MediumPath};
+use crate::media::image::{Extents, Image};
+use crate::media::tree::{MAX_DIRECTORY, MAX_PATH, Tree, directory_name, join};
+
+/// File characteristics (14.4.3).
+const DELETED: u8 = 1 << 2;
+const PARENT: u8 = 1 << 3;
+
+/// A name in a directory.
+struct Name {
+    bytes: Vec<u8>,
+    file: Location,
+}
+
+/// Reads the whole tree of a volume; a directory that is met twice is refused, so this ends.
+pub(in crate::media) fn entries(image: &Image, volume: &Volume) -> Result<Vec<Entry>> {
+    let root = File::read(image, volume, volume.root).context("reading the root directory")?;
+    ensure!(
+        root.kind == FileKind::Directory,
+        "the root directory is none"
+    );
+    let mut tree = Tree::default();
+    let mut seen = HashMap::from([(volume.root, None)]);
+    let mut todo = vec![(None, root)];
+    while let Some((path, directory)) = todo.pop() {
+        let path: Option<MediumPath> = path;
+        let reading = || format!("reading {}", directory_name(path.as_ref()));
+        let bytes = content(image, &directory, MAX_DIRECTORY).with_context(reading)?;
+        for name in names(&bytes).with_context(reading)? {
+            let child = join(path.as_ref(), &name.bytes)?;
+            let file =
+                File::read(image, volume, name.file).with_context(|| format!("reading {child}"))?;
+            tree.push(entry(image, &child, &file)?)?;
+            if file.kind == FileKind::Directory {
+                if let Some(other) = seen.insert(name.file, Some(child.clone())) {
+                    let other = directory_name(other.as_ref());
+                    bail!("the directory {child} is also {other}: a loop");
+                }
+                todo.push((Some(child), file));
+            }
+        }
+    }
+    tree.finish()
+}
+
+/// Reads the names in a directory.
+fn names(bytes: &[u8]) -> Result<Vec<Name>> {
+    let (mut names, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let record = Bytes(&bytes[at..]);
+        let mut parse = || {
+            ensure!(
+                tag::check(record.0, None)? == TagId::FileIdentifier,
+                "it is of another kind"
+            );
+            let (name_len, use_len) = (usize::from(record.byte(19)?), record.le16(36)?.into());
+            if record.byte(18)? & (DELETED | PARENT) == 0 {
+                let name = record.slice(38_usize.saturating_add(use_len), name_len)?;
+                names.push(Name {
+                    bytes: unicode(name)?.into(),
+                    file: Stretch::parse(record.slice(20, 16)?)?.at,
+                });
+            }
+            // 14.4.9: padded to a multiple of four.
+            Ok((38 + use_len + name_len).next_multiple_of(4))
+        };
+        at += parse().with_context(|| format!("the file identifier at byte {at}"))?;
+    }
+    Ok(names)
+}
+
+/// Reads all of a small file.
+fn content(image: &Image, file: &File, limit: u64) -> Result<Vec<u8>> {
+    ensure!(
+        file.size <= limit,
+        "it claims {} bytes, more than {limit}",
+        file.size
+    );
+    let mut bytes = Vec::new();
+    Extents::new(image, &file.extents).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Turns a file entry into an entry of the tree.
+fn entry(image: &Image, path: &MediumPath, file: &File) -> Result<Entry> {
+    let kind = match file.kind {
+        FileKind::Directory => Kind::Directory,
+        FileKind::Regular => Kind::File {
+            size: file.size,
+            content: Content::Extents(file.extents.clone()),
+        },
+        FileKind::Symlink => {
+            let target = content(image, file, 4 * MAX_PATH as u64)
+                .and_then(|data| link_target(&data))
+                .with_context(|| format!("reading the link {path}"))?;
+            ensure!(!target.is_empty(), "the link {path} says no target");
+            Kind::Symlink { target }
+        }
+        FileKind::Special(what) => bail!("{path} is {what}, which no install medium holds"),
+    };
+    Ok(Entry {
+        path: path.clone(),
+        kind,
+        mode: file.mode,
+        mtime: file.mtime,
+    })
+}
