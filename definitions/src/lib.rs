@@ -25,7 +25,7 @@ pub use catalog::{Catalog, Edit};
 pub use distro::Distro;
 pub use error::Error;
 pub use installdir::InstallDir;
-pub use network::Network;
+pub use network::{BridgePort, DockerNetwork, IfName, Network};
 pub use node::{Group, Node};
 pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
