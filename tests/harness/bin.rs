@@ -1,0 +1,60 @@
+//! Our binaries, as cargo builds them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+
+/// Returns the root of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or_else(|| unreachable!("the package e2e lies in the workspace"))
+}
+
+/// Builds a binary of a package, once per process, and returns where it lies.
+///
+/// Cargo builds the binaries of a package for that package's own tests only, so a story that ran
+/// whatever lies in `target/` would test yesterday's build.
+pub fn binary(package: &str, name: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut guard = BUILT
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let built = guard.get_or_insert_default();
+    if let Some(path) = built.get(name) {
+        return Ok(path.clone());
+    }
+    let path = build(package, name).with_context(|| format!("building {name} of {package}"))?;
+    built.insert(name.to_owned(), path.clone());
+    Ok(path)
+}
+
+fn build(package: &str, name: &str) -> Result<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--message-format=json",
+            "-p",
+            package,
+            "--bin",
+            name,
+        ])
+        .current_dir(workspace())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo names no executable")
+}

@@ -1,0 +1,31 @@
+//! What the stories are told with: binaries built once, media built by other people's tools, and
+//! trials that are ignored, with the reason in their name, where a machine lacks what they need.
+//!
+//! Stories see binaries and files only, never a room's library, so that what they prove holds for
+//! what a user installs.
+
+mod bin;
+mod need;
+mod scene;
+mod tree;
+
+pub use bin::{binary, workspace};
+pub use need::Need;
+pub use scene::{Medium, Outcome, Scene};
+pub use tree::{Snapshot, snapshot};
+
+use libtest_mimic::{Failed, Trial};
+
+/// Makes a trial of a story; what the machine lacks of its needs makes it ignored and says why.
+pub fn story(
+    name: &str,
+    needs: &[Need],
+    tell: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> Trial {
+    let lacking: Vec<_> = needs.iter().filter_map(|need| need.lacking()).collect();
+    Trial::test(name, move || {
+        tell().map_err(|err| Failed::from(format!("{err:#}")))
+    })
+    .with_kind(lacking.join(", "))
+    .with_ignored_flag(!lacking.is_empty())
+}
