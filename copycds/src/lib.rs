@@ -7,3 +7,4 @@
 pub mod claims;
 pub mod digest;
 pub mod media;
+pub mod recognise;

@@ -38,6 +38,26 @@ pub enum Arch {
     Loongarch64,
     /// Itanium: `ia64`.
     Ia64,
+    /// 31-bit IBM ESA/390: `s390`.
+    S390,
+    /// Arm before the EABI: Debian's `arm`.
+    Arm,
+    /// 32-bit SPARC, and what Debian and Ubuntu call so on 64-bit machines: `sparc`.
+    Sparc,
+    /// 64-bit SPARC: `sparc64`.
+    Sparc64,
+    /// PA-RISC: `hppa`.
+    Hppa,
+    /// DEC Alpha: `alpha`.
+    Alpha,
+    /// Big-endian MIPS: `mips`.
+    Mips,
+    /// Little-endian MIPS: `mipsel`.
+    Mipsel,
+    /// 64-bit little-endian MIPS: `mips64el`.
+    Mips64el,
+    /// Motorola 68000: `m68k`.
+    M68k,
 }
 
 /// Every architecture with its own name first and every other name it goes by behind it.
@@ -54,9 +74,24 @@ const NAMES: &[(Arch, &[&str])] = &[
     (Arch::Riscv64, &["riscv64"]),
     (Arch::Loongarch64, &["loongarch64", "loong64"]),
     (Arch::Ia64, &["ia64"]),
+    (Arch::S390, &["s390"]),
+    (Arch::Arm, &["arm"]),
+    (Arch::Sparc, &["sparc"]),
+    (Arch::Sparc64, &["sparc64"]),
+    (Arch::Hppa, &["hppa"]),
+    (Arch::Alpha, &["alpha"]),
+    (Arch::Mips, &["mips"]),
+    (Arch::Mipsel, &["mipsel"]),
+    (Arch::Mips64el, &["mips64el"]),
+    (Arch::M68k, &["m68k"]),
 ];
 
 impl Arch {
+    /// Returns every architecture.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(arch, _)| *arch)
+    }
+
     /// Returns the name that paths and osimage names carry.
     pub fn name(self) -> &'static str {
         self.names()[0]

@@ -11,7 +11,8 @@ use crate::Error;
 /// `ubuntu24.04.3`, `rocky9.4`, `centos-stream9`, `sle15.4`.
 ///
 /// It names a directory under the install directory, so it holds letters, digits, `.`, `+`, `_` and
-/// `-` only, begins with a letter and has at most 64 bytes.
+/// `-` only, begins with a letter and has at most 64 bytes. The version begins with the first digit, or
+/// is one of the words that releases without a number go by: `debiantesting`, `fedorarawhide`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Distro {
@@ -19,6 +20,9 @@ pub struct Distro {
     /// Bytes of `name` that are the family; the version is the rest.
     family: usize,
 }
+
+/// What stands for a version where there is no number yet, or never will be.
+const ROLLING: &[&str] = &["testing", "rawhide", "eln", "tumbleweed"];
 
 impl Distro {
     /// Joins a family (`rocky`) and a version (`9.4`).
@@ -42,12 +46,12 @@ impl Distro {
         &self.name
     }
 
-    /// Returns what stands before the first digit: `rocky`.
+    /// Returns what stands before the version: `rocky`.
     pub fn family(&self) -> &str {
         &self.name[..self.family]
     }
 
-    /// Returns what stands from the first digit on: `9.4`.
+    /// Returns the version: `9.4`, or a word such as `testing`.
     pub fn version(&self) -> &str {
         &self.name[self.family..]
     }
@@ -58,6 +62,7 @@ impl Distro {
         version
             .split(|c: char| !c.is_ascii_digit())
             .next()
+            .filter(|major| !major.is_empty())
             .unwrap_or(version)
     }
 }
@@ -68,7 +73,11 @@ impl FromStr for Distro {
     fn from_str(text: &str) -> Result<Self, Error> {
         let expected = "a family and a version such as 'rocky9.4' or 'ubuntu24.04.3'";
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '_' | '-');
-        let family = text.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+        let rolling = || ROLLING.iter().find_map(|word| text.strip_suffix(word));
+        let family = text
+            .find(|c: char| c.is_ascii_digit())
+            .or_else(|| rolling().map(str::len))
+            .unwrap_or(0);
         let begins_with_letter = text.starts_with(|c: char| c.is_ascii_alphabetic());
         if family == 0 || !begins_with_letter || text.len() > 64 || !text.chars().all(allowed) {
             return Err(Error::invalid("a distribution release", text, expected));
@@ -111,6 +120,8 @@ mod tests {
             ("centos-stream9", "centos-stream", "9", "9"),
             ("sle15.4", "sle", "15.4", "15"),
             ("rhels7.6-alternate", "rhels", "7.6-alternate", "7"),
+            ("debiantesting", "debian", "testing", "testing"),
+            ("opensusetumbleweed", "opensuse", "tumbleweed", "tumbleweed"),
         ] {
             let distro: Distro = name.parse().unwrap();
             assert_eq!(
@@ -127,6 +138,7 @@ mod tests {
             "",
             "9.4",
             "rocky",
+            "testing",
             "../rocky9",
             "rocky9/4",
             "rocky 9",

@@ -1,0 +1,140 @@
+//! What recognition reads of a medium: its identifiers, the names of its files, and the bytes of a
+//! few small ones. A plain value, so that a test can build it from any part of a medium.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use crate::media::{Kind, Medium, VolumeIds};
+
+/// Everything that recognition may look at. What is absent was not there or is not known, and speaks
+/// neither for nor against anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The identifiers of the volume descriptor; empty when there is none.
+    pub ids: VolumeIds,
+    /// The paths of the files, links and directories, as far as they are UTF-8; empty when unknown.
+    pub names: Vec<String>,
+    /// Path and bytes of the small files that speak of the release.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// No file of interest is longer; a longer one is an error, not a reason to read on.
+const LIMIT: u64 = 4 << 20;
+
+/// The files that are read, wherever they stand directly under one of [`ROOTS`].
+const FILES: &[&str] = &[
+    ".disk/info",
+    "README.diskdefines",
+    ".treeinfo",
+    "treeinfo",
+    ".discinfo",
+    "media.repo",
+    "content",
+];
+
+/// Where they may stand: at the top, or under `install/` on Agama media.
+const ROOTS: &[&str] = &["", "install/"];
+
+impl Evidence {
+    /// Builds evidence of a volume descriptor alone.
+    pub fn of_volume(ids: VolumeIds) -> Self {
+        Self {
+            ids,
+            ..Self::default()
+        }
+    }
+
+    /// Builds evidence of one file alone.
+    pub fn of_file(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            files: BTreeMap::from([(path.to_owned(), bytes.into())]),
+            ..Self::default()
+        }
+    }
+
+    /// Says whether the file at a path is one that recognition reads.
+    pub fn wants(path: &str) -> bool {
+        let name = ROOTS
+            .iter()
+            .rev()
+            .find_map(|root| path.strip_prefix(root))
+            .unwrap_or(path);
+        FILES.contains(&name)
+            || is_release_file(name)
+            || matches!(name.split_once('/'), Some((dir, "media" | "products"))
+                if dir.strip_prefix("media.").is_some_and(|n| n.parse::<u8>().is_ok()))
+    }
+
+    /// Returns the text of a file, whatever its encoding, without a NUL or a byte order mark.
+    pub fn text(&self, path: &str) -> Option<String> {
+        let bytes = self.files.get(path)?;
+        let text = String::from_utf8_lossy(bytes).replace('\0', "");
+        Some(text.trim_start_matches('\u{feff}').to_owned())
+    }
+}
+
+/// `dists/<suite>/Release`, and nothing deeper.
+fn is_release_file(name: &str) -> bool {
+    let mut parts = name.split('/');
+    parts.next() == Some("dists")
+        && parts.next().is_some()
+        && parts.next() == Some("Release")
+        && parts.next().is_none()
+}
+
+/// Reads a medium's evidence: all its names, and at most 4 MiB of each file that matters.
+///
+/// # Errors
+/// When a file cannot be read, or is longer than such a file can be.
+pub fn gather(medium: &Medium) -> anyhow::Result<Evidence> {
+    let mut evidence = Evidence::of_volume(medium.ids().clone());
+    for entry in medium.entries() {
+        let Some(path) = entry.path.as_str() else {
+            continue;
+        };
+        evidence.names.push(path.to_owned());
+        if matches!(entry.kind, Kind::File { .. }) && Evidence::wants(path) {
+            let bytes = medium
+                .read(entry, LIMIT)
+                .with_context(|| format!("reading {path}"))?;
+            evidence.files.insert(path.to_owned(), bytes);
+        }
+    }
+    Ok(evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_that_speak_of_the_release_are_wanted_and_no_others() {
+        for path in [
+            ".disk/info",
+            "dists/bookworm/Release",
+            "media.1/products",
+            "media.2/media",
+            "install/media.1/products",
+            "install/.treeinfo",
+            "content",
+        ] {
+            assert!(Evidence::wants(path), "{path}");
+        }
+        for path in [
+            "pool/.disk/info",
+            "dists/bookworm/main/Release",
+            "media.x/media",
+            "install/netboot/content",
+            "Module-Basesystem/media.1/products",
+        ] {
+            assert!(!Evidence::wants(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn padding_is_no_part_of_a_text() {
+        let evidence = Evidence::of_file(".disk/info", b"Ubuntu\0\0".to_vec());
+        assert_eq!(evidence.text(".disk/info").unwrap(), "Ubuntu");
+    }
+}

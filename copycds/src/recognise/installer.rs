@@ -1,0 +1,122 @@
+//! Which installer a medium boots, and whether it holds anything to install at all, by the names of
+//! its files.
+
+use definitions::Distro;
+
+use super::evidence::Evidence;
+use super::verdict::Installer;
+
+/// Endings of what can be installed or booted.
+const CONTENT: &[&str] = &[
+    ".rpm",
+    ".deb",
+    ".udeb",
+    ".squashfs",
+    ".img",
+    ".img.gz",
+    ".gz",
+    ".xz",
+    ".efi",
+    ".EFI",
+    ".wim",
+    ".iso",
+    ".raw",
+    ".bin",
+];
+
+/// Names of kernels and directories that only install media have.
+const PARTS: &[&str] = &[
+    "vmlinuz",
+    "vmlinux",
+    "linux",
+    "kernel",
+    "casper",
+    "isolinux",
+    "Packages",
+    "packages",
+    "pool",
+    "repodata",
+    "pxeboot",
+    "BaseOS",
+    "AppStream",
+    "suse",
+    "RPMS",
+];
+
+/// Says whether any of these names is something to install or to boot.
+pub(super) fn holds_content(names: &[String]) -> bool {
+    names.iter().any(|name| {
+        CONTENT.iter().any(|ending| name.ends_with(ending))
+            || name.split('/').any(|part| PARTS.contains(&part))
+    })
+}
+
+/// Tells the installer from the files that it needs; the first row that fits.
+pub(super) fn of(evidence: &Evidence, distro: &Distro) -> Option<Installer> {
+    let names = &evidence.names;
+    let has = |path: &str| {
+        names.iter().any(|name| {
+            name.strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || path.ends_with('/'))
+        })
+    };
+    let any = |test: fn(&str) -> bool| names.iter().any(|name| test(name));
+    let sixteen = distro.major().parse::<u32>().is_ok_and(|major| major >= 16);
+    let suse = matches!(distro.family(), "sles" | "leap");
+    let rows = [
+        (
+            has("casper/install-sources.yaml") || has("casper/installer.squashfs"),
+            Installer::Subiquity,
+        ),
+        (
+            has("install/vmlinuz") || has("install/netboot") || any(in_install_dir),
+            Installer::DebianInstaller,
+        ),
+        (any(server_layer), Installer::Subiquity),
+        (has("casper"), Installer::Casper),
+        (
+            has("live/vmlinuz") || any(live_layer),
+            Installer::DebianLive,
+        ),
+        (any(self_install), Installer::SelfInstall),
+        (suse && sixteen && has("LiveOS"), Installer::Agama),
+        (any(yast), Installer::Yast),
+        (
+            (has("images/pxeboot") || has("images/install.img") || has("ppc") || has("isolinux"))
+                && (has(".treeinfo") || has(".discinfo") || has("repodata") || has("Packages")),
+            Installer::Anaconda,
+        ),
+        (has("LiveOS"), Installer::LiveOs),
+    ];
+    rows.into_iter()
+        .find(|(fits, _)| *fits)
+        .map(|(_, installer)| installer)
+}
+
+/// `install.amd/vmlinuz`, `install.a64/…`: debian-installer, one directory an architecture.
+fn in_install_dir(name: &str) -> bool {
+    let kernel = ["/vmlinuz", "/vmlinux", "/initrd.gz"];
+    name.starts_with("install.") && kernel.iter().any(|file| name.ends_with(file))
+}
+
+/// The server's installer layer, under the name it had from 18.04 to 20.04.
+fn server_layer(name: &str) -> bool {
+    name.starts_with("casper/") && name.contains("installer") && name.ends_with(".squashfs")
+}
+
+fn live_layer(name: &str) -> bool {
+    name.starts_with("live/") && name.ends_with(".squashfs")
+}
+
+fn self_install(name: &str) -> bool {
+    let raw = [".raw.squashfs", ".raw.xz", ".raw.gz"];
+    !name.contains('/') && raw.iter().any(|ending| name.ends_with(ending))
+}
+
+/// `boot/<arch>/loader/linux`, or `boot/<arch>/{linux,root}` where there is no loader directory.
+fn yast(name: &str) -> bool {
+    let mut parts = name.split('/');
+    parts.next() == Some("boot")
+        && parts.next().is_some()
+        && matches!(parts.next(), Some("loader" | "linux" | "root"))
+}

@@ -1,0 +1,279 @@
+//! From evidence to statements: what each file says in its own format, before any rule reads it.
+//!
+//! The formats are those of `.disk/info` (debian-cd, ubuntu-cdimage), `.treeinfo` (productmd), the
+//! four lines of `.discinfo` (anaconda), `media.N/` and `content` (SUSE), `dists/*/Release` (apt).
+//! Nothing here knows a distribution.
+
+use definitions::Arch;
+
+use super::claim::Disc;
+use super::evidence::Evidence;
+use super::rules::arch_of;
+
+/// One text about the product, with what its file says beside it in fixed places.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Statement {
+    pub(super) source: String,
+    pub(super) text: String,
+    pub(super) kind: Kind,
+    /// Architectures that the format names in a place of their own.
+    pub(super) arches: Vec<Arch>,
+    pub(super) codename: Option<String>,
+    pub(super) variant: Option<String>,
+    pub(super) disc: Option<Disc>,
+}
+
+/// Which patterns read a statement, and what it means when none does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A label or a description: unread, it says nothing.
+    #[default]
+    Label,
+    /// A volume descriptor's field of this many bytes, in which a text may be cut.
+    Field(usize),
+    /// A field that only tells other systems apart.
+    Ids,
+    /// A product that names itself: unread, it speaks against every family.
+    Product,
+    /// The line of `.disk/info`; likewise.
+    DiskInfo,
+    /// Origin and version of a package archive; likewise.
+    Release,
+}
+
+/// Collects every statement of a medium, the most telling first.
+pub(super) fn statements(evidence: &Evidence) -> Vec<Statement> {
+    let mut all = Vec::new();
+    for path in evidence.files.keys() {
+        let Some(text) = evidence.text(path) else {
+            continue;
+        };
+        let name = path.strip_prefix("install/").unwrap_or(path);
+        match name {
+            ".disk/info" => all.extend(disk_info(path, &text)),
+            "README.diskdefines" => all.extend(diskdefines(path, &text)),
+            ".treeinfo" | "treeinfo" => all.extend(treeinfo(path, &text)),
+            ".discinfo" => all.extend(discinfo(path, &text)),
+            "media.repo" => all.extend(media_repo(path, &text)),
+            "content" => all.extend(content(path, &text)),
+            _ if name.starts_with("dists/") => all.extend(release(path, &text)),
+            _ if name.starts_with("media.") => all.extend(media(path, name, &text)),
+            _ => {}
+        }
+    }
+    all.extend(fields(evidence));
+    all.retain(|statement| !statement.text.is_empty() || statement.disc.is_some());
+    all
+}
+
+/// The fields of the volume descriptor (ECMA-119 §8.4): 32 bytes for the volume, 128 for the others.
+fn fields(evidence: &Evidence) -> Vec<Statement> {
+    let ids = &evidence.ids;
+    [
+        ("application id", &ids.application, Kind::Field(128)),
+        ("volume id", &ids.volume, Kind::Field(32)),
+        ("publisher id", &ids.publisher, Kind::Ids),
+        ("system id", &ids.system, Kind::Ids),
+    ]
+    .into_iter()
+    .map(|(source, text, kind)| Statement {
+        disc: label_disc(text),
+        ..Statement::new(source, text, kind)
+    })
+    .collect()
+}
+
+/// `<product> <version> "<codename>" - <status> <architectures> <kind> …`, the rest in any order.
+fn disk_info(path: &str, text: &str) -> Option<Statement> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let tail = line.split_once(" - ").map_or("", |(_, tail)| tail);
+    let words = || tail.split(|c: char| c.is_whitespace() || c == '/');
+    let numbered = |word: &str| {
+        let number = word
+            .strip_prefix("Binary-")
+            .or_else(|| word.strip_prefix('#'))?;
+        Some(Disc {
+            number: number.parse().ok()?,
+            of: None,
+        })
+    };
+    let kind = |word: &&str| {
+        let last = word.rsplit('-').next().unwrap_or_default();
+        matches!(
+            last,
+            "NETINST" | "CD" | "DVD" | "BD" | "DLBD" | "LIVE" | "BC"
+        )
+    };
+    Some(Statement {
+        arches: words().filter_map(arch_of).collect(),
+        disc: words().find_map(numbered),
+        variant: words().find(kind).map(str::to_owned),
+        ..Statement::new(path, line, Kind::DiskInfo)
+    })
+}
+
+/// `#define DISKNUM  1`: which disc of a set; the architecture stands in `.disk/info` too.
+fn diskdefines(path: &str, text: &str) -> Option<Statement> {
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next()? == "#define" && words.next()? == key).then(|| words.next())?
+        })
+    };
+    let number = value("DISKNUM")?.parse().ok()?;
+    let of = value("TOTALNUM").and_then(|text| text.parse().ok());
+    Some(Statement {
+        disc: Some(Disc {
+            number,
+            of: of.filter(|of| *of >= number),
+        }),
+        ..Statement::new(path, "", Kind::Label)
+    })
+}
+
+/// productmd's file: `[general]` on every one, `[release]` or `[product]` and `[tree]` on newer ones.
+fn treeinfo(path: &str, text: &str) -> Option<Statement> {
+    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
+    let first = |sections: &[&str], key: &str| {
+        let found = sections.iter().find_map(|section| get(section, key));
+        found.unwrap_or_default()
+    };
+    let name = get("general", "family").unwrap_or(first(&["release", "product"], "name"));
+    let version = first(&["general", "release", "product"], "version");
+    let number = |section: &str, key: &str| get(section, key)?.parse::<u32>().ok();
+    let disc = |key: &str| number("media", key).or_else(|| number("general", key));
+    Some(Statement {
+        arches: arch_of(first(&["general", "tree"], "arch"))
+            .into_iter()
+            .collect(),
+        variant: get("general", "variant").map(str::to_owned),
+        disc: disc("discnum").map(|number| Disc {
+            number,
+            of: disc("totaldiscs"),
+        }),
+        ..Statement::new(path, format!("{name} {version}").trim(), Kind::Product)
+    })
+}
+
+/// Time stamp, description, architecture, disc numbers (`ALL`, `1`, `1,2,3`; may be missing).
+fn discinfo(path: &str, text: &str) -> Option<Statement> {
+    let mut lines = text.lines().map(str::trim);
+    lines.next()?.parse::<f64>().ok()?;
+    let description = lines.next()?.trim_matches('"');
+    let arch = lines.next().and_then(arch_of);
+    let disc = lines.next().and_then(|line| line.parse().ok());
+    Some(Statement {
+        arches: arch.into_iter().collect(),
+        disc: disc.map(|number| Disc { number, of: None }),
+        ..Statement::new(path, description, Kind::Label)
+    })
+}
+
+fn media_repo(path: &str, text: &str) -> Option<Statement> {
+    let name = ini(text, "InstallMedia", "name")?;
+    Some(Statement::new(path, name, Kind::Label))
+}
+
+/// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`).
+fn media(path: &str, name: &str, text: &str) -> Vec<Statement> {
+    let number = name
+        .split(['.', '/'])
+        .nth(1)
+        .and_then(|number| number.parse().ok());
+    let disc = number.map(|number| Disc { number, of: None });
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .take(2)
+        .map(|line| Statement {
+            disc: label_disc(line).or(disc),
+            ..Statement::new(path, line.strip_prefix("/ ").unwrap_or(line), Kind::Label)
+        })
+        .collect()
+}
+
+/// SUSE's `content`: lines of a key and a value.
+fn content(path: &str, text: &str) -> Vec<Statement> {
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let (found, value) = line.trim().split_once(char::is_whitespace)?;
+            (found == key).then(|| value.trim())
+        })
+    };
+    let first = |keys: &[&str]| keys.iter().find_map(|key| value(key));
+    let product = first(&["PRODUCT", "DISTPRODUCT", "NAME"])
+        .zip(first(&["VERSION", "DISTVERSION"]))
+        .map(|(product, version)| format!("{product} {version}"));
+    let base: Vec<Arch> = first(&["DEFAULTBASE", "BASEARCHS"])
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .filter_map(arch_of)
+        .collect();
+    [
+        product.as_deref(),
+        value("LABEL"),
+        value("DISTRO").and_then(|distro| distro.split(',').next()),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|text| Statement {
+        arches: base.clone(),
+        ..Statement::new(path, text, Kind::Label)
+    })
+    .collect()
+}
+
+/// apt's `Release`. Its architectures are those of the archive, not of the disc.
+fn release(path: &str, text: &str) -> Option<Statement> {
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            (found == key).then(|| value.trim())
+        })
+    };
+    let origin = value("Origin")?;
+    let version = value("Version").or_else(|| value("Suite")).unwrap_or("");
+    Some(Statement {
+        codename: value("Codename").map(str::to_lowercase),
+        ..Statement::new(path, format!("{origin} {version}").trim(), Kind::Release)
+    })
+}
+
+/// `Disc 2`, `Media2`: the one number that labels of every vendor carry in words.
+fn label_disc(text: &str) -> Option<Disc> {
+    let behind = ["Disc ", "disc ", "Media"].iter().find_map(|word| {
+        let (_, behind) = text.split_once(word)?;
+        behind
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then_some(behind)
+    })?;
+    let end = behind.find(|c: char| !c.is_ascii_digit());
+    let number = behind[..end.unwrap_or(behind.len())].parse().ok()?;
+    Some(Disc { number, of: None })
+}
+
+/// Looks a key up in one section of an INI file.
+fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
+    let mut here = false;
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            here = name == section;
+        } else if here && !line.starts_with([';', '#']) {
+            match line.split_once(['=', ':']) {
+                Some((found, value)) if found.trim() == key => return Some(value.trim()),
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+impl Statement {
+    fn new(source: &str, text: &str, kind: Kind) -> Self {
+        Self {
+            source: source.to_owned(),
+            text: text.to_owned(),
+            kind,
+            ..Self::default()
+        }
+    }
+}
