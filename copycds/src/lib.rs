@@ -5,6 +5,7 @@
 //! each. Nothing here mounts anything, needs root, or believes a byte of the medium unchecked.
 
 pub mod claims;
+pub mod copy;
 pub mod digest;
 pub mod media;
 pub mod recognise;

@@ -1,0 +1,386 @@
+//! A medium into a published tree, whole or not at all.
+//!
+//! An opened [`Medium`], what it says of its own files ([`Claims`]) and what was recognised come in; a
+//! tree at its place under the install directory goes out, with its record and its manifest in it
+//! (`.slipway/tree.toml`, `.slipway/SHA256SUMS`). The steps are those of [`import`]: plan, room, stage,
+//! keep, copy and verify, record, publish. What stands published is never written to: a new tree grows
+//! beside it, takes over unchanged files as hard links, and is exchanged for it in one rename.
+//!
+//! Published modes are 0755 for directories and for files that anyone may run on the medium, 0644 for
+//! others, whatever the umask; owners are whoever runs this; set-uid bits, devices and ownership of the
+//! medium are not taken over. Nothing here needs privilege.
+
+mod engine;
+mod fingerprint;
+mod manifest;
+mod plan;
+mod progress;
+mod publish;
+mod record;
+mod stage;
+mod summary;
+mod verify;
+mod walk;
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+
+pub use fingerprint::Fingerprint;
+pub use manifest::{Manifest, Section};
+pub use plan::{Act, Plan, Standing, Step, says_of_its_disc};
+pub use progress::Progress;
+pub use record::{DIR, Disc, MANIFEST, Published, RECORD, Record};
+pub use summary::{Proof, Summary};
+pub use verify::{Differences, verify};
+
+use crate::claims::Claims;
+use crate::digest::Digest;
+use crate::media::{Medium, MediumPath};
+use engine::Engine;
+use stage::{Dir, Stage};
+
+/// One import.
+#[derive(Debug)]
+pub struct Import<'a> {
+    /// Where the bytes come from.
+    pub medium: &'a Medium,
+    /// The medium's fingerprint.
+    pub fingerprint: &'a Fingerprint,
+    /// What the medium says of its files.
+    pub claims: &'a Claims,
+    /// The name of the disc among the discs of its release; one line.
+    pub label: &'a str,
+    /// What was recognised, for the record.
+    pub about: &'a toml::Table,
+    /// Where the tree is published.
+    pub target: &'a Path,
+    /// Whether to hash; `false` is for measuring only, and such a tree has no record.
+    pub hash: bool,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// What was verified, by what.
+    pub summary: Summary,
+    /// How many files were copied.
+    pub copied: usize,
+    /// How many files of the tree that stood there were taken over.
+    pub kept: usize,
+    /// The discs that the tree is made of now.
+    pub discs: Vec<String>,
+}
+
+/// Returns the record of the tree that stands at `target`, when one made here does.
+///
+/// # Errors
+/// When something else stands there, or its record cannot be read.
+pub fn standing(target: &Path) -> Result<Option<Record>> {
+    if !is_tree(target)? {
+        return Ok(None);
+    }
+    match Record::load(target)? {
+        Some(record) => Ok(Some(record)),
+        None => bail!(
+            "{} stands there and was not made by copycds (it has no {RECORD}): move it away and run \
+             again",
+            target.display()
+        ),
+    }
+}
+
+/// Returns whether a directory with something in it stands at `target`.
+fn is_tree(target: &Path) -> Result<bool> {
+    let reading = || format!("reading {}", target.display());
+    let meta = match fs::symlink_metadata(target) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(reading),
+    };
+    let is = match meta.file_type() {
+        kind if kind.is_dir() => {
+            return Ok(fs::read_dir(target).with_context(reading)?.next().is_some());
+        }
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_file() => "a file",
+        _ => "no directory",
+    };
+    bail!(
+        "{} is {is}, where the tree would stand: move it away and run again",
+        target.display()
+    );
+}
+
+/// Removes what a killed import of the tree at `target` left beside it.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn clear_dead(target: &Path) -> Result<()> {
+    Stage::clear_dead(target)
+}
+
+/// Says what an import would do; nothing is written.
+///
+/// # Errors
+/// As [`import`], for what names and sizes alone can show.
+pub fn preview<'a>(medium: &'a Medium, label: &str, target: &Path) -> Result<Plan<'a>> {
+    let old = load_standing(target)?;
+    let plan = Plan::new(
+        medium.entries(),
+        label,
+        old.as_ref().map(|(standing, _)| standing),
+    )?;
+    ensure_room(target, &plan)?;
+    Ok(plan)
+}
+
+/// Imports a medium.
+///
+/// # Errors
+/// Whatever went wrong: then nothing is published, nothing is left beside the target, and what stood
+/// there stands.
+pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
+    standing(job.target)?;
+    let mut stage = Stage::open(job.target)?;
+    let old = load_standing(job.target)?;
+    let standing = old.as_ref().map(|(standing, _)| standing);
+    let plan = Plan::new(job.medium.entries(), job.label, standing)?;
+    ensure_room(job.target, &plan)?;
+    progress.expect(plan.bytes());
+
+    make_dirs(&stage.tree, &plan)?;
+    if let Some((_, dir)) = &old {
+        keep(&plan, dir, &stage.tree)?;
+    }
+    let engine = Engine {
+        medium: job.medium,
+        claims: job.claims,
+        tree: &stage.tree,
+        label: job.label,
+        hash: job.hash,
+        progress,
+    };
+    let digests = engine.run(&plan.files).map_err(explain)?;
+    for (path, target) in &plan.links {
+        stage.tree.make_link(path, target)?;
+    }
+    let summary = Summary::of(&plan, job.claims);
+    let mut discs = Vec::new();
+    if job.hash {
+        let published = renewed(job, &plan, &digests, &summary, standing);
+        write_record(&stage.tree, &published)?;
+        discs = published
+            .record
+            .discs
+            .into_iter()
+            .map(|disc| disc.label)
+            .collect();
+    }
+    set_times(&stage.tree, &plan)?;
+    ensure!(!progress.stopped(), "it was stopped before it was done");
+    publish::publish(&stage.tree, job.target, job.target.exists())?;
+    stage.published();
+    let copied = plan.copied().count();
+    Ok(Done {
+        summary,
+        copied,
+        kept: plan.keep.len(),
+        discs,
+    })
+}
+
+/// Loads what stands at the target: what it holds, and the directory itself.
+fn load_standing(target: &Path) -> Result<Option<(Standing, Dir)>> {
+    if standing(target)?.is_none() {
+        return Ok(None);
+    }
+    let Some(published) = Published::load(target)? else {
+        return Ok(None);
+    };
+    let dir = Dir::open(target)?;
+    let (dirs, others) = walk::walk(&dir)?;
+    Ok(Some((
+        Standing {
+            published,
+            dirs,
+            others,
+        },
+        dir,
+    )))
+}
+
+/// Holds what a plan needs against what the file system has left.
+fn ensure_room(target: &Path, plan: &Plan<'_>) -> Result<()> {
+    let there = target
+        .ancestors()
+        .find(|dir| *dir == Path::new("") || dir.exists());
+    let there = match there {
+        Some(dir) if dir != Path::new("") => dir,
+        _ => Path::new("."),
+    };
+    let room = nix::sys::statvfs::statvfs(there)
+        .with_context(|| format!("asking for the free space of {}", there.display()))?;
+    let block = room.fragment_size().max(1);
+    let files = plan
+        .copied()
+        .map(|step| step.size.div_ceil(block) * block)
+        .sum::<u64>();
+    let names = plan.copied().count() + plan.dirs.len() + plan.links.len();
+    let need = files
+        + (plan.dirs.len() + plan.links.len()) as u64 * block
+        + (plan.files.len() as u64) * 256;
+    let free = room.blocks_available().saturating_mul(block);
+    ensure!(
+        need <= free,
+        "{} has room for {} more, and the tree needs {}: free some or import elsewhere (-p)",
+        there.display(),
+        megabytes(free),
+        megabytes(need)
+    );
+    // File systems that make inodes as they go say that they have none at all.
+    ensure!(
+        room.files() == 0 || names as u64 <= room.files_available(),
+        "{} has room for {} more files, and the tree has {names}: free some or import elsewhere (-p)",
+        there.display(),
+        room.files_available()
+    );
+    Ok(())
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
+fn make_dirs(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
+    tree.set_mode(None)?;
+    for (path, _) in &plan.dirs {
+        tree.make_dir(path)?;
+        tree.set_mode(Some(path))?;
+    }
+    Ok(())
+}
+
+/// Gives every kept file of the standing tree a second name in the new one. What may not be linked
+/// (`fs.protected_hardlinks`, too many names) is copied.
+fn keep(plan: &Plan<'_>, old: &Dir, new: &Dir) -> Result<()> {
+    for path in &plan.keep {
+        let linked = new.adopt(old, path);
+        let refused = |errno: Errno| {
+            linked
+                .as_ref()
+                .is_err_and(|error| error.raw_os_error() == Some(errno as i32))
+        };
+        let from = old.path().join(path.as_path());
+        if [Errno::EPERM, Errno::EMLINK, Errno::EXDEV]
+            .into_iter()
+            .any(refused)
+            && fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_file())
+        {
+            fs::copy(&from, new.path().join(path.as_path())).map(drop)
+        } else {
+            linked
+        }
+        .with_context(|| format!("taking over '{path}' from {}", old.path().display()))?;
+    }
+    Ok(())
+}
+
+/// Returns what the tree is with this disc in it.
+fn renewed(
+    job: &Import<'_>,
+    plan: &Plan<'_>,
+    digests: &[Digest],
+    summary: &Summary,
+    standing: Option<&Standing>,
+) -> Published {
+    let mut section = Section {
+        label: job.label.to_owned(),
+        links: plan.links.clone(),
+        ..Section::default()
+    };
+    section.files = plan
+        .files
+        .iter()
+        .map(|step| step.path.clone())
+        .zip(digests.iter().copied())
+        .collect();
+    let disc = Disc {
+        label: job.label.to_owned(),
+        fingerprint: job.fingerprint.clone(),
+        files: plan.files.len() as u64,
+        bytes: plan.bytes(),
+        verified: summary.lines(),
+    };
+    let (mut discs, mut sections) = standing.map_or_else(Default::default, |standing| {
+        let Published { record, manifest } = &standing.published;
+        (record.discs.clone(), manifest.discs.clone())
+    });
+    if plan.disc < discs.len() {
+        (discs[plan.disc], sections[plan.disc]) = (disc, section);
+    } else {
+        discs.push(disc);
+        sections.push(section);
+    }
+    // The tree is what its first disc says: later discs of a set know less of it.
+    let tree = match standing {
+        Some(standing) if plan.disc > 0 => standing.published.record.tree.clone(),
+        _ => job.about.clone(),
+    };
+    Published {
+        record: Record { tree, discs },
+        manifest: Manifest { discs: sections },
+    }
+}
+
+fn write_record(tree: &Dir, published: &Published) -> Result<()> {
+    let path = |path: &str| MediumPath::new(path).map_err(anyhow::Error::msg);
+    if !tree.path().join(DIR).is_dir() {
+        tree.make_dir(&path(DIR)?)?;
+        tree.set_mode(Some(&path(DIR)?))?;
+    }
+    let texts = [
+        (MANIFEST, published.manifest.render()),
+        (RECORD, published.record.render()?.into_bytes()),
+    ];
+    for (name, text) in texts {
+        let mut file = tree
+            .create(&path(name)?)
+            .with_context(|| format!("writing {name}"))?;
+        file.write_all(&text)
+            .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o644)))
+            .with_context(|| format!("writing {name}"))?;
+    }
+    Ok(())
+}
+
+/// Sets the times of directories last, children before parents: each change in one touches it.
+fn set_times(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
+    for (path, time) in plan.dirs.iter().rev() {
+        if let Some(time) = time {
+            tree.set_time(path, *time)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what to do about a disk that filled up although there was room when the import began.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    let full = error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            )
+        })
+    });
+    if full {
+        error.context("the disk filled up during the import; nothing was published")
+    } else {
+        error
+    }
+}

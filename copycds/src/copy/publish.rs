@@ -1,0 +1,54 @@
+//! One rename makes a tree appear whole, or nothing.
+//!
+//! A complete tree in its staging directory comes in; it stands at the target when this returns, and
+//! what stood there before lies in the staging directory. Everything is on the disk before the rename
+//! (syncfs(2) once, which beats thousands of fsync(2) and reports a write that failed late), and the
+//! rename itself is after it. Killed at any moment, the old tree or the new one stands. Where the file
+//! system cannot exchange two directories (NFS), a standing tree is refused rather than taken away for
+//! a moment.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use super::stage::Dir;
+
+/// Publishes `tree` at `target`, exchanging it for what stands there if `exchange`.
+///
+/// # Errors
+/// When something cannot be written or renamed; then the target is as it was.
+pub(super) fn publish(tree: &Dir, target: &Path, exchange: bool) -> Result<()> {
+    nix::unistd::syncfs(tree.fd())
+        .map_err(io::Error::from)
+        .with_context(|| format!("writing {} to the disk", tree.path().display()))?;
+    rename(tree.path(), target, exchange)?;
+    let parent = target.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    File::open(parent)
+        .and_then(|parent| parent.sync_all())
+        .with_context(|| format!("writing the directory {} to the disk", parent.display()))
+}
+
+fn rename(from: &Path, to: &Path, exchange: bool) -> Result<()> {
+    let flags = if exchange {
+        RenameFlags::RENAME_EXCHANGE
+    } else {
+        RenameFlags::RENAME_NOREPLACE
+    };
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) {
+        Ok(()) => Ok(()),
+        Err(Errno::EINVAL | Errno::ENOSYS) if exchange => Err(anyhow!(
+            "the file system of {} cannot exchange two directories: move the tree that stands there \
+             away and run again",
+            to.display()
+        )),
+        // A plain rename takes the place of nothing or of an empty directory, never of a tree.
+        Err(Errno::EINVAL | Errno::ENOSYS) => fs::rename(from, to).map_err(anyhow::Error::from),
+        Err(error) => Err(io::Error::from(error).into()),
+    }
+    .with_context(|| format!("publishing {}", to.display()))
+}
