@@ -1,5 +1,230 @@
 //! The same bridge at the next boot: the files of whatever configures this host's network.
+//!
+//! The story: [`detect`] finds the one backend that runs and names the NIC. Its files are read as
+//! values ([`files`]), the NIC's addressing keys are moved to the bridge as they stand (one file a
+//! backend), and what the new files say of the bridge must equal what the old ones said of the NIC
+//! ([`model`]); all of this is [`plan`] and touches nothing. [`Persistence::apply`] has the backend's
+//! own tool read the new files back, then puts them in place all at once ([`journal`]), from where
+//! [`Persistence::undo`], or [`recover`] in a later process, puts the previous ones back exactly.
+//!
+//! It never makes up a configuration from the live state, never turns DHCP into static, never drops
+//! a key it does not know, and never runs a shell.
 
-mod wish;
+mod backend;
+mod detect;
+mod files;
+mod glob;
+mod ifcfg;
+mod ifupdown;
+mod ini;
+mod journal;
+mod model;
+mod netplan;
+mod networkd;
+mod networkmanager;
+mod readback;
+mod shellvars;
+mod wicked;
+mod yaml;
+mod yaml_edit;
 
-pub use wish::{Addressing, Dns, StaticAddress, StaticRoute, Wish};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+pub use files::{Access, Change};
+pub use model::Net;
+
+use crate::net::NetState;
+use backend::Backend;
+use files::{Sources, beneath};
+use journal::Journal;
+use model::{Addressing, Wish};
+
+/// What has to change on disk so that the bridge stands after the next boot.
+#[derive(Debug)]
+pub struct Persistence {
+    root: PathBuf,
+    wish: Wish,
+    backend: Backend,
+    changes: Vec<Change>,
+    /// All files as they shall be.
+    after: Sources,
+    /// How the bridge is addressed by them.
+    addressing: Addressing,
+}
+
+/// Plans the change of files; touches nothing. `address` is for a NIC that has none configured.
+pub fn plan(
+    root: &Path,
+    nic: &str,
+    bridge: &str,
+    address: Option<Net>,
+    state: &NetState,
+) -> Result<Persistence> {
+    let link = state
+        .link(nic)
+        .with_context(|| format!("there is no {nic}"))?;
+    let wish = Wish {
+        nic: nic.to_owned(),
+        bridge: bridge.to_owned(),
+        mac: link
+            .mac
+            .with_context(|| format!("{nic} has no Ethernet address"))?,
+        iaid: detect::iaid(root, nic)?,
+        address: None,
+    };
+    let backend = detect::detect(root, &wish)?;
+    let before = backend.load(root)?;
+    let was = backend.read_nic(&before, &wish)?;
+    let address = address.filter(|_| was.is_empty());
+    let wish = Wish { address, ..wish };
+    let changes = backend.rewrite(&before, &wish)?;
+    let after = before.with(&changes);
+    let addressing = backend.read_bridge(&after, &wish)?;
+    if !changes.is_empty() {
+        prove(&backend, &after, &wish, was, &addressing)?;
+    }
+    Ok(Persistence {
+        root: root.to_owned(),
+        wish,
+        backend,
+        changes,
+        after,
+        addressing,
+    })
+}
+
+/// The new files say of the bridge what the old ones said of the NIC, and need no second change.
+fn prove(
+    backend: &Backend,
+    after: &Sources,
+    wish: &Wish,
+    mut was: Addressing,
+    is: &Addressing,
+) -> Result<()> {
+    was.addresses.extend(wish.address);
+    let lost = was.differences(is);
+    if !lost.is_empty() {
+        bail!(
+            "moving the settings of {} to {} in the files of {} would change them ({}): use --no-persist",
+            wish.nic,
+            wish.bridge,
+            backend.name(),
+            lost.join("; ")
+        );
+    }
+    let again = backend.rewrite(after, wish)?;
+    if let Some(change) = again.first() {
+        bail!(
+            "{} would have to change a second time: use --no-persist",
+            change.path.display()
+        );
+    }
+    Ok(())
+}
+
+impl Persistence {
+    /// Whether the files say so already.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The name of the backend in charge.
+    pub fn backend(&self) -> &'static str {
+        self.backend.name()
+    }
+
+    /// The files that change, each with its new text.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// The plan in words, a line each.
+    pub fn describe(&self) -> Vec<String> {
+        let existing = |change: &Change| beneath(&self.root, &change.path).exists();
+        let line = |change: &Change| {
+            let verb = match (&change.text, existing(change)) {
+                (None, _) => "remove",
+                (Some(_), true) => "change",
+                (Some(_), false) => "write",
+            };
+            format!("{verb} {} ({})", change.path.display(), self.backend.name())
+        };
+        self.changes.iter().map(line).collect()
+    }
+
+    /// Has the new files read back and puts them in place, all or none; they can be undone until
+    /// [`commit`](Self::commit). Returns what read them back.
+    pub fn apply(&self) -> Result<Option<&'static str>> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let persisting = || {
+            format!(
+                "persisting {} through {}",
+                self.wish.bridge,
+                self.backend.name()
+            )
+        };
+        let checked = self.read_back().with_context(persisting)?;
+        self.journal()
+            .apply(&self.changes)
+            .with_context(persisting)?;
+        Ok(checked)
+    }
+
+    fn read_back(&self) -> Result<Option<&'static str>> {
+        let scratch = self.root.join(format!(
+            "run/slipway-{}-{}",
+            self.wish.bridge,
+            std::process::id()
+        ));
+        let making = || format!("making {}", scratch.display());
+        fs::DirBuilder::new()
+            .recursive(false)
+            .mode(0o700)
+            .create(&scratch)
+            .with_context(making)?;
+        let checked = readback::check(
+            &self.backend,
+            &self.after,
+            &self.changes,
+            &self.wish,
+            &scratch,
+        );
+        fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+        checked
+    }
+
+    /// Makes the change last; the previous files stay below `/var/lib/slipway/bridgeprereq`.
+    pub fn commit(&self) -> Result<()> {
+        self.journal().commit()
+    }
+
+    /// Puts the previous files back exactly, unless the change was committed.
+    pub fn undo(&self) -> Result<bool> {
+        self.journal().undo()
+    }
+
+    fn journal(&self) -> Journal {
+        Journal::of(&self.root, &self.wish.bridge)
+    }
+
+    /// What the live network and the files do not agree on, in words; nothing when they are equal.
+    pub fn differences(&self, live: &NetState) -> Vec<String> {
+        model::compare(&self.addressing, &self.wish.bridge, live)
+    }
+
+    /// How the bridge will be addressed, in words.
+    pub fn addressing(&self) -> String {
+        self.addressing.describe()
+    }
+}
+
+/// Puts the files back that an interrupted run left changed; says whether there were any.
+pub fn recover(root: &Path, bridge: &str) -> Result<bool> {
+    Journal::of(root, bridge).undo()
+}

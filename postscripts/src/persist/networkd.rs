@@ -1,0 +1,425 @@
+//! systemd-networkd: `.network` files and their drop-ins, `.netdev` files.
+//!
+//! In: the files of networkd's directories, the one in force for the NIC, and the wish. Out: the
+//! NIC's file cut in two. `[Match]` and `[Link]` stay with the NIC, which gains `Bridge=`; every
+//! other section goes, as it stands, to a file for the bridge. A file that covers more than the NIC,
+//! or belongs to the vendor, is copied from and left alone, and the NIC gets a file that sorts
+//! first. Reference: systemd.network(5), systemd.netdev(5), systemd.unit(5) on drop-ins.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::files::{self, Access, Change, Sources};
+use super::ini::{Ini, Section};
+use super::model::{Addressing, Net, Route, Wish};
+
+/// Where networkd reads, strongest last.
+pub(super) const DIRS: [&str; 4] = [
+    "/lib/systemd/network",
+    "/usr/lib/systemd/network",
+    "/run/systemd/network",
+    "/etc/systemd/network",
+];
+const ETC: &str = "/etc/systemd/network";
+/// Keys of `[Network]` that say what the device hangs on, not how it is addressed.
+const STAYS: [&str; 12] = [
+    "Bridge",
+    "Bond",
+    "VRF",
+    "VLAN",
+    "IPVLAN",
+    "MACVLAN",
+    "MACVTAP",
+    "IPVTAP",
+    "LLDP",
+    "EmitLLDP",
+    "Description",
+    "IgnoreCarrierLoss",
+];
+/// Keys of `[Link]` that the bridge needs too.
+const SHARED: [&str; 3] = ["MTUBytes", "RequiredForOnline", "RequiredFamilyForOnline"];
+
+pub(super) fn wanted(name: &str) -> bool {
+    name.ends_with(".network") || name.ends_with(".netdev")
+}
+
+/// A drop-in that keeps the DHCP identity of a NIC whose client made it from the NIC's name.
+pub(super) fn identity(nic: &str, iaid: u32) -> String {
+    format!(
+        "# The bridge keeps the DHCP identity that {nic} had, and with it the leases.\n\
+         [DHCPv4]\nIAID={iaid}\n\n[DHCPv6]\nIAID={iaid}\n"
+    )
+}
+
+/// The file in force for the NIC and what it becomes.
+struct Cut<'a> {
+    /// What networkd said it uses.
+    file: &'a Path,
+    text: &'a str,
+    dropins: Vec<(PathBuf, &'a str)>,
+    wish: &'a Wish,
+}
+
+/// The files as they shall be; `file` is the one networkd uses for the NIC.
+pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec<Change>> {
+    let text = sources
+        .text(file)
+        .with_context(|| format!("{} is gone", file.display()))?;
+    let cut = Cut {
+        file,
+        text,
+        dropins: dropins(sources, file),
+        wish,
+    };
+    if let Some(other) = master(&cut) {
+        if other == wish.bridge {
+            return Ok(Vec::new());
+        }
+        bail!(
+            "{} puts {} into {other} already: take it out there first",
+            file.display(),
+            wish.nic
+        );
+    }
+    // Written by an earlier run, though networkd has not read it yet.
+    let written = sources.text(&early(file, wish)).map(Ini::parse);
+    if written.is_some_and(|ini| ini.value("Network", "Bridge") == Some(&wish.bridge)) {
+        return Ok(Vec::new());
+    }
+    let mut after = sources.clone();
+    let network = bridge_network(wish);
+    if sources.holds(&network) || sources.holds(&bridge_netdev(wish)) {
+        bail!(
+            "{} exists already and {} does not use it: remove it first",
+            network.display(),
+            wish.nic
+        );
+    }
+    after.insert(bridge_netdev(wish), netdev(wish));
+    after.insert(&network, cut.bridge_text());
+    if cut.owned() {
+        after.insert(file, cut.nic_text()?);
+        for (path, text) in &cut.dropins {
+            let mut ini = Ini::parse(text);
+            let moved = split(&mut ini);
+            if !moved.is_empty() {
+                let name = path.file_name().unwrap_or_default();
+                after.insert(dropin_dir(&network).join(name), render(Vec::new(), moved));
+                if ini.sections.is_empty() {
+                    after.remove(path);
+                } else {
+                    after.insert(path, ini.render());
+                }
+            }
+        }
+    } else {
+        after.insert(early(file, wish), cut.nic_text()?);
+    }
+    if let Some(iaid) = wish.iaid {
+        after.insert(
+            dropin_dir(&network).join("identity.conf"),
+            identity(&wish.nic, iaid),
+        );
+    }
+    Ok(
+        sources.changes_to(&after, |path| match path == bridge_netdev(wish) {
+            true => Access::Mode(0o644),
+            false => Access::Like(file.to_owned()),
+        }),
+    )
+}
+
+impl Cut<'_> {
+    /// Whether the file is the administrator's and for this NIC alone.
+    fn owned(&self) -> bool {
+        self.file.starts_with(ETC) && covers_one(&Ini::parse(self.text), self.wish)
+    }
+
+    /// The NIC's side: what matches it, its link, and the bridge it belongs to.
+    fn nic_text(&self) -> Result<String> {
+        let mut ini = Ini::parse(self.text);
+        split(&mut ini);
+        if !self.owned() {
+            ini.preamble.clear();
+            ini.sections.retain(|section| section.name == "Link");
+            ini.sections.insert(0, Section::new("Match"));
+        }
+        // The bridge has the NIC's address: only the name tells them apart.
+        let wish = self.wish;
+        let section = ini.section_mut("Match");
+        if section.value("Name") != Some(wish.nic.as_str()) {
+            section.set("Name", &wish.nic);
+        }
+        let network = ini.section_mut("Network");
+        network.add(format!("Bridge={}", wish.bridge));
+        if !network.pairs().any(|(key, _)| key == "LinkLocalAddressing") {
+            network.add("LinkLocalAddressing=no".to_owned());
+        }
+        Ok(ini.render())
+    }
+
+    /// The bridge's side: everything about addresses.
+    fn bridge_text(&self) -> String {
+        let wish = self.wish;
+        let mut ini = Ini::parse(self.text);
+        let mut shared: Vec<String> = Vec::new();
+        for (key, value) in ini.all("Link").flat_map(Section::pairs) {
+            if SHARED.contains(&key) {
+                shared.push(format!("{key}={value}"));
+            }
+        }
+        let mut sections = vec![Section {
+            name: "Match".to_owned(),
+            lines: vec![format!("Name={}", wish.bridge)],
+        }];
+        if !shared.is_empty() {
+            sections.push(Section {
+                name: "Link".to_owned(),
+                lines: shared,
+            });
+        }
+        sections.extend(split(&mut ini));
+        if !self.owned() {
+            for (_, text) in &self.dropins {
+                sections.extend(split(&mut Ini::parse(text)));
+            }
+        }
+        let mut ini = Ini {
+            preamble: Vec::new(),
+            sections,
+        };
+        if let Some(address) = wish.address {
+            ini.section_mut("Network").add(format!("Address={address}"));
+        }
+        let count = ini.sections.len();
+        ini.sections
+            .iter_mut()
+            .take(count - 1)
+            .for_each(Section::end_with_blank);
+        ini.render()
+    }
+}
+
+fn render(preamble: Vec<String>, sections: Vec<Section>) -> String {
+    Ini { preamble, sections }.render()
+}
+
+/// Takes the bridge's sections out of a NIC's file.
+fn split(ini: &mut Ini) -> Vec<Section> {
+    let mut moved = Vec::new();
+    for section in std::mem::take(&mut ini.sections) {
+        match section.name.as_str() {
+            "Match" | "Link" | "SR-IOV" | "QDisc" | "CAN" | "Bridge" | "BridgeFDB"
+            | "BridgeMDB" | "BridgeVLAN" | "LLDP" | "DCB" => ini.sections.push(section),
+            "Network" => {
+                let mut theirs = section.clone();
+                let lines = theirs.take(|key| !STAYS.contains(&key));
+                if lines.iter().any(|line| !line.trim().is_empty()) {
+                    moved.push(Section {
+                        name: section.name,
+                        lines,
+                    });
+                }
+                if theirs.pairs().next().is_some() {
+                    ini.sections.push(theirs);
+                }
+            }
+            _ => moved.push(section),
+        }
+    }
+    moved
+}
+
+/// Whether `[Match]` holds for nothing but the NIC.
+fn covers_one(ini: &Ini, wish: &Wish) -> bool {
+    let exact = |value: &str| !value.contains(['*', '?', '[', '!', ' ']);
+    let mac = |value: &str| {
+        value
+            .parse::<crate::net::Mac>()
+            .is_ok_and(|mac| mac == wish.mac)
+    };
+    ini.all("Match")
+        .flat_map(Section::pairs)
+        .any(|(key, value)| match key {
+            "Name" => exact(value) && value == wish.nic,
+            "MACAddress" | "PermanentMACAddress" => mac(value),
+            "Path" => exact(value),
+            _ => false,
+        })
+}
+
+fn master(cut: &Cut<'_>) -> Option<String> {
+    let texts = std::iter::once(cut.text).chain(cut.dropins.iter().map(|(_, text)| *text));
+    texts
+        .map(Ini::parse)
+        .filter_map(|ini| {
+            let master = ["Bridge", "Bond"]
+                .into_iter()
+                .find_map(|key| ini.value("Network", key));
+            master.filter(|name| !name.is_empty()).map(str::to_owned)
+        })
+        .next_back()
+}
+
+fn bridge_network(wish: &Wish) -> PathBuf {
+    Path::new(ETC).join(format!("10-{}.network", wish.bridge))
+}
+
+fn bridge_netdev(wish: &Wish) -> PathBuf {
+    Path::new(ETC).join(format!("10-{}.netdev", wish.bridge))
+}
+
+fn netdev(wish: &Wish) -> String {
+    format!(
+        "[NetDev]\nName={}\nKind=bridge\nMACAddress={}\n\n[Bridge]\nSTP=no\nForwardDelaySec=0\n",
+        wish.bridge, wish.mac
+    )
+}
+
+/// A name that networkd reads before the file that covers the NIC now.
+fn early(file: &Path, wish: &Wish) -> PathBuf {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let number = if name < "05-" { "00" } else { "05" };
+    Path::new(ETC).join(format!("{number}-{}.network", wish.nic))
+}
+
+fn dropin_dir(file: &Path) -> PathBuf {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    Path::new(ETC).join(format!("{name}.d"))
+}
+
+/// The drop-ins of a file, weakest first.
+fn dropins<'a>(sources: &'a Sources, file: &Path) -> Vec<(PathBuf, &'a str)> {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let mut found: Vec<(PathBuf, &str)> = Vec::new();
+    for dir in DIRS {
+        let dir = Path::new(dir).join(format!("{name}.d"));
+        for (path, text) in sources
+            .iter()
+            .filter(|(path, _)| path.parent() == Some(dir.as_path()))
+        {
+            found.retain(|(known, _)| known.file_name() != path.file_name());
+            found.push((path.to_owned(), text));
+        }
+    }
+    found.sort_by(|(one, _), (other, _)| one.file_name().cmp(&other.file_name()));
+    found
+}
+
+/// How a `.network` file and its drop-ins address a device.
+pub(super) fn read(sources: &Sources, file: &Path) -> Result<Addressing> {
+    let text = sources
+        .text(file)
+        .with_context(|| format!("{} is gone", file.display()))?;
+    let mut addressing = Addressing::default();
+    let dropins = dropins(sources, file);
+    let parts = std::iter::once((file, text))
+        .chain(dropins.iter().map(|(path, text)| (path.as_path(), *text)));
+    for (path, text) in parts {
+        collect(&Ini::parse(text), &mut addressing)
+            .with_context(|| format!("reading {}", path.display()))?;
+    }
+    Ok(addressing)
+}
+
+/// The file that brings the bridge up.
+pub(super) fn read_bridge(sources: &Sources, wish: &Wish) -> Result<Addressing> {
+    read(sources, &bridge_network(wish))
+}
+
+fn collect(ini: &Ini, into: &mut Addressing) -> Result<()> {
+    for (key, value) in ini.all("Link").flat_map(Section::pairs) {
+        if key == "MTUBytes" {
+            into.mtu = Some(
+                value
+                    .parse()
+                    .with_context(|| format!("reading MTUBytes={value}"))?,
+            );
+        }
+    }
+    for (key, value) in ini.all("Network").flat_map(Section::pairs) {
+        network_key(key, value, into).with_context(|| format!("reading {key}={value}"))?;
+    }
+    for address in ini
+        .all("Address")
+        .filter_map(|section| section.value("Address"))
+    {
+        into.addresses.insert(address.parse::<Net>()?);
+    }
+    for section in ini.all("Route") {
+        let via = section
+            .value("Gateway")
+            .and_then(|gateway| gateway.parse().ok());
+        let to = section.value("Destination").unwrap_or("default");
+        into.routes.insert(Route {
+            to: Route::destination(to, via),
+            via,
+            metric: section
+                .value("Metric")
+                .and_then(|metric| metric.parse().ok()),
+            table: section
+                .value("Table")
+                .filter(|table| *table != "main")
+                .map(str::to_owned),
+        });
+    }
+    for section in ini.all("RoutingPolicyRule") {
+        let words: Vec<String> = section
+            .pairs()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        into.rules.insert(words.join(" "));
+    }
+    Ok(())
+}
+
+fn network_key(key: &str, value: &str, into: &mut Addressing) -> Result<()> {
+    match key {
+        "DHCP" => {
+            (into.dhcp4, into.dhcp6) = match value {
+                "yes" | "true" | "both" | "1" | "on" => (true, true),
+                "ipv4" | "v4" => (true, false),
+                "ipv6" | "v6" => (false, true),
+                _ => (false, false),
+            };
+        }
+        "IPv6AcceptRA" => into.ra = Some(matches!(value, "yes" | "true" | "1" | "on")),
+        // An empty value takes back what was said before.
+        "Address" if value.is_empty() => into.addresses.clear(),
+        "Address" => drop(into.addresses.insert(value.parse()?)),
+        "Gateway" if value.is_empty() => {}
+        "Gateway" => drop(into.routes.insert(Route::default_via(value.parse()?))),
+        "DNS" if value.is_empty() => into.dns.clear(),
+        "DNS" => into.dns.extend(value.split_whitespace().map(str::to_owned)),
+        "Domains" => into
+            .search
+            .extend(value.split_whitespace().map(str::to_owned)),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Reads the drop-ins of every `.network` file.
+pub(super) fn load_dropins(sources: &mut Sources, root: &Path) -> Result<()> {
+    for dir in DIRS {
+        for name in files::names(&files::beneath(root, Path::new(dir)))? {
+            if name.ends_with(".network.d") {
+                let dropins = format!("{dir}/{name}");
+                let more = Sources::load(root, &[&dropins], |name| name.ends_with(".conf"))?;
+                more.iter()
+                    .for_each(|(path, text)| sources.insert(path, text));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! What each backend writes, file by file, for hosts as they are found: `tests/golden/<backend>/
+//! <case>/before` is a host, `after` what it shall be. `UPDATE=1` writes `after` anew for review.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may, and the helpers of this file are tests' too"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use postscripts::net::{Kind, Link, NetState};
+use postscripts::persist::{self, Persistence};
+use tempfile::TempDir;
+
+const BACKENDS: [&str; 6] = [
+    "netplan",
+    "networkd",
+    "networkmanager",
+    "ifupdown",
+    "ifcfg",
+    "wicked",
+];
+
+/// A host in a directory of its own.
+struct Host {
+    dir: TempDir,
+}
+
+impl Host {
+    fn of(backend: &str, case: &str) -> Self {
+        let host = Self::bare();
+        copy(
+            &golden().join(backend).join(case).join("before"),
+            host.root(),
+        );
+        host
+    }
+
+    fn bare() -> Self {
+        let dir = TempDir::new().unwrap();
+        for needed in ["run", "etc", "var/lib"] {
+            fs::create_dir_all(dir.path().join(needed)).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn plan(&self) -> anyhow::Result<Persistence> {
+        persist::plan(self.root(), "eth0", "mydocker0", None, &state())
+    }
+
+    /// Every file below `/etc` with all that an undo must put back.
+    fn files(&self) -> BTreeMap<PathBuf, (Vec<u8>, u32, u32, u32, SystemTime)> {
+        let mut files = BTreeMap::new();
+        walk(&self.root().join("etc"), &mut |path| {
+            let meta = fs::metadata(path).unwrap();
+            let facts = (
+                meta.mode(),
+                meta.uid(),
+                meta.gid(),
+                meta.modified().unwrap(),
+            );
+            let name = path.strip_prefix(self.root()).unwrap().to_owned();
+            files.insert(
+                name,
+                (fs::read(path).unwrap(), facts.0, facts.1, facts.2, facts.3),
+            );
+        });
+        files
+    }
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn state() -> NetState {
+    let link = Link {
+        name: "eth0".to_owned(),
+        kind: Kind::Ethernet,
+        mac: Some("52:54:00:12:34:56".parse().unwrap()),
+        mtu: 1500,
+        up: true,
+        carrier: true,
+        master: None,
+        parent: None,
+        bridge: None,
+        addresses: Vec::new(),
+        neighbours: Vec::new(),
+        sysctls: BTreeMap::new(),
+    };
+    NetState {
+        links: vec![link],
+        ..NetState::default()
+    }
+}
+
+fn walk(dir: &Path, visit: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, visit)
+        } else {
+            visit(&path)
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    walk(from, &mut |path| {
+        let place = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(path, &place).unwrap();
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o640)).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_600_000_000, 123_456_789);
+        let file = fs::File::options().write(true).open(&place).unwrap();
+        file.set_times(fs::FileTimes::new().set_modified(long_ago))
+            .unwrap();
+    });
+}
+
+fn cases() -> Vec<(&'static str, String)> {
+    let mut cases = Vec::new();
+    for backend in BACKENDS {
+        let mut names: Vec<String> = fs::read_dir(golden().join(backend))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        cases.extend(names.into_iter().map(|name| (backend, name)));
+    }
+    cases
+}
+
+/// Every file below a directory with its text, by the path within.
+fn texts(dir: &Path) -> BTreeMap<PathBuf, String> {
+    let mut texts = BTreeMap::new();
+    walk(dir, &mut |path| {
+        let name = path.strip_prefix(dir).unwrap().to_owned();
+        texts.insert(name, fs::read_to_string(path).unwrap());
+    });
+    texts
+}
+
+#[test]
+fn every_host_gets_the_files_that_were_reviewed() {
+    let mut wrong = Vec::new();
+    for (backend, case) in cases() {
+        let host = Host::of(backend, &case);
+        let plan = host
+            .plan()
+            .unwrap_or_else(|err| panic!("{backend}/{case}: {err:#}"));
+        plan.apply()
+            .unwrap_or_else(|err| panic!("{backend}/{case}: {err:#}"));
+        let after = golden().join(backend).join(&case).join("after");
+        if std::env::var_os("UPDATE").is_some() {
+            let _ = fs::remove_dir_all(&after);
+            for (path, text) in texts(&host.root().join("etc")) {
+                let place = after.join("etc").join(path);
+                fs::create_dir_all(place.parent().unwrap()).unwrap();
+                fs::write(place, text).unwrap();
+            }
+        }
+        if texts(&host.root().join("etc")) != texts(&after.join("etc")) {
+            wrong.push(format!("{backend}/{case}"));
+        }
+    }
+    assert_eq!(
+        wrong,
+        Vec::<String>::new(),
+        "UPDATE=1 and git diff show what changed"
+    );
+}
+
+#[test]
+fn every_backend_has_the_five_common_hosts() {
+    let cases = cases();
+    for backend in BACKENDS {
+        for case in ["dhcp", "static4", "static46", "mtu9000", "several-nics"] {
+            assert!(
+                cases.contains(&(backend, case.to_owned())),
+                "{backend}/{case}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_second_run_is_an_empty_plan_and_touches_no_file() {
+    for (backend, case) in cases() {
+        let host = Host::of(backend, &case);
+        host.plan().unwrap().apply().unwrap();
+        persist::recover(Path::new("/nonexistent"), "mydocker0").unwrap();
+        host.plan().unwrap().commit().unwrap();
+        let before = host.files();
+        let second = host
+            .plan()
+            .unwrap_or_else(|err| panic!("{backend}/{case}: {err:#}"));
+        assert_eq!(second.describe(), Vec::<String>::new(), "{backend}/{case}");
+        assert_eq!(second.apply().unwrap(), None);
+        assert_eq!(host.files(), before, "{backend}/{case}");
+    }
+}
+
+#[test]
+fn an_undo_puts_every_byte_mode_owner_and_time_back() {
+    for (backend, case) in cases() {
+        let host = Host::of(backend, &case);
+        let before = host.files();
+        let plan = host.plan().unwrap();
+        plan.apply().unwrap();
+        assert_ne!(host.files(), before, "{backend}/{case}");
+        // As another process would, after this one died.
+        drop(plan);
+        assert!(persist::recover(host.root(), "mydocker0").unwrap());
+        assert_eq!(host.files(), before, "{backend}/{case}");
+        assert!(
+            !persist::recover(host.root(), "mydocker0").unwrap(),
+            "{backend}/{case}"
+        );
+    }
+}
