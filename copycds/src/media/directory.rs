@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -14,14 +15,14 @@ use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
 use super::entry::{Content, Entry, Kind, MediumPath, Timestamp};
-use super::tree::{Tree, join};
+use super::tree::{Tree, directory_name, join};
 
 /// An opened directory.
 #[derive(Debug)]
 pub(super) struct Root(File);
 
 impl Root {
-    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         File::open(path).map(Self)
     }
 
@@ -32,7 +33,8 @@ impl Root {
         while let Some(path) = todo.pop() {
             let directory = self.open_directory(path.as_ref())?;
             for name in names(&directory, path.as_ref())? {
-                let path = join(path.as_ref(), name.as_bytes())?;
+                let path = join(path.as_ref(), name.as_bytes())
+                    .with_context(|| format!("reading {}", directory_name(path.as_ref())))?;
                 let entry = entry(&directory, path, &name)?;
                 if entry.kind == Kind::Directory {
                     todo.push(Some(entry.path.clone()));
@@ -71,9 +73,9 @@ impl Root {
 }
 
 /// Opens one name in a directory.
-fn step(directory: &File, name: &OsStr, how: OFlag) -> nix::Result<File> {
+fn step(directory: &File, name: &OsStr, how: OFlag) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | how;
-    openat(directory, name, flags, Mode::empty()).map(File::from)
+    Ok(openat(directory, name, flags, Mode::empty())?.into())
 }
 
 fn split(path: &MediumPath) -> (Option<MediumPath>, OsString) {
@@ -89,7 +91,7 @@ fn split(path: &MediumPath) -> (Option<MediumPath>, OsString) {
 
 /// Lists a directory.
 fn names(directory: &File, path: Option<&MediumPath>) -> Result<Vec<OsString>> {
-    let reading = || format!("reading {}", super::tree::directory_name(path));
+    let reading = || format!("reading {}", directory_name(path));
     // Its own descriptor: a duplicate would share the position of the listing.
     let listing = step(directory, OsStr::new("."), OFlag::O_DIRECTORY).with_context(reading)?;
     let mut dir = Dir::from_fd(listing.into()).with_context(reading)?;

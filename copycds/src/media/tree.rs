@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use super::entry::{Entry, MediumPath};
 
@@ -37,28 +37,23 @@ pub(super) fn directory_name(path: Option<&MediumPath>) -> String {
 
 /// Returns the path of `name` in `parent`.
 pub(super) fn join(parent: Option<&MediumPath>, name: &[u8]) -> Result<MediumPath> {
-    let checked = || {
-        ensure!(
-            name.len() <= MAX_NAME,
-            "a name of {} bytes is longer than {MAX_NAME}",
-            name.len()
-        );
-        let path = MediumPath::join(parent, name).map_err(|reason| anyhow!(reason))?;
-        let (len, depth) = (
-            path.as_bytes().len(),
-            path.as_bytes().split(|&b| b == b'/').count(),
-        );
-        ensure!(
-            len <= MAX_PATH,
-            "a path of {len} bytes is longer than {MAX_PATH}"
-        );
-        ensure!(
-            depth <= MAX_DEPTH,
-            "directories lie more than {MAX_DEPTH} deep"
-        );
-        Ok(path)
-    };
-    checked().with_context(|| format!("reading {}", directory_name(parent)))
+    ensure!(
+        name.len() <= MAX_NAME,
+        "a name of {} bytes is longer than {MAX_NAME}",
+        name.len()
+    );
+    let path = MediumPath::join(parent, name).map_err(|reason| anyhow!(reason))?;
+    let parts = path.as_bytes().split(|&byte| byte == b'/');
+    ensure!(
+        parts.count() <= MAX_DEPTH,
+        "directories lie more than {MAX_DEPTH} deep"
+    );
+    let len = path.as_bytes().len();
+    ensure!(
+        len <= MAX_PATH,
+        "a path of {len} bytes is longer than {MAX_PATH}"
+    );
+    Ok(path)
 }
 
 impl Tree {

@@ -39,7 +39,7 @@ pub(in crate::media) fn entries(image: &Image, volume: &Volume) -> Result<Vec<En
         let reading = || format!("reading {}", directory_name(path.as_ref()));
         let bytes = content(image, &directory, MAX_DIRECTORY).with_context(reading)?;
         for name in names(&bytes).with_context(reading)? {
-            let child = join(path.as_ref(), &name.bytes)?;
+            let child = join(path.as_ref(), &name.bytes).with_context(reading)?;
             let file =
                 File::read(image, volume, name.file).with_context(|| format!("reading {child}"))?;
             tree.push(entry(image, &child, &file)?)?;
