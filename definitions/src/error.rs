@@ -1,6 +1,7 @@
 //! The one typed error that callers match on.
 
 use crate::Kind;
+use crate::object::nearest;
 
 /// Why a value of ours could not be made or found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,13 +16,31 @@ pub enum Error {
         /// What would have been accepted.
         expected: String,
     },
-    /// A definition that does not exist.
-    #[error("could not find an object named '{name}' of type '{kind}'")]
+    /// A definition that does not exist; the sentence is xCAT's, which scripts look for.
+    #[error("Could not find an object named '{name}' of type '{kind}'.{}", or_rather(nearest.as_deref()))]
     NotFound {
         /// The kind of object: `osimage`, `node`.
         kind: Kind,
         /// The name that was asked for.
         name: String,
+        /// The name that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A node range that cannot be read.
+    #[error("the node range '{range}': {message}")]
+    Noderange {
+        /// The range as it was given.
+        range: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A stanza file that cannot be read.
+    #[error("the stanza, line {line}: {message}")]
+    Stanza {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
     },
     /// An attribute that objects of a kind do not have.
     #[error(
@@ -39,6 +58,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Builds [`Error::NotFound`] with the nearest of the names that exist.
+    pub fn not_found<'a>(kind: Kind, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::NotFound {
+            kind,
+            name: name.to_owned(),
+            nearest: nearest(name, known),
+        }
+    }
+
     /// Builds [`Error::Invalid`]; the three texts make one sentence.
     pub fn invalid(
         what: &'static str,
@@ -56,4 +84,9 @@ impl Error {
 /// Ends a message about an unknown name with the name that was probably meant.
 pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
+}
+
+/// The same as a sentence of its own.
+fn or_rather(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" Did you mean '{name}'?"))
 }

@@ -14,10 +14,14 @@ mod error;
 mod installdir;
 mod network;
 mod node;
+#[cfg(feature = "catalog")]
+mod noderange;
+mod nodes;
 mod object;
 mod osimage;
 mod schema;
 mod site;
+pub mod stanza;
 
 pub use arch::Arch;
 #[cfg(feature = "catalog")]
@@ -26,7 +30,10 @@ pub use distro::Distro;
 pub use error::Error;
 pub use installdir::InstallDir;
 pub use network::{BridgePort, DockerNetwork, IfName, Network};
-pub use node::{Group, Node};
+pub use node::{Group, GroupType, Node};
+#[cfg(feature = "catalog")]
+pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Universe};
+pub use nodes::Nodes;
 pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
 pub use schema::{Attribute, Definition, Shape};

@@ -190,6 +190,11 @@ impl Object {
         &self.attributes
     }
 
+    /// Returns the attributes to be changed by what has checked its values.
+    pub(crate) fn attributes_mut(&mut self) -> &mut Attributes {
+        &mut self.attributes
+    }
+
     /// Returns one attribute, if it is set.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.attributes.get(name)

@@ -240,7 +240,7 @@ macro_rules! own_words {
     )+};
 }
 
-own_words!(Arch, Distro, crate::ProvMethod);
+own_words!(Arch, Distro, crate::GroupType, crate::ProvMethod);
 
 /// Declares a noun: the struct, its table of attributes and its conversions, all from one list.
 macro_rules! definition {
@@ -298,8 +298,5 @@ pub(crate) fn expect_kind(object: &Object, kind: Kind) -> Result<(), Error> {
     if object.kind() == kind {
         return Ok(());
     }
-    Err(Error::NotFound {
-        kind,
-        name: object.name().to_owned(),
-    })
+    Err(Error::not_found(kind, object.name(), []))
 }

@@ -75,7 +75,7 @@ fn a_directory_that_does_not_exist_holds_nothing() {
     ));
     assert_eq!(
         error.to_string(),
-        "could not find an object named 'rocky9' of type 'osimage'"
+        "Could not find an object named 'rocky9' of type 'osimage'."
     );
 }
 
@@ -122,7 +122,7 @@ fn saving_what_is_there_writes_nothing() {
 
 #[test]
 fn objects_of_one_file_come_and_go_without_touching_their_neighbours() {
-    let before = "# ours\n[group.docker]\ncomments = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n\n[node.a]\nip = \"10.0.0.1\"\n";
+    let before = "# ours\n[group.docker]\nusercomment = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n\n[node.a]\nip = \"10.0.0.1\"\n";
     let (directory, catalog) = catalog(&[("nodes/rack1.toml", before)]);
     let mut edit = catalog.edit().unwrap();
     edit.remove(Kind::Node, "a").unwrap();
@@ -133,7 +133,7 @@ fn objects_of_one_file_come_and_go_without_touching_their_neighbours() {
     let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
     assert_eq!(
         read("nodes/rack1.toml"),
-        "# ours\n[group.docker]\ncomments = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n"
+        "# ours\n[group.docker]\nusercomment = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n"
     );
     assert_eq!(
         read("nodes/nodes.toml"),

@@ -99,11 +99,11 @@ impl<'c> Edit<'c> {
     /// # Errors
     /// [`Error::NotFound`] where there is none; otherwise when a file cannot be read.
     pub fn remove(&mut self, kind: Kind, name: &str) -> Result<()> {
-        let stored = self.shelf(kind)?.remove(name);
-        let stored = stored.ok_or_else(|| Error::NotFound {
-            kind,
-            name: name.to_owned(),
-        })?;
+        let shelf = self.shelf(kind)?;
+        let Some(stored) = shelf.remove(name) else {
+            let known = shelf.keys().map(String::as_str);
+            return Err(Error::not_found(kind, name, known).into());
+        };
         let layout = self.catalog.layout(&stored.file);
         let document = self.document(&stored.file)?;
         match layout.keys(kind, name).as_slice() {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Definition, Error, Kind, Object, Site};
+use crate::{Definition, Error, Kind, Nodes, Object, Site};
 
 pub use edit::Edit;
 
@@ -81,11 +81,22 @@ impl Catalog {
     /// # Errors
     /// [`Error::NotFound`] where there is none of that name; otherwise as [`Self::find`].
     pub fn load<D: Definition>(&self, name: &str) -> Result<D> {
-        let missing = || Error::NotFound {
-            kind: D::KIND,
-            name: name.to_owned(),
-        };
-        self.find(name)?.ok_or_else(|| missing().into())
+        if let Some(found) = self.find(name)? {
+            return Ok(found);
+        }
+        let shelf = self.shelf(D::KIND)?;
+        let known = shelf.keys().map(String::as_str);
+        Err(Error::not_found(D::KIND, name, known).into())
+    }
+
+    /// Loads nodes and groups, to see what nodes have in the end.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn nodes(&self) -> Result<Nodes> {
+        let shelves = self.read(&self.files(Kind::Node)?)?;
+        let stored = shelves.into_values().flat_map(Shelf::into_values);
+        Ok(Nodes::new(stored.map(|stored| stored.object)))
     }
 
     /// Loads the site's settings; a site that says nothing has the defaults.

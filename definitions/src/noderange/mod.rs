@@ -1,0 +1,266 @@
+//! Node ranges: the text that names several nodes.
+//!
+//! | form | names |
+//! |---|---|
+//! | `host01` | the node; or, where there is none, the members of the group of that name |
+//! | `n[1-10]`, `r[1-2]n[01-04,7]` | one node for each number; the width of the first number is kept |
+//! | `n1-n10`, `n1:n10` | the nodes from one to the other |
+//! | `1-10` | the same for `node1` to `node10` |
+//! | `n10+3` | that node and the three after it |
+//! | `/^n\d+$` | the nodes whose names match the regular expression |
+//! | `os==debian12`, `!=`, `=~`, `!~` | the nodes whose attribute is, is not, matches, does not match |
+//! | `a@b` | the nodes in both |
+//! | `-a` | no node of `a`, wherever it stands in the list |
+//! | `(a,b)` | a list within a term |
+//! | `^path` | what a file lists: ranges parted by commas, blanks or lines; `#` begins a comment |
+//!
+//! A text comes in; names come out, sorted and each once. A name that does not exist is handed back and
+//! never dropped. Nothing here reads a disk: nodes, groups and files are a [`Universe`]'s. Bounded: no
+//! range makes more than [`LIMIT`] names, parentheses nest at most 32 deep, files do not name files.
+//! Reference: xCAT's `noderange(3)`.
+
+mod parse;
+mod selection;
+mod span;
+
+use std::str::FromStr;
+
+pub use selection::Selection;
+pub use span::LIMIT;
+
+use crate::Error;
+
+/// A node range, parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Noderange {
+    text: String,
+    terms: Vec<Term>,
+}
+
+/// One term of the list.
+#[derive(Debug, Clone, PartialEq)]
+struct Term {
+    /// Whether its nodes are taken out.
+    excluded: bool,
+    /// What must name a node, all of them, for it to be meant.
+    factors: Vec<Factor>,
+}
+
+/// One side of `@`.
+#[derive(Debug, Clone, PartialEq)]
+enum Factor {
+    /// A name, or a span of names: which of the two depends on what exists.
+    Word(String),
+    /// A regular expression over names.
+    Pattern(selection::Pattern),
+    /// An attribute and what it must be.
+    Selection(Selection),
+    /// A list in parentheses.
+    List(Vec<Term>),
+    /// A file that lists more.
+    File(String),
+}
+
+/// What a node range chooses from.
+pub trait Universe {
+    /// Lists the nodes' names, sorted.
+    fn nodes(&self) -> Vec<&str>;
+
+    /// Lists the members of a group; `None` where there is no such group.
+    fn members(&self, group: &str) -> Option<Vec<&str>>;
+
+    /// Lists the groups' names.
+    fn groups(&self) -> Vec<&str>;
+
+    /// Says whether an attribute of a node is what a selection asks for.
+    fn selects(&self, node: &str, selection: &Selection) -> bool;
+
+    /// Reads a file that lists nodes.
+    ///
+    /// # Errors
+    /// When the file cannot be read, in words that name it.
+    fn file(&self, path: &str) -> Result<String, String>;
+}
+
+/// What a node range names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The nodes that exist, sorted.
+    pub nodes: Vec<String>,
+    /// The names of no node and no group, in the order of the range.
+    pub unknown: Vec<String>,
+}
+
+impl FromStr for Noderange {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(Self {
+            text: text.to_owned(),
+            terms: parse::terms(text)?,
+        })
+    }
+}
+
+impl Noderange {
+    /// Chooses, and hands back the names that do not exist: what makes nodes wants them.
+    ///
+    /// # Errors
+    /// When a span of names is too long or runs backwards, or a file cannot be read.
+    pub fn choose(&self, universe: &impl Universe) -> Result<Chosen, Error> {
+        let names = universe.nodes();
+        let mut chooser = Chooser {
+            range: &self.text,
+            universe,
+            names: &names,
+            unknown: Vec::new(),
+            made: 0,
+        };
+        let chosen = chooser.list(&self.terms, 0)?;
+        let unknown = chooser.unknown;
+        let marked = names.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+        Ok(Chosen {
+            nodes: marked.map(|(name, _)| (*name).to_owned()).collect(),
+            unknown,
+        })
+    }
+
+    /// Chooses among what exists.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a name that does not exist, with the nearest that does; otherwise as
+    /// [`Self::choose`].
+    pub fn select(&self, universe: &impl Universe) -> Result<Vec<String>, Error> {
+        let chosen = self.choose(universe)?;
+        match chosen.unknown.first() {
+            None => Ok(chosen.nodes),
+            Some(name) => {
+                let known = universe.nodes().into_iter().chain(universe.groups());
+                let known: Vec<_> = known.collect();
+                Err(Error::not_found(crate::Kind::Node, name, known))
+            }
+        }
+    }
+}
+
+/// A choice under way: one mark for each node.
+struct Chooser<'a, U> {
+    range: &'a str,
+    universe: &'a U,
+    names: &'a [&'a str],
+    unknown: Vec<String>,
+    /// Names made from spans so far.
+    made: usize,
+}
+
+type Marks = Vec<bool>;
+
+impl<U: Universe> Chooser<'_, U> {
+    /// Chooses what a list names, less what it excludes.
+    fn list(&mut self, terms: &[Term], files: usize) -> Result<Marks, Error> {
+        let mut chosen = self.none();
+        let mut excluded = self.none();
+        for term in terms {
+            let marks = self.term(term, files)?;
+            let side = if term.excluded {
+                &mut excluded
+            } else {
+                &mut chosen
+            };
+            for (mark, named) in side.iter_mut().zip(marks) {
+                *mark |= named;
+            }
+        }
+        for (mark, excluded) in chosen.iter_mut().zip(excluded) {
+            *mark &= !excluded;
+        }
+        Ok(chosen)
+    }
+
+    /// Chooses what all factors of a term name.
+    fn term(&mut self, term: &Term, files: usize) -> Result<Marks, Error> {
+        let mut chosen = vec![true; self.names.len()];
+        for factor in &term.factors {
+            let marks = self.factor(factor, files)?;
+            for (mark, named) in chosen.iter_mut().zip(marks) {
+                *mark &= named;
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Chooses what one factor names.
+    fn factor(&mut self, factor: &Factor, files: usize) -> Result<Marks, Error> {
+        match factor {
+            Factor::Word(word) => self.word(word),
+            Factor::Pattern(pattern) => Ok(self.each(|name| pattern.matches(name))),
+            Factor::Selection(selection) => {
+                let universe = self.universe;
+                Ok(self.each(|name| universe.selects(name, selection)))
+            }
+            Factor::List(terms) => self.list(terms, files),
+            Factor::File(path) if files == 0 => {
+                let text = self
+                    .universe
+                    .file(path)
+                    .map_err(|error| self.wrong(error))?;
+                let terms =
+                    parse::file(&text).map_err(|error| self.wrong(format!("{path}: {error}")))?;
+                self.list(&terms, files + 1)
+            }
+            Factor::File(path) => {
+                let message =
+                    format!("the file '{path}' is named by a file: only the range itself may");
+                Err(self.wrong(message))
+            }
+        }
+    }
+
+    /// Chooses what a name means: a node, a group, or a span of names.
+    fn word(&mut self, word: &str) -> Result<Marks, Error> {
+        let mut marks = self.none();
+        if let Ok(at) = self.names.binary_search(&word) {
+            marks[at] = true;
+            return Ok(marks);
+        }
+        let universe = self.universe;
+        let members = universe.members(word);
+        if let Some(members) = members {
+            for at in members
+                .iter()
+                .filter_map(|name| self.names.binary_search(name).ok())
+            {
+                marks[at] = true;
+            }
+            return Ok(marks);
+        }
+        let names = span::names(word, LIMIT - self.made).map_err(|error| self.wrong(error))?;
+        self.made += names.len();
+        for name in names {
+            match self.names.binary_search(&name.as_str()) {
+                Ok(at) => marks[at] = true,
+                Err(_) => self.unknown.push(name),
+            }
+        }
+        Ok(marks)
+    }
+
+    fn none(&self) -> Marks {
+        vec![false; self.names.len()]
+    }
+
+    fn each(&self, named: impl Fn(&str) -> bool) -> Marks {
+        self.names.iter().map(|name| named(name)).collect()
+    }
+
+    /// Makes an error that names the whole range.
+    fn wrong(&self, message: impl Into<String>) -> Error {
+        Error::Noderange {
+            range: self.range.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Spans: the names that `n[1-10]`, `n1-n10`, `n1:n10` and `n10+3` stand for, whether they exist or not.
+
+/// The most names that the spans of one range may make.
+pub const LIMIT: usize = 100_000;
+
+/// Makes the names of a span, at most `limit`; a plain name is a span of one.
+pub(super) fn names(word: &str, limit: usize) -> Result<Vec<String>, String> {
+    if word.contains(['[', ']']) {
+        return brackets(word, limit);
+    }
+    if let Some((first, count)) = word.split_once('+') {
+        let count = number(count).ok_or_else(|| format!("'{word}' lacks a number behind '+'"))?;
+        let run =
+            Run::parse(first).ok_or_else(|| format!("'{first}' has no number to count from"))?;
+        let last = run.first.checked_add(count);
+        return run.names(last.ok_or_else(|| too_many(word))?, word, limit);
+    }
+    if let Some(result) = from_to(word, limit) {
+        return result;
+    }
+    match word.find(':') {
+        Some(_) => Err(format!("'{word}' does not lead from a name to a later one")),
+        None if limit == 0 => Err(too_many(word)),
+        None => Ok(vec![word.to_owned()]),
+    }
+}
+
+/// A name with a number in it that counts.
+struct Run<'a> {
+    before: &'a str,
+    first: u64,
+    width: usize,
+    after: &'a str,
+}
+
+impl<'a> Run<'a> {
+    /// Takes the last number of a name.
+    fn parse(name: &'a str) -> Option<Self> {
+        let end = name.rfind(|c: char| c.is_ascii_digit())? + 1;
+        let begin = name[..end]
+            .rfind(|c: char| !c.is_ascii_digit())
+            .map_or(0, |at| at + 1);
+        Some(Self {
+            before: &name[..begin],
+            first: number(&name[begin..end])?,
+            width: width(&name[begin..end]),
+            after: &name[end..],
+        })
+    }
+
+    /// Makes the names up to a number.
+    fn names(&self, last: u64, word: &str, limit: usize) -> Result<Vec<String>, String> {
+        let numbers = numbers(self.first, last, word, limit)?;
+        let Self {
+            before,
+            width,
+            after,
+            ..
+        } = self;
+        Ok(numbers
+            .map(|n| format!("{before}{n:0width$}{after}"))
+            .collect())
+    }
+}
+
+/// Reads `n1-n10` and `n1:n10`: both sides differ in the last number alone. `None`: it is no such span.
+fn from_to(word: &str, limit: usize) -> Option<Result<Vec<String>, String>> {
+    word.match_indices(['-', ':']).find_map(|(at, _)| {
+        let (first, last) = (&word[..at], &word[at + 1..]);
+        let (mut run, last) = (Run::parse(first)?, Run::parse(last)?);
+        if (run.before, run.after) != (last.before, last.after) {
+            return None;
+        }
+        if first.bytes().all(|byte| byte.is_ascii_digit()) {
+            run.before = "node";
+        }
+        Some(run.names(last.first, word, limit))
+    })
+}
+
+/// Reads `r[1-2]n[01-04,7]`: every way to take one number from each pair of brackets.
+fn brackets(word: &str, limit: usize) -> Result<Vec<String>, String> {
+    let mut names = vec![String::new()];
+    let mut rest = word;
+    while let Some(begin) = rest.find('[') {
+        let end = rest.find(']').filter(|end| *end > begin);
+        let end = end.ok_or_else(|| format!("'{word}' has a '[' that nothing closes"))?;
+        let choices = choices(&rest[begin + 1..end], word, limit)?;
+        if names.len().saturating_mul(choices.len()) > limit {
+            return Err(too_many(word));
+        }
+        let before = &rest[..begin];
+        let longer = names.iter().flat_map(|name| {
+            let choices = choices.iter();
+            choices.map(move |choice| format!("{name}{before}{choice}"))
+        });
+        names = longer.collect();
+        rest = &rest[end + 1..];
+    }
+    for name in &mut names {
+        name.push_str(rest);
+    }
+    Ok(names)
+}
+
+/// Reads what stands between brackets: `01-04,7`.
+fn choices(text: &str, word: &str, limit: usize) -> Result<Vec<String>, String> {
+    let mut choices = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once(['-', ':']).unwrap_or((part, part));
+        let numeric = number(first).zip(number(last));
+        let (low, high) =
+            numeric.ok_or_else(|| format!("'{word}' has '[{text}]', which are no numbers"))?;
+        let width = width(first);
+        let numbers = numbers(low, high, word, limit.saturating_sub(choices.len()))?;
+        choices.extend(numbers.map(|n| format!("{n:0width$}")));
+    }
+    Ok(choices)
+}
+
+/// Counts from one number to another, not too far.
+fn numbers(
+    first: u64,
+    last: u64,
+    word: &str,
+    limit: usize,
+) -> Result<std::ops::RangeInclusive<u64>, String> {
+    if first > last {
+        return Err(format!("'{word}' runs backwards"));
+    }
+    if last - first >= limit as u64 {
+        return Err(too_many(word));
+    }
+    Ok(first..=last)
+}
+
+/// Reads digits and nothing else.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+/// Returns the width that a number is padded to: its own, if it begins with a zero.
+fn width(digits: &str) -> usize {
+    if digits.starts_with('0') {
+        digits.len()
+    } else {
+        0
+    }
+}
+
+fn too_many(word: &str) -> String {
+    format!("'{word}' makes more than {LIMIT} names")
+}

@@ -1,0 +1,239 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Kind, Nodes, Object};
+
+/// Nodes n1 … n12, n01 … n03, rack-a-n1; groups compute (n1 n2 n3), docker (n3 n4).
+fn universe() -> Nodes {
+    let mut objects = Vec::new();
+    let plain = (1..=12).map(|n| format!("n{n}"));
+    let padded = (1..=3).map(|n| format!("n0{n}"));
+    for name in plain.chain(padded).chain(["rack-a-n1".to_owned()]) {
+        let mut node = Object::new(Kind::Node, name.as_str()).unwrap();
+        let groups = match name.as_str() {
+            "n1" | "n2" => "compute",
+            "n3" => "compute,docker",
+            "n4" => "docker",
+            _ => "",
+        };
+        node.set("groups", groups).unwrap();
+        objects.push(node);
+    }
+    let mut docker = Object::new(Kind::Group, "docker").unwrap();
+    docker.set("os", "debian12").unwrap();
+    objects.push(docker);
+    Nodes::new(objects)
+}
+
+fn select(range: &str) -> Result<Vec<String>, String> {
+    let range: Noderange = range.parse().map_err(|error: Error| error.to_string())?;
+    range.select(&universe()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_form_names_what_the_table_says() {
+    for (range, expected) in [
+        ("", ""),
+        ("n1", "n1"),
+        ("n2,n1,n2", "n1 n2"),
+        (" n1 , n2 ", "n1 n2"),
+        ("compute", "n1 n2 n3"),
+        ("n[1-3]", "n1 n2 n3"),
+        ("n[01-03]", "n01 n02 n03"),
+        ("n[1-2,4,11-12]", "n1 n11 n12 n2 n4"),
+        ("n[0-0][1-3]", "n01 n02 n03"),
+        ("rack-[1-1]", "!rack-1"),
+        ("n1-n3", "n1 n2 n3"),
+        ("n1:n3", "n1 n2 n3"),
+        ("n01-n03", "n01 n02 n03"),
+        ("n9-n12", "n10 n11 n12 n9"),
+        ("rack-a-n1", "rack-a-n1"),
+        ("n10+2", "n10 n11 n12"),
+        ("n01+2", "n01 n02 n03"),
+        ("/^n0", "n01 n02 n03"),
+        ("/^n(1|2),n4", "n1 n10 n11 n12 n2 n4"),
+        (r"/^n\d{1,1}$@docker", "n3 n4"),
+        ("/[,(]", ""),
+        ("compute,-n2", "n1 n3"),
+        ("-n2,compute", "n1 n3"),
+        ("-compute,compute", ""),
+        ("compute@docker", "n3"),
+        ("compute@docker@n4", ""),
+        ("(compute,docker)@(n1,n4)", "n1 n4"),
+        ("compute,-(n1,n2)", "n3"),
+        ("(n1,-n1),n2", "n2"),
+        ("os==debian12", "n3 n4"),
+        ("nodetype.os==debian12,-n4", "n3"),
+        ("os!=debian12@compute", "n1 n2"),
+        ("groups=~docker", "n3 n4"),
+        ("groups=~/dock/", "n3 n4"),
+        ("groups!~.@/^n1", "n10 n11 n12"),
+    ] {
+        let names = select(range).unwrap_or_else(|error| {
+            let missing = error.split('\'').nth(1).unwrap_or_default();
+            vec![format!("!{missing}")]
+        });
+        assert_eq!(names.join(" "), expected, "{range}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (range, expected) in [
+        (
+            "hots",
+            "Could not find an object named 'hots' of type 'node'.",
+        ),
+        (
+            "n13",
+            "Could not find an object named 'n13' of type 'node'. Did you mean 'n03'?",
+        ),
+        (
+            "dokcer",
+            "Could not find an object named 'dokcer' of type 'node'. Did you mean 'docker'?",
+        ),
+        (
+            "n1-n13",
+            "Could not find an object named 'n13' of type 'node'. Did you mean 'n03'?",
+        ),
+        (
+            "compute,-n99",
+            "Could not find an object named 'n99' of type 'node'. Did you mean 'n9'?",
+        ),
+        (
+            "1-2",
+            "Could not find an object named 'node1' of type 'node'.",
+        ),
+        (
+            "n1-n1000000000",
+            "the node range 'n1-n1000000000': 'n1-n1000000000' makes more than 100000 names",
+        ),
+        (
+            "n[0-9][0-9][0-9][0-9][0-9][0-9]",
+            "the node range 'n[0-9][0-9][0-9][0-9][0-9][0-9]': 'n[0-9][0-9][0-9][0-9][0-9][0-9]' makes more than 100000 names",
+        ),
+        (
+            "n1+99999999999999999999",
+            "the node range 'n1+99999999999999999999': 'n1+99999999999999999999' lacks a number behind '+'",
+        ),
+        (
+            "n1+18446744073709551615",
+            "the node range 'n1+18446744073709551615': 'n1+18446744073709551615' makes more than 100000 names",
+        ),
+        ("n3-n1", "the node range 'n3-n1': 'n3-n1' runs backwards"),
+        (
+            "n[a-b]",
+            "the node range 'n[a-b]': 'n[a-b]' has '[a-b]', which are no numbers",
+        ),
+        (
+            "a:b",
+            "the node range 'a:b': 'a:b' does not lead from a name to a later one",
+        ),
+        (
+            "n[1-3",
+            "the node range 'n[1-3': it has a '[' that nothing closes",
+        ),
+        (
+            "n1)",
+            "the node range 'n1)': it has a ')' that nothing opens",
+        ),
+        (
+            "(n1",
+            "the node range '(n1': it has a '(' that nothing closes",
+        ),
+        (
+            "(n1)x",
+            "the node range '(n1)x': it has text behind ')' in '(n1)x'",
+        ),
+        (
+            "n1,-",
+            "the node range 'n1,-': it lacks a name beside '-' or '@'",
+        ),
+        (
+            "n1@",
+            "the node range 'n1@': it lacks a name beside '-' or '@'",
+        ),
+        (
+            "n1/x",
+            "the node range 'n1/x': it has '/' in 'n1/x', which no name has",
+        ),
+        (
+            "/(?x",
+            "the node range '/(?x': it has a '(' that nothing closes",
+        ),
+        (
+            "/*",
+            "the node range '/*': '*' is no regular expression: uncounted repetition operator must be applied to a sub-expression",
+        ),
+        (
+            "osx==1",
+            "'osx' is not a valid attribute name for an object type of 'node'; did you mean 'os'?",
+        ),
+        (
+            "^/nonexistent/list",
+            "the node range '^/nonexistent/list': reading /nonexistent/list: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(select(range).unwrap_err(), expected, "{range}");
+    }
+    let deep = format!("{}n1{}", "(".repeat(40), ")".repeat(40));
+    assert_eq!(
+        select(&deep).unwrap_err(),
+        format!("the node range '{deep}': it nests parentheses more than 32 deep")
+    );
+}
+
+#[test]
+fn files_list_nodes_and_name_no_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("list");
+    std::fs::write(&path, "n1, n2 # the first two\n\ndocker\n-n4\n").unwrap();
+    assert_eq!(
+        select(&format!("^{}", path.display())).unwrap(),
+        ["n1", "n2", "n3"]
+    );
+    std::fs::write(&path, "^/etc/passwd\n").unwrap();
+    let range = format!("^{}", path.display());
+    assert_eq!(
+        select(&range).unwrap_err(),
+        format!(
+            "the node range '{range}': the file '/etc/passwd' is named by a file: only the range itself may"
+        )
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(range in "[n0-9a,@()\\[\\]/^=!~+:.-]{0,40}|\\PC{0,40}") {
+        // A caret would read files of the machine.
+        let _ = select(&range.replace('^', "/"));
+    }
+
+    #[test]
+    fn an_exclusion_wins_wherever_it_stands(
+        mut terms in proptest::collection::vec("n[1-9]|compute|docker", 1..6),
+        excluded in "n[1-9]|compute|docker",
+        at in 0..6_usize,
+    ) {
+        terms.insert(at.min(terms.len()), format!("-{excluded}"));
+        let chosen = select(&terms.join(",")).unwrap();
+        for name in select(&excluded).unwrap() {
+            prop_assert!(!chosen.contains(&name));
+        }
+    }
+
+    #[test]
+    fn all_spellings_of_a_span_are_one(first in 1..=12_u32, more in 0..=11_u32) {
+        let last = (first + more).min(12);
+        let expected = select(&format!("n[{first}-{last}]")).unwrap();
+        prop_assert_eq!(expected.len() as u32, last - first + 1);
+        for range in [
+            format!("n{first}-n{last}"),
+            format!("n{first}:n{last}"),
+            format!("n{first}+{}", last - first),
+            (first..=last).map(|n| format!("n{n}")).collect::<Vec<_>>().join(","),
+        ] {
+            prop_assert_eq!(&select(&range).unwrap(), &expected);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What nodes are once their groups have had their say.
+//!
+//! Nodes and groups come in, each with the attributes that are its own; what a node *has* goes out:
+//!
+//! 1. What the node says itself beats everything.
+//! 2. Then its groups, in the order in which `groups` names them.
+//! 3. Then the group `xcatdefaults`, which every node is in without naming it.
+//!
+//! `postscripts` and `postbootscripts` are not beaten but joined, as those who set defaults for everyone
+//! expect: first those of `xcatdefaults`, then of each group in order, then the node's own; a script
+//! that was there already is not run twice. Pure: nothing here touches a disk.
+
+use std::collections::BTreeMap;
+
+use crate::{Attributes, Group, Kind, Object, Value};
+
+/// Lists that groups and nodes add to.
+const JOINED: [&str; 2] = ["postbootscripts", "postscripts"];
+
+/// What a group says of itself and not of its members.
+const OF_THE_GROUP: [&str; 2] = ["grouptype", "usercomment"];
+
+/// Nodes and their groups.
+#[derive(Debug, Clone, Default)]
+pub struct Nodes {
+    nodes: BTreeMap<String, Object>,
+    groups: BTreeMap<String, Object>,
+}
+
+impl Nodes {
+    /// Puts nodes and groups together; objects of other kinds are left out.
+    pub fn new(objects: impl IntoIterator<Item = Object>) -> Self {
+        let mut nodes = Self::default();
+        for object in objects {
+            let shelf = match object.kind() {
+                Kind::Node => &mut nodes.nodes,
+                Kind::Group => &mut nodes.groups,
+                _ => continue,
+            };
+            shelf.insert(object.name().to_owned(), object);
+        }
+        nodes
+    }
+
+    /// Lists the nodes' names, sorted.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.nodes.keys().map(String::as_str)
+    }
+
+    /// Returns a node with the attributes that are its own.
+    pub fn own(&self, name: &str) -> Option<&Object> {
+        self.nodes.get(name)
+    }
+
+    /// Returns a group with the attributes that are its own.
+    pub fn group(&self, name: &str) -> Option<&Object> {
+        self.groups.get(name)
+    }
+
+    /// Lists the groups that are defined or that a node names, each with its members, sorted.
+    pub fn groups(&self) -> BTreeMap<&str, Vec<&str>> {
+        let defined = self.groups.keys().map(|name| (name.as_str(), Vec::new()));
+        let mut groups: BTreeMap<_, _> = defined.collect();
+        for (name, node) in &self.nodes {
+            for group in groups_of(node) {
+                let members: &mut Vec<&str> = groups.entry(group).or_default();
+                if members.last() != Some(&name.as_str()) {
+                    members.push(name);
+                }
+            }
+        }
+        groups
+    }
+
+    /// Returns one attribute of a node, by the rules above.
+    pub fn value(&self, node: &Object, attribute: &str) -> Option<Value> {
+        if JOINED.contains(&attribute) {
+            return self.joined(node, attribute);
+        }
+        if let Some(value) = node.value(attribute) {
+            return Some(value.clone());
+        }
+        if OF_THE_GROUP.contains(&attribute) {
+            return None;
+        }
+        self.behind(node)
+            .find_map(|group| group.value(attribute))
+            .cloned()
+    }
+
+    /// Returns a node with all that it has.
+    pub fn effective(&self, name: &str) -> Option<Object> {
+        let node = self.nodes.get(name)?;
+        let mut effective = node.clone();
+        for group in self.behind(node) {
+            let inherited = group
+                .attributes()
+                .iter()
+                .filter(|(name, _)| !OF_THE_GROUP.contains(*name));
+            for (name, value) in inherited {
+                effective.inherit(name, value);
+            }
+        }
+        for name in JOINED {
+            if let Some(value) = self.joined(node, name) {
+                effective.replace(name, value);
+            }
+        }
+        Some(effective)
+    }
+
+    /// Lists the groups behind a node, the one with the most to say first.
+    fn behind<'a>(&'a self, node: &'a Object) -> impl DoubleEndedIterator<Item = &'a Object> {
+        let named = groups_of(node).filter(|name| *name != Group::EVERYONE);
+        let names: Vec<_> = named.chain([Group::EVERYONE]).collect();
+        names.into_iter().filter_map(|name| self.groups.get(name))
+    }
+
+    /// Joins a list of a node with those of its groups.
+    fn joined(&self, node: &Object, attribute: &str) -> Option<Value> {
+        let everyone = self.groups.get(Group::EVERYONE);
+        let named = groups_of(node)
+            .filter(|name| *name != Group::EVERYONE)
+            .filter_map(|name| self.groups.get(name));
+        let mut joined = Vec::<String>::new();
+        for object in everyone.into_iter().chain(named).chain([node]) {
+            for entry in object.value(attribute).map_or(&[][..], Value::entries) {
+                if !joined.contains(entry) {
+                    joined.push(entry.clone());
+                }
+            }
+        }
+        (!joined.is_empty()).then_some(Value::List(joined))
+    }
+}
+
+/// Lists the groups that a node names.
+fn groups_of(node: &Object) -> impl Iterator<Item = &str> {
+    let groups = node.value("groups").map_or(&[][..], Value::entries);
+    groups.iter().map(String::as_str)
+}
+
+/// What only [`Nodes`] may do to an object: it moves values between kinds that share their attributes.
+impl Object {
+    fn inherit(&mut self, name: &'static str, value: &Value) {
+        let attributes: &mut Attributes = self.attributes_mut();
+        attributes.entry(name).or_insert_with(|| value.clone());
+    }
+
+    fn replace(&mut self, name: &'static str, value: Value) {
+        self.attributes_mut().insert(name, value);
+    }
+}
+
+#[cfg(feature = "catalog")]
+impl crate::Universe for Nodes {
+    fn nodes(&self) -> Vec<&str> {
+        self.names().collect()
+    }
+
+    fn members(&self, group: &str) -> Option<Vec<&str>> {
+        let everyone = group == Group::EVERYONE || group == Group::ALL;
+        let members: Vec<_> = self
+            .nodes
+            .values()
+            .filter(|node| everyone || groups_of(node).any(|name| name == group))
+            .map(Object::name)
+            .collect();
+        let known = everyone || !members.is_empty() || self.groups.contains_key(group);
+        known.then_some(members)
+    }
+
+    fn groups(&self) -> Vec<&str> {
+        self.groups().into_keys().collect()
+    }
+
+    fn selects(&self, node: &str, selection: &crate::Selection) -> bool {
+        let node = self.nodes.get(node);
+        let value = node.and_then(|node| self.value(node, selection.attribute()));
+        selection.selects(value.as_ref())
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let reading = |error| format!("reading {path}: {error}");
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(reading)?;
+        let mut bounded = std::io::Read::take(file, 1 << 20);
+        std::io::Read::read_to_string(&mut bounded, &mut text).map_err(reading)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes an object from `attr=value` texts.
+    fn object(kind: Kind, name: &str, attributes: &[&str]) -> Object {
+        let mut object = Object::new(kind, name).unwrap();
+        for attribute in attributes {
+            let (attribute, value) = attribute.split_once('=').unwrap();
+            object.set(attribute, value).unwrap();
+        }
+        object
+    }
+
+    fn nodes() -> Nodes {
+        Nodes::new([
+            object(Kind::Node, "n1", &["groups=rack1,docker", "arch=x86_64"]),
+            object(
+                Kind::Node,
+                "n2",
+                &[
+                    "groups=docker,rack1,docker",
+                    "postbootscripts=mine,otherpkgs",
+                ],
+            ),
+            object(
+                Kind::Group,
+                "rack1",
+                &["os=debian12", "profile=compute", "usercomment=left"],
+            ),
+            object(
+                Kind::Group,
+                "docker",
+                &[
+                    "os=rocky9.4",
+                    "arch=aarch64",
+                    "postbootscripts=setupdockerhost",
+                ],
+            ),
+            object(
+                Kind::Group,
+                "xcatdefaults",
+                &["postbootscripts=otherpkgs", "profile=all", "netboot=xnba"],
+            ),
+        ])
+    }
+
+    fn listing(object: &Object) -> Vec<String> {
+        let attributes = object.attributes().iter();
+        attributes
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    }
+
+    #[test]
+    fn a_node_beats_its_groups_and_an_earlier_group_a_later_one() {
+        let nodes = nodes();
+        assert_eq!(
+            listing(&nodes.effective("n1").unwrap()),
+            [
+                "arch=x86_64",
+                "groups=rack1,docker",
+                "netboot=xnba",
+                "os=debian12",
+                "postbootscripts=otherpkgs,setupdockerhost",
+                "profile=compute",
+            ]
+        );
+        let n2 = nodes.effective("n2").unwrap();
+        assert_eq!(n2.value("os").unwrap().to_string(), "rocky9.4");
+    }
+
+    #[test]
+    fn scripts_are_joined_from_everyone_to_the_node_and_none_runs_twice() {
+        let n2 = nodes().effective("n2").unwrap();
+        assert_eq!(
+            n2.value("postbootscripts").unwrap().to_string(),
+            "otherpkgs,setupdockerhost,mine"
+        );
+    }
+
+    #[test]
+    fn one_value_is_what_the_whole_node_says() {
+        let nodes = nodes();
+        for name in ["n1", "n2"] {
+            let (own, effective) = (nodes.own(name).unwrap(), nodes.effective(name).unwrap());
+            for attribute in Kind::Node.attributes() {
+                let value = nodes.value(own, attribute.name);
+                assert_eq!(
+                    value.as_ref(),
+                    effective.value(attribute.name),
+                    "{}",
+                    attribute.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn groups_are_those_defined_and_those_named() {
+        let mut named = nodes();
+        named.groups.remove("docker");
+        assert_eq!(
+            named.groups(),
+            BTreeMap::from([
+                ("docker", vec!["n1", "n2"]),
+                ("rack1", vec!["n1", "n2"]),
+                ("xcatdefaults", vec![]),
+            ])
+        );
+    }
+}
