@@ -4,6 +4,33 @@
 //! medium speaks of, the strongest digest that it states, the size where it states one, and the
 //! [`Source`] that said so. Nothing here hashes the files themselves: the copy does, while their
 //! bytes are warm, and holds the result against these claims.
+//!
+//! The chains that are followed, each in its own file: `Release` → `Packages` (Debian, Ubuntu),
+//! `repomd.xml` → `primary.xml` (rpm media), `CHECKSUMS` and `content` (SUSE), `.treeinfo`,
+//! `SHA256SUMS`, `md5sum.txt`, and the MD5 implanted in the image. Signatures on them are checked
+//! against the keyrings that the distributions have installed on this machine; a signature that does
+//! not fit refuses the medium, one that nobody here can check is said.
+
+mod boot;
+mod content;
+mod coverage;
+mod debian;
+mod gathering;
+mod implanted;
+mod inflate;
+mod keyrings;
+mod lines;
+mod listed;
+mod lists;
+mod packages;
+mod primary;
+mod release;
+mod repomd;
+mod rpmmd;
+mod shelf;
+mod sums;
+mod treeinfo;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -12,13 +39,21 @@ use std::fmt;
 use anyhow::{Result, bail};
 
 use crate::digest::Digest;
-use crate::media::MediumPath;
+use crate::media::{Medium, MediumPath};
+
+use listed::preferred;
+
+pub use coverage::{Bytes, Cover, Coverage};
+pub use implanted::Implanted;
+pub use keyrings::Keyrings;
 
 /// Everything that a medium says of its own files, one [`Claim`] a path.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
     files: BTreeMap<MediumPath, Claim>,
     sources: Vec<Source>,
+    implanted: Option<Implanted>,
+    notes: Vec<String>,
 }
 
 /// What a file should be.
@@ -43,6 +78,39 @@ pub struct Source {
     pub path: String,
     /// How it is believed, as the summary shows it: `Release → Packages`, `md5sum.txt`.
     pub chain: String,
+    /// Who signed it, where that could be checked.
+    pub signed_by: Option<String>,
+}
+
+/// Reads what the medium says of its own files.
+///
+/// # Errors
+/// When its metadata is damaged, contradicts itself, lists what is not there, or carries a signature
+/// of something else.
+pub fn gather(medium: &Medium, keyrings: &Keyrings) -> Result<Claims> {
+    let mut work = gathering::Gathering::new(medium, keyrings);
+    debian::gather(&mut work)?;
+    rpmmd::gather(&mut work)?;
+    lists::checksums(&mut work)?;
+    lists::content(&mut work)?;
+    lists::treeinfo(&mut work)?;
+    lists::sums(&mut work)?;
+    let mut claims = work.finish()?;
+    if let Some(image) = medium.image() {
+        claims.implanted = Implanted::load(image, medium.ids().blocks)?;
+    }
+    Ok(claims)
+}
+
+impl Source {
+    /// Names metadata that nobody signed.
+    pub fn new(path: impl Into<String>, chain: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            chain: chain.into(),
+            signed_by: None,
+        }
+    }
 }
 
 impl Claims {
@@ -66,13 +134,23 @@ impl Claims {
         &self.sources
     }
 
+    /// Returns what the image claims of itself as a whole.
+    pub fn implanted(&self) -> Option<&Implanted> {
+        self.implanted.as_ref()
+    }
+
+    /// Returns what the user should know of how these were gathered, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Adds a source, for claims to name.
     pub fn add_source(&mut self, source: Source) -> SourceId {
         self.sources.push(source);
         SourceId(self.sources.len() - 1)
     }
 
-    /// Adds a claim. The strongest algorithm stays; of two equally strong sources the first does.
+    /// Adds a claim. The strongest algorithm stays, and the first of two equally strong sources.
     ///
     /// # Errors
     /// When two sources say different things of one file, which no copy could satisfy.
@@ -101,10 +179,10 @@ impl Claims {
             );
         }
         let size = old.size.or(claim.size);
-        let best = if claim.digest.algorithm() > old.digest.algorithm() {
-            claim
-        } else {
+        let best = if preferred(old.digest, claim.digest) == old.digest {
             old
+        } else {
+            claim
         };
         slot.insert(Claim { size, ..best });
         Ok(())
@@ -137,12 +215,8 @@ mod tests {
 
     fn two_sources() -> (Claims, SourceId, SourceId) {
         let mut claims = Claims::default();
-        let [weak, strong] = ["md5sum.txt", "SHA256SUMS"].map(|name| {
-            claims.add_source(Source {
-                path: name.into(),
-                chain: name.into(),
-            })
-        });
+        let [weak, strong] =
+            ["md5sum.txt", "SHA256SUMS"].map(|name| claims.add_source(Source::new(name, name)));
         (claims, weak, strong)
     }
 

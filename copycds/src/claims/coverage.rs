@@ -1,0 +1,168 @@
+//! How much of a medium its own claims cover, in one line.
+
+use std::fmt;
+
+use super::Claims;
+use crate::media::{Entry, Kind};
+
+/// How many files which claims speak of. Prints as one sentence: `verified 5 files (12 MB): …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// Every file, whatever covers it.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What covers how many of them, strongest first.
+    pub by: Vec<Cover>,
+    /// Those that no claim speaks of; an implanted MD5 may cover them all.
+    pub uncovered: u64,
+    /// Whether the whole image has an implanted MD5, which is checked for the sake of those.
+    pub implanted: bool,
+}
+
+/// Files that are covered alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cover {
+    /// How: `SHA-256 of Release → Packages`.
+    pub how: String,
+    /// Who signed that.
+    pub signed_by: Option<String>,
+    /// How many files.
+    pub files: u64,
+}
+
+impl Coverage {
+    /// Counts the files of a medium by what is said of them.
+    pub fn of(claims: &Claims, entries: &[Entry]) -> Self {
+        let mut coverage = Self {
+            files: 0,
+            bytes: 0,
+            by: Vec::new(),
+            uncovered: 0,
+            implanted: claims.implanted().is_some(),
+        };
+        let mut strengths = Vec::new();
+        for entry in entries {
+            let Kind::File { size, .. } = entry.kind else {
+                continue;
+            };
+            coverage.files += 1;
+            coverage.bytes += size;
+            let Some(claim) = claims.of(&entry.path) else {
+                coverage.uncovered += 1;
+                continue;
+            };
+            let source = claims.source(claim);
+            let how = format!("{} of {}", claim.digest.algorithm(), source.chain);
+            let alike = |cover: &Cover| cover.how == how && cover.signed_by == source.signed_by;
+            let at = coverage.by.iter().position(alike).unwrap_or_else(|| {
+                let signed_by = source.signed_by.clone();
+                strengths.push(claim.digest.algorithm());
+                coverage.by.push(Cover {
+                    how: how.clone(),
+                    signed_by,
+                    files: 0,
+                });
+                coverage.by.len() - 1
+            });
+            coverage.by[at].files += 1;
+        }
+        let mut ranked: Vec<_> = coverage.by.into_iter().zip(strengths).collect();
+        ranked.sort_by_key(|(cover, strength)| std::cmp::Reverse((*strength, cover.files)));
+        coverage.by = ranked.into_iter().map(|(cover, _)| cover).collect();
+        coverage
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<_> = self
+            .by
+            .iter()
+            .map(|cover| match &cover.signed_by {
+                Some(name) => format!("{} by {} (signed by {name})", cover.files, cover.how),
+                None => format!("{} by {}", cover.files, cover.how),
+            })
+            .collect();
+        match (self.uncovered, self.implanted) {
+            (0, _) => {}
+            (files, true) => parts.push(format!("{files} by the MD5 implanted in the image")),
+            (files, false) => parts.push(format!("{files} by nothing")),
+        }
+        let plural = if self.files == 1 { "" } else { "s" };
+        write!(f, "{} file{plural} ({})", self.files, Bytes(self.bytes))?;
+        if parts.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {}", parts.join(", "))
+        }
+    }
+}
+
+/// A number of bytes as people read it: `1.2 GB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(
+    /// The bytes themselves.
+    pub u64,
+);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+        match units.into_iter().find(|(_, unit)| self.0 >= *unit) {
+            // Tenths are enough, and integers do not round up to a unit that is not reached.
+            Some((name, unit)) => {
+                write!(f, "{}.{} {name}", self.0 / unit, self.0 % unit * 10 / unit)
+            }
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_what_covers_what_and_what_nothing_covers() {
+        let cover = |how: &str, signed: Option<&str>, files| Cover {
+            how: how.to_owned(),
+            signed_by: signed.map(str::to_owned),
+            files,
+        };
+        let mut coverage = Coverage {
+            files: 7,
+            bytes: 1_234_567_890,
+            by: vec![
+                cover("SHA-256 of Release → Packages", Some("Ann"), 4),
+                cover("MD5 of md5sum.txt", None, 2),
+            ],
+            uncovered: 1,
+            implanted: false,
+        };
+        assert_eq!(
+            coverage.to_string(),
+            "7 files (1.2 GB): 4 by SHA-256 of Release → Packages (signed by Ann), 2 by MD5 of \
+             md5sum.txt, 1 by nothing"
+        );
+        coverage.implanted = true;
+        assert!(
+            coverage
+                .to_string()
+                .ends_with(", 1 by the MD5 implanted in the image")
+        );
+    }
+
+    #[test]
+    fn bytes_print_in_the_unit_they_reach() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_500, "1.5 kB"),
+            (999_999, "999.9 kB"),
+            (12_000_000, "12.0 MB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Debian and Ubuntu: `Release` → `Packages` and `Sources` → pool.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+
+use super::SourceId;
+use super::gathering::{Gathering, Listing};
+use super::inflate::ENDINGS;
+use super::shelf::{locate, split};
+use super::{packages, release};
+use crate::media::Entry;
+
+const CHAIN: &str = "Release → Packages";
+
+/// Follows every `Release` and `InRelease` on the medium. They list the indices of a whole archive,
+/// of which a disc holds some; an index lists the packages of its own disc, all of which are there.
+pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
+    let mut followed = BTreeSet::new();
+    // `InRelease` sorts first, and carries its signature with it.
+    for root in work.named(&["InRelease", "Release"]) {
+        let reading = || format!("reading {}", root.path);
+        let text = work.read(root)?;
+        let signature = work.beside(root, ".gpg");
+        let (source, text) = work.signed(root, text, CHAIN, signature)?;
+        let text = release::signed_text(&String::from_utf8_lossy(&text));
+        let base = split(root.path.as_bytes()).0;
+        let mut indices = Vec::new();
+        for listed in release::parse(&text).with_context(reading)? {
+            let found = work
+                .add(source, base, listed, Listing::Wider)
+                .with_context(reading)?;
+            indices.extend(found.filter(|entry| stem(entry).is_some()));
+        }
+        for index in indices {
+            if cheapest(work, index)? && followed.insert(&index.path) {
+                follow(work, source, archive(base), index)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the path of a package index without the ending of its compression.
+fn stem(entry: &Entry) -> Option<&[u8]> {
+    let path = entry.path.as_bytes();
+    let ending = ENDINGS
+        .iter()
+        .find(|ending| path.ends_with(ending.as_bytes()))?;
+    let stem = &path[..path.len() - ending.len()];
+    let name = split(stem).1;
+    (name == b"Packages" || name == b"Sources").then_some(stem)
+}
+
+/// Whether no other form of this index on the medium is cheaper to read.
+fn cheapest(work: &Gathering<'_>, index: &Entry) -> Result<bool> {
+    let Some(stem) = stem(index) else {
+        return Ok(false);
+    };
+    for ending in ENDINGS {
+        if let Some(entry) = locate(work.medium, b"", &[stem, ending.as_bytes()].concat())? {
+            return Ok(entry.path == index.path);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns the root of the archive, from which `Filename` counts: what holds `dists`, or, in a flat
+/// repository, the directory of its `Release`.
+fn archive(base: &[u8]) -> &[u8] {
+    let mut at = base;
+    while !at.is_empty() {
+        let (parent, name) = split(at);
+        if name == b"dists" {
+            return parent;
+        }
+        at = parent;
+    }
+    base
+}
+
+fn follow<'a>(
+    work: &mut Gathering<'a>,
+    root: SourceId,
+    archive: &[u8],
+    index: &'a Entry,
+) -> Result<()> {
+    let source = work.below(root, index);
+    work.index(index, |work, plain| {
+        packages::parse(plain, |listed| {
+            work.add(source, archive, listed, Listing::Whole).map(drop)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_count_from_what_holds_dists() {
+        for (base, root) in [
+            ("dists/bookworm", ""),
+            ("debian/dists/bookworm/updates", "debian"),
+            ("flat", "flat"),
+            ("", ""),
+        ] {
+            assert_eq!(archive(base.as_bytes()), root.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The plain lists: SUSE's `CHECKSUMS` and `content`, `.treeinfo`, `SHA256SUMS`, `md5sum.txt`.
+
+use anyhow::{Context, Result};
+
+use super::gathering::{Gathering, Listing};
+use super::inflate::ENDINGS;
+use super::shelf::{locate, split};
+use super::{content, sums, treeinfo};
+
+/// The lists that a medium may have at its root, of all its files.
+const SUMS: [&str; 8] = [
+    "SHA256SUMS",
+    "sha256sum.txt",
+    "SHA512SUMS",
+    "sha512sum.txt",
+    "SHA1SUMS",
+    "sha1sum.txt",
+    "md5sum.txt",
+    "MD5SUMS",
+];
+
+/// SUSE's `CHECKSUMS`, signed, at the root and in each module's directory. What stands deeper may have
+/// been made for more than this disc.
+pub(super) fn checksums(work: &mut Gathering<'_>) -> Result<()> {
+    for list in work.named(&["CHECKSUMS"]) {
+        let (base, _) = split(list.path.as_bytes());
+        let signature = work.beside(list, ".asc");
+        if !base.is_empty() && signature.is_none() {
+            continue; // any package's documentation may have a file of this name
+        }
+        let listing = if base.is_empty() {
+            Listing::Whole
+        } else {
+            Listing::Wider
+        };
+        let text = work.read(list)?;
+        let (source, text) = work.signed(list, text, "CHECKSUMS", signature)?;
+        for listed in sums::parse(&text) {
+            let added = listed.and_then(|listed| work.add(source, base, listed, listing));
+            added.with_context(|| format!("reading {}", list.path))?;
+        }
+    }
+    Ok(())
+}
+
+/// SUSE's `content` and the packages that the list it vouches for speaks of: those of every disc.
+pub(super) fn content(work: &mut Gathering<'_>) -> Result<()> {
+    let Some(root) = locate(work.medium, b"", b"content")? else {
+        return Ok(());
+    };
+    let reading = || format!("reading {}", root.path);
+    let text = work.read(root)?;
+    let (source, text) = work.signed(root, text, "content", work.beside(root, ".asc"))?;
+    let content = content::parse(&String::from_utf8_lossy(&text)).with_context(reading)?;
+    for listed in content.files {
+        work.add(source, b"", listed, Listing::Wider)
+            .with_context(reading)?;
+    }
+    for ending in ENDINGS {
+        let path = format!("{}/packages{ending}", content.descr);
+        let Some(index) = locate(work.medium, b"", path.as_bytes())? else {
+            continue;
+        };
+        let source = work.below(source, index);
+        return work.index(index, |work, plain| {
+            let base = content.data.as_bytes();
+            content::packages(plain, |listed| {
+                work.add(source, base, listed, Listing::Wider).map(drop)
+            })
+        });
+    }
+    Ok(())
+}
+
+/// `.treeinfo`, which was made for the tree that the disc was cut from.
+pub(super) fn treeinfo(work: &mut Gathering<'_>) -> Result<()> {
+    let Some(entry) = locate(work.medium, b"", b".treeinfo")? else {
+        return Ok(());
+    };
+    let text = work.read(entry)?;
+    let source = work.unsigned(entry, ".treeinfo");
+    let listed = treeinfo::parse(&String::from_utf8_lossy(&text));
+    for listed in listed.with_context(|| format!("reading {}", entry.path))? {
+        let added = work.add(source, b"", listed, Listing::Wider);
+        added.with_context(|| format!("reading {}", entry.path))?;
+    }
+    Ok(())
+}
+
+/// The lists at the root, strongest first.
+pub(super) fn sums(work: &mut Gathering<'_>) -> Result<()> {
+    for name in SUMS {
+        let Some(list) = locate(work.medium, b"", name.as_bytes())? else {
+            continue;
+        };
+        let signature = [".gpg", ".sign", ".asc"]
+            .iter()
+            .find_map(|end| work.beside(list, end));
+        let text = work.read(list)?;
+        let (source, text) = work.signed(list, text, name, signature)?;
+        for listed in sums::parse(&text) {
+            let added = listed.and_then(|listed| work.add(source, b"", listed, Listing::Whole));
+            added.with_context(|| format!("reading {}", list.path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! rpm media: `repomd.xml` → `primary.xml` → packages, for every repository on the medium.
+
+use anyhow::{Context, Result};
+
+use super::gathering::{Gathering, Listing};
+use super::shelf::split;
+use super::{primary, repomd};
+
+const CHAIN: &str = "repomd → primary";
+
+/// Follows every `repodata/repomd.xml`. Clients fetch what they need of the metadata it lists, so that
+/// a disc may lack some; the packages that its `primary` lists are all there.
+pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
+    for root in work.named(&["repomd.xml"]) {
+        let reading = || format!("reading {}", root.path);
+        let (directory, _) = split(root.path.as_bytes());
+        let (base, b"repodata") = split(directory) else {
+            continue;
+        };
+        let text = work.read(root)?;
+        let signature = work.beside(root, ".asc");
+        let (source, text) = work.signed(root, text, CHAIN, signature)?;
+        let text = String::from_utf8_lossy(&text);
+        for data in repomd::parse(&text).with_context(reading)? {
+            let found = work
+                .add(source, base, data.file, Listing::Wider)
+                .with_context(reading)?;
+            let Some(index) = found.filter(|_| data.kind == "primary") else {
+                continue;
+            };
+            let source = work.below(source, index);
+            work.index(index, |work, plain| {
+                primary::parse(plain, |listed| {
+                    work.add(source, base, listed, Listing::Whole).map(drop)
+                })
+            })?;
+        }
+    }
+    Ok(())
+}
