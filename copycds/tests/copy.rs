@@ -371,10 +371,7 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
             &[("pool/a.deb", b"good"), ("pool/b.deb", &big), ("c", b"c")],
         );
         let mut claims = Claims::default();
-        let source = claims.add_source(Source {
-            path: "list".into(),
-            chain: "list".into(),
-        });
+        let source = claims.add_source(Source::new("list", "list"));
         let mut claim = |path: &str, digest| {
             let path = MediumPath::new(path).unwrap();
             claims
