@@ -24,26 +24,17 @@ pub fn main_from<A: Parser>(
     run: impl FnOnce(A) -> anyhow::Result<ExitCode>,
 ) -> ExitCode {
     let name = A::command().get_name().to_owned();
-    let matches = match parser::<A>().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return usage(&error),
-    };
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     #[cfg(feature = "generate")]
-    if let Some(form) = matches.get_one::<generate::Form>(generate::OPTION) {
-        return finish(&name, form.write::<A>(&mut io::stdout().lock()));
+    match generate::asked(&name, &arguments) {
+        None => {}
+        Some(Ok(form)) => return finish(&name, form.write::<A>(&mut io::stdout().lock())),
+        Some(Err(error)) => return usage(&error),
     }
-    match A::from_arg_matches(&matches) {
+    match A::try_parse_from(arguments) {
         Ok(arguments) => finish(&name, run(arguments)),
-        Err(error) => usage(&error.format(&mut A::command())),
+        Err(error) => usage(&error),
     }
-}
-
-/// Adds what all binaries have in common to the parser of one.
-fn parser<A: Parser>() -> clap::Command {
-    let parser = A::command();
-    #[cfg(feature = "generate")]
-    let parser = parser.arg(generate::argument());
-    parser
 }
 
 /// Prints a message of the parser: help and version are results, all else is wrong usage.
@@ -76,18 +67,33 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// Where the definitions lie: an option of every command that reads them.
+#[cfg(feature = "catalog")]
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// The directory of the definitions
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_CONFIG", default_value = crate::Catalog::DEFAULT)]
+    config: std::path::PathBuf,
+}
+
+#[cfg(feature = "catalog")]
+impl Config {
+    /// Returns the definitions there.
+    pub fn catalog(&self) -> crate::Catalog {
+        crate::Catalog::new(&self.config)
+    }
+}
+
 #[cfg(feature = "generate")]
 mod generate {
     //! Man pages and completions from the parser.
 
+    use std::ffi::OsString;
     use std::io::Write;
     use std::process::ExitCode;
 
-    use clap::{Arg, Parser, ValueEnum};
+    use clap::{Arg, ArgMatches, Command, Parser, ValueEnum};
     use clap_complete::Shell;
-
-    /// The hidden option's name.
-    pub(super) const OPTION: &str = "generate";
 
     /// What the hidden option prints.
     #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -99,14 +105,24 @@ mod generate {
         Zsh,
     }
 
-    /// Describes the option: hidden, and alone on its command line.
-    pub(super) fn argument() -> Arg {
-        Arg::new(OPTION)
-            .long(OPTION)
+    /// Reads the option where it is the first argument.
+    ///
+    /// It has a parser of its own, so that neither operands that a run needs nor variables that stand
+    /// for options are in its way.
+    pub(super) fn asked(name: &str, arguments: &[OsString]) -> Option<Result<Form, clap::Error>> {
+        let first = arguments.get(1)?.to_str()?;
+        if first.split('=').next() != Some("--generate") {
+            return None;
+        }
+        let form = Arg::new("form")
+            .long("generate")
             .value_name("FORM")
             .value_parser(clap::value_parser!(Form))
-            .hide(true)
-            .exclusive(true)
+            .required(true);
+        let parser = Command::new("generate").bin_name(name).arg(form);
+        let matches = parser.try_get_matches_from(arguments);
+        let form = |matches: ArgMatches| matches.get_one("form").copied();
+        matches.map(form).transpose()
     }
 
     impl Form {
@@ -173,16 +189,22 @@ mod tests {
     #[test]
     fn pages_are_made_from_the_parser() {
         use clap::ValueEnum;
-        let matches = parser::<Args>()
-            .try_get_matches_from(["trial", "--generate", "man"])
-            .expect("the operand that a run needs is not needed here");
-        assert!(matches.contains_id(generate::OPTION));
         for form in generate::Form::value_variants() {
             let mut page = Vec::new();
             form.write::<Args>(&mut page).unwrap();
             let page = String::from_utf8(page).unwrap();
             assert!(page.contains("trial"), "{form:?}: {page}");
-            assert!(!page.contains(generate::OPTION), "{form:?}: {page}");
         }
+    }
+
+    #[cfg(feature = "generate")]
+    #[test]
+    fn the_hidden_option_needs_no_operand_and_takes_known_forms_only() {
+        let never = || Err(anyhow::anyhow!("the program ran"));
+        let page = run_with(&["trial", "--generate", "man"], never);
+        assert_eq!(page, ExitCode::SUCCESS);
+        let unknown = run_with(&["trial", "--generate=pdf"], never);
+        assert_eq!(unknown, ExitCode::from(2));
+        assert_eq!(run_with(&["trial", "--generate"], never), ExitCode::from(2));
     }
 }

@@ -7,6 +7,8 @@
 mod arch;
 #[cfg(feature = "catalog")]
 mod catalog;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "command")]
 pub mod command;
 mod distro;

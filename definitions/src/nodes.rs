@@ -88,6 +88,16 @@ impl Nodes {
             .cloned()
     }
 
+    /// Returns the value that a change to a list begins with: what is seen, unless groups add to it.
+    pub(crate) fn base(&self, object: &Object, attribute: &str) -> Option<Value> {
+        match object.value(attribute) {
+            None if object.kind() == Kind::Node && !JOINED.contains(&attribute) => {
+                self.value(object, attribute)
+            }
+            own => own.cloned(),
+        }
+    }
+
     /// Returns a node with all that it has.
     pub fn effective(&self, name: &str) -> Option<Object> {
         let node = self.nodes.get(name)?;
@@ -152,6 +162,7 @@ impl Object {
     }
 }
 
+/// Node ranges choose by what nodes have.
 #[cfg(feature = "catalog")]
 impl crate::Universe for Nodes {
     fn nodes(&self) -> Vec<&str> {

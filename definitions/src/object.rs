@@ -205,8 +205,26 @@ impl Object {
     /// # Errors
     /// When the kind has no such attribute or the attribute does not accept the text.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        if let Some((packed, nic)) = name.split_once('.') {
+            return self.set_nic(packed, nic, text);
+        }
         let attribute = self.kind.attribute(name)?;
         self.put(attribute, attribute.parse(text)?);
+        Ok(())
+    }
+
+    /// Sets what a list such as `nicips` says of one NIC: `nicips.eth0=10.0.0.5` makes `eth0!10.0.0.5`.
+    fn set_nic(&mut self, packed: &str, nic: &str, text: &str) -> Result<(), Error> {
+        let attribute = self.kind.attribute(packed)?;
+        let named = format!("{nic}!");
+        let entries = self.value(packed).map_or(&[][..], Value::entries);
+        let mut entries = entries.to_vec();
+        let said = (!text.trim().is_empty()).then(|| format!("{named}{}", text.trim()));
+        match entries.iter().position(|entry| entry.starts_with(&named)) {
+            Some(at) => drop(entries.splice(at..=at, said)),
+            None => entries.extend(said),
+        }
+        self.put(attribute, attribute.accept(Value::List(entries))?);
         Ok(())
     }
 

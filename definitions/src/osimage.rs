@@ -1,11 +1,12 @@
 //! Osimages: which tree, packages, template and profile a node gets.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::object::one_of;
 use crate::schema::definition;
-use crate::{Arch, Distro, Error};
+use crate::{Arch, Distro, Error, InstallDir};
 
 /// How an osimage reaches a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,5 +156,73 @@ definition! {
         comments: Option<String>,
         /// The kernel, initrd and command line of a boot target.
         boottarget: Option<String>,
+    }
+}
+
+impl OsImage {
+    /// Describes what a tree installs, as an import does: `<osvers>-<arch>-<provmethod>-<profile>`.
+    ///
+    /// Template and package lists are left open; they are looked up by release and profile.
+    pub fn of_tree(
+        distro: &Distro,
+        arch: Arch,
+        method: ProvMethod,
+        profile: &str,
+        installdir: &InstallDir,
+    ) -> Self {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let diskless = matches!(method, ProvMethod::Netboot | ProvMethod::Statelite);
+        Self {
+            name: format!("{distro}-{arch}-{method}-{profile}"),
+            imagetype: Some("linux".to_owned()),
+            provmethod: Some(method),
+            profile: Some(profile.to_owned()),
+            osname: Some("Linux".to_owned()),
+            osvers: Some(distro.clone()),
+            osarch: Some(arch),
+            osdistroname: Some(format!("{distro}-{arch}")),
+            pkgdir: vec![text(installdir.tree(distro, arch))],
+            otherpkgdir: vec![text(installdir.otherpkgs(distro, arch))],
+            rootimgdir: diskless.then(|| text(installdir.rootimg(distro, arch, profile))),
+            ..Self::default()
+        }
+    }
+
+    /// Reads release and architecture from a name that follows the custom.
+    pub fn release_of(name: &str) -> Option<(Distro, Arch)> {
+        // A release may hold a '-' itself: centos-stream9-x86_64-install-compute.
+        name.match_indices('-').find_map(|(at, _)| {
+            let arch = name[at + 1..].split('-').next()?;
+            Some((name[..at].parse().ok()?, arch.parse().ok()?))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn release_and_architecture_are_read_from_the_name() {
+        for (name, expected) in [
+            (
+                "rocky9.4-x86_64-install-compute",
+                Some(("rocky9.4", "x86_64")),
+            ),
+            (
+                "centos-stream9-aarch64-netboot-compute",
+                Some(("centos-stream9", "aarch64")),
+            ),
+            (
+                "ub14.04.03-x86_64-dockerhost",
+                Some(("ub14.04.03", "x86_64")),
+            ),
+            ("mine", None),
+        ] {
+            let read = OsImage::release_of(name);
+            let read = read.map(|(distro, arch)| (distro.to_string(), arch.to_string()));
+            let expected = expected.map(|(distro, arch)| (distro.to_owned(), arch.to_owned()));
+            assert_eq!(read, expected);
+        }
     }
 }

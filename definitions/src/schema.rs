@@ -2,7 +2,7 @@
 //!
 //! A noun declares its attributes once, in [`definition!`]: name, type and what it means. From that come
 //! the struct, its checks, its conversion to and from an [`Object`], and with it the TOML files, the
-//! stanzas, `attr=value` on command lines and the descriptions in `lsdef -h -t TYPE`.
+//! stanzas, `attr=value` on command lines and the descriptions in `lsdef --attributes`.
 
 use std::net::IpAddr;
 

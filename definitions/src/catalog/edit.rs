@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
 use super::{Catalog, Shelf, Stored, file};
-use crate::{Error, Kind, Object, Value};
+use crate::{Error, Kind, Nodes, Object, Site, Value};
 
 /// A change under way; dropping it changes nothing.
 #[derive(Debug)]
@@ -52,12 +52,31 @@ impl<'c> Edit<'c> {
         Ok(self.shelf(kind)?.get(name).map(|stored| &stored.object))
     }
 
-    /// Returns the names of all objects of a kind as they stand in this change.
+    /// Returns nodes and groups as they stand in this change.
     ///
     /// # Errors
     /// As [`Self::find`].
-    pub fn names(&mut self, kind: Kind) -> Result<Vec<String>> {
-        Ok(self.shelf(kind)?.keys().cloned().collect())
+    pub fn nodes(&mut self) -> Result<Nodes> {
+        let nodes = self.objects(Kind::Node)?;
+        let groups = self.objects(Kind::Group)?;
+        Ok(Nodes::new(nodes.into_iter().chain(groups)))
+    }
+
+    /// Returns the site's settings, which no other writer changes meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn site(&self) -> Result<Site> {
+        self.catalog.site()
+    }
+
+    /// Returns every object of a kind as it stands in this change, sorted by name.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn objects(&mut self, kind: Kind) -> Result<Vec<Object>> {
+        let stored = self.shelf(kind)?.values();
+        Ok(stored.map(|stored| stored.object.clone()).collect())
     }
 
     /// Adds an object, or makes the one of that name say what this one says.
@@ -117,6 +136,45 @@ impl<'c> Edit<'c> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Gives an object another name; its place and its comments stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none, or when the new name is taken or none that an object
+    /// can have; otherwise when a file cannot be read.
+    pub fn rename(&mut self, kind: Kind, name: &str, new: &str) -> Result<()> {
+        let shelf = self.shelf(kind)?;
+        if shelf.contains_key(new) {
+            bail!("a definition for the {kind} '{new}' exists already: remove it first");
+        }
+        let Some(Stored { object, file }) = shelf.get(name).cloned() else {
+            let known = shelf.keys().map(String::as_str);
+            return Err(Error::not_found(kind, name, known).into());
+        };
+        let object = object.renamed(new)?;
+        shelf.remove(name);
+        let layout = self.catalog.layout(&file);
+        let keys = layout.keys(kind, name);
+        let Some((_, path)) = keys.split_last() else {
+            let document = self.document(&file)?;
+            let text = document.after.clone();
+            document.removed = true;
+            let file = self.catalog.home(kind, new);
+            let document = self.document(&file)?;
+            (document.after, document.removed) = (text, false);
+            let file = file.into();
+            let stored = Stored { object, file };
+            self.shelf(kind)?.insert(new.to_owned(), stored);
+            return Ok(());
+        };
+        let table = descend(self.document(&file)?.after.as_table_mut(), path)?;
+        if let Some(item) = table.remove(name) {
+            table.insert(new, item);
+        }
+        let stored = Stored { object, file };
+        self.shelf(kind)?.insert(new.to_owned(), stored);
         Ok(())
     }
 

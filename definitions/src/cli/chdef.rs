@@ -1,0 +1,133 @@
+//! `chdef`: changes definitions, and makes those that do not exist.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::assignment::Mode;
+use super::request::{Operands, Request};
+use super::{groups, report};
+use crate::catalog::Edit;
+use crate::command::Config;
+use crate::{Error, Kind, Nodes, Object};
+
+const EXAMPLES: &str = "\
+Examples:
+  chdef host01 ip=10.1.0.5                     set an attribute
+  chdef host01 ip=                             unset it
+  chdef host01 -p postbootscripts='xHRM bridgeprereq eth0:mydocker0'
+                                               add to a list
+  chdef compute -m groups=old                  take from a list, for all members of a group
+  chdef -t group compute -p members=n[11-20]   nodes join a group
+  chdef -t osimage old -n new                  another name";
+
+/// Change definitions
+#[derive(Debug, clap::Parser)]
+#[command(name = "chdef", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    config: Config,
+    #[command(flatten)]
+    operands: Operands,
+    /// Add the values to lists
+    #[arg(short, long, conflicts_with = "minus")]
+    plus: bool,
+    /// Take the values from lists
+    #[arg(short, long)]
+    minus: bool,
+    /// Give the one object that is named another name
+    #[arg(short = 'n', value_name = "NEW", conflicts_with_all = ["plus", "minus", "stanza"])]
+    name: Option<String>,
+    /// Name each object
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Runs `chdef`.
+///
+/// # Errors
+/// When an attribute does not exist or does not accept its value, or a file cannot be read or written;
+/// then nothing is changed.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let catalog = args.config.catalog();
+    let mut edit = catalog.edit()?;
+    let mut requests = args.operands.requests(&mut edit)?;
+    if let Some(new) = &args.name {
+        rename(&mut edit, &mut requests, new)?;
+    } else if requests
+        .iter()
+        .all(|request| request.assignments.is_empty())
+    {
+        bail!("nothing is to be changed: give attr=value");
+    }
+    let nodes = edit.nodes()?;
+    let mut created = Vec::new();
+    for request in &requests {
+        if args.change(&mut edit, request, &nodes)? {
+            created.push(request.name.as_str());
+        }
+    }
+    edit.commit()?;
+    if !created.is_empty() {
+        let created = created.join(",");
+        report::lines_out(&[format!(
+            "New object definitions '{created}' have been created."
+        )])?;
+    }
+    report::changed(&requests, args.verbose)
+}
+
+impl Args {
+    fn mode(&self) -> Mode {
+        match (self.plus, self.minus) {
+            (true, _) => Mode::Append,
+            (_, true) => Mode::Remove,
+            _ => Mode::Set,
+        }
+    }
+
+    /// Changes one object; says whether it was made.
+    fn change(&self, edit: &mut Edit<'_>, request: &Request, nodes: &Nodes) -> Result<bool> {
+        let Request { kind, name, .. } = request;
+        let found = edit.find(*kind, name)?.cloned();
+        let known = found.is_some() || *kind == Kind::Group && groups::exists(nodes, name);
+        let mut object = match found {
+            Some(object) => object,
+            None if !known && self.minus => {
+                let known = edit.objects(*kind)?;
+                let names = known.iter().map(Object::name);
+                return Err(Error::not_found(*kind, name, names).into());
+            }
+            None => Object::new(*kind, name.as_str())?,
+        };
+        for assignment in &request.assignments {
+            if *kind == Kind::Group && assignment.attribute == groups::MEMBERS {
+                groups::change_members(edit, name, self.mode(), &assignment.value)?;
+                continue;
+            }
+            let missing = assignment.apply(&mut object, self.mode(), nodes)?;
+            for entry in missing {
+                let attribute = &assignment.attribute;
+                eprintln!("chdef: '{entry}' is not in {attribute} of the {kind} '{name}' itself");
+            }
+        }
+        edit.put(&object)?;
+        Ok(!known && *kind != Kind::Site)
+    }
+}
+
+/// Renames the one object that is asked for.
+fn rename(edit: &mut Edit<'_>, requests: &mut [Request], new: &str) -> Result<()> {
+    let [request] = requests else {
+        bail!("-n renames one object, and {} are named", requests.len());
+    };
+    let kind = request.kind;
+    if kind == Kind::Group {
+        groups::rename(edit, &request.name, Some(new))?;
+    }
+    if kind != Kind::Group || edit.find(kind, &request.name)?.is_some() {
+        edit.rename(kind, &request.name, new)?;
+    }
+    new.clone_into(&mut request.name);
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! `lsdef`: lists definitions.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::listing::{self, Form};
+use super::{groups, request};
+use crate::command::Config;
+use crate::{Catalog, Error, Kind, Noderange, Object, Selection, Site};
+
+const EXAMPLES: &str = "\
+Examples:
+  lsdef                                    the names of all nodes
+  lsdef host01                             what host01 has, from itself and from its groups
+  lsdef 'compute,-n[3-4]' -i ip,os -c      two attributes of some nodes, one a line
+  lsdef -w os==debian12 -w 'mac!='         the nodes that meet both conditions
+  lsdef -t osimage                         the names of all osimages
+  lsdef -t osimage -l                      all that the osimages say
+  lsdef -a -z > all.stanza                 everything, to be read by mkdef -z
+  lsdef -t osimage --attributes            what an osimage can say
+
+What a node has: its own attributes beat those of its groups, and an earlier group in 'groups' beats
+a later one. 'postscripts' and 'postbootscripts' are joined: those of the group xcatdefaults, which
+every node is in, then of the node's groups, then its own. The stanza form holds what the node says itself.";
+
+/// List definitions
+#[derive(Debug, clap::Parser)]
+#[command(name = "lsdef", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    config: Config,
+    /// A node range, or names joined by commas
+    #[arg(value_name = "NAMES")]
+    names: Vec<String>,
+    /// The same
+    #[arg(short = 'o', value_name = "NAMES")]
+    objects: Vec<String>,
+    /// The types of the objects: node, group, osimage, network, site [default: node]
+    #[arg(
+        short = 't',
+        long = "type",
+        value_name = "TYPES",
+        value_delimiter = ','
+    )]
+    kinds: Vec<Kind>,
+    /// Objects of every type
+    #[arg(short, long, conflicts_with_all = ["names", "objects", "kinds"])]
+    all: bool,
+    /// All that the objects say, even where no object is named
+    #[arg(short, long)]
+    long: bool,
+    /// Names alone, even where objects are named
+    #[arg(short, long, conflicts_with = "long")]
+    short: bool,
+    /// These attributes alone, set or not
+    #[arg(short = 'i', value_name = "ATTRS", value_delimiter = ',')]
+    only: Vec<String>,
+    /// With -i: one line for each attribute, with the object's name
+    #[arg(short, long, requires = "only")]
+    compress: bool,
+    /// Objects that meet a condition: attr==value, attr!=value, attr=~pattern, attr!~pattern
+    #[arg(short = 'w', value_name = "CONDITION")]
+    conditions: Vec<Selection>,
+    /// In xCAT's stanza form, what the objects say themselves
+    #[arg(short = 'z', long, conflicts_with_all = ["long", "short", "compress", "json"])]
+    stanza: bool,
+    /// As a JSON array of {"type", "name", "attributes"}
+    #[arg(long, conflicts_with_all = ["long", "short", "compress"])]
+    json: bool,
+    /// The attributes that objects of the types can have, and what they mean
+    #[arg(long)]
+    attributes: bool,
+}
+
+/// Runs `lsdef`.
+///
+/// # Errors
+/// When an object is named that does not exist, or a file cannot be read.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let kinds = args.kinds();
+    if args.attributes {
+        write_attributes(&mut out, &kinds).context("writing the attributes")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    args.check(&kinds)?;
+    let mut objects = Vec::new();
+    for kind in &kinds {
+        objects.extend(args.load(&args.config.catalog(), *kind)?);
+    }
+    objects.retain(|object| args.meets(object));
+    let form = args.form(kinds.len() > 1);
+    if objects.is_empty() && !matches!(form, Form::Stanza | Form::Json) {
+        eprintln!("Could not find any object definitions to display.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    listing::write(&mut out, form, &objects, &args.only)
+        .and_then(|()| out.flush())
+        .context("writing the listing")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    /// Lists the types to be shown.
+    fn kinds(&self) -> Vec<Kind> {
+        match self.kinds.as_slice() {
+            _ if self.all => Kind::ALL.to_vec(),
+            [] => vec![Kind::Node],
+            kinds => kinds.to_vec(),
+        }
+    }
+
+    /// Joins what is named on the command line.
+    fn named(&self) -> Option<String> {
+        let named: Vec<_> = self.names.iter().chain(&self.objects).cloned().collect();
+        (!named.is_empty()).then(|| named.join(","))
+    }
+
+    /// Chooses how to write.
+    fn form(&self, typed: bool) -> Form {
+        if self.stanza {
+            Form::Stanza
+        } else if self.json {
+            Form::Json
+        } else if self.compress {
+            Form::Compact
+        } else if !self.short && (self.long || self.named().is_some() || !self.only.is_empty()) {
+            Form::Long { typed }
+        } else {
+            Form::Names
+        }
+    }
+
+    /// Checks that one of the types has each attribute that is asked for.
+    fn check(&self, kinds: &[Kind]) -> Result<(), Error> {
+        let conditions = self.conditions.iter().map(Selection::attribute);
+        for name in self.only.iter().map(String::as_str).chain(conditions) {
+            let members = name == groups::MEMBERS && kinds.contains(&Kind::Group);
+            if !members && !kinds.iter().any(|kind| kind.attribute(name).is_ok()) {
+                kinds[0].attribute(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether an object meets all conditions.
+    fn meets(&self, object: &Object) -> bool {
+        let mut conditions = self.conditions.iter();
+        conditions.all(|condition| condition.selects(object.value(condition.attribute())))
+    }
+
+    /// Loads the objects of one type that are asked for.
+    fn load(&self, catalog: &Catalog, kind: Kind) -> Result<Vec<Object>> {
+        let named = self.named();
+        let mut objects = match kind {
+            Kind::Node => return self.load_nodes(catalog, named.as_deref()),
+            Kind::Group if self.stanza => catalog.objects(kind)?,
+            Kind::Group => groups::shown(&catalog.nodes()?)?,
+            Kind::Site => match catalog.objects(kind)? {
+                none if none.is_empty() && !self.all => vec![Object::new(kind, Site::NAME)?],
+                site => site,
+            },
+            _ => catalog.objects(kind)?,
+        };
+        if let Some(named) = named {
+            let known = objects
+                .into_iter()
+                .map(|object| (object.name().to_owned(), object));
+            let mut known: BTreeMap<_, _> = known.collect();
+            let mut chosen = Vec::new();
+            for name in request::listed(&named) {
+                let names = known.keys().map(String::as_str);
+                let missing = Error::not_found(kind, &name, names.collect::<Vec<_>>());
+                chosen.push(known.remove(&name).ok_or(missing)?);
+            }
+            objects = chosen;
+        }
+        Ok(objects)
+    }
+
+    /// Loads nodes: what they have, or for the stanza what they say themselves.
+    fn load_nodes(&self, catalog: &Catalog, range: Option<&str>) -> Result<Vec<Object>> {
+        let nodes = catalog.nodes()?;
+        let names = match range {
+            Some(range) => range.parse::<Noderange>()?.select(&nodes)?,
+            None => nodes.names().map(str::to_owned).collect(),
+        };
+        let objects = names.iter().filter_map(|name| match self.stanza {
+            true => nodes.own(name).cloned(),
+            false => nodes.effective(name),
+        });
+        Ok(objects.collect())
+    }
+}
+
+/// Writes what objects can say.
+fn write_attributes(out: &mut impl Write, kinds: &[Kind]) -> std::io::Result<()> {
+    for kind in kinds {
+        for attribute in kind.attributes() {
+            let about = attribute.about.trim();
+            let list = match attribute.shape {
+                crate::Shape::List => " (a list)",
+                crate::Shape::Text => "",
+            };
+            writeln!(out, "{kind}.{}{list}: {about}", attribute.name)?;
+        }
+    }
+    out.flush()
+}

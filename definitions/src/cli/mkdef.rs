@@ -1,0 +1,154 @@
+//! `mkdef`: makes definitions.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+
+use super::assignment::{Assignment, Mode};
+use super::request::{Operands, Request};
+use super::{groups, report};
+use crate::catalog::Edit;
+use crate::command::Config;
+use crate::{Arch, Definition, Distro, Error, Kind, Nodes, Object, OsImage, ProvMethod};
+
+const EXAMPLES: &str = "\
+Examples:
+  mkdef host01 groups=dockerhost,all ip=10.1.0.5
+  mkdef 'n[01-10]' groups=compute,all             ten nodes
+  mkdef -t group compute os=debian12 arch=x86_64  attributes that the members inherit
+  mkdef -t osimage new --template old             a copy under another name
+  mkdef -t osimage debian12.9.0-x86_64-install-dockerhost -u profile=dockerhost provmethod=install
+  lsdef -z host01 | sed s/host01/host02/ | mkdef -z";
+
+/// Make definitions
+#[derive(Debug, clap::Parser)]
+#[command(name = "mkdef", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    config: Config,
+    #[command(flatten)]
+    operands: Operands,
+    /// Replace what exists
+    #[arg(short, long)]
+    force: bool,
+    /// Begin with the attributes of another object of the type
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
+    /// For osimages: derive from profile, provmethod, osvers and osarch what an import would set
+    #[arg(short = 'u')]
+    derive: bool,
+    /// Name each object
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// Runs `mkdef`.
+///
+/// # Errors
+/// When an object exists, an attribute does not, or a file cannot be read or written; then nothing is
+/// changed.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let catalog = args.config.catalog();
+    let mut edit = catalog.edit()?;
+    let requests = args.operands.requests(&mut edit)?;
+    for request in &requests {
+        args.make(&mut edit, request)?;
+    }
+    edit.commit()?;
+    report::changed(&requests, args.verbose)
+}
+
+impl Args {
+    /// Makes one object.
+    fn make(&self, edit: &mut Edit<'_>, request: &Request) -> Result<()> {
+        let Request { kind, name, .. } = request;
+        if edit.find(*kind, name)?.is_some() && !self.force {
+            bail!("a definition for the {kind} '{name}' exists already: use -f to replace it");
+        }
+        let mut object = self.begin(edit, request)?;
+        for assignment in &request.assignments {
+            if *kind == Kind::Group && assignment.attribute == groups::MEMBERS {
+                edit.put(&object)?;
+                groups::change_members(edit, name, Mode::Set, &assignment.value)?;
+            } else {
+                assignment.apply(&mut object, Mode::Set, &Nodes::default())?;
+            }
+        }
+        if *kind == Kind::Node && object.value("groups").is_none() {
+            bail!("the attribute 'groups' must be set for the node '{name}'");
+        }
+        edit.put(&object)
+    }
+
+    /// Begins with an empty object, another's attributes, or those that an import would set.
+    fn begin(&self, edit: &mut Edit<'_>, request: &Request) -> Result<Object> {
+        let Request { kind, name, .. } = request;
+        let mut object = match &self.template {
+            None => Object::new(*kind, name.as_str())?,
+            Some(template) => {
+                let known = edit.objects(*kind)?;
+                let found = known.iter().find(|object| object.name() == template);
+                let names = known.iter().map(Object::name);
+                let missing = || Error::not_found(*kind, template, names);
+                found.ok_or_else(missing)?.renamed(name)?
+            }
+        };
+        if self.derive {
+            let installdir = edit.site()?.install_dir();
+            let Traits {
+                distro,
+                arch,
+                method,
+                profile,
+            } = Traits::of(request)?;
+            let derived = OsImage::of_tree(&distro, arch, method, profile, &installdir);
+            for (attribute, value) in derived.to_object()?.attributes() {
+                object.set(attribute, &value.to_string())?;
+            }
+        }
+        Ok(object)
+    }
+}
+
+/// What an osimage is derived from.
+struct Traits<'a> {
+    distro: Distro,
+    arch: Arch,
+    method: ProvMethod,
+    profile: &'a str,
+}
+
+impl<'a> Traits<'a> {
+    /// Takes them from the assignments; release and architecture also from `<osvers>-<arch>-…`.
+    fn of(request: &'a Request) -> Result<Self> {
+        if request.kind != Kind::OsImage {
+            bail!(
+                "-u derives osimages and no {}: name the type with -t osimage",
+                request.kind
+            );
+        }
+        let said = |name: &str| {
+            let mut assignments = request.assignments.iter();
+            let said = assignments.find(|Assignment { attribute, .. }| attribute == name);
+            said.map(|said| said.value.as_str())
+        };
+        let needed = |name: &str| anyhow!("-u needs {name}=… to derive '{}'", request.name);
+        let by_name = OsImage::release_of(&request.name);
+        let distro = match said("osvers") {
+            Some(text) => Some(text.parse()?),
+            None => by_name.as_ref().map(|(distro, _)| distro.clone()),
+        };
+        let arch = match said("osarch") {
+            Some(text) => Some(text.parse()?),
+            None => by_name.map(|(_, arch)| arch),
+        };
+        Ok(Self {
+            profile: said("profile").ok_or_else(|| needed("profile"))?,
+            method: said("provmethod")
+                .ok_or_else(|| needed("provmethod"))?
+                .parse()?,
+            distro: distro.ok_or_else(|| needed("osvers"))?,
+            arch: arch.ok_or_else(|| needed("osarch"))?,
+        })
+    }
+}
