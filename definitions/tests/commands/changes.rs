@@ -181,8 +181,8 @@ fn chdef_refuses_what_it_cannot_do() {
             "chdef: Could not find an object named 'n2' of type 'node'.\n",
         ),
         (
-            "chdef n1 arch=amd46",
-            "chdef: 'amd46' is not an architecture: expected one of x86_64, x86, aarch64, armv7l, armel, ppc64le, ppc64, ppc, s390x, riscv64, loongarch64, ia64\n",
+            "chdef n1 serialport=com1",
+            "chdef: 'com1' is not a number: expected digits\n",
         ),
         (
             "chdef n1 postscript=x",
