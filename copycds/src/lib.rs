@@ -1,11 +1,73 @@
 //! Install media into trees and osimage definitions.
 //!
 //! A medium comes in (an image, a device, a directory); a published tree with a manifest and the
-//! definitions of its osimages go out. The story is `open → recognise → copy → describe`, one module
-//! each. Nothing here mounts anything, needs root, or believes a byte of the medium unchecked.
+//! definitions of its osimages go out. The story is `open → recognise → gather claims → copy →
+//! describe`, one module each; [`run`] tells it for the command line. Nothing here mounts anything,
+//! needs root, or believes a byte of the medium unchecked.
 
 pub mod claims;
+mod cli;
 pub mod copy;
+pub mod describe;
 pub mod digest;
+mod disc;
+mod import;
 pub mod media;
 pub mod recognise;
+mod report;
+mod setting;
+mod show;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+pub use cli::Args;
+use disc::Disc;
+use import::Import;
+use report::Report;
+use setting::Setting;
+
+/// Runs `copycds`.
+///
+/// # Errors
+/// Whatever went wrong, in one sentence; then nothing of that medium is published.
+pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(tree) = &args.verify {
+        return verify::run(tree, args.json);
+    }
+    let setting = Setting::load(&args)?;
+    let mut report = Report::new(args.json);
+    let result = each(&args, &setting, &mut report);
+    report.finish()?;
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Takes the media through every step, all of them through one before any goes to the next that writes.
+fn each(args: &Args, setting: &Setting, report: &mut Report) -> Result<()> {
+    let discs = args.media.iter().map(|path| Disc::open(path, setting));
+    if args.inspection {
+        return discs
+            .into_iter()
+            .try_for_each(|disc| report.inspected(&disc?));
+    }
+    let discs: Vec<_> = discs.collect::<Result<_>>()?;
+    setting.check_one_tree(&discs)?;
+    let imports: Vec<_> = discs
+        .iter()
+        .map(|disc| Import::plan(disc, setting))
+        .collect::<Result<_>>()?;
+    if !args.dry_run {
+        show::stop_on_signals(&setting.progress)?;
+    }
+    for import in imports {
+        let outcome = if args.dry_run {
+            import.preview()?
+        } else {
+            import.run()?
+        };
+        report.imported(&outcome)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The osimages of a tree. Pure.
+
+use std::path::Path;
+
+use definitions::{Arch, Distro, InstallDir, OsImage, ProvMethod};
+
+use super::Holds;
+
+/// What nodes are for; each profile has its own osimages.
+const PROFILES: [&str; 2] = ["compute", "dockerhost"];
+
+/// Where a tree stands and what it is a tree of.
+#[derive(Debug, Clone, Copy)]
+pub struct Home<'a> {
+    /// The release.
+    pub distro: &'a Distro,
+    /// The architecture.
+    pub arch: Arch,
+    /// The tree itself.
+    pub tree: &'a Path,
+    /// The install directory.
+    pub installdir: &'a InstallDir,
+}
+
+/// Returns the osimages that the tree can serve: those that install where its installer can be told
+/// what to do, those that boot over the network where it has packages to build a root image from.
+pub fn images(home: Home<'_>, holds: &Holds) -> Vec<OsImage> {
+    let methods = [
+        (ProvMethod::Install, holds.installs()),
+        (ProvMethod::Netboot, holds.packages > 0),
+    ];
+    let methods = methods.into_iter().filter(|(_, served)| *served);
+    methods
+        .flat_map(|(method, _)| PROFILES.map(|profile| image(home, method, profile)))
+        .collect()
+}
+
+fn image(home: Home<'_>, method: ProvMethod, profile: &str) -> OsImage {
+    let Home {
+        distro,
+        arch,
+        tree,
+        installdir,
+    } = home;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let rootimg = installdir.rootimg(distro, arch, profile);
+    OsImage {
+        name: format!("{distro}-{arch}-{method}-{profile}"),
+        imagetype: Some("linux".to_owned()),
+        provmethod: Some(method),
+        profile: Some(profile.to_owned()),
+        osname: Some("Linux".to_owned()),
+        osvers: Some(distro.clone()),
+        osarch: Some(arch),
+        osdistroname: Some(format!("{distro}-{arch}")),
+        pkgdir: vec![text(tree)],
+        otherpkgdir: vec![text(&installdir.otherpkgs(distro, arch))],
+        rootimgdir: (method == ProvMethod::Netboot).then(|| text(&rootimg)),
+        ..OsImage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recognise::Installer;
+
+    fn names(installer: Option<Installer>, packages: usize) -> Vec<String> {
+        let distro = "rocky9.4".parse().unwrap();
+        let installdir = InstallDir::new("/i");
+        let home = Home {
+            distro: &distro,
+            arch: Arch::X86_64,
+            tree: Path::new("/i/t"),
+            installdir: &installdir,
+        };
+        let images = images(
+            home,
+            &Holds {
+                installer,
+                packages,
+                partial: false,
+            },
+        );
+        images.into_iter().map(|image| image.name).collect()
+    }
+
+    #[test]
+    fn a_tree_serves_what_it_holds() {
+        let install = [
+            "rocky9.4-x86_64-install-compute",
+            "rocky9.4-x86_64-install-dockerhost",
+        ];
+        let netboot = [
+            "rocky9.4-x86_64-netboot-compute",
+            "rocky9.4-x86_64-netboot-dockerhost",
+        ];
+        assert_eq!(
+            names(Some(Installer::Anaconda), 9),
+            [install, netboot].concat()
+        );
+        assert_eq!(names(Some(Installer::Anaconda), 0), install);
+        assert_eq!(names(None, 9), netboot);
+        assert!(names(Some(Installer::LiveOs), 0).is_empty());
+    }
+
+    #[test]
+    fn an_osimage_says_where_everything_of_its_release_lies() {
+        let distro = "rocky9.4".parse().unwrap();
+        let installdir = InstallDir::new("/i");
+        let home = Home {
+            distro: &distro,
+            arch: Arch::X86_64,
+            tree: Path::new("/t"),
+            installdir: &installdir,
+        };
+        let expected = OsImage {
+            name: "rocky9.4-x86_64-netboot-dockerhost".into(),
+            imagetype: Some("linux".into()),
+            provmethod: Some(ProvMethod::Netboot),
+            profile: Some("dockerhost".into()),
+            osname: Some("Linux".into()),
+            osvers: Some(distro.clone()),
+            osarch: Some(Arch::X86_64),
+            osdistroname: Some("rocky9.4-x86_64".into()),
+            pkgdir: vec!["/t".into()],
+            otherpkgdir: vec!["/i/post/otherpkgs/rocky9.4/x86_64".into()],
+            rootimgdir: Some("/i/netboot/rocky9.4/x86_64/dockerhost".into()),
+            ..OsImage::default()
+        };
+        assert_eq!(image(home, ProvMethod::Netboot, "dockerhost"), expected);
+    }
+}

@@ -1,0 +1,142 @@
+//! Results on stdout: lines for people as each disc is done, or one JSON document in the end.
+//!
+//! The JSON is stable: `docs/copycds-json.md` says what each key means, keys may be added and none
+//! changes.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use crate::claims::Coverage;
+use crate::describe::{Change, Described};
+use crate::disc::Disc;
+use crate::import::{Action, Outcome};
+use crate::show;
+
+/// What was done so far.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The documents of the discs, when JSON is wanted.
+    documents: Option<Vec<Value>>,
+}
+
+impl Report {
+    pub(crate) fn new(as_json: bool) -> Self {
+        Self {
+            documents: as_json.then(Vec::new),
+        }
+    }
+
+    /// Takes what `-i` found.
+    pub(crate) fn inspected(&mut self, disc: &Disc) -> Result<()> {
+        match &mut self.documents {
+            Some(documents) => documents.push(Value::Object(recognised(disc)?)),
+            None => print(&disc.verdict.render(disc.path()))?,
+        }
+        Ok(())
+    }
+
+    /// Takes what an import did or would do.
+    pub(crate) fn imported(&mut self, outcome: &Outcome<'_>) -> Result<()> {
+        match &mut self.documents {
+            Some(documents) => documents.push(document(outcome)?),
+            None => {
+                outcome.notes.iter().for_each(|note| {
+                    show::step(&format!("{}: {note}", outcome.disc.path().display()));
+                });
+                print(&render(outcome))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints the document, if that is what was wanted.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.documents {
+            Some(media) => {
+                let text = serde_json::to_string_pretty(&json!({ "media": media }));
+                print(&(text.context("writing JSON")? + "\n"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Prints to stdout; a reader that has gone is an error, not a panic.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("writing the results")
+}
+
+fn render(outcome: &Outcome<'_>) -> String {
+    let release = outcome.disc.release();
+    let tree = outcome.target.display();
+    let mut text = match outcome.action {
+        Action::Copied => format!("{release}: {tree}\n"),
+        Action::WouldCopy => format!("{release}: would be copied to {tree}\n"),
+        Action::Unchanged => format!("{release}: {tree} holds this disc already\n"),
+        Action::Skipped => "The disc iso has already been copied in!\n".to_owned(),
+    };
+    if let Some(coverage) = &outcome.coverage {
+        let verb = if outcome.action == Action::Copied {
+            "verified"
+        } else {
+            "would verify"
+        };
+        let _ = writeln!(text, "{verb} {coverage}");
+    }
+    for image in &outcome.osimages {
+        let change = match (image.change, outcome.action) {
+            (Change::Created, Action::WouldCopy) => "would be created",
+            (Change::Created, _) => "created",
+            (Change::Unchanged, _) => "unchanged",
+            (Change::Kept, _) => "kept as it was edited:",
+        };
+        let _ = writeln!(text, "osimage {} {change}", image.name);
+        image.diff.iter().for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
+    }
+    text
+}
+
+/// Returns what a disc was recognised as, the first keys of every document.
+fn recognised(disc: &Disc) -> Result<Map<String, Value>> {
+    let mut keys = Map::new();
+    keys.insert("medium".to_owned(), json!(disc.path()));
+    let verdict = serde_json::to_value(&disc.verdict).context("writing JSON")?;
+    if let Value::Object(verdict) = verdict {
+        keys.extend(verdict);
+    }
+    Ok(keys)
+}
+
+fn document(outcome: &Outcome<'_>) -> Result<Value> {
+    let mut keys = recognised(outcome.disc)?;
+    let value = |described: &[Described]| serde_json::to_value(described).context("writing JSON");
+    keys.insert("tree".to_owned(), json!(outcome.target));
+    keys.insert("action".to_owned(), json!(outcome.action));
+    if let Some(coverage) = &outcome.coverage {
+        keys.insert("verified".to_owned(), verified(coverage));
+    }
+    keys.insert("osimages".to_owned(), value(&outcome.osimages)?);
+    keys.insert("notes".to_owned(), json!(outcome.notes));
+    Ok(Value::Object(keys))
+}
+
+fn verified(coverage: &Coverage) -> Value {
+    let by = coverage.by.iter().map(
+        |cover| json!({ "how": cover.how, "signed_by": cover.signed_by, "files": cover.files }),
+    );
+    json!({
+        "files": coverage.files,
+        "bytes": coverage.bytes,
+        "by": by.collect::<Vec<_>>(),
+        "uncovered": coverage.uncovered,
+        "implanted_md5": coverage.implanted,
+    })
+}

@@ -1,0 +1,79 @@
+//! What holds for every medium of one run: the command line and the site.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use definitions::{Catalog, InstallDir};
+
+use crate::claims::Keyrings;
+use crate::cli::Args;
+use crate::copy::Progress;
+use crate::disc::Disc;
+use crate::recognise::{Rules, Wanted};
+
+/// What holds for every medium of one run.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) catalog: Catalog,
+    pub(crate) installdir: InstallDir,
+    pub(crate) rules: Rules,
+    pub(crate) keyrings: Keyrings,
+    pub(crate) wanted: Wanted,
+    /// Where the tree goes, if not to its place under the install directory.
+    path: Option<PathBuf>,
+    pub(crate) osimages: bool,
+    pub(crate) nonoverwrite: bool,
+    pub(crate) hash: bool,
+    /// How far the imports of this run are, and whether to stop.
+    pub(crate) progress: Arc<Progress>,
+}
+
+impl Setting {
+    /// Reads the site's settings and the rules, and remembers what was asked for.
+    pub(crate) fn load(args: &Args) -> Result<Self> {
+        let catalog = Catalog::new(&args.config);
+        let installdir = catalog.site()?.install_dir();
+        let path = args.path.as_deref().map(std::path::absolute).transpose();
+        Ok(Self {
+            rules: Rules::load(&args.config.join("media.d"))?,
+            keyrings: Keyrings::load(&args.config.join("keyrings")),
+            wanted: Wanted {
+                name: args.name.clone(),
+                arch: args.arch,
+            },
+            path: path.context("finding where -p leads")?,
+            osimages: !args.noosimage,
+            nonoverwrite: args.nonoverwrite,
+            hash: !args.no_hash,
+            progress: Arc::new(Progress::new()),
+            catalog,
+            installdir,
+        })
+    }
+
+    /// Returns where the tree of a disc goes.
+    pub(crate) fn target(&self, disc: &Disc) -> PathBuf {
+        let place = || self.installdir.tree(&disc.verdict.distro, disc.arch);
+        self.path.as_deref().map_or_else(place, Path::to_owned)
+    }
+
+    /// Refuses `-p` for discs of several releases: it names one tree.
+    pub(crate) fn check_one_tree(&self, discs: &[Disc]) -> Result<()> {
+        let release = |disc: &Disc| (disc.verdict.distro.clone(), disc.arch);
+        let (Some(path), Some(first)) = (&self.path, discs.first()) else {
+            return Ok(());
+        };
+        match discs.iter().find(|disc| release(disc) != release(first)) {
+            None => Ok(()),
+            Some(other) => bail!(
+                "-p {} names one tree, but {} is {} and {} is {}: import them one by one",
+                path.display(),
+                first.path().display(),
+                first.release(),
+                other.path().display(),
+                other.release(),
+            ),
+        }
+    }
+}
