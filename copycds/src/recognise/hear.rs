@@ -123,11 +123,13 @@ fn arches_in(text: &str, family: &Family, rules: &Rules, cut_at: usize) -> Vec<A
     while let Some(captures) = rules.arch_word.captures_at(text, from) {
         let Some(word) = captures.get(1) else { break };
         from = word.end();
-        let word_text = word.as_str();
-        let longer = |known: &&str| known.len() > word_text.len() && known.starts_with(word_text);
-        let own = family.arches.get(word_text).copied();
-        let cut = word.end() >= cut_at && arch_words().iter().any(longer);
-        if let Some(arch) = own.or_else(|| arch_of(word_text).filter(|_| !cut)) {
+        let own = family.arches.get(word.as_str()).copied();
+        let rest = &text[word.start()..];
+        let cut = text.len() >= cut_at
+            && arch_words()
+                .iter()
+                .any(|known| known.len() > rest.len() && known.starts_with(rest));
+        if let Some(arch) = own.or_else(|| arch_of(word.as_str()).filter(|_| !cut)) {
             found.insert(arch);
         }
     }
