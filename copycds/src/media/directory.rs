@@ -28,7 +28,7 @@ impl Root {
 
     /// Reads the whole tree.
     pub(super) fn entries(&self) -> Result<Vec<Entry>> {
-        let mut tree = Tree::default();
+        let mut tree = Tree::new(0);
         let mut todo = vec![None];
         while let Some(path) = todo.pop() {
             let directory = self.open_directory(path.as_ref())?;

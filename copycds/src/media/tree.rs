@@ -6,9 +6,9 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::entry::{Entry, MediumPath};
+use super::entry::{Content, Entry, Kind, MediumPath};
 
 /// Entries of one medium; the largest known install discs hold about 100,000.
 const MAX_ENTRIES: usize = 500_000;
@@ -19,13 +19,18 @@ const MAX_NAME: usize = 255;
 /// Bytes in one path, `PATH_MAX` of Linux without its NUL; link targets have the same bound.
 pub(super) const MAX_PATH: usize = 4095;
 /// Bytes in one directory, as it stands on the medium.
-pub(super) const MAX_DIRECTORY: u64 = 64 << 20;
+const MAX_DIRECTORY: u64 = 64 << 20;
+
+/// Bytes that all paths, link targets and lists of extents may take; the largest known discs take 10 MiB.
+const MAX_TEXT: usize = 64 << 20;
 
 /// The entries found so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tree {
     entries: Vec<Entry>,
     dropped: HashSet<MediumPath>,
+    text: usize,
+    unread: u64,
 }
 
 /// Says which directory is meant; no path is the root.
@@ -57,7 +62,46 @@ pub(super) fn join(parent: Option<&MediumPath>, name: &[u8]) -> Result<MediumPat
 }
 
 impl Tree {
+    /// Begins the tree of an image of `len` bytes.
+    pub(super) fn new(len: u64) -> Self {
+        Self {
+            entries: Vec::new(),
+            dropped: HashSet::new(),
+            text: 0,
+            unread: len,
+        }
+    }
+
+    /// Accounts for a directory of `len` bytes. Directories do not overlap, so that all of them
+    /// together are never longer than their image.
+    pub(super) fn enter(&mut self, path: Option<&MediumPath>, len: u64) -> Result<()> {
+        ensure!(
+            len <= MAX_DIRECTORY,
+            "{} claims {len} bytes, more than {MAX_DIRECTORY}",
+            directory_name(path)
+        );
+        self.unread = self
+            .unread
+            .checked_sub(len)
+            .context("its directories claim more bytes than the image has")?;
+        Ok(())
+    }
+
+    /// Takes an entry.
     pub(super) fn push(&mut self, entry: Entry) -> Result<()> {
+        self.text = self.text.saturating_add(entry.path.as_bytes().len());
+        self.text = self.text.saturating_add(match &entry.kind {
+            Kind::Directory => 0,
+            Kind::Symlink { target } => target.len(),
+            Kind::File { content, .. } => match content {
+                Content::Extents(extents) | Content::Zisofs(extents) => size_of_val(&extents[..]),
+                Content::InPlace => 0,
+            },
+        });
+        ensure!(
+            self.text <= MAX_TEXT,
+            "the names and extents on the medium take more than {MAX_TEXT} bytes"
+        );
         ensure!(
             self.entries.len() < MAX_ENTRIES,
             "the medium holds more than {MAX_ENTRIES} files"

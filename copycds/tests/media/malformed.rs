@@ -1,6 +1,6 @@
 //! Images that no tool makes: a good one with bytes changed, and files that are no images.
 
-use std::fs;
+use std::fs::{self, File};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = cases! {
     &[] => a_file_that_is_no_image_is_called_what_it_is;
     &[Tool("genisoimage")] =>
         a_truncated_image_says_how_much_is_missing
+        an_image_that_shrinks_while_it_is_read_is_an_error
         damaged_volume_descriptors_are_refused
         damaged_directory_records_are_refused
         names_that_lead_elsewhere_are_refused
@@ -156,6 +157,27 @@ fn a_truncated_image_says_how_much_is_missing() {
     );
 }
 
+fn an_image_that_shrinks_while_it_is_read_is_an_error() {
+    let place = place();
+    let image = rock_ridge(&place);
+    let at = u64::from(image.number(image.record(HELLO) + 2)) * 2048;
+    let file = place.path().join("image");
+    fs::write(&file, &image.bytes).unwrap();
+    let medium = Medium::open(&file).unwrap();
+    let entry = medium.find("hello.txt").unwrap();
+    assert_eq!(medium.read(entry, 6).unwrap(), b"hello\n");
+    File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_len(at)
+        .unwrap();
+    assert_eq!(
+        format!("{:#}", medium.read(entry, 6).unwrap_err()),
+        format!("reading hello.txt: the image ends at offset {at}")
+    );
+}
+
 fn damaged_volume_descriptors_are_refused() {
     let image = rock_ridge(&place());
     let descriptor = 16 * 2048;
@@ -223,6 +245,13 @@ fn damaged_directory_records_are_refused() {
         (
             image.clone().set_both(sibling + 10, 1 << 30),
             "the directory sibling claims 1073741824 bytes, more than 67108864".to_owned(),
+        ),
+        (
+            image
+                .clone()
+                .set_both(sibling + 2, 0)
+                .set_both(sibling + 10, end as u32),
+            "its directories claim more bytes than the image has".to_owned(),
         ),
         (
             image.clone().set_both(sibling + 2, end as u32 / 2048),

@@ -16,7 +16,7 @@ use super::volume::Volume;
 use crate::media::bytes::SECTOR;
 use crate::media::entry::{Content, Entry, Extent, Kind, MediumPath, Timestamp};
 use crate::media::image::Image;
-use crate::media::tree::{MAX_DIRECTORY, Tree, directory_name, join};
+use crate::media::tree::{Tree, directory_name, join};
 
 /// A directory that is still to be read.
 struct Directory {
@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
             image,
             volume,
             names,
-            tree: Tree::default(),
+            tree: Tree::new(image.len()),
             todo: vec![root],
             seen: HashMap::new(),
         }
@@ -110,13 +110,8 @@ impl<'a> Walk<'a> {
 
     /// Checks that a directory may be read: bounded, inside the image, and not read before.
     fn enter(&mut self, path: Option<&MediumPath>, extent: Extent) -> Result<()> {
+        self.tree.enter(path, extent.len)?;
         let name = || directory_name(path);
-        ensure!(
-            extent.len <= MAX_DIRECTORY,
-            "{} claims {} bytes, more than {MAX_DIRECTORY}",
-            name(),
-            extent.len
-        );
         ensure_inside(self.image, &name(), extent)?;
         if extent.len == 0 {
             return Ok(());

@@ -9,7 +9,7 @@ use crate::media::entry::{Extent, Timestamp};
 use crate::media::image::Image;
 
 /// Blocks of further allocation descriptors that one file may have: each lists a hundred stretches.
-const MAX_CONTINUED: usize = 4096;
+const MAX_CONTINUED: usize = 64;
 
 /// What a file entry says.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::volume::{Location, Stretch, Volume};
 use crate::media::bytes::Bytes;
 use crate::media::entry::{Content, Entry, Kind, MediumPath};
 use crate::media::image::{Extents, Image};
-use crate::media::tree::{MAX_DIRECTORY, MAX_PATH, Tree, directory_name, join};
+use crate::media::tree::{MAX_PATH, Tree, directory_name, join};
 
 /// File characteristics (14.4.3).
 const DELETED: u8 = 1 << 2;
@@ -31,13 +31,14 @@ pub(in crate::media) fn entries(image: &Image, volume: &Volume) -> Result<Vec<En
         root.kind == FileKind::Directory,
         "the root directory is none"
     );
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(image.len());
     let mut seen = HashMap::from([(volume.root, None)]);
     let mut todo = vec![(None, root)];
     while let Some((path, directory)) = todo.pop() {
         let path: Option<MediumPath> = path;
         let reading = || format!("reading {}", directory_name(path.as_ref()));
-        let bytes = content(image, &directory, MAX_DIRECTORY).with_context(reading)?;
+        tree.enter(path.as_ref(), directory.size)?;
+        let bytes = content(image, &directory).with_context(reading)?;
         for name in names(&bytes).with_context(reading)? {
             let child = join(path.as_ref(), &name.bytes).with_context(reading)?;
             let file =
@@ -81,16 +82,24 @@ fn names(bytes: &[u8]) -> Result<Vec<Name>> {
     Ok(names)
 }
 
-/// Reads all of a small file.
-fn content(image: &Image, file: &File, limit: u64) -> Result<Vec<u8>> {
-    ensure!(
-        file.size <= limit,
-        "it claims {} bytes, more than {limit}",
-        file.size
-    );
+/// Reads all of a file whose length was checked.
+fn content(image: &Image, file: &File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     Extents::new(image, &file.extents).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads the target of a link.
+fn target(image: &Image, file: &File) -> Result<Vec<u8>> {
+    const MAX_DATA: u64 = 4 * MAX_PATH as u64;
+    ensure!(
+        file.size <= MAX_DATA,
+        "its components take {} bytes, more than {MAX_DATA}",
+        file.size
+    );
+    let target = link_target(&content(image, file)?)?;
+    ensure!(!target.is_empty(), "it says no target");
+    Ok(target)
 }
 
 /// Turns a file entry into an entry of the tree.
@@ -101,13 +110,9 @@ fn entry(image: &Image, path: &MediumPath, file: &File) -> Result<Entry> {
             size: file.size,
             content: Content::Extents(file.extents.clone()),
         },
-        FileKind::Symlink => {
-            let target = content(image, file, 4 * MAX_PATH as u64)
-                .and_then(|data| link_target(&data))
-                .with_context(|| format!("reading the link {path}"))?;
-            ensure!(!target.is_empty(), "the link {path} says no target");
-            Kind::Symlink { target }
-        }
+        FileKind::Symlink => Kind::Symlink {
+            target: target(image, file).with_context(|| format!("reading the link {path}"))?,
+        },
         FileKind::Special(what) => bail!("{path} is {what}, which no install medium holds"),
     };
     Ok(Entry {
