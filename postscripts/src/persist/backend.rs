@@ -14,7 +14,7 @@ use super::{ifcfg, ifupdown, netplan, networkd, networkmanager, wicked};
 pub(super) enum Backend {
     Netplan { renderer: Renderer },
     Networkd { file: PathBuf },
-    NetworkManager { file: PathBuf },
+    NetworkManager { file: PathBuf, uuid: String },
     Ifupdown,
     Ifcfg { file: PathBuf },
     Wicked,
@@ -69,7 +69,7 @@ impl Backend {
         match self {
             Self::Netplan { .. } => netplan::rewrite(sources, wish),
             Self::Networkd { file } => networkd::rewrite(sources, file, wish),
-            Self::NetworkManager { file } => networkmanager::rewrite(sources, file, wish),
+            Self::NetworkManager { file, .. } => networkmanager::rewrite(sources, file, wish),
             Self::Ifupdown => ifupdown::rewrite(sources, wish),
             Self::Ifcfg { .. } => ifcfg::rewrite(sources, wish),
             Self::Wicked => wicked::rewrite(sources, wish),
@@ -86,7 +86,7 @@ impl Backend {
                 netplan::read_nic(sources, &definition)
             }
             Self::Networkd { file } => networkd::read(sources, file),
-            Self::NetworkManager { file } => networkmanager::read(sources, file),
+            Self::NetworkManager { file, .. } => networkmanager::read(sources, file),
             Self::Ifupdown => ifupdown::read(sources, &wish.nic),
             Self::Ifcfg { file } => ifcfg::read(sources, file, &wish.nic),
             Self::Wicked => wicked::read(sources, &wish.nic),

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::files::{Access, Change, beneath};
+use super::handover::HandOver;
 
 /// The files of one bridge before the last change.
 #[derive(Debug, Clone)]
@@ -257,6 +258,31 @@ impl Journal {
         sync_dir(&self.dir).with_context(keeping)
     }
 
+    /// Notes what runs and is about to be told, so that an undo can tell it otherwise.
+    pub(super) fn note(&self, hand_over: &HandOver) -> Result<()> {
+        if !self.is_pending() {
+            self.keep(&[], &[])?;
+        }
+        let place = self.pending().join("handover.json");
+        let noting = || format!("writing {}", place.display());
+        let text = serde_json::to_vec_pretty(hand_over).with_context(noting)?;
+        write(&place, &text, 0o600, None, None).with_context(noting)?;
+        sync_dir(&self.pending()).with_context(noting)
+    }
+
+    /// What was noted, if anything was.
+    fn noted(&self) -> Result<Option<HandOver>> {
+        let place = self.pending().join("handover.json");
+        let reading = || format!("reading {}", place.display());
+        match fs::read(&place) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .with_context(reading),
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(err).with_context(reading),
+        }
+    }
+
     /// Puts everything back as it was; says whether there was anything to put back.
     pub(super) fn undo(&self) -> Result<bool> {
         if !self.is_pending() {
@@ -274,6 +300,9 @@ impl Journal {
         }
         self.sync(record.files.iter().map(|file| file.path.as_path()))?;
         self.remove_directories(&record.directories);
+        if let Some(hand_over) = self.noted()? {
+            hand_over.take_back(&self.root)?;
+        }
         fs::remove_dir_all(&pending).with_context(|| format!("removing {}", pending.display()))?;
         Ok(true)
     }

@@ -4,8 +4,9 @@
 //! values ([`files`]), the NIC's addressing keys are moved to the bridge as they stand (one file a
 //! backend), and what the new files say of the bridge must equal what the old ones said of the NIC
 //! ([`model`]); all of this is [`plan`] and touches nothing. [`Persistence::apply`] has the backend's
-//! own tool read the new files back, then puts them in place all at once ([`journal`]), from where
-//! [`Persistence::undo`], or [`recover`] in a later process, puts the previous ones back exactly.
+//! own tool read the new files back, then puts them in place all at once ([`journal`]);
+//! [`Persistence::hand_over`] tells the daemons and DHCP clients that run. [`Persistence::undo`], or
+//! [`recover`] in a later process, puts all of it back exactly until [`Persistence::commit`].
 //!
 //! It never makes up a configuration from the live state, never turns DHCP into static, never drops
 //! a key it does not know, and never runs a shell.
@@ -14,6 +15,7 @@ mod backend;
 mod detect;
 mod files;
 mod glob;
+mod handover;
 mod ifcfg;
 mod ifupdown;
 mod ini;
@@ -40,6 +42,7 @@ pub use model::Net;
 use crate::net::NetState;
 use backend::Backend;
 use files::{Sources, beneath};
+use handover::HandOver;
 use journal::Journal;
 use model::{Addressing, Wish};
 
@@ -54,6 +57,8 @@ pub struct Persistence {
     after: Sources,
     /// How the bridge is addressed by them.
     addressing: Addressing,
+    /// What runs and has to hear of it.
+    hand_over: HandOver,
 }
 
 /// Plans the change of files; touches nothing. `address` is for a NIC that has none configured.
@@ -87,6 +92,10 @@ pub fn plan(
     if !changes.is_empty() {
         prove(&backend, &after, &wish, was, &addressing)?;
     }
+    let mut hand_over = HandOver::plan(root, &backend, &wish, leased(state, nic, bridge))?;
+    if changes.is_empty() {
+        hand_over.leave_daemons();
+    }
     Ok(Persistence {
         root: root.to_owned(),
         wish,
@@ -94,7 +103,19 @@ pub fn plan(
         changes,
         after,
         addressing,
+        hand_over,
     })
+}
+
+/// The IPv4 address that a DHCP client would ask for again.
+fn leased(state: &NetState, nic: &str, bridge: &str) -> Option<String> {
+    let links = [nic, bridge]
+        .into_iter()
+        .filter_map(|name| state.link(name));
+    let mut addresses = links.flat_map(|link| &link.addresses);
+    addresses
+        .find(|address| address.ip.is_ipv4() && address.scope == 0)
+        .map(|address| address.ip.to_string())
 }
 
 /// The new files say of the bridge what the old ones said of the NIC, and need no second change.
@@ -127,9 +148,9 @@ fn prove(
 }
 
 impl Persistence {
-    /// Whether the files say so already.
+    /// Whether the files say so already and nothing that runs works for the NIC.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.hand_over.is_empty()
     }
 
     /// The name of the backend in charge.
@@ -153,13 +174,14 @@ impl Persistence {
             };
             format!("{verb} {} ({})", change.path.display(), self.backend.name())
         };
-        self.changes.iter().map(line).collect()
+        let files = self.changes.iter().map(line);
+        files.chain(self.hand_over.describe()).collect()
     }
 
     /// Has the new files read back and puts them in place, all or none; they can be undone until
     /// [`commit`](Self::commit). Returns what read them back.
     pub fn apply(&self) -> Result<Option<&'static str>> {
-        if self.is_empty() {
+        if self.changes.is_empty() {
             return Ok(None);
         }
         let persisting = || {
@@ -197,6 +219,17 @@ impl Persistence {
         );
         fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
         checked
+    }
+
+    /// Tells what runs (the daemon of the backend, DHCP clients) that the bridge has the addresses
+    /// now. The bridge must have them already and the files must be in place; what is done here is
+    /// taken back by [`undo`](Self::undo) and [`recover`].
+    pub fn hand_over(&self) -> Result<()> {
+        if self.hand_over.is_empty() {
+            return Ok(());
+        }
+        self.journal().note(&self.hand_over)?;
+        self.hand_over.forward(&self.root)
     }
 
     /// Makes the change last; the previous files stay below `/var/lib/slipway/bridgeprereq`.

@@ -52,6 +52,12 @@ pub(super) fn by_uuid(sources: &Sources, uuid: &str) -> Option<PathBuf> {
     profile(sources, |ini| ini.value("connection", "uuid") == Some(uuid))
 }
 
+/// The UUID of a profile.
+pub(super) fn uuid(sources: &Sources, file: &Path) -> Option<String> {
+    let ini = Ini::parse(sources.text(file)?);
+    ini.value("connection", "uuid").map(str::to_owned)
+}
+
 /// The profile written for this device.
 pub(super) fn by_name(sources: &Sources, name: &str) -> Option<PathBuf> {
     profile(sources, |ini| {
@@ -123,12 +129,8 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
 
 /// A profile of the same UUID in a stronger directory hides the one that was in force before.
 fn in_force(sources: &Sources, file: &Path) -> PathBuf {
-    let uuid = sources.text(file).and_then(|text| {
-        Ini::parse(text)
-            .value("connection", "uuid")
-            .map(str::to_owned)
-    });
-    uuid.and_then(|uuid| by_uuid(sources, &uuid))
+    uuid(sources, file)
+        .and_then(|uuid| by_uuid(sources, &uuid))
         .unwrap_or_else(|| file.to_owned())
 }
 

@@ -124,10 +124,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(writing)
 }
 
-/// Runs a program to its end and returns what it printed; a failure carries its last words.
+/// Runs a program to its end and returns what it printed, which passes through a file in `scratch`;
+/// a failure carries its last words.
 pub(super) fn run(mut command: Command, stdin: Stdio, scratch: &Path) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let log = scratch.join("output");
+    let log = scratch.join(format!(".slipway-{}.output", std::process::id()));
     let out = File::create(&log).with_context(|| format!("writing {}", log.display()))?;
     let err = out
         .try_clone()
@@ -157,6 +158,7 @@ pub(super) fn run(mut command: Command, stdin: Stdio, scratch: &Path) -> Result<
     let said = fs::read(&log)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default();
+    fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
     if !status.success() {
         let last: Vec<&str> = said.trim().lines().rev().take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();

@@ -1,0 +1,222 @@
+//! Tells what runs that the bridge has the address now, so that nothing puts it back on the NIC.
+//!
+//! In: the backend whose files are in place, and the live network with the bridge already up. Out:
+//! [`HandOver`], a plan that can be shown, done and taken back by a later process.
+//!
+//! - systemd-networkd reloads (`networkctl reload`; `netplan generate` first where netplan is in
+//!   charge). A drop-in below `/run` has it keep the addresses until the next boot, so that no packet
+//!   is lost while it asks for the lease again, which it gets by its old identity.
+//! - NetworkManager loads both profiles and activates the bridge's, then the port's.
+//! - wicked reloads both devices.
+//! - dhclient, dhcpcd and udhcpc are started on the bridge with the lease of the NIC, and once that
+//!   lease is confirmed the old process is killed outright: it neither releases nor deconfigures.
+
+mod client;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::backend::Backend;
+use super::files::beneath;
+use super::model::Wish;
+use super::netplan::Renderer;
+use super::networkmanager;
+use super::readback::{program, run};
+use client::Client;
+
+/// What runs and has to hear of the change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HandOver {
+    nic: String,
+    bridge: String,
+    /// A drop-in for networkd that lives until the next boot.
+    keep: Option<PathBuf>,
+    /// Commands that make the daemon read the files.
+    forward: Vec<Vec<String>>,
+    /// Commands that make it read the previous ones again.
+    back: Vec<Vec<String>>,
+    /// DHCP clients of the NIC.
+    clients: Vec<Client>,
+}
+
+impl HandOver {
+    /// What has to be told; `address` is the leased one, for clients that keep no lease.
+    pub(super) fn plan(
+        root: &Path,
+        backend: &Backend,
+        wish: &Wish,
+        address: Option<String>,
+    ) -> Result<Self> {
+        let Wish { nic, bridge, .. } = wish;
+        let words = |line: String| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+        let mut plan = Self {
+            nic: nic.clone(),
+            bridge: bridge.clone(),
+            ..Self::default()
+        };
+        let keep = |name: &str| {
+            PathBuf::from(format!(
+                "/run/systemd/network/{name}.network.d/handover.conf"
+            ))
+        };
+        match backend {
+            Backend::Netplan {
+                renderer: Renderer::Networkd,
+            } => {
+                plan.keep = Some(keep(&format!("10-netplan-{bridge}")));
+                let reload = [
+                    "netplan generate".to_owned(),
+                    "networkctl reload".to_owned(),
+                ];
+                plan.forward = reload.map(words).into();
+                plan.back.clone_from(&plan.forward);
+            }
+            Backend::Networkd { .. } => {
+                plan.keep = Some(keep(&format!("10-{bridge}")));
+                plan.forward = vec![words("networkctl reload".to_owned())];
+                plan.back.clone_from(&plan.forward);
+            }
+            Backend::Netplan {
+                renderer: Renderer::NetworkManager,
+            } => {
+                plan.forward = [
+                    "netplan generate".to_owned(),
+                    "nmcli connection reload".to_owned(),
+                    format!("nmcli --wait 30 connection up netplan-{bridge}"),
+                ]
+                .map(words)
+                .into();
+                plan.back = ["netplan generate", "nmcli connection reload"]
+                    .map(|line| words(line.to_owned()))
+                    .into();
+            }
+            Backend::NetworkManager { uuid, .. } => {
+                let bridge_uuid = networkmanager::derived_uuid(uuid, bridge);
+                plan.forward = [
+                    "nmcli connection reload".to_owned(),
+                    format!("nmcli --wait 30 connection up uuid {bridge_uuid}"),
+                    format!("nmcli --wait 30 connection up uuid {uuid}"),
+                ]
+                .map(words)
+                .into();
+                plan.back = [
+                    "nmcli connection reload".to_owned(),
+                    format!("nmcli --wait 30 connection up uuid {uuid}"),
+                ]
+                .map(words)
+                .into();
+            }
+            Backend::Wicked => {
+                plan.forward = vec![words(format!("wicked ifreload {nic} {bridge}"))];
+                plan.back = vec![words(format!("wicked ifreload {nic}"))];
+            }
+            Backend::Ifupdown | Backend::Ifcfg { .. } => {}
+        }
+        plan.clients = client::find(root, nic, bridge, address.as_deref())?;
+        Ok(plan)
+    }
+
+    /// The files did not change: there is nothing for a daemon to read.
+    pub(super) fn leave_daemons(&mut self) {
+        self.keep = None;
+        self.forward.clear();
+        self.back.clear();
+    }
+
+    /// Whether nothing has to be told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.forward.is_empty() && self.clients.is_empty()
+    }
+
+    /// The plan in words, a line each.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let commands = self
+            .forward
+            .iter()
+            .map(|words| format!("run {}", words.join(" ")));
+        commands
+            .chain(self.clients.iter().map(Client::describe))
+            .collect()
+    }
+
+    /// Does it. After an error [`take_back`](Self::take_back) is due.
+    pub(super) fn forward(&self, root: &Path) -> Result<()> {
+        if let Some(path) = &self.keep {
+            let place = beneath(root, path);
+            let writing = || format!("writing {}", place.display());
+            fs::create_dir_all(place.parent().unwrap_or(root)).with_context(writing)?;
+            let text = "# Until the next boot: the bridge had its addresses before networkd knew it.\n\
+                        [Network]\nKeepConfiguration=yes\n";
+            fs::write(&place, text).with_context(writing)?;
+        }
+        for words in &self.forward {
+            command(root, words)?;
+        }
+        if self.keep.is_some() {
+            self.announce(root)?;
+        }
+        self.clients
+            .iter()
+            .try_for_each(|client| client.forward(root))
+    }
+
+    /// Puts what runs back to the NIC, once the previous files are there again.
+    pub(super) fn take_back(&self, root: &Path) -> Result<()> {
+        let mut result = self
+            .clients
+            .iter()
+            .try_for_each(|client| client.take_back(root));
+        if let Some(path) = &self.keep {
+            let _ = fs::remove_file(beneath(root, path));
+        }
+        for words in &self.back {
+            // The one that fails must not keep the others from being told.
+            result = result.and(command(root, words));
+        }
+        result
+    }
+
+    /// networkd takes a bridge that existed before it only with the kernel's next word of it, and
+    /// leaves its ports half configured till then: a rewritten alias is such a word.
+    fn announce(&self, root: &Path) -> Result<()> {
+        let path = beneath(root, Path::new("/sys/class/net"))
+            .join(&self.bridge)
+            .join("ifalias");
+        let Ok(alias) = fs::read_to_string(&path) else {
+            return Ok(());
+        };
+        let mut file = match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => file,
+            // A container's /sys is read-only, and its networkd is not ours to tend.
+            Err(_) => return Ok(()),
+        };
+        let alias = if alias.is_empty() {
+            "\n"
+        } else {
+            alias.as_str()
+        };
+        file.write_all(alias.as_bytes())
+            .with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// Runs one of the daemon's own commands, where the host has it.
+fn command(root: &Path, words: &[String]) -> Result<()> {
+    let [name, arguments @ ..] = words else {
+        return Ok(());
+    };
+    let Some(path) = program(name) else {
+        anyhow::bail!("telling the running daemon: there is no {name} on this host");
+    };
+    let mut command = Command::new(path);
+    command.args(arguments);
+    let log = beneath(root, Path::new("/run"));
+    run(command, Stdio::null(), &log)
+        .with_context(|| format!("running {}", words.join(" ")))
+        .map(drop)
+}
