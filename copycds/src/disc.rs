@@ -10,6 +10,16 @@ use crate::media::Medium;
 use crate::recognise::{self, Verdict};
 use crate::setting::Setting;
 
+/// Opens a medium and recognises it, as far as it tells.
+pub(crate) fn inspect(path: &Path, setting: &Setting) -> Result<(Medium, Verdict)> {
+    let medium = Medium::open(path)?;
+    let recognising = || format!("recognising {}", path.display());
+    let evidence = recognise::gather(&medium).with_context(recognising)?;
+    let verdict = recognise::identify(&evidence, &setting.rules, &setting.wanted)
+        .with_context(recognising)?;
+    Ok((medium, verdict))
+}
+
 /// A medium and what it was recognised as.
 #[derive(Debug)]
 pub(crate) struct Disc {
@@ -20,13 +30,10 @@ pub(crate) struct Disc {
 }
 
 impl Disc {
-    /// Opens a medium and recognises it.
+    /// Opens a medium to import it: its architecture is told, by itself or by `-a`.
     pub(crate) fn open(path: &Path, setting: &Setting) -> Result<Self> {
-        let medium = Medium::open(path)?;
+        let (medium, verdict) = inspect(path, setting)?;
         let recognising = || format!("recognising {}", path.display());
-        let evidence = recognise::gather(&medium).with_context(recognising)?;
-        let verdict = recognise::identify(&evidence, &setting.rules, &setting.wanted)
-            .with_context(recognising)?;
         let arch = verdict.require_arch().with_context(recognising)?;
         let holds = Holds::of(&medium, &verdict);
         Ok(Self {

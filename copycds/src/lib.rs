@@ -46,12 +46,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 /// Takes the media through every step, all of them through one before any goes to the next that writes.
 fn each(args: &Args, setting: &Setting, report: &mut Report) -> Result<()> {
-    let discs = args.media.iter().map(|path| Disc::open(path, setting));
     if args.inspection {
-        return discs
-            .into_iter()
-            .try_for_each(|disc| report.inspected(&disc?));
+        return args.media.iter().try_for_each(|path| {
+            let (_, verdict) = disc::inspect(path, setting)?;
+            report.inspected(path, &verdict)
+        });
     }
+    let discs = args.media.iter().map(|path| Disc::open(path, setting));
     let discs: Vec<_> = discs.collect::<Result<_>>()?;
     setting.check_one_tree(&discs)?;
     let imports: Vec<_> = discs

@@ -5,14 +5,15 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use crate::claims::Coverage;
 use crate::describe::{Change, Described};
-use crate::disc::Disc;
 use crate::import::{Action, Outcome};
+use crate::recognise::Verdict;
 use crate::show;
 
 /// What was done so far.
@@ -30,10 +31,10 @@ impl Report {
     }
 
     /// Takes what `-i` found.
-    pub(crate) fn inspected(&mut self, disc: &Disc) -> Result<()> {
+    pub(crate) fn inspected(&mut self, path: &Path, verdict: &Verdict) -> Result<()> {
         match &mut self.documents {
-            Some(documents) => documents.push(Value::Object(recognised(disc)?)),
-            None => print(&disc.verdict.render(disc.path()))?,
+            Some(documents) => documents.push(Value::Object(recognised(path, verdict)?)),
+            None => print(&verdict.render(path))?,
         }
         Ok(())
     }
@@ -105,10 +106,10 @@ fn render(outcome: &Outcome<'_>) -> String {
 }
 
 /// Returns what a disc was recognised as, the first keys of every document.
-fn recognised(disc: &Disc) -> Result<Map<String, Value>> {
+fn recognised(path: &Path, verdict: &Verdict) -> Result<Map<String, Value>> {
     let mut keys = Map::new();
-    keys.insert("medium".to_owned(), json!(disc.path()));
-    let verdict = serde_json::to_value(&disc.verdict).context("writing JSON")?;
+    keys.insert("medium".to_owned(), json!(path));
+    let verdict = serde_json::to_value(verdict).context("writing JSON")?;
     if let Value::Object(verdict) = verdict {
         keys.extend(verdict);
     }
@@ -116,7 +117,7 @@ fn recognised(disc: &Disc) -> Result<Map<String, Value>> {
 }
 
 fn document(outcome: &Outcome<'_>) -> Result<Value> {
-    let mut keys = recognised(outcome.disc)?;
+    let mut keys = recognised(outcome.disc.path(), &outcome.disc.verdict)?;
     let value = |described: &[Described]| serde_json::to_value(described).context("writing JSON");
     keys.insert("tree".to_owned(), json!(outcome.target));
     keys.insert("action".to_owned(), json!(outcome.action));

@@ -106,7 +106,10 @@ fn unread_claim(statement: &Statement) -> Claim {
     }
     let text = &statement.text;
     let part = |part: &str| matches!(part.len(), 1 | 2) && part.parse::<u8>().is_ok();
-    let bare = !text.is_empty() && text.split('.').count() <= 3 && text.split('.').all(part);
+    let bare = statement.source.ends_with(".discinfo")
+        && !text.is_empty()
+        && text.split('.').count() <= 3
+        && text.split('.').all(part);
     Claim {
         version: bare.then(|| Version::new(text)),
         arches: statement.arches.clone(),
