@@ -1,5 +1,6 @@
 //! What every kind of metadata needs while it is read: the medium, the keys, and the claims so far.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, Result, bail};
@@ -28,7 +29,8 @@ pub(super) struct Gathering<'a> {
     pub(super) medium: &'a Medium,
     pub(super) claims: Claims,
     keyrings: &'a Keyrings,
-    missing: Vec<(SourceId, String)>,
+    /// What whole lists list and what is not there, with who lists it first.
+    missing: BTreeMap<Vec<u8>, SourceId>,
 }
 
 impl<'a> Gathering<'a> {
@@ -37,7 +39,7 @@ impl<'a> Gathering<'a> {
             medium,
             claims: Claims::default(),
             keyrings,
-            missing: Vec::new(),
+            missing: BTreeMap::new(),
         }
     }
 
@@ -149,8 +151,8 @@ impl<'a> Gathering<'a> {
     ) -> Result<Option<&'a Entry>> {
         let Some(entry) = locate(self.medium, base, &listed.path)? else {
             if listing == Listing::Whole {
-                let path = String::from_utf8_lossy(&listed.path).into_owned();
-                self.missing.push((source, path));
+                let path = listed.path.strip_prefix(b"./").unwrap_or(&listed.path);
+                self.missing.entry(path.to_vec()).or_insert(source);
             }
             return Ok(None);
         };
@@ -207,7 +209,7 @@ impl<'a> Gathering<'a> {
     /// # Errors
     /// When a list of the whole medium lists what is not there.
     pub(super) fn finish(self) -> Result<Claims> {
-        let Some((source, path)) = self.missing.first() else {
+        let Some((path, source)) = self.missing.first_key_value() else {
             return Ok(self.claims);
         };
         let more = match self.missing.len() - 1 {
@@ -216,8 +218,8 @@ impl<'a> Gathering<'a> {
             more => format!(" (and {more} more files)"),
         };
         bail!(
-            "{path}, which {} lists, is not on the medium{more}: it is damaged or incomplete; fetch it \
-             again",
+            "{}, which {} lists, is not on the medium{more}: it is damaged or incomplete; fetch it again",
+            String::from_utf8_lossy(path),
             self.claims.sources()[source.0]
         );
     }
