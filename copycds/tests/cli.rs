@@ -1,0 +1,625 @@
+//! The real `copycds`, driven as a user drives it, on media made by real tools.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on should panic
+
+mod bench;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bench::{Bench, trial};
+use libtest_mimic::Arguments;
+use serde_json::Value;
+
+const RELEASE: &str = "debian12.9.0";
+
+fn main() {
+    let tools = &["xorriso", "dpkg-deb", "apt-ftparchive", "gpg", "gpgv"][..];
+    let trials = vec![
+        trial("a_medium_becomes_a_tree_and_four_osimages", tools, imports),
+        trial("a_second_run_changes_nothing", tools, second_run),
+        trial(
+            "inspection_changes_nothing_and_shows_the_evidence",
+            tools,
+            inspection,
+        ),
+        trial(
+            "a_dry_run_changes_nothing_and_says_what_would_be",
+            tools,
+            dry_run,
+        ),
+        trial(
+            "w_leaves_an_imported_disc_and_its_osimages_alone",
+            tools,
+            nonoverwrite,
+        ),
+        trial("o_defines_no_osimages", tools, noosimage),
+        trial(
+            "p_publishes_elsewhere_and_the_osimages_say_so",
+            tools,
+            elsewhere,
+        ),
+        trial("n_names_what_is_imported", tools, named),
+        trial(
+            "an_edited_definition_stays_and_the_difference_is_shown",
+            tools,
+            edited,
+        ),
+        trial("json_says_all_of_it", tools, json),
+        trial("verify_finds_what_was_changed_in_a_tree", tools, verify),
+        trial(
+            "two_discs_that_differ_under_one_name_are_refused",
+            tools,
+            two_discs,
+        ),
+        trial("a_directory_is_a_medium_like_an_image", tools, directory),
+        trial(
+            "whatever_is_wrong_is_one_sentence_and_leaves_nothing",
+            tools,
+            bad_input,
+        ),
+        trial("a_bad_signature_refuses_the_medium", tools, bad_signature),
+        trial("an_interrupt_leaves_nothing_behind", tools, interrupt),
+        trial("wrong_usage_is_2", &[], usage),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A bench with a configuration and an install directory.
+struct Site {
+    bench: Bench,
+}
+
+impl Site {
+    fn new() -> Self {
+        let bench = Bench::new();
+        fs::create_dir_all(bench.path().join("config")).unwrap();
+        let install = bench.path().join("install");
+        let text = format!("installdir = {:?}\n", install.to_str().unwrap());
+        fs::write(bench.path().join("config/site.toml"), text).unwrap();
+        Self { bench }
+    }
+
+    fn install(&self) -> PathBuf {
+        self.bench.path().join("install")
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.install().join(RELEASE).join("x86_64")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_copycds"));
+        command
+            .arg("--config")
+            .arg(self.bench.path().join("config"))
+            .args(arguments);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs what must succeed and returns what it printed.
+    fn done(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code(), 0, "{}", ran.stderr());
+        ran.stdout()
+    }
+
+    /// Runs what must fail with one sentence and returns that.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        let stderr = ran.stderr();
+        assert_eq!(ran.code(), 1, "{stderr}");
+        let errors: Vec<_> = stderr
+            .lines()
+            .filter(|line| line.starts_with("copycds: "))
+            .collect();
+        let [error] = errors[..] else {
+            panic!("{stderr}")
+        };
+        error.strip_prefix("copycds: ").unwrap().to_owned()
+    }
+
+    fn osimages(&self) -> Vec<String> {
+        let Ok(files) = fs::read_dir(self.bench.path().join("config/osimages")) else {
+            return Vec::new();
+        };
+        let mut names: Vec<_> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+struct Ran(Output);
+
+impl Ran {
+    fn code(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
+    }
+
+    fn stdout(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    fn stderr(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+}
+
+/// Returns every path under a directory with its size, its inode and when it was changed.
+fn snapshot(root: &Path) -> BTreeMap<PathBuf, (u64, u64, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut todo = vec![root.to_owned()];
+    while let Some(path) = todo.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.is_dir() {
+            todo.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        }
+        found.insert(
+            path,
+            (meta.size(), meta.ino(), meta.mtime(), meta.mtime_nsec()),
+        );
+    }
+    found
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn images(change: &str) -> String {
+    [
+        "install-compute",
+        "install-dockerhost",
+        "netboot-compute",
+        "netboot-dockerhost",
+    ]
+    .map(|image| format!("osimage {RELEASE}-x86_64-{image} {change}\n"))
+    .concat()
+}
+
+fn imports() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", true);
+    // The keyrings of the configuration are believed.
+    let keys = site.bench.path().join("config/keyrings");
+    fs::rename(site.bench.keys(), keys).unwrap();
+    let stdout = site.done(&[text(&iso)]);
+    let tree = site.tree();
+    let lines: Vec<_> = stdout.lines().collect();
+    assert_eq!(lines[0], format!("{RELEASE} x86_64: {}", tree.display()));
+    assert!(
+        lines[1].starts_with("verified 22 files (")
+            && lines[1].ends_with(
+                "): 14 by SHA-256 of Release → Packages (signed by Slipway demo medium \
+             <demo@slipway.invalid>), 6 by SHA-256 of sha256sum.txt, 2 by nothing"
+            ),
+        "{}",
+        lines[1]
+    );
+    assert!(stdout.ends_with(&images("created")), "{stdout}");
+    assert!(
+        tree.join("pool/main/d/docker.io/docker.io_1.0-1_amd64.deb")
+            .is_file()
+    );
+    let image = site.bench.path().join(format!(
+        "config/osimages/{RELEASE}-x86_64-install-dockerhost.toml"
+    ));
+    let definition: toml::Table = toml::from_str(&fs::read_to_string(image).unwrap()).unwrap();
+    let pkgdir: Vec<_> = definition["pkgdir"].as_array().unwrap().iter().collect();
+    assert_eq!(pkgdir[0].as_str(), Some(text(&tree)));
+    assert!(!definition.contains_key("template") && !definition.contains_key("pkglist"));
+}
+
+fn second_run() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    site.done(&[text(&iso)]);
+    let before = snapshot(site.bench.path());
+    let stdout = site.done(&[text(&iso)]);
+    let tree = site.tree();
+    let expected = format!(
+        "{RELEASE} x86_64: {} holds this disc already\n",
+        tree.display()
+    );
+    assert_eq!(stdout, expected + &images("unchanged"));
+    assert_eq!(snapshot(site.bench.path()), before);
+}
+
+fn inspection() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let before = snapshot(site.bench.path());
+    let stdout = site.done(&["-i", text(&iso)]);
+    let head = format!(
+        "OS Image:{}\nDISTNAME:{RELEASE}\nARCH:x86_64\n",
+        iso.display()
+    );
+    assert!(stdout.starts_with(&head), "{stdout}");
+    assert!(
+        stdout.contains("\n  .disk/info says 'Debian GNU/Linux 12.9.0 \"Bookworm\""),
+        "{stdout}"
+    );
+    assert_eq!(snapshot(site.bench.path()), before);
+}
+
+fn dry_run() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let before = snapshot(site.bench.path());
+    let stdout = site.done(&["--dry-run", text(&iso)]);
+    let tree = site.tree();
+    let head = format!(
+        "{RELEASE} x86_64: would be copied to {}\nwould verify 21 files (",
+        tree.display()
+    );
+    assert!(stdout.starts_with(&head), "{stdout}");
+    assert!(stdout.ends_with(&images("would be created")), "{stdout}");
+    assert_eq!(snapshot(site.bench.path()), before);
+}
+
+fn nonoverwrite() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    site.done(&["-o", text(&iso)]);
+    let stdout = site.done(&["-w", text(&iso)]);
+    assert_eq!(stdout, "The disc iso has already been copied in!\n");
+    assert_eq!(site.osimages(), [] as [String; 0]);
+}
+
+fn noosimage() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let stdout = site.done(&["-o", text(&iso)]);
+    assert!(!stdout.contains("osimage"), "{stdout}");
+    assert!(site.tree().is_dir());
+    assert_eq!(site.osimages(), [] as [String; 0]);
+}
+
+fn elsewhere() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let place = site.bench.path().join("elsewhere/tree");
+    site.done(&["-p", text(&place), text(&iso)]);
+    assert!(place.join(".disk/info").is_file() && !site.install().exists());
+    let image = format!("config/osimages/{RELEASE}-x86_64-netboot-compute.toml");
+    let definition = fs::read_to_string(site.bench.path().join(image)).unwrap();
+    assert!(
+        definition.contains(&format!("pkgdir = [{:?}]", text(&place))),
+        "{definition}"
+    );
+}
+
+fn named() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    site.done(&["-o", "-n", "debian12.9-lab", "-a", "amd64", text(&iso)]);
+    assert!(
+        site.install()
+            .join("debian12.9-lab/x86_64/.disk/info")
+            .is_file()
+    );
+    let error = site.refused(&["-a", "s390x", text(&iso)]);
+    assert_eq!(
+        error,
+        format!(
+            "recognising {}: requested distribution architecture s390x, but media is x86_64",
+            iso.display()
+        )
+    );
+}
+
+fn edited() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    site.done(&[text(&iso)]);
+    let name = format!("{RELEASE}-x86_64-install-dockerhost");
+    let file = site
+        .bench
+        .path()
+        .join(format!("config/osimages/{name}.toml"));
+    let mine = fs::read_to_string(&file)
+        .unwrap()
+        .replace("profile = \"dockerhost\"", "# mine\nprofile = \"lab\"");
+    fs::write(&file, &mine).unwrap();
+    let stdout = site.done(&[text(&iso)]);
+    let expected =
+        format!("osimage {name} kept as it was edited:\n  -profile=dockerhost\n  +profile=lab\n");
+    assert!(stdout.contains(&expected), "{stdout}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), mine);
+}
+
+fn json() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let document = |arguments: &[&str]| -> Value {
+        let document: Value = serde_json::from_str(&site.done(arguments)).unwrap();
+        document["media"][0].clone()
+    };
+    let inspected = document(&["-i", "--json", text(&iso)]);
+    assert_eq!(inspected["medium"], text(&iso));
+    assert_eq!(inspected["distro"], RELEASE);
+    assert_eq!(inspected["evidence"][0]["source"], ".disk/info");
+    assert!(inspected.get("tree").is_none());
+    let copied = document(&["--json", text(&iso)]);
+    assert_eq!(copied["action"], "copied");
+    assert_eq!(copied["tree"], text(&site.tree()));
+    assert_eq!(
+        copied["verified"]["by"][0]["how"],
+        "SHA-256 of Release → Packages"
+    );
+    assert_eq!(copied["verified"]["by"][0]["signed_by"], Value::Null);
+    assert_eq!(copied["osimages"][3]["change"], "created");
+    let again = document(&["--json", text(&iso)]);
+    assert_eq!(again["action"], "unchanged");
+    assert!(again.get("verified").is_none());
+    assert_eq!(again["osimages"][3]["change"], "unchanged");
+    assert_eq!(document(&["--json", "-w", text(&iso)])["action"], "skipped");
+    let tree = site.tree();
+    let verified: Value =
+        serde_json::from_str(&site.done(&["--json", "--verify", text(&tree)])).unwrap();
+    assert_eq!(verified["intact"], true);
+    // Every key is documented.
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/copycds-json.md");
+    let page = fs::read_to_string(page).unwrap();
+    for object in [
+        &inspected,
+        &copied,
+        &copied["verified"],
+        &copied["verified"]["by"][0],
+        &copied["osimages"][0],
+        &copied["evidence"][0],
+        &verified,
+    ] {
+        for key in object.as_object().unwrap().keys() {
+            assert!(
+                page.contains(&format!("`{key}`")),
+                "docs/copycds-json.md does not explain {key}"
+            );
+        }
+    }
+}
+
+fn verify() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    site.done(&[text(&iso)]);
+    let tree = site.tree();
+    let name = tree.display();
+    let stdout = site.done(&["--verify", text(&tree)]);
+    assert_eq!(
+        stdout,
+        format!("{name}: all 23 files are as they were published\n")
+    );
+    fs::write(tree.join("install.amd/vmlinuz"), "another kernel").unwrap();
+    fs::write(tree.join("new"), "new").unwrap();
+    fs::remove_file(tree.join("md5sum.txt")).unwrap();
+    let ran = site.run(&["--verify", text(&tree)]);
+    assert_eq!(ran.code(), 1);
+    assert_eq!(
+        ran.stdout(),
+        format!(
+            "changed: install.amd/vmlinuz\nmissing: md5sum.txt\nadded: new\n{name}: of 23 files 1 \
+             changed and 1 are missing, and 1 were added; import the disc again\n"
+        )
+    );
+}
+
+fn two_discs() {
+    let site = Site::new();
+    let one = site.bench.mini_debian_of("one.iso", false, "one");
+    let other = site.bench.path().join("other");
+    let tree = site.bench.mini_debian_tree(false);
+    fs::rename(tree, &other).unwrap();
+    for list in ["md5sum.txt", "sha256sum.txt"] {
+        fs::remove_file(other.join(list)).unwrap();
+    }
+    fs::write(other.join("install.amd/vmlinuz"), "another kernel").unwrap();
+    let two = site
+        .bench
+        .image(&other, "two.iso", &["-V", "Debian 12.9.0 amd64 2"]);
+    let error = site.refused(&[text(&one), text(&two)]);
+    assert!(
+        error.starts_with(&format!("importing {}: ", two.display()))
+            && error.contains("install.amd/vmlinuz")
+            && error.contains("Debian 12.9.0 amd64 n")
+            && error.contains("Debian 12.9.0 amd64 2"),
+        "{error}"
+    );
+    // The first disc of the two was whole, and stands.
+    let tree = site.tree();
+    site.done(&["--verify", text(&tree)]);
+}
+
+fn directory() {
+    let site = Site::new();
+    let medium = site.bench.mini_debian_tree(false);
+    site.done(&[text(&medium)]);
+    let tree = site.tree();
+    site.done(&["--verify", text(&tree)]);
+    let stdout = site.done(&[text(&medium)]);
+    assert!(stdout.contains("holds this disc already"), "{stdout}");
+}
+
+fn bad_input() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let path = |name: &str| site.bench.path().join(name);
+    let cut = path("cut.iso");
+    let bytes = fs::read(&iso).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let flipped = path("flipped.iso");
+    fs::write(&flipped, &bytes).unwrap();
+    flip(&flipped, b"docker.io of medium one");
+    let noise = path("noise.iso");
+    fs::write(&noise, vec![0x5a; 100_000]).unwrap();
+    let before = snapshot(site.bench.path());
+    let image = iso.display();
+    let absent = path("absent.iso");
+    let cases: [(&[&str], String); 5] = [
+        (
+            &[text(&absent)],
+            format!(
+                "opening {}: No such file or directory (os error 2)",
+                absent.display()
+            ),
+        ),
+        (
+            &[text(&noise)],
+            format!(
+                "reading {}: it is no ISO 9660 or UDF image (",
+                noise.display()
+            ),
+        ),
+        (&[text(&cut)], format!("reading {}: ", cut.display())),
+        (
+            &[text(&flipped)],
+            format!(
+                "importing {}: 'pool/main/d/docker.io/docker.io_1.0-1_amd64.deb' on {} is damaged: its \
+                 SHA-256 is ",
+                flipped.display(),
+                flipped.display()
+            ),
+        ),
+        // All media are looked at before anything is written.
+        (
+            &[text(&iso), text(&noise)],
+            format!(
+                "reading {}: it is no ISO 9660 or UDF image (",
+                noise.display()
+            ),
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let error = site.refused(arguments);
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    let install = site.install();
+    let left: Vec<_> = snapshot(site.bench.path())
+        .into_keys()
+        .filter(|path| !before.contains_key(path))
+        .collect();
+    assert!(
+        left.iter()
+            .all(|path| path.starts_with(&install) && path.is_dir()),
+        "{left:?}"
+    );
+    assert_eq!(site.osimages(), [] as [String; 0]);
+    // A file where the tree would stand.
+    fs::create_dir_all(install.join(RELEASE)).unwrap();
+    fs::write(site.tree(), "mine").unwrap();
+    assert_eq!(
+        site.refused(&[text(&iso)]),
+        format!(
+            "importing {image}: {} is a file, where the tree would stand: move it away and run again",
+            site.tree().display()
+        )
+    );
+    assert_eq!(fs::read_to_string(site.tree()).unwrap(), "mine");
+}
+
+/// Flips one bit of the first place that holds these bytes.
+fn flip(path: &Path, bytes: &[u8]) {
+    let mut file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).unwrap();
+    let at = content
+        .windows(bytes.len())
+        .position(|window| window == bytes)
+        .unwrap();
+    file.seek(SeekFrom::Start(at as u64)).unwrap();
+    file.write_all(&[content[at] ^ 1]).unwrap();
+}
+
+fn bad_signature() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", true);
+    fs::rename(site.bench.keys(), site.bench.path().join("config/keyrings")).unwrap();
+    flip(&iso, b"Debian 12.9 Released");
+    assert_eq!(
+        site.refused(&[text(&iso)]),
+        format!(
+            "importing {}: dists/bookworm/Release.gpg is not a signature of what dists/bookworm/Release \
+             holds now (signed by Slipway demo medium <demo@slipway.invalid>): the medium is damaged or \
+             was changed; fetch it again",
+            iso.display()
+        )
+    );
+    assert!(!site.install().exists());
+}
+
+fn interrupt() {
+    let site = Site::new();
+    // Enough bytes that the interrupt comes while they are copied.
+    let tree = site.bench.mini_debian_tree(false);
+    for list in ["md5sum.txt", "sha256sum.txt"] {
+        fs::remove_file(tree.join(list)).unwrap();
+    }
+    for name in ["a", "b", "c"] {
+        let file = fs::File::create(tree.join(format!("doc/{name}"))).unwrap();
+        file.set_len(400 << 20).unwrap();
+    }
+    let mut child = site
+        .command(&[text(&tree)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let place = site.install().join(RELEASE);
+    let begun = Instant::now();
+    while !place.is_dir() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing begins");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    bench::run("kill", &["-INT", &child.id().to_string()]);
+    let code = child.wait().unwrap().code();
+    let mut stderr = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert_eq!(code, Some(1), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    let expected = format!(
+        "copycds: importing {}: it was stopped before it was done",
+        tree.display()
+    );
+    assert_eq!(last, expected);
+    let left: Vec<_> = fs::read_dir(&place).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(site.osimages(), [] as [String; 0]);
+}
+
+fn usage() {
+    let site = Site::new();
+    for arguments in [&[][..], &["--no-such-option", "x"], &["-n", "../x", "x"]] {
+        assert_eq!(site.run(arguments).code(), 2, "{arguments:?}");
+    }
+    let help = site.done(&["--help"]);
+    for word in ["--nonoverwrite", "--dry-run", "Examples:", "Exit status:"] {
+        assert!(help.contains(word), "{word}");
+    }
+    assert!(!help.contains("no-hash"));
+}
