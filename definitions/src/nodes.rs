@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Attributes, Group, Kind, Object, Value};
+use crate::{Attributes, Definition, Error, Group, Kind, Node, Object, Value};
 
 /// Lists that groups and nodes add to.
 const JOINED: [&str; 2] = ["postbootscripts", "postscripts"];
@@ -117,6 +117,15 @@ impl Nodes {
             }
         }
         Some(effective)
+    }
+
+    /// Returns a node with all that it has, typed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], with the nearest name that exists.
+    pub fn node(&self, name: &str) -> Result<Node, Error> {
+        let missing = || Error::not_found(Kind::Node, name, self.names());
+        Node::from_object(&self.effective(name).ok_or_else(missing)?)
     }
 
     /// Lists the groups behind a node, the one with the most to say first.
@@ -297,6 +306,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_typed_node_has_what_its_groups_say() {
+        let node = nodes().node("n1").unwrap();
+        assert_eq!(node.os, Some("debian12".parse().unwrap()));
+        assert_eq!(node.postbootscripts, ["otherpkgs", "setupdockerhost"]);
+        assert_eq!(
+            nodes().node("node1").unwrap_err().to_string(),
+            "Could not find an object named 'node1' of type 'node'."
+        );
     }
 
     #[test]

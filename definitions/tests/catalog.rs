@@ -8,6 +8,9 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+
 use definitions::{Catalog, Error, Kind, Object, OsImage, ProvMethod, Site};
 
 /// Makes a directory of definitions that holds these files.
@@ -249,4 +252,60 @@ fn a_symbolic_link_is_not_replaced() {
         "writing site.toml: it is a symbolic link, which would be lost; change the file that it names"
     );
     assert!(link.is_symlink());
+}
+
+/// Any objects of a kind, with texts that their attributes accept.
+fn objects() -> impl Strategy<Value = Vec<Object>> {
+    let text = prop_oneof![
+        "\\PC{1,20}",
+        "[a-z]{1,8}",
+        "[0-9.]{1,9}",
+        "['\"\\\\#=]{1,6}"
+    ];
+    let texts = proptest::collection::vec((any::<Index>(), text), 0..8);
+    let object = ("[a-z0-9_][a-zA-Z0-9._-]{0,12}", texts);
+    let kinds = vec![Kind::Node, Kind::Group, Kind::Network, Kind::OsImage];
+    let objects = proptest::collection::vec(object, 1..6);
+    (proptest::sample::select(kinds), objects).prop_map(|(kind, objects)| {
+        let object = |(name, texts): (String, Vec<(Index, String)>)| {
+            let mut object = Object::new(kind, name).unwrap();
+            for (index, text) in texts {
+                let attribute = &kind.attributes()[index.index(kind.attributes().len())];
+                // Some attributes take no such text; they stay unset.
+                let _ = object.set(attribute.name, &text);
+            }
+            object
+        };
+        objects.into_iter().map(object).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_is_stored_is_loaded_again_after_every_change(before in objects(), after in objects()) {
+        let (_directory, catalog) = catalog(&[]);
+        for objects in [before, after] {
+            let mut edit = catalog.edit().unwrap();
+            for object in &objects {
+                edit.put(object).unwrap();
+            }
+            edit.commit().unwrap();
+            let loaded = catalog.objects(objects[0].kind()).unwrap();
+            for (at, object) in objects.iter().enumerate() {
+                // Of several objects of one name the last one stands.
+                if !objects[at + 1..].iter().any(|later| later.name() == object.name()) {
+                    prop_assert!(loaded.contains(object), "{:?} is not in {:?}", object, loaded);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_file_makes_the_reader_panic(text in "[a-z.=\"'#\\[\\]\n -]{0,60}|\\PC{0,60}") {
+        let (_directory, catalog) = catalog(&[("nodes/x.toml", text.as_str()), ("site.toml", text.as_str())]);
+        let _ = catalog.objects(Kind::Node);
+        let _ = catalog.site();
+    }
 }

@@ -49,9 +49,10 @@ pub struct Args {
 /// When an attribute does not exist or does not accept its value, or a file cannot be read or written;
 /// then nothing is changed.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let asked = args.operands.asked()?;
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let mut requests = args.operands.requests(&mut edit)?;
+    let mut requests = asked.requests(&mut edit)?;
     if let Some(new) = &args.name {
         rename(&mut edit, &mut requests, new)?;
     } else if requests

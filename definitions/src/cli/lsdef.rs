@@ -79,7 +79,9 @@ pub struct Args {
 ///
 /// # Errors
 /// When an object is named that does not exist, or a file cannot be read.
-pub fn run(args: Args) -> Result<ExitCode> {
+pub fn run(mut args: Args) -> Result<ExitCode> {
+    args.only.sort();
+    args.only.dedup();
     let mut out = BufWriter::new(std::io::stdout().lock());
     let kinds = args.kinds();
     if args.attributes {

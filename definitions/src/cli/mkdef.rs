@@ -48,9 +48,10 @@ pub struct Args {
 /// When an object exists, an attribute does not, or a file cannot be read or written; then nothing is
 /// changed.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let asked = args.operands.asked()?;
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let requests = args.operands.requests(&mut edit)?;
+    let requests = asked.requests(&mut edit)?;
     for request in &requests {
         args.make(&mut edit, request)?;
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::assignment::Assignment;
 use crate::catalog::Edit;
-use crate::{Chosen, Kind, Noderange, Nodes, stanza};
+use crate::{Chosen, Kind, Noderange, Nodes, Site, stanza};
 
 /// The longest stanza.
 const LONGEST: u64 = 256 << 20;
@@ -24,13 +24,13 @@ pub(super) struct Request {
 pub(super) struct Operands {
     /// The type of the objects: node, group, osimage, network or site
     #[arg(short = 't', long = "type", value_name = "TYPE", default_value_t = Kind::Node)]
-    pub(super) kind: Kind,
+    kind: Kind,
     /// The objects, in place of the first operand
     #[arg(short = 'o', value_name = "NAMES")]
     objects: Option<String>,
     /// Read stanzas from standard input
     #[arg(short = 'z', long = "stanza", conflicts_with_all = ["objects", "operands"])]
-    pub(super) stanza: bool,
+    stanza: bool,
     /// A node range, or names joined by commas; then the attributes
     #[arg(value_name = "NAMES | ATTR=VALUE")]
     operands: Vec<String>,
@@ -38,7 +38,7 @@ pub(super) struct Operands {
 
 impl Operands {
     /// Parts the operands into the objects' names and what is said of them.
-    pub(super) fn split(&self) -> Result<(Option<&str>, Vec<Assignment>)> {
+    fn split(&self) -> Result<(Option<&str>, Vec<Assignment>)> {
         let mut names = self.objects.as_deref();
         let mut assignments = Vec::new();
         for operand in &self.operands {
@@ -53,21 +53,55 @@ impl Operands {
         Ok((names, assignments))
     }
 
-    /// Lists what is asked for, each object with the same assignments, or with those of its stanza.
-    pub(super) fn requests(&self, edit: &mut Edit<'_>) -> Result<Vec<Request>> {
+    /// Reads all that is to be read before the catalog is locked.
+    pub(super) fn asked(&self) -> Result<Asked> {
         if self.stanza {
-            return from_stanza();
+            return Ok(Asked::Stanzas(from_stanza()?));
         }
         let (names, assignments) = self.split()?;
-        let Some(names) = names else {
-            bail!("no object is named: give {}", what_names(self.kind));
+        let names = match (names, self.kind) {
+            (Some(names), _) => names.to_owned(),
+            (None, Kind::Site) => Site::NAME.to_owned(),
+            (None, kind) => bail!("no object is named: give {}", what_names(kind)),
         };
-        let names = match self.kind {
-            Kind::Node => any_nodes(names, &edit.nodes()?)?,
-            _ => listed(names),
+        Ok(Asked::Named {
+            kind: self.kind,
+            names,
+            assignments,
+        })
+    }
+}
+
+/// What is asked for, as it was read.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Objects with what their stanzas say.
+    Stanzas(Vec<Request>),
+    /// Objects that are all told the same.
+    Named {
+        kind: Kind,
+        names: String,
+        assignments: Vec<Assignment>,
+    },
+}
+
+impl Asked {
+    /// Lists the objects; which nodes a range names, the catalog tells.
+    pub(super) fn requests(self, edit: &mut Edit<'_>) -> Result<Vec<Request>> {
+        let (kind, names, assignments) = match self {
+            Self::Stanzas(requests) => return Ok(requests),
+            Self::Named {
+                kind,
+                names,
+                assignments,
+            } => (kind, names, assignments),
+        };
+        let names = match kind {
+            Kind::Node => any_nodes(&names, &edit.nodes()?)?,
+            _ => listed(&names),
         };
         let requests = names.into_iter().map(|name| Request {
-            kind: self.kind,
+            kind,
             name,
             assignments: assignments.clone(),
         });
@@ -113,11 +147,17 @@ fn any_nodes(range: &str, nodes: &Nodes) -> Result<Vec<String>> {
     Ok(nodes.into_iter().chain(unknown).collect())
 }
 
-/// Parts names joined by commas.
+/// Parts names joined by commas, each once.
 pub(super) fn listed(names: &str) -> Vec<String> {
-    let names = names
+    let mut listed = Vec::<String>::new();
+    for name in names
         .split(',')
         .map(str::trim)
-        .filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+        .filter(|name| !name.is_empty())
+    {
+        if !listed.iter().any(|known| known == name) {
+            listed.push(name.to_owned());
+        }
+    }
+    listed
 }

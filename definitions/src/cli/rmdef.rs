@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::request::{self, what_names};
+use super::request::{self, Request, what_names};
 use super::{groups, report};
 use crate::catalog::Edit;
 use crate::command::Config;
@@ -50,9 +50,14 @@ pub struct Args {
 /// When an object is named that does not exist, or a file cannot be read or written; then nothing is
 /// removed.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let stanzas = if args.stanza {
+        request::from_stanza()?
+    } else {
+        Vec::new()
+    };
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let doomed = args.doomed(&mut edit)?;
+    let doomed = args.doomed(&mut edit, stanzas)?;
     for (kind, name) in &doomed {
         remove(&mut edit, *kind, name)?;
     }
@@ -63,9 +68,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 impl Args {
     /// Lists the objects to be removed.
-    fn doomed(&self, edit: &mut Edit<'_>) -> Result<Vec<(Kind, String)>> {
+    fn doomed(&self, edit: &mut Edit<'_>, stanzas: Vec<Request>) -> Result<Vec<(Kind, String)>> {
         if self.stanza {
-            let requests = request::from_stanza()?.into_iter();
+            let requests = stanzas.into_iter();
             return Ok(requests
                 .map(|request| (request.kind, request.name))
                 .collect());

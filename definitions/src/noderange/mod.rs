@@ -12,6 +12,7 @@
 //! | `a@b` | the nodes in both |
 //! | `-a` | no node of `a`, wherever it stands in the list |
 //! | `(a,b)` | a list within a term |
+//! | `all` | every node, in a group of that name or not |
 //! | `^path` | what a file lists: ranges parted by commas, blanks or lines; `#` begins a comment |
 //!
 //! A text comes in; names come out, sorted and each once. A name that does not exist is handed back and
@@ -87,7 +88,7 @@ pub trait Universe {
 pub struct Chosen {
     /// The nodes that exist, sorted.
     pub nodes: Vec<String>,
-    /// The names of no node and no group, in the order of the range.
+    /// The names of no node and no group, each once, in the order of the range: nodes to be made.
     pub unknown: Vec<String>,
 }
 
@@ -106,22 +107,23 @@ impl Noderange {
     /// Chooses, and hands back the names that do not exist: what makes nodes wants them.
     ///
     /// # Errors
-    /// When a span of names is too long or runs backwards, or a file cannot be read.
+    /// When a span of names is too long or runs backwards, a file cannot be read, or a name beside `@`
+    /// does not exist, which says nothing of what to make.
     pub fn choose(&self, universe: &impl Universe) -> Result<Chosen, Error> {
-        let names = universe.nodes();
-        let mut chooser = Chooser {
-            range: &self.text,
-            universe,
-            names: &names,
-            unknown: Vec::new(),
-            made: 0,
-        };
-        let chosen = chooser.list(&self.terms, 0)?;
-        let unknown = chooser.unknown;
-        let marked = names.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+        let (nodes, unknown) = self.evaluate(universe)?;
+        let mut made = Vec::<String>::new();
+        for (place, name) in &unknown {
+            match place {
+                Place::Joint => return Err(missing(name, universe)),
+                Place::Excluded => {}
+                Place::Named if made.contains(name) => {}
+                Place::Named => made.push(name.clone()),
+            }
+        }
+        made.retain(|name| !unknown.contains(&(Place::Excluded, name.clone())));
         Ok(Chosen {
-            nodes: marked.map(|(name, _)| (*name).to_owned()).collect(),
-            unknown,
+            nodes,
+            unknown: made,
         })
     }
 
@@ -131,24 +133,61 @@ impl Noderange {
     /// [`Error::NotFound`] for a name that does not exist, with the nearest that does; otherwise as
     /// [`Self::choose`].
     pub fn select(&self, universe: &impl Universe) -> Result<Vec<String>, Error> {
-        let chosen = self.choose(universe)?;
-        match chosen.unknown.first() {
-            None => Ok(chosen.nodes),
-            Some(name) => {
-                let known = universe.nodes().into_iter().chain(universe.groups());
-                let known: Vec<_> = known.collect();
-                Err(Error::not_found(crate::Kind::Node, name, known))
-            }
+        let (nodes, unknown) = self.evaluate(universe)?;
+        match unknown.first() {
+            None => Ok(nodes),
+            Some((_, name)) => Err(missing(name, universe)),
         }
     }
+
+    /// Finds the nodes that exist and the names that do not.
+    fn evaluate(&self, universe: &impl Universe) -> Result<(Vec<String>, Vec<Unknown>), Error> {
+        let names = universe.nodes();
+        let mut chooser = Chooser {
+            range: &self.text,
+            universe,
+            names: &names,
+            place: Place::Named,
+            unknown: Vec::new(),
+            made: 0,
+        };
+        let chosen = chooser.list(&self.terms, 0)?;
+        let unknown = chooser.unknown;
+        let marked = names.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+        Ok((
+            marked.map(|(name, _)| (*name).to_owned()).collect(),
+            unknown,
+        ))
+    }
 }
+
+/// Makes the error for a name that does not exist.
+fn missing(name: &str, universe: &impl Universe) -> Error {
+    let known = universe.nodes().into_iter().chain(universe.groups());
+    Error::not_found(crate::Kind::Node, name, known.collect::<Vec<_>>())
+}
+
+/// Where in a range a name stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is asked for.
+    Named,
+    /// It is asked for where something else is, too.
+    Joint,
+    /// It is taken out.
+    Excluded,
+}
+
+/// A name that does not exist.
+type Unknown = (Place, String);
 
 /// A choice under way: one mark for each node.
 struct Chooser<'a, U> {
     range: &'a str,
     universe: &'a U,
     names: &'a [&'a str],
-    unknown: Vec<String>,
+    place: Place,
+    unknown: Vec<Unknown>,
     /// Names made from spans so far.
     made: usize,
 }
@@ -180,12 +219,20 @@ impl<U: Universe> Chooser<'_, U> {
     /// Chooses what all factors of a term name.
     fn term(&mut self, term: &Term, files: usize) -> Result<Marks, Error> {
         let mut chosen = vec![true; self.names.len()];
+        let outside = self.place;
+        self.place = match outside {
+            Place::Excluded => outside,
+            _ if term.excluded => Place::Excluded,
+            _ if term.factors.len() > 1 => Place::Joint,
+            _ => outside,
+        };
         for factor in &term.factors {
             let marks = self.factor(factor, files)?;
             for (mark, named) in chosen.iter_mut().zip(marks) {
                 *mark &= named;
             }
         }
+        self.place = outside;
         Ok(chosen)
     }
 
@@ -239,7 +286,7 @@ impl<U: Universe> Chooser<'_, U> {
         for name in names {
             match self.names.binary_search(&name.as_str()) {
                 Ok(at) => marks[at] = true,
-                Err(_) => self.unknown.push(name),
+                Err(_) => self.unknown.push((self.place, name)),
             }
         }
         Ok(marks)

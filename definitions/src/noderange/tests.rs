@@ -184,6 +184,29 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn names_to_be_made_are_those_asked_for_and_not_taken_out() {
+    for (range, nodes, unknown) in [
+        ("m[1-3],-m2,m1", "", "m1 m3"),
+        ("n1,m1,-n1", "", "m1"),
+        ("(m1,m2),-(m2,m9)", "", "m1"),
+        ("compute,m1", "n1 n2 n3", "m1"),
+    ] {
+        let chosen = range
+            .parse::<Noderange>()
+            .unwrap()
+            .choose(&universe())
+            .unwrap();
+        assert_eq!(chosen.nodes.join(" "), nodes, "{range}");
+        assert_eq!(chosen.unknown.join(" "), unknown, "{range}");
+    }
+    let joint: Noderange = "m1@compute".parse().unwrap();
+    assert_eq!(
+        joint.choose(&universe()).unwrap_err().to_string(),
+        "Could not find an object named 'm1' of type 'node'."
+    );
+}
+
+#[test]
 fn files_list_nodes_and_name_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("list");

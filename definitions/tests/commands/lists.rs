@@ -19,7 +19,7 @@ fn every_form_lists_as_it_should() {
         ("lsdef compute,-n2 -s", "n1  (node)\nn3  (node)\n"),
         (
             "lsdef -t node -o n1 -i os,mac",
-            "Object name: n1\n    os=debian12\n    mac=\n",
+            "Object name: n1\n    mac=\n    os=debian12\n",
         ),
         ("lsdef n1-n2 -i os -c", "n1: os=debian12\nn2: os=rocky9.4\n"),
         ("lsdef -w os==rocky9.4", "n2  (node)\n"),
@@ -47,7 +47,7 @@ fn every_form_lists_as_it_should() {
         ("lsdef -t site -l", "Object name: clustersite\n"),
         (
             "lsdef -t osimage,group -l -i profile,arch",
-            "Object name: a  (osimage)\n    profile=compute\n    arch=\nObject name: all  (group)\n    profile=\n    arch=\nObject name: compute  (group)\n    profile=\n    arch=x86_64\n",
+            "Object name: a  (osimage)\n    arch=\n    profile=compute\nObject name: all  (group)\n    arch=\n    profile=\nObject name: compute  (group)\n    arch=x86_64\n    profile=\n",
         ),
         (
             "lsdef -a",
