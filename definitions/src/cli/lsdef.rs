@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::listing::{self, Form};
 use super::{groups, request};
 use crate::command::Config;
-use crate::{Catalog, Error, Kind, Noderange, Object, Selection, Site};
+use crate::{Catalog, Error, Kind, Noderange, Object, Selection, Site, Value};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,7 +93,6 @@ pub fn run(mut args: Args) -> Result<ExitCode> {
     for kind in &kinds {
         objects.extend(args.load(&args.config.catalog(), *kind)?);
     }
-    objects.retain(|object| args.meets(object));
     let form = args.form(kinds.len() > 1);
     if objects.is_empty() && !matches!(form, Form::Stanza | Form::Json) {
         eprintln!("Could not find any object definitions to display.");
@@ -148,10 +147,10 @@ impl Args {
         Ok(())
     }
 
-    /// Says whether an object meets all conditions.
-    fn meets(&self, object: &Object) -> bool {
+    /// Says whether attributes meet all conditions.
+    fn meet(&self, value: impl Fn(&str) -> Option<Value>) -> bool {
         let mut conditions = self.conditions.iter();
-        conditions.all(|condition| condition.selects(object.value(condition.attribute())))
+        conditions.all(|condition| condition.selects(value(condition.attribute()).as_ref()))
     }
 
     /// Loads the objects of one type that are asked for.
@@ -180,6 +179,7 @@ impl Args {
             }
             objects = chosen;
         }
+        objects.retain(|object| self.meet(|attribute| object.value(attribute).cloned()));
         Ok(objects)
     }
 
@@ -190,9 +190,15 @@ impl Args {
             Some(range) => range.parse::<Noderange>()?.select(&nodes)?,
             None => nodes.names().map(str::to_owned).collect(),
         };
-        let objects = names.iter().filter_map(|name| match self.stanza {
-            true => nodes.own(name).cloned(),
-            false => nodes.effective(name),
+        // Most nodes meet no condition: it is asked before their groups' attributes are copied.
+        let meets = |node: &&Object| self.meet(|attribute| nodes.value(node, attribute));
+        let chosen = names
+            .iter()
+            .filter_map(|name| nodes.own(name))
+            .filter(meets);
+        let objects = chosen.filter_map(|node| match self.stanza {
+            true => Some(node.clone()),
+            false => nodes.effective(node.name()),
         });
         Ok(objects.collect())
     }
