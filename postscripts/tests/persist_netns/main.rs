@@ -1,70 +1,66 @@
-//! DHCP clients and daemons that run are handed over with their lease, in a network of their own.
+//! What the backends write, held against the real backends, each trial in a network of its own.
 //!
-//! Each trial runs in a network and mount namespace: `eth0` is wired to a gateway with a real DHCP
-//! server, `/run`, `/etc/network`, `/etc/systemd/network` and `/var/lib` are empty and the trial's.
-//! A trial that lacks root or a program is ignored and says so.
+//! `handover`: clients and daemons that run go on with the lease they have. `boot`: the golden files
+//! are brought up by networkd, netplan, ifupdown and NetworkManager. `disk`: an `/etc` that cannot be
+//! written is left as it was. A trial runs in a network, mount and process namespace and ends with
+//! it; one that lacks root or a program is ignored and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::zombie_processes,
-    reason = "a test may panic, and its processes end with its namespaces"
+    reason = "a test may panic, its processes end with its namespaces"
 )]
 
-use std::collections::BTreeMap;
+mod boot;
+mod disk;
+mod handover;
+mod host;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use postscripts::net::{Kind, Link, NetState};
-use postscripts::persist::{self, Persistence};
 
-const MAC: &str = "52:54:00:12:34:56";
 /// Set for the process that runs inside the namespaces.
 const INSIDE: &str = "SLIPWAY_TEST_INSIDE";
 
-type Inside = fn();
+/// A trial: its name, the programs it needs, and what it does inside.
+pub(crate) struct Inside {
+    pub(crate) name: String,
+    pub(crate) needs: &'static [&'static str],
+    pub(crate) run: Box<dyn Fn()>,
+}
 
-const TRIALS: [(&str, &[&str], Inside); 5] = [
-    (
-        "dhclient_keeps_its_lease_on_the_bridge",
-        &["dhclient", "dnsmasq", "ifup"],
-        dhclient,
-    ),
-    (
-        "an_undo_brings_dhclient_back",
-        &["dhclient", "dnsmasq", "ifup"],
-        dhclient_undone,
-    ),
-    (
-        "udhcpc_keeps_its_lease_on_the_bridge",
-        &["udhcpc", "dnsmasq", "ifup"],
-        udhcpc,
-    ),
-    (
-        "dhcpcd_keeps_its_lease_on_the_bridge",
-        &["dhcpcd", "dnsmasq", "ifup"],
-        dhcpcd,
-    ),
-    (
-        "networkd_keeps_its_lease_and_loses_no_ping",
-        &["dnsmasq", "networkctl", "dbus-daemon", "ping"],
-        networkd,
-    ),
-];
+impl Inside {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        needs: &'static [&'static str],
+        run: impl Fn() + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            needs,
+            run: Box::new(run),
+        }
+    }
+}
 
 fn main() {
     let arguments = Arguments::from_args();
+    let all: Vec<Inside> = [handover::trials(), boot::trials(), disk::trials()]
+        .into_iter()
+        .flatten()
+        .collect();
     if let Ok(name) = env::var(INSIDE) {
-        let (_, _, inside) = TRIALS.iter().find(|(known, ..)| *known == name).unwrap();
-        return inside();
+        let inside = all.iter().find(|inside| inside.name == name).unwrap();
+        return (inside.run)();
     }
-    let trials = TRIALS.iter().map(|(name, needs, _)| {
+    let trials = all.into_iter().map(|Inside { name, needs, .. }| {
         let reason = missing(needs);
         let kind = reason
             .as_ref()
             .map_or_else(|| "netns".to_owned(), |reason| format!("ignored: {reason}"));
-        Trial::test(*name, move || outside(name))
+        Trial::test(name.clone(), move || outside(&name))
             .with_kind(kind)
             .with_ignored_flag(reason.is_some())
     });
@@ -116,4 +112,3 @@ fn outside(name: &str) -> Result<(), Failed> {
     let text = [output.stdout, output.stderr].concat();
     Err(String::from_utf8_lossy(&text).into_owned().into())
 }
-
