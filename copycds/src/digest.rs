@@ -136,6 +136,13 @@ impl Digest {
         hasher.finish()
     }
 
+    /// Takes the value that a hash of `algorithm` has.
+    pub(crate) fn new(algorithm: Algorithm, value: &[u8]) -> Self {
+        let mut bytes = [0; 64];
+        bytes[..value.len()].copy_from_slice(value);
+        Self { algorithm, bytes }
+    }
+
     /// Returns the algorithm that made it.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -188,16 +195,11 @@ impl Hasher {
 
     /// Ends the hash and returns its value.
     pub fn finish(self) -> Digest {
-        fn digest(algorithm: Algorithm, value: &[u8]) -> Digest {
-            let mut bytes = [0; 64];
-            bytes[..value.len()].copy_from_slice(value);
-            Digest { algorithm, bytes }
-        }
         match self.0 {
-            State::Md5(state) => digest(Algorithm::Md5, &state.finalize()),
-            State::Sha1(state) => digest(Algorithm::Sha1, &state.finalize()),
-            State::Sha256(state) => digest(Algorithm::Sha256, &state.finalize()),
-            State::Sha512(state) => digest(Algorithm::Sha512, &state.finalize()),
+            State::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
+            State::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
+            State::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
+            State::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
         }
     }
 }

@@ -579,3 +579,74 @@ fn a_reader_never_sees_half_a_tree() {
     assert!(looks > 1);
     is_whole(&bench.target());
 }
+
+#[test]
+fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
+    let bench = Bench::new();
+    let mut files = many(400, 11);
+    // Hashed beside their copy.
+    files.push(("live/one.squashfs".into(), vec![1; (32 << 20) + 5]));
+    files.push(("live/two.squashfs".into(), vec![2; 33 << 20]));
+    let iso = bench.iso("D1", &borrowed(&files));
+    // Mostly MD5, with the others in between, and some files that nothing speaks of.
+    let algorithm = |number: usize| match number % 10 {
+        0 => Some(Algorithm::Sha1),
+        1 => Some(Algorithm::Sha256),
+        2 => Some(Algorithm::Sha512),
+        3 => None,
+        _ => Some(Algorithm::Md5),
+    };
+    let claims_of = |wrong: Option<usize>| {
+        let mut claims = Claims::default();
+        let source = claims.add_source(Source::new("list", "list"));
+        for (number, (path, content)) in files.iter().enumerate() {
+            let said = if wrong == Some(number) {
+                b"other"
+            } else {
+                content.as_slice()
+            };
+            if let Some(algorithm) = algorithm(number) {
+                let digest = Digest::of(algorithm, said);
+                let size = Some(content.len() as u64);
+                claims
+                    .add(
+                        MediumPath::new(path.as_str()).unwrap(),
+                        Claim {
+                            digest,
+                            size,
+                            source,
+                        },
+                    )
+                    .unwrap();
+            }
+        }
+        claims
+    };
+    let done = bench.import_claimed(&iso, &claims_of(None)).unwrap();
+    is_whole(&bench.target());
+    let proofs: Vec<_> = done
+        .summary
+        .proofs
+        .iter()
+        .map(|proof| (proof.algorithm, proof.files))
+        .collect();
+    assert_eq!(
+        proofs,
+        [
+            (Algorithm::Sha512, 40),
+            (Algorithm::Sha256, 41),
+            (Algorithm::Sha1, 41),
+            (Algorithm::Md5, 240)
+        ]
+    );
+    assert_eq!(done.summary.uncovered_files, 40);
+    for wrong in [4, 57, 150, 390, 399, 401] {
+        let other = bench.dir.path().join("other/tree");
+        let error = import(&iso, &other, &claims_of(Some(wrong)))
+            .unwrap_err()
+            .to_string();
+        let start = format!("'{}' on {} is damaged: ", files[wrong].0, iso.display());
+        assert!(error.starts_with(&start), "{error}");
+        assert!(!bench.dir.path().join("other").exists());
+    }
+}

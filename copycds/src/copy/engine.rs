@@ -2,34 +2,36 @@
 //!
 //! The files of a plan come in, in the order they lie on the medium; every one of them is in the tree
 //! when this returns, and its SHA-256 goes out. A few threads each take the next file: a piece of it
-//! is read into a buffer that fits the second-level cache, written, hashed from that buffer, so that no
-//! byte is fetched from memory twice and what was hashed is what was written. A file that differs from
-//! what the medium says of it, or from what another disc brought under its name, stops everything.
+//! is read into a buffer that fits the second-level cache, written, and hashed from that buffer, so
+//! that no byte is fetched from memory twice and what was hashed is what was written. Large files come
+//! first and are hashed beside their copy, so that none is left alone at the end; files that the medium
+//! has only an MD5 for go eight at a time ([`lanes`](super::lanes)). A file that differs from what the
+//! medium says of it, or from what another disc brought under its name, stops everything.
 //!
 //! In-kernel copies (copy_file_range(2)) were measured against this: without hashing they take as long,
-//! and with hashing each byte would have to come to user space anyway, 5 to 15 % later.
+//! and with hashing each byte has to come to user space anyway.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use nix::sys::stat::Mode;
-use nix::sys::time::TimeSpec;
+use anyhow::{Result, anyhow};
 
-use super::plan::{Act, Step, conflict};
+use super::job::Job;
+use super::lanes::{BLOCK, LANES, Md5State, advance, padding};
+use super::plan::Step;
 use super::progress::Progress;
 use super::stage::Dir;
 use crate::claims::Claims;
 use crate::digest::{Algorithm, Digest, Hasher};
-use crate::media::{Content, Entry, Extent, Kind, Medium};
+use crate::media::Medium;
 
 /// Small enough to stay in a core's own cache, large enough that system calls do not count.
 const PIECE: usize = 128 << 10;
-
+/// The same, for each of the files whose MD5 are computed together.
+const LANE_PIECE: usize = 32 << 10;
+/// From this size on a file is hashed beside its copy.
+pub(super) const LARGE: u64 = 32 << 20;
 /// More threads than this only wait for one another and for the disk.
 const MOST_THREADS: usize = 4;
 
@@ -50,238 +52,206 @@ pub(super) struct Engine<'a> {
     pub(super) progress: &'a Progress,
 }
 
+/// What all threads of an engine share: which step is next, and what came of those before.
+struct Board<'a> {
+    steps: &'a [Step<'a>],
+    next: AtomicUsize,
+    results: Mutex<Result<Vec<Option<Digest>>>>,
+}
+
 impl Engine<'_> {
-    /// Does every step and returns the SHA-256 of each file, in the order of the steps.
+    /// Does every step and returns the SHA-256 of each file, in the order of the steps; none unless it
+    /// hashes.
     ///
     /// # Errors
     /// The first thing that went wrong; what was written until then stays for the caller to remove.
-    pub(super) fn run(&self, steps: &[Step<'_>]) -> Result<Vec<Digest>> {
-        let next = AtomicUsize::new(0);
-        let results = Mutex::new(Ok(vec![None; steps.len()]));
+    pub(super) fn run(&self, steps: &[Step<'_>]) -> Result<Vec<Option<Digest>>> {
+        let board = Board {
+            steps,
+            next: AtomicUsize::new(0),
+            results: Mutex::new(Ok(vec![None; steps.len()])),
+        };
         let threads = thread::available_parallelism()
             .map_or(1, usize::from)
             .min(MOST_THREADS);
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    let mut buffer = vec![0; PIECE];
-                    while let Some((index, step)) = take(&next, steps) {
-                        let result = self.step(step, &mut buffer);
-                        let failed = result.is_err();
-                        note(&results, index, result);
-                        if failed {
-                            next.store(steps.len(), Ordering::Relaxed);
-                            break;
-                        }
+                    if let Err(error) = self.work(&board) {
+                        board.fail(error);
                     }
                 });
             }
         });
-        let results = results
+        board
+            .results
             .into_inner()
-            .map_err(|_| anyhow!("a copying thread panicked"))??;
-        results
-            .into_iter()
-            .map(|digest| digest.context("a file was left out"))
-            .collect()
+            .map_err(|_| anyhow!("a copying thread panicked"))?
     }
 
-    fn step(&self, step: &Step<'_>, buffer: &mut [u8]) -> Result<Digest> {
-        let path = &step.entry.path;
-        let mut source = Bytes::open(self.medium, step.entry)?;
-        let out = match step.act {
-            Act::Copy => Some(
-                self.tree
-                    .create(&step.path)
-                    .with_context(|| self.writing(step))?,
-            ),
-            Act::Compare { .. } => None,
-        };
-        let claim = self.claims.of(path);
-        let other = claim
-            .map(|claim| claim.digest.algorithm())
-            .filter(|algorithm| self.hash && *algorithm != Algorithm::Sha256);
-        let mut sha256 = Hasher::new(Algorithm::Sha256);
-        let mut other = other.map(Hasher::new);
-        let mut done = 0;
-        while done < step.size {
-            ensure!(
-                !self.progress.stopped(),
-                "it was stopped before it was done"
-            );
-            let want = buffer
-                .len()
-                .min(usize::try_from(step.size - done).unwrap_or(usize::MAX));
-            let piece = &mut buffer[..want];
-            source
-                .fill(piece)
-                .with_context(|| self.reading(step, done))?;
-            if let Some(out) = &out {
-                out.write_all_at(piece, done)
-                    .with_context(|| self.writing(step))?;
+    /// Takes steps until there are none, filling the lanes with those that need an MD5.
+    fn work(&self, board: &Board<'_>) -> Result<()> {
+        let mut buffer = vec![0; PIECE];
+        let mut lanes: [Option<Lane<'_>>; LANES] = Default::default();
+        loop {
+            while let Some(lane) = lanes.iter_mut().find(|lane| lane.is_none()) {
+                let Some((index, step)) = board.take() else {
+                    break;
+                };
+                let job = Job::open(self, index, step)?;
+                let algorithms = self.algorithms(step);
+                if step.size >= LARGE {
+                    board.note(index, job.run_pipelined(PIECE, &algorithms)?);
+                } else if algorithms.contains(&Algorithm::Md5) {
+                    *lane = Some(Lane::new(job));
+                } else {
+                    board.note(index, job.run(&mut buffer, &algorithms)?);
+                }
             }
-            if self.hash {
-                sha256.update(piece);
-                other.iter_mut().for_each(|hasher| hasher.update(piece));
+            if lanes.iter().all(Option::is_none) {
+                return Ok(());
             }
-            done += piece.len() as u64;
-            self.progress.add(piece.len() as u64);
+            let mut finished = false;
+            for slot in &mut lanes {
+                if slot.as_mut().map_or(Ok(false), Lane::refill)?
+                    && let Some(lane) = slot.take()
+                {
+                    board.note(lane.job.index, lane.finish()?);
+                    finished = true;
+                }
+            }
+            if !finished {
+                hash_together(&mut lanes);
+            }
         }
-        if let Some(out) = &out {
-            finish(out, step.entry).with_context(|| self.writing(step))?;
-        }
-        let digest = sha256.finish();
+    }
+
+    /// Returns what a file is hashed by: SHA-256 always, and what else the medium's claim needs.
+    fn algorithms(&self, step: &Step<'_>) -> Vec<Algorithm> {
+        let mut algorithms = Vec::new();
         if self.hash {
-            self.check(step, &digest, other.map(Hasher::finish))?;
+            algorithms.push(Algorithm::Sha256);
+            let claimed = self
+                .claims
+                .of(&step.entry.path)
+                .map(|claim| claim.digest.algorithm());
+            algorithms.extend(claimed.filter(|algorithm| *algorithm != Algorithm::Sha256));
         }
-        Ok(digest)
-    }
-
-    /// Holds what was read against what the medium says of it and what another disc brought.
-    fn check(&self, step: &Step<'_>, sha256: &Digest, other: Option<Digest>) -> Result<()> {
-        let path = &step.entry.path;
-        if let Some(claim) = self.claims.of(path) {
-            let source = self.claims.source(claim);
-            let got = other.as_ref().unwrap_or(sha256);
-            if claim.size.is_some_and(|size| size != step.size) || *got != claim.digest {
-                let algorithm = claim.digest.algorithm();
-                let size = claim
-                    .size
-                    .map_or(String::new(), |size| format!(", {size} bytes"));
-                bail!(
-                    "'{path}' on {} is damaged: its {algorithm} is {got}, {} bytes, but {source} on \
-                     the medium says {}{size}; get the medium anew",
-                    self.medium.path().display(),
-                    step.size,
-                    claim.digest
-                );
-            }
-        }
-        match &step.act {
-            Act::Compare { digest, disc } if digest != sha256 => {
-                Err(conflict(path, disc, self.label))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn reading(&self, step: &Step<'_>, at: u64) -> String {
-        format!(
-            "reading '{}' from {} at byte {at} of {}",
-            step.entry.path,
-            self.medium.path().display(),
-            step.size
-        )
-    }
-
-    fn writing(&self, step: &Step<'_>) -> String {
-        format!("writing '{}' in {}", step.path, self.tree.path().display())
+        algorithms
     }
 }
 
-fn take<'a, 's>(next: &AtomicUsize, steps: &'s [Step<'a>]) -> Option<(usize, &'s Step<'a>)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    Some((index, steps.get(index)?))
-}
-
-/// Keeps a result, or the first error.
-fn note(results: &Mutex<Result<Vec<Option<Digest>>>>, index: usize, result: Result<Digest>) {
-    let Ok(mut all) = results.lock() else { return };
-    match (&mut *all, result) {
-        (Ok(digests), Ok(digest)) => digests[index] = Some(digest),
-        (Ok(_), Err(error)) => *all = Err(error),
-        (Err(_), _) => (),
+impl<'a> Board<'a> {
+    fn take(&self) -> Option<(usize, &'a Step<'a>)> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        Some((index, self.steps.get(index)?))
     }
-}
 
-/// Gives a written file its mode and time: anyone may read it, its owner may change it, and it may be
-/// run if anyone might run it on the medium.
-fn finish(out: &File, entry: &Entry) -> io::Result<()> {
-    let mode = if entry.mode & 0o111 == 0 {
-        0o644
-    } else {
-        0o755
-    };
-    nix::sys::stat::fchmod(out, Mode::from_bits_truncate(mode))?;
-    if let Some(time) = entry.mtime {
-        let time = TimeSpec::new(time.0, 0);
-        nix::sys::stat::futimens(out, &time, &time)?;
-    }
-    Ok(())
-}
-
-/// The bytes of one file, from the first to the last.
-enum Bytes<'a> {
-    /// Runs of an image.
-    Extents {
-        image: &'a File,
-        rest: &'a [Extent],
-        /// How much of the first of `rest` was read.
-        read: u64,
-    },
-    /// A file of a directory, or what is inflated on the way.
-    Stream(Box<dyn Read + 'a>),
-}
-
-impl<'a> Bytes<'a> {
-    fn open(medium: &'a Medium, entry: &'a Entry) -> Result<Self> {
-        match (&entry.kind, medium.image()) {
-            (
-                Kind::File {
-                    content: Content::Extents(extents),
-                    ..
-                },
-                Some(image),
-            ) => Ok(Self::Extents {
-                image,
-                rest: extents,
-                read: 0,
-            }),
-            (
-                Kind::File {
-                    content: Content::InPlace,
-                    ..
-                },
-                _,
-            ) => Ok(Self::Stream(Box::new(medium.open_entry(entry)?))),
-            _ => Ok(Self::Stream(medium.reader(entry)?)),
+    fn note(&self, index: usize, digest: Option<Digest>) {
+        if let Ok(mut results) = self.results.lock()
+            && let Ok(digests) = &mut *results
+        {
+            digests[index] = digest;
         }
     }
 
-    /// Fills the buffer with the next bytes.
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let got = match self {
-                Self::Stream(stream) => stream.read(&mut buffer[filled..]),
-                Self::Extents { image, rest, read } => {
-                    let Some((extent, after)) = rest.split_first() else {
-                        return Err(ErrorKind::UnexpectedEof.into());
-                    };
-                    let left = usize::try_from(extent.len - *read).unwrap_or(usize::MAX);
-                    if left == 0 {
-                        (*rest, *read) = (after, 0);
-                        continue;
-                    }
-                    let want = left.min(buffer.len() - filled);
-                    let got =
-                        image.read_at(&mut buffer[filled..filled + want], extent.offset + *read);
-                    *read += got.as_ref().map_or(0, |got| *got as u64);
-                    got
-                }
-            };
-            match got {
-                Ok(0) => {
-                    return Err(io::Error::new(
-                        ErrorKind::UnexpectedEof,
-                        "it ends too early",
-                    ));
-                }
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == ErrorKind::Interrupted => (),
-                Err(error) => return Err(error),
-            }
+    /// Keeps the first error and lets nobody begin another step.
+    fn fail(&self, error: anyhow::Error) {
+        self.next.store(self.steps.len(), Ordering::Relaxed);
+        if let Ok(mut results) = self.results.lock()
+            && results.is_ok()
+        {
+            *results = Err(error);
         }
-        Ok(())
+    }
+}
+
+/// A file whose MD5 is computed together with those of others.
+struct Lane<'a> {
+    job: Job<'a>,
+    sha256: Hasher,
+    md5: Md5State,
+    buffer: Vec<u8>,
+    /// What of the buffer the MD5 has still to take: whole blocks.
+    rest: std::ops::Range<usize>,
+    padded: bool,
+}
+
+impl<'a> Lane<'a> {
+    fn new(job: Job<'a>) -> Self {
+        let len = usize::try_from(job.size())
+            .unwrap_or(LANE_PIECE)
+            .min(LANE_PIECE);
+        Self {
+            job,
+            sha256: Hasher::new(Algorithm::Sha256),
+            md5: Md5State::START,
+            buffer: vec![0; len],
+            rest: 0..0,
+            padded: false,
+        }
+    }
+
+    /// Reads the next piece when the last is used up; returns whether the file is done.
+    fn refill(&mut self) -> Result<bool> {
+        if !self.rest.is_empty() {
+            return Ok(false);
+        }
+        if self.padded {
+            return Ok(true);
+        }
+        let len = self.job.advance(&mut self.buffer)?;
+        self.sha256.update(&self.buffer[..len]);
+        self.rest = 0..len;
+        // Every piece but the last is whole blocks long.
+        if self.job.is_read() {
+            self.buffer.truncate(len);
+            self.buffer.extend_from_slice(&padding(self.job.size()));
+            self.rest.end = self.buffer.len();
+            self.padded = true;
+        }
+        Ok(false)
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.buffer[self.rest.clone()]
+    }
+
+    fn finish(self) -> Result<Option<Digest>> {
+        let md5 = Digest::new(Algorithm::Md5, &self.md5.bytes());
+        self.job.finish(&[self.sha256.finish(), md5])
+    }
+}
+
+/// Lets every lane take what the shortest of them has left. With few of them it is no slower to let
+/// each take all of its own.
+fn hash_together(lanes: &mut [Option<Lane<'_>>; LANES]) {
+    let live = lanes.iter().flatten().count();
+    if live <= 2 {
+        for lane in lanes.iter_mut().flatten() {
+            lane.md5.update(&lane.buffer[lane.rest.clone()]);
+            lane.rest.start = lane.rest.end;
+        }
+        return;
+    }
+    // An empty lane hashes what another has, for nothing.
+    let shortest = lanes
+        .iter()
+        .flatten()
+        .map(Lane::rest)
+        .min_by_key(|rest| rest.len());
+    let idle = shortest.unwrap_or_default();
+    let data = lanes
+        .each_ref()
+        .map(|lane| lane.as_ref().map_or(idle, Lane::rest));
+    let mut states = lanes
+        .each_ref()
+        .map(|lane| lane.as_ref().map_or(Md5State::START, |lane| lane.md5));
+    let blocks = advance(&mut states, data);
+    for (lane, state) in lanes.iter_mut().zip(states) {
+        if let Some(lane) = lane {
+            lane.md5 = state;
+            lane.rest.start += blocks * BLOCK;
+        }
     }
 }

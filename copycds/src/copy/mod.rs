@@ -12,6 +12,8 @@
 
 mod engine;
 mod fingerprint;
+mod job;
+mod lanes;
 mod manifest;
 mod plan;
 mod progress;
@@ -294,7 +296,7 @@ fn keep(plan: &Plan<'_>, old: &Dir, new: &Dir) -> Result<()> {
 fn renewed(
     job: &Import<'_>,
     plan: &Plan<'_>,
-    digests: &[Digest],
+    digests: &[Option<Digest>],
     summary: &Summary,
     standing: Option<&Standing>,
 ) -> Published {
@@ -307,7 +309,8 @@ fn renewed(
         .files
         .iter()
         .map(|step| step.path.clone())
-        .zip(digests.iter().copied())
+        .zip(digests)
+        .filter_map(|(path, digest)| Some((path, (*digest)?)))
         .collect();
     let disc = Disc {
         label: job.label.to_owned(),

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 
+use super::engine::LARGE;
 use super::record::{DIR, Published};
 use crate::digest::Digest;
 use crate::media::{Content, Entry, Kind, MediumPath, Timestamp};
@@ -25,7 +26,7 @@ use crate::media::{Content, Entry, Kind, MediumPath, Timestamp};
 pub struct Plan<'a> {
     /// Directories to make, parents before children, with the times they get in the end.
     pub dirs: Vec<(MediumPath, Option<Timestamp>)>,
-    /// Regular files, in the order their bytes lie on the medium.
+    /// Regular files: large ones first, else in the order their bytes lie on the medium.
     pub files: Vec<Step<'a>>,
     /// Symbolic links and what they say.
     pub links: BTreeMap<MediumPath, Vec<u8>>,
@@ -277,13 +278,17 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// Large files first, so that none is left alone at the end; else in the order of their bytes.
     fn sort(&mut self) {
-        self.files.sort_by_key(|step| match &step.entry.kind {
-            Kind::File {
-                content: Content::Extents(extents) | Content::Zisofs(extents),
-                ..
-            } => extents.first().map_or(0, |extent| extent.offset),
-            _ => 0,
+        self.files.sort_by_key(|step| {
+            let first = match &step.entry.kind {
+                Kind::File {
+                    content: Content::Extents(extents) | Content::Zisofs(extents),
+                    ..
+                } => extents.first().map_or(0, |extent| extent.offset),
+                _ => 0,
+            };
+            (step.size < LARGE, first)
         });
     }
 }
