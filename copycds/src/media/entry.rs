@@ -155,9 +155,7 @@ impl MediumPath {
     /// Says in words what is wrong with it.
     pub fn new(path: impl Into<Vec<u8>>) -> Result<Self, String> {
         let path = path.into();
-        let bad =
-            |part: &[u8]| part.is_empty() || part == b"." || part == b".." || part.contains(&0);
-        match path.split(|&byte| byte == b'/').find(|part| bad(part)) {
+        match path.split(|&byte| byte == b'/').find(|part| is_bad(part)) {
             Some(part) => Err(format!("'{}' is no name on a medium", part.escape_ascii())),
             None => Ok(Self(path)),
         }
@@ -168,11 +166,15 @@ impl MediumPath {
     /// # Errors
     /// Says in words what is wrong with the name.
     pub(super) fn join(parent: Option<&Self>, name: &[u8]) -> Result<Self, String> {
-        if name.contains(&b'/') {
+        if is_bad(name) || name.contains(&b'/') {
             return Err(format!("'{}' is no name on a medium", name.escape_ascii()));
         }
-        let mut path = parent.map_or(Vec::new(), |parent| [&parent.0, &b"/"[..]].concat());
-        Self::new(name)?;
+        let parent = parent.map_or(&b""[..], Self::as_bytes);
+        let mut path = Vec::with_capacity(parent.len() + 1 + name.len());
+        path.extend_from_slice(parent);
+        if !parent.is_empty() {
+            path.push(b'/');
+        }
         path.extend_from_slice(name);
         Ok(Self(path))
     }
@@ -198,6 +200,11 @@ impl MediumPath {
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
+}
+
+/// Whether a component could lead out of its directory, or nowhere.
+fn is_bad(part: &[u8]) -> bool {
+    matches!(part, b"" | b"." | b"..") || part.contains(&0)
 }
 
 impl fmt::Display for MediumPath {
