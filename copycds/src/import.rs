@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use definitions::OsImage;
 
 use crate::claims::{self, Claims, Coverage};
@@ -11,6 +11,9 @@ use crate::describe::{self, Described, Home};
 use crate::disc::Disc;
 use crate::setting::Setting;
 use crate::show;
+
+/// What an interrupted run ends with.
+const STOPPED: &str = "interrupted before anything was written";
 
 /// One disc that will be imported.
 #[derive(Debug)]
@@ -65,12 +68,11 @@ impl<'a> Import<'a> {
             fingerprint,
             claims: None,
         };
+        show::step(&format!("{} is {}", disc.path().display(), disc.release()));
         if !import.stands().with_context(importing)? {
-            show::step(&format!(
-                "reading what {} says of its files",
-                disc.path().display()
-            ));
+            show::step("reading what it says of its files");
             let claims = claims::gather(&disc.medium, &setting.keyrings);
+            ensure!(!setting.progress.stopped(), STOPPED);
             import.claims = Some(claims.with_context(importing)?);
             copy::preview(&disc.medium, &import.label, &import.target).with_context(importing)?;
         }

@@ -53,15 +53,13 @@ fn each(args: &Args, setting: &Setting, report: &mut Report) -> Result<()> {
         });
     }
     let discs = args.media.iter().map(|path| Disc::open(path, setting));
+    show::stop_on_signals(&setting.progress)?;
     let discs: Vec<_> = discs.collect::<Result<_>>()?;
     setting.check_one_tree(&discs)?;
     let imports: Vec<_> = discs
         .iter()
         .map(|disc| Import::plan(disc, setting))
         .collect::<Result<_>>()?;
-    if !args.dry_run {
-        show::stop_on_signals(&setting.progress)?;
-    }
     for import in imports {
         let outcome = if args.dry_run {
             import.preview()?

@@ -20,6 +20,7 @@ const RELEASE: &str = "debian12.9.0";
 
 fn main() {
     let tools = &["xorriso", "dpkg-deb", "apt-ftparchive", "gpg", "gpgv"][..];
+    let rpm = &["xorriso", "rpmbuild", "createrepo_c", "implantisomd5"][..];
     let trials = vec![
         trial("a_medium_becomes_a_tree_and_four_osimages", tools, imports),
         trial("a_second_run_changes_nothing", tools, second_run),
@@ -64,6 +65,11 @@ fn main() {
             bad_input,
         ),
         trial("a_bad_signature_refuses_the_medium", tools, bad_signature),
+        trial(
+            "an_implanted_md5_vouches_for_what_nothing_else_lists",
+            rpm,
+            rpm_medium,
+        ),
         trial("an_interrupt_leaves_nothing_behind", tools, interrupt),
         trial("wrong_usage_is_2", &[], usage),
     ];
@@ -565,6 +571,57 @@ fn bad_signature() {
         )
     );
     assert!(!site.install().exists());
+}
+
+fn rpm_medium() {
+    let site = Site::new();
+    let tree = site.bench.rpm_tree("BaseOS", "gz", "sha256");
+    let kernel = copycds::digest::Digest::of(copycds::digest::Algorithm::Sha256, b"kernel");
+    let treeinfo = format!(
+        "[general]\nfamily = Rocky Linux\nname = Rocky Linux 9.4\nversion = 9.4\narch = x86_64\n\
+         variant = BaseOS\n[checksums]\nimages/boot.iso = sha256:{kernel}\n\
+         images/pxeboot/vmlinuz = sha256:{kernel}\n"
+    );
+    site.bench.lay(
+        &tree,
+        &[
+            (".treeinfo", &treeinfo),
+            (".discinfo", "1714000000.0\nRocky Linux 9.4\nx86_64\n"),
+            ("images/pxeboot/vmlinuz", "kernel"),
+            ("images/pxeboot/initrd.img", "initrd, which nothing lists"),
+        ],
+    );
+    let iso = site
+        .bench
+        .image(&tree, "r.iso", &["-V", "Rocky-9-4-x86_64-dvd"]);
+    bench::run("implantisomd5", &[text(&iso)]);
+    let stdout = site.done(&[text(&iso)]);
+    let tree = site.install().join("rocky9.4/x86_64");
+    let head = format!("rocky9.4 x86_64: {}\nverified 10 files (", tree.display());
+    let tail = "): 5 by SHA-256 of repomd → primary, 1 by SHA-256 of .treeinfo, 4 by the MD5 implanted in \
+                the image\n";
+    assert!(
+        stdout.starts_with(&head) && stdout.contains(tail),
+        "{stdout}"
+    );
+    assert!(
+        stdout.ends_with("osimage rocky9.4-x86_64-netboot-dockerhost created\n"),
+        "{stdout}"
+    );
+
+    let other = Site::new();
+    let damaged = other.bench.path().join("damaged.iso");
+    fs::copy(&iso, &damaged).unwrap();
+    flip(&damaged, b"initrd, which nothing lists");
+    let error = other.refused(&[text(&damaged)]);
+    assert!(
+        error.starts_with(&format!(
+            "importing {}: the image does not have the MD5 that was implanted in it (",
+            damaged.display()
+        )),
+        "{error}"
+    );
+    assert!(!other.install().exists());
 }
 
 fn interrupt() {

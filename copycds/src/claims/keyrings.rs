@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use base64::Engine;
 
 /// Where distributions install the keys they sign with.
@@ -82,6 +82,9 @@ impl Keyrings {
             }
             output => output.context("running gpgv")?,
         };
+        if output.status.code().is_none() {
+            bail!("gpgv was stopped ({})", output.status);
+        }
         let signed = match detached {
             Some(_) => Some(text.to_vec()),
             None => fs::read(at("signed")).ok(),
