@@ -2,7 +2,11 @@
 //!
 //! What comes in is text (a command line, a TOML file, a stanza); what goes out is a value that cannot
 //! be wrong: every name here is built by parsing and by nothing else. Nothing in this crate talks to a
-//! network, starts a process or renders a template, and only the catalog touches the disk.
+//! network, starts a process or renders a template, and only the catalog touches the disk, and a node
+//! range that names a file.
+//!
+//! What runs on hosts takes this crate without features, or with `command`; `catalog` adds definitions on
+//! disk and node ranges, `cli` the commands that list and change them.
 
 mod arch;
 #[cfg(feature = "catalog")]

@@ -8,7 +8,8 @@
 //!
 //! `postscripts` and `postbootscripts` are not beaten but joined, as those who set defaults for everyone
 //! expect: first those of `xcatdefaults`, then of each group in order, then the node's own; a script
-//! that was there already is not run twice. Pure: nothing here touches a disk.
+//! that was there already is not run twice. Nothing here touches a disk, but for a file that a node
+//! range names.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +90,7 @@ impl Nodes {
     }
 
     /// Returns the value that a change to a list begins with: what is seen, unless groups add to it.
-    pub(crate) fn base(&self, object: &Object, attribute: &str) -> Option<Value> {
+    pub fn base(&self, object: &Object, attribute: &str) -> Option<Value> {
         match object.value(attribute) {
             None if object.kind() == Kind::Node && !JOINED.contains(&attribute) => {
                 self.value(object, attribute)
