@@ -500,6 +500,27 @@ fn release_packages_name_the_release_where_nothing_else_does() {
             "rhels7.9 x86_64",
         ),
         (
+            "Packages/redhat-release-server-6Server-6.10.0.3.el6.x86_64.rpm",
+            "rhels6.10 x86_64",
+        ),
+        (
+            "Packages/oraclelinux-release-6Server-10.0.2.x86_64.rpm",
+            "ol6.10 x86_64",
+        ),
+        (
+            "pool/main/b/base-files/base-files_12.4+deb12u9_amd64.deb",
+            "debian12.9 -",
+        ),
+        // what others put together from Debian's packages lies elsewhere
+        (
+            "proxmox/packages/base-files_12.4+deb12u9_amd64.deb",
+            "unknown",
+        ),
+        (
+            "noarch/openSUSE-release-20240101-1.1.x86_64.rpm",
+            "opensusetumbleweed x86_64",
+        ),
+        (
             "BaseOS/Packages/anolis-release-8.2-8.an8.x86_64.rpm",
             "anolis8.2 x86_64",
         ),
@@ -651,7 +672,10 @@ fn windows_is_refused_by_what_lies_on_it() {
         volume("GSP1RMCNULXFRER_EN_DVD"),
         &["sources/install.wim", "bootmgr"],
     );
-    assert_eq!(answer(&evidence), "other-system");
+    assert_eq!(
+        recognise(&evidence).unwrap_err().to_string(),
+        "this is Windows, which copycds does not import: the name says 'sources/install.wim'"
+    );
     let named = Wanted {
         name: Some("rhels9.4".parse().unwrap()),
         arch: Some(Arch::X86_64),

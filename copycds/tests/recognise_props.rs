@@ -82,7 +82,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             prop::sample::select(vec![
                 "Packages/rocky-release-9.3-1.noarch.rpm",
                 "BaseOS/almalinux-release-9.3-1.x86_64.rpm",
-                "pool/main/b/base-files_12.4+deb12u9_amd64.deb",
+                "pool/main/b/base-files/base-files_12.4+deb12u9_amd64.deb",
                 "dists/jammy/Release",
                 "install.amd/vmlinuz",
                 "EFI/BOOT/BOOTX64.EFI",

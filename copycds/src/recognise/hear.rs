@@ -6,7 +6,7 @@ use definitions::Arch;
 
 use super::claim::{Claim, Disc, Version, Weight};
 use super::evidence::Evidence;
-use super::rules::{Family, NameRule, Rules, Taken, arch_of, arch_words};
+use super::rules::{Family, NameRule, Pattern, Rules, Taken, arch_of, arch_words};
 use super::sources::{Kind, Statement, statements};
 
 /// Everything that a medium claims.
@@ -35,7 +35,7 @@ pub(super) fn hear(evidence: &Evidence, rules: &Rules) -> Heard {
 
 fn other_system(statement: &Statement, rules: &Rules) -> Option<(String, bool, Claim)> {
     let other = rules.others.iter().find(|other| {
-        let matches = |patterns: &[super::rules::Pattern]| {
+        let matches = |patterns: &[Pattern]| {
             patterns
                 .iter()
                 .any(|pattern| pattern.take(&statement.text).is_some())
@@ -46,7 +46,7 @@ fn other_system(statement: &Statement, rules: &Rules) -> Option<(String, bool, C
             _ => matches(&other.says),
         }
     })?;
-    let claim = Claim::new(&*statement.source, &statement.text, Weight::Foreign);
+    let claim = Claim::new(&*statement.source, &statement.text, Weight::Firm);
     Some((other.name.clone(), other.derivative, claim))
 }
 
@@ -169,6 +169,7 @@ fn hear_names(evidence: &Evidence, rules: &Rules, heard: &mut Heard) {
             }
             NameRule::Family(family) => heard.claims.push(Claim {
                 family: Some(rules.families[family].name.clone()),
+                version: common_version(&found),
                 ..hint
             }),
             NameRule::Arch(arch) => heard.claims.push(Claim {
@@ -177,7 +178,7 @@ fn hear_names(evidence: &Evidence, rules: &Rules, heard: &mut Heard) {
             }),
             NameRule::Other(index) if heard.other.is_none() => {
                 let other = &rules.others[index];
-                let claim = Claim::new("the name", path, Weight::Foreign);
+                let claim = Claim::new("the name", path, Weight::Firm);
                 heard.other = Some((other.name.clone(), other.derivative, claim));
             }
             NameRule::Other(_) => {}
@@ -191,14 +192,6 @@ fn hear_names(evidence: &Evidence, rules: &Rules, heard: &mut Heard) {
 /// What the packages of one rule agree on. Several of one family may lie on a medium (updates beside
 /// the first build): only what they have in common counts.
 fn package_claim(family: &Family, own: bool, found: &[(&str, Taken)]) -> Claim {
-    let versions: Vec<_> = found
-        .iter()
-        .filter_map(|(_, taken)| taken.version.as_ref())
-        .collect();
-    let common = versions.split_first().and_then(|(first, rest)| {
-        rest.iter()
-            .try_fold((*first).clone(), |common, version| common.common(version))
-    });
     let base = found[0].0.rsplit('/').next().unwrap_or_default();
     let arches: BTreeSet<_> = found
         .iter()
@@ -207,7 +200,7 @@ fn package_claim(family: &Family, own: bool, found: &[(&str, Taken)]) -> Claim {
     let weight = if own { Weight::Firm } else { Weight::Hint };
     Claim {
         family: Some(family.name.clone()),
-        version: common,
+        version: common_version(found),
         arches: if arches.len() == 1 {
             arches.into_iter().collect()
         } else {
@@ -215,6 +208,13 @@ fn package_claim(family: &Family, own: bool, found: &[(&str, Taken)]) -> Claim {
         },
         ..Claim::new("the package", base, weight)
     }
+}
+
+/// What the versions in several names have in common; names without one do not count.
+fn common_version(found: &[(&str, Taken)]) -> Option<Version> {
+    let mut versions = found.iter().filter_map(|(_, taken)| taken.version.clone());
+    let first = versions.next()?;
+    versions.try_fold(first, |common, version| common.common(&version))
 }
 
 /// `….x86_64.rpm`, `…_amd64.deb`; none for a package that fits every architecture.
