@@ -51,6 +51,12 @@ impl Host {
         self.dir.path()
     }
 
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
     fn plan(&self) -> anyhow::Result<Persistence> {
         persist::plan(self.root(), "eth0", "mydocker0", None, &state())
     }
@@ -222,5 +228,178 @@ fn an_undo_puts_every_byte_mode_owner_and_time_back() {
             !persist::recover(host.root(), "mydocker0").unwrap(),
             "{backend}/{case}"
         );
+    }
+}
+
+/// A host's change, and the whole message that it must bring.
+type Refusal = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const REFUSALS: [Refusal; 9] = [
+    (
+        "wicked",
+        "dhcp",
+        &[("/proc/300/comm", "other\n")],
+        "nothing that runs configures eth0 (netplan: no file; systemd-networkd: does not run; NetworkManager: does not \
+         run; ifupdown: no stanza names it; ifcfg: no file names it; wicked: does not run): configure it first, or \
+         change the live network alone with --no-persist",
+    ),
+    (
+        "wicked",
+        "dhcp",
+        &[(
+            "/etc/netplan/a.yaml",
+            "network: {version: 2, ethernets: {eth0: {dhcp4: true}}}\n",
+        )],
+        "netplan and wicked both configure eth0: take it out of one of them, or change the live network alone with \
+         --no-persist",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/01-netcfg.yaml",
+            "network: {version: 2, ethernets: {eth0: {dhcp4: true}}}\n",
+        )],
+        "editing /etc/netplan/01-netcfg.yaml: the definitions are written in braces, which cannot be edited line by \
+         line: write them as a block",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/90-lab.yaml",
+            "network:\n  bridges:\n    lab:\n      interfaces: [eth0]\n",
+        )],
+        "netplan puts eth0 into lab already: take it out there first",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/90-more.yaml",
+            "network:\n  bridges:\n    mydocker0: {dhcp4: false}\n",
+        )],
+        "moving the settings of eth0 to mydocker0 in the files of netplan (systemd-networkd) would change them (DHCPv4: \
+         true became false): use --no-persist",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/01-netcfg.yaml",
+            "network:\n  ethernets:\n    eth0: &a {dhcp4: true}\n    eth1: *a\n",
+        )],
+        "reading /etc/netplan/01-netcfg.yaml: line 3: uses a YAML anchor, alias or tag, and lines that depend on others \
+         are not moved",
+    ),
+    (
+        "networkd",
+        "dhcp",
+        &[(
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n[Network]\nBridge=lab\n",
+        )],
+        "/etc/systemd/network/20-eth0.network puts eth0 into lab already: take it out there first",
+    ),
+    (
+        "ifcfg",
+        "dhcp",
+        &[(
+            "/etc/sysconfig/network-scripts/ifcfg-mydocker0",
+            "DEVICE=mydocker0\n",
+        )],
+        "/etc/sysconfig/network-scripts/ifcfg-mydocker0 exists already and eth0 does not use it: remove it first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces.d/map",
+            "mapping eth*\n    script /bin/true\n",
+        )],
+        "editing /etc/network/interfaces.d/map: a mapping or rename stanza covers eth0: write its stanza out first",
+    ),
+];
+
+#[test]
+fn what_cannot_be_persisted_is_refused_and_nothing_changes() {
+    for (backend, case, files, message) in REFUSALS {
+        let host = Host::of(backend, case);
+        for (path, text) in files {
+            host.write(path, text);
+        }
+        let before = host.files();
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        assert_eq!(format!("{err:#}"), message, "{backend}/{case}");
+        assert_eq!(host.files(), before, "{backend}/{case}");
+    }
+}
+
+#[test]
+fn a_symbolic_link_is_not_followed() {
+    let host = Host::of("ifupdown", "dhcp");
+    let place = host.root().join("etc/network/interfaces");
+    let elsewhere = host.root().join("etc/network/real");
+    fs::rename(&place, &elsewhere).unwrap();
+    std::os::unix::fs::symlink("real", &place).unwrap();
+    let err = host.plan().unwrap().apply().unwrap_err();
+    let expected = format!(
+        "persisting mydocker0 through ifupdown: {} is not a regular file: replace it by one first",
+        place.display()
+    );
+    assert_eq!(format!("{err:#}"), expected);
+    assert!(!persist::recover(host.root(), "mydocker0").unwrap());
+}
+
+#[test]
+fn an_address_is_given_to_a_nic_that_has_none() {
+    let none = [
+        (
+            "netplan",
+            "/etc/netplan/01-netcfg.yaml",
+            "network:\n  ethernets:\n    eth0: {}\n",
+        ),
+        (
+            "networkd",
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n\n[Network]\nLinkLocalAddressing=no\n",
+        ),
+        (
+            "ifupdown",
+            "/etc/network/interfaces",
+            "auto eth0\niface eth0 inet manual\n",
+        ),
+        (
+            "ifcfg",
+            "/etc/sysconfig/network-scripts/ifcfg-eth0",
+            "DEVICE=eth0\nONBOOT=yes\nBOOTPROTO=none\n",
+        ),
+        (
+            "wicked",
+            "/etc/sysconfig/network/ifcfg-eth0",
+            "STARTMODE='auto'\n",
+        ),
+    ];
+    for (backend, path, text) in none {
+        let host = Host::of(
+            backend,
+            if backend == "netplan" {
+                "mtu9000"
+            } else {
+                "dhcp"
+            },
+        );
+        host.write(path, text);
+        let address = "10.0.0.5/24".parse().unwrap();
+        let plan = persist::plan(host.root(), "eth0", "mydocker0", Some(address), &state())
+            .unwrap_or_else(|err| panic!("{backend}: {err:#}"));
+        assert_eq!(plan.addressing(), "10.0.0.5/24", "{backend}");
+        let missing = "mydocker0 is configured and does not exist";
+        assert_eq!(plan.differences(&state()), [missing], "{backend}");
     }
 }

@@ -24,6 +24,8 @@ mod model;
 mod netplan;
 mod networkd;
 mod networkmanager;
+#[cfg(test)]
+mod properties;
 mod readback;
 mod shellvars;
 mod wicked;
