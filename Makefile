@@ -1,8 +1,14 @@
 # The few verbs people type. Each sets up the machine first (tests/setup: Debian or Ubuntu, once).
 CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILT ?= target/release
+
+# What runs on the management node, and the section of its man page.
+BINARIES = copycds:8 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint
+.PHONY: help test fuzz lint install
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -11,6 +17,14 @@ test: ## install what the tests need, run them all, print the totals last
 	@tests/setup test
 	@tests/run
 
+fuzz: ## feed every reader of foreign bytes with damaged ones [SECONDS=600 each]
+	@tests/setup test
+	@tests/fuzz/run $(or $(SECONDS),600)
+
 lint: ## formatting, clippy, shell scripts, dependency fences
 	@tests/setup lint
 	@tests/lint
+
+install: ## binaries, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
+	$(CARGO) build --release --locked -p copycds -p definitions --bins
+	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(BINARIES)

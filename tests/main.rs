@@ -1,11 +1,22 @@
 //! Stories that cross rooms. `cargo test -p e2e NAME` runs one; what this machine cannot tell is
 //! ignored, with what it lacks in brackets before its name.
 
+mod chain;
+mod install;
 mod rules;
+mod survive;
 
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trials = [rules::stories()].into_iter().flatten().collect();
+    let trials = [
+        chain::stories(),
+        survive::stories(),
+        install::stories(),
+        rules::stories(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -14,13 +14,16 @@ pub use need::Need;
 pub use scene::{Medium, Outcome, Scene};
 pub use tree::{Snapshot, snapshot};
 
+use std::fmt::Debug;
+
+use anyhow::{Result, ensure};
 use libtest_mimic::{Failed, Trial};
 
 /// Makes a trial of a story; what the machine lacks of its needs makes it ignored and says why.
 pub fn story(
     name: &str,
     needs: &[Need],
-    tell: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    tell: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Trial {
     let lacking: Vec<_> = needs.iter().filter_map(|need| need.lacking()).collect();
     Trial::test(name, move || {
@@ -28,4 +31,10 @@ pub fn story(
     })
     .with_kind(lacking.join(", "))
     .with_ignored_flag(!lacking.is_empty())
+}
+
+/// Expects two values to be the same, and shows both when they are not.
+pub fn same<T: Debug + PartialEq>(actual: &T, expected: &T) -> Result<()> {
+    ensure!(actual == expected, "expected {expected:?}, got {actual:?}");
+    Ok(())
 }
