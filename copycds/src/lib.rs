@@ -52,8 +52,8 @@ fn each(args: &Args, setting: &Setting, report: &mut Report) -> Result<()> {
             report.inspected(path, &verdict)
         });
     }
-    let discs = args.media.iter().map(|path| Disc::open(path, setting));
     show::stop_on_signals(&setting.progress)?;
+    let discs = args.media.iter().map(|path| Disc::open(path, setting));
     let discs: Vec<_> = discs.collect::<Result<_>>()?;
     setting.check_one_tree(&discs)?;
     let imports: Vec<_> = discs

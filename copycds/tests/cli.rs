@@ -45,6 +45,13 @@ fn main() {
             tools,
             elsewhere,
         ),
+        trial("p_names_one_tree_and_so_one_release", tools, one_tree),
+        trial("a_disc_given_twice_is_imported_once", tools, given_twice),
+        trial(
+            "inspection_shows_a_medium_that_does_not_tell_its_architecture",
+            tools,
+            no_arch,
+        ),
         trial("n_names_what_is_imported", tools, named),
         trial(
             "an_edited_definition_stays_and_the_difference_is_shown",
@@ -309,6 +316,70 @@ fn elsewhere() {
         definition.contains(&format!("pkgdir = [{:?}]", text(&place))),
         "{definition}"
     );
+}
+
+fn one_tree() {
+    let site = Site::new();
+    let one = site.bench.mini_debian("one.iso", false);
+    let label = [
+        (
+            ".disk/info",
+            "Debian GNU/Linux 13.1.0 \"Trixie\" - Official amd64 DVD Binary-1",
+        ),
+        ("pool/a.deb", "a"),
+    ];
+    site.bench.lay(&site.bench.path().join("other"), &label);
+    let two = site.bench.image(
+        &site.bench.path().join("other"),
+        "two.iso",
+        &["-V", "Debian 13.1.0 amd64 1"],
+    );
+    let place = site.bench.path().join("place");
+    assert_eq!(
+        site.refused(&["-p", text(&place), text(&one), text(&two)]),
+        format!(
+            "-p {} names one tree, but {} is debian12.9.0 x86_64 and {} is debian13.1.0 x86_64: import \
+             them one by one",
+            place.display(),
+            one.display(),
+            two.display()
+        )
+    );
+    assert!(!place.exists());
+}
+
+fn given_twice() {
+    let site = Site::new();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let stdout = site.done(&["-o", text(&iso), text(&iso)]);
+    let tree = site.tree();
+    let first = format!("{RELEASE} x86_64: {}\n", tree.display());
+    let last = format!(
+        "{RELEASE} x86_64: {} holds this disc already\n",
+        tree.display()
+    );
+    assert!(
+        stdout.starts_with(&first) && stdout.ends_with(&last),
+        "{stdout}"
+    );
+    site.done(&["--verify", text(&tree)]);
+}
+
+fn no_arch() {
+    let site = Site::new();
+    let tree = site.bench.path().join("t");
+    site.bench.lay(&tree, &[("isolinux/vmlinuz", "kernel")]);
+    let iso = site
+        .bench
+        .image(&tree, "c.iso", &["-V", "CentOS_6.5_Final"]);
+    let stdout = site.done(&["-i", text(&iso)]);
+    let head = format!(
+        "OS Image:{}\nDISTNAME:centos6.5\n  volume id says",
+        iso.display()
+    );
+    assert!(stdout.starts_with(&head), "{stdout}");
+    let error = site.refused(&[text(&iso)]);
+    assert!(error.ends_with("; give it with -a"), "{error}");
 }
 
 fn named() {

@@ -86,3 +86,46 @@ impl Holds {
         remarks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_medium_cannot_serve_is_said() {
+        let remarks = |installer, packages, partial| {
+            let holds = Holds {
+                installer,
+                packages,
+                partial,
+            };
+            let remarks = holds.remarks();
+            remarks
+                .iter()
+                .map(|text| text.split(':').next().unwrap_or("").to_owned())
+                .collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(remarks(Some(Installer::Anaconda), 9, false), none);
+        assert_eq!(
+            remarks(Some(Installer::Anaconda), 0, false),
+            ["it holds no packages"]
+        );
+        assert_eq!(
+            remarks(Some(Installer::Subiquity), 9, true),
+            ["its 9 packages are a part of the release"]
+        );
+        assert_eq!(remarks(None, 9, false), ["it holds no installer"]);
+        assert_eq!(
+            remarks(Some(Installer::DebianLive), 0, true),
+            [
+                "it is a live session, whose installer cannot run unattended",
+                "it holds no packages"
+            ]
+        );
+        assert_eq!(
+            remarks(Some(Installer::SelfInstall), 1, false),
+            ["it is a disk image that writes itself to a disk"]
+        );
+    }
+}
