@@ -1,0 +1,304 @@
+//! Moves the NIC's keys to the bridge, line by line, in every file that defines the NIC.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Definition, Document, Renderer, definition, documents};
+use crate::persist::files::{Access, Change, Sources};
+use crate::persist::model::Wish;
+use crate::persist::networkd;
+use crate::persist::yaml::{Entry, Node};
+use crate::persist::yaml_edit::Edits;
+
+/// What belongs to the hardware and stays with the NIC.
+const STAYS: [&str; 24] = [
+    "match",
+    "set-name",
+    "wakeonlan",
+    "macaddress",
+    "auth",
+    "emit-lldp",
+    "id",
+    "link",
+    "interfaces",
+    "parameters",
+    "openvswitch",
+    "infiniband-mode",
+    "virtual-function-count",
+    "delay-virtual-functions-rebind",
+    "embedded-switch-mode",
+    "receive-checksum-offload",
+    "transmit-checksum-offload",
+    "tcp-segmentation-offload",
+    "tcp6-segmentation-offload",
+    "generic-segmentation-offload",
+    "generic-receive-offload",
+    "large-receive-offload",
+    "ignore-carrier",
+    "networkmanager",
+];
+/// What both need.
+const SHARED: [&str; 3] = ["mtu", "optional", "renderer"];
+
+/// The files as they shall be.
+pub(in crate::persist) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<Change>> {
+    let definition = definition(sources, wish)?
+        .with_context(|| format!("no netplan file covers {}", wish.nic))?;
+    if definition.group && definition.renderer == Renderer::NetworkManager {
+        bail!(
+            "netplan's {} covers more than {} and is rendered by NetworkManager: give {} a definition of its own",
+            definition.id,
+            wish.nic,
+            wish.nic
+        );
+    }
+    let documents = documents(sources)?;
+    refuse_other_master(&documents, &definition.id, wish)?;
+    let port = port_id(&definition, wish);
+    let mut bridge = BridgeState {
+        known: documents
+            .iter()
+            .any(|document| document.definition("bridges", &wish.bridge).is_some()),
+        holds: documents
+            .iter()
+            .any(|document| ports(document, &wish.bridge).contains(&port.as_str())),
+    };
+    let mut after = sources.clone();
+    for document in documents
+        .iter()
+        .filter(|document| definition.files.contains(&document.path))
+    {
+        let text = sources.text(&document.path).unwrap_or_default();
+        let new = split(text, document, &definition, &port, &mut bridge, wish)
+            .with_context(|| format!("editing {}", document.path.display()))?;
+        if new != text {
+            after.insert(in_etc(&document.path), new);
+        }
+    }
+    if definition.renderer == Renderer::Networkd
+        && let Some(iaid) = wish.iaid
+    {
+        after.insert(
+            identity_path(&wish.bridge),
+            networkd::identity(&wish.nic, iaid),
+        );
+    }
+    Ok(sources.changes_to(&after, |path| {
+        let twin = documents
+            .iter()
+            .map(|document| &document.path)
+            .find(|known| known.file_name() == path.file_name());
+        match twin {
+            Some(twin) => Access::Like(twin.clone()),
+            None => Access::Mode(0o644),
+        }
+    }))
+}
+
+/// Where networkd finds what netplan has no word for.
+fn identity_path(bridge: &str) -> PathBuf {
+    Path::new("/etc/systemd/network").join(format!("10-netplan-{bridge}.network.d/identity.conf"))
+}
+
+/// A file of the same name in `/etc` hides the one of the vendor or of this boot.
+fn in_etc(path: &Path) -> PathBuf {
+    Path::new("/etc/netplan").join(path.file_name().unwrap_or_default())
+}
+
+/// netplan numbers its files 10- and sorts them by id; a digit sorts before every group's name.
+fn port_id(definition: &Definition, wish: &Wish) -> String {
+    if definition.group {
+        format!("00-{}", wish.nic)
+    } else {
+        definition.id.clone()
+    }
+}
+
+struct BridgeState {
+    /// Some file defines the bridge.
+    known: bool,
+    /// Some file lists the NIC among its ports.
+    holds: bool,
+}
+
+fn ports<'a>(document: &'a Document, bridge: &str) -> Vec<&'a str> {
+    let interfaces = document
+        .definition("bridges", bridge)
+        .and_then(|entry| entry.value.value("interfaces"));
+    interfaces
+        .map(|list| list.items().iter().filter_map(Node::text).collect())
+        .unwrap_or_default()
+}
+
+fn refuse_other_master(documents: &[Document], id: &str, wish: &Wish) -> Result<()> {
+    for class in ["bridges", "bonds", "vrfs"] {
+        for entry in documents
+            .iter()
+            .filter_map(|document| document.class(class))
+            .flat_map(Node::entries)
+        {
+            let interfaces = entry
+                .value
+                .value("interfaces")
+                .map(Node::items)
+                .unwrap_or_default();
+            let member = interfaces.iter().any(|item| item.text() == Some(id));
+            if member && entry.key != wish.bridge {
+                bail!(
+                    "netplan puts {} into {} already: take it out there first",
+                    wish.nic,
+                    entry.key
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves what is the bridge's out of the NIC's definition in one file.
+fn split(
+    text: &str,
+    document: &Document,
+    definition: &Definition,
+    port: &str,
+    bridge: &mut BridgeState,
+    wish: &Wish,
+) -> Result<String> {
+    let root = document.root.as_ref().context("the file is empty")?;
+    let step = step(root);
+    let network = root.value("network").context("there is no network key")?;
+    let class = network
+        .value(&definition.class)
+        .context("the definition is gone")?;
+    if network.is_flow() || class.is_flow() {
+        bail!(
+            "the definitions are written in braces, which cannot be edited line by line: write them as a block"
+        );
+    }
+    let nic = class
+        .entry(&definition.id)
+        .context("the definition is gone")?;
+    let target = document.definition("bridges", &wish.bridge);
+    let mut edits = Edits::of(text);
+    let mut lines: Vec<String> = Vec::new();
+    if !bridge.holds {
+        match target.and_then(|entry| entry.value.entry("interfaces")) {
+            Some(interfaces) => edits.append_item(&interfaces.value, port)?,
+            None => lines.push(format!("interfaces: [{port}]")),
+        }
+        if definition.group {
+            edits.append_entry(
+                class,
+                &[
+                    format!("{port}:"),
+                    indented(&format!("match: {{name: {}}}", wish.nic), step),
+                ],
+            );
+        }
+        bridge.holds = true;
+    }
+    if !bridge.known {
+        lines.push(format!("macaddress: \"{}\"", wish.mac));
+        lines.push("parameters:".to_owned());
+        lines.extend(["stp: false", "forward-delay: 0"].map(|line| indented(line, step)));
+        if let Some(address) = wish.address {
+            lines.push(format!("addresses: [{address}]"));
+        }
+        bridge.known = true;
+    }
+    let moved = carry(&mut edits, nic, target, definition.group, wish)?;
+    lines.extend(moved);
+    if !lines.is_empty() {
+        add_to_bridge(&mut edits, network, target, &lines, (&wish.bridge, step))?;
+    }
+    Ok(edits.apply())
+}
+
+/// Takes the bridge's keys out of the NIC's definition and returns their lines, indented from 0.
+fn carry(
+    edits: &mut Edits,
+    nic: &Entry,
+    target: Option<&Entry>,
+    copy: bool,
+    wish: &Wish,
+) -> Result<Vec<String>> {
+    let mut carried = Vec::new();
+    let mut left = 0;
+    for entry in nic.value.entries() {
+        let key = entry.key.as_str();
+        let theirs = target.and_then(|target| target.value.value(key));
+        let shared = SHARED.contains(&key);
+        if STAYS.contains(&key) || (shared && theirs.is_some()) {
+            left += 1;
+            continue;
+        }
+        if theirs.is_some() {
+            if copy {
+                continue;
+            }
+            bail!("both {} and {} say {key}: leave one", wish.nic, wish.bridge);
+        }
+        let mut lines = edits.lines_of(entry, nic.value.is_flow())?;
+        if shared {
+            lines.retain(|line| !line.trim_start().starts_with('#'));
+            left += 1;
+        } else if !copy {
+            edits.remove(entry, &nic.value)?;
+        }
+        carried.extend(lines);
+    }
+    if left == 0 && !copy && !nic.value.entries().is_empty() && !nic.value.is_flow() {
+        edits.close_empty(nic);
+    }
+    Ok(carried)
+}
+
+fn add_to_bridge(
+    edits: &mut Edits,
+    network: &Node,
+    target: Option<&Entry>,
+    lines: &[String],
+    (bridge, step): (&str, usize),
+) -> Result<()> {
+    let nested = |lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| indented(line, step)).collect()
+    };
+    match (target, network.value("bridges")) {
+        (Some(target), _) => edits.append_to(target, lines),
+        (None, Some(bridges)) if bridges.is_flow() && !bridges.entries().is_empty() => {
+            bail!(
+                "bridges are written in braces, which cannot be edited line by line: write them as a block"
+            )
+        }
+        (None, Some(bridges)) if !bridges.entries().is_empty() => {
+            let mut block = vec![format!("{bridge}:")];
+            block.extend(nested(lines));
+            edits.append_entry(bridges, &block);
+            Ok(())
+        }
+        (None, Some(_)) => bail!("bridges is an empty key: remove it"),
+        (None, None) => {
+            let mut block = vec!["bridges:".to_owned(), indented(&format!("{bridge}:"), step)];
+            block.extend(nested(&nested(lines)));
+            edits.append_entry(network, &block);
+            Ok(())
+        }
+    }
+}
+
+fn indented(line: &str, step: usize) -> String {
+    if line.is_empty() {
+        String::new()
+    } else {
+        format!("{}{line}", " ".repeat(step))
+    }
+}
+
+/// By how much the file indents.
+fn step(root: &Node) -> usize {
+    let network = root.entry("network");
+    let column =
+        network.and_then(|entry| Some(entry.value.entries().first()?.column - entry.column));
+    column.unwrap_or(2).max(1)
+}
