@@ -8,14 +8,22 @@ BUILT ?= target/release
 BINARIES = copycds:8 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
-.PHONY: help test fuzz lint install
+.PHONY: help demo test bench fuzz lint install
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
+demo: ## import a real medium without root and list its osimages [ISO=path] [KEEP=1]
+	@tests/setup demo
+	@tests/demo $(if $(ISO),'$(ISO)')
+
 test: ## install what the tests need, run them all, print the totals last
 	@tests/setup test
 	@tests/run
+
+bench: ## measure copycds beside cp and other readers [ROUNDS=5]
+	@tests/setup bench
+	@tests/bench/run --rounds $(or $(ROUNDS),5)
 
 fuzz: ## feed every reader of foreign bytes with damaged ones [SECONDS=600 each]
 	@tests/setup test
