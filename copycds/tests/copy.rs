@@ -624,22 +624,22 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
     };
     let done = bench.import_claimed(&iso, &claims_of(None)).unwrap();
     is_whole(&bench.target());
-    let proofs: Vec<_> = done
-        .summary
-        .proofs
+    let covered: Vec<_> = done
+        .coverage
+        .by
         .iter()
-        .map(|proof| (proof.algorithm, proof.files))
+        .map(|cover| (cover.how.as_str(), cover.files))
         .collect();
     assert_eq!(
-        proofs,
+        covered,
         [
-            (Algorithm::Sha512, 40),
-            (Algorithm::Sha256, 41),
-            (Algorithm::Sha1, 41),
-            (Algorithm::Md5, 240)
+            ("SHA-512 of list", 40),
+            ("SHA-256 of list", 41),
+            ("SHA-1 of list", 41),
+            ("MD5 of list", 240)
         ]
     );
-    assert_eq!(done.summary.uncovered_files, 40);
+    assert_eq!(done.coverage.uncovered, 40);
     for wrong in [4, 57, 150, 390, 399, 401] {
         let other = bench.dir.path().join("other/tree");
         let error = import(&iso, &other, &claims_of(Some(wrong)))

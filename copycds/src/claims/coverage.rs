@@ -74,27 +74,31 @@ impl Coverage {
     }
 }
 
+impl Coverage {
+    /// Says what covers how many files, one text each, and what nothing covers.
+    pub fn lines(&self) -> Vec<String> {
+        let proven = self.by.iter().map(|cover| match &cover.signed_by {
+            Some(name) => format!("{} by {} (signed by {name})", cover.files, cover.how),
+            None => format!("{} by {}", cover.files, cover.how),
+        });
+        let rest = match (self.uncovered, self.implanted) {
+            (0, _) => None,
+            (files, true) => Some(format!("{files} by the MD5 implanted in the image")),
+            (files, false) => Some(format!("{files} by nothing")),
+        };
+        proven.chain(rest).collect()
+    }
+}
+
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts: Vec<_> = self
-            .by
-            .iter()
-            .map(|cover| match &cover.signed_by {
-                Some(name) => format!("{} by {} (signed by {name})", cover.files, cover.how),
-                None => format!("{} by {}", cover.files, cover.how),
-            })
-            .collect();
-        match (self.uncovered, self.implanted) {
-            (0, _) => {}
-            (files, true) => parts.push(format!("{files} by the MD5 implanted in the image")),
-            (files, false) => parts.push(format!("{files} by nothing")),
-        }
+        let lines = self.lines();
         let plural = if self.files == 1 { "" } else { "s" };
         write!(f, "{} file{plural} ({})", self.files, Bytes(self.bytes))?;
-        if parts.is_empty() {
+        if lines.is_empty() {
             Ok(())
         } else {
-            write!(f, ": {}", parts.join(", "))
+            write!(f, ": {}", lines.join(", "))
         }
     }
 }

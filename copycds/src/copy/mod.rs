@@ -20,7 +20,6 @@ mod progress;
 mod publish;
 mod record;
 mod stage;
-mod summary;
 mod verify;
 mod walk;
 
@@ -37,10 +36,9 @@ pub use manifest::{Manifest, Section};
 pub use plan::{Act, Plan, Standing, Step, says_of_its_disc};
 pub use progress::Progress;
 pub use record::{DIR, Disc, MANIFEST, Published, RECORD, Record};
-pub use summary::{Proof, Summary};
 pub use verify::{Differences, verify};
 
-use crate::claims::Claims;
+use crate::claims::{Claims, Coverage};
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
 use engine::Engine;
@@ -69,7 +67,7 @@ pub struct Import<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// What was verified, by what.
-    pub summary: Summary,
+    pub coverage: Coverage,
     /// How many files were copied.
     pub copied: usize,
     /// How many files of the tree that stood there were taken over.
@@ -171,10 +169,10 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
     for (path, target) in &plan.links {
         stage.tree.make_link(path, target)?;
     }
-    let summary = Summary::of(&plan, job.claims);
+    let coverage = Coverage::of(job.claims, job.medium.entries());
     let mut discs = Vec::new();
     if job.hash {
-        let published = renewed(job, &plan, &digests, &summary, standing);
+        let published = renewed(job, &plan, &digests, &coverage, standing);
         write_record(&stage.tree, &published)?;
         discs = published
             .record
@@ -189,7 +187,7 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
     stage.published();
     let copied = plan.copied().count();
     Ok(Done {
-        summary,
+        coverage,
         copied,
         kept: plan.keep.len(),
         discs,
@@ -297,7 +295,7 @@ fn renewed(
     job: &Import<'_>,
     plan: &Plan<'_>,
     digests: &[Option<Digest>],
-    summary: &Summary,
+    coverage: &Coverage,
     standing: Option<&Standing>,
 ) -> Published {
     let mut section = Section {
@@ -317,7 +315,7 @@ fn renewed(
         fingerprint: job.fingerprint.clone(),
         files: plan.files.len() as u64,
         bytes: plan.bytes(),
-        verified: summary.lines(),
+        verified: coverage.lines(),
     };
     let (mut discs, mut sections) = standing.map_or_else(Default::default, |standing| {
         let Published { record, manifest } = &standing.published;
