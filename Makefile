@@ -36,3 +36,15 @@ lint: ## formatting, clippy, shell scripts, dependency fences
 install: ## binaries, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked -p copycds -p definitions --bins
 	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(BINARIES)
+
+.PHONY: postscripts
+# Static programs for hosts of any age: musl where its target is installed, glibc linked in otherwise.
+HOST_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+MUSL_TARGET := $(subst -gnu,-musl,$(HOST_TARGET))
+STATIC_TARGET := $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(MUSL_TARGET)),$(MUSL_TARGET),$(HOST_TARGET))
+
+postscripts: ## build the static programs that hosts run (xHRM is bridgeprereq's old name)
+	RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
+		$(CARGO) build --profile postscript --locked --target $(STATIC_TARGET) -p postscripts --bins
+	ln -sf bridgeprereq target/$(STATIC_TARGET)/postscript/xHRM
+	@ls -l target/$(STATIC_TARGET)/postscript/bridgeprereq

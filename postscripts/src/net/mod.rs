@@ -1,8 +1,33 @@
 //! The network of this host as values: what the kernel says, and what shall be.
+//!
+//! [`Kernel::load`] reads a [`NetState`]; [`plan()`] turns it and a wish into [`Step`]s without
+//! touching anything; [`apply()`] makes them happen, guarded by a [`Guardian`] and a [`Journal`];
+//! [`probe`] finds out whether the world still answers.
 
+mod announce;
+mod apply;
+mod echo;
+mod fault;
+mod guardian;
+mod journal;
+mod kernel;
+mod message;
+mod model;
+mod netlink;
+mod plan;
+pub mod probe;
 mod state;
+mod step;
+mod sysctl;
 
+pub use apply::{apply, undo};
+pub use fault::{Fault, Moment};
+pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
+pub use journal::{Journal, lock_file};
+pub use kernel::Kernel;
+pub use plan::{Plan, Refusal, Uplink, plan};
 pub use state::{
     Address, Attribute, BridgeSettings, Hop, Kind, Lifetimes, Link, Mac, Neighbour, NetState,
     NextHop, Route, Rule,
 };
+pub use step::Step;

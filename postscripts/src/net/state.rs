@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub struct NetState {
     /// Every device with what hangs on it, in the kernel's order.
     pub links: Vec<Link>,
+    /// The settings below `/proc/sys/net` that a new device begins with.
+    pub defaults: BTreeMap<String, String>,
     /// The routes of every table, save those that the kernel makes from addresses by itself.
     pub routes: Vec<Route>,
     /// Nexthop objects.
@@ -125,6 +127,8 @@ pub struct Route {
     pub v6: bool,
     /// Where it leads; absent for the default route.
     pub destination: Option<(IpAddr, u8)>,
+    /// The source prefix that packets must come from (IPv6 subtrees).
+    pub from: Option<(IpAddr, u8)>,
     /// The table it stands in: 254 is `main`.
     pub table: u32,
     /// Who made it: 2 kernel, 3 boot, 4 static, 9 ra, 16 dhcp.
@@ -146,7 +150,7 @@ pub struct Route {
     pub nexthop: Option<u32>,
     /// Seconds after which it is gone, as a router's advertisement said.
     pub expires: Option<u32>,
-    /// Everything else: metrics such as an MTU, a preference, a source prefix.
+    /// Everything else: metrics such as an MTU, a preference, a realm.
     pub other: Vec<Attribute>,
 }
 
@@ -232,6 +236,18 @@ impl NetState {
         self.links
             .iter()
             .filter(move |link| link.master.as_deref() == Some(master))
+    }
+}
+
+impl Address {
+    /// Says whether the kernel would take both for one: the same address of the same network.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.ip, self.len, self.peer) == (other.ip, other.len, other.peer)
+    }
+
+    /// Says whether it reaches no further than the link.
+    pub fn is_link_local(&self) -> bool {
+        matches!(self.ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
     }
 }
 

@@ -263,3 +263,12 @@ impl Persistence {
 pub fn recover(root: &Path, bridge: &str) -> Result<bool> {
     Journal::of(root, bridge).undo()
 }
+
+/// Ends what a run left that died after everything else was done.
+pub fn finish(root: &Path, bridge: &str) -> Result<()> {
+    let journal = Journal::of(root, bridge);
+    match journal.is_pending() {
+        true => journal.commit(),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,7 @@
+//! Moves this host's uplink into a bridge; see `postscripts::bridge`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postscripts::cli::main()
+}

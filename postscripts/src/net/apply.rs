@@ -1,0 +1,74 @@
+//! Makes steps happen in order, and takes them back in the opposite order.
+
+use std::io;
+
+use anyhow::{Context, anyhow};
+use nix::libc;
+
+use super::fault::{Fault, Moment};
+use super::{Kernel, Step};
+
+/// Makes every step happen.
+///
+/// # Errors
+/// At the first step that the kernel refuses; what was done before it stays until it is undone.
+pub fn apply(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+    for (number, step) in steps.iter().enumerate() {
+        fault.strike(Moment::Before(number + 1));
+        fault
+            .refusal(number + 1)
+            .and_then(|()| perform(kernel, step))
+            .with_context(|| step.to_string())?;
+        fault.strike(Moment::After(number + 1));
+    }
+    Ok(())
+}
+
+/// Takes steps back, the last first, whether they happened or not; goes on after a failure, because
+/// every bit that is back counts.
+///
+/// # Errors
+/// When something is not back, with all that the kernel said.
+pub fn undo(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+    let mut refused = Vec::new();
+    for (number, step) in steps.iter().rev().filter_map(Step::undo).enumerate() {
+        fault.strike(Moment::Undo(number + 1));
+        if let Err(error) = perform(kernel, &step) {
+            refused.push(format!("{step}: {error}"));
+        }
+    }
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow!(refused.join("; "))),
+    }
+}
+
+/// Makes a step happen; that it stands already is fine.
+fn perform(kernel: &Kernel, step: &Step) -> io::Result<()> {
+    match kernel.perform(step) {
+        Err(error) if stands_already(step, &error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Says whether the kernel refuses because the step's outcome is there already. A secondary address
+/// may have gone with its primary, a lease may have run out, a router may have advertised its route
+/// anew, a device may have left with all that hung on it.
+fn stands_already(step: &Step, error: &io::Error) -> bool {
+    let gone = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL];
+    let codes: &[i32] = match step {
+        Step::AddAddress { .. } | Step::AddRoute { .. } | Step::AddRule { .. } => &[libc::EEXIST],
+        Step::RemoveAddress { .. }
+        | Step::RemoveRoute { .. }
+        | Step::RetireRoute { .. }
+        | Step::RemoveRule { .. }
+        | Step::RemoveNeighbour { .. }
+        | Step::DeleteBridge { .. }
+        | Step::Release { .. }
+        | Step::SetDown { .. } => &gone,
+        _ => &[],
+    };
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
+}

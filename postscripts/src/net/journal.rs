@@ -1,0 +1,120 @@
+//! What a run is about to change, on disk before it changes anything.
+//!
+//! The journal holds the whole plan; since the undo of a step that never happened does no harm, it
+//! need not say how far the run came, and nothing is written while packets wait. It is removed when
+//! the run is over, one way or the other: a journal that is there when a run starts is of a run that
+//! died together with its guardian. After a boot the kernel has forgotten all it tells of, so a
+//! journal of another boot is only thrown away.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::Step;
+
+/// Where journals and locks lie, below the root.
+const PLACE: &str = "var/lib/slipway/bridgeprereq";
+const NAME: &str = "live.json";
+
+/// The plan of a run that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// Which boot of the kernel it tells of.
+    boot: String,
+    /// The root that the configuration lies below.
+    pub root: PathBuf,
+    /// The bridges whose configuration the run may change.
+    pub bridges: Vec<String>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Journal {
+    /// Begins one, in memory.
+    pub fn new(root: &Path, bridges: Vec<String>, steps: Vec<Step>) -> Result<Self> {
+        Ok(Self {
+            boot: boot()?,
+            root: root.to_owned(),
+            bridges,
+            steps,
+        })
+    }
+
+    /// Loads the one that is there, if it is of this boot; steps of another boot are left out.
+    pub fn load(root: &Path) -> Result<Option<Self>> {
+        let path = path(root);
+        let reading = || format!("reading {}", path.display());
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(reading),
+        };
+        let mut journal: Self = serde_json::from_str(&text).with_context(reading)?;
+        if journal.boot != boot()? {
+            journal.steps.clear();
+        }
+        Ok(Some(journal))
+    }
+
+    /// Writes it so that it survives a loss of power.
+    pub fn save(&self) -> Result<()> {
+        let path = path(&self.root);
+        let new = path.with_extension("new");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&new)?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            sync_directory(&path)
+        };
+        write().with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Ends the run.
+    pub fn remove(&self) -> Result<()> {
+        let path = path(&self.root);
+        match fs::remove_file(&path).and_then(|()| sync_directory(&path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says whether it is still there, that is, whether the run is not over.
+    pub fn stands(&self) -> bool {
+        path(&self.root).exists()
+    }
+}
+
+/// Opens the file that one run at a time holds locked, and makes its place if need be.
+pub fn lock_file(root: &Path) -> Result<File> {
+    let place = root.join(PLACE);
+    fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
+    let path = place.join("lock");
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))
+}
+
+fn path(root: &Path) -> PathBuf {
+    root.join(PLACE).join(NAME)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn boot() -> Result<String> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,361 @@
+//! This host's kernel: reads its network as a [`NetState`], makes one [`Step`] happen.
+//!
+//! What the kernel derives from addresses by itself (connected routes, the `local` table) is not
+//! read: it comes and goes with them.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use nix::libc;
+use nix::net::if_::{if_nameindex, if_nametoindex};
+
+use super::message::{self, Names};
+use super::netlink::Netlink;
+use super::{Address, Kind, Link, Neighbour, NetState, Route, Step, announce, sysctl};
+
+const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
+/// Behind what is there already: never in its place, and never refused because of it.
+const APPEND: u16 = (libc::NLM_F_CREATE | libc::NLM_F_APPEND) as u16;
+const NEW_NEXTHOP: u16 = 104;
+const GET_NEXTHOP: u16 = 106;
+const FAMILIES: [u8; 2] = [message::INET, message::INET6];
+/// `NUD_*`: reachable, stale, delay, probe: the hardware address is known.
+const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
+const REACHABLE: u16 = 0x02;
+const PROBE: u16 = 0x10;
+const PERMANENT: u16 = 0x80;
+/// `NTF_PROXY`: answered for, not known.
+const PROXY: u8 = 0x08;
+
+/// The kernel, as far as this network namespace goes.
+#[derive(Debug)]
+pub struct Kernel {
+    netlink: Netlink,
+}
+
+impl Kernel {
+    /// Opens a conversation.
+    ///
+    /// # Errors
+    /// When the kernel has no netlink, or this process may not use it.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self {
+            netlink: Netlink::open()?,
+        })
+    }
+
+    /// Reads the whole network; the settings below `/proc/sys/net` of the named devices only.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell, or its answer makes no sense.
+    pub fn load(&self, devices: &[&str]) -> io::Result<NetState> {
+        let (mut links, names) = self.links(devices)?;
+        let mut addresses = Vec::new();
+        for body in self.netlink.dump(libc::RTM_GETADDR, vec![0; 8])? {
+            addresses.extend(message::decode_address(&body, &names)?);
+        }
+        let mut neighbours = Vec::new();
+        for (flags, family) in [(0, 0), (PROXY, message::INET), (PROXY, message::INET6)] {
+            let body = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, 0].to_vec();
+            for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
+                neighbours.extend(message::decode_neighbour(&body, &names)?);
+            }
+        }
+        for link in &mut links {
+            let mine = |(name, _): &(String, _)| *name == link.name;
+            link.addresses = addresses
+                .extract_if(.., |pair| mine(pair))
+                .map(|p| p.1)
+                .collect();
+            let mine = |(name, _): &(String, _)| *name == link.name;
+            let known = neighbours.extract_if(.., |pair| mine(pair)).map(|p| p.1);
+            link.neighbours = known.filter(worth_keeping).collect();
+        }
+        let (mut routes, mut rules, mut nexthops) = (Vec::new(), Vec::new(), Vec::new());
+        for family in FAMILIES {
+            let mut header = vec![0; 12];
+            header[0] = family;
+            for body in self.netlink.dump(libc::RTM_GETROUTE, header.clone())? {
+                let found = message::decode_routes(&body, &names)?;
+                routes.extend(found.into_iter().filter(|route| !is_derived(route, &links)));
+            }
+            for body in self.netlink.dump(libc::RTM_GETRULE, header)? {
+                rules.push(message::decode_rule(&body)?);
+            }
+        }
+        // kernels before 5.3 have no nexthop objects and say so in more than one way
+        for body in self
+            .netlink
+            .dump(GET_NEXTHOP, vec![0; 8])
+            .unwrap_or_default()
+        {
+            nexthops.extend(message::decode_nexthop(&body, &names)?);
+        }
+        Ok(NetState {
+            links,
+            defaults: sysctl::load("default"),
+            routes,
+            nexthops,
+            rules,
+        })
+    }
+
+    fn links(&self, devices: &[&str]) -> io::Result<(Vec<Link>, Names)> {
+        let dump = self
+            .netlink
+            .dump(libc::RTM_GETLINK, message::encode_link_name(0))?;
+        let messages: Vec<_> = dump
+            .iter()
+            .map(|body| message::decode_link(body))
+            .collect::<Result<_, _>>()?;
+        let mut names = Names::default();
+        for link in &messages {
+            names.insert(link.index, &link.name);
+        }
+        let link = |m: message::LinkMessage| {
+            let wireless = m.kind == Kind::Ethernet
+                && Path::new("/sys/class/net")
+                    .join(&m.name)
+                    .join("phy80211")
+                    .exists();
+            let sysctls = match devices.contains(&m.name.as_str()) {
+                true => sysctl::load(&m.name),
+                false => Default::default(),
+            };
+            Link {
+                kind: if wireless { Kind::Wireless } else { m.kind },
+                mac: m.mac,
+                mtu: m.mtu,
+                up: m.up,
+                carrier: m.carrier,
+                master: m
+                    .master
+                    .and_then(|index| names.name(index))
+                    .map(str::to_owned),
+                parent: m
+                    .parent
+                    .and_then(|index| names.name(index))
+                    .map(str::to_owned),
+                bridge: m.bridge,
+                addresses: Vec::new(),
+                neighbours: Vec::new(),
+                sysctls,
+                name: m.name,
+            }
+        };
+        let links = messages.into_iter().map(link).collect();
+        Ok((links, names))
+    }
+
+    /// Makes one step happen.
+    ///
+    /// # Errors
+    /// When the kernel refuses, with its number.
+    pub fn perform(&self, step: &Step) -> io::Result<()> {
+        let change = |kind, flags, body| self.netlink.change(kind, flags, body);
+        let set_link = |body| change(libc::RTM_NEWLINK, 0, body);
+        let link = message::encode_link_change;
+        match step {
+            Step::CreateBridge {
+                bridge,
+                mac,
+                mtu,
+                settings,
+            } => {
+                let body = message::encode_bridge(bridge, *mac, *mtu, *settings);
+                change(libc::RTM_NEWLINK, CREATE, body)
+            }
+            Step::DeleteBridge { bridge } => {
+                let body = message::encode_link_name(index(bridge)?);
+                change(libc::RTM_DELLINK, 0, body)
+            }
+            Step::SetBridge { bridge, to, .. } => {
+                let [first, second] = message::encode_bridge_settings(index(bridge)?, *to);
+                set_link(first)?;
+                set_link(second)
+            }
+            Step::SetMac { link: name, to, .. } => {
+                set_link(link(index(name)?, None, Some(*to), None, None))
+            }
+            Step::SetMtu { link: name, to, .. } => {
+                set_link(link(index(name)?, None, None, Some(*to), None))
+            }
+            Step::SetSysctl { link, key, to, .. } => sysctl::save(link, key, to),
+            Step::SetUp { link: name } => {
+                set_link(link(index(name)?, Some(true), None, None, None))
+            }
+            Step::SetDown { link: name } => {
+                set_link(link(index(name)?, Some(false), None, None, None))
+            }
+            Step::Enslave { port, bridge } => {
+                set_link(link(index(port)?, None, None, None, Some(index(bridge)?)))
+            }
+            Step::Release { port, .. } => set_link(link(index(port)?, None, None, None, Some(0))),
+            Step::AddAddress { link, address } => {
+                change(libc::RTM_NEWADDR, CREATE, address_body(link, address)?)
+            }
+            Step::RemoveAddress { link, address } => {
+                change(libc::RTM_DELADDR, 0, address_body(link, address)?)
+            }
+            Step::AddNeighbour { link, neighbour } => {
+                let body = message::encode_neighbour(index(link)?, neighbour);
+                change(libc::RTM_NEWNEIGH, REPLACE, body)
+            }
+            Step::RemoveNeighbour { link, neighbour } => {
+                let body = message::encode_neighbour(index(link)?, neighbour);
+                change(libc::RTM_DELNEIGH, 0, body)
+            }
+            Step::TeachNeighbours { link, neighbours } => self.teach(link, neighbours),
+            Step::AddRoute { route } => change(libc::RTM_NEWROUTE, APPEND, route_body(route)?),
+            Step::RemoveRoute { route } | Step::RetireRoute { route, .. } => {
+                change(libc::RTM_DELROUTE, 0, route_body(route)?)
+            }
+            Step::SetNextHop { to, .. } => {
+                let body = message::encode_nexthop(to, &names()?)?;
+                change(NEW_NEXTHOP, REPLACE, body)
+            }
+            Step::AddRule { rule } => change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)),
+            Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)),
+            Step::Announce { link, addresses } => announce::announce(link, addresses),
+        }
+    }
+
+    /// Hands over what is known of the neighbours; what the kernel does not want to hear it may ask
+    /// for itself.
+    fn teach(&self, link: &str, neighbours: &[Neighbour]) -> io::Result<()> {
+        let index = index(link)?;
+        for neighbour in neighbours {
+            let body = message::encode_neighbour(index, neighbour);
+            self.netlink.change(libc::RTM_NEWNEIGH, CREATE, body).ok();
+        }
+        Ok(())
+    }
+
+    /// Asks the kernel to find out, from now, whether a neighbour answers.
+    ///
+    /// # Errors
+    /// When the kernel refuses to ask.
+    pub fn ask_neighbour(&self, link: &str, ip: IpAddr) -> io::Result<()> {
+        let index = index(link)?;
+        let body = match self.neighbour(link, ip)? {
+            Some(known) if known.state & PERMANENT != 0 => return Ok(()),
+            Some(known) if known.state & KNOWN != 0 => message::encode_neighbour(
+                index,
+                &Neighbour {
+                    state: PROBE,
+                    ..known
+                },
+            ),
+            _ => message::encode_neighbour_use(index, ip),
+        };
+        self.netlink.change(libc::RTM_NEWNEIGH, REPLACE, body)
+    }
+
+    /// Says whether a neighbour has answered since it was last asked.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn neighbour_answers(&self, link: &str, ip: IpAddr) -> io::Result<bool> {
+        let known = self.neighbour(link, ip)?;
+        Ok(known.is_some_and(|known| known.state & (REACHABLE | PERMANENT) != 0))
+    }
+
+    fn neighbour(&self, link: &str, ip: IpAddr) -> io::Result<Option<Neighbour>> {
+        let mut names = Names::default();
+        names.insert(index(link)?, link);
+        let family = if ip.is_ipv6() {
+            message::INET6
+        } else {
+            message::INET
+        };
+        let mut body = vec![0; 12];
+        body[0] = family;
+        for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
+            match message::decode_neighbour(&body, &names)? {
+                Some((_, neighbour)) if neighbour.ip == ip => return Ok(Some(neighbour)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn index(name: &str) -> io::Result<u32> {
+    if_nametoindex(name).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))
+}
+
+fn names() -> io::Result<Names> {
+    let mut names = Names::default();
+    for interface in &if_nameindex()? {
+        names.insert(interface.index(), &interface.name().to_string_lossy());
+    }
+    Ok(names)
+}
+
+fn address_body(link: &str, address: &Address) -> io::Result<Vec<u8>> {
+    Ok(message::encode_address(index(link)?, link, address))
+}
+
+fn route_body(route: &Route) -> io::Result<Vec<u8>> {
+    let mut names = Names::default();
+    for device in route.hops.iter().filter_map(|hop| hop.device.as_deref()) {
+        names.insert(index(device)?, device);
+    }
+    message::encode_route(route, &names)
+}
+
+/// An administrator's entry, a proxy, or a hardware address that is known.
+fn worth_keeping(neighbour: &Neighbour) -> bool {
+    neighbour.flags & PROXY != 0 || neighbour.state & (PERMANENT | KNOWN) != 0
+}
+
+/// Says whether the kernel makes this route by itself: it is of the `local` table's kind, or it is
+/// the network of an address or of IPv6's link-local and multicast ranges.
+fn is_derived(route: &Route, links: &[Link]) -> bool {
+    const UNICAST: u8 = 1;
+    const KERNEL: u8 = 2;
+    const LAST_LOCAL_KIND: u8 = 5; // local, broadcast, anycast, multicast
+    if route.protocol != KERNEL {
+        return false;
+    }
+    if (UNICAST + 1..=LAST_LOCAL_KIND).contains(&route.kind) {
+        return true;
+    }
+    if route.expires.is_some() {
+        return false; // of an advertisement: it stays when its address goes
+    }
+    let Some((ip, len)) = route.destination else {
+        return false;
+    };
+    let own_range = match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => (ip.segments()[0] == 0xfe80 && len == 64) || ip.octets()[0] == 0xff,
+    };
+    let of_address = |address: &Address| {
+        let end = address.peer.unwrap_or(address.ip);
+        address.len == len && network(end, len) == ip
+            || address.peer.is_some() && address.ip == ip && len == 128
+    };
+    let leaves_by = |link: &&Link| route.leaves_by(&link.name);
+    own_range
+        || links
+            .iter()
+            .filter(leaves_by)
+            .any(|link| link.addresses.iter().any(of_address))
+}
+
+/// Returns the network's own address.
+fn network(ip: IpAddr, len: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+            std::net::Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+            std::net::Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Devices: `struct ifinfomsg` and `IFLA_*` (linux/if_link.h).
+
+use std::io;
+
+use super::Body;
+use super::bytes::{attributes, split, take, take_number, take_text};
+use crate::net::{BridgeSettings, Kind, Mac};
+
+const ADDRESS: u16 = 1;
+const NAME: u16 = 3;
+const MTU: u16 = 4;
+const PARENT: u16 = 5;
+const MASTER: u16 = 10;
+const INFO: u16 = 18;
+const CARRIER: u16 = 33;
+/// Says that the parent's number counts in another network namespace (the other end of a veth).
+const PARENT_ELSEWHERE: u16 = 37;
+/// Within `INFO`.
+const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+/// Within the `INFO_DATA` of a bridge.
+const FORWARD_DELAY: u16 = 1;
+const STP: u16 = 5;
+/// `IFF_UP`, `IFF_LOOPBACK`.
+const UP: u32 = 0x1;
+const LOOPBACK: u32 = 0x8;
+/// `ARPHRD_ETHER`.
+const ETHERNET: u16 = 1;
+
+/// A device as one message tells of it; its master and its parent are numbers still.
+#[derive(Debug)]
+pub(crate) struct LinkMessage {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) mac: Option<Mac>,
+    pub(crate) mtu: u32,
+    pub(crate) up: bool,
+    pub(crate) carrier: bool,
+    pub(crate) master: Option<u32>,
+    pub(crate) parent: Option<u32>,
+    pub(crate) bridge: Option<BridgeSettings>,
+}
+
+/// Reads an `RTM_NEWLINK`.
+pub(crate) fn decode_link(bytes: &[u8]) -> io::Result<LinkMessage> {
+    let (header, mut rest) = split::<16>(bytes)?;
+    let [_, _, t0, t1, i0, i1, i2, i3, f0, f1, f2, f3, ..] = header;
+    let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+    let mut info = attributes(&take(&mut rest, INFO).unwrap_or_default())?;
+    let driver = take_text(&mut info, INFO_KIND);
+    let data = attributes(&take(&mut info, INFO_DATA).unwrap_or_default());
+    let mac = take(&mut rest, ADDRESS).and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
+    let kind = match driver {
+        _ if flags & LOOPBACK != 0 => Kind::Loopback,
+        _ if u16::from_ne_bytes([t0, t1]) != ETHERNET => Kind::NotEthernet,
+        Some(driver) if driver == "bridge" => Kind::Bridge,
+        Some(driver) => Kind::Other(driver),
+        None => Kind::Ethernet,
+    };
+    let bridge = match kind {
+        Kind::Bridge => Some(decode_bridge_settings(data?)),
+        _ => None,
+    };
+    let parent = take_number(&mut rest, PARENT);
+    let elsewhere = take(&mut rest, PARENT_ELSEWHERE).is_some();
+    Ok(LinkMessage {
+        index: u32::from_ne_bytes([i0, i1, i2, i3]),
+        name: take_text(&mut rest, NAME).unwrap_or_default(),
+        kind,
+        mac: mac.map(Mac),
+        mtu: take_number(&mut rest, MTU).unwrap_or_default(),
+        up: flags & UP != 0,
+        carrier: take(&mut rest, CARRIER).is_some_and(|bytes| bytes == [1]),
+        master: take_number(&mut rest, MASTER),
+        parent: parent.filter(|_| !elsewhere),
+        bridge,
+    })
+}
+
+fn decode_bridge_settings(mut data: Vec<crate::net::Attribute>) -> BridgeSettings {
+    BridgeSettings {
+        stp: take_number(&mut data, STP).unwrap_or_default() != 0,
+        forward_delay: take_number(&mut data, FORWARD_DELAY).unwrap_or_default(),
+    }
+}
+
+/// Names a new bridge, whole from its first moment.
+pub(crate) fn encode_bridge(name: &str, mac: Mac, mtu: u32, settings: BridgeSettings) -> Vec<u8> {
+    let body = header(0, None).text(NAME, name).attribute(ADDRESS, &mac.0);
+    let data = Body::default()
+        .number(FORWARD_DELAY, settings.forward_delay)
+        .number(STP, settings.stp.into());
+    bridge_info(body.number(MTU, mtu), data).into_bytes()
+}
+
+/// Changes how a bridge bridges, in two messages: a delay this short is refused as long as the
+/// bridge speaks the spanning tree protocol.
+pub(crate) fn encode_bridge_settings(index: u32, settings: BridgeSettings) -> [Vec<u8>; 2] {
+    let delay = Body::default().number(FORWARD_DELAY, settings.forward_delay);
+    let stp = Body::default().number(STP, settings.stp.into());
+    let message = |data| bridge_info(header(index, None), data).into_bytes();
+    match settings.stp {
+        true => [message(delay), message(stp)],
+        false => [message(stp), message(delay)],
+    }
+}
+
+fn bridge_info(body: Body, data: Body) -> Body {
+    let info = Body::default()
+        .text(INFO_KIND, "bridge")
+        .attribute(INFO_DATA, &data.into_bytes())
+        .into_bytes();
+    body.attribute(INFO, &info)
+}
+
+/// Changes a device: up or down, its hardware address, its MTU, its master (0 for none).
+pub(crate) fn encode_link_change(
+    index: u32,
+    up: Option<bool>,
+    mac: Option<Mac>,
+    mtu: Option<u32>,
+    master: Option<u32>,
+) -> Vec<u8> {
+    header(index, up)
+        .maybe(mac, |body, mac| body.attribute(ADDRESS, &mac.0))
+        .maybe(mtu, |body, mtu| body.number(MTU, mtu))
+        .maybe(master, |body, master| body.number(MASTER, master))
+        .into_bytes()
+}
+
+/// Names a device by its number alone: the body of a deletion, and of a dump when 0.
+pub(crate) fn encode_link_name(index: u32) -> Vec<u8> {
+    header(index, None).into_bytes()
+}
+
+fn header(index: u32, up: Option<bool>) -> Body {
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    if let Some(up) = up {
+        header[8..12].copy_from_slice(&(if up { UP } else { 0 }).to_ne_bytes());
+        header[12..16].copy_from_slice(&UP.to_ne_bytes());
+    }
+    Body::new(&header)
+}

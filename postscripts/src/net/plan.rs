@@ -1,0 +1,361 @@
+//! From the network as it is and a wish to the steps between them.
+//!
+//! Pure: nothing is asked and nothing is touched. An empty plan means that the wish stands already,
+//! and what must not be done is refused here, before anything is. The order is what keeps the host
+//! reachable: the bridge is whole, up and addressed before the NIC becomes its port; from then on
+//! every packet finds its way over the old routes or the new ones, and only then do the old ones go.
+
+mod adopt;
+mod refuse;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use definitions::IfName;
+use serde::Serialize;
+
+pub use refuse::Refusal;
+
+use super::{Address, BridgeSettings, Link, NetState, Route, Step};
+
+/// The NIC that shall be a port, and its bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplink {
+    /// The NIC.
+    pub nic: IfName,
+    /// The bridge.
+    pub bridge: IfName,
+    /// An address that the bridge shall carry beside those of the NIC.
+    pub address: Option<(IpAddr, u8)>,
+}
+
+/// What is to be done, and what is left as it is though somebody might wonder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The changes, in order.
+    pub steps: Vec<Step>,
+    /// What the plan leaves alone, and why.
+    pub notes: Vec<String>,
+}
+
+/// How a bridge of ours bridges: its ports forward at once.
+const AT_ONCE: BridgeSettings = BridgeSettings {
+    stp: false,
+    forward_delay: 0,
+};
+/// `RTPROT_RA`, and how long a router is a default router unless it says otherwise (RFC 4861 §6.2.1).
+const ADVERTISED: u8 = 9;
+const LIFETIME: u32 = 1800;
+/// `IFA_F_DADFAILED`: somebody else has this address.
+const TAKEN: u32 = 0x08;
+/// `NTF_PROXY` and `NUD_PERMANENT`: an administrator's neighbour entries.
+const PROXY: u8 = 0x08;
+const PERMANENT: u16 = 0x80;
+/// `NUD_STALE`: believed until proven wrong.
+const STALE: u16 = 0x04;
+
+/// Plans every uplink, each upon what the one before leaves behind.
+///
+/// # Errors
+/// When one of them must not be done; then none is.
+pub fn plan(state: &NetState, uplinks: &[Uplink]) -> Result<Plan, Refusal> {
+    let mut whole = Plan::default();
+    let mut state = state.clone();
+    for uplink in uplinks {
+        let part = plan_one(&state, uplink)?;
+        state = state.after(&part.steps);
+        whole.steps.extend(part.steps);
+        whole.notes.extend(part.notes);
+    }
+    Ok(whole)
+}
+
+fn plan_one(state: &NetState, uplink: &Uplink) -> Result<Plan, Refusal> {
+    let nic = refuse::check(state, uplink)?;
+    let mut planner = Planner {
+        state,
+        nic,
+        bridge: state.link(uplink.bridge.as_str()),
+        name: uplink.bridge.as_str(),
+        plan: Plan::default(),
+    };
+    let moving = planner.moving();
+    planner.make_bridge();
+    planner.address_bridge(&moving, uplink.address);
+    let announced = planner.added_addresses();
+    planner.enslave(!announced.is_empty());
+    planner.move_routes();
+    planner.move_rules();
+    planner.clear_nic(&moving);
+    planner.settle();
+    planner.announce(announced);
+    Ok(planner.plan)
+}
+
+/// A plan under construction.
+struct Planner<'a> {
+    state: &'a NetState,
+    nic: &'a Link,
+    /// The bridge, if it is there already.
+    bridge: Option<&'a Link>,
+    name: &'a str,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn add(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    fn note(&mut self, note: String) {
+        self.plan.notes.push(note);
+    }
+
+    /// Returns the addresses that leave the NIC, in the order of their birth: all but those that every
+    /// device has of itself and those that turned out to be somebody else's.
+    fn moving(&mut self) -> Vec<Address> {
+        let (taken, ours): (Vec<_>, Vec<_>) = self
+            .nic
+            .addresses
+            .iter()
+            .filter(|address| !adopt::is_self_made(address, self.nic))
+            .cloned()
+            .partition(|address| address.flags & TAKEN != 0);
+        for address in taken {
+            let nic = &self.nic.name;
+            self.note(format!(
+                "{address} stays on {nic}: another host on the link has the same address"
+            ));
+        }
+        // the kernel lists IPv4 as it came and IPv6 the newest first
+        let (mut ours, newest_first): (Vec<_>, Vec<_>) =
+            ours.into_iter().partition(|address| address.ip.is_ipv4());
+        ours.extend(newest_first.into_iter().rev());
+        ours
+    }
+
+    /// Adds the addresses that the bridge lacks, while the NIC still answers for them.
+    fn address_bridge(&mut self, moving: &[Address], wanted: Option<(IpAddr, u8)>) {
+        let link_local = adopt::link_local(self.nic, self.bridge);
+        let wanted = wanted
+            .filter(|(ip, _)| moving.iter().all(|address| address.ip != *ip))
+            .map(|(ip, len)| plain_address(ip, len));
+        for mut address in link_local.into_iter().chain(moving.to_vec()).chain(wanted) {
+            let there = self.bridge.map_or(&[][..], |bridge| &bridge.addresses);
+            if there.iter().any(|known| known.is_same(&address)) {
+                continue;
+            }
+            address.label = self.relabel(&address);
+            self.add(Step::AddAddress {
+                link: self.name.to_owned(),
+                address,
+            });
+        }
+    }
+
+    /// Gives a label the bridge's name in place of the NIC's: `eth0:1` becomes `mydocker0:1`.
+    fn relabel(&mut self, address: &Address) -> Option<String> {
+        let old = address.label.as_ref()?;
+        let new = match old.strip_prefix(&self.nic.name) {
+            Some(rest) => format!("{}{rest}", self.name),
+            None => old.clone(),
+        };
+        if new.len() > IfName::MAX {
+            self.note(format!(
+                "{address} loses its label {old}: {new} would be too long"
+            ));
+            return None;
+        }
+        Some(new)
+    }
+
+    /// Returns the addresses that the plan brings to the bridge and that others know it by.
+    fn added_addresses(&self) -> Vec<IpAddr> {
+        let added = |step: &Step| match step {
+            Step::AddAddress { address, .. } if !address.is_link_local() => Some(address.ip),
+            _ => None,
+        };
+        self.plan.steps.iter().filter_map(added).collect()
+    }
+
+    fn enslave(&mut self, addressed: bool) {
+        let (nic, bridge) = (self.nic, self.name.to_owned());
+        let enslaved = nic.master.is_some();
+        if !enslaved || addressed {
+            self.hand_over_neighbours();
+        }
+        if !nic.up {
+            self.add(Step::SetUp {
+                link: nic.name.clone(),
+            });
+        }
+        if !enslaved {
+            self.add(Step::Enslave {
+                port: nic.name.clone(),
+                bridge,
+            });
+        }
+        let others: Vec<_> = self
+            .state
+            .ports(self.name)
+            .filter(|port| port.name != nic.name)
+            .map(|port| port.name.as_str())
+            .collect();
+        if !others.is_empty() {
+            let others = others.join(", ");
+            self.note(format!("{} keeps its other ports: {others}", self.name));
+        }
+    }
+
+    fn hand_over_neighbours(&mut self) {
+        let mut learnt: Vec<_> = self.nic.neighbours.clone();
+        learnt.retain(|known| !is_administered(known));
+        for neighbour in &mut learnt {
+            neighbour.state = STALE;
+        }
+        if !learnt.is_empty() {
+            self.add(Step::TeachNeighbours {
+                link: self.name.to_owned(),
+                neighbours: learnt,
+            });
+        }
+    }
+
+    /// Points routes and nexthop objects to the bridge: first those on the link, which the routers of
+    /// the others must be found by; the old ones go in the opposite order.
+    fn move_routes(&mut self) {
+        let (nic, bridge) = (self.nic.name.as_str(), self.name);
+        let mut old: Vec<_> = self.state.routes.iter().collect();
+        old.retain(|route| route.leaves_by(nic));
+        old.sort_by_key(|route| route.hops.iter().any(|hop| hop.gateway.is_some()));
+        for route in &old {
+            let route = match self.stand_in(route) {
+                Some(stand_in) => redirect(&stand_in, nic, bridge),
+                None => redirect(route, nic, bridge),
+            };
+            if !self.state.routes.contains(&route) {
+                self.add(Step::AddRoute { route });
+            }
+        }
+        for from in &self.state.nexthops {
+            if from.device.as_deref() == Some(nic) {
+                let to = super::NextHop {
+                    device: Some(bridge.to_owned()),
+                    ..from.clone()
+                };
+                self.add(Step::SetNextHop {
+                    from: from.clone(),
+                    to,
+                });
+            }
+        }
+        for route in old.into_iter().rev() {
+            let stand_in = self.stand_in(route);
+            let route = route.clone();
+            self.add(match stand_in {
+                Some(stand_in) => Step::RetireRoute { route, stand_in },
+                None => Step::RemoveRoute { route },
+            });
+        }
+    }
+
+    /// Returns what stands in for a default route that the kernel made of an advertisement until it
+    /// makes one of the next: the same, one metric behind, for no longer than was advertised.
+    fn stand_in(&self, route: &Route) -> Option<Route> {
+        let heeds = self.nic.sysctls.get("ipv6/accept_ra");
+        let advertised = route.v6 && route.is_default() && route.protocol == ADVERTISED;
+        (advertised && heeds.is_some_and(|mode| mode != "0")).then(|| Route {
+            metric: route.metric.map(|metric| metric.saturating_add(1)),
+            expires: route.expires.or(Some(LIFETIME)),
+            ..route.clone()
+        })
+    }
+
+    fn move_rules(&mut self) {
+        let (nic, bridge) = (self.nic.name.as_str(), self.name);
+        let renamed = |name: &Option<String>| match name {
+            Some(name) if name == nic => Some(bridge.to_owned()),
+            other => other.clone(),
+        };
+        for old in &self.state.rules {
+            let mut rule = old.clone();
+            rule.input = renamed(&old.input);
+            rule.output = renamed(&old.output);
+            if rule == *old {
+                continue;
+            }
+            if !self.state.rules.contains(&rule) {
+                self.add(Step::AddRule { rule });
+            }
+            self.add(Step::RemoveRule { rule: old.clone() });
+        }
+    }
+
+    /// Takes from the NIC what the bridge has now; addresses from the last to the first, because a
+    /// primary address takes its secondaries with it.
+    fn clear_nic(&mut self, moving: &[Address]) {
+        let (nic, bridge) = (self.nic.name.clone(), self.name.to_owned());
+        let administered: Vec<_> = self.nic.neighbours.to_vec();
+        for neighbour in administered.into_iter().filter(is_administered) {
+            self.add(Step::AddNeighbour {
+                link: bridge.clone(),
+                neighbour: neighbour.clone(),
+            });
+            self.add(Step::RemoveNeighbour {
+                link: nic.clone(),
+                neighbour,
+            });
+        }
+        for address in moving.iter().rev() {
+            self.add(Step::RemoveAddress {
+                link: nic.clone(),
+                address: address.clone(),
+            });
+        }
+    }
+
+    fn announce(&mut self, addresses: Vec<IpAddr>) {
+        if !addresses.is_empty() {
+            self.add(Step::Announce {
+                link: self.name.to_owned(),
+                addresses,
+            });
+        }
+    }
+}
+
+fn is_administered(neighbour: &super::Neighbour) -> bool {
+    neighbour.flags & PROXY != 0 || neighbour.state & PERMANENT != 0
+}
+
+fn redirect(route: &Route, from: &str, to: &str) -> Route {
+    let mut route = route.clone();
+    for hop in &mut route.hops {
+        if hop.device.as_deref() == Some(from) {
+            hop.device = Some(to.to_owned());
+        }
+    }
+    route
+}
+
+fn plain_address(ip: IpAddr, len: u8) -> Address {
+    let broadcast = match ip {
+        IpAddr::V4(ip) if len < 31 => {
+            let hosts = u32::MAX.checked_shr(len.into()).unwrap_or(0);
+            Some(Ipv4Addr::from_bits(ip.to_bits() | hosts))
+        }
+        _ => None,
+    };
+    Address {
+        ip,
+        len,
+        peer: None,
+        broadcast,
+        label: None,
+        scope: 0,
+        flags: 0,
+        lifetimes: None,
+        other: Vec::new(),
+    }
+}

@@ -1,0 +1,245 @@
+//! One change of the network, and the change that takes it back.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, BridgeSettings, Mac, Neighbour, NextHop, Route, Rule};
+
+/// One change that the kernel makes as a whole or refuses. Prints as what is being done: `adding
+/// 10.0.0.5/24 to mydocker0`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+#[allow(missing_docs)] // the fields say what the variant's line says
+pub enum Step {
+    /// Makes a bridge that is whole from its first moment.
+    CreateBridge {
+        bridge: String,
+        mac: Mac,
+        mtu: u32,
+        settings: BridgeSettings,
+    },
+    /// Takes a bridge away.
+    DeleteBridge { bridge: String },
+    /// Changes how a bridge bridges.
+    SetBridge {
+        bridge: String,
+        from: BridgeSettings,
+        to: BridgeSettings,
+    },
+    /// Changes a hardware address.
+    SetMac { link: String, from: Mac, to: Mac },
+    /// Changes the largest packet.
+    SetMtu { link: String, from: u32, to: u32 },
+    /// Changes a setting below `/proc/sys/net`; `from` is absent for a device that is only being made.
+    SetSysctl {
+        link: String,
+        key: String,
+        from: Option<String>,
+        to: String,
+    },
+    /// Brings a device up.
+    SetUp { link: String },
+    /// Takes a device down.
+    SetDown { link: String },
+    /// Adds an address.
+    AddAddress { link: String, address: Address },
+    /// Removes an address.
+    RemoveAddress { link: String, address: Address },
+    /// Adds an administrator's neighbour entry.
+    AddNeighbour { link: String, neighbour: Neighbour },
+    /// Removes an administrator's neighbour entry.
+    RemoveNeighbour { link: String, neighbour: Neighbour },
+    /// Tells a device what another has learnt of its neighbours, so that nobody has to ask again.
+    TeachNeighbours {
+        link: String,
+        neighbours: Vec<Neighbour>,
+    },
+    /// Makes a device a port of a bridge.
+    Enslave { port: String, bridge: String },
+    /// Takes a port out of its bridge.
+    Release { port: String, bridge: String },
+    /// Adds a route.
+    AddRoute { route: Route },
+    /// Removes a route.
+    RemoveRoute { route: Route },
+    /// Removes a default route that the kernel made of an advertisement. Nobody else can make one that
+    /// the kernel recognises, and one like it would keep the kernel from heeding the next
+    /// advertisement; so what comes back is a stand-in that gives way to it.
+    RetireRoute { route: Route, stand_in: Route },
+    /// Points a nexthop object elsewhere; every route through it follows at once.
+    SetNextHop { from: NextHop, to: NextHop },
+    /// Adds a policy rule.
+    AddRule { rule: Rule },
+    /// Removes a policy rule.
+    RemoveRule { rule: Rule },
+    /// Tells the neighbourhood by gratuitous ARP and unsolicited neighbour advertisements.
+    Announce {
+        link: String,
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl Step {
+    /// Returns what takes it back, if anything is left behind when nothing does. The undo of a step
+    /// that never happened does no harm: it adds what is there or removes what is not.
+    pub fn undo(&self) -> Option<Self> {
+        use Step as S;
+        let step = self.clone();
+        Some(match step {
+            S::CreateBridge { bridge, .. } => S::DeleteBridge { bridge },
+            S::SetBridge { bridge, from, to } => S::SetBridge {
+                bridge,
+                from: to,
+                to: from,
+            },
+            S::SetMac { link, from, to } => S::SetMac {
+                link,
+                from: to,
+                to: from,
+            },
+            S::SetMtu { link, from, to } => S::SetMtu {
+                link,
+                from: to,
+                to: from,
+            },
+            S::SetSysctl {
+                link,
+                key,
+                from: Some(from),
+                to,
+            } => S::SetSysctl {
+                link,
+                key,
+                from: Some(to),
+                to: from,
+            },
+            S::SetUp { link } => S::SetDown { link },
+            S::SetDown { link } => S::SetUp { link },
+            S::AddAddress { link, address } => S::RemoveAddress { link, address },
+            S::RemoveAddress { link, address } => S::AddAddress { link, address },
+            S::AddNeighbour { link, neighbour } => S::RemoveNeighbour { link, neighbour },
+            S::RemoveNeighbour { link, neighbour } => S::AddNeighbour { link, neighbour },
+            S::Enslave { port, bridge } => S::Release { port, bridge },
+            S::Release { port, bridge } => S::Enslave { port, bridge },
+            S::AddRoute { route } => S::RemoveRoute { route },
+            S::RemoveRoute { route } => S::AddRoute { route },
+            S::RetireRoute { stand_in, .. } => S::AddRoute { route: stand_in },
+            S::SetNextHop { from, to } => S::SetNextHop { from: to, to: from },
+            S::AddRule { rule } => S::RemoveRule { rule },
+            S::RemoveRule { rule } => S::AddRule { rule },
+            S::DeleteBridge { .. }
+            | S::SetSysctl { from: None, .. }
+            | S::TeachNeighbours { .. }
+            | S::Announce { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Step as S;
+        match self {
+            S::CreateBridge {
+                bridge, mac, mtu, ..
+            } => write!(
+                f,
+                "making bridge {bridge} with address {mac}, MTU {mtu}, no spanning tree and no delay"
+            ),
+            S::DeleteBridge { bridge } => write!(f, "taking bridge {bridge} away"),
+            S::SetBridge { bridge, to, .. } => {
+                let stp = if to.stp { "on" } else { "off" };
+                let (whole, part) = (to.forward_delay / 100, to.forward_delay % 100);
+                write!(
+                    f,
+                    "setting spanning tree {stp} and forward delay {whole}.{part:02} s on {bridge}"
+                )
+            }
+            S::SetMac { link, to, .. } => write!(f, "giving {link} the hardware address {to}"),
+            S::SetMtu { link, to, .. } => write!(f, "giving {link} the MTU {to}"),
+            S::SetSysctl { link, key, to, .. } => write!(f, "setting {key} of {link} to {to}"),
+            S::SetUp { link } => write!(f, "bringing {link} up"),
+            S::SetDown { link } => write!(f, "taking {link} down"),
+            S::AddAddress { link, address } => write!(f, "adding {address} to {link}"),
+            S::RemoveAddress { link, address } => write!(f, "removing {address} from {link}"),
+            S::AddNeighbour { link, neighbour } => {
+                write!(f, "adding neighbour {} to {link}", neighbour.ip)
+            }
+            S::RemoveNeighbour { link, neighbour } => {
+                write!(f, "removing neighbour {} from {link}", neighbour.ip)
+            }
+            S::TeachNeighbours { link, neighbours } => {
+                write!(
+                    f,
+                    "telling {link} the neighbours already known ({})",
+                    neighbours.len()
+                )
+            }
+            S::Enslave { port, bridge } => write!(f, "putting {port} into {bridge}"),
+            S::Release { port, bridge } => write!(f, "taking {port} out of {bridge}"),
+            S::AddRoute { route } => write!(f, "adding route {route}"),
+            S::RemoveRoute { route } | S::RetireRoute { route, .. } => {
+                write!(f, "removing route {route}")
+            }
+            S::SetNextHop { to, .. } => {
+                let device = to.device.as_deref().unwrap_or("no device");
+                write!(f, "pointing nexthop {} to {device}", to.id)
+            }
+            S::AddRule { rule } => write!(f, "adding rule {rule}"),
+            S::RemoveRule { rule } => write!(f, "removing rule {rule}"),
+            S::Announce { link, addresses } => {
+                write!(f, "announcing {} address(es) on {link}", addresses.len())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            Some(peer) => write!(f, "{} peer {peer}/{}", self.ip, self.len),
+            None => write!(f, "{}/{}", self.ip, self.len),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.destination {
+            Some((ip, len)) => write!(f, "{ip}/{len}")?,
+            None => f.write_str("default")?,
+        }
+        for hop in &self.hops {
+            if self.hops.len() > 1 {
+                write!(f, " nexthop")?;
+            }
+            if let Some(gateway) = hop.gateway {
+                write!(f, " via {gateway}")?;
+            }
+            if let Some(device) = &hop.device {
+                write!(f, " dev {device}")?;
+            }
+        }
+        if let Some(metric) = self.metric {
+            write!(f, " metric {metric}")?;
+        }
+        match self.table {
+            254 => Ok(()),
+            table => write!(f, " table {table}"),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.v6 { "of IPv6" } else { "of IPv4" })?;
+        if let Some(input) = &self.input {
+            write!(f, " iif {input}")?;
+        }
+        match &self.output {
+            Some(output) => write!(f, " oif {output}"),
+            None => Ok(()),
+        }
+    }
+}
