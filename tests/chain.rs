@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Medium, Need, Scene, Snapshot, same, snapshot, story};
+use e2e::{Medium, Need, Scene, Snapshot, binary, same, snapshot, story, workspace};
 use libtest_mimic::Trial;
 
 const TREE: &str = "debian12.9.0/x86_64";
@@ -57,6 +57,11 @@ pub(crate) fn stories() -> Vec<Trial> {
             "chain::what_is_no_medium_is_refused",
             &[],
             no_medium_is_refused,
+        ),
+        story(
+            "chain::the_demo_holds_on_a_real_debian_medium",
+            &[Need::DebianMedium],
+            demo_holds,
         ),
         story(
             "chain::wrong_usage_exits_with_two",
@@ -268,6 +273,28 @@ fn no_medium_is_refused() -> Result<()> {
             "{name} is not named: {outcome:?}"
         );
         nothing_is_left(&scene)?;
+    }
+    Ok(())
+}
+
+/// The demo with the binaries of this test run: it exits with 0 only if every step held.
+fn demo_holds() -> Result<()> {
+    let copycds = binary("copycds", "copycds")?;
+    for name in ["chdef", "lsdef"] {
+        binary("definitions", name)?;
+    }
+    let built = copycds.parent().context("a binary lies nowhere")?;
+    let output = Command::new(workspace().join("tests/demo"))
+        .env("BUILT", built)
+        .env_remove("KEEP")
+        .output()?;
+    ensure!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout)?;
+    for line in [
+        "by SHA-256 of Release → Packages (signed by Slipway demo medium",
+        "    profile=dockerhost",
+    ] {
+        ensure!(said.contains(line), "no '{line}' in:\n{said}");
     }
     Ok(())
 }

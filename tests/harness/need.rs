@@ -1,7 +1,9 @@
 //! What a story needs of the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::bin::workspace;
 
 /// Something that a machine may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +12,9 @@ pub enum Need {
     Tools(&'static [&'static str]),
     /// To run as root and to be allowed to mount a loop device.
     LoopMounts,
+    /// The medium of `tests/media/debian-iso`, which is fetched from Debian's archive; `make test`
+    /// builds it first.
+    DebianMedium,
 }
 
 impl Need {
@@ -23,9 +28,20 @@ impl Need {
                 .iter()
                 .find(|name| !in_path(name))
                 .map(|name| format!("needs {name}")),
+            Self::DebianMedium => debian_medium()
+                .is_none()
+                .then(|| "needs tests/media/debian-iso to have run".to_owned()),
             Self::LoopMounts => (!loop_mounts()).then(|| "needs root and loop mounts".to_owned()),
         }
     }
+}
+
+/// Returns the Debian medium that was built, if one was.
+fn debian_medium() -> Option<PathBuf> {
+    let media = workspace().join("target/media").read_dir().ok()?;
+    media
+        .filter_map(|entry| Some(entry.ok()?.path().join("medium.iso")))
+        .find(|iso| iso.is_file())
 }
 
 fn in_path(name: &str) -> bool {
