@@ -46,6 +46,7 @@ pub(crate) const CASES: &[Case] = &[
     ("the_nic_is_the_one_of_the_default_route", default_nic),
     ("xcats_name_for_it_works", xhrm),
     ("an_advertised_address_stays_and_is_renewed", advertised),
+    ("files_and_network_change_together_or_not_at_all", files_too),
     ("json_says_the_same", json),
     (
         "a_bond_or_a_vlan_by_name_is_refused_with_the_modern_way",
@@ -515,6 +516,41 @@ fn advertised() {
         "default via fe80::1 dev mydocker0 proto ra metric 1024 expires",
     );
     lab.assert_settled(WORDS);
+}
+
+/// A host under ifupdown whose run is killed, alone and with its guardian, and then is not.
+fn files_too() {
+    let lab = lab();
+    let place = |path: &str| lab.root().join(path);
+    for directory in ["etc/network", "run/network", "proc", "sbin"] {
+        std::fs::create_dir_all(place(directory)).unwrap();
+    }
+    let old = "auto eth0\niface eth0 inet static\n  address 10.0.0.5/24\n  gateway 10.0.0.1\n";
+    std::fs::write(place("etc/network/interfaces"), old).unwrap();
+    std::fs::write(place("sbin/ifup"), "").unwrap();
+    let read = || std::fs::read_to_string(place("etc/network/interfaces")).unwrap();
+    let before = lab.snapshot();
+    let run = |fault: &str| {
+        let mut command = lab.persisting(WORDS);
+        command.env("SLIPWAY_FAULT", fault).output().unwrap()
+    };
+    assert_eq!(run("kill:commit").status.code(), None);
+    lab.wait_for_guardian();
+    assert_eq!(read(), old);
+    assert_same(&before, &lab.snapshot());
+    assert_eq!(run("both:commit").status.code(), None);
+    lab.wait_for_guardian();
+    assert_ne!(read(), old);
+    let output = run("");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(read().contains("iface mydocker0 inet static"), "{}", read());
+    lab.assert_reachable(REACH);
+    let output = run("");
+    assert!(
+        text(&output).starts_with("nothing to do\n"),
+        "{}",
+        text(&output)
+    );
 }
 
 fn json() {

@@ -118,12 +118,19 @@ impl Lab {
 
     /// The program on the host, not yet started: `words` are its arguments.
     pub(crate) fn command(&self, words: &str) -> Command {
+        let mut command = self.persisting(words);
+        command.arg("--no-persist");
+        command
+    }
+
+    /// The same with the files for the next boot.
+    pub(crate) fn persisting(&self, words: &str) -> Command {
         let mut command = Command::new("ip");
         command
             .args(["netns", "exec", &self.name(Place::Host)])
             .arg(env!("CARGO_BIN_EXE_bridgeprereq"))
             .args(words.split_whitespace())
-            .args(["--no-persist", "--timeout", "5", "--root"])
+            .args(["--timeout", "5", "--root"])
             .arg(self.root.path())
             .env_clear();
         command
@@ -167,6 +174,10 @@ impl Lab {
             assert!(Instant::now() < end, "the guardian does not end");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    pub(crate) fn root(&self) -> &std::path::Path {
+        self.root.path()
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
