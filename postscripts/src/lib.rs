@@ -2,10 +2,14 @@
 //!
 //! `bridgeprereq` moves the host's uplink into a bridge as a transaction: [`bridge`] tells the story,
 //! [`net`] reads what the kernel says as plain values and changes it, [`persist`] writes the same
-//! into the files of whatever configures this host's network at boot. Nothing here runs a shell,
-//! resolves a name or asks a name service.
+//! into the files of whatever configures this host's network at boot. `setupdockerhost` gives the
+//! host's dockerd a key, a certificate and clients that it trusts, and proves it: [`dockerhost`], with
+//! [`tls`] for all that is about certificates. Nothing here runs a shell, resolves a name or asks a name
+//! service.
 
 pub mod bridge;
 pub mod cli;
+pub mod dockerhost;
 pub mod net;
 pub mod persist;
+pub mod tls;

@@ -1,0 +1,164 @@
+//! The Docker Engine API over the daemon's own socket, as far as this program needs it.
+//!
+//! A path comes in, JSON goes out. Requests are HTTP/1.0 (RFC 1945), so that the body ends where the
+//! connection does; the daemon is on the other end of a unix socket, so there is nothing to encrypt
+//! and nobody to authenticate.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// No answer that we ask for is larger.
+const LIMIT: u64 = 16 << 20;
+
+/// A daemon, by its socket.
+#[derive(Debug)]
+pub(super) struct Engine {
+    socket: PathBuf,
+}
+
+/// What the daemon answered.
+struct Answer {
+    status: u16,
+    body: Value,
+}
+
+impl Engine {
+    pub(super) fn new(socket: &Path) -> Self {
+        Self {
+            socket: socket.to_owned(),
+        }
+    }
+
+    /// Returns the engine's version; fails when no daemon answers.
+    pub(super) fn version(&self) -> Result<String> {
+        let answer = self
+            .ask("GET", "/version", None)
+            .context("asking dockerd for its version")?;
+        let version = answer.body["Version"].as_str();
+        Ok(version
+            .context("asking dockerd for its version: it named none")?
+            .to_owned())
+    }
+
+    /// Returns every network, each with its containers.
+    pub(super) fn networks(&self) -> Result<Vec<Value>> {
+        let context = "asking dockerd for its networks";
+        let answer = self.ask("GET", "/networks", None).context(context)?;
+        let Value::Array(networks) = answer.body else {
+            bail!("{context}: it sent no list")
+        };
+        Ok(networks)
+    }
+
+    /// Returns one network with the containers that use it, or `None`.
+    pub(super) fn network(&self, name: &str) -> Result<Option<Value>> {
+        let named = self
+            .networks()?
+            .into_iter()
+            .find(|network| network["Name"] == name);
+        let Some(id) = named.as_ref().and_then(|network| network["Id"].as_str()) else {
+            return Ok(None);
+        };
+        let answer = self.ask("GET", &format!("/networks/{id}"), None);
+        Ok(Some(
+            answer
+                .with_context(|| format!("asking dockerd for the network {name}"))?
+                .body,
+        ))
+    }
+
+    /// Returns the names of the containers, running or not, that have an end in a network.
+    pub(super) fn containers_on(&self, network: &str) -> Result<Vec<String>> {
+        let answer = self.ask("GET", "/containers/json?all=1", None);
+        let answer = answer.context("asking dockerd for its containers")?;
+        let Value::Array(containers) = answer.body else {
+            return Ok(Vec::new());
+        };
+        let on = |container: &&Value| !container["NetworkSettings"]["Networks"][network].is_null();
+        let name = |container: &Value| {
+            let name = container["Names"][0].as_str().or(container["Id"].as_str());
+            name.unwrap_or_default().trim_start_matches('/').to_owned()
+        };
+        Ok(containers.iter().filter(on).map(name).collect())
+    }
+
+    pub(super) fn create_network(&self, request: &Value) -> Result<()> {
+        self.ask("POST", "/networks/create", Some(request))
+            .map(drop)
+    }
+
+    pub(super) fn remove_network(&self, name: &str) -> Result<()> {
+        self.ask("DELETE", &format!("/networks/{name}"), None)
+            .map(drop)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let answer = self.exchange(method, path, body)?;
+        if !(200..300).contains(&answer.status) {
+            let message = answer.body["message"].as_str().unwrap_or("no reason given");
+            bail!("dockerd answered {}: {message}", answer.status);
+        }
+        Ok(answer)
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+        let connecting = || format!("connecting to {}", self.socket.display());
+        let mut stream = UnixStream::connect(&self.socket).with_context(connecting)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .context("sending a request")?;
+        let mut bytes = Vec::new();
+        stream
+            .take(LIMIT)
+            .read_to_end(&mut bytes)
+            .context("reading an answer")?;
+        parse(&bytes).context("reading an answer: it is no HTTP")
+    }
+}
+
+/// Reads an HTTP/1.0 answer whose body is JSON or nothing.
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).ok()?;
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    let body = serde_json::from_slice(&bytes[end + 4..]).unwrap_or(Value::Null);
+    Some(Answer { status, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_status_and_json() {
+        let answer = parse(b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n{\"Version\":\"20.10\"}").unwrap();
+        assert_eq!(
+            (answer.status, answer.body["Version"].as_str()),
+            (200, Some("20.10"))
+        );
+        let answer = parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        assert_eq!((answer.status, answer.body), (204, Value::Null));
+        for bytes in [
+            &b""[..],
+            b"HTTP/1.0\r\n\r\n",
+            b"\xff\xff 200\r\n\r\n",
+            b"GET / HTTP/1.0",
+        ] {
+            assert!(parse(bytes).is_none());
+        }
+    }
+}

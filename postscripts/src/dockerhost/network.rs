@@ -1,0 +1,173 @@
+//! The docker network on the bridge: what should be there, against what is.
+
+use anyhow::{Context, Result, bail};
+use definitions::DockerNetwork;
+use ipnetwork::IpNetwork;
+use serde_json::{Value, json};
+
+use super::engine::Engine;
+
+/// The option that names the bridge of a network of the bridge driver.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+/// The option that keeps dockerd from putting the gateway's address on the bridge: the bridge's
+/// addresses are the host's. Known to every engine from 20.10 on (libnetwork, `drivers/bridge`).
+const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+
+/// What is to be done about the network.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// It is as it should be.
+    Keep,
+    /// There is none of that name.
+    Create(Value),
+    /// There is one that differs and that nothing uses.
+    Replace { with: Value, before: Value },
+}
+
+/// Compares what the engine has with what should be there.
+pub(super) fn plan(engine: &Engine, network: &DockerNetwork) -> Result<Step> {
+    let wanted = request(network);
+    let networks = engine.networks()?;
+    refuse_overlap(network, &networks)?;
+    let Some(there) = engine.network(network.name().as_str())? else {
+        return Ok(Step::Create(wanted));
+    };
+    if equal(&there, &wanted) {
+        return Ok(Step::Keep);
+    }
+    let users = engine.containers_on(network.name().as_str())?;
+    if !users.is_empty() {
+        bail!(
+            "the docker network {} differs from {network} and is used by {}: remove them first",
+            network.name(),
+            users.join(", ")
+        );
+    }
+    Ok(Step::Replace {
+        with: wanted,
+        before: there,
+    })
+}
+
+/// Does it.
+pub(super) fn apply(engine: &Engine, network: &DockerNetwork, step: &Step) -> Result<()> {
+    let name = network.name().as_str();
+    let creating = || format!("creating the docker network {name}");
+    match step {
+        Step::Keep => Ok(()),
+        Step::Create(wanted) => engine.create_network(wanted).with_context(creating),
+        Step::Replace { with, before } => {
+            let removing = || format!("removing the docker network {name}");
+            engine.remove_network(name).with_context(removing)?;
+            engine
+                .create_network(with)
+                .with_context(creating)
+                .or_else(|error| {
+                    // The one that stood there is better than none.
+                    engine
+                        .create_network(&again(before))
+                        .context("putting back the network before")?;
+                    Err(error)
+                })
+        }
+    }
+}
+
+/// Says what keeps containers on the bridge from the LAN or from other docker hosts.
+///
+/// Frames that a bridge forwards pass the IPv4 rules only while `br_netfilter` is loaded; Docker's own
+/// rules then let frames from the bridge to the bridge through.
+pub(super) fn notes(network: &DockerNetwork) -> Vec<String> {
+    let sysctl = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let mut notes = Vec::new();
+    if sysctl("/proc/sys/net/ipv4/ip_forward").trim() == "0" {
+        notes.push(format!(
+            "IPv4 forwarding is off: containers on {} reach their bridge and nothing behind this \
+             host; set net.ipv4.ip_forward=1",
+            network.name()
+        ));
+    }
+    let ports = std::fs::read_dir(format!("/sys/class/net/{}/brif", network.name()));
+    if ports.is_ok_and(|mut ports| ports.next().is_none()) {
+        notes.push(format!(
+            "the bridge {} has no port: its containers do not reach other hosts; join a NIC with \
+             'bridgeprereq NIC:{0}'",
+            network.name()
+        ));
+    }
+    notes
+}
+
+/// Returns what the engine is asked for.
+fn request(network: &DockerNetwork) -> Value {
+    json!({
+        "Name": network.name().as_str(),
+        "CheckDuplicate": true,
+        "Driver": "bridge",
+        "IPAM": { "Config": [{
+            "Subnet": network.subnet().to_string(),
+            "Gateway": network.gateway().to_string(),
+        }] },
+        "Options": { BRIDGE_NAME: network.name().as_str(), INHIBIT_IPV4: "true" },
+    })
+}
+
+/// Makes a request of what the engine said of a network.
+fn again(before: &Value) -> Value {
+    let kept = [
+        "Name",
+        "Driver",
+        "IPAM",
+        "Options",
+        "Internal",
+        "Attachable",
+        "EnableIPv6",
+        "Labels",
+    ];
+    kept.into_iter()
+        .map(|key| (key.to_owned(), before[key].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn equal(there: &Value, wanted: &Value) -> bool {
+    let (has, wants) = (&there["IPAM"]["Config"][0], &wanted["IPAM"]["Config"][0]);
+    there["Driver"] == wanted["Driver"]
+        && has["Subnet"] == wants["Subnet"]
+        && has["Gateway"] == wants["Gateway"]
+        && [BRIDGE_NAME, INHIBIT_IPV4]
+            .iter()
+            .all(|option| there["Options"][*option] == wanted["Options"][*option])
+}
+
+/// Refuses a subnet that another network holds; the engine would say so later and less clearly.
+fn refuse_overlap(network: &DockerNetwork, networks: &[Value]) -> Result<()> {
+    for other in networks
+        .iter()
+        .filter(|other| other["Name"] != network.name().as_str())
+    {
+        let configs = other["IPAM"]["Config"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let subnets = configs
+            .iter()
+            .filter_map(|config| config["Subnet"].as_str()?.parse().ok());
+        for subnet in subnets {
+            if overlap(network.subnet(), subnet) {
+                bail!(
+                    "{} overlaps {subnet} of the docker network {}: remove that network or choose \
+                     another subnet",
+                    network.subnet(),
+                    other["Name"].as_str().unwrap_or("?")
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of two networks one holds the other, or they have nothing in common.
+fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
+    a.contains(b.network()) || b.contains(a.network())
+}

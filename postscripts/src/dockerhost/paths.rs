@@ -1,0 +1,82 @@
+//! Every path of a docker host, in one place; all of them under a root directory, so that a test can
+//! have a host of its own.
+
+use std::path::{Path, PathBuf};
+
+/// The files of one docker host.
+#[derive(Debug, Clone)]
+pub(super) struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// Returns a path of the host as it lies under the root.
+    pub(super) fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// Returns where the authority of this host keeps its key: no directory that dockerd reads.
+    pub(super) fn authority_dir(&self) -> PathBuf {
+        self.at("/etc/slipway/authority")
+    }
+
+    pub(super) fn authority_certificate(&self) -> PathBuf {
+        self.authority_dir().join("ca.pem")
+    }
+
+    pub(super) fn authority_key(&self) -> PathBuf {
+        self.authority_dir().join("ca-key.pem")
+    }
+
+    /// Returns what the administrator fetches: in the form that `DOCKER_CERT_PATH` takes.
+    pub(super) fn client_dir(&self) -> PathBuf {
+        self.at("/etc/slipway/client")
+    }
+
+    /// Returns the directory of dockerd's own key and certificate.
+    pub(super) fn server_dir(&self) -> PathBuf {
+        self.at("/etc/docker/tls")
+    }
+
+    /// Returns the authorities whose clients dockerd trusts.
+    pub(super) fn server_authorities(&self) -> PathBuf {
+        self.server_dir().join("ca.pem")
+    }
+
+    pub(super) fn server_certificate(&self) -> PathBuf {
+        self.server_dir().join("cert.pem")
+    }
+
+    pub(super) fn server_key(&self) -> PathBuf {
+        self.server_dir().join("key.pem")
+    }
+
+    pub(super) fn daemon_json(&self) -> PathBuf {
+        self.at("/etc/docker/daemon.json")
+    }
+
+    /// Returns the drop-in that takes `-H` out of dockerd's command line.
+    pub(super) fn drop_in(&self) -> PathBuf {
+        self.at("/etc/systemd/system/docker.service.d/slipway.conf")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.at("/var/run/docker.sock")
+    }
+
+    /// Returns the mark that stands from the first change until the proof: a run that was cut short
+    /// is finished by the next one.
+    pub(super) fn pending(&self) -> PathBuf {
+        self.at("/var/lib/slipway/dockerhost.pending")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.at("/var/lib/slipway/dockerhost.lock")
+    }
+}

@@ -1,0 +1,170 @@
+//! What must hold before anything is touched: root, a plausible clock, an engine that is new enough,
+//! a service manager, the bridge, a free port.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use time::OffsetDateTime;
+
+use super::paths::Paths;
+use super::service::Service;
+
+/// Where packages put the daemon.
+const DAEMONS: [&str; 3] = [
+    "/usr/bin/dockerd",
+    "/usr/sbin/dockerd",
+    "/usr/local/bin/dockerd",
+];
+
+/// The oldest engine whose API (1.41) and configuration we rely on.
+const OLDEST: (u32, u32) = (20, 10);
+
+/// 2026-01-01: no clock is right that is before the year in which this program was written.
+const EARLIEST: i64 = 1_767_225_600;
+
+/// The engine of this host.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub(super) dockerd: PathBuf,
+    pub(super) version: String,
+    pub(super) service: Service,
+}
+
+/// Finds the engine, its version and its service.
+pub(super) fn check(paths: &Paths) -> Result<Installed> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("this changes the host: run it as root");
+    }
+    let dockerd = DAEMONS.iter().map(|path| paths.at(path)).find(|path| path.exists()).context(
+        "no dockerd on this host: put it there with the packages of an osimage's dockerhost profile \
+         (docker-ce, docker.io or moby-engine)",
+    )?;
+    let output = Command::new(&dockerd).arg("--version").output();
+    let output = output.with_context(|| format!("asking {} for its version", dockerd.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = parse_version(&text)
+        .with_context(|| format!("{} does not say its version: {text:?}", dockerd.display()))?;
+    let (major, minor) = (version.1, version.2);
+    if (major, minor) < OLDEST {
+        bail!(
+            "dockerd is {}: 20.10 is the oldest that this works with",
+            version.0
+        );
+    }
+    Ok(Installed {
+        dockerd,
+        version: version.0,
+        service: Service::detect(paths)?,
+    })
+}
+
+/// Returns the time, when it can be the time.
+pub(super) fn clock() -> Result<OffsetDateTime> {
+    let now = OffsetDateTime::now_utc();
+    if now.unix_timestamp() < EARLIEST {
+        bail!(
+            "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
+            now.date()
+        );
+    }
+    Ok(now)
+}
+
+/// Fails unless the bridge is there; `class` is `/sys/class/net`.
+pub(super) fn bridge(class: &Path, name: &str) -> Result<()> {
+    let device = class.join(name);
+    if device.join("bridge").is_dir() {
+        return Ok(());
+    }
+    match device.exists() {
+        true => bail!("{name} is no bridge: name another network, or remove that device"),
+        false => bail!("there is no bridge {name}: make it with 'bridgeprereq NIC:{name}' first"),
+    }
+}
+
+/// Fails when a program has the port.
+pub(super) fn port(listen: SocketAddr) -> Result<()> {
+    match TcpListener::bind(listen) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!(
+                "{listen} is in use by another program: stop it, or give another port with --listen"
+            )
+        }
+        Err(error) => Err(error).with_context(|| format!("listening on {listen}")),
+    }
+}
+
+/// Reads `Docker version 20.10.24+dfsg1, build 5d6db84`.
+fn parse_version(text: &str) -> Option<(String, u32, u32)> {
+    let version = text
+        .split("version ")
+        .nth(1)?
+        .split([',', ' ', '\n'])
+        .next()?;
+    let mut parts = version.split(|c: char| !c.is_ascii_digit());
+    Some((
+        version.to_owned(),
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_every_packager_are_read() {
+        for (text, version) in [
+            (
+                "Docker version 20.10.24+dfsg1, build 5d6db84\n",
+                ("20.10.24+dfsg1", 20, 10),
+            ),
+            ("Docker version 29.0.1, build eedd969\n", ("29.0.1", 29, 0)),
+            (
+                "Docker version 26.1.5-ce, build 411e817\n",
+                ("26.1.5-ce", 26, 1),
+            ),
+        ] {
+            let (full, major, minor) = parse_version(text).unwrap();
+            assert_eq!((full.as_str(), major, minor), version);
+        }
+        assert_eq!(parse_version("moby"), None);
+    }
+
+    #[test]
+    fn a_missing_bridge_and_another_device_are_told_apart() {
+        let class = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(class.path().join("br0/bridge")).unwrap();
+        std::fs::create_dir_all(class.path().join("eth0")).unwrap();
+        assert!(bridge(class.path(), "br0").is_ok());
+        for (name, message) in [
+            (
+                "eth0",
+                "eth0 is no bridge: name another network, or remove that device",
+            ),
+            (
+                "br1",
+                "there is no bridge br1: make it with 'bridgeprereq NIC:br1' first",
+            ),
+        ] {
+            assert_eq!(bridge(class.path(), name).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(
+            port(address).unwrap_err().to_string(),
+            format!(
+                "{address} is in use by another program: stop it, or give another port with --listen"
+            )
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! Proof that dockerd lets in those it should, and nobody else.
+//!
+//! Six clients call at the daemon's TCP address: one that is trusted, and five that are not. Each asks
+//! for `/version` as the real client does; only an HTTP answer of 200 counts as having got in. The
+//! only file that knows rustls.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::tls::{Authority, KeyPem, LEAF_LIFE, LocalAuthority, Names, Usage};
+
+/// How long one client waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long dockerd may take until it listens.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// A client's certificate chain and key, PEM.
+pub(super) type Identity<'a> = (&'a str, &'a KeyPem);
+
+/// One client and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    /// Who called.
+    pub(super) client: &'static str,
+    /// Whether dockerd did what it should.
+    pub(super) holds: bool,
+    /// What was seen: the protocol that was spoken, or why the client did not get in.
+    pub(super) seen: String,
+}
+
+/// What the proof needs.
+pub(super) struct Door<'a> {
+    /// Where dockerd listens.
+    pub(super) address: SocketAddr,
+    /// A name that its certificate has.
+    pub(super) name: &'a str,
+    /// The authority that signed it, PEM.
+    pub(super) authority: &'a str,
+    /// The trusted client.
+    pub(super) client: Identity<'a>,
+    /// dockerd's own pair, to try it as a client's.
+    pub(super) server: Identity<'a>,
+    /// The signing authority, where its key is here, to make an expired certificate.
+    pub(super) signer: Option<&'a dyn Authority>,
+    /// The time.
+    pub(super) now: OffsetDateTime,
+}
+
+/// Sends every client to the door.
+pub(super) fn prove(door: &Door<'_>) -> Result<Vec<Check>> {
+    wait_until_it_listens(door.address)?;
+    let trusted = ask(door, Some(door.client));
+    let mut checks = vec![Check {
+        client: "a trusted client",
+        holds: trusted.is_ok(),
+        seen: trusted.unwrap_or_else(|error| format!("{error:#}")),
+    }];
+    checks.push(refused("a client without a certificate", ask(door, None)));
+    let (foreign, _) = LocalAuthority::create("a foreign authority", door.now)?;
+    let stranger = client_of(&foreign, door.now + LEAF_LIFE)?;
+    let stranger = ask(door, Some((&stranger.0, &stranger.1)));
+    checks.push(refused("a client of a foreign authority", stranger));
+    if let Some(signer) = door.signer {
+        let late = client_of(signer, door.now - time::Duration::days(1))?;
+        let late = ask(door, Some((&late.0, &late.1)));
+        checks.push(refused("a client with an expired certificate", late));
+    }
+    checks.push(refused(
+        "a server's certificate as a client's",
+        ask(door, Some(door.server)),
+    ));
+    checks.push(refused(
+        "a client that speaks no TLS",
+        speak(connect(door.address)?),
+    ));
+    Ok(checks)
+}
+
+fn refused(client: &'static str, outcome: Result<String>) -> Check {
+    match outcome {
+        Ok(seen) => Check {
+            client,
+            holds: false,
+            seen: format!("got in: {seen}"),
+        },
+        Err(error) => Check {
+            client,
+            holds: true,
+            seen: format!("{error:#}"),
+        },
+    }
+}
+
+fn client_of(authority: &dyn Authority, not_after: OffsetDateTime) -> Result<(String, KeyPem)> {
+    let key = KeyPem::generate()?;
+    let request = key.request("proof", &Names::default())?;
+    Ok((authority.sign(&request, Usage::Client, not_after)?, key))
+}
+
+/// Asks for `/version` over TLS; returns the protocol that was spoken.
+fn ask(door: &Door<'_>, identity: Option<Identity<'_>>) -> Result<String> {
+    let config = config(door.authority, identity)?;
+    let name = ServerName::try_from(door.name.to_owned()).context("taking a server's name")?;
+    let connection = ClientConnection::new(Arc::new(config), name)?;
+    let mut stream = StreamOwned::new(connection, connect(door.address)?);
+    stream.flush().context("shaking hands")?;
+    speak(&mut stream)?;
+    let version = stream.conn.protocol_version();
+    Ok(version
+        .and_then(|version| version.as_str())
+        .unwrap_or("TLS")
+        .replace('v', " ")
+        .replace('_', "."))
+}
+
+/// Trusts the one authority and no other: not those of the system.
+fn config(authority: &str, identity: Option<Identity<'_>>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(authority.as_bytes());
+    roots.add(authority.context("reading the authority's certificate")?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_root_certificates(roots);
+    let Some((chain, key)) = identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
+        .collect::<Result<_, _>>()
+        .context("reading a client's certificate")?;
+    let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes());
+    let key = key.context("reading a client's key")?;
+    Ok(builder.with_client_auth_cert(chain, key)?)
+}
+
+/// Sends the request and reads the status; TLS 1.3 tells a client that it is refused only here.
+fn speak<S: Read + Write>(mut stream: S) -> Result<String> {
+    stream
+        .write_all(b"GET /version HTTP/1.0\r\nHost: docker\r\n\r\n")
+        .context("asking")?;
+    stream.flush().context("asking")?;
+    let mut answer = Vec::new();
+    let end = stream.take(65_536).read_to_end(&mut answer);
+    let status = String::from_utf8_lossy(&answer);
+    let status = status.lines().next().unwrap_or_default().to_owned();
+    if status.split_whitespace().nth(1) == Some("200") {
+        return Ok(status);
+    }
+    end.context("refused")?;
+    match status.as_str() {
+        "" => bail!("refused: the connection was closed"),
+        status => bail!("refused: {status}"),
+    }
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let connecting = || format!("connecting to {address}");
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(connecting)?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .with_context(connecting)?;
+    stream
+        .set_write_timeout(Some(PATIENCE))
+        .with_context(connecting)?;
+    Ok(stream)
+}
+
+fn wait_until_it_listens(address: SocketAddr) -> Result<()> {
+    let deadline = Instant::now() + STARTING;
+    while let Err(error) = TcpStream::connect_timeout(&address, PATIENCE) {
+        if Instant::now() > deadline {
+            return Err(error)
+                .with_context(|| format!("waiting for dockerd to listen on {address}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}

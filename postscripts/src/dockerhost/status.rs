@@ -1,0 +1,135 @@
+//! `--status`: what stands, without touching it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::engine::Engine;
+use super::files;
+use super::paths::Paths;
+use super::trust::RENEW_WITHIN;
+use crate::tls::{Description, Names};
+
+/// One certificate.
+#[derive(Debug, Serialize)]
+struct Certificate {
+    names: Names,
+    ends: String,
+    days_left: i64,
+    renewed_at_next_run: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    /// The engine's version; absent when it does not answer.
+    engine: Option<String>,
+    hosts: Vec<String>,
+    server: Option<Certificate>,
+    client: Option<Certificate>,
+    authority: Option<Certificate>,
+    networks: Vec<String>,
+}
+
+/// Prints the status; exits with 1 when dockerd does not answer or has no certificate.
+pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
+    let status = load(paths)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print(&status);
+    }
+    let ready = status.engine.is_some() && status.server.is_some();
+    Ok(if ready {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn load(paths: &Paths) -> Result<Status> {
+    let engine = Engine::new(&paths.socket());
+    let config = files::load(&paths.daemon_json())?
+        .map(|(bytes, _)| bytes)
+        .unwrap_or_default();
+    let config: Value = serde_json::from_slice(&config).unwrap_or_default();
+    let hosts = config["hosts"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let networks = engine.networks().unwrap_or_default();
+    Ok(Status {
+        engine: engine.version().ok(),
+        hosts: hosts
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        server: certificate(&paths.server_certificate())?,
+        client: certificate(&paths.client_dir().join("cert.pem"))?,
+        authority: certificate(&paths.authority_certificate())?,
+        networks: networks.iter().filter_map(describe).collect(),
+    })
+}
+
+fn certificate(path: &std::path::Path) -> Result<Option<Certificate>> {
+    let Some((bytes, _)) = files::load(path)? else {
+        return Ok(None);
+    };
+    let described = Description::parse(&String::from_utf8_lossy(&bytes))?;
+    let left = described.not_after - OffsetDateTime::now_utc();
+    Ok(Some(Certificate {
+        names: described.names,
+        ends: described.not_after.date().to_string(),
+        days_left: left.whole_days(),
+        renewed_at_next_run: left < RENEW_WITHIN,
+    }))
+}
+
+/// Describes a network of the bridge driver that is bound to a bridge of the host.
+fn describe(network: &Value) -> Option<String> {
+    let bridge = network["Options"]["com.docker.network.bridge.name"].as_str()?;
+    let name = network["Name"].as_str()?;
+    let config = &network["IPAM"]["Config"][0];
+    let part = |key: &str| config[key].as_str().unwrap_or("?").to_owned();
+    Some(format!(
+        "{name}={}@{} on {bridge}",
+        part("Subnet"),
+        part("Gateway")
+    ))
+}
+
+fn print(status: &Status) {
+    println!(
+        "engine: {}",
+        status.engine.as_deref().unwrap_or("does not answer")
+    );
+    println!("listens: {}", status.hosts.join(", "));
+    let certificates = [
+        ("server", &status.server),
+        ("client", &status.client),
+        ("authority", &status.authority),
+    ];
+    for (what, certificate) in certificates {
+        match certificate {
+            None => println!("{what}: none"),
+            Some(certificate) => {
+                println!(
+                    "{what}: until {} ({} days)",
+                    certificate.ends, certificate.days_left
+                );
+                let names = certificate.names.dns.iter().cloned();
+                let addresses = certificate.names.addresses.iter().map(ToString::to_string);
+                let all: Vec<_> = names.chain(addresses).collect();
+                if !all.is_empty() {
+                    println!("    {}", all.join(", "));
+                }
+            }
+        }
+    }
+    for network in &status.networks {
+        println!("network: {network}");
+    }
+}

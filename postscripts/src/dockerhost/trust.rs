@@ -1,0 +1,274 @@
+//! Which keys and certificates should stand on this host, and why any of them changes.
+//!
+//! The host's names, its authority and what stands there now come in; the files that should stand
+//! there go out, with the reasons. Nothing is written here. A certificate that still serves is never
+//! made again, so that a second run changes nothing.
+
+use anyhow::{Context, Result, bail};
+use time::OffsetDateTime;
+
+use super::files::{self, Wanted};
+use super::paths::Paths;
+use crate::tls::{
+    Authority, Description, KeyPem, LEAF_LIFE, LocalAuthority, Names, Request, Usage,
+};
+
+/// A certificate is made again when this much of [`LEAF_LIFE`] is left.
+pub(super) const RENEW_WITHIN: time::Duration = time::Duration::days(365);
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    /// The names that the server's certificate must speak for.
+    pub(super) names: &'a Names,
+    /// The host's short name, for people who read certificates.
+    pub(super) hostname: &'a str,
+    /// A cluster's authority; the host's own where there is none.
+    pub(super) cluster: Option<&'a LocalAuthority>,
+    /// Make everything but the authority anew.
+    pub(super) renew: bool,
+    /// The time.
+    pub(super) now: OffsetDateTime,
+}
+
+/// What should stand there.
+pub(super) struct Trust {
+    /// The files that dockerd reads.
+    pub(super) server: Vec<Wanted>,
+    /// The authority's and the client's files.
+    pub(super) other: Vec<Wanted>,
+    /// Why each of them changes, for people.
+    pub(super) reasons: Vec<String>,
+    /// What the proof needs to try a client that dockerd must refuse; absent when nothing is made.
+    pub(super) authority: Option<LocalAuthority>,
+}
+
+/// A key and the certificate over it, as they stand in two files.
+struct Pair {
+    certificate: Option<Description>,
+    key: Option<KeyPem>,
+}
+
+/// Says what should stand there.
+pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
+    let mut trust = Trust {
+        server: Vec::new(),
+        other: Vec::new(),
+        reasons: Vec::new(),
+        authority: None,
+    };
+    let own = match wish.cluster {
+        Some(_) => None,
+        None => Some(own_authority(paths, wish, &mut trust)?),
+    };
+    let authority: &LocalAuthority = match (wish.cluster, &own) {
+        (Some(cluster), _) => cluster,
+        (None, Some(own)) => own,
+        (None, None) => bail!("no authority to sign with"),
+    };
+    let bundle = trusted(paths, authority, wish.renew, &mut trust)?;
+    plan_server(paths, wish, authority, &mut trust)?;
+    trust
+        .server
+        .push(Wanted::public(paths.server_authorities(), bundle));
+    plan_client(paths, wish, authority, &mut trust)?;
+    trust.authority = own;
+    Ok(trust)
+}
+
+/// Loads the host's own authority, or makes one where there is none or where it ends before the next
+/// certificate would.
+fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<LocalAuthority> {
+    let certificate = text(&paths.authority_certificate())?;
+    let key = text(&paths.authority_key())?;
+    if let (Some(certificate), Some(key)) = (&certificate, key) {
+        let loading = || {
+            format!(
+                "loading the authority in {}",
+                paths.authority_dir().display()
+            )
+        };
+        let authority =
+            LocalAuthority::load(certificate.clone(), &KeyPem::new(key)).with_context(loading)?;
+        if Description::parse(certificate)?.not_after - wish.now > LEAF_LIFE {
+            return Ok(authority);
+        }
+        trust
+            .reasons
+            .push("the host's authority ends soon: a new one".to_owned());
+    } else if text(&paths.server_certificate())?.is_some() && certificate.is_none() {
+        bail!(
+            "{} was signed by an authority whose key is not here: name it with --ca, or remove that \
+             file to let this host have an authority of its own",
+            paths.server_certificate().display()
+        );
+    } else {
+        trust
+            .reasons
+            .push("the host's own authority: none yet".to_owned());
+    }
+    let name = format!("{} docker authority {}", wish.hostname, wish.now.date());
+    let (authority, key) = LocalAuthority::create(&name, wish.now)?;
+    trust
+        .other
+        .push(Wanted::secret(paths.authority_key(), key.reveal()));
+    trust.other.push(Wanted::public(
+        paths.authority_certificate(),
+        authority.certificate(),
+    ));
+    Ok(authority)
+}
+
+/// Returns the authorities whose clients dockerd trusts: the present one, and while a change of
+/// authority lasts, the one before it. `--renew` without a change ends that.
+fn trusted(
+    paths: &Paths,
+    authority: &LocalAuthority,
+    renew: bool,
+    trust: &mut Trust,
+) -> Result<String> {
+    let present = authority.certificate();
+    let standing = text(&paths.server_authorities())?.unwrap_or_default();
+    let blocks = blocks(&standing);
+    let changes = !blocks.is_empty() && !blocks.contains(&present.trim());
+    if changes {
+        trust
+            .reasons
+            .push("the authority changed: the one before stays trusted too".to_owned());
+    }
+    let mut bundle = present.to_owned();
+    if changes || !renew {
+        for before in blocks
+            .into_iter()
+            .filter(|block| *block != present.trim())
+            .take(1)
+        {
+            bundle.push_str(before);
+            bundle.push('\n');
+        }
+    }
+    Ok(bundle)
+}
+
+fn plan_server(
+    paths: &Paths,
+    wish: &Wish<'_>,
+    authority: &LocalAuthority,
+    trust: &mut Trust,
+) -> Result<()> {
+    let standing = Pair::load(&paths.server_certificate(), &paths.server_key())?;
+    let reason = match standing.unfit(wish, authority)? {
+        None => match &standing.certificate {
+            Some(certificate) if !certificate.names.cover(wish.names) => {
+                Some(format!("not all of {} is in it", list(wish.names)))
+            }
+            _ => None,
+        },
+        unfit => unfit,
+    };
+    let Some(reason) = reason else { return Ok(()) };
+    trust
+        .reasons
+        .push(format!("dockerd's certificate: {reason}"));
+    let (key, certificate) = issue(authority, wish, wish.names, Usage::Server)?;
+    trust
+        .server
+        .push(Wanted::secret(paths.server_key(), key.reveal()));
+    trust
+        .server
+        .push(Wanted::public(paths.server_certificate(), certificate));
+    Ok(())
+}
+
+fn plan_client(
+    paths: &Paths,
+    wish: &Wish<'_>,
+    authority: &LocalAuthority,
+    trust: &mut Trust,
+) -> Result<()> {
+    let dir = paths.client_dir();
+    let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    if let Some(reason) = Pair::load(&certificate, &key)?.unfit(wish, authority)? {
+        trust
+            .reasons
+            .push(format!("the client's certificate: {reason}"));
+        let (new_key, new) = issue(authority, wish, &Names::default(), Usage::Client)?;
+        trust.other.push(Wanted::secret(key, new_key.reveal()));
+        trust.other.push(Wanted::secret(certificate, new));
+    }
+    trust
+        .other
+        .push(Wanted::secret(dir.join("ca.pem"), authority.certificate()));
+    Ok(())
+}
+
+/// Makes a key here and has the authority sign its request.
+fn issue(
+    authority: &dyn Authority,
+    wish: &Wish<'_>,
+    names: &Names,
+    usage: Usage,
+) -> Result<(KeyPem, String)> {
+    let key = KeyPem::generate()?;
+    let request: Request = key.request(wish.hostname, names)?;
+    let end = Description::parse(authority.certificate())?.not_after;
+    let certificate = authority.sign(&request, usage, end.min(wish.now + LEAF_LIFE))?;
+    Ok((key, certificate))
+}
+
+impl Pair {
+    fn load(certificate: &std::path::Path, key: &std::path::Path) -> Result<Self> {
+        Ok(Self {
+            // One that cannot be read is as good as none: it is made again.
+            certificate: text(certificate)?.and_then(|pem| Description::parse(&pem).ok()),
+            key: text(key)?.map(KeyPem::new),
+        })
+    }
+
+    /// Says why the pair no longer serves, if it does not.
+    fn unfit(&self, wish: &Wish<'_>, authority: &LocalAuthority) -> Result<Option<String>> {
+        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
+            return Ok(Some("none yet".to_owned()));
+        };
+        let signer = Description::parse(authority.certificate())?;
+        Ok(if wish.renew {
+            Some("asked for with --renew".to_owned())
+        } else if !key.belongs_to(certificate).unwrap_or(false) {
+            Some("its key is another".to_owned())
+        } else if !certificate.is_signed_by(&signer)? {
+            Some("another authority signed it".to_owned())
+        } else if certificate.not_after - wish.now < RENEW_WITHIN {
+            Some(format!("it ends on {}", certificate.not_after.date()))
+        } else {
+            None
+        })
+    }
+}
+
+/// Splits a bundle into its certificates, without the white space around them.
+fn blocks(bundle: &str) -> Vec<&str> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let blocks = bundle.split_inclusive(END).map(str::trim);
+    blocks.filter(|block| block.ends_with(END)).collect()
+}
+
+fn list(names: &Names) -> String {
+    let addresses = names.addresses.iter().map(ToString::to_string);
+    names
+        .dns
+        .iter()
+        .cloned()
+        .chain(addresses)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn text(path: &std::path::Path) -> Result<Option<String>> {
+    let Some((bytes, _)) = files::load(path)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes)
+        .ok()
+        .with_context(|| format!("{} is no text", path.display()))?;
+    Ok(Some(text))
+}

@@ -1,0 +1,386 @@
+//! Keys, signing requests and certificates: the only file that knows rcgen and x509-parser.
+//!
+//! Names come in, PEM text goes out; nothing here touches a disk, a clock other than the one it is
+//! handed, or a socket. Keys are ECDSA P-256 (FIPS 186-5), which every dockerd from 20.10 on, Go's and
+//! OpenSSL's clients and rustls accept; certificates follow RFC 5280 with the subject's names in
+//! `subjectAltName` alone (RFC 6125 §6.4.4: nobody reads the common name any more).
+//!
+//! A key is made where it is used and leaves that host never: what travels is a request ([`Request`],
+//! PKCS #10), and whoever signs ([`Authority`]) decides what the certificate may be used for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, bail};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use time::{Duration, OffsetDateTime};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// How long the certificate of a server or a client is valid.
+///
+/// Three years: every run of `setupdockerhost` renews it once a third is left, so that a host that is
+/// visited once a year never meets the end, and a lost client key does not open the door for ever
+/// (dockerd checks no revocation list).
+pub const LEAF_LIFE: Duration = Duration::days(3 * 365);
+
+/// How long a host's own authority is valid.
+pub const AUTHORITY_LIFE: Duration = Duration::days(10 * 365);
+
+/// From when on every certificate is valid: where the clock of a host without a battery starts, so
+/// that such a host trusts them before its clock is set.
+const NOT_BEFORE: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+/// A private key, as PEM. Prints as nothing, so that no log ever holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyPem(String);
+
+/// A request to sign a public key (PKCS #10, RFC 2986), as PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request(String);
+
+/// What a certificate may be used for; exactly one, so that a stolen server key opens no daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// To answer as a daemon: `serverAuth`.
+    Server,
+    /// To speak to a daemon: `clientAuth`.
+    Client,
+}
+
+/// The names that a certificate speaks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Names {
+    /// DNS names.
+    pub dns: BTreeSet<String>,
+    /// IP addresses.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+/// What a certificate says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The names in it.
+    pub names: Names,
+    /// When it ends.
+    pub not_after: OffsetDateTime,
+    /// The public key, DER (`SubjectPublicKeyInfo`).
+    public_key: Vec<u8>,
+    /// The certificate itself, DER.
+    der: Vec<u8>,
+}
+
+/// Whoever signs requests: the host itself, or a cluster's authority.
+pub trait Authority {
+    /// Returns the authority's certificate, PEM.
+    fn certificate(&self) -> &str;
+
+    /// Signs a request for one use until `not_after`; the names are those in the request.
+    ///
+    /// # Errors
+    /// When the request is no request, is not signed by its own key, or the authority refuses.
+    fn sign(&self, request: &Request, usage: Usage, not_after: OffsetDateTime) -> Result<String>;
+}
+
+/// An authority whose key is at hand.
+pub struct LocalAuthority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl KeyPem {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// When the kernel hands out no random numbers.
+    pub fn generate() -> Result<Self> {
+        Ok(Self(
+            KeyPair::generate()
+                .context("making a P-256 key")?
+                .serialize_pem(),
+        ))
+    }
+
+    /// Takes a key that stands in a file.
+    pub fn new(pem: impl Into<String>) -> Self {
+        Self(pem.into())
+    }
+
+    /// Returns the PEM text; for the one file that holds it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Makes the request that asks for a certificate over this key.
+    ///
+    /// # Errors
+    /// When the key is no P-256 key or a name is no DNS name.
+    pub fn request(&self, common_name: &str, names: &Names) -> Result<Request> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = subject(common_name);
+        params.subject_alt_names = subject_alt_names(names)?;
+        let request = params
+            .serialize_request(&self.pair()?)
+            .context("making a signing request")?;
+        Ok(Request(request.pem().context("writing a signing request")?))
+    }
+
+    /// Says whether a certificate is over this key.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn belongs_to(&self, certificate: &Description) -> Result<bool> {
+        use rcgen::PublicKeyData;
+        Ok(self.pair()?.subject_public_key_info() == certificate.public_key)
+    }
+
+    fn pair(&self) -> Result<KeyPair> {
+        KeyPair::from_pem(&self.0).context("reading a private key")
+    }
+}
+
+impl fmt::Debug for KeyPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyPem(not shown)")
+    }
+}
+
+impl Names {
+    /// Says whether a certificate with these names speaks for all of `others`.
+    pub fn cover(&self, others: &Self) -> bool {
+        others.dns.is_subset(&self.dns) && others.addresses.is_subset(&self.addresses)
+    }
+}
+
+impl LocalAuthority {
+    /// Makes a new authority, with its key, that signs no other authority (`pathlen` 0).
+    ///
+    /// # Errors
+    /// When the kernel hands out no random numbers.
+    pub fn create(common_name: &str, now: OffsetDateTime) -> Result<(Self, KeyPem)> {
+        let key = KeyPem::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = subject(common_name);
+        params.not_before = NOT_BEFORE;
+        params.not_after = now + AUTHORITY_LIFE;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params
+            .self_signed(&key.pair()?)
+            .context("signing an authority")?
+            .pem();
+        Ok((Self::load(certificate, &key)?, key))
+    }
+
+    /// Takes an authority that exists: its certificate and its key.
+    ///
+    /// # Errors
+    /// When the two do not belong together, or the certificate is not one that may sign.
+    pub fn load(certificate: String, key: &KeyPem) -> Result<Self> {
+        let described = Description::parse(&certificate)?;
+        if !key.belongs_to(&described)? {
+            bail!("the authority's key does not belong to its certificate");
+        }
+        if !parsed(&described.der)?.is_ca() {
+            bail!("the certificate is no authority's: its basicConstraints do not say CA");
+        }
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key.pair()?)
+            .context("reading the authority's certificate")?;
+        Ok(Self {
+            certificate,
+            issuer,
+        })
+    }
+}
+
+impl Authority for LocalAuthority {
+    fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    fn sign(&self, request: &Request, usage: Usage, not_after: OffsetDateTime) -> Result<String> {
+        let mut request = CertificateSigningRequestParams::from_pem(&request.0)
+            .context("reading a signing request")?;
+        let params = &mut request.params;
+        params.not_before = NOT_BEFORE;
+        params.not_after = not_after;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![match usage {
+            Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
+            Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
+        }];
+        params.use_authority_key_identifier_extension = true;
+        Ok(request
+            .signed_by(&self.issuer)
+            .context("signing a certificate")?
+            .pem())
+    }
+}
+
+impl fmt::Debug for LocalAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalAuthority")
+            .field("certificate", &self.certificate)
+            .finish()
+    }
+}
+
+impl Description {
+    /// Reads the first certificate of a PEM text.
+    ///
+    /// # Errors
+    /// When there is none, or it is not what RFC 5280 says.
+    pub fn parse(pem: &str) -> Result<Self> {
+        let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
+            .ok()
+            .context("reading a certificate: no PEM block stands there")?;
+        let certificate = parsed(&block.contents)?;
+        Ok(Self {
+            names: names_in(&certificate),
+            not_after: certificate.validity().not_after.to_datetime(),
+            public_key: certificate.public_key().raw.to_vec(),
+            der: block.contents.clone(),
+        })
+    }
+
+    /// Says whether the holder of the other certificate signed this one.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn is_signed_by(&self, authority: &Self) -> Result<bool> {
+        let issuer = parsed(&authority.der)?;
+        Ok(parsed(&self.der)?
+            .verify_signature(Some(issuer.public_key()))
+            .is_ok())
+    }
+}
+
+/// Reads a DER certificate.
+fn parsed(der: &[u8]) -> Result<X509Certificate<'_>> {
+    let (_, certificate) = X509Certificate::from_der(der).context("reading a certificate")?;
+    Ok(certificate)
+}
+
+fn names_in(certificate: &X509Certificate<'_>) -> Names {
+    let mut names = Names::default();
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return names;
+    };
+    for name in &extension.value.general_names {
+        match name {
+            GeneralName::DNSName(name) => {
+                names.dns.insert((*name).to_owned());
+            }
+            GeneralName::IPAddress(bytes) => names.addresses.extend(address(bytes)),
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Reads the four or sixteen bytes of an `iPAddress` name (RFC 5280 §4.2.1.6).
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+}
+
+fn subject(common_name: &str) -> DistinguishedName {
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, common_name);
+    subject
+}
+
+fn subject_alt_names(names: &Names) -> Result<Vec<SanType>> {
+    let dns = names.dns.iter().map(|name| {
+        let name = name.as_str().try_into();
+        name.map(SanType::DnsName)
+            .context("putting a DNS name into a certificate")
+    });
+    let addresses = names
+        .addresses
+        .iter()
+        .map(|address| Ok(SanType::IpAddress(*address)));
+    dns.chain(addresses).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
+    }
+
+    fn host_names() -> Names {
+        Names {
+            dns: ["host01", "host01.cluster"].map(String::from).into(),
+            addresses: ["10.0.0.5", "fd00::5"]
+                .map(|text| text.parse().unwrap())
+                .into(),
+        }
+    }
+
+    #[test]
+    fn a_signed_request_says_its_names_its_end_and_its_key() {
+        let (authority, _) = LocalAuthority::create("host01 docker authority", now()).unwrap();
+        let key = KeyPem::generate().unwrap();
+        let request = key.request("host01", &host_names()).unwrap();
+        let pem = authority
+            .sign(&request, Usage::Server, now() + LEAF_LIFE)
+            .unwrap();
+
+        let leaf = Description::parse(&pem).unwrap();
+        assert_eq!(leaf.names, host_names());
+        assert_eq!(leaf.not_after, now() + LEAF_LIFE);
+        assert!(key.belongs_to(&leaf).unwrap());
+        assert!(!KeyPem::generate().unwrap().belongs_to(&leaf).unwrap());
+        let (other, _) = LocalAuthority::create("another", now()).unwrap();
+        for (signer, signed) in [(&authority, true), (&other, false)] {
+            let signer = Description::parse(signer.certificate()).unwrap();
+            assert_eq!(leaf.is_signed_by(&signer).unwrap(), signed);
+        }
+    }
+
+    #[test]
+    fn an_authority_is_read_back_only_with_its_own_key_and_only_if_it_is_one() {
+        let (authority, key) = LocalAuthority::create("a", now()).unwrap();
+        let certificate = authority.certificate().to_owned();
+        assert!(LocalAuthority::load(certificate.clone(), &key).is_ok());
+        let error = LocalAuthority::load(certificate, &KeyPem::generate().unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the authority's key does not belong to its certificate"
+        );
+
+        let leaf_key = KeyPem::generate().unwrap();
+        let request = leaf_key.request("leaf", &Names::default()).unwrap();
+        let leaf = authority
+            .sign(&request, Usage::Client, now() + LEAF_LIFE)
+            .unwrap();
+        let error = LocalAuthority::load(leaf, &leaf_key).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the certificate is no authority's: its basicConstraints do not say CA"
+        );
+    }
+
+    #[test]
+    fn a_key_never_shows_itself() {
+        let key = KeyPem::generate().unwrap();
+        assert_eq!(format!("{key:?}"), "KeyPem(not shown)");
+    }
+
+    #[test]
+    fn names_cover_what_they_hold_and_no_more() {
+        let mut fewer = host_names();
+        fewer.dns.remove("host01");
+        assert!(host_names().cover(&fewer));
+        assert!(!fewer.cover(&host_names()));
+    }
+}

@@ -1,0 +1,61 @@
+//! `setupdockerhost` against a real dockerd.
+//!
+//! Needs root, dockerd, the docker client, curl, openssl and a static busybox; what is missing makes
+//! every test *ignored*, with the reason in its name.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod host;
+mod network;
+mod refusals;
+mod trust;
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+type Test = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Two daemons at once are enough for a small machine.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let missing = missing();
+    let tests = [trust::TESTS, refusals::TESTS, network::TESTS].concat();
+    let trials = tests
+        .into_iter()
+        .map(|(name, test)| trial(name, test, missing.as_deref()));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+fn trial(name: &'static str, test: fn(), missing: Option<&str>) -> Trial {
+    let shown = missing.map_or(name.to_owned(), |missing| {
+        format!("{name} (needs {missing})")
+    });
+    let run = move || {
+        std::panic::catch_unwind(test).map_err(|panic| {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message =
+                message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Failed::from(message.unwrap_or_else(|| "it panicked".to_owned()))
+        })
+    };
+    Trial::test(shown, run).with_ignored_flag(missing.is_some())
+}
+
+/// Says what this machine lacks.
+fn missing() -> Option<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("root".to_owned());
+    }
+    if host::dockerd().is_none() {
+        return Some("dockerd".to_owned());
+    }
+    if host::busybox().is_none() {
+        return Some("busybox".to_owned());
+    }
+    ["docker", "curl", "openssl", "ip"]
+        .into_iter()
+        .find(|tool| Command::new(tool).arg("--help").output().is_err())
+        .map(str::to_owned)
+}

@@ -1,0 +1,436 @@
+//! Keys, certificates, the daemon's configuration, and who gets in.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Test;
+use crate::host::{Host, eventually, text};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a_second_run_changes_no_file_and_restarts_nothing",
+        a_second_run_changes_nothing,
+    ),
+    ("only_trusted_clients_get_in", only_trusted_clients_get_in),
+    (
+        "no_key_is_readable_by_others_or_printed",
+        no_key_is_readable_by_others_or_printed,
+    ),
+    (
+        "a_new_name_renews_and_containers_keep_running",
+        a_new_name_renews,
+    ),
+    (
+        "a_certificate_near_its_end_is_renewed",
+        a_certificate_near_its_end_is_renewed,
+    ),
+    (
+        "two_authorities_are_trusted_during_a_change",
+        two_authorities_are_trusted,
+    ),
+    (
+        "a_run_that_was_killed_is_finished_by_the_next",
+        a_killed_run_is_finished,
+    ),
+    (
+        "the_users_configuration_stays",
+        the_users_configuration_stays,
+    ),
+    (
+        "the_address_can_be_moved_and_is_kept",
+        the_address_can_be_moved,
+    ),
+    (
+        "dry_run_and_status_change_nothing",
+        dry_run_and_status_change_nothing,
+    ),
+];
+
+fn a_second_run_changes_nothing() {
+    let host = Host::new();
+    assert_eq!(
+        host.setup(&[]),
+        format!("dockerd answers trusted clients on {}\n", host.listen)
+    );
+    let (before, pid) = (host.snapshot(), host.pid());
+    assert_eq!(host.setup(&[]), "nothing to do\n");
+    let without_listen = host.bare(&[]).output().unwrap();
+    assert_eq!(text(&without_listen.stdout), "nothing to do\n");
+    assert_eq!(host.snapshot(), before);
+    assert_eq!(host.pid(), pid);
+}
+
+fn only_trusted_clients_get_in() {
+    let host = Host::new();
+    let socket_mode = fs::metadata(host.path("var/run/docker.sock"))
+        .unwrap()
+        .mode();
+    let report: Value =
+        serde_json::from_str(&host.setup(&["--json", "--san", "127.0.0.1"])).unwrap();
+    let proof = report["proof"].as_array().unwrap();
+    let clients: Vec<_> = proof
+        .iter()
+        .map(|check| check["client"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        clients,
+        [
+            "a trusted client",
+            "a client without a certificate",
+            "a client of a foreign authority",
+            "a client with an expired certificate",
+            "a server's certificate as a client's",
+            "a client that speaks no TLS",
+        ]
+    );
+    assert!(
+        proof.iter().all(|check| check["holds"] == true),
+        "{report:#}"
+    );
+    assert_eq!(proof[0]["seen"], "TLS 1.3");
+    assert_eq!(
+        fs::metadata(host.path("var/run/docker.sock"))
+            .unwrap()
+            .mode(),
+        socket_mode
+    );
+
+    // The same by programs that are not ours.
+    let version = host.docker_tls(&host.path("etc/slipway/client"), &["version"]);
+    assert!(version.status.success(), "{}", text(&version.stderr));
+    for (arguments, refused) in [(vec![], true), (client_arguments(&host), false)] {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "10", "--cacert"])
+            .arg(host.path("etc/slipway/client/ca.pem"));
+        let name = report["names"]["dns"][0].as_str().unwrap();
+        let port = host.listen.rsplit(':').next().unwrap();
+        curl.args(["--resolve", &format!("{name}:{port}:127.0.0.1")])
+            .args(arguments);
+        let output = curl
+            .arg(format!("https://{name}:{port}/version"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            output.status.success(),
+            !refused,
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    verified_by_openssl(&host, "etc/docker/tls/cert.pem", "sslserver");
+    verified_by_openssl(&host, "etc/slipway/client/cert.pem", "sslclient");
+}
+
+fn client_arguments(host: &Host) -> Vec<String> {
+    let file = |name: &str| {
+        host.path("etc/slipway/client")
+            .join(name)
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    vec![
+        "--cert".to_owned(),
+        file("cert.pem"),
+        "--key".to_owned(),
+        file("key.pem"),
+    ]
+}
+
+fn verified_by_openssl(host: &Host, certificate: &str, purpose: &str) {
+    let authority = host.path("etc/slipway/authority/ca.pem");
+    for (purpose, holds) in [(purpose, true), (other(purpose), false)] {
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(["verify", "-x509_strict", "-purpose", purpose, "-CAfile"])
+            .arg(&authority);
+        let output = openssl.arg(host.path(certificate)).output().unwrap();
+        assert_eq!(
+            output.status.success(),
+            holds,
+            "{certificate} as {purpose}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+fn other(purpose: &str) -> &'static str {
+    if purpose == "sslserver" {
+        "sslclient"
+    } else {
+        "sslserver"
+    }
+}
+
+fn no_key_is_readable_by_others_or_printed() {
+    let host = Host::new();
+    let output = host.command(&["--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout) + &text(&output.stderr) + &host.log();
+    for key in [
+        "etc/docker/tls/key.pem",
+        "etc/slipway/authority/ca-key.pem",
+        "etc/slipway/client/key.pem",
+    ] {
+        assert_eq!(
+            fs::metadata(host.path(key)).unwrap().mode() & 0o7777,
+            0o600,
+            "{key}"
+        );
+        let secret = host.read(key);
+        let line = secret.lines().nth(1).unwrap();
+        assert!(!said.contains(line), "{key} was printed");
+    }
+    for dir in ["etc/slipway/authority", "etc/slipway/client"] {
+        assert_eq!(
+            fs::metadata(host.path(dir)).unwrap().mode() & 0o7777,
+            0o700,
+            "{dir}"
+        );
+    }
+    let authority = fs::read_to_string(host.path("etc/docker/daemon.json")).unwrap();
+    assert!(
+        !authority.contains("slipway/authority"),
+        "dockerd is told where the authority's key is"
+    );
+}
+
+fn a_new_name_renews() {
+    let host = Host::new();
+    host.setup(&[]);
+    host.load_busybox();
+    let container = host.start_container("stays", &["--network", "none"]);
+    let (pid, key) = (host.pid(), host.read("etc/docker/tls/key.pem"));
+    let report: Value = serde_json::from_str(&host.setup(&[
+        "--json",
+        "--san",
+        "door.cluster",
+        "--san",
+        "10.9.8.7",
+    ]))
+    .unwrap();
+    assert_eq!(report["restarted"], true);
+    assert!(
+        report["steps"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("dockerd's certificate: not all of ")
+    );
+    assert_ne!(host.pid(), pid);
+    assert_ne!(host.read("etc/docker/tls/key.pem"), key);
+    let shown = Command::new("openssl")
+        .args(["x509", "-noout", "-ext", "subjectAltName", "-in"])
+        .arg(host.path("etc/docker/tls/cert.pem"))
+        .output()
+        .unwrap();
+    let shown = text(&shown.stdout);
+    assert!(
+        shown.contains("DNS:door.cluster") && shown.contains("IP Address:10.9.8.7"),
+        "{shown}"
+    );
+    eventually("the container runs on", || {
+        text(&host.docker(&["ps", "-q", "--no-trunc"]).stdout).trim() == container
+    });
+    // A name that is no longer asked for is no reason to make a certificate.
+    assert_eq!(host.setup(&[]), "nothing to do\n");
+}
+
+fn a_certificate_near_its_end_is_renewed() {
+    let host = Host::new();
+    host.setup(&[]);
+    let (certificate, key) = (
+        host.path("etc/docker/tls/cert.pem"),
+        host.path("etc/docker/tls/key.pem"),
+    );
+    let request = host.path("request");
+    let ok =
+        |command: &mut Command| assert!(command.stderr(Stdio::null()).status().unwrap().success());
+    ok(Command::new("openssl")
+        .args(["req", "-new", "-subj", "/CN=x", "-key"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&request));
+    fs::write(
+        host.path("extensions"),
+        "subjectAltName=DNS:x\nextendedKeyUsage=serverAuth\n",
+    )
+    .unwrap();
+    ok(Command::new("openssl")
+        .args(["x509", "-req", "-days", "364", "-in"])
+        .arg(&request)
+        .arg("-CA")
+        .arg(host.path("etc/slipway/authority/ca.pem"))
+        .arg("-CAkey")
+        .arg(host.path("etc/slipway/authority/ca-key.pem"))
+        .arg("-extfile")
+        .arg(host.path("extensions"))
+        .arg("-out")
+        .arg(&certificate));
+    let report: Value = serde_json::from_str(&host.setup(&["--json"])).unwrap();
+    assert!(
+        report["steps"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("dockerd's certificate: it ends on 20"),
+        "{report:#}"
+    );
+    assert_eq!(host.setup(&[]), "nothing to do\n");
+}
+
+fn two_authorities_are_trusted() {
+    let host = Host::new();
+    host.setup(&["--san", "127.0.0.1"]);
+    let old = tempfile::tempdir().unwrap();
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        fs::copy(
+            host.path("etc/slipway/client").join(name),
+            old.path().join(name),
+        )
+        .unwrap();
+    }
+    // Any authority with a P-256 key will do: this one is openssl's.
+    let cluster = tempfile::tempdir().unwrap();
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
+        .args(["-subj", "/CN=cluster", "-days", "3650", "-keyout"])
+        .arg(cluster.path().join("ca-key.pem"))
+        .arg("-out")
+        .arg(cluster.path().join("ca.pem"))
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let ca = cluster.path().to_str().unwrap().to_owned();
+    let gets_in = |dir: &std::path::Path| {
+        // The old client trusts the old authority alone: it reads the new one to know the server.
+        let own = tempfile::tempdir().unwrap();
+        for name in ["cert.pem", "key.pem"] {
+            fs::copy(dir.join(name), own.path().join(name)).unwrap();
+        }
+        fs::copy(
+            host.path("etc/slipway/client/ca.pem"),
+            own.path().join("ca.pem"),
+        )
+        .unwrap();
+        host.docker_tls(own.path(), &["version"]).status.success()
+    };
+    host.setup(&["--san", "127.0.0.1", "--ca", &ca]);
+    assert!(gets_in(&host.path("etc/slipway/client")));
+    assert!(
+        gets_in(old.path()),
+        "the change of authority locked the old clients out"
+    );
+    assert_eq!(
+        host.setup(&["--san", "127.0.0.1", "--ca", &ca]),
+        "nothing to do\n"
+    );
+
+    host.setup(&["--san", "127.0.0.1", "--ca", &ca, "--renew"]);
+    assert!(gets_in(&host.path("etc/slipway/client")));
+    assert!(
+        !gets_in(old.path()),
+        "the old authority is trusted for ever"
+    );
+}
+
+/// Kills the run at growing distances from its start; the next run ends it, and then there is
+/// nothing to do.
+fn a_killed_run_is_finished() {
+    let host = Host::new();
+    let mut delay = Duration::from_millis(1);
+    let mut killed = 0;
+    loop {
+        fs::remove_dir_all(host.path("etc/slipway")).ok();
+        fs::remove_dir_all(host.path("etc/docker/tls")).ok();
+        let mut child = host
+            .command(&[])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(delay);
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        host.wait_for_script();
+        killed += 1;
+        host.setup(&[]);
+        assert_eq!(host.setup(&[]), "nothing to do\n", "after {delay:?}");
+        assert!(!host.path("var/lib/slipway/dockerhost.pending").exists());
+        delay *= 2;
+    }
+    assert!(killed >= 8, "only {killed} runs were killed");
+}
+
+fn the_users_configuration_stays() {
+    let host = Host::new();
+    let user = "{\"zeta\": 1, \"log-level\": \"warn\", \"labels\": [\"rack=7\"]}"
+        .replace("\"zeta\": 1, ", "");
+    host.write("etc/docker/daemon.json", &user);
+    fs::set_permissions(
+        host.path("etc/docker/daemon.json"),
+        fs::Permissions::from_mode(0o640),
+    )
+    .unwrap();
+    host.setup(&[]);
+    let merged: Value = serde_json::from_str(&host.read("etc/docker/daemon.json")).unwrap();
+    assert_eq!(merged["log-level"], "warn");
+    assert_eq!(merged["labels"][0], "rack=7");
+    assert_eq!(merged["live-restore"], true);
+    let mode = fs::metadata(host.path("etc/docker/daemon.json"))
+        .unwrap()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o640);
+    let info = host.docker(&["info", "--format", "{{.Labels}} {{.LiveRestoreEnabled}}"]);
+    assert_eq!(text(&info.stdout), "[rack=7] true\n");
+}
+
+fn the_address_can_be_moved() {
+    let mut host = Host::new();
+    host.setup(&[]);
+    host.listen = format!("127.0.0.1:{}", crate::host::free_port());
+    host.setup(&[]);
+    let merged: Value = serde_json::from_str(&host.read("etc/docker/daemon.json")).unwrap();
+    assert_eq!(merged["hosts"].as_array().unwrap().len(), 2);
+    assert_eq!(merged["hosts"][1], format!("tcp://{}", host.listen));
+    assert_eq!(host.setup(&[]), "nothing to do\n");
+}
+
+fn dry_run_and_status_change_nothing() {
+    let host = Host::new();
+    let before = host.snapshot();
+    let planned = host.setup(&["--dry-run"]);
+    assert!(
+        planned.starts_with("the host's own authority: none yet\n"),
+        "{planned}"
+    );
+    assert!(planned.ends_with("restart dockerd\n"), "{planned}");
+    let status = host.bare(&["--status"]).output().unwrap();
+    assert_eq!(status.status.code(), Some(1), "no certificate yet");
+    assert_eq!(host.snapshot(), before);
+    assert!(!host.path("etc/slipway").exists());
+
+    host.setup(&[]);
+    assert_eq!(host.setup(&["--dry-run"]), "nothing to do\n");
+    let status = host.bare(&["--status", "--json"]).output().unwrap();
+    assert_eq!(status.status.code(), Some(0));
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["server"]["days_left"], 1094);
+    assert_eq!(status["server"]["renewed_at_next_run"], false);
+    assert_eq!(status["hosts"][1], format!("tcp://{}", host.listen));
+}
