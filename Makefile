@@ -24,6 +24,7 @@ test: ## install what the tests need, run them all, print the totals last
 bench: ## measure copycds beside cp and other readers [ROUNDS=5]
 	@tests/setup bench
 	@tests/bench/run --rounds $(or $(ROUNDS),5)
+	@tests/bench/dockerhost --rounds $(or $(ROUNDS),5)
 
 fuzz: ## feed every reader of foreign bytes with damaged ones [SECONDS=600 each]
 	@tests/setup test

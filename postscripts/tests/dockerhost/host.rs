@@ -10,43 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// The script starts dockerd in the background and fails when it does not come up.
-const SCRIPT: &str = r#"#!/bin/sh
-# restart | start | stop
-ROOT=@ROOT@
-DOCKER_OPTS=
-[ ! -f $ROOT/etc/default/docker ] || . $ROOT/etc/default/docker
-stop() {
-    [ -f $ROOT/run/docker.pid ] || return 0
-    pid=$(cat $ROOT/run/docker.pid)
-    kill $pid 2>/dev/null
-    for _ in $(seq 200); do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
-    rm -f $ROOT/run/docker.pid
-}
-start() {
-    config="--config-file $ROOT/etc/docker/daemon.json"
-    [ -e $ROOT/etc/docker/daemon.json ] || config=
-    default="-H unix://$ROOT/var/run/docker.sock"
-    ! grep -qs '"hosts"' $ROOT/etc/docker/daemon.json || default=
-    setsid @INSIDE@ $ROOT/usr/sbin/dockerd $config \
-        --data-root $ROOT/var/lib/docker --exec-root $ROOT/run/docker --pidfile $ROOT/run/docker.pid \
-        --bridge=none --iptables=false $default $DOCKER_OPTS \
-        >>$ROOT/var/log/docker.log 2>&1 </dev/null &
-    pid=$!
-    for _ in $(seq 300); do
-        kill -0 $pid 2>/dev/null || { echo 'dockerd ended'; return 1; }
-        # Up is who answers, not who has made a socket.
-        curl -s -o /dev/null --unix-socket $ROOT/var/run/docker.sock http://docker/_ping && return 0
-        sleep 0.05
-    done
-    echo 'dockerd does not answer'; return 1
-}
-case $1 in
-    start) start ;;
-    stop) stop ;;
-    restart) stop; start ;;
-esac
-"#;
+/// Starts dockerd in the background, and fails when it does not come up.
+const SCRIPT: &str = include_str!("docker.init");
 
 /// One docker host.
 pub(crate) struct Host {
