@@ -1,0 +1,40 @@
+//! What was done, for people while it happens and as JSON afterwards.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::proof::Check;
+use crate::tls::Names;
+
+/// What was done, as `--json` prints it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) changed: bool,
+    pub(super) restarted: bool,
+    pub(super) steps: Vec<String>,
+    pub(super) names: Names,
+    pub(super) listen: String,
+    pub(super) proof: Vec<Check>,
+    pub(super) network: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Report {
+    /// Says a step and keeps it.
+    pub(super) fn step(&mut self, what: String) {
+        eprintln!("setupdockerhost: {what}");
+        self.steps.push(what);
+    }
+
+    /// Prints the result.
+    pub(super) fn finish(&self, json: bool) -> Result<ExitCode> {
+        match (json, self.changed) {
+            (true, _) => println!("{}", serde_json::to_string_pretty(self)?),
+            (false, false) => println!("nothing to do"),
+            (false, true) => println!("dockerd answers trusted clients on {}", self.listen),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
