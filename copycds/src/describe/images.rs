@@ -36,27 +36,10 @@ pub fn images(home: Home<'_>, holds: &Holds) -> Vec<OsImage> {
 }
 
 fn image(home: Home<'_>, method: ProvMethod, profile: &str) -> OsImage {
-    let Home {
-        distro,
-        arch,
-        tree,
-        installdir,
-    } = home;
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let rootimg = installdir.rootimg(distro, arch, profile);
     OsImage {
-        name: format!("{distro}-{arch}-{method}-{profile}"),
-        imagetype: Some("linux".to_owned()),
-        provmethod: Some(method),
-        profile: Some(profile.to_owned()),
-        osname: Some("Linux".to_owned()),
-        osvers: Some(distro.clone()),
-        osarch: Some(arch),
-        osdistroname: Some(format!("{distro}-{arch}")),
-        pkgdir: vec![text(tree)],
-        otherpkgdir: vec![text(&installdir.otherpkgs(distro, arch))],
-        rootimgdir: (method == ProvMethod::Netboot).then(|| text(&rootimg)),
-        ..OsImage::default()
+        // The tree may stand anywhere (-p).
+        pkgdir: vec![home.tree.to_string_lossy().into_owned()],
+        ..OsImage::of_tree(home.distro, home.arch, method, profile, home.installdir)
     }
 }
 
