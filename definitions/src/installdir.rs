@@ -51,6 +51,11 @@ impl InstallDir {
         self.0.join("autoinst").join(node)
     }
 
+    /// Returns where the programs lie that nodes fetch and run: `<installdir>/postscripts`.
+    pub fn postscripts(&self) -> PathBuf {
+        self.0.join("postscripts")
+    }
+
     /// Returns where an administrator's own templates and lists lie: `<installdir>/custom`.
     pub fn custom(&self) -> PathBuf {
         self.0.join("custom")

@@ -25,6 +25,7 @@ mod noderange;
 mod nodes;
 mod object;
 mod osimage;
+mod runlist;
 mod schema;
 mod site;
 pub mod stanza;
@@ -42,5 +43,6 @@ pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Univ
 pub use nodes::Nodes;
 pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
+pub use runlist::{Entry, Origin, Program, Runlist, ScriptLine};
 pub use schema::{Attribute, Definition, Shape};
 pub use site::Site;

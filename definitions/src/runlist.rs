@@ -1,0 +1,227 @@
+//! What a node runs once it is installed, and with what environment: `postscripts.json` among its assets.
+//!
+//! Written on the management node when the node's assets are rendered, read on the node by `firstboot`,
+//! and carried to the node again by `updatenode`. The environment is what xCAT's `mypostscript` exports;
+//! the entries are those of `postscripts` and `postbootscripts`, in the order in which they run.
+//! Pure: paths and addresses are named here and none is touched.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// What a node runs, with what environment, and what the programs must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runlist {
+    /// The node.
+    pub node: String,
+    /// The osimage whose scripts are among them.
+    pub osimage: String,
+    /// Where the programs are fetched from: `http://10.1.0.1/install/postscripts`; a program's name
+    /// follows behind a `/`.
+    pub source: String,
+    /// The environment of every script: `NODE`, `MASTER`, `OSVER` …
+    pub environment: BTreeMap<String, String>,
+    /// What runs inside the installer, in order.
+    pub postscripts: Vec<Entry>,
+    /// What runs after the first boot, in order.
+    pub postbootscripts: Vec<Entry>,
+    /// Every program that the entries name or need beside them, by name.
+    pub programs: BTreeMap<String, Program>,
+}
+
+impl Runlist {
+    /// The file's name among a node's assets.
+    pub const FILE: &'static str = "postscripts.json";
+    /// Where the list lies on the node.
+    pub const ON_NODE: &'static str = "/var/lib/slipway/postscripts.json";
+    /// The program that runs the list, on the node.
+    pub const FIRSTBOOT: &'static str = "/opt/slipway/bin/firstboot";
+    /// Where the programs of the list lie on the node, verified.
+    pub const PROGRAMS: &'static str = "/opt/slipway/postscripts";
+    /// The most bytes that a list may have.
+    pub const LIMIT: u64 = 1 << 20;
+}
+
+/// One script and its arguments, and who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Who asked for it.
+    pub origin: Origin,
+    /// The script and its arguments, as in the definition: `xHRM bridgeprereq eth0:mydocker0`.
+    pub line: ScriptLine,
+}
+
+/// Who asked for a script; they run in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The group `xcatdefaults`, for every node.
+    Site,
+    /// The osimage.
+    Osimage,
+    /// The node, or a group of its own.
+    Node,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Site => "site",
+            Self::Osimage => "osimage",
+            Self::Node => "node",
+        })
+    }
+}
+
+/// What a program must be, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// The SHA-256 of its bytes, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// A script's name and its arguments, as one entry of `postscripts` or `postbootscripts`.
+///
+/// Words are parted by blanks; `'…'`, `"…"` and `\` keep blanks, as in a shell, and nothing is expanded
+/// or run: no shell ever sees the line. The name is a relative path of plain names: `site/mine.sh`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScriptLine {
+    text: String,
+    words: Vec<String>,
+}
+
+impl ScriptLine {
+    /// Returns the program's name: `xHRM`.
+    pub fn program(&self) -> &str {
+        &self.words[0]
+    }
+
+    /// Returns the arguments.
+    pub fn arguments(&self) -> &[String] {
+        &self.words[1..]
+    }
+}
+
+impl FromStr for ScriptLine {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let wrong = |expected: &str| Error::invalid("a script and its arguments", text, expected);
+        let words = words(text).map_err(wrong)?;
+        let Some(program) = words.first() else {
+            return Err(wrong("the name of a script, then its arguments"));
+        };
+        if !program.split('/').all(is_plain_name) {
+            return Err(wrong(
+                "the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
+            ));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            words,
+        })
+    }
+}
+
+/// Says whether a part of a path is a name that neither hides nor leads anywhere.
+fn is_plain_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
+    !name.is_empty() && !name.starts_with(['.', '-']) && name.chars().all(allowed)
+}
+
+/// Parts a line into words; quotes keep blanks, a backslash keeps the next character.
+fn words(text: &str) -> Result<Vec<String>, &'static str> {
+    let (mut words, mut word) = (Vec::new(), None::<String>);
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some('"') | None, '\\') => {
+                let kept = characters.next().ok_or("a character behind '\\'")?;
+                // Within double quotes a backslash keeps only what would end or begin something.
+                if quote.is_some() && !matches!(kept, '"' | '\\') {
+                    word.get_or_insert_default().push('\\');
+                }
+                word.get_or_insert_default().push(kept);
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err("a quote that is closed");
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+impl fmt::Display for ScriptLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl TryFrom<String> for ScriptLine {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<ScriptLine> for String {
+    fn from(line: ScriptLine) -> Self {
+        line.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parted_as_a_shell_parts_them() {
+        for (text, expected) in [
+            (
+                "xHRM bridgeprereq eth0:mydocker0",
+                &["xHRM", "bridgeprereq", "eth0:mydocker0"][..],
+            ),
+            ("  mine  ", &["mine"]),
+            (
+                "site/mine.sh 'a b' \"c \\\"d\\\"\" e\\ f ''",
+                &["site/mine.sh", "a b", "c \"d\"", "e f", ""],
+            ),
+            ("mine $HOME `id` ;", &["mine", "$HOME", "`id`", ";"]),
+        ] {
+            let line: ScriptLine = text.parse().unwrap();
+            assert_eq!(line.words, expected, "{text}");
+            assert_eq!(line.to_string().parse::<ScriptLine>().unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn what_names_no_script_is_refused() {
+        for text in [
+            "", " ", "'", "mine 'a", "../mine", "/bin/sh", "a//b", ".hidden", "-x", "a b\\",
+            "'a b' c",
+        ] {
+            assert!(text.parse::<ScriptLine>().is_err(), "{text}");
+        }
+    }
+}
