@@ -1,0 +1,184 @@
+//! All that a template may say, in one struct.
+//!
+//! Made from definitions by the node's assets, read by templates under the names of the fields:
+//! `[[ node.mac ]]`. A field that may be absent is `Option`, and templates ask with `[% if … %]`; a name
+//! that is no field is an error. Nothing here holds a secret but the crypted password of root.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::repository::Repository;
+
+/// All that a template may say.
+#[derive(Debug, Clone, Serialize)]
+pub struct Context {
+    /// The node.
+    pub node: Node,
+    /// The osimage and the release.
+    pub image: Image,
+    /// The management node as the node reaches it.
+    pub server: Server,
+    /// What is installed, inside the installer.
+    pub packages: Packages,
+    /// Where from: the tree first, then the extra repositories.
+    pub repositories: Vec<Repository>,
+    /// Where to.
+    pub disk: Disk,
+    /// How root gets in.
+    pub root: Root,
+    /// Clock and language.
+    pub locale: Locale,
+    /// What the firewall lets in, `22/tcp` each.
+    pub ports: Vec<String>,
+    /// The kernel's command line.
+    pub kernel: Kernel,
+    /// What makes the node run its postscripts; without it, none are run.
+    pub firstboot: Option<Firstboot>,
+    /// The administrator's own values, from the osimage's `environvar`.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// The node. Its network is configured by DHCP, on the NIC that has the MAC.
+#[derive(Debug, Clone, Serialize)]
+pub struct Node {
+    /// Its name: `host01`.
+    pub name: String,
+    /// Its name and domain: `host01.example.com`, or the name alone.
+    pub hostname: String,
+    /// The domain.
+    pub domain: Option<String>,
+    /// The hardware address of the NIC that it installs over, in lower case with colons.
+    pub mac: String,
+    /// The kernel's name of that NIC, where the definition says it: `eth0`.
+    pub nic: Option<String>,
+    /// Its address.
+    pub ip: Option<String>,
+    /// Bits of the network: `24`.
+    pub prefix: Option<u8>,
+    /// The router of its network.
+    pub gateway: Option<String>,
+    /// Its DNS servers.
+    pub nameservers: Vec<String>,
+}
+
+/// The osimage and its release.
+#[derive(Debug, Clone, Serialize)]
+pub struct Image {
+    /// The osimage's name.
+    pub name: String,
+    /// The profile: `dockerhost`.
+    pub profile: String,
+    /// The release: `debian12.9.0`.
+    pub osvers: String,
+    /// The family of the release: `debian`, `rocky`, `sle`.
+    pub family: String,
+    /// The version: `12.9.0`.
+    pub version: String,
+    /// The first number of the version: 12. Words such as `testing` are newer than any number.
+    pub major: u32,
+    /// The second number of the version, 0 where there is none.
+    pub minor: u32,
+    /// The architecture as the kernel names it: `x86_64`.
+    pub arch: String,
+    /// The architecture as Debian names it: `amd64`.
+    pub debarch: String,
+    /// The codename of a Debian or Ubuntu release, read from the tree: `bookworm`.
+    pub codename: Option<String>,
+}
+
+/// The management node.
+#[derive(Debug, Clone, Serialize)]
+pub struct Server {
+    /// Its address.
+    pub address: String,
+    /// Address and port: `10.1.0.1` with port 80, else `10.1.0.1:8080`.
+    pub host: String,
+    /// Where the install directory is served: `http://10.1.0.1/install`.
+    pub url: String,
+    /// The node's assets there: `http://10.1.0.1/install/autoinst/host01`.
+    pub assets: String,
+    /// The tree there: `http://10.1.0.1/install/debian12.9.0/x86_64`.
+    pub tree: String,
+    /// The tree's path behind the host: `/install/debian12.9.0/x86_64`.
+    pub tree_path: String,
+    /// The time servers of the nodes.
+    pub timeservers: Vec<String>,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Packages {
+    /// Names, as the release's package manager takes them.
+    pub install: Vec<String>,
+    /// Groups and patterns, without the `@`; an environment begins with `^`.
+    pub groups: Vec<String>,
+    /// What is kept out.
+    pub exclude: Vec<String>,
+}
+
+/// Where the system is installed to.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Disk {
+    /// The disk that the definition names: `/dev/sda`, or a path beneath `/dev/disk/`. Where it names
+    /// none, the smallest disk that is not removable and has at least `smallest` bytes is taken.
+    pub device: Option<String>,
+    /// The size below which a disk is not taken, in bytes.
+    pub smallest: u64,
+    /// A partition table in the installer's own language, from `partitionfile`.
+    pub layout: Option<String>,
+}
+
+/// How root gets in.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Root {
+    /// The crypted password, as `crypt(5)` writes it; without one the password is locked.
+    pub password: Option<String>,
+    /// Public ssh keys, a line each.
+    pub keys: Vec<String>,
+}
+
+/// Clock and language.
+#[derive(Debug, Clone, Serialize)]
+pub struct Locale {
+    /// The language: `en_US.UTF-8`.
+    pub language: String,
+    /// The keyboard: `us`.
+    pub keyboard: String,
+    /// The time zone: `Europe/Berlin`, `Etc/UTC`.
+    pub timezone: String,
+}
+
+/// The kernel's command line.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Kernel {
+    /// The kernel in the tree: `install.amd/vmlinuz`.
+    pub kernel: String,
+    /// Its initrds.
+    pub initrds: Vec<String>,
+    /// More for the installer's command line.
+    pub install: Vec<String>,
+    /// More for the installed system's: what `addkcmdline` marks with `R::`.
+    pub installed: Vec<String>,
+    /// The serial console, `ttyS0,115200`, where the node has one.
+    pub console: Option<String>,
+}
+
+/// What makes the node run its postscripts.
+#[derive(Debug, Clone, Serialize)]
+pub struct Firstboot {
+    /// Where the program is fetched from.
+    pub url: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Where it goes on the node.
+    pub path: String,
+    /// Where the list is fetched from.
+    pub list_url: String,
+    /// The list's SHA-256.
+    pub list_sha256: String,
+    /// Where it goes on the node.
+    pub list_path: String,
+    /// Whether postscripts are to run inside the installer.
+    pub in_installer: bool,
+}

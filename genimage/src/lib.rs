@@ -1,0 +1,20 @@
+//! From an osimage and a node to what the node fetches while it installs and boots, checked before a
+//! byte is written.
+//!
+//! ```text
+//! definitions ─> library (which list, which template, who won?) ─> pkglist, repository (what is installed, from where?)
+//!      ─> context (all that a template may say) ─> template (rendered, strictly) ─> check (what would the installer say?)
+//!      ─> assets (written, only what changed)
+//! ```
+//!
+//! Nothing here reaches a network, runs a program or needs root. A problem names file and line; all
+//! problems of a run are reported together, and a node that has one gets nothing.
+
+pub mod check;
+pub mod context;
+pub mod installer;
+pub mod library;
+pub mod pkglist;
+pub mod problem;
+pub mod repository;
+pub mod template;

@@ -1,0 +1,1 @@
+//! Templates, rendered strictly. The only module that knows tera.
