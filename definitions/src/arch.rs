@@ -97,7 +97,12 @@ impl Arch {
         self.names()[0]
     }
 
-    /// Returns every name of this architecture, its own first.
+    /// Returns the name that Debian and Ubuntu give it: `amd64`.
+    pub fn debian_name(self) -> &'static str {
+        self.names().get(1).copied().unwrap_or(self.name())
+    }
+
+    /// Returns every name of this architecture, its own first, then Debian's.
     pub fn names(self) -> &'static [&'static str] {
         NAMES
             .iter()
@@ -156,6 +161,20 @@ mod tests {
                 assert_eq!(name.parse::<Arch>().unwrap(), *arch);
             }
             assert_eq!(arch.to_string(), names[0]);
+        }
+    }
+
+    #[test]
+    fn debian_has_names_of_its_own() {
+        for (arch, name) in [
+            (Arch::X86_64, "amd64"),
+            (Arch::X86, "i386"),
+            (Arch::Aarch64, "arm64"),
+            (Arch::Armv7l, "armhf"),
+            (Arch::Ppc64le, "ppc64el"),
+            (Arch::S390x, "s390x"),
+        ] {
+            assert_eq!(arch.debian_name(), name);
         }
     }
 

@@ -44,6 +44,8 @@ macro_rules! like_a_node {
             postbootscripts: Vec<String>,
 
             // How it is installed.
+            /// The disk that is installed to: `/dev/sda`, or a path beneath `/dev/disk/`.
+            disk: Option<String>,
             /// The NIC that the node installs over: a name, or `mac`.
             installnic: Option<String>,
             /// The NIC that carries the node's own address.

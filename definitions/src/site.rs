@@ -32,6 +32,10 @@ definition! {
         osimagerequired: Option<String>,
         /// The architectures that may be imported.
         onlysupportarchs: Vec<String>,
+        /// The crypted password of root on the nodes, as `mkpasswd` prints it; locked unless set.
+        rootpassword: Option<String>,
+        /// The file of public ssh keys that let in root on the nodes.
+        authorizedkeys: Option<String>,
         /// `1`: no password is ever given to root.
         secureroot: Option<String>,
         /// The path of the directory that TFTP serves.
