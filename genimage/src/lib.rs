@@ -10,11 +10,17 @@
 //! Nothing here reaches a network, runs a program or needs root. A problem names file and line; all
 //! problems of a run are reported together, and a node that has one gets nothing.
 
+mod assets;
+mod bootfiles;
 pub mod check;
 pub mod context;
+mod environment;
 pub mod installer;
 pub mod library;
+mod machine;
 pub mod pkglist;
 pub mod problem;
 pub mod repository;
+mod scripts;
+mod shipped;
 pub mod template;

@@ -1,0 +1,378 @@
+//! What a node fetches, on disk: `<installdir>/autoinst/<node>/`, whole or not at all.
+//!
+//! Rendered files come in; a directory for each node goes out, written only where it differs from what
+//! stands. All nodes are staged first, one syncfs(2) puts them on the disk, and one rename each publishes
+//! them, so that a node that installs meanwhile sees the old assets or the new and never both. Killed at
+//! any moment, each node has the one or the other; the next run clears what was staged. A file that is no
+//! asset of ours is never taken away.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use serde::Serialize;
+
+/// Where all nodes are staged, beside them; no node has a name that begins with a dot.
+const STAGING: &str = ".staging";
+
+/// The most that is read of a file that stands, to compare it.
+const LIMIT: u64 = 16 << 20;
+
+/// The rendered files of one node, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Assets(BTreeMap<String, Vec<u8>>);
+
+impl Assets {
+    /// Adds a file.
+    pub(crate) fn add(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        self.0.insert(name.into(), bytes.into());
+    }
+
+    /// Returns the files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+}
+
+/// Whether a name is one that a node's assets have, have had, or may have.
+fn is_ours(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "agama.json",
+        "autoyast.xml",
+        "boot.ipxe",
+        "ks.cfg",
+        "meta-data",
+        "postscripts.json",
+        "preseed.cfg",
+        "user-data",
+        "vendor-data",
+    ];
+    NAMES.contains(&name) || name.ends_with(".asc")
+}
+
+/// How a file differs from what stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Difference {
+    /// The file's name.
+    pub(crate) file: String,
+    /// What is to happen to it.
+    pub(crate) change: Change,
+    /// What stands there now.
+    #[serde(skip)]
+    pub(crate) standing: Vec<u8>,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Change {
+    /// It is added.
+    New,
+    /// Its content changes.
+    Changed,
+    /// It is taken away.
+    Removed,
+}
+
+/// The directory of all nodes' assets.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf(PathBuf);
+
+impl Shelf {
+    /// Names the directory: `<installdir>/autoinst`.
+    pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
+    }
+
+    /// Compares a node's assets with what stands.
+    ///
+    /// # Errors
+    /// When what stands cannot be read, or is not a directory of assets.
+    pub(crate) fn compare(&self, node: &str, assets: &Assets) -> Result<Vec<Difference>> {
+        let directory = self.0.join(node);
+        let standing = standing(&directory)?;
+        let mut differences = Vec::new();
+        for (file, bytes) in assets.files() {
+            let (change, old) = match standing.get(file) {
+                Some(old) if old == bytes => continue,
+                Some(old) => (Change::Changed, old.clone()),
+                None => (Change::New, Vec::new()),
+            };
+            differences.push(Difference {
+                file: file.to_owned(),
+                change,
+                standing: old,
+            });
+        }
+        for (file, bytes) in standing {
+            if !assets.0.contains_key(&file) {
+                differences.push(Difference {
+                    file,
+                    change: Change::Removed,
+                    standing: bytes,
+                });
+            }
+        }
+        Ok(differences)
+    }
+
+    /// Begins to write: waits for other writers, and clears what a killed one left.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, locked or cleared.
+    pub(crate) fn writer(&self) -> Result<Writer<'_>> {
+        let directory = &self.0;
+        fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
+        let lock =
+            File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
+        lock.lock()
+            .with_context(|| format!("locking {}", directory.display()))?;
+        let writer = Writer {
+            shelf: self,
+            directory: lock,
+        };
+        writer.clear()?;
+        make_directory(&writer.staging())?;
+        Ok(writer)
+    }
+}
+
+/// Reads what stands in a node's directory.
+fn standing(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    match fs::symlink_metadata(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
+        Err(error) => {
+            return Err(error).with_context(|| format!("looking at {}", directory.display()));
+        }
+        Ok(metadata) if !metadata.is_dir() => bail!(
+            "{} is no directory: move it away, so that the node's assets can stand there",
+            directory.display()
+        ),
+        Ok(_) => {}
+    }
+    let reading = || format!("reading {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(reading)? {
+        let entry = entry.with_context(reading)?;
+        let path = entry.path();
+        let name = entry.file_name().into_string().ok();
+        let name = name.filter(|name| is_ours(name));
+        let metadata = entry
+            .metadata()
+            .with_context(|| format!("looking at {}", path.display()))?;
+        let Some(name) = name.filter(|_| metadata.is_file() && metadata.len() <= LIMIT) else {
+            bail!(
+                "{} is no asset of ours, and nothing is taken away that we have not made: move it out of the way",
+                path.display()
+            );
+        };
+        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        files.insert(name, bytes);
+    }
+    Ok(files)
+}
+
+/// The one who writes.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    shelf: &'a Shelf,
+    /// Held until all is published.
+    directory: File,
+}
+
+impl Writer<'_> {
+    fn staging(&self) -> PathBuf {
+        self.shelf.0.join(STAGING)
+    }
+
+    fn clear(&self) -> Result<()> {
+        let staging = self.staging();
+        match fs::remove_dir_all(&staging) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("clearing {}", staging.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a node's assets where nobody looks yet; several nodes at once are fine.
+    ///
+    /// # Errors
+    /// When something cannot be written; nothing is published.
+    pub(crate) fn stage(&self, node: &str, assets: &Assets) -> Result<()> {
+        let directory = self.staging().join(node);
+        make_directory(&directory)?;
+        for (name, bytes) in assets.files() {
+            let path = directory.join(name);
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o644);
+            let written = options
+                .open(&path)
+                .and_then(|mut file| file.write_all(bytes));
+            written.with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what was staged, node by node, and ends.
+    ///
+    /// # Errors
+    /// When the disk does not take what was staged, or a rename is refused; the nodes before it are
+    /// published, the others have what they had.
+    pub(crate) fn publish(self, nodes: &[&str]) -> Result<()> {
+        let directory = &self.shelf.0;
+        nix::unistd::syncfs(&self.directory)
+            .map_err(io::Error::from)
+            .with_context(|| format!("writing {} to the disk", directory.display()))?;
+        for node in nodes {
+            let target = directory.join(node);
+            exchange(&self.staging().join(node), &target)
+                .with_context(|| format!("publishing {}", target.display()))?;
+        }
+        self.directory
+            .sync_all()
+            .with_context(|| format!("writing {} to the disk", directory.display()))?;
+        self.clear()
+    }
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().mode(0o755).create(path);
+    made.with_context(|| format!("making {}", path.display()))
+}
+
+/// Puts a directory in its place; what stood there lies where it came from.
+fn exchange(from: &Path, to: &Path) -> io::Result<()> {
+    let rename = |flags| renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
+    match rename(RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => return Ok(()),
+        Err(Errno::ENOENT) => return fs::rename(from, to),
+        Err(Errno::EINVAL | Errno::ENOSYS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // A file system without exchange (NFS): for a moment there is neither.
+    let old = from.with_extension("old");
+    match fs::rename(to, &old) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::rename(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    fn assets(files: &[(&str, &str)]) -> Assets {
+        let mut assets = Assets::default();
+        for (name, text) in files {
+            assets.add(*name, *text);
+        }
+        assets
+    }
+
+    fn write(shelf: &Shelf, node: &str, assets: &Assets) {
+        let writer = shelf.writer().unwrap();
+        writer.stage(node, assets).unwrap();
+        writer.publish(&[node]).unwrap();
+    }
+
+    fn changes(shelf: &Shelf, node: &str, assets: &Assets) -> Vec<(String, Change)> {
+        let differences = shelf.compare(node, assets).unwrap();
+        let changes = differences.into_iter();
+        changes
+            .map(|difference| (difference.file, difference.change))
+            .collect()
+    }
+
+    #[test]
+    fn a_node_has_what_was_written_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path().join("autoinst"));
+        let first = assets(&[("preseed.cfg", "one"), ("boot.ipxe", "same")]);
+        assert_eq!(
+            changes(&shelf, "n1", &first),
+            [
+                ("boot.ipxe".to_owned(), Change::New),
+                ("preseed.cfg".to_owned(), Change::New)
+            ]
+        );
+        write(&shelf, "n1", &first);
+        assert!(changes(&shelf, "n1", &first).is_empty());
+        let path = dir.path().join("autoinst/n1/preseed.cfg");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+
+        let second = assets(&[("ks.cfg", "two"), ("boot.ipxe", "other")]);
+        assert_eq!(
+            changes(&shelf, "n1", &second),
+            [
+                ("boot.ipxe".to_owned(), Change::Changed),
+                ("ks.cfg".to_owned(), Change::New),
+                ("preseed.cfg".to_owned(), Change::Removed)
+            ]
+        );
+        write(&shelf, "n1", &second);
+        assert!(!path.exists());
+        assert!(changes(&shelf, "n1", &second).is_empty());
+        let left: Vec<_> = fs::read_dir(dir.path().join("autoinst")).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_cleared_and_published_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path());
+        let first = assets(&[("ks.cfg", "one")]);
+        write(&shelf, "n1", &first);
+        let inode = fs::metadata(dir.path().join("n1")).unwrap().ino();
+        let writer = shelf.writer().unwrap();
+        writer.stage("n1", &assets(&[("ks.cfg", "two")])).unwrap();
+        drop(writer);
+        assert!(dir.path().join(STAGING).join("n1").exists());
+        assert_eq!(fs::metadata(dir.path().join("n1")).unwrap().ino(), inode);
+        shelf.writer().unwrap().publish(&[]).unwrap();
+        assert!(!dir.path().join(STAGING).exists());
+        assert!(changes(&shelf, "n1", &first).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_named_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path());
+        let wanted = assets(&[("ks.cfg", "one")]);
+        fs::write(dir.path().join("n1"), "a file").unwrap();
+        fs::create_dir(dir.path().join("n2")).unwrap();
+        fs::write(dir.path().join("n2/notes.txt"), "mine").unwrap();
+        std::os::unix::fs::symlink("n2", dir.path().join("n3")).unwrap();
+        let message = |node: &str| shelf.compare(node, &wanted).unwrap_err().to_string();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        for node in ["n1", "n3"] {
+            assert_eq!(
+                message(node),
+                format!(
+                    "{} is no directory: move it away, so that the node's assets can stand there",
+                    path(node)
+                )
+            );
+        }
+        assert_eq!(
+            message("n2"),
+            format!(
+                "{} is no asset of ours, and nothing is taken away that we have not made: move it out of the way",
+                path("n2/notes.txt")
+            )
+        );
+    }
+}

@@ -1,0 +1,305 @@
+//! The installer's kernel and initrd in a tree.
+//!
+//! A tree and its release come in; two paths below the tree go out, the first that exist of those where
+//! such media have them. Debian's discs carry an initrd that installs from a disc alone: one that cannot
+//! install over a network is found out here, by what it holds, and not on the node.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use definitions::Arch;
+use flate2::read::MultiGzDecoder;
+
+use crate::installer::{Family, Installer};
+use crate::problem::Problem;
+
+/// A kernel and the initrds behind it, as paths below the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BootFiles {
+    /// The kernel: `install.amd/vmlinuz`.
+    pub(crate) kernel: String,
+    /// The initrd.
+    pub(crate) initrd: String,
+}
+
+/// The most that is read of an initrd, unpacked.
+const INITRD_LIMIT: u64 = 1 << 30;
+
+impl BootFiles {
+    /// Finds the installer of a tree.
+    ///
+    /// # Errors
+    /// A tree that holds none, or an initrd that cannot install over a network.
+    pub(crate) fn find(
+        tree: &Path,
+        family: Family,
+        installer: Installer,
+        arch: Arch,
+    ) -> Result<Self, Problem> {
+        let places = places(family, installer, arch);
+        let found = places
+            .iter()
+            .find(|(kernel, initrd)| tree.join(kernel).is_file() && tree.join(initrd).is_file());
+        let Some((kernel, initrd)) = found else {
+            let first = places.iter().map(|(kernel, _)| kernel.as_str());
+            return Err(Problem::new(format!(
+                "{} has no installer for {arch}: looked for {}",
+                tree.display(),
+                first.collect::<Vec<_>>().join(", ")
+            )));
+        };
+        if installer == Installer::Preseed {
+            needs_network(&tree.join(initrd))?;
+        }
+        Ok(Self {
+            kernel: kernel.clone(),
+            initrd: initrd.clone(),
+        })
+    }
+}
+
+/// Lists where media have their kernel and initrd, the likeliest first.
+fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, String)> {
+    let pair = |kernel: &str, initrd: &str| (kernel.to_owned(), initrd.to_owned());
+    let beside = |dir: &str, kernel: &str, initrd: &str| {
+        (format!("{dir}/{kernel}"), format!("{dir}/{initrd}"))
+    };
+    let deb = arch.debian_name();
+    match installer {
+        Installer::Preseed => {
+            let word = if family == Family::Ubuntu {
+                "ubuntu"
+            } else {
+                "debian"
+            };
+            let disc = match arch {
+                Arch::X86_64 => "install.amd".to_owned(),
+                Arch::Aarch64 => "install.a64".to_owned(),
+                Arch::X86 => "install.386".to_owned(),
+                _ => format!("install.{deb}"),
+            };
+            let mut places = Vec::new();
+            for netboot in ["install/hwe-netboot", "install/netboot"] {
+                let dir = format!("{netboot}/{word}-installer/{deb}");
+                places.push(beside(&dir, "linux", "initrd.gz"));
+                places.push(beside(&dir, "vmlinux", "initrd.gz"));
+            }
+            for dir in ["install/netboot", &disc, "install"] {
+                places.push(beside(dir, "vmlinuz", "initrd.gz"));
+                places.push(beside(dir, "vmlinux", "initrd.gz"));
+            }
+            places
+        }
+        Installer::Autoinstall => ["casper/hwe-", "casper/"]
+            .iter()
+            .flat_map(|dir| {
+                ["vmlinuz", "vmlinux"]
+                    .map(|kernel| (format!("{dir}{kernel}"), format!("{dir}initrd")))
+            })
+            .collect(),
+        Installer::Kickstart => match arch {
+            Arch::Ppc64 | Arch::Ppc64le => vec![
+                pair("ppc/ppc64/vmlinuz", "ppc/ppc64/initrd.img"),
+                pair("ppc/ppc64le/vmlinuz", "ppc/ppc64le/initrd.img"),
+            ],
+            Arch::S390x => vec![pair("images/kernel.img", "images/initrd.img")],
+            _ => vec![pair("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img")],
+        },
+        Installer::Autoyast | Installer::Agama => {
+            let dir = format!("boot/{arch}");
+            vec![
+                beside(&format!("{dir}/loader"), "linux", "initrd"),
+                beside(&dir, "linux", "initrd"),
+                beside(&dir, "linux.vr", "initrd"),
+            ]
+        }
+    }
+}
+
+/// Refuses an initrd of debian-installer that can only install from a disc.
+///
+/// The component `net-retriever` fetches over the network; the one for discs has `cdrom-retriever` in
+/// its stead. Their names stand in the archive's headers (cpio(5), "newc").
+fn needs_network(initrd: &Path) -> Result<(), Problem> {
+    let holds = File::open(initrd)
+        .and_then(|file| holds_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
+    match holds {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Problem::new(format!(
+            "{} installs from a disc alone and not over a network: put the vmlinuz and initrd.gz of \
+             netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
+            initrd.display()
+        ))),
+        Err(error) => Err(Problem::new(format!(
+            "reading {}: {error}",
+            initrd.display()
+        ))),
+    }
+}
+
+/// Says whether an archive, packed with gzip or not, has an entry in whose path a name stands.
+fn holds_name(mut file: impl Read, name: &str) -> io::Result<bool> {
+    let mut magic = [0; 2];
+    file.read_exact(&mut magic)?;
+    let whole = magic.chain(file);
+    if magic == [0x1f, 0x8b] {
+        walk(MultiGzDecoder::new(whole).take(INITRD_LIMIT), name)
+    } else {
+        walk(whole.take(INITRD_LIMIT), name)
+    }
+}
+
+/// Walks the entries of a "newc" archive; archives may follow one another.
+fn walk(mut archive: impl Read, name: &str) -> io::Result<bool> {
+    let mut header = [0; 110];
+    loop {
+        // Between archives there are zeros.
+        let mut first = [0; 1];
+        if archive.read(&mut first)? == 0 {
+            return Ok(false);
+        }
+        if first[0] == 0 {
+            continue;
+        }
+        header[0] = first[0];
+        archive.read_exact(&mut header[1..])?;
+        if &header[..5] != b"07070" {
+            // What follows is packed in another way: the kernel's modules, say. No entry was found so far.
+            return Ok(false);
+        }
+        let field = |at: usize| {
+            std::str::from_utf8(&header[6 + at * 8..14 + at * 8])
+                .ok()
+                .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a damaged cpio header"))
+        };
+        let (size, length) = (field(6)?, field(11)?);
+        if length > 4096 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a cpio name of more than 4096 bytes",
+            ));
+        }
+        let padded = |end: u64| end.next_multiple_of(4);
+        let mut path = vec![0; usize::try_from(padded(110 + length) - 110).unwrap_or(0)];
+        archive.read_exact(&mut path)?;
+        if path.windows(name.len()).any(|part| part == name.as_bytes()) {
+            return Ok(true);
+        }
+        io::copy(&mut (&mut archive).take(padded(size)), &mut io::sink())?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// An archive with one file of 5 bytes under each name.
+    fn cpio(names: &[&str]) -> Vec<u8> {
+        let mut archive = Vec::new();
+        for name in names.iter().chain(&["TRAILER!!!"]) {
+            let mut entry = format!(
+                "070701{:08X}{:040X}{:08X}{:032X}{:08X}{:08X}",
+                0,
+                0,
+                5,
+                0,
+                name.len() + 1,
+                0
+            );
+            entry.push_str(name);
+            entry.push('\0');
+            let mut entry = entry.into_bytes();
+            entry.resize(entry.len().next_multiple_of(4), 0);
+            entry.extend_from_slice(b"bytes\0\0\0");
+            archive.extend(entry);
+        }
+        archive.resize(archive.len().next_multiple_of(512), 0);
+        archive
+    }
+
+    fn tree(initrd: &[u8]) -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        let dir = tree.path().join("install.amd");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("vmlinuz"), "kernel").unwrap();
+        fs::write(dir.join("initrd.gz"), initrd).unwrap();
+        tree
+    }
+
+    fn find(tree: &Path) -> Result<BootFiles, Problem> {
+        BootFiles::find(tree, Family::Debian, Installer::Preseed, Arch::X86_64)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    #[test]
+    fn an_initrd_that_fetches_over_the_network_is_taken() {
+        let net = cpio(&["bin/sh", "usr/lib/debian-installer/retriever/net-retriever"]);
+        // A second archive behind the first, as microcode stands before the initrd proper.
+        let two = [cpio(&["kernel/x86/microcode"]), net.clone()].concat();
+        for initrd in [gzip(&net), net, two] {
+            let tree = tree(&initrd);
+            assert_eq!(
+                find(tree.path()).unwrap(),
+                BootFiles {
+                    kernel: "install.amd/vmlinuz".to_owned(),
+                    initrd: "install.amd/initrd.gz".to_owned(),
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn an_initrd_for_discs_alone_is_refused() {
+        let tree = tree(&gzip(&cpio(&[
+            "usr/lib/debian-installer/retriever/cdrom-retriever",
+        ])));
+        let initrd = tree.path().join("install.amd/initrd.gz");
+        assert_eq!(
+            find(tree.path()).unwrap_err().to_string(),
+            format!(
+                "{} installs from a disc alone and not over a network: put the vmlinuz and initrd.gz of netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
+                initrd.display()
+            )
+        );
+    }
+
+    #[test]
+    fn a_tree_without_an_installer_says_where_one_was_looked_for() {
+        let tree = tempfile::tempdir().unwrap();
+        let refused = BootFiles::find(tree.path(), Family::Rh, Installer::Kickstart, Arch::X86_64);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            format!(
+                "{} has no installer for x86_64: looked for images/pxeboot/vmlinuz",
+                tree.path().display()
+            )
+        );
+    }
+
+    #[test]
+    fn damaged_initrds_are_told() {
+        for initrd in [
+            &b""[..],
+            b"070701zz",
+            &gzip(b"070701")[..],
+            &[b'0', b'7', b'0', b'7', b'0', b'1'].repeat(40)[..],
+        ] {
+            let tree = tree(initrd);
+            let message = find(tree.path()).unwrap_err().to_string();
+            assert!(message.starts_with("reading "), "{message}");
+        }
+    }
+}

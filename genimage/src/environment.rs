@@ -1,0 +1,221 @@
+//! The environment of a node's scripts: the names that xCAT's `mypostscript` exports.
+//!
+//! Definitions come in; names and values go out. Names are what a shell can export; the site's and the
+//! network's attributes whose names hold `-` do not exist in our schema. No secret is among the values:
+//! the crypted password of root and those of management controllers are left out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use definitions::{Definition, Network, Node, OsImage, Site};
+
+use crate::context::Context;
+use crate::pkglist::{Item, PkgList, Transaction};
+use crate::problem::Problem;
+
+/// Attributes that no script is told.
+const SECRET: [&str; 1] = ["rootpassword"];
+
+/// Makes what is the same for every node of the osimage: the site, its networks, the packages.
+///
+/// # Errors
+/// An `environvar` that is no `NAME=value`.
+pub(crate) fn shared<'a>(
+    image: &OsImage,
+    site: &Site,
+    networks: impl Iterator<Item = &'a Network>,
+    packages: &PkgList,
+    others: &PkgList,
+) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    let mut environment = BTreeMap::new();
+    let mut problems = Vec::new();
+    site_attributes(site, &mut environment);
+    network_lines(networks, &mut environment);
+    software(image, packages, others, &mut environment);
+    for pair in &image.environvar {
+        match pair.split_once('=') {
+            Some((name, value)) if is_name(name) => {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
+            _ => problems.push(Problem::new(format!(
+                "the osimage {}: environvar has '{pair}': expected NAME=value",
+                image.name
+            ))),
+        }
+    }
+    if problems.is_empty() {
+        Ok(environment)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Says whether a shell can export a name.
+fn is_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty()
+}
+
+/// Every attribute of the site in upper case; its `master` is SITEMASTER, since MASTER is the node's.
+fn site_attributes(site: &Site, environment: &mut BTreeMap<String, String>) {
+    let Ok(object) = site.to_object() else { return };
+    for (name, value) in object.attributes() {
+        if SECRET.contains(name) {
+            continue;
+        }
+        let name = match *name {
+            "master" => "SITEMASTER".to_owned(),
+            other => other.to_ascii_uppercase(),
+        };
+        environment.insert(name, value.to_string());
+    }
+}
+
+/// `NETWORKS_LINES=2`, `NETWORKS_LINE1=netname=…||net=…||…`.
+fn network_lines<'a>(
+    networks: impl Iterator<Item = &'a Network>,
+    environment: &mut BTreeMap<String, String>,
+) {
+    let mut count = 0;
+    for network in networks {
+        let Ok(object) = network.to_object() else {
+            continue;
+        };
+        count += 1;
+        let mut line = format!("netname={}", network.name);
+        for (name, value) in object.attributes() {
+            line += &format!("||{name}={value}");
+        }
+        environment.insert(format!("NETWORKS_LINE{count}"), line);
+    }
+    environment.insert("NETWORKS_LINES".to_owned(), count.to_string());
+}
+
+/// The package lists, one variable for each transaction.
+fn software(
+    image: &OsImage,
+    packages: &PkgList,
+    others: &PkgList,
+    environment: &mut BTreeMap<String, String>,
+) {
+    let mut put = |name: &str, value: String| {
+        if !value.is_empty() {
+            environment.insert(name.to_owned(), value);
+        }
+    };
+    if !packages.transactions.is_empty() {
+        put("OSPKGDIR", image.pkgdir.join(","));
+        let words: Vec<_> = packages.transactions.iter().map(words).collect();
+        put("OSPKGS", words.join(","));
+        put(
+            "ENVLIST",
+            pairs(
+                packages
+                    .transactions
+                    .iter()
+                    .flat_map(|part| &part.environment),
+            ),
+        );
+    }
+    if !others.transactions.is_empty() {
+        put("OTHERPKGDIR", image.otherpkgdir.join(","));
+        put("OTHERPKGS_INDEX", others.transactions.len().to_string());
+        for (at, transaction) in others.transactions.iter().enumerate() {
+            put(&format!("OTHERPKGS{}", at + 1), words(transaction));
+            put(
+                &format!("ENVLIST{}", at + 1),
+                pairs(transaction.environment.iter()),
+            );
+        }
+    }
+}
+
+/// Adds what is this node's alone.
+pub(crate) fn of_node(
+    node: &Node,
+    image: &OsImage,
+    context: &Context,
+    server: IpAddr,
+    environment: &mut BTreeMap<String, String>,
+) {
+    let facts = &context.node;
+    let list = |entries: &[String]| Some(entries.join(",")).filter(|list| !list.is_empty());
+    let pairs = [
+        ("NODE", Some(node.name.clone())),
+        ("IPADDR", facts.ip.clone()),
+        ("MACADDRESS", Some(facts.mac.clone())),
+        ("GROUP", list(&node.groups)),
+        ("OSVER", Some(context.image.osvers.clone())),
+        ("ARCH", Some(context.image.arch.clone())),
+        ("PROFILE", Some(context.image.profile.clone())),
+        ("PROVMETHOD", Some(image.name.clone())),
+        ("NTYPE", Some("compute".to_owned())),
+        ("NODESETSTATE", Some("install".to_owned())),
+        ("UPDATENODE", Some("0".to_owned())),
+        ("MASTER", Some(server.to_string())),
+        ("MASTER_IP", Some(server.to_string())),
+        (
+            "NFSSERVER",
+            Some(node.nfsserver.clone().unwrap_or_else(|| server.to_string())),
+        ),
+        (
+            "HTTPPORT",
+            context
+                .server
+                .host
+                .rsplit_once(':')
+                .map_or(Some("80"), |(_, port)| Some(port))
+                .map(str::to_owned),
+        ),
+        ("INSTALLNIC", node.installnic.clone()),
+        ("PRIMARYNIC", node.primarynic.clone()),
+        ("NICNODE", Some(node.name.clone())),
+        ("NICIPS", list(&node.nicips)),
+        ("NICTYPES", list(&node.nictypes)),
+        ("NICHOSTNAMESUFFIXES", list(&node.nichostnamesuffixes)),
+        ("NICCUSTOMSCRIPTS", list(&node.niccustomscripts)),
+        ("NICNETWORKS", list(&node.nicnetworks)),
+        ("NICEXTRAPARAMS", list(&node.nicextraparams)),
+        ("NICDEVICES", list(&node.nicdevices)),
+        ("NODEROUTENAMES", list(&node.routenames)),
+    ];
+    for (name, value) in pairs {
+        if let Some(value) = value {
+            environment.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// Writes a transaction as a list has it: `@group`, `name`, `-name`, `--name`, parted by commas.
+fn words(transaction: &Transaction) -> String {
+    let parts: [(&str, &[Item]); 5] = [
+        ("-", &transaction.exclude),
+        ("-@", &transaction.exclude_groups),
+        ("@", &transaction.groups),
+        ("", &transaction.install),
+        ("--", &transaction.remove_after),
+    ];
+    let words = parts.iter().flat_map(|(sign, items)| {
+        items.iter().map(move |item| {
+            let directory = item
+                .directory
+                .as_ref()
+                .map(|directory| format!("{directory}/"));
+            let version = item.version.as_deref().unwrap_or_default();
+            format!(
+                "{sign}{}{}{version}",
+                directory.unwrap_or_default(),
+                item.name
+            )
+        })
+    });
+    words.collect::<Vec<_>>().join(",")
+}
+
+/// Writes what `#ENV:…#` says.
+fn pairs<'a>(environment: impl IntoIterator<Item = &'a (String, String)>) -> String {
+    let pairs = environment
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,425 @@
+//! What a node's definition says of its hardware and its place in the network, held against the others.
+//!
+//! Nodes, networks and the site come in; each node's facts go out, or every problem that it has. The
+//! whole site is looked at, not only the nodes that are asked for: two nodes with one address are wrong
+//! whichever of them is installed. Pure.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use definitions::{Definition, Network, Node, Nodes, Site};
+use ipnetwork::IpNetwork;
+
+use crate::context;
+use crate::problem::Problem;
+
+/// The networks and addresses of the whole site.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    networks: Vec<(Network, IpNetwork)>,
+    /// Who has an address, where more than one has.
+    addresses: HashMap<IpAddr, Vec<String>>,
+    /// Who has a MAC, where more than one has.
+    macs: HashMap<String, Vec<String>>,
+    /// The addresses of nodes, to find a server that is named.
+    named: HashMap<String, IpAddr>,
+}
+
+impl Surroundings {
+    /// Looks at the whole site.
+    ///
+    /// # Errors
+    /// A network without an address, or with a mask that is none.
+    pub(crate) fn new(nodes: &Nodes, networks: Vec<Network>) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let networks = networks
+            .into_iter()
+            .filter_map(|network| match span(&network) {
+                Ok(span) => Some((network, span)),
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut surroundings = Self {
+            networks,
+            addresses: HashMap::new(),
+            macs: HashMap::new(),
+            named: HashMap::new(),
+        };
+        surroundings.count(nodes);
+        Ok(surroundings)
+    }
+
+    /// Notes who has which address, and keeps what more than one has.
+    fn count(&mut self, nodes: &Nodes) {
+        for name in nodes.names() {
+            let Some(node) = nodes.own(name) else {
+                continue;
+            };
+            let value = |attribute| nodes.value(node, attribute);
+            // A container shares neither address space nor hardware with those that are installed.
+            if value("mgt").is_some_and(|mgt| mgt.to_string() == "docker") {
+                continue;
+            }
+            if let Some(ip) = value("ip").and_then(|ip| ip.to_string().parse().ok()) {
+                self.named.insert(name.to_owned(), ip);
+                self.addresses.entry(ip).or_default().push(name.to_owned());
+            }
+            let mac = value("mac").map(|mac| mac.to_string());
+            if let Some(mac) = mac.as_deref().and_then(first_mac) {
+                self.macs.entry(mac).or_default().push(name.to_owned());
+            }
+        }
+        self.addresses.retain(|_, names| names.len() > 1);
+        self.macs.retain(|_, names| names.len() > 1);
+    }
+
+    /// Returns the networks with all that they say.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.networks.iter().map(|(network, _)| network)
+    }
+
+    /// Returns the smallest network that holds an address.
+    fn network_of(&self, ip: IpAddr) -> Option<&(Network, IpNetwork)> {
+        self.networks
+            .iter()
+            .filter(|(_, span)| span.contains(ip))
+            .max_by_key(|(_, span)| span.prefix())
+    }
+
+    /// Finds the server that a node installs from: its `xcatmaster`, else the site's `master`.
+    ///
+    /// # Errors
+    /// When neither is set, or names what has no address here.
+    pub(crate) fn server(&self, node: &Node, site: &Site) -> Result<IpAddr, Problem> {
+        let Some(server) = node.xcatmaster.as_ref().or(site.master.as_ref()) else {
+            return Err(Problem::new(format!(
+                "{}: no server to install from: set the site's master to the address of this machine as \
+                 nodes reach it (chdef -t site {} master=10.1.0.1), or xcatmaster of the node",
+                node.name,
+                Site::NAME
+            )));
+        };
+        let address = server
+            .parse()
+            .ok()
+            .or_else(|| self.named.get(server).copied());
+        address.ok_or_else(|| {
+            Problem::new(format!(
+                "{}: its server '{server}' is neither an address nor a node that has one: installers and \
+                 postscripts reach it without a name service, so give its address",
+                node.name
+            ))
+        })
+    }
+
+    /// Works out what is known of a node.
+    ///
+    /// # Errors
+    /// Every problem that it has: no MAC or one that is none, an address in no network of the site, an
+    /// address or a MAC that another node has.
+    pub(crate) fn facts(
+        &self,
+        node: &Node,
+        site: &Site,
+        server: IpAddr,
+    ) -> Result<context::Node, Vec<Problem>> {
+        let name = &node.name;
+        let mut problems = Vec::new();
+        let mac = match &node.mac {
+            None => Err(format!(
+                "{name}: no MAC, so its network cannot be named before it boots: chdef {name} mac=52:54:00:00:00:01"
+            )),
+            Some(mac) => first_mac(mac).ok_or_else(|| {
+                format!("{name}: '{mac}' is no MAC: expected six pairs of digits such as 52:54:00:00:00:01")
+            }),
+        };
+        let mac = mac.unwrap_or_else(|message| {
+            problems.push(Problem::new(message));
+            String::new()
+        });
+        if let Some(others) = self.macs.get(&mac) {
+            problems.push(shared(name, "MAC", &mac, others));
+        }
+        let network = node.ip.and_then(|ip| self.network_of(ip));
+        if let Some(ip) = node.ip {
+            if let Some(others) = self.addresses.get(&ip) {
+                problems.push(shared(name, "address", &ip.to_string(), others));
+            }
+            if network.is_none() && !self.networks.is_empty() {
+                let known = self.networks.iter();
+                let known = known.map(|(network, span)| format!("{} ({span})", network.name));
+                problems.push(Problem::new(format!(
+                    "{name}: its address {ip} lies in no network of the site: there are {}",
+                    known.collect::<Vec<_>>().join(", ")
+                )));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let domain = network.and_then(|(network, _)| network.domain.as_ref());
+        let domain = domain.or(site.domain.as_ref()).cloned();
+        let of_network = network.map(|(network, _)| network);
+        Ok(context::Node {
+            name: name.clone(),
+            hostname: domain
+                .as_ref()
+                .map_or_else(|| name.clone(), |domain| format!("{name}.{domain}")),
+            domain,
+            mac,
+            nic: nic(node),
+            ip: node.ip.map(|ip| ip.to_string()),
+            prefix: network.map(|(_, span)| span.prefix()),
+            gateway: of_network
+                .and_then(|network| network.gateway.as_deref())
+                .map(|gateway| facing(gateway, server)),
+            nameservers: nameservers(node, of_network, site, server),
+        })
+    }
+}
+
+/// Tells of what two nodes have that one may have.
+fn shared(name: &str, what: &str, value: &str, others: &[String]) -> Problem {
+    let others: Vec<_> = others.iter().filter(|other| *other != name).collect();
+    let first = others.iter().take(3).map(|other| other.as_str());
+    let mut first = first.collect::<Vec<_>>().join(", ");
+    if others.len() > 3 {
+        first += &format!(" and {} more", others.len() - 3);
+    }
+    Problem::new(format!(
+        "{name}: its {what} {value} is also that of {first}"
+    ))
+}
+
+/// Replaces what stands for the server that the node faces.
+fn facing(text: &str, server: IpAddr) -> String {
+    match text {
+        "<xcatmaster>" => server.to_string(),
+        other => other.to_owned(),
+    }
+}
+
+/// Returns the DNS servers: the node's own, else its network's, else the site's.
+fn nameservers(node: &Node, network: Option<&Network>, site: &Site, server: IpAddr) -> Vec<String> {
+    let said = [
+        Some(&node.nameservers),
+        network.map(|network| &network.nameservers),
+        Some(&site.nameservers),
+    ];
+    let said = said.into_iter().flatten().find(|said| !said.is_empty());
+    let said = said.map_or(&[][..], Vec::as_slice);
+    said.iter().map(|name| facing(name, server)).collect()
+}
+
+/// Returns the name of the NIC to install over; `mac` means the one that has the MAC.
+fn nic(node: &Node) -> Option<String> {
+    let named = [&node.installnic, &node.primarynic];
+    let named = named.into_iter().flatten().find(|nic| *nic != "mac");
+    named.cloned()
+}
+
+/// Returns the first hardware address of `mac`, `mac!host|mac2!host2`, in lower case with colons.
+fn first_mac(text: &str) -> Option<String> {
+    let first = text.split('|').next()?.split('!').next()?.trim();
+    let pairs: Vec<_> = first.split([':', '-']).collect();
+    let valid = |pair: &&str| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+    // Ethernet's have six pairs (IEEE 802), InfiniBand's eight or twenty (RFC 4391).
+    (matches!(pairs.len(), 6 | 8 | 20) && pairs.iter().all(valid))
+        .then(|| pairs.join(":").to_ascii_lowercase())
+}
+
+/// Returns the addresses of a network.
+fn span(network: &Network) -> Result<IpNetwork, Problem> {
+    let name = &network.name;
+    let Some(net) = network.net else {
+        return Err(Problem::new(format!(
+            "the network {name} has no address: chdef -t {} {name} net=10.1.0.0",
+            Network::KIND
+        )));
+    };
+    let mask = network.mask.as_deref().unwrap_or_default();
+    let prefix = mask.trim_start_matches('/');
+    let span = match (prefix.parse::<u8>(), prefix.parse::<IpAddr>()) {
+        (Ok(prefix), _) => IpNetwork::new(net, prefix).ok(),
+        (_, Ok(mask)) => IpNetwork::with_netmask(net, mask).ok(),
+        _ => None,
+    };
+    span.ok_or_else(|| {
+        Problem::new(format!(
+            "the network {name} ({net}) has the mask '{mask}': expected one such as 255.255.0.0 or /16"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use definitions::{Kind, Object};
+
+    use super::*;
+
+    fn object(kind: Kind, name: &str, attributes: &[&str]) -> Object {
+        let mut object = Object::new(kind, name).unwrap();
+        for attribute in attributes {
+            let (name, value) = attribute.split_once('=').unwrap();
+            object.set(name, value).unwrap();
+        }
+        object
+    }
+
+    /// A site with one network, whose nodes have the attributes given.
+    struct Lab {
+        nodes: Nodes,
+        site: Site,
+        surroundings: Surroundings,
+    }
+
+    impl Lab {
+        fn new(nodes: &[(&str, &[&str])]) -> Self {
+            let nodes = nodes
+                .iter()
+                .map(|(name, said)| object(Kind::Node, name, said));
+            let nodes = Nodes::new(nodes);
+            let network = |name, said: &[&str]| {
+                Network::from_object(&object(Kind::Network, name, said)).unwrap()
+            };
+            let networks = vec![
+                network("all", &["net=10.0.0.0", "mask=255.0.0.0"]),
+                network(
+                    "rack",
+                    &[
+                        "net=10.1.0.0",
+                        "mask=/16",
+                        "gateway=<xcatmaster>",
+                        "nameservers=10.1.0.2",
+                        "domain=rack.example",
+                    ],
+                ),
+            ];
+            let surroundings = Surroundings::new(&nodes, networks).unwrap();
+            let site = Site {
+                master: Some("10.1.0.1".to_owned()),
+                domain: Some("example.com".to_owned()),
+                ..Site::default()
+            };
+            Self {
+                nodes,
+                site,
+                surroundings,
+            }
+        }
+
+        fn facts(&self, name: &str) -> Result<context::Node, Vec<String>> {
+            let node = self.nodes.node(name).unwrap();
+            let server = self.surroundings.server(&node, &self.site);
+            let server = server.map_err(|problem| vec![problem.to_string()])?;
+            let facts = self.surroundings.facts(&node, &self.site, server);
+            facts.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+        }
+    }
+
+    #[test]
+    fn the_smallest_network_that_holds_the_address_says_the_rest() {
+        let lab = Lab::new(&[(
+            "n1",
+            &[
+                "ip=10.1.0.5",
+                "mac=52-54-00-AB-00-01!n1|52:54:00:ab:00:02!n1-b",
+                "installnic=mac",
+                "primarynic=eth1",
+            ],
+        )]);
+        let facts = lab.facts("n1").unwrap();
+        assert_eq!(facts.mac, "52:54:00:ab:00:01");
+        assert_eq!(facts.hostname, "n1.rack.example");
+        assert_eq!(facts.prefix, Some(16));
+        assert_eq!(facts.gateway.as_deref(), Some("10.1.0.1"));
+        assert_eq!(facts.nameservers, ["10.1.0.2"]);
+        assert_eq!(facts.nic.as_deref(), Some("eth1"));
+    }
+
+    #[test]
+    fn a_node_without_an_address_is_left_to_dhcp() {
+        let lab = Lab::new(&[("n1", &["mac=52:54:00:ab:00:01"])]);
+        let facts = lab.facts("n1").unwrap();
+        assert_eq!((facts.ip, facts.prefix), (None, None));
+        assert_eq!(facts.hostname, "n1.example.com");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_node_is_told_at_once() {
+        let lab = Lab::new(&[
+            ("n1", &["ip=192.0.2.1"]),
+            ("n2", &["ip=10.1.0.5", "mac=52:54:00:ab:00:01"]),
+            ("n3", &["ip=10.1.0.5", "mac=52:54:00:AB:00:01"]),
+            ("n4", &["mac=eth0"]),
+            (
+                "c1",
+                &["ip=10.1.0.5", "mac=52:54:00:ab:00:01", "mgt=docker"],
+            ),
+        ]);
+        assert_eq!(
+            lab.facts("n1").unwrap_err(),
+            [
+                "n1: no MAC, so its network cannot be named before it boots: chdef n1 mac=52:54:00:00:00:01",
+                "n1: its address 192.0.2.1 lies in no network of the site: there are all (10.0.0.0/8), rack (10.1.0.0/16)",
+            ]
+        );
+        assert_eq!(
+            lab.facts("n2").unwrap_err(),
+            [
+                "n2: its MAC 52:54:00:ab:00:01 is also that of n3",
+                "n2: its address 10.1.0.5 is also that of n3",
+            ]
+        );
+        assert_eq!(
+            lab.facts("n4").unwrap_err(),
+            ["n4: 'eth0' is no MAC: expected six pairs of digits such as 52:54:00:00:00:01"]
+        );
+    }
+
+    #[test]
+    fn the_server_is_an_address_or_a_node_that_has_one() {
+        let mut lab = Lab::new(&[
+            ("n1", &["mac=52:54:00:ab:00:01", "xcatmaster=mgt"]),
+            ("mgt", &["ip=10.1.0.9"]),
+            ("n2", &["mac=52:54:00:ab:00:02", "xcatmaster=elsewhere"]),
+            ("n3", &["mac=52:54:00:ab:00:03"]),
+        ]);
+        let server = |lab: &Lab, name: &str| {
+            let server = lab
+                .surroundings
+                .server(&lab.nodes.node(name).unwrap(), &lab.site);
+            server
+                .map(|server| server.to_string())
+                .map_err(|problem| problem.to_string())
+        };
+        assert_eq!(server(&lab, "n1").unwrap(), "10.1.0.9");
+        assert_eq!(server(&lab, "n3").unwrap(), "10.1.0.1");
+        assert_eq!(
+            server(&lab, "n2").unwrap_err(),
+            "n2: its server 'elsewhere' is neither an address nor a node that has one: installers and postscripts reach it without a name service, so give its address"
+        );
+        lab.site.master = None;
+        assert_eq!(
+            server(&lab, "n3").unwrap_err(),
+            "n3: no server to install from: set the site's master to the address of this machine as nodes reach it (chdef -t site clustersite master=10.1.0.1), or xcatmaster of the node"
+        );
+    }
+
+    #[test]
+    fn a_network_with_no_mask_is_told() {
+        let network = object(Kind::Network, "rack", &["net=10.1.0.0", "mask=wide"]);
+        let network = Network::from_object(&network).unwrap();
+        let problems = Surroundings::new(&Nodes::default(), vec![network]).unwrap_err();
+        assert_eq!(
+            problems[0].to_string(),
+            "the network rack (10.1.0.0) has the mask 'wide': expected one such as 255.255.0.0 or /16"
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! What a node runs, in order, with what environment, and which programs that takes.
+//!
+//! The site's, the osimage's and the node's lists and the programs below `<installdir>/postscripts` come
+//! in; a [`Runlist`] goes out. Only the programs are read, once for all nodes, to name their digests.
+//! The environment is what xCAT's `mypostscript` exports, so that scripts written for it run as they are.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
+
+use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, ScriptLine, Value};
+use sha2::{Digest, Sha256};
+
+use crate::problem::Problem;
+
+/// What another program needs beside it: `setupdockerhost NAME=…:NIC` starts `bridgeprereq`.
+const BESIDE: [(&str, &str); 1] = [("setupdockerhost", "bridgeprereq")];
+
+/// The programs that nodes may fetch.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    directory: PathBuf,
+    known: std::sync::Mutex<BTreeMap<String, Result<Program, String>>>,
+}
+
+impl Programs {
+    /// Names the directory.
+    pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            known: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Says what a program must be.
+    ///
+    /// # Errors
+    /// When there is none of that name, in words that name the directory.
+    pub(crate) fn program(&self, name: &str) -> Result<Program, String> {
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(program) = known.get(name) {
+            return program.clone();
+        }
+        let program = read(&self.directory, name).map_err(|error| {
+            let path = self.directory.join(name);
+            match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no {}", path.display()),
+                _ => format!("reading {}: {error}", path.display()),
+            }
+        });
+        known.insert(name.to_owned(), program.clone());
+        program
+    }
+}
+
+/// Hashes a program; links lead nowhere but to other programs of the directory.
+fn read(directory: &Path, name: &str) -> io::Result<Program> {
+    let path = directory.join(name).canonicalize()?;
+    let within = path.strip_prefix(directory.canonicalize()?);
+    let plain = |path: &Path| {
+        path.components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    };
+    if !within.is_ok_and(plain) {
+        let message = format!("it is a link to {}, which is not served", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let bytes = fs::read(&path)?;
+    let sha256 = Sha256::digest(&bytes);
+    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let size = bytes.len() as u64;
+    Ok(Program { sha256, size })
+}
+
+/// The two lists of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lists {
+    /// Inside the installer.
+    pub(crate) postscripts: Vec<Entry>,
+    /// After the first boot.
+    pub(crate) postbootscripts: Vec<Entry>,
+}
+
+impl Lists {
+    /// Joins what the site, the osimage and the node ask for, in that order; an entry that is there
+    /// already, word for word, is not run twice.
+    ///
+    /// # Errors
+    /// Every entry that names no script.
+    pub(crate) fn of(image: &OsImage, nodes: &Nodes, node: &str) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut list = |attribute: &str, of_image: &[String]| {
+            let everyone = nodes
+                .group(Group::EVERYONE)
+                .and_then(|group| group.value(attribute));
+            let own = nodes.own(node).and_then(|own| nodes.value(own, attribute));
+            let site = entries(everyone).map(|entry| (Origin::Site, entry));
+            let image = of_image.iter().map(|entry| (Origin::Osimage, entry));
+            let node_ = entries(own.as_ref()).map(|entry| (Origin::Node, entry));
+            let mut list = Vec::<Entry>::new();
+            for (origin, text) in site.chain(image).chain(node_) {
+                match text.parse::<ScriptLine>() {
+                    Ok(line) if list.iter().any(|entry| entry.line == line) => {}
+                    Ok(line) => list.push(Entry { origin, line }),
+                    Err(error) => problems.push(Problem::new(format!(
+                        "{node}: {attribute} of the {origin}: {error}"
+                    ))),
+                }
+            }
+            list
+        };
+        let lists = Self {
+            postscripts: list("postscripts", &image.postscripts),
+            postbootscripts: list("postbootscripts", &image.postbootscripts),
+        };
+        if problems.is_empty() {
+            Ok(lists)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Returns every entry.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.postscripts.iter().chain(&self.postbootscripts)
+    }
+
+    /// Finds the programs that the entries take.
+    ///
+    /// # Errors
+    /// Every program that is not there.
+    pub(crate) fn programs(
+        &self,
+        node: &str,
+        programs: &Programs,
+    ) -> Result<BTreeMap<String, Program>, Vec<Problem>> {
+        let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+        for entry in self.entries() {
+            let program = entry.line.program();
+            let beside = BESIDE.iter().filter(|(name, _)| *name == program);
+            for name in [program]
+                .into_iter()
+                .chain(beside.map(|(_, beside)| *beside))
+            {
+                if found.contains_key(name) {
+                    continue;
+                }
+                match programs.program(name) {
+                    Ok(program) => drop(found.insert(name.to_owned(), program)),
+                    Err(reason) => problems.push(Problem::new(format!(
+                        "{node}: '{}' of the {}: {reason}",
+                        entry.line, entry.origin
+                    ))),
+                }
+            }
+        }
+        if problems.is_empty() {
+            Ok(found)
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+fn entries(value: Option<&Value>) -> impl Iterator<Item = &String> {
+    value.map_or(&[][..], Value::entries).iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use definitions::{Kind, Object};
+
+    use super::*;
+
+    fn nodes(said: &[(Kind, &str, &str)]) -> Nodes {
+        Nodes::new(said.iter().map(|(kind, name, scripts)| {
+            let mut object = Object::new(*kind, *name).unwrap();
+            object.set("postbootscripts", scripts).unwrap();
+            if *kind == Kind::Node {
+                object.set("groups", "rack,all").unwrap();
+            }
+            object
+        }))
+    }
+
+    fn image(postbootscripts: &[&str]) -> OsImage {
+        OsImage {
+            postbootscripts: postbootscripts
+                .iter()
+                .map(|line| (*line).to_owned())
+                .collect(),
+            ..OsImage::default()
+        }
+    }
+
+    fn listed(lists: &Lists) -> Vec<String> {
+        let entries = lists.postbootscripts.iter();
+        entries
+            .map(|entry| format!("{}: {}", entry.origin, entry.line))
+            .collect()
+    }
+
+    #[test]
+    fn the_site_comes_first_then_the_osimage_then_the_node_and_nothing_twice() {
+        let nodes = nodes(&[
+            (Kind::Group, Group::EVERYONE, "otherpkgs"),
+            (Kind::Group, "rack", "a rack,setupdockerhost"),
+            (Kind::Node, "n1", "a node,a rack"),
+        ]);
+        let image = image(&[
+            "xHRM bridgeprereq eth0:mydocker0",
+            "setupdockerhost",
+            "otherpkgs",
+        ]);
+        assert_eq!(
+            listed(&Lists::of(&image, &nodes, "n1").unwrap()),
+            [
+                "site: otherpkgs",
+                "osimage: xHRM bridgeprereq eth0:mydocker0",
+                "osimage: setupdockerhost",
+                "node: a rack",
+                "node: a node",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_entry_that_names_no_script_is_told_with_who_asked_for_it() {
+        let nodes = nodes(&[(Kind::Node, "n1", "../mine")]);
+        let problems = Lists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                "n1: postbootscripts of the osimage: ''open' is not a script and its arguments: expected a quote that is closed",
+                "n1: postbootscripts of the node: '../mine' is not a script and its arguments: expected the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
+            ]
+        );
+    }
+
+    #[test]
+    fn programs_are_named_by_what_they_are_with_those_they_need() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        for (name, text) in [("bridgeprereq", "abc"), ("setupdockerhost", "")] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        symlink("bridgeprereq", dir.path().join("xHRM")).unwrap();
+        symlink(outside.path(), dir.path().join("away")).unwrap();
+        let programs = Programs::new(dir.path());
+        let lists = |lines: &str| {
+            Lists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
+        };
+
+        let found = lists("xHRM a,setupdockerhost")
+            .programs("n1", &programs)
+            .unwrap();
+        let names: Vec<_> = found.keys().map(String::as_str).collect();
+        assert_eq!(names, ["bridgeprereq", "setupdockerhost", "xHRM"]);
+        let abc = Program {
+            sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
+            size: 3,
+        };
+        assert_eq!((&found["xHRM"], &found["bridgeprereq"]), (&abc, &abc));
+
+        let problems = lists("nowhere -x,away")
+            .programs("n1", &programs)
+            .unwrap_err();
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let dir = dir.path().display();
+        assert_eq!(
+            problems,
+            [
+                format!("n1: 'nowhere -x' of the node: there is no {dir}/nowhere"),
+                format!(
+                    "n1: 'away' of the node: reading {dir}/away: it is a link to {}, which is not served",
+                    outside.path().display()
+                ),
+            ]
+        );
+    }
+}
