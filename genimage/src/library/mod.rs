@@ -1,0 +1,299 @@
+//! Which file wins: the one search for lists and templates, on disk and built in.
+//!
+//! A profile, a release and an architecture come in, or a name that an osimage gives; the text that holds
+//! goes out, with where it came from and why it won. The administrator's own directory goes before what is
+//! built in; within a directory the most particular name wins ([`ladder`]). Nothing here is ever written,
+//! except by [`Library::export`], which overwrites nothing.
+
+mod disk;
+mod embedded;
+mod export;
+pub mod ladder;
+mod name;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use definitions::{Arch, Distro};
+
+use crate::installer::{Family, Installer};
+use crate::problem::Problem;
+
+pub use export::Exported;
+pub use ladder::Rung;
+
+/// Where an asset came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// The administrator's own file.
+    Custom(PathBuf),
+    /// What is built into the program, by its name: `pkglists/debian/dockerhost.pkglist`.
+    Embedded(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Custom(path) => path.display().fmt(f),
+            Self::Embedded(name) => write!(f, "{name} (built in)"),
+        }
+    }
+}
+
+impl Origin {
+    /// Returns the name that problems carry: the path, or the name of what is built in.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Custom(path) => path.display().to_string(),
+            Self::Embedded(name) => (*name).to_owned(),
+        }
+    }
+}
+
+/// A file that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it says.
+    pub text: String,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The installer's template; its ending is the installer's: `compute.preseed`.
+    Template,
+    /// The packages of the tree: `compute.pkglist`.
+    PkgList,
+    /// The packages of other repositories: `compute.otherpkgs.pkglist`, as xCAT names them.
+    OtherPkgList,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Template, Self::PkgList, Self::OtherPkgList];
+
+    /// Returns the directory that holds files of this kind: `templates`.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Template => "templates",
+            Self::PkgList | Self::OtherPkgList => "pkglists",
+        }
+    }
+
+    /// Returns the ending of the files: `pkglist`.
+    pub fn ending(self, installer: Installer) -> &'static str {
+        match self {
+            Self::Template => installer.ending(),
+            Self::PkgList => "pkglist",
+            Self::OtherPkgList => "otherpkgs.pkglist",
+        }
+    }
+}
+
+/// For whom a file is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// What the node is for: `dockerhost`.
+    pub profile: &'a str,
+    /// The release.
+    pub distro: &'a Distro,
+    /// The architecture.
+    pub arch: Arch,
+    /// What installs it.
+    pub installer: Installer,
+}
+
+/// One file that fits, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The file.
+    pub origin: Origin,
+    /// The name that it was found by.
+    pub rung: Rung,
+}
+
+/// The administrator's own directory, and behind it what is built in.
+#[derive(Debug, Clone)]
+pub struct Library {
+    custom: PathBuf,
+}
+
+impl Library {
+    /// Takes `<installdir>/custom`, or another directory.
+    pub fn new(custom: impl Into<PathBuf>) -> Self {
+        Self {
+            custom: custom.into(),
+        }
+    }
+
+    /// Finds the file of a kind that wins.
+    ///
+    /// # Errors
+    /// A profile that is no file name, a release of no family, a file that cannot be read as text.
+    pub fn find(&self, kind: Kind, target: &Target<'_>) -> Result<Option<Asset>, Problem> {
+        match self.found(kind, target)?.into_iter().next() {
+            Some(found) => self.load(&found.origin).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Lists every file of a kind that fits, the winner first; the others are shadowed by it.
+    ///
+    /// # Errors
+    /// A profile that is no file name, a release of no family.
+    pub fn found(&self, kind: Kind, target: &Target<'_>) -> Result<Vec<Found>, Problem> {
+        name::check_profile(target.profile)?;
+        let family = Family::of(target.distro)?;
+        let rungs = ladder::rungs(target, kind.ending(target.installer));
+        let mut found = Vec::new();
+        for directory in self.directories(kind, family, target.distro) {
+            for rung in &rungs {
+                let path = directory.join(&rung.name);
+                if path.is_file() {
+                    found.push(Found {
+                        origin: Origin::Custom(path),
+                        rung: rung.clone(),
+                    });
+                }
+            }
+        }
+        for rung in rungs {
+            let name = format!("{}/{}/{}", kind.section(), family.name(), rung.name);
+            if let Some((name, _)) = embedded::find(&name) {
+                found.push(Found {
+                    origin: Origin::Embedded(name),
+                    rung,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The directories of the administrator's that may hold files of a kind, in the order of the search:
+    /// our own layout, then xCAT's under the distribution's name, then under the family's.
+    fn directories(&self, kind: Kind, family: Family, distro: &Distro) -> Vec<PathBuf> {
+        let mut directories = vec![self.custom.join(kind.section()).join(family.name())];
+        let xcat = match family {
+            Family::Suse => &["sles", "suse"][..],
+            _ => &[family.name()],
+        };
+        for name in std::iter::once(&distro.family()).chain(xcat) {
+            let directory = self.custom.join("install").join(name);
+            if !directories.contains(&directory) {
+                directories.push(directory);
+            }
+        }
+        directories
+    }
+
+    /// Finds a file by the name that an osimage gives: a path, or a name beneath the administrator's own
+    /// directory, or the name of what is built in, with or without its section. `builtin/…` asks for what
+    /// is built in even where the administrator has a file of that name.
+    ///
+    /// # Errors
+    /// A name that leaves the library, a file that is not there or cannot be read as text.
+    pub fn named(&self, kind: Kind, name: &str) -> Result<Asset, Problem> {
+        self.look_up(kind.section(), name)?.ok_or_else(|| {
+            Problem::new(if Path::new(name).is_absolute() {
+                format!("{name}: no such file: write it, or name another one")
+            } else {
+                format!(
+                    "'{name}' is neither beneath {} nor built in: `genimage --list-assets` names what there is",
+                    self.custom.display()
+                )
+            })
+        })
+    }
+
+    /// Finds what a file includes: beside the including file, then by name.
+    ///
+    /// # Errors
+    /// A name that leaves the library, a file that cannot be read as text.
+    pub fn include(
+        &self,
+        section: &str,
+        from: &Origin,
+        name: &str,
+    ) -> Result<Option<Asset>, Problem> {
+        if Path::new(name).is_absolute() || name.starts_with(name::BUILTIN) {
+            return self.look_up(section, name);
+        }
+        let beside = match from {
+            Origin::Custom(path) => {
+                let path = path.parent().map(|directory| name::join(directory, name));
+                path.filter(|path| path.is_file())
+                    .map(|path| self.load(&Origin::Custom(path)))
+                    .transpose()?
+            }
+            // What is built in includes by name, so that the administrator's file of that name counts.
+            Origin::Embedded(own) => match name::beside(own, name) {
+                Some(name) => self.look_up(section, &name)?,
+                None => None,
+            },
+        };
+        match beside {
+            Some(asset) => Ok(Some(asset)),
+            None => self.look_up(section, name),
+        }
+    }
+
+    /// Finds a file by a path or a name.
+    fn look_up(&self, section: &str, name: &str) -> Result<Option<Asset>, Problem> {
+        if Path::new(name).is_absolute() {
+            let path = PathBuf::from(name);
+            let there = path.is_file();
+            return there.then(|| self.load(&Origin::Custom(path))).transpose();
+        }
+        name::check_inside(name)?;
+        let (name, builtin) = match name.strip_prefix(name::BUILTIN) {
+            Some(rest) => (rest, true),
+            None => (name, false),
+        };
+        let sectioned = format!("{section}/{name}");
+        for name in [name, &sectioned] {
+            let path = self.custom.join(name);
+            if !builtin && path.is_file() {
+                return self.load(&Origin::Custom(path)).map(Some);
+            }
+        }
+        let found = embedded::find(name).or_else(|| embedded::find(&sectioned));
+        Ok(found.map(|(name, text)| Asset {
+            origin: Origin::Embedded(name),
+            text: text.to_owned(),
+        }))
+    }
+
+    /// Returns what is built in of a kind's section, by name, in order.
+    pub fn embedded(&self, kind: Kind) -> impl Iterator<Item = (&'static str, &'static str)> {
+        embedded::section(kind.section())
+    }
+
+    /// Loads every file of the administrator's that lies in a kind's section, with the name that the one
+    /// built in would have: `templates/debian/compute.preseed`. Of xCAT's layout, `install/<name>/`, the
+    /// files with an ending of ours are among them, under the name of their path.
+    ///
+    /// # Errors
+    /// Everything that cannot be read as text.
+    pub fn custom(&self, kind: Kind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
+        disk::walk(&self.custom, kind)
+    }
+
+    /// Loads what was found.
+    fn load(&self, origin: &Origin) -> Result<Asset, Problem> {
+        let text = match origin {
+            Origin::Custom(path) => disk::load(path)?,
+            Origin::Embedded(name) => embedded::find(name)
+                .map(|(_, text)| text.to_owned())
+                .unwrap_or_default(),
+        };
+        Ok(Asset {
+            origin: origin.clone(),
+            text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

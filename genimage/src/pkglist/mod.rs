@@ -1,0 +1,211 @@
+//! Package lists: what a node gets installed, a name a line.
+//!
+//! Texts come in, in the order of the osimage's list, and one value goes out, with the place of every name;
+//! or every problem there is, each with its file and line. What a list includes is asked of the caller, so
+//! that parsing is pure. The syntax is xCAT's, and docs/packages.md tells it.
+//!
+//! Whether a package exists is not known here: that is looked up in the repositories it comes from.
+
+mod directive;
+mod name;
+mod parse;
+mod show;
+
+use std::collections::BTreeMap;
+
+use crate::context::Packages;
+use crate::installer::Family;
+use crate::library::{Asset, Kind, Library, Origin, Target};
+use crate::problem::{Place, Problem};
+
+/// What the files of a list say together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PkgList {
+    /// What is installed together, in order; `#NEW_INSTALL_LIST#` begins the next. None is empty.
+    pub transactions: Vec<Transaction>,
+}
+
+/// What is installed together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// `#ENV:NAME=value#`, in order.
+    pub environment: Vec<(String, String)>,
+    /// Packages.
+    pub install: Vec<Item>,
+    /// `@group` and `@^environment`, without the `@`.
+    pub groups: Vec<Item>,
+    /// `-name`: kept out, or removed before.
+    pub exclude: Vec<Item>,
+    /// `-@group`.
+    pub exclude_groups: Vec<Item>,
+    /// `--name`: removed after.
+    pub remove_after: Vec<Item>,
+}
+
+/// One name of a list, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The name, as the package manager takes it; `dir/` and `=version` are part of other fields.
+    pub name: String,
+    /// The directory beneath `otherpkgdir`.
+    pub directory: Option<String>,
+    /// `=version`, or apt's `/release`, with its sign.
+    pub version: Option<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a list is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `pkglist`: packages of the tree.
+    Tree,
+    /// `otherpkglist`: packages of other repositories, some in directories of their own.
+    Others,
+}
+
+impl Role {
+    /// Returns the kind of file in the library.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Tree => Kind::PkgList,
+            Self::Others => Kind::OtherPkgList,
+        }
+    }
+}
+
+/// What a name in a list may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Whose package manager takes the names.
+    pub family: Family,
+    /// What the list is for.
+    pub role: Role,
+    /// What `$NAME` stands for in the path of an include; the process's environment counts for nothing.
+    pub variables: &'a BTreeMap<String, String>,
+}
+
+/// Finds what a file includes, or says that there is none.
+pub type Load<'a> = dyn Fn(&Origin, &str) -> Result<Option<Asset>, Problem> + 'a;
+
+impl PkgList {
+    /// Parses files in their order; the second goes on where the first ends.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them and with what they include.
+    pub fn parse(
+        files: &[Asset],
+        rules: &Rules<'_>,
+        load: &Load<'_>,
+    ) -> Result<Self, Vec<Problem>> {
+        parse::parse(files, rules, load)
+    }
+
+    /// Loads the files that an osimage names, or where it names none, the one that the library has for the
+    /// profile. No list of other packages is an empty one.
+    ///
+    /// # Errors
+    /// Files that are not there, everything that is wrong with them, and no list of a tree's packages.
+    pub fn load(
+        library: &Library,
+        role: Role,
+        names: &[String],
+        target: &Target<'_>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, Vec<Problem>> {
+        let kind = role.kind();
+        let family = Family::of(target.distro).map_err(|problem| vec![problem])?;
+        let files = if names.is_empty() {
+            let found = library
+                .find(kind, target)
+                .map_err(|problem| vec![problem])?;
+            if found.is_none() && role == Role::Tree {
+                return Err(vec![Problem::new(format!(
+                    "no package list for the profile '{}' of {}: name one in the osimage's pkglist, or write \
+                     pkglists/{}/{}.pkglist beneath the directory for your own files",
+                    target.profile,
+                    target.distro,
+                    family.name(),
+                    target.profile
+                ))]);
+            }
+            found.into_iter().collect()
+        } else {
+            let (mut files, mut problems) = (Vec::new(), Vec::new());
+            for name in names {
+                match library.named(kind, name) {
+                    Ok(file) => files.push(file),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            files
+        };
+        let rules = Rules {
+            family,
+            role,
+            variables,
+        };
+        Self::parse(&files, &rules, &|from, name| {
+            library.include(kind.section(), from, name)
+        })
+    }
+
+    /// Returns every package that is installed, in order.
+    pub fn install(&self) -> impl Iterator<Item = &Item> {
+        self.transactions.iter().flat_map(|list| &list.install)
+    }
+
+    /// Returns every group that is installed, in order.
+    pub fn groups(&self) -> impl Iterator<Item = &Item> {
+        self.transactions.iter().flat_map(|list| &list.groups)
+    }
+
+    /// Tells an installer what to install from several lists: it takes all of them at once.
+    pub fn packages(lists: &[&Self]) -> Packages {
+        let mut packages = Packages::default();
+        for list in lists.iter().flat_map(|list| &list.transactions) {
+            extend(&mut packages.install, &list.install, "");
+            extend(&mut packages.groups, &list.groups, "");
+            extend(&mut packages.exclude, &list.exclude, "");
+            extend(&mut packages.exclude, &list.exclude_groups, "@");
+        }
+        packages
+    }
+}
+
+/// Adds what is not there yet.
+fn extend(names: &mut Vec<String>, items: &[Item], sign: &str) {
+    for item in items {
+        let name = format!("{sign}{}", item.wanted());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+}
+
+impl Item {
+    /// Returns what the package manager is asked for: the name, and the version where one is demanded.
+    pub fn wanted(&self) -> String {
+        format!("{}{}", self.name, self.version.as_deref().unwrap_or(""))
+    }
+}
+
+impl Transaction {
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        let lists = [
+            &self.install,
+            &self.groups,
+            &self.exclude,
+            &self.exclude_groups,
+            &self.remove_after,
+        ];
+        lists.into_iter().all(Vec::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests;

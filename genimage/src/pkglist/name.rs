@@ -1,0 +1,201 @@
+//! What a name in a list may be, family by family. Pure.
+//!
+//! References: Debian Policy §5.6.1 (names), §5.6.12 (versions); apt-get(8) (`name=version`,
+//! `name/release`); rpm's `Name` tag; pykickstart's `%packages`.
+
+use super::{Role, Rules};
+use crate::installer::Family;
+
+/// No name is longer, in bytes.
+const LONGEST: usize = 200;
+
+/// A package that is to be installed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Package<'a> {
+    pub(super) name: &'a str,
+    pub(super) directory: Option<&'a str>,
+    pub(super) version: Option<&'a str>,
+}
+
+/// Reads `name`, `name=version`, `name/release` (apt, packages of the tree) and `dir/name` (other packages).
+pub(super) fn package<'a>(text: &'a str, rules: &Rules<'_>) -> Result<Package<'a>, String> {
+    let (directory, text) = match rules.role {
+        Role::Others => split_directory(text)?,
+        Role::Tree => (None, text),
+    };
+    let end = text.find(['=', '/']).unwrap_or(text.len());
+    let (name, version) = text.split_at(end);
+    check(name, rules.family)?;
+    if !version.is_empty() {
+        check_version(name, version, rules.family)?;
+    }
+    Ok(Package {
+        name,
+        directory,
+        version: (!version.is_empty()).then_some(version),
+    })
+}
+
+/// Parts `dir/name`; in lists of other packages a `/` means nothing else.
+fn split_directory(text: &str) -> Result<(Option<&str>, &str), String> {
+    let Some((directory, name)) = text.rsplit_once('/') else {
+        return Ok((None, text));
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    let good = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed);
+    if directory.split('/').all(good) {
+        return Ok((Some(directory), name));
+    }
+    Err(format!(
+        "'{}' is no directory beneath otherpkgdir: write 'directory/name'",
+        directory.escape_debug()
+    ))
+}
+
+/// Reads a name that is removed or kept out: nothing but the name. Anaconda takes patterns there.
+pub(super) fn removed<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
+    if let Some(at) = text.find(['=', '/']) {
+        return Err(format!(
+            "'{}' says more than a name, and what is removed has only that: write '-{}'",
+            text.escape_debug(),
+            text[..at].escape_debug()
+        ));
+    }
+    let patterns = matches!(rules.family, Family::Rh | Family::Fedora) && rules.role == Role::Tree;
+    if patterns && text.contains(['*', '?']) {
+        let plain = text.replace(['*', '?'], "x");
+        return check(&plain, rules.family).map(|()| text);
+    }
+    check(text, rules.family).map(|()| text)
+}
+
+/// Reads a group, an environment (`^name`), a pattern or a module (`name:stream/profile`).
+pub(super) fn group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
+    let (more, environments) = match rules.family {
+        Family::Rh | Family::Fedora => (" ._+-()&:/", true),
+        Family::Suse => ("._+-", false),
+        Family::Debian | Family::Ubuntu => {
+            return Err(format!(
+                "'@{}' is a group, and apt has none: name packages, such as a 'task-…' of Debian",
+                text.escape_debug()
+            ));
+        }
+    };
+    let name = match text.strip_prefix('^') {
+        Some(name) if environments => name,
+        _ => text,
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if let Some(option) = text.split(' ').find(|word| word.starts_with("--")) {
+        return Err(format!(
+            "'{}' is an option of a group, which a list cannot give: leave it out",
+            option.escape_debug()
+        ));
+    }
+    if begins && name.len() <= LONGEST && name.chars().all(allowed) {
+        return Ok(text);
+    }
+    Err(format!(
+        "'@{}' is no {}",
+        text.escape_debug(),
+        match rules.family {
+            Family::Suse => "pattern: letters, digits, '.', '_', '+' and '-' make one",
+            _ => "group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
+        }
+    ))
+}
+
+/// Checks the name of a package.
+fn check(name: &str, family: Family) -> Result<(), String> {
+    let deb = matches!(family, Family::Debian | Family::Ubuntu);
+    let shown = name.escape_debug();
+    if name.is_empty() {
+        return Err("a package has no name: write it, or delete the line".to_owned());
+    }
+    if name.contains(|c: char| c.is_whitespace() || c == ',') {
+        return Err(format!("'{shown}' is more than one name: write one a line"));
+    }
+    if let Some((before, _)) = name.split_once('#') {
+        return Err(format!(
+            "'{shown}' is no package: put a blank before the '#' of a comment behind '{}'",
+            before.escape_debug()
+        ));
+    }
+    if name.starts_with("http:") || name.starts_with("https:") || name.starts_with("file:") {
+        return Err(format!(
+            "'{shown}' is an address, and a list names packages: put the package into a repository and \
+             name that in otherpkgdir"
+        ));
+    }
+    if deb && name.ends_with('-') {
+        return Err(format!(
+            "'{shown}' would have apt remove a package: write '-{}'",
+            name.trim_end_matches('-').escape_debug()
+        ));
+    }
+    if name.len() <= LONGEST && if deb { is_deb(name) } else { is_rpm(name) } {
+        return Ok(());
+    }
+    Err(if deb {
+        format!(
+            "'{shown}' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least"
+        )
+    } else {
+        format!("'{shown}' is no package: letters, digits and . _ + - ~ ^ make a name")
+    })
+}
+
+fn is_deb(name: &str) -> bool {
+    let (name, arch) = name.split_once(':').unwrap_or((name, "any"));
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    let arch = arch.len() > 1
+        && arch
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    begins && arch && name.len() > 1 && name.chars().all(allowed)
+}
+
+fn is_rpm(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    begins
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+-~^".contains(c))
+}
+
+/// Checks `=version` or `/release`.
+fn check_version(name: &str, version: &str, family: Family) -> Result<(), String> {
+    let (sign, version) = version.split_at(1);
+    let shown = version.escape_debug();
+    match family {
+        Family::Debian | Family::Ubuntu => {}
+        Family::Rh | Family::Fedora if sign == "=" => {
+            return Err(format!(
+                "'{name}={shown}' is apt's way: write '{name}-{shown}'"
+            ));
+        }
+        _ if sign == "=" => {
+            return Err(format!(
+                "'{name}={shown}' demands a version, which YaST and Agama cannot: write '{name}'"
+            ));
+        }
+        _ => {
+            return Err(format!(
+                "'{name}/{shown}' is a path: directories of otherpkgdir belong into an otherpkglist"
+            ));
+        }
+    }
+    let more = if sign == "=" { ".+~:-" } else { ".+_-" };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    let begins = version.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins && version.len() <= LONGEST && version.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(if sign == "=" {
+        format!("'{shown}' is no version: letters, digits and . + ~ : - make one")
+    } else {
+        format!("'{shown}' is no release: letters, digits and . + _ - make one")
+    })
+}

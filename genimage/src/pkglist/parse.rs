@@ -1,0 +1,351 @@
+//! Lines into a list: includes, transactions, and which of two lines about one name counts. Pure.
+//!
+//! Bounded: how deep includes go, how many files and bytes are read, how many problems are told.
+
+use std::sync::Arc;
+
+use super::directive::{self, Directive};
+use super::{Item, Load, PkgList, Role, Rules, Transaction, name};
+use crate::library::{Asset, Origin};
+use crate::problem::{Place, Problem};
+
+/// How deep includes go.
+const DEEPEST: usize = 16;
+/// How many files a list is made of, each as often as it is included.
+const MOST_FILES: usize = 256;
+/// How many bytes those have.
+const MOST_BYTES: usize = 4 << 20;
+/// How many problems are told.
+const MOST_PROBLEMS: usize = 100;
+
+pub(super) fn parse(
+    files: &[Asset],
+    rules: &Rules<'_>,
+    load: &Load<'_>,
+) -> Result<PkgList, Vec<Problem>> {
+    let mut parser = Parser {
+        rules,
+        load,
+        list: vec![Transaction::default()],
+        problems: Vec::new(),
+        including: Vec::new(),
+        files: 0,
+        bytes: 0,
+        environment: None,
+    };
+    for file in files {
+        parser.file(file, None);
+    }
+    parser.finish()
+}
+
+struct Parser<'a> {
+    rules: &'a Rules<'a>,
+    load: &'a Load<'a>,
+    /// The transactions so far; never without one.
+    list: Vec<Transaction>,
+    problems: Vec<Problem>,
+    /// The files that are open, the outermost first.
+    including: Vec<Origin>,
+    files: usize,
+    bytes: usize,
+    /// Where the environment of the transaction was set that has no package yet.
+    environment: Option<Place>,
+}
+
+impl Parser<'_> {
+    fn problem(&mut self, place: &Place, message: impl Into<String>) {
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(Problem::at(place.clone(), message));
+        } else if self.problems.len() == MOST_PROBLEMS {
+            let message = "there are more problems: mend these first";
+            self.problems.push(Problem::at(place.clone(), message));
+        }
+    }
+
+    /// The transaction that lines add to.
+    fn current(&mut self) -> &mut Transaction {
+        if self.list.is_empty() {
+            self.list.push(Transaction::default());
+        }
+        let last = self.list.len() - 1;
+        &mut self.list[last]
+    }
+
+    /// Reads a file that `asked` includes.
+    fn file(&mut self, file: &Asset, asked: Option<&Place>) {
+        let whole: Arc<str> = file.origin.name().into();
+        let place = Place {
+            file: Arc::clone(&whole),
+            line: 0,
+        };
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(file.text.len());
+        let too_much = if self.including.len() >= DEEPEST {
+            Some(format!("includes go deeper than {DEEPEST} files"))
+        } else if self.files > MOST_FILES {
+            Some(format!("the list is made of more than {MOST_FILES} files"))
+        } else if self.bytes > MOST_BYTES {
+            Some(format!("the list has more than {MOST_BYTES} bytes"))
+        } else {
+            None
+        };
+        if let Some(message) = too_much {
+            return self.problem(asked.unwrap_or(&place), format!("{message}: include less"));
+        }
+        self.including.push(file.origin.clone());
+        let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
+        for (at, line) in text.lines().enumerate() {
+            let place = Place {
+                file: Arc::clone(&whole),
+                line: at + 1,
+            };
+            self.line(line.trim(), &place);
+        }
+        self.including.pop();
+    }
+
+    fn line(&mut self, line: &str, place: &Place) {
+        if line.is_empty() {
+            return;
+        }
+        let read = if line.starts_with('#') {
+            self.directive(line, place)
+        } else {
+            self.entry(uncommented(line), place)
+        };
+        if let Err(message) = read {
+            self.problem(place, message);
+        }
+    }
+
+    fn directive(&mut self, line: &str, place: &Place) -> Result<(), String> {
+        match directive::parse(line)? {
+            Directive::Comment => Ok(()),
+            Directive::NewList => {
+                self.end_transaction();
+                self.list.push(Transaction::default());
+                Ok(())
+            }
+            Directive::Environment(pairs) => self.set(&pairs, place),
+            Directive::Include(path) => self.include(path, place),
+        }
+    }
+
+    /// Notes an environment that belongs to no package.
+    fn end_transaction(&mut self) {
+        if let Some(place) = self.environment.take() {
+            self.problem(
+                &place,
+                "#ENV# stands before no package: it is for those behind it, up to the next #NEW_INSTALL_LIST#",
+            );
+        }
+    }
+
+    fn set(&mut self, pairs: &[(&str, &str)], place: &Place) -> Result<(), String> {
+        let transaction = self.current();
+        if !transaction.is_empty() {
+            return Err(
+                "#ENV# stands behind a package: put it before the first one of its #NEW_INSTALL_LIST#"
+                    .to_owned(),
+            );
+        }
+        for (name, value) in pairs {
+            if transaction.environment.iter().any(|(own, _)| own == name) {
+                return Err(format!("{name} is set twice: leave one"));
+            }
+            let pair = ((*name).to_owned(), (*value).to_owned());
+            transaction.environment.push(pair);
+        }
+        self.environment.get_or_insert_with(|| place.clone());
+        Ok(())
+    }
+
+    fn include(&mut self, path: &str, place: &Place) -> Result<(), String> {
+        let path = directive::expand(path, self.rules.variables)?;
+        let Some(from) = self.including.last() else {
+            return Ok(());
+        };
+        let file = match (self.load)(from, &path) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                return Err(format!(
+                    "'{path}' is included, and there is no such file, neither beside this one nor in the library"
+                ));
+            }
+            Err(problem) => return Err(format!("'{path}' is included: {problem}")),
+        };
+        if let Some(at) = self.including.iter().position(|open| *open == file.origin) {
+            let cycle = self.including[at..].iter().chain([&file.origin]);
+            let cycle: Vec<_> = cycle.map(Origin::name).collect();
+            return Err(format!("files include each other: {}", cycle.join(" -> ")));
+        }
+        self.file(&file, Some(place));
+        Ok(())
+    }
+
+    fn entry(&mut self, text: &str, place: &Place) -> Result<(), String> {
+        let item = |name: &str| Item {
+            name: name.to_owned(),
+            directory: None,
+            version: None,
+            place: place.clone(),
+        };
+        let rules = self.rules;
+        self.environment = None;
+        if let Some(text) = text.strip_prefix("--") {
+            if rules.role == Role::Tree {
+                return Err(format!(
+                    "'--{}' removes a package after the installation, which an otherpkglist can: write '-{}'",
+                    text.escape_debug(),
+                    text.escape_debug()
+                ));
+            }
+            let item = item(name::removed(text, rules)?);
+            push(&mut self.current().remove_after, item);
+        } else if let Some(text) = text.strip_prefix("-@") {
+            let item = item(name::group(text, rules)?);
+            self.contradict(&item, |list| &mut list.groups);
+            push(&mut self.current().exclude_groups, item);
+        } else if let Some(text) = text.strip_prefix('-') {
+            let item = item(name::removed(text, rules)?);
+            self.contradict(&item, |list| &mut list.install);
+            push(&mut self.current().exclude, item);
+        } else if let Some(text) = text.strip_prefix('@') {
+            let item = item(name::group(text, rules)?);
+            self.contradict(&item, |list| &mut list.exclude_groups);
+            push(&mut self.current().groups, item);
+        } else {
+            let package = name::package(text, rules)?;
+            let item = Item {
+                directory: package.directory.map(str::to_owned),
+                version: package.version.map(str::to_owned),
+                ..item(package.name)
+            };
+            self.install(item)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a name out of the lists that say the opposite: the later line counts. Of other packages, one
+    /// may well be removed first and installed then.
+    fn contradict(&mut self, item: &Item, opposite: fn(&mut Transaction) -> &mut Vec<Item>) {
+        if self.rules.role == Role::Tree {
+            for list in &mut self.list {
+                opposite(list).retain(|own| own.name != item.name);
+            }
+        }
+    }
+
+    fn install(&mut self, item: Item) -> Result<(), String> {
+        self.contradict(&item, |list| &mut list.exclude);
+        let install = &mut self.current().install;
+        match install.iter().find(|own| own.name == item.name) {
+            None => install.push(item),
+            Some(own) if own.version == item.version && own.directory == item.directory => {}
+            Some(own) => {
+                return Err(format!(
+                    "'{item}' is '{own}' at {}: leave one of them",
+                    own.place
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<PkgList, Vec<Problem>> {
+        self.end_transaction();
+        self.patterns();
+        self.list.retain(|list| !list.is_empty());
+        if self.problems.is_empty() {
+            Ok(PkgList {
+                transactions: self.list,
+            })
+        } else {
+            Err(self.problems)
+        }
+    }
+
+    /// Notes what a pattern keeps out although another line installs it: the installer would stop there.
+    fn patterns(&mut self) {
+        let mut clashes = Vec::new();
+        for pattern in self.list.iter().flat_map(|list| &list.exclude) {
+            for item in self.list.iter().flat_map(|list| &list.install) {
+                if pattern.name.contains(['*', '?']) && matches(&pattern.name, &item.name) {
+                    let message = format!(
+                        "'-{}' keeps out '{}', which {} installs: keep out less, or leave that out",
+                        pattern.name, item.name, item.place
+                    );
+                    clashes.push((pattern.place.clone(), message));
+                }
+            }
+        }
+        for (place, message) in clashes {
+            self.problem(&place, message);
+        }
+    }
+}
+
+/// Adds an item, once.
+fn push(items: &mut Vec<Item>, item: Item) {
+    if !items.iter().any(|own| own.name == item.name) {
+        items.push(item);
+    }
+}
+
+/// Cuts a comment off: a `#` behind a blank.
+fn uncommented(line: &str) -> &str {
+    let comment = line
+        .match_indices('#')
+        .find(|(at, _)| line[..*at].ends_with(char::is_whitespace));
+    comment.map_or(line, |(at, _)| line[..at].trim_end())
+}
+
+/// Whether a pattern of `*` and `?` takes a name whole.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || *c == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            // Back to the last star, which takes one more.
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    p = at + 1;
+                    n = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_a_name_whole() {
+        for (pattern, name, expected) in [
+            ("iwl*-firmware", "iwl100-firmware", true),
+            ("iwl*-firmware", "iwl100-firmware-x", false),
+            ("*", "a", true),
+            ("a?c*", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b", "xaybzab", true),
+            ("a", "b", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}
