@@ -189,15 +189,16 @@ impl Library {
     }
 
     /// Finds a file by the name that an osimage gives: a path, or a name beneath the administrator's own
-    /// directory, or the name of what is built in, with or without its section. `builtin/…` asks for what
-    /// is built in even where the administrator has a file of that name.
+    /// directory, or the name of what is built in. The section and the family may be left out of it:
+    /// `docker-ce.pkglist`. `builtin/…` asks for what is built in even where the administrator has a file
+    /// of that name.
     ///
     /// # Errors
     /// A name that leaves the library, a file that is not there or cannot be read as text.
-    pub fn named(&self, kind: Kind, name: &str) -> Result<Asset, Problem> {
-        self.look_up(kind.section(), name)?.ok_or_else(|| {
+    pub fn named(&self, kind: Kind, family: Family, name: &str) -> Result<Asset, Problem> {
+        self.look_up(kind, family, name)?.ok_or_else(|| {
             Problem::new(if Path::new(name).is_absolute() {
-                format!("{name}: no such file: write it, or name another one")
+                format!("{name}: there is no such file: write it, or name another one")
             } else {
                 format!(
                     "'{name}' is neither beneath {} nor built in: `genimage --list-assets` names what there is",
@@ -213,52 +214,54 @@ impl Library {
     /// A name that leaves the library, a file that cannot be read as text.
     pub fn include(
         &self,
-        section: &str,
+        kind: Kind,
+        family: Family,
         from: &Origin,
         name: &str,
     ) -> Result<Option<Asset>, Problem> {
+        let by_name = || self.look_up(kind, family, name);
         if Path::new(name).is_absolute() || name.starts_with(name::BUILTIN) {
-            return self.look_up(section, name);
+            return by_name();
         }
         let beside = match from {
-            Origin::Custom(path) => {
-                let path = path.parent().map(|directory| name::join(directory, name));
-                path.filter(|path| path.is_file())
-                    .map(|path| self.load(&Origin::Custom(path)))
-                    .transpose()?
-            }
+            Origin::Custom(path) => path
+                .parent()
+                .map(|directory| name::join(directory, name))
+                .filter(|path| path.is_file())
+                .map(|path| self.load(&Origin::Custom(path)))
+                .transpose()?,
             // What is built in includes by name, so that the administrator's file of that name counts.
             Origin::Embedded(own) => match name::beside(own, name) {
-                Some(name) => self.look_up(section, &name)?,
+                Some(name) => self.look_up(kind, family, &name)?,
                 None => None,
             },
         };
-        match beside {
-            Some(asset) => Ok(Some(asset)),
-            None => self.look_up(section, name),
-        }
+        beside.map_or_else(by_name, |asset| Ok(Some(asset)))
     }
 
     /// Finds a file by a path or a name.
-    fn look_up(&self, section: &str, name: &str) -> Result<Option<Asset>, Problem> {
+    fn look_up(&self, kind: Kind, family: Family, name: &str) -> Result<Option<Asset>, Problem> {
         if Path::new(name).is_absolute() {
             let path = PathBuf::from(name);
             let there = path.is_file();
             return there.then(|| self.load(&Origin::Custom(path))).transpose();
         }
         name::check_inside(name)?;
-        let (name, builtin) = match name.strip_prefix(name::BUILTIN) {
-            Some(rest) => (rest, true),
-            None => (name, false),
-        };
-        let sectioned = format!("{section}/{name}");
-        for name in [name, &sectioned] {
-            let path = self.custom.join(name);
-            if !builtin && path.is_file() {
+        let builtin = name.strip_prefix(name::BUILTIN);
+        let name = builtin.unwrap_or(name);
+        let section = kind.section();
+        let names = [
+            name.to_owned(),
+            format!("{section}/{name}"),
+            format!("{section}/{}/{name}", family.name()),
+        ];
+        if builtin.is_none() {
+            let paths = names.iter().map(|name| self.custom.join(name));
+            if let Some(path) = paths.into_iter().find(|path| path.is_file()) {
                 return self.load(&Origin::Custom(path)).map(Some);
             }
         }
-        let found = embedded::find(name).or_else(|| embedded::find(&sectioned));
+        let found = names.iter().find_map(|name| embedded::find(name));
         Ok(found.map(|(name, text)| Asset {
             origin: Origin::Embedded(name),
             text: text.to_owned(),

@@ -133,7 +133,7 @@ impl PkgList {
         } else {
             let (mut files, mut problems) = (Vec::new(), Vec::new());
             for name in names {
-                match library.named(kind, name) {
+                match library.named(kind, family, name) {
                     Ok(file) => files.push(file),
                     Err(problem) => problems.push(problem),
                 }
@@ -149,7 +149,7 @@ impl PkgList {
             variables,
         };
         Self::parse(&files, &rules, &|from, name| {
-            library.include(kind.section(), from, name)
+            library.include(kind, family, from, name)
         })
     }
 
