@@ -42,6 +42,54 @@ impl Installer {
         }
     }
 
+    /// Returns what a node of this installer is given: its main file first, the boot script last.
+    pub fn files(self) -> &'static [File] {
+        match self {
+            Self::Preseed => {
+                const {
+                    &[
+                        File::main("preseed.cfg", "preseed"),
+                        File::beside("boot.ipxe", "preseed.ipxe"),
+                    ]
+                }
+            }
+            Self::Autoinstall => {
+                const {
+                    &[
+                        File::main("user-data", "autoinstall"),
+                        File::beside("meta-data", "meta-data"),
+                        File::beside("vendor-data", "vendor-data"),
+                        File::beside("boot.ipxe", "autoinstall.ipxe"),
+                    ]
+                }
+            }
+            Self::Kickstart => {
+                const {
+                    &[
+                        File::main("ks.cfg", "ks"),
+                        File::beside("boot.ipxe", "ks.ipxe"),
+                    ]
+                }
+            }
+            Self::Autoyast => {
+                const {
+                    &[
+                        File::main("autoinst.xml", "autoyast"),
+                        File::beside("boot.ipxe", "autoyast.ipxe"),
+                    ]
+                }
+            }
+            Self::Agama => {
+                const {
+                    &[
+                        File::main("agama.json", "agama"),
+                        File::beside("boot.ipxe", "agama.ipxe"),
+                    ]
+                }
+            }
+        }
+    }
+
     /// Tells the installer of a release; the tree settles what the release alone does not.
     ///
     /// Ubuntu 20.04 came with both installers: a tree with `install/vmlinuz` has debian-installer.
@@ -59,6 +107,35 @@ impl Installer {
             Family::Rh | Family::Fedora => Ok(Self::Kickstart),
             Family::Suse if (12..=15).contains(&major) || major == 42 => Ok(Self::Autoyast),
             Family::Suse => Ok(Self::Agama),
+        }
+    }
+}
+
+/// A file that a node is given, and the template that it is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// Its name among the node's assets: `preseed.cfg`.
+    pub name: &'static str,
+    /// The ending of its template: `preseed` of `compute.preseed`.
+    pub ending: &'static str,
+    /// Whether each profile has one; the others fall back to the family's `base`.
+    pub main: bool,
+}
+
+impl File {
+    const fn main(name: &'static str, ending: &'static str) -> Self {
+        Self {
+            name,
+            ending,
+            main: true,
+        }
+    }
+
+    const fn beside(name: &'static str, ending: &'static str) -> Self {
+        Self {
+            name,
+            ending,
+            main: false,
         }
     }
 }

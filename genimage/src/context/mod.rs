@@ -1,14 +1,20 @@
 //! All that a template may say, in one struct.
 //!
 //! Made from definitions by the node's assets, read by templates under the names of the fields:
-//! `[[ node.mac ]]`. A field that may be absent is `Option`, and templates ask with `[% if … %]`; a name
+//! `<@ node.mac @>`. A field that may be absent is `Option`, and templates ask with `<% if … %>`; a name
 //! that is no field is an error. Nothing here holds a secret but the crypted password of root.
+//! `docs/templates.md` lists the fields for those who write templates.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::repository::Repository;
+
+mod example;
+mod fields;
+
+pub use fields::Fields;
 
 /// All that a template may say.
 #[derive(Debug, Clone, Serialize)]
@@ -102,6 +108,8 @@ pub struct Server {
     pub tree: String,
     /// The tree's path behind the host: `/install/debian12.9.0/x86_64`.
     pub tree_path: String,
+    /// The tree's directory on the management node, for what mounts it: `/install/debian12.9.0/x86_64`.
+    pub tree_directory: String,
     /// The time servers of the nodes.
     pub timeservers: Vec<String>,
 }

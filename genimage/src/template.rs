@@ -1,1 +1,0 @@
-//! Templates, rendered strictly. The only module that knows tera.

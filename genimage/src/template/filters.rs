@@ -1,0 +1,262 @@
+//! How a value is written so that it cannot leave its place: one filter for each language.
+//!
+//! None changes what the value means to its reader; what a place cannot hold at all is an error.
+//!
+//! | filter | writes | for |
+//! |---|---|---|
+//! | `sh` | one quoted word of the shell | scripts, kickstart's options |
+//! | `preseed` | the rest of a line | preseed values |
+//! | `line` | one line as it stands | package names in `%packages` |
+//! | `json` | a JSON value, which is YAML too | autoinstall, Agama |
+//! | `xml` | character data, or an attribute | AutoYaST |
+//! | `cdata` | what stands within `<![CDATA[…]]>` | scripts in AutoYaST |
+//! | `ipxe` | one word of a boot script | kernel arguments |
+//! | `words` | its words with one blank between them | a command line, set on many lines |
+//! | `preseed_script` | a script as one word of the shell, on lines that preseed joins | `early_command` |
+//!
+//! References: POSIX.1-2024 XCU 2.2.2; debconf-set-selections(1); RFC 8259; YAML 1.2.2 §5.1 and §7.3.1;
+//! XML 1.0 §2.2 and §2.7; iPXE `core/exec.c`.
+
+use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
+
+/// Makes the filters known.
+pub(super) fn register(tera: &mut Tera) {
+    tera.register_filter("sh", |text: &str, _: Kwargs, _: &State| sh(text));
+    tera.register_filter("preseed", |text: &str, _: Kwargs, _: &State| preseed(text));
+    tera.register_filter("line", |text: &str, _: Kwargs, _: &State| line(text));
+    tera.register_filter("json", |value: &Value, _: Kwargs, _: &State| json(value));
+    tera.register_filter("xml", |text: &str, _: Kwargs, _: &State| xml(text));
+    tera.register_filter("cdata", |text: &str, _: Kwargs, _: &State| cdata(text));
+    tera.register_filter("ipxe", |text: &str, _: Kwargs, _: &State| ipxe(text));
+    tera.register_filter("words", |text: &str, _: Kwargs, _: &State| words(text));
+    tera.register_filter("preseed_script", |text: &str, _: Kwargs, _: &State| {
+        preseed_script(text)
+    });
+}
+
+/// Refuses what ends a line or steers a terminal.
+fn line(text: &str) -> TeraResult<String> {
+    match text.chars().find(|character| character.is_control()) {
+        Some(found) => Err(refusal(
+            text,
+            &format!("the character {found:?} cannot stand in it"),
+        )),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn sh(text: &str) -> TeraResult<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:,=+@~-".contains(&byte);
+    // A leading '~' would be a home directory, a leading '-' is for the command to judge.
+    if !text.is_empty() && text.bytes().all(plain) && !text.contains('~') {
+        return Ok(text.to_owned());
+    }
+    Ok(format!("'{}'", line(text)?.replace('\'', r"'\''")))
+}
+
+fn preseed(text: &str) -> TeraResult<String> {
+    if text.ends_with('\\') {
+        return Err(refusal(
+            text,
+            "a '\\' at its end would join it with the next line",
+        ));
+    }
+    line(text)
+}
+
+/// JSON by our own hand keeps what YAML does not print out of it.
+fn json(value: &Value) -> TeraResult<String> {
+    let mut text =
+        serde_json::to_string(value).map_err(|error| Error::message(error.to_string()))?;
+    let unprintable = |c: char| {
+        matches!(
+            c,
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+    };
+    if text.contains(unprintable) {
+        text = text
+            .chars()
+            .map(|c| {
+                if unprintable(c) {
+                    format!("\\u{:04x}", u32::from(c))
+                } else {
+                    c.to_string()
+                }
+            })
+            .collect();
+    }
+    Ok(text)
+}
+
+fn xml(text: &str) -> TeraResult<String> {
+    let mut out = String::with_capacity(text.len());
+    for character in xml_text(text)?.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            _ => out.push(character),
+        }
+    }
+    Ok(out)
+}
+
+fn cdata(text: &str) -> TeraResult<String> {
+    Ok(xml_text(text)?.replace("]]>", "]]]]><![CDATA[>"))
+}
+
+fn xml_text(text: &str) -> TeraResult<&str> {
+    let unfit = |c: char| {
+        (c.is_control() && !matches!(c, '\t' | '\n')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
+    match text.chars().find(|character| unfit(*character)) {
+        Some(found) => Err(refusal(text, &format!("XML has no character {found:?}"))),
+        None => Ok(text),
+    }
+}
+
+/// A boot script knows quotes, but what it hands to the kernel loses them; so there are none.
+fn ipxe(text: &str) -> TeraResult<String> {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'\\".contains(c);
+    if let Some(found) = text.chars().find(|character| odd(*character)) {
+        return Err(refusal(
+            text,
+            &format!("the character {found:?} cannot stand in a boot script's word"),
+        ));
+    }
+    if text.contains("${") || text.starts_with('#') || ["&&", "||", ";"].contains(&text) {
+        return Err(refusal(
+            text,
+            "a boot script would take it for its own syntax",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a script as `'…'` for `printf %b`: a line each, ended so that preseed joins them. It strips
+/// blanks at their beginning and drops lines that begin with `#`, which changes no script without
+/// texts of several lines.
+fn preseed_script(text: &str) -> TeraResult<String> {
+    let mut out = String::from("'\\\n");
+    for one in text.lines().map(str::trim) {
+        if one.is_empty() || one.starts_with('#') {
+            continue;
+        }
+        let quoted = line(one)?.replace('\\', r"\\").replace('\'', r"'\''");
+        out.push_str(&quoted);
+        out.push_str("\\n\\\n");
+    }
+    out.push('\'');
+    Ok(out)
+}
+
+fn refusal(text: &str, why: &str) -> Error {
+    Error::message(format!("{text:?} does not fit here: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Filter = fn(&str) -> TeraResult<String>;
+
+    #[test]
+    fn values_stay_in_their_place() {
+        let cases: [(Filter, &str, &str); 14] = [
+            (sh, "host01.example.com", "host01.example.com"),
+            (sh, "", "''"),
+            (sh, "~root", "'~root'"),
+            (sh, "it's $HOME `id`", r"'it'\''s $HOME `id`'"),
+            (preseed, "a $b `c` # d", "a $b `c` # d"),
+            (
+                xml,
+                "<a & \"b\" 'c'>",
+                "&lt;a &amp; &quot;b&quot; &apos;c&apos;&gt;",
+            ),
+            (cdata, "a]]>b", "a]]]]><![CDATA[>b"),
+            (cdata, "a]]]]>b", "a]]]]]]><![CDATA[>b"),
+            (ipxe, "console=ttyS0,115200", "console=ttyS0,115200"),
+            (
+                ipxe,
+                "ds=nocloud-net;s=http://10.0.0.1/",
+                "ds=nocloud-net;s=http://10.0.0.1/",
+            ),
+            (
+                preseed_script,
+                "# why\n\n  echo 'a\\n'\n",
+                "'\\\necho '\\''a\\\\n'\\''\\n\\\n'",
+            ),
+            (
+                |text| json(&Value::from(text)),
+                "a\"b\\\n\u{85}",
+                r#""a\"b\\\n\u0085""#,
+            ),
+            (|text| json(&Value::from(vec![text])), "a'", r#"["a'"]"#),
+            (line, "@^minimal-environment", "@^minimal-environment"),
+        ];
+        for (filter, text, expected) in cases {
+            assert_eq!(filter(text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_place_cannot_hold_is_refused() {
+        let cases: [(Filter, &str, &str); 9] = [
+            (
+                sh,
+                "a\nb",
+                r#""a\nb" does not fit here: the character '\n' cannot stand in it"#,
+            ),
+            (
+                line,
+                "a\rb",
+                r#""a\rb" does not fit here: the character '\r' cannot stand in it"#,
+            ),
+            (
+                preseed,
+                "a\\",
+                r#""a\\" does not fit here: a '\' at its end would join it with the next line"#,
+            ),
+            (
+                xml,
+                "a\0b",
+                r#""a\0b" does not fit here: XML has no character '\0'"#,
+            ),
+            (
+                cdata,
+                "\u{1b}",
+                r#""\u{1b}" does not fit here: XML has no character '\u{1b}'"#,
+            ),
+            (
+                ipxe,
+                "a b",
+                r#""a b" does not fit here: the character ' ' cannot stand in a boot script's word"#,
+            ),
+            (
+                ipxe,
+                "${net0/mac}",
+                r#""${net0/mac}" does not fit here: a boot script would take it for its own syntax"#,
+            ),
+            (
+                ipxe,
+                "||",
+                r#""||" does not fit here: a boot script would take it for its own syntax"#,
+            ),
+            (
+                preseed_script,
+                "a\tb\u{7}",
+                r#""a\tb\u{7}" does not fit here: the character '\t' cannot stand in it"#,
+            ),
+        ];
+        for (filter, text, expected) in cases {
+            assert_eq!(filter(text).unwrap_err().to_string(), expected);
+        }
+    }
+}

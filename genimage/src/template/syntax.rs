@@ -1,0 +1,193 @@
+//! What marks enclose, and where: enough of tera's syntax to cut a template in pieces, no more.
+
+/// The marks of what does something.
+pub(super) const STATEMENT: (&str, &str) = ("<%", "%>");
+/// The marks of what writes a value.
+pub(super) const VALUE: (&str, &str) = ("<@", "@>");
+/// The marks of a comment.
+pub(super) const COMMENT: (&str, &str) = ("<#", "#>");
+
+/// What a piece is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Written as it stands.
+    Text,
+    /// Does something.
+    Statement,
+    /// Writes a value.
+    Value,
+    /// Nothing.
+    Comment,
+}
+
+/// A piece of a template, with its marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    /// What it is.
+    pub(super) kind: Kind,
+    /// All of it.
+    pub(super) text: &'a str,
+    /// The line that it begins on, from 1.
+    pub(super) line: usize,
+}
+
+impl<'a> Piece<'a> {
+    /// Returns what stands between the marks.
+    pub(super) fn inner(&self) -> &'a str {
+        if self.kind == Kind::Text {
+            return self.text;
+        }
+        let inner = self.text.get(2..).unwrap_or_default();
+        let inner = inner.strip_prefix('-').unwrap_or(inner);
+        let inner = inner
+            .get(..inner.len().saturating_sub(2))
+            .unwrap_or_default();
+        inner.strip_suffix('-').unwrap_or(inner)
+    }
+
+    fn is_mark(&self) -> bool {
+        matches!(self.kind, Kind::Statement | Kind::Comment)
+    }
+}
+
+/// Cuts a template in pieces; text is cut behind each newline too. A mark that is not closed reaches to
+/// the end, which tera refuses.
+pub(super) fn pieces(template: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut rest, mut line) = (template, 1);
+    while !rest.is_empty() {
+        let (kind, length) = match opened(rest) {
+            Some((kind, end)) => (kind, closed(rest, kind, end)),
+            None => (Kind::Text, text_length(rest)),
+        };
+        let (text, behind) = rest.split_at(length);
+        pieces.push(Piece { kind, text, line });
+        line += text.matches('\n').count();
+        rest = behind;
+    }
+    pieces
+}
+
+fn opened(rest: &str) -> Option<(Kind, &'static str)> {
+    [
+        (Kind::Statement, STATEMENT),
+        (Kind::Value, VALUE),
+        (Kind::Comment, COMMENT),
+    ]
+    .into_iter()
+    .find_map(|(kind, (start, end))| rest.starts_with(start).then_some((kind, end)))
+}
+
+/// Finds the length of what a mark encloses; quotes hide the end from all but comments.
+fn closed(rest: &str, kind: Kind, end: &str) -> usize {
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, character) in rest.char_indices().skip(2) {
+        if let Some(open) = quote {
+            match character {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                _ if character == open => quote = None,
+                _ => {}
+            }
+        } else if rest[at..].starts_with(end) {
+            return at + end.len();
+        } else if kind != Kind::Comment && matches!(character, '"' | '\'' | '`') {
+            quote = Some(character);
+        }
+    }
+    rest.len()
+}
+
+fn text_length(rest: &str) -> usize {
+    rest.char_indices()
+        .find_map(|(at, character)| match character {
+            '\n' => Some(at + 1),
+            '<' if opened(&rest[at..]).is_some() => Some(at),
+            _ => None,
+        })
+        .unwrap_or(rest.len())
+}
+
+/// Moves the end of a line that holds nothing but marks into the last of them, where it is not written:
+/// statements stand on lines of their own and leave no empty ones, and lines keep their numbers.
+pub(super) fn without_mark_lines(template: &str) -> String {
+    let mut out = String::with_capacity(template.len());
+    let pieces = pieces(template);
+    for line in
+        pieces.split_inclusive(|piece| piece.kind == Kind::Text && piece.text.ends_with('\n'))
+    {
+        let marks = line.iter().filter(|piece| piece.is_mark());
+        let bare = line.iter().all(|piece| {
+            piece.is_mark() || (piece.kind == Kind::Text && piece.text.trim().is_empty())
+        });
+        match marks.clone().count() {
+            count if count > 0 && bare => {
+                let ended = line.last().is_some_and(|piece| piece.text.ends_with('\n'));
+                for (at, mark) in marks.enumerate() {
+                    let last = ended && at + 1 == count;
+                    out.push_str(&if last {
+                        with_newline(mark.text)
+                    } else {
+                        mark.text.to_owned()
+                    });
+                }
+            }
+            _ => line.iter().for_each(|piece| out.push_str(piece.text)),
+        }
+    }
+    out
+}
+
+/// Puts a newline before the closing mark.
+fn with_newline(mark: &str) -> String {
+    let at = mark.len().saturating_sub(2);
+    let at = if mark[..at].ends_with('-') {
+        at - 1
+    } else {
+        at
+    };
+    format!("{}\n{}", &mark[..at], &mark[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_nothing_but_marks_leaves_no_line() {
+        let cases = [
+            (
+                "a\n<% if x %>\nb\n<% endif %>\n",
+                "a\n<% if x \n%>b\n<% endif \n%>",
+            ),
+            ("  <% if x %> <# why #>\n", "<% if x %><# why \n#>"),
+            ("<% if x -%>\nb", "<% if x \n-%>b"),
+            ("<# one\ntwo #>\nb", "<# one\ntwo \n#>b"),
+            ("a <% if x %>\n", "a <% if x %>\n"),
+            ("<@ x @>\n", "<@ x @>\n"),
+            ("<% include 'a %> b' %>\n", "<% include 'a %> b' \n%>"),
+            ("read x <file\n", "read x <file\n"),
+            ("<% endif %>", "<% endif %>"),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(without_mark_lines(template), expected);
+        }
+    }
+
+    #[test]
+    fn pieces_know_their_lines() {
+        let pieces = pieces("a\nb <@ x @>\n<# c\nd #>\n<% e");
+        let seen: Vec<_> = pieces.iter().map(|p| (p.kind, p.text, p.line)).collect();
+        let expected = [
+            (Kind::Text, "a\n", 1),
+            (Kind::Text, "b ", 2),
+            (Kind::Value, "<@ x @>", 2),
+            (Kind::Text, "\n", 2),
+            (Kind::Comment, "<# c\nd #>", 3),
+            (Kind::Text, "\n", 4),
+            (Kind::Statement, "<% e", 5),
+        ];
+        assert_eq!(seen, expected);
+    }
+}

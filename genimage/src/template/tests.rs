@@ -1,0 +1,181 @@
+use super::*;
+
+fn compile(texts: &[(&str, &str)], wanted: &[&str]) -> Result<Templates, Vec<String>> {
+    let sources = texts
+        .iter()
+        .map(|(name, text)| match name.strip_prefix(BUILT_IN) {
+            Some(path) => Source::built_in(path, *text),
+            None => Source {
+                name: (*name).to_owned(),
+                file: format!("/custom/{name}").into(),
+                text: (*text).to_owned(),
+            },
+        });
+    Templates::compile(sources, wanted)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+fn rendered(texts: &[(&str, &str)], name: &str) -> Result<String, String> {
+    let templates = compile(texts, &[name]).map_err(|problems| problems.join("\n"))?;
+    let values = Values::of(&Context::example()).unwrap();
+    templates
+        .render(name, &values)
+        .map_err(|problem| problem.to_string())
+}
+
+#[test]
+fn a_site_overrides_a_block_of_what_is_built_in() {
+    let built_in = [
+        (
+            "slipway/x/base.ks",
+            "a\n<% block b %>\nb\n<% endblock b %>\nc\n",
+        ),
+        ("slipway/x/compute.ks", "<% extends \"x/base.ks\" %>\n"),
+    ];
+    assert_eq!(rendered(&built_in, "x/compute.ks").unwrap(), "a\nb\nc\n");
+
+    let own = "<% extends \"slipway/x/compute.ks\" %>\n<% block b %>\n<@ super() @>own\n<% endblock b %>\n";
+    let with = [&built_in[..], &[("x/compute.ks", own)]].concat();
+    assert_eq!(rendered(&with, "x/compute.ks").unwrap(), "a\nb\nown\nc\n");
+
+    // The base alone: all profiles that are built in follow it.
+    let own = "<% extends \"slipway/x/base.ks\" %>\n<% block b %>\nown\n<% endblock b %>\n";
+    let with = [&built_in[..], &[("x/base.ks", own)]].concat();
+    assert_eq!(rendered(&with, "x/compute.ks").unwrap(), "a\nown\nc\n");
+}
+
+#[test]
+fn each_error_is_a_line_and_a_sentence() {
+    let base = ("slipway/x/base.ks", "<% block b %><% endblock b %>\n");
+    let cases = [
+        (
+            "<@ node.mak @>",
+            "/custom/t:1: 'node.mak' is no field: did you mean 'node.mac'?",
+        ),
+        (
+            "\n<% if nod.mac %><% endif %>",
+            "/custom/t:2: 'nod.mac' is no field: did you mean 'node.mac'?",
+        ),
+        (
+            "\n<% for r in repositories %>\n<@ r.url @>\n<% endfor %>",
+            "/custom/t:3: 'repositories[].url' is no field: did you mean 'repositories[].uri'?",
+        ),
+        (
+            "<@ zzzzzzzz @>",
+            "/custom/t:1: 'zzzzzzzz' is no field: docs/templates.md lists them",
+        ),
+        (
+            "\n\n<% include \"x/bas.ks\" %>",
+            "/custom/t:3: there is no template 'x/bas.ks': did you mean 'x/base.ks'?",
+        ),
+        (
+            "<% extends \"nothing\" %>",
+            "/custom/t:1: there is no template 'nothing'",
+        ),
+        (
+            "<% extends \"t\" %>",
+            "/custom/t: extends itself: to build on what is built in, extend \"slipway/t\"",
+        ),
+        (
+            "<% include \"t\" %>",
+            "/custom/t: includes itself: t includes t",
+        ),
+        (
+            "<% extends \"x/base.ks\" %>\n<% block c %><% endblock c %>",
+            "/custom/t:2: overrides block 'c', which no template that it extends has: docs/templates.md lists the blocks",
+        ),
+        (
+            "\n<@ node.mac | shh @>",
+            "/custom/t:2: there is no filter 'shh': docs/templates.md lists them",
+        ),
+        (
+            "\n<% if node.mac %>",
+            "/custom/t:2: unexpected end of input",
+        ),
+        ("<@ node.mac", "/custom/t:1: unexpected end of input"),
+        (
+            "\n<@ node.domain @>",
+            "/custom/t:2: 'node.domain' is not given here: ask with <% if node.domain %> before it is written",
+        ),
+        (
+            "\n<% include \"u\" %>",
+            "/custom/u:3: 'node.domain' is not given here: ask with <% if node.domain %> before it is written",
+        ),
+        (
+            "\n<@ environment.EVIL | sh @>",
+            "/custom/t:2: 'environment.EVIL | sh': \"a\\nb\" does not fit here: the character '\\n' cannot stand in it",
+        ),
+    ];
+    let mut context = Context::example();
+    context.node.domain = None;
+    context
+        .environment
+        .insert("EVIL".to_owned(), "a\nb".to_owned());
+    let values = Values::of(&context).unwrap();
+    for (text, expected) in cases {
+        let texts = [base, ("t", text), ("u", "\n\n<@ node.domain | sh @>")];
+        let said = match compile(&texts, &["t"]) {
+            Ok(templates) => templates.render("t", &values).unwrap_err().to_string(),
+            Err(problems) => problems.join("\n"),
+        };
+        assert_eq!(said, expected, "{text}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_together() {
+    let texts = [
+        ("a", "<% include \"b\" %><@ x @>"),
+        ("b", "<@ y @>\n<@ x @>"),
+    ];
+    let problems = compile(&texts, &["a"]).unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "/custom/a:1: 'x' is no field: docs/templates.md lists them",
+            "/custom/b:1: 'y' is no field: docs/templates.md lists them",
+            "/custom/b:2: 'x' is no field: docs/templates.md lists them",
+        ]
+    );
+    let texts = [("a", "<% include \"b\" %><% if %>"), ("b", "<@ @>")];
+    assert_eq!(compile(&texts, &["a"]).unwrap_err().len(), 2);
+}
+
+#[test]
+fn a_template_that_is_not_wanted_spoils_nothing() {
+    let texts = [("a", "fine"), ("b", "<% if %>")];
+    assert!(compile(&texts, &["a"]).is_ok());
+    assert_eq!(
+        compile(&texts, &["c"]).unwrap_err(),
+        ["there is no template 'c'"]
+    );
+}
+
+#[test]
+fn variables_are_those_of_parents_and_includes_too() {
+    let texts = [
+        (
+            "a",
+            "<% extends \"b\" %><% block c %><@ node.mac @><% endblock c %>",
+        ),
+        ("b", "<% block c %><% endblock c %><% include \"d\" %>"),
+        (
+            "d",
+            "<% set e = node.name %><@ e @><% for r in repositories %><@ r.uri @><% endfor %>",
+        ),
+    ];
+    let variables = compile(&texts, &["a"]).unwrap().variables("a");
+    let expected = [
+        "node.mac",
+        "node.name",
+        "repositories",
+        "repositories[].uri",
+    ];
+    assert!(variables.iter().eq(expected), "{variables:?}");
+}
+
+#[test]
+fn shell_stays_shell() {
+    let shell = "x=${#list[@]}; [[ $x -gt 0 ]] && echo {{a,b}} {% %} <<E\n$((1 << 2))\nE\n";
+    assert_eq!(rendered(&[("a", shell)], "a").unwrap(), shell);
+}

@@ -1,0 +1,29 @@
+//! What a case needs of the machine.
+
+use std::path::PathBuf;
+
+/// Something that a machine may lack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Need {
+    /// A program in the `PATH`.
+    Tool(&'static str),
+}
+
+/// Says what is missing, if anything.
+pub(crate) fn missing(needs: &[Need]) -> Option<String> {
+    needs.iter().find_map(|need| match need {
+        Need::Tool(tool) => (!has_tool(tool)).then(|| format!("needs {tool}")),
+    })
+}
+
+fn has_tool(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|place| place.join(tool).is_file())
+}
+
+/// Returns a directory of the workspace.
+pub(crate) fn workspace(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(path)
+}

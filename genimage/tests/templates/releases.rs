@@ -1,0 +1,191 @@
+//! The releases that templates are rendered for, and what is known of a node of each.
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use genimage::context::Context;
+use genimage::installer::Installer;
+use genimage::template::{Source, Templates, Values};
+
+use crate::needs::workspace;
+
+/// The profiles that every family has.
+pub(crate) const PROFILES: [&str; 2] = ["compute", "dockerhost"];
+
+/// A release.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Release {
+    /// What it is called: `debian13.1.0`.
+    pub(crate) osvers: &'static str,
+    /// The directory of its templates.
+    pub(crate) directory: &'static str,
+    /// Its installer.
+    pub(crate) installer: Installer,
+    family: &'static str,
+    version: &'static str,
+    codename: Option<&'static str>,
+    kernel: (&'static str, &'static str),
+}
+
+macro_rules! releases {
+    ($($installer:ident $directory:literal $kernel:literal $initrd:literal: $($family:literal $version:literal $codename:expr;)+)+) => {
+        &[$($(Release {
+            osvers: concat!($family, $version),
+            directory: $directory,
+            installer: Installer::$installer,
+            family: $family,
+            version: $version,
+            codename: $codename,
+            kernel: ($kernel, $initrd),
+        },)+)+]
+    };
+}
+
+/// Every release that is tried.
+pub(crate) const RELEASES: &[Release] = releases! {
+    Preseed "debian" "install.amd/vmlinuz" "install.amd/initrd.gz":
+        "debian" "12.9.0" Some("bookworm");
+        "debian" "13.1.0" Some("trixie");
+};
+
+/// How much is known of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All but what takes another's place: the disk's name and layout.
+    Full,
+    /// Only what every node has.
+    Minimal,
+}
+
+impl Release {
+    /// Returns what is known of a node.
+    pub(crate) fn context(&self, profile: &str, extent: Extent) -> Context {
+        let mut context = Context::example();
+        let numbers: Vec<u32> = self
+            .version
+            .split('.')
+            .map(|n| n.parse().unwrap())
+            .collect();
+        context.image.name = format!("{}-x86_64-install-{profile}", self.osvers);
+        context.image.profile = profile.to_owned();
+        context.image.osvers = self.osvers.to_owned();
+        context.image.family = self.family.to_owned();
+        context.image.version = self.version.to_owned();
+        context.image.major = numbers[0];
+        context.image.minor = numbers.get(1).copied().unwrap_or_default();
+        context.image.codename = self.codename.map(str::to_owned);
+        context.server.tree_path = format!("/install/{}/x86_64", self.osvers);
+        context
+            .server
+            .tree_directory
+            .clone_from(&context.server.tree_path);
+        context.server.tree = format!("http://10.1.0.1{}", context.server.tree_path);
+        context.kernel.kernel = self.kernel.0.to_owned();
+        context.kernel.initrds = vec![self.kernel.1.to_owned()];
+        context.disk.device = None;
+        context.disk.layout = None;
+        context.repositories[0].uri.clone_from(&context.server.tree);
+        if extent == Extent::Minimal {
+            minimise(&mut context);
+        }
+        context
+    }
+}
+
+/// Takes away all that a node need not have.
+fn minimise(context: &mut Context) {
+    context.node.hostname.clone_from(&context.node.name);
+    context.node.domain = None;
+    context.node.nic = None;
+    context.node.ip = None;
+    context.node.prefix = None;
+    context.node.gateway = None;
+    context.node.nameservers.clear();
+    context.image.codename = None;
+    context.server.timeservers.clear();
+    context.packages.install.clear();
+    context.packages.groups.clear();
+    context.packages.exclude.clear();
+    context.repositories.truncate(1);
+    context.root.password = None;
+    context.root.keys.clear();
+    context.ports.clear();
+    context.kernel.install.clear();
+    context.kernel.installed.clear();
+    context.kernel.console = None;
+    context.firstboot = None;
+    context.environment.clear();
+}
+
+/// A file that a node is given.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    /// Its name: `preseed.cfg`.
+    pub(crate) name: &'static str,
+    /// What it says.
+    pub(crate) text: String,
+}
+
+/// Renders all that a node is given.
+pub(crate) fn render(release: &Release, profile: &str, context: &Context) -> Vec<Rendered> {
+    let values = Values::of(context).unwrap();
+    let files = release.installer.files().iter();
+    files
+        .map(|file| {
+            let name = template(release, profile, file.ending);
+            Rendered {
+                name: file.name,
+                text: built_in()
+                    .render(&name, &values)
+                    .unwrap_or_else(|problem| panic!("{problem}")),
+            }
+        })
+        .collect()
+}
+
+/// Returns the template that a profile has, or else its family.
+pub(crate) fn template(release: &Release, profile: &str, ending: &str) -> String {
+    let own = format!("{}/{profile}.{ending}", release.directory);
+    if workspace("templates").join(&own).is_file() {
+        own
+    } else {
+        format!("{}/base.{ending}", release.directory)
+    }
+}
+
+/// Returns all templates that are built in, compiled.
+pub(crate) fn built_in() -> &'static Templates {
+    static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| {
+        let sources = sources();
+        let names: Vec<_> = sources.iter().map(|source| source.name.clone()).collect();
+        let wanted: Vec<_> = names.iter().map(String::as_str).collect();
+        Templates::compile(sources, &wanted).unwrap_or_else(|problems| {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}", lines.join("\n"))
+        })
+    });
+    &TEMPLATES
+}
+
+/// Reads all templates that are built in.
+pub(crate) fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    read(&workspace("templates"), "", &mut sources);
+    sources
+}
+
+fn read(directory: &Path, prefix: &str, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            read(&entry.path(), &format!("{name}/"), sources);
+        } else {
+            sources.push(Source::built_in(
+                &name,
+                fs::read_to_string(entry.path()).unwrap(),
+            ));
+        }
+    }
+}
