@@ -45,7 +45,35 @@ impl Runlist {
     pub const PROGRAMS: &'static str = "/opt/slipway/postscripts";
     /// The most bytes that a list may have.
     pub const LIMIT: u64 = 1 << 20;
+
+    /// Says what is wrong with the list, beyond its form.
+    ///
+    /// # Errors
+    /// When a program's name would lead out of the directory, a digest is none, or a variable can be in
+    /// no environment.
+    pub fn check(&self) -> Result<(), Error> {
+        for (name, program) in &self.programs {
+            if !name.split('/').all(is_plain_name) {
+                return Err(Error::invalid("a program's name", name, NAMES));
+            }
+            let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            if program.sha256.len() != 64 || !program.sha256.bytes().all(digit) {
+                let expected = format!("64 lower-case hexadecimal digits for {name}");
+                return Err(Error::invalid("a SHA-256", &program.sha256, expected));
+            }
+        }
+        for (name, value) in &self.environment {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                let expected = "a name without '=', and no zero byte in name and value";
+                return Err(Error::invalid("an environment variable", name, expected));
+            }
+        }
+        Ok(())
+    }
 }
+
+/// What the name of a script or a program is.
+const NAMES: &str = "the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'";
 
 /// One script and its arguments, and who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,9 +151,7 @@ impl FromStr for ScriptLine {
             return Err(wrong("the name of a script, then its arguments"));
         };
         if !program.split('/').all(is_plain_name) {
-            return Err(wrong(
-                "the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
-            ));
+            return Err(wrong(NAMES));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -222,6 +248,48 @@ mod tests {
             "'a b' c",
         ] {
             assert!(text.parse::<ScriptLine>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_leads_out_or_holds_no_digest_is_refused() {
+        let list = |name: &str, sha256: &str, variable: &str| Runlist {
+            environment: BTreeMap::from([(variable.to_owned(), "x".to_owned())]),
+            programs: BTreeMap::from([(
+                name.to_owned(),
+                Program {
+                    sha256: sha256.to_owned(),
+                    size: 1,
+                },
+            )]),
+            ..Runlist::default()
+        };
+        let digest = "0123456789abcdef".repeat(4);
+        assert_eq!(list("site/mine.sh", &digest, "NODE").check(), Ok(()));
+        for (name, sha256, variable, message) in [
+            (
+                "../mine",
+                digest.as_str(),
+                "NODE",
+                format!("'../mine' is not a program's name: expected {NAMES}"),
+            ),
+            (
+                "mine",
+                "ABC",
+                "NODE",
+                "'ABC' is not a SHA-256: expected 64 lower-case hexadecimal digits for mine".into(),
+            ),
+            (
+                "mine",
+                &digest,
+                "A=B",
+                "'A=B' is not an environment variable: expected a name without '=', and no zero \
+                 byte in name and value"
+                    .into(),
+            ),
+        ] {
+            let error = list(name, sha256, variable).check().unwrap_err();
+            assert_eq!(error.to_string(), message);
         }
     }
 }

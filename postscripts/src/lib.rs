@@ -4,12 +4,15 @@
 //! [`net`] reads what the kernel says as plain values and changes it, [`persist`] writes the same
 //! into the files of whatever configures this host's network at boot. `setupdockerhost` gives the
 //! host's dockerd a key, a certificate and clients that it trusts, and proves it: [`dockerhost`], with
-//! [`tls`] for all that is about certificates. Nothing here runs a shell, resolves a name or asks a name
+//! [`tls`] for all that is about certificates. `firstboot` runs them in the order that the node's
+//! definition asks for, each once: [`firstboot`]. Nothing here runs a shell, resolves a name or asks a name
 //! service.
 
 pub mod bridge;
 pub mod cli;
 pub mod dockerhost;
+mod files;
+pub mod firstboot;
 pub mod net;
 pub mod persist;
 pub mod tls;

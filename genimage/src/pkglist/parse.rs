@@ -109,10 +109,13 @@ impl Parser<'_> {
         if line.is_empty() {
             return;
         }
-        let read = if line.starts_with('#') {
-            self.directive(line, place)
+        let line = line.replace('\t', " ");
+        let read = if line.contains(char::is_control) {
+            Err("the line holds a control character: delete it".to_owned())
+        } else if line.starts_with('#') {
+            self.directive(&line, place)
         } else {
-            self.entry(uncommented(line), place)
+            self.entry(uncommented(&line), place)
         };
         if let Err(message) = read {
             self.problem(place, message);

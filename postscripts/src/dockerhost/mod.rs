@@ -11,7 +11,6 @@
 mod cli;
 mod daemon;
 mod engine;
-mod files;
 mod names;
 mod network;
 mod paths;

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use time::OffsetDateTime;
 
 use super::cli::Args;
-use super::files::{self, Wanted};
 use super::paths::Paths;
 use super::preflight::{self, Installed};
 use super::trust::{self, Trust};
 use super::{daemon, names};
+use crate::files::{self, Wanted};
 use crate::tls::{KeyPem, LocalAuthority, Names};
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::engine::Engine;
-use super::files::{self, Changes, Wanted};
 use super::paths::Paths;
 use super::plan::Plan;
 use super::preflight::Installed;
 use super::proof::{self, Door};
 use super::report::Report;
 use super::service;
+use crate::files::{self, Changes, Wanted};
 use crate::tls::{Authority, KeyPem};
 
 /// How long dockerd may take to answer on its own socket.

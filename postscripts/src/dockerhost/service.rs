@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::files;
 use super::paths::Paths;
 use super::unit;
+use crate::files;
 
 /// How long the service manager may take to restart dockerd.
 const RESTART: Duration = Duration::from_secs(120);

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::cli::Args;
 use super::engine::Engine;
-use super::files::{self, Wanted};
 use super::network::{self, Step};
 use super::paths::Paths;
 use super::plan::{Plan, plan};
 use super::report::Report;
 use super::{preflight, secure, status, uplink};
+use crate::files::{self, Wanted};
 
 /// Runs `setupdockerhost`.
 ///

@@ -8,9 +8,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::engine::Engine;
-use super::files;
 use super::paths::Paths;
 use super::trust::RENEW_WITHIN;
+use crate::files;
 use crate::tls::{Description, Names};
 
 /// One certificate.

@@ -7,8 +7,8 @@
 use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
-use super::files::{self, Wanted};
 use super::paths::Paths;
+use crate::files::{self, Wanted};
 use crate::tls::{
     Authority, Description, KeyPem, LEAF_LIFE, LocalAuthority, Names, Request, Usage,
 };

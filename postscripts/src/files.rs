@@ -17,7 +17,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// What one file should be.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     path: PathBuf,
     /// `None`: the file should not be there.
     bytes: Option<Vec<u8>>,
@@ -32,11 +32,11 @@ struct Before {
 
 /// The changes that were made, and so can be taken back.
 #[derive(Default)]
-pub(super) struct Changes(Vec<Before>);
+pub(crate) struct Changes(Vec<Before>);
 
 impl Wanted {
     /// A file that anyone may read.
-    pub(super) fn public(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn public(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             path: path.into(),
             bytes: Some(bytes.into()),
@@ -45,7 +45,7 @@ impl Wanted {
     }
 
     /// A file that only root may read.
-    pub(super) fn secret(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn secret(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             path: path.into(),
             bytes: Some(bytes.into()),
@@ -54,12 +54,12 @@ impl Wanted {
     }
 
     /// The same file with another mode: one that the user chose.
-    pub(super) fn with_mode(self, mode: u32) -> Self {
+    pub(crate) fn with_mode(self, mode: u32) -> Self {
         Self { mode, ..self }
     }
 
     /// A file that should not be there.
-    pub(super) fn absent(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn absent(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             bytes: None,
@@ -67,12 +67,12 @@ impl Wanted {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Says whether the file is not what it should be.
-    pub(super) fn differs(&self) -> Result<bool> {
+    pub(crate) fn differs(&self) -> Result<bool> {
         Ok(match (load(&self.path)?, &self.bytes) {
             (None, None) => false,
             (Some((bytes, mode)), Some(wanted)) => bytes != *wanted || mode != self.mode,
@@ -83,7 +83,7 @@ impl Wanted {
 
 impl Changes {
     /// Makes one file what it should be, remembering what it was; returns whether it changed.
-    pub(super) fn write(&mut self, wanted: &Wanted) -> Result<bool> {
+    pub(crate) fn write(&mut self, wanted: &Wanted) -> Result<bool> {
         if !wanted.differs()? {
             return Ok(false);
         }
@@ -100,7 +100,7 @@ impl Changes {
     }
 
     /// Puts every file back, the last one first.
-    pub(super) fn undo(self) -> Result<()> {
+    pub(crate) fn undo(self) -> Result<()> {
         for before in self.0.into_iter().rev() {
             put(
                 &before.path,
@@ -116,7 +116,7 @@ impl Changes {
 }
 
 /// Reads a regular file and its mode; `None` where there is none. A link is not followed.
-pub(super) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
+pub(crate) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
@@ -153,7 +153,7 @@ pub(super) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
 }
 
 /// Makes a directory and those above it, the new ones with the given mode.
-pub(super) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
+pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
     let making = || format!("making the directory {}", path.display());
     if !path.is_dir() {
         fs::DirBuilder::new()
@@ -170,6 +170,11 @@ pub(super) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(making)?;
     }
     Ok(())
+}
+
+/// Puts a file in place, whole, with its mode.
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    put(path, Some((bytes, mode)))
 }
 
 fn put(path: &Path, wanted: Option<(&[u8], u32)>) -> Result<()> {

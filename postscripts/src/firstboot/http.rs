@@ -1,0 +1,372 @@
+//! One file over HTTP, bounded in every way.
+//!
+//! An `http://` address comes in, bytes go out to a writer, never more than were asked for. The server is an
+//! IP address: nothing is looked up. Requests are HTTP/1.0 (RFC 1945) with a Host field, so that a body
+//! ends where the connection does or with its Content-Length: a server has no reason to send it in
+//! chunks, packed, or from elsewhere, and one that does is refused. There is no TLS: what is fetched is held
+//! against a SHA-256 that came another way.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How long a server may take to accept a connection.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How long it may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long one file may take: 3 MiB at 50 kbit/s.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The most bytes that the head of an answer may have.
+const HEAD: usize = 16 << 10;
+
+/// Where files come from: `http://10.1.0.1:8080/install/postscripts`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Url {
+    pub(super) server: SocketAddr,
+    host: String,
+    path: String,
+}
+
+/// Why a file was not had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Another try may help.
+    #[error("{0}")]
+    Network(String),
+    /// The server has no such file.
+    #[error("the server answered {0}: it has no such file")]
+    Absent(u16),
+    /// Another try will not help.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl FromStr for Url {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let Some(rest) = text.strip_prefix("http://") else {
+            bail!("'{text}' does not begin with http://");
+        };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let address = bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 80));
+        let Ok(server) = host.parse().or(address) else {
+            bail!(
+                "the server of '{text}' is no IP address: names are not looked up, so name it by address"
+            );
+        };
+        if !path.bytes().all(|b| b.is_ascii_graphic()) {
+            bail!(
+                "'{text}' has a blank or a letter that is not ASCII: encode it as %20, for instance"
+            );
+        }
+        Ok(Self {
+            server,
+            host: host.to_owned(),
+            path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl Url {
+    /// Writes the file of a name beneath this address to `out`, `limit` bytes at most.
+    ///
+    /// # Errors
+    /// When it was not had, or not whole.
+    pub(super) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
+        let started = Instant::now();
+        let mut stream = TcpStream::connect_timeout(&self.server, CONNECTING)
+            .map_err(|e| Failure::Network(format!("connecting to {}: {e}", self.server)))?;
+        let asking = |e: std::io::Error| Failure::Network(format!("asking {}: {e}", self.server));
+        stream.set_read_timeout(Some(SILENCE)).map_err(asking)?;
+        stream.set_write_timeout(Some(SILENCE)).map_err(asking)?;
+        let request = format!(
+            "GET {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n\r\n",
+            self.path, self.host
+        );
+        stream.write_all(request.as_bytes()).map_err(asking)?;
+        read(&mut stream, limit, out, started + PATIENCE)
+    }
+}
+
+/// What the head of an answer says.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    length: Option<u64>,
+}
+
+/// Reads an answer to its end.
+fn read(
+    from: &mut dyn Read,
+    limit: u64,
+    out: &mut dyn Write,
+    deadline: Instant,
+) -> Result<u64, Failure> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut kept = Vec::new();
+    let end = loop {
+        if let Some(end) = kept.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        if kept.len() > HEAD {
+            return Err(Failure::Refused(
+                "its answer has an endless head".to_owned(),
+            ));
+        }
+        match some(from, &mut buffer, deadline)? {
+            0 => {
+                let ended = "the server hung up before it answered";
+                return Err(Failure::Network(ended.to_owned()));
+            }
+            n => kept.extend_from_slice(&buffer[..n]),
+        }
+    };
+    let head = parse(&kept[..end])?;
+    match head.status {
+        200 => {}
+        404 | 410 => return Err(Failure::Absent(head.status)),
+        408 | 429 | 500..=599 => {
+            return Err(Failure::Network(format!(
+                "the server answered {}",
+                head.status
+            )));
+        }
+        other => return Err(Failure::Refused(format!("the server answered {other}"))),
+    }
+    body(from, &kept[end + 4..], head.length, limit, out, deadline)
+}
+
+/// Passes a body on: the bytes that came with the head, then the rest.
+fn body(
+    from: &mut dyn Read,
+    first: &[u8],
+    length: Option<u64>,
+    limit: u64,
+    out: &mut dyn Write,
+    deadline: Instant,
+) -> Result<u64, Failure> {
+    if let Some(length) = length.filter(|&length| length > limit) {
+        return Err(Failure::Refused(format!(
+            "it has {length} bytes and not {limit}"
+        )));
+    }
+    let mut buffer = vec![0; 64 << 10];
+    let mut chunk = first.to_vec();
+    let mut seen = 0u64;
+    loop {
+        // What comes behind the length is no part of the file.
+        let left = length.map_or(u64::MAX, |length| length - seen);
+        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        seen += chunk.len() as u64;
+        if seen > limit {
+            return Err(Failure::Refused(format!("it has more than {limit} bytes")));
+        }
+        out.write_all(&chunk)
+            .map_err(|e| Failure::Refused(format!("writing it: {e}")))?;
+        if length.is_some_and(|length| seen >= length) {
+            return Ok(seen);
+        }
+        match some(from, &mut buffer, deadline)? {
+            0 => break,
+            n => chunk = buffer[..n].to_vec(),
+        }
+    }
+    match length {
+        Some(length) if seen < length => Err(Failure::Network(format!(
+            "the connection ended after {seen} of {length} bytes"
+        ))),
+        _ => Ok(seen),
+    }
+}
+
+/// Reads some bytes; none at the end.
+fn some(from: &mut dyn Read, buffer: &mut [u8], deadline: Instant) -> Result<usize, Failure> {
+    loop {
+        if Instant::now() > deadline {
+            let seconds = PATIENCE.as_secs();
+            return Err(Failure::Network(format!("it took more than {seconds} s")));
+        }
+        match from.read(buffer) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                let seconds = SILENCE.as_secs();
+                return Err(Failure::Network(format!(
+                    "the server was silent for {seconds} s"
+                )));
+            }
+            Err(e) => return Err(Failure::Network(format!("reading its answer: {e}"))),
+            Ok(n) => return Ok(n),
+        }
+    }
+}
+
+/// Parses the head of an answer; what would make its body something else than the file is refused.
+fn parse(head: &[u8]) -> Result<Head, Failure> {
+    let refused = |why: String| Failure::Refused(why);
+    let text =
+        std::str::from_utf8(head).map_err(|_| refused("its answer is no HTTP".to_owned()))?;
+    let mut lines = text.split("\r\n");
+    let line = lines.next().unwrap_or_default();
+    let status = line
+        .strip_prefix("HTTP/1.")
+        .and_then(|rest| rest.split(' ').nth(1))
+        .and_then(|status| status.parse().ok())
+        .ok_or_else(|| refused("its answer is no HTTP".to_owned()))?;
+    let mut length = None;
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => {
+                let parsed = value.parse().ok();
+                if parsed.is_none() || length.is_some_and(|length| Some(length) != parsed) {
+                    return Err(refused(format!("its Content-Length is '{value}'")));
+                }
+                length = parsed;
+            }
+            "transfer-encoding" | "content-encoding" if value != "identity" => {
+                return Err(refused(format!(
+                    "its {name} is '{value}', which nobody asked for"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(Head { status, length })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn load(answer: &[u8], limit: u64) -> (Result<u64, String>, Vec<u8>) {
+        let mut out = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let result = read(&mut &answer[..], limit, &mut out, deadline);
+        (result.map_err(|failure| failure.to_string()), out)
+    }
+
+    #[test]
+    fn a_source_is_an_address_a_port_and_a_path() {
+        for (text, server, path) in [
+            (
+                "http://10.1.0.1/install/postscripts",
+                "10.1.0.1:80",
+                "/install/postscripts",
+            ),
+            ("http://10.1.0.1:8080/a/", "10.1.0.1:8080", "/a"),
+            ("http://[fd00::1]:81/a", "[fd00::1]:81", "/a"),
+            ("http://[fd00::1]", "[fd00::1]:80", ""),
+        ] {
+            let url: Url = text.parse().unwrap();
+            assert_eq!(
+                (url.server.to_string().as_str(), url.path.as_str()),
+                (server, path)
+            );
+        }
+        for (text, message) in [
+            (
+                "https://10.1.0.1/a",
+                "'https://10.1.0.1/a' does not begin with http://",
+            ),
+            (
+                "http://mn01/a",
+                "the server of 'http://mn01/a' is no IP address: names are not looked up, so name it \
+                 by address",
+            ),
+            (
+                "http://10.1.0.1/a b",
+                "'http://10.1.0.1/a b' has a blank or a letter that is not ASCII: encode it as %20, \
+                 for instance",
+            ),
+        ] {
+            assert_eq!(text.parse::<Url>().unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_file_ends_with_its_length_or_with_the_connection() {
+        for answer in [
+            &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef"[..],
+            b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc",
+            b"HTTP/1.0 200 OK\r\ncontent-length:3\r\nContent-Length: 3\r\n\r\nabc",
+        ] {
+            assert_eq!(load(answer, 9).0, Ok(3), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_file_is_refused_in_words() {
+        for (answer, message) in [
+            ("", "the server hung up before it answered"),
+            (
+                "HTTP/1.0 200 OK\r\nContent-Le",
+                "the server hung up before it answered",
+            ),
+            ("SSH-2.0-x\r\n\r\n", "its answer is no HTTP"),
+            (
+                "HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n",
+                "the server answered 302",
+            ),
+            (
+                "HTTP/1.1 404 Not Found\r\n\r\nno",
+                "the server answered 404: it has no such file",
+            ),
+            ("HTTP/1.1 503 Busy\r\n\r\n", "the server answered 503"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+                "the connection ended after 3 of 5 bytes",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nabc",
+                "it has 50 bytes and not 9",
+            ),
+            (
+                "HTTP/1.0 200 OK\r\n\r\nabcdefghijk",
+                "it has more than 9 bytes",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+                "its Content-Length is '-1'",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+                "its Content-Length is '2'",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+                "its Transfer-Encoding is 'chunked', which nobody asked for",
+            ),
+        ] {
+            assert_eq!(
+                load(answer.as_bytes(), 9).0,
+                Err(message.to_owned()),
+                "{answer}"
+            );
+        }
+        let endless = format!("HTTP/1.0 200 OK\r\n{}", "X: y\r\n".repeat(100_000));
+        let endless = load(endless.as_bytes(), 9).0;
+        assert_eq!(endless, Err("its answer has an endless head".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_writes_more_than_was_asked_for(
+            head in "(HTTP/1\\.[01] 200 OK\r\n(Content-Length: [0-9]{1,3}\r\n)?\r\n)?",
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            limit in 0u64..200,
+        ) {
+            let (result, out) = load(&[head.as_bytes(), &body].concat(), limit);
+            prop_assert!(out.len() as u64 <= limit);
+            if let Ok(n) = result {
+                prop_assert_eq!(n, out.len() as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The status on the disk: written whole after every event, and read whatever state it is in.
+
+use std::fs::{self, File};
+
+use anyhow::{Context, Result, bail};
+use time::OffsetDateTime;
+
+use super::paths::Paths;
+use super::record::Status;
+use super::report::step;
+use crate::files;
+
+/// Loads the status; one that cannot be read is kept aside and said, and everything is as if nothing had run.
+pub(super) fn load(paths: &Paths) -> Result<Status> {
+    let path = paths.status();
+    let problem = match files::load(&path) {
+        Ok(None) => return Ok(Status::default()),
+        Ok(Some((bytes, _))) => match serde_json::from_slice(&bytes) {
+            Ok(status) => return Ok(status),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => format!("{error:#}"),
+    };
+    let kept = paths.damaged();
+    fs::rename(&path, &kept)
+        .with_context(|| format!("moving {} aside, which cannot be read", path.display()))?;
+    step(format!(
+        "{} cannot be read ({problem}): it is kept as {}, and the scripts run again",
+        path.display(),
+        kept.display()
+    ));
+    Ok(Status::default())
+}
+
+/// Puts the status on the disk.
+pub(super) fn save(paths: &Paths, status: &mut Status) -> Result<()> {
+    status.time = now();
+    let mut bytes = serde_json::to_vec_pretty(status)?;
+    bytes.push(b'\n');
+    // What scripts print may be nobody else's business.
+    files::write(&paths.status(), &bytes, 0o600)
+}
+
+/// Lets one run at a time work; the lock goes with the process.
+pub(super) fn lock(paths: &Paths) -> Result<File> {
+    let path = paths.lock();
+    let parent = path.parent().context("a lock stands in a directory")?;
+    files::ensure_dir(parent, 0o755)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let file = file.with_context(|| format!("opening {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another firstboot is at work on this node: wait for it to end")
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("locking {}", path.display()))
+        }
+    }
+}
+
+/// Returns the kernel's name of this boot; an empty one where it has none.
+pub(super) fn boot_id(paths: &Paths) -> String {
+    let id = fs::read_to_string(paths.boot_id());
+    id.unwrap_or_default().trim().to_owned()
+}
+
+/// Returns the time in the form of RFC 3339.
+pub(super) fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    let (date, time) = (now.date(), now.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}

@@ -1,0 +1,210 @@
+//! The node's list: where it comes from, and which of its entries are asked for.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use definitions::{Origin, Runlist, ScriptLine};
+
+use super::paths::Paths;
+use super::record::Phase;
+use crate::files;
+
+/// One script that is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) phase: Phase,
+    /// Who asked for it; `None` for a script that the list does not name.
+    pub(super) origin: Option<Origin>,
+    pub(super) line: ScriptLine,
+}
+
+/// Loads the list that stands on the node.
+pub(super) fn load(paths: &Paths) -> Result<Runlist> {
+    let path = paths.list();
+    let Some((bytes, _)) = files::load(&path)? else {
+        bail!(
+            "there is no {}: it belongs to the node's assets; 'nodeset' writes them, and the installer or \
+             'updatenode' brings it here",
+            path.display()
+        );
+    };
+    parse(&bytes).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Takes a new list from a file or, for `-`, from standard input, and keeps it on the node.
+///
+/// One for another node, or one that cannot be read, changes nothing.
+pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
+    let mut bytes = Vec::new();
+    let reading = || format!("reading the new list from {}", from.display());
+    let source: Box<dyn Read> = match from.to_str() {
+        Some("-") => Box::new(io::stdin().lock()),
+        _ => Box::new(File::open(from).with_context(reading)?),
+    };
+    source
+        .take(Runlist::LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .with_context(reading)?;
+    let list = parse(&bytes).with_context(reading)?;
+    if let Ok(old) = load(paths)
+        && old.node != list.node
+    {
+        bail!(
+            "the new list is for {} and this node is {}",
+            list.node,
+            old.node
+        );
+    }
+    // Variables may be secrets of the site.
+    if !matches!(files::load(&paths.list()), Ok(Some((old, 0o600))) if old == bytes) {
+        files::write(&paths.list(), &bytes, 0o600)?;
+    }
+    Ok(list)
+}
+
+fn parse(bytes: &[u8]) -> Result<Runlist> {
+    if bytes.len() as u64 > Runlist::LIMIT {
+        bail!("it has more than {} bytes", Runlist::LIMIT);
+    }
+    let list: Runlist = serde_json::from_slice(bytes)?;
+    list.check()?;
+    Ok(list)
+}
+
+/// Returns the entries of a phase in order; of equal ones the first.
+pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<Job> {
+    let entries = match phase {
+        Phase::Postscripts => list.postscripts.as_slice(),
+        Phase::Postbootscripts => list.postbootscripts.as_slice(),
+        Phase::Update => &[],
+    };
+    let mut jobs: Vec<Job> = Vec::new();
+    for entry in entries {
+        if jobs.iter().all(|job| job.line != entry.line) {
+            jobs.push(Job {
+                phase,
+                origin: Some(entry.origin),
+                line: entry.line.clone(),
+            });
+        }
+    }
+    jobs
+}
+
+/// Returns what an update runs: what was asked for in the order in which it was, or everything.
+pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
+    let mut all = jobs(list, Phase::Postscripts);
+    all.extend(jobs(list, Phase::Postbootscripts));
+    if asked.is_empty() {
+        return Ok(all);
+    }
+    let mut chosen: Vec<Job> = Vec::new();
+    for text in asked {
+        // A line of the list may hold commas of its own.
+        let whole = all.iter().any(|job| job.line.to_string() == text.trim());
+        let parts: Vec<_> = match whole {
+            true => vec![text.as_str()],
+            false => text.split(',').collect(),
+        };
+        for part in parts.into_iter().filter(|part| !part.trim().is_empty()) {
+            for job in matching(&all, part)? {
+                if !chosen.contains(&job) {
+                    chosen.push(job);
+                }
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// Returns the entries that one word of the request means; what the list does not name is a script of its
+/// own.
+fn matching(all: &[Job], text: &str) -> Result<Vec<Job>> {
+    let line: ScriptLine = text.parse()?;
+    let named = |job: &&Job| {
+        job.line == line || line.arguments().is_empty() && job.line.program() == line.program()
+    };
+    let mut found: Vec<_> = all.iter().filter(named).cloned().collect();
+    let origin = match line.to_string().as_str() {
+        "xcatdefaults" | "site" => Some(Origin::Site),
+        "osimage" => Some(Origin::Osimage),
+        "node" => Some(Origin::Node),
+        _ => None,
+    };
+    if found.is_empty() && origin.is_some() {
+        found = all
+            .iter()
+            .filter(|job| job.origin == origin)
+            .cloned()
+            .collect();
+        return Ok(found);
+    }
+    if found.is_empty() {
+        found.push(Job {
+            phase: Phase::Update,
+            origin: None,
+            line,
+        });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use definitions::Entry;
+
+    use super::*;
+
+    fn list() -> Runlist {
+        let entry = |origin, line: &str| Entry {
+            origin,
+            line: line.parse().unwrap(),
+        };
+        Runlist {
+            postscripts: vec![entry(Origin::Site, "syslog"), entry(Origin::Node, "syslog")],
+            postbootscripts: vec![
+                entry(Origin::Site, "otherpkgs"),
+                entry(Origin::Osimage, "xHRM bridgeprereq eth0:a,eth1:b"),
+                entry(Origin::Node, "mine x"),
+                entry(Origin::Node, "mine y"),
+                entry(Origin::Node, "mine x"),
+            ],
+            ..Runlist::default()
+        }
+    }
+
+    #[test]
+    fn an_update_runs_what_was_asked_for_once_and_in_that_order() {
+        let all = "syslog|otherpkgs|xHRM bridgeprereq eth0:a,eth1:b|mine x|mine y";
+        for (asked_for, expected) in [
+            (&[][..], all),
+            (&["mine"][..], "mine x|mine y"),
+            (&["mine y,mine"], "mine y|mine x"),
+            (&["mine x,otherpkgs", "syslog"], "mine x|otherpkgs|syslog"),
+            (
+                &["xHRM bridgeprereq eth0:a,eth1:b"],
+                "xHRM bridgeprereq eth0:a,eth1:b",
+            ),
+            (&["xcatdefaults"], "syslog|otherpkgs"),
+            (
+                &["osimage,node"],
+                "xHRM bridgeprereq eth0:a,eth1:b|mine x|mine y",
+            ),
+            (&["other z"], "other z"),
+            (&["mine z,"], "mine z"),
+        ] {
+            let asked_for: Vec<_> = asked_for.iter().map(|&text| text.to_owned()).collect();
+            let jobs = asked(&list(), &asked_for).unwrap();
+            let lines: Vec<_> = jobs.iter().map(|job| job.line.to_string()).collect();
+            assert_eq!(lines.join("|"), expected, "{asked_for:?}");
+        }
+        let error = asked(&list(), &["../mine".to_owned()]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("'../mine' is not a script and its arguments")
+        );
+    }
+}

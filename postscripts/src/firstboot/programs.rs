@@ -1,0 +1,220 @@
+//! The programs of a list: on this node, and byte for byte what the list names.
+//!
+//! A name comes in; a file that may be run, or the reason why there is none, goes out. Bytes are hashed on
+//! their way into a temporary file, which gets its name only when size and SHA-256 (FIPS 180-4) are right.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use definitions::{Program, Runlist};
+use sha2::{Digest, Sha256};
+
+use super::http::{Failure, Url};
+use super::paths::Paths;
+use super::record::NO_NETWORK;
+use super::report::step;
+use crate::files;
+
+/// The mode of a program and of the directories above it.
+const MODE: u32 = 0o755;
+/// The longest pause between two tries.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a program may not be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The exit code that stands for it.
+    pub(super) code: i32,
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    /// Says whether another try may help.
+    pub(super) fn is_for_want_of_network(&self) -> bool {
+        self.code == NO_NETWORK
+    }
+}
+
+/// Makes sure that a program of the list stands here.
+pub(super) fn ensure(paths: &Paths, list: &Runlist, name: &str) -> Result<(), Refusal> {
+    let refusal = |code, reason: String| Refusal { code, reason };
+    let Some(program) = list.programs.get(name) else {
+        return Err(refusal(127, "the list has no such program".to_owned()));
+    };
+    let path = paths.program(name);
+    let local = |error: anyhow::Error| refusal(126, format!("{error:#}"));
+    if is_right(&path, program).map_err(local)? {
+        return Ok(());
+    }
+    if let Some(twin) = twin(paths, list, name, program) {
+        let twin = File::open(twin)
+            .context("opening its twin")
+            .map_err(local)?;
+        let copied = place(&path, program, |out| {
+            io::copy(&mut twin.take(program.size), out).map_err(|e| Failure::Refused(e.to_string()))
+        });
+        if copied.is_ok() {
+            return Ok(());
+        }
+    }
+    let url: Url = list.source.parse().map_err(local)?;
+    let fetched = place(&path, program, |out| url.load(name, program.size, out));
+    fetched.map_err(|failure| {
+        let code = match failure {
+            Failure::Network(_) => NO_NETWORK,
+            Failure::Absent(_) => 127,
+            Failure::Refused(_) => 126,
+        };
+        refusal(code, format!("fetching it from {}: {failure}", list.source))
+    })
+}
+
+/// Makes sure of all programs; while the network is missing, again and again until the deadline.
+///
+/// Returns what is still missing then.
+pub(super) fn ensure_all(
+    paths: &Paths,
+    list: &Runlist,
+    deadline: Instant,
+) -> BTreeMap<String, Refusal> {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        let missing: BTreeMap<_, _> = list
+            .programs
+            .keys()
+            .filter_map(|name| Some((name.clone(), ensure(paths, list, name).err()?)))
+            .collect();
+        let offline = missing
+            .iter()
+            .find(|(_, refusal)| refusal.is_for_want_of_network());
+        let Some((name, refusal)) = offline else {
+            return missing;
+        };
+        if Instant::now() + pause > deadline {
+            return missing;
+        }
+        step(format!(
+            "{name}: {}: trying again in {} s",
+            refusal.reason,
+            pause.as_secs()
+        ));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Says whether a file is the program that the list names; gives it its mode if only that is wrong.
+fn is_right(path: &Path, program: &Program) -> Result<bool> {
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return Ok(false);
+    };
+    if !meta.is_file() || meta.len() != program.size {
+        return Ok(false);
+    }
+    let reading = || format!("reading {}", path.display());
+    let mut file = File::open(path).with_context(reading)?;
+    let mut hash = Hash::default();
+    io::copy(&mut (&mut file).take(program.size + 1), &mut hash).with_context(reading)?;
+    if hash.finish() != program.sha256 {
+        return Ok(false);
+    }
+    if meta.permissions().mode() & 0o7777 != MODE {
+        file.set_permissions(fs::Permissions::from_mode(MODE))
+            .with_context(|| format!("making {} executable", path.display()))?;
+    }
+    Ok(true)
+}
+
+/// Finds a program that stands here under another name: `xHRM` is `bridgeprereq`.
+fn twin(
+    paths: &Paths,
+    list: &Runlist,
+    name: &str,
+    program: &Program,
+) -> Option<std::path::PathBuf> {
+    let others = list.programs.iter();
+    let mut equal = others.filter(|(other, what)| *other != name && *what == program);
+    equal.find_map(|(other, _)| {
+        let path = paths.program(other);
+        is_right(&path, program).ok()?.then_some(path)
+    })
+}
+
+/// Has a program written, and puts it in its place if it is the right one.
+fn place(
+    path: &Path,
+    program: &Program,
+    write: impl FnOnce(&mut dyn Write) -> Result<u64, Failure>,
+) -> Result<(), Failure> {
+    let local = |error: String| Failure::Refused(error);
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    files::ensure_dir(directory, MODE).map_err(|e| local(format!("{e:#}")))?;
+    let keeping = |e: io::Error| local(format!("keeping it in {}: {e}", directory.display()));
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".slipway-")
+        .tempfile_in(directory)
+        .map_err(keeping)?;
+    let mut hash = Hash::default();
+    let size = write(&mut Both(temporary.as_file_mut(), &mut hash))?;
+    let digest = hash.finish();
+    if size != program.size {
+        return Err(local(format!(
+            "it has {size} bytes and not {}",
+            program.size
+        )));
+    }
+    if digest != program.sha256 {
+        return Err(local(format!(
+            "its SHA-256 is {digest} and not {}: it is not run",
+            program.sha256
+        )));
+    }
+    let file = temporary.as_file();
+    file.set_permissions(fs::Permissions::from_mode(MODE))
+        .map_err(keeping)?;
+    file.sync_all().map_err(keeping)?;
+    temporary.persist(path).map_err(|e| keeping(e.error))?;
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(keeping)
+}
+
+/// A SHA-256 that bytes are written to.
+#[derive(Default)]
+struct Hash(Sha256);
+
+impl Hash {
+    fn finish(self) -> String {
+        let digest = self.0.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file and the hash of what is written to it.
+struct Both<'a>(&'a mut File, &'a mut Hash);
+
+impl Write for Both<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.0.write(bytes)?;
+        self.1.write(&bytes[..n])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

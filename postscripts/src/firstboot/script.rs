@@ -1,0 +1,270 @@
+//! One run of one script: its own process group, an end to its time, its output bounded.
+//!
+//! A program and its words come in, how it ended goes out. It runs in the programs'
+//! directory, with the environment that was given and nothing else, with nothing on its standard input, and
+//! never through a shell. At the end of its time the whole group gets SIGTERM, then SIGKILL. A process that
+//! left the group is left alone, for that was meant: the guardian of `bridgeprereq` puts the network back when
+//! its parent is gone, and a daemon is what the script was there to start.
+
+use std::collections::BTreeMap;
+use std::io::{PipeReader, Read, pipe};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, getpgid};
+
+use super::output::Output;
+use super::signals::{Asked, Signals};
+
+/// How long a group has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long we listen to what a script left behind with its output.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// What runs, and how long it may.
+#[derive(Debug)]
+pub(super) struct Script<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) program: &'a str,
+    pub(super) arguments: &'a [String],
+    pub(super) environment: &'a BTreeMap<String, String>,
+    pub(super) timeout: Duration,
+}
+
+/// How a script ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By itself or by a signal.
+    Itself(ExitStatus),
+    /// It could not be started.
+    NotStarted(String),
+    /// Its time was over.
+    TimedOut,
+    /// It sent this signal to us.
+    AskedUs(i32),
+    /// Somebody else asked us to end.
+    Stopped(i32),
+}
+
+impl Script<'_> {
+    /// Runs it to its end; `begun` is told its process number.
+    ///
+    /// # Errors
+    /// When we cannot watch it.
+    pub(super) fn run(&self, output: &mut Output, begun: &mut dyn FnMut(i32)) -> Result<Ending> {
+        let signals = Signals::hold()?;
+        let (reader, writer) = pipe().context("making a pipe")?;
+        let mut command = Command::new(self.directory.join(self.program));
+        command
+            .args(self.arguments)
+            .current_dir(self.directory)
+            .env_clear()
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().context("making a pipe")?)
+            .stderr(writer)
+            .process_group(0);
+        let child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(Ending::NotStarted(why(&error))),
+        };
+        // Our ends of the pipe for writing go with it.
+        drop(command);
+        let group = Pid::from_raw(child.id() as i32);
+        begun(group.as_raw());
+        let mut watch = Watch {
+            child,
+            group,
+            reader: Some(reader),
+            signals,
+            stopping: None,
+        };
+        watch.until_it_ends(Instant::now() + self.timeout, output)
+    }
+}
+
+/// A script that runs.
+struct Watch {
+    child: Child,
+    group: Pid,
+    /// Until nobody can print any more.
+    reader: Option<PipeReader>,
+    signals: Signals,
+    /// Why it is being ended, and until when politely.
+    stopping: Option<(Ending, Instant)>,
+}
+
+impl Watch {
+    fn until_it_ends(&mut self, deadline: Instant, output: &mut Output) -> Result<Ending> {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().context("waiting for the script")? {
+                break status;
+            }
+            let now = Instant::now();
+            let next = match &self.stopping {
+                None if now >= deadline => self.stop(Ending::TimedOut),
+                None => deadline,
+                Some((_, until)) if now >= *until => {
+                    self.signal(Signal::SIGKILL);
+                    now + GRACE
+                }
+                Some((_, until)) => *until,
+            };
+            self.wait(next.saturating_duration_since(now), output)?;
+            if let Some(asked) = self.signals.read()?
+                && self.stopping.is_none()
+            {
+                let ending = self.ending_for(asked);
+                self.stop(ending);
+            }
+        };
+        if self.stopping.is_some() {
+            // Some of the group may not have listened to SIGTERM.
+            self.signal(Signal::SIGKILL);
+        }
+        self.drain(output)?;
+        let stopping = self.stopping.take();
+        Ok(stopping.map_or(Ending::Itself(status), |(ending, _)| ending))
+    }
+
+    fn ending_for(&self, asked: Asked) -> Ending {
+        let sender = Pid::from_raw(asked.sender);
+        match getpgid(Some(sender)) {
+            Ok(group) if group == self.group => Ending::AskedUs(asked.signal),
+            _ => Ending::Stopped(asked.signal),
+        }
+    }
+
+    fn stop(&mut self, ending: Ending) -> Instant {
+        self.signal(Signal::SIGTERM);
+        // One that is stopped hears nothing else.
+        self.signal(Signal::SIGCONT);
+        let until = Instant::now() + GRACE;
+        self.stopping = Some((ending, until));
+        until
+    }
+
+    /// A group that is gone needs no signal.
+    fn signal(&self, signal: Signal) {
+        let _ = killpg(self.group, signal);
+    }
+
+    /// Waits for output, for a signal or for the time to pass; takes what was printed.
+    fn wait(&mut self, at_most: Duration, output: &mut Output) -> Result<()> {
+        let mut files = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        if let Some(reader) = &self.reader {
+            files.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
+        }
+        await_any(&mut files, at_most)?;
+        match files.get(1).is_some_and(|file| file.any() == Some(true)) {
+            true => self.read(output),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes what the script printed last. A daemon that it left may hold the pipe open: it is not waited
+    /// for.
+    fn drain(&mut self, output: &mut Output) -> Result<()> {
+        let until = Instant::now() + DRAIN;
+        while let Some(reader) = &self.reader {
+            let mut files = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+            if await_any(&mut files, until.saturating_duration_since(Instant::now()))? == 0 {
+                break;
+            }
+            self.read(output)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, output: &mut Output) -> Result<()> {
+        let mut buffer = [0; 16 << 10];
+        if let Some(reader) = &mut self.reader {
+            match reader.read(&mut buffer).context("reading its output")? {
+                0 => self.reader = None,
+                n => output.take(&buffer[..n]),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until one of the files can be read; returns how many can.
+fn await_any(files: &mut [PollFd], at_most: Duration) -> Result<i32> {
+    // Rounded up, so that the time has passed when none can.
+    let timeout = PollTimeout::try_from(at_most + Duration::from_micros(999));
+    match poll(files, timeout.unwrap_or(PollTimeout::MAX)) {
+        Err(nix::errno::Errno::EINTR) => Ok(1),
+        ready => ready.context("waiting for the script"),
+    }
+}
+
+/// Ends the group of a script that an earlier run left, if it is that one still.
+pub(super) fn end_left_over(pid: i32, ticks: u64) {
+    if started(pid) == Some(ticks) {
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Returns when a process was started, in ticks since the boot: proc_pid_stat(5), field 22.
+pub(super) fn started(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before may hold anything, also blanks and brackets.
+    let fields = stat.rsplit_once(')')?.1;
+    fields.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Says why a program that is there cannot be run.
+fn why(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(nix::libc::ENOENT) => {
+            "the interpreter that its first line names is not there".to_owned()
+        }
+        Some(nix::libc::ENOEXEC) => {
+            "it is no program for this machine, and its first line does not begin with #!"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Returns the exit code that stands for an ending, and the words for what it does not say.
+pub(super) fn code(ending: &Ending, timeout: Duration) -> (i32, Option<String>) {
+    match ending {
+        Ending::Itself(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => (code, None),
+            (None, signal) => {
+                let signal = signal.unwrap_or(0);
+                (128 + signal, Some(format!("{} ended it", name(signal))))
+            }
+        },
+        Ending::NotStarted(error) => (126, Some(format!("it could not be run: {error}"))),
+        Ending::TimedOut => {
+            let seconds = timeout.as_secs();
+            (
+                124,
+                Some(format!("it did not end within {seconds} s and was killed")),
+            )
+        }
+        Ending::AskedUs(signal) => {
+            let reason = format!(
+                "it sent {} to firstboot, which runs it, and was killed",
+                name(*signal)
+            );
+            (128 + signal, Some(reason))
+        }
+        Ending::Stopped(signal) => (
+            128 + signal,
+            Some(format!("firstboot got {}", name(*signal))),
+        ),
+    }
+}
+
+fn name(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |s| s.to_string())
+}
