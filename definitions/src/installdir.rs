@@ -48,7 +48,12 @@ impl InstallDir {
 
     /// Returns the assets of one node: `<installdir>/autoinst/<node>`.
     pub fn assets(&self, node: &str) -> PathBuf {
-        self.0.join("autoinst").join(node)
+        self.autoinst().join(node)
+    }
+
+    /// Returns the assets of all nodes: `<installdir>/autoinst`.
+    pub fn autoinst(&self) -> PathBuf {
+        self.0.join("autoinst")
     }
 
     /// Returns where the programs lie that nodes fetch and run: `<installdir>/postscripts`.

@@ -45,7 +45,7 @@ impl Assets {
 fn is_ours(name: &str) -> bool {
     const NAMES: [&str; 9] = [
         "agama.json",
-        "autoyast.xml",
+        "autoinst.xml",
         "boot.ipxe",
         "ks.cfg",
         "meta-data",

@@ -12,15 +12,24 @@
 
 mod assets;
 mod bootfiles;
+mod brief;
 pub mod check;
+mod cli;
 pub mod context;
 mod environment;
+pub mod genimage;
+mod image;
 pub mod installer;
 pub mod library;
 mod machine;
+pub mod nodeset;
 pub mod pkglist;
+mod prepare;
 pub mod problem;
+mod render;
+mod report;
 pub mod repository;
+mod root;
 mod scripts;
 mod shipped;
 pub mod template;

@@ -56,3 +56,17 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+/// Takes results, and keeps what went wrong.
+#[derive(Debug)]
+pub(crate) struct Gather<'a>(pub(crate) &'a mut Vec<Problem>);
+
+impl Gather<'_> {
+    pub(crate) fn one<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        self.all(result.map_err(|problem| vec![problem]))
+    }
+
+    pub(crate) fn all<T>(&mut self, result: Result<T, Vec<Problem>>) -> Option<T> {
+        result.map_err(|problems| self.0.extend(problems)).ok()
+    }
+}

@@ -72,10 +72,16 @@ fn read(directory: &Path, name: &str) -> io::Result<Program> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
     }
     let bytes = fs::read(&path)?;
-    let sha256 = Sha256::digest(&bytes);
-    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let size = bytes.len() as u64;
-    Ok(Program { sha256, size })
+    Ok(Program {
+        sha256: sha256(&bytes),
+        size: bytes.len() as u64,
+    })
+}
+
+/// Returns the SHA-256 of bytes in hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The two lists of a node.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Context, Disk, Firstboot, Image, Kernel, Locale, Node, Packages, Root, Server};
-use crate::repository::Repository;
+use crate::repository::{Form, Repository};
 
 impl Context {
     /// An example in which every field is given: what fields there are is read from it, and tests render it.
@@ -84,6 +84,7 @@ fn server() -> Server {
 
 fn repository() -> Repository {
     Repository {
+        form: Form::Apt,
         name: "tree".to_owned(),
         uri: "http://10.1.0.1/install/debian13.1.0/x86_64".to_owned(),
         directory: text("/install/debian13.1.0/x86_64"),

@@ -1,0 +1,275 @@
+//! What one node's installer is told: the osimage's part and the node's, put together.
+//!
+//! An osimage worked out, a node and the site come in; the node's [`Context`] and its list of scripts go
+//! out, or every problem that the node has. Pure but for the programs' digests, which are read once.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use definitions::{InstallDir, Node, Nodes, Runlist, Site};
+
+use crate::context::{Context, Disk, Firstboot, Kernel, Locale, Root, Server};
+use crate::environment;
+use crate::image::Image;
+use crate::machine::Surroundings;
+use crate::pkglist::PkgList;
+use crate::problem::{Gather, Problem};
+use crate::repository::Repository;
+use crate::scripts::{Lists, Programs, sha256};
+
+/// The program that runs the scripts on the node.
+const FIRSTBOOT: &str = "firstboot";
+
+/// The disks below this size are not installed to unless one is named: a root file system with Docker on it.
+const SMALLEST_DISK: u64 = 8 << 30;
+
+/// The port of a docker host's engine, unless its script says another.
+const DOCKER_PORT: u16 = 2376;
+
+/// The site and all that is the same for each of its nodes.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) installdir: &'a InstallDir,
+    pub(crate) nodes: &'a Nodes,
+    pub(crate) surroundings: &'a Surroundings,
+    pub(crate) programs: &'a Programs,
+    pub(crate) root: Root,
+}
+
+/// One node, briefed.
+#[derive(Debug)]
+pub(crate) struct Brief {
+    pub(crate) context: Context,
+    /// The list of scripts as the node fetches it.
+    pub(crate) runlist: String,
+}
+
+impl Desk<'_> {
+    /// Briefs a node; `shared` is the osimage's part of the environment.
+    ///
+    /// # Errors
+    /// Every problem that the node has.
+    pub(crate) fn brief(
+        &self,
+        node: &Node,
+        image: &Image,
+        shared: &BTreeMap<String, String>,
+    ) -> Result<Brief, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut gather = Gather(&mut problems);
+        let address = gather
+            .one(self.surroundings.server(node, self.site))
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let facts = gather.all(self.surroundings.facts(node, self.site, address));
+        let disk = gather.one(disk(node, image));
+        let lists = gather.all(Lists::of(&image.definition, self.nodes, &node.name));
+        let programs = lists
+            .as_ref()
+            .and_then(|lists| gather.all(lists.programs(&node.name, self.programs)));
+        let runs = lists
+            .as_ref()
+            .is_some_and(|lists| lists.entries().next().is_some());
+        let firstboot = match runs.then(|| self.programs.program(FIRSTBOOT)) {
+            None => None,
+            Some(Ok(program)) => Some(program),
+            Some(Err(reason)) => gather.one(Err(Problem::new(format!(
+                "{}: it has scripts to run, and {reason}, which runs them: `make install` or the package puts it there",
+                node.name
+            )))),
+        };
+        let (Some(facts), Some(disk), Some(lists), Some(programs)) = (facts, disk, lists, programs)
+        else {
+            return Err(problems);
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let server = self.server(address, node, image);
+        let mut context = Context {
+            node: facts,
+            image: image.facts.clone(),
+            packages: PkgList::packages(&[&image.packages, &image.others]),
+            repositories: faced(&image.repositories, self.installdir, &server),
+            disk,
+            root: self.root.clone(),
+            locale: self.locale(),
+            ports: ports(&lists),
+            kernel: kernel(node, image),
+            firstboot: None,
+            environment: environment_of(&image.definition.environvar),
+            server,
+        };
+        let mut environment = shared.clone();
+        environment::of_node(node, &image.definition, &context, address, &mut environment);
+        let in_installer = !lists.postscripts.is_empty();
+        let runlist = Runlist {
+            node: node.name.clone(),
+            osimage: image.definition.name.clone(),
+            source: format!("{}/postscripts", context.server.url),
+            environment,
+            postscripts: lists.postscripts,
+            postbootscripts: lists.postbootscripts,
+            programs,
+        };
+        let mut text = serde_json::to_string_pretty(&runlist).map_err(|error| {
+            vec![Problem::new(format!(
+                "{}: writing its scripts: {error}",
+                node.name
+            ))]
+        })?;
+        text.push('\n');
+        context.firstboot = firstboot.map(|program| Firstboot {
+            url: format!("{}/{FIRSTBOOT}", runlist.source),
+            sha256: program.sha256,
+            path: Runlist::FIRSTBOOT.to_owned(),
+            list_url: format!("{}/{}", context.server.assets, Runlist::FILE),
+            list_sha256: sha256(text.as_bytes()),
+            list_path: Runlist::ON_NODE.to_owned(),
+            in_installer,
+        });
+        Ok(Brief {
+            context,
+            runlist: text,
+        })
+    }
+
+    /// Says how a node reaches the management node.
+    fn server(&self, address: IpAddr, node: &Node, image: &Image) -> Server {
+        let bare = match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let host = match self.site.httpport {
+            None | Some(80) => bare,
+            Some(port) => format!("{bare}:{port}"),
+        };
+        let url = format!("http://{host}/install");
+        let tree = &image.tree;
+        Server {
+            address: address.to_string(),
+            assets: format!("{url}/autoinst/{}", node.name),
+            tree: format!("{url}/{tree}"),
+            tree_path: format!("/install/{tree}"),
+            tree_directory: self.installdir.path().join(tree).display().to_string(),
+            timeservers: timeservers(self.site, address),
+            host,
+            url,
+        }
+    }
+
+    fn locale(&self) -> Locale {
+        Locale {
+            language: "en_US.UTF-8".to_owned(),
+            keyboard: "us".to_owned(),
+            timezone: self
+                .site
+                .timezone
+                .clone()
+                .unwrap_or_else(|| "Etc/UTC".to_owned()),
+        }
+    }
+}
+
+/// Returns the repositories as a node reaches them: what lies below the install directory is served.
+fn faced(repositories: &[Repository], installdir: &InstallDir, server: &Server) -> Vec<Repository> {
+    let faced = repositories.iter().map(|repository| {
+        let mut repository = repository.clone();
+        let served = repository
+            .directory
+            .as_deref()
+            .and_then(|directory| Path::new(directory).strip_prefix(installdir.path()).ok());
+        if let Some(below) = served {
+            repository.uri = format!("{}/{}", server.url, below.display());
+        }
+        if repository.key.is_some() {
+            repository.key_url = Some(format!("{}/{}", server.assets, key_file(&repository)));
+        }
+        repository
+    });
+    faced.collect()
+}
+
+/// Returns the name of the file that a repository's key has among a node's assets.
+pub(crate) fn key_file(repository: &Repository) -> String {
+    format!("{}.asc", repository.name)
+}
+
+fn timeservers(site: &Site, server: IpAddr) -> Vec<String> {
+    let facing = |name: &String| match name.as_str() {
+        "<xcatmaster>" => server.to_string(),
+        other => other.to_owned(),
+    };
+    site.ntpservers.iter().map(facing).collect()
+}
+
+/// Says where to install to.
+fn disk(node: &Node, image: &Image) -> Result<Disk, Problem> {
+    if let Some(disk) = node.disk.as_ref().filter(|disk| !disk.starts_with("/dev/")) {
+        return Err(Problem::new(format!(
+            "{}: its disk '{disk}' is no device: expected a path such as /dev/sda or /dev/disk/by-id/…",
+            node.name
+        )));
+    }
+    Ok(Disk {
+        device: node.disk.clone(),
+        smallest: SMALLEST_DISK,
+        layout: image.layout.clone(),
+    })
+}
+
+/// Says what the firewall lets in: ssh, and a docker host's engine.
+fn ports(lists: &Lists) -> Vec<String> {
+    let mut ports = vec![22];
+    for entry in lists
+        .entries()
+        .filter(|entry| entry.line.program() == "setupdockerhost")
+    {
+        let mut words = entry.line.arguments().iter();
+        let listen = words
+            .by_ref()
+            .find_map(|word| match word.strip_prefix("--listen") {
+                Some("") => Some(None),
+                Some(value) => Some(value.strip_prefix('=').map(str::to_owned)),
+                None => None,
+            });
+        let listen = listen.and_then(|value| value.or_else(|| words.next().cloned()));
+        let port = listen.and_then(|listen| listen.rsplit(':').next()?.parse().ok());
+        ports.push(port.unwrap_or(DOCKER_PORT));
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports.iter().map(|port| format!("{port}/tcp")).collect()
+}
+
+/// Says what stands on the kernel's command line.
+fn kernel(node: &Node, image: &Image) -> Kernel {
+    let said = [&image.definition.addkcmdline, &node.addkcmdline];
+    let words = said
+        .into_iter()
+        .flatten()
+        .flat_map(|line| line.split_whitespace());
+    let (mut install, mut installed) = (Vec::new(), Vec::new());
+    for word in words {
+        let kept = word.strip_prefix("R::");
+        install.push(kept.unwrap_or(word).to_owned());
+        installed.extend(kept.map(str::to_owned));
+    }
+    let speed = node.serialspeed.unwrap_or(115_200);
+    Kernel {
+        kernel: image.boot.kernel.clone(),
+        initrds: vec![image.boot.initrd.clone()],
+        install,
+        installed,
+        console: node.serialport.map(|port| format!("ttyS{port},{speed}")),
+    }
+}
+
+/// Reads `NAME=value` pairs; those that are none were refused with the osimage.
+fn environment_of(pairs: &[String]) -> BTreeMap<String, String> {
+    let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! The command line of `genimage`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use definitions::command::Config;
+
+use crate::assets::Assets;
+use crate::report::OfImage;
+
+const EXAMPLES: &str = "\
+Examples:
+  genimage debian12.9.0-x86_64-install-dockerhost
+                                      is everything there that its nodes will need?
+  genimage rocky9.4-x86_64-install-compute --show ks.cfg
+                                      what a node's installer would read
+  genimage --list-assets NAME         which list and which template counts for it, and why
+  genimage --export-assets ./assets   the built-in lists and templates, to be edited
+
+Your own files go to <installdir>/custom/templates/ and <installdir>/custom/pkglists/, under the names that
+--export-assets writes; a template may also extend a built-in one and override a block of it.
+
+Exit status: 0 when nothing is wrong, 1 when something is, 2 for wrong usage.";
+
+/// Render and check what an osimage installs, with a stand-in for a node
+#[derive(Debug, Parser)]
+#[command(name = "genimage", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// The osimage
+    #[arg(value_name = "OSIMAGE", required_unless_present_any = ["list_assets", "export_assets"])]
+    osimage: Option<String>,
+    /// Print one of the files that were rendered, or all
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    show: Option<String>,
+    /// Say which lists and templates there are; with an OSIMAGE, which count for it, and why
+    #[arg(long, conflicts_with_all = ["show", "json"])]
+    list_assets: bool,
+    /// Write the built-in lists and templates to DIR; what was edited there is left alone
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["osimage", "show", "list_assets", "json"])]
+    export_assets: Option<PathBuf>,
+    /// Print results as JSON
+    #[arg(long, conflicts_with = "show")]
+    json: bool,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Action<'a> {
+    /// Render and check.
+    Check(&'a str),
+    /// Say what there is, for an osimage or at all.
+    List(Option<&'a str>),
+    /// Write out what is built in.
+    Export(&'a Path),
+}
+
+impl Args {
+    /// Says what is asked for.
+    pub(crate) fn action(&self) -> Result<Action<'_>> {
+        Ok(match (&self.export_assets, &self.osimage) {
+            (Some(directory), _) => Action::Export(directory),
+            (None, name) if self.list_assets => Action::List(name.as_deref()),
+            (None, Some(name)) => Action::Check(name),
+            (None, None) => bail!("which osimage? lsdef -t osimage names them"),
+        })
+    }
+
+    /// Prints what was found out; results to stdout, what is wrong to stderr.
+    pub(crate) fn tell(
+        &self,
+        name: &str,
+        said: &OfImage,
+        assets: Option<&Assets>,
+    ) -> Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        let files: Vec<_> = assets.iter().flat_map(|assets| assets.files()).collect();
+        if self.json {
+            let names: Vec<_> = files.iter().map(|(file, _)| file).collect();
+            let report = serde_json::json!({ "osimage": name, "files": names, "report": said });
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            writeln!(out)?;
+        } else if let Some(wanted) = &self.show {
+            let shown = files
+                .iter()
+                .filter(|(file, _)| wanted.is_empty() || file == wanted);
+            let mut any = false;
+            for (file, bytes) in shown {
+                any = true;
+                if wanted.is_empty() {
+                    writeln!(out, "==> {file} <==")?;
+                }
+                out.write_all(bytes)?;
+            }
+            if !any && assets.is_some() {
+                let names: Vec<_> = files.iter().map(|(file, _)| *file).collect();
+                bail!(
+                    "there is no {wanted} among what {name} renders: {}",
+                    names.join(", ")
+                );
+            }
+        } else if assets.is_some() && said.problems.is_empty() {
+            let names: Vec<_> = files.iter().map(|(file, _)| *file).collect();
+            writeln!(out, "{name}: {} are right", names.join(", "))?;
+        }
+        out.flush()?;
+        for note in &said.notes {
+            eprintln!("genimage: note: {note}");
+        }
+        for problem in &said.problems {
+            eprintln!("genimage: {problem}");
+        }
+        let right = said.problems.is_empty();
+        Ok(if right {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_is_sound() {
+        Args::command().debug_assert();
+        let code =
+            |line: &str| Args::try_parse_from(line.split(' ')).map_err(|error| error.exit_code());
+        for line in [
+            "genimage",
+            "genimage --show",
+            "genimage a --export-assets d",
+            "genimage a --show --json",
+        ] {
+            assert_eq!(code(line).unwrap_err(), 2, "{line}");
+        }
+        for line in [
+            "genimage a --show ks.cfg",
+            "genimage a --show",
+            "genimage --list-assets",
+            "genimage --export-assets d",
+        ] {
+            assert!(code(line).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The command lines of `nodeset` and `genimage`.
+
+pub mod genimage;
+pub mod nodeset;

@@ -1,0 +1,314 @@
+//! Everything about an osimage that is the same for all of its nodes, worked out once.
+//!
+//! An osimage's definition, the site and the library come in; lists parsed, templates compiled, the
+//! installer found and the repositories read go out, or every problem that the osimage has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use definitions::{Arch, Definition, Distro, InstallDir, OsImage, ProvMethod};
+
+use crate::bootfiles::BootFiles;
+use crate::context;
+use crate::installer::{Family, Installer};
+use crate::library::{Asset, Kind, Library, Origin, Target};
+use crate::pkglist::{PkgList, Role};
+use crate::problem::{Gather, Problem};
+use crate::repository::Repository;
+use crate::template::{BUILT_IN, Source, Templates};
+
+/// What is known of an osimage.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) definition: OsImage,
+    pub(crate) installer: Installer,
+    /// What templates are told of it.
+    pub(crate) facts: context::Image,
+    /// The tree's path behind the install directory: `debian12.9.0/x86_64`.
+    pub(crate) tree: String,
+    pub(crate) boot: BootFiles,
+    /// The tree's repositories, then the extra ones.
+    pub(crate) repositories: Vec<Repository>,
+    pub(crate) packages: PkgList,
+    pub(crate) others: PkgList,
+    pub(crate) templates: Templates,
+    /// Which template makes which file.
+    pub(crate) files: Files,
+    pub(crate) layout: Option<String>,
+}
+
+/// The files of a node, each with the name of the template that makes it.
+pub(crate) type Files = Vec<(&'static str, String)>;
+
+/// What an osimage must say before anything else can be looked up.
+struct Identity<'a> {
+    target: Target<'a>,
+    family: Family,
+    tree: PathBuf,
+}
+
+impl Image {
+    /// Works out an osimage.
+    ///
+    /// # Errors
+    /// Every problem that it has.
+    pub(crate) fn load(
+        definition: OsImage,
+        installdir: &InstallDir,
+        library: &Library,
+    ) -> Result<Self, Vec<Problem>> {
+        let identity = identify(&definition)?;
+        let mut problems = Vec::new();
+        let mut ask = Gather(&mut problems);
+        let tree = ask.one(served(&identity.tree, installdir));
+        let boot = ask.one(BootFiles::find(
+            &identity.tree,
+            identity.family,
+            identity.target.installer,
+            identity.target.arch,
+        ));
+        let environment = BTreeMap::new();
+        let list = |role, names: &[String]| {
+            PkgList::load(library, role, names, &identity.target, &environment)
+        };
+        let packages = ask.all(list(Role::Tree, &definition.pkglist));
+        let others = ask.all(list(Role::Others, &definition.otherpkglist));
+        let repositories = ask.all(repositories(&definition, &identity, installdir));
+        let templates = ask.all(templates(&definition, &identity, library));
+        let layout = ask.one(layout(&definition));
+        let (Some(tree), Some(boot), Some(packages), Some(others), Some(repositories)) =
+            (tree, boot, packages, others, repositories)
+        else {
+            return Err(problems);
+        };
+        let (Some((templates, files)), Some(layout)) = (templates, layout) else {
+            return Err(problems);
+        };
+        Ok(Self {
+            facts: identity.facts(&definition, &repositories),
+            installer: identity.target.installer,
+            definition,
+            tree,
+            boot,
+            repositories,
+            packages,
+            others,
+            templates,
+            files,
+            layout,
+        })
+    }
+}
+
+/// Says for whom an osimage's files are looked for.
+///
+/// # Errors
+/// What it does not say, and a tree that is not there.
+pub(crate) fn target(definition: &OsImage) -> Result<(Target<'_>, Family), Vec<Problem>> {
+    identify(definition).map(|identity| (identity.target, identity.family))
+}
+
+/// Finds out what an osimage installs.
+fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
+    let name = &definition.name;
+    let lacking = |attribute: &str, example: &str| {
+        Problem::new(format!(
+            "the osimage {name} has no {attribute}: chdef -t {} {name} {attribute}={example}",
+            OsImage::KIND
+        ))
+    };
+    let method = definition.provmethod.unwrap_or(ProvMethod::Install);
+    if method != ProvMethod::Install {
+        return Err(vec![Problem::new(format!(
+            "the osimage {name} has provmethod={method}: only osimages that an installer writes to disk \
+             (provmethod=install) can be rendered so far"
+        ))]);
+    }
+    let mut problems = Vec::new();
+    let mut ask = Gather(&mut problems);
+    let distro = ask.one(
+        definition
+            .osvers
+            .as_ref()
+            .ok_or_else(|| lacking("osvers", "debian12.9.0")),
+    );
+    let arch = ask.one(definition.osarch.ok_or_else(|| lacking("osarch", "x86_64")));
+    let profile = definition.profile.as_deref();
+    let profile = ask.one(profile.ok_or_else(|| lacking("profile", "compute")));
+    let tree = definition.pkgdir.first().map(|entry| PathBuf::from(entry));
+    let tree = ask.one(tree.ok_or_else(|| lacking("pkgdir", "/install/debian12.9.0/x86_64")));
+    let (Some(distro), Some(arch), Some(profile), Some(tree)) = (distro, arch, profile, tree)
+    else {
+        return Err(problems);
+    };
+    // The tree tells which installer Ubuntu 20.04 has.
+    if !tree.is_dir() {
+        problems.push(Problem::new(format!(
+            "the osimage {name}: its tree {} is not there: import the medium with copycds, or correct pkgdir",
+            tree.display()
+        )));
+        return Err(problems);
+    }
+    let family = Family::of(distro).map_err(|problem| vec![problem])?;
+    let installer = Installer::of(distro, &tree).map_err(|problem| vec![problem])?;
+    Ok(Identity {
+        target: Target {
+            profile,
+            distro,
+            arch,
+            installer,
+        },
+        family,
+        tree,
+    })
+}
+
+impl Identity<'_> {
+    /// Says what templates are told.
+    fn facts(&self, definition: &OsImage, repositories: &[Repository]) -> context::Image {
+        let Target {
+            distro,
+            arch,
+            profile,
+            ..
+        } = self.target;
+        let mut numbers = distro.version().split('.').map(|part| part.parse().ok());
+        let suite = repositories.first().and_then(|tree| tree.suite.clone());
+        context::Image {
+            name: definition.name.clone(),
+            profile: profile.to_owned(),
+            osvers: distro.to_string(),
+            family: distro.family().to_owned(),
+            version: distro.version().to_owned(),
+            major: numbers.next().flatten().unwrap_or(u32::MAX),
+            minor: numbers.next().flatten().unwrap_or(0),
+            arch: arch.to_string(),
+            debarch: arch.debian_name().to_owned(),
+            codename: suite,
+        }
+    }
+}
+
+/// Returns the tree's path behind the install directory, which is what the web server serves.
+fn served(tree: &Path, installdir: &InstallDir) -> Result<String, Problem> {
+    let behind = tree
+        .strip_prefix(installdir.path())
+        .ok()
+        .and_then(Path::to_str);
+    behind.map(str::to_owned).ok_or_else(|| {
+        Problem::new(format!(
+            "the tree {} does not lie below {}, which is what nodes are served: import it there, or make \
+             that directory the site's installdir",
+            tree.display(),
+            installdir.path().display()
+        ))
+    })
+}
+
+/// Loads the partition table that an osimage brings.
+fn layout(definition: &OsImage) -> Result<Option<String>, Problem> {
+    let name = &definition.name;
+    let file = match definition.partitionfile.as_slice() {
+        [] => return Ok(None),
+        [file] => file,
+        _ => {
+            return Err(Problem::new(format!(
+                "the osimage {name}: partitionfile names several files: one is taken"
+            )));
+        }
+    };
+    if let Some((form, _)) = file.split_once(':').filter(|(form, _)| form.len() == 1) {
+        return Err(Problem::new(format!(
+            "the osimage {name}: partitionfile={file}: '{form}:' is a program or a list of disks of xCAT's: \
+             give the path of a partition table in the installer's own language, override the block 'disk' of \
+             the template, or set the node's disk"
+        )));
+    }
+    let text = std::fs::read_to_string(file);
+    text.map(Some)
+        .map_err(|error| Problem::new(format!("the osimage {name}: partitionfile={file}: {error}")))
+}
+
+/// Compiles the templates of an osimage, and says which makes which file.
+fn templates(
+    definition: &OsImage,
+    identity: &Identity<'_>,
+    library: &Library,
+) -> Result<(Templates, Files), Vec<Problem>> {
+    let main = match &definition.template {
+        Some(name) => library.named(Kind::Template, identity.family, name),
+        None => library
+            .find(Kind::Template, &identity.target)
+            .and_then(|found| found.ok_or_else(|| no_template(definition, identity))),
+    };
+    let main = main.map_err(|problem| vec![problem])?;
+    let mut sources: Vec<_> = library
+        .embedded(Kind::Template)
+        .map(|(name, text)| Source::built_in(below(name), text))
+        .collect();
+    for (name, asset) in library.custom(Kind::Template)? {
+        sources.push(source(below(&name).to_owned(), asset));
+    }
+    let main_name = match main.origin {
+        Origin::Embedded(name) => format!("{BUILT_IN}{}", below(name)),
+        Origin::Custom(_) => {
+            let name = main.origin.name();
+            sources.push(source(name.clone(), main));
+            name
+        }
+    };
+    let family = identity.family.name();
+    let known: BTreeSet<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    let beside = |ending: &str| {
+        let own = format!("{family}/{}.{ending}", identity.target.profile);
+        let there =
+            known.contains(own.as_str()) || known.contains(format!("{BUILT_IN}{own}").as_str());
+        if there {
+            own
+        } else {
+            format!("{family}/base.{ending}")
+        }
+    };
+    let files = identity.target.installer.files().iter();
+    let files: Vec<_> = files
+        .map(|file| {
+            let template = if file.main {
+                main_name.clone()
+            } else {
+                beside(file.ending)
+            };
+            (file.name, template)
+        })
+        .collect();
+    let wanted: Vec<_> = files.iter().map(|(_, name)| name.as_str()).collect();
+    Ok((Templates::compile(sources.iter().cloned(), &wanted)?, files))
+}
+
+fn no_template(definition: &OsImage, identity: &Identity<'_>) -> Problem {
+    let Target {
+        profile,
+        distro,
+        installer,
+        ..
+    } = identity.target;
+    Problem::new(format!(
+        "the osimage {}: no template for the profile '{profile}' of {distro}: name one in the osimage's template, \
+         or write templates/{}/{profile}.{} beneath the directory for your own files",
+        definition.name,
+        identity.family.name(),
+        installer.ending()
+    ))
+}
+
+fn source(name: String, asset: Asset) -> Source {
+    Source {
+        name,
+        file: asset.origin.name().into(),
+        text: asset.text,
+    }
+}
+
+/// Leaves out the section of a template's name.
+fn below(name: &str) -> &str {
+    name.strip_prefix("templates/").unwrap_or(name)
+}

@@ -1,0 +1,203 @@
+//! `nodeset`: what nodes fetch while they install, rendered, checked and published.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Result, bail};
+use definitions::{Catalog, Kind, Nodes};
+
+use crate::assets::{Assets, Difference, Shelf};
+use crate::brief::Desk;
+use crate::cli::nodeset::Args;
+use crate::prepare::{Ready, Workshop};
+use crate::problem::Problem;
+use crate::render;
+use crate::report::{OfNode, Report, State};
+
+/// Runs `nodeset`.
+///
+/// # Errors
+/// When the definitions cannot be read or something cannot be written; what is wrong with osimages and
+/// nodes is reported, and makes the exit code 1.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let catalog = args.config.catalog();
+    let nodes = catalog.nodes()?;
+    let chosen = choose(&args, &nodes)?;
+    let workshop = Workshop::open(&catalog, &nodes)?;
+    let mut report = Report {
+        programs: workshop.programs(args.dry_run)?,
+        ..Report::default()
+    };
+    let mut ready = BTreeMap::new();
+    for name in chosen.iter().filter_map(|choice| choice.osimage.as_deref()) {
+        if !report.osimages.contains_key(name) {
+            let (image, said) = workshop.prepare(&catalog, name)?;
+            report.osimages.insert(name.to_owned(), said);
+            ready.extend(image.map(|image| (name.to_owned(), image)));
+        }
+    }
+    let desk = workshop.desk(&nodes);
+    let shelf = workshop.shelf();
+    report.nodes = side_by_side(&chosen, |choice| {
+        let image = choice.osimage.as_ref().and_then(|name| ready.get(name));
+        choice.outcome(&desk, &shelf, image)
+    });
+    if args.dry_run {
+        report
+            .nodes
+            .iter_mut()
+            .filter(|node| node.state == State::Written)
+            .for_each(|node| {
+                node.state = State::WouldWrite;
+            });
+    } else {
+        publish(&shelf, &report)?;
+        remember(&catalog, &nodes, &report)?;
+    }
+    args.tell(&report)
+}
+
+/// A node, and the osimage that it is to get.
+#[derive(Debug)]
+struct Choice<'a> {
+    node: String,
+    osimage: Option<String>,
+    nodes: &'a Nodes,
+}
+
+/// Chooses the nodes, and each one's osimage: the one that is named, else the node's `provmethod`.
+fn choose<'a>(args: &Args, nodes: &'a Nodes) -> Result<Vec<Choice<'a>>> {
+    let names = args.noderange.select(nodes)?;
+    if names.is_empty() {
+        bail!("the node range names no node");
+    }
+    let choices = names.into_iter().map(|node| {
+        let own = || {
+            let own = nodes.own(&node)?;
+            nodes
+                .value(own, "provmethod")
+                .map(|value| value.to_string())
+        };
+        Choice {
+            osimage: args.osimage.name().map(str::to_owned).or_else(own),
+            node,
+            nodes,
+        }
+    });
+    Ok(choices.collect())
+}
+
+impl Choice<'_> {
+    /// Renders and compares; writes nothing.
+    fn outcome(&self, desk: &Desk<'_>, shelf: &Shelf, image: Option<&Ready>) -> OfNode {
+        let mut outcome = OfNode {
+            node: self.node.clone(),
+            osimage: self.osimage.clone().unwrap_or_default(),
+            state: State::Failed,
+            files: Vec::new(),
+            problems: Vec::new(),
+            assets: Assets::default(),
+        };
+        if self.osimage.is_none() {
+            let name = &self.node;
+            outcome.problems.push(Problem::new(format!(
+                "{name}: no osimage: nodeset {name} osimage=NAME, or chdef {name} provmethod=NAME"
+            )));
+        }
+        // What is wrong with an osimage was said once, with the osimage.
+        let Some(ready) = image else { return outcome };
+        match self.differences(desk, shelf, ready) {
+            Ok((assets, files)) => {
+                let changed = !files.is_empty();
+                outcome.state = if changed {
+                    State::Written
+                } else {
+                    State::Unchanged
+                };
+                outcome.files = files;
+                // Ten thousand unchanged nodes need not be kept in memory.
+                outcome.assets = if changed { assets } else { Assets::default() };
+            }
+            Err(problems) => outcome.problems = problems,
+        }
+        outcome
+    }
+
+    fn differences(
+        &self,
+        desk: &Desk<'_>,
+        shelf: &Shelf,
+        ready: &Ready,
+    ) -> Result<(Assets, Vec<Difference>), Vec<Problem>> {
+        let told =
+            |error: &dyn std::fmt::Display| vec![Problem::new(format!("{}: {error}", self.node))];
+        let node = self.nodes.node(&self.node).map_err(|error| told(&error))?;
+        let assets = render::assets(desk, &node, &ready.image, &ready.environment)?;
+        let files = shelf
+            .compare(&self.node, &assets)
+            .map_err(|error| told(&format!("{error:#}")))?;
+        Ok((assets, files))
+    }
+}
+
+/// Does the same for each, on every processor; the results are in the order of what was given.
+fn side_by_side<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let share = all.len().div_ceil(workers).max(1);
+    thread::scope(|scope| {
+        let act = &act;
+        let threads: Vec<_> = all
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(act).collect::<Vec<_>>()))
+            .collect();
+        let finished = threads.into_iter().flat_map(|thread| match thread.join() {
+            Ok(results) => results,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        finished.collect()
+    })
+}
+
+/// Writes what differs.
+fn publish(shelf: &Shelf, report: &Report) -> Result<()> {
+    let changed = report
+        .nodes
+        .iter()
+        .filter(|node| node.state == State::Written);
+    let changed: Vec<_> = changed.collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let writer = shelf.writer()?;
+    let staged = side_by_side(&changed, |node| writer.stage(&node.node, &node.assets));
+    staged.into_iter().collect::<Result<()>>()?;
+    let names: Vec<_> = changed.iter().map(|node| node.node.as_str()).collect();
+    writer.publish(&names)
+}
+
+/// Makes the definitions of nodes say what they were given, where they say something else.
+fn remember(catalog: &Catalog, nodes: &Nodes, report: &Report) -> Result<()> {
+    let given = report
+        .nodes
+        .iter()
+        .filter(|node| node.state != State::Failed);
+    let other = given.filter(|node| {
+        let own = nodes.own(&node.node);
+        let said = own.and_then(|own| nodes.value(own, "provmethod"));
+        said.is_none_or(|said| said.to_string() != node.osimage)
+    });
+    let other: Vec<_> = other.collect();
+    if other.is_empty() {
+        return Ok(());
+    }
+    let mut edit = catalog.edit()?;
+    for node in other {
+        let Some(mut object) = edit.find(Kind::Node, &node.node)?.cloned() else {
+            continue; // somebody removed it meanwhile
+        };
+        object.set("provmethod", &node.osimage)?;
+        edit.put(&object)?;
+    }
+    edit.commit()
+}

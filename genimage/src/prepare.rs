@@ -1,0 +1,152 @@
+//! What a run needs whichever nodes it is about: the site, its networks, its programs, and osimages.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow};
+use definitions::{Catalog, Definition, InstallDir, Kind, Network, Nodes, OsImage, Site};
+
+use crate::assets::Shelf;
+use crate::brief::Desk;
+use crate::check;
+use crate::context::Root;
+use crate::environment;
+use crate::image::Image;
+use crate::library::Library;
+use crate::machine::Surroundings;
+use crate::problem::Problem;
+use crate::report::OfImage;
+use crate::root;
+use crate::scripts::Programs;
+use crate::shipped;
+
+/// The site and all that is read of it once.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    site: Site,
+    installdir: InstallDir,
+    surroundings: Surroundings,
+    programs: Programs,
+    library: Library,
+    root: Root,
+}
+
+/// An osimage, ready for its nodes.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) image: Image,
+    /// What the environment of scripts says of the osimage and the site.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+impl Workshop {
+    /// Reads the site.
+    ///
+    /// # Errors
+    /// When the definitions cannot be read, or what they say of the site is wrong.
+    pub(crate) fn open(catalog: &Catalog, nodes: &Nodes) -> Result<Self> {
+        let site = catalog.site()?;
+        let networks = catalog.objects(Kind::Network)?;
+        let networks = networks
+            .iter()
+            .map(Network::from_object)
+            .collect::<Result<Vec<_>, _>>()?;
+        let installdir = site.install_dir();
+        Ok(Self {
+            surroundings: Surroundings::new(nodes, networks).map_err(joined)?,
+            programs: Programs::new(installdir.postscripts()),
+            library: Library::new(installdir.custom()),
+            root: root::access(&site).map_err(joined)?,
+            installdir,
+            site,
+        })
+    }
+
+    /// Brings the programs that nodes fetch up to date, and names those that were not.
+    ///
+    /// # Errors
+    /// When one cannot be read or written.
+    pub(crate) fn programs(&self, dry_run: bool) -> Result<Vec<String>> {
+        match shipped::home() {
+            Some(home) => shipped::ensure(&home, &self.installdir.postscripts(), dry_run),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Works out an osimage, and checks what is the same for all of its nodes.
+    ///
+    /// # Errors
+    /// When there is no such osimage, or definitions cannot be read.
+    pub(crate) fn prepare(
+        &self,
+        catalog: &Catalog,
+        name: &str,
+    ) -> Result<(Option<Ready>, OfImage)> {
+        let definition: OsImage = catalog.load(name)?;
+        let mut said = OfImage::default();
+        let image = match Image::load(definition, &self.installdir, &self.library) {
+            Ok(image) => image,
+            Err(problems) => {
+                said.problems = problems;
+                return Ok((None, said));
+            }
+        };
+        let environment = environment::shared(
+            &image.definition,
+            &self.site,
+            self.surroundings.networks(),
+            &image.packages,
+            &image.others,
+        );
+        let environment = environment.unwrap_or_else(|problems| {
+            said.problems.extend(problems);
+            BTreeMap::new()
+        });
+        let found = check::packages(
+            &image.packages,
+            &image.others,
+            &image.repositories,
+            &image.facts,
+        );
+        said.problems.extend(found.problems);
+        said.notes.extend(found.notes);
+        if self.root.password.is_none() && self.root.keys.is_empty() {
+            said.notes.push(Problem::new(
+                "nobody can log in to its nodes: root's password is locked and no key lets it in; set the site's \
+                 authorizedkeys (a file of public keys) or rootpassword (crypted)",
+            ));
+        }
+        let ready = said
+            .problems
+            .is_empty()
+            .then_some(Ready { image, environment });
+        Ok((ready, said))
+    }
+
+    /// Returns what briefs nodes.
+    pub(crate) fn desk<'a>(&'a self, nodes: &'a Nodes) -> Desk<'a> {
+        Desk {
+            site: &self.site,
+            installdir: &self.installdir,
+            nodes,
+            surroundings: &self.surroundings,
+            programs: &self.programs,
+            root: self.root.clone(),
+        }
+    }
+
+    /// Returns the library of lists and templates.
+    pub(crate) fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// Returns where nodes' assets stand.
+    pub(crate) fn shelf(&self) -> Shelf {
+        Shelf::new(self.installdir.autoinst())
+    }
+}
+
+/// Joins problems to one error, a line each.
+fn joined(problems: Vec<Problem>) -> anyhow::Error {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    anyhow!("{}", lines.join("\n"))
+}

@@ -1,0 +1,53 @@
+//! One node's assets: briefed, rendered, checked. Nothing is written here.
+
+use std::collections::BTreeMap;
+
+use definitions::{Node, Runlist};
+
+use crate::assets::Assets;
+use crate::brief::{Desk, key_file};
+use crate::check;
+use crate::image::Image;
+use crate::problem::Problem;
+use crate::template::Values;
+
+/// Makes a node's assets.
+///
+/// # Errors
+/// Every problem that the node has, what its installer would say included.
+pub(crate) fn assets(
+    desk: &Desk<'_>,
+    node: &Node,
+    image: &Image,
+    shared: &BTreeMap<String, String>,
+) -> Result<Assets, Vec<Problem>> {
+    let brief = desk.brief(node, image, shared)?;
+    let values = Values::of(&brief.context).map_err(|problem| vec![problem])?;
+    let (mut assets, mut problems) = (Assets::default(), Vec::new());
+    for (file, template) in &image.files {
+        match image.templates.render(template, &values) {
+            Ok(text) => {
+                let name = format!("{}/{file}", node.name);
+                problems.extend(check::installer_file(
+                    image.installer,
+                    &brief.context.image,
+                    &name,
+                    &text,
+                ));
+                assets.add(*file, text);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for repository in &brief.context.repositories {
+        if let Some(key) = &repository.key {
+            assets.add(key_file(repository), key.as_bytes());
+        }
+    }
+    assets.add(Runlist::FILE, brief.runlist);
+    if problems.is_empty() {
+        Ok(assets)
+    } else {
+        Err(problems)
+    }
+}

@@ -1,0 +1,153 @@
+//! How root gets in to the nodes: public ssh keys and a crypted password, and nothing by default.
+
+use std::fs;
+
+use definitions::Site;
+
+use crate::context::Root;
+use crate::problem::{Place, Problem};
+
+/// Reads what the site says.
+///
+/// # Errors
+/// A password that is not crypted, a file of keys that cannot be read or holds something else.
+pub(crate) fn access(site: &Site) -> Result<Root, Vec<Problem>> {
+    let mut problems = Vec::new();
+    // `secureroot=1` is xCAT's word for: never a password.
+    let secure = site.secureroot.as_deref() == Some("1");
+    let password = site.rootpassword.clone().filter(|_| !secure);
+    if let Some(password) = &password
+        && !is_crypted(password)
+    {
+        problems.push(Problem::new(
+            "the site's rootpassword is not crypted: give what `mkpasswd -m sha-512` prints, which begins with '$'",
+        ));
+    }
+    let keys = match &site.authorizedkeys {
+        None => Vec::new(),
+        Some(file) => match fs::read_to_string(file) {
+            Ok(text) => keys(file, &text, &mut problems),
+            Err(error) => {
+                problems.push(Problem::new(format!(
+                    "the site's authorizedkeys: reading {file}: {error}"
+                )));
+                Vec::new()
+            }
+        },
+    };
+    if problems.is_empty() {
+        Ok(Root { password, keys })
+    } else {
+        Err(problems)
+    }
+}
+
+/// Whether a text is what crypt(5) makes: `$id$…$hash`, in its characters.
+fn is_crypted(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, ':' | ';' | '*' | '!' | '\\');
+    text.starts_with('$') && text.matches('$').count() >= 3 && text.chars().all(allowed)
+}
+
+/// Takes the keys of a file, a line each; `#` begins a comment line, as in sshd(8).
+fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if is_key(line) {
+            keys.push(line.to_owned());
+            continue;
+        }
+        let place = Place {
+            file: file.into(),
+            line: at + 1,
+        };
+        let message = if line.contains("PRIVATE KEY") {
+            "this is a private key, which goes nowhere: give the file that ends in .pub"
+        } else {
+            "this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'"
+        };
+        problems.push(Problem::at(place, message));
+        break;
+    }
+    keys
+}
+
+/// Whether a line holds a key of a known kind, behind options or not.
+fn is_key(line: &str) -> bool {
+    let kinds = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
+    let words: Vec<_> = line.split_whitespace().collect();
+    let printable = line.chars().all(|c| !c.is_control());
+    printable
+        && words.windows(2).any(|pair| {
+            kinds.iter().any(|kind| pair[0].starts_with(kind)) && pair[1].starts_with("AAAA")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn told(password: Option<&str>, keys: &str) -> Result<Root, Vec<String>> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(keys.as_bytes()).unwrap();
+        let site = Site {
+            rootpassword: password.map(str::to_owned),
+            authorizedkeys: Some(file.path().display().to_string()),
+            ..Site::default()
+        };
+        let name = file.path().display().to_string();
+        access(&site).map_err(|problems| {
+            problems
+                .iter()
+                .map(|problem| problem.to_string().replace(&name, "KEYS"))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn keys_and_a_crypted_password_are_taken_as_they_are() {
+        let root = told(
+            Some("$6$salt$hash"),
+            "# ours\n\nssh-ed25519 AAAAC3 a b\nfrom=\"10.0.0.0/8\" ecdsa-sha2-nistp256 AAAAE2\n",
+        );
+        let root = root.unwrap();
+        assert_eq!(root.password.as_deref(), Some("$6$salt$hash"));
+        assert_eq!(
+            root.keys,
+            [
+                "ssh-ed25519 AAAAC3 a b",
+                "from=\"10.0.0.0/8\" ecdsa-sha2-nistp256 AAAAE2"
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_and_what_is_no_key_are_refused() {
+        assert_eq!(
+            told(Some("secret"), "ssh-rsa\n").unwrap_err(),
+            [
+                "the site's rootpassword is not crypted: give what `mkpasswd -m sha-512` prints, which begins with '$'",
+                "KEYS:1: this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
+            ]
+        );
+        assert_eq!(
+            told(None, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
+            ["KEYS:2: this is a private key, which goes nowhere: give the file that ends in .pub"]
+        );
+    }
+
+    #[test]
+    fn a_site_that_wants_no_password_has_none() {
+        let site = Site {
+            rootpassword: Some("$6$salt$hash".to_owned()),
+            secureroot: Some("1".to_owned()),
+            ..Site::default()
+        };
+        assert_eq!(access(&site).unwrap().password, None);
+    }
+}
