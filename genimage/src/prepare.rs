@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
-use definitions::{Catalog, Definition, InstallDir, Kind, Network, Nodes, OsImage, Site};
+use definitions::{Arch, Catalog, Definition, InstallDir, Kind, Network, Nodes, OsImage, Site};
 
 use crate::assets::Shelf;
 use crate::brief::Desk;
@@ -28,6 +28,7 @@ pub(crate) struct Workshop {
     programs: Programs,
     library: Library,
     root: Root,
+    indices: check::packages::Shelf,
 }
 
 /// An osimage, ready for its nodes.
@@ -56,6 +57,7 @@ impl Workshop {
             programs: Programs::new(installdir.postscripts()),
             library: Library::new(installdir.custom()),
             root: root::access(&site).map_err(joined)?,
+            indices: check::packages::Shelf::default(),
             installdir,
             site,
         })
@@ -101,12 +103,12 @@ impl Workshop {
             said.problems.extend(problems);
             BTreeMap::new()
         });
-        let found = check::packages(
-            &image.packages,
-            &image.others,
-            &image.repositories,
-            &image.facts,
-        );
+        // A package of the other repositories may have what it needs in the tree; the tree's list may not
+        // reach beyond it.
+        let arch = image.definition.osarch.unwrap_or(Arch::X86_64);
+        let tree: Vec<_> = image.repositories.iter().filter(|repository| repository.is_tree()).cloned().collect();
+        let mut found = check::packages::packages(&image.packages, &tree, arch, &self.indices);
+        found.append(check::packages::packages(&image.others, &image.repositories, arch, &self.indices));
         said.problems.extend(found.problems);
         said.notes.extend(found.notes);
         if self.root.password.is_none() && self.root.keys.is_empty() {

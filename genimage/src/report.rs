@@ -143,9 +143,9 @@ impl Report {
             }
         }
         for (problem, nodes) in problems {
-            let named = problem.message.starts_with(&format!("{}:", nodes[0]));
+            let named = nodes.iter().any(|node| problem.message.starts_with(&format!("{node}:")));
             match (named, nodes.as_slice()) {
-                (true, _) => drop(writeln!(text, "{problem}")),
+                (true, _) | (false, []) => drop(writeln!(text, "{problem}")),
                 (false, [node]) => drop(writeln!(text, "{problem} (for {node})")),
                 (false, [first, rest @ ..]) => {
                     let _ = writeln!(text, "{problem} (for {first} and {} more)", rest.len());

@@ -1,1 +1,37 @@
 //! What an installer would say of a file, and a repository of a package, before a node asks.
+//!
+//! ```text
+//! list + repositories ─> packages ─┐
+//! a rendered file     ─> preseed, kickstart, autoinstall, autoyast, agama ─┴─> findings
+//! ```
+//!
+//! Nothing here runs a program or reaches a network: each installer's rules are tables of ours, held in
+//! tests against the installer's own checker. What cannot be checked is said, never passed over.
+
+pub mod packages;
+
+mod nearest;
+
+use crate::problem::Problem;
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What is wrong: nothing is written for the node.
+    pub problems: Vec<Problem>,
+    /// What a person should know, such as a check that could not run; it stops nothing.
+    pub notes: Vec<Problem>,
+}
+
+impl Findings {
+    /// Whether nothing is wrong; there may be notes.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Takes over what another check found.
+    pub fn append(&mut self, mut other: Self) {
+        self.problems.append(&mut other.problems);
+        self.notes.append(&mut other.notes);
+    }
+}

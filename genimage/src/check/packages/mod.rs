@@ -1,0 +1,125 @@
+//! Whether every package, group and pattern of a list is in the repositories that it comes from.
+//!
+//! A list and its repositories come in; what is missing goes out, with the nearest names. Only what lies
+//! on disk is read: a repository that does not makes a note, and so does a package that only such a one
+//! can have. Nothing is resolved: that packages go together is apt's or dnf's to say.
+
+mod debian;
+mod glob;
+mod index;
+mod inflate;
+mod lines;
+mod lookup;
+mod names;
+mod rpmmd;
+mod shelf;
+mod susetags;
+#[cfg(test)]
+mod tests;
+mod told;
+
+use definitions::Arch;
+
+use self::lookup::Source;
+pub use self::shelf::Shelf;
+use self::told::Asked;
+use super::Findings;
+use crate::pkglist::{Item, PkgList};
+use crate::repository::Repository;
+
+/// What is to be done with a name of a list.
+#[derive(Debug, Clone, Copy)]
+enum Use {
+    Install,
+    Group,
+    Exclude,
+}
+
+/// Looks up everything that a list names. The shelf keeps what was read for the next list.
+pub fn packages(
+    list: &PkgList,
+    repositories: &[Repository],
+    arch: Arch,
+    shelf: &Shelf,
+) -> Findings {
+    let mut findings = Findings::default();
+    let wanted: Vec<_> = wanted(list).collect();
+    if wanted.is_empty() {
+        return findings;
+    }
+    let debarch = debian_name(arch);
+    let slots: Vec<_> = repositories
+        .iter()
+        .filter(|repository| is_used(repository, debarch))
+        .map(|repository| (repository, shelf.stock(repository, debarch)))
+        .collect();
+    let sources: Vec<_> = slots
+        .iter()
+        .filter_map(|(repository, slot)| {
+            let stock = slot.get()?;
+            Some(Source { repository, stock })
+        })
+        .collect();
+    for source in &sources {
+        source.tell(&mut findings);
+    }
+    for (what, item) in wanted {
+        let asked = Asked {
+            item,
+            sources: &beneath(item, &sources),
+            shelf,
+        };
+        match what {
+            Use::Install => asked.package(debarch, &mut findings),
+            Use::Group => asked.group(&mut findings),
+            Use::Exclude => asked.excluded(debarch, &mut findings),
+        }
+    }
+    findings
+}
+
+fn wanted(list: &PkgList) -> impl Iterator<Item = (Use, &Item)> {
+    list.transactions.iter().flat_map(|transaction| {
+        let groups = transaction.groups.iter().map(|item| (Use::Group, item));
+        let install = transaction.install.iter().map(|item| (Use::Install, item));
+        let exclude = transaction.exclude.iter().chain(&transaction.remove_after);
+        groups
+            .chain(install)
+            .chain(exclude.map(|item| (Use::Exclude, item)))
+    })
+}
+
+/// Debian's name of an architecture: the last of Debian's that differ, the kernel's own otherwise.
+fn debian_name(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86 => "i386",
+        Arch::Armv7l => "armhf",
+        other => other.names().last().copied().unwrap_or("all"),
+    }
+}
+
+/// Whether a node of that architecture takes packages from it.
+fn is_used(repository: &Repository, debarch: &str) -> bool {
+    let limits = &repository.architectures;
+    limits.is_empty() || limits.iter().any(|limit| limit == debarch)
+}
+
+/// The sources that an item can come from: `directory/name` names one of several.
+fn beneath<'a>(item: &Item, sources: &[Source<'a>]) -> Vec<Source<'a>> {
+    let named: Vec<_> = sources
+        .iter()
+        .copied()
+        .filter(|source| {
+            let directory = source.repository.directory.as_deref();
+            directory
+                .zip(item.directory.as_deref())
+                .is_some_and(|(directory, wanted)| {
+                    std::path::Path::new(directory).ends_with(wanted)
+                })
+        })
+        .collect();
+    match named.is_empty() {
+        true => sources.to_vec(),
+        false => named,
+    }
+}

@@ -1,0 +1,363 @@
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+use crate::pkglist::Transaction;
+use crate::problem::{Place, Problem};
+
+/// An installation directory with the repositories that a test needs.
+struct Scene {
+    root: tempfile::TempDir,
+    repositories: Vec<Repository>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            repositories: Vec::new(),
+        }
+    }
+
+    fn repository(mut self, name: &str, suite: Option<&str>, components: &[&str]) -> Self {
+        let directory = self.root.path().join(name);
+        self.repositories.push(Repository {
+            name: name.to_owned(),
+            uri: format!("http://10.1.0.1/{name}"),
+            directory: Some(directory.display().to_string()),
+            suite: suite.map(str::to_owned),
+            components: components.iter().map(|one| (*one).to_owned()).collect(),
+            key: None,
+            key_url: None,
+            trusted: false,
+            architectures: Vec::new(),
+        });
+        self
+    }
+
+    fn internet(mut self) -> Self {
+        self = self.repository("docker", Some("bookworm"), &["stable"]);
+        let last = self.repositories.last_mut().unwrap();
+        last.directory = None;
+        last.uri = "https://download.docker.com/linux/debian".to_owned();
+        self
+    }
+
+    fn file(self, path: &str, bytes: &[u8]) -> Self {
+        let path = self.root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        self
+    }
+
+    fn debian() -> Self {
+        let main = "Package: exim4\nVersion: 4.96\nProvides: mail-transport-agent\n\n\
+            Package: postfix\nVersion: 3.7\nProvides: mail-transport-agent, postfix-lmdb\n\n\
+            Package: openssh-server\nVersion: 1:9.2p1-2\n\nPackage: task-ssh-server\nVersion: 3\n";
+        Self::new()
+            .repository("tree", Some("bookworm"), &["main", "contrib"])
+            .file(
+                "tree/dists/bookworm/main/binary-amd64/Packages.gz",
+                &gzip(main),
+            )
+            .file("tree/dists/bookworm/contrib/binary-amd64/Packages", b"")
+    }
+
+    fn rocky() -> Self {
+        let repomd = "<repomd><data type=\"primary\"><location href=\"repodata/p.xml.gz\"/></data>\
+                      <data type=\"group_gz\"><location href=\"repodata/c.xml.gz\"/></data></repomd>";
+        let primary = "<metadata><package><name>bash</name><version epoch=\"0\" ver=\"5.1.8\" rel=\"9.el9\"/>\
+                       <format><provides><entry name=\"config(bash)\"/></provides></format></package>\
+                       <package><name>kernel-core</name><version epoch=\"2\" ver=\"5.14\" rel=\"1\"/></package></metadata>";
+        let comps = "<comps><group><id>core</id><name>Core</name></group><environment>\
+                     <id>minimal-environment</id><name>Minimal Install</name></environment></comps>";
+        Self::new()
+            .repository("tree", None, &[])
+            .file("tree/repodata/repomd.xml", repomd.as_bytes())
+            .file("tree/repodata/p.xml.gz", &gzip(primary))
+            .file("tree/repodata/c.xml.gz", &gzip(comps))
+    }
+
+    /// What is found of a list, a line each; the scene's own directory is told as `DIR`.
+    fn told(&self, lines: &[&str]) -> Vec<String> {
+        let found = packages(
+            &list(lines),
+            &self.repositories,
+            Arch::X86_64,
+            &Shelf::default(),
+        );
+        let plain = |problem: &Problem| {
+            let told = problem.to_string();
+            told.replace(&self.root.path().display().to_string(), "DIR")
+        };
+        let notes = found
+            .notes
+            .iter()
+            .map(|note| format!("note: {}", plain(note)));
+        found.problems.iter().map(plain).chain(notes).collect()
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn list(lines: &[&str]) -> PkgList {
+    let mut all = Transaction::default();
+    for (number, line) in lines.iter().enumerate() {
+        let plain = line.trim_start_matches(['-', '@']);
+        let (directory, plain) = match plain.strip_prefix("dir/") {
+            Some(plain) => (Some("dir".to_owned()), plain),
+            None => (None, plain),
+        };
+        let (name, version) = match plain.split_once('=') {
+            Some((name, version)) => (name, Some(format!("={version}"))),
+            None => (plain, None),
+        };
+        let place = Place {
+            file: "a.pkglist".into(),
+            line: number + 1,
+        };
+        let item = Item {
+            name: name.to_owned(),
+            directory,
+            version,
+            place,
+        };
+        match line.as_bytes() {
+            [b'-', b'-', ..] => all.remove_after.push(item),
+            [b'-', ..] => all.exclude.push(item),
+            [b'@', ..] => all.groups.push(item),
+            _ => all.install.push(item),
+        }
+    }
+    PkgList {
+        transactions: vec![all],
+    }
+}
+
+#[test]
+fn what_apt_can_install_is_not_told() {
+    let wanted = [
+        "openssh-server",
+        "openssh-server=1:9.2p1-2",
+        "openssh-server=1:9.2*",
+        "openssh-server:amd64",
+        "openssh-*",
+        "postfix-lmdb",
+        "@ssh-server",
+        "@standard",
+        "-exim4",
+        "-mail-transport-agent",
+    ];
+    assert_eq!(Scene::debian().told(&wanted), [""; 0]);
+    assert_eq!(Scene::new().told(&[]), [""; 0]);
+}
+
+#[test]
+fn what_apt_cannot_install_is_told_with_what_is_near() {
+    for (wanted, told) in [
+        (
+            "opensh-server",
+            "a.pkglist:1: there is no package 'opensh-server' in tree (DIR/tree bookworm main contrib): did you mean 'openssh-server'?",
+        ),
+        (
+            "zsh",
+            "a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+        ),
+        (
+            "mail-transport-agent",
+            "a.pkglist:1: 'mail-transport-agent' is a virtual package: name one that provides it, such as 'exim4', 'postfix'",
+        ),
+        (
+            "openssh-server=1:9",
+            "a.pkglist:1: there is no version '1:9' of 'openssh-server' in tree (DIR/tree bookworm main contrib): there is '1:9.2p1-2'",
+        ),
+        (
+            "@ssh-serve",
+            "a.pkglist:1: there is no task 'ssh-serve' in tree (DIR/tree bookworm main contrib): did you mean 'ssh-server'?",
+        ),
+        (
+            "--zsh",
+            "note: a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): what is to be kept out is not there anyway",
+        ),
+        (
+            "libc6:i386",
+            "note: a.pkglist:1: 'libc6:i386' is not looked up: packages of another architecture are not",
+        ),
+    ] {
+        assert_eq!(Scene::debian().told(&[wanted]), [told]);
+    }
+}
+
+#[test]
+fn a_repository_that_cannot_be_read_makes_notes_of_problems() {
+    let expected = [
+        "note: packages of docker (https://download.docker.com/linux/debian bookworm stable) are not looked up: it lies elsewhere",
+        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://download.docker.com/linux/debian bookworm stable) could not be asked: correct the name, or name its repository in otherpkgdir",
+    ];
+    let scene = Scene::debian().internet();
+    assert_eq!(scene.told(&["postfix", "docker-ce"]), expected);
+}
+
+#[test]
+fn a_tree_without_an_index_says_so_once() {
+    let expected = [
+        "note: packages of tree (DIR/tree bookworm main) are not looked up: there is no DIR/tree/dists/bookworm/main/binary-amd64/Packages",
+    ];
+    let scene = Scene::new().repository("tree", Some("bookworm"), &["main"]);
+    assert_eq!(scene.told(&["postfix", "zsh", "@x"]), expected);
+    let expected = [
+        "note: packages of tree (DIR/tree) are not looked up: there is no DIR/tree/repodata/repomd.xml",
+    ];
+    let scene = Scene::new().repository("tree", None, &[]);
+    assert_eq!(scene.told(&["postfix", "zsh", "@x"]), expected);
+}
+
+#[test]
+fn a_damaged_index_is_a_problem_of_its_own() {
+    let scene = Scene::debian().file(
+        "tree/dists/bookworm/contrib/binary-amd64/Packages",
+        b"Package: \xff",
+    );
+    let expected = [
+        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages: this index cannot be read: a field that is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0: import the medium again, or make the index anew",
+        "note: a.pkglist:1: there is no package 'zsh' in what was read of tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+    ];
+    assert_eq!(scene.told(&["zsh"]), expected);
+}
+
+#[test]
+fn a_local_directory_is_asked_for_what_stands_beneath_it() {
+    let scene = Scene::debian()
+        .repository("otherpkgs/dir", Some("./"), &[])
+        .file("otherpkgs/dir/Packages", b"Package: ours\nVersion: 1\n");
+    assert_eq!(scene.told(&["ours", "dir/ours", "postfix"]), [""; 0]);
+    let expected = [
+        "a.pkglist:1: there is no package 'postfix' in otherpkgs/dir (DIR/otherpkgs/dir): correct the name, or name its repository in otherpkgdir",
+    ];
+    assert_eq!(scene.told(&["dir/postfix"]), expected);
+}
+
+#[test]
+fn an_index_of_all_architectures_is_read_where_it_is_apart() {
+    let all = "Package: ours\nVersion: 1\n";
+    let scene = Scene::debian().file(
+        "tree/dists/bookworm/main/binary-all/Packages",
+        all.as_bytes(),
+    );
+    assert_eq!(scene.told(&["ours"]).len(), 1);
+    let scene = scene.file(
+        "tree/dists/bookworm/Release",
+        b"Architectures: all amd64\nSHA256:\n",
+    );
+    assert_eq!(scene.told(&["ours"]), [""; 0]);
+}
+
+#[test]
+fn what_dnf_can_install_is_not_told() {
+    let wanted = [
+        "bash",
+        "bash.x86_64",
+        "bash-5.1.8",
+        "bash-5.1.8-9.el9",
+        "bash-5.1.8-9.el9.x86_64",
+        "kernel-core-5.14-1",
+        "kernel-core-2:5.14-1",
+        "kernel*",
+        "config(bash)",
+        "@core",
+        "@^minimal-environment",
+        "@^Minimal Install",
+        "-bash",
+    ];
+    assert_eq!(Scene::rocky().told(&wanted), [""; 0]);
+}
+
+#[test]
+fn what_dnf_cannot_install_is_told_with_what_is_near() {
+    for (wanted, told) in [
+        (
+            "bahs",
+            "a.pkglist:1: there is no package 'bahs' in tree (DIR/tree): did you mean 'bash'?",
+        ),
+        (
+            "bash=4",
+            "a.pkglist:1: there is no version '4' of 'bash' in tree (DIR/tree): there is '5.1.8-9.el9'",
+        ),
+        (
+            "@minimal-environment",
+            "a.pkglist:1: there is no group or pattern 'minimal-environment' in tree (DIR/tree): write '@^minimal-environment', which is an environment",
+        ),
+        (
+            "@^minimal-enviroment",
+            "a.pkglist:1: there is no environment 'minimal-enviroment' in tree (DIR/tree): did you mean 'minimal-environment'?",
+        ),
+        (
+            "@nodejs:16",
+            "note: a.pkglist:1: 'nodejs:16' is not looked up: modules are not",
+        ),
+        (
+            "/usr/bin/sh",
+            "note: a.pkglist:1: '/usr/bin/sh' is not looked up: files of packages are not",
+        ),
+    ] {
+        assert_eq!(Scene::rocky().told(&[wanted]), [told]);
+    }
+}
+
+#[test]
+fn suse_patterns_are_found_in_both_forms_of_index() {
+    let packages = "=Pkg: patterns-sles-base 12 77.1 x86_64\n+Prv:\npattern() = base\n-Prv:\n";
+    let scene = Scene::new()
+        .repository("tree", None, &[])
+        .file("tree/suse/setup/descr/packages.gz", &gzip(packages));
+    assert_eq!(scene.told(&["@base", "patterns-sles-base"]), [""; 0]);
+}
+
+#[test]
+fn a_repository_of_other_architectures_is_not_asked() {
+    let mut scene = Scene::debian();
+    scene.repositories[0].architectures = vec!["arm64".to_owned()];
+    assert_eq!(scene.told(&["postfix"]), [""; 0]);
+}
+
+#[test]
+fn nothing_is_read_outside_of_the_repository() {
+    for (suite, component) in [("../..", "main"), ("bookworm", "../main"), ("/etc/", "x")] {
+        let scene = Scene::new().repository("tree", Some(suite), &[component]);
+        let told = scene.told(&["zsh"]);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].ends_with("leads out of DIR/tree"), "{told:?}");
+    }
+    let repomd = "<repomd><data type=\"primary\"><location href=\"../p.xml\"/></data></repomd>";
+    let scene = Scene::new()
+        .repository("tree", None, &[])
+        .file("tree/repodata/repomd.xml", repomd.as_bytes());
+    let expected = [
+        "note: packages of tree (DIR/tree) are not looked up: DIR/tree/repodata/repomd.xml names no primary that can be opened",
+    ];
+    assert_eq!(scene.told(&["zsh"]), expected);
+}
+
+#[test]
+fn an_index_is_read_once() {
+    let scene = Scene::debian();
+    let shelf = Shelf::default();
+    let found = packages(
+        &list(&["postfix"]),
+        &scene.repositories,
+        Arch::X86_64,
+        &shelf,
+    );
+    assert!(found.is_ok());
+    fs::remove_dir_all(Path::new(scene.root.path()).join("tree")).unwrap();
+    let found = packages(&list(&["exim4"]), &scene.repositories, Arch::X86_64, &shelf);
+    assert_eq!(found, Findings::default());
+}
