@@ -163,6 +163,19 @@ impl PkgList {
         self.transactions.iter().flat_map(|list| &list.groups)
     }
 
+    /// Returns the directories beneath `otherpkgdir` that packages come from, and where each is named first.
+    pub fn directories(&self) -> Vec<(String, Place)> {
+        let mut directories: Vec<(String, Place)> = Vec::new();
+        for item in self.install() {
+            if let Some(name) = &item.directory
+                && !directories.iter().any(|(known, _)| known == name)
+            {
+                directories.push((name.clone(), item.place.clone()));
+            }
+        }
+        directories
+    }
+
     /// Tells an installer what to install from several lists: it takes all of them at once.
     pub fn packages(lists: &[&Self]) -> Packages {
         let mut packages = Packages::default();

@@ -1,11 +1,30 @@
 //! Where packages come from: the tree, local directories and repositories of the internet.
+//!
+//! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra`]); what goes
+//! out is what a node is told. Keys are read on the management node and handed on armoured, so that a node
+//! need believe nobody. What has no key is refused unless the definition says in words that it is trusted.
+//! Nothing here reaches a network.
 
-use serde::Serialize;
+mod entry;
+mod extra;
+mod file;
+mod key;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use definitions::{Arch, Distro, InstallDir};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::installer::Family;
+use crate::problem::Problem;
+
+pub use entry::{Entry, Source, Trust};
+pub use extra::{Extra, extra};
+pub use tree::{codename, of_tree};
 
 /// Whose form a repository has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// Debian and Ubuntu.
@@ -28,10 +47,11 @@ impl Form {
     }
 }
 
-/// A repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// A repository. Templates see its fields, and two more: `file_name` and `file`, the name and the text of
+/// the file that tells a node of it ([`Repository::file`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repository {
-    /// A short name of letters, digits and `-`: `tree`, `extra1`.
+    /// A short name of letters, digits, `-` and `_`: `tree`, `extra1`.
     pub name: String,
     /// Whose form it has.
     pub form: Form,
@@ -43,12 +63,124 @@ pub struct Repository {
     pub suite: Option<String>,
     /// The components of an apt repository: `main`.
     pub components: Vec<String>,
-    /// The armoured OpenPGP key that signs it, where the definition names one.
+    /// The armoured OpenPGP key that signs it, where the definition names one. Without one, the keys that
+    /// the distribution brings count.
     pub key: Option<String>,
     /// Where a node reaches the key as a file.
     pub key_url: Option<String>,
-    /// Whether the definition says in words that it is trusted without a signature.
+    /// Whether no signature is asked for: the definition says so in words, or it is a tree whose medium
+    /// carries none.
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
     pub architectures: Vec<String>,
 }
+
+impl Serialize for Repository {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Repository", 12)?;
+        fields.serialize_field("name", &self.name)?;
+        fields.serialize_field("form", &self.form)?;
+        fields.serialize_field("uri", &self.uri)?;
+        fields.serialize_field("directory", &self.directory)?;
+        fields.serialize_field("suite", &self.suite)?;
+        fields.serialize_field("components", &self.components)?;
+        fields.serialize_field("key", &self.key)?;
+        fields.serialize_field("key_url", &self.key_url)?;
+        fields.serialize_field("trusted", &self.trusted)?;
+        fields.serialize_field("architectures", &self.architectures)?;
+        fields.serialize_field("file_name", &self.file_name())?;
+        fields.serialize_field("file", &self.file())?;
+        fields.end()
+    }
+}
+
+/// What a repository is served from and for.
+#[derive(Debug, Clone, Copy)]
+pub struct Served<'a> {
+    /// The install directory on the management node.
+    pub installdir: &'a InstallDir,
+    /// Where nodes reach it: `http://10.1.0.1/install`.
+    pub url: &'a str,
+    /// The release.
+    pub distro: &'a Distro,
+    /// The architecture.
+    pub arch: Arch,
+}
+
+impl Served<'_> {
+    /// Returns where nodes reach a path of the management node, if it lies beneath the install directory.
+    ///
+    /// # Errors
+    /// A path that is not served, or that no URL can say as it stands.
+    fn url(&self, path: &Path) -> Result<String, String> {
+        let relative = path.strip_prefix(self.installdir.path()).map_err(|_| {
+            format!(
+                "{} is not beneath {}, and so nodes cannot fetch it: move it there",
+                path.display(),
+                self.installdir.path().display()
+            )
+        })?;
+        let relative = relative.to_str().filter(|text| text.chars().all(in_url));
+        let relative = relative.ok_or_else(|| {
+            format!(
+                "{} has signs in its name that no URL has: letters, digits and . _ + ~ - / are good",
+                path.display()
+            )
+        })?;
+        let url = self.url.trim_end_matches('/');
+        Ok(if relative.is_empty() {
+            url.to_owned()
+        } else {
+            format!("{url}/{relative}")
+        })
+    }
+
+    /// Returns the name of the architecture in apt's words.
+    fn debian_arch(&self) -> &'static str {
+        debian_arch(self.arch)
+    }
+}
+
+/// Signs that a path in a URL has as they stand.
+fn in_url(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._+~-/".contains(c)
+}
+
+/// Returns the name of an architecture in apt's words: `amd64`.
+pub fn debian_arch(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86 => "i386",
+        Arch::Armv7l => "armhf",
+        Arch::X86_64 | Arch::Aarch64 | Arch::Ppc64le | Arch::Ppc | Arch::Loongarch64 => {
+            arch.names()[1]
+        }
+        other => other.name(),
+    }
+}
+
+/// A file of a directory, if it is one.
+fn is_file(directory: &Path, name: &str) -> bool {
+    directory.join(name).is_file()
+}
+
+/// Lists the directories beneath one, in the order of their names; links are left out.
+///
+/// # Errors
+/// A directory that cannot be read.
+fn directories(directory: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let cannot = |err: std::io::Error| {
+        Problem::new(format!("{}: cannot be read: {err}", directory.display()))
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        if entry.file_type().map_err(cannot)?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! The repositories of a tree, as `copycds` publishes one: read off the disk.
+//!
+//! Of Debian and Ubuntu, every suite beneath `dists/` that has packages of the architecture; of rpm media,
+//! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`, `Product-…`; of SLE 12,
+//! whose index is YaST's own, the root.
+//!
+//! A Debian disc carries no signature on its index. `copycds` has hashed every file of the tree against
+//! what the medium says, and nodes fetch it from where they fetch the file that installs them, so it is
+//! believed as far as that is: `trusted`. A tree with a signature is not.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use super::{Form, Repository, Served, directories, is_file};
+use crate::installer::Family;
+use crate::problem::Problem;
+
+/// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
+const LONGEST: u64 = 32 << 20;
+
+/// Finds the repositories of a tree, the one to install from first.
+///
+/// # Errors
+/// A tree that cannot be read, is not served, or holds none.
+pub fn of_tree(tree: &Path, served: &Served<'_>) -> Result<Vec<Repository>, Problem> {
+    let about = |message: String| Problem::new(message);
+    let family = Family::of(served.distro)?;
+    let url = served.url(tree).map_err(about)?;
+    let found = match family {
+        Family::Debian | Family::Ubuntu => suites(tree, served, &url)?,
+        Family::Rh | Family::Fedora | Family::Suse => metadata(tree, served, &url, family)?,
+    };
+    if found.is_empty() {
+        return Err(Problem::new(format!(
+            "{} holds no packages of {} for {}: import a medium that has them, or name a mirror in pkgdir",
+            tree.display(),
+            served.distro,
+            served.arch
+        )));
+    }
+    Ok(found)
+}
+
+/// Tells the codename of a Debian or Ubuntu tree: that of its main suite.
+pub fn codename(tree: &Path) -> Option<String> {
+    let suites = directories(&tree.join("dists")).ok()?;
+    let main = suites.iter().find(|suite| {
+        let name = suite.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| !name.contains('-')) && is_file(suite, "Release")
+    })?;
+    let release = Release::load(&main.join("Release"));
+    let own = main.file_name()?.to_string_lossy().into_owned();
+    Some(release.codename.unwrap_or(own))
+}
+
+fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>, Problem> {
+    let mut found = Vec::new();
+    let dists = tree.join("dists");
+    if !dists.is_dir() {
+        return Ok(found);
+    }
+    for suite in directories(&dists)? {
+        let Some(name) = suite.file_name().map(|name| name.to_string_lossy()) else {
+            continue;
+        };
+        let mut components = Vec::new();
+        for component in directories(&suite)? {
+            let index = component.join(format!("binary-{}", served.debian_arch()));
+            let there = ["Packages", "Packages.gz", "Packages.xz"];
+            if let Some(name) = component.file_name()
+                && there.iter().any(|name| is_file(&index, name))
+            {
+                components.push(name.to_string_lossy().into_owned());
+            }
+        }
+        if components.is_empty() || !is_file(&suite, "Release") {
+            continue;
+        }
+        // main first, as everybody writes it
+        components.sort_by_key(|name| (name != "main", name.clone()));
+        found.push(Repository {
+            name: if found.is_empty() {
+                "tree".to_owned()
+            } else {
+                format!("tree-{name}")
+            },
+            form: Form::Apt,
+            uri: url.to_owned(),
+            directory: Some(tree.display().to_string()),
+            suite: Some(name.into_owned()),
+            components,
+            trusted: !is_file(&suite, "InRelease") && !is_file(&suite, "Release.gpg"),
+            ..Repository::default()
+        });
+    }
+    Ok(found)
+}
+
+/// What of a suite's `Release` counts here.
+struct Release {
+    codename: Option<String>,
+}
+
+impl Release {
+    fn load(path: &Path) -> Self {
+        let mut text = Vec::new();
+        if let Ok(file) = fs::File::open(path) {
+            let _ = file.take(LONGEST).read_to_end(&mut text);
+        }
+        Self::parse(&String::from_utf8_lossy(&text))
+    }
+
+    fn parse(text: &str) -> Self {
+        let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
+        let value = value.map(str::trim);
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        Self {
+            codename: value
+                .filter(|value| !value.is_empty() && value.chars().all(good))
+                .map(str::to_owned),
+        }
+    }
+}
+
+fn metadata(
+    tree: &Path,
+    served: &Served<'_>,
+    url: &str,
+    family: Family,
+) -> Result<Vec<Repository>, Problem> {
+    let mut found = Vec::new();
+    let mut add = |directory: &Path, name: Option<&str>| {
+        found.push(Repository {
+            name: name.map_or("tree".to_owned(), |name| format!("tree-{name}")),
+            form: Form::of(family),
+            uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
+            directory: Some(directory.display().to_string()),
+            key_url: installed_key(served),
+            ..Repository::default()
+        });
+    };
+    let yast = family == Family::Suse && is_file(tree, "content");
+    if is_file(tree, "repodata/repomd.xml") || yast {
+        add(tree, None);
+    }
+    for directory in directories(tree)? {
+        if let Some(name) = directory.file_name().and_then(|name| name.to_str())
+            && is_file(&directory, "repodata/repomd.xml")
+        {
+            add(&directory, Some(name));
+        }
+    }
+    found.sort_by_key(|repository| {
+        let name = repository.name.as_str();
+        let first = [
+            "tree",
+            "tree-BaseOS",
+            "tree-Module-Basesystem",
+            "tree-install",
+        ];
+        (!first.contains(&name), repository.name.clone())
+    });
+    Ok(found)
+}
+
+/// Names the file in which a release brings the key of its packages to the node. What has none here has it in
+/// rpm's own database.
+pub(super) fn installed_key(served: &Served<'_>) -> Option<String> {
+    let (family, major) = (served.distro.family(), served.distro.major());
+    let name = match (family, major) {
+        ("rhels", _) => "redhat-release".to_owned(),
+        ("centos", "7") => "CentOS-7".to_owned(),
+        ("centos", _) | ("centos-stream", "8" | "9") => "centosofficial".to_owned(),
+        ("rocky", "8") => "rockyofficial".to_owned(),
+        ("rocky", _) => format!("Rocky-{major}"),
+        ("alma", "8") => "AlmaLinux".to_owned(),
+        ("alma", _) => format!("AlmaLinux-{major}"),
+        ("ol", _) => "oracle".to_owned(),
+        ("fedora", _) => format!("fedora-{major}-{}", served.arch),
+        _ => return None,
+    };
+    Some(format!("file:///etc/pki/rpm-gpg/RPM-GPG-KEY-{name}"))
+}
