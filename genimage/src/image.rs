@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use definitions::{Arch, Definition, Distro, InstallDir, OsImage, ProvMethod};
+use definitions::{Definition, InstallDir, OsImage, ProvMethod};
 
 use crate::bootfiles::BootFiles;
 use crate::context;
@@ -14,7 +14,7 @@ use crate::installer::{Family, Installer};
 use crate::library::{Asset, Kind, Library, Origin, Target};
 use crate::pkglist::{PkgList, Role};
 use crate::problem::{Gather, Problem};
-use crate::repository::Repository;
+use crate::repository::{Extra, Repository, Served, codename, extra, of_tree};
 use crate::template::{BUILT_IN, Source, Templates};
 
 /// What is known of an osimage.
@@ -27,8 +27,10 @@ pub(crate) struct Image {
     /// The tree's path behind the install directory: `debian12.9.0/x86_64`.
     pub(crate) tree: String,
     pub(crate) boot: BootFiles,
-    /// The tree's repositories, then the extra ones.
+    /// The repositories of `pkgdir`, the tree's first, then those of `otherpkgdir`.
     pub(crate) repositories: Vec<Repository>,
+    /// How many of them are those of `pkgdir`.
+    pub(crate) own: usize,
     pub(crate) packages: PkgList,
     pub(crate) others: PkgList,
     pub(crate) templates: Templates,
@@ -45,6 +47,8 @@ struct Identity<'a> {
     target: Target<'a>,
     family: Family,
     tree: PathBuf,
+    /// Whether the definition says in words that the tree needs no signature.
+    trusted: bool,
 }
 
 impl Image {
@@ -73,10 +77,17 @@ impl Image {
         };
         let packages = ask.all(list(Role::Tree, &definition.pkglist));
         let others = ask.all(list(Role::Others, &definition.otherpkglist));
-        let repositories = ask.all(repositories(&definition, &identity, installdir));
+        let none = PkgList::default();
+        let repositories = repositories(
+            &definition,
+            &identity,
+            installdir,
+            others.as_ref().unwrap_or(&none),
+        );
+        let repositories = ask.all(repositories);
         let templates = ask.all(templates(&definition, &identity, library));
         let layout = ask.one(layout(&definition));
-        let (Some(tree), Some(boot), Some(packages), Some(others), Some(repositories)) =
+        let (Some(tree), Some(boot), Some(packages), Some(others), Some((repositories, own))) =
             (tree, boot, packages, others, repositories)
         else {
             return Err(problems);
@@ -85,12 +96,13 @@ impl Image {
             return Err(problems);
         };
         Ok(Self {
-            facts: identity.facts(&definition, &repositories),
+            facts: identity.facts(&definition),
             installer: identity.target.installer,
             definition,
             tree,
             boot,
             repositories,
+            own,
             packages,
             others,
             templates,
@@ -135,9 +147,11 @@ fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
     let arch = ask.one(definition.osarch.ok_or_else(|| lacking("osarch", "x86_64")));
     let profile = definition.profile.as_deref();
     let profile = ask.one(profile.ok_or_else(|| lacking("profile", "compute")));
-    let tree = definition.pkgdir.first().map(|entry| PathBuf::from(entry));
-    let tree = ask.one(tree.ok_or_else(|| lacking("pkgdir", "/install/debian12.9.0/x86_64")));
-    let (Some(distro), Some(arch), Some(profile), Some(tree)) = (distro, arch, profile, tree)
+    let tree = definition.pkgdir.first();
+    let tree = tree.ok_or_else(|| lacking("pkgdir", "/install/debian12.9.0/x86_64"));
+    let tree = ask.one(tree.and_then(|entry| tree_of(name, entry)));
+    let (Some(distro), Some(arch), Some(profile), Some((tree, trusted))) =
+        (distro, arch, profile, tree)
     else {
         return Err(problems);
     };
@@ -160,12 +174,79 @@ fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
         },
         family,
         tree,
+        trusted,
     })
+}
+
+/// Reads the first entry of `pkgdir`: the tree, or `[trusted=yes]` and the tree.
+fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
+    let (trusted, path) = match entry.strip_prefix("[trusted=yes]") {
+        Some(path) => (true, path.trim_start()),
+        None => (false, entry),
+    };
+    if path.starts_with('/') {
+        return Ok((PathBuf::from(path), trusted));
+    }
+    Err(Problem::new(format!(
+        "the osimage {name}: its pkgdir begins with '{entry}': expected the tree, such as \
+         /install/debian12.9.0/x86_64, or '[trusted=yes] /install/…' where no signature of its is to be checked"
+    )))
+}
+
+/// Finds the repositories: the tree's, then what else `pkgdir` names, then those of `otherpkgdir`.
+fn repositories(
+    definition: &OsImage,
+    identity: &Identity<'_>,
+    installdir: &InstallDir,
+    others: &PkgList,
+) -> Result<(Vec<Repository>, usize), Vec<Problem>> {
+    let served = Served {
+        installdir,
+        // Each node faces its own server; where a directory lies tells the rest.
+        url: "http://server/install",
+        distro: identity.target.distro,
+        arch: identity.target.arch,
+    };
+    let mut tree = of_tree(&identity.tree, &served).map_err(|problem| vec![problem])?;
+    for repository in &mut tree {
+        repository.trusted |= identity.trusted;
+    }
+    let directories = others.directories();
+    let further = |attribute, stem, entries: &[String], directories| {
+        let with = Extra {
+            attribute,
+            stem,
+            served,
+            directories,
+            read: &|path| std::fs::read(path),
+        };
+        extra(entries, &with)
+    };
+    let also = further("pkgdir", "os", &definition.pkgdir[1..], &[]);
+    let other = further(
+        "otherpkgdir",
+        "extra",
+        &definition.otherpkgdir,
+        &directories,
+    );
+    match (also, other) {
+        (Ok(also), Ok(other)) => {
+            tree.extend(also);
+            let own = tree.len();
+            tree.extend(other);
+            Ok((tree, own))
+        }
+        (also, other) => Err([also.err(), other.err()]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect()),
+    }
 }
 
 impl Identity<'_> {
     /// Says what templates are told.
-    fn facts(&self, definition: &OsImage, repositories: &[Repository]) -> context::Image {
+    fn facts(&self, definition: &OsImage) -> context::Image {
         let Target {
             distro,
             arch,
@@ -173,7 +254,6 @@ impl Identity<'_> {
             ..
         } = self.target;
         let mut numbers = distro.version().split('.').map(|part| part.parse().ok());
-        let suite = repositories.first().and_then(|tree| tree.suite.clone());
         context::Image {
             name: definition.name.clone(),
             profile: profile.to_owned(),
@@ -184,7 +264,7 @@ impl Identity<'_> {
             minor: numbers.next().flatten().unwrap_or(0),
             arch: arch.to_string(),
             debarch: arch.debian_name().to_owned(),
-            codename: suite,
+            codename: codename(&self.tree),
         }
     }
 }

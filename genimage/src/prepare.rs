@@ -106,9 +106,14 @@ impl Workshop {
         // A package of the other repositories may have what it needs in the tree; the tree's list may not
         // reach beyond it.
         let arch = image.definition.osarch.unwrap_or(Arch::X86_64);
-        let tree: Vec<_> = image.repositories.iter().filter(|repository| repository.is_tree()).cloned().collect();
-        let mut found = check::packages::packages(&image.packages, &tree, arch, &self.indices);
-        found.append(check::packages::packages(&image.others, &image.repositories, arch, &self.indices));
+        let tree = &image.repositories[..image.own];
+        let mut found = check::packages::packages(&image.packages, tree, arch, &self.indices);
+        found.append(check::packages::packages(
+            &image.others,
+            &image.repositories,
+            arch,
+            &self.indices,
+        ));
         said.problems.extend(found.problems);
         said.notes.extend(found.notes);
         if self.root.password.is_none() && self.root.keys.is_empty() {

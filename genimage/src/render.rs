@@ -27,13 +27,6 @@ pub(crate) fn assets(
     for (file, template) in &image.files {
         match image.templates.render(template, &values) {
             Ok(text) => {
-                let name = format!("{}/{file}", node.name);
-                problems.extend(check::installer_file(
-                    image.installer,
-                    &brief.context.image,
-                    &name,
-                    &text,
-                ));
                 assets.add(*file, text);
             }
             Err(problem) => problems.push(problem),

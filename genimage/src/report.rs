@@ -143,7 +143,9 @@ impl Report {
             }
         }
         for (problem, nodes) in problems {
-            let named = nodes.iter().any(|node| problem.message.starts_with(&format!("{node}:")));
+            let named = nodes
+                .iter()
+                .any(|node| problem.message.starts_with(&format!("{node}:")));
             match (named, nodes.as_slice()) {
                 (true, _) | (false, []) => drop(writeln!(text, "{problem}")),
                 (false, [node]) => drop(writeln!(text, "{problem} (for {node})")),

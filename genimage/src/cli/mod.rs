@@ -1,4 +1,4 @@
 //! The command lines of `nodeset` and `genimage`.
 
-pub mod genimage;
-pub mod nodeset;
+pub(crate) mod genimage;
+pub(crate) mod nodeset;
