@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry::{self, Entry, Source, Trust};
-use super::{Form, Repository, Served, debian_arch, is_file, key, tree};
+use super::{Form, Repository, Served, is_file, key, tree};
 use crate::installer::Family;
 use crate::problem::{Place, Problem};
 
@@ -87,7 +87,7 @@ impl Work<'_> {
             architectures: entry
                 .architectures
                 .iter()
-                .map(|arch| debian_arch(*arch).to_owned())
+                .map(|arch| arch.debian_name().to_owned())
                 .collect(),
             trusted: entry.trust == Trust::Asserted,
             ..Repository::default()

@@ -563,7 +563,7 @@ fn only_public_keys_are_handed_on() {
             "is damaged: its block is no base64",
         ),
         (
-            KEY[..200].as_bytes().to_vec(),
+            KEY.as_bytes()[..200].to_vec(),
             "is cut short: its last block has no end",
         ),
         (

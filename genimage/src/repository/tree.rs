@@ -12,7 +12,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use super::{Form, Repository, Served, directories, is_file};
+use super::{Form, Repository, Served, TREE, directories, is_file};
 use crate::installer::Family;
 use crate::problem::Problem;
 
@@ -66,7 +66,7 @@ fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>
         };
         let mut components = Vec::new();
         for component in directories(&suite)? {
-            let index = component.join(format!("binary-{}", served.debian_arch()));
+            let index = component.join(format!("binary-{}", served.arch.debian_name()));
             let there = ["Packages", "Packages.gz", "Packages.xz"];
             if let Some(name) = component.file_name()
                 && there.iter().any(|name| is_file(&index, name))
@@ -81,9 +81,9 @@ fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>
         components.sort_by_key(|name| (name != "main", name.clone()));
         found.push(Repository {
             name: if found.is_empty() {
-                "tree".to_owned()
+                TREE.to_owned()
             } else {
-                format!("tree-{name}")
+                format!("{TREE}-{name}")
             },
             form: Form::Apt,
             uri: url.to_owned(),
@@ -132,7 +132,7 @@ fn metadata(
     let mut found = Vec::new();
     let mut add = |directory: &Path, name: Option<&str>| {
         found.push(Repository {
-            name: name.map_or("tree".to_owned(), |name| format!("tree-{name}")),
+            name: name.map_or(TREE.to_owned(), |name| format!("{TREE}-{name}")),
             form: Form::of(family),
             uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
             directory: Some(directory.display().to_string()),
