@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use definitions::OsImage;
+
 use super::entry::{self, Entry, Source, Trust};
 use super::{Form, Repository, Served, is_file, key, tree};
 use crate::installer::Family;
 use crate::problem::{Place, Problem};
-
-/// No file of keys is larger, in bytes.
-const LARGEST_KEY: usize = 1 << 20;
 
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
@@ -36,6 +35,72 @@ impl std::fmt::Debug for Extra<'_> {
             .field("directories", &self.directories)
             .finish_non_exhaustive()
     }
+}
+
+/// Finds all repositories of an osimage: its tree, which is the first entry of `pkgdir`, what else stands
+/// there, and what `otherpkgdir` names. `directories` are those that its list of other packages names.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn of_image(
+    image: &OsImage,
+    served: Served<'_>,
+    directories: &[(String, Place)],
+) -> Result<Vec<Repository>, Vec<Problem>> {
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    let mut take = |repositories: Result<Vec<Repository>, Vec<Problem>>| match repositories {
+        Ok(more) => found.extend(more),
+        Err(more) => problems.extend(more),
+    };
+    let (tree, mirrors) = image.pkgdir.split_first().unzip();
+    let mirrors = mirrors.unwrap_or_default();
+    if let Some(tree) = tree {
+        take(tree::of_tree(Path::new(tree), &served).map_err(|problem| vec![problem]));
+    }
+    let mut with = Extra {
+        attribute: "pkgdir",
+        stem: "mirror",
+        served,
+        directories: &[],
+        read: &key::load,
+    };
+    take(extra(mirrors, &with));
+    with = Extra {
+        attribute: "otherpkgdir",
+        stem: "extra",
+        directories,
+        ..with
+    };
+    take(extra(&image.otherpkgdir, &with));
+    if mirrors.is_empty() && !found.iter().any(Repository::is_tree) && problems.is_empty() {
+        problems.push(Problem::new(format!(
+            "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
+             mirror in pkgdir, behind the tree",
+            image.name, served.arch
+        )));
+    }
+    problems.extend(twice(&found));
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Tells of names that two repositories have.
+fn twice(repositories: &[Repository]) -> Vec<Problem> {
+    let mut names = BTreeSet::new();
+    let twice = repositories
+        .iter()
+        .filter(|repository| !names.insert(repository.name.as_str()));
+    let problem = |repository: &Repository| {
+        Problem::new(format!(
+            "there are two repositories named '{}': give one of them another name, as in '[name=…]'",
+            repository.name
+        ))
+    };
+    twice.map(problem).collect()
 }
 
 /// Turns entries into repositories, in their order.
@@ -115,9 +180,6 @@ impl Work<'_> {
                 let shown = path.display();
                 let bytes = (self.with.read)(path)
                     .map_err(|err| format!("its key {shown} cannot be read: {err}"))?;
-                if bytes.len() > LARGEST_KEY {
-                    return Err(format!("its key {shown} has more than {LARGEST_KEY} bytes"));
-                }
                 let key = key::armoured(&bytes).map_err(|why| format!("its key {shown} {why}"))?;
                 Ok(Repository {
                     key: Some(key),
@@ -260,15 +322,7 @@ impl Work<'_> {
             );
             self.problems.push(Problem::at(place.clone(), message));
         }
-        let mut names = BTreeSet::new();
-        for repository in &self.repositories {
-            if !names.insert(&repository.name) {
-                self.problems.push(Problem::new(format!(
-                    "{} has two repositories named '{}': give one of them another name, as in '[name=…]'",
-                    self.with.attribute, repository.name
-                )));
-            }
-        }
+        self.problems.extend(twice(&self.repositories));
         if self.problems.is_empty() {
             Ok(self.repositories)
         } else {

@@ -19,27 +19,18 @@ use crate::problem::Problem;
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
 const LONGEST: u64 = 32 << 20;
 
-/// Finds the repositories of a tree, the one to install from first.
+/// Finds the repositories of a tree, the one to install from first; a medium may have none.
 ///
 /// # Errors
-/// A tree that cannot be read, is not served, or holds none.
+/// A tree that cannot be read or is not served.
 pub fn of_tree(tree: &Path, served: &Served<'_>) -> Result<Vec<Repository>, Problem> {
     let about = |message: String| Problem::new(message);
     let family = Family::of(served.distro)?;
     let url = served.url(tree).map_err(about)?;
-    let found = match family {
-        Family::Debian | Family::Ubuntu => suites(tree, served, &url)?,
-        Family::Rh | Family::Fedora | Family::Suse => metadata(tree, served, &url, family)?,
-    };
-    if found.is_empty() {
-        return Err(Problem::new(format!(
-            "{} holds no packages of {} for {}: import a medium that has them, or name a mirror in pkgdir",
-            tree.display(),
-            served.distro,
-            served.arch
-        )));
+    match family {
+        Family::Debian | Family::Ubuntu => suites(tree, served, &url),
+        Family::Rh | Family::Fedora | Family::Suse => metadata(tree, served, &url, family),
     }
-    Ok(found)
 }
 
 /// Tells the codename of a Debian or Ubuntu tree: that of its main suite.
