@@ -63,7 +63,8 @@ const RELEASES: [&str; 31] = [
 
 /// Real media, by the beginning of their listing's name; which profiles a node can be installed with from
 /// it alone, and whether the engine is on it too.
-const MEDIA: [(&str, &str, &[&str], bool); 20] = [
+const MEDIA: [(&str, &str, &[&str], bool); 21] = [
+    ("trusty__", "ubuntu14.04.6", &PROFILES, false),
     ("cloudlinux7__", "cloudlinux7.9", &["compute"], false),
     ("cloudlinux8__", "cloudlinux8.7", &PROFILES, false),
     ("rhel8__AlmaLinux-8.9", "alma8.9", &["compute"], false),
@@ -292,9 +293,13 @@ fn medium(
     Err(format!("{distro} lacks {}", missing.join(", ")).into())
 }
 
-/// Returns the name of the package that a file is: `name-version-release.arch.rpm`.
+/// Returns the name of the package that a file is: `name-version-release.arch.rpm`, `name_version_arch.deb`.
 fn package_of(path: &str) -> Option<&str> {
-    let file = path.rsplit('/').next()?.strip_suffix(".rpm")?;
+    let file = path.rsplit('/').next()?;
+    if file.ends_with(".deb") {
+        return file.split('_').next();
+    }
+    let file = file.strip_suffix(".rpm")?;
     let mut parts = file.rsplitn(3, '-');
     parts.next()?;
     parts.next()?;

@@ -251,15 +251,8 @@ impl Work<'_> {
             "" => base.name.clone(),
             beneath => format!("{}-{}", base.name, beneath.replace(['/', '.'], "-")),
         };
-        let signed =
-            |name: &str| is_file(place, name) || is_file(&place.join("dists").join(suite), name);
-        if self.form == Form::Apt && !base.trusted && !signed("InRelease") && !signed("Release.gpg")
-        {
-            return Err(format!(
-                "{} has neither InRelease nor Release.gpg, and apt would refuse it: sign its Release, or put \
-                 '[trusted=yes]' in front of the entry",
-                place.display()
-            ));
+        if !base.trusted {
+            self.signed(place, suite)?;
         }
         self.repositories.push(Repository {
             name,
@@ -269,6 +262,27 @@ impl Work<'_> {
             ..base.clone()
         });
         Ok(())
+    }
+
+    /// Refuses an index without the signature that the package manager asks for; dnf asks for none, only for
+    /// those of packages.
+    fn signed(&self, place: &Path, suite: &str) -> Result<(), String> {
+        let suite = place.join("dists").join(suite);
+        let there = |name: &str| is_file(place, name) || is_file(&suite, name);
+        let (names, index): (&[&str], _) = match self.form {
+            Form::Apt => (&["InRelease", "Release.gpg"], "Release"),
+            Form::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
+            Form::Dnf => return Ok(()),
+        };
+        if names.iter().any(|name| there(name)) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} has no {}, and nodes would refuse it: sign its {index}, or put '[trusted=yes]' in front of the \
+             entry",
+            place.display(),
+            names.join(" and no ")
+        ))
     }
 
     /// Looks for an index of packages; returns the suite, which is apt's.

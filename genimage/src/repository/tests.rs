@@ -440,8 +440,8 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
     for (entry, expected) in [
         (
             "[signed-by=/keys/docker.asc] DIR/post/otherpkgs/debian12/x86_64",
-            "DIR/post/otherpkgs/debian12/x86_64 has neither InRelease nor Release.gpg, and apt would refuse it: \
-             sign its Release, or put '[trusted=yes]' in front of the entry",
+            "DIR/post/otherpkgs/debian12/x86_64 has no InRelease and no Release.gpg, and nodes would refuse it: sign its \
+             Release, or put '[trusted=yes]' in front of the entry",
         ),
         (
             "DIR/signed",
@@ -495,6 +495,22 @@ fn rpms_need_an_index_and_a_key_too() {
         scene.extra(&["[trusted=yes] DIR/bare"], &[]).unwrap_err(),
         "otherpkgdir '[trusted=yes] DIR/bare': DIR/bare has packages and no index: run `createrepo_c DIR/bare`"
     );
+}
+
+#[test]
+fn zypper_asks_for_a_signed_index() {
+    let mut scene = Scene::new("sle15.5", &["a/repodata/repomd.xml"]);
+    let entry = "[gpgkey=/keys/docker.asc] DIR/a";
+    assert_eq!(
+        scene.extra(&[entry], &[]).unwrap_err(),
+        "otherpkgdir '[gpgkey=/keys/docker.asc] DIR/a': DIR/a has no repodata/repomd.xml.asc, and nodes would \
+         refuse it: sign its repodata/repomd.xml, or put '[trusted=yes]' in front of the entry"
+    );
+    fs::write(scene.directory.path().join("a/repodata/repomd.xml.asc"), "").unwrap();
+    assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
+    fs::remove_file(scene.directory.path().join("a/repodata/repomd.xml.asc")).unwrap();
+    scene.distro = "rocky9.4".parse().unwrap();
+    assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
 }
 
 #[test]
@@ -628,6 +644,8 @@ fn a_tree_says_itself_what_repositories_it_has() {
             "sle15.5",
             &[
                 "t/Product-SLES/repodata/repomd.xml",
+                "t/Product-SLED/repodata/repomd.xml",
+                "t/Module-SAP-Applications/repodata/repomd.xml",
                 "t/Module-Containers/repodata/repomd.xml",
                 "t/Module-Basesystem/repodata/repomd.xml",
             ],

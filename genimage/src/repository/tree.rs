@@ -1,8 +1,9 @@
 //! The repositories of a tree, as `copycds` publishes one: read off the disk.
 //!
 //! Of Debian and Ubuntu, every suite beneath `dists/` that has packages of the architecture; of rpm media,
-//! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`, `Product-…`; of SLE 12,
-//! whose index is YaST's own, the root.
+//! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`; of SLE 15, which brings
+//! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
+//! YaST's own, the root.
 //!
 //! A Debian disc carries no signature on its index. `copycds` has hashed every file of the tree against
 //! what the medium says, and nodes fetch it from where they fetch the file that installs them, so it is
@@ -138,6 +139,7 @@ fn metadata(
     for directory in directories(tree)? {
         if let Some(name) = directory.file_name().and_then(|name| name.to_str())
             && is_file(&directory, "repodata/repomd.xml")
+            && !of_other_products(name)
         {
             add(&directory, Some(name));
         }
@@ -153,6 +155,15 @@ fn metadata(
         (!first.contains(&name), repository.name.clone())
     });
     Ok(found)
+}
+
+/// Whether a directory of a SLE medium belongs to products beside the server.
+fn of_other_products(name: &str) -> bool {
+    let product = name.strip_prefix("Product-");
+    let module = name.strip_prefix("Module-").unwrap_or_default();
+    let others = ["SAP-", "SUSE-Manager-", "RT"];
+    product.is_some_and(|product| product != "SLES")
+        || others.iter().any(|other| module.starts_with(other))
 }
 
 /// Names the file in which a release brings the key of its packages to the node. What has none here has it in
