@@ -96,6 +96,7 @@ fn repository() -> Repository {
         key_url: text("http://10.1.0.1/install/autoinst/keys/tree.asc"),
         trusted: false,
         architectures: texts(&["amd64"]),
+        ..Repository::default()
     }
 }
 
