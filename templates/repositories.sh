@@ -1,5 +1,6 @@
 <# Tells the installed system where packages come from, and which keys sign them. The script before sets
-   $target, where the installed system is mounted. #>
+   $target, where the installed system is mounted, and inside(), which runs a command in it; the template
+   sets repositories, those that it tells of. #>
 <% for repository in repositories %>
 <% if repository.form == "apt" %>
 <% set directory = "/etc/apt/sources.list.d" %>
@@ -13,6 +14,7 @@ printf '%s\n' >"$target<@ directory @>/<@ repository.file_name | line @>" \
     <@ row | sh @><% if not loop.last %> \<% endif %>
 <% endfor %>
 <% if repository.key and repository.form != "apt" %>
+mkdir -p "$target/etc/pki/rpm-gpg"
 printf '%s\n' >"$target/etc/pki/rpm-gpg/RPM-GPG-KEY-<@ repository.name | line @>" \
 <% for row in repository.key | trim_end | split(pat="\n") %>
     <@ row | sh @><% if not loop.last %> \<% endif %>

@@ -48,6 +48,13 @@ pub(crate) const RELEASES: &[Release] = releases! {
     Preseed "debian" "install.amd/vmlinuz" "install.amd/initrd.gz":
         "debian" "12.9.0" Some("bookworm");
         "debian" "13.1.0" Some("trixie");
+    Preseed "ubuntu" "install/vmlinuz" "install/netboot/ubuntu-installer/amd64/initrd.gz":
+        "ubuntu" "14.04.5" Some("trusty");
+        "ubuntu" "18.04.6" Some("bionic");
+    Autoinstall "ubuntu" "casper/vmlinuz" "casper/initrd":
+        "ubuntu" "20.04.6" Some("focal");
+        "ubuntu" "22.04.5" Some("jammy");
+        "ubuntu" "24.04.3" Some("noble");
     Kickstart "rh" "images/pxeboot/vmlinuz" "images/pxeboot/initrd.img":
         "centos" "7.9" None;
         "rocky" "8.10" None;
@@ -138,7 +145,8 @@ impl Release {
             architectures: apt.then(|| "amd64".to_owned()).into_iter().collect(),
             ..Repository::default()
         };
-        context.repositories = vec![tree, extra];
+        context.tree = vec![tree];
+        context.extras = vec![extra];
     }
 
     fn packages(&self, context: &mut Context) {
@@ -161,11 +169,12 @@ fn minimise(context: &mut Context) {
     context.node.gateway = None;
     context.node.nameservers.clear();
     context.image.codename = None;
+    context.server.mirror = None;
     context.server.timeservers.clear();
     context.packages.install.clear();
     context.packages.groups.clear();
     context.packages.exclude.clear();
-    context.repositories.truncate(1);
+    context.extras.clear();
     context.root.password = None;
     context.root.keys.clear();
     context.ports.clear();

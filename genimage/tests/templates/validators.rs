@@ -7,7 +7,7 @@ use std::process::Command;
 use genimage::installer::Installer;
 
 use crate::Case;
-use crate::needs::{Need, python};
+use crate::needs::{Need, corpus, python, workspace};
 use crate::releases::{Extent, PROFILES, RELEASES, Release, render};
 
 /// A case for each validator, or for each version of it.
@@ -26,6 +26,36 @@ pub(crate) fn cases() -> Vec<Case> {
             });
         },
     )];
+    cases.push(Case::new(
+        "subiquity_takes_every_autoinstall_file_and_cloud_init_what_is_in_it",
+        &[
+            Need::Python("python3"),
+            Need::Corpus,
+            Need::Tool("cloud-init"),
+        ],
+        || {
+            each(Installer::Autoinstall, "user-data", |what, file, _| {
+                let inner = file.with_file_name("inner");
+                silent(what, autoinstall(file).arg(&inner));
+                cloud_init(what, file);
+                cloud_init(&format!("{what}, user-data"), &inner);
+            });
+            let first = RELEASES
+                .iter()
+                .find(|one| one.installer == Installer::Autoinstall);
+            of(first.unwrap(), "vendor-data", cloud_init); // it says the same of every release
+        },
+    ));
+    cases.push(Case::new(
+        "subiquity_refuses_what_is_known_to_be_wrong",
+        &[Need::Python("python3"), Need::Corpus],
+        || {
+            let wrong = corpus().unwrap().join("examples/autoinstall/invalid.yaml");
+            let output = autoinstall(&wrong).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            assert!(!output.stdout.is_empty(), "{output:?}");
+        },
+    ));
     let kickstarts = RELEASES
         .iter()
         .filter(|one| one.installer == Installer::Kickstart);
@@ -40,6 +70,32 @@ pub(crate) fn cases() -> Vec<Case> {
         })
     }));
     cases
+}
+
+/// Holds a file against subiquity's schema.
+fn autoinstall(file: &Path) -> Command {
+    let mut command = Command::new(python("python3"));
+    command
+        .arg(workspace("genimage/tests/templates/autoinstall.py"))
+        .arg(corpus().unwrap().join("autoinstall-schema.json"))
+        .arg(file);
+    command
+}
+
+/// Holds a file against cloud-init's schema.
+fn cloud_init(what: &str, file: &Path) {
+    let mut command = Command::new("cloud-init");
+    let output = command
+        .args(["schema", "--config-file"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let expected = format!("Valid cloud-config: {}\n", file.display());
+    assert!(
+        output.status.success() && said.ends_with(&expected) && !said.contains("deprecat"),
+        "{what}: {output:?}"
+    );
 }
 
 /// Returns pykickstart's word for a release: `RHEL9`, `F43`.
