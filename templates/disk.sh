@@ -26,7 +26,7 @@ for path in /sys/block/*; do
     [ "$(cat "$path/hidden" 2>/dev/null || echo 0)" = 0 ] || continue
     case $(readlink -f "$path") in */usb[0-9]*) continue ;; esac
     name=$(echo "$name" | tr '!' '/')
-    if grep -q "^/dev/$name" /proc/mounts; then continue; fi
+    if grep -q "^/dev/${name}p\{0,1\}[0-9]* " /proc/mounts; then continue; fi
     [ "$size" -ge <@ disk.smallest // 512 @> ] || continue
     if [ -z "$disk" ] || [ "$size" -lt "$sectors" ]; then
         disk=/dev/$name

@@ -56,8 +56,8 @@ fn cases() -> impl Strategy<Value = (Family, Role, Vec<String>)> {
             Role::Tree => name,
         });
         let group = match family {
-            Family::Debian | Family::Ubuntu => Just("#".to_owned()).boxed(),
-            _ => "-?@[a-z][a-z._+-]{0,6}".boxed(),
+            Family::Debian | Family::Ubuntu => "@[a-z]([a-z]-?){0,6}".boxed(),
+            _ => "-?@[a-z]([a-z._+]-?){0,6}".boxed(),
         };
         let line = prop_oneof![
             6 => items(family, role),

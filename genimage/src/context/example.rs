@@ -17,7 +17,8 @@ impl Context {
                 groups: texts(&["standard"]),
                 exclude: texts(&["telnet"]),
             },
-            repositories: vec![repository()],
+            tree: vec![repository("tree")],
+            extras: vec![repository("extra1")],
             disk: Disk {
                 device: text("/dev/disk/by-path/pci-0000:00:1f.2-ata-1"),
                 smallest: 8 << 30,
@@ -78,14 +79,15 @@ fn server() -> Server {
         tree: "http://10.1.0.1/install/debian13.1.0/x86_64".to_owned(),
         tree_path: "/install/debian13.1.0/x86_64".to_owned(),
         tree_directory: "/install/debian13.1.0/x86_64".to_owned(),
+        mirror: text("http://10.1.0.2/ubuntu"),
         timeservers: texts(&["10.1.0.1"]),
     }
 }
 
-fn repository() -> Repository {
+fn repository(name: &str) -> Repository {
     Repository {
         form: Form::Apt,
-        name: "tree".to_owned(),
+        name: name.to_owned(),
         uri: "http://10.1.0.1/install/debian13.1.0/x86_64".to_owned(),
         directory: text("/install/debian13.1.0/x86_64"),
         suite: text("trixie"),
@@ -96,6 +98,7 @@ fn repository() -> Repository {
         key_url: text("http://10.1.0.1/install/autoinst/keys/tree.asc"),
         trusted: false,
         architectures: texts(&["amd64"]),
+        ..Repository::default()
     }
 }
 

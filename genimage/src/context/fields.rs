@@ -46,7 +46,7 @@ impl Fields {
         }
     }
 
-    /// Lists all fields as templates name them: `node.mac`, `repositories[].uri`; a struct or a list
+    /// Lists all fields as templates name them: `node.mac`, `extras[].uri`; a struct or a list
     /// stands for itself too.
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
@@ -107,7 +107,7 @@ mod tests {
         for path in [
             "node",
             "node.mac",
-            "repositories[].uri",
+            "extras[].uri",
             "ports[]",
             "environment.ANY",
             "firstboot.url",
@@ -120,7 +120,7 @@ mod tests {
             "node.mak",
             "node.mac.x",
             "ports.x",
-            "repositories.uri",
+            "extras.uri",
             "ports[].x",
         ] {
             assert!(path.is_empty() || !fields.has(path), "{path}");

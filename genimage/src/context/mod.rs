@@ -27,8 +27,10 @@ pub struct Context {
     pub server: Server,
     /// What is installed, inside the installer.
     pub packages: Packages,
-    /// Where from: the tree first, then the extra repositories.
-    pub repositories: Vec<Repository>,
+    /// Where from: what the tree holds, the one to install from first.
+    pub tree: Vec<Repository>,
+    /// Where else from: the extra repositories.
+    pub extras: Vec<Repository>,
     /// Where to.
     pub disk: Disk,
     /// How root gets in.
@@ -110,6 +112,9 @@ pub struct Server {
     pub tree_path: String,
     /// The tree's directory on the management node, for what mounts it: `/install/debian12.9.0/x86_64`.
     pub tree_directory: String,
+    /// The whole mirror that Ubuntu nodes install from, where the site has one: a live medium holds but
+    /// a small part of its release.
+    pub mirror: Option<String>,
     /// The time servers of the nodes.
     pub timeservers: Vec<String>,
 }

@@ -69,41 +69,47 @@ pub(super) fn removed<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, S
     check(text, rules.family).map(|()| text)
 }
 
-/// Reads a group, an environment (`^name`), a pattern or a module (`name:stream/profile`).
+/// Reads what stands behind an `@`: a group, an environment (`^name`) or a module (`name:stream/profile`) of
+/// dnf's, a pattern of SUSE's, a task of Debian's.
 pub(super) fn group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
-    let (more, environments) = match rules.family {
-        Family::Rh | Family::Fedora => (" ._+-()&:/", true),
-        Family::Suse => ("._+-", false),
-        Family::Debian | Family::Ubuntu => {
-            return Err(format!(
-                "'@{}' is a group, and apt has none: name packages, such as a 'task-…' of Debian",
-                text.escape_debug()
-            ));
-        }
+    let (more, what) = match rules.family {
+        Family::Rh | Family::Fedora => (
+            " ._+-()&:/",
+            "group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
+        ),
+        Family::Suse => (
+            "._+-",
+            "pattern: letters, digits, '.', '_', '+' and '-' make one",
+        ),
+        Family::Debian | Family::Ubuntu => ("-", "task: letters, digits and '-' make one"),
     };
-    let name = match text.strip_prefix('^') {
-        Some(name) if environments => name,
-        _ => text,
-    };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
-    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if let Some(option) = text.split(' ').find(|word| word.starts_with("--")) {
         return Err(format!(
             "'{}' is an option of a group, which a list cannot give: leave it out",
             option.escape_debug()
         ));
     }
+    let name = match text.strip_prefix('^') {
+        Some(name) if more.contains(' ') => name,
+        _ => text,
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if begins && name.len() <= LONGEST && name.chars().all(allowed) {
         return Ok(text);
     }
-    Err(format!(
-        "'@{}' is no {}",
-        text.escape_debug(),
-        match rules.family {
-            Family::Suse => "pattern: letters, digits, '.', '_', '+' and '-' make one",
-            _ => "group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
-        }
-    ))
+    Err(format!("'@{}' is no {what}", text.escape_debug()))
+}
+
+/// Reads a group that is kept out; apt cannot keep a task out.
+pub(super) fn removed_group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
+    if matches!(rules.family, Family::Debian | Family::Ubuntu) {
+        return Err(format!(
+            "'-@{}' would keep a task out, which apt cannot: name the packages",
+            text.escape_debug()
+        ));
+    }
+    group(text, rules)
 }
 
 /// Checks the name of a package.

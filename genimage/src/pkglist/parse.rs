@@ -207,7 +207,7 @@ impl Parser<'_> {
             let item = item(name::removed(text, rules)?);
             push(&mut self.current().remove_after, item);
         } else if let Some(text) = text.strip_prefix("-@") {
-            let item = item(name::group(text, rules)?);
+            let item = item(name::removed_group(text, rules)?);
             self.contradict(&item, |list| &mut list.groups);
             push(&mut self.current().exclude_groups, item);
         } else if let Some(text) = text.strip_prefix('-') {

@@ -199,7 +199,7 @@ fn every_problem_is_told_with_its_place() {
             "Chrony\n#INCLUDE:b#\n#INCLUDE:none#\n#INCLUDE:$HOME/x#\n#INCLUDE:broken#\n#INCLUDEBAD:x#\n",
         ),
         ("b", "ok1\na b\n#INCLUDE:c#\n"),
-        ("c", "\n\n#INCLUDE:b#\n@core\n"),
+        ("c", "\n\n#INCLUDE:b#\n-@core\n"),
     ]);
     let problems = files.parse(&["a"], Family::Debian, Role::Tree).unwrap_err();
     assert_eq!(
@@ -208,7 +208,7 @@ fn every_problem_is_told_with_its_place() {
             "a:1: 'Chrony' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least",
             "b:2: 'a b' is more than one name: write one a line",
             "c:3: files include each other: b -> c -> b",
-            "c:4: '@core' is a group, and apt has none: name packages, such as a 'task-…' of Debian",
+            "c:4: '-@core' would keep a task out, which apt cannot: name the packages",
             "a:3: 'none' is included, and there is no such file, neither beside this one nor in the library",
             "a:4: '$HOME' in '$HOME/x' is no variable: there are $OSVER",
             "a:5: 'broken' is included: broken: is a directory",
@@ -337,6 +337,12 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             Suse,
             Tree,
             "'@^base' is no pattern: letters, digits, '.', '_', '+' and '-' make one",
+        ),
+        (
+            "@ssh_server",
+            Debian,
+            Tree,
+            "'@ssh_server' is no task: letters, digits and '-' make one",
         ),
         (
             "https://a/b.rpm",

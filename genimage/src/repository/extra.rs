@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use definitions::OsImage;
+
 use super::entry::{self, Entry, Source, Trust};
-use super::{Form, Repository, Served, debian_arch, is_file, key, tree};
+use super::{Form, Repository, Served, is_file, key, tree};
 use crate::installer::Family;
 use crate::problem::{Place, Problem};
-
-/// No file of keys is larger, in bytes.
-const LARGEST_KEY: usize = 1 << 20;
 
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
@@ -36,6 +35,72 @@ impl std::fmt::Debug for Extra<'_> {
             .field("directories", &self.directories)
             .finish_non_exhaustive()
     }
+}
+
+/// Finds all repositories of an osimage: its tree, which is the first entry of `pkgdir`, what else stands
+/// there, and what `otherpkgdir` names. `directories` are those that its list of other packages names.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn of_image(
+    image: &OsImage,
+    served: Served<'_>,
+    directories: &[(String, Place)],
+) -> Result<Vec<Repository>, Vec<Problem>> {
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    let mut take = |repositories: Result<Vec<Repository>, Vec<Problem>>| match repositories {
+        Ok(more) => found.extend(more),
+        Err(more) => problems.extend(more),
+    };
+    let (tree, mirrors) = image.pkgdir.split_first().unzip();
+    let mirrors = mirrors.unwrap_or_default();
+    if let Some(tree) = tree {
+        take(tree::of_tree(Path::new(tree), &served).map_err(|problem| vec![problem]));
+    }
+    let mut with = Extra {
+        attribute: "pkgdir",
+        stem: "mirror",
+        served,
+        directories: &[],
+        read: &key::load,
+    };
+    take(extra(mirrors, &with));
+    with = Extra {
+        attribute: "otherpkgdir",
+        stem: "extra",
+        directories,
+        ..with
+    };
+    take(extra(&image.otherpkgdir, &with));
+    if mirrors.is_empty() && !found.iter().any(Repository::is_tree) && problems.is_empty() {
+        problems.push(Problem::new(format!(
+            "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
+             mirror in pkgdir, behind the tree",
+            image.name, served.arch
+        )));
+    }
+    problems.extend(twice(&found));
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Tells of names that two repositories have.
+fn twice(repositories: &[Repository]) -> Vec<Problem> {
+    let mut names = BTreeSet::new();
+    let twice = repositories
+        .iter()
+        .filter(|repository| !names.insert(repository.name.as_str()));
+    let problem = |repository: &Repository| {
+        Problem::new(format!(
+            "there are two repositories named '{}': give one of them another name, as in '[name=…]'",
+            repository.name
+        ))
+    };
+    twice.map(problem).collect()
 }
 
 /// Turns entries into repositories, in their order.
@@ -87,7 +152,7 @@ impl Work<'_> {
             architectures: entry
                 .architectures
                 .iter()
-                .map(|arch| debian_arch(*arch).to_owned())
+                .map(|arch| arch.debian_name().to_owned())
                 .collect(),
             trusted: entry.trust == Trust::Asserted,
             ..Repository::default()
@@ -115,9 +180,6 @@ impl Work<'_> {
                 let shown = path.display();
                 let bytes = (self.with.read)(path)
                     .map_err(|err| format!("its key {shown} cannot be read: {err}"))?;
-                if bytes.len() > LARGEST_KEY {
-                    return Err(format!("its key {shown} has more than {LARGEST_KEY} bytes"));
-                }
                 let key = key::armoured(&bytes).map_err(|why| format!("its key {shown} {why}"))?;
                 Ok(Repository {
                     key: Some(key),
@@ -189,15 +251,8 @@ impl Work<'_> {
             "" => base.name.clone(),
             beneath => format!("{}-{}", base.name, beneath.replace(['/', '.'], "-")),
         };
-        let signed =
-            |name: &str| is_file(place, name) || is_file(&place.join("dists").join(suite), name);
-        if self.form == Form::Apt && !base.trusted && !signed("InRelease") && !signed("Release.gpg")
-        {
-            return Err(format!(
-                "{} has neither InRelease nor Release.gpg, and apt would refuse it: sign its Release, or put \
-                 '[trusted=yes]' in front of the entry",
-                place.display()
-            ));
+        if !base.trusted {
+            self.signed(place, suite)?;
         }
         self.repositories.push(Repository {
             name,
@@ -207,6 +262,27 @@ impl Work<'_> {
             ..base.clone()
         });
         Ok(())
+    }
+
+    /// Refuses an index without the signature that the package manager asks for; dnf asks for none, only for
+    /// those of packages.
+    fn signed(&self, place: &Path, suite: &str) -> Result<(), String> {
+        let suite = place.join("dists").join(suite);
+        let there = |name: &str| is_file(place, name) || is_file(&suite, name);
+        let (names, index): (&[&str], _) = match self.form {
+            Form::Apt => (&["InRelease", "Release.gpg"], "Release"),
+            Form::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
+            Form::Dnf => return Ok(()),
+        };
+        if names.iter().any(|name| there(name)) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} has no {}, and nodes would refuse it: sign its {index}, or put '[trusted=yes]' in front of the \
+             entry",
+            place.display(),
+            names.join(" and no ")
+        ))
     }
 
     /// Looks for an index of packages; returns the suite, which is apt's.
@@ -260,15 +336,7 @@ impl Work<'_> {
             );
             self.problems.push(Problem::at(place.clone(), message));
         }
-        let mut names = BTreeSet::new();
-        for repository in &self.repositories {
-            if !names.insert(&repository.name) {
-                self.problems.push(Problem::new(format!(
-                    "{} has two repositories named '{}': give one of them another name, as in '[name=…]'",
-                    self.with.attribute, repository.name
-                )));
-            }
-        }
+        self.problems.extend(twice(&self.repositories));
         if self.problems.is_empty() {
             Ok(self.repositories)
         } else {

@@ -1,15 +1,38 @@
-//! OpenPGP keys: that a file holds public ones and nothing else, and the armour they are handed on in. Pure.
+//! OpenPGP keys: that a file holds public ones and nothing else, and the armour they are handed on in.
 //!
 //! The bytes of a file come in, armoured or not; one armoured block goes out. Packets are told apart by
 //! their tags and lengths, and what they say is nobody's business here: apt and rpm check it.
 //!
 //! Reference: RFC 9580 §4.2 (packets), §6 (armour).
 
+use std::io::{self, Read};
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
+
+/// No file of keys is larger, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// Reads a file that a definition names as a key.
+pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    // A pipe would block, a device never end.
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!(
+            "it has more than {LARGEST} bytes"
+        )));
+    }
+    Ok(bytes)
+}
 
 /// Returns the public keys of a file as one armoured block.
 ///

@@ -20,8 +20,11 @@ use crate::installer::Family;
 use crate::problem::Problem;
 
 pub use entry::{Entry, Source, Trust};
-pub use extra::{Extra, extra};
+pub use extra::{Extra, extra, of_image};
 pub use tree::{codename, of_tree};
+
+/// What the repositories of a tree are called, with their part of it behind a `-`.
+const TREE: &str = "tree";
 
 /// Whose form a repository has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -73,6 +76,13 @@ pub struct Repository {
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
     pub architectures: Vec<String>,
+}
+
+impl Repository {
+    /// Whether it is the tree, or a part of it.
+    pub fn is_tree(&self) -> bool {
+        self.name == TREE || self.name.starts_with("tree-")
+    }
 }
 
 impl Serialize for Repository {
@@ -134,28 +144,11 @@ impl Served<'_> {
             format!("{url}/{relative}")
         })
     }
-
-    /// Returns the name of the architecture in apt's words.
-    fn debian_arch(&self) -> &'static str {
-        debian_arch(self.arch)
-    }
 }
 
 /// Signs that a path in a URL has as they stand.
 fn in_url(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._+~-/".contains(c)
-}
-
-/// Returns the name of an architecture in apt's words: `amd64`.
-pub fn debian_arch(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86 => "i386",
-        Arch::Armv7l => "armhf",
-        Arch::X86_64 | Arch::Aarch64 | Arch::Ppc64le | Arch::Ppc | Arch::Loongarch64 => {
-            arch.names()[1]
-        }
-        other => other.name(),
-    }
 }
 
 /// A file of a directory, if it is one.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
+use definitions::OsImage;
+
 use super::*;
 use crate::problem::Place;
 
@@ -391,7 +393,7 @@ fn every_entry_is_told_of_and_two_of_one_name_are_refused() {
         "otherpkgdir 'nonsense': has 'nonsense', which is neither a directory, with a '/' in front, nor an http or \
          https URI\n\
          list:1: 'docker' is no directory of otherpkgdir: make it there, or name the package alone\n\
-         otherpkgdir has two repositories named 'a': give one of them another name, as in '[name=…]'"
+         there are two repositories named 'a': give one of them another name, as in '[name=…]'"
     );
 }
 
@@ -438,8 +440,8 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
     for (entry, expected) in [
         (
             "[signed-by=/keys/docker.asc] DIR/post/otherpkgs/debian12/x86_64",
-            "DIR/post/otherpkgs/debian12/x86_64 has neither InRelease nor Release.gpg, and apt would refuse it: \
-             sign its Release, or put '[trusted=yes]' in front of the entry",
+            "DIR/post/otherpkgs/debian12/x86_64 has no InRelease and no Release.gpg, and nodes would refuse it: sign its \
+             Release, or put '[trusted=yes]' in front of the entry",
         ),
         (
             "DIR/signed",
@@ -493,6 +495,22 @@ fn rpms_need_an_index_and_a_key_too() {
         scene.extra(&["[trusted=yes] DIR/bare"], &[]).unwrap_err(),
         "otherpkgdir '[trusted=yes] DIR/bare': DIR/bare has packages and no index: run `createrepo_c DIR/bare`"
     );
+}
+
+#[test]
+fn zypper_asks_for_a_signed_index() {
+    let mut scene = Scene::new("sle15.5", &["a/repodata/repomd.xml"]);
+    let entry = "[gpgkey=/keys/docker.asc] DIR/a";
+    assert_eq!(
+        scene.extra(&[entry], &[]).unwrap_err(),
+        "otherpkgdir '[gpgkey=/keys/docker.asc] DIR/a': DIR/a has no repodata/repomd.xml.asc, and nodes would \
+         refuse it: sign its repodata/repomd.xml, or put '[trusted=yes]' in front of the entry"
+    );
+    fs::write(scene.directory.path().join("a/repodata/repomd.xml.asc"), "").unwrap();
+    assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
+    fs::remove_file(scene.directory.path().join("a/repodata/repomd.xml.asc")).unwrap();
+    scene.distro = "rocky9.4".parse().unwrap();
+    assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
 }
 
 #[test]
@@ -563,7 +581,7 @@ fn only_public_keys_are_handed_on() {
             "is damaged: its block is no base64",
         ),
         (
-            KEY[..200].as_bytes().to_vec(),
+            KEY.as_bytes()[..200].to_vec(),
             "is cut short: its last block has no end",
         ),
         (
@@ -626,6 +644,8 @@ fn a_tree_says_itself_what_repositories_it_has() {
             "sle15.5",
             &[
                 "t/Product-SLES/repodata/repomd.xml",
+                "t/Product-SLED/repodata/repomd.xml",
+                "t/Module-SAP-Applications/repodata/repomd.xml",
                 "t/Module-Containers/repodata/repomd.xml",
                 "t/Module-Basesystem/repodata/repomd.xml",
             ],
@@ -652,15 +672,56 @@ fn a_tree_says_itself_what_repositories_it_has() {
 }
 
 #[test]
-fn a_tree_without_packages_is_told() {
-    let scene = Scene::new("ubuntu24.04", &["t/casper/vmlinuz"]);
+fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
+    let scene = Scene::new("rocky8.9", &["t/BaseOS/repodata/repomd.xml", "k.asc"]);
+    let own = scene.directory.path().display().to_string();
+    fs::write(scene.directory.path().join("k.asc"), KEY).unwrap();
+    let entries = |entries: &[&str]| {
+        let own = |text: &&str| text.replace("DIR", &own);
+        entries.iter().map(own).collect::<Vec<_>>()
+    };
+    let names = |pkgdir: &[&str], otherpkgdir: &[&str]| {
+        let image = OsImage {
+            name: "mine".to_owned(),
+            pkgdir: entries(pkgdir),
+            otherpkgdir: entries(otherpkgdir),
+            ..OsImage::default()
+        };
+        let repositories = of_image(&image, scene.served(), &[]).map_err(|problems| {
+            let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+            scene.hide(&lines.join("\n"))
+        })?;
+        let names = repositories.into_iter().map(|repository| repository.name);
+        Ok::<_, String>(names.collect::<Vec<_>>())
+    };
+    let mirror = "[gpgkey=distribution] https://h/BaseOS";
+    let docker = "[gpgkey=DIR/k.asc] https://h/docker";
     assert_eq!(
-        scene.tree("t").unwrap_err(),
-        "DIR/t holds no packages of ubuntu24.04 for x86_64: import a medium that has them, or name a mirror in pkgdir"
+        names(
+            &["DIR/t", mirror],
+            &["DIR/post/otherpkgs/rocky8.9/x86_64", docker]
+        )
+        .unwrap(),
+        ["tree-BaseOS", "mirror1", "extra2"]
     );
-    let scene = Scene::new("rocky9.4", &[]);
+    fs::create_dir(scene.directory.path().join("empty")).unwrap();
+    assert_eq!(names(&["DIR/empty", mirror], &[]).unwrap(), ["mirror1"]);
     assert_eq!(
-        scene.tree("none").unwrap_err(),
+        names(&["DIR/empty"], &[]).unwrap_err(),
+        "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror \
+         in pkgdir, behind the tree"
+    );
+    let named = "[name=one trusted=yes] https://h/r";
+    assert_eq!(
+        names(&["DIR/t", named], &[named, "[gpgkey=DIR/t] https://h/r"]).unwrap_err(),
+        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is no file"
+    );
+    assert_eq!(
+        names(&["DIR/t", named], &[named]).unwrap_err(),
+        "there are two repositories named 'one': give one of them another name, as in '[name=…]'"
+    );
+    assert_eq!(
+        names(&["DIR/none"], &[]).unwrap_err(),
         "DIR/none: cannot be read: No such file or directory (os error 2)"
     );
 }

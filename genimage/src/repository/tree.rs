@@ -1,8 +1,9 @@
 //! The repositories of a tree, as `copycds` publishes one: read off the disk.
 //!
 //! Of Debian and Ubuntu, every suite beneath `dists/` that has packages of the architecture; of rpm media,
-//! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`, `Product-…`; of SLE 12,
-//! whose index is YaST's own, the root.
+//! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`; of SLE 15, which brings
+//! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
+//! YaST's own, the root.
 //!
 //! A Debian disc carries no signature on its index. `copycds` has hashed every file of the tree against
 //! what the medium says, and nodes fetch it from where they fetch the file that installs them, so it is
@@ -12,34 +13,25 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use super::{Form, Repository, Served, directories, is_file};
+use super::{Form, Repository, Served, TREE, directories, is_file};
 use crate::installer::Family;
 use crate::problem::Problem;
 
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
 const LONGEST: u64 = 32 << 20;
 
-/// Finds the repositories of a tree, the one to install from first.
+/// Finds the repositories of a tree, the one to install from first; a medium may have none.
 ///
 /// # Errors
-/// A tree that cannot be read, is not served, or holds none.
+/// A tree that cannot be read or is not served.
 pub fn of_tree(tree: &Path, served: &Served<'_>) -> Result<Vec<Repository>, Problem> {
     let about = |message: String| Problem::new(message);
     let family = Family::of(served.distro)?;
     let url = served.url(tree).map_err(about)?;
-    let found = match family {
-        Family::Debian | Family::Ubuntu => suites(tree, served, &url)?,
-        Family::Rh | Family::Fedora | Family::Suse => metadata(tree, served, &url, family)?,
-    };
-    if found.is_empty() {
-        return Err(Problem::new(format!(
-            "{} holds no packages of {} for {}: import a medium that has them, or name a mirror in pkgdir",
-            tree.display(),
-            served.distro,
-            served.arch
-        )));
+    match family {
+        Family::Debian | Family::Ubuntu => suites(tree, served, &url),
+        Family::Rh | Family::Fedora | Family::Suse => metadata(tree, served, &url, family),
     }
-    Ok(found)
 }
 
 /// Tells the codename of a Debian or Ubuntu tree: that of its main suite.
@@ -66,7 +58,7 @@ fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>
         };
         let mut components = Vec::new();
         for component in directories(&suite)? {
-            let index = component.join(format!("binary-{}", served.debian_arch()));
+            let index = component.join(format!("binary-{}", served.arch.debian_name()));
             let there = ["Packages", "Packages.gz", "Packages.xz"];
             if let Some(name) = component.file_name()
                 && there.iter().any(|name| is_file(&index, name))
@@ -81,9 +73,9 @@ fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>
         components.sort_by_key(|name| (name != "main", name.clone()));
         found.push(Repository {
             name: if found.is_empty() {
-                "tree".to_owned()
+                TREE.to_owned()
             } else {
-                format!("tree-{name}")
+                format!("{TREE}-{name}")
             },
             form: Form::Apt,
             uri: url.to_owned(),
@@ -132,7 +124,7 @@ fn metadata(
     let mut found = Vec::new();
     let mut add = |directory: &Path, name: Option<&str>| {
         found.push(Repository {
-            name: name.map_or("tree".to_owned(), |name| format!("tree-{name}")),
+            name: name.map_or(TREE.to_owned(), |name| format!("{TREE}-{name}")),
             form: Form::of(family),
             uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
             directory: Some(directory.display().to_string()),
@@ -147,6 +139,7 @@ fn metadata(
     for directory in directories(tree)? {
         if let Some(name) = directory.file_name().and_then(|name| name.to_str())
             && is_file(&directory, "repodata/repomd.xml")
+            && !of_other_products(name)
         {
             add(&directory, Some(name));
         }
@@ -162,6 +155,15 @@ fn metadata(
         (!first.contains(&name), repository.name.clone())
     });
     Ok(found)
+}
+
+/// Whether a directory of a SLE medium belongs to products beside the server.
+fn of_other_products(name: &str) -> bool {
+    let product = name.strip_prefix("Product-");
+    let module = name.strip_prefix("Module-").unwrap_or_default();
+    let others = ["SAP-", "SUSE-Manager-", "RT"];
+    product.is_some_and(|product| product != "SLES")
+        || others.iter().any(|other| module.starts_with(other))
 }
 
 /// Names the file in which a release brings the key of its packages to the node. What has none here has it in

@@ -126,7 +126,7 @@ impl Templates {
         })
     }
 
-    /// Lists the fields that a template and all behind it ask for: `node.mac`, `repositories[].uri`.
+    /// Lists the fields that a template and all behind it ask for: `node.mac`, `extras[].uri`.
     pub fn variables(&self, name: &str) -> BTreeSet<String> {
         names::used(&self.sources, name)
     }

@@ -208,6 +208,7 @@ impl Scan {
                 before.sign == '|'
                     || before.name == "is"
                     || before.name == "not" && is_test(tokens, at)
+                    || before.sign == '.' && is_field(tokens, at)
             });
             if token.sign == 'a' && !called && !applied && !is_word(&token.name) {
                 let path = self.meaning(&token.name);
@@ -216,7 +217,7 @@ impl Scan {
         }
     }
 
-    /// Resolves the names of loops: `repository.uri` means `repositories[].uri`.
+    /// Resolves the names of loops: `repository.uri` means `extras[].uri`.
     fn meaning(&self, path: &str) -> Option<String> {
         let head = head(path);
         let bound = self
@@ -237,6 +238,12 @@ impl Scan {
 fn is_test(tokens: &[Token], at: usize) -> bool {
     at.checked_sub(2)
         .is_some_and(|before| tokens[before].name == "is")
+}
+
+/// Tells `list[i].name`, whose name is a field of what stands before it, from `[...list]`.
+fn is_field(tokens: &[Token], at: usize) -> bool {
+    at.checked_sub(2)
+        .is_some_and(|before| [']', ')'].contains(&tokens[before].sign))
 }
 
 fn is_word(name: &str) -> bool {
@@ -294,20 +301,25 @@ fn string_length(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// A name with its fields and numbers: `repositories[0].uri`.
+/// A name with its fields and numbers: `extras[0].uri`. A `[` that holds more than a number is an
+/// expression of its own, and a `]` without one ends a list.
 fn path_length(rest: &str) -> usize {
-    let part = |character: char| character.is_alphanumeric() || "_.[]".contains(character);
-    let end = rest
-        .find(|character| !part(character))
-        .unwrap_or(rest.len());
-    // A '[' that holds more than a number is an expression of its own.
-    let odd = rest[..end].match_indices('[').find(|(at, _)| {
-        let inside = rest[at + 1..end].split(']').next().unwrap_or_default();
-        inside.is_empty() || !inside.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    rest[..odd.map_or(end, |(at, _)| at)]
-        .trim_end_matches('.')
-        .len()
+    let part = |character: char| character.is_alphanumeric() || "_.".contains(character);
+    let mut end = 0;
+    loop {
+        end += rest[end..]
+            .find(|character| !part(character))
+            .unwrap_or(rest.len() - end);
+        let number = rest[end..].strip_prefix('[').map_or(0, |inside| {
+            inside
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or_default()
+        });
+        if number == 0 || !rest[end + 1 + number..].starts_with(']') {
+            return rest[..end].trim_end_matches('.').len();
+        }
+        end += number + 2;
+    }
 }
 
 /// Writes a number between brackets as `[]`: all elements have the same fields.
@@ -333,7 +345,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_tera_reads_them() {
-        let cases: [(&str, &[&str]); 12] = [
+        let cases: [(&str, &[&str]); 14] = [
             ("<@ node.mac @>", &["node.mac"]),
             ("<@ node.mac | sh @>", &["node.mac"]),
             ("<@ a | join(sep=b.c) @>", &["a", "b.c"]),
@@ -347,6 +359,8 @@ mod tests {
             ("<% for x in as | sort %><@ x.y @><% endfor %>", &["as"]),
             ("<@ as[0].b @>", &["as[].b"]),
             ("<@ range(end=a.b) @>", &["a.b"]),
+            ("<@ as[b].c @>", &["as", "b"]),
+            ("<% set x = [...a.b, c] %>", &["a.b", "c"]),
             ("<# a.b #>a.b", &[]),
             ("<% block a %><@ super() @><% endblock a %>", &[]),
         ];

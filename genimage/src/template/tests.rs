@@ -57,8 +57,8 @@ fn each_error_is_a_line_and_a_sentence() {
             "/custom/t:2: 'nod.mac' is no field: did you mean 'node.mac'?",
         ),
         (
-            "\n<% for r in repositories %>\n<@ r.url @>\n<% endfor %>",
-            "/custom/t:3: 'repositories[].url' is no field: did you mean 'repositories[].uri'?",
+            "\n<% for r in extras %>\n<@ r.url @>\n<% endfor %>",
+            "/custom/t:3: 'extras[].url' is no field: did you mean 'extras[].uri'?",
         ),
         (
             "<@ zzzzzzzz @>",
@@ -161,16 +161,11 @@ fn variables_are_those_of_parents_and_includes_too() {
         ("b", "<% block c %><% endblock c %><% include \"d\" %>"),
         (
             "d",
-            "<% set e = node.name %><@ e @><% for r in repositories %><@ r.uri @><% endfor %>",
+            "<% set e = node.name %><@ e @><% for r in extras %><@ r.uri @><% endfor %>",
         ),
     ];
     let variables = compile(&texts, &["a"]).unwrap().variables("a");
-    let expected = [
-        "node.mac",
-        "node.name",
-        "repositories",
-        "repositories[].uri",
-    ];
+    let expected = ["extras", "extras[].uri", "node.mac", "node.name"];
     assert!(variables.iter().eq(expected), "{variables:?}");
 }
 

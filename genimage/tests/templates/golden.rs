@@ -6,10 +6,14 @@ use crate::Case;
 use crate::needs::workspace;
 use crate::releases::{Extent, PROFILES, RELEASES, Release, render};
 
+/// Releases that differ from another one's files in their names only; validators look at them.
+const ALIKE: [&str; 5] = ["fedora38", "fedora39", "fedora40", "fedora41", "fedora42"];
+
 /// One case for each release and profile.
 pub(crate) fn cases() -> Vec<Case> {
     let all = RELEASES
         .iter()
+        .filter(|release| !ALIKE.contains(&release.osvers))
         .flat_map(|release| PROFILES.map(|profile| (release, profile)));
     all.map(|(release, profile)| {
         Case::new(format!("{}_{profile}", release.osvers), &[], move || {

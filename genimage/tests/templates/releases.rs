@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use genimage::context::Context;
 use genimage::installer::Installer;
+use genimage::repository::{Form, Repository};
 use genimage::template::{Source, Templates, Values};
 
 use crate::needs::workspace;
@@ -47,6 +48,25 @@ pub(crate) const RELEASES: &[Release] = releases! {
     Preseed "debian" "install.amd/vmlinuz" "install.amd/initrd.gz":
         "debian" "12.9.0" Some("bookworm");
         "debian" "13.1.0" Some("trixie");
+    Preseed "ubuntu" "install/vmlinuz" "install/netboot/ubuntu-installer/amd64/initrd.gz":
+        "ubuntu" "14.04.5" Some("trusty");
+        "ubuntu" "18.04.6" Some("bionic");
+    Autoinstall "ubuntu" "casper/vmlinuz" "casper/initrd":
+        "ubuntu" "20.04.6" Some("focal");
+        "ubuntu" "22.04.5" Some("jammy");
+        "ubuntu" "24.04.3" Some("noble");
+    Kickstart "rh" "images/pxeboot/vmlinuz" "images/pxeboot/initrd.img":
+        "centos" "7.9" None;
+        "rocky" "8.10" None;
+        "rocky" "9.6" None;
+        "rocky" "10.0" None;
+    Kickstart "fedora" "images/pxeboot/vmlinuz" "images/pxeboot/initrd.img":
+        "fedora" "38" None;
+        "fedora" "39" None;
+        "fedora" "40" None;
+        "fedora" "41" None;
+        "fedora" "42" None;
+        "fedora" "43" None;
 };
 
 /// How much is known of the node.
@@ -85,11 +105,57 @@ impl Release {
         context.kernel.initrds = vec![self.kernel.1.to_owned()];
         context.disk.device = None;
         context.disk.layout = None;
-        context.repositories[0].uri.clone_from(&context.server.tree);
+        self.repositories(&mut context);
+        self.packages(&mut context);
         if extent == Extent::Minimal {
             minimise(&mut context);
         }
         context
+    }
+}
+
+impl Release {
+    fn repositories(&self, context: &mut Context) {
+        let form = match self.installer {
+            Installer::Preseed | Installer::Autoinstall => Form::Apt,
+            Installer::Kickstart => Form::Dnf,
+            Installer::Autoyast | Installer::Agama => Form::Zypper,
+        };
+        let apt = form == Form::Apt;
+        let key =
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        let tree = Repository {
+            name: "tree".to_owned(),
+            form,
+            uri: context.server.tree.clone(),
+            directory: Some(context.server.tree_directory.clone()),
+            suite: self.codename.filter(|_| apt).map(str::to_owned),
+            components: apt.then(|| "main".to_owned()).into_iter().collect(),
+            trusted: apt,
+            ..Repository::default()
+        };
+        let extra = Repository {
+            name: "extra1".to_owned(),
+            form,
+            uri: "https://download.example.com/linux".to_owned(),
+            suite: self.codename.filter(|_| apt).map(str::to_owned),
+            components: apt.then(|| "stable".to_owned()).into_iter().collect(),
+            key: Some(key.to_owned()),
+            key_url: Some("http://10.1.0.1/install/autoinst/keys/extra1.asc".to_owned()),
+            architectures: apt.then(|| "amd64".to_owned()).into_iter().collect(),
+            ..Repository::default()
+        };
+        context.tree = vec![tree];
+        context.extras = vec![extra];
+    }
+
+    fn packages(&self, context: &mut Context) {
+        let group = match self.installer {
+            Installer::Kickstart => "^minimal-environment",
+            Installer::Autoyast | Installer::Agama => "base",
+            Installer::Preseed | Installer::Autoinstall => "standard",
+        };
+        context.packages.groups = vec![group.to_owned()];
     }
 }
 
@@ -103,11 +169,12 @@ fn minimise(context: &mut Context) {
     context.node.gateway = None;
     context.node.nameservers.clear();
     context.image.codename = None;
+    context.server.mirror = None;
     context.server.timeservers.clear();
     context.packages.install.clear();
     context.packages.groups.clear();
     context.packages.exclude.clear();
-    context.repositories.truncate(1);
+    context.extras.clear();
     context.root.password = None;
     context.root.keys.clear();
     context.ports.clear();

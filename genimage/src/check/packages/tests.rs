@@ -31,10 +31,7 @@ impl Scene {
             directory: Some(directory.display().to_string()),
             suite: suite.map(str::to_owned),
             components: components.iter().map(|one| (*one).to_owned()).collect(),
-            key: None,
-            key_url: None,
-            trusted: false,
-            architectures: Vec::new(),
+            ..Repository::default()
         });
         self
     }
