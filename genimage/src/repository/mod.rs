@@ -9,6 +9,7 @@ mod entry;
 mod extra;
 mod file;
 mod key;
+mod local;
 mod tree;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,150 @@
+//! Entries that are directories of the management node's: what lies in them, and whether nodes would take it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, Trust};
+use super::extra::Work;
+use super::{Form, Repository, is_file};
+
+impl Work<'_> {
+    /// Takes a local directory and those beneath it that the list names.
+    pub(super) fn directory(
+        &mut self,
+        path: &Path,
+        entry: &Entry,
+        base: Repository,
+    ) -> Result<(), String> {
+        let served = self.with.served;
+        let own = served.installdir.otherpkgs(served.distro, served.arch) == path;
+        if own && entry.trust == Trust::Unsaid && !path.exists() {
+            return Ok(());
+        }
+        if !path.is_dir() {
+            return Err("there is no such directory: make it, or name another one".to_owned());
+        }
+        served.url(path)?;
+        let mut places: Vec<(PathBuf, String)> = Vec::new();
+        if let Some(suite) = self.indexed(path, entry)? {
+            places.push((path.to_path_buf(), suite));
+        }
+        let named: BTreeSet<_> = self.with.directories.iter().map(|(name, _)| name).collect();
+        for place in named.into_iter().map(|name| path.join(name)) {
+            if place.is_dir() {
+                let suite = self.indexed(&place, entry)?;
+                let empty = || format!("{} holds no packages: put them there", place.display());
+                places.push((place.clone(), suite.ok_or_else(empty)?));
+            }
+        }
+        self.missing.retain(|(name, _)| !path.join(name).is_dir());
+        if places.is_empty() {
+            return if own {
+                Ok(())
+            } else {
+                Err("holds no packages: put them there, or leave it out".to_owned())
+            };
+        }
+        let base = self.keyed(base, &entry.trust)?;
+        for (place, suite) in places {
+            self.local(path, &place, &suite, &base)?;
+        }
+        Ok(())
+    }
+
+    /// Adds one local repository.
+    fn local(
+        &mut self,
+        top: &Path,
+        place: &Path,
+        suite: &str,
+        base: &Repository,
+    ) -> Result<(), String> {
+        let beneath = place.strip_prefix(top).unwrap_or(place).to_string_lossy();
+        let name = match beneath.as_ref() {
+            "" => base.name.clone(),
+            beneath => format!("{}-{}", base.name, beneath.replace(['/', '.'], "-")),
+        };
+        if !base.trusted {
+            self.signed(place, suite)?;
+        }
+        self.repositories.push(Repository {
+            name,
+            uri: self.with.served.url(place)?,
+            directory: Some(place.display().to_string()),
+            suite: (self.form == Form::Apt).then(|| suite.to_owned()),
+            ..base.clone()
+        });
+        Ok(())
+    }
+
+    /// Refuses an index without the signature that the package manager asks for; dnf asks for none, only for
+    /// those of packages.
+    fn signed(&self, place: &Path, suite: &str) -> Result<(), String> {
+        let suite = place.join("dists").join(suite);
+        let there = |name: &str| is_file(place, name) || is_file(&suite, name);
+        let (names, index): (&[&str], _) = match self.form {
+            Form::Apt => (&["InRelease", "Release.gpg"], "Release"),
+            Form::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
+            Form::Dnf => return Ok(()),
+        };
+        if names.iter().any(|name| there(name)) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} has no {}, and nodes would refuse it: sign its {index}, or put '[trusted=yes]' in front of the \
+             entry",
+            place.display(),
+            names.join(" and no ")
+        ))
+    }
+
+    /// Looks for an index of packages; returns the suite, which is apt's.
+    fn indexed(&self, directory: &Path, entry: &Entry) -> Result<Option<String>, String> {
+        let shown = directory.display();
+        if self.form != Form::Apt {
+            if is_file(directory, "repodata/repomd.xml") {
+                return Ok(Some(String::new()));
+            }
+            return if holds(directory, ".rpm") {
+                Err(format!(
+                    "{shown} has packages and no index: run `createrepo_c {shown}`"
+                ))
+            } else {
+                Ok(None)
+            };
+        }
+        let packages = ["Packages", "Packages.gz", "Packages.xz"];
+        match &entry.suite {
+            Some(suite) if suite.ends_with('/') => {
+                let place = directory.join(suite);
+                let there = packages.iter().any(|name| is_file(&place, name));
+                if there {
+                    Ok(Some(suite.clone()))
+                } else {
+                    Err(format!("{} has no Packages", place.display()))
+                }
+            }
+            Some(suite) if is_file(directory, &format!("dists/{suite}/Release")) => {
+                Ok(Some(suite.clone()))
+            }
+            Some(suite) => Err(format!("{shown}/dists/{suite} has no Release")),
+            None if packages.iter().any(|name| is_file(directory, name)) => {
+                Ok(Some("./".to_owned()))
+            }
+            None if directory.join("dists").is_dir() => Err(format!(
+                "{shown} has suites: write the one and its components behind it, as in '{shown} noble main'"
+            )),
+            None if holds(directory, ".deb") => Err(format!(
+                "{shown} has packages and no index: run `cd {shown} && apt-ftparchive packages . > Packages`"
+            )),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether a directory has a file with this ending; what cannot be read has none.
+fn holds(directory: &Path, ending: &str) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(ending);
+    entries.filter_map(Result::ok).any(name)
+}

@@ -1,0 +1,133 @@
+//! Directories of the management node's.
+
+use std::fs;
+
+use super::{KEY, Scene};
+use crate::repository::Repository;
+
+#[test]
+fn a_local_directory_is_a_repository_where_it_has_an_index() {
+    let own = "post/otherpkgs/debian12/x86_64";
+    let files = [
+        "post/otherpkgs/debian12/x86_64/Packages",
+        "post/otherpkgs/debian12/x86_64/docker/Packages.gz",
+        "post/otherpkgs/debian12/x86_64/docker/InRelease",
+        "mirror/dists/noble/Release",
+        "mirror/dists/noble/InRelease",
+        "debs/a.deb",
+        "signed/Packages",
+        "signed/Release.gpg",
+    ];
+    let scene = Scene::new("debian12", &files);
+    let lines = |entries: &[&str], directories: &[&str]| {
+        let repositories = scene.extra(entries, directories)?;
+        let line = |repository: &Repository| {
+            let directory = scene.hide(repository.directory.as_deref().unwrap_or("-"));
+            format!("{} {} {directory}", repository.name, repository.line(None))
+        };
+        Ok::<_, String>(repositories.iter().map(line).collect::<Vec<_>>())
+    };
+    let entry = format!("[trusted=yes] DIR/{own}");
+    assert_eq!(
+        lines(&[&entry], &["docker"]).unwrap(),
+        [
+            format!("extra1 deb [trusted=yes] http://10.1.0.1/install/{own} ./ DIR/{own}"),
+            format!(
+                "extra1-docker deb [trusted=yes] http://10.1.0.1/install/{own}/docker ./ DIR/{own}/docker"
+            ),
+        ]
+    );
+    assert_eq!(
+        lines(&["[signed-by=/keys/docker.asc] DIR/mirror noble main"], &[]).unwrap(),
+        ["extra1 deb http://10.1.0.1/install/mirror noble main DIR/mirror"]
+    );
+    assert_eq!(
+        lines(&["[signed-by=/keys/docker.asc] DIR/signed"], &[]).unwrap(),
+        ["extra1 deb http://10.1.0.1/install/signed ./ DIR/signed"]
+    );
+    for (entry, expected) in [
+        (
+            "[signed-by=/keys/docker.asc] DIR/post/otherpkgs/debian12/x86_64",
+            "DIR/post/otherpkgs/debian12/x86_64 has no InRelease and no Release.gpg, and nodes would refuse it: sign its \
+             Release, or put '[trusted=yes]' in front of the entry",
+        ),
+        (
+            "DIR/signed",
+            "does not say why it may be believed: put '[signed-by=/path/of/its/key.asc]' in front of it, \
+             '[signed-by=distribution]' where the distribution's own key signs the repository, or \
+             '[trusted=yes]' to do without",
+        ),
+        (
+            "[trusted=yes] DIR/debs",
+            "DIR/debs has packages and no index: run `cd DIR/debs && apt-ftparchive packages . > Packages`",
+        ),
+        (
+            "[trusted=yes] DIR/mirror",
+            "DIR/mirror has suites: write the one and its components behind it, as in 'DIR/mirror noble main'",
+        ),
+        (
+            "[trusted=yes] DIR/mirror jammy main",
+            "DIR/mirror/dists/jammy has no Release",
+        ),
+        (
+            "[trusted=yes] DIR/mirror sub/",
+            "DIR/mirror/sub/ has no Packages",
+        ),
+        (
+            "[trusted=yes] DIR/post",
+            "holds no packages: put them there, or leave it out",
+        ),
+    ] {
+        let message = lines(&[entry], &[]).unwrap_err();
+        assert_eq!(message, format!("otherpkgdir '{entry}': {expected}"));
+    }
+}
+
+#[test]
+fn rpms_need_an_index_and_a_key_too() {
+    let scene = Scene::new(
+        "rocky9.4",
+        &[
+            "good/repodata/repomd.xml",
+            "bare/a.rpm",
+            "good/sub/repodata/repomd.xml",
+        ],
+    );
+    let repositories = scene
+        .extra(&["[gpgkey=/keys/docker.asc] DIR/good"], &["sub"])
+        .unwrap();
+    assert_eq!(repositories[0].key.as_deref(), Some(KEY));
+    assert_eq!(repositories[1].uri, "http://10.1.0.1/install/good/sub");
+    assert_eq!(repositories[1].suite, None);
+    assert_eq!(
+        scene.extra(&["[trusted=yes] DIR/bare"], &[]).unwrap_err(),
+        "otherpkgdir '[trusted=yes] DIR/bare': DIR/bare has packages and no index: run `createrepo_c DIR/bare`"
+    );
+}
+
+#[test]
+fn zypper_asks_for_a_signed_index() {
+    let mut scene = Scene::new("sle15.5", &["a/repodata/repomd.xml"]);
+    let entry = "[gpgkey=/keys/docker.asc] DIR/a";
+    assert_eq!(
+        scene.extra(&[entry], &[]).unwrap_err(),
+        "otherpkgdir '[gpgkey=/keys/docker.asc] DIR/a': DIR/a has no repodata/repomd.xml.asc, and nodes would \
+         refuse it: sign its repodata/repomd.xml, or put '[trusted=yes]' in front of the entry"
+    );
+    fs::write(scene.directory.path().join("a/repodata/repomd.xml.asc"), "").unwrap();
+    assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
+    fs::remove_file(scene.directory.path().join("a/repodata/repomd.xml.asc")).unwrap();
+    scene.distro = "rocky9.4".parse().unwrap();
+    assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
+}
+
+#[test]
+fn the_release_s_own_directory_may_be_missing_or_empty() {
+    let entry = "DIR/post/otherpkgs/rocky9.4/x86_64";
+    assert_eq!(
+        Scene::new("rocky9.4", &[]).extra(&[entry], &[]),
+        Ok(Vec::new())
+    );
+    let empty = Scene::new("rocky9.4", &["post/otherpkgs/rocky9.4/x86_64/README"]);
+    assert_eq!(empty.extra(&[entry], &[]), Ok(Vec::new()));
+}

@@ -1,0 +1,159 @@
+//! Trees, and all repositories of an osimage.
+
+use std::fs;
+
+use definitions::OsImage;
+
+use super::{KEY, Scene};
+use crate::problem::Problem;
+use crate::repository::{codename, of_image};
+
+#[test]
+fn a_tree_says_itself_what_repositories_it_has() {
+    for (distro, files, expected) in [
+        (
+            "debian12.9.0",
+            &[
+                "t/dists/bookworm/Release",
+                "t/dists/bookworm/main/binary-amd64/Packages.gz",
+                "t/dists/bookworm/contrib/binary-amd64/Packages",
+                "t/dists/bookworm/non-free/binary-arm64/Packages",
+                "t/dists/bookworm/main/debian-installer/binary-amd64/Packages",
+            ][..],
+            &["tree: http://10.1.0.1/install/t bookworm main contrib trusted"][..],
+        ),
+        (
+            "ubuntu14.04.6",
+            &[
+                "t/dists/trusty/Release",
+                "t/dists/trusty/Release.gpg",
+                "t/dists/trusty/main/binary-amd64/Packages.gz",
+                "t/dists/trusty/restricted/binary-amd64/Packages.gz",
+                "t/dists/trusty-updates/Release",
+                "t/dists/trusty-updates/InRelease",
+                "t/dists/trusty-updates/main/binary-amd64/Packages.xz",
+            ],
+            &[
+                "tree: http://10.1.0.1/install/t trusty main restricted",
+                "tree-trusty-updates: http://10.1.0.1/install/t trusty-updates main",
+            ],
+        ),
+        (
+            "rocky8.9",
+            &[
+                "t/AppStream/repodata/repomd.xml",
+                "t/BaseOS/repodata/repomd.xml",
+                "t/images/pxeboot/vmlinuz",
+            ],
+            &[
+                "tree-BaseOS: http://10.1.0.1/install/t/BaseOS",
+                "tree-AppStream: http://10.1.0.1/install/t/AppStream",
+            ],
+        ),
+        (
+            "centos7.9",
+            &["t/repodata/repomd.xml", "t/Packages/a.rpm"],
+            &["tree: http://10.1.0.1/install/t"],
+        ),
+        (
+            "sle15.5",
+            &[
+                "t/Product-SLES/repodata/repomd.xml",
+                "t/Product-SLED/repodata/repomd.xml",
+                "t/Module-SAP-Applications/repodata/repomd.xml",
+                "t/Module-Containers/repodata/repomd.xml",
+                "t/Module-Basesystem/repodata/repomd.xml",
+            ],
+            &[
+                "tree-Module-Basesystem: http://10.1.0.1/install/t/Module-Basesystem",
+                "tree-Module-Containers: http://10.1.0.1/install/t/Module-Containers",
+                "tree-Product-SLES: http://10.1.0.1/install/t/Product-SLES",
+            ],
+        ),
+        (
+            "sle16.0",
+            &["t/install/repodata/repomd.xml"],
+            &["tree-install: http://10.1.0.1/install/t/install"],
+        ),
+        (
+            "sles12.5",
+            &["t/content", "t/suse/x86_64/a.rpm"],
+            &["tree: http://10.1.0.1/install/t"],
+        ),
+    ] {
+        let scene = Scene::new(distro, files);
+        assert_eq!(scene.tree("t").unwrap(), expected, "{distro}");
+    }
+}
+
+#[test]
+fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
+    let scene = Scene::new("rocky8.9", &["t/BaseOS/repodata/repomd.xml", "k.asc"]);
+    let own = scene.directory.path().display().to_string();
+    fs::write(scene.directory.path().join("k.asc"), KEY).unwrap();
+    let entries = |entries: &[&str]| {
+        let own = |text: &&str| text.replace("DIR", &own);
+        entries.iter().map(own).collect::<Vec<_>>()
+    };
+    let names = |pkgdir: &[&str], otherpkgdir: &[&str]| {
+        let image = OsImage {
+            name: "mine".to_owned(),
+            pkgdir: entries(pkgdir),
+            otherpkgdir: entries(otherpkgdir),
+            ..OsImage::default()
+        };
+        let repositories = of_image(&image, scene.served(), &[]).map_err(|problems| {
+            let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+            scene.hide(&lines.join("\n"))
+        })?;
+        let names = repositories.into_iter().map(|repository| repository.name);
+        Ok::<_, String>(names.collect::<Vec<_>>())
+    };
+    let mirror = "[gpgkey=distribution] https://h/BaseOS";
+    let docker = "[gpgkey=DIR/k.asc] https://h/docker";
+    assert_eq!(
+        names(
+            &["DIR/t", mirror],
+            &["DIR/post/otherpkgs/rocky8.9/x86_64", docker]
+        )
+        .unwrap(),
+        ["tree-BaseOS", "mirror1", "extra2"]
+    );
+    fs::create_dir(scene.directory.path().join("empty")).unwrap();
+    assert_eq!(names(&["DIR/empty", mirror], &[]).unwrap(), ["mirror1"]);
+    assert_eq!(
+        names(&["DIR/empty"], &[]).unwrap_err(),
+        "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror \
+         in pkgdir, behind the tree"
+    );
+    let named = "[name=one trusted=yes] https://h/r";
+    assert_eq!(
+        names(&["DIR/t", named], &[named, "[gpgkey=DIR/t] https://h/r"]).unwrap_err(),
+        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is no file"
+    );
+    assert_eq!(
+        names(&["DIR/t", named], &[named]).unwrap_err(),
+        "there are two repositories named 'one': give one of them another name, as in '[name=…]'"
+    );
+    assert_eq!(
+        names(&["DIR/none"], &[]).unwrap_err(),
+        "DIR/none: cannot be read: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn the_codename_is_what_the_main_suite_says() {
+    let scene = Scene::new(
+        "debian12",
+        &["t/dists/stable/Release", "t/dists/stable-updates/Release"],
+    );
+    let tree = scene.directory.path().join("t");
+    assert_eq!(codename(&tree).as_deref(), Some("stable"));
+    fs::write(
+        tree.join("dists/stable/Release"),
+        "Origin: Debian\nCodename: bookworm\nSuite: stable\n",
+    )
+    .unwrap();
+    assert_eq!(codename(&tree).as_deref(), Some("bookworm"));
+    assert_eq!(codename(scene.directory.path()), None);
+}
