@@ -87,11 +87,14 @@ impl Desk<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
+        let mut repositories = faced(&image.repositories, self.installdir, &server);
+        let extras = repositories.split_off(image.own);
         let mut context = Context {
             node: facts,
             image: image.facts.clone(),
             packages: PkgList::packages(&[&image.packages, &image.others]),
-            repositories: faced(&image.repositories, self.installdir, &server),
+            tree: repositories,
+            extras,
             disk,
             root: self.root.clone(),
             locale: self.locale(),
@@ -154,6 +157,7 @@ impl Desk<'_> {
             tree_path: format!("/install/{tree}"),
             tree_directory: self.installdir.path().join(tree).display().to_string(),
             timeservers: timeservers(self.site, address),
+            mirror: self.site.ubuntu_apt_mirror.clone(),
             host,
             url,
         }

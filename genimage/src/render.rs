@@ -32,7 +32,8 @@ pub(crate) fn assets(
             Err(problem) => problems.push(problem),
         }
     }
-    for repository in &brief.context.repositories {
+    let repositories = brief.context.tree.iter().chain(&brief.context.extras);
+    for repository in repositories {
         if let Some(key) = &repository.key {
             assets.add(key_file(repository), key.as_bytes());
         }
