@@ -87,11 +87,15 @@ impl Desk<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
+        let (tree, extras) = faced(&image.repositories, self.installdir, &server)
+            .into_iter()
+            .partition(Repository::is_tree);
         let mut context = Context {
             node: facts,
             image: image.facts.clone(),
             packages: PkgList::packages(&[&image.packages, &image.others]),
-            repositories: faced(&image.repositories, self.installdir, &server),
+            tree,
+            extras,
             disk,
             root: self.root.clone(),
             locale: self.locale(),
@@ -153,6 +157,7 @@ impl Desk<'_> {
             tree: format!("{url}/{tree}"),
             tree_path: format!("/install/{tree}"),
             tree_directory: self.installdir.path().join(tree).display().to_string(),
+            mirror: self.site.ubuntu_apt_mirror.clone(),
             timeservers: timeservers(self.site, address),
             host,
             url,

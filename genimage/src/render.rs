@@ -39,7 +39,8 @@ pub(crate) fn assets(
             Err(problem) => problems.push(problem),
         }
     }
-    for repository in &brief.context.repositories {
+    let context = &brief.context;
+    for repository in context.tree.iter().chain(&context.extras) {
         if let Some(key) = &repository.key {
             assets.add(key_file(repository), key.as_bytes());
         }
