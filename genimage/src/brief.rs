@@ -87,13 +87,14 @@ impl Desk<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
-        let mut repositories = faced(&image.repositories, self.installdir, &server);
-        let extras = repositories.split_off(image.own);
+        let (tree, extras) = faced(&image.repositories, self.installdir, &server)
+            .into_iter()
+            .partition(Repository::is_tree);
         let mut context = Context {
             node: facts,
             image: image.facts.clone(),
             packages: PkgList::packages(&[&image.packages, &image.others]),
-            tree: repositories,
+            tree,
             extras,
             disk,
             root: self.root.clone(),
@@ -156,8 +157,8 @@ impl Desk<'_> {
             tree: format!("{url}/{tree}"),
             tree_path: format!("/install/{tree}"),
             tree_directory: self.installdir.path().join(tree).display().to_string(),
-            timeservers: timeservers(self.site, address),
             mirror: self.site.ubuntu_apt_mirror.clone(),
+            timeservers: timeservers(self.site, address),
             host,
             url,
         }

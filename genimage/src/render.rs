@@ -27,13 +27,20 @@ pub(crate) fn assets(
     for (file, template) in &image.files {
         match image.templates.render(template, &values) {
             Ok(text) => {
+                let name = format!("{}/{file}", node.name);
+                problems.extend(check::installer_file(
+                    image.installer,
+                    &brief.context.image,
+                    &name,
+                    &text,
+                ));
                 assets.add(*file, text);
             }
             Err(problem) => problems.push(problem),
         }
     }
-    let repositories = brief.context.tree.iter().chain(&brief.context.extras);
-    for repository in repositories {
+    let context = &brief.context;
+    for repository in context.tree.iter().chain(&context.extras) {
         if let Some(key) = &repository.key {
             assets.add(key_file(repository), key.as_bytes());
         }
