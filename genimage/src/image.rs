@@ -14,7 +14,7 @@ use crate::installer::{Family, Installer};
 use crate::library::{Asset, Kind, Library, Origin, Target};
 use crate::pkglist::{PkgList, Role};
 use crate::problem::{Gather, Problem};
-use crate::repository::{Extra, Repository, Served, codename, extra, of_tree};
+use crate::repository::{OfImage, Repository, Served, codename, of_image};
 use crate::template::{BUILT_IN, Source, Templates};
 
 /// What is known of an osimage.
@@ -207,41 +207,12 @@ fn repositories(
         distro: identity.target.distro,
         arch: identity.target.arch,
     };
-    let mut tree = of_tree(&identity.tree, &served).map_err(|problem| vec![problem])?;
-    for repository in &mut tree {
-        repository.trusted |= identity.trusted;
-    }
+    let tree = (identity.tree.as_path(), identity.trusted);
     let directories = others.directories();
-    let further = |attribute, stem, entries: &[String], directories| {
-        let with = Extra {
-            attribute,
-            stem,
-            served,
-            directories,
-            read: &|path| std::fs::read(path),
-        };
-        extra(entries, &with)
-    };
-    let also = further("pkgdir", "os", &definition.pkgdir[1..], &[]);
-    let other = further(
-        "otherpkgdir",
-        "extra",
-        &definition.otherpkgdir,
-        &directories,
-    );
-    match (also, other) {
-        (Ok(also), Ok(other)) => {
-            tree.extend(also);
-            let own = tree.len();
-            tree.extend(other);
-            Ok((tree, own))
-        }
-        (also, other) => Err([also.err(), other.err()]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect()),
-    }
+    let OfImage { mut tree, extra } = of_image(definition, tree, served, &directories)?;
+    let own = tree.len();
+    tree.extend(extra);
+    Ok((tree, own))
 }
 
 impl Identity<'_> {

@@ -102,7 +102,8 @@ impl PkgList {
     }
 
     /// Loads the files that an osimage names, or where it names none, the one that the library has for the
-    /// profile. No list of other packages is an empty one.
+    /// profile. No list of other packages is an empty one. In the path of an include `$OSVER`, `$ARCH` and
+    /// `$PROFILE` are the target's, unless the given variables say otherwise.
     ///
     /// # Errors
     /// Files that are not there, everything that is wrong with them, and no list of a tree's packages.
@@ -143,10 +144,17 @@ impl PkgList {
             }
             files
         };
+        let own = [
+            ("OSVER", target.distro.to_string()),
+            ("ARCH", target.arch.to_string()),
+            ("PROFILE", target.profile.to_owned()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let given = variables.clone().into_iter();
         let rules = Rules {
             family,
             role,
-            variables,
+            variables: &own.into_iter().chain(given).collect(),
         };
         Self::parse(&files, &rules, &|from, name| {
             library.include(kind, family, from, name)

@@ -468,6 +468,12 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
             "'b' is neither beneath /nonexistent nor built in: `genimage --list-assets` names what there is"
         ]
     );
+    let directory = tempfile::tempdir().unwrap();
+    let own = |name: &str| directory.path().join(name);
+    std::fs::write(own("web-rocky9.4-x86_64"), "nginx").unwrap();
+    std::fs::write(own("a"), "#INCLUDE:$PROFILE-${OSVER}-$ARCH#").unwrap();
+    let name = own("a").display().to_string();
+    assert_eq!(shown(&load(Role::Tree, &[name]).unwrap()), "nginx\n");
     let list = load(Role::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
     assert_eq!(shown(&list), "docker-ce\ndocker-ce-cli\ncontainerd.io\n");
 }

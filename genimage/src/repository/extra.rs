@@ -37,50 +37,62 @@ impl std::fmt::Debug for Extra<'_> {
     }
 }
 
-/// Finds all repositories of an osimage: its tree, which is the first entry of `pkgdir`, what else stands
-/// there, and what `otherpkgdir` names. `directories` are those that its list of other packages names.
+/// All repositories of an osimage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfImage {
+    /// The tree's, the one to install from first, then the mirrors that stand behind it in `pkgdir`.
+    pub tree: Vec<Repository>,
+    /// Those of `otherpkgdir`.
+    pub extra: Vec<Repository>,
+}
+
+/// Finds all repositories of an osimage: those of its tree, what stands behind the tree in `pkgdir`, and what
+/// `otherpkgdir` names. The tree comes with whether `pkgdir` calls it `trusted=yes`; `directories` are those
+/// that its list of other packages names.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn of_image(
     image: &OsImage,
+    (tree, trusted): (&Path, bool),
     served: Served<'_>,
     directories: &[(String, Place)],
-) -> Result<Vec<Repository>, Vec<Problem>> {
-    let mut found = Vec::new();
+) -> Result<OfImage, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut take = |repositories: Result<Vec<Repository>, Vec<Problem>>| match repositories {
-        Ok(more) => found.extend(more),
-        Err(more) => problems.extend(more),
+    let mut take = |found: Result<Vec<Repository>, Vec<Problem>>| {
+        found.unwrap_or_else(|more| {
+            problems.extend(more);
+            Vec::new()
+        })
     };
-    let (tree, mirrors) = image.pkgdir.split_first().unzip();
-    let mirrors = mirrors.unwrap_or_default();
-    if let Some(tree) = tree {
-        take(tree::of_tree(Path::new(tree), &served).map_err(|problem| vec![problem]));
-    }
-    let mut with = Extra {
+    let mirrors = image.pkgdir.get(1..).unwrap_or_default();
+    let with = Extra {
         attribute: "pkgdir",
         stem: "mirror",
         served,
         directories: &[],
         read: &key::load,
     };
-    take(extra(mirrors, &with));
-    with = Extra {
+    let mut found = OfImage {
+        tree: take(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
+        extra: Vec::new(),
+    };
+    found.tree.extend(take(extra(mirrors, &with)));
+    let with = Extra {
         attribute: "otherpkgdir",
         stem: "extra",
         directories,
         ..with
     };
-    take(extra(&image.otherpkgdir, &with));
-    if mirrors.is_empty() && !found.iter().any(Repository::is_tree) && problems.is_empty() {
+    found.extra = take(extra(&image.otherpkgdir, &with));
+    if found.tree.is_empty() && problems.is_empty() {
         problems.push(Problem::new(format!(
             "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
              mirror in pkgdir, behind the tree",
             image.name, served.arch
         )));
     }
-    problems.extend(twice(&found));
+    problems.extend(twice(found.tree.iter().chain(&found.extra)));
     if problems.is_empty() {
         Ok(found)
     } else {
@@ -89,11 +101,9 @@ pub fn of_image(
 }
 
 /// Tells of names that two repositories have.
-fn twice(repositories: &[Repository]) -> Vec<Problem> {
+fn twice<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem> {
     let mut names = BTreeSet::new();
-    let twice = repositories
-        .iter()
-        .filter(|repository| !names.insert(repository.name.as_str()));
+    let twice = repositories.filter(|repository| !names.insert(repository.name.as_str()));
     let problem = |repository: &Repository| {
         Problem::new(format!(
             "there are two repositories named '{}': give one of them another name, as in '[name=…]'",
@@ -208,7 +218,7 @@ impl Work<'_> {
             );
             self.problems.push(Problem::at(place.clone(), message));
         }
-        self.problems.extend(twice(&self.repositories));
+        self.problems.extend(twice(self.repositories.iter()));
         if self.problems.is_empty() {
             Ok(self.repositories)
         } else {

@@ -21,7 +21,7 @@ use crate::installer::Family;
 use crate::problem::Problem;
 
 pub use entry::{Entry, Source, Trust};
-pub use extra::{Extra, extra, of_image};
+pub use extra::{Extra, OfImage, extra, of_image};
 pub use tree::{codename, of_tree};
 
 /// What the repositories of a tree are called, with their part of it behind a `-`.

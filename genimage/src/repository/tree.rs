@@ -5,9 +5,9 @@
 //! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
 //! YaST's own, the root.
 //!
-//! A Debian disc carries no signature on its index. `copycds` has hashed every file of the tree against
-//! what the medium says, and nodes fetch it from where they fetch the file that installs them, so it is
-//! believed as far as that is: `trusted`. A tree with a signature is not.
+//! A Debian disc carries no signature on its index. What `copycds` imported it has held against the medium's
+//! own sums, and nodes fetch it from where they fetch the file that installs them: such a tree is believed
+//! as far as that is. A tree without either has to be called `trusted=yes` in words.
 
 use std::fs;
 use std::io::Read;
@@ -20,17 +20,29 @@ use crate::problem::Problem;
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
 const LONGEST: u64 = 32 << 20;
 
-/// Finds the repositories of a tree, the one to install from first; a medium may have none.
+/// What `copycds` leaves in a tree that it has verified.
+const RECORD: &str = ".slipway/tree.toml";
+
+/// Finds the repositories of a tree, the one to install from first; a medium may have none. `trusted` says
+/// that the definition calls it so.
 ///
 /// # Errors
-/// A tree that cannot be read or is not served.
-pub fn of_tree(tree: &Path, served: &Served<'_>) -> Result<Vec<Repository>, Problem> {
+/// A tree that cannot be read or is not served, or that nodes would refuse.
+pub fn of_tree(
+    tree: &Path,
+    served: &Served<'_>,
+    trusted: bool,
+) -> Result<Vec<Repository>, Problem> {
     let about = |message: String| Problem::new(message);
     let family = Family::of(served.distro)?;
     let url = served.url(tree).map_err(about)?;
     match family {
-        Family::Debian | Family::Ubuntu => suites(tree, served, &url),
-        Family::Rh | Family::Fedora | Family::Suse => metadata(tree, served, &url, family),
+        Family::Debian | Family::Ubuntu => suites(tree, served, &url, trusted),
+        Family::Rh | Family::Fedora | Family::Suse => {
+            let mut found = metadata(tree, served, &url, family)?;
+            found.iter_mut().for_each(|part| part.trusted = trusted);
+            Ok(found)
+        }
     }
 }
 
@@ -46,7 +58,12 @@ pub fn codename(tree: &Path) -> Option<String> {
     Some(release.codename.unwrap_or(own))
 }
 
-fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>, Problem> {
+fn suites(
+    tree: &Path,
+    served: &Served<'_>,
+    url: &str,
+    trusted: bool,
+) -> Result<Vec<Repository>, Problem> {
     let mut found = Vec::new();
     let dists = tree.join("dists");
     if !dists.is_dir() {
@@ -69,6 +86,14 @@ fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>
         if components.is_empty() || !is_file(&suite, "Release") {
             continue;
         }
+        let signed = is_file(&suite, "InRelease") || is_file(&suite, "Release.gpg");
+        if !signed && !trusted && !is_file(tree, RECORD) {
+            return Err(Problem::new(format!(
+                "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
+                 copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir",
+                suite.display()
+            )));
+        }
         // main first, as everybody writes it
         components.sort_by_key(|name| (name != "main", name.clone()));
         found.push(Repository {
@@ -82,7 +107,7 @@ fn suites(tree: &Path, served: &Served<'_>, url: &str) -> Result<Vec<Repository>
             directory: Some(tree.display().to_string()),
             suite: Some(name.into_owned()),
             components,
-            trusted: !is_file(&suite, "InRelease") && !is_file(&suite, "Release.gpg"),
+            trusted: trusted || !signed,
             ..Repository::default()
         });
     }

@@ -85,7 +85,7 @@ pub(crate) fn tree(
         distro: &distro.parse()?,
         arch: Arch::X86_64,
     };
-    let repositories = of_tree(&tree, &served).map_err(|problem| problem.to_string())?;
+    let repositories = of_tree(&tree, &served, false).map_err(|problem| problem.to_string())?;
     let line = |repository: Repository| {
         let words = [repository.name]
             .into_iter()

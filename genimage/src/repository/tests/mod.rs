@@ -96,8 +96,8 @@ impl Scene {
     /// The tree's repositories, a line each.
     fn tree(&self, tree: &str) -> Result<Vec<String>, String> {
         let tree = self.directory.path().join(tree);
-        let repositories =
-            of_tree(&tree, &self.served()).map_err(|problem| self.hide(&problem.to_string()))?;
+        let repositories = of_tree(&tree, &self.served(), false)
+            .map_err(|problem| self.hide(&problem.to_string()))?;
         let line = |repository: Repository| {
             let trusted = if repository.trusted { " trusted" } else { "" };
             let suite = repository.suite.map(|suite| format!(" {suite} "));

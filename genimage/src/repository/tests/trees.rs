@@ -6,7 +6,7 @@ use definitions::OsImage;
 
 use super::{KEY, Scene};
 use crate::problem::Problem;
-use crate::repository::{codename, of_image};
+use crate::repository::{codename, of_image, of_tree};
 
 #[test]
 fn a_tree_says_itself_what_repositories_it_has() {
@@ -14,6 +14,7 @@ fn a_tree_says_itself_what_repositories_it_has() {
         (
             "debian12.9.0",
             &[
+                "t/.slipway/tree.toml",
                 "t/dists/bookworm/Release",
                 "t/dists/bookworm/main/binary-amd64/Packages.gz",
                 "t/dists/bookworm/contrib/binary-amd64/Packages",
@@ -87,6 +88,40 @@ fn a_tree_says_itself_what_repositories_it_has() {
 }
 
 #[test]
+fn a_tree_without_a_signature_is_believed_if_it_was_imported_or_called_trusted() {
+    let files = [
+        "t/dists/trixie/Release",
+        "t/dists/trixie/main/binary-amd64/Packages",
+    ];
+    let scene = Scene::new("debian13", &files);
+    assert_eq!(
+        scene.tree("t").unwrap_err(),
+        "DIR/t/dists/trixie has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
+         copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir"
+    );
+    let tree = scene.directory.path().join("t");
+    let trusted = |tree| {
+        of_tree(tree, &scene.served(), true)
+            .unwrap()
+            .remove(0)
+            .trusted
+    };
+    assert!(trusted(&tree));
+    fs::create_dir(tree.join(".slipway")).unwrap();
+    fs::write(tree.join(".slipway/tree.toml"), "").unwrap();
+    assert_eq!(
+        scene.tree("t").unwrap(),
+        ["tree: http://10.1.0.1/install/t trixie main trusted"]
+    );
+    let signed = Scene::new("rocky9.4", &["t/BaseOS/repodata/repomd.xml"]);
+    let tree = signed.directory.path().join("t");
+    let found = of_tree(&tree, &signed.served(), false).unwrap();
+    assert!(!found[0].trusted);
+    let found = of_tree(&tree, &signed.served(), true).unwrap();
+    assert!(found[0].trusted);
+}
+
+#[test]
 fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
     let scene = Scene::new("rocky8.9", &["t/BaseOS/repodata/repomd.xml", "k.asc"]);
     let own = scene.directory.path().display().to_string();
@@ -102,12 +137,17 @@ fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
             otherpkgdir: entries(otherpkgdir),
             ..OsImage::default()
         };
-        let repositories = of_image(&image, scene.served(), &[]).map_err(|problems| {
-            let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
-            scene.hide(&lines.join("\n"))
-        })?;
-        let names = repositories.into_iter().map(|repository| repository.name);
-        Ok::<_, String>(names.collect::<Vec<_>>())
+        let tree = std::path::PathBuf::from(&image.pkgdir[0]);
+        let repositories =
+            of_image(&image, (&tree, false), scene.served(), &[]).map_err(|problems| {
+                let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+                scene.hide(&lines.join("\n"))
+            })?;
+        let names = [repositories.tree, repositories.extra].map(|repositories| {
+            let names = repositories.into_iter().map(|repository| repository.name);
+            names.collect::<Vec<_>>().join(" ")
+        });
+        Ok::<_, String>(names)
     };
     let mirror = "[gpgkey=distribution] https://h/BaseOS";
     let docker = "[gpgkey=DIR/k.asc] https://h/docker";
@@ -117,10 +157,10 @@ fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
             &["DIR/post/otherpkgs/rocky8.9/x86_64", docker]
         )
         .unwrap(),
-        ["tree-BaseOS", "mirror1", "extra2"]
+        ["tree-BaseOS mirror1", "extra2"]
     );
     fs::create_dir(scene.directory.path().join("empty")).unwrap();
-    assert_eq!(names(&["DIR/empty", mirror], &[]).unwrap(), ["mirror1"]);
+    assert_eq!(names(&["DIR/empty", mirror], &[]).unwrap(), ["mirror1", ""]);
     assert_eq!(
         names(&["DIR/empty"], &[]).unwrap_err(),
         "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror \
