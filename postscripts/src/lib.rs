@@ -10,6 +10,8 @@
 pub mod bridge;
 pub mod cli;
 pub mod dockerhost;
+pub mod fault;
+mod files;
 pub mod net;
 pub mod persist;
 pub mod tls;

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::files;
 use super::paths::Paths;
 use super::unit;
+use crate::files;
 
 /// How long the service manager may take to restart dockerd.
 const RESTART: Duration = Duration::from_secs(120);
@@ -166,8 +166,7 @@ fn drop_ins(homes: &[PathBuf]) -> Vec<PathBuf> {
 fn text_of(path: &Path) -> Result<String> {
     // Distributions link units; a link is fine for a file that is only read.
     let path = fs::canonicalize(path).with_context(|| format!("finding {}", path.display()))?;
-    let (bytes, _) = files::load(&path)?.unwrap_or_default();
-    String::from_utf8(bytes).with_context(|| format!("reading {}", path.display()))
+    Ok(files::load_text(&path)?.unwrap_or_default())
 }
 
 /// Returns the last 8 KiB of a file.

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::backend::Backend;
-use super::files::{Change, Sources, beneath};
 use super::ifupdown;
 use super::model::Wish;
+use super::sources::Sources;
+use crate::files::{Change, beneath};
 
 /// A tool that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -229,6 +229,14 @@ impl Host {
         text(&output.stdout).trim().to_owned()
     }
 
+    /// Returns every file below `etc` and `var/lib/slipway` with its mode and bytes.
+    pub(crate) fn contents(&self) -> Vec<(PathBuf, u32, Vec<u8>)> {
+        let files = self.snapshot().into_iter();
+        files
+            .map(|(path, mode, _, _, bytes)| (path, mode, bytes))
+            .collect()
+    }
+
     /// Returns every file below `etc` and `var/lib/slipway` with its mode, time and bytes.
     pub(crate) fn snapshot(&self) -> Vec<(PathBuf, u32, i64, i64, Vec<u8>)> {
         let mut files = Vec::new();
@@ -238,7 +246,7 @@ impl Host {
                 let meta = fs::symlink_metadata(entry.path()).unwrap();
                 if meta.is_dir() {
                     dirs.push(entry.path());
-                } else if !entry.path().ends_with("dockerhost.lock") {
+                } else if !entry.path().ends_with("setupdockerhost/lock") {
                     let bytes = if meta.is_file() {
                         fs::read(entry.path()).unwrap()
                     } else {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod host;
+mod interrupted;
 mod network;
 mod refusals;
 mod trust;
@@ -21,7 +22,13 @@ fn main() -> ExitCode {
     // Two daemons at once are enough for a small machine.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let missing = missing();
-    let tests = [trust::TESTS, refusals::TESTS, network::TESTS].concat();
+    let tests = [
+        trust::TESTS,
+        refusals::TESTS,
+        network::TESTS,
+        interrupted::TESTS,
+    ]
+    .concat();
     let trials = tests
         .into_iter()
         .map(|(name, test)| trial(name, test, missing.as_deref()));

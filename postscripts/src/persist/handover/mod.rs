@@ -22,11 +22,11 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::backend::Backend;
-use super::files::beneath;
 use super::model::Wish;
 use super::netplan::Renderer;
 use super::networkmanager;
 use super::readback::{program, run};
+use crate::files::beneath;
 use client::Client;
 
 /// What runs and has to hear of the change.
