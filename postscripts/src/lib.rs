@@ -14,4 +14,5 @@ pub mod fault;
 mod files;
 pub mod net;
 pub mod persist;
+mod program;
 pub mod tls;

@@ -138,7 +138,9 @@ fn validate(installed: &Installed, paths: &Paths) -> Result<()> {
         .arg("--validate")
         .arg("--config-file")
         .arg(paths.daemon_json());
-    service::run(&mut command).context("having dockerd check its configuration")
+    service::run(&mut command)
+        .context("having dockerd check its configuration")
+        .map(drop)
 }
 
 fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
