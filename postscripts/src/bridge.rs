@@ -15,8 +15,9 @@ use anyhow::{Context, Result, bail};
 use definitions::IfName;
 use serde::Serialize;
 
+use crate::fault::{Fault, Moment};
 use crate::net::probe::{self, Target};
-use crate::net::{self, Fault, Guardian, Journal, Kernel, Moment, NetState, Plan, Uplink};
+use crate::net::{self, Guardian, Journal, Kernel, NetState, Plan, Uplink};
 use crate::persist::{self, Persistence};
 
 /// What the user wants.
@@ -173,7 +174,7 @@ fn acquire(lock: &File, patience: Duration, say: &mut dyn FnMut(&str)) -> Result
 fn recover(kernel: &Kernel, request: &Request, say: &mut dyn FnMut(&str)) -> Result<()> {
     let Some(journal) = Journal::load(&request.root)? else {
         for uplink in &request.uplinks {
-            persist::finish(&request.root, uplink.bridge.as_str())?;
+            persist::finish(&request.root, uplink.bridge.as_str(), &Fault::default())?;
         }
         return Ok(());
     };
@@ -242,7 +243,7 @@ fn change(
         Ok(notes) => {
             guardian.dismiss()?;
             for uplink in &request.uplinks {
-                persist::finish(&request.root, uplink.bridge.as_str())?;
+                persist::finish(&request.root, uplink.bridge.as_str(), &fault)?;
             }
             report.notes.extend(notes);
             report.reached = targets.iter().map(ToString::to_string).collect();
@@ -271,7 +272,7 @@ fn transact(
     net::apply(kernel, &work.plan.steps, fault)?;
     fault.strike(Moment::Verify);
     probe::after(kernel, targets, deadline)?;
-    let notes = write_down(kernel, request, work)?;
+    let notes = write_down(kernel, request, work, fault)?;
     // a network manager that was told may have had ideas of its own
     probe::after(kernel, targets, deadline)?;
     fault.strike(Moment::Commit);
@@ -280,14 +281,19 @@ fn transact(
 }
 
 /// Changes the files for the next boot; says where they and the running network differ.
-fn write_down(kernel: &Kernel, request: &Request, work: &Work) -> Result<Vec<String>> {
+fn write_down(
+    kernel: &Kernel,
+    request: &Request,
+    work: &Work,
+    fault: &Fault,
+) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if !request.persist {
         return Ok(notes);
     }
     for uplink in &request.uplinks {
         // planned anew: the one before may have changed the same file
-        let files = persistence(request, uplink, &work.state)?;
+        let files = persistence(request, uplink, &work.state)?.with_fault(fault);
         if files.apply()?.is_none() && !files.changes().is_empty() {
             let backend = files.backend();
             notes.push(format!(

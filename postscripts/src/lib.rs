@@ -11,8 +11,10 @@
 pub mod bridge;
 pub mod cli;
 pub mod dockerhost;
+pub mod fault;
 mod files;
 pub mod firstboot;
 pub mod net;
 pub mod persist;
+mod program;
 pub mod tls;

@@ -4,7 +4,8 @@
 //! is a host whose dockerd speaks TLS to trusted clients over TCP and stays as it was for the host
 //! itself. The story is `preflight → plan → write → restart → prove → network`: nothing is touched
 //! before the plan is whole, nothing is written that is already right, and when dockerd does not come
-//! back or lets the wrong client in, every file is put back and dockerd is started with those.
+//! back or lets the wrong client in, every file is put back and dockerd is started with those; when the
+//! run itself is cut off, the next one begins with that.
 //!
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 

@@ -6,6 +6,7 @@ use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
 
 use super::engine::Engine;
+use crate::fault::Fault;
 
 /// The option that names the bridge of a network of the bridge driver.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
@@ -50,25 +51,34 @@ pub(super) fn plan(engine: &Engine, network: &DockerNetwork) -> Result<Step> {
 }
 
 /// Does it.
-pub(super) fn apply(engine: &Engine, network: &DockerNetwork, step: &Step) -> Result<()> {
+pub(super) fn apply(
+    engine: &Engine,
+    network: &DockerNetwork,
+    step: &Step,
+    fault: &Fault,
+) -> Result<()> {
     let name = network.name().as_str();
-    let creating = || format!("creating the docker network {name}");
+    let create = |wanted: &Value| {
+        fault
+            .part()
+            .map_err(anyhow::Error::from)
+            .and_then(|()| engine.create_network(wanted))
+            .with_context(|| format!("creating the docker network {name}"))
+    };
     match step {
         Step::Keep => Ok(()),
-        Step::Create(wanted) => engine.create_network(wanted).with_context(creating),
+        Step::Create(wanted) => create(wanted),
         Step::Replace { with, before } => {
             let removing = || format!("removing the docker network {name}");
+            fault.part().with_context(removing)?;
             engine.remove_network(name).with_context(removing)?;
-            engine
-                .create_network(with)
-                .with_context(creating)
-                .or_else(|error| {
-                    // The one that stood there is better than none.
-                    engine
-                        .create_network(&again(before))
-                        .context("putting back the network before")?;
-                    Err(error)
-                })
+            create(with).or_else(|error| {
+                // The one that stood there is better than none.
+                engine
+                    .create_network(&again(before))
+                    .context("putting back the network before")?;
+                Err(error)
+            })
         }
     }
 }

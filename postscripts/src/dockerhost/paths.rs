@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fault::Fault;
+use crate::files::Journal;
+
 /// The files of one docker host.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
@@ -70,13 +73,17 @@ impl Paths {
         self.at("/var/run/docker.sock")
     }
 
-    /// Returns the mark that stands from the first change until the proof: a run that was cut short
-    /// is finished by the next one.
-    pub(super) fn pending(&self) -> PathBuf {
-        self.at("/var/lib/slipway/dockerhost.pending")
+    /// Returns what stands from the first change until the proof: it tells the next run what to take
+    /// back of one that was cut off. It keeps no copies, for there are keys among the files.
+    pub(super) fn journal(&self, fault: &Fault) -> Journal {
+        Journal::new(Path::new("/"), self.state()).with_fault(fault.clone())
     }
 
     pub(super) fn lock(&self) -> PathBuf {
-        self.at("/var/lib/slipway/dockerhost.lock")
+        self.state().join("lock")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.at("/var/lib/slipway/setupdockerhost")
     }
 }

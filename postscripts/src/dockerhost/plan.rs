@@ -11,7 +11,7 @@ use super::paths::Paths;
 use super::preflight::{self, Installed};
 use super::trust::{self, Trust};
 use super::{daemon, names};
-use crate::files::{self, Wanted};
+use crate::files::{Access, Change, load_text};
 use crate::tls::{KeyPem, LocalAuthority, Names};
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).
@@ -23,10 +23,28 @@ pub(super) struct Plan {
     pub(super) listen: SocketAddr,
     pub(super) trust: Trust,
     /// What dockerd or its service manager reads, changed or not.
-    pub(super) config: Vec<Wanted>,
-    /// A run before this one did not come to its end.
-    pub(super) unfinished: bool,
+    pub(super) config: Vec<Change>,
     pub(super) now: OffsetDateTime,
+}
+
+impl Plan {
+    /// What differs from what should stand there: all of it, and whether dockerd reads any of that.
+    pub(super) fn due(&self) -> Result<(Vec<Change>, bool)> {
+        let due = |changes: &mut dyn Iterator<Item = &Change>| -> Result<Vec<Change>> {
+            let mut due = Vec::new();
+            for change in changes {
+                if change.is_due(Path::new("/"))? {
+                    due.push(change.clone());
+                }
+            }
+            Ok(due)
+        };
+        let server = due(&mut self.trust.server.iter().chain(&self.config))?;
+        let mut all = due(&mut self.trust.other.iter())?;
+        let dockerd_reads_it = !server.is_empty();
+        all.extend(server);
+        Ok((all, dockerd_reads_it))
+    }
 }
 
 /// Plans.
@@ -45,12 +63,7 @@ pub(super) fn plan(paths: &Paths, installed: &Installed, args: &Args) -> Result<
     let mut trust = trust::plan(paths, &wish)?;
     trust.authority = trust.authority.or(cluster);
 
-    let (text, mode) = files::load(&paths.daemon_json())?.unwrap_or((Vec::new(), 0o644));
-    let merging = || format!("merging into {}", paths.daemon_json().display());
-    let text = String::from_utf8(text)
-        .ok()
-        .context("reading it: no text")
-        .with_context(merging)?;
+    let text = load_text(&paths.daemon_json())?.unwrap_or_default();
     let listen = args
         .listen
         .or_else(|| daemon::listens_on(&text))
@@ -69,18 +82,20 @@ pub(super) fn plan(paths: &Paths, installed: &Installed, args: &Args) -> Result<
             key: &paths.server_key(),
         },
     );
-    let mut config =
-        vec![Wanted::public(paths.daemon_json(), merged.with_context(merging)?).with_mode(mode)];
-    config.push(match installed.service.drop_in() {
-        Some(text) => Wanted::public(paths.drop_in(), text),
-        None => Wanted::absent(paths.drop_in()),
-    });
+    let merged =
+        merged.with_context(|| format!("merging into {}", paths.daemon_json().display()))?;
+    let config = vec![
+        Change::write(paths.daemon_json(), merged, Access::Mode(0o644)),
+        match installed.service.drop_in() {
+            Some(text) => Change::write(paths.drop_in(), text, Access::Exactly(0o644)),
+            None => Change::remove(paths.drop_in()),
+        },
+    ];
     Ok(Plan {
         names,
         listen,
         trust,
         config,
-        unfinished: paths.pending().exists(),
         now,
     })
 }
@@ -88,9 +103,7 @@ pub(super) fn plan(paths: &Paths, installed: &Installed, args: &Args) -> Result<
 fn load_authority(dir: &Path) -> Result<LocalAuthority> {
     let loading = || format!("loading the authority in {}", dir.display());
     let part = |name: &str| -> Result<String> {
-        let (bytes, _) =
-            files::load(&dir.join(name))?.with_context(|| format!("no {name} there"))?;
-        String::from_utf8(bytes).with_context(|| format!("{name} is no text"))
+        load_text(&dir.join(name))?.with_context(|| format!("no {name} there"))
     };
     let certificate = part("ca.pem").with_context(loading)?;
     let key = KeyPem::new(part("ca-key.pem").with_context(loading)?);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::engine::Engine;
 use super::paths::Paths;
@@ -15,113 +15,111 @@ use super::preflight::Installed;
 use super::proof::{self, Door};
 use super::report::Report;
 use super::service;
-use crate::files::{self, Changes, Wanted};
+use crate::fault::Fault;
+use crate::files::{self, Journal};
 use crate::tls::{Authority, KeyPem};
 
 /// How long dockerd may take to answer on its own socket.
 const STARTING: Duration = Duration::from_secs(60);
 
-/// Writes what differs, restarts dockerd if it reads any of that, proves the result; or puts
-/// everything back.
-pub(super) fn secure(
-    paths: &Paths,
-    installed: &Installed,
-    engine: &Engine,
-    plan: &Plan,
-    report: &mut Report,
-) -> Result<()> {
-    let server = plan.trust.server.iter().chain(&plan.config);
-    let differ = |wanted: &Wanted| wanted.differs();
-    let changes_server = server
-        .clone()
-        .map(differ)
-        .collect::<Result<Vec<_>>>()?
-        .contains(&true);
-    let changes_other = plan
-        .trust
-        .other
-        .iter()
-        .map(differ)
-        .collect::<Result<Vec<_>>>()?
-        .contains(&true);
-    if !changes_server && !changes_other && !plan.unfinished && engine.version().is_ok() {
-        return Ok(());
-    }
-    for dir in [paths.authority_dir(), paths.client_dir()] {
-        files::ensure_dir(&dir, 0o700)?;
-    }
-    let socket = socket_mode(paths);
-    let mut changes = Changes::default();
-    changes.write(&Wanted::public(
-        paths.pending(),
-        "a run of setupdockerhost did not end\n",
-    ))?;
-    let outcome = (|| -> Result<()> {
-        for wanted in plan.trust.other.iter().chain(server) {
-            if changes.write(wanted)? {
-                report.step(format!("wrote {}", wanted.path().display()));
-            }
-        }
-        report.changed = true;
-        validate(installed, paths)?;
-        if changes_server || plan.unfinished || engine.version().is_err() {
-            installed.service.restart()?;
-            wait_for(engine)?;
-            report.restarted = true;
-            report.step("restarted dockerd".to_owned());
-        }
-        prove(paths, plan, report)?;
-        if let Some(was) = socket
-            && socket_mode(paths).is_some_and(|mode| mode & !was & 0o077 != 0)
-        {
-            bail!(
-                "{} opened to more users than before",
-                paths.socket().display()
-            );
-        }
-        Ok(())
-    })();
-    match outcome {
-        Ok(()) => {
-            Changes::default().write(&Wanted::absent(paths.pending()))?;
-            report
-                .steps
-                .splice(0..0, plan.trust.reasons.iter().cloned());
-            Ok(())
-        }
-        Err(error) => Err(put_back(
-            installed,
-            engine,
-            changes,
-            report.restarted,
-            error,
-        )),
-    }
+/// The host that is changed, and what keeps the change whole.
+pub(super) struct Host<'a> {
+    pub(super) paths: &'a Paths,
+    pub(super) installed: &'a Installed,
+    pub(super) engine: &'a Engine,
+    pub(super) journal: Journal,
+    pub(super) fault: &'a Fault,
 }
 
-/// Takes every change back; the error then says what failed, what dockerd said, and what stands now.
-fn put_back(
-    installed: &Installed,
-    engine: &Engine,
-    changes: Changes,
-    restarted: bool,
-    error: anyhow::Error,
-) -> anyhow::Error {
-    let words = installed.service.last_words();
-    let undone = changes
-        .undo()
-        .and_then(|()| match restarted || engine.version().is_err() {
-            true => installed.service.restart().and_then(|()| wait_for(engine)),
-            false => Ok(()),
+impl Host<'_> {
+    /// Writes what differs, restarts dockerd if it reads any of that, proves the result; or puts
+    /// everything back.
+    pub(super) fn secure(&self, plan: &Plan, report: &mut Report) -> Result<()> {
+        let (due, dockerd_reads_it) = plan.due()?;
+        let restart = dockerd_reads_it || self.engine.version().is_err();
+        if due.is_empty() && !restart {
+            return Ok(());
+        }
+        let socket = socket_mode(self.paths);
+        self.journal.apply(&due)?;
+        report.changed = true;
+        for change in &due {
+            report.step(format!("wrote {}", change.path.display()));
+        }
+        let changed = self.tell_dockerd(restart, report).and_then(|()| {
+            self.fault.part()?;
+            prove(self.paths, plan, report)?;
+            still_closed(self.paths, socket)?;
+            self.journal.commit()
         });
-    let said = if words.is_empty() {
-        String::new()
-    } else {
-        format!("; dockerd said: {words}")
-    };
-    match undone {
-        Ok(()) => anyhow::anyhow!("{error:#}{said}; what stood before was put back"),
-        Err(undo) => anyhow::anyhow!("{error:#}{said}; putting back what stood before: {undo:#}"),
+        if let Err(error) = changed {
+            return Err(self.put_back(error));
+        }
+        let reasons = plan.trust.reasons.iter().cloned();
+        report.steps.splice(0..0, reasons);
+        Ok(())
+    }
+
+    /// Has dockerd check its configuration and, where it must, read it.
+    fn tell_dockerd(&self, restart: bool, report: &mut Report) -> Result<()> {
+        for dir in [self.paths.authority_dir(), self.paths.client_dir()] {
+            files::restrict(&dir, 0o700)?;
+        }
+        self.fault.part()?;
+        validate(self.installed, self.paths)?;
+        if !restart {
+            return Ok(());
+        }
+        self.journal.note(&"dockerd is restarted")?;
+        self.fault.part()?;
+        self.restart()?;
+        self.fault.part()?;
+        report.restarted = true;
+        report.step("restarted dockerd".to_owned());
+        Ok(())
+    }
+
+    fn restart(&self) -> Result<()> {
+        self.installed.service.restart()?;
+        let deadline = Instant::now() + STARTING;
+        while let Err(error) = self.engine.version() {
+            if Instant::now() > deadline {
+                return Err(error).context("waiting for dockerd to answer");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Puts back what the journal tells of, and starts dockerd with that if it has seen anything else
+    /// or does not run. The change is over then, whether dockerd came up or not: what stood before
+    /// may have been what it did not come up with.
+    pub(super) fn take_back(&self) -> Result<()> {
+        if !self.journal.restore()? {
+            return Ok(());
+        }
+        let told = self.journal.noted::<String>()?.is_some();
+        let restarted = match told || self.engine.version().is_err() {
+            true => self.restart(),
+            false => Ok(()),
+        };
+        self.journal.end()?;
+        restarted
+    }
+
+    /// Takes every change back; the error then says what failed, what dockerd said, and what stands
+    /// now.
+    fn put_back(&self, error: anyhow::Error) -> anyhow::Error {
+        let words = self.installed.service.last_words();
+        let undone = self.take_back();
+        let said = match words.as_str() {
+            "" => String::new(),
+            words => format!("; dockerd said: {words}"),
+        };
+        match undone {
+            Ok(()) => anyhow!("{error:#}{said}; what stood before was put back"),
+            Err(undo) => anyhow!("{error:#}{said}; putting back what stood before: {undo:#}"),
+        }
     }
 }
 
@@ -140,24 +138,14 @@ fn validate(installed: &Installed, paths: &Paths) -> Result<()> {
         .arg("--validate")
         .arg("--config-file")
         .arg(paths.daemon_json());
-    service::run(&mut command).context("having dockerd check its configuration")
-}
-
-fn wait_for(engine: &Engine) -> Result<()> {
-    let deadline = Instant::now() + STARTING;
-    while let Err(error) = engine.version() {
-        if Instant::now() > deadline {
-            return Err(error).context("waiting for dockerd to answer");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+    service::run(&mut command)
+        .context("having dockerd check its configuration")
+        .map(drop)
 }
 
 fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
     let text = |path: &Path| -> Result<String> {
-        let (bytes, _) = files::load(path)?.with_context(|| format!("no {}", path.display()))?;
-        String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
+        files::load_text(path)?.with_context(|| format!("no {}", path.display()))
     };
     let client = paths.client_dir();
     let authority = text(&client.join("ca.pem"))?;
@@ -208,4 +196,15 @@ fn socket_mode(paths: &Paths) -> Option<u32> {
     std::fs::metadata(paths.socket())
         .ok()
         .map(|meta| meta.mode())
+}
+
+/// Fails when the daemon's own socket is open to more users than before.
+fn still_closed(paths: &Paths, was: Option<u32>) -> Result<()> {
+    match (was, socket_mode(paths)) {
+        (Some(was), Some(mode)) if mode & !was & 0o077 != 0 => bail!(
+            "{} opened to more users than before",
+            paths.socket().display()
+        ),
+        _ => Ok(()),
+    }
 }

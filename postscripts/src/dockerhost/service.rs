@@ -7,19 +7,16 @@ use std::fs;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::paths::Paths;
 use super::unit;
-use crate::files;
+use crate::{files, program};
 
 /// How long the service manager may take to restart dockerd.
 const RESTART: Duration = Duration::from_secs(120);
-/// How many of the daemon's last lines an error carries.
-const TAIL: usize = 8;
-
 /// Who starts dockerd here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Service {
@@ -89,31 +86,20 @@ impl Service {
             }
         }
         .context("restarting dockerd")
+        .map(drop)
     }
 
     /// Returns the last lines that the daemon said, joined.
     pub(super) fn last_words(&self) -> String {
         let text = match self {
             Self::Systemd { .. } => {
-                let lines = TAIL.to_string();
-                let journal = [
-                    "-u",
-                    "docker.service",
-                    "-o",
-                    "cat",
-                    "--no-pager",
-                    "-n",
-                    &lines,
-                ];
-                let output = Command::new("journalctl").args(journal).output();
-                output.map(|output| output.stdout).unwrap_or_default()
+                let journal = "-u docker.service -o cat --no-pager -n 8".split(' ');
+                run(Command::new("journalctl").args(journal)).unwrap_or_default()
             }
             Self::OpenRc { .. } => tail_of(Path::new("/var/log/docker.log")),
             Self::Sysv { log, .. } => tail_of(log),
         };
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(TAIL)..].join("; ")
+        program::last_lines(&text)
     }
 }
 
@@ -166,12 +152,11 @@ fn drop_ins(homes: &[PathBuf]) -> Vec<PathBuf> {
 fn text_of(path: &Path) -> Result<String> {
     // Distributions link units; a link is fine for a file that is only read.
     let path = fs::canonicalize(path).with_context(|| format!("finding {}", path.display()))?;
-    let (bytes, _) = files::load(&path)?.unwrap_or_default();
-    String::from_utf8(bytes).with_context(|| format!("reading {}", path.display()))
+    Ok(files::load_text(&path)?.unwrap_or_default())
 }
 
 /// Returns the last 8 KiB of a file.
-fn tail_of(path: &Path) -> Vec<u8> {
+fn tail_of(path: &Path) -> String {
     let mut bytes = Vec::new();
     if let Ok(mut file) = fs::File::open(path) {
         let length = file.metadata().map(|meta| meta.len()).unwrap_or(0);
@@ -179,45 +164,10 @@ fn tail_of(path: &Path) -> Vec<u8> {
             .ok();
         file.take(8192).read_to_end(&mut bytes).ok();
     }
-    bytes
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Runs a command to its end or to the end of patience; an error carries what it said.
-pub(super) fn run(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = tempfile::tempfile().context("making a temporary file")?;
-    // A file and no pipe: a daemon that the command leaves behind would hold a pipe open for ever.
-    let (stdout, stderr) = (output.try_clone()?, output.try_clone()?);
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(stderr)
-        .spawn();
-    let mut child = child.with_context(|| format!("starting {name}"))?;
-    let deadline = Instant::now() + RESTART;
-    let status = loop {
-        if let Some(status) = child
-            .try_wait()
-            .with_context(|| format!("waiting for {name}"))?
-        {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().ok();
-            child.wait().ok();
-            bail!("{name} did not end within {} s", RESTART.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    if status.success() {
-        return Ok(());
-    }
-    let mut said = String::new();
-    let mut output = output;
-    output.rewind()?;
-    output.take(2048).read_to_string(&mut said).ok();
-    bail!(
-        "{name} ended with {status}: {}",
-        said.trim().replace('\n', "; ")
-    );
+/// Runs a command that may take as long as a service does.
+pub(super) fn run(command: &mut Command) -> Result<String> {
+    program::run(command, Stdio::null(), RESTART)
 }

@@ -14,8 +14,9 @@ use super::network::{self, Step};
 use super::paths::Paths;
 use super::plan::{Plan, plan};
 use super::report::Report;
-use super::{preflight, secure, status, uplink};
-use crate::files::{self, Wanted};
+use super::secure::Host;
+use super::{preflight, status, uplink};
+use crate::fault::Fault;
 
 /// Runs `setupdockerhost`.
 ///
@@ -28,39 +29,64 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let installed = preflight::check(&paths)?;
     let _lock = lock(&paths)?;
-    let engine = Engine::new(&paths.socket());
+    let (engine, fault) = (Engine::new(&paths.socket()), Fault::from_env());
+    let host = Host {
+        paths: &paths,
+        installed: &installed,
+        engine: &engine,
+        journal: paths.journal(&fault),
+        fault: &fault,
+    };
+    if !args.dry_run {
+        recover(&host)?;
+    }
     if let Some(network) = &args.network {
         check_network(&engine, network, &args)?;
     }
     let plan = plan(&paths, &installed, &args)?;
     if args.dry_run {
-        return show_plan(&plan, &args, &engine);
+        return show_plan(&host, &plan, &args);
     }
     let mut report = Report {
         names: plan.names.clone(),
         ..Report::default()
     };
     report.listen = plan.listen.to_string();
-    secure::secure(&paths, &installed, &engine, &plan, &mut report)?;
+    host.secure(&plan, &mut report)?;
     if let Some(network) = &args.network {
-        ensure_network(&engine, network, &mut report)?;
+        ensure_network(&engine, network, &fault, &mut report)?;
     }
     report.finish(args.json)
+}
+
+/// Takes back what a run left that was cut off, or ends what it had finished.
+fn recover(host: &Host<'_>) -> Result<()> {
+    if !host.journal.is_pending() {
+        return host.journal.commit();
+    }
+    let doing = "taking back what a run that was cut off had begun";
+    eprintln!("setupdockerhost: {doing}");
+    match host.take_back().context(doing) {
+        // The files are back; that dockerd does not come up with them is what this run may mend.
+        Err(error) if !host.journal.is_pending() => eprintln!("setupdockerhost: {error:#}"),
+        outcome => outcome?,
+    }
+    Ok(())
 }
 
 /// One run at a time; the lock goes with the process.
 fn lock(paths: &Paths) -> Result<File> {
     let path = paths.lock();
-    files::ensure_dir(
-        path.parent().context("a lock stands in a directory")?,
-        0o755,
-    )?;
+    let making = || format!("opening {}", path.display());
+    path.parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .with_context(making)?;
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path);
-    let file = file.with_context(|| format!("opening {}", path.display()))?;
+    let file = file.with_context(making)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
@@ -90,9 +116,14 @@ fn check_network(engine: &Engine, network: &DockerNetwork, args: &Args) -> Resul
     }
 }
 
-fn ensure_network(engine: &Engine, network: &DockerNetwork, report: &mut Report) -> Result<()> {
+fn ensure_network(
+    engine: &Engine,
+    network: &DockerNetwork,
+    fault: &Fault,
+    report: &mut Report,
+) -> Result<()> {
     let step_wanted = network::plan(engine, network)?;
-    network::apply(engine, network, &step_wanted)?;
+    network::apply(engine, network, &step_wanted, fault)?;
     let what = describe(&step_wanted, network);
     if step_wanted != Step::Keep {
         report.changed = true;
@@ -115,30 +146,24 @@ fn describe(step: &Step, network: &DockerNetwork) -> String {
     format!("{verb} the docker network {network}")
 }
 
-fn show_plan(plan: &Plan, args: &Args, engine: &Engine) -> Result<ExitCode> {
-    let mut steps = plan.trust.reasons.clone();
-    for wanted in plan
-        .trust
-        .other
-        .iter()
-        .chain(&plan.trust.server)
-        .chain(&plan.config)
-    {
-        if wanted.differs()? {
-            steps.push(format!("write {}", wanted.path().display()));
-        }
+fn show_plan(host: &Host<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
+    let mut steps = Vec::new();
+    if host.journal.is_pending() {
+        steps.push("take back what a run that was cut off had begun".to_owned());
     }
-    let server = plan.trust.server.iter().chain(&plan.config);
-    let restart = server
-        .map(Wanted::differs)
-        .collect::<Result<Vec<_>>>()?
-        .contains(&true);
-    if restart || plan.unfinished {
+    steps.extend(plan.trust.reasons.iter().cloned());
+    let (due, dockerd_reads_it) = plan.due()?;
+    steps.extend(due.iter().map(|change| match change.text {
+        Some(_) => format!("write {}", change.path.display()),
+        None => format!("remove {}", change.path.display()),
+    }));
+    let answers = host.engine.version().is_ok();
+    if dockerd_reads_it || !answers {
         steps.push("restart dockerd".to_owned());
     }
     if let Some(network) = &args.network
-        && engine.version().is_ok()
-        && network::plan(engine, network)? != Step::Keep
+        && answers
+        && network::plan(host.engine, network)? != Step::Keep
     {
         steps.push(format!("make the docker network {network}"));
     }

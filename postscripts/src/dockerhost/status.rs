@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::engine::Engine;
 use super::paths::Paths;
 use super::trust::RENEW_WITHIN;
-use crate::files;
+use crate::files::load_text;
 use crate::tls::{Description, Names};
 
 /// One certificate.
@@ -51,10 +51,8 @@ pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
 
 fn load(paths: &Paths) -> Result<Status> {
     let engine = Engine::new(&paths.socket());
-    let config = files::load(&paths.daemon_json())?
-        .map(|(bytes, _)| bytes)
-        .unwrap_or_default();
-    let config: Value = serde_json::from_slice(&config).unwrap_or_default();
+    let config = load_text(&paths.daemon_json())?.unwrap_or_default();
+    let config: Value = serde_json::from_str(&config).unwrap_or_default();
     let hosts = config["hosts"]
         .as_array()
         .map(Vec::as_slice)
@@ -75,10 +73,10 @@ fn load(paths: &Paths) -> Result<Status> {
 }
 
 fn certificate(path: &std::path::Path) -> Result<Option<Certificate>> {
-    let Some((bytes, _)) = files::load(path)? else {
+    let Some(text) = load_text(path)? else {
         return Ok(None);
     };
-    let described = Description::parse(&String::from_utf8_lossy(&bytes))?;
+    let described = Description::parse(&text)?;
     let left = described.not_after - OffsetDateTime::now_utc();
     Ok(Some(Certificate {
         names: described.names,

@@ -8,13 +8,17 @@ use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
 use super::paths::Paths;
-use crate::files::{self, Wanted};
+use crate::files::{Access, Change, load_text};
 use crate::tls::{
     Authority, Description, KeyPem, LEAF_LIFE, LocalAuthority, Names, Request, Usage,
 };
 
 /// A certificate is made again when this much of [`LEAF_LIFE`] is left.
 pub(super) const RENEW_WITHIN: time::Duration = time::Duration::days(365);
+
+/// What anyone may read, and what its owner alone may in a directory that is open.
+const PUBLIC: Access = Access::Exactly(0o644);
+const SECRET: Access = Access::Exactly(0o600);
 
 /// What was asked for.
 #[derive(Debug)]
@@ -34,9 +38,9 @@ pub(super) struct Wish<'a> {
 /// What should stand there.
 pub(super) struct Trust {
     /// The files that dockerd reads.
-    pub(super) server: Vec<Wanted>,
+    pub(super) server: Vec<Change>,
     /// The authority's and the client's files.
-    pub(super) other: Vec<Wanted>,
+    pub(super) other: Vec<Change>,
     /// Why each of them changes, for people.
     pub(super) reasons: Vec<String>,
     /// What the proof needs to try a client that dockerd must refuse; absent when nothing is made.
@@ -70,7 +74,7 @@ pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
     plan_server(paths, wish, authority, &mut trust)?;
     trust
         .server
-        .push(Wanted::public(paths.server_authorities(), bundle));
+        .push(Change::write(paths.server_authorities(), bundle, PUBLIC));
     plan_client(paths, wish, authority, &mut trust)?;
     trust.authority = own;
     Ok(trust)
@@ -79,8 +83,8 @@ pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
 /// Loads the host's own authority, or makes one where there is none or where it ends before the next
 /// certificate would.
 fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<LocalAuthority> {
-    let certificate = text(&paths.authority_certificate())?;
-    let key = text(&paths.authority_key())?;
+    let certificate = load_text(&paths.authority_certificate())?;
+    let key = load_text(&paths.authority_key())?;
     if let (Some(certificate), Some(key)) = (&certificate, key) {
         let loading = || {
             format!(
@@ -96,7 +100,7 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
         trust
             .reasons
             .push("the host's authority ends soon: a new one".to_owned());
-    } else if text(&paths.server_certificate())?.is_some() && certificate.is_none() {
+    } else if load_text(&paths.server_certificate())?.is_some() && certificate.is_none() {
         bail!(
             "{} was signed by an authority whose key is not here: name it with --ca, or remove that \
              file to let this host have an authority of its own",
@@ -109,12 +113,15 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
     }
     let name = format!("{} docker authority {}", wish.hostname, wish.now.date());
     let (authority, key) = LocalAuthority::create(&name, wish.now)?;
-    trust
-        .other
-        .push(Wanted::secret(paths.authority_key(), key.reveal()));
-    trust.other.push(Wanted::public(
+    trust.other.push(Change::write(
+        paths.authority_key(),
+        key.reveal(),
+        Access::Private,
+    ));
+    trust.other.push(Change::write(
         paths.authority_certificate(),
         authority.certificate(),
+        PUBLIC,
     ));
     Ok(authority)
 }
@@ -128,7 +135,7 @@ fn trusted(
     trust: &mut Trust,
 ) -> Result<String> {
     let present = authority.certificate();
-    let standing = text(&paths.server_authorities())?.unwrap_or_default();
+    let standing = load_text(&paths.server_authorities())?.unwrap_or_default();
     let blocks = blocks(&standing);
     let changes = !blocks.is_empty() && !blocks.contains(&present.trim());
     if changes {
@@ -173,10 +180,12 @@ fn plan_server(
     let (key, certificate) = issue(authority, wish, wish.names, Usage::Server)?;
     trust
         .server
-        .push(Wanted::secret(paths.server_key(), key.reveal()));
-    trust
-        .server
-        .push(Wanted::public(paths.server_certificate(), certificate));
+        .push(Change::write(paths.server_key(), key.reveal(), SECRET));
+    trust.server.push(Change::write(
+        paths.server_certificate(),
+        certificate,
+        PUBLIC,
+    ));
     Ok(())
 }
 
@@ -193,12 +202,15 @@ fn plan_client(
             .reasons
             .push(format!("the client's certificate: {reason}"));
         let (new_key, new) = issue(authority, wish, &Names::default(), Usage::Client)?;
-        trust.other.push(Wanted::secret(key, new_key.reveal()));
-        trust.other.push(Wanted::secret(certificate, new));
+        let of_client = |path, text: &str| Change::write(path, text, Access::Private);
+        trust.other.push(of_client(key, new_key.reveal()));
+        trust.other.push(of_client(certificate, &new));
     }
-    trust
-        .other
-        .push(Wanted::secret(dir.join("ca.pem"), authority.certificate()));
+    trust.other.push(Change::write(
+        dir.join("ca.pem"),
+        authority.certificate(),
+        Access::Private,
+    ));
     Ok(())
 }
 
@@ -220,8 +232,8 @@ impl Pair {
     fn load(certificate: &std::path::Path, key: &std::path::Path) -> Result<Self> {
         Ok(Self {
             // One that cannot be read is as good as none: it is made again.
-            certificate: text(certificate)?.and_then(|pem| Description::parse(&pem).ok()),
-            key: text(key)?.map(KeyPem::new),
+            certificate: load_text(certificate)?.and_then(|pem| Description::parse(&pem).ok()),
+            key: load_text(key)?.map(KeyPem::new),
         })
     }
 
@@ -261,14 +273,4 @@ fn list(names: &Names) -> String {
         .chain(addresses)
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-fn text(path: &std::path::Path) -> Result<Option<String>> {
-    let Some((bytes, _)) = files::load(path)? else {
-        return Ok(None);
-    };
-    let text = String::from_utf8(bytes)
-        .ok()
-        .with_context(|| format!("{} is no text", path.display()))?;
-    Ok(Some(text))
 }

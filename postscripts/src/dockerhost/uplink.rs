@@ -20,7 +20,9 @@ pub(super) fn join(network: &DockerNetwork, nic: &IfName, args: &Args) -> Result
     if args.dry_run {
         command.arg("--dry-run");
     }
-    service::run(&mut command).with_context(|| format!("moving {nic} into {}", network.name()))
+    service::run(&mut command)
+        .with_context(|| format!("moving {nic} into {}", network.name()))
+        .map(drop)
 }
 
 /// Returns the program's path: the directory of this one.

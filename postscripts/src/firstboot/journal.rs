@@ -38,7 +38,8 @@ pub(super) fn save(paths: &Paths, status: &mut Status) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(status)?;
     bytes.push(b'\n');
     // What scripts print may be nobody else's business.
-    files::write(&paths.status(), &bytes, 0o600)
+    files::replace(&paths.status(), &bytes, 0o600)?;
+    Ok(())
 }
 
 /// Lets one run at a time work; the lock goes with the process.

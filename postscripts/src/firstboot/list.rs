@@ -59,7 +59,7 @@ pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
     }
     // Variables may be secrets of the site.
     if !matches!(files::load(&paths.list()), Ok(Some((old, 0o600))) if old == bytes) {
-        files::write(&paths.list(), &bytes, 0o600)?;
+        files::replace(&paths.list(), &bytes, 0o600)?;
     }
     Ok(list)
 }

@@ -99,7 +99,7 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     enter(paths, &list, &mut status, end);
     journal::save(paths, &mut status)?;
     if status.complete {
-        files::write(&paths.done(), format!("{}\n", now()).as_bytes(), 0o644)?;
+        files::replace(&paths.done(), format!("{}\n", now()).as_bytes(), 0o644)?;
     }
     summary(&status);
     Ok(code(outcome.code))

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use definitions::Runlist;
 
 use super::paths::{DONE, Paths, UNIT};
-use crate::files::{self, Changes, Wanted};
+use crate::files;
 
 /// Returns the unit's text.
 ///
@@ -63,7 +63,12 @@ pub(super) fn enable(paths: &Paths) -> Result<ExitCode> {
             Runlist::FIRSTBOOT
         );
     }
-    let wrote = Changes::default().write(&Wanted::public(paths.unit(), render()))?;
+    let (unit, text) = (paths.unit(), render());
+    let wrote = !matches!(files::load(&unit)?, Some((old, 0o644)) if old == text.as_bytes());
+    if wrote {
+        files::replace(&unit, text.as_bytes(), 0o644)
+            .with_context(|| format!("writing {}", unit.display()))?;
+    }
     let link = paths.unit_link();
     let target = format!("/etc/systemd/system/{UNIT}");
     let linked = fs::read_link(&link).is_ok_and(|there| there.as_os_str() == target.as_str());

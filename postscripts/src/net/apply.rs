@@ -5,8 +5,8 @@ use std::io;
 use anyhow::{Context, anyhow};
 use nix::libc;
 
-use super::fault::{Fault, Moment};
 use super::{Kernel, Step};
+use crate::fault::{Fault, Moment};
 
 /// Makes every step happen.
 ///
@@ -16,7 +16,7 @@ pub fn apply(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<(
     for (number, step) in steps.iter().enumerate() {
         fault.strike(Moment::Before(number + 1));
         fault
-            .refusal(number + 1)
+            .refusal(Moment::Before(number + 1))
             .and_then(|()| perform(kernel, step))
             .with_context(|| step.to_string())?;
         fault.strike(Moment::After(number + 1));

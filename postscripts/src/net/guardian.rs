@@ -19,9 +19,9 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, getppid, setsid};
 
-use super::fault::Fault;
 use super::journal::Journal;
 use super::{Kernel, apply};
+use crate::fault::Fault;
 use crate::persist;
 
 /// The first argument that makes a process a guardian.
@@ -173,7 +173,7 @@ fn is_timeout(error: &io::Error) -> bool {
 pub fn put_back(kernel: &Kernel, journal: &Journal, fault: &Fault) -> Result<()> {
     let live = apply::undo(kernel, &journal.steps, fault);
     for bridge in &journal.bridges {
-        persist::recover(&journal.root, bridge)?;
+        persist::recover(&journal.root, bridge, fault)?;
     }
     live?;
     journal.remove()

@@ -7,13 +7,14 @@
 //! journal of another boot is only thrown away.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Step;
+use crate::files;
 
 /// Where journals and locks lie, below the root.
 const PLACE: &str = "var/lib/slipway/bridgeprereq";
@@ -62,26 +63,17 @@ impl Journal {
     /// Writes it so that it survives a loss of power.
     pub fn save(&self) -> Result<()> {
         let path = path(&self.root);
-        let new = path.with_extension("new");
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&new)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            sync_directory(&path)
-        };
-        write().with_context(|| format!("writing {}", path.display()))
+        let writing = || format!("writing {}", path.display());
+        let text = serde_json::to_vec(self).with_context(writing)?;
+        files::replace(&path, &text, 0o600).with_context(writing)
     }
 
     /// Ends the run.
     pub fn remove(&self) -> Result<()> {
         let path = path(&self.root);
-        match fs::remove_file(&path).and_then(|()| sync_directory(&path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("removing {}", path.display()))
-            }
-            _ => Ok(()),
-        }
+        files::remove(&path)
+            .and_then(|()| files::sync_parent(&path))
+            .with_context(|| format!("removing {}", path.display()))
     }
 
     /// Says whether it is still there, that is, whether the run is not over.
@@ -104,13 +96,6 @@ pub fn lock_file(root: &Path) -> Result<File> {
 
 fn path(root: &Path) -> PathBuf {
     root.join(PLACE).join(NAME)
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 fn boot() -> Result<String> {

@@ -7,7 +7,6 @@
 mod announce;
 mod apply;
 mod echo;
-mod fault;
 mod guardian;
 mod journal;
 mod kernel;
@@ -21,7 +20,6 @@ mod step;
 mod sysctl;
 
 pub use apply::{apply, undo};
-pub use fault::{Fault, Moment};
 pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
 pub use journal::{Journal, lock_file};
 pub use kernel::Kernel;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::files::{Change, Sources};
 use super::model::{Addressing, Wish};
 use super::netplan::Renderer;
+use super::sources::Sources;
 use super::{ifcfg, ifupdown, netplan, networkd, networkmanager, wicked};
+use crate::files::Change;
 
 /// What configures the NIC at boot.
 #[derive(Debug, Clone, PartialEq, Eq)]

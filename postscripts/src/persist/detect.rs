@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::backend::Backend;
-use super::files::{self, Sources, beneath};
 use super::ini::Ini;
 use super::model::Wish;
+use super::sources::Sources;
 use super::{ifcfg, ifupdown, netplan, networkmanager, wicked};
+use crate::files::{self, beneath};
 
 /// A backend's claim, or why it has none.
 type Claim = std::result::Result<Backend, String>;

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::files::{Access, Change, Sources};
 use super::model::{Addressing, Net, Route, Wish, length_of_mask};
 use super::shellvars::ShellVars;
+use super::sources::Sources;
+use crate::files::{Access, Change};
 
 pub(super) const DIR: &str = "/etc/sysconfig/network-scripts";
 /// What belongs to the hardware and to the profile of the NIC.

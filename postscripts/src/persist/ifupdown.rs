@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::files::{Access, Change, Sources};
 use super::glob;
 use super::model::{Addressing, Net, Route, Wish, length_of_mask};
+use super::sources::Sources;
+use crate::files::{Access, Change};
 
 /// The file that everything starts from, and where others stand.
 pub(super) const MAIN: &str = "/etc/network/interfaces";

@@ -1,25 +1,23 @@
 //! The same bridge at the next boot: the files of whatever configures this host's network.
 //!
 //! The story: [`detect`] finds the one backend that runs and names the NIC. Its files are read as
-//! values ([`files`]), the NIC's addressing keys are moved to the bridge as they stand (one file a
+//! values ([`sources`]), the NIC's addressing keys are moved to the bridge as they stand (one file a
 //! backend), and what the new files say of the bridge must equal what the old ones said of the NIC
 //! ([`model`]); all of this is [`plan`] and touches nothing. [`Persistence::apply`] has the backend's
-//! own tool read the new files back, then puts them in place all at once ([`journal`]);
-//! [`Persistence::hand_over`] tells the daemons and DHCP clients that run. [`Persistence::undo`], or
-//! [`recover`] in a later process, puts all of it back exactly until [`Persistence::commit`].
+//! own tool read the new files back, then puts them in place all at once;
+//! [`Persistence::hand_over`] tells the daemons and DHCP clients that run. [`recover`], in this process
+//! or a later one, puts all of it back exactly until [`Persistence::commit`].
 //!
 //! It never makes up a configuration from the live state, never turns DHCP into static, never drops
 //! a key it does not know, and never runs a shell.
 
 mod backend;
 mod detect;
-mod files;
 mod glob;
 mod handover;
 mod ifcfg;
 mod ifupdown;
 mod ini;
-mod journal;
 mod model;
 mod netplan;
 mod networkd;
@@ -28,6 +26,7 @@ mod networkmanager;
 mod properties;
 mod readback;
 mod shellvars;
+mod sources;
 mod wicked;
 mod yaml;
 mod yaml_edit;
@@ -38,15 +37,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-pub use files::{Access, Change};
+pub use crate::files::{Access, Change};
 pub use model::Net;
 
+use crate::fault::Fault;
+use crate::files::{Journal, beneath};
 use crate::net::NetState;
 use backend::Backend;
-use files::{Sources, beneath};
 use handover::HandOver;
-use journal::Journal;
 use model::{Addressing, Wish};
+use sources::Sources;
 
 /// What has to change on disk so that the bridge stands after the next boot.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ pub struct Persistence {
     addressing: Addressing,
     /// What runs and has to hear of it.
     hand_over: HandOver,
+    fault: Fault,
 }
 
 /// Plans the change of files; touches nothing. `address` is for a NIC that has none configured.
@@ -106,6 +107,7 @@ pub fn plan(
         after,
         addressing,
         hand_over,
+        fault: Fault::default(),
     })
 }
 
@@ -150,6 +152,12 @@ fn prove(
 }
 
 impl Persistence {
+    /// Has it go wrong where a test asks for it.
+    pub fn with_fault(self, fault: &Fault) -> Self {
+        let fault = fault.clone();
+        Self { fault, ..self }
+    }
+
     /// Whether the files say so already and nothing that runs works for the NIC.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.hand_over.is_empty()
@@ -225,27 +233,24 @@ impl Persistence {
 
     /// Tells what runs (the daemon of the backend, DHCP clients) that the bridge has the addresses
     /// now. The bridge must have them already and the files must be in place; what is done here is
-    /// taken back by [`undo`](Self::undo) and [`recover`].
+    /// taken back by [`recover`].
     pub fn hand_over(&self) -> Result<()> {
         if self.hand_over.is_empty() {
             return Ok(());
         }
         self.journal().note(&self.hand_over)?;
+        self.fault.part().context("telling what runs")?;
         self.hand_over.forward(&self.root)
     }
 
-    /// Makes the change last; the previous files stay below `/var/lib/slipway/bridgeprereq`.
+    /// Makes the change last; the previous files stay in
+    /// `/var/lib/slipway/bridgeprereq/BRIDGE/previous`, each below its own path.
     pub fn commit(&self) -> Result<()> {
         self.journal().commit()
     }
 
-    /// Puts the previous files back exactly, unless the change was committed.
-    pub fn undo(&self) -> Result<bool> {
-        self.journal().undo()
-    }
-
     fn journal(&self) -> Journal {
-        Journal::of(&self.root, &self.wish.bridge)
+        journal(&self.root, &self.wish.bridge, &self.fault)
     }
 
     /// What the live network and the files do not agree on, in words; nothing when they are equal.
@@ -259,16 +264,27 @@ impl Persistence {
     }
 }
 
-/// Puts the files back that an interrupted run left changed; says whether there were any.
-pub fn recover(root: &Path, bridge: &str) -> Result<bool> {
-    Journal::of(root, bridge).undo()
+/// Puts everything back that is not committed, and what runs to it; says whether there was anything.
+pub fn recover(root: &Path, bridge: &str, fault: &Fault) -> Result<bool> {
+    let journal = journal(root, bridge, fault);
+    if !journal.restore()? {
+        return Ok(false);
+    }
+    if let Some(hand_over) = journal.noted::<HandOver>()? {
+        hand_over.take_back(root)?;
+    }
+    journal.end()?;
+    Ok(true)
 }
 
 /// Ends what a run left that died after everything else was done.
-pub fn finish(root: &Path, bridge: &str) -> Result<()> {
-    let journal = Journal::of(root, bridge);
-    match journal.is_pending() {
-        true => journal.commit(),
-        false => Ok(()),
-    }
+pub fn finish(root: &Path, bridge: &str, fault: &Fault) -> Result<()> {
+    journal(root, bridge, fault).commit()
+}
+
+/// The files of one bridge.
+fn journal(root: &Path, bridge: &str, fault: &Fault) -> Journal {
+    let state = beneath(root, Path::new("/var/lib/slipway/bridgeprereq"));
+    let journal = Journal::new(root, state.join(bridge)).with_copies();
+    journal.with_fault(fault.clone())
 }

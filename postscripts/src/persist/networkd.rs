@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::files::{self, Access, Change, Sources};
 use super::ini::{Ini, Section};
 use super::model::{Addressing, Net, Route, Wish};
+use super::sources::Sources;
+use crate::files::{self, Access, Change};
 
 /// Where networkd reads, strongest last.
 pub(super) const DIRS: [&str; 4] = [

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::files::{Access, Change, Sources};
 use super::ini::{Ini, Section};
 use super::model::{Addressing, Net, Route, Wish};
+use super::sources::Sources;
+use crate::files::{Access, Change};
 
 /// Where NetworkManager reads, strongest last.
 pub(super) const DIRS: [&str; 3] = [

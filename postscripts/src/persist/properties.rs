@@ -7,9 +7,9 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
 use super::backend::Backend;
-use super::files::Sources;
 use super::model::{Addressing, Net, Route, Wish};
 use super::netplan::Renderer;
+use super::sources::Sources;
 use super::{ifcfg, ifupdown, wicked};
 
 fn wish() -> Wish {

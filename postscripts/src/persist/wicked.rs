@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::files::{Access, Change, Sources};
 use super::model::{Addressing, Net, Route, Wish, length_of_mask};
 use super::shellvars::ShellVars;
+use super::sources::Sources;
+use crate::files::{Access, Change};
 
 pub(super) const DIR: &str = "/etc/sysconfig/network";
 /// What belongs to the hardware; a name that ends in `_` stands for all that begin so.

@@ -8,7 +8,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::containerd;
 
 /// Starts dockerd in the background, and fails when it does not come up.
 const SCRIPT: &str = include_str!("docker.init");
@@ -67,7 +70,8 @@ impl Host {
         let inside = inside.map(|name| format!("nsenter --mount={mounts} --net=/run/netns/{name}"));
         let script = SCRIPT
             .replace("@ROOT@", host.root.path().to_str().unwrap())
-            .replace("@INSIDE@", inside.as_deref().unwrap_or(""));
+            .replace("@INSIDE@", inside.as_deref().unwrap_or(""))
+            .replace("@CONTAINERD@", containerd::socket().to_str().unwrap());
         fs::write(host.path("etc/init.d/docker"), script).unwrap();
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(host.path("etc/init.d/docker"), mode).unwrap();
@@ -229,6 +233,14 @@ impl Host {
         text(&output.stdout).trim().to_owned()
     }
 
+    /// Returns every file below `etc` and `var/lib/slipway` with its mode and bytes.
+    pub(crate) fn contents(&self) -> Vec<(PathBuf, u32, Vec<u8>)> {
+        let files = self.snapshot().into_iter();
+        files
+            .map(|(path, mode, _, _, bytes)| (path, mode, bytes))
+            .collect()
+    }
+
     /// Returns every file below `etc` and `var/lib/slipway` with its mode, time and bytes.
     pub(crate) fn snapshot(&self) -> Vec<(PathBuf, u32, i64, i64, Vec<u8>)> {
         let mut files = Vec::new();
@@ -238,7 +250,7 @@ impl Host {
                 let meta = fs::symlink_metadata(entry.path()).unwrap();
                 if meta.is_dir() {
                     dirs.push(entry.path());
-                } else if !entry.path().ends_with("dockerhost.lock") {
+                } else if !entry.path().ends_with("setupdockerhost/lock") {
                     let bytes = if meta.is_file() {
                         fs::read(entry.path()).unwrap()
                     } else {
@@ -300,12 +312,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Returns a port that nobody listens on, that no other host of the tests was given, and that is none
+/// of those that the kernel hands to clients.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until a condition holds, ten seconds at most.

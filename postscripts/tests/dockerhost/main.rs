@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod containerd;
 mod host;
+mod interrupted;
 mod network;
 mod refusals;
 mod trust;
@@ -21,7 +23,15 @@ fn main() -> ExitCode {
     // Two daemons at once are enough for a small machine.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let missing = missing();
-    let tests = [trust::TESTS, refusals::TESTS, network::TESTS].concat();
+    let runs = missing.is_none() && !arguments.list;
+    let _containerd = runs.then(containerd::Containerd::start);
+    let tests = [
+        trust::TESTS,
+        refusals::TESTS,
+        network::TESTS,
+        interrupted::TESTS,
+    ]
+    .concat();
     let trials = tests
         .into_iter()
         .map(|(name, test)| trial(name, test, missing.as_deref()));
@@ -54,7 +64,7 @@ fn missing() -> Option<String> {
     if host::busybox().is_none() {
         return Some("busybox".to_owned());
     }
-    ["docker", "curl", "openssl", "ip"]
+    ["docker", "containerd", "curl", "openssl", "ip"]
         .into_iter()
         .find(|tool| Command::new(tool).arg("--help").output().is_err())
         .map(str::to_owned)

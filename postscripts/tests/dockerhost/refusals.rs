@@ -156,8 +156,8 @@ fn an_old_or_missing_engine_is_named() {
 
 fn a_second_run_at_once_waits() {
     let host = Host::new();
-    fs::create_dir_all(host.path("var/lib/slipway")).unwrap();
-    let lock = fs::File::create(host.path("var/lib/slipway/dockerhost.lock")).unwrap();
+    fs::create_dir_all(host.path("var/lib/slipway/setupdockerhost")).unwrap();
+    let lock = fs::File::create(host.path("var/lib/slipway/setupdockerhost/lock")).unwrap();
     lock.lock().unwrap();
     assert_eq!(
         host.refuse(&[]),

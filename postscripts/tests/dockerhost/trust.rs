@@ -3,8 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -32,10 +30,6 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "two_authorities_are_trusted_during_a_change",
         two_authorities_are_trusted,
-    ),
-    (
-        "a_run_that_was_killed_is_finished_by_the_next",
-        a_killed_run_is_finished,
     ),
     (
         "the_users_configuration_stays",
@@ -344,37 +338,6 @@ fn two_authorities_are_trusted() {
         !gets_in(old.path()),
         "the old authority is trusted for ever"
     );
-}
-
-/// Kills the run at growing distances from its start; the next run ends it, and then there is
-/// nothing to do.
-fn a_killed_run_is_finished() {
-    let host = Host::new();
-    let mut delay = Duration::from_millis(1);
-    let mut killed = 0;
-    loop {
-        fs::remove_dir_all(host.path("etc/slipway")).ok();
-        fs::remove_dir_all(host.path("etc/docker/tls")).ok();
-        let mut child = host
-            .command(&[])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        thread::sleep(delay);
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        host.wait_for_script();
-        killed += 1;
-        host.setup(&[]);
-        assert_eq!(host.setup(&[]), "nothing to do\n", "after {delay:?}");
-        assert!(!host.path("var/lib/slipway/dockerhost.pending").exists());
-        delay *= 2;
-    }
-    assert!(killed >= 8, "only {killed} runs were killed");
 }
 
 fn the_users_configuration_stays() {

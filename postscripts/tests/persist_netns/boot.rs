@@ -10,10 +10,11 @@ use crate::host::{MAC, address, bus, host, ok, start, start_networkd, wait_for};
 const NETWORKD: &[&str] = &["dnsmasq", "networkctl", "dbus-daemon"];
 const NETPLAN: &[&str] = &["netplan", "dnsmasq", "networkctl", "dbus-daemon"];
 const IFUPDOWN: &[&str] = &["ifup", "dnsmasq", "dhclient"];
+const IFCFG: &[&str] = &["ifup-eth", "ipcalc", "arping", "dnsmasq", "dhclient"];
 const NETWORKMANAGER: &[&str] = &["NetworkManager", "nmcli", "dnsmasq", "dbus-daemon"];
 
 /// Every trial: which golden files, and what the bridge must have once they are up.
-const TRIALS: [(&str, &str, &[&str]); 20] = [
+const TRIALS: [(&str, &str, &[&str]); 25] = [
     ("networkd", "dhcp", &["lease"]),
     (
         "networkd",
@@ -46,6 +47,27 @@ const TRIALS: [(&str, &str, &[&str]); 20] = [
     ("ifupdown", "static46", &STATIC46),
     ("ifupdown", "mtu9000", &["lease", "mtu 9000"]),
     ("ifupdown", "several-nics", &["lease"]),
+    ("ifcfg", "dhcp", &["lease"]),
+    (
+        "ifcfg",
+        "static4",
+        &["10.0.0.5/24", "10.0.0.6/24", "default via 10.0.0.1"],
+    ),
+    // GATEWAY0, as it stood, is a key of NetworkManager's alone.
+    (
+        "ifcfg",
+        "static46",
+        &[
+            "10.0.0.5/24",
+            "10.0.0.7/24",
+            "2001:db8::5/64",
+            "default via 2001:db8::1",
+            "10.9.0.0/16 via 10.0.0.254",
+            "10.8.0.0/16 via 10.0.0.253 dev mydocker0 table 100",
+        ],
+    ),
+    ("ifcfg", "mtu9000", &["lease", "mtu 9000"]),
+    ("ifcfg", "several-nics", &["lease"]),
     ("networkmanager", "dhcp", &["lease"]),
     ("networkmanager", "static46", &STATIC46),
     ("networkmanager", "mtu9000", &["lease", "mtu 9000"]),
@@ -68,6 +90,7 @@ pub(crate) fn trials() -> Vec<Inside> {
                 "networkd" => (NETWORKD, networkd),
                 "netplan" => (NETPLAN, netplan),
                 "ifupdown" => (IFUPDOWN, ifupdown),
+                "ifcfg" => (IFCFG, ifcfg),
                 _ => (NETWORKMANAGER, networkmanager),
             };
             let run = move || {
@@ -97,18 +120,20 @@ fn lay_out(backend: &str, case: &str) {
         "network",
         "systemd/network",
         "NetworkManager/system-connections",
+        "sysconfig/network-scripts",
     ] {
         let (from, to) = (golden.join(place), Path::new("/etc").join(place));
         if !to.exists() {
             continue;
         }
-        if place != "network" {
+        // Where the backend's own scripts stand they are needed too.
+        if !["network", "sysconfig/network-scripts"].contains(&place) {
             ok(&format!("mount -t tmpfs tmpfs {}", to.display()));
         }
         if from.exists() {
             ok(&format!("cp -r {}/. {}", from.display(), to.display()));
         }
-        ok(&format!("chmod -R u=rwX,go=rX {}", to.display()));
+        ok(&format!("chmod -R u+rwX,go=rX {}", to.display()));
     }
 }
 
@@ -133,6 +158,22 @@ fn netplan() {
 fn ifupdown() {
     // It ends with an error where the files name other NICs, as those do not exist here.
     let _ = Command::new("ifup").arg("-a").output().unwrap();
+}
+
+fn ifcfg() {
+    fs::create_dir_all("/var/lib/dhclient").unwrap();
+    for device in ["eth0", "mydocker0"] {
+        let output = Command::new("./ifup")
+            .current_dir("/etc/sysconfig/network-scripts")
+            .arg(format!("ifcfg-{device}"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
 
 fn networkmanager() {

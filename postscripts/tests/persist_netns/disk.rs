@@ -49,7 +49,7 @@ fn full_state() {
     fill("/var/lib/slipway/ballast");
     refused(
         &planned,
-        "saving the previous files in /var/lib/slipway/bridgeprereq/mydocker0/pending: No space left on device (os error 28)",
+        "beginning a journal in /var/lib/slipway/bridgeprereq/mydocker0/pending: No space left on device (os error 28)",
     );
 }
 

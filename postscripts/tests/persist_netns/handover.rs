@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use postscripts::fault::Fault;
 use postscripts::persist::{self, Persistence};
 
 use crate::Inside;
@@ -99,7 +100,7 @@ fn dhclient_undone() {
     ] {
         ok(line);
     }
-    assert!(persist::recover(Path::new("/"), "mydocker0").unwrap());
+    assert!(persist::recover(Path::new("/"), "mydocker0", &Fault::default()).unwrap());
     let running = processes("dhclient");
     assert_eq!(running.len(), 1, "{running:?}");
     assert!(running[0].ends_with(" eth0"), "{running:?}");

@@ -129,7 +129,19 @@ pub(crate) fn move_live(lease: &str) {
     }
 }
 
-pub(crate) fn plan() -> Persistence {
+/// What `bridgeprereq` knows of the NIC, with an address if it has one.
+pub(crate) fn state(address: Option<String>) -> NetState {
+    let address = address.map(|ip| postscripts::net::Address {
+        ip: ip.parse().unwrap(),
+        len: 24,
+        peer: None,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        flags: 0,
+        lifetimes: None,
+        other: Vec::new(),
+    });
     let link = Link {
         name: "eth0".to_owned(),
         kind: Kind::Ethernet,
@@ -140,28 +152,18 @@ pub(crate) fn plan() -> Persistence {
         master: None,
         parent: None,
         bridge: None,
-        addresses: address("eth0")
-            .or_else(|| address("mydocker0"))
-            .map(|ip| postscripts::net::Address {
-                ip: ip.parse().unwrap(),
-                len: 24,
-                peer: None,
-                broadcast: None,
-                label: None,
-                scope: 0,
-                flags: 0,
-                lifetimes: None,
-                other: Vec::new(),
-            })
-            .into_iter()
-            .collect(),
+        addresses: address.into_iter().collect(),
         neighbours: Vec::new(),
         sysctls: BTreeMap::new(),
     };
-    let state = NetState {
+    NetState {
         links: vec![link],
         ..NetState::default()
-    };
+    }
+}
+
+pub(crate) fn plan() -> Persistence {
+    let state = state(address("eth0").or_else(|| address("mydocker0")));
     persist::plan(Path::new("/"), "eth0", "mydocker0", None, &state).unwrap()
 }
 

@@ -1,8 +1,9 @@
 //! What the backends write, held against the real backends, each trial in a network of its own.
 //!
 //! `handover`: clients and daemons that run go on with the lease they have. `boot`: the golden files
-//! are brought up by networkd, netplan, ifupdown and NetworkManager. `disk`: an `/etc` that cannot be
-//! written is left as it was. A trial runs in a network, mount and process namespace and ends with
+//! are brought up by networkd, netplan, ifupdown, NetworkManager and network-scripts. `back`: the
+//! backends' own tools read them back. `disk`: an `/etc` that cannot be written is left as it was. A
+//! trial runs in a network, mount and process namespace and ends with
 //! it; one that lacks root or a program is ignored and says so.
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
     reason = "a test may panic, its processes end with its namespaces"
 )]
 
+mod back;
 mod boot;
 mod disk;
 mod handover;
@@ -47,10 +49,15 @@ impl Inside {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let all: Vec<Inside> = [handover::trials(), boot::trials(), disk::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let all: Vec<Inside> = [
+        handover::trials(),
+        boot::trials(),
+        disk::trials(),
+        back::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let Ok(name) = env::var(INSIDE) {
         let inside = all.iter().find(|inside| inside.name == name).unwrap();
         return (inside.run)();
@@ -82,7 +89,14 @@ fn missing(needs: &[&str]) -> Option<String> {
 }
 
 fn program(name: &str) -> Option<PathBuf> {
-    let places = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/lib/systemd"];
+    let places = [
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+        "/lib/systemd",
+        "/etc/sysconfig/network-scripts",
+    ];
     places
         .iter()
         .map(|place| Path::new(place).join(name))

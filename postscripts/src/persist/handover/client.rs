@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::super::files::{beneath, names};
+use crate::files::{beneath, names};
 
 /// How long a client may take to have its lease confirmed.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -17,17 +17,21 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::backend::Backend;
-use super::files::beneath;
 use super::model::Wish;
 use super::netplan::Renderer;
 use super::networkmanager;
-use super::readback::{program, run};
+use crate::files::beneath;
+use crate::program;
 use client::Client;
+
+/// A daemon's command that takes longer has hung.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What runs and has to hear of the change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +159,7 @@ impl HandOver {
             fs::write(&place, text).with_context(writing)?;
         }
         for words in &self.forward {
-            command(root, words)?;
+            command(words)?;
         }
         if self.keep.is_some() {
             self.announce(root)?;
@@ -176,7 +180,7 @@ impl HandOver {
         }
         for words in &self.back {
             // The one that fails must not keep the others from being told.
-            result = result.and(command(root, words));
+            result = result.and(command(words));
         }
         result
     }
@@ -206,17 +210,15 @@ impl HandOver {
 }
 
 /// Runs one of the daemon's own commands, where the host has it.
-fn command(root: &Path, words: &[String]) -> Result<()> {
+fn command(words: &[String]) -> Result<()> {
     let [name, arguments @ ..] = words else {
         return Ok(());
     };
-    let Some(path) = program(name) else {
+    let Some(path) = program::find(name) else {
         anyhow::bail!("telling the running daemon: there is no {name} on this host");
     };
     let mut command = Command::new(path);
-    command.args(arguments);
-    let log = beneath(root, Path::new("/run"));
-    run(command, Stdio::null(), &log)
+    program::run(command.args(arguments), Stdio::null(), PATIENCE)
         .with_context(|| format!("running {}", words.join(" ")))
         .map(drop)
 }

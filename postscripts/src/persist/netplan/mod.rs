@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::files::Sources;
 use super::glob;
 use super::model::Wish;
+use super::sources::Sources;
 use super::yaml::{self, Entry, Node};
 
 pub(super) use read::{read, read_nic};

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 
 use super::{Definition, documents};
-use crate::persist::files::Sources;
 use crate::persist::model::{Addressing, Net, Route};
+use crate::persist::sources::Sources;
 use crate::persist::yaml::Node;
 
 /// How the files address a device: the bridge by its name, the NIC by what covers it.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::{Definition, Document, Renderer, definition, documents};
-use crate::persist::files::{Access, Change, Sources};
+use crate::files::{Access, Change};
 use crate::persist::model::Wish;
 use crate::persist::networkd;
+use crate::persist::sources::Sources;
 use crate::persist::yaml::{Entry, Node};
 use crate::persist::yaml_edit::Edits;
 

@@ -1,44 +1,19 @@
 //! The configuration files a backend reads, as values.
 //!
 //! In: a root directory and the directories a backend keeps its files in. Out: [`Sources`], a map
-//! from the path as the host sees it to the text, and [`Change`], what a rewrite makes of it. No
-//! backend touches the disk itself; `journal.rs` does, once, for all of them.
+//! from the path as the host sees it to the text, and the [`Change`]s that lead from one to another. No
+//! backend touches the disk itself.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-/// No network configuration file is larger; one that is was not written for us.
-const FILE_LIMIT: u64 = 1 << 20;
-/// No configuration directory holds more files.
-const DIR_LIMIT: usize = 4096;
+use crate::files::{Access, Change, beneath, names, read};
 
 /// Configuration files by the absolute path the host knows them by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sources(BTreeMap<PathBuf, String>);
-
-/// One file as it shall be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Absolute path on the host, without the root directory.
-    pub path: PathBuf,
-    /// The whole new text; `None` removes the file.
-    pub text: Option<String>,
-    /// Where mode and owner of a new file come from.
-    pub access: Access,
-}
-
-/// Mode and owner of a file that does not exist yet; one that exists keeps its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// Like the file at this path, which it takes text from.
-    Like(PathBuf),
-    /// Owned by the caller, with this mode.
-    Mode(u32),
-}
 
 impl Sources {
     /// Reads every regular file below `dirs` (one level deep) that `wanted` accepts by name.
@@ -128,55 +103,4 @@ impl Sources {
             });
         written.chain(removed).collect()
     }
-}
-
-/// The place of the host's absolute `path` below `root`.
-pub(super) fn beneath(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
-}
-
-/// The names in a directory, sorted; an absent directory has none.
-pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(err) => return Err(err).with_context(|| format!("listing {}", dir.display())),
-    };
-    let mut names = Vec::new();
-    for entry in listing {
-        let entry = entry.with_context(|| format!("listing {}", dir.display()))?;
-        if let Ok(name) = entry.file_name().into_string() {
-            names.push(name);
-        }
-        if names.len() > DIR_LIMIT {
-            bail!("listing {}: more than {DIR_LIMIT} files", dir.display());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// The text of a small regular file; `None` where there is none.
-pub(super) fn read(path: &Path) -> Result<Option<String>> {
-    // A link to /dev/null is systemd's way to mask a file: it reads as an empty one.
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(err) => return Err(err).with_context(|| format!("reading {}", path.display())),
-    };
-    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Ok(None);
-    }
-    let mut text = String::new();
-    file.take(FILE_LIMIT + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("reading {}", path.display()))?;
-    if text.len() as u64 > FILE_LIMIT {
-        bail!("reading {}: larger than {FILE_LIMIT} bytes", path.display());
-    }
-    Ok(Some(text))
 }

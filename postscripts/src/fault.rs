@@ -1,6 +1,8 @@
 //! Faults on purpose, for the tests: `SLIPWAY_FAULT=kill:before:3`. Compiled into debug builds alone.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::libc;
@@ -10,16 +12,18 @@ use nix::unistd::Pid;
 /// Where in a run something can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Before a step, counted from 1.
+    /// Before a step of a plan for the network, counted from 1.
     Before(usize),
-    /// After a step.
+    /// After such a step.
     After(usize),
-    /// Before a step of the undo.
+    /// Before a step of its undo.
     Undo(usize),
     /// Between the last step and the proof that the network answers.
     Verify,
     /// Between the proof and the end of the guardian's watch.
     Commit,
+    /// Before a part of the work that nobody numbers beforehand: they are counted from 1 as they come.
+    Part(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,7 @@ enum Kind {
     Hang,
     /// This process pauses, so that a test can change the world meanwhile.
     Pause,
-    /// The kernel refuses the step.
+    /// The kernel refuses it.
     Refuse,
 }
 
@@ -41,18 +45,24 @@ enum Kind {
 pub struct Fault {
     planned: Vec<(Kind, Moment)>,
     guardian: Option<Pid>,
+    /// How many parts have come.
+    parts: Arc<AtomicUsize>,
 }
 
 impl Fault {
-    /// Reads what a test asked for: `KIND:WHERE[:STEP]`, several joined by commas.
+    /// Reads what a test asked for: `KIND:WHERE[:NUMBER]`, several joined by commas.
     pub fn from_env() -> Self {
-        if !cfg!(debug_assertions) {
-            return Self::default();
+        match cfg!(debug_assertions) {
+            true => Self::parse(&std::env::var("SLIPWAY_FAULT").unwrap_or_default()),
+            false => Self::default(),
         }
-        let asked = std::env::var("SLIPWAY_FAULT").unwrap_or_default();
+    }
+
+    /// Reads the same from a text.
+    pub fn parse(asked: &str) -> Self {
         Self {
             planned: asked.split(',').filter_map(parse).collect(),
-            guardian: None,
+            ..Self::default()
         }
     }
 
@@ -82,12 +92,19 @@ impl Fault {
         }
     }
 
-    /// Refuses a step, if it was asked to.
-    pub fn refusal(&self, step: usize) -> io::Result<()> {
-        match self.planned.contains(&(Kind::Refuse, Moment::Before(step))) {
+    /// Refuses what is due now, if it was asked to.
+    pub fn refusal(&self, now: Moment) -> io::Result<()> {
+        match self.planned.contains(&(Kind::Refuse, now)) {
             true => Err(io::Error::from_raw_os_error(libc::EPERM)),
             false => Ok(()),
         }
+    }
+
+    /// Goes wrong or refuses before the next part of the work, if it was asked to.
+    pub fn part(&self) -> io::Result<()> {
+        let now = Moment::Part(self.parts.fetch_add(1, Ordering::Relaxed) + 1);
+        self.strike(now);
+        self.refusal(now)
     }
 }
 
@@ -102,13 +119,14 @@ fn parse(text: &str) -> Option<(Kind, Moment)> {
         _ => return None,
     };
     let place = parts.next()?;
-    let mut step = || parts.next()?.parse().ok();
+    let mut number = || parts.next()?.parse().ok();
     let moment = match place {
-        "before" => Moment::Before(step()?),
-        "after" => Moment::After(step()?),
-        "undo" => Moment::Undo(step()?),
+        "before" => Moment::Before(number()?),
+        "after" => Moment::After(number()?),
+        "undo" => Moment::Undo(number()?),
         "verify" => Moment::Verify,
         "commit" => Moment::Commit,
+        "part" => Moment::Part(number()?),
         _ => return None,
     };
     Some((kind, moment))

@@ -1,0 +1,397 @@
+//! Puts changed files in place, all or none, and puts the previous ones back exactly.
+//!
+//! In: the changes. Out: the files. `pending/journal.json` in the state directory is there before the
+//! first of them is touched and says which they are; then every new file is written beside its place,
+//! every old one gets a second name beside it, and only then do the new ones take their places. To
+//! take it back is to rename the old files, which have kept their bytes, mode, owner, labels and
+//! times: that needs no room on the disk, leaves no copy of a key, works in any later process and as
+//! often as it is tried. What is told to others meanwhile is noted, so that they can be told otherwise.
+//! A commit makes `pending/` to `previous/`. Nothing is left behind, whenever a run is cut off.
+
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::write::{create, kept, remove, replace, staged, sync_parent};
+use super::{Access, Change, beneath};
+use crate::fault::Fault;
+
+const RECORD: &str = "journal.json";
+const NOTE: &str = "note.json";
+
+/// The files of one change, before and after.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal {
+    root: PathBuf,
+    dir: PathBuf,
+    copies: bool,
+    fault: Fault,
+}
+
+/// What `journal.json` says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    files: Vec<Before>,
+    /// Directories that are made, outermost first.
+    directories: Vec<PathBuf>,
+}
+
+/// One file as it was.
+#[derive(Debug, Serialize, Deserialize)]
+struct Before {
+    path: PathBuf,
+    stood: bool,
+}
+
+impl Journal {
+    /// One whose state lies in `dir`, for files below `root`.
+    pub(crate) fn new(root: &Path, dir: PathBuf) -> Self {
+        Self {
+            root: root.to_owned(),
+            dir,
+            copies: false,
+            fault: Fault::default(),
+        }
+    }
+
+    /// One that also copies the previous files to `previous/`, for people.
+    pub(crate) fn with_copies(self) -> Self {
+        Self {
+            copies: true,
+            ..self
+        }
+    }
+
+    /// One that goes wrong where a test asks for it.
+    pub(crate) fn with_fault(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
+
+    fn pending(&self) -> PathBuf {
+        self.dir.join("pending")
+    }
+
+    fn previous(&self) -> PathBuf {
+        self.dir.join("previous")
+    }
+
+    /// Whether a change was begun and neither committed nor taken back.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending().join(RECORD).exists()
+    }
+
+    /// Makes all changes; after an error none is made.
+    pub(crate) fn apply(&self, changes: &[Change]) -> Result<()> {
+        if self.is_pending() {
+            bail!("an earlier change of the files was not finished: undo it first");
+        }
+        let old = self.look(changes)?;
+        let record = Record {
+            files: changes
+                .iter()
+                .zip(&old)
+                .map(|(change, old)| Before {
+                    path: change.path.clone(),
+                    stood: old.is_some(),
+                })
+                .collect(),
+            directories: self.missing_directories(changes)?,
+        };
+        self.begin(&record)?;
+        let made = self
+            .make_directories(&record, changes)
+            .and_then(|()| self.stage(changes, &old))
+            .and_then(|()| self.keep(&record))
+            .and_then(|()| self.publish(changes));
+        if made.is_err() {
+            self.restore().context("putting the previous files back")?;
+            self.end()?;
+        }
+        made
+    }
+
+    /// What stands at each place now; only a regular file can be changed.
+    fn look(&self, changes: &[Change]) -> Result<Vec<Option<Metadata>>> {
+        let one = |change: &Change| {
+            let place = beneath(&self.root, &change.path);
+            match fs::symlink_metadata(&place) {
+                Ok(meta) if meta.is_file() => Ok(Some(meta)),
+                Ok(_) => bail!(
+                    "{} is not a regular file: replace it by one first",
+                    place.display()
+                ),
+                Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+                Err(err) => Err(err).with_context(|| format!("looking at {}", place.display())),
+            }
+        };
+        changes.iter().map(one).collect()
+    }
+
+    /// The directories that the changes need and that do not exist, outermost first.
+    fn missing_directories(&self, changes: &[Change]) -> Result<Vec<PathBuf>> {
+        let mut missing: Vec<PathBuf> = Vec::new();
+        for change in changes.iter().filter(|change| change.text.is_some()) {
+            for dir in change.path.ancestors().skip(1) {
+                let exists = beneath(&self.root, dir).try_exists();
+                let exists = exists.with_context(|| format!("looking at {}", dir.display()))?;
+                if !exists && !missing.iter().any(|known| known == dir) {
+                    missing.push(dir.to_owned());
+                }
+            }
+        }
+        missing.sort();
+        Ok(missing)
+    }
+
+    /// Says what is about to be touched, before anything is.
+    fn begin(&self, record: &Record) -> Result<()> {
+        self.tidy();
+        let pending = self.pending();
+        let beginning = || format!("beginning a journal in {}", pending.display());
+        let begin = || -> io::Result<()> {
+            self.fault.part()?;
+            clear(&pending)?;
+            fs::create_dir_all(&pending)?;
+            fs::set_permissions(&self.dir, Permissions::from_mode(0o700))?;
+            replace(
+                &pending.join(RECORD),
+                &serde_json::to_vec_pretty(record)?,
+                0o600,
+            )?;
+            sync_parent(&pending)?;
+            sync_parent(&self.dir)
+        };
+        begin().with_context(beginning).inspect_err(|_| {
+            let _ = clear(&pending);
+        })
+    }
+
+    fn make_directories(&self, record: &Record, changes: &[Change]) -> Result<()> {
+        for dir in &record.directories {
+            let place = beneath(&self.root, dir);
+            let first = changes.iter().find(|change| change.path.starts_with(dir));
+            // Others than root read what is not private: networkd, for one.
+            let mode = match first.map(|change| &change.access) {
+                Some(Access::Private) => 0o700,
+                _ => 0o755,
+            };
+            self.fault
+                .part()
+                .and_then(|()| DirBuilder::new().mode(0o700).create(&place))
+                .and_then(|()| fs::set_permissions(&place, Permissions::from_mode(mode)))
+                .with_context(|| format!("making {}", place.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes every new file beside its place.
+    fn stage(&self, changes: &[Change], old: &[Option<Metadata>]) -> Result<()> {
+        for (change, old) in changes.iter().zip(old) {
+            let Some(text) = &change.text else { continue };
+            let place = beneath(&self.root, &change.path);
+            let like = match &change.access {
+                Access::Like(path) => fs::metadata(beneath(&self.root, path)).ok(),
+                _ => None,
+            };
+            let (mode, owner) = match (change.access.demanded(), old.as_ref().or(like.as_ref())) {
+                (Some(mode), _) => (mode, None),
+                (None, Some(meta)) => (meta.mode() & 0o7777, Some((meta.uid(), meta.gid()))),
+                (None, None) => match change.access {
+                    Access::Mode(mode) => (mode, None),
+                    _ => (0o600, None),
+                },
+            };
+            self.fault
+                .part()
+                .and_then(|()| create(&staged(&place), text.as_bytes(), mode, owner))
+                .with_context(|| format!("writing {}", place.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Gives every old file a second name, which it comes back by.
+    fn keep(&self, record: &Record) -> Result<()> {
+        for file in record.files.iter().filter(|file| file.stood) {
+            let place = beneath(&self.root, &file.path);
+            if self.copies {
+                self.copy(&file.path, &place)?;
+            }
+            self.fault
+                .part()
+                .and_then(|()| remove(&kept(&place)))
+                .and_then(|()| fs::hard_link(&place, kept(&place)))
+                .with_context(|| format!("keeping {}", place.display()))?;
+        }
+        self.sync(record)
+    }
+
+    /// Copies a file to where people find it afterwards, below its own path.
+    fn copy(&self, path: &Path, place: &Path) -> Result<()> {
+        let pending = self.pending();
+        let copy = beneath(&pending, path);
+        let copying = || format!("copying the previous files to {}", pending.display());
+        self.fault
+            .part()
+            .and_then(|()| copy.parent().map_or(Ok(()), fs::create_dir_all))
+            .and_then(|()| fs::copy(place, &copy))
+            .with_context(copying)?;
+        Ok(())
+    }
+
+    fn publish(&self, changes: &[Change]) -> Result<()> {
+        for change in changes {
+            let place = beneath(&self.root, &change.path);
+            self.fault
+                .part()
+                .and_then(|()| match change.text {
+                    Some(_) => fs::rename(staged(&place), &place),
+                    None => fs::remove_file(&place),
+                })
+                .with_context(|| match change.text {
+                    Some(_) => format!("writing {}", place.display()),
+                    None => format!("removing {}", place.display()),
+                })?;
+        }
+        changes
+            .iter()
+            .try_for_each(|change| self.flush(&change.path))
+    }
+
+    fn sync(&self, record: &Record) -> Result<()> {
+        record
+            .files
+            .iter()
+            .try_for_each(|file| self.flush(&file.path))
+    }
+
+    fn flush(&self, path: &Path) -> Result<()> {
+        let place = beneath(&self.root, path);
+        sync_parent(&place)
+            .with_context(|| format!("flushing the directory of {}", place.display()))
+    }
+
+    /// Notes what is about to be told to others, so that a later process can tell them otherwise.
+    pub(crate) fn note(&self, what: &impl Serialize) -> Result<()> {
+        if !self.is_pending() {
+            self.begin(&Record::default())?;
+        }
+        let place = self.pending().join(NOTE);
+        let noting = || format!("writing {}", place.display());
+        let text = serde_json::to_vec_pretty(what).with_context(noting)?;
+        self.fault
+            .part()
+            .and_then(|()| replace(&place, &text, 0o600))
+            .with_context(noting)
+    }
+
+    /// What was noted, if anything was.
+    pub(crate) fn noted<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        load(&self.pending().join(NOTE))
+    }
+
+    /// Puts every file back as it was, and says whether there is anything to be taken back at all.
+    /// Once others were told too, [`end`](Self::end) is due.
+    pub(crate) fn restore(&self) -> Result<bool> {
+        let Some(record) = load::<Record>(&self.pending().join(RECORD))? else {
+            return Ok(false);
+        };
+        for file in &record.files {
+            let place = beneath(&self.root, &file.path);
+            self.fault
+                .part()
+                .and_then(|()| put_back(&place, file.stood))
+                .with_context(|| format!("putting {} back", place.display()))?;
+        }
+        self.sync(&record)?;
+        for dir in record.directories.iter().rev() {
+            // One that meanwhile holds something of somebody else's stays.
+            let _ = fs::remove_dir(beneath(&self.root, dir));
+        }
+        Ok(true)
+    }
+
+    /// Ends a change that was taken back.
+    pub(crate) fn end(&self) -> Result<()> {
+        let pending = self.pending();
+        self.fault
+            .part()
+            .and_then(|()| remove(&pending.join(RECORD)))
+            .and_then(|()| clear(&pending))
+            .with_context(|| format!("removing {}", pending.display()))
+    }
+
+    /// Makes the change last: from here on it is not taken back any more. Also ends what an earlier
+    /// commit left that was cut off.
+    pub(crate) fn commit(&self) -> Result<()> {
+        if self.is_pending() {
+            let previous = self.previous();
+            self.fault
+                .part()
+                .and_then(|()| clear(&previous))
+                .and_then(|()| fs::rename(self.pending(), &previous))
+                .and_then(|()| sync_parent(&previous))
+                .with_context(|| format!("keeping the previous files in {}", previous.display()))?;
+        }
+        self.tidy();
+        Ok(())
+    }
+
+    /// Takes the second names away that a commit leaves. That is no reason to fail: what cannot go now
+    /// goes in the next run.
+    fn tidy(&self) {
+        let previous = self.previous();
+        let path = previous.join(RECORD);
+        let Ok(Some(record)) = load::<Record>(&path) else {
+            return;
+        };
+        let gone = |file: &Before| {
+            let name = kept(&beneath(&self.root, &file.path));
+            self.fault.part().and_then(|()| remove(&name)).is_ok()
+        };
+        if record.files.iter().all(gone) && remove(&previous.join(NOTE)).is_ok() {
+            let _ = self.fault.part().and_then(|()| remove(&path));
+        }
+        // It stays where it holds copies.
+        let _ = fs::remove_dir(&previous);
+    }
+}
+
+/// Puts one file back; done twice it is done once.
+fn put_back(place: &Path, stood: bool) -> io::Result<()> {
+    remove(&staged(place))?;
+    if !stood {
+        return remove(place);
+    }
+    let kept = kept(place);
+    match fs::symlink_metadata(&kept).and_then(|_| fs::rename(&kept, place)) {
+        // It was not replaced yet, or it is back already.
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(err),
+        // Where both names are of the same file still, renaming leaves both.
+        Ok(()) => remove(&kept),
+    }
+}
+
+/// Removes a directory with all that it holds; that there is none is fine.
+fn clear(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(err) if err.kind() != ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    }
+}
+
+fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let reading = || format!("reading {}", path.display());
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .with_context(reading),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err).with_context(reading),
+    }
+}

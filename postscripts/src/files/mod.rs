@@ -1,0 +1,237 @@
+//! Files of this host: read within bounds, changed all or none, put back by any later process.
+//!
+//! In: paths and what should stand there ([`Change`]). Out: what stands there, and a [`Journal`] that
+//! makes all changes or none. What is read is bounded; what is written is whole before its name counts.
+
+mod journal;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use journal::Journal;
+pub(crate) use write::{remove, replace, sync_parent};
+
+/// No configuration file is larger; one that is was not written for us.
+const FILE_LIMIT: u64 = 1 << 20;
+/// No configuration directory holds more files.
+const DIR_LIMIT: usize = 4096;
+
+/// One file as it shall be.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Absolute path on the host, without the root directory.
+    pub path: PathBuf,
+    /// The whole new text; `None` removes the file.
+    pub text: Option<String>,
+    /// Who may read it.
+    pub access: Access,
+}
+
+/// Mode and owner of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Its own where it stands already, else those of the file at this path, which it takes text from.
+    Like(PathBuf),
+    /// Its own where it stands already, else this mode and the caller for an owner.
+    Mode(u32),
+    /// This mode, whatever stands there now.
+    Exactly(u32),
+    /// For its owner alone, and so is a directory that has to be made for it.
+    Private,
+}
+
+impl Change {
+    /// A file that shall hold a text.
+    pub(crate) fn write(path: impl Into<PathBuf>, text: impl Into<String>, access: Access) -> Self {
+        Self {
+            path: path.into(),
+            text: Some(text.into()),
+            access,
+        }
+    }
+
+    /// A file that shall not be there.
+    pub(crate) fn remove(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            text: None,
+            access: Access::Mode(0o600),
+        }
+    }
+
+    /// Says whether the file is not yet what it shall be.
+    pub(crate) fn is_due(&self, root: &Path) -> Result<bool> {
+        let stands = load(&beneath(root, &self.path))?;
+        Ok(match (stands, &self.text) {
+            (None, None) => false,
+            (Some((bytes, mode)), Some(text)) => {
+                bytes != text.as_bytes() || self.access.demanded().is_some_and(|wish| mode != wish)
+            }
+            _ => true,
+        })
+    }
+}
+
+/// Shows the text of no file that is not for everybody: it may be a key.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Change");
+        shown
+            .field("path", &self.path)
+            .field("access", &self.access);
+        match self.access.demanded() {
+            Some(mode) if mode & 0o044 == 0 => shown.finish_non_exhaustive(),
+            _ => shown.field("text", &self.text).finish(),
+        }
+    }
+}
+
+impl Access {
+    /// The mode that it insists on.
+    fn demanded(&self) -> Option<u32> {
+        match self {
+            Self::Like(_) | Self::Mode(_) => None,
+            Self::Exactly(mode) => Some(*mode),
+            Self::Private => Some(0o600),
+        }
+    }
+}
+
+/// The place of the host's absolute `path` below `root`.
+pub(crate) fn beneath(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// The names in a directory, sorted; an absent directory has none.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    let listing = match fs::read_dir(dir) {
+        Ok(listing) => listing,
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(err) => return Err(err).with_context(|| format!("listing {}", dir.display())),
+    };
+    let mut names = Vec::new();
+    for entry in listing {
+        let entry = entry.with_context(|| format!("listing {}", dir.display()))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            names.push(name);
+        }
+        if names.len() > DIR_LIMIT {
+            bail!("listing {}: more than {DIR_LIMIT} files", dir.display());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The text of a small file that others look after, links followed; `None` where there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>> {
+    // A link to /dev/null is systemd's way to mask a file: it reads as an empty one.
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(err) => return Err(err).with_context(|| format!("reading {}", path.display())),
+    };
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.take(FILE_LIMIT + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("reading {}", path.display()))?;
+    if text.len() as u64 > FILE_LIMIT {
+        bail!("reading {}: larger than {FILE_LIMIT} bytes", path.display());
+    }
+    Ok(Some(text))
+}
+
+/// Reads a regular file that we write too, and its mode; `None` where there is none. A link is not
+/// followed.
+pub(crate) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
+            bail!(
+                "{} is a symbolic link: put the file itself there",
+                path.display()
+            )
+        }
+        Err(error) => return Err(error).with_context(|| format!("opening {}", path.display())),
+    };
+    let meta = file
+        .metadata()
+        .with_context(|| format!("looking at {}", path.display()))?;
+    if !meta.is_file() {
+        bail!("{} is no regular file", path.display());
+    }
+    if meta.len() > FILE_LIMIT {
+        bail!(
+            "{} has {} bytes: more than a configuration file holds",
+            path.display(),
+            meta.len()
+        );
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("reading {}", path.display()))?;
+    Ok(Some((bytes, meta.mode() & 0o7777)))
+}
+
+/// The same, when it must be text.
+pub(crate) fn load_text(path: &Path) -> Result<Option<String>> {
+    let Some((bytes, _)) = load(path)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).ok();
+    text.with_context(|| format!("{} is no text", path.display()))
+        .map(Some)
+}
+
+/// Makes a directory and those above it, the new ones with the given mode.
+pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
+    let making = || format!("making the directory {}", path.display());
+    if !path.is_dir() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)
+            .with_context(making)?;
+    }
+    let now = fs::symlink_metadata(path).with_context(making)?;
+    if !now.is_dir() {
+        bail!("{} is no directory", path.display());
+    }
+    if now.permissions().mode() & 0o7777 & !mode != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(making)?;
+    }
+    Ok(())
+}
+
+/// Takes from a directory what others may do in it beyond `mode`; one that is not there may do so.
+pub(crate) fn restrict(dir: &Path, mode: u32) -> Result<()> {
+    let Ok(meta) = fs::symlink_metadata(dir) else {
+        return Ok(());
+    };
+    if meta.is_dir() && meta.mode() & 0o7777 & !mode != 0 {
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode))
+            .with_context(|| format!("closing {}", dir.display()))?;
+    }
+    Ok(())
+}

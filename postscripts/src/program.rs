@@ -1,0 +1,105 @@
+//! Other programs of the host: found where hosts have them, run to their end or to the end of patience.
+//!
+//! In: a command. Out: what it printed, or an error with its last words. No shell, no search in a
+//! `PATH` that somebody else chose, nothing that waits for ever.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+const PLACES: [&str; 6] = [
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+];
+/// No more is read of what a program says.
+const LIMIT: u64 = 1 << 20;
+/// How many of its last lines an error carries.
+const TAIL: usize = 8;
+
+/// Where a program of this name stands on this host.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    PLACES
+        .iter()
+        .map(|place| Path::new(place).join(name))
+        .find(|path| path.is_file())
+}
+
+/// Runs a program and returns what it printed.
+pub(crate) fn run(command: &mut Command, stdin: Stdio, patience: Duration) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    // A file and no pipe: a daemon that the program leaves behind would hold a pipe open for ever.
+    let mut output = scratch().context("making a temporary file")?;
+    command.env("LC_ALL", "C").env("PATH", PLACES.join(":"));
+    let (stdout, stderr) = (output.try_clone()?, output.try_clone()?);
+    let child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
+    let mut child = child.with_context(|| format!("starting {name}"))?;
+    let began = Instant::now();
+    let status = loop {
+        let status = child.try_wait();
+        match status.with_context(|| format!("waiting for {name}"))? {
+            Some(status) => break status,
+            None if began.elapsed() > patience => {
+                child
+                    .kill()
+                    .and_then(|()| child.wait())
+                    .with_context(|| format!("stopping {name}"))?;
+                bail!("{name} did not end within {} s", patience.as_secs());
+            }
+            None => sleep(Duration::from_millis(5)),
+        }
+    };
+    let mut said = Vec::new();
+    output.seek(SeekFrom::Start(0))?;
+    output.take(LIMIT).read_to_end(&mut said)?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    if status.success() {
+        return Ok(said);
+    }
+    bail!("{name} ended with {status}: {}", last_lines(&said));
+}
+
+/// The last lines of a text in one.
+pub(crate) fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.trim().lines().collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("; ")
+}
+
+/// A file without a name, in memory where the host has `/run`.
+fn scratch() -> std::io::Result<File> {
+    tempfile::tempfile_in("/run").or_else(|_| tempfile::tempfile())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, patience: Duration) -> Result<String> {
+        let mut command = Command::new("/bin/sh");
+        run(command.args(["-c", script]), Stdio::null(), patience)
+    }
+
+    #[test]
+    fn a_program_is_heard_blamed_and_stopped() {
+        let long = Duration::from_secs(20);
+        assert_eq!(sh("echo a; echo b >&2", long).unwrap(), "a\nb\n");
+        assert_eq!(
+            sh("seq 9; exit 3", long).unwrap_err().to_string(),
+            "/bin/sh ended with exit status: 3: 2; 3; 4; 5; 6; 7; 8; 9"
+        );
+        assert_eq!(
+            sh("sleep 60", Duration::ZERO).unwrap_err().to_string(),
+            "/bin/sh did not end within 0 s"
+        );
+        // what it leaves behind is not waited for
+        assert_eq!(sh("sleep 5 & echo on", long).unwrap(), "on\n");
+    }
+}
