@@ -98,7 +98,6 @@ fn repository(name: &str) -> Repository {
         key_url: text("http://10.1.0.1/install/autoinst/keys/tree.asc"),
         trusted: false,
         architectures: texts(&["amd64"]),
-        ..Repository::default()
     }
 }
 
