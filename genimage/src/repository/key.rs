@@ -3,13 +3,15 @@
 //! The bytes of a file come in, armoured or not; one armoured block goes out. Packets are told apart by
 //! their tags and lengths, and what they say is nobody's business here: apt and rpm check it.
 //!
-//! Reference: RFC 9580 §4.2 (packets), §6 (armour).
+//! Reference: RFC 9580 §4.2 (packets), §5.5.4 (fingerprints), §6 (armour).
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
@@ -116,6 +118,54 @@ fn checksum(bytes: &[u8]) -> String {
     }
     let [_, one, two, three] = crc.to_be_bytes();
     STANDARD.encode([one, two, three])
+}
+
+/// Returns the fingerprints of the keys in an armoured block, subkeys aside: installers know keys by them.
+pub(super) fn fingerprints(armoured: &str) -> Vec<String> {
+    let packets = disarmour(armoured).unwrap_or_default();
+    let (mut rest, mut found) = (packets.as_slice(), Vec::new());
+    while let Some((tag, Some(after))) = packet(rest) {
+        let whole = &rest[..rest.len() - after.len()];
+        // The head's length depends on its form; a key's body begins with its version, 4 or 6.
+        if tag == 6 {
+            found.extend(body(whole).and_then(fingerprint));
+        }
+        rest = after;
+    }
+    found
+}
+
+/// Takes the head off a packet.
+fn body(packet: &[u8]) -> Option<&[u8]> {
+    let (head, rest) = packet.split_first()?;
+    let digits = match (head & 0x40 == 0, head & 3, rest.first()?) {
+        (true, size, _) => 1 << size,
+        (false, _, 0..192) => 1,
+        (false, _, 192..224) => 2,
+        (false, _, _) => 5,
+    };
+    rest.get(digits..)
+}
+
+/// RFC 9580 §5.5.4: what is hashed begins with a byte and the body's length.
+fn fingerprint(body: &[u8]) -> Option<String> {
+    let length = u32::try_from(body.len()).ok()?.to_be_bytes();
+    let digest = match body.first()? {
+        4 => Sha1::new()
+            .chain_update([0x99])
+            .chain_update(&length[2..])
+            .chain_update(body)
+            .finalize()
+            .to_vec(),
+        6 => Sha256::new()
+            .chain_update([0x9b])
+            .chain_update(length)
+            .chain_update(body)
+            .finalize()
+            .to_vec(),
+        _ => return None, // version 3, out of use
+    };
+    Some(digest.iter().map(|byte| format!("{byte:02X}")).collect())
 }
 
 /// Walks over the packets: public keys with what belongs to them.

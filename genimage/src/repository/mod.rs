@@ -51,8 +51,9 @@ impl Form {
     }
 }
 
-/// A repository. Templates see its fields, and two more: `file_name` and `file`, the name and the text of
-/// the file that tells a node of it ([`Repository::file`]).
+/// A repository. Templates see its fields, and three more: `file_name` and `file`, the name and the text
+/// of the file that tells a node of it ([`Repository::file`]), and `fingerprints` of its key, where zypper
+/// reads it: the installers of SUSE know keys by them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repository {
     /// A short name of letters, digits, `-` and `_`: `tree`, `extra1`.
@@ -88,7 +89,7 @@ impl Repository {
 
 impl Serialize for Repository {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Repository", 12)?;
+        let mut fields = serializer.serialize_struct("Repository", 13)?;
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("form", &self.form)?;
         fields.serialize_field("uri", &self.uri)?;
@@ -99,6 +100,9 @@ impl Serialize for Repository {
         fields.serialize_field("key_url", &self.key_url)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
+        let zypper = self.key.as_deref().filter(|_| self.form == Form::Zypper);
+        let fingerprints = zypper.map(key::fingerprints);
+        fields.serialize_field("fingerprints", &fingerprints.unwrap_or_default())?;
         fields.serialize_field("file_name", &self.file_name())?;
         fields.serialize_field("file", &self.file())?;
         fields.end()

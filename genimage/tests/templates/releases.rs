@@ -14,6 +14,18 @@ use crate::needs::workspace;
 /// The profiles that every family has.
 pub(crate) const PROFILES: [&str; 2] = ["compute", "dockerhost"];
 
+/// A public key of nobody.
+pub(crate) const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawdbjhYJKwYBBAHaRw8BAQdAtY0mnmh6x3UpIHPPuO/W3nu6kkKK00Zjotg6
+cUhl31u0D3Rlc3QgcmVwb3NpdG9yeYiQBBMWCAA4FiEEfpEzKI7S2sNaqwP5dbV1
++c5odq0FAmsHW44CGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQdbV1+c5o
+dq15XgD/ZXTmfxO5NCdsYhU3LLhdHvlLiirGZmtYv9qjXT4u6KkBAK/438Jtm8j/
+f5haXXvFbc3FuD6upuXNWLNjuO/dBpMA
+=dhz6
+-----END PGP PUBLIC KEY BLOCK-----
+";
+
 /// A release.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Release {
@@ -67,6 +79,13 @@ pub(crate) const RELEASES: &[Release] = releases! {
         "fedora" "41" None;
         "fedora" "42" None;
         "fedora" "43" None;
+    Autoyast "suse" "boot/x86_64/loader/linux" "boot/x86_64/loader/initrd":
+        "sles" "12.5" None;
+        "sle" "15.7" None;
+        "leap" "15.6" None;
+    Agama "suse" "boot/x86_64/loader/linux" "boot/x86_64/loader/initrd":
+        "sle" "16.0" None;
+        "leap" "16.0" None;
 };
 
 /// How much is known of the node.
@@ -122,8 +141,6 @@ impl Release {
             Installer::Autoyast | Installer::Agama => Form::Zypper,
         };
         let apt = form == Form::Apt;
-        let key =
-            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n";
         let tree = Repository {
             name: "tree".to_owned(),
             form,
@@ -140,12 +157,20 @@ impl Release {
             uri: "https://download.example.com/linux".to_owned(),
             suite: self.codename.filter(|_| apt).map(str::to_owned),
             components: apt.then(|| "stable".to_owned()).into_iter().collect(),
-            key: Some(key.to_owned()),
+            key: Some(KEY.to_owned()),
             key_url: Some("http://10.1.0.1/install/autoinst/keys/extra1.asc".to_owned()),
             architectures: apt.then(|| "amd64".to_owned()).into_iter().collect(),
             ..Repository::default()
         };
-        context.tree = vec![tree];
+        let module = Repository {
+            name: "tree-Module-Basesystem".to_owned(),
+            uri: format!("{}/Module-Basesystem", tree.uri),
+            ..tree.clone()
+        };
+        context.tree = match self.osvers {
+            "sle15.7" => vec![tree, module],
+            _ => vec![tree],
+        };
         context.extras = vec![extra];
     }
 
