@@ -87,9 +87,8 @@ impl Desk<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
-        let (tree, extras) = faced(&image.repositories, self.installdir, &server)
-            .into_iter()
-            .partition(Repository::is_tree);
+        let mut tree = faced(&image.repositories, self.installdir, &server);
+        let extras = tree.split_off(image.own);
         let mut context = Context {
             node: facts,
             image: image.facts.clone(),

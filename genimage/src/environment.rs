@@ -10,8 +10,13 @@ use std::net::IpAddr;
 use definitions::{Definition, Network, Node, OsImage, Site};
 
 use crate::context::Context;
-use crate::pkglist::{Item, PkgList, Transaction};
+use crate::image::Image;
+use crate::pkglist::Role;
 use crate::problem::Problem;
+use crate::repository::{self, Form, Repository};
+
+/// What repositories without a name of their own are called, before their number.
+const EXTRA: &str = "extra";
 
 /// Attributes that no script is told.
 const SECRET: [&str; 1] = ["rootpassword"];
@@ -21,25 +26,23 @@ const SECRET: [&str; 1] = ["rootpassword"];
 /// # Errors
 /// An `environvar` that is no `NAME=value`.
 pub(crate) fn shared<'a>(
-    image: &OsImage,
+    image: &Image,
     site: &Site,
     networks: impl Iterator<Item = &'a Network>,
-    packages: &PkgList,
-    others: &PkgList,
 ) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     let mut environment = BTreeMap::new();
     let mut problems = Vec::new();
     site_attributes(site, &mut environment);
     network_lines(networks, &mut environment);
-    software(image, packages, others, &mut environment);
-    for pair in &image.environvar {
+    software(image, &mut environment);
+    for pair in &image.definition.environvar {
         match pair.split_once('=') {
             Some((name, value)) if is_name(name) => {
                 environment.insert(name.to_owned(), value.to_owned());
             }
             _ => problems.push(Problem::new(format!(
                 "the osimage {}: environvar has '{pair}': expected NAME=value",
-                image.name
+                image.definition.name
             ))),
         }
     }
@@ -91,42 +94,41 @@ fn network_lines<'a>(
     environment.insert("NETWORKS_LINES".to_owned(), count.to_string());
 }
 
-/// The package lists, one variable for each transaction.
-fn software(
-    image: &OsImage,
-    packages: &PkgList,
-    others: &PkgList,
-    environment: &mut BTreeMap<String, String>,
-) {
-    let mut put = |name: &str, value: String| {
-        if !value.is_empty() {
-            environment.insert(name.to_owned(), value);
-        }
-    };
+/// The package lists, and the keys of the repositories that the second comes from.
+fn software(image: &Image, environment: &mut BTreeMap<String, String>) {
+    let Image {
+        definition,
+        packages,
+        others,
+        repositories,
+        ..
+    } = image;
     if !packages.transactions.is_empty() {
-        put("OSPKGDIR", image.pkgdir.join(","));
-        let words: Vec<_> = packages.transactions.iter().map(words).collect();
-        put("OSPKGS", words.join(","));
-        put(
-            "ENVLIST",
-            pairs(
-                packages
-                    .transactions
-                    .iter()
-                    .flat_map(|part| &part.environment),
-            ),
-        );
+        environment.insert("OSPKGDIR".to_owned(), definition.pkgdir.join(","));
+        environment.extend(packages.variables(Role::Tree));
     }
-    if !others.transactions.is_empty() {
-        put("OTHERPKGDIR", image.otherpkgdir.join(","));
-        put("OTHERPKGS_INDEX", others.transactions.len().to_string());
-        for (at, transaction) in others.transactions.iter().enumerate() {
-            put(&format!("OTHERPKGS{}", at + 1), words(transaction));
-            put(
-                &format!("ENVLIST{}", at + 1),
-                pairs(transaction.environment.iter()),
-            );
-        }
+    if others.transactions.is_empty() {
+        return;
+    }
+    environment.insert("OTHERPKGDIR".to_owned(), definition.otherpkgdir.join(","));
+    environment.extend(others.variables(Role::Others));
+    // A key's path means nothing on the node: its text goes along, so that nothing is fetched unverified.
+    for (at, entry) in definition.otherpkgdir.iter().enumerate() {
+        let number = at + 1;
+        let form = Form::of(image.family);
+        let named = repository::Entry::parse(entry, form)
+            .ok()
+            .and_then(|entry| entry.name);
+        let name = named.unwrap_or_else(|| format!("{EXTRA}{number}"));
+        let of_entry = |repository: &&Repository| {
+            let rest = repository.name.strip_prefix(&name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let key = repositories
+            .iter()
+            .find(of_entry)
+            .and_then(|repository| repository.key.clone());
+        environment.extend(key.map(|key| (format!("OTHERPKGKEY{number}"), key)));
     }
 }
 
@@ -184,38 +186,4 @@ pub(crate) fn of_node(
             environment.insert(name.to_owned(), value);
         }
     }
-}
-
-/// Writes a transaction as a list has it: `@group`, `name`, `-name`, `--name`, parted by commas.
-fn words(transaction: &Transaction) -> String {
-    let parts: [(&str, &[Item]); 5] = [
-        ("-", &transaction.exclude),
-        ("-@", &transaction.exclude_groups),
-        ("@", &transaction.groups),
-        ("", &transaction.install),
-        ("--", &transaction.remove_after),
-    ];
-    let words = parts.iter().flat_map(|(sign, items)| {
-        items.iter().map(move |item| {
-            let directory = item
-                .directory
-                .as_ref()
-                .map(|directory| format!("{directory}/"));
-            let version = item.version.as_deref().unwrap_or_default();
-            format!(
-                "{sign}{}{}{version}",
-                directory.unwrap_or_default(),
-                item.name
-            )
-        })
-    });
-    words.collect::<Vec<_>>().join(",")
-}
-
-/// Writes what `#ENV:…#` says.
-fn pairs<'a>(environment: impl IntoIterator<Item = &'a (String, String)>) -> String {
-    let pairs = environment
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    pairs.collect::<Vec<_>>().join(" ")
 }

@@ -21,6 +21,7 @@ use crate::template::{BUILT_IN, Source, Templates};
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) definition: OsImage,
+    pub(crate) family: Family,
     pub(crate) installer: Installer,
     /// What templates are told of it.
     pub(crate) facts: context::Image,
@@ -97,6 +98,7 @@ impl Image {
         };
         Ok(Self {
             facts: identity.facts(&definition),
+            family: identity.family,
             installer: identity.target.installer,
             definition,
             tree,

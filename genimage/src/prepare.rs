@@ -92,13 +92,7 @@ impl Workshop {
                 return Ok((None, said));
             }
         };
-        let environment = environment::shared(
-            &image.definition,
-            &self.site,
-            self.surroundings.networks(),
-            &image.packages,
-            &image.others,
-        );
+        let environment = environment::shared(&image, &self.site, self.surroundings.networks());
         let environment = environment.unwrap_or_else(|problems| {
             said.problems.extend(problems);
             BTreeMap::new()

@@ -6,7 +6,6 @@ use definitions::{Node, Runlist};
 
 use crate::assets::Assets;
 use crate::brief::{Desk, key_file};
-use crate::check;
 use crate::image::Image;
 use crate::problem::Problem;
 use crate::template::Values;
@@ -27,13 +26,6 @@ pub(crate) fn assets(
     for (file, template) in &image.files {
         match image.templates.render(template, &values) {
             Ok(text) => {
-                let name = format!("{}/{file}", node.name);
-                problems.extend(check::installer_file(
-                    image.installer,
-                    &brief.context.image,
-                    &name,
-                    &text,
-                ));
                 assets.add(*file, text);
             }
             Err(problem) => problems.push(problem),
