@@ -1,0 +1,287 @@
+//! `nodeset` and `genimage` as an administrator runs them: what is written, what stays, what is refused.
+
+mod refusals;
+mod site;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use site::{IMAGE, Ran, Site};
+
+/// Two docker hosts of a rack.
+const NODES: &str = r#"
+[group.xcatdefaults]
+postbootscripts = []
+
+[group.rack1]
+postbootscripts = ["xHRM bridgeprereq eth0:mydocker0", "setupdockerhost"]
+
+[node.host01]
+groups = ["rack1", "all"]
+ip = "10.1.0.11"
+mac = "52:54:00:00:00:01"
+
+[node.host02]
+groups = ["rack1", "all"]
+ip = "10.1.0.12"
+mac = "52:54:00:00:00:02"
+"#;
+
+fn site() -> Site {
+    let site = Site::new();
+    site.nodes(NODES);
+    site
+}
+
+fn nodeset(site: &Site, more: &[&str]) -> Ran {
+    let image = format!("osimage={IMAGE}");
+    site.run("nodeset", &[&["rack1", &image], more].concat())
+}
+
+fn done(out: &str) -> Ran {
+    Ran {
+        code: 0,
+        out: out.to_owned(),
+        err: String::new(),
+    }
+}
+
+#[test]
+fn nodes_get_their_files_and_a_second_run_touches_nothing() {
+    let site = site();
+    assert_eq!(
+        nodeset(&site, &[]),
+        done(
+            "host01: boot.ipxe new, postscripts.json new, preseed.cfg new\n\
+             host02: boot.ipxe new, postscripts.json new, preseed.cfg new\n\
+             2 nodes: 2 written\n"
+        )
+    );
+    let preseed = site.read("install/autoinst/host01/preseed.cfg");
+    for line in [
+        "d-i netcfg/hostname string host01\n",
+        "d-i mirror/http/hostname string 10.1.0.1\n",
+        "d-i mirror/http/directory string /install/debian12.9.0/x86_64\n",
+        "d-i pkgsel/include string openssh-server chrony iproute2 ca-certificates gawk nfs-common snmpd iptables \
+         apparmor docker.io\n",
+        "d-i passwd/root-password-crypted password *\n",
+    ] {
+        assert!(preseed.contains(line), "{line}{preseed}");
+    }
+    let boot = site.read("install/autoinst/host02/boot.ipxe");
+    assert!(
+        boot.contains("url=http://10.1.0.1/install/autoinst/host02/preseed.cfg"),
+        "{boot}"
+    );
+    let mode = fs::metadata(site.path("install/autoinst/host01/preseed.cfg"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o644);
+
+    let before = site.standing("install");
+    assert_eq!(nodeset(&site, &[]), done("2 nodes: 2 unchanged\n"));
+    assert_eq!(site.standing("install"), before);
+}
+
+#[test]
+fn the_list_of_scripts_names_what_they_must_be_and_their_environment() {
+    let site = site();
+    assert_eq!(nodeset(&site, &[]).code, 0);
+    let list: serde_json::Value =
+        serde_json::from_str(&site.read("install/autoinst/host01/postscripts.json")).unwrap();
+    assert_eq!(list["source"], "http://10.1.0.1/install/postscripts");
+    assert_eq!(
+        list["postbootscripts"],
+        serde_json::json!([
+            { "origin": "node", "line": "xHRM bridgeprereq eth0:mydocker0" },
+            { "origin": "node", "line": "setupdockerhost" },
+        ])
+    );
+    let programs: Vec<_> = list["programs"].as_object().unwrap().keys().collect();
+    assert_eq!(programs, ["bridgeprereq", "setupdockerhost", "xHRM"]);
+    for (name, value) in [
+        ("NODE", "host01"),
+        ("MASTER", "10.1.0.1"),
+        ("IPADDR", "10.1.0.11"),
+        ("MACADDRESS", "52:54:00:00:00:01"),
+        ("OSVER", "debian12.9.0"),
+        ("ARCH", "x86_64"),
+        ("GROUP", "rack1,all"),
+        ("NODESETSTATE", "install"),
+        ("UPDATENODE", "0"),
+        ("OTHERPKGS1", "docker.io"),
+        ("NETWORKS_LINES", "1"),
+        (
+            "NETWORKS_LINE1",
+            "netname=rack||mask=255.255.0.0||net=10.1.0.0",
+        ),
+    ] {
+        assert_eq!(list["environment"][name], value, "{name}");
+    }
+}
+
+#[test]
+fn what_changes_is_shown_before_and_only_that_is_written() {
+    let site = site();
+    assert_eq!(
+        nodeset(&site, &["--dry-run"]).out.lines().last(),
+        Some("2 nodes: 2 to be written")
+    );
+    assert!(!site.path("install/autoinst").exists());
+    assert_eq!(nodeset(&site, &[]).code, 0);
+    let before = site.standing("install");
+    site.nodes(&NODES.replace("10.1.0.11", "10.1.0.21"));
+    let ran = nodeset(&site, &["--dry-run", "--diff"]);
+    assert_eq!(site.standing("install"), before);
+    assert!(ran.out.starts_with("host01: would write postscripts.json changed, preseed.cfg changed\n--- a/host01/postscripts.json\n+++ b/host01/postscripts.json\n"), "{}", ran.out);
+    assert!(
+        ran.out
+            .contains("-    \"IPADDR\": \"10.1.0.11\",\n+    \"IPADDR\": \"10.1.0.21\",\n"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.ends_with("2 nodes: 1 to be written, 1 unchanged\n"),
+        "{}",
+        ran.out
+    );
+
+    assert_eq!(
+        nodeset(&site, &[]).out,
+        "host01: postscripts.json changed, preseed.cfg changed\n2 nodes: 1 written, 1 unchanged\n"
+    );
+    let host02 = |standing: Vec<(std::path::PathBuf, u64, i64)>| {
+        standing
+            .into_iter()
+            .filter(|(path, ..)| path.display().to_string().contains("host02"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(host02(site.standing("install")), host02(before));
+}
+
+#[test]
+fn a_node_remembers_what_it_was_given() {
+    let site = site();
+    assert_eq!(nodeset(&site, &[]).code, 0);
+    let nodes = site.read("config/nodes/nodes.toml");
+    assert_eq!(
+        nodes.matches(&format!("provmethod = \"{IMAGE}\"")).count(),
+        2,
+        "{nodes}"
+    );
+    // From then on the osimage need not be named.
+    assert_eq!(
+        site.run("nodeset", &["host01", "osimage"]),
+        done("1 node: 1 unchanged\n")
+    );
+    // Another one takes its place, files and all.
+    let other = "osimage=debian12.9.0-x86_64-install-compute";
+    assert_eq!(site.run("nodeset", &["host01", other]).code, 0);
+    assert!(
+        site.read("config/nodes/nodes.toml")
+            .contains("debian12.9.0-x86_64-install-compute")
+    );
+}
+
+#[test]
+fn results_come_as_json() {
+    let site = site();
+    let ran = nodeset(&site, &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let files = ["boot.ipxe", "postscripts.json", "preseed.cfg"];
+    let files = files.map(|file| serde_json::json!({ "file": file, "change": "new" }));
+    let nodes = ["host01", "host02"].map(|node| {
+        serde_json::json!({
+            "node": node, "osimage": IMAGE, "state": "written", "files": files, "problems": [],
+        })
+    });
+    assert_eq!(
+        report,
+        serde_json::json!({
+            "programs": [],
+            "osimages": { IMAGE: { "problems": [], "notes": [] } },
+            "nodes": nodes,
+        })
+    );
+}
+
+#[test]
+fn a_site_overrides_a_block_and_a_list_without_copying_either() {
+    let site = site();
+    site.write(
+        "install/custom/templates/debian/dockerhost.preseed",
+        "<% extends \"slipway/debian/dockerhost.preseed\" %>\n<% block extra %>\nd-i hw-detect/load_firmware boolean true\n<% endblock extra %>\n",
+    );
+    site.write(
+        "install/custom/pkglists/debian/dockerhost.pkglist",
+        "#INCLUDE:builtin/pkglists/debian/dockerhost.pkglist#\n-snmpd # ours\n",
+    );
+    let ran = nodeset(&site, &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let preseed = site.read("install/autoinst/host01/preseed.cfg");
+    assert!(
+        preseed.contains("\nd-i hw-detect/load_firmware boolean true\n"),
+        "{preseed}"
+    );
+    assert!(preseed.contains("apt-get -y purge snmpd"), "{preseed}");
+    let ran = site.run("genimage", &["--list-assets", IMAGE]);
+    assert_eq!(
+        ran.out,
+        "template:\n  \
+           HERE/install/custom/templates/debian/dockerhost.preseed: for every release on every architecture\n  \
+           shadowed: templates/debian/dockerhost.preseed (built in): for every release on every architecture\n\
+         pkglist:\n  \
+           HERE/install/custom/pkglists/debian/dockerhost.pkglist: for every release on every architecture\n  \
+           shadowed: pkglists/debian/dockerhost.pkglist (built in): for every release on every architecture\n\
+         otherpkglist:\n  \
+           pkglists/debian/dockerhost.debian12.otherpkgs.pkglist (built in): for debian12 on every architecture\n  \
+           shadowed: pkglists/debian/dockerhost.otherpkgs.pkglist (built in): for every release on every architecture\n"
+    );
+}
+
+#[test]
+fn what_is_built_in_is_written_out_once_and_never_over_an_edit() {
+    let site = site();
+    let ran = site.run("genimage", &["--export-assets", "out"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.out
+            .contains("out/templates/debian/base.preseed: written\n"),
+        "{}",
+        ran.out
+    );
+    site.write("out/pkglists/debian/base.pkglist", "mine\n");
+    let ran = site.run("genimage", &["--export-assets", "out"]);
+    assert!(
+        ran.out
+            .contains("out/pkglists/debian/base.pkglist: was edited, and stays\n"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out
+            .contains("out/templates/debian/base.preseed: there already\n"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(site.read("out/pkglists/debian/base.pkglist"), "mine\n");
+}
+
+#[test]
+fn an_osimage_is_checked_without_a_node() {
+    let site = site();
+    assert_eq!(
+        site.run("genimage", &[IMAGE]),
+        done(&format!(
+            "{IMAGE}: boot.ipxe, postscripts.json, preseed.cfg are right\n"
+        ))
+    );
+    assert!(!site.path("install/autoinst").exists());
+    let shown = site.run("genimage", &[IMAGE, "--show", "preseed.cfg"]);
+    assert!(
+        shown.out.contains("d-i netcfg/hostname string node\n"),
+        "{}",
+        shown.out
+    );
+}

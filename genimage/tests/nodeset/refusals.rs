@@ -1,0 +1,245 @@
+//! What is wrong is told in one sentence each, all of a run together, and nothing is lost.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::site::{IMAGE, Ran, Site};
+use crate::{NODES, nodeset, site};
+
+fn failed(site: &Site, ran: &Ran, err: &[&str]) {
+    let err: String = err
+        .iter()
+        .map(|line| format!("nodeset: {line}\n"))
+        .collect();
+    assert_eq!((ran.code, ran.err.as_str()), (1, err.as_str()));
+    assert!(!site.path("install/autoinst").exists());
+}
+
+#[test]
+fn an_osimage_that_does_not_exist_is_named_with_the_nearest() {
+    let site = site();
+    let ran = site.run(
+        "nodeset",
+        &["rack1", "osimage=debian12.9.0-x86_64-install-dockerhots"],
+    );
+    failed(
+        &site,
+        &ran,
+        &[
+            "Could not find an object named 'debian12.9.0-x86_64-install-dockerhots' of type 'osimage'. Did you mean 'debian12.9.0-x86_64-install-dockerhost'?",
+        ],
+    );
+}
+
+#[test]
+fn a_profile_without_a_template_or_a_list_says_where_to_put_one() {
+    let site = site();
+    site.osimage(IMAGE, "profile = \"gpu\"\n");
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[
+            &format!(
+                "{IMAGE}: no package list for the profile 'gpu' of debian12.9.0: name one in the osimage's pkglist, or write pkglists/debian/gpu.pkglist beneath the directory for your own files"
+            ),
+            &format!(
+                "{IMAGE}: the osimage {IMAGE}: no template for the profile 'gpu' of debian12.9.0: name one in the osimage's template, or write templates/debian/gpu.preseed beneath the directory for your own files"
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_package_that_does_not_exist_is_named_with_file_line_and_the_nearest() {
+    let site = site();
+    site.write(
+        "install/custom/pkglists/debian/dockerhost.pkglist",
+        "# ours\nopensh-server\nchrony=2.0-1\n",
+    );
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1);
+    let lines: Vec<_> = ran.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines[0].contains("/install/custom/pkglists/debian/dockerhost.pkglist:2: ")
+            && lines[0].contains("'opensh-server'")
+            && lines[0].contains("'openssh-server'"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].contains("dockerhost.pkglist:3: ") && lines[1].contains("1.0-1"),
+        "{}",
+        lines[1]
+    );
+    assert!(!site.path("install/autoinst").exists());
+}
+
+#[test]
+fn what_is_wrong_with_nodes_is_told_together_and_the_others_are_written() {
+    let site = site();
+    site.nodes(&format!(
+        "{NODES}
+[node.host03]
+groups = [\"rack1\"]
+[node.host04]
+groups = [\"rack1\"]
+ip = \"192.0.2.4\"
+mac = \"52:54:00:00:00:04\"
+[node.host05]
+groups = [\"rack1\"]
+ip = \"10.1.0.12\"
+mac = \"52:54:00:00:00:05\"
+postbootscripts = [\"missing -x\"]
+"
+    ));
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        ran.err.lines().collect::<Vec<_>>(),
+        [
+            "nodeset: host02: its address 10.1.0.12 is also that of host05",
+            "nodeset: host03: no MAC, so its network cannot be named before it boots: chdef host03 mac=52:54:00:00:00:01",
+            "nodeset: host04: its address 192.0.2.4 lies in no network of the site: there are rack (10.1.0.0/16)",
+            "nodeset: host05: 'missing -x' of the node: there is no HERE/install/postscripts/missing",
+            "nodeset: host05: its address 10.1.0.12 is also that of host02",
+        ]
+    );
+    assert_eq!(
+        ran.out,
+        "host01: boot.ipxe new, postscripts.json new, preseed.cfg new\n5 nodes: 1 written, 4 failed\n"
+    );
+    let written: Vec<_> = fs::read_dir(site.path("install/autoinst"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(written, ["host01"]);
+}
+
+#[test]
+fn a_template_that_asks_for_what_is_not_there_is_told_once_with_file_and_line() {
+    let site = site();
+    site.write(
+        "install/custom/templates/debian/dockerhost.preseed",
+        "<% extends \"slipway/debian/dockerhost.preseed\" %>\n<% block extra %>\n# <@ node.rak @>\n<% endblock extra %>\n",
+    );
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[&format!(
+            "{IMAGE}: HERE/install/custom/templates/debian/dockerhost.preseed:3: 'node.rak' is no field: did you mean 'node.mac'?"
+        )],
+    );
+}
+
+#[test]
+fn an_override_of_nothing_is_refused() {
+    let site = site();
+    for (text, message) in [
+        (
+            "<% extends \"slipway/debian/dockerhots.preseed\" %>\n",
+            ":1: there is no template 'slipway/debian/dockerhots.preseed': did you mean 'slipway/debian/dockerhost.preseed'?",
+        ),
+        (
+            "<% extends \"slipway/debian/dockerhost.preseed\" %>\n<% block dick %>\n<% endblock dick %>\n",
+            ":2: ",
+        ),
+    ] {
+        site.write("install/custom/templates/debian/dockerhost.preseed", text);
+        let ran = nodeset(&site, &[]);
+        assert_eq!(ran.code, 1);
+        assert!(
+            ran.err.contains(&format!(
+                "/install/custom/templates/debian/dockerhost.preseed{message}"
+            )),
+            "{}",
+            ran.err
+        );
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    }
+    assert!(!site.path("install/autoinst").exists());
+}
+
+#[test]
+fn a_target_that_cannot_be_written_is_named_and_nothing_is_half_done() {
+    let site = site();
+    site.write("install/autoinst", "a file");
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(site.read("install/autoinst"), "a file");
+    assert!(ran.err.contains("HERE/install/autoinst"), "{}", ran.err);
+
+    // A file of the administrator's among a node's assets stays, and is named.
+    fs::remove_file(site.path("install/autoinst")).unwrap();
+    site.write("install/autoinst/host01/notes.txt", "mine");
+    let ran = nodeset(&site, &[]);
+    assert_eq!(
+        ran.err,
+        "nodeset: host01: HERE/install/autoinst/host01/notes.txt is no asset of ours, and nothing is taken away that we have not made: move it out of the way\n"
+    );
+    assert_eq!(site.read("install/autoinst/host01/notes.txt"), "mine");
+    assert!(site.path("install/autoinst/host02/preseed.cfg").exists());
+}
+
+#[test]
+fn a_directory_without_the_right_to_write_is_named() {
+    let site = site();
+    fs::create_dir(site.path("install/autoinst")).unwrap();
+    fs::set_permissions(
+        site.path("install/autoinst"),
+        fs::Permissions::from_mode(0o555),
+    )
+    .unwrap();
+    let output = std::process::Command::new("setpriv")
+        .args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--inh-caps=-all",
+        ])
+        .arg(env!("CARGO_BIN_EXE_nodeset"))
+        .args(["rack1", &format!("osimage={IMAGE}")])
+        .env("SLIPWAY_CONFIG", site.path("config"))
+        .env_remove("RUST_BACKTRACE")
+        .output();
+    // Without root, the mode alone keeps us out.
+    let err = match output {
+        Ok(output) if !String::from_utf8_lossy(&output.stderr).contains("setpriv:") => {
+            assert_eq!(output.status.code(), Some(1));
+            String::from_utf8(output.stderr).unwrap()
+        }
+        _ => nodeset(&site, &[]).err,
+    };
+    let staging = site.path("install/autoinst/.staging");
+    assert_eq!(
+        err.replace(
+            "HERE",
+            &site.path("").display().to_string().trim_end_matches('/')
+        ),
+        format!(
+            "nodeset: making {}: Permission denied (os error 13)\n",
+            staging.display()
+        )
+    );
+}
+
+#[test]
+fn a_node_range_that_names_nobody_is_an_error() {
+    let site = site();
+    let ran = site.run("nodeset", &["host9", "osimage"]);
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (
+            1,
+            "nodeset: Could not find an object named 'host9' of type 'node'. Did you mean 'host01'?\n"
+        )
+    );
+    let ran = site.run("nodeset", &["host01", "osimage"]);
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (
+            1,
+            "nodeset: host01: no osimage: nodeset host01 osimage=NAME, or chdef host01 provmethod=NAME\n"
+        )
+    );
+}
