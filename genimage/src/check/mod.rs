@@ -10,9 +10,27 @@
 
 pub mod packages;
 
+mod kickstart;
 mod nearest;
+mod preseed;
+mod telling;
 
+use definitions::Distro;
+
+use crate::installer::Installer;
 use crate::problem::Problem;
+
+/// Checks a file that an installer of that release will read; `name` is how problems call it.
+pub fn installer_file(installer: Installer, distro: &Distro, name: &str, text: &str) -> Findings {
+    match installer {
+        Installer::Preseed => preseed::check(name, text),
+        Installer::Kickstart => kickstart::check(distro, name, text),
+        Installer::Autoinstall | Installer::Autoyast | Installer::Agama => Findings {
+            problems: Vec::new(),
+            notes: vec![Problem::new(format!("{name} is not checked"))],
+        },
+    }
+}
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,370 @@
+//! Preseed files of debian-installer.
+//!
+//! Every line is read as debconf reads it (owner, template, type, value; a backslash at the end of a
+//! line joins the next to it), and what is said to the installer (`d-i`) is held against a table of its
+//! templates. `preseed.tsv` has one a line, with its type; `#` stands for a number. A template that is
+//! not in the table may belong to an installer that we have not seen: unless it is near one that is, it
+//! makes a note. Reference: debconf-set-selections(1), debian-installer's templates.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::Findings;
+use super::nearest::{did_you_mean, nearest};
+use super::telling::Telling;
+
+/// What debconf takes as a type.
+const TYPES: [&str; 8] = [
+    "boolean",
+    "multiselect",
+    "note",
+    "password",
+    "select",
+    "string",
+    "text",
+    "title",
+];
+
+/// Templates of the installer with their types, in order.
+static TEMPLATES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let lines = include_str!("preseed.tsv").lines();
+    lines.filter_map(|line| line.split_once('\t')).collect()
+});
+
+/// Checks a whole file.
+pub(super) fn check(name: &str, text: &str) -> Findings {
+    let mut telling = Telling::of(name);
+    let mut said: HashMap<(&str, &str), (usize, Cow<'_, str>)> = HashMap::new();
+    let mut lines = Lines::new(text);
+    while let Some(line) = lines.next(&mut telling) {
+        let Some(entry) = Entry::parse(&line, &mut telling) else {
+            continue;
+        };
+        entry.check(line.number, &mut telling);
+        // What a joined line says lies in a buffer of its own, and is not held against other lines.
+        if let Cow::Borrowed(whole) = line.text
+            && let Some(entry) = Entry::split(whole)
+            && entry.kind != "seen"
+            && let Some((before, value)) = said.insert(
+                (entry.owner, entry.template),
+                (line.number, entry.value.into()),
+            )
+            && value != entry.value
+        {
+            let template = entry.template;
+            let told = format!("'{template}' was said in line {before} already: this value holds");
+            telling.note(line.number, told);
+        }
+    }
+    telling.findings()
+}
+
+/// A line as debconf sees it: joined to those that continue it.
+#[derive(Debug)]
+struct Line<'a> {
+    number: usize,
+    text: Cow<'a, str>,
+}
+
+/// Joins lines.
+#[derive(Debug)]
+struct Lines<'a> {
+    lines: std::iter::Enumerate<std::str::Lines<'a>>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            lines: text.lines().enumerate(),
+        }
+    }
+
+    /// Returns the next line that is neither empty nor a comment.
+    fn next(&mut self, telling: &mut Telling<'_>) -> Option<Line<'a>> {
+        loop {
+            let (index, first) = self.lines.next()?;
+            let (number, begin) = (index + 1, first.trim_start());
+            let mut text = Cow::Borrowed(first);
+            let (mut last, mut end) = (number, first);
+            while let Some(part) = end.strip_suffix('\\') {
+                let Some((index, next)) = self.lines.next() else {
+                    telling.problem(
+                        last,
+                        "the file ends where a backslash promises more: remove the backslash",
+                    );
+                    break;
+                };
+                let length = text.len() - (end.len() - part.len());
+                let text = text.to_mut();
+                text.truncate(length);
+                text.push_str(next);
+                (last, end) = (index + 1, next);
+                if begin.starts_with('#') && !is_silent(next) {
+                    let told = "the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
+                    telling.problem(last, told);
+                }
+            }
+            if is_silent(begin) {
+                continue;
+            }
+            if end.trim_end().ends_with('\\') && !end.ends_with('\\') {
+                let told = "a blank stands behind the backslash, so that the line ends here: remove the blank";
+                telling.problem(last, told);
+            }
+            return Some(Line { number, text });
+        }
+    }
+}
+
+/// Whether a line says nothing.
+fn is_silent(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with('#')
+}
+
+/// What a line says.
+#[derive(Debug, Clone, Copy)]
+struct Entry<'a> {
+    owner: &'a str,
+    template: &'a str,
+    kind: &'a str,
+    /// Everything behind the one blank that ends the type.
+    value: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn parse(line: &'a Line<'_>, telling: &mut Telling<'_>) -> Option<Self> {
+        let entry = Self::split(&line.text);
+        if entry.is_none() {
+            let told = format!(
+                "'{}' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+                line.text.trim()
+            );
+            telling.problem(line.number, told);
+        }
+        entry
+    }
+
+    fn split(line: &'a str) -> Option<Self> {
+        let (owner, rest) = word(line)?;
+        let (template, rest) = word(rest)?;
+        let (kind, rest) = word(rest)?;
+        let mut value = rest.chars();
+        value.next();
+        Some(Self {
+            owner,
+            template,
+            kind,
+            value: value.as_str(),
+        })
+    }
+
+    fn check(&self, number: usize, telling: &mut Telling<'_>) {
+        let Self { template, kind, .. } = *self;
+        if kind != "seen" && !TYPES.contains(&kind) {
+            let near = did_you_mean(&nearest(kind, TYPES));
+            let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
+            telling.problem(
+                number,
+                format!("there is no type '{kind}', so that the line would be skipped: {near}"),
+            );
+            return;
+        }
+        self.check_value(number, telling);
+        match self.owner {
+            "d-i" => self.check_template(number, telling),
+            owner => {
+                if strsim::osa_distance(owner, "d-i") == 1 && known(template).is_some() {
+                    telling.problem(number, format!("the installer does not hear what is said to '{owner}': write 'd-i {template}'"));
+                }
+            }
+        }
+    }
+
+    fn check_value(&self, number: usize, telling: &mut Telling<'_>) {
+        let Self {
+            template,
+            kind,
+            value,
+            ..
+        } = *self;
+        let trimmed = value.trim();
+        if matches!(kind, "boolean" | "seen") && !matches!(trimmed, "true" | "false") {
+            let told = format!("'{trimmed}' is no value of '{template}': write 'true' or 'false'");
+            telling.problem(number, told);
+        } else if matches!(kind, "boolean" | "seen" | "select") && value != trimmed {
+            let told = format!(
+                "a blank before or behind '{trimmed}' belongs to the value of '{template}': write one blank before it and none behind it"
+            );
+            telling.problem(number, told);
+        }
+    }
+
+    fn check_template(&self, number: usize, telling: &mut Telling<'_>) {
+        let Self { template, kind, .. } = *self;
+        match known(template) {
+            Some(expected) => {
+                let boolean = |kind: &str| kind == "boolean";
+                if kind != "seen" && expected != "error" && boolean(expected) != boolean(kind) {
+                    let told = format!(
+                        "'{template}' is of type {expected}, and this says {kind}: write '{expected}'"
+                    );
+                    telling.problem(number, told);
+                }
+            }
+            None => {
+                let names = TEMPLATES.iter().map(|(name, _)| *name);
+                match did_you_mean(&nearest(template, names)) {
+                    Some(near) => telling.problem(number, format!("the installer asks no '{template}': {near}")),
+                    None => telling.note(number, format!("'{template}' is no question that installers are known to ask: it is not checked")),
+                }
+            }
+        }
+    }
+}
+
+/// Returns the first word and what follows it, whatever blanks stand before.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+/// Returns the type of a template of the installer.
+fn known(template: &str) -> Option<&'static str> {
+    let find = |wanted: &str| {
+        let found = TEMPLATES.binary_search_by_key(&wanted, |(name, _)| name);
+        found.ok().map(|at| TEMPLATES[at].1)
+    };
+    find(template).or_else(|| {
+        // `apt-setup/local0/repository`
+        let (before, rest) = template.split_once(|c: char| c.is_ascii_digit())?;
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        find(&format!("{before}#{rest}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        let findings = check("host01/preseed.cfg", text);
+        let notes = findings.notes.iter().map(|note| format!("note: {note}"));
+        let problems = findings.problems.iter().map(ToString::to_string);
+        problems.chain(notes).collect()
+    }
+
+    #[test]
+    fn templates_are_in_order_and_have_a_type() {
+        assert!(TEMPLATES.is_sorted() && TEMPLATES.len() > 500);
+        let types: Vec<_> = TYPES.into_iter().chain(["error"]).collect();
+        for (name, kind) in TEMPLATES.iter() {
+            assert!(types.contains(kind), "{name} {kind}");
+        }
+    }
+
+    #[test]
+    fn what_the_installer_takes_is_not_told() {
+        let text = "# an answer\n\nd-i passwd/make-user boolean false\n  d-i\tpartman-auto/method\tstring regular\n\
+            d-i apt-setup/local0/repository string http://10.1.0.1/a ./\nd-i apt-setup/local12/key string x\n\
+            d-i pkgsel/include string openssh-server \\\n  gawk \\\n  chrony\nd-i partman-auto/disk string\n\
+            d-i passwd/make-user seen true\ntasksel tasksel/first multiselect standard\n\
+            d-i debian-installer/locale string en_US.UTF-8\nd-i netcfg/choose_interface select auto\n\
+            d-i preseed/late_command string in-target sh -c 'echo \\\\ > /x'; \\\n true\r\n\
+            # a comment \\\n# that goes on\nmypackage mypackage/what text  two blanks\n";
+        assert_eq!(told(text), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+        for (line, expected) in [
+            (
+                "d-i partman-auto/methd string lvm",
+                "the installer asks no 'partman-auto/methd': did you mean 'partman-auto/method'?",
+            ),
+            (
+                "d-i passwd/make-user",
+                "'d-i passwd/make-user' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+            ),
+            (
+                "d-i passwd/make-user bolean false",
+                "there is no type 'bolean', so that the line would be skipped: did you mean 'boolean'?",
+            ),
+            (
+                "d-i passwd/make-user x false",
+                "there is no type 'x', so that the line would be skipped: write one of boolean, multiselect, note, password, select, string, text, title",
+            ),
+            (
+                "d-i passwd/make-user boolean no",
+                "'no' is no value of 'passwd/make-user': write 'true' or 'false'",
+            ),
+            (
+                "d-i passwd/make-user boolean  false",
+                "a blank before or behind 'false' belongs to the value of 'passwd/make-user': write one blank before it and none behind it",
+            ),
+            (
+                "d-i passwd/make-user string false",
+                "'passwd/make-user' is of type boolean, and this says string: write 'boolean'",
+            ),
+            (
+                "di passwd/make-user boolean false",
+                "the installer does not hear what is said to 'di': write 'd-i passwd/make-user'",
+            ),
+            (
+                "d-i pkgsel/include string a \\ ",
+                "a blank stands behind the backslash, so that the line ends here: remove the blank",
+            ),
+            (
+                "d-i pkgsel/include string a \\",
+                "the file ends where a backslash promises more: remove the backslash",
+            ),
+        ] {
+            assert_eq!(
+                told(&format!("\n{line}")),
+                [format!("host01/preseed.cfg:2: {expected}")]
+            );
+        }
+    }
+
+    #[test]
+    fn a_comment_that_swallows_an_answer_is_told() {
+        let text = "# a \\\nd-i passwd/make-user boolean false\n";
+        let expected = "host01/preseed.cfg:2: the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
+        assert_eq!(told(text), [expected]);
+    }
+
+    #[test]
+    fn what_is_doubtful_is_a_note() {
+        for (text, expected) in [
+            (
+                "d-i our-own-component/setting string x\n",
+                "note: host01/preseed.cfg:1: 'our-own-component/setting' is no question that installers are known to ask: it is not checked",
+            ),
+            (
+                "d-i partman-auto/disk string /dev/sda\n\nd-i partman-auto/disk string /dev/sdb\n",
+                "note: host01/preseed.cfg:3: 'partman-auto/disk' was said in line 1 already: this value holds",
+            ),
+        ] {
+            assert_eq!(told(text), [expected]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "((d-i|di|#|x|partman-auto/method|é|boolean|string|true|\\\\)[ \t\r]?|\n){0,24}") {
+            let _ = told(&text);
+        }
+
+        #[test]
+        fn lines_are_joined_as_debconf_joins_them(parts in proptest::collection::vec("[ab]{0,4}", 1..6)) {
+            let text = format!("d-i our-own/x string {}\n", parts.join("\\\n"));
+            let mut telling = Telling::of("x");
+            let line = Lines::new(&text).next(&mut telling).unwrap();
+            prop_assert_eq!(Entry::split(&line.text).unwrap().value, parts.concat());
+        }
+    }
+}
