@@ -1,6 +1,7 @@
 //! Stories that cross rooms. `cargo test -p e2e NAME` runs one; what this machine cannot tell is
 //! ignored, with what it lacks in brackets before its name.
 
+mod boot;
 mod chain;
 mod install;
 mod rules;
@@ -10,6 +11,7 @@ use libtest_mimic::Arguments;
 
 fn main() {
     let trials = [
+        boot::stories(),
         chain::stories(),
         survive::stories(),
         install::stories(),

@@ -32,6 +32,30 @@ pub fn binary(package: &str, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Builds the static programs that hosts run, once per process, and returns where they lie.
+pub fn static_programs() -> Result<Vec<PathBuf>> {
+    static BUILT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if built.is_empty() {
+        let output = Command::new(workspace().join("tests/postscripts")).output()?;
+        ensure!(
+            output.status.success(),
+            "building the static programs: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        // Each line is a size and a path.
+        *built = String::from_utf8(output.stdout)?
+            .split_whitespace()
+            .skip(1)
+            .step_by(2)
+            .map(|path| workspace().join(path))
+            .collect();
+    }
+    Ok(built.clone())
+}
+
 fn build(package: &str, name: &str) -> Result<PathBuf> {
     let output = Command::new(env!("CARGO"))
         .args([

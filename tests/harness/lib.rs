@@ -5,13 +5,17 @@
 //! what a user installs.
 
 mod bin;
+mod machine;
 mod need;
 mod scene;
+mod site;
 mod tree;
 
-pub use bin::{binary, workspace};
+pub use bin::{binary, static_programs, workspace};
+pub use machine::{Disk, Machine};
 pub use need::Need;
 pub use scene::{Medium, Outcome, Scene};
+pub use site::Site;
 pub use tree::{Snapshot, snapshot};
 
 use std::fmt::Debug;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::bin::workspace;
+use crate::machine::Disk;
+use crate::site;
 
 /// Something that a machine may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,10 @@ pub enum Need {
     /// The medium of `tests/media/debian-iso`, which is fetched from Debian's archive; `make test`
     /// builds it first.
     DebianMedium,
+    /// To run machines: root, namespaces, taps, qemu and what serves them.
+    Machines,
+    /// The disk of an installed machine, of `tests/machines/disk`; `make test` builds it first.
+    MachineDisk,
 }
 
 impl Need {
@@ -31,6 +37,22 @@ impl Need {
             Self::DebianMedium => debian_medium()
                 .is_none()
                 .then(|| "needs tests/media/debian-iso to have run".to_owned()),
+            Self::Machines => [
+                "qemu-system-x86_64",
+                "dnsmasq",
+                "ssh",
+                "scp",
+                "ip",
+                "nsenter",
+                "ping",
+            ]
+            .iter()
+            .find(|name| !in_path(name))
+            .map(|name| format!("needs {name}"))
+            .or_else(|| site::lacking().map(str::to_owned)),
+            Self::MachineDisk => Disk::find(Disk::SUITE)
+                .is_none()
+                .then(|| "needs tests/machines/disk to have run".to_owned()),
             Self::LoopMounts => (!loop_mounts()).then(|| "needs root and loop mounts".to_owned()),
         }
     }
