@@ -12,6 +12,8 @@
 mod cli;
 mod daemon;
 mod engine;
+mod forwarding;
+mod iptables;
 mod names;
 mod network;
 mod paths;

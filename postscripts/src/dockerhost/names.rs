@@ -91,7 +91,8 @@ fn dns_names(hostname: &str, hosts: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn addresses_v4() -> Result<BTreeSet<IpAddr>> {
+/// Returns the lasting IPv4 addresses of this host.
+pub(super) fn addresses_v4() -> Result<BTreeSet<IpAddr>> {
     let interfaces = nix::ifaddrs::getifaddrs().context("reading the host's addresses")?;
     Ok(interfaces
         .filter(|interface| !is_dockers_own(&interface.interface_name))
@@ -117,7 +118,7 @@ fn parse_inet6(text: &str) -> Vec<Ipv6Addr> {
 
 /// Says whether an interface is one that Docker makes: `docker0`, `docker_gwbridge`, `br-` and twelve
 /// hexadecimal digits, `veth…`.
-fn is_dockers_own(name: &str) -> bool {
+pub(super) fn is_dockers_own(name: &str) -> bool {
     let network = name
         .strip_prefix("br-")
         .is_some_and(|id| id.len() == 12 && id.chars().all(|c| c.is_ascii_hexdigit()));

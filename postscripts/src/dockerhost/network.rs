@@ -83,31 +83,6 @@ pub(super) fn apply(
     }
 }
 
-/// Says what keeps containers on the bridge from the LAN or from other docker hosts.
-///
-/// Frames that a bridge forwards pass the IPv4 rules only while `br_netfilter` is loaded; Docker's own
-/// rules then let frames from the bridge to the bridge through.
-pub(super) fn notes(network: &DockerNetwork) -> Vec<String> {
-    let sysctl = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let mut notes = Vec::new();
-    if sysctl("/proc/sys/net/ipv4/ip_forward").trim() == "0" {
-        notes.push(format!(
-            "IPv4 forwarding is off: containers on {} reach their bridge and nothing behind this \
-             host; set net.ipv4.ip_forward=1",
-            network.name()
-        ));
-    }
-    let ports = std::fs::read_dir(format!("/sys/class/net/{}/brif", network.name()));
-    if ports.is_ok_and(|mut ports| ports.next().is_none()) {
-        notes.push(format!(
-            "the bridge {} has no port: its containers do not reach other hosts; join a NIC with \
-             'bridgeprereq NIC:{0}'",
-            network.name()
-        ));
-    }
-    notes
-}
-
 /// Returns what the engine is asked for.
 fn request(network: &DockerNetwork) -> Value {
     json!({

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::forwarding::Forwarding;
 use super::proof::Check;
 use crate::tls::Names;
 
@@ -18,7 +19,8 @@ pub(super) struct Report {
     pub(super) listen: String,
     pub(super) proof: Vec<Check>,
     pub(super) network: Option<String>,
-    pub(super) notes: Vec<String>,
+    /// How containers on the bridge reach others, and what is in their way.
+    pub(super) forwarding: Forwarding,
 }
 
 impl Report {

@@ -15,7 +15,7 @@ use super::paths::Paths;
 use super::plan::{Plan, plan};
 use super::report::Report;
 use super::secure::Host;
-use super::{preflight, status, uplink};
+use super::{forwarding, preflight, status, uplink};
 use crate::fault::Fault;
 
 /// Runs `setupdockerhost`.
@@ -130,9 +130,9 @@ fn ensure_network(
         report.step(what.clone());
     }
     report.network = Some(what);
-    report.notes.extend(network::notes(network));
-    for note in &report.notes {
-        eprintln!("setupdockerhost: {note}");
+    report.forwarding = forwarding::check(network);
+    for found in report.forwarding.iter() {
+        eprintln!("setupdockerhost: {found}");
     }
     Ok(())
 }

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use definitions::DockerNetwork;
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::engine::Engine;
+use super::forwarding;
 use super::paths::Paths;
 use super::trust::RENEW_WITHIN;
 use crate::files::load_text;
@@ -31,6 +33,8 @@ struct Status {
     client: Option<Certificate>,
     authority: Option<Certificate>,
     networks: Vec<String>,
+    /// How containers on their bridges reach others, and what is in their way.
+    forwarding: Vec<String>,
 }
 
 /// Prints the status; exits with 1 when dockerd does not answer or has no certificate.
@@ -69,6 +73,7 @@ fn load(paths: &Paths) -> Result<Status> {
         client: certificate(&paths.client_dir().join("cert.pem"))?,
         authority: certificate(&paths.authority_certificate())?,
         networks: networks.iter().filter_map(describe).collect(),
+        forwarding: networks.iter().filter_map(bound).flat_map(found).collect(),
     })
 }
 
@@ -84,6 +89,20 @@ fn certificate(path: &std::path::Path) -> Result<Option<Certificate>> {
         days_left: left.whole_days(),
         renewed_at_next_run: left < RENEW_WITHIN,
     }))
+}
+
+/// Reads a network that is bound to the bridge of its own name, as ours are.
+fn bound(network: &Value) -> Option<DockerNetwork> {
+    let bridge = network["Options"]["com.docker.network.bridge.name"].as_str()?;
+    let config = &network["IPAM"]["Config"][0];
+    let (subnet, gateway) = (config["Subnet"].as_str()?, config["Gateway"].as_str()?);
+    let network = network["Name"].as_str().filter(|name| *name == bridge)?;
+    format!("{network}={subnet}@{gateway}").parse().ok()
+}
+
+fn found(network: DockerNetwork) -> Vec<String> {
+    let found = forwarding::check(&network);
+    found.iter().map(str::to_owned).collect()
 }
 
 /// Describes a network of the bridge driver that is bound to a bridge of the host.
@@ -129,5 +148,8 @@ fn print(status: &Status) {
     }
     for network in &status.networks {
         println!("network: {network}");
+    }
+    for found in &status.forwarding {
+        println!("forwarding: {found}");
     }
 }

@@ -25,6 +25,9 @@ fn main() -> ExitCode {
     let missing = missing();
     let runs = missing.is_none() && !arguments.list;
     let _containerd = runs.then(containerd::Containerd::start);
+    let filtered = std::path::Path::new("/proc/sys/net/bridge").exists();
+    let unfiltered = (!filtered).then(|| "the kernel's br_netfilter".to_owned());
+    let unfiltered = missing.clone().or(unfiltered);
     let tests = [
         trust::TESTS,
         refusals::TESTS,
@@ -32,9 +35,10 @@ fn main() -> ExitCode {
         interrupted::TESTS,
     ]
     .concat();
+    let tests = tests.into_iter().map(|test| (test, &missing));
     let trials = tests
-        .into_iter()
-        .map(|(name, test)| trial(name, test, missing.as_deref()));
+        .chain(network::FILTERED.iter().map(|test| (*test, &unfiltered)))
+        .map(|((name, test), missing)| trial(name, test, missing.as_deref()));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 

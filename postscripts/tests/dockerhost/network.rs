@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::Test;
 use crate::host::{Host, eventually, text};
 
@@ -15,9 +17,22 @@ pub(crate) const TESTS: &[Test] = &[
         refused,
     ),
     ("a_nic_joins_the_bridge_first", a_nic_joins_first),
+    ("a_host_that_does_not_route_for_its_network_says_so", router),
+    (
+        "a_network_half_replaced_is_made_by_the_next_run",
+        half_replaced,
+    ),
+];
+
+/// Those that have bridged frames pass iptables, which not every kernel can.
+pub(crate) const FILTERED: &[Test] = &[
     (
         "containers_of_two_hosts_reach_each_other_across_a_switch",
         across_a_switch,
+    ),
+    (
+        "what_keeps_containers_from_the_lan_is_said_with_what_helps",
+        in_the_way,
     ),
 ];
 
@@ -44,6 +59,12 @@ impl Namespace {
 
     fn ip(&self, arguments: &[&str]) -> String {
         ip(&[&["-n", self.0.as_str()], arguments].concat())
+    }
+
+    /// Runs another program in it.
+    fn run(&self, line: &str) -> String {
+        let words: Vec<_> = line.split(' ').collect();
+        ip(&[&["netns", "exec", self.0.as_str()], words.as_slice()].concat())
     }
 }
 
@@ -176,49 +197,101 @@ fn a_nic_joins_first() {
     assert_eq!(host.setup(&[wanted]), "nothing to do\n");
 }
 
-/// Two hosts, each with its own dockerd, joined by a third bridge as the switch.
+const NETWORK: &str = "mydocker0=10.73.0.0/16@10.73.0.254";
+
+/// Two hosts, each with its own dockerd and its own iptables, joined by a third bridge as the switch.
+struct Pair {
+    hosts: [Host; 2],
+    namespaces: [Namespace; 3],
+}
+
+/// The addresses of their containers, both named `guest`.
+const GUESTS: [&str; 2] = ["10.73.0.20", "10.73.0.21"];
+
+impl Pair {
+    fn new(prefix: &str) -> Self {
+        let name = |part: &str| format!("{prefix}{part}");
+        let namespaces = [
+            Namespace::new(&name("a"), "10.73.0.5/16"),
+            Namespace::new(&name("b"), "10.73.0.6/16"),
+            Namespace::new(&name("s"), "10.73.0.254/16"),
+        ];
+        let [one, two, switch] = &namespaces;
+        for (host, port) in [(one, "port1"), (two, "port2")] {
+            host.ip(&["link", "add", "eth0", "type", "veth", "peer", "name", port]);
+            host.ip(&["link", "set", port, "netns", &switch.0]);
+            host.ip(&["link", "set", "eth0", "master", "mydocker0", "up"]);
+            switch.ip(&["link", "set", port, "master", "mydocker0", "up"]);
+            // Docker closes FORWARD where it is the one that has the host forward.
+            host.run("sysctl -qw net.ipv4.ip_forward=0 net.bridge.bridge-nf-call-iptables=1");
+        }
+        let hosts =
+            [(one, "10.73.0.5:2376"), (two, "10.73.0.6:2376")].map(|(namespace, listen)| {
+                let host = Host::prepare(Some(namespace.0.clone()), listen.to_owned());
+                host.write("etc/default/docker", "DOCKER_OPTS=--iptables=true\n");
+                host.start();
+                host
+            });
+        Self { hosts, namespaces }
+    }
+
+    fn start_guests(&self) {
+        for (host, address) in self.hosts.iter().zip(GUESTS) {
+            host.load_busybox();
+            host.start_container("guest", &["--network", "mydocker0", "--ip", address]);
+        }
+    }
+
+    /// Whether the container of one host gets an answer from an address.
+    fn pings(&self, host: usize, address: &str) -> bool {
+        let ping = [
+            "exec",
+            "guest",
+            "/bin/busybox",
+            "ping",
+            "-c",
+            "1",
+            "-W",
+            "1",
+            address,
+        ];
+        self.hosts[host].docker(&ping).status.success()
+    }
+
+    /// What the first host's own run says of what it forwards.
+    fn forwarding(&self) -> (Vec<String>, Vec<String>) {
+        let report = self.hosts[0].setup(&["--json", NETWORK]);
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let texts = |key: &str| {
+            let list = report["forwarding"][key].as_array().unwrap();
+            list.iter()
+                .map(|text| text.as_str().unwrap().to_owned())
+                .collect()
+        };
+        (texts("facts"), texts("obstacles"))
+    }
+}
+
 fn across_a_switch() {
-    let (one, two) = (
-        Namespace::new("dhn3", "10.73.0.5/16"),
-        Namespace::new("dhn4", "10.73.0.6/16"),
-    );
-    let switch = Namespace::new("dhn5", "10.73.0.254/16");
-    for (host, port) in [(&one, "port3"), (&two, "port4")] {
-        host.ip(&["link", "add", "eth0", "type", "veth", "peer", "name", port]);
-        host.ip(&["link", "set", port, "netns", &switch.0]);
-        host.ip(&["link", "set", "eth0", "master", "mydocker0", "up"]);
-        switch.ip(&["link", "set", port, "master", "mydocker0", "up"]);
+    let pair = Pair::new("dhx");
+    for host in &pair.hosts {
+        host.setup(&[NETWORK]);
     }
-    let hosts = [
-        (Host::inside(&one.0, "10.73.0.5:2376"), "10.73.0.20"),
-        (Host::inside(&two.0, "10.73.0.6:2376"), "10.73.0.21"),
-    ];
-    for (host, address) in &hosts {
-        host.setup(&["mydocker0=10.73.0.0/16@10.73.0.254"]);
-        host.load_busybox();
-        host.start_container("guest", &["--network", "mydocker0", "--ip", address]);
-    }
-    for ((host, _), (_, other)) in [(&hosts[0], &hosts[1]), (&hosts[1], &hosts[0])] {
-        for address in [*other, "10.73.0.254"] {
+    pair.start_guests();
+    for (host, other) in [(0, GUESTS[1]), (1, GUESTS[0])] {
+        for address in [other, "10.73.0.254"] {
             eventually(&format!("a ping to {address}"), || {
-                let ping = [
-                    "exec",
-                    "guest",
-                    "/bin/busybox",
-                    "ping",
-                    "-c",
-                    "1",
-                    "-W",
-                    "1",
-                    address,
-                ];
-                host.docker(&ping).status.success()
+                pair.pings(host, address)
             });
         }
     }
+    let rules = pair.namespaces[0].run("iptables -S FORWARD");
+    assert!(rules.starts_with("-P FORWARD DROP\n"), "{rules}");
+    let passes = "frames that mydocker0 forwards pass iptables: -A FORWARD -i mydocker0 -o mydocker0 -j ACCEPT";
+    assert_eq!(pair.forwarding(), (vec![passes.to_owned()], vec![]));
     // A restart of dockerd leaves the containers where they are.
-    let (host, address) = &hosts[0];
-    host.setup(&["mydocker0=10.73.0.0/16@10.73.0.254", "--renew"]);
+    let host = &pair.hosts[0];
+    host.setup(&[NETWORK, "--renew"]);
     let shown = host.docker(&[
         "exec",
         "guest",
@@ -229,8 +302,114 @@ fn across_a_switch() {
         "eth0",
     ]);
     assert!(
-        text(&shown.stdout).contains(address),
+        text(&shown.stdout).contains(GUESTS[0]),
         "{}",
         text(&shown.stderr)
     );
+    assert!(pair.pings(0, GUESTS[1]) && pair.pings(1, GUESTS[0]));
+}
+
+/// What is said to be in the way is, and what is said to help does.
+fn in_the_way() {
+    let pair = Pair::new("dhy");
+    for host in &pair.hosts {
+        host.setup(&[NETWORK]);
+    }
+    pair.start_guests();
+    eventually("a ping", || pair.pings(0, GUESTS[1]));
+    let host = &pair.namespaces[0];
+
+    host.run("iptables -I DOCKER-USER -j DROP");
+    assert!(!pair.pings(0, GUESTS[1]));
+    let (facts, obstacles) = pair.forwarding();
+    let help = "iptables -I DOCKER-USER -i mydocker0 -o mydocker0 -j ACCEPT";
+    let dropped = format!(
+        "iptables drops frames that mydocker0 forwards: -A DOCKER-USER -j DROP; let them through with '{help}'"
+    );
+    assert_eq!((facts, obstacles), (vec![], vec![dropped]));
+    host.run(help);
+    assert!(pair.pings(0, GUESTS[1]));
+    let accept = "frames that mydocker0 forwards pass iptables: -A DOCKER-USER -i mydocker0 -o mydocker0 -j ACCEPT";
+    assert_eq!(pair.forwarding(), (vec![accept.to_owned()], vec![]));
+
+    host.run("iptables -D DOCKER-USER -i mydocker0 -o mydocker0 -j ACCEPT");
+    host.run("sysctl -qw net.bridge.bridge-nf-call-iptables=0");
+    assert!(pair.pings(0, GUESTS[1]));
+    let unfiltered =
+        "frames that mydocker0 forwards do not pass iptables (bridge-nf-call-iptables is off)";
+    assert_eq!(pair.forwarding(), (vec![unfiltered.to_owned()], vec![]));
+
+    host.run("sysctl -qw net.ipv4.conf.all.rp_filter=1");
+    host.ip(&["addr", "add", "192.0.2.5/24", "dev", "mydocker0"]);
+    host.ip(&["addr", "del", "10.73.0.5/16", "dev", "mydocker0"]);
+    host.ip(&["link", "set", "eth0", "nomaster"]);
+    let status = pair.hosts[0].bare(&["--status"]).output().unwrap();
+    let status = text(&status.stdout);
+    for line in [
+        "forwarding: the bridge mydocker0 has no NIC for a port: its containers do not reach other hosts; join one with \
+         'bridgeprereq NIC:mydocker0'\n",
+        "forwarding: this host has no address in 10.73.0.0/16 on mydocker0 and rp_filter is strict there: it \
+         drops what containers send it; give mydocker0 an address of 10.73.0.0/16, or set \
+         net.ipv4.conf.mydocker0.rp_filter=2\n",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
+}
+
+/// A host that is its network's router says whether it routes.
+fn router() {
+    let namespace = Namespace::new("dhz", "10.75.0.1/16");
+    let host = Host::inside(&namespace.0, "10.75.0.1:2376");
+    let network = "mydocker0=10.75.0.0/16@10.75.0.1";
+    host.setup(&[network]);
+    // dockerd has the host forward whenever it starts.
+    namespace.run("sysctl -qw net.ipv4.ip_forward=0");
+    let report: Value = serde_json::from_str(&host.setup(&["--json", network])).unwrap();
+    assert_eq!(report["changed"], false);
+    let obstacles = &report["forwarding"]["obstacles"];
+    assert_eq!(
+        obstacles[1],
+        "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing behind this host; set \
+         net.ipv4.ip_forward=1"
+    );
+}
+
+/// An unused network that differs is removed and made: killed or refused at either, the next run has it.
+fn half_replaced() {
+    let namespace = Namespace::new("dhw", "10.76.0.5/16");
+    let host = Host::inside(&namespace.0, "10.76.0.5:2376");
+    let networks = [1, 2].map(|last| format!("mydocker0=10.76.0.0/16@10.76.0.{last}"));
+    host.setup(&[&networks[0]]);
+    let mut wanted = 0;
+    let gateway = || {
+        let format = "{{(index .IPAM.Config 0).Gateway}}";
+        text(
+            &host
+                .docker(&["network", "inspect", "-f", format, "mydocker0"])
+                .stdout,
+        )
+    };
+    for (part, kind) in [(1, "kill"), (2, "kill"), (1, "refuse"), (2, "refuse")] {
+        let before = gateway();
+        wanted = 1 - wanted;
+        let arguments = [networks[wanted].as_str()];
+        let mut command = host.command(&arguments);
+        let output = command.env("SLIPWAY_FAULT", format!("{kind}:part:{part}"));
+        let output = output.output().unwrap();
+        assert!(!output.status.success());
+        if kind == "refuse" {
+            let said = text(&output.stderr);
+            let doing = ["removing", "creating"][part - 1];
+            assert!(
+                said.ends_with(&format!(
+                    "setupdockerhost: {doing} the docker network mydocker0: Operation not permitted (os error 1)\n"
+                )),
+                "{said}"
+            );
+            assert_eq!(gateway(), before);
+        }
+        host.setup(&arguments);
+        assert_eq!(gateway(), format!("10.76.0.{}\n", wanted + 1));
+        assert_eq!(host.setup(&arguments), "nothing to do\n");
+    }
 }
