@@ -43,6 +43,6 @@ pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Univ
 pub use nodes::Nodes;
 pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
-pub use runlist::{Entry, Origin, Program, Runlist, ScriptLine};
+pub use runlist::{Entry, Origin, Program, Results, Runlist, ScriptLine, ScriptResult};
 pub use schema::{Attribute, Definition, Shape};
 pub use site::Site;

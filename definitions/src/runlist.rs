@@ -43,6 +43,9 @@ impl Runlist {
     pub const FIRSTBOOT: &'static str = "/opt/slipway/bin/firstboot";
     /// Where the programs of the list lie on the node, verified.
     pub const PROGRAMS: &'static str = "/opt/slipway/postscripts";
+    /// What a program starts that has to stand beside it: `setupdockerhost NAME=…:NIC` starts
+    /// `bridgeprereq`.
+    pub const BESIDE: [(&'static str, &'static str); 1] = [("setupdockerhost", "bridgeprereq")];
     /// The most bytes that a list may have.
     pub const LIMIT: u64 = 1 << 20;
 
@@ -107,6 +110,33 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What became of the scripts of an update: the last line that `firstboot --results` prints, as JSON behind
+/// [`Results::MARK`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Each script that was to run, in order.
+    pub scripts: Vec<ScriptResult>,
+}
+
+impl Results {
+    /// Begins the line.
+    pub const MARK: &'static str = "slipway-results: ";
+}
+
+/// What became of one script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptResult {
+    /// The script and its arguments.
+    pub line: ScriptLine,
+    /// What it ended with, or what stands for it.
+    pub code: u8,
+    /// How long it took.
+    pub seconds: f64,
+    /// Why it failed, where the code does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// What a program must be, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +167,23 @@ impl ScriptLine {
     /// Returns the arguments.
     pub fn arguments(&self) -> &[String] {
         &self.words[1..]
+    }
+
+    /// Parts a list of scripts at its commas; those in quotes and behind a `\` are of an argument.
+    pub fn parts(list: &str) -> impl Iterator<Item = &str> {
+        let (mut quote, mut keeps) = (None, false);
+        list.split(move |c: char| {
+            let kept = std::mem::take(&mut keeps);
+            match (quote, c) {
+                _ if kept => {}
+                (None, ',') => return true,
+                (None | Some('"'), '\\') => keeps = true,
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), c) if c == open => quote = None,
+                _ => {}
+            }
+            false
+        })
     }
 }
 
@@ -238,6 +285,23 @@ mod tests {
             let line: ScriptLine = text.parse().unwrap();
             assert_eq!(line.words, expected, "{text}");
             assert_eq!(line.to_string().parse::<ScriptLine>().unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn a_list_is_parted_at_commas_that_no_argument_has() {
+        for (text, expected) in [
+            ("a,b c, d", &["a", "b c", " d"][..]),
+            ("a 'x,y',b", &["a 'x,y'", "b"]),
+            ("a \"x\\\",y\" \\,,b", &["a \"x\\\",y\" \\,", "b"]),
+            ("a '\\',b", &["a '\\'", "b"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(
+                ScriptLine::parts(text).collect::<Vec<_>>(),
+                expected,
+                "{text}"
+            );
         }
     }
 

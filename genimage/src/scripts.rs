@@ -8,13 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, ScriptLine, Value};
+use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, Runlist, ScriptLine, Value};
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
-
-/// What another program needs beside it: `setupdockerhost NAME=…:NIC` starts `bridgeprereq`.
-const BESIDE: [(&str, &str); 1] = [("setupdockerhost", "bridgeprereq")];
 
 /// The programs that nodes may fetch.
 #[derive(Debug)]
@@ -149,7 +146,7 @@ impl Lists {
         let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
         for entry in self.entries() {
             let program = entry.line.program();
-            let beside = BESIDE.iter().filter(|(name, _)| *name == program);
+            let beside = Runlist::BESIDE.iter().filter(|(name, _)| *name == program);
             for name in [program]
                 .into_iter()
                 .chain(beside.map(|(_, beside)| *beside))

@@ -33,6 +33,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "update")]
     pub list: Option<PathBuf>,
 
+    /// With --update: say last, in one line of JSON, what became of each script
+    #[arg(long, requires = "update")]
+    pub results: bool,
+
     /// Fetch and verify the programs, and run nothing
     #[arg(long)]
     pub fetch: bool,

@@ -106,7 +106,7 @@ pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
         let whole = all.iter().any(|job| job.line.to_string() == text.trim());
         let parts: Vec<_> = match whole {
             true => vec![text.as_str()],
-            false => text.split(',').collect(),
+            false => ScriptLine::parts(text).collect(),
         };
         for part in parts.into_iter().filter(|part| !part.trim().is_empty()) {
             for job in matching(&all, part)? {
@@ -193,6 +193,7 @@ mod tests {
                 "xHRM bridgeprereq eth0:a,eth1:b|mine x|mine y",
             ),
             (&["other z"], "other z"),
+            (&["other 'y,z',syslog"], "other 'y,z'|syslog"),
             (&["mine z,"], "mine z"),
         ] {
             let asked_for: Vec<_> = asked_for.iter().map(|&text| text.to_owned()).collect();

@@ -1,10 +1,10 @@
 //! The tasks of `firstboot`, each a table of its steps.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use definitions::Runlist;
+use definitions::{Results, Runlist, ScriptResult};
 
 use super::cli::{Args, Stage};
 use super::journal::{self, boot_id, now};
@@ -131,7 +131,29 @@ fn update(paths: &Paths, args: &Args) -> Result<ExitCode> {
         };
     }
     journal::save(paths, &mut status)?;
+    if args.results && !outcome.stopped {
+        let results = results(&status, &jobs);
+        let json = serde_json::to_string(&results).context("writing the results")?;
+        result(format!("{}{json}", Results::MARK));
+    }
     Ok(code(outcome.code))
+}
+
+/// Says what became of each script.
+fn results(status: &Status, jobs: &[Job]) -> Results {
+    let record = |job: &Job| {
+        let mut records = status.scripts.iter();
+        let record = records.find(|record| record.is_of(job))?;
+        Some(ScriptResult {
+            line: job.line.clone(),
+            code: u8::try_from(record.code?).unwrap_or(1),
+            seconds: Duration::from_millis(record.milliseconds?).as_secs_f64(),
+            error: record.reason.clone(),
+        })
+    };
+    Results {
+        scripts: jobs.iter().filter_map(record).collect(),
+    }
 }
 
 /// Loads what is known, and settles what an earlier run left behind.

@@ -26,6 +26,11 @@ pub(crate) const TESTS: &[Test] = &[
         Need::Nothing,
         new_list,
     ),
+    (
+        "an_update_says_last_what_became_of_each_script",
+        Need::Nothing,
+        results,
+    ),
     ("an_update_shows_output_as_it_comes", Need::Nothing, streams),
     (
         "a_script_that_nobody_knows_is_127_and_the_rest_runs",
@@ -114,6 +119,32 @@ fn chosen() {
     node.update(&["-P", "broken"], &list).expect(0);
     assert_eq!(node.status()["state"], "booted");
     node.run(&["--status"]).expect(0);
+}
+
+fn results() {
+    let mut node = node();
+    node.script("broken", "echo oops; exit 9");
+    node.install();
+    let asked = ["--update", "--results", "-P", "mine x,broken,nowhere 'a,b'"];
+    let ran = node.run(&asked).expect(127);
+    let last = ran.out.lines().last().unwrap();
+    let json = last.strip_prefix("slipway-results: ").unwrap();
+    let mut results: serde_json::Value = serde_json::from_str(json).unwrap();
+    for script in results["scripts"].as_array_mut().unwrap() {
+        assert!(script["seconds"].take().as_f64().unwrap() < 10.0);
+    }
+    assert_eq!(
+        results,
+        serde_json::json!({ "scripts": [
+            { "line": "mine x", "code": 0, "seconds": null },
+            { "line": "broken", "code": 9, "seconds": null },
+            {
+                "line": "nowhere 'a,b'", "code": 127, "seconds": null,
+                "error": "the list has no such program",
+            },
+        ]})
+    );
+    node.run(&["--results"]).expect(2);
 }
 
 fn new_list() {

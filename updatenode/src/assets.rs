@@ -1,0 +1,183 @@
+//! From a node's assets to what it is sent.
+//!
+//! The list that `nodeset` wrote comes in, and the programs as they lie in the install directory now; a [`Job`] goes
+//! out. The list is sent with the digests of the programs as they are: who replaces a program need not
+//! render every node again. Nothing is written here.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use definitions::{InstallDir, Node, Program, Runlist, ScriptLine};
+use sha2::{Digest, Sha256};
+
+use crate::remote;
+use crate::request::Request;
+
+/// The most bytes of a program.
+const LARGEST: u64 = 64 << 20;
+/// The most bytes of a command line: what Linux lets one argument have, less a little.
+const LONGEST: usize = 120 << 10;
+/// The name of the program that runs the others.
+const FIRSTBOOT: &str = "firstboot";
+
+/// The install directory, with the digests of what was read there.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    installdir: InstallDir,
+    /// The program that runs the others, and what it is.
+    firstboot: (Arc<[u8]>, Program),
+    /// What was looked up: `None` is what does not exist.
+    programs: HashMap<String, Option<Program>>,
+}
+
+/// What is to be done on one node.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub(crate) node: String,
+    pub(crate) address: String,
+    /// The lines that run, in order.
+    pub(crate) lines: Vec<ScriptLine>,
+    /// What ssh is told to run.
+    pub(crate) command: String,
+    /// The program that runs the others.
+    pub(crate) firstboot: Arc<[u8]>,
+    /// The list, as JSON.
+    pub(crate) list: Arc<[u8]>,
+}
+
+impl Shelf {
+    /// Reads what every node needs.
+    pub(crate) fn open(installdir: InstallDir) -> Result<Self> {
+        let path = installdir.postscripts().join(FIRSTBOOT);
+        let bytes = read(&path, LARGEST).with_context(|| {
+            format!(
+                "reading {}, which runs the scripts on nodes",
+                path.display()
+            )
+        })?;
+        let program = describe(&bytes);
+        Ok(Self {
+            installdir,
+            firstboot: (bytes.into(), program),
+            programs: HashMap::new(),
+        })
+    }
+
+    /// Returns the program that runs the others.
+    pub(crate) fn firstboot(&self) -> &Program {
+        &self.firstboot.1
+    }
+
+    /// Prepares what is to be done on a node.
+    pub(crate) fn job(&mut self, node: &Node, request: &Request) -> Result<Job> {
+        let mut list = self.list(&node.name)?;
+        let lines = request.plan(&list);
+        for name in lines.iter().map(ScriptLine::program) {
+            let directory = self.installdir.postscripts();
+            let missing = || format!("there is no script '{name}' in {}", directory.display());
+            let program = self.program(name)?.with_context(missing)?;
+            list.programs.insert(name.to_owned(), program);
+            for (_, beside) in Runlist::BESIDE.iter().filter(|(of, _)| *of == name) {
+                if let Some(program) = self.program(beside)? {
+                    list.programs.insert((*beside).to_owned(), program);
+                }
+            }
+        }
+        for (name, program) in &mut list.programs {
+            if let Some(now) = self.program(name)? {
+                *program = now;
+            }
+        }
+        let spoken = if request.is_everything() {
+            &[][..]
+        } else {
+            &lines
+        };
+        let command = remote::command(self.firstboot(), spoken);
+        ensure!(
+            command.len() <= LONGEST,
+            "so many scripts do not fit into one command: name fewer"
+        );
+        Ok(Job {
+            node: node.name.clone(),
+            address: address(node),
+            lines,
+            command,
+            firstboot: Arc::clone(&self.firstboot.0),
+            list: serde_json::to_vec(&list)?.into(),
+        })
+    }
+
+    /// Loads the list among a node's assets.
+    fn list(&self, node: &str) -> Result<Runlist> {
+        let path = self.installdir.assets(node).join(Runlist::FILE);
+        let shown = path.display();
+        let bytes = match read(&path, Runlist::LIMIT) {
+            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+                "there is no {shown}: run nodeset {node} osimage=NAME first, which says what the node runs"
+            ),
+            bytes => bytes.with_context(|| format!("reading {shown}"))?,
+        };
+        let list: Runlist =
+            serde_json::from_slice(&bytes).with_context(|| format!("reading {shown}"))?;
+        ensure!(
+            list.node == node,
+            "{shown} is the list of '{}': run nodeset {node} osimage={}",
+            list.node,
+            list.osimage
+        );
+        list.check().with_context(|| format!("reading {shown}"))?;
+        Ok(list)
+    }
+
+    /// Says what a program is now; `None` where there is none.
+    fn program(&mut self, name: &str) -> Result<Option<Program>> {
+        if let Some(known) = self.programs.get(name) {
+            return Ok(known.clone());
+        }
+        let path = self.installdir.postscripts().join(name);
+        let program = match read(&path, LARGEST) {
+            Ok(bytes) => Some(describe(&bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        };
+        self.programs.insert(name.to_owned(), program.clone());
+        Ok(program)
+    }
+}
+
+/// Says where a node is reached: at its address, else by its name.
+pub(crate) fn address(node: &Node) -> String {
+    node.ip
+        .map_or_else(|| node.name.clone(), |ip| ip.to_string())
+}
+
+/// Says what a program is.
+fn describe(bytes: &[u8]) -> Program {
+    let sha256 = Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+    Program {
+        sha256,
+        size: bytes.len() as u64,
+    }
+}
+
+/// Reads a file that has at most so many bytes.
+fn read(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("it has more than {limit} bytes");
+        return Err(std::io::Error::new(ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,169 @@
+//! What became of one node.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use definitions::ScriptResult;
+
+use crate::lines::Tail;
+
+/// What became of one node, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) node: String,
+    /// Where it was reached, or would have been; `None` for a node that is not to be reached.
+    pub(crate) address: Option<String>,
+    pub(crate) verdict: Verdict,
+    pub(crate) took: Duration,
+    /// Whether the program on the node was another and was replaced.
+    pub(crate) refreshed: bool,
+    pub(crate) scripts: Vec<ScriptResult>,
+    /// The last lines that it printed.
+    pub(crate) output: Tail,
+}
+
+/// How it ended, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All is done.
+    Ok,
+    /// Scripts failed, or what runs them did.
+    Failed { code: u8, reason: String },
+    /// It has no assets, or they do not hold what is asked for.
+    Unprepared(String),
+    /// It took too long.
+    TimedOut(Duration),
+    /// It could not be reached, or was lost.
+    Unreachable(String),
+    /// The administrator ended it.
+    Interrupted,
+    /// The administrator ended everything before its turn came.
+    NotBegun,
+}
+
+impl Verdict {
+    /// Returns the word for it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed { .. } => "failed",
+            Self::Unprepared(_) => "unprepared",
+            Self::TimedOut(_) => "timed out",
+            Self::Unreachable(_) => "unreachable",
+            Self::Interrupted => "interrupted",
+            Self::NotBegun => "not begun",
+        }
+    }
+
+    /// Returns what it makes this program end with; the greatest of all nodes counts.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed { code, .. } => *code,
+            Self::Unprepared(_) => 1,
+            Self::TimedOut(_) => 124,
+            Self::Interrupted | Self::NotBegun => 130,
+            Self::Unreachable(_) => 255,
+        }
+    }
+
+    /// Returns why, where there is more to say than the word.
+    pub(crate) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Ok | Self::NotBegun => None,
+            Self::Failed { reason, .. } | Self::Unprepared(reason) | Self::Unreachable(reason) => {
+                Some(reason.clone())
+            }
+            Self::TimedOut(after) => Some(format!(
+                "not done within {} s; what it was running may go on there",
+                after.as_secs()
+            )),
+            Self::Interrupted => Some("what it was running may go on there".to_owned()),
+        }
+    }
+}
+
+impl Outcome {
+    /// Tells it in one line.
+    pub(crate) fn line(&self) -> String {
+        let mut line = format!("{}: {}", self.node, self.verdict.word());
+        if let Some(reason) = self.verdict.reason() {
+            let _ = write!(line, ": {reason}");
+        }
+        if self.verdict != Verdict::NotBegun {
+            let _ = write!(line, " ({:.1} s)", self.took.as_secs_f64());
+        }
+        line
+    }
+}
+
+/// Names the scripts that failed, and with what.
+pub(crate) fn failures(scripts: &[ScriptResult]) -> Option<String> {
+    let failed = scripts.iter().filter(|script| script.code != 0);
+    let failed: Vec<_> = failed
+        .map(|script| match &script.error {
+            Some(error) => format!("{}: {error}", script.line),
+            None => format!("{} ended with {}", script.line, script.code),
+        })
+        .collect();
+    (!failed.is_empty()).then(|| failed.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_one_line() {
+        for (verdict, expected) in [
+            (Verdict::Ok, "n1: ok (1.5 s)"),
+            (
+                Verdict::Failed {
+                    code: 3,
+                    reason: "mine ended with 3".to_owned(),
+                },
+                "n1: failed: mine ended with 3 (1.5 s)",
+            ),
+            (
+                Verdict::TimedOut(Duration::from_secs(60)),
+                "n1: timed out: not done within 60 s; what it was running may go on there (1.5 s)",
+            ),
+            (
+                Verdict::Interrupted,
+                "n1: interrupted: what it was running may go on there (1.5 s)",
+            ),
+            (Verdict::NotBegun, "n1: not begun"),
+        ] {
+            let outcome = Outcome {
+                node: "n1".to_owned(),
+                address: None,
+                verdict,
+                took: Duration::from_millis(1500),
+                refreshed: false,
+                scripts: Vec::new(),
+                output: Tail::default(),
+            };
+            assert_eq!(outcome.line(), expected);
+        }
+    }
+
+    #[test]
+    fn scripts_that_failed_are_named() {
+        let script = |line: &str, code, error: Option<&str>| ScriptResult {
+            line: line.parse().unwrap(),
+            code,
+            seconds: 0.0,
+            error: error.map(str::to_owned),
+        };
+        assert_eq!(failures(&[script("a", 0, None)]), None);
+        assert_eq!(
+            failures(&[
+                script("a x", 3, None),
+                script("b", 0, None),
+                script("c", 126, Some("its digest is wrong"))
+            ])
+            .unwrap(),
+            "a x ended with 3, c: its digest is wrong"
+        );
+    }
+}

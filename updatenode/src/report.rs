@@ -1,0 +1,174 @@
+//! What is left to say when all nodes have ended: a summary for people, a document for programs.
+//!
+//! The JSON is stable: `docs/updatenode.md` says what each key means, keys may be added and none changes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::assets::Job;
+use crate::outcome::{Outcome, Verdict};
+
+/// Sums up in one line, and names the nodes that did not end well.
+pub(crate) fn summary(outcomes: &[Outcome], took: Duration) -> String {
+    let mut words = BTreeMap::<usize, (&str, Vec<&str>)>::new();
+    for outcome in outcomes {
+        let (at, word) = (rank(&outcome.verdict), outcome.verdict.word());
+        words
+            .entry(at)
+            .or_insert((word, Vec::new()))
+            .1
+            .push(&outcome.node);
+    }
+    let counts: Vec<_> = words
+        .values()
+        .map(|(word, nodes)| format!("{} {word}", nodes.len()))
+        .collect();
+    let nodes = if outcomes.len() == 1 { "node" } else { "nodes" };
+    let mut text = format!(
+        "{} {nodes} in {:.1} s: {}\n",
+        outcomes.len(),
+        took.as_secs_f64(),
+        counts.join(", ")
+    );
+    for (word, nodes) in words
+        .values()
+        .filter(|(word, _)| *word != Verdict::Ok.word())
+    {
+        let _ = writeln!(text, "{word}: {}", nodes.join(","));
+    }
+    text
+}
+
+/// Orders the kinds of verdict, best first.
+fn rank(verdict: &Verdict) -> usize {
+    match verdict {
+        Verdict::Ok => 0,
+        Verdict::Failed { .. } => 1,
+        Verdict::Unprepared(_) => 2,
+        Verdict::TimedOut(_) => 3,
+        Verdict::Unreachable(_) => 4,
+        Verdict::Interrupted => 5,
+        Verdict::NotBegun => 6,
+    }
+}
+
+/// Prints what became of every node.
+pub(crate) fn print(outcomes: &[Outcome], took: Duration) -> Result<()> {
+    let nodes: Vec<_> = outcomes.iter().map(document).collect();
+    write(&json!({ "nodes": nodes, "seconds": seconds(took) }))
+}
+
+fn document(outcome: &Outcome) -> Value {
+    json!({
+        "node": outcome.node,
+        "address": outcome.address,
+        "status": outcome.verdict.word(),
+        "code": outcome.verdict.code(),
+        "reason": outcome.verdict.reason(),
+        "seconds": seconds(outcome.took),
+        "refreshed": outcome.refreshed,
+        "scripts": outcome.scripts,
+        "output": outcome.output.iter().collect::<Vec<_>>(),
+    })
+}
+
+/// Prints what would be done.
+pub(crate) fn preview(
+    jobs: &[Job],
+    refused: &[Outcome],
+    firstboot: &str,
+    as_json: bool,
+) -> Result<()> {
+    if as_json {
+        let would = jobs.iter().map(|job| {
+            let lines: Vec<_> = job.lines.iter().map(ToString::to_string).collect();
+            json!({ "node": job.node, "address": job.address, "status": "would run", "code": 0, "scripts": lines })
+        });
+        let nodes: Vec<_> = would.chain(refused.iter().map(document)).collect();
+        return write(&json!({ "nodes": nodes, "firstboot": firstboot }));
+    }
+    let mut text = String::new();
+    for job in jobs {
+        let lines: Vec<_> = job.lines.iter().map(ToString::to_string).collect();
+        let lines = if lines.is_empty() {
+            "nothing".to_owned()
+        } else {
+            lines.join(", ")
+        };
+        let _ = writeln!(text, "{}: would run at {}: {lines}", job.node, job.address);
+    }
+    for outcome in refused {
+        let reason = outcome.verdict.reason().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{}: {}: {reason}",
+            outcome.node,
+            outcome.verdict.word()
+        );
+    }
+    let _ = writeln!(
+        text,
+        "with firstboot of SHA-256 {firstboot}, sent where another is in its place"
+    );
+    out(&text)
+}
+
+fn write(document: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(document).context("writing JSON")?;
+    out(&(text + "\n"))
+}
+
+/// Prints to stdout; a reader that has gone is an error, not a panic.
+fn out(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("writing the results")
+}
+
+/// Returns seconds with milliseconds.
+fn seconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_and_names_what_did_not_end_well() {
+        let outcome = |node: &str, verdict| Outcome {
+            node: node.to_owned(),
+            address: None,
+            verdict,
+            took: Duration::ZERO,
+            refreshed: false,
+            scripts: Vec::new(),
+            output: Default::default(),
+        };
+        let failed = |code| Verdict::Failed {
+            code,
+            reason: "x".to_owned(),
+        };
+        let outcomes = [
+            outcome("n1", Verdict::Ok),
+            outcome("n2", Verdict::Unreachable("gone".to_owned())),
+            outcome("n3", failed(3)),
+            outcome("n4", failed(1)),
+            outcome("n5", Verdict::Ok),
+        ];
+        assert_eq!(
+            summary(&outcomes, Duration::from_millis(2340)),
+            "5 nodes in 2.3 s: 2 ok, 2 failed, 1 unreachable\nfailed: n3,n4\nunreachable: n2\n"
+        );
+        assert_eq!(
+            summary(&outcomes[..1], Duration::ZERO),
+            "1 node in 0.0 s: 1 ok\n"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! The system's ssh client: how it is called, and what its complaints mean.
+//!
+//! The user's configuration holds in all that it says of hosts, users, ports, keys and jumps. What is set
+//! here is what running unattended on many nodes needs: no prompt, a bound on silence, and nothing
+//! forwarded to a node. Reference: ssh(1), ssh_config(5).
+
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+/// What is set whatever the user's configuration says.
+const OPTIONS: [&str; 8] = [
+    "BatchMode=yes",
+    "ConnectTimeout=10",
+    // A node that falls silent is given up after a minute; a bridge that moves takes less.
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=4",
+    // Two sessions would want the same port, and no node is trusted with this user's agent.
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+];
+
+/// How ssh is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Ssh {
+    options: Vec<OsString>,
+}
+
+impl Ssh {
+    /// Settles what holds for every node.
+    ///
+    /// Connections are kept open only when that is asked for: each is a process. Without, a connection that
+    /// the user's own configuration keeps open is used, and none is made.
+    pub(crate) fn new(config: Option<&Path>, user: Option<&str>, persist: u32) -> Result<Self> {
+        let mut options = vec![OsString::from("-T")];
+        if let Some(config) = config {
+            // ssh would say the same, once for every node.
+            std::fs::File::open(config).with_context(|| format!("opening {}", config.display()))?;
+            options.extend([OsString::from("-F"), std::path::absolute(config)?.into()]);
+        }
+        let mut set = OPTIONS.map(OsString::from).to_vec();
+        if persist == 0 {
+            set.push("ControlMaster=no".into());
+        } else {
+            let mut path = OsString::from("ControlPath=");
+            path.push(sockets()?.join("%C"));
+            set.extend([
+                "ControlMaster=auto".into(),
+                path,
+                format!("ControlPersist={persist}").into(),
+            ]);
+        }
+        options.extend(set.into_iter().flat_map(|option| ["-o".into(), option]));
+        if let Some(user) = user {
+            options.extend(["-l".into(), user.into()]);
+        }
+        Ok(Self { options })
+    }
+
+    /// Returns the arguments for one node.
+    pub(crate) fn arguments(&self, address: &str, command: &str) -> Vec<OsString> {
+        let mut arguments = self.options.clone();
+        arguments.extend(["--".into(), address.into(), command.into()]);
+        arguments
+    }
+}
+
+/// Makes the directory of the sockets through which connections are shared, for this user alone.
+fn sockets() -> Result<PathBuf> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let place = std::env::var_os("XDG_RUNTIME_DIR").filter(|place| !place.is_empty());
+    let directory = match place {
+        _ if uid == 0 => PathBuf::from("/run/slipway-ssh"),
+        Some(place) => PathBuf::from(place).join("slipway-ssh"),
+        None => std::env::temp_dir().join(format!("slipway-ssh.{uid}")),
+    };
+    let shown = directory.display();
+    match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(error).with_context(|| format!("making {shown}"));
+        }
+        _ => {}
+    }
+    let metadata = directory
+        .symlink_metadata()
+        .with_context(|| format!("looking at {shown}"))?;
+    ensure!(
+        metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o077 == 0,
+        "{shown} is not a directory of this user alone: remove it"
+    );
+    Ok(directory)
+}
+
+/// Says in one sentence why a node was not reached, from what ssh said.
+pub(crate) fn complaint(said: &[&str]) -> String {
+    let any = |part: &str| said.iter().any(|line| line.contains(part));
+    if any("HOST IDENTIFICATION HAS CHANGED") {
+        return changed_key(said);
+    }
+    if any("Host key verification failed") {
+        return "its host key is not known here, and ssh is told to be strict: compare the key and add it to \
+                known_hosts, or log in by hand once"
+            .to_owned();
+    }
+    let last = said
+        .iter()
+        .rev()
+        .map(|line| line.trim())
+        .find(|line| !line.is_empty());
+    let last = last.unwrap_or("ssh said nothing");
+    let last = last.strip_prefix("ssh: ").unwrap_or(last);
+    match last.contains("Permission denied") {
+        true => format!("it takes none of this user's ssh keys ({last})"),
+        false => last.to_owned(),
+    }
+}
+
+/// Says what to do about a host key that is another than before.
+fn changed_key(said: &[&str]) -> String {
+    let known = said.iter().find_map(|line| {
+        let (_, known) = line
+            .trim()
+            .split_once("Offending ")?
+            .1
+            .split_once(" key in ")?;
+        Some(known.to_owned())
+    });
+    let known = known.map_or_else(String::new, |known| format!(" ({known})"));
+    // Debian's ssh says how to forget the key, with the name under which it is known.
+    let forget = said
+        .iter()
+        .map(|line| line.trim())
+        .find(|line| line.starts_with("ssh-keygen "))
+        .unwrap_or("ssh-keygen -R ADDRESS");
+    format!(
+        "its host key is not the one that was known{known}: if the node was installed anew, run {forget}; \
+         if not, something else answers in its place"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_say_what_happened_and_what_to_do() {
+        let banner = "@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@\n\
+            IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\n\
+            Offending ED25519 key in /root/.ssh/known_hosts:7\n";
+        let advice = "  remove with:\n  ssh-keygen -f \"/root/.ssh/known_hosts\" -R \"10.0.0.5\"\n";
+        let failed = "Host key verification failed.\n";
+        for (said, expected) in [
+            (
+                format!("{banner}{advice}{failed}"),
+                "its host key is not the one that was known (/root/.ssh/known_hosts:7): if the node was \
+                 installed anew, run ssh-keygen -f \"/root/.ssh/known_hosts\" -R \"10.0.0.5\"; if not, \
+                 something else answers in its place",
+            ),
+            (
+                format!("{banner}{failed}"),
+                "its host key is not the one that was known (/root/.ssh/known_hosts:7): if the node was \
+                 installed anew, run ssh-keygen -R ADDRESS; if not, something else answers in its place",
+            ),
+            (
+                format!(
+                    "No ED25519 host key is known for n1 and you have requested strict checking.\n{failed}"
+                ),
+                "its host key is not known here, and ssh is told to be strict: compare the key and add it to \
+                 known_hosts, or log in by hand once",
+            ),
+            (
+                "root@10.0.0.5: Permission denied (publickey,password).\r\n".to_owned(),
+                "it takes none of this user's ssh keys (root@10.0.0.5: Permission denied (publickey,password).)",
+            ),
+            (
+                "Warning: something\nssh: connect to host 10.0.0.5 port 22: No route to host\n\n"
+                    .to_owned(),
+                "connect to host 10.0.0.5 port 22: No route to host",
+            ),
+            (String::new(), "ssh said nothing"),
+        ] {
+            assert_eq!(complaint(&said.lines().collect::<Vec<_>>()), expected);
+        }
+    }
+
+    #[test]
+    fn options_stand_before_the_node_and_the_user_is_asked_nothing() {
+        let ssh = Ssh::new(None, Some("admin"), 0).unwrap();
+        let arguments = ssh.arguments("10.0.0.5", "true");
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let arguments = arguments.join(" ");
+        assert!(
+            arguments.starts_with("-T -o BatchMode=yes -o "),
+            "{arguments}"
+        );
+        assert!(
+            arguments.ends_with(" -o ControlMaster=no -l admin -- 10.0.0.5 true"),
+            "{arguments}"
+        );
+        let missing = Ssh::new(Some(Path::new("/no/such/file")), None, 0).unwrap_err();
+        assert_eq!(
+            format!("{missing:#}"),
+            "opening /no/such/file: No such file or directory (os error 2)"
+        );
+    }
+}
