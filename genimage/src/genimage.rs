@@ -36,9 +36,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
                     &ready.image,
                     &ready.environment,
                 );
-                assets = rendered
-                    .map_err(|problems| said.problems.extend(problems))
-                    .ok();
+                match rendered {
+                    Ok((rendered, notes)) => {
+                        said.notes.extend(notes);
+                        assets = Some(rendered);
+                    }
+                    Err(problems) => said.problems.extend(problems),
+                }
             }
             args.tell(name, &said, assets.as_ref())
         }

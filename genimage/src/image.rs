@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use definitions::{Definition, InstallDir, OsImage, ProvMethod};
+use definitions::{Definition, Distro, InstallDir, OsImage, ProvMethod};
 
 use crate::bootfiles::BootFiles;
 use crate::context;
@@ -21,6 +21,7 @@ use crate::template::{BUILT_IN, Source, Templates};
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) definition: OsImage,
+    pub(crate) distro: Distro,
     pub(crate) family: Family,
     pub(crate) installer: Installer,
     /// What templates are told of it.
@@ -98,6 +99,7 @@ impl Image {
         };
         Ok(Self {
             facts: identity.facts(&definition),
+            distro: identity.target.distro.clone(),
             family: identity.family,
             installer: identity.target.installer,
             definition,

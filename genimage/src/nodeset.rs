@@ -97,6 +97,7 @@ impl Choice<'_> {
             state: State::Failed,
             files: Vec::new(),
             problems: Vec::new(),
+            notes: Vec::new(),
             assets: Assets::default(),
         };
         if self.osimage.is_none() {
@@ -108,7 +109,8 @@ impl Choice<'_> {
         // What is wrong with an osimage was said once, with the osimage.
         let Some(ready) = image else { return outcome };
         match self.differences(desk, shelf, ready) {
-            Ok((assets, files)) => {
+            Ok((assets, notes, files)) => {
+                outcome.notes = notes;
                 let changed = !files.is_empty();
                 outcome.state = if changed {
                     State::Written
@@ -129,15 +131,15 @@ impl Choice<'_> {
         desk: &Desk<'_>,
         shelf: &Shelf,
         ready: &Ready,
-    ) -> Result<(Assets, Vec<Difference>), Vec<Problem>> {
+    ) -> Result<(Assets, Vec<Problem>, Vec<Difference>), Vec<Problem>> {
         let told =
             |error: &dyn std::fmt::Display| vec![Problem::new(format!("{}: {error}", self.node))];
         let node = self.nodes.node(&self.node).map_err(|error| told(&error))?;
-        let assets = render::assets(desk, &node, &ready.image, &ready.environment)?;
+        let (assets, notes) = render::assets(desk, &node, &ready.image, &ready.environment)?;
         let files = shelf
             .compare(&self.node, &assets)
             .map_err(|error| told(&format!("{error:#}")))?;
-        Ok((assets, files))
+        Ok((assets, notes, files))
     }
 }
 

@@ -6,11 +6,12 @@ use definitions::{Node, Runlist};
 
 use crate::assets::Assets;
 use crate::brief::{Desk, key_file};
+use crate::check::{self, Findings};
 use crate::image::Image;
 use crate::problem::Problem;
 use crate::template::Values;
 
-/// Makes a node's assets.
+/// Makes a node's assets, and says what a person should know besides.
 ///
 /// # Errors
 /// Every problem that the node has, what its installer would say included.
@@ -19,16 +20,26 @@ pub(crate) fn assets(
     node: &Node,
     image: &Image,
     shared: &BTreeMap<String, String>,
-) -> Result<Assets, Vec<Problem>> {
+) -> Result<(Assets, Vec<Problem>), Vec<Problem>> {
     let brief = desk.brief(node, image, shared)?;
     let values = Values::of(&brief.context).map_err(|problem| vec![problem])?;
-    let (mut assets, mut problems) = (Assets::default(), Vec::new());
+    let (mut assets, mut findings) = (Assets::default(), Findings::default());
+    // What it reads besides is too plain to be wrong, and iPXE has no checker.
+    let main = image.installer.files()[0].name;
     for (file, template) in &image.files {
         match image.templates.render(template, &values) {
             Ok(text) => {
+                if *file == main {
+                    findings.append(check::installer_file(
+                        image.installer,
+                        &image.distro,
+                        file,
+                        &text,
+                    ));
+                }
                 assets.add(*file, text);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => findings.problems.push(problem),
         }
     }
     let context = &brief.context;
@@ -38,9 +49,9 @@ pub(crate) fn assets(
         }
     }
     assets.add(Runlist::FILE, brief.runlist);
-    if problems.is_empty() {
-        Ok(assets)
+    if findings.is_ok() {
+        Ok((assets, findings.notes))
     } else {
-        Err(problems)
+        Err(findings.problems)
     }
 }

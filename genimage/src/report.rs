@@ -41,6 +41,9 @@ pub(crate) struct OfNode {
     pub(crate) files: Vec<Difference>,
     #[serde(serialize_with = "lines")]
     pub(crate) problems: Vec<Problem>,
+    /// What a person should know besides.
+    #[serde(serialize_with = "lines")]
+    pub(crate) notes: Vec<Problem>,
     /// What was rendered.
     #[serde(skip)]
     pub(crate) assets: Assets,
@@ -135,26 +138,33 @@ impl Report {
                 let _ = writeln!(text, "{name}: {problem}");
             }
         }
-        // One fault of a template is the same for each of ten thousand nodes.
-        let mut problems = BTreeMap::<&Problem, Vec<&str>>::new();
+        self.gather(&mut text, "note: ", |node| &node.notes);
+        self.gather(&mut text, "", |node| &node.problems);
+        text
+    }
+}
+
+impl Report {
+    /// Says what nodes have alike once: one fault of a template is that of ten thousand of them.
+    fn gather(&self, text: &mut String, prefix: &str, of: impl Fn(&OfNode) -> &Vec<Problem>) {
+        let mut told = BTreeMap::<&Problem, Vec<&str>>::new();
         for node in &self.nodes {
-            for problem in &node.problems {
-                problems.entry(problem).or_default().push(&node.node);
+            for problem in of(node) {
+                told.entry(problem).or_default().push(&node.node);
             }
         }
-        for (problem, nodes) in problems {
+        for (problem, nodes) in told {
             let named = nodes
                 .iter()
                 .any(|node| problem.message.starts_with(&format!("{node}:")));
-            match (named, nodes.as_slice()) {
-                (true, _) | (false, []) => drop(writeln!(text, "{problem}")),
-                (false, [node]) => drop(writeln!(text, "{problem} (for {node})")),
-                (false, [first, rest @ ..]) => {
-                    let _ = writeln!(text, "{problem} (for {first} and {} more)", rest.len());
-                }
-            }
+            let whom = match nodes.as_slice() {
+                [] => String::new(),
+                _ if named => String::new(),
+                [node] => format!(" (for {node})"),
+                [first, rest @ ..] => format!(" (for {first} and {} more)", rest.len()),
+            };
+            let _ = writeln!(text, "{prefix}{problem}{whom}");
         }
-        text
     }
 }
 

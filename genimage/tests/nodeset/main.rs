@@ -1,5 +1,7 @@
 //! `nodeset` and `genimage` as an administrator runs them: what is written, what stays, what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod refusals;
 mod site;
 
@@ -193,7 +195,7 @@ fn results_come_as_json() {
     let files = files.map(|file| serde_json::json!({ "file": file, "change": "new" }));
     let nodes = ["host01", "host02"].map(|node| {
         serde_json::json!({
-            "node": node, "osimage": IMAGE, "state": "written", "files": files, "problems": [],
+            "node": node, "osimage": IMAGE, "state": "written", "files": files, "problems": [], "notes": [],
         })
     });
     assert_eq!(

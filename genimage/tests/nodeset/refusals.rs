@@ -214,7 +214,7 @@ fn a_directory_without_the_right_to_write_is_named() {
     assert_eq!(
         err.replace(
             "HERE",
-            &site.path("").display().to_string().trim_end_matches('/')
+            site.path("").display().to_string().trim_end_matches('/')
         ),
         format!(
             "nodeset: making {}: Permission denied (os error 13)\n",
