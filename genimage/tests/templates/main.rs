@@ -9,6 +9,7 @@
 mod golden;
 mod needs;
 mod releases;
+mod scripts;
 mod validators;
 
 use libtest_mimic::{Arguments, Trial};
@@ -35,6 +36,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let groups = [
         ("golden", golden::cases()),
+        ("scripts", scripts::cases()),
         ("validators", validators::cases()),
     ];
     let trials = groups.into_iter().flat_map(|(group, cases)| {

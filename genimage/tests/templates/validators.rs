@@ -119,7 +119,7 @@ fn each(installer: Installer, name: &str, mut look: impl FnMut(&str, &Path, &Rel
 }
 
 /// Renders a release, each profile, with much and with little, and looks at one file.
-fn of(release: &Release, name: &str, mut look: impl FnMut(&str, &Path)) {
+pub(crate) fn of(release: &Release, name: &str, mut look: impl FnMut(&str, &Path)) {
     let directory = tempfile::tempdir().unwrap();
     for profile in PROFILES {
         for extent in [Extent::Full, Extent::Minimal] {
@@ -137,7 +137,7 @@ fn of(release: &Release, name: &str, mut look: impl FnMut(&str, &Path)) {
 }
 
 /// Runs a validator, which must take the file and say nothing, not even a warning.
-fn silent(what: &str, command: &mut Command) {
+pub(crate) fn silent(what: &str, command: &mut Command) {
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
