@@ -1,6 +1,7 @@
-"""Takes the scripts out of an installer's file, as the installer would: extract.py FILE DIRECTORY
+"""Takes the scripts out of an installer's file, as the installer would: extract.py FILE DIRECTORY [form]
 
-Each is written to DIRECTORY under a name of its own. Knows a file by its name.
+Each is written to DIRECTORY under a name of its own. With "form", the keys or elements of a document are
+listed on stdout, without what they hold. Knows a file by its name.
 """
 
 import json
@@ -62,9 +63,27 @@ def agama():
             yield f"{kind}-{script['name']}", script["content"]
 
 
+def keys(value, path):
+    print(path, type(value).__name__)
+    for key in value if isinstance(value, dict) else []:
+        keys(value[key], f"{path}/{key}")
+    for one in value if isinstance(value, list) else []:
+        keys(one, f"{path}/-")
+
+
+def elements(element, path):
+    print(f"{path}/{element.tag}")
+    for one in element:
+        elements(one, f"{path}/{element.tag}")
+
+
 readers = {"preseed.cfg": preseed, "ks.cfg": kickstart, "user-data": autoinstall, "autoinst.xml": autoyast, "agama.json": agama}
 found = list(readers[name]())
 assert found, "no script in " + path
 for label, script in found:
     with open(os.path.join(directory, label), "w") as file:
         file.write(script)
+if sys.argv[3:] == ["form"] and name == "autoinst.xml":
+    elements(ElementTree.fromstring(text), "")
+elif sys.argv[3:] == ["form"] and name in ("user-data", "agama.json"):
+    keys(yaml.safe_load(text), "")

@@ -7,7 +7,9 @@
 #![allow(clippy::unwrap_used)] // tests may; without #[test] clippy does not see that these are some
 
 mod golden;
+mod hostile;
 mod needs;
+mod promises;
 mod releases;
 mod scripts;
 mod validators;
@@ -36,6 +38,8 @@ fn main() {
     let arguments = Arguments::from_args();
     let groups = [
         ("golden", golden::cases()),
+        ("hostile", hostile::cases()),
+        ("promises", promises::cases()),
         ("scripts", scripts::cases()),
         ("validators", validators::cases()),
     ];

@@ -56,6 +56,33 @@ pub(crate) fn cases() -> Vec<Case> {
             assert!(!output.stdout.is_empty(), "{output:?}");
         },
     ));
+    cases.push(Case::new(
+        "xmllint_takes_every_autoyast_file",
+        &[Need::Tool("xmllint")],
+        || {
+            each(Installer::Autoyast, "autoinst.xml", |what, file, _| {
+                silent(
+                    what,
+                    Command::new("xmllint")
+                        .args(["--noout", "--nonet"])
+                        .arg(file),
+                );
+            });
+        },
+    ));
+    cases.push(Case::new(
+        "python_reads_every_agama_file",
+        &[Need::Tool("python3")],
+        || {
+            each(Installer::Agama, "agama.json", |what, file, _| {
+                let mut command = Command::new("python3");
+                silent(
+                    what,
+                    command.args(["-m", "json.tool"]).arg(file).arg("/dev/null"),
+                );
+            });
+        },
+    ));
     let kickstarts = RELEASES
         .iter()
         .filter(|one| one.installer == Installer::Kickstart);
