@@ -8,13 +8,14 @@ say() {
     echo "slipway: $*" >/dev/console || true
 }
 <% if disk.device %>
-disk=$(readlink -f <@ disk.device | sh @>)
+disk=$(readlink -f <@ disk.device | sh @> || true)
 if [ ! -b "$disk" ]; then
     say "no disk to install to: there is no" <@ disk.device | sh @>
     exit 1
 fi
 <% else %>
-disk= sectors= seen=
+disk=''
+seen=''
 for path in /sys/block/*; do
     name=${path##*/}
     case $name in sr* | fd* | nbd* | mmcblk*boot* | mmcblk*rpmb) continue ;; esac

@@ -3,8 +3,6 @@
 <% if root.keys %>
 mkdir -p "$target/root/.ssh"
 chmod 0700 "$target/root/.ssh"
-for key in <% for key in root.keys %> <@ key | sh @><% endfor %>; do
-    echo "$key"
-done >"$target/root/.ssh/authorized_keys"
+printf '%s\n'<% for key in root.keys %> <@ key | sh @><% endfor %> >"$target/root/.ssh/authorized_keys"
 chmod 0600 "$target/root/.ssh/authorized_keys"
 <% endif %>

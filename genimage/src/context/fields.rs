@@ -54,6 +54,19 @@ impl Fields {
         paths
     }
 
+    /// Lists the fields that hold a value, as the documentation does.
+    pub fn leaves(&self) -> Vec<String> {
+        let all = self.paths();
+        let inner = |path: &String| {
+            all.iter().any(|other| {
+                other.len() > path.len()
+                    && other.starts_with(path.as_str())
+                    && other[path.len()..].starts_with(['.', '['])
+            })
+        };
+        all.iter().filter(|path| !inner(path)).cloned().collect()
+    }
+
     fn walk(&self, path: &str, paths: &mut Vec<String>) {
         if !path.is_empty() {
             paths.push(path.to_owned());

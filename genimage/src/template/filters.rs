@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | `sh` | one quoted word of the shell | scripts, kickstart's options |
 //! | `preseed` | the rest of a line | preseed values |
-//! | `line` | one line as it stands | package names in `%packages` |
+//! | `line` | one line as it stands | comments, groups in `%packages` |
+//! | `entry` | a line that no sign before it gives a meaning | packages in `%packages` |
 //! | `json` | a JSON value, which is YAML too | autoinstall, Agama |
 //! | `xml` | character data, or an attribute | AutoYaST |
 //! | `cdata` | what stands within `<![CDATA[…]]>` | scripts in AutoYaST |
@@ -24,6 +25,7 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("sh", |text: &str, _: Kwargs, _: &State| sh(text));
     tera.register_filter("preseed", |text: &str, _: Kwargs, _: &State| preseed(text));
     tera.register_filter("line", |text: &str, _: Kwargs, _: &State| line(text));
+    tera.register_filter("entry", |text: &str, _: Kwargs, _: &State| entry(text));
     tera.register_filter("json", |value: &Value, _: Kwargs, _: &State| json(value));
     tera.register_filter("xml", |text: &str, _: Kwargs, _: &State| xml(text));
     tera.register_filter("cdata", |text: &str, _: Kwargs, _: &State| cdata(text));
@@ -42,6 +44,16 @@ fn line(text: &str) -> TeraResult<String> {
             &format!("the character {found:?} cannot stand in it"),
         )),
         None => Ok(text.to_owned()),
+    }
+}
+
+fn entry(text: &str) -> TeraResult<String> {
+    match text.chars().next() {
+        Some(first) if "%#@-".contains(first) || first.is_whitespace() => Err(refusal(
+            text,
+            &format!("{first:?} at its beginning has a meaning of its own"),
+        )),
+        _ => line(text),
     }
 }
 
@@ -208,7 +220,12 @@ mod tests {
 
     #[test]
     fn what_a_place_cannot_hold_is_refused() {
-        let cases: [(Filter, &str, &str); 9] = [
+        let cases: [(Filter, &str, &str); 10] = [
+            (
+                entry,
+                "%end",
+                r#""%end" does not fit here: '%' at its beginning has a meaning of its own"#,
+            ),
             (
                 sh,
                 "a\nb",

@@ -27,8 +27,8 @@ mod filters;
 mod names;
 mod syntax;
 
-/// The prefix by which a template names one that is built in: `<% extends "slipway/debian/base.preseed" %>`.
-pub const BUILT_IN: &str = "slipway/";
+/// The prefix by which a template names one that is built in: `<% extends "builtin/debian/base.preseed" %>`.
+pub const BUILT_IN: &str = "builtin/";
 
 /// A template before it is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,26 +27,26 @@ fn rendered(texts: &[(&str, &str)], name: &str) -> Result<String, String> {
 fn a_site_overrides_a_block_of_what_is_built_in() {
     let built_in = [
         (
-            "slipway/x/base.ks",
+            "builtin/x/base.ks",
             "a\n<% block b %>\nb\n<% endblock b %>\nc\n",
         ),
-        ("slipway/x/compute.ks", "<% extends \"x/base.ks\" %>\n"),
+        ("builtin/x/compute.ks", "<% extends \"x/base.ks\" %>\n"),
     ];
     assert_eq!(rendered(&built_in, "x/compute.ks").unwrap(), "a\nb\nc\n");
 
-    let own = "<% extends \"slipway/x/compute.ks\" %>\n<% block b %>\n<@ super() @>own\n<% endblock b %>\n";
+    let own = "<% extends \"builtin/x/compute.ks\" %>\n<% block b %>\n<@ super() @>own\n<% endblock b %>\n";
     let with = [&built_in[..], &[("x/compute.ks", own)]].concat();
     assert_eq!(rendered(&with, "x/compute.ks").unwrap(), "a\nb\nown\nc\n");
 
     // The base alone: all profiles that are built in follow it.
-    let own = "<% extends \"slipway/x/base.ks\" %>\n<% block b %>\nown\n<% endblock b %>\n";
+    let own = "<% extends \"builtin/x/base.ks\" %>\n<% block b %>\nown\n<% endblock b %>\n";
     let with = [&built_in[..], &[("x/base.ks", own)]].concat();
     assert_eq!(rendered(&with, "x/compute.ks").unwrap(), "a\nown\nc\n");
 }
 
 #[test]
 fn each_error_is_a_line_and_a_sentence() {
-    let base = ("slipway/x/base.ks", "<% block b %><% endblock b %>\n");
+    let base = ("builtin/x/base.ks", "<% block b %><% endblock b %>\n");
     let cases = [
         (
             "<@ node.mak @>",
@@ -74,7 +74,7 @@ fn each_error_is_a_line_and_a_sentence() {
         ),
         (
             "<% extends \"t\" %>",
-            "/custom/t: extends itself: to build on what is built in, extend \"slipway/t\"",
+            "/custom/t: extends itself: to build on what is built in, extend \"builtin/t\"",
         ),
         (
             "<% include \"t\" %>",

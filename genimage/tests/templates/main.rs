@@ -7,8 +7,11 @@
 #![allow(clippy::unwrap_used)] // tests may; without #[test] clippy does not see that these are some
 
 mod golden;
+mod hostile;
 mod needs;
+mod promises;
 mod releases;
+mod scripts;
 mod validators;
 
 use libtest_mimic::{Arguments, Trial};
@@ -35,6 +38,9 @@ fn main() {
     let arguments = Arguments::from_args();
     let groups = [
         ("golden", golden::cases()),
+        ("hostile", hostile::cases()),
+        ("promises", promises::cases()),
+        ("scripts", scripts::cases()),
         ("validators", validators::cases()),
     ];
     let trials = groups.into_iter().flat_map(|(group, cases)| {

@@ -56,6 +56,33 @@ pub(crate) fn cases() -> Vec<Case> {
             assert!(!output.stdout.is_empty(), "{output:?}");
         },
     ));
+    cases.push(Case::new(
+        "xmllint_takes_every_autoyast_file",
+        &[Need::Tool("xmllint")],
+        || {
+            each(Installer::Autoyast, "autoinst.xml", |what, file, _| {
+                silent(
+                    what,
+                    Command::new("xmllint")
+                        .args(["--noout", "--nonet"])
+                        .arg(file),
+                );
+            });
+        },
+    ));
+    cases.push(Case::new(
+        "python_reads_every_agama_file",
+        &[Need::Tool("python3")],
+        || {
+            each(Installer::Agama, "agama.json", |what, file, _| {
+                let mut command = Command::new("python3");
+                silent(
+                    what,
+                    command.args(["-m", "json.tool"]).arg(file).arg("/dev/null"),
+                );
+            });
+        },
+    ));
     let kickstarts = RELEASES
         .iter()
         .filter(|one| one.installer == Installer::Kickstart);
@@ -119,7 +146,7 @@ fn each(installer: Installer, name: &str, mut look: impl FnMut(&str, &Path, &Rel
 }
 
 /// Renders a release, each profile, with much and with little, and looks at one file.
-fn of(release: &Release, name: &str, mut look: impl FnMut(&str, &Path)) {
+pub(crate) fn of(release: &Release, name: &str, mut look: impl FnMut(&str, &Path)) {
     let directory = tempfile::tempdir().unwrap();
     for profile in PROFILES {
         for extent in [Extent::Full, Extent::Minimal] {
@@ -137,7 +164,7 @@ fn of(release: &Release, name: &str, mut look: impl FnMut(&str, &Path)) {
 }
 
 /// Runs a validator, which must take the file and say nothing, not even a warning.
-fn silent(what: &str, command: &mut Command) {
+pub(crate) fn silent(what: &str, command: &mut Command) {
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);

@@ -1,0 +1,225 @@
+//! What the documentation says of templates, and what they must never say.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use genimage::context::{Context, Fields};
+use genimage::template::Values;
+
+use crate::Case;
+use crate::needs::workspace;
+use crate::releases::{Extent, KEY, PROFILES, RELEASES, built_in, render, sources, template};
+
+/// The cases.
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("every_variable_is_a_documented_field", &[], variables),
+        Case::new("every_field_is_documented_and_none_beside", &[], fields),
+        Case::new("every_block_is_documented_and_none_beside", &[], blocks),
+        Case::new("every_filter_is_documented", &[], filters),
+        Case::new("no_asset_holds_a_secret_that_was_not_given", &[], secrets),
+        Case::new(
+            "signatures_are_asked_for_unless_the_definition_says_so",
+            &[],
+            signatures,
+        ),
+        Case::new(
+            "a_disk_or_a_layout_takes_the_place_of_the_rule",
+            &[],
+            overrides,
+        ),
+    ]
+}
+
+fn docs() -> String {
+    fs::read_to_string(workspace("docs/templates.md")).unwrap()
+}
+
+/// Returns the first column of a table in the documentation, beneath a heading.
+fn table(heading: &str) -> BTreeSet<String> {
+    let docs = docs();
+    let (_, section) = docs.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+fn variables() {
+    let documented = table("Fields");
+    for release in RELEASES {
+        for file in release.installer.files() {
+            for profile in PROFILES {
+                let name = template(release, profile, file.ending);
+                for variable in built_in().variables(&name) {
+                    let known = documented.contains(&variable)
+                        || documented.iter().any(|field| {
+                            field.starts_with(&format!("{variable}."))
+                                || field.starts_with(&format!("{variable}["))
+                        })
+                        || documented.contains(&format!("{variable}[]"));
+                    assert!(known, "{name}: {variable}");
+                }
+            }
+        }
+    }
+}
+
+fn fields() {
+    let leaves: BTreeSet<String> = Fields::of_context().leaves().into_iter().collect();
+    assert_eq!(leaves, table("Fields"));
+}
+
+fn blocks() {
+    let mut named = BTreeSet::new();
+    for source in sources() {
+        named.extend(blocks_of(&source.text));
+    }
+    assert_eq!(named, table("Blocks"));
+
+    let columns = [
+        "debian/base.preseed",
+        "ubuntu/base.autoinstall",
+        "rh/base.ks",
+        "suse/base.autoyast",
+        "suse/base.agama",
+    ];
+    let docs = docs();
+    for (at, name) in columns.iter().enumerate() {
+        let source = sources()
+            .into_iter()
+            .find(|source| source.name.ends_with(name))
+            .unwrap();
+        // | `mode` | how the installer runs | | | • | • | |
+        let rows = docs
+            .lines()
+            .filter(|line| line.starts_with("| `") && line.matches('|').count() == 8);
+        let ticked = rows.filter(|row| row.split('|').nth(at + 3).unwrap().trim() == "•");
+        let documented: BTreeSet<String> = ticked
+            .map(|row| row.split('`').nth(1).unwrap().to_owned())
+            .collect();
+        assert_eq!(blocks_of(&source.text), documented, "{name}");
+    }
+}
+
+fn blocks_of(text: &str) -> BTreeSet<String> {
+    let named = text.split("<% block ").skip(1);
+    named
+        .map(|rest| rest.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
+fn filters() {
+    let used: BTreeSet<String> = sources()
+        .iter()
+        .flat_map(|source| {
+            let marks = source
+                .text
+                .split("<@")
+                .skip(1)
+                .map(|rest| rest.split("@>").next().unwrap());
+            let filters = marks.flat_map(|mark| mark.split('|').skip(1));
+            let names =
+                filters.map(|filter| filter.trim().split([' ', '(']).next().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        })
+        .collect();
+    let documented = table("Filters");
+    assert!(
+        used.is_subset(&documented),
+        "{:?}",
+        used.difference(&documented)
+    );
+}
+
+fn secrets() {
+    for release in RELEASES {
+        for profile in PROFILES {
+            let mut full = release.context(profile, Extent::Full);
+            full.root.password = Some("$6$salt$onlythisone".to_owned());
+            for file in render(release, profile, &full) {
+                let given = file.text.replace("$6$salt$onlythisone", "*");
+                no_secret(release.osvers, file.name, &given);
+            }
+            let minimal = release.context(profile, Extent::Minimal);
+            for file in render(release, profile, &minimal) {
+                no_secret(release.osvers, file.name, &file.text);
+            }
+        }
+    }
+}
+
+fn no_secret(release: &str, file: &str, text: &str) {
+    for mark in [
+        "PRIVATE KEY",
+        "$1$",
+        "$2y$",
+        "$5$",
+        "$6$",
+        "$y$",
+        "token",
+        "passphrase",
+    ] {
+        assert!(!text.contains(mark), "{release} {file}: {mark}");
+    }
+    // A password that was not given is a locked one, and nowhere a default.
+    for line in text.lines().filter(|line| line.contains("password")) {
+        let locked = ["\"*\"", ">*<", "password *", "password ", "hashedPassword"];
+        assert!(
+            locked.iter().any(|locked| line.contains(locked)),
+            "{release} {file}: {line}"
+        );
+    }
+}
+
+fn signatures() {
+    let unsigned = [
+        "allow-unauthenticated",
+        "allow_unauthenticated",
+        "trusted=yes",
+        "Trusted: yes",
+        "gpgcheck=0",
+        "nogpgcheck",
+        "allowUnsigned",
+        "accept_unsigned",
+    ];
+    for release in RELEASES {
+        let says = |context: &Context| {
+            let files = render(release, "dockerhost", context);
+            let text: String = files.into_iter().map(|file| file.text).collect();
+            unsigned.iter().filter(|word| text.contains(**word)).count()
+        };
+        let mut context = release.context("dockerhost", Extent::Full);
+        for repository in context.tree.iter_mut().chain(&mut context.extras) {
+            repository.trusted = false;
+            repository.key = Some(KEY.to_owned());
+        }
+        assert_eq!(says(&context), 0, "{}", release.osvers);
+        context.extras[0].trusted = true;
+        assert_ne!(says(&context), 0, "{}", release.osvers);
+    }
+}
+
+fn overrides() {
+    for release in RELEASES {
+        let mut context = release.context("compute", Extent::Minimal);
+        context.disk.device = Some("/dev/disk/by-id/this".to_owned());
+        context.disk.layout = Some("\"the layout\": \"of the site\"".to_owned());
+        let name = template(release, "compute", release.installer.files()[0].ending);
+        let text = built_in()
+            .render(&name, &Values::of(&context).unwrap())
+            .unwrap();
+        assert!(text.contains("/dev/disk/by-id/this"), "{}", release.osvers);
+        assert!(text.contains("the layout"), "{}", release.osvers);
+        assert!(!text.contains("/sys/block"), "{}", release.osvers);
+        for own in [
+            "part /",
+            "partman-auto/expert_recipe",
+            "name: direct",
+            "<partitions",
+            "ptableType",
+        ] {
+            assert!(!text.contains(own), "{} {own}", release.osvers);
+        }
+    }
+}
