@@ -93,10 +93,16 @@ pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<Job> {
     jobs
 }
 
-/// Returns what an update runs: what was asked for in the order in which it was, or everything.
-pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
+/// Returns the entries of both phases.
+pub(super) fn all(list: &Runlist) -> Vec<Job> {
     let mut all = jobs(list, Phase::Postscripts);
     all.extend(jobs(list, Phase::Postbootscripts));
+    all
+}
+
+/// Returns what an update runs: what was asked for in the order in which it was, or everything.
+pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
+    let all = all(list);
     if asked.is_empty() {
         return Ok(all);
     }

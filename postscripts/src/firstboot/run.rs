@@ -72,7 +72,8 @@ fn installer(paths: &Paths, args: &Args) -> Result<ExitCode> {
     Ok(code(outcome.code))
 }
 
-/// Runs the postbootscripts, until all have ended once.
+/// Runs the postbootscripts, until all have ended once. Before them come the postscripts that no installer has
+/// run: a diskless node has none.
 fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     if paths.done().exists() {
         result("nothing to do: every postbootscript has ended");
@@ -82,7 +83,7 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     let list = list::load(paths)?;
     let mut status = settle(paths, &list)?;
     enter(paths, &list, &mut status, State::Postbooting);
-    let jobs = list::jobs(&list, Phase::Postbootscripts);
+    let jobs = list::all(&list);
     let outcome = work(paths, &list, &mut status, args, 900).run(&jobs)?;
     if outcome.stopped {
         return Ok(code(outcome.code));

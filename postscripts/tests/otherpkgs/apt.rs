@@ -68,6 +68,11 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("apt_is_not_asked_on_a_diskless_node", NEEDS, diskless),
     (
+        "apt_packages_are_installed_from_a_mypostscript_of_xcat",
+        NEEDS,
+        mypostscript,
+    ),
+    (
         "apt_input_that_is_wrong_is_said_in_a_sentence",
         NEEDS,
         wrong,
@@ -501,6 +506,33 @@ fn diskless() {
     machine.set(&[("UPDATENODE", "1")]);
     machine.run(&[]).expect(0);
     assert_eq!(machine.installed(), ["slip-one 1"]);
+}
+
+/// As xCAT runs it: from a script that exports single-quoted values, in a shell.
+fn mypostscript() {
+    let machine = Machine::new(System::Debian);
+    let exports = [
+        ("OTHERPKGDIR", signed(&machine)),
+        ("OTHERPKGS1", "slip-env".to_owned()),
+        ("ENVLIST1", "SLIP=$(id)'s".to_owned()),
+        ("OTHERPKGS_INDEX", "1".to_owned()),
+        ("UPDATENODE", "1".to_owned()),
+        (
+            "NICEXTRAPARAMS",
+            "it's \"odd\"\nand $(touch /var/tmp/owned)".to_owned(),
+        ),
+    ];
+    let export = |(name, value): &(&str, String)| {
+        format!("{name}='{}'\nexport {name}\n", value.replace('\'', "'\\''"))
+    };
+    let script: String = exports.iter().map(export).collect();
+    machine.write(
+        "/var/tmp/mypostscript",
+        &format!("{script}cd /usr/local/bin && ./otherpkgs\n"),
+    );
+    machine.sh("sh /var/tmp/mypostscript");
+    assert_eq!(machine.read("/var/tmp/slip-env"), "$(id)'s\n");
+    assert!(!machine.path("/var/tmp/owned").exists());
 }
 
 fn wrong() {
