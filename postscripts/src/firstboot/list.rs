@@ -59,7 +59,9 @@ pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
     }
     // Variables may be secrets of the site.
     if !matches!(files::load(&paths.list()), Ok(Some((old, 0o600))) if old == bytes) {
-        files::replace(&paths.list(), &bytes, 0o600)?;
+        let path = paths.list();
+        files::replace(&path, &bytes, 0o600)
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(list)
 }

@@ -100,7 +100,9 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     enter(paths, &list, &mut status, end);
     journal::save(paths, &mut status)?;
     if status.complete {
-        files::replace(&paths.done(), format!("{}\n", now()).as_bytes(), 0o644)?;
+        let mark = paths.done();
+        files::replace(&mark, format!("{}\n", now()).as_bytes(), 0o644)
+            .with_context(|| format!("writing {}", mark.display()))?;
     }
     summary(&status);
     Ok(code(outcome.code))

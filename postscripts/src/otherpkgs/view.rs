@@ -4,7 +4,6 @@
 //! the package manager first reads a directory that holds the node's other ones and the new ones of ours.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -42,15 +41,11 @@ impl Before {
 }
 
 fn put(path: &Path, wanted: Option<(&[u8], u32)>) -> Result<()> {
-    match wanted {
-        Some((bytes, mode)) => files::write(path, bytes, mode),
-        None => match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("removing {}", path.display()))
-            }
-            _ => Ok(()),
-        },
-    }
+    let Some((bytes, mode)) = wanted else {
+        return files::remove(path).with_context(|| format!("removing {}", path.display()));
+    };
+    files::ensure_dir(path.parent().unwrap_or(Path::new("/")), 0o755)?;
+    files::replace(path, bytes, mode).with_context(|| format!("writing {}", path.display()))
 }
 
 impl Wanted {
@@ -129,10 +124,9 @@ impl Wanted {
             if *path == self.repositories {
                 text = Some(content.clone());
             } else {
-                files::write(
+                put(
                     &self.seen(directory.path(), path),
-                    content.as_bytes(),
-                    0o644,
+                    Some((content.as_bytes(), 0o644)),
                 )?;
             }
         }
@@ -145,10 +139,9 @@ impl Wanted {
                 let seen = self.seen(directory.path(), path);
                 text = text.replace(&path.display().to_string(), &seen.display().to_string());
             }
-            files::write(
+            put(
                 &self.seen(directory.path(), &self.repositories),
-                text.as_bytes(),
-                0o644,
+                Some((text.as_bytes(), 0o644)),
             )?;
         }
         Ok(directory)
