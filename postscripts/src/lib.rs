@@ -5,7 +5,8 @@
 //! into the files of whatever configures this host's network at boot. `setupdockerhost` gives the
 //! host's dockerd a key, a certificate and clients that it trusts, and proves it: [`dockerhost`], with
 //! [`tls`] for all that is about certificates. `firstboot` runs them in the order that the node's
-//! definition asks for, each once: [`firstboot`]. Nothing here runs a shell, resolves a name or asks a name
+//! definition asks for, each once: [`firstboot`]. `otherpkgs` installs the osimage's extra packages:
+//! [`otherpkgs`]. Nothing here runs a shell, resolves a name or asks a name
 //! service.
 
 pub mod bridge;
@@ -14,7 +15,9 @@ pub mod dockerhost;
 pub mod fault;
 mod files;
 pub mod firstboot;
+mod http;
 pub mod net;
+pub mod otherpkgs;
 pub mod persist;
 mod program;
 pub mod tls;

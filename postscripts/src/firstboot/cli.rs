@@ -8,7 +8,7 @@ use clap::{ArgGroup, Parser, ValueEnum};
 /// Run this node's postscripts, each once, and keep what came of them.
 ///
 /// Without an option the postbootscripts of /var/lib/slipway/postscripts.json run in their order, as the
-/// unit slipway-firstboot does it at boot. Programs come over HTTP from the server that the list names and
+/// unit slipway-firstboot does it at boot, and before them the postscripts that no installer has run. Programs come over HTTP from the server that the list names and
 /// are run only if size and SHA-256 are those of the list. A failure does not stop the list. What succeeded
 /// is never repeated, also not after a crash or a loss of power; what failed because there was no network
 /// is tried again. Once all have ended, a later boot does nothing.

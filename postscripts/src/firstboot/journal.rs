@@ -38,8 +38,8 @@ pub(super) fn save(paths: &Paths, status: &mut Status) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(status)?;
     bytes.push(b'\n');
     // What scripts print may be nobody else's business.
-    files::replace(&paths.status(), &bytes, 0o600)?;
-    Ok(())
+    let path = paths.status();
+    files::replace(&path, &bytes, 0o600).with_context(|| format!("writing {}", path.display()))
 }
 
 /// Lets one run at a time work; the lock goes with the process.

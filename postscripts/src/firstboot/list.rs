@@ -59,7 +59,9 @@ pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
     }
     // Variables may be secrets of the site.
     if !matches!(files::load(&paths.list()), Ok(Some((old, 0o600))) if old == bytes) {
-        files::replace(&paths.list(), &bytes, 0o600)?;
+        let path = paths.list();
+        files::replace(&path, &bytes, 0o600)
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(list)
 }
@@ -93,10 +95,16 @@ pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<Job> {
     jobs
 }
 
-/// Returns what an update runs: what was asked for in the order in which it was, or everything.
-pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
+/// Returns the entries of both phases.
+pub(super) fn all(list: &Runlist) -> Vec<Job> {
     let mut all = jobs(list, Phase::Postscripts);
     all.extend(jobs(list, Phase::Postbootscripts));
+    all
+}
+
+/// Returns what an update runs: what was asked for in the order in which it was, or everything.
+pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
+    let all = all(list);
     if asked.is_empty() {
         return Ok(all);
     }

@@ -11,7 +11,6 @@
 //! may listen for is xCAT's (`installstatus`); nothing depends on it.
 
 mod cli;
-mod http;
 mod journal;
 mod list;
 mod output;

@@ -14,11 +14,11 @@ use anyhow::{Context, Result};
 use definitions::{Program, Runlist};
 use sha2::{Digest, Sha256};
 
-use super::http::{Failure, Url};
 use super::paths::Paths;
 use super::record::NO_NETWORK;
 use super::report::step;
 use crate::files;
+use crate::http::{Failure, Url};
 
 /// The mode of a program and of the directories above it.
 const MODE: u32 = 0o755;

@@ -242,10 +242,8 @@ impl Status {
     pub(super) fn follow(&mut self, list: &Runlist) {
         self.node.clone_from(&list.node);
         self.osimage.clone_from(&list.osimage);
-        let mut jobs = list::jobs(list, Phase::Postscripts);
-        jobs.extend(list::jobs(list, Phase::Postbootscripts));
         let mut old = std::mem::take(&mut self.scripts);
-        for job in jobs {
+        for job in list::all(list) {
             let known = old.iter().position(|record| record.is_of(&job));
             let record = known.map_or_else(|| Record::new(&job), |index| old.remove(index));
             self.scripts.push(Record {

@@ -72,7 +72,8 @@ fn installer(paths: &Paths, args: &Args) -> Result<ExitCode> {
     Ok(code(outcome.code))
 }
 
-/// Runs the postbootscripts, until all have ended once.
+/// Runs the postbootscripts, until all have ended once. Before them come the postscripts that no installer has
+/// run: a diskless node has none.
 fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     if paths.done().exists() {
         result("nothing to do: every postbootscript has ended");
@@ -82,7 +83,7 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     let list = list::load(paths)?;
     let mut status = settle(paths, &list)?;
     enter(paths, &list, &mut status, State::Postbooting);
-    let jobs = list::jobs(&list, Phase::Postbootscripts);
+    let jobs = list::all(&list);
     let outcome = work(paths, &list, &mut status, args, 900).run(&jobs)?;
     if outcome.stopped {
         return Ok(code(outcome.code));
@@ -99,7 +100,9 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     enter(paths, &list, &mut status, end);
     journal::save(paths, &mut status)?;
     if status.complete {
-        files::replace(&paths.done(), format!("{}\n", now()).as_bytes(), 0o644)?;
+        let mark = paths.done();
+        files::replace(&mark, format!("{}\n", now()).as_bytes(), 0o644)
+            .with_context(|| format!("writing {}", mark.display()))?;
     }
     summary(&status);
     Ok(code(outcome.code))

@@ -66,6 +66,10 @@ pub(super) fn enable(paths: &Paths) -> Result<ExitCode> {
     let (unit, text) = (paths.unit(), render());
     let wrote = !matches!(files::load(&unit)?, Some((old, 0o644)) if old == text.as_bytes());
     if wrote {
+        files::ensure_dir(
+            unit.parent().context("a unit stands in a directory")?,
+            0o755,
+        )?;
         files::replace(&unit, text.as_bytes(), 0o644)
             .with_context(|| format!("writing {}", unit.display()))?;
     }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use definitions::Runlist;
 
-use super::http::Url;
 use super::journal::{self, now};
 use super::list::Job;
 use super::output::Output;
@@ -17,6 +16,7 @@ use super::programs::{self, LONGEST_PAUSE};
 use super::record::{NO_NETWORK, Phase, Progress, Record, Status};
 use super::report::{result, step};
 use super::script::{self, Ending, Script};
+use crate::http::Url;
 
 /// What a command line has before ours: where a root's programs are.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -166,7 +166,7 @@ fn new_list() {
     // What the list no longer names is no longer told of.
     assert_eq!(
         node.results(),
-        ["early pending null", "mine x done 0", "added done 0"]
+        ["early done 0", "mine x done 0", "added done 0"]
     );
     // The same list again is not written, and nothing is fetched.
     node.update(&["-P", "added"], &list).expect(0);

@@ -39,6 +39,11 @@ pub(crate) const TESTS: &[Test] = &[
         surroundings,
     ),
     (
+        "postscripts_that_no_installer_has_run_come_first_at_boot",
+        Need::Nothing,
+        diskless,
+    ),
+    (
         "an_installer_runs_the_postscripts_and_their_failure_is_not_forgotten",
         Need::Nothing,
         installer,
@@ -238,6 +243,17 @@ fn surroundings() {
     );
 }
 
+fn diskless() {
+    let mut node = Node::new();
+    node.script("later", "echo $SLIPWAY_PHASE >> trace");
+    node.program("early", "#!/bin/sh\necho $SLIPWAY_PHASE >> trace\n");
+    node.list.postscripts.push(entry(Origin::Site, "early"));
+    node.install();
+    node.run(&[]).expect(0);
+    assert_eq!(node.trace(), ["postscripts", "postbootscripts"]);
+    assert_eq!(node.results(), ["early done 0", "later done 0"]);
+}
+
 fn installer() {
     let mut node = Node::new();
     node.script("later", "echo $SLIPWAY_PHASE >> trace");
@@ -257,7 +273,8 @@ fn installer() {
     // What ended is not repeated here either.
     node.run(&["--phase", "installer"]).expect(7);
 
-    let ran = node.run(&[]).expect(0);
+    // The failure of the installer is the last one, and the only one.
+    let ran = node.run(&[]).expect(7);
     assert_eq!(node.trace(), ["postscripts 0", "postbootscripts"]);
     assert!(
         ran.out.ends_with("host01: failed: 1 of 2 scripts failed\n"),

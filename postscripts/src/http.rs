@@ -24,15 +24,15 @@ const HEAD: usize = 16 << 10;
 
 /// Where files come from: `http://10.1.0.1:8080/install/postscripts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) server: SocketAddr,
-    host: String,
+pub(crate) struct Url {
+    pub(crate) server: SocketAddr,
+    pub(crate) host: String,
     path: String,
 }
 
 /// Why a file was not had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Another try may help.
     #[error("{0}")]
     Network(String),
@@ -77,19 +77,46 @@ impl Url {
     ///
     /// # Errors
     /// When it was not had, or not whole.
-    pub(super) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
+    pub(crate) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
         let started = Instant::now();
+        let mut stream = self.ask("GET", name)?;
+        let (head, first) = head(&mut stream, started + PATIENCE)?;
+        check(&head)?;
+        body(
+            &mut stream,
+            &first,
+            head.length,
+            limit,
+            out,
+            started + PATIENCE,
+        )
+    }
+
+    /// Says whether the server has the file of a name.
+    ///
+    /// # Errors
+    /// When it does not answer, or neither yes nor no.
+    pub(crate) fn has(&self, name: &str) -> Result<bool, Failure> {
+        let mut stream = self.ask("HEAD", name)?;
+        match check(&head(&mut stream, Instant::now() + PATIENCE)?.0) {
+            Ok(()) => Ok(true),
+            Err(Failure::Absent(_)) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn ask(&self, method: &str, name: &str) -> Result<TcpStream, Failure> {
         let mut stream = TcpStream::connect_timeout(&self.server, CONNECTING)
             .map_err(|e| Failure::Network(format!("connecting to {}: {e}", self.server)))?;
         let asking = |e: std::io::Error| Failure::Network(format!("asking {}: {e}", self.server));
         stream.set_read_timeout(Some(SILENCE)).map_err(asking)?;
         stream.set_write_timeout(Some(SILENCE)).map_err(asking)?;
         let request = format!(
-            "GET {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n\r\n",
+            "{method} {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n\r\n",
             self.path, self.host
         );
         stream.write_all(request.as_bytes()).map_err(asking)?;
-        read(&mut stream, limit, out, started + PATIENCE)
+        Ok(stream)
     }
 }
 
@@ -100,18 +127,14 @@ struct Head {
     length: Option<u64>,
 }
 
-/// Reads an answer to its end.
-fn read(
-    from: &mut dyn Read,
-    limit: u64,
-    out: &mut dyn Write,
-    deadline: Instant,
-) -> Result<u64, Failure> {
+/// Reads the head of an answer, and what came of its body with it.
+fn head(from: &mut dyn Read, deadline: Instant) -> Result<(Head, Vec<u8>), Failure> {
     let mut buffer = vec![0; 64 << 10];
     let mut kept = Vec::new();
-    let end = loop {
+    loop {
         if let Some(end) = kept.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end;
+            let body = kept.split_off(end + 4);
+            return Ok((parse(&kept[..end])?, body));
         }
         if kept.len() > HEAD {
             return Err(Failure::Refused(
@@ -125,20 +148,19 @@ fn read(
             }
             n => kept.extend_from_slice(&buffer[..n]),
         }
-    };
-    let head = parse(&kept[..end])?;
-    match head.status {
-        200 => {}
-        404 | 410 => return Err(Failure::Absent(head.status)),
-        408 | 429 | 500..=599 => {
-            return Err(Failure::Network(format!(
-                "the server answered {}",
-                head.status
-            )));
-        }
-        other => return Err(Failure::Refused(format!("the server answered {other}"))),
     }
-    body(from, &kept[end + 4..], head.length, limit, out, deadline)
+}
+
+/// Says what a status means that is not a file.
+fn check(head: &Head) -> Result<(), Failure> {
+    match head.status {
+        200 => Ok(()),
+        404 | 410 => Err(Failure::Absent(head.status)),
+        status @ (408 | 429 | 500..=599) => {
+            Err(Failure::Network(format!("the server answered {status}")))
+        }
+        other => Err(Failure::Refused(format!("the server answered {other}"))),
+    }
 }
 
 /// Passes a body on: the bytes that came with the head, then the rest.
@@ -248,7 +270,11 @@ mod tests {
     fn load(answer: &[u8], limit: u64) -> (Result<u64, String>, Vec<u8>) {
         let mut out = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(5);
-        let result = read(&mut &answer[..], limit, &mut out, deadline);
+        let mut from = answer;
+        let result = head(&mut from, deadline).and_then(|(head, first)| {
+            check(&head)?;
+            body(&mut from, &first, head.length, limit, &mut out, deadline)
+        });
         (result.map_err(|failure| failure.to_string()), out)
     }
 

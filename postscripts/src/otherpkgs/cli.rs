@@ -1,0 +1,37 @@
+//! What `otherpkgs` can be told.
+
+use clap::Parser;
+
+/// Install the extra packages of this node's osimage, from the repositories that it names.
+///
+/// Reads xCAT's environment, which firstboot and updatenode give: OTHERPKGDIR, OTHERPKGS1 and so on. Under the
+/// name ospkgs it reads OSPKGDIR and OSPKGS. Every name is looked up before anything is changed; nothing else is
+/// upgraded or removed; signatures are always checked unless an entry says [trusted=yes].
+#[derive(Debug, Clone, Parser)]
+#[command(name = "otherpkgs", version, after_help = AFTER)]
+pub struct Args {
+    /// Write the repositories, and install nothing
+    #[arg(long)]
+    pub repoonly: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const AFTER: &str = "\
+OTHERPKGDIR holds entries parted by commas, each with options in front or not:
+  https://download.docker.com/linux/debian bookworm stable
+  [signed-by=/install/keys/docker.asc arch=amd64] https://download.docker.com/linux/debian bookworm stable
+  [trusted=yes] /install/post/otherpkgs/debian12/x86_64
+A path is a directory of the management node, which its web server serves. A key is a file of this node or of
+that web server, or stands in OTHERPKGKEY1 for the first entry, and so on.
+
+OTHERPKGS1 holds names parted by commas: NAME, DIR/NAME from a directory beneath the one of the entry, -NAME is
+removed before, --NAME after; ENVLIST1 its environment. OTHERPKGS_INDEX says how many there are.
+
+Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 75 no network.";

@@ -1,0 +1,568 @@
+//! With the real apt.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Test;
+use crate::machine::{Machine, System};
+
+/// What builds the repositories, and what installs from them.
+const NEEDS: &[&str] = &["apt-get", "dpkg-deb", "apt-ftparchive", "gpg"];
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "apt_packages_are_installed_from_a_signed_repository_and_again_is_nothing_to_do",
+        NEEDS,
+        installs,
+    ),
+    (
+        "apt_names_that_do_not_exist_are_all_told_and_nothing_is_changed",
+        NEEDS,
+        unknown,
+    ),
+    (
+        "apt_repositories_without_their_key_are_refused_unless_trusted_in_words",
+        NEEDS,
+        keys,
+    ),
+    (
+        "apt_lists_remove_before_and_after_in_several_transactions",
+        NEEDS,
+        transactions,
+    ),
+    (
+        "apt_upgrades_what_is_listed_and_nothing_else",
+        NEEDS,
+        upgrades,
+    ),
+    ("apt_removes_nothing_that_is_not_listed", NEEDS, removals),
+    ("apt_dry_run_tells_and_changes_nothing", NEEDS, dry_run),
+    (
+        "apt_directories_of_the_management_node_come_over_http",
+        NEEDS,
+        directories,
+    ),
+    (
+        "apt_without_a_network_is_75_and_changes_nothing",
+        NEEDS,
+        offline,
+    ),
+    (
+        "apt_repositories_that_are_no_longer_named_go",
+        NEEDS,
+        dropped,
+    ),
+    ("apt_ends_what_was_cut_short", NEEDS, cut_short),
+    (
+        "apt_repositories_alone_are_written_on_demand",
+        NEEDS,
+        repoonly,
+    ),
+    (
+        "apt_packages_of_the_tree_are_those_of_ospkgs",
+        NEEDS,
+        ospkgs,
+    ),
+    ("apt_is_not_asked_on_a_diskless_node", NEEDS, diskless),
+    (
+        "apt_packages_are_installed_from_a_mypostscript_of_xcat",
+        NEEDS,
+        mypostscript,
+    ),
+    (
+        "apt_input_that_is_wrong_is_said_in_a_sentence",
+        NEEDS,
+        wrong,
+    ),
+];
+
+const SOURCES: &str = "/etc/apt/sources.list.d/slipway-otherpkgs.sources";
+const KEY: &str = "/install/repositories/key.asc";
+
+/// Returns the entry of the signed repository.
+fn entry(machine: &Machine, options: &str) -> String {
+    format!(
+        "{options} http://{}/install/repositories/deb stable main",
+        machine.web.address
+    )
+    .trim()
+    .to_owned()
+}
+
+fn signed(machine: &Machine) -> String {
+    entry(machine, &format!("[signed-by={KEY}]"))
+}
+
+/// Installs packages that were there before.
+fn old(machine: &Machine, names: &[&str]) {
+    for name in names {
+        machine.sh(&format!("dpkg -i /var/tmp/repositories/old/{name}_1.deb"));
+    }
+}
+
+fn installs() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask(&signed(&machine), "slip-two");
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(
+        ran.out,
+        "installed slip-one 1\ninstalled slip-two 1\ndone\n"
+    );
+    assert_eq!(machine.installed(), ["slip-one 1", "slip-two 1"]);
+    assert_eq!(
+        machine.read(SOURCES),
+        format!(
+            "# Written by otherpkgs from the osimage's otherpkgdir; changes are lost.
+
+Types: deb
+URIs: http://{}/install/repositories/deb
+Suites: stable
+Components: main
+Signed-By: /etc/apt/keyrings/slipway-otherpkgs1.asc
+",
+            machine.web.address
+        )
+    );
+    let key = machine.path("/etc/apt/keyrings/slipway-otherpkgs1.asc");
+    assert_eq!(
+        fs::read_to_string(&key).unwrap(),
+        machine.read("/var/tmp/repositories/key.asc")
+    );
+
+    let before = (machine.snapshot(), fs::metadata(&key).unwrap().ino());
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(
+        (ran.out.as_str(), ran.err.as_str()),
+        ("nothing to do\n", "")
+    );
+    assert_eq!(
+        (machine.snapshot(), fs::metadata(&key).unwrap().ino()),
+        before
+    );
+    let json: Value = serde_json::from_str(&machine.run(&["--json"]).expect(0).out).unwrap();
+    assert_eq!(
+        (json["changed"].as_bool(), json["manager"].as_str()),
+        (Some(false), Some("apt-get"))
+    );
+}
+
+fn unknown() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask(&signed(&machine), "slip-one,slip-tow");
+    machine.set(&[
+        ("OTHERPKGS_INDEX", "2"),
+        ("OTHERPKGS2", "slip-two=9,slip-needs"),
+    ]);
+    let before = machine.snapshot();
+    let ran = machine.run(&[]).expect(1);
+    assert_eq!(
+        ran.err,
+        "otherpkgs: nothing was changed: Unable to locate package slip-tow; Version '9' for 'slip-two' was \
+         not found\n"
+    );
+    assert_eq!(machine.snapshot(), before);
+    machine.set(&[("OTHERPKGS1", "slip-one"), ("OTHERPKGS2", "slip-needs")]);
+    let ran = machine.run(&[]).expect(1);
+    assert_eq!(
+        ran.err,
+        "otherpkgs: nothing was changed: slip-needs : Depends: slip-nowhere but it is not installable; Unable \
+         to correct problems, you have held broken packages.\n"
+    );
+    assert_eq!(machine.snapshot(), before);
+}
+
+fn keys() {
+    let mut machine = Machine::new(System::Debian);
+    let before = machine.snapshot();
+    for options in ["", "[signed-by=/install/repositories/foreign.asc]"] {
+        machine.ask(&entry(&machine, options), "slip-one");
+        let ran = machine.run(&[]).expect(1);
+        let start = "otherpkgs: nothing was changed: reading the indices of the repositories: ";
+        let end = ": name its key with [signed-by=PATH] in otherpkgdir, or say [trusted=yes] there";
+        assert!(
+            ran.last().starts_with(start) && ran.last().ends_with(end),
+            "{}",
+            ran.err
+        );
+        assert!(ran.last().contains("is not signed"), "{}", ran.err);
+        assert_eq!(machine.snapshot(), before);
+    }
+    for (options, message) in [
+        (
+            "[signed-by=/install/repositories/nowhere.asc]",
+            "fetching the key /install/repositories/nowhere.asc, which is no file here, from the management \
+             node: the server answered 404: it has no such file: put it beneath the install directory, where \
+             its web server has it",
+        ),
+        (
+            "[signed-by=/install/repositories/flat/Packages]",
+            "fetching the key /install/repositories/flat/Packages, which is no file here, from the \
+             management node: it is no OpenPGP public key in armour: make one with 'gpg --armor --export'",
+        ),
+    ] {
+        machine.ask(&entry(&machine, options), "slip-one");
+        assert_eq!(
+            machine.run(&[]).expect(1).err,
+            format!("otherpkgs: {message}\n")
+        );
+        assert_eq!(machine.snapshot(), before);
+    }
+    // A key of this node, one in the environment, and none in words.
+    machine.ask(
+        &entry(&machine, "[signed-by=/var/tmp/repositories/key.asc]"),
+        "slip-one",
+    );
+    machine.run(&[]).expect(0);
+    assert!(
+        machine
+            .read(SOURCES)
+            .ends_with("Signed-By: /var/tmp/repositories/key.asc\n")
+    );
+    let key = machine.read("/var/tmp/repositories/key.asc");
+    machine.ask(&entry(&machine, ""), "slip-two");
+    machine.set(&[("OTHERPKGKEY1", &key)]);
+    machine.run(&[]).expect(0);
+    assert!(
+        machine
+            .read(SOURCES)
+            .ends_with("Signed-By: /etc/apt/keyrings/slipway-otherpkgs1.asc\n")
+    );
+    machine.environment.remove("OTHERPKGKEY1");
+    machine.ask(&entry(&machine, "[trusted=yes]"), "slip-base");
+    machine.run(&[]).expect(0);
+    assert!(
+        machine
+            .read(SOURCES)
+            .ends_with("Components: main\nTrusted: yes\n")
+    );
+    assert!(
+        !machine
+            .path("/etc/apt/keyrings/slipway-otherpkgs1.asc")
+            .exists()
+    );
+    assert_eq!(
+        machine.installed(),
+        ["slip-base 2", "slip-one 1", "slip-two 1"]
+    );
+}
+
+fn transactions() {
+    let mut machine = Machine::new(System::Debian);
+    old(&machine, &["slip-old"]);
+    machine.ask(&signed(&machine), "-slip-old,slip-new,-slip-never");
+    machine.set(&[
+        ("OTHERPKGS_INDEX", "2"),
+        ("OTHERPKGS2", "slip-env,--slip-base,slip-base"),
+        ("ENVLIST2", "SLIP=a=b OTHER=x"),
+    ]);
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(
+        ran.out,
+        "installed slip-env 1\ninstalled slip-new 1\nremoved slip-old 1\ndone\n"
+    );
+    assert_eq!(machine.read("/var/tmp/slip-env"), "a=b\n");
+    assert_eq!(machine.installed(), ["slip-env 1", "slip-new 1"]);
+    machine.set(&[("OTHERPKGS2", "slip-env,--slip-base")]);
+    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+}
+
+fn upgrades() {
+    let mut machine = Machine::new(System::Debian);
+    old(&machine, &["slip-base", "slip-listed"]);
+    machine.ask(&signed(&machine), "slip-listed,slip-one");
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(
+        ran.out,
+        "installed slip-one 1\nupgraded slip-listed 2\ndone\n"
+    );
+    assert_eq!(
+        machine.installed(),
+        ["slip-base 1", "slip-listed 2", "slip-one 1"]
+    );
+}
+
+fn removals() {
+    let mut machine = Machine::new(System::Debian);
+    old(&machine, &["slip-old", "slip-user"]);
+    let before = machine.snapshot();
+    for (list, extra) in [
+        ("slip-new", "slip-user, slip-old"),
+        ("-slip-old,slip-new", "slip-user"),
+        ("-slip-old", "slip-user"),
+    ] {
+        machine.ask(&signed(&machine), list);
+        let ran = machine.run(&[]).expect(1);
+        let last = format!(
+            "it would remove {extra}: if that is meant, put them into the list with a '-' in front"
+        );
+        assert!(
+            ran.last().starts_with("otherpkgs: nothing was changed: "),
+            "{}",
+            ran.err
+        );
+        assert!(ran.last().contains(&last), "{}", ran.err);
+        assert_eq!(machine.snapshot(), before);
+    }
+    machine.ask(&signed(&machine), "-slip-old,-slip-user,slip-new");
+    machine.run(&[]).expect(0);
+    assert_eq!(machine.installed(), ["slip-new 1"]);
+}
+
+fn dry_run() {
+    let mut machine = Machine::new(System::Debian);
+    old(&machine, &["slip-old"]);
+    machine.ask(&signed(&machine), "-slip-old,slip-new,slip-two");
+    let before = machine.snapshot();
+    let ran = machine.run(&["--dry-run"]).expect(0);
+    assert_eq!(
+        ran.out,
+        "write /etc/apt/keyrings/slipway-otherpkgs1.asc
+write /etc/apt/sources.list.d/slipway-otherpkgs.sources
+remove slip-old
+install slip-new slip-two
+"
+    );
+    assert_eq!(machine.snapshot(), before);
+    let json: Value =
+        serde_json::from_str(&machine.run(&["--dry-run", "--json"]).expect(0).out).unwrap();
+    assert_eq!(json["changed"], false);
+    assert_eq!(json["steps"][2], "remove slip-old");
+    machine.set(&[("OTHERPKGS1", "slip-tow")]);
+    machine.run(&["--dry-run"]).expect(1);
+    assert_eq!(machine.snapshot(), before);
+}
+
+fn directories() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask("/install/repositories/flat", "slip-flat,sub/slip-sub");
+    let ran = machine.run(&[]).expect(1);
+    assert!(
+        ran.last().contains("does not have a Release file"),
+        "{}",
+        ran.err
+    );
+    machine.ask(
+        "[trusted=yes] /install/repositories/flat",
+        "slip-flat,sub/slip-sub",
+    );
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(
+        ran.out,
+        "installed slip-flat 1\ninstalled slip-sub 1\ndone\n"
+    );
+    let base = format!(
+        "URIs: http://{}/install/repositories/flat",
+        machine.web.address
+    );
+    let text = machine.read(SOURCES);
+    assert!(
+        text.contains(&format!("\nTypes: deb\n{base}\nSuites: ./\nTrusted: yes\n")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!(
+            "\nTypes: deb\n{base}/sub\nSuites: ./\nTrusted: yes\n"
+        )),
+        "{text}"
+    );
+    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+
+    // One that is mounted here is read here; one that is empty is left out, beside another.
+    let both = format!(
+        "[trusted=yes] /var/tmp/repositories/flat,{},/install/post/otherpkgs/none",
+        signed(&machine)
+    );
+    machine.ask(&both, "slip-one");
+    let ran = machine.run(&[]).expect(0);
+    let note =
+        "otherpkgs: /install/post/otherpkgs/none has no Packages or the like: it is left out\n";
+    assert!(ran.err.starts_with(note), "{}", ran.err);
+    assert!(
+        machine
+            .read(SOURCES)
+            .contains("URIs: file:///var/tmp/repositories/flat\n")
+    );
+    assert_eq!(
+        machine.installed(),
+        ["slip-flat 1", "slip-one 1", "slip-sub 1"]
+    );
+}
+
+fn offline() {
+    let mut machine = Machine::new(System::Debian);
+    let before = machine.snapshot();
+    let nobody = "[trusted=yes] http://127.0.0.1:9/repo stable main";
+    machine.ask(nobody, "slip-one");
+    let begun = Instant::now();
+    let ran = machine.run(&[]).expect(75);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(
+        ran.last()
+            .starts_with("otherpkgs: nothing was changed: reading the indices"),
+        "{}",
+        ran.err
+    );
+    machine.ask("/install/repositories/flat", "slip-flat");
+    machine.set(&[("HTTPPORT", "9")]);
+    let ran = machine.run(&[]).expect(75);
+    let message = "otherpkgs: looking for http://127.0.0.1:9/install/repositories/flat/Packages: connecting to \
+                   127.0.0.1:9: Connection refused (os error 111)";
+    assert_eq!(ran.last(), message);
+    assert_eq!(machine.snapshot(), before);
+}
+
+fn dropped() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask(&signed(&machine), "slip-one");
+    machine.run(&[]).expect(0);
+    machine.ask("", "");
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(ran.out, "done; no package changed\n");
+    assert!(!machine.path(SOURCES).exists());
+    assert!(
+        !machine
+            .path("/etc/apt/keyrings/slipway-otherpkgs1.asc")
+            .exists()
+    );
+    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+    assert_eq!(machine.installed(), ["slip-one 1"]);
+}
+
+fn cut_short() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask(&signed(&machine), "slip-slow");
+    let mut child = machine
+        .command("otherpkgs", &[])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !machine.path("/var/tmp/slip-begun").exists() {
+        assert!(
+            Instant::now() < deadline,
+            "the package's script did not begin"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // The power goes: all that runs there ends with the process that entered it.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    machine.write("/var/tmp/slip-go", "");
+    let ran = machine.run(&[]).expect(0);
+    assert!(
+        ran.err
+            .starts_with("otherpkgs: end what was cut short: dpkg --configure -a\n"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(machine.installed(), ["slip-slow 1"]);
+    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+}
+
+fn repoonly() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask(&signed(&machine), "slip-one");
+    machine.run(&["--repoonly"]).expect(0);
+    assert!(machine.path(SOURCES).exists());
+    assert_eq!(machine.installed(), [""; 0]);
+}
+
+fn ospkgs() {
+    let mut machine = Machine::new(System::Debian);
+    let extra = signed(&machine);
+    machine.set(&[
+        ("OSPKGDIR", &format!("/install/debian12/x86_64,{extra}")),
+        ("OSPKGS", "slip-one"),
+        ("OTHERPKGS_INDEX", "1"),
+        ("OTHERPKGS1", "slip-two"),
+    ]);
+    let output = machine.command("ospkgs", &[]).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        crate::machine::text(&output.stderr)
+    );
+    assert_eq!(machine.installed(), ["slip-one 1"]);
+    assert!(
+        machine
+            .path("/etc/apt/sources.list.d/slipway-ospkgs.sources")
+            .exists()
+    );
+}
+
+fn diskless() {
+    let mut machine = Machine::new(System::Debian);
+    machine.ask(&signed(&machine), "slip-one");
+    machine.set(&[("NODESETSTATE", "netboot"), ("UPDATENODE", "0")]);
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(ran.out, "nothing to do\n");
+    assert_eq!(
+        ran.err,
+        "otherpkgs: a diskless node has its packages in its image: nothing is installed\n"
+    );
+    machine.set(&[("UPDATENODE", "1")]);
+    machine.run(&[]).expect(0);
+    assert_eq!(machine.installed(), ["slip-one 1"]);
+}
+
+/// As xCAT runs it: from a script that exports single-quoted values, in a shell.
+fn mypostscript() {
+    let machine = Machine::new(System::Debian);
+    let exports = [
+        ("OTHERPKGDIR", signed(&machine)),
+        ("OTHERPKGS1", "slip-env".to_owned()),
+        ("ENVLIST1", "SLIP=$(id)'s".to_owned()),
+        ("OTHERPKGS_INDEX", "1".to_owned()),
+        ("UPDATENODE", "1".to_owned()),
+        (
+            "NICEXTRAPARAMS",
+            "it's \"odd\"\nand $(touch /var/tmp/owned)".to_owned(),
+        ),
+    ];
+    let export = |(name, value): &(&str, String)| {
+        format!("{name}='{}'\nexport {name}\n", value.replace('\'', "'\\''"))
+    };
+    let script: String = exports.iter().map(export).collect();
+    machine.write(
+        "/var/tmp/mypostscript",
+        &format!("{script}cd /usr/local/bin && ./otherpkgs\n"),
+    );
+    machine.sh("sh /var/tmp/mypostscript");
+    assert_eq!(machine.read("/var/tmp/slip-env"), "$(id)'s\n");
+    assert!(!machine.path("/var/tmp/owned").exists());
+}
+
+fn wrong() {
+    let mut machine = Machine::new(System::Debian);
+    let before = machine.snapshot();
+    for (entry, list, message) in [
+        (
+            "ftp://host/repo stable main",
+            "slip-one",
+            "reading OTHERPKGDIR: the entry 'ftp://host/repo stable main' is neither an address of http:// or \
+             https:// nor the path of a directory",
+        ),
+        (
+            "",
+            "slip-one;reboot",
+            "reading OTHERPKGS1: 'slip-one;reboot' is no package: write NAME or NAME=VERSION",
+        ),
+    ] {
+        machine.ask(entry, list);
+        assert_eq!(
+            machine.run(&[]).expect(1).err,
+            format!("otherpkgs: {message}\n")
+        );
+        assert_eq!(machine.snapshot(), before);
+    }
+    machine.environment.remove("NFSSERVER");
+    machine.ask("/install/repositories/flat", "slip-flat");
+    assert_eq!(
+        machine.run(&[]).expect(1).err,
+        "otherpkgs: looking for /install/repositories/flat, which is not here: none of NFSSERVER, MASTER_IP \
+         and MASTER is the address of a management node\n"
+    );
+}
