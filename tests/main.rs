@@ -3,6 +3,7 @@
 
 mod boot;
 mod chain;
+mod dist;
 mod install;
 mod rules;
 mod survive;
@@ -15,6 +16,7 @@ fn main() {
         chain::stories(),
         survive::stories(),
         install::stories(),
+        dist::stories(),
         rules::stories(),
     ]
     .into_iter()
