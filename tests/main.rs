@@ -7,6 +7,7 @@ mod dist;
 mod install;
 mod rules;
 mod survive;
+mod update;
 
 use libtest_mimic::Arguments;
 
@@ -17,6 +18,7 @@ fn main() {
         survive::stories(),
         install::stories(),
         dist::stories(),
+        update::stories(),
         rules::stories(),
     ]
     .into_iter()
