@@ -3,12 +3,13 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILT ?= target/release
+PROGRAMS ?= target/postscripts
 
 # What runs on the management node, and the section of its man page.
-BINARIES = copycds:8 lsdef:1 mkdef:1 chdef:1 rmdef:1
+BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint install postscripts
+.PHONY: help demo test bench fuzz lint install dist postscripts
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,8 +26,8 @@ bench: ## measure copycds and lsdef, and as root what hosts run, beside other wa
 	@tests/setup bench
 	@tests/bench/run --rounds $(or $(ROUNDS),5)
 	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
-	tests/bench/dockerhost --rounds $(or $(ROUNDS),5); \
-	else echo "what hosts run is not measured: tests/bench/bridge and tests/bench/dockerhost need root"; fi
+	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
+	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
 
 fuzz: ## feed every reader of foreign bytes with damaged ones [SECONDS=600 each]
 	@tests/setup test
@@ -36,9 +37,16 @@ lint: ## formatting, clippy, shell scripts, dependency fences
 	@tests/setup lint
 	@tests/lint
 
-install: ## binaries, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
-	$(CARGO) build --release --locked -p copycds -p definitions --bins
-	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(BINARIES)
+install: ## commands, what hosts run, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
+	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
+	@[ '$(PROGRAMS)' != target/postscripts ] || tests/postscripts >/dev/null
+	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
+
+dist: ## a .deb and an .rpm of the management node, in target/dist
+	@tests/setup dist
+	@rm -rf target/dist
+	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
+	@tests/dist target/dist/root target/dist
 
 postscripts: ## build the static programs that hosts run, within their budgets
 	@tests/postscripts

@@ -1,20 +1,13 @@
 //! `make install` puts what a distribution's package would hold, and it works from there.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Need, binary, same, snapshot, story, workspace};
+use e2e::{Installed, Need, binary, commands, same, snapshot, story, workspace};
 use libtest_mimic::Trial;
-
-/// Every program and the section of its man page, as xCAT has them.
-const PROGRAMS: [(&str, &str, u8); 5] = [
-    ("copycds", "copycds", 8),
-    ("definitions", "chdef", 1),
-    ("definitions", "lsdef", 1),
-    ("definitions", "mkdef", 1),
-    ("definitions", "rmdef", 1),
-];
 
 pub(crate) fn stories() -> Vec<Trial> {
     let make = &[Need::Tools(&["make", "install"])];
@@ -27,61 +20,21 @@ pub(crate) fn stories() -> Vec<Trial> {
 
 fn installed_works() -> Result<()> {
     let dest = tempfile::tempdir()?;
-    let mut built = None;
-    for (package, name, _) in PROGRAMS {
-        built = binary(package, name)?.parent().map(Path::to_owned);
-    }
-    let built = built.context("no binary was built")?;
-    // The binaries are those of this test run: `make install` would spend minutes on optimised ones.
-    let output = Command::new("make")
-        .args([
-            "--no-print-directory",
-            "install",
-            "CARGO=true",
-            "PREFIX=/usr",
-        ])
-        .arg(format!("DESTDIR={}", dest.path().display()))
-        .arg(format!("BUILT={}", built.display()))
-        .current_dir(workspace())
-        .output()?;
+    let output = make_install(dest.path())?;
     ensure!(output.status.success(), "{output:?}");
     let usr = dest.path().join("usr");
-    for (_, name, section) in PROGRAMS {
-        let version = Command::new(usr.join("bin").join(name))
-            .arg("--version")
-            .output()?;
-        same(
-            &String::from_utf8(version.stdout)?,
-            &format!("{name} {}\n", env!("CARGO_PKG_VERSION")),
-        )?;
-        let page =
-            std::fs::read_to_string(usr.join(format!("share/man/man{section}/{name}.{section}")))?;
-        let title = format!(".TH {name} {section} ");
-        ensure!(
-            page.contains(&title),
-            "the page of {name} has no '{title}': {page}"
-        );
-        ensure!(
-            page.contains("\n.SH OPTIONS\n"),
-            "the page of {name} lists no options"
-        );
-        let bash = usr.join("share/bash-completion/completions").join(name);
-        let parsed = Command::new("bash").arg("-n").arg(bash).status()?;
-        ensure!(
-            parsed.success(),
-            "bash does not take the completion of {name}"
-        );
-        for completion in [
-            format!("zsh/site-functions/_{name}"),
-            format!("fish/vendor_completions.d/{name}.fish"),
-        ] {
-            let text = std::fs::read_to_string(usr.join("share").join(&completion))?;
-            ensure!(
-                text.contains("--help") || text.contains("-l help"),
-                "{completion} knows no --help"
-            );
-        }
+    for command in commands()? {
+        works(&usr, command).with_context(|| format!("looking at {}", command.name))?;
     }
+    let programs = usr.join("share/slipway/postscripts");
+    same(
+        &fs::read_to_string(programs.join("bridgeprereq"))?,
+        &"a stand-in".to_owned(),
+    )?;
+    same(
+        &fs::read_link(programs.join("xHRM"))?,
+        &"bridgeprereq".into(),
+    )?;
     for document in [
         "README.md",
         "CHANGELOG.md",
@@ -102,5 +55,65 @@ fn installed_works() -> Result<()> {
         outside.is_empty(),
         "installed outside of the prefix: {outside:?}"
     );
+    Ok(())
+}
+
+/// Runs `make install` with the binaries of this test run and with stand-ins for what runs on hosts: to
+/// build optimised and static ones takes minutes.
+pub(crate) fn make_install(dest: &Path) -> Result<Output> {
+    let mut built = None;
+    for command in commands()? {
+        let binary = binary(&command.package, &command.name)?;
+        built = binary.parent().map(Path::to_owned);
+    }
+    let built = built.context("no binary was built")?;
+    let programs = tempfile::tempdir()?;
+    fs::write(programs.path().join("bridgeprereq"), "a stand-in")?;
+    symlink("bridgeprereq", programs.path().join("xHRM"))?;
+    let make = Command::new("make")
+        .args([
+            "--no-print-directory",
+            "install",
+            "CARGO=true",
+            "PREFIX=/usr",
+        ])
+        .arg(format!("DESTDIR={}", dest.display()))
+        .arg(format!("BUILT={}", built.display()))
+        .arg(format!("PROGRAMS={}", programs.path().display()))
+        .current_dir(workspace())
+        .output();
+    Ok(make?)
+}
+
+/// Holds that a command runs from there, and says the same of itself everywhere.
+fn works(usr: &Path, command: &Installed) -> Result<()> {
+    let Installed { name, section, .. } = command;
+    let version = Command::new(usr.join("bin").join(name))
+        .arg("--version")
+        .output()?;
+    same(
+        &String::from_utf8(version.stdout)?,
+        &format!("{name} {}\n", env!("CARGO_PKG_VERSION")),
+    )?;
+    let page = fs::read_to_string(usr.join(format!("share/man/man{section}/{name}.{section}")))?;
+    let title = format!(".TH {name} {section} ");
+    ensure!(page.contains(&title), "the page has no '{title}': {page}");
+    ensure!(
+        page.contains("\n.SH OPTIONS\n"),
+        "the page lists no options"
+    );
+    let bash = usr.join("share/bash-completion/completions").join(name);
+    let parsed = Command::new("bash").arg("-n").arg(bash).status()?;
+    ensure!(parsed.success(), "bash does not take the completion");
+    for completion in [
+        format!("zsh/site-functions/_{name}"),
+        format!("fish/vendor_completions.d/{name}.fish"),
+    ] {
+        let text = fs::read_to_string(usr.join("share").join(&completion))?;
+        ensure!(
+            text.contains("--help") || text.contains("-l help"),
+            "{completion} knows no --help"
+        );
+    }
     Ok(())
 }

@@ -3,9 +3,11 @@
 
 mod boot;
 mod chain;
+mod dist;
 mod install;
 mod rules;
 mod survive;
+mod update;
 
 use libtest_mimic::Arguments;
 
@@ -15,6 +17,8 @@ fn main() {
         chain::stories(),
         survive::stories(),
         install::stories(),
+        dist::stories(),
+        update::stories(),
         rules::stories(),
     ]
     .into_iter()

@@ -5,6 +5,7 @@
 //! what a user installs.
 
 mod bin;
+mod commands;
 mod machine;
 mod need;
 mod scene;
@@ -12,6 +13,7 @@ mod site;
 mod tree;
 
 pub use bin::{binary, static_programs, workspace};
+pub use commands::{Installed, commands};
 pub use machine::{Disk, Machine};
 pub use need::Need;
 pub use scene::{Medium, Outcome, Scene};

@@ -19,6 +19,10 @@ pub enum Need {
     DebianMedium,
     /// To run machines: root, namespaces, taps, qemu and what serves them.
     Machines,
+    /// To run as root.
+    Root,
+    /// The system of `tests/media/debian-root`; `make test` builds it first.
+    DebianRoot,
     /// The disk of an installed machine, of `tests/machines/disk`; `make test` builds it first.
     MachineDisk,
 }
@@ -53,8 +57,24 @@ impl Need {
             Self::MachineDisk => Disk::find(Disk::SUITE)
                 .is_none()
                 .then(|| "needs tests/machines/disk to have run".to_owned()),
+            Self::Root => (!is_root()).then(|| "needs root".to_owned()),
+            Self::DebianRoot => Self::debian_root()
+                .is_none()
+                .then(|| "needs tests/media/debian-root to have run".to_owned()),
             Self::LoopMounts => (!loop_mounts()).then(|| "needs root and loop mounts".to_owned()),
         }
+    }
+}
+
+impl Need {
+    /// Returns the tar of the system that `tests/media/debian-root` built, if it did.
+    pub fn debian_root() -> Option<PathBuf> {
+        let media = workspace().join("target/media").read_dir().ok()?;
+        let mut paths = media.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.find(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("root-") && name.ends_with(".tar"))
+        })
     }
 }
 
@@ -64,6 +84,10 @@ fn debian_medium() -> Option<PathBuf> {
     media
         .filter_map(|entry| Some(entry.ok()?.path().join("medium.iso")))
         .find(|iso| iso.is_file())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 fn in_path(name: &str) -> bool {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::bin::{binary, workspace};
+use crate::commands::commands;
 
 /// A configuration, an install directory and room for media.
 #[derive(Debug)]
@@ -77,12 +78,9 @@ impl Scene {
 
     /// Prepares a run of one of our binaries here.
     pub fn command<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Result<Command> {
-        let package = if name == "copycds" {
-            "copycds"
-        } else {
-            "definitions"
-        };
-        let mut command = Command::new(binary(package, name)?);
+        let installed = commands()?.iter().find(|command| command.name == name);
+        let installed = installed.with_context(|| format!("the Makefile installs no {name}"))?;
+        let mut command = Command::new(binary(&installed.package, name)?);
         command
             .args(args)
             .env("SLIPWAY_CONFIG", self.config())

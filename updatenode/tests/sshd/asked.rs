@@ -31,7 +31,20 @@ pub(crate) const CASES: &[Case] = &[
         &[],
         verbose,
     ),
+    (
+        "a_node_without_an_address_is_reached_by_its_name_as_the_configuration_says",
+        &[],
+        by_name,
+    ),
+    (
+        "on_a_terminal_a_bar_stands_below_whole_lines",
+        SCRIPT,
+        on_terminal,
+    ),
 ];
+
+/// A case that needs script(1), which gives a program a terminal.
+const SCRIPT: &[&str] = &["script"];
 
 const GIVEN: &str = "--update --results --list -";
 
@@ -222,4 +235,62 @@ fn verbose() {
     let mut rest: Vec<_> = rest.lines().collect();
     rest.sort_unstable();
     assert_eq!(rest, ["n1: careful", "n1: welcome"]);
+}
+
+fn by_name() {
+    let lab = Lab::new(&[("n1", "127.0.1.1")]);
+    fs::write(
+        lab.path("config/nodes/nodes.toml"),
+        "[node.n1]\narch = \"x86_64\"\n",
+    )
+    .unwrap();
+    lab.write_ssh_config("Host n1\n HostName 127.0.1.1\n");
+    let outcome = lab.run(&["n1", "-P"]);
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (Some(0), ""),
+        "{}",
+        outcome.out
+    );
+    assert!(lab.on("127.0.1.1", "list").exists());
+}
+
+fn on_terminal() {
+    let lab = Lab::new(&[("n1", "127.0.1.1"), ("n2", "127.0.1.2")]);
+    lab.behave("127.0.1.1", "sleep 1; exit 3");
+    let ours = lab.command(&["n1,n2", "-P"]);
+    let words: Vec<_> = ours.get_args().map(|word| word.to_str().unwrap()).collect();
+    let line = format!(
+        "stty cols 100; {} {}",
+        ours.get_program().display(),
+        words.join(" ")
+    );
+    let output = std::process::Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("SLIPWAY_CONFIG", lab.path("config"))
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let shown = lab.outcome(None, &output.stdout, b"").out;
+    assert!(shown.contains(" 0/2 nodes, waiting for n1, n2"), "{shown}");
+    assert!(shown.contains(" 1/2 nodes, waiting for n1"), "{shown}");
+    // What stays is what stands behind the last time that its line was cleared.
+    let lines = shown
+        .lines()
+        .map(|line| line.rsplit("\u{1b}[2K").next().unwrap().trim_end());
+    let mut lines: Vec<_> = lines.filter(|line| !line.contains(" nodes, ")).collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "2 nodes in T s: 1 ok, 1 failed",
+            "failed: n1",
+            "n1: --update --results --list -",
+            "n1: failed: firstboot ended with 3 (T s)",
+            "n2: --update --results --list -",
+            "n2: ok (T s)",
+        ]
+    );
 }
