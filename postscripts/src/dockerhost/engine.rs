@@ -89,6 +89,16 @@ impl Engine {
         Ok(containers.iter().filter(on).map(name).collect())
     }
 
+    /// Returns how many containers would end with the daemon, because it does not leave them running.
+    pub(super) fn containers_at_stake(&self) -> Result<u64> {
+        let answer = self.ask("GET", "/info", None);
+        let info = answer.context("asking dockerd about itself")?.body;
+        Ok(match info["LiveRestoreEnabled"] == true {
+            true => 0,
+            false => info["ContainersRunning"].as_u64().unwrap_or(0),
+        })
+    }
+
     pub(super) fn create_network(&self, request: &Value) -> Result<()> {
         self.ask("POST", "/networks/create", Some(request))
             .map(drop)

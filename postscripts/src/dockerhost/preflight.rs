@@ -63,7 +63,10 @@ pub(super) fn check(paths: &Paths) -> Result<Installed> {
 
 /// Returns the time, when it can be the time.
 pub(super) fn clock() -> Result<OffsetDateTime> {
-    let now = OffsetDateTime::now_utc();
+    plausible(OffsetDateTime::now_utc())
+}
+
+fn plausible(now: OffsetDateTime) -> Result<OffsetDateTime> {
     if now.unix_timestamp() < EARLIEST {
         bail!(
             "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
@@ -154,6 +157,20 @@ mod tests {
         ] {
             assert_eq!(bridge(class.path(), name).unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_refused() {
+        for seconds in [0, EARLIEST - 1] {
+            let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            let message = format!(
+                "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
+                now.date()
+            );
+            assert_eq!(plausible(now).unwrap_err().to_string(), message);
+        }
+        let now = OffsetDateTime::from_unix_timestamp(EARLIEST).unwrap();
+        assert_eq!(plausible(now).unwrap(), now);
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl Host<'_> {
         if !restart {
             return Ok(());
         }
+        if let count @ 1.. = self.engine.containers_at_stake().unwrap_or(0) {
+            report.step(format!(
+                "{count} running container(s) end with this restart of dockerd, which had live-restore off; \
+                 later ones leave them running"
+            ));
+        }
         self.journal.note(&"dockerd is restarted")?;
         self.fault.part()?;
         self.restart()?;

@@ -274,3 +274,107 @@ fn list(names: &Names) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::tls::AUTHORITY_LIFE;
+
+    /// A host in a directory whose clock moves.
+    struct Host {
+        root: tempfile::TempDir,
+        now: OffsetDateTime,
+    }
+
+    impl Host {
+        fn new() -> Self {
+            Self {
+                root: tempfile::tempdir().unwrap(),
+                now: OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(),
+            }
+        }
+
+        /// Plans, puts everything in place and returns the reasons.
+        fn run(&self, renew: bool) -> Vec<String> {
+            let paths = Paths::new(self.root.path());
+            let names = Names {
+                dns: ["host01".to_owned()].into(),
+                ..Names::default()
+            };
+            let wish = Wish {
+                names: &names,
+                hostname: "host01",
+                cluster: None,
+                renew,
+                now: self.now,
+            };
+            let trust = plan(&paths, &wish).unwrap();
+            for change in trust.server.iter().chain(&trust.other) {
+                std::fs::create_dir_all(change.path.parent().unwrap()).unwrap();
+                std::fs::write(&change.path, change.text.as_ref().unwrap()).unwrap();
+            }
+            trust.reasons
+        }
+
+        fn trusted(&self) -> usize {
+            let bundle = Paths::new(self.root.path()).server_authorities();
+            blocks(&std::fs::read_to_string(bundle).unwrap()).len()
+        }
+    }
+
+    #[test]
+    fn certificates_are_renewed_when_a_third_of_their_life_is_left_and_not_before() {
+        let mut host = Host::new();
+        assert_eq!(
+            host.run(false),
+            [
+                "the host's own authority: none yet",
+                "dockerd's certificate: none yet",
+                "the client's certificate: none yet"
+            ]
+        );
+        let end = (host.now + LEAF_LIFE).date();
+        host.now += LEAF_LIFE - RENEW_WITHIN;
+        assert_eq!(host.run(false), Vec::<String>::new());
+        host.now += Duration::seconds(1);
+        assert_eq!(
+            host.run(false),
+            [
+                format!("dockerd's certificate: it ends on {end}"),
+                format!("the client's certificate: it ends on {end}")
+            ]
+        );
+        assert_eq!(host.run(false), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_authority_is_followed_before_it_would_end_what_it_signs() {
+        let mut host = Host::new();
+        host.run(false);
+        host.now += AUTHORITY_LIFE - LEAF_LIFE - Duration::seconds(1);
+        assert!(!host.run(false)[0].contains("authority"));
+        host.now += Duration::seconds(1);
+        assert_eq!(
+            host.run(false),
+            [
+                "the host's authority ends soon: a new one",
+                "the authority changed: the one before stays trusted too",
+                "dockerd's certificate: another authority signed it",
+                "the client's certificate: another authority signed it"
+            ]
+        );
+        assert_eq!(host.trusted(), 2);
+        assert_eq!(host.run(false), Vec::<String>::new());
+        assert_eq!(host.trusted(), 2);
+        assert_eq!(
+            host.run(true),
+            [
+                "dockerd's certificate: asked for with --renew",
+                "the client's certificate: asked for with --renew"
+            ]
+        );
+        assert_eq!(host.trusted(), 1);
+    }
+}

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod containerd;
+mod expiry;
 mod host;
 mod interrupted;
 mod network;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let unfiltered = missing.clone().or(unfiltered);
     let tests = [
         trust::TESTS,
+        expiry::TESTS,
         refusals::TESTS,
         network::TESTS,
         interrupted::TESTS,

@@ -26,6 +26,11 @@ pub(crate) const TESTS: &[Test] = &[
         a_second_run_at_once_waits,
     ),
     ("a_full_disk_changes_nothing", a_full_disk_changes_nothing),
+    ("a_read_only_etc_changes_nothing", a_read_only_etc),
+    (
+        "a_configuration_that_the_engine_does_not_take_is_put_back",
+        a_complaint_of_the_engine,
+    ),
     ("a_user_who_is_not_root_is_told_so", not_root),
     (
         "a_malformed_argument_is_a_usage_error",
@@ -70,16 +75,45 @@ fn a_hostile_daemon_json_is_refused() {
             path.display()
         )
     );
+    fs::write(&path, b"{\"a\": \"\xff\"}").unwrap();
+    refused_as(&host, "is no text");
     fs::remove_file(&path).unwrap();
     symlink("/etc/passwd", &path).unwrap();
+    refused_as(&host, "is a symbolic link: put the file itself there");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    refused_as(&host, "is no regular file");
+    fs::remove_dir(&path).unwrap();
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    refused_as(&host, "is no regular file");
+    // What root cannot read either.
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "{}").unwrap();
+    let covered = Command::new("mount")
+        .args(["--bind", &format!("/proc/{}/mem", std::process::id())])
+        .arg(&path)
+        .status();
+    assert!(covered.unwrap().success());
+    let message = host.refuse(&[]);
+    Command::new("umount").arg(&path).status().unwrap();
     assert_eq!(
-        host.refuse(&[]),
+        message,
         format!(
-            "setupdockerhost: {} is a symbolic link: put the file itself there",
+            "setupdockerhost: reading {}: Input/output error (os error 5)",
             path.display()
         )
     );
     assert!(!host.path("etc/slipway").exists());
+}
+
+/// Refuses a `daemon.json` for what it is, by name.
+fn refused_as(host: &Host, what: &str) {
+    let path = host.path("etc/docker/daemon.json");
+    assert_eq!(
+        host.refuse(&[]),
+        format!("setupdockerhost: {} {what}", path.display())
+    );
 }
 
 /// The daemon runs with `--live-restore` on its command line; ours in `daemon.json` beside it is what
@@ -167,43 +201,89 @@ fn a_second_run_at_once_waits() {
     host.setup(&[]);
 }
 
-fn a_full_disk_changes_nothing() {
-    let host = Host::new();
-    let etc = host.path("etc");
+/// Puts a file system of its own in a directory's place, with the same files.
+fn mount_over(host: &Host, dir: &str, options: &str) {
+    let dir = host.path(dir);
     let kept = host.path("kept");
-    fs::rename(&etc, &kept).unwrap();
-    fs::create_dir(&etc).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-        .arg(&etc)
-        .status();
-    assert!(mounted.unwrap().success());
-    let copied = Command::new("cp")
-        .arg("-a")
-        .arg(kept.join("."))
-        .arg(&etc)
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    // The filler leaves less than the files need.
-    let mut size = 64 << 10;
-    while size > 0 && fs::write(etc.join("filler"), vec![0; size]).is_err() {
-        size -= 1 << 10;
-    }
-    let before = host.snapshot();
+    fs::create_dir_all(&dir).unwrap();
+    fs::rename(&dir, &kept).unwrap();
+    fs::create_dir(&dir).unwrap();
+    let ok = |command: &mut Command| assert!(command.status().unwrap().success());
+    ok(Command::new("mount")
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(&dir));
+    ok(Command::new("cp").arg("-a").arg(kept.join(".")).arg(&dir));
+}
+
+/// Fails with a reason, changes nothing, and dockerd runs on.
+fn fails_as_it_was(host: &Host, reason: &str) {
+    let before = host.contents();
+    let pid = host.pid();
     let message = host.refuse(&[]);
+    assert!(message.ends_with(reason), "{message}");
+    assert_eq!(host.contents(), before);
+    assert_eq!(host.pid(), pid);
+    assert!(host.docker(&["version"]).status.success());
+}
+
+fn a_full_disk_changes_nothing() {
+    for dir in ["etc", "var/lib/slipway"] {
+        let host = Host::new();
+        mount_over(&host, dir, "size=64k");
+        // The filler leaves less than the files need.
+        let filler = host.path(dir).join("filler");
+        let mut size = 64 << 10;
+        while size > 0 && fs::write(&filler, vec![0; size]).is_err() {
+            size -= 1 << 10;
+        }
+        fails_as_it_was(&host, "No space left on device (os error 28)");
+    }
+}
+
+fn a_read_only_etc() {
+    let host = Host::new();
+    mount_over(&host, "etc", "size=1m");
+    let etc = host.path("etc");
+    let remount = |how: &str| {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,{how}")]).arg(&etc);
+        assert!(mount.status().unwrap().success());
+    };
+    remount("ro");
+    fails_as_it_was(&host, "Read-only file system (os error 30)");
+    remount("rw");
+    host.setup(&[]);
+}
+
+/// An engine that checks its configuration (23.0 and later) and finds fault with ours.
+fn a_complaint_of_the_engine() {
+    let host = Host::new();
+    let dockerd = host.path("usr/sbin/dockerd");
+    let real = fs::read_link(&dockerd).unwrap();
+    fs::remove_file(&dockerd).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase $* in\n--version) echo Docker version 24.0.7, build 311b9ff ;;\n\
+         *--validate*) echo unable to configure: \"$*\"; exit 1 ;;\n*) exec {} \"$@\" ;;\nesac\n",
+        real.display()
+    );
+    fs::write(&dockerd, script).unwrap();
+    fs::set_permissions(&dockerd, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = host.contents();
+    let pid = host.pid();
+    let message = host.refuse(&[]);
+    let complaint = format!(
+        "setupdockerhost: having dockerd check its configuration: {} ended with exit status: 1: unable to \
+         configure: --validate --config-file {}",
+        dockerd.display(),
+        host.path("etc/docker/daemon.json").display()
+    );
+    assert!(message.starts_with(&complaint), "{message}");
     assert!(
-        message.contains("No space left on device (os error 28)"),
+        message.ends_with("; what stood before was put back"),
         "{message}"
     );
-    let names = |files: &[(std::path::PathBuf, u32, i64, i64, Vec<u8>)]| {
-        files
-            .iter()
-            .map(|(path, mode, _, _, bytes)| (path.clone(), *mode, bytes.clone()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(names(&host.snapshot()), names(&before));
-    assert!(host.docker(&["version"]).status.success());
+    assert_eq!(host.contents(), before);
+    assert_eq!(host.pid(), pid, "dockerd was restarted for nothing");
 }
 
 fn not_root() {

@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
         "two_authorities_are_trusted_during_a_change",
         two_authorities_are_trusted,
     ),
+    ("openrc_restarts_it_too", openrc),
     (
         "the_users_configuration_stays",
         the_users_configuration_stays,
@@ -338,6 +339,27 @@ fn two_authorities_are_trusted() {
         !gets_in(old.path()),
         "the old authority is trusted for ever"
     );
+}
+
+/// Where OpenRC is, the script is its own; a container that ends with the first restart is counted.
+fn openrc() {
+    let host = Host::new();
+    fs::create_dir_all(host.path("sbin")).unwrap();
+    host.write("sbin/openrc-run", "");
+    host.load_busybox();
+    host.start_container("ends", &["--network", "none", "--stop-timeout", "1"]);
+    let pid = host.pid();
+    let output = host.command(&[]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains(
+            "setupdockerhost: 1 running container(s) end with this restart of dockerd, which had live-restore off; \
+             later ones leave them running\n"
+        ),
+        "{said}"
+    );
+    assert_ne!(host.pid(), pid);
 }
 
 fn the_users_configuration_stays() {
