@@ -25,6 +25,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Action::List(None) => list_all(&workshop),
         Action::List(Some(name)) => list_for(&workshop, &catalog.load(name)?),
         Action::Export(directory) => export(&workshop, directory),
+        Action::Context(name) => {
+            let (ready, said) = workshop.prepare(&catalog, name)?;
+            let Some(ready) = ready else {
+                return complain(&said.problems);
+            };
+            let desk = workshop.desk(&nodes);
+            match desk.brief(&stand_in(&nodes), &ready.image, &ready.environment) {
+                Ok(brief) => print(&[serde_json::to_string_pretty(&brief.context)?])?,
+                Err(problems) => return complain(&problems),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Action::Check(name) => {
             workshop.programs(false)?;
             let (ready, mut said) = workshop.prepare(&catalog, name)?;

@@ -17,6 +17,7 @@ Examples:
                                       is everything there that its nodes will need?
   genimage rocky9.4-x86_64-install-compute --show ks.cfg
                                       what a node's installer would read
+  genimage --context NAME             what a template may say, with a stand-in's values
   genimage --list-assets NAME         which list and which template counts for it, and why
   genimage --export-assets ./assets   the built-in lists and templates, to be edited
 
@@ -37,6 +38,9 @@ pub struct Args {
     /// Print one of the files that were rendered, or all
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     show: Option<String>,
+    /// Print all that a template may say, as JSON
+    #[arg(long, requires = "osimage", conflicts_with_all = ["show", "json", "list_assets"])]
+    context: bool,
     /// Say which lists and templates there are; with an OSIMAGE, which count for it, and why
     #[arg(long, conflicts_with_all = ["show", "json"])]
     list_assets: bool,
@@ -53,6 +57,8 @@ pub struct Args {
 pub(crate) enum Action<'a> {
     /// Render and check.
     Check(&'a str),
+    /// Say what templates are told.
+    Context(&'a str),
     /// Say what there is, for an osimage or at all.
     List(Option<&'a str>),
     /// Write out what is built in.
@@ -65,6 +71,7 @@ impl Args {
         Ok(match (&self.export_assets, &self.osimage) {
             (Some(directory), _) => Action::Export(directory),
             (None, name) if self.list_assets => Action::List(name.as_deref()),
+            (None, Some(name)) if self.context => Action::Context(name),
             (None, Some(name)) => Action::Check(name),
             (None, None) => bail!("which osimage? lsdef -t osimage names them"),
         })

@@ -286,4 +286,14 @@ fn an_osimage_is_checked_without_a_node() {
         "{}",
         shown.out
     );
+    let context = site.run("genimage", &["--context", IMAGE]);
+    let context: serde_json::Value = serde_json::from_str(&context.out).unwrap();
+    assert_eq!(
+        context["server"]["tree"],
+        "http://10.1.0.1/install/debian12.9.0/x86_64"
+    );
+    assert_eq!(
+        context["root"]["keys"][0],
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmE admin"
+    );
 }
