@@ -213,7 +213,7 @@ fn a_site_overrides_a_block_and_a_list_without_copying_either() {
     let site = site();
     site.write(
         "install/custom/templates/debian/dockerhost.preseed",
-        "<% extends \"slipway/debian/dockerhost.preseed\" %>\n<% block extra %>\nd-i hw-detect/load_firmware boolean true\n<% endblock extra %>\n",
+        "<% extends \"builtin/debian/dockerhost.preseed\" %>\n<% block extra %>\nd-i hw-detect/load_firmware boolean true\n<% endblock extra %>\n",
     );
     site.write(
         "install/custom/pkglists/debian/dockerhost.pkglist",

@@ -121,7 +121,7 @@ fn a_template_that_asks_for_what_is_not_there_is_told_once_with_file_and_line() 
     let site = site();
     site.write(
         "install/custom/templates/debian/dockerhost.preseed",
-        "<% extends \"slipway/debian/dockerhost.preseed\" %>\n<% block extra %>\n# <@ node.rak @>\n<% endblock extra %>\n",
+        "<% extends \"builtin/debian/dockerhost.preseed\" %>\n<% block extra %>\n# <@ node.rak @>\n<% endblock extra %>\n",
     );
     failed(
         &site,
@@ -137,11 +137,11 @@ fn an_override_of_nothing_is_refused() {
     let site = site();
     for (text, message) in [
         (
-            "<% extends \"slipway/debian/dockerhots.preseed\" %>\n",
-            ":1: there is no template 'slipway/debian/dockerhots.preseed': did you mean 'slipway/debian/dockerhost.preseed'?",
+            "<% extends \"builtin/debian/dockerhots.preseed\" %>\n",
+            ":1: there is no template 'builtin/debian/dockerhots.preseed': did you mean 'builtin/debian/dockerhost.preseed'?",
         ),
         (
-            "<% extends \"slipway/debian/dockerhost.preseed\" %>\n<% block dick %>\n<% endblock dick %>\n",
+            "<% extends \"builtin/debian/dockerhost.preseed\" %>\n<% block dick %>\n<% endblock dick %>\n",
             ":2: ",
         ),
     ] {
