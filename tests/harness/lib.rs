@@ -6,16 +6,20 @@
 
 mod bin;
 mod commands;
+mod docker;
 mod machine;
 mod need;
+mod progress;
 mod scene;
 mod site;
 mod tree;
 
 pub use bin::{binary, static_programs, workspace};
 pub use commands::{Installed, commands};
+pub use docker::DockerHost;
 pub use machine::{Disk, Machine};
 pub use need::Need;
+pub use progress::Progress;
 pub use scene::{Medium, Outcome, Scene};
 pub use site::Site;
 pub use tree::{Snapshot, snapshot};

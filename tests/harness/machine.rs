@@ -21,6 +21,8 @@ use crate::site::{Site, mac, outcome};
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a machine may live in all, in seconds, should nobody end it.
 const LIFE: &str = "1200";
+/// The same where a system is installed first.
+const INSTALLATION: &str = "14400";
 /// Where qemu says which process it is, in the site's directory.
 const PID_FILE: &str = "qemu.pid";
 
@@ -81,8 +83,7 @@ impl<'a> Machine<'a> {
         switches: &[&str],
         words: &str,
     ) -> Result<Self> {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let kernel = disk.dir.join("vmlinuz");
         let command_line = format!(
             "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {words}"
@@ -91,7 +92,7 @@ impl<'a> Machine<'a> {
             "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file={}",
             disk.dir.join("disk.raw").display()
         );
-        let mut qemu = Qemu::new(site, name, &kernel)?;
+        let mut qemu = Qemu::new(site, name, &kernel, LIFE)?;
         qemu.command
             .args([
                 "-m",
@@ -115,8 +116,43 @@ impl<'a> Machine<'a> {
             boot: 0,
             _turn: turn,
         };
-        machine.wait()?;
+        machine.wait(PATIENCE)?;
         Ok(machine)
+    }
+
+    /// Switches on a machine with an empty disk, which boots from the network until the disk can be booted,
+    /// and whose root will be let in with the given key. Returns at once.
+    pub fn switch_on(
+        site: &'a Site,
+        name: &str,
+        disk: &Path,
+        kernel: &Path,
+        key: PathBuf,
+    ) -> Result<Self> {
+        let turn = turn();
+        let mut qemu = Qemu::new(site, name, kernel, INSTALLATION)?;
+        let drive = format!(
+            "if=none,id=disk,format=raw,cache=unsafe,file={}",
+            disk.display()
+        );
+        qemu.command
+            .args(["-m", "2048", "-drive", &drive])
+            .args(["-device", "virtio-blk-pci,drive=disk,bootindex=1"]);
+        // The NIC's own ROM is iPXE.
+        qemu.plug(site, 0, "sw", ",bootindex=2")?;
+        Ok(Self {
+            site,
+            qemu: qemu.command.spawn().context("starting qemu")?,
+            key,
+            console: qemu.console,
+            boot: 0,
+            _turn: turn,
+        })
+    }
+
+    /// Says whether it is still on.
+    pub fn is_on(&mut self) -> Result<bool> {
+        Ok(self.qemu.try_wait()?.is_none())
     }
 
     /// Runs a line of shell there, as root.
@@ -167,7 +203,7 @@ impl<'a> Machine<'a> {
         // The answer may be lost with the connection.
         self.run("systemctl reboot")?;
         self.boot += 1;
-        self.wait()?;
+        self.wait(PATIENCE)?;
         ensure!(self.boot_id()? != before, "the machine did not reboot");
         Ok(())
     }
@@ -199,8 +235,8 @@ impl<'a> Machine<'a> {
     }
 
     /// Waits until root is let in.
-    fn wait(&self) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
+    pub fn wait(&self, patience: Duration) -> Result<()> {
+        let end = Instant::now() + patience;
         while self.run("true")?.code != Some(0) {
             if Instant::now() > end {
                 bail!("the machine does not let root in: {}", self.last_words());
@@ -251,6 +287,12 @@ impl Drop for Machine<'_> {
     }
 }
 
+/// Waits until no other machine runs.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The command line of a machine.
 struct Qemu {
     command: Command,
@@ -258,14 +300,14 @@ struct Qemu {
 }
 
 impl Qemu {
-    fn new(site: &Site, name: &str, kernel: &Path) -> Result<Self> {
+    fn new(site: &Site, name: &str, kernel: &Path, life: &str) -> Result<Self> {
         let consoles = workspace().join("target/machines/console");
         fs::create_dir_all(&consoles)?;
         let console = consoles.join(format!("{name}.log"));
         let (accelerator, processor) = accelerator(kernel)?;
         let mut command = site.command("timeout");
         command
-            .args(["-k", "5", LIFE, "nice", "qemu-system-x86_64"])
+            .args(["-k", "5", life, "nice", "qemu-system-x86_64"])
             .args(["-accel", accelerator, "-cpu", processor, "-smp", "2"])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-device", "virtio-rng-pci", "-pidfile"])

@@ -98,6 +98,38 @@ impl Site {
         Ok(())
     }
 
+    /// Serves what lies in a directory as `http://10.77.0.1/install/`, by nginx.
+    pub fn serve_files(&self, directory: &Path) -> Result<()> {
+        let (configuration, at) = (self.path("nginx.conf"), self.dir.path().display());
+        let text = format!(
+            "daemon off; user root; worker_processes 1; pid {at}/nginx.pid; error_log {at}/nginx.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log {at}/asked.log; sendfile on; default_type application/octet-stream;
+    client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;
+    uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
+    server {{ listen {}:80; location /install/ {{ alias {}/; }} }}
+}}
+",
+            Self::ADDRESS,
+            directory.display()
+        );
+        std::fs::write(&configuration, text)?;
+        let mut server = self.command("nginx");
+        server
+            .arg("-c")
+            .arg(configuration)
+            .args(["-e", "/dev/null"]);
+        server.spawn().context("starting nginx")?;
+        Ok(())
+    }
+
+    /// Says whether something that a text is part of was asked of that server.
+    pub fn was_asked(&self, text: &str) -> bool {
+        let log = std::fs::read_to_string(self.path("asked.log")).unwrap_or_default();
+        log.lines().any(|line| line.contains(text))
+    }
+
     /// Returns a path in the site's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

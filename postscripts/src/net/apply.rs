@@ -2,26 +2,43 @@
 
 use std::io;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use nix::libc;
 
 use super::{Kernel, Step};
 use crate::fault::{Fault, Moment};
 
+/// The kernel knows no bridges: neither built in nor as a module that may be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this kernel cannot make a bridge: let it load the module 'bridge' (modprobe bridge), or boot one that has it"
+)]
+pub struct NoBridges;
+
 /// Makes every step happen.
 ///
 /// # Errors
 /// At the first step that the kernel refuses; what was done before it stays until it is undone.
+/// [`NoBridges`] when it is the first bridge.
 pub fn apply(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
     for (number, step) in steps.iter().enumerate() {
         fault.strike(Moment::Before(number + 1));
         fault
             .refusal(Moment::Before(number + 1))
             .and_then(|()| perform(kernel, step))
-            .with_context(|| step.to_string())?;
+            .map_err(|error| refused(step, error))?;
         fault.strike(Moment::After(number + 1));
     }
     Ok(())
+}
+
+/// Says which step the kernel refused.
+fn refused(step: &Step, error: io::Error) -> anyhow::Error {
+    let unknown = error.raw_os_error() == Some(libc::EOPNOTSUPP);
+    match (step, unknown) {
+        (Step::CreateBridge { .. }, true) => NoBridges.into(),
+        _ => anyhow::Error::new(error).context(step.to_string()),
+    }
 }
 
 /// Takes steps back, the last first, whether they happened or not; goes on after a failure, because

@@ -32,7 +32,8 @@ pub(super) fn render(sources: &[Source], zypper: bool) -> Result<String> {
             uri = source.uri
         );
         if let Some(key) = &source.key {
-            let _ = writeln!(text, "gpgkey=file://{key}");
+            let scheme = if key.starts_with('/') { "file://" } else { "" };
+            let _ = writeln!(text, "gpgkey={scheme}{key}");
         }
         if zypper {
             text += "type=rpm-md\nautorefresh=1\n";
@@ -150,6 +151,25 @@ pub(super) fn install(program: &'static str, transaction: &Transaction) -> Line 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_a_file_or_an_address() {
+        let source = |key: &str| Source {
+            name: "a".to_owned(),
+            uri: "https://h/$releasever".to_owned(),
+            key: Some(key.to_owned()),
+            ..Source::default()
+        };
+        let sources = [source("/etc/pki/rpm-gpg/a.asc"), source("https://h/gpg")];
+        let text = render(&sources, false).unwrap();
+        let section = |key: &str| {
+            format!(
+                "\n[a]\nname=a\nbaseurl=https://h/$releasever\nenabled=1\ngpgcheck=1\ngpgkey={key}\n"
+            )
+        };
+        let both = section("file:///etc/pki/rpm-gpg/a.asc") + &section("https://h/gpg");
+        assert!(text.ends_with(&both), "{text}");
+    }
 
     #[test]
     fn a_simulation_is_understood() {

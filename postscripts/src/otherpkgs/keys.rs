@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::repository::Entry;
-use crate::http::{Failure, Url};
+use super::server::Server;
+use crate::http::Failure;
 
 /// No key is larger.
 const LIMIT: u64 = 256 << 10;
@@ -19,8 +20,8 @@ const ARMOUR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 /// A key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// A file of this node.
-    File(String),
+    /// A file of this node, or an address that rpm reads by itself.
+    Known(String),
     /// In armour.
     Text(String),
 }
@@ -29,7 +30,7 @@ pub(super) enum Key {
 pub(super) fn find(
     entry: &Entry,
     given: Option<String>,
-    server: &dyn Fn() -> Result<Url>,
+    server: &dyn Fn() -> Result<Server>,
 ) -> Result<Option<Key>> {
     if let Some(text) = given.filter(|text| !text.trim().is_empty()) {
         return armoured(text)
@@ -39,16 +40,15 @@ pub(super) fn find(
     let Some(path) = &entry.signed_by else {
         return Ok(None);
     };
-    if Path::new(path).is_file() {
-        return Ok(Some(Key::File(path.clone())));
+    if path.starts_with("https://") || Path::new(path).is_file() {
+        return Ok(Some(Key::Known(path.clone())));
     }
     let fetching =
         || format!("fetching the key {path}, which is no file here, from the management node");
     let mut bytes = Vec::new();
-    let fetched =
-        server()
-            .with_context(fetching)?
-            .load(path.trim_start_matches('/'), LIMIT, &mut bytes);
+    let fetched = server()
+        .with_context(fetching)?
+        .load(path, LIMIT, &mut bytes);
     match fetched {
         Ok(_) => {}
         Err(failure @ Failure::Absent(_)) => bail!(

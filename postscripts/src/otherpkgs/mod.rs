@@ -20,6 +20,8 @@ mod report;
 mod repository;
 mod request;
 mod run;
+mod server;
+mod standing;
 mod view;
 mod work;
 mod zypper;

@@ -1,6 +1,5 @@
 //! From entries to repositories as a package manager takes them: directories found, keys at hand.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +8,7 @@ use super::keys::{self, Key};
 use super::manager::Manager;
 use super::repository::{Entry, Place};
 use super::request::{Request, Subject};
-use crate::http::Url;
+use super::server::Server;
 
 /// A repository as it is written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,10 +18,13 @@ pub(super) struct Source {
     /// Only apt's have one; without it a repository is flat.
     pub(super) suite: Option<String>,
     pub(super) components: Vec<String>,
+    /// As Debian names them.
     pub(super) architectures: Vec<String>,
-    /// The file of the key on this node.
+    /// The file of the key on this node, or the address that rpm reads it from.
     pub(super) key: Option<String>,
     pub(super) trusted: bool,
+    /// What an installer called it: its file has that name, with more behind a `-` or not.
+    pub(super) installers: String,
 }
 
 /// All repositories, and the keys that become files.
@@ -41,55 +43,66 @@ pub(super) fn find(
     request: &Request,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Found> {
-    let server = || server(variable);
+    let server = || Server::of(variable);
     let mut found = Found::default();
     for (at, entry) in request.entries.iter().enumerate() {
+        let number = at + 1;
         let given = match subject {
-            Subject::Others => variable(&format!("OTHERPKGKEY{}", at + 1)),
+            Subject::Others => variable(&format!("OTHERPKGKEY{number}")),
             Subject::Os => None,
         };
         let key = keys::find(entry, given, &server)?;
-        let places = match &entry.place {
-            Place::Net {
-                uri,
-                suite,
-                components,
-            } => {
-                vec![(uri.clone(), suite.clone(), components.clone())]
-            }
-            Place::Directory(path) => {
-                let directories = directories(manager, path, request, &server)?;
-                if directories.is_empty() {
-                    let index = indices(manager)[0];
-                    found
-                        .notes
-                        .push(format!("{path} has no {index} or the like: it is left out"));
-                }
-                directories
-                    .into_iter()
-                    .map(|uri| (uri, None, Vec::new()))
-                    .collect()
-            }
+        if manager == Manager::Apt
+            && matches!(&key, Some(Key::Known(url)) if url.starts_with("https://"))
+        {
+            bail!(
+                "{}: apt fetches no keys: name a file with signed-by=PATH",
+                key_of(entry)
+            );
+        }
+        let uris = match &entry.place {
+            Place::Net(uri) => vec![uri.clone()],
+            Place::Directory(path) => directories(manager, entry, path, request, &server)?,
         };
-        add(manager, subject, entry, places, key.as_ref(), &mut found);
+        if let (Place::Directory(path), true) = (&entry.place, uris.is_empty()) {
+            let index = indices(manager, entry).swap_remove(0);
+            let note = format!("{path} has no {index} or the like: it is left out");
+            found.notes.push(note);
+        }
+        let installers = match &entry.name {
+            Some(name) => name.clone(),
+            None => format!("{}{number}", subject.installers()),
+        };
+        add(
+            manager,
+            subject,
+            (entry, installers),
+            uris,
+            key.as_ref(),
+            &mut found,
+        );
     }
     Ok(found)
+}
+
+fn key_of(entry: &Entry) -> &str {
+    entry.signed_by.as_deref().unwrap_or_default()
 }
 
 fn add(
     manager: Manager,
     subject: Subject,
-    entry: &Entry,
-    places: Vec<(String, Option<String>, Vec<String>)>,
+    (entry, installers): (&Entry, String),
+    uris: Vec<String>,
     key: Option<&Key>,
     found: &mut Found,
 ) {
     let mut file = None;
-    for (uri, suite, components) in places {
+    for uri in uris {
         let name = format!("{}{}", subject.stem(), found.sources.len() + 1);
         // Repositories of one entry have one key.
         let key = key.map(|key| match key {
-            Key::File(path) => path.clone(),
+            Key::Known(path) => path.clone(),
             Key::Text(text) => file
                 .get_or_insert_with(|| {
                     let path = format!("{}/{name}.asc", manager.homes().2);
@@ -98,39 +111,53 @@ fn add(
                 })
                 .clone(),
         });
+        let debian = |arch: &definitions::Arch| arch.debian_name().to_owned();
         found.sources.push(Source {
             name,
             uri,
-            suite,
-            components,
-            architectures: entry.architectures.clone(),
+            suite: entry.suite.clone(),
+            components: entry.components.clone(),
+            architectures: entry.architectures.iter().map(debian).collect(),
             key,
             trusted: entry.trusted,
+            installers: installers.clone(),
         });
     }
 }
 
 /// Files of which a repository has at least one.
-fn indices(manager: Manager) -> &'static [&'static str] {
-    match manager {
-        Manager::Apt => &[
-            "Packages",
-            "InRelease",
-            "Release",
-            "Packages.gz",
-            "Packages.xz",
-        ],
+fn indices(manager: Manager, entry: &Entry) -> Vec<String> {
+    let flat = [
+        "Packages",
+        "InRelease",
+        "Release",
+        "Packages.gz",
+        "Packages.xz",
+    ];
+    let names = match (manager, &entry.suite) {
+        (Manager::Apt, Some(suite)) if !suite.ends_with('/') => {
+            return ["InRelease", "Release"]
+                .map(|name| format!("dists/{suite}/{name}"))
+                .into();
+        }
+        (Manager::Apt, Some(suite)) => {
+            let beneath = suite.trim_start_matches("./");
+            return flat.map(|name| format!("{beneath}{name}")).into();
+        }
+        (Manager::Apt, None) => flat.as_slice(),
         _ => &["repodata/repomd.xml"],
-    }
+    };
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// Returns the addresses of a directory, and of those beneath that names came with, as far as they have an
 /// index. A directory that is mounted here is read here.
 fn directories(
     manager: Manager,
+    entry: &Entry,
     path: &str,
     request: &Request,
-    server: &dyn Fn() -> Result<Url>,
+    server: &dyn Fn() -> Result<Server>,
 ) -> Result<Vec<String>> {
     let below = request
         .transactions
@@ -138,47 +165,29 @@ fn directories(
         .flat_map(|transaction| &transaction.directories);
     let mut paths = vec![path.to_owned()];
     for directory in below.map(|directory| format!("{path}/{directory}")) {
-        if !paths.contains(&directory) {
+        if !paths.contains(&directory) && entry.suite.is_none() {
             paths.push(directory);
         }
     }
+    let indices = indices(manager, entry);
     let mut found = Vec::new();
     for path in paths {
-        let is_here = |index: &&&str| Path::new(&path).join(index).is_file();
-        if indices(manager).iter().any(|index| is_here(&index)) {
+        if indices
+            .iter()
+            .any(|index| Path::new(&path).join(index).is_file())
+        {
             found.push(format!("file://{path}"));
             continue;
         }
         let server = server().with_context(|| format!("looking for {path}, which is not here"))?;
-        for index in indices(manager) {
-            let name = format!("{}/{index}", path.trim_start_matches('/'));
-            if server
-                .has(&name)
-                .with_context(|| format!("looking for http://{}/{name}", server.host))?
-            {
-                found.push(format!("http://{}{path}", server.host));
+        let uri = server.uri(&path);
+        for index in &indices {
+            let there = server.has(&format!("{path}/{index}"));
+            if there.with_context(|| format!("looking for {uri}/{index}"))? {
+                found.push(uri);
                 break;
             }
         }
     }
     Ok(found)
-}
-
-/// Returns the management node's web server.
-fn server(variable: &dyn Fn(&str) -> Option<String>) -> Result<Url> {
-    let names = ["NFSSERVER", "MASTER_IP", "MASTER"];
-    let address = names
-        .into_iter()
-        .find_map(|name| variable(name)?.parse::<IpAddr>().ok());
-    let Some(address) = address else {
-        bail!("none of NFSSERVER, MASTER_IP and MASTER is the address of a management node");
-    };
-    let host = match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    match variable("HTTPPORT").filter(|port| !port.is_empty() && port != "80") {
-        None => format!("http://{host}").parse(),
-        Some(port) => format!("http://{host}:{port}").parse(),
-    }
 }

@@ -1,17 +1,23 @@
 //! An entry of `OTHERPKGDIR`: an internet repository or a directory of the management node, with options.
 //!
-//! Text comes in, values go out. The form is xCAT's (`https://host/repo suite component`), with apt's options
-//! in front as sources.list(5) has them. Pure.
+//! Text comes in, values go out. The form is xCAT's (`https://host/repo suite component`), with options in front
+//! as sources.list(5) has them; `nodeset` has checked the same text more strictly. Pure.
 
 use anyhow::{Result, bail};
+use definitions::Arch;
 
 /// Where packages come from, as the definition says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
+    /// The name that it gives the repository.
+    pub(super) name: Option<String>,
     pub(super) place: Place,
-    /// Where its key is.
+    /// The suite of an apt repository; without it it is flat.
+    pub(super) suite: Option<String>,
+    pub(super) components: Vec<String>,
+    pub(super) architectures: Vec<Arch>,
+    /// Where its key is: a path, or an address that rpm reads. `None`: the keys count that the node has.
     pub(super) signed_by: Option<String>,
-    pub(super) architectures: Vec<String>,
     /// The definition says in words that it needs no signature.
     pub(super) trusted: bool,
 }
@@ -19,12 +25,8 @@ pub(super) struct Entry {
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// On the internet. Without a suite it is flat.
-    Net {
-        uri: String,
-        suite: Option<String>,
-        components: Vec<String>,
-    },
+    /// On the internet.
+    Net(String),
     /// A directory of the management node.
     Directory(String),
 }
@@ -57,8 +59,9 @@ fn parse_entry(text: &str) -> Result<Entry> {
             text.escape_debug()
         );
     }
-    let (options, rest) = match text.strip_prefix('[') {
-        None => ("", text),
+    let line = text.strip_prefix("deb ").unwrap_or(text).trim_start();
+    let (options, rest) = match line.strip_prefix('[') {
+        None => ("", line),
         Some(rest) => match rest.split_once(']') {
             Some(parts) => parts,
             None => bail!("the entry '{text}' opens '[' and does not close it"),
@@ -69,11 +72,7 @@ fn parse_entry(text: &str) -> Result<Entry> {
         bail!("the entry '{text}' has options and no address");
     };
     let place = if uri.starts_with("http://") || uri.starts_with("https://") {
-        Place::Net {
-            uri,
-            suite: words.next(),
-            components: words.by_ref().collect(),
-        }
+        Place::Net(uri)
     } else if uri.starts_with('/') && !uri.split('/').any(|part| part == "..") {
         Place::Directory(uri.trim_end_matches('/').to_owned())
     } else {
@@ -81,13 +80,13 @@ fn parse_entry(text: &str) -> Result<Entry> {
             "the entry '{text}' is neither an address of http:// or https:// nor the path of a directory"
         );
     };
-    if let Some(more) = words.next() {
-        bail!("the entry '{text}' is a directory, so '{more}' behind it means nothing");
-    }
     let mut entry = Entry {
+        name: None,
         place,
-        signed_by: None,
+        suite: words.next(),
+        components: words.collect(),
         architectures: Vec::new(),
+        signed_by: None,
         trusted: false,
     };
     for option in options.split_whitespace() {
@@ -98,18 +97,31 @@ fn parse_entry(text: &str) -> Result<Entry> {
 
 fn take(entry: &mut Entry, text: &str, option: &str) -> Result<()> {
     match option.split_once('=') {
-        Some(("signed-by", key)) if key.starts_with('/') => entry.signed_by = Some(key.to_owned()),
-        Some(("signed-by", key)) => {
-            bail!(
-                "the entry '{text}' is signed by '{key}', which is no absolute path of a key file"
-            )
+        Some(("signed-by" | "gpgkey", "distribution")) => entry.signed_by = None,
+        Some(("signed-by" | "gpgkey", key)) if key.starts_with('/') => {
+            entry.signed_by = Some(key.to_owned());
         }
-        Some(("arch", list)) => entry.architectures = list.split(',').map(str::to_owned).collect(),
+        Some(("gpgkey", url)) if url.starts_with("https://") => {
+            entry.signed_by = Some(url.to_owned());
+        }
+        Some((option @ ("signed-by" | "gpgkey"), key)) => bail!(
+            "the entry '{text}' says {option}={key}, which is neither the absolute path of a key nor \
+             'distribution'"
+        ),
+        Some(("arch", list)) => {
+            for name in list.split(',') {
+                match name.parse() {
+                    Ok(arch) => entry.architectures.push(arch),
+                    Err(error) => bail!("the entry '{text}': {error}"),
+                }
+            }
+        }
+        Some(("name", name)) => entry.name = Some(name.to_owned()),
         Some(("trusted", "yes")) => entry.trusted = true,
         Some(("trusted", "no")) => entry.trusted = false,
         _ => bail!(
-            "the entry '{text}' has the option '{option}': known are signed-by=PATH, arch=ARCH[,…] and \
-             trusted=yes"
+            "the entry '{text}' has the option '{option}': known are signed-by=PATH, gpgkey=PATH, \
+             arch=ARCH[,…], name=NAME and trusted=yes"
         ),
     }
     Ok(())
@@ -121,43 +133,84 @@ mod tests {
 
     use super::*;
 
+    fn entry(place: Place, suite: &str, components: &[&str]) -> Entry {
+        Entry {
+            name: None,
+            place,
+            suite: (!suite.is_empty()).then(|| suite.to_owned()),
+            components: components.iter().map(|&c| c.to_owned()).collect(),
+            architectures: Vec::new(),
+            signed_by: None,
+            trusted: false,
+        }
+    }
+
     #[test]
     fn entries_are_those_of_xcat_with_options_in_front() {
-        let docker = "https://download.docker.com/linux/debian bookworm stable";
-        let text = format!(
-            "{docker}, [signed-by=/k/d.asc arch=amd64,arm64] {docker} test , [trusted=yes] \
-             /install/post/otherpkgs/debian12/x86_64/,,http://10.1.0.1/flat ./"
-        );
-        let net = |uri: &str, suite: &str, components: &[&str]| Entry {
-            place: Place::Net {
-                uri: uri.to_owned(),
-                suite: Some(suite.to_owned()),
-                components: components.iter().map(|&c| c.to_owned()).collect(),
-            },
-            signed_by: None,
-            architectures: Vec::new(),
-            trusted: false,
+        let docker = "https://download.docker.com/linux/debian";
+        let net = |suite: &str, components: &[&str]| {
+            entry(Place::Net(docker.to_owned()), suite, components)
         };
-        let uri = "https://download.docker.com/linux/debian";
-        let second = Entry {
-            signed_by: Some("/k/d.asc".to_owned()),
-            architectures: vec!["amd64".to_owned(), "arm64".to_owned()],
-            ..net(uri, "bookworm", &["stable", "test"])
+        let directory = |path: &str, suite: &str, components: &[&str]| {
+            entry(Place::Directory(path.to_owned()), suite, components)
         };
-        let third = Entry {
-            place: Place::Directory("/install/post/otherpkgs/debian12/x86_64".to_owned()),
-            trusted: true,
-            ..net("", "", &[])
-        };
-        assert_eq!(
-            parse(&text).unwrap(),
-            [
-                net(uri, "bookworm", &["stable"]),
-                second,
-                third,
-                net("http://10.1.0.1/flat", "./", &[])
-            ]
-        );
+        let amd64: Arch = "amd64".parse().unwrap();
+        let signed = |by: &str| Some(by.to_owned());
+        for (text, expected) in [
+            (
+                format!("{docker} bookworm stable"),
+                net("bookworm", &["stable"]),
+            ),
+            (
+                format!("deb {docker} bookworm stable"),
+                net("bookworm", &["stable"]),
+            ),
+            (
+                format!("[signed-by=distribution] {docker} ./"),
+                net("./", &[]),
+            ),
+            (
+                format!("[signed-by=/k/d.asc arch=amd64,x86_64 name=docker] {docker} a test"),
+                Entry {
+                    name: signed("docker"),
+                    signed_by: signed("/k/d.asc"),
+                    architectures: vec![amd64, amd64],
+                    ..net("a", &["test"])
+                },
+            ),
+            (
+                format!("[gpgkey=https://h/gpg] {docker}"),
+                Entry {
+                    signed_by: signed("https://h/gpg"),
+                    ..net("", &[])
+                },
+            ),
+            (
+                "[trusted=yes] /install/post/otherpkgs/debian12/x86_64/".to_owned(),
+                Entry {
+                    trusted: true,
+                    ..directory("/install/post/otherpkgs/debian12/x86_64", "", &[])
+                },
+            ),
+            (
+                "[gpgkey=/k.asc] /install/mirror noble main".to_owned(),
+                Entry {
+                    signed_by: signed("/k.asc"),
+                    ..directory("/install/mirror", "noble", &["main"])
+                },
+            ),
+        ] {
+            assert_eq!(
+                parse(&text).unwrap(),
+                std::slice::from_ref(&expected),
+                "{text}"
+            );
+            let other = directory("/other", "", &[]);
+            assert_eq!(
+                parse(&format!(",{text} ,, /other")).unwrap(),
+                [expected, other]
+            );
+        }
         assert_eq!(parse(" , ").unwrap(), []);
     }
 
@@ -175,10 +228,6 @@ mod tests {
                  of a directory",
             ),
             (
-                "/install/a main",
-                "the entry '/install/a main' is a directory, so 'main' behind it means nothing",
-            ),
-            (
                 "[arch=amd64",
                 "the entry '[arch=amd64' opens '[' and does not close it",
             ),
@@ -188,13 +237,14 @@ mod tests {
             ),
             (
                 "[signed-by=docker.asc] https://host/a b c",
-                "the entry '[signed-by=docker.asc] https://host/a b c' is signed by 'docker.asc', which \
-                 is no absolute path of a key file",
+                "the entry '[signed-by=docker.asc] https://host/a b c' says signed-by=docker.asc, which is \
+                 neither the absolute path of a key nor 'distribution'",
             ),
             (
                 "[allow-insecure=yes] https://host/a b c",
                 "the entry '[allow-insecure=yes] https://host/a b c' has the option \
-                 'allow-insecure=yes': known are signed-by=PATH, arch=ARCH[,…] and trusted=yes",
+                 'allow-insecure=yes': known are signed-by=PATH, gpgkey=PATH, arch=ARCH[,…], \
+                 name=NAME and trusted=yes",
             ),
             (
                 "https://host/a\nb c",

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::repository::{self, Entry, Place};
+use super::repository::{self, Entry};
 
 /// The most transactions.
 const MOST: usize = 1000;
@@ -43,6 +43,14 @@ pub(super) struct Transaction {
 }
 
 impl Subject {
+    /// Returns what installers call a repository without a name, before its number.
+    pub(super) fn installers(self) -> &'static str {
+        match self {
+            Self::Others => "extra",
+            Self::Os => "mirror",
+        }
+    }
+
     /// Returns what its files are called.
     pub(super) fn stem(self) -> &'static str {
         match self {
@@ -62,8 +70,8 @@ pub(super) fn read(subject: Subject, variable: &dyn Fn(&str) -> Option<String>) 
     let mut entries =
         repository::parse(&value(directories)).context(format!("reading {directories}"))?;
     if subject == Subject::Os {
-        // The tree itself: the installer has told this node of it, in its own way.
-        entries.retain(|entry| matches!(entry.place, Place::Net { .. }));
+        // The first is the tree: the installer has told this node of it, in its own way.
+        entries.drain(..entries.len().min(1));
     }
     let numbers: Vec<String> = match subject {
         Subject::Os => vec![String::new()],

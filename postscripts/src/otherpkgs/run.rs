@@ -12,6 +12,7 @@ use super::manager::Manager;
 use super::places;
 use super::report::Report;
 use super::request::{self, Subject};
+use super::standing;
 use super::view::Wanted;
 use super::work::{Job, Offline};
 use crate::http::Failure;
@@ -65,17 +66,10 @@ fn act(subject: Subject, args: &Args) -> Result<Report> {
     if let Some(line) = manager.recover(&|path| Path::new(path).exists()) {
         finish_earlier(&line, args, &mut report)?;
     }
-    let found = places::find(manager, subject, &request, &variable)?;
-    found.notes.into_iter().for_each(|note| report.note(note));
-    let wanted = Wanted::plan(
-        manager,
-        subject,
-        &places::Found {
-            sources: found.sources.clone(),
-            keys: found.keys,
-            notes: Vec::new(),
-        },
-    )?;
+    let mut found = places::find(manager, subject, &request, &variable)?;
+    let room = standing::settle(manager, subject, &mut found);
+    found.notes.drain(..).for_each(|note| report.note(note));
+    let wanted = Wanted::plan(manager, subject, &found, room)?;
     let mut job = Job {
         manager,
         request: &request,

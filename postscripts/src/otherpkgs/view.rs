@@ -49,8 +49,13 @@ fn put(path: &Path, wanted: Option<(&[u8], u32)>) -> Result<()> {
 }
 
 impl Wanted {
-    /// Plans the files for the repositories that were found.
-    pub(super) fn plan(manager: Manager, subject: Subject, found: &Found) -> Result<Self> {
+    /// Plans the files for the repositories that were found; others make room for them.
+    pub(super) fn plan(
+        manager: Manager,
+        subject: Subject,
+        found: &Found,
+        room: Vec<PathBuf>,
+    ) -> Result<Self> {
         let (home, extension, keys) = manager.homes();
         let repositories = Path::new(home).join(format!("{}.{extension}", subject.stem()));
         let mut files: Vec<_> = found
@@ -63,6 +68,7 @@ impl Wanted {
                 files.push((stale, None));
             }
         }
+        files.extend(room.into_iter().map(|path| (path, None)));
         let text = (!found.sources.is_empty())
             .then(|| manager.render(&found.sources))
             .transpose()?;
@@ -114,7 +120,8 @@ impl Wanted {
         let home = Path::new(manager.homes().0);
         for entry in fs::read_dir(home).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path != self.repositories && path.is_file() {
+            let is_ours = self.files.iter().any(|(ours, _)| *ours == path);
+            if !is_ours && path.is_file() {
                 fs::copy(&path, directory.path().join(entry.file_name())).context(making)?;
             }
         }

@@ -55,6 +55,11 @@ pub(crate) const TESTS: &[Test] = &[
         NEEDS,
         dropped,
     ),
+    (
+        "apt_takes_over_what_the_installer_wrote_and_leaves_what_others_did",
+        NEEDS,
+        standing,
+    ),
     ("apt_ends_what_was_cut_short", NEEDS, cut_short),
     (
         "apt_repositories_alone_are_written_on_demand",
@@ -429,6 +434,48 @@ fn dropped() {
     );
     assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
     assert_eq!(machine.installed(), ["slip-one 1"]);
+}
+
+fn standing() {
+    let mut machine = Machine::new(System::Debian);
+    // As an installer writes it: the same repository, its key within.
+    let key = machine
+        .read("/var/tmp/repositories/key.asc")
+        .replace('\n', "\n ")
+        .replace("\n \n", "\n .\n");
+    let uri = format!("http://{}/install/repositories/deb", machine.web.address);
+    let written = format!(
+        "Types: deb\nURIs: {uri}\nSuites: stable\nComponents: main\nSigned-By:\n {}\n",
+        key.trim_end()
+    );
+    machine.write("/etc/apt/sources.list.d/extra1.sources", &written);
+    machine.ask(&signed(&machine), "slip-one");
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(ran.out, "installed slip-one 1\ndone\n");
+    let step = "otherpkgs: remove /etc/apt/sources.list.d/extra1.sources\n";
+    assert!(ran.err.contains(step), "{}", ran.err);
+    assert!(
+        !machine
+            .path("/etc/apt/sources.list.d/extra1.sources")
+            .exists()
+    );
+    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+
+    // As an administrator wrote it: with that one standing, apt would refuse ours.
+    machine.write("/etc/apt/sources.list.d/mine.sources", &written);
+    machine.set(&[("OTHERPKGS1", "slip-two")]);
+    let ran = machine.run(&[]).expect(0);
+    let note = format!(
+        "otherpkgs: {uri} is named by /etc/apt/sources.list.d/mine.sources already: it is left to that\n"
+    );
+    assert!(ran.err.starts_with(&note), "{}", ran.err);
+    assert_eq!(ran.out, "installed slip-two 1\ndone\n");
+    assert!(!machine.path(SOURCES).exists());
+    assert_eq!(
+        machine.read("/etc/apt/sources.list.d/mine.sources"),
+        written
+    );
+    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
 }
 
 fn cut_short() {

@@ -1,0 +1,67 @@
+//! The whole chain, for real: an install medium becomes a docker host, unattended.
+//!
+//! `tests/e2e` builds the medium and runs this. Commands are typed as an administrator types them, from
+//! binaries that are installed beneath a prefix of their own; the management node is a network namespace in
+//! which the distribution's DHCP, TFTP and web servers run; the bare machine is one of qemu. What its
+//! console says is kept in `target/machines/console/`.
+
+mod office;
+mod unattended;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use e2e::{DockerHost, Need, Progress, Site};
+
+use office::Office;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("e2e: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let medium = std::env::args_os().nth(1).map(PathBuf::from);
+    let medium = medium.context("expected an install medium")?;
+    let needs = [
+        Need::Machines,
+        Need::Tools(DockerHost::TOOLS),
+        Need::Tools(&["nginx", "ssh-keygen"]),
+    ];
+    if let Some(lacking) = needs.into_iter().find_map(Need::lacking) {
+        bail!("the whole chain {lacking}");
+    }
+    let mut progress = Progress::begin();
+    let office = Office::open(&medium)?;
+    progress.done("programs built and installed");
+    let osimage = office.import(&medium)?;
+    progress.done("copycds");
+    office.define(&osimage)?;
+    progress.done("nodeset");
+
+    let site = Site::new()?;
+    site.serve_files(&office.installdir())?;
+    site.serve_addresses(&office.boot_service()?)?;
+    let mut machine = unattended::install(&office, &site, &mut progress)?;
+    unattended::first_boot(&machine, &mut progress)?;
+    let host = DockerHost::of(&site, &machine)?;
+    host.start_container()?;
+    host.holds(&machine, office::PROGRAMS)?;
+    progress.done("container started, host proven");
+    machine.reboot()?;
+    progress.done("rebooted");
+    host.holds(&machine, office::PROGRAMS)
+        .context("after the reboot")?;
+    progress.done("host proven again");
+    office.update(&site, &machine)?;
+    progress.done("updatenode -P setupdockerhost: nothing to do");
+    machine.power_off()?;
+    println!("\n{progress}");
+    Ok(())
+}

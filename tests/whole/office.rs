@@ -1,0 +1,186 @@
+//! The administrator's side: programs, definitions, trees and keys in a directory of their own.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{DockerHost, Machine, Site, binary, same, static_programs};
+use tempfile::TempDir;
+
+/// Where a node's programs lie.
+pub(crate) const PROGRAMS: &str = "/opt/slipway/postscripts";
+
+/// A management node's files.
+pub(crate) struct Office {
+    dir: TempDir,
+}
+
+impl Office {
+    /// Installs the programs beneath a prefix, and makes a key.
+    pub(crate) fn open(medium: &Path) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("office").tempdir()?;
+        let office = Self { dir };
+        let (bin, shipped) = (
+            office.path("usr/bin"),
+            office.path("usr/share/slipway/postscripts"),
+        );
+        for directory in [
+            &bin,
+            &shipped,
+            &office.path("config/keyrings"),
+            &office.installdir(),
+        ] {
+            fs::create_dir_all(directory)?;
+        }
+        for (package, names) in [
+            ("copycds", &["copycds"][..]),
+            ("definitions", &["lsdef", "mkdef", "chdef"]),
+            ("genimage", &["nodeset"]),
+        ] {
+            for name in names {
+                fs::copy(binary(package, name)?, bin.join(name))?;
+            }
+        }
+        for program in static_programs()? {
+            fs::copy(
+                &program,
+                shipped.join(program.file_name().context("a program has a name")?),
+            )?;
+        }
+        symlink("bridgeprereq", shipped.join("xHRM"))?;
+        // Whoever has a medium of Debian has Debian's keys; this one is signed with a key of its own.
+        let keyring = medium.with_file_name("keyring.gpg");
+        if keyring.exists() {
+            fs::copy(keyring, office.path("config/keyrings/medium.gpg"))?;
+        }
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "administrator", "-f"])
+            .arg(office.key())
+            .status()?;
+        ensure!(made.success(), "ssh-keygen: {made}");
+        Ok(office)
+    }
+
+    /// Imports the medium; returns the osimage of its docker hosts.
+    pub(crate) fn import(&self, medium: &Path) -> Result<String> {
+        self.typed(
+            "chdef",
+            &[
+                "-t",
+                "site",
+                "clustersite",
+                &format!("installdir={}", self.installdir().display()),
+            ],
+        )?;
+        self.typed("copycds", &[&medium.display().to_string()])?;
+        let images = self.typed("lsdef", &["-t", "osimage"])?;
+        let image = images
+            .split_whitespace()
+            .find(|word| word.ends_with("-install-dockerhost"));
+        Ok(image
+            .context("copycds defines no osimage for docker hosts")?
+            .to_owned())
+    }
+
+    /// Defines the site, its network and the node, and renders what the node fetches.
+    pub(crate) fn define(&self, osimage: &str) -> Result<()> {
+        let keys = format!("authorizedkeys={}.pub", self.key().display());
+        let master = format!("master={}", Site::ADDRESS);
+        self.typed(
+            "chdef",
+            &[
+                "-t",
+                "site",
+                "clustersite",
+                &master,
+                "domain=cluster",
+                &keys,
+            ],
+        )?;
+        let network = ["net=10.77.0.0", "mask=255.255.255.0", "gateway=10.77.0.1"];
+        self.typed(
+            "mkdef",
+            &[&["-t", "network", "cluster"], &network[..]].concat(),
+        )?;
+        let ip = format!("ip={}", Machine::ADDRESS);
+        let node = [
+            "groups=all",
+            &ip,
+            "mac=52:54:00:77:00:01",
+            "serialport=0",
+            "addkcmdline=R::net.ifnames=0",
+        ];
+        self.typed("mkdef", &[&["-t", "node", "host01"], &node[..]].concat())?;
+        for script in DockerHost::SCRIPTS {
+            self.typed(
+                "chdef",
+                &["host01", "-p", &format!("postbootscripts={script}")],
+            )?;
+        }
+        self.typed("nodeset", &["host01", &format!("osimage={osimage}")])?;
+        Ok(())
+    }
+
+    /// Returns what tells dnsmasq to boot machines: iPXE fetches a script over TFTP, and that the node's.
+    pub(crate) fn boot_service(&self) -> Result<Vec<String>> {
+        let root = self.path("tftp");
+        fs::create_dir_all(&root)?;
+        let script = "#!ipxe\nchain http://${next-server}/install/autoinst/${hostname}/boot.ipxe\n";
+        fs::write(root.join("boot.ipxe"), script)?;
+        Ok(vec![
+            "--enable-tftp".to_owned(),
+            format!("--tftp-root={}", root.display()),
+            "--tftp-no-fail".to_owned(),
+            format!("--dhcp-boot=boot.ipxe,,{}", Site::ADDRESS),
+        ])
+    }
+
+    /// Has the node run `setupdockerhost` again, which finds nothing to do.
+    pub(crate) fn update(&self, _site: &Site, machine: &Machine) -> Result<()> {
+        let said = machine.succeed("/opt/slipway/bin/firstboot --update -P setupdockerhost")?;
+        ensure!(said.contains("nothing to do"), "a further run says: {said}");
+        same(&said.matches("nothing to do").count(), &1)
+    }
+
+    /// Returns the directory of trees and assets.
+    pub(crate) fn installdir(&self) -> PathBuf {
+        self.path("install")
+    }
+
+    /// Returns the administrator's key.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.path("id_ed25519")
+    }
+
+    /// Returns a path in the office.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs one of our commands, which must succeed, and shows it and what it prints.
+    fn typed(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let quoted = arguments.iter().map(|word| match word.contains(' ') {
+            true => format!(" '{word}'"),
+            false => format!(" {word}"),
+        });
+        println!("$ {name}{}", quoted.collect::<String>());
+        let output = Command::new(self.path("usr/bin").join(name))
+            .args(arguments)
+            .env("SLIPWAY_CONFIG", self.path("config"))
+            .output()
+            .with_context(|| format!("running {name}"))?;
+        let (said, errors) = (
+            String::from_utf8(output.stdout)?,
+            String::from_utf8(output.stderr)?,
+        );
+        print!("{said}");
+        ensure!(
+            output.status.success(),
+            "{name}: {}: {errors}",
+            output.status
+        );
+        Ok(said)
+    }
+}

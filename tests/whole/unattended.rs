@@ -1,0 +1,88 @@
+//! A bare machine is switched on, and nobody touches it until it is a docker host.
+
+use std::fs::File;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Machine, Progress, Site};
+
+use crate::office::Office;
+
+/// The size of its disk, of which little is ever written.
+const DISK: u64 = 12 << 30;
+/// How long one stage of the installation may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What the machine asks the web server for first when a stage begins, and what is over then.
+const STAGES: [(&str, &str); 6] = [
+    ("/boot.ipxe", "power on, DHCP, TFTP"),
+    ("/preseed.cfg", "kernel and installer"),
+    ("_amd64.deb", "components, disk"),
+    ("/openssh-server_", "base system"),
+    ("/grub-pc_", "packages"),
+    ("/postscripts/firstboot", "boot loader"),
+];
+
+/// Switches the machine on; returns when its new system lets root in.
+pub(crate) fn install<'a>(
+    office: &Office,
+    site: &'a Site,
+    progress: &mut Progress,
+) -> Result<Machine<'a>> {
+    let disk = office.path("disk.raw");
+    File::create(&disk)?.set_len(DISK)?;
+    let kernel = kernel(office)?;
+    let mut machine = Machine::switch_on(site, "whole-chain", &disk, &kernel, office.key())?;
+    println!("$ ipmitool -H host01-bmc power on    # here: qemu, with an empty disk");
+    for (asked, over) in STAGES {
+        let end = Instant::now() + PATIENCE;
+        while !site.was_asked(asked) {
+            ensure!(
+                machine.is_on()?,
+                "the machine went off: {}",
+                machine.last_words()
+            );
+            ensure!(
+                Instant::now() < end,
+                "{over} does not end: {}",
+                machine.last_words()
+            );
+            sleep(Duration::from_millis(500));
+        }
+        progress.done(over);
+    }
+    machine
+        .wait(PATIENCE)
+        .context("waiting for the installed system")?;
+    progress.done("late scripts, reboot from disk");
+    Ok(machine)
+}
+
+/// The installer's kernel in the tree that was imported.
+fn kernel(office: &Office) -> Result<std::path::PathBuf> {
+    let releases = std::fs::read_dir(office.installdir())?;
+    releases
+        .filter_map(|entry| Some(entry.ok()?.path().join("x86_64/install.amd/vmlinuz")))
+        .find(|path| path.exists())
+        .context("the tree has no kernel")
+}
+
+/// Waits until `firstboot` has run everything, and shows what came of it.
+pub(crate) fn first_boot(machine: &Machine, progress: &mut Progress) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while machine.run("test -e /var/lib/slipway/firstboot.done")?.code != Some(0) {
+        ensure!(
+            Instant::now() < end,
+            "the first boot does not end: {}",
+            machine.last_words()
+        );
+        sleep(Duration::from_secs(1));
+    }
+    println!(
+        "{}",
+        machine.succeed("/opt/slipway/bin/firstboot --status")?
+    );
+    progress.done("firstboot");
+    Ok(())
+}
