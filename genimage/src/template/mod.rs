@@ -25,7 +25,9 @@ use crate::problem::Problem;
 mod blame;
 mod filters;
 mod names;
+mod scan;
 mod syntax;
+mod tokens;
 
 /// The prefix by which a template names one that is built in: `<% extends "builtin/debian/base.preseed" %>`.
 pub const BUILT_IN: &str = "builtin/";

@@ -45,6 +45,17 @@ impl<'a> Piece<'a> {
         inner.strip_suffix('-').unwrap_or(inner)
     }
 
+    #[cfg(test)]
+    fn is_closed(&self) -> bool {
+        let (start, end) = match self.kind {
+            Kind::Text => return true,
+            Kind::Statement => STATEMENT,
+            Kind::Value => VALUE,
+            Kind::Comment => COMMENT,
+        };
+        self.text.len() >= start.len() + end.len() && self.text.ends_with(end)
+    }
+
     fn is_mark(&self) -> bool {
         matches!(self.kind, Kind::Statement | Kind::Comment)
     }
@@ -139,19 +150,24 @@ pub(super) fn without_mark_lines(template: &str) -> String {
     out
 }
 
-/// Puts a newline before the closing mark.
+/// Puts a newline before the closing mark, if there is one.
 fn with_newline(mark: &str) -> String {
-    let at = mark.len().saturating_sub(2);
-    let at = if mark[..at].ends_with('-') {
-        at - 1
-    } else {
-        at
+    let ends = [STATEMENT.1, COMMENT.1];
+    let Some(end) = ends.into_iter().find(|end| mark.ends_with(end)) else {
+        return mark.to_owned();
     };
-    format!("{}\n{}", &mark[..at], &mark[at..])
+    let inner = &mark[..mark.len() - end.len()];
+    let (inner, dash) = match inner.strip_suffix('-') {
+        Some(inner) => (inner, "-"),
+        None => (inner, ""),
+    };
+    format!("{inner}\n{dash}{end}")
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -189,5 +205,17 @@ mod tests {
             (Kind::Statement, "<% e", 5),
         ];
         assert_eq!(seen, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_the_template_and_lines_keep_their_numbers(text in "(<%|%>|<@|@>|<#|#>|'|\"|-|é| |x|\n){0,24}") {
+            let all: String = pieces(&text).iter().map(|piece| piece.text).collect();
+            prop_assert_eq!(&all, &text);
+            let lines = |text: &str| text.matches('\n').count();
+            // Of a mark that is not closed nothing is promised but that it is refused.
+            let closed = pieces(&text).iter().all(|piece| piece.is_closed());
+            prop_assert!(!closed || lines(&without_mark_lines(&text)) == lines(&text));
+        }
     }
 }

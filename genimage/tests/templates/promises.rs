@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use definitions::Distro;
+use genimage::check::installer_file;
 use genimage::context::{Context, Fields};
 use genimage::template::Values;
 
@@ -13,6 +15,7 @@ use crate::releases::{Extent, KEY, PROFILES, RELEASES, built_in, render, sources
 /// The cases.
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        Case::new("our_own_rules_take_every_file", &[], rules),
         Case::new("every_variable_is_a_documented_field", &[], variables),
         Case::new("every_field_is_documented_and_none_beside", &[], fields),
         Case::new("every_block_is_documented_and_none_beside", &[], blocks),
@@ -29,6 +32,26 @@ pub(crate) fn cases() -> Vec<Case> {
             overrides,
         ),
     ]
+}
+
+/// What nodeset holds a node's files against before it writes them.
+fn rules() {
+    for release in RELEASES {
+        let distro: Distro = release.osvers.parse().unwrap();
+        for profile in PROFILES {
+            for extent in [Extent::Full, Extent::Minimal] {
+                let files = render(release, profile, &release.context(profile, extent));
+                let main = &files[0]; // the rules are the installer's
+                let found = installer_file(release.installer, &distro, main.name, &main.text);
+                assert_eq!(
+                    found.problems,
+                    [],
+                    "{} {profile} {extent:?}",
+                    release.osvers
+                );
+            }
+        }
+    }
 }
 
 fn docs() -> String {

@@ -1,0 +1,179 @@
+//! Which names stand in a template, each with its line: other templates, fields, what it sets itself.
+//!
+//! Statements are told apart by their first word, names from filters, tests, functions and arguments by
+//! what stands around them; the name of a loop stands for an element of what it goes over.
+
+use std::collections::BTreeSet;
+
+use super::syntax::{Kind, pieces};
+use super::tokens::{Token, tokens};
+
+/// What a template names, each with its line.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// Templates that it extends or includes.
+    pub(super) templates: Vec<(usize, String)>,
+    /// Fields that it asks for.
+    pub(super) fields: Vec<(usize, String)>,
+    /// Names that it sets itself.
+    pub(super) set: BTreeSet<String>,
+    /// The names of loops around: each stands for a field, if it is known for which.
+    loops: Vec<Vec<(String, Option<String>)>>,
+}
+
+impl Scan {
+    /// Reads a template.
+    pub(super) fn of(template: &str) -> Self {
+        let mut scan = Self::default();
+        for piece in pieces(template) {
+            match piece.kind {
+                Kind::Value => scan.expression(&tokens(&piece)),
+                Kind::Statement => scan.statement(&tokens(&piece)),
+                Kind::Text | Kind::Comment => {}
+            }
+        }
+        scan
+    }
+
+    fn statement(&mut self, tokens: &[Token]) {
+        let Some((first, rest)) = tokens.split_first() else {
+            return;
+        };
+        match first.name.as_str() {
+            "extends" | "include" => {
+                let quoted = rest.first().filter(|token| token.sign == '"');
+                self.templates
+                    .extend(quoted.map(|token| (token.line, token.name.clone())));
+            }
+            "set" | "set_global" => {
+                self.set
+                    .extend(rest.first().map(|token| token.name.clone()));
+                self.expression(rest.get(1..).unwrap_or_default());
+            }
+            "for" => self.begin_loop(rest),
+            "endfor" => drop(self.loops.pop()),
+            "if" | "elif" => self.expression(rest),
+            "filter" => self.expression(rest.get(1..).unwrap_or_default()),
+            _ => {} // blocks and what ends
+        }
+    }
+
+    fn begin_loop(&mut self, tokens: &[Token]) {
+        let at = tokens.iter().position(|token| token.name == "in");
+        let (names, over) = tokens.split_at(at.unwrap_or(tokens.len()));
+        let over = over.get(1..).unwrap_or_default();
+        self.expression(over);
+        let element = match over {
+            [one] if one.sign == 'a' => self.meaning(&one.name).map(|path| format!("{path}[]")),
+            _ => None,
+        };
+        let names = names.iter().filter(|token| token.sign == 'a');
+        let bound = names.map(|token| (token.name.clone(), element.clone()));
+        self.loops.push(bound.collect());
+    }
+
+    fn expression(&mut self, tokens: &[Token]) {
+        for (at, token) in tokens.iter().enumerate() {
+            let before = at.checked_sub(1).map(|at| &tokens[at]);
+            let behind = tokens.get(at + 1).map(|token| token.sign);
+            let called = behind == Some('(') || behind == Some('=');
+            let applied = before.is_some_and(|before| {
+                before.sign == '|'
+                    || before.name == "is"
+                    || before.name == "not" && is_test(tokens, at)
+                    || before.sign == '.' && is_field(tokens, at)
+            });
+            if token.sign == 'a' && !called && !applied && !is_word(&token.name) {
+                let path = self.meaning(&token.name);
+                self.fields.extend(path.map(|path| (token.line, path)));
+            }
+        }
+    }
+
+    /// Resolves the names of loops: `repository.uri` means `extras[].uri`.
+    fn meaning(&self, path: &str) -> Option<String> {
+        let head = head(path);
+        let bound = self
+            .loops
+            .iter()
+            .rev()
+            .flatten()
+            .find(|(name, _)| name == head);
+        match bound {
+            Some((_, Some(whole))) => Some(format!("{whole}{}", &path[head.len()..])),
+            Some((_, None)) => None,
+            None => Some(path.to_owned()),
+        }
+    }
+}
+
+/// Tells `x is not defined` from `not x`.
+fn is_test(tokens: &[Token], at: usize) -> bool {
+    at.checked_sub(2)
+        .is_some_and(|before| tokens[before].name == "is")
+}
+
+/// Tells `list[i].name`, whose name is a field of what stands before it, from `[...list]`.
+fn is_field(tokens: &[Token], at: usize) -> bool {
+    at.checked_sub(2)
+        .is_some_and(|before| [']', ')'].contains(&tokens[before].sign))
+}
+
+fn is_word(name: &str) -> bool {
+    let words = [
+        "and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "None", "True",
+        "False",
+    ];
+    words.contains(&name) || head(name) == "loop"
+}
+
+fn head(path: &str) -> &str {
+    path.split(['.', '[']).next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_tera_reads_them() {
+        let cases: [(&str, &[&str]); 14] = [
+            ("<@ node.mac @>", &["node.mac"]),
+            ("<@ node.mac | sh @>", &["node.mac"]),
+            ("<@ a | join(sep=b.c) @>", &["a", "b.c"]),
+            ("<% if a.b and not c.d is defined %>", &["a.b", "c.d"]),
+            ("<% if a is not defined %>", &["a"]),
+            ("<% if a == \"b.c\" %>", &["a"]),
+            (
+                "<% for x in as %><@ x.y @><% endfor %><@ x @>",
+                &["as", "as[].y", "x"],
+            ),
+            ("<% for x in as | sort %><@ x.y @><% endfor %>", &["as"]),
+            ("<@ as[0].b @>", &["as[].b"]),
+            ("<@ range(end=a.b) @>", &["a.b"]),
+            ("<@ as[b].c @>", &["as", "b"]),
+            ("<% set x = [...a.b, c] %>", &["a.b", "c"]),
+            ("<# a.b #>a.b", &[]),
+            ("<% block a %><@ super() @><% endblock a %>", &[]),
+        ];
+        for (template, expected) in cases {
+            let seen: Vec<_> = Scan::of(template)
+                .fields
+                .into_iter()
+                .map(|(_, p)| p)
+                .collect();
+            assert_eq!(seen, expected, "{template}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_stands_in_a_template_brings_it_down(
+            text in "(<%|%>|<@|@>|<#|#>|for|in|if|set|include|endfor|a|b|\\.|\\[|\\]|1|\\||is|not|=|\\(|'|\"|\\\\|é| |\n){0,24}"
+        ) {
+            Scan::of(&text);
+        }
+    }
+}
