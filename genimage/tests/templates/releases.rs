@@ -86,6 +86,7 @@ pub(crate) const RELEASES: &[Release] = releases! {
     Agama "suse" "boot/x86_64/loader/linux" "boot/x86_64/loader/initrd":
         "sle" "16.0" None;
         "leap" "16.0" None;
+        "leap" "16.1" None;
 };
 
 /// How much is known of the node.
