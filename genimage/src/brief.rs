@@ -64,6 +64,7 @@ impl Desk<'_> {
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let facts = gather.all(self.surroundings.facts(node, self.site, address));
         let disk = gather.one(disk(node, image));
+        gather.one(fits(node, image));
         let lists = gather.all(Lists::of(&image.definition, self.nodes, &node.name));
         let programs = lists
             .as_ref()
@@ -206,6 +207,17 @@ fn timeservers(site: &Site, server: IpAddr) -> Vec<String> {
         other => other.to_owned(),
     };
     site.ntpservers.iter().map(facing).collect()
+}
+
+/// Refuses an osimage for another kind of machine.
+fn fits(node: &Node, image: &Image) -> Result<(), Problem> {
+    match (node.arch, image.definition.osarch) {
+        (Some(node_), Some(image_)) if node_ != image_ => Err(Problem::new(format!(
+            "{}: it is {node_}, and the osimage {} is for {image_}",
+            node.name, image.definition.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Says where to install to.

@@ -38,7 +38,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Check(name) => {
-            workshop.programs(false)?;
             let (ready, mut said) = workshop.prepare(&catalog, name)?;
             let mut assets = None;
             if let Some(ready) = &ready {

@@ -54,7 +54,7 @@ impl Workshop {
         let installdir = site.install_dir();
         Ok(Self {
             surroundings: Surroundings::new(nodes, networks).map_err(joined)?,
-            programs: Programs::new(installdir.postscripts()),
+            programs: Programs::new(installdir.postscripts(), shipped::home()),
             library: Library::new(installdir.custom()),
             root: root::access(&site).map_err(joined)?,
             indices: check::packages::Shelf::default(),

@@ -16,15 +16,19 @@ use crate::problem::Problem;
 /// The programs that nodes may fetch.
 #[derive(Debug)]
 pub(crate) struct Programs {
+    /// Where nodes fetch them.
     directory: PathBuf,
+    /// What ships with Slipway, and stands there as soon as a run that is not dry has begun.
+    shipped: Option<PathBuf>,
     known: std::sync::Mutex<BTreeMap<String, Result<Program, String>>>,
 }
 
 impl Programs {
-    /// Names the directory.
-    pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
+    /// Names the directory that is served, and the one that it is filled from.
+    pub(crate) fn new(directory: impl Into<PathBuf>, shipped: Option<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
+            shipped,
             known: std::sync::Mutex::default(),
         }
     }
@@ -41,7 +45,11 @@ impl Programs {
         if let Some(program) = known.get(name) {
             return program.clone();
         }
-        let program = read(&self.directory, name).map_err(|error| {
+        let shipped = self
+            .shipped
+            .as_ref()
+            .filter(|shipped| shipped.join(name).is_file());
+        let program = read(shipped.unwrap_or(&self.directory), name).map_err(|error| {
             let path = self.directory.join(name);
             match error.kind() {
                 io::ErrorKind::NotFound => format!("there is no {}", path.display()),
@@ -258,7 +266,7 @@ mod tests {
         }
         symlink("bridgeprereq", dir.path().join("xHRM")).unwrap();
         symlink(outside.path(), dir.path().join("away")).unwrap();
-        let programs = Programs::new(dir.path());
+        let programs = Programs::new(dir.path(), None);
         let lists = |lines: &str| {
             Lists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
         };

@@ -297,3 +297,44 @@ fn an_osimage_is_checked_without_a_node() {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFmE admin"
     );
 }
+
+#[test]
+fn programs_that_ship_beside_nodeset_are_served_and_kept_up_to_date() {
+    let site = site();
+    fs::remove_dir_all(site.path("install/postscripts")).unwrap();
+    for program in ["firstboot", "bridgeprereq", "xHRM", "setupdockerhost"] {
+        site.write(&format!("usr/share/slipway/postscripts/{program}"), program);
+    }
+    fs::create_dir(site.path("usr/bin")).unwrap();
+    let binary = site.path("usr/bin/nodeset");
+    fs::copy(env!("CARGO_BIN_EXE_nodeset"), &binary).unwrap();
+    let image = format!("osimage={IMAGE}");
+    let run = |more: &[&str]| {
+        let mut command = std::process::Command::new(&binary);
+        command
+            .args(["host01", &image])
+            .args(more)
+            .env("SLIPWAY_CONFIG", site.path("config"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(
+        run(&["--dry-run"]).starts_with("postscripts/bridgeprereq would be brought up to date\n")
+    );
+    assert!(!site.path("install/postscripts").exists());
+    assert!(
+        run(&[]).starts_with(
+            "postscripts/bridgeprereq brought up to date\npostscripts/firstboot brought"
+        )
+    );
+    assert_eq!(site.read("install/postscripts/xHRM"), "xHRM");
+    assert_eq!(run(&[]), "1 node: 1 unchanged\n");
+
+    // Another version changes the digests, and with them the lists of nodes.
+    site.write("usr/share/slipway/postscripts/bridgeprereq", "newer");
+    assert_eq!(
+        run(&[]),
+        "postscripts/bridgeprereq brought up to date\nhost01: postscripts.json changed, preseed.cfg changed\n1 node: 1 written\n"
+    );
+}

@@ -90,6 +90,7 @@ mac = \"52:54:00:00:00:04\"
 groups = [\"rack1\"]
 ip = \"10.1.0.12\"
 mac = \"52:54:00:00:00:05\"
+arch = \"aarch64\"
 postbootscripts = [\"missing -x\"]
 "
     ));
@@ -102,6 +103,7 @@ postbootscripts = [\"missing -x\"]
             "nodeset: host03: no MAC, so its network cannot be named before it boots: chdef host03 mac=52:54:00:00:00:01",
             "nodeset: host04: its address 192.0.2.4 lies in no network of the site: there are rack (10.1.0.0/16)",
             "nodeset: host05: 'missing -x' of the node: there is no HERE/install/postscripts/missing",
+            "nodeset: host05: it is aarch64, and the osimage debian12.9.0-x86_64-install-dockerhost is for x86_64",
             "nodeset: host05: its address 10.1.0.12 is also that of host02",
         ]
     );
