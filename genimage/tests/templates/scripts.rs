@@ -1,10 +1,12 @@
 //! The scripts within installers' files: taken out as the installer would, they are read by shells, and
 //! those that choose a disk and fetch programs are run.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Mutex;
 
 use genimage::context::{Context, Firstboot};
 use genimage::template::{Templates, Values};
@@ -53,6 +55,9 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// The scripts that shells have read.
+static READ: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// Holds the scripts of a file against three shells and shellcheck.
 fn shells(what: &str, file: &Path) {
     let directory = tempfile::tempdir().unwrap();
@@ -61,6 +66,14 @@ fn shells(what: &str, file: &Path) {
     silent(what, extract.arg(file).arg(directory.path()));
     for entry in fs::read_dir(directory.path()).unwrap() {
         let script = entry.unwrap().path();
+        // Releases have many scripts in common.
+        if !READ
+            .lock()
+            .unwrap()
+            .insert(fs::read_to_string(&script).unwrap())
+        {
+            continue;
+        }
         let what = format!("{what}, {}", script.display());
         for shell in [
             &["dash", "-n"][..],
