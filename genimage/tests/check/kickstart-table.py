@@ -33,6 +33,8 @@ CANDIDATES = {
     ("snapshot", "--when"): "pre-install post-install".split(),
     ("nvdimm", "--mode"): "sector raw memory dax".split(),
 }
+# What a parser lists and its command refuses always.
+REFUSED = {("cmdline", "--non-interactive")}
 # What makes a line complete where a command demands more than options that are marked as required.
 COMPLETE = {
     "autopart": [[]],
@@ -84,7 +86,8 @@ class Command:
         self.options = {}
         for action in self.actions:
             for option in action.option_strings:
-                self.options[option] = (takes(release, name, action), action)
+                if (name, option) not in REFUSED:
+                    self.options[option] = (takes(release, name, action), action)
         self.opaque = not self.deprecated and not parser
 
     def required(self):
@@ -131,11 +134,12 @@ class Command:
         options = [word for word in line if word.startswith("-")]
         words = [word for word in line if not word.startswith("-")]
         fewest = next((n for n in range(len(words) + 1) if self.taken(options + words[:n])), len(words))
-        # An option may stand where the only word does: `rootpw --lock`.
-        if fewest == 1 and any(
-            self.taken(options + [written(option, what)]) for option, (what, _) in self.options.items()
+        # An option may stand for the last word: `rootpw --lock`.
+        if fewest and any(
+            self.taken(options + words[: fewest - 1] + [written(option, what)])
+            for option, (what, _) in self.options.items()
         ):
-            fewest = 0
+            fewest -= 1
         most = len(words)
         for more in range(1, 5):
             if self.taken(options + words + ["x%d" % n for n in range(more)]):
@@ -226,7 +230,8 @@ def section_rows(release, name, section):
     yield (name, "", "0-0", ""), False
     for action in section._getParser()._actions:
         for option in action.option_strings:
-            yield (name, option, takes(release, name, action), ""), bool(action.deprecated)
+            words = "required=" + action.option_strings[0] if action.required else ""
+            yield (name, option, takes(release, name, action), words), bool(action.deprecated)
 
 
 def ranges(numbers):
@@ -252,7 +257,8 @@ def main():
             release = ("RHEL" if family == "el" else "F") + str(number)
             handler = makeVersion(release)
             for name, command in handler.commands.items():
-                if isinstance(command, RemovedCommand):
+                # `method` stands for whichever of `url`, `nfs` … was said; nobody writes it.
+                if isinstance(command, RemovedCommand) or name == "method":
                     continue
                 found = Command(release, name, handler)
                 add(found.row(), family, number, found.deprecated)
