@@ -73,10 +73,14 @@ impl Shelf {
         &self.firstboot.1
     }
 
-    /// Prepares what is to be done on a node.
-    pub(crate) fn job(&mut self, node: &Node, request: &Request) -> Result<Job> {
+    /// Prepares what is to be done on a node; `None` where its list asks for none of it.
+    pub(crate) fn job(&mut self, node: &Node, request: &Request) -> Result<Option<Job>> {
         let mut list = self.list(&node.name)?;
         let lines = request.plan(&list);
+        // To name no line would be to ask for all of them.
+        if lines.is_empty() && !request.is_everything() {
+            return Ok(None);
+        }
         for name in lines.iter().map(ScriptLine::program) {
             let directory = self.installdir.postscripts();
             let missing = || format!("there is no script '{name}' in {}", directory.display());
@@ -103,14 +107,14 @@ impl Shelf {
             command.len() <= LONGEST,
             "so many scripts do not fit into one command: name fewer"
         );
-        Ok(Job {
+        Ok(Some(Job {
             node: node.name.clone(),
             address: address(node),
             lines,
             command,
             firstboot: Arc::clone(&self.firstboot.0),
             list: serde_json::to_vec(&list)?.into(),
-        })
+        }))
     }
 
     /// Loads the list among a node's assets.

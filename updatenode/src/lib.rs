@@ -57,13 +57,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let mut shelf = Shelf::open(catalog.site()?.install_dir())?;
     let nodes = chosen(&args)?;
-    let (jobs, refused) = prepared(&nodes, &mut shelf, &request);
+    let (jobs, settled) = prepared(&nodes, &mut shelf, &request);
     if args.dry_run {
-        report::preview(&jobs, &refused, &shelf.firstboot().sha256, args.json)?;
-        return Ok(worst(&refused));
+        report::preview(&jobs, &settled, &shelf.firstboot().sha256, args.json)?;
+        return Ok(worst(&settled));
     }
     let mut show = Show::new(nodes.len(), args.json, args.verbose);
-    refused.iter().for_each(|outcome| show.ended(outcome));
+    settled.iter().for_each(|outcome| show.ended(outcome));
     let stop = stop_on_signals()?;
     let fanout = Fanout {
         ssh: &ssh,
@@ -72,7 +72,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         stop: &stop,
     };
     let mut outcomes = fanout.run(jobs, &mut show)?;
-    outcomes.extend(refused);
+    outcomes.extend(settled);
     outcomes.sort_by(|a, b| a.node.cmp(&b.node));
     show.finish(&report::summary(&outcomes, started.elapsed()));
     if args.json {
@@ -91,24 +91,29 @@ fn chosen(args: &Args) -> Result<Vec<Node>> {
     names.iter().map(|name| Ok(nodes.node(name)?)).collect()
 }
 
-/// Prepares every node, and says of which there is nothing to begin with.
+/// Prepares every node, and says what became of those on which there is nothing to begin.
 fn prepared(nodes: &[Node], shelf: &mut Shelf, request: &Request) -> (Vec<Job>, Vec<Outcome>) {
-    let (mut jobs, mut refused) = (Vec::new(), Vec::new());
+    let (mut jobs, mut settled) = (Vec::new(), Vec::new());
     for node in nodes {
-        match shelf.job(node, request) {
-            Ok(job) => jobs.push(job),
-            Err(error) => refused.push(Outcome {
-                node: node.name.clone(),
-                address: None,
-                verdict: Verdict::Unprepared(format!("{error:#}")),
-                took: Duration::ZERO,
-                refreshed: false,
-                scripts: Vec::new(),
-                output: lines::Tail::default(),
-            }),
-        }
+        let verdict = match shelf.job(node, request) {
+            Ok(Some(job)) => {
+                jobs.push(job);
+                continue;
+            }
+            Ok(None) => Verdict::Ok,
+            Err(error) => Verdict::Unprepared(format!("{error:#}")),
+        };
+        settled.push(Outcome {
+            node: node.name.clone(),
+            address: None,
+            verdict,
+            took: Duration::ZERO,
+            refreshed: false,
+            scripts: Vec::new(),
+            output: lines::Tail::default(),
+        });
     }
-    (jobs, refused)
+    (jobs, settled)
 }
 
 /// Lets SIGINT, SIGTERM and SIGHUP end the sessions, which is then said of each node.

@@ -80,7 +80,7 @@ fn document(outcome: &Outcome) -> Value {
 /// Prints what would be done.
 pub(crate) fn preview(
     jobs: &[Job],
-    refused: &[Outcome],
+    settled: &[Outcome],
     firstboot: &str,
     as_json: bool,
 ) -> Result<()> {
@@ -89,7 +89,7 @@ pub(crate) fn preview(
             let lines: Vec<_> = job.lines.iter().map(ToString::to_string).collect();
             json!({ "node": job.node, "address": job.address, "status": "would run", "code": 0, "scripts": lines })
         });
-        let nodes: Vec<_> = would.chain(refused.iter().map(document)).collect();
+        let nodes: Vec<_> = would.chain(settled.iter().map(document)).collect();
         return write(&json!({ "nodes": nodes, "firstboot": firstboot }));
     }
     let mut text = String::new();
@@ -102,8 +102,9 @@ pub(crate) fn preview(
         };
         let _ = writeln!(text, "{}: would run at {}: {lines}", job.node, job.address);
     }
-    for outcome in refused {
-        let reason = outcome.verdict.reason().unwrap_or_default();
+    for outcome in settled {
+        let reason = outcome.verdict.reason();
+        let reason = reason.unwrap_or_else(|| "nothing of this is in its list".to_owned());
         let _ = writeln!(
             text,
             "{}: {}: {reason}",

@@ -4,7 +4,7 @@
 //! then scripts; and no line runs twice.
 
 use anyhow::{Result, bail};
-use definitions::{Runlist, ScriptLine};
+use definitions::{Entry, Origin, Runlist, ScriptLine};
 
 /// The script that installs and removes software.
 const SOFTWARE: &str = "otherpkgs";
@@ -74,26 +74,40 @@ impl Request {
 impl Wanted {
     /// Lists what it means for one node.
     fn lines(&self, list: &Runlist) -> Vec<ScriptLine> {
-        let entries = list.postscripts.iter().chain(&list.postbootscripts);
-        let entries = entries.map(|entry| &entry.line);
+        let entries = || list.postscripts.iter().chain(&list.postbootscripts);
+        let lines = |entries: &mut dyn Iterator<Item = &Entry>| -> Vec<ScriptLine> {
+            entries.map(|entry| entry.line.clone()).collect()
+        };
         let name = match self {
-            Self::Everything => return entries.cloned().collect(),
+            Self::Everything => return lines(&mut entries()),
             Self::Named(line) => line,
         };
-        let begins = |line: &&ScriptLine| line.program() == name.program();
-        let same: Vec<_> = entries.filter(begins).cloned().collect();
+        let named = |entry: &&Entry| entry.line.program() == name.program();
+        let same = lines(&mut entries().filter(named));
         // With arguments of its own it is meant as it stands, and so is a line that stands in the list.
-        match same.is_empty() || same.contains(name) || !name.arguments().is_empty() {
-            true => vec![name.clone()],
-            false => same,
+        if same.contains(name) || !name.arguments().is_empty() {
+            return vec![name.clone()];
         }
+        match origin(name.program()) {
+            _ if !same.is_empty() => same,
+            Some(origin) => lines(&mut entries().filter(|entry| entry.origin == origin)),
+            None => vec![name.clone()],
+        }
+    }
+}
+
+/// Reads the words that mean all scripts of one list.
+fn origin(word: &str) -> Option<Origin> {
+    match word {
+        "site" | "xcatdefaults" => Some(Origin::Site),
+        "osimage" => Some(Origin::Osimage),
+        "node" => Some(Origin::Node),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use definitions::{Entry, Origin};
-
     use super::*;
 
     fn list(postscripts: &[&str], postbootscripts: &[&str]) -> Runlist {
@@ -167,6 +181,26 @@ mod tests {
         ] {
             assert_eq!(planned(&[text], false), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_is_named_by_who_asked_for_it() {
+        let mut list = list(&["syslog"], &["mine", "node"]);
+        list.postscripts[0].origin = Origin::Site;
+        let planned = |text: &str, list: &Runlist| {
+            let request = Request::parse(&[text.to_owned()], false).unwrap();
+            let lines: Vec<_> = request.plan(list).iter().map(ToString::to_string).collect();
+            lines.join(",")
+        };
+        assert_eq!(planned("xcatdefaults", &list), "syslog");
+        assert_eq!(planned("osimage", &list), "");
+        assert_eq!(
+            planned("node", &list),
+            "node",
+            "a script of that name is meant"
+        );
+        list.postbootscripts.pop();
+        assert_eq!(planned("node,site", &list), "mine,syslog");
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("everything_alone_is_left_to_the_node", &[], all_scripts),
     (
+        "a_node_whose_list_has_nothing_of_it_is_left_alone",
+        &[],
+        nothing,
+    ),
+    (
         "the_exit_code_is_that_of_the_node_that_ended_worst",
         &[],
         worst,
@@ -101,6 +106,26 @@ fn all_scripts() {
     assert_eq!(
         lab.run(&["n1", "-P"]).out,
         format!("n1: {GIVEN}\nn1: ok (T s)\n1 node in T s: 1 ok\n")
+    );
+}
+
+fn nothing() {
+    let lab = Lab::new(&[("n1", "127.0.1.1")]);
+    // All of its scripts are the osimage's.
+    let outcome = lab.run(&["n1", "-P", "node"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (Some(0), ""));
+    assert_eq!(outcome.out, "n1: ok (T s)\n1 node in T s: 1 ok\n");
+    assert!(!lab.on("127.0.1.1", "list").exists(), "nothing was run");
+    let out = lab.run(&["n1", "-P", "node", "--dry-run"]).out;
+    assert!(
+        out.starts_with("n1: ok: nothing of this is in its list\n"),
+        "{out}"
+    );
+    let outcome = lab.run(&["n1", "-P", "osimage"]);
+    let lines = " -P xHRM bridgeprereq eth0:b0 -P otherpkgs -P setupdockerhost";
+    assert_eq!(
+        outcome.out,
+        format!("n1: {GIVEN}{lines}\nn1: ok (T s)\n1 node in T s: 1 ok\n")
     );
 }
 
