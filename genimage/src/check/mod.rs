@@ -10,10 +10,18 @@
 
 pub mod packages;
 
+mod agama;
+mod autoinstall;
+mod autoyast;
+mod json;
 mod kickstart;
 mod nearest;
 mod preseed;
+mod shape;
 mod telling;
+mod value;
+mod xml;
+mod yaml;
 
 use definitions::Distro;
 
@@ -25,10 +33,9 @@ pub fn installer_file(installer: Installer, distro: &Distro, name: &str, text: &
     match installer {
         Installer::Preseed => preseed::check(name, text),
         Installer::Kickstart => kickstart::check(distro, name, text),
-        Installer::Autoinstall | Installer::Autoyast | Installer::Agama => Findings {
-            problems: Vec::new(),
-            notes: vec![Problem::new(format!("{name} is not checked"))],
-        },
+        Installer::Autoinstall => autoinstall::check(name, text),
+        Installer::Agama => agama::check(distro, name, text),
+        Installer::Autoyast => autoyast::check(name, text),
     }
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes what a JSON schema says of keys, types and values as a table of shapes, a line for each key.
 
-    shapes.py SCHEMA… > genimage/src/check/shapes/NAME.tsv
+    shapes.py SCHEMA… > genimage/src/check/shape/NAME.tsv
 
-Of several schemas, such as those of two releases, whatever one of them takes is taken. The form of the table is told in genimage/src/check/shape.rs. Where a schema leaves a choice between
+Of several schemas, such as those of two releases, whatever one of them takes is taken. The form of the table is told in genimage/src/check/shape/table.rs. Where a schema leaves a choice between
 several shapes, the table allows all of them: it never refuses what the schema takes.
 """
 
@@ -133,7 +133,6 @@ def union(shapes):
         merged.any |= shape.any
         merged.some |= shape.some
         merged.values |= shape.values
-        merged.deprecated |= False
         for name, child in shape.children.items():
             known = merged.children.get(name)
             merged.children[name] = union([known, child]) if known else child
@@ -141,6 +140,7 @@ def union(shapes):
             merged.item = union([merged.item, shape.item]) if merged.item else shape.item
     if merged.some:
         merged.values = set()
+    merged.deprecated = all(shape.deprecated for shape in shapes)
     maps = [shape for shape in shapes if "map" in shape.types]
     if maps:
         merged.closed = all(shape.closed for shape in maps)

@@ -1,0 +1,189 @@
+//! Profiles of AutoYaST: SLE 12 and 15, Leap 15.
+//!
+//! A profile is well-formed XML whose one element `profile` declares the two name spaces; sections and
+//! what is in them are held against the element names and types of YaST's own schemas (those of SLE
+//! 12 SP5 and SLE 15 together). A module that is not known may know more than the table. Reference:
+//! AutoYaST guide; RELAX NG of YaST's modules.
+
+use std::sync::LazyLock;
+
+use super::Findings;
+use super::shape::{Language, Shapes, Strictness};
+use super::telling::Telling;
+use super::xml::{self, Document};
+
+static AUTOYAST: LazyLock<Shapes> =
+    LazyLock::new(|| Shapes::parse(&[include_str!("shape/autoyast.tsv")]));
+
+/// The name spaces that a profile declares.
+const NAMESPACES: [(&str, &str); 2] = [
+    ("xmlns", "http://www.suse.com/1.0/yast2ns"),
+    ("xmlns:config", "http://www.suse.com/1.0/configns"),
+];
+
+/// Checks a whole file.
+pub(super) fn check(name: &str, text: &str) -> Findings {
+    let mut telling = Telling::of(name);
+    if let Some(document) = xml::parse(text, &mut telling) {
+        match document.name {
+            "profile" => {
+                namespaces(&document, &mut telling);
+                AUTOYAST.check(
+                    &document.value,
+                    Language::Xml,
+                    Strictness::Newer,
+                    &mut telling,
+                );
+            }
+            other => {
+                let told = format!("the outermost element is '{other}': AutoYaST reads 'profile'");
+                telling.problem(document.line, told);
+            }
+        }
+    }
+    telling.findings()
+}
+
+fn namespaces(document: &Document<'_>, telling: &mut Telling<'_>) {
+    for (name, expected) in NAMESPACES {
+        let said = document.attributes.iter().find(|(said, _)| *said == name);
+        let told = match said {
+            Some((_, value)) if value == expected => continue,
+            Some((_, value)) => format!("'profile' says {name}=\"{value}\": write \"{expected}\""),
+            None => format!("'profile' does not say {name}=\"{expected}\": write it"),
+        };
+        telling.problem(document.line, told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        let findings = check("autoinst.xml", text);
+        let notes = findings.notes.iter().map(|note| format!("note: {note}"));
+        findings
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .chain(notes)
+            .collect()
+    }
+
+    const GOOD: &str = "<?xml version=\"1.0\"?>\n<!DOCTYPE profile>\n\
+        <profile xmlns=\"http://www.suse.com/1.0/yast2ns\" xmlns:config=\"http://www.suse.com/1.0/configns\">\n\
+        <general><mode><confirm config:type=\"boolean\">false</confirm></mode></general>\n\
+        <report><errors><timeout t=\"integer\">0</timeout></errors></report>\n\
+        <software><packages config:type=\"list\"><package>a&amp;b</package><package>&#99;</package></packages></software>\n\
+        <scripts><post-scripts config:type=\"list\"><script><source><![CDATA[a < b && c]]></source></script></post-scripts></scripts>\n\
+        <squid><anything/></squid>\n\
+        </profile>\n";
+
+    #[test]
+    fn what_autoyast_takes_is_not_told() {
+        assert_eq!(told(GOOD), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+        for (from, to, expected) in [
+            (
+                "</mode>",
+                "</mod>",
+                "autoinst.xml:4: this is no XML: ill-formed document: expected `</mode>`, but `</mod>` was found",
+            ),
+            (
+                "</profile>",
+                "",
+                "autoinst.xml:10: this is no XML: 'profile' of line 3 is not closed",
+            ),
+            (
+                "&amp;",
+                "&nbsp;",
+                "autoinst.xml:6: this is no XML: '&nbsp;' is no entity of XML's own: write '&amp;' for '&'",
+            ),
+            (
+                "</profile>",
+                "</profile><a/>",
+                "autoinst.xml:9: this is no XML: a second element begins beside the first",
+            ),
+            (
+                "yast2ns",
+                "yast3ns",
+                "autoinst.xml:3: 'profile' says xmlns=\"http://www.suse.com/1.0/yast3ns\": write \"http://www.suse.com/1.0/yast2ns\"",
+            ),
+            (
+                " xmlns:config=\"http://www.suse.com/1.0/configns\"",
+                "",
+                "autoinst.xml:3: 'profile' does not say xmlns:config=\"http://www.suse.com/1.0/configns\": write it",
+            ),
+            (
+                "\"boolean\"",
+                "\"bolean\"",
+                "autoinst.xml:4: there is no type 'bolean': did you mean 'boolean'?",
+            ),
+            (
+                " config:type=\"boolean\"",
+                "",
+                "autoinst.xml:4: 'general.mode.confirm' takes true or false, and this is a text: write config:type=\"boolean\"",
+            ),
+            (
+                ">false<",
+                ">no<",
+                "autoinst.xml:4: 'confirm' is no boolean: write true or false, not 'no'",
+            ),
+            (
+                ">0<",
+                ">x<",
+                "autoinst.xml:5: 'timeout' is no integer: write a whole number, not 'x'",
+            ),
+            (
+                "<report>",
+                "<report>x",
+                "autoinst.xml:5: 'report' has text beside its elements: remove one of them",
+            ),
+            (
+                "packages config:type=\"list\"",
+                "packages",
+                "autoinst.xml:6: 'package' was said in line 6 already: join them",
+            ),
+            (
+                "<general>",
+                "<general><mod/>",
+                "autoinst.xml:4: 'general' knows no key 'mod': did you mean 'mode'?",
+            ),
+            (
+                "<squid>",
+                "<squids/><squid>",
+                "autoinst.xml:8: 'the file' knows no key 'squids': did you mean 'squid'?",
+            ),
+            (
+                "<squid>",
+                "<unheard/><squid>",
+                "note: autoinst.xml:8: 'the file' is not known to have a key 'unheard': it is not checked",
+            ),
+        ] {
+            let said = told(&GOOD.replacen(from, to, 1));
+            assert_eq!(said.first().map(String::as_str), Some(expected), "{said:?}");
+        }
+        for (text, expected) in [
+            ("", "autoinst.xml:1: this is no XML: there is no element"),
+            (
+                "<a/>",
+                "autoinst.xml:1: the outermost element is 'a': AutoYaST reads 'profile'",
+            ),
+        ] {
+            assert_eq!(told(text), [expected]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(<|>|/|profile|general|a|\n| config:type=|t=|\"|list|é|&|;|amp|#|<!--|-->|<!\\[CDATA\\[|\\]\\]>){0,40}") {
+            let _ = told(&text);
+        }
+    }
+}

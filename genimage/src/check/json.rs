@@ -1,0 +1,207 @@
+//! JSON as a tree of values that know their lines.
+//!
+//! serde_json says whether a text is JSON; then the tree is read again for its lines, which serde_json
+//! does not keep. Reference: RFC 8259.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+
+use super::value::{Entry, Kind, Value};
+
+/// Where a text stops being JSON, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) line: usize,
+    pub(super) why: String,
+}
+
+/// Reads a text.
+pub(super) fn parse(text: &str) -> Result<Value<'_>, Broken> {
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
+        // Of a comma too many, only what keeps the values tells.
+        let better = serde_json::from_str::<serde_json::Value>(text).err();
+        let error = better.unwrap_or(error);
+        let told = error.to_string();
+        let why = told
+            .rsplit_once(" at line ")
+            .map_or(told.as_str(), |(why, _)| why);
+        return Err(Broken {
+            line: error.line(),
+            why: format!("{why}, in column {}", error.column()),
+        });
+    }
+    let mut reader = Reader {
+        rest: text,
+        line: 1,
+    };
+    reader.value().ok_or(Broken {
+        line: reader.line,
+        why: "a value that is not understood".to_owned(),
+    })
+}
+
+/// Reads what is known to be JSON: nothing here is told as wrong, and its depth is bounded.
+struct Reader<'a> {
+    rest: &'a str,
+    line: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self) -> Option<Value<'a>> {
+        self.blanks();
+        let line = self.line;
+        let kind = match self.rest.bytes().next()? {
+            b'{' => self.map()?,
+            b'[' => self.list()?,
+            b'"' => Kind::String(self.string()?),
+            _ => self.word(),
+        };
+        Some(Value { line, kind })
+    }
+
+    fn map(&mut self) -> Option<Kind<'a>> {
+        let mut entries = Vec::new();
+        self.skip(1);
+        loop {
+            self.blanks();
+            match self.rest.bytes().next()? {
+                b'}' => {
+                    self.skip(1);
+                    return Some(Kind::Map(entries));
+                }
+                b',' => self.skip(1),
+                _ => {
+                    let line = self.line;
+                    let key = self.string()?;
+                    self.blanks();
+                    self.skip(1);
+                    let value = self.value()?;
+                    entries.push(Entry { line, key, value });
+                }
+            }
+        }
+    }
+
+    fn list(&mut self) -> Option<Kind<'a>> {
+        let mut items = Vec::new();
+        self.skip(1);
+        loop {
+            self.blanks();
+            match self.rest.bytes().next()? {
+                b']' => {
+                    self.skip(1);
+                    return Some(Kind::List(items));
+                }
+                b',' => self.skip(1),
+                _ => items.push(self.value()?),
+            }
+        }
+    }
+
+    /// Reads a string; one without escapes is lent.
+    fn string(&mut self) -> Option<Cow<'a, str>> {
+        let mut escaped = false;
+        let mut end = None;
+        let mut bytes = self.rest.bytes().enumerate().skip(1);
+        while let Some((at, byte)) = bytes.next() {
+            match byte {
+                b'\\' => {
+                    escaped = true;
+                    bytes.next();
+                }
+                b'"' => {
+                    end = Some(at);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let whole = self.rest.get(..=end?)?;
+        self.skip(whole.len());
+        match escaped {
+            true => serde_json::from_str::<String>(whole).ok().map(Cow::Owned),
+            false => Some(Cow::Borrowed(&whole[1..whole.len() - 1])),
+        }
+    }
+
+    /// Reads a number, `true`, `false` or `null`.
+    fn word(&mut self) -> Kind<'a> {
+        let end = |c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace();
+        let length = self.rest.find(end).unwrap_or(self.rest.len());
+        let word = &self.rest[..length];
+        self.skip(length);
+        match word {
+            "null" => Kind::Null,
+            "true" | "false" => Kind::Boolean,
+            number if number.contains(['.', 'e', 'E']) => Kind::Number,
+            number => Kind::Integer(Cow::Borrowed(number)),
+        }
+    }
+
+    fn blanks(&mut self) {
+        let rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        let blanks = &self.rest[..self.rest.len() - rest.len()];
+        self.line += blanks.bytes().filter(|byte| *byte == b'\n').count();
+        self.rest = rest;
+    }
+
+    fn skip(&mut self, length: usize) {
+        self.rest = self.rest.get(length..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn values_know_their_lines() {
+        let text = "{\n  \"a\" : [1, -2.5e3, true, null,\n \"x\\n\\u00e9\"],\n\"b\":{}\n}\n";
+        let value = parse(text).unwrap();
+        let lines: Vec<_> = value
+            .entries()
+            .iter()
+            .map(|entry| (entry.line, entry.value.line))
+            .collect();
+        assert_eq!(lines, [(2, 2), (4, 4)]);
+        let Kind::List(items) = &value.entries()[0].value.kind else {
+            panic!("{value:?}");
+        };
+        let names: Vec<_> = items.iter().map(|item| item.kind.name()).collect();
+        assert_eq!(
+            names,
+            [
+                "a whole number",
+                "a number",
+                "true or false",
+                "nothing",
+                "a text"
+            ]
+        );
+        assert_eq!((items[3].line, items[4].line), (2, 3));
+        assert_eq!(items[4].kind, Kind::String("x\né".into()));
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_line() {
+        for (text, line, why) in [
+            ("{\n\"a\": 1,\n}", 3, "trailing comma, in column 1"),
+            ("", 1, "EOF while parsing a value, in column 0"),
+            ("{} x", 1, "trailing characters, in column 4"),
+        ] {
+            let why = why.to_owned();
+            assert_eq!(parse(text).unwrap_err(), Broken { line, why });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_serde_json_takes_is_read(text in "([\\[\\]{},: \n]|\"a\"|\"\\\\\"\"|1|-2|true|null|\"é\"){0,24}") {
+            let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            prop_assert_eq!(parse(&text).is_ok(), is_json);
+        }
+    }
+}

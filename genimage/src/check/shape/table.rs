@@ -1,0 +1,88 @@
+//! A table of shapes, read.
+//!
+//! A line has four fields: a path of keys joined by `/` (`*`: any key, `[]`: each item of a list); the
+//! types that may stand there, joined by `|`; more about it (`required`; `closed`, for a map that takes
+//! no other key; `deprecated`; `one=a|b`, of which keys one is needed); and the values that a text or a
+//! whole number may have. The tables are written by `tests/check/shapes.py` and `autoyast-shapes.py` out
+//! of the schemas of the programs that read such files; no word of theirs but keys and values is taken.
+
+/// A table, read.
+#[derive(Debug)]
+pub(in crate::check) struct Shapes {
+    pub(super) nodes: Vec<Shape>,
+}
+
+/// What may stand at one place.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    /// Empty: anything.
+    pub(super) types: Vec<&'static str>,
+    pub(super) closed: bool,
+    pub(super) deprecated: bool,
+    pub(super) required: Vec<&'static str>,
+    pub(super) one: Vec<&'static str>,
+    pub(super) values: Vec<&'static str>,
+    /// In order of their names.
+    pub(super) keys: Vec<(&'static str, usize)>,
+    pub(super) any: Option<usize>,
+    pub(super) item: Option<usize>,
+}
+
+impl Shapes {
+    /// Reads tables; a line of a later one replaces an earlier one's.
+    pub(in crate::check) fn parse(tables: &[&'static str]) -> Self {
+        let mut shapes = Self {
+            nodes: vec![Shape::default()],
+        };
+        for line in tables.iter().flat_map(|table| table.lines()) {
+            let mut fields = line.split('\t');
+            let mut field = || fields.next().unwrap_or_default();
+            let (path, types, about, values) = (field(), field(), field(), field());
+            let at = shapes.make(path);
+            let words = |text: &'static str, mark| -> Vec<_> {
+                text.split(mark).filter(|word| !word.is_empty()).collect()
+            };
+            let node = &mut shapes.nodes[at];
+            node.types = words(types, '|');
+            node.types.retain(|one| *one != "any");
+            node.values = words(values, '|');
+            let about = words(about, ' ');
+            node.closed = about.contains(&"closed");
+            node.deprecated = about.contains(&"deprecated");
+            let one = about.iter().find_map(|word| word.strip_prefix("one="));
+            node.one = words(one.unwrap_or_default(), '|');
+            if about.contains(&"required")
+                && let Some((parent, key)) = path.rsplit_once('/').or(Some(("", path)))
+            {
+                let parent = shapes.make(parent);
+                shapes.nodes[parent].required.push(key);
+            }
+        }
+        shapes
+    }
+
+    /// Returns the place of a path, made if it is new.
+    fn make(&mut self, path: &'static str) -> usize {
+        let mut at = 0;
+        for step in path.split('/').filter(|step| !step.is_empty()) {
+            let new = self.nodes.len();
+            let node = &mut self.nodes[at];
+            let next = match step {
+                "*" => *node.any.get_or_insert(new),
+                "[]" => *node.item.get_or_insert(new),
+                key => match node.keys.binary_search_by_key(&key, |(name, _)| name) {
+                    Ok(place) => node.keys[place].1,
+                    Err(place) => {
+                        node.keys.insert(place, (key, new));
+                        new
+                    }
+                },
+            };
+            if next == new {
+                self.nodes.push(Shape::default());
+            }
+            at = next;
+        }
+        at
+    }
+}
