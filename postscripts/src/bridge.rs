@@ -84,6 +84,9 @@ pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
     if request.dry_run {
         return Ok(Work::plan(&kernel, request)?.report(Outcome::Planned));
     }
+    if !net::may_change() {
+        bail!("changing the network needs root (CAP_NET_ADMIN): nothing was changed");
+    }
     let lock = net::lock_file(&request.root)?;
     acquire(&lock, request.timeout, say)?;
     recover(&kernel, request, say)?;

@@ -74,7 +74,10 @@ fn perform(kernel: &Kernel, step: &Step) -> io::Result<()> {
 fn stands_already(step: &Step, error: &io::Error) -> bool {
     let gone = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL];
     let codes: &[i32] = match step {
-        Step::AddAddress { .. } | Step::AddRoute { .. } | Step::AddRule { .. } => &[libc::EEXIST],
+        Step::AddAddress { .. }
+        | Step::AddRoute { .. }
+        | Step::ReviveRoute { .. }
+        | Step::AddRule { .. } => &[libc::EEXIST],
         Step::RemoveAddress { .. }
         | Step::RemoveRoute { .. }
         | Step::RetireRoute { .. }

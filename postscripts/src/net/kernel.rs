@@ -6,6 +6,8 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::net::if_::{if_nameindex, if_nametoindex};
@@ -28,6 +30,8 @@ const PROBE: u16 = 0x10;
 const PERMANENT: u16 = 0x80;
 /// `NTF_PROXY`: answered for, not known.
 const PROXY: u8 = 0x08;
+/// How long the kernel may take to notice a carrier.
+const NOTICING: Duration = Duration::from_millis(200);
 
 /// The kernel, as far as this network namespace goes.
 #[derive(Debug)]
@@ -212,14 +216,67 @@ impl Kernel {
             Step::RemoveRoute { route } | Step::RetireRoute { route, .. } => {
                 change(libc::RTM_DELROUTE, 0, route_body(route)?)
             }
+            Step::ReviveRoute { route, stand_in } => match self.has(route)? {
+                true => Ok(()),
+                false => change(libc::RTM_NEWROUTE, APPEND, route_body(stand_in)?),
+            },
             Step::SetNextHop { to, .. } => {
                 let body = message::encode_nexthop(to, &names()?)?;
                 change(NEW_NEXTHOP, REPLACE, body)
             }
             Step::AddRule { rule } => change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)),
             Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)),
-            Step::Announce { link, addresses } => announce::announce(link, addresses),
+            Step::Announce { link, addresses } => {
+                self.wait_until_it_sends(link)?;
+                announce::announce(link, addresses)
+            }
         }
+    }
+
+    /// Says whether a route is there, however long it may last.
+    fn has(&self, route: &Route) -> io::Result<bool> {
+        let names = names()?;
+        let mut header = vec![0; 12];
+        header[0] = if route.v6 {
+            message::INET6
+        } else {
+            message::INET
+        };
+        for body in self.netlink.dump(libc::RTM_GETROUTE, header)? {
+            let lasting = |known: Route| Route {
+                expires: route.expires,
+                ..known
+            };
+            let mut known = message::decode_routes(&body, &names)?.into_iter();
+            if known.any(|known| lasting(known) == *route) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for the kernel to notice that a device has got a carrier (`net/core/link_watch.c`): until
+    /// then it drops, without a word, whatever is sent. One without a carrier is not waited for long.
+    fn wait_until_it_sends(&self, name: &str) -> io::Result<()> {
+        let end = Instant::now() + NOTICING;
+        let index = index(name)?;
+        while !self.sends(index)? && Instant::now() < end {
+            sleep(Duration::from_micros(500));
+        }
+        // The state comes first and the queue after it, under one lock: a change of nothing waits for it.
+        let nothing = message::encode_link_change(index, None, None, None, None);
+        self.netlink.change(libc::RTM_NEWLINK, 0, nothing)
+    }
+
+    fn sends(&self, index: u32) -> io::Result<bool> {
+        let all = message::encode_link_name(0);
+        for body in self.netlink.dump(libc::RTM_GETLINK, all)? {
+            let link = message::decode_link(&body)?;
+            if link.index == index {
+                return Ok(link.sends);
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ENODEV))
     }
 
     /// Hands over what is known of the neighbours; what the kernel does not want to hear it may ask
@@ -280,6 +337,16 @@ impl Kernel {
         }
         Ok(None)
     }
+}
+
+/// Says whether this process may change the network (capabilities(7), `CAP_NET_ADMIN`); where the
+/// kernel does not tell, it may try.
+pub fn may_change() -> bool {
+    const NET_ADMIN: u64 = 1 << 12;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    effective.is_none_or(|bits| bits & NET_ADMIN != 0)
 }
 
 fn index(name: &str) -> io::Result<u32> {

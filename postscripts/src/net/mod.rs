@@ -22,7 +22,7 @@ mod sysctl;
 pub use apply::{apply, undo};
 pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
 pub use journal::{Journal, lock_file};
-pub use kernel::Kernel;
+pub use kernel::{Kernel, may_change};
 pub use plan::{Plan, Refusal, Uplink, plan};
 pub use state::{
     Address, Attribute, BridgeSettings, Hop, Kind, Lifetimes, Link, Mac, Neighbour, NetState,

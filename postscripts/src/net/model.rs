@@ -81,6 +81,11 @@ impl NetState {
             Step::RemoveRoute { route } | Step::RetireRoute { route, .. } => {
                 self.routes.retain(|known| known != route)
             }
+            Step::ReviveRoute { route, stand_in } => {
+                if !self.routes.contains(route) {
+                    add(&mut self.routes, stand_in);
+                }
+            }
             Step::AddRule { rule } => add(&mut self.rules, rule),
             Step::RemoveRule { rule } => self.rules.retain(|known| known != rule),
             Step::SetNextHop { to, .. } => {

@@ -68,6 +68,8 @@ pub enum Step {
     /// the kernel recognises, and one like it would keep the kernel from heeding the next
     /// advertisement; so what comes back is a stand-in that gives way to it.
     RetireRoute { route: Route, stand_in: Route },
+    /// Adds what stands in for such a route, unless the route itself is there.
+    ReviveRoute { route: Route, stand_in: Route },
     /// Points a nexthop object elsewhere; every route through it follows at once.
     SetNextHop { from: NextHop, to: NextHop },
     /// Adds a policy rule.
@@ -125,11 +127,12 @@ impl Step {
             S::Release { port, bridge } => S::Enslave { port, bridge },
             S::AddRoute { route } => S::RemoveRoute { route },
             S::RemoveRoute { route } => S::AddRoute { route },
-            S::RetireRoute { stand_in, .. } => S::AddRoute { route: stand_in },
+            S::RetireRoute { route, stand_in } => S::ReviveRoute { route, stand_in },
             S::SetNextHop { from, to } => S::SetNextHop { from: to, to: from },
             S::AddRule { rule } => S::RemoveRule { rule },
             S::RemoveRule { rule } => S::AddRule { rule },
             S::DeleteBridge { .. }
+            | S::ReviveRoute { .. }
             | S::SetSysctl { from: None, .. }
             | S::TeachNeighbours { .. }
             | S::Announce { .. } => return None,
@@ -178,7 +181,10 @@ impl fmt::Display for Step {
             }
             S::Enslave { port, bridge } => write!(f, "putting {port} into {bridge}"),
             S::Release { port, bridge } => write!(f, "taking {port} out of {bridge}"),
-            S::AddRoute { route } => write!(f, "adding route {route}"),
+            S::AddRoute { route }
+            | S::ReviveRoute {
+                stand_in: route, ..
+            } => write!(f, "adding route {route}"),
             S::RemoveRoute { route } | S::RetireRoute { route, .. } => {
                 write!(f, "removing route {route}")
             }

@@ -9,6 +9,7 @@
 mod advertise;
 mod cases;
 mod faults;
+mod files;
 mod lab;
 mod moves;
 mod ping;
@@ -18,10 +19,14 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 
+use faults::Victim;
+
 const INSIDE: &str = "SLIPWAY_NETNS_INSIDE";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of the time they wait for the kernel or for each other.
+    arguments.test_threads = arguments.test_threads.or(Some(4));
     let missing = match std::env::var_os(INSIDE) {
         Some(_) => prepare().err(),
         None => match enter() {
@@ -79,9 +84,26 @@ fn prepare() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the kernel has routes that encapsulate: IPv4 in IPv4, and segment routing.
+fn has_tunnels() -> bool {
+    let routes = [
+        "-4 route add 192.0.2.0/24 encap ip id 7 dst 10.0.0.9 dev lo",
+        "-6 route add 2001:db8:8::/48 encap seg6 mode encap segs ::1 dev lo",
+    ];
+    let _ = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status();
+    routes.iter().all(|route| {
+        let made = Command::new("ip").args(route.split(' ')).output();
+        let gone = route.replace(" add ", " del ");
+        let _ = Command::new("ip").args(gone.split(' ')).output();
+        made.is_ok_and(|made| made.status.success())
+    })
+}
+
 fn trials(missing: Option<&str>) -> Vec<Trial> {
     let mut trials = Vec::new();
-    let mut add = |name: String, test: Box<dyn FnOnce() + Send>| {
+    let mut push = |name: String, missing: Option<&str>, test: Box<dyn FnOnce() + Send>| {
         let trial = Trial::test(name, move || {
             test();
             Ok(())
@@ -93,43 +115,57 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
     };
     for host in moves::HOSTS {
         let name = host.name;
-        add(format!("moves::{name}"), Box::new(|| moves::moves(host)));
-        add(
-            format!("restores::{name}"),
-            Box::new(|| moves::restores(host)),
-        );
+        let tunnels = name == "encapsulation" && missing.is_none() && !has_tunnels();
+        let missing = match tunnels {
+            true => Some("needs a kernel with routes that encapsulate"),
+            false => missing,
+        };
+        let moves = Box::new(|| moves::moves(host));
+        push(format!("moves::{name}"), missing, moves);
+        let restores = Box::new(|| moves::restores(host));
+        push(format!("restores::{name}"), missing, restores);
     }
+    let mut add = |name, test| push(name, missing, test);
     for (name, test) in cases::CASES {
         add(format!("cases::{name}"), Box::new(test));
     }
-    let (steps, undone) = match missing {
-        None => faults::steps(),
-        Some(_) => (1, 1),
-    };
-    for step in 1..=steps {
-        for fault in [
-            format!("kill:before:{step}"),
-            format!("kill:after:{step}"),
-            format!("both:before:{step}"),
-            format!("both:after:{step}"),
-            format!("refuse:before:{step}"),
-        ] {
-            let name = format!("faults::{fault}");
-            add(name, Box::new(move || faults::survives(&fault)));
+    for (name, test) in files::CASES {
+        add(format!("files::{name}"), Box::new(test));
+    }
+    add(
+        "faults::every_kind_of_step_is_struck".to_owned(),
+        Box::new(faults::every_kind),
+    );
+    for victim in [Victim::Full, Victim::Bridged] {
+        let (steps, undone) = match missing {
+            None => faults::steps(victim),
+            Some(_) => (1, 1),
+        };
+        for fault in faults(steps, undone) {
+            let name = format!("faults::{victim:?}::{fault}").to_lowercase();
+            add(name, Box::new(move || faults::survives(victim, &fault)));
         }
     }
-    for fault in ["kill:verify", "both:verify", "kill:commit", "both:commit"] {
-        add(
-            format!("faults::{fault}"),
-            Box::new(|| faults::survives(fault)),
-        );
-    }
-    for step in 1..=undone {
-        let fault = format!("refuse:before:{steps},kill:undo:{step}");
-        add(
-            format!("faults::{fault}"),
-            Box::new(move || faults::survives(&fault)),
-        );
-    }
     trials
+}
+
+/// A kill before and after every step, of the run and of both processes, a refusal of every step, and a
+/// kill before every step of the way back.
+fn faults(steps: usize, undone: usize) -> Vec<String> {
+    let mut faults = Vec::new();
+    for step in 1..=steps {
+        for kind in [
+            "kill:before",
+            "kill:after",
+            "both:before",
+            "both:after",
+            "refuse:before",
+        ] {
+            faults.push(format!("{kind}:{step}"));
+        }
+    }
+    let ends = ["kill:verify", "both:verify", "kill:commit", "both:commit"];
+    faults.extend(ends.map(str::to_owned));
+    faults.extend((1..=undone).map(|step| format!("refuse:before:{steps},kill:undo:{step}")));
+    faults
 }

@@ -274,6 +274,34 @@ pub(crate) const HOSTS: &[Host] = &[
         ],
     },
     Host {
+        name: "encapsulation",
+        host: &[
+            "addr add 10.0.0.5/24 dev eth0",
+            "addr add 2001:db8::5/64 dev eth0 nodad",
+            "route add default via 10.0.0.1",
+            "route add 192.0.2.0/24 encap ip id 7 dst 10.0.0.9 via 10.0.0.1 dev eth0",
+            "route add 198.51.100.0/24 nexthop encap ip id 8 dst 10.0.0.9 via 10.0.0.1 dev eth0 nexthop via 10.0.0.2 dev eth0",
+            "route add 2001:db8:8::/48 encap seg6 mode encap segs 2001:db8::9 via 2001:db8::1 dev eth0",
+        ],
+        gateway: GATEWAY,
+        settings: &[],
+        reach: &["10.0.0.5", "2001:db8::5"],
+        shown: &[
+            (
+                "route show",
+                "192.0.2.0/24 encap ip id 7 src 0.0.0.0 dst 10.0.0.9 ttl 0 tos 0 via 10.0.0.1 dev mydocker0",
+            ),
+            (
+                "route show",
+                "nexthop encap ip id 8 src 0.0.0.0 dst 10.0.0.9 ttl 0 tos 0 via 10.0.0.1 dev mydocker0 weight 1",
+            ),
+            (
+                "-6 route show",
+                "2001:db8:8::/48 encap seg6 mode encap segs 1 [ 2001:db8::9 ] via 2001:db8::1 dev mydocker0",
+            ),
+        ],
+    },
+    Host {
         name: "static_neighbours",
         host: &[
             "addr add 10.0.0.5/24 dev eth0",

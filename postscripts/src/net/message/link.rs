@@ -11,6 +11,7 @@ const NAME: u16 = 3;
 const MTU: u16 = 4;
 const PARENT: u16 = 5;
 const MASTER: u16 = 10;
+const STATE: u16 = 16;
 const INFO: u16 = 18;
 const CARRIER: u16 = 33;
 /// Says that the parent's number counts in another network namespace (the other end of a veth).
@@ -24,6 +25,8 @@ const STP: u16 = 5;
 /// `IFF_UP`, `IFF_LOOPBACK`.
 const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
+/// `IF_OPER_UP`.
+const SENDS: [u8; 1] = [6];
 /// `ARPHRD_ETHER`.
 const ETHERNET: u16 = 1;
 
@@ -37,6 +40,8 @@ pub(crate) struct LinkMessage {
     pub(crate) mtu: u32,
     pub(crate) up: bool,
     pub(crate) carrier: bool,
+    /// Whether the kernel has noticed the carrier: until then it drops what is sent.
+    pub(crate) sends: bool,
     pub(crate) master: Option<u32>,
     pub(crate) parent: Option<u32>,
     pub(crate) bridge: Option<BridgeSettings>,
@@ -72,6 +77,7 @@ pub(crate) fn decode_link(bytes: &[u8]) -> io::Result<LinkMessage> {
         mtu: take_number(&mut rest, MTU).unwrap_or_default(),
         up: flags & UP != 0,
         carrier: take(&mut rest, CARRIER).is_some_and(|bytes| bytes == [1]),
+        sends: take(&mut rest, STATE).is_some_and(|bytes| bytes == SENDS),
         master: take_number(&mut rest, MASTER),
         parent: parent.filter(|_| !elsewhere),
         bridge,

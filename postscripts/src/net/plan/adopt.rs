@@ -34,8 +34,9 @@ impl Planner<'_> {
             return self.add(Step::SetUp { link: link() });
         };
         if self.is_free() {
-            self.correct(bridge, mac);
+            // no address is to be made of the NIC's hardware address, neither now nor by the undo
             self.adopt_settings();
+            self.correct(bridge, mac);
         }
         self.hold_back_detection();
         if !bridge.up {
