@@ -9,10 +9,10 @@ PROGRAMS ?= target/postscripts
 BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint install dist postscripts
+.PHONY: help demo test e2e bench fuzz lint install dist postscripts
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## import a real medium without root and list its osimages [ISO=path] [KEEP=1]
 	@tests/setup demo
@@ -21,6 +21,10 @@ demo: ## import a real medium without root and list its osimages [ISO=path] [KEE
 test: ## install what the tests need, run them all, print the totals last
 	@tests/setup test
 	@tests/run
+
+e2e: ## a bare machine in qemu becomes a docker host, from a medium on; as root [ISO=path]
+	@tests/setup e2e
+	@tests/e2e $(if $(ISO),'$(ISO)')
 
 bench: ## measure copycds and lsdef, and as root what hosts run, beside other ways [ROUNDS=5]
 	@tests/setup bench

@@ -1,12 +1,16 @@
 //! What hosts run, on a real machine: an installed disk is booted in qemu, becomes a docker host, is
 //! rebooted, and still is one. All from the management node's side: over ssh, TLS and ping.
 
-use anyhow::{Context, Result};
-use e2e::{Disk, DockerHost, Machine, Need, Progress, Site, static_programs, story};
-use libtest_mimic::Trial;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
-/// Where the programs are put.
-const PROGRAMS: &str = "/usr/local/sbin";
+use anyhow::{Context, Result, ensure};
+use e2e::{
+    Disk, DockerHost, Machine, Need, Progress, Site, same, static_programs, story, workspace,
+};
+use libtest_mimic::Trial;
+use serde_json::json;
 
 pub(crate) fn stories() -> Vec<Trial> {
     let machine = &[
@@ -26,25 +30,85 @@ fn becomes_a_docker_host() -> Result<()> {
     let mut progress = Progress::begin();
     let site = Site::new()?;
     site.serve_addresses(&[])?;
-    let disk = Disk::find(Disk::SUITE).context("finding the disk of a machine")?;
+    site.serve_files(&workspace().join("target"))?;
+    let disk = Disk::find().context("finding the disk of a machine")?;
     let mut machine = Machine::boot(&site, "docker-host", &disk, &["sw"], "")?;
     progress.done("booted");
-    machine.put(&programs, PROGRAMS)?;
-    machine.succeed(&format!("ln -s bridgeprereq {PROGRAMS}/xHRM"))?;
-    for script in DockerHost::SCRIPTS {
-        machine.succeed(script)?;
-        progress.done(script);
-    }
+    machine.succeed("mkdir -p /opt/slipway/bin /var/lib/slipway")?;
+    machine.put(&[program(&programs, "firstboot")?], "/opt/slipway/bin/")?;
+    machine.put(&[runlist(&site, &programs)?], "/var/lib/slipway/")?;
+    machine.succeed("/opt/slipway/bin/firstboot --enable && systemctl daemon-reload")?;
+    machine.succeed("systemctl start slipway-firstboot.service")?;
+    machine.wait_for_first_boot()?;
+    progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
     progress.done("container started");
-    host.holds(&machine, PROGRAMS)?;
+    host.holds(&machine)?;
     progress.done("proven");
+    dockerd_reads_before_it_is_restarted(&machine)?;
+    progress.done("a wrong setting refused");
     machine.reboot()?;
     progress.done("rebooted");
-    host.holds(&machine, PROGRAMS).context("after a reboot")?;
+    host.holds(&machine).context("after a reboot")?;
     progress.done("proven again");
     machine.power_off()?;
     progress.done("switched off");
     Ok(())
+}
+
+/// From 23.0 on dockerd can be asked whether it takes a configuration: one that it does not take is
+/// refused with its own words, and the daemon that runs is not touched.
+fn dockerd_reads_before_it_is_restarted(machine: &Machine) -> Result<()> {
+    let daemon = "systemctl show -P MainPID docker.service; cat /etc/docker/tls/cert.pem";
+    let before = machine.succeed(daemon)?;
+    machine.succeed("sed -i.good 's/^{/{ \"no-such-setting\": 1,/' /etc/docker/daemon.json")?;
+    let refused = machine.run("/opt/slipway/postscripts/setupdockerhost --renew")?;
+    let said = refused.stderr.lines().last().unwrap_or_default();
+    ensure!(
+        refused.code == Some(1)
+            && said.starts_with("setupdockerhost: having dockerd check its configuration: ")
+            && said.contains("no-such-setting")
+            && said.ends_with("; what stood before was put back"),
+        "{refused:?}"
+    );
+    same(&machine.succeed(daemon)?, &before)?;
+    machine
+        .succeed("mv /etc/docker/daemon.json.good /etc/docker/daemon.json")
+        .map(drop)
+}
+
+/// Finds a static program.
+fn program(programs: &[PathBuf], name: &str) -> Result<PathBuf> {
+    let found = programs.iter().find(|path| path.ends_with(name));
+    Ok(found.with_context(|| format!("no program {name}"))?.clone())
+}
+
+/// Writes the list that `nodeset` would write: the scripts, and what the programs must be.
+fn runlist(site: &Site, programs: &[PathBuf]) -> Result<PathBuf> {
+    let mut named = serde_json::Map::new();
+    for (name, path) in [
+        ("xHRM", program(programs, "bridgeprereq")?),
+        ("bridgeprereq", program(programs, "bridgeprereq")?),
+        ("setupdockerhost", program(programs, "setupdockerhost")?),
+    ] {
+        let sum = Command::new("sha256sum").arg(&path).output()?.stdout;
+        let sum = String::from_utf8(sum)?;
+        let sum = sum.split(' ').next().context("sha256sum prints no sum")?;
+        let size = fs::metadata(path)?.len();
+        named.insert(name.to_owned(), json!({ "sha256": sum, "size": size }));
+    }
+    let entries = DockerHost::SCRIPTS.map(|line| json!({ "origin": "node", "line": line }));
+    let list = json!({
+        "node": "host01",
+        "osimage": "none",
+        "source": format!("http://{}/install/postscripts", Site::ADDRESS),
+        "environment": { "NODE": "host01", "MASTER": Site::ADDRESS },
+        "postscripts": [],
+        "postbootscripts": entries,
+        "programs": named,
+    });
+    let path = site.path("postscripts.json");
+    fs::write(&path, serde_json::to_vec_pretty(&list)?)?;
+    Ok(path)
 }

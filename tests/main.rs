@@ -8,6 +8,7 @@ mod install;
 mod rules;
 mod survive;
 mod update;
+mod uplinks;
 
 use libtest_mimic::Arguments;
 
@@ -19,6 +20,7 @@ fn main() {
         install::stories(),
         dist::stories(),
         update::stories(),
+        uplinks::stories(),
         rules::stories(),
     ]
     .into_iter()

@@ -237,6 +237,12 @@ fn change(
     };
     fault.guarded_by(guardian.id());
     let changed = transact(kernel, request, &work, targets, &journal, &fault);
+    if let Err(error) = &changed
+        && error.is::<net::NoBridges>()
+    {
+        take_back(kernel, &journal, guardian, &fault)?;
+        bail!("{error}; nothing was changed");
+    }
     let steps = work.plan.steps.iter().map(ToString::to_string);
     for step in steps.chain(work.files.iter().cloned()) {
         say(&step);

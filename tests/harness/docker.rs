@@ -56,7 +56,9 @@ impl<'a> DockerHost<'a> {
             "--restart",
             "always",
         ];
-        let what = ["busybox", "/bin/busybox", "sleep", "1000000"];
+        // It ends when it is told to, as services do: `live-restore` leaves containers to a shutdown's end.
+        let script = "trap exit TERM; /bin/busybox sleep 1000000 & wait";
+        let what = ["busybox", "/bin/busybox", "sh", "-c", script];
         self.docker(&[&["run", "-d", "--name", "dh01c01"], &place[..], &what[..]].concat())?;
         Ok(())
     }
@@ -64,7 +66,7 @@ impl<'a> DockerHost<'a> {
     /// What is true whenever somebody looks: the container answers from outside of the host, the engine
     /// answers its client and nobody else, the uplink's address is the bridge's, and a further run finds
     /// nothing to do.
-    pub fn holds(&self, machine: &Machine, programs: &str) -> Result<()> {
+    pub fn holds(&self, machine: &Machine) -> Result<()> {
         if !self.site.reaches(Self::CONTAINER, 120)? {
             let seen = "ip address; bridge link; iptables-save; journalctl -q -u docker -n 20";
             bail!(
@@ -86,7 +88,8 @@ impl<'a> DockerHost<'a> {
             "addresses: {addresses}"
         );
         for script in Self::SCRIPTS {
-            let said = machine.succeed(&format!("PATH={programs}:$PATH; {script}"))?;
+            let said =
+                machine.succeed(&format!("PATH=/opt/slipway/postscripts:$PATH; {script}"))?;
             same(&said.as_str(), &"nothing to do\n").context(script)?;
         }
         let drop_ins = machine.succeed("systemctl show -P DropInPaths docker.service")?;

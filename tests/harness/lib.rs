@@ -21,7 +21,7 @@ pub use machine::{Disk, Machine};
 pub use need::Need;
 pub use progress::Progress;
 pub use scene::{Medium, Outcome, Scene};
-pub use site::Site;
+pub use site::{Site, outcome};
 pub use tree::{Snapshot, snapshot};
 
 use std::fmt::Debug;

@@ -19,6 +19,8 @@ use crate::site::{Site, mac, outcome};
 
 /// How long a machine may take until it answers, and until it is off.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long its first boot's scripts may take.
+const FIRST_BOOT: Duration = Duration::from_secs(900);
 /// How long a machine may live in all, in seconds, should nobody end it.
 const LIFE: &str = "1200";
 /// The same where a system is installed first.
@@ -33,21 +35,17 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The suite whose disk the stories boot.
-    pub const SUITE: &'static str = "trixie";
-
-    /// Finds the disk of a suite, if it was built.
-    pub fn find(suite: &str) -> Option<Self> {
+    /// Finds the disk that `tests/machines/disk` built, if it did: of the suite that `MACHINE_SUITE` names,
+    /// else of the one that it builds unasked.
+    pub fn find() -> Option<Self> {
+        let suite = std::env::var("MACHINE_SUITE").unwrap_or_else(|_| "trixie".to_owned());
         let entries = workspace().join("target/machines").read_dir().ok()?;
         entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| {
-                let name = path
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .unwrap_or_default();
-                name.rsplit_once('-').is_some_and(|(own, _)| own == suite)
-                    && path.join("disk.raw").is_file()
+                let name = path.file_name().and_then(|name| name.to_str());
+                let of = name.and_then(|name| Some(name.rsplit_once('-')?.0));
+                of == Some(suite.as_str()) && path.join("disk.raw").is_file()
             })
             .map(|dir| Self { dir })
     }
@@ -221,6 +219,21 @@ impl<'a> Machine<'a> {
             sleep(Duration::from_millis(100));
         }
         Ok(())
+    }
+
+    /// Waits until `firstboot` has run everything, and well.
+    pub fn wait_for_first_boot(&self) -> Result<()> {
+        let end = Instant::now() + FIRST_BOOT;
+        while self.run("test -e /var/lib/slipway/firstboot.done")?.code != Some(0) {
+            ensure!(
+                Instant::now() < end,
+                "the first boot does not end: {:?}",
+                self.run("journalctl -q -u slipway-firstboot -n 30")?
+            );
+            sleep(Duration::from_secs(1));
+        }
+        self.succeed("/opt/slipway/bin/firstboot --status || { journalctl -q -u slipway-firstboot -n 30; exit 1; }")
+            .map(drop)
     }
 
     /// Returns what the machine's console said last.

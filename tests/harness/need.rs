@@ -54,7 +54,7 @@ impl Need {
             .find(|name| !in_path(name))
             .map(|name| format!("needs {name}"))
             .or_else(|| site::lacking().map(str::to_owned)),
-            Self::MachineDisk => Disk::find(Disk::SUITE)
+            Self::MachineDisk => Disk::find()
                 .is_none()
                 .then(|| "needs tests/machines/disk to have run".to_owned()),
             Self::Root => (!is_root()).then(|| "needs root".to_owned()),

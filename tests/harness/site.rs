@@ -199,7 +199,7 @@ pub(crate) fn mac(number: u8) -> String {
 }
 
 /// Runs a command and keeps what it says.
-pub(crate) fn outcome(command: &mut Command) -> Result<Outcome> {
+pub fn outcome(command: &mut Command) -> Result<Outcome> {
     let output = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

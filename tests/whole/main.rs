@@ -49,17 +49,21 @@ fn run() -> Result<()> {
     site.serve_files(&office.installdir())?;
     site.serve_addresses(&office.boot_service()?)?;
     let mut machine = unattended::install(&office, &site, &mut progress)?;
-    unattended::first_boot(&machine, &mut progress)?;
+    machine.wait_for_first_boot()?;
+    println!(
+        "{}",
+        machine.succeed("/opt/slipway/bin/firstboot --status")?
+    );
+    progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
-    host.holds(&machine, office::PROGRAMS)?;
+    host.holds(&machine)?;
     progress.done("container started, host proven");
     machine.reboot()?;
     progress.done("rebooted");
-    host.holds(&machine, office::PROGRAMS)
-        .context("after the reboot")?;
+    host.holds(&machine).context("after the reboot")?;
     progress.done("host proven again");
-    office.update(&site, &machine)?;
+    office.update(&site)?;
     progress.done("updatenode -P setupdockerhost: nothing to do");
     machine.power_off()?;
     println!("\n{progress}");

@@ -1,16 +1,14 @@
 //! The administrator's side: programs, definitions, trees and keys in a directory of their own.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{DockerHost, Machine, Site, binary, same, static_programs};
+use e2e::{
+    DockerHost, Installed, Machine, Site, binary, commands, outcome, static_programs, workspace,
+};
 use tempfile::TempDir;
-
-/// Where a node's programs lie.
-pub(crate) const PROGRAMS: &str = "/opt/slipway/postscripts";
 
 /// A management node's files.
 pub(crate) struct Office {
@@ -34,22 +32,14 @@ impl Office {
         ] {
             fs::create_dir_all(directory)?;
         }
-        for (package, names) in [
-            ("copycds", &["copycds"][..]),
-            ("definitions", &["lsdef", "mkdef", "chdef"]),
-            ("genimage", &["nodeset"]),
-        ] {
-            for name in names {
-                fs::copy(binary(package, name)?, bin.join(name))?;
-            }
+        for Installed { package, name, .. } in commands()? {
+            fs::copy(binary(package, name)?, bin.join(name))?;
         }
-        for program in static_programs()? {
-            fs::copy(
-                &program,
-                shipped.join(program.file_name().context("a program has a name")?),
-            )?;
+        static_programs()?;
+        for entry in fs::read_dir(workspace().join("target/postscripts"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), shipped.join(entry.file_name()))?;
         }
-        symlink("bridgeprereq", shipped.join("xHRM"))?;
         // Whoever has a medium of Debian has Debian's keys; this one is signed with a key of its own.
         let keyring = medium.with_file_name("keyring.gpg");
         if keyring.exists() {
@@ -78,10 +68,16 @@ impl Office {
         let images = self.typed("lsdef", &["-t", "osimage"])?;
         let image = images
             .split_whitespace()
-            .find(|word| word.ends_with("-install-dockerhost"));
-        Ok(image
-            .context("copycds defines no osimage for docker hosts")?
-            .to_owned())
+            .find(|word| word.ends_with("-install-dockerhost"))
+            .context("copycds defines no osimage for docker hosts")?;
+        let shown = self.typed("lsdef", &["-t", "osimage", image])?;
+        let tree = shown
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("pkgdir="));
+        // The medium is signed by a key of its own, which no installer knows.
+        let trusted = format!("pkgdir=[trusted=yes] {}", tree.context("it has no tree")?);
+        self.typed("chdef", &["-t", "osimage", image, &trusted])?;
+        Ok(image.to_owned())
     }
 
     /// Defines the site, its network and the node, and renders what the node fetches.
@@ -138,10 +134,36 @@ impl Office {
     }
 
     /// Has the node run `setupdockerhost` again, which finds nothing to do.
-    pub(crate) fn update(&self, _site: &Site, machine: &Machine) -> Result<()> {
-        let said = machine.succeed("/opt/slipway/bin/firstboot --update -P setupdockerhost")?;
-        ensure!(said.contains("nothing to do"), "a further run says: {said}");
-        same(&said.matches("nothing to do").count(), &1)
+    pub(crate) fn update(&self, site: &Site) -> Result<()> {
+        let config = self.path("ssh_config");
+        let text = format!(
+            "Host *
+ User root
+ IdentityFile {}
+ IdentitiesOnly yes
+ UserKnownHostsFile {}
+ \
+             StrictHostKeyChecking accept-new
+",
+            self.key().display(),
+            self.path("known_hosts").display()
+        );
+        fs::write(&config, text)?;
+        let program = site.command(self.path("usr/bin/updatenode"));
+        let config = format!("--ssh-config={}", config.display());
+        let said = self.shown(
+            program,
+            "updatenode",
+            &["host01", "-P", "setupdockerhost", &config],
+        )?;
+        ensure!(
+            said.contains(
+                "host01: nothing to do
+"
+            ),
+            "a further run says: {said}"
+        );
+        Ok(())
     }
 
     /// Returns the directory of trees and assets.
@@ -161,26 +183,22 @@ impl Office {
 
     /// Runs one of our commands, which must succeed, and shows it and what it prints.
     fn typed(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let program = Command::new(self.path("usr/bin").join(name));
+        self.shown(program, name, arguments)
+    }
+
+    fn shown(&self, mut program: Command, name: &str, arguments: &[&str]) -> Result<String> {
         let quoted = arguments.iter().map(|word| match word.contains(' ') {
             true => format!(" '{word}'"),
             false => format!(" {word}"),
         });
         println!("$ {name}{}", quoted.collect::<String>());
-        let output = Command::new(self.path("usr/bin").join(name))
+        program
             .args(arguments)
-            .env("SLIPWAY_CONFIG", self.path("config"))
-            .output()
-            .with_context(|| format!("running {name}"))?;
-        let (said, errors) = (
-            String::from_utf8(output.stdout)?,
-            String::from_utf8(output.stderr)?,
-        );
-        print!("{said}");
-        ensure!(
-            output.status.success(),
-            "{name}: {}: {errors}",
-            output.status
-        );
-        Ok(said)
+            .env("SLIPWAY_CONFIG", self.path("config"));
+        let ended = outcome(&mut program).with_context(|| format!("running {name}"))?;
+        print!("{}", ended.stdout);
+        ensure!(ended.code == Some(0), "{name}: {}", ended.stderr);
+        Ok(ended.stdout)
     }
 }

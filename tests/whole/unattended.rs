@@ -67,22 +67,3 @@ fn kernel(office: &Office) -> Result<std::path::PathBuf> {
         .find(|path| path.exists())
         .context("the tree has no kernel")
 }
-
-/// Waits until `firstboot` has run everything, and shows what came of it.
-pub(crate) fn first_boot(machine: &Machine, progress: &mut Progress) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
-    while machine.run("test -e /var/lib/slipway/firstboot.done")?.code != Some(0) {
-        ensure!(
-            Instant::now() < end,
-            "the first boot does not end: {}",
-            machine.last_words()
-        );
-        sleep(Duration::from_secs(1));
-    }
-    println!(
-        "{}",
-        machine.succeed("/opt/slipway/bin/firstboot --status")?
-    );
-    progress.done("firstboot");
-    Ok(())
-}

@@ -13,7 +13,7 @@ use crate::fault::{Fault, Moment};
 #[error(
     "this kernel cannot make a bridge: let it load the module 'bridge' (modprobe bridge), or boot one that has it"
 )]
-pub(super) struct NoBridges;
+pub struct NoBridges;
 
 /// Makes every step happen.
 ///

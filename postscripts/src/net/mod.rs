@@ -19,7 +19,7 @@ mod state;
 mod step;
 mod sysctl;
 
-pub use apply::{apply, undo};
+pub use apply::{NoBridges, apply, undo};
 pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
 pub use journal::{Journal, lock_file};
 pub use kernel::{Kernel, may_change};

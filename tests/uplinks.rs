@@ -1,0 +1,174 @@
+//! Uplinks that only a machine of their own has: bonds and VLANs below netplan, a NIC of NetworkManager's,
+//! a kernel that has no bridges. Each joins a bridge while the management node looks on, and is there
+//! again after a reboot.
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Disk, Machine, Need, Site, same, static_programs, story};
+use libtest_mimic::Trial;
+
+/// Where the programs are put.
+const PROGRAMS: &str = "/usr/local/sbin";
+
+/// No engine: nothing else makes bridges, and the boot is quicker.
+const NO_ENGINE: &str =
+    "systemd.mask=docker.service systemd.mask=docker.socket systemd.mask=containerd.service";
+
+/// NetworkManager in place of systemd-networkd.
+const NETWORKMANAGER: &str = "systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket \
+                              systemd.wants=NetworkManager.service";
+
+/// Two NICs as one, and a VLAN on a third.
+const NETPLAN: &str = "network:
+  version: 2
+  renderer: networkd
+  ethernets:
+    eth0: {dhcp4: true, link-local: []}
+    eth1: {}
+    eth2: {}
+    eth3: {}
+  bonds:
+    bond0:
+      interfaces: [eth1, eth2]
+      parameters: {mode: active-backup, mii-monitor-interval: 100}
+      addresses: [10.78.0.2/24]
+      routes:
+        - {to: 10.99.0.0/16, via: 10.78.0.1}
+  vlans:
+    eth3.7:
+      id: 7
+      link: eth3
+      addresses: [10.79.0.2/24]
+";
+
+pub(crate) fn stories() -> Vec<Trial> {
+    let machine = &[Need::Machines, Need::MachineDisk];
+    vec![
+        story(
+            "boot::bonds_and_vlans_of_netplan_join_bridges_for_good",
+            machine,
+            netplan,
+        ),
+        story(
+            "boot::a_nic_of_networkmanager_joins_a_bridge_for_good",
+            machine,
+            networkmanager,
+        ),
+    ]
+}
+
+/// Boots a machine with the programs on it.
+fn boot<'a>(site: &'a Site, name: &str, switches: &[&str], words: &str) -> Result<Machine<'a>> {
+    let programs = static_programs()?;
+    site.serve_addresses(&[])?;
+    let disk = Disk::find().context("finding the disk of a machine")?;
+    let machine = Machine::boot(site, name, &disk, switches, &format!("{NO_ENGINE} {words}"))?;
+    machine.put(&programs, PROGRAMS)?;
+    Ok(machine)
+}
+
+fn netplan() -> Result<()> {
+    let site = Site::new()?;
+    site.add_switch("sw1", "10.78.0.1/24")?;
+    site.add_switch("sw2", "10.99.0.1/16")?;
+    let vlan = "link add link sw2 name sw2.7 type vlan id 7";
+    site.succeed("ip", &vlan.split(' ').collect::<Vec<_>>())?;
+    site.succeed("ip", &["address", "add", "10.79.0.1/24", "dev", "sw2.7"])?;
+    site.succeed("ip", &["link", "set", "sw2.7", "up"])?;
+    let mut machine = boot(&site, "netplan", &["sw", "sw1", "sw1", "sw2"], "")?;
+    machine.succeed(&format!(
+        "rm /etc/systemd/network/uplink.network; umask 077; cat >/etc/netplan/site.yaml <<'END'\n{NETPLAN}END\n\
+         netplan apply"
+    ))?;
+    answers(&site, &["10.78.0.2", "10.79.0.2"])?;
+
+    a_kernel_without_bridges_is_told(&machine)?;
+    let uplinks = [
+        ("bond0", "br0", "10.78.0.2"),
+        ("eth3.7", "br7", "10.79.0.2"),
+    ];
+    for (nic, bridge, address) in uplinks {
+        machine.succeed(&format!("bridgeprereq {nic}:{bridge}"))?;
+        answers(&site, &[address])?;
+    }
+    stands(&machine, &site, &uplinks)?;
+    // The bond is still one: the other NIC takes over.
+    machine.succeed("ip link set eth1 down")?;
+    answers(&site, &["10.78.0.2"])?;
+    machine.succeed("ip link set eth1 up")?;
+
+    machine.reboot()?;
+    stands(&machine, &site, &uplinks).context("after a reboot")?;
+    let bond = machine.succeed("cat /proc/net/bonding/bond0")?;
+    ensure!(
+        bond.matches("MII Status: up").count() == 3,
+        "the bond: {bond}"
+    );
+    machine.power_off()
+}
+
+/// A module that may not be loaded: refused in one sentence, and nothing is changed.
+fn a_kernel_without_bridges_is_told(machine: &Machine) -> Result<()> {
+    ensure!(
+        machine.run("grep -q '^bridge ' /proc/modules")?.code == Some(1),
+        "bridges are there already"
+    );
+    machine.succeed("echo 'install bridge /bin/false' >/etc/modprobe.d/none.conf")?;
+    let look =
+        "ip -o address; ip route show table all; ip -o link | cut -d: -f2; cat /etc/netplan/*";
+    let before = machine.succeed(look)?;
+    let refused = machine.run("bridgeprereq bond0:br0")?;
+    let last = refused.stderr.lines().last().unwrap_or_default();
+    same(
+        &last,
+        &"bridgeprereq: this kernel cannot make a bridge: let it load the module 'bridge' (modprobe bridge), \
+          or boot one that has it; nothing was changed",
+    )?;
+    same(&refused.code, &Some(1))?;
+    same(&machine.succeed(look)?, &before)?;
+    machine.succeed("rm /etc/modprobe.d/none.conf").map(drop)
+}
+
+fn networkmanager() -> Result<()> {
+    let site = Site::new()?;
+    let mut machine = boot(&site, "networkmanager", &["sw"], NETWORKMANAGER)?;
+    let uplinks = [("eth0", "mydocker0", Machine::ADDRESS)];
+    machine.succeed("bridgeprereq eth0:mydocker0")?;
+    stands(&machine, &site, &uplinks)?;
+    machine.reboot()?;
+    stands(&machine, &site, &uplinks).context("after a reboot")?;
+    let active = machine.succeed("nmcli -t -f DEVICE,STATE device")?;
+    ensure!(
+        active.contains("mydocker0:connected\n"),
+        "NetworkManager says: {active}"
+    );
+    machine.power_off()
+}
+
+/// What is true of uplinks that have joined: they answer, each NIC is a port without an address, and a
+/// further run finds nothing to do.
+fn stands(machine: &Machine, site: &Site, uplinks: &[(&str, &str, &str)]) -> Result<()> {
+    for (nic, bridge, address) in uplinks {
+        answers(site, &[address])?;
+        let link = machine.succeed(&format!("ip -o link show {nic}"))?;
+        ensure!(
+            link.contains(&format!(" master {bridge} ")),
+            "{nic}: {link}"
+        );
+        same(
+            &machine
+                .succeed(&format!("ip -o -4 address show dev {nic}"))?
+                .as_str(),
+            &"",
+        )?;
+        let said = machine.succeed(&format!("bridgeprereq {nic}:{bridge}"))?;
+        same(&said.as_str(), &"nothing to do\n")?;
+    }
+    Ok(())
+}
+
+fn answers(site: &Site, addresses: &[&str]) -> Result<()> {
+    for address in addresses {
+        ensure!(site.reaches(address, 30)?, "{address} does not answer");
+    }
+    Ok(())
+}
