@@ -14,7 +14,7 @@ BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 r
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## import a real medium without root and list its osimages [ISO=path] [KEEP=1]
+demo: ## import a real medium without root, and serve a node what it installs from [ISO=path] [KEEP=1]
 	@tests/setup demo
 	@tests/demo $(if $(ISO),'$(ISO)')
 
@@ -26,9 +26,10 @@ e2e: ## a bare machine in qemu becomes a docker host, from a medium on; as root 
 	@tests/setup e2e
 	@tests/e2e $(if $(ISO),'$(ISO)')
 
-bench: ## measure copycds and lsdef, and as root what hosts run, beside other ways [ROUNDS=5]
+bench: ## measure copycds, lsdef and nodeset, and as root what hosts run, beside other ways [ROUNDS=5]
 	@tests/setup bench
 	@tests/bench/run --rounds $(or $(ROUNDS),5)
+	@tests/bench/nodeset --rounds $(or $(ROUNDS),5)
 	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
 	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
 	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
