@@ -1,8 +1,9 @@
 //! All that a template may say, in one struct.
 //!
 //! Made from definitions by the node's assets, read by templates under the names of the fields:
-//! `<@ node.mac @>`. A field that may be absent is `Option`, and templates ask with `<% if … %>`; a name
-//! that is no field is an error. Nothing here holds a secret but the crypted password of root.
+//! `<@ node.mac @>`. A field that may be absent is `Option` and left out where it is, so that templates must
+//! ask with `<% if … %>`; a name that is no field is an error. Nothing here holds a secret but the crypted
+//! password of root.
 //! `docs/templates.md` lists the fields for those who write templates.
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub struct Context {
     /// The kernel's command line.
     pub kernel: Kernel,
     /// What makes the node run its postscripts; without it, none are run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub firstboot: Option<Firstboot>,
     /// The administrator's own values, from the osimage's `environvar`.
     pub environment: BTreeMap<String, String>,
@@ -55,16 +57,21 @@ pub struct Node {
     /// Its name and domain: `host01.example.com`, or the name alone.
     pub hostname: String,
     /// The domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// The hardware address of the NIC that it installs over, in lower case with colons.
     pub mac: String,
     /// The kernel's name of that NIC, where the definition says it: `eth0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nic: Option<String>,
     /// Its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
     /// Bits of the network: `24`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<u8>,
     /// The router of its network.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
     /// Its DNS servers.
     pub nameservers: Vec<String>,
@@ -92,6 +99,7 @@ pub struct Image {
     /// The architecture as Debian names it: `amd64`.
     pub debarch: String,
     /// The codename of a Debian or Ubuntu release, read from the tree: `bookworm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub codename: Option<String>,
 }
 
@@ -114,6 +122,7 @@ pub struct Server {
     pub tree_directory: String,
     /// The whole mirror that Ubuntu nodes install from, where the site has one: a live medium holds but
     /// a small part of its release.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
     /// The time servers of the nodes.
     pub timeservers: Vec<String>,
@@ -135,10 +144,12 @@ pub struct Packages {
 pub struct Disk {
     /// The disk that the definition names: `/dev/sda`, or a path beneath `/dev/disk/`. Where it names
     /// none, the smallest disk that is not removable and has at least `smallest` bytes is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// The size below which a disk is not taken, in bytes.
     pub smallest: u64,
     /// A partition table in the installer's own language, from `partitionfile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
 }
 
@@ -146,6 +157,7 @@ pub struct Disk {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Root {
     /// The crypted password, as `crypt(5)` writes it; without one the password is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// Public ssh keys, a line each.
     pub keys: Vec<String>,
@@ -174,6 +186,7 @@ pub struct Kernel {
     /// More for the installed system's: what `addkcmdline` marks with `R::`.
     pub installed: Vec<String>,
     /// The serial console, `ttyS0,115200`, where the node has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub console: Option<String>,
 }
 

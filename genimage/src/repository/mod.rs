@@ -93,11 +93,11 @@ impl Serialize for Repository {
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("form", &self.form)?;
         fields.serialize_field("uri", &self.uri)?;
-        fields.serialize_field("directory", &self.directory)?;
-        fields.serialize_field("suite", &self.suite)?;
+        given(&mut fields, "directory", &self.directory)?;
+        given(&mut fields, "suite", &self.suite)?;
         fields.serialize_field("components", &self.components)?;
-        fields.serialize_field("key", &self.key)?;
-        fields.serialize_field("key_url", &self.key_url)?;
+        given(&mut fields, "key", &self.key)?;
+        given(&mut fields, "key_url", &self.key_url)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
         let zypper = self.key.as_deref().filter(|_| self.form == Form::Zypper);
@@ -106,6 +106,18 @@ impl Serialize for Repository {
         fields.serialize_field("file_name", &self.file_name())?;
         fields.serialize_field("file", &self.file())?;
         fields.end()
+    }
+}
+
+/// Leaves out what is absent: a template would write it as nothing, and say nothing.
+fn given<S: SerializeStruct>(
+    fields: &mut S,
+    name: &'static str,
+    value: &Option<String>,
+) -> Result<(), S::Error> {
+    match value {
+        Some(value) => fields.serialize_field(name, value),
+        None => fields.skip_field(name),
     }
 }
 

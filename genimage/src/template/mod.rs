@@ -148,34 +148,11 @@ impl Values {
         let whole = tera::Value::try_from_serializable(context).map_err(problem)?;
         let mut values = tera::Context::new();
         for (name, value) in whole.into_map().unwrap_or_default() {
-            if let Some(name) = name.as_str().filter(|_| !value.is_none()) {
-                values.insert_value(name.to_owned(), given(value));
+            if let Some(name) = name.as_str() {
+                values.insert_value(name.to_owned(), value);
             }
         }
         Ok(Self(values))
-    }
-}
-
-/// Leaves out what is absent: tera would write it as nothing, and say nothing.
-fn given(value: tera::Value) -> tera::Value {
-    if let Some(list) = value.as_array()
-        && list.iter().any(tera::Value::is_map)
-    {
-        return list.iter().cloned().map(given).collect::<Vec<_>>().into();
-    }
-    match value.as_map() {
-        Some(map)
-            if map
-                .values()
-                .any(|inner| inner.is_none() || inner.is_map() || inner.is_array()) =>
-        {
-            map.iter()
-                .filter(|(_, inner)| !inner.is_none())
-                .map(|(name, inner)| (name.clone(), given(inner.clone())))
-                .collect::<tera::Map>()
-                .into()
-        }
-        _ => value,
     }
 }
 
