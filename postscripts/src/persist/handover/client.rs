@@ -68,7 +68,7 @@ pub(super) fn find(
 ) -> Result<Vec<Client>> {
     let mut clients: Vec<Client> = Vec::new();
     for (pid, process) in processes(root)? {
-        let Some(kind) = Kind::of(&process.name) else {
+        let Some(kind) = process.kind() else {
             continue;
         };
         let managed = process
@@ -145,6 +145,14 @@ fn processes(root: &Path) -> Result<Vec<(i32, Process)>> {
 }
 
 impl Process {
+    /// Which client it is: by the kernel's name for it, or by what it was called, because a busybox
+    /// that starts itself anew is `exe` to the kernel.
+    fn kind(&self) -> Option<Kind> {
+        let called = Path::new(&self.called).file_name();
+        let called = called.and_then(|name| name.to_str()).unwrap_or_default();
+        Kind::of(&self.name).or_else(|| Kind::of(called))
+    }
+
     /// Whether it names the device among its arguments.
     fn works_for(&self, device: &str) -> bool {
         let words = self
@@ -393,7 +401,7 @@ impl Client {
     /// Kills every process of this client for the device.
     fn end(&self, root: &Path, device: &str) -> Result<()> {
         for (pid, process) in processes(root)? {
-            if Kind::of(&process.name) == Some(self.kind) && process.works_for(device) {
+            if process.kind() == Some(self.kind) && process.works_for(device) {
                 match kill(Pid::from_raw(pid), Signal::SIGKILL) {
                     Err(err) if err != nix::errno::Errno::ESRCH => {
                         return Err(err).with_context(|| format!("ending process {pid}"));
