@@ -239,8 +239,7 @@ impl Persistence {
             return Ok(());
         }
         self.journal().note(&self.hand_over)?;
-        self.fault.part().context("telling what runs")?;
-        self.hand_over.forward(&self.root)
+        self.hand_over.forward(&self.root, &self.fault)
     }
 
     /// Makes the change last; the previous files stay in

@@ -38,7 +38,20 @@ pub(crate) fn trials() -> Vec<Inside> {
             trials.push(Inside::new(title(name, fault), needs, run));
         }
     }
+    let (client, needs) = (CLIENTS[0].1, &["dhclient", "dnsmasq", "ifup", "ping"]);
+    let run = move || {
+        under_ifupdown(client);
+        at_every_part("/etc/network", || client_of("dhclient"));
+    };
+    let name = "dhclient_survives_a_kill_at_any_part_of_files_and_hand_over";
+    trials.push(Inside::new(name, needs, run));
     let needs = &["dnsmasq", "networkctl", "dbus-daemon", "ping"];
+    let run = move || {
+        under_networkd();
+        at_every_part("/etc/systemd/network", || "networkd".to_owned());
+    };
+    let name = "networkd_survives_a_kill_at_any_part_of_files_and_hand_over";
+    trials.push(Inside::new(name, needs, run));
     for fault in ["", "kill:commit", "both:commit"] {
         let run = move || {
             under_networkd();
@@ -119,6 +132,44 @@ fn files(dir: &str) -> BTreeMap<PathBuf, (i64, i64, Vec<u8>)> {
     files
 }
 
+/// Waits until neither a run nor its guardian is at work.
+fn wait_for_guardian() {
+    let lock = Path::new("/var/lib/slipway/bridgeprereq/lock");
+    let lock = fs::File::options().append(true).open(lock).unwrap();
+    wait_for("the guardian", || lock.try_lock().is_ok());
+}
+
+/// Kills the run at each part of its work on files and clients, until there is none left.
+fn at_every_part(dir: &str, client: impl Fn() -> String) {
+    let lease = address("eth0").unwrap();
+    let (before, for_nic) = (files(dir), client());
+    let mut parts = 0;
+    loop {
+        let output = run(&format!("kill:part:{}", parts + 1));
+        wait_for_guardian();
+        if Path::new("/sys/class/net/mydocker0").exists() {
+            // Killed after the end, or not at all.
+            assert_eq!(address("mydocker0"), Some(lease.clone()));
+            assert!(output.status.success() || parts > 8);
+            break;
+        }
+        assert_eq!(output.status.code(), None);
+        parts += 1;
+        assert_eq!(files(dir), before, "{parts}");
+        wait_for("the lease on the NIC", || {
+            address("eth0").as_ref() == Some(&lease)
+        });
+        wait_for("the client on the NIC", || client() == for_nic);
+        assert!(answers(&lease), "{parts}");
+    }
+    println!("killed at {parts} parts");
+    assert!(parts > 8, "{parts} parts");
+    assert!(run("").status.success());
+    assert_eq!(String::from_utf8_lossy(&run("").stdout), "nothing to do\n");
+    assert_eq!(count("DHCPRELEASE"), 0, "{}", server_log());
+    assert!(answers(&lease));
+}
+
 /// Moves the host, struck by a fault or not; the lease stays its own all the while.
 fn moves(dir: &str, fault: &str, client: impl Fn() -> String) {
     let lease = address("eth0").unwrap();
@@ -127,10 +178,7 @@ fn moves(dir: &str, fault: &str, client: impl Fn() -> String) {
         let output = run(fault);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), None, "{said}");
-        let lock = Path::new("/var/lib/slipway/bridgeprereq/lock");
-        let lock = fs::File::options().append(true).open(lock).unwrap();
-        wait_for("the guardian", || lock.try_lock().is_ok());
-        drop(lock);
+        wait_for_guardian();
     }
     if fault.starts_with("kill") {
         assert_eq!(files(dir), before);

@@ -17,6 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
 use crate::files::{beneath, names};
 
 /// How long a client may take to have its lease confirmed.
@@ -290,7 +291,7 @@ impl Client {
     }
 
     /// Starts the client on the bridge and, once it has its lease, ends the one on the NIC.
-    pub(super) fn forward(&self, root: &Path) -> Result<()> {
+    pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
         let moving = || {
             format!(
                 "moving {} from {} to {}",
@@ -303,7 +304,9 @@ impl Client {
             self.carry(&beneath(root, from), &beneath(root, to))
                 .with_context(moving)?;
         }
+        fault.part().with_context(moving)?;
         self.start(root, &self.new).with_context(moving)?;
+        fault.part().with_context(moving)?;
         self.end(root, &self.nic).with_context(moving)
     }
 
