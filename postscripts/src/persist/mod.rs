@@ -22,6 +22,7 @@ mod model;
 mod netplan;
 mod networkd;
 mod networkmanager;
+mod process;
 #[cfg(test)]
 mod properties;
 mod readback;

@@ -18,10 +18,8 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
-use crate::files::{beneath, names};
-
-/// How long a client may take to have its lease confirmed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::files::beneath;
+use crate::persist::process::{Kind, PATIENCE, Process, await_end, processes};
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,24 +38,6 @@ pub(super) struct Client {
     leases: Vec<(PathBuf, PathBuf)>,
     nic: String,
     bridge: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Kind {
-    Dhclient,
-    Dhcpcd,
-    Udhcpc,
-}
-
-impl Kind {
-    fn of(name: &str) -> Option<Self> {
-        match name {
-            "dhclient" => Some(Self::Dhclient),
-            "dhcpcd" => Some(Self::Dhcpcd),
-            "udhcpc" => Some(Self::Udhcpc),
-            _ => None,
-        }
-    }
 }
 
 /// The clients that run for the NIC in our network namespace.
@@ -87,82 +67,7 @@ pub(super) fn find(
     Ok(clients)
 }
 
-struct Process {
-    name: String,
-    program: PathBuf,
-    called: String,
-    arguments: Vec<String>,
-    group: Option<PathBuf>,
-}
-
-fn processes(root: &Path) -> Result<Vec<(i32, Process)>> {
-    let proc = beneath(root, Path::new("/proc"));
-    let ours = fs::read_link(proc.join("self/ns/net")).ok();
-    let mut found = Vec::new();
-    for name in names(&proc)? {
-        let dir = proc.join(&name);
-        let Ok(pid) = name.parse() else { continue };
-        let Ok(comm) = fs::read_to_string(dir.join("comm")) else {
-            continue;
-        };
-        if fs::read_link(dir.join("ns/net")).ok() != ours {
-            continue;
-        }
-        let line = fs::read(dir.join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let mut words = line
-            .split('\0')
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned);
-        let called = words.next().unwrap_or_default();
-        let program = fs::read_link(dir.join("exe")).unwrap_or_default();
-        // The kernel says so of a program that was upgraded since.
-        let program = program
-            .to_string_lossy()
-            .trim_end_matches(" (deleted)")
-            .into();
-        let group = fs::read_to_string(dir.join("cgroup")).unwrap_or_default();
-        let group = group
-            .lines()
-            .find_map(|line| line.strip_prefix("0::/"))
-            .map(PathBuf::from);
-        // dhcpcd writes what it does over its arguments: `dhcpcd: eth0 [ip4]`.
-        let (called, arguments) = match called.strip_prefix("dhcpcd: ") {
-            Some(title) => ("dhcpcd".to_owned(), vec![title.to_owned()]),
-            None => (called, words.collect()),
-        };
-        found.push((
-            pid,
-            Process {
-                name: comm.trim().to_owned(),
-                program,
-                called,
-                arguments,
-                group,
-            },
-        ));
-    }
-    Ok(found)
-}
-
 impl Process {
-    /// Which client it is: by the kernel's name for it, or by what it was called, because a busybox
-    /// that starts itself anew is `exe` to the kernel.
-    fn kind(&self) -> Option<Kind> {
-        let called = Path::new(&self.called).file_name();
-        let called = called.and_then(|name| name.to_str()).unwrap_or_default();
-        Kind::of(&self.name).or_else(|| Kind::of(called))
-    }
-
-    /// Whether it names the device among its arguments.
-    fn works_for(&self, device: &str) -> bool {
-        let words = self
-            .arguments
-            .iter()
-            .flat_map(|argument| argument.split(' '));
-        words.into_iter().any(|word| word == device)
-    }
-
     fn client(
         self,
         root: &Path,
@@ -416,21 +321,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// Waits until a killed process holds nothing any more; what is left of it then has no arguments.
-fn await_end(root: &Path, pid: i32) -> Result<()> {
-    let path = beneath(root, Path::new("/proc"))
-        .join(pid.to_string())
-        .join("cmdline");
-    let began = Instant::now();
-    while fs::read(&path).is_ok_and(|line| !line.is_empty()) {
-        if began.elapsed() > PATIENCE {
-            bail!("process {pid} does not end");
-        }
-        sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
