@@ -4,7 +4,6 @@
 //! [`Backend`] that claims it, or an error that says what each of them showed. It never guesses: a
 //! backend that is installed but does not name the NIC has no claim, and two claims are an error.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -13,7 +12,7 @@ use super::backend::Backend;
 use super::ini::Ini;
 use super::model::Wish;
 use super::sources::Sources;
-use super::{ifcfg, ifupdown, netplan, networkmanager, wicked};
+use super::{ifcfg, ifupdown, netplan, networkmanager, process, wicked};
 use crate::files::{self, beneath};
 
 /// A backend's claim, or why it has none.
@@ -38,7 +37,10 @@ pub(super) fn detect(root: &Path, wish: &Wish) -> Result<Backend> {
     let host = Host {
         root,
         wish,
-        running: running(root)?,
+        running: process::processes(root)?
+            .into_iter()
+            .map(|(_, process)| process.name)
+            .collect(),
         index: index.map(|text| text.trim().to_owned()),
     };
     let shown = [
@@ -75,26 +77,6 @@ pub(super) fn detect(root: &Path, wish: &Wish) -> Result<Backend> {
             reasons.join("; ")
         ),
     }
-}
-
-/// The names of the processes that share our network namespace.
-fn running(root: &Path) -> Result<Vec<String>> {
-    let proc = beneath(root, Path::new("/proc"));
-    let ours = fs::read_link(proc.join("self/ns/net")).ok();
-    let mut running = Vec::new();
-    for pid in files::names(&proc)? {
-        if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let theirs = fs::read_link(proc.join(&pid).join("ns/net")).ok();
-        // A process that ends while we look is none that runs.
-        if let Ok(name) = fs::read_to_string(proc.join(&pid).join("comm"))
-            && theirs == ours
-        {
-            running.push(name.trim().to_owned());
-        }
-    }
-    Ok(running)
 }
 
 impl Host<'_> {

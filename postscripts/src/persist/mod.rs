@@ -22,6 +22,7 @@ mod model;
 mod netplan;
 mod networkd;
 mod networkmanager;
+mod process;
 #[cfg(test)]
 mod properties;
 mod readback;
@@ -239,8 +240,7 @@ impl Persistence {
             return Ok(());
         }
         self.journal().note(&self.hand_over)?;
-        self.fault.part().context("telling what runs")?;
-        self.hand_over.forward(&self.root)
+        self.hand_over.forward(&self.root, &self.fault)
     }
 
     /// Makes the change last; the previous files stay in

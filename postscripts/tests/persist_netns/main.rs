@@ -2,7 +2,7 @@
 //!
 //! `handover`: clients and daemons that run go on with the lease they have. `boot`: the golden files
 //! are brought up by networkd, netplan, ifupdown, NetworkManager and network-scripts. `back`: the
-//! backends' own tools read them back. `disk`: an `/etc` that cannot be written is left as it was. A
+//! backends' own tools read them back. `whole`: the whole program moves a host with a lease. `disk`: an `/etc` that cannot be written is left as it was. A
 //! trial runs in a network, mount and process namespace and ends with
 //! it; one that lacks root or a program is ignored and says so.
 #![allow(
@@ -16,6 +16,7 @@ mod boot;
 mod disk;
 mod handover;
 mod host;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -54,6 +55,7 @@ fn main() {
         boot::trials(),
         disk::trials(),
         back::trials(),
+        whole::trials(),
     ]
     .into_iter()
     .flatten()

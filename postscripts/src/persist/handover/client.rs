@@ -17,10 +17,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::files::{beneath, names};
-
-/// How long a client may take to have its lease confirmed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::fault::Fault;
+use crate::files::beneath;
+use crate::persist::process::{Kind, PATIENCE, Process, await_end, processes};
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,24 +40,6 @@ pub(super) struct Client {
     bridge: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Kind {
-    Dhclient,
-    Dhcpcd,
-    Udhcpc,
-}
-
-impl Kind {
-    fn of(name: &str) -> Option<Self> {
-        match name {
-            "dhclient" => Some(Self::Dhclient),
-            "dhcpcd" => Some(Self::Dhcpcd),
-            "udhcpc" => Some(Self::Udhcpc),
-            _ => None,
-        }
-    }
-}
-
 /// The clients that run for the NIC in our network namespace.
 pub(super) fn find(
     root: &Path,
@@ -68,7 +49,7 @@ pub(super) fn find(
 ) -> Result<Vec<Client>> {
     let mut clients: Vec<Client> = Vec::new();
     for (pid, process) in processes(root)? {
-        let Some(kind) = Kind::of(&process.name) else {
+        let Some(kind) = process.kind() else {
             continue;
         };
         let managed = process
@@ -86,74 +67,7 @@ pub(super) fn find(
     Ok(clients)
 }
 
-struct Process {
-    name: String,
-    program: PathBuf,
-    called: String,
-    arguments: Vec<String>,
-    group: Option<PathBuf>,
-}
-
-fn processes(root: &Path) -> Result<Vec<(i32, Process)>> {
-    let proc = beneath(root, Path::new("/proc"));
-    let ours = fs::read_link(proc.join("self/ns/net")).ok();
-    let mut found = Vec::new();
-    for name in names(&proc)? {
-        let dir = proc.join(&name);
-        let Ok(pid) = name.parse() else { continue };
-        let Ok(comm) = fs::read_to_string(dir.join("comm")) else {
-            continue;
-        };
-        if fs::read_link(dir.join("ns/net")).ok() != ours {
-            continue;
-        }
-        let line = fs::read(dir.join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let mut words = line
-            .split('\0')
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned);
-        let called = words.next().unwrap_or_default();
-        let program = fs::read_link(dir.join("exe")).unwrap_or_default();
-        // The kernel says so of a program that was upgraded since.
-        let program = program
-            .to_string_lossy()
-            .trim_end_matches(" (deleted)")
-            .into();
-        let group = fs::read_to_string(dir.join("cgroup")).unwrap_or_default();
-        let group = group
-            .lines()
-            .find_map(|line| line.strip_prefix("0::/"))
-            .map(PathBuf::from);
-        // dhcpcd writes what it does over its arguments: `dhcpcd: eth0 [ip4]`.
-        let (called, arguments) = match called.strip_prefix("dhcpcd: ") {
-            Some(title) => ("dhcpcd".to_owned(), vec![title.to_owned()]),
-            None => (called, words.collect()),
-        };
-        found.push((
-            pid,
-            Process {
-                name: comm.trim().to_owned(),
-                program,
-                called,
-                arguments,
-                group,
-            },
-        ));
-    }
-    Ok(found)
-}
-
 impl Process {
-    /// Whether it names the device among its arguments.
-    fn works_for(&self, device: &str) -> bool {
-        let words = self
-            .arguments
-            .iter()
-            .flat_map(|argument| argument.split(' '));
-        words.into_iter().any(|word| word == device)
-    }
-
     fn client(
         self,
         root: &Path,
@@ -282,7 +196,7 @@ impl Client {
     }
 
     /// Starts the client on the bridge and, once it has its lease, ends the one on the NIC.
-    pub(super) fn forward(&self, root: &Path) -> Result<()> {
+    pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
         let moving = || {
             format!(
                 "moving {} from {} to {}",
@@ -295,7 +209,9 @@ impl Client {
             self.carry(&beneath(root, from), &beneath(root, to))
                 .with_context(moving)?;
         }
+        fault.part().with_context(moving)?;
         self.start(root, &self.new).with_context(moving)?;
+        fault.part().with_context(moving)?;
         self.end(root, &self.nic).with_context(moving)
     }
 
@@ -393,7 +309,7 @@ impl Client {
     /// Kills every process of this client for the device.
     fn end(&self, root: &Path, device: &str) -> Result<()> {
         for (pid, process) in processes(root)? {
-            if Kind::of(&process.name) == Some(self.kind) && process.works_for(device) {
+            if process.kind() == Some(self.kind) && process.works_for(device) {
                 match kill(Pid::from_raw(pid), Signal::SIGKILL) {
                     Err(err) if err != nix::errno::Errno::ESRCH => {
                         return Err(err).with_context(|| format!("ending process {pid}"));
@@ -405,21 +321,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// Waits until a killed process holds nothing any more; what is left of it then has no arguments.
-fn await_end(root: &Path, pid: i32) -> Result<()> {
-    let path = beneath(root, Path::new("/proc"))
-        .join(pid.to_string())
-        .join("cmdline");
-    let began = Instant::now();
-    while fs::read(&path).is_ok_and(|line| !line.is_empty()) {
-        if began.elapsed() > PATIENCE {
-            bail!("process {pid} does not end");
-        }
-        sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use super::backend::Backend;
 use super::model::Wish;
 use super::netplan::Renderer;
 use super::networkmanager;
+use crate::fault::Fault;
 use crate::files::beneath;
 use crate::program;
 use client::Client;
@@ -149,24 +150,27 @@ impl HandOver {
     }
 
     /// Does it. After an error [`take_back`](Self::take_back) is due.
-    pub(super) fn forward(&self, root: &Path) -> Result<()> {
+    pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
         if let Some(path) = &self.keep {
             let place = beneath(root, path);
             let writing = || format!("writing {}", place.display());
+            fault.part().with_context(writing)?;
             fs::create_dir_all(place.parent().unwrap_or(root)).with_context(writing)?;
             let text = "# Until the next boot: the bridge had its addresses before networkd knew it.\n\
                         [Network]\nKeepConfiguration=yes\n";
             fs::write(&place, text).with_context(writing)?;
         }
         for words in &self.forward {
+            fault.part().context("telling the running daemon")?;
             command(words)?;
         }
+        fault.part().context("telling what runs")?;
         if self.keep.is_some() {
             self.announce(root)?;
         }
         self.clients
             .iter()
-            .try_for_each(|client| client.forward(root))
+            .try_for_each(|client| client.forward(root, fault))
     }
 
     /// Puts what runs back to the NIC, once the previous files are there again.
