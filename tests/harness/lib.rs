@@ -6,18 +6,21 @@
 
 mod bin;
 mod commands;
+mod disk;
 mod docker;
 mod machine;
 mod need;
 mod progress;
+mod qemu;
 mod scene;
 mod site;
 mod tree;
 
 pub use bin::{binary, static_programs, workspace};
 pub use commands::{Installed, commands};
+pub use disk::Disk;
 pub use docker::DockerHost;
-pub use machine::{Disk, Machine};
+pub use machine::Machine;
 pub use need::Need;
 pub use progress::Progress;
 pub use scene::{Medium, Outcome, Scene};

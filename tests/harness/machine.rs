@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Outcome;
-use crate::bin::workspace;
-use crate::site::{Site, mac, outcome};
+use crate::disk::Disk;
+use crate::qemu::{PID_FILE, Qemu};
+use crate::site::{Site, outcome};
 
 /// How long a machine may take until it answers, and until it is off.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -25,36 +26,6 @@ const FIRST_BOOT: Duration = Duration::from_secs(900);
 const LIFE: &str = "1200";
 /// The same where a system is installed first.
 const INSTALLATION: &str = "14400";
-/// Where qemu says which process it is, in the site's directory.
-const PID_FILE: &str = "qemu.pid";
-
-/// The disk of an installed machine, and what boots it.
-#[derive(Debug, Clone)]
-pub struct Disk {
-    dir: PathBuf,
-}
-
-impl Disk {
-    /// Finds the disk that `tests/machines/disk` built, if it did: of the suite that `MACHINE_SUITE` names,
-    /// else of the one that it builds unasked.
-    pub fn find() -> Option<Self> {
-        let suite = std::env::var("MACHINE_SUITE").unwrap_or_else(|_| "trixie".to_owned());
-        let entries = workspace().join("target/machines").read_dir().ok()?;
-        entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| {
-                let name = path.file_name().and_then(|name| name.to_str());
-                let of = name.and_then(|name| Some(name.rsplit_once('-')?.0));
-                of == Some(suite.as_str()) && path.join("disk.raw").is_file()
-            })
-            .map(|dir| Self { dir })
-    }
-
-    /// Returns the key that lets root in.
-    pub fn key(&self) -> PathBuf {
-        self.dir.join("key")
-    }
-}
 
 /// A machine that runs.
 #[derive(Debug)]
@@ -197,13 +168,25 @@ impl<'a> Machine<'a> {
 
     /// Reboots it, as an administrator does; returns when it lets root in again.
     pub fn reboot(&mut self) -> Result<()> {
-        let before = self.boot_id()?;
+        const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";
+        let before = self.succeed(BOOT)?;
         // The answer may be lost with the connection.
         self.run("systemctl reboot")?;
-        self.boot += 1;
-        self.wait(PATIENCE)?;
-        ensure!(self.boot_id()? != before, "the machine did not reboot");
-        Ok(())
+        let end = Instant::now() + PATIENCE;
+        loop {
+            ensure!(
+                Instant::now() < end,
+                "the machine does not come back: {}",
+                self.last_words()
+            );
+            sleep(Duration::from_millis(500));
+            // The old system may still let one in, so each attempt has a connection of its own.
+            self.boot += 1;
+            let now = self.run(BOOT)?;
+            if now.code == Some(0) && now.stdout != before {
+                return Ok(());
+            }
+        }
     }
 
     /// Switches it off, as an administrator does.
@@ -243,10 +226,6 @@ impl<'a> Machine<'a> {
         format!("the console ({}) ends with: {said}", self.console.display())
     }
 
-    fn boot_id(&self) -> Result<String> {
-        self.succeed("cat /proc/sys/kernel/random/boot_id")
-    }
-
     /// Waits until root is let in.
     pub fn wait(&self, patience: Duration) -> Result<()> {
         let end = Instant::now() + patience;
@@ -274,6 +253,7 @@ impl<'a> Machine<'a> {
             "IdentitiesOnly=yes",
             "BatchMode=yes",
             "ConnectTimeout=5",
+            "ServerAliveInterval=5",
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",
@@ -294,8 +274,10 @@ impl Drop for Machine<'_> {
             return;
         }
         // The child here only waits for qemu, which is a process of the site's namespace.
-        let pid = fs::read_to_string(self.site.path(PID_FILE)).unwrap_or_default();
-        let _ = self.site.run("kill", &["-9", pid.trim()]);
+        match fs::read_to_string(self.site.path(PID_FILE)) {
+            Ok(pid) => drop(self.site.run("kill", &["-9", pid.trim()])),
+            Err(_) => drop(self.qemu.kill()),
+        }
         let _ = self.qemu.wait();
     }
 }
@@ -304,57 +286,4 @@ impl Drop for Machine<'_> {
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The command line of a machine.
-struct Qemu {
-    command: Command,
-    console: PathBuf,
-}
-
-impl Qemu {
-    fn new(site: &Site, name: &str, kernel: &Path, life: &str) -> Result<Self> {
-        let consoles = workspace().join("target/machines/console");
-        fs::create_dir_all(&consoles)?;
-        let console = consoles.join(format!("{name}.log"));
-        let (accelerator, processor) = accelerator(kernel)?;
-        let mut command = site.command("timeout");
-        command
-            .args(["-k", "5", life, "nice", "qemu-system-x86_64"])
-            .args(["-accel", accelerator, "-cpu", processor, "-smp", "2"])
-            .args(["-nodefaults", "-no-user-config", "-display", "none"])
-            .args(["-device", "virtio-rng-pci", "-pidfile"])
-            .arg(site.path(PID_FILE))
-            .arg("-serial")
-            .arg(format!("file:{}", console.display()))
-            // What a snapshot changes lies in files there.
-            .env("TMPDIR", "/dev/shm");
-        Ok(Self { command, console })
-    }
-
-    /// Gives it a NIC on a switch.
-    fn plug(&mut self, site: &Site, number: u8, switch: &str, more: &str) -> Result<()> {
-        let tap = format!("tap{number}");
-        site.succeed("ip", &["tuntap", "add", &tap, "mode", "tap"])?;
-        site.succeed("ip", &["link", "set", &tap, "master", switch, "up"])?;
-        let mac = mac(1 + 16 * number);
-        self.command
-            .arg("-netdev")
-            .arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"))
-            .arg("-device")
-            .arg(format!("virtio-net-pci,netdev={tap},mac={mac}{more}"));
-        Ok(())
-    }
-}
-
-/// Says how qemu is to run machines here, and on which processor: without hardware the plainest one is
-/// the fastest.
-fn accelerator(kernel: &Path) -> Result<(&'static str, &'static str)> {
-    let output = Command::new(workspace().join("tests/machines/accel"))
-        .arg(kernel)
-        .output()?;
-    Ok(match output.stdout.starts_with(b"kvm") {
-        true => ("kvm", "host"),
-        false => ("tcg,thread=multi,tb-size=512", "qemu64"),
-    })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::bin::workspace;
-use crate::machine::Disk;
+use crate::disk::Disk;
 use crate::site;
 
 /// Something that a machine may lack.

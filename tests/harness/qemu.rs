@@ -1,0 +1,66 @@
+//! How qemu is called: the accelerator that works here, a serial console in a file, NICs on switches.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::bin::workspace;
+use crate::site::{Site, mac};
+
+/// Where qemu says which process it is, in the site's directory.
+pub(crate) const PID_FILE: &str = "qemu.pid";
+
+/// The command line of a machine.
+pub(crate) struct Qemu {
+    pub(crate) command: Command,
+    pub(crate) console: PathBuf,
+}
+
+impl Qemu {
+    pub(crate) fn new(site: &Site, name: &str, kernel: &Path, life: &str) -> Result<Self> {
+        let consoles = workspace().join("target/machines/console");
+        fs::create_dir_all(&consoles)?;
+        let console = consoles.join(format!("{name}.log"));
+        let (accelerator, processor) = accelerator(kernel)?;
+        let mut command = site.command("timeout");
+        command
+            .args(["-k", "5", life, "nice", "qemu-system-x86_64"])
+            .args(["-accel", accelerator, "-cpu", processor, "-smp", "2"])
+            .args(["-nodefaults", "-no-user-config", "-display", "none"])
+            .args(["-device", "virtio-rng-pci", "-pidfile"])
+            .arg(site.path(PID_FILE))
+            .arg("-serial")
+            .arg(format!("file:{}", console.display()))
+            // What a snapshot changes lies in files there.
+            .env("TMPDIR", "/dev/shm");
+        Ok(Self { command, console })
+    }
+
+    /// Gives it a NIC on a switch.
+    pub(crate) fn plug(&mut self, site: &Site, number: u8, switch: &str, more: &str) -> Result<()> {
+        let tap = format!("tap{number}");
+        site.succeed("ip", &["tuntap", "add", &tap, "mode", "tap"])?;
+        site.succeed("ip", &["link", "set", &tap, "master", switch, "up"])?;
+        let mac = mac(1 + 16 * number);
+        self.command
+            .arg("-netdev")
+            .arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"))
+            .arg("-device")
+            .arg(format!("virtio-net-pci,netdev={tap},mac={mac}{more}"));
+        Ok(())
+    }
+}
+
+/// Says how qemu is to run machines here, and on which processor: without hardware the plainest one is
+/// the fastest.
+fn accelerator(kernel: &Path) -> Result<(&'static str, &'static str)> {
+    let output = Command::new(workspace().join("tests/machines/accel"))
+        .arg(kernel)
+        .output()?;
+    Ok(match output.stdout.starts_with(b"kvm") {
+        true => ("kvm", "host"),
+        false => ("tcg,thread=multi,tb-size=512", "qemu64"),
+    })
+}
