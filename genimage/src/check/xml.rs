@@ -37,6 +37,11 @@ pub(super) struct Document<'a> {
 pub(super) fn parse<'a>(text: &'a str, telling: &mut Telling<'_>) -> Option<Document<'a>> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
+    if let Some(at) = text.find(|c| !is_char(c)) {
+        let line = 1 + text[..at].matches('\n').count();
+        telling.problem(line, "this is no XML: it holds a control character");
+        return None;
+    }
     let mut reading = Reading {
         reader,
         text,
@@ -141,6 +146,9 @@ impl<'a> Reading<'a, '_, '_> {
                     (inner.name, self.close(inner))
                 }
                 Event::Text(text) => {
+                    if text.contains("]]>") {
+                        bail!("']]>' stands outside of a CDATA section: write ']]&gt;'");
+                    }
                     open.text.push_str(&text);
                     continue;
                 }
@@ -163,12 +171,17 @@ impl<'a> Reading<'a, '_, '_> {
 
     fn open(&mut self, tag: &BytesStart<'a>) -> Result<Open<'a>> {
         let mut kind = None;
-        for attribute in tag.attributes() {
-            let attribute = attribute.context("reading an attribute")?;
-            if !matches!(attribute.key.into_inner(), "config:type" | "type" | "t") {
+        if !tag
+            .name()
+            .into_inner()
+            .starts_with(|c: char| c.is_alphabetic() || c == '_')
+        {
+            bail!("'{}' is no name", tag.name().into_inner());
+        }
+        for (name, value) in attributes(tag)? {
+            if !matches!(name, "config:type" | "type" | "t") {
                 continue;
             }
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0)?;
             kind = TYPES.into_iter().find(|known| *known == value);
             if kind.is_none() {
                 let near = did_you_mean(&nearest(&value, TYPES));
@@ -263,6 +276,27 @@ impl<'a> Reading<'a, '_, '_> {
     }
 }
 
+/// Returns the attributes of an element, entities resolved.
+fn attributes<'t>(tag: &'t BytesStart<'_>) -> Result<Vec<(&'t str, Cow<'t, str>)>> {
+    let read = tag.attributes().map(|attribute| {
+        let attribute = attribute.context("reading an attribute")?;
+        let name = attribute.key.into_inner();
+        if attribute.value.contains('<') {
+            bail!("'<' stands in the attribute '{name}': write '&lt;'");
+        }
+        let value = attribute
+            .normalized_value(XmlVersion::Implicit1_0)
+            .with_context(|| format!("reading the attribute '{name}'"))?;
+        Ok((name, value))
+    });
+    read.collect()
+}
+
+/// Whether XML may hold a character.
+fn is_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..) && !matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
 /// Resolves XML's own entities.
 fn resolved(entity: &str) -> Result<Cow<'static, str>> {
     let own = match entity {
@@ -278,7 +312,7 @@ fn resolved(entity: &str) -> Result<Cow<'static, str>> {
                     .strip_prefix('#')
                     .and_then(|digits| digits.parse().ok()),
             };
-            let Some(c) = code.and_then(char::from_u32) else {
+            let Some(c) = code.and_then(char::from_u32).filter(|c| is_char(*c)) else {
                 bail!("'&{other};' is no entity of XML's own: write '&amp;' for '&'");
             };
             return Ok(Cow::Owned(c.to_string()));

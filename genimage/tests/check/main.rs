@@ -4,10 +4,14 @@
 
 #![allow(clippy::unwrap_used)] // tests may; without #[test] clippy does not see that these are some
 
+mod autoinstall;
+mod autoyast;
 mod debconf;
 mod golden;
 mod kickstart;
 mod needs;
+mod repositories;
+mod verdicts;
 
 use libtest_mimic::{Arguments, Trial};
 use needs::Need;
@@ -25,7 +29,14 @@ fn trial(name: impl Into<String>, needs: &[Need], proof: impl FnOnce() + Send + 
 }
 
 fn main() {
-    let trials = [golden::trials(), debconf::trials(), kickstart::trials()];
+    let trials = [
+        golden::trials(),
+        repositories::trials(),
+        debconf::trials(),
+        kickstart::trials(),
+        autoinstall::trials(),
+        autoyast::trials(),
+    ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

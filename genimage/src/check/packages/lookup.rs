@@ -41,7 +41,7 @@ pub(super) fn apt<'a>(
         Some(_) => return Answer::NotLookedUp("packages of another architecture"),
         None => name,
     };
-    let answer = by_name(name, version, sources);
+    let answer = by_name(name, version, is_deb_version, sources);
     if answer != Answer::Missing || version.is_some() {
         return answer;
     }
@@ -62,7 +62,7 @@ pub(super) fn rpm<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>])
     if name.starts_with('/') {
         return Answer::NotLookedUp("files of packages");
     }
-    let answer = by_name(name, version, sources);
+    let answer = by_name(name, version, is_rpm_version, sources);
     if answer != Answer::Missing || version.is_some() {
         return answer;
     }
@@ -77,13 +77,18 @@ pub(super) fn rpm<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>])
     // `bash-5.1.8-9.el9`: whatever stands behind a hyphen may be a version.
     let dashes = name.match_indices('-').map(|(at, _)| at);
     let mut versioned = dashes.filter_map(|at| {
-        let answer = by_name(&name[..at], Some(&name[at + 1..]), sources);
+        let answer = by_name(&name[..at], Some(&name[at + 1..]), is_rpm_version, sources);
         (answer == Answer::Found).then_some(answer)
     });
     versioned.next_back().unwrap_or(Answer::Missing)
 }
 
-fn by_name<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>]) -> Answer<'a> {
+fn by_name<'a>(
+    name: &str,
+    version: Option<&str>,
+    is_version: fn(&str, &str) -> bool,
+    sources: &[Source<'a>],
+) -> Answer<'a> {
     if glob::is_pattern(name) {
         let any = indices(sources).any(|index| {
             index
@@ -108,9 +113,13 @@ fn by_name<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>]) -> Ans
     }
 }
 
-/// Whether a package's version is the wanted one: whole, or without its epoch, its release or both.
-/// A version of Debian is whole: apt takes no less, but it takes wildcards.
-fn is_version(wanted: &str, known: &str) -> bool {
+/// Whether apt takes a version for the wanted one: whole, or by wildcards.
+fn is_deb_version(wanted: &str, known: &str) -> bool {
+    glob::matches(wanted, known)
+}
+
+/// Whether dnf or zypper does: whole, or without its epoch, its release or both.
+fn is_rpm_version(wanted: &str, known: &str) -> bool {
     let without_epoch = known.split_once(':').map_or(known, |(_, rest)| rest);
     [known, without_epoch].into_iter().any(|known| {
         glob::matches(wanted, known)

@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 use super::*;
 use crate::pkglist::Transaction;
 use crate::problem::{Place, Problem};
+use crate::repository::Form;
 
 /// An installation directory with the repositories that a test needs.
 struct Scene {
@@ -27,6 +28,7 @@ impl Scene {
         let directory = self.root.path().join(name);
         self.repositories.push(Repository {
             name: name.to_owned(),
+            form: suite.map_or(Form::Dnf, |_| Form::Apt),
             uri: format!("http://10.1.0.1/{name}"),
             directory: Some(directory.display().to_string()),
             suite: suite.map(str::to_owned),
@@ -290,7 +292,7 @@ fn what_dnf_cannot_install_is_told_with_what_is_near() {
         ),
         (
             "@minimal-environment",
-            "a.pkglist:1: there is no group or pattern 'minimal-environment' in tree (DIR/tree): write '@^minimal-environment', which is an environment",
+            "a.pkglist:1: there is no group 'minimal-environment' in tree (DIR/tree): write '@^minimal-environment', which is an environment",
         ),
         (
             "@^minimal-enviroment",

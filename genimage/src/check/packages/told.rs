@@ -6,7 +6,7 @@ use crate::check::Findings;
 use crate::check::nearest::{did_you_mean, nearest};
 use crate::pkglist::Item;
 use crate::problem::Problem;
-use crate::repository::Repository;
+use crate::repository::{Form, Repository};
 
 /// A name of a list, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -68,10 +68,12 @@ impl<'a> Asked<'a> {
             return;
         }
         let environment = self.item.name.starts_with('^');
-        let kind = match (self.is_apt(), environment) {
-            (true, _) => "task",
-            (false, true) => "environment",
-            (false, false) => "group or pattern",
+        let form = self.sources.first().map(|source| source.repository.form);
+        let kind = match (form, environment) {
+            (Some(Form::Apt), _) => "task",
+            (_, true) => "environment",
+            (Some(Form::Zypper), _) => "pattern",
+            (_, false) => "group",
         };
         let found = self.nowhere(kind, name, "correct the name", || {
             match !environment && group(&format!("^{name}"), self.sources) {
