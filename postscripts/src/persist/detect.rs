@@ -101,23 +101,11 @@ impl Host<'_> {
         if !self.runs("systemd-networkd") {
             return Ok(Err("does not run".to_owned()));
         }
-        let link = format!(
-            "/run/systemd/netif/links/{}",
-            self.index.as_deref().unwrap_or("none")
-        );
-        let text = files::read(&beneath(self.root, Path::new(&link)))?.unwrap_or_default();
-        let value = |key: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-        };
-        Ok(match (value("ADMIN_STATE"), value("NETWORK_FILE")) {
-            (Some("unmanaged"), _) | (_, None) => Err("does not manage it".to_owned()),
-            (_, Some(file)) if generated_by_netplan(Path::new(file)) => {
-                Err("follows netplan".to_owned())
-            }
-            (_, Some(file)) => Ok(Backend::Networkd {
-                file: PathBuf::from(file),
-            }),
+        let index = self.index.as_deref().unwrap_or("none");
+        Ok(match network_file(self.root, index)? {
+            None => Err("does not manage it".to_owned()),
+            Some(file) if generated_by_netplan(&file) => Err("follows netplan".to_owned()),
+            Some(file) => Ok(Backend::Networkd { file }),
         })
     }
 
@@ -191,6 +179,18 @@ impl Host<'_> {
             None => Err("no file names it".to_owned()),
         })
     }
+}
+
+/// The file that networkd says it configures a device by, if it does.
+pub(super) fn network_file(root: &Path, index: &str) -> Result<Option<PathBuf>> {
+    let link = Path::new("/run/systemd/netif/links").join(index);
+    let text = files::read(&beneath(root, &link))?.unwrap_or_default();
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    };
+    let managed = value("ADMIN_STATE") != Some("unmanaged");
+    Ok(value("NETWORK_FILE").filter(|_| managed).map(PathBuf::from))
 }
 
 fn generated_by_netplan(path: &Path) -> bool {

@@ -4,6 +4,7 @@
 //! with everything it keeps below the host's root. What a host of the test changes is gone with it.
 
 use std::fs;
+use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -341,9 +342,17 @@ pub(crate) fn dockerd() -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
+/// Returns a busybox that runs where there is no library: a static one.
 pub(crate) fn busybox() -> Option<PathBuf> {
     ["/bin/busybox", "/usr/bin/busybox"]
         .map(PathBuf::from)
         .into_iter()
-        .find(|path| path.exists())
+        .find(|path| is_static(path))
+}
+
+/// Says whether a program asks for no loader, whose path stands near its beginning.
+fn is_static(program: &Path) -> bool {
+    let mut head = [0; 4096];
+    let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && !head.windows(4).any(|four| four == b"/ld-")
 }

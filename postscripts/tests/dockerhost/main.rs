@@ -68,7 +68,7 @@ fn missing() -> Option<String> {
         return Some("dockerd".to_owned());
     }
     if host::busybox().is_none() {
-        return Some("busybox".to_owned());
+        return Some("a static busybox".to_owned());
     }
     ["docker", "containerd", "curl", "openssl", "ip"]
         .into_iter()

@@ -17,12 +17,14 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::backend::Backend;
+use super::detect::network_file;
 use super::model::Wish;
 use super::netplan::Renderer;
 use super::networkmanager;
@@ -186,7 +188,22 @@ impl HandOver {
             // The one that fails must not keep the others from being told.
             result = result.and(command(words));
         }
+        if self.keep.is_some() {
+            self.await_networkd(root);
+        }
         result
+    }
+
+    /// networkd answers before it has read its files anew, and till then says that it does not manage
+    /// the NIC, which would make the next run believe that nobody does.
+    fn await_networkd(&self, root: &Path) {
+        let class = beneath(root, Path::new("/sys/class/net"));
+        let index = fs::read_to_string(class.join(&self.nic).join("ifindex")).unwrap_or_default();
+        let end = Instant::now() + PATIENCE / 4;
+        let settled = || matches!(network_file(root, index.trim()), Ok(Some(_)));
+        while !settled() && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// networkd takes a bridge that existed before it only with the kernel's next word of it, and
