@@ -4,10 +4,10 @@
 //! [`net`] reads what the kernel says as plain values and changes it, [`persist`] writes the same
 //! into the files of whatever configures this host's network at boot. `setupdockerhost` gives the
 //! host's dockerd a key, a certificate and clients that it trusts, and proves it: [`dockerhost`], with
-//! [`tls`] for all that is about certificates. `firstboot` runs them in the order that the node's
+//! [`tls`] for all that is about certificates. Both change files by one journal (`files`): all or none,
+//! and back by any later process; [`fault`] makes tests of that possible. `firstboot` runs them in the order that the node's
 //! definition asks for, each once: [`firstboot`]. `otherpkgs` installs the osimage's extra packages:
-//! [`otherpkgs`]. Nothing here runs a shell, resolves a name or asks a name
-//! service.
+//! [`otherpkgs`]. Nothing here runs a shell, resolves a name or asks a name service.
 
 pub mod bridge;
 pub mod cli;

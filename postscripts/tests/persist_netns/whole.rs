@@ -201,6 +201,7 @@ fn moves(dir: &str, fault: &str, client: impl Fn() -> String) {
         "done; reached gateway 10.0.0.1\n",
         "{said}"
     );
+    assert!(!said.contains("after a boot it will differ"), "{said}");
     assert_eq!(address("mydocker0"), Some(lease.clone()));
     assert_eq!(address("eth0"), None);
     wait_for("the client on the bridge", || {

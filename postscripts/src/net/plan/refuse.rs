@@ -105,6 +105,9 @@ fn describe(kind: &Kind) -> String {
         Kind::Wireless => "a wireless device".to_owned(),
         Kind::Bridge => "a bridge".to_owned(),
         Kind::NotEthernet => "a device without Ethernet frames".to_owned(),
+        Kind::Other(driver) if driver.starts_with(['a', 'e', 'i', 'o', 'u']) => {
+            format!("an {driver} device")
+        }
         Kind::Other(driver) => format!("a {driver} device"),
     }
 }

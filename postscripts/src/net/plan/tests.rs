@@ -252,3 +252,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_no_bridge_can_have_for_a_port_is_refused_by_what_it_is() {
+    for (kind, what) in [
+        (
+            Kind::Wireless,
+            "a wireless device, and an access point passes on one hardware address only; use a wired NIC",
+        ),
+        (Kind::Loopback, "the loopback device"),
+        (Kind::Bridge, "a bridge itself; name the NIC"),
+        (Kind::NotEthernet, "a device without Ethernet frames"),
+        (Kind::Other("ipvlan".to_owned()), "an ipvlan device"),
+    ] {
+        let state = NetState {
+            links: vec![link("eth0", kind, 1)],
+            ..NetState::default()
+        };
+        let refusal = plan(&state, &[uplink()]).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            format!("eth0 cannot be a port of a bridge: it is {what}")
+        );
+    }
+    for kind in [
+        Kind::Ethernet,
+        Kind::Other("bond".to_owned()),
+        Kind::Other("vlan".to_owned()),
+    ] {
+        let state = NetState {
+            links: vec![link("eth0", kind, 1)],
+            ..NetState::default()
+        };
+        assert!(plan(&state, &[uplink()]).is_ok());
+    }
+}
