@@ -85,6 +85,7 @@ mod tests {
     #[test]
     fn what_autoyast_takes_is_not_told() {
         assert_eq!(told(GOOD), [""; 0]);
+        assert_eq!(told(&format!("\u{feff}{GOOD}")), [""; 0]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Document<'a> {
 /// Reads a document. What no parser could read is one problem, and nothing comes out; what AutoYaST
 /// could not read is told, and the rest is.
 pub(super) fn parse<'a>(text: &'a str, telling: &mut Telling<'_>) -> Option<Document<'a>> {
+    // The parser counts bytes behind the mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
     if let Some(at) = text.find(|c| !is_char(c)) {
@@ -270,7 +272,7 @@ impl<'a> Reading<'a, '_, '_> {
 
     /// Finds a part of the text that an event was lent, so that it outlives the event.
     fn lent(&self, part: &str) -> &'a str {
-        let after = &self.text[self.counted..];
+        let after = self.text.get(self.counted..).unwrap_or_default();
         let found = after.find(part).map(|at| &after[at..at + part.len()]);
         found.unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result};
 
-use super::index::{Gathered, Group};
+use super::index::Gathered;
 use super::lines::each_line;
 
 /// The fields of one stanza that matter.
@@ -63,19 +63,13 @@ impl Stanza {
                 }
             }
             for task in self.task.split(',').map(str::trim) {
-                if !task.is_empty() && !gathered.groups.iter().any(|known| known.id == task) {
-                    gathered.groups.push(Group {
-                        id: task.to_owned(),
-                        ..Group::default()
-                    });
+                if !task.is_empty() {
+                    gathered.groups.add(task, "")?;
                 }
             }
             // tasksel's tasks are packages today.
             if let Some(task) = self.package.strip_prefix("task-") {
-                gathered.groups.push(Group {
-                    id: task.to_owned(),
-                    ..Group::default()
-                });
+                gathered.groups.add(task, "")?;
             }
         }
         for field in [
@@ -118,7 +112,7 @@ mod tests {
             assert_eq!(index.packages.values("libc6").collect::<Vec<_>>(), ["2.36"]);
             let provided: Vec<_> = index.provides.iter().collect();
             assert_eq!(provided, ["default-mta", "mail-transport-agent", "x"]);
-            let groups: Vec<_> = index.groups.iter().map(|group| group.id.as_str()).collect();
+            let groups: Vec<_> = index.groups.iter().collect();
             assert_eq!(groups, ["laptop", "mail-server", "ssh-server"]);
         }
     }

@@ -10,30 +10,20 @@ pub(super) struct Index {
     pub(super) packages: Names,
     /// What packages provide beside their names, each with every package that does.
     pub(super) provides: Names,
-    /// Groups, tasks and patterns.
-    pub(super) groups: Vec<Group>,
+    /// Groups, tasks and patterns, each with what people call it.
+    pub(super) groups: Names,
     /// Environments: groups of groups, chosen by `@^`.
-    pub(super) environments: Vec<Group>,
+    pub(super) environments: Names,
 }
 
-/// A named set of packages.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Group {
-    /// What it is called in files: `core`.
-    pub(super) id: String,
-    /// What it is called to people: `Core`; empty where it has no such name.
-    pub(super) name: String,
-}
-
-impl Group {
-    /// Whether a list names it; anaconda and dnf take id or name, in any case, with wildcards.
-    pub(super) fn is(&self, wanted: &str) -> bool {
-        [&self.id, &self.name].into_iter().any(|name| {
-            name.eq_ignore_ascii_case(wanted)
-                || glob::is_pattern(wanted)
-                    && glob::matches(&wanted.to_ascii_lowercase(), &name.to_ascii_lowercase())
-        })
-    }
+/// Whether a list names a group, by what it is called in files (`core`) or to people (`Core`); anaconda
+/// and dnf take both in any case, with wildcards.
+pub(super) fn is_group(wanted: &str, id: &str, name: &str) -> bool {
+    [id, name].into_iter().any(|known| {
+        known.eq_ignore_ascii_case(wanted)
+            || glob::is_pattern(wanted)
+                && glob::matches(&wanted.to_ascii_lowercase(), &known.to_ascii_lowercase())
+    })
 }
 
 /// An index that is being read.
@@ -41,22 +31,38 @@ impl Group {
 pub(super) struct Gathered {
     pub(super) packages: Gathering,
     pub(super) provides: Gathering,
-    pub(super) groups: Vec<Group>,
-    pub(super) environments: Vec<Group>,
+    pub(super) groups: Gathering,
+    pub(super) environments: Gathering,
 }
 
 impl Gathered {
     /// Puts everything in order.
-    pub(super) fn finish(mut self) -> Index {
-        self.groups.sort();
-        self.groups.dedup();
-        self.environments.sort();
-        self.environments.dedup();
+    pub(super) fn finish(self) -> Index {
         Index {
             packages: self.packages.finish(),
             provides: self.provides.finish(),
-            groups: self.groups,
-            environments: self.environments,
+            groups: self.groups.finish(),
+            environments: self.environments.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_known_by_id_and_by_name_in_any_case_and_by_wildcards() {
+        for (wanted, expected) in [
+            ("core", true),
+            ("CORE", true),
+            ("the core", true),
+            ("c*", true),
+            ("*Core", true),
+            ("cor", false),
+            ("", false),
+        ] {
+            assert_eq!(is_group(wanted, "core", "The Core"), expected, "{wanted}");
         }
     }
 }

@@ -3,7 +3,8 @@
 use definitions::Arch;
 
 use super::glob;
-use super::index::{Group, Index};
+use super::index::{Index, is_group};
+use super::names::Names;
 use super::shelf::Stock;
 use crate::repository::Repository;
 
@@ -131,11 +132,13 @@ fn is_rpm_version(wanted: &str, known: &str) -> bool {
 
 /// Looks up a group, or an environment when the name begins with `^`.
 pub(super) fn group(name: &str, sources: &[Source<'_>]) -> bool {
+    let is = |wanted: &str, names: &Names| {
+        let mut groups = names.pairs();
+        groups.any(|(id, name)| is_group(wanted, id, name))
+    };
     match name.strip_prefix('^') {
-        Some(name) => {
-            indices(sources).any(|index| index.environments.iter().any(|one| one.is(name)))
-        }
-        None => indices(sources).any(|index| index.groups.iter().any(|one| one.is(name))),
+        Some(name) => indices(sources).any(|index| is(name, &index.environments)),
+        None => indices(sources).any(|index| is(name, &index.groups)),
     }
 }
 
@@ -145,13 +148,12 @@ pub(super) fn groups<'a>(
     sources: &[Source<'a>],
 ) -> impl Iterator<Item = &'a str> {
     let all = move |index: &'a Index| match environments {
-        true => &index.environments,
-        false => &index.groups,
+        true => index.environments.pairs(),
+        false => index.groups.pairs(),
     };
-    let named = |group: &'a Group| [group.id.as_str(), group.name.as_str()];
     indices(sources)
         .flat_map(all)
-        .flat_map(named)
+        .flat_map(|(id, name)| [id, name])
         .filter(|name| !name.is_empty())
 }
 

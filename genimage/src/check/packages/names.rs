@@ -7,8 +7,11 @@ use std::ops::Range;
 
 use anyhow::{Result, bail};
 
-/// More than any archive has, and what a hostile one is refused at.
+/// More bytes than any archive's names have, and what a hostile one is refused at.
 const LARGEST: usize = 256 << 20;
+
+/// More names than any archive has.
+const MOST: usize = 16 << 20;
 
 /// Names and values, being gathered.
 #[derive(Debug, Default)]
@@ -33,8 +36,8 @@ impl Gathering {
             bail!("a name of more than 65535 bytes");
         };
         let at = self.text.len();
-        if at + name.len() + value.len() > LARGEST {
-            bail!("names of more than {LARGEST} bytes");
+        if at + name.len() + value.len() > LARGEST || self.entries.len() == MOST {
+            bail!("more than {MOST} names, or {LARGEST} bytes of them");
         }
         self.text.push_str(name);
         self.text.push_str(value);
@@ -95,6 +98,12 @@ impl Names {
     /// Every name, in order; one with several values comes several times.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name(&self.text))
+    }
+
+    /// Every name with each of its values, in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pair = |entry: &Entry| (entry.name(&self.text), entry.value(&self.text));
+        self.entries.iter().map(pair)
     }
 
     fn range(&self, name: &str) -> Range<usize> {

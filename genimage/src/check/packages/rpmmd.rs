@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::index::{Gathered, Group};
+use super::index::Gathered;
 
 /// One metadata file of a repository.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -100,11 +100,7 @@ fn provide(name: &str, tag: &BytesStart<'_>, package: &str, gathered: &mut Gathe
     if name == "pattern()"
         && let Some(id) = attribute(tag, "ver")?
     {
-        gathered.groups.push(Group {
-            id,
-            name: package.to_owned(),
-        });
-        return Ok(());
+        return gathered.groups.add(&id, package);
     }
     gathered.provides.add(name, package)
 }
@@ -121,6 +117,12 @@ fn evr(tag: &BytesStart<'_>) -> Result<String> {
 
 /// Reads `comps.xml`: groups and environments, each with its id and its English name.
 pub(super) fn comps(reader: impl BufRead, gathered: &mut Gathered) -> Result<()> {
+    /// What one group has said so far.
+    #[derive(Default)]
+    struct Group {
+        id: String,
+        name: String,
+    }
     /// Which of a group's own elements the text belongs to.
     enum Field {
         Id,
@@ -162,10 +164,13 @@ pub(super) fn comps(reader: impl BufRead, gathered: &mut Gathered) -> Result<()>
             Event::End(tag) => {
                 depth = depth.saturating_sub(1);
                 field = None;
-                match tag.local_name().into_inner() {
-                    "group" if depth == 1 => gathered.groups.extend(group.take()),
-                    "environment" if depth == 1 => gathered.environments.extend(group.take()),
-                    _ => {}
+                let into = match tag.local_name().into_inner() {
+                    "group" if depth == 1 => &mut gathered.groups,
+                    "environment" if depth == 1 => &mut gathered.environments,
+                    _ => continue,
+                };
+                if let Some(group) = group.take() {
+                    into.add(&group.id, &group.name)?;
                 }
             }
             Event::Eof if depth > 0 => bail!("it ends inside an element"),
@@ -244,26 +249,17 @@ mod tests {
             ("5.1.8-9.el9".into(), "1:2-3".into())
         );
         assert_eq!(index.provides.iter().collect::<Vec<_>>(), ["/bin/sh&"]);
-        assert!(index.groups[0].is("base") && index.groups[0].is("patterns-base-base"));
+        let patterns: Vec<_> = index.groups.pairs().collect();
+        assert_eq!(patterns, [("base", "patterns-base-base")]);
     }
 
     #[test]
     fn comps_tells_groups_and_environments_by_id_and_name() {
         let index = read(COMPS, |text, gathered| comps(text, gathered)).unwrap();
-        let names = |groups: &[Group]| {
-            groups
-                .iter()
-                .map(|group| format!("{}={}", group.id, group.name))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(names(&index.groups), ["core=Core", "dns=DNS & more"]);
-        assert_eq!(
-            names(&index.environments),
-            ["minimal-environment=Minimal Install"]
-        );
-        assert!(
-            index.groups[0].is("CORE") && index.groups[0].is("c*") && !index.groups[0].is("cor")
-        );
+        let groups: Vec<_> = index.groups.pairs().collect();
+        assert_eq!(groups, [("core", "Core"), ("dns", "DNS & more")]);
+        let environments: Vec<_> = index.environments.pairs().collect();
+        assert_eq!(environments, [("minimal-environment", "Minimal Install")]);
     }
 
     #[test]

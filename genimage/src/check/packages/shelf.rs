@@ -40,6 +40,8 @@ struct Key {
 pub(super) struct Stock {
     /// What it holds, as far as it could be read.
     pub(super) index: Index,
+    /// Whether a part could be read; it may hold nothing.
+    pub(super) read: bool,
     /// Why a part could not be read; the repository may then hold more than is known.
     pub(super) unread: Vec<String>,
     /// What is damaged, and would stop an installation.
@@ -85,6 +87,7 @@ impl Shelf {
 #[derive(Debug, Default)]
 struct Reading {
     gathered: Gathered,
+    read: bool,
     unread: Vec<String>,
     damaged: Vec<Problem>,
 }
@@ -101,6 +104,7 @@ impl Stock {
         }
         Self {
             index: reading.gathered.finish(),
+            read: reading.read,
             unread: reading.unread,
             damaged: reading.damaged,
         }
@@ -161,7 +165,7 @@ impl Reading {
                 .map(|data| directory.join(&data.href))
         };
         match of("primary") {
-            Some(path) => self.file(&path, rpmmd::primary),
+            Some(path) => self.read |= self.file(&path, rpmmd::primary),
             None => self.unread.push(format!(
                 "{} names no primary that can be opened",
                 repomd.display()
@@ -175,21 +179,23 @@ impl Reading {
     /// Reads the first of these that lies on disk, packed or not.
     fn first(&mut self, plain: &[PathBuf], parse: Parse) {
         match plain.iter().find_map(|plain| inflate::find(plain)) {
-            Some(path) => self.file(&path, parse),
+            Some(path) => self.read |= self.file(&path, parse),
             None => self
                 .unread
                 .push(format!("there is no {}", plain[0].display())),
         }
     }
 
+    /// Reads a file; says whether it could be read.
     fn file(
         &mut self,
         path: &Path,
         parse: impl FnOnce(Box<dyn BufRead>, &mut Gathered) -> Result<()>,
-    ) {
+    ) -> bool {
         let read = inflate::open(path)
             .map_err(anyhow::Error::from)
             .and_then(|reader| parse(reader, &mut self.gathered));
+        let is_read = read.is_ok();
         if let Err(why) = read {
             let place = Place {
                 file: path.display().to_string().into(),
@@ -200,6 +206,7 @@ impl Reading {
             );
             self.damaged.push(Problem::at(place, told));
         }
+        is_read
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result};
 
-use super::index::{Gathered, Group};
+use super::index::Gathered;
 use super::lines::each_line;
 
 /// Reads a whole index.
@@ -39,11 +39,8 @@ pub(super) fn parse(reader: impl BufRead, gathered: &mut Gathered) -> Result<()>
 fn provide(line: &str, package: &str, gathered: &mut Gathered) -> Result<()> {
     let (name, version) = line.split_once(' ').unwrap_or((line, ""));
     if name == "pattern()" {
-        gathered.groups.push(Group {
-            id: version.trim_start_matches(['=', ' ']).to_owned(),
-            name: package.to_owned(),
-        });
-        return Ok(());
+        let id = version.trim_start_matches(['=', ' ']);
+        return gathered.groups.add(id, package);
     }
     match name == package {
         true => Ok(()),
@@ -74,7 +71,7 @@ mod tests {
             ["4.3-83.3"]
         );
         assert_eq!(index.provides.iter().collect::<Vec<_>>(), ["/bin/sh"]);
-        assert!(index.groups[0].is("base") && !index.packages.contains("glibc"));
+        assert!(index.groups.contains("base") && !index.packages.contains("glibc"));
     }
 
     proptest! {

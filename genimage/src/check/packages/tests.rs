@@ -220,6 +220,18 @@ fn a_tree_without_an_index_says_so_once() {
 }
 
 #[test]
+fn an_empty_index_has_no_package() {
+    let index = "tree/dists/bookworm/main/binary-amd64/Packages";
+    let scene = Scene::new()
+        .repository("tree", Some("bookworm"), &["main"])
+        .file(index, b"");
+    let expected = [
+        "a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main): correct the name, or name its repository in otherpkgdir",
+    ];
+    assert_eq!(scene.told(&["zsh"]), expected);
+}
+
+#[test]
 fn a_damaged_index_is_a_problem_of_its_own() {
     let scene = Scene::debian().file(
         "tree/dists/bookworm/contrib/binary-amd64/Packages",

@@ -189,7 +189,7 @@ impl Source<'_> {
     }
 
     fn is_read(&self) -> bool {
-        self.stock.index.packages.iter().next().is_some()
+        self.stock.read
     }
 }
 

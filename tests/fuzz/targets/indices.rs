@@ -1,0 +1,87 @@
+//! Any bytes as each index of a repository: never a panic, and always a word on a name that is nowhere.
+
+#![no_main]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use genimage::check::packages::{Shelf, packages};
+use genimage::pkglist::{Item, PkgList, Transaction};
+use genimage::problem::Place;
+use genimage::repository::{Form, Repository};
+use libfuzzer_sys::fuzz_target;
+
+/// Each index, with what tells that it is apt's.
+const INDICES: &[(&str, Option<&str>)] = &[
+    ("Packages", Some("./")),
+    ("Packages.gz", Some("./")),
+    ("Packages.xz", Some("./")),
+    ("repodata/repomd.xml", None),
+    ("repodata/p.xml", None),
+    ("repodata/p.xml.zst", None),
+    ("repodata/c.xml", None),
+    ("suse/setup/descr/packages", None),
+];
+
+/// Where they lie, each with what must lie beside it: in the directory that `run` makes.
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let root = std::env::var_os("SLIPWAY_FUZZ").expect("tests/fuzz/run to have set SLIPWAY_FUZZ");
+    let root = PathBuf::from(root);
+    for (at, (path, _)) in INDICES.iter().enumerate() {
+        let file = root.join(at.to_string()).join(path);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("making a directory");
+        if path.starts_with("repodata/") {
+            let name = if path.contains("p.xml") {
+                path
+            } else {
+                &"repodata/p.xml"
+            };
+            let repomd = format!(
+                "<repomd><data type=\"primary\"><location href=\"{name}\"/></data>\
+                 <data type=\"group\"><location href=\"repodata/c.xml\"/></data></repomd>"
+            );
+            let place = file.with_file_name("repomd.xml");
+            fs::write(place, repomd).expect("writing repomd.xml");
+        }
+    }
+    root
+});
+
+fuzz_target!(|data: (u8, &[u8])| {
+    let (which, bytes) = data;
+    let at = usize::from(which) % INDICES.len();
+    let (path, suite) = INDICES[at];
+    let root = ROOT.join(at.to_string());
+    fs::write(root.join(path), bytes).expect("writing an index");
+    let item = |name: &str| Item {
+        name: name.to_owned(),
+        directory: None,
+        version: None,
+        place: Place {
+            file: "a.pkglist".into(),
+            line: 1,
+        },
+    };
+    let list = PkgList {
+        transactions: vec![Transaction {
+            install: vec![item("no such name"), item("a*")],
+            groups: vec![item("core"), item("^minimal")],
+            ..Transaction::default()
+        }],
+    };
+    let repository = Repository {
+        name: "tree".to_owned(),
+        form: suite.map_or(Form::Dnf, |_| Form::Apt),
+        directory: Some(root.display().to_string()),
+        suite: suite.map(str::to_owned),
+        ..Repository::default()
+    };
+    let arch = "x86_64".parse().expect("an architecture");
+    let findings = packages(&list, &[repository], arch, &Shelf::default());
+    let told = findings.problems.len() + findings.notes.len();
+    assert!(
+        told > 0 || bytes.windows(4).any(|word| word == b"such"),
+        "{bytes:?}"
+    );
+});

@@ -1,0 +1,31 @@
+//! Any text as a file of each installer: never a panic, and every problem
+//! is a line of the text.
+
+#![no_main]
+
+use genimage::check::installer_file;
+use genimage::installer::Installer;
+use libfuzzer_sys::fuzz_target;
+
+/// Releases whose rules differ.
+const RELEASES: &[(Installer, &str, &str)] = &[
+    (Installer::Preseed, "debian12.9.0", "preseed.cfg"),
+    (Installer::Kickstart, "centos7.9", "ks.cfg"),
+    (Installer::Kickstart, "fedora43", "ks.cfg"),
+    (Installer::Autoinstall, "ubuntu24.04.3", "user-data"),
+    (Installer::Autoinstall, "ubuntu24.04.3", "autoinstall.yaml"),
+    (Installer::Autoyast, "sle15.7", "autoinst.xml"),
+    (Installer::Agama, "sle16.0", "agama.json"),
+];
+
+fuzz_target!(|data: (u8, &str)| {
+    let (which, text) = data;
+    let (installer, distro, name) = RELEASES[usize::from(which) % RELEASES.len()];
+    let distro = distro.parse().expect("a release");
+    let findings = installer_file(installer, &distro, name, text);
+    let lines = text.split(['\n', '\r']).count();
+    for finding in findings.problems.iter().chain(&findings.notes) {
+        let line = finding.place.as_ref().map_or(0, |place| place.line);
+        assert!(line <= lines && !finding.message.is_empty(), "{finding}");
+    }
+});
