@@ -6,8 +6,8 @@
 use anyhow::{Result, bail};
 use definitions::{Entry, Origin, Runlist, ScriptLine};
 
-/// The script that installs and removes software.
-const SOFTWARE: &str = "otherpkgs";
+/// The scripts that install and remove software: the distribution's, then other.
+const SOFTWARE: [&str; 2] = ["ospkgs", "otherpkgs"];
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,9 @@ impl Request {
     pub(crate) fn parse(scripts: &[String], software: bool) -> Result<Self> {
         let mut wanted = Vec::new();
         if software || scripts.is_empty() {
-            wanted.push(Wanted::Named(SOFTWARE.parse()?));
+            for script in SOFTWARE {
+                wanted.push(Wanted::Named(script.parse()?));
+            }
         }
         if !software && scripts.is_empty() {
             wanted.push(Wanted::Everything);
@@ -159,11 +161,11 @@ mod tests {
         ];
         let mut all = everything.to_vec();
         all.retain(|line| *line != "otherpkgs");
-        all.insert(0, "otherpkgs");
+        all.splice(0..0, ["ospkgs", "otherpkgs"]);
         assert_eq!(planned(&[], false), all);
         assert_eq!(planned(&[""], true), all);
         assert_eq!(planned(&[""], false), everything);
-        assert_eq!(planned(&[], true), ["otherpkgs"]);
+        assert_eq!(planned(&[], true), ["ospkgs", "otherpkgs"]);
     }
 
     #[test]

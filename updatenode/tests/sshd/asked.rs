@@ -92,12 +92,13 @@ fn runs() {
 fn everything() {
     let lab = Lab::new(&[("n1", "127.0.1.1")]);
     let expected = format!(
-        "n1: {GIVEN} -P otherpkgs -P xHRM bridgeprereq eth0:b0 -P setupdockerhost\n\
+        "n1: {GIVEN} -P ospkgs -P otherpkgs -P xHRM bridgeprereq eth0:b0 -P setupdockerhost\n\
          n1: ok (T s)\n1 node in T s: 1 ok\n"
     );
     assert_eq!(lab.run(&["n1"]).out, expected);
     assert_eq!(lab.run(&["n1", "-S", "-P"]).out, expected);
-    let software = format!("n1: {GIVEN} -P otherpkgs\nn1: ok (T s)\n1 node in T s: 1 ok\n");
+    let software =
+        format!("n1: {GIVEN} -P ospkgs -P otherpkgs\nn1: ok (T s)\n1 node in T s: 1 ok\n");
     assert_eq!(lab.run(&["n1", "-S"]).out, software);
 }
 
@@ -220,7 +221,7 @@ fn dry_run() {
         (code, out, err.as_str()),
         (
             Some(1),
-            "n1: would run at 127.0.1.1: otherpkgs, xHRM bridgeprereq eth0:b0, setupdockerhost\n\
+            "n1: would run at 127.0.1.1: ospkgs, otherpkgs, xHRM bridgeprereq eth0:b0, setupdockerhost\n\
              n2: unprepared: there is no install/autoinst/n2/postscripts.json: run nodeset n2 osimage=NAME \
              first, which says what the node runs\n",
             ""
@@ -235,7 +236,7 @@ fn dry_run() {
         json!({
             "nodes": [{
                 "node": "n1", "address": "127.0.1.1", "status": "would run", "code": 0,
-                "scripts": ["otherpkgs", "xHRM bridgeprereq eth0:b0", "setupdockerhost"],
+                "scripts": ["ospkgs", "otherpkgs", "xHRM bridgeprereq eth0:b0", "setupdockerhost"],
             }],
             "firstboot": &digest[..64],
         })

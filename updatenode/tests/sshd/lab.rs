@@ -56,7 +56,13 @@ impl Lab {
             &path.join("install/postscripts/firstboot"),
             include_str!("firstboot"),
         );
-        for name in ["xHRM", "bridgeprereq", "otherpkgs", "setupdockerhost"] {
+        for name in [
+            "xHRM",
+            "bridgeprereq",
+            "ospkgs",
+            "otherpkgs",
+            "setupdockerhost",
+        ] {
             write_program(
                 &path.join("install/postscripts").join(name),
                 &format!("the program {name}\n"),
