@@ -54,9 +54,33 @@ impl Findings {
         self.problems.is_empty()
     }
 
-    /// Takes over what another check found.
-    pub fn append(&mut self, mut other: Self) {
-        self.problems.append(&mut other.problems);
-        self.notes.append(&mut other.notes);
+    /// Takes over what another check found, and was not found before.
+    pub fn append(&mut self, other: Self) {
+        for (all, found) in [
+            (&mut self.problems, other.problems),
+            (&mut self.notes, other.notes),
+        ] {
+            for one in found {
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_checks_found_is_told_once() {
+        let found = |notes: &[&str]| Findings {
+            problems: vec![Problem::new("p")],
+            notes: notes.iter().map(|note| Problem::new(*note)).collect(),
+        };
+        let mut all = found(&["a"]);
+        all.append(found(&["a", "b"]));
+        assert_eq!(all, found(&["a", "b"]));
     }
 }
