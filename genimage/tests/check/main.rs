@@ -9,6 +9,7 @@ mod autoyast;
 mod debconf;
 mod golden;
 mod kickstart;
+#[path = "../templates/needs.rs"]
 mod needs;
 mod repositories;
 mod verdicts;
