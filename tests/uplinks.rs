@@ -1,5 +1,5 @@
-//! Uplinks that only a machine of their own has: bonds and VLANs below netplan, a NIC of NetworkManager's,
-//! a kernel that has no bridges. Each joins a bridge while the management node looks on, and is there
+//! Uplinks that only a machine of their own has: bonds and VLANs below netplan, NICs of NetworkManager's and
+//! of ifupdown's with units of systemd's, a kernel that has no bridges. Each joins a bridge while the management node looks on, and is there
 //! again after a reboot.
 
 use anyhow::{Context, Result, ensure};
@@ -52,6 +52,11 @@ pub(crate) fn stories() -> Vec<Trial> {
             "boot::a_nic_of_networkmanager_joins_a_bridge_for_good",
             machine,
             networkmanager,
+        ),
+        story(
+            "boot::a_nic_of_ifupdown_joins_a_bridge_for_good",
+            machine,
+            ifupdown,
         ),
     ]
 }
@@ -140,6 +145,36 @@ fn networkmanager() -> Result<()> {
     ensure!(
         active.contains("mydocker0:connected\n"),
         "NetworkManager says: {active}"
+    );
+    machine.power_off()
+}
+
+/// What Debian's installer sets up: ifupdown, whose client is dhcpcd.
+fn ifupdown() -> Result<()> {
+    let site = Site::new()?;
+    let mut machine = boot(&site, "ifupdown", &["sw"], "")?;
+    machine.succeed(
+        "printf '%s\\n' 'auto lo' 'iface lo inet loopback' 'allow-hotplug eth0' 'iface eth0 inet dhcp' \
+         >/etc/network/interfaces; mkdir -p /var/log/journal; \
+         systemctl --quiet disable systemd-networkd; systemctl --quiet enable networking",
+    )?;
+    machine.reboot()?;
+    let uplinks = [("eth0", "mydocker0", Machine::ADDRESS)];
+    machine.succeed("pgrep -f 'dhcpcd: eth0'")?;
+    // As a unit that ends, like that of firstboot.
+    machine.succeed(&format!(
+        "systemd-run --quiet --wait --pipe -p KillMode=process {PROGRAMS}/bridgeprereq eth0:mydocker0"
+    ))?;
+    stands(&machine, &site, &uplinks)?;
+    machine.reboot()?;
+    stands(&machine, &site, &uplinks).context("after a reboot")?;
+    // The client that was handed over went when it was told to.
+    let journal = machine.succeed("journalctl -q -b -1 -o cat _PID=1")?;
+    ensure!(
+        journal.contains("Stopping networking.service")
+            && !journal.contains("timed out")
+            && !journal.contains("SIGKILL"),
+        "the shutdown: {journal}"
     );
     machine.power_off()
 }

@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -172,11 +174,20 @@ http {{
         Ok(ended.stdout)
     }
 
-    /// Says whether an address answers, within so many seconds.
-    pub fn reaches(&self, address: &str, seconds: u32) -> Result<bool> {
-        let seconds = seconds.to_string();
-        let ping = ["-q", "-n", "-i", "0.2", "-c", "1", "-w", &seconds, address];
-        Ok(self.run("ping", &ping)?.code == Some(0))
+    /// Says whether an address answers within so many seconds. Each try is a ping of its own: one that is
+    /// told that the host is unreachable ends at once, whatever its deadline.
+    pub fn reaches(&self, address: &str, seconds: u64) -> Result<bool> {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let ping = ["-q", "-n", "-c", "1", "-w", "1", address];
+            if self.run("ping", &ping)?.code == Some(0) {
+                return Ok(true);
+            }
+            if Instant::now() > end {
+                return Ok(false);
+            }
+            sleep(Duration::from_millis(100));
+        }
     }
 }
 
