@@ -30,16 +30,10 @@ fn becomes_a_docker_host() -> Result<()> {
     let mut progress = Progress::begin();
     let site = Site::new()?;
     site.serve_addresses(&[])?;
-    site.serve_files(&workspace().join("target"))?;
     let disk = Disk::find().context("finding the disk of a machine")?;
     let mut machine = Machine::boot(&site, "docker-host", &disk, &["sw"], "")?;
     progress.done("booted");
-    machine.succeed("mkdir -p /opt/slipway/bin /var/lib/slipway")?;
-    machine.put(&[program(&programs, "firstboot")?], "/opt/slipway/bin/")?;
-    machine.put(&[runlist(&site, &programs)?], "/var/lib/slipway/")?;
-    machine.succeed("/opt/slipway/bin/firstboot --enable && systemctl daemon-reload")?;
-    machine.succeed("systemctl start slipway-firstboot.service")?;
-    machine.wait_for_first_boot()?;
+    first_boot(&site, &machine, &programs, &DockerHost::SCRIPTS)?;
     progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
@@ -78,6 +72,23 @@ fn dockerd_reads_before_it_is_restarted(machine: &Machine) -> Result<()> {
         .map(drop)
 }
 
+/// Has the machine run scripts as after its installation, from what the site serves; returns when all went
+/// well.
+pub(crate) fn first_boot(
+    site: &Site,
+    machine: &Machine,
+    programs: &[PathBuf],
+    scripts: &[&str],
+) -> Result<()> {
+    site.serve_files(&workspace().join("target"))?;
+    machine.succeed("mkdir -p /opt/slipway/bin /var/lib/slipway")?;
+    machine.put(&[program(programs, "firstboot")?], "/opt/slipway/bin/")?;
+    machine.put(&[runlist(site, programs, scripts)?], "/var/lib/slipway/")?;
+    machine.succeed("/opt/slipway/bin/firstboot --enable && systemctl daemon-reload")?;
+    machine.succeed("systemctl start slipway-firstboot.service")?;
+    machine.wait_for_first_boot()
+}
+
 /// Finds a static program.
 fn program(programs: &[PathBuf], name: &str) -> Result<PathBuf> {
     let found = programs.iter().find(|path| path.ends_with(name));
@@ -85,7 +96,7 @@ fn program(programs: &[PathBuf], name: &str) -> Result<PathBuf> {
 }
 
 /// Writes the list that `nodeset` would write: the scripts, and what the programs must be.
-fn runlist(site: &Site, programs: &[PathBuf]) -> Result<PathBuf> {
+fn runlist(site: &Site, programs: &[PathBuf], scripts: &[&str]) -> Result<PathBuf> {
     let mut named = serde_json::Map::new();
     for (name, path) in [
         ("xHRM", program(programs, "bridgeprereq")?),
@@ -98,7 +109,8 @@ fn runlist(site: &Site, programs: &[PathBuf]) -> Result<PathBuf> {
         let size = fs::metadata(path)?.len();
         named.insert(name.to_owned(), json!({ "sha256": sum, "size": size }));
     }
-    let entries = DockerHost::SCRIPTS.map(|line| json!({ "origin": "node", "line": line }));
+    let entry = |line: &&str| json!({ "origin": "node", "line": line });
+    let entries: Vec<_> = scripts.iter().map(entry).collect();
     let list = json!({
         "node": "host01",
         "osimage": "none",

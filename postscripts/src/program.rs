@@ -4,13 +4,15 @@
 //! `PATH` that somebody else chose, nothing that waits for ever.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 const PLACES: [&str; 6] = [
     "/usr/sbin",
@@ -40,7 +42,7 @@ pub(crate) fn run(command: &mut Command, stdin: Stdio, patience: Duration) -> Re
     let mut output = scratch().context("making a temporary file")?;
     command.env("LC_ALL", "C").env("PATH", PLACES.join(":"));
     let (stdout, stderr) = (output.try_clone()?, output.try_clone()?);
-    let child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
+    let child = spawn(command.stdin(stdin).stdout(stdout).stderr(stderr));
     let mut child = child.with_context(|| format!("starting {name}"))?;
     let began = Instant::now();
     let status = loop {
@@ -67,6 +69,20 @@ pub(crate) fn run(command: &mut Command, stdin: Stdio, patience: Duration) -> Re
     bail!("{name} ended with {status}: {}", last_lines(&said));
 }
 
+/// Starts a program that holds no signal back, whoever starts it: a child inherits its parent's mask, and a
+/// daemon whose mask has SIGTERM in it is never told to end. Reference: signal(7).
+///
+/// What came for us meanwhile is not for the child, and shall not end us now: it is read off.
+pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
+    let held = SigSet::thread_get_mask()?;
+    let waiting = SignalFd::with_flags(&held, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    while waiting.read_signal()?.is_some() {}
+    SigSet::empty().thread_set_mask()?;
+    let child = command.spawn();
+    held.thread_set_mask()?;
+    child
+}
+
 /// The last lines of a text in one.
 pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.trim().lines().collect();
@@ -74,12 +90,14 @@ pub(crate) fn last_lines(text: &str) -> String {
 }
 
 /// A file without a name, in memory where the host has `/run`.
-fn scratch() -> std::io::Result<File> {
+fn scratch() -> io::Result<File> {
     tempfile::tempfile_in("/run").or_else(|_| tempfile::tempfile())
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::{Signal, raise};
+
     use super::*;
 
     fn sh(script: &str, patience: Duration) -> Result<String> {
@@ -101,5 +119,18 @@ mod tests {
         );
         // what it leaves behind is not waited for
         assert_eq!(sh("sleep 5 & echo on", long).unwrap(), "on\n");
+    }
+    #[test]
+    fn what_is_held_back_here_reaches_a_program_and_does_not_end_us() {
+        let mut held = SigSet::empty();
+        held.add(Signal::SIGTERM);
+        held.thread_block().unwrap();
+        raise(Signal::SIGTERM).unwrap();
+        let said = sh("kill $$; echo on", Duration::from_secs(20));
+        assert_eq!(
+            said.unwrap_err().to_string(),
+            "/bin/sh ended with signal: 15 (SIGTERM): "
+        );
+        assert_eq!(SigSet::thread_get_mask().unwrap(), held);
     }
 }

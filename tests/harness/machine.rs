@@ -219,6 +219,14 @@ impl<'a> Machine<'a> {
             .map(drop)
     }
 
+    /// Fails if a text stands in what its console said so far.
+    pub fn has_not_said(&self, text: &str) -> Result<()> {
+        let said = fs::read(&self.console).context("reading the console")?;
+        let said = String::from_utf8_lossy(&said);
+        let line = said.lines().find(|line| line.contains(text));
+        line.map_or(Ok(()), |line| bail!("the console says: {line}"))
+    }
+
     /// Returns what the machine's console said last.
     pub fn last_words(&self) -> String {
         let said = fs::read(&self.console).unwrap_or_default();

@@ -63,6 +63,7 @@ fn run() -> Result<()> {
     progress.done("rebooted");
     host.holds(&machine).context("after the reboot")?;
     progress.done("host proven again");
+    machine.has_not_said("systemd-shutdown")?;
     office.update(&site)?;
     progress.done("updatenode -P setupdockerhost: nothing to do");
     machine.power_off()?;

@@ -137,14 +137,8 @@ impl Office {
     pub(crate) fn update(&self, site: &Site) -> Result<()> {
         let config = self.path("ssh_config");
         let text = format!(
-            "Host *
- User root
- IdentityFile {}
- IdentitiesOnly yes
- UserKnownHostsFile {}
- \
-             StrictHostKeyChecking accept-new
-",
+            "Host *\n User root\n IdentityFile {}\n IdentitiesOnly yes\n UserKnownHostsFile {}\n \
+             StrictHostKeyChecking accept-new\n",
             self.key().display(),
             self.path("known_hosts").display()
         );
@@ -157,10 +151,7 @@ impl Office {
             &["host01", "-P", "setupdockerhost", &config],
         )?;
         ensure!(
-            said.contains(
-                "host01: nothing to do
-"
-            ),
+            said.contains("host01: nothing to do\n"),
             "a further run says: {said}"
         );
         Ok(())

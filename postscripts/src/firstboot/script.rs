@@ -58,7 +58,7 @@ impl Script<'_> {
     /// # Errors
     /// When we cannot watch it.
     pub(super) fn run(&self, output: &mut Output, begun: &mut dyn FnMut(i32)) -> Result<Ending> {
-        let signals = Signals::hold()?;
+        let signals = Signals::new()?;
         let (reader, writer) = pipe().context("making a pipe")?;
         let mut command = Command::new(self.directory.join(self.program));
         command
@@ -74,6 +74,7 @@ impl Script<'_> {
             Ok(child) => child,
             Err(error) => return Ok(Ending::NotStarted(why(&error))),
         };
+        signals.hold()?;
         // Our ends of the pipe for writing go with it.
         drop(command);
         let group = Pid::from_raw(child.id() as i32);

@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 /// The signals that ask a program to end.
 const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// While it lives, signals are held back and can be read.
+/// Signals that are held back and can be read, from [`hold`](Self::hold) on and as long as it lives.
 #[derive(Debug)]
 pub(super) struct Signals {
     set: SigSet,
@@ -26,13 +26,18 @@ pub(super) struct Asked {
 }
 
 impl Signals {
-    pub(super) fn hold() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut set: SigSet = ENDING.into_iter().collect();
         set.add(Signal::SIGCHLD);
-        set.thread_block().context("holding signals back")?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let file = SignalFd::with_flags(&set, flags).context("making a signalfd")?;
         Ok(Self { set, file })
+    }
+
+    /// Begins. A script inherits what its parent holds back and hands it on to the daemons that it starts,
+    /// which then could never be told to end: so it is started before.
+    pub(super) fn hold(&self) -> Result<()> {
+        self.set.thread_block().context("holding signals back")
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {

@@ -265,8 +265,10 @@ fn daemon() {
     );
     let pid = node.read("opt/slipway/postscripts/daemon.pid");
     assert!(lives(&pid));
+    // It holds no signal back, so whoever shuts the machine down need not wait for it.
     std::process::Command::new("kill")
         .arg(pid.trim())
         .status()
         .unwrap();
+    eventually("the daemon to end", || !lives(&pid));
 }

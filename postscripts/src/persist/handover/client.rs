@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::files::beneath;
 use crate::persist::process::{Kind, PATIENCE, Process, await_end, processes};
+use crate::program;
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,8 +271,7 @@ impl Client {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        let mut child = command
-            .spawn()
+        let mut child = program::spawn(&mut command)
             .with_context(|| format!("starting {}", self.program.display()))?;
         self.join_group(root, &child);
         let foreground = arguments
