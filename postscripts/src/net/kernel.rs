@@ -216,10 +216,12 @@ fn worth_keeping(neighbour: &Neighbour) -> bool {
 }
 
 /// Says whether the kernel makes this route by itself: it is of the `local` table's kind, or it is
-/// the network of an address or of IPv6's link-local and multicast ranges.
+/// the network of an address or of IPv6's link-local and multicast ranges. Who gives an address without its
+/// network (`IFA_F_NOPREFIXROUTE`: NetworkManager does) adds the route himself, as one of the kernel's.
 fn is_derived(route: &Route, links: &[Link]) -> bool {
     const UNICAST: u8 = 1;
     const KERNEL: u8 = 2;
+    const NO_PREFIX_ROUTE: u32 = 0x200;
     const LAST_LOCAL_KIND: u8 = 5; // local, broadcast, anycast, multicast
     if route.protocol != KERNEL {
         return false;
@@ -237,17 +239,20 @@ fn is_derived(route: &Route, links: &[Link]) -> bool {
         IpAddr::V4(_) => false,
         IpAddr::V6(ip) => (ip.segments()[0] == 0xfe80 && len == 64) || ip.octets()[0] == 0xff,
     };
-    let of_address = |address: &Address| {
+    let of_address = |address: &&Address| {
         let end = address.peer.unwrap_or(address.ip);
         address.len == len && network(end, len) == ip
             || address.peer.is_some() && address.ip == ip && len == 128
     };
-    let leaves_by = |link: &&Link| route.leaves_by(&link.name);
-    own_range
-        || links
-            .iter()
-            .filter(leaves_by)
-            .any(|link| link.addresses.iter().any(of_address))
+    let addresses = links
+        .iter()
+        .filter(|link| route.leaves_by(&link.name))
+        .flat_map(|link| &link.addresses);
+    let mut theirs = addresses.filter(of_address).peekable();
+    match theirs.peek() {
+        Some(_) => theirs.any(|address| address.flags & NO_PREFIX_ROUTE == 0),
+        None => own_range,
+    }
 }
 
 /// Returns the network's own address.

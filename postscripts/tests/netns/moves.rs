@@ -184,6 +184,31 @@ pub(crate) const HOSTS: &[Host] = &[
             ("route show", "blackhole 198.51.100.0/24"),
         ],
     },
+    // As NetworkManager does it, for a metric of its own.
+    Host {
+        name: "addresses_whose_networks_are_added_by_hand",
+        host: &[
+            "addr add 10.0.0.5/24 brd + dev eth0 noprefixroute",
+            "route add 10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.5 metric 100",
+            "route add default via 10.0.0.1 proto dhcp src 10.0.0.5 metric 100",
+            "addr add 2001:db8::5/64 dev eth0 nodad noprefixroute",
+            "route add 2001:db8::/64 dev eth0 proto kernel metric 100",
+            "route add default via 2001:db8::1 metric 100",
+        ],
+        gateway: GATEWAY,
+        settings: &[],
+        reach: &["10.0.0.5", "2001:db8::5"],
+        shown: &[
+            (
+                "route show",
+                "10.0.0.0/24 dev mydocker0 proto kernel scope link src 10.0.0.5 metric 100",
+            ),
+            (
+                "-6 route show",
+                "2001:db8::/64 dev mydocker0 proto kernel metric 100",
+            ),
+        ],
+    },
     Host {
         name: "mtu_9000",
         host: &[
