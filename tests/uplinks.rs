@@ -130,8 +130,8 @@ fn a_kernel_without_bridges_is_told(machine: &Machine) -> Result<()> {
         "bridges are there already"
     );
     machine.succeed("echo 'install bridge /bin/false' >/etc/modprobe.d/none.conf")?;
-    let look =
-        "ip -o address; ip route show table all; ip -o link | cut -d: -f2; cat /etc/netplan/*";
+    // Not IPv6, whose addresses and routes may still be settling by themselves.
+    let look = "ip -o -4 address; ip -4 route show table all; ip -o link | cut -d: -f2; cat /etc/netplan/*";
     let before = machine.succeed(look)?;
     let refused = machine.run("bridgeprereq bond0:br0")?;
     let last = refused.stderr.lines().last().unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::files::Change;
 pub(super) enum Backend {
     Netplan { renderer: Renderer },
     Networkd { file: PathBuf },
-    NetworkManager { file: PathBuf, uuid: String },
+    NetworkManager { uuid: String },
     Ifupdown,
     Ifcfg { file: PathBuf },
     Wicked,
@@ -70,7 +70,7 @@ impl Backend {
         match self {
             Self::Netplan { .. } => netplan::rewrite(sources, wish),
             Self::Networkd { file } => networkd::rewrite(sources, file, wish),
-            Self::NetworkManager { file, .. } => networkmanager::rewrite(sources, file, wish),
+            Self::NetworkManager { uuid } => networkmanager::rewrite(sources, uuid, wish),
             Self::Ifupdown => ifupdown::rewrite(sources, wish),
             Self::Ifcfg { .. } => ifcfg::rewrite(sources, wish),
             Self::Wicked => wicked::rewrite(sources, wish),
@@ -87,7 +87,7 @@ impl Backend {
                 netplan::read_nic(sources, &definition)
             }
             Self::Networkd { file } => networkd::read(sources, file),
-            Self::NetworkManager { file, .. } => networkmanager::read(sources, file),
+            Self::NetworkManager { uuid } => networkmanager::read(sources, uuid),
             Self::Ifupdown => ifupdown::read(sources, &wish.nic),
             Self::Ifcfg { file } => ifcfg::read(sources, file, &wish.nic),
             Self::Wicked => wicked::read(sources, &wish.nic),
@@ -100,9 +100,10 @@ impl Backend {
             Self::Netplan { .. } => netplan::read(sources, "bridges", &wish.bridge),
             Self::Networkd { .. } => networkd::read_bridge(sources, wish),
             Self::NetworkManager { .. } => {
-                let file = networkmanager::by_name(sources, &wish.bridge);
-                let file = file.with_context(|| format!("no profile brings {} up", wish.bridge))?;
-                networkmanager::read(sources, &file)
+                let uuid = networkmanager::by_name(sources, &wish.bridge)
+                    .and_then(|file| networkmanager::uuid(sources, &file));
+                let uuid = uuid.with_context(|| format!("no profile brings {} up", wish.bridge))?;
+                networkmanager::read(sources, &uuid)
             }
             Self::Ifupdown => ifupdown::read(sources, &wish.bridge),
             Self::Ifcfg { .. } => ifcfg::read(sources, &ifcfg::path(&wish.bridge), &wish.bridge),

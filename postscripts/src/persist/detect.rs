@@ -122,7 +122,7 @@ impl Host<'_> {
         Ok(match file {
             Some(file) if generated_by_netplan(&file) => Err("follows netplan".to_owned()),
             Some(file) => match networkmanager::uuid(&sources, &file) {
-                Some(uuid) => Ok(Backend::NetworkManager { file, uuid }),
+                Some(uuid) => Ok(Backend::NetworkManager { uuid }),
                 None => Err(format!("{} has no uuid", file.display())),
             },
             None => Err("has no keyfile for it".to_owned()),

@@ -3,7 +3,8 @@
 //! In: the keyfiles, the one in force for the NIC, and the wish. Out: that profile as a port of the
 //! bridge (its id, UUID and hardware settings stay), and a profile for the bridge that takes the
 //! sections that say how it is addressed as they stand. A profile of this boot or of the vendor is
-//! taken over under the same UUID in `/etc`. Reference: nm-settings-keyfile(5).
+//! taken over under the same UUID in `/etc`, and that of this boot goes, as it would hide the other.
+//! Reference: nm-settings-keyfile(5).
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +15,10 @@ use super::model::{Addressing, Net, Route, Wish};
 use super::sources::Sources;
 use crate::files::{Access, Change};
 
-/// Where NetworkManager reads, strongest last.
-pub(super) const DIRS: [&str; 3] = [
-    "/usr/lib/NetworkManager/system-connections",
-    "/run/NetworkManager/system-connections",
-    "/etc/NetworkManager/system-connections",
-];
+/// Where NetworkManager reads, strongest last: a profile of this boot hides the others of its UUID.
+pub(super) const DIRS: [&str; 3] = ["/usr/lib/NetworkManager/system-connections", ETC, RUN];
 const ETC: &str = "/etc/NetworkManager/system-connections";
+const RUN: &str = "/run/NetworkManager/system-connections";
 /// Sections that go with the address.
 const MOVES: [&str; 4] = ["ipv4", "ipv6", "proxy", "hostname"];
 /// Keys of `[connection]` that go with the address.
@@ -59,10 +57,11 @@ pub(super) fn uuid(sources: &Sources, file: &Path) -> Option<String> {
     ini.value("connection", "uuid").map(str::to_owned)
 }
 
-/// The profile written for this device.
+/// The profile written for this device; not one that NetworkManager makes to describe what others did to it.
 pub(super) fn by_name(sources: &Sources, name: &str) -> Option<PathBuf> {
     profile(sources, |ini| {
         ini.value("connection", "interface-name") == Some(name)
+            && ini.value(".nmmeta", "external") != Some("true")
     })
 }
 
@@ -76,12 +75,9 @@ fn profile(sources: &Sources, wanted: impl Fn(&Ini) -> bool) -> Option<PathBuf> 
     })
 }
 
-/// The files as they shall be; `file` is the profile in force for the NIC.
-pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec<Change>> {
-    let file = in_force(sources, file);
-    let text = sources
-        .text(&file)
-        .with_context(|| format!("{} is gone", file.display()))?;
+/// The files as they shall be; the NIC's profile has this UUID.
+pub(super) fn rewrite(sources: &Sources, uuid: &str, wish: &Wish) -> Result<Vec<Change>> {
+    let (file, text) = in_force(sources, uuid)?;
     let mut port = Ini::parse(text);
     let bridge_uuid = by_name(sources, &wish.bridge)
         .and_then(|path| sources.text(&path))
@@ -119,6 +115,9 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
     section.set("master", &wish.bridge);
     section.set("slave-type", "bridge");
     let mut after = sources.clone();
+    if file.starts_with(RUN) {
+        after.remove(&file);
+    }
     after.insert(bridge_path(wish), bridge.render());
     after.insert(
         Path::new(ETC).join(file.file_name().unwrap_or_default()),
@@ -128,11 +127,11 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
     Ok(sources.changes_to(&after, |_| Access::Mode(0o600)))
 }
 
-/// A profile of the same UUID in a stronger directory hides the one that was in force before.
-fn in_force(sources: &Sources, file: &Path) -> PathBuf {
-    uuid(sources, file)
-        .and_then(|uuid| by_uuid(sources, &uuid))
-        .unwrap_or_else(|| file.to_owned())
+/// The profile with this UUID that counts, and its text.
+fn in_force<'a>(sources: &'a Sources, uuid: &str) -> Result<(PathBuf, &'a str)> {
+    let file = by_uuid(sources, uuid);
+    let found = file.and_then(|file| sources.text(&file).map(|text| (file, text)));
+    found.with_context(|| format!("there is no profile with the UUID {uuid} any more"))
 }
 
 /// Takes the bridge's settings out of the NIC's profile.
@@ -238,11 +237,9 @@ pub(super) fn derived_uuid(nic_uuid: &str, bridge: &str) -> String {
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
-/// How a profile addresses its device.
-pub(super) fn read(sources: &Sources, file: &Path) -> Result<Addressing> {
-    let text = sources
-        .text(file)
-        .with_context(|| format!("{} is gone", file.display()))?;
+/// How the profile with this UUID addresses its device.
+pub(super) fn read(sources: &Sources, uuid: &str) -> Result<Addressing> {
+    let (file, text) = in_force(sources, uuid)?;
     let ini = Ini::parse(text);
     let mut into = Addressing {
         dhcp4: ini

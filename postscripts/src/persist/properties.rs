@@ -220,13 +220,13 @@ fn networkmanager(model: &Addressing) -> Written {
             .map(|word| format!("{word};"))
             .collect::<String>()
     );
-    let file = PathBuf::from("/etc/NetworkManager/system-connections/eth0.nmconnection");
+    // One that NetworkManager made by itself is of this boot alone.
+    let place = if model.dhcp4 { "run" } else { "etc" };
     one(
         Backend::NetworkManager {
-            file: file.clone(),
             uuid: uuid.to_owned(),
         },
-        &file,
+        format!("/{place}/NetworkManager/system-connections/eth0.nmconnection"),
         text,
     )
 }

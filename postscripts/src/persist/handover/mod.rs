@@ -102,7 +102,7 @@ impl HandOver {
                     .map(|line| words(line.to_owned()))
                     .into();
             }
-            Backend::NetworkManager { uuid, .. } => {
+            Backend::NetworkManager { uuid } => {
                 let bridge_uuid = networkmanager::derived_uuid(uuid, bridge);
                 plan.forward = [
                     "nmcli connection reload".to_owned(),
