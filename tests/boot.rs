@@ -32,7 +32,8 @@ fn becomes_a_docker_host() -> Result<()> {
     site.serve_addresses(&[])?;
     let disk = Disk::find().context("finding the disk of a machine")?;
     let mut machine = Machine::boot(&site, "docker-host", &disk, &["sw"], "")?;
-    progress.done("booted");
+    let what = machine.succeed("uname -r; dockerd --version")?;
+    progress.done(&format!("booted: {}", what.trim().replace('\n', ", ")));
     first_boot(&site, &machine, &programs, &DockerHost::SCRIPTS)?;
     progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;

@@ -2,6 +2,8 @@
 //! of ifupdown's with units of systemd's, a kernel that has no bridges. Each joins a bridge while the
 //! management node looks on, and is there again after a reboot.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use e2e::{Disk, Machine, Need, Site, same, static_programs, story};
 use libtest_mimic::Trial;
@@ -18,6 +20,9 @@ const NO_ENGINE: &str =
 /// NetworkManager in place of systemd-networkd.
 const NETWORKMANAGER: &str = "systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket \
                               systemd.wants=NetworkManager.service";
+
+/// How long a network may take that was told to be another.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// Two NICs as one, and a VLAN on a third.
 const NETPLAN: &str = "network:
@@ -81,8 +86,10 @@ fn netplan() -> Result<()> {
     let mut machine = boot(&site, "netplan", &["sw", "sw1", "sw1", "sw2", "sw2"], "")?;
     machine.succeed(&format!(
         "rm /etc/systemd/network/uplink.network; umask 077; cat >/etc/netplan/site.yaml <<'END'\n{NETPLAN}END\n\
-         netplan apply"
+         systemd-run --quiet netplan apply"
     ))?;
+    // The connection may be lost with the address.
+    machine.wait(SETTLING)?;
     answers(&site, &["10.78.0.2"])?;
     vlan_answers(&machine)?;
 
