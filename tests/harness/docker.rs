@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{Machine, Site, same};
+use crate::{Machine, Outcome, Site, outcome, same};
 
 /// A host whose uplink is in `mydocker0`, with an engine on it.
 #[derive(Debug)]
@@ -30,7 +31,12 @@ impl<'a> DockerHost<'a> {
     /// Fetches the client's certificate over ssh.
     pub fn of(site: &'a Site, machine: &Machine) -> Result<Self> {
         let bundle = site.path("client");
+        println!("$ scp -r root@host01:/etc/slipway/client .");
         machine.fetch("/etc/slipway/client", &bundle)?;
+        let at = Machine::ADDRESS;
+        println!(
+            "$ export DOCKER_HOST=tcp://{at}:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=client"
+        );
         Ok(Self { site, bundle })
     }
 
@@ -47,7 +53,7 @@ impl<'a> DockerHost<'a> {
         let (tree, archive) = (shown(&tree), shown(&self.site.path("image.tar")));
         self.site
             .succeed("tar", &["-C", &tree, "-cf", &archive, "bin"])?;
-        self.docker(&["import", &archive, "busybox"])?;
+        self.docker(&["import", "image.tar", "busybox"])?;
         let place = [
             "--network",
             "mydocker0",
@@ -75,6 +81,10 @@ impl<'a> DockerHost<'a> {
                 machine.run(seen)?
             );
         }
+        self.typed(
+            "ping",
+            &["-q", "-n", "-c", "3", "-i", "0.2", Self::CONTAINER],
+        )?;
         self.answers_its_client_alone()?;
         let addresses = machine.succeed("ip -o -4 address show scope global")?;
         let has = |device: &str| {
@@ -127,11 +137,11 @@ impl<'a> DockerHost<'a> {
             ("no TLS", vec![&plain]),
         ];
         for (what, asked) in cases {
-            let words: Vec<_> = ["--silent", "--max-time", "30"]
+            let words: Vec<_> = ["--silent", "--show-error", "--max-time", "30"]
                 .into_iter()
                 .chain(asked)
                 .collect();
-            let got = self.site.run("curl", &words)?;
+            let got = self.shown("curl", &words)?;
             ensure!(
                 !got.stdout.contains("Version"),
                 "with {what} one is let in: {got:?}"
@@ -142,22 +152,47 @@ impl<'a> DockerHost<'a> {
 
     /// Runs the docker client with the certificate that was fetched; it must succeed.
     pub fn docker(&self, arguments: &[&str]) -> Result<String> {
-        let file = |name: &str| shown(&self.bundle.join(name));
-        let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
-        let host = format!("tcp://{}:2376", Machine::ADDRESS);
-        let trusted = [
-            "--tlsverify",
-            "--tlscacert",
-            &ca,
-            "--tlscert",
-            &cert,
-            "--tlskey",
-            &key,
-            "-H",
-            &host,
-        ];
-        self.site.succeed("docker", &[&trusted, arguments].concat())
+        self.typed("docker", arguments)
     }
+
+    /// Runs a program that must succeed, and shows it.
+    fn typed(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let ended = self.shown(program, arguments)?;
+        ensure!(ended.code == Some(0), "{program} {arguments:?}: {ended:?}");
+        Ok(ended.stdout)
+    }
+
+    /// Runs a program as the administrator types it, and shows it and what it says.
+    fn shown(&self, program: &str, arguments: &[&str]) -> Result<Outcome> {
+        let here = shown(self.site.directory());
+        let mut command: Command = self.site.command("timeout");
+        command
+            .args(["-k", "5", "180", program])
+            .args(arguments)
+            .current_dir(self.site.directory())
+            .env("DOCKER_HOST", format!("tcp://{}:2376", Machine::ADDRESS))
+            .env("DOCKER_TLS_VERIFY", "1")
+            .env("DOCKER_CERT_PATH", &self.bundle);
+        let ended = outcome(&mut command).with_context(|| format!("running {program}"))?;
+        let line = typed(program, arguments);
+        let said = format!("{line}\n{}{}", ended.stdout, ended.stderr);
+        print!("{}", said.replace(&format!("{here}/"), ""));
+        Ok(ended)
+    }
+}
+
+/// A command as a shell takes it.
+pub fn typed(program: &str, arguments: &[&str]) -> String {
+    let quoted = arguments.iter().map(|word| {
+        let plain = word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c));
+        match plain {
+            true => format!(" {word}"),
+            false => format!(" '{word}'"),
+        }
+    });
+    format!("$ {program}{}", quoted.collect::<String>())
 }
 
 fn shown(path: &Path) -> String {

@@ -19,7 +19,7 @@ mod tree;
 pub use bin::{binary, static_programs, workspace};
 pub use commands::{Installed, commands};
 pub use disk::Disk;
-pub use docker::DockerHost;
+pub use docker::{DockerHost, typed};
 pub use machine::Machine;
 pub use need::Need;
 pub use progress::Progress;

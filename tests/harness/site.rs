@@ -132,6 +132,11 @@ http {{
         log.lines().any(|line| line.contains(text))
     }
 
+    /// Returns the site's own directory.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Returns a path in the site's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -50,10 +50,8 @@ fn run() -> Result<()> {
     site.serve_addresses(&office.boot_service()?)?;
     let mut machine = unattended::install(&office, &site, &mut progress)?;
     machine.wait_for_first_boot()?;
-    println!(
-        "{}",
-        machine.succeed("/opt/slipway/bin/firstboot --status")?
-    );
+    let status = "/opt/slipway/bin/firstboot --status";
+    println!("$ ssh root@host01 {status}\n{}", machine.succeed(status)?);
     progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;

@@ -1,12 +1,14 @@
 //! The administrator's side: programs, definitions, trees and keys in a directory of their own.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    DockerHost, Installed, Machine, Site, binary, commands, outcome, static_programs, workspace,
+    DockerHost, Installed, Machine, Site, binary, commands, outcome, static_programs, typed,
+    workspace,
 };
 use tempfile::TempDir;
 
@@ -28,6 +30,7 @@ impl Office {
             &bin,
             &shipped,
             &office.path("config/keyrings"),
+            &office.path("root/.ssh"),
             &office.installdir(),
         ] {
             fs::create_dir_all(directory)?;
@@ -50,21 +53,22 @@ impl Office {
             .arg(office.key())
             .status()?;
         ensure!(made.success(), "ssh-keygen: {made}");
+        let installdir = format!("installdir={}", office.installdir().display());
+        let mut site = office.program("chdef");
+        let told = outcome(site.args(["-t", "site", "clustersite", &installdir]))?;
+        ensure!(told.code == Some(0), "chdef: {}", told.stderr);
+        println!(
+            "# A management node whose / is {}.",
+            office.dir.path().display()
+        );
         Ok(office)
     }
 
     /// Imports the medium; returns the osimage of its docker hosts.
     pub(crate) fn import(&self, medium: &Path) -> Result<String> {
-        self.typed(
-            "chdef",
-            &[
-                "-t",
-                "site",
-                "clustersite",
-                &format!("installdir={}", self.installdir().display()),
-            ],
-        )?;
-        self.typed("copycds", &[&medium.display().to_string()])?;
+        let link = "debian.iso";
+        symlink(medium, self.path(link)).context("linking the medium")?;
+        self.typed("copycds", &[link])?;
         let images = self.typed("lsdef", &["-t", "osimage"])?;
         let image = images
             .split_whitespace()
@@ -74,7 +78,7 @@ impl Office {
         let tree = shown
             .lines()
             .find_map(|line| line.trim().strip_prefix("pkgdir="));
-        // The medium is signed by a key of its own, which no installer knows.
+        println!("# This medium is signed by a key of its own, which no installer knows:");
         let trusted = format!("pkgdir=[trusted=yes] {}", tree.context("it has no tree")?);
         self.typed("chdef", &["-t", "osimage", image, &trusted])?;
         Ok(image.to_owned())
@@ -164,7 +168,7 @@ impl Office {
 
     /// Returns the administrator's key.
     pub(crate) fn key(&self) -> PathBuf {
-        self.path("id_ed25519")
+        self.path("root/.ssh/id_ed25519")
     }
 
     /// Returns a path in the office.
@@ -174,21 +178,25 @@ impl Office {
 
     /// Runs one of our commands, which must succeed, and shows it and what it prints.
     fn typed(&self, name: &str, arguments: &[&str]) -> Result<String> {
-        let program = Command::new(self.path("usr/bin").join(name));
-        self.shown(program, name, arguments)
+        self.shown(self.program(name), name, arguments)
+    }
+
+    /// Prepares one of our commands.
+    fn program(&self, name: &str) -> Command {
+        let mut program = Command::new(self.path("usr/bin").join(name));
+        program.env("SLIPWAY_CONFIG", self.path("config"));
+        program
     }
 
     fn shown(&self, mut program: Command, name: &str, arguments: &[&str]) -> Result<String> {
-        let quoted = arguments.iter().map(|word| match word.contains(' ') {
-            true => format!(" '{word}'"),
-            false => format!(" {word}"),
-        });
-        println!("$ {name}{}", quoted.collect::<String>());
         program
             .args(arguments)
+            .current_dir(self.dir.path())
             .env("SLIPWAY_CONFIG", self.path("config"));
         let ended = outcome(&mut program).with_context(|| format!("running {name}"))?;
-        print!("{}", ended.stdout);
+        let here = self.dir.path().display().to_string();
+        let said = format!("{}\n{}", typed(name, arguments), ended.stdout);
+        print!("{}", said.replace(&here, ""));
         ensure!(ended.code == Some(0), "{name}: {}", ended.stderr);
         Ok(ended.stdout)
     }
