@@ -10,7 +10,7 @@ use e2e::{
     Disk, DockerHost, Machine, Need, Progress, Site, same, static_programs, story, workspace,
 };
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) fn stories() -> Vec<Trial> {
     let machine = &[
@@ -34,8 +34,10 @@ fn becomes_a_docker_host() -> Result<()> {
     let mut machine = Machine::boot(&site, "docker-host", &disk, &["sw"], "")?;
     let what = machine.succeed("uname -r; dockerd --version")?;
     progress.done(&format!("booted: {}", what.trim().replace('\n', ", ")));
-    first_boot(&site, &machine, &programs, &DockerHost::SCRIPTS)?;
-    progress.done("firstboot: bridgeprereq, setupdockerhost");
+    begin_first_boot(&site, &machine, &programs, &DockerHost::SCRIPTS)?;
+    is_struck(&mut machine)?;
+    machine.wait_for_first_boot()?;
+    progress.done("firstboot, killed and without power once each: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
     progress.done("container started");
@@ -50,6 +52,30 @@ fn becomes_a_docker_host() -> Result<()> {
     machine.power_off()?;
     progress.done("switched off");
     Ok(())
+}
+
+/// `firstboot` is killed in the middle of its last script, begins it again, and loses power in the middle of
+/// that: what was done is not done again.
+fn is_struck(machine: &mut Machine) -> Result<()> {
+    let busy = "for i in $(seq 600); do pgrep -x setupdockerhost && exit; sleep 0.1; done; exit 1";
+    machine.succeed(busy)?;
+    let before = first_result(machine)?;
+    machine.succeed("systemctl kill --kill-whom=main -s KILL slipway-firstboot.service")?;
+    let again = "[ $(systemctl show -P NRestarts slipway-firstboot.service) = 1 ]";
+    machine.succeed(&format!(
+        "for i in $(seq 60); do {again} && break; sleep 1; done; {again} && {{ {busy}; }}"
+    ))?;
+    machine.lose_power()?;
+    same(&first_result(machine)?, &before)
+}
+
+/// What the status says of the first script, which is done.
+fn first_result(machine: &Machine) -> Result<Value> {
+    let status: Value =
+        serde_json::from_str(&machine.succeed("cat /var/lib/slipway/status.json")?)?;
+    let first = status["scripts"][0].clone();
+    same(&first["state"].as_str(), &Some("done"))?;
+    Ok(first)
 }
 
 /// From 23.0 on dockerd can be asked whether it takes a configuration: one that it does not take is
@@ -81,13 +107,24 @@ pub(crate) fn first_boot(
     programs: &[PathBuf],
     scripts: &[&str],
 ) -> Result<()> {
+    begin_first_boot(site, machine, programs, scripts)?;
+    machine.wait_for_first_boot()
+}
+
+fn begin_first_boot(
+    site: &Site,
+    machine: &Machine,
+    programs: &[PathBuf],
+    scripts: &[&str],
+) -> Result<()> {
     site.serve_files(&workspace().join("target"))?;
     machine.succeed("mkdir -p /opt/slipway/bin /var/lib/slipway")?;
     machine.put(&[program(programs, "firstboot")?], "/opt/slipway/bin/")?;
     machine.put(&[runlist(site, programs, scripts)?], "/var/lib/slipway/")?;
     machine.succeed("/opt/slipway/bin/firstboot --enable && systemctl daemon-reload")?;
-    machine.succeed("systemctl start slipway-firstboot.service")?;
-    machine.wait_for_first_boot()
+    machine
+        .succeed("systemctl start slipway-firstboot.service")
+        .map(drop)
 }
 
 /// Finds a static program.

@@ -2,6 +2,7 @@
 //! of ifupdown's with units of systemd's, a kernel that has no bridges. Each joins a bridge while the
 //! management node looks on, and is there again after a reboot.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -156,7 +157,19 @@ fn networkmanager() -> Result<()> {
     let site = Site::new()?;
     let mut machine = boot(&site, "networkmanager", &["sw"], NETWORKMANAGER)?;
     let uplinks = [("eth0", "mydocker0")];
+    // NetworkManager takes the address away while it activates the bridge's profile, for a moment.
+    let mut ping = site.command("ping");
+    let ping = ping
+        .args(["-q", "-n", "-i", "0.01", "-c", "2000", Machine::ADDRESS])
+        .stdout(Stdio::piped())
+        .spawn()?;
     machine.succeed("bridgeprereq eth0:mydocker0")?;
+    let seen = String::from_utf8(ping.wait_with_output()?.stdout)?;
+    let summary = seen.lines().find(|line| line.contains("packets"));
+    println!(
+        "networkmanager: {}",
+        summary.context("ping counts nothing")?
+    );
     stands(&machine, &uplinks)?;
     machine.reboot()?;
     stands(&machine, &uplinks).context("after a reboot")?;

@@ -168,10 +168,19 @@ impl<'a> Machine<'a> {
 
     /// Reboots it, as an administrator does; returns when it lets root in again.
     pub fn reboot(&mut self) -> Result<()> {
+        self.begin_again("systemctl reboot")
+    }
+
+    /// Has it lose power, and come back: nothing is ended, nothing is written any more.
+    pub fn lose_power(&mut self) -> Result<()> {
+        self.begin_again("echo b >/proc/sysrq-trigger")
+    }
+
+    fn begin_again(&mut self, order: &str) -> Result<()> {
         const BOOT: &str = "cat /proc/sys/kernel/random/boot_id";
         let before = self.succeed(BOOT)?;
         // The answer may be lost with the connection.
-        self.run("systemctl reboot")?;
+        self.run(order)?;
         let end = Instant::now() + PATIENCE;
         loop {
             ensure!(

@@ -38,12 +38,16 @@ pub(super) fn register(tera: &mut Tera) {
 
 /// Refuses what ends a line or steers a terminal.
 fn line(text: &str) -> TeraResult<String> {
+    one_line(text).map(str::to_owned)
+}
+
+fn one_line(text: &str) -> TeraResult<&str> {
     match text.chars().find(|character| character.is_control()) {
         Some(found) => Err(refusal(
             text,
             &format!("the character {found:?} cannot stand in it"),
         )),
-        None => Ok(text.to_owned()),
+        None => Ok(text),
     }
 }
 
@@ -156,13 +160,24 @@ fn words(text: &str) -> String {
 /// blanks at their beginning and drops lines that begin with `#`, which changes no script without
 /// texts of several lines.
 fn preseed_script(text: &str) -> TeraResult<String> {
-    let mut out = String::from("'\\\n");
+    // Ten thousand nodes have this done for them: no line is copied but into the whole.
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    out.push_str("'\\\n");
     for one in text.lines().map(str::trim) {
         if one.is_empty() || one.starts_with('#') {
             continue;
         }
-        let quoted = line(one)?.replace('\\', r"\\").replace('\'', r"'\''");
-        out.push_str(&quoted);
+        let mut rest = one_line(one)?;
+        while let Some(at) = rest.find(['\\', '\'']) {
+            out.push_str(&rest[..at]);
+            out.push_str(if rest[at..].starts_with('\'') {
+                r"'\''"
+            } else {
+                r"\\"
+            });
+            rest = &rest[at + 1..];
+        }
+        out.push_str(rest);
         out.push_str("\\n\\\n");
     }
     out.push('\'');
