@@ -53,7 +53,7 @@ impl<'a> DockerHost<'a> {
         let (tree, archive) = (shown(&tree), shown(&self.site.path("image.tar")));
         self.site
             .succeed("tar", &["-C", &tree, "-cf", &archive, "bin"])?;
-        self.docker(&["import", "image.tar", "busybox"])?;
+        self.docker(&["import", &archive, "busybox"])?;
         let place = [
             "--network",
             "mydocker0",
@@ -169,7 +169,6 @@ impl<'a> DockerHost<'a> {
         command
             .args(["-k", "5", "180", program])
             .args(arguments)
-            .current_dir(self.site.directory())
             .env("DOCKER_HOST", format!("tcp://{}:2376", Machine::ADDRESS))
             .env("DOCKER_TLS_VERIFY", "1")
             .env("DOCKER_CERT_PATH", &self.bundle);

@@ -217,9 +217,10 @@ impl<'a> Machine<'a> {
     pub fn wait_for_first_boot(&self) -> Result<()> {
         let end = Instant::now() + FIRST_BOOT;
         while self.run("test -e /var/lib/slipway/firstboot.done")?.code != Some(0) {
+            let failed = self.run("systemctl is-failed -q slipway-firstboot.service")?;
             ensure!(
-                Instant::now() < end,
-                "the first boot does not end: {:?}",
+                failed.code != Some(0) && Instant::now() < end,
+                "the first boot does not end well: {:?}",
                 self.run("journalctl -q -u slipway-firstboot -n 30")?
             );
             sleep(Duration::from_secs(1));
