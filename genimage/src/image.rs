@@ -11,7 +11,7 @@ use definitions::{Definition, Distro, InstallDir, OsImage, ProvMethod};
 use crate::bootfiles::BootFiles;
 use crate::context;
 use crate::installer::{Family, Installer};
-use crate::library::{Asset, Kind, Library, Origin, Target};
+use crate::library::{self, Asset, Kind, Library, Origin, Target};
 use crate::pkglist::{PkgList, Role};
 use crate::problem::{Gather, Problem};
 use crate::repository::{OfImage, Repository, Served, codename, of_image};
@@ -39,6 +39,8 @@ pub(crate) struct Image {
     /// Which template makes which file.
     pub(crate) files: Files,
     pub(crate) layout: Option<String>,
+    /// What a person should know of the site's own files.
+    pub(crate) notes: Vec<Problem>,
 }
 
 /// The files of a node, each with the name of the template that makes it.
@@ -94,9 +96,12 @@ impl Image {
         else {
             return Err(problems);
         };
-        let (Some((templates, files)), Some(layout)) = (templates, layout) else {
+        let (Some((templates, files, mut notes)), Some(layout)) = (templates, layout) else {
             return Err(problems);
         };
+        let (layout, note) = layout.unzip();
+        notes.extend(note.flatten());
+        notes.extend(packages.notes.iter().chain(&others.notes).cloned());
         Ok(Self {
             facts: identity.facts(&definition),
             distro: identity.target.distro.clone(),
@@ -112,6 +117,7 @@ impl Image {
             templates,
             files,
             layout,
+            notes,
         })
     }
 }
@@ -260,8 +266,8 @@ fn served(tree: &Path, installdir: &InstallDir) -> Result<String, Problem> {
     })
 }
 
-/// Loads the partition table that an osimage brings.
-fn layout(definition: &OsImage) -> Result<Option<String>, Problem> {
+/// Loads the partition table that an osimage brings, with what a person should know of its file.
+fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Problem> {
     let name = &definition.name;
     let file = match definition.partitionfile.as_slice() {
         [] => return Ok(None),
@@ -279,17 +285,22 @@ fn layout(definition: &OsImage) -> Result<Option<String>, Problem> {
              the template, or set the node's disk"
         )));
     }
-    let text = std::fs::read_to_string(file);
-    text.map(Some)
-        .map_err(|error| Problem::new(format!("the osimage {name}: partitionfile={file}: {error}")))
+    let (text, cleaned) = library::disk::load(Path::new(file)).map_err(|problem| Problem {
+        message: format!(
+            "{}, as the partitionfile of the osimage {name}",
+            problem.message
+        ),
+        ..problem
+    })?;
+    Ok(Some((text, cleaned.then(|| library::cleaned(file)))))
 }
 
-/// Compiles the templates of an osimage, and says which makes which file.
+/// Compiles the templates of an osimage, says which makes which file, and what a person should know of them.
 fn templates(
     definition: &OsImage,
     identity: &Identity<'_>,
     library: &Library,
-) -> Result<(Templates, Files), Vec<Problem>> {
+) -> Result<(Templates, Files, Vec<Problem>), Vec<Problem>> {
     let main = match &definition.template {
         Some(name) => library.named(Kind::Template, identity.family, name),
         None => library
@@ -297,11 +308,13 @@ fn templates(
             .and_then(|found| found.ok_or_else(|| no_template(definition, identity))),
     };
     let main = main.map_err(|problem| vec![problem])?;
+    let mut notes: Vec<_> = main.note().into_iter().collect();
     let mut sources: Vec<_> = library
         .embedded(Kind::Template)
         .map(|(name, text)| Source::built_in(below(name), text))
         .collect();
     for (name, asset) in library.custom(Kind::Template)? {
+        notes.extend(asset.note());
         sources.push(source(below(&name).to_owned(), asset));
     }
     let main_name = match main.origin {
@@ -336,7 +349,10 @@ fn templates(
         })
         .collect();
     let wanted: Vec<_> = files.iter().map(|(_, name)| name.as_str()).collect();
-    Ok((Templates::compile(sources.iter().cloned(), &wanted)?, files))
+    notes.sort();
+    notes.dedup();
+    let templates = Templates::compile(sources.iter().cloned(), &wanted)?;
+    Ok((templates, files, notes))
 }
 
 fn no_template(definition: &OsImage, identity: &Identity<'_>) -> Problem {

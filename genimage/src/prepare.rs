@@ -92,6 +92,7 @@ impl Workshop {
                 return Ok((None, said));
             }
         };
+        said.notes.extend(image.notes.iter().cloned());
         let environment = environment::shared(&image, &self.site, self.surroundings.networks());
         let environment = environment.unwrap_or_else(|problems| {
             said.problems.extend(problems);
@@ -99,13 +100,16 @@ impl Workshop {
         });
         // A package of the other repositories may have what it needs in the tree; the tree's list may not
         // reach beyond it.
-        let arch = image.definition.osarch.unwrap_or(Arch::X86_64);
+        let platform = check::packages::Platform {
+            distro: &image.distro,
+            arch: image.definition.osarch.unwrap_or(Arch::X86_64),
+        };
         let tree = &image.repositories[..image.own];
-        let mut found = check::packages::packages(&image.packages, tree, arch, &self.indices);
+        let mut found = check::packages::packages(&image.packages, tree, platform, &self.indices);
         found.append(check::packages::packages(
             &image.others,
             &image.repositories,
-            arch,
+            platform,
             &self.indices,
         ));
         said.problems.extend(found.problems);

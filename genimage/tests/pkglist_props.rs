@@ -20,6 +20,7 @@ fn parse(text: &str, family: Family, role: Role) -> Result<PkgList, Vec<Problem>
     let file = Asset {
         origin: Origin::Embedded("a"),
         text: text.to_owned(),
+        cleaned: false,
     };
     PkgList::parse(&[file], &rules, &|_, _| Ok(None))
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Asset, Kind, Origin};
 use crate::installer::Installer;
@@ -14,36 +15,66 @@ const LONGEST: u64 = 1 << 20;
 const DEEPEST: usize = 4;
 const MOST: usize = 4096;
 
-/// Loads a text.
-pub(super) fn load(path: &Path) -> Result<String, Problem> {
-    let problem = |message: String| {
-        let file = path.to_string_lossy().into();
-        Problem::at(Place { file, line: 0 }, message)
+/// Loads a text as [`clean`] leaves it; the second value says whether that took something out.
+pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    let at = |line: usize, message: String| {
+        let file = Arc::clone(&file);
+        Problem::at(Place { file, line }, message)
     };
-    let cannot = |err: std::io::Error| problem(format!("cannot be read: {err}"));
-    let file = fs::File::open(path).map_err(cannot)?;
+    let cannot = |err: std::io::Error| at(0, format!("cannot be read: {err}"));
+    let opened = fs::File::open(path).map_err(cannot)?;
     // A pipe would block, a device never end.
-    if !file.metadata().map_err(cannot)?.is_file() {
-        return Err(problem("is no file: name one".to_owned()));
+    if !opened.metadata().map_err(cannot)?.is_file() {
+        return Err(at(0, "is no file: name one".to_owned()));
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
+    opened
+        .take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
     if bytes.len() as u64 > LONGEST {
-        return Err(problem(format!(
-            "is longer than {LONGEST} bytes: no list and no template is"
-        )));
+        return Err(at(
+            0,
+            format!("is longer than {LONGEST} bytes: no list and no template is"),
+        ));
     }
-    String::from_utf8(bytes).map_err(|err| {
+    let text = String::from_utf8(bytes).map_err(|err| {
         let good = &err.as_bytes()[..err.utf8_error().valid_up_to()];
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let file = path.to_string_lossy().into();
-        Problem::at(
-            Place { file, line },
-            "is no UTF-8 text: save it as UTF-8".to_owned(),
-        )
-    })
+        at(line, "is no UTF-8 text: save it as UTF-8".to_owned())
+    })?;
+    clean(text).map_err(|(line, message)| at(line, message))
+}
+
+/// Takes out what editors on other systems leave in a text, and what no installer's file may hold: a byte order
+/// mark at the beginning and the carriage return at the end of a line. Says whether there was any.
+///
+/// # Errors
+/// The line, from 1, that holds any other control character, and what to do.
+fn clean(text: String) -> Result<(String, bool), (usize, String)> {
+    let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let foreign = |c: char| !plain(c) || c == '\u{feff}';
+    if !text.contains(foreign) {
+        return Ok((text, false));
+    }
+    let body = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let lines: Vec<_> = body
+        .split('\n')
+        .map(|line| line.strip_suffix('\r').unwrap_or(line))
+        .collect();
+    for (number, line) in (1..).zip(&lines) {
+        if let Some(found) = line.chars().find(|c| foreign(*c)) {
+            let name = match found {
+                '\r' => "a carriage return in the middle of a line",
+                '\u{feff}' => "a byte order mark in the middle of the text",
+                _ => "a control character",
+            };
+            let message = format!("holds {name} ({}): delete it", found.escape_unicode());
+            return Err((number, message));
+        }
+    }
+    Ok((lines.join("\n"), true))
 }
 
 /// Loads every file of a section, by the name that it has beneath `custom`.
@@ -107,11 +138,69 @@ impl Walk {
 
     fn file(&mut self, path: &Path, name: String) {
         match load(path) {
-            Ok(text) => {
+            Ok((text, cleaned)) => {
                 let origin = Origin::Custom(path.to_path_buf());
-                self.found.push((name, Asset { origin, text }));
+                let asset = Asset {
+                    origin,
+                    text,
+                    cleaned,
+                };
+                self.found.push((name, asset));
             }
             Err(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_and_marks_of_other_systems_are_taken_out() {
+        for (text, expected) in [
+            ("a\n\tb\n", ("a\n\tb\n", false)),
+            ("a\r\nb\r\n", ("a\nb\n", true)),
+            ("a\r\nb\r", ("a\nb", true)),
+            ("\u{feff}a\n", ("a\n", true)),
+            ("\u{feff}", ("", true)),
+            ("", ("", false)),
+        ] {
+            let (cleaned, any) = clean(text.to_owned()).unwrap();
+            assert_eq!((cleaned.as_str(), any), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_control_characters_are_refused_with_their_line() {
+        for (text, line, message) in [
+            (
+                "a\nb\rc\n",
+                2,
+                "holds a carriage return in the middle of a line (\\u{d}): delete it",
+            ),
+            (
+                "a\n\u{1b}[31m\n",
+                2,
+                "holds a control character (\\u{1b}): delete it",
+            ),
+            ("a\0\n", 1, "holds a control character (\\u{0}): delete it"),
+            (
+                "a\n\n\u{feff}b",
+                3,
+                "holds a byte order mark in the middle of the text (\\u{feff}): delete it",
+            ),
+            (
+                "a\r\r\n",
+                1,
+                "holds a carriage return in the middle of a line (\\u{d}): delete it",
+            ),
+        ] {
+            assert_eq!(
+                clean(text.to_owned()),
+                Err((line, message.to_owned())),
+                "{text:?}"
+            );
         }
     }
 }

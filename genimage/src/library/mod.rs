@@ -5,7 +5,7 @@
 //! built in; within a directory the most particular name wins ([`ladder`]). Nothing here is ever written,
 //! except by [`Library::export`], which overwrites nothing.
 
-mod disk;
+pub(crate) mod disk;
 mod embedded;
 mod export;
 pub mod ladder;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use definitions::{Arch, Distro};
 
 use crate::installer::{Family, Installer};
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 
 pub use export::Exported;
 pub use ladder::Rung;
@@ -57,6 +57,27 @@ pub struct Asset {
     pub origin: Origin,
     /// What it says.
     pub text: String,
+    /// Whether carriage returns at the ends of lines, or a byte order mark, were left out of it.
+    pub cleaned: bool,
+}
+
+impl Asset {
+    /// Says what was left out of the file, if anything was.
+    pub fn note(&self) -> Option<Problem> {
+        self.cleaned.then(|| cleaned(&self.origin.name()))
+    }
+}
+
+/// Says that a file was taken without what editors of other systems leave in it.
+pub(crate) fn cleaned(file: &str) -> Problem {
+    let place = Place {
+        file: file.into(),
+        line: 0,
+    };
+    Problem::at(
+        place,
+        "was saved with carriage returns or a byte order mark, which were left out",
+    )
 }
 
 /// What is looked for.
@@ -265,6 +286,7 @@ impl Library {
         Ok(found.map(|(name, text)| Asset {
             origin: Origin::Embedded(name),
             text: text.to_owned(),
+            cleaned: false,
         }))
     }
 
@@ -285,15 +307,17 @@ impl Library {
 
     /// Loads what was found.
     fn load(&self, origin: &Origin) -> Result<Asset, Problem> {
-        let text = match origin {
+        let (text, cleaned) = match origin {
             Origin::Custom(path) => disk::load(path)?,
-            Origin::Embedded(name) => embedded::find(name)
-                .map(|(_, text)| text.to_owned())
-                .unwrap_or_default(),
+            Origin::Embedded(name) => {
+                let text = embedded::find(name).map(|(_, text)| text.to_owned());
+                (text.unwrap_or_default(), false)
+            }
         };
         Ok(Asset {
             origin: origin.clone(),
             text,
+            cleaned,
         })
     }
 }

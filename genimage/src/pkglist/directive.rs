@@ -52,6 +52,9 @@ pub(super) fn parse(line: &str) -> Result<Directive<'_>, String> {
              comment has a blank behind its '#'"
         ));
     }
+    if let Some(nested) = nested_variable(word, argument, rest) {
+        return Err(nested);
+    }
     if !(rest.is_empty() || rest.starts_with(char::is_whitespace) && rest.trim().starts_with('#')) {
         return Err(format!(
             "'{}' stands behind #{word}#: put it on a line of its own",
@@ -68,6 +71,18 @@ pub(super) fn parse(line: &str) -> Result<Directive<'_>, String> {
         ("INCLUDE", _) => Err("#INCLUDE# names no file: write '#INCLUDE:path#'".to_owned()),
         _ => Err("#ENV# sets nothing: write '#ENV:NAME=value#'".to_owned()),
     }
+}
+
+/// Tells of xCAT's `#INCLUDE:#ENV:NAME#/path#`, which puts a variable of its environment into a path.
+fn nested_variable(word: &str, argument: Option<&str>, rest: &str) -> Option<String> {
+    let name = match (word, argument.map(str::trim)) {
+        ("INCLUDE", Some("")) => rest.strip_prefix("ENV:")?.split('#').next()?,
+        _ => return None,
+    };
+    Some(format!(
+        "'#ENV:{name}#' in the path of an #INCLUDE# is xCAT's way to write a variable: write the path itself, or \
+         one of $OSVER, $ARCH and $PROFILE"
+    ))
 }
 
 /// Reads `NAME=value NAME=value`. A value is taken as it stands, and so may hold nothing that a shell
@@ -184,6 +199,12 @@ mod tests {
             (
                 "#INCLUDE:a# b",
                 "'b' stands behind #INCLUDE#: put it on a line of its own".to_owned(),
+            ),
+            (
+                "#INCLUDE:#ENV:SHARE#/a.pkglist#",
+                "'#ENV:SHARE#' in the path of an #INCLUDE# is xCAT's way to write a variable: write the path itself, \
+                 or one of $OSVER, $ARCH and $PROFILE"
+                    .to_owned(),
             ),
             ("#INCLUDE#", "#INCLUDE# names no file: write '#INCLUDE:path#'".to_owned()),
             ("#ENV:#", "#ENV# sets nothing: write '#ENV:NAME=value#'".to_owned()),

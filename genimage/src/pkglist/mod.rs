@@ -23,6 +23,8 @@ use crate::problem::{Place, Problem};
 pub struct PkgList {
     /// What is installed together, in order; `#NEW_INSTALL_LIST#` begins the next. None is empty.
     pub transactions: Vec<Transaction>,
+    /// What a person should know of its files.
+    pub notes: Vec<Problem>,
 }
 
 /// What is installed together.

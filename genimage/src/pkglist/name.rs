@@ -71,7 +71,13 @@ pub(super) fn removed<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, S
 
 /// Reads what stands behind an `@`: a group, an environment (`^name`) or a module (`name:stream/profile`) of
 /// dnf's, a pattern of SUSE's, a task of Debian's.
-pub(super) fn group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
+///
+/// xCAT's own lists write blanks between the signs and the name (`@ Network Servers`): they are no part of it.
+pub(super) fn group(text: &str, rules: &Rules<'_>) -> Result<String, String> {
+    let text = match text.trim_start().strip_prefix('^') {
+        Some(name) => format!("^{}", name.trim_start()),
+        None => text.trim_start().to_owned(),
+    };
     let (more, what) = match rules.family {
         Family::Rh | Family::Fedora => (
             " ._+-()&:/",
@@ -91,7 +97,7 @@ pub(super) fn group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, Str
     }
     let name = match text.strip_prefix('^') {
         Some(name) if more.contains(' ') => name,
-        _ => text,
+        _ => text.as_str(),
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -102,7 +108,7 @@ pub(super) fn group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, Str
 }
 
 /// Reads a group that is kept out; apt cannot keep a task out.
-pub(super) fn removed_group<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
+pub(super) fn removed_group(text: &str, rules: &Rules<'_>) -> Result<String, String> {
     if matches!(rules.family, Family::Debian | Family::Ubuntu) {
         return Err(format!(
             "'-@{}' would keep a task out, which apt cannot: name the packages",

@@ -28,6 +28,7 @@ pub(super) fn parse(
         load,
         list: vec![Transaction::default()],
         problems: Vec::new(),
+        notes: Vec::new(),
         including: Vec::new(),
         files: 0,
         bytes: 0,
@@ -45,6 +46,7 @@ struct Parser<'a> {
     /// The transactions so far; never without one.
     list: Vec<Transaction>,
     problems: Vec<Problem>,
+    notes: Vec<Problem>,
     /// The files that are open, the outermost first.
     including: Vec<Origin>,
     files: usize,
@@ -94,8 +96,8 @@ impl Parser<'_> {
             return self.problem(asked.unwrap_or(&place), format!("{message}: include less"));
         }
         self.including.push(file.origin.clone());
-        let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
-        for (at, line) in text.lines().enumerate() {
+        self.notes.extend(file.note());
+        for (at, line) in file.text.lines().enumerate() {
             let place = Place {
                 file: Arc::clone(&whole),
                 line: at + 1,
@@ -207,7 +209,7 @@ impl Parser<'_> {
             let item = item(name::removed(text, rules)?);
             push(&mut self.current().remove_after, item);
         } else if let Some(text) = text.strip_prefix("-@") {
-            let item = item(name::removed_group(text, rules)?);
+            let item = item(&name::removed_group(text, rules)?);
             self.contradict(&item, |list| &mut list.groups);
             push(&mut self.current().exclude_groups, item);
         } else if let Some(text) = text.strip_prefix('-') {
@@ -215,7 +217,7 @@ impl Parser<'_> {
             self.contradict(&item, |list| &mut list.install);
             push(&mut self.current().exclude, item);
         } else if let Some(text) = text.strip_prefix('@') {
-            let item = item(name::group(text, rules)?);
+            let item = item(&name::group(text, rules)?);
             self.contradict(&item, |list| &mut list.exclude_groups);
             push(&mut self.current().groups, item);
         } else {
@@ -261,8 +263,11 @@ impl Parser<'_> {
         self.patterns();
         self.list.retain(|list| !list.is_empty());
         if self.problems.is_empty() {
+            self.notes.sort();
+            self.notes.dedup();
             Ok(PkgList {
                 transactions: self.list,
+                notes: self.notes,
             })
         } else {
             Err(self.problems)

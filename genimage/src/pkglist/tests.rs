@@ -17,6 +17,7 @@ impl Files {
         Some(Asset {
             origin: Origin::Embedded(name),
             text: text.clone(),
+            cleaned: false,
         })
     }
 
@@ -52,8 +53,8 @@ fn shown(list: &PkgList) -> String {
 #[test]
 fn a_list_is_names_with_comments_and_signs() {
     let list = parse(
-        "\u{feff}# a comment\n\nchrony   # why\n  openssh-server\t#x\n-nano\n@core\n@^minimal-environment\r\n\
-         @Development Tools # blanks\n-@dial-up\n-iwl*-firmware\n@nodejs:20/common\nchrony\n",
+        "# a comment\n\nchrony   # why\n  openssh-server\t#x\n-nano\n@core\n@^ minimal-environment\r\n\
+         @ Development Tools # blanks\n-@ dial-up\n-iwl*-firmware\n@nodejs:20/common\nchrony\n",
         Family::Rh,
         Role::Tree,
     )

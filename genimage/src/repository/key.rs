@@ -15,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
+/// The first line of an armoured signature.
+pub(super) const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 
 /// No file of keys is larger, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -42,23 +44,26 @@ pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
 /// What is no public key, or more than that: a secret one above all.
 pub(super) fn armoured(bytes: &[u8]) -> Result<String, String> {
     let packets = match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN PGP ") => disarmour(text)?,
+        Ok(text) if text.contains("-----BEGIN PGP ") => disarmour(text, BEGIN)?,
         _ => bytes.to_vec(),
     };
     check(&packets)?;
     Ok(armour(&packets))
 }
 
-/// Takes the armour off every block of a text.
-fn disarmour(text: &str) -> Result<Vec<u8>, String> {
+/// Takes the armour off every block of a text; all of them have to begin with one line.
+pub(super) fn disarmour(text: &str, begin: &str) -> Result<Vec<u8>, String> {
     let mut packets = Vec::new();
     let mut lines = text.lines().map(str::trim);
     while let Some(line) = lines.find(|line| line.starts_with("-----BEGIN PGP ")) {
         if line.contains("PRIVATE") {
             return Err(secret());
         }
-        if line != BEGIN {
-            return Err(format!("holds '{line}', which is no public key"));
+        if line != begin {
+            return Err(match begin {
+                BEGIN => format!("holds '{line}', which is no public key"),
+                _ => format!("holds '{line}', where a signature was expected"),
+            });
         }
         // Headers of the armour, `Version: …`, end at an empty line.
         let body = lines.by_ref().skip_while(|line| !line.is_empty());
@@ -66,7 +71,7 @@ fn disarmour(text: &str) -> Result<Vec<u8>, String> {
         let mut sum = None;
         let mut ended = false;
         for line in body {
-            if line == END {
+            if line.starts_with("-----END PGP ") {
                 ended = true;
                 break;
             }
@@ -122,12 +127,21 @@ fn checksum(bytes: &[u8]) -> String {
 
 /// Returns the fingerprints of the keys in an armoured block, subkeys aside: installers know keys by them.
 pub(super) fn fingerprints(armoured: &str) -> Vec<String> {
-    let packets = disarmour(armoured).unwrap_or_default();
+    by_tag(armoured, &[6])
+}
+
+/// Returns the fingerprints of all keys in an armoured block that may sign, subkeys among them.
+pub(super) fn signing_fingerprints(armoured: &str) -> Vec<String> {
+    by_tag(armoured, &[6, 14])
+}
+
+fn by_tag(armoured: &str, tags: &[u8]) -> Vec<String> {
+    let packets = disarmour(armoured, BEGIN).unwrap_or_default();
     let (mut rest, mut found) = (packets.as_slice(), Vec::new());
     while let Some((tag, Some(after))) = packet(rest) {
         let whole = &rest[..rest.len() - after.len()];
         // The head's length depends on its form; a key's body begins with its version, 4 or 6.
-        if tag == 6 {
+        if tags.contains(&tag) {
             found.extend(body(whole).and_then(fingerprint));
         }
         rest = after;
@@ -136,7 +150,7 @@ pub(super) fn fingerprints(armoured: &str) -> Vec<String> {
 }
 
 /// Takes the head off a packet.
-fn body(packet: &[u8]) -> Option<&[u8]> {
+pub(super) fn body(packet: &[u8]) -> Option<&[u8]> {
     let (head, rest) = packet.split_first()?;
     let digits = match (head & 0x40 == 0, head & 3, rest.first()?) {
         (true, size, _) => 1 << size,
@@ -190,7 +204,7 @@ fn check(packets: &[u8]) -> Result<(), String> {
 }
 
 /// Reads the head of a packet: its tag, and what follows it, unless it ends too early.
-fn packet(bytes: &[u8]) -> Option<(u8, Option<&[u8]>)> {
+pub(super) fn packet(bytes: &[u8]) -> Option<(u8, Option<&[u8]>)> {
     let (head, rest) = bytes.split_first()?;
     if head & 0x80 == 0 {
         return None;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Trust};
 use super::extra::Work;
-use super::{Form, Repository, is_file};
+use super::{Form, Repository, has_index, is_file, key, signature};
 
 impl Work<'_> {
     /// Takes a local directory and those beneath it that the list names.
@@ -65,7 +65,7 @@ impl Work<'_> {
             beneath => format!("{}-{}", base.name, beneath.replace(['/', '.'], "-")),
         };
         if !base.trusted {
-            self.signed(place, suite)?;
+            self.signed(place, suite, base.key.as_deref())?;
         }
         self.repositories.push(Repository {
             name,
@@ -77,18 +77,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Refuses an index without the signature that the package manager asks for; dnf asks for none, only for
-    /// those of packages.
-    fn signed(&self, place: &Path, suite: &str) -> Result<(), String> {
+    /// Refuses an index without the signature that the package manager asks for, or with one of another key than
+    /// the one that is named; dnf asks for none, only for those of packages.
+    fn signed(&self, place: &Path, suite: &str, key: Option<&str>) -> Result<(), String> {
         let suite = place.join("dists").join(suite);
-        let there = |name: &str| is_file(place, name) || is_file(&suite, name);
+        let there = |name: &str| {
+            let in_suite = is_file(&suite, name).then(|| suite.join(name));
+            in_suite.or_else(|| is_file(place, name).then(|| place.join(name)))
+        };
         let (names, index): (&[&str], _) = match self.form {
             Form::Apt => (&["InRelease", "Release.gpg"], "Release"),
             Form::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
             Form::Dnf => return Ok(()),
         };
-        if names.iter().any(|name| there(name)) {
-            return Ok(());
+        if let Some(signature) = names.iter().find_map(|name| there(name)) {
+            return key.map_or(Ok(()), |key| is_key_of(&signature, key));
         }
         Err(format!(
             "{} has no {}, and nodes would refuse it: sign its {index}, or put '[trusted=yes]' in front of the \
@@ -96,6 +99,24 @@ impl Work<'_> {
             place.display(),
             names.join(" and no ")
         ))
+    }
+
+    /// Refuses a component that a suite does not have for the architecture.
+    fn components(&self, suite: &Path, entry: &Entry) -> Result<(), String> {
+        let arch = self.with.served.arch.debian_name();
+        for component in &entry.components {
+            let there = [arch, "all"]
+                .map(|arch| suite.join(component).join(format!("binary-{arch}")))
+                .iter()
+                .any(|place| has_index(place, "Packages"));
+            if !there {
+                return Err(format!(
+                    "{} has no component '{component}' for {arch}: correct its name, or leave it out",
+                    suite.display()
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Looks for an index of packages; returns the suite, which is apt's.
@@ -113,24 +134,21 @@ impl Work<'_> {
                 Ok(None)
             };
         }
-        let packages = ["Packages", "Packages.gz", "Packages.xz"];
         match &entry.suite {
             Some(suite) if suite.ends_with('/') => {
                 let place = directory.join(suite);
-                let there = packages.iter().any(|name| is_file(&place, name));
-                if there {
+                if has_index(&place, "Packages") {
                     Ok(Some(suite.clone()))
                 } else {
                     Err(format!("{} has no Packages", place.display()))
                 }
             }
-            Some(suite) if is_file(directory, &format!("dists/{suite}/Release")) => {
+            Some(suite) if has_release(&directory.join("dists").join(suite)) => {
+                self.components(&directory.join("dists").join(suite), entry)?;
                 Ok(Some(suite.clone()))
             }
             Some(suite) => Err(format!("{shown}/dists/{suite} has no Release")),
-            None if packages.iter().any(|name| is_file(directory, name)) => {
-                Ok(Some("./".to_owned()))
-            }
+            None if has_index(directory, "Packages") => Ok(Some("./".to_owned())),
             None if directory.join("dists").is_dir() => Err(format!(
                 "{shown} has suites: write the one and its components behind it, as in '{shown} noble main'"
             )),
@@ -140,6 +158,33 @@ impl Work<'_> {
             None => Ok(None),
         }
     }
+}
+
+/// Whether a directory is a suite: apt reads the one or the other.
+fn has_release(suite: &Path) -> bool {
+    is_file(suite, "Release") || is_file(suite, "InRelease")
+}
+
+/// Refuses a signature that none of the named keys made.
+fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> {
+    let shown = signature.display();
+    let bytes = key::load(signature).map_err(|err| format!("{shown} cannot be read: {err}"))?;
+    let issuers =
+        signature::issuers(&bytes).map_err(|why| format!("{shown} {why}: sign it anew"))?;
+    let keys = key::signing_fingerprints(armoured);
+    // an id is the end of a fingerprint of version 4, and the beginning of one of version 6
+    let fits = |issuer: &String| {
+        keys.iter()
+            .any(|key| key.ends_with(issuer.as_str()) || key.starts_with(issuer.as_str()))
+    };
+    if issuers.iter().any(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "{shown} is signed by the key {}, and the one that is named is {}: name the key that signs it",
+        issuers.join(" and "),
+        keys.join(", ")
+    ))
 }
 
 /// Whether a directory has a file with this ending; what cannot be read has none.

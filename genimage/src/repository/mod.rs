@@ -10,6 +10,8 @@ mod extra;
 mod file;
 mod key;
 mod local;
+pub(crate) mod packing;
+mod signature;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::installer::Family;
 use crate::problem::Problem;
+
+use packing::Packing;
 
 pub use entry::{Entry, Source, Trust};
 pub use extra::{Extra, OfImage, extra, of_image};
@@ -166,6 +170,12 @@ impl Served<'_> {
 /// Signs that a path in a URL has as they stand.
 fn in_url(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._+~-/".contains(c)
+}
+
+/// Whether a directory has an index of this name, packed or not.
+fn has_index(directory: &Path, name: &str) -> bool {
+    let packed = |packing: &Packing| is_file(directory, &format!("{name}{}", packing.ending()));
+    Packing::ALL.iter().any(packed)
 }
 
 /// A file of a directory, if it is one.

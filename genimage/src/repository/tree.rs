@@ -13,7 +13,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use super::{Form, Repository, Served, TREE, directories, is_file};
+use super::{Form, Repository, Served, TREE, directories, has_index, is_file};
 use crate::installer::Family;
 use crate::problem::Problem;
 
@@ -76,9 +76,8 @@ fn suites(
         let mut components = Vec::new();
         for component in directories(&suite)? {
             let index = component.join(format!("binary-{}", served.arch.debian_name()));
-            let there = ["Packages", "Packages.gz", "Packages.xz"];
             if let Some(name) = component.file_name()
-                && there.iter().any(|name| is_file(&index, name))
+                && has_index(&index, "Packages")
             {
                 components.push(name.to_string_lossy().into_owned());
             }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use definitions::Arch;
 use genimage::check::Findings;
-use genimage::check::packages::{Shelf, packages};
+use genimage::check::packages::{Platform, Shelf, packages};
 use genimage::pkglist::{Item, PkgList, Transaction};
 use genimage::problem::Place;
 use genimage::repository::{Form, Repository};
@@ -253,11 +253,20 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
     }
     let list = PkgList {
         transactions: vec![all],
+        ..PkgList::default()
+    };
+    let distro = if suite.is_some() {
+        "debian12.9.0"
+    } else {
+        "rocky9.4"
     };
     packages(
         &list,
         &[repository(root, suite)],
-        Arch::X86_64,
+        Platform {
+            distro: &distro.parse().unwrap(),
+            arch: Arch::X86_64,
+        },
         &Shelf::default(),
     )
 }

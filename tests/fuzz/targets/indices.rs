@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use genimage::check::packages::{Shelf, packages};
+use genimage::check::packages::{Platform, Shelf, packages};
 use genimage::pkglist::{Item, PkgList, Transaction};
 use genimage::problem::Place;
 use genimage::repository::{Form, Repository};
@@ -69,6 +69,7 @@ fuzz_target!(|data: (u8, &[u8])| {
             groups: vec![item("core"), item("^minimal")],
             ..Transaction::default()
         }],
+        ..PkgList::default()
     };
     let repository = Repository {
         name: "tree".to_owned(),
@@ -77,8 +78,12 @@ fuzz_target!(|data: (u8, &[u8])| {
         suite: suite.map(str::to_owned),
         ..Repository::default()
     };
-    let arch = "x86_64".parse().expect("an architecture");
-    let findings = packages(&list, &[repository], arch, &Shelf::default());
+    let distro = if suite.is_some() { "debian12.9.0" } else { "rocky9.4" };
+    let platform = Platform {
+        distro: &distro.parse().expect("a release"),
+        arch: "x86_64".parse().expect("an architecture"),
+    };
+    let findings = packages(&list, &[repository], platform, &Shelf::default());
     let told = findings.problems.len() + findings.notes.len();
     assert!(
         told > 0 || bytes.windows(4).any(|word| word == b"such"),

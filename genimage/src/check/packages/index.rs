@@ -6,7 +6,8 @@ use super::names::{Gathering, Names};
 /// What one repository holds.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Packages, each with every version of it.
+    /// Packages, each with every version of it: `5.2-1` of apt's, `5.2-1.el9.x86_64`, with the architecture, of
+    /// rpm's.
     pub(super) packages: Names,
     /// What packages provide beside their names, each with every package that does.
     pub(super) provides: Names,

@@ -11,6 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
+use crate::repository::packing::{Packing, Packings};
+
 /// No index inflates to more; the largest real ones have some hundred megabytes.
 const LARGEST: u64 = 1 << 30;
 
@@ -19,30 +21,49 @@ const WINDOW_KIB: u32 = 96 << 10;
 
 const BUFFER: usize = 256 << 10;
 
-/// Endings that can be opened, the cheapest to read first.
-const ENDINGS: [&str; 4] = ["", ".gz", ".zst", ".xz"];
-
-/// Finds an index under the first ending that lies on disk.
-pub(super) fn find(plain: &Path) -> Option<PathBuf> {
-    ENDINGS
-        .iter()
-        .map(|ending| {
-            let mut path = plain.as_os_str().to_owned();
-            path.push(ending);
-            PathBuf::from(path)
-        })
-        .find(|path| path.is_file())
+/// Where an index lies, packed as it may be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It can be read, here and by the node.
+    Readable(PathBuf),
+    /// The node can read it, and nothing here can.
+    NotHere(PathBuf),
+    /// The node's package manager cannot read it.
+    NotByNode(PathBuf),
+    /// It is nowhere.
+    Missing,
 }
 
-/// Whether a file can be opened, by its name alone.
-pub(super) fn is_known(name: &str) -> bool {
-    match name
-        .rsplit('/')
-        .next()
-        .and_then(|file| file.rsplit_once('.'))
-    {
-        Some((_, ending)) => matches!(ending, "gz" | "xz" | "zst" | "xml"),
-        None => true,
+/// Finds an index among the files that `counts` lets in, the cheapest form to read first.
+pub(super) fn find(plain: &Path, packings: Packings, counts: impl Fn(&Path) -> bool) -> Found {
+    let all = Packing::ALL.iter().map(|packing| {
+        let mut path = plain.as_os_str().to_owned();
+        path.push(packing.ending());
+        (*packing, PathBuf::from(path))
+    });
+    let there: Vec<_> = all
+        .filter(|(_, path)| path.is_file() && counts(path))
+        .collect();
+    let mut first = Found::Missing;
+    for (packing, path) in there {
+        match (packings.has(packing), packing.is_read_here()) {
+            (true, true) => return Found::Readable(path),
+            (true, false) => first = Found::NotHere(path),
+            (false, _) if first == Found::Missing => first = Found::NotByNode(path),
+            (false, _) => {}
+        }
+    }
+    first
+}
+
+/// Says who can read a file, by its name alone.
+pub(super) fn of_name(path: PathBuf, packings: Packings) -> Found {
+    let packing = Packing::of(&path);
+    match packing {
+        _ if !path.is_file() => Found::Missing,
+        Some(packing) if !packings.has(packing) => Found::NotByNode(path),
+        Some(packing) if packing.is_read_here() => Found::Readable(path),
+        _ => Found::NotHere(path),
     }
 }
 
@@ -125,27 +146,45 @@ mod tests {
     }
 
     #[test]
-    fn the_cheapest_ending_is_found_first() {
+    fn the_cheapest_form_that_the_node_can_read_is_found_first() {
         let directory = tempfile::tempdir().unwrap();
         let plain = directory.path().join("Packages");
-        assert_eq!(find(&plain), None);
-        for (ending, found) in [("xz", "Packages.xz"), ("gz", "Packages.gz")] {
-            std::fs::write(plain.with_extension(ending), "").unwrap();
-            assert_eq!(find(&plain), Some(directory.path().join(found)));
+        let all = Packings::ALL;
+        let old = Packings::WITHOUT_ZSTD;
+        let every = |_: &Path| true;
+        let at = |ending: &str| directory.path().join(format!("Packages{ending}"));
+        assert_eq!(find(&plain, all, every), Found::Missing);
+        std::fs::write(at(".zst"), "").unwrap();
+        assert_eq!(find(&plain, all, every), Found::Readable(at(".zst")));
+        assert_eq!(find(&plain, old, every), Found::NotByNode(at(".zst")));
+        std::fs::write(at(".bz2"), "").unwrap();
+        assert_eq!(find(&plain, old, every), Found::NotHere(at(".bz2")));
+        for ending in [".xz", ".gz", ""] {
+            std::fs::write(at(ending), "").unwrap();
+            assert_eq!(find(&plain, old, every), Found::Readable(at(ending)));
         }
-        std::fs::write(&plain, "").unwrap();
-        assert_eq!(find(&plain), Some(plain));
+        let packed = |path: &Path| path != plain;
+        assert_eq!(find(&plain, old, packed), Found::Readable(at(".gz")));
     }
 
     #[test]
-    fn bzip2_and_sqlite_are_not_opened() {
-        for (name, known) in [
-            ("repodata/1-primary.xml.gz", true),
-            ("repodata/1-comps.xml", true),
-            ("repodata/1-primary.xml.bz2", false),
-            ("repodata/1-comps.xml.zck", false),
+    fn a_file_is_known_by_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = Packings::ALL;
+        for (name, found) in [
+            ("1-primary.xml.gz", Found::Readable as fn(PathBuf) -> Found),
+            ("1-comps.xml", Found::Readable),
+            ("1-primary.xml.bz2", Found::NotHere),
+            ("1-comps.xml.zck", Found::NotHere),
         ] {
-            assert_eq!(is_known(name), known, "{name}");
+            let path = directory.path().join(name);
+            assert_eq!(of_name(path.clone(), all), Found::Missing, "{name}");
+            std::fs::write(&path, "").unwrap();
+            assert_eq!(of_name(path.clone(), all), found(path), "{name}");
         }
+        let zst = directory.path().join("1-primary.xml.zst");
+        std::fs::write(&zst, "").unwrap();
+        let found = of_name(zst.clone(), Packings::WITHOUT_ZSTD);
+        assert_eq!(found, Found::NotByNode(zst));
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum Answer<'a> {
     Virtual(Vec<&'a str>),
     /// Only in these versions.
     OtherVersions(Vec<&'a str>),
+    /// Only in these suites.
+    OtherSuites(Vec<&'a str>),
     /// It is of a kind that no index read here tells.
     NotLookedUp(&'static str),
     /// Not in what was read.
@@ -37,6 +39,25 @@ pub(super) fn apt<'a>(
     debarch: &str,
     sources: &[Source<'a>],
 ) -> Answer<'a> {
+    let version = match version.map(|version| version.split_at(1)) {
+        Some(("/", suite)) => {
+            let of_suite =
+                |source: &&Source<'_>| source.stock.suites.iter().any(|one| one == suite);
+            let of_suite: Vec<_> = sources.iter().filter(of_suite).copied().collect();
+            if of_suite.is_empty() {
+                let mut all: Vec<_> = sources
+                    .iter()
+                    .flat_map(|source| source.stock.suites.iter().map(String::as_str))
+                    .collect();
+                all.sort_unstable();
+                all.dedup();
+                return Answer::OtherSuites(all);
+            }
+            return apt(name, None, debarch, &of_suite);
+        }
+        Some((_, version)) => Some(version),
+        None => None,
+    };
     let name = match name.split_once(':') {
         Some((name, arch)) if arch == debarch || matches!(arch, "all" | "any" | "native") => name,
         Some(_) => return Answer::NotLookedUp("packages of another architecture"),
@@ -58,7 +79,8 @@ pub(super) fn apt<'a>(
     }
 }
 
-/// Looks up a package for dnf or zypper: `name`, `name.arch`, `name-version`, what a package provides.
+/// Looks up a package for dnf or zypper: `name`, `name.arch`, `name-version`, `name-version.arch`, what a package
+/// provides. An architecture is the package's own: nothing but `noarch` is there for all of them.
 pub(super) fn rpm<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>]) -> Answer<'a> {
     if name.starts_with('/') {
         return Answer::NotLookedUp("files of packages");
@@ -71,9 +93,13 @@ pub(super) fn rpm<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>])
         return Answer::Found;
     }
     if let Some((name, arch)) = name.rsplit_once('.')
-        && (arch == "noarch" || arch.parse::<Arch>().is_ok())
+        && is_rpm_arch(arch)
     {
-        return rpm(name, None, sources);
+        let of_arch = |wanted: &str, known: &str| of_arch(known) == wanted;
+        let answer = by_name(name, Some(arch), of_arch, sources);
+        if answer != Answer::Missing {
+            return answer;
+        }
     }
     // `bash-5.1.8-9.el9`: whatever stands behind a hyphen may be a version.
     let dashes = name.match_indices('-').map(|(at, _)| at);
@@ -119,8 +145,29 @@ fn is_deb_version(wanted: &str, known: &str) -> bool {
     glob::matches(wanted, known)
 }
 
-/// Whether dnf or zypper does: whole, or without its epoch, its release or both.
+/// The architecture of a version as rpm's indices give it: `x86_64` of `5.2-1.el9.x86_64`.
+fn of_arch(known: &str) -> &str {
+    known.rsplit_once('.').map_or("", |(_, arch)| arch)
+}
+
+/// Whether rpm builds packages for a word: our own architectures, and those of 32 bits that rpm tells apart.
+fn is_rpm_arch(word: &str) -> bool {
+    matches!(word, "noarch" | "i386" | "i486" | "i586" | "i686") || word.parse::<Arch>().is_ok()
+}
+
+/// Whether dnf or zypper does: whole, or without its architecture, its epoch, its release or any of these.
 fn is_rpm_version(wanted: &str, known: &str) -> bool {
+    let (known, wanted) = match (known.rsplit_once('.'), wanted.rsplit_once('.')) {
+        // said with an architecture, it is this one
+        (Some((known, arch)), Some((wanted, of))) if is_rpm_arch(of) => {
+            if arch != of {
+                return false;
+            }
+            (known, wanted)
+        }
+        (Some((known, _)), _) => (known, wanted),
+        (None, _) => (known, wanted),
+    };
     let without_epoch = known.split_once(':').map_or(known, |(_, rest)| rest);
     [known, without_epoch].into_iter().any(|known| {
         glob::matches(wanted, known)

@@ -11,6 +11,7 @@ mod inflate;
 mod lines;
 mod lookup;
 mod names;
+mod release;
 mod rpmmd;
 mod shelf;
 mod susetags;
@@ -18,7 +19,7 @@ mod susetags;
 mod tests;
 mod told;
 
-use definitions::Arch;
+use definitions::{Arch, Distro};
 
 use self::lookup::Source;
 pub use self::shelf::Shelf;
@@ -26,6 +27,15 @@ use self::told::Asked;
 use super::Findings;
 use crate::pkglist::{Item, PkgList};
 use crate::repository::Repository;
+
+/// The nodes that install: their release, whose package manager reads the indices, and their architecture.
+#[derive(Debug, Clone, Copy)]
+pub struct Platform<'a> {
+    /// The release.
+    pub distro: &'a Distro,
+    /// The architecture.
+    pub arch: Arch,
+}
 
 /// What is to be done with a name of a list.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +49,7 @@ enum Use {
 pub fn packages(
     list: &PkgList,
     repositories: &[Repository],
-    arch: Arch,
+    platform: Platform<'_>,
     shelf: &Shelf,
 ) -> Findings {
     let mut findings = Findings::default();
@@ -47,11 +57,16 @@ pub fn packages(
     if wanted.is_empty() {
         return findings;
     }
-    let debarch = debian_name(arch);
+    let debarch = debian_name(platform.arch);
     let slots: Vec<_> = repositories
         .iter()
         .filter(|repository| is_used(repository, debarch))
-        .map(|repository| (repository, shelf.stock(repository, debarch)))
+        .map(|repository| {
+            (
+                repository,
+                shelf.stock(repository, debarch, platform.distro),
+            )
+        })
         .collect();
     let sources: Vec<_> = slots
         .iter()

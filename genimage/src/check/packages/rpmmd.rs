@@ -50,8 +50,8 @@ pub(super) fn repomd(reader: impl BufRead) -> Result<Vec<Data>> {
 pub(super) fn primary(reader: impl BufRead, gathered: &mut Gathered) -> Result<()> {
     let mut reader = Reader::from_reader(reader);
     let mut buffer = Vec::new();
-    let (mut package, mut version) = (String::new(), String::new());
-    let (mut inside, mut provides, mut named) = (false, false, false);
+    let (mut package, mut version, mut arch) = (String::new(), String::new(), String::new());
+    let (mut inside, mut provides, mut named, mut of_arch) = (false, false, false, false);
     loop {
         buffer.clear();
         match reader
@@ -63,12 +63,15 @@ pub(super) fn primary(reader: impl BufRead, gathered: &mut Gathered) -> Result<(
                     inside = true;
                     package.clear();
                     version.clear();
+                    arch.clear();
                 }
+                "arch" => of_arch = inside && arch.is_empty(),
                 "name" => named = inside && package.is_empty(),
                 "provides" => provides = true,
                 _ => {}
             },
             Event::Text(text) if named => package.push_str(&text),
+            Event::Text(text) if of_arch => arch.push_str(&text),
             Event::Empty(tag) if inside => match local(&tag) {
                 "version" => version = evr(&tag)?,
                 "entry" if provides => {
@@ -81,10 +84,12 @@ pub(super) fn primary(reader: impl BufRead, gathered: &mut Gathered) -> Result<(
             },
             Event::End(tag) => match tag.local_name().into_inner() {
                 "name" => named = false,
+                "arch" => of_arch = false,
                 "provides" => provides = false,
                 "package" => {
                     inside = false;
-                    gathered.packages.add(package.trim(), &version)?;
+                    let build = format!("{version}.{}", arch.trim());
+                    gathered.packages.add(package.trim(), &build)?;
                 }
                 _ => {}
             },
@@ -221,7 +226,7 @@ mod tests {
         <package type="rpm"><name>bash</name><arch>x86_64</arch><version epoch="0" ver="5.1.8" rel="9.el9"/>
         <format><rpm:provides><rpm:entry name="bash" flags="EQ" ver="5.1.8"/><rpm:entry name="/bin/sh&amp;"/></rpm:provides>
         <rpm:requires><rpm:entry name="glibc"/></rpm:requires><file>/bin/sh</file></format></package>
-        <package type="rpm"><name>patterns-base-base</name><version epoch="1" ver="2" rel="3"/>
+        <package type="rpm"><name>patterns-base-base</name><arch>noarch</arch><version epoch="1" ver="2" rel="3"/>
         <format><rpm:provides><rpm:entry name="pattern()" flags="EQ" ver="base"/></rpm:provides></format></package></metadata>"#;
 
     const COMPS: &str = r#"<!DOCTYPE comps PUBLIC "-//Red Hat, Inc.//DTD Comps info//EN" "comps.dtd"><comps>
@@ -246,7 +251,7 @@ mod tests {
         let version = |name| index.packages.values(name).collect::<Vec<_>>().concat();
         assert_eq!(
             (version("bash"), version("patterns-base-base")),
-            ("5.1.8-9.el9".into(), "1:2-3".into())
+            ("5.1.8-9.el9.x86_64".into(), "1:2-3.noarch".into())
         );
         assert_eq!(index.provides.iter().collect::<Vec<_>>(), ["/bin/sh&"]);
         let patterns: Vec<_> = index.groups.pairs().collect();

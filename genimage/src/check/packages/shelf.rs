@@ -4,20 +4,23 @@
 //! Files are read beneath the repository's directory alone.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
+use definitions::Distro;
+use sha2::{Digest, Sha256};
 
 use super::index::{Gathered, Index};
+use super::inflate::Found;
+use super::release::Release;
 use super::{debian, inflate, rpmmd, susetags};
 use crate::problem::{Place, Problem};
 use crate::repository::Repository;
-
-/// How much of a `Release` is read: its fields stand before its digests.
-const RELEASE_LIMIT: u64 = 1 << 20;
+use crate::repository::packing::Packings;
 
 /// The indices that were read so far; shared by all nodes of a run.
 #[derive(Debug, Default)]
@@ -33,6 +36,7 @@ struct Key {
     suite: Option<String>,
     components: Vec<String>,
     arch: String,
+    packings: Packings,
 }
 
 /// What is known of one repository.
@@ -40,6 +44,8 @@ struct Key {
 pub(super) struct Stock {
     /// What it holds, as far as it could be read.
     pub(super) index: Index,
+    /// The names by which a list asks for the suite: `name/suite`.
+    pub(super) suites: Vec<String>,
     /// Whether a part could be read; it may hold nothing.
     pub(super) read: bool,
     /// Why a part could not be read; the repository may then hold more than is known.
@@ -49,20 +55,26 @@ pub(super) struct Stock {
 }
 
 impl Shelf {
-    /// Returns what a repository holds; `arch` is Debian's name for repositories of apt.
-    pub(super) fn stock(&self, repository: &Repository, arch: &str) -> Arc<OnceLock<Stock>> {
+    /// Returns what a repository holds for nodes of a release; `arch` is Debian's name for repositories of apt.
+    pub(super) fn stock(
+        &self,
+        repository: &Repository,
+        arch: &str,
+        distro: &Distro,
+    ) -> Arc<OnceLock<Stock>> {
         let key = Key {
             directory: repository.directory.clone().unwrap_or_default(),
             suite: repository.suite.clone(),
             components: repository.components.clone(),
             arch: arch.to_owned(),
+            packings: Packings::of(distro),
         };
         let slot = {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(read.entry(key).or_default())
         };
         // Outside of the lock: two repositories are read at once, and one only once.
-        slot.get_or_init(|| Stock::read(repository, arch));
+        slot.get_or_init(|| Stock::read(repository, arch, distro));
         slot
     }
 
@@ -84,26 +96,38 @@ impl Shelf {
 }
 
 /// What is being read.
-#[derive(Debug, Default)]
-struct Reading {
+#[derive(Debug)]
+struct Reading<'a> {
+    distro: &'a Distro,
+    packings: Packings,
     gathered: Gathered,
+    suites: Vec<String>,
     read: bool,
     unread: Vec<String>,
     damaged: Vec<Problem>,
 }
 
 impl Stock {
-    fn read(repository: &Repository, arch: &str) -> Self {
-        let mut reading = Reading::default();
+    fn read(repository: &Repository, arch: &str, distro: &Distro) -> Self {
+        let mut reading = Reading {
+            distro,
+            packings: Packings::of(distro),
+            gathered: Gathered::default(),
+            suites: Vec::new(),
+            read: false,
+            unread: Vec::new(),
+            damaged: Vec::new(),
+        };
         match (&repository.directory, &repository.suite) {
             (None, _) => reading.unread.push("it lies elsewhere".to_owned()),
             (Some(directory), Some(suite)) => {
-                reading.apt(Path::new(directory), suite, &repository.components, arch);
+                reading.apt(Path::new(directory), suite, repository, arch)
             }
             (Some(directory), None) => reading.rpm(Path::new(directory)),
         }
         Self {
             index: reading.gathered.finish(),
+            suites: reading.suites,
             read: reading.read,
             unread: reading.unread,
             damaged: reading.damaged,
@@ -111,27 +135,70 @@ impl Stock {
     }
 }
 
-impl Reading {
+/// The directory of a `Release`, what that says, and whether its digests are held against the indices: those of
+/// a tree were verified when it was imported.
+struct Dist<'a> {
+    directory: &'a Path,
+    release: Release,
+    verify: bool,
+}
+
+impl Dist<'_> {
+    /// Returns a file's path beneath the directory.
+    fn relative(&self, path: &Path) -> Option<String> {
+        let path = path.strip_prefix(self.directory).ok()?;
+        path.to_str().map(str::to_owned)
+    }
+
+    /// Whether apt opens a file.
+    fn counts(&self, path: &Path) -> bool {
+        let path = self.relative(path);
+        path.is_none_or(|path| self.release.names_file(&path))
+    }
+
+    /// Returns the digest that a file must have.
+    fn expected(&self, path: &Path) -> Option<&str> {
+        let path = self.relative(path).filter(|_| self.verify)?;
+        self.release.sha256(&path)
+    }
+}
+
+impl Reading<'_> {
     /// Reads the indices of an apt repository: one, or one for each component.
-    fn apt(&mut self, directory: &Path, suite: &str, components: &[String], arch: &str) {
+    fn apt(&mut self, directory: &Path, suite: &str, repository: &Repository, arch: &str) {
+        let components = &repository.components;
         if !is_beneath(suite) || !components.iter().all(|component| is_beneath(component)) {
             self.unread
                 .push(format!("'{suite}' leads out of {}", directory.display()));
             return;
         }
-        if suite.ends_with('/') {
-            let plain = directory.join(suite).join("Packages");
-            self.first(&[plain], debian::parse);
+        let flat = suite.ends_with('/');
+        let place = match flat {
+            true => directory.join(suite),
+            false => directory.join("dists").join(suite),
+        };
+        let dist = Dist {
+            release: Release::load(&place),
+            directory: &place,
+            verify: !repository.is_tree(),
+        };
+        self.suites.push(suite.to_owned());
+        self.suites.extend(dist.release.names.iter().cloned());
+        if flat {
+            self.first(&dist, &[place.join("Packages")], debian::parse);
             return;
         }
-        let dist = directory.join("dists").join(suite);
-        let split = splits_all(&dist);
         for component in components {
-            let index = |arch: &str| dist.join(component).join(format!("binary-{arch}/Packages"));
-            if split && inflate::find(&index("all")).is_some() {
-                self.first(&[index("all")], debian::parse);
+            let index = |arch: &str| {
+                place
+                    .join(component)
+                    .join(format!("binary-{arch}/Packages"))
+            };
+            let all = inflate::find(&index("all"), self.packings, |path| dist.counts(path));
+            if dist.release.splits_all && all != Found::Missing {
+                self.first(&dist, &[index("all")], debian::parse);
             }
-            self.first(&[index(arch), index("all")], debian::parse);
+            self.first(&dist, &[index(arch), index("all")], debian::parse);
         }
     }
 
@@ -140,11 +207,11 @@ impl Reading {
         let repomd = directory.join("repodata/repomd.xml");
         if !repomd.is_file() {
             let susetags = directory.join("suse/setup/descr/packages");
-            match inflate::find(&susetags) {
-                Some(_) => self.first(&[susetags], susetags::parse),
-                None => self
+            match inflate::find(&susetags, self.packings, |_| true) {
+                Found::Missing => self
                     .unread
                     .push(format!("there is no {}", repomd.display())),
+                found => self.found(found, susetags::parse),
             }
             return;
         }
@@ -154,35 +221,77 @@ impl Reading {
             Ok(())
         });
         let of = |kind: &str| {
-            let beneath = |data: &&rpmmd::Data| {
-                data.kind.split('_').next() == Some(kind)
-                    && inflate::is_known(&data.href)
-                    && is_beneath(&data.href)
-            };
-            files
+            let data = files.iter().filter(|data| is_beneath(&data.href));
+            let data = data.filter(|data| data.kind.split('_').next() == Some(kind));
+            let mut found: Vec<_> = data
+                .map(|data| inflate::of_name(directory.join(&data.href), self.packings))
+                .collect();
+            // one form that can be read is enough
+            let readable = found
                 .iter()
-                .find(beneath)
-                .map(|data| directory.join(&data.href))
+                .position(|one| matches!(one, Found::Readable(_)));
+            (!found.is_empty()).then(|| found.swap_remove(readable.unwrap_or(0)))
         };
-        match of("primary") {
-            Some(path) => self.read |= self.file(&path, rpmmd::primary),
-            None => self.unread.push(format!(
+        let (primary, group) = (of("primary"), of("group"));
+        match primary {
+            Some(Found::Missing) | None => self.unread.push(format!(
                 "{} names no primary that can be opened",
                 repomd.display()
             )),
+            Some(found) => self.found(found, rpmmd::primary),
         }
-        if let Some(path) = of("group") {
+        if let Some(Found::Readable(path)) = group {
             self.file(&path, rpmmd::comps);
         }
     }
 
     /// Reads the first of these that lies on disk, packed or not.
-    fn first(&mut self, plain: &[PathBuf], parse: Parse) {
-        match plain.iter().find_map(|plain| inflate::find(plain)) {
-            Some(path) => self.read |= self.file(&path, parse),
-            None => self
-                .unread
-                .push(format!("there is no {}", plain[0].display())),
+    fn first(&mut self, dist: &Dist<'_>, plain: &[PathBuf], parse: Parse) {
+        let mut found = plain
+            .iter()
+            .map(|plain| inflate::find(plain, self.packings, |path| dist.counts(path)));
+        match found.find(|found| *found != Found::Missing) {
+            Some(found) => {
+                if let Found::Readable(path) = &found
+                    && let Some(expected) = dist.expected(path)
+                    && let Some(problem) = differs(path, expected)
+                {
+                    self.damaged.push(problem);
+                    return;
+                }
+                self.found(found, parse);
+            }
+            None => match inflate::find(&plain[0], self.packings, |_| true) {
+                Found::Missing => {
+                    let shown = plain[0].display();
+                    self.unread.push(format!("there is no {shown}"));
+                }
+                _ => self.damaged.push(at(
+                    &plain[0],
+                    "is not named by its Release, so that apt does not read it: make Release anew"
+                        .to_owned(),
+                )),
+            },
+        }
+    }
+
+    /// Reads an index that was found, or says who cannot.
+    fn found(&mut self, found: Found, parse: Parse) {
+        match found {
+            Found::Readable(path) => self.read |= self.file(&path, parse),
+            Found::NotHere(path) => self.unread.push(format!(
+                "{} is packed in a way that is not read here",
+                path.display()
+            )),
+            Found::NotByNode(path) => {
+                let message = format!(
+                    "the package manager of {} cannot read an index that is packed so: make it anew with gzip, as \
+                     by `createrepo_c --general-compress-type=gz --compress-type=gz`",
+                    self.distro
+                );
+                self.damaged.push(at(&path, message));
+            }
+            Found::Missing => {}
         }
     }
 
@@ -197,17 +306,48 @@ impl Reading {
             .and_then(|reader| parse(reader, &mut self.gathered));
         let is_read = read.is_ok();
         if let Err(why) = read {
-            let place = Place {
-                file: path.display().to_string().into(),
-                line: 0,
-            };
-            let told = format!(
+            let message = format!(
                 "this index cannot be read: {why:#}: import the medium again, or make the index anew"
             );
-            self.damaged.push(Problem::at(place, told));
+            self.damaged.push(at(path, message));
         }
         is_read
     }
+}
+
+/// Tells of an index that is not the one which `Release` names.
+fn differs(path: &Path, expected: &str) -> Option<Problem> {
+    let mut reader = BufReader::with_capacity(64 << 10, File::open(path).ok()?);
+    let mut digest = Sha256::new();
+    loop {
+        let bytes = reader.fill_buf().ok()?;
+        if bytes.is_empty() {
+            break;
+        }
+        digest.update(bytes);
+        let length = bytes.len();
+        reader.consume(length);
+    }
+    let digest = digest.finalize();
+    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    (hex != expected).then(|| {
+        at(
+            path,
+            "differs from what Release says of it, and apt would refuse it: make Release anew"
+                .to_owned(),
+        )
+    })
+}
+
+fn at(path: &Path, message: String) -> Problem {
+    let place = Place {
+        file: path.display().to_string().into(),
+        line: 0,
+    };
+    Problem::at(place, message)
 }
 
 type Parse = fn(Box<dyn BufRead>, &mut Gathered) -> Result<()>;
@@ -217,23 +357,4 @@ fn is_beneath(path: &str) -> bool {
     Path::new(path)
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
-}
-
-/// Whether a suite keeps `Architecture: all` in an index of its own. Most do not: Debian says so in the
-/// field `No-Support-for-Architecture-all`.
-fn splits_all(dist: &Path) -> bool {
-    let mut release = String::new();
-    let read = File::open(dist.join("Release"))
-        .and_then(|file| file.take(RELEASE_LIMIT).read_to_string(&mut release));
-    if read.is_err() {
-        return false;
-    }
-    let fields = || {
-        release
-            .lines()
-            .take_while(|line| !line.ends_with("SHA256:"))
-    };
-    let field = |name: &str| fields().find_map(|line| line.strip_prefix(name));
-    field("Architectures:").is_some_and(|all| all.split_ascii_whitespace().any(|one| one == "all"))
-        && field("No-Support-for-Architecture-all:").is_none()
 }

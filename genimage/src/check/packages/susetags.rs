@@ -17,12 +17,8 @@ pub(super) fn parse(reader: impl BufRead, gathered: &mut Gathered) -> Result<()>
         if let Some(tag) = line.strip_prefix(b"=Pkg:") {
             let mut words = text(tag)?.split_ascii_whitespace();
             package = words.next().unwrap_or_default().to_owned();
-            let (version, release) = (words.next(), words.next());
-            let version = format!(
-                "{}-{}",
-                version.unwrap_or_default(),
-                release.unwrap_or_default()
-            );
+            let mut word = || words.next().unwrap_or_default();
+            let version = format!("{}-{}.{}", word(), word(), word());
             provides = false;
             gathered.packages.add(&package, &version)?;
         } else if line.starts_with(b"+Prv:") {
@@ -68,7 +64,7 @@ mod tests {
         let index = gathered.finish();
         assert_eq!(
             index.packages.values("bash").collect::<Vec<_>>(),
-            ["4.3-83.3"]
+            ["4.3-83.3.x86_64"]
         );
         assert_eq!(index.provides.iter().collect::<Vec<_>>(), ["/bin/sh"]);
         assert!(index.groups.contains("base") && !index.packages.contains("glibc"));

@@ -1,14 +1,28 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::pkglist::Transaction;
 use crate::problem::{Place, Problem};
 use crate::repository::Form;
+
+static DEBIAN: LazyLock<Distro> = LazyLock::new(|| "debian12.9.0".parse().unwrap());
+static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());
+
+/// The nodes whose package manager has these repositories.
+fn platform(repositories: &[Repository]) -> Platform<'static> {
+    let apt = repositories.iter().any(|one| one.form == Form::Apt);
+    Platform {
+        distro: if apt { &DEBIAN } else { &ROCKY },
+        arch: Arch::X86_64,
+    }
+}
 
 /// An installation directory with the repositories that a test needs.
 struct Scene {
@@ -69,9 +83,9 @@ impl Scene {
     fn rocky() -> Self {
         let repomd = "<repomd><data type=\"primary\"><location href=\"repodata/p.xml.gz\"/></data>\
                       <data type=\"group_gz\"><location href=\"repodata/c.xml.gz\"/></data></repomd>";
-        let primary = "<metadata><package><name>bash</name><version epoch=\"0\" ver=\"5.1.8\" rel=\"9.el9\"/>\
+        let primary = "<metadata><package><name>bash</name><arch>x86_64</arch><version epoch=\"0\" ver=\"5.1.8\" rel=\"9.el9\"/>\
                        <format><provides><entry name=\"config(bash)\"/></provides></format></package>\
-                       <package><name>kernel-core</name><version epoch=\"2\" ver=\"5.14\" rel=\"1\"/></package></metadata>";
+                       <package><name>kernel-core</name><arch>x86_64</arch><version epoch=\"2\" ver=\"5.14\" rel=\"1\"/></package></metadata>";
         let comps = "<comps><group><id>core</id><name>Core</name></group><environment>\
                      <id>minimal-environment</id><name>Minimal Install</name></environment></comps>";
         Self::new()
@@ -86,7 +100,7 @@ impl Scene {
         let found = packages(
             &list(lines),
             &self.repositories,
-            Arch::X86_64,
+            platform(&self.repositories),
             &Shelf::default(),
         );
         let plain = |problem: &Problem| {
@@ -138,6 +152,7 @@ fn list(lines: &[&str]) -> PkgList {
     }
     PkgList {
         transactions: vec![all],
+        ..PkgList::default()
     }
 }
 
@@ -300,7 +315,7 @@ fn what_dnf_cannot_install_is_told_with_what_is_near() {
         ),
         (
             "bash=4",
-            "a.pkglist:1: there is no version '4' of 'bash' in tree (DIR/tree): there is '5.1.8-9.el9'",
+            "a.pkglist:1: there is no version '4' of 'bash' in tree (DIR/tree): there is '5.1.8-9.el9.x86_64'",
         ),
         (
             "@minimal-environment",
@@ -364,11 +379,163 @@ fn an_index_is_read_once() {
     let found = packages(
         &list(&["postfix"]),
         &scene.repositories,
-        Arch::X86_64,
+        platform(&scene.repositories),
         &shelf,
     );
     assert!(found.is_ok());
     fs::remove_dir_all(Path::new(scene.root.path()).join("tree")).unwrap();
-    let found = packages(&list(&["exim4"]), &scene.repositories, Arch::X86_64, &shelf);
+    let found = packages(
+        &list(&["exim4"]),
+        &scene.repositories,
+        platform(&scene.repositories),
+        &shelf,
+    );
     assert_eq!(found, Findings::default());
+}
+
+#[test]
+fn an_architecture_behind_a_name_is_the_package_s_own() {
+    let primary = "<metadata><package><name>glibc</name><arch>i686</arch><version epoch=\"0\" ver=\"2.34\" rel=\"1\"/>\
+                   </package><package><name>glibc</name><arch>x86_64</arch><version epoch=\"0\" ver=\"2.34\" rel=\"1\"/>\
+                   </package><package><name>chrony</name><arch>noarch</arch><version epoch=\"0\" ver=\"4\" rel=\"2\"/>\
+                   </package></metadata>";
+    let scene = Scene::rocky().file("tree/repodata/p.xml.gz", &gzip(primary));
+    let wanted = [
+        "glibc",
+        "glibc.i686",
+        "glibc.x86_64",
+        "glibc-2.34",
+        "glibc-2.34-1",
+        "glibc-2.34-1.x86_64",
+        "chrony.noarch",
+        "chrony-4.noarch",
+    ];
+    assert_eq!(scene.told(&wanted), [""; 0]);
+    for (wanted, told) in [
+        (
+            "chrony.i686",
+            "a.pkglist:1: there is no version 'i686' of 'chrony' in tree (DIR/tree): there is '4-2.noarch'",
+        ),
+        (
+            "glibc.i386",
+            "a.pkglist:1: there is no version 'i386' of 'glibc' in tree (DIR/tree): there is '2.34-1.i686', \
+             '2.34-1.x86_64'",
+        ),
+        (
+            "glibc-2.34-1.noarch",
+            "a.pkglist:1: there is no package 'glibc-2.34-1.noarch' in tree (DIR/tree): correct the name, or name its \
+             repository in otherpkgdir",
+        ),
+    ] {
+        assert_eq!(scene.told(&[wanted]), [told]);
+    }
+}
+
+#[test]
+fn a_suite_behind_a_name_is_one_of_the_repositories() {
+    let release = b"Suite: stable\nCodename: bookworm\n";
+    let scene = Scene::debian().file("tree/dists/bookworm/Release", release);
+    let told = |suite: &str| {
+        let mut list = list(&["postfix"]);
+        list.transactions[0].install[0].version = Some(format!("/{suite}"));
+        let platform = platform(&scene.repositories);
+        let found = packages(&list, &scene.repositories, platform, &Shelf::default());
+        found
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("bookworm"), [""; 0]);
+    assert_eq!(told("stable"), [""; 0]);
+    assert_eq!(
+        told("trixie"),
+        [
+            "a.pkglist:1: 'postfix/trixie' asks for a suite that none of its repositories is: there is 'bookworm', \
+             'stable'"
+        ]
+    );
+}
+
+#[test]
+fn an_index_that_the_node_cannot_read_is_told() {
+    let repomd =
+        "<repomd><data type=\"primary\"><location href=\"repodata/p.xml.zst\"/></data></repomd>";
+    let scene = Scene::rocky()
+        .file("tree/repodata/repomd.xml", repomd.as_bytes())
+        .file("tree/repodata/p.xml.zst", b"");
+    let old: Distro = "centos7.9".parse().unwrap();
+    let platform = Platform {
+        distro: &old,
+        arch: Arch::X86_64,
+    };
+    let found = packages(
+        &list(&["bash"]),
+        &scene.repositories,
+        platform,
+        &Shelf::default(),
+    );
+    let told: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
+    let root = scene.root.path().display();
+    assert_eq!(
+        told,
+        [format!(
+            "{root}/tree/repodata/p.xml.zst: the package manager of centos7.9 cannot read an index that is packed so: \
+             make it anew with gzip, as by `createrepo_c --general-compress-type=gz --compress-type=gz`"
+        )]
+    );
+}
+
+#[test]
+fn an_index_that_apt_reads_and_nothing_here_does_is_said() {
+    let expected = [
+        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 is packed in a way that is \
+         not read here",
+    ];
+    let scene = Scene::new()
+        .repository("extra1", Some("./"), &[])
+        .file("extra1/Packages.lz4", b"");
+    assert_eq!(scene.told(&["sitetool"]), expected);
+}
+
+#[test]
+fn an_index_counts_if_release_names_it_as_it_is() {
+    let index = "Package: sitetool\nVersion: 1\n";
+    let release = |digest: &str| format!("SHA256:\n {digest} 31 Packages.gz\n");
+    let packed = gzip(index);
+    let digest: String = Sha256::digest(&packed)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let scene = |digest: &str| {
+        Scene::new()
+            .repository("extra1", Some("./"), &[])
+            .file("extra1/Packages", b"Package: old\nVersion: 1\n")
+            .file("extra1/Packages.gz", &packed)
+            .file("extra1/Release", release(digest).as_bytes())
+    };
+    assert_eq!(scene(&digest).told(&["sitetool"]), [""; 0]);
+    assert_eq!(
+        scene(&digest).told(&["old"]),
+        [
+            "a.pkglist:1: there is no package 'old' in extra1 (DIR/extra1): correct the name, or name its repository in \
+             otherpkgdir"
+        ]
+    );
+    assert_eq!(
+        scene(&"00".repeat(32)).told(&["sitetool"]),
+        [
+            "DIR/extra1/./Packages.gz: differs from what Release says of it, and apt would refuse it: make Release anew"
+        ]
+    );
+    let unnamed = Scene::new()
+        .repository("extra1", Some("./"), &[])
+        .file("extra1/Packages.xz", b"")
+        .file("extra1/Release", release(&digest).as_bytes());
+    assert_eq!(
+        unnamed.told(&["sitetool"]),
+        [
+            "DIR/extra1/./Packages: is not named by its Release, so that apt does not read it: make Release anew"
+        ]
+    );
 }

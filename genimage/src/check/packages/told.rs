@@ -34,8 +34,16 @@ impl<'a> Asked<'a> {
                 );
                 self.doubtful(Some(self.problem(told)), findings);
             }
+            Answer::OtherSuites(suites) => {
+                let version = self.item.version.as_deref().unwrap_or_default();
+                let told = format!(
+                    "'{name}{version}' asks for a suite that none of its repositories is: there is {}",
+                    some(&suites)
+                );
+                self.doubtful(Some(self.problem(told)), findings);
+            }
             Answer::OtherVersions(versions) => {
-                let version = self.version().unwrap_or_default();
+                let (name, version) = self.version_asked();
                 let (read, some) = (self.read(), some(&versions));
                 let told = format!(
                     "there is no version '{version}' of '{name}' in {read}: there is {some}"
@@ -48,7 +56,10 @@ impl<'a> Asked<'a> {
     /// Tells of a package that is to be kept out and is not there anyway: at most a note.
     pub(super) fn excluded(&self, debarch: &str, findings: &mut Findings) {
         match self.answer(debarch) {
-            Answer::Found | Answer::Virtual(_) | Answer::OtherVersions(_) => {}
+            Answer::Found
+            | Answer::Virtual(_)
+            | Answer::OtherVersions(_)
+            | Answer::OtherSuites(_) => {}
             Answer::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
             Answer::Missing => {
                 let advice = "what is to be kept out is not there anyway";
@@ -86,7 +97,12 @@ impl<'a> Asked<'a> {
 
     fn answer(&self, debarch: &str) -> Answer<'a> {
         match self.is_apt() {
-            true => apt(&self.item.name, self.version(), debarch, self.sources),
+            true => apt(
+                &self.item.name,
+                self.item.version.as_deref(),
+                debarch,
+                self.sources,
+            ),
             false => rpm(&self.item.name, self.version(), self.sources),
         }
     }
@@ -98,6 +114,15 @@ impl<'a> Asked<'a> {
 
     fn version(&self) -> Option<&'a str> {
         self.item.version.as_deref()?.strip_prefix('=')
+    }
+
+    /// Parts what is asked for into the name and the version, or rpm's architecture, that is not there.
+    fn version_asked(&self) -> (&'a str, &'a str) {
+        let name = self.item.name.as_str();
+        match self.version() {
+            Some(version) => (name, version),
+            None => name.rsplit_once('.').unwrap_or((name, "")),
+        }
     }
 
     fn missing(&self, advice: &str) -> Option<Problem> {

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::{KEY, Scene};
-use crate::repository::Repository;
+use crate::repository::signature::tests::signed_by;
+use crate::repository::{Repository, key};
 
 #[test]
 fn a_local_directory_is_a_repository_where_it_has_an_index() {
@@ -14,11 +15,20 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
         "post/otherpkgs/debian12/x86_64/docker/InRelease",
         "mirror/dists/noble/Release",
         "mirror/dists/noble/InRelease",
+        "mirror/dists/noble/main/binary-amd64/Packages.bz2",
         "debs/a.deb",
         "signed/Packages",
         "signed/Release.gpg",
     ];
     let scene = Scene::new("debian12", &files);
+    let ours = key::fingerprints(KEY).remove(0);
+    for name in [
+        "post/otherpkgs/debian12/x86_64/docker/InRelease",
+        "mirror/dists/noble/InRelease",
+        "signed/Release.gpg",
+    ] {
+        fs::write(scene.directory.path().join(name), signed_by(&ours)).unwrap();
+    }
     let lines = |entries: &[&str], directories: &[&str]| {
         let repositories = scene.extra(entries, directories)?;
         let line = |repository: &Repository| {
@@ -64,6 +74,10 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
         (
             "[trusted=yes] DIR/mirror",
             "DIR/mirror has suites: write the one and its components behind it, as in 'DIR/mirror noble main'",
+        ),
+        (
+            "[signed-by=/keys/docker.asc] DIR/mirror noble universe",
+            "DIR/mirror/dists/noble has no component 'universe' for amd64: correct its name, or leave it out",
         ),
         (
             "[trusted=yes] DIR/mirror jammy main",
@@ -114,9 +128,11 @@ fn zypper_asks_for_a_signed_index() {
         "otherpkgdir '[gpgkey=/keys/docker.asc] DIR/a': DIR/a has no repodata/repomd.xml.asc, and nodes would \
          refuse it: sign its repodata/repomd.xml, or put '[trusted=yes]' in front of the entry"
     );
-    fs::write(scene.directory.path().join("a/repodata/repomd.xml.asc"), "").unwrap();
+    let signature = scene.directory.path().join("a/repodata/repomd.xml.asc");
+    let ours = key::fingerprints(KEY).remove(0);
+    fs::write(&signature, signed_by(&ours)).unwrap();
     assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
-    fs::remove_file(scene.directory.path().join("a/repodata/repomd.xml.asc")).unwrap();
+    fs::remove_file(signature).unwrap();
     scene.distro = "rocky9.4".parse().unwrap();
     assert_eq!(scene.extra(&[entry], &[]).unwrap().len(), 1);
 }
@@ -130,4 +146,31 @@ fn the_release_s_own_directory_may_be_missing_or_empty() {
     );
     let empty = Scene::new("rocky9.4", &["post/otherpkgs/rocky9.4/x86_64/README"]);
     assert_eq!(empty.extra(&[entry], &[]), Ok(Vec::new()));
+}
+
+#[test]
+fn a_signature_of_another_key_is_refused() {
+    let files = ["a/Packages", "a/InRelease"];
+    let scene = Scene::new("debian12", &files);
+    let ours = key::fingerprints(KEY).remove(0);
+    let entry = "[signed-by=/keys/docker.asc] DIR/a";
+    for (signature, expected) in [
+        (signed_by(&ours), None),
+        (signed_by(&ours[24..]), None),
+        (
+            signed_by("0123456789ABCDEF0123456789ABCDEF01234567"),
+            Some(format!(
+                "DIR/a/InRelease is signed by the key 0123456789ABCDEF0123456789ABCDEF01234567, and the one that is \
+                 named is {ours}: name the key that signs it"
+            )),
+        ),
+        (
+            "Suite: x\n".to_owned(),
+            Some("DIR/a/InRelease holds no signature: sign it anew".to_owned()),
+        ),
+    ] {
+        fs::write(scene.directory.path().join("a/InRelease"), signature).unwrap();
+        let expected = expected.map(|why| format!("otherpkgdir '{entry}': {why}"));
+        assert_eq!(scene.extra(&[entry], &[]).err(), expected);
+    }
 }
