@@ -9,13 +9,14 @@ use std::path::Path;
 
 use definitions::{InstallDir, Node, Nodes, Runlist, Site};
 
-use crate::context::{Context, Disk, Firstboot, Kernel, Locale, Root, Server};
+use crate::context::{Context, Disk, Firstboot, InstallSource, Kernel, Locale, Root, Server};
 use crate::environment;
 use crate::image::Image;
+use crate::kernelline;
 use crate::machine::Surroundings;
 use crate::pkglist::PkgList;
 use crate::problem::{Gather, Problem};
-use crate::repository::Repository;
+use crate::repository::{Form, Repository};
 use crate::scripts::{Lists, Programs, sha256};
 
 /// The program that runs the scripts on the node.
@@ -65,6 +66,7 @@ impl Desk<'_> {
         let facts = gather.all(self.surroundings.facts(node, self.site, address));
         let disk = gather.one(disk(node, image));
         gather.one(fits(node, image));
+        let kernel = gather.one(kernel(node, image));
         let lists = gather.all(Lists::of(&image.definition, self.nodes, &node.name));
         let programs = lists
             .as_ref()
@@ -80,7 +82,8 @@ impl Desk<'_> {
                 node.name
             )))),
         };
-        let (Some(facts), Some(disk), Some(lists), Some(programs)) = (facts, disk, lists, programs)
+        let (Some(facts), Some(disk), Some(lists), Some(programs), Some(kernel)) =
+            (facts, disk, lists, programs, kernel)
         else {
             return Err(problems);
         };
@@ -88,19 +91,20 @@ impl Desk<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
-        let mut tree = faced(&image.repositories, self.installdir, &server);
-        let extras = tree.split_off(image.own);
+        let all = faced(&image.repositories, self.installdir, &server);
+        let (source, tree, extras) = parted(all, &server);
         let mut context = Context {
             node: facts,
             image: image.facts.clone(),
             packages: PkgList::packages(&[&image.packages, &image.others]),
+            source,
             tree,
             extras,
             disk,
             root: self.root.clone(),
             locale: self.locale(),
             ports: ports(&lists),
-            kernel: kernel(node, image),
+            kernel,
             firstboot: None,
             environment: environment_of(&image.definition.environvar),
             server,
@@ -196,6 +200,26 @@ fn faced(repositories: &[Repository], installdir: &InstallDir, server: &Server) 
     faced.collect()
 }
 
+/// Parts repositories into what the installer installs from, those that it finds there by itself, and those that it
+/// has to be told of.
+///
+/// Installers of rpm releases find all that the tree's own metadata names; apt takes one directory.
+fn parted(
+    all: Vec<Repository>,
+    server: &Server,
+) -> (InstallSource, Vec<Repository>, Vec<Repository>) {
+    let first = all.first().cloned().unwrap_or_default();
+    let (tree, extras): (Vec<_>, Vec<_>) = all.into_iter().partition(|repository| {
+        let by_itself = first.form != Form::Apt && first.is_tree() && repository.is_tree();
+        by_itself || repository.name == first.name
+    });
+    let uri = match first.form {
+        Form::Dnf | Form::Zypper if first.is_tree() => &server.tree,
+        _ => &first.uri,
+    };
+    (InstallSource::new(uri, first.is_tree()), tree, extras)
+}
+
 /// Returns the name of the file that a repository's key has among a node's assets.
 pub(crate) fn key_file(repository: &Repository) -> String {
     format!("{}.asc", repository.name)
@@ -260,26 +284,36 @@ fn ports(lists: &Lists) -> Vec<String> {
 }
 
 /// Says what stands on the kernel's command line.
-fn kernel(node: &Node, image: &Image) -> Kernel {
+///
+/// # Errors
+/// A quote without its end, and one in what the installed system gets, whose boot loader would take it off.
+fn kernel(node: &Node, image: &Image) -> Result<Kernel, Problem> {
+    let problem = |why: String| Problem::new(format!("{}: its addkcmdline: {why}", node.name));
     let said = [&image.definition.addkcmdline, &node.addkcmdline];
-    let words = said
-        .into_iter()
-        .flatten()
-        .flat_map(|line| line.split_whitespace());
+    let mut words = Vec::new();
+    for line in said.into_iter().flatten() {
+        words.extend(kernelline::words(line).map_err(problem)?);
+    }
     let (mut install, mut installed) = (Vec::new(), Vec::new());
     for word in words {
         let kept = word.strip_prefix("R::");
+        if kept.is_some_and(|kept| kept.contains('"')) {
+            return Err(problem(format!(
+                "'{word}' has quotes, which the installed system's boot loader takes off: leave 'R::' out, and set it \
+                 there with a postscript"
+            )));
+        }
         install.push(kept.unwrap_or(word).to_owned());
         installed.extend(kept.map(str::to_owned));
     }
     let speed = node.serialspeed.unwrap_or(115_200);
-    Kernel {
+    Ok(Kernel {
         kernel: image.boot.kernel.clone(),
         initrds: vec![image.boot.initrd.clone()],
         install,
         installed,
         console: node.serialport.map(|port| format!("ttyS{port},{speed}")),
-    }
+    })
 }
 
 /// Reads `NAME=value` pairs; those that are none were refused with the osimage.

@@ -1,6 +1,7 @@
 //! What a run needs whichever nodes it is about: the site, its networks, its programs, and osimages.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use definitions::{Arch, Catalog, Definition, InstallDir, Kind, Network, Nodes, OsImage, Site};
@@ -18,6 +19,7 @@ use crate::report::OfImage;
 use crate::root;
 use crate::scripts::Programs;
 use crate::shipped;
+use crate::timezone;
 
 /// The site and all that is read of it once.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Workshop {
     library: Library,
     root: Root,
     indices: check::packages::Shelf,
+    /// What a person should know of the site.
+    notes: Vec<Problem>,
 }
 
 /// An osimage, ready for its nodes.
@@ -52,7 +56,11 @@ impl Workshop {
             .map(Network::from_object)
             .collect::<Result<Vec<_>, _>>()?;
         let installdir = site.install_dir();
+        let zone = site.timezone.as_deref();
+        let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
+        let note = zone.transpose().map_err(|problem| joined(vec![problem]))?;
         Ok(Self {
+            notes: note.flatten().into_iter().collect(),
             surroundings: Surroundings::new(nodes, networks).map_err(joined)?,
             programs: Programs::new(installdir.postscripts(), shipped::home()),
             library: Library::new(installdir.custom()),
@@ -92,7 +100,8 @@ impl Workshop {
                 return Ok((None, said));
             }
         };
-        said.notes.extend(image.notes.iter().cloned());
+        said.notes
+            .extend(self.notes.iter().chain(&image.notes).cloned());
         let environment = environment::shared(&image, &self.site, self.surroundings.networks());
         let environment = environment.unwrap_or_else(|problems| {
             said.problems.extend(problems);

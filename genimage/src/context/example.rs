@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Context, Disk, Firstboot, Image, Kernel, Locale, Node, Packages, Root, Server};
+use super::{
+    Context, Disk, Firstboot, Image, InstallSource, Kernel, Locale, Node, Packages, Root, Server,
+};
 use crate::repository::{Form, Repository};
 
 impl Context {
@@ -17,6 +19,7 @@ impl Context {
                 groups: texts(&["standard"]),
                 exclude: texts(&["telnet"]),
             },
+            source: InstallSource::new("http://10.1.0.1/install/debian13.1.0/x86_64", true),
             tree: vec![repository("tree")],
             extras: vec![repository("extra1")],
             disk: Disk {

@@ -28,9 +28,12 @@ pub struct Context {
     pub server: Server,
     /// What is installed, inside the installer.
     pub packages: Packages,
-    /// Where from: what the tree holds, the one to install from first.
+    /// What the installer installs from.
+    pub source: InstallSource,
+    /// The repositories that the installer finds there by itself, the one to install from first.
     pub tree: Vec<Repository>,
-    /// Where else from: the extra repositories.
+    /// Every other repository, which the installer has to be told of: further discs of the tree, what stands behind
+    /// the tree in `pkgdir`, and those of `otherpkgdir`.
     pub extras: Vec<Repository>,
     /// Where to.
     pub disk: Disk,
@@ -101,6 +104,36 @@ pub struct Image {
     /// The codename of a Debian or Ubuntu release, read from the tree: `bookworm`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codename: Option<String>,
+}
+
+/// What the installer installs from: the tree, or the first mirror of `pkgdir` where the tree has no packages.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstallSource {
+    /// Where it is: `http://10.1.0.1/install/debian12.9.0/x86_64`.
+    pub uri: String,
+    /// The first part of that: `http` or `https`.
+    pub protocol: String,
+    /// The second: `10.1.0.1`, with its port where it has one.
+    pub host: String,
+    /// The rest: `/install/debian12.9.0/x86_64`.
+    pub path: String,
+    /// Whether it is the tree, in which the installer itself lies.
+    pub is_tree: bool,
+}
+
+impl InstallSource {
+    /// Parts a URI.
+    pub fn new(uri: &str, is_tree: bool) -> Self {
+        let (protocol, rest) = uri.split_once("://").unwrap_or(("http", uri));
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        Self {
+            uri: uri.to_owned(),
+            protocol: protocol.to_owned(),
+            host: host.to_owned(),
+            path: path.trim_end_matches('/').to_owned(),
+            is_tree,
+        }
+    }
 }
 
 /// The management node.

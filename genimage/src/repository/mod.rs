@@ -31,6 +31,9 @@ pub use tree::{codename, of_tree};
 /// What the repositories of a tree are called, with their part of it behind a `-`.
 const TREE: &str = "tree";
 
+/// What those of the further discs of a set are called, with the number of the disc.
+const DISC: &str = "disc";
+
 /// Whose form a repository has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -11,9 +11,9 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Form, Repository, Served, TREE, directories, has_index, is_file};
+use super::{DISC, Form, Repository, Served, TREE, directories, has_index, is_file};
 use crate::installer::Family;
 use crate::problem::Problem;
 
@@ -22,6 +22,9 @@ const LONGEST: u64 = 32 << 20;
 
 /// What `copycds` leaves in a tree that it has verified.
 const RECORD: &str = ".slipway/tree.toml";
+
+/// Where `copycds` keeps the further discs of a set, a directory each.
+const DISCS: &str = ".slipway/discs";
 
 /// Finds the repositories of a tree, the one to install from first; a medium may have none. `trusted` says
 /// that the definition calls it so.
@@ -36,13 +39,71 @@ pub fn of_tree(
     let about = |message: String| Problem::new(message);
     let family = Family::of(served.distro)?;
     let url = served.url(tree).map_err(about)?;
-    match family {
-        Family::Debian | Family::Ubuntu => suites(tree, served, &url, trusted),
-        Family::Rh | Family::Fedora | Family::Suse => {
-            let mut found = metadata(tree, served, &url, family)?;
-            found.iter_mut().for_each(|part| part.trusted = trusted);
-            Ok(found)
-        }
+    let mut discs = vec![(tree.to_path_buf(), url)];
+    for disc in further_discs(tree)? {
+        let url = served.url(&disc).map_err(about)?;
+        discs.push((disc, url));
+    }
+    if matches!(family, Family::Debian | Family::Ubuntu) {
+        // the disc that boots has what the base system is made of, whichever was imported first
+        discs.sort_by_key(|(disc, _)| !has_installer(disc, served));
+    }
+    let mut found = Vec::new();
+    for (at, (disc, url)) in discs.iter().enumerate() {
+        let stem = match at {
+            0 => TREE.to_owned(),
+            further => format!("{DISC}{}", further + 1),
+        };
+        let part = Part {
+            tree,
+            directory: disc,
+            url,
+            stem: &stem,
+        };
+        found.extend(match family {
+            Family::Debian | Family::Ubuntu => part.suites(served, trusted)?,
+            Family::Rh | Family::Fedora | Family::Suse => part.metadata(served, family, trusted)?,
+        });
+    }
+    Ok(found)
+}
+
+/// Lists the discs of a set that were imported after the first: each stands whole below the tree's record, with
+/// its own index.
+fn further_discs(tree: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let discs = tree.join(DISCS);
+    match discs.is_dir() {
+        true => directories(&discs),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Whether a disc of Debian's has the parts of the installer that it loads while it runs.
+fn has_installer(disc: &Path, served: &Served<'_>) -> bool {
+    let arch = served.arch.debian_name();
+    let suites = directories(&disc.join("dists")).unwrap_or_default();
+    suites.iter().any(|suite| {
+        suite
+            .join(format!("main/debian-installer/binary-{arch}"))
+            .is_dir()
+    })
+}
+
+/// A disc of a tree: where its index lies, and what its repositories are called.
+struct Part<'a> {
+    tree: &'a Path,
+    directory: &'a Path,
+    url: &'a str,
+    stem: &'a str,
+}
+
+impl Part<'_> {
+    /// Names a repository: the stem alone for the first, else with a part of its own.
+    fn name(&self, part: Option<&str>) -> String {
+        part.map_or_else(
+            || self.stem.to_owned(),
+            |part| format!("{}-{part}", self.stem),
+        )
     }
 }
 
@@ -58,59 +119,52 @@ pub fn codename(tree: &Path) -> Option<String> {
     Some(release.codename.unwrap_or(own))
 }
 
-fn suites(
-    tree: &Path,
-    served: &Served<'_>,
-    url: &str,
-    trusted: bool,
-) -> Result<Vec<Repository>, Problem> {
-    let mut found = Vec::new();
-    let dists = tree.join("dists");
-    if !dists.is_dir() {
-        return Ok(found);
-    }
-    for suite in directories(&dists)? {
-        let Some(name) = suite.file_name().map(|name| name.to_string_lossy()) else {
-            continue;
-        };
-        let mut components = Vec::new();
-        for component in directories(&suite)? {
-            let index = component.join(format!("binary-{}", served.arch.debian_name()));
-            if let Some(name) = component.file_name()
-                && has_index(&index, "Packages")
-            {
-                components.push(name.to_string_lossy().into_owned());
+impl Part<'_> {
+    fn suites(&self, served: &Served<'_>, trusted: bool) -> Result<Vec<Repository>, Problem> {
+        let mut found = Vec::new();
+        let dists = self.directory.join("dists");
+        if !dists.is_dir() {
+            return Ok(found);
+        }
+        for suite in directories(&dists)? {
+            let Some(name) = suite.file_name().map(|name| name.to_string_lossy()) else {
+                continue;
+            };
+            let mut components = Vec::new();
+            for component in directories(&suite)? {
+                let index = component.join(format!("binary-{}", served.arch.debian_name()));
+                if let Some(name) = component.file_name()
+                    && has_index(&index, "Packages")
+                {
+                    components.push(name.to_string_lossy().into_owned());
+                }
             }
-        }
-        if components.is_empty() || !is_file(&suite, "Release") {
-            continue;
-        }
-        let signed = is_file(&suite, "InRelease") || is_file(&suite, "Release.gpg");
-        if !signed && !trusted && !is_file(tree, RECORD) {
-            return Err(Problem::new(format!(
-                "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
+            if components.is_empty() || !is_file(&suite, "Release") {
+                continue;
+            }
+            let signed = is_file(&suite, "InRelease") || is_file(&suite, "Release.gpg");
+            if !signed && !trusted && !is_file(self.tree, RECORD) {
+                return Err(Problem::new(format!(
+                    "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
                  copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir",
-                suite.display()
-            )));
+                    suite.display()
+                )));
+            }
+            // main first, as everybody writes it
+            components.sort_by_key(|name| (name != "main", name.clone()));
+            found.push(Repository {
+                name: self.name((!found.is_empty()).then_some(&*name)),
+                form: Form::Apt,
+                uri: self.url.to_owned(),
+                directory: Some(self.directory.display().to_string()),
+                suite: Some(name.into_owned()),
+                components,
+                trusted: trusted || !signed,
+                ..Repository::default()
+            });
         }
-        // main first, as everybody writes it
-        components.sort_by_key(|name| (name != "main", name.clone()));
-        found.push(Repository {
-            name: if found.is_empty() {
-                TREE.to_owned()
-            } else {
-                format!("{TREE}-{name}")
-            },
-            form: Form::Apt,
-            uri: url.to_owned(),
-            directory: Some(tree.display().to_string()),
-            suite: Some(name.into_owned()),
-            components,
-            trusted: trusted || !signed,
-            ..Repository::default()
-        });
+        Ok(found)
     }
-    Ok(found)
 }
 
 /// What of a suite's `Release` counts here.
@@ -139,46 +193,50 @@ impl Release {
     }
 }
 
-fn metadata(
-    tree: &Path,
-    served: &Served<'_>,
-    url: &str,
-    family: Family,
-) -> Result<Vec<Repository>, Problem> {
-    let mut found = Vec::new();
-    let mut add = |directory: &Path, name: Option<&str>| {
-        found.push(Repository {
-            name: name.map_or(TREE.to_owned(), |name| format!("{TREE}-{name}")),
-            form: Form::of(family),
-            uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
-            directory: Some(directory.display().to_string()),
-            key_url: installed_key(served),
-            ..Repository::default()
-        });
-    };
-    let yast = family == Family::Suse && is_file(tree, "content");
-    if is_file(tree, "repodata/repomd.xml") || yast {
-        add(tree, None);
-    }
-    for directory in directories(tree)? {
-        if let Some(name) = directory.file_name().and_then(|name| name.to_str())
-            && is_file(&directory, "repodata/repomd.xml")
-            && !of_other_products(name)
-        {
-            add(&directory, Some(name));
+impl Part<'_> {
+    fn metadata(
+        &self,
+        served: &Served<'_>,
+        family: Family,
+        trusted: bool,
+    ) -> Result<Vec<Repository>, Problem> {
+        let (tree, url) = (self.directory, self.url);
+        let mut found = Vec::new();
+        let mut add = |directory: &Path, name: Option<&str>| {
+            found.push(Repository {
+                name: self.name(name),
+                form: Form::of(family),
+                uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
+                directory: Some(directory.display().to_string()),
+                key_url: installed_key(served),
+                trusted,
+                ..Repository::default()
+            });
+        };
+        let yast = family == Family::Suse && is_file(tree, "content");
+        if is_file(tree, "repodata/repomd.xml") || yast {
+            add(tree, None);
         }
+        for directory in directories(tree)? {
+            if let Some(name) = directory.file_name().and_then(|name| name.to_str())
+                && is_file(&directory, "repodata/repomd.xml")
+                && !of_other_products(name)
+            {
+                add(&directory, Some(name));
+            }
+        }
+        found.sort_by_key(|repository| {
+            let name = repository.name.as_str();
+            let first = [
+                "tree",
+                "tree-BaseOS",
+                "tree-Module-Basesystem",
+                "tree-install",
+            ];
+            (!first.contains(&name), repository.name.clone())
+        });
+        Ok(found)
     }
-    found.sort_by_key(|repository| {
-        let name = repository.name.as_str();
-        let first = [
-            "tree",
-            "tree-BaseOS",
-            "tree-Module-Basesystem",
-            "tree-install",
-        ];
-        (!first.contains(&name), repository.name.clone())
-    });
-    Ok(found)
 }
 
 /// Whether a directory of a SLE medium belongs to products beside the server.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tera::{Error, ErrorKind, ReportError};
 
+use super::Source;
 use super::syntax::{Kind, pieces, without_mark_lines};
-use super::{BUILT_IN, Source};
 use crate::problem::{Place, Problem};
 
 /// Tells whether a template could not be parsed.
@@ -25,17 +25,6 @@ pub(super) fn problems(error: &Error, sources: &HashMap<String, Source>) -> Vec<
                 rendering(report.message(), &text),
             )]
         }
-        ErrorKind::CircularExtend { tpl, .. } => {
-            let own = tpl.strip_prefix(BUILT_IN).unwrap_or(tpl);
-            vec![Problem::at(
-                place(tpl, 0, sources),
-                format!("extends itself: to build on what is built in, extend \"{BUILT_IN}{own}\""),
-            )]
-        }
-        ErrorKind::CircularInclude { tpl, include_chain } => vec![Problem::at(
-            place(tpl, 0, sources),
-            format!("includes itself: {}", include_chain.join(" includes ")),
-        )],
         ErrorKind::TemplateNotFound(name) => {
             vec![Problem::new(format!("there is no template '{name}'"))]
         }

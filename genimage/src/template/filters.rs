@@ -20,6 +20,8 @@
 
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
+use crate::kernelline;
+
 /// Makes the filters known.
 pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("sh", |text: &str, _: Kwargs, _: &State| sh(text));
@@ -134,16 +136,25 @@ fn xml_text(text: &str) -> TeraResult<&str> {
     }
 }
 
-/// A boot script knows quotes, but what it hands to the kernel loses them; so there are none.
+/// A boot script parts words at blanks and hands double quotes on as they stand, so that a value with single blanks
+/// in quotes reaches the kernel whole.
 fn ipxe(text: &str) -> TeraResult<String> {
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'\\".contains(c);
+    let odd = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || "'\\".contains(c);
     if let Some(found) = text.chars().find(|character| odd(*character)) {
         return Err(refusal(
             text,
             &format!("the character {found:?} cannot stand in a boot script's word"),
         ));
     }
-    if text.contains("${") || text.starts_with('#') || ["&&", "||", ";"].contains(&text) {
+    if kernelline::words(text).is_ok_and(|words| words.len() > 1) || text.contains("  ") {
+        return Err(refusal(
+            text,
+            "a boot script's word has blanks in double quotes alone, one at a time",
+        ));
+    }
+    kernelline::words(text).map_err(Error::message)?;
+    let syntax = |word: &str| word.starts_with('#') || ["&&", "||", ";"].contains(&word);
+    if text.contains("${") || text.split(' ').any(syntax) {
         return Err(refusal(
             text,
             "a boot script would take it for its own syntax",
@@ -152,8 +163,10 @@ fn ipxe(text: &str) -> TeraResult<String> {
     Ok(text.to_owned())
 }
 
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Parts words as the kernel does, so that blanks within quotes stay.
+fn words(text: &str) -> TeraResult<String> {
+    let words = kernelline::words(text).map_err(Error::message)?;
+    Ok(words.join(" "))
 }
 
 /// Writes a script as `'…'` for `printf %b`: a line each, ended so that preseed joins them. It strips
@@ -196,7 +209,7 @@ mod tests {
 
     #[test]
     fn values_stay_in_their_place() {
-        let cases: [(Filter, &str, &str); 14] = [
+        let cases: [(Filter, &str, &str); 16] = [
             (sh, "host01.example.com", "host01.example.com"),
             (sh, "", "''"),
             (sh, "~root", "'~root'"),
@@ -210,6 +223,8 @@ mod tests {
             (cdata, "a]]>b", "a]]]]><![CDATA[>b"),
             (cdata, "a]]]]>b", "a]]]]]]><![CDATA[>b"),
             (ipxe, "console=ttyS0,115200", "console=ttyS0,115200"),
+            (ipxe, "osi=\"!Windows 2015\"", "osi=\"!Windows 2015\""),
+            (words, " a  b=\"c d\"\n e ", "a b=\"c d\" e"),
             (
                 ipxe,
                 "ds=nocloud-net;s=http://10.0.0.1/",
@@ -235,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_a_place_cannot_hold_is_refused() {
-        let cases: [(Filter, &str, &str); 10] = [
+        let cases: [(Filter, &str, &str); 12] = [
             (
                 entry,
                 "%end",
@@ -269,7 +284,17 @@ mod tests {
             (
                 ipxe,
                 "a b",
-                r#""a b" does not fit here: the character ' ' cannot stand in a boot script's word"#,
+                r#""a b" does not fit here: a boot script's word has blanks in double quotes alone, one at a time"#,
+            ),
+            (
+                ipxe,
+                "a=\"b  c\"",
+                r#""a=\"b  c\"" does not fit here: a boot script's word has blanks in double quotes alone, one at a time"#,
+            ),
+            (
+                ipxe,
+                "a=\"b || c\"",
+                r#""a=\"b || c\"" does not fit here: a boot script would take it for its own syntax"#,
             ),
             (
                 ipxe,

@@ -37,12 +37,45 @@ pub(super) fn reached(
         }
         found.insert(name, source.clone());
     }
+    if problems.is_empty() {
+        problems.extend(found.values().filter_map(|source| circle(source, all)));
+    }
     problems.sort();
     if problems.is_empty() {
         Ok(found)
     } else {
         Err(problems)
     }
+}
+
+/// Tells of the line by which a template asks, itself or by way of others, for itself.
+fn circle(source: &Source, all: &BTreeMap<String, Source>) -> Option<Problem> {
+    let asked_by = |source: &Source| {
+        let asked = Scan::of(&source.text).templates.into_iter();
+        let asked = asked.filter_map(|(line, name)| Some((line, resolve(&name, all)?)));
+        asked.collect::<Vec<_>>()
+    };
+    asked_by(source).into_iter().find_map(|(line, first)| {
+        let (mut open, mut seen) = (vec![first], HashSet::new());
+        while let Some(one) = open.pop() {
+            if one.name == source.name {
+                let built_in = format!("{BUILT_IN}{}", source.name);
+                let advice = match all.contains_key(&built_in) {
+                    true => format!("write \"{built_in}\" for the one that is built in"),
+                    false => "leave it out".to_owned(),
+                };
+                return Some(at(
+                    source,
+                    line,
+                    format!("this leads back to '{}' itself: {advice}", source.name),
+                ));
+            }
+            if seen.insert(one.name.as_str()) {
+                open.extend(asked_by(one).into_iter().map(|(_, other)| other));
+            }
+        }
+        None
+    })
 }
 
 /// Finds the names that are no field of the context.

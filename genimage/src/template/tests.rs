@@ -45,6 +45,28 @@ fn a_site_overrides_a_block_of_what_is_built_in() {
 }
 
 #[test]
+fn a_circle_is_told_at_the_line_that_closes_it() {
+    let templates = [
+        ("builtin/x/base.ks", "a\n"),
+        ("x/base.ks", "\n<% extends \"x/base.ks\" %>\n"),
+    ];
+    assert_eq!(
+        rendered(&templates, "x/base.ks").unwrap_err(),
+        "/custom/x/base.ks:2: this leads back to 'x/base.ks' itself: write \"builtin/x/base.ks\" for the one that is built \
+         in"
+    );
+    let templates = [
+        ("x/one", "<% include \"x/two\" %>\n"),
+        ("x/two", "\n<% include \"x/one\" %>\n"),
+    ];
+    assert_eq!(
+        rendered(&templates, "x/one").unwrap_err(),
+        "/custom/x/one:1: this leads back to 'x/one' itself: leave it out\n\
+         /custom/x/two:2: this leads back to 'x/two' itself: leave it out"
+    );
+}
+
+#[test]
 fn each_error_is_a_line_and_a_sentence() {
     let base = ("builtin/x/base.ks", "<% block b %><% endblock b %>\n");
     let cases = [
@@ -73,12 +95,12 @@ fn each_error_is_a_line_and_a_sentence() {
             "/custom/t:1: there is no template 'nothing'",
         ),
         (
-            "<% extends \"t\" %>",
-            "/custom/t: extends itself: to build on what is built in, extend \"builtin/t\"",
+            "<# why #>\n<% extends \"t\" %>",
+            "/custom/t:2: this leads back to 't' itself: leave it out",
         ),
         (
-            "<% include \"t\" %>",
-            "/custom/t: includes itself: t includes t",
+            "\n\n<% include \"t\" %>",
+            "/custom/t:3: this leads back to 't' itself: leave it out",
         ),
         (
             "<% extends \"x/base.ks\" %>\n<% block c %><% endblock c %>",

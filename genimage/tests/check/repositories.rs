@@ -57,24 +57,29 @@ fn every_name() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     debian(root);
-    for packing in ["gzip", "xz", "none"] {
-        let index = root.join("dists/bookworm/main/binary-amd64/Packages");
-        if packing != "none" {
-            run(Command::new(packing)
-                .args(["--keep", "--force"])
-                .arg(&index));
-            fs::rename(&index, root.join("plain")).unwrap();
+    // Release names all three; one of them lies there at a time
+    let index = root.join("dists/bookworm/main/binary-amd64/Packages");
+    let forms = ["Packages", "Packages.gz", "Packages.xz"].map(|name| index.with_file_name(name));
+    for only in &forms {
+        let others = || forms.iter().filter(|form| *form != only);
+        for form in others() {
+            fs::rename(
+                form,
+                form.with_extension("hidden-".to_owned() + &extension(form)),
+            )
+            .unwrap();
         }
         for (name, good) in NAMES {
             let findings = look_up(root, Some("bookworm"), name);
-            assert_eq!(findings.is_ok(), *good, "{packing}: {name}: {findings:?}");
-            assert!(findings.notes.is_empty(), "{packing}: {name}: {findings:?}");
+            assert_eq!(findings.is_ok(), *good, "{only:?}: {name}: {findings:?}");
+            assert!(findings.notes.is_empty(), "{only:?}: {name}: {findings:?}");
         }
-        if packing != "none" {
-            fs::rename(root.join("plain"), &index).unwrap();
-        }
-        for ending in ["gz", "xz"] {
-            let _ = fs::remove_file(index.with_extension(ending));
+        for form in others() {
+            fs::rename(
+                form.with_extension("hidden-".to_owned() + &extension(form)),
+                form,
+            )
+            .unwrap();
         }
     }
     for (name, good) in NAMES {
@@ -108,6 +113,12 @@ fn debian(root: &Path) {
         .args(["packages", "pool"])
         .current_dir(root));
     fs::write(binary.join("Packages"), index.stdout).unwrap();
+    // what Release names, apt reads
+    for packing in ["gzip", "xz"] {
+        run(Command::new(packing)
+            .arg("--keep")
+            .arg(binary.join("Packages")));
+    }
     let dists = root.join("dists/bookworm");
     let mut release = Command::new("apt-ftparchive");
     for option in [
@@ -120,6 +131,14 @@ fn debian(root: &Path) {
     }
     let release = run(release.args(["release", "."]).current_dir(&dists));
     fs::write(dists.join("Release"), release.stdout).unwrap();
+}
+
+/// The packing that a file's name ends in.
+fn extension(path: &Path) -> String {
+    path.extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Whether apt would install a name, on a machine where nothing is installed.

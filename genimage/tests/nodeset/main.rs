@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod installer;
 mod refusals;
 mod site;
 
@@ -307,7 +308,13 @@ fn programs_that_ship_beside_nodeset_are_served_and_kept_up_to_date() {
     }
     fs::create_dir(site.path("usr/bin")).unwrap();
     let binary = site.path("usr/bin/nodeset");
-    fs::copy(env!("CARGO_BIN_EXE_nodeset"), &binary).unwrap();
+    // by another process: what another case starts meanwhile would inherit the descriptor that writes it here, and a
+    // program that is open for writing cannot be run
+    let copied = std::process::Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_nodeset"))
+        .arg(&binary)
+        .status();
+    assert!(copied.unwrap().success());
     let image = format!("osimage={IMAGE}");
     let run = |more: &[&str]| {
         let mut command = std::process::Command::new(&binary);

@@ -70,7 +70,19 @@ impl Scene {
             directories: &[],
             read: &|path| fs::read(path),
         };
-        let mut repository = extra(&[entry], &with).unwrap().remove(0);
+        // a key that signed nothing of it is refused before a node is told of it: here a node is told all the same
+        let refused = trust.contains("wrong");
+        let found = extra(std::slice::from_ref(&entry), &with);
+        let mut repository = match found {
+            Ok(mut found) => found.remove(0),
+            Err(problems) => {
+                assert!(refused, "{problems:?}");
+                let right = entry.replace("wrong", "right");
+                let mut repository = extra(&[right], &with).unwrap().remove(0);
+                repository.key = Some(fs::read_to_string(self.path("wrong.asc")).unwrap());
+                repository
+            }
+        };
         assert_eq!(repository.uri, "http://10.1.0.1/install/ours");
         repository.uri = format!("file://{root}/install/ours");
         if let Some(key) = &repository.key {

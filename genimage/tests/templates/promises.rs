@@ -5,7 +5,9 @@ use std::fs;
 
 use definitions::Distro;
 use genimage::check::installer_file;
-use genimage::context::{Context, Fields};
+use genimage::context::{Context, Fields, InstallSource};
+use genimage::installer::Installer;
+use genimage::repository::Repository;
 use genimage::template::Values;
 
 use crate::Case;
@@ -30,6 +32,11 @@ pub(crate) fn cases() -> Vec<Case> {
             "a_disk_or_a_layout_takes_the_place_of_the_rule",
             &[],
             overrides,
+        ),
+        Case::new(
+            "a_tree_without_packages_is_installed_from_the_mirror",
+            &[],
+            mirrors,
         ),
     ]
 }
@@ -244,5 +251,87 @@ fn overrides() {
         ] {
             assert!(!text.contains(own), "{} {own}", release.osvers);
         }
+    }
+}
+
+/// A boot-only medium and two mirrors: the installer comes from the tree, every package from the mirrors.
+fn mirrors() {
+    for release in RELEASES {
+        let mut context = release.context("dockerhost", Extent::Minimal);
+        let mut mirror = context.tree[0].clone();
+        mirror.name = "mirror1".to_owned();
+        mirror.uri = "https://mirror.example.invalid/first".to_owned();
+        mirror.directory = None;
+        mirror.trusted = false;
+        let second = Repository {
+            name: "mirror2".to_owned(),
+            uri: "https://mirror.example.invalid/second".to_owned(),
+            ..mirror.clone()
+        };
+        context.source = InstallSource::new(&mirror.uri, false);
+        context.tree = vec![mirror];
+        context.extras = vec![second];
+        let files = render(release, "dockerhost", &context);
+        let text = |name: &str| {
+            let file = files.iter().find(|file| file.name == name);
+            file.map(|file| file.text.as_str()).unwrap_or_default()
+        };
+        let distro: Distro = release.osvers.parse().unwrap();
+        let found = installer_file(release.installer, &distro, files[0].name, &files[0].text);
+        assert_eq!(found.problems, [], "{}", release.osvers);
+        let expected: &[(&str, &str)] = match release.installer {
+            Installer::Preseed => &[
+                ("preseed.cfg", "d-i mirror/protocol string https\n"),
+                (
+                    "preseed.cfg",
+                    "d-i mirror/https/hostname string mirror.example.invalid\n",
+                ),
+                ("preseed.cfg", "d-i mirror/https/directory string /first\n"),
+                (
+                    "preseed.cfg",
+                    "apt-setup/local0/repository string https://mirror.example.invalid/second",
+                ),
+            ],
+            Installer::Autoinstall => &[("user-data", "https://mirror.example.invalid/second")],
+            Installer::Kickstart => &[
+                ("ks.cfg", "url --url=https://mirror.example.invalid/first\n"),
+                (
+                    "ks.cfg",
+                    "repo --name=mirror2 --baseurl=https://mirror.example.invalid/second\n",
+                ),
+                ("boot.ipxe", "inst.stage2=http://10.1.0.1/install/"),
+            ],
+            Installer::Autoyast => &[
+                (
+                    "autoinst.xml",
+                    "<media_url>https://mirror.example.invalid/first</media_url>",
+                ),
+                (
+                    "autoinst.xml",
+                    "<media_url>https://mirror.example.invalid/second</media_url>",
+                ),
+                ("boot.ipxe", "install=http://10.1.0.1/install/"),
+            ],
+            Installer::Agama => &[
+                (
+                    "boot.ipxe",
+                    "inst.install_url=https://mirror.example.invalid/first",
+                ),
+                ("agama.json", "https://mirror.example.invalid/second"),
+            ],
+        };
+        for (file, words) in expected {
+            assert!(
+                text(file).contains(words),
+                "{} {file}: no {words}\n{}",
+                release.osvers,
+                text(file)
+            );
+        }
+        assert!(
+            !text("ks.cfg").contains("repo --name=mirror1"),
+            "{}",
+            release.osvers
+        );
     }
 }

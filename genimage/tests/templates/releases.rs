@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use genimage::context::Context;
+use genimage::context::{Context, InstallSource};
 use genimage::installer::Installer;
 use genimage::repository::{Form, Repository};
 use genimage::template::{Source, Templates, Values};
@@ -121,6 +121,7 @@ impl Release {
             .tree_directory
             .clone_from(&context.server.tree_path);
         context.server.tree = format!("http://10.1.0.1{}", context.server.tree_path);
+        context.source = InstallSource::new(&context.server.tree, true);
         context.kernel.kernel = self.kernel.0.to_owned();
         context.kernel.initrds = vec![self.kernel.1.to_owned()];
         context.disk.device = None;

@@ -197,3 +197,50 @@ fn the_codename_is_what_the_main_suite_says() {
     assert_eq!(codename(&tree).as_deref(), Some("bookworm"));
     assert_eq!(codename(scene.directory.path()), None);
 }
+
+#[test]
+fn discs_of_a_set_count_in_whatever_order_they_were_imported() {
+    let disc1 = [
+        "dists/trixie/Release",
+        "dists/trixie/main/binary-amd64/Packages.gz",
+        "dists/trixie/main/debian-installer/binary-amd64/Packages.gz",
+    ];
+    let disc2 = [
+        "dists/trixie/Release",
+        "dists/trixie/main/binary-amd64/Packages.gz",
+        "dists/trixie/contrib/binary-amd64/Packages.gz",
+    ];
+    let further = "debian13.1.0/x86_64/.slipway/discs/2";
+    let tree = "debian13.1.0/x86_64";
+    for (first, second, base) in [(&disc1, &disc2, tree), (&disc2, &disc1, further)] {
+        let own = first.iter().map(|name| format!("{tree}/{name}"));
+        let other = second.iter().map(|name| format!("{further}/{name}"));
+        let record = std::iter::once(format!("{tree}/.slipway/tree.toml"));
+        let files: Vec<_> = own.chain(other).chain(record).collect();
+        let files: Vec<_> = files.iter().map(String::as_str).collect();
+        let scene = Scene::new("debian13.1.0", &files);
+        let found = of_tree(&scene.directory.path().join(tree), &scene.served(), false).unwrap();
+        let names: Vec<_> = found.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["tree", "disc2"]);
+        assert_eq!(found[0].uri, format!("http://10.1.0.1/install/{base}"));
+        assert_eq!(found[0].components, ["main"]);
+        assert_eq!(found[1].components, ["main", "contrib"]);
+        assert!(!found[1].is_tree());
+    }
+}
+
+#[test]
+fn a_further_disc_of_rpms_is_a_repository_of_its_own() {
+    let tree = "sles12.5/x86_64";
+    let files = [
+        "sles12.5/x86_64/repodata/repomd.xml",
+        "sles12.5/x86_64/.slipway/discs/2/repodata/repomd.xml",
+    ];
+    let scene = Scene::new("rocky8.10", &files);
+    let found = of_tree(&scene.directory.path().join(tree), &scene.served(), true).unwrap();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|one| (one.name.as_str(), one.trusted))
+        .collect();
+    assert_eq!(shown, [("tree", true), ("disc2", true)]);
+}

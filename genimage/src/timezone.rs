@@ -1,0 +1,88 @@
+//! Whether a time zone exists: the management node's own time zone database says so.
+//!
+//! Reference: tzfile(5). A zone is a file below the database's directory that begins with `TZif`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::problem::Problem;
+
+/// Where Debian, Ubuntu, the RHEL family and SUSE keep the database.
+pub(crate) const DATABASE: &str = "/usr/share/zoneinfo";
+
+/// Holds a site's time zone against the database; a note where there is none to ask.
+///
+/// # Errors
+/// A zone that the database does not have.
+pub(crate) fn check(database: &Path, zone: &str) -> Result<Option<Problem>, Problem> {
+    if !database.is_dir() {
+        return Ok(Some(Problem::new(format!(
+            "the site's timezone={zone} is not looked up: {} is not here; the package tzdata brings it",
+            database.display()
+        ))));
+    }
+    match is_zone(database, zone) {
+        true => Ok(None),
+        false => Err(Problem::new(format!(
+            "the site's timezone={zone} does not exist: `timedatectl list-timezones` lists them; write it with its \
+             capitals, as in Europe/Berlin"
+        ))),
+    }
+}
+
+fn is_zone(database: &Path, zone: &str) -> bool {
+    let part = |part: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
+        !part.is_empty() && part.chars().all(allowed)
+    };
+    let mut magic = [0; 4];
+    let mut read = || File::open(database.join(zone))?.read_exact(&mut magic);
+    zone.split('/').all(part) && read().is_ok() && magic == *b"TZif"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_zone_is_one_of_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path();
+        for (name, text) in [
+            ("Europe/Berlin", "TZif2"),
+            ("Etc/GMT+1", "TZif2"),
+            ("zone.tab", "# x"),
+            ("leapseconds", "no zone"),
+        ] {
+            let path = database.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        for (zone, expected) in [
+            ("Europe/Berlin", true),
+            ("Etc/GMT+1", true),
+            ("Europe/Berln", false),
+            ("europe/berlin", false),
+            ("Europe", false),
+            ("", false),
+            ("leapseconds", false),
+            ("zone.tab", false),
+            ("Europe/../Europe/Berlin", false),
+            ("/Europe/Berlin", false),
+        ] {
+            assert_eq!(is_zone(database, zone), expected, "{zone}");
+        }
+        let note = check(&database.join("none"), "Europe/Berln")
+            .unwrap()
+            .unwrap();
+        assert!(note.to_string().contains("is not looked up"), "{note}");
+        assert_eq!(
+            check(database, "Europe/Berln").unwrap_err().to_string(),
+            "the site's timezone=Europe/Berln does not exist: `timedatectl list-timezones` lists them; write it with \
+             its capitals, as in Europe/Berlin"
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! What the installer gets is what was checked: repositories, kernel arguments and texts of the site.
+
+use crate::site::IMAGE;
+use crate::{nodeset, site};
+
+#[test]
+fn every_repository_that_was_checked_is_told_to_the_installer() {
+    let site = site();
+    let tree = site.path("install/debian12.9.0/x86_64");
+    let extra = site.path("install/extra");
+    site.write(
+        "install/extra/Packages",
+        "Package: sitetool\nVersion: 1\n\n",
+    );
+    site.write(
+        "config/osimages/two.toml",
+        &format!(
+            "osvers = \"debian12.9.0\"\nosarch = \"x86_64\"\nprofile = \"dockerhost\"\npkglist = [\"{}\"]\n\
+             pkgdir = [\"{}\", \"[signed-by=distribution] https://mirror.example.invalid/debian bookworm main\", \
+             \"[trusted=yes] {}\"]\n",
+            site.path("list").display(),
+            tree.display(),
+            extra.display()
+        ),
+    );
+    site.write("list", "openssh-server\nsitetool\n");
+    let ran = site.run("nodeset", &["host01", "osimage=two"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let preseed = site.read("install/autoinst/host01/preseed.cfg");
+    assert!(
+        preseed.contains("pkgsel/include string openssh-server sitetool"),
+        "{preseed}"
+    );
+    for line in [
+        "d-i mirror/http/directory string /install/debian12.9.0/x86_64",
+        "d-i apt-setup/local0/repository string https://mirror.example.invalid/debian bookworm main",
+        "d-i apt-setup/local1/repository string [trusted=yes] http://10.1.0.1/install/extra ./",
+    ] {
+        assert!(
+            preseed.lines().any(|own| own.trim_end() == line),
+            "{line}\n{preseed}"
+        );
+    }
+}
+
+#[test]
+fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
+    let site = site();
+    let arguments = |text: &str| {
+        site.osimage(
+            IMAGE,
+            &format!("profile = \"dockerhost\"\naddkcmdline = '{text}'\n"),
+        );
+        nodeset(&site, &[])
+    };
+    let ran = arguments("osi=\"!Site 2015\" quiet R::iommu=off");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let boot = site.read("install/autoinst/host01/boot.ipxe");
+    let kernel = boot
+        .lines()
+        .find(|line| line.starts_with("kernel"))
+        .unwrap();
+    assert!(
+        kernel.ends_with(" osi=\"!Site 2015\" quiet iommu=off"),
+        "{kernel}"
+    );
+    for (text, why) in [
+        (
+            "osi=\"!Site",
+            "'osi=\"!Site' has a '\"' without its end: close it",
+        ),
+        (
+            "R::osi=\"!Site 2015\"",
+            "'R::osi=\"!Site 2015\"' has quotes, which the installed system's boot loader takes off: leave 'R::' out, and \
+             set it there with a postscript",
+        ),
+    ] {
+        let ran = arguments(text);
+        assert_eq!(ran.code, 1);
+        let line = format!("nodeset: host01: its addkcmdline: {why}\n");
+        assert!(ran.err.contains(&line), "{}", ran.err);
+    }
+}
+
+#[test]
+fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_it_is_said() {
+    let site = site();
+    let layout = site.path("layout");
+    site.write("layout", "d-i partman-auto/method string lvm\r\n");
+    site.osimage(
+        IMAGE,
+        &format!(
+            "profile = \"dockerhost\"\npartitionfile = [\"{}\"]\n",
+            layout.display()
+        ),
+    );
+    let own = "install/custom/templates/debian/base.preseed";
+    site.write(
+        own,
+        "\u{feff}<% extends \"builtin/debian/base.preseed\" %>\r\n<% block extra %>\r\n\
+         d-i clock-setup/utc boolean true\r\n<% endblock extra %>\r\n",
+    );
+    let list = "install/custom/pkglists/debian/dockerhost.pkglist";
+    site.write(list, "openssh-server\r\n");
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let preseed = site.read("install/autoinst/host01/preseed.cfg");
+    assert!(
+        !preseed.contains('\r') && preseed.contains("string lvm\n"),
+        "{preseed}"
+    );
+    for file in ["layout", own, list] {
+        let note = format!(
+            "HERE/{file}: was saved with carriage returns or a byte order mark, which were left out\n"
+        );
+        assert!(ran.err.contains(&note), "{file}: {}", ran.err);
+    }
+    site.write("layout", "d-i partman-auto/method string lvm\nd-i \u{7}\n");
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("HERE/layout:2: holds a control character"),
+        "{}",
+        ran.err
+    );
+}
