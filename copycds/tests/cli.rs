@@ -379,7 +379,10 @@ fn no_arch() {
     );
     assert!(stdout.starts_with(&head), "{stdout}");
     let error = site.refused(&[text(&iso)]);
-    assert!(error.ends_with("; give it with -a"), "{error}");
+    assert!(
+        error.ends_with("; give it with -a, as in -a x86_64"),
+        "{error}"
+    );
 }
 
 fn named() {
@@ -395,7 +398,12 @@ fn named() {
     assert_eq!(
         error,
         format!(
-            "recognising {}: requested distribution architecture s390x, but media is x86_64",
+            "recognising {}: requested distribution architecture s390x, but media is x86_64: .disk/info \
+             says 'Debian GNU/Linux 12.9.0 \"Bookworm\" - Unofficial amd64 NETINST 20250111-10:54': debian \
+             12.9.0 \"bookworm\" x86_64; dists/bookworm/Release says 'Debian 12.9': debian 12.9 \
+             \"bookworm\"; volume id says 'Debian 12.9.0 amd64 n': debian 12.9.0 x86_64; the name says \
+             'install.amd/initrd.gz': a hint of x86_64; the name says 'dists/bookworm/Release': a hint of \
+             debian 12 \"bookworm\"; take it as it is with -a x86_64",
             iso.display()
         )
     );

@@ -24,6 +24,9 @@ pub struct Claim {
     /// The architectures it names; several on a multi-architecture disc.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arches: Vec<Arch>,
+    /// An architecture that it names in a place of its own and that has no [`Arch`]: `x86_64_v2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_arch: Option<String>,
     /// The release's codename in lower case: `bookworm`, `noble`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codename: Option<String>,
@@ -112,13 +115,33 @@ impl Version {
         (!same.is_empty()).then(|| Self(same.join(".")))
     }
 
-    /// Returns it without its last part, which may have been cut; nothing when it has no other.
-    pub fn without_last(&self) -> Option<Self> {
+    /// Returns it as far as it holds where a field ended behind its last digit: a last number of one
+    /// digit may have had a second one, and does not count; no number has three.
+    pub fn cut(self) -> Option<Self> {
+        let last = self.parts().next_back().unwrap_or_default();
+        if last.len() > 1 {
+            return Some(self);
+        }
         let (rest, _) = self.0.rsplit_once('.')?;
         Some(Self(rest.to_owned()))
     }
 
-    fn parts(&self) -> impl Iterator<Item = &str> {
+    /// Returns it with a further part that makes it another release: `40` and `ostree` are `40.ostree`.
+    pub fn marked(&self, mark: &str) -> Self {
+        Self(format!("{}.{mark}", self.0))
+    }
+
+    /// Says whether one of its parts is this word.
+    pub fn has_part(&self, word: &str) -> bool {
+        self.parts().any(|part| part == word)
+    }
+
+    /// Says whether it begins with a number.
+    pub fn is_numbered(&self) -> bool {
+        self.0.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('.')
     }
 }
@@ -142,6 +165,7 @@ impl Claim {
             && self.family.is_none()
             && self.version.is_none()
             && self.arches.is_empty()
+            && self.other_arch.is_none()
             && self.codename.is_none()
             && self.disc.is_none()
     }
@@ -157,6 +181,7 @@ impl fmt::Display for Claim {
             self.version.as_ref().map(|version| version.0.clone()),
             self.codename.as_ref().map(|name| format!("\"{name}\"")),
             (!arches.is_empty()).then(|| arches.join("/")),
+            self.other_arch.clone(),
             self.disc.map(|disc| disc.to_string()),
         ]
         .into_iter()

@@ -14,19 +14,23 @@
 //! variants of their release; AlmaLinux Kitten is a family of its own (`alma-kitten10`), as are the
 //! Micro systems; Atomic Host and CoreOS are refused, since there is nothing on them to install from.
 
+mod advice;
 mod claim;
 mod combine;
+mod confirm;
 mod evidence;
 mod hear;
 mod installer;
 mod refusal;
 mod rules;
 mod sources;
+mod table;
 mod verdict;
+mod words;
 
 pub use claim::{Claim, Disc, Version, Weight};
 pub use combine::identify;
-pub use evidence::{Evidence, gather};
-pub use refusal::Refusal;
+pub use evidence::{Evidence, ROOT, gather};
+pub use refusal::{Reason, Refusal, Subject};
 pub use rules::Rules;
 pub use verdict::{Installer, Verdict, Wanted};
