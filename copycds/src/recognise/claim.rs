@@ -146,14 +146,23 @@ impl Version {
     }
 }
 
+/// Takes a medium's words as they may be shown: no control characters, none that turn the direction of
+/// a line or hide in it, and no more than 200.
+pub(super) fn clean(text: &str) -> String {
+    let shown = |c: char| {
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if c.is_control() || hidden { ' ' } else { c }
+    };
+    let text: String = text.chars().take(200).map(shown).collect();
+    text.trim().to_owned()
+}
+
 impl Claim {
     /// Begins a claim that says nothing yet beyond its words.
     pub fn new(source: impl Into<String>, says: &str, weight: Weight) -> Self {
-        let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let says: String = says.chars().take(200).map(clean).collect();
         Self {
             source: source.into(),
-            says: says.trim().to_owned(),
+            says: clean(says),
             weight,
             ..Self::default()
         }
@@ -244,13 +253,13 @@ mod tests {
             }),
             ..Claim::new(
                 "volume id",
-                "Rocky-9-3\u{1b}[31m-x86_64-dvd\n",
+                "Rocky-9-3\u{1b}[31m-x86_64-\u{202e}dvd\n",
                 Weight::Firm,
             )
         };
         assert_eq!(
             claim.to_string(),
-            "volume id says 'Rocky-9-3 [31m-x86_64-dvd': rocky 9.3 x86_64 disc 1"
+            "volume id says 'Rocky-9-3 [31m-x86_64- dvd': rocky 9.3 x86_64 disc 1"
         );
     }
 }

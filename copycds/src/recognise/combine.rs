@@ -135,7 +135,13 @@ fn release_of(claims: &[&Claim], family: &Family, heard: &Heard) -> Result<Distr
     let firm = most_precise(&versions(Weight::Firm))?;
     let hint = most_precise(&versions(Weight::Hint)).ok().flatten();
     let known = match (firm, hint) {
-        (Some((_, firm)), Some((_, hint))) if firm.agrees(hint) && hint.refines(firm) => Some(hint),
+        // its own packages and suites may know less than the medium, but nothing else
+        (Some((claim, firm)), Some((other, hint)))
+            if firm.is_numbered() && hint.is_numbered() && !firm.agrees(hint) =>
+        {
+            return Err(conflict(Subject::Version, claim, other));
+        }
+        (Some((_, firm)), Some((_, hint))) if hint.refines(firm) && firm.agrees(hint) => Some(hint),
         (Some((_, version)), _) | (None, Some((_, version))) => Some(version),
         (None, None) => by_codename(claims, family),
     };

@@ -6,7 +6,7 @@
 
 use definitions::Arch;
 
-use super::claim::Disc;
+use super::claim::{Disc, clean};
 use super::evidence::Evidence;
 use super::rules::arch_of;
 
@@ -123,7 +123,7 @@ fn disk_info(path: &str, text: &str) -> Option<Statement> {
     Some(Statement {
         arches: words().filter_map(arch_of).collect(),
         disc: words().find_map(numbered),
-        variant: words().find(kind).map(str::to_owned),
+        variant: words().find(kind).map(clean),
         ..Statement::new(path, line, Kind::DiskInfo)
     })
 }
@@ -187,7 +187,7 @@ fn treeinfo(path: &str, text: &str) -> Vec<Statement> {
     let base = Statement {
         arches,
         other_arch,
-        variant: variant.map(str::to_owned),
+        variant: variant.map(clean),
         disc: disc("discnum").map(|number| Disc {
             number,
             of: disc("totaldiscs"),
@@ -209,7 +209,7 @@ fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
     match word.filter(|word| !word.is_empty()) {
         Some(word) => match arch_of(word) {
             Some(arch) => (vec![arch], None),
-            None => (Vec::new(), Some(word.to_owned())),
+            None => (Vec::new(), Some(clean(word))),
         },
         None => (Vec::new(), None),
     }
@@ -218,7 +218,7 @@ fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
 /// Time stamp, description, architecture, disc numbers (`ALL`, `1`, `1,2,3`; may be missing).
 fn discinfo(path: &str, text: &str) -> Option<Statement> {
     let mut lines = text.lines().map(str::trim);
-    lines.next()?.parse::<f64>().ok()?;
+    lines.next()?;
     let description = lines.next()?.trim_matches('"');
     let (arches, other_arch) = arch_word_of(lines.next());
     let disc = lines.next().and_then(|line| line.parse().ok());
@@ -231,7 +231,10 @@ fn discinfo(path: &str, text: &str) -> Option<Statement> {
 }
 
 fn media_repo(path: &str, text: &str) -> Option<Statement> {
-    let name = ini(text, "InstallMedia", "name")?;
+    let keys = text.lines().filter_map(|line| line.split_once('='));
+    let (_, name) = keys
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .find(|(key, _)| *key == "name")?;
     Some(Statement::new(path, name, Kind::Product))
 }
 
