@@ -104,7 +104,17 @@ fn family_of<'r>(claims: &[&Claim], rules: &'r Rules) -> Result<Option<&'r Famil
         return Err(conflict(Subject::Distribution, first, second));
     }
     let named = |family: &&Family| Some(&family.name) == first.family.as_ref();
-    Ok(rules.families.iter().find(named))
+    let family = rules.families.iter().find(named);
+    let others = |claim: &&&Claim| {
+        let carries = |name| family.is_some_and(|family| family.carries.contains(name));
+        claim.source == "the package"
+            && claim.family != first.family
+            && !claim.family.as_ref().is_some_and(carries)
+    };
+    match of(Weight::Hint).find(others) {
+        Some(package) => Err(conflict(Subject::Distribution, first, package)),
+        None => Ok(family),
+    }
 }
 
 /// Only Debian and what is built from it have these files.

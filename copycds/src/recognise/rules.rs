@@ -39,6 +39,8 @@ pub(super) struct Family {
     /// Version and codename, in the order of the file.
     pub(super) codenames: Vec<(Version, String)>,
     pub(super) arches: BTreeMap<String, Arch>,
+    /// Families whose release packages stand on its media too.
+    pub(super) carries: Vec<String>,
     /// What may stand behind the words that a pattern reads.
     pub(super) words: Words,
 }

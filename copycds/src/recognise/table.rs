@@ -60,6 +60,8 @@ struct RawFamily {
     #[serde(default)]
     arches: BTreeMap<String, Arch>,
     #[serde(default)]
+    carries: Vec<String>,
+    #[serde(default)]
     words: Vec<String>,
 }
 
@@ -219,6 +221,7 @@ impl RawFamily {
                 .collect(),
             words,
             arches: self.arches.clone(),
+            carries: self.carries.clone(),
             name: self.name.clone(),
             product: self.product.clone(),
         })
