@@ -102,6 +102,26 @@ fn a_version_and_a_codename_that_are_no_pair_are_not_debian_or_ubuntu() {
                 "unconfirmed",
             ),
             (
+                "Debian GNU/Linux 7.0 \"Anvil\" - Official Snapshot amd64 LIVE/INSTALL Binary 20140721",
+                "derivative",
+            ),
+            (
+                "Official Debian GNU/Linux Live 12.5.0 gnome 2024-02-10T11:07:25Z",
+                "debian12.5.0 -",
+            ),
+            (
+                "Debian GNU/Linux 4.0 r7 _Etch_ - Official powerpc xfce-CD Binary-1 20090210-03:12",
+                "debian4.0 ppc",
+            ),
+            (
+                "Debian GNU/Linux testing \"Lenny\" - Official Beta i386 NETINST Binary-1 20080705",
+                "debiantesting x86",
+            ),
+            (
+                "Debian GNU/Linux 12.0.0 \"Bookworm\" - Official RC amd64 NETINST 20230601-10:00",
+                "debian12.0.0.rc x86_64",
+            ),
+            (
                 "Debian GNU/Linux 13.1.0+edu0 \"Trixie\" - Official amd64 NETINST with firmware 20250906-10:22",
                 "debian13.1.0 x86_64",
             ),
@@ -142,6 +162,13 @@ fn a_release_newer_than_the_rules_is_confirmed_by_the_archive_on_the_medium() {
         answer(&with_release(disk_info(line), "anvil", theirs)),
         "derivative"
     );
+    let unnumbered = "Official Debian GNU/Linux Live 2023-06-26T06:56:00Z";
+    let archive = "Origin: Debian\nSuite: stable\nVersion: 12.0\nCodename: bookworm\n";
+    assert_eq!(
+        answer(&with_release(disk_info(unnumbered), "bookworm", archive)),
+        "debian12.0 -"
+    );
+    assert_eq!(answer(&disk_info(unnumbered)), "version-unknown");
     let ubuntu = "Ubuntu-Server 28.04.1 LTS \"Zany Zebu\" - Release arm64 (20280801)";
     let own = "Origin: Ubuntu\nSuite: zany\nVersion: 28.04\nCodename: zany\n";
     assert_eq!(
@@ -373,6 +400,21 @@ fn a_label_alone_names_no_disc_without_an_installer_or_a_repository() {
         text.ends_with("; to import its packages all the same, name it with -n rhels9.4"),
         "{text}"
     );
+}
+
+#[test]
+fn a_product_without_a_version_names_the_family_alone() {
+    for (name, tree, expected) in [
+        ("Oracle Linux", "Oracle Linux/9.3.0/x86_64/", "ol9.3 x86_64"),
+        ("Rocky Linux", "Rocky Linux/9.4/x86_64/", "rocky9.4 x86_64"),
+        ("Oracle Linux", "Rocky Linux/9.4/x86_64/", "conflict"),
+        ("Acme Linux", "Rocky Linux/9.4/x86_64/", "conflict"),
+    ] {
+        let mut medium = treeinfo(tree);
+        let repo = format!("[InstallMedia]\nname={name}\n");
+        medium.files.insert("media.repo".into(), repo.into());
+        assert_eq!(answer(&medium), expected, "{name} {tree}");
+    }
 }
 
 #[test]

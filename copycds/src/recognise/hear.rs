@@ -65,25 +65,41 @@ fn claim(statement: &Statement, rules: &Rules) -> Option<Claim> {
     }
 }
 
-/// Finds the family one of whose patterns reads a statement from its first word to its last.
+/// Finds the family one of whose patterns reads a statement from its first word to its last; or whose
+/// product it is, and no more.
 fn read<'r>(
     statement: &Statement,
     extent: Extent,
     rules: &'r Rules,
 ) -> Option<(&'r Family, Taken)> {
-    rules.families.iter().find_map(|family| {
+    let text = &statement.text;
+    let by_pattern = rules.families.iter().find_map(|family| {
         let patterns = match statement.kind {
             Kind::DiskInfo => &family.disk_info,
             Kind::Release => &family.release,
             _ => &family.says,
         };
-        let whole = |taken: &Taken| family.words.know(&statement.text, taken.end, extent);
+        let whole = |taken: &Taken| family.words.know(text, taken.end, extent);
         let taken = patterns
             .iter()
-            .filter_map(|pattern| pattern.take(&statement.text))
+            .filter_map(|pattern| pattern.take(text))
             .find(whole)?;
         Some((family, taken))
-    })
+    });
+    let named =
+        matches!(statement.kind, Kind::Product | Kind::Field(_)) && !is_neutral(text, rules);
+    let by_product = || {
+        let mut families = rules.families.iter().filter(|_| named);
+        let family = families.find(|family| family.product.eq_ignore_ascii_case(text))?;
+        Some((family, Taken::default()))
+    };
+    by_pattern.or_else(by_product)
+}
+
+/// Whether a text names no product, whatever stands in it.
+fn is_neutral(text: &str, rules: &Rules) -> bool {
+    let mut patterns = rules.neutral.iter();
+    patterns.any(|pattern| pattern.take(text).is_some())
 }
 
 fn family_claim(
@@ -103,7 +119,11 @@ fn family_claim(
         version => version,
     };
     let version = match &taken.mark {
-        Some(mark) => version.map(|version| version.marked(mark)),
+        // what has no number is unfinished anyway
+        Some(mark) => version.map(|version| {
+            let marked = version.is_numbered().then(|| version.marked(mark));
+            marked.unwrap_or(version)
+        }),
         None => version,
     };
     let disc = taken.disc.map(|number| Disc { number, of: None });
@@ -123,10 +143,7 @@ fn family_claim(
 /// that it is none of ours.
 fn unread_claim(statement: &Statement, rules: &Rules) -> Option<Claim> {
     let text = &statement.text;
-    let neutral = rules
-        .neutral
-        .iter()
-        .any(|pattern| pattern.take(text).is_some());
+    let neutral = is_neutral(text, rules);
     let bare = text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let foreign = match statement.kind {
         Kind::Field(_) => names_a_product(text),

@@ -209,7 +209,10 @@ impl RawFamily {
                 self.name
             );
         }
-        let words = Words::new(words.iter().chain(&self.words).chain(self.arches.keys()))?;
+        let own = self.product.split_whitespace().chain([&*self.name]);
+        let own: Vec<String> = own.map(str::to_owned).collect();
+        let more = self.words.iter().chain(self.arches.keys()).chain(&own);
+        let words = Words::new(words.iter().chain(more))?;
         Ok(Family {
             says: compile_all(&self.says, source, &words)?,
             disk_info: compile_all(&self.disk_info, source, &words)?,
