@@ -390,6 +390,37 @@ fn a_label_that_names_no_product_is_no_contradiction() {
 }
 
 #[test]
+fn the_sections_of_one_file_may_not_contradict_each_other() {
+    for (text, kind) in [
+        (
+            "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n[tree]\narch = aarch64\n",
+            "conflict",
+        ),
+        (
+            "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n[tree]\narch = x86_64_v3\n",
+            "other-arch",
+        ),
+        (
+            "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n[release]\nname = Rocky \
+             Linux\nversion = 9.3\n",
+            "conflict",
+        ),
+        (
+            "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n[release]\nname = Acme\n\
+             version = 9.4\n",
+            "conflict",
+        ),
+        (
+            "[general]\nfamily = Rocky Linux\nversion = 9.4\nname = Rocky Linux 9.4 Beta\narch = x86_64\n",
+            "conflict",
+        ),
+    ] {
+        let refusal = recognise(&[(TREEINFO, text)]).unwrap_err();
+        assert_eq!(refusal.kind(), kind, "{text}: {refusal}");
+    }
+}
+
+#[test]
 fn one_release_for_two_architectures_is_refused_with_the_option_that_settles_it() {
     let text = recognise(&[
         (Volume, "Rocky-9-4-aarch64-dvd"),

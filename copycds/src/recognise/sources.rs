@@ -149,59 +149,70 @@ fn diskdefines(path: &str, text: &str) -> Option<Statement> {
 }
 
 /// productmd's file: `[general]` on every one, `[release]` or `[product]` and `[tree]` on newer ones.
-/// Each section names the product in its own way, and none of them may be another's.
+/// Each section names the product and the architecture in its own way, and none may be another's.
 fn treeinfo(path: &str, text: &str) -> Vec<Statement> {
     let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
     let number = |section: &str, key: &str| get(section, key)?.parse::<u32>().ok();
     let disc = |key: &str| number("media", key).or_else(|| number("general", key));
-    let version = ["general", "release", "product"]
-        .iter()
-        .find_map(|section| get(section, "version"));
-    let variant = get("general", "variant");
-    let name = |section: &str, key: &str| {
-        let version = get(section, "version").or(version).unwrap_or_default();
-        Some(
-            format!("{} {version}", get(section, key)?)
-                .trim()
-                .to_owned(),
-        )
-    };
-    let family = name("general", "family").map(|text| {
-        format!("{text} {}", variant.unwrap_or_default())
-            .trim()
-            .to_owned()
-    });
-    let mut texts: Vec<String> = Vec::new();
-    let full = get("general", "name").map(str::to_owned);
-    for name in [
-        family,
-        name("release", "name"),
-        name("product", "name"),
-        full,
-    ] {
-        let said = |name: &String| texts.iter().any(|text| text.starts_with(name.as_str()));
-        let new = name.filter(|name| !said(name));
-        texts.extend(new);
-    }
-    let (arches, other_arch) = arch_word_of(get("general", "arch").or(get("tree", "arch")));
+    let words = [get("general", "arch"), get("tree", "arch")];
+    let (arches, other_arch) = arch_word_of(words.into_iter().flatten().next());
     let base = Statement {
         arches,
         other_arch,
-        variant: variant.map(clean),
+        variant: get("general", "variant").map(clean),
         disc: disc("discnum").map(|number| Disc {
             number,
             of: disc("totaldiscs"),
         }),
         ..Statement::new(path, "", Kind::Product)
     };
+    let mut texts = treeinfo_products(text);
     if texts.is_empty() {
-        return vec![base];
+        texts.push(String::new());
     }
     let of = |text| Statement {
         text,
         ..base.clone()
     };
-    texts.into_iter().map(of).collect()
+    let mut all: Vec<Statement> = texts.into_iter().map(of).collect();
+    if let [Some(general), Some(tree)] = words
+        && general != tree
+    {
+        let (arches, other_arch) = arch_word_of(Some(tree));
+        all.push(Statement {
+            arches,
+            other_arch,
+            ..Statement::new(path, "", Kind::Product)
+        });
+    }
+    all
+}
+
+/// What the sections of `.treeinfo` call the product, each longer than what was said before.
+fn treeinfo_products(text: &str) -> Vec<String> {
+    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
+    let version = ["general", "release", "product"]
+        .iter()
+        .find_map(|section| get(section, "version"));
+    let named = |section: &str, key: &str| {
+        let version = get(section, "version").or(version).unwrap_or_default();
+        Some(format!("{} {version}", get(section, key)?))
+    };
+    let variant = get("general", "variant").unwrap_or_default();
+    let names = [
+        named("general", "family").map(|name| format!("{name} {variant}")),
+        named("release", "name"),
+        named("product", "name"),
+        get("general", "name").map(str::to_owned),
+    ];
+    let mut texts: Vec<String> = Vec::new();
+    for name in names.into_iter().flatten() {
+        let name = name.trim().to_owned();
+        if !texts.iter().any(|text| text.starts_with(&name)) {
+            texts.push(name);
+        }
+    }
+    texts
 }
 
 /// Reads the word in the place of the architecture: one of ours, or none.
