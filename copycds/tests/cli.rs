@@ -47,6 +47,7 @@ fn main() {
         ),
         trial("p_names_one_tree_and_so_one_release", tools, one_tree),
         trial("a_disc_given_twice_is_imported_once", tools, given_twice),
+        trial("a_label_alone_imports_nothing", tools, label_alone),
         trial(
             "inspection_shows_a_medium_that_does_not_tell_its_architecture",
             tools,
@@ -365,6 +366,35 @@ fn given_twice() {
     site.done(&["--verify", text(&tree)]);
 }
 
+fn label_alone() {
+    let site = Site::new();
+    let labelled = |files: &[(&str, &str)]| {
+        let tree = site.bench.path().join(format!("t{}", files.len()));
+        fs::create_dir(&tree).unwrap();
+        site.bench.lay(&tree, files);
+        let name = format!("{}.iso", files.len());
+        site.bench
+            .image(&tree, &name, &["-V", "RHEL-9-4-0-BaseOS-x86_64"])
+    };
+    for files in [&[][..], &[("DCIM/IMG_0001.JPG", "a photo")]] {
+        let iso = labelled(files);
+        for words in [vec![text(&iso)], vec!["-i", text(&iso)]] {
+            let error = site.refused(&words);
+            let names = if files.is_empty() { 0 } else { 2 };
+            assert_eq!(
+                error,
+                format!(
+                    "recognising {}: this calls itself rhels9.4 and holds nothing to install: no installer \
+                     and no repository of packages among its {names} names: volume id says \
+                     'RHEL-9-4-0-BaseOS-x86_64': rhels 9.4 x86_64",
+                    iso.display()
+                )
+            );
+        }
+    }
+    assert!(!site.install().exists());
+}
+
 fn no_arch() {
     let site = Site::new();
     let tree = site.bench.path().join("t");
@@ -379,7 +409,10 @@ fn no_arch() {
     );
     assert!(stdout.starts_with(&head), "{stdout}");
     let error = site.refused(&[text(&iso)]);
-    assert!(error.ends_with("; give it with -a"), "{error}");
+    assert!(
+        error.ends_with("; give it with -a, as in -a x86_64"),
+        "{error}"
+    );
 }
 
 fn named() {
@@ -395,7 +428,12 @@ fn named() {
     assert_eq!(
         error,
         format!(
-            "recognising {}: requested distribution architecture s390x, but media is x86_64",
+            "recognising {}: requested distribution architecture s390x, but media is x86_64: .disk/info \
+             says 'Debian GNU/Linux 12.9.0 \"Bookworm\" - Unofficial amd64 NETINST 20250111-10:54': debian \
+             12.9.0 \"bookworm\" x86_64; dists/bookworm/Release says 'Debian 12.9': debian 12.9 \
+             \"bookworm\"; volume id says 'Debian 12.9.0 amd64 n': debian 12.9.0 x86_64; the name says \
+             'install.amd/initrd.gz': a hint of x86_64; the name says 'dists/bookworm/Release': a hint of \
+             debian 12 \"bookworm\"; take it as it is with -a x86_64",
             iso.display()
         )
     );

@@ -200,7 +200,7 @@ fn a_mistake_in_a_table_is_said_with_file_and_line() {
         (
             "[[family]]\nname = \"a\"\nproduct = \"A\"\nsaid = []\n",
             ":4: unknown field `said`, expected one of `name`, `product`, `says`, `disk-info`, `release`, \
-             `packages`, `also`, `names`, `codenames`, `arches`",
+             `packages`, `also`, `names`, `codenames`, `arches`, `carries`, `words`",
         ),
         (
             "[[family]]\nname = \"a9\"\nproduct = \"A\"\n",

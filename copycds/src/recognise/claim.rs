@@ -24,6 +24,9 @@ pub struct Claim {
     /// The architectures it names; several on a multi-architecture disc.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arches: Vec<Arch>,
+    /// An architecture that it names in a place of its own and that has no [`Arch`]: `x86_64_v2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_arch: Option<String>,
     /// The release's codename in lower case: `bookworm`, `noble`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codename: Option<String>,
@@ -112,25 +115,54 @@ impl Version {
         (!same.is_empty()).then(|| Self(same.join(".")))
     }
 
-    /// Returns it without its last part, which may have been cut; nothing when it has no other.
-    pub fn without_last(&self) -> Option<Self> {
+    /// Returns it as far as it holds where a field ended behind its last digit: a last number of one
+    /// digit may have had a second one, and does not count; no number has three.
+    pub fn cut(self) -> Option<Self> {
+        let last = self.parts().next_back().unwrap_or_default();
+        if last.len() > 1 {
+            return Some(self);
+        }
         let (rest, _) = self.0.rsplit_once('.')?;
         Some(Self(rest.to_owned()))
     }
 
-    fn parts(&self) -> impl Iterator<Item = &str> {
+    /// Returns it with a further part that makes it another release: `40` and `ostree` are `40.ostree`.
+    pub fn marked(&self, mark: &str) -> Self {
+        Self(format!("{}.{mark}", self.0))
+    }
+
+    /// Says whether one of its parts is this word.
+    pub fn has_part(&self, word: &str) -> bool {
+        self.parts().any(|part| part == word)
+    }
+
+    /// Says whether it begins with a number.
+    pub fn is_numbered(&self) -> bool {
+        self.0.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('.')
     }
+}
+
+/// Takes a medium's words as they may be shown: no control characters, none that turn the direction of
+/// a line or hide in it, and no more than 200.
+pub(super) fn clean(text: &str) -> String {
+    let shown = |c: char| {
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if c.is_control() || hidden { ' ' } else { c }
+    };
+    let text: String = text.chars().take(200).map(shown).collect();
+    text.trim().to_owned()
 }
 
 impl Claim {
     /// Begins a claim that says nothing yet beyond its words.
     pub fn new(source: impl Into<String>, says: &str, weight: Weight) -> Self {
-        let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let says: String = says.chars().take(200).map(clean).collect();
         Self {
             source: source.into(),
-            says: says.trim().to_owned(),
+            says: clean(says),
             weight,
             ..Self::default()
         }
@@ -142,6 +174,7 @@ impl Claim {
             && self.family.is_none()
             && self.version.is_none()
             && self.arches.is_empty()
+            && self.other_arch.is_none()
             && self.codename.is_none()
             && self.disc.is_none()
     }
@@ -157,6 +190,7 @@ impl fmt::Display for Claim {
             self.version.as_ref().map(|version| version.0.clone()),
             self.codename.as_ref().map(|name| format!("\"{name}\"")),
             (!arches.is_empty()).then(|| arches.join("/")),
+            self.other_arch.clone(),
             self.disc.map(|disc| disc.to_string()),
         ]
         .into_iter()
@@ -219,13 +253,13 @@ mod tests {
             }),
             ..Claim::new(
                 "volume id",
-                "Rocky-9-3\u{1b}[31m-x86_64-dvd\n",
+                "Rocky-9-3\u{1b}[31m-x86_64-\u{202e}dvd\n",
                 Weight::Firm,
             )
         };
         assert_eq!(
             claim.to_string(),
-            "volume id says 'Rocky-9-3 [31m-x86_64-dvd': rocky 9.3 x86_64 disc 1"
+            "volume id says 'Rocky-9-3 [31m-x86_64- dvd': rocky 9.3 x86_64 disc 1"
         );
     }
 }

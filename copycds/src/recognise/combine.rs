@@ -4,10 +4,11 @@
 use definitions::{Arch, Distro};
 
 use super::claim::{Claim, Version, Weight};
-use super::evidence::Evidence;
+use super::confirm::confirm;
+use super::evidence::{Evidence, ROOT};
 use super::hear::{Heard, hear};
 use super::installer;
-use super::refusal::Refusal;
+use super::refusal::{Reason, Refusal, Subject};
 use super::rules::{Family, Rules};
 use super::verdict::{Verdict, Wanted};
 
@@ -21,25 +22,35 @@ use super::verdict::{Verdict, Wanted};
 /// Every [`Refusal`] names what was seen.
 pub fn identify(evidence: &Evidence, rules: &Rules, wanted: &Wanted) -> Result<Verdict, Refusal> {
     let heard = hear(evidence, rules);
-    reject_other_systems(&heard, wanted)?;
+    decide(evidence, &heard, rules, wanted).map_err(|reason| Refusal {
+        reason,
+        evidence: heard.claims,
+    })
+}
+
+fn decide(
+    evidence: &Evidence,
+    heard: &Heard,
+    rules: &Rules,
+    wanted: &Wanted,
+) -> Result<Verdict, Reason> {
+    reject_other_systems(heard, wanted)?;
     let mut claims: Vec<&Claim> = heard.claims.iter().collect();
+    claims.retain(|claim| !claim.is_empty());
     claims.sort();
     let family = match &wanted.name {
         Some(_) => family_of(&claims, rules).ok().flatten(),
         None => family_of(&claims, rules)?,
     };
-    let arch = arch_of(&claims, family, wanted)?;
     let distro = match (&wanted.name, family) {
         (Some(name), _) => name.clone(),
-        (None, Some(family)) => release_of(&claims, family, &heard)?,
-        (None, None) => {
-            return Err(Refusal::Unknown {
-                evidence: heard.claims,
-            });
-        }
+        (None, Some(family)) => release_of(&claims, family, heard)?,
+        (None, None) => return Err(Reason::Unknown),
     };
+    let arch = arch_of(&claims, family, wanted)?;
+    reject_empty_media(evidence, &claims, &distro, wanted)?;
     let best = best_words(&claims, family);
-    let verdict = Verdict {
+    Ok(Verdict {
         product: best.product,
         codename: best.codename,
         variant: best.variant,
@@ -48,26 +59,24 @@ pub fn identify(evidence: &Evidence, rules: &Rules, wanted: &Wanted) -> Result<V
         distro,
         arch,
         evidence: heard.claims.clone(),
-    };
-    reject_empty_media(evidence, &heard, verdict)
+    })
 }
 
-fn reject_other_systems(heard: &Heard, wanted: &Wanted) -> Result<(), Refusal> {
+fn reject_other_systems(heard: &Heard, wanted: &Wanted) -> Result<(), Reason> {
     match &heard.other {
-        Some((name, true, claim)) if wanted.name.is_none() => Err(Refusal::Derivative {
-            product: name.clone(),
-            evidence: vec![claim.clone()],
+        Some((rule, true, claim)) if wanted.name.is_none() => Err(Reason::Derivative {
+            product: claim.says.clone(),
+            rule: Some(rule.clone()),
         }),
-        Some((name, false, claim)) => Err(Refusal::OtherSystem {
-            system: name.clone(),
-            evidence: vec![claim.clone()],
+        Some((system, false, _)) => Err(Reason::OtherSystem {
+            system: system.clone(),
         }),
         _ => Ok(()),
     }
 }
 
 /// Finds the one family that the firm claims speak for; hints count only where there is none.
-fn family_of<'r>(claims: &[&Claim], rules: &'r Rules) -> Result<Option<&'r Family>, Refusal> {
+fn family_of<'r>(claims: &[&Claim], rules: &'r Rules) -> Result<Option<&'r Family>, Reason> {
     let foreign = claims.iter().find(|claim| claim.weight == Weight::Foreign);
     let of = |weight| {
         claims
@@ -75,12 +84,13 @@ fn family_of<'r>(claims: &[&Claim], rules: &'r Rules) -> Result<Option<&'r Famil
             .filter(move |claim| claim.weight == weight && claim.family.is_some())
     };
     if let Some(foreign) = foreign {
-        let evidence = owned(claims);
-        let product = foreign.says.clone();
         return Err(match of(Weight::Firm).next() {
-            _ if is_debian_made(&foreign.source) => Refusal::Derivative { product, evidence },
-            Some(firm) => conflict("the distribution", firm, foreign),
-            None => Refusal::Unknown { evidence },
+            _ if is_debian_made(&foreign.source) => Reason::Derivative {
+                product: foreign.says.clone(),
+                rule: None,
+            },
+            Some(firm) => conflict(Subject::Distribution, firm, foreign),
+            None => Reason::Unknown,
         });
     }
     let weight = match of(Weight::Firm).next() {
@@ -91,19 +101,32 @@ fn family_of<'r>(claims: &[&Claim], rules: &'r Rules) -> Result<Option<&'r Famil
         return Ok(None);
     };
     if let Some(second) = of(weight).find(|claim| claim.family != first.family) {
-        return Err(conflict("the distribution", first, second));
+        return Err(conflict(Subject::Distribution, first, second));
     }
     let named = |family: &&Family| Some(&family.name) == first.family.as_ref();
-    Ok(rules.families.iter().find(named))
+    let family = rules.families.iter().find(named);
+    let others = |claim: &&&Claim| {
+        let carries = |name| family.is_some_and(|family| family.carries.contains(name));
+        claim.source == "the package"
+            && claim.family != first.family
+            && !claim.family.as_ref().is_some_and(carries)
+    };
+    match of(Weight::Hint).find(others) {
+        Some(package) => Err(conflict(Subject::Distribution, first, package)),
+        None => Ok(family),
+    }
 }
 
 /// Only Debian and what is built from it have these files.
 fn is_debian_made(source: &str) -> bool {
-    source.contains(".disk/") || source.contains("dists/")
+    source.contains(".disk/") || source.contains("diskdefines") || source.contains("dists/")
 }
 
 /// Claims that count for a family: its own, and those of a format that names none.
-fn heeded<'a>(claims: &'a [&Claim], family: &'a Family) -> impl Iterator<Item = &'a Claim> {
+pub(super) fn heeded<'a>(
+    claims: &'a [&Claim],
+    family: &'a Family,
+) -> impl Iterator<Item = &'a Claim> {
     claims.iter().copied().filter(|claim| {
         claim
             .family
@@ -112,7 +135,7 @@ fn heeded<'a>(claims: &'a [&Claim], family: &'a Family) -> impl Iterator<Item = 
     })
 }
 
-fn release_of(claims: &[&Claim], family: &Family, heard: &Heard) -> Result<Distro, Refusal> {
+fn release_of(claims: &[&Claim], family: &Family, heard: &Heard) -> Result<Distro, Reason> {
     let versions = |weight| {
         heeded(claims, family)
             .filter(move |claim| claim.weight == weight)
@@ -122,21 +145,30 @@ fn release_of(claims: &[&Claim], family: &Family, heard: &Heard) -> Result<Distr
     let firm = most_precise(&versions(Weight::Firm))?;
     let hint = most_precise(&versions(Weight::Hint)).ok().flatten();
     let known = match (firm, hint) {
-        (Some((_, firm)), Some((_, hint))) if firm.agrees(hint) && hint.refines(firm) => Some(hint),
+        // its own packages and suites may know less than the medium, but nothing else
+        (Some((claim, firm)), Some((other, hint)))
+            if firm.is_numbered() && hint.is_numbered() && !firm.agrees(hint) =>
+        {
+            return Err(conflict(Subject::Version, claim, other));
+        }
+        (Some((_, firm)), Some((_, hint))) if hint.refines(firm) && firm.agrees(hint) => Some(hint),
         (Some((_, version)), _) | (None, Some((_, version))) => Some(version),
         (None, None) => by_codename(claims, family),
     };
     let Some(version) = known else {
-        return Err(Refusal::VersionUnknown {
-            family: family.product.clone(),
-            evidence: heard.claims.clone(),
+        return Err(Reason::VersionUnknown {
+            product: family.product.clone(),
+            family: family.name.clone(),
         });
     };
-    reject_wrong_codename(claims, family, version)?;
-    Distro::new(&family.name, version.as_str()).map_err(|reason| Refusal::Unnameable {
-        reason,
-        evidence: heard.claims.clone(),
-    })
+    confirm(claims, family, version)?;
+    let marked = heard
+        .mark
+        .as_ref()
+        .filter(|mark| !version.has_part(mark))
+        .map(|mark| version.marked(mark));
+    let version = marked.as_ref().unwrap_or(version);
+    Distro::new(&family.name, version.as_str()).map_err(|reason| Reason::Unnameable { reason })
 }
 
 /// The version that belongs to a codename, for a label that holds only that.
@@ -149,7 +181,7 @@ fn by_codename<'a>(claims: &[&Claim], family: &'a Family) -> Option<&'a Version>
 /// Takes the version that knows most, if all the others agree with it.
 fn most_precise<'a>(
     versions: &[(&'a Claim, &'a Version)],
-) -> Result<Option<(&'a Claim, &'a Version)>, Refusal> {
+) -> Result<Option<(&'a Claim, &'a Version)>, Reason> {
     let best = versions.iter().copied().reduce(
         |best, next| {
             if next.1.refines(best.1) { next } else { best }
@@ -159,38 +191,9 @@ fn most_precise<'a>(
         return Ok(None);
     };
     match versions.iter().find(|(_, version)| !version.agrees(known)) {
-        Some((other, _)) => Err(conflict("the version", claim, other)),
+        Some((other, _)) => Err(conflict(Subject::Version, claim, other)),
         None => Ok(best),
     }
-}
-
-/// A line that pairs a version with another release's codename is a derivative's.
-fn reject_wrong_codename(
-    claims: &[&Claim],
-    family: &Family,
-    version: &Version,
-) -> Result<(), Refusal> {
-    for claim in heeded(claims, family).filter(|claim| claim.weight == Weight::Firm) {
-        let Some(codename) = &claim.codename else {
-            continue;
-        };
-        let of_version = |(known, _): &&(Version, String)| known.agrees(version);
-        let of_name = |(_, name): &&(Version, String)| name == codename;
-        let contradicted = match family.codenames.iter().find(of_version) {
-            Some((_, name)) => name != codename,
-            None => {
-                version.as_str().starts_with(|c: char| c.is_ascii_digit())
-                    && family.codenames.iter().any(|known| of_name(&known))
-            }
-        };
-        if contradicted {
-            return Err(Refusal::Derivative {
-                product: claim.says.clone(),
-                evidence: owned(claims),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Settles the architecture: what all firm claims allow, else what the hints do, else `-a`.
@@ -198,7 +201,7 @@ fn arch_of(
     claims: &[&Claim],
     family: Option<&Family>,
     wanted: &Wanted,
-) -> Result<Option<Arch>, Refusal> {
+) -> Result<Option<Arch>, Reason> {
     let counts = |claim: &&&Claim| match family {
         Some(family) => claim
             .family
@@ -212,6 +215,13 @@ fn arch_of(
             .filter(move |claim| claim.weight == weight && !claim.arches.is_empty())
             .filter(counts)
     };
+    let told = wanted.name.is_some() && wanted.arch.is_some();
+    let other = claims.iter().filter(counts);
+    if let Some(word) = other.filter_map(|claim| claim.other_arch.clone()).next()
+        && !told
+    {
+        return Err(Reason::OtherArch { word });
+    }
     let Some(first) = of(Weight::Firm).min_by_key(|claim| claim.arches.len()) else {
         let mut hinted: Vec<Arch> = of(Weight::Hint)
             .flat_map(|claim| claim.arches.clone())
@@ -225,7 +235,7 @@ fn arch_of(
     for claim in of(Weight::Firm) {
         allowed.retain(|arch| claim.arches.contains(arch));
         if allowed.is_empty() && wanted.arch.is_none() {
-            return Err(conflict("the architecture", first, claim));
+            return Err(conflict(Subject::Architecture, first, claim));
         }
     }
     match wanted.arch {
@@ -247,10 +257,10 @@ fn arch_of(
     }
 }
 
-fn wrong_arch(wanted: Arch, mut found: Vec<Arch>) -> Refusal {
+fn wrong_arch(wanted: Arch, mut found: Vec<Arch>) -> Reason {
     found.sort();
     found.dedup();
-    Refusal::WrongArch { wanted, found }
+    Reason::WrongArch { wanted, found }
 }
 
 /// The words of a verdict that decide nothing.
@@ -291,38 +301,39 @@ fn source_rank(source: &str) -> u8 {
     }
 }
 
-/// A disc that calls itself a release in a file of its own, holds other files besides, and among them
-/// nothing that could be installed or booted, is no install medium.
+/// A disc whose names are known and hold nothing that could be installed or booted is no install medium,
+/// whatever it calls itself. A label alone is taken for a release where there is an installer or the index
+/// of a repository; a file that speaks of the release makes packages enough, and `-n` anything at all.
 fn reject_empty_media(
     evidence: &Evidence,
-    heard: &Heard,
-    verdict: Verdict,
-) -> Result<Verdict, Refusal> {
-    let part_of_file = |name: &String| {
-        evidence.files.keys().any(|path| {
-            path.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    };
-    let beside = evidence.names.iter().any(|name| !part_of_file(name));
-    if evidence.files.is_empty() || !beside || installer::holds_content(&evidence.names) {
-        return Ok(verdict);
+    claims: &[&Claim],
+    distro: &Distro,
+    wanted: &Wanted,
+) -> Result<(), Reason> {
+    let names = &evidence.names;
+    let files = names.iter().filter(|name| *name != ROOT).count();
+    let packages = installer::holds_packages(names);
+    let label = |claim: &&Claim| matches!(&*claim.source, "volume id" | "application id");
+    let enough = names.is_empty()
+        || wanted.name.is_some() && files > 0
+        || packages && !claims.iter().all(label)
+        || installer::of(evidence, distro).is_some()
+        || installer::holds_index(names)
+        || installer::holds_boot(names);
+    if enough {
+        return Ok(());
     }
-    Err(Refusal::NotAnInstallMedium {
-        product: verdict.distro.to_string(),
-        files: evidence.names.len(),
-        evidence: heard.claims.clone(),
+    Err(Reason::NotAnInstallMedium {
+        product: distro.to_string(),
+        files,
+        packages,
     })
 }
 
-fn conflict(about: &'static str, left: &Claim, right: &Claim) -> Refusal {
-    Refusal::Conflict {
+fn conflict(about: Subject, left: &Claim, right: &Claim) -> Reason {
+    Reason::Conflict {
         about,
         left: Box::new(left.clone()),
         right: Box::new(right.clone()),
     }
-}
-
-fn owned(claims: &[&Claim]) -> Vec<Claim> {
-    claims.iter().map(|claim| (*claim).clone()).collect()
 }

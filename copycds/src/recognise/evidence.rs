@@ -13,11 +13,15 @@ use crate::media::{Kind, Medium, VolumeIds};
 pub struct Evidence {
     /// The identifiers of the volume descriptor; empty when there is none.
     pub ids: VolumeIds,
-    /// The paths of the files, links and directories, as far as they are UTF-8; empty when unknown.
+    /// The paths of the files, links and directories, as far as they are UTF-8; empty when unknown. A
+    /// medium that was read has at least its root directory, [`ROOT`].
     pub names: Vec<String>,
     /// Path and bytes of the small files that speak of the release.
     pub files: BTreeMap<String, Vec<u8>>,
 }
+
+/// The root directory of a medium, as one of its names.
+pub const ROOT: &str = ".";
 
 /// No file of interest is longer; a longer one is an error, not a reason to read on.
 const LIMIT: u64 = 4 << 20;
@@ -89,6 +93,7 @@ fn is_release_file(name: &str) -> bool {
 /// When a file cannot be read, or is longer than such a file can be.
 pub fn gather(medium: &Medium) -> anyhow::Result<Evidence> {
     let mut evidence = Evidence::of_volume(medium.ids().clone());
+    evidence.names.push(ROOT.to_owned());
     for entry in medium.entries() {
         let Some(path) = entry.path.as_str() else {
             continue;

@@ -8,11 +8,15 @@ use super::claim::{Claim, Disc, Version, Weight};
 use super::evidence::Evidence;
 use super::rules::{Family, NameRule, Pattern, Rules, Taken, arch_of, arch_words};
 use super::sources::{Kind, Statement, statements};
+use super::words::{Extent, names_a_product};
 
 /// Everything that a medium claims.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Heard {
+    /// Every text that was read, whether it tells something or not.
     pub(super) claims: Vec<Claim>,
+    /// What makes the release another one, by a file that only that one has: `ostree`.
+    pub(super) mark: Option<String>,
     /// Another system that it is, whether that is built from a family of ours, and what says so.
     pub(super) other: Option<(String, bool, Claim)>,
 }
@@ -23,13 +27,12 @@ pub(super) fn hear(evidence: &Evidence, rules: &Rules) -> Heard {
     for statement in statements(evidence) {
         if heard.other.is_none() {
             heard.other = other_system(&statement, rules);
+            let said = heard.other.iter().filter(|_| statement.kind == Kind::Ids);
+            heard.claims.extend(said.map(|(_, _, claim)| claim.clone()));
         }
-        if statement.kind != Kind::Ids {
-            heard.claims.push(claim(&statement, rules));
-        }
+        heard.claims.extend(claim(&statement, rules));
     }
     hear_names(evidence, rules, &mut heard);
-    heard.claims.retain(|claim| !claim.is_empty());
     heard
 }
 
@@ -50,43 +53,85 @@ fn other_system(statement: &Statement, rules: &Rules) -> Option<(String, bool, C
     Some((other.name.clone(), other.derivative, claim))
 }
 
-fn claim(statement: &Statement, rules: &Rules) -> Claim {
-    let read = rules.families.iter().find_map(|family| {
+/// What a statement claims; nothing for one that is of no account.
+fn claim(statement: &Statement, rules: &Rules) -> Option<Claim> {
+    if statement.kind == Kind::Ids {
+        return None;
+    }
+    let extent = Extent::of(&statement.text, statement.kind.width());
+    match read(statement, extent, rules) {
+        Some((family, taken)) => Some(family_claim(statement, family, taken, extent, rules)),
+        None => unread_claim(statement, rules),
+    }
+}
+
+/// Finds the family one of whose patterns reads a statement from its first word to its last; or whose
+/// product it is, and no more.
+fn read<'r>(
+    statement: &Statement,
+    extent: Extent,
+    rules: &'r Rules,
+) -> Option<(&'r Family, Taken)> {
+    let text = &statement.text;
+    let by_pattern = rules.families.iter().find_map(|family| {
         let patterns = match statement.kind {
             Kind::DiskInfo => &family.disk_info,
             Kind::Release => &family.release,
             _ => &family.says,
         };
+        let whole = |taken: &Taken| family.words.know(text, taken.end, extent);
         let taken = patterns
             .iter()
-            .find_map(|pattern| pattern.take(&statement.text))?;
+            .filter_map(|pattern| pattern.take(text))
+            .find(whole)?;
         Some((family, taken))
     });
-    match read {
-        Some((family, taken)) => family_claim(statement, family, taken, rules),
-        None => unread_claim(statement),
-    }
+    let named =
+        matches!(statement.kind, Kind::Product | Kind::Field(_)) && !is_neutral(text, rules);
+    let by_product = || {
+        let mut families = rules.families.iter().filter(|_| named);
+        let family = families.find(|family| family.product.eq_ignore_ascii_case(text))?;
+        Some((family, Taken::default()))
+    };
+    by_pattern.or_else(by_product)
 }
 
-fn family_claim(statement: &Statement, family: &Family, taken: Taken, rules: &Rules) -> Claim {
-    let cut_at = match statement.kind {
-        Kind::Field(width) if statement.text.len() >= width => statement.text.len(),
-        _ => usize::MAX,
-    };
+/// Whether a text names no product, whatever stands in it.
+fn is_neutral(text: &str, rules: &Rules) -> bool {
+    let mut patterns = rules.neutral.iter();
+    patterns.any(|pattern| pattern.take(text).is_some())
+}
+
+fn family_claim(
+    statement: &Statement,
+    family: &Family,
+    taken: Taken,
+    extent: Extent,
+    rules: &Rules,
+) -> Claim {
     let arches = if statement.arches.is_empty() {
-        arches_in(&statement.text, family, rules, cut_at)
+        arches_in(&statement.text, family, rules, extent)
     } else {
         statement.arches.clone()
     };
     let version = match taken.version {
-        Some(version) if taken.version_end >= cut_at => version.without_last(),
+        Some(version) if extent.cut && taken.version_end >= extent.end => version.cut(),
         version => version,
+    };
+    let version = match &taken.mark {
+        // what has no number is unfinished anyway
+        Some(mark) => version.map(|version| {
+            let marked = version.is_numbered().then(|| version.marked(mark));
+            marked.unwrap_or(version)
+        }),
+        None => version,
     };
     let disc = taken.disc.map(|number| Disc { number, of: None });
     Claim {
         family: Some(family.name.clone()),
         version,
         arches,
+        other_arch: statement.other_arch.clone(),
         codename: taken.codename.or_else(|| statement.codename.clone()),
         variant: taken.variant.or_else(|| statement.variant.clone()),
         disc: statement.disc.or(disc),
@@ -96,31 +141,46 @@ fn family_claim(statement: &Statement, family: &Family, taken: Taken, rules: &Ru
 
 /// What is left of a statement that no rule reads: what stands in fixed places, a bare version, or
 /// that it is none of ours.
-fn unread_claim(statement: &Statement) -> Claim {
-    let foreign = matches!(
-        statement.kind,
-        Kind::DiskInfo | Kind::Release | Kind::Product
-    );
-    if foreign && !statement.text.is_empty() {
-        return Claim::new(&*statement.source, &statement.text, Weight::Foreign);
-    }
+fn unread_claim(statement: &Statement, rules: &Rules) -> Option<Claim> {
+    let text = &statement.text;
+    let neutral = is_neutral(text, rules);
+    let bare = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let foreign = match statement.kind {
+        Kind::Field(_) => names_a_product(text),
+        _ => true,
+    };
+    let weight = if foreign && !neutral && !bare {
+        Weight::Foreign
+    } else {
+        Weight::Firm
+    };
+    let claim = Claim {
+        version: bare_version(statement),
+        arches: statement.arches.clone(),
+        other_arch: statement.other_arch.clone(),
+        disc: statement.disc,
+        ..Claim::new(&*statement.source, text, weight)
+    };
+    // the name of the program that made the image
+    let idle = neutral && statement.source == "application id";
+    (!idle || !claim.is_empty()).then_some(claim)
+}
+
+/// A version and nothing else in the line of `.discinfo` that is for the product; not a date.
+fn bare_version(statement: &Statement) -> Option<Version> {
     let text = &statement.text;
     let part = |part: &str| matches!(part.len(), 1 | 2) && part.parse::<u8>().is_ok();
     let bare = statement.source.ends_with(".discinfo")
         && !text.is_empty()
         && text.split('.').count() <= 3
         && text.split('.').all(part);
-    Claim {
-        version: bare.then(|| Version::new(text)),
-        arches: statement.arches.clone(),
-        disc: statement.disc,
-        ..Claim::new(&*statement.source, text, Weight::Firm)
-    }
+    bare.then(|| Version::new(text))
 }
 
 /// Finds the architecture words in a label. A word that the end of its field may have cut says
 /// nothing, unless it could not be the beginning of another.
-fn arches_in(text: &str, family: &Family, rules: &Rules, cut_at: usize) -> Vec<Arch> {
+fn arches_in(text: &str, family: &Family, rules: &Rules, extent: Extent) -> Vec<Arch> {
+    let text = &text[..extent.end];
     let mut found = BTreeSet::new();
     let mut from = 0;
     while let Some(captures) = rules.arch_word.captures_at(text, from) {
@@ -128,7 +188,7 @@ fn arches_in(text: &str, family: &Family, rules: &Rules, cut_at: usize) -> Vec<A
         from = word.end();
         let own = family.arches.get(word.as_str()).copied();
         let rest = &text[word.start()..];
-        let cut = text.len() >= cut_at
+        let cut = extent.cut
             && arch_words()
                 .iter()
                 .any(|known| known.len() > rest.len() && known.starts_with(rest));
@@ -176,9 +236,11 @@ fn hear_names(evidence: &Evidence, rules: &Rules, heard: &mut Heard) {
                 arches: vec![arch],
                 ..hint
             }),
+            NameRule::Mark(index) => heard.mark = Some(rules.marks[index].clone()),
             NameRule::Other(index) if heard.other.is_none() => {
                 let other = &rules.others[index];
                 let claim = Claim::new("the name", path, Weight::Firm);
+                heard.claims.push(claim.clone());
                 heard.other = Some((other.name.clone(), other.derivative, claim));
             }
             NameRule::Other(_) => {}
@@ -193,10 +255,8 @@ fn hear_names(evidence: &Evidence, rules: &Rules, heard: &mut Heard) {
 /// the first build): only what they have in common counts.
 fn package_claim(family: &Family, own: bool, found: &[(&str, Taken)]) -> Claim {
     let base = found[0].0.rsplit('/').next().unwrap_or_default();
-    let arches: BTreeSet<_> = found
-        .iter()
-        .filter_map(|(path, _)| package_arch(path))
-        .collect();
+    let words = || found.iter().filter_map(|(path, _)| package_arch(path));
+    let arches: BTreeSet<_> = words().filter_map(arch_of).collect();
     let weight = if own { Weight::Firm } else { Weight::Hint };
     Claim {
         family: Some(family.name.clone()),
@@ -206,6 +266,9 @@ fn package_claim(family: &Family, own: bool, found: &[(&str, Taken)]) -> Claim {
         } else {
             Vec::new()
         },
+        other_arch: words()
+            .find(|word| arch_of(word).is_none())
+            .map(str::to_owned),
         ..Claim::new("the package", base, weight)
     }
 }
@@ -218,10 +281,11 @@ fn common_version(found: &[(&str, Taken)]) -> Option<Version> {
 }
 
 /// `….x86_64.rpm`, `…_amd64.deb`; none for a package that fits every architecture.
-fn package_arch(path: &str) -> Option<Arch> {
+fn package_arch(path: &str) -> Option<&str> {
     let (stem, suffix) = path.rsplit_once('.')?;
     let separator = if suffix == "deb" { '_' } else { '.' };
-    arch_of(stem.rsplit(separator).next()?)
+    let word = stem.rsplit(separator).next()?;
+    (!matches!(word, "noarch" | "all" | "src" | "nosrc")).then_some(word)
 }
 
 /// A directory of `dists/` that carries a codename which only one family has.

@@ -1,54 +1,55 @@
 //! Which installer a medium boots, and whether it holds anything to install at all, by the names of
 //! its files.
 
+use std::collections::BTreeSet;
+
 use definitions::Distro;
 
 use super::evidence::Evidence;
 use super::verdict::Installer;
 
-/// Endings of what can be installed or booted.
-const CONTENT: &[&str] = &[
-    ".rpm",
-    ".deb",
-    ".udeb",
-    ".squashfs",
-    ".img",
-    ".img.gz",
-    ".gz",
-    ".xz",
-    ".efi",
-    ".EFI",
-    ".wim",
-    ".iso",
-    ".raw",
-    ".bin",
-];
+/// Says whether any of these names is a package.
+pub(super) fn holds_packages(names: &[String]) -> bool {
+    let endings = [".rpm", ".deb", ".udeb"];
+    names
+        .iter()
+        .any(|name| endings.iter().any(|ending| name.ends_with(ending)))
+}
 
-/// Names of kernels and directories that only install media have.
-const PARTS: &[&str] = &[
-    "vmlinuz",
-    "vmlinux",
-    "linux",
-    "kernel",
-    "casper",
-    "isolinux",
-    "Packages",
-    "packages",
-    "pool",
-    "repodata",
-    "pxeboot",
-    "BaseOS",
-    "AppStream",
-    "suse",
-    "RPMS",
-];
-
-/// Says whether any of these names is something to install or to boot.
-pub(super) fn holds_content(names: &[String]) -> bool {
+/// Says whether there is the index of a repository of packages: RPM's, Debian's or one of SUSE's.
+pub(super) fn holds_index(names: &[String]) -> bool {
     names.iter().any(|name| {
-        CONTENT.iter().any(|ending| name.ends_with(ending))
-            || name.split('/').any(|part| PARTS.contains(&part))
+        let name = name.as_str();
+        let below = |dir: &str| name.starts_with(&format!("{dir}/"));
+        name == "repodata/repomd.xml"
+            || name.ends_with("/repodata/repomd.xml")
+            || below("dists") && name.ends_with("/Release")
+            || below("suse/setup/descr")
+            || below("RedHat/base")
     })
+}
+
+/// Names of kernels as boot loaders of media have them, without a version.
+const KERNELS: &[&str] = &["vmlinuz", "vmlinux", "linux", "kernel.img", "vmlinuz.efi"];
+
+/// Names of what they boot into.
+const RAMDISKS: &[&str] = &[
+    "initrd",
+    "initrd.img",
+    "initrd.gz",
+    "initrd.lz",
+    "initrd.xz",
+    "ramdisk.image.gz",
+];
+
+/// Says whether a kernel and its first root file system lie beside each other, as all that boots has it.
+pub(super) fn holds_boot(names: &[String]) -> bool {
+    let dirs = |files: &[&str]| -> BTreeSet<&str> {
+        let parts = names.iter().filter_map(|name| name.rsplit_once('/'));
+        let found = parts.filter(|(_, file)| files.contains(file));
+        found.map(|(dir, _)| dir).collect()
+    };
+    !dirs(KERNELS).is_disjoint(&dirs(RAMDISKS))
 }
 
 /// Tells the installer from the files that it needs; the first row that fits.
@@ -63,6 +64,7 @@ pub(super) fn of(evidence: &Evidence, distro: &Distro) -> Option<Installer> {
     let any = |test: fn(&str) -> bool| names.iter().any(|name| test(name));
     let sixteen = distro.major().parse::<u32>().is_ok_and(|major| major >= 16);
     let suse = matches!(distro.family(), "sles" | "leap");
+    let debian = matches!(distro.family(), "debian" | "ubuntu");
     let rows = [
         (
             has("casper/install-sources.yaml") || has("casper/installer.squashfs"),
@@ -84,6 +86,12 @@ pub(super) fn of(evidence: &Evidence, distro: &Distro) -> Option<Installer> {
         (
             (has("images/pxeboot") || has("images/install.img") || has("ppc") || has("isolinux"))
                 && (has(".treeinfo") || has(".discinfo") || has("repodata") || has("Packages")),
+            Installer::Anaconda,
+        ),
+        // a boot.iso whose files say nothing of the release; a live image has these directories too
+        (
+            has("images/install.img")
+                || !debian && !has("LiveOS") && (has("images/pxeboot") || has("isolinux/vmlinuz")),
             Installer::Anaconda,
         ),
         (has("LiveOS"), Installer::LiveOs),

@@ -2,31 +2,38 @@
 //!
 //! [`gather`] reads the little that matters (a dozen small files, the names of all files, the volume
 //! descriptor); [`identify`] is pure. In between every source becomes a [`Claim`] by [`Rules`], which
-//! are data. Claims that agree make one verdict, as precise as the most precise of them; claims that do
-//! not agree, a derivative that imitates, another operating system and a label on an empty disc are each
-//! a [`Refusal`] that says what was seen and where. Nothing is guessed: a release is known when the
-//! medium says it, and a newer one than these rules have heard of is recognised by the same words.
+//! are data. A text is read from its first word to its last, and a product that no rule reads speaks
+//! against every family. Claims that agree make one verdict, as precise as the most precise of them;
+//! claims that do not agree, a derivative that imitates, another operating system and a label on an empty
+//! disc are each a [`Refusal`] that says what was seen and where. Nothing is guessed: a release is known
+//! when the medium says it, and a newer one than these rules have heard of is recognised by the same
+//! words, Debian's and Ubuntu's where the archive on the medium confirms it.
 //!
 //! Names are xCAT's. Where media differ the medium is followed: RHEL 8 calls itself `8.6.0` in
 //! `.discinfo` and `8.6` in `.treeinfo`, and the longer one names it when both are there; Oracle's third
 //! number is dropped, because it is always 0. What has no number is called `debiantesting`,
-//! `fedorarawhide`, `fedoraeln`, `opensusetumbleweed`. Silverblue, Workstation and other editions are
-//! variants of their release; AlmaLinux Kitten is a family of its own (`alma-kitten10`), as are the
-//! Micro systems; Atomic Host and CoreOS are refused, since there is nothing on them to install from.
+//! `fedorarawhide`, `fedoraeln`, `opensusetumbleweed`. Workstation and other editions are variants of
+//! their release; what is not the plain release has a name of its own (`fedora40.ostree`,
+//! `ubuntu24.04.beta`), as have AlmaLinux Kitten (`alma-kitten10`) and the Micro systems; Atomic Host and
+//! CoreOS are refused, since there is nothing on them to install from.
 
+mod advice;
 mod claim;
 mod combine;
+mod confirm;
 mod evidence;
 mod hear;
 mod installer;
 mod refusal;
 mod rules;
 mod sources;
+mod table;
 mod verdict;
+mod words;
 
 pub use claim::{Claim, Disc, Version, Weight};
 pub use combine::identify;
-pub use evidence::{Evidence, gather};
-pub use refusal::Refusal;
+pub use evidence::{Evidence, ROOT, gather};
+pub use refusal::{Reason, Refusal, Subject};
 pub use rules::Rules;
 pub use verdict::{Installer, Verdict, Wanted};

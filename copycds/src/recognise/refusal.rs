@@ -4,52 +4,70 @@ use std::fmt;
 
 use definitions::{Arch, Distro};
 
-use super::claim::Claim;
+use super::advice::advice;
+use super::claim::{Claim, Version};
 
-/// Why there is no verdict. Its text is whole: what was seen in which file, then what to do.
+/// Why there is no verdict. Its text is whole: why, every text that was read, then what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Every text that was read, of use or not.
+    pub evidence: Vec<Claim>,
+}
+
+/// What stands in the way of a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
     /// Nothing on the medium speaks of a release that a rule knows.
-    Unknown {
-        /// What was read, if anything.
-        evidence: Vec<Claim>,
-    },
+    Unknown,
     /// It is built from a distribution we know and is not that distribution.
     Derivative {
         /// What it calls itself.
         product: String,
-        /// What was read.
-        evidence: Vec<Claim>,
+        /// The rule that knows it, if one does.
+        rule: Option<String>,
     },
     /// It is an operating system that `copycds` does not import.
     OtherSystem {
         /// Which one.
         system: String,
-        /// What said so.
-        evidence: Vec<Claim>,
     },
     /// Two things on the medium contradict each other.
     Conflict {
-        /// What they disagree about: `the version`.
-        about: &'static str,
+        /// What they disagree about.
+        about: Subject,
         /// One side.
         left: Box<Claim>,
         /// The other.
         right: Box<Claim>,
     },
+    /// It calls itself a release that the rules do not know, and no archive on it confirms that.
+    Unconfirmed {
+        /// The distribution that it speaks of.
+        product: String,
+        /// The version that it gives.
+        version: Version,
+        /// The codename, if it gives one.
+        codename: Option<String>,
+    },
     /// It is a medium of a known family, and nothing says which release.
     VersionUnknown {
-        /// The family.
+        /// The product of the family.
+        product: String,
+        /// The name of the family.
         family: String,
-        /// What was read.
-        evidence: Vec<Claim>,
     },
     /// The release is known and the architecture is not.
     ArchUnknown {
         /// The release.
         distro: Distro,
-        /// What was read.
-        evidence: Vec<Claim>,
+    },
+    /// The medium names an architecture that is none of ours: what is built for `x86_64_v2` is not what
+    /// is built for `x86_64`.
+    OtherArch {
+        /// The word it gives.
+        word: String,
     },
     /// `-a` asks for another architecture than the medium has.
     WrongArch {
@@ -64,95 +82,131 @@ pub enum Refusal {
         product: String,
         /// How many files it holds.
         files: usize,
-        /// What was read.
-        evidence: Vec<Claim>,
+        /// Whether there are packages among them, in no repository.
+        packages: bool,
     },
     /// The name that the evidence makes is no name of a release.
     Unnameable {
         /// Why not.
         reason: definitions::Error,
-        /// What was read.
-        evidence: Vec<Claim>,
     },
+}
+
+/// What claims can disagree about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Whose it is.
+    Distribution,
+    /// Which release.
+    Version,
+    /// For which machines.
+    Architecture,
 }
 
 impl Refusal {
     /// Returns the evidence behind it, for whoever renders it in another form.
     pub fn evidence(&self) -> Vec<&Claim> {
-        match self {
-            Self::Unknown { evidence }
-            | Self::Derivative { evidence, .. }
-            | Self::OtherSystem { evidence, .. }
-            | Self::VersionUnknown { evidence, .. }
-            | Self::ArchUnknown { evidence, .. }
-            | Self::NotAnInstallMedium { evidence, .. }
-            | Self::Unnameable { evidence, .. } => evidence.iter().collect(),
-            Self::Conflict { left, right, .. } => vec![left, right],
-            Self::WrongArch { .. } => Vec::new(),
-        }
+        self.evidence.iter().collect()
     }
 
     /// Returns the kind in one word, stable for programs.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Unknown { .. } => "unknown",
-            Self::Derivative { .. } => "derivative",
-            Self::OtherSystem { .. } => "other-system",
-            Self::Conflict { .. } => "conflict",
-            Self::VersionUnknown { .. } => "version-unknown",
-            Self::ArchUnknown { .. } => "arch-unknown",
-            Self::WrongArch { .. } => "wrong-arch",
-            Self::NotAnInstallMedium { .. } => "not-an-install-medium",
-            Self::Unnameable { .. } => "unnameable",
+        match self.reason {
+            Reason::Unknown => "unknown",
+            Reason::Derivative { .. } => "derivative",
+            Reason::OtherSystem { .. } => "other-system",
+            Reason::Conflict { .. } => "conflict",
+            Reason::Unconfirmed { .. } => "unconfirmed",
+            Reason::VersionUnknown { .. } => "version-unknown",
+            Reason::ArchUnknown { .. } => "arch-unknown",
+            Reason::OtherArch { .. } => "other-arch",
+            Reason::WrongArch { .. } => "wrong-arch",
+            Reason::NotAnInstallMedium { .. } => "not-an-install-medium",
+            Reason::Unnameable { .. } => "unnameable",
+        }
+    }
+
+    /// What was read, without what the reason itself shows.
+    fn rest(&self) -> impl Iterator<Item = &Claim> {
+        let shown = match &self.reason {
+            Reason::Conflict { left, right, .. } => vec![&**left, &**right],
+            _ => Vec::new(),
+        };
+        self.evidence
+            .iter()
+            .filter(move |claim| !shown.contains(claim))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.evidence.is_empty() && self.reason == Reason::Unknown {
+            f.write_str(
+                "nothing on this medium tells what it is (looked for .disk/info, dists/*/Release, \
+                 .treeinfo, .discinfo, media.repo, media.1/, content, release packages and a volume id)",
+            )?;
+        } else {
+            write!(f, "{}", self.reason)?;
+        }
+        let rest: Vec<_> = self.rest().map(Claim::to_string).collect();
+        if !rest.is_empty() {
+            let link = match self.reason {
+                Reason::Conflict { .. } => "; ",
+                _ => ": ",
+            };
+            write!(f, "{link}{}", rest.join("; "))?;
+        }
+        match advice(&self.reason, &self.evidence) {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
         }
     }
 }
 
-/// What the user can do where a name settles it.
-const NAME_IT: &str = "to import it all the same, name it with -n (and -a)";
-
-impl fmt::Display for Refusal {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seen = |evidence: &[Claim]| {
-            let claims: Vec<_> = evidence.iter().map(Claim::to_string).collect();
-            claims.join("; ")
-        };
         match self {
-            Self::Unknown { evidence } if evidence.is_empty() => write!(
-                f,
-                "nothing on this medium tells what it is (looked for .disk/info, dists/*/Release, \
-                 .treeinfo, .discinfo, media.1/, content, release packages and a volume id); \
-                 {NAME_IT}"
-            ),
-            Self::Unknown { evidence } => write!(
-                f,
-                "no rule knows this medium: {}; {NAME_IT}, or add a rule to media.d",
-                seen(evidence)
-            ),
-            Self::Derivative { product, evidence } => write!(
-                f,
-                "this is '{product}', which is built like a distribution we know and is none: {}; \
-                 {NAME_IT}",
-                seen(evidence)
-            ),
-            Self::OtherSystem { system, evidence } => write!(
-                f,
-                "this is {system}, which copycds does not import: {}",
-                seen(evidence)
-            ),
+            Self::Unknown => write!(f, "no rule knows this medium"),
+            Self::Derivative { product, rule } => {
+                write!(f, "this calls itself '{product}', ")?;
+                match rule {
+                    Some(rule) => write!(f, "{rule}, which copycds does not import by itself"),
+                    None => write!(f, "which is built like a distribution we know and is none"),
+                }
+            }
+            Self::OtherSystem { system } => {
+                write!(f, "this is {system}, which copycds does not import")
+            }
             Self::Conflict { about, left, right } => write!(
                 f,
-                "the medium contradicts itself about {about}: {left}, but {right}; {NAME_IT}"
+                "the medium contradicts itself about {about}: {left}, but {right}"
             ),
-            Self::VersionUnknown { family, evidence } => write!(
+            Self::Unconfirmed {
+                product,
+                version,
+                codename,
+            } => {
+                write!(f, "this calls itself {product} {version}")?;
+                if let Some(codename) = codename {
+                    write!(f, " \"{codename}\"")?;
+                }
+                write!(
+                    f,
+                    ", which is no release that the rules know, and no dists/*/Release of {product} \
+                     on it confirms that"
+                )
+            }
+            Self::VersionUnknown { product, .. } => write!(
                 f,
-                "this is a medium of {family}, but nothing tells which release: {}; name it with -n",
-                seen(evidence)
+                "this is a medium of {product}, but nothing tells which release"
             ),
-            Self::ArchUnknown { distro, evidence } => write!(
+            Self::ArchUnknown { distro } => write!(
                 f,
-                "this is {distro}, but nothing tells for which architecture: {}; give it with -a",
-                seen(evidence)
+                "this is {distro}, but nothing tells for which architecture"
+            ),
+            Self::OtherArch { word } => write!(
+                f,
+                "this is built for '{word}', which is no architecture that copycds knows"
             ),
             Self::WrongArch { wanted, found } => {
                 let found: Vec<_> = found.iter().map(|arch| arch.name()).collect();
@@ -162,20 +216,23 @@ impl fmt::Display for Refusal {
                     found.join(", ")
                 )
             }
-            Self::NotAnInstallMedium {
-                product,
-                files,
-                evidence,
-            } => write!(
+            Self::NotAnInstallMedium { product, files, .. } => write!(
                 f,
-                "this calls itself {product} and holds nothing to install: no package, kernel or \
-                 image among its {files} names: {}",
-                seen(evidence)
+                "this calls itself {product} and holds nothing to install: no installer and no \
+                 repository of packages among its {files} names"
             ),
-            Self::Unnameable { reason, evidence } => {
-                write!(f, "{reason}: {}; name it with -n", seen(evidence))
-            }
+            Self::Unnameable { reason } => write!(f, "{reason}"),
         }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Distribution => "the distribution",
+            Self::Version => "the version",
+            Self::Architecture => "the architecture",
+        })
     }
 }
 

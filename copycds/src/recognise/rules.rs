@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use definitions::Arch;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
-use serde::Deserialize;
-use toml::Spanned;
 
 use super::claim::Version;
+use super::table::{compile, parse, tables};
+use super::words::Words;
 
 /// The rules in force.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub(super) families: Vec<Family>,
     pub(super) others: Vec<Other>,
+    /// Labels that name no product, whatever stands in them.
+    pub(super) neutral: Vec<Pattern>,
+    /// What makes a release another one where a file shows it: `ostree`.
+    pub(super) marks: Vec<String>,
     /// Names of files that hint at a family, an architecture or another system, and whose they are.
     pub(super) names: NameRules,
     /// Every architecture word, standing alone or with a build number glued behind it.
@@ -35,6 +39,10 @@ pub(super) struct Family {
     /// Version and codename, in the order of the file.
     pub(super) codenames: Vec<(Version, String)>,
     pub(super) arches: BTreeMap<String, Arch>,
+    /// Families whose release packages stand on its media too.
+    pub(super) carries: Vec<String>,
+    /// What may stand behind the words that a pattern reads.
+    pub(super) words: Words,
 }
 
 /// Something to refuse by name.
@@ -46,11 +54,12 @@ pub(super) struct Other {
     pub(super) ids: Vec<Pattern>,
 }
 
-/// A regular expression, and the version it stands for when it captures none.
+/// A regular expression, and what it stands for besides what it captures.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     regex: Regex,
     version: Option<Version>,
+    mark: Option<String>,
 }
 
 /// Which rule a file's name speaks for.
@@ -62,6 +71,8 @@ pub(super) enum NameRule {
     Family(usize),
     /// A path that hints at an architecture.
     Arch(Arch),
+    /// A path that makes the release another one (index of the mark).
+    Mark(usize),
     /// A path that only another system (index) has.
     Other(usize),
 }
@@ -80,8 +91,12 @@ pub(super) struct Taken {
     pub(super) codename: Option<String>,
     pub(super) variant: Option<String>,
     pub(super) disc: Option<u32>,
+    /// What makes it another release than the plain one: `beta`, `ostree`.
+    pub(super) mark: Option<String>,
     /// Where in the text the last digit of the version stands.
     pub(super) version_end: usize,
+    /// Where in the text the pattern ends.
+    pub(super) end: usize,
 }
 
 const VERSION: &str = "(?<version>[0-9]{1,2}(?:[._-][0-9]{1,2})?)";
@@ -101,7 +116,7 @@ impl Rules {
     /// # Errors
     /// Never, as the tests hold; a rule that does not compile would be said like a user's.
     pub fn embedded() -> anyhow::Result<Self> {
-        Self::compile(vec![parse(include_str!("rules.toml"), "rules.toml")?])
+        compile(vec![parse(include_str!("rules.toml"), "rules.toml")?])
     }
 
     /// Returns the rules of this program and those of every `*.toml` in a directory, which may not
@@ -116,70 +131,12 @@ impl Rules {
                 fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
             files.push(parse(&text, &path.display().to_string())?);
         }
-        Self::compile(files)
-    }
-
-    fn compile(files: Vec<Table>) -> anyhow::Result<Self> {
-        let mut families: Vec<Family> = Vec::new();
-        let mut others = Vec::new();
-        let mut named: BTreeMap<String, Vec<(bool, Pattern, bool)>> = BTreeMap::new();
-        let mut names = Vec::new();
-        for table in files {
-            let source = &table.source;
-            for raw in table.family {
-                let compile = |list: &[Spanned<String>]| compile_all(list, source);
-                let own = |list: Vec<Pattern>, own, package| {
-                    list.into_iter().map(move |pattern| (own, pattern, package))
-                };
-                let files = own(compile(&raw.packages)?, true, true)
-                    .chain(own(compile(&raw.also)?, false, true))
-                    .chain(own(compile(&raw.names)?, false, false))
-                    .collect();
-                named.insert(raw.name.clone(), files);
-                let family = raw.compile(source)?;
-                match families.iter_mut().find(|known| known.name == family.name) {
-                    Some(known) => *known = family,
-                    None => families.push(family),
-                }
-            }
-            for raw in table.marker {
-                for pattern in compile_all(&raw.names, source)? {
-                    names.push((NameRule::Arch(raw.arch), pattern));
-                }
-            }
-            for raw in table.other {
-                for pattern in compile_all(&raw.names, source)? {
-                    names.push((NameRule::Other(others.len()), pattern));
-                }
-                others.push(Other {
-                    name: raw.name,
-                    derivative: raw.derivative,
-                    says: compile_all(&raw.says, source)?,
-                    ids: compile_all(&raw.ids, source)?,
-                });
-            }
-        }
-        for (index, family) in families.iter().enumerate() {
-            for (own, pattern, package) in named.remove(&family.name).unwrap_or_default() {
-                let rule = if package {
-                    NameRule::Package { family: index, own }
-                } else {
-                    NameRule::Family(index)
-                };
-                names.push((rule, pattern));
-            }
-        }
-        Ok(Self {
-            families,
-            others,
-            names: NameRules::new(names)?,
-            arch_word: arch_word()?,
-        })
+        compile(files)
     }
 }
 
 impl NameRules {
-    fn new(rules: Vec<(NameRule, Pattern)>) -> anyhow::Result<Self> {
+    pub(super) fn new(rules: Vec<(NameRule, Pattern)>) -> anyhow::Result<Self> {
         let set = RegexSetBuilder::new(rules.iter().map(|(_, pattern)| pattern.regex.as_str()))
             .case_insensitive(true)
             .build()
@@ -209,16 +166,19 @@ impl NameRules {
 
 impl Pattern {
     /// Compiles one pattern of a rules file: a regular expression, and behind ` => ` the version it
-    /// stands for.
-    fn compile(text: &str) -> anyhow::Result<Self> {
-        let (regex, version) = match text.split_once(" => ") {
-            Some((regex, version)) => (regex, Some(Version::new(version))),
+    /// stands for, or behind ` => .` what makes its version another release.
+    pub(super) fn compile(text: &str, words: &Words) -> anyhow::Result<Self> {
+        let (regex, given) = match text.split_once(" => ") {
+            Some((regex, given)) => (regex, Some(given)),
             None => (text, None),
         };
+        let mark = given.and_then(|given| given.strip_prefix('.'));
+        let version = given.filter(|_| mark.is_none()).map(Version::new);
         let regex = regex
             .replace("{version}", VERSION)
             .replace("{version3}", VERSION3)
             .replace("{end}", END)
+            .replace("{words}", &words.several())
             .replace("{arch}", &format!("(?:{})", arch_words().join("|")));
         let regex = RegexBuilder::new(&regex)
             .case_insensitive(true)
@@ -229,7 +189,11 @@ impl Pattern {
                 let last = message.lines().last().unwrap_or_default();
                 anyhow!("{}", last.trim_start_matches("error: "))
             })?;
-        Ok(Self { regex, version })
+        Ok(Self {
+            regex,
+            version,
+            mark: mark.map(str::to_owned),
+        })
     }
 
     /// Matches a text.
@@ -241,7 +205,11 @@ impl Pattern {
             codename: group("codename").map(|name| name.to_lowercase()),
             variant: group("variant"),
             disc: group("disc").and_then(|digits| digits.parse().ok()),
-            version_end: ["minor", "version", "major"]
+            mark: group("mark")
+                .map(|word| mark(&word.to_lowercase()))
+                .or_else(|| self.mark.clone()),
+            end: found.get(0).map_or(0, |whole| whole.end()),
+            version_end: ["third", "minor", "version", "major"]
                 .iter()
                 .find_map(|name| found.name(name))
                 .map_or(0, |group| group.end()),
@@ -249,13 +217,26 @@ impl Pattern {
     }
 }
 
+/// Media abbreviate what is not finished: `Fedora-S-23_B`.
+fn mark(word: &str) -> String {
+    let whole = match word {
+        "a" => "alpha",
+        "b" => "beta",
+        "release candidate" => "rc",
+        other => other,
+    };
+    whole.replace(|c: char| !c.is_ascii_alphanumeric(), "")
+}
+
 fn captured_version(found: &Captures<'_>) -> Option<Version> {
     let group = |name| found.name(name).map(|group| group.as_str());
-    match (group("version"), group("major"), group("minor")) {
-        (Some(version), _, _) => Some(Version::new(version)),
-        (None, Some(major), Some(minor)) => Some(Version::new(&format!("{major}.{minor}"))),
-        (None, Some(major), None) => Some(Version::new(major)),
-        _ => None,
+    let parts: Vec<_> = ["major", "minor", "third"]
+        .into_iter()
+        .filter_map(group)
+        .collect();
+    match group("version") {
+        Some(version) => Some(Version::new(version)),
+        None => (!parts.is_empty()).then(|| Version::new(&parts.join("."))),
     }
 }
 
@@ -279,150 +260,8 @@ pub(super) fn arch_words() -> Vec<&'static str> {
     words
 }
 
-fn arch_word() -> anyhow::Result<Regex> {
+pub(super) fn arch_word() -> anyhow::Result<Regex> {
     let words = arch_words().join("|");
     Regex::new(&format!("(?:^|[^A-Za-z0-9])({words})(?:[^A-Za-z]|$)"))
         .context("compiling the pattern for architectures")
-}
-
-/// A file of rules as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    #[serde(skip)]
-    source: Source,
-    #[serde(default)]
-    family: Vec<RawFamily>,
-    #[serde(default)]
-    other: Vec<RawOther>,
-    #[serde(default)]
-    marker: Vec<RawMarker>,
-}
-
-/// Where a table came from, to say file and line.
-#[derive(Debug, Default, Clone)]
-struct Source {
-    file: String,
-    text: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawFamily {
-    name: String,
-    product: String,
-    #[serde(default)]
-    says: Vec<Spanned<String>>,
-    #[serde(default)]
-    disk_info: Vec<Spanned<String>>,
-    #[serde(default)]
-    release: Vec<Spanned<String>>,
-    #[serde(default)]
-    packages: Vec<Spanned<String>>,
-    #[serde(default)]
-    also: Vec<Spanned<String>>,
-    #[serde(default)]
-    names: Vec<Spanned<String>>,
-    #[serde(default)]
-    codenames: BTreeMap<String, String>,
-    #[serde(default)]
-    arches: BTreeMap<String, Arch>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawOther {
-    name: String,
-    #[serde(default)]
-    derivative: bool,
-    #[serde(default)]
-    says: Vec<Spanned<String>>,
-    #[serde(default)]
-    ids: Vec<Spanned<String>>,
-    #[serde(default)]
-    names: Vec<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMarker {
-    arch: Arch,
-    names: Vec<Spanned<String>>,
-}
-
-impl RawFamily {
-    fn compile(self, source: &Source) -> anyhow::Result<Family> {
-        let allowed = |c: char| c.is_ascii_alphabetic() || c == '-';
-        if self.name.is_empty() || !self.name.chars().all(allowed) {
-            bail!(
-                "{}: the family '{}' is to be named with letters and '-' only",
-                source.file,
-                self.name
-            );
-        }
-        Ok(Family {
-            says: compile_all(&self.says, source)?,
-            disk_info: compile_all(&self.disk_info, source)?,
-            release: compile_all(&self.release, source)?,
-            codenames: self
-                .codenames
-                .into_iter()
-                .map(|(version, name)| (Version::new(&version), name))
-                .collect(),
-            arches: self.arches,
-            name: self.name,
-            product: self.product,
-        })
-    }
-}
-
-impl Source {
-    fn line(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(offset);
-        1 + before.filter(|byte| **byte == b'\n').count()
-    }
-}
-
-fn compile_all(list: &[Spanned<String>], source: &Source) -> anyhow::Result<Vec<Pattern>> {
-    list.iter()
-        .map(|text| {
-            Pattern::compile(text.get_ref()).map_err(|err| {
-                let line = source.line(text.span().start);
-                anyhow!("{}:{line}: '{}': {err}", source.file, text.get_ref())
-            })
-        })
-        .collect()
-}
-
-fn parse(text: &str, file: &str) -> anyhow::Result<Table> {
-    let source = Source {
-        file: file.to_owned(),
-        text: text.to_owned(),
-    };
-    let mut table: Table = toml::from_str(text).map_err(|err| {
-        let line = source.line(err.span().map_or(0, |span| span.start));
-        anyhow!("{file}:{line}: {}", err.message().replace('\n', " "))
-    })?;
-    table.source = source;
-    Ok(table)
-}
-
-/// The tables of a directory, by name; none when it does not exist.
-fn tables(dir: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(err) => return Err(err).with_context(|| format!("reading {}", dir.display())),
-    };
-    let mut paths = Vec::new();
-    for entry in listing {
-        let path = entry
-            .with_context(|| format!("reading {}", dir.display()))?
-            .path();
-        if path.extension().is_some_and(|suffix| suffix == "toml") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }

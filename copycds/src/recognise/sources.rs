@@ -6,7 +6,7 @@
 
 use definitions::Arch;
 
-use super::claim::Disc;
+use super::claim::{Disc, clean};
 use super::evidence::Evidence;
 use super::rules::arch_of;
 
@@ -18,6 +18,8 @@ pub(super) struct Statement {
     pub(super) kind: Kind,
     /// Architectures that the format names in a place of their own.
     pub(super) arches: Vec<Arch>,
+    /// A word in that place that is none of ours.
+    pub(super) other_arch: Option<String>,
     pub(super) codename: Option<String>,
     pub(super) variant: Option<String>,
     pub(super) disc: Option<Disc>,
@@ -26,19 +28,28 @@ pub(super) struct Statement {
 /// Which patterns read a statement, and what it means when none does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A label or a description: unread, it says nothing.
-    #[default]
-    Label,
-    /// A volume descriptor's field of this many bytes, in which a text may be cut.
+    /// A volume descriptor's field of this many bytes, in which a text may be cut: unread, it speaks
+    /// against every family if it names a version or an architecture.
     Field(usize),
     /// A field that only tells other systems apart.
     Ids,
     /// A product that names itself: unread, it speaks against every family.
+    #[default]
     Product,
     /// The line of `.disk/info`; likewise.
     DiskInfo,
     /// Origin and version of a package archive; likewise.
     Release,
+}
+
+impl Kind {
+    /// Returns how many bytes its field has, where it is one.
+    pub(super) fn width(self) -> Option<usize> {
+        match self {
+            Self::Field(width) => Some(width),
+            _ => None,
+        }
+    }
 }
 
 /// Collects every statement of a medium, the most telling first.
@@ -62,7 +73,12 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<Statement> {
         }
     }
     all.extend(fields(evidence));
-    all.retain(|statement| !statement.text.is_empty() || statement.disc.is_some());
+    all.retain(|statement| {
+        !statement.text.is_empty()
+            || statement.disc.is_some()
+            || !statement.arches.is_empty()
+            || statement.other_arch.is_some()
+    });
     all
 }
 
@@ -107,86 +123,148 @@ fn disk_info(path: &str, text: &str) -> Option<Statement> {
     Some(Statement {
         arches: words().filter_map(arch_of).collect(),
         disc: words().find_map(numbered),
-        variant: words().find(kind).map(str::to_owned),
+        variant: words().find(kind).map(clean),
         ..Statement::new(path, line, Kind::DiskInfo)
     })
 }
 
-/// `#define DISKNUM  1`: which disc of a set; the architecture stands in `.disk/info` too.
+/// `#define DISKNAME  …`, which is `.disk/info` again, and `#define DISKNUM  1`: which disc of a set.
 fn diskdefines(path: &str, text: &str) -> Option<Statement> {
     let value = |key: &str| {
         text.lines().find_map(|line| {
-            let mut words = line.split_whitespace();
-            (words.next()? == "#define" && words.next()? == key).then(|| words.next())?
+            let rest = line.trim().strip_prefix("#define")?.trim_start();
+            let (found, value) = rest.split_once(char::is_whitespace)?;
+            (found == key).then(|| value.trim())
         })
     };
-    let number = value("DISKNUM")?.parse().ok()?;
+    let number = value("DISKNUM").and_then(|text| text.parse().ok());
     let of = value("TOTALNUM").and_then(|text| text.parse().ok());
     Some(Statement {
-        disc: Some(Disc {
+        disc: number.map(|number| Disc {
             number,
             of: of.filter(|of| *of >= number),
         }),
-        ..Statement::new(path, "", Kind::Label)
+        ..Statement::new(path, value("DISKNAME").unwrap_or_default(), Kind::DiskInfo)
     })
 }
 
 /// productmd's file: `[general]` on every one, `[release]` or `[product]` and `[tree]` on newer ones.
-fn treeinfo(path: &str, text: &str) -> Option<Statement> {
+/// Each section names the product and the architecture in its own way, and none may be another's.
+fn treeinfo(path: &str, text: &str) -> Vec<Statement> {
     let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
-    let first = |sections: &[&str], key: &str| {
-        let found = sections.iter().find_map(|section| get(section, key));
-        found.unwrap_or_default()
-    };
-    let name = get("general", "family").unwrap_or(first(&["release", "product"], "name"));
-    let version = first(&["general", "release", "product"], "version");
     let number = |section: &str, key: &str| get(section, key)?.parse::<u32>().ok();
     let disc = |key: &str| number("media", key).or_else(|| number("general", key));
-    Some(Statement {
-        arches: arch_of(first(&["general", "tree"], "arch"))
-            .into_iter()
-            .collect(),
-        variant: get("general", "variant").map(str::to_owned),
+    let words = [get("general", "arch"), get("tree", "arch")];
+    let (arches, other_arch) = arch_word_of(words.into_iter().flatten().next());
+    let base = Statement {
+        arches,
+        other_arch,
+        variant: get("general", "variant").map(clean),
         disc: disc("discnum").map(|number| Disc {
             number,
             of: disc("totaldiscs"),
         }),
-        ..Statement::new(path, format!("{name} {version}").trim(), Kind::Product)
-    })
+        ..Statement::new(path, "", Kind::Product)
+    };
+    let mut texts = treeinfo_products(text);
+    if texts.is_empty() {
+        texts.push(String::new());
+    }
+    let of = |text| Statement {
+        text,
+        ..base.clone()
+    };
+    let mut all: Vec<Statement> = texts.into_iter().map(of).collect();
+    if let [Some(general), Some(tree)] = words
+        && general != tree
+    {
+        let (arches, other_arch) = arch_word_of(Some(tree));
+        all.push(Statement {
+            arches,
+            other_arch,
+            ..Statement::new(path, "", Kind::Product)
+        });
+    }
+    all
+}
+
+/// What the sections of `.treeinfo` call the product, each longer than what was said before.
+fn treeinfo_products(text: &str) -> Vec<String> {
+    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
+    let version = ["general", "release", "product"]
+        .iter()
+        .find_map(|section| get(section, "version"));
+    let named = |section: &str, key: &str| {
+        let version = get(section, "version").or(version).unwrap_or_default();
+        Some(format!("{} {version}", get(section, key)?))
+    };
+    let variant = get("general", "variant").unwrap_or_default();
+    let names = [
+        named("general", "family").map(|name| format!("{name} {variant}")),
+        named("release", "name"),
+        named("product", "name"),
+        get("general", "name").map(str::to_owned),
+    ];
+    let mut texts: Vec<String> = Vec::new();
+    for name in names.into_iter().flatten() {
+        let name = name.trim().to_owned();
+        if !texts.iter().any(|text| text.starts_with(&name)) {
+            texts.push(name);
+        }
+    }
+    texts
+}
+
+/// Reads the word in the place of the architecture: one of ours, or none.
+fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
+    match word.filter(|word| !word.is_empty()) {
+        Some(word) => match arch_of(word) {
+            Some(arch) => (vec![arch], None),
+            None => (Vec::new(), Some(clean(word))),
+        },
+        None => (Vec::new(), None),
+    }
 }
 
 /// Time stamp, description, architecture, disc numbers (`ALL`, `1`, `1,2,3`; may be missing).
 fn discinfo(path: &str, text: &str) -> Option<Statement> {
     let mut lines = text.lines().map(str::trim);
-    lines.next()?.parse::<f64>().ok()?;
+    lines.next()?;
     let description = lines.next()?.trim_matches('"');
-    let arch = lines.next().and_then(arch_of);
+    let (arches, other_arch) = arch_word_of(lines.next());
     let disc = lines.next().and_then(|line| line.parse().ok());
     Some(Statement {
-        arches: arch.into_iter().collect(),
+        arches,
+        other_arch,
         disc: disc.map(|number| Disc { number, of: None }),
-        ..Statement::new(path, description, Kind::Label)
+        ..Statement::new(path, description, Kind::Product)
     })
 }
 
 fn media_repo(path: &str, text: &str) -> Option<Statement> {
-    let name = ini(text, "InstallMedia", "name")?;
-    Some(Statement::new(path, name, Kind::Label))
+    let keys = text.lines().filter_map(|line| line.split_once('='));
+    let (_, name) = keys
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .find(|(key, _)| *key == "name")?;
+    Some(Statement::new(path, name, Kind::Product))
 }
 
-/// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`).
+/// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`, and
+/// the products of directories below).
 fn media(path: &str, name: &str, text: &str) -> Vec<Statement> {
     let number = name
         .split(['.', '/'])
         .nth(1)
         .and_then(|number| number.parse().ok());
     let disc = number.map(|number| Disc { number, of: None });
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let of_directory = |line: &str| line.starts_with('/') && !line.starts_with("/ ");
+    let lines = text.lines().map(str::trim);
     lines
+        .filter(|line| !line.is_empty() && !of_directory(line))
         .take(2)
         .map(|line| Statement {
             disc: label_disc(line).or(disc),
-            ..Statement::new(path, line.strip_prefix("/ ").unwrap_or(line), Kind::Label)
+            ..Statement::new(path, line.strip_prefix("/ ").unwrap_or(line), Kind::Product)
         })
         .collect()
 }
@@ -217,7 +295,7 @@ fn content(path: &str, text: &str) -> Vec<Statement> {
     .flatten()
     .map(|text| Statement {
         arches: base.clone(),
-        ..Statement::new(path, text, Kind::Label)
+        ..Statement::new(path, text, Kind::Product)
     })
     .collect()
 }

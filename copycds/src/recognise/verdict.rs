@@ -7,7 +7,7 @@ use definitions::{Arch, Distro};
 use serde::{Deserialize, Serialize};
 
 use super::claim::{Claim, Disc};
-use super::refusal::Refusal;
+use super::refusal::{Reason, Refusal};
 
 /// What the user asked for on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,8 +74,10 @@ impl Verdict {
     /// # Errors
     /// When the medium does not tell: the refusal says that `-a` would.
     pub fn require_arch(&self) -> Result<Arch, Refusal> {
-        self.arch.ok_or_else(|| Refusal::ArchUnknown {
-            distro: self.distro.clone(),
+        self.arch.ok_or_else(|| Refusal {
+            reason: Reason::ArchUnknown {
+                distro: self.distro.clone(),
+            },
             evidence: self.evidence.clone(),
         })
     }
