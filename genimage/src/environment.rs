@@ -142,11 +142,12 @@ pub(crate) fn of_node(
 ) {
     let facts = &context.node;
     let list = |entries: &[String]| Some(entries.join(",")).filter(|list| !list.is_empty());
+    let groups = Some(node.groups.join(",")).filter(|groups| !groups.is_empty());
     let pairs = [
         ("NODE", Some(node.name.clone())),
         ("IPADDR", facts.ip.clone()),
         ("MACADDRESS", Some(facts.mac.clone())),
-        ("GROUP", list(&node.groups)),
+        ("GROUP", groups),
         ("OSVER", Some(context.image.osvers.clone())),
         ("ARCH", Some(context.image.arch.clone())),
         ("PROFILE", Some(context.image.profile.clone())),
