@@ -50,5 +50,5 @@ pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
 pub use runlist::{Entry, Origin, Program, Results, Runlist, ScriptLine, ScriptResult};
 pub use schema::{Attribute, Definition, Shape};
-pub use secret::{CryptedPassword, MASK, Secret, is_secret_name};
+pub use secret::{CryptedPassword, MASK, Secret, looks_secret};
 pub use site::Site;

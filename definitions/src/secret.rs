@@ -72,30 +72,49 @@ fn masked(what: &'static str, expected: &str) -> Error {
     Error::invalid(what, MASK, expected)
 }
 
-/// Says whether a name, of a variable or an option, is one that secrets have: `REGISTRY_PASSWORD`,
-/// `--token`, `apiKey`.
-pub fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 9] = [
+/// Says whether a value looks like a secret: by the name of its variable or option (`REGISTRY_PASSWORD`,
+/// `--token`, `apiKey`), or since it is an address with a password in it (`https://user:password@host`).
+///
+/// Where a secret is kept (`TOKEN_FILE`) is none.
+pub fn looks_secret(name: &str, value: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "pass",
         "password",
         "passwd",
         "passphrase",
-        "pass",
         "pw",
         "secret",
         "token",
-        "credential",
+    ];
+    const ENDS: [&str; 6] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
         "credentials",
     ];
     // A public key is none; these are not.
     const KEYS: [&str; 5] = ["apikey", "accesskey", "privatekey", "secretkey", "authkey"];
+    const PLACES: [&str; 5] = ["file", "path", "dir", "url", "name"];
     let words = words(name);
+    let last = words.last().map_or("", String::as_str);
     let joined = words.concat();
-    words.iter().any(|word| {
-        WORDS.contains(&word.as_str()) || WORDS[..3].iter().any(|secret| word.ends_with(secret))
-    }) || ["secret", "token"]
-        .iter()
-        .any(|secret| joined.ends_with(secret))
-        || KEYS.iter().any(|key| joined.contains(key))
+    let named = words.iter().any(|word| WORDS.contains(&word.as_str()))
+        || ENDS.iter().any(|end| joined.ends_with(end))
+        || KEYS.iter().any(|key| joined.contains(key));
+    !value.is_empty() && named && !PLACES.contains(&last) || has_password(value)
+}
+
+/// Says whether a text holds an address with a user and a password (RFC 3986, section 3.2.1).
+fn has_password(text: &str) -> bool {
+    text.match_indices("://").any(|(at, separator)| {
+        let rest = &text[at + separator.len()..];
+        let end = rest.find(['/', '?', '#', ' ', ',']).unwrap_or(rest.len());
+        let user = rest[..end].rsplit_once('@').map(|(user, _)| user);
+        user.and_then(|user| user.split_once(':'))
+            .is_some_and(|(_, password)| !password.is_empty())
+    })
 }
 
 /// Parts a name into lower-case words: at signs, and where capitals begin.
@@ -143,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_secrets_are_told_from_others() {
+    fn what_looks_like_a_secret_is_told_from_what_does_not() {
         for name in [
             "REGISTRY_PASSWORD",
             "DB_PASS",
@@ -159,8 +178,11 @@ mod tests {
             "private-key",
             "pw",
             "SUDO_PASSPHRASE",
+            "inst.vncpassword",
+            "AWSCredentials",
         ] {
-            assert!(is_secret_name(name), "{name}");
+            assert!(looks_secret(name, "x"), "{name}");
+            assert!(!looks_secret(name, ""), "{name}");
         }
         for name in [
             "no_proxy",
@@ -175,8 +197,24 @@ mod tests {
             "",
             "secretary",
             "PASSIVE_PORTS",
+            "TOKEN_FILE",
+            "--password-file",
+            "SECRET_PATH",
         ] {
-            assert!(!is_secret_name(name), "{name}");
+            assert!(!looks_secret(name, "x"), "{name}");
+        }
+        for (value, expected) in [
+            ("http://user:pw@10.0.0.1:3128", true),
+            (
+                "https://a.example.invalid/ stable main,https://u:p@b.example.invalid/ x",
+                true,
+            ),
+            ("http://10.0.0.1:3128", false),
+            ("http://user@10.0.0.1", false),
+            ("http://[fd00::1]:80/a@b:c", false),
+            ("git@host:path", false),
+        ] {
+            assert_eq!(looks_secret("http_proxy", value), expected, "{value}");
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::image::Image;
 use crate::machine::Surroundings;
 use crate::pkglist::PkgList;
 use crate::problem::{Gather, Problem};
+use crate::published;
 use crate::repository::Repository;
 use crate::scripts::{Lists, Programs, sha256};
 
@@ -84,6 +85,13 @@ impl Desk<'_> {
         else {
             return Err(problems);
         };
+        let kernel = kernel(node, image);
+        problems.extend(published::arguments(
+            self.site,
+            &node.name,
+            lists.entries(),
+            &kernel.install,
+        ));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -100,7 +108,7 @@ impl Desk<'_> {
             root: self.root.clone(),
             locale: self.locale(),
             ports: ports(&lists),
-            kernel: kernel(node, image),
+            kernel,
             firstboot: None,
             environment: environment_of(&image.definition.environvar),
             server,

@@ -6,6 +6,7 @@ use definitions::Site;
 
 use crate::context::Root;
 use crate::problem::{Place, Problem};
+use crate::published;
 
 /// Reads what the site says.
 ///
@@ -17,10 +18,11 @@ pub(crate) fn access(site: &Site) -> Result<Root, Vec<Problem>> {
     let secure = site.secureroot.as_deref() == Some("1");
     let password = site.rootpassword.as_ref().filter(|_| !secure);
     let password = password.map(ToString::to_string);
-    if password.is_some() && !publishes_secrets(site) {
+    if password.is_some() && !published::accepts_secrets(site) {
         problems.push(Problem::new(format!(
             "the site's rootpassword would stand in files that whoever reaches the web server can fetch: let root in \
-             by authorizedkeys and unset it (chdef -t site rootpassword=), or {ACCEPT}"
+             by authorizedkeys and unset it (chdef -t site rootpassword=), or {}",
+            published::ACCEPT
         )));
     }
     let keys = match &site.authorizedkeys {
@@ -41,14 +43,6 @@ pub(crate) fn access(site: &Site) -> Result<Root, Vec<Problem>> {
         Err(problems)
     }
 }
-
-/// Whether the site lets secrets stand in what nodes fetch, which asks nobody who they are.
-pub(crate) fn publishes_secrets(site: &Site) -> bool {
-    site.publishsecrets.as_deref() == Some("1")
-}
-
-/// How a site says so.
-pub(crate) const ACCEPT: &str = "accept that with chdef -t site publishsecrets=1";
 
 /// Takes the keys of a file, a line each; `#` begins a comment line, as in sshd(8).
 fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
