@@ -22,6 +22,7 @@ mod verify;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use nix::sys::stat::Mode;
 
 pub use cli::Args;
 use disc::Disc;
@@ -37,6 +38,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(tree) = &args.verify {
         return verify::run(tree, args.json);
     }
+    // A tree is read by a web server, however careful the umask of who publishes it.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     let setting = Setting::load(&args)?;
     let mut report = Report::new(args.json);
     let result = each(&args, &setting, &mut report);

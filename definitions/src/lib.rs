@@ -17,7 +17,9 @@ pub mod cli;
 pub mod command;
 mod distro;
 mod error;
+mod hardware;
 mod installdir;
+mod name;
 mod network;
 mod node;
 #[cfg(feature = "catalog")]
@@ -27,6 +29,7 @@ mod object;
 mod osimage;
 mod runlist;
 mod schema;
+mod secret;
 mod site;
 pub mod stanza;
 
@@ -35,7 +38,9 @@ pub use arch::Arch;
 pub use catalog::{Catalog, Edit};
 pub use distro::Distro;
 pub use error::Error;
+pub use hardware::MacAddresses;
 pub use installdir::InstallDir;
+pub use name::{GroupName, NodeName};
 pub use network::{BridgePort, DockerNetwork, IfName, Network};
 pub use node::{Group, GroupType, Node};
 #[cfg(feature = "catalog")]
@@ -45,4 +50,5 @@ pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
 pub use runlist::{Entry, Origin, Program, Results, Runlist, ScriptLine, ScriptResult};
 pub use schema::{Attribute, Definition, Shape};
+pub use secret::{CryptedPassword, MASK, Secret, looks_secret};
 pub use site::Site;

@@ -21,7 +21,7 @@ macro_rules! like_a_node {
             /// The address.
             ip: Option<IpAddr>,
             /// The hardware address, or several as `mac!host|mac2!host2`.
-            mac: Option<String>,
+            mac: Option<crate::MacAddresses>,
             /// Further names of the node.
             hostnames: Vec<String>,
             /// What kind of thing the node is: `osi`, `mp`, `switch`.
@@ -135,7 +135,7 @@ macro_rules! like_a_node {
             /// The user there.
             bmcusername: Option<String>,
             /// The password there.
-            bmcpassword: Option<String>,
+            bmcpassword: Option<crate::Secret>,
 
             // A container.
             /// The docker host of a container: `host[:port]`.
@@ -242,7 +242,7 @@ like_a_node! {
     /// A machine or a container.
     pub struct Node: Node {
         /// The groups that the node is in; what they say it says, unless it says otherwise.
-        groups: Vec<String>,
+        groups: Vec<crate::GroupName>,
     }
 }
 

@@ -179,20 +179,12 @@ impl crate::Universe for Nodes {
         self.names().collect()
     }
 
-    fn members(&self, group: &str) -> Option<Vec<&str>> {
-        let everyone = group == Group::EVERYONE || group == Group::ALL;
-        let members: Vec<_> = self
-            .nodes
-            .values()
-            .filter(|node| everyone || groups_of(node).any(|name| name == group))
-            .map(Object::name)
-            .collect();
-        let known = everyone || !members.is_empty() || self.groups.contains_key(group);
-        known.then_some(members)
-    }
-
-    fn groups(&self) -> Vec<&str> {
-        self.groups().into_keys().collect()
+    fn groups(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut groups = self.groups();
+        for everyone in [Group::EVERYONE, Group::ALL] {
+            groups.insert(everyone, self.names().collect());
+        }
+        groups
     }
 
     fn selects(&self, node: &str, selection: &crate::Selection) -> bool {

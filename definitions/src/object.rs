@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::schema::{Attribute, Definition};
-use crate::{Error, Site};
+use crate::{Error, GroupName, NodeName, Site};
 
 /// The kinds of objects, as `-t` and `objtype` name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,23 +79,20 @@ impl Kind {
         if self == Self::Site && name != Site::NAME {
             return Err(Error::invalid("the name of the site", name, Site::NAME));
         }
-        let more: &[char] = match self {
-            Self::Node | Self::Group => &['.', '_', '-'],
-            _ => &['.', '_', '-', '+', ':'],
-        };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(&c);
+        match self {
+            Self::Node => return name.parse::<NodeName>().map(drop),
+            Self::Group => return name.parse::<GroupName>().map(drop),
+            Self::Network | Self::OsImage | Self::Site => {}
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_+:".contains(c);
         let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
         if begins && name.len() <= 200 && name.chars().all(allowed) {
             return Ok(());
         }
-        let more: Vec<_> = more.iter().map(|c| format!("'{c}'")).collect();
         Err(Error::invalid(
             "the name of an object",
             name,
-            format!(
-                "at most 200 letters, digits and {}, a letter or digit first",
-                more.join(" ")
-            ),
+            "at most 200 letters, digits and '.' '_' '-' '+' ':', a letter or digit first",
         ))
     }
 }

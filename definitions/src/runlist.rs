@@ -111,16 +111,25 @@ impl fmt::Display for Origin {
 }
 
 /// What became of the scripts of an update: the last line that `firstboot --results` prints, as JSON behind
-/// [`Results::MARK`].
+/// [`Results::mark`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// Each script that was to run, in order.
     pub scripts: Vec<ScriptResult>,
+    /// What `firstboot` ends with.
+    pub code: u8,
 }
 
 impl Results {
-    /// Begins the line.
-    pub const MARK: &'static str = "slipway-results: ";
+    /// The longest nonce.
+    pub const LONGEST_NONCE: usize = 64;
+
+    /// Begins the line. The nonce is known to the one who asked and to `firstboot` alone: it stands in a line of its
+    /// own before the list, and nothing that a script prints is taken for the results. It may be empty.
+    pub fn mark(nonce: &str) -> String {
+        let blank = if nonce.is_empty() { "" } else { " " };
+        format!("slipway-results{blank}{nonce}: ")
+    }
 }
 
 /// What became of one script.

@@ -17,6 +17,8 @@ pub struct Attribute {
     pub about: &'static str,
     /// Whether it holds one text or several.
     pub shape: Shape,
+    /// Whether it is for its owner alone: stored apart, and masked in listings.
+    pub secret: bool,
     /// Accepts and normalises a value, or says what is wrong with it.
     check: fn(Value) -> Result<Value, Error>,
 }
@@ -37,6 +39,7 @@ impl Attribute {
             name,
             about,
             shape: F::SHAPE,
+            secret: F::SECRET,
             check: |value| {
                 let field = F::parse(Some(&value))?;
                 Ok(field.value().unwrap_or(value))
@@ -80,12 +83,20 @@ impl Attribute {
         (self.check)(value).map(Some)
     }
 
+    /// Returns a value as a message may hold it.
+    fn shown(&self, value: String) -> String {
+        match self.secret {
+            true => crate::MASK.to_owned(),
+            false => value,
+        }
+    }
+
     /// Refuses what could not be written as `attr=value` on one line and read back.
     fn check_entry(&self, entry: &str) -> Result<(), Error> {
         if entry.contains(|c: char| c.is_control() && c != '\t') {
             return Err(Error::invalid(
                 "the value of an attribute",
-                entry.escape_debug().to_string(),
+                self.shown(entry.escape_debug().to_string()),
                 "one line without control characters",
             ));
         }
@@ -158,18 +169,21 @@ pub trait Definition: Sized {
 /// The type of a field of a noun.
 pub(crate) trait Field: Sized {
     const SHAPE: Shape;
+    const SECRET: bool;
     fn parse(value: Option<&Value>) -> Result<Self, Error>;
     fn value(&self) -> Option<Value>;
 }
 
 /// A type that one text makes.
 pub(crate) trait Word: Sized {
+    const SECRET: bool = false;
     fn from_text(text: &str) -> Result<Self, Error>;
     fn to_text(&self) -> String;
 }
 
 impl<W: Word> Field for Option<W> {
     const SHAPE: Shape = Shape::Text;
+    const SECRET: bool = W::SECRET;
 
     fn parse(value: Option<&Value>) -> Result<Self, Error> {
         value
@@ -184,6 +198,7 @@ impl<W: Word> Field for Option<W> {
 
 impl<W: Word> Field for Vec<W> {
     const SHAPE: Shape = Shape::List;
+    const SECRET: bool = W::SECRET;
 
     fn parse(value: Option<&Value>) -> Result<Self, Error> {
         let entries = value.map_or(&[][..], Value::entries);
@@ -227,8 +242,10 @@ words! {
 
 /// Lets our own types, whose errors explain themselves, be the type of a field.
 macro_rules! own_words {
-    ($($word:ty),+) => {$(
+    ($secret:literal: $($word:ty),+) => {$(
         impl Word for $word {
+            const SECRET: bool = $secret;
+
             fn from_text(text: &str) -> Result<Self, Error> {
                 text.parse()
             }
@@ -240,7 +257,8 @@ macro_rules! own_words {
     )+};
 }
 
-own_words!(Arch, Distro, crate::GroupType, crate::ProvMethod);
+own_words!(false: Arch, Distro, crate::GroupName, crate::GroupType, crate::MacAddresses, crate::ProvMethod);
+own_words!(true: crate::CryptedPassword, crate::Secret);
 
 /// Declares a noun: the struct, its table of attributes and its conversions, all from one list.
 macro_rules! definition {

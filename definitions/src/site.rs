@@ -33,11 +33,13 @@ definition! {
         /// The architectures that may be imported.
         onlysupportarchs: Vec<String>,
         /// The crypted password of root on the nodes, as `mkpasswd` prints it; locked unless set.
-        rootpassword: Option<String>,
+        rootpassword: Option<crate::CryptedPassword>,
         /// The file of public ssh keys that let in root on the nodes.
         authorizedkeys: Option<String>,
         /// `1`: no password is ever given to root.
         secureroot: Option<String>,
+        /// `1`: root's crypted password, and what looks like a secret of scripts, may stand in files that whoever reaches the web server can fetch; nodeset refuses it otherwise.
+        publishsecrets: Option<String>,
         /// The path of the directory that TFTP serves.
         tftpdir: Option<String>,
         /// The port on which xCAT's daemon listens.

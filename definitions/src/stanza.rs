@@ -11,7 +11,7 @@
 //! A text comes in and blocks go out, each still a list of `attr=value`, since the reader decides whether
 //! they make an object or change one; objects come in and a text goes out. A comment takes a whole line,
 //! `default-<type>:` holds what the objects behind it say unless they say otherwise, and an object has
-//! one block. Reference: xCAT's `xcatstanzafile(5)`.
+//! one block. A value may stand in double quotes. Reference: xCAT's `xcatstanzafile(5)`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -78,10 +78,27 @@ pub fn render<'a>(objects: impl IntoIterator<Item = &'a Object>) -> String {
             object.kind()
         );
         for (name, value) in object.attributes() {
+            let value = quoted(value.to_string());
             let _ = writeln!(text, "    {name}={value}");
         }
     }
     text
+}
+
+/// Writes a value so that it is read back: one that stands in quotes itself gets another pair.
+fn quoted(value: String) -> String {
+    match unquoted(&value) {
+        same if same == value => value,
+        _ => format!("\"{value}\""),
+    }
+}
+
+/// Takes the pair of double quotes away in which a value stands.
+fn unquoted(value: &str) -> &str {
+    let inner = value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(value)
 }
 
 /// A block as it stands in the text.
@@ -115,6 +132,7 @@ impl Raw<'_> {
 /// Parts a text into blocks.
 fn raw_blocks(text: &str) -> Result<Vec<Raw<'_>>, Error> {
     let mut blocks = Vec::<Raw<'_>>::new();
+    let text = text.trim_start_matches('\u{feff}');
     for (at, raw) in text.lines().enumerate() {
         let line = at + 1;
         let raw = raw.trim();
@@ -125,7 +143,8 @@ fn raw_blocks(text: &str) -> Result<Vec<Raw<'_>>, Error> {
         match (raw.split_once('='), raw.strip_suffix(':')) {
             (Some((name, value)), _) => match blocks.last_mut() {
                 Some(block) => {
-                    let attribute = (name.trim().to_owned(), value.trim().to_owned());
+                    let value = unquoted(value.trim()).to_owned();
+                    let attribute = (name.trim().to_owned(), value);
                     block.attributes.push(attribute);
                 }
                 None => return Err(wrong(format!("'{raw}' stands before the first 'name:'"))),
@@ -228,6 +247,20 @@ mod tests {
     }
 
     #[test]
+    fn quotes_around_values_byte_order_marks_and_dos_line_ends_are_no_part_of_them() {
+        let text = "\u{feff}# <xCAT data object stanza file>\r\nn1:\r\n  objtype=\"node\"\r\n  groups = \"all,rack1\"\r\n  \
+            usercomment=\"\"in\" and \"out\"\"\r\n  room=\"\r\n  rack=\"\"\r\n";
+        let blocks = parse(text).unwrap();
+        assert_eq!(blocks[0].kind, Kind::Node);
+        let values: Vec<_> = blocks[0]
+            .attributes
+            .iter()
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(values, ["all,rack1", "\"in\" and \"out\"", "\"", ""]);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, expected) in [
             ("a=b", "line 1: 'a=b' stands before the first 'name:'"),
@@ -263,9 +296,11 @@ mod tests {
     fn objects() -> impl Strategy<Value = Object> {
         let kind =
             proptest::sample::select(vec![Kind::Node, Kind::Group, Kind::Network, Kind::OsImage]);
-        let texts =
-            proptest::collection::vec((any::<proptest::sample::Index>(), "\\PC{1,20}"), 0..12);
-        (kind, "[a-z0-9_][a-zA-Z0-9._-]{0,12}", texts).prop_map(|(kind, name, texts)| {
+        let texts = proptest::collection::vec(
+            (any::<proptest::sample::Index>(), "\"?\\PC{1,20}\"?"),
+            0..12,
+        );
+        (kind, "[a-z_][a-zA-Z0-9_-]{0,12}x", texts).prop_map(|(kind, name, texts)| {
             let mut object = Object::new(kind, name).unwrap();
             for (index, text) in texts {
                 let attribute = &kind.attributes()[index.index(kind.attributes().len())];

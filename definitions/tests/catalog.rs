@@ -192,12 +192,16 @@ fn errors_name_file_line_and_the_nearest_key() {
             "nodes/x.toml:1: 'nodes' is neither 'node' nor 'group', which begin the name of a table here; did you mean 'node'?",
         ),
         (
+            "[node.a]\ngroups = ['x', 'rack#1']\n",
+            "nodes/x.toml:2: 'rack#1' is not the name of a group: expected at most 200 letters, digits, '.', '_' and '-', a letter, a digit or '_' first",
+        ),
+        (
             "[node]\na = 1\n",
             "nodes/x.toml:2: 'a' must be a table with the attributes of an object",
         ),
         (
             "[node.a]\n[node.'b/c']\n",
-            "nodes/x.toml:2: 'b/c' is not the name of an object: expected at most 200 letters, digits and '.' '_' '-', a letter or digit first",
+            "nodes/x.toml:2: 'b/c' is not the name of a node: expected a host name: labels of at most 63 letters, digits, '-' and '_' that neither begin nor end with '-', with a '.' between them",
         ),
     ] {
         let (directory, catalog) = catalog(&[("nodes/x.toml", text)]);
@@ -263,7 +267,7 @@ fn objects() -> impl Strategy<Value = Vec<Object>> {
         "['\"\\\\#=]{1,6}"
     ];
     let texts = proptest::collection::vec((any::<Index>(), text), 0..8);
-    let object = ("[a-z0-9_][a-zA-Z0-9._-]{0,12}", texts);
+    let object = ("[a-z_][a-zA-Z0-9_-]{0,8}x", texts);
     let kinds = vec![Kind::Node, Kind::Group, Kind::Network, Kind::OsImage];
     let objects = proptest::collection::vec(object, 1..6);
     (proptest::sample::select(kinds), objects).prop_map(|(kind, objects)| {

@@ -89,5 +89,9 @@ mod changes;
 mod life_cycle;
 #[path = "commands/lists.rs"]
 mod lists;
+#[path = "commands/names.rs"]
+mod names;
+#[path = "commands/secrets.rs"]
+mod secrets;
 #[path = "commands/writers.rs"]
 mod writers;

@@ -16,6 +16,7 @@ use crate::kernelline;
 use crate::machine::Surroundings;
 use crate::pkglist::PkgList;
 use crate::problem::{Gather, Problem};
+use crate::published;
 use crate::repository::{Form, Repository};
 use crate::scripts::{Lists, Programs, sha256};
 
@@ -87,6 +88,13 @@ impl Desk<'_> {
         else {
             return Err(problems);
         };
+        let kernel = kernel(node, image);
+        problems.extend(published::arguments(
+            self.site,
+            &node.name,
+            lists.entries(),
+            &kernel.install,
+        ));
         if !problems.is_empty() {
             return Err(problems);
         }

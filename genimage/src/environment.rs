@@ -13,18 +13,16 @@ use crate::context::Context;
 use crate::image::Image;
 use crate::pkglist::Role;
 use crate::problem::Problem;
+use crate::published;
 use crate::repository::{self, Form, Repository};
 
 /// What repositories without a name of their own are called, before their number.
 const EXTRA: &str = "extra";
 
-/// Attributes that no script is told.
-const SECRET: [&str; 1] = ["rootpassword"];
-
 /// Makes what is the same for every node of the osimage: the site, its networks, the packages.
 ///
 /// # Errors
-/// An `environvar` that is no `NAME=value`.
+/// An `environvar` that is no `NAME=value`; a secret that the site does not accept where anybody fetches it.
 pub(crate) fn shared<'a>(
     image: &Image,
     site: &Site,
@@ -46,6 +44,11 @@ pub(crate) fn shared<'a>(
             ))),
         }
     }
+    problems.extend(published::variables(
+        site,
+        &image.definition.name,
+        &environment,
+    ));
     if problems.is_empty() {
         Ok(environment)
     } else {
@@ -63,7 +66,7 @@ fn is_name(name: &str) -> bool {
 fn site_attributes(site: &Site, environment: &mut BTreeMap<String, String>) {
     let Ok(object) = site.to_object() else { return };
     for (name, value) in object.attributes() {
-        if SECRET.contains(name) {
+        if Site::KIND.attribute(name).is_ok_and(|known| known.secret) {
             continue;
         }
         let name = match *name {
@@ -142,11 +145,12 @@ pub(crate) fn of_node(
 ) {
     let facts = &context.node;
     let list = |entries: &[String]| Some(entries.join(",")).filter(|list| !list.is_empty());
+    let groups = Some(node.groups.join(",")).filter(|groups| !groups.is_empty());
     let pairs = [
         ("NODE", Some(node.name.clone())),
         ("IPADDR", facts.ip.clone()),
         ("MACADDRESS", Some(facts.mac.clone())),
-        ("GROUP", list(&node.groups)),
+        ("GROUP", groups),
         ("OSVER", Some(context.image.osvers.clone())),
         ("ARCH", Some(context.image.arch.clone())),
         ("PROFILE", Some(context.image.profile.clone())),

@@ -72,7 +72,7 @@ fn stand_in(nodes: &Nodes) -> Node {
     let mut free = names.filter(|name| nodes.own(name).is_none());
     Node {
         name: free.next().unwrap_or_default(),
-        mac: Some("02:00:00:00:00:00".to_owned()), // locally administered: no vendor gives it out
+        mac: "02:00:00:00:00:00".parse().ok(), // locally administered: no vendor gives it out
         ..Node::default()
     }
 }

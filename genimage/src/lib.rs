@@ -27,6 +27,7 @@ pub mod nodeset;
 pub mod pkglist;
 mod prepare;
 pub mod problem;
+mod published;
 mod render;
 mod report;
 pub mod repository;

@@ -6,6 +6,7 @@ use std::thread;
 
 use anyhow::{Result, bail};
 use definitions::{Catalog, Kind, Nodes};
+use nix::sys::stat::Mode;
 
 use crate::assets::{Assets, Difference, Shelf};
 use crate::brief::Desk;
@@ -21,6 +22,8 @@ use crate::report::{OfNode, Report, State};
 /// When the definitions cannot be read or something cannot be written; what is wrong with osimages and
 /// nodes is reported, and makes the exit code 1.
 pub fn run(args: Args) -> Result<ExitCode> {
+    // What nodes fetch is read by a web server, however careful the umask of who publishes it.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     let catalog = args.config.catalog();
     let nodes = catalog.nodes()?;
     let chosen = choose(&args, &nodes)?;

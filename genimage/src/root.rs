@@ -6,22 +6,24 @@ use definitions::Site;
 
 use crate::context::Root;
 use crate::problem::{Place, Problem};
+use crate::published;
 
 /// Reads what the site says.
 ///
 /// # Errors
-/// A password that is not crypted, a file of keys that cannot be read or holds something else.
+/// A password where the site lets no secret stand in what nodes fetch, a file of keys that cannot be read or holds something else.
 pub(crate) fn access(site: &Site) -> Result<Root, Vec<Problem>> {
     let mut problems = Vec::new();
     // `secureroot=1` is xCAT's word for: never a password.
     let secure = site.secureroot.as_deref() == Some("1");
-    let password = site.rootpassword.clone().filter(|_| !secure);
-    if let Some(password) = &password
-        && !is_crypted(password)
-    {
-        problems.push(Problem::new(
-            "the site's rootpassword is not crypted: give what `mkpasswd -m sha-512` prints, which begins with '$'",
-        ));
+    let password = site.rootpassword.as_ref().filter(|_| !secure);
+    let password = password.map(ToString::to_string);
+    if password.is_some() && !published::accepts_secrets(site) {
+        problems.push(Problem::new(format!(
+            "the site's rootpassword would stand in files that whoever reaches the web server can fetch: let root in \
+             by authorizedkeys and unset it (chdef -t site rootpassword=), or {}",
+            published::ACCEPT
+        )));
     }
     let keys = match &site.authorizedkeys {
         None => Vec::new(),
@@ -40,12 +42,6 @@ pub(crate) fn access(site: &Site) -> Result<Root, Vec<Problem>> {
     } else {
         Err(problems)
     }
-}
-
-/// Whether a text is what crypt(5) makes: `$id$…$hash`, in its characters.
-fn is_crypted(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, ':' | ';' | '*' | '!' | '\\');
-    text.starts_with('$') && text.matches('$').count() >= 3 && text.chars().all(allowed)
 }
 
 /// Takes the keys of a file, a line each; `#` begins a comment line, as in sshd(8).
@@ -92,11 +88,12 @@ mod tests {
 
     use super::*;
 
-    fn told(password: Option<&str>, keys: &str) -> Result<Root, Vec<String>> {
+    fn told(password: Option<&str>, publishes: bool, keys: &str) -> Result<Root, Vec<String>> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(keys.as_bytes()).unwrap();
         let site = Site {
-            rootpassword: password.map(str::to_owned),
+            rootpassword: password.map(|password| password.parse().unwrap()),
+            publishsecrets: publishes.then(|| "1".to_owned()),
             authorizedkeys: Some(file.path().display().to_string()),
             ..Site::default()
         };
@@ -113,6 +110,7 @@ mod tests {
     fn keys_and_a_crypted_password_are_taken_as_they_are() {
         let root = told(
             Some("$6$salt$hash"),
+            true,
             "# ours\n\nssh-ed25519 AAAAC3 a b\nfrom=\"10.0.0.0/8\" ecdsa-sha2-nistp256 AAAAE2\n",
         );
         let root = root.unwrap();
@@ -129,14 +127,14 @@ mod tests {
     #[test]
     fn secrets_and_what_is_no_key_are_refused() {
         assert_eq!(
-            told(Some("secret"), "ssh-rsa\n").unwrap_err(),
+            told(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
             [
-                "the site's rootpassword is not crypted: give what `mkpasswd -m sha-512` prints, which begins with '$'",
+                "the site's rootpassword would stand in files that whoever reaches the web server can fetch: let root in by authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
                 "KEYS:1: this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
             ]
         );
         assert_eq!(
-            told(None, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
+            told(None, false, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
             ["KEYS:2: this is a private key, which goes nowhere: give the file that ends in .pub"]
         );
     }
@@ -144,7 +142,7 @@ mod tests {
     #[test]
     fn a_site_that_wants_no_password_has_none() {
         let site = Site {
-            rootpassword: Some("$6$salt$hash".to_owned()),
+            rootpassword: Some("$6$salt$hash".parse().unwrap()),
             secureroot: Some("1".to_owned()),
             ..Site::default()
         };

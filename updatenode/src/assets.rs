@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use definitions::{InstallDir, Node, Program, Runlist, ScriptLine};
 use sha2::{Digest, Sha256};
 
+use crate::marks::Marks;
 use crate::remote;
 use crate::request::Request;
 
@@ -46,7 +47,9 @@ pub(crate) struct Job {
     pub(crate) command: String,
     /// The program that runs the others.
     pub(crate) firstboot: Arc<[u8]>,
-    /// The list, as JSON.
+    /// What tells its shell and its `firstboot` from all else that is printed there.
+    pub(crate) marks: Marks,
+    /// The nonce of the results in a line, and the list as JSON.
     pub(crate) list: Arc<[u8]>,
 }
 
@@ -102,18 +105,22 @@ impl Shelf {
         } else {
             &lines
         };
-        let command = remote::command(self.firstboot(), spoken);
+        let marks = Marks::new()?;
+        let command = remote::command(self.firstboot(), &marks, spoken);
         ensure!(
             command.len() <= LONGEST,
             "so many scripts do not fit into one command: name fewer"
         );
+        let mut sent = format!("{}\n", marks.results()).into_bytes();
+        serde_json::to_writer(&mut sent, &list)?;
         Ok(Some(Job {
             node: node.name.clone(),
             address: address(node),
             lines,
             command,
             firstboot: Arc::clone(&self.firstboot.0),
-            list: serde_json::to_vec(&list)?.into(),
+            marks,
+            list: sent.into(),
         }))
     }
 

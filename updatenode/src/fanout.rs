@@ -73,7 +73,7 @@ impl Fanout<'_> {
                 outcomes.extend(outcome.inspect(|outcome| show.ended(outcome)));
                 stays
             });
-            show.flush(due.then(|| running.iter().map(Session::node)));
+            show.flush(due.then(|| running.iter().map(Session::node).collect()));
         }
         let rest = jobs.map(|job| not_begun(&job));
         outcomes.extend(rest.inspect(|outcome| show.ended(outcome)));

@@ -16,8 +16,10 @@
 mod assets;
 mod cli;
 mod dialogue;
+mod escape;
 mod fanout;
 mod lines;
+mod marks;
 mod outcome;
 mod remote;
 mod report;

@@ -1,12 +1,15 @@
-//! What a node prints, as lines that can be shown.
+//! What a node prints, as lines.
 //!
-//! Bytes come in as they arrive; lines go out, whole, without what would move a terminal's cursor.
-//! Bounded: a longer line than [`LONGEST`] is shown in parts, and of a node's lines only the last are kept.
+//! Bytes come in as they arrive; lines go out, whole. Bounded: a longer line than [`LONGEST`] comes in parts, unless a
+//! mark of ours stands in it, and of a node's lines only the last are kept. What is in a line is the node's: it is
+//! escaped where it is printed ([`crate::escape`]).
 
 use std::collections::VecDeque;
 
 /// The longest line that is shown in one piece.
 const LONGEST: usize = 8 << 10;
+/// The longest one with a mark in it: as long as a list may be.
+const LONGEST_MARKED: usize = 1 << 20;
 /// How many lines are kept of one node, and how many bytes.
 const KEPT: (usize, usize) = (40, 16 << 10);
 
@@ -14,14 +17,24 @@ const KEPT: (usize, usize) = (40, 16 << 10);
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     begun: Vec<u8>,
+    /// What stands in a line that is not to come in parts.
+    mark: Option<String>,
 }
 
 impl Lines {
+    /// Begins; a line with a mark in it comes in one piece.
+    pub(crate) fn with_mark(mark: String) -> Self {
+        Self {
+            begun: Vec::new(),
+            mark: Some(mark),
+        }
+    }
+
     /// Takes what arrived and hands out every line that it ends.
     pub(crate) fn take(&mut self, mut bytes: &[u8], mut each: impl FnMut(&str)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.grow(&bytes[..end], &mut each);
-            each(&printable(&self.begun));
+            each(&text(&self.begun));
             self.begun.clear();
             bytes = &bytes[end + 1..];
         }
@@ -31,35 +44,36 @@ impl Lines {
     /// Hands out what was begun and never ended.
     pub(crate) fn end(&mut self, mut each: impl FnMut(&str)) {
         if !self.begun.is_empty() {
-            each(&printable(&std::mem::take(&mut self.begun)));
+            each(&text(&std::mem::take(&mut self.begun)));
         }
     }
 
     /// Adds to the line that was begun; what is too long for one is shown so far.
     fn grow(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&str)) {
         while self.begun.len() + bytes.len() > LONGEST {
-            let (now, later) = bytes.split_at(LONGEST - self.begun.len());
+            let (now, later) =
+                bytes.split_at(LONGEST.saturating_sub(self.begun.len()).min(bytes.len()));
             self.begun.extend_from_slice(now);
-            each(&printable(&self.begun));
-            self.begun.clear();
             bytes = later;
+            if self.is_marked() && self.begun.len() + bytes.len() <= LONGEST_MARKED {
+                break;
+            }
+            each(&text(&self.begun));
+            self.begun.clear();
         }
         self.begun.extend_from_slice(bytes);
     }
+
+    /// Says whether the line that was begun has the mark in it.
+    fn is_marked(&self) -> bool {
+        let mark = self.mark.as_deref().unwrap_or_default().as_bytes();
+        !mark.is_empty() && self.begun.windows(mark.len()).any(|part| part == mark)
+    }
 }
 
-/// Makes text of a line; a node does not get to move this terminal's cursor or to name its window.
-fn printable(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut text = String::from_utf8_lossy(line).into_owned();
-    if text.contains(|c: char| c.is_control() && c != '\t') {
-        let harmless = |c: char| match c.is_control() && c != '\t' {
-            true => char::REPLACEMENT_CHARACTER,
-            false => c,
-        };
-        text = text.chars().map(harmless).collect();
-    }
-    text
+/// Makes text of a line.
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }
 
 /// The last lines of a node.
@@ -119,11 +133,27 @@ mod tests {
     }
 
     #[test]
-    fn no_line_moves_the_cursor() {
-        assert_eq!(
-            parted(&[b"\x1b[2Jgone\x07\tkept \xff\n"]),
-            ["\u{fffd}[2Jgone\u{fffd}\tkept \u{fffd}"]
-        );
+    fn a_line_with_a_mark_comes_in_one_piece() {
+        let marked = [b"MARK".to_vec(), vec![b'x'; 3 * LONGEST]].concat();
+        for (chunk, line, parts) in [
+            (5000, &marked, 1),
+            (marked.len(), &marked, 1),
+            (5000, &vec![b'x'; 3 * LONGEST], 3),
+            (
+                1 << 16,
+                &[b"MARK".to_vec(), vec![b'x'; 2 * LONGEST_MARKED]].concat(),
+                128,
+            ),
+        ] {
+            let (mut lines, mut count) = (Lines::with_mark("MARK".to_owned()), 0);
+            for chunk in line.chunks(chunk).chain([&b"\n"[..]]) {
+                lines.take(chunk, |_| count += 1);
+            }
+            assert!(
+                count == parts || (parts > 3 && count > 1),
+                "{count} and not {parts}"
+            );
+        }
     }
 
     #[test]

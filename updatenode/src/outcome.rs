@@ -32,7 +32,11 @@ pub(crate) enum Verdict {
     /// It has no assets, or they do not hold what is asked for.
     Unprepared(String),
     /// It took too long.
-    TimedOut(Duration),
+    TimedOut {
+        after: Duration,
+        /// What had not happened yet, where no script could run.
+        before: Option<String>,
+    },
     /// It could not be reached, or was lost.
     Unreachable(String),
     /// The administrator ended it.
@@ -48,7 +52,7 @@ impl Verdict {
             Self::Ok => "ok",
             Self::Failed { .. } => "failed",
             Self::Unprepared(_) => "unprepared",
-            Self::TimedOut(_) => "timed out",
+            Self::TimedOut { .. } => "timed out",
             Self::Unreachable(_) => "unreachable",
             Self::Interrupted => "interrupted",
             Self::NotBegun => "not begun",
@@ -61,7 +65,7 @@ impl Verdict {
             Self::Ok => 0,
             Self::Failed { code, .. } => *code,
             Self::Unprepared(_) => 1,
-            Self::TimedOut(_) => 124,
+            Self::TimedOut { .. } => 124,
             Self::Interrupted | Self::NotBegun => 130,
             Self::Unreachable(_) => 255,
         }
@@ -74,10 +78,14 @@ impl Verdict {
             Self::Failed { reason, .. } | Self::Unprepared(reason) | Self::Unreachable(reason) => {
                 Some(reason.clone())
             }
-            Self::TimedOut(after) => Some(format!(
-                "not done within {} s; what it was running may go on there",
-                after.as_secs()
-            )),
+            Self::TimedOut { after, before } => {
+                let what = before.as_deref().unwrap_or("not done");
+                let rest = match before {
+                    None => "what it was running may go on there",
+                    Some(_) => "nothing was run",
+                };
+                Some(format!("{what} within {} s; {rest}", after.as_secs()))
+            }
             Self::Interrupted => Some("what it was running may go on there".to_owned()),
         }
     }
@@ -125,7 +133,10 @@ mod tests {
                 "n1: failed: mine ended with 3 (1.5 s)",
             ),
             (
-                Verdict::TimedOut(Duration::from_secs(60)),
+                Verdict::TimedOut {
+                    after: Duration::from_secs(60),
+                    before: None,
+                },
                 "n1: timed out: not done within 60 s; what it was running may go on there (1.5 s)",
             ),
             (

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::assets::Job;
+use crate::escape;
 use crate::outcome::{Outcome, Verdict};
 
 /// Sums up in one line, and names the nodes that did not end well.
@@ -50,7 +51,7 @@ fn rank(verdict: &Verdict) -> usize {
         Verdict::Ok => 0,
         Verdict::Failed { .. } => 1,
         Verdict::Unprepared(_) => 2,
-        Verdict::TimedOut(_) => 3,
+        Verdict::TimedOut { .. } => 3,
         Verdict::Unreachable(_) => 4,
         Verdict::Interrupted => 5,
         Verdict::NotBegun => 6,
@@ -121,7 +122,7 @@ pub(crate) fn preview(
 
 fn write(document: &Value) -> Result<()> {
     let text = serde_json::to_string_pretty(document).context("writing JSON")?;
-    out(&(text + "\n"))
+    out(&(escape::json(&text) + "\n"))
 }
 
 /// Prints to stdout; a reader that has gone is an error, not a panic.

@@ -23,6 +23,8 @@ use crate::dialogue::{Answer, Dialogue, Stream};
 use crate::lines::Lines;
 use crate::outcome::{Outcome, Verdict};
 
+/// How long a node may take to run anything: to be reached, to let us in, and to start a shell.
+const GREETING: Duration = Duration::from_secs(45);
 /// How long ssh has to end when it is told to.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long the connection may stay once the node has said all: what a script left running holds it open.
@@ -34,7 +36,10 @@ pub(crate) struct Session {
     job: Job,
     dialogue: Dialogue,
     started: Instant,
+    /// Until when the next thing that counts is to come.
     deadline: Instant,
+    /// Until when all is to be done.
+    limit: Instant,
     child: Child,
     input: Option<ChildStdin>,
     /// What is being sent, and how much of it was.
@@ -68,6 +73,15 @@ pub(crate) struct Line<'a> {
     pub(crate) text: &'a str,
 }
 
+/// What a line asks for.
+#[derive(Debug, Clone, Copy)]
+enum Todo {
+    SendProgram,
+    SendList,
+    /// Wait no longer than [`LINGERING`].
+    Linger,
+}
+
 /// What can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pipe {
@@ -93,13 +107,17 @@ impl Session {
         }
         let started = Instant::now();
         Ok(Self {
-            dialogue: Dialogue::default(),
+            dialogue: Dialogue::new(job.marks.clone()),
             started,
-            deadline: started + timeout,
+            deadline: started + timeout.min(GREETING),
+            limit: started + timeout,
             input,
             parcel: None,
             last: false,
-            out: child.stdout.take().map(|pipe| (pipe, Lines::default())),
+            out: child.stdout.take().map(|pipe| {
+                let mark = definitions::Results::mark(job.marks.results());
+                (pipe, Lines::with_mark(mark))
+            }),
             err: child.stderr.take().map(|pipe| (pipe, Lines::default())),
             child,
             stopped: None,
@@ -139,18 +157,27 @@ impl Session {
             (Stream::Err, _, Some((pipe, lines))) => (pipe.read(&mut buffer), lines),
             _ => return,
         };
-        let mut heard = Vec::new();
+        let mut todo = Vec::new();
         let mut each = |text: &str| {
-            let answer = self.dialogue.hear(stream, text);
-            match answer {
-                Answer::Show | Answer::Hold => show(Line {
-                    node: &self.job.node,
-                    stream,
-                    held: answer == Answer::Hold,
-                    text,
-                }),
-                _ => heard.push(answer),
-            }
+            let (text, held) = match self.dialogue.hear(stream, text) {
+                Answer::Show(text) => (text, false),
+                Answer::Hold(text) => (text, true),
+                Answer::SendProgram => return todo.push(Todo::SendProgram),
+                Answer::SendList => return todo.push(Todo::SendList),
+                Answer::Done(before) => {
+                    todo.push(Todo::Linger);
+                    if before.is_empty() {
+                        return;
+                    }
+                    (before, false)
+                }
+            };
+            show(Line {
+                node: &self.job.node,
+                stream,
+                held,
+                text,
+            });
         };
         match read {
             Ok(0) => {
@@ -162,8 +189,8 @@ impl Session {
                 if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             Err(_) => self.close(stream),
         }
-        for answer in heard {
-            self.answer(answer);
+        for act in todo {
+            self.act(act);
         }
     }
 
@@ -176,15 +203,18 @@ impl Session {
     }
 
     /// Does what a line asks for.
-    fn answer(&mut self, answer: Answer) {
-        match answer {
-            Answer::SendProgram => self.parcel = Some((Arc::clone(&self.job.firstboot), 0)),
-            Answer::SendList => {
+    fn act(&mut self, act: Todo) {
+        match act {
+            Todo::SendProgram => {
+                self.parcel = Some((Arc::clone(&self.job.firstboot), 0));
+                self.deadline = self.limit;
+            }
+            Todo::SendList => {
+                self.deadline = self.limit;
                 self.parcel = Some((Arc::clone(&self.job.list), 0));
                 self.last = true;
             }
-            Answer::Done => self.deadline = self.deadline.min(Instant::now() + LINGERING),
-            Answer::Show | Answer::Hold => {}
+            Todo::Linger => self.deadline = self.deadline.min(Instant::now() + LINGERING),
         }
     }
 
@@ -235,7 +265,7 @@ impl Session {
     /// Returns what became of the node, once the session has ended.
     pub(crate) fn ended(&mut self, now: Instant) -> Option<Outcome> {
         if !self.is_silent() && now >= self.deadline {
-            let all_said = self.dialogue.scripts.is_some();
+            let all_said = self.dialogue.results.is_some();
             self.stop(
                 if all_said {
                     Why::Lingering
@@ -283,7 +313,10 @@ impl Session {
     /// Sums up.
     fn outcome(&mut self, status: Option<ExitStatus>, now: Instant) -> Outcome {
         let verdict = match self.stopped {
-            Some(Why::TooLong) => Verdict::TimedOut(self.deadline - self.started),
+            Some(Why::TooLong) => Verdict::TimedOut {
+                after: self.deadline - self.started,
+                before: self.dialogue.waits_for(),
+            },
             Some(Why::Interrupted) => Verdict::Interrupted,
             Some(Why::Lingering) => self.dialogue.verdict(None),
             None => self.dialogue.verdict(status),
@@ -294,7 +327,7 @@ impl Session {
             verdict,
             took: now - self.started,
             refreshed: self.dialogue.refreshed,
-            scripts: self.dialogue.scripts.take().unwrap_or_default(),
+            scripts: self.dialogue.results.take().unwrap_or_default().scripts,
             output: std::mem::take(&mut self.dialogue.output),
         }
     }

@@ -2,20 +2,25 @@
 //!
 //! A node's lines come in and go out behind its name: its standard output to ours, its standard error to
 //! ours, or both to standard error where standard output is for JSON. On a terminal a bar below them says
-//! how many nodes are done and, when few are left, which. What nobody reads any more is dropped: a
+//! how many nodes are done and, when few are left, which; and when nothing was printed for long, a line says who is
+//! waited for. What nobody reads any more is dropped: a
 //! pager that was left does not leave nodes half done.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::dialogue::Stream;
+use crate::escape;
 use crate::outcome::{Outcome, Verdict};
 use crate::session::Line;
 
 /// As long as no more nodes than these are left, the bar names them.
 const NAMED: usize = 4;
+/// How long nothing is printed before it is said who is waited for; from then on twice as long each time.
+const QUIET: Duration = Duration::from_secs(30);
 /// How many bytes are gathered before they are written.
 const GATHERED: usize = 64 << 10;
 
@@ -32,6 +37,42 @@ pub(crate) struct Show {
     err: Vec<u8>,
     /// How many nodes ended otherwise than well.
     amiss: usize,
+    quiet: Quiet,
+}
+
+/// How long nothing was printed.
+#[derive(Debug)]
+struct Quiet {
+    since: Instant,
+    /// When it is said next.
+    after: Duration,
+}
+
+impl Quiet {
+    fn from(now: Instant) -> Self {
+        Self {
+            since: now,
+            after: QUIET,
+        }
+    }
+
+    /// Returns how long, when it is to be said.
+    fn due(&mut self, now: Instant) -> Option<Duration> {
+        let quiet = now - self.since;
+        (quiet >= self.after).then(|| {
+            self.after *= 2;
+            quiet
+        })
+    }
+}
+
+/// Names nodes, the first few by their names.
+fn named(nodes: &[&str]) -> String {
+    let mut names = nodes[..nodes.len().min(NAMED)].join(", ");
+    if nodes.len() > NAMED {
+        names += &format!(" and {} more", nodes.len() - NAMED);
+    }
+    names
 }
 
 impl Show {
@@ -54,6 +95,7 @@ impl Show {
             out: Vec::new(),
             err: Vec::new(),
             amiss: 0,
+            quiet: Quiet::from(Instant::now()),
         }
     }
 
@@ -69,9 +111,10 @@ impl Show {
 
     /// Shows a line.
     pub(crate) fn line(&mut self, line: Line<'_>) {
-        if line.held && !self.verbose {
+        if line.held && (!self.verbose || line.text.is_empty()) {
             return;
         }
+        self.quiet = Quiet::from(Instant::now());
         let to_out = line.stream == Stream::Out && !line.held && !self.json;
         let side = if to_out { &mut self.out } else { &mut self.err };
         write_line(side, line.node, line.text);
@@ -82,6 +125,7 @@ impl Show {
 
     /// Shows what became of a node.
     pub(crate) fn ended(&mut self, outcome: &Outcome) {
+        self.quiet = Quiet::from(Instant::now());
         if outcome.verdict != Verdict::Ok {
             self.amiss += 1;
         }
@@ -90,23 +134,31 @@ impl Show {
         } else {
             &mut self.out
         };
-        side.extend_from_slice(outcome.line().as_bytes());
-        side.push(b'\n');
+        write(side, &[&outcome.line()]);
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
     }
 
-    /// Writes what was gathered, and draws the bar when that is due.
-    pub(crate) fn flush<'a>(&mut self, running: Option<impl ExactSizeIterator<Item = &'a str>>) {
+    /// Writes what was gathered; with the nodes that are at work, draws the bar and says if nothing came for long.
+    pub(crate) fn flush(&mut self, running: Option<Vec<&str>>) {
+        let quiet = running
+            .as_ref()
+            .and_then(|_| self.quiet.due(Instant::now()));
+        if let (Some(running), Some(quiet)) = (&running, quiet) {
+            let text = format!(
+                "nothing printed for {} s by {}",
+                quiet.as_secs(),
+                named(running)
+            );
+            write(&mut self.err, &["updatenode: ", &text]);
+        }
         self.write();
         let (Some(bar), Some(running)) = (&self.bar, running) else {
             return;
         };
         let mut message = match running.len() {
-            few if few <= NAMED => {
-                format!("waiting for {}", running.collect::<Vec<_>>().join(", "))
-            }
+            few if few <= NAMED => format!("waiting for {}", named(&running)),
             many => format!("{many} at work"),
         };
         if self.amiss > 0 {
@@ -154,7 +206,34 @@ impl Show {
 
 /// Adds a line behind a node's name.
 fn write_line(side: &mut Vec<u8>, node: &str, text: &str) {
-    for part in [node, ": ", text, "\n"] {
-        side.extend_from_slice(part.as_bytes());
+    write(side, &[node, ": ", text]);
+}
+
+/// Adds a line. All that a node says comes through here on its way to a terminal.
+fn write(side: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        side.extend_from_slice(escape::line(part).as_bytes());
+    }
+    side.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_said_after_half_a_minute_and_then_ever_more_seldom() {
+        let begun = Instant::now();
+        let mut quiet = Quiet::from(begun);
+        let said: Vec<_> = (0..300)
+            .filter_map(|second| quiet.due(begun + Duration::from_secs(second)))
+            .map(|quiet| quiet.as_secs())
+            .collect();
+        assert_eq!(said, [30, 60, 120, 240]);
+        assert_eq!(named(&["n1", "n2"]), "n1, n2");
+        assert_eq!(
+            named(&["a", "b", "c", "d", "e", "f"]),
+            "a, b, c, d and 2 more"
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! by one rename. A change of several files is not one atom: killed between two renames, some files are
 //! new and some old, each of them whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
+use super::names::Added;
 use super::{Catalog, Shelf, Stored, file};
 use crate::{Error, Kind, Nodes, Object, Site, Value};
 
@@ -21,6 +22,8 @@ pub struct Edit<'c> {
     catalog: &'c Catalog,
     shelves: BTreeMap<Kind, Shelf>,
     documents: BTreeMap<PathBuf, Document>,
+    /// The names that the change brings.
+    added: Added,
     /// Held until the change is written or dropped.
     _lock: File,
 }
@@ -31,6 +34,36 @@ struct Document {
     before: String,
     after: DocumentMut,
     removed: bool,
+    /// Tables that are to go, of each section: all at once, since each of them moves all behind it.
+    doomed: BTreeMap<Option<&'static str>, HashSet<String>>,
+}
+
+impl Document {
+    /// Has the table of an object go.
+    fn doom(&mut self, section: Option<&'static str>, name: &str) {
+        self.doomed
+            .entry(section)
+            .or_default()
+            .insert(name.to_owned());
+    }
+
+    /// Returns the text to be changed, without what has gone.
+    fn text(&mut self) -> &mut DocumentMut {
+        for (section, names) in std::mem::take(&mut self.doomed) {
+            let table = match section {
+                None => Some(self.after.as_item_mut()),
+                Some(section) => self.after.get_mut(section),
+            };
+            match table {
+                Some(Item::Table(table)) => table.retain(|name, _| !names.contains(name)),
+                Some(Item::Value(toml_edit::Value::InlineTable(table))) => {
+                    table.retain(|name, _| !names.contains(name));
+                }
+                _ => {}
+            }
+        }
+        &mut self.after
+    }
 }
 
 impl<'c> Edit<'c> {
@@ -41,6 +74,7 @@ impl<'c> Edit<'c> {
             catalog,
             shelves: BTreeMap::new(),
             documents: BTreeMap::new(),
+            added: Added::default(),
         })
     }
 
@@ -86,12 +120,11 @@ impl<'c> Edit<'c> {
     pub fn put(&mut self, object: &Object) -> Result<()> {
         let (kind, name) = (object.kind(), object.name());
         let stored = self.shelf(kind)?.get(name).cloned();
-        if stored
-            .as_ref()
-            .is_some_and(|stored| stored.object == *object)
-        {
+        let before = stored.as_ref().map(|stored| &stored.object);
+        if before == Some(object) && stored.as_ref().is_none_or(|stored| !stored.misplaced) {
             return Ok(());
         }
+        self.added.note(before, object);
         let path = match &stored {
             Some(stored) => stored.file.to_path_buf(),
             None => self.catalog.home(kind, name),
@@ -102,14 +135,36 @@ impl<'c> Edit<'c> {
             (document.after, document.removed) = (DocumentMut::new(), false);
         }
         let keys = layout.keys(kind, name);
-        let table = descend(document.after.as_table_mut(), &keys)
+        let table = descend(document.text().as_table_mut(), &keys)
             .with_context(|| format!("changing {}", path.display()))?;
-        let before = stored.as_ref().map(|stored| &stored.object);
-        write_attributes(table, before, object);
-        let file = path.into();
-        let object = object.clone();
-        self.shelf(kind)?
-            .insert(name.to_owned(), Stored { object, file });
+        write_attributes(table, before, &object.part(false));
+        self.put_secrets(before, object)?;
+        let stored = Stored::new(object.clone(), path.into());
+        self.shelf(kind)?.insert(name.to_owned(), stored);
+        Ok(())
+    }
+
+    /// Writes the secrets of an object into their file, or takes them out.
+    fn put_secrets(&mut self, before: Option<&Object>, object: &Object) -> Result<()> {
+        if !object.has_secrets() {
+            return before.map_or(Ok(()), |before| self.remove_secrets(before));
+        }
+        let path = self.catalog.secrets();
+        let keys = [object.kind().name(), object.name()];
+        let table = descend(self.document(&path)?.text().as_table_mut(), &keys)
+            .with_context(|| format!("changing {}", path.display()))?;
+        write_attributes(table, None, &object.part(true));
+        Ok(())
+    }
+
+    /// Takes the secrets of an object out of their file.
+    fn remove_secrets(&mut self, object: &Object) -> Result<()> {
+        if !object.has_secrets() {
+            return Ok(());
+        }
+        let path = self.catalog.secrets();
+        self.document(&path)?
+            .doom(Some(object.kind().name()), object.name());
         Ok(())
     }
 
@@ -123,18 +178,13 @@ impl<'c> Edit<'c> {
             let known = shelf.keys().map(String::as_str);
             return Err(Error::not_found(kind, name, known).into());
         };
+        self.remove_secrets(&stored.object)?;
         let layout = self.catalog.layout(&stored.file);
         let document = self.document(&stored.file)?;
         match layout.keys(kind, name).as_slice() {
             [] => document.removed = true,
-            [name] => drop(document.after.remove(name)),
-            [section, name, ..] => {
-                if let Some(section) = document.after.get_mut(section)
-                    && let Some(section) = section.as_table_like_mut()
-                {
-                    section.remove(name);
-                }
-            }
+            [name] => document.doom(None, name),
+            [_, name, ..] => document.doom(Some(kind.name()), name),
         }
         Ok(())
     }
@@ -149,31 +199,35 @@ impl<'c> Edit<'c> {
         if shelf.contains_key(new) {
             bail!("a definition for the {kind} '{new}' exists already: remove it first");
         }
-        let Some(Stored { object, file }) = shelf.get(name).cloned() else {
+        let Some(Stored { object, file, .. }) = shelf.get(name).cloned() else {
             let known = shelf.keys().map(String::as_str);
             return Err(Error::not_found(kind, name, known).into());
         };
-        let object = object.renamed(new)?;
-        shelf.remove(name);
+        let renamed = object.renamed(new)?;
+        self.added.note(None, &renamed);
+        self.remove_secrets(&object)?;
+        self.put_secrets(None, &renamed)?;
+        self.shelf(kind)?.remove(name);
         let layout = self.catalog.layout(&file);
-        let keys = layout.keys(kind, name);
-        let Some((_, path)) = keys.split_last() else {
-            let document = self.document(&file)?;
-            let text = document.after.clone();
-            document.removed = true;
-            let file = self.catalog.home(kind, new);
-            let document = self.document(&file)?;
-            (document.after, document.removed) = (text, false);
-            let file = file.into();
-            let stored = Stored { object, file };
-            self.shelf(kind)?.insert(new.to_owned(), stored);
-            return Ok(());
+        let file = match layout.keys(kind, name).split_last() {
+            None => {
+                let document = self.document(&file)?;
+                let text = document.after.clone();
+                document.removed = true;
+                let file = self.catalog.home(kind, new);
+                let document = self.document(&file)?;
+                (document.after, document.removed) = (text, false);
+                file.into()
+            }
+            Some((_, path)) => {
+                let table = descend(self.document(&file)?.text().as_table_mut(), path)?;
+                if let Some(item) = table.remove(name) {
+                    table.insert(new, item);
+                }
+                file
+            }
         };
-        let table = descend(self.document(&file)?.after.as_table_mut(), path)?;
-        if let Some(item) = table.remove(name) {
-            table.insert(new, item);
-        }
-        let stored = Stored { object, file };
+        let stored = Stored::new(renamed, file);
         self.shelf(kind)?.insert(new.to_owned(), stored);
         Ok(())
     }
@@ -181,16 +235,28 @@ impl<'c> Edit<'c> {
     /// Writes every file that the change touched, and ends it.
     ///
     /// # Errors
-    /// When a file cannot be written; those before it are.
-    pub fn commit(self) -> Result<()> {
-        for (path, document) in &self.documents {
+    /// When a new name is another object's already, or a file cannot be written; those before it are.
+    pub fn commit(mut self) -> Result<()> {
+        if !self.added.is_empty() {
+            let nodes = self.nodes()?;
+            self.added.check(&nodes)?;
+        }
+        let secrets = self.catalog.secrets();
+        // What is secret stands in its own file before it is taken out of another.
+        let mut documents: Vec<_> = self.documents.iter_mut().collect();
+        documents.sort_by_key(|(path, _)| **path != secrets);
+        for (path, document) in documents {
             if document.removed {
                 file::remove(path)?;
                 continue;
             }
-            let after = document.after.to_string();
+            let after = document.text().to_string();
             if after != document.before || !path.exists() {
-                file::replace(path, &after)?;
+                let readers = match *path == secrets {
+                    true => file::Readers::Owner,
+                    false => file::Readers::All,
+                };
+                file::replace(path, &after, readers)?;
             }
         }
         Ok(())
@@ -221,6 +287,7 @@ impl<'c> Edit<'c> {
                 before,
                 after,
                 removed: false,
+                doomed: BTreeMap::new(),
             };
             self.documents.insert(path.to_owned(), document);
         }

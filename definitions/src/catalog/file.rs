@@ -24,10 +24,19 @@ pub(super) fn lock(directory: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Whoever may read the file that is replaced; everybody where there is none.
+    All,
+    /// Its owner alone, whoever could read it before.
+    Owner,
+}
+
 /// Replaces a file: readers see the old content or the new, and so does the next boot.
 ///
 /// The caller holds the lock, so that what an earlier writer left behind may be cleared.
-pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
+pub(super) fn replace(path: &Path, text: &str, readers: Readers) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     make_directory(directory)?;
     let mode = match fs::symlink_metadata(path) {
@@ -35,6 +44,7 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
             "writing {}: it is a symbolic link, which would be lost; change the file that it names",
             path.display()
         ),
+        _ if readers == Readers::Owner => 0o600,
         Ok(metadata) => metadata.permissions().mode() & 0o777,
         Err(_) => 0o644,
     };

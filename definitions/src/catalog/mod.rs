@@ -5,14 +5,19 @@
 //! <config>/networks.toml        [NAME]                     one table a network
 //! <config>/osimages/NAME.toml   one file an osimage
 //! <config>/nodes/*.toml         [node.NAME] [group.NAME]   any number a file
+//! <config>/secrets.toml         [site.clustersite] [node.NAME] [group.NAME]   what is secret of them
 //! ```
 //!
 //! `<config>` is `/etc/slipway` unless told otherwise. A file comes in whole or not at all, since writers
 //! replace files by renaming; what goes out keeps the comments and the order of the file it came from.
+//! Secret attributes stand in a file that only its owner can read; who cannot read it sees the rest. Where a person
+//! wrote one into another file, it moves when its object is next changed.
 //! Every key that is not known is an error with file, line and the nearest key that is.
 
 mod edit;
 mod file;
+mod names;
+mod secrets;
 mod text;
 
 use std::collections::BTreeMap;
@@ -37,6 +42,19 @@ pub struct Catalog(PathBuf);
 struct Stored {
     object: Object,
     file: Arc<Path>,
+    /// Whether a secret stands there, and not in the file of secrets.
+    misplaced: bool,
+}
+
+impl Stored {
+    /// Describes an object whose secrets stand where they belong.
+    fn new(object: Object, file: Arc<Path>) -> Self {
+        Self {
+            object,
+            file,
+            misplaced: false,
+        }
+    }
 }
 
 /// Objects of one kind by name.
@@ -158,9 +176,14 @@ impl Catalog {
             let path: Arc<Path> = Arc::from(file.as_path());
             for object in text::parse(&self.layout(file), file, &text)? {
                 let shelf = shelves.entry(object.kind()).or_default();
+                let misplaced = object.has_secrets();
                 let file = Arc::clone(&path);
                 match shelf.entry(object.name().to_owned()) {
-                    Entry::Vacant(place) => place.insert(Stored { object, file }),
+                    Entry::Vacant(place) => place.insert(Stored {
+                        object,
+                        file,
+                        misplaced,
+                    }),
                     Entry::Occupied(other) => bail!(
                         "the {} '{}' is defined twice, in {} and in {}: remove one",
                         object.kind(),
@@ -171,6 +194,7 @@ impl Catalog {
                 };
             }
         }
+        self.read_secrets(&mut shelves)?;
         Ok(shelves)
     }
 
@@ -223,6 +247,8 @@ impl Catalog {
             Layout::Whole(Kind::Site, Site::NAME.to_owned())
         } else if file == self.home(Kind::Network, "") {
             Layout::Tables(Kind::Network)
+        } else if file == self.secrets() {
+            Layout::Secrets
         } else if parent.is_some_and(|parent| parent == "osimages") {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             Layout::Whole(Kind::OsImage, name.into_owned())
@@ -241,6 +267,8 @@ enum Layout {
     Tables(Kind),
     /// A table for each object of several kinds: `[node.name]`, `[group.name]`.
     Sections,
+    /// The same of every kind, for what is secret of its objects.
+    Secrets,
 }
 
 impl Layout {
@@ -249,7 +277,7 @@ impl Layout {
         match self {
             Self::Whole(..) => vec![],
             Self::Tables(_) => vec![name],
-            Self::Sections => vec![kind.name(), name],
+            Self::Sections | Self::Secrets => vec![kind.name(), name],
         }
     }
 }

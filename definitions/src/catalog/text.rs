@@ -13,7 +13,11 @@ use crate::{Attribute, Error, Kind, Object, Shape, Value};
 
 /// Parses one file.
 pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Object>> {
-    let source = Source { file, text };
+    let source = Source {
+        file,
+        text,
+        secrets: *layout == Layout::Secrets,
+    };
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         source.error(at, error.message())
@@ -23,9 +27,13 @@ pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Obje
     match layout {
         Layout::Whole(kind, name) => source.object(*kind, name, 0, &document, &mut objects)?,
         Layout::Tables(kind) => source.tables(*kind, &document, &mut objects)?,
-        Layout::Sections => {
+        Layout::Sections | Layout::Secrets => {
+            let known: &[Kind] = match layout {
+                Layout::Secrets => &[Kind::Node, Kind::Group, Kind::Site],
+                _ => &[Kind::Node, Kind::Group],
+            };
             for (key, value) in &document {
-                let kind = source.section(key)?;
+                let kind = source.section(key, known)?;
                 source.tables(kind, source.table(key, value)?, &mut objects)?;
             }
         }
@@ -37,6 +45,8 @@ pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Obje
 struct Source<'a> {
     file: &'a Path,
     text: &'a str,
+    /// Whether it may hold secrets alone.
+    secrets: bool,
 }
 
 type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
@@ -50,22 +60,21 @@ impl Source<'_> {
     }
 
     /// Reads the name of a section.
-    fn section(&self, key: &Key<'_>) -> Result<Kind> {
-        let known = [Kind::Node, Kind::Group];
-        known
-            .into_iter()
-            .find(|kind| kind.name() == key.get_ref())
-            .ok_or_else(|| {
-                let nearest = nearest(key.get_ref(), known.map(Kind::name));
-                self.error(
-                    key.span().start,
-                    format!(
-                        "'{}' is neither 'node' nor 'group', which begin the name of a table here{}",
-                        key.get_ref(),
-                        did_you_mean(nearest.as_deref())
-                    ),
-                )
-            })
+    fn section(&self, key: &Key<'_>, known: &[Kind]) -> Result<Kind> {
+        let names = || known.iter().map(|kind| kind.name());
+        let found = known.iter().find(|kind| kind.name() == key.get_ref());
+        found.copied().ok_or_else(|| {
+            let quoted: Vec<_> = names().map(|name| format!("'{name}'")).collect();
+            self.error(
+                key.span().start,
+                format!(
+                    "'{}' is neither {}, which begin the name of a table here{}",
+                    key.get_ref(),
+                    quoted.join(" nor "),
+                    did_you_mean(nearest(key.get_ref(), names()).as_deref())
+                ),
+            )
+        })
     }
 
     /// Reads a table of objects.
@@ -91,6 +100,13 @@ impl Source<'_> {
             let attribute = kind
                 .attribute(key.get_ref())
                 .map_err(|error| self.error(key.span().start, error))?;
+            if self.secrets && !attribute.secret {
+                let message = format!(
+                    "'{}' is no secret: it belongs to the {kind}'s own file",
+                    attribute.name
+                );
+                return Err(self.error(key.span().start, message));
+            }
             let value = read(attribute, value.get_ref())
                 .map_err(|error| self.error(value.span().start, error))?;
             object.put(attribute, value);

@@ -1,15 +1,15 @@
-//! `chdef`: changes definitions, and makes those that do not exist.
+//! `chdef`: changes definitions; only `--create` makes those that do not exist.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
 use super::assignment::Mode;
-use super::request::{Operands, Request};
+use super::request::{self, Operands, Request, Scope};
 use super::{groups, report};
 use crate::catalog::Edit;
 use crate::command::Config;
-use crate::{Error, Kind, Nodes, Object};
+use crate::{Kind, Nodes, Object};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,7 +19,8 @@ Examples:
                                                add to a list
   chdef compute -m groups=old                  take from a list, for all members of a group
   chdef -t group compute -p members=n[11-20]   nodes join a group
-  chdef -t osimage old -n new                  another name";
+  chdef -t osimage old -n new                  another name
+  chdef --create host07 groups=all ip=10.1.0.7 set, on a node that is made where there is none";
 
 /// Change definitions
 #[derive(Debug, clap::Parser)]
@@ -38,6 +39,9 @@ pub struct Args {
     /// Give the one object that is named another name
     #[arg(short = 'n', value_name = "NEW", conflicts_with_all = ["plus", "minus", "stanza"])]
     name: Option<String>,
+    /// Make the objects that do not exist, too
+    #[arg(long, conflicts_with_all = ["name", "minus"])]
+    create: bool,
     /// Name each object
     #[arg(short, long)]
     verbose: bool,
@@ -46,13 +50,17 @@ pub struct Args {
 /// Runs `chdef`.
 ///
 /// # Errors
-/// When an attribute does not exist or does not accept its value, or a file cannot be read or written;
+/// When an object or an attribute does not exist, an attribute does not accept its value, or a file cannot be read or written;
 /// then nothing is changed.
 pub fn run(args: Args) -> Result<ExitCode> {
     let asked = args.operands.asked()?;
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let mut requests = asked.requests(&mut edit)?;
+    let scope = match args.create {
+        true => Scope::Any,
+        false => Scope::Existing,
+    };
+    let mut requests = asked.requests(&mut edit, scope)?;
     if let Some(new) = &args.name {
         rename(&mut edit, &mut requests, new)?;
     } else if requests
@@ -94,11 +102,6 @@ impl Args {
         let known = found.is_some() || *kind == Kind::Group && groups::exists(nodes, name);
         let mut object = match found {
             Some(object) => object,
-            None if !known && self.minus => {
-                let known = edit.objects(*kind)?;
-                let names = known.iter().map(Object::name);
-                return Err(Error::not_found(*kind, name, names).into());
-            }
             None => Object::new(*kind, name.as_str())?,
         };
         for assignment in &request.assignments {
@@ -111,6 +114,9 @@ impl Args {
                 let attribute = &assignment.attribute;
                 eprintln!("chdef: '{entry}' is not in {attribute} of the {kind} '{name}' itself");
             }
+        }
+        if !known {
+            request::check_new(&object)?;
         }
         edit.put(&object)?;
         Ok(!known && *kind != Kind::Site)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::listing::{self, Form};
 use super::{groups, request};
 use crate::command::Config;
-use crate::{Catalog, Error, Kind, Noderange, Object, Selection, Site, Value};
+use crate::{Catalog, Error, Kind, MASK, Noderange, Object, Selection, Site, Value};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +70,9 @@ pub struct Args {
     /// As a JSON array of {"type", "name", "attributes"}
     #[arg(long, conflicts_with_all = ["long", "short", "compress"])]
     json: bool,
+    /// Secrets as they are; without it they are masked, and left out of stanzas
+    #[arg(long)]
+    secrets: bool,
     /// The attributes that objects of the types can have, and what they mean
     #[arg(long)]
     attributes: bool,
@@ -97,6 +100,9 @@ pub fn run(mut args: Args) -> Result<ExitCode> {
     if objects.is_empty() && !matches!(form, Form::Stanza | Form::Json) {
         eprintln!("Could not find any object definitions to display.");
         return Ok(ExitCode::SUCCESS);
+    }
+    if !args.secrets {
+        hide_secrets(&mut objects, form);
     }
     listing::write(&mut out, form, &objects, &args.only)
         .and_then(|()| out.flush())
@@ -201,6 +207,26 @@ impl Args {
             false => nodes.effective(node.name()),
         });
         Ok(objects.collect())
+    }
+}
+
+/// Masks what is secret; a stanza, which is read back, is left without and it is said.
+fn hide_secrets(objects: &mut [Object], form: Form) {
+    let mut count = 0;
+    for object in objects.iter_mut().filter(|object| object.has_secrets()) {
+        let secrets = object.part(true);
+        *object = object.part(false);
+        count += 1;
+        if form != Form::Stanza {
+            let masked = secrets
+                .attributes()
+                .keys()
+                .map(|name| (*name, Value::Text(MASK.to_owned())));
+            object.attributes_mut().extend(masked);
+        }
+    }
+    if form == Form::Stanza && count > 0 {
+        eprintln!("lsdef: secrets of {count} objects are left out: --secrets writes them, too");
     }
 }
 

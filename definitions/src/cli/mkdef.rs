@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 
 use super::assignment::{Assignment, Mode};
-use super::request::{Operands, Request};
+use super::request::{self, Operands, Request, Scope};
 use super::{groups, report};
 use crate::catalog::Edit;
 use crate::command::Config;
@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let asked = args.operands.asked()?;
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let requests = asked.requests(&mut edit)?;
+    let requests = asked.requests(&mut edit, Scope::New)?;
     for request in &requests {
         args.make(&mut edit, request)?;
     }
@@ -75,9 +75,7 @@ impl Args {
                 assignment.apply(&mut object, Mode::Set, &Nodes::default())?;
             }
         }
-        if *kind == Kind::Node && object.value("groups").is_none() {
-            bail!("the attribute 'groups' must be set for the node '{name}'");
-        }
+        request::check_new(&object)?;
         edit.put(&object)
     }
 

@@ -1,12 +1,13 @@
 //! What a command line or a stanza asks for: which objects, and what is said of them.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 
 use super::assignment::Assignment;
 use crate::catalog::Edit;
-use crate::{Chosen, Kind, Noderange, Nodes, Site, stanza};
+use crate::{Chosen, Error, Group, Kind, Noderange, Nodes, Object, Site, stanza};
 
 /// The longest stanza.
 const LONGEST: u64 = 256 << 20;
@@ -85,28 +86,69 @@ pub(super) enum Asked {
     },
 }
 
+/// Which objects a command may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those that exist.
+    Existing,
+    /// Those to be made; of nodes, no group stands for them.
+    New,
+    /// Both.
+    Any,
+}
+
 impl Asked {
     /// Lists the objects; which nodes a range names, the catalog tells.
-    pub(super) fn requests(self, edit: &mut Edit<'_>) -> Result<Vec<Request>> {
-        let (kind, names, assignments) = match self {
-            Self::Stanzas(requests) => return Ok(requests),
+    pub(super) fn requests(self, edit: &mut Edit<'_>, scope: Scope) -> Result<Vec<Request>> {
+        let requests = match self {
+            Self::Stanzas(requests) => requests,
             Self::Named {
                 kind,
                 names,
                 assignments,
-            } => (kind, names, assignments),
+            } => {
+                let names = match kind {
+                    Kind::Node => nodes(&names, &edit.nodes()?, scope)?,
+                    _ => listed(&names),
+                };
+                let request = |name| Request {
+                    kind,
+                    name,
+                    assignments: assignments.clone(),
+                };
+                names.into_iter().map(request).collect()
+            }
         };
-        let names = match kind {
-            Kind::Node => any_nodes(&names, &edit.nodes()?)?,
-            _ => listed(&names),
-        };
-        let requests = names.into_iter().map(|name| Request {
-            kind,
-            name,
-            assignments: assignments.clone(),
-        });
-        Ok(requests.collect())
+        if scope == Scope::Existing {
+            check_existing(edit, &requests)?;
+        }
+        Ok(requests)
     }
+}
+
+/// Refuses what does not exist, with the nearest name that does.
+fn check_existing(edit: &mut Edit<'_>, requests: &[Request]) -> Result<()> {
+    let mut undefined = Vec::new();
+    for Request { kind, name, .. } in requests {
+        if *kind != Kind::Site && edit.find(*kind, name)?.is_none() {
+            undefined.push((*kind, name));
+        }
+    }
+    if undefined.is_empty() {
+        return Ok(());
+    }
+    let nodes = edit.nodes()?;
+    let groups = nodes.groups();
+    for (kind, name) in undefined {
+        if kind != Kind::Group {
+            let objects = edit.objects(kind)?;
+            return Err(Error::not_found(kind, name, objects.iter().map(Object::name)).into());
+        }
+        if name != Group::EVERYONE && !groups.contains_key(name.as_str()) {
+            return Err(Error::not_found(kind, name, groups.into_keys()).into());
+        }
+    }
+    Ok(())
 }
 
 /// Says how objects of a kind are named on a command line.
@@ -138,26 +180,48 @@ pub(super) fn from_stanza() -> Result<Vec<Request>> {
     Ok(requests)
 }
 
-/// Takes a node range for the nodes that exist and for those to be made.
-fn any_nodes(range: &str, nodes: &Nodes) -> Result<Vec<String>> {
-    let Chosen { nodes, unknown } = range.parse::<Noderange>()?.choose(nodes)?;
-    if nodes.is_empty() && unknown.is_empty() {
+/// Refuses an object to be made that lacks what objects of its kind need.
+pub(super) fn check_new(object: &Object) -> Result<()> {
+    if object.kind() == Kind::Node && object.value("groups").is_none() {
+        bail!(
+            "the attribute 'groups' must be set for the node '{}'",
+            object.name()
+        );
+    }
+    Ok(())
+}
+
+/// Lists the nodes that a range names.
+fn nodes(range: &str, nodes: &Nodes, scope: Scope) -> Result<Vec<String>> {
+    let parsed = range.parse::<Noderange>()?;
+    let Chosen {
+        nodes: existing,
+        unknown,
+        groups,
+    } = match scope {
+        Scope::Existing => Chosen {
+            nodes: parsed.select(nodes)?,
+            ..Chosen::default()
+        },
+        Scope::New | Scope::Any => parsed.choose(nodes)?,
+    };
+    if scope == Scope::New
+        && let Some(group) = groups.first()
+    {
+        bail!(
+            "'{group}' is a group, and nodes are to be made: name them; chdef changes a group's members"
+        );
+    }
+    if existing.is_empty() && unknown.is_empty() {
         bail!("the node range '{range}' names no node");
     }
-    Ok(nodes.into_iter().chain(unknown).collect())
+    Ok(existing.into_iter().chain(unknown).collect())
 }
 
 /// Parts names joined by commas, each once.
 pub(super) fn listed(names: &str) -> Vec<String> {
-    let mut listed = Vec::<String>::new();
-    for name in names
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
-        if !listed.iter().any(|known| known == name) {
-            listed.push(name.to_owned());
-        }
-    }
-    listed
+    let names = names.split(',').map(str::trim);
+    let mut seen = HashSet::new();
+    let listed = names.filter(|name| !name.is_empty() && seen.insert(*name));
+    listed.map(str::to_owned).collect()
 }

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | `host01` | the node; or, where there is none, the members of the group of that name |
 //! | `n[1-10]`, `r[1-2]n[01-04,7]` | one node for each number; the width of the first number is kept |
-//! | `n1-n10`, `n1:n10` | the nodes from one to the other |
+//! | `n1-n10`, `n1:n10`, `r1n01-r3n01` | the nodes from one to the other, which differ in one number |
+//! | `rack[1-3]`, `rack1-rack3` | the members of these groups, where no nodes have the names |
 //! | `1-10` | the same for `node1` to `node10` |
 //! | `n10+3` | that node and the three after it |
-//! | `/^n\d+$` | the nodes whose names match the regular expression |
+//! | `/n\d+` | the nodes whose whole names match the regular expression |
 //! | `os==debian12`, `!=`, `=~`, `!~` | the nodes whose attribute is, is not, matches, does not match |
 //! | `a@b` | the nodes in both |
 //! | `-a` | no node of `a`, wherever it stands in the list |
@@ -24,6 +25,8 @@ mod parse;
 mod selection;
 mod span;
 
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 pub use selection::Selection;
@@ -67,11 +70,8 @@ pub trait Universe {
     /// Lists the nodes' names, sorted.
     fn nodes(&self) -> Vec<&str>;
 
-    /// Lists the members of a group; `None` where there is no such group.
-    fn members(&self, group: &str) -> Option<Vec<&str>>;
-
-    /// Lists the groups' names.
-    fn groups(&self) -> Vec<&str>;
+    /// Lists the groups' names, each with its members, sorted.
+    fn groups(&self) -> BTreeMap<&str, Vec<&str>>;
 
     /// Says whether an attribute of a node is what a selection asks for.
     fn selects(&self, node: &str, selection: &Selection) -> bool;
@@ -84,12 +84,14 @@ pub trait Universe {
 }
 
 /// What a node range names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chosen {
     /// The nodes that exist, sorted.
     pub nodes: Vec<String>,
     /// The names of no node and no group, each once, in the order of the range: nodes to be made.
     pub unknown: Vec<String>,
+    /// The groups that are named, in the order of the range.
+    pub groups: Vec<String>,
 }
 
 impl FromStr for Noderange {
@@ -110,20 +112,27 @@ impl Noderange {
     /// When a span of names is too long or runs backwards, a file cannot be read, or a name beside `@`
     /// does not exist, which says nothing of what to make.
     pub fn choose(&self, universe: &impl Universe) -> Result<Chosen, Error> {
-        let (nodes, unknown) = self.evaluate(universe)?;
-        let mut made = Vec::<String>::new();
-        for (place, name) in &unknown {
+        let Evaluated {
+            nodes,
+            unknown,
+            groups,
+        } = self.evaluate(universe)?;
+        let excluded = unknown
+            .iter()
+            .filter(|(place, _)| *place == Place::Excluded);
+        let mut left_out: HashSet<_> = excluded.map(|(_, name)| name.clone()).collect();
+        let mut made = Vec::new();
+        for (place, name) in unknown {
             match place {
-                Place::Joint => return Err(missing(name, universe)),
-                Place::Excluded => {}
-                Place::Named if made.contains(name) => {}
-                Place::Named => made.push(name.clone()),
+                Place::Joint => return Err(missing(&name, universe)),
+                Place::Named if left_out.insert(name.clone()) => made.push(name),
+                Place::Named | Place::Excluded => {}
             }
         }
-        made.retain(|name| !unknown.contains(&(Place::Excluded, name.clone())));
         Ok(Chosen {
             nodes,
             unknown: made,
+            groups,
         })
     }
 
@@ -133,7 +142,7 @@ impl Noderange {
     /// [`Error::NotFound`] for a name that does not exist, with the nearest that does; otherwise as
     /// [`Self::choose`].
     pub fn select(&self, universe: &impl Universe) -> Result<Vec<String>, Error> {
-        let (nodes, unknown) = self.evaluate(universe)?;
+        let Evaluated { nodes, unknown, .. } = self.evaluate(universe)?;
         match unknown.first() {
             None => Ok(nodes),
             Some((_, name)) => Err(missing(name, universe)),
@@ -141,30 +150,40 @@ impl Noderange {
     }
 
     /// Finds the nodes that exist and the names that do not.
-    fn evaluate(&self, universe: &impl Universe) -> Result<(Vec<String>, Vec<Unknown>), Error> {
+    fn evaluate(&self, universe: &impl Universe) -> Result<Evaluated, Error> {
         let names = universe.nodes();
         let mut chooser = Chooser {
             range: &self.text,
             universe,
             names: &names,
+            members: OnceCell::new(),
             place: Place::Named,
             unknown: Vec::new(),
+            groups: Vec::new(),
             made: 0,
         };
         let chosen = chooser.list(&self.terms, 0)?;
-        let unknown = chooser.unknown;
         let marked = names.iter().zip(chosen).filter(|(_, chosen)| *chosen);
-        Ok((
-            marked.map(|(name, _)| (*name).to_owned()).collect(),
-            unknown,
-        ))
+        Ok(Evaluated {
+            nodes: marked.map(|(name, _)| (*name).to_owned()).collect(),
+            unknown: chooser.unknown,
+            groups: chooser.groups,
+        })
     }
+}
+
+/// What a range names, before it is known what that is for.
+struct Evaluated {
+    nodes: Vec<String>,
+    unknown: Vec<Unknown>,
+    groups: Vec<String>,
 }
 
 /// Makes the error for a name that does not exist.
 fn missing(name: &str, universe: &impl Universe) -> Error {
-    let known = universe.nodes().into_iter().chain(universe.groups());
-    Error::not_found(crate::Kind::Node, name, known.collect::<Vec<_>>())
+    let groups = universe.groups();
+    let known = universe.nodes().into_iter().chain(groups.into_keys());
+    Error::not_found(crate::Kind::Node, name, known)
 }
 
 /// Where in a range a name stands.
@@ -186,8 +205,11 @@ struct Chooser<'a, U> {
     range: &'a str,
     universe: &'a U,
     names: &'a [&'a str],
+    /// The groups and their members, once a name is no node's.
+    members: OnceCell<BTreeMap<&'a str, Vec<&'a str>>>,
     place: Place,
     unknown: Vec<Unknown>,
+    groups: Vec<String>,
     /// Names made from spans so far.
     made: usize,
 }
@@ -263,33 +285,42 @@ impl<U: Universe> Chooser<'_, U> {
         }
     }
 
-    /// Chooses what a name means: a node, a group, or a span of names.
+    /// Chooses what a name means: a node, a group, or a span of such names.
     fn word(&mut self, word: &str) -> Result<Marks, Error> {
         let mut marks = self.none();
-        if let Ok(at) = self.names.binary_search(&word) {
-            marks[at] = true;
-            return Ok(marks);
-        }
-        let universe = self.universe;
-        let members = universe.members(word);
-        if let Some(members) = members {
-            for at in members
-                .iter()
-                .filter_map(|name| self.names.binary_search(name).ok())
-            {
-                marks[at] = true;
-            }
+        if self.mark(word, &mut marks) {
             return Ok(marks);
         }
         let names = span::names(word, LIMIT - self.made).map_err(|error| self.wrong(error))?;
         self.made += names.len();
         for name in names {
-            match self.names.binary_search(&name.as_str()) {
-                Ok(at) => marks[at] = true,
-                Err(_) => self.unknown.push((self.place, name)),
+            if !self.mark(&name, &mut marks) {
+                self.unknown.push((self.place, name));
             }
         }
         Ok(marks)
+    }
+
+    /// Marks the node of a name or, where there is none, the members of the group; says whether there is
+    /// either.
+    fn mark(&mut self, name: &str, marks: &mut Marks) -> bool {
+        if let Ok(at) = self.names.binary_search(&name) {
+            marks[at] = true;
+            return true;
+        }
+        let universe = self.universe;
+        let members = self.members.get_or_init(|| universe.groups());
+        let Some(members) = members.get(name) else {
+            return false;
+        };
+        let found = members
+            .iter()
+            .filter_map(|name| self.names.binary_search(name).ok());
+        found.for_each(|at| marks[at] = true);
+        if self.place == Place::Named {
+            self.groups.push(name.to_owned());
+        }
+        true
     }
 
     fn none(&self) -> Marks {

@@ -20,6 +20,7 @@ pub(super) fn terms(text: &str) -> Result<Vec<Term>, Error> {
 /// Parses what a file lists.
 pub(super) fn file(text: &str) -> Result<Vec<Term>, Error> {
     let lines = text
+        .trim_start_matches('\u{feff}')
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default());
     let words = lines.flat_map(str::split_whitespace);
@@ -71,7 +72,7 @@ fn factor(range: &str, text: &str, depth: usize) -> Result<Factor, Error> {
         return Err(wrong(range, "it lacks a name beside '-' or '@'"));
     }
     if let Some(pattern) = text.strip_prefix('/') {
-        let pattern = Pattern::parse(pattern).map_err(|error| wrong(range, error))?;
+        let pattern = Pattern::parse_whole(pattern).map_err(|error| wrong(range, error))?;
         return Ok(Factor::Pattern(pattern));
     }
     if let Some(path) = text.strip_prefix('^') {

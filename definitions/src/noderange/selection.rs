@@ -19,6 +19,13 @@ impl Pattern {
         Ok(Self(built?))
     }
 
+    /// Parses a regular expression that is to match the whole of a text.
+    pub(crate) fn parse_whole(text: &str) -> Result<Self, String> {
+        // By itself first: what is wrong is told of what was typed, and nothing of it ends the group.
+        Self::parse(text)?;
+        Self::parse(&format!("^(?:{text})$"))
+    }
+
     /// Says whether it matches anywhere in a text.
     pub(crate) fn matches(&self, text: &str) -> bool {
         self.0.is_match(text)

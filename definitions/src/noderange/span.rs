@@ -1,4 +1,8 @@
 //! Spans: the names that `n[1-10]`, `n1-n10`, `n1:n10` and `n10+3` stand for, whether they exist or not.
+//!
+//! What can only be meant as a span is one or is refused: it is never one name with a `-` in it.
+
+use std::ops::Range;
 
 /// The most names that the spans of one range may make.
 pub const LIMIT: usize = 100_000;
@@ -9,6 +13,9 @@ pub(super) fn names(word: &str, limit: usize) -> Result<Vec<String>, String> {
         return brackets(word, limit);
     }
     if let Some((first, count)) = word.split_once('+') {
+        if from_to(first, limit).is_some() {
+            return Err(format!("'{word}' counts in two ways: write one span"));
+        }
         let count = number(count).ok_or_else(|| format!("'{word}' lacks a number behind '+'"))?;
         let run =
             Run::parse(first).ok_or_else(|| format!("'{first}' has no number to count from"))?;
@@ -40,11 +47,16 @@ impl<'a> Run<'a> {
         let begin = name[..end]
             .rfind(|c: char| !c.is_ascii_digit())
             .map_or(0, |at| at + 1);
+        Self::at(name, begin..end)
+    }
+
+    /// Takes the number that stands at a place of a name.
+    fn at(name: &'a str, place: Range<usize>) -> Option<Self> {
         Some(Self {
-            before: &name[..begin],
-            first: number(&name[begin..end])?,
-            width: width(&name[begin..end]),
-            after: &name[end..],
+            before: &name[..place.start],
+            first: number(&name[place.clone()])?,
+            width: width(&name[place.clone()]),
+            after: &name[place.end..],
         })
     }
 
@@ -63,19 +75,75 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Reads `n1-n10` and `n1:n10`: both sides differ in the last number alone. `None`: it is no such span.
+/// Reads `n1-n10` and `n1:n10`: both sides are the same but for one number, wherever it stands.
+///
+/// `None`: it is no such span, since the sides differ in more than numbers; a name may hold a `-` itself.
 fn from_to(word: &str, limit: usize) -> Option<Result<Vec<String>, String>> {
-    word.match_indices(['-', ':']).find_map(|(at, _)| {
-        let (first, last) = (&word[..at], &word[at + 1..]);
-        let (mut run, last) = (Run::parse(first)?, Run::parse(last)?);
-        if (run.before, run.after) != (last.before, last.after) {
-            return None;
+    word.match_indices(['-', ':'])
+        .find_map(|(at, _)| between(&word[..at], &word[at + 1..], word, limit))
+}
+
+/// Makes the names from one to another.
+fn between(
+    first: &str,
+    last: &str,
+    word: &str,
+    limit: usize,
+) -> Option<Result<Vec<String>, String>> {
+    let (ones, others) = (pieces(first), pieces(last));
+    let pairs = || {
+        ones.iter()
+            .map(|piece| &first[piece.clone()])
+            .zip(others.iter().map(|piece| &last[piece.clone()]))
+    };
+    let same_text =
+        |(one, other): (&str, &str)| one == other || (is_digits(one) && is_digits(other));
+    if ones.len() != others.len() || !pairs().all(same_text) {
+        return None;
+    }
+    let value = |digits: &str| digits.trim_start_matches('0').to_owned();
+    let differ: Vec<_> = (0..ones.len())
+        .zip(pairs())
+        .filter(|(_, (one, other))| is_digits(one) && value(one) != value(other))
+        .map(|(at, _)| at)
+        .collect();
+    // n1-n1 is n1; a word without a number, twice, is a name.
+    let last_number = || {
+        (0..ones.len())
+            .rev()
+            .find(|at| is_digits(&first[ones[*at].clone()]))
+    };
+    let at = match differ.as_slice() {
+        [] => last_number()?,
+        [at] => *at,
+        _ => {
+            return Some(Err(format!(
+                "'{word}' counts in more than one number: write each in brackets, such as rack[01-03]unit[34-36]"
+            )));
         }
-        if first.bytes().all(|byte| byte.is_ascii_digit()) {
-            run.before = "node";
+    };
+    let run = Run::at(first, ones[at].clone()).zip(number(&last[others[at].clone()]));
+    let Some((mut run, last)) = run else {
+        return Some(Err(too_many(word)));
+    };
+    if is_digits(first) {
+        run.before = "node";
+    }
+    Some(run.names(last, word, limit))
+}
+
+/// Parts a name into its numbers and what stands between.
+fn pieces(name: &str) -> Vec<Range<usize>> {
+    let mut pieces = Vec::<Range<usize>>::new();
+    let mut digits = None;
+    for (at, byte) in name.bytes().enumerate() {
+        match pieces.last_mut() {
+            Some(piece) if digits == Some(byte.is_ascii_digit()) => piece.end = at + 1,
+            _ => pieces.push(at..at + 1),
         }
-        Some(run.names(last.first, word, limit))
-    })
+        digits = Some(byte.is_ascii_digit());
+    }
+    pieces
 }
 
 /// Reads `r[1-2]n[01-04,7]`: every way to take one number from each pair of brackets.
@@ -100,7 +168,10 @@ fn brackets(word: &str, limit: usize) -> Result<Vec<String>, String> {
     for name in &mut names {
         name.push_str(rest);
     }
-    Ok(names)
+    match names.first().and_then(|name| from_to(name, limit)) {
+        Some(_) => Err(format!("'{word}' counts in two ways: write one span")),
+        None => Ok(names),
+    }
 }
 
 /// Reads what stands between brackets: `01-04,7`.
@@ -136,8 +207,11 @@ fn numbers(
 
 /// Reads digits and nothing else.
 fn number(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok())?
+    is_digits(text).then(|| text.parse().ok())?
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns the width that a number is padded to: its own, if it begins with a zero.

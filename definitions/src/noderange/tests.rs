@@ -3,7 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Kind, Nodes, Object};
 
-/// Nodes n1 … n12, n01 … n03, rack-a-n1; groups compute (n1 n2 n3), docker (n3 n4).
+/// Nodes n1 … n12, n01 … n03, rack-a-n1; groups compute (n1 n2 n3), docker (n3 n4), and those whose names
+/// have numbers: rack1 (n5 n6), rack2 (n7), 1738 (n9), r1b5 … r3b5 (n5 is in the last), r01u34 … r03u34
+/// (n6 n7), q00.b1 … q02.b1 (n8).
 fn universe() -> Nodes {
     let mut objects = Vec::new();
     let plain = (1..=12).map(|n| format!("n{n}"));
@@ -14,11 +16,18 @@ fn universe() -> Nodes {
             "n1" | "n2" => "compute",
             "n3" => "compute,docker",
             "n4" => "docker",
+            "n5" => "rack1,r3b5",
+            "n6" => "rack1,r01u34",
+            "n7" => "rack2,r03u34",
+            "n8" => "q01.b1",
+            "n9" => "1738",
             _ => "",
         };
         node.set("groups", groups).unwrap();
         objects.push(node);
     }
+    let empty = ["r1b5", "r2b5", "r02u34", "q00.b1", "q02.b1"];
+    objects.extend(empty.map(|name| Object::new(Kind::Group, name).unwrap()));
     let mut docker = Object::new(Kind::Group, "docker").unwrap();
     docker.set("os", "debian12").unwrap();
     objects.push(docker);
@@ -50,8 +59,12 @@ fn every_form_names_what_the_table_says() {
         ("rack-a-n1", "rack-a-n1"),
         ("n10+2", "n10 n11 n12"),
         ("n01+2", "n01 n02 n03"),
-        ("/^n0", "n01 n02 n03"),
-        ("/^n(1|2),n4", "n1 n10 n11 n12 n2 n4"),
+        ("/n0.", "n01 n02 n03"),
+        ("/n1", "n1"),
+        ("/1", ""),
+        ("/n1|n2", "n1 n2"),
+        ("/n(1|2),n4", "n1 n2 n4"),
+        ("/(?i)N1[0-2]?", "n1 n10 n11 n12"),
         (r"/^n\d{1,1}$@docker", "n3 n4"),
         ("/[,(]", ""),
         ("compute,-n2", "n1 n3"),
@@ -67,7 +80,21 @@ fn every_form_names_what_the_table_says() {
         ("os!=debian12@compute", "n1 n2"),
         ("groups=~docker", "n3 n4"),
         ("groups=~/dock/", "n3 n4"),
-        ("groups!~.@/^n1", "n10 n11 n12"),
+        ("groups!~.@/n1.*", "n10 n11 n12"),
+        ("n1-n1", "n1"),
+        ("n001-n003", "!n001"),
+        ("r1b5-r3b5", "n5"),
+        ("r1b5:r2b5", ""),
+        ("r01u34-r03u34", "n6 n7"),
+        ("q00.b1-q02.b1", "n8"),
+        ("rack[1-2]", "n5 n6 n7"),
+        ("rack1-rack2", "n5 n6 n7"),
+        ("rack1:rack2", "n5 n6 n7"),
+        ("rack1+1", "n5 n6 n7"),
+        ("all,-rack1-rack2,-/n.*", "rack-a-n1"),
+        ("1738", "n9"),
+        ("1738,-n9", ""),
+        ("xcatdefaults@rack2", "n7"),
     ] {
         let names = select(range).unwrap_or_else(|error| {
             let missing = error.split('\'').nth(1).unwrap_or_default();
@@ -121,6 +148,30 @@ fn what_is_wrong_is_named() {
             "the node range 'n1+18446744073709551615': 'n1+18446744073709551615' makes more than 100000 names",
         ),
         ("n3-n1", "the node range 'n3-n1': 'n3-n1' runs backwards"),
+        (
+            "r03u34-r01u34",
+            "the node range 'r03u34-r01u34': 'r03u34-r01u34' runs backwards",
+        ),
+        (
+            "r01u34-r03u35",
+            "the node range 'r01u34-r03u35': 'r01u34-r03u35' counts in more than one number: write each in brackets, such as rack[01-03]unit[34-36]",
+        ),
+        (
+            "n1-n99999999999999999999",
+            "the node range 'n1-n99999999999999999999': 'n1-n99999999999999999999' makes more than 100000 names",
+        ),
+        (
+            "n1-n[1-3]",
+            "the node range 'n1-n[1-3]': 'n1-n[1-3]' counts in two ways: write one span",
+        ),
+        (
+            "n1-n3+2",
+            "the node range 'n1-n3+2': 'n1-n3+2' counts in two ways: write one span",
+        ),
+        (
+            "rack1-rack4",
+            "Could not find an object named 'rack3' of type 'node'. Did you mean 'rack1'?",
+        ),
         (
             "n[a-b]",
             "the node range 'n[a-b]': 'n[a-b]' has '[a-b]', which are no numbers",
@@ -190,6 +241,9 @@ fn names_to_be_made_are_those_asked_for_and_not_taken_out() {
         ("n1,m1,-n1", "", "m1"),
         ("(m1,m2),-(m2,m9)", "", "m1"),
         ("compute,m1", "n1 n2 n3", "m1"),
+        ("m01u1-m03u1", "", "m01u1 m02u1 m03u1"),
+        ("dc1-rack2", "", "dc1-rack2"),
+        ("rack[2-3]", "n7", "rack3"),
     ] {
         let chosen = range
             .parse::<Noderange>()
@@ -199,6 +253,11 @@ fn names_to_be_made_are_those_asked_for_and_not_taken_out() {
         assert_eq!(chosen.nodes.join(" "), nodes, "{range}");
         assert_eq!(chosen.unknown.join(" "), unknown, "{range}");
     }
+    let chosen = |range: &str| range.parse::<Noderange>().unwrap().choose(&universe());
+    assert_eq!(
+        chosen("n1,rack1-rack2,compute,-docker").unwrap().groups,
+        ["rack1", "rack2", "compute"]
+    );
     let joint: Noderange = "m1@compute".parse().unwrap();
     assert_eq!(
         joint.choose(&universe()).unwrap_err().to_string(),
@@ -210,7 +269,7 @@ fn names_to_be_made_are_those_asked_for_and_not_taken_out() {
 fn files_list_nodes_and_name_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("list");
-    std::fs::write(&path, "n1, n2 # the first two\n\ndocker\n-n4\n").unwrap();
+    std::fs::write(&path, "\u{feff}n1, n2 # the first two\r\n\ndocker\n-n4\n").unwrap();
     assert_eq!(
         select(&format!("^{}", path.display())).unwrap(),
         ["n1", "n2", "n3"]

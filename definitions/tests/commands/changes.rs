@@ -112,8 +112,8 @@ fn chdef_sets_adds_takes_and_unsets() {
     site.ok("mkdef -t group compute nameservers=10.0.0.1 postscripts=syslog");
     for (line, shown) in [
         (
-            "chdef n1 ip=10.0.0.5 mac=x",
-            "groups=compute,all ip=10.0.0.5 mac=x nameservers=10.0.0.1 postscripts=syslog",
+            "chdef n1 ip=10.0.0.5 mac=525400AA0001",
+            "groups=compute,all ip=10.0.0.5 mac=52:54:00:aa:00:01 nameservers=10.0.0.1 postscripts=syslog",
         ),
         (
             "chdef n1 mac=",
@@ -190,7 +190,7 @@ fn chdef_refuses_what_it_cannot_do() {
         ),
         (
             "chdef n1 -n 'n 2'",
-            "chdef: 'n 2' is not the name of an object: expected at most 200 letters, digits and '.' '_' '-', a letter or digit first\n",
+            "chdef: 'n 2' is not the name of a node: expected a host name: labels of at most 63 letters, digits, '-' and '_' that neither begin nor end with '-', with a '.' between them\n",
         ),
         (
             "chdef n9 -n n10",

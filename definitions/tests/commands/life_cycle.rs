@@ -78,23 +78,20 @@ postbootscripts = ["xHRM bridgeprereq eth0:mydocker0", "setupdockerhost"]
 }
 
 #[test]
-fn a_line_of_the_document_makes_the_host_where_there_is_none() {
+fn a_line_of_the_document_makes_no_host_where_there_is_none() {
     let site = Site::new();
+    site.ok("mkdef host01 groups=all");
     assert_eq!(
-        site.ok(r#"chdef host01 -p postbootscripts="xHRM bridgeprereq eth0:mydocker0""#),
-        "New object definitions 'host01' have been created.\n\
-         1 object definitions have been created or modified.\n"
+        site.fails(r#"chdef host02 -p postbootscripts="xHRM bridgeprereq eth0:mydocker0""#),
+        "chdef: Could not find an object named 'host02' of type 'node'. Did you mean 'host01'?\n"
     );
-    assert_eq!(
-        site.ok("lsdef host01"),
-        "Object name: host01\n    postbootscripts=xHRM bridgeprereq eth0:mydocker0\n"
-    );
+    assert_eq!(site.ok("lsdef"), "host01  (node)\n");
 }
 
 #[test]
 fn a_docker_instance() {
     let site = with_defaults();
-    for made in ["mkdef host01c01", "chdef host01c02"] {
+    for made in ["mkdef host01c01", "chdef --create host01c02"] {
         site.ok(&format!(
             "{made} dockerhost=host01:2375 groups=docker,all ip=10.20.7.52 mgt=docker"
         ));

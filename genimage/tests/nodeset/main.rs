@@ -8,6 +8,7 @@ mod site;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use site::{IMAGE, Ran, Site};
 
@@ -344,4 +345,28 @@ fn programs_that_ship_beside_nodeset_are_served_and_kept_up_to_date() {
         run(&[]),
         "postscripts/bridgeprereq brought up to date\nhost01: postscripts.json changed, preseed.cfg changed\n1 node: 1 written\n"
     );
+}
+
+#[test]
+fn a_web_server_reads_what_nodes_fetch_whatever_the_umask() {
+    let site = site();
+    let image = format!("osimage={IMAGE}");
+    let nodeset = site.command("nodeset", &["rack1", &image]);
+    let mut careful = Command::new("sh");
+    careful
+        .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+        .arg(nodeset.get_program())
+        .args(nodeset.get_args())
+        .env("SLIPWAY_CONFIG", site.path("config"));
+    assert!(careful.output().unwrap().status.success());
+    for (name, mode) in [
+        ("autoinst", 0o755),
+        ("autoinst/host01", 0o755),
+        ("autoinst/host01/boot.ipxe", 0o644),
+        ("autoinst/host01/preseed.cfg", 0o644),
+        ("autoinst/host02/postscripts.json", 0o644),
+    ] {
+        let metadata = fs::metadata(site.path("install").join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{name}");
+    }
 }

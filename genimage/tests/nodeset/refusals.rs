@@ -245,3 +245,55 @@ fn a_node_range_that_names_nobody_is_an_error() {
         )
     );
 }
+
+#[test]
+fn no_secret_stands_where_anybody_fetches_it_unless_the_site_accepts_that() {
+    let why = "looks like a secret, and what nodes fetch is anybody's who reaches the web server: keep it on the node, \
+               in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
+    let site = site();
+    let settings = site.read("config/site.toml");
+    site.osimage(
+        IMAGE,
+        "profile = \"dockerhost\"\nenvironvar = [\"REGISTRY_PASSWORD=Geheim\"]\n",
+    );
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[&format!(
+            "{IMAGE}: the osimage {IMAGE}: the variable REGISTRY_PASSWORD of its scripts {why}"
+        )],
+    );
+    site.osimage(IMAGE, "profile = \"dockerhost\"\n");
+    site.nodes(&NODES.replace("\"setupdockerhost\"", "\"setupdockerhost --token=Geheim\""));
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[
+            &format!("host01: '--token' of the script setupdockerhost {why}"),
+            &format!("host02: '--token' of the script setupdockerhost {why}"),
+        ],
+    );
+    site.write(
+        "config/secrets.toml",
+        "[site.clustersite]\nrootpassword = \"$6$salt$hash\"\n",
+    );
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[
+            "the site's rootpassword would stand in files that whoever reaches the web server can fetch: let root in by \
+             authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site \
+             publishsecrets=1",
+        ],
+    );
+    site.write(
+        "config/site.toml",
+        &format!("{settings}publishsecrets = \"1\"\n"),
+    );
+    assert_eq!(nodeset(&site, &[]).code, 0);
+    let preseed = site.read("install/autoinst/host01/preseed.cfg");
+    assert!(
+        preseed.contains("passwd/root-password-crypted password $6$salt$hash"),
+        "{preseed}"
+    );
+}

@@ -29,11 +29,11 @@ pub struct Args {
     #[arg(short = 'P', long, value_name = "SCRIPT[,…]", requires = "update")]
     pub scripts: Vec<String>,
 
-    /// With --update: take this list first and keep it; '-' is standard input
+    /// With --update: take this list first and keep it; '-' is standard input. A line before it may hold a nonce
     #[arg(long, value_name = "FILE", requires = "update")]
     pub list: Option<PathBuf>,
 
-    /// With --update: say last, in one line of JSON, what became of each script
+    /// With --update: say last, in one line of JSON, what became of each script; behind the nonce, if there is one
     #[arg(long, requires = "update")]
     pub results: bool,
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use definitions::{Origin, Runlist, ScriptLine};
+use definitions::{Origin, Results, Runlist, ScriptLine};
 
 use super::paths::Paths;
 use super::record::Phase;
@@ -33,10 +33,11 @@ pub(super) fn load(paths: &Paths) -> Result<Runlist> {
     parse(&bytes).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Takes a new list from a file or, for `-`, from standard input, and keeps it on the node.
+/// Takes a new list from a file or, for `-`, from standard input, and keeps it on the node; returns the nonce, too, if
+/// one stands in a line before it.
 ///
 /// One for another node, or one that cannot be read, changes nothing.
-pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
+pub(super) fn take(from: &Path, paths: &Paths) -> Result<(Runlist, String)> {
     let mut bytes = Vec::new();
     let reading = || format!("reading the new list from {}", from.display());
     let source: Box<dyn Read> = match from.to_str() {
@@ -44,10 +45,11 @@ pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
         _ => Box::new(File::open(from).with_context(reading)?),
     };
     source
-        .take(Runlist::LIMIT + 1)
+        .take(Runlist::LIMIT + Results::LONGEST_NONCE as u64 + 2)
         .read_to_end(&mut bytes)
         .with_context(reading)?;
-    let list = parse(&bytes).with_context(reading)?;
+    let (nonce, bytes) = split(&bytes).with_context(reading)?;
+    let list = parse(bytes).with_context(reading)?;
     if let Ok(old) = load(paths)
         && old.node != list.node
     {
@@ -60,10 +62,24 @@ pub(super) fn take(from: &Path, paths: &Paths) -> Result<Runlist> {
     // Variables may be secrets of the site.
     if !matches!(files::load(&paths.list()), Ok(Some((old, 0o600))) if old == bytes) {
         let path = paths.list();
-        files::replace(&path, &bytes, 0o600)
+        files::replace(&path, bytes, 0o600)
             .with_context(|| format!("writing {}", path.display()))?;
     }
-    Ok(list)
+    Ok((list, nonce.to_owned()))
+}
+
+/// Parts the nonce, in a line of its own, from the list, which begins with a brace.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let is_nonce = (1..=Results::LONGEST_NONCE).contains(&line.len())
+        && line.iter().all(u8::is_ascii_alphanumeric);
+    if !is_nonce || line.len() == bytes.len() {
+        return Ok(("", bytes));
+    }
+    Ok((std::str::from_utf8(line)?, &bytes[line.len() + 1..]))
 }
 
 fn parse(bytes: &[u8]) -> Result<Runlist> {
@@ -181,6 +197,25 @@ mod tests {
             ],
             ..Runlist::default()
         }
+    }
+
+    #[test]
+    fn a_nonce_stands_in_a_line_before_the_list() {
+        for (text, nonce, list) in [
+            ("0af3\n{\"node\"\n", "0af3", "{\"node\"\n"),
+            ("{\n}", "", "{\n}"),
+            ("0af3", "", "0af3"),
+            ("0a f3\n{}", "", "0a f3\n{}"),
+            ("\n{}", "", "\n{}"),
+        ] {
+            assert_eq!(
+                split(text.as_bytes()).unwrap(),
+                (nonce, list.as_bytes()),
+                "{text:?}"
+            );
+        }
+        let long = format!("{}\n{{}}", "a".repeat(Results::LONGEST_NONCE + 1));
+        assert_eq!(split(long.as_bytes()).unwrap().0, "");
     }
 
     #[test]

@@ -111,9 +111,9 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
 /// Runs what is asked for again, with a new list if one is given.
 fn update(paths: &Paths, args: &Args) -> Result<ExitCode> {
     let _lock = journal::lock(paths)?;
-    let list = match &args.list {
+    let (list, nonce) = match &args.list {
         Some(from) => list::take(from, paths)?,
-        None => list::load(paths)?,
+        None => (list::load(paths)?, String::new()),
     };
     let jobs = list::asked(&list, &args.scripts).context("reading --scripts")?;
     let mut status = settle(paths, &list)?;
@@ -135,15 +135,18 @@ fn update(paths: &Paths, args: &Args) -> Result<ExitCode> {
     }
     journal::save(paths, &mut status)?;
     if args.results && !outcome.stopped {
-        let results = results(&status, &jobs);
+        let results = Results {
+            scripts: results(&status, &jobs),
+            code: exit_code(outcome.code),
+        };
         let json = serde_json::to_string(&results).context("writing the results")?;
-        result(format!("{}{json}", Results::MARK));
+        result(format!("{}{json}", Results::mark(&nonce)));
     }
     Ok(code(outcome.code))
 }
 
 /// Says what became of each script.
-fn results(status: &Status, jobs: &[Job]) -> Results {
+fn results(status: &Status, jobs: &[Job]) -> Vec<ScriptResult> {
     let record = |job: &Job| {
         let mut records = status.scripts.iter();
         let record = records.find(|record| record.is_of(job))?;
@@ -154,9 +157,7 @@ fn results(status: &Status, jobs: &[Job]) -> Results {
             error: record.reason.clone(),
         })
     };
-    Results {
-        scripts: jobs.iter().filter_map(record).collect(),
-    }
+    jobs.iter().filter_map(record).collect()
 }
 
 /// Loads what is known, and settles what an earlier run left behind.
@@ -241,5 +242,9 @@ fn summary(status: &Status) {
 
 /// Makes a script's code ours; one that is none is a failure.
 fn code(code: i32) -> ExitCode {
-    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+    ExitCode::from(exit_code(code))
+}
+
+fn exit_code(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(1)
 }

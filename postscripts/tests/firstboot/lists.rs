@@ -142,9 +142,23 @@ fn results() {
                 "line": "nowhere 'a,b'", "code": 127, "seconds": null,
                 "error": "the list has no such program",
             },
-        ]})
+        ], "code": 127 })
     );
     node.run(&["--results"]).expect(2);
+    // Results that are asked for with a nonce are told from what a script prints.
+    let mut list = b"0123456789abcdef\n".to_vec();
+    list.extend(serde_json::to_vec(&node.list).unwrap());
+    let ran = node.update(&["--results", "-P", "mine x"], &list).expect(0);
+    let last = ran.out.lines().last().unwrap();
+    assert!(
+        last.starts_with("slipway-results 0123456789abcdef: {\"scripts\":["),
+        "{last}"
+    );
+    assert!(
+        !fs::read_to_string(node.path("var/lib/slipway/postscripts.json"))
+            .unwrap()
+            .contains("0123456789abcdef")
+    );
 }
 
 fn new_list() {

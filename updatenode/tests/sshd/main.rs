@@ -9,6 +9,7 @@
 mod asked;
 mod lab;
 mod many;
+mod noise;
 mod reached;
 mod refresh;
 mod refused;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         refresh::CASES,
         reached::CASES,
         many::CASES,
+        noise::CASES,
     ]
     .concat();
     let trials = cases.into_iter().map(|(name, tools, case)| {

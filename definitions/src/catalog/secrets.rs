@@ -1,0 +1,59 @@
+//! What is secret of objects: a file that is its owner's alone, beside those that everybody may read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::{Catalog, Layout, Shelf, text};
+use crate::{Kind, Object};
+
+impl Catalog {
+    /// Names the file.
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.0.join("secrets.toml")
+    }
+
+    /// Adds to objects what is secret of them, as far as this user may read it.
+    pub(super) fn read_secrets(&self, shelves: &mut BTreeMap<Kind, Shelf>) -> Result<()> {
+        use ErrorKind::{NotFound, PermissionDenied};
+        let file = self.secrets();
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+        };
+        for secrets in text::parse(&Layout::Secrets, &file, &text)? {
+            let shelf = shelves.get_mut(&secrets.kind());
+            if let Some(stored) = shelf.and_then(|shelf| shelf.get_mut(secrets.name())) {
+                let attributes = secrets.attributes().clone();
+                stored.object.attributes_mut().extend(attributes);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parts what is secret of an object from what is not.
+impl Object {
+    /// Says whether any of its attributes is secret.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.attributes()
+            .keys()
+            .any(|name| is_secret(self.kind(), name))
+    }
+
+    /// Returns the object with its secret attributes alone, or with the others.
+    pub(crate) fn part(&self, secret: bool) -> Self {
+        let (kind, mut part) = (self.kind(), self.clone());
+        part.attributes_mut()
+            .retain(|name, _| is_secret(kind, name) == secret);
+        part
+    }
+}
+
+fn is_secret(kind: Kind, name: &str) -> bool {
+    kind.attribute(name).is_ok_and(|known| known.secret)
+}

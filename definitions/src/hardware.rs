@@ -1,0 +1,168 @@
+//! Hardware addresses of NICs, however they are spelt.
+//!
+//! A text comes in, in any usual spelling; it goes out in one: lower-case pairs with colons between, as the
+//! kernel prints them. Several stand behind each other with `|` between, each with the host name that it
+//! belongs to behind a `!`. Reference: IEEE 802 (six octets), RFC 4391 (InfiniBand: eight or twenty).
+
+use std::str::FromStr;
+
+use crate::Error;
+
+/// How many octets an address has.
+const OCTETS: [usize; 3] = [6, 8, 20];
+
+/// The hardware addresses of a node: `52:54:00:00:00:01`, or `mac!host|mac2!host2`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MacAddresses(String);
+
+crate::name::text! { MacAddresses }
+
+impl MacAddresses {
+    /// Returns the first address, which is the one that the node installs over.
+    pub fn first(&self) -> &str {
+        let end = self.0.find(['!', '|']);
+        end.map_or(&self.0, |end| &self.0[..end])
+    }
+}
+
+impl FromStr for MacAddresses {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let entries: Result<Vec<_>, _> = text
+            .split('|')
+            .map(|entry| normalised(entry.trim()))
+            .collect();
+        Ok(Self(entries?.join("|")))
+    }
+}
+
+/// Writes one entry, `mac` or `mac!host`, as it is stored.
+fn normalised(entry: &str) -> Result<String, Error> {
+    let (address, host) = match entry.split_once('!') {
+        Some((address, host)) => (address.trim(), Some(host.trim())),
+        None => (entry, None),
+    };
+    let expected =
+        "six pairs of hexadecimal digits such as 52:54:00:00:00:01; several as mac!host|mac2!host2";
+    let octets =
+        octets(address).ok_or_else(|| Error::invalid("a hardware address", address, expected))?;
+    let address = octets.join(":");
+    match host {
+        None => Ok(address),
+        // xCAT's word for an address whose NIC has no name of its own.
+        Some("*NOIP*") => Ok(format!("{address}!*NOIP*")),
+        Some(host) => Ok(format!("{address}!{}", host.parse::<crate::NodeName>()?)),
+    }
+}
+
+/// Reads the octets of an address, each as two lower-case digits.
+///
+/// There is one kind of separator or none. Six parts are octets, of which a zero in front may be left out;
+/// longer parts, all of one length, hold several octets each.
+fn octets(text: &str) -> Option<Vec<String>> {
+    let text = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .unwrap_or(text)
+        .to_ascii_lowercase();
+    let separator = text.chars().find(|c| matches!(c, ':' | '-' | '.'));
+    let parts: Vec<_> = match separator {
+        Some(separator) => text.split(separator).collect(),
+        None => vec![text.as_str()],
+    };
+    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
+    if !parts.iter().all(digits) {
+        return None;
+    }
+    if OCTETS.contains(&parts.len()) && parts.iter().all(|part| part.len() <= 2) {
+        return Some(parts.iter().map(|part| format!("{part:0>2}")).collect());
+    }
+    let length = parts[0].len();
+    let even = length % 2 == 0 && parts.iter().all(|part| part.len() == length);
+    let joined = parts.concat();
+    (even && OCTETS.contains(&(joined.len() / 2))).then(|| {
+        joined
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| String::from_utf8_lossy(pair).into_owned())
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_address_is_stored_as_one() {
+        for text in [
+            "52:54:00:aa:0b:01",
+            "52:54:0:AA:B:1",
+            "52-54-00-AA-0B-01",
+            "525400aa0b01",
+            "0x525400AA0B01",
+            "5254.00AA.0b01",
+            "5254-00aa-0b01",
+            "525400-aa0b01",
+            "52.54.00.aa.0b.01",
+            " 52:54:00:aa:0b:01 ",
+        ] {
+            let addresses: MacAddresses = text.parse().unwrap();
+            assert_eq!(&*addresses, "52:54:00:aa:0b:01", "{text}");
+            assert_eq!(addresses.first(), "52:54:00:aa:0b:01");
+        }
+        for (text, stored, first) in [
+            (
+                "52-54-00-00-00-01!n1 | 525400000002!n1-ib",
+                "52:54:00:00:00:01!n1|52:54:00:00:00:02!n1-ib",
+                "52:54:00:00:00:01",
+            ),
+            (
+                "52:54:00:00:00:01|52:54:00:00:00:02!*NOIP*",
+                "52:54:00:00:00:01|52:54:00:00:00:02!*NOIP*",
+                "52:54:00:00:00:01",
+            ),
+            (
+                "0002c90300A1B2C3",
+                "00:02:c9:03:00:a1:b2:c3",
+                "00:02:c9:03:00:a1:b2:c3",
+            ),
+        ] {
+            let addresses: MacAddresses = text.parse().unwrap();
+            assert_eq!((&*addresses, addresses.first()), (stored, first), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_named() {
+        for text in [
+            "",
+            "eth0",
+            "52:54:00:00:00",
+            "52:54:00:00:00:0g",
+            "52:54:00:00:00:001",
+            "52:54-00:00:00:01",
+            "525400aa0b0",
+            "5254.00aa",
+            "52:54:00:00:00:01:",
+            "::::::",
+            "52 54 00 00 00 01",
+        ] {
+            assert_eq!(
+                text.parse::<MacAddresses>().unwrap_err().to_string(),
+                format!(
+                    "'{text}' is not a hardware address: expected six pairs of hexadecimal digits such as \
+                     52:54:00:00:00:01; several as mac!host|mac2!host2"
+                )
+            );
+        }
+        let error = "52:54:00:00:00:01!a b".parse::<MacAddresses>().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("'a b' is not the name of a node"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! What nodes fetch asks nobody who they are: a secret in it is everybody's who reaches the web server.
+//!
+//! What is to stand in a node's files comes in; every value that looks like a secret goes out as a problem, unless
+//! the site accepts it. Values are never shown. Pure.
+
+use std::collections::BTreeMap;
+
+use definitions::{Entry, Site, looks_secret};
+
+use crate::problem::Problem;
+
+/// How a site accepts secrets there.
+pub(crate) const ACCEPT: &str = "accept that with chdef -t site publishsecrets=1";
+
+/// Says whether it does.
+pub(crate) fn accepts_secrets(site: &Site) -> bool {
+    site.publishsecrets.as_deref() == Some("1")
+}
+
+/// Finds variables of scripts that look like a secret.
+pub(crate) fn variables(
+    site: &Site,
+    osimage: &str,
+    variables: &BTreeMap<String, String>,
+) -> Vec<Problem> {
+    let secret = variables
+        .iter()
+        .filter(|(name, value)| looks_secret(name, value));
+    let secret = secret.filter(|_| !accepts_secrets(site));
+    secret
+        .map(|(name, _)| {
+            problem(
+                &format!("the osimage {osimage}"),
+                &format!("the variable {name} of its scripts"),
+            )
+        })
+        .collect()
+}
+
+/// Finds arguments of a node's scripts, and words of its kernel's command line, that look like a secret.
+pub(crate) fn arguments<'a>(
+    site: &Site,
+    node: &str,
+    scripts: impl Iterator<Item = &'a Entry>,
+    kernel: &[String],
+) -> Vec<Problem> {
+    if accepts_secrets(site) {
+        return Vec::new();
+    }
+    let scripts = scripts.filter_map(|entry| {
+        let name = secret_word(entry.line.arguments())?;
+        Some(problem(
+            node,
+            &format!("'{name}' of the script {}", entry.line.program()),
+        ))
+    });
+    let kernel = secret_word(kernel);
+    let kernel =
+        kernel.map(|name| problem(node, &format!("'{name}' of its kernel's command line")));
+    scripts.chain(kernel).collect()
+}
+
+/// Names the first word that looks like a secret: `--token=…`, `--token …`, `TOKEN=…`.
+fn secret_word(words: &[String]) -> Option<&str> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, value),
+            // An option's value may be the next word; a word of its own has none.
+            None if word.starts_with('-') => {
+                (word.as_str(), words.get(at + 1).map_or("", String::as_str))
+            }
+            None => ("", word.as_str()),
+        };
+        let shown = if name.is_empty() {
+            "an address with a password"
+        } else {
+            name
+        };
+        looks_secret(name, value).then_some(shown)
+    })
+}
+
+fn problem(of: &str, what: &str) -> Problem {
+    Problem::new(format!(
+        "{of}: {what} looks like a secret, and what nodes fetch is anybody's who reaches the web server: keep it on the \
+         node, in a file that the script reads, or {ACCEPT}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use definitions::Origin;
+
+    use super::*;
+
+    const WHY: &str = " looks like a secret, and what nodes fetch is anybody's who reaches the web server: keep it on the \
+                       node, in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
+
+    fn told(problems: Vec<Problem>) -> Vec<String> {
+        let text = |problem: &Problem| problem.to_string().replace(WHY, "");
+        problems.iter().map(text).collect()
+    }
+
+    fn site(accepts: bool) -> Site {
+        Site {
+            publishsecrets: accepts.then(|| "1".to_owned()),
+            ..Site::default()
+        }
+    }
+
+    #[test]
+    fn secrets_are_named_and_never_shown_unless_the_site_accepts_them() {
+        let pairs = [
+            ("DB_PASSWORD", "Geheim"),
+            ("http_proxy", "http://u:Geheim@proxy:1"),
+            ("NODE", "n1"),
+        ];
+        let environment = pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        assert_eq!(
+            told(variables(&site(false), "img", &environment)),
+            [
+                "the osimage img: the variable DB_PASSWORD of its scripts",
+                "the osimage img: the variable http_proxy of its scripts"
+            ]
+        );
+        let lines = [
+            "a --token=Geheim",
+            "b --token Geheim",
+            "c TOKEN=Geheim",
+            "d 'https://u:Geheim@h/'",
+            "e --token-file /root/x",
+            "f eth0:br0 token",
+            "g --password",
+        ];
+        let entries = lines.map(|line| Entry {
+            origin: Origin::Node,
+            line: line.parse().unwrap(),
+        });
+        let kernel = [
+            "console=ttyS0".to_owned(),
+            "inst.vncpassword=Geheim".to_owned(),
+        ];
+        assert_eq!(
+            told(arguments(&site(false), "n1", entries.iter(), &kernel)),
+            [
+                "n1: '--token' of the script a",
+                "n1: '--token' of the script b",
+                "n1: 'TOKEN' of the script c",
+                "n1: 'an address with a password' of the script d",
+                "n1: 'inst.vncpassword' of its kernel's command line"
+            ]
+        );
+        assert!(variables(&site(true), "img", &environment).is_empty());
+        assert!(arguments(&site(true), "n1", entries.iter(), &kernel).is_empty());
+    }
+}

@@ -1,0 +1,150 @@
+//! Nodes whose shells and scripts print what they like: nothing of it ends a session or speaks for another node.
+
+use std::fs;
+
+use crate::Case;
+use crate::lab::{Lab, Outcome, write_program};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_login_shell_may_print_anything_before", &[], before),
+    ("a_login_shell_may_print_anything_behind", &[], behind),
+    ("no_script_speaks_for_the_node_or_for_another", &[], forged),
+    ("what_a_node_says_moves_no_cursor", &[], escaped),
+    ("results_of_many_scripts_come_whole", &[], long),
+];
+
+const ADDRESS: &str = "127.0.1.1";
+const OK: &str =
+    "n1: --update --results --list - -P otherpkgs\nn1: ok (T s)\n1 node in T s: 1 ok\n";
+
+#[track_caller]
+fn is_ok(lab: &Lab, what: &str) {
+    let Outcome { code, out, err } = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "30"]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (Some(0), OK, ""),
+        "{what}"
+    );
+}
+
+fn before() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    for first in [
+        "echo Welcome",
+        "printf Welcome",
+        "printf 'Welcome\\r'",
+        "printf 'Welcome\\r\\n\\r'",
+        "printf '\\033[2J\\033]0;mine\\007'",
+        "printf '\\377\\376\\000'",
+        "printf '%20000s' x",
+        "printf 'slipway: ready\\nslipway: send\\nslipway: ready '",
+        "printf 'slipway-results: {\"scripts\":[],\"code\":0}\\n'",
+        "printf '%s\\n' \"$SSH_ORIGINAL_COMMAND\"",
+        "printf %s \"$SSH_ORIGINAL_COMMAND\"",
+    ] {
+        fs::write(lab.path(&format!("nodes/{ADDRESS}/first")), first).unwrap();
+        is_ok(&lab, first);
+        // The same while the program is sent.
+        fs::write(lab.on(ADDRESS, "slipway/bin/firstboot"), "another").unwrap();
+        is_ok(&lab, first);
+    }
+}
+
+fn behind() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    for behind in [
+        "echo bye >&2",
+        "printf '\\r\\033[0m' >&2; exit 3",
+        "kill -9 $$",
+    ] {
+        let shell = lab.path("shell");
+        write_program(&shell, &format!("#!/bin/sh\nsh \"$@\"\n{behind}\n"));
+        let path = shell.display().to_string();
+        fs::write(lab.path(&format!("nodes/{ADDRESS}/shell")), path).unwrap();
+        let outcome = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "30"]);
+        assert_eq!(
+            (outcome.code, outcome.out.as_str()),
+            (Some(0), OK),
+            "{behind}"
+        );
+    }
+    let shell = lab.path("shell");
+    write_program(&shell, "#!/bin/sh\nsh \"$@\"\nprintf bye; exit 0\n");
+    lab.behave(ADDRESS, "did mine 7; end");
+    let outcome = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "30"]);
+    assert_eq!(outcome.code, Some(7));
+    assert!(
+        outcome.out.ends_with(
+            "n1: bye\nn1: failed: mine ended with 7 (T s)\n1 node in T s: 1 failed\nfailed: n1\n"
+        ),
+        "{}",
+        outcome.out
+    );
+}
+
+fn forged() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    // What a script can see of the session: its own output, and the command lines above it.
+    lab.behave(
+        ADDRESS,
+        "json='{\"scripts\":[],\"code\":0}'
+         echo \"slipway-results: $json\"
+         for seen in $(tr '\\0' '\\n' </proc/$PPID/cmdline; tr '\\0' '\\n' </proc/$$/cmdline; env); do
+             case $seen in *[!0-9a-f]*) ;; *) echo \"slipway-results $seen: $json\"; echo \"slipway: ready $seen\" ;; esac
+         done
+         sleep 7
+         did mine 5; end",
+    );
+    let outcome = lab.run(&["n1", "-P", "otherpkgs"]);
+    assert_eq!(outcome.code, Some(5), "{}", outcome.out);
+    assert!(
+        outcome
+            .out
+            .contains("\nn1: failed: mine ended with 5 (T s)\n"),
+        "{}",
+        outcome.out
+    );
+}
+
+fn escaped() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    lab.behave(
+        ADDRESS,
+        "printf 'a\\033[1Ab\\302\\233c\\rn2: ok (0.1 s)\\342\\200\\256\\n'
+         results='{\"line\":\"mine\",\"code\":1,\"seconds\":0,\"error\":\"\\u001b[2J\\\\nn2: ok (0.1 s)\"}'
+         code=1; end",
+    );
+    let shown = "n1: a\\u{1b}[1Ab\\u{9b}c\\rn2: ok (0.1 s)\\u{202e}\n";
+    let outcome = lab.run(&["n1", "-P", "otherpkgs"]);
+    let expected = format!(
+        "n1: --update --results --list - -P otherpkgs\n{}n1: failed: mine: \\u{{1b}}[2J\\nn2: ok (T s) (T s)\n\
+         1 node in T s: 1 failed\nfailed: n1\n",
+        shown.replace("0.1 s", "T s")
+    );
+    assert_eq!((outcome.code, outcome.out), (Some(1), expected));
+    // In a document it is what the node said, to the letter, and acts on nothing.
+    let outcome = lab.run(&["n1", "-P", "otherpkgs", "--json"]);
+    assert!(
+        !outcome.out.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']),
+        "{}",
+        outcome.out
+    );
+    let document: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    let output = document["nodes"][0]["output"][1].as_str().unwrap();
+    assert_eq!(output, "a\u{1b}[1Ab\u{9b}c\rn2: ok (T s)\u{202e}");
+}
+
+fn long() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    lab.behave(
+        ADDRESS,
+        "i=0; while [ $i -lt 600 ]; do did \"mine $i\" 0; i=$((i + 1)); done; did last 3; end",
+    );
+    let outcome = lab.run(&["n1", "-P", "otherpkgs", "--json"]);
+    assert_eq!(outcome.code, Some(3));
+    let document: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(
+        document["nodes"][0]["scripts"].as_array().unwrap().len(),
+        601
+    );
+}
