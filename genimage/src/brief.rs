@@ -88,7 +88,6 @@ impl Desk<'_> {
         else {
             return Err(problems);
         };
-        let kernel = kernel(node, image);
         problems.extend(published::arguments(
             self.site,
             &node.name,
