@@ -50,9 +50,10 @@ fn view(seen: Seen<'_>) -> Vec<String> {
         .collect()
 }
 
-/// apt-get with what every call has: patience with locks, none with silent servers.
+/// apt-get with what every call has: some patience with locks that others take meanwhile, little with silent
+/// servers.
 fn apt_get(arguments: &[&str]) -> Line {
-    let patience = ["-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3"];
+    let patience = ["-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::Retries=3"];
     let patience = patience
         .into_iter()
         .chain(["-o", "Acquire::http::Timeout=30"]);
@@ -96,14 +97,14 @@ pub(super) fn unread(answer: &Answer, sources: &[Source]) -> Option<String> {
 }
 
 pub(super) fn simulate(seen: Seen<'_>, transaction: &Transaction, gone: &[String]) -> Line {
-    let line = apt_get(&["-s", "-y", "--no-install-recommends"])
+    let line = apt_get(&["-s", "-y", "--fix-broken", "--no-install-recommends"])
         .and(view(seen))
         .and(["install"]);
     line.and(&transaction.install)
         .and(gone.iter().map(|name| format!("{name}-")))
 }
 
-/// Reads what `apt-get -s` prints: `Inst name (version …)`, `Remv name …`, or `E:` and why not.
+/// Reads what `apt-get -s` prints: `Inst name (version …)`, `Conf name …`, `Remv name …`, or `E:` and why not.
 pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
     if answer.code != Some(0) {
         return Verdict::Problem(errors(&answer.text));
@@ -130,7 +131,9 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
             "it would remove {extra}: if that is meant, put them into the list with a '-' in front"
         ));
     }
-    let installs = answer.text.lines().any(|line| line.starts_with("Inst "));
+    // One that is unpacked is configured alone.
+    let does = |line: &str| line.starts_with("Inst ") || line.starts_with("Conf ");
+    let installs = answer.text.lines().any(does);
     match installs || !removed.is_empty() {
         true => Verdict::Changes,
         false => Verdict::Nothing,
@@ -139,11 +142,15 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
 
 /// Returns the errors among what apt printed, with what it said of dependencies before.
 pub(super) fn errors(text: &str) -> String {
-    let told = |line: &&str| line.starts_with("E: ") || line.contains(" : Depends: ");
-    let lines = text.lines().filter(told);
-    let lines: Vec<_> = lines
-        .map(|line| line.trim_start_matches("E: ").trim())
-        .collect();
+    let told = |line: &'_ str| {
+        let depends = line.contains(" : Depends: ").then_some(line);
+        let why = line.strip_prefix("E: ").or_else(|| {
+            let signature = line.strip_prefix("W: ")?;
+            signature.starts_with("GPG error: ").then_some(signature)
+        });
+        why.or(depends).map(|line| line.trim().to_owned())
+    };
+    let lines: Vec<_> = text.lines().filter_map(told).collect();
     match lines.is_empty() {
         true => text
             .trim()
@@ -162,7 +169,13 @@ pub(super) fn install(transaction: &Transaction) -> Line {
         "-o",
         "Dpkg::Options::=--force-confold",
     ];
-    let line = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(keep);
+    let line = apt_get(&[
+        "-y",
+        "--fix-broken",
+        "--no-install-recommends",
+        "--no-remove",
+    ])
+    .and(keep);
     line.and(["install"]).and(&transaction.install)
 }
 
