@@ -97,7 +97,7 @@ pub(super) fn unread(answer: &Answer, sources: &[Source]) -> Option<String> {
 }
 
 pub(super) fn simulate(seen: Seen<'_>, transaction: &Transaction, gone: &[String]) -> Line {
-    let line = apt_get(&["-s", "-y", "--fix-broken", "--no-install-recommends"])
+    let line = apt_get(&["-s", "-y", "--no-install-recommends"])
         .and(view(seen))
         .and(["install"]);
     line.and(&transaction.install)
@@ -131,9 +131,8 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
             "it would remove {extra}: if that is meant, put them into the list with a '-' in front"
         ));
     }
-    // One that is unpacked is configured alone.
-    let does = |line: &str| line.starts_with("Inst ") || line.starts_with("Conf ");
-    let installs = answer.text.lines().any(does);
+    // `Conf` alone is of what is half done, and not of what was asked for.
+    let installs = answer.text.lines().any(|line| line.starts_with("Inst "));
     match installs || !removed.is_empty() {
         true => Verdict::Changes,
         false => Verdict::Nothing,
@@ -162,21 +161,29 @@ pub(super) fn errors(text: &str) -> String {
     }
 }
 
+/// A configuration file that was changed on the node stays.
+const KEEP: [&str; 4] = [
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+];
+
 pub(super) fn install(transaction: &Transaction) -> Line {
-    let keep = [
-        "-o",
-        "Dpkg::Options::=--force-confdef",
-        "-o",
-        "Dpkg::Options::=--force-confold",
-    ];
-    let line = apt_get(&[
-        "-y",
-        "--fix-broken",
-        "--no-install-recommends",
-        "--no-remove",
-    ])
-    .and(keep);
+    let line = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(KEEP);
     line.and(["install"]).and(&transaction.install)
+}
+
+/// Returns what ends what is half done: what it lacks is installed, and what is not whole is unpacked again.
+pub(super) fn mend(seen: Seen<'_>, again: &[String], simulated: bool) -> Line {
+    let line = apt_get(&["-y", "--fix-broken", "--no-remove", "--reinstall"]);
+    let line = line
+        .and(["--no-install-recommends"])
+        .and(KEEP)
+        .and(view(seen));
+    line.and(simulated.then_some("-s"))
+        .and(["install"])
+        .and(again)
 }
 
 pub(super) fn remove(names: &[String]) -> Line {

@@ -12,6 +12,8 @@ pub(super) struct Inventory {
     pub(super) installed: BTreeMap<String, String>,
     /// Name, and how far it is.
     pub(super) unfinished: BTreeMap<String, &'static str>,
+    /// Those of them whose files have to be unpacked once more.
+    pub(super) again: Vec<String>,
     /// Names that are installed in more than one version.
     pub(super) several: BTreeSet<String>,
 }
@@ -34,8 +36,11 @@ impl Inventory {
                 Some("installed") => {
                     all.installed.insert(name.to_owned(), version.to_owned());
                 }
-                Some(state) => {
-                    all.unfinished.insert(name.to_owned(), state);
+                Some(far) => {
+                    all.unfinished.insert(name.to_owned(), far);
+                    let again = ["half-installed", AGAIN].contains(&far);
+                    all.again
+                        .extend((again && !leaves(state)).then(|| name.to_owned()));
                 }
             }
             if !seen.insert((name, architecture)) {
@@ -60,6 +65,14 @@ impl Inventory {
     }
 }
 
+/// What is said of a package whose files are not whole.
+const AGAIN: &str = "to be installed again";
+
+/// Says whether a package is to be removed.
+fn leaves(abbreviation: &str) -> bool {
+    abbreviation.starts_with(['r', 'p'])
+}
+
 /// Reads the state of a package; `None`: there is nothing of it but configuration.
 fn how_far(abbreviation: &str) -> Option<&'static str> {
     let mut letters = abbreviation.chars().skip(1);
@@ -73,7 +86,7 @@ fn how_far(abbreviation: &str) -> Option<&'static str> {
         _ => return None,
     };
     match letters.next() {
-        Some('R') => Some("to be installed again"),
+        Some('R') => Some(AGAIN),
         _ => Some(state),
     }
 }
@@ -99,15 +112,16 @@ mod tests {
     #[test]
     fn what_is_half_done_is_named_with_how_far_it_is() {
         let text = "iF \tengine\t1\tall\niU \tlib\t1\tall\niHR\tbroken\t1\tall\niW \tman\t1\tall\nit \tdb\t1\tall\n\
-                    rF \tleaving\t1\tall\niiR\tagain\t1\tall\n";
+                    rF \tleaving\t1\tall\nrHR\tgoing\t1\tall\niiR\tagain\t1\tall\n";
         let all = Inventory::parse(text);
         assert_eq!(
             all.half_done().as_deref(),
             Some(
                 "again (to be installed again), broken (to be installed again), db (triggers pending), engine \
-                 (half-configured), leaving (half-configured), lib (unpacked), man (awaiting triggers)"
+                 (half-configured), going (to be installed again), leaving (half-configured), lib (unpacked), man (awaiting triggers)"
             )
         );
+        assert_eq!(all.again, ["broken", "again"]);
         assert!(all.has("engine") && !all.installed.contains_key("engine") && !all.has("none"));
         assert_eq!(Inventory::parse("ii \ta\t1\tall\n").half_done(), None);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use super::apt;
 use super::cli::Args;
 use super::command::Line;
 use super::inventory::Inventory;
@@ -34,7 +35,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// When a name cannot be resolved, and then nothing was changed; or when a transaction fails.
-    pub(super) fn work(&self, args: &Args, report: &mut Report) -> Result<()> {
+    pub(super) fn work(mut self, args: &Args, report: &mut Report) -> Result<()> {
         let due: Vec<_> = self
             .wanted
             .due()?
@@ -62,14 +63,17 @@ impl Job<'_> {
             false => &self.request.transactions,
         };
         let mends = !args.repoonly && !self.now.unfinished.is_empty();
-        let due_transactions = match transactions.is_empty() && due.is_empty() && !mends {
-            true => Vec::new(),
-            false => {
-                self.refresh(seen, report)?;
-                self.resolve(seen, transactions)?
-            }
+        let works = !transactions.is_empty() || !due.is_empty() || mends;
+        if works {
+            self.refresh(seen, report)?;
+        }
+        if mends {
+            self.mend(seen, args, report)?;
+        }
+        let due_transactions = match works {
+            true => self.resolve(seen, transactions)?,
+            false => Vec::new(),
         };
-        let mends = mends && due_transactions.is_empty() && self.can_mend(seen)?;
         for (path, stays) in &due {
             let verb = if *stays { "write" } else { "remove" };
             report.step(format!("{verb} {}", path.display()));
@@ -87,9 +91,6 @@ impl Job<'_> {
             self.describe(transaction, report);
             self.apply(transaction)?;
         }
-        if mends {
-            self.mend(report)?;
-        }
         let after = inventory(self.manager, self.turn)?;
         report.compare(&self.before.installed, &after.installed);
         report.changed |= !(report.installed.is_empty()
@@ -103,25 +104,28 @@ impl Job<'_> {
         }
     }
 
-    /// Says whether the package manager can end what is half done, though no list names it.
-    fn can_mend(&self, seen: Seen<'_>) -> Result<bool> {
-        let line = self.manager.simulate(seen, &Transaction::default(), &[]);
-        match self.manager.understand(&self.turn.ask(&line, &[])?, &[]) {
-            Verdict::Nothing => Ok(false),
-            Verdict::Changes => Ok(true),
-            Verdict::Problem(why) => bail!("nothing was changed: ending what is half done: {why}"),
+    /// Ends what is still half done, before anything else: a package manager thinks nothing through beside it.
+    /// A package that cannot be configured now is no reason to stop; it is one to fail in the end.
+    fn mend(&mut self, seen: Seen<'_>, args: &Args, report: &mut Report) -> Result<()> {
+        let line = apt::mend(seen, &self.now.again, true);
+        let verdict = self.manager.understand(&self.turn.ask(&line, &[])?, &[]);
+        let half_done = self.now.half_done().unwrap_or_default();
+        match verdict {
+            Verdict::Nothing => return Ok(()),
+            Verdict::Problem(why) => {
+                bail!("nothing was changed: {half_done} cannot be ended: {why}")
+            }
+            Verdict::Changes => {}
         }
-    }
-
-    fn mend(&self, report: &mut Report) -> Result<()> {
-        let nothing_else = Transaction::default();
-        let line = self.manager.install(&nothing_else);
-        report.step(format!(
-            "end what is half done, {}",
-            self.now.half_done().unwrap_or_default()
-        ));
-        self.must(line, &nothing_else)
-            .context("ending what is half done")
+        let names = self.now.unfinished.keys();
+        let names: Vec<_> = names.map(String::as_str).collect();
+        report.step(format!("install what {} lacks", names.join(", ")));
+        if !args.dry_run {
+            self.turn
+                .run(&apt::mend(seen, &self.now.again, false), &[])?;
+            self.now = inventory(self.manager, self.turn)?;
+        }
+        Ok(())
     }
 
     /// Reads the indices: all of ours must be had, the node's own as far as they can.
