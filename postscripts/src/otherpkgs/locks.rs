@@ -214,7 +214,7 @@ mod tests {
             number_files(Path::new("/run/zypp.pid")),
             [PathBuf::from("/run/zypp.pid")]
         );
-        assert_eq!(number_files(&dir.path().join("none")), [PathBuf::new(); 0]);
+        assert!(number_files(&dir.path().join("none")).is_empty());
         assert!(!is_roots(i32::MAX));
         assert!(is_roots(1));
     }
