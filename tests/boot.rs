@@ -58,7 +58,7 @@ fn becomes_a_docker_host() -> Result<()> {
 /// done is not done again.
 fn loses_power(machine: &mut Machine) -> Result<()> {
     machine.succeed(
-        "for i in $(seq 600); do pgrep -x setupdockerhost && exit; sleep 0.1; done; exit 1",
+        "for i in $(seq 6000); do pgrep -x setupdockerhost && exit; sleep 0.1; done; exit 1",
     )?;
     let before = first_result(machine)?;
     machine.lose_power()?;

@@ -23,7 +23,7 @@ const NETWORKMANAGER: &str = "systemd.mask=systemd-networkd.service systemd.mask
                               systemd.wants=NetworkManager.service";
 
 /// How long a network may take that was told to be another.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_secs(180);
 
 /// Two NICs as one, and a VLAN on a third.
 const NETPLAN: &str = "network:

@@ -5,7 +5,7 @@
 //! the entries are those of `postscripts` and `postbootscripts`, in the order in which they run.
 //! Pure: paths and addresses are named here and none is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,6 +49,46 @@ impl Runlist {
     /// The most bytes that a list may have.
     pub const LIMIT: u64 = 1 << 20;
 
+    /// The most files that one script may need.
+    pub const FILES: usize = 1000;
+
+    /// Returns the files that a script needs on the node: itself, what [`Self::BESIDE`] says, of a script in a
+    /// directory of its own all files there, and every file that its text or its arguments name, and so on for
+    /// each of these. A name in a comment is enough.
+    ///
+    /// `files` are those of the postscripts directory, by their paths in it; `text` reads one that is a text.
+    pub fn needs(
+        line: &ScriptLine,
+        files: &BTreeSet<String>,
+        text: &dyn Fn(&str) -> Option<String>,
+    ) -> BTreeSet<String> {
+        let mut needed = BTreeSet::new();
+        let mut due = vec![line.program().to_owned()];
+        for argument in line.arguments() {
+            due.extend(named(argument, line.program(), files));
+        }
+        while let Some(name) = due.pop() {
+            if !needed.insert(name.clone()) {
+                continue;
+            }
+            let beside = Self::BESIDE.iter().filter(|(of, _)| *of == name);
+            due.extend(beside.map(|(_, beside)| (*beside).to_owned()));
+            due.extend(beneath(directory_of(&name), files));
+            due.extend(
+                text(&name)
+                    .iter()
+                    .flat_map(|text| named(text, &name, files)),
+            );
+        }
+        needed
+    }
+
+    /// Says whether a file of the postscripts directory can be in a list: no part of its path hides, or has
+    /// other letters than those of scripts.
+    pub fn can_name(path: &str) -> bool {
+        path.split('/').all(is_plain_name)
+    }
+
     /// Says what is wrong with the list, beyond its form.
     ///
     /// # Errors
@@ -73,6 +113,48 @@ impl Runlist {
         }
         Ok(())
     }
+}
+
+/// Returns the directory of a path, with its `/`; an empty one for what lies at the top.
+fn directory_of(path: &str) -> &str {
+    path.rfind('/').map_or("", |at| &path[..=at])
+}
+
+/// Returns the files beneath a directory, which is named with its `/`; none for the top.
+fn beneath(directory: &str, files: &BTreeSet<String>) -> Vec<String> {
+    let from = files.range(directory.to_owned()..);
+    let within = from.take_while(|file| file.starts_with(directory));
+    match directory {
+        "" => Vec::new(),
+        _ => within.cloned().collect(),
+    }
+}
+
+/// Returns the files that a text names: by their paths from the text's own directory, or from the top. What
+/// stands before a path may be anything: `$(dirname "$0")/functions` names `functions`, `./lib/` all of `lib`.
+fn named(text: &str, of: &str, files: &BTreeSet<String>) -> Vec<String> {
+    let is_of_path = |c: char| c.is_ascii_alphanumeric() || "._+-/".contains(c);
+    let mut found = Vec::new();
+    let words: BTreeSet<_> = text
+        .split(|c| !is_of_path(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    for word in words {
+        // A full stop may end the sentence of a comment.
+        let word = word.trim_end_matches('.');
+        let starts = word.match_indices('/').map(|(at, _)| at + 1);
+        for path in std::iter::once(0).chain(starts).map(|at| &word[at..]) {
+            let path = path.trim_end_matches('/');
+            for place in [format!("{}{path}", directory_of(of)), path.to_owned()] {
+                if files.contains(&place) {
+                    found.push(place);
+                } else if word.contains('/') && !path.is_empty() {
+                    found.extend(beneath(&format!("{place}/"), files));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// What the name of a script or a program is.
@@ -321,6 +403,65 @@ mod tests {
             "'a b' c",
         ] {
             assert!(text.parse::<ScriptLine>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_needs_what_it_names_and_what_lies_in_its_own_directory() {
+        let all = [
+            ("alone", "#!/bin/sh\necho sub\n"),
+            ("sources", "#!/bin/bash\n. ./functions\n"),
+            ("dollar", "here=$(dirname \"$0\")\n. \"$here/xcatlib.sh\"\n"),
+            ("xcatlib.sh", "source \"${0%/*}/functions\"\n"),
+            ("functions", "f() { :; }\n"),
+            (
+                "says",
+                "#!/bin/sh\n# needs settings.conf.\nname=settings; . ./$name.conf\n",
+            ),
+            ("settings.conf", ""),
+            (
+                "loops",
+                "for f in \"$(dirname \"$0\")\"/parts/*; do . \"$f\"; done\n",
+            ),
+            ("parts/one", ""),
+            ("parts/two", ". ./one\n"),
+            (
+                "python",
+                "#!/usr/bin/python3\nimport helper\nopen('table.tsv')\n",
+            ),
+            ("table.tsv", ""),
+            (
+                "custom/uses",
+                "#!/bin/sh\n. \"$(dirname \"$0\")/lib.sh\"\n. ../functions\n",
+            ),
+            ("custom/lib.sh", ""),
+            ("custom/deep/data", ""),
+            ("setupdockerhost", "\0"),
+            ("bridgeprereq", "\0"),
+        ];
+        let files: BTreeSet<_> = all.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let text = |name: &str| {
+            let found = all.iter().find(|(file, _)| *file == name);
+            found.map(|(_, text)| (*text).to_owned())
+        };
+        for (line, expected) in [
+            ("alone", "alone"),
+            ("sources x", "functions sources"),
+            ("dollar", "dollar functions xcatlib.sh"),
+            ("says", "says settings.conf"),
+            ("loops", "loops parts/one parts/two"),
+            ("python", "python table.tsv"),
+            ("alone -c ./settings.conf", "alone settings.conf"),
+            (
+                "custom/uses",
+                "custom/deep/data custom/lib.sh custom/uses functions",
+            ),
+            ("setupdockerhost a=b", "bridgeprereq setupdockerhost"),
+            ("nowhere", "nowhere"),
+        ] {
+            let needs = Runlist::needs(&line.parse().unwrap(), &files, &text);
+            let needs: Vec<_> = needs.iter().map(String::as_str).collect();
+            assert_eq!(needs.join(" "), expected, "{line}");
         }
     }
 

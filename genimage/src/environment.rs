@@ -16,7 +16,9 @@ use crate::problem::Problem;
 use crate::published;
 use crate::repository::{self, Form, Repository};
 
-/// What repositories without a name of their own are called, before their number.
+/// What repositories of `pkgdir` and of `otherpkgdir` without a name of their own are called, before their
+/// number.
+const MIRROR: &str = "mirror";
 const EXTRA: &str = "extra";
 
 /// Makes what is the same for every node of the osimage: the site, its networks, the packages.
@@ -97,42 +99,55 @@ fn network_lines<'a>(
     environment.insert("NETWORKS_LINES".to_owned(), count.to_string());
 }
 
-/// The package lists, and the keys of the repositories that the second comes from.
+/// The package lists, and the keys of the repositories that they come from.
 fn software(image: &Image, environment: &mut BTreeMap<String, String>) {
     let Image {
         definition,
         packages,
         others,
         repositories,
+        own,
         ..
     } = image;
+    let (of_tree, extra) = repositories.split_at(*own);
+    let form = Form::of(image.family);
     if !packages.transactions.is_empty() {
         environment.insert("OSPKGDIR".to_owned(), definition.pkgdir.join(","));
         environment.extend(packages.variables(Role::Tree));
+        // The first entry is the tree, which the installer has told the node of.
+        let mirrors = definition.pkgdir.get(1..).unwrap_or_default();
+        environment.extend(keys("OSPKGKEY", mirrors, (MIRROR, of_tree), form));
     }
-    if others.transactions.is_empty() {
-        return;
+    if !others.transactions.is_empty() {
+        environment.insert("OTHERPKGDIR".to_owned(), definition.otherpkgdir.join(","));
+        environment.extend(others.variables(Role::Others));
+        let entries = &definition.otherpkgdir;
+        environment.extend(keys("OTHERPKGKEY", entries, (EXTRA, extra), form));
     }
-    environment.insert("OTHERPKGDIR".to_owned(), definition.otherpkgdir.join(","));
-    environment.extend(others.variables(Role::Others));
-    // A key's path means nothing on the node: its text goes along, so that nothing is fetched unverified.
-    for (at, entry) in definition.otherpkgdir.iter().enumerate() {
+}
+
+/// Returns the key of each entry that names one, as `OTHERPKGKEY1` … A key's path means nothing on the node:
+/// its text goes along, so that nothing is fetched unverified.
+fn keys(
+    variable: &str,
+    entries: &[String],
+    (stem, repositories): (&str, &[Repository]),
+    form: Form,
+) -> Vec<(String, String)> {
+    let key = |(at, entry): (usize, &String)| {
         let number = at + 1;
-        let form = Form::of(image.family);
         let named = repository::Entry::parse(entry, form)
             .ok()
             .and_then(|entry| entry.name);
-        let name = named.unwrap_or_else(|| format!("{EXTRA}{number}"));
+        let name = named.unwrap_or_else(|| format!("{stem}{number}"));
         let of_entry = |repository: &&Repository| {
             let rest = repository.name.strip_prefix(&name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
-        let key = repositories
-            .iter()
-            .find(of_entry)
-            .and_then(|repository| repository.key.clone());
-        environment.extend(key.map(|key| (format!("OTHERPKGKEY{number}"), key)));
-    }
+        let key = repositories.iter().find(of_entry)?.key.clone()?;
+        Some((format!("{variable}{number}"), key))
+    };
+    entries.iter().enumerate().filter_map(key).collect()
 }
 
 /// Adds what is this node's alone.

@@ -4,14 +4,21 @@
 //! in; a [`Runlist`] goes out. Only the programs are read, once for all nodes, to name their digests.
 //! The environment is what xCAT's `mypostscript` exports, so that scripts written for it run as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 use std::{fs, io};
 
 use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, Runlist, ScriptLine, Value};
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
+
+/// The most files of the directory that are looked at.
+const MOST: usize = 100_000;
+/// The most bytes of a text that may name others.
+const TEXT: u64 = 1 << 20;
 
 /// The programs that nodes may fetch.
 #[derive(Debug)]
@@ -21,6 +28,10 @@ pub(crate) struct Programs {
     /// What ships with Slipway, and stands there as soon as a run that is not dry has begun.
     shipped: Option<PathBuf>,
     known: std::sync::Mutex<BTreeMap<String, Result<Program, String>>>,
+    /// What stands there, by paths in it.
+    files: OnceLock<BTreeSet<String>>,
+    /// What each line needs.
+    needs: std::sync::Mutex<BTreeMap<ScriptLine, BTreeSet<String>>>,
 }
 
 impl Programs {
@@ -30,7 +41,28 @@ impl Programs {
             directory: directory.into(),
             shipped,
             known: std::sync::Mutex::default(),
+            files: OnceLock::new(),
+            needs: std::sync::Mutex::default(),
         }
+    }
+
+    /// Returns the files that a line needs on the node, see [`Runlist::needs`].
+    fn needs(&self, line: &ScriptLine) -> BTreeSet<String> {
+        let mut needs = self
+            .needs
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = needs.get(line) {
+            return known.clone();
+        }
+        let files = self.files.get_or_init(|| {
+            let mut files = BTreeSet::new();
+            find(&self.directory, "", &mut files);
+            files
+        });
+        let found = Runlist::needs(line, files, &|name| text(&self.directory.join(name)));
+        needs.insert(line.clone(), found.clone());
+        found
     }
 
     /// Says what a program must be.
@@ -61,8 +93,48 @@ impl Programs {
     }
 }
 
+/// Finds the files of a directory and of those beneath it, as far as a list can name them.
+fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory.join(within))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = format!("{within}{}", entry.file_name().to_string_lossy());
+        if !Runlist::can_name(&name) || found.len() >= MOST {
+            continue;
+        }
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => find(directory, &format!("{name}/"), found),
+            // A link is one to another file of the directory, or left out.
+            Ok(_) if locate(directory, &name).is_ok() => drop(found.insert(name)),
+            _ => {}
+        }
+    }
+}
+
+/// Reads a file that is a text.
+fn text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).ok()?;
+    file.take(TEXT + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > TEXT || bytes.contains(&0) {
+        return None;
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Hashes a program; links lead nowhere but to other programs of the directory.
 fn read(directory: &Path, name: &str) -> io::Result<Program> {
+    let bytes = fs::read(locate(directory, name)?)?;
+    Ok(Program {
+        sha256: sha256(&bytes),
+        size: bytes.len() as u64,
+    })
+}
+
+/// Returns the file that a name of the directory leads to.
+fn locate(directory: &Path, name: &str) -> io::Result<PathBuf> {
     let path = directory.join(name).canonicalize()?;
     let within = path.strip_prefix(directory.canonicalize()?);
     let plain = |path: &Path| {
@@ -76,11 +148,7 @@ fn read(directory: &Path, name: &str) -> io::Result<Program> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
     }
-    let bytes = fs::read(&path)?;
-    Ok(Program {
-        sha256: sha256(&bytes),
-        size: bytes.len() as u64,
-    })
+    Ok(path)
 }
 
 /// Returns the SHA-256 of bytes in hexadecimal digits.
@@ -153,17 +221,23 @@ impl Lists {
     ) -> Result<BTreeMap<String, Program>, Vec<Problem>> {
         let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
         for entry in self.entries() {
-            let program = entry.line.program();
-            let beside = Runlist::BESIDE.iter().filter(|(name, _)| *name == program);
-            for name in [program]
-                .into_iter()
-                .chain(beside.map(|(_, beside)| *beside))
-            {
+            let needs = programs.needs(&entry.line);
+            if needs.len() > Runlist::FILES {
+                problems.push(Problem::new(format!(
+                    "{node}: '{}' of the {} needs {} files, all of its directory and what they name: nodes fetch \
+                     each of them, so move there what no script needs",
+                    entry.line,
+                    entry.origin,
+                    needs.len()
+                )));
+                continue;
+            }
+            for name in &needs {
                 if found.contains_key(name) {
                     continue;
                 }
                 match programs.program(name) {
-                    Ok(program) => drop(found.insert(name.to_owned(), program)),
+                    Ok(program) => drop(found.insert(name.clone(), program)),
                     Err(reason) => problems.push(Problem::new(format!(
                         "{node}: '{}' of the {}: {reason}",
                         entry.line, entry.origin
@@ -281,6 +355,32 @@ mod tests {
             size: 3,
         };
         assert_eq!((&found["xHRM"], &found["bridgeprereq"]), (&abc, &abc));
+
+        // A script brings what it names, and one in a directory of its own what lies there.
+        fs::create_dir_all(dir.path().join("site/lib")).unwrap();
+        for (name, text) in [
+            ("uses", ". ./functions"),
+            ("functions", "# and away, which is not served"),
+            ("site/mine", "#!/bin/sh\n"),
+            ("site/lib/data", "\0"),
+            ("site/not named", ""),
+        ] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let programs = Programs::new(dir.path(), None);
+        let found = lists("uses,site/mine").programs("n1", &programs).unwrap();
+        let names: Vec<_> = found.keys().map(String::as_str).collect();
+        assert_eq!(names, ["functions", "site/lib/data", "site/mine", "uses"]);
+        for number in 0..Runlist::FILES {
+            fs::write(dir.path().join(format!("site/{number}")), "").unwrap();
+        }
+        let programs = Programs::new(dir.path(), None);
+        let problems = lists("site/mine").programs("n1", &programs).unwrap_err();
+        assert_eq!(
+            problems[0].to_string(),
+            "n1: 'site/mine' of the node needs 1002 files, all of its directory and what they name: nodes fetch \
+             each of them, so move there what no script needs"
+        );
 
         let problems = lists("nowhere -x,away")
             .programs("n1", &programs)

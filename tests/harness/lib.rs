@@ -10,6 +10,7 @@ mod disk;
 mod docker;
 mod machine;
 mod need;
+mod patience;
 mod progress;
 mod qemu;
 mod scene;
@@ -22,6 +23,7 @@ pub use disk::Disk;
 pub use docker::{DockerHost, typed};
 pub use machine::Machine;
 pub use need::Need;
+pub use patience::OutOfTime;
 pub use progress::Progress;
 pub use scene::{Medium, Outcome, Scene};
 pub use site::{Site, outcome};
@@ -32,15 +34,20 @@ use std::fmt::Debug;
 use anyhow::{Result, ensure};
 use libtest_mimic::{Failed, Trial};
 
-/// Makes a trial of a story; what the machine lacks of its needs makes it ignored and says why.
-pub fn story(
-    name: &str,
-    needs: &[Need],
-    tell: impl FnOnce() -> Result<()> + Send + 'static,
-) -> Trial {
+/// Makes a trial of a story; what the machine lacks of its needs makes it ignored and says why. A story that ran
+/// out of the machine's time says so, and is told once more.
+pub fn story(name: &str, needs: &[Need], tell: impl Fn() -> Result<()> + Send + 'static) -> Trial {
     let lacking: Vec<_> = needs.iter().filter_map(|need| need.lacking()).collect();
+    let shown = name.to_owned();
     Trial::test(name, move || {
-        tell().map_err(|err| Failed::from(format!("{err:#}")))
+        let told = match tell() {
+            Err(err) if err.chain().any(|cause| cause.is::<OutOfTime>()) => {
+                eprintln!("{shown}: ran out of time here, and is tried once more: {err:#}");
+                tell()
+            }
+            told => told,
+        };
+        told.map_err(|err| Failed::from(format!("{err:#}")))
     })
     .with_kind(lacking.join(", "))
     .with_ignored_flag(!lacking.is_empty())

@@ -9,21 +9,28 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Outcome;
 use crate::disk::Disk;
+use crate::patience::{OutOfTime, Patience};
 use crate::qemu::{PID_FILE, Qemu};
 use crate::site::{Site, outcome};
 
-/// How long a machine may take until it answers, and until it is off.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// How long its first boot's scripts may take.
-const FIRST_BOOT: Duration = Duration::from_secs(900);
+/// How long a machine's console may be silent until it answers, and until it is off.
+const SILENCE: Duration = Duration::from_secs(300);
+/// How long its first boot's scripts may show nothing new.
+const FIRST_BOOT: Duration = Duration::from_secs(600);
+/// How long one command may take there, in seconds.
+const COMMAND: &str = "900";
 /// How long a machine may live in all, in seconds, should nobody end it.
-const LIFE: &str = "1200";
+const LIFE: &str = "5400";
+/// What has its system wait: beside other work a disk may take longer to appear than systemd's 90 s. Its console
+/// tells how it gets on.
+const WAITS: &str = "systemd.default_timeout_start_sec=1200 systemd.default_device_timeout_sec=1200 \
+                     udev.event_timeout=1200 systemd.show_status=1";
 /// The same where a system is installed first.
 const INSTALLATION: &str = "14400";
 
@@ -55,7 +62,7 @@ impl<'a> Machine<'a> {
         let turn = turn();
         let kernel = disk.dir.join("vmlinuz");
         let command_line = format!(
-            "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {words}"
+            "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {WAITS} {words}"
         );
         let drive = format!(
             "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file={}",
@@ -85,7 +92,7 @@ impl<'a> Machine<'a> {
             boot: 0,
             _turn: turn,
         };
-        machine.wait(PATIENCE)?;
+        machine.wait(SILENCE)?;
         Ok(machine)
     }
 
@@ -128,7 +135,7 @@ impl<'a> Machine<'a> {
     pub fn run(&self, line: &str) -> Result<Outcome> {
         let mut command = self.site.command("timeout");
         command
-            .args(["-k", "5", "180", "ssh"])
+            .args(["-k", "5", COMMAND, "ssh"])
             .args(self.options())
             .arg(format!("root@{}", Self::ADDRESS))
             .arg(line);
@@ -138,6 +145,14 @@ impl<'a> Machine<'a> {
     /// Runs a line of shell there, which must succeed; returns what it printed.
     pub fn succeed(&self, line: &str) -> Result<String> {
         let ended = self.run(line)?;
+        // What timeout(1) ends with.
+        if ended.code == Some(124) {
+            let what = format!(
+                "{line}: it takes longer than {COMMAND} s: {}",
+                self.last_words()
+            );
+            return Err(OutOfTime(what).into());
+        }
         ensure!(
             ended.code == Some(0),
             "{line}: {ended:?}\n{}",
@@ -173,7 +188,8 @@ impl<'a> Machine<'a> {
 
     /// Has it lose power, and come back: nothing is ended, nothing is written any more.
     pub fn lose_power(&mut self) -> Result<()> {
-        self.begin_again("echo b >/proc/sysrq-trigger")
+        // The command ends before the machine does: its connection would only end much later.
+        self.begin_again("(sleep 0.2; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 </dev/null &")
     }
 
     fn begin_again(&mut self, order: &str) -> Result<()> {
@@ -181,13 +197,9 @@ impl<'a> Machine<'a> {
         let before = self.succeed(BOOT)?;
         // The answer may be lost with the connection.
         self.run(order)?;
-        let end = Instant::now() + PATIENCE;
+        let mut patience = Patience::new(SILENCE);
         loop {
-            ensure!(
-                Instant::now() < end,
-                "the machine does not come back: {}",
-                self.last_words()
-            );
+            self.go_on(&mut patience, "the machine does not come back")?;
             sleep(Duration::from_millis(500));
             // The old system may still let one in, so each attempt has a connection of its own.
             self.boot += 1;
@@ -201,13 +213,9 @@ impl<'a> Machine<'a> {
     /// Switches it off, as an administrator does.
     pub fn power_off(mut self) -> Result<()> {
         self.run("systemctl poweroff")?;
-        let end = Instant::now() + PATIENCE;
+        let mut patience = Patience::new(SILENCE);
         while self.qemu.try_wait()?.is_none() {
-            ensure!(
-                Instant::now() < end,
-                "the machine does not switch off: {}",
-                self.last_words()
-            );
+            self.go_on(&mut patience, "the machine does not switch off")?;
             sleep(Duration::from_millis(100));
         }
         Ok(())
@@ -215,14 +223,20 @@ impl<'a> Machine<'a> {
 
     /// Waits until `firstboot` has run everything, and well.
     pub fn wait_for_first_boot(&self) -> Result<()> {
-        let end = Instant::now() + FIRST_BOOT;
+        let mut patience = Patience::new(FIRST_BOOT);
         while self.run("test -e /var/lib/slipway/firstboot.done")?.code != Some(0) {
             let failed = self.run("systemctl is-failed -q slipway-firstboot.service")?;
+            let tell = || self.run("journalctl -q -u slipway-firstboot -n 30");
             ensure!(
-                failed.code != Some(0) && Instant::now() < end,
+                failed.code != Some(0),
                 "the first boot does not end well: {:?}",
-                self.run("journalctl -q -u slipway-firstboot -n 30")?
+                tell()?
             );
+            let shows =
+                self.run("journalctl -q -n 1 --show-cursor; stat -c %s /var/log/slipway/*")?;
+            patience.go_on(shows.stdout, "the first boot does not end", || {
+                tell().map_or_else(|error| format!("{error:#}"), |told| told.stdout)
+            })?;
             sleep(Duration::from_secs(1));
         }
         self.succeed("/opt/slipway/bin/firstboot --status || { journalctl -q -u slipway-firstboot -n 30; exit 1; }")
@@ -244,13 +258,18 @@ impl<'a> Machine<'a> {
         format!("the console ({}) ends with: {said}", self.console.display())
     }
 
-    /// Waits until root is let in.
-    pub fn wait(&self, patience: Duration) -> Result<()> {
-        let end = Instant::now() + patience;
+    /// Waits on, unless the console has been silent for too long.
+    fn go_on(&self, patience: &mut Patience, what: &str) -> Result<()> {
+        let said = fs::metadata(&self.console).map_or(0, |console| console.len());
+        patience.go_on(said.to_string(), what, || self.last_words())?;
+        Ok(())
+    }
+
+    /// Waits until root is let in, while the console is silent for no longer than that.
+    pub fn wait(&self, silence: Duration) -> Result<()> {
+        let mut patience = Patience::new(silence);
         while self.run("true")?.code != Some(0) {
-            if Instant::now() > end {
-                bail!("the machine does not let root in: {}", self.last_words());
-            }
+            self.go_on(&mut patience, "the machine does not let root in")?;
             sleep(Duration::from_millis(500));
         }
         Ok(())
@@ -270,8 +289,9 @@ impl<'a> Machine<'a> {
             &key,
             "IdentitiesOnly=yes",
             "BatchMode=yes",
-            "ConnectTimeout=5",
-            "ServerAliveInterval=5",
+            "ConnectTimeout=15",
+            "ServerAliveInterval=10",
+            "ServerAliveCountMax=6",
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",

@@ -4,7 +4,7 @@
 //! out. The list is sent with the digests of the programs as they are: who replaces a program need not
 //! render every node again. Nothing is written here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -21,6 +21,9 @@ use crate::request::Request;
 
 /// The most bytes of a program.
 const LARGEST: u64 = 64 << 20;
+/// The most bytes of a text that may name other files, and the most files that are looked at.
+const TEXT: u64 = 1 << 20;
+const MOST: usize = 100_000;
 /// The most bytes of a command line: what Linux lets one argument have, less a little.
 const LONGEST: usize = 120 << 10;
 /// The name of the program that runs the others.
@@ -32,6 +35,8 @@ pub(crate) struct Shelf {
     installdir: InstallDir,
     /// The program that runs the others, and what it is.
     firstboot: (Arc<[u8]>, Program),
+    /// What stands in its directory of scripts, by paths in it.
+    files: BTreeSet<String>,
     /// What was looked up: `None` is what does not exist.
     programs: HashMap<String, Option<Program>>,
 }
@@ -64,9 +69,12 @@ impl Shelf {
             )
         })?;
         let program = describe(&bytes);
+        let mut files = BTreeSet::new();
+        find(&installdir.postscripts(), "", &mut files);
         Ok(Self {
             installdir,
             firstboot: (bytes.into(), program),
+            files,
             programs: HashMap::new(),
         })
     }
@@ -84,14 +92,22 @@ impl Shelf {
         if lines.is_empty() && !request.is_everything() {
             return Ok(None);
         }
-        for name in lines.iter().map(ScriptLine::program) {
-            let directory = self.installdir.postscripts();
+        let directory = self.installdir.postscripts();
+        for line in &lines {
+            let name = line.program();
             let missing = || format!("there is no script '{name}' in {}", directory.display());
             let program = self.program(name)?.with_context(missing)?;
             list.programs.insert(name.to_owned(), program);
-            for (_, beside) in Runlist::BESIDE.iter().filter(|(of, _)| *of == name) {
-                if let Some(program) = self.program(beside)? {
-                    list.programs.insert((*beside).to_owned(), program);
+            let needs = Runlist::needs(line, &self.files, &|name| text(&directory.join(name)));
+            ensure!(
+                needs.len() <= Runlist::FILES,
+                "'{line}' needs {} files, all of its directory and what they name: nodes fetch each of them, so \
+                 move there what no script needs",
+                needs.len()
+            );
+            for beside in needs {
+                if let Some(program) = self.program(&beside)? {
+                    list.programs.insert(beside, program);
                 }
             }
         }
@@ -160,6 +176,33 @@ impl Shelf {
         self.programs.insert(name.to_owned(), program.clone());
         Ok(program)
     }
+}
+
+/// Finds the files of a directory and of those beneath it, as far as a list can name them; a link counts where it
+/// leads to another file of the directory, as the web server that nodes fetch it from has it.
+fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
+    let entries = std::fs::read_dir(directory.join(within));
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = format!("{within}{}", entry.file_name().to_string_lossy());
+        if !Runlist::can_name(&name) || found.len() >= MOST {
+            continue;
+        }
+        let inside = || {
+            let place = entry.path().canonicalize()?;
+            Ok::<_, std::io::Error>(place.is_file() && place.starts_with(directory.canonicalize()?))
+        };
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => find(directory, &format!("{name}/"), found),
+            Ok(_) if inside().unwrap_or(false) => drop(found.insert(name)),
+            _ => {}
+        }
+    }
+}
+
+/// Reads a file that is a text.
+fn text(path: &Path) -> Option<String> {
+    let bytes = read(path, TEXT).ok()?;
+    (!bytes.contains(&0)).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Says where a node is reached: at its address, else by its name.

@@ -125,6 +125,50 @@ fn the_list_of_scripts_names_what_they_must_be_and_their_environment() {
     }
 }
 
+/// A key that nodes would have to fetch is one that anybody could choose: it goes along.
+#[test]
+fn the_keys_of_mirrors_travel_in_the_list_under_the_numbers_behind_the_tree() {
+    let site = site();
+    let key = |packet: &str| {
+        format!(
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{packet}\n-----END PGP PUBLIC KEY BLOCK-----\n"
+        )
+    };
+    site.write("keys/first.asc", &key("mAEE"));
+    site.write("keys/third.asc", &key("mAEG"));
+    let definition = format!("config/osimages/{IMAGE}.toml");
+    let keys = site.path("keys");
+    let mirrors = format!(
+        "\"[name=own signed-by={keys}/first.asc] http://mirror.example.invalid/own stable main\", \
+         \"[signed-by=distribution] http://mirror.example.invalid/debian bookworm main\", \
+         \"[signed-by={keys}/third.asc] http://mirror.example.invalid/more stable main\"]\n",
+        keys = keys.display()
+    );
+    let text = site
+        .read(&definition)
+        .replacen("]\n", &format!(", {mirrors}"), 1);
+    site.write(&definition, &text);
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let list: serde_json::Value =
+        serde_json::from_str(&site.read("install/autoinst/host01/postscripts.json")).unwrap();
+    let environment = list["environment"].as_object().unwrap();
+    let keys: Vec<_> = environment
+        .iter()
+        .filter(|(name, _)| name.contains("PKGKEY"))
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect();
+    let armoured =
+        |packet: &str, sum: &str| key(packet).replace("\n-----END", &format!("\n={sum}\n-----END"));
+    assert_eq!(
+        keys,
+        [
+            ("OSPKGKEY1", armoured("mAEE", "0TYy").as_str()),
+            ("OSPKGKEY3", armoured("mAEG", "W+M/").as_str()),
+        ]
+    );
+}
+
 #[test]
 fn what_changes_is_shown_before_and_only_that_is_written() {
     let site = site();

@@ -10,8 +10,8 @@ use clap::{ArgGroup, Parser, ValueEnum};
 /// Without an option the postbootscripts of /var/lib/slipway/postscripts.json run in their order, as the
 /// unit slipway-firstboot does it at boot, and before them the postscripts that no installer has run. Programs come over HTTP from the server that the list names and
 /// are run only if size and SHA-256 are those of the list. A failure does not stop the list. What succeeded
-/// is never repeated, also not after a crash or a loss of power; what failed because there was no network
-/// is tried again. Once all have ended, a later boot does nothing.
+/// is never repeated, also not after a crash or a loss of power; what failed because there was no network,
+/// or asked for another try by exit code 75, is tried again. Once all have ended, a later boot does nothing.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "firstboot", version, after_help = AFTER)]
 #[command(group = ArgGroup::new("task").args(["phase", "update", "fetch", "status", "enable", "disable"]))]
@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "S", default_value = "1800", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub timeout: u64,
 
-    /// Seconds to wait for the network [default: 900 at boot, 30 in the installer, 10 with --update]
+    /// Seconds to wait for the network, and for what asks for another try [default: 900 at boot, 30 in the installer, 10 with --update]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub patience: Option<u64>,
 
@@ -99,5 +99,5 @@ Files:
   /opt/slipway/postscripts/           the programs, and the directory in which they run
 
 Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage; else that of the last script that failed:
-its own, 128 and the signal that ended it, or 75 no network, 124 it took too long, 126 it is not what the
+its own, 128 and the signal that ended it, or 75 no network or not now, 124 it took too long, 126 it is not what the
 list names or cannot be run, 127 there is none.";

@@ -11,6 +11,7 @@
 //! may listen for is xCAT's (`installstatus`); nothing depends on it.
 
 mod cli;
+mod fault;
 mod journal;
 mod list;
 mod output;

@@ -15,7 +15,7 @@ use definitions::{Program, Runlist};
 use sha2::{Digest, Sha256};
 
 use super::paths::Paths;
-use super::record::NO_NETWORK;
+use super::record::LATER;
 use super::report::step;
 use crate::files;
 use crate::http::{Failure, Url};
@@ -36,7 +36,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// Says whether another try may help.
     pub(super) fn is_for_want_of_network(&self) -> bool {
-        self.code == NO_NETWORK
+        self.code == LATER
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn ensure(paths: &Paths, list: &Runlist, name: &str) -> Result<(), Re
     let fetched = place(&path, program, |out| url.load(name, program.size, out));
     fetched.map_err(|failure| {
         let code = match failure {
-            Failure::Network(_) => NO_NETWORK,
+            Failure::Network(_) => LATER,
             Failure::Absent(_) => 127,
             Failure::Refused(_) => 126,
         };

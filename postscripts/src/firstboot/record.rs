@@ -13,8 +13,11 @@ use super::list::{self, Job};
 /// How often a script may be cut short by a machine that goes down before it counts as failed.
 pub(super) const INTERRUPTIONS: u32 = 3;
 
-/// The exit code of what failed for want of a network: EX_TEMPFAIL of sysexits.h.
-pub(super) const NO_NETWORK: i32 = 75;
+/// At how many boots a script may end with [`LATER`] to the last before it counts as failed.
+pub(super) const BOOTS: u32 = 10;
+
+/// The exit code of what another try may mend, a lack of network above all: EX_TEMPFAIL of sysexits.h.
+pub(super) const LATER: i32 = 75;
 
 /// Which list a script is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +78,7 @@ pub(super) enum Progress {
     Pending,
     /// It runs.
     Running,
-    /// It failed for want of a network and is tried again.
+    /// It had no network, or asked for another try.
     Waiting,
     /// It succeeded.
     Done,
@@ -114,6 +117,9 @@ pub(super) struct Record {
     /// How often it was cut short by a machine that went down.
     #[serde(default)]
     pub(super) interruptions: u32,
+    /// At how many boots it asked for another try to the last.
+    #[serde(default)]
+    pub(super) boots: u32,
     #[serde(default)]
     pub(super) start: Option<String>,
     #[serde(default)]
@@ -143,6 +149,7 @@ impl Record {
             reason: None,
             attempts: 0,
             interruptions: 0,
+            boots: 0,
             start: None,
             end: None,
             milliseconds: None,
@@ -190,6 +197,20 @@ impl Record {
         self.reason = reason;
         self.end = Some(now);
         self.process = None;
+    }
+
+    /// This boot's tries are over. One that asks for another try at every boot has failed in the end; one for
+    /// which there was no network waits for as long as that takes.
+    pub(super) fn end_boot(&mut self) {
+        let asks = self.code == Some(LATER) && self.reason.is_none();
+        if self.state != Progress::Waiting || !asks {
+            return;
+        }
+        self.boots += 1;
+        if self.boots >= BOOTS {
+            self.state = Progress::Failed;
+            self.reason = Some(format!("it asked for another try at {BOOTS} boots"));
+        }
     }
 
     /// Settles what an earlier run left as running, which it then was when that run died.
@@ -296,6 +317,23 @@ mod tests {
         assert_eq!(record.state, Progress::Failed);
         let reason = "the machine went down 3 times while it ran";
         assert_eq!(record.reason.as_deref(), Some(reason));
+    }
+
+    #[test]
+    fn a_script_that_asks_for_another_try_at_every_boot_has_failed_in_the_end() {
+        let away = Some("fetching it: no route".to_owned());
+        for (reason, expected) in [(None, Progress::Failed), (away, Progress::Waiting)] {
+            let mut record = record();
+            for boot in 1..=BOOTS {
+                assert_ne!(record.state, Progress::Failed, "{boot}");
+                record.begin("t".to_owned(), &boot.to_string());
+                record.end("t".to_owned(), LATER, reason.clone(), true);
+                record.end_boot();
+            }
+            assert_eq!(record.state, expected);
+            let said = reason.unwrap_or_else(|| "it asked for another try at 10 boots".to_owned());
+            assert_eq!(record.reason, Some(said));
+        }
     }
 
     #[test]

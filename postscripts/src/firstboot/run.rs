@@ -10,7 +10,7 @@ use super::cli::{Args, Stage};
 use super::journal::{self, boot_id, now};
 use super::list::{self, Job};
 use super::paths::Paths;
-use super::record::{Phase, Progress, State, Status};
+use super::record::{Phase, Progress, Record, State, Status};
 use super::report::{result, step};
 use super::work::Work;
 use super::{programs, script, show, state, unit};
@@ -88,6 +88,7 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
     if outcome.stopped {
         return Ok(code(outcome.code));
     }
+    status.scripts.iter_mut().for_each(Record::end_boot);
     let waits = |job: &Job| {
         let mut records = status.scripts.iter();
         records.any(|record| record.is_of(job) && record.state == Progress::Waiting)
@@ -234,7 +235,7 @@ fn summary(status: &Status) {
         (0, _) => "all scripts have succeeded".to_owned(),
         (n, true) => format!("{n} of {all} scripts failed"),
         (n, false) => {
-            format!("{n} of {all} scripts failed or wait for the network at the next boot")
+            format!("{n} of {all} scripts failed or are tried again at the next boot")
         }
     };
     result(format!("{}: {}: {rest}", status.node, status.state));

@@ -1,6 +1,6 @@
 //! One run of one script: its own process group, an end to its time, its output bounded.
 //!
-//! A program and its words come in, how it ended goes out. It runs in the programs'
+//! A program and its words come in, how it ended goes out. It runs in its own
 //! directory, with the environment that was given and nothing else, with nothing on its standard input, and
 //! never through a shell. At the end of its time the whole group gets SIGTERM, then SIGKILL. A process that
 //! left the group is left alone, for that was meant: the guardian of `bridgeprereq` puts the network back when
@@ -19,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpgid};
 
+use super::fault;
 use super::output::Output;
 use super::signals::{Asked, Signals};
 
@@ -60,10 +61,12 @@ impl Script<'_> {
     pub(super) fn run(&self, output: &mut Output, begun: &mut dyn FnMut(i32)) -> Result<Ending> {
         let signals = Signals::new()?;
         let (reader, writer) = pipe().context("making a pipe")?;
-        let mut command = Command::new(self.directory.join(self.program));
+        let program = self.directory.join(self.program);
+        let mut command = Command::new(&program);
         command
             .args(self.arguments)
-            .current_dir(self.directory)
+            // What lies beside a script is found as `./NAME`.
+            .current_dir(program.parent().unwrap_or(self.directory))
             .env_clear()
             .envs(self.environment)
             .stdin(Stdio::null())
@@ -72,7 +75,7 @@ impl Script<'_> {
             .process_group(0);
         let child = match command.spawn() {
             Ok(child) => child,
-            Err(error) => return Ok(Ending::NotStarted(why(&error))),
+            Err(error) => return Ok(Ending::NotStarted(fault::not_started(&program, &error))),
         };
         signals.hold()?;
         // Our ends of the pipe for writing go with it.
@@ -218,20 +221,6 @@ pub(super) fn started(pid: i32) -> Option<u64> {
     // The name before may hold anything, also blanks and brackets.
     let fields = stat.rsplit_once(')')?.1;
     fields.split_whitespace().nth(19)?.parse().ok()
-}
-
-/// Says why a program that is there cannot be run.
-fn why(error: &std::io::Error) -> String {
-    match error.raw_os_error() {
-        Some(nix::libc::ENOENT) => {
-            "the interpreter that its first line names is not there".to_owned()
-        }
-        Some(nix::libc::ENOEXEC) => {
-            "it is no program for this machine, and its first line does not begin with #!"
-                .to_owned()
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// Returns the exit code that stands for an ending, and the words for what it does not say.

@@ -1,4 +1,4 @@
-//! The work itself: each script that is still to run, in order, and again what waits for the network.
+//! The work itself: each script that is still to run, in order, and again what waits for another try.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use definitions::Runlist;
 
+use super::fault;
 use super::journal::{self, now};
 use super::list::Job;
 use super::output::Output;
 use super::paths::Paths;
 use super::programs::{self, LONGEST_PAUSE};
-use super::record::{NO_NETWORK, Phase, Progress, Record, Status};
+use super::record::{LATER, Phase, Progress, Record, Status};
 use super::report::{result, step};
 use super::script::{self, Ending, Script};
 use crate::http::Url;
@@ -67,7 +68,7 @@ impl Work<'_> {
                 if waiting > 0 {
                     let seconds = self.patience.as_secs();
                     step(format!(
-                        "{waiting} waited for the network for {seconds} s, in vain"
+                        "{waiting} did not come to an end within {seconds} s"
                     ));
                 }
                 return Ok(Outcome {
@@ -77,7 +78,7 @@ impl Work<'_> {
             }
             let seconds = pause.as_secs();
             step(format!(
-                "{waiting} wait for the network: trying again in {seconds} s"
+                "{waiting} had no network, or asked for another try: trying again in {seconds} s"
             ));
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -170,7 +171,7 @@ impl Work<'_> {
     /// asked us to end.
     fn execute(&mut self, job: &Job, index: usize) -> Result<(i32, Option<String>, bool)> {
         let directory = self.paths.programs();
-        let environment = self.environment(job.phase);
+        let environment = self.environment(job);
         let script = Script {
             directory: &directory,
             program: job.line.program(),
@@ -191,6 +192,9 @@ impl Work<'_> {
             }
         })?;
         let (code, reason) = script::code(&ending, self.timeout);
+        let failed = code != 0 && code != LATER;
+        let fault = || fault::of_script(&directory.join(job.line.program()));
+        let reason = reason.or_else(|| failed.then(fault).flatten());
         let printed = output.close(&end(code, reason.as_deref(), false));
         let record = &mut self.status.scripts[index];
         (record.printed, record.dropped, record.tail) =
@@ -201,7 +205,7 @@ impl Work<'_> {
     /// Says whether a failure is one of the network, so that another try may help: it says so itself, or
     /// there is no way to the management node.
     fn is_for_want_of_network(&self, code: i32, by_itself: bool) -> bool {
-        if code == NO_NETWORK {
+        if code == LATER {
             return true;
         }
         let Ok(url) = self.list.source.parse::<Url>() else {
@@ -214,7 +218,7 @@ impl Work<'_> {
     }
 
     /// Returns the environment of a script: the list's, and what only the node knows.
-    fn environment(&self, phase: Phase) -> BTreeMap<String, String> {
+    fn environment(&self, job: &Job) -> BTreeMap<String, String> {
         let mut environment = self.list.environment.clone();
         let mut default = |name: &str, value: &str| {
             environment
@@ -227,7 +231,10 @@ impl Work<'_> {
         default("NODESETSTATE", "install");
         let programs = self.paths.programs();
         let path = environment.get("PATH").map_or(PATH, String::as_str);
-        let path = format!("{path}:{}", programs.display());
+        let mut path = format!("{path}:{}", programs.display());
+        if let Some((directory, _)) = job.line.program().rsplit_once('/') {
+            path += &format!(":{}", programs.join(directory).display());
+        }
         let mut set = |name: &str, value: &str| {
             environment.insert(name.to_owned(), value.to_owned());
         };
@@ -235,7 +242,7 @@ impl Work<'_> {
         set("UPDATENODE", if self.updating { "1" } else { "0" });
         set(
             "SLIPWAY_PHASE",
-            match phase {
+            match job.phase {
                 Phase::Postscripts => "postscripts",
                 Phase::Postbootscripts => "postbootscripts",
                 Phase::Update => "update",

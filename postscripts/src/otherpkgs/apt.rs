@@ -50,9 +50,10 @@ fn view(seen: Seen<'_>) -> Vec<String> {
         .collect()
 }
 
-/// apt-get with what every call has: patience with locks, none with silent servers.
+/// apt-get with what every call has: some patience with locks that others take meanwhile, little with silent
+/// servers.
 fn apt_get(arguments: &[&str]) -> Line {
-    let patience = ["-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3"];
+    let patience = ["-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::Retries=3"];
     let patience = patience
         .into_iter()
         .chain(["-o", "Acquire::http::Timeout=30"]);
@@ -103,7 +104,7 @@ pub(super) fn simulate(seen: Seen<'_>, transaction: &Transaction, gone: &[String
         .and(gone.iter().map(|name| format!("{name}-")))
 }
 
-/// Reads what `apt-get -s` prints: `Inst name (version …)`, `Remv name …`, or `E:` and why not.
+/// Reads what `apt-get -s` prints: `Inst name (version …)`, `Conf name …`, `Remv name …`, or `E:` and why not.
 pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
     if answer.code != Some(0) {
         return Verdict::Problem(errors(&answer.text));
@@ -130,6 +131,7 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
             "it would remove {extra}: if that is meant, put them into the list with a '-' in front"
         ));
     }
+    // `Conf` alone is of what is half done, and not of what was asked for.
     let installs = answer.text.lines().any(|line| line.starts_with("Inst "));
     match installs || !removed.is_empty() {
         true => Verdict::Changes,
@@ -139,11 +141,15 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
 
 /// Returns the errors among what apt printed, with what it said of dependencies before.
 pub(super) fn errors(text: &str) -> String {
-    let told = |line: &&str| line.starts_with("E: ") || line.contains(" : Depends: ");
-    let lines = text.lines().filter(told);
-    let lines: Vec<_> = lines
-        .map(|line| line.trim_start_matches("E: ").trim())
-        .collect();
+    let told = |line: &'_ str| {
+        let depends = line.contains(" : Depends: ").then_some(line);
+        let why = line.strip_prefix("E: ").or_else(|| {
+            let signature = line.strip_prefix("W: ")?;
+            signature.starts_with("GPG error: ").then_some(signature)
+        });
+        why.or(depends).map(|line| line.trim().to_owned())
+    };
+    let lines: Vec<_> = text.lines().filter_map(told).collect();
     match lines.is_empty() {
         true => text
             .trim()
@@ -155,15 +161,29 @@ pub(super) fn errors(text: &str) -> String {
     }
 }
 
+/// A configuration file that was changed on the node stays.
+const KEEP: [&str; 4] = [
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+];
+
 pub(super) fn install(transaction: &Transaction) -> Line {
-    let keep = [
-        "-o",
-        "Dpkg::Options::=--force-confdef",
-        "-o",
-        "Dpkg::Options::=--force-confold",
-    ];
-    let line = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(keep);
+    let line = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(KEEP);
     line.and(["install"]).and(&transaction.install)
+}
+
+/// Returns what ends what is half done: what it lacks is installed, and what is not whole is unpacked again.
+pub(super) fn mend(seen: Seen<'_>, again: &[String], simulated: bool) -> Line {
+    let line = apt_get(&["-y", "--fix-broken", "--no-remove", "--reinstall"]);
+    let line = line
+        .and(["--no-install-recommends"])
+        .and(KEEP)
+        .and(view(seen));
+    line.and(simulated.then_some("-s"))
+        .and(["install"])
+        .and(again)
 }
 
 pub(super) fn remove(names: &[String]) -> Line {

@@ -18,6 +18,10 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Seconds to wait for other package managers that are at work
+    #[arg(long, value_name = "S", default_value = "600", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub patience: u64,
+
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -28,10 +32,11 @@ OTHERPKGDIR holds entries parted by commas, each with options in front or not:
   https://download.docker.com/linux/debian bookworm stable
   [signed-by=/install/keys/docker.asc arch=amd64] https://download.docker.com/linux/debian bookworm stable
   [trusted=yes] /install/post/otherpkgs/debian12/x86_64
-A path is a directory of the management node, which its web server serves. A key is a file of this node or of
-that web server, or stands in OTHERPKGKEY1 for the first entry, and so on.
+A path is a directory of the management node, which its web server serves. A key stands in OTHERPKGKEY1 for
+the first entry, and so on, or is a file of this node; it is never fetched.
 
 OTHERPKGS1 holds names parted by commas: NAME, DIR/NAME from a directory beneath the one of the entry, -NAME is
 removed before, --NAME after; ENVLIST1 its environment. OTHERPKGS_INDEX says how many there are.
 
-Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 75 no network.";
+Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 75 not now: no network, another package manager
+at work, or a clock that is behind.";

@@ -49,10 +49,15 @@ fn view(seen: Seen<'_>) -> Vec<String> {
     directory.into_iter().collect()
 }
 
+/// dnf or yum, which wait for another one without an end unless told not to.
+fn call(program: &'static str) -> Line {
+    Line::new(program, &["--setopt=exit_on_lock=1"])
+}
+
 /// Reads the indices of our repositories; dnf reads the others' itself when they are old.
 pub(super) fn refresh(program: &'static str, seen: Seen<'_>, sources: &[Source]) -> Option<Line> {
     seen.ours?;
-    let mut line = Line::new(program, &["-y", "--disablerepo=*"]).and(view(seen));
+    let mut line = call(program).and(["-y", "--disablerepo=*"]).and(view(seen));
     line = line.and(
         sources
             .iter()
@@ -79,8 +84,8 @@ fn wanted(transaction: &Transaction) -> impl Iterator<Item = String> {
 /// dnf takes weak dependencies for what it was told to install; yum knows none.
 fn installing(program: &'static str) -> Line {
     match program {
-        "yum" => Line::new(program, &[]),
-        _ => Line::new(program, &["--setopt=install_weak_deps=False"]),
+        "yum" => call(program),
+        _ => call(program).and(["--setopt=install_weak_deps=False"]),
     }
 }
 
@@ -140,6 +145,16 @@ pub(super) fn errors(text: &str) -> String {
             .to_owned(),
         false => why.join(" "),
     }
+}
+
+pub(super) fn remove(program: &'static str, names: &[String]) -> Line {
+    // yum never takes along what nobody needs any more.
+    let keeping = (program != "yum").then_some("--noautoremove");
+    call(program)
+        .and(["-y"])
+        .and(keeping)
+        .and(["remove"])
+        .and(names)
 }
 
 pub(super) fn install(program: &'static str, transaction: &Transaction) -> Line {

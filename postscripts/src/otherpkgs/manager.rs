@@ -1,11 +1,12 @@
 //! Which package manager this node has, and what every one of them can be asked.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use super::command::{Answer, Line};
+use super::inventory::Inventory;
+use super::locks::{self, Locks};
 use super::places::Source;
 use super::request::Transaction;
 use super::{apt, dnf, zypper};
@@ -95,10 +96,45 @@ impl Manager {
         }
     }
 
-    /// Returns what ends a run that was cut short, where it is known to be needed.
-    pub(super) fn recover(self, exists: &dyn Fn(&str) -> bool) -> Option<Line> {
-        (self == Self::Apt && exists("/var/lib/dpkg/updates/0000"))
-            .then(|| Line::new("dpkg", &["--configure", "-a"]))
+    /// Returns what it and others of its family lock.
+    pub(super) fn locks(self) -> &'static Locks {
+        match self {
+            Self::Apt => &locks::DEB,
+            Self::Dnf | Self::Yum | Self::Zypper => &locks::RPM,
+        }
+    }
+
+    /// Says what an earlier run left half done; `journal` lists a directory.
+    pub(super) fn left_over(
+        self,
+        packages: &Inventory,
+        journal: &dyn Fn(&str) -> Vec<String>,
+    ) -> Option<String> {
+        let cut_short = |directory: &str, is_ours: &dyn Fn(&str) -> bool| {
+            let names = journal(directory);
+            let ours = names.iter().any(|name| is_ours(name));
+            ours.then(|| format!("a run that was cut short, of which {directory} knows"))
+        };
+        match self {
+            Self::Apt => packages.half_done().or_else(|| {
+                cut_short("/var/lib/dpkg/updates", &|name| {
+                    name.bytes().all(|b| b.is_ascii_digit())
+                })
+            }),
+            Self::Yum => cut_short("/var/lib/yum", &|name| name.starts_with("transaction-all.")),
+            Self::Dnf | Self::Zypper => None,
+        }
+    }
+
+    /// Returns what ends what an earlier run left half done.
+    pub(super) fn recover(self) -> Line {
+        match self {
+            Self::Yum => Line::new("yum-complete-transaction", &["-y"]),
+            _ => Line::new(
+                "dpkg",
+                &["--force-confdef", "--force-confold", "--configure", "-a"],
+            ),
+        }
     }
 
     /// Returns what reads the indices of our repositories, and what reads those of the others.
@@ -158,8 +194,7 @@ impl Manager {
     pub(super) fn remove(self, names: &[String]) -> Line {
         match self {
             Self::Apt => apt::remove(names),
-            Self::Dnf => Line::new("dnf", &["-y", "--noautoremove", "remove"]).and(names),
-            Self::Yum => Line::new("yum", &["-y", "remove"]).and(names),
+            Self::Dnf | Self::Yum => dnf::remove(self.program(), names),
             Self::Zypper => Line::new("zypper", &["--non-interactive", "remove"]).and(names),
         }
     }
@@ -209,7 +244,7 @@ impl Manager {
         matches!((self, code), (_, Some(0)) | (Self::Zypper, Some(100..=103)))
     }
 
-    /// Returns what lists the installed packages, a name and a version a line.
+    /// Returns what lists the packages for [`Inventory::parse`].
     pub(super) fn list(self) -> Line {
         match self {
             Self::Apt => Line::new(
@@ -217,7 +252,7 @@ impl Manager {
                 &[
                     "-W",
                     "-f",
-                    "${db:Status-Abbrev}\\t${Package}\\t${Version}\\n",
+                    "${db:Status-Abbrev}\\t${Package}\\t${Version}\\t${Architecture}\\n",
                 ],
             ),
             _ => Line::new(
@@ -225,27 +260,11 @@ impl Manager {
                 &[
                     "-qa",
                     "--queryformat",
-                    "ii \\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n",
+                    "ii \\t%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n",
                 ],
             ),
         }
     }
-}
-
-/// Reads the list of installed packages.
-pub(super) fn installed(text: &str) -> BTreeMap<String, String> {
-    let mut packages = BTreeMap::new();
-    for line in text.lines() {
-        let mut fields = line.split('\t');
-        if let (Some(state), Some(name), Some(version)) =
-            (fields.next(), fields.next(), fields.next())
-            && state.chars().nth(1) == Some('i')
-            && name != "gpg-pubkey"
-        {
-            packages.insert(name.to_owned(), version.to_owned());
-        }
-    }
-    packages
 }
 
 /// Returns the name of `name=version`.
@@ -326,14 +345,27 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_those_that_are_installed_now() {
-        let text =
-            "ii \tbash\t5.2\nrc \tgone\t1\nun \tnever\t\nii \tgpg-pubkey\t1-2\nhi \theld\t2\n";
-        let packages: Vec<_> = installed(text).into_iter().collect();
-        let expected = [("bash", "5.2"), ("held", "2")];
-        assert_eq!(
-            packages,
-            expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
-        );
+    fn what_was_cut_short_is_known_by_states_and_by_journals() {
+        let half = Inventory::parse("iU \tlib\t1\tall\n");
+        let whole = Inventory::default();
+        let dpkg = "a run that was cut short, of which /var/lib/dpkg/updates knows";
+        let yum = "a run that was cut short, of which /var/lib/yum knows";
+        for (manager, packages, names, expected) in [
+            (Manager::Apt, &half, &[][..], Some("lib (unpacked)")),
+            (Manager::Apt, &whole, &["0007"], Some(dpkg)),
+            (Manager::Apt, &whole, &["tmp.i"], None),
+            (
+                Manager::Yum,
+                &whole,
+                &["history", "transaction-all.2026-11-28.log"],
+                Some(yum),
+            ),
+            (Manager::Yum, &whole, &["history"], None),
+            (Manager::Dnf, &whole, &["0007"], None),
+        ] {
+            let journal = |_: &str| names.iter().map(|&name| name.to_owned()).collect();
+            let left = manager.left_over(packages, &journal);
+            assert_eq!(left.as_deref(), expected, "{manager:?} {names:?}");
+        }
     }
 }

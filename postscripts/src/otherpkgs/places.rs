@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::keys::{self, Key};
 use super::manager::Manager;
+use super::owner;
 use super::repository::{Entry, Place};
 use super::request::{Request, Subject};
 use super::server::Server;
@@ -47,11 +48,7 @@ pub(super) fn find(
     let mut found = Found::default();
     for (at, entry) in request.entries.iter().enumerate() {
         let number = at + 1;
-        let given = match subject {
-            Subject::Others => variable(&format!("OTHERPKGKEY{number}")),
-            Subject::Os => None,
-        };
-        let key = keys::find(entry, given, &server)?;
+        let key = keys::find(entry, &subject.key_variable(number), variable)?;
         if manager == Manager::Apt
             && matches!(&key, Some(Key::Known(url)) if url.starts_with("https://"))
         {
@@ -172,10 +169,13 @@ fn directories(
     let indices = indices(manager, entry);
     let mut found = Vec::new();
     for path in paths {
-        if indices
-            .iter()
-            .any(|index| Path::new(&path).join(index).is_file())
-        {
+        let here = indices.iter().map(|index| Path::new(&path).join(index));
+        if let Some(index) = here.into_iter().find(|index| index.is_file()) {
+            if entry.trusted {
+                // Nothing but its place speaks for it.
+                owner::of_root_alone(&index)
+                    .with_context(|| format!("believing the packages of {path}"))?;
+            }
             found.push(format!("file://{path}"));
             continue;
         }

@@ -51,6 +51,14 @@ impl Subject {
         }
     }
 
+    /// Returns the variable that holds the key of an entry; those of the tree's list are counted behind the tree.
+    pub(super) fn key_variable(self, number: usize) -> String {
+        match self {
+            Self::Others => format!("OTHERPKGKEY{number}"),
+            Self::Os => format!("OSPKGKEY{number}"),
+        }
+    }
+
     /// Returns what its files are called.
     pub(super) fn stem(self) -> &'static str {
         match self {

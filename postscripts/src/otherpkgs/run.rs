@@ -1,24 +1,26 @@
 //! The steps of `otherpkgs`, in order.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::cli::Args;
-use super::command::Line;
+use super::inventory::Inventory;
 use super::manager::Manager;
 use super::places;
 use super::report::Report;
 use super::request::{self, Subject};
 use super::standing;
+use super::trouble::Later;
+use super::turn::Turn;
 use super::view::Wanted;
-use super::work::{Job, Offline};
+use super::work::{self, Job};
 use crate::http::Failure;
 
-/// The exit code of what failed for want of a network: EX_TEMPFAIL of sysexits.h.
-const NO_NETWORK: u8 = 75;
+/// The exit code of what another try may mend: EX_TEMPFAIL of sysexits.h.
+const LATER: u8 = 75;
 
 /// Runs `otherpkgs`.
 ///
@@ -35,17 +37,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
             report.finish(args.json, args.dry_run)?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) if is_offline(&error) => {
+        Err(error) if may_pass(&error) => {
             eprintln!("otherpkgs: {error:#}");
-            Ok(ExitCode::from(NO_NETWORK))
+            Ok(ExitCode::from(LATER))
         }
         Err(error) => Err(error),
     }
 }
 
-fn is_offline(error: &anyhow::Error) -> bool {
+fn may_pass(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.is::<Offline>() || matches!(cause.downcast_ref(), Some(Failure::Network(_)))
+        cause.is::<Later>() || matches!(cause.downcast_ref(), Some(Failure::Network(_)))
     })
 }
 
@@ -63,21 +65,22 @@ fn act(subject: Subject, args: &Args) -> Result<Report> {
             .note("a diskless node has its packages in its image: nothing is installed".to_owned());
         return Ok(report);
     }
-    if let Some(line) = manager.recover(&|path| Path::new(path).exists()) {
-        finish_earlier(&line, args, &mut report)?;
-    }
+    let turn = Turn::new(manager.locks(), Duration::from_secs(args.patience));
+    let before = work::inventory(manager, &turn)?;
+    let now = finish_earlier(manager, &turn, &before, args, &mut report)?;
     let mut found = places::find(manager, subject, &request, &variable)?;
     let room = standing::settle(manager, subject, &mut found);
     found.notes.drain(..).for_each(|note| report.note(note));
     let wanted = Wanted::plan(manager, subject, &found, room)?;
-    let mut job = Job {
+    let job = Job {
         manager,
+        turn: &turn,
         request: &request,
         sources: &found.sources,
         wanted: &wanted,
-        before: BTreeMap::new(),
+        before,
+        now,
     };
-    job.before = job.installed()?;
     job.work(args, &mut report)?;
     Ok(report)
 }
@@ -89,13 +92,28 @@ fn is_diskless(variable: &dyn Fn(&str) -> Option<String>) -> bool {
         && variable("UPDATENODE").as_deref() != Some("1")
 }
 
-/// Ends what a run that was cut short left half done.
-fn finish_earlier(line: &Line, args: &Args, report: &mut Report) -> Result<()> {
-    report.step(format!("end what was cut short: {line}"));
-    if !args.dry_run && line.run(&[])? != Some(0) {
-        bail!("{line} did not succeed: mend what it says above, then run this again");
+/// Ends what a run that was cut short left half done, as far as that goes; returns the packages as they are then.
+fn finish_earlier(
+    manager: Manager,
+    turn: &Turn,
+    before: &Inventory,
+    args: &Args,
+    report: &mut Report,
+) -> Result<Inventory> {
+    let Some(left) = manager.left_over(before, &work::journal) else {
+        return Ok(before.clone());
+    };
+    let line = manager.recover();
+    report.step(format!("end what was left half done, {left}: {line}"));
+    if args.dry_run {
+        return Ok(before.clone());
     }
-    Ok(())
+    // What it cannot end may lack what is installed below: whatever is left in the end is a failure then.
+    match in_path(line.program) {
+        true => drop(turn.run(&line, &[])?),
+        false => report.note(format!("this node has no {}", line.program)),
+    }
+    work::inventory(manager, turn)
 }
 
 fn in_path(name: &str) -> bool {

@@ -1,6 +1,5 @@
 //! The management node's web server, as this node reaches it.
 
-use std::io::Write;
 use std::net::IpAddr;
 
 use anyhow::{Result, bail};
@@ -60,12 +59,6 @@ impl Server {
     /// Says whether it has a file of its machine.
     pub(super) fn has(&self, path: &str) -> Result<bool, Failure> {
         self.url.has(self.place(path).trim_start_matches('/'))
-    }
-
-    /// Writes a file of its machine to `out`, `limit` bytes at most.
-    pub(super) fn load(&self, path: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
-        self.url
-            .load(self.place(path).trim_start_matches('/'), limit, out)
     }
 }
 

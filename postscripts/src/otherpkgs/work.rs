@@ -1,31 +1,33 @@
 //! The work itself: indices read, names resolved, repositories written, packages installed and removed.
 
-use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use super::apt;
 use super::cli::Args;
 use super::command::Line;
-use super::manager::{self, Manager, Seen, Verdict, bare};
+use super::inventory::Inventory;
+use super::manager::{Manager, Seen, Verdict, bare};
 use super::places::Source;
 use super::report::Report;
 use super::request::{Request, Transaction};
+use super::trouble::{Later, Trouble};
+use super::turn::Turn;
 use super::view::Wanted;
-
-/// There was no network to read indices over.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Offline(String);
 
 /// What is to be done on this node.
 pub(super) struct Job<'a> {
     pub(super) manager: Manager,
+    pub(super) turn: &'a Turn,
     pub(super) request: &'a Request,
     pub(super) sources: &'a [Source],
     pub(super) wanted: &'a Wanted,
-    /// What was installed at the beginning.
-    pub(super) before: BTreeMap<String, String>,
+    /// The packages at the beginning.
+    pub(super) before: Inventory,
+    /// The packages once what an earlier run left half done was ended.
+    pub(super) now: Inventory,
 }
 
 impl Job<'_> {
@@ -33,7 +35,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// When a name cannot be resolved, and then nothing was changed; or when a transaction fails.
-    pub(super) fn work(&self, args: &Args, report: &mut Report) -> Result<()> {
+    pub(super) fn work(mut self, args: &Args, report: &mut Report) -> Result<()> {
         let due: Vec<_> = self
             .wanted
             .due()?
@@ -60,12 +62,17 @@ impl Job<'_> {
             true => &[],
             false => &self.request.transactions,
         };
-        let due_transactions = match transactions.is_empty() && due.is_empty() {
-            true => Vec::new(),
-            false => {
-                self.refresh(seen, report)?;
-                self.resolve(seen, transactions)?
-            }
+        let mends = !args.repoonly && !self.now.unfinished.is_empty();
+        let works = !transactions.is_empty() || !due.is_empty() || mends;
+        if works {
+            self.refresh(seen, report)?;
+        }
+        if mends {
+            self.mend(seen, args, report)?;
+        }
+        let due_transactions = match works {
+            true => self.resolve(seen, transactions)?,
+            false => Vec::new(),
         };
         for (path, stays) in &due {
             let verb = if *stays { "write" } else { "remove" };
@@ -84,10 +91,40 @@ impl Job<'_> {
             self.describe(transaction, report);
             self.apply(transaction)?;
         }
-        report.compare(&self.before, &self.installed()?);
+        let after = inventory(self.manager, self.turn)?;
+        report.compare(&self.before.installed, &after.installed);
         report.changed |= !(report.installed.is_empty()
             && report.upgraded.is_empty()
             && report.removed.is_empty());
+        match self.manager.left_over(&after, &journal) {
+            Some(left) if !args.repoonly => bail!(
+                "this is left half done: {left}: mend what is said of it above, then run this again"
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends what is still half done, before anything else: a package manager thinks nothing through beside it.
+    /// A package that cannot be configured now is no reason to stop; it is one to fail in the end.
+    fn mend(&mut self, seen: Seen<'_>, args: &Args, report: &mut Report) -> Result<()> {
+        let line = apt::mend(seen, &self.now.again, true);
+        let verdict = self.manager.understand(&self.turn.ask(&line, &[])?, &[]);
+        let half_done = self.now.half_done().unwrap_or_default();
+        match verdict {
+            Verdict::Nothing => return Ok(()),
+            Verdict::Problem(why) => {
+                bail!("nothing was changed: {half_done} cannot be ended: {why}")
+            }
+            Verdict::Changes => {}
+        }
+        let names = self.now.unfinished.keys();
+        let names: Vec<_> = names.map(String::as_str).collect();
+        report.step(format!("install what {} lacks", names.join(", ")));
+        if !args.dry_run {
+            self.turn
+                .run(&apt::mend(seen, &self.now.again, false), &[])?;
+            self.now = inventory(self.manager, self.turn)?;
+        }
         Ok(())
     }
 
@@ -95,19 +132,23 @@ impl Job<'_> {
     fn refresh(&self, seen: Seen<'_>, report: &mut Report) -> Result<()> {
         let (ours, others) = self.manager.refresh(seen, self.sources);
         if let Some(line) = ours {
-            let answer = line.ask(&[])?;
+            let answer = self.turn.ask(&line, &[])?;
             if let Some(problem) = self.manager.unread(&answer, self.sources) {
+                let trouble = Trouble::of(&problem);
+                let keyed = self.sources.iter().all(|source| source.key.is_some());
                 let what = format!(
-                    "nothing was changed: reading the indices of the repositories: {problem}"
+                    "nothing was changed: reading the indices of the repositories: {}{}",
+                    problem.trim_end_matches('.'),
+                    trouble.advice(keyed)
                 );
-                return match looks_offline(&problem) {
-                    true => Err(Offline(what).into()),
-                    false => bail!("{what}{}", hint(&problem)),
+                return match trouble.may_pass() {
+                    true => Err(Later(what).into()),
+                    false => bail!("{what}"),
                 };
             }
         }
         if let Some(line) = others {
-            let answer = line.ask(&[])?;
+            let answer = self.turn.ask(&line, &[])?;
             if answer.code != Some(0) {
                 report.note(format!(
                     "reading the node's other repositories: {}",
@@ -127,8 +168,8 @@ impl Job<'_> {
         let mut due = Vec::new();
         let mut problems = Vec::new();
         for transaction in transactions {
-            let gone = self.present(&transaction.before, &self.before);
-            let later = self.present(&transaction.after, &self.before);
+            let gone = self.present(&transaction.before, &self.now);
+            let later = self.present(&transaction.after, &self.now);
             let removes = !gone.is_empty() || !later.is_empty();
             for names in [&gone, &later] {
                 problems.extend(self.drags(names)?);
@@ -137,10 +178,9 @@ impl Job<'_> {
                 due.extend(removes.then_some(transaction));
                 continue;
             }
-            let answer = self
-                .manager
-                .simulate(seen, transaction, &gone)
-                .ask(&transaction.environment)?;
+            problems.extend(self.several(transaction)?);
+            let line = self.manager.simulate(seen, transaction, &gone);
+            let answer = self.turn.ask(&line, &transaction.environment)?;
             match self.manager.understand(&answer, &gone) {
                 Verdict::Nothing => due.extend(removes.then_some(transaction)),
                 Verdict::Changes => due.push(transaction),
@@ -153,17 +193,44 @@ impl Job<'_> {
         }
     }
 
-    /// Returns those of the names that are installed.
-    fn present(&self, names: &[String], installed: &BTreeMap<String, String>) -> Vec<String> {
+    /// Returns those of the names of which there is anything.
+    fn present(&self, names: &[String], packages: &Inventory) -> Vec<String> {
         names
             .iter()
-            .filter(|name| installed.contains_key(bare(name)))
+            .filter(|name| packages.has(bare(name)))
             .cloned()
             .collect()
     }
 
+    /// Says which packages of a list are installed twice, as an upgrade leaves them that was cut short. Some may
+    /// be: kernels say so of themselves.
+    fn several(&self, transaction: &Transaction) -> Result<Option<String>> {
+        if self.manager == Manager::Apt {
+            return Ok(None);
+        }
+        let mut twice = Vec::new();
+        for name in transaction.install.iter().map(|name| bare(name)) {
+            if self.now.several.contains(name) {
+                let line = Line::new("rpm", &["-q", "--provides", name]);
+                let provides = self.turn.ask(&line, &[])?.text;
+                let may = ["installonlypkg(", "multiversion("];
+                if !may.iter().any(|mark| provides.contains(mark)) {
+                    twice.push(name);
+                }
+            }
+        }
+        Ok((!twice.is_empty()).then(|| {
+            format!(
+                "{} is installed in two versions, as an upgrade leaves it that was cut short: see 'rpm -q {}', \
+                 and remove the older one with 'rpm -e NAME-VERSION'",
+                twice.join(", "),
+                twice.join(" ")
+            )
+        }))
+    }
+
     fn describe(&self, transaction: &Transaction, report: &mut Report) {
-        let gone = self.present(&transaction.before, &self.before);
+        let gone = self.present(&transaction.before, &self.now);
         let groups = transaction.groups.iter().map(|group| format!("@{group}"));
         let names: Vec<_> = transaction.install.iter().cloned().chain(groups).collect();
         for (verb, names) in [
@@ -213,7 +280,7 @@ impl Job<'_> {
         keys.dedup();
         for key in keys {
             let line = Line::new("rpm", &["--import", key]);
-            if line.run(&[])? != Some(0) {
+            if self.turn.run(&line, &[])? != Some(0) {
                 bail!("nothing was changed: {line} did not succeed: is {key} a public key?");
             }
             report.step(format!("have rpm know the key {key}"));
@@ -226,7 +293,8 @@ impl Job<'_> {
         if names.is_empty() {
             return Ok(None);
         }
-        let answer = self.manager.simulate_removal(names).ask(&[])?;
+        let line = self.manager.simulate_removal(names);
+        let answer = self.turn.ask(&line, &[])?;
         Ok(self.manager.drags(&answer, names))
     }
 
@@ -244,7 +312,7 @@ impl Job<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        let gone = self.present(names, &self.installed()?);
+        let gone = self.present(names, &inventory(self.manager, self.turn)?);
         if let Some(why) = self.drags(&gone)? {
             bail!("removing packages: {why}: what was done before stays");
         }
@@ -258,62 +326,35 @@ impl Job<'_> {
 
     /// Runs what has to succeed.
     fn must(&self, line: Line, transaction: &Transaction) -> Result<()> {
-        let code = line.run(&transaction.environment)?;
-        if !self.manager.succeeded(code) {
-            let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("code {code}"));
-            bail!(
-                "{} ended with {code}: what was done before stays",
-                line.program
-            );
+        let code = self.turn.run(&line, &transaction.environment)?;
+        if self.manager.succeeded(code) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Returns what is installed now.
-    pub(super) fn installed(&self) -> Result<BTreeMap<String, String>> {
-        let line = self.manager.list();
-        let answer = line.ask(&[])?;
-        if answer.code != Some(0) {
-            bail!(
-                "listing the installed packages: {}",
-                self.manager.errors(&answer)
-            );
-        }
-        Ok(manager::installed(&answer.text))
+        let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("code {code}"));
+        let half_done = inventory(self.manager, self.turn)?.half_done();
+        let half_done = half_done.map_or_else(String::new, |names| format!("; half done: {names}"));
+        bail!(
+            "{} ended with {code}: what was done before stays{half_done}",
+            line.program
+        )
     }
 }
 
-/// Says whether it was the network.
-fn looks_offline(problem: &str) -> bool {
-    const SIGNS: [&str; 10] = [
-        "Could not connect",
-        "Connection failed",
-        "Connection refused",
-        "Connection timed out",
-        "Could not resolve",
-        "Couldn't resolve host",
-        "Temporary failure resolving",
-        "Network is unreachable",
-        "Timeout was reached",
-        "Failed to connect",
-    ];
-    SIGNS.iter().any(|sign| problem.contains(sign))
+/// Returns the packages as they are now.
+pub(super) fn inventory(manager: Manager, turn: &Turn) -> Result<Inventory> {
+    let answer = turn.ask(&manager.list(), &[])?;
+    if answer.code != Some(0) {
+        bail!(
+            "listing the installed packages: {}",
+            manager.errors(&answer)
+        );
+    }
+    Ok(Inventory::parse(&answer.text))
 }
 
-/// Says what to do about signatures.
-fn hint(problem: &str) -> &'static str {
-    let about_keys = [
-        "unknown key",
-        "is unsigned",
-        "Signature verification failed",
-        "is not signed",
-        "NO_PUBKEY",
-        "couldn't be verified",
-        "GPG",
-        "does not have a Release file",
-    ];
-    match about_keys.iter().any(|sign| problem.contains(sign)) {
-        true => ": name its key with [signed-by=PATH] in otherpkgdir, or say [trusted=yes] there",
-        false => "",
-    }
+/// Lists a directory, for what a package manager that was cut short left there.
+pub(super) fn journal(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.collect()
 }

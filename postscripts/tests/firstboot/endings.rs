@@ -166,19 +166,28 @@ fn unexecutable() {
     for (name, content) in [
         ("unread", "#!/no/such/interpreter\n"),
         ("bare", "echo no\n"),
+        ("dos", "#!/bin/sh\r\necho no\r\n"),
+        ("found", "#!/usr/bin/env sh\r\necho no\r\n"),
+        ("marked", "\u{feff}#!/bin/sh\necho no\n"),
     ] {
         node.program(name, content);
         node.list.postbootscripts.push(entry(Origin::Node, name));
     }
     node.install();
     node.run(&[]).expect(126);
+    let dos = "its lines end with a carriage return (\\r), as editors of Windows write them: convert it with \
+               'sed -i s/\\r$//' where it is served";
     assert_eq!(
         node.results(),
         [
-            "unread failed 126: it could not be run: the interpreter that its first line names is not \
-             there",
+            "unread failed 126: it could not be run: the interpreter '/no/such/interpreter', which its first \
+             line names, is not there",
             "bare failed 126: it could not be run: it is no program for this machine, and its first \
              line does not begin with #!",
+            &format!("dos failed 126: it could not be run: {dos}"),
+            &format!("found failed 127: {dos}"),
+            "marked failed 126: it could not be run: it is written in UTF-8 with a byte order mark, and so its \
+             first two characters are not #!: save it as plain UTF-8",
         ]
     );
 }

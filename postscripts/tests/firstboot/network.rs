@@ -109,11 +109,11 @@ fn never() {
     );
     assert!(
         ran.err
-            .ends_with("firstboot: 1 waited for the network for 2 s, in vain\n"),
+            .ends_with("firstboot: 1 did not come to an end within 2 s\n"),
         "{}",
         ran.err
     );
-    let last = "host01: failed: 1 of 2 scripts failed or wait for the network at the next boot\n";
+    let last = "host01: failed: 1 of 2 scripts failed or are tried again at the next boot\n";
     assert!(ran.out.ends_with(last), "{}", ran.out);
 
     // Not all has ended, so the next boot goes on, and does not repeat.
@@ -143,8 +143,8 @@ fn temporary() {
     );
     assert_eq!(
         ran.err,
-        "firstboot: 1 wait for the network: trying again in 1 s
-firstboot: 1 wait for the network: trying again in 2 s
+        "firstboot: 1 had no network, or asked for another try: trying again in 1 s
+firstboot: 1 had no network, or asked for another try: trying again in 2 s
 "
     );
     assert_eq!(node.status()["scripts"][0]["attempts"], 3);

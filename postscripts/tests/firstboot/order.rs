@@ -233,8 +233,15 @@ fn surroundings() {
         ". ./sibling.sh; cat; ./sub/tool; pwd | sed 's,.*/opt,/opt,'",
     );
     node.program("sub/tool", "#!/bin/sh\necho from the tool\n");
+    node.program("site/functions", "hello() { echo hello \"$@\"; }\n");
+    node.script(
+        "site/uses",
+        ". ./functions; hello one; . \"$(dirname \"$0\")/functions\"; hello two; . functions; hello three",
+    );
     node.install();
     let ran = node.run(&[]).expect(0);
+    let uses = "start..: site/uses\nhello one\nhello two\nhello three\npostboot";
+    assert!(ran.out.contains(uses), "{}", ran.out);
     let said = "from the sibling\nfrom the tool\n/opt/slipway/postscripts\n";
     assert!(
         ran.out.contains(&format!("start..: mine\n{said}postboot")),

@@ -210,7 +210,12 @@ impl Machine {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command("otherpkgs", arguments).output().unwrap())
+        self.run_as("otherpkgs", arguments)
+    }
+
+    /// Runs it under one of its names.
+    pub(crate) fn run_as(&self, name: &str, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(name, arguments).output().unwrap())
     }
 
     /// Runs a shell's line on the machine, which must succeed; returns what it printed.

@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod apt;
+mod busy;
+mod clock;
+mod half_done;
 mod machine;
 mod rpm;
 mod web;
@@ -21,7 +24,14 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let layers = machine::can_be_made();
-    let tests = [apt::TESTS, rpm::TESTS].concat();
+    let tests = [
+        apt::TESTS,
+        busy::TESTS,
+        clock::TESTS,
+        half_done::TESTS,
+        rpm::TESTS,
+    ]
+    .concat();
     let trials = tests.into_iter().map(|(name, programs, test)| {
         let lacking = programs
             .iter()
