@@ -5,7 +5,7 @@
 //! new and some old, each of them whole.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
 use super::{Catalog, Shelf, Stored, file};
-use crate::{Error, Kind, Nodes, Object, Site, Value};
+use crate::{Error, Kind, Lock, Nodes, Object, Site, Value};
 
 /// A change under way; dropping it changes nothing.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Edit<'c> {
     shelves: BTreeMap<Kind, Shelf>,
     documents: BTreeMap<PathBuf, Document>,
     /// Held until the change is written or dropped.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// A file that the change touches.
