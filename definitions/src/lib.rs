@@ -2,10 +2,10 @@
 //!
 //! What comes in is text (a command line, a TOML file, a stanza); what goes out is a value that cannot
 //! be wrong: every name here is built by parsing and by nothing else. Nothing in this crate talks to a
-//! network, starts a process or renders a template, and only the catalog touches the disk, and a node
-//! range that names a file.
+//! network, starts a process or renders a template, and only the catalog and its lock touch the disk, and a
+//! node range that names a file.
 //!
-//! What runs on hosts takes this crate without features, or with `command`; `catalog` adds definitions on
+//! What runs on hosts takes this crate with `command` and `lock` at most; `catalog` adds definitions on
 //! disk and node ranges, `cli` the commands that list and change them.
 
 mod arch;
@@ -19,6 +19,8 @@ mod distro;
 mod error;
 mod hardware;
 mod installdir;
+#[cfg(feature = "lock")]
+mod lock;
 mod name;
 mod network;
 mod node;
@@ -40,6 +42,8 @@ pub use distro::Distro;
 pub use error::Error;
 pub use hardware::MacAddresses;
 pub use installdir::InstallDir;
+#[cfg(feature = "lock")]
+pub use lock::Lock;
 pub use name::{GroupName, NodeName};
 pub use network::{BridgePort, DockerNetwork, IfName, Network};
 pub use node::{Group, GroupType, Node};

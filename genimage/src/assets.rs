@@ -11,14 +11,22 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use definitions::Lock;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde::Serialize;
 
 /// Where all nodes are staged, beside them; no node has a name that begins with a dot.
 const STAGING: &str = ".staging";
+
+/// What the one who writes holds.
+const LOCK: &str = ".lock";
+
+/// How long another writer may take, for thousands of nodes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The most that is read of a file that stands, to compare it.
 const LIMIT: u64 = 16 << 20;
@@ -130,13 +138,14 @@ impl Shelf {
     pub(crate) fn writer(&self) -> Result<Writer<'_>> {
         let directory = &self.0;
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
-        let lock =
+        // Who may read a directory may lock it, and all may read this one.
+        let lock = Lock::take(&directory.join(LOCK), PATIENCE, &mut |_| {})?;
+        let opened =
             File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
-        lock.lock()
-            .with_context(|| format!("locking {}", directory.display()))?;
         let writer = Writer {
             shelf: self,
-            directory: lock,
+            directory: opened,
+            _lock: lock,
         };
         writer.clear()?;
         make_directory(&writer.staging())?;
@@ -183,8 +192,9 @@ fn standing(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
     shelf: &'a Shelf,
-    /// Held until all is published.
     directory: File,
+    /// Held until all is published.
+    _lock: Lock,
 }
 
 impl Writer<'_> {
@@ -326,8 +336,10 @@ mod tests {
         write(&shelf, "n1", &second);
         assert!(!path.exists());
         assert!(changes(&shelf, "n1", &second).is_empty());
-        let left: Vec<_> = fs::read_dir(dir.path().join("autoinst")).unwrap().collect();
-        assert_eq!(left.len(), 1, "{left:?}");
+        let left = fs::read_dir(dir.path().join("autoinst")).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".lock", "n1"]);
     }
 
     #[test]

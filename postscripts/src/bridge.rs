@@ -5,20 +5,18 @@
 //! after the first change is taken back: by this process, by its guardian when this process dies or
 //! hangs, by the next run when both die.
 
-use std::fs::File;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use definitions::IfName;
+use definitions::{IfName, Lock};
 use serde::Serialize;
 
 use crate::fault::{Fault, Moment};
 use crate::net::probe::{self, Target};
 use crate::net::{self, Guardian, Journal, Kernel, NetState, Plan, Uplink};
-use crate::persist::{self, Persistence};
+use crate::persist::{self, Persistence, Running};
 
 /// What the user wants.
 #[derive(Debug, Clone)]
@@ -46,7 +44,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// The steps in words.
     pub steps: Vec<String>,
-    /// What changes on disk for the next boot, in words; nothing with `--no-persist`.
+    /// What changes on disk for the next boot and what runs for the bridge from now on, in words.
     pub files: Vec<String>,
     /// What was left alone, and why; what somebody should know.
     pub notes: Vec<String>,
@@ -87,8 +85,7 @@ pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
     if !net::may_change() {
         bail!("changing the network needs root (CAP_NET_ADMIN): nothing was changed");
     }
-    let lock = net::lock_file(&request.root)?;
-    acquire(&lock, request.timeout, say)?;
+    let lock = net::lock(&request.root, request.timeout, say)?;
     recover(&kernel, request, say)?;
     let work = Work::plan(&kernel, request)?;
     if work.is_empty() {
@@ -102,7 +99,7 @@ pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
 struct Work {
     state: NetState,
     plan: Plan,
-    /// What changes on disk for the next boot, in words.
+    /// What changes on disk for the next boot and what is handed over, in words.
     files: Vec<String>,
 }
 
@@ -113,10 +110,17 @@ impl Work {
         let devices: Vec<_> = devices.iter().map(String::as_str).collect();
         let state = kernel.load(&devices).context("reading the network")?;
         let plan = net::plan(&state, &request.uplinks)?;
+        let mut plan = plan;
         let mut files = Vec::new();
-        if request.persist {
-            for uplink in &request.uplinks {
-                files.extend(persistence(request, uplink, &state)?.describe());
+        for uplink in &request.uplinks {
+            if request.persist {
+                let persistence = persistence(request, uplink, &state)?;
+                files.extend(persistence.describe());
+                plan.notes.extend(persistence.skipped().iter().cloned());
+            } else {
+                let running = running(request, uplink, &state)?;
+                files.extend(running.describe());
+                plan.notes.extend(running.notes().iter().cloned());
             }
         }
         Ok(Self { state, plan, files })
@@ -152,25 +156,14 @@ fn persistence(request: &Request, uplink: &Uplink, state: &NetState) -> Result<P
         .with_context(|| format!("planning how {bridge} comes up at boot"))
 }
 
-/// Waits for another run, and for its guardian.
-fn acquire(lock: &File, patience: Duration, say: &mut dyn FnMut(&str)) -> Result<()> {
-    let end = Instant::now() + patience;
-    let mut told = false;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error).context("locking"),
-            Err(std::fs::TryLockError::WouldBlock) if Instant::now() > end => {
-                bail!("another run is not over yet: try again when it is");
-            }
-            Err(std::fs::TryLockError::WouldBlock) if told => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                say("waiting for another run to end");
-                told = true;
-            }
-        }
-        sleep(Duration::from_millis(20));
+/// Plans what goes on for one uplink's bridge.
+fn running(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Running> {
+    if request.persist {
+        return Ok(persistence(request, uplink, state)?.running());
     }
+    let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
+    persist::plan_running(&request.root, nic, bridge, state)
+        .with_context(|| format!("planning how {nic} is looked after until the next boot"))
 }
 
 /// Takes back what a run left that died together with its guardian, or ends what it had finished.
@@ -217,7 +210,7 @@ fn change(
     request: &Request,
     work: Work,
     targets: &[Target],
-    lock: &File,
+    lock: &Lock,
     say: &mut dyn FnMut(&str),
 ) -> Result<Report> {
     let mut fault = Fault::from_env();
@@ -228,7 +221,7 @@ fn change(
     let steps = work.plan.steps.clone();
     let journal = Journal::new(&request.root, bridges.collect(), steps)?;
     journal.save()?;
-    let guardian = match Guardian::start(&request.root, request.timeout, lock) {
+    let guardian = match Guardian::start(&request.root, request.timeout, lock.file()) {
         Ok(guardian) => guardian,
         Err(error) => {
             journal.remove()?;
@@ -278,6 +271,11 @@ fn transact(
 ) -> Result<Vec<String>> {
     // the guardian needs the last fifth, should this process hang in the middle of taking back
     let deadline = Instant::now() + request.timeout.mul_f32(0.8);
+    for uplink in &request.uplinks {
+        running(request, uplink, &work.state)?
+            .with_fault(fault)
+            .pause()?;
+    }
     net::apply(kernel, &work.plan.steps, fault)?;
     fault.strike(Moment::Verify);
     probe::after(kernel, targets, deadline)?;
@@ -289,7 +287,7 @@ fn transact(
     Ok(notes)
 }
 
-/// Changes the files for the next boot; says where they and the running network differ.
+/// Hands over what runs and changes the files for the next boot; says where they and the running network differ.
 fn write_down(
     kernel: &Kernel,
     request: &Request,
@@ -297,10 +295,13 @@ fn write_down(
     fault: &Fault,
 ) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    if !request.persist {
-        return Ok(notes);
-    }
     for uplink in &request.uplinks {
+        if !request.persist {
+            running(request, uplink, &work.state)?
+                .with_fault(fault)
+                .hand_over()?;
+            continue;
+        }
         // planned anew: the one before may have changed the same file
         let files = persistence(request, uplink, &work.state)?.with_fault(fault);
         if files.apply()?.is_none() && !files.changes().is_empty() {
@@ -309,7 +310,7 @@ fn write_down(
                 "{backend} has no tool here that reads its files back"
             ));
         }
-        files.hand_over()?;
+        files.running().hand_over()?;
         let live = kernel.load(&[]).context("reading the network")?;
         let differences = files.differences(&live).into_iter();
         notes.extend(differences.map(|what| format!("after a boot it will differ: {what}")));

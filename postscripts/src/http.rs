@@ -17,8 +17,10 @@ use anyhow::{Result, bail};
 const CONNECTING: Duration = Duration::from_secs(10);
 /// How long it may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How long one file may take: 3 MiB at 50 kbit/s.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a whole fetch may take, and how many more bytes a second of it brings at least: a file of
+/// 3 MiB has nine minutes.
+const PATIENCE: Duration = Duration::from_secs(30);
+const SLOWEST: u64 = 6 << 10;
 /// The most bytes that the head of an answer may have.
 const HEAD: usize = 16 << 10;
 
@@ -78,18 +80,10 @@ impl Url {
     /// # Errors
     /// When it was not had, or not whole.
     pub(crate) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
-        let started = Instant::now();
-        let mut stream = self.ask("GET", name)?;
-        let (head, first) = head(&mut stream, started + PATIENCE)?;
+        let mut answer = self.ask("GET", name, patience(limit))?;
+        let (head, first) = head(&mut answer)?;
         check(&head)?;
-        body(
-            &mut stream,
-            &first,
-            head.length,
-            limit,
-            out,
-            started + PATIENCE,
-        )
+        body(&mut answer, &first, head.length, limit, out)
     }
 
     /// Says whether the server has the file of a name.
@@ -97,26 +91,65 @@ impl Url {
     /// # Errors
     /// When it does not answer, or neither yes nor no.
     pub(crate) fn has(&self, name: &str) -> Result<bool, Failure> {
-        let mut stream = self.ask("HEAD", name)?;
-        match check(&head(&mut stream, Instant::now() + PATIENCE)?.0) {
+        let mut answer = self.ask("HEAD", name, patience(0))?;
+        match check(&head(&mut answer)?.0) {
             Ok(()) => Ok(true),
             Err(Failure::Absent(_)) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
-    fn ask(&self, method: &str, name: &str) -> Result<TcpStream, Failure> {
-        let mut stream = TcpStream::connect_timeout(&self.server, CONNECTING)
+    fn ask(&self, method: &str, name: &str, patience: Duration) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + patience;
+        let mut stream = TcpStream::connect_timeout(&self.server, CONNECTING.min(patience))
             .map_err(|e| Failure::Network(format!("connecting to {}: {e}", self.server)))?;
         let asking = |e: std::io::Error| Failure::Network(format!("asking {}: {e}", self.server));
-        stream.set_read_timeout(Some(SILENCE)).map_err(asking)?;
-        stream.set_write_timeout(Some(SILENCE)).map_err(asking)?;
+        stream
+            .set_write_timeout(Some(SILENCE.min(patience)))
+            .map_err(asking)?;
         let request = format!(
             "{method} {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n\r\n",
             self.path, self.host
         );
         stream.write_all(request.as_bytes()).map_err(asking)?;
-        Ok(stream)
+        Ok(Answer {
+            stream,
+            deadline,
+            patience,
+        })
+    }
+}
+
+/// How long a fetch of so many bytes may take, from the first word to the last.
+fn patience(bytes: u64) -> Duration {
+    PATIENCE + Duration::from_secs(bytes / SLOWEST)
+}
+
+/// What a server sends, until the whole fetch has taken too long.
+struct Answer {
+    stream: TcpStream,
+    deadline: Instant,
+    patience: Duration,
+}
+
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let late = || {
+            let seconds = self.patience.as_secs();
+            std::io::Error::other(format!("it took more than {seconds} s"))
+        };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        self.stream.set_read_timeout(Some(SILENCE.min(left)))?;
+        self.stream.read(buffer).map_err(|error| {
+            let ended = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            match ended && left < SILENCE {
+                true => late(),
+                false => error,
+            }
+        })
     }
 }
 
@@ -128,7 +161,7 @@ struct Head {
 }
 
 /// Reads the head of an answer, and what came of its body with it.
-fn head(from: &mut dyn Read, deadline: Instant) -> Result<(Head, Vec<u8>), Failure> {
+fn head(from: &mut dyn Read) -> Result<(Head, Vec<u8>), Failure> {
     let mut buffer = vec![0; 64 << 10];
     let mut kept = Vec::new();
     loop {
@@ -141,7 +174,7 @@ fn head(from: &mut dyn Read, deadline: Instant) -> Result<(Head, Vec<u8>), Failu
                 "its answer has an endless head".to_owned(),
             ));
         }
-        match some(from, &mut buffer, deadline)? {
+        match some(from, &mut buffer)? {
             0 => {
                 let ended = "the server hung up before it answered";
                 return Err(Failure::Network(ended.to_owned()));
@@ -170,7 +203,6 @@ fn body(
     length: Option<u64>,
     limit: u64,
     out: &mut dyn Write,
-    deadline: Instant,
 ) -> Result<u64, Failure> {
     if let Some(length) = length.filter(|&length| length > limit) {
         return Err(Failure::Refused(format!(
@@ -193,7 +225,7 @@ fn body(
         if length.is_some_and(|length| seen >= length) {
             return Ok(seen);
         }
-        match some(from, &mut buffer, deadline)? {
+        match some(from, &mut buffer)? {
             0 => break,
             n => chunk = buffer[..n].to_vec(),
         }
@@ -207,12 +239,8 @@ fn body(
 }
 
 /// Reads some bytes; none at the end.
-fn some(from: &mut dyn Read, buffer: &mut [u8], deadline: Instant) -> Result<usize, Failure> {
+fn some(from: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Failure> {
     loop {
-        if Instant::now() > deadline {
-            let seconds = PATIENCE.as_secs();
-            return Err(Failure::Network(format!("it took more than {seconds} s")));
-        }
         match from.read(buffer) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -263,17 +291,18 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use proptest::prelude::*;
 
     use super::*;
 
     fn load(answer: &[u8], limit: u64) -> (Result<u64, String>, Vec<u8>) {
         let mut out = Vec::new();
-        let deadline = Instant::now() + Duration::from_secs(5);
         let mut from = answer;
-        let result = head(&mut from, deadline).and_then(|(head, first)| {
+        let result = head(&mut from).and_then(|(head, first)| {
             check(&head)?;
-            body(&mut from, &first, head.length, limit, &mut out, deadline)
+            body(&mut from, &first, head.length, limit, &mut out)
         });
         (result.map_err(|failure| failure.to_string()), out)
     }
@@ -379,6 +408,40 @@ mod tests {
         let endless = format!("HTTP/1.0 200 OK\r\n{}", "X: y\r\n".repeat(100_000));
         let endless = load(endless.as_bytes(), 9).0;
         assert_eq!(endless, Err("its answer has an endless head".to_owned()));
+    }
+
+    #[test]
+    fn a_whole_fetch_has_an_end_however_its_bytes_come() {
+        assert_eq!(patience(0), Duration::from_secs(30));
+        assert_eq!(patience(3 << 20), Duration::from_secs(542));
+        // One letter and then another, and never a whole head; one head, and never a whole body.
+        for (first, then) in [
+            ("HTTP/1.0 200 OK\r\n", "X"),
+            ("HTTP/1.0 200 OK\r\n\r\n", "a"),
+        ] {
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url: Url = format!("http://{}/a", server.local_addr().unwrap())
+                .parse()
+                .unwrap();
+            std::thread::spawn(move || {
+                let (mut stream, _) = server.accept().unwrap();
+                let mut text = first;
+                while stream.write_all(text.as_bytes()).is_ok() {
+                    text = then;
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+            let began = Instant::now();
+            let mut answer = url.ask("GET", "b", Duration::from_secs(1)).unwrap();
+            let result = head(&mut answer).and_then(|(head, first)| {
+                body(&mut answer, &first, head.length, 1 << 20, &mut Vec::new())
+            });
+            assert_eq!(
+                result.unwrap_err().to_string(),
+                "reading its answer: it took more than 1 s"
+            );
+            assert!(began.elapsed() < Duration::from_secs(20));
+        }
     }
 
     proptest! {

@@ -18,6 +18,7 @@ pub mod firstboot;
 mod http;
 pub mod net;
 pub mod otherpkgs;
+mod owner;
 pub mod persist;
 mod program;
 pub mod tls;

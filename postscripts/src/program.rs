@@ -1,7 +1,8 @@
 //! Other programs of the host: found where hosts have them, run to their end or to the end of patience.
 //!
 //! In: a command. Out: what it printed, or an error with its last words. No shell, no search in a
-//! `PATH` that somebody else chose, nothing that waits for ever.
+//! `PATH` that somebody else chose, no program that others than root may change, nothing of our own
+//! environment, nothing that waits for ever.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::owner;
 
 const PLACES: [&str; 6] = [
     "/usr/sbin",
@@ -27,12 +30,13 @@ const LIMIT: u64 = 1 << 20;
 /// How many of its last lines an error carries.
 const TAIL: usize = 8;
 
-/// Where a program of this name stands on this host.
+/// Where a program of this name stands on this host. It goes by the name that it was found by, for one
+/// program may be several by their names.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     PLACES
         .iter()
         .map(|place| Path::new(place).join(name))
-        .find(|path| path.is_file())
+        .find(|path| owner::check(Path::new("/"), path).is_ok())
 }
 
 /// Runs a program and returns what it printed.
@@ -40,7 +44,15 @@ pub(crate) fn run(command: &mut Command, stdin: Stdio, patience: Duration) -> Re
     let name = command.get_program().to_string_lossy().into_owned();
     // A file and no pipe: a daemon that the program leaves behind would hold a pipe open for ever.
     let mut output = scratch().context("making a temporary file")?;
-    command.env("LC_ALL", "C").env("PATH", PLACES.join(":"));
+    let own: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    command
+        .env_clear()
+        .envs(own)
+        .env("LC_ALL", "C")
+        .env("PATH", PLACES.join(":"));
     let (stdout, stderr) = (output.try_clone()?, output.try_clone()?);
     let child = spawn(command.stdin(stdin).stdout(stdout).stderr(stderr));
     let mut child = child.with_context(|| format!("starting {name}"))?;
@@ -120,6 +132,21 @@ mod tests {
         // what it leaves behind is not waited for
         assert_eq!(sh("sleep 5 & echo on", long).unwrap(), "on\n");
     }
+
+    #[test]
+    fn a_program_has_nothing_of_our_environment() {
+        let mut command = Command::new("/usr/bin/env");
+        let said = run(
+            command.env("WANTED", "1"),
+            Stdio::null(),
+            Duration::from_secs(20),
+        );
+        let mut lines: Vec<_> = said.unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        let path = format!("PATH={}", PLACES.join(":"));
+        assert_eq!(lines, ["LC_ALL=C", &path, "WANTED=1"]);
+    }
+
     #[test]
     fn what_is_held_back_here_reaches_a_program_and_does_not_end_us() {
         let mut held = SigSet::empty();

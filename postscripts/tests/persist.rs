@@ -5,6 +5,9 @@
     reason = "a test may, and the helpers of this file are tests' too"
 )]
 
+#[path = "persist_netns/daemons.rs"]
+mod daemons;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -59,6 +62,7 @@ impl Host {
     }
 
     fn plan(&self) -> anyhow::Result<Persistence> {
+        daemons::vouch(self.root());
         persist::plan(self.root(), "eth0", "mydocker0", None, &state())
     }
 
@@ -393,6 +397,7 @@ fn an_address_is_given_to_a_nic_that_has_none() {
         );
         host.write(path, text);
         let address = "10.0.0.5/24".parse().unwrap();
+        daemons::vouch(host.root());
         let plan = persist::plan(host.root(), "eth0", "mydocker0", Some(address), &state())
             .unwrap_or_else(|err| panic!("{backend}: {err:#}"));
         assert_eq!(plan.addressing(), "10.0.0.5/24", "{backend}");

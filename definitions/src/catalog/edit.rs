@@ -5,7 +5,7 @@
 //! new and some old, each of them whole.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
 use super::names::Added;
 use super::{Catalog, Shelf, Stored, file};
-use crate::{Error, Kind, Nodes, Object, Site, Value};
+use crate::{Error, Kind, Lock, Nodes, Object, Site, Value};
 
 /// A change under way; dropping it changes nothing.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Edit<'c> {
     /// The names that the change brings.
     added: Added,
     /// Held until the change is written or dropped.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// A file that the change touches.

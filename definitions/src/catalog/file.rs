@@ -4,24 +4,20 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::Lock;
+
+/// How long another writer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits for the lock of a directory of definitions; it is held until the file is dropped, or its
 /// process ends however it may.
-pub(super) fn lock(directory: &Path) -> Result<File> {
+pub(super) fn lock(directory: &Path) -> Result<Lock> {
     make_directory(directory)?;
-    let path = directory.join(".lock");
-    let locking = || format!("locking {}", path.display());
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o644)
-        .open(&path)
-        .with_context(locking)?;
-    file.lock().with_context(locking)?;
-    Ok(file)
+    Lock::take(&directory.join(".lock"), PATIENCE, &mut |_| {})
 }
 
 /// Who may read a file.

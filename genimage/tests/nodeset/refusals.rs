@@ -111,11 +111,12 @@ postbootscripts = [\"missing -x\"]
         ran.out,
         "host01: boot.ipxe new, postscripts.json new, preseed.cfg new\n5 nodes: 1 written, 4 failed\n"
     );
-    let written: Vec<_> = fs::read_dir(site.path("install/autoinst"))
+    let mut written: Vec<_> = fs::read_dir(site.path("install/autoinst"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(written, ["host01"]);
+    written.sort();
+    assert_eq!(written, [".lock", "host01"]);
 }
 
 #[test]
@@ -212,15 +213,15 @@ fn a_directory_without_the_right_to_write_is_named() {
         }
         _ => nodeset(&site, &[]).err,
     };
-    let staging = site.path("install/autoinst/.staging");
+    let lock = site.path("install/autoinst/.lock");
     assert_eq!(
         err.replace(
             "HERE",
             site.path("").display().to_string().trim_end_matches('/')
         ),
         format!(
-            "nodeset: making {}: Permission denied (os error 13)\n",
-            staging.display()
+            "nodeset: locking {}: Permission denied (os error 13)\n",
+            lock.display()
         )
     );
 }

@@ -1,11 +1,11 @@
 //! The steps of `setupdockerhost`, in order.
 
-use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use definitions::DockerNetwork;
+use definitions::{DockerNetwork, Lock};
 use serde_json::Value;
 
 use super::cli::Args;
@@ -75,27 +75,8 @@ fn recover(host: &Host<'_>) -> Result<()> {
 }
 
 /// One run at a time; the lock goes with the process.
-fn lock(paths: &Paths) -> Result<File> {
-    let path = paths.lock();
-    let making = || format!("opening {}", path.display());
-    path.parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .with_context(making)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
-    let file = file.with_context(making)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another setupdockerhost is at work on this host: wait for it to end")
-        }
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("locking {}", path.display()))
-        }
-    }
+fn lock(paths: &Paths) -> Result<Lock> {
+    Lock::take_private(&paths.lock(), Duration::ZERO, &mut |_| {})
 }
 
 /// Refuses, before anything is touched, a network that cannot be made; then brings its NIC in.

@@ -48,6 +48,12 @@ struct Before {
     stood: bool,
 }
 
+impl Record {
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.directories.is_empty()
+    }
+}
+
 impl Journal {
     /// One whose state lies in `dir`, for files below `root`.
     pub(crate) fn new(root: &Path, dir: PathBuf) -> Self {
@@ -87,7 +93,7 @@ impl Journal {
 
     /// Makes all changes; after an error none is made.
     pub(crate) fn apply(&self, changes: &[Change]) -> Result<()> {
-        if self.is_pending() {
+        if load::<Record>(&self.pending().join(RECORD))?.is_some_and(|record| !record.is_empty()) {
             bail!("an earlier change of the files was not finished: undo it first");
         }
         let old = self.look(changes)?;
@@ -110,7 +116,11 @@ impl Journal {
             .and_then(|()| self.publish(changes));
         if made.is_err() {
             self.restore().context("putting the previous files back")?;
-            self.end()?;
+            // What others were told before is not taken back by that.
+            match self.pending().join(NOTE).exists() {
+                true => self.begin(&Record::default())?,
+                false => self.end()?,
+            }
         }
         made
     }
@@ -155,7 +165,9 @@ impl Journal {
         let beginning = || format!("beginning a journal in {}", pending.display());
         let begin = || -> io::Result<()> {
             self.fault.part()?;
-            clear(&pending)?;
+            if !self.is_pending() {
+                clear(&pending)?;
+            }
             fs::create_dir_all(&pending)?;
             fs::set_permissions(&self.dir, Permissions::from_mode(0o700))?;
             replace(
@@ -166,8 +178,11 @@ impl Journal {
             sync_parent(&pending)?;
             sync_parent(&self.dir)
         };
+        let noted = self.is_pending();
         begin().with_context(beginning).inspect_err(|_| {
-            let _ = clear(&pending);
+            if !noted {
+                let _ = clear(&pending);
+            }
         })
     }
 

@@ -9,15 +9,17 @@ mod tests;
 mod write;
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 pub(crate) use journal::Journal;
 pub(crate) use write::{remove, replace, sync_parent};
+
+use crate::owner;
 
 /// No configuration file is larger; one that is was not written for us.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -133,27 +135,77 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The text of a small file that others look after, links followed; `None` where there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<String>> {
-    // A link to /dev/null is systemd's way to mask a file: it reads as an empty one.
-    let file = match File::open(path) {
+/// What stands at a path where configuration is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A small file with this text; one that is masked by a link to `/dev/null` has none.
+    Text(String),
+    /// Nothing, or a directory.
+    Nothing,
+    /// Something that is not read, and why not: `is a named pipe`.
+    Odd(String),
+}
+
+/// Looks at a small file that others look after. A link is followed to a file that is root's alone.
+pub(crate) fn look(path: &Path) -> Result<Found> {
+    let reading = || format!("reading {}", path.display());
+    // Opening a named pipe would wait for its other end.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
+        .open(path);
+    let file = match opened {
         Ok(file) => file,
         Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
-        Err(err) => return Err(err).with_context(|| format!("reading {}", path.display())),
+        // A socket, or a device without a driver.
+        Err(err) if err.raw_os_error() == Some(nix::libc::ENXIO) => {
+            return Ok(Found::Odd("is no regular file".to_owned()));
+        }
+        Err(err) => return Err(err).with_context(reading),
     };
-    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Ok(None);
+    let meta = file.metadata().with_context(reading)?;
+    let kind = meta.file_type();
+    if kind.is_dir() {
+        return Ok(Found::Nothing);
     }
-    let mut text = String::new();
+    let null = nix::sys::stat::makedev(1, 3);
+    if kind.is_char_device() && meta.rdev() == null {
+        return Ok(Found::Text(String::new()));
+    }
+    let odd = |why: &str| Ok(Found::Odd(why.to_owned()));
+    if !kind.is_file() {
+        return odd(if kind.is_fifo() {
+            "is a named pipe"
+        } else {
+            "is no regular file"
+        });
+    }
+    let linked = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    if linked && (!owner::is_trusted(meta.uid()) || meta.mode() & 0o002 != 0) {
+        return odd("is a link to a file that others may change");
+    }
+    let mut bytes = Vec::new();
     file.take(FILE_LIMIT + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("reading {}", path.display()))?;
-    if text.len() as u64 > FILE_LIMIT {
-        bail!("reading {}: larger than {FILE_LIMIT} bytes", path.display());
+        .read_to_end(&mut bytes)
+        .with_context(reading)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Ok(Found::Odd(format!("has more than {FILE_LIMIT} bytes")));
     }
-    Ok(Some(text))
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => Found::Text(text),
+        Err(_) => Found::Odd("is no text".to_owned()),
+    })
+}
+
+/// The text of a small file that others look after; `None` where there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>> {
+    match look(path)? {
+        Found::Text(text) => Ok(Some(text)),
+        Found::Nothing => Ok(None),
+        Found::Odd(why) => bail!("{} {why}", path.display()),
+    }
 }
 
 /// Reads a regular file that we write too, and its mode; `None` where there is none. A link is not

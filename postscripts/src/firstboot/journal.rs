@@ -1,8 +1,10 @@
 //! The status on the disk: written whole after every event, and read whatever state it is in.
 
-use std::fs::{self, File};
+use std::fs;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use definitions::Lock;
 use time::OffsetDateTime;
 
 use super::paths::Paths;
@@ -43,25 +45,11 @@ pub(super) fn save(paths: &Paths, status: &mut Status) -> Result<()> {
 }
 
 /// Lets one run at a time work; the lock goes with the process.
-pub(super) fn lock(paths: &Paths) -> Result<File> {
+pub(super) fn lock(paths: &Paths) -> Result<Lock> {
     let path = paths.lock();
     let parent = path.parent().context("a lock stands in a directory")?;
     files::ensure_dir(parent, 0o755)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
-    let file = file.with_context(|| format!("opening {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            bail!("another firstboot is at work on this node: wait for it to end")
-        }
-        Err(fs::TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("locking {}", path.display()))
-        }
-    }
+    Lock::take(&path, Duration::ZERO, &mut |_| {})
 }
 
 /// Returns the kernel's name of this boot; an empty one where it has none.

@@ -6,11 +6,13 @@
 //! died together with its guardian. After a boot the kernel has forgotten all it tells of, so a
 //! journal of another boot is only thrown away.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use definitions::Lock;
 use serde::{Deserialize, Serialize};
 
 use super::Step;
@@ -82,16 +84,9 @@ impl Journal {
     }
 }
 
-/// Opens the file that one run at a time holds locked, and makes its place if need be.
-pub fn lock_file(root: &Path) -> Result<File> {
-    let place = root.join(PLACE);
-    fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
-    let path = place.join("lock");
-    File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| format!("opening {}", path.display()))
+/// Takes what one run at a time holds, and its guardian; makes its place if need be.
+pub fn lock(root: &Path, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
+    Lock::take_private(&root.join(PLACE).join("lock"), patience, waiting)
 }
 
 fn path(root: &Path) -> PathBuf {

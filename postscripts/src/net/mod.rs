@@ -21,7 +21,7 @@ mod sysctl;
 
 pub use apply::{NoBridges, apply, undo};
 pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
-pub use journal::{Journal, lock_file};
+pub use journal::{Journal, lock};
 pub use kernel::{Kernel, may_change};
 pub use plan::{Plan, Refusal, Uplink, plan};
 pub use state::{

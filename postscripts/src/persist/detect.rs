@@ -4,6 +4,8 @@
 //! [`Backend`] that claims it, or an error that says what each of them showed. It never guesses: a
 //! backend that is installed but does not name the NIC has no claim, and two claims are an error.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -12,8 +14,9 @@ use super::backend::Backend;
 use super::ini::Ini;
 use super::model::Wish;
 use super::sources::Sources;
-use super::{ifcfg, ifupdown, netplan, networkmanager, process, wicked};
+use super::{ifcfg, ifupdown, netplan, networkmanager, wicked};
 use crate::files::{self, beneath};
+use crate::owner::{self, Directory, Program};
 
 /// A backend's claim, or why it has none.
 type Claim = std::result::Result<Backend, String>;
@@ -21,34 +24,26 @@ type Claim = std::result::Result<Backend, String>;
 /// The host as far as detection looks.
 struct Host<'a> {
     root: &'a Path,
-    wish: &'a Wish,
-    /// The names of the processes in our network namespace.
+    nic: &'a str,
+    /// The daemons that run.
     running: Vec<String>,
     /// The NIC's number.
     index: Option<String>,
+    netplan: Sources,
+    keyfiles: Sources,
+    interfaces: Sources,
+    ifcfg: Sources,
 }
 
-/// The backend in charge of the NIC.
-pub(super) fn detect(root: &Path, wish: &Wish) -> Result<Backend> {
-    let index = files::read(&beneath(
-        root,
-        &Path::new("/sys/class/net").join(&wish.nic).join("ifindex"),
-    ))?;
-    let host = Host {
-        root,
-        wish,
-        running: process::processes(root)?
-            .into_iter()
-            .map(|(_, process)| process.name)
-            .collect(),
-        index: index.map(|text| text.trim().to_owned()),
-    };
+/// The backend in charge of the NIC, and what was not read meanwhile.
+pub(super) fn detect(root: &Path, wish: &Wish) -> Result<(Backend, Vec<String>)> {
+    let host = Host::look(root, &wish.nic)?;
     let shown = [
-        ("netplan", host.netplan()?),
+        ("netplan", host.netplan(wish)?),
         ("systemd-networkd", host.networkd()?),
         ("NetworkManager", host.networkmanager()?),
         ("ifupdown", host.ifupdown()?),
-        ("ifcfg", host.ifcfg()?),
+        ("ifcfg", host.ifcfg(wish)?),
         ("wicked", host.wicked()?),
     ];
     let nic = &wish.nic;
@@ -71,34 +66,100 @@ pub(super) fn detect(root: &Path, wish: &Wish) -> Result<Backend> {
         })
         .collect();
     match shown.into_iter().find_map(|(_, claim)| claim.ok()) {
-        Some(backend) => Ok(backend),
+        Some(backend) => Ok((backend, host.skipped())),
         None => bail!(
             "nothing that runs configures {nic} ({}): configure it first, {advice}",
-            reasons.join("; ")
+            reasons
+                .into_iter()
+                .chain(host.skipped())
+                .collect::<Vec<_>>()
+                .join("; ")
         ),
     }
 }
 
-impl Host<'_> {
-    fn runs(&self, name: &str) -> bool {
-        // The kernel keeps 15 bytes of a name.
-        let short = &name[..name.len().min(15)];
-        self.running.iter().any(|running| running == short)
+/// The daemon that manages the NIC as it runs, whatever the files say.
+pub(super) fn manager(root: &Path, nic: &str) -> Result<Option<&'static str>> {
+    let host = Host::look(root, nic)?;
+    let index = host.index.as_deref().unwrap_or("none");
+    Ok(
+        if host.runs(NETWORKD) && network_file(root, index)?.is_some() {
+            Some(NETWORKD)
+        } else if host.runs(NETWORK_MANAGER) && matches!(host.device(), Some((true, _))) {
+            Some(NETWORK_MANAGER)
+        } else if host.wicked()?.is_ok() {
+            Some("wicked")
+        } else {
+            None
+        },
+    )
+}
+
+const NETWORKD: &str = "systemd-networkd";
+const NETWORK_MANAGER: &str = "NetworkManager";
+const WICKED: &str = "wickedd";
+
+/// The daemons among those that run, root's or the user's whom root gave the state of networkd to.
+fn daemons(root: &Path) -> Result<Vec<String>> {
+    let names = [NETWORKD, NETWORK_MANAGER, WICKED].into_iter();
+    let programs: Vec<_> = names.flat_map(|name| Program::all(root, name)).collect();
+    let state = Path::new("/run/systemd");
+    let networkd = match Directory::open(root, state) {
+        Ok(Some(_)) => fs::symlink_metadata(beneath(root, &state.join("netif"))).ok(),
+        _ => None,
+    };
+    let networkd = networkd.map(|meta| meta.uid());
+    let user = |id| owner::is_trusted(id) || Some(id) == networkd;
+    let running = owner::running(root, &programs, user)?;
+    Ok(running
+        .into_iter()
+        .map(|process| process.program.name)
+        .collect())
+}
+
+impl<'a> Host<'a> {
+    fn look(root: &'a Path, nic: &'a str) -> Result<Self> {
+        let class = Path::new("/sys/class/net").join(nic).join("ifindex");
+        let index = files::read(&beneath(root, &class))?;
+        let mut interfaces = Sources::load(root, &ifupdown::DIRS, ifupdown::wanted)?;
+        interfaces.load_file(root, Path::new(ifupdown::MAIN))?;
+        Ok(Self {
+            root,
+            nic,
+            running: daemons(root)?,
+            index: index.map(|text| text.trim().to_owned()),
+            netplan: Sources::load(root, &netplan::DIRS, netplan::wanted)?,
+            keyfiles: Sources::load(root, &networkmanager::DIRS, networkmanager::wanted)?,
+            interfaces,
+            ifcfg: Sources::load(root, &[ifcfg::DIR], ifcfg::wanted)?,
+        })
     }
 
-    fn netplan(&self) -> Result<Claim> {
-        let sources = Sources::load(self.root, &netplan::DIRS, netplan::wanted)?;
-        Ok(match netplan::definition(&sources, self.wish)? {
+    /// What stands among the configuration and is not read, each with the reason.
+    fn skipped(&self) -> Vec<String> {
+        let all = [&self.netplan, &self.keyfiles, &self.interfaces, &self.ifcfg];
+        let skipped = all.into_iter().flat_map(Sources::skipped);
+        skipped
+            .map(|what| format!("{what}: it is not read"))
+            .collect()
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        self.running.iter().any(|running| running == name)
+    }
+
+    fn netplan(&self, wish: &Wish) -> Result<Claim> {
+        Ok(match netplan::definition(&self.netplan, wish)? {
             Some(definition) => Ok(Backend::Netplan {
                 renderer: definition.renderer,
             }),
-            None if sources.iter().next().is_none() => Err("no file".to_owned()),
+            None if self.netplan.iter().next().is_none() => Err("no file".to_owned()),
             None => Err("no file names it".to_owned()),
         })
     }
 
     fn networkd(&self) -> Result<Claim> {
-        if !self.runs("systemd-networkd") {
+        if !self.runs(NETWORKD) {
             return Ok(Err("does not run".to_owned()));
         }
         let index = self.index.as_deref().unwrap_or("none");
@@ -110,18 +171,18 @@ impl Host<'_> {
     }
 
     fn networkmanager(&self) -> Result<Claim> {
-        if !self.runs("NetworkManager") {
+        if !self.runs(NETWORK_MANAGER) {
             return Ok(Err("does not run".to_owned()));
         }
-        let sources = Sources::load(self.root, &networkmanager::DIRS, networkmanager::wanted)?;
+        let sources = &self.keyfiles;
         let file = match self.device() {
             Some((false, _)) => return Ok(Err("does not manage it".to_owned())),
-            Some((true, Some(uuid))) => networkmanager::by_uuid(&sources, &uuid),
-            Some((true, None)) | None => networkmanager::by_name(&sources, &self.wish.nic),
+            Some((true, Some(uuid))) => networkmanager::by_uuid(sources, &uuid),
+            Some((true, None)) | None => networkmanager::by_name(sources, self.nic),
         };
         Ok(match file {
             Some(file) if generated_by_netplan(&file) => Err("follows netplan".to_owned()),
-            Some(file) => match networkmanager::uuid(&sources, &file) {
+            Some(file) => match networkmanager::uuid(sources, &file) {
                 Some(uuid) => Ok(Backend::NetworkManager { uuid }),
                 None => Err(format!("{} has no uuid", file.display())),
             },
@@ -141,39 +202,34 @@ impl Host<'_> {
     }
 
     fn ifupdown(&self) -> Result<Claim> {
-        let mut sources = Sources::load(self.root, &ifupdown::DIRS, ifupdown::wanted)?;
-        sources.load_file(self.root, Path::new(ifupdown::MAIN))?;
         let installed = ["/sbin/ifup", "/usr/sbin/ifup"]
             .iter()
             .any(|path| beneath(self.root, Path::new(path)).exists());
-        Ok(match ifupdown::defines(&sources, &self.wish.nic) {
+        Ok(match ifupdown::defines(&self.interfaces, self.nic) {
             Some(_) if installed => Ok(Backend::Ifupdown),
             Some(_) => Err("is not installed, though a stanza names it".to_owned()),
             None => Err("no stanza names it".to_owned()),
         })
     }
 
-    fn ifcfg(&self) -> Result<Claim> {
-        let sources = Sources::load(self.root, &[ifcfg::DIR], ifcfg::wanted)?;
-        let Some(file) = ifcfg::find(&sources, self.wish) else {
+    fn ifcfg(&self, wish: &Wish) -> Result<Claim> {
+        let Some(file) = ifcfg::find(&self.ifcfg, wish) else {
             return Ok(Err("no file names it".to_owned()));
         };
-        if self.runs("NetworkManager")
+        if self.runs(NETWORK_MANAGER)
             && let Some((true, Some(uuid))) = self.device()
+            && networkmanager::by_uuid(&self.keyfiles, &uuid).is_some()
         {
-            let keyfiles = Sources::load(self.root, &networkmanager::DIRS, networkmanager::wanted)?;
-            if networkmanager::by_uuid(&keyfiles, &uuid).is_some() {
-                return Ok(Err("a keyfile is in force instead".to_owned()));
-            }
+            return Ok(Err("a keyfile is in force instead".to_owned()));
         }
         Ok(Ok(Backend::Ifcfg { file }))
     }
 
     fn wicked(&self) -> Result<Claim> {
-        if !self.runs("wickedd") {
+        if !self.runs(WICKED) {
             return Ok(Err("does not run".to_owned()));
         }
-        let file = wicked::path(&self.wish.nic);
+        let file = wicked::path(self.nic);
         Ok(match files::read(&beneath(self.root, &file))? {
             Some(_) => Ok(Backend::Wicked),
             None => Err("no file names it".to_owned()),

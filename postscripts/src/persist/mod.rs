@@ -5,7 +5,7 @@
 //! backend), and what the new files say of the bridge must equal what the old ones said of the NIC
 //! ([`model`]); all of this is [`plan`] and touches nothing. [`Persistence::apply`] has the backend's
 //! own tool read the new files back, then puts them in place all at once;
-//! [`Persistence::hand_over`] tells the daemons and DHCP clients that run. [`recover`], in this process
+//! [`Running`] tells the daemons and DHCP clients that run. [`recover`], in this process
 //! or a later one, puts all of it back exactly until [`Persistence::commit`].
 //!
 //! It never makes up a configuration from the live state, never turns DHCP into static, never drops
@@ -22,10 +22,10 @@ mod model;
 mod netplan;
 mod networkd;
 mod networkmanager;
-mod process;
 #[cfg(test)]
 mod properties;
 mod readback;
+mod running;
 mod shellvars;
 mod sources;
 mod wicked;
@@ -40,6 +40,7 @@ use anyhow::{Context, Result, bail};
 
 pub use crate::files::{Access, Change};
 pub use model::Net;
+pub use running::{Running, plan_running};
 
 use crate::fault::Fault;
 use crate::files::{Journal, beneath};
@@ -55,7 +56,11 @@ pub struct Persistence {
     root: PathBuf,
     wish: Wish,
     backend: Backend,
+    /// What stands among the files and was not read.
+    skipped: Vec<String>,
     changes: Vec<Change>,
+    /// What changes in the configuration of DHCP clients.
+    configuration: Vec<Change>,
     /// All files as they shall be.
     after: Sources,
     /// How the bridge is addressed by them.
@@ -85,8 +90,15 @@ pub fn plan(
         iaid: detect::iaid(root, nic)?,
         address: None,
     };
-    let backend = detect::detect(root, &wish)?;
+    let (backend, mut skipped) = detect::detect(root, &wish)?;
     let before = backend.load(root)?;
+    skipped.extend(
+        before
+            .skipped()
+            .map(|what| format!("{what}: it is not read")),
+    );
+    skipped.sort();
+    skipped.dedup();
     let was = backend.read_nic(&before, &wish)?;
     let address = address.filter(|_| was.is_empty());
     let wish = Wish { address, ..wish };
@@ -97,6 +109,7 @@ pub fn plan(
         prove(&backend, &after, &wish, was, &addressing)?;
     }
     let mut hand_over = HandOver::plan(root, &backend, &wish, leased(state, nic, bridge))?;
+    let configuration = hand_over.changes(root, &backend)?;
     if changes.is_empty() {
         hand_over.leave_daemons();
     }
@@ -104,7 +117,9 @@ pub fn plan(
         root: root.to_owned(),
         wish,
         backend,
+        skipped,
         changes,
+        configuration,
         after,
         addressing,
         hand_over,
@@ -161,7 +176,7 @@ impl Persistence {
 
     /// Whether the files say so already and nothing that runs works for the NIC.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.hand_over.is_empty()
+        self.changes.is_empty() && self.configuration.is_empty() && self.hand_over.is_empty()
     }
 
     /// The name of the backend in charge.
@@ -177,22 +192,29 @@ impl Persistence {
     /// The plan in words, a line each.
     pub fn describe(&self) -> Vec<String> {
         let existing = |change: &Change| beneath(&self.root, &change.path).exists();
-        let line = |change: &Change| {
+        let line = |change: &Change, whose: &str| {
             let verb = match (&change.text, existing(change)) {
                 (None, _) => "remove",
                 (Some(_), true) => "change",
                 (Some(_), false) => "write",
             };
-            format!("{verb} {} ({})", change.path.display(), self.backend.name())
+            format!("{verb} {} ({whose})", change.path.display())
         };
-        let files = self.changes.iter().map(line);
-        files.chain(self.hand_over.describe()).collect()
+        let changes = self.changes.iter();
+        let files = changes.map(|change| line(change, self.backend.name()));
+        let configuration = self.configuration.iter();
+        let configuration = configuration.map(|change| line(change, "DHCP client"));
+        files
+            .chain(configuration)
+            .chain(self.hand_over.describe())
+            .collect()
     }
 
     /// Has the new files read back and puts them in place, all or none; they can be undone until
     /// [`commit`](Self::commit). Returns what read them back.
     pub fn apply(&self) -> Result<Option<&'static str>> {
-        if self.changes.is_empty() {
+        let changes = [self.changes.as_slice(), &self.configuration].concat();
+        if changes.is_empty() {
             return Ok(None);
         }
         let persisting = || {
@@ -202,10 +224,11 @@ impl Persistence {
                 self.backend.name()
             )
         };
-        let checked = self.read_back().with_context(persisting)?;
-        self.journal()
-            .apply(&self.changes)
-            .with_context(persisting)?;
+        let checked = match self.changes.is_empty() {
+            true => None,
+            false => self.read_back().with_context(persisting)?,
+        };
+        self.journal().apply(&changes).with_context(persisting)?;
         Ok(checked)
     }
 
@@ -232,15 +255,15 @@ impl Persistence {
         checked
     }
 
-    /// Tells what runs (the daemon of the backend, DHCP clients) that the bridge has the addresses
-    /// now. The bridge must have them already and the files must be in place; what is done here is
-    /// taken back by [`recover`].
-    pub fn hand_over(&self) -> Result<()> {
-        if self.hand_over.is_empty() {
-            return Ok(());
+    /// What runs for the NIC and has to hear of the bridge.
+    pub fn running(&self) -> Running {
+        Running {
+            root: self.root.clone(),
+            hand_over: self.hand_over.clone(),
+            bridge: self.wish.bridge.clone(),
+            notes: Vec::new(),
+            fault: self.fault.clone(),
         }
-        self.journal().note(&self.hand_over)?;
-        self.hand_over.forward(&self.root, &self.fault)
     }
 
     /// Makes the change last; the previous files stay in
@@ -256,6 +279,11 @@ impl Persistence {
     /// What the live network and the files do not agree on, in words; nothing when they are equal.
     pub fn differences(&self, live: &NetState) -> Vec<String> {
         model::compare(&self.addressing, &self.wish.bridge, live)
+    }
+
+    /// What stands among the configuration and was not read, each with the reason.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     /// How the bridge will be addressed, in words.

@@ -4,16 +4,17 @@
 //! from the path as the host sees it to the text, and the [`Change`]s that lead from one to another. No
 //! backend touches the disk itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::files::{Access, Change, beneath, names, read};
+use crate::files::{Access, Change, Found, beneath, look, names};
 
-/// Configuration files by the absolute path the host knows them by.
+/// Configuration files by the absolute path the host knows them by, and what stands among them that is
+/// not read, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Sources(BTreeMap<PathBuf, String>);
+pub(super) struct Sources(BTreeMap<PathBuf, String>, BTreeSet<String>);
 
 impl Sources {
     /// Reads every regular file below `dirs` (one level deep) that `wanted` accepts by name.
@@ -36,10 +37,17 @@ impl Sources {
 
     /// Reads the file at `path` below `root`; an absent one or a directory adds nothing.
     pub(super) fn load_file(&mut self, root: &Path, path: &Path) -> Result<()> {
-        if let Some(text) = read(&beneath(root, path))? {
-            self.0.insert(path.to_owned(), text);
+        match look(&beneath(root, path))? {
+            Found::Text(text) => drop(self.0.insert(path.to_owned(), text)),
+            Found::Nothing => {}
+            Found::Odd(why) => drop(self.1.insert(format!("{} {why}", path.display()))),
         }
         Ok(())
+    }
+
+    /// What stands among them and is not read, each with the reason: `/etc/netplan/a.yaml is a named pipe`.
+    pub(super) fn skipped(&self) -> impl Iterator<Item = &str> {
+        self.1.iter().map(String::as_str)
     }
 
     /// The text at `path`.

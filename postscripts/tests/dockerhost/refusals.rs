@@ -193,9 +193,15 @@ fn a_second_run_at_once_waits() {
     fs::create_dir_all(host.path("var/lib/slipway/setupdockerhost")).unwrap();
     let lock = fs::File::create(host.path("var/lib/slipway/setupdockerhost/lock")).unwrap();
     lock.lock().unwrap();
+    let name = fs::read_to_string("/proc/self/comm").unwrap();
     assert_eq!(
         host.refuse(&[]),
-        "setupdockerhost: another setupdockerhost is at work on this host: wait for it to end"
+        format!(
+            "setupdockerhost: {} is held by process {} ({}): wait for it to end, then run again",
+            host.path("var/lib/slipway/setupdockerhost/lock").display(),
+            std::process::id(),
+            name.trim()
+        )
     );
     drop(lock);
     host.setup(&[]);

@@ -251,7 +251,11 @@ fn overlap() {
     eventually("the script begins", || {
         node.path("opt/slipway/postscripts/mark").exists()
     });
-    let message = "firstboot: another firstboot is at work on this node: wait for it to end\n";
+    let message = format!(
+        "firstboot: {} is held by process {} (firstboot): wait for it to end, then run again\n",
+        node.path("var/lib/slipway/firstboot.lock").display(),
+        child.id()
+    );
     assert_eq!(node.run(&[]).expect(1).err, message);
     assert_eq!(node.run(&["--update"]).expect(1).err, message);
     // To look is always allowed.

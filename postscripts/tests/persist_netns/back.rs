@@ -6,8 +6,8 @@ use std::path::Path;
 
 use postscripts::persist;
 
-use crate::Inside;
 use crate::host::{ok, state};
+use crate::{Inside, daemons};
 
 /// A backend, its tool and what of it reads back.
 const TOOLS: [(&str, &[&str], &str); 4] = [
@@ -72,6 +72,7 @@ fn lay_out(backend: &str, case: &Path) -> tempfile::TempDir {
         before.display(),
         root.path().display()
     ));
+    daemons::vouch(root.path());
     root
 }
 

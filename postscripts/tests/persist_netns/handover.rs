@@ -65,7 +65,7 @@ fn ifupdown_client(line: &str, name: &str) -> (String, Persistence) {
     );
     move_live(&lease);
     planned.apply().unwrap();
-    planned.hand_over().unwrap();
+    planned.running().hand_over().unwrap();
     assert_eq!(address("mydocker0"), Some(lease.clone()));
     assert_eq!(address("eth0"), None);
     assert_eq!(count("DHCPRELEASE"), 0, "{}", server_log());
@@ -167,7 +167,7 @@ fn networkd() {
     let asked = count("DHCPREQUEST(port)");
     ok("mount -o remount,rw,bind /sys");
     planned.apply().unwrap();
-    planned.hand_over().unwrap();
+    planned.running().hand_over().unwrap();
     wait_for("the lease on the bridge", || {
         count("DHCPREQUEST(port)") > asked
     });

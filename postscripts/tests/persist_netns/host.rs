@@ -53,6 +53,11 @@ pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 
 /// A host with an uplink and a gateway that gives out leases.
 pub(crate) fn host() {
+    host_with("");
+}
+
+/// The same, with more options for the DHCP server.
+pub(crate) fn host_with(options: &str) {
     for place in ["/run", "/var/lib"] {
         ok(&format!("mount -t tmpfs tmpfs {place}"));
     }
@@ -81,11 +86,10 @@ pub(crate) fn host() {
     ] {
         ok(line);
     }
-    start(
-        "ip netns exec gateway dnsmasq --no-daemon --port=0 --dhcp-range=10.0.0.50,10.0.0.99,2m --interface=port \
-         --bind-interfaces --leasefile-ro --log-dhcp --conf-file=/dev/null --pid-file= --user=root",
-        "/run/dnsmasq.log",
-    );
+    let server = "ip netns exec gateway dnsmasq --no-daemon --port=0 --dhcp-range=10.0.0.50,10.0.0.99,2m \
+                  --interface=port --bind-interfaces --leasefile-ro --log-dhcp --conf-file=/dev/null --pid-file= \
+                  --user=root";
+    start(&format!("{server} {options}"), "/run/dnsmasq.log");
     wait_for("the DHCP server", || {
         server_log().contains("DHCP, IP range")
     });

@@ -133,7 +133,7 @@ fn files(dir: &str) -> BTreeMap<PathBuf, (i64, i64, Vec<u8>)> {
 }
 
 /// Waits until neither a run nor its guardian is at work.
-fn wait_for_guardian() {
+pub(crate) fn wait_for_guardian() {
     let lock = Path::new("/var/lib/slipway/bridgeprereq/lock");
     let lock = fs::File::options().append(true).open(lock).unwrap();
     wait_for("the guardian", || lock.try_lock().is_ok());

@@ -1,213 +1,247 @@
 //! DHCP clients that run for one device: dhclient, dhcpcd and udhcpc.
 //!
-//! In: `/proc` and the clients' lease files. Out: the same client on the bridge, with the same
-//! arguments and the same lease. The old process is killed with SIGKILL, as the gentler signals make
-//! some of them release the lease or take addresses away. A client of NetworkManager's is left to it.
+//! In: the host's own processes. Out: the same client on the bridge, with its arguments and its lease. The
+//! old process is stopped before the NIC loses its addresses, lest it fetch them back, and killed with
+//! SIGKILL once the new one has its lease, as the gentler signals make some of them release it or take
+//! addresses away. A client of NetworkManager's is left to it.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::arguments::CommandLine;
+use super::config;
+use super::lease::Lease;
+use super::options::Kind;
 use crate::fault::Fault;
 use crate::files::beneath;
-use crate::persist::process::{Kind, PATIENCE, Process, await_end, processes};
+use crate::owner::{self, Process, Program, View};
 use crate::program;
+
+/// How long a client may take to have its lease confirmed.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {
     kind: Kind,
+    /// The program that is started; busybox is many by their names, and so each goes by the client's.
     program: PathBuf,
-    /// What it was called: busybox is many programs by their names.
-    called: String,
-    /// As it was started for the NIC, and as it is started for the bridge.
+    /// As it is started for the NIC, and for the bridge.
     old: Vec<String>,
     new: Vec<String>,
     pid: i32,
     /// The control group that the next one belongs in as well.
     group: Option<PathBuf>,
-    /// Lease files: the NIC's and the bridge's.
-    leases: Vec<(PathBuf, PathBuf)>,
+    leases: Vec<Lease>,
+    /// The configuration that it was told to read.
+    config: Option<PathBuf>,
+    /// Whether it does not go to the background.
+    in_front: bool,
     nic: String,
     bridge: String,
 }
 
-/// The clients that run for the NIC in our network namespace.
+/// The clients that work for the NIC, each as it shall be for the bridge.
+///
+/// # Errors
+/// When one of them cannot be moved.
 pub(super) fn find(
     root: &Path,
     nic: &str,
     bridge: &str,
     address: Option<&str>,
 ) -> Result<Vec<Client>> {
-    let mut clients: Vec<Client> = Vec::new();
-    for (pid, process) in processes(root)? {
-        let Some(kind) = process.kind() else {
+    let of_nic = |(_, line): &(Process, CommandLine)| line.covers(nic) && !line.is_managed();
+    let moving = |process: &Process, line: &CommandLine| {
+        let (name, pid) = (line.kind.name(), process.pid);
+        format!("moving {name} (process {pid}) from {nic} to {bridge}")
+    };
+    if let Some((process, line)) = unvouched(root)?.into_iter().find(of_nic) {
+        let place = process.program.path.display();
+        return Err(anyhow!(
+            "it runs {place}, which is no program of the host's that root alone can change: end it first"
+        )
+        .context(moving(&process, &line)));
+    }
+    let mut clients = Vec::new();
+    for (process, line) in running(root)?.into_iter().filter(of_nic) {
+        if is_kept_off(root, &line, nic, bridge)? {
             continue;
-        };
-        let managed = process
-            .arguments
-            .iter()
-            .any(|argument| argument.contains("nm-dhcp-helper"));
-        // dhcpcd runs as several processes, of which the first is the one that counts.
-        let known = clients
-            .iter()
-            .any(|client| client.kind == Kind::Dhcpcd && kind == Kind::Dhcpcd);
-        if process.works_for(nic) && !managed && !known {
-            clients.push(process.client(root, kind, pid, nic, bridge, address)?);
         }
+        let client = Client::plan(root, &process, &line, nic, bridge, address);
+        clients.push(client.with_context(|| moving(&process, &line))?);
     }
     Ok(clients)
 }
 
-impl Process {
-    fn client(
-        self,
+/// The host's DHCP clients, each with what it was started with.
+fn running(root: &Path) -> Result<Vec<(Process, CommandLine)>> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        let programs = kind.programs().iter();
+        let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
+        for process in owner::running(root, &programs, owner::is_trusted)? {
+            if let Some(line) = CommandLine::parse(kind, &process.words) {
+                found.push((process, line));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Root's DHCP clients that the host has no program of.
+fn unvouched(root: &Path) -> Result<Vec<(Process, CommandLine)>> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        let programs = kind.programs().iter();
+        let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
+        for process in owner::unvouched(root, kind.programs(), &programs)? {
+            if let Some(line) = CommandLine::parse(kind, &process.words) {
+                found.push((process, line));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The service that would start a client again as soon as it is killed.
+fn restarting(root: &Path, group: Option<&Path>) -> Result<Option<String>> {
+    let unit = group
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str());
+    let Some(unit) = unit.filter(|unit| unit.ends_with(".service")) else {
+        return Ok(None);
+    };
+    let managed = beneath(root, Path::new("/run/systemd/system")).exists();
+    let Some(systemctl) = program::find("systemctl").filter(|_| managed) else {
+        return Ok(None);
+    };
+    let mut command = Command::new(systemctl);
+    command.args(["show", "--property=Restart", "--", unit]);
+    let shown = program::run(&mut command, Stdio::null(), PATIENCE)?;
+    let restarts = !matches!(shown.trim(), "Restart=no" | "Restart=");
+    Ok(restarts.then(|| unit.to_owned()))
+}
+
+/// The kinds of clients that run for the NIC, or for all devices.
+pub(super) fn kinds(root: &Path, nic: &str) -> Result<Vec<Kind>> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for (_, line) in running(root)? {
+        if line.covers(nic) && !kinds.contains(&line.kind) {
+            kinds.push(line.kind);
+        }
+    }
+    Ok(kinds)
+}
+
+/// A dhcpcd for all devices may be kept off some.
+fn is_kept_off(root: &Path, line: &CommandLine, nic: &str, bridge: &str) -> Result<bool> {
+    if line.kind != Kind::Dhcpcd || !line.devices.is_empty() {
+        return Ok(false);
+    }
+    if !config::dhcpcd_is_denied(root, nic)? {
+        return Ok(false);
+    }
+    if !config::dhcpcd_is_denied(root, bridge)? {
+        bail!(
+            "/etc/dhcpcd.conf keeps dhcpcd off {nic} and not off {bridge}: add {bridge} to its denyinterfaces and \
+             restart dhcpcd"
+        );
+    }
+    Ok(true)
+}
+
+impl Client {
+    fn plan(
         root: &Path,
-        kind: Kind,
-        pid: i32,
+        process: &Process,
+        line: &CommandLine,
         nic: &str,
         bridge: &str,
         address: Option<&str>,
-    ) -> Result<Client> {
-        let (old, leases) = match kind {
-            Kind::Dhclient => {
-                let leases = dhclient_leases(&self.arguments);
-                (
-                    self.arguments,
-                    leases
-                        .into_iter()
-                        .map(|lease| (lease.clone(), for_bridge(&lease, nic, bridge)))
-                        .collect(),
-                )
-            }
-            Kind::Dhcpcd => {
-                let title = self.arguments.join(" ");
-                let only = match (title.contains("[ip4]"), title.contains("[ip6]")) {
-                    (true, false) => Some("-4"),
-                    (false, true) => Some("-6"),
-                    _ => None,
-                };
-                let arguments = only.into_iter().chain([nic]).map(str::to_owned).collect();
-                (arguments, dhcpcd_leases(root, nic, bridge))
-            }
-            Kind::Udhcpc => (self.arguments, Vec::new()),
-        };
-        let mut new: Vec<String> = old.iter().map(|word| rename(word, nic, bridge)).collect();
-        if let (Kind::Udhcpc, Some(address)) = (kind, address) {
+    ) -> Result<Self> {
+        if process.view == View::Other {
+            bail!(
+                "it runs in a mount namespace of its own, so that its files are not the host's: end it first"
+            );
+        }
+        let moved = line.moved(nic, bridge)?;
+        if let Some(unit) = restarting(root, process.group.as_deref())? {
+            bail!("{unit} starts it again when it ends: stop and disable {unit} first");
+        }
+        for script in &moved.scripts {
+            owner::check(root, script).context("looking at the program that it runs")?;
+        }
+        let mut new = moved.words.clone();
+        if let (Kind::Udhcpc, Some(address)) = (line.kind, address) {
             new.extend(["-r".to_owned(), address.to_owned()]);
         }
-        Ok(Client {
-            kind,
-            program: self.program,
-            called: self.called,
-            old,
+        Ok(Self {
+            kind: line.kind,
+            program: process.program.path.clone(),
+            old: line.moved(nic, nic)?.words,
             new,
-            pid,
-            group: self.group,
-            leases,
+            pid: process.pid,
+            group: process.group.clone(),
+            leases: Lease::plan(line.kind, &moved, nic, bridge)?,
+            config: moved.config,
+            in_front: line.stays_in_front(),
             nic: nic.to_owned(),
             bridge: bridge.to_owned(),
         })
     }
-}
 
-/// The device's name wherever it stands for itself, as in `/run/dhclient.eth0.pid`.
-fn rename(word: &str, nic: &str, bridge: &str) -> String {
-    let mut out = String::new();
-    let mut rest = word;
-    while let Some(at) = rest.find(nic) {
-        let end = at + nic.len();
-        let before = rest[..at]
-            .chars()
-            .next_back()
-            .or_else(|| out.chars().next_back());
-        let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        out.push_str(&rest[..at]);
-        out.push_str(if inside(before) || inside(rest[end..].chars().next()) {
-            nic
-        } else {
-            bridge
-        });
-        rest = &rest[end..];
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
-    out + rest
-}
 
-fn dhclient_leases(arguments: &[String]) -> Vec<PathBuf> {
-    let named = arguments
-        .iter()
-        .position(|word| word == "-lf")
-        .and_then(|at| arguments.get(at + 1));
-    vec![named.map_or_else(
-        || PathBuf::from("/var/lib/dhcp/dhclient.leases"),
-        PathBuf::from,
-    )]
-}
+    /// The configuration that it was told to read.
+    pub(super) fn config(&self) -> Option<(Kind, PathBuf)> {
+        self.config.clone().map(|path| (self.kind, path))
+    }
 
-fn for_bridge(lease: &Path, nic: &str, bridge: &str) -> PathBuf {
-    PathBuf::from(rename(&lease.to_string_lossy(), nic, bridge))
-}
-
-fn dhcpcd_leases(root: &Path, nic: &str, bridge: &str) -> Vec<(PathBuf, PathBuf)> {
-    let places = [
-        "/var/lib/dhcpcd/",
-        "/var/lib/dhcpcd5/dhcpcd-",
-        "/var/db/dhcpcd/",
-    ];
-    let pairs = places.iter().flat_map(|place| {
-        [".lease", ".lease6"].map(|end| {
-            (
-                format!("{place}{nic}{end}"),
-                format!("{place}{bridge}{end}"),
-            )
-        })
-    });
-    pairs
-        .map(|(from, to)| (PathBuf::from(from), PathBuf::from(to)))
-        .filter(|(from, _)| beneath(root, from).exists())
-        .collect()
-}
-
-impl Client {
     pub(super) fn describe(&self) -> String {
         format!(
             "move {} (process {}) from {} to {} with its lease",
-            self.name(),
+            self.kind.name(),
             self.pid,
             self.nic,
             self.bridge
         )
     }
 
-    fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Dhclient => "dhclient",
-            Kind::Dhcpcd => "dhcpcd",
-            Kind::Udhcpc => "udhcpc",
+    fn moving(&self) -> String {
+        format!(
+            "moving {} from {} to {}",
+            self.kind.name(),
+            self.nic,
+            self.bridge
+        )
+    }
+
+    /// Stops the client on the NIC, so that it does not see the addresses go.
+    pub(super) fn pause(&self, root: &Path) -> Result<()> {
+        let moving = || self.moving();
+        for process in self.processes(root, &self.nic).with_context(moving)? {
+            process.signal(Signal::SIGSTOP).with_context(moving)?;
         }
+        Ok(())
     }
 
     /// Starts the client on the bridge and, once it has its lease, ends the one on the NIC.
     pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
-        let moving = || {
-            format!(
-                "moving {} from {} to {}",
-                self.name(),
-                self.nic,
-                self.bridge
-            )
-        };
-        for (from, to) in &self.leases {
-            self.carry(&beneath(root, from), &beneath(root, to))
+        let moving = || self.moving();
+        for lease in &self.leases {
+            lease
+                .carry(root, self.kind, &self.nic, &self.bridge)
                 .with_context(moving)?;
         }
         fault.part().with_context(moving)?;
@@ -218,71 +252,39 @@ impl Client {
 
     /// Ends the client on the bridge and sees that one runs on the NIC.
     pub(super) fn take_back(&self, root: &Path) -> Result<()> {
-        let moving = || format!("moving {} back to {}", self.name(), self.nic);
+        let moving = || format!("moving {} back to {}", self.kind.name(), self.nic);
         self.end(root, &self.bridge).with_context(moving)?;
-        let running = find(root, &self.nic, &self.bridge, None).with_context(moving)?;
-        if running.iter().any(|client| client.kind == self.kind) {
-            return Ok(());
+        let running = self.processes(root, &self.nic).with_context(moving)?;
+        for process in &running {
+            process.signal(Signal::SIGCONT).with_context(moving)?;
         }
-        self.start(root, &self.old).with_context(moving)
-    }
-
-    /// The bridge's lease file is the NIC's with the device's name changed.
-    fn carry(&self, from: &Path, to: &Path) -> Result<()> {
-        let bytes = match fs::read(from) {
-            Ok(bytes) => bytes,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(err) => return Err(err).with_context(|| format!("reading {}", from.display())),
-        };
-        let bytes = match self.kind {
-            Kind::Dhclient => {
-                let (nic, bridge) = (
-                    format!("interface \"{}\";", self.nic),
-                    format!("interface \"{}\";", self.bridge),
-                );
-                String::from_utf8_lossy(&bytes)
-                    .replace(&nic, &bridge)
-                    .into_bytes()
-            }
-            Kind::Dhcpcd | Kind::Udhcpc => bytes,
-        };
-        let mut options = OpenOptions::new();
-        // One file for all devices gains the bridge's lease, a file of its own is replaced.
-        if from == to {
-            options.append(true)
-        } else {
-            options.write(true).create(true).truncate(true)
-        };
-        let writing = || format!("writing {}", to.display());
-        options
-            .open(to)
-            .with_context(writing)?
-            .write_all(&bytes)
-            .with_context(writing)
+        match running.is_empty() {
+            true => self.start(root, &self.old).with_context(moving),
+            false => Ok(()),
+        }
     }
 
     /// Starts the client and waits until it has gone to the background with a lease.
     fn start(&self, root: &Path, arguments: &[String]) -> Result<()> {
-        let mut command = Command::new(&self.program);
+        let place = owner::check(root, &self.program)?;
+        let mut command = Command::new(beneath(root, &place));
         command
-            .arg0(&self.called)
+            .arg0(self.kind.name())
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+            .stderr(Stdio::null())
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let mut child = program::spawn(&mut command)
             .with_context(|| format!("starting {}", self.program.display()))?;
         self.join_group(root, &child);
-        let foreground = arguments
-            .iter()
-            .any(|word| matches!(word.as_str(), "-d" | "-f" | "-B"));
         let began = Instant::now();
         loop {
             match child.try_wait().context("waiting for it")? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => bail!("it ended with {status}"),
-                None if began.elapsed() > PATIENCE && foreground => return Ok(()),
+                None if began.elapsed() > PATIENCE && self.in_front => return Ok(()),
                 None if began.elapsed() > PATIENCE => {
                     child
                         .kill()
@@ -308,39 +310,27 @@ impl Client {
 
     /// Kills every process of this client for the device.
     fn end(&self, root: &Path, device: &str) -> Result<()> {
-        for (pid, process) in processes(root)? {
-            if process.kind() == Some(self.kind) && process.works_for(device) {
-                match kill(Pid::from_raw(pid), Signal::SIGKILL) {
-                    Err(err) if err != nix::errno::Errno::ESRCH => {
-                        return Err(err).with_context(|| format!("ending process {pid}"));
-                    }
-                    _ => {}
-                }
-                await_end(root, pid)?;
-            }
+        for process in self.processes(root, device)? {
+            process.end()?;
         }
         Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_is_renamed_where_it_stands_for_itself() {
-        let cases = [
-            ("eth0", "br0"),
-            ("/run/dhclient.eth0.pid", "/run/dhclient.br0.pid"),
-            (
-                "/var/lib/dhclient/dhclient--eth0.lease",
-                "/var/lib/dhclient/dhclient--br0.lease",
-            ),
-            ("/run/dhclient.eth01.pid", "/run/dhclient.eth01.pid"),
-            ("veth0", "veth0"),
-        ];
-        for (word, expected) in cases {
-            assert_eq!(rename(word, "eth0", "br0"), expected);
+    /// The processes of this client for the device: of dhcpcd, root's one and those that gave its rights up.
+    fn processes(&self, root: &Path, device: &str) -> Result<Vec<Process>> {
+        let mut found = Vec::new();
+        for (process, line) in running(root)? {
+            let same = line.kind == self.kind && line.devices == [device];
+            let both =
+                |option: &str| line.has(option) == self.new.iter().any(|word| word == option);
+            if !same || !both("-4") || !both("-6") {
+                continue;
+            }
+            if self.kind == Kind::Dhcpcd {
+                found.extend(process.companions(root)?);
+            }
+            found.push(process);
         }
+        Ok(found)
     }
 }

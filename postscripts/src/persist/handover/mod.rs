@@ -8,10 +8,18 @@
 //!   is lost while it asks for the lease again, which it gets by its old identity.
 //! - NetworkManager loads both profiles and activates the bridge's, then the port's.
 //! - wicked reloads both devices.
-//! - dhclient, dhcpcd and udhcpc are started on the bridge with the lease of the NIC, and once that
-//!   lease is confirmed the old process is killed outright: it neither releases nor deconfigures.
+//! - dhclient, dhcpcd and udhcpc are stopped before the NIC loses its addresses, started on the bridge with
+//!   the lease of the NIC, and once that lease is confirmed the old process is killed outright: it neither
+//!   releases nor deconfigures. What their configuration says of the NIC is moved with the other files.
 
+mod arguments;
 mod client;
+mod config;
+mod lease;
+mod names;
+mod options;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -29,9 +37,11 @@ use super::model::Wish;
 use super::netplan::Renderer;
 use super::networkmanager;
 use crate::fault::Fault;
-use crate::files::beneath;
+use crate::files::{Change, beneath};
+use crate::owner::Program;
 use crate::program;
 use client::Client;
+use options::Kind;
 
 /// A daemon's command that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -126,6 +136,70 @@ impl HandOver {
         }
         plan.clients = client::find(root, nic, bridge, address.as_deref())?;
         Ok(plan)
+    }
+
+    /// The same for a host whose files stay as they are: DHCP clients alone.
+    ///
+    /// # Errors
+    /// When one of them cannot be moved, or its configuration names the NIC.
+    pub(super) fn plan_clients(
+        root: &Path,
+        nic: &str,
+        bridge: &str,
+        address: Option<String>,
+    ) -> Result<Self> {
+        let plan = Self {
+            nic: nic.to_owned(),
+            bridge: bridge.to_owned(),
+            clients: client::find(root, nic, bridge, address.as_deref())?,
+            ..Self::default()
+        };
+        let kinds: Vec<Kind> = plan.clients.iter().map(Client::kind).collect();
+        if let Some(change) = plan.configuration(root, &kinds)?.first() {
+            anyhow::bail!(
+                "{} names {nic}, and what it says would not hold for {bridge}: leave --no-persist out, so that it \
+                 moves too",
+                change.path.display()
+            );
+        }
+        Ok(plan)
+    }
+
+    /// What the configuration of DHCP clients says of the NIC, moved to the bridge: that of clients that run
+    /// for it, and of the one that the backend starts at boot.
+    ///
+    /// # Errors
+    /// When it says what cannot be moved.
+    pub(super) fn changes(&self, root: &Path, backend: &Backend) -> Result<Vec<Change>> {
+        let mut kinds = client::kinds(root, &self.nic)?;
+        if matches!(backend, Backend::Ifupdown | Backend::Ifcfg { .. }) {
+            let installed = |kind: &Kind| {
+                let mut names = kind.programs().iter();
+                names.any(|name| Program::find(root, name).is_some())
+            };
+            let started = [Kind::Dhclient, Kind::Dhcpcd].into_iter().find(installed);
+            kinds.extend(started);
+        }
+        self.configuration(root, &kinds)
+    }
+
+    fn configuration(&self, root: &Path, kinds: &[Kind]) -> Result<Vec<Change>> {
+        let told: Vec<_> = self.clients.iter().filter_map(Client::config).collect();
+        let files = config::files(kinds, &told, &self.nic);
+        config::changes(root, &files, &self.nic, &self.bridge)
+    }
+
+    /// Stops the clients of the NIC, until they are moved or taken back.
+    pub(super) fn pause(&self, root: &Path, fault: &Fault) -> Result<()> {
+        self.clients.iter().try_for_each(|client| {
+            fault.part().context("stopping what runs")?;
+            client.pause(root)
+        })
+    }
+
+    /// Whether a DHCP client of the NIC is moved.
+    pub(super) fn has_clients(&self) -> bool {
+        !self.clients.is_empty()
     }
 
     /// The files did not change: there is nothing for a daemon to read.
