@@ -73,8 +73,7 @@ pub struct Repository {
     pub key: Option<String>,
     /// Where a node reaches the key as a file.
     pub key_url: Option<String>,
-    /// Whether no signature is asked for: the definition says so in words, or it is a tree whose medium
-    /// carries none.
+    /// Whether no signature is asked for: the definition says so in words.
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
     pub architectures: Vec<String>,

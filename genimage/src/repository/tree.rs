@@ -5,9 +5,9 @@
 //! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
 //! YaST's own, the root.
 //!
-//! A Debian disc carries no signature on its index. What `copycds` imported it has held against the medium's
-//! own sums, and nodes fetch it from where they fetch the file that installs them: such a tree is believed
-//! as far as that is. A tree without either has to be called `trusted=yes` in words.
+//! A Debian disc carries no signature on its index. However well `copycds` has verified it, a node that fetches
+//! it over the network could not tell its packages from somebody else's, while it is installed and ever after:
+//! such a tree has to be called `trusted=yes` in words.
 
 use std::fs;
 use std::io::Read;
@@ -19,9 +19,6 @@ use crate::problem::Problem;
 
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
 const LONGEST: u64 = 32 << 20;
-
-/// What `copycds` leaves in a tree that it has verified.
-const RECORD: &str = ".slipway/tree.toml";
 
 /// Finds the repositories of a tree, the one to install from first; a medium may have none. `trusted` says
 /// that the definition calls it so.
@@ -87,10 +84,11 @@ fn suites(
             continue;
         }
         let signed = is_file(&suite, "InRelease") || is_file(&suite, "Release.gpg");
-        if !signed && !trusted && !is_file(tree, RECORD) {
+        if !signed && !trusted {
             return Err(Problem::new(format!(
-                "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
-                 copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir",
+                "{} has no InRelease and no Release.gpg, so that nodes cannot tell its packages from anybody \
+                 else's on their network: put '[trusted=yes]' in front of the tree in pkgdir to have nodes take \
+                 them without a signature, now and later, or import a medium that is signed",
                 suite.display()
             )));
         }
@@ -107,7 +105,7 @@ fn suites(
             directory: Some(tree.display().to_string()),
             suite: Some(name.into_owned()),
             components,
-            trusted: trusted || !signed,
+            trusted,
             ..Repository::default()
         });
     }
