@@ -22,7 +22,7 @@ use crate::problem::Problem;
 
 pub use entry::{Entry, Source, Trust};
 pub use extra::{Extra, OfImage, extra, of_image};
-pub use tree::{codename, of_tree};
+pub use tree::{codename, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it behind a `-`.
 const TREE: &str = "tree";

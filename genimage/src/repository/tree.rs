@@ -7,7 +7,8 @@
 //!
 //! A Debian disc carries no signature on its index. However well `copycds` has verified it, a node that fetches
 //! it over the network could not tell its packages from somebody else's, while it is installed and ever after:
-//! such a tree has to be called `trusted=yes` in words.
+//! such a tree has to be called `trusted=yes` in words. Until it is, its nodes are told to ask for signatures and
+//! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
 
 use std::fs;
 use std::io::Read;
@@ -19,6 +20,9 @@ use crate::problem::Problem;
 
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
 const LONGEST: u64 = 32 << 20;
+
+/// What `copycds` leaves in a tree that it has imported.
+const RECORD: &str = ".slipway/tree.toml";
 
 /// Finds the repositories of a tree, the one to install from first; a medium may have none. `trusted` says
 /// that the definition calls it so.
@@ -83,12 +87,10 @@ fn suites(
         if components.is_empty() || !is_file(&suite, "Release") {
             continue;
         }
-        let signed = is_file(&suite, "InRelease") || is_file(&suite, "Release.gpg");
-        if !signed && !trusted {
+        if !trusted && !is_signed(&suite) && !is_file(tree, RECORD) {
             return Err(Problem::new(format!(
-                "{} has no InRelease and no Release.gpg, so that nodes cannot tell its packages from anybody \
-                 else's on their network: put '[trusted=yes]' in front of the tree in pkgdir to have nodes take \
-                 them without a signature, now and later, or import a medium that is signed",
+                "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
+                 copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir",
                 suite.display()
             )));
         }
@@ -110,6 +112,25 @@ fn suites(
         });
     }
     Ok(found)
+}
+
+fn is_signed(suite: &Path) -> bool {
+    is_file(suite, "InRelease") || is_file(suite, "Release.gpg")
+}
+
+/// Says of a part of an imported tree that its nodes will refuse it, when they will.
+pub fn unsigned(part: &Repository) -> Option<Problem> {
+    let (directory, suite) = part.directory.as_ref().zip(part.suite.as_ref())?;
+    let suite = Path::new(directory).join("dists").join(suite);
+    let refused = part.is_tree() && !part.trusted && !is_signed(&suite);
+    refused.then(|| {
+        Problem::new(format!(
+            "{} has no InRelease and no Release.gpg, so that nodes cannot tell its packages from anybody else's on \
+             their network, and their installer will refuse them: put '[trusted=yes]' in front of the tree in \
+             pkgdir to have nodes take them without a signature, now and later, or import a medium that is signed",
+            suite.display()
+        ))
+    })
 }
 
 /// What of a suite's `Release` counts here.
