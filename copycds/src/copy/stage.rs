@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -231,7 +231,10 @@ fn make_parents(parent: &Path) -> Result<Vec<PathBuf>> {
                 return Err(error)
                     .with_context(|| format!("making the directory {}", dir.display()));
             }
-            _ => (),
+            Err(_) => (),
+            // Whatever the umask, as all that is published: a web server has to get through.
+            Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
+                .with_context(|| format!("setting the mode of {}", dir.display()))?,
         }
     }
     Ok(missing)
