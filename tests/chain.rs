@@ -216,7 +216,7 @@ fn good_signature_is_said() -> Result<()> {
     let scene = Scene::new()?;
     let medium = scene.medium("one", 0)?;
     let said = scene.import(&medium)?;
-    let signed = "22 by SHA-256 of Release → Packages (signed by Slipway demo medium";
+    let signed = "14 by SHA-256 of Release → Packages (signed by Slipway demo medium";
     ensure!(said.stdout.contains(signed), "{said:?}");
     Ok(())
 }
