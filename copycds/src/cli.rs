@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use definitions::{Arch, Catalog, Distro};
 
+use crate::digest::{Algorithm, Digest};
+
 /// Import install media: each becomes a verified tree under the install directory, with definitions of
 /// its osimages.
 ///
@@ -48,9 +50,23 @@ pub struct Args {
     #[arg(
         long,
         value_name = "TREE",
-        conflicts_with_all = ["media", "name", "arch", "path", "inspection", "noosimage", "nonoverwrite", "dry_run"],
+        conflicts_with_all = ["media", "name", "arch", "path", "inspection", "noosimage", "nonoverwrite", "dry_run", "sums", "sha256", "accept_unsigned"],
     )]
     pub verify: Option<PathBuf>,
+
+    /// Hold the image against FILE, a list of digests such as SHA256SUMS, with its signature in it or
+    /// beside it (FILE.sign, .gpg, .asc); without this, the usual names beside the image are looked for.
+    #[arg(long, value_name = "FILE", conflicts_with = "inspection")]
+    pub sums: Option<PathBuf>,
+
+    /// Hold the image against this digest, from whoever publishes it.
+    #[arg(long, value_name = "HEX", value_parser = sha256, conflicts_with_all = ["inspection", "sums"])]
+    pub sha256: Option<Digest>,
+
+    /// Import a medium that nobody vouches for although it carries signatures, or although its tree had
+    /// some: those that do not count here are said, and the tree is recorded as unsigned.
+    #[arg(long, conflicts_with = "inspection")]
+    pub accept_unsigned: bool,
 
     /// Print what an import would do; write nothing.
     #[arg(long, conflicts_with = "inspection")]
@@ -73,10 +89,15 @@ pub struct Args {
     pub media: Vec<PathBuf>,
 }
 
+fn sha256(hex: &str) -> Result<Digest, String> {
+    Digest::parse(Algorithm::Sha256, hex.trim())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   copycds debian-12.9.0-amd64-DVD-1.iso           import a disc and define its osimages
   copycds SLE-15-SP1-Installer.iso Packages.iso   import two discs into one tree
+  copycds --sums SHA256SUMS image.iso             hold the image against its publisher's signed list
   copycds -i image.iso                            see what it is, and what says so
   copycds -n rocky9.4 -a x86_64 remaster.iso      name what does not name itself
   copycds --verify /install/rocky9.4/x86_64       check a tree against its manifest
@@ -119,6 +140,9 @@ mod tests {
             "copycds -i -p /a x.iso",
             "copycds -n ../x x.iso",
             "copycds -a amd46 x.iso",
+            "copycds --sha256 12 x.iso",
+            "copycds -i --sums SHA256SUMS x.iso",
+            "copycds --verify /tree --accept-unsigned",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use definitions::OsImage;
 
-use crate::claims::{self, Claims, Coverage};
+use crate::claims::{self, Claims, Coverage, Trust, Unverified, Whole};
 use crate::copy::{self, Fingerprint, Progress};
 use crate::describe::{self, Described, Home};
 use crate::disc::Disc;
+use crate::media::Entry;
 use crate::setting::Setting;
 use crate::show;
 
 /// What an interrupted run ends with.
 const STOPPED: &str = "interrupted before anything was written";
+
+/// What an unsigned medium is worth.
+const NOBODY: &str = "no signature vouches for it: its publisher's signed list of images (--sums) or the image's \
+                      digest (--sha256) would";
 
 /// One disc that will be imported.
 #[derive(Debug)]
@@ -23,8 +28,19 @@ pub(crate) struct Import<'a> {
     target: PathBuf,
     fingerprint: Fingerprint,
     label: String,
-    /// What it says of its files; not asked of a disc that is in the tree already.
-    claims: Option<Claims>,
+    about: toml::Table,
+    /// What is said of its image as a whole.
+    whole: Option<Whole>,
+    /// What it says of its files, and how far it is believed; not asked of a disc that is in the tree
+    /// already.
+    news: Option<News>,
+}
+
+/// What is known of a disc that is new to its tree.
+#[derive(Debug)]
+struct News {
+    claims: Claims,
+    trust: Trust,
 }
 
 /// What was done with a disc, or would be.
@@ -35,6 +51,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) action: Action,
     /// What was verified, by what; nothing for a disc that was not read.
     pub(crate) coverage: Option<Coverage>,
+    /// How far it is believed; nothing for a disc that was not read.
+    pub(crate) trust: Option<Trust>,
     pub(crate) osimages: Vec<Described>,
     /// What the user should know besides.
     pub(crate) notes: Vec<String>,
@@ -57,24 +75,47 @@ pub(crate) enum Action {
 impl<'a> Import<'a> {
     /// Finds out all that can go wrong before anything is written.
     pub(crate) fn plan(disc: &'a Disc, setting: &'a Setting) -> Result<Self> {
-        let target = setting.target(disc);
         let importing = || format!("importing {}", disc.path().display());
-        let fingerprint = Fingerprint::of(&disc.medium).with_context(importing)?;
+        Self::planned(disc, setting).with_context(importing)
+    }
+
+    fn planned(disc: &'a Disc, setting: &'a Setting) -> Result<Self> {
+        show::step(&format!("{} is {}", disc.path().display(), disc.release()));
+        let keys = setting.keyrings.of(disc.verdict.distro.family())?;
+        let told = setting.told();
+        let whole = match disc.medium.image() {
+            Some(_) => Whole::find(disc.path(), told, &keys, setting.unverified())?,
+            None if told.is_said() => bail!(
+                "it is a directory, and --sums and --sha256 are of images: give the image itself"
+            ),
+            None => None,
+        };
         let mut import = Self {
             label: disc.label(),
+            target: setting.target(disc),
+            fingerprint: Fingerprint::of(&disc.medium)?,
+            about: toml::Table::try_from(&disc.verdict).context("recording the verdict")?,
             disc,
             setting,
-            target,
-            fingerprint,
-            claims: None,
+            whole,
+            news: None,
         };
-        show::step(&format!("{} is {}", disc.path().display(), disc.release()));
-        if !import.stands().with_context(importing)? {
+        if !import.stands()? {
             show::step("reading what it says of its files");
-            let claims = claims::gather(&disc.medium, &setting.keyrings);
+            // The image as a whole says more than any signature in it.
+            let vouched = import.whole.as_ref().is_some_and(Whole::is_vouched);
+            let unverified = match vouched {
+                true => Unverified::Accept,
+                false => setting.unverified(),
+            };
+            let claims = claims::gather(&disc.medium, &keys, unverified);
             ensure!(!setting.progress.stopped(), STOPPED);
-            import.claims = Some(claims.with_context(importing)?);
-            copy::preview(&disc.medium, &import.label, &import.target).with_context(importing)?;
+            let claims = claims?;
+            let entries = disc.medium.entries();
+            let trust = Trust::of(&claims, import.whole.as_ref(), entries, unverified)?;
+            let news = News { claims, trust };
+            copy::preview(&import.job(&news))?;
+            import.news = Some(news);
         }
         describe::preview(&setting.catalog, &import.images())?;
         Ok(import)
@@ -95,13 +136,14 @@ impl<'a> Import<'a> {
         // The same disc may have been given twice, or a killed run may have left its staging.
         if self.stands()? {
             copy::clear_dead(&self.target)?;
-            self.claims = None;
+            self.news = None;
         }
         let action = self.action(Action::Copied);
-        if action == Action::Copied {
-            self.copy()
-                .with_context(|| format!("importing {}", self.disc.path().display()))?;
-        }
+        let done = match &self.news {
+            Some(news) => self.copy(news),
+            None => self.check_whole(),
+        };
+        done.with_context(|| format!("importing {}", self.disc.path().display()))?;
         let osimages = match action {
             Action::Skipped => Vec::new(),
             _ => describe::save(&self.setting.catalog, &self.images())?,
@@ -109,14 +151,18 @@ impl<'a> Import<'a> {
         Ok(self.outcome(action, osimages))
     }
 
-    /// Whether the tree that stands at the target holds this very disc.
+    /// Whether the tree that stands at the target holds this very disc, and as well vouched for.
     fn stands(&self) -> Result<bool> {
         let standing = copy::standing(&self.target)?;
-        Ok(standing.is_some_and(|record| record.disc(&self.fingerprint).is_some()))
+        let vouched = self.whole.as_ref().is_some_and(Whole::is_vouched);
+        let disc = standing
+            .as_ref()
+            .and_then(|record| record.disc(&self.fingerprint));
+        Ok(disc.is_some_and(|disc| disc.trust.is_vouched() || !vouched))
     }
 
     fn action(&self, new: Action) -> Action {
-        match (&self.claims, self.setting.nonoverwrite) {
+        match (&self.news, self.setting.nonoverwrite) {
             (Some(_), _) => new,
             (None, true) => Action::Skipped,
             (None, false) => Action::Unchanged,
@@ -124,8 +170,9 @@ impl<'a> Import<'a> {
     }
 
     fn coverage(&self) -> Option<Coverage> {
-        let claims = self.claims.as_ref()?;
-        Some(Coverage::of(claims, self.disc.medium.entries()))
+        let News { claims, .. } = self.news.as_ref()?;
+        let entries = self.disc.medium.entries();
+        Some(Coverage::of(claims, self.whole.as_ref(), entries))
     }
 
     fn images(&self) -> Vec<OsImage> {
@@ -142,34 +189,48 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn copy(&self) -> Result<()> {
-        let progress = self.setting.progress.as_ref();
-        let claims = self
-            .claims
-            .as_ref()
-            .context("reading what the medium says of its files")?;
-        self.check_image(claims, progress)?;
-        let about = toml::Table::try_from(&self.disc.verdict).context("recording the verdict")?;
-        let job = copy::Import {
+    fn job<'b>(&'b self, news: &'b News) -> copy::Import<'b> {
+        copy::Import {
             medium: &self.disc.medium,
             fingerprint: &self.fingerprint,
-            claims,
+            claims: &news.claims,
+            whole: self.whole.as_ref(),
+            trust: news.trust,
+            lower: self.setting.accept_unsigned,
             label: &self.label,
-            about: &about,
+            about: &self.about,
             target: &self.target,
             hash: self.setting.hash,
-        };
+        }
+    }
+
+    fn copy(&self, news: &News) -> Result<()> {
+        let progress = self.setting.progress.as_ref();
+        self.check_implanted(&news.claims, progress)?;
         show::step(&format!("Copying media to {}", self.target.display()));
+        let job = self.job(news);
         show::while_running(progress, || copy::import(&job, progress))?;
         show::step("Media copy operation successful");
         Ok(())
     }
 
+    /// Checks the image of a disc that is in its tree already, when the user says what it must be.
+    fn check_whole(&self) -> Result<()> {
+        let progress = self.setting.progress.as_ref();
+        match (&self.whole, self.disc.medium.image()) {
+            (Some(whole), Some(image)) if self.setting.told().is_said() => {
+                show::step("checking the image as a whole");
+                whole.check(image, || !progress.stopped())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the MD5 of the whole image when it alone speaks of some file.
-    fn check_image(&self, claims: &Claims, progress: &Progress) -> Result<()> {
+    fn check_implanted(&self, claims: &Claims, progress: &Progress) -> Result<()> {
         let uncovered = self
             .coverage()
-            .is_some_and(|coverage| coverage.uncovered > 0);
+            .is_some_and(|coverage| coverage.uncovered > 0 && coverage.whole.is_none());
         match (claims.implanted(), self.disc.medium.image()) {
             (Some(implanted), Some(image)) if uncovered && self.setting.hash => {
                 show::step("checking the MD5 that is implanted in the image");
@@ -179,21 +240,50 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn outcome(self, action: Action, osimages: Vec<Described>) -> Outcome<'a> {
-        let coverage = self.coverage();
-        let mut notes = self
-            .claims
-            .map_or_else(Vec::new, |claims| claims.notes().to_vec());
+    /// Returns what the user should know besides.
+    fn notes(&self, action: Action) -> Vec<String> {
+        let mut notes = left_out(self.disc.medium.left_out());
+        notes.extend(self.whole.iter().flat_map(|whole| whole.notes.clone()));
+        if let Some(news) = &self.news {
+            notes.extend_from_slice(news.claims.notes());
+            if !news.trust.is_vouched() {
+                notes.push(NOBODY.to_owned());
+            }
+        }
         if action != Action::Skipped && self.setting.osimages {
             notes.extend(self.disc.holds.remarks());
         }
+        notes
+    }
+
+    fn outcome(self, action: Action, osimages: Vec<Described>) -> Outcome<'a> {
+        let (coverage, notes) = (self.coverage(), self.notes(action));
+        let trust = self.news.map(|news| news.trust);
         Outcome {
             disc: self.disc,
             target: self.target,
             action,
             coverage,
+            trust,
             osimages,
             notes,
         }
     }
+}
+
+/// Names the links that were left out: some of them, and how many more.
+fn left_out(links: &[Entry]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let note = |link: &Entry| {
+        let path = &link.path;
+        format!("the link {path} leads out of the medium and is left out")
+    };
+    let mut notes: Vec<_> = links.iter().take(SHOWN).map(note).collect();
+    if links.len() > SHOWN {
+        let more = links.len() - SHOWN;
+        notes.push(format!(
+            "{more} more links lead out of the medium and are left out"
+        ));
+    }
+    notes
 }

@@ -19,9 +19,10 @@ mod setting;
 mod show;
 mod verify;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use nix::sys::stat::Mode;
 
 pub use cli::Args;
@@ -35,6 +36,17 @@ use setting::Setting;
 /// # Errors
 /// Whatever went wrong, in one sentence; then nothing of that medium is published.
 pub fn run(args: Args) -> Result<ExitCode> {
+    // What media say stands in errors too, which others print.
+    imported(args).map_err(|error| {
+        let text = format!("{error:#}");
+        match show::printable(&text) {
+            Cow::Borrowed(_) => error,
+            Cow::Owned(shown) => anyhow!(shown),
+        }
+    })
+}
+
+fn imported(args: Args) -> Result<ExitCode> {
     if let Some(tree) = &args.verify {
         return verify::run(tree, args.json);
     }

@@ -65,10 +65,10 @@ impl Report {
     }
 }
 
-/// Prints to stdout; a reader that has gone is an error, not a panic.
-fn print(text: &str) -> Result<()> {
+/// Prints to stdout what cannot steer a terminal; a reader that has gone is an error, not a panic.
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
+    out.write_all(show::printable(text).as_bytes())
         .and_then(|()| out.flush())
         .context("writing the results")
 }
@@ -121,6 +121,9 @@ fn document(outcome: &Outcome<'_>) -> Result<Value> {
     let value = |described: &[Described]| serde_json::to_value(described).context("writing JSON");
     keys.insert("tree".to_owned(), json!(outcome.target));
     keys.insert("action".to_owned(), json!(outcome.action));
+    if let Some(trust) = outcome.trust {
+        keys.insert("trust".to_owned(), json!(trust));
+    }
     if let Some(coverage) = &outcome.coverage {
         keys.insert("verified".to_owned(), verified(coverage));
     }
@@ -139,5 +142,6 @@ fn verified(coverage: &Coverage) -> Value {
         "by": by.collect::<Vec<_>>(),
         "uncovered": coverage.uncovered,
         "implanted_md5": coverage.implanted,
+        "image": coverage.whole.as_ref().map(|(how, signed_by)| json!({ "how": how, "signed_by": signed_by })),
     })
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use definitions::{Catalog, InstallDir};
 
-use crate::claims::Keyrings;
+use crate::claims::{Keyrings, Told, Unverified};
 use crate::cli::Args;
 use crate::copy::Progress;
+use crate::digest::Digest;
 use crate::disc::Disc;
 use crate::recognise::{Rules, Wanted};
 
@@ -25,6 +26,10 @@ pub(crate) struct Setting {
     pub(crate) osimages: bool,
     pub(crate) nonoverwrite: bool,
     pub(crate) hash: bool,
+    sums: Option<PathBuf>,
+    sha256: Option<Digest>,
+    /// Whether what nobody vouches for may come where signatures are or were.
+    pub(crate) accept_unsigned: bool,
     /// How far the imports of this run are, and whether to stop.
     pub(crate) progress: Arc<Progress>,
 }
@@ -32,12 +37,17 @@ pub(crate) struct Setting {
 impl Setting {
     /// Reads the site's settings and the rules, and remembers what was asked for.
     pub(crate) fn load(args: &Args) -> Result<Self> {
+        if args.sha256.is_some() && args.media.len() > 1 {
+            bail!(
+                "--sha256 is the digest of one image: import them one by one, or give a list (--sums)"
+            );
+        }
         let catalog = Catalog::new(&args.config);
         let installdir = catalog.site()?.install_dir();
         let path = args.path.as_deref().map(std::path::absolute).transpose();
         Ok(Self {
             rules: Rules::load(&args.config.join("media.d"))?,
-            keyrings: Keyrings::load(&args.config.join("keyrings")),
+            keyrings: Keyrings::load(&args.config)?,
             wanted: Wanted {
                 name: args.name.clone(),
                 arch: args.arch,
@@ -46,6 +56,9 @@ impl Setting {
             osimages: !args.noosimage,
             nonoverwrite: args.nonoverwrite,
             hash: !args.no_hash,
+            sums: args.sums.clone(),
+            sha256: args.sha256,
+            accept_unsigned: args.accept_unsigned,
             progress: Arc::new(Progress::new()),
             catalog,
             installdir,
@@ -56,6 +69,23 @@ impl Setting {
     pub(crate) fn target(&self, disc: &Disc) -> PathBuf {
         let place = || self.installdir.tree(&disc.verdict.distro, disc.arch);
         self.path.as_deref().map_or_else(place, Path::to_owned)
+    }
+
+    /// Returns what the user said of the digest of images.
+    pub(crate) fn told(&self) -> Told<'_> {
+        Told {
+            sha256: self.sha256.as_ref(),
+            sums: self.sums.as_deref(),
+        }
+    }
+
+    /// Returns what becomes of a signature that does not count.
+    pub(crate) fn unverified(&self) -> Unverified {
+        if self.accept_unsigned {
+            Unverified::Accept
+        } else {
+            Unverified::Refuse
+        }
     }
 
     /// Refuses `-p` for discs of several releases: it names one tree.

@@ -4,6 +4,7 @@
 //! seconds, whichever comes first, so that a log stays readable. The drawing has a thread of its own
 //! and only reads counters.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -23,7 +24,29 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// Says what is done next.
 pub(crate) fn step(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", printable(text));
+}
+
+/// Writes out in digits what steers a terminal, or turns what stands behind it around: control characters
+/// but the end of a line, and the marks of writing direction. Names on media may hold them. The form is
+/// that of JSON, so that a document stays one.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| match c {
+        '\n' => false,
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => true,
+        c => c.is_control(),
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let written = |c: char| match c {
+        c if steers(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(written).collect())
 }
 
 /// Lets SIGINT, SIGTERM and SIGHUP stop an import, which then takes away what it wrote.
@@ -134,6 +157,18 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_steers_a_terminal() {
+        for (text, shown) in [
+            ("plain: \u{fc}\nnext", "plain: \u{fc}\nnext"),
+            ("\x1b[2J\x07", "\\u001b[2J\\u0007"),
+            ("\u{9b}1m\r\x7f\t", "\\u009b1m\\u000d\\u007f\\u0009"),
+            ("a\u{202e}b", "a\\u202eb"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
 
     #[test]
     fn a_log_gets_a_line_every_ten_percent_or_ten_seconds() {

@@ -8,21 +8,18 @@ use serde_json::json;
 
 use crate::copy::{self, Differences, Progress};
 use crate::media::MediumPath;
-use crate::show;
+use crate::{report, show};
 
 /// Checks a tree; exit code 1 when it is not what was published.
 pub(crate) fn run(tree: &Path, as_json: bool) -> Result<ExitCode> {
     let progress = Progress::new();
     let checked = show::while_running(&progress, || copy::verify(tree, &progress));
     let found = checked.with_context(|| format!("verifying {}", tree.display()))?;
-    print!(
-        "{}",
-        if as_json {
-            document(tree, &found)?
-        } else {
-            render(tree, &found)
-        }
-    );
+    report::print(&if as_json {
+        document(tree, &found)?
+    } else {
+        render(tree, &found)
+    })?;
     Ok(ExitCode::from(u8::from(!found.is_empty())))
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use bench::{Bench, gpg, run, trial};
-use copycds::claims::{self, Claims, Coverage, Implanted, Keyrings};
+use copycds::claims::{self, Claims, Coverage, Implanted, Keyrings, Keys, Trust, Unverified};
 use copycds::digest::{Algorithm, Digest};
 use copycds::media::{Medium, MediumPath};
 use libtest_mimic::Arguments;
@@ -23,7 +23,11 @@ fn main() {
             debian,
             signed_release,
         ),
-        trial("a_signature_without_its_key_is_said", debian, unknown_key),
+        trial(
+            "a_signature_without_its_key_is_refused_or_said",
+            debian,
+            unknown_key,
+        ),
         trial(
             "a_changed_release_is_refused_by_its_signature",
             debian,
@@ -65,10 +69,16 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
+/// Returns the keys in the directory `keyrings` of a bench, and no others.
+fn keys_in(keyrings: &Path) -> anyhow::Result<Keys> {
+    Keyrings::load(keyrings.parent().unwrap())?.of("none")
+}
+
 fn gather(medium: &Path, keys: &Path) -> anyhow::Result<(Claims, Coverage)> {
     let medium = Medium::open(medium)?;
-    let claims = claims::gather(&medium, &Keyrings::load(keys))?;
-    let coverage = Coverage::of(&claims, medium.entries());
+    let keys = keys_in(keys)?;
+    let claims = claims::gather(&medium, &keys, Unverified::Refuse)?;
+    let coverage = Coverage::of(&claims, None, medium.entries());
     Ok((claims, coverage))
 }
 
@@ -79,6 +89,7 @@ fn message(medium: &Path, keys: &Path) -> String {
 fn claim<'a>(claims: &'a Claims, path: &str) -> &'a claims::Claim {
     claims
         .of(&MediumPath::new(path).unwrap())
+        .first()
         .unwrap_or_else(|| panic!("nothing is said of {path}"))
 }
 
@@ -89,13 +100,16 @@ fn signed_release() {
     let by = "Slipway demo medium <demo@slipway.invalid>";
     assert_eq!(coverage.by[0].signed_by.as_deref(), Some(by));
     assert_eq!(coverage.by[0].how, "SHA-256 of Release → Packages");
-    // Ten packages, three indices, Release and its signature; the rest stands in sha256sum.txt, which
-    // itself is listed nowhere, and neither is md5sum.txt.
+    // Ten packages, three indices, Release and its signature; the rest stands in sha256sum.txt, which is
+    // signed as well, but for md5sum.txt.
     assert_eq!(
         (coverage.by[0].files, coverage.uncovered),
-        (14, 2),
+        (14, 1),
         "{coverage}"
     );
+    let medium = Medium::open(&iso).unwrap();
+    let trust = Trust::of(&claims, None, medium.entries(), Unverified::Refuse);
+    assert_eq!(trust.unwrap(), Trust::Signed);
     assert_eq!(claims.notes(), [] as [String; 0]);
     for entry in Medium::open(&iso).unwrap().entries() {
         if entry.path.as_bytes().ends_with(b".deb") {
@@ -114,18 +128,29 @@ fn signed_release() {
 fn unknown_key() {
     let bench = Bench::new();
     let iso = bench.mini_debian("m.iso", true);
-    let (claims, coverage) = gather(&iso, Path::new("/nonexistent")).unwrap();
-    assert_eq!(coverage.by[0].signed_by, None);
-    let [note] = claims.notes() else {
-        panic!("{:?}", claims.notes())
-    };
+    let medium = Medium::open(&iso).unwrap();
+    let none = keys_in(Path::new("/nonexistent/keyrings")).unwrap();
+    let gather = |unverified| claims::gather(&medium, &none, unverified);
+    let error = gather(Unverified::Refuse).unwrap_err().to_string();
+    let reason = "the signature dists/bookworm/Release.gpg does not count: its key ";
+    assert!(error.starts_with(reason), "{error}");
     assert!(
-        note.starts_with(
-            "the signature dists/bookworm/Release.gpg was not checked: no keyring on this machine holds \
-             its key "
+        error.ends_with(
+            " is none that vouches for the distribution here; put the distribution's key into \
+             <config>/keyrings, or say by what else the medium is believed (--sums, --sha256), or import it \
+             as one that nobody vouches for (--accept-unsigned)"
         ),
-        "{note}"
+        "{error}"
     );
+    let claims = gather(Unverified::Accept).unwrap();
+    assert_eq!(claims.signed().count(), 0);
+    assert_eq!(
+        claims.notes().len(),
+        2,
+        "Release and sha256sum.txt: {:?}",
+        claims.notes()
+    );
+    assert!(claims.notes()[0].starts_with(reason));
 }
 
 fn changed_release() {
@@ -383,7 +408,7 @@ fn boot_info_table() {
         let bytes = medium.read(entry, 1 << 20).unwrap();
         assert_ne!(bytes, program, "xorriso has written into it");
         let (claims, _) = gather(&iso, &bench.keys()).unwrap();
-        let found = claims.of(&entry.path).map(|claim| claim.digest);
+        let found = claims.of(&entry.path).first().map(|claim| claim.digest);
         match name {
             "unknown" => assert_eq!(found, None, "its own checksum vouches for it"),
             _ => assert_eq!(found, Some(Digest::of(Algorithm::Md5, &bytes)), "{name}"),
@@ -398,7 +423,7 @@ fn boot_info_table() {
         fs::write(&iso, image).unwrap();
         let (claims, _) = gather(&iso, &bench.keys()).unwrap();
         assert_eq!(
-            claims.of(&entry.path).map(|claim| claim.digest),
+            claims.of(&entry.path).first().map(|claim| claim.digest),
             Some(listed),
             "{name}"
         );

@@ -218,10 +218,11 @@ fn imports() {
     let lines: Vec<_> = stdout.lines().collect();
     assert_eq!(lines[0], format!("{RELEASE} x86_64: {}", tree.display()));
     assert!(
-        lines[1].starts_with("verified 22 files (")
+        lines[1].starts_with("verified 23 files (")
             && lines[1].ends_with(
                 "): 14 by SHA-256 of Release → Packages (signed by Slipway demo medium \
-             <demo@slipway.invalid>), 6 by SHA-256 of sha256sum.txt, 2 by nothing"
+             <demo@slipway.invalid>), 8 by SHA-256 of sha256sum.txt (signed by Slipway demo medium \
+             <demo@slipway.invalid>), 1 by nothing"
             ),
         "{}",
         lines[1]

@@ -16,6 +16,7 @@ use crate::library::Library;
 use crate::machine::Surroundings;
 use crate::problem::Problem;
 use crate::report::OfImage;
+use crate::repository;
 use crate::root;
 use crate::scripts::Programs;
 use crate::shipped;
@@ -123,6 +124,8 @@ impl Workshop {
         ));
         said.problems.extend(found.problems);
         said.notes.extend(found.notes);
+        said.notes
+            .extend(tree.iter().filter_map(repository::unsigned));
         if self.root.password.is_none() && self.root.keys.is_empty() {
             said.notes.push(Problem::new(
                 "nobody can log in to its nodes: root's password is locked and no key lets it in; set the site's \

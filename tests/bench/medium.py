@@ -49,6 +49,8 @@ def write(base, tree, out):
     tree.mkdir()
     subprocess.run(["bsdtar", "-C", tree, "-xf", base], check=True)
     subprocess.run(["chmod", "-R", "u+w", tree], check=True)
+    for signature in tree.rglob("*.gpg"):
+        signature.unlink()  # of what is written anew
     (dists,) = [path.parent for path in tree.glob("dists/*/Release") if not path.parent.is_symlink()]
     release = dict(re.findall(r"^(\w+): (.*)$", (dists / "Release").read_text(), re.M))
     indexes = list(dists.glob("main/**/Packages.gz"))

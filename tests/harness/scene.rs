@@ -35,7 +35,7 @@ pub struct Outcome {
 pub struct Medium {
     /// The image.
     pub iso: PathBuf,
-    /// The key that signed its Release.
+    /// The key that signed it, among the keyrings of the configuration.
     pub keyring: PathBuf,
 }
 
@@ -115,7 +115,7 @@ impl Scene {
     pub fn medium(&self, mark: &str, bulk_mib: u32) -> Result<Medium> {
         let medium = Medium {
             iso: self.path(&format!("{mark}.iso")),
-            keyring: self.path(&format!("{mark}.gpg")),
+            keyring: self.config().join(format!("keyrings/{mark}.gpg")),
         };
         let output = Command::new(workspace().join("tests/media/mini-debian"))
             .arg(&medium.iso)

@@ -20,16 +20,28 @@ lay_release() {
     find "$dists" -name Packages -delete
 }
 
-# Signs a Release with a key made for it and thrown away; KEYRING is its public half.
-sign_release() {
-    local dists=$1 keyring=$2 home
-    home=$(mktemp -d) # not beneath the build: the path of gpg-agent's socket must fit in 108 bytes
+# Makes a key to sign one medium with; KEYRING is its public half. HOME is its directory, which is no part
+# of the build: the path of gpg-agent's socket must fit in 108 bytes.
+make_key() {
+    local home=$1 keyring=$2
     gpg --homedir "$home" --batch --quiet --passphrase '' --quick-generate-key \
         'Slipway demo medium <demo@slipway.invalid>' ed25519 sign 1y 2>/dev/null
-    gpg --homedir "$home" --batch --quiet --armor --detach-sign --output "$dists/Release.gpg" "$dists/Release"
     gpg --homedir "$home" --batch --quiet --export --output "$keyring"
-    gpgconf --homedir "$home" --kill all
-    rm -rf "$home"
+}
+
+# Signs files with the key in HOME, each beside itself.
+sign() {
+    local home=$1 file
+    shift
+    for file; do
+        gpg --homedir "$home" --batch --quiet --yes --armor --detach-sign --output "$file.gpg" "$file"
+    done
+}
+
+# Throws the key in HOME away.
+drop_key() {
+    gpgconf --homedir "$1" --kill all
+    rm -rf "$1"
 }
 
 # Writes .disk/ as debian-cd does.
@@ -43,11 +55,11 @@ lay_label() {
     echo not_complete >"$tree/.disk/cd_type"
 }
 
-# Writes md5sum.txt and sha256sum.txt over everything but themselves.
+# Writes md5sum.txt and sha256sum.txt over everything but themselves and their signatures.
 lay_checksums() {
     (
         cd "$1" || exit
-        files=$(find . -type f ! -path ./md5sum.txt ! -path ./sha256sum.txt | sort)
+        files=$(find . -type f ! -path ./md5sum.txt ! -path './sha256sum.txt*' | sort)
         xargs -d '\n' md5sum <<<"$files" >md5sum.txt
         xargs -d '\n' sha256sum <<<"$files" >sha256sum.txt
     )

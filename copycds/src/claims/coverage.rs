@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Claims;
+use super::{Claims, Whole};
 use crate::media::{Entry, Kind};
 
 /// How many files which claims speak of. Prints as one sentence: `verified 5 files (12 MB): …`.
@@ -14,8 +14,10 @@ pub struct Coverage {
     pub bytes: u64,
     /// What covers how many of them, strongest first.
     pub by: Vec<Cover>,
-    /// Those that no claim speaks of; an implanted MD5 may cover them all.
+    /// Those that no claim speaks of; what is said of the whole image covers them all.
     pub uncovered: u64,
+    /// What is said of the whole image, and who signed that.
+    pub whole: Option<(String, Option<String>)>,
     /// Whether the whole image has an implanted MD5, which is checked for the sake of those.
     pub implanted: bool,
 }
@@ -33,12 +35,13 @@ pub struct Cover {
 
 impl Coverage {
     /// Counts the files of a medium by what is said of them.
-    pub fn of(claims: &Claims, entries: &[Entry]) -> Self {
+    pub fn of(claims: &Claims, whole: Option<&Whole>, entries: &[Entry]) -> Self {
         let mut coverage = Self {
             files: 0,
             bytes: 0,
             by: Vec::new(),
             uncovered: 0,
+            whole: whole.map(Whole::how),
             implanted: claims.implanted().is_some(),
         };
         let mut strengths = Vec::new();
@@ -48,7 +51,7 @@ impl Coverage {
             };
             coverage.files += 1;
             coverage.bytes += size;
-            let Some(claim) = claims.of(&entry.path) else {
+            let Some(claim) = claims.of(&entry.path).first() else {
                 coverage.uncovered += 1;
                 continue;
             };
@@ -82,11 +85,16 @@ impl Coverage {
             None => format!("{} by {}", cover.files, cover.how),
         });
         let rest = match (self.uncovered, self.implanted) {
+            _ if self.whole.is_some() => None,
             (0, _) => None,
             (files, true) => Some(format!("{files} by the MD5 implanted in the image")),
             (files, false) => Some(format!("{files} by nothing")),
         };
-        proven.chain(rest).collect()
+        let whole = self.whole.as_ref().map(|(how, signed_by)| match signed_by {
+            Some(name) => format!("all by {how} (signed by {name})"),
+            None => format!("all by {how}"),
+        });
+        whole.into_iter().chain(proven).chain(rest).collect()
     }
 }
 
@@ -142,6 +150,7 @@ mod tests {
                 cover("MD5 of md5sum.txt", None, 2),
             ],
             uncovered: 1,
+            whole: None,
             implanted: false,
         };
         assert_eq!(
@@ -154,6 +163,15 @@ mod tests {
             coverage
                 .to_string()
                 .ends_with(", 1 by the MD5 implanted in the image")
+        );
+        coverage.whole = Some((
+            "the SHA-256 of the image in SHA256SUMS".to_owned(),
+            Some("Ann".to_owned()),
+        ));
+        assert_eq!(
+            coverage.to_string(),
+            "7 files (1.2 GB): all by the SHA-256 of the image in SHA256SUMS (signed by Ann), 4 by SHA-256 \
+             of Release → Packages (signed by Ann), 2 by MD5 of md5sum.txt"
         );
     }
 

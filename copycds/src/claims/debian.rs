@@ -23,27 +23,46 @@ pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
         let text = work.read(root)?;
         let signature = work.beside(root, ".gpg");
         let (source, text) = work.signed(root, text, CHAIN, signature)?;
-        let text = release::signed_text(&String::from_utf8_lossy(&text));
+        let text = String::from_utf8_lossy(&text);
         let base = split(root.path.as_bytes()).0;
-        let mut indices = Vec::new();
-        for listed in release::parse(&text).with_context(reading)? {
-            let found = work
-                .add(source, base, listed, Listing::Wider)
-                .with_context(reading)?;
-            indices.extend(found.filter(|entry| stem(entry).is_some()));
+        let (mut indices, mut lost) = (Vec::new(), None);
+        let parsed = release::parse(&text, |listed| {
+            let is_index = stem(&listed.path).is_some();
+            let path = is_index.then(|| listed.path.clone());
+            match work.add(source, base, listed, Listing::Archive)? {
+                Some(entry) if is_index => indices.push(entry),
+                None if lost.is_none() => lost = path,
+                _ => {}
+            }
+            Ok(())
+        });
+        parsed.with_context(reading)?;
+        indices.sort_by(|one: &&Entry, two| one.path.cmp(&two.path));
+        indices.dedup_by(|one, two| one.path == two.path);
+        let pool = archive(base);
+        if let Some(path) = lost.filter(|_| indices.is_empty() && has_packages(work, pool)) {
+            let path = [base, b"/", &path].concat();
+            work.lost(source, path.strip_prefix(b"/").unwrap_or(&path))?;
         }
         for index in indices {
             if cheapest(work, index)? && followed.insert(&index.path) {
-                follow(work, source, archive(base), index)?;
+                follow(work, source, pool, index)?;
             }
         }
     }
     Ok(())
 }
 
+/// Whether binary packages lie in an archive.
+fn has_packages(work: &Gathering<'_>, archive: &[u8]) -> bool {
+    work.medium.entries().iter().any(|entry| {
+        let path = entry.path.as_bytes();
+        path.starts_with(archive) && path.ends_with(b".deb")
+    })
+}
+
 /// Returns the path of a package index without the ending of its compression.
-fn stem(entry: &Entry) -> Option<&[u8]> {
-    let path = entry.path.as_bytes();
+fn stem(path: &[u8]) -> Option<&[u8]> {
     let ending = ENDINGS
         .iter()
         .find(|ending| path.ends_with(ending.as_bytes()))?;
@@ -54,7 +73,7 @@ fn stem(entry: &Entry) -> Option<&[u8]> {
 
 /// Whether no other form of this index on the medium is cheaper to read.
 fn cheapest(work: &Gathering<'_>, index: &Entry) -> Result<bool> {
-    let Some(stem) = stem(index) else {
+    let Some(stem) = stem(index.path.as_bytes()) else {
         return Ok(false);
     };
     for ending in ENDINGS {

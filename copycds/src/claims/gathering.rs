@@ -5,41 +5,51 @@ use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, Result, bail};
 
-use super::keyrings::{Keyrings, Signature};
+use super::keyrings::{Keys, Signature};
 use super::listed::Listed;
 use super::shelf::locate;
-use super::{Claim, Claims, Source, SourceId, boot, inflate};
+use super::{Claim, Claims, Source, SourceId, Unverified, boot, inflate, release};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::{Entry, Kind, Medium};
 
 /// No list that is read whole is larger; `md5sum.txt` of a full DVD has some megabytes.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 32 << 20;
+
+/// So many lost files are told apart; with more, reading goes no further.
+const MOST_MISSING: usize = 10_000;
 
 /// Whether a file that is listed has to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
     /// The list is of this medium and nothing else: what it lists is there, or something is lost.
     Whole,
-    /// The list is of more than this medium.
+    /// The list was made for a set or a tree that the medium was cut from: what is not there is counted.
     Wider,
+    /// The list is of an archive, of which every medium holds but a part.
+    Archive,
 }
 
 /// The reading of one medium's metadata.
 pub(super) struct Gathering<'a> {
     pub(super) medium: &'a Medium,
     pub(super) claims: Claims,
-    keyrings: &'a Keyrings,
+    keys: &'a Keys,
+    unverified: Unverified,
     /// What whole lists list and what is not there, with who lists it first.
     missing: BTreeMap<Vec<u8>, SourceId>,
+    /// How much each wider list lists that is not there.
+    elsewhere: BTreeMap<SourceId, u64>,
 }
 
 impl<'a> Gathering<'a> {
-    pub(super) fn new(medium: &'a Medium, keyrings: &'a Keyrings) -> Self {
+    pub(super) fn new(medium: &'a Medium, keys: &'a Keys, unverified: Unverified) -> Self {
         Self {
             medium,
             claims: Claims::default(),
-            keyrings,
+            keys,
+            unverified,
             missing: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
         }
     }
 
@@ -55,9 +65,12 @@ impl<'a> Gathering<'a> {
         })
     }
 
-    /// Reads a list whole.
-    pub(super) fn read(&self, entry: &Entry) -> Result<Vec<u8>> {
-        self.medium.read(entry, LARGEST)
+    /// Reads a list whole, and remembers what it was.
+    pub(super) fn read(&mut self, entry: &Entry) -> Result<Vec<u8>> {
+        let bytes = self.medium.read(entry, LARGEST)?;
+        let digest = Digest::of(Algorithm::Sha256, &bytes);
+        self.claims.read.insert(entry.path.clone(), digest);
+        Ok(bytes)
     }
 
     /// Returns the file beside `entry` whose name is the same with `ending`.
@@ -86,7 +99,7 @@ impl<'a> Gathering<'a> {
     /// file. Returns what the signature is of, which is what may be believed.
     ///
     /// # Errors
-    /// When the signature is of something else.
+    /// When the signature is of something else, or does not count here and is not to be accepted.
     pub(super) fn signed(
         &mut self,
         entry: &Entry,
@@ -95,15 +108,14 @@ impl<'a> Gathering<'a> {
         signature: Option<&Entry>,
     ) -> Result<(SourceId, Vec<u8>)> {
         let source = self.unsigned(entry, chain);
-        let clear = text.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----");
-        if signature.is_none() && !clear {
+        if signature.is_none() && !release::is_signed(&text) {
             return Ok((source, text));
         }
         let detached = signature
             .map(|signature| self.read(signature))
             .transpose()?;
         let name = &signature.unwrap_or(entry).path;
-        match self.keyrings.check(&text, detached.as_deref())? {
+        match self.keys.check(&text, detached.as_deref())? {
             Signature::Good { by, text: signed } => {
                 self.claims.sources[source.0].signed_by = Some(by);
                 // The signature vouches for the very bytes that were read.
@@ -118,11 +130,15 @@ impl<'a> Gathering<'a> {
                  damaged or was changed; fetch it again",
                 entry.path
             ),
-            Signature::Unchecked { why } => {
-                self.claims
-                    .notes
-                    .push(format!("the signature {name} was not checked: {why}"));
-                Ok((source, text))
+            Signature::Uncounted { why } if self.unverified == Unverified::Refuse => bail!(
+                "the signature {name} does not count: {why}; put the distribution's key into \
+                 <config>/keyrings, or say by what else the medium is believed (--sums, --sha256), or \
+                 import it as one that nobody vouches for (--accept-unsigned)"
+            ),
+            Signature::Uncounted { why } => {
+                let note = format!("the signature {name} does not count: {why}");
+                self.claims.notes.push(note);
+                Ok((source, release::signed_text(text)))
             }
         }
     }
@@ -150,9 +166,10 @@ impl<'a> Gathering<'a> {
         listing: Listing,
     ) -> Result<Option<&'a Entry>> {
         let Some(entry) = locate(self.medium, base, &listed.path)? else {
-            if listing == Listing::Whole {
-                let path = listed.path.strip_prefix(b"./").unwrap_or(&listed.path);
-                self.missing.entry(path.to_vec()).or_insert(source);
+            match listing {
+                Listing::Whole => self.lost(source, &listed.path)?,
+                Listing::Wider => *self.elsewhere.entry(source).or_default() += 1,
+                Listing::Archive => {}
             }
             return Ok(None);
         };
@@ -172,6 +189,19 @@ impl<'a> Gathering<'a> {
         Ok(Some(entry))
     }
 
+    /// Notes a file that has to be there and is not.
+    ///
+    /// # Errors
+    /// When there are so many that no more are told apart.
+    pub(super) fn lost(&mut self, source: SourceId, path: &[u8]) -> Result<()> {
+        let path = path.strip_prefix(b"./").unwrap_or(path);
+        self.missing.entry(path.to_vec()).or_insert(source);
+        if self.missing.len() < MOST_MISSING {
+            return Ok(());
+        }
+        self.none_missing()
+    }
+
     /// Streams a packed index through `parse`, and holds the index itself against what is said of it.
     ///
     /// # Errors
@@ -182,24 +212,31 @@ impl<'a> Gathering<'a> {
         parse: impl FnOnce(&mut Self, Box<dyn BufRead + '_>) -> Result<()>,
     ) -> Result<()> {
         let reading = || format!("reading {}", entry.path);
-        let claim = self.claims.of(&entry.path).copied();
-        let algorithm = claim.map_or(Algorithm::Sha256, |claim| claim.digest.algorithm());
+        let claims = self.claims.of(&entry.path).to_vec();
+        let mut algorithms: Vec<_> = claims
+            .iter()
+            .map(|claim| claim.digest.algorithm())
+            .collect();
+        algorithms.push(Algorithm::Sha256);
         let mut packed = Hashed {
             inner: self.medium.reader(entry)?,
-            hasher: Hasher::new(algorithm),
+            hashers: algorithms.into_iter().map(Hasher::new).collect(),
         };
         let name = entry.path.to_string();
         let parsed = inflate::open(&name, &mut packed)
             .map_err(anyhow::Error::from)
             .and_then(|plain| parse(self, plain));
         io::copy(&mut packed, &mut io::sink()).with_context(reading)?;
-        let found = packed.hasher.finish();
-        if let Some(claim) = claim.filter(|claim| claim.digest != found) {
+        let found: Vec<_> = packed.hashers.into_iter().map(Hasher::finish).collect();
+        if let Some(claim) = claims.iter().find(|claim| !found.contains(&claim.digest)) {
             bail!(
-                "{name} does not have the {algorithm} that {} gives it: the medium is damaged; fetch it \
-                 again",
-                self.claims.source(&claim)
+                "{name} does not have the {} that {} gives it: the medium is damaged; fetch it again",
+                claim.digest.algorithm(),
+                self.claims.source(claim)
             );
+        }
+        if let Some(digest) = found.last() {
+            self.claims.read.insert(entry.path.clone(), *digest);
         }
         parsed.with_context(reading)
     }
@@ -208,19 +245,31 @@ impl<'a> Gathering<'a> {
     ///
     /// # Errors
     /// When a list of the whole medium lists what is not there.
-    pub(super) fn finish(self) -> Result<Claims> {
+    pub(super) fn finish(mut self) -> Result<Claims> {
+        self.none_missing()?;
+        for (source, count) in self.elsewhere {
+            let files = if count == 1 { "file" } else { "files" };
+            let list = &self.claims.sources[source.0];
+            let note = format!("{count} {files} that {list} lists are not on this medium");
+            self.claims.notes.push(note);
+        }
+        Ok(self.claims)
+    }
+
+    fn none_missing(&self) -> Result<()> {
         let Some((path, source)) = self.missing.first_key_value() else {
-            return Ok(self.claims);
+            return Ok(());
         };
         let more = match self.missing.len() - 1 {
             0 => String::new(),
             1 => " (and one more file)".to_owned(),
+            more if more + 1 == MOST_MISSING => format!(" (and {more} more files, or still more)"),
             more => format!(" (and {more} more files)"),
         };
         bail!(
             "{}, which {} lists, is not on the medium{more}: it is damaged or incomplete; fetch it again",
             String::from_utf8_lossy(path),
-            self.claims.sources()[source.0]
+            self.claims.sources[source.0]
         );
     }
 }
@@ -228,13 +277,16 @@ impl<'a> Gathering<'a> {
 /// Hashes what is read through it.
 struct Hashed<R> {
     inner: R,
-    hasher: Hasher,
+    hashers: Vec<Hasher>,
 }
 
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
+        let read_now = &buffer[..read];
+        self.hashers
+            .iter_mut()
+            .for_each(|hasher| hasher.update(read_now));
         Ok(read)
     }
 }

@@ -1,33 +1,58 @@
-//! The distributions' keys on this machine, and what they say of a signature.
+//! The distributions' keys on this machine, whom each vouches for, and what they say of a signature.
 //!
-//! A text and its OpenPGP signature come in; who signed it goes out, or why nobody here can tell.
-//! `gpgv` does the work, as it does for apt: it is on every Debian and Ubuntu, comes with gnupg
-//! elsewhere, and its answer is read from its status lines (gnupg `doc/DETAILS`). Nothing is fetched,
-//! and no key that came on the medium is ever believed.
+//! A text and its OpenPGP signature come in; who signed it goes out, or why that does not count here.
+//! `gpgv` does the work, as it does for apt, one keyring a call, and its answer is read from its status
+//! lines (gnupg `doc/DETAILS`). Which files of keys count for a distribution is data (`keyrings.toml`, and
+//! `<config>/keyrings.d/`); what the site puts into `<config>/keyrings/` counts for all, unless that data
+//! says for whom. A keyring that counts and cannot be read is an error. Nothing is fetched, and no key that
+//! came on the medium is ever believed.
+//!
+//! A signature counts when it is good now: neither it nor its key has expired, its key was not revoked, its
+//! hash is of the SHA-2 family or newer, and a key of RSA or DSA has at least 2048 bits.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use base64::Engine;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::Deserialize;
 
-/// Where distributions install the keys they sign with.
-const PLACES: [&str; 4] = [
-    "/usr/share/keyrings",
-    "/etc/apt/trusted.gpg.d",
-    "/etc/pki/rpm-gpg",
-    "/usr/lib/rpm/gnupg/keys",
-];
+use super::openpgp;
 
+/// The table that is part of the program.
+const TABLE: &str = include_str!("keyrings.toml");
 /// A file of keys is small; the largest, Debian's maintainers', has some ten megabytes.
 const LARGEST: u64 = 32 << 20;
+/// Keys of RSA and DSA that are shorter can be made up.
+const SHORTEST: u16 = 2048;
 
-/// The files that hold keys to believe.
+/// Which files of keys there are, and whom each vouches for.
+#[derive(Debug, Clone)]
+pub struct Keyrings {
+    config: PathBuf,
+    bindings: Vec<Binding>,
+}
+
+/// The files of keys that vouch for one distribution.
 #[derive(Debug, Clone, Default)]
-pub struct Keyrings(Vec<PathBuf>);
+pub struct Keys {
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Binding {
+    files: Vec<PathBuf>,
+    distributions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    keyring: Vec<Binding>,
+}
 
 /// What a signature is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,163 +61,389 @@ pub(super) enum Signature {
     Good { by: String, text: Vec<u8> },
     /// It does not belong to this text, or its key was revoked.
     Bad { by: String },
-    /// Nobody here can tell, and why.
-    Unchecked { why: String },
+    /// It does not count here, and why.
+    Uncounted { why: String },
 }
 
 impl Keyrings {
-    /// Lists the keyrings that distributions have installed here, and those in `own`, which need not
-    /// exist.
-    pub fn load(own: &Path) -> Self {
-        let places = PLACES.iter().map(Path::new).chain([own]);
-        let mut files: Vec<_> = places
-            .filter_map(|place| fs::read_dir(place).ok())
-            .flat_map(|directory| directory.filter_map(|entry| Some(entry.ok()?.path())))
-            .filter(|path| path.is_file())
-            .collect();
-        files.sort();
-        Self(files)
+    /// Reads whom the files of keys vouch for: the table that ships, and `<config>/keyrings.d/*.toml`.
+    ///
+    /// # Errors
+    /// When a file of the configuration cannot be read, or is no such table.
+    pub fn load(config: &Path) -> Result<Self> {
+        let mut bindings = parse(TABLE).context("reading the table of keyrings that ships")?;
+        for path in listed(&config.join("keyrings.d"))? {
+            if path.extension().is_none_or(|ending| ending != "toml") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).map_err(anyhow::Error::from);
+            let more = text.and_then(|text| parse(&text));
+            bindings.extend(more.with_context(|| format!("reading {}", path.display()))?);
+        }
+        let config = config.to_owned();
+        // A relative name counts from the configuration.
+        bindings
+            .iter_mut()
+            .flat_map(|binding| &mut binding.files)
+            .for_each(|file| *file = config.join(&file));
+        Ok(Self { config, bindings })
     }
 
+    /// Returns the keys that vouch for a family of distributions: `debian`, `rocky`.
+    ///
+    /// # Errors
+    /// When a directory of keyrings cannot be read.
+    pub fn of(&self, family: &str) -> Result<Keys> {
+        let mut files = Vec::new();
+        let own = listed(&self.config.join("keyrings"))?;
+        let unbound = |path: &PathBuf| {
+            let mut patterns = self.bindings.iter().flat_map(|binding| &binding.files);
+            !patterns.any(|pattern| matches(pattern, path))
+        };
+        files.extend(own.into_iter().filter(unbound));
+        let bound = |binding: &&Binding| binding.distributions.iter().any(|name| name == family);
+        for pattern in self
+            .bindings
+            .iter()
+            .filter(bound)
+            .flat_map(|binding| &binding.files)
+        {
+            let place = pattern.parent().unwrap_or(Path::new("/"));
+            let found = listed(place)?.into_iter();
+            files.extend(found.filter(|path| matches(pattern, path)));
+        }
+        files.sort();
+        files.dedup();
+        Ok(Keys { files })
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Binding>> {
+    let table: Table = toml::from_str(text)?;
+    Ok(table.keyring)
+}
+
+/// Lists the files of a directory, which need not exist; hidden ones are nobody's keys.
+fn listed(place: &Path) -> Result<Vec<PathBuf>> {
+    let reading = || format!("reading the directory {}", place.display());
+    let entries = match fs::read_dir(place) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(reading)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(reading)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether a file is in the pattern's directory and its name is of the pattern's form.
+fn matches(pattern: &Path, path: &Path) -> bool {
+    let names = pattern.file_name().zip(path.file_name());
+    pattern.parent() == path.parent()
+        && names.is_some_and(|(form, name)| fits(form.as_encoded_bytes(), name.as_encoded_bytes()))
+}
+
+/// Whether a name has a form in which `*` stands for any run of bytes.
+fn fits(form: &[u8], name: &[u8]) -> bool {
+    match form.split_first() {
+        None => name.is_empty(),
+        Some((b'*', rest)) => (0..=name.len()).any(|skip| fits(rest, &name[skip..])),
+        Some((first, rest)) => name
+            .split_first()
+            .is_some_and(|(byte, more)| byte == first && fits(rest, more)),
+    }
+}
+
+impl Keys {
     /// Checks a signature: a clear-signed text alone, or a text with its detached signature.
+    ///
+    /// # Errors
+    /// When gpgv cannot be run, or a keyring that counts cannot be read.
     pub(super) fn check(&self, text: &[u8], detached: Option<&[u8]>) -> Result<Signature> {
         let work = tempfile::tempdir().context("making a directory for gpgv")?;
-        let at = |name: &str| work.path().join(name);
-        let mut gpgv = Command::new("gpgv");
-        gpgv.env("LC_ALL", "C")
-            .args(["--status-fd", "1", "--homedir"])
-            .arg(work.path());
-        for keyring in self.keyrings(&at("keyring.gpg"))? {
-            gpgv.arg("--keyring").arg(keyring);
-        }
-        fs::write(at("text"), text).context("writing the text for gpgv")?;
-        match detached {
-            Some(signature) => {
-                fs::write(at("signature"), signature).context("writing the signature for gpgv")?;
-                gpgv.args([at("signature"), at("text")]);
-            }
-            None => {
-                gpgv.arg("--output").args([at("signed"), at("text")]);
-            }
-        }
-        let output = match gpgv.output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let why = "gpgv is not installed".to_owned();
-                return Ok(Signature::Unchecked { why });
-            }
-            output => output.context("running gpgv")?,
+        let write = |name: &str, bytes: &[u8]| {
+            fs::write(work.path().join(name), bytes).context("writing for gpgv")
         };
-        if output.status.code().is_none() {
-            bail!("gpgv was stopped ({})", output.status);
+        write("text", text)?;
+        if let Some(signature) = detached {
+            write("signature", signature)?;
         }
-        let signed = match detached {
-            Some(_) => Some(text.to_vec()),
-            None => fs::read(at("signed")).ok(),
-        };
-        Ok(verdict(&String::from_utf8_lossy(&output.stdout), signed))
-    }
-
-    /// Writes every key into one keyring that gpgv can read, and returns it with those that it reads
-    /// as they are.
-    fn keyrings(&self, into: &Path) -> Result<Vec<OsString>> {
-        let (mut keys, mut names) = (Vec::new(), vec![into.into()]);
-        for path in &self.0 {
-            let small = fs::metadata(path).is_ok_and(|found| found.len() <= LARGEST);
-            let Some(bytes) = small.then(|| fs::read(path).ok()).flatten() else {
-                continue;
-            };
-            if bytes.get(8..12) == Some(b"KBXf") {
-                names.push(path.into());
-            } else {
-                keys.extend(binary(bytes));
+        // Without any keyring, gpgv still says which key is wanted.
+        let none = self.files.is_empty().then(|| Ok(Vec::new()));
+        let (mut weak, mut unknown) = (None, None);
+        for keyring in none
+            .into_iter()
+            .chain(self.files.iter().map(|path| packets(path)))
+        {
+            let keyring = keyring?;
+            write("keyring.gpg", &keyring)?;
+            let status = gpgv(work.path(), detached.is_some())?;
+            match verdict(&status, &keyring)? {
+                Verdict::Good(by) => {
+                    let text = match detached {
+                        Some(_) => text.to_vec(),
+                        None => fs::read(work.path().join("signed"))
+                            .context("reading what was signed")?,
+                    };
+                    return Ok(Signature::Good { by, text });
+                }
+                Verdict::Bad(by) => return Ok(Signature::Bad { by }),
+                Verdict::Weak(why) => weak = Some(why),
+                Verdict::Unknown(key) => unknown = Some(key),
             }
         }
-        fs::write(into, keys).context("writing the keyring for gpgv")?;
-        Ok(names)
+        // A key that is there and does not count says more than one that is not there.
+        let absent = |key| format!("its key {key} is none that vouches for the distribution here");
+        let why = weak.or(unknown.map(absent));
+        let why = why.context("reading what gpgv says")?;
+        Ok(Signature::Uncounted { why })
     }
 }
 
-/// Takes the armour off keys that have one (RFC 4880 §6.2); what is no key at all becomes nothing.
-fn binary(bytes: Vec<u8>) -> Vec<u8> {
-    // The first byte of a packet has its top bit set (RFC 4880 §4.2).
-    if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
-        return bytes;
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let blocks = text.split("-----BEGIN PGP PUBLIC KEY BLOCK-----").skip(1);
-    let decoded = blocks.filter_map(|block| {
-        let lines = block
-            .lines()
-            .skip(1)
-            .skip_while(|line| !line.trim().is_empty());
-        let body = lines.take_while(|line| !line.starts_with(['=', '-']));
-        let base64: String = body.map(str::trim).collect();
-        base64::engine::general_purpose::STANDARD
-            .decode(base64)
-            .ok()
-    });
-    decoded.flatten().collect()
+/// Reads the keys of a file.
+fn packets(path: &Path) -> Result<Vec<u8>> {
+    let reading = || format!("reading the keyring {}", path.display());
+    let len = fs::metadata(path).with_context(reading)?.len();
+    ensure!(
+        len <= LARGEST,
+        "{}: it has {len} bytes, more than {LARGEST}",
+        reading()
+    );
+    let bytes = fs::read(path).with_context(reading)?;
+    openpgp::packets(bytes).with_context(reading)
 }
 
-/// Reads gpgv's status lines. One bad signature spoils the text; else one good one is enough, though
-/// its key may have expired since: old media do not become false.
-fn verdict(status: &str, signed: Option<Vec<u8>>) -> Signature {
-    let find = |keyword: &str| {
-        let mut lines = status
-            .lines()
-            .filter_map(|line| line.strip_prefix("[GNUPG:] "));
-        lines.find_map(|line| line.strip_prefix(keyword)?.strip_prefix(' '))
+/// Runs gpgv on what lies in a directory and returns its status lines.
+fn gpgv(work: &Path, detached: bool) -> Result<String> {
+    let at = |name: &str| work.join(name);
+    let mut gpgv = Command::new("gpgv");
+    gpgv.env("LC_ALL", "C")
+        .args(["--status-fd", "1", "--homedir"])
+        .arg(work)
+        .arg("--keyring")
+        .arg(at("keyring.gpg"));
+    if detached {
+        gpgv.args([at("signature"), at("text")]);
+    } else {
+        let _ = fs::remove_file(at("signed"));
+        gpgv.arg("--output").args([at("signed"), at("text")]);
+    }
+    let output = match gpgv.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!(
+                "gpgv, which checks signatures, is not installed: install the package gpgv and run again"
+            )
+        }
+        output => output.context("running gpgv")?,
     };
-    let name = |value: &str| value.split_once(' ').unwrap_or(("", value)).1.to_owned();
-    if let Some(by) = find("BADSIG").or_else(|| find("REVKEYSIG")) {
-        return Signature::Bad { by: name(by) };
-    }
-    let good = find("GOODSIG").or_else(|| find("EXPKEYSIG"));
-    match (good, signed, find("NO_PUBKEY"), find("ERRSIG")) {
-        (Some(by), Some(text), _, _) => Signature::Good { by: name(by), text },
-        (_, _, Some(key), _) => {
-            let why = format!("no keyring on this machine holds its key {key}");
-            Signature::Unchecked { why }
+    let status = output.status;
+    status
+        .code()
+        .ok_or_else(|| anyhow!("gpgv was stopped ({status})"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What one keyring says of a signature.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Good(String),
+    Bad(String),
+    /// Its key is there, and it does not count: `its key is too short`.
+    Weak(String),
+    /// Its key is not there.
+    Unknown(String),
+}
+
+/// Reads gpgv's status lines. One bad signature spoils the text; else one good one is enough.
+fn verdict(status: &str, keyring: &[u8]) -> Result<Verdict> {
+    let mut worth = Verdict::Bad("nobody: it is no signature".to_owned());
+    let (mut signer, mut good) = (String::new(), None);
+    for line in status
+        .lines()
+        .filter_map(|line| line.strip_prefix("[GNUPG:] "))
+    {
+        let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let name = || {
+            rest.split_once(' ')
+                .map_or(rest, |(_, name)| name)
+                .to_owned()
+        };
+        let weak = |what: &str| Verdict::Weak(format!("its {what} (signed by {})", name()));
+        match keyword {
+            "BADSIG" | "REVKEYSIG" => return Ok(Verdict::Bad(name())),
+            "NEWSIG" => signer.clear(),
+            "GOODSIG" => signer = name(),
+            "EXPKEYSIG" => worth = weak("key has expired"),
+            "EXPSIG" => worth = weak("time has run out"),
+            "VALIDSIG" if !signer.is_empty() => match objection(rest, keyring)? {
+                None => good = Some(std::mem::take(&mut signer)),
+                Some(why) => worth = Verdict::Weak(format!("its {why} (signed by {signer})")),
+            },
+            "NO_PUBKEY" => worth = Verdict::Unknown(rest.to_owned()),
+            "ERRSIG" => worth = Verdict::Weak("its algorithm is none that gpgv accepts".to_owned()),
+            _ => {}
         }
-        (_, _, _, Some(_)) => {
-            let why = "gpgv does not accept its algorithm".to_owned();
-            Signature::Unchecked { why }
-        }
-        _ => Signature::Bad {
-            by: "nobody: it is no signature".to_owned(),
-        },
     }
+    Ok(good.map_or(worth, Verdict::Good))
+}
+
+/// Says what is wrong with a good signature's algorithms, from the fields of `VALIDSIG`.
+fn objection(fields: &str, keyring: &[u8]) -> Result<Option<String>> {
+    let fields: Vec<_> = fields.split(' ').collect();
+    let (Some(fingerprint), Some(key), Some(hash)) = (fields.first(), fields.get(6), fields.get(7))
+    else {
+        bail!("reading what gpgv says: VALIDSIG is cut off");
+    };
+    // RFC 4880 §9.1 and §9.4.
+    match *hash {
+        "1" => return Ok(Some("hash is MD5".to_owned())),
+        "2" => return Ok(Some("hash is SHA-1".to_owned())),
+        "3" => return Ok(Some("hash is RIPEMD-160".to_owned())),
+        _ => {}
+    }
+    let kind = match *key {
+        "1" | "3" => "RSA",
+        "17" => "DSA",
+        _ => return Ok(None),
+    };
+    let keys = openpgp::keys(keyring)?;
+    let found = keys.iter().find(|key| key.fingerprint == *fingerprint);
+    Ok(match found.map(|key| key.bits) {
+        Some(bits) if bits >= SHORTEST => None,
+        Some(bits) => Some(format!(
+            "key is {kind} of {bits} bits, fewer than {SHORTEST}"
+        )),
+        None => Some(format!("key is {kind} of a length that nothing tells")),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GOOD: &str = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 12AB Ann Archive <a@example.org>\n\
+                        [GNUPG:] VALIDSIG AB12 2020-01-01 1 0 4 0 22 8 00 AB12\n";
+
+    fn read(status: &str) -> Verdict {
+        verdict(status, &[]).unwrap()
+    }
+
     #[test]
     fn one_bad_signature_spoils_what_another_has_signed() {
-        let good = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 12AB Ann Archive <a@example.org>\n";
-        let text = Some(b"text".to_vec());
         let by = "Ann Archive <a@example.org>".to_owned();
-        assert_eq!(
-            verdict(good, text.clone()),
-            Signature::Good {
-                by: by.clone(),
-                text: b"text".to_vec()
-            }
-        );
-        let bad = format!("{good}[GNUPG:] BADSIG 12AB Ann Archive <a@example.org>\n");
-        assert_eq!(
-            verdict(&bad, text.clone()),
-            Signature::Bad { by: by.clone() }
-        );
-        let old = good.replace("GOODSIG", "EXPKEYSIG");
-        assert!(matches!(
-            verdict(&old, text.clone()),
-            Signature::Good { .. }
-        ));
+        assert_eq!(read(GOOD), Verdict::Good(by.clone()));
+        let bad = format!("{GOOD}[GNUPG:] BADSIG 12AB Ann Archive <a@example.org>\n");
+        assert_eq!(read(&bad), Verdict::Bad(by.clone()));
+        let revoked = GOOD.replace("GOODSIG", "REVKEYSIG");
+        assert_eq!(read(&revoked), Verdict::Bad(by));
         let unknown = "[GNUPG:] ERRSIG 34CD 1 8 00 1 9 -\n[GNUPG:] NO_PUBKEY 34CD\n";
-        let why = "no keyring on this machine holds its key 34CD".to_owned();
-        assert_eq!(verdict(unknown, text.clone()), Signature::Unchecked { why });
-        assert!(matches!(verdict("", text), Signature::Bad { .. }));
+        assert_eq!(read(unknown), Verdict::Unknown("34CD".to_owned()));
+        assert!(matches!(read(""), Verdict::Bad(_)));
+        let both = format!("{unknown}{GOOD}");
+        assert!(
+            matches!(read(&both), Verdict::Good(_)),
+            "one good one is enough"
+        );
+    }
+
+    #[test]
+    fn what_is_weak_or_too_old_does_not_count() {
+        let by = "(signed by Ann Archive <a@example.org>)";
+        for (from, to, why) in [
+            ("GOODSIG", "EXPKEYSIG", "its key has expired"),
+            ("GOODSIG", "EXPSIG", "its time has run out"),
+            ("22 8", "22 2", "its hash is SHA-1"),
+            ("22 8", "22 1", "its hash is MD5"),
+            (
+                "22 8",
+                "1 8",
+                "its key is RSA of a length that nothing tells",
+            ),
+        ] {
+            let expected = Verdict::Weak(format!("{why} {by}"));
+            assert_eq!(read(&GOOD.replace(from, to)), expected);
+        }
+        let rejected = "[GNUPG:] ERRSIG 34CD 1 1 00 1 5 -\n";
+        assert_eq!(
+            read(rejected),
+            Verdict::Weak("its algorithm is none that gpgv accepts".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_key_vouches_for_the_distribution_it_is_bound_to_and_no_other() {
+        let config = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("keyrings/own.gpg", ""),
+            ("keyrings/theirs.gpg", ""),
+            ("keyrings/.hidden", ""),
+            (
+                "keyrings.d/theirs.toml",
+                "[[keyring]]\nfiles = [\"keyrings/th*.gpg\"]\ndistributions = [\"rocky\"]\n",
+            ),
+            ("keyrings.d/README", "no table"),
+        ] {
+            let path = config.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let keyrings = Keyrings::load(config.path()).unwrap();
+        let own = |family: &str| {
+            let files = keyrings.of(family).unwrap().files.into_iter();
+            let names = files.filter_map(|path| {
+                let name = path.strip_prefix(config.path().join("keyrings")).ok()?;
+                Some(name.to_string_lossy().into_owned())
+            });
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(own("debian"), ["own.gpg"]);
+        assert_eq!(own("rocky"), ["own.gpg", "theirs.gpg"]);
+        fs::write(
+            config.path().join("keyrings.d/x.toml"),
+            "[[keyring]]\nfile = 1\n",
+        )
+        .unwrap();
+        let error = format!("{:#}", Keyrings::load(config.path()).unwrap_err());
+        assert!(error.starts_with("reading "), "{error}");
+    }
+
+    #[test]
+    fn the_table_that_ships_binds_archives_keys_alone() {
+        let table = parse(TABLE).unwrap();
+        let of = |path: &str| {
+            let bound = |binding: &&Binding| {
+                let mut patterns = binding.files.iter();
+                patterns.any(|pattern| matches(pattern, Path::new(path)))
+            };
+            let families = table
+                .iter()
+                .filter(bound)
+                .flat_map(|binding| &binding.distributions);
+            families.map(String::as_str).collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(
+            of("/usr/share/keyrings/debian-archive-keyring.gpg"),
+            ["debian"]
+        );
+        assert_eq!(
+            of("/etc/apt/trusted.gpg.d/debian-archive-trixie-security-automatic.asc"),
+            ["debian"]
+        );
+        assert_eq!(
+            of("/usr/share/keyrings/debian-archive-removed-keys.gpg"),
+            none
+        );
+        assert_eq!(of("/usr/share/keyrings/debian-keyring.gpg"), none);
+        assert_eq!(of("/usr/share/keyrings/vendor.gpg"), none);
+        assert_eq!(of("/etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9"), ["rocky"]);
     }
 }

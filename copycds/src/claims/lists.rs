@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 
 use super::gathering::{Gathering, Listing};
 use super::inflate::ENDINGS;
+use super::listed::Listed;
 use super::shelf::{locate, split};
 use super::{content, sums, treeinfo};
 
@@ -52,12 +53,20 @@ pub(super) fn content(work: &mut Gathering<'_>) -> Result<()> {
     let text = work.read(root)?;
     let (source, text) = work.signed(root, text, "content", work.beside(root, ".asc"))?;
     let content = content::parse(&String::from_utf8_lossy(&text)).with_context(reading)?;
+    let index = format!("{}/packages", content.descr);
+    let index = index.trim_start_matches('/');
+    let is_index = |file: &Listed| {
+        let path = String::from_utf8_lossy(&file.path);
+        let ending = path.trim_start_matches('/').strip_prefix(index);
+        ending.is_some_and(|ending| ENDINGS.contains(&ending))
+    };
+    let index_listed = content.files.iter().any(is_index);
     for listed in content.files {
         work.add(source, b"", listed, Listing::Wider)
             .with_context(reading)?;
     }
     for ending in ENDINGS {
-        let path = format!("{}/packages{ending}", content.descr);
+        let path = format!("{index}{ending}");
         let Some(index) = locate(work.medium, b"", path.as_bytes())? else {
             continue;
         };
@@ -68,6 +77,9 @@ pub(super) fn content(work: &mut Gathering<'_>) -> Result<()> {
                 work.add(source, base, listed, Listing::Wider).map(drop)
             })
         });
+    }
+    if index_listed {
+        work.lost(source, index.as_bytes())?;
     }
     Ok(())
 }

@@ -1,17 +1,18 @@
 //! What a medium says of its own files.
 //!
 //! A [`Medium`](crate::media) comes in; [`Claims`] go out: for every path that any metadata on the
-//! medium speaks of, the strongest digest that it states, the size where it states one, and the
-//! [`Source`] that said so. Nothing here hashes the files themselves: the copy does, while their
-//! bytes are warm, and holds the result against these claims.
+//! medium speaks of, every digest that it states, the size where it states one, and the [`Source`]
+//! that said so. Nothing here hashes the files themselves: the copy does, while their bytes are warm,
+//! and holds the result against all of these claims.
 //!
 //! The chains that are followed, each in its own file: `Release` → `Packages` (Debian, Ubuntu),
 //! `repomd.xml` → `primary.xml` (rpm media), `CHECKSUMS` and `content` (SUSE), `.treeinfo`,
-//! `SHA256SUMS`, `md5sum.txt`, and the MD5 implanted in the image. Signatures on them are checked
-//! against the keyrings that the distributions have installed on this machine; a signature that does
-//! not fit refuses the medium, one that nobody here can check is said.
+//! `SHA256SUMS`, `md5sum.txt`, and the MD5 implanted in the image. Signatures on them are checked with
+//! the keys that are bound to the distribution on this machine; one that does not fit, or that does
+//! not count here, refuses the medium. What a publisher says of the image as a whole is [`Whole`].
 
 mod boot;
+mod bounded;
 mod content;
 mod coverage;
 mod debian;
@@ -22,6 +23,7 @@ mod keyrings;
 mod lines;
 mod listed;
 mod lists;
+mod openpgp;
 mod packages;
 mod primary;
 mod release;
@@ -30,10 +32,11 @@ mod rpmmd;
 mod shelf;
 mod sums;
 mod treeinfo;
+mod trust;
+mod whole;
 mod xml;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 use std::fmt;
 
 use anyhow::{Result, bail};
@@ -41,25 +44,39 @@ use anyhow::{Result, bail};
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
 
-use listed::preferred;
+use listed::rank;
 
 pub use coverage::{Bytes, Cover, Coverage};
 pub use implanted::Implanted;
-pub use keyrings::Keyrings;
+pub use keyrings::{Keyrings, Keys};
+pub use trust::Trust;
+pub use whole::{Told, Whole};
 
-/// Everything that a medium says of its own files, one [`Claim`] a path.
+/// Everything that a medium says of its own files, one [`Claim`] a path and algorithm.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    files: BTreeMap<MediumPath, Claim>,
+    /// What is said of each file, best first.
+    files: BTreeMap<MediumPath, Vec<Claim>>,
+    /// What the metadata was when it was read, so that the copy cannot be of something else.
+    read: BTreeMap<MediumPath, Digest>,
     sources: Vec<Source>,
     implanted: Option<Implanted>,
     notes: Vec<String>,
 }
 
+/// What becomes of a signature that nobody here can vouch for: an unknown key, a weak algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unverified {
+    /// It refuses the medium.
+    Refuse,
+    /// It is said, and the medium counts as unsigned.
+    Accept,
+}
+
 /// What a file should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// Its digest, by the strongest algorithm that any source states.
+    /// Its digest.
     pub digest: Digest,
     /// Its length in bytes, where the source states one.
     pub size: Option<u64>,
@@ -86,9 +103,9 @@ pub struct Source {
 ///
 /// # Errors
 /// When its metadata is damaged, contradicts itself, lists what is not there, or carries a signature
-/// of something else.
-pub fn gather(medium: &Medium, keyrings: &Keyrings) -> Result<Claims> {
-    let mut work = gathering::Gathering::new(medium, keyrings);
+/// that is of something else, or, unless `unverified` accepts that, that does not count here.
+pub fn gather(medium: &Medium, keys: &Keys, unverified: Unverified) -> Result<Claims> {
+    let mut work = gathering::Gathering::new(medium, keys, unverified);
     debian::gather(&mut work)?;
     rpmmd::gather(&mut work)?;
     lists::checksums(&mut work)?;
@@ -114,14 +131,27 @@ impl Source {
 }
 
 impl Claims {
-    /// Returns what is said of the file at `path`.
-    pub fn of(&self, path: &MediumPath) -> Option<&Claim> {
-        self.files.get(path)
+    /// Returns all that is said of the file at `path`: what is signed first, then by the strength of
+    /// the algorithm.
+    pub fn of(&self, path: &MediumPath) -> &[Claim] {
+        self.files.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every claim, sorted by path.
-    pub fn iter(&self) -> impl Iterator<Item = (&MediumPath, &Claim)> {
-        self.files.iter()
+    /// Returns the SHA-256 of what was read at `path` while these were gathered, if it was read.
+    pub fn as_read(&self, path: &MediumPath) -> Option<&Digest> {
+        self.read.get(path)
+    }
+
+    /// Returns the files that somebody's signature vouches for.
+    pub fn signed(&self) -> impl Iterator<Item = &MediumPath> {
+        let signed = |claims: &[Claim]| claims.first().is_some_and(|best| self.is_signed(best));
+        let files = self.files.iter();
+        files.filter_map(move |(path, claims)| signed(claims).then_some(path))
+    }
+
+    /// Returns whether somebody's signature vouches for a claim of these.
+    pub fn is_signed(&self, claim: &Claim) -> bool {
+        self.source(claim).signed_by.is_some()
     }
 
     /// Returns the source of a claim of these.
@@ -150,43 +180,44 @@ impl Claims {
         SourceId(self.sources.len() - 1)
     }
 
-    /// Adds a claim. The strongest algorithm stays, and the first of two equally strong sources.
+    /// Adds a claim beside those that there are; of two that say the same, the signed one stays.
     ///
     /// # Errors
     /// When two sources say different things of one file, which no copy could satisfy.
     pub fn add(&mut self, path: MediumPath, claim: Claim) -> Result<()> {
-        let mut slot = match self.files.entry(path) {
-            Slot::Vacant(slot) => {
-                slot.insert(claim);
-                return Ok(());
-            }
-            Slot::Occupied(slot) => slot,
-        };
-        let old = *slot.get();
-        let same_kind = old.digest.algorithm() == claim.digest.algorithm();
-        let sizes_differ = old
-            .size
-            .zip(claim.size)
-            .is_some_and(|(one, two)| one != two);
-        if sizes_differ || (same_kind && old.digest != claim.digest) {
-            let path = slot.key();
-            let [one, two] = [old, claim].map(|claim| self.sources[claim.source.0].path.clone());
+        let sources = &self.sources;
+        let signed = |claim: &Claim| sources[claim.source.0].signed_by.is_some();
+        let claims = self.files.entry(path.clone()).or_default();
+        if let Some(old) = claims.iter().find(|old| contradict(old, &claim)) {
+            let [one, two] = [old, &claim].map(|claim| &sources[claim.source.0].path);
             bail!(
                 "{one} and {two} on the medium say different things of {path} ({} and {}): the medium \
                  is damaged or was put together from two others",
-                Said(&old),
+                Said(old),
                 Said(&claim),
             );
         }
-        let size = old.size.or(claim.size);
-        let best = if preferred(old.digest, claim.digest) == old.digest {
-            old
-        } else {
-            claim
-        };
-        slot.insert(Claim { size, ..best });
+        let size = claims.iter().find_map(|old| old.size).or(claim.size);
+        match claims.iter_mut().find(|old| old.digest == claim.digest) {
+            Some(old) if !signed(old) && signed(&claim) => *old = claim,
+            Some(_) => {}
+            None => {
+                // Most files have one claim, and there may be half a million files.
+                claims.reserve_exact(1);
+                claims.push(claim);
+            }
+        }
+        claims.iter_mut().for_each(|claim| claim.size = size);
+        claims.sort_by_key(|claim| std::cmp::Reverse((signed(claim), rank(claim.digest))));
         Ok(())
     }
+}
+
+/// Whether no file can be what both say.
+fn contradict(one: &Claim, two: &Claim) -> bool {
+    let sizes = one.size.zip(two.size);
+    let same_kind = one.digest.algorithm() == two.digest.algorithm();
+    sizes.is_some_and(|(one, two)| one != two) || (same_kind && one.digest != two.digest)
 }
 
 /// Prints a claim for a message: `SHA-256 ba78…, 512 bytes`.
@@ -229,21 +260,45 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_digest_stays_and_a_size_is_never_lost() {
+    fn every_digest_stays_and_a_size_is_never_lost() {
         let (mut claims, weak, strong) = two_sources();
         let path = MediumPath::new("pool/a.deb").unwrap();
-        claims
-            .add(path.clone(), claim(Algorithm::Md5, b"a", Some(1), weak))
-            .unwrap();
-        claims
-            .add(path.clone(), claim(Algorithm::Sha256, b"a", None, strong))
-            .unwrap();
-        claims
-            .add(path.clone(), claim(Algorithm::Md5, b"b", None, weak))
-            .unwrap();
-        let kept = claims.of(&path).unwrap();
-        assert_eq!(*kept, claim(Algorithm::Sha256, b"a", Some(1), strong));
-        assert_eq!(claims.source(kept).path, "SHA256SUMS");
+        for added in [
+            claim(Algorithm::Md5, b"a", Some(1), weak),
+            claim(Algorithm::Sha256, b"a", None, strong),
+            claim(Algorithm::Sha256, b"a", None, weak),
+        ] {
+            claims.add(path.clone(), added).unwrap();
+        }
+        let expected = [
+            claim(Algorithm::Sha256, b"a", Some(1), strong),
+            claim(Algorithm::Md5, b"a", Some(1), weak),
+        ];
+        assert_eq!(claims.of(&path), expected);
+        assert_eq!(claims.source(&expected[0]).path, "SHA256SUMS");
+    }
+
+    #[test]
+    fn what_is_signed_comes_before_what_is_only_stronger() {
+        let (mut claims, weak, strong) = two_sources();
+        claims.sources[weak.0].signed_by = Some("Ann".to_owned());
+        let path = MediumPath::new("a").unwrap();
+        let [unsigned, signed] = [
+            claim(Algorithm::Sha256, b"a", None, strong),
+            claim(Algorithm::Md5, b"a", None, weak),
+        ];
+        claims.add(path.clone(), unsigned).unwrap();
+        assert_eq!(claims.signed().count(), 0);
+        claims.add(path.clone(), signed).unwrap();
+        assert_eq!(claims.of(&path), [signed, unsigned]);
+        assert_eq!(claims.signed().collect::<Vec<_>>(), [&path]);
+        // The same digest from somebody who signs takes the place of one from nobody.
+        let confirmed = Claim {
+            source: weak,
+            ..unsigned
+        };
+        claims.add(path.clone(), confirmed).unwrap();
+        assert_eq!(claims.of(&path), [confirmed, signed]);
     }
 
     #[test]

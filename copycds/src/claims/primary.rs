@@ -6,13 +6,17 @@
 
 use std::io::BufRead;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::bounded::Bounded;
 use super::listed::Listed;
 use super::xml::{attribute, digest, local};
 use crate::digest::Digest;
+
+/// Elements within each other; real ones stand five deep.
+const DEEPEST: usize = 64;
 
 /// What one `<package>` element has said so far.
 #[derive(Default)]
@@ -28,15 +32,25 @@ pub(super) fn parse(
     reader: impl BufRead,
     mut visit: impl FnMut(Listed) -> Result<()>,
 ) -> Result<()> {
-    let mut reader = Reader::from_reader(reader);
+    let mut reader = Reader::from_reader(Bounded::new(reader));
     let (mut buffer, mut package) = (Vec::new(), None::<Package>);
-    let mut checksum = None;
+    let (mut checksum, mut depth) = (None, 0_usize);
     loop {
         buffer.clear();
-        match reader
+        reader.get_mut().begin();
+        let event = reader
             .read_event_into(&mut buffer)
-            .context("reading it as XML")?
-        {
+            .context("reading it as XML")?;
+        match &event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        ensure!(
+            depth <= DEEPEST,
+            "its elements stand more than {DEEPEST} deep in each other"
+        );
+        match event {
             Event::Start(tag) if local(&tag) == "package" => package = Some(Package::default()),
             Event::Start(tag) if local(&tag) == "checksum" => checksum = Some(tag.into_owned()),
             Event::Start(tag) | Event::Empty(tag) => {
@@ -144,6 +158,24 @@ mod tests {
         assert_eq!(
             error("<package><checksum type=\"crc\">12</checksum></package>"),
             "'crc' is no hash algorithm known here"
+        );
+    }
+
+    #[test]
+    fn a_text_without_end_is_refused() {
+        let xml = format!("<metadata><package><name>{}", "a".repeat(2 << 20));
+        assert_eq!(
+            format!("{:#}", all(&xml).unwrap_err()),
+            "reading it as XML: I/O error: one of its elements is longer than 1048576 bytes: one of its \
+             elements is longer than 1048576 bytes"
+        );
+    }
+
+    #[test]
+    fn elements_within_each_other_without_end_are_refused() {
+        assert_eq!(
+            all(&"<a>".repeat(100)).unwrap_err().to_string(),
+            "its elements stand more than 64 deep in each other"
         );
     }
 

@@ -10,22 +10,21 @@ use anyhow::{Context, Result, anyhow};
 use super::listed::Listed;
 use crate::digest::{Algorithm, Digest};
 
-/// Returns every file that a `Release` lists, once for each algorithm.
-pub(super) fn parse(text: &str) -> Result<Vec<Listed>> {
+/// Hands every file that a `Release` lists to `visit`, once for each algorithm.
+pub(super) fn parse(text: &str, mut visit: impl FnMut(Listed) -> Result<()>) -> Result<()> {
     let mut algorithm = None;
-    let mut listed = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.starts_with([' ', '\t']) {
             if let Some(algorithm) = algorithm {
                 let file = file(algorithm, line).with_context(|| format!("line {}", number + 1))?;
-                listed.push(file);
+                visit(file)?;
             }
         } else {
             let field = line.split_once(':').map_or("", |(field, _)| field);
             algorithm = section(field);
         }
     }
-    Ok(listed)
+    Ok(())
 }
 
 fn section(field: &str) -> Option<Algorithm> {
@@ -49,24 +48,34 @@ fn file(algorithm: Algorithm, line: &str) -> Result<Listed> {
         digest: Digest::parse(algorithm, hex).map_err(|why| anyhow!(why))?,
         size: Some(
             size.parse()
-                .with_context(|| format!("reading the size '{size}'"))?,
+                .with_context(|| format!("reading the size '{size:.40}'"))?,
         ),
     })
 }
 
+/// What a clear-signed text begins with.
+const ARMOUR: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+
+/// Whether a text is clear-signed.
+pub(super) fn is_signed(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(ARMOUR.as_bytes())
+}
+
 /// Takes the armour off a clear-signed text; a text without any is returned as it is.
-pub(super) fn signed_text(text: &str) -> String {
-    let Some((_, armoured)) = text.split_once("-----BEGIN PGP SIGNED MESSAGE-----") else {
-        return text.to_owned();
-    };
-    let lines = armoured
+pub(super) fn signed_text(text: Vec<u8>) -> Vec<u8> {
+    if !is_signed(&text) {
+        return text;
+    }
+    let text = String::from_utf8_lossy(&text);
+    let lines = text
+        .trim_ascii_start()
         .lines()
         .skip(1)
         .skip_while(|line| !line.trim_end().is_empty())
         .skip(1);
     let body = lines.take_while(|line| !line.starts_with("-----BEGIN PGP SIGNATURE-----"));
-    body.flat_map(|line| [line.strip_prefix("- ").unwrap_or(line), "\n"])
-        .collect()
+    let plain = body.flat_map(|line| [line.strip_prefix("- ").unwrap_or(line), "\n"]);
+    plain.collect::<String>().into_bytes()
 }
 
 #[cfg(test)]
@@ -86,9 +95,18 @@ Description: the fields after it
  12 are not files
 ";
 
+    fn all(text: &str) -> Result<Vec<Listed>> {
+        let mut listed = Vec::new();
+        parse(text, |file| {
+            listed.push(file);
+            Ok(())
+        })?;
+        Ok(listed)
+    }
+
     #[test]
     fn every_hash_field_lists_files_and_no_other_field_does() {
-        let listed = parse(RELEASE).unwrap();
+        let listed = all(RELEASE).unwrap();
         let expected = [
             (Algorithm::Md5, "main/binary-amd64/Packages", 0),
             (Algorithm::Sha256, "main/binary-amd64/Packages.gz", 17),
@@ -103,7 +121,7 @@ Description: the fields after it
 
     #[test]
     fn a_damaged_line_is_an_error_with_its_number() {
-        let error = |text| format!("{:#}", parse(text).unwrap_err());
+        let error = |text| format!("{:#}", all(text).unwrap_err());
         assert_eq!(
             error("SHA256:\n abc 1 x"),
             "line 2: 'abc' is no SHA-256 value"
@@ -120,15 +138,18 @@ Description: the fields after it
             "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{RELEASE}- -----dashes\n\
              -----BEGIN PGP SIGNATURE-----\n\niQ==\n-----END PGP SIGNATURE-----\n"
         );
-        assert_eq!(signed_text(&signed), format!("{RELEASE}-----dashes\n"));
-        assert_eq!(signed_text(RELEASE), RELEASE);
+        let plain = |text: &str| String::from_utf8(signed_text(text.into())).unwrap();
+        assert_eq!(plain(&signed), format!("{RELEASE}-----dashes\n"));
+        assert_eq!(plain(RELEASE), RELEASE);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text: String) {
-            let _ = parse(&signed_text(&text));
-            let _ = parse(&format!("SHA256:\n {text}"));
+            let armoured = [ARMOUR, &text].concat();
+            signed_text(armoured.into_bytes());
+            let _ = all(&text);
+            let _ = all(&format!("SHA256:\n {text}"));
         }
     }
 }

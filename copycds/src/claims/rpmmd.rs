@@ -9,7 +9,7 @@ use super::{primary, repomd};
 const CHAIN: &str = "repomd → primary";
 
 /// Follows every `repodata/repomd.xml`. Clients fetch what they need of the metadata it lists, so that
-/// a disc may lack some; the packages that its `primary` lists are all there.
+/// a disc may lack some; its `primary` is there, and all packages that this lists.
 pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
     for root in work.named(&["repomd.xml"]) {
         let reading = || format!("reading {}", root.path);
@@ -22,10 +22,16 @@ pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
         let (source, text) = work.signed(root, text, CHAIN, signature)?;
         let text = String::from_utf8_lossy(&text);
         for data in repomd::parse(&text).with_context(reading)? {
+            let primary = data.kind == "primary";
+            let listing = if primary {
+                Listing::Whole
+            } else {
+                Listing::Wider
+            };
             let found = work
-                .add(source, base, data.file, Listing::Wider)
+                .add(source, base, data.file, listing)
                 .with_context(reading)?;
-            let Some(index) = found.filter(|_| data.kind == "primary") else {
+            let Some(index) = found.filter(|_| primary) else {
                 continue;
             };
             let source = work.below(source, index);

@@ -5,7 +5,7 @@
 //! is read into a buffer that fits the second-level cache, written, and hashed from that buffer, so
 //! that no byte is fetched from memory twice and what was hashed is what was written. Large files come
 //! first and are hashed beside their copy, so that none is left alone at the end; files that the medium
-//! has only an MD5 for go eight at a time ([`lanes`](super::lanes)). A file that differs from what the
+//! has an MD5 for go eight at a time ([`lanes`](super::lanes)). A file that differs from what the
 //! medium says of it, or from what another disc brought under its name, stops everything.
 //!
 //! In-kernel copies (copy_file_range(2)) were measured against this: without hashing they take as long,
@@ -103,7 +103,7 @@ impl Engine<'_> {
                 if step.size >= LARGE {
                     board.note(index, job.run_pipelined(PIECE, &algorithms)?);
                 } else if algorithms.contains(&Algorithm::Md5) {
-                    *lane = Some(Lane::new(job));
+                    *lane = Some(Lane::new(job, &algorithms));
                 } else {
                     board.note(index, job.run(&mut buffer, &algorithms)?);
                 }
@@ -126,15 +126,13 @@ impl Engine<'_> {
         }
     }
 
-    /// Returns what a file is hashed by: SHA-256 always, and what else the medium's claim needs.
+    /// Returns what a file is hashed by: SHA-256 always, and what else the medium's claims need.
     fn algorithms(&self, step: &Step<'_>) -> Vec<Algorithm> {
         let mut algorithms = Vec::new();
         if self.hash {
             algorithms.push(Algorithm::Sha256);
-            let claimed = self
-                .claims
-                .of(&step.entry.path)
-                .map(|claim| claim.digest.algorithm());
+            let claims = self.claims.of(&step.entry.path).iter();
+            let claimed = claims.map(|claim| claim.digest.algorithm());
             algorithms.extend(claimed.filter(|algorithm| *algorithm != Algorithm::Sha256));
         }
         algorithms
@@ -169,7 +167,8 @@ impl<'a> Board<'a> {
 /// A file whose MD5 is computed together with those of others.
 struct Lane<'a> {
     job: Job<'a>,
-    sha256: Hasher,
+    /// SHA-256, and what else but MD5 is claimed.
+    hashers: Vec<Hasher>,
     md5: Md5State,
     buffer: Vec<u8>,
     /// What of the buffer the MD5 has still to take: whole blocks.
@@ -178,13 +177,14 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn new(job: Job<'a>) -> Self {
+    fn new(job: Job<'a>, algorithms: &[Algorithm]) -> Self {
+        let others = algorithms.iter().filter(|kind| **kind != Algorithm::Md5);
         let len = usize::try_from(job.size())
             .unwrap_or(LANE_PIECE)
             .min(LANE_PIECE);
         Self {
             job,
-            sha256: Hasher::new(Algorithm::Sha256),
+            hashers: others.copied().map(Hasher::new).collect(),
             md5: Md5State::START,
             buffer: vec![0; len],
             rest: 0..0,
@@ -201,7 +201,10 @@ impl<'a> Lane<'a> {
             return Ok(true);
         }
         let len = self.job.advance(&mut self.buffer)?;
-        self.sha256.update(&self.buffer[..len]);
+        let piece = &self.buffer[..len];
+        self.hashers
+            .iter_mut()
+            .for_each(|hasher| hasher.update(piece));
         self.rest = 0..len;
         // Every piece but the last is whole blocks long.
         if self.job.is_read() {
@@ -219,7 +222,9 @@ impl<'a> Lane<'a> {
 
     fn finish(self) -> Result<Option<Digest>> {
         let md5 = Digest::new(Algorithm::Md5, &self.md5.bytes());
-        self.job.finish(&[self.sha256.finish(), md5])
+        let mut digests: Vec<_> = self.hashers.into_iter().map(Hasher::finish).collect();
+        digests.push(md5);
+        self.job.finish(&digests)
     }
 }
 

@@ -176,30 +176,36 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Holds a file against everything that the medium says of it, and against what was read of it before.
 fn ensure_claimed(engine: &Engine<'_>, step: &Step<'_>, digests: &[Digest]) -> Result<()> {
     let path = &step.entry.path;
-    let Some(claim) = engine.claims.of(path) else {
-        return Ok(());
-    };
-    let algorithm = claim.digest.algorithm();
-    let got = digests
-        .iter()
-        .find(|digest| digest.algorithm() == algorithm);
-    let got = got.with_context(|| format!("'{path}' was not hashed by {algorithm}"))?;
-    if claim.size.is_none_or(|size| size == step.size) && *got == claim.digest {
-        return Ok(());
+    let medium = engine.medium.path().display();
+    for claim in engine.claims.of(path) {
+        let algorithm = claim.digest.algorithm();
+        let got = digests
+            .iter()
+            .find(|digest| digest.algorithm() == algorithm);
+        let got = got.with_context(|| format!("'{path}' was not hashed by {algorithm}"))?;
+        if claim.size.is_none_or(|size| size == step.size) && *got == claim.digest {
+            continue;
+        }
+        let size = claim
+            .size
+            .map_or(String::new(), |size| format!(", {size} bytes"));
+        bail!(
+            "'{path}' on {medium} is damaged: its {algorithm} is {got}, {} bytes, but {} on the medium \
+             says {}{size}; get the medium anew",
+            step.size,
+            engine.claims.source(claim),
+            claim.digest
+        )
     }
-    let size = claim
-        .size
-        .map_or(String::new(), |size| format!(", {size} bytes"));
-    bail!(
-        "'{path}' on {} is damaged: its {algorithm} is {got}, {} bytes, but {} on the medium says \
-         {}{size}; get the medium anew",
-        engine.medium.path().display(),
-        step.size,
-        engine.claims.source(claim),
-        claim.digest
-    )
+    let before = engine.claims.as_read(path);
+    ensure!(
+        before.is_none_or(|before| digests.first() == Some(before)),
+        "'{path}' on {medium} changed while it was imported: let nobody write to the medium and run again"
+    );
+    Ok(())
 }
 
 /// Anyone may read a published file, its owner may change it, and it may be run if anyone might run it

@@ -27,8 +27,10 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 
 pub use fingerprint::Fingerprint;
@@ -38,7 +40,7 @@ pub use progress::Progress;
 pub use record::{DIR, Disc, MANIFEST, Published, RECORD, Record};
 pub use verify::{Differences, verify};
 
-use crate::claims::{Claims, Coverage};
+use crate::claims::{Claims, Coverage, Trust, Whole};
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
 use engine::Engine;
@@ -53,6 +55,12 @@ pub struct Import<'a> {
     pub fingerprint: &'a Fingerprint,
     /// What the medium says of its files.
     pub claims: &'a Claims,
+    /// What is said of its image as a whole; the image is held against it during the copy.
+    pub whole: Option<&'a Whole>,
+    /// How far it is believed.
+    pub trust: Trust,
+    /// Whether a tree that somebody vouches for may become one that nobody does.
+    pub lower: bool,
     /// The name of the disc among the discs of its release; one line.
     pub label: &'a str,
     /// What was recognised, for the record.
@@ -127,16 +135,28 @@ pub fn clear_dead(target: &Path) -> Result<()> {
 /// Says what an import would do; nothing is written.
 ///
 /// # Errors
-/// As [`import`], for what names and sizes alone can show.
-pub fn preview<'a>(medium: &'a Medium, label: &str, target: &Path) -> Result<Plan<'a>> {
-    let old = load_standing(target)?;
-    let plan = Plan::new(
-        medium.entries(),
-        label,
-        old.as_ref().map(|(standing, _)| standing),
-    )?;
-    ensure_room(target, &plan)?;
+/// As [`import`], for what names, sizes and signatures alone can show.
+pub fn preview<'a>(job: &Import<'a>) -> Result<Plan<'a>> {
+    let old = load_standing(job.target)?;
+    let standing = old.as_ref().map(|(standing, _)| standing);
+    ensure_not_lowered(job, standing)?;
+    let plan = Plan::new(job.medium.entries(), job.label, standing)?;
+    ensure_room(job.target, &plan)?;
     Ok(plan)
+}
+
+/// Refuses to let a tree that somebody vouches for become one that nobody does.
+fn ensure_not_lowered(job: &Import<'_>, standing: Option<&Standing>) -> Result<()> {
+    let vouched = standing.is_some_and(|standing| standing.published.record.is_vouched());
+    ensure!(
+        !vouched || job.trust.is_vouched() || job.lower,
+        "{} is a tree that is vouched for, and nobody vouches for '{}': give its publisher's signed list \
+         (--sums) or its digest (--sha256), or lower the tree to one that nobody vouches for \
+         (--accept-unsigned)",
+        job.target.display(),
+        job.label
+    );
+    Ok(())
 }
 
 /// Imports a medium.
@@ -149,6 +169,7 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
     let mut stage = Stage::open(job.target)?;
     let old = load_standing(job.target)?;
     let standing = old.as_ref().map(|(standing, _)| standing);
+    ensure_not_lowered(job, standing)?;
     let plan = Plan::new(job.medium.entries(), job.label, standing)?;
     ensure_room(job.target, &plan)?;
     progress.expect(plan.bytes());
@@ -165,11 +186,11 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
         hash: job.hash,
         progress,
     };
-    let digests = engine.run(&plan.files).map_err(explain)?;
+    let digests = copy_and_check(job, &engine, &plan).map_err(explain)?;
     for (path, target) in &plan.links {
         stage.tree.make_link(path, target)?;
     }
-    let coverage = Coverage::of(job.claims, job.medium.entries());
+    let coverage = Coverage::of(job.claims, job.whole, job.medium.entries());
     let mut discs = Vec::new();
     if job.hash {
         let published = renewed(job, &plan, &digests, &coverage, standing);
@@ -183,7 +204,7 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
     }
     set_times(&stage.tree, &plan)?;
     ensure!(!progress.stopped(), "it was stopped before it was done");
-    publish::publish(&stage.tree, job.target, job.target.exists())?;
+    publish::publish(&stage, job.target, job.target.exists())?;
     stage.published();
     let copied = plan.copied().count();
     Ok(Done {
@@ -192,6 +213,31 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
         kept: plan.keep.len(),
         discs,
     })
+}
+
+/// Copies the files of a plan, and meanwhile holds the image against what is said of it as a whole: both
+/// go through it from its beginning to its end, so that the disk is read once.
+fn copy_and_check(
+    job: &Import<'_>,
+    engine: &Engine<'_>,
+    plan: &Plan<'_>,
+) -> Result<Vec<Option<Digest>>> {
+    let failed = AtomicBool::new(false);
+    let digests = thread::scope(|scope| {
+        let whole = job.whole.zip(job.medium.image()).filter(|_| job.hash);
+        let check = whole.map(|(whole, image)| {
+            let go_on = || !engine.progress.stopped() && !failed.load(Ordering::Relaxed);
+            scope.spawn(move || whole.check(image, go_on))
+        });
+        let digests = engine.run(&plan.files);
+        failed.store(digests.is_err(), Ordering::Relaxed);
+        let checked = check.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);
+        let digests = digests?;
+        checked.map_err(|_| anyhow!("the thread that hashes the image panicked"))??;
+        Ok::<_, anyhow::Error>(digests)
+    })?;
+    job.medium.ensure_unchanged()?;
+    Ok(digests)
 }
 
 /// Loads what stands at the target: what it holds, and the directory itself.
@@ -316,6 +362,7 @@ fn renewed(
         files: plan.files.len() as u64,
         bytes: plan.bytes(),
         verified: coverage.lines(),
+        trust: job.trust,
     };
     let (mut discs, mut sections) = standing.map_or_else(Default::default, |standing| {
         let Published { record, manifest } = &standing.published;

@@ -7,25 +7,26 @@
 //! system cannot exchange two directories (NFS), a standing tree is refused rather than taken away for
 //! a moment.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat, renameat2};
 
-use super::stage::Dir;
+use super::stage::Stage;
 
-/// Publishes `tree` at `target`, exchanging it for what stands there if `exchange`.
+/// Publishes the tree of `stage` at `target`, exchanging it for what stands there if `exchange`.
 ///
 /// # Errors
 /// When something cannot be written or renamed; then the target is as it was.
-pub(super) fn publish(tree: &Dir, target: &Path, exchange: bool) -> Result<()> {
+pub(super) fn publish(stage: &Stage, target: &Path, exchange: bool) -> Result<()> {
+    let tree = &stage.tree;
     nix::unistd::syncfs(tree.fd())
         .map_err(io::Error::from)
         .with_context(|| format!("writing {} to the disk", tree.path().display()))?;
-    rename(tree.path(), target, exchange)?;
+    rename(stage, target, exchange)?;
     let parent = target.parent().filter(|parent| *parent != Path::new(""));
     let parent = parent.unwrap_or(Path::new("."));
     File::open(parent)
@@ -33,13 +34,15 @@ pub(super) fn publish(tree: &Dir, target: &Path, exchange: bool) -> Result<()> {
         .with_context(|| format!("writing the directory {} to the disk", parent.display()))
 }
 
-fn rename(from: &Path, to: &Path, exchange: bool) -> Result<()> {
+/// Renames what lies in the staging directory that is open, whatever stands at its path by now.
+fn rename(stage: &Stage, to: &Path, exchange: bool) -> Result<()> {
+    let (dir, name) = stage.place();
     let flags = if exchange {
         RenameFlags::RENAME_EXCHANGE
     } else {
         RenameFlags::RENAME_NOREPLACE
     };
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) {
+    match renameat2(dir, name, AT_FDCWD, to, flags) {
         Ok(()) => Ok(()),
         Err(Errno::EINVAL | Errno::ENOSYS) if exchange => Err(anyhow!(
             "the file system of {} cannot exchange two directories: move the tree that stands there \
@@ -47,7 +50,7 @@ fn rename(from: &Path, to: &Path, exchange: bool) -> Result<()> {
             to.display()
         )),
         // A plain rename takes the place of nothing or of an empty directory, never of a tree.
-        Err(Errno::EINVAL | Errno::ENOSYS) => fs::rename(from, to).map_err(anyhow::Error::from),
+        Err(Errno::EINVAL | Errno::ENOSYS) => renameat(dir, name, AT_FDCWD, to).map_err(anyhow::Error::from),
         Err(error) => Err(io::Error::from(error).into()),
     }
     .with_context(|| format!("publishing {}", to.display()))

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::manifest::Manifest;
+use crate::claims::Trust;
 
 /// The directory in a tree that holds what Slipway says of it.
 pub const DIR: &str = ".slipway";
@@ -43,6 +44,9 @@ pub struct Disc {
     pub bytes: u64,
     /// What was verified, by what: one line for each kind of proof.
     pub verified: Vec<String>,
+    /// How far it is believed.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 /// A tree that stands published: its record and its manifest.
@@ -77,6 +81,11 @@ impl Record {
         self.discs
             .iter()
             .find(|disc| disc.fingerprint == *fingerprint)
+    }
+
+    /// Returns whether somebody vouches for every disc of the tree.
+    pub fn is_vouched(&self) -> bool {
+        self.discs.iter().all(|disc| disc.trust.is_vouched())
     }
 
     /// Writes it as text.

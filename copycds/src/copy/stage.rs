@@ -11,22 +11,25 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 
 use crate::media::{MediumPath, Timestamp};
 
+/// The directory in it that becomes the tree.
+const NEW: &str = "new";
+
 /// A locked staging directory.
 #[derive(Debug)]
 pub(super) struct Stage {
     path: PathBuf,
-    /// Holds the lock.
-    _lock: File,
+    /// The directory itself, which holds the lock.
+    dir: File,
     /// The parents that were made for it, outermost first; removed again unless the tree is published.
     made: Vec<PathBuf>,
     /// The tree that grows.
@@ -72,10 +75,10 @@ impl Stage {
                 return Err(error);
             }
         };
-        let new = path.join("new");
+        let new = path.join(NEW);
         let mut stage = Self {
             path,
-            _lock: lock,
+            dir: lock,
             made,
             tree: Dir {
                 fd: File::open("/")?,
@@ -83,12 +86,8 @@ impl Stage {
             },
         };
         stage.clear()?;
-        let new = &stage.tree.path;
-        DirBuilder::new()
-            .mode(0o755)
-            .create(new)
-            .with_context(|| format!("making the directory {}", new.display()))?;
-        stage.tree.fd = open_dir(new)?;
+        stage.tree.fd = make_in(&stage.dir, NEW)
+            .with_context(|| format!("making the directory {}", stage.tree.path.display()))?;
         Ok(stage)
     }
 
@@ -115,6 +114,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Returns the directory and the name in it of the tree that grows.
+    pub(super) fn place(&self) -> (&File, &'static str) {
+        (&self.dir, NEW)
+    }
+
     /// Says that the tree was published: the directories made for it stay.
     pub(super) fn published(&mut self) {
         self.made.clear();
@@ -123,8 +127,10 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What cannot be removed now is cleared by the next import.
-        let _ = fs::remove_dir_all(&self.path);
+        // What cannot be removed now is cleared by the next import; what is not ours is left alone.
+        if stands_at(&self.dir, &self.path) {
+            let _ = fs::remove_dir_all(&self.path);
+        }
         remove_empty(&self.made);
     }
 }
@@ -161,11 +167,40 @@ fn lock(path: &Path, make: bool) -> Result<Option<File>> {
             }
         }
         // Its last holder may have removed it between our open and our lock.
-        let is = |meta: io::Result<fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
-        if is(fs::symlink_metadata(path)) == is(dir.metadata()) {
+        if stands_at(&dir, path) {
+            ensure_ours(&dir, path)?;
             return Ok(Some(dir));
         }
     }
+}
+
+/// Makes a directory in another and opens it.
+fn make_in(dir: &File, name: &str) -> Result<File> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::sys::stat::mkdirat(dir, name, Mode::from_bits_truncate(0o755))?;
+    Ok(nix::fcntl::openat(dir, name, flags, Mode::empty())?.into())
+}
+
+/// Whether a directory that is open is what stands at `path`.
+fn stands_at(dir: &File, path: &Path) -> bool {
+    let is = |meta: io::Result<fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
+    is(fs::symlink_metadata(path)) == is(dir.metadata())
+}
+
+/// Refuses a staging directory that somebody else made, or may write to: what grows in it could be changed
+/// until it is published, and after.
+fn ensure_ours(dir: &File, path: &Path) -> Result<()> {
+    let meta = dir
+        .metadata()
+        .with_context(|| format!("looking at {}", path.display()))?;
+    ensure!(
+        meta.uid() == nix::unistd::geteuid().as_raw() && meta.mode() & 0o022 == 0,
+        "{} is not ours alone (it belongs to user {}, mode {:o}): remove it and run again",
+        path.display(),
+        meta.uid(),
+        meta.mode() & 0o7777
+    );
+    Ok(())
 }
 
 fn is_gone(error: &anyhow::Error) -> bool {
@@ -196,7 +231,10 @@ fn make_parents(parent: &Path) -> Result<Vec<PathBuf>> {
                 return Err(error)
                     .with_context(|| format!("making the directory {}", dir.display()));
             }
-            _ => (),
+            Err(_) => (),
+            // Whatever the umask, as all that is published: a web server has to get through.
+            Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
+                .with_context(|| format!("setting the mode of {}", dir.display()))?,
         }
     }
     Ok(missing)

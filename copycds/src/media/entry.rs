@@ -207,9 +207,11 @@ fn is_bad(part: &[u8]) -> bool {
     matches!(part, b"" | b"." | b"..") || part.contains(&0)
 }
 
+/// Prints one line whatever the medium says.
 impl fmt::Display for MediumPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&String::from_utf8_lossy(&self.0))
+        let text = String::from_utf8_lossy(&self.0);
+        f.pad(&text.replace('\n', "\\n").replace('\r', "\\r"))
     }
 }
 

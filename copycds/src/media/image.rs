@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,13 +17,16 @@ use super::entry::Extent;
 pub(super) struct Image {
     file: File,
     len: u64,
+    /// When it was last changed, as far as it was when it was opened.
+    changed: (i64, i64),
 }
 
 impl Image {
     /// Takes an opened file or device; its length is where its end is, which works for both.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let len = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, len })
+        let changed = changed(&file)?;
+        Ok(Self { file, len, changed })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -32,6 +35,11 @@ impl Image {
 
     pub(super) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Whether nobody has written to it since it was opened, as far as its file system tells.
+    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(changed(&self.file)? == self.changed)
     }
 
     /// Whether every byte of `extent` exists.
@@ -64,6 +72,16 @@ impl Image {
             len: SECTOR,
         })
     }
+}
+
+/// Tells when a file was last changed; a device has no such time of its own.
+fn changed(file: &File) -> io::Result<(i64, i64)> {
+    let meta = file.metadata()?;
+    Ok(if meta.is_file() {
+        (meta.ctime(), meta.ctime_nsec())
+    } else {
+        (0, 0)
+    })
 }
 
 /// Reads the bytes of several extents one after the other.

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::confine::confine;
 use super::directory::Root;
 use super::entry::{BootImage, Content, Entry, Kind, VolumeIds};
 use super::image::{Extents, Image};
 use super::iso9660::{self, Descriptors, Names, Volume};
-use super::{sniff, udf, zisofs};
+use super::{bridge, sniff, udf, zisofs};
 
 /// One disc of a distribution, opened and read through: its tree is known, its files are not read.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Medium {
     source: Source,
     ids: VolumeIds,
     entries: Vec<Entry>,
+    left_out: Vec<Entry>,
     boot: Vec<BootImage>,
 }
 
@@ -43,11 +45,13 @@ impl Medium {
             let entries = root
                 .entries()
                 .with_context(|| format!("reading {}", path.display()))?;
+            let (entries, left_out) = confine(entries);
             return Ok(Self {
                 path: path.to_owned(),
                 source: Source::Directory(root),
                 ids: VolumeIds::default(),
                 entries,
+                left_out,
                 boot: Vec::new(),
             });
         }
@@ -71,6 +75,7 @@ impl Medium {
         let image = Image::new(file).context("finding its end")?;
         let descriptors = iso9660::descriptors(&image)?;
         let (ids, entries) = tree(&image, &descriptors)?;
+        let (entries, left_out) = confine(entries);
         let boot = match descriptors.boot_catalog {
             Some(sector) => iso9660::boot_images(&image, sector)?,
             None => Vec::new(),
@@ -80,6 +85,7 @@ impl Medium {
             source: Source::Image(image),
             ids,
             entries,
+            left_out,
             boot,
         })
     }
@@ -94,9 +100,14 @@ impl Medium {
         &self.ids
     }
 
-    /// Returns everything on the medium, parents before their children, sorted by path.
+    /// Returns everything on the medium but links that lead out of it, parents before their children, sorted by path.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Returns the links that lead out of the medium; they are not among its entries.
+    pub fn left_out(&self) -> &[Entry] {
+        &self.left_out
     }
 
     /// Returns the entry at a path such as `.disk/info`; links are not followed.
@@ -117,6 +128,24 @@ impl Medium {
             Source::Image(image) => Some(image.file()),
             Source::Directory(_) => None,
         }
+    }
+
+    /// Makes sure that the image is what it was when it was opened: what was read of it early and what was
+    /// read late is then of one image. What lies in a directory is held against its metadata one by one.
+    ///
+    /// # Errors
+    /// When somebody has written to it, or its state cannot be read.
+    pub fn ensure_unchanged(&self) -> Result<()> {
+        let Source::Image(image) = &self.source else {
+            return Ok(());
+        };
+        let name = self.path.display();
+        let unchanged = image.is_unchanged();
+        ensure!(
+            unchanged.with_context(|| format!("looking at {name}"))?,
+            "{name} was written to while it was read: let nobody write to it and run again"
+        );
+        Ok(())
     }
 
     /// Reads a whole file of at most `limit` bytes.
@@ -199,7 +228,7 @@ fn extents_of(entry: &Entry) -> Option<(&[super::entry::Extent], bool)> {
 }
 
 /// Reads the best tree that an image has: Rock Ridge, which alone has POSIX names, modes and links;
-/// else UDF, whose names are whole and which is where discs with an empty shell of ISO 9660 have
+/// though UDF may know a length better; else UDF, whose names are whole and which is where discs with an empty shell of ISO 9660 have
 /// everything; else Joliet, which cuts names at 64 characters; else plain ISO 9660.
 fn tree(image: &Image, found: &Descriptors) -> Result<(VolumeIds, Vec<Entry>)> {
     let names = match &found.primary {
@@ -225,7 +254,13 @@ fn tree(image: &Image, found: &Descriptors) -> Result<(VolumeIds, Vec<Entry>)> {
             ids(primary),
             iso9660::entries(image, joliet, Names::Joliet)?,
         ),
-        (names, Some(primary), _) => (ids(primary), iso9660::entries(image, primary, names)?),
+        (names, Some(primary), _) => {
+            let mut entries = iso9660::entries(image, primary, names)?;
+            if found.udf {
+                bridge::agree(image, &mut entries)?;
+            }
+            (ids(primary), entries)
+        }
         (_, None, _) => bail!(
             "it is no ISO 9660 or UDF image ({})",
             sniff::describe(image)?

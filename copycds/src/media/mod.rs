@@ -5,7 +5,9 @@
 //! never writes, never follows a link out of the medium, and never trusts a length, an offset or a
 //! name that the medium claims: what it hands out has been checked.
 
+mod bridge;
 mod bytes;
+mod confine;
 mod directory;
 mod entry;
 mod image;

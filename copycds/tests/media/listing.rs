@@ -20,10 +20,12 @@ pub(crate) fn open(path: &Path) -> Medium {
     Medium::open(path).unwrap_or_else(|err| panic!("{err:#}"))
 }
 
-/// Lists a medium, every file read through.
+/// Lists a medium, every file read through, and the links that lead out of it among them.
 pub(crate) fn list(medium: &Medium, detail: Detail) -> String {
+    let mut entries: Vec<_> = medium.entries().iter().chain(medium.left_out()).collect();
+    entries.sort_by(|one, two| one.path.cmp(&two.path));
     let line = |entry| format!("{}\n", line(medium, entry, detail));
-    medium.entries().iter().map(line).collect()
+    entries.into_iter().map(line).collect()
 }
 
 /// Asserts that two media say the same.

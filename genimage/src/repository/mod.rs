@@ -26,7 +26,7 @@ use packing::Packing;
 
 pub use entry::{Entry, Source, Trust};
 pub use extra::{Extra, OfImage, extra, of_image};
-pub use tree::{codename, of_tree};
+pub use tree::{codename, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it behind a `-`.
 const TREE: &str = "tree";
@@ -80,8 +80,7 @@ pub struct Repository {
     pub key: Option<String>,
     /// Where a node reaches the key as a file.
     pub key_url: Option<String>,
-    /// Whether no signature is asked for: the definition says so in words, or it is a tree whose medium
-    /// carries none.
+    /// Whether no signature is asked for: the definition says so in words.
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
     pub architectures: Vec<String>,

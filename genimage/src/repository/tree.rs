@@ -5,9 +5,10 @@
 //! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
 //! YaST's own, the root.
 //!
-//! A Debian disc carries no signature on its index. What `copycds` imported it has held against the medium's
-//! own sums, and nodes fetch it from where they fetch the file that installs them: such a tree is believed
-//! as far as that is. A tree without either has to be called `trusted=yes` in words.
+//! A Debian disc carries no signature on its index. However well `copycds` has verified it, a node that fetches
+//! it over the network could not tell its packages from somebody else's, while it is installed and ever after:
+//! such a tree has to be called `trusted=yes` in words. Until it is, its nodes are told to ask for signatures and
+//! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
 
 use std::fs;
 use std::io::Read;
@@ -20,7 +21,7 @@ use crate::problem::Problem;
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
 const LONGEST: u64 = 32 << 20;
 
-/// What `copycds` leaves in a tree that it has verified.
+/// What `copycds` leaves in a tree that it has imported.
 const RECORD: &str = ".slipway/tree.toml";
 
 /// Where `copycds` keeps the further discs of a set, a directory each.
@@ -142,8 +143,7 @@ impl Part<'_> {
             if components.is_empty() || !is_file(&suite, "Release") {
                 continue;
             }
-            let signed = is_file(&suite, "InRelease") || is_file(&suite, "Release.gpg");
-            if !signed && !trusted && !is_file(self.tree, RECORD) {
+            if !trusted && !is_signed(&suite) && !is_file(self.tree, RECORD) {
                 return Err(Problem::new(format!(
                     "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
                  copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir",
@@ -159,12 +159,32 @@ impl Part<'_> {
                 directory: Some(self.directory.display().to_string()),
                 suite: Some(name.into_owned()),
                 components,
-                trusted: trusted || !signed,
+                trusted,
                 ..Repository::default()
             });
         }
         Ok(found)
     }
+}
+
+fn is_signed(suite: &Path) -> bool {
+    is_file(suite, "InRelease") || is_file(suite, "Release.gpg")
+}
+
+/// Says of a part of an imported tree that its nodes will refuse it, when they will.
+pub fn unsigned(part: &Repository) -> Option<Problem> {
+    let (directory, suite) = part.directory.as_ref().zip(part.suite.as_ref())?;
+    let suite = Path::new(directory).join("dists").join(suite);
+    let of_medium = part.is_tree() || part.name.starts_with(DISC);
+    let refused = of_medium && !part.trusted && !is_signed(&suite);
+    refused.then(|| {
+        Problem::new(format!(
+            "{} has no InRelease and no Release.gpg, so that nodes cannot tell its packages from anybody else's on \
+             their network, and their installer will refuse them: put '[trusted=yes]' in front of the tree in \
+             pkgdir to have nodes take them without a signature, now and later, or import a medium that is signed",
+            suite.display()
+        ))
+    })
 }
 
 /// What of a suite's `Release` counts here.

@@ -85,7 +85,7 @@ impl Site {
             &format!("{tree}/dists/bookworm/Release"),
             "Suite: stable\nCodename: bookworm\nComponents: main\nArchitectures: amd64\n",
         );
-        self.write(&format!("{tree}/.slipway/tree.toml"), "");
+        self.write(&format!("{tree}/dists/bookworm/Release.gpg"), "");
         self.write(&format!("{tree}/install.amd/vmlinuz"), "kernel");
         self.write_bytes(&format!("{tree}/install.amd/initrd.gz"), &initrd());
     }

@@ -6,7 +6,7 @@ use definitions::OsImage;
 
 use super::{KEY, Scene};
 use crate::problem::Problem;
-use crate::repository::{codename, of_image, of_tree};
+use crate::repository::{codename, of_image, of_tree, unsigned};
 
 #[test]
 fn a_tree_says_itself_what_repositories_it_has() {
@@ -14,14 +14,14 @@ fn a_tree_says_itself_what_repositories_it_has() {
         (
             "debian12.9.0",
             &[
-                "t/.slipway/tree.toml",
                 "t/dists/bookworm/Release",
+                "t/dists/bookworm/InRelease",
                 "t/dists/bookworm/main/binary-amd64/Packages.gz",
                 "t/dists/bookworm/contrib/binary-amd64/Packages",
                 "t/dists/bookworm/non-free/binary-arm64/Packages",
                 "t/dists/bookworm/main/debian-installer/binary-amd64/Packages",
             ][..],
-            &["tree: http://10.1.0.1/install/t bookworm main contrib trusted"][..],
+            &["tree: http://10.1.0.1/install/t bookworm main contrib"][..],
         ),
         (
             "ubuntu14.04.6",
@@ -88,7 +88,7 @@ fn a_tree_says_itself_what_repositories_it_has() {
 }
 
 #[test]
-fn a_tree_without_a_signature_is_believed_if_it_was_imported_or_called_trusted() {
+fn a_tree_without_a_signature_is_believed_only_if_it_is_called_trusted() {
     let files = [
         "t/dists/trixie/Release",
         "t/dists/trixie/main/binary-amd64/Packages",
@@ -100,19 +100,26 @@ fn a_tree_without_a_signature_is_believed_if_it_was_imported_or_called_trusted()
          copycds, which verifies it, or put '[trusted=yes]' in front of it in pkgdir"
     );
     let tree = scene.directory.path().join("t");
-    let trusted = |tree| {
-        of_tree(tree, &scene.served(), true)
-            .unwrap()
-            .remove(0)
-            .trusted
-    };
-    assert!(trusted(&tree));
+    let part = |called| of_tree(&tree, &scene.served(), called).unwrap().remove(0);
+    let said = |called| unsigned(&part(called)).map(|note| note.to_string());
+    assert!(part(true).trusted);
+    // That copycds verified it once is of no use to a node.
     fs::create_dir(tree.join(".slipway")).unwrap();
     fs::write(tree.join(".slipway/tree.toml"), "").unwrap();
+    assert!(!part(false).trusted);
     assert_eq!(
-        scene.tree("t").unwrap(),
-        ["tree: http://10.1.0.1/install/t trixie main trusted"]
+        said(false)
+            .unwrap()
+            .replace(scene.directory.path().to_str().unwrap(), "DIR"),
+        "DIR/t/dists/trixie has no InRelease and no Release.gpg, so that nodes cannot tell its packages from \
+         anybody else's on their network, and their installer will refuse them: put '[trusted=yes]' in front of \
+         the tree in pkgdir to have nodes take them without a signature, now and later, or import a medium that is \
+         signed"
     );
+    assert_eq!(said(true), None);
+    fs::write(tree.join("dists/trixie/Release.gpg"), "").unwrap();
+    assert_eq!(said(false), None);
+    assert!(!part(false).trusted);
     let signed = Scene::new("rocky9.4", &["t/BaseOS/repodata/repomd.xml"]);
     let tree = signed.directory.path().join("t");
     let found = of_tree(&tree, &signed.served(), false).unwrap();

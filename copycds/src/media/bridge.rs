@@ -1,0 +1,106 @@
+//! Discs that have their files twice: in an ISO 9660 tree and in a UDF tree, of the same bytes.
+//!
+//! The entries of the one come in and are held against the other. A record of ISO 9660 has 32 bits for a
+//! length, so that writers who will not part a larger file write a wrong one (`-allow-limited-size` of
+//! mkisofs(8)) and leave the right one to UDF: such a file is taken from there. Any other two lengths of one
+//! file are an error, because nothing says which is right. A UDF tree that cannot be read says nothing.
+
+use anyhow::{Result, bail};
+
+use super::entry::{Content, Entry, Extent, Kind};
+use super::image::Image;
+use super::udf;
+
+/// Takes from UDF the files that ISO 9660 cannot say the length of.
+pub(super) fn agree(image: &Image, entries: &mut [Entry]) -> Result<()> {
+    let volume = udf::Volume::find(image);
+    match volume.and_then(|volume| udf::entries(image, &volume)) {
+        Ok(others) => settle(entries, &others),
+        Err(_) => Ok(()),
+    }
+}
+
+fn settle(entries: &mut [Entry], others: &[Entry]) -> Result<()> {
+    for entry in entries {
+        let (Some((size, extents)), Ok(at)) = (
+            stored(entry),
+            others.binary_search_by(|other| other.path.cmp(&entry.path)),
+        ) else {
+            continue;
+        };
+        let Some((right, others_extents)) = stored(&others[at]) else {
+            continue;
+        };
+        if right == size {
+            continue;
+        }
+        let start = |extents: &[Extent]| extents.first().map(|extent| extent.offset);
+        let same_place = size == 0 || start(extents) == start(others_extents);
+        if right <= u64::from(u32::MAX) || !same_place {
+            bail!(
+                "{} has {size} bytes in its ISO 9660 tree and {right} in its UDF tree: the image is \
+                 damaged or was put together badly; get another one",
+                entry.path
+            );
+        }
+        entry.kind = others[at].kind.clone();
+    }
+    Ok(())
+}
+
+/// Returns the length and the place of a file that is stored as it is.
+fn stored(entry: &Entry) -> Option<(u64, &[Extent])> {
+    match &entry.kind {
+        Kind::File {
+            size,
+            content: Content::Extents(extents),
+        } => Some((*size, extents)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::entry::MediumPath;
+
+    fn file(size: u64, offset: u64) -> Vec<Entry> {
+        let extent = Extent { offset, len: size };
+        vec![Entry {
+            path: MediumPath::new("live/filesystem.squashfs").unwrap(),
+            kind: Kind::File {
+                size,
+                content: Content::Extents(vec![extent]),
+            },
+            mode: 0o644,
+            mtime: None,
+        }]
+    }
+
+    #[test]
+    fn a_length_beyond_32_bits_is_taken_from_udf_and_no_other_may_differ() {
+        const LARGE: u64 = (1 << 32) + 7;
+        let settled = |iso: (u64, u64), udf: (u64, u64)| {
+            let mut entries = file(iso.0, iso.1);
+            settle(&mut entries, &file(udf.0, udf.1)).map(|()| entries)
+        };
+        assert_eq!(
+            settled((7, 4096), (LARGE, 4096)).unwrap(),
+            file(LARGE, 4096)
+        );
+        assert_eq!(settled((7, 4096), (7, 2048)).unwrap(), file(7, 4096));
+        for (iso, udf) in [
+            ((7, 4096), (8, 4096)),
+            ((8, 4096), (7, 4096)),
+            ((7, 4096), (LARGE, 2048)),
+        ] {
+            let error = settled(iso, udf).unwrap_err().to_string();
+            let expected = format!(
+                "live/filesystem.squashfs has {} bytes in its ISO 9660 tree and {} in its UDF tree: the \
+                 image is damaged or was put together badly; get another one",
+                iso.0, udf.0
+            );
+            assert_eq!(error, expected);
+        }
+    }
+}
