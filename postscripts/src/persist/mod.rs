@@ -12,13 +12,17 @@
 //! a key it does not know, and never runs a shell.
 
 mod backend;
+mod command;
 mod detect;
+mod elsewhere;
 mod glob;
 mod handover;
 mod ifcfg;
 mod ifupdown;
 mod ini;
+mod keys;
 mod model;
+mod names;
 mod netplan;
 mod networkd;
 mod networkmanager;
@@ -26,9 +30,11 @@ mod process;
 #[cfg(test)]
 mod properties;
 mod readback;
+mod references;
 mod shellvars;
 mod sources;
 mod wicked;
+mod writers;
 mod yaml;
 mod yaml_edit;
 
@@ -90,16 +96,18 @@ pub fn plan(
     let was = backend.read_nic(&before, &wish)?;
     let address = address.filter(|_| was.is_empty());
     let wish = Wish { address, ..wish };
-    let changes = backend.rewrite(&before, &wish)?;
-    let after = before.with(&changes);
+    let (own, after) = own_changes(&backend, &before, &wish)?;
     let addressing = backend.read_bridge(&after, &wish)?;
-    if !changes.is_empty() {
+    if !own.is_empty() {
         prove(&backend, &after, &wish, was, &addressing)?;
     }
     let mut hand_over = HandOver::plan(root, &backend, &wish, leased(state, nic, bridge))?;
-    if changes.is_empty() {
+    if own.is_empty() {
         hand_over.leave_daemons();
     }
+    let mut changes = own;
+    changes.extend(elsewhere::changes(root, &wish)?);
+    changes.extend(writers::stop(root, &after, &wish)?);
     Ok(Persistence {
         root: root.to_owned(),
         wish,
@@ -110,6 +118,20 @@ pub fn plan(
         hand_over,
         fault: Fault::default(),
     })
+}
+
+/// The changes of the backend's own files, and those files as they shall be.
+fn own_changes(backend: &Backend, before: &Sources, wish: &Wish) -> Result<(Vec<Change>, Sources)> {
+    let mut changes = backend.rewrite(before, wish)?;
+    let moved = before.with(&changes);
+    let after = references::redirect(backend, &moved, wish)?;
+    for change in moved.changes_to(&after, |path| Access::Like(path.to_owned())) {
+        match changes.iter_mut().find(|known| known.path == change.path) {
+            Some(known) => known.text = change.text,
+            None => changes.push(change),
+        }
+    }
+    Ok((changes, after))
 }
 
 /// The IPv4 address that a DHCP client would ask for again.
@@ -142,7 +164,7 @@ fn prove(
             lost.join("; ")
         );
     }
-    let again = backend.rewrite(after, wish)?;
+    let (again, _) = own_changes(backend, after, wish)?;
     if let Some(change) = again.first() {
         bail!(
             "{} would have to change a second time: use --no-persist",
@@ -183,7 +205,12 @@ impl Persistence {
                 (Some(_), true) => "change",
                 (Some(_), false) => "write",
             };
-            format!("{verb} {} ({})", change.path.display(), self.backend.name())
+            let path = change.path.display();
+            match change.text.is_none() || self.after.holds(&change.path) {
+                true => format!("{verb} {path} ({})", self.backend.name()),
+                // What others read that name the NIC, or that write the backend's files.
+                false => format!("{verb} {path}"),
+            }
         };
         let files = self.changes.iter().map(line);
         files.chain(self.hand_over.describe()).collect()

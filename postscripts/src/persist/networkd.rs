@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::ini::{Ini, Section};
+use super::keys::{Goes, NETWORKD, NETWORKD_SECTIONS};
 use super::model::Wish;
 use super::sources::Sources;
 use crate::files::{self, Access, Change};
@@ -27,24 +28,6 @@ pub(super) const DIRS: [&str; 4] = [
     "/etc/systemd/network",
 ];
 const ETC: &str = "/etc/systemd/network";
-/// Keys of `[Network]` that say what the device hangs on, not how it is addressed.
-const STAYS: [&str; 12] = [
-    "Bridge",
-    "Bond",
-    "VRF",
-    "VLAN",
-    "IPVLAN",
-    "MACVLAN",
-    "MACVTAP",
-    "IPVTAP",
-    "LLDP",
-    "EmitLLDP",
-    "Description",
-    "IgnoreCarrierLoss",
-];
-/// Keys of `[Link]` that the bridge needs too.
-const SHARED: [&str; 3] = ["MTUBytes", "RequiredForOnline", "RequiredFamilyForOnline"];
-
 pub(super) fn wanted(name: &str) -> bool {
     name.ends_with(".network") || name.ends_with(".netdev")
 }
@@ -170,7 +153,7 @@ impl Cut<'_> {
         let mut ini = Ini::parse(self.text);
         let mut shared: Vec<String> = Vec::new();
         for (key, value) in ini.all("Link").flat_map(Section::pairs) {
-            if SHARED.contains(&key) {
+            if NETWORKD.goes(key) == Goes::Both {
                 shared.push(format!("{key}={value}"));
             }
         }
@@ -215,11 +198,10 @@ fn split(ini: &mut Ini) -> Vec<Section> {
     let mut moved = Vec::new();
     for section in std::mem::take(&mut ini.sections) {
         match section.name.as_str() {
-            "Match" | "Link" | "SR-IOV" | "QDisc" | "CAN" | "Bridge" | "BridgeFDB"
-            | "BridgeMDB" | "BridgeVLAN" | "LLDP" | "DCB" => ini.sections.push(section),
+            name if NETWORKD_SECTIONS.goes(name) == Goes::Nic => ini.sections.push(section),
             "Network" => {
                 let mut theirs = section.clone();
-                let lines = theirs.take(|key| !STAYS.contains(&key));
+                let lines = theirs.take(|key| NETWORKD.goes(key) != Goes::Nic);
                 if lines.iter().any(|line| !line.trim().is_empty()) {
                     moved.push(Section {
                         name: section.name,

@@ -6,41 +6,12 @@ use anyhow::{Context, Result, bail};
 
 use super::{Definition, Document, Renderer, definition, documents};
 use crate::files::{Access, Change};
+use crate::persist::keys::{Goes, NETPLAN};
 use crate::persist::model::Wish;
 use crate::persist::networkd;
 use crate::persist::sources::Sources;
 use crate::persist::yaml::{Entry, Node};
 use crate::persist::yaml_edit::Edits;
-
-/// What belongs to the hardware and stays with the NIC.
-const STAYS: [&str; 24] = [
-    "match",
-    "set-name",
-    "wakeonlan",
-    "macaddress",
-    "auth",
-    "emit-lldp",
-    "id",
-    "link",
-    "interfaces",
-    "parameters",
-    "openvswitch",
-    "infiniband-mode",
-    "virtual-function-count",
-    "delay-virtual-functions-rebind",
-    "embedded-switch-mode",
-    "receive-checksum-offload",
-    "transmit-checksum-offload",
-    "tcp-segmentation-offload",
-    "tcp6-segmentation-offload",
-    "generic-segmentation-offload",
-    "generic-receive-offload",
-    "large-receive-offload",
-    "ignore-carrier",
-    "networkmanager",
-];
-/// What both need.
-const SHARED: [&str; 3] = ["mtu", "optional", "renderer"];
 
 /// The files as they shall be.
 pub(in crate::persist) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<Change>> {
@@ -229,8 +200,9 @@ fn carry(
     for entry in nic.value.entries() {
         let key = entry.key.as_str();
         let theirs = target.and_then(|target| target.value.value(key));
-        let shared = SHARED.contains(&key);
-        if STAYS.contains(&key) || (shared && theirs.is_some()) {
+        let goes = NETPLAN.goes(key);
+        let shared = goes == Goes::Both;
+        if goes == Goes::Nic || (shared && theirs.is_some()) {
             left += 1;
             continue;
         }
