@@ -78,7 +78,11 @@ pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<Change>> {
         );
     }
     let mut after = sources.clone();
-    let bridge = bridge_vars(&mut port, wish);
+    let mut bridge = bridge_vars(&mut port, wish);
+    if let (None, Some(token)) = (bridge.value("IPV6_TOKEN"), wish.identity.token(wish)?) {
+        bridge.set("IPV6_ADDR_GEN_MODE", "eui64");
+        bridge.set("IPV6_TOKEN", &token.to_string());
+    }
     if port.value("DEVICE").is_none() {
         port.set("DEVICE", &wish.nic);
     }

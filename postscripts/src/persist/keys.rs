@@ -111,6 +111,7 @@ pub(super) const NETWORKD: Table = Table(&[
             "IncomingInterface",
             "OutgoingInterface",
             "UplinkInterface",
+            "Label",
             "DNS",
             "NTP",
         ],

@@ -17,6 +17,7 @@ mod detect;
 mod elsewhere;
 mod glob;
 mod handover;
+mod identity;
 mod ifcfg;
 mod ifupdown;
 mod ini;
@@ -52,6 +53,7 @@ use crate::files::{Journal, beneath};
 use crate::net::NetState;
 use backend::Backend;
 use handover::HandOver;
+use identity::Identity;
 use model::{Addressing, Wish};
 use sources::Sources;
 
@@ -89,25 +91,36 @@ pub fn plan(
             .mac
             .with_context(|| format!("{nic} has no Ethernet address"))?,
         iaid: detect::iaid(root, nic)?,
+        identity: Identity::default(),
         address: None,
     };
     let backend = detect::detect(root, &wish)?;
     let before = backend.load(root)?;
     let was = backend.read_nic(&before, &wish)?;
     let address = address.filter(|_| was.is_empty());
-    let wish = Wish { address, ..wish };
+    let identity = Identity::read(root, &wish, &was, state)?;
+    let wish = Wish {
+        address,
+        identity,
+        ..wish
+    };
     let (own, after) = own_changes(&backend, &before, &wish)?;
     let addressing = backend.read_bridge(&after, &wish)?;
     if !own.is_empty() {
         prove(&backend, &after, &wish, was, &addressing)?;
     }
     let mut hand_over = HandOver::plan(root, &backend, &wish, leased(state, nic, bridge))?;
+    if let Backend::Networkd { .. } = backend
+        && let Some(file) = networkd::bridge_file(&after, &wish)
+    {
+        hand_over.keep_beside(file);
+    }
     if own.is_empty() {
         hand_over.leave_daemons();
     }
     let mut changes = own;
     changes.extend(elsewhere::changes(root, &wish)?);
-    changes.extend(writers::stop(root, &after, &wish)?);
+    changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
     Ok(Persistence {
         root: root.to_owned(),
         wish,

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use super::identity::Identity;
 use crate::net::{Hop, Mac, NetState};
 
 /// What shall hold after the next boot: `nic` is a port of `bridge`.
@@ -25,6 +26,8 @@ pub(super) struct Wish {
     pub(super) mac: Mac,
     /// The DHCP identity association the running client used, where it is not made from the MAC.
     pub(super) iaid: Option<u32>,
+    /// What else the NIC is known by.
+    pub(super) identity: Identity,
     /// An address for the bridge, where the NIC had none.
     pub(super) address: Option<Net>,
 }

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::backend::Backend;
 use super::ini::Ini;
 use super::model::Wish;
 use super::names::mentions;
+use super::networkmanager;
 use super::sources::Sources;
 use super::yaml;
 use crate::files::{self, Access, Change, beneath};
@@ -23,17 +25,24 @@ const SWITCH: &str = "99-disable-network-config.cfg";
 const STATE: &str = "/run/initramfs/state/etc/sysconfig/network-scripts";
 
 /// The changes that make the files last.
-pub(super) fn stop(root: &Path, files: &Sources, wish: &Wish) -> Result<Vec<Change>> {
+pub(super) fn stop(
+    root: &Path,
+    backend: &Backend,
+    (before, files): (&Sources, &Sources),
+    wish: &Wish,
+) -> Result<Vec<Change>> {
     let ours = |text: &str| mentions(text, &wish.nic) || mentions(text, &wish.bridge);
-    for (path, text) in files.iter().filter(|(_, text)| ours(text)) {
-        if origin(text) == Some("nm-initrd-generator") && path.starts_with("/run") {
-            bail!(
-                "{} is made anew at each boot from the kernel's command line: take ip= and rd.neednet= out there \
-                 first, and let a profile below /etc configure {}",
-                path.display(),
-                wish.nic
-            );
-        }
+    if let Backend::NetworkManager { uuid, .. } = backend
+        && let Some(path) = networkmanager::by_uuid(before, uuid)
+        && path.starts_with("/run")
+        && before.text(&path).and_then(origin).as_deref() == Some("nm-initrd-generator")
+    {
+        bail!(
+            "{} is made anew at each boot from the kernel's command line: take ip= and rd.neednet= out there \
+             first, and let a profile below /etc configure {}",
+            path.display(),
+            wish.nic
+        );
     }
     let state = format!("{STATE}/ifcfg-{}", wish.nic);
     if beneath(root, Path::new(&state)).exists() {
@@ -50,11 +59,11 @@ pub(super) fn stop(root: &Path, files: &Sources, wish: &Wish) -> Result<Vec<Chan
     }
 }
 
-fn origin(text: &str) -> Option<&str> {
-    // The value must outlive the parsed file, so it is found in the text itself.
-    text.lines()
-        .find_map(|line| line.strip_prefix("org.freedesktop.NetworkManager.origin="))
-        .map(str::trim)
+/// Who made a profile, by its own word.
+fn origin(text: &str) -> Option<String> {
+    let ini = Ini::parse(text);
+    let origin = ini.value("user", "org.freedesktop.NetworkManager.origin");
+    origin.map(str::to_owned)
 }
 
 fn by_cloud_init(path: &Path, text: &str) -> bool {
@@ -70,8 +79,7 @@ fn by_cloud_init(path: &Path, text: &str) -> bool {
             .lines()
             .take_while(|line| line.is_empty() || line.starts_with('#'))
             .any(says)
-        || Ini::parse(text).value("user", "org.freedesktop.NetworkManager.origin")
-            == Some("cloud-init")
+        || origin(text).as_deref() == Some("cloud-init")
 }
 
 fn stop_cloud_init(root: &Path, written: &Path) -> Result<Vec<Change>> {

@@ -260,6 +260,7 @@ mod tests {
             bridge: "br0".to_owned(),
             mac: "52:54:00:12:34:56".parse().unwrap(),
             iaid: None,
+            identity: Default::default(),
             address: None,
         }
     }
