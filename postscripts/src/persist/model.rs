@@ -13,6 +13,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 
 use super::identity::Identity;
+use super::names::rename;
 use crate::net::{Hop, Mac, NetState};
 
 /// What shall hold after the next boot: `nic` is a port of `bridge`.
@@ -100,6 +101,16 @@ impl Addressing {
             "no address".to_owned()
         } else {
             words.join(", ")
+        }
+    }
+
+    /// The same with the device's own name left out, for a comparison with another device.
+    pub(super) fn unnamed(&self, device: &str) -> Self {
+        let unnamed = |text: &String| rename(text, device, "-");
+        Self {
+            rules: self.rules.iter().map(unnamed).collect(),
+            dns: self.dns.iter().map(unnamed).collect(),
+            ..self.clone()
         }
     }
 

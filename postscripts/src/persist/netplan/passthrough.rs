@@ -56,7 +56,12 @@ pub(super) fn carry(
         edits.remove(entry, &settings.value)?;
     }
     if let Some(entry) = settings.value.entry("passthrough") {
-        let moved = passthrough(edits, entry, token, wish)?;
+        let has = |key: &str| {
+            let settings = target.and_then(|target| target.value("networkmanager"));
+            let below = settings.and_then(|settings| settings.value("passthrough"));
+            below.is_some_and(|below| below.entry(key).is_some())
+        };
+        let moved = passthrough(edits, entry, (token, &has), wish)?;
         if !moved.is_empty() {
             lines.push("passthrough:".to_owned());
             lines.extend(moved.iter().map(|line| indented(line, step)));
@@ -80,7 +85,7 @@ pub(super) fn carry(
 fn passthrough(
     edits: &mut Edits<'_>,
     entry: &Entry,
-    token: bool,
+    (token, has): (bool, &dyn Fn(&str) -> bool),
     wish: &Wish,
 ) -> Result<Vec<String>> {
     let map = &entry.value;
@@ -88,7 +93,7 @@ fn passthrough(
     let mut left = 0;
     for setting in map.entries() {
         let goes = goes(&setting.key);
-        if goes == Goes::Nic {
+        if goes == Goes::Nic || (goes == Goes::Both && has(&setting.key)) {
             left += 1;
             continue;
         }
