@@ -167,7 +167,9 @@ fn prove(
     is: &Addressing,
 ) -> Result<()> {
     was.addresses.extend(wish.address);
-    let lost = was.unnamed(&wish.nic).differences(&is.unnamed(&wish.bridge));
+    let lost = was
+        .unnamed(&wish.nic)
+        .differences(&is.unnamed(&wish.bridge));
     if !lost.is_empty() {
         bail!(
             "moving the settings of {} to {} in the files of {} would change them ({}): use --no-persist",

@@ -139,7 +139,8 @@ fn stop_cloud_init(root: &Path, written: &Path) -> Result<Vec<Change>> {
         _ => Ok(vec![Change::write(
             switch,
             format!(
-                "# {} is configured by hand from here on.\nnetwork: {{config: disabled}}\n",
+                "# bridgeprereq changed {}, which cloud-init would write again.\n\
+                 network: {{config: disabled}}\n",
                 written.display()
             ),
             Access::Mode(0o644),
