@@ -236,7 +236,7 @@ type Refusal = (
     &'static str,
 );
 
-const REFUSALS: [Refusal; 21] = [
+const REFUSALS: [Refusal; 24] = [
     (
         "wicked",
         "dhcp",
@@ -416,6 +416,35 @@ const REFUSALS: [Refusal; 21] = [
             "network:\n  tunnels:\n    lab:\n      over: eth0\n",
         )],
         "looking at /etc/netplan/90-lab.yaml: \"over: eth0\" UNCLEAR",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/90-all.yaml",
+            "network:\n  ethernets:\n    all:\n      match: {name: \"*\"}\n",
+        )],
+        "netplan's all (name: *) covers mydocker0 too, and is read before it: narrow its match first",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/systemd/network/05-lab.network",
+            "[Match]\nName=!eth*\n[Network]\nDHCP=no\n",
+        )],
+        "/etc/systemd/network/05-lab.network covers mydocker0 too, and is read before 10-netplan-mydocker0.network, which \
+         netplan makes: rename it or narrow its [Match] first",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/run/systemd/network/10-netplan-lan.link",
+            "[Match]\nMACAddress=52:54:00:12:34:56\n[Link]\nName=eth0\n",
+        )],
+        "eth0 is named elsewhere for what mydocker0 will have: /run/systemd/network/10-netplan-lan.link: something makes it \
+         anew at each boot: change that first",
     ),
     (
         "wicked",

@@ -54,12 +54,12 @@ impl Backend {
         match self {
             Self::Netplan { .. } => {
                 let mut sources = Sources::load(root, &netplan::DIRS, netplan::wanted)?;
-                networkd::load_dropins(&mut sources, root)?;
+                networkd::load(&mut sources, root)?;
                 Ok(sources)
             }
             Self::Networkd { .. } => {
-                let mut sources = Sources::load(root, &networkd::DIRS, networkd::wanted)?;
-                networkd::load_dropins(&mut sources, root)?;
+                let mut sources = Sources::default();
+                networkd::load(&mut sources, root)?;
                 Ok(sources)
             }
             Self::NetworkManager { .. } => {

@@ -117,7 +117,7 @@ fn ifconfig(arguments: &[&str]) -> About {
     };
     match (
         arguments.iter().any(addressed),
-        arguments.iter().any(|word| hardware(word)),
+        arguments.iter().any(hardware),
     ) {
         (true, _) => About::Addresses,
         (false, true) => About::Hardware,

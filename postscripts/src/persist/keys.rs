@@ -28,10 +28,7 @@ impl Table {
             Some(start) => key.starts_with(start),
             None => *pattern == key,
         };
-        let row = self
-            .0
-            .iter()
-            .find(|(keys, _)| keys.iter().any(|key| fits(key)));
+        let row = self.0.iter().find(|(keys, _)| keys.iter().any(&fits));
         row.map(|(_, goes)| *goes)
     }
 

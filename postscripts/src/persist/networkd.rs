@@ -292,6 +292,18 @@ fn master(cut: &Cut<'_>) -> Option<String> {
         .next_back()
 }
 
+/// Refuses where another file is read before `name`, which netplan makes, and covers the bridge.
+pub(super) fn refuse_earlier(sources: &Sources, name: &str, wish: &Wish) -> Result<()> {
+    match bridge_file(sources, wish) {
+        Some(file) if file_name(file) < name => bail!(
+            "{} covers {} too, and is read before {name}, which netplan makes: rename it or narrow its [Match] first",
+            file.display(),
+            wish.bridge
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// The file that networkd takes for the bridge, whatever its name.
 pub(super) fn bridge_file<'a>(sources: &'a Sources, wish: &Wish) -> Option<&'a Path> {
     matching::in_force(sources, &Device::bridge(wish))
@@ -331,9 +343,13 @@ fn dropins<'a>(sources: &'a Sources, file: &Path) -> Vec<(PathBuf, &'a str)> {
     found
 }
 
-/// Reads the drop-ins of every `.network` file.
-pub(super) fn load_dropins(sources: &mut Sources, root: &Path) -> Result<()> {
+/// Reads networkd's files and the drop-ins of every `.network` file.
+pub(super) fn load(sources: &mut Sources, root: &Path) -> Result<()> {
     for dir in DIRS {
+        let files = Sources::load(root, &[dir], wanted)?;
+        files
+            .iter()
+            .for_each(|(path, text)| sources.insert(path, text));
         for name in files::names(&files::beneath(root, Path::new(dir)))? {
             if name.ends_with(".network.d") {
                 let dropins = format!("{dir}/{name}");

@@ -125,6 +125,10 @@ pub(super) fn changes(root: &Path, wish: &Wish) -> Result<Vec<Change>> {
             let kept: std::result::Result<String, Vec<Finding>> = rule(&text, &host);
             match kept {
                 Ok(new) if new == text => {}
+                Ok(_) if path.starts_with("/run") => problems.push(format!(
+                    "{}: something makes it anew at each boot: change that first",
+                    path.display()
+                )),
                 Ok(new) => {
                     let target = in_etc(&path);
                     changes.push(Change::write(target, new, Access::Like(path)));

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Definition, Document, Renderer, definition, documents, passthrough};
 use crate::files::{Access, Change};
+use crate::persist::glob;
 use crate::persist::keys::{Goes, NETPLAN};
 use crate::persist::model::Wish;
 use crate::persist::names::rename;
@@ -29,6 +30,11 @@ pub(in crate::persist) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<
     }
     let documents = documents(sources)?;
     refuse_other_master(&documents, &definition.id, wish)?;
+    if definition.renderer == Renderer::Networkd {
+        refuse_earlier(&documents, wish)?;
+        let name = format!("10-netplan-{}.network", wish.bridge);
+        networkd::refuse_earlier(sources, &name, wish)?;
+    }
     let port = port_id(&definition, wish);
     let mut bridge = BridgeState {
         token: token(&documents, &definition, wish)?,
@@ -128,6 +134,31 @@ fn refuse_other_master(documents: &[Document], id: &str, wish: &Wish) -> Result<
                     entry.key
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a group that covers the bridge too and whose file, named by its id, is read before.
+fn refuse_earlier(documents: &[Document], wish: &Wish) -> Result<()> {
+    let definitions = documents
+        .iter()
+        .filter_map(|document| document.class("ethernets"))
+        .flat_map(Node::entries);
+    for entry in definitions.filter(|entry| entry.key < wish.bridge) {
+        let Some(conditions) = entry.value.value("match") else {
+            continue;
+        };
+        let narrow = ["macaddress", "driver"];
+        let name = conditions.string("name").unwrap_or("*");
+        if glob::matches(name, &wish.bridge)
+            && !narrow.iter().any(|key| conditions.entry(key).is_some())
+        {
+            bail!(
+                "netplan's {} (name: {name}) covers {} too, and is read before it: narrow its match first",
+                entry.key,
+                wish.bridge
+            );
         }
     }
     Ok(())
