@@ -777,6 +777,57 @@ fn an_address_made_from_the_name_is_carried_over_by_a_token() {
 }
 
 #[test]
+fn a_leased_ipv6_address_is_kept_by_a_written_iaid_or_refused() {
+    let keyfile = "[connection]\nid=eth0\nuuid=2f5c7a3e-7a4e-4c1f-9d3f-0a4a1d1a1b1c\ntype=ethernet\n\
+                   interface-name=eth0\n\n[ipv6]\nmethod=auto\n";
+    let cases = [
+        (
+            "networkd",
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv6\n\n[DHCPv6]\n",
+            "IAID=7\n",
+            "networkd makes the IAID from the name of eth0, so that mydocker0 would lose the lease of 2001:db8::77: write \
+             IAID= (networkctl status eth0 tells it) to [DHCPv6] there first",
+        ),
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            keyfile,
+            "dhcp-iaid=7\n",
+            "NetworkManager makes the IAID from the name or the profile of eth0, so that mydocker0 would lose the lease of \
+             2001:db8::77: write dhcp-iaid= (nmcli -f DHCP6 device show eth0 tells it) there first",
+        ),
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            &format!("{keyfile}dhcp-iaid=mac\n"),
+            "",
+            "",
+        ),
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            &format!("{keyfile}dhcp-iaid=7\ndhcp-duid=stable-uuid\n"),
+            "dhcp-duid=00:04:01\n",
+            "dhcp-duid=stable-uuid makes the DUID from the profile of eth0, so that mydocker0 would lose the lease of \
+             2001:db8::77: write the DUID itself there first",
+        ),
+    ];
+    let mut state = advertised(&["2001:db8::77"]);
+    state.links[0].addresses[0].len = 128;
+    for (backend, path, text, cure, message) in cases {
+        let host = Host::of(backend, "dhcp");
+        let plan = || persist::plan(host.root(), "eth0", "mydocker0", None, &state);
+        host.write(path, text);
+        if !message.is_empty() {
+            assert_eq!(format!("{:#}", plan().unwrap_err()), message, "{backend}");
+        }
+        host.write(path, &format!("{text}{cure}"));
+        plan().unwrap_or_else(|err| panic!("{backend}: {err:#}"));
+    }
+}
+
+#[test]
 fn an_address_that_would_change_is_refused_by_itself() {
     let cases = [
         (

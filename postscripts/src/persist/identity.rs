@@ -117,13 +117,12 @@ impl Identity {
         }
     }
 
-    /// Refuses to let the leased IPv6 address change whose DUID `setting` makes.
-    pub(super) fn refuse_leased(&self, setting: &str, wish: &Wish) -> Result<()> {
+    /// Refuses to let the leased IPv6 address change that the server knows by what is `made`, and says
+    /// what to `write` down instead.
+    pub(super) fn refuse_leased(&self, made: &str, write: &str, wish: &Wish) -> Result<()> {
         match self.leased {
             Some(address) => bail!(
-                "{setting} makes the DUID from the profile of {}, and {} would lose the lease of {address}: write \
-                 the DUID itself there first",
-                wish.nic,
+                "{made}, so that {} would lose the lease of {address}: {write} first",
                 wish.bridge
             ),
             None => Ok(()),
@@ -225,9 +224,8 @@ mod tests {
                  out first",
             ),
             (
-                identity.refuse_leased("D=stable", &wish),
-                "D=stable makes the DUID from the profile of eth0, and br0 would lose the lease of 2001:db8::77: write \
-                 the DUID itself there first",
+                identity.refuse_leased("the DUID is made", "write it", &wish),
+                "the DUID is made, so that br0 would lose the lease of 2001:db8::77: write it first",
             ),
         ];
         for (refused, message) in cases {

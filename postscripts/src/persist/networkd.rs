@@ -140,6 +140,16 @@ fn carry_identity(after: &mut Sources, network: &Path, wish: &Wish) -> Result<()
         .filter(|path| *path == network || path.parent() == Some(&own))
         .map(Path::to_owned)
         .collect();
+    let written = files.iter().any(|path| {
+        let ini = after.text(path).map(Ini::parse);
+        ini.is_some_and(|ini| ini.value("DHCPv6", "IAID").is_some())
+    });
+    if wish.iaid.is_none() && !written {
+        let nic = &wish.nic;
+        let write = format!("write IAID= (networkctl status {nic} tells it) to [DHCPv6] there");
+        let made = format!("networkd makes the IAID from the name of {nic}");
+        wish.identity.refuse_leased(&made, &write, wish)?;
+    }
     for path in files {
         let text = after.text(&path).unwrap_or_default();
         let new = references::lines(text, |line| {

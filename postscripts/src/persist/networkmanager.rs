@@ -261,8 +261,20 @@ fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
     let duid = set("ipv6", "dhcp-duid").unwrap_or_default().to_owned();
     let stable = duid.starts_with("stable");
     if stable {
-        let setting = format!("dhcp-duid={duid}");
-        wish.identity.refuse_leased(&setting, wish)?;
+        let made = format!(
+            "dhcp-duid={duid} makes the DUID from the profile of {}",
+            wish.nic
+        );
+        wish.identity
+            .refuse_leased(&made, "write the DUID itself there", wish)?;
+    }
+    let iaid = set("ipv6", "dhcp-iaid");
+    let written = iaid.is_some_and(|iaid| iaid == "mac" || iaid.parse::<u32>().is_ok());
+    if wish.iaid.is_none() && !written {
+        let nic = &wish.nic;
+        let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} tells it) there");
+        let made = format!("NetworkManager makes the IAID from the name or the profile of {nic}");
+        wish.identity.refuse_leased(&made, &write, wish)?;
     }
     let by_mac = format!("01:{}", wish.mac);
     let client_id = wish
