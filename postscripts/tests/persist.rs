@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use postscripts::fault::Fault;
-use postscripts::net::{Kind, Link, NetState};
+use postscripts::net::{Address, Kind, Lifetimes, Link, NetState};
 use postscripts::persist::{self, Persistence};
 use tempfile::TempDir;
 
@@ -240,7 +240,7 @@ type Refusal = (
     &'static str,
 );
 
-const REFUSALS: [Refusal; 9] = [
+const REFUSALS: [Refusal; 24] = [
     (
         "wicked",
         "dhcp",
@@ -325,7 +325,543 @@ const REFUSALS: [Refusal; 9] = [
         )],
         "editing /etc/network/interfaces.d/map: a mapping or rename stanza covers eth0: write its stanza out first",
     ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto eth0\niface eth0 inet dhcp\n    up ip route flush dev eth0; ethtool -r eth0\n",
+        )],
+        "editing /etc/network/interfaces: \"up ip route flush dev eth0; ethtool -r eth0\" UNCLEAR",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "iface eth0 inet dhcp\n\niface eth1 inet manual\n    lab-uplink eth0\n",
+        )],
+        "editing /etc/network/interfaces: \"lab-uplink eth0\" UNCLEAR",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "iface eth0 inet dhcp\n\niface lab inet manual\n    bridge_ports eth0 eth1\n",
+        )],
+        "editing /etc/network/interfaces: another device takes eth0 (bridge_ports eth0 eth1): take it out there first",
+    ),
+    (
+        "networkd",
+        "dhcp",
+        &[(
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n[Network]\nLabUplink=eth0\n",
+        )],
+        "looking at /etc/systemd/network/10-mydocker0.network: \"LabUplink=eth0\" UNCLEAR",
+    ),
+    (
+        "networkd",
+        "dhcp",
+        &[(
+            "/etc/systemd/network/!.network",
+            "[Match]\nName=*\n[Network]\nDHCP=no\n",
+        )],
+        "/etc/systemd/network/!.network sorts before any file for mydocker0: rename it first",
+    ),
+    (
+        "networkmanager",
+        "dhcp",
+        &[(
+            "/etc/NetworkManager/system-connections/gre.nmconnection",
+            "[connection]\nid=gre\ntype=ip-tunnel\n[ip-tunnel]\nlab=eth0\n",
+        )],
+        "looking at /etc/NetworkManager/system-connections/gre.nmconnection: \"lab=eth0\" UNCLEAR",
+    ),
+    (
+        "ifcfg",
+        "dhcp",
+        &[(
+            "/etc/sysconfig/network-scripts/ifcfg-gre1",
+            "DEVICE=gre1\nMY_OUTER_DEV=eth0\n",
+        )],
+        "looking at /etc/sysconfig/network-scripts/ifcfg-gre1: \"MY_OUTER_DEV=eth0\" UNCLEAR",
+    ),
+    (
+        "ifcfg",
+        "dhcp",
+        &[(
+            "/run/initramfs/state/etc/sysconfig/network-scripts/ifcfg-eth0",
+            "DEVICE=eth0\n",
+        )],
+        "/run/initramfs/state/etc/sysconfig/network-scripts/ifcfg-eth0 is copied over the file of the host at each boot: \
+         take ip= out of the kernel's command line first",
+    ),
+    (
+        "netplan",
+        "dhcp",
+        &[("/proc/cmdline", "root=/dev/vda ip=dhcp ro\n")],
+        "cloud-init writes /etc/netplan/50-cloud-init.yaml at each boot by ip=dhcp of the kernel's command line: take it \
+         out there first",
+    ),
+    (
+        "netplan",
+        "dhcp",
+        &[("/etc/cloud/cloud.cfg.d/zz.cfg", "network:\n  config: []\n")],
+        "/etc/cloud/cloud.cfg.d/zz.cfg configures the network through cloud-init, which would write \
+         /etc/netplan/50-cloud-init.yaml again: take it out there first",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/90-lab.yaml",
+            "network:\n  tunnels:\n    lab:\n      over: eth0\n",
+        )],
+        "looking at /etc/netplan/90-lab.yaml: \"over: eth0\" UNCLEAR",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/netplan/90-all.yaml",
+            "network:\n  ethernets:\n    all:\n      match: {name: \"*\"}\n",
+        )],
+        "netplan's all (name: *) covers mydocker0 too, and is read before it: narrow its match first",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/etc/systemd/network/05-lab.network",
+            "[Match]\nName=!eth*\n[Network]\nDHCP=no\n",
+        )],
+        "/etc/systemd/network/05-lab.network covers mydocker0 too, and is read before 10-netplan-mydocker0.network, which \
+         netplan makes: rename it or narrow its [Match] first",
+    ),
+    (
+        "netplan",
+        "mtu9000",
+        &[(
+            "/run/systemd/network/10-netplan-lan.link",
+            "[Match]\nMACAddress=52:54:00:12:34:56\n[Link]\nName=eth0\n",
+        )],
+        "eth0 is named elsewhere for what mydocker0 will have: /run/systemd/network/10-netplan-lan.link: something makes it \
+         anew at each boot: change that first",
+    ),
+    (
+        "wicked",
+        "dhcp",
+        &[(
+            "/etc/systemd/system/multi-user.target.wants/lab@eth0.service",
+            "",
+        )],
+        "eth0 is named elsewhere for what mydocker0 will have: \
+         /etc/systemd/system/multi-user.target.wants/lab@eth0.service: it is started at boot: disable it, and enable \
+         lab@mydocker0.service instead",
+    ),
 ];
+
+const UNCLEAR: &str = "names eth0, and whether it means the addresses, which mydocker0 will have, or the hardware is not \
+                       known: have it name mydocker0 as well, or take it out first";
+
+/// What names the NIC for its addresses, and cannot be moved by a rule.
+const NAMED: [(&str, &str, &str, &str, usize); 11] = [
+    (
+        "ifupdown",
+        "/etc/network/if-up.d/lab",
+        "#!/bin/sh\n[ \"$IFACE\" = eth0 ] || exit 0\n",
+        "[ \"$IFACE\" = eth0 ] || exit 0",
+        2,
+    ),
+    (
+        "wicked",
+        "/etc/sysconfig/network/scripts/lab",
+        "ip addr add 10.0.0.9/24 dev eth0\n",
+        "ip addr add 10.0.0.9/24 dev eth0",
+        1,
+    ),
+    (
+        "networkd",
+        "/etc/networkd-dispatcher/routable.d/lab",
+        "test $IFACE = eth0\n",
+        "test $IFACE = eth0",
+        1,
+    ),
+    (
+        "networkmanager",
+        "/etc/NetworkManager/dispatcher.d/50-lab",
+        "case $1 in eth0) ;; esac\n",
+        "case $1 in eth0) ;; esac",
+        1,
+    ),
+    (
+        "networkmanager",
+        "/etc/NetworkManager/dispatcher.d/pre-up.d/lab",
+        "\n\n[ $1 = eth0 ]\n",
+        "[ $1 = eth0 ]",
+        3,
+    ),
+    (
+        "ifcfg",
+        "/sbin/ifup-local",
+        "[ $1 = eth0 ] && start-it\n",
+        "[ $1 = eth0 ] && start-it",
+        1,
+    ),
+    (
+        "ifcfg",
+        "/etc/sysconfig/network",
+        "LAB_UPLINK=eth0\n",
+        "LAB_UPLINK=eth0",
+        1,
+    ),
+    (
+        "netplan",
+        "/etc/rc.local",
+        "lab-tunnel --over eth0\n",
+        "lab-tunnel --over eth0",
+        1,
+    ),
+    (
+        "netplan",
+        "/etc/systemd/system/lab.service",
+        "[Service]\nExecStart=/usr/bin/lab --iface=eth0\n",
+        "ExecStart=/usr/bin/lab --iface=eth0",
+        2,
+    ),
+    ("netplan", "/etc/chrony.conf", "lab eth0\n", "lab eth0", 1),
+    (
+        "netplan",
+        "/etc/sysctl.d/lab.conf",
+        "net.lab.eth0=1\n",
+        "net.lab.eth0=1",
+        1,
+    ),
+];
+
+#[test]
+fn what_names_the_nic_and_no_rule_is_known_for_is_refused_with_its_line() {
+    for (backend, path, text, line, number) in NAMED {
+        let host = Host::of(backend, "dhcp");
+        host.write(path, text);
+        let before = host.files();
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let message = format!(
+            "eth0 is named elsewhere for what mydocker0 will have: {path}:{number}: {line:?} {UNCLEAR}"
+        );
+        assert_eq!(format!("{err:#}"), message, "{path}");
+        assert_eq!(host.files(), before, "{path}");
+        // A script that names both was made for both.
+        if !path.ends_with(".conf")
+            && !path.ends_with(".service")
+            && path != "/etc/sysconfig/network"
+        {
+            host.write(
+                path,
+                &format!("{text}{}", text.replace("eth0", "mydocker0")),
+            );
+            assert!(host.plan().is_ok(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_host_is_not_refused_for_a_name_that_is_not_the_nics() {
+    let files = [
+        (
+            "/etc/network/if-up.d/vlan",
+            "#!/bin/sh\n# eth0 as well\nip link set eth0.100 up\nip link set veth0 up\n",
+        ),
+        ("/etc/network/if-up.d/tune", "ethtool -K eth0 gro off\n"),
+        (
+            "/etc/rc.local",
+            "#!/bin/sh -e\n# ip route add 10.0.0.0/8 dev eth0\nexit 0\n",
+        ),
+        (
+            "/etc/sysctl.d/10.conf",
+            "net.ipv4.conf.all.rp_filter=1\nnet.ipv4.conf.eth01.rp_filter=1\n",
+        ),
+        (
+            "/etc/systemd/system/lab.service",
+            "[Unit]\nAfter=sys-subsystem-net-devices-eth0.device\n",
+        ),
+        (
+            "/etc/udev/rules.d/1.rules",
+            "KERNEL==\"eth0\", RUN+=\"/usr/sbin/ethtool -s eth0 wol g\"\n",
+        ),
+        ("/etc/sysconfig/network", "NETWORKING=yes\n"),
+    ];
+    for backend in BACKENDS {
+        let host = Host::of(backend, "dhcp");
+        let plain = host.plan().unwrap().describe();
+        for (path, text) in files {
+            // The same path is a directory where wicked is.
+            if !host.root().join(&path[1..]).is_dir() {
+                host.write(path, text);
+            }
+        }
+        let plan = host
+            .plan()
+            .unwrap_or_else(|err| panic!("{backend}: {err:#}"));
+        assert_eq!(plan.describe(), plain, "{backend}");
+    }
+}
+
+#[test]
+fn a_binary_a_pipe_and_a_link_are_not_looked_at() {
+    let host = Host::of("ifupdown", "dhcp");
+    let plain = host.plan().unwrap().describe();
+    host.write("/etc/network/if-up.d/sh", "");
+    let dir = host.root().join("etc/network/if-up.d");
+    fs::write(dir.join("binary"), b"\x7fELF\xff eth0 \n").unwrap();
+    nix::unistd::mkfifo(&dir.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/proc/self/cmdline", dir.join("link")).unwrap();
+    assert_eq!(host.plan().unwrap().describe(), plain);
+}
+
+/// What tells cloud-init's file by, and whether its switch is written.
+#[test]
+fn cloud_init_is_kept_from_its_files_once() {
+    const SWITCH: &str = "write /etc/cloud/cloud.cfg.d/99-disable-network-config.cfg";
+    let header =
+        "# Generated by cloud-init. Changes will be lost.\nauto eth0\niface eth0 inet dhcp\n";
+    let cases: [(&[(&str, &str)], bool); 7] = [
+        (&[("/etc/network/interfaces", header)], true),
+        (
+            &[(
+                "/etc/network/interfaces",
+                "# cloud-init was here\nauto eth0\niface eth0 inet dhcp\n",
+            )],
+            true,
+        ),
+        (
+            &[(
+                "/etc/network/interfaces",
+                "auto eth0\niface eth0 inet dhcp\n# not by cloud-init\n",
+            )],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                (
+                    "/etc/cloud/cloud.cfg.d/50.cfg",
+                    "network:\n  config: disabled\n",
+                ),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                ("/etc/cloud/cloud-init.disabled", ""),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                ("/proc/cmdline", "ro network-config=disabled\n"),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                ("/etc/cloud/cloud.cfg.d/50.cfg", "network: {config: []}\n"),
+            ],
+            true,
+        ),
+    ];
+    for (files, written) in cases {
+        let host = Host::of("ifupdown", "dhcp");
+        for (path, text) in files {
+            host.write(path, text);
+        }
+        let plan = host.plan().unwrap();
+        assert_eq!(
+            plan.describe().iter().any(|line| line == SWITCH),
+            written,
+            "{files:?}"
+        );
+        plan.apply().unwrap();
+        plan.commit().unwrap();
+        assert!(host.plan().unwrap().is_empty(), "{files:?}");
+    }
+}
+
+/// The live addresses of a NIC by router advertisements.
+fn advertised(addresses: &[&str]) -> NetState {
+    let mut state = state();
+    state.links[0].addresses = addresses
+        .iter()
+        .map(|ip| Address {
+            ip: ip.parse().unwrap(),
+            len: 64,
+            peer: None,
+            broadcast: None,
+            label: None,
+            scope: if ip.starts_with("fe80") { 253 } else { 0 },
+            flags: 0,
+            lifetimes: Some(Lifetimes {
+                preferred: 600,
+                valid: 900,
+            }),
+            other: Vec::new(),
+        })
+        .collect();
+    state
+}
+
+#[test]
+fn an_address_made_from_the_name_is_carried_over_by_a_token() {
+    let keyfile = "[connection]\nid=eth0\nuuid=2f5c7a3e-7a4e-4c1f-9d3f-0a4a1d1a1b1c\ntype=ethernet\n\
+                   interface-name=eth0\n\n[ipv6]\nmethod=auto\naddr-gen-mode=stable-privacy\n";
+    let cases = [
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            keyfile,
+            "/etc/NetworkManager/system-connections/mydocker0.nmconnection",
+            "\ntoken=::1:2:3:4\n",
+        ),
+        (
+            "networkd",
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n[IPv6AcceptRA]\nToken=prefixstable\n",
+            "/etc/systemd/network/10-mydocker0.network",
+            "\nToken=::1:2:3:4\n",
+        ),
+        (
+            "netplan",
+            "/etc/netplan/50-cloud-init.yaml",
+            "network:\n  renderer: NetworkManager\n  ethernets:\n    eth0:\n      dhcp4: true\n      \
+          ipv6-address-generation: stable-privacy\n",
+            "/etc/netplan/50-cloud-init.yaml",
+            "\n      ipv6-address-token: \"::1:2:3:4\"\n",
+        ),
+        (
+            "ifcfg",
+            "/etc/sysconfig/network-scripts/ifcfg-eth0",
+            "DEVICE=eth0\nBOOTPROTO=dhcp\nIPV6_ADDR_GEN_MODE=stable-privacy\n",
+            "/etc/sysconfig/network-scripts/ifcfg-mydocker0",
+            "\nIPV6_TOKEN=::1:2:3:4\n",
+        ),
+    ];
+    let made_by_hardware = advertised(&["2001:db8::5054:ff:fe12:3456", "fe80::5054:ff:fe12:3456"]);
+    let one = advertised(&["2001:db8::1:2:3:4", "2001:db8:9::1:2:3:4"]);
+    let two = advertised(&["2001:db8::1:2:3:4", "fd00::5:6:7:8"]);
+    for (backend, path, text, file, line) in cases {
+        let host = Host::of(backend, "dhcp");
+        host.write(path, text);
+        let plan = |state: &NetState| persist::plan(host.root(), "eth0", "mydocker0", None, state);
+        let written = |state: &NetState| {
+            let plan = plan(state).unwrap_or_else(|err| panic!("{backend}: {err:#}"));
+            let change = plan
+                .changes()
+                .iter()
+                .find(|change| change.path == Path::new(file));
+            change.unwrap().text.clone().unwrap()
+        };
+        assert!(written(&one).contains(line), "{backend}: {}", written(&one));
+        assert!(
+            !written(&made_by_hardware).contains("::1:2:3:4"),
+            "{backend}"
+        );
+        let err = format!("{:#}", plan(&two).unwrap_err());
+        assert!(
+            err.contains(
+                "the addresses 2001:db8::1:2:3:4, fd00::5:6:7:8 are made from the name eth0"
+            ),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn a_leased_ipv6_address_is_kept_by_a_written_iaid_or_refused() {
+    let keyfile = "[connection]\nid=eth0\nuuid=2f5c7a3e-7a4e-4c1f-9d3f-0a4a1d1a1b1c\ntype=ethernet\n\
+                   interface-name=eth0\n\n[ipv6]\nmethod=auto\n";
+    let cases = [
+        (
+            "networkd",
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv6\n\n[DHCPv6]\n",
+            "IAID=7\n",
+            "networkd makes the IAID from the name of eth0, so that mydocker0 would lose the lease of 2001:db8::77: write \
+             IAID= (networkctl status eth0 tells it) to [DHCPv6] there first",
+        ),
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            keyfile,
+            "dhcp-iaid=7\n",
+            "NetworkManager makes the IAID from the name or the profile of eth0, so that mydocker0 would lose the lease of \
+             2001:db8::77: write dhcp-iaid= (nmcli -f DHCP6 device show eth0 tells it) there first",
+        ),
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            &format!("{keyfile}dhcp-iaid=mac\n"),
+            "",
+            "",
+        ),
+        (
+            "networkmanager",
+            "/etc/NetworkManager/system-connections/uplink.nmconnection",
+            &format!("{keyfile}dhcp-iaid=7\ndhcp-duid=stable-uuid\n"),
+            "dhcp-duid=00:04:01\n",
+            "dhcp-duid=stable-uuid makes the DUID from the profile of eth0, so that mydocker0 would lose the lease of \
+             2001:db8::77: write the DUID itself there first",
+        ),
+    ];
+    let mut state = advertised(&["2001:db8::77"]);
+    state.links[0].addresses[0].len = 128;
+    for (backend, path, text, cure, message) in cases {
+        let host = Host::of(backend, "dhcp");
+        let plan = || persist::plan(host.root(), "eth0", "mydocker0", None, &state);
+        host.write(path, text);
+        if !message.is_empty() {
+            assert_eq!(format!("{:#}", plan().unwrap_err()), message, "{backend}");
+        }
+        host.write(path, &format!("{text}{cure}"));
+        plan().unwrap_or_else(|err| panic!("{backend}: {err:#}"));
+    }
+}
+
+#[test]
+fn an_address_that_would_change_is_refused_by_itself() {
+    let cases = [
+        (
+            "networkd",
+            "/etc/systemd/network/20-eth0.network",
+            "[Match]\nName=eth0\n[Network]\nIPv6LinkLocalAddressGenerationMode=stable-privacy\n",
+            "IPv6LinkLocalAddressGenerationMode=stable-privacy makes the link-local address fe80::9 from the name eth0, and \
+          mydocker0 would have another one: take it out first",
+        ),
+        (
+            "ifupdown",
+            "/proc/sys/net/ipv6/conf/eth0/addr_gen_mode",
+            "2\n",
+            "the kernel makes fe80::9 from a secret (addr_gen_mode 2 of eth0) and would make another one for mydocker0: set \
+          addr_gen_mode to 0, or configure the address, first",
+        ),
+    ];
+    for (backend, path, text, message) in cases {
+        let host = Host::of(backend, "dhcp");
+        host.write(path, text);
+        let err = persist::plan(
+            host.root(),
+            "eth0",
+            "mydocker0",
+            None,
+            &advertised(&["fe80::9"]),
+        );
+        assert_eq!(format!("{:#}", err.unwrap_err()), message, "{backend}");
+    }
+}
 
 #[test]
 fn what_cannot_be_persisted_is_refused_and_nothing_changes() {
@@ -336,6 +872,7 @@ fn what_cannot_be_persisted_is_refused_and_nothing_changes() {
         }
         let before = host.files();
         let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let message = message.replace("UNCLEAR", UNCLEAR);
         assert_eq!(format!("{err:#}"), message, "{backend}/{case}");
         assert_eq!(host.files(), before, "{backend}/{case}");
     }

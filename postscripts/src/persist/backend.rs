@@ -13,11 +13,21 @@ use crate::files::Change;
 /// What configures the NIC at boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Backend {
-    Netplan { renderer: Renderer },
-    Networkd { file: PathBuf },
-    NetworkManager { uuid: String },
+    Netplan {
+        renderer: Renderer,
+    },
+    Networkd {
+        file: PathBuf,
+    },
+    NetworkManager {
+        uuid: String,
+        /// Whether the profile serves other NICs too.
+        shared: bool,
+    },
     Ifupdown,
-    Ifcfg { file: PathBuf },
+    Ifcfg {
+        file: PathBuf,
+    },
     Wicked,
 }
 
@@ -44,12 +54,12 @@ impl Backend {
         match self {
             Self::Netplan { .. } => {
                 let mut sources = Sources::load(root, &netplan::DIRS, netplan::wanted)?;
-                networkd::load_dropins(&mut sources, root)?;
+                networkd::load(&mut sources, root)?;
                 Ok(sources)
             }
             Self::Networkd { .. } => {
-                let mut sources = Sources::load(root, &networkd::DIRS, networkd::wanted)?;
-                networkd::load_dropins(&mut sources, root)?;
+                let mut sources = Sources::default();
+                networkd::load(&mut sources, root)?;
                 Ok(sources)
             }
             Self::NetworkManager { .. } => {
@@ -70,10 +80,19 @@ impl Backend {
         match self {
             Self::Netplan { .. } => netplan::rewrite(sources, wish),
             Self::Networkd { file } => networkd::rewrite(sources, file, wish),
-            Self::NetworkManager { uuid } => networkmanager::rewrite(sources, uuid, wish),
-            Self::Ifupdown => ifupdown::rewrite(sources, wish),
-            Self::Ifcfg { .. } => ifcfg::rewrite(sources, wish),
-            Self::Wicked => wicked::rewrite(sources, wish),
+            Self::NetworkManager { uuid, .. } => networkmanager::rewrite(sources, uuid, wish),
+            Self::Ifupdown => {
+                wish.identity.refuse_secret(wish)?;
+                ifupdown::rewrite(sources, wish)
+            }
+            Self::Ifcfg { .. } => {
+                wish.identity.refuse_secret(wish)?;
+                ifcfg::rewrite(sources, wish)
+            }
+            Self::Wicked => {
+                wish.identity.refuse_secret(wish)?;
+                wicked::rewrite(sources, wish)
+            }
         }
     }
 
@@ -87,7 +106,7 @@ impl Backend {
                 netplan::read_nic(sources, &definition)
             }
             Self::Networkd { file } => networkd::read(sources, file),
-            Self::NetworkManager { uuid } => networkmanager::read(sources, uuid),
+            Self::NetworkManager { uuid, .. } => networkmanager::read(sources, uuid),
             Self::Ifupdown => ifupdown::read(sources, &wish.nic),
             Self::Ifcfg { file } => ifcfg::read(sources, file, &wish.nic),
             Self::Wicked => wicked::read(sources, &wish.nic),

@@ -183,7 +183,10 @@ impl<'a> Host<'a> {
         Ok(match file {
             Some(file) if generated_by_netplan(&file) => Err("follows netplan".to_owned()),
             Some(file) => match networkmanager::uuid(sources, &file) {
-                Some(uuid) => Ok(Backend::NetworkManager { uuid }),
+                Some(uuid) => Ok(Backend::NetworkManager {
+                    uuid,
+                    shared: networkmanager::is_shared(sources, &file),
+                }),
                 None => Err(format!("{} has no uuid", file.display())),
             },
             None => Err("has no keyfile for it".to_owned()),

@@ -9,44 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::keys::{Goes, IFCFG};
 use super::model::{Addressing, Net, Route, Wish, length_of_mask};
 use super::shellvars::ShellVars;
 use super::sources::Sources;
 use crate::files::{Access, Change};
 
 pub(super) const DIR: &str = "/etc/sysconfig/network-scripts";
-/// What belongs to the hardware and to the profile of the NIC.
-const STAYS: [&str; 19] = [
-    "DEVICE",
-    "NAME",
-    "UUID",
-    "TYPE",
-    "DEVICETYPE",
-    "HWADDR",
-    "ETHTOOL_OPTS",
-    "SUBCHANNELS",
-    "NETTYPE",
-    "OPTIONS",
-    "VLAN",
-    "VLAN_ID",
-    "PHYSDEV",
-    "BONDING_OPTS",
-    "BONDING_MASTER",
-    "MACADDR",
-    "GENERATE_MAC_ADDRESS_MASK",
-    "PORTNAME",
-    "LINKDELAY",
-];
-/// What both need.
-const SHARED: [&str; 7] = [
-    "ONBOOT",
-    "NM_CONTROLLED",
-    "USERCTL",
-    "MTU",
-    "HOTPLUG",
-    "USERS",
-    "AUTOCONNECT_PRIORITY",
-];
 /// Files that go with the address, by the start of their name.
 const COMPANIONS: [&str; 4] = ["route-", "route6-", "rule-", "rule6-"];
 
@@ -109,7 +78,11 @@ pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<Change>> {
         );
     }
     let mut after = sources.clone();
-    let bridge = bridge_vars(&mut port, wish);
+    let mut bridge = bridge_vars(&mut port, wish);
+    if let (None, Some(token)) = (bridge.value("IPV6_TOKEN"), wish.identity.token(wish)?) {
+        bridge.set("IPV6_ADDR_GEN_MODE", "eui64");
+        bridge.set("IPV6_TOKEN", &token.to_string());
+    }
     if port.value("DEVICE").is_none() {
         port.set("DEVICE", &wish.nic);
     }
@@ -147,11 +120,11 @@ fn bridge_vars(port: &mut ShellVars, wish: &Wish) -> ShellVars {
         .iter()
         .filter(|line| {
             line.split_once('=')
-                .is_some_and(|(key, _)| SHARED.contains(&key.trim()))
+                .is_some_and(|(key, _)| IFCFG.goes(key.trim()) == Goes::Both)
         })
         .cloned()
         .collect();
-    let moved = port.take(|key| !STAYS.contains(&key) && !SHARED.contains(&key));
+    let moved = port.take(|key| IFCFG.goes(key) == Goes::Bridge);
     let mut bridge = ShellVars {
         lines: vec![
             format!("DEVICE={}", wish.bridge),

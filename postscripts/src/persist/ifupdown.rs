@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::command::{self, About};
 use super::glob;
+use super::keys::{Goes, IFUPDOWN};
 use super::model::Wish;
+use super::names::{mentions, rename};
+use super::references;
 use super::sources::Sources;
 use crate::files::{Access, Change};
 
@@ -21,21 +25,6 @@ pub(super) use read::read;
 /// The file that everything starts from, and where others stand.
 pub(super) const MAIN: &str = "/etc/network/interfaces";
 pub(super) const DIRS: [&str; 1] = ["/etc/network/interfaces.d"];
-/// Options that belong to the hardware, by name or by the start of the name.
-const STAYS: [&str; 12] = [
-    "hwaddress",
-    "ethernet-",
-    "link-speed",
-    "link-duplex",
-    "link-autoneg",
-    "offload-",
-    "driver-",
-    "hardware-",
-    "vlan-",
-    "vlan_",
-    "bond-",
-    "wpa-",
-];
 /// Options whose value is a command.
 const COMMANDS: [&str; 6] = ["pre-up", "up", "post-up", "pre-down", "down", "post-down"];
 
@@ -209,7 +198,7 @@ fn is_port(sources: &Sources, files: &[PathBuf], wish: &Wish) -> bool {
         match Line::parse(line) {
             Line::Iface(name, ..) => inside = name == wish.bridge,
             Line::Option("pre-up", command) if inside && command == ours => return true,
-            Line::Option("bridge_ports" | "bridge-ports", ports) if inside => {
+            Line::Option(key, ports) if inside && option_name(key) == "bridge-ports" => {
                 return ports.split_whitespace().any(|port| port == wish.nic);
             }
             _ => {}
@@ -261,8 +250,9 @@ impl Edit<'_> {
                     inside = false;
                     out.push(line);
                 }
-                Line::Option(key, value) if inside => self.option(&line, key, value, &mut out),
-                Line::Option(..) | Line::Blank => out.push(line),
+                Line::Option(key, value) if inside => self.option(&line, key, value, &mut out)?,
+                Line::Option(key, value) => out.push(self.others_option(&line, key, value)?),
+                Line::Blank => out.push(line),
             }
         }
         let end = if text.ends_with('\n') { "\n" } else { "" };
@@ -297,29 +287,58 @@ impl Edit<'_> {
         }
     }
 
-    fn option(&mut self, line: &str, key: &str, value: &str, out: &mut Vec<String>) {
+    /// An option of the NIC's own stanza.
+    fn option(&mut self, line: &str, key: &str, value: &str, out: &mut Vec<String>) -> Result<()> {
         let wish = self.wish;
-        let hardware = STAYS.iter().any(|stay| key.starts_with(stay));
-        let tunes = COMMANDS.contains(&key)
-            && value
-                .split_whitespace()
-                .next()
-                .is_some_and(|word| word.ends_with("ethtool"));
-        if hardware || tunes {
-            self.hardware.push(line.to_owned());
-        } else if COMMANDS.contains(&key) {
-            out.push(rename(line, &wish.nic, &wish.bridge));
-        } else {
-            if key == "mtu"
-                && !self
-                    .hardware
-                    .iter()
-                    .any(|known| known.trim() == line.trim())
-            {
-                self.hardware.push(line.to_owned());
+        let key = option_name(key);
+        let goes = if COMMANDS.contains(&key.as_str()) {
+            // What a stanza's command calls $IFACE is the NIC as well.
+            match command::about(value, &[&wish.nic, "$IFACE", "${IFACE}"]) {
+                About::Hardware => Goes::Nic,
+                About::Unknown if mentions(value, &wish.nic) => return Err(self.unclear(line)),
+                About::Addresses | About::Nothing | About::Unknown => Goes::Bridge,
             }
-            out.push(line.to_owned());
+        } else if IFUPDOWN.known(&key).is_none() && mentions(value, &wish.nic) {
+            return Err(self.unclear(line));
+        } else {
+            IFUPDOWN.goes(&key)
+        };
+        let known = |kept: &String| kept.trim() == line.trim();
+        match goes {
+            Goes::Nic => self.hardware.push(line.to_owned()),
+            Goes::Both if self.hardware.iter().any(known) => out.push(line.to_owned()),
+            Goes::Both => {
+                self.hardware.push(line.to_owned());
+                out.push(line.to_owned());
+            }
+            Goes::Bridge => out.push(rename(line, &wish.nic, &wish.bridge)),
         }
+        Ok(())
+    }
+
+    /// A line of another device's stanza, which may need the NIC for its addresses.
+    fn others_option(&self, line: &str, key: &str, value: &str) -> Result<String> {
+        let Wish { nic, bridge, .. } = self.wish;
+        if !mentions(value, nic) {
+            return Ok(line.to_owned());
+        }
+        match option_name(key).as_str() {
+            "bridge-ports" | "bond-slaves" | "slaves" => bail!(
+                "another device takes {nic} ({}): take it out there first",
+                line.trim()
+            ),
+            key if COMMANDS.contains(&key) => match command::about(value, &[nic]) {
+                About::Addresses => Ok(rename(line, nic, bridge)),
+                About::Hardware | About::Nothing => Ok(line.to_owned()),
+                About::Unknown => Err(self.unclear(line)),
+            },
+            key if IFUPDOWN.known(key) == Some(Goes::Nic) => Ok(line.to_owned()),
+            _ => Err(self.unclear(line)),
+        }
+    }
+
+    fn unclear(&self, line: &str) -> anyhow::Error {
+        references::unclear(line.trim(), self.wish)
     }
 
     /// The stanza's first line for the bridge and, in the first stanza, what makes the bridge.
@@ -361,25 +380,7 @@ impl Edit<'_> {
     }
 }
 
-/// Replaces `from` where it stands as a device name of its own.
-fn rename(line: &str, from: &str, to: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find(from) {
-        let before = rest[..at]
-            .chars()
-            .next_back()
-            .or_else(|| out.chars().next_back());
-        let after = rest[at + from.len()..].chars().next();
-        let part_of_name =
-            |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_-.@".contains(c));
-        out.push_str(&rest[..at]);
-        out.push_str(if part_of_name(before) || part_of_name(after) {
-            from
-        } else {
-            to
-        });
-        rest = &rest[at + from.len()..];
-    }
-    out + rest
+/// An option's name in the one spelling that the tables know: ifupdown takes `_` for `-`.
+fn option_name(key: &str) -> String {
+    key.replace('_', "-")
 }

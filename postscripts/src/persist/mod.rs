@@ -12,23 +12,30 @@
 //! a key it does not know, and never runs a shell.
 
 mod backend;
+mod command;
 mod detect;
+mod elsewhere;
 mod glob;
 mod handover;
+mod identity;
 mod ifcfg;
 mod ifupdown;
 mod ini;
+mod keys;
 mod model;
+mod names;
 mod netplan;
 mod networkd;
 mod networkmanager;
 #[cfg(test)]
 mod properties;
 mod readback;
+mod references;
 mod running;
 mod shellvars;
 mod sources;
 mod wicked;
+mod writers;
 mod yaml;
 mod yaml_edit;
 
@@ -47,6 +54,7 @@ use crate::files::{Journal, beneath};
 use crate::net::NetState;
 use backend::Backend;
 use handover::HandOver;
+use identity::Identity;
 use model::{Addressing, Wish};
 use sources::Sources;
 
@@ -88,6 +96,7 @@ pub fn plan(
             .mac
             .with_context(|| format!("{nic} has no Ethernet address"))?,
         iaid: detect::iaid(root, nic)?,
+        identity: Identity::default(),
         address: None,
     };
     let (backend, mut skipped) = detect::detect(root, &wish)?;
@@ -101,18 +110,30 @@ pub fn plan(
     skipped.dedup();
     let was = backend.read_nic(&before, &wish)?;
     let address = address.filter(|_| was.is_empty());
-    let wish = Wish { address, ..wish };
-    let changes = backend.rewrite(&before, &wish)?;
-    let after = before.with(&changes);
+    let identity = Identity::read(root, &wish, &was, state)?;
+    let wish = Wish {
+        address,
+        identity,
+        ..wish
+    };
+    let (own, after) = own_changes(&backend, &before, &wish)?;
     let addressing = backend.read_bridge(&after, &wish)?;
-    if !changes.is_empty() {
+    if !own.is_empty() {
         prove(&backend, &after, &wish, was, &addressing)?;
     }
     let mut hand_over = HandOver::plan(root, &backend, &wish, leased(state, nic, bridge))?;
     let configuration = hand_over.changes(root, &backend)?;
-    if changes.is_empty() {
+    if let Backend::Networkd { .. } = backend
+        && let Some(file) = networkd::bridge_file(&after, &wish)
+    {
+        hand_over.keep_beside(file);
+    }
+    if own.is_empty() {
         hand_over.leave_daemons();
     }
+    let mut changes = own;
+    changes.extend(elsewhere::changes(root, &wish)?);
+    changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
     Ok(Persistence {
         root: root.to_owned(),
         wish,
@@ -125,6 +146,20 @@ pub fn plan(
         hand_over,
         fault: Fault::default(),
     })
+}
+
+/// The changes of the backend's own files, and those files as they shall be.
+fn own_changes(backend: &Backend, before: &Sources, wish: &Wish) -> Result<(Vec<Change>, Sources)> {
+    let mut changes = backend.rewrite(before, wish)?;
+    let moved = before.with(&changes);
+    let after = references::redirect(backend, &moved, wish)?;
+    for change in moved.changes_to(&after, |path| Access::Like(path.to_owned())) {
+        match changes.iter_mut().find(|known| known.path == change.path) {
+            Some(known) => known.text = change.text,
+            None => changes.push(change),
+        }
+    }
+    Ok((changes, after))
 }
 
 /// The IPv4 address that a DHCP client would ask for again.
@@ -147,7 +182,9 @@ fn prove(
     is: &Addressing,
 ) -> Result<()> {
     was.addresses.extend(wish.address);
-    let lost = was.differences(is);
+    let lost = was
+        .unnamed(&wish.nic)
+        .differences(&is.unnamed(&wish.bridge));
     if !lost.is_empty() {
         bail!(
             "moving the settings of {} to {} in the files of {} would change them ({}): use --no-persist",
@@ -157,7 +194,7 @@ fn prove(
             lost.join("; ")
         );
     }
-    let again = backend.rewrite(after, wish)?;
+    let (again, _) = own_changes(backend, after, wish)?;
     if let Some(change) = again.first() {
         bail!(
             "{} would have to change a second time: use --no-persist",
@@ -198,12 +235,20 @@ impl Persistence {
                 (Some(_), true) => "change",
                 (Some(_), false) => "write",
             };
-            format!("{verb} {} ({whose})", change.path.display())
+            let path = change.path.display();
+            match whose {
+                Some(whose) => format!("{verb} {path} ({whose})"),
+                None => format!("{verb} {path}"),
+            }
         };
         let changes = self.changes.iter();
-        let files = changes.map(|change| line(change, self.backend.name()));
+        let files = changes.map(|change| {
+            // the others are of those that name the NIC, or that write the backend's files
+            let own = change.text.is_none() || self.after.holds(&change.path);
+            line(change, own.then(|| self.backend.name()))
+        });
         let configuration = self.configuration.iter();
-        let configuration = configuration.map(|change| line(change, "DHCP client"));
+        let configuration = configuration.map(|change| line(change, Some("DHCP client")));
         files
             .chain(configuration)
             .chain(self.hand_over.describe())

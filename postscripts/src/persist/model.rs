@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use super::identity::Identity;
+use super::names::rename;
 use crate::net::{Hop, Mac, NetState};
 
 /// What shall hold after the next boot: `nic` is a port of `bridge`.
@@ -25,6 +27,8 @@ pub(super) struct Wish {
     pub(super) mac: Mac,
     /// The DHCP identity association the running client used, where it is not made from the MAC.
     pub(super) iaid: Option<u32>,
+    /// What else the NIC is known by.
+    pub(super) identity: Identity,
     /// An address for the bridge, where the NIC had none.
     pub(super) address: Option<Net>,
 }
@@ -97,6 +101,16 @@ impl Addressing {
             "no address".to_owned()
         } else {
             words.join(", ")
+        }
+    }
+
+    /// The same with the device's own name left out, for a comparison with another device.
+    pub(super) fn unnamed(&self, device: &str) -> Self {
+        let unnamed = |text: &String| rename(text, device, "-");
+        Self {
+            rules: self.rules.iter().map(unnamed).collect(),
+            dns: self.dns.iter().map(unnamed).collect(),
+            ..self.clone()
         }
     }
 

@@ -6,6 +6,7 @@
 //! or belongs to the vendor, is copied from and left alone, and the NIC gets a file that sorts
 //! first. Reference: systemd.network(5), systemd.netdev(5), systemd.unit(5) on drop-ins.
 
+mod matching;
 mod read;
 
 use std::path::{Path, PathBuf};
@@ -13,9 +14,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::ini::{Ini, Section};
+use super::keys::{Goes, NETWORKD, NETWORKD_SECTIONS};
 use super::model::Wish;
+use super::references;
 use super::sources::Sources;
 use crate::files::{self, Access, Change};
+use matching::{Device, file_name};
 
 pub(super) use read::{read, read_bridge};
 
@@ -27,24 +31,6 @@ pub(super) const DIRS: [&str; 4] = [
     "/etc/systemd/network",
 ];
 const ETC: &str = "/etc/systemd/network";
-/// Keys of `[Network]` that say what the device hangs on, not how it is addressed.
-const STAYS: [&str; 12] = [
-    "Bridge",
-    "Bond",
-    "VRF",
-    "VLAN",
-    "IPVLAN",
-    "MACVLAN",
-    "MACVTAP",
-    "IPVTAP",
-    "LLDP",
-    "EmitLLDP",
-    "Description",
-    "IgnoreCarrierLoss",
-];
-/// Keys of `[Link]` that the bridge needs too.
-const SHARED: [&str; 3] = ["MTUBytes", "RequiredForOnline", "RequiredFamilyForOnline"];
-
 pub(super) fn wanted(name: &str) -> bool {
     name.ends_with(".network") || name.ends_with(".netdev")
 }
@@ -88,23 +74,34 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
         );
     }
     // Written by an earlier run, though networkd has not read it yet.
-    let written = sources.text(&early(file, wish)).map(Ini::parse);
-    if written.is_some_and(|ini| ini.value("Network", "Bridge") == Some(&wish.bridge)) {
+    let written = |path: PathBuf| {
+        let ini = sources.text(&path).map(Ini::parse);
+        ini.is_some_and(|ini| ini.value("Network", "Bridge") == Some(&wish.bridge))
+    };
+    if matching::names(&wish.nic).any(written) {
         return Ok(Vec::new());
     }
     let mut after = sources.clone();
-    let network = bridge_network(wish);
-    if sources.holds(&network) || sources.holds(&bridge_netdev(wish)) {
+    let mut ours = matching::names(&wish.bridge).chain([bridge_netdev(wish)]);
+    if let Some(known) = ours.find(|path| sources.holds(path)) {
         bail!(
             "{} exists already and {} does not use it: remove it first",
-            network.display(),
+            known.display(),
             wish.nic
         );
     }
     after.insert(bridge_netdev(wish), netdev(wish));
-    after.insert(&network, cut.bridge_text());
     if cut.owned() {
         after.insert(file, cut.nic_text()?);
+    } else {
+        after.insert(
+            matching::name_before(&wish.nic, Some(file))?,
+            cut.nic_text()?,
+        );
+    }
+    let network = matching::name_before(&wish.bridge, bridge_file(&after, wish))?;
+    after.insert(&network, cut.bridge_text());
+    if cut.owned() {
         for (path, text) in &cut.dropins {
             let mut ini = Ini::parse(text);
             let moved = split(&mut ini);
@@ -118,9 +115,8 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
                 }
             }
         }
-    } else {
-        after.insert(early(file, wish), cut.nic_text()?);
     }
+    carry_identity(&mut after, &network, wish)?;
     if let Some(iaid) = wish.iaid {
         after.insert(
             dropin_dir(&network).join("identity.conf"),
@@ -133,6 +129,46 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
             false => Access::Like(file.to_owned()),
         }),
     )
+}
+
+/// Writes down what networkd would make anew from the bridge's name.
+fn carry_identity(after: &mut Sources, network: &Path, wish: &Wish) -> Result<()> {
+    let own = dropin_dir(network);
+    let files: Vec<PathBuf> = after
+        .iter()
+        .map(|(path, _)| path)
+        .filter(|path| *path == network || path.parent() == Some(&own))
+        .map(Path::to_owned)
+        .collect();
+    let written = files.iter().any(|path| {
+        let ini = after.text(path).map(Ini::parse);
+        ini.is_some_and(|ini| ini.value("DHCPv6", "IAID").is_some())
+    });
+    if wish.iaid.is_none() && !written {
+        let nic = &wish.nic;
+        let write = format!("write IAID= (networkctl status {nic} tells it) to [DHCPv6] there");
+        let made = format!("networkd makes the IAID from the name of {nic}");
+        wish.identity.refuse_leased(&made, &write, wish)?;
+    }
+    for path in files {
+        let text = after.text(&path).unwrap_or_default();
+        let new = references::lines(text, |line| {
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            match (key.trim(), value.trim()) {
+                ("Token" | "IPv6Token", value) if value.starts_with("prefixstable") => {
+                    let token = wish.identity.token(wish)?;
+                    Ok(token.map_or_else(|| line.to_owned(), |token| format!("{key}={token}")))
+                }
+                ("IPv6LinkLocalAddressGenerationMode", "stable-privacy") => {
+                    wish.identity.refuse_link_local(line.trim(), wish)?;
+                    Ok(line.to_owned())
+                }
+                _ => Ok(line.to_owned()),
+            }
+        })?;
+        after.insert(path, new);
+    }
+    Ok(())
 }
 
 impl Cut<'_> {
@@ -170,7 +206,7 @@ impl Cut<'_> {
         let mut ini = Ini::parse(self.text);
         let mut shared: Vec<String> = Vec::new();
         for (key, value) in ini.all("Link").flat_map(Section::pairs) {
-            if SHARED.contains(&key) {
+            if NETWORKD.goes(key) == Goes::Both {
                 shared.push(format!("{key}={value}"));
             }
         }
@@ -215,11 +251,10 @@ fn split(ini: &mut Ini) -> Vec<Section> {
     let mut moved = Vec::new();
     for section in std::mem::take(&mut ini.sections) {
         match section.name.as_str() {
-            "Match" | "Link" | "SR-IOV" | "QDisc" | "CAN" | "Bridge" | "BridgeFDB"
-            | "BridgeMDB" | "BridgeVLAN" | "LLDP" | "DCB" => ini.sections.push(section),
+            name if NETWORKD_SECTIONS.goes(name) == Goes::Nic => ini.sections.push(section),
             "Network" => {
                 let mut theirs = section.clone();
-                let lines = theirs.take(|key| !STAYS.contains(&key));
+                let lines = theirs.take(|key| NETWORKD.goes(key) != Goes::Nic);
                 if lines.iter().any(|line| !line.trim().is_empty()) {
                     moved.push(Section {
                         name: section.name,
@@ -267,8 +302,21 @@ fn master(cut: &Cut<'_>) -> Option<String> {
         .next_back()
 }
 
-fn bridge_network(wish: &Wish) -> PathBuf {
-    Path::new(ETC).join(format!("10-{}.network", wish.bridge))
+/// Refuses where another file is read before `name`, which netplan makes, and covers the bridge.
+pub(super) fn refuse_earlier(sources: &Sources, name: &str, wish: &Wish) -> Result<()> {
+    match bridge_file(sources, wish) {
+        Some(file) if file_name(file) < name => bail!(
+            "{} covers {} too, and is read before {name}, which netplan makes: rename it or narrow its [Match] first",
+            file.display(),
+            wish.bridge
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The file that networkd takes for the bridge, whatever its name.
+pub(super) fn bridge_file<'a>(sources: &'a Sources, wish: &Wish) -> Option<&'a Path> {
+    matching::in_force(sources, &Device::bridge(wish))
 }
 
 fn bridge_netdev(wish: &Wish) -> PathBuf {
@@ -282,30 +330,14 @@ fn netdev(wish: &Wish) -> String {
     )
 }
 
-/// A name that networkd reads before the file that covers the NIC now.
-fn early(file: &Path, wish: &Wish) -> PathBuf {
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let number = if name < "05-" { "00" } else { "05" };
-    Path::new(ETC).join(format!("{number}-{}.network", wish.nic))
-}
-
 fn dropin_dir(file: &Path) -> PathBuf {
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
+    let name = file_name(file);
     Path::new(ETC).join(format!("{name}.d"))
 }
 
 /// The drop-ins of a file, weakest first.
 fn dropins<'a>(sources: &'a Sources, file: &Path) -> Vec<(PathBuf, &'a str)> {
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
+    let name = file_name(file);
     let mut found: Vec<(PathBuf, &str)> = Vec::new();
     for dir in DIRS {
         let dir = Path::new(dir).join(format!("{name}.d"));
@@ -321,9 +353,13 @@ fn dropins<'a>(sources: &'a Sources, file: &Path) -> Vec<(PathBuf, &'a str)> {
     found
 }
 
-/// Reads the drop-ins of every `.network` file.
-pub(super) fn load_dropins(sources: &mut Sources, root: &Path) -> Result<()> {
+/// Reads networkd's files and the drop-ins of every `.network` file.
+pub(super) fn load(sources: &mut Sources, root: &Path) -> Result<()> {
     for dir in DIRS {
+        let files = Sources::load(root, &[dir], wanted)?;
+        files
+            .iter()
+            .for_each(|(path, text)| sources.insert(path, text));
         for name in files::names(&files::beneath(root, Path::new(dir)))? {
             if name.ends_with(".network.d") {
                 let dropins = format!("{dir}/{name}");

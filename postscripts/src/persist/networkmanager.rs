@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::ini::{Ini, Section};
+use super::keys::{Goes, KEYFILE_CONNECTION, KEYFILE_SECTIONS};
 use super::model::{Addressing, Net, Route, Wish};
 use super::sources::Sources;
 use crate::files::{Access, Change};
@@ -19,29 +20,6 @@ use crate::files::{Access, Change};
 pub(super) const DIRS: [&str; 3] = ["/usr/lib/NetworkManager/system-connections", ETC, RUN];
 const ETC: &str = "/etc/NetworkManager/system-connections";
 const RUN: &str = "/run/NetworkManager/system-connections";
-/// Sections that go with the address.
-const MOVES: [&str; 4] = ["ipv4", "ipv6", "proxy", "hostname"];
-/// Keys of `[connection]` that go with the address.
-const MOVED_KEYS: [&str; 9] = [
-    "zone",
-    "mdns",
-    "llmnr",
-    "dns-over-tls",
-    "metered",
-    "stable-id",
-    "secondaries",
-    "gateway-ping-timeout",
-    "ip-ping-addresses",
-];
-/// Keys of `[connection]` that both need.
-const SHARED_KEYS: [&str; 5] = [
-    "autoconnect",
-    "autoconnect-priority",
-    "autoconnect-retries",
-    "permissions",
-    "multi-connect",
-];
-
 pub(super) fn wanted(name: &str) -> bool {
     name.ends_with(".nmconnection")
 }
@@ -99,6 +77,11 @@ pub(super) fn rewrite(sources: &Sources, uuid: &str, wish: &Wish) -> Result<Vec<
             wish.nic
         );
     }
+    let shared = shares(&port);
+    let own = by_uuid(sources, &port_uuid(uuid, shared, &wish.nic)).filter(|_| shared);
+    if own.is_some() && bridge_uuid.is_some() {
+        return Ok(Vec::new());
+    }
     if bridge_uuid.is_some() {
         bail!(
             "a profile for {} exists already and {} does not use it: remove it first",
@@ -109,22 +92,80 @@ pub(super) fn rewrite(sources: &Sources, uuid: &str, wish: &Wish) -> Result<Vec<
     let bridge = bridge_profile(&mut port, wish)?;
     // What NetworkManager notes of a profile of its own making.
     port.sections.retain(|section| section.name != ".nmmeta");
+    let mut place = file.clone();
+    if shared {
+        make_own(&mut port, uuid, wish, priority_above(sources));
+        place = PathBuf::from(format!("{}.nmconnection", wish.nic));
+        if sources.holds(&Path::new(ETC).join(&place)) {
+            bail!(
+                "{} exists already: rename it first",
+                Path::new(ETC).join(&place).display()
+            );
+        }
+    }
     let section = port.section_mut("connection");
     section.set("interface-name", &wish.nic);
     // The names every version reads; `controller` and `port-type` came with 1.44.
     section.set("master", &wish.bridge);
     section.set("slave-type", "bridge");
     let mut after = sources.clone();
-    if file.starts_with(RUN) {
+    if file.starts_with(RUN) && !shared {
         after.remove(&file);
     }
     after.insert(bridge_path(wish), bridge.render());
     after.insert(
-        Path::new(ETC).join(file.file_name().unwrap_or_default()),
+        Path::new(ETC).join(place.file_name().unwrap_or_default()),
         port.render(),
     );
     // NetworkManager ignores a profile that others may read, whatever the old one allowed.
     Ok(sources.changes_to(&after, |_| Access::Mode(0o600)))
+}
+
+/// Whether a profile may be active on several devices at once.
+fn shares(profile: &Ini) -> bool {
+    matches!(
+        profile.value("connection", "multi-connect"),
+        Some("2" | "3")
+    )
+}
+
+/// Whether the profile in a file serves other NICs too.
+pub(super) fn is_shared(sources: &Sources, file: &Path) -> bool {
+    sources
+        .text(file)
+        .is_some_and(|text| shares(&Ini::parse(text)))
+}
+
+/// The UUID of the NIC's profile as a port: its own, or a new one where others need the old.
+pub(super) fn port_uuid(uuid: &str, shared: bool, nic: &str) -> String {
+    match shared {
+        true => derived_uuid(uuid, nic),
+        false => uuid.to_owned(),
+    }
+}
+
+/// Makes a profile for the NIC alone of one that others go on using.
+fn make_own(port: &mut Ini, uuid: &str, wish: &Wish, priority: i32) {
+    port.preamble.clear();
+    port.sections
+        .retain(|section| !matches!(section.name.as_str(), "match" | "user"));
+    let section = port.section_mut("connection");
+    section.take(|key| matches!(key, "multi-connect" | "timestamp"));
+    section.set("id", &wish.nic);
+    section.set("uuid", &port_uuid(uuid, true, &wish.nic));
+    section.set("autoconnect-priority", &priority.to_string());
+}
+
+/// A priority that no profile has: NetworkManager takes the highest that fits a device.
+fn priority_above(sources: &Sources) -> i32 {
+    let priority = |text: &str| -> Option<i32> {
+        let ini = Ini::parse(text);
+        ini.value("connection", "autoconnect-priority")?
+            .parse()
+            .ok()
+    };
+    let known = sources.iter().filter_map(|(_, text)| priority(text));
+    known.fold(0, i32::max).saturating_add(1).min(999)
 }
 
 /// The profile with this UUID that counts, and its text.
@@ -149,13 +190,13 @@ fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
     let shared: Vec<String> = port
         .all("connection")
         .flat_map(Section::pairs)
-        .filter(|(key, _)| SHARED_KEYS.contains(key))
+        .filter(|(key, _)| KEYFILE_CONNECTION.goes(key) == Goes::Both)
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     connection.lines.extend(shared);
     connection.lines.extend(
         port.section_mut("connection")
-            .take(|key| MOVED_KEYS.contains(&key)),
+            .take(|key| KEYFILE_CONNECTION.goes(key) == Goes::Bridge),
     );
 
     let mut sections = vec![connection];
@@ -179,7 +220,7 @@ fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
     });
     let (moved, kept) = std::mem::take(&mut port.sections)
         .into_iter()
-        .partition(|section| MOVES.contains(&section.name.as_str()));
+        .partition(|section| KEYFILE_SECTIONS.goes(&section.name) == Goes::Bridge);
     port.sections = kept;
     sections.extend::<Vec<Section>>(moved);
     let mut bridge = Ini {
@@ -203,6 +244,7 @@ fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
             }
         }
     }
+    carry_identity(&mut bridge, wish)?;
     let count = bridge.sections.len();
     bridge
         .sections
@@ -210,6 +252,58 @@ fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
         .take(count - 1)
         .for_each(Section::end_with_blank);
     Ok(bridge)
+}
+
+/// Writes down what NetworkManager would make anew from the bridge's name or its profile's UUID.
+fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
+    let set =
+        |section: &str, key: &str| bridge.value(section, key).filter(|value| !value.is_empty());
+    let duid = set("ipv6", "dhcp-duid").unwrap_or_default().to_owned();
+    let stable = duid.starts_with("stable");
+    if stable {
+        let made = format!(
+            "dhcp-duid={duid} makes the DUID from the profile of {}",
+            wish.nic
+        );
+        wish.identity
+            .refuse_leased(&made, "write the DUID itself there", wish)?;
+    }
+    let iaid = set("ipv6", "dhcp-iaid");
+    let written = iaid.is_some_and(|iaid| iaid == "mac" || iaid.parse::<u32>().is_ok());
+    if wish.iaid.is_none() && !written {
+        let nic = &wish.nic;
+        let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} tells it) there");
+        let made = format!("NetworkManager makes the IAID from the name or the profile of {nic}");
+        wish.identity.refuse_leased(&made, &write, wish)?;
+    }
+    let by_mac = format!("01:{}", wish.mac);
+    let client_id = wish
+        .identity
+        .client_id
+        .as_deref()
+        .filter(|id| *id != by_mac);
+    let client_id = match set("ipv4", "dhcp-client-id") {
+        Some("stable") => client_id,
+        // A bridge has no permanent address.
+        Some("perm-mac") => wish.identity.client_id.as_deref(),
+        Some("duid" | "ipv6-duid") => client_id.filter(|_| stable),
+        // The identity association is carried by itself.
+        None => client_id.filter(|id| !id.starts_with("ff:")),
+        Some(_) => None,
+    };
+    let token = match set("ipv6", "token") {
+        Some(_) => None,
+        None => wish.identity.token(wish)?,
+    };
+    if let Some(id) = client_id {
+        bridge.section_mut("ipv4").set("dhcp-client-id", id);
+    }
+    if let Some(token) = token {
+        let section = bridge.section_mut("ipv6");
+        section.set("addr-gen-mode", "eui64");
+        section.set("token", &token.to_string());
+    }
+    Ok(())
 }
 
 /// Where the bridge's profile stands.
@@ -257,14 +351,20 @@ pub(super) fn read(sources: &Sources, uuid: &str) -> Result<Addressing> {
             into.mtu = Some(mtu.parse().with_context(|| format!("reading mtu={mtu}"))?);
         }
     }
+    read_families(&ini, &mut into).with_context(|| format!("reading {}", file.display()))?;
+    Ok(into)
+}
+
+/// Adds what `[ipv4]` and `[ipv6]` say of addresses, routes and names.
+pub(super) fn read_families(ini: &Ini, into: &mut Addressing) -> Result<()> {
     for (family, default) in [("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")] {
         for (key, value) in ini.all(family).flat_map(Section::pairs) {
             let options = ini.value(family, &format!("{key}_options"));
-            ip_key(key, value, options, default, &mut into)
-                .with_context(|| format!("reading {key}={value} of {}", file.display()))?;
+            ip_key(key, value, options, default, into)
+                .with_context(|| format!("reading {key}={value}"))?;
         }
     }
-    Ok(into)
+    Ok(())
 }
 
 fn ip_key(

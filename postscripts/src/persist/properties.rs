@@ -18,6 +18,7 @@ fn wish() -> Wish {
         bridge: "mydocker0".to_owned(),
         mac: "52:54:00:12:34:56".parse().unwrap(),
         iaid: None,
+        identity: Default::default(),
         address: None,
     }
 }
@@ -225,6 +226,7 @@ fn networkmanager(model: &Addressing) -> Written {
     one(
         Backend::NetworkManager {
             uuid: uuid.to_owned(),
+            shared: false,
         },
         format!("/{place}/NetworkManager/system-connections/eth0.nmconnection"),
         text,

@@ -63,7 +63,10 @@ fn networkmanager(changes: &[Change], scratch: &Path) -> Result<Option<&'static 
         return Ok(None);
     }
     for change in changes {
-        let Some(text) = &change.text else { continue };
+        // Others than keyfiles change with them.
+        let Some(text) = change.text.as_ref().filter(|_| is_keyfile(&change.path)) else {
+            continue;
+        };
         let path = scratch.join("profile");
         write(&path, text)?;
         let mut command = Command::new(&program);
@@ -79,6 +82,10 @@ fn networkmanager(changes: &[Change], scratch: &Path) -> Result<Option<&'static 
             .with_context(|| format!("reading {} back with nmcli", change.path.display()))?;
     }
     Ok(Some("nmcli --offline"))
+}
+
+fn is_keyfile(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "nmconnection")
 }
 
 fn ifquery(after: &Sources, wish: &Wish, scratch: &Path) -> Result<Option<&'static str>> {

@@ -8,26 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::keys::{Goes, WICKED};
 use super::model::{Addressing, Net, Route, Wish, length_of_mask};
 use super::shellvars::ShellVars;
 use super::sources::Sources;
 use crate::files::{Access, Change};
 
 pub(super) const DIR: &str = "/etc/sysconfig/network";
-/// What belongs to the hardware; a name that ends in `_` stands for all that begin so.
-const STAYS: [&str; 9] = [
-    "NAME",
-    "LLADDR",
-    "ETHTOOL_OPTIONS",
-    "ETHTOOL_",
-    "BONDING_",
-    "VLAN_ID",
-    "ETHERDEVICE",
-    "INTERFACETYPE",
-    "WIRELESS_",
-];
-/// What both need.
-const SHARED: [&str; 2] = ["STARTMODE", "MTU"];
 const COMPANIONS: [&str; 2] = ["ifroute-", "ifrule-"];
 
 pub(super) fn wanted(name: &str) -> bool {
@@ -120,23 +107,17 @@ fn bridge_of<'a>(sources: &'a Sources, nic: &str) -> Option<(&'a Path, String)> 
         })
 }
 
-fn stays(key: &str) -> bool {
-    STAYS
-        .iter()
-        .any(|stay| key == *stay || (stay.ends_with('_') && key.starts_with(stay)))
-}
-
 fn bridge_vars(port: &mut ShellVars, wish: &Wish) -> ShellVars {
     let shared: Vec<String> = port
         .lines
         .iter()
         .filter(|line| {
             line.split_once('=')
-                .is_some_and(|(key, _)| SHARED.contains(&key.trim()))
+                .is_some_and(|(key, _)| WICKED.goes(key.trim()) == Goes::Both)
         })
         .cloned()
         .collect();
-    let moved = port.take(|key| !stays(key) && !SHARED.contains(&key));
+    let moved = port.take(|key| WICKED.goes(key) == Goes::Bridge);
     let mut bridge = ShellVars {
         lines: vec![
             "BRIDGE='yes'".to_owned(),

@@ -112,18 +112,19 @@ impl HandOver {
                     .map(|line| words(line.to_owned()))
                     .into();
             }
-            Backend::NetworkManager { uuid } => {
+            Backend::NetworkManager { uuid, shared } => {
+                let port_uuid = networkmanager::port_uuid(uuid, *shared, nic);
                 let bridge_uuid = networkmanager::derived_uuid(uuid, bridge);
                 plan.forward = [
                     "nmcli connection reload".to_owned(),
                     format!("nmcli --wait 30 connection up uuid {bridge_uuid}"),
-                    format!("nmcli --wait 30 connection up uuid {uuid}"),
+                    format!("nmcli --wait 30 connection up uuid {port_uuid}"),
                 ]
                 .map(words)
                 .into();
                 plan.back = [
                     "nmcli connection reload".to_owned(),
-                    format!("nmcli --wait 30 connection up uuid {uuid}"),
+                    format!("nmcli --wait 30 connection up uuid {uuid} ifname {nic}"),
                 ]
                 .map(words)
                 .into();
@@ -200,6 +201,15 @@ impl HandOver {
     /// Whether a DHCP client of the NIC is moved.
     pub(super) fn has_clients(&self) -> bool {
         !self.clients.is_empty()
+    }
+
+    /// networkd's file for the bridge, whose name depends on the others there.
+    pub(super) fn keep_beside(&mut self, file: &Path) {
+        if self.keep.is_some() {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let dir = Path::new("/run/systemd/network").join(format!("{name}.d"));
+            self.keep = Some(dir.join("handover.conf"));
+        }
     }
 
     /// The files did not change: there is nothing for a daemon to read.

@@ -4,7 +4,8 @@ use anyhow::{Context, Result};
 
 use super::super::model::{Addressing, Net, Route, length_of_mask};
 use super::super::sources::Sources;
-use super::{Line, files, logical, rename};
+use super::{Line, files, logical, option_name};
+use crate::persist::names::rename;
 
 /// How the stanzas of a device address it.
 pub(in crate::persist) fn read(sources: &Sources, name: &str) -> Result<Addressing> {
@@ -43,7 +44,7 @@ fn stanzas(text: &str, device: &str) -> Vec<Stanza> {
             }
             Line::Option(key, value) if inside => {
                 if let Some(stanza) = stanzas.last_mut() {
-                    stanza.options.push((key.to_owned(), value.to_owned()));
+                    stanza.options.push((option_name(key), value.to_owned()));
                 }
             }
             Line::Class(..) | Line::Other(..) => inside = false,

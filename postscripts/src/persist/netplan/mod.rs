@@ -6,6 +6,7 @@
 //! is copied, not moved, and the one NIC gets a definition that sorts first. It never prints a file
 //! anew and never touches another definition. Reference: netplan-yaml(5).
 
+mod passthrough;
 mod read;
 mod rewrite;
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{Definition, documents};
+use super::{Definition, documents, passthrough};
 use crate::persist::model::{Addressing, Net, Route};
 use crate::persist::sources::Sources;
 use crate::persist::yaml::Node;
@@ -68,6 +68,7 @@ fn collect(node: &Node, into: &mut Addressing) -> Result<()> {
             .collect();
         into.rules.insert(words.join(" "));
     }
+    passthrough::read(node, into)?;
     if let Some(names) = node.value("nameservers") {
         let words = |key| {
             names

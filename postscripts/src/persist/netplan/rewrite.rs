@@ -1,46 +1,20 @@
 //! Moves the NIC's keys to the bridge, line by line, in every file that defines the NIC.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Definition, Document, Renderer, definition, documents};
+use super::{Definition, Document, Renderer, definition, documents, passthrough};
 use crate::files::{Access, Change};
+use crate::persist::glob;
+use crate::persist::keys::{Goes, NETPLAN};
 use crate::persist::model::Wish;
+use crate::persist::names::rename;
 use crate::persist::networkd;
 use crate::persist::sources::Sources;
 use crate::persist::yaml::{Entry, Node};
 use crate::persist::yaml_edit::Edits;
-
-/// What belongs to the hardware and stays with the NIC.
-const STAYS: [&str; 24] = [
-    "match",
-    "set-name",
-    "wakeonlan",
-    "macaddress",
-    "auth",
-    "emit-lldp",
-    "id",
-    "link",
-    "interfaces",
-    "parameters",
-    "openvswitch",
-    "infiniband-mode",
-    "virtual-function-count",
-    "delay-virtual-functions-rebind",
-    "embedded-switch-mode",
-    "receive-checksum-offload",
-    "transmit-checksum-offload",
-    "tcp-segmentation-offload",
-    "tcp6-segmentation-offload",
-    "generic-segmentation-offload",
-    "generic-receive-offload",
-    "large-receive-offload",
-    "ignore-carrier",
-    "networkmanager",
-];
-/// What both need.
-const SHARED: [&str; 3] = ["mtu", "optional", "renderer"];
 
 /// The files as they shall be.
 pub(in crate::persist) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<Change>> {
@@ -56,8 +30,14 @@ pub(in crate::persist) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<
     }
     let documents = documents(sources)?;
     refuse_other_master(&documents, &definition.id, wish)?;
+    if definition.renderer == Renderer::Networkd {
+        refuse_earlier(&documents, wish)?;
+        let name = format!("10-netplan-{}.network", wish.bridge);
+        networkd::refuse_earlier(sources, &name, wish)?;
+    }
     let port = port_id(&definition, wish);
     let mut bridge = BridgeState {
+        token: token(&documents, &definition, wish)?,
         known: documents
             .iter()
             .any(|document| document.definition("bridges", &wish.bridge).is_some()),
@@ -117,6 +97,8 @@ fn port_id(definition: &Definition, wish: &Wish) -> String {
 }
 
 struct BridgeState {
+    /// The interface identifier that the bridge has to be given.
+    token: Option<Ipv6Addr>,
     /// Some file defines the bridge.
     known: bool,
     /// Some file lists the NIC among its ports.
@@ -152,6 +134,31 @@ fn refuse_other_master(documents: &[Document], id: &str, wish: &Wish) -> Result<
                     entry.key
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a group that covers the bridge too and whose file, named by its id, is read before.
+fn refuse_earlier(documents: &[Document], wish: &Wish) -> Result<()> {
+    let definitions = documents
+        .iter()
+        .filter_map(|document| document.class("ethernets"))
+        .flat_map(Node::entries);
+    for entry in definitions.filter(|entry| entry.key < wish.bridge) {
+        let Some(conditions) = entry.value.value("match") else {
+            continue;
+        };
+        let narrow = ["macaddress", "driver"];
+        let name = conditions.string("name").unwrap_or("*");
+        if glob::matches(name, &wish.bridge)
+            && !narrow.iter().any(|key| conditions.entry(key).is_some())
+        {
+            bail!(
+                "netplan's {} (name: {name}) covers {} too, and is read before it: narrow its match first",
+                entry.key,
+                wish.bridge
+            );
         }
     }
     Ok(())
@@ -206,10 +213,24 @@ fn split(
         if let Some(address) = wish.address {
             lines.push(format!("addresses: [{address}]"));
         }
+        if let Some(token) = bridge.token {
+            lines.push(format!("ipv6-address-token: \"{token}\""));
+        }
         bridge.known = true;
     }
-    let moved = carry(&mut edits, nic, target, definition.group, wish)?;
+    let moved = carry(
+        &mut edits,
+        nic,
+        target,
+        (definition.group, bridge.token),
+        wish,
+    )?;
     lines.extend(moved);
+    if !definition.group {
+        let (token, target) = (bridge.token.is_some(), target.map(|entry| &entry.value));
+        let settings = passthrough::carry(&mut edits, &nic.value, target, token, (wish, step))?;
+        lines.extend(settings);
+    }
     if !lines.is_empty() {
         add_to_bridge(&mut edits, network, target, &lines, (&wish.bridge, step))?;
     }
@@ -221,7 +242,7 @@ fn carry(
     edits: &mut Edits,
     nic: &Entry,
     target: Option<&Entry>,
-    copy: bool,
+    (copy, token): (bool, Option<Ipv6Addr>),
     wish: &Wish,
 ) -> Result<Vec<String>> {
     let mut carried = Vec::new();
@@ -229,8 +250,9 @@ fn carry(
     for entry in nic.value.entries() {
         let key = entry.key.as_str();
         let theirs = target.and_then(|target| target.value.value(key));
-        let shared = SHARED.contains(&key);
-        if STAYS.contains(&key) || (shared && theirs.is_some()) {
+        let goes = NETPLAN.goes(key);
+        let shared = goes == Goes::Both;
+        if goes == Goes::Nic || (shared && theirs.is_some()) {
             left += 1;
             continue;
         }
@@ -247,12 +269,48 @@ fn carry(
         } else if !copy {
             edits.remove(entry, &nic.value)?;
         }
-        carried.extend(lines);
+        // The token says it in its place.
+        if token.is_none() || key != "ipv6-address-generation" {
+            carried.extend(lines.iter().map(|line| labelled(line, wish)));
+        }
     }
     if left == 0 && !copy && !nic.value.entries().is_empty() && !nic.value.is_flow() {
         edits.close_empty(nic);
     }
     Ok(carried)
+}
+
+/// An address's label begins with the name of its device.
+fn labelled(line: &str, wish: &Wish) -> String {
+    match line.trim_start().starts_with("label:") {
+        true => rename(line, &wish.nic, &wish.bridge),
+        false => line.to_owned(),
+    }
+}
+
+/// The interface identifier that has to be written down, where the backend would make another one.
+fn token(documents: &[Document], definition: &Definition, wish: &Wish) -> Result<Option<Ipv6Addr>> {
+    let shares = documents
+        .iter()
+        .filter_map(|document| document.definition(&definition.class, &definition.id));
+    let nodes: Vec<&Node> = shares.map(|entry| &entry.value).collect();
+    let generation = nodes
+        .iter()
+        .find_map(|node| node.string("ipv6-address-generation"));
+    if definition.renderer == Renderer::Networkd {
+        // There it is for the link-local address alone.
+        if let Some("stable-privacy") = generation {
+            let setting = "ipv6-address-generation: stable-privacy";
+            wish.identity.refuse_link_local(setting, wish)?;
+        }
+        return Ok(None);
+    }
+    let has =
+        |node: &&Node| node.entry("ipv6-address-token").is_some() || passthrough::has_token(node);
+    match nodes.iter().any(has) {
+        true => Ok(None),
+        false => wish.identity.token(wish),
+    }
 }
 
 fn add_to_bridge(
@@ -288,7 +346,7 @@ fn add_to_bridge(
     }
 }
 
-fn indented(line: &str, step: usize) -> String {
+pub(super) fn indented(line: &str, step: usize) -> String {
     if line.is_empty() {
         String::new()
     } else {

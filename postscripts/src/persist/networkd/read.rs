@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::super::ini::{Ini, Section};
 use super::super::model::{Addressing, Net, Route, Wish};
 use super::super::sources::Sources;
-use super::{bridge_network, dropins};
+use super::{bridge_file, dropins};
 
 /// How a `.network` file and its drop-ins address a device.
 pub(in crate::persist) fn read(sources: &Sources, file: &Path) -> Result<Addressing> {
@@ -27,7 +27,9 @@ pub(in crate::persist) fn read(sources: &Sources, file: &Path) -> Result<Address
 
 /// The file that brings the bridge up.
 pub(in crate::persist) fn read_bridge(sources: &Sources, wish: &Wish) -> Result<Addressing> {
-    read(sources, &bridge_network(wish))
+    let file = bridge_file(sources, wish);
+    let file = file.with_context(|| format!("no .network file is for {}", wish.bridge))?;
+    read(sources, file)
 }
 
 fn collect(ini: &Ini, into: &mut Addressing) -> Result<()> {
