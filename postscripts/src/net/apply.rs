@@ -82,6 +82,7 @@ fn stands_already(step: &Step, error: &io::Error) -> bool {
         | Step::RemoveRoute { .. }
         | Step::RetireRoute { .. }
         | Step::RemoveRule { .. }
+        | Step::RemoveTwin { .. }
         | Step::RemoveNeighbour { .. }
         | Step::DeleteBridge { .. }
         | Step::Release { .. }

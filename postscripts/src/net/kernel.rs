@@ -147,6 +147,24 @@ impl Kernel {
         Ok((links, names))
     }
 
+    /// Names the kinds of queueing that somebody gave a device (tc(8)).
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub(super) fn shapers(&self, index: u32) -> io::Result<Vec<String>> {
+        const BY_ITSELF: [&str; 5] = ["noqueue", "mq", "pfifo_fast", "fq_codel", "fq"];
+        let mut kinds = Vec::new();
+        for body in self.netlink.dump(libc::RTM_GETQDISC, vec![0; 20])? {
+            let Some((of, kind)) = message::decode_queueing(&body)? else {
+                continue;
+            };
+            if of == index && !BY_ITSELF.contains(&kind.as_str()) && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        Ok(kinds)
+    }
+
     /// Asks the kernel to find out, from now, whether a neighbour answers.
     ///
     /// # Errors
@@ -256,7 +274,7 @@ fn is_derived(route: &Route, links: &[Link]) -> bool {
 }
 
 /// Returns the network's own address.
-fn network(ip: IpAddr, len: u8) -> IpAddr {
+pub(super) fn network(ip: IpAddr, len: u8) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);

@@ -7,13 +7,16 @@
 mod announce;
 mod apply;
 mod echo;
+pub mod firewall;
 mod guardian;
 mod journal;
 mod kernel;
 mod message;
 mod model;
+mod netfilter;
 mod netlink;
 mod plan;
+mod postcondition;
 pub mod probe;
 mod state;
 mod step;
@@ -24,6 +27,7 @@ pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
 pub use journal::{Journal, lock_file};
 pub use kernel::{Kernel, may_change};
 pub use plan::{Plan, Refusal, Uplink, plan};
+pub use postcondition::differences;
 pub use state::{
     Address, Attribute, BridgeSettings, Hop, Kind, Lifetimes, Link, Mac, Neighbour, NetState,
     NextHop, Route, Rule,

@@ -231,6 +231,16 @@ impl NetState {
         self.links.iter().find(|link| link.name == name)
     }
 
+    /// Returns the addresses, routes and rules without what counts down, to see whether any come or go.
+    pub fn shape(&self) -> (Vec<(String, IpAddr, u8)>, Vec<String>, usize) {
+        let addresses = self.links.iter().flat_map(|link| {
+            let addresses = link.addresses.iter();
+            addresses.map(|address| (link.name.clone(), address.ip, address.len))
+        });
+        let routes = self.routes.iter().map(ToString::to_string);
+        (addresses.collect(), routes.collect(), self.rules.len())
+    }
+
     /// Returns the devices that belong to a bridge or bond.
     pub fn ports<'a>(&'a self, master: &'a str) -> impl Iterator<Item = &'a Link> {
         self.links

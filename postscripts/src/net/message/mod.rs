@@ -5,10 +5,11 @@
 //! is too short or does not add up is an error, never a guess.
 
 mod address;
-mod bytes;
+pub(crate) mod bytes;
 mod link;
 mod neighbour;
 mod nexthop;
+mod queueing;
 mod route;
 mod rule;
 
@@ -22,6 +23,7 @@ pub(crate) use link::{
 };
 pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
 pub(crate) use nexthop::{decode_nexthop, encode_nexthop};
+pub(crate) use queueing::decode_queueing;
 pub(crate) use route::{decode_routes, encode_route};
 pub(crate) use rule::{decode_rule, encode_rule};
 
