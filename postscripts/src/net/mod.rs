@@ -30,6 +30,6 @@ pub use plan::{Plan, Refusal, Uplink, plan};
 pub use postcondition::differences;
 pub use state::{
     Address, Attribute, BridgeSettings, Hop, Kind, Lifetimes, Link, Mac, Neighbour, NetState,
-    NextHop, Route, Rule,
+    NextHop, Obstacle, Route, Rule,
 };
 pub use step::Step;

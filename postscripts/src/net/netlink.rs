@@ -72,6 +72,11 @@ impl Netlink {
         self.exchange(kind, NLM_F_DUMP, body)
     }
 
+    /// Asks for one object and returns the bodies of the answer.
+    pub(crate) fn ask(&self, kind: u16, body: Vec<u8>) -> io::Result<Vec<Vec<u8>>> {
+        self.exchange(kind, NLM_F_ACK, body)
+    }
+
     /// Asks for a change and waits until the kernel has made or refused it.
     pub(crate) fn change(&self, kind: u16, flags: u16, body: Vec<u8>) -> io::Result<()> {
         self.exchange(kind, flags | NLM_F_ACK, body).map(drop)

@@ -25,6 +25,27 @@ pub struct NetState {
     pub nexthops: Vec<NextHop>,
     /// Policy rules, in the order of their priority.
     pub rules: Vec<Rule>,
+    /// What keeps devices from being ports, each with its device; only where a change is planned.
+    pub obstacles: Vec<(String, Obstacle)>,
+}
+
+/// What keeps a device from being a port of a bridge, or would not work when it is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // the variants' lines say what the fields are
+pub enum Obstacle {
+    /// It resolves no addresses.
+    NoArp,
+    /// A device that takes all its frames, maybe in another network namespace.
+    Upper {
+        name: String,
+        kind: String,
+        elsewhere: bool,
+    },
+    /// A tunnel that asks it, and nothing else, for the way to the other end.
+    Tunnel { name: String, kind: String },
+    /// A PPPoE session.
+    Session,
 }
 
 /// A device.

@@ -26,7 +26,7 @@ use super::kernel::Kernel;
 use super::netfilter::Netfilter;
 use super::{NetState, Uplink};
 use expression::Expression;
-use nftables::Ruleset;
+use nftables::{Rule, Ruleset};
 pub use twin::Twin;
 
 /// What was found.
@@ -71,6 +71,14 @@ impl Finding {
             twin: None,
         }
     }
+
+    /// The rule of nf_tables that would be added, and its words.
+    fn rule_twin(&mut self) -> Option<(&Rule, &mut String)> {
+        match &mut self.twin {
+            Some(Twin::Rule { rule, words, .. }) => Some((rule, words)),
+            _ => None,
+        }
+    }
 }
 
 /// Looks through every table of rules that the kernel has in this network namespace, and the files below
@@ -95,6 +103,7 @@ pub fn survey(
     match ruleset() {
         Ok(ruleset) => {
             survey.findings = search::find(&ruleset, &moves);
+            xtables::explain(&mut survey.findings, &ruleset, &moves);
             survey.notes.extend(hooks(&ruleset, &moves));
         }
         Err(error) if is_forbidden(&error) => {

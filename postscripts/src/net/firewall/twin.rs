@@ -83,7 +83,11 @@ impl fmt::Display for Twin {
                 ..
             } => {
                 let program = program.file_name().unwrap_or_default().to_string_lossy();
-                write!(f, "{program} -t {table} -A {chain} {}", words.join(" "))
+                write!(
+                    f,
+                    "{program} -t {table} -A {chain} {}",
+                    super::xtables::quoted(words)
+                )
             }
         }
     }

@@ -35,22 +35,36 @@ pub(super) fn rule(
     device: impl Fn(u32) -> String,
     set: impl Fn(&Expression) -> String,
 ) -> String {
-    let (mut words, mut loaded) = (Vec::new(), String::new());
+    let (mut words, mut loaded) = (Vec::new(), Vec::<String>::new());
     for one in expressions {
+        let what = loaded.last().cloned().unwrap_or_default();
         match one.name.as_str() {
-            "meta" | "payload" | "ct" | "fib" if one.number(1).is_some() => loaded = load(one),
+            "meta" | "payload" | "ct" | "fib" if one.number(1).is_some() => loaded.push(load(one)),
+            "bitwise" if what == "ct state" => {
+                loaded.clear();
+                loaded.push(format!("ct state {}", states(one)));
+            }
             "bitwise" | "byteorder" | "counter" => {}
+            "cmp" if what.starts_with("ct state ") => words.append(&mut loaded),
             "cmp" => {
                 let not = if one.number(2) == Some(0) { "" } else { "!= " };
                 let compared = one.compared().unwrap_or_default();
-                words.push(format!(
-                    "{loaded} {not}{}",
-                    shown(&loaded, &compared, &device)
-                ));
+                let compared = shown(&what, &compared, &device);
+                // the port says which protocol it is of
+                match (what.as_str(), words.last().map(String::as_str)) {
+                    ("sport" | "dport", Some(last)) if last.starts_with("meta l4proto ") => {
+                        let protocol = last.trim_start_matches("meta l4proto ").to_owned();
+                        words.pop();
+                        words.push(format!("{protocol} {what} {not}{compared}"));
+                    }
+                    _ => words.push(format!("{what} {not}{compared}")),
+                }
+                loaded.clear();
             }
             "lookup" => {
                 let not = if one.number(5) == Some(1) { "!= " } else { "" };
-                words.push(format!("{loaded} {not}{}", set(one)));
+                words.push(format!("{} {not}{}", loaded.join(" . "), set(one)));
+                loaded.clear();
             }
             "immediate" => words.extend(one.get(2).and_then(verdict)),
             "match" | "target" => words.extend(one.text(1)),
@@ -60,6 +74,18 @@ pub(super) fn rule(
         }
     }
     words.join(" ")
+}
+
+/// The states of a connection that a mask lets through (`NF_CT_STATE_BIT`).
+fn states(mask: &Expression) -> String {
+    const STATES: [&str; 4] = ["invalid", "established", "related", "new"];
+    let mask = mask.get(4).and_then(value).unwrap_or_default();
+    let mask = <[u8; 4]>::try_from(mask).map_or(0, u32::from_ne_bytes);
+    let named = STATES
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| mask & 1 << bit != 0);
+    named.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
 }
 
 fn load(one: &Expression) -> String {
@@ -73,8 +99,8 @@ fn load(one: &Expression) -> String {
         ("meta", [16, ..]) => "meta l4proto",
         ("payload", [1, 9, 1]) => "ip protocol",
         ("payload", [1, 6, 1]) => "ip6 nexthdr",
-        ("payload", [1, 12, 4]) => "ip saddr",
-        ("payload", [1, 16, 4]) => "ip daddr",
+        ("payload", [1, 12, 1..=4]) => "ip saddr",
+        ("payload", [1, 16, 1..=4]) => "ip daddr",
         ("payload", [1, 8, 16]) => "ip6 saddr",
         ("payload", [1, 24, 16]) => "ip6 daddr",
         ("payload", [2, 0, 2]) => "sport",
@@ -101,6 +127,9 @@ fn shown(loaded: &str, compared: &[u8], device: impl Fn(u32) -> String) -> Strin
         ("meta l4proto" | "ip protocol" | "ip6 nexthdr", [17]) => "udp".to_owned(),
         ("sport" | "dport", &[a, b]) => u16::from_be_bytes([a, b]).to_string(),
         ("ip saddr" | "ip daddr", &[a, b, c, d]) => Ipv4Addr::new(a, b, c, d).to_string(),
+        ("ip saddr" | "ip daddr", &[a, b, c]) => format!("{}/24", Ipv4Addr::new(a, b, c, 0)),
+        ("ip saddr" | "ip daddr", &[a, b]) => format!("{}/16", Ipv4Addr::new(a, b, 0, 0)),
+        ("ip saddr" | "ip daddr", &[a]) => format!("{}/8", Ipv4Addr::new(a, 0, 0, 0)),
         ("ip6 saddr" | "ip6 daddr", bytes) => match <[u8; 16]>::try_from(bytes) {
             Ok(bytes) => Ipv6Addr::from(bytes).to_string(),
             Err(_) => hexadecimal(bytes),

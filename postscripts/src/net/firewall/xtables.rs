@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::nftables::{Rule, Ruleset};
 use super::twin::Twin;
 use super::{Finding, Move};
 use crate::program;
@@ -22,6 +23,11 @@ const KINDS: [(&str, &str); 3] = [
     ("/proc/net/ip6_tables_names", "ip6tables"),
     ("/proc/net/arp_tables_names", "arptables"),
 ];
+
+/// The tables of iptables, and `NFPROTO_*`.
+const TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+const INET: u8 = 2;
+const INET6: u8 = 10;
 
 /// A rule out of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +69,67 @@ pub(super) fn find(moves: &[Move]) -> Result<Vec<Finding>> {
         findings.extend(look_through(&parse(&text), &program, moves));
     }
     Ok(findings)
+}
+
+/// Says rules that the new iptables keeps in nf_tables as iptables does, where its tool is here and both
+/// count as many rules in a chain.
+pub(super) fn explain(findings: &mut [Finding], ruleset: &Ruleset, moves: &[Move]) {
+    for (family, tool) in [(INET, "iptables"), (INET6, "ip6tables")] {
+        let is_ours = |rule: &Rule| rule.family == family && TABLES.contains(&rule.table.as_str());
+        let sought = findings.iter_mut().filter_map(Finding::rule_twin);
+        if sought.filter(|(rule, _)| is_ours(rule)).count() == 0 {
+            continue;
+        }
+        let tools = [format!("{tool}-nft-save"), format!("{tool}-save")];
+        let Some(save) = tools.iter().find_map(|name| program::find(name)) else {
+            continue;
+        };
+        let text = program::run(&mut Command::new(save), Stdio::null(), PATIENCE);
+        let lines = parse(&text.unwrap_or_default());
+        for finding in findings.iter_mut() {
+            if let Some((rule, words)) = finding.rule_twin()
+                && is_ours(rule)
+                && let Some(line) = line_of(rule, ruleset, &lines)
+                && let Named::Twin(twin) = read(&line.words, moves)
+            {
+                let (table, chain) = (&line.table, &line.chain);
+                *words = format!("{tool} -t {table} -A {chain} {}", quoted(&twin));
+                finding.becomes = words.clone();
+                finding.rule = format!("{tool} -t {table} {}", line.text);
+            }
+        }
+    }
+}
+
+/// The line that a rule of nf_tables is in a listing.
+fn line_of<'a>(rule: &Rule, ruleset: &Ruleset, lines: &'a [Line]) -> Option<&'a Line> {
+    let chain: Vec<_> = ruleset
+        .rules
+        .iter()
+        .filter(|one| one.is_beside(rule))
+        .collect();
+    let place = (&rule.table, &rule.chain);
+    let shown = lines
+        .iter()
+        .filter(|line| (&line.table, &line.chain) == place);
+    let shown: Vec<_> = shown.collect();
+    let at = chain.iter().position(|one| one.handle == rule.handle)?;
+    shown
+        .get(at)
+        .filter(|_| chain.len() == shown.len())
+        .copied()
+}
+
+/// Words as a shell would have to be given them.
+pub(super) fn quoted(words: &[String]) -> String {
+    let odd = |word: &str| {
+        word.is_empty() || word.contains([' ', '"', '\'', '\\', '$', '`', '*', ';', '&', '|'])
+    };
+    let shown = words.iter().map(|word| match odd(word) {
+        true => format!("'{}'", word.replace('\'', "'\\''")),
+        false => word.clone(),
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// The tool for the old tables: where there are both, it has a name of its own.

@@ -1,0 +1,134 @@
+//! What keeps a NIC from being a port and shows nowhere but where one looks for it: devices that take its
+//! frames first, some of them in a container's network namespace, and what is bound to it by name.
+
+use std::fs;
+use std::io;
+
+use nix::libc;
+
+use super::Kernel;
+use crate::net::Obstacle;
+use crate::net::message::{self, Body, LinkMessage, Names};
+
+/// Drivers whose devices take every frame of the NIC that they stand on, so that no bridge can.
+const TAKE_ALL: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
+/// Drivers of tunnels: a device that such a one is bound to is asked for a route to the other end.
+const TUNNELS: [&str; 12] = [
+    "vxlan",
+    "gre",
+    "gretap",
+    "ip6gre",
+    "ip6gretap",
+    "erspan",
+    "ip6erspan",
+    "ipip",
+    "sit",
+    "ip6tnl",
+    "vti",
+    "vti6",
+];
+/// PPPoE sessions: `Id Address Device`.
+const SESSIONS: &str = "/proc/net/pppoe";
+/// No host has more network namespaces.
+const NAMESPACES: usize = 4096;
+
+impl Kernel {
+    /// Finds them all, each with the NIC that it is about.
+    pub(super) fn obstacles(
+        &self,
+        messages: &[LinkMessage],
+        names: &Names,
+    ) -> io::Result<Vec<(String, Obstacle)>> {
+        let mut found = Vec::new();
+        let mut add = |nic: Option<&str>, obstacle| {
+            found.extend(nic.map(|nic| (nic.to_owned(), obstacle)));
+        };
+        for link in messages {
+            if !link.arp {
+                add(Some(&link.name), Obstacle::NoArp);
+            }
+            let Some(kind) = link.driver.clone() else {
+                continue;
+            };
+            let (parent, name) = (
+                link.parent.and_then(|index| names.name(index)),
+                link.name.clone(),
+            );
+            if TAKE_ALL.contains(&kind.as_str()) {
+                let elsewhere = false;
+                add(
+                    parent,
+                    Obstacle::Upper {
+                        name,
+                        kind,
+                        elsewhere,
+                    },
+                );
+            } else if TUNNELS.contains(&kind.as_str()) {
+                add(parent, Obstacle::Tunnel { name, kind });
+            }
+        }
+        for line in fs::read_to_string(SESSIONS)
+            .unwrap_or_default()
+            .lines()
+            .skip(1)
+        {
+            add(line.split_whitespace().nth(2), Obstacle::Session);
+        }
+        for (index, name, kind) in self.uppers_elsewhere()? {
+            let elsewhere = true;
+            add(
+                names.name(index),
+                Obstacle::Upper {
+                    name,
+                    kind,
+                    elsewhere,
+                },
+            );
+        }
+        Ok(found)
+    }
+
+    /// Devices in other network namespaces that take the frames of one in ours: the number of ours, their
+    /// name and their kind. Namespaces of others that we may not look into are left out.
+    fn uppers_elsewhere(&self) -> io::Result<Vec<(u32, String, String)>> {
+        // kernels before 4.20 look nowhere else; they answer with our own devices, which say so
+        let Ok(dump) = self.netlink.dump(libc::RTM_GETNSID, vec![0; 4]) else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for body in dump.iter().take(NAMESPACES) {
+            let Some(namespace) = message::decode_namespace(body)? else {
+                continue;
+            };
+            let request = message::encode_links_elsewhere(namespace);
+            for body in self
+                .netlink
+                .dump(libc::RTM_GETLINK, request)
+                .unwrap_or_default()
+            {
+                let link = message::decode_link(&body)?;
+                let (Some(kind), Some((parent, of))) = (link.driver, link.parent_elsewhere) else {
+                    continue;
+                };
+                let is_ours = link.seen_in == Some(namespace) && self.own_namespace() == Some(of);
+                if is_ours && TAKE_ALL.contains(&kind.as_str()) {
+                    found.push((parent, link.name, kind));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The number that our own network namespace has among those known to it.
+    fn own_namespace(&self) -> Option<i32> {
+        const BY_PROCESS: u16 = 2;
+        let body = Body::new(&[0; 4]).number(BY_PROCESS, std::process::id());
+        let answers = self
+            .netlink
+            .ask(libc::RTM_GETNSID, body.into_bytes())
+            .ok()?;
+        let namespaces = answers.iter().map(|body| message::decode_namespace(body));
+        namespaces.flatten().flatten().next()
+    }
+}
