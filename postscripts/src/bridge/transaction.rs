@@ -16,6 +16,8 @@ use crate::persist;
 /// told of it.
 const QUIET: Duration = Duration::from_millis(300);
 const QUIET_AFTER_HAND_OVER: Duration = Duration::from_secs(3);
+/// How long the network may take to be as it was once everything is taken back.
+const PUT_BACK: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// Changes, proves and ends, or takes everything back.
@@ -54,6 +56,7 @@ pub(super) fn change(
     for step in steps.chain(work.files.iter().cloned()) {
         say(&step);
     }
+    let before = Expected::before(&work);
     let mut report = work.report(Outcome::Changed);
     match changed {
         Ok(notes) => {
@@ -67,6 +70,9 @@ pub(super) fn change(
         Err(error) => {
             take_back(kernel, &journal, guardian, &fault)
                 .with_context(|| format!("taking everything back after {error:#}"))?;
+            if let Err(differs) = before.hold(kernel, Instant::now() + PUT_BACK, Duration::ZERO) {
+                bail!("{error:#}: everything was taken back, but {differs:#}");
+            }
             report.outcome = Outcome::RolledBack;
             report.error = Some(format!("{error:#}"));
         }
@@ -117,6 +123,15 @@ impl<'a> Expected<'a> {
         Self {
             state: work.state.after(&work.plan.steps),
             uplinks,
+            began: work.began,
+        }
+    }
+
+    /// The network as it was.
+    fn before(work: &Work) -> Self {
+        Self {
+            state: work.state.clone(),
+            uplinks: &[],
             began: work.began,
         }
     }

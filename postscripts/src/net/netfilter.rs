@@ -16,8 +16,9 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use super::Attribute;
 use super::message::bytes::attributes;
 
-/// `NFNL_SUBSYS_NFTABLES`, above the message's own number.
-const NFTABLES: u16 = 10 << 8;
+/// `NFNL_SUBSYS_*`, above the message's own number.
+pub(super) const NFTABLES: u16 = 10 << 8;
+pub(super) const IPSET: u16 = 6 << 8;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 const HEADER: usize = 16;
@@ -71,12 +72,12 @@ impl Netfilter {
         Ok(Some(Self { socket }))
     }
 
-    /// Asks for every object of a kind, of one family or (0) of all; none where the kernel has no
-    /// nf_tables.
+    /// Asks for every object of a kind, of one family or (0) of all; none where the kernel has nothing
+    /// of that kind.
     pub(super) fn dump(&self, kind: u16, family: u8, body: &[u8]) -> io::Result<Vec<Object>> {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
         for _ in 0..ATTEMPTS {
-            self.send(&message(NFTABLES | kind, flags, 0, family, 0, body))?;
+            self.send(&message(kind, flags, 0, family, 0, body))?;
             match self.collect() {
                 Ok(Some(objects)) => return Ok(objects),
                 Ok(None) => {}
@@ -165,7 +166,7 @@ impl Netfilter {
     }
 }
 
-/// Says whether the kernel has no nf_tables, or no such family of it.
+/// Says whether the kernel has no such part of netfilter, or no such family of it.
 fn is_absent(error: &io::Error) -> bool {
     let codes = [libc::EINVAL, libc::EOPNOTSUPP, libc::EAFNOSUPPORT];
     error

@@ -106,6 +106,16 @@ impl Lab {
         assert!(child.wait().unwrap().success(), "{commands:?}");
     }
 
+    /// Runs any command on the host.
+    pub(crate) fn host(&self, line: &str) -> String {
+        let name = self.name(Place::Host);
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &name]).args(line.split(' '));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{line}: {}", text(&output));
+        text(&output)
+    }
+
     /// Writes a setting below `/proc/sys/net` there.
     pub(crate) fn sysctl(&self, place: Place, key: &'static str, value: &'static str) {
         self.within(place, move || {

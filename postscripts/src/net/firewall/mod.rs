@@ -7,6 +7,7 @@
 //! belongs to them. Nothing is changed.
 
 mod expression;
+mod ipset;
 mod nftables;
 mod search;
 mod stored;
@@ -28,6 +29,9 @@ use super::{NetState, Uplink};
 use expression::Expression;
 use nftables::{Rule, Ruleset};
 pub use twin::Twin;
+
+/// What becomes of a rule of bridges that names the NIC, once that is a port.
+const BEGINS: &str = "begins to match when the NIC is a port";
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,11 +104,10 @@ pub fn survey(
         stored: stored::find(root, &moves),
         ..Survey::default()
     };
-    match ruleset() {
-        Ok(ruleset) => {
-            survey.findings = search::find(&ruleset, &moves);
-            xtables::explain(&mut survey.findings, &ruleset, &moves);
-            survey.notes.extend(hooks(&ruleset, &moves));
+    match by_netlink(&moves) {
+        Ok((findings, notes)) => {
+            survey.findings = findings;
+            survey.notes.extend(notes);
         }
         Err(error) if is_forbidden(&error) => {
             survey
@@ -113,14 +116,16 @@ pub fn survey(
         }
         Err(error) => return Err(error),
     }
-    match xtables::find(&moves) {
-        Ok(found) => survey.findings.extend(found),
-        Err(error) => {
-            let why = format!("{error:#}");
-            survey.findings.push(Finding::by_hand(
-                why,
-                "nobody knows whether they name the NIC",
-            ));
+    for found in [xtables::find(&moves), xtables::find_of_bridges(&moves)] {
+        match found {
+            Ok(found) => survey.findings.extend(found),
+            Err(error) => {
+                let why = format!("{error:#}");
+                survey.findings.push(Finding::by_hand(
+                    why,
+                    "nobody knows whether they name the NIC",
+                ));
+            }
         }
     }
     for one in &moves {
@@ -135,11 +140,16 @@ pub fn survey(
     Ok(survey)
 }
 
-fn ruleset() -> io::Result<Ruleset> {
-    match Netfilter::open()? {
-        Some(netfilter) => Ruleset::load(&netfilter),
-        None => Ok(Ruleset::default()),
-    }
+/// What the kernel itself tells, with notes.
+fn by_netlink(moves: &[Move]) -> io::Result<(Vec<Finding>, Vec<String>)> {
+    let Some(netfilter) = Netfilter::open()? else {
+        return Ok(Default::default());
+    };
+    let ruleset = Ruleset::load(&netfilter)?;
+    let mut findings = search::find(&ruleset, moves);
+    xtables::explain(&mut findings, &ruleset, moves);
+    findings.extend(ipset::find(&netfilter, moves)?);
+    Ok((findings, hooks(&ruleset, moves)))
 }
 
 fn is_forbidden(error: &io::Error) -> bool {

@@ -10,14 +10,14 @@ use super::expression::{self, Expression, Registers, byte, number, text, value};
 use crate::net::Attribute;
 use crate::net::message::Body;
 use crate::net::message::bytes::{attributes, short, take};
-use crate::net::netfilter::{Netfilter, Object};
+use crate::net::netfilter::{NFTABLES, Netfilter, Object};
 
 /// `NFT_MSG_*`.
-const GET_CHAIN: u16 = 4;
-const GET_RULE: u16 = 7;
-const GET_SET: u16 = 10;
-const GET_ELEMENT: u16 = 13;
-const GET_FLOWTABLE: u16 = 23;
+const GET_CHAIN: u16 = NFTABLES | 4;
+const GET_RULE: u16 = NFTABLES | 7;
+const GET_SET: u16 = NFTABLES | 10;
+const GET_ELEMENT: u16 = NFTABLES | 13;
+const GET_FLOWTABLE: u16 = NFTABLES | 23;
 /// `NFT_SET_*`.
 const ANONYMOUS: u32 = 1;
 const CONSTANT: u32 = 2;

@@ -198,10 +198,7 @@ impl<'a> Reading<'a> {
             // it was about a port that was none
             return match moves.iter().any(|one| one.is_port) {
                 true => Vec::new(),
-                false => vec![Finding::by_hand(
-                    rule,
-                    "begins to match when the NIC is a port",
-                )],
+                false => vec![Finding::by_hand(rule, super::BEGINS)],
             };
         }
         let mut findings = Vec::new();

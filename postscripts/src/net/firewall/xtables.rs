@@ -132,6 +132,32 @@ pub(super) fn quoted(words: &[String]) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
+/// Looks through the old tables of bridges, which the kernel names nowhere: where their modules are loaded.
+pub(super) fn find_of_bridges(moves: &[Move]) -> Result<Vec<Finding>> {
+    let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+    let settled = moves.iter().all(|one| one.is_port);
+    if settled || !modules.lines().any(|line| line.starts_with("ebtable_")) {
+        return Ok(Vec::new());
+    }
+    let Some(program) = legacy("ebtables") else {
+        bail!(
+            "this kernel has ebtables tables and this host no ebtables-legacy to read them with: install ebtables"
+        );
+    };
+    let save = program.with_file_name(format!("{}-save", name(&program)));
+    let text = program::run(&mut Command::new(&save), Stdio::null(), PATIENCE)
+        .context("reading the rules of ebtables")?;
+    let lines = parse(&text).into_iter();
+    let named = lines.filter(|line| !matches!(read(&line.words, moves), Named::Not));
+    let finding = |line: Line| {
+        Finding::by_hand(
+            format!("ebtables -t {} {}", line.table, line.text),
+            super::BEGINS,
+        )
+    };
+    Ok(named.map(finding).collect())
+}
+
 /// The tool for the old tables: where there are both, it has a name of its own.
 fn legacy(tool: &str) -> Option<PathBuf> {
     let is_old = |path: &PathBuf| {

@@ -113,7 +113,7 @@ impl Kernel {
                 };
                 let is_ours = link.seen_in == Some(namespace) && self.own_namespace() == Some(of);
                 if is_ours && TAKE_ALL.contains(&kind.as_str()) {
-                    found.push((parent, link.name, kind));
+                    found.push((parent, link.name.escape_debug().to_string(), kind));
                 }
             }
         }

@@ -102,37 +102,37 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
 
 /// Insists that nothing stands on the NIC or is bound to it that would not outlive the change.
 fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), Refusal> {
-    let obstacles = state.obstacles.iter().filter(|(of, _)| of == nic);
-    for (_, obstacle) in obstacles {
-        let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
-        let described = |kind: &str| describe(&Kind::Other(kind.to_owned()));
-        return Err(match obstacle {
-            Obstacle::NoArp => Refusal::NoArp { nic, bridge },
-            Obstacle::Session => Refusal::Session { nic },
-            Obstacle::Tunnel { name, kind } => Refusal::Tunnel {
-                nic,
-                bridge,
-                upper: name.clone(),
-                kind: described(kind),
+    let mut obstacles = state.obstacles.iter();
+    let Some((_, obstacle)) = obstacles.find(|(of, _)| of == nic) else {
+        return Ok(());
+    };
+    let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
+    let described = |kind: &str| describe(&Kind::Other(kind.to_owned()));
+    Err(match obstacle {
+        Obstacle::NoArp => Refusal::NoArp { nic, bridge },
+        Obstacle::Session => Refusal::Session { nic },
+        Obstacle::Tunnel { name, kind } => Refusal::Tunnel {
+            nic,
+            bridge,
+            upper: name.clone(),
+            kind: described(kind),
+        },
+        Obstacle::Upper {
+            name,
+            kind,
+            elsewhere,
+        } => Refusal::Upper {
+            nic,
+            upper: name.clone(),
+            kind: match elsewhere {
+                true => format!(
+                    "{} in another network namespace (a container's?)",
+                    described(kind)
+                ),
+                false => described(kind),
             },
-            Obstacle::Upper {
-                name,
-                kind,
-                elsewhere,
-            } => Refusal::Upper {
-                nic,
-                upper: name.clone(),
-                kind: match elsewhere {
-                    true => format!(
-                        "{} in another network namespace (a container's?)",
-                        described(kind)
-                    ),
-                    false => described(kind),
-                },
-            },
-        });
-    }
-    Ok(())
+        },
+    })
 }
 
 /// Says what to do about a NIC that belongs to something else.

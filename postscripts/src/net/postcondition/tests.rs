@@ -206,7 +206,7 @@ fn what_was_lost_gained_or_strayed_is_named() {
             &["the route default via 10.1.0.1 dev eth1 is gone"],
         ),
         (
-            |now| now.routes.push(default_route("10.0.0.1", "eth0", 100)),
+            |now| now.routes.push(default_route("10.0.0.1", "eth0", 50)),
             &[
                 "there is a new route default via 10.0.0.1 dev eth0",
                 "the default route of IPv4 leads by eth0, not by br0",
