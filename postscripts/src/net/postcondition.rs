@@ -108,12 +108,11 @@ impl Check<'_> {
             if !now.up {
                 self.say(format!("{name} is down"));
             }
-            if let (Some(expected), Some(now)) = (expected.mac, now.mac)
-                && expected != now
+            if let (Some(was), Some(is)) = (expected.mac, now.mac)
+                && was != is
+                && !self.takes_from_ports(name, is)
             {
-                self.say(format!(
-                    "{name} has the hardware address {now}, not {expected}"
-                ));
+                self.say(format!("{name} has the hardware address {is}, not {was}"));
             }
             if now.mtu < expected.mtu {
                 self.say(format!(
@@ -122,6 +121,12 @@ impl Check<'_> {
                 ));
             }
         }
+    }
+
+    /// Says whether a hardware address is one that a bridge of several ports has from one of them.
+    fn takes_from_ports(&self, bridge: &str, mac: super::Mac) -> bool {
+        let mut ports = self.now.ports(bridge);
+        self.expected.ports(bridge).count() > 1 && ports.any(|port| port.mac == Some(mac))
     }
 
     fn addresses(&mut self, expected: &Link, now: &Link) {

@@ -154,7 +154,7 @@ fn a_rule_that_names_the_nic_gets_a_twin_in_whatever_way_it_names_it() {
         (
             INDEX_IN,
             2u32.to_ne_bytes().to_vec(),
-            "nft inet t input: iif \"0\" accept",
+            "nft inet t input: iif \"br0\" accept",
         ),
     ] {
         let expressions = vec![meta(load, REGISTER), cmp(EQUAL, &bytes), accept()];

@@ -296,6 +296,20 @@ fn what_passes_by_itself_is_no_difference() {
 }
 
 #[test]
+fn a_bridge_of_several_ports_has_the_hardware_address_of_one_of_them() {
+    let mut expected = expected();
+    let mut port = link("vm0", 5);
+    port.master = Some("br0".to_owned());
+    expected.links.push(port);
+    let mut now = expected.clone();
+    for (mac, is_fine) in [(1, true), (5, true), (9, false)] {
+        on(&mut now, "br0").mac = link("x", mac).mac;
+        let found = super::differences(&expected, &now, &[uplink()], ELAPSED);
+        assert_eq!(found.is_empty(), is_fine, "{mac}: {found:?}");
+    }
+}
+
+#[test]
 fn what_was_put_back_is_compared_without_a_bridge() {
     let mut before = expected();
     before.links.retain(|link| link.name != "br0");
