@@ -2,7 +2,8 @@
 //!
 //! [`Kernel::load`] reads a [`NetState`]; [`plan()`] turns it and a wish into [`Step`]s without
 //! touching anything; [`apply()`] makes them happen, guarded by a [`Guardian`] and a [`Journal`];
-//! [`probe`] finds out whether the world still answers.
+//! [`probe`] finds out whether the world still answers; [`differences()`] says what is not as planned;
+//! [`firewall`] finds the rules that would not match any more.
 
 mod announce;
 mod apply;

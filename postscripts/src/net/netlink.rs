@@ -12,7 +12,7 @@ use rtnetlink::packet_core::{
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use rtnetlink::proto::sys::SocketAddr;
-use rtnetlink::proto::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::proto::sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use rtnetlink::proto::{ConnectionHandle, new_connection};
 use tokio::runtime::{Builder, Runtime};
 
@@ -57,10 +57,19 @@ pub(crate) struct Netlink {
 
 impl Netlink {
     pub(crate) fn open() -> io::Result<Self> {
+        Self::speaking(NETLINK_ROUTE)
+    }
+
+    /// Opens one about sockets.
+    pub(crate) fn about_sockets() -> io::Result<Self> {
+        Self::speaking(NETLINK_SOCK_DIAG)
+    }
+
+    fn speaking(protocol: isize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let handle = {
             let _inside = runtime.enter();
-            let (connection, handle, _) = new_connection::<Raw>(NETLINK_ROUTE)?;
+            let (connection, handle, _) = new_connection::<Raw>(protocol)?;
             runtime.spawn(connection);
             handle
         };

@@ -46,6 +46,8 @@ pub enum Obstacle {
     Tunnel { name: String, kind: String },
     /// A PPPoE session.
     Session,
+    /// A program that hears this device alone.
+    Listener { protocol: String, port: u16 },
 }
 
 /// A device.

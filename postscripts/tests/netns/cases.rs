@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
         refusals,
     ),
     ("what_a_port_cannot_carry_is_named_wherever_it_is", uppers),
+    ("a_program_that_hears_the_nic_alone_is_named", listeners),
     (
         "a_gateway_that_is_gone_afterwards_puts_everything_back",
         gateway_gone,
@@ -183,6 +184,37 @@ fn refusals() {
         assert_eq!(output.status.code(), Some(2), "{words}");
     }
     assert_same(&before, &lab.snapshot());
+}
+
+fn listeners() {
+    let lab = lab();
+    let bound = |port: u16, device: &'static str| {
+        lab.within(Place::Host, move || {
+            let listener = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
+            let device = std::ffi::OsString::from(device);
+            nix::sys::socket::setsockopt(
+                &listener,
+                nix::sys::socket::sockopt::BindToDevice,
+                &device,
+            )
+            .unwrap();
+            listener
+        })
+    };
+    let _elsewhere = bound(23, "lo");
+    let listener = bound(22, "eth0");
+    let before = lab.snapshot();
+    let output = lab.run(WORDS);
+    assert_eq!(
+        text(&output),
+        "bridgeprereq: a program listens at TCP port 22 on eth0 alone, and would hear nothing there: have it \
+         listen on mydocker0 or at an address, or end it ('ss -lnp' names it)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_same(&before, &lab.snapshot());
+    drop(listener);
+    lab.succeed(WORDS);
+    lab.assert_reachable(REACH);
 }
 
 fn uppers() {

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 
 use nix::libc;
 
 use super::Kernel;
 use crate::net::Obstacle;
 use crate::net::message::{self, Body, LinkMessage, Names};
+use crate::net::netlink::Netlink;
 
 /// Drivers whose devices take every frame of the NIC that they stand on, so that no bridge can.
 const TAKE_ALL: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
@@ -27,6 +29,11 @@ const TUNNELS: [&str; 12] = [
     "vti",
     "vti6",
 ];
+/// `SOCK_DIAG_BY_FAMILY`, and the states in which a socket of TCP or UDP waits for anybody.
+const BY_FAMILY: u16 = 20;
+const WAITS: [(&str, u8, u32); 2] = [("TCP", 6, 1 << 10), ("UDP", 17, 1 << 7)];
+/// DHCP clients are handed over.
+const CLIENTS: [u16; 2] = [68, 546];
 /// PPPoE sessions: `Id Address Device`.
 const SESSIONS: &str = "/proc/net/pppoe";
 /// No host has more network namespaces.
@@ -74,6 +81,10 @@ impl Kernel {
             .skip(1)
         {
             add(line.split_whitespace().nth(2), Obstacle::Session);
+        }
+        for (index, protocol, port) in listeners() {
+            let protocol = protocol.to_owned();
+            add(names.name(index), Obstacle::Listener { protocol, port });
         }
         for (index, name, kind) in self.uppers_elsewhere()? {
             let elsewhere = true;
@@ -131,4 +142,31 @@ impl Kernel {
         let namespaces = answers.iter().map(|body| message::decode_namespace(body));
         namespaces.flatten().flatten().next()
     }
+}
+
+/// Sockets that hear one device alone: its number, the protocol and the port. A kernel that does not tell
+/// has none.
+fn listeners() -> Vec<(u32, &'static str, u16)> {
+    let mut found = Vec::new();
+    let Ok(netlink) = Netlink::about_sockets() else {
+        return found;
+    };
+    for (name, protocol, states) in WAITS {
+        for family in super::FAMILIES {
+            let body = message::encode_listeners(family, protocol, states);
+            let answers = netlink.dump(BY_FAMILY, body).unwrap_or_default();
+            for one in answers
+                .iter()
+                .filter_map(|body| message::decode_listener(body))
+            {
+                // time servers bind themselves to each link-local address and look again
+                let local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+                let follows = name == "UDP" && one.address.is_some_and(local);
+                if one.device != 0 && !follows && !CLIENTS.contains(&one.port) {
+                    found.push((one.device, name, one.port));
+                }
+            }
+        }
+    }
+    found
 }

@@ -41,6 +41,17 @@ pub enum Refusal {
     /// The NIC carries a PPPoE session, whose packets a bridge would take.
     #[error("{nic} carries a PPPoE session, which a port of a bridge cannot: end it first")]
     Session { nic: String },
+    /// A program would hear nothing any more.
+    #[error(
+        "a program listens at {protocol} port {port} on {nic} alone, and would hear nothing there: have it \
+         listen on {bridge} or at an address, or end it ('ss -lnp' names it)"
+    )]
+    Listener {
+        nic: String,
+        bridge: String,
+        protocol: String,
+        port: u16,
+    },
     /// The NIC resolves no addresses.
     #[error(
         "{nic} resolves no addresses (NOARP), and nobody would find {bridge}, which does: let it \
@@ -111,6 +122,12 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), Refusal> 
     Err(match obstacle {
         Obstacle::NoArp => Refusal::NoArp { nic, bridge },
         Obstacle::Session => Refusal::Session { nic },
+        Obstacle::Listener { protocol, port } => Refusal::Listener {
+            nic,
+            bridge,
+            protocol: protocol.clone(),
+            port: *port,
+        },
         Obstacle::Tunnel { name, kind } => Refusal::Tunnel {
             nic,
             bridge,
