@@ -103,7 +103,8 @@ fn transact(
     } else {
         QUIET_AFTER_HAND_OVER
     };
-    expected.hold(kernel, deadline, quiet)?;
+    // the last proof needs its time too
+    expected.hold(kernel, deadline, quiet.min(request.timeout / 5))?;
     probe::after(kernel, targets, deadline)?;
     firewall::confirm(kernel, request, &work.left_behind)?;
     fault.strike(Moment::Commit);
@@ -151,8 +152,9 @@ impl<'a> Expected<'a> {
                 (last, since) = (Some(shape), Instant::now());
             }
             let is_over = Instant::now() >= deadline;
+            let is_quiet = since.elapsed() >= quiet || Instant::now() + quiet >= deadline;
             match differences.is_empty() {
-                true if is_over || since.elapsed() >= quiet => return Ok(()),
+                true if is_quiet => return Ok(()),
                 false if is_over => {
                     bail!("the network is not as it was: {}", differences.join("; "))
                 }

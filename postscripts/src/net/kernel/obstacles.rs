@@ -9,7 +9,7 @@ use nix::libc;
 
 use super::Kernel;
 use crate::net::Obstacle;
-use crate::net::message::{self, Body, LinkMessage, Names};
+use crate::net::message::{self, Body, LinkMessage, Listener, Names};
 use crate::net::netlink::Netlink;
 
 /// Drivers whose devices take every frame of the NIC that they stand on, so that no bridge can.
@@ -34,6 +34,8 @@ const BY_FAMILY: u16 = 20;
 const WAITS: [(&str, u8, u32); 2] = [("TCP", 6, 1 << 10), ("UDP", 17, 1 << 7)];
 /// DHCP clients are handed over.
 const CLIENTS: [u16; 2] = [68, 546];
+/// Ports below are root's to give.
+const PRIVILEGED: u16 = 1024;
 /// PPPoE sessions: `Id Address Device`.
 const SESSIONS: &str = "/proc/net/pppoe";
 /// No host has more network namespaces.
@@ -155,18 +157,51 @@ fn listeners() -> Vec<(u32, &'static str, u16)> {
         for family in super::FAMILIES {
             let body = message::encode_listeners(family, protocol, states);
             let answers = netlink.dump(BY_FAMILY, body).unwrap_or_default();
-            for one in answers
+            let listeners = answers
                 .iter()
-                .filter_map(|body| message::decode_listener(body))
-            {
-                // time servers bind themselves to each link-local address and look again
-                let local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-                let follows = name == "UDP" && one.address.is_some_and(local);
-                if one.device != 0 && !follows && !CLIENTS.contains(&one.port) {
-                    found.push((one.device, name, one.port));
-                }
-            }
+                .filter_map(|body| message::decode_listener(body));
+            let counting = listeners.filter(|one| counts(name, one));
+            found.extend(counting.map(|one| (one.device, name, one.port)));
         }
     }
     found
+}
+
+/// Says whether a listener is in the way: who is not root may listen where others may too, but not say what
+/// root does to the network.
+fn counts(protocol: &str, one: &Listener) -> bool {
+    // time servers bind themselves to each link-local address and look again
+    let local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let follows = protocol == "UDP" && one.address.is_some_and(local);
+    let of_root = one.user == 0 || one.port < PRIVILEGED;
+    one.device != 0 && of_root && !follows && !CLIENTS.contains(&one.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_root_that_hear_one_device_alone_count() {
+        for (protocol, address, port, device, user, expected) in [
+            ("TCP", "0.0.0.0", 22, 2, 0, true),
+            ("TCP", "fe80::1", 22, 2, 0, true),
+            ("UDP", "0.0.0.0", 67, 2, 0, true),
+            ("UDP", "0.0.0.0", 123, 2, 101, true),
+            ("TCP", "::", 8080, 2, 0, true),
+            ("TCP", "0.0.0.0", 22, 0, 0, false),
+            ("TCP", "::", 8080, 2, 1000, false),
+            ("UDP", "0.0.0.0", 68, 2, 0, false),
+            ("UDP", "fe80::1", 546, 2, 0, false),
+            ("UDP", "fe80::1", 123, 2, 0, false),
+        ] {
+            let listener = Listener {
+                port,
+                address: address.parse().ok(),
+                device,
+                user,
+            };
+            assert_eq!(counts(protocol, &listener), expected, "{listener:?}");
+        }
+    }
 }

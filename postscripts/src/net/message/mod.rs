@@ -27,7 +27,7 @@ pub(crate) use nexthop::{decode_nexthop, encode_nexthop};
 pub(crate) use queueing::decode_queueing;
 pub(crate) use route::{decode_routes, encode_route};
 pub(crate) use rule::{decode_rule, encode_rule};
-pub(crate) use socket::{decode_listener, encode_listeners};
+pub(crate) use socket::{Listener, decode_listener, encode_listeners};
 
 /// `AF_INET`.
 pub(crate) const INET: u8 = 2;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::bytes::ip;
+use super::bytes::{ip, number};
 use super::{INET, INET6};
 
 const REQUEST: usize = 56;
@@ -14,6 +14,8 @@ pub(crate) struct Listener {
     pub(crate) address: Option<IpAddr>,
     /// The device that it hears alone, or 0.
     pub(crate) device: u32,
+    /// Who opened it.
+    pub(crate) user: u32,
 }
 
 /// Asks for the sockets of a family and a protocol that are in one of these states.
@@ -34,10 +36,36 @@ pub(crate) fn decode_listener(bytes: &[u8]) -> Option<Listener> {
         INET6 => 16,
         _ => return None,
     };
-    let device = rest.get(32..36)?.try_into().ok()?;
+    let number = |at: usize| number(rest.get(at..at + 4)?);
     Some(Listener {
         port: u16::from_be_bytes([*p0, *p1]),
         address: ip(rest.get(..length)?),
-        device: u32::from_ne_bytes(device),
+        device: number(32)?,
+        user: number(56)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_read_and_nothing_shorter() {
+        let mut bytes = vec![0; 72];
+        bytes[0] = INET;
+        bytes[4..6].copy_from_slice(&22u16.to_be_bytes());
+        bytes[8..12].copy_from_slice(&[10, 0, 0, 5]);
+        bytes[40..44].copy_from_slice(&3u32.to_ne_bytes());
+        bytes[64..68].copy_from_slice(&1000u32.to_ne_bytes());
+        let listener = Listener {
+            port: 22,
+            address: "10.0.0.5".parse().ok(),
+            device: 3,
+            user: 1000,
+        };
+        assert_eq!(decode_listener(&bytes), Some(listener));
+        for end in 0..68 {
+            assert_eq!(decode_listener(&bytes[..end]), None, "{end}");
+        }
+    }
 }
