@@ -12,7 +12,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use definitions::{BridgePort, command};
 
-use crate::bridge::{self, Outcome, Report, Request};
+use crate::bridge::{self, Firewall, Outcome, Report, Request};
 use crate::net::{self, Kernel, Uplink};
 
 /// The exit code of a change that failed and was taken back.
@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Leave the files alone that configure the network at boot
     #[arg(long)]
     no_persist: bool,
+    /// What to do about rules of the firewall that name the NIC
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    firewall: Firewall,
     /// Seconds until everything is put back unless it is proven to work
     #[arg(long, value_name = "S", overrides_with = "timeout", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
@@ -141,6 +144,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let request = Request {
         uplinks: uplinks(&arguments.bridges.0, address)?,
         dry_run: arguments.dry_run,
+        firewall: arguments.firewall,
         persist: !arguments.no_persist,
         timeout: Duration::from_secs(arguments.timeout),
         probes: arguments.probes,

@@ -37,6 +37,17 @@ fn refused(step: &Step, error: io::Error) -> anyhow::Error {
     let unknown = error.raw_os_error() == Some(libc::EOPNOTSUPP);
     match (step, unknown) {
         (Step::CreateBridge { .. }, true) => NoBridges.into(),
+        (Step::Enslave { port, .. }, _) if error.raw_os_error() == Some(libc::EBUSY) => {
+            let why = format!(
+                "{port} is held by something that takes all its frames: a macvlan or ipvlan device, maybe of a \
+                 container, MACsec, a bond, a team or Open vSwitch ({error})"
+            );
+            anyhow!(why).context(step.to_string())
+        }
+        (Step::Enslave { port, .. }, true) => {
+            anyhow!("the driver of {port} lets it be no port of a bridge ({error})")
+                .context(step.to_string())
+        }
         _ => anyhow::Error::new(error).context(step.to_string()),
     }
 }
@@ -82,6 +93,7 @@ fn stands_already(step: &Step, error: &io::Error) -> bool {
         | Step::RemoveRoute { .. }
         | Step::RetireRoute { .. }
         | Step::RemoveRule { .. }
+        | Step::RemoveTwin { .. }
         | Step::RemoveNeighbour { .. }
         | Step::DeleteBridge { .. }
         | Step::Release { .. }

@@ -3,6 +3,7 @@
 //! What the kernel derives from addresses by itself (connected routes, the `local` table) is not
 //! read: it comes and goes with them.
 
+mod obstacles;
 mod perform;
 
 use std::io;
@@ -14,7 +15,7 @@ use nix::net::if_::if_nametoindex;
 
 use super::message::{self, Names};
 use super::netlink::Netlink;
-use super::{Address, Kind, Link, Neighbour, NetState, Route, sysctl};
+use super::{Address, Kind, Link, Neighbour, NetState, Obstacle, Route, sysctl};
 
 const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
 const GET_NEXTHOP: u16 = 106;
@@ -26,6 +27,9 @@ const PROBE: u16 = 0x10;
 const PERMANENT: u16 = 0x80;
 /// `NTF_PROXY`: answered for, not known.
 const PROXY: u8 = 0x08;
+
+/// Devices, their numbers, and what keeps some from being ports.
+type Found = (Vec<Link>, Names, Vec<(String, Obstacle)>);
 
 /// The kernel, as far as this network namespace goes.
 #[derive(Debug)]
@@ -49,7 +53,7 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses to tell, or its answer makes no sense.
     pub fn load(&self, devices: &[&str]) -> io::Result<NetState> {
-        let (mut links, names) = self.links(devices)?;
+        let (mut links, names, obstacles) = self.links(devices)?;
         let mut addresses = Vec::new();
         for body in self.netlink.dump(libc::RTM_GETADDR, vec![0; 8])? {
             addresses.extend(message::decode_address(&body, &names)?);
@@ -97,10 +101,11 @@ impl Kernel {
             routes,
             nexthops,
             rules,
+            obstacles,
         })
     }
 
-    fn links(&self, devices: &[&str]) -> io::Result<(Vec<Link>, Names)> {
+    fn links(&self, devices: &[&str]) -> io::Result<Found> {
         let dump = self
             .netlink
             .dump(libc::RTM_GETLINK, message::encode_link_name(0))?;
@@ -112,6 +117,10 @@ impl Kernel {
         for link in &messages {
             names.insert(link.index, &link.name);
         }
+        let obstacles = match devices {
+            [] => Vec::new(), // nobody is about to change anything
+            _ => self.obstacles(&messages, &names)?,
+        };
         let link = |m: message::LinkMessage| {
             let wireless = m.kind == Kind::Ethernet
                 && Path::new("/sys/class/net")
@@ -144,7 +153,25 @@ impl Kernel {
             }
         };
         let links = messages.into_iter().map(link).collect();
-        Ok((links, names))
+        Ok((links, names, obstacles))
+    }
+
+    /// Names the kinds of queueing that somebody gave a device (tc(8)).
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub(super) fn shapers(&self, index: u32) -> io::Result<Vec<String>> {
+        const BY_ITSELF: [&str; 5] = ["noqueue", "mq", "pfifo_fast", "fq_codel", "fq"];
+        let mut kinds = Vec::new();
+        for body in self.netlink.dump(libc::RTM_GETQDISC, vec![0; 20])? {
+            let Some((of, kind)) = message::decode_queueing(&body)? else {
+                continue;
+            };
+            if of == index && !BY_ITSELF.contains(&kind.as_str()) && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        Ok(kinds)
     }
 
     /// Asks the kernel to find out, from now, whether a neighbour answers.
@@ -256,7 +283,7 @@ fn is_derived(route: &Route, links: &[Link]) -> bool {
 }
 
 /// Returns the network's own address.
-fn network(ip: IpAddr, len: u8) -> IpAddr {
+pub(super) fn network(ip: IpAddr, len: u8) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);

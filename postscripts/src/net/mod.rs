@@ -2,18 +2,22 @@
 //!
 //! [`Kernel::load`] reads a [`NetState`]; [`plan()`] turns it and a wish into [`Step`]s without
 //! touching anything; [`apply()`] makes them happen, guarded by a [`Guardian`] and a [`Journal`];
-//! [`probe`] finds out whether the world still answers.
+//! [`probe`] finds out whether the world still answers; [`differences()`] says what is not as planned;
+//! [`firewall`] finds the rules that would not match any more.
 
 mod announce;
 mod apply;
 mod echo;
+pub mod firewall;
 mod guardian;
 mod journal;
 mod kernel;
 mod message;
 mod model;
+mod netfilter;
 mod netlink;
 mod plan;
+mod postcondition;
 pub mod probe;
 mod state;
 mod step;
@@ -24,8 +28,9 @@ pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
 pub use journal::{Journal, lock};
 pub use kernel::{Kernel, may_change};
 pub use plan::{Plan, Refusal, Uplink, plan};
+pub use postcondition::differences;
 pub use state::{
     Address, Attribute, BridgeSettings, Hop, Kind, Lifetimes, Link, Mac, Neighbour, NetState,
-    NextHop, Route, Rule,
+    NextHop, Obstacle, Route, Rule,
 };
 pub use step::Step;

@@ -93,7 +93,10 @@ impl NetState {
                     *known = to.clone();
                 }
             }
-            Step::TeachNeighbours { .. } | Step::Announce { .. } => {}
+            Step::AddTwin { .. }
+            | Step::RemoveTwin { .. }
+            | Step::TeachNeighbours { .. }
+            | Step::Announce { .. } => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use rtnetlink::packet_core::{
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use rtnetlink::proto::sys::SocketAddr;
-use rtnetlink::proto::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::proto::sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use rtnetlink::proto::{ConnectionHandle, new_connection};
 use tokio::runtime::{Builder, Runtime};
 
@@ -57,10 +57,19 @@ pub(crate) struct Netlink {
 
 impl Netlink {
     pub(crate) fn open() -> io::Result<Self> {
+        Self::speaking(NETLINK_ROUTE)
+    }
+
+    /// Opens one about sockets.
+    pub(crate) fn about_sockets() -> io::Result<Self> {
+        Self::speaking(NETLINK_SOCK_DIAG)
+    }
+
+    fn speaking(protocol: isize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let handle = {
             let _inside = runtime.enter();
-            let (connection, handle, _) = new_connection::<Raw>(NETLINK_ROUTE)?;
+            let (connection, handle, _) = new_connection::<Raw>(protocol)?;
             runtime.spawn(connection);
             handle
         };
@@ -70,6 +79,11 @@ impl Netlink {
     /// Asks for every object of a kind and returns the bodies of the answers.
     pub(crate) fn dump(&self, kind: u16, body: Vec<u8>) -> io::Result<Vec<Vec<u8>>> {
         self.exchange(kind, NLM_F_DUMP, body)
+    }
+
+    /// Asks for one object and returns the bodies of the answer.
+    pub(crate) fn ask(&self, kind: u16, body: Vec<u8>) -> io::Result<Vec<Vec<u8>>> {
+        self.exchange(kind, NLM_F_ACK, body)
     }
 
     /// Asks for a change and waits until the kernel has made or refused it.

@@ -15,8 +15,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use definitions::IfName;
 use serde::Serialize;
 
+pub(super) use adopt::is_self_made;
 pub use refuse::Refusal;
 
+use super::firewall::Twin;
 use super::{Address, BridgeSettings, Link, NetState, Route, Step};
 
 /// The NIC that shall be a port, and its bridge.
@@ -37,6 +39,23 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the plan leaves alone, and why.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Adds rules of the firewall, so that they stand before the first NIC becomes a port; those that
+    /// compare with the number of a bridge, once the last bridge has one.
+    pub fn add_twins(&mut self, twins: Vec<Twin>) {
+        let enslaves = |step: &Step| matches!(step, Step::Enslave { .. });
+        let makes = |step: &Step| matches!(step, Step::CreateBridge { .. });
+        let port = self.steps.iter().position(enslaves);
+        let port = port.unwrap_or(self.steps.len());
+        let made = self.steps.iter().rposition(makes).map_or(0, |at| at + 1);
+        let step = |twin| Step::AddTwin { twin };
+        let (late, early): (Vec<_>, Vec<_>) = twins.into_iter().partition(Twin::is_numbered);
+        let at = port.max(made);
+        self.steps.splice(at..at, late.into_iter().map(step));
+        self.steps.splice(port..port, early.into_iter().map(step));
+    }
 }
 
 /// How a bridge of ours bridges: its ports forward at once.

@@ -25,6 +25,29 @@ pub struct NetState {
     pub nexthops: Vec<NextHop>,
     /// Policy rules, in the order of their priority.
     pub rules: Vec<Rule>,
+    /// What keeps devices from being ports, each with its device; only where a change is planned.
+    pub obstacles: Vec<(String, Obstacle)>,
+}
+
+/// What keeps a device from being a port of a bridge, or would not work when it is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // the variants' lines say what the fields are
+pub enum Obstacle {
+    /// It resolves no addresses.
+    NoArp,
+    /// A device that takes all its frames, maybe in another network namespace.
+    Upper {
+        name: String,
+        kind: String,
+        elsewhere: bool,
+    },
+    /// A tunnel that asks it, and nothing else, for the way to the other end.
+    Tunnel { name: String, kind: String },
+    /// A PPPoE session.
+    Session,
+    /// A program that hears this device alone.
+    Listener { protocol: String, port: u16 },
 }
 
 /// A device.
@@ -229,6 +252,16 @@ impl NetState {
     /// Returns the device of that name.
     pub fn link(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Returns the addresses, routes and rules without what counts down, to see whether any come or go.
+    pub fn shape(&self) -> (Vec<(String, IpAddr, u8)>, Vec<String>, usize) {
+        let addresses = self.links.iter().flat_map(|link| {
+            let addresses = link.addresses.iter();
+            addresses.map(|address| (link.name.clone(), address.ip, address.len))
+        });
+        let routes = self.routes.iter().map(ToString::to_string);
+        (addresses.collect(), routes.collect(), self.rules.len())
     }
 
     /// Returns the devices that belong to a bridge or bond.

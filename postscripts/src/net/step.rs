@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::firewall::Twin;
 use super::{Address, BridgeSettings, Mac, Neighbour, NextHop, Route, Rule};
 
 /// One change that the kernel makes as a whole or refuses. Prints as what is being done: `adding
@@ -76,6 +77,10 @@ pub enum Step {
     AddRule { rule: Rule },
     /// Removes a policy rule.
     RemoveRule { rule: Rule },
+    /// Adds a rule of the firewall beside one that names the NIC.
+    AddTwin { twin: Twin },
+    /// Removes such a rule.
+    RemoveTwin { twin: Twin },
     /// Tells the neighbourhood by gratuitous ARP and unsolicited neighbour advertisements.
     Announce {
         link: String,
@@ -131,6 +136,8 @@ impl Step {
             S::SetNextHop { from, to } => S::SetNextHop { from: to, to: from },
             S::AddRule { rule } => S::RemoveRule { rule },
             S::RemoveRule { rule } => S::AddRule { rule },
+            S::AddTwin { twin } => S::RemoveTwin { twin },
+            S::RemoveTwin { twin } => S::AddTwin { twin },
             S::DeleteBridge { .. }
             | S::ReviveRoute { .. }
             | S::SetSysctl { from: None, .. }
@@ -194,6 +201,8 @@ impl fmt::Display for Step {
             }
             S::AddRule { rule } => write!(f, "adding rule {rule}"),
             S::RemoveRule { rule } => write!(f, "removing rule {rule}"),
+            S::AddTwin { twin } => write!(f, "adding {twin}"),
+            S::RemoveTwin { twin } => write!(f, "removing {twin}"),
             S::Announce { link, addresses } => {
                 write!(f, "announcing {} address(es) on {link}", addresses.len())
             }

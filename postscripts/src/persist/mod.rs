@@ -229,7 +229,7 @@ impl Persistence {
     /// The plan in words, a line each.
     pub fn describe(&self) -> Vec<String> {
         let existing = |change: &Change| beneath(&self.root, &change.path).exists();
-        let line = |change: &Change, whose: &str| {
+        let line = |change: &Change, whose: Option<&str>| {
             let verb = match (&change.text, existing(change)) {
                 (None, _) => "remove",
                 (Some(_), true) => "change",

@@ -15,6 +15,8 @@ pub(crate) const CASES: &[Case] = &[
         "what_must_not_be_done_is_refused_before_anything_is",
         refusals,
     ),
+    ("what_a_port_cannot_carry_is_named_wherever_it_is", uppers),
+    ("a_program_that_hears_the_nic_alone_is_named", listeners),
     (
         "a_gateway_that_is_gone_afterwards_puts_everything_back",
         gateway_gone,
@@ -182,6 +184,86 @@ fn refusals() {
         assert_eq!(output.status.code(), Some(2), "{words}");
     }
     assert_same(&before, &lab.snapshot());
+}
+
+fn listeners() {
+    let lab = lab();
+    let bound = |port: u16, device: &'static str| {
+        lab.within(Place::Host, move || {
+            let listener = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
+            let device = std::ffi::OsString::from(device);
+            nix::sys::socket::setsockopt(
+                &listener,
+                nix::sys::socket::sockopt::BindToDevice,
+                &device,
+            )
+            .unwrap();
+            listener
+        })
+    };
+    let _elsewhere = bound(23, "lo");
+    let listener = bound(22, "eth0");
+    let before = lab.snapshot();
+    let output = lab.run(WORDS);
+    assert_eq!(
+        text(&output),
+        "bridgeprereq: a program listens at TCP port 22 on eth0 alone, and would hear nothing there: have it \
+         listen on mydocker0 or at an address, or end it ('ss -lnp' names it)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_same(&before, &lab.snapshot());
+    drop(listener);
+    lab.succeed(WORDS);
+    lab.assert_reachable(REACH);
+}
+
+fn uppers() {
+    let lab = lab();
+    let elsewhere = lab.name(Place::Gateway);
+    let moved = format!("link set mac0 netns {elsewhere}");
+    for (commands, gone, expected) in [
+        (
+            &["link add mac0 link eth0 type macvlan"][..],
+            "link del mac0",
+            "eth0 carries mac0, a macvlan device, which a port of a bridge cannot: remove it first",
+        ),
+        (
+            &["link add mac0 link eth0 type macvlan", &moved],
+            "",
+            "eth0 carries mac0, a macvlan device in another network namespace (a container's?), which a port \
+             of a bridge cannot: remove it first",
+        ),
+        (
+            &["link add vx0 type vxlan id 7 dev eth0 dstport 4789 remote 10.0.0.1"],
+            "link del vx0",
+            "vx0, a vxlan device, is bound to eth0, and a port has no route to its other end: bind it to \
+             mydocker0 or to no device first",
+        ),
+        (
+            &["link set eth0 arp off"],
+            "link set eth0 arp on",
+            "eth0 resolves no addresses (NOARP), and nobody would find mydocker0, which does: let it ('ip link \
+             set eth0 arp on'), or leave it out",
+        ),
+    ] {
+        lab.batch(Place::Host, commands);
+        let before = lab.snapshot();
+        let output = lab.run(WORDS);
+        assert_eq!(text(&output), format!("bridgeprereq: {expected}\n"));
+        assert_eq!(output.status.code(), Some(1));
+        assert_same(&before, &lab.snapshot());
+        match gone {
+            "" => lab.batch(Place::Gateway, &["link del mac0"]),
+            gone => lab.batch(Place::Host, &[gone]),
+        }
+    }
+    // one that is bound to no device finds its way
+    lab.ip(
+        Place::Host,
+        "link add vx0 type vxlan id 7 dstport 4789 remote 10.0.0.1",
+    );
+    lab.succeed(WORDS);
+    lab.assert_reachable(REACH);
 }
 
 /// Runs with a pause before the proof, and does something meanwhile.

@@ -68,7 +68,10 @@ impl Victim {
     fn lab(self) -> Lab {
         let lab = Lab::quick(self.host(), self.gateway());
         match self {
-            Self::Full => lab.sysctl(Place::Host, "ipv4/conf/eth0/arp_ignore", "1"),
+            Self::Full => {
+                lab.sysctl(Place::Host, "ipv4/conf/eth0/arp_ignore", "1");
+                lab.host("iptables-nft -A INPUT -i eth0 -j ACCEPT");
+            }
             Self::Bridged => {
                 lab.sysctl(Place::Host, "ipv6/conf/eth0/accept_ra", "1");
                 lab.wait_for("an advertised route", || {
@@ -87,7 +90,7 @@ impl Victim {
     fn snapshot(self, lab: &Lab) -> String {
         let all = lab.snapshot();
         if self == Self::Full {
-            return all;
+            return all + &lab.host("iptables-nft -S INPUT");
         }
         // A bridge makes an address of its own hardware address when it gets a port, or is told again
         // that it may; routes come with it.
@@ -103,10 +106,10 @@ impl Victim {
     }
 }
 
-const WORDS: &str = "eth0:mydocker0";
+const WORDS: &str = "eth0:mydocker0 --firewall translate";
 
 fn plan(victim: Victim) -> Vec<Step> {
-    let output = victim.lab().run("eth0:mydocker0 --dry-run --json");
+    let output = victim.lab().run(&format!("{WORDS} --dry-run --json"));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     serde_json::from_value(report["plan"].clone()).unwrap()
 }
@@ -139,6 +142,7 @@ pub(crate) fn every_kind() {
             "add-neighbour",
             "add-route",
             "add-rule",
+            "add-twin",
             "announce",
             "create-bridge",
             "delete-bridge",
@@ -148,6 +152,7 @@ pub(crate) fn every_kind() {
             "remove-neighbour",
             "remove-route",
             "remove-rule",
+            "remove-twin",
             "retire-route",
             "revive-route",
             "set-bridge",

@@ -106,6 +106,16 @@ impl Lab {
         assert!(child.wait().unwrap().success(), "{commands:?}");
     }
 
+    /// Runs any command on the host.
+    pub(crate) fn host(&self, line: &str) -> String {
+        let name = self.name(Place::Host);
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &name]).args(line.split(' '));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{line}: {}", text(&output));
+        text(&output)
+    }
+
     /// Writes a setting below `/proc/sys/net` there.
     pub(crate) fn sysctl(&self, place: Place, key: &'static str, value: &'static str) {
         self.within(place, move || {
@@ -148,7 +158,7 @@ impl Lab {
             .args(["netns", "exec", &self.name(Place::Host)])
             .arg(env!("CARGO_BIN_EXE_bridgeprereq"))
             .args(words.split_whitespace())
-            .args(["--timeout", "5", "--root"])
+            .args(["--timeout", "10", "--root"])
             .arg(self.root.path())
             .env_clear();
         command
@@ -175,6 +185,7 @@ impl Lab {
 
     /// Insists that a further run finds nothing to do and changes nothing.
     pub(crate) fn assert_settled(&self, words: &str) {
+        self.wait_for_detection();
         let before = self.snapshot();
         let output = self.run(words);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -185,7 +196,7 @@ impl Lab {
 
     /// Waits until no run and no guardian is at work any more.
     pub(crate) fn wait_for_guardian(&self) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(60);
         let lock = self.root.path().join("var/lib/slipway/bridgeprereq/lock");
         let lock = File::options().append(true).open(lock).unwrap();
         while lock.try_lock().is_err() {
@@ -196,7 +207,7 @@ impl Lab {
 
     /// Waits until something holds.
     pub(crate) fn wait_for(&self, what: &str, holds: impl Fn() -> bool) {
-        let end = Instant::now() + Duration::from_secs(5);
+        let end = Instant::now() + Duration::from_secs(30);
         while !holds() {
             assert!(Instant::now() < end, "waited in vain for {what}");
             thread::sleep(Duration::from_millis(5));
@@ -226,7 +237,7 @@ impl Lab {
 
     /// Waits until IPv6 addresses have settled.
     pub(crate) fn wait_for_detection(&self) {
-        let end = Instant::now() + Duration::from_secs(5);
+        let end = Instant::now() + Duration::from_secs(30);
         for place in [Place::Host, Place::Gateway] {
             while self.ip(place, "-6 addr show tentative").contains("inet6") {
                 assert!(Instant::now() < end, "addresses stay tentative");

@@ -10,9 +10,11 @@ mod advertise;
 mod cases;
 mod faults;
 mod files;
+mod firewall;
 mod lab;
 mod moves;
 mod ping;
+mod upheld;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -131,6 +133,12 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
     }
     for (name, test) in files::CASES {
         add(format!("files::{name}"), Box::new(test));
+    }
+    for (name, test) in firewall::CASES {
+        add(format!("firewall::{name}"), Box::new(test));
+    }
+    for (name, test) in upheld::CASES {
+        add(format!("upheld::{name}"), Box::new(test));
     }
     add(
         "faults::every_kind_of_step_is_struck".to_owned(),

@@ -90,6 +90,8 @@ impl Kernel {
                 let body = message::encode_nexthop(to, &names()?)?;
                 change(NEW_NEXTHOP, REPLACE, body)
             }
+            Step::AddTwin { twin } => twin.add(),
+            Step::RemoveTwin { twin } => twin.remove(),
             Step::AddRule { rule } => change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)),
             Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)),
             Step::Announce { link, addresses } => {

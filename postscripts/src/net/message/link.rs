@@ -16,15 +16,22 @@ const INFO: u16 = 18;
 const CARRIER: u16 = 33;
 /// Says that the parent's number counts in another network namespace (the other end of a veth).
 const PARENT_ELSEWHERE: u16 = 37;
+/// Says which network namespace the answer is about (`IFLA_TARGET_NETNSID`).
+const SEEN_IN: u16 = 46;
 /// Within `INFO`.
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 /// Within the `INFO_DATA` of a bridge.
 const FORWARD_DELAY: u16 = 1;
 const STP: u16 = 5;
-/// `IFF_UP`, `IFF_LOOPBACK`.
+/// Within the `INFO_DATA` of a vxlan: the device that it is bound to.
+const VXLAN_LINK: u16 = 3;
+/// `NETNSA_NSID`.
+const NAMESPACE: u16 = 1;
+/// `IFF_UP`, `IFF_LOOPBACK`, `IFF_NOARP`.
 const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
+const NO_ARP: u32 = 0x80;
 /// `IF_OPER_UP`.
 const SENDS: [u8; 1] = [6];
 /// `ARPHRD_ETHER`.
@@ -36,6 +43,10 @@ pub(crate) struct LinkMessage {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// The driver's name, if it is no plain device.
+    pub(crate) driver: Option<String>,
+    /// Whether it resolves addresses.
+    pub(crate) arp: bool,
     pub(crate) mac: Option<Mac>,
     pub(crate) mtu: u32,
     pub(crate) up: bool,
@@ -44,6 +55,10 @@ pub(crate) struct LinkMessage {
     pub(crate) sends: bool,
     pub(crate) master: Option<u32>,
     pub(crate) parent: Option<u32>,
+    /// A parent in another network namespace, and which one.
+    pub(crate) parent_elsewhere: Option<(u32, i32)>,
+    /// The network namespace that it is in, when we asked for another than ours.
+    pub(crate) seen_in: Option<i32>,
     pub(crate) bridge: Option<BridgeSettings>,
 }
 
@@ -56,32 +71,59 @@ pub(crate) fn decode_link(bytes: &[u8]) -> io::Result<LinkMessage> {
     let driver = take_text(&mut info, INFO_KIND);
     let data = attributes(&take(&mut info, INFO_DATA).unwrap_or_default());
     let mac = take(&mut rest, ADDRESS).and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
-    let kind = match driver {
+    let kind = match driver.clone() {
         _ if flags & LOOPBACK != 0 => Kind::Loopback,
         _ if u16::from_ne_bytes([t0, t1]) != ETHERNET => Kind::NotEthernet,
         Some(driver) if driver == "bridge" => Kind::Bridge,
         Some(driver) => Kind::Other(driver),
         None => Kind::Ethernet,
     };
+    let mut data = data?;
+    let bound = match driver.as_deref() {
+        Some("vxlan") => take_number(&mut data, VXLAN_LINK),
+        _ => None,
+    };
     let bridge = match kind {
-        Kind::Bridge => Some(decode_bridge_settings(data?)),
+        Kind::Bridge => Some(decode_bridge_settings(data)),
         _ => None,
     };
     let parent = take_number(&mut rest, PARENT);
-    let elsewhere = take(&mut rest, PARENT_ELSEWHERE).is_some();
+    let elsewhere = take_namespace(&mut rest, PARENT_ELSEWHERE);
     Ok(LinkMessage {
         index: u32::from_ne_bytes([i0, i1, i2, i3]),
         name: take_text(&mut rest, NAME).unwrap_or_default(),
         kind,
+        driver,
+        arp: flags & (NO_ARP | LOOPBACK) != NO_ARP,
         mac: mac.map(Mac),
         mtu: take_number(&mut rest, MTU).unwrap_or_default(),
         up: flags & UP != 0,
         carrier: take(&mut rest, CARRIER).is_some_and(|bytes| bytes == [1]),
         sends: take(&mut rest, STATE).is_some_and(|bytes| bytes == SENDS),
         master: take_number(&mut rest, MASTER),
-        parent: parent.filter(|_| !elsewhere),
+        parent: bound.or(parent.filter(|_| elsewhere.is_none())),
+        parent_elsewhere: parent.zip(elsewhere),
+        seen_in: take_namespace(&mut rest, SEEN_IN),
         bridge,
     })
+}
+
+fn take_namespace(attributes: &mut Vec<crate::net::Attribute>, kind: u16) -> Option<i32> {
+    let bytes = take(attributes, kind)?;
+    Some(i32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads an `RTM_NEWNSID`: the number of a network namespace, if it has one.
+pub(crate) fn decode_namespace(bytes: &[u8]) -> io::Result<Option<i32>> {
+    let (_, mut rest) = split::<4>(bytes)?;
+    Ok(take_namespace(&mut rest, NAMESPACE).filter(|number| *number >= 0))
+}
+
+/// Asks for the devices of another network namespace.
+pub(crate) fn encode_links_elsewhere(namespace: i32) -> Vec<u8> {
+    header(0, None)
+        .attribute(SEEN_IN, &namespace.to_ne_bytes())
+        .into_bytes()
 }
 
 fn decode_bridge_settings(mut data: Vec<crate::net::Attribute>) -> BridgeSettings {

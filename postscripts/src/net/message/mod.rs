@@ -5,25 +5,29 @@
 //! is too short or does not add up is an error, never a guess.
 
 mod address;
-mod bytes;
+pub(crate) mod bytes;
 mod link;
 mod neighbour;
 mod nexthop;
+mod queueing;
 mod route;
 mod rule;
+mod socket;
 
 use std::collections::BTreeMap;
 
 pub(crate) use address::{decode_address, encode_address};
 pub(crate) use bytes::Body;
 pub(crate) use link::{
-    LinkMessage, decode_link, encode_bridge, encode_bridge_settings, encode_link_change,
-    encode_link_name,
+    LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
+    encode_link_change, encode_link_name, encode_links_elsewhere,
 };
 pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
 pub(crate) use nexthop::{decode_nexthop, encode_nexthop};
+pub(crate) use queueing::decode_queueing;
 pub(crate) use route::{decode_routes, encode_route};
 pub(crate) use rule::{decode_rule, encode_rule};
+pub(crate) use socket::{Listener, decode_listener, encode_listeners};
 
 /// `AF_INET`.
 pub(crate) const INET: u8 = 2;

@@ -190,7 +190,7 @@ pub(super) fn link_local(nic: &Link, bridge: Option<&Link>) -> Option<Address> {
 }
 
 /// Says whether a device has this address of itself: it is the link-local one that the kernel makes.
-pub(super) fn is_self_made(address: &Address, link: &Link) -> bool {
+pub(in crate::net) fn is_self_made(address: &Address, link: &Link) -> bool {
     let by_kernel = || {
         let stated = address.other.iter().find(|other| other.kind == PROTOCOL);
         stated.is_some_and(|other| other.value == KERNEL_LINK_LOCAL)

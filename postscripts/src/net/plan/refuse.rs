@@ -1,7 +1,7 @@
 //! What must not be done, found before anything is.
 
 use super::Uplink;
-use crate::net::{Kind, Link, NetState};
+use crate::net::{Kind, Link, NetState, Obstacle};
 
 /// Why an uplink cannot be planned: what is in the way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,17 +14,50 @@ pub enum Refusal {
     #[error("{nic} cannot be a port of a bridge: it is {what}")]
     NoPort { nic: String, what: String },
     /// A port of something else.
-    #[error("{nic} belongs to {master} already: take it out first ('ip link set {nic} nomaster')")]
-    OtherMaster { nic: String, master: String },
+    #[error("{nic} belongs to {master} already: {advice}")]
+    OtherMaster {
+        nic: String,
+        master: String,
+        advice: String,
+    },
     /// Something stands on the NIC that cannot stand on a port.
-    #[error(
-        "{nic} carries {upper}, a {kind} device, which a port of a bridge cannot: remove it first"
-    )]
+    #[error("{nic} carries {upper}, {kind}, which a port of a bridge cannot: remove it first")]
     Upper {
         nic: String,
         upper: String,
         kind: String,
     },
+    /// A tunnel is bound to the NIC.
+    #[error(
+        "{upper}, {kind}, is bound to {nic}, and a port has no route to its other end: bind it to \
+         {bridge} or to no device first"
+    )]
+    Tunnel {
+        nic: String,
+        bridge: String,
+        upper: String,
+        kind: String,
+    },
+    /// The NIC carries a PPPoE session, whose packets a bridge would take.
+    #[error("{nic} carries a PPPoE session, which a port of a bridge cannot: end it first")]
+    Session { nic: String },
+    /// A program would hear nothing any more.
+    #[error(
+        "a program listens at {protocol} port {port} on {nic} alone, and would hear nothing there: have it \
+         listen on {bridge} or at an address, or end it ('ss -lnp' names it)"
+    )]
+    Listener {
+        nic: String,
+        bridge: String,
+        protocol: String,
+        port: u16,
+    },
+    /// The NIC resolves no addresses.
+    #[error(
+        "{nic} resolves no addresses (NOARP), and nobody would find {bridge}, which does: let it \
+         ('ip link set {nic} arp on'), or leave it out"
+    )]
+    NoArp { nic: String, bridge: String },
     /// The bridge's name is taken.
     #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
     NameTaken { bridge: String, what: String },
@@ -33,9 +66,8 @@ pub enum Refusal {
     Circle { nic: String, bridge: String },
 }
 
-/// Drivers whose devices the kernel never takes as ports, and that exclude a bridge from the NIC
-/// they stand on.
-const EXCLUSIVE: [&str; 4] = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
+/// Drivers whose devices the kernel never takes as ports.
+const NEVER: [&str; 4] = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
 
 /// Returns the NIC, if nothing is in the way.
 pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link, Refusal> {
@@ -57,23 +89,18 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
         return Err(Refusal::NoPort { nic, what });
     }
     if let Some(master) = link.master.clone().filter(|master| *master != bridge) {
-        return Err(Refusal::OtherMaster { nic, master });
+        let advice = way_out(state, &nic, &master, &bridge);
+        return Err(Refusal::OtherMaster {
+            nic,
+            master,
+            advice,
+        });
     }
     if link.parent.as_ref() == Some(&bridge) {
         return Err(Refusal::Circle { nic, bridge });
     }
-    for upper in state
-        .links
-        .iter()
-        .filter(|upper| upper.parent.as_ref() == Some(&nic))
-    {
-        match &upper.kind {
-            Kind::Other(kind) if EXCLUSIVE.contains(&kind.as_str()) => {
-                let (upper, kind) = (upper.name.clone(), kind.clone());
-                return Err(Refusal::Upper { nic, upper, kind });
-            }
-            _ => {}
-        }
+    if link.master.is_none() {
+        unhindered(state, &nic, &bridge)?;
     }
     match state.link(&bridge) {
         Some(other) if other.kind != Kind::Bridge => {
@@ -84,11 +111,66 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     }
 }
 
+/// Insists that nothing stands on the NIC or is bound to it that would not outlive the change.
+fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), Refusal> {
+    let mut obstacles = state.obstacles.iter();
+    let Some((_, obstacle)) = obstacles.find(|(of, _)| of == nic) else {
+        return Ok(());
+    };
+    let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
+    let described = |kind: &str| describe(&Kind::Other(kind.to_owned()));
+    Err(match obstacle {
+        Obstacle::NoArp => Refusal::NoArp { nic, bridge },
+        Obstacle::Session => Refusal::Session { nic },
+        Obstacle::Listener { protocol, port } => Refusal::Listener {
+            nic,
+            bridge,
+            protocol: protocol.clone(),
+            port: *port,
+        },
+        Obstacle::Tunnel { name, kind } => Refusal::Tunnel {
+            nic,
+            bridge,
+            upper: name.clone(),
+            kind: described(kind),
+        },
+        Obstacle::Upper {
+            name,
+            kind,
+            elsewhere,
+        } => Refusal::Upper {
+            nic,
+            upper: name.clone(),
+            kind: match elsewhere {
+                true => format!(
+                    "{} in another network namespace (a container's?)",
+                    described(kind)
+                ),
+                false => described(kind),
+            },
+        },
+    })
+}
+
+/// Says what to do about a NIC that belongs to something else.
+fn way_out(state: &NetState, nic: &str, master: &str, bridge: &str) -> String {
+    let kind = state.link(master).map(|link| &link.kind);
+    match kind {
+        Some(Kind::Other(kind)) if kind == "bond" || kind == "team" => {
+            format!("name the {kind} in its place ({master}:{bridge})")
+        }
+        Some(Kind::Other(kind)) if kind == "openvswitch" => {
+            format!("take it out of its Open vSwitch first ('ovs-vsctl del-port {nic}')")
+        }
+        _ => format!("take it out first ('ip link set {nic} nomaster')"),
+    }
+}
+
 /// Says what a device is when it cannot be a port.
 fn unfit(kind: &Kind) -> Option<String> {
     match kind {
         Kind::Ethernet => None,
-        Kind::Other(driver) if !EXCLUSIVE.contains(&driver.as_str()) => None,
+        Kind::Other(driver) if !NEVER.contains(&driver.as_str()) => None,
         Kind::Wireless => Some(format!(
             "{}, and an access point passes on one hardware address only; use a wired NIC",
             describe(kind)

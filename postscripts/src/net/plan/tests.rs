@@ -197,6 +197,7 @@ prop_compose! {
             routes: unique,
             nexthops: object.then_some(nexthop).into_iter().collect(),
             rules: rules.into_iter().map(rule).collect(),
+            obstacles: Vec::new(),
         }
     }
 }

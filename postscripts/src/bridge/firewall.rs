@@ -1,0 +1,132 @@
+//! What becomes of rules of the firewall that name the NIC: by default, nothing is done that would
+//! leave them behind.
+
+use anyhow::{Context, Result, bail};
+
+use super::Request;
+use crate::net::firewall::{self, Finding, Survey};
+use crate::net::{Kernel, NetState, Plan};
+
+/// What to do about rules that name the NIC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Firewall {
+    /// Change nothing, and say what each has to become
+    #[default]
+    Refuse,
+    /// Add a rule for the bridge beside each
+    Translate,
+    /// Leave them as they are
+    Keep,
+}
+
+/// Looks at the firewall and brings the plan in line with it.
+///
+/// # Errors
+/// When rules would not match any more and nobody said what to do about them.
+pub(super) fn plan(
+    kernel: &Kernel,
+    request: &Request,
+    state: &NetState,
+    plan: &mut Plan,
+) -> Result<Vec<Finding>> {
+    let mut survey = look(kernel, request, state)?;
+    let is_port = |name: &str, bridge: &str| {
+        let link = state.link(name);
+        link.is_some_and(|link| link.master.as_deref() == Some(bridge))
+    };
+    let mut uplinks = request.uplinks.iter();
+    let settled = uplinks.all(|one| is_port(one.nic.as_str(), one.bridge.as_str()));
+    if !request.persist {
+        survey.stored.clear();
+    }
+    match request.firewall {
+        Firewall::Refuse if settled => {}
+        Firewall::Refuse if survey.findings.is_empty() && survey.stored.is_empty() => {}
+        Firewall::Refuse => bail!(refusal(request, &survey)),
+        Firewall::Translate => {
+            let (twins, others): (Vec<_>, Vec<_>) = std::mem::take(&mut survey.findings)
+                .into_iter()
+                .partition(|finding| finding.twin.is_some());
+            if !others.is_empty() && !settled {
+                survey.findings = others;
+                survey.stored.clear();
+                bail!(untranslatable(&survey));
+            }
+            plan.add_twins(
+                twins
+                    .into_iter()
+                    .filter_map(|finding| finding.twin)
+                    .collect(),
+            );
+            survey.findings = others;
+        }
+        Firewall::Keep => {}
+    }
+    for finding in &survey.findings {
+        let Finding { rule, becomes, .. } = finding;
+        plan.notes
+            .push(format!("not translated: {rule} -> {becomes}"));
+    }
+    let stored = survey.stored.iter();
+    plan.notes
+        .extend(stored.map(|line| format!("for the next boot, change {line}")));
+    if !plan.steps.is_empty() {
+        plan.notes.extend(survey.notes);
+    }
+    Ok(survey.findings)
+}
+
+/// Insists that no rule is left behind but those that were known before.
+///
+/// # Errors
+/// When one is.
+pub(super) fn confirm(kernel: &Kernel, request: &Request, known: &[Finding]) -> Result<()> {
+    if request.firewall == Firewall::Keep {
+        return Ok(());
+    }
+    let state = kernel.load(&[]).context("reading the network")?;
+    let mut findings = look(kernel, request, &state)?.findings;
+    let is_known = |finding: &Finding| known.iter().any(|one| one.rule == finding.rule);
+    findings.retain(|finding| !is_known(finding));
+    match findings.first() {
+        None => Ok(()),
+        Some(finding) => bail!("a rule has come that names the NIC: {}", finding.rule),
+    }
+}
+
+fn look(kernel: &Kernel, request: &Request, state: &NetState) -> Result<Survey> {
+    firewall::survey(kernel, &request.root, &request.uplinks, state)
+        .context("looking for rules of the firewall that name the NIC")
+}
+
+fn refusal(request: &Request, survey: &Survey) -> String {
+    let names = |name: fn(&crate::net::Uplink) -> String| {
+        let names: Vec<_> = request.uplinks.iter().map(name).collect();
+        names.join(", ")
+    };
+    let (nics, bridges) = (
+        names(|one| one.nic.to_string()),
+        names(|one| one.bridge.to_string()),
+    );
+    format!(
+        "the firewall has rules about {nics} that would not match what comes in by {bridges}; nothing was \
+         changed. '--firewall translate' adds what stands right of each arrow, '--firewall keep' leaves the \
+         rules alone:{}",
+        lines(survey)
+    )
+}
+
+fn untranslatable(survey: &Survey) -> String {
+    format!(
+        "these rules of the firewall cannot be translated; nothing was changed. Change them by hand, or say \
+         '--firewall keep':{}",
+        lines(survey)
+    )
+}
+
+fn lines(survey: &Survey) -> String {
+    let findings = survey.findings.iter();
+    let findings = findings.map(|one| format!("\n  {} -> {}", one.rule, one.becomes));
+    let stored = survey.stored.iter().map(|line| format!("\n  {line}"));
+    findings.chain(stored).collect()
+}

@@ -1,0 +1,435 @@
+//! Rules as nf_tables and iptables-save tell of them, and what has to stand beside each.
+
+use std::path::Path;
+
+use super::expression::{encode, padded};
+use super::nftables::{Chain, Element, Rule, Set};
+use super::*;
+use crate::net::Attribute;
+use crate::net::message::Body;
+
+const INET: u8 = 1;
+const NAME_IN: u32 = 6;
+const NAME_OUT: u32 = 7;
+const INDEX_IN: u32 = 4;
+const REGISTER: u32 = 1;
+const EQUAL: u32 = 0;
+const UNEQUAL: u32 = 1;
+const ANONYMOUS: u32 = 3; // and constant
+const INTERVAL: u32 = 4;
+
+pub(super) fn moves() -> Vec<Move> {
+    vec![Move {
+        nic: "eth0".to_owned(),
+        nic_index: 2,
+        bridge: "br0".to_owned(),
+        bridge_index: None,
+        is_port: false,
+    }]
+}
+
+fn expression(name: &str, parts: &[(u16, &[u8])]) -> Expression {
+    let attribute = |(kind, value): &(u16, &[u8])| Attribute {
+        kind: *kind,
+        value: value.to_vec(),
+    };
+    Expression {
+        name: name.to_owned(),
+        attributes: parts.iter().map(attribute).collect(),
+    }
+}
+
+fn meta(key: u32, register: u32) -> Expression {
+    let (register, key) = (register.to_be_bytes(), key.to_be_bytes());
+    expression("meta", &[(1, &register), (2, &key)])
+}
+
+fn port(register: u32) -> Expression {
+    let numbers = [register, 2, 2, 2].map(u32::to_be_bytes);
+    let parts: Vec<_> = (1..)
+        .zip(&numbers)
+        .map(|(kind, number)| (kind, &number[..]))
+        .collect();
+    expression("payload", &parts)
+}
+
+fn data(bytes: &[u8]) -> Vec<u8> {
+    Body::default().attribute(1, bytes).into_bytes()
+}
+
+fn cmp(operator: u32, bytes: &[u8]) -> Expression {
+    let (register, operator) = (REGISTER.to_be_bytes(), operator.to_be_bytes());
+    expression("cmp", &[(1, &register), (2, &operator), (3, &data(bytes))])
+}
+
+fn lookup(set: &str, inverted: bool) -> Expression {
+    let flags = u32::from(inverted).to_be_bytes();
+    let name = format!("{set}\0");
+    expression(
+        "lookup",
+        &[
+            (1, name.as_bytes()),
+            (2, &REGISTER.to_be_bytes()),
+            (5, &flags),
+        ],
+    )
+}
+
+fn accept() -> Expression {
+    let verdict = data(&1i32.to_be_bytes());
+    let verdict = Body::default().attribute(2, &verdict).into_bytes();
+    expression("immediate", &[(1, &[0; 4]), (2, &verdict)])
+}
+
+fn rule(handle: u64, expressions: Vec<Expression>) -> Rule {
+    Rule {
+        family: INET,
+        table: "t".to_owned(),
+        chain: "input".to_owned(),
+        handle,
+        expressions,
+        note: None,
+    }
+}
+
+fn set(name: &str, flags: u32, keys: &[Vec<u8>]) -> Set {
+    let element = |key: &Vec<u8>| Element {
+        attributes: expression("", &[(1, &data(key))]).attributes,
+    };
+    Set {
+        family: INET,
+        table: "t".to_owned(),
+        name: name.to_owned(),
+        flags,
+        key: keys[0].len(),
+        elements: keys.iter().map(element).collect(),
+    }
+}
+
+fn ruleset(rules: Vec<Vec<Expression>>, sets: Vec<Set>) -> Ruleset {
+    Ruleset {
+        rules: (1..)
+            .zip(rules)
+            .map(|(handle, rule)| self::rule(handle, rule))
+            .collect(),
+        sets,
+        ..Ruleset::default()
+    }
+}
+
+/// What is found, and whether it can be translated.
+fn found(ruleset: &Ruleset) -> Vec<(String, bool)> {
+    let findings = search::find(ruleset, &moves());
+    findings
+        .into_iter()
+        .map(|one| (one.becomes, one.twin.is_some()))
+        .collect()
+}
+
+#[test]
+fn a_rule_that_names_the_nic_gets_a_twin_in_whatever_way_it_names_it() {
+    for (load, bytes, twin) in [
+        (
+            NAME_IN,
+            padded("eth0"),
+            "nft inet t input: iifname \"br0\" accept",
+        ),
+        (
+            NAME_IN,
+            b"eth0\0".to_vec(),
+            "nft inet t input: iifname \"br0\" accept",
+        ),
+        (
+            NAME_OUT,
+            padded("eth0"),
+            "nft inet t input: oifname \"br0\" accept",
+        ),
+        // a wildcard
+        (
+            NAME_IN,
+            b"eth".to_vec(),
+            "nft inet t input: iifname \"br0\" accept",
+        ),
+        // a number
+        (
+            INDEX_IN,
+            2u32.to_ne_bytes().to_vec(),
+            "nft inet t input: iif \"br0\" accept",
+        ),
+    ] {
+        let expressions = vec![meta(load, REGISTER), cmp(EQUAL, &bytes), accept()];
+        let ruleset = ruleset(vec![expressions], Vec::new());
+        assert_eq!(found(&ruleset), [(twin.to_owned(), true)], "{bytes:?}");
+    }
+}
+
+#[test]
+fn rules_about_others_or_about_both_are_none_of_ours() {
+    let name = |bytes: &[u8]| vec![meta(NAME_IN, REGISTER), cmp(EQUAL, bytes), accept()];
+    let rules = vec![
+        name(&padded("eth1")),
+        name(&padded("eth")),
+        name(&padded("eth00")),
+        name(b"eth1"),
+        name(b""), // every name begins so
+        vec![meta(INDEX_IN, REGISTER), cmp(EQUAL, &3u32.to_ne_bytes())],
+        // the register holds something else by then
+        vec![
+            meta(INDEX_IN, REGISTER),
+            port(REGISTER),
+            cmp(EQUAL, &2u32.to_ne_bytes()),
+        ],
+        vec![
+            meta(NAME_IN, REGISTER),
+            cmp(UNEQUAL, &padded("eth0")),
+            cmp(UNEQUAL, &padded("br0")),
+        ],
+        vec![meta(NAME_IN, REGISTER), lookup("both", false)],
+        vec![meta(NAME_IN, REGISTER), lookup("both", true)],
+        vec![meta(NAME_IN, REGISTER), lookup("unknown", false)],
+    ];
+    let both = set("both", ANONYMOUS, &[padded("eth0"), padded("br0")]);
+    assert_eq!(found(&ruleset(rules, vec![both])), []);
+}
+
+#[test]
+fn a_rule_whose_twin_stands_already_is_settled() {
+    let name = |name: &str| {
+        let counted = expression("counter", &[(1, &[0; 8]), (2, name.as_bytes())]);
+        vec![
+            meta(NAME_IN, REGISTER),
+            cmp(EQUAL, &padded(name)),
+            counted,
+            accept(),
+        ]
+    };
+    let settled = ruleset(vec![name("br0"), name("eth0")], Vec::new());
+    assert_eq!(found(&settled), []);
+    // in another chain it is another rule
+    let mut elsewhere = settled.clone();
+    elsewhere.rules[0].chain = "other".to_owned();
+    assert_eq!(found(&elsewhere).len(), 1);
+}
+
+#[test]
+fn what_no_twin_can_say_is_for_the_administrator() {
+    let concatenated = |name: &str| [padded(name), vec![0, 22, 0, 0]].concat();
+    let sets = vec![
+        set("__ports", ANONYMOUS, &[concatenated("eth0")]),
+        set("__all", ANONYMOUS, &[padded("lo"), padded("eth0")]),
+        set("wild", INTERVAL, &[padded("eth")]),
+    ];
+    for (expressions, need) in [
+        (
+            vec![meta(NAME_IN, REGISTER), cmp(UNEQUAL, &padded("eth0"))],
+            "has to leave out br0 too",
+        ),
+        (
+            vec![meta(NAME_IN, REGISTER), lookup("__all", true)],
+            "needs br0 in its set beside eth0",
+        ),
+        (
+            vec![meta(NAME_IN, REGISTER), port(12), lookup("__ports", false)],
+            "needs br0 in its set beside eth0",
+        ),
+        (
+            vec![meta(NAME_IN, REGISTER), lookup("wild", false)],
+            "needs br0 in its set beside eth0",
+        ),
+    ] {
+        let ruleset = ruleset(vec![expressions], sets.clone());
+        assert_eq!(found(&ruleset), [(need.to_owned(), false)]);
+    }
+}
+
+#[test]
+fn a_named_set_gains_an_element_and_an_anonymous_one_a_rule() {
+    let key = |name: &str| [padded(name), vec![0, 22, 0, 0]].concat();
+    let lan = set("lan", 0, &[key("eth1"), key("eth0")]);
+    let rules = vec![vec![
+        meta(NAME_IN, REGISTER),
+        port(12),
+        lookup("lan", false),
+        accept(),
+    ]];
+    let findings = search::find(&ruleset(rules, vec![lan]), &moves());
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:?}");
+    };
+    assert_eq!(finding.rule, "nft set inet t lan: element \"eth0\"");
+    let Some(Twin::Element {
+        key: twin,
+        numbered: None,
+        ..
+    }) = &finding.twin
+    else {
+        panic!("{finding:?}");
+    };
+    assert_eq!(*twin, key("br0"));
+
+    let anonymous = set("__set0", ANONYMOUS, &[padded("eth1"), padded("eth0")]);
+    let rules = vec![vec![
+        meta(NAME_IN, REGISTER),
+        lookup("__set0", false),
+        accept(),
+    ]];
+    assert_eq!(
+        found(&ruleset(rules, vec![anonymous])),
+        [("nft inet t input: iifname \"br0\" accept".to_owned(), true)]
+    );
+}
+
+#[test]
+fn a_verdict_map_gives_its_twin_the_same_verdict() {
+    let verdict = data(&1i32.to_be_bytes());
+    let verdict = Body::default().attribute(2, &verdict).into_bytes();
+    let mut map = set("__map0", ANONYMOUS | 8, &[padded("eth0")]);
+    map.elements[0]
+        .attributes
+        .extend(expression("", &[(2, &verdict)]).attributes);
+    let mut by_map = lookup("__map0", false);
+    by_map.attributes.push(Attribute {
+        kind: 3,
+        value: vec![0; 4],
+    });
+    let ruleset = ruleset(vec![vec![meta(NAME_IN, REGISTER), by_map]], vec![map]);
+    assert_eq!(
+        found(&ruleset),
+        [("nft inet t input: iifname \"br0\" accept".to_owned(), true)]
+    );
+}
+
+#[test]
+fn rules_below_the_bridge_go_on_and_rules_of_bridges_begin() {
+    let expressions = vec![meta(NAME_IN, REGISTER), cmp(EQUAL, &padded("eth0"))];
+    let mut below = ruleset(vec![expressions.clone()], Vec::new());
+    below.chains.push(Chain {
+        family: INET,
+        table: "t".to_owned(),
+        name: "input".to_owned(),
+        hook: Some(5),
+    });
+    assert_eq!(found(&below), []);
+    below.chains[0].hook = Some(1);
+    assert_eq!(found(&below).len(), 1);
+
+    let mut bridges = ruleset(vec![expressions], Vec::new());
+    bridges.rules[0].family = 7;
+    let begins = "begins to match when the NIC is a port".to_owned();
+    assert_eq!(found(&bridges), [(begins, false)]);
+    let mut settled = moves();
+    settled[0].is_port = true;
+    assert_eq!(search::find(&bridges, &settled), []);
+}
+
+#[test]
+fn expressions_survive_being_read_and_written() {
+    let expressions = vec![meta(NAME_IN, REGISTER), cmp(EQUAL, b"eth0\0"), accept()];
+    let encoded = encode(&expressions);
+    assert_eq!(expression::decode(&encoded).unwrap(), expressions);
+    // what is cut off or does not add up is an error or less, never a panic
+    for end in 0..encoded.len() {
+        let _ = expression::decode(&encoded[..end]);
+    }
+}
+
+const SAVED: &str = "\
+# Generated by iptables-save v1.8.9
+*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -s 10.9.0.0/24 -o eth0 -j MASQUERADE
+COMMIT
+*filter
+:INPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -i eth+ -p tcp -m comment --comment \"the \\\"web\\\" -i eth0\" -j ACCEPT
+-A INPUT -i eth0 -j ACCEPT
+-A INPUT -i br0 -j ACCEPT
+-A INPUT ! -i eth0 -j DROP
+-A INPUT -i eth0 -p udp -j ACCEPT
+-A FORWARD -i eth0 -o eth1 -m physdev --physdev-in eth0 -j ACCEPT
+-A FORWARD -i eth00 -j ACCEPT
+COMMIT
+";
+
+#[test]
+fn rules_of_the_old_tables_get_twins_behind_them() {
+    let lines = xtables::parse(SAVED);
+    let program = Path::new("/usr/sbin/iptables-legacy");
+    let findings = xtables::look_through(&lines, program, &moves());
+    let shown = findings.iter().map(|one| {
+        let position = match &one.twin {
+            Some(Twin::Legacy { position, .. }) => *position,
+            _ => 0,
+        };
+        (position, one.becomes.as_str())
+    });
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            (
+                2,
+                "iptables-legacy -t nat -A POSTROUTING -s 10.9.0.0/24 -o br0 -j MASQUERADE"
+            ),
+            (
+                3,
+                "iptables-legacy -t filter -A INPUT -i br0 -p tcp -m comment --comment \
+                 'the \"web\" -i eth0' -j ACCEPT"
+            ),
+            (0, "has to leave out br0 too"),
+            (
+                8,
+                "iptables-legacy -t filter -A INPUT -i br0 -p udp -j ACCEPT"
+            ),
+            (
+                2,
+                "iptables-legacy -t filter -A FORWARD -i br0 -o eth1 -m physdev --physdev-in eth0 -j ACCEPT"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn files_of_the_next_boot_that_name_the_nic_alone_are_shown_with_their_owner() {
+    let root = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "etc/iptables/rules.v4",
+        "*filter\n# -i eth0\n-A INPUT -i eth0 -j ACCEPT\nCOMMIT\n",
+    );
+    write(
+        "etc/iptables/rules.v6",
+        "-A INPUT -i eth0 -j ACCEPT\n-A INPUT -i br0 -j ACCEPT\n",
+    );
+    write(
+        "etc/nftables.conf",
+        "define wan = \"eth*\"\niifname \"eth00\" drop\n",
+    );
+    write(
+        "etc/ufw/user.rules",
+        "-A ufw-user-input -i eth0.10 -j ACCEPT\n",
+    );
+    write(
+        "etc/firewalld/zones/public.xml",
+        "<zone>\n  <interface name=\"eth0\"/>\n</zone>\n",
+    );
+    // nobody waits for whoever might write into it
+    nix::unistd::mkfifo(
+        &root.path().join("etc/ufw/before.rules"),
+        nix::sys::stat::Mode::S_IRWXU,
+    )
+    .unwrap();
+    assert_eq!(
+        stored::find(root.path(), &moves()),
+        [
+            "/etc/iptables/rules.v4, line 3: -A INPUT -i eth0 -j ACCEPT (netfilter-persistent: the same for br0)",
+            "/etc/nftables.conf, line 1: define wan = \"eth*\" (nftables.service: the same for br0)",
+            "/etc/firewalld/zones/public.xml, line 2: <interface name=\"eth0\"/> (firewalld: firewall-cmd \
+             --permanent --zone=public --add-interface=br0)",
+        ]
+    );
+}

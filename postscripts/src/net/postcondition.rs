@@ -1,0 +1,342 @@
+//! What must hold when a change is over: everything that stood on the NIC stands on the bridge, nothing
+//! of it is on the port, and no other device has gained or lost any.
+//!
+//! Pure: the network as the plan leaves it and as the kernel tells of it go in, what differs comes out
+//! in words. What passes by itself is no difference: lifetimes that count down, addresses that every
+//! device makes of itself, temporary ones, what a router advertises anew.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::plan::is_self_made;
+use super::{Address, Link, NetState, Route, Rule, Uplink};
+
+/// `IFA_F_*` of IPv6.
+const TEMPORARY: u32 = 0x01;
+const TAKEN: u32 = 0x08;
+const NO_PREFIX_ROUTE: u32 = 0x200;
+/// `RTPROT_RA`; `RT_TABLE_MAIN`.
+const ADVERTISED: u8 = 9;
+const MAIN: u32 = 254;
+
+/// What a device is to the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Bridge,
+    Port,
+    Other,
+}
+
+/// Says what is not as expected; `elapsed` seconds have passed since the expectation was made.
+pub fn differences(
+    expected: &NetState,
+    now: &NetState,
+    uplinks: &[Uplink],
+    elapsed: u32,
+) -> Vec<String> {
+    let check = Check {
+        expected,
+        now,
+        uplinks,
+        elapsed,
+        found: Vec::new(),
+    };
+    check.all()
+}
+
+struct Check<'a> {
+    expected: &'a NetState,
+    now: &'a NetState,
+    uplinks: &'a [Uplink],
+    elapsed: u32,
+    found: Vec<String>,
+}
+
+impl Check<'_> {
+    fn all(mut self) -> Vec<String> {
+        for uplink in self.uplinks {
+            self.port(uplink);
+        }
+        for link in &self.expected.links {
+            match self.now.link(&link.name) {
+                Some(now) => self.addresses(link, now),
+                // a container or a tunnel that ended took its own device along
+                None if self.role(&link.name) == Role::Other => {}
+                None => self.say(format!("{} is gone", link.name)),
+            }
+        }
+        self.newcomers();
+        self.routes();
+        self.preferences();
+        self.rules();
+        for hop in &self.expected.nexthops {
+            let same = |now: &&super::NextHop| (now.id, &now.device) == (hop.id, &hop.device);
+            if !self.now.nexthops.iter().any(|now| same(&now)) {
+                self.say(format!("nexthop {} is gone or leads elsewhere", hop.id));
+            }
+        }
+        self.found
+    }
+
+    fn say(&mut self, what: String) {
+        if !self.found.contains(&what) {
+            self.found.push(what);
+        }
+    }
+
+    fn role(&self, name: &str) -> Role {
+        let is = |uplink: &Uplink| match name {
+            name if name == uplink.bridge.as_str() => Some(Role::Bridge),
+            name if name == uplink.nic.as_str() => Some(Role::Port),
+            _ => None,
+        };
+        self.uplinks.iter().find_map(is).unwrap_or(Role::Other)
+    }
+
+    /// The NIC is a port, and both are as they were planned.
+    fn port(&mut self, uplink: &Uplink) {
+        let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
+        let master = self.now.link(nic).and_then(|link| link.master.as_deref());
+        if master != Some(bridge) {
+            self.say(format!("{nic} is no port of {bridge}"));
+        }
+        for name in [nic, bridge] {
+            let (Some(expected), Some(now)) = (self.expected.link(name), self.now.link(name))
+            else {
+                continue;
+            };
+            if !now.up {
+                self.say(format!("{name} is down"));
+            }
+            if let (Some(was), Some(is)) = (expected.mac, now.mac)
+                && was != is
+                && !self.takes_from_ports(name, is)
+            {
+                self.say(format!("{name} has the hardware address {is}, not {was}"));
+            }
+            if now.mtu < expected.mtu {
+                self.say(format!(
+                    "{name} has the MTU {}, not {}",
+                    now.mtu, expected.mtu
+                ));
+            }
+        }
+    }
+
+    /// Says whether a hardware address is one that a bridge of several ports has from one of them.
+    fn takes_from_ports(&self, bridge: &str, mac: super::Mac) -> bool {
+        let mut ports = self.now.ports(bridge);
+        self.expected.ports(bridge).count() > 1 && ports.any(|port| port.mac == Some(mac))
+    }
+
+    fn addresses(&mut self, expected: &Link, now: &Link) {
+        let (name, role) = (expected.name.as_str(), self.role(&expected.name));
+        for address in &expected.addresses {
+            let there = now.addresses.iter().find(|one| one.is_same(address));
+            match there {
+                Some(there) if is_taken(there) && !is_taken(address) => {
+                    self.say(format!("another host on the link has {address}"));
+                }
+                Some(there) if address.lifetimes.is_none() && there.lifetimes.is_some() => {
+                    self.say(format!("{address} on {name} is only leased now"));
+                }
+                Some(_) => {}
+                None if self.may_go(address, expected) => {}
+                None => self.say(format!("{address} is gone from {name}")),
+            }
+        }
+        for address in &now.addresses {
+            let known = expected.addresses.iter().any(|one| one.is_same(address));
+            if !known && !may_come(address, expected, role) {
+                self.say(format!("{name} has {address}"));
+            }
+        }
+    }
+
+    /// Says whether an address may be gone by itself.
+    fn may_go(&self, address: &Address, link: &Link) -> bool {
+        is_self_made(address, link) || is_temporary(address) || self.is_over(address)
+    }
+
+    fn is_over(&self, address: &Address) -> bool {
+        let ended = |left: u32| left <= self.elapsed.saturating_add(1);
+        address.lifetimes.is_some_and(|left| ended(left.valid))
+    }
+
+    /// Devices that came meanwhile may have what they want, but nothing of ours.
+    fn newcomers(&mut self) {
+        let bridges = self
+            .expected
+            .links
+            .iter()
+            .filter(|link| self.role(&link.name) == Role::Bridge);
+        let ours: BTreeSet<IpAddr> = bridges
+            .flat_map(|link| &link.addresses)
+            .map(|one| one.ip)
+            .collect();
+        for link in self
+            .now
+            .links
+            .iter()
+            .filter(|link| self.expected.link(&link.name).is_none())
+        {
+            for address in link
+                .addresses
+                .iter()
+                .filter(|one| !one.is_link_local() && ours.contains(&one.ip))
+            {
+                self.say(format!("{} has {address}", link.name));
+            }
+        }
+    }
+
+    fn routes(&mut self) {
+        for route in &self.expected.routes {
+            let expired = |left: u32| left <= self.elapsed.saturating_add(1);
+            let lasts = !route.expires.is_some_and(expired);
+            let devices = route.hops.iter().filter_map(|hop| hop.device.as_deref());
+            let left = |name: &str| self.role(name) == Role::Other && self.now.link(name).is_none();
+            let stands = self.now.routes.iter().any(|now| is_same_way(route, now));
+            if lasts && !stands && !devices.into_iter().any(left) && !self.is_connected(route) {
+                self.say(format!("the route {} is gone", without_metric(route)));
+            }
+        }
+        for route in &self.now.routes {
+            let port = self
+                .uplinks
+                .iter()
+                .any(|uplink| route.leaves_by(uplink.nic.as_str()));
+            let knows = |known: &Route| is_same_way(known, route);
+            let newcomer = |name: &str| self.expected.link(name).is_none();
+            let mut devices = route.hops.iter().filter_map(|hop| hop.device.as_deref());
+            let is_ours = !devices.any(newcomer);
+            let advertised = route.v6 && route.protocol == ADVERTISED;
+            let surprising = route.is_default() && !advertised && is_ours;
+            if (port || surprising) && !self.expected.routes.iter().any(knows) {
+                self.say(format!("there is a new route {}", without_metric(route)));
+            }
+        }
+    }
+
+    /// Says whether the kernel makes such a route of an address that is there.
+    fn is_connected(&self, route: &Route) -> bool {
+        let [hop] = route.hops.as_slice() else {
+            return false;
+        };
+        let link = hop.device.as_deref().and_then(|name| self.now.link(name));
+        let makes = |address: &Address| {
+            let end = address.peer.unwrap_or(address.ip);
+            let network = super::kernel::network(end, address.len);
+            route.destination == Some((network, address.len))
+                && address.flags & NO_PREFIX_ROUTE == 0
+        };
+        hop.gateway.is_none() && link.is_some_and(|link| link.addresses.iter().any(makes))
+    }
+
+    /// The default route that is chosen leads by the same device.
+    fn preferences(&mut self) {
+        for v6 in [false, true] {
+            let best = |state: &NetState| {
+                let ours = |route: &&Route| {
+                    let device = route.hops.first().and_then(|hop| hop.device.as_deref());
+                    let known = device.is_some_and(|name| self.expected.link(name).is_some());
+                    route.is_default() && route.v6 == v6 && route.table == MAIN && known
+                };
+                let routes = state.routes.iter().filter(ours);
+                let best = routes.min_by_key(|route| route.metric.unwrap_or_default());
+                best.and_then(|route| route.hops.first()?.device.clone())
+            };
+            if let (Some(expected), Some(now)) = (best(self.expected), best(self.now))
+                && expected != now
+                && self.now.link(&expected).is_some()
+            {
+                let family = if v6 { "IPv6" } else { "IPv4" };
+                self.say(format!(
+                    "the default route of {family} leads by {now}, not by {expected}"
+                ));
+            }
+        }
+    }
+
+    fn rules(&mut self) {
+        for rule in &self.expected.rules {
+            if !self.now.rules.contains(rule) {
+                self.say(format!("the rule {rule} is gone"));
+            }
+        }
+        let names = |rule: &Rule, name: &str| {
+            let name = Some(name);
+            rule.input.as_deref() == name || rule.output.as_deref() == name
+        };
+        for rule in &self.now.rules {
+            let port = self
+                .uplinks
+                .iter()
+                .any(|uplink| names(rule, uplink.nic.as_str()));
+            if port && !self.expected.rules.contains(rule) {
+                self.say(format!("there is a new rule {rule}"));
+            }
+        }
+    }
+}
+
+/// Says whether a device may have an address that nobody planned.
+fn may_come(address: &Address, expected: &Link, role: Role) -> bool {
+    if address.is_link_local() {
+        return true;
+    }
+    if role == Role::Port || address.ip.is_ipv4() || address.lifetimes.is_none() {
+        return false;
+    }
+    // another address where there is one of its kind already is another identity
+    let prefix = |one: &Address| super::kernel::network(one.ip, one.len);
+    let has_one = expected.addresses.iter().any(|one| {
+        let is_alike = one.len == address.len && prefix(one) == prefix(address);
+        one.lifetimes.is_some() && !is_temporary(one) && is_alike
+    });
+    is_temporary(address) || address.len < 128 && !has_one
+}
+
+fn is_temporary(address: &Address) -> bool {
+    address.ip.is_ipv6() && address.flags & TEMPORARY != 0
+}
+
+fn is_taken(address: &Address) -> bool {
+    address.ip.is_ipv6() && address.flags & TAKEN != 0
+}
+
+/// Says whether a route leads where the expected one does, whoever made it and whatever its metric: a
+/// manager of the network has metrics of its own for bridges.
+fn is_same_way(expected: &Route, now: &Route) -> bool {
+    let place = |route: &Route| {
+        let Route {
+            v6,
+            destination,
+            from,
+            table,
+            kind,
+            tos,
+            nexthop,
+            ..
+        } = route;
+        (*v6, *destination, *from, *table, *kind, *tos, *nexthop)
+    };
+    let ways = |route: &Route| {
+        let way = |hop: &super::Hop| (hop.device.clone(), hop.gateway, hop.weight);
+        let mut ways: Vec<_> = route.hops.iter().map(way).collect();
+        ways.sort();
+        ways
+    };
+    let source = expected.source.is_none() || expected.source == now.source;
+    place(expected) == place(now) && ways(expected) == ways(now) && source
+}
+
+fn without_metric(route: &Route) -> Route {
+    Route {
+        metric: None,
+        ..route.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;
