@@ -10,10 +10,13 @@
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 
 mod cli;
+mod command;
 mod daemon;
 mod engine;
+mod environment;
 mod forwarding;
 mod iptables;
+mod listener;
 mod names;
 mod network;
 mod paths;
@@ -21,6 +24,7 @@ mod plan;
 mod preflight;
 mod proof;
 mod report;
+mod running;
 mod secure;
 mod service;
 mod setup;
