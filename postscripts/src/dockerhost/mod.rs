@@ -19,6 +19,7 @@ mod iptables;
 mod listener;
 mod names;
 mod network;
+mod nftables;
 mod paths;
 mod plan;
 mod preflight;

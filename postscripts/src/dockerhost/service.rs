@@ -138,13 +138,14 @@ impl Service {
     pub(super) fn socket(&self, paths: &Paths, listeners: &[String]) -> PathBuf {
         let local = |text: &String| match Listener::parse(text) {
             Listener::Unix(path) => Some(path),
-            Listener::Activated => Some(self.activated().into()),
+            Listener::Activated => Some(paths.at(self.activated())),
             _ => None,
         };
         let mut local = listeners.iter().filter_map(local);
         let usual = |path: &PathBuf| is_usual(&path.to_string_lossy());
+        // A path in a configuration is the whole path, also where the host is a directory of a test.
         match (local.clone().find(usual), local.next()) {
-            (None, Some(path)) => paths.at(&path.to_string_lossy()),
+            (None, Some(path)) => path,
             _ => paths.at(DEFAULT_SOCKET),
         }
     }
