@@ -282,7 +282,7 @@ fn chain(message: &[u8]) -> Option<Chain> {
     let number = hook
         .and_then(|hook| attribute(hook, 1))
         .and_then(big_endian);
-    [INET, IPV4].contains(&family).then(|| ())?;
+    let family = [INET, IPV4].into_iter().find(|known| *known == family)?;
     Some(Chain {
         family,
         table: text(attribute(data, 1)?),
