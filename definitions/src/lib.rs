@@ -18,6 +18,7 @@ pub mod command;
 mod distro;
 mod error;
 mod hardware;
+mod hostname;
 mod installdir;
 #[cfg(feature = "lock")]
 mod lock;
@@ -41,6 +42,7 @@ pub use catalog::{Catalog, Edit};
 pub use distro::Distro;
 pub use error::Error;
 pub use hardware::MacAddresses;
+pub use hostname::host_name_fault;
 pub use installdir::InstallDir;
 #[cfg(feature = "lock")]
 pub use lock::Lock;

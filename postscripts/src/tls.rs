@@ -5,8 +5,13 @@
 //! OpenSSL's clients and rustls accept; certificates follow RFC 5280 with the subject's names in
 //! `subjectAltName` alone (RFC 6125 §6.4.4: nobody reads the common name any more).
 //!
+//! Keys and certificates that others made are read as tools write them: PKCS #8, PKCS #1 and SEC 1, with
+//! explanations before the blocks; an authority may come with those above it.
+//!
 //! A key is made where it is used and leaves that host never: what travels is a request ([`Request`],
 //! PKCS #10), and whoever signs ([`Authority`]) decides what the certificate may be used for.
+
+mod pem;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -70,6 +75,9 @@ pub struct Description {
     pub not_after: OffsetDateTime,
     /// The public key, DER (`SubjectPublicKeyInfo`).
     public_key: Vec<u8>,
+    /// Who it is about, and who says so, DER.
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
     /// The certificate itself, DER.
     der: Vec<u8>,
 }
@@ -79,7 +87,8 @@ pub trait Authority {
     /// Returns the authority's certificate, PEM.
     fn certificate(&self) -> &str;
 
-    /// Signs a request for one use until `not_after`; the names are those in the request.
+    /// Signs a request for one use until `not_after`; the names are those in the request. What comes
+    /// back is the certificate, and behind it what a caller needs to know whose it is.
     ///
     /// # Errors
     /// When the request is no request, is not signed by its own key, or the authority refuses.
@@ -89,6 +98,8 @@ pub trait Authority {
 /// An authority whose key is at hand.
 pub struct LocalAuthority {
     certificate: String,
+    /// Those above it, each the next one's issuer, as far as they are known.
+    above: Vec<String>,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -139,7 +150,31 @@ impl KeyPem {
     }
 
     fn pair(&self) -> Result<KeyPair> {
-        KeyPair::from_pem(&self.0).context("reading a private key")
+        let reading = "reading a private key";
+        let blocks = pem::blocks(&self.0);
+        let key = blocks
+            .iter()
+            .find(|block| block.label.ends_with("PRIVATE KEY"));
+        let key = key.context(reading)?;
+        // PKCS #8 says it in the label, the older forms in a header (RFC 1421 §4.6.1.1).
+        if key.label.starts_with("ENCRYPTED") || key.text.contains("Proc-Type: 4,ENCRYPTED") {
+            bail!(
+                "{reading}: it is encrypted, and nobody is asked for a pass phrase here; decrypt a copy with \
+                 'openssl pkey -in FILE -out FILE'"
+            );
+        }
+        let (_, decoded) = x509_parser::pem::parse_x509_pem(key.text.as_bytes())
+            .ok()
+            .with_context(|| format!("{reading}: its PEM block is damaged"))?;
+        let der = match key.label.as_str() {
+            "RSA PRIVATE KEY" => Some(pem::pkcs8_of_rsa(&decoded.contents)),
+            "EC PRIVATE KEY" => pem::pkcs8_of_ec(&decoded.contents),
+            _ => Some(decoded.contents),
+        };
+        let pair = der.and_then(|der| KeyPair::try_from(der.as_slice()).ok());
+        pair.with_context(|| {
+            format!("{reading}: it is none of RSA (2048 bits or more), P-256, P-384 or Ed25519")
+        })
     }
 }
 
@@ -173,26 +208,72 @@ impl LocalAuthority {
             .self_signed(&key.pair()?)
             .context("signing an authority")?
             .pem();
-        Ok((Self::load(certificate, &key)?, key))
+        Ok((Self::load(&certificate, &key)?, key))
     }
 
-    /// Takes an authority that exists: its certificate and its key.
+    /// Takes an authority that exists: its certificate, perhaps with those above it, and its key.
     ///
     /// # Errors
-    /// When the two do not belong together, or the certificate is not one that may sign.
-    pub fn load(certificate: String, key: &KeyPem) -> Result<Self> {
-        let described = Description::parse(&certificate)?;
-        if !key.belongs_to(&described)? {
-            bail!("the authority's key does not belong to its certificate");
+    /// When they do not belong together, or the certificate is not one that may sign.
+    pub fn load(certificates: &str, key: &KeyPem) -> Result<Self> {
+        let mut rest = Vec::new();
+        for text in certificates_in(certificates) {
+            rest.push((Description::parse(&text)?, text));
         }
+        if rest.is_empty() {
+            bail!("reading a certificate: no PEM block stands there");
+        }
+        let mut own = None;
+        for (at, (described, _)) in rest.iter().enumerate() {
+            if own.is_none() && key.belongs_to(described)? {
+                own = Some(at);
+            }
+        }
+        let own = own.context("the authority's key does not belong to its certificate")?;
+        let (described, certificate) = rest.remove(own);
         if !parsed(&described.der)?.is_ca() {
             bail!("the certificate is no authority's: its basicConstraints do not say CA");
+        }
+        let mut above = Vec::new();
+        let mut last = described;
+        while !last.is_self_signed()
+            && let Some(at) = rest
+                .iter()
+                .position(|(other, _)| other.subject == last.issuer)
+        {
+            let (next, text) = rest.remove(at);
+            above.push(text);
+            last = next;
+        }
+        if !rest.is_empty() {
+            bail!(
+                "{} more certificate(s) stand with the authority's that are not above it: take them out, for \
+                 everything there is trusted",
+                rest.len()
+            );
         }
         let issuer = Issuer::from_ca_cert_pem(&certificate, key.pair()?)
             .context("reading the authority's certificate")?;
         Ok(Self {
             certificate,
+            above,
             issuer,
+        })
+    }
+
+    /// Returns the certificates of the authority and of those above it.
+    pub fn chain(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.certificate)
+            .chain(&self.above)
+            .map(String::as_str)
+    }
+
+    /// Returns what goes with every certificate that it signs: all of its chain that a caller who trusts
+    /// the last of it cannot know.
+    pub fn intermediates(&self) -> impl Iterator<Item = &str> {
+        self.chain().filter(|text| {
+            let described = Description::parse(text);
+            !described.is_ok_and(|described| described.is_self_signed())
         })
     }
 }
@@ -215,10 +296,10 @@ impl Authority for LocalAuthority {
             Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
         }];
         params.use_authority_key_identifier_extension = true;
-        Ok(request
-            .signed_by(&self.issuer)
-            .context("signing a certificate")?
-            .pem())
+        let signed = request.signed_by(&self.issuer);
+        let mut signed = signed.context("signing a certificate")?.pem();
+        signed.extend(self.intermediates());
+        Ok(signed)
     }
 }
 
@@ -244,8 +325,20 @@ impl Description {
             names: names_in(&certificate),
             not_after: certificate.validity().not_after.to_datetime(),
             public_key: certificate.public_key().raw.to_vec(),
+            subject: certificate.subject().as_raw().to_vec(),
+            issuer: certificate.issuer().as_raw().to_vec(),
             der: block.contents.clone(),
         })
+    }
+
+    /// Says whether nobody stands above its holder.
+    pub fn is_self_signed(&self) -> bool {
+        self.subject == self.issuer
+    }
+
+    /// Says whether the other certificate is about whoever issued this one, by name.
+    pub fn is_issued_by(&self, other: &Self) -> bool {
+        self.issuer == other.subject
     }
 
     /// Says whether the holder of the other certificate signed this one.
@@ -258,6 +351,17 @@ impl Description {
             .verify_signature(Some(issuer.public_key()))
             .is_ok())
     }
+}
+
+/// Splits a text into its certificates, each as a PEM block with a line end.
+pub fn certificates_in(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for block in pem::blocks(text) {
+        if block.label == "CERTIFICATE" && !found.contains(&block.text) {
+            found.push(block.text);
+        }
+    }
+    found
 }
 
 /// Reads a DER certificate.
@@ -290,9 +394,13 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
         .ok()
 }
 
+/// The longest common name (RFC 5280, appendix A.1: `ub-common-name`).
+const COMMON_NAME: usize = 64;
+
 fn subject(common_name: &str) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, common_name);
+    let short: String = common_name.chars().take(COMMON_NAME).collect();
+    subject.push(DnType::CommonName, short);
     subject
 }
 
@@ -351,8 +459,8 @@ mod tests {
     fn an_authority_is_read_back_only_with_its_own_key_and_only_if_it_is_one() {
         let (authority, key) = LocalAuthority::create("a", now()).unwrap();
         let certificate = authority.certificate().to_owned();
-        assert!(LocalAuthority::load(certificate.clone(), &key).is_ok());
-        let error = LocalAuthority::load(certificate, &KeyPem::generate().unwrap()).unwrap_err();
+        assert!(LocalAuthority::load(&certificate, &key).is_ok());
+        let error = LocalAuthority::load(&certificate, &KeyPem::generate().unwrap()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the authority's key does not belong to its certificate"
@@ -363,7 +471,7 @@ mod tests {
         let leaf = authority
             .sign(&request, Usage::Client, now() + LEAF_LIFE)
             .unwrap();
-        let error = LocalAuthority::load(leaf, &leaf_key).unwrap_err();
+        let error = LocalAuthority::load(&leaf, &leaf_key).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the certificate is no authority's: its basicConstraints do not say CA"

@@ -32,9 +32,13 @@ pub struct Args {
     pub san: Vec<San>,
 
     /// Have the certificates signed by the authority in DIR (ca.pem, ca-key.pem) and not by the
-    /// host's own
+    /// host's own; ca.pem may also hold those above it, whose clients are trusted then too
     #[arg(long, value_name = "DIR", conflicts_with = "status")]
     pub ca: Option<PathBuf>,
+
+    /// Of an authority in --ca that has others above it, trust only the clients that it signed itself
+    #[arg(long, requires = "ca")]
+    pub issuer_only: bool,
 
     /// Make new keys and certificates now
     #[arg(long, conflicts_with = "status")]

@@ -1,7 +1,8 @@
 //! `daemon.json`: ours merged into the user's, as text.
 //!
-//! The user's file comes in, the file that should stand there goes out, or the conflict: a key of ours
-//! that the user has set to something else. Keys that are not ours keep their value and their place.
+//! The user's file and what dockerd's command line says come in; the file that should stand there goes
+//! out, or the conflict: a key of ours that the user has set to something else, or one that dockerd would
+//! find in both places and refuse to start with. Keys that are not ours keep their value and their place.
 //! The keys are those of dockerd(8), "Daemon configuration file".
 
 use std::net::SocketAddr;
@@ -10,10 +11,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
+use super::command::Flag;
+use super::listener::Listener;
+
 /// What we want dockerd to do.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted<'a> {
-    /// Where dockerd answers for the host itself: `fd://` where systemd hands it the socket.
+    /// Where dockerd answers for the host itself, where nothing says so yet.
     pub(super) local: &'a str,
     /// Where it answers for trusted clients: `tcp://ADDR:PORT`.
     pub(super) remote: &'a str,
@@ -23,38 +27,122 @@ pub(super) struct Wanted<'a> {
     pub(super) certificate: &'a Path,
     /// Its key.
     pub(super) key: &'a Path,
+    /// Whether a restart of it leaves containers running, which it cannot in swarm mode.
+    pub(super) live_restore: bool,
 }
+
+/// The file as it should be, and what of it is worth a word.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Merged {
+    pub(super) text: String,
+    pub(super) notes: Vec<String>,
+}
+
+/// Options of dockerd that may be given several times: their key is a list and has an `s` more.
+const LISTS: [&str; 13] = [
+    "authorization-plugin",
+    "cdi-spec-dir",
+    "cluster-store-opt",
+    "default-address-pool",
+    "default-ulimit",
+    "dns-opt",
+    "exec-opt",
+    "host",
+    "label",
+    "log-opt",
+    "node-generic-resource",
+    "registry-mirror",
+    "storage-opt",
+];
 
 /// Puts our keys into the user's `daemon.json`.
 ///
-/// An absent or empty file is an empty object. `hosts` is a list, so it is joined: a socket that the
-/// user added stays, as long as it is no TCP address, which would be open without our certificates'
-/// names or clash with ours.
-pub(super) fn merge(text: &str, wanted: &Wanted<'_>) -> Result<String> {
+/// An absent or empty file is an empty object. `hosts` is a list, so it is joined, also with the
+/// listeners of the command line, which dockerd refuses to find in both places: a socket that the user
+/// added stays, as long as it is no TCP address, which would be open without our certificates' names or
+/// clash with ours. Any other key stands in one place: where the command line says what we want, it is
+/// not said here again.
+pub(super) fn merge(text: &str, flags: &[Flag], wanted: &Wanted<'_>) -> Result<Merged> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     let parsed: Value = serde_json::from_str(text).context("reading it as JSON")?;
     let Value::Object(mut config) = parsed else {
         bail!("reading it: no JSON object")
     };
     let before = config.clone();
-    merge_hosts(&mut config, wanted)?;
+    let notes = merge_hosts(&mut config, flags, wanted)?;
     for (key, value) in keys(wanted) {
-        match config.get(key) {
-            None => {
-                config.insert(key.to_owned(), value);
-            }
-            Some(user) if *user == value => {}
-            Some(user) => bail!(
-                "\"{key}\" is {user} there and has to be {value}: take it out there, or set it to that"
-            ),
+        merge_key(&mut config, flags, key, value)?;
+    }
+    refuse_duplicates(&config, flags)?;
+    if config == before {
+        let text = text.to_owned();
+        return Ok(Merged { text, notes });
+    }
+    let mut text = serde_json::to_string_pretty(&config).context("writing it as JSON")?;
+    text.push('\n');
+    Ok(Merged { text, notes })
+}
+
+fn merge_key(
+    config: &mut Map<String, Value>,
+    flags: &[Flag],
+    key: &str,
+    value: Value,
+) -> Result<()> {
+    let said = flags.iter().rev().find(|flag| flag.name == key);
+    let wanted = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    match (said, config.get(key)) {
+        (_, Some(user)) if *user != value => bail!(
+            "\"{key}\" is {user} there and has to be {value}: take it out there, or set it to that"
+        ),
+        (Some(flag), _) if !flag.says(&wanted) => bail!(
+            "{flag} stands in {} and \"{key}\" has to be {value}: take it out there",
+            flag.origin
+        ),
+        (Some(_), _) => drop(config.shift_remove(key)),
+        (None, Some(_)) => {}
+        (None, None) => drop(config.insert(key.to_owned(), value)),
+    }
+    Ok(())
+}
+
+/// Fails when the command line says what the file says too: dockerd starts with neither then.
+fn refuse_duplicates(config: &Map<String, Value>, flags: &[Flag]) -> Result<()> {
+    for flag in flags {
+        let key = key_of(&flag.name);
+        let held = config.contains_key(key.as_str()) || config.contains_key(&flag.name);
+        // Of these dockerd takes both.
+        if held && key != "hosts" && key != "runtimes" {
+            bail!(
+                "{flag} stands in {} and \"{key}\" there: dockerd refuses to start with both; take one \
+                 of them out",
+                flag.origin
+            );
         }
     }
-    if config == before {
-        return Ok(text.to_owned());
+    Ok(())
+}
+
+/// The key of an option.
+fn key_of(name: &str) -> String {
+    match name {
+        "add-runtime" => "runtimes".to_owned(),
+        "insecure-registry" => "insecure-registries".to_owned(),
+        name if LISTS.contains(&name) => format!("{name}s"),
+        name => name.to_owned(),
     }
-    let mut merged = serde_json::to_string_pretty(&config).context("writing it as JSON")?;
-    merged.push('\n');
-    Ok(merged)
+}
+
+/// Returns every place that dockerd is told to listen at, in the file and on the command line.
+pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
+    let config: Value = serde_json::from_str(text).unwrap_or_default();
+    let hosts = config["hosts"].as_array().map(Vec::as_slice);
+    let hosts = hosts.unwrap_or_default().iter().filter_map(Value::as_str);
+    let given = flags.iter().filter(|flag| flag.name == "host");
+    let given = given.map(|flag| flag.value.as_str());
+    hosts.chain(given).map(str::to_owned).collect()
 }
 
 /// Returns where dockerd already listens for trusted clients, if its configuration says so.
@@ -69,48 +157,101 @@ pub(super) fn listens_on(text: &str) -> Option<SocketAddr> {
         .next()
 }
 
-fn keys(wanted: &Wanted<'_>) -> [(&'static str, Value); 5] {
-    [
+fn keys(wanted: &Wanted<'_>) -> Vec<(&'static str, Value)> {
+    let mut keys = vec![
         ("tlsverify", json!(true)),
         ("tlscacert", json!(wanted.authorities)),
         ("tlscert", json!(wanted.certificate)),
         ("tlskey", json!(wanted.key)),
+    ];
+    if wanted.live_restore {
         // A restart of dockerd leaves the containers running.
-        ("live-restore", json!(true)),
-    ]
+        keys.push(("live-restore", json!(true)));
+    }
+    keys
 }
 
-fn merge_hosts(config: &mut Map<String, Value>, wanted: &Wanted<'_>) -> Result<()> {
+fn merge_hosts(
+    config: &mut Map<String, Value>,
+    flags: &[Flag],
+    wanted: &Wanted<'_>,
+) -> Result<Vec<String>> {
     // A TCP address beside a key of ours is one that an earlier run wrote.
     let ours = config.get("tlskey") == Some(&json!(wanted.key));
+    let is_open = config.get("tlsverify") != Some(&json!(true));
     let hosts = config.entry("hosts").or_insert_with(|| json!([]));
     let Value::Array(hosts) = hosts else {
         bail!("\"hosts\" is {hosts} there: no list")
     };
+    let is_tcp = |host: &str| Listener::parse(host).is_tcp();
     if ours {
-        let is_tcp = |host: &Value| host.as_str().is_some_and(|host| host.starts_with("tcp:"));
-        hosts.retain(|host| !is_tcp(host) || host == wanted.remote);
+        hosts.retain(|host| host == wanted.remote || !host.as_str().is_some_and(is_tcp));
     }
-    let foreign = |host: &&Value| {
-        host.as_str()
-            .is_none_or(|host| host.starts_with("tcp:") && host != wanted.remote)
-    };
+    let foreign = |host: &&Value| host != &wanted.remote && host.as_str().is_none_or(is_tcp);
     if let Some(host) = hosts.iter().find(foreign) {
         bail!(
             "\"hosts\" holds {host} there and has to hold \"{}\": take it out, or name it with --listen",
             wanted.remote
         );
     }
-    for host in [wanted.local, wanted.remote] {
-        if !hosts.iter().any(|there| there == host) {
-            hosts.push(json!(host));
+    let mut notes = Vec::new();
+    if is_open && hosts.iter().any(|host| host == wanted.remote) {
+        notes.push(closed(wanted.remote));
+    }
+    for flag in flags.iter().filter(|flag| flag.name == "host") {
+        let (host, origin) = (flag.value.as_str(), &flag.origin);
+        if Listener::parse(host).is_tcp() && Listener::parse(host) != Listener::parse(wanted.remote)
+        {
+            bail!(
+                "{flag} stands in {origin} and dockerd has to listen on {}: take it out, or name it with \
+                 --listen",
+                wanted.remote
+            );
+        }
+        if !flag.is_removable() || host.contains('%') {
+            bail!(
+                "{flag} stands in {origin}, and dockerd refuses to start with listeners there and in \
+                 \"hosts\" too: take it out there{}",
+                match Listener::parse(host).is_tcp() {
+                    true => String::new(),
+                    false => format!(", and put {host} into \"hosts\""),
+                }
+            );
+        }
+        if hosts.iter().any(|there| there == host) {
+            continue;
+        }
+        match Listener::parse(host) {
+            Listener::Tcp(_) => notes.extend(is_open.then(|| closed(host))),
+            listener => {
+                if listener != Listener::Activated {
+                    notes.push(format!("{flag} of {origin} goes into \"hosts\""));
+                }
+                hosts.push(json!(host));
+            }
         }
     }
-    Ok(())
+    let is_local = |host: &Value| {
+        host.as_str()
+            .is_some_and(|host| Listener::parse(host).is_local())
+    };
+    if !hosts.iter().any(is_local) {
+        hosts.push(json!(wanted.local));
+    }
+    if !hosts.iter().any(|there| there == wanted.remote) {
+        hosts.push(json!(wanted.remote));
+    }
+    Ok(notes)
+}
+
+fn closed(listener: &str) -> String {
+    format!("{listener} let everybody in; from here on it asks for a certificate")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::command::CommandLine;
+    use super::super::environment::Environment;
     use super::*;
 
     fn wanted() -> Wanted<'static> {
@@ -120,7 +261,20 @@ mod tests {
             authorities: Path::new("/t/ca.pem"),
             certificate: Path::new("/t/cert.pem"),
             key: Path::new("/t/key.pem"),
+            live_restore: true,
         }
+    }
+
+    fn flags(command: &str, file: &str) -> Vec<Flag> {
+        let mut environment = Environment::default();
+        environment.read_file(Path::new("/etc/default/docker"), file);
+        let unit = Path::new("/u/docker.service");
+        let line = CommandLine::parse(command, unit, &environment);
+        line.flags().to_vec()
+    }
+
+    fn merged(text: &str) -> String {
+        merge(text, &[], &wanted()).unwrap().text
     }
 
     const OURS: &str = r#"{
@@ -139,15 +293,15 @@ mod tests {
     #[test]
     fn an_absent_file_becomes_ours() {
         for empty in ["", " \n", "{}"] {
-            assert_eq!(merge(empty, &wanted()).unwrap(), OURS);
+            assert_eq!(merged(empty), OURS);
         }
     }
 
     #[test]
     fn a_second_merge_changes_no_byte() {
-        assert_eq!(merge(OURS, &wanted()).unwrap(), OURS);
+        assert_eq!(merged(OURS), OURS);
         let spaced = OURS.replace("  ", "\t");
-        assert_eq!(merge(&spaced, &wanted()).unwrap(), spaced);
+        assert_eq!(merged(&spaced), spaced);
     }
 
     #[test]
@@ -156,7 +310,7 @@ mod tests {
             remote: "tcp://10.0.0.5:2377",
             ..wanted()
         };
-        let merged = merge(OURS, &moved).unwrap();
+        let merged = merge(OURS, &[], &moved).unwrap().text;
         assert_eq!(merged, OURS.replace("0.0.0.0:2376", "10.0.0.5:2377"));
         assert_eq!(listens_on(&merged), Some("10.0.0.5:2377".parse().unwrap()));
         assert_eq!(listens_on(r#"{"hosts": ["tcp://10.0.0.5:2375"]}"#), None);
@@ -166,7 +320,7 @@ mod tests {
     fn the_users_keys_and_their_order_stay() {
         let user =
             r#"{"zeta": [1, {"b": 2, "a": 1}], "log-driver": "journald", "hosts": ["unix:///x"]}"#;
-        let merged = merge(user, &wanted()).unwrap();
+        let merged = merged(user);
         let keys: Vec<_> = serde_json::from_str::<Map<String, Value>>(&merged)
             .unwrap()
             .into_iter()
@@ -174,7 +328,7 @@ mod tests {
             .collect();
         assert_eq!(keys[..3], ["zeta", "log-driver", "hosts"]);
         assert!(merged.contains("\"b\": 2,\n      \"a\": 1"));
-        assert!(merged.contains("\"unix:///x\",\n    \"fd://\",\n    \"tcp://0.0.0.0:2376\""));
+        assert!(merged.contains("\"unix:///x\",\n    \"tcp://0.0.0.0:2376\""));
     }
 
     #[test]
@@ -192,12 +346,142 @@ mod tests {
             (r#"{"hosts": "x"}"#, "\"hosts\" is \"x\" there: no list"),
             ("[]", "reading it: no JSON object"),
         ] {
-            assert_eq!(merge(user, &wanted()).unwrap_err().to_string(), message);
+            assert_eq!(
+                merge(user, &[], &wanted()).unwrap_err().to_string(),
+                message
+            );
         }
-        let error = format!("{:#}", merge("{\"a\": ", &wanted()).unwrap_err());
+        let error = format!("{:#}", merge("{\"a\": ", &[], &wanted()).unwrap_err());
         assert!(
             error.starts_with("reading it as JSON: EOF while parsing"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_the_command_line_says_is_said_in_one_place() {
+        let unit = "dockerd -H fd:// -H unix:///ci -H tcp://0.0.0.0:2376 --live-restore --debug";
+        let given = flags(unit, "");
+        let first = merge("{}", &given, &wanted()).unwrap();
+        let expected = OURS
+            .replace("\"fd://\",", "\"fd://\",\n    \"unix:///ci\",")
+            .replace(",\n  \"live-restore\": true", "");
+        assert_eq!(first.text, expected);
+        assert_eq!(
+            first.notes,
+            [
+                "-H unix:///ci of ExecStart in /u/docker.service goes into \"hosts\"",
+                "tcp://0.0.0.0:2376 let everybody in; from here on it asks for a certificate",
+            ]
+        );
+        let second = merge(&expected, &given, &wanted()).unwrap();
+        assert_eq!((second.text, second.notes), (expected, vec![]));
+        // An option that came later displaces what an earlier run wrote.
+        let later = merge(
+            OURS,
+            &flags("dockerd $O", "O=--live-restore=1\n"),
+            &wanted(),
+        )
+        .unwrap();
+        assert_eq!(later.text, OURS.replace(",\n  \"live-restore\": true", ""));
+        // Both places at once: both stay.
+        let both = merge(
+            "{\"hosts\": [\"unix:///a\"]}",
+            &flags("dockerd -H unix:///b", ""),
+            &wanted(),
+        );
+        let both: Value = serde_json::from_str(&both.unwrap().text).unwrap();
+        assert_eq!(
+            both["hosts"],
+            json!(["unix:///a", "unix:///b", "tcp://0.0.0.0:2376"])
+        );
+    }
+
+    #[test]
+    fn in_swarm_mode_containers_are_not_kept_over_a_restart() {
+        let swarm = Wanted {
+            live_restore: false,
+            ..wanted()
+        };
+        let expected = OURS.replace(",\n  \"live-restore\": true", "");
+        assert_eq!(merge("{}", &[], &swarm).unwrap().text, expected);
+    }
+
+    #[test]
+    fn what_dockerd_would_refuse_to_start_with_is_named() {
+        let twice = "dockerd refuses to start with both; take one of them out";
+        for (json, command, file, message) in [
+            (
+                "{}",
+                "dockerd $OPTS",
+                "OPTS=-H unix:///x\n",
+                "-H unix:///x stands in OPTS in /etc/default/docker, and dockerd refuses to start with listeners \
+                 there and in \"hosts\" too: take it out there, and put unix:///x into \"hosts\""
+                    .to_owned(),
+            ),
+            (
+                "{}",
+                "dockerd $OPTS",
+                "OPTS=\"-H tcp://127.0.0.1:2375\"\n",
+                "-H tcp://127.0.0.1:2375 stands in OPTS in /etc/default/docker and dockerd has to listen on \
+                 tcp://0.0.0.0:2376: take it out, or name it with --listen"
+                    .to_owned(),
+            ),
+            (
+                "{}",
+                "dockerd -H fd:// -H :2375",
+                "",
+                "-H :2375 stands in ExecStart in /u/docker.service and dockerd has to listen on \
+                 tcp://0.0.0.0:2376: take it out, or name it with --listen"
+                    .to_owned(),
+            ),
+            (
+                "{}",
+                "dockerd --tlsverify --tlscacert=/mine/ca.pem",
+                "",
+                "--tlscacert=/mine/ca.pem stands in ExecStart in /u/docker.service and \"tlscacert\" has to be \
+                 \"/t/ca.pem\": take it out there"
+                    .to_owned(),
+            ),
+            (
+                "{}",
+                "dockerd --live-restore=false",
+                "",
+                "--live-restore=false stands in ExecStart in /u/docker.service and \"live-restore\" has to be \
+                 true: take it out there"
+                    .to_owned(),
+            ),
+            (
+                "{\"log-level\": \"warn\"}",
+                "dockerd -l debug",
+                "",
+                format!("--log-level=debug stands in ExecStart in /u/docker.service and \"log-level\" there: {twice}"),
+            ),
+            (
+                "{\"labels\": [\"a=b\"]}",
+                "dockerd $OPTS",
+                "OPTS=--label c=d\n",
+                format!("--label=c=d stands in OPTS in /etc/default/docker and \"labels\" there: {twice}"),
+            ),
+            (
+                "{\"insecure-registries\": []}",
+                "dockerd --insecure-registry x",
+                "",
+                format!(
+                    "--insecure-registry=x stands in ExecStart in /u/docker.service and \
+                     \"insecure-registries\" there: {twice}"
+                ),
+            ),
+        ] {
+            let error = merge(json, &flags(command, file), &wanted()).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+        // Runtimes are joined.
+        let runtimes = merge(
+            "{\"runtimes\": {}}",
+            &flags("dockerd --add-runtime a=b", ""),
+            &wanted(),
+        );
+        assert!(runtimes.is_ok());
     }
 }

@@ -23,6 +23,28 @@ pub(super) struct Engine {
     socket: PathBuf,
 }
 
+/// What a daemon says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Info {
+    /// Whether its containers run on while it does not.
+    live_restore: bool,
+    running: u64,
+    /// Whether it is a node of a swarm, which rules out `live-restore`.
+    pub(super) swarm: bool,
+    /// Whether it is a daemon that runs as an ordinary user.
+    pub(super) rootless: bool,
+}
+
+impl Info {
+    /// Returns how many containers would end with the daemon.
+    pub(super) fn at_stake(&self) -> u64 {
+        match self.live_restore {
+            true => 0,
+            false => self.running,
+        }
+    }
+}
+
 /// What the daemon answered.
 struct Answer {
     status: u16,
@@ -89,14 +111,24 @@ impl Engine {
         Ok(containers.iter().filter(on).map(name).collect())
     }
 
-    /// Returns how many containers would end with the daemon, because it does not leave them running.
-    pub(super) fn containers_at_stake(&self) -> Result<u64> {
+    /// Returns what the daemon says of itself.
+    pub(super) fn info(&self) -> Result<Info> {
         let answer = self.ask("GET", "/info", None);
         let info = answer.context("asking dockerd about itself")?.body;
-        Ok(match info["LiveRestoreEnabled"] == true {
-            true => 0,
-            false => info["ContainersRunning"].as_u64().unwrap_or(0),
+        let options = info["SecurityOptions"].as_array().map(Vec::as_slice);
+        let mut options = options.unwrap_or_default().iter().filter_map(Value::as_str);
+        let swarm = info["Swarm"]["LocalNodeState"].as_str();
+        Ok(Info {
+            live_restore: info["LiveRestoreEnabled"] == true,
+            running: info["ContainersRunning"].as_u64().unwrap_or(0),
+            swarm: swarm.is_some_and(|state| !state.is_empty() && state != "inactive"),
+            rootless: options.any(|option| option.starts_with("name=rootless")),
         })
+    }
+
+    /// Returns where the daemon answers this host.
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     pub(super) fn create_network(&self, request: &Value) -> Result<()> {

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::iptables::{Frame, Outcome, Rules};
 use super::names;
+use super::nftables::Ruleset;
 use crate::program;
 
 /// Strict reverse path filtering (`ip-sysctl.rst`).
@@ -61,8 +62,18 @@ pub(super) fn check(network: &DockerNetwork) -> Forwarding {
     let own = names::addresses_v4().unwrap_or_default();
     let routes = own.contains(&network.gateway());
     let bridge = Bridge::load(network.name().as_str(), network.subnet(), routes);
-    let rules = (bridge.filtered || routes).then(load_rules);
-    bridge.judge(rules)
+    let looks = bridge.filtered || routes;
+    let mut found = bridge.judge(looks.then(load_rules));
+    if looks {
+        match Ruleset::load() {
+            Ok(ruleset) => bridge.judge_nftables(&ruleset, &mut found),
+            Err(error) => found.facts.push(format!(
+                "what nftables does to what {} forwards cannot be read: {error}",
+                bridge.name
+            )),
+        }
+    }
+    found
 }
 
 /// Reads the filter table by the program that the engine writes it with.
@@ -135,14 +146,43 @@ impl Bridge {
         found
     }
 
-    /// What the rules do to a new conversation, bridged and, where this host is the router, routed.
-    fn judge_rules(&self, rules: &Rules, found: &mut Forwarding) {
+    /// Where a new conversation goes out: bridged and, where this host is the router, routed.
+    fn ways(&self) -> impl Iterator<Item = (&str, &'static str, &'static str)> {
         let name = self.name.as_str();
         let world = self.world.as_deref().filter(|world| *world != name);
         let bridged = self.filtered.then_some((name, "frames that", "forwards"));
         let routed = world.filter(|_| self.routes && self.forwards);
         let routed = routed.map(|world| (world, "packets that", "sends out"));
-        for (output, what, verb) in bridged.into_iter().chain(routed) {
+        bridged.into_iter().chain(routed)
+    }
+
+    /// What the chains that iptables does not show do to it.
+    fn judge_nftables(&self, ruleset: &Ruleset, found: &mut Forwarding) {
+        let name = self.name.as_str();
+        for (output, what, verb) in self.ways() {
+            for obstacle in ruleset.judge(name, output) {
+                let (chain, why) = (&obstacle.chain, &obstacle.what);
+                let some = if obstacle.is_sure { "" } else { "some of the " };
+                let help = match chain.starts_with("inet firewalld ") {
+                    true => format!(
+                        "'firewall-cmd --permanent --zone=trusted --add-interface={name}' and \
+                                     'firewall-cmd --reload'"
+                    ),
+                    false => {
+                        format!("'nft insert rule {chain} iifname {name} oifname {output} accept'")
+                    }
+                };
+                found.obstacles.push(format!(
+                    "nftables drops {some}{what} {name} {verb}: {why} (chain {chain}); let them through with {help}"
+                ));
+            }
+        }
+    }
+
+    /// What the rules do to a new conversation, bridged and, where this host is the router, routed.
+    fn judge_rules(&self, rules: &Rules, found: &mut Forwarding) {
+        let name = self.name.as_str();
+        for (output, what, verb) in self.ways() {
             let frame = Frame {
                 input: name,
                 output,

@@ -10,17 +10,22 @@
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 
 mod cli;
+mod command;
 mod daemon;
 mod engine;
+mod environment;
 mod forwarding;
 mod iptables;
+mod listener;
 mod names;
 mod network;
+mod nftables;
 mod paths;
 mod plan;
 mod preflight;
 mod proof;
 mod report;
+mod running;
 mod secure;
 mod service;
 mod setup;

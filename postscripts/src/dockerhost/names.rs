@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use definitions::host_name_fault;
 
 use crate::tls::Names;
 
@@ -21,8 +22,7 @@ const GLOBAL_SCOPE: &str = "00";
 
 /// Reads the names and addresses of this host, and adds those that the administrator gave.
 pub(super) fn load(hosts: &Path, extra: &[San]) -> Result<Names> {
-    let hostname = nix::unistd::gethostname().context("reading the host's name")?;
-    let hostname = hostname.to_string_lossy().to_lowercase();
+    let hostname = hostname()?;
     let hosts = std::fs::read_to_string(hosts).unwrap_or_default();
     let mut names = Names {
         dns: dns_names(&hostname, &hosts),
@@ -41,6 +41,22 @@ pub(super) fn load(hosts: &Path, extra: &[San]) -> Result<Names> {
     Ok(names)
 }
 
+/// Says why the host's own name is not in its certificate, if it is not.
+pub(super) fn left_out() -> Result<Option<String>> {
+    let hostname = hostname()?;
+    Ok(host_name_fault(&hostname).map(|fault| {
+        format!(
+            "no certificate can have this host's name {hostname:?}: {fault}; clients reach it by its addresses \
+             and by what --san adds"
+        )
+    }))
+}
+
+fn hostname() -> Result<String> {
+    let hostname = nix::unistd::gethostname().context("reading the host's name")?;
+    Ok(hostname.to_string_lossy().to_lowercase())
+}
+
 /// A name that the administrator adds to the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum San {
@@ -57,23 +73,13 @@ impl std::str::FromStr for San {
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        if is_dns_name(text) {
-            return Ok(Self::Dns(text.to_lowercase()));
+        match host_name_fault(text) {
+            None => Ok(Self::Dns(text.to_lowercase())),
+            Some(fault) => Err(format!(
+                "expected an IP address or a DNS name such as host01.cluster: {fault}"
+            )),
         }
-        Err("expected an IP address or a DNS name such as host01.cluster".to_owned())
     }
-}
-
-/// Says whether a text is a host name (RFC 1123 §2.1), at most 253 bytes.
-fn is_dns_name(text: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// Returns the short name, and each full name that `/etc/hosts` gives for it.
@@ -87,7 +93,7 @@ fn dns_names(hostname: &str, hosts: &str) -> BTreeSet<String> {
         .filter(|name| name.split('.').next() == Some(short));
     let own = [short.to_owned(), hostname.to_owned()];
     full.chain(own)
-        .filter(|name| is_dns_name(name) && name != "localhost")
+        .filter(|name| host_name_fault(name).is_none() && name != "localhost")
         .collect()
 }
 
@@ -138,6 +144,11 @@ mod tests {
         let names: Vec<_> = dns_names("host01.lab", "").into_iter().collect();
         assert_eq!(names, ["host01", "host01.lab"]);
         assert!(dns_names("localhost", hosts).is_empty());
+        let hosts = "127.0.1.1 Docker_Host_1.lab docker_host_1\n";
+        let names: Vec<_> = dns_names("docker_host_1", hosts).into_iter().collect();
+        assert_eq!(names, ["docker_host_1", "docker_host_1.lab"]);
+        // No label is longer than 63 characters.
+        assert!(dns_names(&"a".repeat(64), "").is_empty());
     }
 
     #[test]
@@ -177,6 +188,7 @@ cut short
             "Host01.Cluster".parse(),
             Ok(San::Dns("host01.cluster".to_owned()))
         );
+        assert_eq!("node_1".parse(), Ok(San::Dns("node_1".to_owned())));
         for text in ["", "a b", "-a", "a..b", "*.cluster"] {
             assert!(text.parse::<San>().is_err(), "{text}");
         }

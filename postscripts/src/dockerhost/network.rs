@@ -140,11 +140,11 @@ fn refuse_overlap(network: &DockerNetwork, networks: &[Value]) -> Result<()> {
             .filter_map(|config| config["Subnet"].as_str()?.parse().ok());
         for subnet in subnets {
             if overlap(network.subnet(), subnet) {
+                let name = other["Name"].as_str().unwrap_or("?");
                 bail!(
-                    "{} overlaps {subnet} of the docker network {}: remove that network or choose \
-                     another subnet",
+                    "{} overlaps {subnet} of the docker network {name}: {}",
                     network.subnet(),
-                    other["Name"].as_str().unwrap_or("?")
+                    way_out(name)
                 );
             }
         }
@@ -152,7 +152,54 @@ fn refuse_overlap(network: &DockerNetwork, networks: &[Value]) -> Result<()> {
     Ok(())
 }
 
+/// What can be done about a network in the way: docker makes some itself, and again when they are removed.
+fn way_out(name: &str) -> &'static str {
+    match name {
+        "bridge" => {
+            "docker made that one itself; give it another subnet with \"bip\" in daemon.json, as in \
+             \"bip\": \"192.168.250.1/24\", and restart docker"
+        }
+        "docker_gwbridge" | "ingress" => {
+            "docker made that one itself for its swarm; leave the swarm, set \"default-address-pools\" in \
+             daemon.json or choose another subnet"
+        }
+        _ => "remove that network or choose another subnet",
+    }
+}
+
 /// Of two networks one holds the other, or they have nothing in common.
 fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
     a.contains(b.network()) || b.contains(a.network())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_said_with_what_can_be_done() {
+        let network: DockerNetwork = "mydocker0=172.17.0.0/16@172.17.0.1".parse().unwrap();
+        for (name, advice) in [
+            (
+                "bridge",
+                "docker made that one itself; give it another subnet with \"bip\" in daemon.json, as in \
+                 \"bip\": \"192.168.250.1/24\", and restart docker",
+            ),
+            (
+                "ingress",
+                "docker made that one itself for its swarm; leave the swarm, set \"default-address-pools\" in \
+                 daemon.json or choose another subnet",
+            ),
+            ("other", "remove that network or choose another subnet"),
+        ] {
+            let config = json!({ "Config": [{ "Subnet": "172.17.0.0/24" }] });
+            let there = json!({ "Name": name, "IPAM": config });
+            assert_eq!(
+                refuse_overlap(&network, &[there]).unwrap_err().to_string(),
+                format!(
+                    "172.17.0.0/16 overlaps 172.17.0.0/24 of the docker network {name}: {advice}"
+                )
+            );
+        }
+    }
 }

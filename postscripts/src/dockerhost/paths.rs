@@ -60,17 +60,19 @@ impl Paths {
         self.server_dir().join("key.pem")
     }
 
+    /// Returns dockerd's configuration, unless its command line names another.
     pub(super) fn daemon_json(&self) -> PathBuf {
         self.at("/etc/docker/daemon.json")
     }
 
-    /// Returns the drop-in that takes `-H` out of dockerd's command line.
-    pub(super) fn drop_in(&self) -> PathBuf {
-        self.at("/etc/systemd/system/docker.service.d/slipway.conf")
+    /// Returns the directory of the drop-in that takes `-H` out of dockerd's command line.
+    pub(super) fn drop_ins(&self) -> PathBuf {
+        self.at("/etc/systemd/system/docker.service.d")
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
-        self.at("/var/run/docker.sock")
+    /// Whether this is the host itself and no directory of a test.
+    pub(super) fn is_host(&self) -> bool {
+        self.root == Path::new("/")
     }
 
     /// Returns what stands from the first change until the proof: it tells the next run what to take

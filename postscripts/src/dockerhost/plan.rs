@@ -3,16 +3,21 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::cli::Args;
+use super::command::Flag;
+use super::engine::Engine;
+use super::listener::{DEFAULT_SOCKET, Listener};
 use super::paths::Paths;
 use super::preflight::{self, Installed};
+use super::running::Process;
 use super::trust::{self, Trust};
 use super::{daemon, names};
-use crate::files::{Access, Change, load_text};
-use crate::tls::{KeyPem, LocalAuthority, Names};
+use crate::files::{self, Access, Change, load_text};
+use crate::tls::{Description, KeyPem, LocalAuthority, Names};
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).
 const PORT: u16 = 2376;
@@ -24,10 +29,19 @@ pub(super) struct Plan {
     pub(super) trust: Trust,
     /// What dockerd or its service manager reads, changed or not.
     pub(super) config: Vec<Change>,
+    /// What becomes of the host's own settings.
+    pub(super) notes: Vec<String>,
+    /// Whether the engine is a node of a swarm.
+    pub(super) swarm: bool,
     pub(super) now: OffsetDateTime,
 }
 
 impl Plan {
+    /// Why anything changes, for people.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
+        self.trust.reasons.iter().chain(&self.notes).cloned()
+    }
+
     /// What differs from what should stand there: all of it, and whether dockerd reads any of that.
     pub(super) fn due(&self) -> Result<(Vec<Change>, bool)> {
         let due = |changes: &mut dyn Iterator<Item = &Change>| -> Result<Vec<Change>> {
@@ -48,72 +62,126 @@ impl Plan {
 }
 
 /// Plans.
-pub(super) fn plan(paths: &Paths, installed: &Installed, args: &Args) -> Result<Plan> {
+pub(super) fn plan(
+    paths: &Paths,
+    installed: &Installed,
+    engine: &Engine,
+    args: &Args,
+) -> Result<Plan> {
     let now = preflight::clock()?;
     let names = names::load(&paths.at("/etc/hosts"), &args.san)?;
     let hostname = names.dns.iter().min_by_key(|name| name.len()).cloned();
-    let cluster = args.ca.as_deref().map(load_authority).transpose()?;
+    let cluster = args.ca.as_deref();
+    let cluster = cluster.map(|dir| load_authority(dir, now)).transpose()?;
     let wish = trust::Wish {
         names: &names,
         hostname: hostname.as_deref().unwrap_or("docker host"),
         cluster: cluster.as_ref(),
+        issuer_only: args.issuer_only,
         renew: args.renew,
         now,
     };
     let mut trust = trust::plan(paths, &wish)?;
     trust.authority = trust.authority.or(cluster);
 
-    let text = load_text(&paths.daemon_json())?.unwrap_or_default();
-    let listen = args
-        .listen
-        .or_else(|| daemon::listens_on(&text))
-        .unwrap_or_else(everywhere);
+    let text = load_text(&installed.config)?.unwrap_or_default();
+    let flags = installed.service.flags();
+    let listen = listen(&text, flags, args.listen);
     if daemon::listens_on(&text) != Some(listen) {
-        preflight::port(listen)?;
+        let dockerd = Process::of(&installed.service.manager, paths);
+        preflight::port(listen, dockerd)?;
     }
-    let local = installed.service.local_host(paths);
+    let swarm = in_swarm(paths, &text, flags, engine)?;
     let merged = daemon::merge(
         &text,
+        flags,
         &daemon::Wanted {
-            local: &local,
+            local: &format!("unix://{}", paths.at(DEFAULT_SOCKET).display()),
             remote: &format!("tcp://{listen}"),
             authorities: &paths.server_authorities(),
             certificate: &paths.server_certificate(),
             key: &paths.server_key(),
+            live_restore: !swarm,
         },
     );
-    let merged =
-        merged.with_context(|| format!("merging into {}", paths.daemon_json().display()))?;
-    let config = vec![
-        Change::write(paths.daemon_json(), merged, Access::Mode(0o644)),
-        match installed.service.drop_in() {
-            Some(text) => Change::write(paths.drop_in(), text, Access::Exactly(0o644)),
-            None => Change::remove(paths.drop_in()),
-        },
-    ];
+    let merged = merged.with_context(|| format!("merging into {}", installed.config.display()))?;
+    let mut config = installed.service.drop_ins();
+    let text = merged.text;
+    config.push(Change::write(&installed.config, text, Access::Mode(0o644)));
     Ok(Plan {
         names,
         listen,
         trust,
         config,
+        notes: merged.notes.into_iter().chain(names::left_out()?).collect(),
+        swarm,
         now,
     })
 }
 
-fn load_authority(dir: &Path) -> Result<LocalAuthority> {
+/// Says whether the engine is a node of a swarm; where it does not run, its state does.
+fn in_swarm(paths: &Paths, config: &str, flags: &[Flag], engine: &Engine) -> Result<bool> {
+    if let Ok(info) = engine.info() {
+        if info.rootless {
+            bail!(
+                "the dockerd on {} runs as an ordinary user (rootless), where no setting of this host \
+                 reaches it: stop that one, and start docker.service",
+                engine.socket().display()
+            );
+        }
+        return Ok(info.swarm);
+    }
+    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    let root = flags.iter().rev().find(|flag| flag.name == "data-root");
+    let root = root.map(|flag| flag.value.as_str());
+    let root = root.or(config["data-root"].as_str());
+    let root = paths.at(root.unwrap_or("/var/lib/docker"));
+    // With userns-remap it keeps its state in a directory for each mapping.
+    let mapped = files::names(&root)?.into_iter();
+    let mapped = mapped.filter(|name| name.contains('.'));
+    let mut roots = mapped.map(|name| root.join(name)).chain([root.clone()]);
+    Ok(roots.any(|root| root.join("swarm/docker-state.json").exists()))
+}
+
+/// Returns where dockerd shall listen: where it was asked for, where it does already, or everywhere.
+fn listen(text: &str, flags: &[Flag], asked: Option<SocketAddr>) -> SocketAddr {
+    let has_v6 = Path::new("/proc/net/if_inet6").exists();
+    let everywhere = match has_v6 {
+        true => (Ipv6Addr::UNSPECIFIED, PORT).into(),
+        // A wildcard of IPv6 takes IPv4 too (ipv6(7)), where there is IPv6.
+        false => (Ipv4Addr::UNSPECIFIED, PORT).into(),
+    };
+    let given = daemon::listeners(text, flags).into_iter();
+    let given = given.filter_map(|text| match Listener::parse(&text) {
+        Listener::Tcp(address) => address.filter(|address| address.port() == PORT),
+        _ => None,
+    });
+    let kept = daemon::listens_on(text).or_else(|| given.into_iter().next());
+    // A kernel that no longer has IPv6 has no such address either.
+    let kept = kept.map(
+        |address| match address.ip() == Ipv6Addr::UNSPECIFIED && !has_v6 {
+            true => (Ipv4Addr::UNSPECIFIED, address.port()).into(),
+            false => address,
+        },
+    );
+    asked.or(kept).unwrap_or(everywhere)
+}
+
+fn load_authority(dir: &Path, now: OffsetDateTime) -> Result<LocalAuthority> {
     let loading = || format!("loading the authority in {}", dir.display());
     let part = |name: &str| -> Result<String> {
         load_text(&dir.join(name))?.with_context(|| format!("no {name} there"))
     };
-    let certificate = part("ca.pem").with_context(loading)?;
-    let key = KeyPem::new(part("ca-key.pem").with_context(loading)?);
-    LocalAuthority::load(certificate, &key).with_context(loading)
-}
-
-/// Every address of the host: a wildcard of IPv6 takes IPv4 too (ipv6(7)), where there is IPv6.
-fn everywhere() -> SocketAddr {
-    match Path::new("/proc/net/if_inet6").exists() {
-        true => (Ipv6Addr::UNSPECIFIED, PORT).into(),
-        false => (Ipv4Addr::UNSPECIFIED, PORT).into(),
-    }
+    let load = || {
+        let key = KeyPem::new(part("ca-key.pem")?);
+        let authority = LocalAuthority::load(&part("ca.pem")?, &key)?;
+        for certificate in authority.chain() {
+            let end = Description::parse(certificate)?.not_after;
+            if end <= now {
+                bail!("its certificate ended on {}: renew it first", end.date());
+            }
+        }
+        Ok(authority)
+    };
+    load().with_context(loading)
 }

@@ -9,8 +9,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
+use super::daemon;
 use super::paths::Paths;
+use super::running::Process;
 use super::service::Service;
+use crate::files;
 
 /// Where packages put the daemon.
 const DAEMONS: [&str; 3] = [
@@ -31,6 +34,10 @@ pub(super) struct Installed {
     pub(super) dockerd: PathBuf,
     pub(super) version: String,
     pub(super) service: Service,
+    /// Its configuration.
+    pub(super) config: PathBuf,
+    /// Where it answers this host.
+    pub(super) socket: PathBuf,
 }
 
 /// Finds the engine, its version and its service.
@@ -38,10 +45,11 @@ pub(super) fn check(paths: &Paths) -> Result<Installed> {
     if !nix::unistd::geteuid().is_root() {
         bail!("this changes the host: run it as root");
     }
-    let dockerd = DAEMONS.iter().map(|path| paths.at(path)).find(|path| path.exists()).context(
-        "no dockerd on this host: put it there with the packages of an osimage's dockerhost profile \
-         (docker-ce, docker.io or moby-engine)",
-    )?;
+    let dockerd = DAEMONS
+        .iter()
+        .map(|path| paths.at(path))
+        .find(|path| path.exists());
+    let dockerd = dockerd.with_context(|| missing(paths))?;
     let output = Command::new(&dockerd).arg("--version").output();
     let output = output.with_context(|| format!("asking {} for its version", dockerd.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -54,11 +62,33 @@ pub(super) fn check(paths: &Paths) -> Result<Installed> {
             version.0
         );
     }
+    let service = Service::detect(paths)?;
+    let config = service.config(paths)?;
+    let text = files::load_text(&config)?.unwrap_or_default();
+    let listeners = daemon::listeners(&text, service.flags());
+    service.refuse_activated_tcp(&listeners)?;
     Ok(Installed {
         dockerd,
         version: version.0,
-        service: Service::detect(paths)?,
+        socket: service.socket(paths, &listeners),
+        service,
+        config,
     })
+}
+
+/// Says what to do about an engine that is not where packages put it.
+fn missing(paths: &Paths) -> &'static str {
+    match paths.at("/snap/docker").exists() {
+        true => {
+            "docker is a snap here, which reads its configuration elsewhere and sees no other keys: remove \
+             it ('snap remove docker') and put the engine there with the packages of an osimage's dockerhost \
+             profile (docker-ce, docker.io or moby-engine)"
+        }
+        false => {
+            "no dockerd on this host: put it there with the packages of an osimage's dockerhost profile \
+             (docker-ce, docker.io or moby-engine)"
+        }
+    }
 }
 
 /// Returns the time, when it can be the time.
@@ -88,11 +118,14 @@ pub(super) fn bridge(class: &Path, name: &str) -> Result<()> {
     }
 }
 
-/// Fails when a program has the port.
-pub(super) fn port(listen: SocketAddr) -> Result<()> {
+/// Fails when a program other than dockerd has the port.
+pub(super) fn port(listen: SocketAddr, dockerd: Option<Process>) -> Result<()> {
     match TcpListener::bind(listen) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            if dockerd.is_some_and(|dockerd| dockerd.has_port(listen)) {
+                return Ok(());
+            }
             bail!(
                 "{listen} is in use by another program: stop it, or give another port with --listen"
             )
@@ -178,7 +211,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         assert_eq!(
-            port(address).unwrap_err().to_string(),
+            port(address, None).unwrap_err().to_string(),
             format!(
                 "{address} is in use by another program: stop it, or give another port with --listen"
             )

@@ -40,41 +40,42 @@ impl Host<'_> {
         if due.is_empty() && !restart {
             return Ok(());
         }
-        let socket = socket_mode(self.paths);
+        let socket = socket_mode(self.engine.socket());
+        for note in &plan.notes {
+            eprintln!("setupdockerhost: {note}");
+        }
         self.journal.apply(&due)?;
         report.changed = true;
         for change in &due {
             report.step(format!("wrote {}", change.path.display()));
         }
-        let changed = self.tell_dockerd(restart, report).and_then(|()| {
+        let changed = self.tell_dockerd(restart, plan, report).and_then(|()| {
             self.fault.part()?;
             prove(self.paths, plan, report)?;
-            still_closed(self.paths, socket)?;
+            still_closed(self.engine.socket(), socket)?;
             self.journal.commit()
         });
         if let Err(error) = changed {
             return Err(self.put_back(error));
         }
-        let reasons = plan.trust.reasons.iter().cloned();
-        report.steps.splice(0..0, reasons);
+        report.steps.splice(0..0, plan.reasons());
         Ok(())
     }
 
     /// Has dockerd check its configuration and, where it must, read it.
-    fn tell_dockerd(&self, restart: bool, report: &mut Report) -> Result<()> {
+    fn tell_dockerd(&self, restart: bool, plan: &Plan, report: &mut Report) -> Result<()> {
         for dir in [self.paths.authority_dir(), self.paths.client_dir()] {
             files::restrict(&dir, 0o700)?;
         }
         self.fault.part()?;
-        validate(self.installed, self.paths)?;
+        validate(self.installed)?;
         if !restart {
             return Ok(());
         }
-        if let count @ 1.. = self.engine.containers_at_stake().unwrap_or(0) {
-            report.step(format!(
-                "{count} running container(s) end with this restart of dockerd, which had live-restore off; \
-                 later ones leave them running"
-            ));
+        self.installed.service.reload()?;
+        self.installed.service.check_reloaded()?;
+        if let Some(at_stake) = at_stake(self.engine, plan) {
+            report.step(at_stake);
         }
         self.journal.note(&"dockerd is restarted")?;
         self.fault.part()?;
@@ -105,10 +106,11 @@ impl Host<'_> {
             return Ok(());
         }
         let told = self.journal.noted::<String>()?.is_some();
-        let restarted = match told || self.engine.version().is_err() {
+        let reloaded = self.installed.service.reload();
+        let restarted = reloaded.and_then(|()| match told || self.engine.version().is_err() {
             true => self.restart(),
             false => Ok(()),
-        };
+        });
         self.journal.end()?;
         restarted
     }
@@ -129,8 +131,20 @@ impl Host<'_> {
     }
 }
 
-/// Has dockerd read its own configuration where it can (`--validate`, from 23.0 on).
-fn validate(installed: &Installed, paths: &Paths) -> Result<()> {
+/// Says which containers a restart of dockerd ends.
+pub(super) fn at_stake(engine: &Engine, plan: &Plan) -> Option<String> {
+    let count = engine.info().ok()?.at_stake();
+    let why = match plan.swarm {
+        true => "in swarm mode it cannot leave them running",
+        false => "which had live-restore off; later ones leave them running",
+    };
+    (count > 0)
+        .then(|| format!("{count} running container(s) end with this restart of dockerd, {why}"))
+}
+
+/// Has dockerd read its own configuration where it can (`--validate`, from 23.0 on), with what else its
+/// service tells it.
+fn validate(installed: &Installed) -> Result<()> {
     let major = installed
         .version
         .split('.')
@@ -143,7 +157,12 @@ fn validate(installed: &Installed, paths: &Paths) -> Result<()> {
     command
         .arg("--validate")
         .arg("--config-file")
-        .arg(paths.daemon_json());
+        .arg(&installed.config);
+    for flag in installed.service.flags() {
+        if !["host", "config-file"].contains(&flag.name.as_str()) && flag.name.len() > 1 {
+            command.arg(format!("--{}={}", flag.name, flag.value));
+        }
+    }
     service::run(&mut command)
         .context("having dockerd check its configuration")
         .map(drop)
@@ -159,8 +178,9 @@ fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
     let client_key = KeyPem::new(text(&client.join("key.pem"))?);
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
-    let name = plan.names.dns.first().cloned();
-    let name = name.or_else(|| plan.names.addresses.first().map(ToString::to_string));
+    let addresses = plan.names.addresses.iter().map(ToString::to_string);
+    let names = plan.names.dns.iter().cloned().chain(addresses);
+    let name = names.into_iter().find(|name| proof::can_ask_for(name));
     report.proof = proof::prove(&Door {
         address: dial(plan.listen),
         name: &name.context("this host has neither a name nor an address: give one with --san")?,
@@ -197,20 +217,17 @@ fn dial(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(address, listen.port())
 }
 
-fn socket_mode(paths: &Paths) -> Option<u32> {
+fn socket_mode(socket: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(paths.socket())
-        .ok()
-        .map(|meta| meta.mode())
+    std::fs::metadata(socket).ok().map(|meta| meta.mode())
 }
 
 /// Fails when the daemon's own socket is open to more users than before.
-fn still_closed(paths: &Paths, was: Option<u32>) -> Result<()> {
-    match (was, socket_mode(paths)) {
-        (Some(was), Some(mode)) if mode & !was & 0o077 != 0 => bail!(
-            "{} opened to more users than before",
-            paths.socket().display()
-        ),
+fn still_closed(socket: &Path, was: Option<u32>) -> Result<()> {
+    match (was, socket_mode(socket)) {
+        (Some(was), Some(mode)) if mode & !was & 0o077 != 0 => {
+            bail!("{} opened to more users than before", socket.display())
+        }
         _ => Ok(()),
     }
 }

@@ -11,18 +11,40 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::command::{CommandLine, Flag};
+use super::environment::Environment;
+use super::listener::{DEFAULT_SOCKET, Listener};
 use super::paths::Paths;
-use super::unit;
-use crate::{files, program};
+use super::running::{self, Process};
+use super::unit::{self, Unit};
+use crate::files::{self, Access, Change};
+use crate::program;
 
 /// How long the service manager may take to restart dockerd.
 const RESTART: Duration = Duration::from_secs(120);
-/// Who starts dockerd here.
+
+const NO_ENGINE: &str = "put the engine there with the packages of an osimage's dockerhost profile \
+                         (docker-ce, docker.io or moby-engine)";
+
+/// How dockerd is started here, and with what.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) manager: Manager,
+    /// What the service gives dockerd, ours left out.
+    command: CommandLine,
+    variables: Environment,
+    /// Where our drop-in has to stand, and the places of those that no longer have to.
+    drop_in: (PathBuf, Vec<PathBuf>),
+    /// What `docker.socket` has systemd listen on, and the file that says so.
+    sockets: Vec<(String, PathBuf)>,
+}
+
+/// Who starts dockerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Service {
-    /// systemd, with the command line that its units give dockerd, ours left out.
-    Systemd { command: String },
-    /// OpenRC: `rc-service docker …`.
+pub(super) enum Manager {
+    /// systemd, by `docker.service`.
+    Systemd,
+    /// OpenRC: `rc-service docker …`, which reads `/etc/conf.d/docker`.
     OpenRc { script: PathBuf },
     /// A script in `/etc/init.d`, which reads `/etc/default/docker`.
     Sysv { script: PathBuf, log: PathBuf },
@@ -30,58 +52,180 @@ pub(super) enum Service {
 
 impl Service {
     pub(super) fn detect(paths: &Paths) -> Result<Self> {
-        let script = paths.at("/etc/init.d/docker");
-        if paths.at("/run/systemd/system").is_dir() {
-            let command = unit::exec_start(&load_units(paths)?).context(
-                "no systemd unit docker.service with an ExecStart: put the engine there with the \
-                 packages of an osimage's dockerhost profile (docker-ce, docker.io or moby-engine)",
-            )?;
-            return Ok(Self::Systemd { command });
+        match paths.at("/run/systemd/system").is_dir() {
+            true => Self::of_systemd(paths),
+            false => Self::of_script(paths),
         }
-        if !script.exists() {
-            bail!(
-                "no systemd runs here and {} does not exist: put the engine there with the packages \
-                 of an osimage's dockerhost profile (docker-ce, docker.io or moby-engine)",
-                script.display()
-            );
+    }
+
+    fn of_systemd(paths: &Paths) -> Result<Self> {
+        let missing = || format!("no systemd unit docker.service with an ExecStart: {NO_ENGINE}");
+        let unit = Unit::load(paths, "docker.service")?.with_context(missing)?;
+        let variables = variables(paths, &unit)?;
+        let command = unit.values("Service", "ExecStart").pop();
+        let (command, file) = command.with_context(missing)?;
+        let mut command = CommandLine::parse(&command, file, &variables);
+        if command.wrapper().is_some() || is_script(&paths.at(command.program())) {
+            let running = Process::of(&Manager::Systemd, paths).and_then(Process::arguments);
+            let running = running.with_context(|| {
+                format!(
+                    "docker.service starts dockerd by {}, which may add options of its own: start docker \
+                     first, so that they can be seen",
+                    command.program()
+                )
+            })?;
+            command = command.seen_as(&running);
         }
-        Ok(match paths.at("/sbin/openrc-run").exists() {
-            true => Self::OpenRc { script },
-            false => Self::Sysv {
-                script,
-                log: paths.at("/var/log/docker.log"),
-            },
+        let sockets = Unit::load(paths, "docker.socket").ok().flatten();
+        let sockets = sockets.unwrap_or_default();
+        let sockets = sockets.values("Socket", "ListenStream").into_iter();
+        Ok(Self {
+            manager: Manager::Systemd,
+            command,
+            variables,
+            drop_in: unit.own_drop_in(paths)?,
+            sockets: sockets
+                .map(|(value, file)| (value, file.to_owned()))
+                .collect(),
         })
     }
 
-    /// Returns where dockerd answers locally, as `hosts` in `daemon.json` says it: the socket that
-    /// systemd hands over where its command line asked for that, so that owner and mode stay those of
-    /// `docker.socket`.
-    pub(super) fn local_host(&self, paths: &Paths) -> String {
-        match self {
-            Self::Systemd { command } if command.contains("fd://") => "fd://".to_owned(),
-            _ => format!("unix://{}", paths.socket().display()),
+    fn of_script(paths: &Paths) -> Result<Self> {
+        let script = paths.at("/etc/init.d/docker");
+        if !script.exists() {
+            bail!(
+                "no systemd runs here and {} does not exist: {NO_ENGINE}",
+                script.display()
+            );
+        }
+        let (manager, file) = match paths.at("/sbin/openrc-run").exists() {
+            true => (Manager::OpenRc { script }, "/etc/conf.d/docker"),
+            false => {
+                let log = paths.at("/var/log/docker.log");
+                (Manager::Sysv { script, log }, "/etc/default/docker")
+            }
+        };
+        let file = paths.at(file);
+        let mut variables = Environment::default();
+        variables.read_file(&file, &unit::text_of(&file)?.replace("\nexport ", "\n"));
+        Ok(Self {
+            manager,
+            command: CommandLine::parse("dockerd $DOCKER_OPTS", &file, &variables),
+            variables,
+            drop_in: Default::default(),
+            sockets: Vec::new(),
+        })
+    }
+
+    /// Returns what the service tells dockerd.
+    pub(super) fn flags(&self) -> &[Flag] {
+        self.command.flags()
+    }
+
+    /// Returns dockerd's configuration: that of its command line, or the usual one.
+    pub(super) fn config(&self, paths: &Paths) -> Result<PathBuf> {
+        match self.command.value("config-file") {
+            None => Ok(paths.daemon_json()),
+            Some(file) if Path::new(file).is_absolute() => Ok(paths.at(file)),
+            Some(file) => bail!(
+                "dockerd's --config-file={file} is no absolute path: make it one, so that it is the same \
+                 file for everybody"
+            ),
         }
     }
 
-    /// Returns the drop-in that the service needs, if it needs one.
-    pub(super) fn drop_in(&self) -> Option<String> {
-        match self {
-            Self::Systemd { command } => unit::drop_in(command),
+    /// Returns the socket on which dockerd answers this host, of all that it is told to listen at.
+    pub(super) fn socket(&self, paths: &Paths, listeners: &[String]) -> PathBuf {
+        let local = |text: &String| match Listener::parse(text) {
+            Listener::Unix(path) => Some(path),
+            Listener::Activated => Some(paths.at(self.activated())),
             _ => None,
+        };
+        let mut local = listeners.iter().filter_map(local);
+        let usual = |path: &PathBuf| is_usual(&path.to_string_lossy());
+        // A path in a configuration is the whole path, also where the host is a directory of a test.
+        match (local.clone().find(usual), local.next()) {
+            (None, Some(path)) => path,
+            _ => paths.at(DEFAULT_SOCKET),
+        }
+    }
+
+    /// The path of the socket that systemd hands over.
+    fn activated(&self) -> &str {
+        let paths = self.sockets.iter().map(|(stream, _)| stream.as_str());
+        let mut paths = paths.filter(|stream| stream.starts_with('/'));
+        let first = paths.clone().next();
+        let usual = paths.find(|path| is_usual(path));
+        usual.or(first).unwrap_or(DEFAULT_SOCKET)
+    }
+
+    /// Refuses TCP sockets that systemd hands over: dockerd serves them too.
+    pub(super) fn refuse_activated_tcp(&self, listeners: &[String]) -> Result<()> {
+        let hands_over = |text: &String| Listener::parse(text) == Listener::Activated;
+        let is_path = |stream: &str| stream.starts_with(['/', '@']);
+        let tcp = self.sockets.iter().find(|(stream, _)| !is_path(stream));
+        match tcp.filter(|_| listeners.iter().any(hands_over)) {
+            None => Ok(()),
+            Some((stream, file)) => bail!(
+                "ListenStream={stream} in {} has systemd hand dockerd a TCP socket beside its own: take it \
+                 out, run 'systemctl daemon-reload' and restart docker.socket",
+                file.display()
+            ),
+        }
+    }
+
+    /// Returns our drop-in as it has to be.
+    pub(super) fn drop_ins(&self) -> Vec<Change> {
+        let (place, old) = &self.drop_in;
+        let mut changes: Vec<_> = old.iter().map(Change::remove).collect();
+        match self.command.without(|flag| flag.name == "host") {
+            Some(command) => {
+                let text = unit::drop_in(&command);
+                changes.push(Change::write(place, text, Access::Exactly(0o644)));
+            }
+            None if self.manager == Manager::Systemd => changes.push(Change::remove(place)),
+            None => {}
+        }
+        changes
+    }
+
+    /// Has the service manager read what was written or put back; dockerd itself runs on.
+    pub(super) fn reload(&self) -> Result<()> {
+        match self.manager {
+            Manager::Systemd => run(Command::new("systemctl").arg("daemon-reload")).map(drop),
+            Manager::OpenRc { .. } | Manager::Sysv { .. } => Ok(()),
+        }
+    }
+
+    /// Fails when the service manager would still give dockerd a listener: better now than by a dockerd
+    /// that does not come back.
+    pub(super) fn check_reloaded(&self) -> Result<()> {
+        if self.manager != Manager::Systemd {
+            return Ok(());
+        }
+        let shown = running::property(Command::new("systemctl"), "docker.service", "ExecStart");
+        let shown = shown.as_deref().and_then(argv_of);
+        let Some(command) = shown else { return Ok(()) };
+        let command = CommandLine::parse(command, Path::new("docker.service"), &self.variables);
+        match command.flags().iter().find(|flag| flag.name == "host") {
+            None => Ok(()),
+            Some(flag) => bail!(
+                "docker.service still gives dockerd {flag}: something comes after {}, as 'systemctl cat \
+                 docker.service' shows",
+                self.drop_in.0.display()
+            ),
         }
     }
 
     /// Restarts dockerd, which must be running when this returns.
     pub(super) fn restart(&self) -> Result<()> {
-        match self {
-            Self::Systemd { .. } => {
-                run(Command::new("systemctl").arg("daemon-reload"))?;
+        match &self.manager {
+            Manager::Systemd => {
                 // A start limit that an earlier failure used up is no reason to fail now.
                 run(Command::new("systemctl").args(["reset-failed", "docker.service"])).ok();
                 run(Command::new("systemctl").args(["restart", "docker.service"]))
             }
-            Self::OpenRc { script } | Self::Sysv { script, .. } => {
+            Manager::OpenRc { script } | Manager::Sysv { script, .. } => {
                 run(Command::new(script).arg("restart"))
             }
         }
@@ -91,68 +235,76 @@ impl Service {
 
     /// Returns the last lines that the daemon said, joined.
     pub(super) fn last_words(&self) -> String {
-        let text = match self {
-            Self::Systemd { .. } => {
+        let text = match &self.manager {
+            Manager::Systemd => {
                 let journal = "-u docker.service -o cat --no-pager -n 8".split(' ');
                 run(Command::new("journalctl").args(journal)).unwrap_or_default()
             }
-            Self::OpenRc { .. } => tail_of(Path::new("/var/log/docker.log")),
-            Self::Sysv { log, .. } => tail_of(log),
+            Manager::OpenRc { .. } => tail_of(Path::new("/var/log/docker.log")),
+            Manager::Sysv { log, .. } => tail_of(log),
         };
         program::last_lines(&text)
     }
 }
 
-/// Reads docker.service and its drop-ins in the order in which systemd reads them, without ours.
-fn load_units(paths: &Paths) -> Result<Vec<String>> {
-    let homes = [
-        "/etc/systemd/system",
-        "/run/systemd/system",
-        "/usr/lib/systemd/system",
-    ]
-    .into_iter()
-    .chain(["/lib/systemd/system"])
-    .map(|home| paths.at(home));
-    let homes: Vec<_> = homes.collect();
-    let vendor = homes
-        .iter()
-        .map(|home| home.join("docker.service"))
-        .find(|unit| unit.exists());
-    let Some(vendor) = vendor else {
-        return Ok(Vec::new());
+/// Whether that is where clients look for dockerd when nobody tells them.
+fn is_usual(path: &str) -> bool {
+    path == DEFAULT_SOCKET || path == "/run/docker.sock"
+}
+
+/// Whether a program is a script, which can do anything before it starts dockerd.
+fn is_script(program: &Path) -> bool {
+    let mut head = [0; 2];
+    let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == *b"#!"
+}
+
+/// Reads the variables that a service has: its own, and those of its files, which win.
+fn variables(paths: &Paths, unit: &Unit) -> Result<Environment> {
+    let mut variables = Environment::default();
+    for (line, _) in unit.values("Service", "Environment") {
+        variables.assign(&line);
+    }
+    for (named, by) in unit.values("Service", "EnvironmentFile") {
+        let is_optional = named.starts_with('-');
+        let named = named.trim_start_matches('-');
+        let mut files = matching(&paths.at(named))?.into_iter().peekable();
+        if files.peek().is_none() && !is_optional {
+            bail!(
+                "{} has docker.service read {named}, which is not there: systemd does not start it without",
+                by.display()
+            );
+        }
+        for file in files {
+            variables.read_file(&file, &unit::text_of(&file)?);
+        }
+    }
+    for (line, _) in unit.values("Service", "UnsetEnvironment") {
+        variables.unset(&line);
+    }
+    Ok(variables)
+}
+
+/// The files that a path with perhaps one `*` in its name stands for.
+fn matching(path: &Path) -> Result<Vec<PathBuf>> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let (Some(dir), Some((start, end))) =
+        (path.parent(), name.and_then(|name| name.split_once('*')))
+    else {
+        return Ok(path.exists().then(|| path.to_owned()).into_iter().collect());
     };
-    let mut units = vec![text_of(&vendor)?];
-    for drop_in in drop_ins(&homes) {
-        if drop_in != paths.drop_in() {
-            units.push(text_of(&drop_in)?);
-        }
-    }
-    Ok(units)
+    let names = files::names(dir)?.into_iter();
+    let fits = |name: &String| {
+        let rest = name.strip_prefix(start);
+        rest.is_some_and(|rest| rest.ends_with(end))
+    };
+    Ok(names.filter(fits).map(|name| dir.join(name)).collect())
 }
 
-/// Lists the drop-ins by file name; of two of one name the one in the earlier home counts.
-fn drop_ins(homes: &[PathBuf]) -> Vec<PathBuf> {
-    let mut by_name = std::collections::BTreeMap::new();
-    for home in homes.iter().rev() {
-        let Ok(entries) = fs::read_dir(home.join("docker.service.d")) else {
-            continue;
-        };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "conf")
-            {
-                by_name.insert(path.file_name().map(ToOwned::to_owned), path);
-            }
-        }
-    }
-    by_name.into_values().collect()
-}
-
-fn text_of(path: &Path) -> Result<String> {
-    // Distributions link units; a link is fine for a file that is only read.
-    let path = fs::canonicalize(path).with_context(|| format!("finding {}", path.display()))?;
-    Ok(files::load_text(&path)?.unwrap_or_default())
+/// Takes the command line out of what `systemctl show` prints of `ExecStart`.
+fn argv_of(shown: &str) -> Option<&str> {
+    let (_, argv) = shown.rsplit_once("argv[]=")?;
+    argv.split(" ; ").next()
 }
 
 /// Returns the last 8 KiB of a file.

@@ -15,7 +15,7 @@ use super::paths::Paths;
 use super::plan::{Plan, plan};
 use super::report::Report;
 use super::secure::Host;
-use super::{forwarding, preflight, status, uplink};
+use super::{forwarding, preflight, secure, status, uplink};
 use crate::fault::Fault;
 
 /// Runs `setupdockerhost`.
@@ -29,7 +29,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let installed = preflight::check(&paths)?;
     let _lock = lock(&paths)?;
-    let (engine, fault) = (Engine::new(&paths.socket()), Fault::from_env());
+    let (engine, fault) = (Engine::new(&installed.socket), Fault::from_env());
     let host = Host {
         paths: &paths,
         installed: &installed,
@@ -43,7 +43,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(network) = &args.network {
         check_network(&engine, network, &args)?;
     }
-    let plan = plan(&paths, &installed, &args)?;
+    let plan = plan(&paths, &installed, &engine, &args)?;
     if args.dry_run {
         return show_plan(&host, &plan, &args);
     }
@@ -132,7 +132,7 @@ fn show_plan(host: &Host<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     if host.journal.is_pending() {
         steps.push("take back what a run that was cut off had begun".to_owned());
     }
-    steps.extend(plan.trust.reasons.iter().cloned());
+    steps.extend(plan.reasons());
     let (due, dockerd_reads_it) = plan.due()?;
     steps.extend(due.iter().map(|change| match change.text {
         Some(_) => format!("write {}", change.path.display()),
@@ -140,6 +140,7 @@ fn show_plan(host: &Host<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     }));
     let answers = host.engine.version().is_ok();
     if dockerd_reads_it || !answers {
+        steps.extend(secure::at_stake(host.engine, plan));
         steps.push("restart dockerd".to_owned());
     }
     if let Some(network) = &args.network

@@ -9,9 +9,11 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::engine::Engine;
-use super::forwarding;
+use super::listener::DEFAULT_SOCKET;
 use super::paths::Paths;
+use super::service::Service;
 use super::trust::RENEW_WITHIN;
+use super::{daemon, forwarding};
 use crate::files::load_text;
 use crate::tls::{Description, Names};
 
@@ -54,8 +56,17 @@ pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
 }
 
 fn load(paths: &Paths) -> Result<Status> {
-    let engine = Engine::new(&paths.socket());
-    let config = load_text(&paths.daemon_json())?.unwrap_or_default();
+    let service = Service::detect(paths).ok();
+    let config = service.as_ref().map(|service| service.config(paths));
+    let config = config.and_then(Result::ok);
+    let config = config.unwrap_or_else(|| paths.daemon_json());
+    let config = load_text(&config)?.unwrap_or_default();
+    let flags = service.as_ref().map_or(&[][..], Service::flags);
+    let listeners = daemon::listeners(&config, flags);
+    let socket = service
+        .as_ref()
+        .map(|service| service.socket(paths, &listeners));
+    let engine = Engine::new(&socket.unwrap_or_else(|| paths.at(DEFAULT_SOCKET)));
     let config: Value = serde_json::from_str(&config).unwrap_or_default();
     let hosts = config["hosts"]
         .as_array()

@@ -11,6 +11,7 @@ use super::paths::Paths;
 use crate::files::{Access, Change, load_text};
 use crate::tls::{
     Authority, Description, KeyPem, LEAF_LIFE, LocalAuthority, Names, Request, Usage,
+    certificates_in,
 };
 
 /// A certificate is made again when this much of [`LEAF_LIFE`] is left.
@@ -29,6 +30,8 @@ pub(super) struct Wish<'a> {
     pub(super) hostname: &'a str,
     /// A cluster's authority; the host's own where there is none.
     pub(super) cluster: Option<&'a LocalAuthority>,
+    /// Of those above a cluster's authority, trust none to name clients.
+    pub(super) issuer_only: bool,
     /// Make everything but the authority anew.
     pub(super) renew: bool,
     /// The time.
@@ -50,6 +53,8 @@ pub(super) struct Trust {
 /// A key and the certificate over it, as they stand in two files.
 struct Pair {
     certificate: Option<Description>,
+    /// What stands behind the certificate: those who lead to its authority.
+    intermediates: Vec<String>,
     key: Option<KeyPem>,
 }
 
@@ -70,7 +75,7 @@ pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
         (None, Some(own)) => own,
         (None, None) => bail!("no authority to sign with"),
     };
-    let bundle = trusted(paths, authority, wish.renew, &mut trust)?;
+    let bundle = trusted(paths, authority, wish, &mut trust)?;
     plan_server(paths, wish, authority, &mut trust)?;
     trust
         .server
@@ -93,7 +98,7 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
             )
         };
         let authority =
-            LocalAuthority::load(certificate.clone(), &KeyPem::new(key)).with_context(loading)?;
+            LocalAuthority::load(certificate, &KeyPem::new(key)).with_context(loading)?;
         if Description::parse(certificate)?.not_after - wish.now > LEAF_LIFE {
             return Ok(authority);
         }
@@ -126,32 +131,41 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
     Ok(authority)
 }
 
-/// Returns the authorities whose clients dockerd trusts: the present one, and while a change of
-/// authority lasts, the one before it. `--renew` without a change ends that.
+/// Returns the authorities whose clients dockerd trusts: the present one with those above it, unless it
+/// alone is wanted, and while a change of authority lasts, the one before it. `--renew` without a change
+/// ends that.
 fn trusted(
     paths: &Paths,
     authority: &LocalAuthority,
-    renew: bool,
+    wish: &Wish<'_>,
     trust: &mut Trust,
 ) -> Result<String> {
-    let present = authority.certificate();
     let standing = load_text(&paths.server_authorities())?.unwrap_or_default();
-    let blocks = blocks(&standing);
-    let changes = !blocks.is_empty() && !blocks.contains(&present.trim());
+    let standing = certificates_in(&standing);
+    let is_there = |present: &str| standing.iter().any(|block| block == present);
+    let changes = !standing.is_empty() && !is_there(authority.certificate());
     if changes {
         trust
             .reasons
             .push("the authority changed: the one before stays trusted too".to_owned());
     }
-    let mut bundle = present.to_owned();
-    if changes || !renew {
-        for before in blocks
-            .into_iter()
-            .filter(|block| *block != present.trim())
-            .take(1)
-        {
-            bundle.push_str(before);
-            bundle.push('\n');
+    let present = match wish.issuer_only {
+        true => 1,
+        false => usize::MAX,
+    };
+    let mut bundle: String = authority.chain().take(present).collect();
+    if changes || !wish.renew {
+        let before = standing
+            .iter()
+            .filter(|block| !authority.chain().any(|own| own == block.as_str()));
+        let mut last: Option<Description> = None;
+        for block in before {
+            let described = Description::parse(block)?;
+            if last.is_some_and(|last| !last.is_issued_by(&described)) {
+                break;
+            }
+            bundle.push_str(block);
+            last = Some(described);
         }
     }
     Ok(bundle)
@@ -208,7 +222,7 @@ fn plan_client(
     }
     trust.other.push(Change::write(
         dir.join("ca.pem"),
-        authority.certificate(),
+        authority.chain().collect::<String>(),
         Access::Private,
     ));
     Ok(())
@@ -230,9 +244,11 @@ fn issue(
 
 impl Pair {
     fn load(certificate: &std::path::Path, key: &std::path::Path) -> Result<Self> {
+        let text = load_text(certificate)?.unwrap_or_default();
         Ok(Self {
             // One that cannot be read is as good as none: it is made again.
-            certificate: load_text(certificate)?.and_then(|pem| Description::parse(&pem).ok()),
+            certificate: Description::parse(&text).ok(),
+            intermediates: certificates_in(&text).into_iter().skip(1).collect(),
             key: load_text(key)?.map(KeyPem::new),
         })
     }
@@ -249,19 +265,17 @@ impl Pair {
             Some("its key is another".to_owned())
         } else if !certificate.is_signed_by(&signer)? {
             Some("another authority signed it".to_owned())
-        } else if certificate.not_after - wish.now < RENEW_WITHIN {
+        } else if !self.intermediates.iter().eq(authority.intermediates()) {
+            Some("those who lead to its authority are not with it".to_owned())
+        } else if certificate.not_after - wish.now < RENEW_WITHIN
+            // No new one would last longer than who signs it.
+            && certificate.not_after < signer.not_after
+        {
             Some(format!("it ends on {}", certificate.not_after.date()))
         } else {
             None
         })
     }
-}
-
-/// Splits a bundle into its certificates, without the white space around them.
-fn blocks(bundle: &str) -> Vec<&str> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let blocks = bundle.split_inclusive(END).map(str::trim);
-    blocks.filter(|block| block.ends_with(END)).collect()
 }
 
 fn list(names: &Names) -> String {
@@ -307,6 +321,7 @@ mod tests {
                 names: &names,
                 hostname: "host01",
                 cluster: None,
+                issuer_only: false,
                 renew,
                 now: self.now,
             };
@@ -320,7 +335,7 @@ mod tests {
 
         fn trusted(&self) -> usize {
             let bundle = Paths::new(self.root.path()).server_authorities();
-            blocks(&std::fs::read_to_string(bundle).unwrap()).len()
+            certificates_in(&std::fs::read_to_string(bundle).unwrap()).len()
         }
     }
 

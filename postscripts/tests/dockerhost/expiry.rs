@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// The host's own authority.
 fn authority(host: &Host) -> LocalAuthority {
     let key = KeyPem::new(host.read("etc/slipway/authority/ca-key.pem"));
-    LocalAuthority::load(host.read("etc/slipway/authority/ca.pem"), &key).unwrap()
+    LocalAuthority::load(&host.read("etc/slipway/authority/ca.pem"), &key).unwrap()
 }
 
 /// Has the authority sign a certificate over a key of the host's that lasts a few seconds.

@@ -18,6 +18,19 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("a_port_in_use_is_named", a_port_in_use_is_named),
     (
+        "what_dockerd_would_not_start_with_is_refused_before_anything_changes",
+        refused_untouched,
+    ),
+    (
+        "an_option_of_ours_on_the_command_line_is_no_obstacle",
+        an_option_of_ours,
+    ),
+    (
+        "a_host_of_systemd_is_refused_for_what_its_units_say",
+        refused_units,
+    ),
+    ("a_swarm_keeps_what_it_has_and_is_told_so", a_swarm),
+    (
         "an_old_or_missing_engine_is_named",
         an_old_or_missing_engine_is_named,
     ),
@@ -116,12 +129,19 @@ fn refused_as(host: &Host, what: &str) {
     );
 }
 
-/// The daemon runs with `--live-restore` on its command line; ours in `daemon.json` beside it is what
-/// dockerd refuses to start with.
+/// The daemon starts once and then no more, whatever its configuration says.
 fn files_are_put_back() {
-    let host = Host::prepare(None, format!("127.0.0.1:{}", free_port()));
-    host.write("etc/default/docker", "DOCKER_OPTS=--live-restore\n");
-    host.start();
+    let host = Host::new();
+    let dockerd = host.path("usr/sbin/dockerd");
+    let real = fs::read_link(&dockerd).unwrap();
+    fs::remove_file(&dockerd).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase $* in\n--version) echo Docker version 20.10.24, build 5d6db84 ;;\n\
+         *--config-file*) echo this machine is out of luck; exit 1 ;;\n*) exec {} \"$@\" ;;\nesac\n",
+        real.display()
+    );
+    fs::write(&dockerd, script).unwrap();
+    fs::set_permissions(&dockerd, fs::Permissions::from_mode(0o755)).unwrap();
     let before = host.snapshot();
     let message = host.refuse(&[]);
     assert!(
@@ -129,7 +149,7 @@ fn files_are_put_back() {
         "{message}"
     );
     assert!(
-        message.contains("live-restore"),
+        message.contains("this machine is out of luck"),
         "the daemon's own words are missing: {message}"
     );
     assert!(
@@ -149,6 +169,196 @@ fn files_are_put_back() {
         "dockerd does not run: {}",
         text(&version.stderr)
     );
+}
+
+/// Runs it, which must fail with a message and change nothing; dockerd runs on.
+fn untouched(host: &Host, message: &str) {
+    let (before, pid) = (host.snapshot(), host.pid());
+    assert_eq!(host.refuse(&[]), format!("setupdockerhost: {message}"));
+    assert_eq!(
+        host.refuse(&["--dry-run"]),
+        format!("setupdockerhost: {message}")
+    );
+    assert_eq!(host.snapshot(), before);
+    assert_eq!(host.pid(), pid);
+    assert!(host.docker(&["version"]).status.success());
+}
+
+fn refused_untouched() {
+    for (options, json, message) in [
+        (
+            "--tlsverify=false",
+            "{}",
+            "--tlsverify=false stands in DOCKER_OPTS in @ROOT@/etc/default/docker and \"tlsverify\" has to be \
+             true: take it out there",
+        ),
+        (
+            "\"--label a=b \\\n  --debug\"",
+            "{\"debug\": true}",
+            "--debug stands in DOCKER_OPTS in @ROOT@/etc/default/docker and \"debug\" there: dockerd refuses \
+             to start with both; take one of them out",
+        ),
+        (
+            "'-H unix:///@ROOT@/second.sock'",
+            "{}",
+            "-H unix:///@ROOT@/second.sock stands in DOCKER_OPTS in @ROOT@/etc/default/docker, and dockerd \
+             refuses to start with listeners there and in \"hosts\" too: take it out there, and put \
+             unix:///@ROOT@/second.sock into \"hosts\"",
+        ),
+    ] {
+        let host = Host::new();
+        let inside = |text: &str| {
+            text.replace(
+                "@ROOT@",
+                host.path("").to_str().unwrap().trim_end_matches('/'),
+            )
+        };
+        // Changed while dockerd runs: it would end with the next restart.
+        host.write(
+            "etc/default/docker",
+            &format!("DOCKER_OPTS={}\n", inside(options)),
+        );
+        host.write("etc/docker/daemon.json", json);
+        let merging = inside("merging into @ROOT@/etc/docker/daemon.json: ");
+        untouched(&host, &(merging + &inside(message)));
+    }
+}
+
+/// dockerd would refuse to find `live-restore` in both places.
+fn an_option_of_ours() {
+    let host = Host::prepare(None, format!("127.0.0.1:{}", free_port()));
+    host.write("etc/default/docker", "DOCKER_OPTS=--live-restore\n");
+    host.start();
+    host.setup(&[]);
+    let json = host.read("etc/docker/daemon.json");
+    assert!(!json.contains("live-restore"), "{json}");
+    assert_eq!(host.setup(&[]), "nothing to do\n");
+    // Once the option goes, the key comes.
+    host.write("etc/default/docker", "");
+    host.setup(&[]);
+    assert!(
+        host.read("etc/docker/daemon.json")
+            .contains("\"live-restore\": true")
+    );
+    // And the other way round.
+    host.write("etc/default/docker", "DOCKER_OPTS='--live-restore=true'\n");
+    host.setup(&[]);
+    assert!(!host.read("etc/docker/daemon.json").contains("live-restore"));
+}
+
+fn refused_units() {
+    let host = Host::new();
+    let write = |path: &str, text: &str| {
+        let place = host.path(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+    };
+    let root = host
+        .path("")
+        .to_str()
+        .unwrap()
+        .trim_end_matches('/')
+        .to_owned();
+    fs::create_dir_all(host.path("run/systemd/system")).unwrap();
+    let unit = "lib/systemd/system/docker.service";
+    let drop_in = "etc/systemd/system/docker.service.d/zz-site.conf";
+    let starts = |command: &str| format!("[Service]\nExecStart=\nExecStart={command}\n");
+    write(unit, "[Service]\nExecStart=/usr/sbin/dockerd -H fd://\n");
+    for (command, message) in [
+        (
+            "/bin/sh -c \"exec dockerd -H fd://\"",
+            "docker.service starts dockerd by /bin/sh, which may add options of its own: start docker first, so \
+             that they can be seen"
+                .to_owned(),
+        ),
+        (
+            "/usr/sbin/dockerd --config-file=daemon.json",
+            "dockerd's --config-file=daemon.json is no absolute path: make it one, so that it is the same file \
+             for everybody"
+                .to_owned(),
+        ),
+        (
+            "/usr/sbin/dockerd -H fd:// -H tcp://10.0.0.5:2375",
+            format!(
+                "merging into {root}/etc/docker/daemon.json: -H tcp://10.0.0.5:2375 stands in ExecStart in \
+                 {root}/{drop_in} and dockerd has to listen on tcp://{}: take it out, or name it with --listen",
+                host.listen
+            ),
+        ),
+        (
+            "/usr/sbin/dockerd --tlsverify --config-file /etc/docker/other.json --tlskey=/k",
+            format!(
+                "merging into {root}/etc/docker/other.json: --tlskey=/k stands in ExecStart in {root}/{drop_in} \
+                 and \"tlskey\" has to be \"{root}/etc/docker/tls/key.pem\": take it out there"
+            ),
+        ),
+    ] {
+        write(drop_in, &starts(command));
+        untouched(&host, &message);
+    }
+    write(
+        drop_in,
+        "[Service]\nEnvironmentFile=/etc/sysconfig/docker\n",
+    );
+    untouched(
+        &host,
+        &format!(
+            "{root}/{drop_in} has docker.service read /etc/sysconfig/docker, which is not there: systemd does not \
+             start it without"
+        ),
+    );
+    write(drop_in, "");
+    write(
+        "etc/systemd/system/docker.socket",
+        "[Socket]\nListenStream=/run/docker.sock\nListenStream=2375\n",
+    );
+    untouched(
+        &host,
+        &format!(
+            "ListenStream=2375 in {root}/etc/systemd/system/docker.socket has systemd hand dockerd a TCP socket \
+             beside its own: take it out, run 'systemctl daemon-reload' and restart docker.socket"
+        ),
+    );
+    fs::remove_file(host.path("etc/systemd/system/docker.socket")).unwrap();
+    // Carried over and said, and the drop-in has a name that makes it the last.
+    write(
+        drop_in,
+        &starts("/usr/sbin/dockerd -H fd:// -H unix:///run/ci.sock --debug"),
+    );
+    let planned = host.setup(&["--dry-run"]);
+    for line in [
+        format!("-H unix:///run/ci.sock of ExecStart in {root}/{drop_in} goes into \"hosts\"\n"),
+        format!("write {root}/etc/systemd/system/docker.service.d/zz-site.slipway.conf\n"),
+    ] {
+        assert!(planned.contains(&line), "{planned}");
+    }
+    // Masked, the unit is not there.
+    symlink("/dev/null", host.path("etc/systemd/system/docker.service")).unwrap();
+    untouched(
+        &host,
+        &format!(
+            "docker.service is masked by {root}/etc/systemd/system/docker.service: run 'systemctl unmask \
+             docker.service' first"
+        ),
+    );
+}
+
+fn a_swarm() {
+    let host = Host::new();
+    let joined = host.docker(&[
+        "swarm",
+        "init",
+        "--advertise-addr",
+        "127.0.0.1",
+        "--listen-addr",
+        "127.0.0.1:0",
+    ]);
+    assert!(joined.status.success(), "{}", text(&joined.stderr));
+    host.setup(&[]);
+    assert!(!host.read("etc/docker/daemon.json").contains("live-restore"));
+    let state = host.docker(&["info", "-f", "{{.Swarm.LocalNodeState}}"]);
+    assert_eq!(text(&state.stdout), "active\n");
+    assert_eq!(host.setup(&[]), "nothing to do\n");
 }
 
 fn a_port_in_use_is_named() {

@@ -31,6 +31,10 @@ pub(crate) const TESTS: &[Test] = &[
         "two_authorities_are_trusted_during_a_change",
         two_authorities_are_trusted,
     ),
+    (
+        "an_authority_comes_with_those_above_it_and_with_any_usual_key",
+        an_authority_below_others,
+    ),
     ("openrc_restarts_it_too", openrc),
     (
         "the_users_configuration_stays",
@@ -338,6 +342,106 @@ fn two_authorities_are_trusted() {
     assert!(
         !gets_in(old.path()),
         "the old authority is trusted for ever"
+    );
+}
+
+/// Runs openssl in a directory.
+fn openssl(dir: &std::path::Path, line: &str) {
+    let output = Command::new("openssl")
+        .args(line.split(' '))
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "openssl {line}: {}",
+        text(&output.stderr)
+    );
+}
+
+fn an_authority_below_others() {
+    let host = Host::new();
+    let site = tempfile::tempdir().unwrap();
+    let dir = site.path();
+    fs::write(
+        dir.join("extensions"),
+        "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n",
+    )
+    .unwrap();
+    openssl(
+        dir,
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out root.key",
+    );
+    openssl(
+        dir,
+        "req -x509 -new -key root.key -days 3650 -subj /CN=top -addext keyUsage=critical,keyCertSign,cRLSign -out root.pem",
+    );
+    // SEC 1, with its parameters in a block before it.
+    openssl(dir, "ecparam -name secp384r1 -genkey -out ca-key.pem");
+    openssl(dir, "req -new -key ca-key.pem -subj /CN=below -out request");
+    openssl(
+        dir,
+        "x509 -req -in request -CA root.pem -CAkey root.key -CAcreateserial -days 200 -extfile extensions -out below.pem",
+    );
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    // In whatever order they stand, and with the line ends of another system.
+    let both = read("root.pem") + &read("below.pem");
+    fs::write(dir.join("ca.pem"), both.replace('\n', "\r\n")).unwrap();
+    let ca = dir.to_str().unwrap();
+    let count = |path: &str| host.read(path).matches("BEGIN CERTIFICATE").count();
+    let verified = || {
+        let mut verify = Command::new("openssl");
+        verify.args(["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile"]);
+        verify.arg(dir.join("root.pem")).arg("-untrusted");
+        let certificate = host.path("etc/docker/tls/cert.pem");
+        verify
+            .arg(&certificate)
+            .arg(&certificate)
+            .status()
+            .unwrap()
+            .success()
+    };
+    host.setup(&["--ca", ca]);
+    assert!(
+        verified(),
+        "one who trusts the root alone does not know dockerd"
+    );
+    assert_eq!(count("etc/docker/tls/cert.pem"), 2);
+    assert_eq!(count("etc/docker/tls/ca.pem"), 2);
+    // It ends within a year: what it signed cannot last longer, and is not made again for that.
+    assert_eq!(host.setup(&["--ca", ca]), "nothing to do\n");
+    host.setup(&["--ca", ca, "--issuer-only"]);
+    assert_eq!(count("etc/docker/tls/ca.pem"), 1);
+    assert_eq!(
+        host.setup(&["--ca", ca, "--issuer-only"]),
+        "nothing to do\n"
+    );
+
+    // PKCS #1, of the root itself.
+    openssl(dir, "rsa -in root.key -traditional -out ca-key.pem");
+    fs::copy(dir.join("root.pem"), dir.join("ca.pem")).unwrap();
+    host.setup(&["--ca", ca, "--dry-run"]);
+    let refused = |reason: &str| {
+        let loading = format!("setupdockerhost: loading the authority in {ca}: ");
+        assert_eq!(host.refuse(&["--ca", ca]), loading + reason);
+    };
+    fs::write(dir.join("ca.pem"), both).unwrap();
+    refused(
+        "1 more certificate(s) stand with the authority's that are not above it: take them out, for everything \
+         there is trusted",
+    );
+    let encrypted = "reading a private key: it is encrypted, and nobody is asked for a pass phrase here; decrypt a \
+                     copy with 'openssl pkey -in FILE -out FILE'";
+    for form in ["", " -traditional"] {
+        openssl(
+            dir,
+            &format!("rsa -aes256 -passout pass:x -in root.key{form} -out ca-key.pem"),
+        );
+        refused(encrypted);
+    }
+    openssl(dir, "ecparam -name secp521r1 -genkey -out ca-key.pem");
+    refused(
+        "reading a private key: it is none of RSA (2048 bits or more), P-256, P-384 or Ed25519",
     );
 }
 

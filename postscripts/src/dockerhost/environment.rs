@@ -1,0 +1,240 @@
+//! The variables that systemd gives a service, as text: `Environment=` and files of `EnvironmentFile=`.
+//!
+//! Pure. Quotes, comments and continued lines are those of systemd.exec(5), "Environment", and
+//! systemd.syntax(7), "Quoting"; nothing is expanded in a value.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Variables by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Environment(BTreeMap<String, Variable>);
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Variable {
+    pub(super) value: String,
+    /// The file of `EnvironmentFile=`; absent where the unit itself sets it.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Returns a variable.
+    pub(super) fn variable(&self, name: &str) -> Option<&Variable> {
+        self.0.get(name)
+    }
+
+    /// Adds what one `Environment=` line says.
+    pub(super) fn assign(&mut self, line: &str) {
+        for word in words(line) {
+            self.set(&unquote(&word), None);
+        }
+    }
+
+    /// Adds what a file of `EnvironmentFile=` says; it wins over what is there.
+    pub(super) fn read_file(&mut self, file: &Path, text: &str) {
+        for line in file_lines(text) {
+            self.set(&line, Some(file));
+        }
+    }
+
+    /// Takes out what one `UnsetEnvironment=` line names: a variable, or one with that value.
+    pub(super) fn unset(&mut self, line: &str) {
+        for word in words(line) {
+            let word = unquote(&word);
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (word.as_str(), None),
+            };
+            if value.is_none_or(|value| self.0.get(name).is_some_and(|held| held.value == value)) {
+                self.0.remove(name);
+            }
+        }
+    }
+
+    fn set(&mut self, assignment: &str, file: Option<&Path>) {
+        let Some((name, value)) = assignment.split_once('=') else {
+            return;
+        };
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(is_name) {
+            return;
+        }
+        let variable = Variable {
+            value: value.to_owned(),
+            file: file.map(Path::to_owned),
+        };
+        self.0.insert(name.to_owned(), variable);
+    }
+}
+
+/// Splits a line at white space outside of quotes; the words keep their quotes and escapes.
+pub(super) fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, c) if c.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                continue;
+            }
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            (_, '\\') => {
+                word.push(c);
+                word.extend(chars.next());
+                continue;
+            }
+            _ => {}
+        }
+        word.push(c);
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// Takes the quotes and escapes out of a word.
+pub(super) fn unquote(word: &str) -> String {
+    let mut plain = String::new();
+    let mut quote = None;
+    let mut chars = word.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            (_, '\\') => match chars.next() {
+                Some('n') => plain.push('\n'),
+                Some('t') => plain.push('\t'),
+                Some('s') => plain.push(' '),
+                Some(c) => plain.push(c),
+                None => plain.push('\\'),
+            },
+            (_, c) => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Returns the assignments of an environment file, unquoted: a line for each, continued lines joined.
+fn file_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(&first) = chars.peek() {
+        match first {
+            '#' | ';' => skip_comment(&mut chars),
+            c if c.is_whitespace() => drop(chars.next()),
+            _ => lines.push(assignment(&mut chars)),
+        }
+    }
+    lines
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// A comment goes on where its line ends in a backslash.
+fn skip_comment(chars: &mut Chars<'_>) {
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            '\n' => return,
+            _ => {}
+        }
+    }
+}
+
+/// Reads `NAME=value` to the end of its last line.
+fn assignment(chars: &mut Chars<'_>) -> String {
+    let mut line = String::new();
+    let mut quote = None;
+    // White space at the end counts only where quotes or a backslash keep it.
+    let mut kept = 0;
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None, '\n' | '\r') => break,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            // Between single quotes a backslash is a backslash.
+            (None | Some('"'), '\\') => match chars.next() {
+                Some('\n') | None => continue,
+                Some(c) => {
+                    if quote.is_some() && !matches!(c, '"' | '\\' | '`' | '$') {
+                        line.push('\\');
+                    }
+                    line.push(c);
+                }
+            },
+            (None, c) if c.is_whitespace() => {
+                if !line.ends_with('=') {
+                    line.push(c);
+                }
+                continue;
+            }
+            (_, c) => line.push(c),
+        }
+        kept = line.len();
+    }
+    line.truncate(kept);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str, name: &str) -> Option<String> {
+        let mut environment = Environment::default();
+        environment.read_file(Path::new("/etc/default/docker"), text);
+        environment.variable(name).map(|held| held.value.clone())
+    }
+
+    #[test]
+    fn an_environment_file_is_read_as_systemd_reads_it() {
+        for (text, read) in [
+            ("O=-H fd://\n", "-H fd://"),
+            ("O=\"-H fd://\" \n", "-H fd://"),
+            ("O='a \"b\"'\n", "a \"b\""),
+            ("O=\"--a \\\n  --b \\\n\"\n", "--a   --b "),
+            ("# O=x \\\nO=still a comment\nO=y\n", "y"),
+            ("; c\n\n  O = no name\nO=  z  \n", "z"),
+            ("O=x # no comment\n", "x # no comment"),
+            ("O=a\\ b\\\nc\n", "a bc"),
+            ("O=\"a\\tb \\$x\"\n", "a\\tb $x"),
+            ("O=1\nO=2\n", "2"),
+            ("O=\"two\nlines\"\n", "two\nlines"),
+            ("O=\"never closed", "never closed"),
+        ] {
+            assert_eq!(value(text, "O").as_deref(), Some(read), "{text:?}");
+        }
+        assert_eq!(value("export O=1\nno assignment\n", "O"), None);
+    }
+
+    #[test]
+    fn a_file_wins_over_the_unit_and_what_is_unset_is_gone() {
+        let mut environment = Environment::default();
+        environment.assign("A=1 \"B=two words\" 'C=3' D");
+        assert_eq!(environment.variable("B").unwrap().value, "two words");
+        environment.read_file(Path::new("/f"), "A=2\n");
+        let file = Some(PathBuf::from("/f"));
+        let value = "2".to_owned();
+        assert_eq!(environment.variable("A"), Some(&Variable { value, file }));
+        environment.unset("A B=other C=3");
+        for (name, is_set) in [("A", false), ("B", true), ("C", false), ("D", false)] {
+            assert_eq!(environment.variable(name).is_some(), is_set, "{name}");
+        }
+    }
+
+    #[test]
+    fn words_keep_their_quotes_until_they_are_taken_out() {
+        let line = "a \"b c\" 'd \"e' f\\ g h\"i j\"k";
+        let words = words(line);
+        assert_eq!(words.join(" "), line);
+        let plain: Vec<_> = words.iter().map(|word| unquote(word)).collect();
+        assert_eq!(plain, ["a", "b c", "d \"e", "f g", "hi jk"]);
+    }
+}
