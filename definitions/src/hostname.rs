@@ -1,11 +1,11 @@
-//! Names of hosts in certificates and on command lines.
+//! Names of hosts: of nodes, in certificates and on command lines.
 //!
 //! The rule is RFC 1123 §2.1, and the underscore that Docker's clients take too (Go's `crypto/x509`,
 //! "commonly found in deployments outside the WebPKI").
 
 /// The longest name, and the longest part of it (RFC 1035 §2.3.4).
-const LONGEST: usize = 253;
-const LONGEST_LABEL: usize = 63;
+pub(crate) const MAX_NAME: usize = 253;
+pub(crate) const MAX_LABEL: usize = 63;
 
 /// Says what keeps a text from being a host name that a certificate can speak for, if anything does.
 pub fn host_name_fault(text: &str) -> Option<&'static str> {
@@ -13,7 +13,7 @@ pub fn host_name_fault(text: &str) -> Option<&'static str> {
         let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if label.is_empty() {
             Some("a part of it is empty")
-        } else if label.len() > LONGEST_LABEL {
+        } else if label.len() > MAX_LABEL {
             Some("a part of it has more than 63 characters")
         } else if label.starts_with('-') || label.ends_with('-') {
             Some("a part of it begins or ends with '-'")
@@ -23,7 +23,7 @@ pub fn host_name_fault(text: &str) -> Option<&'static str> {
             None
         }
     };
-    match text.len() > LONGEST {
+    match text.len() > MAX_NAME {
         true => Some("it has more than 253 characters"),
         false => text.split('.').find_map(label_fault),
     }

@@ -8,9 +8,7 @@
 use std::str::FromStr;
 
 use crate::Error;
-
-/// The longest name of a host and of a label (RFC 1035, section 2.3.4, without the two bytes of length).
-const LONGEST: (usize, usize) = (253, 63);
+use crate::hostname::{MAX_LABEL, MAX_NAME, host_name_fault};
 
 /// The longest name of a group.
 const LONGEST_GROUP: usize = 200;
@@ -55,13 +53,12 @@ impl FromStr for NodeName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let expected = if text.len() > LONGEST.0 {
-            format!("at most {} characters", LONGEST.0)
-        } else if !text.split('.').all(is_label) {
+        let expected = if text.len() > MAX_NAME {
+            format!("at most {MAX_NAME} characters")
+        } else if host_name_fault(text).is_some() {
             format!(
-                "a host name: labels of at most {} letters, digits, '-' and '_' that neither begin nor end with \
-                 '-', with a '.' between them",
-                LONGEST.1
+                "a host name: labels of at most {MAX_LABEL} letters, digits, '-' and '_' that neither begin nor end with \
+                 '-', with a '.' between them"
             )
         } else if text.split('.').all(is_number) {
             "a name with a letter in it, for numbers alone are an address".to_owned()
@@ -86,15 +83,6 @@ impl FromStr for GroupName {
         );
         Err(Error::invalid("the name of a group", text, expected))
     }
-}
-
-/// Says whether a text is one label of a host name.
-fn is_label(label: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    (1..=LONGEST.1).contains(&label.len())
-        && label.chars().all(allowed)
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }
 
 /// Says whether inet_aton(3) reads a label as a number: decimal, octal or hexadecimal.
