@@ -101,7 +101,7 @@ fn transact(
     probe::after(kernel, targets, deadline)?;
     let expected = Expected::of(work, &request.uplinks);
     expected.hold(kernel, deadline, Duration::ZERO)?;
-    let notes = write_down(kernel, request, work, fault)?;
+    let mut notes = write_down(kernel, request, work, fault)?;
     // a network manager that was told, or that was not, may have ideas of its own
     let quiet = if work.files.is_empty() {
         QUIET
@@ -109,7 +109,12 @@ fn transact(
         QUIET_AFTER_HAND_OVER
     };
     // the last proof needs its time too
-    expected.hold(kernel, deadline, quiet.min(request.timeout / 5))?;
+    let settled = expected.hold(kernel, deadline, quiet.min(request.timeout / 5))?;
+    notes.extend(net::other_link_locals(
+        &expected.state,
+        &settled,
+        &request.uplinks,
+    ));
     probe::after(kernel, targets, deadline)?;
     firewall::confirm(kernel, request, &work.left_behind)?;
     fault.strike(Moment::Commit);
@@ -142,11 +147,11 @@ impl<'a> Expected<'a> {
         }
     }
 
-    /// Waits until the network is as expected and has not changed for a while.
+    /// Waits until the network is as expected and has not changed for a while; returns it.
     ///
     /// # Errors
     /// When it is not in the end, with all that differs.
-    fn hold(&self, kernel: &Kernel, deadline: Instant, quiet: Duration) -> Result<()> {
+    fn hold(&self, kernel: &Kernel, deadline: Instant, quiet: Duration) -> Result<NetState> {
         let (mut last, mut since) = (None, Instant::now());
         loop {
             let now = kernel.load(&[]).context("reading the network")?;
@@ -159,7 +164,7 @@ impl<'a> Expected<'a> {
             let is_over = Instant::now() >= deadline;
             let is_quiet = since.elapsed() >= quiet || Instant::now() + quiet >= deadline;
             match differences.is_empty() {
-                true if is_quiet => return Ok(()),
+                true if is_quiet => return Ok(now),
                 false if is_over => {
                     bail!("the network is not as it was: {}", differences.join("; "))
                 }

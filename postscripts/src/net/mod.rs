@@ -28,7 +28,7 @@ pub use guardian::{ARGUMENT as GUARDIAN, Guardian, guard, put_back};
 pub use journal::{Journal, lock};
 pub use kernel::{Kernel, may_change};
 pub use plan::{Plan, Refusal, Uplink, plan};
-pub use postcondition::differences;
+pub use postcondition::{differences, other_link_locals};
 pub use state::{
     Address, Attribute, BridgeSettings, Hop, Kind, Lifetimes, Link, Mac, Neighbour, NetState,
     NextHop, Obstacle, Route, Rule,

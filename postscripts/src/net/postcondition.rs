@@ -142,6 +142,8 @@ impl Check<'_> {
                 }
                 Some(_) => {}
                 None if self.may_go(address, expected) => {}
+                // a manager of the network makes its own of what it knows the bridge by
+                None if is_renewed(address, expected, now) => {}
                 None => self.say(format!("{address} is gone from {name}")),
             }
         }
@@ -278,6 +280,40 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Says which link-local addresses of the bridges are others than expected: whoever manages the network may make
+/// them of its own name for the device, and nothing reaches a host by them but what asks the link for it.
+pub fn other_link_locals(expected: &NetState, now: &NetState, uplinks: &[Uplink]) -> Vec<String> {
+    let bridges = uplinks.iter().filter_map(|uplink| {
+        let name = uplink.bridge.as_str();
+        expected.link(name).zip(now.link(name))
+    });
+    let told = bridges.flat_map(|(expected, now)| {
+        let gone = expected.addresses.iter().filter(|address| {
+            let there = now.addresses.iter().any(|one| one.is_same(address));
+            !there && is_renewed(address, expected, now)
+        });
+        gone.filter_map(|address| {
+            let other = now.addresses.iter().find(|one| one.is_link_local())?;
+            let name = &now.name;
+            Some(format!(
+                "the link-local address of {name} is {other}, no longer {address}"
+            ))
+        })
+    });
+    told.collect()
+}
+
+/// Says whether another link-local address has come for one that is gone.
+fn is_renewed(address: &Address, expected: &Link, now: &Link) -> bool {
+    let count = |link: &Link| {
+        link.addresses
+            .iter()
+            .filter(|one| one.is_link_local())
+            .count()
+    };
+    address.is_link_local() && count(now) >= count(expected)
 }
 
 /// Says whether a device may have an address that nobody planned.

@@ -328,3 +328,24 @@ fn what_was_put_back_is_compared_without_a_bridge() {
         ]
     );
 }
+
+#[test]
+fn a_link_local_address_may_become_another_one_and_is_named() {
+    let mut expected = expected();
+    add(&mut expected, "br0", "fe80::1/64", None);
+    let told = |now: &NetState| {
+        (
+            differences(&expected, now, &[uplink()], ELAPSED),
+            other_link_locals(&expected, now, &[uplink()]),
+        )
+    };
+    let mut now = expected.clone();
+    remove(&mut now, "br0", "fe80::1");
+    let gone = vec!["fe80::1/64 is gone from br0".to_owned()];
+    assert_eq!(told(&now), (gone, Vec::new()));
+    add(&mut now, "br0", "fe80::2/64", None);
+    let other =
+        vec!["the link-local address of br0 is fe80::2/64, no longer fe80::1/64".to_owned()];
+    assert_eq!(told(&now), (Vec::new(), other));
+    assert_eq!(told(&expected), (Vec::new(), Vec::new()));
+}
