@@ -38,7 +38,7 @@ definition! {
         authorizedkeys: Option<String>,
         /// `1`: no password is ever given to root.
         secureroot: Option<String>,
-        /// `1`: root's crypted password, and what looks like a secret of scripts, may stand in files that whoever reaches the web server can fetch; nodeset refuses it otherwise.
+        /// `1`: what looks like a secret of scripts may stand in files that whoever reaches the web server can fetch, which nodeset refuses otherwise, and files with root's crypted password may be read by every local user.
         publishsecrets: Option<String>,
         /// The path of the directory that TFTP serves.
         tftpdir: Option<String>,

@@ -7,9 +7,9 @@
 //! asset of ours is never taken away.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use definitions::Lock;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::unistd::Gid;
 use serde::Serialize;
 
 /// Where all nodes are staged, beside them; no node has a name that begins with a dot.
@@ -33,17 +34,26 @@ const LIMIT: u64 = 16 << 20;
 
 /// The rendered files of one node, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Assets(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Assets {
+    files: BTreeMap<String, Vec<u8>>,
+    /// Those that this group alone may read beside their owner.
+    restricted: BTreeMap<String, Gid>,
+}
 
 impl Assets {
     /// Adds a file.
     pub(crate) fn add(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
-        self.0.insert(name.into(), bytes.into());
+        self.files.insert(name.into(), bytes.into());
+    }
+
+    /// Keeps a file from everybody but its owner and a group.
+    pub(crate) fn restrict(&mut self, name: impl Into<String>, group: Gid) {
+        self.restricted.insert(name.into(), group);
     }
 
     /// Returns the files.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0
+        self.files
             .iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
@@ -108,9 +118,10 @@ impl Shelf {
         let standing = standing(&directory)?;
         let mut differences = Vec::new();
         for (file, bytes) in assets.files() {
+            let may_stay = |open: bool| !open || !assets.restricted.contains_key(file);
             let (change, old) = match standing.get(file) {
-                Some(old) if old == bytes => continue,
-                Some(old) => (Change::Changed, old.clone()),
+                Some((old, open)) if old == bytes && may_stay(*open) => continue,
+                Some((old, _)) => (Change::Changed, old.clone()),
                 None => (Change::New, Vec::new()),
             };
             differences.push(Difference {
@@ -119,8 +130,8 @@ impl Shelf {
                 standing: old,
             });
         }
-        for (file, bytes) in standing {
-            if !assets.0.contains_key(&file) {
+        for (file, (bytes, _)) in standing {
+            if !assets.files.contains_key(&file) {
                 differences.push(Difference {
                     file,
                     change: Change::Removed,
@@ -153,8 +164,8 @@ impl Shelf {
     }
 }
 
-/// Reads what stands in a node's directory.
-fn standing(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+/// Reads what stands in a node's directory, and whether everybody may read it.
+fn standing(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
     let mut files = BTreeMap::new();
     match fs::symlink_metadata(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
@@ -183,7 +194,8 @@ fn standing(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
             );
         };
         let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        files.insert(name, bytes);
+        let is_open = metadata.permissions().mode() & 0o007 != 0;
+        files.insert(name, (bytes, is_open));
     }
     Ok(files)
 }
@@ -221,11 +233,18 @@ impl Writer<'_> {
         make_directory(&directory)?;
         for (name, bytes) in assets.files() {
             let path = directory.join(name);
+            let group = assets.restricted.get(name);
             let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(0o644);
-            let written = options
-                .open(&path)
-                .and_then(|mut file| file.write_all(bytes));
+            // nobody else may open it before it is the group's
+            let mode = if group.is_some() { 0o600 } else { 0o644 };
+            options.write(true).create_new(true).mode(mode);
+            let written = options.open(&path).and_then(|mut file| {
+                if let Some(group) = group {
+                    fchown(&file, None, Some(group.as_raw()))?;
+                    file.set_permissions(Permissions::from_mode(0o640))?;
+                }
+                file.write_all(bytes)
+            });
             written.with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
@@ -278,7 +297,7 @@ fn exchange(from: &Path, to: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 
@@ -340,6 +359,26 @@ mod tests {
         let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [".lock", "n1"]);
+    }
+
+    #[test]
+    fn a_file_with_a_secret_is_its_group_s_alone_and_one_that_was_open_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path().join("autoinst"));
+        let mut wanted = assets(&[("preseed.cfg", "secret"), ("boot.ipxe", "same")]);
+        write(&shelf, "n1", &wanted);
+        // nobody but root may give a file to another group than an own one
+        wanted.restrict("preseed.cfg", nix::unistd::getegid());
+        let changed = [("preseed.cfg".to_owned(), Change::Changed)];
+        assert_eq!(changes(&shelf, "n1", &wanted), changed);
+        write(&shelf, "n1", &wanted);
+        assert!(changes(&shelf, "n1", &wanted).is_empty());
+        for (name, mode) in [("preseed.cfg", 0o640), ("boot.ipxe", 0o644)] {
+            let path = dir.path().join("autoinst/n1").join(name);
+            let found = fs::metadata(path).unwrap();
+            assert_eq!(found.permissions().mode() & 0o777, mode, "{name}");
+            assert_eq!(found.gid(), nix::unistd::getegid().as_raw(), "{name}");
+        }
     }
 
     #[test]

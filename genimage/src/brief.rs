@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use definitions::{InstallDir, Node, Nodes, Runlist, Site};
+use nix::unistd::Gid;
 
 use crate::context::{Context, Disk, Firstboot, InstallSource, Kernel, Locale, Root, Server};
 use crate::environment;
@@ -38,6 +39,9 @@ pub(crate) struct Desk<'a> {
     pub(crate) surroundings: &'a Surroundings,
     pub(crate) programs: &'a Programs,
     pub(crate) root: Root,
+    /// The group that files with root's password are given to; without one they are everybody's, which the site
+    /// accepts.
+    pub(crate) secrets: Option<Gid>,
 }
 
 /// One node, briefed.

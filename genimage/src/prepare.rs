@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use definitions::{Arch, Catalog, Definition, InstallDir, Kind, Network, Nodes, OsImage, Site};
+
+use nix::unistd::Gid;
 
 use crate::assets::Shelf;
 use crate::brief::Desk;
@@ -15,6 +17,7 @@ use crate::image::Image;
 use crate::library::Library;
 use crate::machine::Surroundings;
 use crate::problem::Problem;
+use crate::published;
 use crate::report::OfImage;
 use crate::repository;
 use crate::root;
@@ -31,6 +34,8 @@ pub(crate) struct Workshop {
     programs: Programs,
     library: Library,
     root: Root,
+    /// The group that files with a secret are given to, unless the site accepts that everybody reads them.
+    secrets: Option<Gid>,
     indices: check::packages::Shelf,
     /// What a person should know of the site.
     notes: Vec<Problem>,
@@ -57,6 +62,7 @@ impl Workshop {
             .map(Network::from_object)
             .collect::<Result<Vec<_>, _>>()?;
         let installdir = site.install_dir();
+        let web_server = published::web_server().context("looking for the web server's group")?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
         let note = zone.transpose().map_err(|problem| joined(vec![problem]))?;
@@ -65,7 +71,8 @@ impl Workshop {
             surroundings: Surroundings::new(nodes, networks).map_err(joined)?,
             programs: Programs::new(installdir.postscripts(), shipped::home()),
             library: Library::new(installdir.custom()),
-            root: root::access(&site).map_err(joined)?,
+            root: root::access(&site, web_server).map_err(joined)?,
+            secrets: web_server.filter(|_| !published::accepts_secrets(&site)),
             indices: check::packages::Shelf::default(),
             installdir,
             site,
@@ -126,6 +133,9 @@ impl Workshop {
         said.notes.extend(found.notes);
         said.notes
             .extend(tree.iter().filter_map(repository::unsigned));
+        if self.root.password.is_some() && self.secrets.is_some() {
+            said.notes.push(published::password_note());
+        }
         if self.root.password.is_none() && self.root.keys.is_empty() {
             said.notes.push(Problem::new(
                 "nobody can log in to its nodes: root's password is locked and no key lets it in; set the site's \
@@ -148,6 +158,7 @@ impl Workshop {
             surroundings: &self.surroundings,
             programs: &self.programs,
             root: self.root.clone(),
+            secrets: self.secrets,
         }
     }
 

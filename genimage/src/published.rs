@@ -1,11 +1,16 @@
 //! What nodes fetch asks nobody who they are: a secret in it is everybody's who reaches the web server.
 //!
 //! What is to stand in a node's files comes in; every value that looks like a secret goes out as a problem, unless
-//! the site accepts it. Values are never shown. Pure.
+//! the site accepts it. Values are never shown.
+//!
+//! Root's crypted password has to reach the installer, and so it stands in a file that the web server alone can read
+//! beside its owner; whoever reaches the web server can fetch it all the same, which is said.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use definitions::{Entry, Site, looks_secret};
+use nix::unistd::{Gid, Group, geteuid};
 
 use crate::problem::Problem;
 
@@ -15,6 +20,30 @@ pub(crate) const ACCEPT: &str = "accept that with chdef -t site publishsecrets=1
 /// Says whether it does.
 pub(crate) fn accepts_secrets(site: &Site) -> bool {
     site.publishsecrets.as_deref() == Some("1")
+}
+
+/// The groups that web servers run as: Debian's and Ubuntu's, nginx's, Apache's of the RHEL family, SUSE's.
+const WEB_SERVERS: [&str; 4] = ["www-data", "nginx", "apache", "www"];
+
+/// Finds the group of the web server, which files with a secret are given to; only root can give a file away.
+pub(crate) fn web_server() -> io::Result<Option<Gid>> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    for name in WEB_SERVERS {
+        if let Some(group) = Group::from_name(name)? {
+            return Ok(Some(group.gid));
+        }
+    }
+    Ok(None)
+}
+
+/// Says what root's password is open to although local users cannot read it.
+pub(crate) fn password_note() -> Problem {
+    Problem::new(
+        "root's crypted password stands in its nodes' installer files: the web server's group alone can read them \
+         here, and whoever reaches the web server can fetch them; let root in by authorizedkeys to do without",
+    )
 }
 
 /// Finds variables of scripts that look like a secret.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use definitions::Site;
+use nix::unistd::Gid;
 
 use crate::context::Root;
 use crate::problem::{Place, Problem};
@@ -11,17 +12,19 @@ use crate::published;
 /// Reads what the site says.
 ///
 /// # Errors
-/// A password where the site lets no secret stand in what nodes fetch, a file of keys that cannot be read or holds something else.
-pub(crate) fn access(site: &Site) -> Result<Root, Vec<Problem>> {
+/// A password where its file could not be kept from everybody but the web server, `web_server` being no group, and
+/// the site does not accept that; a file of keys that cannot be read or holds something else.
+pub(crate) fn access(site: &Site, web_server: Option<Gid>) -> Result<Root, Vec<Problem>> {
     let mut problems = Vec::new();
     // `secureroot=1` is xCAT's word for: never a password.
     let secure = site.secureroot.as_deref() == Some("1");
     let password = site.rootpassword.as_ref().filter(|_| !secure);
     let password = password.map(ToString::to_string);
-    if password.is_some() && !published::accepts_secrets(site) {
+    if password.is_some() && web_server.is_none() && !published::accepts_secrets(site) {
         problems.push(Problem::new(format!(
-            "the site's rootpassword would stand in files that whoever reaches the web server can fetch: let root in \
-             by authorizedkeys and unset it (chdef -t site rootpassword=), or {}",
+            "the site's rootpassword would stand in files that every user of this machine can read: run this as root \
+             where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site \
+             rootpassword=), or {}",
             published::ACCEPT
         )));
     }
@@ -98,7 +101,7 @@ mod tests {
             ..Site::default()
         };
         let name = file.path().display().to_string();
-        access(&site).map_err(|problems| {
+        access(&site, None).map_err(|problems| {
             problems
                 .iter()
                 .map(|problem| problem.to_string().replace(&name, "KEYS"))
@@ -129,7 +132,7 @@ mod tests {
         assert_eq!(
             told(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
             [
-                "the site's rootpassword would stand in files that whoever reaches the web server can fetch: let root in by authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
+                "the site's rootpassword would stand in files that every user of this machine can read: run this as root where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
                 "KEYS:1: this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
             ]
         );
@@ -140,12 +143,23 @@ mod tests {
     }
 
     #[test]
+    fn a_crypted_password_is_taken_where_the_web_server_alone_can_read_it() {
+        let site = Site {
+            rootpassword: Some("$6$salt$hash".parse().unwrap()),
+            ..Site::default()
+        };
+        let root = access(&site, Some(Gid::from_raw(33))).unwrap();
+        assert_eq!(root.password.as_deref(), Some("$6$salt$hash"));
+        assert!(access(&site, None).is_err());
+    }
+
+    #[test]
     fn a_site_that_wants_no_password_has_none() {
         let site = Site {
             rootpassword: Some("$6$salt$hash".parse().unwrap()),
             secureroot: Some("1".to_owned()),
             ..Site::default()
         };
-        assert_eq!(access(&site).unwrap().password, None);
+        assert_eq!(access(&site, None).unwrap().password, None);
     }
 }
