@@ -318,8 +318,9 @@ fn wrong_usage_exits_with_two() -> Result<()> {
 
 fn directory_is_a_medium() -> Result<()> {
     let scene = Scene::new()?;
-    let (_, tree) = imported(&scene)?;
+    let (medium, tree) = imported(&scene)?;
     let other = Scene::new()?;
+    fs::copy(&medium.keyring, other.config().join("keyrings/one.gpg"))?;
     let dir = other.path("mounted");
     extract(&scene.path("one.iso"), &dir)?;
     let outcome = other.run("copycds", &[&dir])?;

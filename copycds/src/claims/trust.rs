@@ -51,8 +51,11 @@ const ENDINGS: [&str; 9] = [
     ".jpg",
     ".diskdefines",
 ];
-/// Lists of other files, which are held against those or only name them.
-const LISTS: [&str; 9] = [
+/// Lists of other files, which are held against those or only name them; and El Torito's catalog, which is made
+/// with the image, says where on the disc a BIOS finds what it starts, and means nothing in a tree.
+const LISTS: [&str; 11] = [
+    "boot.cat",
+    "boot.catalog",
     ".discinfo",
     "md5sums",
     "sha1sums",
@@ -210,6 +213,7 @@ mod tests {
             "README.txt",
             "Release",
             "install.amd/initrd.gz",
+            "isolinux/boot.cat",
             "md5sum.txt",
             "pool/a.deb",
         ]);
