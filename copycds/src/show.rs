@@ -33,7 +33,8 @@ pub(crate) fn step(text: &str) {
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let steers = |c: char| match c {
         '\n' => false,
-        '\u{200b}'..='\u{200f}'
+        '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}' => true,

@@ -77,16 +77,25 @@ fn masked(what: &'static str, expected: &str) -> Error {
 ///
 /// Where a secret is kept (`TOKEN_FILE`) is none.
 pub fn looks_secret(name: &str, value: &str) -> bool {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 13] = [
+        "bearer",
+        "creds",
         "pass",
         "password",
         "passwd",
         "passphrase",
+        "psk",
         "pw",
+        "pwd",
         "secret",
         "token",
+        "wep",
+        "wpa",
     ];
-    const ENDS: [&str; 6] = [
+    const ENDS: [&str; 9] = [
+        "dbpass",
+        "rootpw",
+        "sshpass",
         "password",
         "passwd",
         "passphrase",
@@ -95,15 +104,25 @@ pub fn looks_secret(name: &str, value: &str) -> bool {
         "credentials",
     ];
     // A public key is none; these are not.
-    const KEYS: [&str; 5] = ["apikey", "accesskey", "privatekey", "secretkey", "authkey"];
+    const KEYS: [&str; 6] = [
+        "encryptionkey",
+        "apikey",
+        "accesskey",
+        "privatekey",
+        "secretkey",
+        "authkey",
+    ];
     const PLACES: [&str; 5] = ["file", "path", "dir", "url", "name"];
+    // The shell's own, which hold directories.
+    const DIRECTORIES: [&str; 2] = ["PWD", "OLDPWD"];
     let words = words(name);
     let last = words.last().map_or("", String::as_str);
     let joined = words.concat();
     let named = words.iter().any(|word| WORDS.contains(&word.as_str()))
         || ENDS.iter().any(|end| joined.ends_with(end))
         || KEYS.iter().any(|key| joined.contains(key));
-    !value.is_empty() && named && !PLACES.contains(&last) || has_password(value)
+    let is_place = PLACES.contains(&last) || DIRECTORIES.contains(&name);
+    !value.is_empty() && named && !is_place || has_password(value)
 }
 
 /// Says whether a text holds an address with a user and a password (RFC 3986, section 3.2.1).
@@ -180,12 +199,20 @@ mod tests {
             "SUDO_PASSPHRASE",
             "inst.vncpassword",
             "AWSCredentials",
+            "MYSQL_PWD",
+            "SSHPASS",
+            "ROOTPW",
+            "inst.rootpw",
+            "WIFI_PSK",
+            "ENCRYPTION_KEY",
         ] {
             assert!(looks_secret(name, "x"), "{name}");
             assert!(!looks_secret(name, ""), "{name}");
         }
         for name in [
             "no_proxy",
+            "PWD",
+            "OLDPWD",
             "BYPASS",
             "COMPASS",
             "KEYBOARD",

@@ -127,10 +127,32 @@ fn text(path: &Path) -> Option<String> {
 /// Hashes a program; links lead nowhere but to other programs of the directory.
 fn read(directory: &Path, name: &str) -> io::Result<Program> {
     let bytes = fs::read(locate(directory, name)?)?;
+    if let Some(why) = foreign_text(&bytes) {
+        return Err(io::Error::other(why));
+    }
     Ok(Program {
         sha256: sha256(&bytes),
         size: bytes.len() as u64,
     })
+}
+
+/// Says what keeps a script from being run as it was saved: the kernel takes a carriage return for a part of the
+/// interpreter's name, and a byte order mark for the beginning of no script at all.
+fn foreign_text(bytes: &[u8]) -> Option<String> {
+    let body = bytes.strip_prefix("\u{feff}".as_bytes());
+    if !body.unwrap_or(bytes).starts_with(b"#!") {
+        return None;
+    }
+    if body.is_some() {
+        return Some(
+            "its line 1 begins with a byte order mark: save it as UTF-8 without one".to_owned(),
+        );
+    }
+    let lines = bytes.split(|&byte| byte == b'\n');
+    let line = (1..).zip(lines).find(|(_, line)| line.ends_with(b"\r"))?.0;
+    Some(format!(
+        "its line {line} ends in a carriage return: save it with line ends of Unix, as by dos2unix"
+    ))
 }
 
 /// Returns the file that a name of the directory leads to.
@@ -264,6 +286,37 @@ mod tests {
     use definitions::{Kind, Object};
 
     use super::*;
+
+    #[test]
+    fn a_script_that_was_saved_elsewhere_is_refused_with_its_line() {
+        for (text, expected) in [
+            ("#!/bin/sh\necho 'a\rb'\n", None),
+            ("\u{7f}ELF\r\n", None),
+            ("text\r\n", None),
+            (
+                "#!/bin/sh\r\necho\r\n",
+                Some(
+                    "its line 1 ends in a carriage return: save it with line ends of Unix, as by dos2unix",
+                ),
+            ),
+            (
+                "#!/bin/sh\necho\r\n",
+                Some(
+                    "its line 2 ends in a carriage return: save it with line ends of Unix, as by dos2unix",
+                ),
+            ),
+            (
+                "\u{feff}#!/bin/sh\n",
+                Some("its line 1 begins with a byte order mark: save it as UTF-8 without one"),
+            ),
+        ] {
+            assert_eq!(
+                foreign_text(text.as_bytes()).as_deref(),
+                expected,
+                "{text:?}"
+            );
+        }
+    }
 
     fn nodes(said: &[(Kind, &str, &str)]) -> Nodes {
         Nodes::new(said.iter().map(|(kind, name, scripts)| {

@@ -38,7 +38,10 @@ fn is_zone(database: &Path, zone: &str) -> bool {
     };
     let mut magic = [0; 4];
     let mut read = || File::open(database.join(zone))?.read_exact(&mut magic);
-    zone.split('/').all(part) && read().is_ok() && magic == *b"TZif"
+    // zones with leap seconds, copies, and what stands for no place; no node should have these
+    let first = zone.split('/').next().unwrap_or_default();
+    let is_place = !["posix", "right", "localtime", "posixrules", "Factory"].contains(&first);
+    is_place && zone.split('/').all(part) && read().is_ok() && magic == *b"TZif"
 }
 
 #[cfg(test)]
@@ -56,6 +59,8 @@ mod tests {
             ("Etc/GMT+1", "TZif2"),
             ("zone.tab", "# x"),
             ("leapseconds", "no zone"),
+            ("localtime", "TZif2"),
+            ("right/UTC", "TZif2"),
         ] {
             let path = database.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -69,6 +74,8 @@ mod tests {
             ("Europe", false),
             ("", false),
             ("leapseconds", false),
+            ("localtime", false),
+            ("right/UTC", false),
             ("zone.tab", false),
             ("Europe/../Europe/Berlin", false),
             ("/Europe/Berlin", false),

@@ -56,9 +56,15 @@ fn file(algorithm: Algorithm, line: &str) -> Result<Listed> {
 /// What a clear-signed text begins with.
 const ARMOUR: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 
-/// Whether a text is clear-signed.
+/// Whether a text is clear-signed: lines may go before the armour, and gpgv(1) passes over them.
 pub(super) fn is_signed(text: &[u8]) -> bool {
-    text.trim_ascii_start().starts_with(ARMOUR.as_bytes())
+    text.split(|&byte| byte == b'\n')
+        .any(|line| is_armour(line))
+}
+
+fn is_armour(line: &[u8]) -> bool {
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    line.trim_ascii_end() == ARMOUR.as_bytes()
 }
 
 /// Takes the armour off a clear-signed text; a text without any is returned as it is.
@@ -68,8 +74,8 @@ pub(super) fn signed_text(text: Vec<u8>) -> Vec<u8> {
     }
     let text = String::from_utf8_lossy(&text);
     let lines = text
-        .trim_ascii_start()
         .lines()
+        .skip_while(|line| !is_armour(line.as_bytes()))
         .skip(1)
         .skip_while(|line| !line.trim_end().is_empty())
         .skip(1);
@@ -94,6 +100,18 @@ SHA256:
 Description: the fields after it
  12 are not files
 ";
+
+    #[test]
+    fn a_clear_signed_text_is_one_whatever_goes_before_its_armour() {
+        let signed = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nSuite: x\n- -----\n\
+                      -----BEGIN PGP SIGNATURE-----\n\nwsF=\n-----END PGP SIGNATURE-----\n";
+        for before in ["", "\n", "# fetched today\n", "\u{feff}"] {
+            let text = format!("{before}{signed}").into_bytes();
+            assert!(is_signed(&text), "{before:?}");
+            assert_eq!(signed_text(text), b"Suite: x\n-----\n", "{before:?}");
+        }
+        assert!(!is_signed(b"see -----BEGIN PGP SIGNED MESSAGE-----\n"));
+    }
 
     fn all(text: &str) -> Result<Vec<Listed>> {
         let mut listed = Vec::new();

@@ -137,7 +137,10 @@ impl Whole {
     ) -> Result<bool> {
         let reading = || format!("reading {}", list.display());
         let text = read(list).with_context(reading)?;
-        if of(&text, names).next().is_none() {
+        let bare = is_of_image(list, names)
+            .then(|| bare_digest(&text))
+            .flatten();
+        if bare.is_none() && of(&text, names).next().is_none() {
             return Ok(false);
         }
         let signature = signature(list).map(|path| {
@@ -175,7 +178,7 @@ impl Whole {
             .to_string_lossy()
             .into_owned();
         let mut found = false;
-        for digest in of(&text, names) {
+        for digest in bare.into_iter().chain(of(&text, names)) {
             let (name, signed_by) = (name.clone(), signed_by.clone());
             let by = By::List { name, signed_by };
             self.statements.push(Statement { digest, by });
@@ -282,6 +285,21 @@ fn of<'a>(text: &'a [u8], names: &'a [String]) -> impl Iterator<Item = Digest> +
     listed.map(|listed| listed.digest)
 }
 
+/// Whether a list is named after the image: `a.iso.sha256`.
+fn is_of_image(list: &Path, names: &[String]) -> bool {
+    let list = list.file_name().unwrap_or_default().to_string_lossy();
+    let image = ENDINGS.iter().find_map(|ending| list.strip_suffix(ending));
+    image.is_some_and(|image| names.iter().any(|name| name == image))
+}
+
+/// Reads a text that is a digest and nothing else, which is of the image that its file is named after.
+fn bare_digest(text: &[u8]) -> Option<Digest> {
+    let text = std::str::from_utf8(text).ok()?;
+    let digest = Digest::parse_by_length(text.trim()).ok()?;
+    let strong = [Algorithm::Sha256, Algorithm::Sha512];
+    strong.contains(&digest.algorithm()).then_some(digest)
+}
+
 /// Returns the lists that stand beside an image, or beside what it links to.
 fn beside(path: &Path, names: &[String]) -> Vec<PathBuf> {
     let real = fs::canonicalize(path).ok();
@@ -366,6 +384,8 @@ mod tests {
         let hex = Digest::of(Algorithm::Sha256, b"image");
         let md5 = Digest::of(Algorithm::Md5, b"image");
         for (name, text, found) in [
+            ("a.iso.sha256", format!("{hex}\n"), true),
+            ("SHA256SUMS", format!("{hex}\n"), false),
             ("SHA256SUMS", format!("{hex}  a.iso\n"), true),
             (
                 "SHA256SUMS",

@@ -67,6 +67,9 @@ impl Args {
             bail!("a definition for the {kind} '{name}' exists already: use -f to replace it");
         }
         let mut object = self.begin(edit, request)?;
+        if self.operands.stanza {
+            keep_secrets(edit, &mut object)?;
+        }
         for assignment in &request.assignments {
             if *kind == Kind::Group && assignment.attribute == groups::MEMBERS {
                 edit.put(&object)?;
@@ -107,6 +110,24 @@ impl Args {
         }
         Ok(object)
     }
+}
+
+/// Carries over the secrets of the object that is replaced: stanzas are written without them, and to restore one
+/// loses none.
+fn keep_secrets(edit: &mut Edit<'_>, object: &mut Object) -> Result<()> {
+    let (kind, name) = (object.kind(), object.name().to_owned());
+    let Some(stored) = edit.find(kind, &name)? else {
+        return Ok(());
+    };
+    let is_secret = |name: &str| kind.attribute(name).is_ok_and(|attribute| attribute.secret);
+    let secrets = stored
+        .attributes()
+        .iter()
+        .filter(|(name, _)| is_secret(name));
+    for (name, value) in secrets {
+        object.set(name, &value.to_string())?;
+    }
+    Ok(())
 }
 
 /// What an osimage is derived from.

@@ -31,7 +31,7 @@ pub(super) struct Operands {
     objects: Option<String>,
     /// Read stanzas from standard input
     #[arg(short = 'z', long = "stanza", conflicts_with_all = ["objects", "operands"])]
-    stanza: bool,
+    pub(super) stanza: bool,
     /// A node range, or names joined by commas; then the attributes
     #[arg(value_name = "NAMES | ATTR=VALUE")]
     operands: Vec<String>,

@@ -139,3 +139,17 @@ fn the_file_of_secrets_holds_nothing_else() {
          here\n"
     );
 }
+
+#[test]
+fn a_stanza_that_is_read_again_loses_no_secret() {
+    let site = Site::new();
+    site.ok("mkdef n1 groups=rack,all bmcusername=admin bmcpassword=Geheim1");
+    site.ok("lsdef -z n1 2>/dev/null | sed s/admin/root/ | mkdef -z -f");
+    assert_eq!(
+        site.ok("lsdef n1 -i bmcusername,bmcpassword -c --secrets"),
+        "n1: bmcpassword=Geheim1\nn1: bmcusername=root\n"
+    );
+    // said in so many words, the definition is made anew
+    site.ok("mkdef -f n1 groups=rack,all");
+    assert!(!site.read("secrets.toml").contains("Geheim1"));
+}

@@ -19,7 +19,7 @@ pub(super) enum Directive<'a> {
     Environment(Vec<(&'a str, &'a str)>),
 }
 
-const KNOWN: [&str; 3] = ["INCLUDE", "NEW_INSTALL_LIST", "ENV"];
+pub(super) const KNOWN: [&str; 3] = ["INCLUDE", "NEW_INSTALL_LIST", "ENV"];
 
 /// Reads a line that begins with `#`.
 pub(super) fn parse(line: &str) -> Result<Directive<'_>, String> {

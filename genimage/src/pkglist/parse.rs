@@ -116,6 +116,10 @@ impl Parser<'_> {
             Err("the line holds a control character: delete it".to_owned())
         } else if line.starts_with('#') {
             self.directive(&line, place)
+        } else if let Some(word) = directive_after(&line) {
+            Err(format!(
+                "'#{word}' comes after a name, where it would be a comment: put it on a line of its own"
+            ))
         } else {
             self.entry(uncommented(&line), place)
         };
@@ -309,6 +313,16 @@ fn uncommented(line: &str) -> &str {
     comment.map_or(line, |(at, _)| line[..at].trim_end())
 }
 
+/// Names the directive that a comment after a name looks like.
+fn directive_after(line: &str) -> Option<&'static str> {
+    let comment = &line[uncommented(line).len()..];
+    let comment = comment.trim_start().strip_prefix('#')?;
+    directive::KNOWN.into_iter().find(|word| {
+        let rest = comment.strip_prefix(word);
+        rest.is_some_and(|rest| rest.starts_with([':', '#']))
+    })
+}
+
 /// Whether a pattern of `*` and `?` takes a name whole.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
@@ -341,6 +355,19 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directive_after_a_name_is_no_comment() {
+        for (line, expected) in [
+            ("chrony #INCLUDE:a#", Some("INCLUDE")),
+            ("chrony #NEW_INSTALL_LIST#", Some("NEW_INSTALL_LIST")),
+            ("chrony # INCLUDE it", None),
+            ("chrony #INCLUDES more", None),
+            ("chrony", None),
+        ] {
+            assert_eq!(directive_after(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn a_pattern_takes_a_name_whole() {

@@ -11,6 +11,13 @@ use super::{Form, Repository, Served, key, tree};
 use crate::installer::Family;
 use crate::problem::{Place, Problem};
 
+/// The releases of Debian and Ubuntu by their codenames, which begin the names of their suites.
+const CODENAMES: [&str; 20] = [
+    "wheezy", "jessie", "stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke",
+    "sid", "trusty", "xenial", "bionic", "focal", "jammy", "noble", "oracular", "plucky",
+    "questing", "resolute",
+];
+
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
 pub struct Extra<'a> {
@@ -20,6 +27,8 @@ pub struct Extra<'a> {
     pub stem: &'a str,
     /// From where and for what they are served.
     pub served: Served<'a>,
+    /// The codename of the release, where it is Debian's or Ubuntu's: `bookworm`.
+    pub codename: Option<&'a str>,
     /// The directories beneath a local one that the list of other packages names, and where it does.
     pub directories: &'a [(String, Place)],
     /// Reads a key.
@@ -32,6 +41,7 @@ impl std::fmt::Debug for Extra<'_> {
             .field("attribute", &self.attribute)
             .field("stem", &self.stem)
             .field("served", &self.served)
+            .field("codename", &self.codename)
             .field("directories", &self.directories)
             .finish_non_exhaustive()
     }
@@ -65,11 +75,13 @@ pub fn of_image(
             Vec::new()
         })
     };
+    let codename = tree::codename(tree);
     let mirrors = image.pkgdir.get(1..).unwrap_or_default();
     let with = Extra {
         attribute: "pkgdir",
         stem: "mirror",
         served,
+        codename: codename.as_deref(),
         directories: &[],
         read: &key::load,
     };
@@ -151,6 +163,7 @@ impl Work<'_> {
     fn entry(&mut self, text: &str, number: usize) -> Result<(), String> {
         let entry = Entry::parse(text, self.form)?;
         let served = &self.with.served;
+        self.fits(&entry)?;
         let base = Repository {
             name: match &entry.name {
                 Some(name) => name.clone(),
@@ -181,6 +194,27 @@ impl Work<'_> {
             Source::Directory(path) => self.directory(path, &entry, base)?,
         }
         Ok(())
+    }
+
+    /// Refuses what nodes of this release cannot use: packages of other architectures, and a mirror of another
+    /// release. What others make may well be of an older release's suite.
+    fn fits(&self, entry: &Entry) -> Result<(), String> {
+        let arch = self.with.served.arch;
+        if !entry.architectures.is_empty() && !entry.architectures.contains(&arch) {
+            return Err(format!(
+                "is limited to other architectures than the osimage's: write 'arch={}', or leave it out",
+                arch.debian_name()
+            ));
+        }
+        let mirrors = self.with.attribute == "pkgdir" || entry.trust == Trust::Distribution;
+        let suite = entry.suite.as_deref().unwrap_or_default();
+        let base = suite.split(['-', '/']).next().unwrap_or_default();
+        match self.with.codename {
+            Some(own) if mirrors && base != own && CODENAMES.contains(&base) => Err(format!(
+                "has the suite '{suite}', which is another release's: this one is '{own}'"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Puts the key in, read and looked at.

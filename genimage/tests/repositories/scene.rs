@@ -67,6 +67,7 @@ impl Scene {
                 distro: &distro.parse().unwrap(),
                 arch: Arch::X86_64,
             },
+            codename: None,
             directories: &[],
             read: &|path| fs::read(path),
         };

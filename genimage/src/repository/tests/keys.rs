@@ -14,6 +14,7 @@ fn a_key_beneath_the_install_directory_is_served_from_there() {
         attribute: "otherpkgdir",
         stem: "extra",
         served: scene.served(),
+        codename: None,
         directories: &[],
         read: &|_| Ok(KEY.into()),
     };

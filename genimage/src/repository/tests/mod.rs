@@ -81,6 +81,7 @@ impl Scene {
             attribute: "otherpkgdir",
             stem: "extra",
             served: self.served(),
+            codename: None,
             directories: &directories,
             read: &|path| {
                 let key = self.keys.get(path.to_str().unwrap());

@@ -251,3 +251,50 @@ fn a_further_disc_of_rpms_is_a_repository_of_its_own() {
         .collect();
     assert_eq!(shown, [("tree", true), ("disc2", true)]);
 }
+
+#[test]
+fn a_mirror_is_of_the_release_and_of_its_architecture() {
+    let files = [
+        "t/dists/bookworm/Release",
+        "t/dists/bookworm/main/binary-amd64/Packages",
+    ];
+    let scene = Scene::new("debian12.9.0", &files);
+    let tree = scene.directory.path().join("t");
+    let told = |pkgdir: &str, otherpkgdir: &str| {
+        let image = OsImage {
+            pkgdir: vec![tree.display().to_string(), pkgdir.to_owned()],
+            otherpkgdir: vec![otherpkgdir.to_owned()],
+            ..OsImage::default()
+        };
+        let found = of_image(&image, (&tree, true), scene.served(), &[]);
+        found
+            .err()
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let mirror = "[signed-by=distribution] http://m.example.invalid/debian";
+    let others = "[trusted=yes] http://o.example.invalid/linux bullseye stable";
+    for suite in ["bookworm main", "bookworm-updates main", "stable main"] {
+        assert_eq!(
+            told(&format!("{mirror} {suite}"), others),
+            [""; 0],
+            "{suite}"
+        );
+    }
+    let wrong = format!("{mirror} trixie-updates main");
+    let limited = "[trusted=yes arch=arm64] http://o.example.invalid/linux bookworm stable";
+    assert_eq!(
+        told(&wrong, limited),
+        [
+            format!(
+                "pkgdir '{wrong}': has the suite 'trixie-updates', which is another release's: this one is 'bookworm'"
+            ),
+            format!(
+                "otherpkgdir '{limited}': is limited to other architectures than the osimage's: write 'arch=amd64', or \
+                 leave it out"
+            ),
+        ]
+    );
+}
