@@ -62,8 +62,12 @@ impl Host {
     }
 
     fn plan(&self) -> anyhow::Result<Persistence> {
+        self.plan_of(&state())
+    }
+
+    fn plan_of(&self, state: &NetState) -> anyhow::Result<Persistence> {
         daemons::vouch(self.root());
-        persist::plan(self.root(), "eth0", "mydocker0", None, &state())
+        persist::plan(self.root(), "eth0", "mydocker0", None, state)
     }
 
     /// Every file below `/etc` with all that an undo must put back.
@@ -756,7 +760,7 @@ fn an_address_made_from_the_name_is_carried_over_by_a_token() {
     for (backend, path, text, file, line) in cases {
         let host = Host::of(backend, "dhcp");
         host.write(path, text);
-        let plan = |state: &NetState| persist::plan(host.root(), "eth0", "mydocker0", None, state);
+        let plan = |state: &NetState| host.plan_of(state);
         let written = |state: &NetState| {
             let plan = plan(state).unwrap_or_else(|err| panic!("{backend}: {err:#}"));
             let change = plan
@@ -821,7 +825,7 @@ fn a_leased_ipv6_address_is_kept_by_a_written_iaid_or_refused() {
     state.links[0].addresses[0].len = 128;
     for (backend, path, text, cure, message) in cases {
         let host = Host::of(backend, "dhcp");
-        let plan = || persist::plan(host.root(), "eth0", "mydocker0", None, &state);
+        let plan = || host.plan_of(&state);
         host.write(path, text);
         if !message.is_empty() {
             assert_eq!(format!("{:#}", plan().unwrap_err()), message, "{backend}");
@@ -852,13 +856,7 @@ fn an_address_that_would_change_is_refused_by_itself() {
     for (backend, path, text, message) in cases {
         let host = Host::of(backend, "dhcp");
         host.write(path, text);
-        let err = persist::plan(
-            host.root(),
-            "eth0",
-            "mydocker0",
-            None,
-            &advertised(&["fe80::9"]),
-        );
+        let err = host.plan_of(&advertised(&["fe80::9"]));
         assert_eq!(format!("{:#}", err.unwrap_err()), message, "{backend}");
     }
 }

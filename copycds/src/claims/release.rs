@@ -58,8 +58,7 @@ const ARMOUR: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 
 /// Whether a text is clear-signed: lines may go before the armour, and gpgv(1) passes over them.
 pub(super) fn is_signed(text: &[u8]) -> bool {
-    text.split(|&byte| byte == b'\n')
-        .any(|line| is_armour(line))
+    text.split(|&byte| byte == b'\n').any(is_armour)
 }
 
 fn is_armour(line: &[u8]) -> bool {

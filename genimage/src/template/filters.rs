@@ -163,10 +163,13 @@ fn ipxe(text: &str) -> TeraResult<String> {
     Ok(text.to_owned())
 }
 
-/// Parts words as the kernel does, so that blanks within quotes stay.
+/// Parts words as the kernel does, so that blanks within quotes stay; in what has a quote without its end, quotes
+/// mean nothing.
 fn words(text: &str) -> TeraResult<String> {
-    let words = kernelline::words(text).map_err(Error::message)?;
-    Ok(words.join(" "))
+    let words = kernelline::words(text);
+    Ok(words
+        .unwrap_or_else(|_| text.split_whitespace().collect())
+        .join(" "))
 }
 
 /// Writes a script as `'…'` for `printf %b`: a line each, ended so that preseed joins them. It strips
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn values_stay_in_their_place() {
-        let cases: [(Filter, &str, &str); 16] = [
+        let cases: [(Filter, &str, &str); 17] = [
             (sh, "host01.example.com", "host01.example.com"),
             (sh, "", "''"),
             (sh, "~root", "'~root'"),
@@ -225,6 +228,7 @@ mod tests {
             (ipxe, "console=ttyS0,115200", "console=ttyS0,115200"),
             (ipxe, "osi=\"!Windows 2015\"", "osi=\"!Windows 2015\""),
             (words, " a  b=\"c d\"\n e ", "a b=\"c d\" e"),
+            (words, " a  b=\"c\n d ", "a b=\"c d"),
             (
                 ipxe,
                 "ds=nocloud-net;s=http://10.0.0.1/",
