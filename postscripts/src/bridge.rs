@@ -79,8 +79,19 @@ struct Work {
     plan: Plan,
     /// Rules of the firewall that are left behind knowingly.
     left_behind: Vec<Finding>,
+    /// How each uplink is upheld, in their order.
+    upheld: Vec<Upheld>,
     /// What changes on disk for the next boot and what is handed over, in words.
     files: Vec<String>,
+}
+
+/// What upholds one uplink's bridge once it stands. Planned once: daemons that see the change happen note
+/// something else of the NIC.
+enum Upheld {
+    /// Until the next boot.
+    Running(Running),
+    /// And from then on.
+    Files(Persistence),
 }
 
 impl Work {
@@ -91,18 +102,12 @@ impl Work {
         let began = Instant::now();
         let state = kernel.load(&devices).context("reading the network")?;
         let mut plan = net::plan(&state, &request.uplinks)?;
-        let mut files = Vec::new();
-        for uplink in &request.uplinks {
-            if request.persist {
-                let persistence = persistence(request, uplink, &state)?;
-                files.extend(persistence.describe());
-                plan.notes.extend(persistence.skipped().iter().cloned());
-            } else {
-                let running = running(request, uplink, &state)?;
-                files.extend(running.describe());
-                plan.notes.extend(running.notes().iter().cloned());
-            }
-        }
+        let upheld = request.uplinks.iter();
+        let upheld: Vec<_> = upheld
+            .map(|uplink| Upheld::plan(request, uplink, &state))
+            .collect::<Result<_>>()?;
+        let files = upheld.iter().flat_map(Upheld::describe).collect();
+        plan.notes.extend(upheld.iter().flat_map(Upheld::notes));
         // files first: what cannot be kept there is to be said even where the firewall is in the way too
         let left_behind = firewall::plan(kernel, request, &state, &mut plan)?;
         Ok(Self {
@@ -110,6 +115,7 @@ impl Work {
             began,
             plan,
             left_behind,
+            upheld,
             files,
         })
     }
@@ -134,24 +140,48 @@ impl Work {
     }
 }
 
-/// Plans one uplink's files.
-fn persistence(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Persistence> {
-    let address = uplink
-        .address
-        .map(|(address, length)| persist::Net { address, length });
-    let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
-    persist::plan(&request.root, nic, bridge, address, state)
-        .with_context(|| format!("planning how {bridge} comes up at boot"))
-}
-
-/// Plans what goes on for one uplink's bridge.
-fn running(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Running> {
-    if request.persist {
-        return Ok(persistence(request, uplink, state)?.running());
+impl Upheld {
+    fn plan(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Self> {
+        let (root, nic, bridge) = (
+            &request.root,
+            uplink.nic.as_str(),
+            uplink.bridge.as_str(),
+        );
+        if !request.persist {
+            let running = persist::plan_running(root, nic, bridge, state).with_context(|| {
+                format!("planning how {nic} is looked after until the next boot")
+            })?;
+            return Ok(Self::Running(running));
+        }
+        let address = uplink
+            .address
+            .map(|(address, length)| persist::Net { address, length });
+        let files = persist::plan(root, nic, bridge, address, state)
+            .with_context(|| format!("planning how {bridge} comes up at boot"))?;
+        Ok(Self::Files(files))
     }
-    let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
-    persist::plan_running(&request.root, nic, bridge, state)
-        .with_context(|| format!("planning how {nic} is looked after until the next boot"))
+
+    /// What runs for the NIC.
+    fn running(&self) -> Running {
+        match self {
+            Self::Running(running) => running.clone(),
+            Self::Files(files) => files.running(),
+        }
+    }
+
+    fn describe(&self) -> Vec<String> {
+        match self {
+            Self::Running(running) => running.describe(),
+            Self::Files(files) => files.describe(),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match self {
+            Self::Running(running) => running.notes().to_vec(),
+            Self::Files(files) => files.skipped().to_vec(),
+        }
+    }
 }
 
 /// Takes back what a run left that died together with its guardian, or ends what it had finished.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use definitions::Lock;
 
-use super::{Outcome, Report, Request, Work, firewall, persistence, running};
+use super::{Outcome, Report, Request, Upheld, Work, firewall};
 use crate::fault::{Fault, Moment};
 use crate::net::probe::{self, Target};
 use crate::net::{self, Guardian, Journal, Kernel, NetState, Uplink};
@@ -91,17 +91,15 @@ fn transact(
 ) -> Result<Vec<String>> {
     // the guardian needs the last fifth, should this process hang in the middle of taking back
     let deadline = Instant::now() + request.timeout.mul_f32(0.8);
-    for uplink in &request.uplinks {
-        running(request, uplink, &work.state)?
-            .with_fault(fault)
-            .pause()?;
+    for upheld in &work.upheld {
+        upheld.running().with_fault(fault).pause()?;
     }
     net::apply(kernel, &work.plan.steps, fault)?;
     fault.strike(Moment::Verify);
     probe::after(kernel, targets, deadline)?;
     let expected = Expected::of(work, &request.uplinks);
     expected.hold(kernel, deadline, Duration::ZERO)?;
-    let mut notes = write_down(kernel, request, work, fault)?;
+    let mut notes = write_down(kernel, work, fault)?;
     // a network manager that was told, or that was not, may have ideas of its own
     let quiet = if work.files.is_empty() {
         QUIET
@@ -175,22 +173,16 @@ impl<'a> Expected<'a> {
 }
 
 /// Hands over what runs and changes the files for the next boot; says where they and the running network differ.
-fn write_down(
-    kernel: &Kernel,
-    request: &Request,
-    work: &Work,
-    fault: &Fault,
-) -> Result<Vec<String>> {
+fn write_down(kernel: &Kernel, work: &Work, fault: &Fault) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    for uplink in &request.uplinks {
-        if !request.persist {
-            running(request, uplink, &work.state)?
-                .with_fault(fault)
-                .hand_over()?;
+    for upheld in &work.upheld {
+        let Upheld::Files(files) = upheld else {
+            upheld.running().with_fault(fault).hand_over()?;
             continue;
-        }
-        // planned anew: the one before may have changed the same file
-        let files = persistence(request, uplink, &work.state)?.with_fault(fault);
+        };
+        // the one before may have changed the same file
+        let files = files.anew(&work.state).context("planning the files again")?;
+        let files = files.with_fault(fault);
         if files.apply()?.is_none() && !files.changes().is_empty() {
             let backend = files.backend();
             notes.push(format!(

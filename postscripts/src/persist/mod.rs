@@ -99,16 +99,8 @@ pub fn plan(
         identity: Identity::default(),
         address: None,
     };
-    let (backend, mut skipped) = detect::detect(root, &wish)?;
-    let before = backend.load(root)?;
-    skipped.extend(
-        before
-            .skipped()
-            .map(|what| format!("{what}: it is not read")),
-    );
-    skipped.sort();
-    skipped.dedup();
-    let was = backend.read_nic(&before, &wish)?;
+    let (backend, skipped) = detect::detect(root, &wish)?;
+    let was = backend.read_nic(&backend.load(root)?, &wish)?;
     let address = address.filter(|_| was.is_empty());
     let identity = Identity::read(root, &wish, &was, state)?;
     let wish = Wish {
@@ -116,36 +108,7 @@ pub fn plan(
         identity,
         ..wish
     };
-    let (own, after) = own_changes(&backend, &before, &wish)?;
-    let addressing = backend.read_bridge(&after, &wish)?;
-    if !own.is_empty() {
-        prove(&backend, &after, &wish, was, &addressing)?;
-    }
-    let mut hand_over = HandOver::plan(root, &backend, &wish, leased(state, nic, bridge))?;
-    let configuration = hand_over.changes(root, &backend)?;
-    if let Backend::Networkd { .. } = backend
-        && let Some(file) = networkd::bridge_file(&after, &wish)
-    {
-        hand_over.keep_beside(file);
-    }
-    if own.is_empty() {
-        hand_over.leave_daemons();
-    }
-    let mut changes = own;
-    changes.extend(elsewhere::changes(root, &wish)?);
-    changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
-    Ok(Persistence {
-        root: root.to_owned(),
-        wish,
-        backend,
-        skipped,
-        changes,
-        configuration,
-        after,
-        addressing,
-        hand_over,
-        fault: Fault::default(),
-    })
+    Persistence::of(root, (backend, skipped), wish, state)
 }
 
 /// The changes of the backend's own files, and those files as they shall be.
@@ -205,6 +168,64 @@ fn prove(
 }
 
 impl Persistence {
+    /// Plans the files of a backend that is known, for a bridge whose identity is.
+    fn of(
+        root: &Path,
+        (backend, mut skipped): (Backend, Vec<String>),
+        wish: Wish,
+        state: &NetState,
+    ) -> Result<Self> {
+        let before = backend.load(root)?;
+        skipped.extend(
+            before
+                .skipped()
+                .map(|what| format!("{what}: it is not read")),
+        );
+        skipped.sort();
+        skipped.dedup();
+        let was = backend.read_nic(&before, &wish)?;
+        let (own, after) = own_changes(&backend, &before, &wish)?;
+        let addressing = backend.read_bridge(&after, &wish)?;
+        if !own.is_empty() {
+            prove(&backend, &after, &wish, was, &addressing)?;
+        }
+        let leased = leased(state, &wish.nic, &wish.bridge);
+        let mut hand_over = HandOver::plan(root, &backend, &wish, leased)?;
+        let configuration = hand_over.changes(root, &backend)?;
+        if let Backend::Networkd { .. } = backend
+            && let Some(file) = networkd::bridge_file(&after, &wish)
+        {
+            hand_over.keep_beside(file);
+        }
+        if own.is_empty() {
+            hand_over.leave_daemons();
+        }
+        let mut changes = own;
+        changes.extend(elsewhere::changes(root, &wish)?);
+        changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
+        Ok(Self {
+            root: root.to_owned(),
+            wish,
+            backend,
+            skipped,
+            changes,
+            configuration,
+            after,
+            addressing,
+            hand_over,
+            fault: Fault::default(),
+        })
+    }
+
+    /// Plans the same upon the files as they are now, once those of another bridge have changed. Who is in
+    /// charge, by which profile, and what the NIC is known by were decided before the NIC became a port: what
+    /// daemons note of it since then is about the port.
+    pub fn anew(&self, state: &NetState) -> Result<Self> {
+        let known = (self.backend.clone(), self.skipped.clone());
+        let plan = Self::of(&self.root, known, self.wish.clone(), state)?;
+        Ok(plan.with_fault(&self.fault))
+    }
+
     /// Has it go wrong where a test asks for it.
     pub fn with_fault(self, fault: &Fault) -> Self {
         let fault = fault.clone();

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::net::NetState;
 
 /// What runs for one NIC.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Running {
     pub(super) root: PathBuf,
     pub(super) hand_over: HandOver,
