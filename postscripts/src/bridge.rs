@@ -142,11 +142,7 @@ impl Work {
 
 impl Upheld {
     fn plan(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Self> {
-        let (root, nic, bridge) = (
-            &request.root,
-            uplink.nic.as_str(),
-            uplink.bridge.as_str(),
-        );
+        let (root, nic, bridge) = (&request.root, uplink.nic.as_str(), uplink.bridge.as_str());
         if !request.persist {
             let running = persist::plan_running(root, nic, bridge, state).with_context(|| {
                 format!("planning how {nic} is looked after until the next boot")

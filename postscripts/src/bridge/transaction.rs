@@ -181,7 +181,9 @@ fn write_down(kernel: &Kernel, work: &Work, fault: &Fault) -> Result<Vec<String>
             continue;
         };
         // the one before may have changed the same file
-        let files = files.anew(&work.state).context("planning the files again")?;
+        let files = files
+            .anew(&work.state)
+            .context("planning the files again")?;
         let files = files.with_fault(fault);
         if files.apply()?.is_none() && !files.changes().is_empty() {
             let backend = files.backend();

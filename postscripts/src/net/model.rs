@@ -4,7 +4,7 @@
 //! proofs that a plan converges and that its undo restores. Like the kernel, it takes no offence at
 //! a removal of what is not there.
 
-use super::{Kind, Link, NetState, Step};
+use super::{Kind, Link, NetState, Route, Step};
 
 impl NetState {
     /// Returns this network after the steps, in order.
@@ -23,6 +23,15 @@ impl NetState {
     fn change(&mut self, name: &str, change: impl FnOnce(&mut Link)) {
         if let Some(link) = self.link_mut(name) {
             change(link);
+        }
+    }
+
+    fn add_route(&mut self, route: &Route, first: bool) {
+        let mut all = self.routes.iter();
+        let place = all.position(|known| first && known.rank() == route.rank());
+        match place {
+            Some(place) if !self.routes.contains(route) => self.routes.insert(place, route.clone()),
+            _ => add(&mut self.routes, route),
         }
     }
 
@@ -77,8 +86,8 @@ impl NetState {
             Step::RemoveNeighbour { link, neighbour } => self.change(link, |link| {
                 link.neighbours.retain(|known| known.ip != neighbour.ip);
             }),
-            Step::AddRoute { route } => add(&mut self.routes, route),
-            Step::RemoveRoute { route } | Step::RetireRoute { route, .. } => {
+            Step::AddRoute { route, first } => self.add_route(route, *first),
+            Step::RemoveRoute { route, .. } | Step::RetireRoute { route, .. } => {
                 self.routes.retain(|known| known != route)
             }
             Step::ReviveRoute { route, stand_in } => {

@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use definitions::IfName;
 use serde::Serialize;
 
+use super::postcondition::competes;
 pub(super) use adopt::is_self_made;
 pub use refuse::Refusal;
 
@@ -104,7 +105,7 @@ fn plan_one(state: &NetState, uplink: &Uplink) -> Result<Plan, Refusal> {
     planner.address_bridge(&moving, uplink.address);
     let announced = planner.added_addresses();
     planner.enslave(!announced.is_empty());
-    planner.move_routes();
+    planner.move_routes()?;
     planner.move_rules();
     planner.clear_nic(&moving);
     planner.settle();
@@ -242,19 +243,27 @@ impl Planner<'_> {
     }
 
     /// Points routes and nexthop objects to the bridge: first those on the link, which the routers of
-    /// the others must be found by; the old ones go in the opposite order.
-    fn move_routes(&mut self) {
+    /// the others must be found by; the old ones go in the opposite order. What is chosen before others of its
+    /// rank is added before them, and so the last of several comes first.
+    fn move_routes(&mut self) -> Result<(), Refusal> {
+        self.keep_preferences()?;
         let (nic, bridge) = (self.nic.name.as_str(), self.name);
-        let mut old: Vec<_> = self.state.routes.iter().collect();
-        old.retain(|route| route.leaves_by(nic));
-        old.sort_by_key(|route| route.hops.iter().any(|hop| hop.gateway.is_some()));
-        for route in &old {
+        let (leading, mut old): (Vec<_>, Vec<_>) = self
+            .state
+            .routes
+            .iter()
+            .filter(|route| route.leaves_by(nic))
+            .map(|route| (!route.v6 && self.overtaken_by(route).is_some(), route))
+            .partition(|(leads, _)| *leads);
+        old.extend(leading.into_iter().rev());
+        old.sort_by_key(|(_, route)| route.hops.iter().any(|hop| hop.gateway.is_some()));
+        for &(first, route) in &old {
             let route = match self.stand_in(route) {
                 Some(stand_in) => redirect(&stand_in, nic, bridge),
                 None => redirect(route, nic, bridge),
             };
             if !self.state.routes.contains(&route) {
-                self.add(Step::AddRoute { route });
+                self.add(Step::AddRoute { route, first });
             }
         }
         for from in &self.state.nexthops {
@@ -269,14 +278,51 @@ impl Planner<'_> {
                 });
             }
         }
-        for route in old.into_iter().rev() {
+        for (first, route) in old.into_iter().rev() {
             let stand_in = self.stand_in(route);
             let route = route.clone();
             self.add(match stand_in {
                 Some(stand_in) => Step::RetireRoute { route, stand_in },
-                None => Step::RemoveRoute { route },
+                None => Step::RemoveRoute { route, first },
             });
         }
+        Ok(())
+    }
+
+    /// The kernel adds routes of IPv6 behind others of their rank: refuses where that would have it choose
+    /// another device, and says so where a router advertises the route anew anyway.
+    fn keep_preferences(&mut self) -> Result<(), Refusal> {
+        let (state, nic) = (self.state, self.nic.name.as_str());
+        let ours = |route: &&Route| route.v6 && route.leaves_by(nic) && competes(route);
+        for route in state.routes.iter().filter(ours) {
+            let Some(other) = self.overtaken_by(route) else {
+                continue;
+            };
+            if route.is_shared() && other.is_shared() {
+                continue;
+            }
+            if self.stand_in(route).is_none() {
+                return Err(Refusal::Tie {
+                    route: route.to_string(),
+                    other: other.to_string(),
+                });
+            }
+            self.note(format!(
+                "the route {other} has the metric of the route {route}, and will be chosen before it"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the first route of the same rank that leaves by another device, where this one stands before it.
+    fn overtaken_by(&self, route: &Route) -> Option<&Route> {
+        let (nic, routes) = (self.nic.name.as_str(), &self.state.routes);
+        let is_other = |other: &Route| {
+            other.rank() == route.rank() && !other.leaves_by(nic) && !other.leaves_by(self.name)
+        };
+        let other = routes.iter().position(is_other)?;
+        let own = routes.iter().position(|known| known == route)?;
+        (own < other).then(|| &routes[other])
     }
 
     /// Returns what stands in for a default route that the kernel made of an advertisement until it

@@ -235,29 +235,57 @@ impl Check<'_> {
         hop.gateway.is_none() && link.is_some_and(|link| link.addresses.iter().any(makes))
     }
 
-    /// The default route that is chosen leads by the same device.
+    /// Wherever routes compete, the one that is chosen leads by the same devices.
     fn preferences(&mut self) {
-        for v6 in [false, true] {
-            let best = |state: &NetState| {
-                let ours = |route: &&Route| {
-                    let device = route.hops.first().and_then(|hop| hop.device.as_deref());
-                    let known = device.is_some_and(|name| self.expected.link(name).is_some());
-                    route.is_default() && route.v6 == v6 && route.table == MAIN && known
-                };
-                let routes = state.routes.iter().filter(ours);
-                let best = routes.min_by_key(|route| route.metric.unwrap_or_default());
-                best.and_then(|route| route.hops.first()?.device.clone())
+        let mut places = Vec::new();
+        for route in self.expected.routes.iter().filter(|route| competes(route)) {
+            let place = place(route);
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        for place in places {
+            let [expected, now] = [self.expected, self.now].map(|state| self.chosen(state, place));
+            let (Some((route, expected)), Some((_, now))) = (expected, now) else {
+                continue;
             };
-            if let (Some(expected), Some(now)) = (best(self.expected), best(self.now))
-                && expected != now
-                && self.now.link(&expected).is_some()
-            {
-                let family = if v6 { "IPv6" } else { "IPv4" };
+            if expected != now && expected.iter().all(|name| self.now.link(name).is_some()) {
+                let family = if route.v6 { "IPv6" } else { "IPv4" };
+                let what = match route.destination {
+                    Some((ip, len)) => format!("route {ip}/{len}"),
+                    None => "default route".to_owned(),
+                };
+                let table = match route.table {
+                    MAIN => String::new(),
+                    table => format!(" in table {table}"),
+                };
+                let (now, expected) = (now.join(" and "), expected.join(" and "));
                 self.say(format!(
-                    "the default route of {family} leads by {now}, not by {expected}"
+                    "the {what} of {family}{table} leads by {now}, not by {expected}"
                 ));
             }
         }
+    }
+
+    /// The route that the kernel chooses, and the devices that it leads by: of those with the lowest metric the
+    /// first, of IPv6 all that have a router.
+    fn chosen<'a>(&self, state: &'a NetState, wanted: Place) -> Option<(&'a Route, Vec<&'a str>)> {
+        let is_known = |hop: &super::Hop| {
+            let device = hop.device.as_deref();
+            device.is_some_and(|name| self.expected.link(name).is_some())
+        };
+        let ours =
+            |route: &&Route| place(route) == wanted && route.hops.first().is_some_and(is_known);
+        let routes = state.routes.iter().filter(ours);
+        let best = routes.min_by_key(|route| route.metric.unwrap_or_default())?;
+        let shares = |route: &&Route| *route == best || best.is_shared() && route.is_shared();
+        let alike = state.routes.iter().filter(ours);
+        let alike = alike
+            .filter(|route| route.rank() == best.rank())
+            .filter(shares);
+        let hops = alike.flat_map(|route| &route.hops);
+        let devices: BTreeSet<&str> = hops.filter_map(|hop| hop.device.as_deref()).collect();
+        Some((best, devices.into_iter().collect()))
     }
 
     fn rules(&mut self) {
@@ -339,6 +367,30 @@ fn is_temporary(address: &Address) -> bool {
 
 fn is_taken(address: &Address) -> bool {
     address.ip.is_ipv6() && address.flags & TAKEN != 0
+}
+
+/// The packets that a route is for: its family, table, destination, source and type of service.
+type Place = (bool, u32, Option<(IpAddr, u8)>, Option<(IpAddr, u8)>, u8);
+
+fn place(route: &Route) -> Place {
+    let Route {
+        v6,
+        table,
+        destination,
+        from,
+        tos,
+        ..
+    } = route;
+    (*v6, *table, *destination, *from, *tos)
+}
+
+/// Says whether a route may compete with one by another device: every device has its own link-local network.
+pub(super) fn competes(route: &Route) -> bool {
+    let is_own = |(ip, _): (IpAddr, u8)| match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
+    };
+    !route.destination.is_some_and(is_own)
 }
 
 /// Says whether a route leads where the expected one does, whoever made it and whatever its metric: a

@@ -290,6 +290,27 @@ impl Route {
         self.destination.is_none()
     }
 
+    /// Returns what decides which packets it is for and before which others it is chosen: of routes of the same
+    /// rank the kernel chooses the first (of IPv6, all that have a router in turn).
+    pub(crate) fn rank(&self) -> impl PartialEq {
+        let metric = self.metric.unwrap_or_default();
+        (
+            self.v6,
+            self.table,
+            self.destination,
+            self.from,
+            self.tos,
+            metric,
+        )
+    }
+
+    /// Says whether the kernel shares packets out among it and others of its rank (`rt6_qualify_for_ecmp`).
+    pub(crate) fn is_shared(&self) -> bool {
+        const ADVERTISED: u8 = 9;
+        let has_router = self.hops.iter().any(|hop| hop.gateway.is_some());
+        self.v6 && has_router && self.protocol != ADVERTISED
+    }
+
     /// Says whether one of its ways leaves by that device.
     pub fn leaves_by(&self, device: &str) -> bool {
         self.hops

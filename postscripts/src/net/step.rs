@@ -61,10 +61,18 @@ pub enum Step {
     Enslave { port: String, bridge: String },
     /// Takes a port out of its bridge.
     Release { port: String, bridge: String },
-    /// Adds a route.
-    AddRoute { route: Route },
-    /// Removes a route.
-    RemoveRoute { route: Route },
+    /// Adds a route; `first` before those of the same rank, which the kernel would choose in its place.
+    AddRoute {
+        route: Route,
+        #[serde(default)]
+        first: bool,
+    },
+    /// Removes a route; `first` as above, for the way back.
+    RemoveRoute {
+        route: Route,
+        #[serde(default)]
+        first: bool,
+    },
     /// Removes a default route that the kernel made of an advertisement. Nobody else can make one that
     /// the kernel recognises, and one like it would keep the kernel from heeding the next
     /// advertisement; so what comes back is a stand-in that gives way to it.
@@ -130,8 +138,8 @@ impl Step {
             S::RemoveNeighbour { link, neighbour } => S::AddNeighbour { link, neighbour },
             S::Enslave { port, bridge } => S::Release { port, bridge },
             S::Release { port, bridge } => S::Enslave { port, bridge },
-            S::AddRoute { route } => S::RemoveRoute { route },
-            S::RemoveRoute { route } => S::AddRoute { route },
+            S::AddRoute { route, first } => S::RemoveRoute { route, first },
+            S::RemoveRoute { route, first } => S::AddRoute { route, first },
             S::RetireRoute { route, stand_in } => S::ReviveRoute { route, stand_in },
             S::SetNextHop { from, to } => S::SetNextHop { from: to, to: from },
             S::AddRule { rule } => S::RemoveRule { rule },
@@ -188,11 +196,11 @@ impl fmt::Display for Step {
             }
             S::Enslave { port, bridge } => write!(f, "putting {port} into {bridge}"),
             S::Release { port, bridge } => write!(f, "taking {port} out of {bridge}"),
-            S::AddRoute { route }
+            S::AddRoute { route, .. }
             | S::ReviveRoute {
                 stand_in: route, ..
             } => write!(f, "adding route {route}"),
-            S::RemoveRoute { route } | S::RetireRoute { route, .. } => {
+            S::RemoveRoute { route, .. } | S::RetireRoute { route, .. } => {
                 write!(f, "removing route {route}")
             }
             S::SetNextHop { to, .. } => {

@@ -43,6 +43,10 @@ pub(crate) const CASES: &[Case] = &[
     ("other_ports_of_the_bridge_stay", other_ports),
     ("addresses_that_strayed_back_move_again", strayed),
     ("a_second_nic_keeps_what_it_has", second_nic),
+    (
+        "of_two_default_routes_the_one_that_was_chosen_stays_first",
+        first_route,
+    ),
     ("two_bridges_are_one_change", two_bridges),
     ("an_address_of_the_users_is_added", own_address),
     ("the_nic_is_the_one_of_the_default_route", default_nic),
@@ -488,6 +492,43 @@ fn second_nic() {
         );
     }
     assert_shown(&lab, "-6 route show default", "via fe80::1 dev eth1");
+    lab.assert_settled(WORDS);
+}
+
+fn first_route() {
+    let lab = lab();
+    lab.wire(Place::Host, "eth1", "port3");
+    let other = [
+        "addr add 10.1.0.5/24 dev eth1",
+        "addr add 10.1.0.6/24 dev eth1",
+    ];
+    lab.batch(Place::Host, &other);
+    lab.batch(
+        Place::Host,
+        &[
+            "route append default via 10.1.0.1 dev eth1",
+            "route append 10.7.0.0/16 via 10.1.0.1 dev eth1",
+            "route append 10.7.0.0/16 via 10.0.0.1 dev eth0",
+            "route append 10.8.0.0/16 via 10.0.0.1 dev eth0",
+            "route append 10.8.0.0/16 via 10.0.0.2 dev eth0",
+            "route append 10.8.0.0/16 via 10.1.0.1 dev eth1",
+        ],
+    );
+    lab.wait_for_detection();
+    let before = lab.snapshot();
+    let output = lab.run_with_fault(WORDS, "kill:verify");
+    assert_eq!(output.status.code(), None);
+    lab.wait_for_guardian();
+    assert_same(&before, &lab.snapshot());
+    let shown = |to: &str| lab.ip(Place::Host, &format!("route show {to}"));
+    let routes = ["default", "10.7.0.0/16", "10.8.0.0/16"].map(shown);
+    lab.succeed(WORDS);
+    for (to, was) in ["default", "10.7.0.0/16", "10.8.0.0/16"]
+        .into_iter()
+        .zip(&routes)
+    {
+        assert_eq!(shown(to), was.replace("eth0", "mydocker0"));
+    }
     lab.assert_settled(WORDS);
 }
 

@@ -14,6 +14,8 @@ use super::{Kernel, REPLACE, index};
 const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 /// Behind what is there already: never in its place, and never refused because of it.
 const APPEND: u16 = (libc::NLM_F_CREATE | libc::NLM_F_APPEND) as u16;
+/// Before what is there already; of IPv6 the kernel adds behind it all the same.
+const PREPEND: u16 = libc::NLM_F_CREATE as u16;
 const NEW_NEXTHOP: u16 = 104;
 /// How long the kernel may take to notice a carrier.
 const NOTICING: Duration = Duration::from_millis(200);
@@ -78,8 +80,11 @@ impl Kernel {
                 change(libc::RTM_DELNEIGH, 0, body)
             }
             Step::TeachNeighbours { link, neighbours } => self.teach(link, neighbours),
-            Step::AddRoute { route } => change(libc::RTM_NEWROUTE, APPEND, route_body(route)?),
-            Step::RemoveRoute { route } | Step::RetireRoute { route, .. } => {
+            Step::AddRoute { route, first } => {
+                let place = if *first { PREPEND } else { APPEND };
+                change(libc::RTM_NEWROUTE, place, route_body(route)?)
+            }
+            Step::RemoveRoute { route, .. } | Step::RetireRoute { route, .. } => {
                 change(libc::RTM_DELROUTE, 0, route_body(route)?)
             }
             Step::ReviveRoute { route, stand_in } => match self.has(route)? {

@@ -58,6 +58,12 @@ pub enum Refusal {
          ('ip link set {nic} arp on'), or leave it out"
     )]
     NoArp { nic: String, bridge: String },
+    /// Another route would be chosen.
+    #[error(
+        "the routes {route} and {other} have the same metric, and once the first led by a bridge the kernel would \
+         choose the other: give one of them another metric first"
+    )]
+    Tie { route: String, other: String },
     /// The bridge's name is taken.
     #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
     NameTaken { bridge: String, what: String },

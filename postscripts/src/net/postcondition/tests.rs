@@ -213,6 +213,15 @@ fn what_was_lost_gained_or_strayed_is_named() {
             ],
         ),
         (
+            // the first of those with one metric
+            |now| now.routes.insert(0, default_route("10.1.0.1", "eth1", 100)),
+            &["the default route of IPv4 leads by eth1, not by br0"],
+        ),
+        (
+            |now| now.routes.push(default_route("10.1.0.1", "eth1", 100)),
+            &[],
+        ),
+        (
             |now| now.routes.push(default_route("10.0.0.2", "br0", 900)),
             &["there is a new route default via 10.0.0.2 dev br0"],
         ),
