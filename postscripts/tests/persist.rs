@@ -103,6 +103,7 @@ fn state() -> NetState {
         mtu: 1500,
         up: true,
         carrier: true,
+        group: 0,
         master: None,
         parent: None,
         bridge: None,

@@ -137,6 +137,7 @@ impl Kernel {
                 mtu: m.mtu,
                 up: m.up,
                 carrier: m.carrier,
+                group: m.group,
                 master: m
                     .master
                     .and_then(|index| names.name(index))

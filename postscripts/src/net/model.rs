@@ -41,6 +41,7 @@ impl NetState {
                 bridge,
                 mac,
                 mtu,
+                group,
                 settings,
             } => self.links.push(Link {
                 name: bridge.clone(),
@@ -49,6 +50,7 @@ impl NetState {
                 mtu: *mtu,
                 up: false,
                 carrier: false,
+                group: *group,
                 master: None,
                 parent: None,
                 bridge: Some(*settings),
@@ -62,6 +64,7 @@ impl NetState {
             }
             Step::SetMac { link, to, .. } => self.change(link, |link| link.mac = Some(*to)),
             Step::SetMtu { link, to, .. } => self.change(link, |link| link.mtu = *to),
+            Step::SetGroup { link, to, .. } => self.change(link, |link| link.group = *to),
             Step::SetSysctl { link, key, to, .. } => self.change(link, |link| {
                 link.sysctls.insert(key.clone(), to.clone());
             }),

@@ -256,7 +256,16 @@ impl Planner<'_> {
             .map(|route| (!route.v6 && self.overtaken_by(route).is_some(), route))
             .partition(|(leads, _)| *leads);
         old.extend(leading.into_iter().rev());
-        old.sort_by_key(|(_, route)| route.hops.iter().any(|hop| hop.gateway.is_some()));
+        // those of one rank keep their order
+        let by_router = |route: &Route| {
+            let mut alike = self.state.routes.iter();
+            let has_router = |hop: &super::Hop| hop.gateway.is_some();
+            alike.any(|other| {
+                let counts = other.leaves_by(nic) && other.rank() == route.rank();
+                counts && other.hops.iter().any(has_router)
+            })
+        };
+        old.sort_by_key(|(_, route)| by_router(route));
         for &(first, route) in &old {
             let route = match self.stand_in(route) {
                 Some(stand_in) => redirect(&stand_in, nic, bridge),

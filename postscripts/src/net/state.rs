@@ -65,6 +65,9 @@ pub struct Link {
     pub up: bool,
     /// Whether it has a carrier.
     pub carrier: bool,
+    /// The number of its group (`ip link set … group`).
+    #[serde(default)]
+    pub group: u32,
     /// The bridge, bond or other device it belongs to.
     pub master: Option<String>,
     /// The device it stands upon: a VLAN's parent.

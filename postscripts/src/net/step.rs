@@ -19,6 +19,8 @@ pub enum Step {
         bridge: String,
         mac: Mac,
         mtu: u32,
+        #[serde(default)]
+        group: u32,
         settings: BridgeSettings,
     },
     /// Takes a bridge away.
@@ -33,6 +35,8 @@ pub enum Step {
     SetMac { link: String, from: Mac, to: Mac },
     /// Changes the largest packet.
     SetMtu { link: String, from: u32, to: u32 },
+    /// Changes the group of a device.
+    SetGroup { link: String, from: u32, to: u32 },
     /// Changes a setting below `/proc/sys/net`; `from` is absent for a device that is only being made.
     SetSysctl {
         link: String,
@@ -119,6 +123,11 @@ impl Step {
                 from: to,
                 to: from,
             },
+            S::SetGroup { link, from, to } => S::SetGroup {
+                link,
+                from: to,
+                to: from,
+            },
             S::SetSysctl {
                 link,
                 key,
@@ -176,6 +185,7 @@ impl fmt::Display for Step {
             }
             S::SetMac { link, to, .. } => write!(f, "giving {link} the hardware address {to}"),
             S::SetMtu { link, to, .. } => write!(f, "giving {link} the MTU {to}"),
+            S::SetGroup { link, to, .. } => write!(f, "putting {link} into the group {to}"),
             S::SetSysctl { link, key, to, .. } => write!(f, "setting {key} of {link} to {to}"),
             S::SetUp { link } => write!(f, "bringing {link} up"),
             S::SetDown { link } => write!(f, "taking {link} down"),

@@ -153,6 +153,7 @@ pub(crate) fn state(address: Option<String>) -> NetState {
         mtu: 1500,
         up: true,
         carrier: true,
+        group: 0,
         master: None,
         parent: None,
         bridge: None,

@@ -33,6 +33,10 @@ pub struct Expression {
 pub(super) enum Device {
     Name(Direction),
     Index(Direction),
+    /// What the kernel calls its kind by.
+    Kind,
+    /// The number of its group.
+    Group,
 }
 
 /// Which device of the packet.
@@ -170,8 +174,11 @@ fn meta(key: u32) -> Option<Device> {
         5 => Device::Index(Direction::Output),
         6 => Device::Name(Direction::Input),
         7 => Device::Name(Direction::Output),
+        17 | 34 => Device::Name(Direction::Input),
+        18 => Device::Name(Direction::Output),
+        21 | 22 => Device::Group,
+        26 | 27 => Device::Kind,
         33 => Device::Index(Direction::Input),
-        34 => Device::Name(Direction::Input),
         _ => return None,
     })
 }

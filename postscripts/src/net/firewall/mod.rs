@@ -8,7 +8,9 @@
 
 mod expression;
 mod ipset;
+mod named;
 mod nftables;
+mod physdev;
 mod search;
 mod stored;
 #[cfg(test)]
@@ -30,8 +32,9 @@ use expression::Expression;
 use nftables::{Rule, Ruleset};
 pub use twin::Twin;
 
-/// What becomes of a rule of bridges that names the NIC, once that is a port.
+/// What becomes of a rule about the bridge or about ports, once the NIC is one.
 const BEGINS: &str = "begins to match when the NIC is a port";
+const ENDS: &str = "no longer matches when the NIC is a port";
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +63,12 @@ pub struct Finding {
 struct Move {
     nic: String,
     nic_index: u32,
+    /// What the kernel calls its kind by; nothing for hardware.
+    nic_kind: Option<String>,
+    nic_group: u32,
     bridge: String,
+    /// As it will be.
+    bridge_group: u32,
     /// Nothing as long as the bridge is not made.
     bridge_index: Option<u32>,
     /// Whether it is there already.
@@ -105,9 +113,10 @@ pub fn survey(
         ..Survey::default()
     };
     match by_netlink(&moves) {
-        Ok((findings, notes)) => {
-            survey.findings = findings;
-            survey.notes.extend(notes);
+        Ok(found) => {
+            survey.findings = found.findings;
+            survey.stored.extend(found.stored);
+            survey.notes.extend(found.notes);
         }
         Err(error) if is_forbidden(&error) => {
             survey
@@ -140,8 +149,8 @@ pub fn survey(
     Ok(survey)
 }
 
-/// What the kernel itself tells, with notes.
-fn by_netlink(moves: &[Move]) -> io::Result<(Vec<Finding>, Vec<String>)> {
+/// What the kernel itself tells.
+fn by_netlink(moves: &[Move]) -> io::Result<Survey> {
     let Some(netfilter) = Netfilter::open()? else {
         return Ok(Default::default());
     };
@@ -149,7 +158,11 @@ fn by_netlink(moves: &[Move]) -> io::Result<(Vec<Finding>, Vec<String>)> {
     let mut findings = search::find(&ruleset, moves);
     xtables::explain(&mut findings, &ruleset, moves);
     findings.extend(ipset::find(&netfilter, moves)?);
-    Ok((findings, hooks(&ruleset, moves)))
+    Ok(Survey {
+        findings,
+        stored: search::by_group(&ruleset, moves),
+        notes: hooks(&ruleset, moves),
+    })
 }
 
 fn is_forbidden(error: &io::Error) -> bool {
@@ -171,12 +184,23 @@ impl Move {
     fn of(uplink: &Uplink, state: &NetState) -> Self {
         let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
         let link = state.link(nic);
+        let is_port = link.is_some_and(|link| link.master.as_deref() == Some(bridge));
+        let nic_group = link.map(|link| link.group).unwrap_or_default();
+        // one without other ports gets the NIC's
+        let shaped = is_port || state.ports(bridge).next().is_some();
+        let known = state.link(bridge).filter(|_| shaped);
         Self {
             nic: nic.to_owned(),
             nic_index: if_nametoindex(nic).unwrap_or_default(),
+            nic_kind: link.and_then(|link| match &link.kind {
+                super::Kind::Other(kind) => Some(kind.clone()),
+                _ => None,
+            }),
+            nic_group,
+            bridge_group: known.map_or(nic_group, |link| link.group),
             bridge: bridge.to_owned(),
             bridge_index: if_nametoindex(bridge).ok(),
-            is_port: link.is_some_and(|link| link.master.as_deref() == Some(bridge)),
+            is_port,
         }
     }
 }

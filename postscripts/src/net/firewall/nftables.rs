@@ -238,6 +238,14 @@ impl Element {
         self.get(3).and_then(number).unwrap_or_default() & 2 != 0
     }
 
+    /// How long it lives altogether and from now, as the attributes that say so.
+    pub(super) fn lifetime(&self) -> Vec<Attribute> {
+        const TIMEOUT: u16 = 4;
+        const EXPIRATION: u16 = 5;
+        let says = |one: &&Attribute| matches!(one.kind & 0x3fff, TIMEOUT | EXPIRATION);
+        self.attributes.iter().filter(says).cloned().collect()
+    }
+
     /// What a map gives for it.
     pub(super) fn data(&self) -> Option<&[u8]> {
         self.get(2)

@@ -2,10 +2,11 @@
 //!
 //! Pure: a ruleset comes in, findings go out.
 
-use super::expression::{Device, Expression, NAME_SIZE, Registers, byte, is_same, padded, text};
+use super::expression::{Device, Expression, NAME_SIZE, Registers, byte, is_same, padded};
+use super::named::Lack;
 use super::nftables::{Element, Rule, Ruleset, Set};
 use super::twin::Twin;
-use super::{Finding, Move, words};
+use super::{Finding, Move, physdev, words};
 
 /// Compared for equality, or for the opposite (`NFT_CMP_*`).
 const EQUAL: u32 = 0;
@@ -27,6 +28,31 @@ pub(super) fn find(ruleset: &Ruleset, moves: &[Move]) -> Vec<Finding> {
     findings
 }
 
+/// Rules that ask for the group of a device, which a bridge has only until the next boot: whoever configures it then
+/// has to put it there.
+pub(super) fn by_group(ruleset: &Ruleset, moves: &[Move]) -> Vec<String> {
+    const GROUPS: [Option<u32>; 2] = [Some(21), Some(22)];
+    let asks = |one: &Expression| match one.name.as_str() {
+        "meta" => GROUPS.contains(&one.number(2)),
+        "match" => one.text(1).as_deref() == Some("devgroup"),
+        _ => false,
+    };
+    let mut found = Vec::new();
+    for rule in ruleset.rules.iter().filter(|rule| !ruleset.is_below(rule)) {
+        let grouped = moves
+            .iter()
+            .filter(|one| one.nic_group != 0 && !one.is_port);
+        for one in grouped.filter(|_| rule.expressions.iter().any(asks)) {
+            let words = Reading::of(ruleset, rule, moves).words(&rule.expressions, moves);
+            let (bridge, nic, group) = (&one.bridge, &one.nic, one.nic_group);
+            found.push(format!(
+                "{words} (whoever configures {bridge} has to put it into the group {group}, as {nic} is)"
+            ));
+        }
+    }
+    found
+}
+
 /// A rule as far as it was looked through.
 struct Reading<'a> {
     ruleset: &'a Ruleset,
@@ -41,6 +67,8 @@ struct Reading<'a> {
     obstacle: Option<String>,
     /// Elements that named sets lack.
     lacking: Vec<Finding>,
+    /// What becomes of a rule that names no NIC, but its bridge or what the NIC is as a port.
+    changes: Option<&'static str>,
 }
 
 impl<'a> Reading<'a> {
@@ -53,12 +81,14 @@ impl<'a> Reading<'a> {
             differs: false,
             obstacle: None,
             lacking: Vec::new(),
+            changes: None,
         };
         let mut registers = Registers::default();
         for one in &rule.expressions {
             match one.name.as_str() {
                 "cmp" => reading.compare(one, &registers, moves),
                 "lookup" => reading.look_up(one, &registers, moves),
+                "match" => reading.extend(one, moves),
                 _ => reading.twin.push(one.clone()),
             }
             registers.follow(one);
@@ -70,30 +100,57 @@ impl<'a> Reading<'a> {
         let register = one.number(1);
         let device = register.and_then(byte).and_then(|byte| registers.at(byte));
         let data = one.compared().unwrap_or_default();
-        let named = device.and_then(|device| {
-            let named = |one: &&Move| one.nic_is(device, &data) && !one.bridge_is(device, &data);
-            Some((device, moves.iter().find(named)?))
-        });
-        match (named, one.number(2)) {
-            (Some((device, named)), Some(EQUAL)) => {
-                let register = register.unwrap_or_default();
-                self.replace(named, device, register, data.len());
-            }
-            (Some((device, named)), Some(UNEQUAL)) => {
-                let excludes = |other: &Expression| {
-                    let place = (other.number(1), other.number(2));
-                    let data = other.compared().unwrap_or_default();
-                    other.name == "cmp"
-                        && place == (register, Some(UNEQUAL))
-                        && named.bridge_is(device, &data)
-                };
-                if !self.rule.expressions.iter().any(excludes) {
-                    self.obstacle = Some(format!("has to leave out {} too", named.bridge));
-                }
-                self.twin.push(one.clone());
-            }
-            _ => self.twin.push(one.clone()),
+        if let Some(device) = device {
+            self.compare_device(one, device, &data, moves);
+        } else {
+            self.twin.push(one.clone());
         }
+    }
+
+    fn compare_device(&mut self, one: &Expression, device: Device, data: &[u8], moves: &[Move]) {
+        let (register, operator) = (one.number(1), one.number(2));
+        let means = |one: &Move| (one.nic_is(device, data), one.bridge_is(device, data));
+        let excludes = |is: fn(&Move, Device, &[u8]) -> bool, named: &Move| {
+            self.rule.expressions.iter().any(|other| {
+                let data = other.compared().unwrap_or_default();
+                other.name == "cmp"
+                    && (other.number(1), other.number(2)) == (register, Some(UNEQUAL))
+                    && is(named, device, &data)
+            })
+        };
+        let named = moves.iter().find(|one| means(one) == (true, false));
+        let other = moves
+            .iter()
+            .find(|one| !one.is_port && means(one) == (false, true));
+        match (named, operator) {
+            (Some(named), Some(EQUAL)) => {
+                return self.replace(named, device, register.unwrap_or_default(), data.len());
+            }
+            (Some(named), Some(UNEQUAL)) if !excludes(Move::bridge_is, named) => {
+                self.obstacle = Some(format!("has to leave out {} too", named.bridge));
+            }
+            (None, Some(EQUAL)) if other.is_some() => self.changes = Some(super::BEGINS),
+            (None, Some(UNEQUAL)) => {
+                if other.is_some_and(|other| !excludes(Move::nic_is, other)) {
+                    self.changes = Some(super::ENDS);
+                }
+                // what has no kind is not unequal to one
+                let without = |one: &Move| !one.is_port && one.nic_key(device).is_none();
+                if other.is_none() && moves.iter().any(without) {
+                    self.changes = Some(super::BEGINS);
+                }
+            }
+            _ => {}
+        }
+        self.twin.push(one.clone());
+    }
+
+    /// An extension of iptables that asks for ports of bridges.
+    fn extend(&mut self, one: &Expression, moves: &[Move]) {
+        if physdev::begins(one, moves) {
+            self.changes = Some(super::BEGINS);
+        }
+        self.twin.push(one.clone());
     }
 
     /// Compares with the bridge in the twin.
@@ -106,6 +163,10 @@ impl<'a> Reading<'a> {
                 self.numbered.push((self.twin.len(), named.bridge.clone()));
                 named.bridge_index.unwrap_or_default().to_ne_bytes().into()
             }
+            Device::Kind | Device::Group => {
+                self.obstacle = Some(format!("has to name {} itself", named.bridge));
+                named.bridge_key(device).unwrap_or_default()
+            }
         };
         self.twin.push(Expression::equals(register, &bytes));
     }
@@ -115,27 +176,43 @@ impl<'a> Reading<'a> {
         let (Some(from), Some(set)) = (from, self.ruleset.set_of(self.rule, one)) else {
             return self.twin.push(one.clone());
         };
+        let inverted = one.number(5) == Some(1);
         let mut lacking = Vec::new();
         for (at, device) in registers.within(from, set.key) {
             for named in moves {
-                let found = set.lacks(at, device, named).into_iter();
-                lacking.extend(found.map(|element| (at, device, named, element)));
+                let [nic, bridge] = [named.nic_key(device), named.bridge_key(device)];
+                let found = set.lacks(at, nic.clone(), bridge.clone()).into_iter();
+                lacking.extend(found.map(|lack| (at, device, named, lack)));
+                // what stands in the place of another is seen above
+                let found = set.lacks(at, bridge, nic).into_iter();
+                let is_effective = |lack: &Lack| !lack.element.data().is_some_and(is_accept);
+                let mut begin = found.filter(|lack| !lack.is_taken).filter(is_effective);
+                if !named.is_port && begin.next().is_some() {
+                    self.changes = Some(if inverted { super::ENDS } else { super::BEGINS });
+                }
             }
         }
-        let inverted = one.number(5) == Some(1);
         let is_device = matches!(lacking.as_slice(), [(0, device, ..)] if set.key == device.size());
         match lacking.as_slice() {
             [] => self.twin.push(one.clone()),
-            [(_, device, named, element)] if set.is_anonymous() && is_device && !inverted => {
+            all if all.iter().any(|(.., lack)| lack.is_taken) => {
+                let (_, _, named, _) = &all[0];
+                let (bridge, nic) = (&named.bridge, &named.nic);
+                self.obstacle = Some(format!("has to give {bridge} what it gives {nic}"));
+                self.twin.push(one.clone());
+            }
+            [(_, device, named, Lack { element, .. })]
+                if set.is_anonymous() && is_device && !inverted =>
+            {
                 let length = device.size();
                 self.replace(named, *device, one.number(2).unwrap_or_default(), length);
                 if let (Some(register), Some(data)) = (one.number(3), element.data()) {
                     self.twin.push(Expression::immediate(register, data));
                 }
             }
-            all if set.takes_more() => {
-                for (at, device, named, element) in all {
-                    let finding = self.element(set, *at, *device, named, element);
+            all if set.takes_more() && all.iter().all(|(_, device, ..)| device.is_one()) => {
+                for (at, device, named, lack) in all {
+                    let finding = self.element(set, *at, *device, named, lack.element);
                     self.lacking.push(finding);
                 }
                 self.twin.push(one.clone());
@@ -169,6 +246,7 @@ impl<'a> Reading<'a> {
                 key.splice(place, index.to_ne_bytes());
                 Some((at, named.bridge.clone()))
             }
+            Device::Kind | Device::Group => None,
         };
         let family = words::family(set.family);
         let place = format!("nft set {family} {} {}", set.table, set.name);
@@ -182,6 +260,7 @@ impl<'a> Reading<'a> {
                 set: set.name.clone(),
                 key,
                 data: element.data().map(<[u8]>::to_vec),
+                lifetime: element.lifetime(),
                 numbered,
                 words: becomes,
             }),
@@ -189,9 +268,14 @@ impl<'a> Reading<'a> {
     }
 
     fn findings(self, moves: &[Move]) -> Vec<Finding> {
-        let is_named = self.differs || self.obstacle.is_some() || !self.lacking.is_empty();
-        if !is_named {
-            return Vec::new();
+        if !self.is_named() {
+            return match self.changes {
+                Some(change) if !is_harmless(self.rule) && !self.is_twin(moves) => {
+                    let rule = self.words(&self.rule.expressions, moves);
+                    vec![Finding::by_hand(rule, change)]
+                }
+                _ => Vec::new(),
+            };
         }
         let rule = self.words(&self.rule.expressions, moves);
         if self.rule.family == BRIDGE {
@@ -224,6 +308,22 @@ impl<'a> Reading<'a> {
         findings
     }
 
+    /// Says whether the rule names a NIC.
+    fn is_named(&self) -> bool {
+        self.differs || self.obstacle.is_some() || !self.lacking.is_empty()
+    }
+
+    /// Says whether the rule is what another one of its chain needs beside it.
+    fn is_twin(&self, moves: &[Move]) -> bool {
+        let mut others = self.ruleset.rules.iter();
+        others.any(|other| {
+            other.is_beside(self.rule) && other.handle != self.rule.handle && {
+                let reading = Reading::of(self.ruleset, other, moves);
+                reading.differs && is_same(&reading.twin, &self.rule.expressions)
+            }
+        })
+    }
+
     /// Says whether the twin stands in the chain already.
     fn is_there(&self) -> bool {
         let mut others = self.ruleset.rules.iter();
@@ -251,129 +351,42 @@ impl<'a> Reading<'a> {
     }
 }
 
-impl Device {
-    /// How many bytes a register needs for it.
-    fn size(self) -> usize {
-        match self {
-            Self::Name(_) => NAME_SIZE,
-            Self::Index(_) => 4,
-        }
-    }
+/// Says whether a rule lets packets go on, whichever it matches: it accepts them, or only counts.
+fn is_harmless(rule: &Rule) -> bool {
+    const MATCHES: [&str; 13] = [
+        "bitwise",
+        "byteorder",
+        "cmp",
+        "counter",
+        "ct",
+        "fib",
+        "last",
+        "limit",
+        "lookup",
+        "match",
+        "meta",
+        "payload",
+        "range",
+    ];
+    let verdicts = rule
+        .expressions
+        .iter()
+        .filter(|one| one.name == "immediate");
+    let is_plain = |one: &Expression| match one.name.as_str() {
+        // one that loads has the register that it loads into first
+        "meta" | "ct" => one.number(1).is_some() && one.number(3).is_none_or(|_| one.name == "ct"),
+        "payload" => one.number(1).is_some(),
+        "lookup" => one.number(3).is_none(),
+        "immediate" => one.get(2).is_some_and(is_accept),
+        name => MATCHES.contains(&name),
+    };
+    let accepts = verdicts
+        .clone()
+        .any(|one| one.get(2).is_some_and(is_accept));
+    accepts || rule.expressions.iter().all(is_plain)
 }
 
-impl Move {
-    fn nic_is(&self, device: Device, data: &[u8]) -> bool {
-        match device {
-            Device::Name(_) => !data.is_empty() && padded(&self.nic).starts_with(data),
-            Device::Index(_) => data == self.nic_index.to_ne_bytes(),
-        }
-    }
-
-    fn bridge_is(&self, device: Device, data: &[u8]) -> bool {
-        match device {
-            Device::Name(_) => padded(&self.bridge).starts_with(data),
-            Device::Index(_) => self
-                .bridge_index
-                .is_some_and(|index| data == index.to_ne_bytes()),
-        }
-    }
-
-    /// The bridge as a key holds it, once it has a number.
-    fn bridge_key(&self, device: Device) -> Option<Vec<u8>> {
-        match device {
-            Device::Name(_) => Some(padded(&self.bridge)),
-            Device::Index(_) => Some(self.bridge_index?.to_ne_bytes().into()),
-        }
-    }
-
-    fn nic_key(&self, device: Device) -> Vec<u8> {
-        match device {
-            Device::Name(_) => padded(&self.nic),
-            Device::Index(_) => self.nic_index.to_ne_bytes().into(),
-        }
-    }
-}
-
-impl Set {
-    /// Returns the elements about the NIC that have none beside them about the bridge.
-    fn lacks(&self, at: usize, device: Device, named: &Move) -> Vec<&Element> {
-        let nic = named.nic_key(device);
-        let bridge = named.bridge_key(device);
-        if self.has_ranges() {
-            let lacks = bridge.is_none_or(|bridge| self.range(&bridge).is_none());
-            return self.range(&nic).filter(|_| lacks).into_iter().collect();
-        }
-        let place = at..at + nic.len();
-        let about = |element: &&Element| {
-            let (Some(first), last) = (element.key(), element.last_key()) else {
-                return false;
-            };
-            let last = last.unwrap_or_else(|| first.clone());
-            let ends = (first.get(place.clone()), last.get(place.clone()));
-            !element.is_catch_all()
-                && matches!(ends, (Some(first), Some(last)) if first <= &nic[..] && &nic[..] <= last)
-        };
-        let covered = |element: &Element| {
-            let Some(bridge) = &bridge else {
-                return false;
-            };
-            let moved = |key: Option<Vec<u8>>| {
-                let mut key = key?;
-                key.splice(place.clone(), bridge.iter().copied());
-                Some(key)
-            };
-            let wanted = (
-                moved(element.key()),
-                moved(element.last_key()),
-                element.data(),
-            );
-            let within = |key: &[u8]| key.get(place.clone()).is_some_and(|key| key == &bridge[..]);
-            self.elements.iter().any(|other| {
-                let is_same = (other.key(), other.last_key(), other.data()) == wanted;
-                is_same && other.key().as_deref().is_some_and(within)
-            })
-        };
-        let mut found: Vec<_> = self.elements.iter().filter(about).collect();
-        found.retain(|element| !covered(element));
-        found
-    }
-
-    /// Returns the beginning of the range that a key falls into.
-    fn range(&self, key: &[u8]) -> Option<&Element> {
-        let ends = |element: &&Element| element.key().is_some_and(|end| end.as_slice() <= key);
-        let below = self.elements.iter().filter(ends);
-        let last = below.max_by_key(|element| (element.key(), !element.is_end()));
-        last.filter(|element| !element.is_end())
-    }
-
-    /// Says whether an element can be added to it as it is.
-    fn takes_more(&self) -> bool {
-        let is_plain = |element: &Element| element.last_key().is_none();
-        !self.is_anonymous()
-            && self.is_open()
-            && !self.has_ranges()
-            && self.elements.iter().all(is_plain)
-    }
-
-    /// Its elements in words.
-    fn names(&self) -> String {
-        let shown = self
-            .elements
-            .iter()
-            .filter(|element| !element.is_end())
-            .map(|element| {
-                let key = element.key().unwrap_or_default();
-                let name = match key.len() {
-                    ..NAME_SIZE => format!("{key:02x?}"),
-                    _ => format!("\"{}\"", text(&key)),
-                };
-                let verdict = element.data().and_then(words::verdict);
-                verdict.map_or(name.clone(), |verdict| format!("{name} : {verdict}"))
-            });
-        let shown: Vec<_> = shown.collect();
-        match self.is_map() {
-            true => format!("vmap {{ {} }}", shown.join(", ")),
-            false => format!("{{ {} }}", shown.join(", ")),
-        }
-    }
+/// Says whether data of a map or of a rule is the verdict to accept.
+fn is_accept(data: &[u8]) -> bool {
+    words::verdict(data).as_deref() == Some("accept")
 }

@@ -22,6 +22,9 @@ pub(super) fn moves() -> Vec<Move> {
     vec![Move {
         nic: "eth0".to_owned(),
         nic_index: 2,
+        nic_kind: None,
+        nic_group: 10,
+        bridge_group: 10,
         bridge: "br0".to_owned(),
         bridge_index: None,
         is_port: false,
@@ -296,6 +299,213 @@ fn a_verdict_map_gives_its_twin_the_same_verdict() {
     assert_eq!(
         found(&ruleset),
         [("nft inet t input: iifname \"br0\" accept".to_owned(), true)]
+    );
+}
+
+fn verdict(code: i32) -> Vec<u8> {
+    let verdict = data(&code.to_be_bytes());
+    Body::default().attribute(2, &verdict).into_bytes()
+}
+
+fn drop() -> Expression {
+    expression("immediate", &[(1, &[0; 4]), (2, &verdict(0))])
+}
+
+fn physdev(input: &[u8]) -> Expression {
+    let filled = |bytes: &[u8]| [bytes, &[0; 16]].concat()[..16].to_vec();
+    let mask = vec![255; input.len()];
+    let info = [filled(input), filled(&mask), vec![0; 32], vec![0, 1]].concat();
+    expression("match", &[(1, b"physdev\0"), (2, &[0; 4]), (3, &info)])
+}
+
+#[test]
+fn a_rule_that_changes_its_meaning_with_the_port_is_for_the_administrator() {
+    const BEGINS: &[&str] = &["begins to match when the NIC is a port"];
+    const ENDS: &[&str] = &["no longer matches when the NIC is a port"];
+    const KIND_IN: u32 = 26;
+    const GROUP_IN: u32 = 21;
+    const LOGICAL_IN: u32 = 17;
+    let asked = |load: u32, operator: u32, bytes: &[u8], end: Expression| {
+        vec![meta(load, REGISTER), cmp(operator, bytes), end]
+    };
+    let held =
+        |set: &str, inverted: bool| vec![meta(NAME_IN, REGISTER), lookup(set, inverted), drop()];
+    let ten = 10u32.to_ne_bytes();
+    let sets = [
+        set("lan", 0, &[padded("eth1"), padded("br0")]),
+        set("both", 0, &[padded("eth0"), padded("br0")]),
+    ];
+    let cases = [
+        (asked(NAME_IN, EQUAL, &padded("br0"), drop()), BEGINS),
+        (asked(NAME_OUT, EQUAL, b"br", drop()), BEGINS),
+        (asked(LOGICAL_IN, EQUAL, &padded("br0"), drop()), BEGINS),
+        (asked(NAME_IN, UNEQUAL, &padded("br0"), drop()), ENDS),
+        (held("lan", false), BEGINS),
+        (held("lan", true), ENDS),
+        (held("both", false), &[]),
+        // it lets in what was let in before
+        (asked(NAME_IN, EQUAL, &padded("br0"), accept()), &[]),
+        (asked(NAME_IN, EQUAL, &padded("br1"), drop()), &[]),
+        (asked(NAME_IN, EQUAL, b"", drop()), &[]),
+        // hardware has no kind
+        (asked(KIND_IN, EQUAL, &padded("bridge"), drop()), BEGINS),
+        (asked(KIND_IN, UNEQUAL, &padded("veth"), drop()), BEGINS),
+        (asked(KIND_IN, EQUAL, &padded("veth"), drop()), &[]),
+        // the bridge gets the NIC's group
+        (asked(GROUP_IN, EQUAL, &ten, drop()), &[]),
+        (vec![physdev(b"eth0\0"), drop()], BEGINS),
+        (vec![physdev(b"eth"), drop()], BEGINS),
+        (vec![physdev(b"eth\0"), drop()], &[]),
+        (vec![physdev(b"eth0\0"), accept()], &[]),
+    ];
+    for (expressions, needs) in cases {
+        let one = ruleset(vec![expressions], sets.to_vec());
+        let needs: Vec<_> = needs.iter().map(|need| (need.to_string(), false)).collect();
+        assert_eq!(found(&one), needs, "{:?}", one.rules[0].expressions);
+        let mut settled = moves();
+        settled[0].is_port = true;
+        assert_eq!(search::find(&one, &settled), []);
+    }
+}
+
+#[test]
+fn a_rule_about_the_bridge_that_stands_beside_one_about_the_nic_is_its_twin() {
+    let name = |name: &str| vec![meta(NAME_IN, REGISTER), cmp(EQUAL, &padded(name)), drop()];
+    let both = ruleset(vec![name("eth0"), name("br0")], Vec::new());
+    assert_eq!(found(&both), []);
+}
+
+#[test]
+fn what_the_kind_or_the_group_of_the_nic_means_is_named_where_the_bridge_has_another() {
+    let mut moves = moves();
+    moves[0].nic_kind = Some("bond".to_owned());
+    moves[0].bridge_group = 0;
+    let ten = 10u32.to_ne_bytes().to_vec();
+    for (load, bytes) in [(26, padded("bond")), (21, ten)] {
+        let rule = vec![meta(load, REGISTER), cmp(EQUAL, &bytes), accept()];
+        let findings = search::find(&ruleset(vec![rule], Vec::new()), &moves);
+        let needs: Vec<_> = findings.iter().map(|one| one.becomes.as_str()).collect();
+        assert_eq!(needs, ["has to name br0 itself"]);
+    }
+}
+
+#[test]
+fn a_rule_by_group_is_said_for_the_next_boot() {
+    let rule = vec![
+        meta(21, REGISTER),
+        cmp(EQUAL, &10u32.to_ne_bytes()),
+        accept(),
+    ];
+    let ruleset = ruleset(vec![rule], Vec::new());
+    let said = "nft inet t input: iifgroup 10 accept (whoever configures br0 has to put it into the group 10, as eth0 is)";
+    assert_eq!(search::by_group(&ruleset, &moves()), [said]);
+    let mut ungrouped = moves();
+    ungrouped[0].nic_group = 0;
+    assert_eq!(search::by_group(&ruleset, &ungrouped), Vec::<String>::new());
+}
+
+#[test]
+fn a_map_that_gives_the_bridge_something_else_is_for_the_administrator() {
+    // ends of ranges: what begins with "br", up to "bs"; what begins with "eth", up to "eti"
+    let ranges = [
+        (b"br".as_slice(), Some(0)),
+        (b"bs", None),
+        (b"eth", Some(1)),
+        (b"eti", None),
+    ];
+    let mut wild = set("__wild", ANONYMOUS | INTERVAL | 8, &[padded("")]);
+    wild.elements = ranges
+        .into_iter()
+        .map(|(key, code)| {
+            let mut key = key.to_vec();
+            key.resize(16, 0);
+            let parts = match code {
+                Some(code) => vec![(1, data(&key)), (2, verdict(code))],
+                None => vec![(1, data(&key)), (3, 1u32.to_be_bytes().to_vec())],
+            };
+            let attribute = |(kind, value)| Attribute { kind, value };
+            Element {
+                attributes: parts.into_iter().map(attribute).collect(),
+            }
+        })
+        .collect();
+    let mut plain = set("__plain", ANONYMOUS | 8, &[padded("eth0"), padded("br0")]);
+    for (element, code) in plain.elements.iter_mut().zip([1, 0]) {
+        let given = Attribute {
+            kind: 2,
+            value: verdict(code),
+        };
+        element.attributes.push(given);
+    }
+    let mut alike = wild.clone();
+    alike.name = "__alike".to_owned();
+    alike.elements[0].attributes[1].value = verdict(1);
+    let other = [("has to give br0 what it gives eth0".to_owned(), false)];
+    let (none, other): (&[(String, bool)], _) = (&[], &other[..]);
+    for (map, needs) in [(wild, other), (plain, other), (alike, none)] {
+        let mut by_map = lookup(&map.name, false);
+        by_map.attributes.push(Attribute {
+            kind: 3,
+            value: vec![0; 4],
+        });
+        let rules = vec![vec![meta(NAME_IN, REGISTER), by_map]];
+        assert_eq!(found(&ruleset(rules, vec![map])), needs);
+    }
+}
+
+#[test]
+fn an_element_beside_one_that_expires_expires_with_it() {
+    let mut lan = set("lan", 0x10, &[padded("eth0")]);
+    let lifetime = expression(
+        "",
+        &[
+            (4, &[0, 0, 0, 0, 0, 0, 0x8c, 0xa0]),
+            (5, &[0, 0, 0, 0, 0, 0, 0x13, 0x88]),
+        ],
+    );
+    lan.elements[0]
+        .attributes
+        .extend(lifetime.attributes.clone());
+    let rules = vec![vec![
+        meta(NAME_IN, REGISTER),
+        lookup("lan", false),
+        accept(),
+    ]];
+    let findings = search::find(&ruleset(rules, vec![lan]), &moves());
+    let Some(Twin::Element {
+        lifetime: carried, ..
+    }) = &findings[0].twin
+    else {
+        panic!("{findings:?}");
+    };
+    assert_eq!(*carried, lifetime.attributes);
+}
+
+#[test]
+fn rules_of_the_old_tables_that_change_their_meaning_are_for_the_administrator() {
+    let saved = "*filter\n-A INPUT -i br+ -j DROP\n-A INPUT -i br0 -j ACCEPT\n-A INPUT -i br0\n-A OUTPUT ! -o br0 -j LAN\n\
+                 -A FORWARD -m physdev --physdev-in eth+ -j DROP\n-A FORWARD -m physdev ! --physdev-is-in -j DROP\n\
+                 -A FORWARD -i eth0 -j DROP\n-A FORWARD -i br0 -j DROP\nCOMMIT\n";
+    let program = Path::new("/usr/sbin/iptables-legacy");
+    let findings = xtables::look_through(&xtables::parse(saved), program, &moves());
+    let shown: Vec<_> = findings
+        .iter()
+        .map(|one| (one.rule.as_str(), one.becomes.as_str()))
+        .collect();
+    let begins = "begins to match when the NIC is a port";
+    assert_eq!(
+        shown,
+        [
+            ("iptables-legacy -t filter -A INPUT -i br+ -j DROP", begins),
+            (
+                "iptables-legacy -t filter -A OUTPUT ! -o br0 -j LAN",
+                "no longer matches when the NIC is a port"
+            ),
+            (
+                "iptables-legacy -t filter -A FORWARD -m physdev --physdev-in eth+ -j DROP",
+                begins
+            ),
+        ]
     );
 }
 

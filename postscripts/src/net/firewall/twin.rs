@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::{encode, is_same, protocol};
 use super::nftables::{Rule, Ruleset};
+use crate::net::Attribute;
 use crate::net::message::Body;
 use crate::net::netfilter::{Netfilter, Request};
 use crate::program;
@@ -51,6 +52,9 @@ pub enum Twin {
         key: Vec<u8>,
         /// What a map gives for it.
         data: Option<Vec<u8>>,
+        /// How long it lives.
+        #[serde(default)]
+        lifetime: Vec<Attribute>,
         /// Where in the key a bridge's number stands.
         numbered: Option<(usize, String)>,
         /// The same in words.
@@ -191,6 +195,7 @@ impl Twin {
             set,
             key,
             data,
+            lifetime,
             numbered,
             ..
         } = self
@@ -208,7 +213,8 @@ impl Twin {
             .attribute(0x8000 | 1, &key)
             .maybe(data.as_deref(), |body, data| {
                 body.attribute(0x8000 | 2, data)
-            });
+            })
+            .others(lifetime);
         let list = Body::default().attribute(0x8000 | 1, &element.into_bytes());
         let body = Body::default().text(1, table).text(2, set);
         Ok(body.attribute(0x8000 | 3, &list.into_bytes()))

@@ -95,6 +95,12 @@ fn load(one: &Expression) -> String {
         ("meta", [5, ..]) => "oif",
         ("meta", [6, ..]) => "iifname",
         ("meta", [7, ..]) => "oifname",
+        ("meta", [17, ..]) => "meta ibrname",
+        ("meta", [18, ..]) => "meta obrname",
+        ("meta", [21, ..]) => "iifgroup",
+        ("meta", [22, ..]) => "oifgroup",
+        ("meta", [26, ..]) => "meta iifkind",
+        ("meta", [27, ..]) => "meta oifkind",
         ("meta", [15, ..]) => "meta nfproto",
         ("meta", [16, ..]) => "meta l4proto",
         ("payload", [1, 9, 1]) => "ip protocol",
@@ -118,7 +124,12 @@ fn shown(loaded: &str, compared: &[u8], device: impl Fn(u32) -> String) -> Strin
         ("iif" | "oif" | "fib oif", &[a, b, c, d]) => {
             format!("\"{}\"", device(u32::from_ne_bytes([a, b, c, d])))
         }
-        ("iifname" | "oifname" | "fib oifname", name) => match name.last() {
+        ("iifgroup" | "oifgroup", &[a, b, c, d]) => u32::from_ne_bytes([a, b, c, d]).to_string(),
+        (
+            "iifname" | "oifname" | "fib oifname" | "meta ibrname" | "meta obrname"
+            | "meta iifkind" | "meta oifkind",
+            name,
+        ) => match name.last() {
             Some(0) => format!("\"{}\"", text(name)),
             _ => format!("\"{}*\"", text(name)),
         },

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use super::nftables::{Rule, Ruleset};
 use super::twin::Twin;
-use super::{Finding, Move};
+use super::{Finding, Move, physdev};
 use crate::program;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -148,7 +148,10 @@ pub(super) fn find_of_bridges(moves: &[Move]) -> Result<Vec<Finding>> {
     let text = program::run(&mut Command::new(&save), Stdio::null(), PATIENCE)
         .context("reading the rules of ebtables")?;
     let lines = parse(&text).into_iter();
-    let named = lines.filter(|line| !matches!(read(&line.words, moves), Named::Not));
+    let is_named = |words: &[String]| {
+        !matches!(read(words, moves), Named::Not) || names_bridge(words, moves).is_some()
+    };
+    let named = lines.filter(|line| is_named(&line.words));
     let finding = |line: Line| {
         Finding::by_hand(
             format!("ebtables -t {} {}", line.table, line.text),
@@ -188,7 +191,12 @@ pub(super) fn look_through(lines: &[Line], program: &Path, moves: &[Move]) -> Ve
         let tool = name(program);
         let rule = format!("{tool} -t {} {}", line.table, line.text);
         let twin = match read(&line.words, moves) {
-            Named::Not => continue,
+            Named::Not => {
+                if let Some(change) = changes(line, lines, moves) {
+                    findings.push(Finding::by_hand(rule, change));
+                }
+                continue;
+            }
             Named::Negated(bridge) => {
                 let need = format!("has to leave out {bridge} too");
                 findings.push(Finding::by_hand(rule, &need));
@@ -230,6 +238,41 @@ enum Named {
     Twin(Vec<String>),
 }
 
+/// What becomes of a rule that names no NIC but a bridge or a port, unless it accepts, only counts, or is what
+/// another one needs beside it.
+fn changes(line: &Line, lines: &[Line], moves: &[Move]) -> Option<&'static str> {
+    let words = &line.words;
+    let mut targets = words
+        .iter()
+        .skip_while(|word| !matches!(word.as_str(), "-j" | "-g"));
+    if targets.nth(1).is_none_or(|target| target == "ACCEPT") {
+        return None;
+    }
+    let is_twin = |other: &Line| {
+        (&other.table, &other.chain) == (&line.table, &line.chain)
+            && matches!(read(&other.words, moves), Named::Twin(twin) if twin == *words)
+    };
+    let change = match physdev::begins_in(words, moves) {
+        true => super::BEGINS,
+        false => names_bridge(words, moves)?,
+    };
+    (!lines.iter().any(is_twin)).then_some(change)
+}
+
+/// What becomes of a rule that names a bridge.
+fn names_bridge(words: &[String], moves: &[Move]) -> Option<&'static str> {
+    let named = |word: &str| {
+        let mut moves = moves.iter().filter(|one| !one.is_port);
+        moves.any(|one| covers(word, &one.bridge) && !covers(word, &one.nic))
+    };
+    let is_option = |word: &str| matches!(word, "-i" | "-o" | "--logical-in" | "--logical-out");
+    let at = (1..words.len()).find(|at| is_option(&words[at - 1]) && named(&words[*at]))?;
+    Some(match at > 1 && words[at - 2] == "!" {
+        true => super::ENDS,
+        false => super::BEGINS,
+    })
+}
+
 fn read(words: &[String], moves: &[Move]) -> Named {
     let mut twin = words.to_vec();
     for at in 1..words.len() {
@@ -250,7 +293,7 @@ fn read(words: &[String], moves: &[Move]) -> Named {
 }
 
 /// Whether a name in a rule is a device's: `eth+` is every name that begins so.
-fn covers(pattern: &str, device: &str) -> bool {
+pub(super) fn covers(pattern: &str, device: &str) -> bool {
     match pattern.strip_suffix('+') {
         Some(start) => device.starts_with(start),
         None => pattern == device,

@@ -34,9 +34,10 @@ impl Kernel {
                 bridge,
                 mac,
                 mtu,
+                group,
                 settings,
             } => {
-                let body = message::encode_bridge(bridge, *mac, *mtu, *settings);
+                let body = message::encode_bridge(bridge, *mac, *mtu, *group, *settings);
                 change(libc::RTM_NEWLINK, CREATE, body)
             }
             Step::DeleteBridge { bridge } => {
@@ -53,6 +54,9 @@ impl Kernel {
             }
             Step::SetMtu { link: name, to, .. } => {
                 set_link(link(index(name)?, None, None, Some(*to), None))
+            }
+            Step::SetGroup { link: name, to, .. } => {
+                set_link(message::encode_link_group(index(name)?, *to))
             }
             Step::SetSysctl { link, key, to, .. } => sysctl::save(link, key, to),
             Step::SetUp { link: name } => {

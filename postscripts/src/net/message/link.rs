@@ -13,6 +13,7 @@ const PARENT: u16 = 5;
 const MASTER: u16 = 10;
 const STATE: u16 = 16;
 const INFO: u16 = 18;
+const GROUP: u16 = 27;
 const CARRIER: u16 = 33;
 /// Says that the parent's number counts in another network namespace (the other end of a veth).
 const PARENT_ELSEWHERE: u16 = 37;
@@ -53,6 +54,7 @@ pub(crate) struct LinkMessage {
     pub(crate) carrier: bool,
     /// Whether the kernel has noticed the carrier: until then it drops what is sent.
     pub(crate) sends: bool,
+    pub(crate) group: u32,
     pub(crate) master: Option<u32>,
     pub(crate) parent: Option<u32>,
     /// A parent in another network namespace, and which one.
@@ -100,6 +102,7 @@ pub(crate) fn decode_link(bytes: &[u8]) -> io::Result<LinkMessage> {
         up: flags & UP != 0,
         carrier: take(&mut rest, CARRIER).is_some_and(|bytes| bytes == [1]),
         sends: take(&mut rest, STATE).is_some_and(|bytes| bytes == SENDS),
+        group: take_number(&mut rest, GROUP).unwrap_or_default(),
         master: take_number(&mut rest, MASTER),
         parent: bound.or(parent.filter(|_| elsewhere.is_none())),
         parent_elsewhere: parent.zip(elsewhere),
@@ -134,12 +137,18 @@ fn decode_bridge_settings(mut data: Vec<crate::net::Attribute>) -> BridgeSetting
 }
 
 /// Names a new bridge, whole from its first moment.
-pub(crate) fn encode_bridge(name: &str, mac: Mac, mtu: u32, settings: BridgeSettings) -> Vec<u8> {
+pub(crate) fn encode_bridge(
+    name: &str,
+    mac: Mac,
+    mtu: u32,
+    group: u32,
+    settings: BridgeSettings,
+) -> Vec<u8> {
     let body = header(0, None).text(NAME, name).attribute(ADDRESS, &mac.0);
     let data = Body::default()
         .number(FORWARD_DELAY, settings.forward_delay)
         .number(STP, settings.stp.into());
-    bridge_info(body.number(MTU, mtu), data).into_bytes()
+    bridge_info(body.number(MTU, mtu).number(GROUP, group), data).into_bytes()
 }
 
 /// Changes how a bridge bridges, in two messages: a delay this short is refused as long as the
@@ -175,6 +184,11 @@ pub(crate) fn encode_link_change(
         .maybe(mtu, |body, mtu| body.number(MTU, mtu))
         .maybe(master, |body, master| body.number(MASTER, master))
         .into_bytes()
+}
+
+/// Puts a device into a group.
+pub(crate) fn encode_link_group(index: u32, group: u32) -> Vec<u8> {
+    header(index, None).number(GROUP, group).into_bytes()
 }
 
 /// Names a device by its number alone: the body of a deletion, and of a dump when 0.

@@ -20,7 +20,7 @@ pub(crate) use address::{decode_address, encode_address};
 pub(crate) use bytes::Body;
 pub(crate) use link::{
     LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
-    encode_link_change, encode_link_name, encode_links_elsewhere,
+    encode_link_change, encode_link_group, encode_link_name, encode_links_elsewhere,
 };
 pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
 pub(crate) use nexthop::{decode_nexthop, encode_nexthop};

@@ -27,6 +27,7 @@ impl Planner<'_> {
                 bridge: link(),
                 mac,
                 mtu: self.nic.mtu,
+                group: self.nic.group,
                 settings: AT_ONCE,
             });
             self.adopt_settings();
@@ -58,6 +59,13 @@ impl Planner<'_> {
                 to: AT_ONCE,
             }),
             _ => {}
+        }
+        if bridge.group != self.nic.group {
+            self.add(Step::SetGroup {
+                link: link(),
+                from: bridge.group,
+                to: self.nic.group,
+            });
         }
         match bridge.mac {
             Some(from) if from != mac => self.add(Step::SetMac {

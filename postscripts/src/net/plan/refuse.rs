@@ -58,6 +58,17 @@ pub enum Refusal {
          ('ip link set {nic} arp on'), or leave it out"
     )]
     NoArp { nic: String, bridge: String },
+    /// The kernel makes an address from a secret and the device's name.
+    #[error(
+        "the kernel makes {address} from a secret (addr_gen_mode {mode} of {nic}) and would make another one for \
+         {bridge}: set addr_gen_mode to 0, or configure the address, first"
+    )]
+    Secret {
+        address: String,
+        mode: String,
+        nic: String,
+        bridge: String,
+    },
     /// Another route would be chosen.
     #[error(
         "the routes {route} and {other} have the same metric, and once the first led by a bridge the kernel would \
@@ -107,6 +118,7 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     }
     if link.master.is_none() {
         unhindered(state, &nic, &bridge)?;
+        made_from_no_secret(link, &bridge)?;
     }
     match state.link(&bridge) {
         Some(other) if other.kind != Kind::Bridge => {
@@ -156,6 +168,26 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), Refusal> 
             },
         },
     })
+}
+
+/// Insists that no address is one that the kernel would make another of for the bridge.
+fn made_from_no_secret(nic: &Link, bridge: &str) -> Result<(), Refusal> {
+    /// `IFA_F_STABLE_PRIVACY`.
+    const STABLE_PRIVACY: u32 = 0x800;
+    let mode = nic.sysctls.get("ipv6/addr_gen_mode");
+    let mode = mode.filter(|mode| matches!(mode.as_str(), "2" | "3"));
+    let is_made = |address: &&crate::net::Address| {
+        address.flags & STABLE_PRIVACY != 0 && !address.is_link_local()
+    };
+    match (mode, nic.addresses.iter().find(is_made)) {
+        (Some(mode), Some(address)) => Err(Refusal::Secret {
+            address: address.ip.to_string(),
+            mode: mode.clone(),
+            nic: nic.name.clone(),
+            bridge: bridge.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Says what to do about a NIC that belongs to something else.

@@ -24,6 +24,7 @@ fn link(name: &str, kind: Kind, mac: u8) -> Link {
         mtu: 1500,
         up: true,
         carrier: true,
+        group: 0,
         master: None,
         parent: None,
         bridge: None,
@@ -269,6 +270,47 @@ proptest! {
             let text = serde_json::to_string(&step).unwrap();
             prop_assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), step);
         }
+    }
+}
+
+#[test]
+fn an_address_that_the_kernel_makes_from_a_secret_is_refused() {
+    let mut nic = link("eth0", Kind::Ethernet, 1);
+    nic.sysctls
+        .insert("ipv6/addr_gen_mode".to_owned(), "2".to_owned());
+    let ip: IpAddr = "2001:db8::9:8:7:6".parse().unwrap();
+    nic.addresses = vec![Address {
+        flags: 0x800,
+        ..plain_address(ip, 64)
+    }];
+    let state = |nic: Link| NetState {
+        links: vec![nic],
+        ..NetState::default()
+    };
+    assert_eq!(
+        plan(&state(nic.clone()), &[uplink()])
+            .unwrap_err()
+            .to_string(),
+        "the kernel makes 2001:db8::9:8:7:6 from a secret (addr_gen_mode 2 of eth0) and would make another one for \
+         mydocker0: set addr_gen_mode to 0, or configure the address, first"
+    );
+    // whoever else made it so makes it again
+    nic.sysctls
+        .insert("ipv6/addr_gen_mode".to_owned(), "1".to_owned());
+    assert!(plan(&state(nic), &[uplink()]).is_ok());
+}
+
+#[test]
+fn a_bridge_is_put_into_the_group_of_the_nic() {
+    let mut nic = link("eth0", Kind::Ethernet, 1);
+    nic.group = 10;
+    for before in [None, Some(link("mydocker0", Kind::Bridge, 9))] {
+        let state = NetState {
+            links: [Some(nic.clone()), before].into_iter().flatten().collect(),
+            ..NetState::default()
+        };
+        let after = state.after(&plan(&state, &[uplink()]).unwrap().steps);
+        assert_eq!(after.link("mydocker0").unwrap().group, 10);
     }
 }
 

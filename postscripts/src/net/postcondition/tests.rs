@@ -15,6 +15,7 @@ fn link(name: &str, mac: u8) -> Link {
         mtu: 1500,
         up: true,
         carrier: true,
+        group: 0,
         master: None,
         parent: None,
         bridge: None,
