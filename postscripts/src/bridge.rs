@@ -89,9 +89,9 @@ struct Work {
 /// something else of the NIC.
 enum Upheld {
     /// Until the next boot.
-    Running(Running),
+    Running(Box<Running>),
     /// And from then on.
-    Files(Persistence),
+    Files(Box<Persistence>),
 }
 
 impl Work {
@@ -147,20 +147,20 @@ impl Upheld {
             let running = persist::plan_running(root, nic, bridge, state).with_context(|| {
                 format!("planning how {nic} is looked after until the next boot")
             })?;
-            return Ok(Self::Running(running));
+            return Ok(Self::Running(Box::new(running)));
         }
         let address = uplink
             .address
             .map(|(address, length)| persist::Net { address, length });
         let files = persist::plan(root, nic, bridge, address, state)
             .with_context(|| format!("planning how {bridge} comes up at boot"))?;
-        Ok(Self::Files(files))
+        Ok(Self::Files(Box::new(files)))
     }
 
     /// What runs for the NIC.
     fn running(&self) -> Running {
         match self {
-            Self::Running(running) => running.clone(),
+            Self::Running(running) => Running::clone(running),
             Self::Files(files) => files.running(),
         }
     }

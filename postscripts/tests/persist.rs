@@ -837,6 +837,37 @@ fn a_leased_ipv6_address_is_kept_by_a_written_iaid_or_refused() {
 }
 
 #[test]
+fn what_a_daemon_notes_of_the_nic_as_a_port_changes_no_plan() {
+    let keyfile = |uuid: &str, more: &str| {
+        format!(
+            "[connection]\nid={uuid}\nuuid={uuid}\ntype=ethernet\n{more}\n[ipv4]\nmethod=auto\n"
+        )
+    };
+    let host = Host::of("networkmanager", "dhcp");
+    let own = "2f5c7a3e-7a4e-4c1f-9d3f-0a4a1d1a1b1c";
+    let other = "7b0d2c55-1f0e-4b57-8a39-6f2f6b9c3d10";
+    let dir = "/etc/NetworkManager/system-connections";
+    host.write(
+        &format!("{dir}/uplink.nmconnection"),
+        &keyfile(own, "interface-name=eth0\n"),
+    );
+    host.write(
+        &format!("{dir}/any.nmconnection"),
+        &keyfile(other, "multi-connect=3\n"),
+    );
+    host.write("/sys/class/net/eth0/ifindex", "2\n");
+    let note = |uuid: &str| {
+        let text = format!("[device]\nmanaged=true\nconnection-uuid={uuid}\n");
+        host.write("/run/NetworkManager/devices/2", &text);
+    };
+    note(own);
+    let plan = host.plan().unwrap();
+    note(other);
+    assert_eq!(plan.anew(&state()).unwrap().describe(), plan.describe());
+    assert_ne!(host.plan().unwrap().describe(), plan.describe());
+}
+
+#[test]
 fn an_address_that_would_change_is_refused_by_itself() {
     let cases = [
         (

@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("rules_that_are_kept_are_left_alone", kept),
     ("what_cannot_be_translated_is_refused", untranslatable),
+    ("rules_that_would_begin_to_match_are_refused", beginning),
     ("what_is_bound_to_the_port_itself_stays_and_is_said", bound),
     ("rules_about_others_are_none_of_ours", others),
     ("a_rule_for_the_next_boot_alone_is_refused_too", next_boot),
@@ -217,6 +218,31 @@ fn untranslatable() {
             "{said}"
         );
         assert_same(&before, &(lab.snapshot() + &rules(&lab)));
+    }
+}
+
+fn beginning() {
+    for tool in TOOLS {
+        let lab = lab();
+        for rule in ["-i mydocker+", "-m physdev --physdev-in eth0"] {
+            lab.host(&format!("{tool} -A INPUT {rule} -j DROP"));
+            let before = lab.snapshot() + &rules(&lab);
+            for words in [WORDS, "eth0:mydocker0 --firewall translate"] {
+                let output = lab.run(words);
+                let said = text(&output);
+                assert_eq!(output.status.code(), Some(1), "{tool} {rule}: {said}");
+                assert!(
+                    said.ends_with("-> begins to match when the NIC is a port\n"),
+                    "{said}"
+                );
+            }
+            assert_same(&before, &(lab.snapshot() + &rules(&lab)));
+            lab.host(&format!("{tool} -F INPUT"));
+        }
+        lab.host(&format!("{tool} -A INPUT -i mydocker+ -j ACCEPT"));
+        lab.succeed(WORDS);
+        lab.host(&format!("{tool} -A FORWARD -i mydocker+ -j DROP"));
+        lab.assert_settled(WORDS);
     }
 }
 
