@@ -15,7 +15,6 @@ mod backend;
 mod command;
 mod detect;
 mod elsewhere;
-mod glob;
 mod handover;
 mod identity;
 mod ifcfg;
@@ -106,8 +105,6 @@ pub fn plan(
             .skipped()
             .map(|what| format!("{what}: it is not read")),
     );
-    skipped.sort();
-    skipped.dedup();
     let was = backend.read_nic(&before, &wish)?;
     let address = address.filter(|_| was.is_empty());
     let identity = Identity::read(root, &wish, &was, state)?;
@@ -132,7 +129,11 @@ pub fn plan(
         hand_over.leave_daemons();
     }
     let mut changes = own;
-    changes.extend(elsewhere::changes(root, &wish)?);
+    let (others, unread) = elsewhere::changes(root, &wish)?;
+    changes.extend(others);
+    skipped.extend(unread);
+    skipped.sort();
+    skipped.dedup();
     changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
     Ok(Persistence {
         root: root.to_owned(),
