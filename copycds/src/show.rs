@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use definitions::terminal::escaped;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::claims::Bytes;
@@ -27,27 +28,9 @@ pub(crate) fn step(text: &str) {
     eprintln!("{}", printable(text));
 }
 
-/// Writes out in digits what steers a terminal, or turns what stands behind it around: control characters
-/// but the end of a line, and the marks of writing direction. Names on media may hold them. The form is
-/// that of JSON, so that a document stays one.
+/// Makes a text that can be shown: names on media may hold what acts on a terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| match c {
-        '\n' => false,
-        '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => true,
-        c => c.is_control(),
-    };
-    if !text.contains(steers) {
-        return Cow::Borrowed(text);
-    }
-    let written = |c: char| match c {
-        c if steers(c) => format!("\\u{:04x}", u32::from(c)),
-        c => c.to_string(),
-    };
-    Cow::Owned(text.chars().map(written).collect())
+    escaped(text, '\n')
 }
 
 /// Lets SIGINT, SIGTERM and SIGHUP stop an import, which then takes away what it wrote.
@@ -158,18 +141,6 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_is_printed_steers_a_terminal() {
-        for (text, shown) in [
-            ("plain: \u{fc}\nnext", "plain: \u{fc}\nnext"),
-            ("\x1b[2J\x07", "\\u001b[2J\\u0007"),
-            ("\u{9b}1m\r\x7f\t", "\\u009b1m\\u000d\\u007f\\u0009"),
-            ("a\u{202e}b", "a\\u202eb"),
-        ] {
-            assert_eq!(printable(text), shown);
-        }
-    }
 
     #[test]
     fn a_log_gets_a_line_every_ten_percent_or_ten_seconds() {

@@ -444,3 +444,41 @@ fn a_refusal_shows_every_text_and_never_a_rule_as_a_product() {
         "{text}"
     );
 }
+
+#[test]
+fn what_a_file_says_again_in_other_words_counts_too() {
+    let general = "[general]\nfamily = Red Hat Enterprise Linux\nversion = 9.4\narch = x86_64\n";
+    let twice = format!(
+        "{general}[release]\nname = Other\nname = Red Hat Enterprise Linux\nversion = 9.4\n"
+    );
+    let alike = format!("{general}family = Red Hat Enterprise Linux\n");
+    let other = format!("{general}family = Other Linux\n");
+    let repo = "[media]\nname=Red Hat Enterprise Linux 9.4\n";
+    for (path, text, expected) in [
+        (".treeinfo", general, "rhels9.4 x86_64"),
+        (".treeinfo", alike.as_str(), "rhels9.4 x86_64"),
+        (".treeinfo", other.as_str(), "conflict"),
+        (".treeinfo", twice.as_str(), "conflict"),
+        ("media.repo", repo, "rhels9.4 -"),
+        (
+            "media.repo",
+            &format!("{repo}name=Other Linux 9.4\n"),
+            "conflict",
+        ),
+    ] {
+        assert_eq!(answer(&Evidence::of_file(path, text)), expected, "{text}");
+    }
+    let debian =
+        disk_info("Debian GNU/Linux 12.9.0 \"Bookworm\" - Official amd64 NETINST 20250111-10:54");
+    for (label, expected) in [
+        ("Debian", "debian12.9.0 x86_64"),
+        ("Debian-Security", "debian12.9.0 x86_64"),
+        ("OtherOS", "derivative"),
+    ] {
+        let release = format!(
+            "Origin: Debian\nLabel: {label}\nSuite: stable\nVersion: 12.9\nCodename: bookworm\n"
+        );
+        let evidence = with_release(debian.clone(), "bookworm", &release);
+        assert_eq!(answer(&evidence), expected, "{label}");
+    }
+}

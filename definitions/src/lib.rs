@@ -35,6 +35,7 @@ mod schema;
 mod secret;
 mod site;
 pub mod stanza;
+pub mod terminal;
 
 pub use arch::Arch;
 #[cfg(feature = "catalog")]

@@ -472,7 +472,7 @@ const UNCLEAR: &str = "names eth0, and whether it means the addresses, which myd
                        known: have it name mydocker0 as well, or take it out first";
 
 /// What names the NIC for its addresses, and cannot be moved by a rule.
-const NAMED: [(&str, &str, &str, &str, usize); 11] = [
+const NAMED: [(&str, &str, &str, &str, usize); 17] = [
     (
         "ifupdown",
         "/etc/network/if-up.d/lab",
@@ -536,6 +536,48 @@ const NAMED: [(&str, &str, &str, &str, usize); 11] = [
         "ExecStart=/usr/bin/lab --iface=eth0",
         2,
     ),
+    (
+        "ifupdown",
+        "/etc/dhcp/dhclient-enter-hooks",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcp/dhclient-exit-hooks.d/lab",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhclient-exit-hooks",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcpcd.exit-hook",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcpcd.enter-hook",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/lib/dhcpcd/dhcpcd-hooks/90-lab",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
     ("netplan", "/etc/chrony.conf", "lab eth0\n", "lab eth0", 1),
     (
         "netplan",
@@ -597,6 +639,14 @@ fn a_plain_host_is_not_refused_for_a_name_that_is_not_the_nics() {
             "KERNEL==\"eth0\", RUN+=\"/usr/sbin/ethtool -s eth0 wol g\"\n",
         ),
         ("/etc/sysconfig/network", "NETWORKING=yes\n"),
+        (
+            "/etc/dhcp/dhclient-exit-hooks.d/rfc3442",
+            "# eth0 has routes\nroute add -net $net dev ${interface}\n",
+        ),
+        (
+            "/lib/dhcpcd/dhcpcd-hooks/10-wpa",
+            "case $interface in eth0.7) exit ;; esac\n",
+        ),
     ];
     for backend in BACKENDS {
         let host = Host::of(backend, "dhcp");
@@ -615,15 +665,119 @@ fn a_plain_host_is_not_refused_for_a_name_that_is_not_the_nics() {
 }
 
 #[test]
-fn a_binary_a_pipe_and_a_link_are_not_looked_at() {
+fn what_is_not_looked_at_is_named() {
     let host = Host::of("ifupdown", "dhcp");
-    let plain = host.plan().unwrap().describe();
-    host.write("/etc/network/if-up.d/sh", "");
-    let dir = host.root().join("etc/network/if-up.d");
-    fs::write(dir.join("binary"), b"\x7fELF\xff eth0 \n").unwrap();
-    nix::unistd::mkfifo(&dir.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    std::os::unix::fs::symlink("/proc/self/cmdline", dir.join("link")).unwrap();
-    assert_eq!(host.plan().unwrap().describe(), plain);
+    let plain = host.plan().unwrap();
+    let at = |path: &str| host.root().join(path);
+    for dir in [
+        "etc/network/if-up.d",
+        "etc/systemd/system",
+        "etc/udev/rules.d",
+        "etc/sysctl.d",
+        "srv",
+    ] {
+        fs::create_dir_all(at(dir)).unwrap();
+    }
+    fs::write(at("etc/network/if-up.d/binary"), b"\x7fELF\xff eth0 \n").unwrap();
+    for pipe in [
+        "etc/network/if-up.d/pipe",
+        "etc/systemd/system/lab.service",
+        "etc/udev/rules.d/1.rules",
+        "etc/sysctl.d/pipe.conf",
+    ] {
+        nix::unistd::mkfifo(&at(pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    fs::write(at("etc/sysctl.d/large.conf"), "#".repeat((1 << 20) + 1)).unwrap();
+    fs::write(at("srv/theirs"), "ip route add 10.0.0.0/8 dev eth0\n").unwrap();
+    fs::set_permissions(at("srv/theirs"), fs::Permissions::from_mode(0o666)).unwrap();
+    let link = std::os::unix::fs::symlink::<&str, PathBuf>;
+    link("../../../srv/theirs", at("etc/network/if-up.d/theirs")).unwrap();
+    link("/proc/self/status", at("etc/network/if-up.d/out")).unwrap();
+    link("/dev/null", at("etc/sysctl.d/masked.conf")).unwrap();
+    link("missing", at("etc/sysctl.d/gone.conf")).unwrap();
+    let plan = host.plan().unwrap();
+    assert_eq!(plan.describe(), plain.describe());
+    let expected = [
+        "/etc/network/if-up.d/binary is a program: it is not read",
+        "/etc/network/if-up.d/out is a link to a file that others may change: it is not read",
+        "/etc/network/if-up.d/pipe is a named pipe: it is not read",
+        "/etc/network/if-up.d/theirs is a link to a file that others may change: it is not read",
+        "/etc/sysctl.d/large.conf has more than 1048576 bytes: it is not read",
+        "/etc/sysctl.d/pipe.conf is a named pipe: it is not read",
+        "/etc/systemd/system/lab.service is a named pipe: it is not read",
+        "/etc/udev/rules.d/1.rules is a named pipe: it is not read",
+    ];
+    assert_eq!(plan.skipped(), expected);
+}
+
+#[test]
+fn what_a_link_leads_to_is_looked_at_and_changed_there() {
+    const HOOK: &str = "[ \"$IFACE\" = eth0 ] && lab-route\n";
+    const SETTING: &str = "net.ipv6.conf.eth0.accept_ra=2\n";
+    let link = |host: &Host, target: &str, name: &str| {
+        host.write(&format!("{name}.beside"), "");
+        std::os::unix::fs::symlink(target, host.root().join(&name[1..])).unwrap();
+    };
+    let refusal = |host: &Host| format!("{:#}", host.plan().map(|_| ()).unwrap_err());
+    const NAMED: &str = "eth0 is named elsewhere for what mydocker0 will have: ";
+
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/lab/hook", HOOK);
+    link(&host, "../../lab/hook", "/etc/network/if-up.d/lab");
+    let line = format!("{:?}", HOOK.trim());
+    let expected = format!("{NAMED}/etc/network/if-up.d/lab:1: {line} {UNCLEAR}");
+    assert_eq!(refusal(&host), expected);
+
+    // by two names, one of them its own
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/sysctl.conf", SETTING);
+    link(&host, "../sysctl.conf", "/etc/sysctl.d/99-sysctl.conf");
+    let plan = host.plan().unwrap();
+    plan.apply().unwrap();
+    plan.commit().unwrap();
+    let text = fs::read_to_string(host.root().join("etc/sysctl.conf")).unwrap();
+    assert_eq!(text, SETTING.replace("eth0", "mydocker0"));
+    let name = host.root().join("etc/sysctl.d/99-sysctl.conf");
+    assert!(fs::symlink_metadata(name).unwrap().is_symlink());
+    assert!(host.plan().unwrap().is_empty());
+
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/usr/share/lab.conf", SETTING);
+    link(&host, "../../usr/share/lab.conf", "/etc/sysctl.d/lab.conf");
+    let expected = format!(
+        "{NAMED}/etc/sysctl.d/lab.conf: it has to change, and is a link to /usr/share/lab.conf: put a file of its own \
+         there first"
+    );
+    assert_eq!(refusal(&host), expected);
+}
+
+#[test]
+fn a_file_in_another_encoding_is_looked_at_and_not_changed() {
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/sysctl.d/plain.conf", "");
+    host.write("/etc/network/if-up.d/plain", "");
+    let at = |path: &str| host.root().join(path);
+    fs::write(
+        at("etc/sysctl.d/lab.conf"),
+        b"# f\xfcr alle\nkernel.panic=9\n",
+    )
+    .unwrap();
+    assert!(host.plan().is_ok());
+    let setting = b"# f\xfcr uns\nnet.ipv6.conf.eth0.accept_ra=2\n";
+    fs::write(at("etc/sysctl.d/lab.conf"), setting).unwrap();
+    fs::write(
+        at("etc/network/if-up.d/lab"),
+        b"# f\xfcr uns\ntest $IFACE = eth0\n",
+    )
+    .unwrap();
+    let err = host.plan().map(|_| ()).unwrap_err();
+    let expected = format!(
+        "eth0 is named elsewhere for what mydocker0 will have: /etc/sysctl.d/lab.conf: it has to change, and is not \
+         written in UTF-8: convert it first (iconv -t UTF-8); /etc/network/if-up.d/lab:2: \"test $IFACE = eth0\" \
+         {UNCLEAR}"
+    );
+    assert_eq!(format!("{err:#}"), expected);
+    assert_eq!(fs::read(at("etc/sysctl.d/lab.conf")).unwrap(), setting);
 }
 
 /// What tells cloud-init's file by, and whether its switch is written.

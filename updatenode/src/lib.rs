@@ -16,7 +16,6 @@
 mod assets;
 mod cli;
 mod dialogue;
-mod escape;
 mod fanout;
 mod lines;
 mod marks;

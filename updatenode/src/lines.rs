@@ -2,7 +2,7 @@
 //!
 //! Bytes come in as they arrive; lines go out, whole. Bounded: a longer line than [`LONGEST`] comes in parts, unless a
 //! mark of ours stands in it, and of a node's lines only the last are kept. What is in a line is the node's: it is
-//! escaped where it is printed ([`crate::escape`]).
+//! escaped where it is printed ([`definitions::terminal`]).
 
 use std::collections::VecDeque;
 

@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use definitions::terminal::escaped;
 use serde_json::{Value, json};
 
 use crate::assets::Job;
-use crate::escape;
 use crate::outcome::{Outcome, Verdict};
 
 /// Sums up in one line, and names the nodes that did not end well.
@@ -122,7 +122,7 @@ pub(crate) fn preview(
 
 fn write(document: &Value) -> Result<()> {
     let text = serde_json::to_string_pretty(document).context("writing JSON")?;
-    out(&(escape::json(&text) + "\n"))
+    out(&(escaped(&text, '\n') + "\n"))
 }
 
 /// Prints to stdout; a reader that has gone is an error, not a panic.
@@ -141,6 +141,15 @@ fn seconds(took: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_says_the_same_when_it_is_escaped() {
+        let value = json!({ "output": ["\u{1b}[1m\u{9b}\u{7f}\u{202e}\n\tx"], "code": 1 });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let shown = escaped(&text, '\n');
+        assert_ne!(shown, text);
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
+    }
 
     #[test]
     fn the_summary_counts_and_names_what_did_not_end_well() {

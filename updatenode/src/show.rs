@@ -10,10 +10,10 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::{Duration, Instant};
 
+use definitions::terminal::escaped;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::dialogue::Stream;
-use crate::escape;
 use crate::outcome::{Outcome, Verdict};
 use crate::session::Line;
 
@@ -212,7 +212,7 @@ fn write_line(side: &mut Vec<u8>, node: &str, text: &str) {
 /// Adds a line. All that a node says comes through here on its way to a terminal.
 fn write(side: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
-        side.extend_from_slice(escape::line(part).as_bytes());
+        side.extend_from_slice(escaped(part, '\t').as_bytes());
     }
     side.push(b'\n');
 }

@@ -30,12 +30,12 @@ fn plain(line: &[u8]) -> Result<Listed, String> {
     };
     let end = line
         .iter()
-        .position(|byte| *byte == b' ')
+        .position(|byte| matches!(byte, b' ' | b'\t'))
         .unwrap_or(line.len());
     let (hex, rest) = line.split_at(end);
     let digest = Digest::parse_by_length(&String::from_utf8_lossy(hex))?;
     let path = match rest {
-        [b' ', b' ' | b'*', path @ ..] | [b' ', path @ ..] if !path.is_empty() => path,
+        [b' ', b' ' | b'*', path @ ..] | [b' ' | b'\t', path @ ..] if !path.is_empty() => path,
         _ => return Err("no path follows the digest".to_owned()),
     };
     let path = if escaped {
@@ -98,6 +98,7 @@ mod tests {
                 format!("{hex} *isolinux/isolinux.bin\r"),
                 "isolinux/isolinux.bin",
             ),
+            (format!("{hex}\ta b"), "a b"),
             (format!("\\{hex}  a\\nb\\\\c"), "a\nb\\c"),
             (
                 format!("MD5 (images/a (1).img) = {hex}"),

@@ -20,26 +20,24 @@ use crate::digest::{Algorithm, Digest, Hasher};
 
 /// A list of images has some kilobytes.
 const LARGEST: u64 = 4 << 20;
-/// Names of lists that stand beside images.
-const LISTS: [&str; 7] = [
-    "SHA256SUMS",
-    "SHA512SUMS",
-    "sha256sum.txt",
-    "sha512sum.txt",
-    "sha256sum.txt.asc",
-    "CHECKSUM",
-    "CHECKSUM.asc",
+/// Names of lists, in lower case and without `.txt` and `.asc` at their end.
+const LISTS: [&str; 6] = [
+    "sha256sums",
+    "sha512sums",
+    "sha256sum",
+    "sha512sum",
+    "checksum",
+    "checksums",
 ];
-/// Endings of lists that are named after their image or their release.
-const ENDINGS: [&str; 8] = [
+/// Endings of lists that are named after their image or their release, likewise.
+const ENDINGS: [&str; 7] = [
     ".sha256",
     ".sha512",
     ".sha256sum",
-    ".sha256.asc",
-    ".SHA256SUM",
-    ".CHECKSUM",
-    "-CHECKSUM",
+    ".sha512sum",
     ".checksum",
+    "-checksum",
+    "_checksum",
 ];
 /// Endings of a signature beside its list.
 const SIGNATURES: [&str; 4] = [".sign", ".gpg", ".asc", ".sig"];
@@ -119,7 +117,13 @@ impl Whole {
             }
             None if told.sha256.is_none() => {
                 for list in beside(path, &names) {
-                    whole.take(&list, &names, keys, unverified)?;
+                    if !whole.take(&list, &names, keys, unverified)? && is_list(&list) {
+                        whole.notes.push(format!(
+                            "{} is beside it and does not name {}",
+                            list.display(),
+                            names.join(" or ")
+                        ));
+                    }
                 }
             }
             None => {}
@@ -274,6 +278,15 @@ fn names(path: &Path) -> Vec<String> {
     names
 }
 
+/// Whether a file lists any digests of images.
+fn is_list(path: &Path) -> bool {
+    let strong = [Algorithm::Sha256, Algorithm::Sha512];
+    let text = read(path).unwrap_or_default();
+    let mut listed = sums::parse(&text).flatten();
+    listed
+        .any(|listed| strong.contains(&listed.digest.algorithm()) && listed.path.ends_with(b".iso"))
+}
+
 /// Returns the strong digests that a text lists for one of these names.
 fn of<'a>(text: &'a [u8], names: &'a [String]) -> impl Iterator<Item = Digest> + use<'a> {
     let strong = |algorithm| [Algorithm::Sha256, Algorithm::Sha512].contains(&algorithm);
@@ -285,11 +298,40 @@ fn of<'a>(text: &'a [u8], names: &'a [String]) -> impl Iterator<Item = Digest> +
     listed.map(|listed| listed.digest)
 }
 
-/// Whether a list is named after the image: `a.iso.sha256`.
+/// What a list's name says it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The image: `a.iso.sha256`, `a.sha256`.
+    Image,
+    /// Every image of a release: `SHA256SUMS`, `Server-42-CHECKSUM`.
+    Release,
+}
+
+/// Tells a list by its name; publishers write it in capitals or not, and with more endings.
+fn scope(name: &str, names: &[String]) -> Option<Scope> {
+    let mut name = name.to_ascii_lowercase();
+    for ending in [".asc", ".txt"] {
+        name.truncate(name.strip_suffix(ending).unwrap_or(&name).len());
+    }
+    let image = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    let is_named = |image: &str| {
+        names.iter().any(|name| {
+            let name = name.to_ascii_lowercase();
+            name == image || name.strip_suffix(".iso") == Some(image)
+        })
+    };
+    match image {
+        Some(image) if is_named(image) => Some(Scope::Image),
+        Some(_) if name.ends_with("checksum") => Some(Scope::Release),
+        None if LISTS.contains(&name.as_str()) => Some(Scope::Release),
+        _ => None,
+    }
+}
+
+/// Whether a list is named after the image.
 fn is_of_image(list: &Path, names: &[String]) -> bool {
     let list = list.file_name().unwrap_or_default().to_string_lossy();
-    let image = ENDINGS.iter().find_map(|ending| list.strip_suffix(ending));
-    image.is_some_and(|image| names.iter().any(|name| name == image))
+    scope(&list, names) == Some(Scope::Image)
 }
 
 /// Reads a text that is a digest and nothing else, which is of the image that its file is named after.
@@ -307,16 +349,7 @@ fn beside(path: &Path, names: &[String]) -> Vec<PathBuf> {
     let parent = |path: &Path| path.parent().map(|parent| Path::new(".").join(parent));
     let mut places: Vec<_> = places.into_iter().flatten().filter_map(parent).collect();
     places.dedup();
-    let is_list = |name: &str| {
-        LISTS.contains(&name)
-            || ["-CHECKSUM", ".checksum"]
-                .iter()
-                .any(|ending| name.ends_with(ending))
-            || ENDINGS.iter().any(|ending| {
-                let image = name.strip_suffix(ending);
-                image.is_some_and(|image| names.iter().any(|name| name == image))
-            })
-    };
+    let is_list = |name: &str| scope(name, names).is_some();
     let mut lists = Vec::new();
     for place in places {
         let entries = fs::read_dir(place).into_iter().flatten().flatten();
@@ -385,6 +418,12 @@ mod tests {
         let md5 = Digest::of(Algorithm::Md5, b"image");
         for (name, text, found) in [
             ("a.iso.sha256", format!("{hex}\n"), true),
+            ("a.sha256", format!("{hex}\n"), true),
+            ("A.iso.SHA512SUM", format!("{hex}  a.iso\n"), true),
+            ("sha256sums.txt", format!("{hex}\ta.iso\n"), true),
+            ("SHA256SUM", format!("{hex}  a.iso\n"), true),
+            ("b.sha256", format!("{hex}\n"), false),
+            ("notes.txt", format!("{hex}  a.iso\n"), false),
             ("SHA256SUMS", format!("{hex}\n"), false),
             ("SHA256SUMS", format!("{hex}  a.iso\n"), true),
             (

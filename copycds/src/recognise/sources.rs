@@ -174,6 +174,7 @@ fn treeinfo(path: &str, text: &str) -> Vec<Statement> {
         text,
         ..base.clone()
     };
+    texts.extend(repeated(text));
     let mut all: Vec<Statement> = texts.into_iter().map(of).collect();
     if let [Some(general), Some(tree)] = words
         && general != tree
@@ -215,6 +216,23 @@ fn treeinfo_products(text: &str) -> Vec<String> {
     texts
 }
 
+/// What a section of `.treeinfo` says again, in other words, of the product: a reader of the first alone would pass
+/// over what a reader of the last believes.
+fn repeated(text: &str) -> Vec<String> {
+    let keys = [
+        ("general", "family"),
+        ("general", "name"),
+        ("release", "name"),
+        ("product", "name"),
+    ];
+    let again = keys.into_iter().flat_map(|(section, key)| {
+        let mut all = ini_all(text, section, key);
+        let first = all.next();
+        all.filter(move |value| Some(*value) != first)
+    });
+    again.map(str::to_owned).collect()
+}
+
 /// Reads the word in the place of the architecture: one of ours, or none.
 fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
     match word.filter(|word| !word.is_empty()) {
@@ -241,12 +259,13 @@ fn discinfo(path: &str, text: &str) -> Option<Statement> {
     })
 }
 
-fn media_repo(path: &str, text: &str) -> Option<Statement> {
+fn media_repo(path: &str, text: &str) -> Vec<Statement> {
     let keys = text.lines().filter_map(|line| line.split_once('='));
-    let (_, name) = keys
-        .map(|(key, value)| (key.trim(), value.trim()))
-        .find(|(key, _)| *key == "name")?;
-    Some(Statement::new(path, name, Kind::Product))
+    let keys = keys.map(|(key, value)| (key.trim(), value.trim()));
+    let names = keys.filter(|(key, _)| *key == "name");
+    names
+        .map(|(_, name)| Statement::new(path, name, Kind::Product))
+        .collect()
 }
 
 /// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`, and
@@ -301,19 +320,29 @@ fn content(path: &str, text: &str) -> Vec<Statement> {
 }
 
 /// apt's `Release`. Its architectures are those of the archive, not of the disc.
-fn release(path: &str, text: &str) -> Option<Statement> {
+fn release(path: &str, text: &str) -> Vec<Statement> {
     let value = |key: &str| {
         text.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             (found == key).then(|| value.trim())
         })
     };
-    let origin = value("Origin")?;
+    let Some(origin) = value("Origin") else {
+        return Vec::new();
+    };
     let version = value("Version").or_else(|| value("Suite")).unwrap_or("");
-    Some(Statement {
+    let of = |name: &str| Statement {
         codename: value("Codename").map(str::to_lowercase),
-        ..Statement::new(path, format!("{origin} {version}").trim(), Kind::Release)
-    })
+        ..Statement::new(path, format!("{name} {version}").trim(), Kind::Release)
+    };
+    // a label that is no part of the origin's name is another product's: `Debian`, `Debian-Security`, `AcmeOS`
+    let is_own = |label: &&str| label.to_lowercase().starts_with(&origin.to_lowercase());
+    let label = value("Label").filter(|label| !label.is_empty() && !is_own(label));
+    [Some(origin), label]
+        .into_iter()
+        .flatten()
+        .map(of)
+        .collect()
 }
 
 /// `Disc 2`, `Media2`: the one number that labels of every vendor carry in words.
@@ -331,18 +360,22 @@ fn label_disc(text: &str) -> Option<Disc> {
 
 /// Looks a key up in one section of an INI file.
 fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
+    ini_all(text, section, key).next()
+}
+
+/// Lists every value that a section has for a key, in order.
+fn ini_all<'a>(text: &'a str, section: &str, key: &str) -> impl Iterator<Item = &'a str> {
     let mut here = false;
-    for line in text.lines().map(str::trim) {
+    text.lines().map(str::trim).filter_map(move |line| {
         if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
             here = name == section;
-        } else if here && !line.starts_with([';', '#']) {
-            match line.split_once(['=', ':']) {
-                Some((found, value)) if found.trim() == key => return Some(value.trim()),
-                _ => {}
-            }
+            return None;
         }
-    }
-    None
+        let (found, value) = line
+            .split_once(['=', ':'])
+            .filter(|_| here && !line.starts_with([';', '#']))?;
+        (found.trim() == key).then(|| value.trim())
+    })
 }
 
 impl Statement {

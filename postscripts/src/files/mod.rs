@@ -3,6 +3,8 @@
 //! In: paths and what should stand there ([`Change`]). Out: what stands there, and a [`Journal`] that
 //! makes all changes or none. What is read is bounded; what is written is whole before its name counts.
 
+pub(crate) mod glob;
+mod inspect;
 mod journal;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+pub(crate) use inspect::{Document, Inspected, inspect};
 pub(crate) use journal::Journal;
 pub(crate) use write::{remove, replace, sync_parent};
 
@@ -137,9 +140,9 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 
 /// What stands at a path where configuration is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Found<T = String> {
     /// A small file with this text; one that is masked by a link to `/dev/null` has none.
-    Text(String),
+    Text(T),
     /// Nothing, or a directory.
     Nothing,
     /// Something that is not read, and why not: `is a named pipe`.
@@ -148,6 +151,18 @@ pub(crate) enum Found {
 
 /// Looks at a small file that others look after. A link is followed to a file that is root's alone.
 pub(crate) fn look(path: &Path) -> Result<Found> {
+    Ok(match look_at_bytes(path, FILE_LIMIT)? {
+        Found::Text(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Found::Text(text),
+            Err(_) => Found::Odd("is no text".to_owned()),
+        },
+        Found::Nothing => Found::Nothing,
+        Found::Odd(why) => Found::Odd(why),
+    })
+}
+
+/// The same, whatever the bytes are, up to so many of them.
+fn look_at_bytes(path: &Path, limit: u64) -> Result<Found<Vec<u8>>> {
     let reading = || format!("reading {}", path.display());
     // Opening a named pipe would wait for its other end.
     let opened = OpenOptions::new()
@@ -172,7 +187,7 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
     }
     let null = nix::sys::stat::makedev(1, 3);
     if kind.is_char_device() && meta.rdev() == null {
-        return Ok(Found::Text(String::new()));
+        return Ok(Found::Text(Vec::new()));
     }
     let odd = |why: &str| Ok(Found::Odd(why.to_owned()));
     if !kind.is_file() {
@@ -187,16 +202,13 @@ pub(crate) fn look(path: &Path) -> Result<Found> {
         return odd("is a link to a file that others may change");
     }
     let mut bytes = Vec::new();
-    file.take(FILE_LIMIT + 1)
+    file.take(limit + 1)
         .read_to_end(&mut bytes)
         .with_context(reading)?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Ok(Found::Odd(format!("has more than {FILE_LIMIT} bytes")));
+    if bytes.len() as u64 > limit {
+        return Ok(Found::Odd(format!("has more than {limit} bytes")));
     }
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => Found::Text(text),
-        Err(_) => Found::Odd("is no text".to_owned()),
-    })
+    Ok(Found::Text(bytes))
 }
 
 /// The text of a small file that others look after; `None` where there is none.

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::command::{self, About};
-use super::glob;
 use super::keys::{Goes, IFUPDOWN};
 use super::model::Wish;
 use super::names::{mentions, rename};
 use super::references;
 use super::sources::Sources;
+use crate::files::glob;
 use crate::files::{Access, Change};
 
 pub(super) use read::read;

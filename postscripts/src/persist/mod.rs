@@ -15,7 +15,6 @@ mod backend;
 mod command;
 mod detect;
 mod elsewhere;
-mod glob;
 mod handover;
 mod identity;
 mod ifcfg;
@@ -181,8 +180,6 @@ impl Persistence {
                 .skipped()
                 .map(|what| format!("{what}: it is not read")),
         );
-        skipped.sort();
-        skipped.dedup();
         let was = backend.read_nic(&before, &wish)?;
         let (own, after) = own_changes(&backend, &before, &wish)?;
         let addressing = backend.read_bridge(&after, &wish)?;
@@ -201,7 +198,11 @@ impl Persistence {
             hand_over.leave_daemons();
         }
         let mut changes = own;
-        changes.extend(elsewhere::changes(root, &wish)?);
+        let (others, unread) = elsewhere::changes(root, &wish)?;
+        changes.extend(others);
+        skipped.extend(unread);
+        skipped.sort();
+        skipped.dedup();
         changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
         Ok(Self {
             root: root.to_owned(),

@@ -95,7 +95,7 @@ fn much_output() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(bytes > (2 * MIB) << 20, "{bytes}");
     // A zero byte is escaped.
-    assert_eq!(longest, "n1: ".len() + r"\u{0}".len() * (8 << 10));
+    assert_eq!(longest, "n1: ".len() + r"\u0000".len() * (8 << 10));
 }
 
 fn thousand() {

@@ -114,10 +114,10 @@ fn escaped() {
          results='{\"line\":\"mine\",\"code\":1,\"seconds\":0,\"error\":\"\\u001b[2J\\\\nn2: ok (0.1 s)\"}'
          code=1; end",
     );
-    let shown = "n1: a\\u{1b}[1Ab\\u{9b}c\\rn2: ok (0.1 s)\\u{202e}\n";
+    let shown = "n1: a\\u001b[1Ab\\u009bc\\rn2: ok (0.1 s)\\u202e\n";
     let outcome = lab.run(&["n1", "-P", "otherpkgs"]);
     let expected = format!(
-        "n1: --update --results --list - -P otherpkgs\n{}n1: failed: mine: \\u{{1b}}[2J\\nn2: ok (T s) (T s)\n\
+        "n1: --update --results --list - -P otherpkgs\n{}n1: failed: mine: \\u001b[2J\\nn2: ok (T s) (T s)\n\
          1 node in T s: 1 failed\nfailed: n1\n",
         shown.replace("0.1 s", "T s")
     );

@@ -108,8 +108,10 @@ pub fn survey(
         .iter()
         .map(|uplink| Move::of(uplink, state))
         .collect();
+    let stored = stored::find(root, &moves);
     let mut survey = Survey {
-        stored: stored::find(root, &moves),
+        stored: stored.lines,
+        notes: stored.unread,
         ..Survey::default()
     };
     match by_netlink(&moves) {

@@ -634,7 +634,7 @@ fn files_of_the_next_boot_that_name_the_nic_alone_are_shown_with_their_owner() {
     )
     .unwrap();
     assert_eq!(
-        stored::find(root.path(), &moves()),
+        stored::find(root.path(), &moves()).lines,
         [
             "/etc/iptables/rules.v4, line 3: -A INPUT -i eth0 -j ACCEPT (netfilter-persistent: the same for br0)",
             "/etc/nftables.conf, line 1: define wan = \"eth*\" (nftables.service: the same for br0)",

@@ -111,7 +111,7 @@ impl Keyed {
                 .unwrap_or_default();
             let among = |keys: &[&str]| {
                 keys.iter()
-                    .any(|known| crate::persist::glob::matches(known, key))
+                    .any(|known| crate::files::glob::matches(known, key))
             };
             if among(self.stays) {
                 Some(line.to_owned())

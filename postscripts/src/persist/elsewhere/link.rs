@@ -8,9 +8,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{Finding, Host};
+use crate::files::glob;
 use crate::files::{self, beneath};
 use crate::net::Mac;
-use crate::persist::glob;
 use crate::persist::ini::{Ini, Section};
 
 /// The NIC's type as udev knows it.

@@ -1,9 +1,9 @@
 //! What else on this host names the NIC: settings that belong to neither backend, by the NIC's name.
 //!
 //! In: known places below the root directory. Out: the files as they have to become, so that what held
-//! for the NIC holds for the bridge, or an error that names each line for which no rule is known. Only
-//! the name as a word of its own counts, and no comment; a file that nobody may have written for this
-//! host (a link to a vendor's, a binary, a pipe) is not looked at.
+//! for the NIC holds for the bridge, or an error that names each line for which no rule is known; and
+//! what is not read (a program, a pipe, a link to what others may change). Only the name as a word of its
+//! own counts, and no comment.
 
 mod lines;
 mod link;
@@ -11,16 +11,12 @@ mod sysctl;
 mod udev;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::glob;
 use super::model::Wish;
-use crate::files::{self, Access, Change, beneath};
+use crate::files::{self, Access, Change, Document, Inspected, beneath, glob};
 
 /// No configuration file is larger.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -102,6 +98,16 @@ const PLACES: [Place; 6] = [
             "/sbin/ifup-pre-local",
             "/sbin/ifdown-local",
             "/sbin/ifdown-pre-local",
+            "/etc/dhcp/dhclient-*-hooks",
+            "/etc/dhcp/dhclient-*-hooks.d/*",
+            "/etc/dhcp/dhclient.d/*",
+            "/etc/dhclient-*-hooks",
+            "/etc/dhcpcd.*-hook",
+            "/etc/udhcpc/*",
+            "/lib/dhcpcd/dhcpcd-hooks/*",
+            "/usr/lib/dhcpcd/dhcpcd-hooks/*",
+            "/libexec/dhcpcd-hooks/*",
+            "/usr/libexec/dhcpcd-hooks/*",
             "/etc/rc.local",
             "/etc/rc.d/rc.local",
             "/etc/init.d/boot.local",
@@ -111,28 +117,26 @@ const PLACES: [Place; 6] = [
     },
 ];
 
-/// The files that have to change; an error names all that cannot be moved.
-pub(super) fn changes(root: &Path, wish: &Wish) -> Result<Vec<Change>> {
+/// The files that have to change, and what is not read; an error names all that cannot be moved.
+pub(super) fn changes(root: &Path, wish: &Wish) -> Result<(Vec<Change>, Vec<String>)> {
     let host = Host {
         wish,
         link_type: link::type_of(root, &wish.nic)?,
     };
-    let mut changes = Vec::new();
+    let (mut changes, mut skipped): (Vec<Change>, _) = Default::default();
     let mut problems = units_for(root, wish)?;
     let places = PLACES.iter().map(|place| (place.files, place.rule));
     let mut look = |pattern: &[&str], rule: &dyn Fn(&str, &Host<'_>) -> _| -> Result<()> {
-        for (path, text) in texts(root, pattern)? {
-            let kept: std::result::Result<String, Vec<Finding>> = rule(&text, &host);
+        for (path, document) in documents(root, pattern, &mut skipped)? {
+            let kept: std::result::Result<String, Vec<Finding>> = rule(&document.text, &host);
             match kept {
-                Ok(new) if new == text => {}
-                Ok(_) if path.starts_with("/run") => problems.push(format!(
-                    "{}: something makes it anew at each boot: change that first",
-                    path.display()
-                )),
-                Ok(new) => {
-                    let target = in_etc(&path);
-                    changes.push(Change::write(target, new, Access::Like(path)));
-                }
+                Ok(new) if new == document.text => {}
+                Ok(new) => match rewritten(&path, &document, new) {
+                    // one file may be reached by several links
+                    Ok(change) if changes.contains(&change) => {}
+                    Ok(change) => changes.push(change),
+                    Err(problem) => problems.push(problem),
+                },
                 Err(findings) => problems.extend(findings.into_iter().map(|finding| {
                     format!("{}:{}: {}", path.display(), finding.line, finding.what)
                 })),
@@ -154,7 +158,7 @@ pub(super) fn changes(root: &Path, wish: &Wish) -> Result<Vec<Change>> {
             problems.join("; ")
         );
     }
-    Ok(changes)
+    Ok((changes, skipped))
 }
 
 /// Units that are started at boot for the NIC by its name.
@@ -189,60 +193,60 @@ fn in_etc(path: &Path) -> PathBuf {
     below.map_or_else(|| path.to_owned(), |below| Path::new("/etc").join(below))
 }
 
-/// The texts in a place by their paths; none that is hidden by another, none twice.
-fn texts(root: &Path, patterns: &[&str]) -> Result<Vec<(PathBuf, String)>> {
-    let mut found: BTreeMap<PathBuf, (PathBuf, String)> = BTreeMap::new();
+/// The files in a place by their paths; none that is hidden by another, none twice.
+fn documents(
+    root: &Path,
+    patterns: &[&str],
+    skipped: &mut Vec<String>,
+) -> Result<Vec<(PathBuf, Document)>> {
+    let mut found: BTreeMap<PathBuf, Option<(PathBuf, Document)>> = BTreeMap::new();
     for pattern in patterns {
-        for path in expand(root, Path::new(pattern))? {
+        for path in glob::expand(root, Path::new(pattern))? {
             let target = in_etc(&path);
             if found.contains_key(&target) {
                 continue;
             }
-            if let Some(text) = text(&beneath(root, &path)) {
-                found.insert(target, (path, text));
+            match files::inspect(root, &path, FILE_LIMIT) {
+                Inspected::Document(document) => {
+                    found.insert(target, Some((path, document)));
+                }
+                Inspected::Unread(what) => {
+                    found.insert(target, None);
+                    skipped.push(what);
+                }
+                Inspected::Nothing => {}
             }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(found.into_values().flatten().collect())
 }
 
-/// The paths that a pattern stands for, which may have `*` in its last two parts.
-fn expand(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
-    let (Some(dir), Some(name)) = (pattern.parent(), pattern.file_name()) else {
-        return Ok(Vec::new());
-    };
-    let name = name.to_string_lossy();
-    let dirs = match dir.to_string_lossy().contains('*') {
-        true => expand(root, dir)?,
-        false => vec![dir.to_owned()],
-    };
-    if !name.contains('*') {
-        return Ok(dirs.iter().map(|dir| dir.join(&*name)).collect());
+/// The change that gives a file another text; an error says why nothing can make it.
+fn rewritten(path: &Path, document: &Document, new: String) -> std::result::Result<Change, String> {
+    let shown = path.display();
+    if !document.is_exact {
+        return Err(format!(
+            "{shown}: it has to change, and is not written in UTF-8: convert it first (iconv -t UTF-8)"
+        ));
     }
-    let mut paths = Vec::new();
-    for dir in dirs {
-        let names = files::names(&beneath(root, &dir))?;
-        let fits = |known: &&String| glob::matches(&name, known) && !known.starts_with('.');
-        paths.extend(names.iter().filter(fits).map(|known| dir.join(known)));
+    match &document.target {
+        Some(target) if target.starts_with("/etc") => {
+            let access = Access::Like(target.clone());
+            Ok(Change::write(target.clone(), new, access))
+        }
+        Some(target) => Err(format!(
+            "{shown}: it has to change, and is a link to {}: put a file of its own there first",
+            target.display()
+        )),
+        None if path.starts_with("/run") => Err(format!(
+            "{shown}: something makes it anew at each boot: change that first"
+        )),
+        None => Ok(Change::write(
+            in_etc(path),
+            new,
+            Access::Like(path.to_owned()),
+        )),
     }
-    Ok(paths)
-}
-
-/// The text of a regular file that stands there itself.
-fn text(path: &Path) -> Option<String> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .ok()?;
-    let meta = file.metadata().ok()?;
-    if !meta.is_file() || meta.len() > FILE_LIMIT {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(FILE_LIMIT).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 impl Finding {

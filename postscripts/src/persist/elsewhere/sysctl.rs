@@ -4,7 +4,8 @@
 //! the NIC among others stays, and the bridge gets a line of its own. Reference: sysctl.d(5).
 
 use super::{Finding, Host};
-use crate::persist::{glob, names::mentions};
+use crate::files::glob;
+use crate::persist::names::mentions;
 
 /// A line in its parts.
 struct Setting<'a> {

@@ -5,9 +5,9 @@
 //! no driver. Reference: udev(7).
 
 use super::{Finding, Host};
+use crate::files::glob;
 use crate::net::Mac;
 use crate::persist::command::{self, About};
-use crate::persist::glob;
 use crate::persist::names::mentions;
 
 pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 
 use super::names::{holds, rename};
 use super::options::Kind;
+use crate::files::glob;
 use crate::files::{Access, Change, beneath, load_text};
-use crate::persist::glob;
 
 /// Where each client keeps its configuration, for all devices and for one.
 const FOR_ALL: [(Kind, &str); 4] = [

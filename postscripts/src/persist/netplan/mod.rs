@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::glob;
 use super::model::Wish;
 use super::sources::Sources;
 use super::yaml::{self, Entry, Node};
+use crate::files::glob;
 
 pub(super) use read::{read, read_nic};
 pub(super) use rewrite::rewrite;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::{Definition, Document, Renderer, definition, documents, passthrough};
+use crate::files::glob;
 use crate::files::{Access, Change};
-use crate::persist::glob;
 use crate::persist::keys::{Goes, NETPLAN};
 use crate::persist::model::Wish;
 use crate::persist::names::rename;

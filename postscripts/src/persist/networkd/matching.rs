@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{DIRS, ETC};
+use crate::files::glob;
 use crate::net::Mac;
-use crate::persist::glob;
 use crate::persist::ini::{Ini, Section};
 use crate::persist::model::Wish;
 use crate::persist::sources::Sources;
