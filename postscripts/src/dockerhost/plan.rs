@@ -15,7 +15,7 @@ use super::paths::Paths;
 use super::preflight::{self, Installed};
 use super::running::Process;
 use super::trust::{self, Trust};
-use super::{daemon, names};
+use super::{daemon, names, validation};
 use crate::files::{self, Access, Change, load_text};
 use crate::tls::{Description, KeyPem, LocalAuthority, Names};
 
@@ -105,6 +105,7 @@ pub(super) fn plan(
         },
     );
     let merged = merged.with_context(|| format!("merging into {}", installed.config.display()))?;
+    validation::check_text(installed, &merged.text)?;
     let mut config = installed.service.drop_ins();
     let text = merged.text;
     config.push(Change::write(&installed.config, text, Access::Mode(0o644)));
