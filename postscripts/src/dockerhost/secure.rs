@@ -156,12 +156,9 @@ fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
     let client_key = KeyPem::new(text(&client.join("key.pem"))?);
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
-    let addresses = plan.names.addresses.iter().map(ToString::to_string);
-    let names = plan.names.dns.iter().cloned().chain(addresses);
-    let name = names.into_iter().find(|name| proof::can_ask_for(name));
     report.proof = proof::prove(&Door {
         address: dial(plan.listen),
-        name: &name.context("this host has neither a name nor an address: give one with --san")?,
+        name: &plan.name,
         authority: &authority,
         client: (&client_certificate, &client_key),
         server: (&server_certificate, &server_key),
