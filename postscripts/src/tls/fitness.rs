@@ -41,7 +41,8 @@ pub(super) fn check(certificate: &X509Certificate<'_>, below: usize) -> Result<(
     }
     if let Some(usage) = certificate.extended_key_usage()? {
         let usage = usage.value;
-        if !usage.any && !(usage.server_auth && usage.client_auth) {
+        let fits = usage.any || (usage.server_auth && usage.client_auth);
+        if !fits {
             bail!(
                 "{subject} may not sign for both servers and clients: its extendedKeyUsage has not both \
                  serverAuth and clientAuth, and dockerd's clients hold what it signs to that"

@@ -402,6 +402,20 @@ fn refused_units() {
         ),
     );
     fs::remove_file(host.path("etc/systemd/system/docker.socket")).unwrap();
+    // Whatever its name: another unit for the same service; one for another is not ours.
+    let socket = "etc/systemd/system/site.socket";
+    write(
+        socket,
+        "[Socket]\nListenStream=127.0.0.1:2375\nService=docker.service\n",
+    );
+    untouched(
+        &host,
+        &format!(
+            "ListenStream=127.0.0.1:2375 in {root}/{socket} has systemd hand dockerd a TCP socket beside its own: \
+             take it out, run 'systemctl daemon-reload' and restart site.socket"
+        ),
+    );
+    write(socket, "[Socket]\nListenStream=127.0.0.1:2375\n");
     // Carried over and said, and the drop-in has a name that makes it the last.
     write(
         drop_in,
