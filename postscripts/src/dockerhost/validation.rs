@@ -29,7 +29,7 @@ const NOBODY_ELSE: u32 = 65_533;
 const NOT_ROOT: &str = "needs to be started with root";
 
 /// Where dockerd finds a text that stands in no file yet.
-const STDIN: &str = "/dev/stdin";
+const STDIN: &str = "/proc/self/fd/0";
 
 /// Has dockerd check a `daemon.json` as it will be, but for its listeners on TCP and its certificates, which
 /// may not be there yet.

@@ -145,7 +145,7 @@ fn files_are_put_back() {
     fs::remove_file(&dockerd).unwrap();
     let script = format!(
         "#!/bin/sh\ncase $* in\n--version) echo Docker version 20.10.24, build 5d6db84 ;;\n\
-         */dev/stdin*) exec {0} \"$@\" ;;\n*--config-file*) echo this machine is out of luck; exit 1 ;;\n*) exec {0} \"$@\" ;;\nesac\n",
+         */proc/self/fd/0*) exec {0} \"$@\" ;;\n*--config-file*) echo this machine is out of luck; exit 1 ;;\n*) exec {0} \"$@\" ;;\nesac\n",
         real.display()
     );
     fs::write(&dockerd, script).unwrap();
@@ -264,7 +264,7 @@ fn not_read_yet() {
             let message = host.refuse(arguments);
             assert!(message.starts_with(&checking), "{message}");
             assert!(message.contains(reason), "{message}");
-            assert!(!message.contains("/dev/stdin"), "{message}");
+            assert!(!message.contains("/proc/self/fd/0"), "{message}");
         }
         assert_eq!(host.snapshot(), before);
         assert_eq!(host.pid(), pid);
@@ -576,7 +576,7 @@ fn a_complaint_of_the_engine() {
     let json = host.path("etc/docker/daemon.json");
     for (complains, doing, arguments, end) in [
         (
-            "*/dev/stdin\\ --validate*",
+            "*/proc/self/fd/0\\ --validate*",
             format!("having dockerd check {} as it would be", json.display()),
             format!("--config-file {} --validate", json.display()),
             "",
