@@ -102,7 +102,7 @@ pub(crate) fn last_lines(text: &str) -> String {
 }
 
 /// A file without a name, in memory where the host has `/run`.
-fn scratch() -> io::Result<File> {
+pub(crate) fn scratch() -> io::Result<File> {
     tempfile::tempfile_in("/run").or_else(|_| tempfile::tempfile())
 }
 

@@ -1,4 +1,4 @@
-//! Keys, signing requests and certificates: the only file that knows rcgen and x509-parser.
+//! Keys, signing requests and certificates: this and its parts alone know rcgen and x509-parser.
 //!
 //! Names come in, PEM text goes out; nothing here touches a disk, a clock other than the one it is
 //! handed, or a socket. Keys are ECDSA P-256 (FIPS 186-5), which every dockerd from 20.10 on, Go's and
@@ -11,6 +11,7 @@
 //! A key is made where it is used and leaves that host never: what travels is a request ([`Request`],
 //! PKCS #10), and whoever signs ([`Authority`]) decides what the certificate may be used for.
 
+mod fitness;
 mod pem;
 
 use std::collections::BTreeSet;
@@ -231,9 +232,7 @@ impl LocalAuthority {
         }
         let own = own.context("the authority's key does not belong to its certificate")?;
         let (described, certificate) = rest.remove(own);
-        if !parsed(&described.der)?.is_ca() {
-            bail!("the certificate is no authority's: its basicConstraints do not say CA");
-        }
+        fitness::check(&parsed(&described.der)?, 0)?;
         let mut above = Vec::new();
         let mut last = described;
         while !last.is_self_signed()
@@ -243,6 +242,7 @@ impl LocalAuthority {
         {
             let (next, text) = rest.remove(at);
             above.push(text);
+            fitness::check(&parsed(&next.der)?, above.len())?;
             last = next;
         }
         if !rest.is_empty() {
@@ -266,6 +266,18 @@ impl LocalAuthority {
         std::iter::once(&self.certificate)
             .chain(&self.above)
             .map(String::as_str)
+    }
+
+    /// Fails when it, or one above it, may not sign for a server with one of these names.
+    ///
+    /// # Errors
+    /// When name constraints do not permit one of them.
+    pub fn check_names(&self, names: &Names) -> Result<()> {
+        for certificate in self.chain() {
+            let described = Description::parse(certificate)?;
+            fitness::check_names(&parsed(&described.der)?, names)?;
+        }
+        Ok(())
     }
 
     /// Returns what goes with every certificate that it signs: all of its chain that a caller who trusts

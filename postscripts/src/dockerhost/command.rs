@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::environment::{Environment, unquote, words};
+use super::environment::{Environment, Setting, unquote, words};
 
 /// Options of dockerd that stand alone: `--name` and no value behind it.
 const SWITCHES: [&str; 22] = [
@@ -79,8 +79,8 @@ pub(super) struct Flag {
 pub(super) enum Origin {
     /// `ExecStart=` in this file.
     ExecStart(PathBuf),
-    /// A variable on the command line, and the file that sets it.
-    Variable(String, Option<PathBuf>),
+    /// A variable on the command line, and who sets it.
+    Variable(String, Setting),
     /// A program that starts dockerd.
     Wrapper(String),
 }
@@ -125,8 +125,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExecStart(file) => write!(f, "ExecStart in {}", file.display()),
-            Self::Variable(name, Some(file)) => write!(f, "{name} in {}", file.display()),
-            Self::Variable(name, None) => write!(f, "{name} in docker.service"),
+            Self::Variable(name, setting) => write!(f, "{name} in {setting}"),
             Self::Wrapper(program) => write!(f, "{program}, which starts dockerd"),
         }
     }
@@ -262,10 +261,9 @@ fn expand(
         return vec![argument(plain, Some(at), literal.clone())];
     }
     let origin = |name: &str| {
-        let file = environment
-            .variable(name)
-            .and_then(|held| held.file.clone());
-        Origin::Variable(name.to_owned(), file)
+        let held = environment.variable(name);
+        let setting = held.map_or(Setting::Unit, |held| held.origin.clone());
+        Origin::Variable(name.to_owned(), setting)
     };
     let value = |name: &str| {
         let held = environment.variable(name);

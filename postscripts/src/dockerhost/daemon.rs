@@ -145,6 +145,19 @@ pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
     hosts.chain(given).map(str::to_owned).collect()
 }
 
+/// Returns the same without listeners on TCP, and without TLS, whose files may not be there yet.
+pub(super) fn without_tls(text: &str) -> String {
+    let Ok(Value::Object(mut config)) = serde_json::from_str(text) else {
+        return text.to_owned();
+    };
+    config.retain(|key, _| !key.starts_with("tls"));
+    if let Some(Value::Array(hosts)) = config.get_mut("hosts") {
+        let is_tcp = |host: &Value| host.as_str().is_some_and(|h| Listener::parse(h).is_tcp());
+        hosts.retain(|host| !is_tcp(host));
+    }
+    Value::Object(config).to_string()
+}
+
 /// Returns where dockerd already listens for trusted clients, if its configuration says so.
 pub(super) fn listens_on(text: &str) -> Option<SocketAddr> {
     let config: Value = serde_json::from_str(text).ok()?;

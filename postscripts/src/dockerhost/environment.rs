@@ -4,6 +4,7 @@
 //! systemd.syntax(7), "Quoting"; nothing is expanded in a value.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Variables by name.
@@ -14,8 +15,31 @@ pub(super) struct Environment(BTreeMap<String, Variable>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) value: String,
-    /// The file of `EnvironmentFile=`; absent where the unit itself sets it.
-    pub(super) file: Option<PathBuf>,
+    pub(super) origin: Setting,
+}
+
+/// Who sets a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// systemd itself, for all its services: `DefaultEnvironment=`, `systemctl set-environment`, and what
+    /// `PassEnvironment=` hands on.
+    Manager,
+    /// `Environment=` of the unit.
+    Unit,
+    /// This file of `EnvironmentFile=`.
+    File(PathBuf),
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manager => {
+                f.write_str("systemd's own environment ('systemctl show-environment')")
+            }
+            Self::Unit => f.write_str("docker.service"),
+            Self::File(file) => file.display().fmt(f),
+        }
+    }
 }
 
 impl Environment {
@@ -27,14 +51,35 @@ impl Environment {
     /// Adds what one `Environment=` line says.
     pub(super) fn assign(&mut self, line: &str) {
         for word in words(line) {
-            self.set(&unquote(&word), None);
+            self.set(&unquote(&word), Setting::Unit);
+        }
+    }
+
+    /// Adds what `systemctl show-environment` prints: values that need it are quoted as a shell's are
+    /// (`$'…'`), older ones with their names.
+    pub(super) fn inherit(&mut self, text: &str) {
+        for line in text.lines() {
+            self.set(&unquote(&line.replacen("$'", "'", 1)), Setting::Manager);
+        }
+    }
+
+    /// Adds those variables of a process that `names` names; `text` is its `/proc/PID/environ`.
+    pub(super) fn pass(&mut self, text: &str, names: &str) {
+        let names: Vec<_> = names.split_whitespace().collect();
+        for variable in text.split('\0') {
+            if variable
+                .split_once('=')
+                .is_some_and(|(name, _)| names.contains(&name))
+            {
+                self.set(variable, Setting::Manager);
+            }
         }
     }
 
     /// Adds what a file of `EnvironmentFile=` says; it wins over what is there.
     pub(super) fn read_file(&mut self, file: &Path, text: &str) {
         for line in file_lines(text) {
-            self.set(&line, Some(file));
+            self.set(&line, Setting::File(file.to_owned()));
         }
     }
 
@@ -52,7 +97,7 @@ impl Environment {
         }
     }
 
-    fn set(&mut self, assignment: &str, file: Option<&Path>) {
+    fn set(&mut self, assignment: &str, origin: Setting) {
         let Some((name, value)) = assignment.split_once('=') else {
             return;
         };
@@ -62,7 +107,7 @@ impl Environment {
         }
         let variable = Variable {
             value: value.to_owned(),
-            file: file.map(Path::to_owned),
+            origin,
         };
         self.0.insert(name.to_owned(), variable);
     }
@@ -220,13 +265,41 @@ mod tests {
         environment.assign("A=1 \"B=two words\" 'C=3' D");
         assert_eq!(environment.variable("B").unwrap().value, "two words");
         environment.read_file(Path::new("/f"), "A=2\n");
-        let file = Some(PathBuf::from("/f"));
+        let origin = Setting::File(PathBuf::from("/f"));
         let value = "2".to_owned();
-        assert_eq!(environment.variable("A"), Some(&Variable { value, file }));
+        assert_eq!(environment.variable("A"), Some(&Variable { value, origin }));
         environment.unset("A B=other C=3");
         for (name, is_set) in [("A", false), ("B", true), ("C", false), ("D", false)] {
             assert_eq!(environment.variable(name).is_some(), is_set, "{name}");
         }
+    }
+
+    #[test]
+    fn what_systemd_itself_hands_on_comes_before_the_unit() {
+        let shown =
+            "LANG=C\nO=$'-H tcp://127.0.0.1:2375 --label \\'a b\\''\n$'OLD=two words'\nU=1\n";
+        let mut environment = Environment::default();
+        environment.inherit(shown);
+        environment.pass("P=passed on\0Q=not\0", "X P");
+        environment.assign("U=2");
+        for (name, value, origin) in [
+            ("LANG", "C", Setting::Manager),
+            (
+                "O",
+                "-H tcp://127.0.0.1:2375 --label 'a b'",
+                Setting::Manager,
+            ),
+            ("OLD", "two words", Setting::Manager),
+            ("P", "passed on", Setting::Manager),
+            ("U", "2", Setting::Unit),
+        ] {
+            let value = value.to_owned();
+            assert_eq!(
+                environment.variable(name),
+                Some(&Variable { value, origin })
+            );
+        }
+        assert_eq!(environment.variable("Q"), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! In: the bridge, its subnet, and what the kernel and iptables say. Out: what was found, and what has
 //! to be done where something is in the way; nothing is changed. Frames between a container and a port
-//! of the bridge are bridged, and pass the IPv4 rules only where `br_netfilter` has them do so
-//! (`net/bridge/br_netfilter_hooks.c`); packets to anywhere else are routed by this host when the
+//! of the bridge are bridged: they pass the rules of bridges, and the IPv4 rules only where `br_netfilter` has
+//! them do so (`net/bridge/br_netfilter_hooks.c`); packets to anywhere else are routed by this host when the
 //! network's gateway is one of its addresses.
 
 use std::path::Path;
@@ -16,12 +16,15 @@ use serde::Serialize;
 
 use super::iptables::{Frame, Outcome, Rules};
 use super::names;
-use super::nftables::Ruleset;
+use super::nftables::{Drops, Layer, Obstacle, Passage, Ruleset};
 use crate::program;
 
 /// Strict reverse path filtering (`ip-sysctl.rst`).
 const STRICT: u8 = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The port of a container on a bridge, which no rule knows by its whole name.
+const CONTAINER: &str = "veth";
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,8 +45,8 @@ impl Forwarding {
 struct Bridge {
     name: String,
     subnet: IpNetwork,
-    /// Whether anything but containers is on it.
-    has_port: bool,
+    /// What is on it and no container's.
+    port: Option<String>,
     /// Whether bridged frames pass the IPv4 rules.
     filtered: bool,
     /// Whether this host is the network's router.
@@ -64,14 +67,12 @@ pub(super) fn check(network: &DockerNetwork) -> Forwarding {
     let bridge = Bridge::load(network.name().as_str(), network.subnet(), routes);
     let looks = bridge.filtered || routes;
     let mut found = bridge.judge(looks.then(load_rules));
-    if looks {
-        match Ruleset::load() {
-            Ok(ruleset) => bridge.judge_nftables(&ruleset, &mut found),
-            Err(error) => found.facts.push(format!(
-                "what nftables does to what {} forwards cannot be read: {error}",
-                bridge.name
-            )),
-        }
+    match Ruleset::load() {
+        Ok(ruleset) => bridge.judge_nftables(&ruleset, &mut found),
+        Err(error) => found.facts.push(format!(
+            "what nftables does to what {} forwards cannot be read: {error}",
+            bridge.name
+        )),
     }
     found
 }
@@ -94,7 +95,7 @@ impl Bridge {
         let table = read("/proc/net/route".to_owned());
         let conf = |device: &str| number(format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"));
         Self {
-            has_port: ports.any(|port| !names::is_dockers_own(&port)),
+            port: ports.find(|port| !names::is_dockers_own(port)),
             filtered: number("/proc/sys/net/bridge/bridge-nf-call-iptables".to_owned()) != 0
                 || number(format!("{class}/bridge/nf_call_iptables")) != 0,
             routes,
@@ -112,7 +113,7 @@ impl Bridge {
     fn judge(&self, rules: Option<Option<Rules>>) -> Forwarding {
         let mut found = Forwarding::default();
         let (name, subnet) = (&self.name, self.subnet);
-        if !self.has_port {
+        if self.port.is_none() {
             found.obstacles.push(format!(
                 "the bridge {name} has no NIC for a port: its containers do not reach other hosts; join one with \
                  'bridgeprereq NIC:{name}'"
@@ -156,25 +157,70 @@ impl Bridge {
         bridged.into_iter().chain(routed)
     }
 
+    /// Each way again as nftables has it: frames pass the rules of bridges too, and there from port to port.
+    fn passages(&self) -> Vec<(Passage<'_>, &'static str, &'static str)> {
+        let bridge = self.name.as_str();
+        let port = self.port.as_deref().unwrap_or(CONTAINER);
+        let frames = [(CONTAINER, port), (port, CONTAINER)].map(|(input, output)| {
+            let layer = Layer::Ethernet;
+            let passage = Passage {
+                layer,
+                bridge,
+                input,
+                output,
+            };
+            (passage, "frames that", "forwards")
+        });
+        let packets = self.ways().map(|(output, what, verb)| {
+            let (layer, input) = (Layer::Ip, bridge);
+            let passage = Passage {
+                layer,
+                bridge,
+                input,
+                output,
+            };
+            (passage, what, verb)
+        });
+        frames.into_iter().chain(packets).collect()
+    }
+
     /// What the chains that iptables does not show do to it.
     fn judge_nftables(&self, ruleset: &Ruleset, found: &mut Forwarding) {
         let name = self.name.as_str();
-        for (output, what, verb) in self.ways() {
-            for obstacle in ruleset.judge(name, output) {
-                let (chain, why) = (&obstacle.chain, &obstacle.what);
-                let some = if obstacle.is_sure { "" } else { "some of the " };
+        for (passage, what, verb) in self.passages() {
+            for obstacle in ruleset.judge(passage) {
+                let Obstacle {
+                    chain,
+                    what: why,
+                    accept,
+                    ..
+                } = &obstacle;
+                let drops = match obstacle.drops {
+                    Drops::All => "drops ",
+                    Drops::Some => "drops some of the ",
+                    Drops::Unread => "may drop ",
+                };
+                let subject = format!("nftables {drops}{what} {name} {verb}: {why}");
                 let help = match chain.starts_with("inet firewalld ") {
                     true => format!(
                         "'firewall-cmd --permanent --zone=trusted --add-interface={name}' and \
                                      'firewall-cmd --reload'"
                     ),
-                    false => {
-                        format!("'nft insert rule {chain} iifname {name} oifname {output} accept'")
-                    }
+                    false => format!("'nft insert rule {chain} {accept}'"),
                 };
-                found.obstacles.push(format!(
-                    "nftables drops {some}{what} {name} {verb}: {why} (chain {chain}); let them through with {help}"
-                ));
+                let (list, text) = match obstacle.drops {
+                    Drops::Unread => (
+                        &mut found.facts,
+                        format!("{subject}, which is not looked at here (chain {chain})"),
+                    ),
+                    _ => (
+                        &mut found.obstacles,
+                        format!("{subject} (chain {chain}); let them through with {help}"),
+                    ),
+                };
+                if !list.contains(&text) {
+                    list.push(text);
+                }
             }
         }
     }
@@ -254,7 +300,7 @@ mod tests {
         Bridge {
             name: "mydocker0".to_owned(),
             subnet: "10.1.0.0/16".parse().unwrap(),
-            has_port: true,
+            port: Some("eth0".to_owned()),
             filtered: false,
             routes: false,
             forwards: true,
@@ -280,7 +326,7 @@ mod tests {
     #[test]
     fn what_is_in_the_way_is_said_with_what_to_do() {
         let lonely = Bridge {
-            has_port: false,
+            port: None,
             ..bridge()
         };
         let router = Bridge {

@@ -33,6 +33,7 @@ mod status;
 mod trust;
 mod unit;
 mod uplink;
+mod validation;
 
 pub use cli::Args;
 pub use names::San;

@@ -1,9 +1,10 @@
-//! What nftables does to a frame that is forwarded, by whomever its rules were made.
+//! What nftables does to a packet or frame that is forwarded, by whomever its rules were made.
 //!
 //! In: the chains and rules that the kernel lists over netlink (`linux/netfilter/nf_tables.h`), for a host
-//! need not have the program `nft`, and a frame of which only the devices are known. Out: the rule or
-//! policy of a chain at the forward hook that drops a new conversation, or may drop some. A verdict of
-//! "accept" ends its own chain only: every chain at the hook has its say. Nothing is changed.
+//! need not have the program `nft`, and a packet of which only the devices are known. Out: the rule or
+//! policy of a chain on its way (prerouting, forward, postrouting) that drops a new conversation, or may drop
+//! some. A verdict of "accept" ends its own chain only: every chain at a hook has its say. What a map decides
+//! is not read, and said. Nothing is changed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,9 +23,16 @@ const GET_RULE: u16 = 7;
 const DUMP: u16 = 0x301; // NLM_F_REQUEST | NLM_F_DUMP
 const DONE: u16 = 3;
 const ERROR: u16 = 2;
-const FORWARD: u32 = 2; // NF_INET_FORWARD
+// NF_INET_PRE_ROUTING and so on; those of bridges have the same numbers.
+const PREROUTING: u32 = 0;
+const FORWARD: u32 = 2;
+const POSTROUTING: u32 = 4;
 const INET: u8 = 1;
 const IPV4: u8 = 2;
+const BRIDGE: u8 = 7;
+/// Ether types: without ARP no IPv4 conversation begins.
+const IPV4_FRAME: u16 = 0x0800;
+const ARP_FRAME: u16 = 0x0806;
 /// Chains jump to chains; no real table is deeper.
 const DEPTH: usize = 16;
 /// No host has more; what says so is not listened to any longer.
@@ -36,8 +44,8 @@ struct Chain {
     family: u8,
     table: String,
     name: String,
-    /// Whether packets that are forwarded come here by themselves.
-    is_hooked: bool,
+    /// The hook at which packets that are forwarded come here by themselves.
+    hook: Option<u32>,
     drops: bool,
     rules: Vec<Rule>,
 }
@@ -55,19 +63,58 @@ struct Part {
     data: Vec<u8>,
 }
 
-/// The chains at the forward hook and those that they lead to.
+/// The chains on the way of what is forwarded, and those that they lead to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ruleset(Vec<Chain>);
+
+/// Which rules look at a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// Those of bridges (`bridge`), which see its ports.
+    Ethernet,
+    /// Those of IPv4 (`inet`, `ip`), which see the bridge itself.
+    Ip,
+}
+
+/// The way of a packet through this host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passage<'a> {
+    pub(super) layer: Layer,
+    /// The bridge that it comes in by.
+    pub(super) bridge: &'a str,
+    pub(super) input: &'a str,
+    pub(super) output: &'a str,
+}
+
+/// A packet at one hook.
+struct Packet<'a> {
+    passage: Passage<'a>,
+    input: Option<&'a str>,
+    output: Option<&'a str>,
+    ether_type: u16,
+}
 
 /// A rule or policy that is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Obstacle {
     /// Which one, in words.
     pub(super) what: String,
-    /// Whether it drops every new conversation, and not some only.
-    pub(super) is_sure: bool,
+    pub(super) drops: Drops,
     /// The family and name of its table, and its chain, as `nft` wants them.
     pub(super) chain: String,
+    /// What a rule says that lets the packet through.
+    pub(super) accept: String,
+}
+
+/// How much of it is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drops {
+    /// Every new conversation.
+    All,
+    /// Some of them.
+    Some,
+    /// What it drops was not read.
+    Unread,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,22 +145,37 @@ impl Ruleset {
         Ok(Self(chains))
     }
 
-    /// Says what is in the way of a frame, but for the chains that `iptables` shows.
-    pub(super) fn judge(&self, input: &str, output: &str) -> Vec<Obstacle> {
-        let hooked = self.0.iter().filter(|chain| {
-            chain.is_hooked
-                && !(chain.family == IPV4 && chain.table == "filter" && chain.name == "FORWARD")
-        });
-        hooked
-            .flat_map(|chain| self.judge_chain(chain, input, output))
-            .collect()
+    /// Says what is in the way of a packet, but for the chains that `iptables` shows.
+    pub(super) fn judge(&self, passage: Passage<'_>) -> Vec<Obstacle> {
+        let is_shown = |chain: &Chain| {
+            chain.family == IPV4 && chain.table == "filter" && chain.name == "FORWARD"
+        };
+        let (families, types): (&[u8], &[u16]) = match passage.layer {
+            Layer::Ethernet => (&[BRIDGE], &[IPV4_FRAME, ARP_FRAME]),
+            Layer::Ip => (&[INET, IPV4], &[IPV4_FRAME]),
+        };
+        let mut found: Vec<Obstacle> = Vec::new();
+        for chain in &self.0 {
+            let Some(hook) = chain.hook.filter(|_| families.contains(&chain.family)) else {
+                continue;
+            };
+            for ether_type in types.iter().filter(|_| !is_shown(chain)) {
+                let packet = passage.at(hook, *ether_type);
+                for obstacle in self.judge_chain(chain, &packet) {
+                    if !found.contains(&obstacle) {
+                        found.push(obstacle);
+                    }
+                }
+            }
+        }
+        found
     }
 
-    fn judge_chain(&self, chain: &Chain, input: &str, output: &str) -> Vec<Obstacle> {
+    fn judge_chain(&self, chain: &Chain, packet: &Packet<'_>) -> Vec<Obstacle> {
         let mut found = Vec::new();
-        let decided = self.walk(chain, (input, output), true, DEPTH, &mut found);
+        let decided = self.walk(chain, packet, true, DEPTH, &mut found);
         if !matches!(decided, Some(Verdict::Accept | Verdict::Drop)) && chain.drops {
-            found.push(chain.obstacle("its policy is drop".to_owned(), true));
+            found.push(chain.obstacle("its policy is drop".to_owned(), Drops::All, packet));
         }
         found
     }
@@ -122,7 +184,7 @@ impl Ruleset {
     fn walk(
         &self,
         chain: &Chain,
-        frame: (&str, &str),
+        packet: &Packet<'_>,
         is_sure: bool,
         depth: usize,
         found: &mut Vec<Obstacle>,
@@ -132,10 +194,15 @@ impl Ruleset {
             let mut is_sure = is_sure;
             let decided = 'rule: {
                 for part in &rule.parts {
-                    match part.apply(frame, &mut registers) {
+                    match part.apply(packet, &mut registers) {
                         Effect::Goes => {}
                         Effect::Ends => break 'rule None,
                         Effect::Unknown => is_sure = false,
+                        Effect::Map => {
+                            let what = format!("rule {} decides by a map", rule.handle);
+                            found.push(chain.obstacle(what, Drops::Unread, packet));
+                            is_sure = false;
+                        }
                         Effect::Jump(name) => {
                             let target = self.0.iter().find(|other| {
                                 other.family == chain.family
@@ -143,7 +210,7 @@ impl Ruleset {
                                     && other.name == name
                             });
                             let walked = target.and_then(|target| {
-                                self.walk(target, frame, is_sure, depth - 1, found)
+                                self.walk(target, packet, is_sure, depth - 1, found)
                             });
                             match walked {
                                 Some(Verdict::Return) | None => {}
@@ -152,7 +219,8 @@ impl Ruleset {
                         }
                         Effect::Verdict(Verdict::Drop) => {
                             let what = format!("rule {} drops them", rule.handle);
-                            found.push(chain.obstacle(what, is_sure));
+                            let drops = if is_sure { Drops::All } else { Drops::Some };
+                            found.push(chain.obstacle(what, drops, packet));
                             break 'rule Some(Verdict::Drop);
                         }
                         Effect::Verdict(verdict) => break 'rule Some(verdict),
@@ -169,17 +237,66 @@ impl Ruleset {
 }
 
 impl Chain {
-    fn obstacle(&self, what: String, is_sure: bool) -> Obstacle {
+    fn obstacle(&self, what: String, drops: Drops, packet: &Packet<'_>) -> Obstacle {
         let family = match self.family {
             INET => "inet",
+            BRIDGE => "bridge",
             _ => "ip",
         };
-        let chain = format!("{family} {} {}", self.table, self.name);
         Obstacle {
             what,
-            is_sure,
-            chain,
+            drops,
+            chain: format!("{family} {} {}", self.table, self.name),
+            accept: packet.accept(),
         }
+    }
+}
+
+impl<'a> Passage<'a> {
+    /// What a packet shows at a hook: before the routing it has no way out yet, and behind it a frame no longer
+    /// says where it came from (`net/bridge/br_forward.c`, `br_netfilter_hooks.c`).
+    fn at(self, hook: u32, ether_type: u16) -> Packet<'a> {
+        let is_bridged = self.layer == Layer::Ethernet || self.input == self.output;
+        let has_input = hook != POSTROUTING || !is_bridged;
+        Packet {
+            passage: self,
+            input: has_input.then_some(self.input),
+            output: (hook != PREROUTING).then_some(self.output),
+            ether_type,
+        }
+    }
+}
+
+impl Packet<'_> {
+    /// What a rule says that lets this packet through.
+    fn accept(&self) -> String {
+        let Passage { layer, bridge, .. } = self.passage;
+        match (layer, self.input, self.output) {
+            (Layer::Ethernet, Some(_), _) => format!("meta ibrname {bridge} accept"),
+            (Layer::Ethernet, None, _) => format!("meta obrname {bridge} accept"),
+            (_, Some(input), Some(output)) => format!("iifname {input} oifname {output} accept"),
+            (_, Some(input), None) => format!("iifname {input} accept"),
+            (_, None, output) => format!("oifname {} accept", output.unwrap_or(bridge)),
+        }
+    }
+
+    /// What a "meta" expression reads (`enum nft_meta_keys`); `None` where it reads nothing, and its rule ends.
+    fn meta(&self, key: Option<u32>) -> Option<Register> {
+        let layer = self.passage.layer;
+        let bridge = || (layer == Layer::Ethernet).then_some(self.passage.bridge);
+        let family = match layer {
+            Layer::Ethernet => BRIDGE,
+            Layer::Ip => IPV4,
+        };
+        Some(Some(match key {
+            Some(1) => self.ether_type.to_be_bytes().to_vec(),
+            Some(6) => device(self.input?),
+            Some(7) => device(self.output?),
+            Some(15) => vec![family],
+            Some(17) => device(self.input.and_then(|_| bridge())?),
+            Some(18) => device(self.output.and_then(|_| bridge())?),
+            _ => return Some(None),
+        }))
     }
 }
 
@@ -188,25 +305,20 @@ enum Effect {
     Goes,
     Ends,
     Unknown,
+    /// A verdict that stands in a map, by what the packet is.
+    Map,
     Jump(String),
     Verdict(Verdict),
 }
 
 impl Part {
-    fn apply(
-        &self,
-        (input, output): (&str, &str),
-        registers: &mut BTreeMap<u32, Register>,
-    ) -> Effect {
+    fn apply(&self, packet: &Packet<'_>, registers: &mut BTreeMap<u32, Register>) -> Effect {
         let number = |kind: u16| attribute(&self.data, kind).and_then(big_endian);
         match self.kind.as_str() {
             // META: 1 is the register, 2 the key.
             "meta" => {
-                let value = match number(2) {
-                    Some(6) => Some(device(input)),
-                    Some(7) => Some(device(output)),
-                    Some(15) => Some(vec![IPV4]),
-                    _ => None,
+                let Some(value) = packet.meta(number(2)) else {
+                    return Effect::Ends;
                 };
                 registers.insert(number(1).unwrap_or_default(), value);
                 Effect::Goes
@@ -245,6 +357,17 @@ impl Part {
             }
             "immediate" => self.verdict(),
             "reject" => Effect::Verdict(Verdict::Drop),
+            // The ether type: LL_HEADER, at 12, two bytes.
+            "payload"
+                if packet.passage.layer == Layer::Ethernet
+                    && [2, 3, 4].map(number) == [Some(0), Some(12), Some(2)] =>
+            {
+                let value = packet.ether_type.to_be_bytes().to_vec();
+                registers.insert(number(1).unwrap_or_default(), Some(value));
+                Effect::Goes
+            }
+            // The register of verdicts is 0.
+            "lookup" if number(3) == Some(0) => Effect::Map,
             "payload" | "fib" | "rt" | "socket" | "exthdr" | "numgen" | "hash" | "osf" => {
                 registers.clear();
                 Effect::Unknown
@@ -275,21 +398,23 @@ impl Part {
     }
 }
 
-/// Reads a chain of the families that IPv4 passes.
+/// Reads a chain of the families that frames and IPv4 pass.
 fn chain(message: &[u8]) -> Option<Chain> {
     let (family, data) = (*message.first()?, message.get(4..)?);
     let hook = attribute(data, 4);
     let number = hook
         .and_then(|hook| attribute(hook, 1))
         .and_then(big_endian);
-    let family = [INET, IPV4].into_iter().find(|known| *known == family)?;
+    let families = [INET, IPV4, BRIDGE];
+    let family = families.into_iter().find(|known| *known == family)?;
+    let on_the_way = |hook: &u32| [PREROUTING, FORWARD, POSTROUTING].contains(hook);
+    // Of a chain at a hook only a filter decides; others translate addresses.
+    let filters = attribute(data, 7).is_none_or(|kind| text(kind) == "filter");
     Some(Chain {
         family,
         table: text(attribute(data, 1)?),
         name: text(attribute(data, 3)?),
-        // Of a chain at the hook only a filter decides; others translate addresses.
-        is_hooked: number == Some(FORWARD)
-            && attribute(data, 7).is_none_or(|kind| text(kind) == "filter"),
+        hook: number.filter(on_the_way).filter(|_| filters),
         drops: attribute(data, 5).and_then(big_endian) == Some(0) && hook.is_some(),
         rules: Vec::new(),
     })
@@ -454,7 +579,7 @@ mod tests {
         ]
     }
 
-    fn chain_of(name: &str, is_hooked: bool, drops: bool, rules: Vec<Vec<Part>>) -> Chain {
+    fn chain_of(name: &str, hook: Option<u32>, drops: bool, rules: Vec<Vec<Part>>) -> Chain {
         let rule = |(at, parts): (usize, Vec<Part>)| Rule {
             handle: at as u64 + 1,
             parts,
@@ -463,18 +588,31 @@ mod tests {
             family: INET,
             table: "fw".to_owned(),
             name: name.to_owned(),
-            is_hooked,
+            hook,
             drops,
             rules: rules.into_iter().enumerate().map(rule).collect(),
         }
     }
 
+    const BRIDGED: Passage<'_> = Passage {
+        layer: Layer::Ip,
+        bridge: "mydocker0",
+        input: "mydocker0",
+        output: "mydocker0",
+    };
+
     fn judge(drops: bool, rules: Vec<Vec<Part>>) -> Vec<(String, bool)> {
-        let other = chain_of("other", false, false, vec![vec![verdict(0, "")]]);
-        let ruleset = Ruleset(vec![chain_of("forward", true, drops, rules), other]);
-        let found = ruleset.judge("mydocker0", "mydocker0").into_iter();
+        let other = chain_of("other", None, false, vec![vec![verdict(0, "")]]);
+        let forward = chain_of("forward", Some(FORWARD), drops, rules);
+        let ruleset = Ruleset(vec![forward, other]);
+        let found = ruleset.judge(BRIDGED).into_iter();
         found
-            .map(|one| (format!("{}: {}", one.chain, one.what), one.is_sure))
+            .map(|one| {
+                (
+                    format!("{}: {}", one.chain, one.what),
+                    one.drops == Drops::All,
+                )
+            })
             .collect()
     }
 
@@ -525,6 +663,126 @@ mod tests {
         ] {
             assert_eq!(judge(drops, rules), found);
         }
+    }
+
+    #[test]
+    fn frames_pass_the_rules_of_bridges_by_their_ports() {
+        // `ether type`, as nft and ebtables write it.
+        let payload = |kind: u16| {
+            vec![
+                part(
+                    "payload",
+                    vec![number(1, 1), number(2, 0), number(3, 12), number(4, 2)],
+                ),
+                part(
+                    "cmp",
+                    vec![
+                        number(1, 1),
+                        number(2, 0),
+                        put(3, &put(1, &kind.to_be_bytes())),
+                    ],
+                ),
+            ]
+        };
+        let meta = |key: u32, value: &[u8]| named(key, 0, value);
+        let to = |mut parts: Vec<Part>, code: i32| {
+            parts.push(verdict(code, ""));
+            parts
+        };
+        let policy = || vec!["its policy is drop".to_owned()];
+        let first = || vec!["rule 1 drops them".to_owned()];
+        for (drops, rules, found) in [
+            (true, vec![], policy()),
+            // IPv4 passes, and nobody learns where to send it.
+            (true, vec![to(payload(IPV4_FRAME), 1)], policy()),
+            (true, vec![to(payload(ARP_FRAME), 1)], policy()),
+            (
+                true,
+                vec![to(payload(ARP_FRAME), 1), to(meta(1, &[8, 0]), 1)],
+                vec![],
+            ),
+            (true, vec![to(meta(17, b"mydocker0\0"), 1)], vec![]),
+            (true, vec![to(meta(18, b"other0\0"), 1)], policy()),
+            (false, vec![to(meta(7, b"eth0\0"), 0)], first()),
+            (false, vec![to(meta(6, b"veth"), 0)], first()),
+            (false, vec![to(meta(6, b"mydocker0\0"), 0)], vec![]),
+            (false, vec![to(meta(15, &[IPV4]), 0)], vec![]),
+        ] {
+            let mut chain = chain_of("f", Some(FORWARD), drops, rules);
+            chain.family = BRIDGE;
+            let ruleset = Ruleset(vec![chain]);
+            let frame = Passage {
+                layer: Layer::Ethernet,
+                input: "veth",
+                output: "eth0",
+                ..BRIDGED
+            };
+            let judged = ruleset.judge(frame);
+            let whats: Vec<_> = judged.iter().map(|one| one.what.clone()).collect();
+            assert_eq!(whats, found);
+            for one in judged {
+                assert_eq!(one.accept, "meta ibrname mydocker0 accept");
+                assert_eq!(one.chain, "bridge fw f");
+            }
+            assert_eq!(ruleset.judge(BRIDGED), [], "IPv4 does not come there");
+        }
+    }
+
+    #[test]
+    fn every_hook_on_the_way_is_looked_at_with_what_is_known_there() {
+        let drop = |mut parts: Vec<Part>| {
+            parts.push(verdict(0, ""));
+            parts
+        };
+        let routed = Passage {
+            output: "eth1",
+            ..BRIDGED
+        };
+        let (input, output) = (named(6, 0, b"mydocker0\0"), named(7, 0, b"mydocker0\0"));
+        let world = named(7, 0, b"eth1\0");
+        for (hook, passage, rule, accept) in [
+            (
+                PREROUTING,
+                BRIDGED,
+                &input,
+                Some("iifname mydocker0 accept"),
+            ),
+            (PREROUTING, BRIDGED, &output, None),
+            (PREROUTING, routed, &input, Some("iifname mydocker0 accept")),
+            (
+                POSTROUTING,
+                BRIDGED,
+                &output,
+                Some("oifname mydocker0 accept"),
+            ),
+            (POSTROUTING, BRIDGED, &input, None),
+            (
+                POSTROUTING,
+                routed,
+                &input,
+                Some("iifname mydocker0 oifname eth1 accept"),
+            ),
+            (
+                FORWARD,
+                routed,
+                &world,
+                Some("iifname mydocker0 oifname eth1 accept"),
+            ),
+            (FORWARD, BRIDGED, &world, None),
+        ] {
+            let chain = chain_of("c", Some(hook), false, vec![drop(rule.clone())]);
+            let judged = Ruleset(vec![chain]).judge(passage);
+            let accepts: Vec<_> = judged.iter().map(|one| one.accept.as_str()).collect();
+            assert_eq!(accepts, accept.into_iter().collect::<Vec<_>>());
+        }
+        // `iifname vmap { … }`
+        let mut by_map = named(6, 0, b"my");
+        by_map.push(part("lookup", vec![number(2, 1), number(3, 0)]));
+        let chain = chain_of("c", Some(FORWARD), false, vec![by_map]);
+        let judged = Ruleset(vec![chain]).judge(BRIDGED);
+        assert_eq!(judged.len(), 1);
+        assert_eq!(judged[0].drops, Drops::Unread);
+        assert_eq!(judged[0].what, "rule 1 decides by a map");
     }
 
     #[test]

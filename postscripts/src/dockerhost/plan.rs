@@ -15,7 +15,7 @@ use super::paths::Paths;
 use super::preflight::{self, Installed};
 use super::running::Process;
 use super::trust::{self, Trust};
-use super::{daemon, names};
+use super::{daemon, names, proof, validation};
 use crate::files::{self, Access, Change, load_text};
 use crate::tls::{Description, KeyPem, LocalAuthority, Names};
 
@@ -25,6 +25,8 @@ const PORT: u16 = 2376;
 /// Everything that is known before the first change.
 pub(super) struct Plan {
     pub(super) names: Names,
+    /// One of them that clients can ask for.
+    pub(super) name: String,
     pub(super) listen: SocketAddr,
     pub(super) trust: Trust,
     /// What dockerd or its service manager reads, changed or not.
@@ -70,6 +72,7 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let now = preflight::clock()?;
     let names = names::load(&paths.at("/etc/hosts"), &args.san)?;
+    let name = askable(&names)?;
     let hostname = names.dns.iter().min_by_key(|name| name.len()).cloned();
     let cluster = args.ca.as_deref();
     let cluster = cluster.map(|dir| load_authority(dir, now)).transpose()?;
@@ -105,11 +108,13 @@ pub(super) fn plan(
         },
     );
     let merged = merged.with_context(|| format!("merging into {}", installed.config.display()))?;
+    validation::check_text(installed, &merged.text)?;
     let mut config = installed.service.drop_ins();
     let text = merged.text;
     config.push(Change::write(&installed.config, text, Access::Mode(0o644)));
     Ok(Plan {
         names,
+        name,
         listen,
         trust,
         config,
@@ -117,6 +122,15 @@ pub(super) fn plan(
         swarm,
         now,
     })
+}
+
+/// Returns a name or an address that a client can ask for: without one nobody could tell this host.
+fn askable(names: &Names) -> Result<String> {
+    let addresses = names.addresses.iter().map(ToString::to_string);
+    let mut names = names.dns.iter().cloned().chain(addresses);
+    names
+        .find(|name| proof::can_ask_for(name))
+        .context("this host has neither a name nor an address: give one with --san")
 }
 
 /// Says whether the engine is a node of a swarm; where it does not run, its state does.
@@ -184,4 +198,28 @@ fn load_authority(dir: &Path, now: OffsetDateTime) -> Result<LocalAuthority> {
         Ok(authority)
     };
     load().with_context(loading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_asked_for_by_a_name_that_is_one() {
+        let names = |dns: &[&str], addresses: &[&str]| Names {
+            dns: dns.iter().map(|name| (*name).to_owned()).collect(),
+            addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
+        };
+        for (names, asked) in [
+            (names(&["host01"], &["10.0.0.5"]), "host01"),
+            (names(&["1"], &["10.0.0.5"]), "10.0.0.5"),
+            (names(&[], &["fd00::5"]), "fd00::5"),
+        ] {
+            assert_eq!(askable(&names).unwrap(), asked);
+        }
+        assert_eq!(
+            askable(&names(&[], &[])).unwrap_err().to_string(),
+            "this host has neither a name nor an address: give one with --san"
+        );
+    }
 }

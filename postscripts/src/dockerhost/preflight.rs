@@ -32,7 +32,8 @@ const EARLIEST: i64 = 1_767_225_600;
 #[derive(Debug)]
 pub(super) struct Installed {
     pub(super) dockerd: PathBuf,
-    pub(super) version: String,
+    /// The first number of its version.
+    pub(super) major: u32,
     pub(super) service: Service,
     /// Its configuration.
     pub(super) config: PathBuf,
@@ -69,7 +70,7 @@ pub(super) fn check(paths: &Paths) -> Result<Installed> {
     service.refuse_activated_tcp(&listeners)?;
     Ok(Installed {
         dockerd,
-        version: version.0,
+        major,
         socket: service.socket(paths, &listeners),
         service,
         config,

@@ -3,7 +3,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -14,7 +13,7 @@ use super::plan::Plan;
 use super::preflight::Installed;
 use super::proof::{self, Door};
 use super::report::Report;
-use super::service;
+use super::validation;
 use crate::fault::Fault;
 use crate::files::{self, Journal};
 use crate::tls::{Authority, KeyPem};
@@ -68,7 +67,7 @@ impl Host<'_> {
             files::restrict(&dir, 0o700)?;
         }
         self.fault.part()?;
-        validate(self.installed)?;
+        validation::check_file(self.installed)?;
         if !restart {
             return Ok(());
         }
@@ -115,8 +114,8 @@ impl Host<'_> {
         restarted
     }
 
-    /// Takes every change back; the error then says what failed, what dockerd said, and what stands
-    /// now.
+    /// Takes every change back; the error then says what failed, what dockerd said, what stands now, and
+    /// whether dockerd runs with that.
     fn put_back(&self, error: anyhow::Error) -> anyhow::Error {
         let words = self.installed.service.last_words();
         let undone = self.take_back();
@@ -124,10 +123,15 @@ impl Host<'_> {
             "" => String::new(),
             words => format!("; dockerd said: {words}"),
         };
-        match undone {
-            Ok(()) => anyhow!("{error:#}{said}; what stood before was put back"),
-            Err(undo) => anyhow!("{error:#}{said}; putting back what stood before: {undo:#}"),
-        }
+        let stands = match undone {
+            Ok(()) => "what stood before was put back".to_owned(),
+            Err(undo) => format!("putting back what stood before: {undo:#}"),
+        };
+        let runs = match self.engine.version() {
+            Ok(_) => "dockerd runs",
+            Err(_) => "dockerd does not run: mend what it said, and start it",
+        };
+        anyhow!("{error:#}{said}; {stands}; {runs}")
     }
 }
 
@@ -142,32 +146,6 @@ pub(super) fn at_stake(engine: &Engine, plan: &Plan) -> Option<String> {
         .then(|| format!("{count} running container(s) end with this restart of dockerd, {why}"))
 }
 
-/// Has dockerd read its own configuration where it can (`--validate`, from 23.0 on), with what else its
-/// service tells it.
-fn validate(installed: &Installed) -> Result<()> {
-    let major = installed
-        .version
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
-    if major < Some(23) {
-        return Ok(());
-    }
-    let mut command = Command::new(&installed.dockerd);
-    command
-        .arg("--validate")
-        .arg("--config-file")
-        .arg(&installed.config);
-    for flag in installed.service.flags() {
-        if !["host", "config-file"].contains(&flag.name.as_str()) && flag.name.len() > 1 {
-            command.arg(format!("--{}={}", flag.name, flag.value));
-        }
-    }
-    service::run(&mut command)
-        .context("having dockerd check its configuration")
-        .map(drop)
-}
-
 fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
     let text = |path: &Path| -> Result<String> {
         files::load_text(path)?.with_context(|| format!("no {}", path.display()))
@@ -178,12 +156,9 @@ fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
     let client_key = KeyPem::new(text(&client.join("key.pem"))?);
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
-    let addresses = plan.names.addresses.iter().map(ToString::to_string);
-    let names = plan.names.dns.iter().cloned().chain(addresses);
-    let name = names.into_iter().find(|name| proof::can_ask_for(name));
     report.proof = proof::prove(&Door {
         address: dial(plan.listen),
-        name: &name.context("this host has neither a name nor an address: give one with --san")?,
+        name: &plan.name,
         authority: &authority,
         client: (&client_certificate, &client_key),
         server: (&server_certificate, &server_key),

@@ -35,8 +35,17 @@ pub(super) struct Service {
     variables: Environment,
     /// Where our drop-in has to stand, and the places of those that no longer have to.
     drop_in: (PathBuf, Vec<PathBuf>),
-    /// What `docker.socket` has systemd listen on, and the file that says so.
-    sockets: Vec<(String, PathBuf)>,
+    /// What systemd listens on for docker.service.
+    streams: Vec<Stream>,
+}
+
+/// A socket that systemd listens on.
+#[derive(Debug)]
+struct Stream {
+    address: String,
+    /// The socket's unit, and the file of it that says so.
+    unit: String,
+    file: PathBuf,
 }
 
 /// Who starts dockerd.
@@ -76,17 +85,12 @@ impl Service {
             })?;
             command = command.seen_as(&running);
         }
-        let sockets = Unit::load(paths, "docker.socket").ok().flatten();
-        let sockets = sockets.unwrap_or_default();
-        let sockets = sockets.values("Socket", "ListenStream").into_iter();
         Ok(Self {
             manager: Manager::Systemd,
             command,
             variables,
             drop_in: unit.own_drop_in(paths)?,
-            sockets: sockets
-                .map(|(value, file)| (value, file.to_owned()))
-                .collect(),
+            streams: streams(paths)?,
         })
     }
 
@@ -113,7 +117,7 @@ impl Service {
             command: CommandLine::parse("dockerd $DOCKER_OPTS", &file, &variables),
             variables,
             drop_in: Default::default(),
-            sockets: Vec::new(),
+            streams: Vec::new(),
         })
     }
 
@@ -152,7 +156,7 @@ impl Service {
 
     /// The path of the socket that systemd hands over.
     fn activated(&self) -> &str {
-        let paths = self.sockets.iter().map(|(stream, _)| stream.as_str());
+        let paths = self.streams.iter().map(|stream| stream.address.as_str());
         let mut paths = paths.filter(|stream| stream.starts_with('/'));
         let first = paths.clone().next();
         let usual = paths.find(|path| is_usual(path));
@@ -163,13 +167,16 @@ impl Service {
     pub(super) fn refuse_activated_tcp(&self, listeners: &[String]) -> Result<()> {
         let hands_over = |text: &String| Listener::parse(text) == Listener::Activated;
         let is_path = |stream: &str| stream.starts_with(['/', '@']);
-        let tcp = self.sockets.iter().find(|(stream, _)| !is_path(stream));
+        let mut streams = self.streams.iter();
+        let tcp = streams.find(|stream| !is_path(&stream.address));
         match tcp.filter(|_| listeners.iter().any(hands_over)) {
             None => Ok(()),
-            Some((stream, file)) => bail!(
-                "ListenStream={stream} in {} has systemd hand dockerd a TCP socket beside its own: take it \
-                 out, run 'systemctl daemon-reload' and restart docker.socket",
-                file.display()
+            Some(stream) => bail!(
+                "ListenStream={} in {} has systemd hand dockerd a TCP socket beside its own: take it out, run \
+                 'systemctl daemon-reload' and restart {}",
+                stream.address,
+                stream.file.display(),
+                stream.unit
             ),
         }
     }
@@ -259,9 +266,17 @@ fn is_script(program: &Path) -> bool {
     read.is_ok() && head == *b"#!"
 }
 
-/// Reads the variables that a service has: its own, and those of its files, which win.
+/// Reads the variables that a service has: systemd's for all of them, its own, and those of its files; the
+/// last one wins.
 fn variables(paths: &Paths, unit: &Unit) -> Result<Environment> {
     let mut variables = Environment::default();
+    if paths.is_host() {
+        variables.inherit(&run(Command::new("systemctl").arg("show-environment"))?);
+        let passed = unit.values("Service", "PassEnvironment").into_iter();
+        let passed: Vec<_> = passed.map(|(names, _)| names).collect();
+        let own = fs::read("/proc/1/environ").unwrap_or_default();
+        variables.pass(&String::from_utf8_lossy(&own), &passed.join(" "));
+    }
     for (line, _) in unit.values("Service", "Environment") {
         variables.assign(&line);
     }
@@ -283,6 +298,41 @@ fn variables(paths: &Paths, unit: &Unit) -> Result<Environment> {
         variables.unset(&line);
     }
     Ok(variables)
+}
+
+/// Returns what systemd listens on for docker.service: by `docker.socket`, and by every other socket unit that
+/// names that service, on a running host those alone that systemd has loaded.
+fn streams(paths: &Paths) -> Result<Vec<Stream>> {
+    let loaded = paths
+        .is_host()
+        .then(|| running::property(Command::new("systemctl"), "docker.service", "TriggeredBy"));
+    let is_loaded = |name: &str| match &loaded {
+        None => true,
+        Some(loaded) => loaded
+            .as_deref()
+            .is_some_and(|loaded| loaded.split_whitespace().any(|other| other == name)),
+    };
+    let mut streams = Vec::new();
+    for name in unit::names(paths, ".socket")? {
+        let own = name == "docker.socket";
+        if !own && !is_loaded(&name) {
+            continue;
+        }
+        // A masked one has systemd listen nowhere.
+        let Some(unit) = Unit::load(paths, &name).ok().flatten() else {
+            continue;
+        };
+        let service = unit.values("Socket", "Service").pop();
+        if own || service.is_some_and(|(service, _)| service == "docker.service") {
+            let of_unit = unit.values("Socket", "ListenStream").into_iter();
+            streams.extend(of_unit.map(|(address, file)| Stream {
+                address,
+                unit: name.clone(),
+                file: file.to_owned(),
+            }));
+        }
+    }
+    Ok(streams)
 }
 
 /// The files that a path with perhaps one `*` in its name stands for.

@@ -75,6 +75,9 @@ pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
         (None, Some(own)) => own,
         (None, None) => bail!("no authority to sign with"),
     };
+    authority
+        .check_names(wish.names)
+        .context("having the authority sign for this host")?;
     let bundle = trusted(paths, authority, wish, &mut trust)?;
     plan_server(paths, wish, authority, &mut trust)?;
     trust

@@ -4,7 +4,7 @@
 //! drop-in of ours goes out. Of all drop-ins of a unit those of one file name are one, wherever they lie,
 //! and they count in the order of their names. The vendor's unit is never edited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -113,6 +113,16 @@ impl Unit {
         let old = old.collect();
         Ok((place, old))
     }
+}
+
+/// Returns the names of all units of a kind.
+pub(super) fn names(paths: &Paths, kind: &str) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for home in HOMES {
+        let names = files::names(&paths.at(home))?.into_iter();
+        found.extend(names.filter(|name| name.ends_with(kind)));
+    }
+    Ok(found)
 }
 
 /// Returns the drop-in that starts a command.

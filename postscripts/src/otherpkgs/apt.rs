@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::command::{Answer, Line};
+use super::inventory::Inventory;
 use super::manager::{Seen, Verdict};
 use super::places::Source;
 use super::request::Transaction;
@@ -174,16 +175,21 @@ pub(super) fn install(transaction: &Transaction) -> Line {
     line.and(["install"]).and(&transaction.install)
 }
 
-/// Returns what ends what is half done: what it lacks is installed, and what is not whole is unpacked again.
-pub(super) fn mend(seen: Seen<'_>, again: &[String], simulated: bool) -> Line {
-    let line = apt_get(&["-y", "--fix-broken", "--no-remove", "--reinstall"]);
-    let line = line
-        .and(["--no-install-recommends"])
-        .and(KEEP)
-        .and(view(seen));
+/// Returns what ends what is half done: what it lacks is installed, what is not whole is unpacked again, and what
+/// was being removed is removed, and nothing else.
+pub(super) fn mend(seen: Seen<'_>, now: &Inventory, simulated: bool) -> Line {
+    let stays = now.leaving.is_empty().then_some("--no-remove");
+    let line = apt_get(&[
+        "-y",
+        "--fix-broken",
+        "--reinstall",
+        "--no-install-recommends",
+    ]);
+    let line = line.and(stays).and(KEEP).and(view(seen));
     line.and(simulated.then_some("-s"))
         .and(["install"])
-        .and(again)
+        .and(&now.again)
+        .and(now.leaving.iter().map(|name| format!("{name}-")))
 }
 
 pub(super) fn remove(names: &[String]) -> Line {

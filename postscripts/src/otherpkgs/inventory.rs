@@ -14,6 +14,8 @@ pub(super) struct Inventory {
     pub(super) unfinished: BTreeMap<String, &'static str>,
     /// Those of them whose files have to be unpacked once more.
     pub(super) again: Vec<String>,
+    /// Those whose removal an earlier run began.
+    pub(super) leaving: Vec<String>,
     /// Names that are installed in more than one version.
     pub(super) several: BTreeSet<String>,
 }
@@ -38,9 +40,11 @@ impl Inventory {
                 }
                 Some(far) => {
                     all.unfinished.insert(name.to_owned(), far);
-                    let again = ["half-installed", AGAIN].contains(&far);
-                    all.again
-                        .extend((again && !leaves(state)).then(|| name.to_owned()));
+                    if leaves(state) {
+                        all.leaving.push(name.to_owned());
+                    } else if ["half-installed", AGAIN].contains(&far) {
+                        all.again.push(name.to_owned());
+                    }
                 }
             }
             if !seen.insert((name, architecture)) {
@@ -122,6 +126,7 @@ mod tests {
             )
         );
         assert_eq!(all.again, ["broken", "again"]);
+        assert_eq!(all.leaving, ["leaving", "going"]);
         assert!(all.has("engine") && !all.installed.contains_key("engine") && !all.has("none"));
         assert_eq!(Inventory::parse("ii \ta\t1\tall\n").half_done(), None);
     }

@@ -107,8 +107,9 @@ impl Job<'_> {
     /// Ends what is still half done, before anything else: a package manager thinks nothing through beside it.
     /// A package that cannot be configured now is no reason to stop; it is one to fail in the end.
     fn mend(&mut self, seen: Seen<'_>, args: &Args, report: &mut Report) -> Result<()> {
-        let line = apt::mend(seen, &self.now.again, true);
-        let verdict = self.manager.understand(&self.turn.ask(&line, &[])?, &[]);
+        let line = apt::mend(seen, &self.now, true);
+        let answer = self.turn.ask(&line, &[])?;
+        let verdict = self.manager.understand(&answer, &self.now.leaving);
         let half_done = self.now.half_done().unwrap_or_default();
         match verdict {
             Verdict::Nothing => return Ok(()),
@@ -119,10 +120,9 @@ impl Job<'_> {
         }
         let names = self.now.unfinished.keys();
         let names: Vec<_> = names.map(String::as_str).collect();
-        report.step(format!("install what {} lacks", names.join(", ")));
+        report.step(format!("end what is left of {}", names.join(", ")));
         if !args.dry_run {
-            self.turn
-                .run(&apt::mend(seen, &self.now.again, false), &[])?;
+            self.turn.run(&apt::mend(seen, &self.now, false), &[])?;
             self.now = inventory(self.manager, self.turn)?;
         }
         Ok(())

@@ -34,6 +34,10 @@ pub(crate) const FILTERED: &[Test] = &[
         "what_keeps_containers_from_the_lan_is_said_with_what_helps",
         in_the_way,
     ),
+    (
+        "rules_of_bridges_and_of_other_hooks_are_looked_at_too",
+        at_every_hook,
+    ),
 ];
 
 /// A network namespace with a bridge `mydocker0` that has an address; gone when dropped.
@@ -353,6 +357,98 @@ fn in_the_way() {
          net.ipv4.conf.mydocker0.rp_filter=2\n",
     ] {
         assert!(status.contains(line), "{status}");
+    }
+}
+
+/// Rules that no chain FORWARD of iptables shows: they drop what is said, and what is said to help lets it
+/// through.
+fn at_every_hook() {
+    let pair = Pair::new("dhv");
+    for host in &pair.hosts {
+        host.setup(&[NETWORK]);
+    }
+    pair.start_guests();
+    let host = &pair.namespaces[0];
+    let passes = "frames that mydocker0 forwards pass iptables: -A FORWARD -i mydocker0 -o mydocker0 -j ACCEPT";
+    let unfiltered =
+        "frames that mydocker0 forwards do not pass iptables (bridge-nf-call-iptables is off)";
+    let drops = |what: &str, chain: &str, rule: &str| {
+        format!(
+            "nftables drops frames that mydocker0 forwards: {what} (chain {chain}); let them through with 'nft \
+             insert rule {chain} {rule}'"
+        )
+    };
+    // Rules have whatever number their table has come to.
+    let found = || {
+        let (facts, obstacles) = pair.forwarding();
+        let unnumbered = |text: String| match text.split_once(" drops them") {
+            Some((before, after)) => {
+                let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
+                format!("{before}N drops them{after}")
+            }
+            None => text,
+        };
+        let obstacles: Vec<_> = obstacles.into_iter().map(unnumbered).collect();
+        (facts, obstacles)
+    };
+    let policy = drops(
+        "its policy is drop",
+        "bridge filter FORWARD",
+        "meta ibrname mydocker0 accept",
+    );
+    let (raw, mangle) = ("ip raw PREROUTING", "ip mangle POSTROUTING");
+    for (filtered, closes, opens, fact, obstacle) in [
+        (
+            1,
+            "ebtables-nft -P FORWARD DROP",
+            "ebtables-nft -P FORWARD ACCEPT",
+            passes,
+            Some(&policy),
+        ),
+        (
+            0,
+            "ebtables-nft -P FORWARD DROP",
+            "ebtables-nft -A FORWARD -j ACCEPT",
+            unfiltered,
+            Some(&policy),
+        ),
+        (
+            0,
+            "ebtables-nft -P FORWARD DROP",
+            "ebtables-nft -P FORWARD ACCEPT",
+            unfiltered,
+            None,
+        ),
+        (
+            1,
+            "iptables-nft -t raw -A PREROUTING -i mydocker0 -j DROP",
+            "iptables-nft -t raw -I PREROUTING -i mydocker0 -j ACCEPT",
+            passes,
+            Some(&drops("rule N drops them", raw, "iifname mydocker0 accept")),
+        ),
+        (
+            1,
+            "iptables-nft -t mangle -A POSTROUTING -o mydocker0 -j DROP",
+            "iptables-nft -t mangle -I POSTROUTING -o mydocker0 -j ACCEPT",
+            passes,
+            Some(&drops(
+                "rule N drops them",
+                mangle,
+                "oifname mydocker0 accept",
+            )),
+        ),
+    ] {
+        host.run(&format!(
+            "sysctl -qw net.bridge.bridge-nf-call-iptables={filtered}"
+        ));
+        eventually("a ping", || pair.pings(0, GUESTS[1]) || obstacle.is_none());
+        host.run(closes);
+        assert_eq!(pair.pings(0, GUESTS[1]), obstacle.is_none(), "{closes}");
+        let obstacles = obstacle.into_iter().cloned().collect();
+        assert_eq!(found(), (vec![fact.to_owned()], obstacles), "{closes}");
+        host.run(opens);
+        assert!(pair.pings(0, GUESTS[1]), "{opens}");
+        assert_eq!(found(), (vec![fact.to_owned()], vec![]), "{opens}");
     }
 }
 

@@ -29,6 +29,14 @@ pub(crate) const TESTS: &[Test] = &[
         "a_host_of_systemd_is_refused_for_what_its_units_say",
         refused_units,
     ),
+    (
+        "what_dockerd_has_not_read_yet_and_would_not_take_is_refused_before_anything_changes",
+        not_read_yet,
+    ),
+    (
+        "a_daemon_that_does_not_come_back_with_its_old_files_is_said_to_be_down",
+        stays_down,
+    ),
     ("a_swarm_keeps_what_it_has_and_is_told_so", a_swarm),
     (
         "an_old_or_missing_engine_is_named",
@@ -137,11 +145,12 @@ fn files_are_put_back() {
     fs::remove_file(&dockerd).unwrap();
     let script = format!(
         "#!/bin/sh\ncase $* in\n--version) echo Docker version 20.10.24, build 5d6db84 ;;\n\
-         *--config-file*) echo this machine is out of luck; exit 1 ;;\n*) exec {} \"$@\" ;;\nesac\n",
+         */proc/self/fd/0*) exec {0} \"$@\" ;;\n*--config-file*) echo this machine is out of luck; exit 1 ;;\n*) exec {0} \"$@\" ;;\nesac\n",
         real.display()
     );
     fs::write(&dockerd, script).unwrap();
     fs::set_permissions(&dockerd, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(host.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     let before = host.snapshot();
     let message = host.refuse(&[]);
     assert!(
@@ -153,7 +162,7 @@ fn files_are_put_back() {
         "the daemon's own words are missing: {message}"
     );
     assert!(
-        message.ends_with("; what stood before was put back"),
+        message.ends_with("; what stood before was put back; dockerd runs"),
         "{message}"
     );
     let unchanged = |files: Vec<(std::path::PathBuf, u32, i64, i64, Vec<u8>)>| {
@@ -222,6 +231,79 @@ fn refused_untouched() {
         let merging = inside("merging into @ROOT@/etc/docker/daemon.json: ");
         untouched(&host, &(merging + &inside(message)));
     }
+}
+
+/// What a user wrote while dockerd ran: it would end with the next restart, and its containers with it.
+fn not_read_yet() {
+    let host = Host::new();
+    let json = host.path("etc/docker/daemon.json");
+    let checking = format!(
+        "setupdockerhost: having dockerd check {} as it would be: ",
+        json.display()
+    );
+    for (options, text, reason) in [
+        (
+            "",
+            "{\"log-levl\": \"warn\"}",
+            "the following directives don't match any configuration option: log-levl",
+        ),
+        ("", "{\"log-level\": \"loud\"}", "loud"),
+        ("", "{\"debug\": \"yes\"}", "cannot unmarshal string"),
+        ("", "{\"labels\": [\"a=1\", \"a=2\"]}", "a=1"),
+        (
+            "--mtu=1400",
+            "{\"network\": {\"mtu\": 1300}}",
+            "both as a flag and in the configuration file: mtu",
+        ),
+        ("--no-such-option=1", "{}", "unknown flag: --no-such-option"),
+    ] {
+        host.write("etc/default/docker", &format!("DOCKER_OPTS='{options}'\n"));
+        fs::write(&json, text).unwrap();
+        let (before, pid) = (host.snapshot(), host.pid());
+        for arguments in [&[][..], &["--dry-run"]] {
+            let message = host.refuse(arguments);
+            assert!(message.starts_with(&checking), "{message}");
+            assert!(message.contains(reason), "{message}");
+            assert!(!message.contains("/proc/self/fd/0"), "{message}");
+        }
+        assert_eq!(host.snapshot(), before);
+        assert_eq!(host.pid(), pid);
+    }
+    assert!(host.docker(&["version"]).status.success());
+    // A file for root alone, with what it takes.
+    host.write("etc/default/docker", "");
+    fs::write(&json, "{\"log-level\": \"warn\"}").unwrap();
+    fs::set_permissions(&json, fs::Permissions::from_mode(0o600)).unwrap();
+    host.setup(&[]);
+}
+
+/// The daemon that runs would not start again, whatever it is started with; one for root alone cannot be
+/// asked by another user.
+fn stays_down() {
+    let host = Host::new();
+    let dockerd = host.path("usr/sbin/dockerd");
+    fs::remove_file(&dockerd).unwrap();
+    let script = "#!/bin/sh\ncase $* in\n--version) echo Docker version 20.10.24, build 5d6db84 ;;\n\
+                  *) echo out of luck; exit 1 ;;\nesac\n";
+    fs::write(&dockerd, script).unwrap();
+    fs::set_permissions(&dockerd, fs::Permissions::from_mode(0o700)).unwrap();
+    let before = host.contents();
+    let output = host.command(&[]).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("Permission denied (os error 13): left out"),
+        "{said}"
+    );
+    let message = failure(output, 1);
+    assert!(
+        message.contains("; putting back what stood before: restarting dockerd: "),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("; dockerd does not run: mend what it said, and start it"),
+        "{message}"
+    );
+    assert_eq!(host.contents(), before);
 }
 
 /// dockerd would refuse to find `live-restore` in both places.
@@ -320,6 +402,20 @@ fn refused_units() {
         ),
     );
     fs::remove_file(host.path("etc/systemd/system/docker.socket")).unwrap();
+    // Whatever its name: another unit for the same service; one for another is not ours.
+    let socket = "etc/systemd/system/site.socket";
+    write(
+        socket,
+        "[Socket]\nListenStream=127.0.0.1:2375\nService=docker.service\n",
+    );
+    untouched(
+        &host,
+        &format!(
+            "ListenStream=127.0.0.1:2375 in {root}/{socket} has systemd hand dockerd a TCP socket beside its own: \
+             take it out, run 'systemctl daemon-reload' and restart site.socket"
+        ),
+    );
+    write(socket, "[Socket]\nListenStream=127.0.0.1:2375\n");
     // Carried over and said, and the drop-in has a name that makes it the last.
     write(
         drop_in,
@@ -471,35 +567,47 @@ fn a_read_only_etc() {
     host.setup(&[]);
 }
 
-/// An engine that checks its configuration (23.0 and later) and finds fault with ours.
+/// An engine that checks its configuration (23.0 and later) and finds fault with ours: before anything
+/// changes, or with what only stands there then.
 fn a_complaint_of_the_engine() {
     let host = Host::new();
     let dockerd = host.path("usr/sbin/dockerd");
     let real = fs::read_link(&dockerd).unwrap();
-    fs::remove_file(&dockerd).unwrap();
-    let script = format!(
-        "#!/bin/sh\ncase $* in\n--version) echo Docker version 24.0.7, build 311b9ff ;;\n\
-         *--validate*) echo unable to configure: \"$*\"; exit 1 ;;\n*) exec {} \"$@\" ;;\nesac\n",
-        real.display()
-    );
-    fs::write(&dockerd, script).unwrap();
-    fs::set_permissions(&dockerd, fs::Permissions::from_mode(0o755)).unwrap();
-    let before = host.contents();
-    let pid = host.pid();
-    let message = host.refuse(&[]);
-    let complaint = format!(
-        "setupdockerhost: having dockerd check its configuration: {} ended with exit status: 1: unable to \
-         configure: --validate --config-file {}",
-        dockerd.display(),
-        host.path("etc/docker/daemon.json").display()
-    );
-    assert!(message.starts_with(&complaint), "{message}");
-    assert!(
-        message.ends_with("; what stood before was put back"),
-        "{message}"
-    );
-    assert_eq!(host.contents(), before);
-    assert_eq!(host.pid(), pid, "dockerd was restarted for nothing");
+    let json = host.path("etc/docker/daemon.json");
+    for (complains, doing, arguments, end) in [
+        (
+            "*/proc/self/fd/0\\ --validate*",
+            format!("having dockerd check {} as it would be", json.display()),
+            format!("--config-file {} --validate", json.display()),
+            "",
+        ),
+        (
+            "*--validate\\ --config-file*",
+            "having dockerd check its configuration".to_owned(),
+            format!("--validate --config-file {}", json.display()),
+            "; what stood before was put back; dockerd runs",
+        ),
+    ] {
+        fs::remove_file(&dockerd).unwrap();
+        let script = format!(
+            "#!/bin/sh\ncase $* in\n--version) echo Docker version 24.0.7, build 311b9ff ;;\n\
+             {complains}) echo unable to configure: \"$*\"; exit 1 ;;\n*--validate*) ;;\n\
+             *) exec {} \"$@\" ;;\nesac\n",
+            real.display()
+        );
+        fs::write(&dockerd, script).unwrap();
+        fs::set_permissions(&dockerd, fs::Permissions::from_mode(0o755)).unwrap();
+        let (before, pid) = (host.contents(), host.pid());
+        let message = host.refuse(&[]);
+        let complaint = format!(
+            "setupdockerhost: {doing}: {} ended with exit status: 1: unable to configure: {arguments}",
+            dockerd.display(),
+        );
+        assert!(message.starts_with(&complaint), "{message}");
+        assert!(message.ends_with(end), "{message}");
+        assert_eq!(host.contents(), before);
+        assert_eq!(host.pid(), pid, "dockerd was restarted for nothing");
+    }
 }
 
 fn not_root() {

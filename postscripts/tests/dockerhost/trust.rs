@@ -35,6 +35,10 @@ pub(crate) const TESTS: &[Test] = &[
         "an_authority_comes_with_those_above_it_and_with_any_usual_key",
         an_authority_below_others,
     ),
+    (
+        "an_authority_that_clients_of_go_would_not_take_is_refused_before_anything_changes",
+        unfit_authorities,
+    ),
     ("openrc_restarts_it_too", openrc),
     (
         "the_users_configuration_stays",
@@ -357,6 +361,61 @@ fn openssl(dir: &std::path::Path, line: &str) {
         "openssl {line}: {}",
         text(&output.stderr)
     );
+}
+
+fn unfit_authorities() {
+    let host = Host::new();
+    let site = tempfile::tempdir().unwrap();
+    let dir = site.path();
+    let ca = dir.to_str().unwrap();
+    openssl(
+        dir,
+        "ecparam -name prime256v1 -genkey -noout -out ca-key.pem",
+    );
+    let (before, pid) = (host.snapshot(), host.pid());
+    let loading = format!("setupdockerhost: loading the authority in {ca}: CN=site ");
+    let signing = "setupdockerhost: having the authority sign for this host: CN=site ";
+    for (extension, start, reason) in [
+        (
+            "extendedKeyUsage=clientAuth,emailProtection",
+            loading.as_str(),
+            "may not sign for both servers and clients",
+        ),
+        (
+            "keyUsage=critical,digitalSignature",
+            &loading,
+            "may sign no certificates: its keyUsage has no keyCertSign",
+        ),
+        (
+            "inhibitAnyPolicy=critical,0",
+            &loading,
+            "has the critical extension 2.5.29.54, which dockerd does not know",
+        ),
+        (
+            "nameConstraints=critical,permitted;DNS:other.example",
+            signing,
+            "may not sign for ",
+        ),
+        (
+            "nameConstraints=critical,excluded;IP:198.51.100.0/255.255.255.0",
+            signing,
+            "may not sign for 198.51.100.7: its name constraints exclude 198.51.100.0/255.255.255.0",
+        ),
+    ] {
+        openssl(
+            dir,
+            &format!(
+                "req -x509 -new -key ca-key.pem -days 3650 -subj /CN=site -out ca.pem -addext {extension}"
+            ),
+        );
+        let message = host.refuse(&["--ca", ca, "--san", "198.51.100.7"]);
+        assert!(
+            message.starts_with(&format!("{start}{reason}")),
+            "{message}"
+        );
+        assert_eq!(host.snapshot(), before);
+        assert_eq!(host.pid(), pid);
+    }
 }
 
 fn an_authority_below_others() {

@@ -158,12 +158,33 @@ fn held() {
 }
 
 fn half_removed() {
-    let machine = machine("-slip-one,slip-base");
-    machine.sh("dpkg -i /var/tmp/repositories/deb/pool/slip-one_1.deb");
-    set_state(&machine, "slip-one", "deinstall ok half-configured");
-    machine.run(&[]).expect(0);
-    assert_eq!(state(&machine, "slip-one"), "");
-    assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+    for (list, status, end) in [
+        ("-slip-one,slip-base", "deinstall ok half-configured", ""),
+        ("-slip-one,slip-base", "deinstall ok half-installed", ""),
+        ("slip-base", "deinstall ok half-installed", ""),
+        ("slip-base", "purge ok half-installed", ""),
+        ("slip-one", "deinstall ok half-installed", "ii"),
+    ] {
+        let machine = machine(list);
+        machine.sh("dpkg -i /var/tmp/repositories/deb/pool/slip-one_1.deb");
+        set_state(&machine, "slip-one", status);
+        machine.run(&[]).expect(0);
+        assert_eq!(state(&machine, "slip-one"), end, "{list}: {status}");
+        assert_eq!(machine.run(&[]).expect(0).out, "nothing to do\n");
+    }
+    // What needs it stays, and is named.
+    let machine = machine("slip-base");
+    machine.sh("dpkg -i /var/tmp/repositories/deb/pool/slip-one_1.deb /var/tmp/repositories/deb/pool/slip-two_1.deb");
+    set_state(&machine, "slip-one", "deinstall ok half-installed");
+    let ran = machine.run(&[]).expect(1);
+    assert!(
+        ran.last().starts_with(
+            "otherpkgs: nothing was changed: slip-one (half-installed) cannot be ended: slip-two : Depends: slip-one"
+        ),
+        "{}",
+        ran.err
+    );
+    assert_eq!(state(&machine, "slip-two"), "ii");
 }
 
 fn lacking() {
