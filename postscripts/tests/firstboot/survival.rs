@@ -252,7 +252,8 @@ fn overlap() {
         node.path("opt/slipway/postscripts/mark").exists()
     });
     let message = format!(
-        "firstboot: {} is held by process {} (firstboot): wait for it to end, then run again\n",
+        "firstboot: another firstboot is at work: {} is held by process {} (firstboot): \
+         wait for it to end, then run again\n",
         node.path("var/lib/slipway/firstboot.lock").display(),
         child.id()
     );
