@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use definitions::DockerNetwork;
 
-use super::names::San;
+use super::host_names::San;
 
 /// Make dockerd reachable over TLS by trusted clients, and by nobody else.
 ///

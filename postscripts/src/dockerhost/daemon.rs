@@ -11,12 +11,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
-use super::command::Flag;
-use super::listener::Listener;
+use super::dockerd_command::Flag;
+use super::listener::ListenAddress;
 
 /// What we want dockerd to do.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted<'a> {
+pub(super) struct DaemonSettings<'a> {
     /// Where dockerd answers for the host itself, where nothing says so yet.
     pub(super) local: &'a str,
     /// Where it answers for trusted clients: `tcp://ADDR:PORT`.
@@ -62,15 +62,15 @@ const LISTS: [&str; 13] = [
 /// added stays, as long as it is no TCP address, which would be open without our certificates' names or
 /// clash with ours. Any other key stands in one place: where the command line says what we want, it is
 /// not said here again.
-pub(super) fn merge(text: &str, flags: &[Flag], wanted: &Wanted<'_>) -> Result<Merged> {
+pub(super) fn merge(text: &str, flags: &[Flag], settings: &DaemonSettings<'_>) -> Result<Merged> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     let parsed: Value = serde_json::from_str(text).context("reading it as JSON")?;
     let Value::Object(mut config) = parsed else {
         bail!("reading it: no JSON object")
     };
     let before = config.clone();
-    let notes = merge_hosts(&mut config, flags, wanted)?;
-    for (key, value) in keys(wanted) {
+    let notes = merge_hosts(&mut config, flags, settings)?;
+    for (key, value) in keys(settings) {
         merge_key(&mut config, flags, key, value)?;
     }
     refuse_duplicates(&config, flags)?;
@@ -89,15 +89,15 @@ fn merge_key(
     key: &str,
     value: Value,
 ) -> Result<()> {
-    let said = flags.iter().rev().find(|flag| flag.name == key);
-    let wanted = value
+    let flag_given = flags.iter().rev().find(|flag| flag.name == key);
+    let settings = value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned);
-    match (said, config.get(key)) {
+    match (flag_given, config.get(key)) {
         (_, Some(user)) if *user != value => bail!(
             "\"{key}\" is {user} there and has to be {value}: take it out there, or set it to that"
         ),
-        (Some(flag), _) if !flag.says(&wanted) => bail!(
+        (Some(flag), _) if !flag.has_value(&settings) => bail!(
             "{flag} stands in {} and \"{key}\" has to be {value}: take it out there",
             flag.origin
         ),
@@ -152,7 +152,10 @@ pub(super) fn without_tls(text: &str) -> String {
     };
     config.retain(|key, _| !key.starts_with("tls"));
     if let Some(Value::Array(hosts)) = config.get_mut("hosts") {
-        let is_tcp = |host: &Value| host.as_str().is_some_and(|h| Listener::parse(h).is_tcp());
+        let is_tcp = |host: &Value| {
+            host.as_str()
+                .is_some_and(|h| ListenAddress::parse(h).is_tcp())
+        };
         hosts.retain(|host| !is_tcp(host));
     }
     Value::Object(config).to_string()
@@ -170,14 +173,14 @@ pub(super) fn listens_on(text: &str) -> Option<SocketAddr> {
         .next()
 }
 
-fn keys(wanted: &Wanted<'_>) -> Vec<(&'static str, Value)> {
+fn keys(settings: &DaemonSettings<'_>) -> Vec<(&'static str, Value)> {
     let mut keys = vec![
         ("tlsverify", json!(true)),
-        ("tlscacert", json!(wanted.authorities)),
-        ("tlscert", json!(wanted.certificate)),
-        ("tlskey", json!(wanted.key)),
+        ("tlscacert", json!(settings.authorities)),
+        ("tlscert", json!(settings.certificate)),
+        ("tlskey", json!(settings.key)),
     ];
-    if wanted.live_restore {
+    if settings.live_restore {
         // A restart of dockerd leaves the containers running.
         keys.push(("live-restore", json!(true)));
     }
@@ -187,45 +190,46 @@ fn keys(wanted: &Wanted<'_>) -> Vec<(&'static str, Value)> {
 fn merge_hosts(
     config: &mut Map<String, Value>,
     flags: &[Flag],
-    wanted: &Wanted<'_>,
+    settings: &DaemonSettings<'_>,
 ) -> Result<Vec<String>> {
     // A TCP address beside a key of ours is one that an earlier run wrote.
-    let ours = config.get("tlskey") == Some(&json!(wanted.key));
+    let ours = config.get("tlskey") == Some(&json!(settings.key));
     let is_open = config.get("tlsverify") != Some(&json!(true));
     let hosts = config.entry("hosts").or_insert_with(|| json!([]));
     let Value::Array(hosts) = hosts else {
         bail!("\"hosts\" is {hosts} there: no list")
     };
-    let is_tcp = |host: &str| Listener::parse(host).is_tcp();
+    let is_tcp = |host: &str| ListenAddress::parse(host).is_tcp();
     if ours {
-        hosts.retain(|host| host == wanted.remote || !host.as_str().is_some_and(is_tcp));
+        hosts.retain(|host| host == settings.remote || !host.as_str().is_some_and(is_tcp));
     }
-    let foreign = |host: &&Value| host != &wanted.remote && host.as_str().is_none_or(is_tcp);
+    let foreign = |host: &&Value| host != &settings.remote && host.as_str().is_none_or(is_tcp);
     if let Some(host) = hosts.iter().find(foreign) {
         bail!(
             "\"hosts\" holds {host} there and has to hold \"{}\": take it out, or name it with --listen",
-            wanted.remote
+            settings.remote
         );
     }
     let mut notes = Vec::new();
-    if is_open && hosts.iter().any(|host| host == wanted.remote) {
-        notes.push(closed(wanted.remote));
+    if is_open && hosts.iter().any(|host| host == settings.remote) {
+        notes.push(now_closed_note(settings.remote));
     }
     for flag in flags.iter().filter(|flag| flag.name == "host") {
         let (host, origin) = (flag.value.as_str(), &flag.origin);
-        if Listener::parse(host).is_tcp() && Listener::parse(host) != Listener::parse(wanted.remote)
+        if ListenAddress::parse(host).is_tcp()
+            && ListenAddress::parse(host) != ListenAddress::parse(settings.remote)
         {
             bail!(
                 "{flag} stands in {origin} and dockerd has to listen on {}: take it out, or name it with \
                  --listen",
-                wanted.remote
+                settings.remote
             );
         }
         if !flag.is_removable() || host.contains('%') {
             bail!(
                 "{flag} stands in {origin}, and dockerd refuses to start with listeners there and in \
                  \"hosts\" too: take it out there{}",
-                match Listener::parse(host).is_tcp() {
+                match ListenAddress::parse(host).is_tcp() {
                     true => String::new(),
                     false => format!(", and put {host} into \"hosts\""),
                 }
@@ -234,10 +238,10 @@ fn merge_hosts(
         if hosts.iter().any(|there| there == host) {
             continue;
         }
-        match Listener::parse(host) {
-            Listener::Tcp(_) => notes.extend(is_open.then(|| closed(host))),
+        match ListenAddress::parse(host) {
+            ListenAddress::Tcp(_) => notes.extend(is_open.then(|| now_closed_note(host))),
             listener => {
-                if listener != Listener::Activated {
+                if listener != ListenAddress::Activated {
                     notes.push(format!("{flag} of {origin} goes into \"hosts\""));
                 }
                 hosts.push(json!(host));
@@ -246,29 +250,29 @@ fn merge_hosts(
     }
     let is_local = |host: &Value| {
         host.as_str()
-            .is_some_and(|host| Listener::parse(host).is_local())
+            .is_some_and(|host| ListenAddress::parse(host).is_local())
     };
     if !hosts.iter().any(is_local) {
-        hosts.push(json!(wanted.local));
+        hosts.push(json!(settings.local));
     }
-    if !hosts.iter().any(|there| there == wanted.remote) {
-        hosts.push(json!(wanted.remote));
+    if !hosts.iter().any(|there| there == settings.remote) {
+        hosts.push(json!(settings.remote));
     }
     Ok(notes)
 }
 
-fn closed(listener: &str) -> String {
+fn now_closed_note(listener: &str) -> String {
     format!("{listener} let everybody in; from here on it asks for a certificate")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::command::CommandLine;
+    use super::super::dockerd_command::DockerdCommandLine;
     use super::super::environment::Environment;
     use super::*;
 
-    fn wanted() -> Wanted<'static> {
-        Wanted {
+    fn settings() -> DaemonSettings<'static> {
+        DaemonSettings {
             local: "fd://",
             remote: "tcp://0.0.0.0:2376",
             authorities: Path::new("/t/ca.pem"),
@@ -282,12 +286,12 @@ mod tests {
         let mut environment = Environment::default();
         environment.read_file(Path::new("/etc/default/docker"), file);
         let unit = Path::new("/u/docker.service");
-        let line = CommandLine::parse(command, unit, &environment);
+        let line = DockerdCommandLine::parse(command, unit, &environment);
         line.flags().to_vec()
     }
 
     fn merged(text: &str) -> String {
-        merge(text, &[], &wanted()).unwrap().text
+        merge(text, &[], &settings()).unwrap().text
     }
 
     const OURS: &str = r#"{
@@ -319,9 +323,9 @@ mod tests {
 
     #[test]
     fn another_address_replaces_the_one_that_was_ours() {
-        let moved = Wanted {
+        let moved = DaemonSettings {
             remote: "tcp://10.0.0.5:2377",
-            ..wanted()
+            ..settings()
         };
         let merged = merge(OURS, &[], &moved).unwrap().text;
         assert_eq!(merged, OURS.replace("0.0.0.0:2376", "10.0.0.5:2377"));
@@ -360,11 +364,11 @@ mod tests {
             ("[]", "reading it: no JSON object"),
         ] {
             assert_eq!(
-                merge(user, &[], &wanted()).unwrap_err().to_string(),
+                merge(user, &[], &settings()).unwrap_err().to_string(),
                 message
             );
         }
-        let error = format!("{:#}", merge("{\"a\": ", &[], &wanted()).unwrap_err());
+        let error = format!("{:#}", merge("{\"a\": ", &[], &settings()).unwrap_err());
         assert!(
             error.starts_with("reading it as JSON: EOF while parsing"),
             "{error}"
@@ -375,7 +379,7 @@ mod tests {
     fn what_the_command_line_says_is_said_in_one_place() {
         let unit = "dockerd -H fd:// -H unix:///ci -H tcp://0.0.0.0:2376 --live-restore --debug";
         let given = flags(unit, "");
-        let first = merge("{}", &given, &wanted()).unwrap();
+        let first = merge("{}", &given, &settings()).unwrap();
         let expected = OURS
             .replace("\"fd://\",", "\"fd://\",\n    \"unix:///ci\",")
             .replace(",\n  \"live-restore\": true", "");
@@ -387,13 +391,13 @@ mod tests {
                 "tcp://0.0.0.0:2376 let everybody in; from here on it asks for a certificate",
             ]
         );
-        let second = merge(&expected, &given, &wanted()).unwrap();
+        let second = merge(&expected, &given, &settings()).unwrap();
         assert_eq!((second.text, second.notes), (expected, vec![]));
         // An option that came later displaces what an earlier run wrote.
         let later = merge(
             OURS,
             &flags("dockerd $O", "O=--live-restore=1\n"),
-            &wanted(),
+            &settings(),
         )
         .unwrap();
         assert_eq!(later.text, OURS.replace(",\n  \"live-restore\": true", ""));
@@ -401,7 +405,7 @@ mod tests {
         let both = merge(
             "{\"hosts\": [\"unix:///a\"]}",
             &flags("dockerd -H unix:///b", ""),
-            &wanted(),
+            &settings(),
         );
         let both: Value = serde_json::from_str(&both.unwrap().text).unwrap();
         assert_eq!(
@@ -412,9 +416,9 @@ mod tests {
 
     #[test]
     fn in_swarm_mode_containers_are_not_kept_over_a_restart() {
-        let swarm = Wanted {
+        let swarm = DaemonSettings {
             live_restore: false,
-            ..wanted()
+            ..settings()
         };
         let expected = OURS.replace(",\n  \"live-restore\": true", "");
         assert_eq!(merge("{}", &[], &swarm).unwrap().text, expected);
@@ -486,14 +490,14 @@ mod tests {
                 ),
             ),
         ] {
-            let error = merge(json, &flags(command, file), &wanted()).unwrap_err();
+            let error = merge(json, &flags(command, file), &settings()).unwrap_err();
             assert_eq!(error.to_string(), message);
         }
         // Runtimes are joined.
         let runtimes = merge(
             "{\"runtimes\": {}}",
             &flags("dockerd --add-runtime a=b", ""),
-            &wanted(),
+            &settings(),
         );
         assert!(runtimes.is_ok());
     }

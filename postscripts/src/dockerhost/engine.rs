@@ -13,45 +13,45 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// No answer that we ask for is larger.
-const LIMIT: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A daemon, by its socket.
 #[derive(Debug)]
-pub(super) struct Engine {
+pub(super) struct EngineClient {
     socket: PathBuf,
 }
 
 /// What a daemon says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Info {
+pub(super) struct EngineInfo {
     /// Whether its containers run on while it does not.
     live_restore: bool,
-    running: u64,
+    dockerd_process: u64,
     /// Whether it is a node of a swarm, which rules out `live-restore`.
     pub(super) swarm: bool,
     /// Whether it is a daemon that runs as an ordinary user.
     pub(super) rootless: bool,
 }
 
-impl Info {
+impl EngineInfo {
     /// Returns how many containers would end with the daemon.
-    pub(super) fn at_stake(&self) -> u64 {
+    pub(super) fn containers_that_stop(&self) -> u64 {
         match self.live_restore {
             true => 0,
-            false => self.running,
+            false => self.dockerd_process,
         }
     }
 }
 
 /// What the daemon answered.
-struct Answer {
+struct EngineResponse {
     status: u16,
     body: Value,
 }
 
-impl Engine {
+impl EngineClient {
     pub(super) fn new(socket: &Path) -> Self {
         Self {
             socket: socket.to_owned(),
@@ -60,10 +60,10 @@ impl Engine {
 
     /// Returns the engine's version; fails when no daemon answers.
     pub(super) fn version(&self) -> Result<String> {
-        let answer = self
-            .ask("GET", "/version", None)
+        let response = self
+            .request("GET", "/version", None)
             .context("asking dockerd for its version")?;
-        let version = answer.body["Version"].as_str();
+        let version = response.body["Version"].as_str();
         Ok(version
             .context("asking dockerd for its version: it named none")?
             .to_owned())
@@ -72,8 +72,8 @@ impl Engine {
     /// Returns every network, each with its containers.
     pub(super) fn networks(&self) -> Result<Vec<Value>> {
         let context = "asking dockerd for its networks";
-        let answer = self.ask("GET", "/networks", None).context(context)?;
-        let Value::Array(networks) = answer.body else {
+        let response = self.request("GET", "/networks", None).context(context)?;
+        let Value::Array(networks) = response.body else {
             bail!("{context}: it sent no list")
         };
         Ok(networks)
@@ -88,9 +88,9 @@ impl Engine {
         let Some(id) = named.as_ref().and_then(|network| network["Id"].as_str()) else {
             return Ok(None);
         };
-        let answer = self.ask("GET", &format!("/networks/{id}"), None);
+        let response = self.request("GET", &format!("/networks/{id}"), None);
         Ok(Some(
-            answer
+            response
                 .with_context(|| format!("asking dockerd for the network {name}"))?
                 .body,
         ))
@@ -98,9 +98,9 @@ impl Engine {
 
     /// Returns the names of the containers, running or not, that have an end in a network.
     pub(super) fn containers_on(&self, network: &str) -> Result<Vec<String>> {
-        let answer = self.ask("GET", "/containers/json?all=1", None);
-        let answer = answer.context("asking dockerd for its containers")?;
-        let Value::Array(containers) = answer.body else {
+        let response = self.request("GET", "/containers/json?all=1", None);
+        let response = response.context("asking dockerd for its containers")?;
+        let Value::Array(containers) = response.body else {
             return Ok(Vec::new());
         };
         let on = |container: &&Value| !container["NetworkSettings"]["Networks"][network].is_null();
@@ -112,15 +112,15 @@ impl Engine {
     }
 
     /// Returns what the daemon says of itself.
-    pub(super) fn info(&self) -> Result<Info> {
-        let answer = self.ask("GET", "/info", None);
-        let info = answer.context("asking dockerd about itself")?.body;
+    pub(super) fn info(&self) -> Result<EngineInfo> {
+        let response = self.request("GET", "/info", None);
+        let info = response.context("asking dockerd about itself")?.body;
         let options = info["SecurityOptions"].as_array().map(Vec::as_slice);
         let mut options = options.unwrap_or_default().iter().filter_map(Value::as_str);
         let swarm = info["Swarm"]["LocalNodeState"].as_str();
-        Ok(Info {
+        Ok(EngineInfo {
             live_restore: info["LiveRestoreEnabled"] == true,
-            running: info["ContainersRunning"].as_u64().unwrap_or(0),
+            dockerd_process: info["ContainersRunning"].as_u64().unwrap_or(0),
             swarm: swarm.is_some_and(|state| !state.is_empty() && state != "inactive"),
             rootless: options.any(|option| option.starts_with("name=rootless")),
         })
@@ -132,29 +132,31 @@ impl Engine {
     }
 
     pub(super) fn create_network(&self, request: &Value) -> Result<()> {
-        self.ask("POST", "/networks/create", Some(request))
+        self.request("POST", "/networks/create", Some(request))
             .map(drop)
     }
 
     pub(super) fn remove_network(&self, name: &str) -> Result<()> {
-        self.ask("DELETE", &format!("/networks/{name}"), None)
+        self.request("DELETE", &format!("/networks/{name}"), None)
             .map(drop)
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
-        let answer = self.exchange(method, path, body)?;
-        if !(200..300).contains(&answer.status) {
-            let message = answer.body["message"].as_str().unwrap_or("no reason given");
-            bail!("dockerd answered {}: {message}", answer.status);
+    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<EngineResponse> {
+        let response = self.exchange(method, path, body)?;
+        if !(200..300).contains(&response.status) {
+            let message = response.body["message"]
+                .as_str()
+                .unwrap_or("no reason given");
+            bail!("dockerd answered {}: {message}", response.status);
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+    fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Result<EngineResponse> {
         let connecting = || format!("connecting to {}", self.socket.display());
         let mut stream = UnixStream::connect(&self.socket).with_context(connecting)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = body.len();
         write!(
@@ -165,7 +167,7 @@ impl Engine {
         .context("sending a request")?;
         let mut bytes = Vec::new();
         stream
-            .take(LIMIT)
+            .take(MAX_BYTES)
             .read_to_end(&mut bytes)
             .context("reading an answer")?;
         parse(&bytes).context("reading an answer: it is no HTTP")
@@ -173,12 +175,12 @@ impl Engine {
 }
 
 /// Reads an HTTP/1.0 answer whose body is JSON or nothing.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8]) -> Option<EngineResponse> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let status = head.split_whitespace().nth(1)?.parse().ok()?;
     let body = serde_json::from_slice(&bytes[end + 4..]).unwrap_or(Value::Null);
-    Some(Answer { status, body })
+    Some(EngineResponse { status, body })
 }
 
 #[cfg(test)]
@@ -187,13 +189,14 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_status_and_json() {
-        let answer = parse(b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n{\"Version\":\"20.10\"}").unwrap();
+        let response =
+            parse(b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n{\"Version\":\"20.10\"}").unwrap();
         assert_eq!(
-            (answer.status, answer.body["Version"].as_str()),
+            (response.status, response.body["Version"].as_str()),
             (200, Some("20.10"))
         );
-        let answer = parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
-        assert_eq!((answer.status, answer.body), (204, Value::Null));
+        let response = parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        assert_eq!((response.status, response.body), (204, Value::Null));
         for bytes in [
             &b""[..],
             b"HTTP/1.0\r\n\r\n",

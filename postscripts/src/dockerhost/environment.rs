@@ -15,25 +15,25 @@ pub(super) struct Environment(BTreeMap<String, Variable>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) value: String,
-    pub(super) origin: Setting,
+    pub(super) origin: VariableOrigin,
 }
 
 /// Who sets a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Setting {
+pub(super) enum VariableOrigin {
     /// systemd itself, for all its services: `DefaultEnvironment=`, `systemctl set-environment`, and what
     /// `PassEnvironment=` hands on.
-    Manager,
+    ServiceManager,
     /// `Environment=` of the unit.
     Unit,
     /// This file of `EnvironmentFile=`.
     File(PathBuf),
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for VariableOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Manager => {
+            Self::ServiceManager => {
                 f.write_str("systemd's own environment ('systemctl show-environment')")
             }
             Self::Unit => f.write_str("docker.service"),
@@ -51,7 +51,7 @@ impl Environment {
     /// Adds what one `Environment=` line says.
     pub(super) fn assign(&mut self, line: &str) {
         for word in words(line) {
-            self.set(&unquote(&word), Setting::Unit);
+            self.set(&unquote(&word), VariableOrigin::Unit);
         }
     }
 
@@ -59,7 +59,10 @@ impl Environment {
     /// (`$'…'`), older ones with their names.
     pub(super) fn inherit(&mut self, text: &str) {
         for line in text.lines() {
-            self.set(&unquote(&line.replacen("$'", "'", 1)), Setting::Manager);
+            self.set(
+                &unquote(&line.replacen("$'", "'", 1)),
+                VariableOrigin::ServiceManager,
+            );
         }
     }
 
@@ -71,7 +74,7 @@ impl Environment {
                 .split_once('=')
                 .is_some_and(|(name, _)| names.contains(&name))
             {
-                self.set(variable, Setting::Manager);
+                self.set(variable, VariableOrigin::ServiceManager);
             }
         }
     }
@@ -79,7 +82,7 @@ impl Environment {
     /// Adds what a file of `EnvironmentFile=` says; it wins over what is there.
     pub(super) fn read_file(&mut self, file: &Path, text: &str) {
         for line in file_lines(text) {
-            self.set(&line, Setting::File(file.to_owned()));
+            self.set(&line, VariableOrigin::File(file.to_owned()));
         }
     }
 
@@ -97,7 +100,7 @@ impl Environment {
         }
     }
 
-    fn set(&mut self, assignment: &str, origin: Setting) {
+    fn set(&mut self, assignment: &str, origin: VariableOrigin) {
         let Some((name, value)) = assignment.split_once('=') else {
             return;
         };
@@ -265,7 +268,7 @@ mod tests {
         environment.assign("A=1 \"B=two words\" 'C=3' D");
         assert_eq!(environment.variable("B").unwrap().value, "two words");
         environment.read_file(Path::new("/f"), "A=2\n");
-        let origin = Setting::File(PathBuf::from("/f"));
+        let origin = VariableOrigin::File(PathBuf::from("/f"));
         let value = "2".to_owned();
         assert_eq!(environment.variable("A"), Some(&Variable { value, origin }));
         environment.unset("A B=other C=3");
@@ -283,15 +286,15 @@ mod tests {
         environment.pass("P=passed on\0Q=not\0", "X P");
         environment.assign("U=2");
         for (name, value, origin) in [
-            ("LANG", "C", Setting::Manager),
+            ("LANG", "C", VariableOrigin::ServiceManager),
             (
                 "O",
                 "-H tcp://127.0.0.1:2375 --label 'a b'",
-                Setting::Manager,
+                VariableOrigin::ServiceManager,
             ),
-            ("OLD", "two words", Setting::Manager),
-            ("P", "passed on", Setting::Manager),
-            ("U", "2", Setting::Unit),
+            ("OLD", "two words", VariableOrigin::ServiceManager),
+            ("P", "passed on", VariableOrigin::ServiceManager),
+            ("U", "2", VariableOrigin::Unit),
         ] {
             let value = value.to_owned();
             assert_eq!(

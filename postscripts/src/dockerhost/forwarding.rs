@@ -14,14 +14,14 @@ use definitions::DockerNetwork;
 use ipnetwork::IpNetwork;
 use serde::Serialize;
 
-use super::iptables::{Frame, Outcome, Rules};
-use super::names;
+use super::host_names;
+use super::iptables::{FilterTable, Frame, FrameVerdict};
 use super::nftables::{Drops, Layer, Obstacle, Passage, Ruleset};
 use crate::program;
 
 /// Strict reverse path filtering (`ip-sysctl.rst`).
 const STRICT: u8 = 1;
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The port of a container on a bridge, which no rule knows by its whole name.
 const CONTAINER: &str = "veth";
@@ -62,26 +62,26 @@ struct Bridge {
 
 /// Looks.
 pub(super) fn check(network: &DockerNetwork) -> Forwarding {
-    let own = names::addresses_v4().unwrap_or_default();
+    let own = host_names::addresses_v4().unwrap_or_default();
     let routes = own.contains(&network.gateway());
     let bridge = Bridge::load(network.name().as_str(), network.subnet(), routes);
     let looks = bridge.filtered || routes;
-    let mut found = bridge.judge(looks.then(load_rules));
+    let mut forwarding = bridge.judge(looks.then(load_rules));
     match Ruleset::load() {
-        Ok(ruleset) => bridge.judge_nftables(&ruleset, &mut found),
-        Err(error) => found.facts.push(format!(
+        Ok(ruleset) => bridge.judge_nftables(&ruleset, &mut forwarding),
+        Err(error) => forwarding.facts.push(format!(
             "what nftables does to what {} forwards cannot be read: {error}",
             bridge.name
         )),
     }
-    found
+    forwarding
 }
 
 /// Reads the filter table by the program that the engine writes it with.
-fn load_rules() -> Option<Rules> {
+fn load_rules() -> Option<FilterTable> {
     let mut command = Command::new(program::find("iptables")?);
-    let shown = program::run(command.args(["-w", "-S"]), Stdio::null(), PATIENCE).ok()?;
-    Some(Rules::parse(&shown))
+    let shown = program::run(command.args(["-w", "-S"]), Stdio::null(), TIMEOUT).ok()?;
+    Some(FilterTable::parse(&shown))
 }
 
 impl Bridge {
@@ -95,7 +95,7 @@ impl Bridge {
         let table = read("/proc/net/route".to_owned());
         let conf = |device: &str| number(format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"));
         Self {
-            port: ports.find(|port| !names::is_dockers_own(port)),
+            port: ports.find(|port| !host_names::is_made_by_docker(port)),
             filtered: number("/proc/sys/net/bridge/bridge-nf-call-iptables".to_owned()) != 0
                 || number(format!("{class}/bridge/nf_call_iptables")) != 0,
             routes,
@@ -110,28 +110,28 @@ impl Bridge {
         }
     }
 
-    fn judge(&self, rules: Option<Option<Rules>>) -> Forwarding {
-        let mut found = Forwarding::default();
+    fn judge(&self, rules: Option<Option<FilterTable>>) -> Forwarding {
+        let mut forwarding = Forwarding::default();
         let (name, subnet) = (&self.name, self.subnet);
         if self.port.is_none() {
-            found.obstacles.push(format!(
+            forwarding.obstacles.push(format!(
                 "the bridge {name} has no NIC for a port: its containers do not reach other hosts; join one with \
                  'bridgeprereq NIC:{name}'"
             ));
         }
         if !self.filtered {
-            found.facts.push(format!(
+            forwarding.facts.push(format!(
                 "frames that {name} forwards do not pass iptables (bridge-nf-call-iptables is off)"
             ));
         }
         if self.routes && !self.forwards {
-            found.obstacles.push(format!(
+            forwarding.obstacles.push(format!(
                 "IPv4 forwarding is off: containers on {name} reach their bridge and nothing behind this \
                  host; set net.ipv4.ip_forward=1"
             ));
         }
         if self.rp_filter == STRICT && !self.on_link {
-            found.obstacles.push(format!(
+            forwarding.obstacles.push(format!(
                 "this host has no address in {subnet} on {name} and rp_filter is strict there: it drops \
                  what containers send it; give {name} an address of {subnet}, or set \
                  net.ipv4.conf.{name}.rp_filter=2"
@@ -139,12 +139,12 @@ impl Bridge {
         }
         match rules {
             None => {}
-            Some(None) => found.facts.push(format!(
+            Some(None) => forwarding.facts.push(format!(
                 "no iptables on this host shows what becomes of what {name} forwards"
             )),
-            Some(Some(rules)) => self.judge_rules(&rules, &mut found),
+            Some(Some(rules)) => self.judge_rules(&rules, &mut forwarding),
         }
-        found
+        forwarding
     }
 
     /// Where a new conversation goes out: bridged and, where this host is the router, routed.
@@ -185,7 +185,7 @@ impl Bridge {
     }
 
     /// What the chains that iptables does not show do to it.
-    fn judge_nftables(&self, ruleset: &Ruleset, found: &mut Forwarding) {
+    fn judge_nftables(&self, ruleset: &Ruleset, forwarding: &mut Forwarding) {
         let name = self.name.as_str();
         for (passage, what, verb) in self.passages() {
             for obstacle in ruleset.judge(passage) {
@@ -210,11 +210,11 @@ impl Bridge {
                 };
                 let (list, text) = match obstacle.drops {
                     Drops::Unread => (
-                        &mut found.facts,
+                        &mut forwarding.facts,
                         format!("{subject}, which is not looked at here (chain {chain})"),
                     ),
                     _ => (
-                        &mut found.obstacles,
+                        &mut forwarding.obstacles,
                         format!("{subject} (chain {chain}); let them through with {help}"),
                     ),
                 };
@@ -226,7 +226,7 @@ impl Bridge {
     }
 
     /// What the rules do to a new conversation, bridged and, where this host is the router, routed.
-    fn judge_rules(&self, rules: &Rules, found: &mut Forwarding) {
+    fn judge_rules(&self, rules: &FilterTable, forwarding: &mut Forwarding) {
         let name = self.name.as_str();
         for (output, what, verb) in self.ways() {
             let frame = Frame {
@@ -241,30 +241,32 @@ impl Bridge {
                 false => format!(" by {output}"),
             };
             match outcome {
-                Outcome::Passes(why) => found.facts.push(format!(
+                FrameVerdict::Passes(why) => forwarding.facts.push(format!(
                     "{what} {name} {verb}{by} pass iptables: {why}"
                 )),
-                Outcome::Dropped(why) => found.obstacles.push(format!(
+                FrameVerdict::Dropped(why) => forwarding.obstacles.push(format!(
                     "iptables drops {what} {name} {verb}{by}: {why}; let them through with 'iptables -I \
                      {} -i {name} -o {output} -j ACCEPT'",
                     rules.users_chain()
                 )),
             }
-            found.obstacles.extend(doubtful.into_iter().map(|rule| {
-                format!("iptables drops some of the {what} {name} {verb}{by}: {rule}")
-            }));
+            forwarding
+                .obstacles
+                .extend(doubtful.into_iter().map(|rule| {
+                    format!("iptables drops some of the {what} {name} {verb}{by}: {rule}")
+                }));
         }
     }
 }
 
 /// A line of `/proc/net/route` (`net/ipv4/fib_trie.c`, `fib_route_seq_show`).
-struct Route<'a> {
+struct KernelRoute<'a> {
     device: &'a str,
     destination: u32,
     mask: u32,
 }
 
-fn routes_of(table: &str) -> impl Iterator<Item = Route<'_>> {
+fn routes_of(table: &str) -> impl Iterator<Item = KernelRoute<'_>> {
     table.lines().skip(1).filter_map(|line| {
         let columns: Vec<_> = line.split_whitespace().collect();
         // Numbers stand there as they lie in memory.
@@ -272,7 +274,7 @@ fn routes_of(table: &str) -> impl Iterator<Item = Route<'_>> {
             let number = u32::from_str_radix(columns.get(at)?, 16).ok()?;
             Some(u32::from_be_bytes(number.to_ne_bytes()))
         };
-        Some(Route {
+        Some(KernelRoute {
             device: columns.first()?,
             destination: number(1)?,
             mask: number(7)?,
@@ -280,7 +282,7 @@ fn routes_of(table: &str) -> impl Iterator<Item = Route<'_>> {
     })
 }
 
-impl Route<'_> {
+impl KernelRoute<'_> {
     /// Whether it leads to all of a network, and to more than everything.
     fn covers(&self, subnet: IpNetwork) -> bool {
         let IpNetwork::V4(subnet) = subnet else {
@@ -312,7 +314,7 @@ mod tests {
 
     fn judged(bridge: Bridge, rules: Option<Option<&str>>) -> (Vec<String>, Vec<String>) {
         let Forwarding { facts, obstacles } =
-            bridge.judge(rules.map(|text| text.map(Rules::parse)));
+            bridge.judge(rules.map(|text| text.map(FilterTable::parse)));
         (facts, obstacles)
     }
 

@@ -9,32 +9,32 @@ use std::collections::BTreeMap;
 use ipnetwork::IpNetwork;
 
 /// Chains jump to chains; no real table is deeper.
-const DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// The chains of the filter table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(super) struct FilterTable {
     /// What becomes of a packet that no rule of FORWARD decides over.
     accepts: bool,
-    chains: BTreeMap<String, Vec<Rule>>,
+    chains: BTreeMap<String, Vec<IptablesRule>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
+struct IptablesRule {
     text: String,
-    matches: Vec<Match>,
+    matches: Vec<RuleMatch>,
     target: Option<String>,
 }
 
 /// One condition; the rule holds when all do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Match {
+struct RuleMatch {
     negated: bool,
-    what: What,
+    what: MatchKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
+enum MatchKind {
     Input(String),
     Output(String),
     Source(Option<IpNetwork>),
@@ -60,19 +60,19 @@ pub(super) struct Frame<'a> {
 
 /// What becomes of it, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum FrameVerdict {
     Passes(String),
     Dropped(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Holds {
+enum Certainty {
     No,
     Maybe,
     Yes,
 }
 
-impl Rules {
+impl FilterTable {
     /// Reads what `iptables -S` prints; a line that is none of a chain is left out.
     pub(super) fn parse(text: &str) -> Self {
         let mut rules = Self::default();
@@ -82,7 +82,7 @@ impl Rules {
                 ["-P", "FORWARD", policy] => rules.accepts = policy == "ACCEPT",
                 ["-N", chain] => drop(rules.chains.entry(chain.to_owned()).or_default()),
                 ["-A", chain, ..] => {
-                    let rule = Rule::parse(line, &words[2..]);
+                    let rule = IptablesRule::parse(line, &words[2..]);
                     let chain = rules.chains.entry(chain.to_owned());
                     chain.or_default().push(rule);
                 }
@@ -101,12 +101,12 @@ impl Rules {
     }
 
     /// Says what becomes of a frame, and which rules may drop some like it.
-    pub(super) fn judge(&self, frame: &Frame<'_>) -> (Outcome, Vec<String>) {
+    pub(super) fn judge(&self, frame: &Frame<'_>) -> (FrameVerdict, Vec<String>) {
         let mut doubtful = Vec::new();
-        let decided = self.walk("FORWARD", frame, DEPTH, &mut doubtful);
+        let decided = self.walk("FORWARD", frame, MAX_DEPTH, &mut doubtful);
         let outcome = decided.unwrap_or_else(|| match self.accepts {
-            true => Outcome::Passes("the policy of FORWARD".to_owned()),
-            false => Outcome::Dropped("the policy of FORWARD".to_owned()),
+            true => FrameVerdict::Passes("the policy of FORWARD".to_owned()),
+            false => FrameVerdict::Dropped("the policy of FORWARD".to_owned()),
         });
         (outcome, doubtful)
     }
@@ -117,17 +117,17 @@ impl Rules {
         frame: &Frame<'_>,
         depth: usize,
         doubtful: &mut Vec<String>,
-    ) -> Option<Outcome> {
+    ) -> Option<FrameVerdict> {
         let rules = self.chains.get(chain).filter(|_| depth > 0)?;
         for rule in rules {
-            let holds = rule.holds(frame);
-            if holds == Holds::No {
+            let certainty = rule.certainty(frame);
+            if certainty == Certainty::No {
                 continue;
             }
-            let sure = holds == Holds::Yes;
+            let sure = certainty == Certainty::Yes;
             let outcome = match rule.target.as_deref() {
-                Some("ACCEPT") if sure => Some(Outcome::Passes(rule.text.clone())),
-                Some("DROP" | "REJECT") if sure => Some(Outcome::Dropped(rule.text.clone())),
+                Some("ACCEPT") if sure => Some(FrameVerdict::Passes(rule.text.clone())),
+                Some("DROP" | "REJECT") if sure => Some(FrameVerdict::Dropped(rule.text.clone())),
                 Some("DROP" | "REJECT") => {
                     doubtful.push(rule.text.clone());
                     None
@@ -137,8 +137,8 @@ impl Rules {
                 Some(target) => {
                     // What is decided there is decided for some only.
                     match self.walk(target, frame, depth - 1, doubtful) {
-                        Some(Outcome::Dropped(why)) => doubtful.push(why),
-                        Some(Outcome::Passes(_)) | None => {}
+                        Some(FrameVerdict::Dropped(why)) => doubtful.push(why),
+                        Some(FrameVerdict::Passes(_)) | None => {}
                     }
                     None
                 }
@@ -152,7 +152,7 @@ impl Rules {
     }
 }
 
-impl Rule {
+impl IptablesRule {
     fn parse(text: &str, words: &[String]) -> Self {
         let mut rule = Self {
             text: text.to_owned(),
@@ -176,47 +176,57 @@ impl Rule {
                     break; // what follows is the target's own
                 }
                 "-m" => continue, // its conditions follow
-                "-i" => What::Input(value.to_owned()),
-                "-o" => What::Output(value.to_owned()),
-                "-s" => What::Source(value.parse().ok()),
-                "-d" => What::Destination(value.parse().ok()),
-                "--ctstate" | "--state" => What::State(value.to_owned()),
-                "--dst-type" if value == "LOCAL" => What::Local,
-                "--physdev-is-bridged" => What::Bridged,
-                "--comment" => What::Always,
-                _ => What::Unknown,
+                "-i" => MatchKind::Input(value.to_owned()),
+                "-o" => MatchKind::Output(value.to_owned()),
+                "-s" => MatchKind::Source(value.parse().ok()),
+                "-d" => MatchKind::Destination(value.parse().ok()),
+                "--ctstate" | "--state" => MatchKind::State(value.to_owned()),
+                "--dst-type" if value == "LOCAL" => MatchKind::Local,
+                "--physdev-is-bridged" => MatchKind::Bridged,
+                "--comment" => MatchKind::Always,
+                _ => MatchKind::Unknown,
             };
-            rule.matches.push(Match { negated, what });
+            rule.matches.push(RuleMatch { negated, what });
             negated = false;
         }
         rule
     }
 
-    fn holds(&self, frame: &Frame<'_>) -> Holds {
-        let all = self.matches.iter().map(|part| part.holds(frame));
-        all.min().unwrap_or(Holds::Yes)
+    fn certainty(&self, frame: &Frame<'_>) -> Certainty {
+        let all = self.matches.iter().map(|part| part.certainty(frame));
+        all.min().unwrap_or(Certainty::Yes)
     }
 }
 
-impl Match {
-    fn holds(&self, frame: &Frame<'_>) -> Holds {
-        let sure = |holds| if holds { Holds::Yes } else { Holds::No };
-        let holds = match &self.what {
-            What::Input(name) => sure(is_device(name, frame.input)),
-            What::Output(name) => sure(is_device(name, frame.output)),
-            What::State(states) => sure(states.split(',').any(|state| state == "NEW")),
-            What::Bridged => sure(frame.is_within),
-            What::Local => Holds::No,
-            What::Always => Holds::Yes,
-            What::Source(Some(network)) => within(*network, frame.within),
-            What::Destination(Some(network)) if frame.is_within => within(*network, frame.within),
-            What::Source(_) | What::Destination(_) | What::Unknown => Holds::Maybe,
+impl RuleMatch {
+    fn certainty(&self, frame: &Frame<'_>) -> Certainty {
+        let sure = |certainty| {
+            if certainty {
+                Certainty::Yes
+            } else {
+                Certainty::No
+            }
         };
-        match (self.negated, holds) {
-            (false, holds) => holds,
-            (true, Holds::Yes) => Holds::No,
-            (true, Holds::No) => Holds::Yes,
-            (true, Holds::Maybe) => Holds::Maybe,
+        let certainty = match &self.what {
+            MatchKind::Input(name) => sure(is_device(name, frame.input)),
+            MatchKind::Output(name) => sure(is_device(name, frame.output)),
+            MatchKind::State(states) => sure(states.split(',').any(|state| state == "NEW")),
+            MatchKind::Bridged => sure(frame.is_within),
+            MatchKind::Local => Certainty::No,
+            MatchKind::Always => Certainty::Yes,
+            MatchKind::Source(Some(network)) => within(*network, frame.within),
+            MatchKind::Destination(Some(network)) if frame.is_within => {
+                within(*network, frame.within)
+            }
+            MatchKind::Source(_) | MatchKind::Destination(_) | MatchKind::Unknown => {
+                Certainty::Maybe
+            }
+        };
+        match (self.negated, certainty) {
+            (false, certainty) => certainty,
+            (true, Certainty::Yes) => Certainty::No,
+            (true, Certainty::No) => Certainty::Yes,
+            (true, Certainty::Maybe) => Certainty::Maybe,
         }
     }
 }
@@ -230,13 +240,13 @@ fn is_device(pattern: &str, device: &str) -> bool {
 }
 
 /// Whether an address of `subnet` is one of `network`.
-fn within(network: IpNetwork, subnet: IpNetwork) -> Holds {
+fn within(network: IpNetwork, subnet: IpNetwork) -> Certainty {
     if network.contains(subnet.network()) && network.prefix() <= subnet.prefix() {
-        Holds::Yes
+        Certainty::Yes
     } else if subnet.contains(network.network()) {
-        Holds::Maybe
+        Certainty::Maybe
     } else {
-        Holds::No
+        Certainty::No
     }
 }
 
@@ -297,8 +307,8 @@ mod tests {
 -A DOCKER-FORWARD -i mydocker0 -j ACCEPT
 ";
 
-    fn judge(text: &str, output: &str) -> (Outcome, Vec<String>) {
-        Rules::parse(text).judge(&Frame {
+    fn judge(text: &str, output: &str) -> (FrameVerdict, Vec<String>) {
+        FilterTable::parse(text).judge(&Frame {
             input: "mydocker0",
             output,
             within: "10.1.0.0/16".parse().unwrap(),
@@ -312,10 +322,11 @@ mod tests {
             (DOCKER, INSIDE),
             (DOCKER_28, "-A DOCKER-FORWARD -i mydocker0 -j ACCEPT"),
         ] {
-            let passes = Outcome::Passes(rule.to_owned());
+            let passes = FrameVerdict::Passes(rule.to_owned());
             assert_eq!(judge(text, "mydocker0"), (passes, Vec::new()));
         }
-        let passes = Outcome::Passes("-A FORWARD -i mydocker0 ! -o mydocker0 -j ACCEPT".to_owned());
+        let passes =
+            FrameVerdict::Passes("-A FORWARD -i mydocker0 ! -o mydocker0 -j ACCEPT".to_owned());
         assert_eq!(judge(DOCKER, "eth0"), (passes, Vec::new()));
     }
 
@@ -330,14 +341,14 @@ mod tests {
             "-A DOCKER-USER -m comment --comment \"no -s here\" -m conntrack --ctstate NEW -j DROP",
         ] {
             let text = DOCKER.replace("-A DOCKER-USER -j RETURN", rule);
-            let dropped = Outcome::Dropped(rule.to_owned());
+            let dropped = FrameVerdict::Dropped(rule.to_owned());
             assert_eq!(judge(&text, "mydocker0"), (dropped, Vec::new()), "{rule}");
         }
         let policy = "the policy of FORWARD".to_owned();
         for (text, outcome) in [
-            ("-P FORWARD DROP\n", Outcome::Dropped(policy.clone())),
-            ("-P FORWARD ACCEPT\n", Outcome::Passes(policy.clone())),
-            ("", Outcome::Dropped(policy)),
+            ("-P FORWARD DROP\n", FrameVerdict::Dropped(policy.clone())),
+            ("-P FORWARD ACCEPT\n", FrameVerdict::Passes(policy.clone())),
+            ("", FrameVerdict::Dropped(policy)),
         ] {
             assert_eq!(judge(text, "mydocker0"), (outcome, Vec::new()));
         }
@@ -361,7 +372,7 @@ mod tests {
                 true => vec![rule.to_owned()],
                 false => Vec::new(),
             };
-            let passes = Outcome::Passes(INSIDE.to_owned());
+            let passes = FrameVerdict::Passes(INSIDE.to_owned());
             assert_eq!(judge(&text, "mydocker0"), (passes, doubts), "{rule}");
         }
     }
@@ -370,6 +381,9 @@ mod tests {
     fn chains_that_jump_in_circles_end() {
         let text = "-P FORWARD ACCEPT\n-N A\n-N B\n-A FORWARD -j A\n-A A -j B\n-A B -j A\n";
         let (outcome, _) = judge(text, "mydocker0");
-        assert_eq!(outcome, Outcome::Passes("the policy of FORWARD".to_owned()));
+        assert_eq!(
+            outcome,
+            FrameVerdict::Passes("the policy of FORWARD".to_owned())
+        );
     }
 }

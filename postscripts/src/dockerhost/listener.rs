@@ -8,7 +8,7 @@ pub(super) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// One place that dockerd answers at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Listener {
+pub(super) enum ListenAddress {
     /// The sockets that systemd hands over.
     Activated,
     /// A socket of the file system.
@@ -19,7 +19,7 @@ pub(super) enum Listener {
     Other,
 }
 
-impl Listener {
+impl ListenAddress {
     /// Reads one; what names no protocol is TCP, as dockerd has it.
     pub(super) fn parse(text: &str) -> Self {
         match text.trim().split_once("://") {
@@ -50,21 +50,21 @@ mod tests {
 
     #[test]
     fn a_listener_is_read_as_dockerd_reads_it() {
-        let tcp = |text: &str| Listener::Tcp(Some(text.parse().unwrap()));
+        let tcp = |text: &str| ListenAddress::Tcp(Some(text.parse().unwrap()));
         for (text, listener) in [
-            ("fd://", Listener::Activated),
-            ("fd://3", Listener::Activated),
-            ("unix:///x", Listener::Unix("/x".into())),
-            ("unix://", Listener::Unix(DEFAULT_SOCKET.into())),
-            ("", Listener::Unix(DEFAULT_SOCKET.into())),
+            ("fd://", ListenAddress::Activated),
+            ("fd://3", ListenAddress::Activated),
+            ("unix:///x", ListenAddress::Unix("/x".into())),
+            ("unix://", ListenAddress::Unix(DEFAULT_SOCKET.into())),
+            ("", ListenAddress::Unix(DEFAULT_SOCKET.into())),
             ("tcp://0.0.0.0:2375", tcp("0.0.0.0:2375")),
             ("127.0.0.1:2375", tcp("127.0.0.1:2375")),
             ("tcp://[::]:2376", tcp("[::]:2376")),
-            ("tcp://host01:2376", Listener::Tcp(None)),
-            (":2375", Listener::Tcp(None)),
-            ("npipe:////./pipe/x", Listener::Other),
+            ("tcp://host01:2376", ListenAddress::Tcp(None)),
+            (":2375", ListenAddress::Tcp(None)),
+            ("npipe:////./pipe/x", ListenAddress::Other),
         ] {
-            assert_eq!(Listener::parse(text), listener, "{text}");
+            assert_eq!(ListenAddress::parse(text), listener, "{text}");
         }
     }
 }

@@ -9,32 +9,33 @@
 //!
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 
+mod apply;
+mod certificates;
 mod cli;
-mod command;
 mod daemon;
+mod dockerd_command;
+mod dockerd_process;
 mod engine;
 mod environment;
 mod forwarding;
+mod host_names;
 mod iptables;
 mod listener;
-mod names;
 mod network;
 mod nftables;
 mod paths;
 mod plan;
 mod preflight;
-mod proof;
 mod report;
-mod running;
-mod secure;
 mod service;
 mod setup;
 mod status;
-mod trust;
+pub mod tls;
+mod tls_check;
 mod unit;
 mod uplink;
 mod validation;
 
 pub use cli::Args;
-pub use names::San;
+pub use host_names::San;
 pub use setup::run;

@@ -5,7 +5,7 @@ use definitions::DockerNetwork;
 use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
 
-use super::engine::Engine;
+use super::engine::EngineClient;
 use crate::fault::Fault;
 
 /// The option that names the bridge of a network of the bridge driver.
@@ -16,7 +16,7 @@ const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
 
 /// What is to be done about the network.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
+pub(super) enum NetworkAction {
     /// It is as it should be.
     Keep,
     /// There is none of that name.
@@ -26,15 +26,15 @@ pub(super) enum Step {
 }
 
 /// Compares what the engine has with what should be there.
-pub(super) fn plan(engine: &Engine, network: &DockerNetwork) -> Result<Step> {
+pub(super) fn plan(engine: &EngineClient, network: &DockerNetwork) -> Result<NetworkAction> {
     let wanted = request(network);
     let networks = engine.networks()?;
     refuse_overlap(network, &networks)?;
     let Some(there) = engine.network(network.name().as_str())? else {
-        return Ok(Step::Create(wanted));
+        return Ok(NetworkAction::Create(wanted));
     };
-    if equal(&there, &wanted) {
-        return Ok(Step::Keep);
+    if is_equal(&there, &wanted) {
+        return Ok(NetworkAction::Keep);
     }
     let users = engine.containers_on(network.name().as_str())?;
     if !users.is_empty() {
@@ -44,7 +44,7 @@ pub(super) fn plan(engine: &Engine, network: &DockerNetwork) -> Result<Step> {
             users.join(", ")
         );
     }
-    Ok(Step::Replace {
+    Ok(NetworkAction::Replace {
         with: wanted,
         before: there,
     })
@@ -52,9 +52,9 @@ pub(super) fn plan(engine: &Engine, network: &DockerNetwork) -> Result<Step> {
 
 /// Does it.
 pub(super) fn apply(
-    engine: &Engine,
+    engine: &EngineClient,
     network: &DockerNetwork,
-    step: &Step,
+    step: &NetworkAction,
     fault: &Fault,
 ) -> Result<()> {
     let name = network.name().as_str();
@@ -66,16 +66,16 @@ pub(super) fn apply(
             .with_context(|| format!("creating the docker network {name}"))
     };
     match step {
-        Step::Keep => Ok(()),
-        Step::Create(wanted) => create(wanted),
-        Step::Replace { with, before } => {
+        NetworkAction::Keep => Ok(()),
+        NetworkAction::Create(wanted) => create(wanted),
+        NetworkAction::Replace { with, before } => {
             let removing = || format!("removing the docker network {name}");
             fault.part().with_context(removing)?;
             engine.remove_network(name).with_context(removing)?;
             create(with).or_else(|error| {
                 // The one that stood there is better than none.
                 engine
-                    .create_network(&again(before))
+                    .create_network(&recreate_request(before))
                     .context("putting back the network before")?;
                 Err(error)
             })
@@ -98,7 +98,7 @@ fn request(network: &DockerNetwork) -> Value {
 }
 
 /// Makes a request of what the engine said of a network.
-fn again(before: &Value) -> Value {
+fn recreate_request(before: &Value) -> Value {
     let kept = [
         "Name",
         "Driver",
@@ -115,7 +115,7 @@ fn again(before: &Value) -> Value {
         .into()
 }
 
-fn equal(there: &Value, wanted: &Value) -> bool {
+fn is_equal(there: &Value, wanted: &Value) -> bool {
     let (has, wants) = (&there["IPAM"]["Config"][0], &wanted["IPAM"]["Config"][0]);
     there["Driver"] == wanted["Driver"]
         && has["Subnet"] == wants["Subnet"]
@@ -144,7 +144,7 @@ fn refuse_overlap(network: &DockerNetwork, networks: &[Value]) -> Result<()> {
                 bail!(
                     "{} overlaps {subnet} of the docker network {name}: {}",
                     network.subnet(),
-                    way_out(name)
+                    advice(name)
                 );
             }
         }
@@ -153,7 +153,7 @@ fn refuse_overlap(network: &DockerNetwork, networks: &[Value]) -> Result<()> {
 }
 
 /// What can be done about a network in the way: docker makes some itself, and again when they are removed.
-fn way_out(name: &str) -> &'static str {
+fn advice(name: &str) -> &'static str {
     match name {
         "bridge" => {
             "docker made that one itself; give it another subnet with \"bip\" in daemon.json, as in \

@@ -8,11 +8,11 @@ use crate::files::Journal;
 
 /// The files of one docker host.
 #[derive(Debug, Clone)]
-pub(super) struct Paths {
+pub(super) struct HostPaths {
     root: PathBuf,
 }
 
-impl Paths {
+impl HostPaths {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),

@@ -7,28 +7,28 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::certificates::{self, CertificatePlan};
 use super::cli::Args;
-use super::command::Flag;
-use super::engine::Engine;
-use super::listener::{DEFAULT_SOCKET, Listener};
-use super::paths::Paths;
+use super::dockerd_command::Flag;
+use super::dockerd_process::DockerdProcess;
+use super::engine::EngineClient;
+use super::listener::{DEFAULT_SOCKET, ListenAddress};
+use super::paths::HostPaths;
 use super::preflight::{self, Installed};
-use super::running::Process;
-use super::trust::{self, Trust};
-use super::{daemon, names, proof, validation};
+use super::{daemon, host_names, tls_check, validation};
+use crate::dockerhost::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
 use crate::files::{self, Access, Change, load_text};
-use crate::tls::{Description, KeyPem, LocalAuthority, Names};
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).
 const PORT: u16 = 2376;
 
 /// Everything that is known before the first change.
 pub(super) struct Plan {
-    pub(super) names: Names,
+    pub(super) names: SubjectAltNames,
     /// One of them that clients can ask for.
     pub(super) name: String,
     pub(super) listen: SocketAddr,
-    pub(super) trust: Trust,
+    pub(super) certificates: CertificatePlan,
     /// What dockerd or its service manager reads, changed or not.
     pub(super) config: Vec<Change>,
     /// What becomes of the host's own settings.
@@ -41,7 +41,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Why anything changes, for people.
     pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
-        self.trust.reasons.iter().chain(&self.notes).cloned()
+        self.certificates.reasons.iter().chain(&self.notes).cloned()
     }
 
     /// What differs from what should stand there: all of it, and whether dockerd reads any of that.
@@ -55,8 +55,8 @@ impl Plan {
             }
             Ok(due)
         };
-        let server = due(&mut self.trust.server.iter().chain(&self.config))?;
-        let mut all = due(&mut self.trust.other.iter())?;
+        let server = due(&mut self.certificates.server.iter().chain(&self.config))?;
+        let mut all = due(&mut self.certificates.other.iter())?;
         let dockerd_reads_it = !server.is_empty();
         all.extend(server);
         Ok((all, dockerd_reads_it))
@@ -65,18 +65,18 @@ impl Plan {
 
 /// Plans.
 pub(super) fn plan(
-    paths: &Paths,
+    paths: &HostPaths,
     installed: &Installed,
-    engine: &Engine,
+    engine: &EngineClient,
     args: &Args,
 ) -> Result<Plan> {
     let now = preflight::clock()?;
-    let names = names::load(&paths.at("/etc/hosts"), &args.san)?;
-    let name = askable(&names)?;
+    let names = host_names::load(&paths.at("/etc/hosts"), &args.san)?;
+    let name = reachable_name(&names)?;
     let hostname = names.dns.iter().min_by_key(|name| name.len()).cloned();
     let cluster = args.ca.as_deref();
     let cluster = cluster.map(|dir| load_authority(dir, now)).transpose()?;
-    let wish = trust::Wish {
+    let request = certificates::CertificateRequest {
         names: &names,
         hostname: hostname.as_deref().unwrap_or("docker host"),
         cluster: cluster.as_ref(),
@@ -84,21 +84,21 @@ pub(super) fn plan(
         renew: args.renew,
         now,
     };
-    let mut trust = trust::plan(paths, &wish)?;
-    trust.authority = trust.authority.or(cluster);
+    let mut certificates = certificates::plan(paths, &request)?;
+    certificates.authority = certificates.authority.or(cluster);
 
     let text = load_text(&installed.config)?.unwrap_or_default();
     let flags = installed.service.flags();
-    let listen = listen(&text, flags, args.listen);
+    let listen = listen_address(&text, flags, args.listen);
     if daemon::listens_on(&text) != Some(listen) {
-        let dockerd = Process::of(&installed.service.manager, paths);
+        let dockerd = DockerdProcess::of(&installed.service.manager, paths);
         preflight::port(listen, dockerd)?;
     }
     let swarm = in_swarm(paths, &text, flags, engine)?;
     let merged = daemon::merge(
         &text,
         flags,
-        &daemon::Wanted {
+        &daemon::DaemonSettings {
             local: &format!("unix://{}", paths.at(DEFAULT_SOCKET).display()),
             remote: &format!("tcp://{listen}"),
             authorities: &paths.server_authorities(),
@@ -116,25 +116,34 @@ pub(super) fn plan(
         names,
         name,
         listen,
-        trust,
+        certificates,
         config,
-        notes: merged.notes.into_iter().chain(names::left_out()?).collect(),
+        notes: merged
+            .notes
+            .into_iter()
+            .chain(host_names::left_out()?)
+            .collect(),
         swarm,
         now,
     })
 }
 
 /// Returns a name or an address that a client can ask for: without one nobody could tell this host.
-fn askable(names: &Names) -> Result<String> {
+fn reachable_name(names: &SubjectAltNames) -> Result<String> {
     let addresses = names.addresses.iter().map(ToString::to_string);
     let mut names = names.dns.iter().cloned().chain(addresses);
     names
-        .find(|name| proof::can_ask_for(name))
+        .find(|name| tls_check::is_usable_name(name))
         .context("this host has neither a name nor an address: give one with --san")
 }
 
 /// Says whether the engine is a node of a swarm; where it does not run, its state does.
-fn in_swarm(paths: &Paths, config: &str, flags: &[Flag], engine: &Engine) -> Result<bool> {
+fn in_swarm(
+    paths: &HostPaths,
+    config: &str,
+    flags: &[Flag],
+    engine: &EngineClient,
+) -> Result<bool> {
     if let Ok(info) = engine.info() {
         if info.rootless {
             bail!(
@@ -158,7 +167,7 @@ fn in_swarm(paths: &Paths, config: &str, flags: &[Flag], engine: &Engine) -> Res
 }
 
 /// Returns where dockerd shall listen: where it was asked for, where it does already, or everywhere.
-fn listen(text: &str, flags: &[Flag], asked: Option<SocketAddr>) -> SocketAddr {
+fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> SocketAddr {
     let has_v6 = Path::new("/proc/net/if_inet6").exists();
     let everywhere = match has_v6 {
         true => (Ipv6Addr::UNSPECIFIED, PORT).into(),
@@ -166,19 +175,20 @@ fn listen(text: &str, flags: &[Flag], asked: Option<SocketAddr>) -> SocketAddr {
         false => (Ipv4Addr::UNSPECIFIED, PORT).into(),
     };
     let given = daemon::listeners(text, flags).into_iter();
-    let given = given.filter_map(|text| match Listener::parse(&text) {
-        Listener::Tcp(address) => address.filter(|address| address.port() == PORT),
+    let given = given.filter_map(|text| match ListenAddress::parse(&text) {
+        ListenAddress::Tcp(address) => address.filter(|address| address.port() == PORT),
         _ => None,
     });
-    let kept = daemon::listens_on(text).or_else(|| given.into_iter().next());
+    let configured = daemon::listens_on(text).or_else(|| given.into_iter().next());
     // A kernel that no longer has IPv6 has no such address either.
-    let kept = kept.map(
-        |address| match address.ip() == Ipv6Addr::UNSPECIFIED && !has_v6 {
-            true => (Ipv4Addr::UNSPECIFIED, address.port()).into(),
-            false => address,
-        },
-    );
-    asked.or(kept).unwrap_or(everywhere)
+    let configured =
+        configured.map(
+            |address| match address.ip() == Ipv6Addr::UNSPECIFIED && !has_v6 {
+                true => (Ipv4Addr::UNSPECIFIED, address.port()).into(),
+                false => address,
+            },
+        );
+    requested.or(configured).unwrap_or(everywhere)
 }
 
 fn load_authority(dir: &Path, now: OffsetDateTime) -> Result<LocalAuthority> {
@@ -190,7 +200,7 @@ fn load_authority(dir: &Path, now: OffsetDateTime) -> Result<LocalAuthority> {
         let key = KeyPem::new(part("ca-key.pem")?);
         let authority = LocalAuthority::load(&part("ca.pem")?, &key)?;
         for certificate in authority.chain() {
-            let end = Description::parse(certificate)?.not_after;
+            let end = CertificateInfo::parse(certificate)?.not_after;
             if end <= now {
                 bail!("its certificate ended on {}: renew it first", end.date());
             }
@@ -206,19 +216,19 @@ mod tests {
 
     #[test]
     fn a_host_is_asked_for_by_a_name_that_is_one() {
-        let names = |dns: &[&str], addresses: &[&str]| Names {
+        let names = |dns: &[&str], addresses: &[&str]| SubjectAltNames {
             dns: dns.iter().map(|name| (*name).to_owned()).collect(),
             addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
         };
-        for (names, asked) in [
+        for (names, requested) in [
             (names(&["host01"], &["10.0.0.5"]), "host01"),
             (names(&["1"], &["10.0.0.5"]), "10.0.0.5"),
             (names(&[], &["fd00::5"]), "fd00::5"),
         ] {
-            assert_eq!(askable(&names).unwrap(), asked);
+            assert_eq!(reachable_name(&names).unwrap(), requested);
         }
         assert_eq!(
-            askable(&names(&[], &[])).unwrap_err().to_string(),
+            reachable_name(&names(&[], &[])).unwrap_err().to_string(),
             "this host has neither a name nor an address: give one with --san"
         );
     }

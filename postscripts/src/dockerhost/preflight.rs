@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
 use super::daemon;
-use super::paths::Paths;
-use super::running::Process;
+use super::dockerd_process::DockerdProcess;
+use super::paths::HostPaths;
 use super::service::Service;
 use crate::files;
 
@@ -23,10 +23,10 @@ const DAEMONS: [&str; 3] = [
 ];
 
 /// The oldest engine whose API (1.41) and configuration we rely on.
-const OLDEST: (u32, u32) = (20, 10);
+const MIN_VERSION: (u32, u32) = (20, 10);
 
 /// 2026-01-01: no clock is right that is before the year in which this program was written.
-const EARLIEST: i64 = 1_767_225_600;
+const MIN_TIME: i64 = 1_767_225_600;
 
 /// The engine of this host.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) struct Installed {
 }
 
 /// Finds the engine, its version and its service.
-pub(super) fn check(paths: &Paths) -> Result<Installed> {
+pub(super) fn check(paths: &HostPaths) -> Result<Installed> {
     if !nix::unistd::geteuid().is_root() {
         bail!("this changes the host: run it as root");
     }
@@ -57,7 +57,7 @@ pub(super) fn check(paths: &Paths) -> Result<Installed> {
     let version = parse_version(&text)
         .with_context(|| format!("{} does not say its version: {text:?}", dockerd.display()))?;
     let (major, minor) = (version.1, version.2);
-    if (major, minor) < OLDEST {
+    if (major, minor) < MIN_VERSION {
         bail!(
             "dockerd is {}: 20.10 is the oldest that this works with",
             version.0
@@ -78,7 +78,7 @@ pub(super) fn check(paths: &Paths) -> Result<Installed> {
 }
 
 /// Says what to do about an engine that is not where packages put it.
-fn missing(paths: &Paths) -> &'static str {
+fn missing(paths: &HostPaths) -> &'static str {
     match paths.at("/snap/docker").exists() {
         true => {
             "docker is a snap here, which reads its configuration elsewhere and sees no other keys: remove \
@@ -98,7 +98,7 @@ pub(super) fn clock() -> Result<OffsetDateTime> {
 }
 
 fn plausible(now: OffsetDateTime) -> Result<OffsetDateTime> {
-    if now.unix_timestamp() < EARLIEST {
+    if now.unix_timestamp() < MIN_TIME {
         bail!(
             "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
             now.date()
@@ -120,7 +120,7 @@ pub(super) fn bridge(class: &Path, name: &str) -> Result<()> {
 }
 
 /// Fails when a program other than dockerd has the port.
-pub(super) fn port(listen: SocketAddr, dockerd: Option<Process>) -> Result<()> {
+pub(super) fn port(listen: SocketAddr, dockerd: Option<DockerdProcess>) -> Result<()> {
     match TcpListener::bind(listen) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_never_set_is_refused() {
-        for seconds in [0, EARLIEST - 1] {
+        for seconds in [0, MIN_TIME - 1] {
             let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             let message = format!(
                 "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
@@ -203,7 +203,7 @@ mod tests {
             );
             assert_eq!(plausible(now).unwrap_err().to_string(), message);
         }
-        let now = OffsetDateTime::from_unix_timestamp(EARLIEST).unwrap();
+        let now = OffsetDateTime::from_unix_timestamp(MIN_TIME).unwrap();
         assert_eq!(plausible(now).unwrap(), now);
     }
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::forwarding::Forwarding;
-use super::proof::Check;
-use crate::tls::Names;
+use super::tls_check::TlsCheck;
+use crate::dockerhost::tls::SubjectAltNames;
 
 /// What was done, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]
@@ -15,9 +15,9 @@ pub(super) struct Report {
     pub(super) changed: bool,
     pub(super) restarted: bool,
     pub(super) steps: Vec<String>,
-    pub(super) names: Names,
+    pub(super) names: SubjectAltNames,
     pub(super) listen: String,
-    pub(super) proof: Vec<Check>,
+    pub(super) proof: Vec<TlsCheck>,
     pub(super) network: Option<String>,
     /// How containers on the bridge reach others, and what is in their way.
     pub(super) forwarding: Forwarding,

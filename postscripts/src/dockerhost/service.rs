@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::command::{CommandLine, Flag};
+use super::dockerd_command::{DockerdCommandLine, Flag};
+use super::dockerd_process::{self, DockerdProcess};
 use super::environment::Environment;
-use super::listener::{DEFAULT_SOCKET, Listener};
-use super::paths::Paths;
-use super::running::{self, Process};
+use super::listener::{DEFAULT_SOCKET, ListenAddress};
+use super::paths::HostPaths;
 use super::unit::{self, Unit};
 use crate::files::{self, Access, Change};
 use crate::program;
@@ -29,19 +29,19 @@ const NO_ENGINE: &str = "put the engine there with the packages of an osimage's 
 /// How dockerd is started here, and with what.
 #[derive(Debug)]
 pub(super) struct Service {
-    pub(super) manager: Manager,
+    pub(super) manager: ServiceManager,
     /// What the service gives dockerd, ours left out.
-    command: CommandLine,
+    command: DockerdCommandLine,
     variables: Environment,
     /// Where our drop-in has to stand, and the places of those that no longer have to.
     drop_in: (PathBuf, Vec<PathBuf>),
     /// What systemd listens on for docker.service.
-    streams: Vec<Stream>,
+    streams: Vec<SocketStream>,
 }
 
 /// A socket that systemd listens on.
 #[derive(Debug)]
-struct Stream {
+struct SocketStream {
     address: String,
     /// The socket's unit, and the file of it that says so.
     unit: String,
@@ -50,7 +50,7 @@ struct Stream {
 
 /// Who starts dockerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Manager {
+pub(super) enum ServiceManager {
     /// systemd, by `docker.service`.
     Systemd,
     /// OpenRC: `rc-service docker …`, which reads `/etc/conf.d/docker`.
@@ -60,33 +60,34 @@ pub(super) enum Manager {
 }
 
 impl Service {
-    pub(super) fn detect(paths: &Paths) -> Result<Self> {
+    pub(super) fn detect(paths: &HostPaths) -> Result<Self> {
         match paths.at("/run/systemd/system").is_dir() {
             true => Self::of_systemd(paths),
             false => Self::of_script(paths),
         }
     }
 
-    fn of_systemd(paths: &Paths) -> Result<Self> {
+    fn of_systemd(paths: &HostPaths) -> Result<Self> {
         let missing = || format!("no systemd unit docker.service with an ExecStart: {NO_ENGINE}");
         let unit = Unit::load(paths, "docker.service")?.with_context(missing)?;
         let variables = variables(paths, &unit)?;
         let command = unit.values("Service", "ExecStart").pop();
         let (command, file) = command.with_context(missing)?;
-        let mut command = CommandLine::parse(&command, file, &variables);
+        let mut command = DockerdCommandLine::parse(&command, file, &variables);
         if command.wrapper().is_some() || is_script(&paths.at(command.program())) {
-            let running = Process::of(&Manager::Systemd, paths).and_then(Process::arguments);
-            let running = running.with_context(|| {
+            let dockerd_process = DockerdProcess::of(&ServiceManager::Systemd, paths)
+                .and_then(DockerdProcess::arguments);
+            let dockerd_process = dockerd_process.with_context(|| {
                 format!(
                     "docker.service starts dockerd by {}, which may add options of its own: start docker \
                      first, so that they can be seen",
                     command.program()
                 )
             })?;
-            command = command.seen_as(&running);
+            command = command.with_observed_arguments(&dockerd_process);
         }
         Ok(Self {
-            manager: Manager::Systemd,
+            manager: ServiceManager::Systemd,
             command,
             variables,
             drop_in: unit.own_drop_in(paths)?,
@@ -94,7 +95,7 @@ impl Service {
         })
     }
 
-    fn of_script(paths: &Paths) -> Result<Self> {
+    fn of_script(paths: &HostPaths) -> Result<Self> {
         let script = paths.at("/etc/init.d/docker");
         if !script.exists() {
             bail!(
@@ -103,10 +104,10 @@ impl Service {
             );
         }
         let (manager, file) = match paths.at("/sbin/openrc-run").exists() {
-            true => (Manager::OpenRc { script }, "/etc/conf.d/docker"),
+            true => (ServiceManager::OpenRc { script }, "/etc/conf.d/docker"),
             false => {
                 let log = paths.at("/var/log/docker.log");
-                (Manager::Sysv { script, log }, "/etc/default/docker")
+                (ServiceManager::Sysv { script, log }, "/etc/default/docker")
             }
         };
         let file = paths.at(file);
@@ -114,7 +115,7 @@ impl Service {
         variables.read_file(&file, &unit::text_of(&file)?.replace("\nexport ", "\n"));
         Ok(Self {
             manager,
-            command: CommandLine::parse("dockerd $DOCKER_OPTS", &file, &variables),
+            command: DockerdCommandLine::parse("dockerd $DOCKER_OPTS", &file, &variables),
             variables,
             drop_in: Default::default(),
             streams: Vec::new(),
@@ -127,7 +128,7 @@ impl Service {
     }
 
     /// Returns dockerd's configuration: that of its command line, or the usual one.
-    pub(super) fn config(&self, paths: &Paths) -> Result<PathBuf> {
+    pub(super) fn config(&self, paths: &HostPaths) -> Result<PathBuf> {
         match self.command.value("config-file") {
             None => Ok(paths.daemon_json()),
             Some(file) if Path::new(file).is_absolute() => Ok(paths.at(file)),
@@ -139,10 +140,10 @@ impl Service {
     }
 
     /// Returns the socket on which dockerd answers this host, of all that it is told to listen at.
-    pub(super) fn socket(&self, paths: &Paths, listeners: &[String]) -> PathBuf {
-        let local = |text: &String| match Listener::parse(text) {
-            Listener::Unix(path) => Some(path),
-            Listener::Activated => Some(paths.at(self.activated())),
+    pub(super) fn socket(&self, paths: &HostPaths, listeners: &[String]) -> PathBuf {
+        let local = |text: &String| match ListenAddress::parse(text) {
+            ListenAddress::Unix(path) => Some(path),
+            ListenAddress::Activated => Some(paths.at(self.activated())),
             _ => None,
         };
         let mut local = listeners.iter().filter_map(local);
@@ -165,7 +166,7 @@ impl Service {
 
     /// Refuses TCP sockets that systemd hands over: dockerd serves them too.
     pub(super) fn refuse_activated_tcp(&self, listeners: &[String]) -> Result<()> {
-        let hands_over = |text: &String| Listener::parse(text) == Listener::Activated;
+        let hands_over = |text: &String| ListenAddress::parse(text) == ListenAddress::Activated;
         let is_path = |stream: &str| stream.starts_with(['/', '@']);
         let mut streams = self.streams.iter();
         let tcp = streams.find(|stream| !is_path(&stream.address));
@@ -190,7 +191,7 @@ impl Service {
                 let text = unit::drop_in(&command);
                 changes.push(Change::write(place, text, Access::Exactly(0o644)));
             }
-            None if self.manager == Manager::Systemd => changes.push(Change::remove(place)),
+            None if self.manager == ServiceManager::Systemd => changes.push(Change::remove(place)),
             None => {}
         }
         changes
@@ -199,21 +200,25 @@ impl Service {
     /// Has the service manager read what was written or put back; dockerd itself runs on.
     pub(super) fn reload(&self) -> Result<()> {
         match self.manager {
-            Manager::Systemd => run(Command::new("systemctl").arg("daemon-reload")).map(drop),
-            Manager::OpenRc { .. } | Manager::Sysv { .. } => Ok(()),
+            ServiceManager::Systemd => {
+                run(Command::new("systemctl").arg("daemon-reload")).map(drop)
+            }
+            ServiceManager::OpenRc { .. } | ServiceManager::Sysv { .. } => Ok(()),
         }
     }
 
     /// Fails when the service manager would still give dockerd a listener: better now than by a dockerd
     /// that does not come back.
     pub(super) fn check_reloaded(&self) -> Result<()> {
-        if self.manager != Manager::Systemd {
+        if self.manager != ServiceManager::Systemd {
             return Ok(());
         }
-        let shown = running::property(Command::new("systemctl"), "docker.service", "ExecStart");
+        let shown =
+            dockerd_process::property(Command::new("systemctl"), "docker.service", "ExecStart");
         let shown = shown.as_deref().and_then(argv_of);
         let Some(command) = shown else { return Ok(()) };
-        let command = CommandLine::parse(command, Path::new("docker.service"), &self.variables);
+        let command =
+            DockerdCommandLine::parse(command, Path::new("docker.service"), &self.variables);
         match command.flags().iter().find(|flag| flag.name == "host") {
             None => Ok(()),
             Some(flag) => bail!(
@@ -227,12 +232,12 @@ impl Service {
     /// Restarts dockerd, which must be running when this returns.
     pub(super) fn restart(&self) -> Result<()> {
         match &self.manager {
-            Manager::Systemd => {
+            ServiceManager::Systemd => {
                 // A start limit that an earlier failure used up is no reason to fail now.
                 run(Command::new("systemctl").args(["reset-failed", "docker.service"])).ok();
                 run(Command::new("systemctl").args(["restart", "docker.service"]))
             }
-            Manager::OpenRc { script } | Manager::Sysv { script, .. } => {
+            ServiceManager::OpenRc { script } | ServiceManager::Sysv { script, .. } => {
                 run(Command::new(script).arg("restart"))
             }
         }
@@ -241,14 +246,14 @@ impl Service {
     }
 
     /// Returns the last lines that the daemon said, joined.
-    pub(super) fn last_words(&self) -> String {
+    pub(super) fn recent_log(&self) -> String {
         let text = match &self.manager {
-            Manager::Systemd => {
+            ServiceManager::Systemd => {
                 let journal = "-u docker.service -o cat --no-pager -n 8".split(' ');
                 run(Command::new("journalctl").args(journal)).unwrap_or_default()
             }
-            Manager::OpenRc { .. } => tail_of(Path::new("/var/log/docker.log")),
-            Manager::Sysv { log, .. } => tail_of(log),
+            ServiceManager::OpenRc { .. } => tail_of(Path::new("/var/log/docker.log")),
+            ServiceManager::Sysv { log, .. } => tail_of(log),
         };
         program::last_lines(&text)
     }
@@ -268,7 +273,7 @@ fn is_script(program: &Path) -> bool {
 
 /// Reads the variables that a service has: systemd's for all of them, its own, and those of its files; the
 /// last one wins.
-fn variables(paths: &Paths, unit: &Unit) -> Result<Environment> {
+fn variables(paths: &HostPaths, unit: &Unit) -> Result<Environment> {
     let mut variables = Environment::default();
     if paths.is_host() {
         variables.inherit(&run(Command::new("systemctl").arg("show-environment"))?);
@@ -302,10 +307,10 @@ fn variables(paths: &Paths, unit: &Unit) -> Result<Environment> {
 
 /// Returns what systemd listens on for docker.service: by `docker.socket`, and by every other socket unit that
 /// names that service, on a running host those alone that systemd has loaded.
-fn streams(paths: &Paths) -> Result<Vec<Stream>> {
-    let loaded = paths
-        .is_host()
-        .then(|| running::property(Command::new("systemctl"), "docker.service", "TriggeredBy"));
+fn streams(paths: &HostPaths) -> Result<Vec<SocketStream>> {
+    let loaded = paths.is_host().then(|| {
+        dockerd_process::property(Command::new("systemctl"), "docker.service", "TriggeredBy")
+    });
     let is_loaded = |name: &str| match &loaded {
         None => true,
         Some(loaded) => loaded
@@ -325,7 +330,7 @@ fn streams(paths: &Paths) -> Result<Vec<Stream>> {
         let service = unit.values("Socket", "Service").pop();
         if own || service.is_some_and(|(service, _)| service == "docker.service") {
             let of_unit = unit.values("Socket", "ListenStream").into_iter();
-            streams.extend(of_unit.map(|(address, file)| Stream {
+            streams.extend(of_unit.map(|(address, file)| SocketStream {
                 address,
                 unit: name.clone(),
                 file: file.to_owned(),

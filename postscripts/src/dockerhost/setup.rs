@@ -8,14 +8,14 @@ use anyhow::{Context, Result, bail};
 use definitions::{DockerNetwork, Lock};
 use serde_json::Value;
 
+use super::apply::DockerHost;
 use super::cli::Args;
-use super::engine::Engine;
-use super::network::{self, Step};
-use super::paths::Paths;
+use super::engine::EngineClient;
+use super::network::{self, NetworkAction};
+use super::paths::HostPaths;
 use super::plan::{Plan, plan};
 use super::report::Report;
-use super::secure::Host;
-use super::{forwarding, preflight, secure, status, uplink};
+use super::{apply, forwarding, preflight, status, uplink};
 use crate::fault::Fault;
 
 /// Runs `setupdockerhost`.
@@ -23,14 +23,14 @@ use crate::fault::Fault;
 /// # Errors
 /// When the host cannot be made what it should be; it is then what it was.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let paths = Paths::new(&args.root);
+    let paths = HostPaths::new(&args.root);
     if args.status {
         return status::show(&paths, args.json);
     }
     let installed = preflight::check(&paths)?;
     let _lock = lock(&paths)?;
-    let (engine, fault) = (Engine::new(&installed.socket), Fault::from_env());
-    let host = Host {
+    let (engine, fault) = (EngineClient::new(&installed.socket), Fault::from_env());
+    let host = DockerHost {
         paths: &paths,
         installed: &installed,
         engine: &engine,
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         ..Report::default()
     };
     report.listen = plan.listen.to_string();
-    host.secure(&plan, &mut report)?;
+    host.apply(&plan, &mut report)?;
     if let Some(network) = &args.network {
         ensure_network(&engine, network, &fault, &mut report)?;
     }
@@ -60,13 +60,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Takes back what a run left that was cut off, or ends what it had finished.
-fn recover(host: &Host<'_>) -> Result<()> {
+fn recover(host: &DockerHost<'_>) -> Result<()> {
     if !host.journal.is_pending() {
         return host.journal.commit();
     }
     let doing = "taking back what a run that was cut off had begun";
     eprintln!("setupdockerhost: {doing}");
-    match host.take_back().context(doing) {
+    match host.roll_back().context(doing) {
         // The files are back; that dockerd does not come up with them is what this run may mend.
         Err(error) if !host.journal.is_pending() => eprintln!("setupdockerhost: {error:#}"),
         outcome => outcome?,
@@ -75,12 +75,12 @@ fn recover(host: &Host<'_>) -> Result<()> {
 }
 
 /// One run at a time; the lock goes with the process.
-fn lock(paths: &Paths) -> Result<Lock> {
+fn lock(paths: &HostPaths) -> Result<Lock> {
     Lock::take_private(&paths.lock(), Duration::ZERO, &mut |_| {})
 }
 
 /// Refuses, before anything is touched, a network that cannot be made; then brings its NIC in.
-fn check_network(engine: &Engine, network: &DockerNetwork, args: &Args) -> Result<()> {
+fn check_network(engine: &EngineClient, network: &DockerNetwork, args: &Args) -> Result<()> {
     if network.subnet().is_ipv6() {
         bail!(
             "the docker network {} is IPv6 alone: engines need an IPv4 subnet",
@@ -98,7 +98,7 @@ fn check_network(engine: &Engine, network: &DockerNetwork, args: &Args) -> Resul
 }
 
 fn ensure_network(
-    engine: &Engine,
+    engine: &EngineClient,
     network: &DockerNetwork,
     fault: &Fault,
     report: &mut Report,
@@ -106,7 +106,7 @@ fn ensure_network(
     let step_wanted = network::plan(engine, network)?;
     network::apply(engine, network, &step_wanted, fault)?;
     let what = describe(&step_wanted, network);
-    if step_wanted != Step::Keep {
+    if step_wanted != NetworkAction::Keep {
         report.changed = true;
         report.step(what.clone());
     }
@@ -118,16 +118,16 @@ fn ensure_network(
     Ok(())
 }
 
-fn describe(step: &Step, network: &DockerNetwork) -> String {
+fn describe(step: &NetworkAction, network: &DockerNetwork) -> String {
     let verb = match step {
-        Step::Keep => "kept",
-        Step::Create(_) => "created",
-        Step::Replace { .. } => "replaced",
+        NetworkAction::Keep => "kept",
+        NetworkAction::Create(_) => "created",
+        NetworkAction::Replace { .. } => "replaced",
     };
     format!("{verb} the docker network {network}")
 }
 
-fn show_plan(host: &Host<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
+fn show_plan(host: &DockerHost<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     let mut steps = Vec::new();
     if host.journal.is_pending() {
         steps.push("take back what a run that was cut off had begun".to_owned());
@@ -140,12 +140,12 @@ fn show_plan(host: &Host<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     }));
     let answers = host.engine.version().is_ok();
     if dockerd_reads_it || !answers {
-        steps.extend(secure::at_stake(host.engine, plan));
+        steps.extend(apply::containers_that_stop(host.engine, plan));
         steps.push("restart dockerd".to_owned());
     }
     if let Some(network) = &args.network
         && answers
-        && network::plan(host.engine, network)? != Step::Keep
+        && network::plan(host.engine, network)? != NetworkAction::Keep
     {
         steps.push(format!("make the docker network {network}"));
     }

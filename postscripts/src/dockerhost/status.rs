@@ -8,19 +8,19 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::engine::Engine;
+use super::certificates::RENEW_WITHIN;
+use super::engine::EngineClient;
 use super::listener::DEFAULT_SOCKET;
-use super::paths::Paths;
+use super::paths::HostPaths;
 use super::service::Service;
-use super::trust::RENEW_WITHIN;
 use super::{daemon, forwarding};
+use crate::dockerhost::tls::{CertificateInfo, SubjectAltNames};
 use crate::files::load_text;
-use crate::tls::{Description, Names};
 
 /// One certificate.
 #[derive(Debug, Serialize)]
 struct Certificate {
-    names: Names,
+    names: SubjectAltNames,
     ends: String,
     days_left: i64,
     renewed_at_next_run: bool,
@@ -40,7 +40,7 @@ struct Status {
 }
 
 /// Prints the status; exits with 1 when dockerd does not answer or has no certificate.
-pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
+pub(super) fn show(paths: &HostPaths, json: bool) -> Result<ExitCode> {
     let status = load(paths)?;
     if json {
         println!("{}", serde_json::to_string_pretty(&status)?);
@@ -55,7 +55,7 @@ pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
     })
 }
 
-fn load(paths: &Paths) -> Result<Status> {
+fn load(paths: &HostPaths) -> Result<Status> {
     let service = Service::detect(paths).ok();
     let config = service.as_ref().map(|service| service.config(paths));
     let config = config.and_then(Result::ok);
@@ -66,7 +66,7 @@ fn load(paths: &Paths) -> Result<Status> {
     let socket = service
         .as_ref()
         .map(|service| service.socket(paths, &listeners));
-    let engine = Engine::new(&socket.unwrap_or_else(|| paths.at(DEFAULT_SOCKET)));
+    let engine = EngineClient::new(&socket.unwrap_or_else(|| paths.at(DEFAULT_SOCKET)));
     let config: Value = serde_json::from_str(&config).unwrap_or_default();
     let hosts = config["hosts"]
         .as_array()
@@ -92,7 +92,7 @@ fn certificate(path: &std::path::Path) -> Result<Option<Certificate>> {
     let Some(text) = load_text(path)? else {
         return Ok(None);
     };
-    let described = Description::parse(&text)?;
+    let described = CertificateInfo::parse(&text)?;
     let left = described.not_after - OffsetDateTime::now_utc();
     Ok(Some(Certificate {
         names: described.names,

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::paths::Paths;
+use super::paths::HostPaths;
 use crate::files;
 
 /// Where units and drop-ins lie; what comes first wins.
-const HOMES: [&str; 13] = [
+const UNIT_DIRS: [&str; 13] = [
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
     "/run/systemd/transient",
@@ -44,8 +44,8 @@ pub(super) type Assigned<'a> = (String, &'a Path);
 
 impl Unit {
     /// Reads a unit; `None` where there is none of that name.
-    pub(super) fn load(paths: &Paths, name: &str) -> Result<Option<Self>> {
-        let homes = HOMES.map(|home| paths.at(home));
+    pub(super) fn load(paths: &HostPaths, name: &str) -> Result<Option<Self>> {
+        let homes = UNIT_DIRS.map(|home| paths.at(home));
         let file = homes.iter().map(|home| home.join(name));
         let file = file
             .into_iter()
@@ -104,7 +104,7 @@ impl Unit {
     }
 
     /// Returns where our drop-in has to stand, and every other place where one of ours does.
-    pub(super) fn own_drop_in(&self, paths: &Paths) -> Result<(PathBuf, Vec<PathBuf>)> {
+    pub(super) fn own_drop_in(&self, paths: &HostPaths) -> Result<(PathBuf, Vec<PathBuf>)> {
         let dir = paths.drop_ins();
         let place = dir.join(self.own_name());
         let names = files::names(&dir)?;
@@ -116,9 +116,9 @@ impl Unit {
 }
 
 /// Returns the names of all units of a kind.
-pub(super) fn names(paths: &Paths, kind: &str) -> Result<BTreeSet<String>> {
+pub(super) fn names(paths: &HostPaths, kind: &str) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    for home in HOMES {
+    for home in UNIT_DIRS {
         let names = files::names(&paths.at(home))?.into_iter();
         found.extend(names.filter(|name| name.ends_with(kind)));
     }
@@ -137,7 +137,7 @@ pub(super) fn drop_in(command: &str) -> String {
 }
 
 /// Whether a drop-in is one that we wrote.
-fn is_own(paths: &Paths, file: &Path) -> bool {
+fn is_own(paths: &HostPaths, file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str());
     file.parent() == Some(&paths.drop_ins())
         && name.is_some_and(|name| name == OWN || name.ends_with(&format!(".{OWN}")))
@@ -224,11 +224,11 @@ mod tests {
     use super::*;
 
     /// A host in a directory with these files.
-    struct Host(tempfile::TempDir);
+    struct UnitFiles(tempfile::TempDir);
 
     const VENDOR: &str = "/lib/systemd/system/docker.service";
 
-    impl Host {
+    impl UnitFiles {
         fn new(files: &[(&str, &str)]) -> Self {
             let host = Self(tempfile::tempdir().unwrap());
             host.write(VENDOR, "[Service]\nExecStart=/usr/sbin/dockerd -H fd://\n");
@@ -238,8 +238,8 @@ mod tests {
             host
         }
 
-        fn paths(&self) -> Paths {
-            Paths::new(self.0.path())
+        fn paths(&self) -> HostPaths {
+            HostPaths::new(self.0.path())
         }
 
         fn place(&self, path: &str) -> PathBuf {
@@ -312,7 +312,7 @@ mod tests {
                 0,
             ),
         ] {
-            let host = Host::new(&[(files[0], &one), (files[1], &two)]);
+            let host = UnitFiles::new(&[(files[0], &one), (files[1], &two)]);
             let command = ["one", "two"][counts].to_owned();
             assert_eq!(host.command(), (command, files[counts].to_owned()));
         }
@@ -322,12 +322,12 @@ mod tests {
     fn a_masked_drop_in_says_nothing_and_hides_those_of_its_name() {
         let hidden = "/usr/lib/systemd/system/docker.service.d/10-vendor.conf";
         for mask in ["/dev/null", "/nowhere"] {
-            let host = Host::new(&[(hidden, &starts("hidden"))]);
+            let host = UnitFiles::new(&[(hidden, &starts("hidden"))]);
             let place = host.place("/etc/systemd/system/docker.service.d/10-vendor.conf");
             symlink(mask, place).unwrap();
             assert_eq!(host.command().1, VENDOR, "{mask}");
         }
-        let host = Host::new(&[(hidden, &starts("hidden"))]);
+        let host = UnitFiles::new(&[(hidden, &starts("hidden"))]);
         host.write("/run/systemd/system/docker.service.d/10-vendor.conf", "");
         assert_eq!(host.command().1, VENDOR);
         // one that leads to a file is that file
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_masked_unit_is_named() {
-        let host = Host::new(&[]);
+        let host = UnitFiles::new(&[]);
         let place = host.place("/etc/systemd/system/docker.service");
         symlink("/dev/null", &place).unwrap();
         assert_eq!(
@@ -368,7 +368,7 @@ mod tests {
             ("slipway2.conf", "slipway2.slipway.conf"),
             ("~last.conf", "~last.slipway.conf"),
         ] {
-            let host = Host::new(&[(&format!("{dir}/{other}"), &starts("other"))]);
+            let host = UnitFiles::new(&[(&format!("{dir}/{other}"), &starts("other"))]);
             let (place, old) = host.unit().own_drop_in(&host.paths()).unwrap();
             assert_eq!(place, host.place(&format!("{dir}/{own}")));
             assert_eq!(old, Vec::<PathBuf>::new());
@@ -390,7 +390,7 @@ mod tests {
             &*format!("{dir}/zz-limits.conf"),
             "[Service]\nLimitNOFILE=1\n",
         );
-        let host = Host::new(&[other]);
+        let host = UnitFiles::new(&[other]);
         assert_eq!(host.unit().own_name(), "slipway.conf");
     }
 

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::command::Flag;
 use super::daemon;
+use super::dockerd_command::Flag;
 use super::preflight::Installed;
 use crate::program;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An id that no user of a host has (systemd, "Users, Groups, UIDs and GIDs").
 const NOBODY_ELSE: u32 = 65_533;
@@ -59,7 +59,7 @@ pub(super) fn check_text(installed: &Installed, text: &str) -> Result<()> {
             .gid(NOBODY_ELSE)
             .current_dir(Path::new("/")),
     };
-    let Err(error) = program::run(&mut command, Stdio::from(file), PATIENCE) else {
+    let Err(error) = program::run(&mut command, Stdio::from(file), TIMEOUT) else {
         return Ok(());
     };
     let said = format!("{error:#}");
@@ -85,7 +85,7 @@ pub(super) fn check_file(installed: &Installed) -> Result<()> {
         .arg("--config-file")
         .arg(&installed.config)
         .args(options(installed.service.flags(), |_| true));
-    program::run(&mut command, Stdio::null(), PATIENCE)
+    program::run(&mut command, Stdio::null(), TIMEOUT)
         .context("having dockerd check its configuration")
         .map(drop)
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use postscripts::tls::{Authority, KeyPem, LocalAuthority, Names, Usage};
+use postscripts::dockerhost::tls::{Authority, KeyPem, LocalAuthority, SubjectAltNames, Usage};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -31,9 +31,9 @@ fn authority(host: &Host) -> LocalAuthority {
 
 /// Has the authority sign a certificate over a key of the host's that lasts a few seconds.
 fn shorten(host: &Host, key: &str, certificate: &str, usage: Usage) {
-    let names = Names {
+    let names = SubjectAltNames {
         addresses: ["127.0.0.1".parse().unwrap()].into(),
-        ..Names::default()
+        ..SubjectAltNames::default()
     };
     let request = KeyPem::new(host.read(key))
         .request("short", &names)

@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use definitions::host_name_fault;
 
-use crate::tls::Names;
+use crate::dockerhost::tls::SubjectAltNames;
 
 /// `IFA_F_TEMPORARY | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE` (`linux/if_addr.h`).
 const PASSING_FLAGS: u8 = 0x01 | 0x08 | 0x20 | 0x40;
@@ -21,10 +21,10 @@ const PASSING_FLAGS: u8 = 0x01 | 0x08 | 0x20 | 0x40;
 const GLOBAL_SCOPE: &str = "00";
 
 /// Reads the names and addresses of this host, and adds those that the administrator gave.
-pub(super) fn load(hosts: &Path, extra: &[San]) -> Result<Names> {
+pub(super) fn load(hosts: &Path, extra: &[San]) -> Result<SubjectAltNames> {
     let hostname = hostname()?;
     let hosts = std::fs::read_to_string(hosts).unwrap_or_default();
-    let mut names = Names {
+    let mut names = SubjectAltNames {
         dns: dns_names(&hostname, &hosts),
         addresses: addresses_v4()?,
     };
@@ -101,7 +101,7 @@ fn dns_names(hostname: &str, hosts: &str) -> BTreeSet<String> {
 pub(super) fn addresses_v4() -> Result<BTreeSet<IpAddr>> {
     let interfaces = nix::ifaddrs::getifaddrs().context("reading the host's addresses")?;
     Ok(interfaces
-        .filter(|interface| !is_dockers_own(&interface.interface_name))
+        .filter(|interface| !is_made_by_docker(&interface.interface_name))
         .filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()))
         .filter(|address| !address.is_loopback() && !address.is_link_local())
         .map(IpAddr::from)
@@ -116,7 +116,7 @@ fn parse_inet6(text: &str) -> Vec<Ipv6Addr> {
             <[&str; 6]>::try_from(line.split_whitespace().collect::<Vec<_>>()).ok()?;
         let flags = u8::from_str_radix(flags, 16).ok()?;
         let bits = u128::from_str_radix(address, 16).ok()?;
-        let lasts = scope == GLOBAL_SCOPE && flags & PASSING_FLAGS == 0 && !is_dockers_own(name);
+        let lasts = scope == GLOBAL_SCOPE && flags & PASSING_FLAGS == 0 && !is_made_by_docker(name);
         lasts.then(|| Ipv6Addr::from_bits(bits))
     };
     text.lines().filter_map(lasting).collect()
@@ -124,7 +124,7 @@ fn parse_inet6(text: &str) -> Vec<Ipv6Addr> {
 
 /// Says whether an interface is one that Docker makes: `docker0`, `docker_gwbridge`, `br-` and twelve
 /// hexadecimal digits, `veth…`.
-pub(super) fn is_dockers_own(name: &str) -> bool {
+pub(super) fn is_made_by_docker(name: &str) -> bool {
     let network = name
         .strip_prefix("br-")
         .is_some_and(|id| id.len() == 12 && id.chars().all(|c| c.is_ascii_hexdigit()));
@@ -174,7 +174,7 @@ cut short
             ("vethab12", true),
             ("eth0", false),
         ] {
-            assert_eq!(is_dockers_own(name), docker, "{name}");
+            assert_eq!(is_made_by_docker(name), docker, "{name}");
         }
     }
 

@@ -7,33 +7,33 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::engine::Engine;
-use super::paths::Paths;
+use super::engine::EngineClient;
+use super::paths::HostPaths;
 use super::plan::Plan;
 use super::preflight::Installed;
-use super::proof::{self, Door};
 use super::report::Report;
+use super::tls_check::{self, Endpoint};
 use super::validation;
+use crate::dockerhost::tls::{Authority, KeyPem};
 use crate::fault::Fault;
 use crate::files::{self, Journal};
-use crate::tls::{Authority, KeyPem};
 
 /// How long dockerd may take to answer on its own socket.
-const STARTING: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The host that is changed, and what keeps the change whole.
-pub(super) struct Host<'a> {
-    pub(super) paths: &'a Paths,
+pub(super) struct DockerHost<'a> {
+    pub(super) paths: &'a HostPaths,
     pub(super) installed: &'a Installed,
-    pub(super) engine: &'a Engine,
+    pub(super) engine: &'a EngineClient,
     pub(super) journal: Journal,
     pub(super) fault: &'a Fault,
 }
 
-impl Host<'_> {
+impl DockerHost<'_> {
     /// Writes what differs, restarts dockerd if it reads any of that, proves the result; or puts
     /// everything back.
-    pub(super) fn secure(&self, plan: &Plan, report: &mut Report) -> Result<()> {
+    pub(super) fn apply(&self, plan: &Plan, report: &mut Report) -> Result<()> {
         let (due, dockerd_reads_it) = plan.due()?;
         let restart = dockerd_reads_it || self.engine.version().is_err();
         if due.is_empty() && !restart {
@@ -48,21 +48,21 @@ impl Host<'_> {
         for change in &due {
             report.step(format!("wrote {}", change.path.display()));
         }
-        let changed = self.tell_dockerd(restart, plan, report).and_then(|()| {
+        let changed = self.apply_to_dockerd(restart, plan, report).and_then(|()| {
             self.fault.part()?;
-            prove(self.paths, plan, report)?;
-            still_closed(self.engine.socket(), socket)?;
+            check_endpoint(self.paths, plan, report)?;
+            check_socket_mode(self.engine.socket(), socket)?;
             self.journal.commit()
         });
         if let Err(error) = changed {
-            return Err(self.put_back(error));
+            return Err(self.explain_and_roll_back(error));
         }
         report.steps.splice(0..0, plan.reasons());
         Ok(())
     }
 
     /// Has dockerd check its configuration and, where it must, read it.
-    fn tell_dockerd(&self, restart: bool, plan: &Plan, report: &mut Report) -> Result<()> {
+    fn apply_to_dockerd(&self, restart: bool, plan: &Plan, report: &mut Report) -> Result<()> {
         for dir in [self.paths.authority_dir(), self.paths.client_dir()] {
             files::restrict(&dir, 0o700)?;
         }
@@ -73,8 +73,8 @@ impl Host<'_> {
         }
         self.installed.service.reload()?;
         self.installed.service.check_reloaded()?;
-        if let Some(at_stake) = at_stake(self.engine, plan) {
-            report.step(at_stake);
+        if let Some(containers_that_stop) = containers_that_stop(self.engine, plan) {
+            report.step(containers_that_stop);
         }
         self.journal.note(&"dockerd is restarted")?;
         self.fault.part()?;
@@ -87,7 +87,7 @@ impl Host<'_> {
 
     fn restart(&self) -> Result<()> {
         self.installed.service.restart()?;
-        let deadline = Instant::now() + STARTING;
+        let deadline = Instant::now() + START_TIMEOUT;
         while let Err(error) = self.engine.version() {
             if Instant::now() > deadline {
                 return Err(error).context("waiting for dockerd to answer");
@@ -100,30 +100,31 @@ impl Host<'_> {
     /// Puts back what the journal tells of, and starts dockerd with that if it has seen anything else
     /// or does not run. The change is over then, whether dockerd came up or not: what stood before
     /// may have been what it did not come up with.
-    pub(super) fn take_back(&self) -> Result<()> {
+    pub(super) fn roll_back(&self) -> Result<()> {
         if !self.journal.restore()? {
             return Ok(());
         }
-        let told = self.journal.noted::<String>()?.is_some();
+        let was_restarted = self.journal.noted::<String>()?.is_some();
         let reloaded = self.installed.service.reload();
-        let restarted = reloaded.and_then(|()| match told || self.engine.version().is_err() {
-            true => self.restart(),
-            false => Ok(()),
-        });
+        let restarted =
+            reloaded.and_then(|()| match was_restarted || self.engine.version().is_err() {
+                true => self.restart(),
+                false => Ok(()),
+            });
         self.journal.end()?;
         restarted
     }
 
     /// Takes every change back; the error then says what failed, what dockerd said, what stands now, and
     /// whether dockerd runs with that.
-    fn put_back(&self, error: anyhow::Error) -> anyhow::Error {
-        let words = self.installed.service.last_words();
-        let undone = self.take_back();
+    fn explain_and_roll_back(&self, error: anyhow::Error) -> anyhow::Error {
+        let words = self.installed.service.recent_log();
+        let undone = self.roll_back();
         let said = match words.as_str() {
             "" => String::new(),
             words => format!("; dockerd said: {words}"),
         };
-        let stands = match undone {
+        let rollback = match undone {
             Ok(()) => "what stood before was put back".to_owned(),
             Err(undo) => format!("putting back what stood before: {undo:#}"),
         };
@@ -131,13 +132,13 @@ impl Host<'_> {
             Ok(_) => "dockerd runs",
             Err(_) => "dockerd does not run: mend what it said, and start it",
         };
-        anyhow!("{error:#}{said}; {stands}; {runs}")
+        anyhow!("{error:#}{said}; {rollback}; {runs}")
     }
 }
 
 /// Says which containers a restart of dockerd ends.
-pub(super) fn at_stake(engine: &Engine, plan: &Plan) -> Option<String> {
-    let count = engine.info().ok()?.at_stake();
+pub(super) fn containers_that_stop(engine: &EngineClient, plan: &Plan) -> Option<String> {
+    let count = engine.info().ok()?.containers_that_stop();
     let why = match plan.swarm {
         true => "in swarm mode it cannot leave them running",
         false => "which had live-restore off; later ones leave them running",
@@ -146,7 +147,7 @@ pub(super) fn at_stake(engine: &Engine, plan: &Plan) -> Option<String> {
         .then(|| format!("{count} running container(s) end with this restart of dockerd, {why}"))
 }
 
-fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
+fn check_endpoint(paths: &HostPaths, plan: &Plan, report: &mut Report) -> Result<()> {
     let text = |path: &Path| -> Result<String> {
         files::load_text(path)?.with_context(|| format!("no {}", path.display()))
     };
@@ -156,14 +157,14 @@ fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
     let client_key = KeyPem::new(text(&client.join("key.pem"))?);
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
-    report.proof = proof::prove(&Door {
-        address: dial(plan.listen),
+    report.proof = tls_check::check(&Endpoint {
+        address: connect_address(plan.listen),
         name: &plan.name,
         authority: &authority,
         client: (&client_certificate, &client_key),
         server: (&server_certificate, &server_key),
         signer: plan
-            .trust
+            .certificates
             .authority
             .as_ref()
             .map(|authority| authority as &dyn Authority),
@@ -183,7 +184,7 @@ fn prove(paths: &Paths, plan: &Plan, report: &mut Report) -> Result<()> {
 }
 
 /// Returns where a client on this host calls.
-fn dial(listen: SocketAddr) -> SocketAddr {
+fn connect_address(listen: SocketAddr) -> SocketAddr {
     let address = match listen.ip() {
         IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -198,7 +199,7 @@ fn socket_mode(socket: &Path) -> Option<u32> {
 }
 
 /// Fails when the daemon's own socket is open to more users than before.
-fn still_closed(socket: &Path, was: Option<u32>) -> Result<()> {
+fn check_socket_mode(socket: &Path, was: Option<u32>) -> Result<()> {
     match (was, socket_mode(socket)) {
         (Some(was), Some(mode)) if mode & !was & 0o077 != 0 => {
             bail!("{} opened to more users than before", socket.display())

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 use x509_parser::prelude::X509Certificate;
 
-use super::{Names, address};
+use super::{SubjectAltNames, address};
 
 /// The extensions that may be critical: others are a reason not to take a certificate.
 const KNOWN: [&str; 6] = [
@@ -58,27 +58,33 @@ pub(super) fn check(certificate: &X509Certificate<'_>, below: usize) -> Result<(
 }
 
 /// Fails when the name constraints of a certificate keep those below it from having any of these names.
-pub(super) fn check_names(certificate: &X509Certificate<'_>, names: &Names) -> Result<()> {
+pub(super) fn check_names(
+    certificate: &X509Certificate<'_>,
+    names: &SubjectAltNames,
+) -> Result<()> {
     let Some(constraints) = certificate.name_constraints()? else {
         return Ok(());
     };
     let subject = certificate.subject();
-    let trees = |list: &Option<Vec<GeneralSubtree<'_>>>| -> Result<Vec<Tree>> {
-        let trees = list.iter().flatten().filter_map(Tree::read);
-        let trees: Option<Vec<_>> = trees.collect();
-        match trees {
-            Some(trees) => Ok(trees),
+    let subtrees = |list: &Option<Vec<GeneralSubtree<'_>>>| -> Result<Vec<NameSubtree>> {
+        let subtrees = list.iter().flatten().filter_map(NameSubtree::read);
+        let subtrees: Option<Vec<_>> = subtrees.collect();
+        match subtrees {
+            Some(subtrees) => Ok(subtrees),
             None => bail!("{subject} has name constraints that dockerd does not know"),
         }
     };
-    let permitted = trees(&constraints.value.permitted_subtrees)?;
-    let excluded = trees(&constraints.value.excluded_subtrees)?;
-    let dns = names.dns.iter().cloned().map(Name::Dns);
-    for name in dns.chain(names.addresses.iter().copied().map(Name::Address)) {
-        if let Some(tree) = excluded.iter().find(|tree| tree.holds(&name) == Some(true)) {
-            bail!("{subject} may not sign for {name}: its name constraints exclude {tree}");
+    let permitted = subtrees(&constraints.value.permitted_subtrees)?;
+    let excluded = subtrees(&constraints.value.excluded_subtrees)?;
+    let dns = names.dns.iter().cloned().map(SubjectName::Dns);
+    for name in dns.chain(names.addresses.iter().copied().map(SubjectName::Address)) {
+        if let Some(subtree) = excluded
+            .iter()
+            .find(|subtree| subtree.holds(&name) == Some(true))
+        {
+            bail!("{subject} may not sign for {name}: its name constraints exclude {subtree}");
         }
-        let mut of_kind = permitted.iter().filter_map(|tree| tree.holds(&name));
+        let mut of_kind = permitted.iter().filter_map(|subtree| subtree.holds(&name));
         if let Some(first) = of_kind.next()
             && !first
             && !of_kind.any(|holds| holds)
@@ -93,12 +99,12 @@ pub(super) fn check_names(certificate: &X509Certificate<'_>, names: &Names) -> R
 }
 
 /// A name of a server.
-enum Name {
+enum SubjectName {
     Dns(String),
     Address(IpAddr),
 }
 
-impl std::fmt::Display for Name {
+impl std::fmt::Display for SubjectName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Dns(name) => f.write_str(name),
@@ -108,12 +114,12 @@ impl std::fmt::Display for Name {
 }
 
 /// A set of names of one kind.
-enum Tree {
+enum NameSubtree {
     Dns(String),
     Network { base: IpAddr, mask: IpAddr },
 }
 
-impl std::fmt::Display for Tree {
+impl std::fmt::Display for NameSubtree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Dns(name) => f.write_str(name),
@@ -122,10 +128,10 @@ impl std::fmt::Display for Tree {
     }
 }
 
-impl Tree {
+impl NameSubtree {
     /// Reads one; `None` where it is of a kind that no server has, and `Some(None)` where Go knows none such.
-    fn read(tree: &GeneralSubtree<'_>) -> Option<Option<Self>> {
-        match &tree.base {
+    fn read(subtree: &GeneralSubtree<'_>) -> Option<Option<Self>> {
+        match &subtree.base {
             GeneralName::DNSName(name) => Some(Some(Self::Dns(name.to_lowercase()))),
             GeneralName::IPAddress(bytes) => {
                 let (base, mask) = bytes.split_at(bytes.len() / 2);
@@ -138,17 +144,17 @@ impl Tree {
     }
 
     /// Whether a name is in it; `None` where it is of another kind.
-    fn holds(&self, name: &Name) -> Option<bool> {
+    fn holds(&self, name: &SubjectName) -> Option<bool> {
         match (self, name) {
-            (Self::Dns(tree), Name::Dns(name)) => Some(match tree.strip_prefix('.') {
-                Some(_) => name.ends_with(tree),
+            (Self::Dns(subtree), SubjectName::Dns(name)) => Some(match subtree.strip_prefix('.') {
+                Some(_) => name.ends_with(subtree),
                 None => {
-                    let rest = name.strip_suffix(tree);
-                    tree.is_empty()
+                    let rest = name.strip_suffix(subtree);
+                    subtree.is_empty()
                         || rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
                 }
             }),
-            (Self::Network { base, mask }, Name::Address(address)) => {
+            (Self::Network { base, mask }, SubjectName::Address(address)) => {
                 let bits = |address: &IpAddr| match address {
                     IpAddr::V4(address) => u128::from(address.to_bits()),
                     IpAddr::V6(address) => address.to_bits(),
@@ -168,7 +174,7 @@ mod tests {
         GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
     };
 
-    use super::super::{KeyPem, LocalAuthority, Names, subject};
+    use super::super::{KeyPem, LocalAuthority, SubjectAltNames, subject};
 
     /// Makes an authority and loads it.
     fn load(change: impl FnOnce(&mut CertificateParams)) -> Result<LocalAuthority, String> {
@@ -236,8 +242,8 @@ mod tests {
                  with a name that they do not permit is taken by nobody"
             )
         };
-        let excluded = |name: &str, tree: &str| {
-            format!("CN=site may not sign for {name}: its name constraints exclude {tree}")
+        let excluded = |name: &str, subtree: &str| {
+            format!("CN=site may not sign for {name}: its name constraints exclude {subtree}")
         };
         for (permitted, excludes, refusal) in [
             (vec![], vec![], None),
@@ -306,7 +312,7 @@ mod tests {
                     excluded_subtrees: excludes,
                 });
             });
-            let names = Names {
+            let names = SubjectAltNames {
                 dns: ["host.lab.example".to_owned()].into(),
                 addresses: ["10.0.0.5", "fd00::5"]
                     .map(|text| text.parse().unwrap())

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::environment::{Environment, Setting, unquote, words};
+use super::environment::{Environment, VariableOrigin, unquote, words};
 
 /// Options of dockerd that stand alone: `--name` and no value behind it.
 const SWITCHES: [&str; 22] = [
@@ -51,7 +51,7 @@ const SHORT: [(char, &str); 10] = [
 
 /// A command line that ends in dockerd.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct CommandLine {
+pub(super) struct DockerdCommandLine {
     /// The file that it stands in.
     file: PathBuf,
     /// The words as they stand there.
@@ -69,18 +69,18 @@ pub(super) struct Flag {
     /// Its value; `true` for a switch that has none.
     pub(super) value: String,
     /// Where it comes from.
-    pub(super) origin: Origin,
+    pub(super) origin: FlagOrigin,
     /// The words that hold it and nothing else; none where it cannot be taken out.
     words: Vec<usize>,
 }
 
 /// Where an option comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum FlagOrigin {
     /// `ExecStart=` in this file.
     ExecStart(PathBuf),
     /// A variable on the command line, and who sets it.
-    Variable(String, Setting),
+    Variable(String, VariableOrigin),
     /// A program that starts dockerd.
     Wrapper(String),
 }
@@ -90,7 +90,7 @@ struct Argument {
     text: String,
     /// The word of the command line that it is all of; `None` where it is not.
     word: Option<usize>,
-    origin: Origin,
+    origin: FlagOrigin,
 }
 
 impl Flag {
@@ -100,7 +100,7 @@ impl Flag {
     }
 
     /// Whether it says that of a switch or an option.
-    pub(super) fn says(&self, value: &str) -> bool {
+    pub(super) fn has_value(&self, value: &str) -> bool {
         match (self.value.as_str(), value) {
             ("1" | "t" | "T" | "TRUE" | "True", "true") => true,
             ("0" | "f" | "F" | "FALSE" | "False", "false") => true,
@@ -114,14 +114,14 @@ impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name.as_str() {
             "host" => write!(f, "-H {}", self.value),
-            name if SWITCHES.contains(&name) && self.says("true") => write!(f, "--{name}"),
+            name if SWITCHES.contains(&name) && self.has_value("true") => write!(f, "--{name}"),
             name => write!(f, "--{name}={}", self.value),
         }
     }
 }
 
 /// What has to be looked at to change it.
-impl fmt::Display for Origin {
+impl fmt::Display for FlagOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExecStart(file) => write!(f, "ExecStart in {}", file.display()),
@@ -131,11 +131,11 @@ impl fmt::Display for Origin {
     }
 }
 
-impl CommandLine {
+impl DockerdCommandLine {
     /// Reads a command line that stands in a file.
     pub(super) fn parse(command: &str, file: &Path, environment: &Environment) -> Self {
         let words = words(command);
-        let literal = Origin::ExecStart(file.to_owned());
+        let literal = FlagOrigin::ExecStart(file.to_owned());
         let (prefix, _) = split_prefix(words.first().map_or("", String::as_str));
         let expands = !prefix.contains(':');
         let arguments: Vec<_> = words
@@ -189,13 +189,17 @@ impl CommandLine {
 
     /// Says, of a command line that starts another program, what dockerd was started with by it: words
     /// that are handed on can still be taken out, whatever else that program adds cannot.
-    pub(super) fn seen_as(mut self, running: &[String]) -> Self {
+    pub(super) fn with_observed_arguments(mut self, dockerd_process: &[String]) -> Self {
         let program = self.program().to_owned();
         let own: Vec<_> = self.words.iter().map(|word| unquote(word)).collect();
         let given = own.get(1..).unwrap_or_default();
         // Where all that the program is given comes back in one run, it handed that on.
         let handed = (!given.is_empty())
-            .then(|| running.windows(given.len()).position(|run| run == given))
+            .then(|| {
+                dockerd_process
+                    .windows(given.len())
+                    .position(|run| run == given)
+            })
             .flatten();
         let argument = |(at, text): (usize, &String)| {
             let word = handed.and_then(|from| at.checked_sub(from));
@@ -204,12 +208,12 @@ impl CommandLine {
                 text: text.clone(),
                 word: word.map(|word| word + 1),
                 origin: match word {
-                    Some(_) => Origin::ExecStart(self.file.clone()),
-                    None => Origin::Wrapper(program.clone()),
+                    Some(_) => FlagOrigin::ExecStart(self.file.clone()),
+                    None => FlagOrigin::Wrapper(program.clone()),
                 },
             }
         };
-        let arguments: Vec<_> = running.iter().enumerate().map(argument).collect();
+        let arguments: Vec<_> = dockerd_process.iter().enumerate().map(argument).collect();
         self.flags = flags(&arguments);
         self
     }
@@ -245,10 +249,10 @@ fn expand(
     at: usize,
     word: &str,
     environment: &Environment,
-    literal: &Origin,
+    literal: &FlagOrigin,
     expands: bool,
 ) -> Vec<Argument> {
-    let argument = |text: String, word: Option<usize>, origin: Origin| Argument {
+    let argument = |text: String, word: Option<usize>, origin: FlagOrigin| Argument {
         text: text.replace("%%", "%"),
         word,
         origin,
@@ -262,8 +266,8 @@ fn expand(
     }
     let origin = |name: &str| {
         let held = environment.variable(name);
-        let setting = held.map_or(Setting::Unit, |held| held.origin.clone());
-        Origin::Variable(name.to_owned(), setting)
+        let setting = held.map_or(VariableOrigin::Unit, |held| held.origin.clone());
+        FlagOrigin::Variable(name.to_owned(), setting)
     };
     let value = |name: &str| {
         let held = environment.variable(name);
@@ -320,7 +324,7 @@ fn flags(arguments: &[Argument]) -> Vec<Flag> {
             let parts = std::iter::once(argument).chain(behind);
             let words: Option<Vec<_>> = parts.map(|part| part.word).collect();
             let origin = match (&argument.origin, behind.map(|behind| &behind.origin)) {
-                (Origin::ExecStart(_), Some(origin)) => origin.clone(),
+                (FlagOrigin::ExecStart(_), Some(origin)) => origin.clone(),
                 (origin, _) => origin.clone(),
             };
             let value = value.or_else(|| behind.map(|behind| behind.text.clone()));
@@ -383,18 +387,18 @@ mod tests {
 
     const FILE: &str = "/etc/default/docker";
 
-    fn parse(command: &str, file: &str) -> CommandLine {
+    fn parse(command: &str, file: &str) -> DockerdCommandLine {
         let mut environment = Environment::default();
         environment.assign("SET=--debug");
         environment.read_file(Path::new(FILE), file);
-        CommandLine::parse(command, Path::new("/u/docker.service"), &environment)
+        DockerdCommandLine::parse(command, Path::new("/u/docker.service"), &environment)
     }
 
-    fn shown(line: &CommandLine) -> Vec<String> {
+    fn shown(line: &DockerdCommandLine) -> Vec<String> {
         line.flags().iter().map(ToString::to_string).collect()
     }
 
-    fn without_hosts(line: &CommandLine) -> Option<String> {
+    fn without_hosts(line: &DockerdCommandLine) -> Option<String> {
         line.without(|flag| flag.name == "host")
     }
 
@@ -498,12 +502,12 @@ mod tests {
 
     #[test]
     fn what_another_program_adds_is_seen_in_what_runs() {
-        let running = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let dockerd_process = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let line = parse("/opt/start-docker -H fd:// --debug", "");
         assert_eq!(line.wrapper(), Some("/opt/start-docker"));
         let handed = line
             .clone()
-            .seen_as(&running("-H fd:// --debug --icc=false"));
+            .with_observed_arguments(&dockerd_process("-H fd:// --debug --icc=false"));
         assert_eq!(shown(&handed), ["-H fd://", "--debug", "--icc=false"]);
         assert_eq!(
             without_hosts(&handed).as_deref(),
@@ -513,11 +517,16 @@ mod tests {
             handed.flags()[2].origin.to_string(),
             "/opt/start-docker, which starts dockerd"
         );
-        let other = line.seen_as(&running("-H unix:///x"));
+        let other = line.with_observed_arguments(&dockerd_process("-H unix:///x"));
         assert!(!other.flags()[0].is_removable());
         assert_eq!(without_hosts(&other), None);
         let shell = parse("/bin/sh -c \"exec dockerd -H fd://\"", "");
         assert_eq!(shell.wrapper(), Some("/bin/sh"));
-        assert!(!shell.seen_as(&running("-H fd://")).flags()[0].is_removable());
+        assert!(
+            !shell
+                .with_observed_arguments(&dockerd_process("-H fd://"))
+                .flags()[0]
+                .is_removable()
+        );
     }
 }

@@ -16,19 +16,21 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::tls::{Authority, KeyPem, LEAF_LIFE, LocalAuthority, Names, Usage};
+use crate::dockerhost::tls::{
+    Authority, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
+};
 
 /// How long one client waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long dockerd may take until it listens.
-const STARTING: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client's certificate chain and key, PEM.
-pub(super) type Identity<'a> = (&'a str, &'a KeyPem);
+pub(super) type ClientIdentity<'a> = (&'a str, &'a KeyPem);
 
 /// One client and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Check {
+pub(super) struct TlsCheck {
     /// Who called.
     pub(super) client: &'static str,
     /// Whether dockerd did what it should.
@@ -38,7 +40,7 @@ pub(super) struct Check {
 }
 
 /// What the proof needs.
-pub(super) struct Door<'a> {
+pub(super) struct Endpoint<'a> {
     /// Where dockerd listens.
     pub(super) address: SocketAddr,
     /// A name that its certificate has.
@@ -46,9 +48,9 @@ pub(super) struct Door<'a> {
     /// The authority that signed it, PEM.
     pub(super) authority: &'a str,
     /// The trusted client.
-    pub(super) client: Identity<'a>,
+    pub(super) client: ClientIdentity<'a>,
     /// dockerd's own pair, to try it as a client's.
-    pub(super) server: Identity<'a>,
+    pub(super) server: ClientIdentity<'a>,
     /// The signing authority, where its key is here, to make an expired certificate.
     pub(super) signer: Option<&'a dyn Authority>,
     /// The time.
@@ -56,48 +58,58 @@ pub(super) struct Door<'a> {
 }
 
 /// Sends every client to the door.
-pub(super) fn prove(door: &Door<'_>) -> Result<Vec<Check>> {
-    wait_until_it_listens(door.address)?;
-    let trusted = ask(door, Some(door.client));
-    let mut checks = vec![Check {
+pub(super) fn check(endpoint: &Endpoint<'_>) -> Result<Vec<TlsCheck>> {
+    wait_until_it_listens(endpoint.address)?;
+    let trusted = request_version(endpoint, Some(endpoint.client));
+    let mut checks = vec![TlsCheck {
         client: "a trusted client",
         holds: trusted.is_ok(),
         seen: trusted.unwrap_or_else(|error| format!("{error:#}")),
     }];
-    checks.push(refused("a client without a certificate", ask(door, None)));
-    let (foreign, _) = LocalAuthority::create("a foreign authority", door.now)?;
-    let stranger = client_of(&foreign, door.now + LEAF_LIFE)?;
-    let stranger = ask(door, Some((&stranger.0, &stranger.1)));
-    checks.push(refused("a client of a foreign authority", stranger));
-    if let Some(signer) = door.signer {
-        let late = client_of(signer, door.now - time::Duration::days(1))?;
-        let late = ask(door, Some((&late.0, &late.1)));
-        checks.push(refused("a client with an expired certificate", late));
-    }
-    checks.push(refused(
-        "a server's certificate as a client's",
-        ask(door, Some(door.server)),
+    checks.push(must_be_refused(
+        "a client without a certificate",
+        request_version(endpoint, None),
     ));
-    checks.push(refused(
+    let (foreign, _) = LocalAuthority::create("a foreign authority", endpoint.now)?;
+    let foreign_client = issue_client(&foreign, endpoint.now + LEAF_LIFE)?;
+    let foreign_client = request_version(endpoint, Some((&foreign_client.0, &foreign_client.1)));
+    checks.push(must_be_refused(
+        "a client of a foreign authority",
+        foreign_client,
+    ));
+    if let Some(signer) = endpoint.signer {
+        let expired_client = issue_client(signer, endpoint.now - time::Duration::days(1))?;
+        let expired_client =
+            request_version(endpoint, Some((&expired_client.0, &expired_client.1)));
+        checks.push(must_be_refused(
+            "a client with an expired certificate",
+            expired_client,
+        ));
+    }
+    checks.push(must_be_refused(
+        "a server's certificate as a client's",
+        request_version(endpoint, Some(endpoint.server)),
+    ));
+    checks.push(must_be_refused(
         "a client that speaks no TLS",
-        speak(connect(door.address)?),
+        read_version(connect(endpoint.address)?),
     ));
     Ok(checks)
 }
 
 /// Whether a name is one that the clients here can ask for: of all digits it is none.
-pub(super) fn can_ask_for(name: &str) -> bool {
+pub(super) fn is_usable_name(name: &str) -> bool {
     ServerName::try_from(name).is_ok()
 }
 
-fn refused(client: &'static str, outcome: Result<String>) -> Check {
+fn must_be_refused(client: &'static str, outcome: Result<String>) -> TlsCheck {
     match outcome {
-        Ok(seen) => Check {
+        Ok(seen) => TlsCheck {
             client,
             holds: false,
             seen: format!("got in: {seen}"),
         },
-        Err(error) => Check {
+        Err(error) => TlsCheck {
             client,
             holds: true,
             seen: format!("{error:#}"),
@@ -105,20 +117,23 @@ fn refused(client: &'static str, outcome: Result<String>) -> Check {
     }
 }
 
-fn client_of(authority: &dyn Authority, not_after: OffsetDateTime) -> Result<(String, KeyPem)> {
+fn issue_client(authority: &dyn Authority, not_after: OffsetDateTime) -> Result<(String, KeyPem)> {
     let key = KeyPem::generate()?;
-    let request = key.request("proof", &Names::default())?;
+    let request = key.request("proof", &SubjectAltNames::default())?;
     Ok((authority.sign(&request, Usage::Client, not_after)?, key))
 }
 
 /// Asks for `/version` over TLS; returns the protocol that was spoken.
-fn ask(door: &Door<'_>, identity: Option<Identity<'_>>) -> Result<String> {
-    let config = config(door.authority, identity)?;
-    let name = ServerName::try_from(door.name.to_owned()).context("taking a server's name")?;
+fn request_version(
+    endpoint: &Endpoint<'_>,
+    identity: Option<ClientIdentity<'_>>,
+) -> Result<String> {
+    let config = config(endpoint.authority, identity)?;
+    let name = ServerName::try_from(endpoint.name.to_owned()).context("taking a server's name")?;
     let connection = ClientConnection::new(Arc::new(config), name)?;
-    let mut stream = StreamOwned::new(connection, connect(door.address)?);
+    let mut stream = StreamOwned::new(connection, connect(endpoint.address)?);
     stream.flush().context("shaking hands")?;
-    speak(&mut stream)?;
+    read_version(&mut stream)?;
     let version = stream.conn.protocol_version();
     Ok(version
         .and_then(|version| version.as_str())
@@ -128,7 +143,7 @@ fn ask(door: &Door<'_>, identity: Option<Identity<'_>>) -> Result<String> {
 }
 
 /// Trusts the one authority and no other: not those of the system.
-fn config(authority: &str, identity: Option<Identity<'_>>) -> Result<ClientConfig> {
+fn config(authority: &str, identity: Option<ClientIdentity<'_>>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(authority.as_bytes()) {
         roots.add(authority.context("reading the authority's certificate")?)?;
@@ -149,7 +164,7 @@ fn config(authority: &str, identity: Option<Identity<'_>>) -> Result<ClientConfi
 }
 
 /// Sends the request and reads the status; TLS 1.3 tells a client that it is refused only here.
-fn speak<S: Read + Write>(mut stream: S) -> Result<String> {
+fn read_version<S: Read + Write>(mut stream: S) -> Result<String> {
     stream
         .write_all(b"GET /version HTTP/1.0\r\nHost: docker\r\n\r\n")
         .context("asking")?;
@@ -170,19 +185,19 @@ fn speak<S: Read + Write>(mut stream: S) -> Result<String> {
 
 fn connect(address: SocketAddr) -> Result<TcpStream> {
     let connecting = || format!("connecting to {address}");
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(connecting)?;
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT).with_context(connecting)?;
     stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(TIMEOUT))
         .with_context(connecting)?;
     stream
-        .set_write_timeout(Some(PATIENCE))
+        .set_write_timeout(Some(TIMEOUT))
         .with_context(connecting)?;
     Ok(stream)
 }
 
 fn wait_until_it_listens(address: SocketAddr) -> Result<()> {
-    let deadline = Instant::now() + STARTING;
-    while let Err(error) = TcpStream::connect_timeout(&address, PATIENCE) {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while let Err(error) = TcpStream::connect_timeout(&address, TIMEOUT) {
         if Instant::now() > deadline {
             return Err(error)
                 .with_context(|| format!("waiting for dockerd to listen on {address}"));

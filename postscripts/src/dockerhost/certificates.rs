@@ -7,12 +7,12 @@
 use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
-use super::paths::Paths;
-use crate::files::{Access, Change, load_text};
-use crate::tls::{
-    Authority, Description, KeyPem, LEAF_LIFE, LocalAuthority, Names, Request, Usage,
+use super::paths::HostPaths;
+use crate::dockerhost::tls::{
+    Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
     certificates_in,
 };
+use crate::files::{Access, Change, load_text};
 
 /// A certificate is made again when this much of [`LEAF_LIFE`] is left.
 pub(super) const RENEW_WITHIN: time::Duration = time::Duration::days(365);
@@ -23,9 +23,9 @@ const SECRET: Access = Access::Exactly(0o600);
 
 /// What was asked for.
 #[derive(Debug)]
-pub(super) struct Wish<'a> {
+pub(super) struct CertificateRequest<'a> {
     /// The names that the server's certificate must speak for.
-    pub(super) names: &'a Names,
+    pub(super) names: &'a SubjectAltNames,
     /// The host's short name, for people who read certificates.
     pub(super) hostname: &'a str,
     /// A cluster's authority; the host's own where there is none.
@@ -39,7 +39,7 @@ pub(super) struct Wish<'a> {
 }
 
 /// What should stand there.
-pub(super) struct Trust {
+pub(super) struct CertificatePlan {
     /// The files that dockerd reads.
     pub(super) server: Vec<Change>,
     /// The authority's and the client's files.
@@ -51,46 +51,50 @@ pub(super) struct Trust {
 }
 
 /// A key and the certificate over it, as they stand in two files.
-struct Pair {
-    certificate: Option<Description>,
+struct StoredCertificate {
+    certificate: Option<CertificateInfo>,
     /// What stands behind the certificate: those who lead to its authority.
     intermediates: Vec<String>,
     key: Option<KeyPem>,
 }
 
 /// Says what should stand there.
-pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
-    let mut trust = Trust {
+pub(super) fn plan(paths: &HostPaths, request: &CertificateRequest<'_>) -> Result<CertificatePlan> {
+    let mut certificates = CertificatePlan {
         server: Vec::new(),
         other: Vec::new(),
         reasons: Vec::new(),
         authority: None,
     };
-    let own = match wish.cluster {
+    let own = match request.cluster {
         Some(_) => None,
-        None => Some(own_authority(paths, wish, &mut trust)?),
+        None => Some(own_authority(paths, request, &mut certificates)?),
     };
-    let authority: &LocalAuthority = match (wish.cluster, &own) {
+    let authority: &LocalAuthority = match (request.cluster, &own) {
         (Some(cluster), _) => cluster,
         (None, Some(own)) => own,
         (None, None) => bail!("no authority to sign with"),
     };
     authority
-        .check_names(wish.names)
+        .check_names(request.names)
         .context("having the authority sign for this host")?;
-    let bundle = trusted(paths, authority, wish, &mut trust)?;
-    plan_server(paths, wish, authority, &mut trust)?;
-    trust
+    let bundle = trusted_authorities(paths, authority, request, &mut certificates)?;
+    plan_server(paths, request, authority, &mut certificates)?;
+    certificates
         .server
         .push(Change::write(paths.server_authorities(), bundle, PUBLIC));
-    plan_client(paths, wish, authority, &mut trust)?;
-    trust.authority = own;
-    Ok(trust)
+    plan_client(paths, request, authority, &mut certificates)?;
+    certificates.authority = own;
+    Ok(certificates)
 }
 
 /// Loads the host's own authority, or makes one where there is none or where it ends before the next
 /// certificate would.
-fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<LocalAuthority> {
+fn own_authority(
+    paths: &HostPaths,
+    request: &CertificateRequest<'_>,
+    certificates: &mut CertificatePlan,
+) -> Result<LocalAuthority> {
     let certificate = load_text(&paths.authority_certificate())?;
     let key = load_text(&paths.authority_key())?;
     if let (Some(certificate), Some(key)) = (&certificate, key) {
@@ -102,10 +106,10 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
         };
         let authority =
             LocalAuthority::load(certificate, &KeyPem::new(key)).with_context(loading)?;
-        if Description::parse(certificate)?.not_after - wish.now > LEAF_LIFE {
+        if CertificateInfo::parse(certificate)?.not_after - request.now > LEAF_LIFE {
             return Ok(authority);
         }
-        trust
+        certificates
             .reasons
             .push("the host's authority ends soon: a new one".to_owned());
     } else if load_text(&paths.server_certificate())?.is_some() && certificate.is_none() {
@@ -115,18 +119,22 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
             paths.server_certificate().display()
         );
     } else {
-        trust
+        certificates
             .reasons
             .push("the host's own authority: none yet".to_owned());
     }
-    let name = format!("{} docker authority {}", wish.hostname, wish.now.date());
-    let (authority, key) = LocalAuthority::create(&name, wish.now)?;
-    trust.other.push(Change::write(
+    let name = format!(
+        "{} docker authority {}",
+        request.hostname,
+        request.now.date()
+    );
+    let (authority, key) = LocalAuthority::create(&name, request.now)?;
+    certificates.other.push(Change::write(
         paths.authority_key(),
         key.reveal(),
         Access::Private,
     ));
-    trust.other.push(Change::write(
+    certificates.other.push(Change::write(
         paths.authority_certificate(),
         authority.certificate(),
         PUBLIC,
@@ -137,33 +145,33 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
 /// Returns the authorities whose clients dockerd trusts: the present one with those above it, unless it
 /// alone is wanted, and while a change of authority lasts, the one before it. `--renew` without a change
 /// ends that.
-fn trusted(
-    paths: &Paths,
+fn trusted_authorities(
+    paths: &HostPaths,
     authority: &LocalAuthority,
-    wish: &Wish<'_>,
-    trust: &mut Trust,
+    request: &CertificateRequest<'_>,
+    certificates: &mut CertificatePlan,
 ) -> Result<String> {
-    let standing = load_text(&paths.server_authorities())?.unwrap_or_default();
-    let standing = certificates_in(&standing);
-    let is_there = |present: &str| standing.iter().any(|block| block == present);
-    let changes = !standing.is_empty() && !is_there(authority.certificate());
+    let stored = load_text(&paths.server_authorities())?.unwrap_or_default();
+    let stored = certificates_in(&stored);
+    let is_there = |present: &str| stored.iter().any(|block| block == present);
+    let changes = !stored.is_empty() && !is_there(authority.certificate());
     if changes {
-        trust
+        certificates
             .reasons
             .push("the authority changed: the one before stays trusted too".to_owned());
     }
-    let present = match wish.issuer_only {
+    let present = match request.issuer_only {
         true => 1,
         false => usize::MAX,
     };
     let mut bundle: String = authority.chain().take(present).collect();
-    if changes || !wish.renew {
-        let before = standing
+    if changes || !request.renew {
+        let before = stored
             .iter()
             .filter(|block| !authority.chain().any(|own| own == block.as_str()));
-        let mut last: Option<Description> = None;
+        let mut last: Option<CertificateInfo> = None;
         for block in before {
-            let described = Description::parse(block)?;
+            let described = CertificateInfo::parse(block)?;
             if last.is_some_and(|last| !last.is_issued_by(&described)) {
                 break;
             }
@@ -175,30 +183,31 @@ fn trusted(
 }
 
 fn plan_server(
-    paths: &Paths,
-    wish: &Wish<'_>,
+    paths: &HostPaths,
+    request: &CertificateRequest<'_>,
     authority: &LocalAuthority,
-    trust: &mut Trust,
+    certificates: &mut CertificatePlan,
 ) -> Result<()> {
-    let standing = Pair::load(&paths.server_certificate(), &paths.server_key())?;
-    let reason = match standing.unfit(wish, authority)? {
-        None => match &standing.certificate {
-            Some(certificate) if !certificate.names.cover(wish.names) => {
-                Some(format!("not all of {} is in it", list(wish.names)))
-            }
+    let stored = StoredCertificate::load(&paths.server_certificate(), &paths.server_key())?;
+    let reason = match stored.renewal_reason(request, authority)? {
+        None => match &stored.certificate {
+            Some(certificate) if !certificate.names.cover(request.names) => Some(format!(
+                "not all of {} is in it",
+                joined_names(request.names)
+            )),
             _ => None,
         },
-        unfit => unfit,
+        renewal_reason => renewal_reason,
     };
     let Some(reason) = reason else { return Ok(()) };
-    trust
+    certificates
         .reasons
         .push(format!("dockerd's certificate: {reason}"));
-    let (key, certificate) = issue(authority, wish, wish.names, Usage::Server)?;
-    trust
+    let (key, certificate) = issue(authority, request, request.names, Usage::Server)?;
+    certificates
         .server
         .push(Change::write(paths.server_key(), key.reveal(), SECRET));
-    trust.server.push(Change::write(
+    certificates.server.push(Change::write(
         paths.server_certificate(),
         certificate,
         PUBLIC,
@@ -207,23 +216,30 @@ fn plan_server(
 }
 
 fn plan_client(
-    paths: &Paths,
-    wish: &Wish<'_>,
+    paths: &HostPaths,
+    request: &CertificateRequest<'_>,
     authority: &LocalAuthority,
-    trust: &mut Trust,
+    certificates: &mut CertificatePlan,
 ) -> Result<()> {
     let dir = paths.client_dir();
     let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
-    if let Some(reason) = Pair::load(&certificate, &key)?.unfit(wish, authority)? {
-        trust
+    if let Some(reason) =
+        StoredCertificate::load(&certificate, &key)?.renewal_reason(request, authority)?
+    {
+        certificates
             .reasons
             .push(format!("the client's certificate: {reason}"));
-        let (new_key, new) = issue(authority, wish, &Names::default(), Usage::Client)?;
+        let (new_key, new) = issue(
+            authority,
+            request,
+            &SubjectAltNames::default(),
+            Usage::Client,
+        )?;
         let of_client = |path, text: &str| Change::write(path, text, Access::Private);
-        trust.other.push(of_client(key, new_key.reveal()));
-        trust.other.push(of_client(certificate, &new));
+        certificates.other.push(of_client(key, new_key.reveal()));
+        certificates.other.push(of_client(certificate, &new));
     }
-    trust.other.push(Change::write(
+    certificates.other.push(Change::write(
         dir.join("ca.pem"),
         authority.chain().collect::<String>(),
         Access::Private,
@@ -234,35 +250,39 @@ fn plan_client(
 /// Makes a key here and has the authority sign its request.
 fn issue(
     authority: &dyn Authority,
-    wish: &Wish<'_>,
-    names: &Names,
+    request: &CertificateRequest<'_>,
+    names: &SubjectAltNames,
     usage: Usage,
 ) -> Result<(KeyPem, String)> {
     let key = KeyPem::generate()?;
-    let request: Request = key.request(wish.hostname, names)?;
-    let end = Description::parse(authority.certificate())?.not_after;
-    let certificate = authority.sign(&request, usage, end.min(wish.now + LEAF_LIFE))?;
+    let signing_request = key.request(request.hostname, names)?;
+    let end = CertificateInfo::parse(authority.certificate())?.not_after;
+    let certificate = authority.sign(&signing_request, usage, end.min(request.now + LEAF_LIFE))?;
     Ok((key, certificate))
 }
 
-impl Pair {
+impl StoredCertificate {
     fn load(certificate: &std::path::Path, key: &std::path::Path) -> Result<Self> {
         let text = load_text(certificate)?.unwrap_or_default();
         Ok(Self {
             // One that cannot be read is as good as none: it is made again.
-            certificate: Description::parse(&text).ok(),
+            certificate: CertificateInfo::parse(&text).ok(),
             intermediates: certificates_in(&text).into_iter().skip(1).collect(),
             key: load_text(key)?.map(KeyPem::new),
         })
     }
 
     /// Says why the pair no longer serves, if it does not.
-    fn unfit(&self, wish: &Wish<'_>, authority: &LocalAuthority) -> Result<Option<String>> {
+    fn renewal_reason(
+        &self,
+        request: &CertificateRequest<'_>,
+        authority: &LocalAuthority,
+    ) -> Result<Option<String>> {
         let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
             return Ok(Some("none yet".to_owned()));
         };
-        let signer = Description::parse(authority.certificate())?;
-        Ok(if wish.renew {
+        let signer = CertificateInfo::parse(authority.certificate())?;
+        Ok(if request.renew {
             Some("asked for with --renew".to_owned())
         } else if !key.belongs_to(certificate).unwrap_or(false) {
             Some("its key is another".to_owned())
@@ -270,7 +290,7 @@ impl Pair {
             Some("another authority signed it".to_owned())
         } else if !self.intermediates.iter().eq(authority.intermediates()) {
             Some("those who lead to its authority are not with it".to_owned())
-        } else if certificate.not_after - wish.now < RENEW_WITHIN
+        } else if certificate.not_after - request.now < RENEW_WITHIN
             // No new one would last longer than who signs it.
             && certificate.not_after < signer.not_after
         {
@@ -281,7 +301,7 @@ impl Pair {
     }
 }
 
-fn list(names: &Names) -> String {
+fn joined_names(names: &SubjectAltNames) -> String {
     let addresses = names.addresses.iter().map(ToString::to_string);
     names
         .dns
@@ -297,15 +317,15 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::tls::AUTHORITY_LIFE;
+    use crate::dockerhost::tls::AUTHORITY_LIFE;
 
     /// A host in a directory whose clock moves.
-    struct Host {
+    struct TestHost {
         root: tempfile::TempDir,
         now: OffsetDateTime,
     }
 
-    impl Host {
+    impl TestHost {
         fn new() -> Self {
             Self {
                 root: tempfile::tempdir().unwrap(),
@@ -315,12 +335,12 @@ mod tests {
 
         /// Plans, puts everything in place and returns the reasons.
         fn run(&self, renew: bool) -> Vec<String> {
-            let paths = Paths::new(self.root.path());
-            let names = Names {
+            let paths = HostPaths::new(self.root.path());
+            let names = SubjectAltNames {
                 dns: ["host01".to_owned()].into(),
-                ..Names::default()
+                ..SubjectAltNames::default()
             };
-            let wish = Wish {
+            let request = CertificateRequest {
                 names: &names,
                 hostname: "host01",
                 cluster: None,
@@ -328,23 +348,23 @@ mod tests {
                 renew,
                 now: self.now,
             };
-            let trust = plan(&paths, &wish).unwrap();
-            for change in trust.server.iter().chain(&trust.other) {
+            let certificates = plan(&paths, &request).unwrap();
+            for change in certificates.server.iter().chain(&certificates.other) {
                 std::fs::create_dir_all(change.path.parent().unwrap()).unwrap();
                 std::fs::write(&change.path, change.text.as_ref().unwrap()).unwrap();
             }
-            trust.reasons
+            certificates.reasons
         }
 
-        fn trusted(&self) -> usize {
-            let bundle = Paths::new(self.root.path()).server_authorities();
+        fn trusted_authorities(&self) -> usize {
+            let bundle = HostPaths::new(self.root.path()).server_authorities();
             certificates_in(&std::fs::read_to_string(bundle).unwrap()).len()
         }
     }
 
     #[test]
     fn certificates_are_renewed_when_a_third_of_their_life_is_left_and_not_before() {
-        let mut host = Host::new();
+        let mut host = TestHost::new();
         assert_eq!(
             host.run(false),
             [
@@ -369,7 +389,7 @@ mod tests {
 
     #[test]
     fn an_authority_is_followed_before_it_would_end_what_it_signs() {
-        let mut host = Host::new();
+        let mut host = TestHost::new();
         host.run(false);
         host.now += AUTHORITY_LIFE - LEAF_LIFE - Duration::seconds(1);
         assert!(!host.run(false)[0].contains("authority"));
@@ -383,9 +403,9 @@ mod tests {
                 "the client's certificate: another authority signed it"
             ]
         );
-        assert_eq!(host.trusted(), 2);
+        assert_eq!(host.trusted_authorities(), 2);
         assert_eq!(host.run(false), Vec::<String>::new());
-        assert_eq!(host.trusted(), 2);
+        assert_eq!(host.trusted_authorities(), 2);
         assert_eq!(
             host.run(true),
             [
@@ -393,6 +413,6 @@ mod tests {
                 "the client's certificate: asked for with --renew"
             ]
         );
-        assert_eq!(host.trusted(), 1);
+        assert_eq!(host.trusted_authorities(), 1);
     }
 }

@@ -4,7 +4,7 @@
 
 /// One block: its label and its text, with plain line ends and nothing around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub(super) struct PemBlock {
     pub(super) label: String,
     pub(super) text: String,
 }
@@ -24,14 +24,14 @@ const RSA: [u8; 13] = [
 const EC: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 
 /// Finds the blocks of a text.
-pub(super) fn blocks(text: &str) -> Vec<Block> {
+pub(super) fn blocks(text: &str) -> Vec<PemBlock> {
     let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
+    let mut open: Option<PemBlock> = None;
     for line in text.lines().map(str::trim) {
         let label = |start: &str| line.strip_prefix(start)?.strip_suffix("-----");
         if let Some(label) = label("-----BEGIN ") {
             let (label, text) = (label.to_owned(), String::new());
-            open = Some(Block { label, text });
+            open = Some(PemBlock { label, text });
         }
         if let Some(block) = &mut open {
             block.text.push_str(line);
@@ -117,7 +117,7 @@ mod tests {
         let blocks = blocks(text);
         assert_eq!(
             blocks,
-            [Block {
+            [PemBlock {
                 label: "A".to_owned(),
                 text: "-----BEGIN A-----\nMII=\n-----END A-----\n".to_owned()
             }]

@@ -9,25 +9,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-use super::paths::Paths;
-use super::service::{Manager, run};
+use super::paths::HostPaths;
+use super::service::{ServiceManager, run};
 
 /// The state of a socket that listens (`TCP_LISTEN`, `net/tcp_states.h`).
-const LISTENS: &str = "0A";
+const TCP_LISTEN: &str = "0A";
 
 /// A process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Process(u32);
+pub(super) struct DockerdProcess(u32);
 
-impl Process {
+impl DockerdProcess {
     /// Finds the main process of dockerd's service.
-    pub(super) fn of(manager: &Manager, paths: &Paths) -> Option<Self> {
+    pub(super) fn of(manager: &ServiceManager, paths: &HostPaths) -> Option<Self> {
         let pid = match manager {
-            Manager::Systemd if paths.is_host() => {
+            ServiceManager::Systemd if paths.is_host() => {
                 let shown = Command::new("systemctl");
                 property(shown, "docker.service", "MainPID")?
             }
-            Manager::Systemd => return None,
+            ServiceManager::Systemd => return None,
             _ => ["/run/docker.pid", "/var/run/docker.pid"]
                 .into_iter()
                 .find_map(|path| fs::read_to_string(paths.at(path)).ok())?,
@@ -86,7 +86,7 @@ fn listening(tables: &str, listen: SocketAddr) -> Vec<String> {
         let (address, port) = columns.get(1)?.split_once(':')?;
         let is_there = u16::from_str_radix(port, 16) == Ok(listen.port());
         let clashes = clash(parse_address(address)?, listen.ip());
-        let listens = *columns.get(3)? == LISTENS;
+        let listens = *columns.get(3)? == TCP_LISTEN;
         (is_there && clashes && listens).then(|| columns.get(9).map(|inode| (*inode).to_owned()))
     });
     lines.flatten().collect()
@@ -119,14 +119,14 @@ mod tests {
     fn a_port_is_a_process_own_only_where_all_its_sockets_are() {
         let own = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = own.local_addr().unwrap();
-        let this = Process(std::process::id());
+        let this = DockerdProcess(std::process::id());
         assert!(this.has_port(address));
         assert!(this.has_port(SocketAddr::new(
             Ipv4Addr::UNSPECIFIED.into(),
             address.port()
         )));
         assert!(
-            !Process(1).has_port(address),
+            !DockerdProcess(1).has_port(address),
             "init has the socket of a test"
         );
         drop(own);

@@ -8,10 +8,10 @@
 //! Keys and certificates that others made are read as tools write them: PKCS #8, PKCS #1 and SEC 1, with
 //! explanations before the blocks; an authority may come with those above it.
 //!
-//! A key is made where it is used and leaves that host never: what travels is a request ([`Request`],
+//! A key is made where it is used and leaves that host never: what travels is a request ([`SigningRequest`],
 //! PKCS #10), and whoever signs ([`Authority`]) decides what the certificate may be used for.
 
-mod fitness;
+mod issuer_rules;
 mod pem;
 
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ pub struct KeyPem(String);
 
 /// A request to sign a public key (PKCS #10, RFC 2986), as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request(String);
+pub struct SigningRequest(String);
 
 /// What a certificate may be used for; exactly one, so that a stolen server key opens no daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub enum Usage {
 
 /// The names that a certificate speaks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Names {
+pub struct SubjectAltNames {
     /// DNS names.
     pub dns: BTreeSet<String>,
     /// IP addresses.
@@ -69,9 +69,9 @@ pub struct Names {
 
 /// What a certificate says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Description {
+pub struct CertificateInfo {
     /// The names in it.
-    pub names: Names,
+    pub names: SubjectAltNames,
     /// When it ends.
     pub not_after: OffsetDateTime,
     /// The public key, DER (`SubjectPublicKeyInfo`).
@@ -93,7 +93,12 @@ pub trait Authority {
     ///
     /// # Errors
     /// When the request is no request, is not signed by its own key, or the authority refuses.
-    fn sign(&self, request: &Request, usage: Usage, not_after: OffsetDateTime) -> Result<String>;
+    fn sign(
+        &self,
+        request: &SigningRequest,
+        usage: Usage,
+        not_after: OffsetDateTime,
+    ) -> Result<String>;
 }
 
 /// An authority whose key is at hand.
@@ -131,21 +136,23 @@ impl KeyPem {
     ///
     /// # Errors
     /// When the key is no P-256 key or a name is no DNS name.
-    pub fn request(&self, common_name: &str, names: &Names) -> Result<Request> {
+    pub fn request(&self, common_name: &str, names: &SubjectAltNames) -> Result<SigningRequest> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(common_name);
         params.subject_alt_names = subject_alt_names(names)?;
         let request = params
             .serialize_request(&self.pair()?)
             .context("making a signing request")?;
-        Ok(Request(request.pem().context("writing a signing request")?))
+        Ok(SigningRequest(
+            request.pem().context("writing a signing request")?,
+        ))
     }
 
     /// Says whether a certificate is over this key.
     ///
     /// # Errors
     /// When the key cannot be read.
-    pub fn belongs_to(&self, certificate: &Description) -> Result<bool> {
+    pub fn belongs_to(&self, certificate: &CertificateInfo) -> Result<bool> {
         use rcgen::PublicKeyData;
         Ok(self.pair()?.subject_public_key_info() == certificate.public_key)
     }
@@ -185,7 +192,7 @@ impl fmt::Debug for KeyPem {
     }
 }
 
-impl Names {
+impl SubjectAltNames {
     /// Says whether a certificate with these names speaks for all of `others`.
     pub fn cover(&self, others: &Self) -> bool {
         others.dns.is_subset(&self.dns) && others.addresses.is_subset(&self.addresses)
@@ -219,7 +226,7 @@ impl LocalAuthority {
     pub fn load(certificates: &str, key: &KeyPem) -> Result<Self> {
         let mut rest = Vec::new();
         for text in certificates_in(certificates) {
-            rest.push((Description::parse(&text)?, text));
+            rest.push((CertificateInfo::parse(&text)?, text));
         }
         if rest.is_empty() {
             bail!("reading a certificate: no PEM block stands there");
@@ -232,7 +239,7 @@ impl LocalAuthority {
         }
         let own = own.context("the authority's key does not belong to its certificate")?;
         let (described, certificate) = rest.remove(own);
-        fitness::check(&parsed(&described.der)?, 0)?;
+        issuer_rules::check(&parsed(&described.der)?, 0)?;
         let mut above = Vec::new();
         let mut last = described;
         while !last.is_self_signed()
@@ -242,7 +249,7 @@ impl LocalAuthority {
         {
             let (next, text) = rest.remove(at);
             above.push(text);
-            fitness::check(&parsed(&next.der)?, above.len())?;
+            issuer_rules::check(&parsed(&next.der)?, above.len())?;
             last = next;
         }
         if !rest.is_empty() {
@@ -272,10 +279,10 @@ impl LocalAuthority {
     ///
     /// # Errors
     /// When name constraints do not permit one of them.
-    pub fn check_names(&self, names: &Names) -> Result<()> {
+    pub fn check_names(&self, names: &SubjectAltNames) -> Result<()> {
         for certificate in self.chain() {
-            let described = Description::parse(certificate)?;
-            fitness::check_names(&parsed(&described.der)?, names)?;
+            let described = CertificateInfo::parse(certificate)?;
+            issuer_rules::check_names(&parsed(&described.der)?, names)?;
         }
         Ok(())
     }
@@ -284,7 +291,7 @@ impl LocalAuthority {
     /// the last of it cannot know.
     pub fn intermediates(&self) -> impl Iterator<Item = &str> {
         self.chain().filter(|text| {
-            let described = Description::parse(text);
+            let described = CertificateInfo::parse(text);
             !described.is_ok_and(|described| described.is_self_signed())
         })
     }
@@ -295,7 +302,12 @@ impl Authority for LocalAuthority {
         &self.certificate
     }
 
-    fn sign(&self, request: &Request, usage: Usage, not_after: OffsetDateTime) -> Result<String> {
+    fn sign(
+        &self,
+        request: &SigningRequest,
+        usage: Usage,
+        not_after: OffsetDateTime,
+    ) -> Result<String> {
         let mut request = CertificateSigningRequestParams::from_pem(&request.0)
             .context("reading a signing request")?;
         let params = &mut request.params;
@@ -323,7 +335,7 @@ impl fmt::Debug for LocalAuthority {
     }
 }
 
-impl Description {
+impl CertificateInfo {
     /// Reads the first certificate of a PEM text.
     ///
     /// # Errors
@@ -334,7 +346,7 @@ impl Description {
             .context("reading a certificate: no PEM block stands there")?;
         let certificate = parsed(&block.contents)?;
         Ok(Self {
-            names: names_in(&certificate),
+            names: subject_alt_names_of(&certificate),
             not_after: certificate.validity().not_after.to_datetime(),
             public_key: certificate.public_key().raw.to_vec(),
             subject: certificate.subject().as_raw().to_vec(),
@@ -382,8 +394,8 @@ fn parsed(der: &[u8]) -> Result<X509Certificate<'_>> {
     Ok(certificate)
 }
 
-fn names_in(certificate: &X509Certificate<'_>) -> Names {
-    let mut names = Names::default();
+fn subject_alt_names_of(certificate: &X509Certificate<'_>) -> SubjectAltNames {
+    let mut names = SubjectAltNames::default();
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return names;
     };
@@ -416,7 +428,7 @@ fn subject(common_name: &str) -> DistinguishedName {
     subject
 }
 
-fn subject_alt_names(names: &Names) -> Result<Vec<SanType>> {
+fn subject_alt_names(names: &SubjectAltNames) -> Result<Vec<SanType>> {
     let dns = names.dns.iter().map(|name| {
         let name = name.as_str().try_into();
         name.map(SanType::DnsName)
@@ -437,8 +449,8 @@ mod tests {
         OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
     }
 
-    fn host_names() -> Names {
-        Names {
+    fn host_names() -> SubjectAltNames {
+        SubjectAltNames {
             dns: ["host01", "host01.cluster"].map(String::from).into(),
             addresses: ["10.0.0.5", "fd00::5"]
                 .map(|text| text.parse().unwrap())
@@ -455,14 +467,14 @@ mod tests {
             .sign(&request, Usage::Server, now() + LEAF_LIFE)
             .unwrap();
 
-        let leaf = Description::parse(&pem).unwrap();
+        let leaf = CertificateInfo::parse(&pem).unwrap();
         assert_eq!(leaf.names, host_names());
         assert_eq!(leaf.not_after, now() + LEAF_LIFE);
         assert!(key.belongs_to(&leaf).unwrap());
         assert!(!KeyPem::generate().unwrap().belongs_to(&leaf).unwrap());
         let (other, _) = LocalAuthority::create("another", now()).unwrap();
         for (signer, signed) in [(&authority, true), (&other, false)] {
-            let signer = Description::parse(signer.certificate()).unwrap();
+            let signer = CertificateInfo::parse(signer.certificate()).unwrap();
             assert_eq!(leaf.is_signed_by(&signer).unwrap(), signed);
         }
     }
@@ -479,7 +491,9 @@ mod tests {
         );
 
         let leaf_key = KeyPem::generate().unwrap();
-        let request = leaf_key.request("leaf", &Names::default()).unwrap();
+        let request = leaf_key
+            .request("leaf", &SubjectAltNames::default())
+            .unwrap();
         let leaf = authority
             .sign(&request, Usage::Client, now() + LEAF_LIFE)
             .unwrap();
