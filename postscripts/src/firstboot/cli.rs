@@ -1,11 +1,11 @@
-//! What `firstboot` can be told.
+//! The command line of `firstboot`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 
-/// Run this node's postscripts, each once, and keep what came of them.
+/// Run this node's postscripts, each once, and keep their results.
 ///
 /// Without an option the postbootscripts of /var/lib/slipway/postscripts.json run in their order, as the
 /// unit slipway-firstboot does it at boot, and before them the postscripts that no installer has run. Programs come over HTTP from the server that the list names and
@@ -18,22 +18,22 @@ use clap::{ArgGroup, Parser, ValueEnum};
 pub struct Args {
     /// Run the postscripts inside the installer, or the postbootscripts (the default)
     #[arg(long, value_name = "PHASE")]
-    pub phase: Option<Stage>,
+    pub phase: Option<PhaseArgument>,
 
-    /// Run scripts again now, whatever came of them before: all, or those of --scripts
+    /// Run scripts again now, whatever their results were: all, or those of --scripts
     #[arg(long)]
     pub update: bool,
 
-    /// With --update: run these alone: a program's name, a whole line, or all of 'xcatdefaults', 'osimage'
+    /// With --update: run only these: a program's name, a whole line, or all of 'xcatdefaults', 'osimage'
     /// or 'node'
     #[arg(short = 'P', long, value_name = "SCRIPT[,…]", requires = "update")]
     pub scripts: Vec<String>,
 
-    /// With --update: take this list first and keep it; '-' is standard input. A line before it may hold a nonce
+    /// With --update: read this list first and keep it; '-' is standard input. A line before it may hold a nonce
     #[arg(long, value_name = "FILE", requires = "update")]
     pub list: Option<PathBuf>,
 
-    /// With --update: say last, in one line of JSON, what became of each script; behind the nonce, if there is one
+    /// With --update: print the results last, in one line of JSON, after the nonce if there is one
     #[arg(long, requires = "update")]
     pub results: bool,
 
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long)]
     pub fetch: bool,
 
-    /// Show what came of every script; exits with 1 unless all have succeeded
+    /// Show the result of every script; exits with 1 unless all have succeeded
     #[arg(long)]
     pub status: bool,
 
@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long)]
     pub enable: bool,
 
-    /// Take the unit away
+    /// Remove the unit
     #[arg(long)]
     pub disable: bool,
 
@@ -72,7 +72,7 @@ pub struct Args {
 
 /// Which half of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Stage {
+pub enum PhaseArgument {
     /// The postscripts, inside the installer
     Installer,
     /// The postbootscripts, after the first boot
@@ -94,10 +94,10 @@ impl Args {
 const AFTER: &str = "\
 Files:
   /var/lib/slipway/postscripts.json   the list
-  /var/lib/slipway/status.json        what came of every script
+  /var/lib/slipway/status.json        the result of every script
   /var/log/slipway/SCRIPT.log         its output
   /opt/slipway/postscripts/           the programs, and the directory in which they run
 
 Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage; else that of the last script that failed:
-its own, 128 and the signal that ended it, or 75 no network or not now, 124 it took too long, 126 it is not what the
-list names or cannot be run, 127 there is none.";
+its own, 128 and the signal that ended it, or 75 no network or not now, 124 it took too long, 126 it differs from the
+list or cannot be run, 127 it does not exist.";

@@ -1,4 +1,4 @@
-//! The node's list: where it comes from, and which of its entries are asked for.
+//! The node's list: where it comes from, and which of its entries are selected.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,21 +7,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use definitions::{Origin, Results, Runlist, ScriptLine};
 
-use super::paths::Paths;
-use super::record::Phase;
+use super::job::{Phase, ScriptJob};
+use super::paths::NodePaths;
 use crate::files;
 
-/// One script that is to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) phase: Phase,
-    /// Who asked for it; `None` for a script that the list does not name.
-    pub(super) origin: Option<Origin>,
-    pub(super) line: ScriptLine,
-}
-
-/// Loads the list that stands on the node.
-pub(super) fn load(paths: &Paths) -> Result<Runlist> {
+/// Loads the node's list.
+pub(super) fn load(paths: &NodePaths) -> Result<Runlist> {
     let path = paths.list();
     let Some((bytes, _)) = files::load(&path)? else {
         bail!(
@@ -33,11 +24,11 @@ pub(super) fn load(paths: &Paths) -> Result<Runlist> {
     parse(&bytes).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Takes a new list from a file or, for `-`, from standard input, and keeps it on the node; returns the nonce, too, if
-/// one stands in a line before it.
+/// Reads a new list from a file or, for `-`, from standard input, and keeps it on the node; also returns the nonce, if
+/// a line before the list holds one.
 ///
 /// One for another node, or one that cannot be read, changes nothing.
-pub(super) fn take(from: &Path, paths: &Paths) -> Result<(Runlist, String)> {
+pub(super) fn receive(from: &Path, paths: &NodePaths) -> Result<(Runlist, String)> {
     let mut bytes = Vec::new();
     let reading = || format!("reading the new list from {}", from.display());
     let source: Box<dyn Read> = match from.to_str() {
@@ -68,7 +59,7 @@ pub(super) fn take(from: &Path, paths: &Paths) -> Result<(Runlist, String)> {
     Ok((list, nonce.to_owned()))
 }
 
-/// Parts the nonce, in a line of its own, from the list, which begins with a brace.
+/// Splits the nonce, in a line of its own, from the list, which begins with a brace.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     let line = bytes
         .split(|byte| *byte == b'\n')
@@ -92,16 +83,16 @@ fn parse(bytes: &[u8]) -> Result<Runlist> {
 }
 
 /// Returns the entries of a phase in order; of equal ones the first.
-pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<Job> {
+pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<ScriptJob> {
     let entries = match phase {
         Phase::Postscripts => list.postscripts.as_slice(),
         Phase::Postbootscripts => list.postbootscripts.as_slice(),
         Phase::Update => &[],
     };
-    let mut jobs: Vec<Job> = Vec::new();
+    let mut jobs: Vec<ScriptJob> = Vec::new();
     for entry in entries {
         if jobs.iter().all(|job| job.line != entry.line) {
-            jobs.push(Job {
+            jobs.push(ScriptJob {
                 phase,
                 origin: Some(entry.origin),
                 line: entry.line.clone(),
@@ -112,20 +103,20 @@ pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<Job> {
 }
 
 /// Returns the entries of both phases.
-pub(super) fn all(list: &Runlist) -> Vec<Job> {
+pub(super) fn all(list: &Runlist) -> Vec<ScriptJob> {
     let mut all = jobs(list, Phase::Postscripts);
     all.extend(jobs(list, Phase::Postbootscripts));
     all
 }
 
 /// Returns what an update runs: what was asked for in the order in which it was, or everything.
-pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
+pub(super) fn select(list: &Runlist, requested: &[String]) -> Result<Vec<ScriptJob>> {
     let all = all(list);
-    if asked.is_empty() {
+    if requested.is_empty() {
         return Ok(all);
     }
-    let mut chosen: Vec<Job> = Vec::new();
-    for text in asked {
+    let mut chosen: Vec<ScriptJob> = Vec::new();
+    for text in requested {
         // A line of the list may hold commas of its own.
         let whole = all.iter().any(|job| job.line.to_string() == text.trim());
         let parts: Vec<_> = match whole {
@@ -145,9 +136,9 @@ pub(super) fn asked(list: &Runlist, asked: &[String]) -> Result<Vec<Job>> {
 
 /// Returns the entries that one word of the request means; what the list does not name is a script of its
 /// own.
-fn matching(all: &[Job], text: &str) -> Result<Vec<Job>> {
+fn matching(all: &[ScriptJob], text: &str) -> Result<Vec<ScriptJob>> {
     let line: ScriptLine = text.parse()?;
-    let named = |job: &&Job| {
+    let named = |job: &&ScriptJob| {
         job.line == line || line.arguments().is_empty() && job.line.program() == line.program()
     };
     let mut found: Vec<_> = all.iter().filter(named).cloned().collect();
@@ -166,7 +157,7 @@ fn matching(all: &[Job], text: &str) -> Result<Vec<Job>> {
         return Ok(found);
     }
     if found.is_empty() {
-        found.push(Job {
+        found.push(ScriptJob {
             phase: Phase::Update,
             origin: None,
             line,
@@ -240,11 +231,11 @@ mod tests {
             (&["mine z,"], "mine z"),
         ] {
             let asked_for: Vec<_> = asked_for.iter().map(|&text| text.to_owned()).collect();
-            let jobs = asked(&list(), &asked_for).unwrap();
+            let jobs = select(&list(), &asked_for).unwrap();
             let lines: Vec<_> = jobs.iter().map(|job| job.line.to_string()).collect();
             assert_eq!(lines.join("|"), expected, "{asked_for:?}");
         }
-        let error = asked(&list(), &["../mine".to_owned()]).unwrap_err();
+        let error = select(&list(), &["../mine".to_owned()]).unwrap_err();
         assert!(
             error
                 .to_string()

@@ -1,4 +1,4 @@
-//! `firstboot`: the node's postscripts, each once, whatever happens meanwhile.
+//! `firstboot`: the node's postscripts, each once, whatever is interrupted.
 //!
 //! What comes in is the node's list (`postscripts.json`, see [`definitions::Runlist`]) and the programs
 //! that it names, over HTTP from the management node; what goes out are the scripts' effects, their output
@@ -11,8 +11,8 @@
 //! may listen for is xCAT's (`installstatus`); nothing depends on it.
 
 mod cli;
-mod fault;
-mod journal;
+mod diagnosis;
+mod job;
 mod list;
 mod output;
 mod paths;
@@ -20,12 +20,13 @@ mod programs;
 mod record;
 mod report;
 mod run;
+mod runner;
 mod script;
 mod show;
 mod signals;
-mod state;
+mod status_file;
 mod unit;
-mod work;
+mod xcat_status;
 
 pub use cli::Args;
 pub use run::run;

@@ -9,17 +9,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::journal::now;
 use super::report::{self, step};
+use super::status_file::now;
 use crate::files;
 
 /// The most bytes of one run of one script that are passed on.
-pub(super) const LIMIT: u64 = 1 << 20;
-/// A log of this size is put aside before the next run.
-const ROTATE: u64 = 4 << 20;
+pub(super) const MAX_BYTES: u64 = 1 << 20;
+/// A log of this size is renamed before the next run.
+const MAX_LOG_BYTES: u64 = 4 << 20;
 /// How many last lines are remembered, and how many bytes of each.
-const TAIL: usize = 20;
-const WIDTH: usize = 300;
+const TAIL_LINES: usize = 20;
+const MAX_LINE: usize = 300;
 
 /// The output of one run of one script.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Printed {
 }
 
 impl Output {
-    /// Opens the log; a log that cannot be written is said, and the script runs without.
+    /// Opens the log; a log that cannot be written is reported, and the script runs without.
     pub(super) fn open(log: &Path, line: &str) -> Self {
         let opened = open(log).and_then(|mut file| {
             writeln!(file, "{} start: {line}", now())?;
@@ -58,14 +58,14 @@ impl Output {
         }
     }
 
-    /// Takes what the script printed.
-    pub(super) fn take(&mut self, bytes: &[u8]) {
-        let room = usize::try_from(LIMIT - self.passed).unwrap_or(usize::MAX);
+    /// Appends what the script printed.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(MAX_BYTES - self.passed).unwrap_or(usize::MAX);
         let (kept, rest) = bytes.split_at(bytes.len().min(room));
         self.pass(kept);
         self.passed += kept.len() as u64;
         if self.dropped == 0 && !rest.is_empty() {
-            self.pass(format!("\n[more than {LIMIT} bytes: the rest is dropped]\n").as_bytes());
+            self.pass(format!("\n[more than {MAX_BYTES} bytes: the rest is dropped]\n").as_bytes());
         }
         self.dropped += rest.len() as u64;
         self.remember(bytes);
@@ -84,7 +84,7 @@ impl Output {
         for &byte in bytes {
             match byte {
                 b'\n' => self.end_line(),
-                _ if self.line.len() < WIDTH => self.line.push(byte),
+                _ if self.line.len() < MAX_LINE => self.line.push(byte),
                 _ => {}
             }
         }
@@ -94,7 +94,7 @@ impl Output {
         let text = String::from_utf8_lossy(&self.line);
         let plain = |c: &char| !c.is_control() || *c == '\t';
         self.lines.push_back(text.chars().filter(plain).collect());
-        if self.lines.len() > TAIL {
+        if self.lines.len() > TAIL_LINES {
             self.lines.pop_front();
         }
         self.line.clear();
@@ -125,7 +125,7 @@ impl Output {
 fn open(log: &Path) -> io::Result<File> {
     let directory = log.parent().unwrap_or(Path::new("/"));
     files::ensure_dir(directory, 0o750).map_err(io::Error::other)?;
-    if fs::symlink_metadata(log).is_ok_and(|meta| meta.len() > ROTATE) {
+    if fs::symlink_metadata(log).is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
         fs::rename(log, log.with_extension("log.1"))?;
     }
     File::options()
@@ -147,19 +147,19 @@ mod tests {
         let mut output = Output::open(&log, "mine x");
         let block = [b'x'; 1000];
         for _ in 0..1100 {
-            output.take(&block);
+            output.append(&block);
         }
-        output.take(b"\nthe \x1b[1mlast\xff\nwords");
+        output.append(b"\nthe \x1b[1mlast\xff\nwords");
         let printed = output.close("exited with code 0");
         let bytes = 1_100_000 + 20;
-        assert_eq!((printed.bytes, printed.dropped), (bytes, bytes - LIMIT));
-        assert_eq!(printed.tail[0].len(), WIDTH);
+        assert_eq!((printed.bytes, printed.dropped), (bytes, bytes - MAX_BYTES));
+        assert_eq!(printed.tail[0].len(), MAX_LINE);
         assert_eq!(printed.tail[1..], ["the [1mlast\u{fffd}", "words"]);
         let text = fs::read_to_string(&log).unwrap();
-        assert!(text.len() < LIMIT as usize + 300);
+        assert!(text.len() < MAX_BYTES as usize + 300);
         let end = format!(
             "end: exited with code 0 ({} bytes of its output were dropped)\n",
-            bytes - LIMIT
+            bytes - MAX_BYTES
         );
         assert!(text.ends_with(&end), "{}", &text[text.len() - 200..]);
     }
@@ -168,10 +168,10 @@ mod tests {
     fn a_long_log_is_put_aside_and_a_link_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("mine.log");
-        fs::write(&log, vec![b'x'; ROTATE as usize + 1]).unwrap();
+        fs::write(&log, vec![b'x'; MAX_LOG_BYTES as usize + 1]).unwrap();
         Output::open(&log, "mine").close("ended");
         assert!(fs::metadata(&log).unwrap().len() < 100);
-        assert!(fs::metadata(dir.path().join("mine.log.1")).unwrap().len() > ROTATE);
+        assert!(fs::metadata(dir.path().join("mine.log.1")).unwrap().len() > MAX_LOG_BYTES);
         let link = dir.path().join("link.log");
         std::os::unix::fs::symlink(&log, &link).unwrap();
         assert!(Output::open(&link, "mine").log.is_none());

@@ -10,11 +10,11 @@ pub(super) const OWN_NAME: &str = "firstboot";
 
 /// The files of one node.
 #[derive(Debug, Clone)]
-pub(super) struct Paths {
+pub(super) struct NodePaths {
     root: PathBuf,
 }
 
-impl Paths {
+impl NodePaths {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),

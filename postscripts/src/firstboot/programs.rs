@@ -14,8 +14,8 @@ use anyhow::{Context, Result};
 use definitions::{Program, Runlist};
 use sha2::{Digest, Sha256};
 
-use super::paths::Paths;
-use super::record::LATER;
+use super::paths::NodePaths;
+use super::record::EX_TEMPFAIL;
 use super::report::step;
 use crate::files;
 use crate::http::{Failure, Url};
@@ -23,40 +23,41 @@ use crate::http::{Failure, Url};
 /// The mode of a program and of the directories above it.
 const MODE: u32 = 0o755;
 /// The longest pause between two tries.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// Why a program may not be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The exit code that stands for it.
+pub(super) struct FetchError {
+    /// The exit code that represents it.
     pub(super) code: i32,
     pub(super) reason: String,
 }
 
-impl Refusal {
+impl FetchError {
     /// Says whether another try may help.
-    pub(super) fn is_for_want_of_network(&self) -> bool {
-        self.code == LATER
+    pub(super) fn is_network_failure(&self) -> bool {
+        self.code == EX_TEMPFAIL
     }
 }
 
-/// Makes sure that a program of the list stands here.
-pub(super) fn ensure(paths: &Paths, list: &Runlist, name: &str) -> Result<(), Refusal> {
-    let refusal = |code, reason: String| Refusal { code, reason };
+/// Fetches a program of the list unless it is here already.
+pub(super) fn ensure(paths: &NodePaths, list: &Runlist, name: &str) -> Result<(), FetchError> {
+    let fetch_error = |code, reason: String| FetchError { code, reason };
     let Some(program) = list.programs.get(name) else {
-        return Err(refusal(127, "the list has no such program".to_owned()));
+        return Err(fetch_error(127, "the list has no such program".to_owned()));
     };
     let path = paths.program(name);
-    let local = |error: anyhow::Error| refusal(126, format!("{error:#}"));
+    let local = |error: anyhow::Error| fetch_error(126, format!("{error:#}"));
     if is_right(&path, program).map_err(local)? {
         return Ok(());
     }
-    if let Some(twin) = twin(paths, list, name, program) {
-        let twin = File::open(twin)
-            .context("opening its twin")
+    if let Some(identical_program) = identical_program(paths, list, name, program) {
+        let identical_program = File::open(identical_program)
+            .context("opening its copy")
             .map_err(local)?;
         let copied = place(&path, program, |out| {
-            io::copy(&mut twin.take(program.size), out).map_err(|e| Failure::Refused(e.to_string()))
+            io::copy(&mut identical_program.take(program.size), out)
+                .map_err(|e| Failure::Refused(e.to_string()))
         });
         if copied.is_ok() {
             return Ok(());
@@ -66,11 +67,11 @@ pub(super) fn ensure(paths: &Paths, list: &Runlist, name: &str) -> Result<(), Re
     let fetched = place(&path, program, |out| url.load(name, program.size, out));
     fetched.map_err(|failure| {
         let code = match failure {
-            Failure::Network(_) => LATER,
+            Failure::Network(_) => EX_TEMPFAIL,
             Failure::Absent(_) => 127,
             Failure::Refused(_) => 126,
         };
-        refusal(code, format!("fetching it from {}: {failure}", list.source))
+        fetch_error(code, format!("fetching it from {}: {failure}", list.source))
     })
 }
 
@@ -78,10 +79,10 @@ pub(super) fn ensure(paths: &Paths, list: &Runlist, name: &str) -> Result<(), Re
 ///
 /// Returns what is still missing then.
 pub(super) fn ensure_all(
-    paths: &Paths,
+    paths: &NodePaths,
     list: &Runlist,
     deadline: Instant,
-) -> BTreeMap<String, Refusal> {
+) -> BTreeMap<String, FetchError> {
     let mut pause = Duration::from_secs(1);
     loop {
         let missing: BTreeMap<_, _> = list
@@ -89,10 +90,8 @@ pub(super) fn ensure_all(
             .keys()
             .filter_map(|name| Some((name.clone(), ensure(paths, list, name).err()?)))
             .collect();
-        let offline = missing
-            .iter()
-            .find(|(_, refusal)| refusal.is_for_want_of_network());
-        let Some((name, refusal)) = offline else {
+        let offline = missing.iter().find(|(_, error)| error.is_network_failure());
+        let Some((name, error)) = offline else {
             return missing;
         };
         if Instant::now() + pause > deadline {
@@ -100,11 +99,11 @@ pub(super) fn ensure_all(
         }
         step(format!(
             "{name}: {}: trying again in {} s",
-            refusal.reason,
+            error.reason,
             pause.as_secs()
         ));
         std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -118,7 +117,7 @@ fn is_right(path: &Path, program: &Program) -> Result<bool> {
     }
     let reading = || format!("reading {}", path.display());
     let mut file = File::open(path).with_context(reading)?;
-    let mut hash = Hash::default();
+    let mut hash = HashWriter::default();
     io::copy(&mut (&mut file).take(program.size + 1), &mut hash).with_context(reading)?;
     if hash.finish() != program.sha256 {
         return Ok(false);
@@ -130,9 +129,9 @@ fn is_right(path: &Path, program: &Program) -> Result<bool> {
     Ok(true)
 }
 
-/// Finds a program that stands here under another name: `xHRM` is `bridgeprereq`.
-fn twin(
-    paths: &Paths,
+/// Finds a program that is here under another name: `xHRM` is `bridgeprereq`.
+fn identical_program(
+    paths: &NodePaths,
     list: &Runlist,
     name: &str,
     program: &Program,
@@ -159,8 +158,8 @@ fn place(
         .prefix(".slipway-")
         .tempfile_in(directory)
         .map_err(keeping)?;
-    let mut hash = Hash::default();
-    let size = write(&mut Both(temporary.as_file_mut(), &mut hash))?;
+    let mut hash = HashWriter::default();
+    let size = write(&mut TeeWriter(temporary.as_file_mut(), &mut hash))?;
     let digest = hash.finish();
     if size != program.size {
         return Err(local(format!(
@@ -185,16 +184,16 @@ fn place(
 
 /// A SHA-256 that bytes are written to.
 #[derive(Default)]
-struct Hash(Sha256);
+struct HashWriter(Sha256);
 
-impl Hash {
+impl HashWriter {
     fn finish(self) -> String {
         let digest = self.0.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-impl Write for Hash {
+impl Write for HashWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -206,9 +205,9 @@ impl Write for Hash {
 }
 
 /// A file and the hash of what is written to it.
-struct Both<'a>(&'a mut File, &'a mut Hash);
+struct TeeWriter<'a>(&'a mut File, &'a mut HashWriter);
 
-impl Write for Both<'_> {
+impl Write for TeeWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.0.write(bytes)?;
         self.1.write(&bytes[..n])

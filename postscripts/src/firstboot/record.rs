@@ -1,6 +1,6 @@
 //! What came of every script: the values that `status.json` holds.
 //!
-//! Events come in (begun, ended, interrupted), the next state goes out. Pure: [`super::journal`] puts the
+//! Events come in (begun, ended, interrupted), the next state goes out. Pure: [`super::status_file`] puts the
 //! values on the disk.
 
 use std::fmt;
@@ -8,42 +8,21 @@ use std::fmt;
 use definitions::{Origin, Runlist};
 use serde::{Deserialize, Serialize};
 
-use super::list::{self, Job};
+use super::job::{Phase, ScriptJob};
 
 /// How often a script may be cut short by a machine that goes down before it counts as failed.
 pub(super) const INTERRUPTIONS: u32 = 3;
 
-/// At how many boots a script may end with [`LATER`] to the last before it counts as failed.
+/// At how many boots a script may end with [`EX_TEMPFAIL`] to the last before it counts as failed.
 pub(super) const BOOTS: u32 = 10;
 
 /// The exit code of what another try may mend, a lack of network above all: EX_TEMPFAIL of sysexits.h.
-pub(super) const LATER: i32 = 75;
-
-/// Which list a script is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Phase {
-    /// Inside the installer.
-    Postscripts,
-    /// After the first boot.
-    Postbootscripts,
-    /// From neither: an update named it.
-    Update,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Postscripts | Self::Update => "postscript",
-            Self::Postbootscripts => "postbootscript",
-        })
-    }
-}
+pub(super) const EX_TEMPFAIL: i32 = 75;
 
 /// How far the node is; the words are xCAT's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub(super) enum InstallStatus {
     /// The installer runs.
     #[default]
     Installing,
@@ -57,7 +36,7 @@ pub(super) enum State {
     Failed,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for InstallStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Installing => "installing",
@@ -72,7 +51,7 @@ impl fmt::Display for State {
 /// How far one script is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Progress {
+pub(super) enum ScriptState {
     /// It has not run, or was cut short.
     #[default]
     Pending,
@@ -88,7 +67,7 @@ pub(super) enum Progress {
 
 /// What names one run of one process group on this boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Process {
+pub(super) struct ProcessIdentity {
     /// The boot, as the kernel names it.
     pub(super) boot: String,
     /// The process, once it is there.
@@ -99,13 +78,13 @@ pub(super) struct Process {
 
 /// One script and what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct ScriptRecord {
     pub(super) phase: Phase,
     pub(super) origin: Option<Origin>,
     pub(super) line: String,
     #[serde(default)]
-    pub(super) state: Progress,
-    /// Its exit code, or the one that stands for what ended it.
+    pub(super) state: ScriptState,
+    /// Its exit code, or the one that represents what ended it.
     #[serde(default)]
     pub(super) code: Option<i32>,
     /// Why it failed, where its exit code does not say it.
@@ -135,16 +114,16 @@ pub(super) struct Record {
     #[serde(default)]
     pub(super) tail: Vec<String>,
     #[serde(default)]
-    pub(super) process: Option<Process>,
+    pub(super) process: Option<ProcessIdentity>,
 }
 
-impl Record {
-    pub(super) fn new(job: &Job) -> Self {
+impl ScriptRecord {
+    pub(super) fn new(job: &ScriptJob) -> Self {
         Self {
             phase: job.phase,
             origin: job.origin,
             line: job.line.to_string(),
-            state: Progress::Pending,
+            state: ScriptState::Pending,
             code: None,
             reason: None,
             attempts: 0,
@@ -160,14 +139,14 @@ impl Record {
         }
     }
 
-    pub(super) fn is_of(&self, job: &Job) -> bool {
+    pub(super) fn is_of(&self, job: &ScriptJob) -> bool {
         self.phase == job.phase && self.line == job.line.to_string()
     }
 
     /// It begins now.
     pub(super) fn begin(&mut self, now: String, boot: &str) {
         *self = Self {
-            state: Progress::Running,
+            state: ScriptState::Running,
             attempts: self.attempts + 1,
             start: Some(now),
             code: None,
@@ -177,7 +156,7 @@ impl Record {
             printed: 0,
             dropped: 0,
             tail: Vec::new(),
-            process: Some(Process {
+            process: Some(ProcessIdentity {
                 boot: boot.to_owned(),
                 pid: None,
                 ticks: None,
@@ -189,9 +168,9 @@ impl Record {
     /// It has ended with a code; `wait` says that it is tried again.
     pub(super) fn end(&mut self, now: String, code: i32, reason: Option<String>, wait: bool) {
         self.state = match (code, wait) {
-            (0, _) => Progress::Done,
-            (_, true) => Progress::Waiting,
-            (_, false) => Progress::Failed,
+            (0, _) => ScriptState::Done,
+            (_, true) => ScriptState::Waiting,
+            (_, false) => ScriptState::Failed,
         };
         self.code = Some(code);
         self.reason = reason;
@@ -202,13 +181,13 @@ impl Record {
     /// This boot's tries are over. One that asks for another try at every boot has failed in the end; one for
     /// which there was no network waits for as long as that takes.
     pub(super) fn end_boot(&mut self) {
-        let asks = self.code == Some(LATER) && self.reason.is_none();
-        if self.state != Progress::Waiting || !asks {
+        let asks = self.code == Some(EX_TEMPFAIL) && self.reason.is_none();
+        if self.state != ScriptState::Waiting || !asks {
             return;
         }
         self.boots += 1;
         if self.boots >= BOOTS {
-            self.state = Progress::Failed;
+            self.state = ScriptState::Failed;
             self.reason = Some(format!("it asked for another try at {BOOTS} boots"));
         }
     }
@@ -217,8 +196,8 @@ impl Record {
     ///
     /// On the same boot the script ended the run that ran it, so it has failed. On a later one the machine
     /// went down, and the script runs again, unless that happened too often.
-    pub(super) fn settle(&mut self, boot: &str, now: &str) {
-        if self.state != Progress::Running {
+    pub(super) fn settle_interrupted(&mut self, boot: &str, now: &str) {
+        if self.state != ScriptState::Running {
             return;
         }
         let same_boot = self.process.as_ref().is_some_and(|p| p.boot == boot);
@@ -235,13 +214,13 @@ impl Record {
                 format!("the machine went down {times} times while it ran"),
             );
         } else {
-            self.state = Progress::Pending;
+            self.state = ScriptState::Pending;
             self.process = None;
         }
     }
 
     pub(super) fn is_failed(&self) -> bool {
-        matches!(self.state, Progress::Failed | Progress::Waiting)
+        matches!(self.state, ScriptState::Failed | ScriptState::Waiting)
     }
 }
 
@@ -250,24 +229,24 @@ impl Record {
 pub(super) struct Status {
     pub(super) node: String,
     pub(super) osimage: String,
-    pub(super) state: State,
+    pub(super) state: InstallStatus,
     /// Whether every postbootscript has ended.
     pub(super) complete: bool,
     /// When this was written.
     pub(super) time: String,
-    pub(super) scripts: Vec<Record>,
+    pub(super) scripts: Vec<ScriptRecord>,
 }
 
 impl Status {
     /// Makes the records those of the list, in its order; what is known of a script is kept.
-    pub(super) fn follow(&mut self, list: &Runlist) {
+    pub(super) fn follow(&mut self, list: &Runlist, jobs: &[ScriptJob]) {
         self.node.clone_from(&list.node);
         self.osimage.clone_from(&list.osimage);
         let mut old = std::mem::take(&mut self.scripts);
-        for job in list::all(list) {
-            let known = old.iter().position(|record| record.is_of(&job));
-            let record = known.map_or_else(|| Record::new(&job), |index| old.remove(index));
-            self.scripts.push(Record {
+        for job in jobs {
+            let known = old.iter().position(|record| record.is_of(job));
+            let record = known.map_or_else(|| ScriptRecord::new(job), |index| old.remove(index));
+            self.scripts.push(ScriptRecord {
                 origin: job.origin,
                 ..record
             });
@@ -276,19 +255,22 @@ impl Status {
         self.scripts.extend(old);
     }
 
-    /// Returns where a script's record stands, a new one if there is none.
-    pub(super) fn index(&mut self, job: &Job) -> usize {
+    /// Returns the index of a script's record, a new one if there is none.
+    pub(super) fn index(&mut self, job: &ScriptJob) -> usize {
         let known = self.scripts.iter().position(|record| record.is_of(job));
         known.unwrap_or_else(|| {
-            self.scripts.push(Record::new(job));
+            self.scripts.push(ScriptRecord::new(job));
             self.scripts.len() - 1
         })
     }
 
     /// Says whether any script failed that is part of the list.
     pub(super) fn has_failed(&self) -> bool {
-        let listed = |record: &&Record| record.phase != Phase::Update;
-        self.scripts.iter().filter(listed).any(Record::is_failed)
+        let listed = |record: &&ScriptRecord| record.phase != Phase::Update;
+        self.scripts
+            .iter()
+            .filter(listed)
+            .any(ScriptRecord::is_failed)
     }
 }
 
@@ -296,8 +278,8 @@ impl Status {
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record::new(&Job {
+    fn record() -> ScriptRecord {
+        ScriptRecord::new(&ScriptJob {
             phase: Phase::Postbootscripts,
             origin: None,
             line: "mine".parse().unwrap(),
@@ -309,12 +291,15 @@ mod tests {
         let mut record = record();
         for boot in 1..INTERRUPTIONS {
             record.begin("t".to_owned(), &boot.to_string());
-            record.settle(&(boot + 1).to_string(), "t");
-            assert_eq!((record.state, record.attempts), (Progress::Pending, boot));
+            record.settle_interrupted(&(boot + 1).to_string(), "t");
+            assert_eq!(
+                (record.state, record.attempts),
+                (ScriptState::Pending, boot)
+            );
         }
         record.begin("t".to_owned(), "9");
-        record.settle("10", "t");
-        assert_eq!(record.state, Progress::Failed);
+        record.settle_interrupted("10", "t");
+        assert_eq!(record.state, ScriptState::Failed);
         let reason = "the machine went down 3 times while it ran";
         assert_eq!(record.reason.as_deref(), Some(reason));
     }
@@ -322,12 +307,12 @@ mod tests {
     #[test]
     fn a_script_that_asks_for_another_try_at_every_boot_has_failed_in_the_end() {
         let away = Some("fetching it: no route".to_owned());
-        for (reason, expected) in [(None, Progress::Failed), (away, Progress::Waiting)] {
+        for (reason, expected) in [(None, ScriptState::Failed), (away, ScriptState::Waiting)] {
             let mut record = record();
             for boot in 1..=BOOTS {
-                assert_ne!(record.state, Progress::Failed, "{boot}");
+                assert_ne!(record.state, ScriptState::Failed, "{boot}");
                 record.begin("t".to_owned(), &boot.to_string());
-                record.end("t".to_owned(), LATER, reason.clone(), true);
+                record.end("t".to_owned(), EX_TEMPFAIL, reason.clone(), true);
                 record.end_boot();
             }
             assert_eq!(record.state, expected);
@@ -340,14 +325,14 @@ mod tests {
     fn a_script_that_killed_its_runner_has_failed() {
         let mut record = record();
         record.begin("t".to_owned(), "1");
-        record.settle("1", "t");
-        assert_eq!((record.state, record.code), (Progress::Failed, Some(1)));
+        record.settle_interrupted("1", "t");
+        assert_eq!((record.state, record.code), (ScriptState::Failed, Some(1)));
         assert_eq!(
             record.reason.as_deref(),
             Some("firstboot was killed while it ran")
         );
         let ended = record.clone();
-        record.settle("2", "t");
+        record.settle_interrupted("2", "t");
         assert_eq!(record.state, ended.state);
     }
 }

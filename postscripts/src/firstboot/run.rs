@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use definitions::{Results, Runlist, ScriptResult};
 
-use super::cli::{Args, Stage};
-use super::journal::{self, boot_id, now};
-use super::list::{self, Job};
-use super::paths::Paths;
-use super::record::{Phase, Progress, Record, State, Status};
+use super::cli::{Args, PhaseArgument};
+use super::job::{Phase, ScriptJob};
+use super::list;
+use super::paths::NodePaths;
+use super::record::{InstallStatus, ScriptRecord, ScriptState, Status};
 use super::report::{result, step};
-use super::work::Work;
-use super::{programs, script, show, state, unit};
+use super::runner::ScriptRunner;
+use super::status_file::{self, boot_id, now};
+use super::{programs, script, show, unit, xcat_status};
 use crate::files;
 
 /// Runs `firstboot`.
@@ -21,7 +22,7 @@ use crate::files;
 /// # Errors
 /// When there is no list, or another run is at work.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let paths = Paths::new(&args.root);
+    let paths = NodePaths::new(&args.root);
     match args {
         Args {
             status: true, json, ..
@@ -31,7 +32,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Args { fetch: true, .. } => fetch(&paths, &args),
         Args { update: true, .. } => update(&paths, &args),
         Args {
-            phase: Some(Stage::Installer),
+            phase: Some(PhaseArgument::Installer),
             ..
         } => installer(&paths, &args),
         _ => boot(&paths, &args),
@@ -39,67 +40,65 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Fetches and verifies everything, and runs nothing.
-fn fetch(paths: &Paths, args: &Args) -> Result<ExitCode> {
-    let _lock = journal::lock(paths)?;
+fn fetch(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
+    let _lock = status_file::lock(paths)?;
     let list = list::load(paths)?;
     let missing = programs::ensure_all(paths, &list, Instant::now() + args.patience(30));
-    for (name, refusal) in &missing {
-        step(format!("{name}: {}", refusal.reason));
+    for (name, error) in &missing {
+        step(format!("{name}: {}", error.reason));
     }
     let here = list.programs.len() - missing.len();
     result(format!(
         "{here} of {} programs are here and verified",
         list.programs.len()
     ));
-    Ok(code(
-        missing.values().last().map_or(0, |refusal| refusal.code),
-    ))
+    Ok(code(missing.values().last().map_or(0, |error| error.code)))
 }
 
 /// Runs the postscripts inside the installer.
-fn installer(paths: &Paths, args: &Args) -> Result<ExitCode> {
-    let _lock = journal::lock(paths)?;
+fn installer(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
+    let _lock = status_file::lock(paths)?;
     let list = list::load(paths)?;
-    let mut status = settle(paths, &list)?;
-    enter(paths, &list, &mut status, State::Installing);
+    let mut status = settle_interrupted(paths, &list)?;
+    enter(paths, &list, &mut status, InstallStatus::Installing);
     let jobs = list::jobs(&list, Phase::Postscripts);
-    let outcome = work(paths, &list, &mut status, args, 30).run(&jobs)?;
+    let outcome = script_runner(paths, &list, &mut status, args, 30).run(&jobs)?;
     if !outcome.stopped {
         give_up_waiting(&mut status, &jobs);
-        enter(paths, &list, &mut status, State::Booting);
-        journal::save(paths, &mut status)?;
+        enter(paths, &list, &mut status, InstallStatus::Booting);
+        status_file::save(paths, &mut status)?;
     }
     Ok(code(outcome.code))
 }
 
 /// Runs the postbootscripts, until all have ended once. Before them come the postscripts that no installer has
 /// run: a diskless node has none.
-fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
+fn boot(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
     if paths.done().exists() {
         result("nothing to do: every postbootscript has ended");
         return Ok(ExitCode::SUCCESS);
     }
-    let _lock = journal::lock(paths)?;
+    let _lock = status_file::lock(paths)?;
     let list = list::load(paths)?;
-    let mut status = settle(paths, &list)?;
-    enter(paths, &list, &mut status, State::Postbooting);
+    let mut status = settle_interrupted(paths, &list)?;
+    enter(paths, &list, &mut status, InstallStatus::Postbooting);
     let jobs = list::all(&list);
-    let outcome = work(paths, &list, &mut status, args, 900).run(&jobs)?;
+    let outcome = script_runner(paths, &list, &mut status, args, 900).run(&jobs)?;
     if outcome.stopped {
         return Ok(code(outcome.code));
     }
-    status.scripts.iter_mut().for_each(Record::end_boot);
-    let waits = |job: &Job| {
+    status.scripts.iter_mut().for_each(ScriptRecord::end_boot);
+    let waits = |job: &ScriptJob| {
         let mut records = status.scripts.iter();
-        records.any(|record| record.is_of(job) && record.state == Progress::Waiting)
+        records.any(|record| record.is_of(job) && record.state == ScriptState::Waiting)
     };
     status.complete = !jobs.iter().any(waits);
     let end = match status.has_failed() {
-        true => State::Failed,
-        false => State::Booted,
+        true => InstallStatus::Failed,
+        false => InstallStatus::Booted,
     };
     enter(paths, &list, &mut status, end);
-    journal::save(paths, &mut status)?;
+    status_file::save(paths, &mut status)?;
     if status.complete {
         let mark = paths.done();
         files::replace(&mark, format!("{}\n", now()).as_bytes(), 0o644)
@@ -110,31 +109,31 @@ fn boot(paths: &Paths, args: &Args) -> Result<ExitCode> {
 }
 
 /// Runs what is asked for again, with a new list if one is given.
-fn update(paths: &Paths, args: &Args) -> Result<ExitCode> {
-    let _lock = journal::lock(paths)?;
+fn update(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
+    let _lock = status_file::lock(paths)?;
     let (list, nonce) = match &args.list {
-        Some(from) => list::take(from, paths)?,
+        Some(from) => list::receive(from, paths)?,
         None => (list::load(paths)?, String::new()),
     };
-    let jobs = list::asked(&list, &args.scripts).context("reading --scripts")?;
-    let mut status = settle(paths, &list)?;
+    let jobs = list::select(&list, &args.scripts).context("reading --scripts")?;
+    let mut status = settle_interrupted(paths, &list)?;
     for job in &jobs {
         let index = status.index(job);
-        status.scripts[index].state = Progress::Pending;
+        status.scripts[index].state = ScriptState::Pending;
     }
-    let mut work = work(paths, &list, &mut status, args, 10);
-    work.updating = true;
-    let outcome = work.run(&jobs)?;
+    let mut runner = script_runner(paths, &list, &mut status, args, 10);
+    runner.updating = true;
+    let outcome = runner.run(&jobs)?;
     if !outcome.stopped {
         give_up_waiting(&mut status, &jobs);
     }
     if status.complete {
         status.state = match status.has_failed() {
-            true => State::Failed,
-            false => State::Booted,
+            true => InstallStatus::Failed,
+            false => InstallStatus::Booted,
         };
     }
-    journal::save(paths, &mut status)?;
+    status_file::save(paths, &mut status)?;
     if args.results && !outcome.stopped {
         let results = Results {
             scripts: results(&status, &jobs),
@@ -147,8 +146,8 @@ fn update(paths: &Paths, args: &Args) -> Result<ExitCode> {
 }
 
 /// Says what became of each script.
-fn results(status: &Status, jobs: &[Job]) -> Vec<ScriptResult> {
-    let record = |job: &Job| {
+fn results(status: &Status, jobs: &[ScriptJob]) -> Vec<ScriptResult> {
+    let record = |job: &ScriptJob| {
         let mut records = status.scripts.iter();
         let record = records.find(|record| record.is_of(job))?;
         Some(ScriptResult {
@@ -161,9 +160,9 @@ fn results(status: &Status, jobs: &[Job]) -> Vec<ScriptResult> {
     jobs.iter().filter_map(record).collect()
 }
 
-/// Loads what is known, and settles what an earlier run left behind.
-fn settle(paths: &Paths, list: &Runlist) -> Result<Status> {
-    let mut status = journal::load(paths)?;
+/// Loads what is known, and settles what an earlier run left running.
+fn settle_interrupted(paths: &NodePaths, list: &Runlist) -> Result<Status> {
+    let mut status = status_file::load(paths)?;
     let boot = boot_id(paths);
     for record in &mut status.scripts {
         let left = record
@@ -173,8 +172,8 @@ fn settle(paths: &Paths, list: &Runlist) -> Result<Status> {
         if let Some((pid, ticks)) = left.and_then(|process| process.pid.zip(process.ticks)) {
             script::end_left_over(pid, ticks);
         }
-        let ran = record.state == Progress::Running;
-        record.settle(&boot, &now());
+        let ran = record.state == ScriptState::Running;
+        record.settle_interrupted(&boot, &now());
         if ran {
             let what = record
                 .reason
@@ -183,19 +182,19 @@ fn settle(paths: &Paths, list: &Runlist) -> Result<Status> {
             step(format!("{} {}: {what}", record.phase, record.line));
         }
     }
-    status.follow(list);
+    status.follow(list, &list::all(list));
     status.complete = paths.done().exists();
     Ok(status)
 }
 
-fn work<'a>(
-    paths: &'a Paths,
+fn script_runner<'a>(
+    paths: &'a NodePaths,
     list: &'a Runlist,
     status: &'a mut Status,
     args: &Args,
     patience: u64,
-) -> Work<'a> {
-    Work {
+) -> ScriptRunner<'a> {
+    ScriptRunner {
         paths,
         list,
         status,
@@ -207,19 +206,19 @@ fn work<'a>(
 }
 
 /// Enters a state: keeps it and reports it. A full disk is said and stops nothing.
-fn enter(paths: &Paths, list: &Runlist, status: &mut Status, to: State) {
+fn enter(paths: &NodePaths, list: &Runlist, status: &mut Status, to: InstallStatus) {
     status.state = to;
-    if let Err(error) = journal::save(paths, status) {
+    if let Err(error) = status_file::save(paths, status) {
         step(format!("{error:#}"));
     }
-    state::report(&list.environment, to);
+    xcat_status::report(&list.environment, to);
 }
 
 /// What nobody tries again has failed.
-fn give_up_waiting(status: &mut Status, jobs: &[Job]) {
+fn give_up_waiting(status: &mut Status, jobs: &[ScriptJob]) {
     for record in &mut status.scripts {
-        if record.state == Progress::Waiting && jobs.iter().any(|job| record.is_of(job)) {
-            record.state = Progress::Failed;
+        if record.state == ScriptState::Waiting && jobs.iter().any(|job| record.is_of(job)) {
+            record.state = ScriptState::Failed;
         }
     }
 }

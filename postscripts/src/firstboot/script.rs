@@ -3,7 +3,7 @@
 //! A program and its words come in, how it ended goes out. It runs in its own
 //! directory, with the environment that was given and nothing else, with nothing on its standard input, and
 //! never through a shell. At the end of its time the whole group gets SIGTERM, then SIGKILL. A process that
-//! left the group is left alone, for that was meant: the guardian of `bridgeprereq` puts the network back when
+//! left the group is left alone, for that was meant: the watchdog of `bridgeprereq` puts the network back when
 //! its parent is gone, and a daemon is what the script was there to start.
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpgid};
 
-use super::fault;
+use super::diagnosis;
 use super::output::Output;
-use super::signals::{Asked, Signals};
+use super::signals::{Signals, StopRequest};
 
 /// How long a group has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long we listen to what a script left behind with its output.
+/// How long we read from processes that a script left running.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// What runs, and how long it may.
@@ -54,7 +54,7 @@ pub(super) enum Ending {
 }
 
 impl Script<'_> {
-    /// Runs it to its end; `begun` is told its process number.
+    /// Runs it to its end; `begun` gets its process ID.
     ///
     /// # Errors
     /// When we cannot watch it.
@@ -75,14 +75,14 @@ impl Script<'_> {
             .process_group(0);
         let child = match command.spawn() {
             Ok(child) => child,
-            Err(error) => return Ok(Ending::NotStarted(fault::not_started(&program, &error))),
+            Err(error) => return Ok(Ending::NotStarted(diagnosis::not_started(&program, &error))),
         };
         signals.hold()?;
         // Our ends of the pipe for writing go with it.
         drop(command);
         let group = Pid::from_raw(child.id() as i32);
         begun(group.as_raw());
-        let mut watch = Watch {
+        let mut watch = RunningScript {
             child,
             group,
             reader: Some(reader),
@@ -94,7 +94,7 @@ impl Script<'_> {
 }
 
 /// A script that runs.
-struct Watch {
+struct RunningScript {
     child: Child,
     group: Pid,
     /// Until nobody can print any more.
@@ -104,7 +104,7 @@ struct Watch {
     stopping: Option<(Ending, Instant)>,
 }
 
-impl Watch {
+impl RunningScript {
     fn until_it_ends(&mut self, deadline: Instant, output: &mut Output) -> Result<Ending> {
         let status = loop {
             if let Some(status) = self.child.try_wait().context("waiting for the script")? {
@@ -121,10 +121,10 @@ impl Watch {
                 Some((_, until)) => *until,
             };
             self.wait(next.saturating_duration_since(now), output)?;
-            if let Some(asked) = self.signals.read()?
+            if let Some(selected) = self.signals.read()?
                 && self.stopping.is_none()
             {
-                let ending = self.ending_for(asked);
+                let ending = self.ending_of(selected);
                 self.stop(ending);
             }
         };
@@ -137,11 +137,11 @@ impl Watch {
         Ok(stopping.map_or(Ending::Itself(status), |(ending, _)| ending))
     }
 
-    fn ending_for(&self, asked: Asked) -> Ending {
-        let sender = Pid::from_raw(asked.sender);
+    fn ending_of(&self, selected: StopRequest) -> Ending {
+        let sender = Pid::from_raw(selected.sender);
         match getpgid(Some(sender)) {
-            Ok(group) if group == self.group => Ending::AskedUs(asked.signal),
-            _ => Ending::Stopped(asked.signal),
+            Ok(group) if group == self.group => Ending::AskedUs(selected.signal),
+            _ => Ending::Stopped(selected.signal),
         }
     }
 
@@ -191,7 +191,7 @@ impl Watch {
         if let Some(reader) = &mut self.reader {
             match reader.read(&mut buffer).context("reading its output")? {
                 0 => self.reader = None,
-                n => output.take(&buffer[..n]),
+                n => output.append(&buffer[..n]),
             }
         }
         Ok(())
@@ -223,7 +223,7 @@ pub(super) fn started(pid: i32) -> Option<u64> {
     fields.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Returns the exit code that stands for an ending, and the words for what it does not say.
+/// Returns the exit code that represents an ending, and the words for what it does not say.
 pub(super) fn code(ending: &Ending, timeout: Duration) -> (i32, Option<String>) {
     match ending {
         Ending::Itself(status) => match (status.code(), status.signal()) {

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::paths::Paths;
-use super::record::{Progress, Record, State, Status};
+use super::paths::NodePaths;
+use super::record::{InstallStatus, ScriptRecord, ScriptState, Status};
 use crate::files;
 
 /// How many last lines of a script that failed are shown.
-const SHOWN: usize = 5;
+const TAIL_SHOWN: usize = 5;
 
 /// Prints the status; exits with 1 unless everything has ended well.
-pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
+pub(super) fn show(paths: &NodePaths, json: bool) -> Result<ExitCode> {
     let path = paths.status();
     let reading = || format!("reading {}", path.display());
     let mut out = io::stdout().lock();
@@ -29,7 +29,7 @@ pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
         true => out.write_all(&bytes)?,
         false => out.write_all(render(&status).as_bytes())?,
     }
-    let well = status.complete && status.state == State::Booted;
+    let well = status.complete && status.state == InstallStatus::Booted;
     Ok(if well {
         ExitCode::SUCCESS
     } else {
@@ -49,14 +49,14 @@ fn render(status: &Status) -> String {
     text
 }
 
-fn line(record: &Record) -> String {
+fn line(record: &ScriptRecord) -> String {
     let state = match (record.state, record.code) {
-        (Progress::Failed, Some(code)) => format!("failed {code}"),
-        (Progress::Failed, None) => "failed".to_owned(),
-        (Progress::Pending, _) => "to come".to_owned(),
-        (Progress::Running, _) => "runs".to_owned(),
-        (Progress::Waiting, _) => "waits".to_owned(),
-        (Progress::Done, _) => "done".to_owned(),
+        (ScriptState::Failed, Some(code)) => format!("failed {code}"),
+        (ScriptState::Failed, None) => "failed".to_owned(),
+        (ScriptState::Pending, _) => "to come".to_owned(),
+        (ScriptState::Running, _) => "runs".to_owned(),
+        (ScriptState::Waiting, _) => "waits".to_owned(),
+        (ScriptState::Done, _) => "done".to_owned(),
     };
     let seconds = record.milliseconds.map_or_else(String::new, |ms| {
         let (seconds, tenths) = (ms / 1000, ms % 1000 / 100);
@@ -68,7 +68,7 @@ fn line(record: &Record) -> String {
     );
     if record.is_failed() {
         let reason = record.reason.iter().map(String::as_str);
-        let first = record.tail.len().saturating_sub(SHOWN);
+        let first = record.tail.len().saturating_sub(TAIL_SHOWN);
         let tail = record.tail[first..].iter().map(String::as_str);
         for said in reason.chain(tail) {
             text += &format!("      {said}\n");

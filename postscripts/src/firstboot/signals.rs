@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// The signals that ask a program to end.
-const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+const STOP_SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
 /// Signals that are held back and can be read, from [`hold`](Self::hold) on and as long as it lives.
 #[derive(Debug)]
@@ -20,14 +20,14 @@ pub(super) struct Signals {
 
 /// A signal that asks us to end, and the process that sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct StopRequest {
     pub(super) signal: i32,
     pub(super) sender: i32,
 }
 
 impl Signals {
     pub(super) fn new() -> Result<Self> {
-        let mut set: SigSet = ENDING.into_iter().collect();
+        let mut set: SigSet = STOP_SIGNALS.into_iter().collect();
         set.add(Signal::SIGCHLD);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let file = SignalFd::with_flags(&set, flags).context("making a signalfd")?;
@@ -35,7 +35,7 @@ impl Signals {
     }
 
     /// Begins. A script inherits what its parent holds back and hands it on to the daemons that it starts,
-    /// which then could never be told to end: so it is started before.
+    /// which then could never be asked to end: so it is started before.
     pub(super) fn hold(&self) -> Result<()> {
         self.set.thread_block().context("holding signals back")
     }
@@ -45,17 +45,17 @@ impl Signals {
     }
 
     /// Reads all that have come; returns the last one that asks us to end. A child's end only wakes us.
-    pub(super) fn read(&self) -> Result<Option<Asked>> {
-        let mut asked = None;
+    pub(super) fn read(&self) -> Result<Option<StopRequest>> {
+        let mut selected = None;
         while let Some(info) = self.file.read_signal().context("reading a signal")? {
             if info.ssi_signo != Signal::SIGCHLD as u32 {
-                asked = Some(Asked {
+                selected = Some(StopRequest {
                     signal: info.ssi_signo as i32,
                     sender: info.ssi_pid as i32,
                 });
             }
         }
-        Ok(asked)
+        Ok(selected)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The systemd unit that runs `firstboot` until all is done: written and linked by hand, so that it works in
 //! the installer's chroot, where no systemd runs.
 //!
-//! Reference: systemd.service(5), systemd.unit(5). systemd 219 has every key but the limit of
-//! starts, which it says that it does not know, and goes by its own.
+//! Reference: systemd.service(5), systemd.unit(5). systemd 219 knows every key but the limit of
+//! starts, which it reports as unknown, and uses its own limit.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,14 +12,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use definitions::Runlist;
 
-use super::paths::{DONE, Paths, UNIT};
+use super::paths::{DONE, NodePaths, UNIT};
 use crate::files;
 
 /// Returns the unit's text.
 ///
 /// - `simple` and not `oneshot`: multi-user.target would wait for a oneshot, and a script that starts a
-///   service behind that target would wait for itself. Old systemd also refuses `Restart=` for it.
-/// - `KillMode=process`: what a script leaves behind on purpose (a DHCP client, a guardian) outlives us.
+///   service after that target would wait for itself. Old systemd also refuses `Restart=` for it.
+/// - `KillMode=process`: what a script leaves behind on purpose (a DHCP client, a watchdog) outlives us.
 /// - Restarts happen when we are killed. Each one settles the script that ran, so they come to an end,
 ///   if only its status can be written.
 fn render() -> String {
@@ -55,7 +55,7 @@ WantedBy=multi-user.target
 }
 
 /// Writes the unit and links it into the boot.
-pub(super) fn enable(paths: &Paths) -> Result<ExitCode> {
+pub(super) fn enable(paths: &NodePaths) -> Result<ExitCode> {
     let homes = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
     if !homes.iter().any(|systemd| paths.at(systemd).exists()) {
         bail!(
@@ -66,10 +66,7 @@ pub(super) fn enable(paths: &Paths) -> Result<ExitCode> {
     let (unit, text) = (paths.unit(), render());
     let wrote = !matches!(files::load(&unit)?, Some((old, 0o644)) if old == text.as_bytes());
     if wrote {
-        files::ensure_dir(
-            unit.parent().context("a unit stands in a directory")?,
-            0o755,
-        )?;
+        files::ensure_dir(unit.parent().context("a unit is in a directory")?, 0o755)?;
         files::replace(&unit, text.as_bytes(), 0o644)
             .with_context(|| format!("writing {}", unit.display()))?;
     }
@@ -77,7 +74,7 @@ pub(super) fn enable(paths: &Paths) -> Result<ExitCode> {
     let target = format!("/etc/systemd/system/{UNIT}");
     let linked = fs::read_link(&link).is_ok_and(|there| there.as_os_str() == target.as_str());
     if !linked {
-        let parent = link.parent().context("a link stands in a directory")?;
+        let parent = link.parent().context("a link is in a directory")?;
         files::ensure_dir(parent, 0o755)?;
         remove(&link)?;
         symlink(&target, &link).with_context(|| format!("linking {}", link.display()))?;
@@ -89,8 +86,8 @@ pub(super) fn enable(paths: &Paths) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the unit away.
-pub(super) fn disable(paths: &Paths) -> Result<ExitCode> {
+/// Removes the unit.
+pub(super) fn disable(paths: &NodePaths) -> Result<ExitCode> {
     let removed = [remove(&paths.unit_link())?, remove(&paths.unit())?];
     match removed.contains(&true) {
         true => println!("{UNIT} is gone"),

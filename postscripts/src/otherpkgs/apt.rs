@@ -5,14 +5,197 @@
 
 use std::fmt::Write;
 
-use super::command::{Answer, Line};
+use anyhow::Result;
+
+use super::command::{CommandOutput, PackageCommand};
 use super::inventory::Inventory;
-use super::manager::{Seen, Verdict};
-use super::places::Source;
-use super::request::Transaction;
+use super::locks::{self, Locks};
+use super::package_manager::{
+    PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, interrupted_run, last_line,
+};
+use super::request::PackageTransaction;
+use super::sources::PackageSource;
+
+/// Where dpkg keeps the changes of its database that it has not merged yet.
+const DPKG_UPDATES: &str = "/var/lib/dpkg/updates";
+
+/// A configuration file that was changed on the node stays.
+const KEEP: [&str; 4] = [
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+];
+
+/// apt, with dpkg.
+#[derive(Debug)]
+pub(super) struct Apt;
+
+impl PackageManager for Apt {
+    fn program(&self) -> &'static str {
+        "apt-get"
+    }
+
+    fn layout(&self) -> RepoLayout {
+        RepoLayout {
+            directory: "/etc/apt/sources.list.d",
+            extension: "sources",
+            keys: "/etc/apt/keyrings",
+            other_extension: Some("list"),
+            other_file: Some("/etc/apt/sources.list"),
+        }
+    }
+
+    fn locks(&self) -> &'static Locks {
+        &locks::DEB
+    }
+
+    fn render(&self, sources: &[PackageSource]) -> Result<String> {
+        Ok(render(sources))
+    }
+
+    fn names_source(&self, text: &str, source: &PackageSource) -> bool {
+        names_source(text, source)
+    }
+
+    fn allows_duplicate_sources(&self) -> bool {
+        false
+    }
+
+    fn downloads_keys(&self) -> bool {
+        false
+    }
+
+    fn index_files(&self, suite: Option<&str>) -> Vec<String> {
+        const FLAT: [&str; 5] = [
+            "Packages",
+            "InRelease",
+            "Release",
+            "Packages.gz",
+            "Packages.xz",
+        ];
+        match suite {
+            None => FLAT.map(str::to_owned).into(),
+            Some(suite) if suite.ends_with('/') => {
+                let directory = suite.trim_start_matches("./");
+                FLAT.map(|name| format!("{directory}{name}")).into()
+            }
+            Some(suite) => ["InRelease", "Release"]
+                .map(|name| format!("dists/{suite}/{name}"))
+                .into(),
+        }
+    }
+
+    fn list(&self) -> PackageCommand {
+        const FORMAT: &str = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n";
+        PackageCommand::new("dpkg-query", &["-W", "-f", FORMAT])
+    }
+
+    fn unfinished_run(
+        &self,
+        packages: &Inventory,
+        list_directory: &dyn Fn(&str) -> Vec<String>,
+    ) -> Option<String> {
+        packages.half_done().or_else(|| {
+            let names = list_directory(DPKG_UPDATES);
+            let is_update = |name: &String| name.bytes().all(|b| b.is_ascii_digit());
+            names
+                .iter()
+                .any(is_update)
+                .then(|| interrupted_run(DPKG_UPDATES))
+        })
+    }
+
+    fn recover(&self) -> Option<PackageCommand> {
+        let arguments = ["--force-confdef", "--force-confold", "--configure", "-a"];
+        Some(PackageCommand::new("dpkg", &arguments))
+    }
+
+    /// What is missing is installed, what is not whole is unpacked again, what was being removed is removed, and
+    /// nothing else.
+    fn repair(
+        &self,
+        view: RepoView<'_>,
+        now: &Inventory,
+        simulated: bool,
+    ) -> Option<PackageCommand> {
+        let no_remove = now.removing.is_empty().then_some("--no-remove");
+        let command = apt_get(&[
+            "-y",
+            "--fix-broken",
+            "--reinstall",
+            "--no-install-recommends",
+        ]);
+        let command = command.and(no_remove).and(KEEP).and(view_options(view));
+        let command = command.and(simulated.then_some("-s")).and(["install"]);
+        let removed = now.removing.iter().map(|name| format!("{name}-"));
+        Some(command.and(&now.reinstall).and(removed))
+    }
+
+    /// Our sources alone; then all, as far as they can be read.
+    fn refresh(&self, view: RepoView<'_>, _sources: &[PackageSource]) -> RefreshCommands {
+        let ours = view.ours.map(|file| {
+            apt_get(&["update", "-o", "APT::Get::List-Cleanup=0"])
+                .and([
+                    "-o".to_owned(),
+                    format!("Dir::Etc::SourceList={}", file.display()),
+                ])
+                .and(["-o", "Dir::Etc::SourceParts=/dev/null"])
+        });
+        RefreshCommands {
+            ours,
+            others: Some(apt_get(&["update"]).and(view_options(view))),
+        }
+    }
+
+    fn refresh_problem(&self, output: &CommandOutput, sources: &[PackageSource]) -> Option<String> {
+        refresh_problem(output, sources)
+    }
+
+    fn simulate(
+        &self,
+        view: RepoView<'_>,
+        transaction: &PackageTransaction,
+        gone: &[String],
+    ) -> PackageCommand {
+        let command = apt_get(&["-s", "-y", "--no-install-recommends"])
+            .and(view_options(view))
+            .and(["install"]);
+        let removed = gone.iter().map(|name| format!("{name}-"));
+        command.and(&transaction.install).and(removed)
+    }
+
+    fn parse_simulation(&self, output: &CommandOutput, gone: &[String]) -> Simulation {
+        parse_simulation(output, gone)
+    }
+
+    fn install(&self, transaction: &PackageTransaction) -> PackageCommand {
+        let command = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(KEEP);
+        command.and(["install"]).and(&transaction.install)
+    }
+
+    fn remove(&self, names: &[String]) -> PackageCommand {
+        apt_get(&["-y", "remove"]).and(names)
+    }
+
+    fn simulate_removal(&self, names: &[String]) -> PackageCommand {
+        apt_get(&["-s", "-y", "remove"]).and(names)
+    }
+
+    fn would_remove(&self, output: &CommandOutput, names: &[String]) -> Option<String> {
+        match parse_simulation(output, names) {
+            Simulation::Problem(why) => Some(why),
+            Simulation::Nothing | Simulation::Changes => None,
+        }
+    }
+
+    fn errors(&self, output: &CommandOutput) -> String {
+        errors(&output.text)
+    }
+}
 
 /// Renders sources as deb822.
-pub(super) fn render(sources: &[Source]) -> String {
+fn render(sources: &[PackageSource]) -> String {
     let mut text =
         "# Written by otherpkgs from the osimage's otherpkgdir; changes are lost.\n".to_owned();
     for source in sources {
@@ -40,9 +223,30 @@ pub(super) fn render(sources: &[Source]) -> String {
     text
 }
 
+/// Says whether a line of a .list, or a stanza between empty lines, names a repository.
+fn names_source(text: &str, source: &PackageSource) -> bool {
+    let suite = source.suite.as_deref().unwrap_or("./");
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .collect();
+    let stanzas = lines
+        .split(|line| line.trim().is_empty())
+        .map(|stanza| stanza.join(" "))
+        .filter(|stanza| stanza.contains("URIs:"));
+    let one_line = lines
+        .iter()
+        .filter(|line| line.trim_start().starts_with("deb"))
+        .map(|line| (*line).to_owned());
+    stanzas.chain(one_line).any(|entry| {
+        let words: Vec<_> = entry.split_whitespace().collect();
+        words.iter().any(|word| source.is_at(word)) && words.contains(&suite)
+    })
+}
+
 /// Returns the options that have apt read what is to be seen.
-fn view(seen: Seen<'_>) -> Vec<String> {
-    let parts = seen
+fn view_options(view: RepoView<'_>) -> Vec<String> {
+    let parts = view
         .directory
         .map(|dir| format!("Dir::Etc::SourceParts={}", dir.display()));
     parts
@@ -53,35 +257,24 @@ fn view(seen: Seen<'_>) -> Vec<String> {
 
 /// apt-get with what every call has: some patience with locks that others take meanwhile, little with silent
 /// servers.
-fn apt_get(arguments: &[&str]) -> Line {
+fn apt_get(arguments: &[&str]) -> PackageCommand {
     let patience = ["-o", "DPkg::Lock::Timeout=60", "-o", "Acquire::Retries=3"];
     let patience = patience
         .into_iter()
         .chain(["-o", "Acquire::http::Timeout=30"]);
-    Line::new("apt-get", &["-q"]).and(patience).and(arguments)
-}
-
-/// Our sources alone; then all, as far as they go.
-pub(super) fn refresh(seen: Seen<'_>) -> (Option<Line>, Option<Line>) {
-    let ours = seen.ours.map(|file| {
-        apt_get(&["update", "-o", "APT::Get::List-Cleanup=0"])
-            .and([
-                "-o".to_owned(),
-                format!("Dir::Etc::SourceList={}", file.display()),
-            ])
-            .and(["-o", "Dir::Etc::SourceParts=/dev/null"])
-    });
-    (ours, Some(apt_get(&["update"]).and(view(seen))))
+    PackageCommand::new("apt-get", &["-q"])
+        .and(patience)
+        .and(arguments)
 }
 
 /// Says what could not be read of our sources: apt itself goes on with older indices and calls it a success.
 /// A source that is trusted in words may have a signature of whomever.
-pub(super) fn unread(answer: &Answer, sources: &[Source]) -> Option<String> {
-    if answer.code != Some(0) {
-        return Some(errors(&answer.text));
+fn refresh_problem(output: &CommandOutput, sources: &[PackageSource]) -> Option<String> {
+    if output.code != Some(0) {
+        return Some(errors(&output.text));
     }
     let mut problems = Vec::new();
-    let mut lines = answer.text.lines().peekable();
+    let mut lines = output.text.lines().peekable();
     while let Some(line) = lines.next() {
         let Some(what) = line.strip_prefix("Err:") else {
             continue;
@@ -89,7 +282,7 @@ pub(super) fn unread(answer: &Answer, sources: &[Source]) -> Option<String> {
         let uri = what.split_whitespace().nth(1).unwrap_or_default();
         let why = lines.peek().map_or("", |line| line.trim());
         let about_keys = why.contains("signature") || why.contains("not signed");
-        let is_trusted = |source: &Source| source.trusted && uri.starts_with(&source.uri);
+        let is_trusted = |source: &PackageSource| source.trusted && uri.starts_with(&source.uri);
         if !(about_keys && sources.iter().any(is_trusted)) {
             problems.push(format!("{uri}: {why}"));
         }
@@ -97,18 +290,10 @@ pub(super) fn unread(answer: &Answer, sources: &[Source]) -> Option<String> {
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
-pub(super) fn simulate(seen: Seen<'_>, transaction: &Transaction, gone: &[String]) -> Line {
-    let line = apt_get(&["-s", "-y", "--no-install-recommends"])
-        .and(view(seen))
-        .and(["install"]);
-    line.and(&transaction.install)
-        .and(gone.iter().map(|name| format!("{name}-")))
-}
-
 /// Reads what `apt-get -s` prints: `Inst name (version …)`, `Conf name …`, `Remv name …`, or `E:` and why not.
-pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
-    if answer.code != Some(0) {
-        return Verdict::Problem(errors(&answer.text));
+fn parse_simulation(output: &CommandOutput, gone: &[String]) -> Simulation {
+    if output.code != Some(0) {
+        return Simulation::Problem(errors(&output.text));
     }
     let name = |line: &str| {
         line.split_whitespace()
@@ -116,7 +301,7 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
             .unwrap_or_default()
             .to_owned()
     };
-    let lines = answer.text.lines();
+    let lines = output.text.lines();
     let removed: Vec<_> = lines
         .filter(|line| line.starts_with("Remv "))
         .map(name)
@@ -128,21 +313,21 @@ pub(super) fn understand(answer: &Answer, gone: &[String]) -> Verdict {
         .collect();
     if !extra.is_empty() {
         let extra = extra.join(", ");
-        return Verdict::Problem(format!(
+        return Simulation::Problem(format!(
             "it would remove {extra}: if that is meant, put them into the list with a '-' in front"
         ));
     }
     // `Conf` alone is of what is half done, and not of what was asked for.
-    let installs = answer.text.lines().any(|line| line.starts_with("Inst "));
+    let installs = output.text.lines().any(|line| line.starts_with("Inst "));
     match installs || !removed.is_empty() {
-        true => Verdict::Changes,
-        false => Verdict::Nothing,
+        true => Simulation::Changes,
+        false => Simulation::Nothing,
     }
 }
 
 /// Returns the errors among what apt printed, with what it said of dependencies before.
-pub(super) fn errors(text: &str) -> String {
-    let told = |line: &'_ str| {
+fn errors(text: &str) -> String {
+    let is_error = |line: &'_ str| {
         let depends = line.contains(" : Depends: ").then_some(line);
         let why = line.strip_prefix("E: ").or_else(|| {
             let signature = line.strip_prefix("W: ")?;
@@ -150,54 +335,11 @@ pub(super) fn errors(text: &str) -> String {
         });
         why.or(depends).map(|line| line.trim().to_owned())
     };
-    let lines: Vec<_> = text.lines().filter_map(told).collect();
+    let lines: Vec<_> = text.lines().filter_map(is_error).collect();
     match lines.is_empty() {
-        true => text
-            .trim()
-            .lines()
-            .last()
-            .unwrap_or("it gave no reason")
-            .to_owned(),
+        true => last_line(text),
         false => lines.join("; "),
     }
-}
-
-/// A configuration file that was changed on the node stays.
-const KEEP: [&str; 4] = [
-    "-o",
-    "Dpkg::Options::=--force-confdef",
-    "-o",
-    "Dpkg::Options::=--force-confold",
-];
-
-pub(super) fn install(transaction: &Transaction) -> Line {
-    let line = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(KEEP);
-    line.and(["install"]).and(&transaction.install)
-}
-
-/// Returns what ends what is half done: what it lacks is installed, what is not whole is unpacked again, and what
-/// was being removed is removed, and nothing else.
-pub(super) fn mend(seen: Seen<'_>, now: &Inventory, simulated: bool) -> Line {
-    let stays = now.leaving.is_empty().then_some("--no-remove");
-    let line = apt_get(&[
-        "-y",
-        "--fix-broken",
-        "--reinstall",
-        "--no-install-recommends",
-    ]);
-    let line = line.and(stays).and(KEEP).and(view(seen));
-    line.and(simulated.then_some("-s"))
-        .and(["install"])
-        .and(&now.again)
-        .and(now.leaving.iter().map(|name| format!("{name}-")))
-}
-
-pub(super) fn remove(names: &[String]) -> Line {
-    apt_get(&["-y", "remove"]).and(names)
-}
-
-pub(super) fn simulate_removal(names: &[String]) -> Line {
-    apt_get(&["-s", "-y", "remove"]).and(names)
 }
 
 #[cfg(test)]
@@ -213,14 +355,14 @@ Err:2 http://b/deb stable InRelease
   Could not connect to b:80 (10.1.0.2). - connect (111: Connection refused)
 Reading package lists...
 ";
-        let answer = Answer {
+        let output = CommandOutput {
             code: Some(0),
             text: text.to_owned(),
         };
-        let source = |uri: &str, trusted| Source {
+        let source = |uri: &str, trusted| PackageSource {
             uri: uri.to_owned(),
             trusted,
-            ..Source::default()
+            ..PackageSource::default()
         };
         let b = "http://b/deb: Could not connect to b:80 (10.1.0.2). - connect (111: Connection refused)";
         let both = format!(
@@ -228,29 +370,29 @@ Reading package lists...
              available: NO_PUBKEY 1; {b}"
         );
         let sources = [source("http://a/deb", true), source("http://b/deb", true)];
-        assert_eq!(unread(&answer, &sources).as_deref(), Some(b));
+        assert_eq!(refresh_problem(&output, &sources).as_deref(), Some(b));
         assert_eq!(
-            unread(&answer, &[source("http://a/deb", false)]),
+            refresh_problem(&output, &[source("http://a/deb", false)]),
             Some(both)
         );
-        let fine = Answer {
+        let fine = CommandOutput {
             code: Some(0),
             text: "Hit:1 http://a/deb stable InRelease\n".to_owned(),
         };
-        assert_eq!(unread(&fine, &sources), None);
+        assert_eq!(refresh_problem(&fine, &sources), None);
     }
 
     #[test]
     fn a_simulation_is_understood() {
         let gone = vec!["docker.io".to_owned()];
         for (code, text, expected) in [
-            (0, "Reading package lists...\n0 upgraded, 0 newly installed\n", Verdict::Nothing),
-            (0, "Inst hello (2.10 Debian [amd64])\nConf hello (2.10)\n", Verdict::Changes),
-            (0, "Remv docker.io [20.10]\nInst docker-ce (27 Docker [amd64])\n", Verdict::Changes),
+            (0, "Reading package lists...\n0 upgraded, 0 newly installed\n", Simulation::Nothing),
+            (0, "Inst hello (2.10 Debian [amd64])\nConf hello (2.10)\n", Simulation::Changes),
+            (0, "Remv docker.io [20.10]\nInst docker-ce (27 Docker [amd64])\n", Simulation::Changes),
             (
                 0,
                 "Remv docker.io [20.10]\nRemv compose [1]\nInst docker-ce (27 Docker [amd64])\n",
-                Verdict::Problem(
+                Simulation::Problem(
                     "it would remove compose: if that is meant, put them into the list with a '-' in front"
                         .to_owned(),
                 ),
@@ -258,21 +400,86 @@ Reading package lists...
             (
                 100,
                 "Reading...\nE: Unable to locate package helo\nE: Unable to locate package x\n",
-                Verdict::Problem("Unable to locate package helo; Unable to locate package x".to_owned()),
+                Simulation::Problem("Unable to locate package helo; Unable to locate package x".to_owned()),
             ),
             (
                 100,
                 "The following packages have unmet dependencies:\n a : Depends: b but it is not installable\n\
                  E: Unable to correct problems, you have held broken packages.\n",
-                Verdict::Problem(
+                Simulation::Problem(
                     "a : Depends: b but it is not installable; Unable to correct problems, you have held \
                      broken packages."
                         .to_owned(),
                 ),
             ),
         ] {
-            let answer = Answer { code: Some(code), text: text.to_owned() };
-            assert_eq!(understand(&answer, &gone), expected, "{text}");
+            let output = CommandOutput { code: Some(code), text: text.to_owned() };
+            assert_eq!(parse_simulation(&output, &gone), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_would_be_removed_too_is_named() {
+        let text = "Remv compose [1]\nRemv docker.io [20.10]\n";
+        let output = CommandOutput {
+            code: Some(0),
+            text: text.to_owned(),
+        };
+        let names = ["docker.io".to_owned()];
+        let message =
+            "it would remove compose: if that is meant, put them into the list with a '-' in front";
+        assert_eq!(Apt.would_remove(&output, &names).as_deref(), Some(message));
+        let names = ["docker.io".to_owned(), "compose".to_owned()];
+        assert_eq!(Apt.would_remove(&output, &names), None);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_known_by_states_and_by_files() {
+        let half = Inventory::parse("iU \tlib\t1\tall\n");
+        let whole = Inventory::default();
+        let dpkg = "an interrupted run, which left files in /var/lib/dpkg/updates";
+        for (packages, names, expected) in [
+            (&half, &[][..], Some("lib (unpacked)")),
+            (&whole, &["0007"], Some(dpkg)),
+            (&whole, &["tmp.i"], None),
+        ] {
+            let list_directory = |_: &str| names.iter().map(|&name| name.to_owned()).collect();
+            let left = Apt.unfinished_run(packages, &list_directory);
+            assert_eq!(left.as_deref(), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_known_again_in_every_form() {
+        let source = PackageSource {
+            uri: "https://h/debian".to_owned(),
+            suite: Some("bookworm".to_owned()),
+            ..PackageSource::default()
+        };
+        for (text, expected) in [
+            (
+                "deb [signed-by=/k] https://h/debian bookworm stable\n",
+                true,
+            ),
+            ("deb https://h/debian/ bookworm stable\n", true),
+            ("# deb https://h/debian bookworm stable\n", false),
+            ("deb https://h/debian trixie stable\n", false),
+            ("deb https://h/debian2 bookworm stable\n", false),
+            (
+                "Types: deb\nURIs: https://h/debian\nSuites: trixie bookworm\nSigned-By:\n -----\n",
+                true,
+            ),
+            (
+                "URIs: https://h/debian\nSuites: trixie\n\nURIs: https://x\nSuites: bookworm\n",
+                false,
+            ),
+        ] {
+            assert_eq!(names_source(text, &source), expected, "{text}");
+        }
+        let flat = PackageSource {
+            suite: None,
+            ..source.clone()
+        };
+        assert!(names_source("deb https://h/debian ./\n", &flat));
     }
 }

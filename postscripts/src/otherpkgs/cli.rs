@@ -1,4 +1,4 @@
-//! What `otherpkgs` can be told.
+//! The command line of `otherpkgs`.
 
 use clap::Parser;
 
@@ -14,7 +14,7 @@ pub struct Args {
     #[arg(long)]
     pub repoonly: bool,
 
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
 
@@ -28,15 +28,15 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-OTHERPKGDIR holds entries parted by commas, each with options in front or not:
+OTHERPKGDIR holds entries separated by commas, each with options in front or not:
   https://download.docker.com/linux/debian bookworm stable
   [signed-by=/install/keys/docker.asc arch=amd64] https://download.docker.com/linux/debian bookworm stable
   [trusted=yes] /install/post/otherpkgs/debian12/x86_64
-A path is a directory of the management node, which its web server serves. A key stands in OTHERPKGKEY1 for
-the first entry, and so on, or is a file of this node; it is never fetched.
+A path is a directory of the management node, which its web server serves. The key of the first entry is in
+OTHERPKGKEY1, and so on, or is a file of this node; it is never downloaded.
 
-OTHERPKGS1 holds names parted by commas: NAME, DIR/NAME from a directory beneath the one of the entry, -NAME is
-removed before, --NAME after; ENVLIST1 its environment. OTHERPKGS_INDEX says how many there are.
+OTHERPKGS1 holds names separated by commas: NAME, DIR/NAME from a subdirectory of the entry's directory, -NAME is
+removed before, --NAME after; ENVLIST1 is its environment. OTHERPKGS_INDEX is the number of lists.
 
 Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 75 not now: no network, another package manager
-at work, or a clock that is behind.";
+at work, or a slow clock.";

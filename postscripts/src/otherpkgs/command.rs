@@ -9,24 +9,24 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 /// How much of a command's output is read.
-const LIMIT: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// A command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct PackageCommand {
     pub(super) program: &'static str,
     pub(super) arguments: Vec<String>,
 }
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct CommandOutput {
     /// `None`: a signal ended it.
     pub(super) code: Option<i32>,
     pub(super) text: String,
 }
 
-impl Line {
+impl PackageCommand {
     pub(super) fn new(program: &'static str, arguments: &[&str]) -> Self {
         Self {
             program,
@@ -47,7 +47,7 @@ impl Line {
     }
 
     /// Runs it and returns what it printed.
-    pub(super) fn ask(&self, environment: &[(String, String)]) -> Result<Answer> {
+    pub(super) fn capture(&self, environment: &[(String, String)]) -> Result<CommandOutput> {
         // A file and no pipe: what the command leaves behind would hold a pipe open for ever.
         let output = tempfile::tempfile().context("making a temporary file")?;
         let mut command = self.command(environment);
@@ -57,7 +57,7 @@ impl Line {
         let status = command
             .status()
             .with_context(|| format!("starting {}", self.program))?;
-        Ok(Answer {
+        Ok(CommandOutput {
             code: status.code(),
             text: read(output)?,
         })
@@ -87,7 +87,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for PackageCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.program, self.arguments.join(" "))
     }
@@ -96,6 +96,6 @@ impl fmt::Display for Line {
 fn read(mut output: File) -> Result<String> {
     output.rewind()?;
     let mut bytes = Vec::new();
-    output.take(LIMIT).read_to_end(&mut bytes)?;
+    output.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

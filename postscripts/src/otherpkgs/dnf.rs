@@ -1,111 +1,180 @@
-//! dnf and yum: `.repo` files, which zypper reads too, and the command lines.
+//! dnf and yum: the command lines. Their repositories are `.repo` files, see [`super::rpm`].
 //!
-//! References: dnf(8), dnf.conf(5), yum(8) of EL 7, zypper(8). `gpgcheck` is on but where the definition
-//! says `trusted=yes`.
+//! References: dnf(8), yum(8) of EL 7.
 
-use std::fmt::Write;
+use anyhow::Result;
 
-use anyhow::{Result, bail};
+use super::command::{CommandOutput, PackageCommand};
+use super::inventory::Inventory;
+use super::locks::{self, Locks};
+use super::package_manager::{
+    PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, interrupted_run, last_line,
+};
+use super::request::PackageTransaction;
+use super::rpm::{self, RepoFileReader};
+use super::sources::PackageSource;
 
-use super::command::{Answer, Line};
-use super::manager::{Seen, Verdict};
-use super::places::Source;
-use super::request::Transaction;
+/// Where yum keeps the transactions that it has not completed.
+const YUM_TRANSACTIONS: &str = "/var/lib/yum";
 
-/// Renders sources as a `.repo` file.
-pub(super) fn render(sources: &[Source], zypper: bool) -> Result<String> {
-    let mut text =
-        "# Written by otherpkgs from the osimage's otherpkgdir; changes are lost.\n".to_owned();
-    for source in sources {
-        if let Some(suite) = &source.suite {
-            bail!(
-                "'{} {suite}' names a suite, which only apt's repositories have: write '{}' alone",
-                source.uri,
-                source.uri
-            );
-        }
-        let check = u8::from(!source.trusted);
-        let _ = write!(
-            text,
-            "\n[{name}]\nname={name}\nbaseurl={uri}\nenabled=1\ngpgcheck={check}\n",
-            name = source.name,
-            uri = source.uri
-        );
-        if let Some(key) = &source.key {
-            let scheme = if key.starts_with('/') { "file://" } else { "" };
-            let _ = writeln!(text, "gpgkey={scheme}{key}");
-        }
-        if zypper {
-            text += "type=rpm-md\nautorefresh=1\n";
-        }
-    }
-    Ok(text)
+/// dnf, or its ancestor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dnf {
+    Dnf,
+    /// On EL 7.
+    Yum,
 }
 
-fn view(seen: Seen<'_>) -> Vec<String> {
-    let directory = seen
+impl PackageManager for Dnf {
+    fn program(&self) -> &'static str {
+        match self {
+            Self::Dnf => "dnf",
+            Self::Yum => "yum",
+        }
+    }
+
+    fn layout(&self) -> RepoLayout {
+        RepoLayout {
+            directory: "/etc/yum.repos.d",
+            extension: "repo",
+            keys: "/etc/pki/rpm-gpg",
+            other_extension: None,
+            other_file: None,
+        }
+    }
+
+    fn locks(&self) -> &'static Locks {
+        &locks::RPM
+    }
+
+    fn render(&self, sources: &[PackageSource]) -> Result<String> {
+        rpm::render_repo_file(sources, RepoFileReader::Dnf)
+    }
+
+    fn names_source(&self, text: &str, source: &PackageSource) -> bool {
+        rpm::names_source(text, source)
+    }
+
+    fn index_files(&self, _suite: Option<&str>) -> Vec<String> {
+        rpm::index_files()
+    }
+
+    fn list(&self) -> PackageCommand {
+        rpm::list()
+    }
+
+    fn list_capabilities(&self, name: &str) -> Option<PackageCommand> {
+        Some(rpm::list_capabilities(name))
+    }
+
+    fn unfinished_run(
+        &self,
+        _packages: &Inventory,
+        list_directory: &dyn Fn(&str) -> Vec<String>,
+    ) -> Option<String> {
+        let is_unfinished = |name: &String| name.starts_with("transaction-all.");
+        (*self == Self::Yum && list_directory(YUM_TRANSACTIONS).iter().any(is_unfinished))
+            .then(|| interrupted_run(YUM_TRANSACTIONS))
+    }
+
+    fn recover(&self) -> Option<PackageCommand> {
+        (*self == Self::Yum).then(|| PackageCommand::new("yum-complete-transaction", &["-y"]))
+    }
+
+    /// dnf reads the others' indices itself when they are old.
+    fn refresh(&self, view: RepoView<'_>, sources: &[PackageSource]) -> RefreshCommands {
+        let enabled = sources
+            .iter()
+            .map(|source| format!("--enablerepo={}", source.name));
+        let command = self.command().and(["-y", "--disablerepo=*"]);
+        let command = command.and(view_options(view)).and(enabled);
+        let command = match self {
+            Self::Yum => command.and(["makecache", "fast"]),
+            Self::Dnf => command.and(["--refresh", "makecache"]),
+        };
+        RefreshCommands {
+            ours: view.ours.map(|_| command),
+            others: None,
+        }
+    }
+
+    fn simulate(
+        &self,
+        view: RepoView<'_>,
+        transaction: &PackageTransaction,
+        gone: &[String],
+    ) -> PackageCommand {
+        // What is removed first may conflict now.
+        let erasing = (*self == Self::Dnf && !gone.is_empty()).then_some("--allowerasing");
+        self.installing()
+            .and(["--assumeno"])
+            .and(view_options(view))
+            .and(erasing)
+            .and(["install"])
+            .and(names(transaction))
+    }
+
+    fn parse_simulation(&self, output: &CommandOutput, _gone: &[String]) -> Simulation {
+        parse_simulation(output)
+    }
+
+    fn install(&self, transaction: &PackageTransaction) -> PackageCommand {
+        self.installing()
+            .and(["-y", "install"])
+            .and(names(transaction))
+    }
+
+    fn remove(&self, removed: &[String]) -> PackageCommand {
+        // yum never removes what is no longer needed.
+        let keeping = (*self == Self::Dnf).then_some("--noautoremove");
+        let command = self.command().and(["-y"]).and(keeping);
+        command.and(["remove"]).and(removed)
+    }
+
+    fn simulate_removal(&self, names: &[String]) -> PackageCommand {
+        rpm::simulate_removal(names)
+    }
+
+    fn would_remove(&self, output: &CommandOutput, _names: &[String]) -> Option<String> {
+        rpm::would_remove(output)
+    }
+
+    fn errors(&self, output: &CommandOutput) -> String {
+        errors(&output.text)
+    }
+}
+
+impl Dnf {
+    /// Both wait for another package manager without a limit unless this option is given.
+    fn command(self) -> PackageCommand {
+        PackageCommand::new(self.program(), &["--setopt=exit_on_lock=1"])
+    }
+
+    /// dnf installs weak dependencies unless this option is given; yum knows none.
+    fn installing(self) -> PackageCommand {
+        match self {
+            Self::Yum => self.command(),
+            Self::Dnf => self.command().and(["--setopt=install_weak_deps=False"]),
+        }
+    }
+}
+
+fn view_options(view: RepoView<'_>) -> Vec<String> {
+    let directory = view
         .directory
         .map(|dir| format!("--setopt=reposdir={}", dir.display()));
     directory.into_iter().collect()
 }
 
-/// dnf or yum, which wait for another one without an end unless told not to.
-fn call(program: &'static str) -> Line {
-    Line::new(program, &["--setopt=exit_on_lock=1"])
-}
-
-/// Reads the indices of our repositories; dnf reads the others' itself when they are old.
-pub(super) fn refresh(program: &'static str, seen: Seen<'_>, sources: &[Source]) -> Option<Line> {
-    seen.ours?;
-    let mut line = call(program).and(["-y", "--disablerepo=*"]).and(view(seen));
-    line = line.and(
-        sources
-            .iter()
-            .map(|source| format!("--enablerepo={}", source.name)),
-    );
-    Some(match program {
-        "yum" => line.and(["makecache", "fast"]),
-        _ => line.and(["--refresh", "makecache"]),
-    })
-}
-
-/// What an installation names: packages and groups.
-fn wanted(transaction: &Transaction) -> impl Iterator<Item = String> {
+/// Returns what an installation names: packages and groups.
+fn names(transaction: &PackageTransaction) -> Vec<String> {
     let groups = transaction.groups.iter().map(|group| format!("@{group}"));
-    transaction
-        .install
-        .iter()
-        .cloned()
-        .chain(groups)
-        .collect::<Vec<_>>()
-        .into_iter()
-}
-
-/// dnf takes weak dependencies for what it was told to install; yum knows none.
-fn installing(program: &'static str) -> Line {
-    match program {
-        "yum" => call(program),
-        _ => call(program).and(["--setopt=install_weak_deps=False"]),
-    }
-}
-
-pub(super) fn simulate(
-    program: &'static str,
-    seen: Seen<'_>,
-    transaction: &Transaction,
-    gone: &[String],
-) -> Line {
-    let line = installing(program).and(["--assumeno"]).and(view(seen));
-    // What is removed before may be in the way now.
-    let erasing = program == "dnf" && !gone.is_empty();
-    line.and(erasing.then_some("--allowerasing"))
-        .and(["install"])
-        .and(wanted(transaction))
+    transaction.install.iter().cloned().chain(groups).collect()
 }
 
 /// Reads what `dnf --assumeno` prints; it ends with 1 when it would have done something.
-pub(super) fn understand(answer: &Answer) -> Verdict {
-    let missing: Vec<_> = answer
+fn parse_simulation(output: &CommandOutput) -> Simulation {
+    let missing: Vec<_> = output
         .text
         .lines()
         .filter(|line| {
@@ -113,23 +182,23 @@ pub(super) fn understand(answer: &Answer) -> Verdict {
         })
         .collect();
     if !missing.is_empty() {
-        return Verdict::Problem(missing.join("; "));
+        return Simulation::Problem(missing.join("; "));
     }
-    if answer
+    if output
         .text
         .lines()
         .any(|line| line.starts_with("Operation aborted") || line == "Exiting on user command")
     {
-        return Verdict::Changes;
+        return Simulation::Changes;
     }
-    if answer.code == Some(0) {
-        return Verdict::Nothing;
+    if output.code == Some(0) {
+        return Simulation::Nothing;
     }
-    Verdict::Problem(errors(&answer.text))
+    Simulation::Problem(errors(&output.text))
 }
 
 /// Returns the errors among what dnf or yum printed.
-pub(super) fn errors(text: &str) -> String {
+fn errors(text: &str) -> String {
     let why = text.lines().skip_while(|line| !line.starts_with("Error"));
     let why: Vec<_> = why
         .map(str::trim)
@@ -137,30 +206,9 @@ pub(super) fn errors(text: &str) -> String {
         .take(8)
         .collect();
     match why.is_empty() {
-        true => text
-            .trim()
-            .lines()
-            .last()
-            .unwrap_or("it gave no reason")
-            .to_owned(),
+        true => last_line(text),
         false => why.join(" "),
     }
-}
-
-pub(super) fn remove(program: &'static str, names: &[String]) -> Line {
-    // yum never takes along what nobody needs any more.
-    let keeping = (program != "yum").then_some("--noautoremove");
-    call(program)
-        .and(["-y"])
-        .and(keeping)
-        .and(["remove"])
-        .and(names)
-}
-
-pub(super) fn install(program: &'static str, transaction: &Transaction) -> Line {
-    installing(program)
-        .and(["-y", "install"])
-        .and(wanted(transaction))
 }
 
 #[cfg(test)]
@@ -168,51 +216,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_a_file_or_an_address() {
-        let source = |key: &str| Source {
-            name: "a".to_owned(),
-            uri: "https://h/$releasever".to_owned(),
-            key: Some(key.to_owned()),
-            ..Source::default()
-        };
-        let sources = [source("/etc/pki/rpm-gpg/a.asc"), source("https://h/gpg")];
-        let text = render(&sources, false).unwrap();
-        let section = |key: &str| {
-            format!(
-                "\n[a]\nname=a\nbaseurl=https://h/$releasever\nenabled=1\ngpgcheck=1\ngpgkey={key}\n"
-            )
-        };
-        let both = section("file:///etc/pki/rpm-gpg/a.asc") + &section("https://h/gpg");
-        assert!(text.ends_with(&both), "{text}");
-    }
-
-    #[test]
     fn a_simulation_is_understood() {
         for (code, text, expected) in [
-            (0, "Package a-1 is already installed.\nNothing to do.\nComplete!\n", Verdict::Nothing),
-            (1, "Installing:\n a  noarch 1-1 x 6 k\nOperation aborted.\n", Verdict::Changes),
-            (1, "Is this ok [y/d/N]: N\nExiting on user command\n", Verdict::Changes),
+            (0, "Package a-1 is already installed.\nNothing to do.\nComplete!\n", Simulation::Nothing),
+            (1, "Installing:\n a  noarch 1-1 x 6 k\nOperation aborted.\n", Simulation::Changes),
+            (1, "Is this ok [y/d/N]: N\nExiting on user command\n", Simulation::Changes),
             (
                 1,
                 "No match for argument: helo\nNo match for argument: x\nError: Unable to find a match: helo x\n",
-                Verdict::Problem("No match for argument: helo; No match for argument: x".to_owned()),
+                Simulation::Problem("No match for argument: helo; No match for argument: x".to_owned()),
             ),
             (
                 1,
                 "No package helo available.\nIs this ok [y/d/N]: N\nExiting on user command\n",
-                Verdict::Problem("No package helo available.".to_owned()),
+                Simulation::Problem("No package helo available.".to_owned()),
             ),
             (
                 1,
                 "Error: \n Problem: conflicting requests\n  - nothing provides b needed by a-1-1.noarch\n",
-                Verdict::Problem(
+                Simulation::Problem(
                     "Error: Problem: conflicting requests - nothing provides b needed by a-1-1.noarch"
                         .to_owned(),
                 ),
             ),
         ] {
-            let answer = Answer { code: Some(code), text: text.to_owned() };
-            assert_eq!(understand(&answer), expected, "{text}");
+            let output = CommandOutput { code: Some(code), text: text.to_owned() };
+            assert_eq!(parse_simulation(&output), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn yum_leaves_transactions_that_it_can_complete() {
+        let yum = "an interrupted run, which left files in /var/lib/yum";
+        for (manager, names, expected) in [
+            (
+                Dnf::Yum,
+                &["history", "transaction-all.2026-11-28.log"][..],
+                Some(yum),
+            ),
+            (Dnf::Yum, &["history"], None),
+            (Dnf::Dnf, &["transaction-all.2026-11-28.log"], None),
+        ] {
+            let list_directory = |_: &str| names.iter().map(|&name| name.to_owned()).collect();
+            let left = manager.unfinished_run(&Inventory::default(), &list_directory);
+            assert_eq!(left.as_deref(), expected, "{manager:?} {names:?}");
         }
     }
 }

@@ -13,18 +13,18 @@ pub(super) struct Inventory {
     /// Name, and how far it is.
     pub(super) unfinished: BTreeMap<String, &'static str>,
     /// Those of them whose files have to be unpacked once more.
-    pub(super) again: Vec<String>,
+    pub(super) reinstall: Vec<String>,
     /// Those whose removal an earlier run began.
-    pub(super) leaving: Vec<String>,
+    pub(super) removing: Vec<String>,
     /// Names that are installed in more than one version.
-    pub(super) several: BTreeSet<String>,
+    pub(super) duplicates: BTreeSet<String>,
 }
 
 impl Inventory {
     /// Reads a state, a name, a version and an architecture a line, parted by tabulators.
     pub(super) fn parse(text: &str) -> Self {
         let mut all = Self::default();
-        let mut seen = BTreeSet::new();
+        let mut view = BTreeSet::new();
         for line in text.lines() {
             let fields: Vec<_> = line.split('\t').collect();
             let [state, name, version, architecture] = fields[..] else {
@@ -33,22 +33,22 @@ impl Inventory {
             if name == "gpg-pubkey" {
                 continue;
             }
-            match how_far(state) {
+            match package_state(state) {
                 None => continue,
                 Some("installed") => {
                     all.installed.insert(name.to_owned(), version.to_owned());
                 }
                 Some(far) => {
                     all.unfinished.insert(name.to_owned(), far);
-                    if leaves(state) {
-                        all.leaving.push(name.to_owned());
-                    } else if ["half-installed", AGAIN].contains(&far) {
-                        all.again.push(name.to_owned());
+                    if is_being_removed(state) {
+                        all.removing.push(name.to_owned());
+                    } else if ["half-installed", REINSTALL].contains(&far) {
+                        all.reinstall.push(name.to_owned());
                     }
                 }
             }
-            if !seen.insert((name, architecture)) {
-                all.several.insert(name.to_owned());
+            if !view.insert((name, architecture)) {
+                all.duplicates.insert(name.to_owned());
             }
         }
         all
@@ -70,15 +70,15 @@ impl Inventory {
 }
 
 /// What is said of a package whose files are not whole.
-const AGAIN: &str = "to be installed again";
+const REINSTALL: &str = "to be installed again";
 
 /// Says whether a package is to be removed.
-fn leaves(abbreviation: &str) -> bool {
+fn is_being_removed(abbreviation: &str) -> bool {
     abbreviation.starts_with(['r', 'p'])
 }
 
 /// Reads the state of a package; `None`: there is nothing of it but configuration.
-fn how_far(abbreviation: &str) -> Option<&'static str> {
+fn package_state(abbreviation: &str) -> Option<&'static str> {
     let mut letters = abbreviation.chars().skip(1);
     let state = match letters.next()? {
         'i' => "installed",
@@ -90,7 +90,7 @@ fn how_far(abbreviation: &str) -> Option<&'static str> {
         _ => return None,
     };
     match letters.next() {
-        Some('R') => Some(AGAIN),
+        Some('R') => Some(REINSTALL),
         _ => Some(state),
     }
 }
@@ -125,8 +125,8 @@ mod tests {
                  (half-configured), going (to be installed again), leaving (half-configured), lib (unpacked), man (awaiting triggers)"
             )
         );
-        assert_eq!(all.again, ["broken", "again"]);
-        assert_eq!(all.leaving, ["leaving", "going"]);
+        assert_eq!(all.reinstall, ["broken", "again"]);
+        assert_eq!(all.removing, ["leaving", "going"]);
         assert!(all.has("engine") && !all.installed.contains_key("engine") && !all.has("none"));
         assert_eq!(Inventory::parse("ii \ta\t1\tall\n").half_done(), None);
     }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn one_package_in_two_versions_is_not_one_for_two_architectures() {
         let text = "ii \tlibc\t1\tx86_64\nii \tlibc\t1\ti686\nii \tslip\t1-1\tnoarch\nii \tslip\t2-1\tnoarch\n";
-        let several: Vec<_> = Inventory::parse(text).several.into_iter().collect();
-        assert_eq!(several, ["slip"]);
+        let duplicates: Vec<_> = Inventory::parse(text).duplicates.into_iter().collect();
+        assert_eq!(duplicates, ["slip"]);
     }
 }

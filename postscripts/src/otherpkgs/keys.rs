@@ -8,15 +8,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::owner;
-use super::repository::Entry;
+use super::repository::RepoEntry;
+use crate::owner;
 
 /// How an armoured key begins: RFC 9580, section 6.2.
 const ARMOUR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
 /// A key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum SigningKey {
     /// A file of this node, or an address that rpm reads by itself, over TLS.
     Known(String),
     /// In armour.
@@ -25,10 +25,10 @@ pub(super) enum Key {
 
 /// Finds an entry's key, if it names one: in the variable of the environment that is for it, or as a file.
 pub(super) fn find(
-    entry: &Entry,
+    entry: &RepoEntry,
     name: &str,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Key>> {
+) -> Result<Option<SigningKey>> {
     if let Some(text) = variable(name).filter(|text| !text.trim().is_empty()) {
         return armoured(&text)
             .map(Some)
@@ -38,23 +38,23 @@ pub(super) fn find(
         return Ok(None);
     };
     if path.starts_with("https://") {
-        return Ok(Some(Key::Known(path.clone())));
+        return Ok(Some(SigningKey::Known(path.clone())));
     }
     if !Path::new(path).is_file() {
         bail!(
-            "the key {path} is no file of this node, and {name} does not hold it either; it is not fetched, since \
+            "the key {path} is not a file of this node and is not in {name}; it is not downloaded, because \
              anyone could answer: run nodeset for this node, which puts it into the node's list, or copy it to \
              that path here"
         );
     }
-    let file = owner::of_root_alone(Path::new(path))
-        .with_context(|| format!("believing the key {path}"))?;
-    Ok(Some(Key::Known(file.display().to_string())))
+    let file = owner::check(Path::new("/"), Path::new(path))
+        .with_context(|| format!("trusting the key {path}"))?;
+    Ok(Some(SigningKey::Known(file.display().to_string())))
 }
 
-fn armoured(text: &str) -> Result<Key> {
+fn armoured(text: &str) -> Result<SigningKey> {
     if !text.trim_start().starts_with(ARMOUR) {
-        bail!("it is no OpenPGP public key in armour: make one with 'gpg --armor --export'");
+        bail!("it is not an armored OpenPGP public key: make one with 'gpg --armor --export'");
     }
-    Ok(Key::Text(format!("{}\n", text.trim())))
+    Ok(SigningKey::Text(format!("{}\n", text.trim())))
 }

@@ -22,30 +22,30 @@ use nix::libc;
 #[derive(Debug)]
 pub(super) struct Locks {
     /// Files with record locks.
-    records: &'static [&'static str],
+    record_locks: &'static [&'static str],
     /// Files that hold a process number, and directories with such files in them.
-    numbers: &'static [&'static str],
+    pid_places: &'static [&'static str],
 }
 
 /// apt's and dpkg's.
 pub(super) const DEB: Locks = Locks {
-    records: &[
+    record_locks: &[
         "/var/lib/dpkg/lock-frontend",
         "/var/lib/dpkg/lock",
         "/var/lib/apt/lists/lock",
         "/var/cache/apt/archives/lock",
     ],
-    numbers: &[],
+    pid_places: &[],
 };
 
 /// rpm's and those of what stands above it.
 pub(super) const RPM: Locks = Locks {
-    records: &[
+    record_locks: &[
         "/var/lib/rpm/.rpm.lock",
         "/usr/lib/sysimage/rpm/.rpm.lock",
         "/run/dnf/rpmtransaction.lock",
     ],
-    numbers: &[
+    pid_places: &[
         "/run/yum.pid",
         "/run/zypp.pid",
         "/var/lib/dnf",
@@ -54,7 +54,7 @@ pub(super) const RPM: Locks = Locks {
 };
 
 /// The ending of a file that holds a process number.
-const NUMBER: &str = "pid";
+const PID_EXTENSION: &str = "pid";
 
 /// A process that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,10 +80,10 @@ impl Locks {
     ///
     /// # Errors
     /// When somebody else holds one, or a lock cannot be looked at.
-    pub(super) fn holder(&self) -> Result<Option<Holder>> {
-        for path in self.records.iter().map(Path::new) {
+    pub(super) fn lock_holder(&self) -> Result<Option<Holder>> {
+        for path in self.record_locks.iter().map(Path::new) {
             let Some(pid) =
-                record(path).with_context(|| format!("looking at {}", path.display()))?
+                record_lock(path).with_context(|| format!("looking at {}", path.display()))?
             else {
                 continue;
             };
@@ -98,9 +98,9 @@ impl Locks {
             };
         }
         let files = self
-            .numbers
+            .pid_places
             .iter()
-            .flat_map(|place| number_files(Path::new(place)));
+            .flat_map(|place| pid_files(Path::new(place)));
         let mut holders = files.filter_map(|path| {
             let pid = number(&path).filter(|pid| is_roots(*pid))?;
             Some(held_by(pid, &path))
@@ -131,7 +131,7 @@ fn open(path: &Path) -> Option<File> {
 }
 
 /// Returns who would keep us from locking a file, if anybody does.
-fn record(path: &Path) -> Result<Option<i32>> {
+fn record_lock(path: &Path) -> Result<Option<i32>> {
     let Some(file) = open(path) else {
         return Ok(None);
     };
@@ -148,14 +148,20 @@ fn record(path: &Path) -> Result<Option<i32>> {
 }
 
 /// Returns a file, or those of a directory.
-fn number_files(place: &Path) -> Vec<PathBuf> {
-    if place.extension().is_some_and(|ending| ending == NUMBER) {
+fn pid_files(place: &Path) -> Vec<PathBuf> {
+    if place
+        .extension()
+        .is_some_and(|ending| ending == PID_EXTENSION)
+    {
         return vec![place.to_owned()];
     }
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == NUMBER))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ending| ending == PID_EXTENSION)
+        })
         .collect();
     files.sort();
     files
@@ -205,16 +211,16 @@ mod tests {
         ] {
             fs::write(dir.path().join(name), text).unwrap();
         }
-        let found: Vec<_> = number_files(dir.path())
+        let found: Vec<_> = pid_files(dir.path())
             .iter()
             .map(|path| number(path))
             .collect();
         assert_eq!(found, [None, None, Some(17)]);
         assert_eq!(
-            number_files(Path::new("/run/zypp.pid")),
+            pid_files(Path::new("/run/zypp.pid")),
             [PathBuf::from("/run/zypp.pid")]
         );
-        assert!(number_files(&dir.path().join("none")).is_empty());
+        assert!(pid_files(&dir.path().join("none")).is_empty());
         assert!(!is_roots(i32::MAX));
         assert!(is_roots(1));
     }
@@ -224,24 +230,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("lock");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        assert_eq!(record(&pipe).unwrap(), None);
-        assert_eq!(record(dir.path()).unwrap(), None);
-        assert_eq!(record(&dir.path().join("none")).unwrap(), None);
+        assert_eq!(record_lock(&pipe).unwrap(), None);
+        assert_eq!(record_lock(dir.path()).unwrap(), None);
+        assert_eq!(record_lock(&dir.path().join("none")).unwrap(), None);
     }
 
     #[test]
     fn a_holder_is_named_by_its_program() {
-        let holder = |pid| Holder {
+        let lock_holder = |pid| Holder {
             pid,
             program: "unattended-upgrade".to_owned(),
             path: "/var/lib/dpkg/lock".into(),
         };
         assert_eq!(
-            holder(12).to_string(),
+            lock_holder(12).to_string(),
             "unattended-upgrade (process 12) holds /var/lib/dpkg/lock"
         );
         assert_eq!(
-            holder(0).to_string(),
+            lock_holder(0).to_string(),
             "a process of another container holds /var/lib/dpkg/lock"
         );
     }

@@ -8,10 +8,10 @@ use definitions::Arch;
 
 /// Where packages come from, as the definition says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct RepoEntry {
     /// The name that it gives the repository.
     pub(super) name: Option<String>,
-    pub(super) place: Place,
+    pub(super) place: SourceLocation,
     /// The suite of an apt repository; without it it is flat.
     pub(super) suite: Option<String>,
     pub(super) components: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) struct Entry {
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum SourceLocation {
     /// On the internet.
     Net(String),
     /// A directory of the management node.
@@ -32,7 +32,7 @@ pub(super) enum Place {
 }
 
 /// Parts a list at its commas, but for those within brackets.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
+pub(super) fn parse(text: &str) -> Result<Vec<RepoEntry>> {
     let mut entries = Vec::new();
     let (mut start, mut within) = (0, false);
     for (at, c) in text.char_indices().chain([(text.len(), ',')]) {
@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn parse_entry(text: &str) -> Result<Entry> {
+fn parse_entry(text: &str) -> Result<RepoEntry> {
     if let Some(c) = text.chars().find(|c| c.is_control()) {
         bail!(
             "the entry '{}' holds the control character {c:?}",
@@ -72,15 +72,15 @@ fn parse_entry(text: &str) -> Result<Entry> {
         bail!("the entry '{text}' has options and no address");
     };
     let place = if uri.starts_with("http://") || uri.starts_with("https://") {
-        Place::Net(uri)
+        SourceLocation::Net(uri)
     } else if uri.starts_with('/') && !uri.split('/').any(|part| part == "..") {
-        Place::Directory(uri.trim_end_matches('/').to_owned())
+        SourceLocation::Directory(uri.trim_end_matches('/').to_owned())
     } else {
         bail!(
             "the entry '{text}' is neither an address of http:// or https:// nor the path of a directory"
         );
     };
-    let mut entry = Entry {
+    let mut entry = RepoEntry {
         name: None,
         place,
         suite: words.next(),
@@ -95,7 +95,7 @@ fn parse_entry(text: &str) -> Result<Entry> {
     Ok(entry)
 }
 
-fn take(entry: &mut Entry, text: &str, option: &str) -> Result<()> {
+fn take(entry: &mut RepoEntry, text: &str, option: &str) -> Result<()> {
     match option.split_once('=') {
         Some(("signed-by" | "gpgkey", "distribution")) => entry.signed_by = None,
         Some(("signed-by" | "gpgkey", key)) if key.starts_with('/') => {
@@ -133,8 +133,8 @@ mod tests {
 
     use super::*;
 
-    fn entry(place: Place, suite: &str, components: &[&str]) -> Entry {
-        Entry {
+    fn entry(place: SourceLocation, suite: &str, components: &[&str]) -> RepoEntry {
+        RepoEntry {
             name: None,
             place,
             suite: (!suite.is_empty()).then(|| suite.to_owned()),
@@ -149,10 +149,14 @@ mod tests {
     fn entries_are_those_of_xcat_with_options_in_front() {
         let docker = "https://download.docker.com/linux/debian";
         let net = |suite: &str, components: &[&str]| {
-            entry(Place::Net(docker.to_owned()), suite, components)
+            entry(SourceLocation::Net(docker.to_owned()), suite, components)
         };
         let directory = |path: &str, suite: &str, components: &[&str]| {
-            entry(Place::Directory(path.to_owned()), suite, components)
+            entry(
+                SourceLocation::Directory(path.to_owned()),
+                suite,
+                components,
+            )
         };
         let amd64: Arch = "amd64".parse().unwrap();
         let signed = |by: &str| Some(by.to_owned());
@@ -171,7 +175,7 @@ mod tests {
             ),
             (
                 format!("[signed-by=/k/d.asc arch=amd64,x86_64 name=docker] {docker} a test"),
-                Entry {
+                RepoEntry {
                     name: signed("docker"),
                     signed_by: signed("/k/d.asc"),
                     architectures: vec![amd64, amd64],
@@ -180,21 +184,21 @@ mod tests {
             ),
             (
                 format!("[gpgkey=https://h/gpg] {docker}"),
-                Entry {
+                RepoEntry {
                     signed_by: signed("https://h/gpg"),
                     ..net("", &[])
                 },
             ),
             (
                 "[trusted=yes] /install/post/otherpkgs/debian12/x86_64/".to_owned(),
-                Entry {
+                RepoEntry {
                     trusted: true,
                     ..directory("/install/post/otherpkgs/debian12/x86_64", "", &[])
                 },
             ),
             (
                 "[gpgkey=/k.asc] /install/mirror noble main".to_owned(),
-                Entry {
+                RepoEntry {
                     signed_by: signed("/k.asc"),
                     ..directory("/install/mirror", "noble", &["main"])
                 },

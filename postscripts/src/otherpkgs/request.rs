@@ -5,14 +5,14 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::repository::{self, Entry};
+use super::repository::{self, RepoEntry};
 
 /// The most transactions.
-const MOST: usize = 1000;
+const MAX_TRANSACTIONS: usize = 1000;
 
 /// Which of xCAT's two lists is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(super) enum PackageList {
     /// `OTHERPKGDIR` and `OTHERPKGS1` …: what the tree does not have.
     Others,
     /// `OSPKGDIR` and `OSPKGS`: packages of the tree.
@@ -22,13 +22,13 @@ pub(super) enum Subject {
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Request {
-    pub(super) entries: Vec<Entry>,
-    pub(super) transactions: Vec<Transaction>,
+    pub(super) entries: Vec<RepoEntry>,
+    pub(super) transactions: Vec<PackageTransaction>,
 }
 
 /// What happens together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Transaction {
+pub(super) struct PackageTransaction {
     pub(super) environment: Vec<(String, String)>,
     /// `-name`, in order.
     pub(super) before: Vec<String>,
@@ -42,16 +42,16 @@ pub(super) struct Transaction {
     pub(super) directories: Vec<String>,
 }
 
-impl Subject {
+impl PackageList {
     /// Returns what installers call a repository without a name, before its number.
-    pub(super) fn installers(self) -> &'static str {
+    pub(super) fn installer_stem(self) -> &'static str {
         match self {
             Self::Others => "extra",
             Self::Os => "mirror",
         }
     }
 
-    /// Returns the variable that holds the key of an entry; those of the tree's list are counted behind the tree.
+    /// Returns the variable that holds the key of an entry; those of the tree's list are counted after the tree.
     pub(super) fn key_variable(self, number: usize) -> String {
         match self {
             Self::Others => format!("OTHERPKGKEY{number}"),
@@ -69,28 +69,31 @@ impl Subject {
 }
 
 /// Reads what the environment asks for.
-pub(super) fn read(subject: Subject, variable: &dyn Fn(&str) -> Option<String>) -> Result<Request> {
-    let (directories, lists) = match subject {
-        Subject::Others => ("OTHERPKGDIR", "OTHERPKGS"),
-        Subject::Os => ("OSPKGDIR", "OSPKGS"),
+pub(super) fn read(
+    list: PackageList,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Request> {
+    let (directories, lists) = match list {
+        PackageList::Others => ("OTHERPKGDIR", "OTHERPKGS"),
+        PackageList::Os => ("OSPKGDIR", "OSPKGS"),
     };
     let value = |name: &str| variable(name).unwrap_or_default();
     let mut entries =
         repository::parse(&value(directories)).context(format!("reading {directories}"))?;
-    if subject == Subject::Os {
+    if list == PackageList::Os {
         // The first is the tree: the installer has told this node of it, in its own way.
         entries.drain(..entries.len().min(1));
     }
-    let numbers: Vec<String> = match subject {
-        Subject::Os => vec![String::new()],
-        Subject::Others => {
+    let pid_places: Vec<String> = match list {
+        PackageList::Os => vec![String::new()],
+        PackageList::Others => {
             let index = value("OTHERPKGS_INDEX");
             let count = match index.trim() {
                 "" => 0,
                 number => match number.parse() {
-                    Ok(count) if count <= MOST => count,
+                    Ok(count) if count <= MAX_TRANSACTIONS => count,
                     _ => bail!(
-                        "OTHERPKGS_INDEX is '{number}' and not the number of lists, {MOST} at most"
+                        "OTHERPKGS_INDEX is '{number}' and not the number of lists, {MAX_TRANSACTIONS} at most"
                     ),
                 },
             };
@@ -98,7 +101,7 @@ pub(super) fn read(subject: Subject, variable: &dyn Fn(&str) -> Option<String>) 
         }
     };
     let mut transactions = Vec::new();
-    for number in numbers {
+    for number in pid_places {
         let name = format!("{lists}{number}");
         let mut transaction = parse(&value(&name)).with_context(|| format!("reading {name}"))?;
         transaction.environment = environment(&value(&format!("ENVLIST{number}")));
@@ -124,8 +127,8 @@ fn environment(text: &str) -> Vec<(String, String)> {
 }
 
 /// Reads one list.
-fn parse(text: &str) -> Result<Transaction> {
-    let mut transaction = Transaction::default();
+fn parse(text: &str) -> Result<PackageTransaction> {
+    let mut transaction = PackageTransaction::default();
     for item in text
         .split(',')
         .map(str::trim)
@@ -151,7 +154,7 @@ fn parse(text: &str) -> Result<Transaction> {
                     .split('/')
                     .all(|part| !part.is_empty() && plain(part))
                 {
-                    bail!("'{directory}' of '{item}' is no directory beneath OTHERPKGDIR");
+                    bail!("'{directory}' of '{item}' is no directory in OTHERPKGDIR");
                 }
                 add(&mut transaction.directories, directory.to_owned());
             }
@@ -172,7 +175,7 @@ fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._+-~^:".contains(c)
 }
 
-/// Checks a package's name, which may have a version behind it.
+/// Checks a package's name, which a version may follow.
 fn checked(name: &str) -> Result<String> {
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     let (bare, version) = name.split_once('=').unwrap_or((name, "1"));
@@ -180,7 +183,7 @@ fn checked(name: &str) -> Result<String> {
     let good = begins && bare.chars().all(is_plain) && !bare.ends_with('-');
     if !good || version.is_empty() || !version.chars().all(is_plain) {
         bail!(
-            "'{}' is no package: write NAME or NAME=VERSION",
+            "'{}' is not a package name: write NAME or NAME=VERSION",
             name.escape_debug()
         );
     }
@@ -191,12 +194,12 @@ fn checked_group(name: &str) -> Result<String> {
     let bare = name.strip_prefix('^').unwrap_or(name);
     let begins = bare.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !begins || !bare.chars().all(|c| is_plain(c) || " ()&/".contains(c)) {
-        bail!("'@{}' is no group", name.escape_debug());
+        bail!("'@{}' is not a group name", name.escape_debug());
     }
     Ok(name.to_owned())
 }
 
-impl Transaction {
+impl PackageTransaction {
     pub(super) fn is_empty(&self) -> bool {
         let lists = [&self.before, &self.install, &self.groups, &self.after];
         lists.into_iter().all(Vec::is_empty)
@@ -207,8 +210,8 @@ impl Transaction {
 mod tests {
     use super::*;
 
-    fn read_from(subject: Subject, variables: &[(&str, &str)]) -> Result<Request> {
-        read(subject, &|name| {
+    fn read_from(list: PackageList, variables: &[(&str, &str)]) -> Result<Request> {
+        read(list, &|name| {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn lists_are_removed_before_installed_and_removed_after() {
         let request = read_from(
-            Subject::Others,
+            PackageList::Others,
             &[
                 ("OTHERPKGS_INDEX", "3"),
                 (
@@ -235,7 +238,7 @@ mod tests {
         assert_eq!(
             request.transactions,
             [
-                Transaction {
+                PackageTransaction {
                     environment: vec![
                         ("LANG".to_owned(), "de".to_owned()),
                         ("ACCEPT".to_owned(), "yes=".to_owned())
@@ -246,9 +249,9 @@ mod tests {
                     after: words(&["git"]),
                     directories: words(&["tools"]),
                 },
-                Transaction {
+                PackageTransaction {
                     install: words(&["last"]),
-                    ..Transaction::default()
+                    ..PackageTransaction::default()
                 }
             ]
         );
@@ -257,38 +260,53 @@ mod tests {
             ("OSPKGDIR", "/install/debian12/x86_64"),
             ("ENVLIST", "A=1"),
         ];
-        let request = read_from(Subject::Os, &os).unwrap();
+        let request = read_from(PackageList::Os, &os).unwrap();
         assert_eq!((request.entries.len(), request.transactions.len()), (0, 1));
-        assert_eq!(read_from(Subject::Others, &[]).unwrap(), Request::default());
+        assert_eq!(
+            read_from(PackageList::Others, &[]).unwrap(),
+            Request::default()
+        );
     }
 
     #[test]
     fn what_a_package_manager_could_take_for_something_else_is_refused() {
         for (list, message) in [
-            ("a;b", "'a;b' is no package: write NAME or NAME=VERSION"),
-            ("foo-", "'foo-' is no package: write NAME or NAME=VERSION"),
+            (
+                "a;b",
+                "'a;b' is not a package name: write NAME or NAME=VERSION",
+            ),
+            (
+                "foo-",
+                "'foo-' is not a package name: write NAME or NAME=VERSION",
+            ),
             (
                 "---force",
-                "'-force' is no package: write NAME or NAME=VERSION",
+                "'-force' is not a package name: write NAME or NAME=VERSION",
             ),
-            ("*", "'*' is no package: write NAME or NAME=VERSION"),
-            ("a=", "'a=' is no package: write NAME or NAME=VERSION"),
-            ("a\nb", "'a\\nb' is no package: write NAME or NAME=VERSION"),
-            ("../a", "'..' of '../a' is no directory beneath OTHERPKGDIR"),
-            ("@", "'@' is no group"),
+            ("*", "'*' is not a package name: write NAME or NAME=VERSION"),
+            (
+                "a=",
+                "'a=' is not a package name: write NAME or NAME=VERSION",
+            ),
+            (
+                "a\nb",
+                "'a\\nb' is not a package name: write NAME or NAME=VERSION",
+            ),
+            ("../a", "'..' of '../a' is no directory in OTHERPKGDIR"),
+            ("@", "'@' is not a group name"),
             (
                 "-@base",
                 "'-@base' removes a group, which nothing here can: name its packages",
             ),
         ] {
             let variables = [("OTHERPKGS_INDEX", "1"), ("OTHERPKGS1", list)];
-            let error = read_from(Subject::Others, &variables).unwrap_err();
+            let error = read_from(PackageList::Others, &variables).unwrap_err();
             assert_eq!(
                 format!("{error:#}"),
                 format!("reading OTHERPKGS1: {message}")
             );
         }
-        let error = read_from(Subject::Others, &[("OTHERPKGS_INDEX", "many")]).unwrap_err();
+        let error = read_from(PackageList::Others, &[("OTHERPKGS_INDEX", "many")]).unwrap_err();
         let message = "OTHERPKGS_INDEX is 'many' and not the number of lists, 1000 at most";
         assert_eq!(error.to_string(), message);
     }

@@ -7,20 +7,21 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::cli::Args;
+use super::detect::detect;
+use super::existing;
+use super::failure::RetryLater;
+use super::installation::{self, Installation};
 use super::inventory::Inventory;
-use super::manager::Manager;
-use super::places;
+use super::package_manager::PackageManager;
+use super::repo_files::RepoFiles;
 use super::report::Report;
-use super::request::{self, Subject};
-use super::standing;
-use super::trouble::Later;
-use super::turn::Turn;
-use super::view::Wanted;
-use super::work::{self, Job};
+use super::request::{self, PackageList};
+use super::runner::ExclusiveRunner;
+use super::sources;
 use crate::http::Failure;
 
-/// The exit code of what another try may mend: EX_TEMPFAIL of sysexits.h.
-const LATER: u8 = 75;
+/// The exit code of what another try may fix: sysexits.h.
+const EX_TEMPFAIL: u8 = 75;
 
 /// Runs `otherpkgs`.
 ///
@@ -28,34 +29,34 @@ const LATER: u8 = 75;
 /// When a name cannot be resolved, and then nothing was changed; or when a transaction fails.
 pub fn run(args: Args) -> Result<ExitCode> {
     let name = std::env::args_os().next().unwrap_or_default();
-    let subject = match Path::new(&name).file_name() {
-        Some(name) if name == "ospkgs" => Subject::Os,
-        _ => Subject::Others,
+    let list = match Path::new(&name).file_name() {
+        Some(name) if name == "ospkgs" => PackageList::Os,
+        _ => PackageList::Others,
     };
-    match act(subject, &args) {
+    match act(list, &args) {
         Ok(report) => {
             report.finish(args.json, args.dry_run)?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) if may_pass(&error) => {
+        Err(error) if is_temporary(&error) => {
             eprintln!("otherpkgs: {error:#}");
-            Ok(ExitCode::from(LATER))
+            Ok(ExitCode::from(EX_TEMPFAIL))
         }
         Err(error) => Err(error),
     }
 }
 
-fn may_pass(error: &anyhow::Error) -> bool {
+fn is_temporary(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.is::<Later>() || matches!(cause.downcast_ref(), Some(Failure::Network(_)))
+        cause.is::<RetryLater>() || matches!(cause.downcast_ref(), Some(Failure::Network(_)))
     })
 }
 
-fn act(subject: Subject, args: &Args) -> Result<Report> {
+fn act(list: PackageList, args: &Args) -> Result<Report> {
     let variable = |name: &str| std::env::var(name).ok();
     let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let manager = Manager::detect(&os_release, &in_path)?;
-    let request = request::read(subject, &variable)?;
+    let manager = detect(&os_release, &in_path)?;
+    let request = request::read(list, &variable)?;
     let mut report = Report {
         manager: manager.program(),
         ..Report::default()
@@ -65,55 +66,58 @@ fn act(subject: Subject, args: &Args) -> Result<Report> {
             .note("a diskless node has its packages in its image: nothing is installed".to_owned());
         return Ok(report);
     }
-    let turn = Turn::new(manager.locks(), Duration::from_secs(args.patience));
-    let before = work::inventory(manager, &turn)?;
-    let now = finish_earlier(manager, &turn, &before, args, &mut report)?;
-    let mut found = places::find(manager, subject, &request, &variable)?;
-    let room = standing::settle(manager, subject, &mut found);
+    let runner = ExclusiveRunner::new(manager.locks(), Duration::from_secs(args.patience));
+    let before = installation::inventory(manager, &runner)?;
+    let now = recover_unfinished(manager, &runner, &before, args, &mut report)?;
+    let mut found = sources::find(manager, list, &request, &variable)?;
+    let superseded = existing::resolve_duplicates(manager, list, &mut found);
     found.notes.drain(..).for_each(|note| report.note(note));
-    let wanted = Wanted::plan(manager, subject, &found, room)?;
-    let job = Job {
+    let files = RepoFiles::plan(manager, list, &found, superseded)?;
+    let installation = Installation {
         manager,
-        turn: &turn,
+        runner: &runner,
         request: &request,
         sources: &found.sources,
-        wanted: &wanted,
+        files: &files,
         before,
         now,
     };
-    job.work(args, &mut report)?;
+    installation.run(args, &mut report)?;
     Ok(report)
 }
 
-/// A diskless node is told by its state; an update is meant for what runs.
+/// A diskless node has its state; an update is meant for what runs.
 fn is_diskless(variable: &dyn Fn(&str) -> Option<String>) -> bool {
     let state = variable("NODESETSTATE").unwrap_or_default();
     matches!(state.as_str(), "netboot" | "statelite")
         && variable("UPDATENODE").as_deref() != Some("1")
 }
 
-/// Ends what a run that was cut short left half done, as far as that goes; returns the packages as they are then.
-fn finish_earlier(
-    manager: Manager,
-    turn: &Turn,
+/// Completes what an interrupted run left unfinished, as far as possible; returns the packages as they are then.
+fn recover_unfinished(
+    manager: &dyn PackageManager,
+    runner: &ExclusiveRunner,
     before: &Inventory,
     args: &Args,
     report: &mut Report,
 ) -> Result<Inventory> {
-    let Some(left) = manager.left_over(before, &work::journal) else {
+    let unfinished = manager.unfinished_run(before, &installation::list_directory);
+    let Some((unfinished, command)) = unfinished.zip(manager.recover()) else {
         return Ok(before.clone());
     };
-    let line = manager.recover();
-    report.step(format!("end what was left half done, {left}: {line}"));
+    report.step(format!(
+        "complete what an interrupted run left: {unfinished}: {command}"
+    ));
     if args.dry_run {
         return Ok(before.clone());
     }
-    // What it cannot end may lack what is installed below: whatever is left in the end is a failure then.
-    match in_path(line.program) {
-        true => drop(turn.run(&line, &[])?),
-        false => report.note(format!("this node has no {}", line.program)),
+    // What it cannot complete may depend on what is installed next: only what is unfinished in the end is a failure.
+    if in_path(command.program) {
+        runner.run(&command, &[])?;
+    } else {
+        report.note(format!("this node has no {}", command.program));
     }
-    work::inventory(manager, turn)
+    installation::inventory(manager, runner)
 }
 
 fn in_path(name: &str) -> bool {

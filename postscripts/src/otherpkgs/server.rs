@@ -11,13 +11,13 @@ const SERVED: &str = "/install";
 
 /// The web server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct InstallServer {
     url: Url,
     /// The install directory, as its machine names it.
     installdir: String,
 }
 
-impl Server {
+impl InstallServer {
     /// Finds it in the environment.
     pub(super) fn of(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let names = ["NFSSERVER", "MASTER_IP", "MASTER"];
@@ -102,7 +102,7 @@ mod tests {
                 let found = variables.iter().find(|(key, _)| *key == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            assert_eq!(Server::of(&variable).unwrap().uri(path), expected);
+            assert_eq!(InstallServer::of(&variable).unwrap().uri(path), expected);
         }
     }
 }

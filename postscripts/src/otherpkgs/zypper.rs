@@ -1,18 +1,125 @@
-//! zypper: the command lines. Its repositories are `.repo` files, see [`super::dnf`].
+//! zypper: the command lines. Its repositories are `.repo` files, see [`super::rpm`].
 //!
-//! Reference: zypper(8). It takes a key for granted that rpm knows, so a new key is given to rpm first; what is
-//! only thought through with repositories that do not stand yet goes into a cache of its own, unchecked, and
-//! nothing is installed from there.
+//! Reference: zypper(8). It trusts a key that rpm knows, so a new key is imported into rpm first. A simulation with
+//! repositories that are not written yet uses a cache of its own, without looking at signatures, and nothing is
+//! installed from there.
 
-use super::command::{Answer, Line};
-use super::manager::{Seen, Verdict};
-use super::places::Source;
-use super::request::Transaction;
+use anyhow::Result;
+
+use super::command::{CommandOutput, PackageCommand};
+use super::locks::{self, Locks};
+use super::package_manager::{
+    PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, last_line,
+};
+use super::request::PackageTransaction;
+use super::rpm::{self, RepoFileReader};
+use super::sources::PackageSource;
+
+/// zypper.
+#[derive(Debug)]
+pub(super) struct Zypper;
+
+impl PackageManager for Zypper {
+    fn program(&self) -> &'static str {
+        "zypper"
+    }
+
+    fn layout(&self) -> RepoLayout {
+        RepoLayout {
+            directory: "/etc/zypp/repos.d",
+            extension: "repo",
+            keys: "/etc/pki/rpm-gpg",
+            other_extension: None,
+            other_file: None,
+        }
+    }
+
+    fn locks(&self) -> &'static Locks {
+        &locks::RPM
+    }
+
+    fn render(&self, sources: &[PackageSource]) -> Result<String> {
+        rpm::render_repo_file(sources, RepoFileReader::Zypper)
+    }
+
+    fn names_source(&self, text: &str, source: &PackageSource) -> bool {
+        rpm::names_source(text, source)
+    }
+
+    fn imports_keys(&self) -> bool {
+        true
+    }
+
+    fn index_files(&self, _suite: Option<&str>) -> Vec<String> {
+        rpm::index_files()
+    }
+
+    fn list(&self) -> PackageCommand {
+        rpm::list()
+    }
+
+    fn list_capabilities(&self, name: &str) -> Option<PackageCommand> {
+        Some(rpm::list_capabilities(name))
+    }
+
+    /// zypper reads the others' indices itself where they say autorefresh.
+    fn refresh(&self, view: RepoView<'_>, sources: &[PackageSource]) -> RefreshCommands {
+        let names = sources.iter().map(|source| &source.name);
+        RefreshCommands {
+            ours: view.ours.map(|_| zypper(view).and(["refresh"]).and(names)),
+            others: None,
+        }
+    }
+
+    /// A name with `!` in front is to be removed.
+    fn simulate(
+        &self,
+        view: RepoView<'_>,
+        transaction: &PackageTransaction,
+        gone: &[String],
+    ) -> PackageCommand {
+        installing(zypper(view))
+            .and(["--dry-run", "--"])
+            .and(names(transaction))
+            .and(gone.iter().map(|name| format!("!{name}")))
+    }
+
+    fn parse_simulation(&self, output: &CommandOutput, _gone: &[String]) -> Simulation {
+        parse_simulation(output)
+    }
+
+    fn install(&self, transaction: &PackageTransaction) -> PackageCommand {
+        installing(zypper(RepoView::default()))
+            .and(["--"])
+            .and(names(transaction))
+    }
+
+    fn remove(&self, names: &[String]) -> PackageCommand {
+        PackageCommand::new("zypper", &["--non-interactive", "remove"]).and(names)
+    }
+
+    fn simulate_removal(&self, names: &[String]) -> PackageCommand {
+        rpm::simulate_removal(names)
+    }
+
+    fn would_remove(&self, output: &CommandOutput, _names: &[String]) -> Option<String> {
+        rpm::would_remove(output)
+    }
+
+    fn errors(&self, output: &CommandOutput) -> String {
+        errors(&output.text)
+    }
+
+    /// zypper(8): 100 to 103 say that something is to be restarted.
+    fn succeeded(&self, code: Option<i32>) -> bool {
+        matches!(code, Some(0 | 100..=103))
+    }
+}
 
 /// zypper with what every call has, reading what is to be seen.
-fn zypper(seen: Seen<'_>) -> Line {
-    let line = Line::new("zypper", &["--non-interactive"]);
-    match seen.directory {
+fn zypper(view: RepoView<'_>) -> PackageCommand {
+    let line = PackageCommand::new("zypper", &["--non-interactive"]);
+    match view.directory {
         None => line,
         Some(directory) => line
             .and(["--reposd-dir".to_owned(), directory.display().to_string()])
@@ -24,19 +131,10 @@ fn zypper(seen: Seen<'_>) -> Line {
     }
 }
 
-/// Reads the indices of our repositories; zypper reads the others' itself where they say autorefresh.
-pub(super) fn refresh(seen: Seen<'_>, sources: &[Source]) -> Option<Line> {
-    seen.ours?;
-    let names = sources.iter().map(|source| &source.name);
-    Some(zypper(seen).and(["refresh"]).and(names))
-}
-
-/// What an installation names: packages, patterns, and behind `!` what must go.
-fn wanted(transaction: &Transaction) -> Vec<String> {
-    let patterns = transaction
-        .groups
-        .iter()
-        .map(|group| format!("pattern:{group}"));
+/// Returns what an installation names: packages and patterns.
+fn names(transaction: &PackageTransaction) -> Vec<String> {
+    let patterns = transaction.groups.iter();
+    let patterns = patterns.map(|group| format!("pattern:{group}"));
     transaction
         .install
         .iter()
@@ -45,40 +143,27 @@ fn wanted(transaction: &Transaction) -> Vec<String> {
         .collect()
 }
 
-fn installing(line: Line) -> Line {
+fn installing(line: PackageCommand) -> PackageCommand {
     line.and(["install", "--no-recommends", "--auto-agree-with-licenses"])
 }
 
-pub(super) fn simulate(seen: Seen<'_>, transaction: &Transaction, gone: &[String]) -> Line {
-    let line = installing(zypper(seen))
-        .and(["--dry-run", "--"])
-        .and(wanted(transaction));
-    line.and(gone.iter().map(|name| format!("!{name}")))
-}
-
 /// Reads what `zypper install --dry-run` prints.
-pub(super) fn understand(answer: &Answer) -> Verdict {
-    let lines = answer.text.lines().map(str::trim);
-    let told = |line: &&str| {
+fn parse_simulation(output: &CommandOutput) -> Simulation {
+    let lines = output.text.lines().map(str::trim);
+    let is_error = |line: &&str| {
         line.ends_with(" not found.")
             || line.starts_with("No provider of ")
             || line.contains("Problem: ")
     };
-    match answer.code {
+    match output.code {
         Some(0 | 100..=103) => match lines.clone().any(|line| line == "Nothing to do.") {
-            true => Verdict::Nothing,
-            false => Verdict::Changes,
+            true => Simulation::Nothing,
+            false => Simulation::Changes,
         },
         _ => {
-            let why: Vec<_> = lines.filter(told).collect();
-            Verdict::Problem(match why.is_empty() {
-                true => answer
-                    .text
-                    .trim()
-                    .lines()
-                    .last()
-                    .unwrap_or("it gave no reason")
-                    .to_owned(),
+            let why: Vec<_> = lines.filter(is_error).collect();
+            Simulation::Problem(match why.is_empty() {
+                true => last_line(&output.text),
                 false => why.join("; "),
             })
         }
@@ -86,7 +171,7 @@ pub(super) fn understand(answer: &Answer) -> Verdict {
 }
 
 /// Returns the errors among what `zypper refresh` printed.
-pub(super) fn errors(text: &str) -> String {
+fn errors(text: &str) -> String {
     let signs = [
         "signed with an unknown key",
         "is unsigned",
@@ -94,31 +179,18 @@ pub(super) fn errors(text: &str) -> String {
         "Curl error",
         "not found at",
     ];
-    let told = |line: &&str| signs.iter().any(|sign| line.contains(sign));
+    let is_error = |line: &&str| signs.iter().any(|sign| line.contains(sign));
     let lines = text
         .lines()
         .map(|line| line.trim().trim_start_matches("- "));
     let lines: Vec<_> = lines
-        .filter(told)
+        .filter(is_error)
         .map(|line| line.split(" Continue? ").next().unwrap_or(line))
         .collect();
     match lines.is_empty() {
-        true => text
-            .trim()
-            .lines()
-            .last()
-            .unwrap_or("it gave no reason")
-            .to_owned(),
+        true => last_line(text),
         false => lines.join("; "),
     }
-}
-
-pub(super) fn install(transaction: &Transaction) -> Line {
-    let own = Seen {
-        directory: None,
-        ours: None,
-    };
-    installing(zypper(own)).and(["--"]).and(wanted(transaction))
 }
 
 #[cfg(test)]
@@ -131,37 +203,37 @@ mod tests {
             (
                 0,
                 "Resolving package dependencies...\nNothing to do.\n",
-                Verdict::Nothing,
+                Simulation::Nothing,
             ),
             (
                 0,
                 "The following NEW package is going to be installed:\n  a\n",
-                Verdict::Changes,
+                Simulation::Changes,
             ),
             (
                 102,
                 "The following NEW package is going to be installed:\n  kernel\n",
-                Verdict::Changes,
+                Simulation::Changes,
             ),
             (
                 104,
                 "'helo' not found in package names. Trying capabilities.\nNo provider of 'helo' found.\n",
-                Verdict::Problem("No provider of 'helo' found.".to_owned()),
+                Simulation::Problem("No provider of 'helo' found.".to_owned()),
             ),
             (
                 4,
                 "Problem: nothing provides 'b' needed by the to be installed a-1-1.noarch\n Solution 1: x\n",
-                Verdict::Problem(
+                Simulation::Problem(
                     "Problem: nothing provides 'b' needed by the to be installed a-1-1.noarch"
                         .to_owned(),
                 ),
             ),
         ] {
-            let answer = Answer {
+            let output = CommandOutput {
                 code: Some(code),
                 text: text.to_owned(),
             };
-            assert_eq!(understand(&answer), expected, "{text}");
+            assert_eq!(parse_simulation(&output), expected, "{text}");
         }
     }
 }

@@ -181,8 +181,8 @@ fn unexecutable() {
         node.results(),
         [
             "unread failed 126: it could not be run: the interpreter '/no/such/interpreter', which its first \
-             line names, is not there",
-            "bare failed 126: it could not be run: it is no program for this machine, and its first \
+             line names, does not exist",
+            "bare failed 126: it could not be run: it is not a program for this machine, and its first \
              line does not begin with #!",
             &format!("dos failed 126: it could not be run: {dos}"),
             &format!("found failed 127: {dos}"),

@@ -108,8 +108,7 @@ fn never() {
         results[1]
     );
     assert!(
-        ran.err
-            .ends_with("firstboot: 1 did not come to an end within 2 s\n"),
+        ran.err.ends_with("firstboot: 1 did not end within 2 s\n"),
         "{}",
         ran.err
     );
@@ -252,8 +251,7 @@ fn silent() {
         .insert("MASTER".to_owned(), "mn01".to_owned());
     node.install();
     let ran = node.run(&[]).expect(0);
-    let said = |state| {
-        format!("firstboot: MASTER 'mn01' is no address: '{state}' is reported to nobody\n")
-    };
+    let said =
+        |state| format!("firstboot: MASTER 'mn01' is not an address: '{state}' is not reported\n");
     assert_eq!(ran.err, said("postbooting") + &said("booted"));
 }

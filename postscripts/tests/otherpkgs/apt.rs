@@ -195,7 +195,7 @@ fn keys() {
     for (options, end) in [
         (
             "",
-            ": name its key with [signed-by=PATH] in otherpkgdir, or say [trusted=yes] there",
+            ": name its key with [signed-by=PATH] in otherpkgdir, or set [trusted=yes] there",
         ),
         (
             "[signed-by=/var/tmp/repositories/foreign.asc]",
@@ -217,15 +217,15 @@ fn keys() {
     // The management node's web server has it, and is not asked: anyone could answer.
     machine.ask(&entry(&machine, &format!("[signed-by={KEY}]")), "slip-one");
     let message = format!(
-        "otherpkgs: the key {KEY} is no file of this node, and OTHERPKGKEY1 does not hold it either; it is not \
-         fetched, since anyone could answer: run nodeset for this node, which puts it into the node's list, or \
+        "otherpkgs: the key {KEY} is not a file of this node and is not in OTHERPKGKEY1; it is not downloaded, \
+         because anyone could answer: run nodeset for this node, which puts it into the node's list, or \
          copy it to that path here\n"
     );
     assert_eq!(machine.run(&[]).expect(1).err, message);
     machine.set(&[("OTHERPKGKEY1", "Package: slip-one")]);
     assert_eq!(
         machine.run(&[]).expect(1).err,
-        "otherpkgs: reading the key in OTHERPKGKEY1: it is no OpenPGP public key in armour: make one with 'gpg \
+        "otherpkgs: reading the key in OTHERPKGKEY1: it is not an armored OpenPGP public key: make one with 'gpg \
          --armor --export'\n"
     );
     machine.environment.remove("OTHERPKGKEY1");
@@ -481,7 +481,7 @@ fn standing() {
     machine.set(&[("OTHERPKGS1", "slip-two")]);
     let ran = machine.run(&[]).expect(0);
     let note = format!(
-        "otherpkgs: {uri} is named by /etc/apt/sources.list.d/mine.sources already: it is left to that\n"
+        "otherpkgs: {uri} is already in /etc/apt/sources.list.d/mine.sources: that file is left as it is\n"
     );
     assert!(ran.err.starts_with(&note), "{}", ran.err);
     assert_eq!(ran.out, "installed slip-two 1\ndone\n");
@@ -516,7 +516,7 @@ fn cut_short() {
     let ran = machine.run(&[]).expect(0);
     assert!(
         ran.err.starts_with(
-            "otherpkgs: end what was left half done, slip-slow (half-configured): dpkg "
+            "otherpkgs: complete what an interrupted run left: slip-slow (half-configured): dpkg "
         ),
         "{}",
         ran.err
@@ -547,7 +547,7 @@ fn ospkgs() {
     ]);
     let ran = machine.run_as("ospkgs", &[]).expect(1);
     let start =
-        format!("otherpkgs: the key {KEY} is no file of this node, and OSPKGKEY1 does not hold it");
+        format!("otherpkgs: the key {KEY} is not a file of this node and is not in OSPKGKEY1;");
     assert!(ran.err.starts_with(&start), "{}", ran.err);
     machine.set(&[("OSPKGKEY1", &key)]);
     machine.run_as("ospkgs", &[]).expect(0);
@@ -614,7 +614,7 @@ fn wrong() {
         (
             "",
             "slip-one;reboot",
-            "reading OTHERPKGS1: 'slip-one;reboot' is no package: write NAME or NAME=VERSION",
+            "reading OTHERPKGS1: 'slip-one;reboot' is not a package name: write NAME or NAME=VERSION",
         ),
     ] {
         machine.ask(entry, list);

@@ -149,11 +149,10 @@ fn too_long(system: System, locks: &[&str]) {
         assert!(begun.elapsed() < Duration::from_secs(300));
         let last = ran.last();
         assert!(
-            last.starts_with(
-                "otherpkgs: unattended-upgrade (process "
-            ) && last.ends_with(&format!(
-                ") holds {lock}: it was waited for, for 1 s in all: run this again once it has ended"
-            )),
+            last.starts_with("otherpkgs: unattended-upgrade (process ")
+                && last.ends_with(&format!(
+                    ") holds {lock}, and did not end within 1 s: run this again once it has ended"
+                )),
             "{}",
             ran.err
         );
@@ -174,7 +173,7 @@ fn journal() {
     );
     assert_eq!(
         lines[1],
-        "otherpkgs: end what was left half done, slip-base (unpacked): dpkg --force-confdef --force-confold \
+        "otherpkgs: complete what an interrupted run left: slip-base (unpacked): dpkg --force-confdef --force-confold \
          --configure -a"
     );
     assert_eq!(machine.installed(), ["slip-base 1", "slip-flat 1"]);

@@ -1,4 +1,4 @@
-//! With a clock that is behind, and with repositories and keys whose time is over.
+//! With a slow clock, and with repositories and keys whose time is over.
 
 use crate::Test;
 use crate::machine::{Machine, System};
@@ -44,9 +44,9 @@ fn future() {
     assert!(
         last.starts_with(START)
             && last.contains(" is not valid yet ")
-            && last.contains(": the clock of this node is behind: it says 20")
+            && last.contains(": the clock of this node is slow: it shows 20")
             && last.ends_with(
-                " UTC: have its time synchronised (chrony, systemd-timesyncd), then run this again"
+                " UTC: synchronise its time (chrony, systemd-timesyncd), then run this again"
             ),
         "{last}"
     );
@@ -64,7 +64,7 @@ fn expired() {
     assert!(
         last.starts_with(START)
             && last.contains(" is expired ")
-            && last.contains(": the repository has to be renewed, or its key: unless the clock"),
+            && last.contains(": the repository has to be renewed, or its key, unless the clock"),
         "{last}"
     );
     assert_eq!(machine.snapshot(), before);
@@ -87,7 +87,7 @@ fn expired_key() {
     assert!(
         last.starts_with(START)
             && last.contains("EXPKEYSIG")
-            && last.contains(": the repository has to be renewed, or its key: unless the clock"),
+            && last.contains(": the repository has to be renewed, or its key, unless the clock"),
         "{last}"
     );
     assert!(!last.contains("trusted=yes"), "{last}");

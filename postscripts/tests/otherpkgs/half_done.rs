@@ -1,4 +1,4 @@
-//! After a run that was cut short or failed half way.
+//! After a run that was interrupted or failed half way.
 
 use crate::Test;
 use crate::machine::{Machine, System};
@@ -74,14 +74,14 @@ fn cannot(list: &str) {
     assert_eq!(
         ran.last(),
         format!(
-            "otherpkgs: installing packages: apt-get ended with code 100: what was done before stays; half done: {half}"
+            "otherpkgs: installing packages: apt-get ended with code 100: earlier steps stay in effect; unfinished: {half}"
         )
     );
     machine.set(&[("OTHERPKGS1", list)]);
     for _ in 0..2 {
         let ran = machine.run(&[]).expect(1);
         let first = format!(
-            "otherpkgs: end what was left half done, {half}: dpkg --force-confdef --force-confold --configure -a\n"
+            "otherpkgs: complete what an interrupted run left: {half}: dpkg --force-confdef --force-confold --configure -a\n"
         );
         assert!(ran.err.starts_with(&first), "{}", ran.err);
         assert!(ran.last().contains(half), "{}", ran.err);
@@ -90,13 +90,13 @@ fn cannot(list: &str) {
     assert_eq!(
         machine.run(&[]).expect(1).last(),
         format!(
-            "otherpkgs: this is left half done: {half}: mend what is said of it above, then run this again"
+            "otherpkgs: still unfinished: {half}: fix what the messages above name, then run this again"
         )
     );
     let ran = machine.run(&["--dry-run"]).expect(0);
     assert!(
         ran.out
-            .starts_with("end what was left half done, slip-fails"),
+            .starts_with("complete what an interrupted run left: slip-fails"),
         "{}",
         ran.out
     );
@@ -213,8 +213,8 @@ fn two_versions() {
     let ran = machine.run(&[]).expect(1);
     assert_eq!(
         ran.last(),
-        "otherpkgs: nothing was changed: slip-base is installed in two versions, as an upgrade leaves it that was \
-         cut short: see 'rpm -q slip-base', and remove the older one with 'rpm -e NAME-VERSION'"
+        "otherpkgs: nothing was changed: slip-base is installed in two versions, as an interrupted upgrade \
+         leaves it: see 'rpm -q slip-base', and remove the older one with 'rpm -e NAME-VERSION'"
     );
     machine.sh("rpm -e slip-base-1");
     assert_eq!(machine.run(&[]).expect(0).out, "done; no package changed\n");

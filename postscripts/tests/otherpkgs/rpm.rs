@@ -185,8 +185,8 @@ fn lists(system: System) {
     let ran = machine.run(&[]).expect(1);
     assert_eq!(
         ran.last(),
-        "otherpkgs: nothing was changed: slip-two-1-1.noarch needs slip-one: if they are to go too, put them \
-         into the list with a '-' in front"
+        "otherpkgs: nothing was changed: slip-two-1-1.noarch needs slip-one: if they are to be removed too, add \
+         them to the list with a '-' in front"
     );
     assert_eq!(machine.installed(), before);
 }

@@ -1,31 +1,31 @@
-//! What kind of trouble a package manager has with repositories, read off its words, and what to do about it.
+//! Why a package manager cannot read repositories, from what it printed, and what to do about it.
 
 use time::OffsetDateTime;
 
 /// It could not be done now, and another try may help: firstboot makes one.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Later(pub(super) String);
+pub(super) struct RetryLater(pub(super) String);
 
-/// A kind of trouble.
+/// A kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum FailureKind {
     /// The repository cannot be reached.
     Offline,
-    /// It is from a time that this node's clock has not reached.
+    /// It is newer than this node's clock.
     Clock,
-    /// It was good until a time that is over.
+    /// It has expired.
     Expired,
-    /// No key vouches for it.
+    /// No known key signs it.
     Key,
     Other,
 }
 
 /// Words of package managers, in the C locale. What comes first counts most: apt says of an index that is too
 /// new for its clock, and of one that is too old, also that it is not signed.
-const SIGNS: [(Trouble, &[&str]); 4] = [
+const PATTERNS: [(FailureKind, &[&str]); 4] = [
     (
-        Trouble::Offline,
+        FailureKind::Offline,
         &[
             "Could not connect",
             "Connection failed",
@@ -40,7 +40,7 @@ const SIGNS: [(Trouble, &[&str]); 4] = [
         ],
     ),
     (
-        Trouble::Clock,
+        FailureKind::Clock,
         &[
             "not valid yet",
             "not yet valid",
@@ -51,7 +51,7 @@ const SIGNS: [(Trouble, &[&str]); 4] = [
         ],
     ),
     (
-        Trouble::Expired,
+        FailureKind::Expired,
         &[
             "is expired",
             "has expired",
@@ -63,7 +63,7 @@ const SIGNS: [(Trouble, &[&str]); 4] = [
         ],
     ),
     (
-        Trouble::Key,
+        FailureKind::Key,
         &[
             "unknown key",
             "is unsigned",
@@ -77,40 +77,40 @@ const SIGNS: [(Trouble, &[&str]); 4] = [
     ),
 ];
 
-impl Trouble {
+impl FailureKind {
     pub(super) fn of(problem: &str) -> Self {
-        let kind = SIGNS
+        let kind = PATTERNS
             .iter()
             .find(|(_, signs)| signs.iter().any(|sign| problem.contains(sign)));
         kind.map_or(Self::Other, |(kind, _)| *kind)
     }
 
-    /// Says whether it may go by itself.
-    pub(super) fn may_pass(self) -> bool {
+    /// Says whether another try may succeed.
+    pub(super) fn is_temporary(self) -> bool {
         matches!(self, Self::Offline | Self::Clock)
     }
 
-    /// Says what to do, to be put behind what the package manager said; `keyed`: the definition names a key
+    /// Says what to do, to be appended to what the package manager printed; `keyed`: the definition names a key
     /// of every repository.
     pub(super) fn advice(self, keyed: bool) -> String {
         match self {
             Self::Clock => format!(
-                ": the clock of this node is behind: it says {}: have its time synchronised (chrony, \
+                ": the clock of this node is slow: it shows {}: synchronise its time (chrony, \
                  systemd-timesyncd), then run this again",
                 now()
             ),
             Self::Expired => format!(
-                ": the repository has to be renewed, or its key: unless the clock of this node is ahead, \
-                 which says {}",
+                ": the repository has to be renewed, or its key, unless the clock of this node is fast: it \
+                 shows {}",
                 now()
             ),
             Self::Key if keyed => {
                 ": another key than the one of otherpkgdir signs it, or none does: name \
-                                   the right one there, or say [trusted=yes]"
+                                   the right one there, or set [trusted=yes]"
                     .to_owned()
             }
             Self::Key => {
-                ": name its key with [signed-by=PATH] in otherpkgdir, or say [trusted=yes] there"
+                ": name its key with [signed-by=PATH] in otherpkgdir, or set [trusted=yes] there"
                     .to_owned()
             }
             Self::Offline | Self::Other => String::new(),
@@ -130,50 +130,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_told_apart_by_the_words_of_package_managers() {
+    fn failures_are_recognised_by_what_package_managers_print() {
         for (problem, expected) in [
             (
                 "http://a/deb: Could not connect to a:80 (10.1.0.2). - connect (111: Connection refused)",
-                Trouble::Offline,
+                FailureKind::Offline,
             ),
             (
                 "Release file for http://a/deb/dists/stable/InRelease is not valid yet (invalid for another 2h \
                  59min 50s). Updates for this repository will not be applied.",
-                Trouble::Clock,
+                FailureKind::Clock,
             ),
             (
                 "https://a/deb: SSL certificate problem: certificate is not yet valid",
-                Trouble::Clock,
+                FailureKind::Clock,
             ),
             (
                 "The certificate chain uses not yet valid certificate.",
-                Trouble::Clock,
+                FailureKind::Clock,
             ),
             (
                 "http://a/deb: Sub-process /usr/bin/sqv returned an error code (1), error message is: Verifying \
                  signature: Not live until 2026-11-28T06:00:00Z",
-                Trouble::Clock,
+                FailureKind::Clock,
             ),
             (
                 "gpg: key 0123 was created 10800 seconds in the future (time warp or clock problem)",
-                Trouble::Clock,
+                FailureKind::Clock,
             ),
             (
                 "Release file for http://a/deb is expired (invalid since 24h 0min 0s).",
-                Trouble::Expired,
+                FailureKind::Expired,
             ),
             (
                 "GPG error: http://a/deb stable InRelease: The following signatures were invalid: EXPKEYSIG 0123 x",
-                Trouble::Expired,
+                FailureKind::Expired,
             ),
             (
                 "The repository 'http://a/deb stable InRelease' is not signed.",
-                Trouble::Key,
+                FailureKind::Key,
             ),
-            ("Error: GPG check FAILED", Trouble::Key),
-            ("Unable to locate package x", Trouble::Other),
+            ("Error: GPG check FAILED", FailureKind::Key),
+            ("Unable to locate package x", FailureKind::Other),
         ] {
-            assert_eq!(Trouble::of(problem), expected, "{problem}");
+            assert_eq!(FailureKind::of(problem), expected, "{problem}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a script that cannot be run, or fails at once: its first lines, and where it lies.
+//! What is wrong with a script that cannot be run, or fails at once: its first lines, and where it is.
 //!
 //! A path comes in, a sentence goes out where there is something to say. Reference: execve(2).
 
@@ -10,13 +10,13 @@ use nix::libc;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 /// How much of a script is looked at.
-const HEAD: u64 = 4096;
+const HEAD_BYTES: u64 = 4096;
 
 /// Says why a program that is there was not started.
 pub(super) fn not_started(path: &Path, error: &std::io::Error) -> String {
     let head = head(path);
-    if let Some(fault) = of_text(&head) {
-        return fault;
+    if let Some(diagnosis) = of_text(&head) {
+        return diagnosis;
     }
     match error.raw_os_error() {
         Some(libc::ENOENT) => {
@@ -24,17 +24,17 @@ pub(super) fn not_started(path: &Path, error: &std::io::Error) -> String {
             let line = line.lines().next().unwrap_or_default();
             let interpreter = line.trim_start_matches("#!").split_whitespace().next();
             let interpreter = interpreter.unwrap_or_default().escape_debug();
-            format!("the interpreter '{interpreter}', which its first line names, is not there")
+            format!("the interpreter '{interpreter}', which its first line names, does not exist")
         }
         Some(libc::ENOEXEC) => {
-            "it is no program for this machine, and its first line does not begin with #!"
+            "it is not a program for this machine, and its first line does not begin with #!"
                 .to_owned()
         }
         Some(libc::EACCES) if is_noexec(path) => {
             let directory = path.parent().unwrap_or(path).display();
             format!(
-                "{directory} lies on a file system that is mounted noexec: 'mount -o remount,exec' it, or take \
-                 'noexec' out of /etc/fstab"
+                "{directory} is on a file system that is mounted noexec: 'mount -o remount,exec' it, or remove \
+                 'noexec' from /etc/fstab"
             )
         }
         _ => error.to_string(),
@@ -50,7 +50,7 @@ fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     let file = File::open(path);
     // What cannot be read is said by whoever has to run it.
-    let _ = file.and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    let _ = file.and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     head
 }
 
@@ -65,7 +65,7 @@ fn of_text(head: &[u8]) -> Option<String> {
             "it is written in {what}, and so its first two characters are not #!: save it as plain UTF-8"
         ));
     }
-    // The first line, or all behind it; a script may well hold such a line on purpose.
+    // The first line, or all after it; a script may well hold such a line on purpose.
     let mut lines = head.split_inclusive(|byte| *byte == b'\n');
     let dos = |line: &[u8]| line.ends_with(b"\r\n");
     let first = lines.next().is_some_and(dos);

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::manager::Manager;
-use super::places::Found;
-use super::request::Subject;
+use super::package_manager::PackageManager;
+use super::request::PackageList;
+use super::sources::FoundSources;
 use crate::files;
 
 /// The files of ours: what each is to hold; `None` where there is to be none.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct RepoFiles {
     /// The file that names the repositories.
     pub(super) repositories: PathBuf,
     files: Vec<(PathBuf, Option<String>)>,
@@ -25,12 +25,12 @@ pub(super) struct Wanted {
 
 /// What files were.
 #[derive(Debug, Default)]
-pub(super) struct Before(Vec<(PathBuf, Stood)>);
+pub(super) struct SavedFiles(Vec<(PathBuf, SavedFile)>);
 
 /// Bytes and mode, if there was a file.
-type Stood = Option<(Vec<u8>, u32)>;
+type SavedFile = Option<(Vec<u8>, u32)>;
 
-impl Before {
+impl SavedFiles {
     /// Puts everything back.
     pub(super) fn restore(&self) -> Result<()> {
         for (path, was) in &self.0 {
@@ -40,35 +40,36 @@ impl Before {
     }
 }
 
-fn put(path: &Path, wanted: Option<(&[u8], u32)>) -> Result<()> {
-    let Some((bytes, mode)) = wanted else {
+fn put(path: &Path, content: Option<(&[u8], u32)>) -> Result<()> {
+    let Some((bytes, mode)) = content else {
         return files::remove(path).with_context(|| format!("removing {}", path.display()));
     };
     files::ensure_dir(path.parent().unwrap_or(Path::new("/")), 0o755)?;
     files::replace(path, bytes, mode).with_context(|| format!("writing {}", path.display()))
 }
 
-impl Wanted {
+impl RepoFiles {
     /// Plans the files for the repositories that were found; others make room for them.
     pub(super) fn plan(
-        manager: Manager,
-        subject: Subject,
-        found: &Found,
-        room: Vec<PathBuf>,
+        manager: &dyn PackageManager,
+        list: PackageList,
+        found: &FoundSources,
+        superseded: Vec<PathBuf>,
     ) -> Result<Self> {
-        let (home, extension, keys) = manager.homes();
-        let repositories = Path::new(home).join(format!("{}.{extension}", subject.stem()));
+        let layout = manager.layout();
+        let repositories =
+            Path::new(layout.directory).join(format!("{}.{}", list.stem(), layout.extension));
         let mut files: Vec<_> = found
             .keys
             .iter()
             .map(|(path, text)| (PathBuf::from(path), Some(text.clone())))
             .collect();
-        for stale in ours(Path::new(keys), subject.stem()) {
+        for stale in ours(Path::new(layout.keys), list.stem()) {
             if files.iter().all(|(path, _)| *path != stale) {
                 files.push((stale, None));
             }
         }
-        files.extend(room.into_iter().map(|path| (path, None)));
+        files.extend(superseded.into_iter().map(|path| (path, None)));
         let text = (!found.sources.is_empty())
             .then(|| manager.render(&found.sources))
             .transpose()?;
@@ -90,8 +91,8 @@ impl Wanted {
     pub(super) fn due(&self) -> Result<Vec<(&Path, Option<&str>)>> {
         let mut due = Vec::new();
         for (path, text) in &self.files {
-            let stands = files::load(path)?.map(|(bytes, _)| bytes);
-            if stands.as_deref() != text.as_ref().map(|text| text.as_bytes()) {
+            let current = files::load(path)?.map(|(bytes, _)| bytes);
+            if current.as_deref() != text.as_ref().map(|text| text.as_bytes()) {
                 due.push((path.as_path(), text.as_deref()));
             }
         }
@@ -99,8 +100,8 @@ impl Wanted {
     }
 
     /// Makes the files what they are to be; returns what they were.
-    pub(super) fn write(&self) -> Result<Before> {
-        let mut before = Before::default();
+    pub(super) fn write(&self) -> Result<SavedFiles> {
+        let mut before = SavedFiles::default();
         for (path, text) in self.due()? {
             before.0.push((path.to_owned(), files::load(path)?));
             put(path, text.map(|text| (text.as_bytes(), 0o644)))?;
@@ -109,7 +110,7 @@ impl Wanted {
     }
 
     /// Makes a directory that holds the node's repositories as they will be.
-    pub(super) fn preview(&self, manager: Manager) -> Result<TempDir> {
+    pub(super) fn preview(&self, manager: &dyn PackageManager) -> Result<TempDir> {
         let making = "making a directory for a look at the repositories";
         let directory = tempfile::Builder::new()
             .prefix("slipway-")
@@ -117,7 +118,7 @@ impl Wanted {
             .context(making)?;
         // apt reads it as a user of its own.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).context(making)?;
-        let home = Path::new(manager.homes().0);
+        let home = Path::new(manager.layout().directory);
         for entry in fs::read_dir(home).into_iter().flatten().flatten() {
             let path = entry.path();
             let is_ours = self.files.iter().any(|(ours, _)| *ours == path);
@@ -132,7 +133,7 @@ impl Wanted {
                 text = Some(content.clone());
             } else {
                 put(
-                    &self.seen(directory.path(), path),
+                    &self.preview_path(directory.path(), path),
                     Some((content.as_bytes(), 0o644)),
                 )?;
             }
@@ -143,11 +144,14 @@ impl Wanted {
                 .iter()
                 .filter(|(path, content)| *path != self.repositories && content.is_some())
             {
-                let seen = self.seen(directory.path(), path);
-                text = text.replace(&path.display().to_string(), &seen.display().to_string());
+                let preview_path = self.preview_path(directory.path(), path);
+                text = text.replace(
+                    &path.display().to_string(),
+                    &preview_path.display().to_string(),
+                );
             }
             put(
-                &self.seen(directory.path(), &self.repositories),
+                &self.preview_path(directory.path(), &self.repositories),
                 Some((text.as_bytes(), 0o644)),
             )?;
         }
@@ -155,7 +159,7 @@ impl Wanted {
     }
 
     /// Returns where a file of ours stands in the preview.
-    pub(super) fn seen(&self, directory: &Path, path: &Path) -> PathBuf {
+    pub(super) fn preview_path(&self, directory: &Path, path: &Path) -> PathBuf {
         directory.join(path.file_name().unwrap_or_default())
     }
 }

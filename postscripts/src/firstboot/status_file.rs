@@ -1,4 +1,4 @@
-//! The status on the disk: written whole after every event, and read whatever state it is in.
+//! The status on the disk: written whole after every event, and readable in whatever state it is.
 
 use std::fs;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 use definitions::Lock;
 use time::OffsetDateTime;
 
-use super::paths::Paths;
+use super::paths::NodePaths;
 use super::record::Status;
 use super::report::step;
 use crate::files;
 
-/// Loads the status; one that cannot be read is kept aside and said, and everything is as if nothing had run.
-pub(super) fn load(paths: &Paths) -> Result<Status> {
+/// Loads the status; one that cannot be read is renamed and reported, and everything is as if nothing had run.
+pub(super) fn load(paths: &NodePaths) -> Result<Status> {
     let path = paths.status();
     let problem = match files::load(&path) {
         Ok(None) => return Ok(Status::default()),
@@ -35,7 +35,7 @@ pub(super) fn load(paths: &Paths) -> Result<Status> {
 }
 
 /// Puts the status on the disk.
-pub(super) fn save(paths: &Paths, status: &mut Status) -> Result<()> {
+pub(super) fn save(paths: &NodePaths, status: &mut Status) -> Result<()> {
     status.time = now();
     let mut bytes = serde_json::to_vec_pretty(status)?;
     bytes.push(b'\n');
@@ -45,15 +45,15 @@ pub(super) fn save(paths: &Paths, status: &mut Status) -> Result<()> {
 }
 
 /// Lets one run at a time work; the lock goes with the process.
-pub(super) fn lock(paths: &Paths) -> Result<Lock> {
+pub(super) fn lock(paths: &NodePaths) -> Result<Lock> {
     let path = paths.lock();
-    let parent = path.parent().context("a lock stands in a directory")?;
+    let parent = path.parent().context("a lock is in a directory")?;
     files::ensure_dir(parent, 0o755)?;
     Lock::take(&path, Duration::ZERO, &mut |_| {}).context("another firstboot is at work")
 }
 
 /// Returns the kernel's name of this boot; an empty one where it has none.
-pub(super) fn boot_id(paths: &Paths) -> String {
+pub(super) fn boot_id(paths: &NodePaths) -> String {
     let id = fs::read_to_string(paths.boot_id());
     id.unwrap_or_default().trim().to_owned()
 }

@@ -1,0 +1,375 @@
+//! The installation: indices read, names resolved, repositories written, packages installed and removed.
+
+use std::fs;
+
+use anyhow::{Context, Result, anyhow, bail};
+use tempfile::TempDir;
+
+use super::cli::Args;
+use super::command::PackageCommand;
+use super::failure::{FailureKind, RetryLater};
+use super::inventory::Inventory;
+use super::package_manager::{PackageManager, RefreshCommands, RepoView, Simulation, bare};
+use super::repo_files::RepoFiles;
+use super::report::Report;
+use super::request::{PackageTransaction, Request};
+use super::runner::ExclusiveRunner;
+use super::sources::PackageSource;
+
+/// What has to be done on this node.
+pub(super) struct Installation<'a> {
+    pub(super) manager: &'a dyn PackageManager,
+    pub(super) runner: &'a ExclusiveRunner,
+    pub(super) request: &'a Request,
+    pub(super) sources: &'a [PackageSource],
+    pub(super) files: &'a RepoFiles,
+    /// The packages at the beginning.
+    pub(super) before: Inventory,
+    /// The packages once what an interrupted run left was completed.
+    pub(super) now: Inventory,
+}
+
+impl<'a> Installation<'a> {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When a name cannot be resolved, and then nothing was changed; or when a transaction fails.
+    pub(super) fn run(mut self, args: &Args, report: &mut Report) -> Result<()> {
+        let files = self.files;
+        let due = files.due()?;
+        let preview = match due.is_empty() {
+            true => None,
+            false => Some(files.preview(self.manager)?),
+        };
+        let directory = preview.as_ref().map(TempDir::path);
+        let repositories = match directory {
+            Some(directory) => files.preview_path(directory, &files.repositories),
+            None => files.repositories.clone(),
+        };
+        let view = RepoView {
+            directory,
+            ours: files.has_repositories().then_some(&*repositories),
+        };
+        let transactions = self.check(view, !due.is_empty(), args, report)?;
+        for (path, text) in &due {
+            let verb = if text.is_some() { "write" } else { "remove" };
+            report.step(format!("{verb} {}", path.display()));
+            report.files.push(path.display().to_string());
+        }
+        if args.dry_run {
+            for transaction in transactions {
+                self.describe(transaction, report);
+            }
+            return Ok(());
+        }
+        if !due.is_empty() {
+            self.write_repositories(report)?;
+            report.changed = true;
+        }
+        for transaction in transactions {
+            self.describe(transaction, report);
+            self.apply(transaction)?;
+        }
+        self.finish(args, report)
+    }
+
+    /// Reads the indices, completes what is unfinished and resolves every name, where there is anything to do; returns
+    /// the transactions that would change something.
+    fn check(
+        &mut self,
+        view: RepoView<'_>,
+        writes_files: bool,
+        args: &Args,
+        report: &mut Report,
+    ) -> Result<Vec<&'a PackageTransaction>> {
+        let transactions: &[PackageTransaction] = match args.repoonly {
+            true => &[],
+            false => &self.request.transactions,
+        };
+        let repairs = !args.repoonly && !self.now.unfinished.is_empty();
+        if transactions.is_empty() && !writes_files && !repairs {
+            return Ok(Vec::new());
+        }
+        self.refresh(view, report)?;
+        if repairs {
+            self.repair(view, args, report)?;
+        }
+        self.resolve(view, transactions)
+    }
+
+    /// Compares the packages with those at the beginning; fails when something is unfinished in the end.
+    fn finish(&self, args: &Args, report: &mut Report) -> Result<()> {
+        let after = inventory(self.manager, self.runner)?;
+        report.compare(&self.before.installed, &after.installed);
+        report.changed |= !(report.installed.is_empty()
+            && report.upgraded.is_empty()
+            && report.removed.is_empty());
+        match self.manager.unfinished_run(&after, &list_directory) {
+            Some(left) if !args.repoonly => bail!(
+                "still unfinished: {left}: fix what the messages above name, then run this again"
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes what is still unfinished, before anything else: a package manager simulates nothing until then.
+    /// A package that cannot be configured now is no reason to stop; it is one to fail in the end.
+    fn repair(&mut self, view: RepoView<'_>, args: &Args, report: &mut Report) -> Result<()> {
+        let command = |simulated| self.manager.repair(view, &self.now, simulated);
+        let Some((simulation, repair)) = command(true).zip(command(false)) else {
+            return Ok(());
+        };
+        let output = self.runner.capture(&simulation, &[])?;
+        match self.manager.parse_simulation(&output, &self.now.removing) {
+            Simulation::Nothing => return Ok(()),
+            Simulation::Problem(why) => {
+                let unfinished = self.now.half_done().unwrap_or_default();
+                bail!("nothing was changed: {unfinished} cannot be completed: {why}")
+            }
+            Simulation::Changes => {}
+        }
+        let names: Vec<_> = self.now.unfinished.keys().map(String::as_str).collect();
+        report.step(format!("complete {}", names.join(", ")));
+        if !args.dry_run {
+            self.runner.run(&repair, &[])?;
+            self.now = inventory(self.manager, self.runner)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the indices: all of ours must be readable, the node's own as far as possible.
+    fn refresh(&self, view: RepoView<'_>, report: &mut Report) -> Result<()> {
+        let RefreshCommands { ours, others } = self.manager.refresh(view, self.sources);
+        if let Some(command) = ours {
+            let output = self.runner.capture(&command, &[])?;
+            if let Some(problem) = self.manager.refresh_problem(&output, self.sources) {
+                return Err(self.refresh_error(&problem));
+            }
+        }
+        if let Some(command) = others {
+            let output = self.runner.capture(&command, &[])?;
+            if output.code != Some(0) {
+                report.note(format!(
+                    "reading the node's other repositories: {}",
+                    self.manager.errors(&output)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn refresh_error(&self, problem: &str) -> anyhow::Error {
+        let kind = FailureKind::of(problem);
+        let keyed = self.sources.iter().all(|source| source.key.is_some());
+        let what = format!(
+            "nothing was changed: reading the indices of the repositories: {}{}",
+            problem.trim_end_matches('.'),
+            kind.advice(keyed)
+        );
+        if kind.is_temporary() {
+            RetryLater(what).into()
+        } else {
+            anyhow!(what)
+        }
+    }
+
+    /// Has the package manager simulate every transaction; returns those that would change something.
+    fn resolve<'t>(
+        &self,
+        view: RepoView<'_>,
+        transactions: &'t [PackageTransaction],
+    ) -> Result<Vec<&'t PackageTransaction>> {
+        let mut due = Vec::new();
+        let mut problems = Vec::new();
+        for transaction in transactions {
+            let gone = self.present(&transaction.before, &self.now);
+            let later = self.present(&transaction.after, &self.now);
+            let removes = !gone.is_empty() || !later.is_empty();
+            for names in [&gone, &later] {
+                problems.extend(self.would_remove(names)?);
+            }
+            if transaction.install.is_empty() && transaction.groups.is_empty() {
+                due.extend(removes.then_some(transaction));
+                continue;
+            }
+            problems.extend(self.duplicates(transaction)?);
+            let line = self.manager.simulate(view, transaction, &gone);
+            let output = self.runner.capture(&line, &transaction.environment)?;
+            match self.manager.parse_simulation(&output, &gone) {
+                Simulation::Nothing => due.extend(removes.then_some(transaction)),
+                Simulation::Changes => due.push(transaction),
+                Simulation::Problem(why) => problems.push(why),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(due),
+            false => bail!("nothing was changed: {}", problems.join("; ")),
+        }
+    }
+
+    /// Returns those of the names that are installed, wholly or in part.
+    fn present(&self, names: &[String], packages: &Inventory) -> Vec<String> {
+        names
+            .iter()
+            .filter(|name| packages.has(bare(name)))
+            .cloned()
+            .collect()
+    }
+
+    /// Says which packages of a list are installed twice, as an interrupted upgrade leaves them. Some may be: kernels
+    /// have a capability for it.
+    fn duplicates(&self, transaction: &PackageTransaction) -> Result<Option<String>> {
+        let mut twice = Vec::new();
+        for name in transaction.install.iter().map(|name| bare(name)) {
+            if self.now.duplicates.contains(name)
+                && let Some(line) = self.manager.list_capabilities(name)
+            {
+                let provides = self.runner.capture(&line, &[])?.text;
+                let may = ["installonlypkg(", "multiversion("];
+                if !may.iter().any(|mark| provides.contains(mark)) {
+                    twice.push(name);
+                }
+            }
+        }
+        Ok((!twice.is_empty()).then(|| {
+            format!(
+                "{} is installed in two versions, as an interrupted upgrade leaves it: see 'rpm -q {}', \
+                 and remove the older one with 'rpm -e NAME-VERSION'",
+                twice.join(", "),
+                twice.join(" ")
+            )
+        }))
+    }
+
+    fn describe(&self, transaction: &PackageTransaction, report: &mut Report) {
+        let gone = self.present(&transaction.before, &self.now);
+        let groups = transaction.groups.iter().map(|group| format!("@{group}"));
+        let names: Vec<_> = transaction.install.iter().cloned().chain(groups).collect();
+        for (verb, names) in [
+            ("remove", gone),
+            ("install", names),
+            ("remove", transaction.after.clone()),
+        ] {
+            if !names.is_empty() {
+                report.step(format!("{verb} {}", names.join(" ")));
+            }
+        }
+    }
+
+    /// Writes the repositories. zypper also gets their keys and reads them once more: it simulated with a cache of its
+    /// own.
+    fn write_repositories(&self, report: &mut Report) -> Result<()> {
+        let before = self.files.write()?;
+        if !self.manager.imports_keys() {
+            return Ok(());
+        }
+        let own = RepoView {
+            directory: None,
+            ours: self
+                .files
+                .has_repositories()
+                .then_some(self.files.repositories.as_path()),
+        };
+        let known = self
+            .import_keys(report)
+            .and_then(|()| self.refresh(own, report));
+        if known.is_err() {
+            before
+                .restore()
+                .context("restoring the previous repositories")?;
+        }
+        known
+    }
+
+    /// Imports the keys into rpm, which zypper trusts.
+    fn import_keys(&self, report: &mut Report) -> Result<()> {
+        let mut keys: Vec<_> = self
+            .sources
+            .iter()
+            .filter_map(|source| source.key.as_deref())
+            .collect();
+        keys.dedup();
+        for key in keys {
+            let line = PackageCommand::new("rpm", &["--import", key]);
+            if self.runner.run(&line, &[])? != Some(0) {
+                bail!("nothing was changed: {line} failed: is {key} a public key?");
+            }
+            report.step(format!("import the key {key} into rpm"));
+        }
+        Ok(())
+    }
+
+    /// Says why packages should not be removed, if others would be removed with them.
+    fn would_remove(&self, names: &[String]) -> Result<Option<String>> {
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let line = self.manager.simulate_removal(names);
+        let output = self.runner.capture(&line, &[])?;
+        Ok(self.manager.would_remove(&output, names))
+    }
+
+    fn apply(&self, transaction: &PackageTransaction) -> Result<()> {
+        self.remove(&transaction.before, transaction)?;
+        if !transaction.install.is_empty() || !transaction.groups.is_empty() {
+            self.run_checked(self.manager.install(transaction), transaction)
+                .context("installing packages")?;
+        }
+        self.remove(&transaction.after, transaction)
+    }
+
+    /// Removes those of the packages that are installed, and nothing with them.
+    fn remove(&self, names: &[String], transaction: &PackageTransaction) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let gone = self.present(names, &inventory(self.manager, self.runner)?);
+        if let Some(why) = self.would_remove(&gone)? {
+            bail!("removing packages: {why}: earlier steps stay in effect");
+        }
+        match gone.is_empty() {
+            true => Ok(()),
+            false => self
+                .run_checked(self.manager.remove(&gone), transaction)
+                .context("removing packages"),
+        }
+    }
+
+    /// Runs what has to succeed.
+    fn run_checked(&self, line: PackageCommand, transaction: &PackageTransaction) -> Result<()> {
+        let code = self.runner.run(&line, &transaction.environment)?;
+        if self.manager.succeeded(code) {
+            return Ok(());
+        }
+        let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("code {code}"));
+        let half_done = inventory(self.manager, self.runner)?.half_done();
+        let half_done =
+            half_done.map_or_else(String::new, |names| format!("; unfinished: {names}"));
+        bail!(
+            "{} ended with {code}: earlier steps stay in effect{half_done}",
+            line.program
+        )
+    }
+}
+
+/// Returns the packages as they are now.
+pub(super) fn inventory(
+    manager: &dyn PackageManager,
+    runner: &ExclusiveRunner,
+) -> Result<Inventory> {
+    let output = runner.capture(&manager.list(), &[])?;
+    if output.code != Some(0) {
+        bail!(
+            "listing the installed packages: {}",
+            manager.errors(&output)
+        );
+    }
+    Ok(Inventory::parse(&output.text))
+}
+
+/// Lists a directory, for what an interrupted package manager left there.
+pub(super) fn list_directory(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.collect()
+}
