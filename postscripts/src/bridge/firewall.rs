@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, bail};
 
 use super::Request;
-use crate::net::firewall::{self, Finding, Survey};
-use crate::net::{Kernel, NetState, Plan};
+use super::net::firewall::{self, Finding, Survey};
+use super::net::{Kernel, NetState, Plan};
 
 /// What to do about rules that name the NIC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -100,7 +100,7 @@ fn look(kernel: &Kernel, request: &Request, state: &NetState) -> Result<Survey> 
 }
 
 fn refusal(request: &Request, survey: &Survey) -> String {
-    let names = |name: fn(&crate::net::Uplink) -> String| {
+    let names = |name: fn(&super::net::Uplink) -> String| {
         let names: Vec<_> = request.uplinks.iter().map(name).collect();
         names.join(", ")
     };

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use definitions::IfName;
 
-use crate::net::{self, NetState};
+use super::net::{self, NetState};
 
 /// Names the bridge's NIC when the user does not, as xCAT's script did: `INSTALLNIC`, `PRIMARYNIC`,
 /// else the interface that holds the default route. `mac` stands for the NIC with `MACADDRESS`.

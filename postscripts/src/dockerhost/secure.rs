@@ -15,7 +15,7 @@ use super::proof::{self, Door};
 use super::report::Report;
 use super::validation;
 use crate::fault::Fault;
-use crate::files::{self, Journal};
+use crate::files::{self, FileJournal};
 use crate::tls::{Authority, KeyPem};
 
 /// How long dockerd may take to answer on its own socket.
@@ -26,7 +26,7 @@ pub(super) struct Host<'a> {
     pub(super) paths: &'a Paths,
     pub(super) installed: &'a Installed,
     pub(super) engine: &'a Engine,
-    pub(super) journal: Journal,
+    pub(super) journal: FileJournal,
     pub(super) fault: &'a Fault,
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
 use super::paths::Paths;
-use crate::files::{Access, Change, load_text};
+use crate::files::{Access, FileChange, load_text};
 use crate::tls::{
     Authority, Description, KeyPem, LEAF_LIFE, LocalAuthority, Names, Request, Usage,
     certificates_in,
@@ -41,9 +41,9 @@ pub(super) struct Wish<'a> {
 /// What should stand there.
 pub(super) struct Trust {
     /// The files that dockerd reads.
-    pub(super) server: Vec<Change>,
+    pub(super) server: Vec<FileChange>,
     /// The authority's and the client's files.
-    pub(super) other: Vec<Change>,
+    pub(super) other: Vec<FileChange>,
     /// Why each of them changes, for people.
     pub(super) reasons: Vec<String>,
     /// What the proof needs to try a client that dockerd must refuse; absent when nothing is made.
@@ -80,9 +80,11 @@ pub(super) fn plan(paths: &Paths, wish: &Wish<'_>) -> Result<Trust> {
         .context("having the authority sign for this host")?;
     let bundle = trusted(paths, authority, wish, &mut trust)?;
     plan_server(paths, wish, authority, &mut trust)?;
-    trust
-        .server
-        .push(Change::write(paths.server_authorities(), bundle, PUBLIC));
+    trust.server.push(FileChange::write(
+        paths.server_authorities(),
+        bundle,
+        PUBLIC,
+    ));
     plan_client(paths, wish, authority, &mut trust)?;
     trust.authority = own;
     Ok(trust)
@@ -121,12 +123,12 @@ fn own_authority(paths: &Paths, wish: &Wish<'_>, trust: &mut Trust) -> Result<Lo
     }
     let name = format!("{} docker authority {}", wish.hostname, wish.now.date());
     let (authority, key) = LocalAuthority::create(&name, wish.now)?;
-    trust.other.push(Change::write(
+    trust.other.push(FileChange::write(
         paths.authority_key(),
         key.reveal(),
         Access::Private,
     ));
-    trust.other.push(Change::write(
+    trust.other.push(FileChange::write(
         paths.authority_certificate(),
         authority.certificate(),
         PUBLIC,
@@ -197,8 +199,8 @@ fn plan_server(
     let (key, certificate) = issue(authority, wish, wish.names, Usage::Server)?;
     trust
         .server
-        .push(Change::write(paths.server_key(), key.reveal(), SECRET));
-    trust.server.push(Change::write(
+        .push(FileChange::write(paths.server_key(), key.reveal(), SECRET));
+    trust.server.push(FileChange::write(
         paths.server_certificate(),
         certificate,
         PUBLIC,
@@ -219,11 +221,11 @@ fn plan_client(
             .reasons
             .push(format!("the client's certificate: {reason}"));
         let (new_key, new) = issue(authority, wish, &Names::default(), Usage::Client)?;
-        let of_client = |path, text: &str| Change::write(path, text, Access::Private);
+        let of_client = |path, text: &str| FileChange::write(path, text, Access::Private);
         trust.other.push(of_client(key, new_key.reveal()));
         trust.other.push(of_client(certificate, &new));
     }
-    trust.other.push(Change::write(
+    trust.other.push(FileChange::write(
         dir.join("ca.pem"),
         authority.chain().collect::<String>(),
         Access::Private,

@@ -3,7 +3,7 @@
 //! A program and its words come in, how it ended goes out. It runs in its own
 //! directory, with the environment that was given and nothing else, with nothing on its standard input, and
 //! never through a shell. At the end of its time the whole group gets SIGTERM, then SIGKILL. A process that
-//! left the group is left alone, for that was meant: the guardian of `bridgeprereq` puts the network back when
+//! left the group is left alone, for that was meant: the watchdog of `bridgeprereq` puts the network back when
 //! its parent is gone, and a daemon is what the script was there to start.
 
 use std::collections::BTreeMap;

@@ -1,0 +1,294 @@
+//! This host's kernel: reads its network as a [`NetState`], makes one step happen.
+//!
+//! What the kernel derives from addresses by itself (connected routes, the `local` table) is not
+//! read: it comes and goes with them.
+
+mod obstacles;
+mod perform;
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use nix::libc;
+use nix::net::if_::if_nametoindex;
+
+use super::message::{self, DeviceNames};
+use super::{Address, Kind, Link, Neighbour, NetState, Obstacle, Route, sysctl};
+use crate::netlink::{AF_INET, AF_INET6, Connection};
+
+const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
+const GET_NEXTHOP: u16 = 106;
+const FAMILIES: [u8; 2] = [AF_INET, AF_INET6];
+/// `NUD_*`: reachable, stale, delay, probe: the hardware address is known.
+const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
+const REACHABLE: u16 = 0x02;
+const PROBE: u16 = 0x10;
+const PERMANENT: u16 = 0x80;
+/// `NTF_PROXY`: answered for, not known.
+const PROXY: u8 = 0x08;
+
+/// Devices, their numbers, and what keeps some from being ports.
+type Found = (Vec<Link>, DeviceNames, Vec<(String, Obstacle)>);
+
+/// The kernel, as far as this network namespace goes.
+#[derive(Debug)]
+pub struct Kernel {
+    netlink: Connection,
+}
+
+impl Kernel {
+    /// Opens a conversation.
+    ///
+    /// # Errors
+    /// When the kernel has no netlink, or this process may not use it.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self {
+            netlink: Connection::open()?,
+        })
+    }
+
+    /// Reads the whole network; the settings below `/proc/sys/net` of the named devices only.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell, or its answer makes no sense.
+    pub fn load(&self, devices: &[&str]) -> io::Result<NetState> {
+        let (mut links, names, obstacles) = self.links(devices)?;
+        let mut addresses = Vec::new();
+        for body in self.netlink.dump(libc::RTM_GETADDR, vec![0; 8])? {
+            addresses.extend(message::decode_address(&body, &names)?);
+        }
+        let mut neighbours = Vec::new();
+        for (flags, family) in [(0, 0), (PROXY, AF_INET), (PROXY, AF_INET6)] {
+            let body = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, 0].to_vec();
+            for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
+                neighbours.extend(message::decode_neighbour(&body, &names)?);
+            }
+        }
+        for link in &mut links {
+            let mine = |(name, _): &(String, _)| *name == link.name;
+            link.addresses = addresses
+                .extract_if(.., |pair| mine(pair))
+                .map(|p| p.1)
+                .collect();
+            let mine = |(name, _): &(String, _)| *name == link.name;
+            let known = neighbours.extract_if(.., |pair| mine(pair)).map(|p| p.1);
+            link.neighbours = known.filter(worth_keeping).collect();
+        }
+        let (mut routes, mut rules, mut nexthops) = (Vec::new(), Vec::new(), Vec::new());
+        for family in FAMILIES {
+            let mut header = vec![0; 12];
+            header[0] = family;
+            for body in self.netlink.dump(libc::RTM_GETROUTE, header.clone())? {
+                let found = message::decode_routes(&body, &names)?;
+                routes.extend(found.into_iter().filter(|route| !is_derived(route, &links)));
+            }
+            for body in self.netlink.dump(libc::RTM_GETRULE, header)? {
+                rules.push(message::decode_rule(&body)?);
+            }
+        }
+        // kernels before 5.3 have no nexthop objects and say so in more than one way
+        for body in self
+            .netlink
+            .dump(GET_NEXTHOP, vec![0; 8])
+            .unwrap_or_default()
+        {
+            nexthops.extend(message::decode_nexthop(&body, &names)?);
+        }
+        Ok(NetState {
+            links,
+            defaults: sysctl::load("default"),
+            routes,
+            nexthops,
+            rules,
+            obstacles,
+        })
+    }
+
+    fn links(&self, devices: &[&str]) -> io::Result<Found> {
+        let dump = self
+            .netlink
+            .dump(libc::RTM_GETLINK, message::encode_link_name(0))?;
+        let messages: Vec<_> = dump
+            .iter()
+            .map(|body| message::decode_link(body))
+            .collect::<Result<_, _>>()?;
+        let mut names = DeviceNames::default();
+        for link in &messages {
+            names.insert(link.index, &link.name);
+        }
+        let obstacles = match devices {
+            [] => Vec::new(), // nobody is about to change anything
+            _ => self.obstacles(&messages, &names)?,
+        };
+        let link = |m: message::LinkMessage| {
+            let wireless = m.kind == Kind::Ethernet
+                && Path::new("/sys/class/net")
+                    .join(&m.name)
+                    .join("phy80211")
+                    .exists();
+            let sysctls = match devices.contains(&m.name.as_str()) {
+                true => sysctl::load(&m.name),
+                false => Default::default(),
+            };
+            Link {
+                kind: if wireless { Kind::Wireless } else { m.kind },
+                mac: m.mac,
+                mtu: m.mtu,
+                up: m.up,
+                carrier: m.carrier,
+                group: m.group,
+                master: m
+                    .master
+                    .and_then(|index| names.name(index))
+                    .map(str::to_owned),
+                parent: m
+                    .parent
+                    .and_then(|index| names.name(index))
+                    .map(str::to_owned),
+                bridge: m.bridge,
+                addresses: Vec::new(),
+                neighbours: Vec::new(),
+                sysctls,
+                name: m.name,
+            }
+        };
+        let links = messages.into_iter().map(link).collect();
+        Ok((links, names, obstacles))
+    }
+
+    /// Names the kinds of queueing that somebody gave a device (tc(8)).
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub(super) fn shapers(&self, index: u32) -> io::Result<Vec<String>> {
+        const BY_ITSELF: [&str; 5] = ["noqueue", "mq", "pfifo_fast", "fq_codel", "fq"];
+        let mut kinds = Vec::new();
+        for body in self.netlink.dump(libc::RTM_GETQDISC, vec![0; 20])? {
+            let Some((of, kind)) = message::decode_queueing(&body)? else {
+                continue;
+            };
+            if of == index && !BY_ITSELF.contains(&kind.as_str()) && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        Ok(kinds)
+    }
+
+    /// Asks the kernel to find out, from now, whether a neighbour answers.
+    ///
+    /// # Errors
+    /// When the kernel refuses to ask.
+    pub fn ask_neighbour(&self, link: &str, ip: IpAddr) -> io::Result<()> {
+        let index = index(link)?;
+        let body = match self.neighbour(link, ip)? {
+            Some(known) if known.state & PERMANENT != 0 => return Ok(()),
+            Some(known) if known.state & KNOWN != 0 => message::encode_neighbour(
+                index,
+                &Neighbour {
+                    state: PROBE,
+                    ..known
+                },
+            ),
+            _ => message::encode_neighbour_use(index, ip),
+        };
+        self.netlink.change(libc::RTM_NEWNEIGH, REPLACE, body)
+    }
+
+    /// Says whether a neighbour has answered since it was last asked.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn neighbour_answers(&self, link: &str, ip: IpAddr) -> io::Result<bool> {
+        let known = self.neighbour(link, ip)?;
+        Ok(known.is_some_and(|known| known.state & (REACHABLE | PERMANENT) != 0))
+    }
+
+    fn neighbour(&self, link: &str, ip: IpAddr) -> io::Result<Option<Neighbour>> {
+        let mut names = DeviceNames::default();
+        names.insert(index(link)?, link);
+        let family = if ip.is_ipv6() { AF_INET6 } else { AF_INET };
+        let mut body = vec![0; 12];
+        body[0] = family;
+        for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
+            match message::decode_neighbour(&body, &names)? {
+                Some((_, neighbour)) if neighbour.ip == ip => return Ok(Some(neighbour)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Says whether this process may change the network (capabilities(7), `CAP_NET_ADMIN`); where the
+/// kernel does not tell, it may try.
+pub fn may_change() -> bool {
+    const NET_ADMIN: u64 = 1 << 12;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    effective.is_none_or(|bits| bits & NET_ADMIN != 0)
+}
+
+fn index(name: &str) -> io::Result<u32> {
+    if_nametoindex(name).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))
+}
+
+/// An administrator's entry, a proxy, or a hardware address that is known.
+fn worth_keeping(neighbour: &Neighbour) -> bool {
+    neighbour.flags & PROXY != 0 || neighbour.state & (PERMANENT | KNOWN) != 0
+}
+
+/// Says whether the kernel makes this route by itself: it is of the `local` table's kind, or it is
+/// the network of an address or of IPv6's link-local and multicast ranges. Who gives an address without its
+/// network (`IFA_F_NOPREFIXROUTE`: NetworkManager does) adds the route himself, as one of the kernel's.
+fn is_derived(route: &Route, links: &[Link]) -> bool {
+    const UNICAST: u8 = 1;
+    const KERNEL: u8 = 2;
+    const NO_PREFIX_ROUTE: u32 = 0x200;
+    const LAST_LOCAL_KIND: u8 = 5; // local, broadcast, anycast, multicast
+    if route.protocol != KERNEL {
+        return false;
+    }
+    if (UNICAST + 1..=LAST_LOCAL_KIND).contains(&route.kind) {
+        return true;
+    }
+    if route.expires.is_some() {
+        return false; // of an advertisement: it stays when its address goes
+    }
+    let Some((ip, len)) = route.destination else {
+        return false;
+    };
+    let own_range = match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => (ip.segments()[0] == 0xfe80 && len == 64) || ip.octets()[0] == 0xff,
+    };
+    let of_address = |address: &&Address| {
+        let end = address.peer.unwrap_or(address.ip);
+        address.len == len && network(end, len) == ip
+            || address.peer.is_some() && address.ip == ip && len == 128
+    };
+    let addresses = links
+        .iter()
+        .filter(|link| route.leaves_by(&link.name))
+        .flat_map(|link| &link.addresses);
+    let mut theirs = addresses.filter(of_address).peekable();
+    match theirs.peek() {
+        Some(_) => theirs.any(|address| address.flags & NO_PREFIX_ROUTE == 0),
+        None => own_range,
+    }
+}
+
+/// Returns the network's own address.
+pub(super) fn network(ip: IpAddr, len: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+            std::net::Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+            std::net::Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+        }
+    }
+}
