@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use postscripts::bridge::net::{Address, Kind, Lifetimes, Link, NetState};
+use postscripts::bridge::net::{Address, Lifetimes, Link, LinkKind, NetState};
 use postscripts::bridge::persist::{self, Persistence};
 use postscripts::fault::Fault;
 use tempfile::TempDir;
@@ -98,7 +98,7 @@ fn golden() -> PathBuf {
 fn state() -> NetState {
     let link = Link {
         name: "eth0".to_owned(),
-        kind: Kind::Ethernet,
+        kind: LinkKind::Ethernet,
         mac: Some("52:54:00:12:34:56".parse().unwrap()),
         mtu: 1500,
         up: true,

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
 use definitions::{BridgePort, command};
+use ipnetwork::IpNetwork;
 
-use super::net::{Kernel, Uplink};
+use super::net::{HostKernel, Uplink};
 use super::transaction::{WATCHDOG, run_watchdog};
 use super::{Firewall, Outcome, Report, Request};
 
@@ -169,42 +170,43 @@ fn usage(problem: &str) -> ! {
 }
 
 /// Reads `ADDRESS[/LEN] [NETMASK]`.
-fn address(text: Option<&str>, mask: Option<Ipv4Addr>) -> Result<Option<(IpAddr, u8)>, String> {
+fn address(text: Option<&str>, mask: Option<Ipv4Addr>) -> Result<Option<IpNetwork>, String> {
     let Some(text) = text else {
         return Ok(None);
     };
-    let (ip, len) = match text.split_once('/') {
-        Some((ip, len)) => (ip, Some(len)),
+    let (ip, length) = match text.split_once('/') {
+        Some((ip, length)) => (ip, Some(length)),
         None => (text, None),
     };
     let invalid = || format!("'{text}' is not an address such as 10.0.0.5/24");
     let ip: IpAddr = ip.parse().map_err(|_| invalid())?;
-    let longest = if ip.is_ipv4() { 32 } else { 128 };
-    let len = match (len, mask) {
-        (Some(_), Some(_)) => return Err(format!("'{text}' says its length: leave the mask out")),
-        (Some(len), None) => len.parse().map_err(|_| invalid())?,
+    let network = match (length, mask) {
+        (Some(_), Some(_)) => {
+            return Err(format!("'{text}' has a prefix length: omit the netmask"));
+        }
+        (Some(length), None) => {
+            let length = length.parse().map_err(|_| invalid())?;
+            IpNetwork::new(ip, length).map_err(|_| invalid())?
+        }
         (None, Some(_)) if ip.is_ipv6() => {
             return Err(format!(
-                "{ip} is of IPv6 and has no mask: say {ip}/64, for instance"
+                "{ip} is an IPv6 address and takes no netmask: give a prefix length, such as {ip}/64"
             ));
         }
-        (None, Some(mask)) => mask_length(mask).ok_or(format!("{mask} is not a netmask"))?,
-        (None, None) => return Err(format!("{ip} needs a length: say {ip}/24, for instance")),
+        (None, Some(mask)) => IpNetwork::with_netmask(ip, mask.into())
+            .map_err(|_| format!("{mask} is not a netmask"))?,
+        (None, None) => {
+            return Err(format!("{ip} needs a prefix length, such as {ip}/24"));
+        }
     };
-    match (1..=longest).contains(&len) && !ip.is_unspecified() && !ip.is_multicast() {
-        true => Ok(Some((ip, len))),
-        false => Err(invalid()),
+    if network.prefix() == 0 || ip.is_unspecified() || ip.is_multicast() {
+        return Err(invalid());
     }
-}
-
-fn mask_length(mask: Ipv4Addr) -> Option<u8> {
-    let bits = mask.to_bits();
-    let ones = bits.leading_ones();
-    (ones == bits.count_ones()).then_some(ones as u8)
+    Ok(Some(network))
 }
 
 /// Gives every bridge its NIC.
-fn uplinks(ports: &[BridgePort], address: Option<(IpAddr, u8)>) -> Result<Vec<Uplink>> {
+fn uplinks(ports: &[BridgePort], address: Option<IpNetwork>) -> Result<Vec<Uplink>> {
     let environment = |name: &str| std::env::var(name).ok();
     let mut uplinks = Vec::new();
     for port in ports {
@@ -212,7 +214,7 @@ fn uplinks(ports: &[BridgePort], address: Option<(IpAddr, u8)>) -> Result<Vec<Up
         let nic = match port.nic() {
             Some(nic) => nic.clone(),
             None => {
-                let state = Kernel::open().and_then(|kernel| kernel.load(&[]));
+                let state = HostKernel::open().and_then(|kernel| kernel.load(&[]));
                 let state = state.context("reading the network")?;
                 super::default_nic(&state, &bridge, environment)?
             }

@@ -29,7 +29,7 @@ pub use nic::default_nic;
 pub use report::{Outcome, Report};
 
 use self::net::probe::{self, ProbeTarget, TargetRole};
-use self::net::{Kernel, NetState, Uplink};
+use self::net::{HostKernel, NetState, Uplink};
 use self::planned::PlannedChange;
 use self::transaction::{ChangeJournal, Transaction, lock, undo};
 use crate::fault::Fault;
@@ -61,7 +61,7 @@ pub struct Request {
 /// When nothing was changed because something is in the way, or when something was changed and could
 /// not be undone. A change that failed and was undone is no error but [`Outcome::RolledBack`].
 pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
-    let kernel = Kernel::open().context("opening a netlink socket")?;
+    let kernel = HostKernel::open().context("opening a netlink socket")?;
     if request.dry_run {
         return Ok(PlannedChange::plan(&kernel, request)?.report(Outcome::Planned));
     }
@@ -85,7 +85,7 @@ pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
 }
 
 /// Undoes what a run left that died together with its watchdog, or ends what it had finished.
-fn recover(kernel: &Kernel, request: &Request, say: &mut dyn FnMut(&str)) -> Result<()> {
+fn recover(kernel: &HostKernel, request: &Request, say: &mut dyn FnMut(&str)) -> Result<()> {
     let Some(journal) = ChangeJournal::load(&request.root)? else {
         for uplink in &request.uplinks {
             persist::finish(&request.root, &uplink.bridge, &Fault::default())?;
@@ -99,7 +99,7 @@ fn recover(kernel: &Kernel, request: &Request, say: &mut dyn FnMut(&str)) -> Res
 
 /// Finds who can be probed afterwards: a target that does not answer before proves nothing after.
 fn reachable(
-    kernel: &Kernel,
+    kernel: &HostKernel,
     state: &NetState,
     request: &Request,
     say: &mut dyn FnMut(&str),

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::net::firewall::Finding;
-use super::net::{self, Kernel, NetState, Plan, Uplink};
+use super::net::firewall::RuleFinding;
+use super::net::{self, HostKernel, NetState, Plan, Uplink};
 use super::persist::{self, Persistence, Running};
 use super::{Outcome, Report, Request, firewall};
 
@@ -17,7 +17,7 @@ pub(super) struct PlannedChange {
     pub(super) began: Instant,
     pub(super) plan: Plan,
     /// Rules of the firewall that are not translated, which the user knows.
-    pub(super) untranslated: Vec<Finding>,
+    pub(super) untranslated: Vec<RuleFinding>,
     /// How each uplink is configured from now on, in their order.
     pub(super) configs: Vec<UplinkConfig>,
     /// What changes on disk for the next boot and what is handed over, in words.
@@ -35,7 +35,7 @@ pub(super) enum UplinkConfig {
 }
 
 impl PlannedChange {
-    pub(super) fn plan(kernel: &Kernel, request: &Request) -> Result<Self> {
+    pub(super) fn plan(kernel: &HostKernel, request: &Request) -> Result<Self> {
         let devices = |uplink: &Uplink| [uplink.nic.to_string(), uplink.bridge.to_string()];
         let devices: Vec<_> = request.uplinks.iter().flat_map(devices).collect();
         let devices: Vec<_> = devices.iter().map(String::as_str).collect();
@@ -91,10 +91,7 @@ impl UplinkConfig {
             })?;
             return Ok(Self::UntilBoot(Box::new(running)));
         }
-        let address = uplink
-            .address
-            .map(|(address, length)| persist::Net { address, length });
-        let files = persist::plan(root, nic, bridge, address, state)
+        let files = persist::plan(root, nic, bridge, uplink.address, state)
             .with_context(|| format!("planning how {bridge} comes up at boot"))?;
         Ok(Self::Persistent(Box::new(files)))
     }

@@ -12,7 +12,7 @@ const FLAGS: u16 = 0xc000;
 
 /// A netlink attribute that nothing here looks into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribute {
+pub struct NetlinkAttribute {
     /// Its number.
     pub kind: u16,
     /// Its bytes.
@@ -58,7 +58,7 @@ impl MessageBuilder {
         }
     }
 
-    pub(crate) fn others(self, attributes: &[Attribute]) -> Self {
+    pub(crate) fn others(self, attributes: &[NetlinkAttribute]) -> Self {
         attributes.iter().fold(self, |body, attribute| {
             body.attribute(attribute.kind, &attribute.value)
         })
@@ -70,18 +70,18 @@ impl MessageBuilder {
 }
 
 /// Splits a message into its header of `N` bytes and its attributes.
-pub(crate) fn split<const N: usize>(bytes: &[u8]) -> io::Result<([u8; N], Vec<Attribute>)> {
+pub(crate) fn split<const N: usize>(bytes: &[u8]) -> io::Result<([u8; N], Vec<NetlinkAttribute>)> {
     let header = bytes.first_chunk::<N>().ok_or_else(short)?;
     Ok((*header, attributes(&bytes[N..])?))
 }
 
 /// Reads a run of attributes.
-pub(crate) fn attributes(mut bytes: &[u8]) -> io::Result<Vec<Attribute>> {
+pub(crate) fn attributes(mut bytes: &[u8]) -> io::Result<Vec<NetlinkAttribute>> {
     let mut found = Vec::new();
     while let Some(&[l0, l1, k0, k1]) = bytes.first_chunk::<4>() {
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
         let value = bytes.get(4..length).ok_or_else(short)?;
-        found.push(Attribute {
+        found.push(NetlinkAttribute {
             kind: u16::from_ne_bytes([k0, k1]),
             value: value.to_vec(),
         });
@@ -91,22 +91,22 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> io::Result<Vec<Attribute>> {
 }
 
 /// Takes the attribute of that number out of the list.
-pub(crate) fn take(attributes: &mut Vec<Attribute>, kind: u16) -> Option<Vec<u8>> {
+pub(crate) fn take(attributes: &mut Vec<NetlinkAttribute>, kind: u16) -> Option<Vec<u8>> {
     let at = attributes
         .iter()
         .position(|attribute| attribute.kind & !FLAGS == kind)?;
     Some(attributes.remove(at).value)
 }
 
-pub(crate) fn take_number(attributes: &mut Vec<Attribute>, kind: u16) -> Option<u32> {
+pub(crate) fn take_number(attributes: &mut Vec<NetlinkAttribute>, kind: u16) -> Option<u32> {
     take(attributes, kind).as_deref().and_then(number)
 }
 
-pub(crate) fn take_ip(attributes: &mut Vec<Attribute>, kind: u16) -> Option<IpAddr> {
+pub(crate) fn take_ip(attributes: &mut Vec<NetlinkAttribute>, kind: u16) -> Option<IpAddr> {
     take(attributes, kind).as_deref().and_then(ip)
 }
 
-pub(crate) fn take_text(attributes: &mut Vec<Attribute>, kind: u16) -> Option<String> {
+pub(crate) fn take_text(attributes: &mut Vec<NetlinkAttribute>, kind: u16) -> Option<String> {
     let bytes = take(attributes, kind)?;
     let end = bytes.iter().position(|&byte| byte == 0);
     let text = &bytes[..end.unwrap_or(bytes.len())];

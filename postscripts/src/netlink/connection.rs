@@ -18,12 +18,12 @@ use tokio::runtime::{Builder, Runtime};
 
 /// A message as bytes behind its netlink header.
 #[derive(Debug)]
-struct Raw {
+struct RawMessage {
     kind: u16,
     body: Vec<u8>,
 }
 
-impl NetlinkSerializable for Raw {
+impl NetlinkSerializable for RawMessage {
     fn message_type(&self) -> u16 {
         self.kind
     }
@@ -37,7 +37,7 @@ impl NetlinkSerializable for Raw {
     }
 }
 
-impl NetlinkDeserializable for Raw {
+impl NetlinkDeserializable for RawMessage {
     type Error = DecodeError;
 
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
@@ -52,7 +52,7 @@ impl NetlinkDeserializable for Raw {
 #[derive(Debug)]
 pub(crate) struct Connection {
     runtime: Runtime,
-    handle: ConnectionHandle<Raw>,
+    handle: ConnectionHandle<RawMessage>,
 }
 
 impl Connection {
@@ -69,7 +69,7 @@ impl Connection {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let handle = {
             let _inside = runtime.enter();
-            let (connection, handle, _) = new_connection::<Raw>(protocol)?;
+            let (connection, handle, _) = new_connection::<RawMessage>(protocol)?;
             runtime.spawn(connection);
             handle
         };
@@ -94,7 +94,7 @@ impl Connection {
     fn exchange(&self, kind: u16, flags: u16, body: Vec<u8>) -> io::Result<Vec<Vec<u8>>> {
         let mut message = NetlinkMessage::new(
             NetlinkHeader::default(),
-            NetlinkPayload::InnerMessage(Raw { kind, body }),
+            NetlinkPayload::InnerMessage(RawMessage { kind, body }),
         );
         message.header.flags = flags | NLM_F_REQUEST;
         message.finalize();

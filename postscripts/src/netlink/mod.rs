@@ -7,10 +7,11 @@
 pub(crate) mod attribute;
 mod connection;
 pub(crate) mod netfilter;
+pub(crate) mod uapi;
 
 use nix::libc;
 
-pub use attribute::Attribute;
+pub use attribute::NetlinkAttribute;
 pub(crate) use connection::Connection;
 
 /// The families of addresses, as the one byte that a message's header has for them.

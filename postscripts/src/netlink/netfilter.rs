@@ -13,7 +13,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::attribute::{self, Attribute, attributes};
+use super::attribute::{self, NetlinkAttribute, attributes};
 
 /// `NFNL_SUBSYS_*`, above the message's own number.
 pub(crate) const NFTABLES: u16 = 10 << 8;
@@ -38,14 +38,14 @@ pub(crate) struct Netfilter {
 
 /// One object: its family and its attributes.
 #[derive(Debug)]
-pub(crate) struct Object {
+pub(crate) struct NetfilterObject {
     pub(crate) family: u8,
-    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) attributes: Vec<NetlinkAttribute>,
 }
 
 /// One change within a batch.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct BatchedChange {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
     pub(crate) family: u8,
@@ -73,7 +73,12 @@ impl Netfilter {
 
     /// Asks for every object of a kind, of one family or (0) of all; none where the kernel has nothing
     /// of that kind.
-    pub(crate) fn dump(&self, kind: u16, family: u8, body: &[u8]) -> io::Result<Vec<Object>> {
+    pub(crate) fn dump(
+        &self,
+        kind: u16,
+        family: u8,
+        body: &[u8],
+    ) -> io::Result<Vec<NetfilterObject>> {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
         for _ in 0..ATTEMPTS {
             self.send(&message(kind, flags, 0, family, 0, body))?;
@@ -88,7 +93,7 @@ impl Netfilter {
     }
 
     /// Reads a dump to its end; `None` when it is not of one moment.
-    fn collect(&self) -> io::Result<Option<Vec<Object>>> {
+    fn collect(&self) -> io::Result<Option<Vec<NetfilterObject>>> {
         let (mut objects, mut size, mut torn) = (Vec::new(), 0, false);
         loop {
             let answer = self.receive()?;
@@ -103,7 +108,7 @@ impl Netfilter {
                 match i32::from(part.kind) {
                     libc::NLMSG_DONE => return Ok((!torn).then_some(objects)),
                     libc::NLMSG_ERROR => part.refusal()?,
-                    _ => objects.push(Object {
+                    _ => objects.push(NetfilterObject {
                         family: part.body.first().copied().unwrap_or_default(),
                         attributes: attributes(part.body.get(4..).unwrap_or_default())?,
                     }),
@@ -113,7 +118,7 @@ impl Netfilter {
     }
 
     /// Makes changes, all or none.
-    pub(crate) fn change(&self, requests: &[Request]) -> io::Result<()> {
+    pub(crate) fn change(&self, requests: &[BatchedChange]) -> io::Result<()> {
         let plain = libc::NLM_F_REQUEST as u16;
         let acknowledged = plain | libc::NLM_F_ACK as u16;
         let mut batch = message(BATCH_BEGIN, plain, 0, 0, NFTABLES >> 8, &[]);
@@ -198,14 +203,14 @@ fn message(
 }
 
 /// One netlink message out of several.
-struct Part<'a> {
+struct ReceivedMessage<'a> {
     kind: u16,
     flags: u16,
     sequence: u32,
     body: &'a [u8],
 }
 
-impl Part<'_> {
+impl ReceivedMessage<'_> {
     /// Reads an acknowledgement or an error.
     fn refusal(&self) -> io::Result<()> {
         let code = self
@@ -220,13 +225,13 @@ impl Part<'_> {
     }
 }
 
-fn parts(mut bytes: &[u8]) -> io::Result<Vec<Part<'_>>> {
+fn parts(mut bytes: &[u8]) -> io::Result<Vec<ReceivedMessage<'_>>> {
     let mut found = Vec::new();
     while let Some(header) = bytes.first_chunk::<HEADER>() {
         let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
         let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
         let body = bytes.get(HEADER..length);
-        found.push(Part {
+        found.push(ReceivedMessage {
             kind: u16::from_ne_bytes([k0, k1]),
             flags: u16::from_ne_bytes([f0, f1]),
             sequence: u32::from_ne_bytes([s0, s1, s2, s3]),

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use postscripts::bridge::net::{Kind, Link, NetState};
+use postscripts::bridge::net::{Link, LinkKind, NetState};
 use postscripts::bridge::persist::{self, Persistence};
 
 use crate::program;
@@ -148,7 +148,7 @@ pub(crate) fn state(address: Option<String>) -> NetState {
     });
     let link = Link {
         name: "eth0".to_owned(),
-        kind: Kind::Ethernet,
+        kind: LinkKind::Ethernet,
         mac: Some(MAC.parse().unwrap()),
         mtu: 1500,
         up: true,

@@ -5,7 +5,7 @@ use std::io;
 use anyhow::anyhow;
 use nix::libc;
 
-use super::{Kernel, Step};
+use super::{HostKernel, Step};
 use crate::fault::{Fault, FaultPoint};
 
 /// The kernel knows no bridges: neither built in nor as a module that may be loaded.
@@ -20,7 +20,7 @@ pub struct NoBridges;
 /// # Errors
 /// At the first step that the kernel refuses; what was done before it stays until it is undone.
 /// [`NoBridges`] when it is the first bridge.
-pub fn apply(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
     for (number, step) in steps.iter().enumerate() {
         fault.inject(FaultPoint::Before(number + 1));
         fault
@@ -57,7 +57,7 @@ fn refused(step: &Step, error: io::Error) -> anyhow::Error {
 ///
 /// # Errors
 /// When something is not back, with all that the kernel said.
-pub fn undo(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+pub fn undo(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
     let mut refused = Vec::new();
     for (number, step) in steps.iter().rev().filter_map(Step::undo).enumerate() {
         fault.inject(FaultPoint::Undo(number + 1));
@@ -72,7 +72,7 @@ pub fn undo(kernel: &Kernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()
 }
 
 /// Makes a step happen; that it stands already is fine.
-fn perform(kernel: &Kernel, step: &Step) -> io::Result<()> {
+fn perform(kernel: &HostKernel, step: &Step) -> io::Result<()> {
     match kernel.perform(step) {
         Err(error) if stands_already(step, &error) => Ok(()),
         result => result,
@@ -93,7 +93,7 @@ fn stands_already(step: &Step, error: &io::Error) -> bool {
         | Step::RemoveRoute { .. }
         | Step::RetireRoute { .. }
         | Step::RemoveRule { .. }
-        | Step::RemoveTwin { .. }
+        | Step::RemoveTranslation { .. }
         | Step::RemoveNeighbour { .. }
         | Step::DeleteBridge { .. }
         | Step::Release { .. }

@@ -6,6 +6,7 @@
 mod obstacles;
 mod perform;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,30 +15,26 @@ use nix::libc;
 use nix::net::if_::if_nametoindex;
 
 use super::message::{self, DeviceNames};
-use super::{Address, Kind, Link, Neighbour, NetState, Obstacle, Route, sysctl};
+use super::{Address, KernelRoute, Link, LinkKind, Neighbour, NetState, PortObstacle, sysctl};
+use crate::netlink::uapi::{CAP_NET_ADMIN, RTM_GETNEXTHOP};
 use crate::netlink::{AF_INET, AF_INET6, Connection};
 
 const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
-const GET_NEXTHOP: u16 = 106;
 const FAMILIES: [u8; 2] = [AF_INET, AF_INET6];
-/// `NUD_*`: reachable, stale, delay, probe: the hardware address is known.
-const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
-const REACHABLE: u16 = 0x02;
-const PROBE: u16 = 0x10;
-const PERMANENT: u16 = 0x80;
-/// `NTF_PROXY`: answered for, not known.
-const PROXY: u8 = 0x08;
+
+/// The states in which the kernel knows a hardware address (`NUD_VALID` without those that need none).
+const KNOWN: u16 = libc::NUD_REACHABLE | libc::NUD_STALE | libc::NUD_DELAY | libc::NUD_PROBE;
 
 /// Devices, their numbers, and what keeps some from being ports.
-type Found = (Vec<Link>, DeviceNames, Vec<(String, Obstacle)>);
+type LinkDump = (Vec<Link>, DeviceNames, Vec<(String, PortObstacle)>);
 
 /// The kernel, as far as this network namespace goes.
 #[derive(Debug)]
-pub struct Kernel {
+pub struct HostKernel {
     netlink: Connection,
 }
 
-impl Kernel {
+impl HostKernel {
     /// Opens a conversation.
     ///
     /// # Errors
@@ -59,7 +56,11 @@ impl Kernel {
             addresses.extend(message::decode_address(&body, &names)?);
         }
         let mut neighbours = Vec::new();
-        for (flags, family) in [(0, 0), (PROXY, AF_INET), (PROXY, AF_INET6)] {
+        for (flags, family) in [
+            (0, 0),
+            (libc::NTF_PROXY, AF_INET),
+            (libc::NTF_PROXY, AF_INET6),
+        ] {
             let body = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, 0].to_vec();
             for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
                 neighbours.extend(message::decode_neighbour(&body, &names)?);
@@ -90,7 +91,7 @@ impl Kernel {
         // kernels before 5.3 have no nexthop objects and say so in more than one way
         for body in self
             .netlink
-            .dump(GET_NEXTHOP, vec![0; 8])
+            .dump(RTM_GETNEXTHOP, vec![0; 8])
             .unwrap_or_default()
         {
             nexthops.extend(message::decode_nexthop(&body, &names)?);
@@ -105,7 +106,7 @@ impl Kernel {
         })
     }
 
-    fn links(&self, devices: &[&str]) -> io::Result<Found> {
+    fn links(&self, devices: &[&str]) -> io::Result<LinkDump> {
         let dump = self
             .netlink
             .dump(libc::RTM_GETLINK, message::encode_link_name(0))?;
@@ -122,17 +123,18 @@ impl Kernel {
             _ => self.obstacles(&messages, &names)?,
         };
         let link = |m: message::LinkMessage| {
-            let wireless = m.kind == Kind::Ethernet
+            let wireless = m.kind == LinkKind::Ethernet
                 && Path::new("/sys/class/net")
                     .join(&m.name)
                     .join("phy80211")
                     .exists();
-            let sysctls = match devices.contains(&m.name.as_str()) {
-                true => sysctl::load(&m.name),
-                false => Default::default(),
+            let sysctls = if devices.contains(&m.name.as_str()) {
+                sysctl::load(&m.name)
+            } else {
+                BTreeMap::new()
             };
             Link {
-                kind: if wireless { Kind::Wireless } else { m.kind },
+                kind: if wireless { LinkKind::Wireless } else { m.kind },
                 mac: m.mac,
                 mtu: m.mtu,
                 up: m.up,
@@ -182,11 +184,11 @@ impl Kernel {
     pub fn ask_neighbour(&self, link: &str, ip: IpAddr) -> io::Result<()> {
         let index = index(link)?;
         let body = match self.neighbour(link, ip)? {
-            Some(known) if known.state & PERMANENT != 0 => return Ok(()),
+            Some(known) if known.state & libc::NUD_PERMANENT != 0 => return Ok(()),
             Some(known) if known.state & KNOWN != 0 => message::encode_neighbour(
                 index,
                 &Neighbour {
-                    state: PROBE,
+                    state: libc::NUD_PROBE,
                     ..known
                 },
             ),
@@ -201,7 +203,8 @@ impl Kernel {
     /// When the kernel refuses to tell.
     pub fn neighbour_answers(&self, link: &str, ip: IpAddr) -> io::Result<bool> {
         let known = self.neighbour(link, ip)?;
-        Ok(known.is_some_and(|known| known.state & (REACHABLE | PERMANENT) != 0))
+        Ok(known
+            .is_some_and(|known| known.state & (libc::NUD_REACHABLE | libc::NUD_PERMANENT) != 0))
     }
 
     fn neighbour(&self, link: &str, ip: IpAddr) -> io::Result<Option<Neighbour>> {
@@ -223,11 +226,10 @@ impl Kernel {
 /// Says whether this process may change the network (capabilities(7), `CAP_NET_ADMIN`); where the
 /// kernel does not tell, it may try.
 pub fn may_change() -> bool {
-    const NET_ADMIN: u64 = 1 << 12;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    effective.is_none_or(|bits| bits & NET_ADMIN != 0)
+    effective.is_none_or(|bits| bits & 1 << CAP_NET_ADMIN != 0)
 }
 
 fn index(name: &str) -> io::Result<u32> {
@@ -236,37 +238,35 @@ fn index(name: &str) -> io::Result<u32> {
 
 /// An administrator's entry, a proxy, or a hardware address that is known.
 fn worth_keeping(neighbour: &Neighbour) -> bool {
-    neighbour.flags & PROXY != 0 || neighbour.state & (PERMANENT | KNOWN) != 0
+    neighbour.flags & libc::NTF_PROXY != 0 || neighbour.state & (libc::NUD_PERMANENT | KNOWN) != 0
 }
 
 /// Says whether the kernel makes this route by itself: it is of the `local` table's kind, or it is
 /// the network of an address or of IPv6's link-local and multicast ranges. Who gives an address without its
 /// network (`IFA_F_NOPREFIXROUTE`: NetworkManager does) adds the route himself, as one of the kernel's.
-fn is_derived(route: &Route, links: &[Link]) -> bool {
-    const UNICAST: u8 = 1;
-    const KERNEL: u8 = 2;
-    const NO_PREFIX_ROUTE: u32 = 0x200;
-    const LAST_LOCAL_KIND: u8 = 5; // local, broadcast, anycast, multicast
-    if route.protocol != KERNEL {
+fn is_derived(route: &KernelRoute, links: &[Link]) -> bool {
+    if route.protocol != libc::RTPROT_KERNEL {
         return false;
     }
-    if (UNICAST + 1..=LAST_LOCAL_KIND).contains(&route.kind) {
+    if (libc::RTN_LOCAL..=libc::RTN_MULTICAST).contains(&route.kind) {
         return true;
     }
     if route.expires.is_some() {
         return false; // of an advertisement: it stays when its address goes
     }
-    let Some((ip, len)) = route.destination else {
+    let Some(destination) = route.destination else {
         return false;
     };
+    let (ip, len) = (destination.ip(), destination.prefix());
     let own_range = match ip {
         IpAddr::V4(_) => false,
         IpAddr::V6(ip) => (ip.segments()[0] == 0xfe80 && len == 64) || ip.octets()[0] == 0xff,
     };
     let of_address = |address: &&Address| {
-        let end = address.peer.unwrap_or(address.ip);
-        address.len == len && network(end, len) == ip
-            || address.peer.is_some() && address.ip == ip && len == 128
+        let of_network = address
+            .prefix()
+            .is_some_and(|prefix| (prefix.network(), prefix.prefix()) == (ip, len));
+        of_network || address.peer.is_some() && address.ip == ip && len == 128
     };
     let addresses = links
         .iter()
@@ -274,21 +274,7 @@ fn is_derived(route: &Route, links: &[Link]) -> bool {
         .flat_map(|link| &link.addresses);
     let mut theirs = addresses.filter(of_address).peekable();
     match theirs.peek() {
-        Some(_) => theirs.any(|address| address.flags & NO_PREFIX_ROUTE == 0),
+        Some(_) => theirs.any(|address| address.flags & libc::IFA_F_NOPREFIXROUTE == 0),
         None => own_range,
-    }
-}
-
-/// Returns the network's own address.
-pub(super) fn network(ip: IpAddr, len: u8) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
-            std::net::Ipv4Addr::from_bits(ip.to_bits() & mask).into()
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
-            std::net::Ipv6Addr::from_bits(ip.to_bits() & mask).into()
-        }
     }
 }

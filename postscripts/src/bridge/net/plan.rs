@@ -10,17 +10,20 @@ mod refuse;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use definitions::IfName;
+use ipnetwork::IpNetwork;
+use nix::libc;
 use serde::Serialize;
 
 use super::postcondition::competes;
 pub(super) use adopt::is_self_made;
-pub use refuse::Refusal;
+pub use refuse::PlanRefusal;
 
-use super::firewall::Twin;
-use super::{Address, BridgeSettings, Link, NetState, Route, Step};
+use super::firewall::Translation;
+use super::{Address, BridgeSettings, KernelRoute, Link, NetState, Step};
+use crate::netlink::uapi::RTPROT_RA;
 
 /// The NIC that shall be a port, and its bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub struct Uplink {
     /// The bridge.
     pub bridge: IfName,
     /// An address that the bridge shall carry beside those of the NIC.
-    pub address: Option<(IpAddr, u8)>,
+    pub address: Option<IpNetwork>,
 }
 
 /// What is to be done, and what is left as it is though somebody might wonder.
@@ -45,14 +48,15 @@ pub struct Plan {
 impl Plan {
     /// Adds rules of the firewall, so that they stand before the first NIC becomes a port; those that
     /// compare with the number of a bridge, once the last bridge has one.
-    pub fn add_twins(&mut self, twins: Vec<Twin>) {
+    pub fn add_translations(&mut self, translations: Vec<Translation>) {
         let enslaves = |step: &Step| matches!(step, Step::Enslave { .. });
         let makes = |step: &Step| matches!(step, Step::CreateBridge { .. });
         let port = self.steps.iter().position(enslaves);
         let port = port.unwrap_or(self.steps.len());
         let made = self.steps.iter().rposition(makes).map_or(0, |at| at + 1);
-        let step = |twin| Step::AddTwin { twin };
-        let (late, early): (Vec<_>, Vec<_>) = twins.into_iter().partition(Twin::is_numbered);
+        let step = |translation| Step::AddTranslation { translation };
+        let (late, early): (Vec<_>, Vec<_>) =
+            translations.into_iter().partition(Translation::is_numbered);
         let at = port.max(made);
         self.steps.splice(at..at, late.into_iter().map(step));
         self.steps.splice(port..port, early.into_iter().map(step));
@@ -60,26 +64,19 @@ impl Plan {
 }
 
 /// How a bridge of ours bridges: its ports forward at once.
-const AT_ONCE: BridgeSettings = BridgeSettings {
+const FORWARD_AT_ONCE: BridgeSettings = BridgeSettings {
     stp: false,
     forward_delay: 0,
 };
-/// `RTPROT_RA`, and how long a router is a default router unless it says otherwise (RFC 4861 §6.2.1).
-const ADVERTISED: u8 = 9;
-const LIFETIME: u32 = 1800;
-/// `IFA_F_DADFAILED`: somebody else has this address.
-const TAKEN: u32 = 0x08;
-/// `NTF_PROXY` and `NUD_PERMANENT`: an administrator's neighbour entries.
-const PROXY: u8 = 0x08;
-const PERMANENT: u16 = 0x80;
-/// `NUD_STALE`: believed until proven wrong.
-const STALE: u16 = 0x04;
+
+/// How many seconds a router is a default router unless it states another time (RFC 4861 §6.2.1).
+const ROUTER_LIFETIME: u32 = 1800;
 
 /// Plans every uplink, each upon what the one before leaves behind.
 ///
 /// # Errors
 /// When one of them must not be done; then none is.
-pub fn plan(state: &NetState, uplinks: &[Uplink]) -> Result<Plan, Refusal> {
+pub fn plan(state: &NetState, uplinks: &[Uplink]) -> Result<Plan, PlanRefusal> {
     let mut whole = Plan::default();
     let mut state = state.clone();
     for uplink in uplinks {
@@ -91,18 +88,18 @@ pub fn plan(state: &NetState, uplinks: &[Uplink]) -> Result<Plan, Refusal> {
     Ok(whole)
 }
 
-fn plan_one(state: &NetState, uplink: &Uplink) -> Result<Plan, Refusal> {
+fn plan_one(state: &NetState, uplink: &Uplink) -> Result<Plan, PlanRefusal> {
     let nic = refuse::check(state, uplink)?;
     let mut planner = Planner {
         state,
         nic,
         bridge: state.link(uplink.bridge.as_str()),
-        name: uplink.bridge.as_str(),
+        uplink,
         plan: Plan::default(),
     };
     let moving = planner.moving();
     planner.make_bridge();
-    planner.address_bridge(&moving, uplink.address);
+    planner.address_bridge(&moving);
     let announced = planner.added_addresses();
     planner.enslave(!announced.is_empty());
     planner.move_routes()?;
@@ -119,7 +116,7 @@ struct Planner<'a> {
     nic: &'a Link,
     /// The bridge, if it is there already.
     bridge: Option<&'a Link>,
-    name: &'a str,
+    uplink: &'a Uplink,
     plan: Plan,
 }
 
@@ -141,7 +138,7 @@ impl Planner<'_> {
             .iter()
             .filter(|address| !adopt::is_self_made(address, self.nic))
             .cloned()
-            .partition(|address| address.flags & TAKEN != 0);
+            .partition(|address| address.flags & libc::IFA_F_DADFAILED != 0);
         for address in taken {
             let nic = &self.nic.name;
             self.note(format!(
@@ -156,19 +153,20 @@ impl Planner<'_> {
     }
 
     /// Adds the addresses that the bridge lacks, while the NIC still answers for them.
-    fn address_bridge(&mut self, moving: &[Address], wanted: Option<(IpAddr, u8)>) {
+    fn address_bridge(&mut self, moving: &[Address]) {
         let link_local = adopt::link_local(self.nic, self.bridge);
-        let wanted = wanted
-            .filter(|(ip, _)| moving.iter().all(|address| address.ip != *ip))
-            .map(|(ip, len)| plain_address(ip, len));
-        for mut address in link_local.into_iter().chain(moving.to_vec()).chain(wanted) {
+        let extra = self.uplink.address;
+        let extra = extra
+            .filter(|extra| moving.iter().all(|address| address.ip != extra.ip()))
+            .map(static_address);
+        for mut address in link_local.into_iter().chain(moving.to_vec()).chain(extra) {
             let there = self.bridge.map_or(&[][..], |bridge| &bridge.addresses);
             if there.iter().any(|known| known.is_same(&address)) {
                 continue;
             }
             address.label = self.relabel(&address);
             self.add(Step::AddAddress {
-                link: self.name.to_owned(),
+                link: self.uplink.bridge.clone(),
                 address,
             });
         }
@@ -178,7 +176,7 @@ impl Planner<'_> {
     fn relabel(&mut self, address: &Address) -> Option<String> {
         let old = address.label.as_ref()?;
         let new = match old.strip_prefix(&self.nic.name) {
-            Some(rest) => format!("{}{rest}", self.name),
+            Some(rest) => format!("{}{rest}", self.uplink.bridge),
             None => old.clone(),
         };
         if new.len() > IfName::MAX {
@@ -200,31 +198,32 @@ impl Planner<'_> {
     }
 
     fn enslave(&mut self, addressed: bool) {
-        let (nic, bridge) = (self.nic, self.name.to_owned());
+        let nic = self.nic;
         let enslaved = nic.master.is_some();
         if !enslaved || addressed {
             self.hand_over_neighbours();
         }
         if !nic.up {
             self.add(Step::SetUp {
-                link: nic.name.clone(),
+                link: self.uplink.nic.clone(),
             });
         }
         if !enslaved {
             self.add(Step::Enslave {
-                port: nic.name.clone(),
-                bridge,
+                port: self.uplink.nic.clone(),
+                bridge: self.uplink.bridge.clone(),
             });
         }
         let others: Vec<_> = self
             .state
-            .ports(self.name)
+            .ports(self.uplink.bridge.as_str())
             .filter(|port| port.name != nic.name)
             .map(|port| port.name.as_str())
             .collect();
         if !others.is_empty() {
             let others = others.join(", ");
-            self.note(format!("{} keeps its other ports: {others}", self.name));
+            let bridge = &self.uplink.bridge;
+            self.note(format!("{bridge} keeps its other ports: {others}"));
         }
     }
 
@@ -232,11 +231,11 @@ impl Planner<'_> {
         let mut learnt: Vec<_> = self.nic.neighbours.clone();
         learnt.retain(|known| !is_administered(known));
         for neighbour in &mut learnt {
-            neighbour.state = STALE;
+            neighbour.state = libc::NUD_STALE;
         }
         if !learnt.is_empty() {
-            self.add(Step::TeachNeighbours {
-                link: self.name.to_owned(),
+            self.add(Step::CopyNeighbours {
+                link: self.uplink.bridge.clone(),
                 neighbours: learnt,
             });
         }
@@ -245,9 +244,9 @@ impl Planner<'_> {
     /// Points routes and nexthop objects to the bridge: first those on the link, which the routers of
     /// the others must be found by; the old ones go in the opposite order. What is chosen before others of its
     /// rank is added before them, and so the last of several comes first.
-    fn move_routes(&mut self) -> Result<(), Refusal> {
+    fn move_routes(&mut self) -> Result<(), PlanRefusal> {
         self.keep_preferences()?;
-        let (nic, bridge) = (self.nic.name.as_str(), self.name);
+        let (nic, bridge) = (self.uplink.nic.as_str(), self.uplink.bridge.as_str());
         let (leading, mut old): (Vec<_>, Vec<_>) = self
             .state
             .routes
@@ -257,7 +256,7 @@ impl Planner<'_> {
             .partition(|(leads, _)| *leads);
         old.extend(leading.into_iter().rev());
         // those of one rank keep their order
-        let by_router = |route: &Route| {
+        let by_router = |route: &KernelRoute| {
             let mut alike = self.state.routes.iter();
             let has_router = |hop: &super::Hop| hop.gateway.is_some();
             alike.any(|other| {
@@ -267,8 +266,8 @@ impl Planner<'_> {
         };
         old.sort_by_key(|(_, route)| by_router(route));
         for &(first, route) in &old {
-            let route = match self.stand_in(route) {
-                Some(stand_in) => redirect(&stand_in, nic, bridge),
+            let route = match self.placeholder(route) {
+                Some(placeholder) => redirect(&placeholder, nic, bridge),
                 None => redirect(route, nic, bridge),
             };
             if !self.state.routes.contains(&route) {
@@ -288,10 +287,10 @@ impl Planner<'_> {
             }
         }
         for (first, route) in old.into_iter().rev() {
-            let stand_in = self.stand_in(route);
+            let placeholder = self.placeholder(route);
             let route = route.clone();
-            self.add(match stand_in {
-                Some(stand_in) => Step::RetireRoute { route, stand_in },
+            self.add(match placeholder {
+                Some(placeholder) => Step::RetireRoute { route, placeholder },
                 None => Step::RemoveRoute { route, first },
             });
         }
@@ -300,9 +299,9 @@ impl Planner<'_> {
 
     /// The kernel adds routes of IPv6 behind others of their rank: refuses where that would have it choose
     /// another device, and says so where a router advertises the route anew anyway.
-    fn keep_preferences(&mut self) -> Result<(), Refusal> {
+    fn keep_preferences(&mut self) -> Result<(), PlanRefusal> {
         let (state, nic) = (self.state, self.nic.name.as_str());
-        let ours = |route: &&Route| route.v6 && route.leaves_by(nic) && competes(route);
+        let ours = |route: &&KernelRoute| route.v6 && route.leaves_by(nic) && competes(route);
         for route in state.routes.iter().filter(ours) {
             let Some(other) = self.overtaken_by(route) else {
                 continue;
@@ -310,8 +309,8 @@ impl Planner<'_> {
             if route.is_shared() && other.is_shared() {
                 continue;
             }
-            if self.stand_in(route).is_none() {
-                return Err(Refusal::Tie {
+            if self.placeholder(route).is_none() {
+                return Err(PlanRefusal::Tie {
                     route: route.to_string(),
                     other: other.to_string(),
                 });
@@ -324,10 +323,12 @@ impl Planner<'_> {
     }
 
     /// Returns the first route of the same rank that leaves by another device, where this one stands before it.
-    fn overtaken_by(&self, route: &Route) -> Option<&Route> {
+    fn overtaken_by(&self, route: &KernelRoute) -> Option<&KernelRoute> {
         let (nic, routes) = (self.nic.name.as_str(), &self.state.routes);
-        let is_other = |other: &Route| {
-            other.rank() == route.rank() && !other.leaves_by(nic) && !other.leaves_by(self.name)
+        let is_other = |other: &KernelRoute| {
+            other.rank() == route.rank()
+                && !other.leaves_by(nic)
+                && !other.leaves_by(self.uplink.bridge.as_str())
         };
         let other = routes.iter().position(is_other)?;
         let own = routes.iter().position(|known| known == route)?;
@@ -336,18 +337,18 @@ impl Planner<'_> {
 
     /// Returns what stands in for a default route that the kernel made of an advertisement until it
     /// makes one of the next: the same, one metric behind, for no longer than was advertised.
-    fn stand_in(&self, route: &Route) -> Option<Route> {
+    fn placeholder(&self, route: &KernelRoute) -> Option<KernelRoute> {
         let heeds = self.nic.sysctls.get("ipv6/accept_ra");
-        let advertised = route.v6 && route.is_default() && route.protocol == ADVERTISED;
-        (advertised && heeds.is_some_and(|mode| mode != "0")).then(|| Route {
+        let advertised = route.v6 && route.is_default() && route.protocol == RTPROT_RA;
+        (advertised && heeds.is_some_and(|mode| mode != "0")).then(|| KernelRoute {
             metric: route.metric.map(|metric| metric.saturating_add(1)),
-            expires: route.expires.or(Some(LIFETIME)),
+            expires: route.expires.or(Some(ROUTER_LIFETIME)),
             ..route.clone()
         })
     }
 
     fn move_rules(&mut self) {
-        let (nic, bridge) = (self.nic.name.as_str(), self.name);
+        let (nic, bridge) = (self.uplink.nic.as_str(), self.uplink.bridge.as_str());
         let renamed = |name: &Option<String>| match name {
             Some(name) if name == nic => Some(bridge.to_owned()),
             other => other.clone(),
@@ -369,7 +370,7 @@ impl Planner<'_> {
     /// Takes from the NIC what the bridge has now; addresses from the last to the first, because a
     /// primary address takes its secondaries with it.
     fn clear_nic(&mut self, moving: &[Address]) {
-        let (nic, bridge) = (self.nic.name.clone(), self.name.to_owned());
+        let (nic, bridge) = (&self.uplink.nic, &self.uplink.bridge);
         let administered: Vec<_> = self.nic.neighbours.to_vec();
         for neighbour in administered.into_iter().filter(is_administered) {
             self.add(Step::AddNeighbour {
@@ -392,7 +393,7 @@ impl Planner<'_> {
     fn announce(&mut self, addresses: Vec<IpAddr>) {
         if !addresses.is_empty() {
             self.add(Step::Announce {
-                link: self.name.to_owned(),
+                link: self.uplink.bridge.clone(),
                 addresses,
             });
         }
@@ -400,10 +401,10 @@ impl Planner<'_> {
 }
 
 fn is_administered(neighbour: &super::Neighbour) -> bool {
-    neighbour.flags & PROXY != 0 || neighbour.state & PERMANENT != 0
+    neighbour.flags & libc::NTF_PROXY != 0 || neighbour.state & libc::NUD_PERMANENT != 0
 }
 
-fn redirect(route: &Route, from: &str, to: &str) -> Route {
+fn redirect(route: &KernelRoute, from: &str, to: &str) -> KernelRoute {
     let mut route = route.clone();
     for hop in &mut route.hops {
         if hop.device.as_deref() == Some(from) {
@@ -413,17 +414,15 @@ fn redirect(route: &Route, from: &str, to: &str) -> Route {
     route
 }
 
-fn plain_address(ip: IpAddr, len: u8) -> Address {
-    let broadcast = match ip {
-        IpAddr::V4(ip) if len < 31 => {
-            let hosts = u32::MAX.checked_shr(len.into()).unwrap_or(0);
-            Some(Ipv4Addr::from_bits(ip.to_bits() | hosts))
-        }
+/// An address without an end, as `ip address add` makes it.
+fn static_address(network: IpNetwork) -> Address {
+    let broadcast = match network {
+        IpNetwork::V4(network) if network.prefix() < 31 => Some(network.broadcast()),
         _ => None,
     };
     Address {
-        ip,
-        len,
+        ip: network.ip(),
+        len: network.prefix(),
         peer: None,
         broadcast,
         label: None,

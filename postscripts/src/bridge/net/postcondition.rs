@@ -8,20 +8,17 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::plan::is_self_made;
-use super::{Address, Link, NetState, Route, Rule, Uplink};
+use ipnetwork::IpNetwork;
+use nix::libc;
 
-/// `IFA_F_*` of IPv6.
-const TEMPORARY: u32 = 0x01;
-const TAKEN: u32 = 0x08;
-const NO_PREFIX_ROUTE: u32 = 0x200;
-/// `RTPROT_RA`; `RT_TABLE_MAIN`.
-const ADVERTISED: u8 = 9;
-const MAIN: u32 = 254;
+use super::plan::is_self_made;
+use super::state::RT_TABLE_MAIN;
+use super::{Address, KernelRoute, Link, NetState, PolicyRule, Uplink};
+use crate::netlink::uapi::RTPROT_RA;
 
 /// What a device is to the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum DeviceRole {
     Bridge,
     Port,
     Other,
@@ -34,7 +31,7 @@ pub fn differences(
     uplinks: &[Uplink],
     elapsed: u32,
 ) -> Vec<String> {
-    let check = Check {
+    let check = PostconditionCheck {
         expected,
         now,
         uplinks,
@@ -44,7 +41,7 @@ pub fn differences(
     check.all()
 }
 
-struct Check<'a> {
+struct PostconditionCheck<'a> {
     expected: &'a NetState,
     now: &'a NetState,
     uplinks: &'a [Uplink],
@@ -52,7 +49,7 @@ struct Check<'a> {
     found: Vec<String>,
 }
 
-impl Check<'_> {
+impl PostconditionCheck<'_> {
     fn all(mut self) -> Vec<String> {
         for uplink in self.uplinks {
             self.port(uplink);
@@ -61,7 +58,7 @@ impl Check<'_> {
             match self.now.link(&link.name) {
                 Some(now) => self.addresses(link, now),
                 // a container or a tunnel that ended took its own device along
-                None if self.role(&link.name) == Role::Other => {}
+                None if self.role(&link.name) == DeviceRole::Other => {}
                 None => self.say(format!("{} is gone", link.name)),
             }
         }
@@ -84,13 +81,16 @@ impl Check<'_> {
         }
     }
 
-    fn role(&self, name: &str) -> Role {
+    fn role(&self, name: &str) -> DeviceRole {
         let is = |uplink: &Uplink| match name {
-            name if name == uplink.bridge.as_str() => Some(Role::Bridge),
-            name if name == uplink.nic.as_str() => Some(Role::Port),
+            name if name == uplink.bridge.as_str() => Some(DeviceRole::Bridge),
+            name if name == uplink.nic.as_str() => Some(DeviceRole::Port),
             _ => None,
         };
-        self.uplinks.iter().find_map(is).unwrap_or(Role::Other)
+        self.uplinks
+            .iter()
+            .find_map(is)
+            .unwrap_or(DeviceRole::Other)
     }
 
     /// The NIC is a port, and both are as they were planned.
@@ -171,7 +171,7 @@ impl Check<'_> {
             .expected
             .links
             .iter()
-            .filter(|link| self.role(&link.name) == Role::Bridge);
+            .filter(|link| self.role(&link.name) == DeviceRole::Bridge);
         let ours: BTreeSet<IpAddr> = bridges
             .flat_map(|link| &link.addresses)
             .map(|one| one.ip)
@@ -197,7 +197,8 @@ impl Check<'_> {
             let expired = |left: u32| left <= self.elapsed.saturating_add(1);
             let lasts = !route.expires.is_some_and(expired);
             let devices = route.hops.iter().filter_map(|hop| hop.device.as_deref());
-            let left = |name: &str| self.role(name) == Role::Other && self.now.link(name).is_none();
+            let left =
+                |name: &str| self.role(name) == DeviceRole::Other && self.now.link(name).is_none();
             let stands = self.now.routes.iter().any(|now| is_same_way(route, now));
             if lasts && !stands && !devices.into_iter().any(left) && !self.is_connected(route) {
                 self.say(format!("the route {} is gone", without_metric(route)));
@@ -208,11 +209,11 @@ impl Check<'_> {
                 .uplinks
                 .iter()
                 .any(|uplink| route.leaves_by(uplink.nic.as_str()));
-            let knows = |known: &Route| is_same_way(known, route);
+            let knows = |known: &KernelRoute| is_same_way(known, route);
             let newcomer = |name: &str| self.expected.link(name).is_none();
             let mut devices = route.hops.iter().filter_map(|hop| hop.device.as_deref());
             let is_ours = !devices.any(newcomer);
-            let advertised = route.v6 && route.protocol == ADVERTISED;
+            let advertised = route.v6 && route.protocol == RTPROT_RA;
             let surprising = route.is_default() && !advertised && is_ours;
             if (port || surprising) && !self.expected.routes.iter().any(knows) {
                 self.say(format!("there is a new route {}", without_metric(route)));
@@ -221,42 +222,45 @@ impl Check<'_> {
     }
 
     /// Says whether the kernel makes such a route of an address that is there.
-    fn is_connected(&self, route: &Route) -> bool {
+    fn is_connected(&self, route: &KernelRoute) -> bool {
         let [hop] = route.hops.as_slice() else {
             return false;
         };
         let link = hop.device.as_deref().and_then(|name| self.now.link(name));
         let makes = |address: &Address| {
-            let end = address.peer.unwrap_or(address.ip);
-            let network = super::kernel::network(end, address.len);
-            route.destination == Some((network, address.len))
-                && address.flags & NO_PREFIX_ROUTE == 0
+            let prefix = address
+                .prefix()
+                .map(|prefix| (prefix.network(), prefix.prefix()));
+            let destination = route.destination.map(|to| (to.ip(), to.prefix()));
+            destination.is_some()
+                && destination == prefix
+                && address.flags & libc::IFA_F_NOPREFIXROUTE == 0
         };
         hop.gateway.is_none() && link.is_some_and(|link| link.addresses.iter().any(makes))
     }
 
     /// Wherever routes compete, the one that is chosen leads by the same devices.
     fn preferences(&mut self) {
-        let mut places = Vec::new();
+        let mut keys = Vec::new();
         for route in self.expected.routes.iter().filter(|route| competes(route)) {
-            let place = place(route);
-            if !places.contains(&place) {
-                places.push(place);
+            let key = key(route);
+            if !keys.contains(&key) {
+                keys.push(key);
             }
         }
-        for place in places {
-            let [expected, now] = [self.expected, self.now].map(|state| self.chosen(state, place));
+        for key in keys {
+            let [expected, now] = [self.expected, self.now].map(|state| self.chosen(state, key));
             let (Some((route, expected)), Some((_, now))) = (expected, now) else {
                 continue;
             };
             if expected != now && expected.iter().all(|name| self.now.link(name).is_some()) {
                 let family = if route.v6 { "IPv6" } else { "IPv4" };
                 let what = match route.destination {
-                    Some((ip, len)) => format!("route {ip}/{len}"),
+                    Some(prefix) => format!("route {prefix}"),
                     None => "default route".to_owned(),
                 };
                 let table = match route.table {
-                    MAIN => String::new(),
+                    RT_TABLE_MAIN => String::new(),
                     table => format!(" in table {table}"),
                 };
                 let (now, expected) = (now.join(" and "), expected.join(" and "));
@@ -269,16 +273,20 @@ impl Check<'_> {
 
     /// The route that the kernel chooses, and the devices that it leads by: of those with the lowest metric the
     /// first, of IPv6 all that have a router.
-    fn chosen<'a>(&self, state: &'a NetState, wanted: Place) -> Option<(&'a Route, Vec<&'a str>)> {
+    fn chosen<'a>(
+        &self,
+        state: &'a NetState,
+        wanted: RouteKey,
+    ) -> Option<(&'a KernelRoute, Vec<&'a str>)> {
         let is_known = |hop: &super::Hop| {
             let device = hop.device.as_deref();
             device.is_some_and(|name| self.expected.link(name).is_some())
         };
         let ours =
-            |route: &&Route| place(route) == wanted && route.hops.first().is_some_and(is_known);
+            |route: &&KernelRoute| key(route) == wanted && route.hops.first().is_some_and(is_known);
         let routes = state.routes.iter().filter(ours);
         let best = routes.min_by_key(|route| route.metric.unwrap_or_default())?;
-        let shares = |route: &&Route| *route == best || best.is_shared() && route.is_shared();
+        let shares = |route: &&KernelRoute| *route == best || best.is_shared() && route.is_shared();
         let alike = state.routes.iter().filter(ours);
         let alike = alike
             .filter(|route| route.rank() == best.rank())
@@ -294,7 +302,7 @@ impl Check<'_> {
                 self.say(format!("the rule {rule} is gone"));
             }
         }
-        let names = |rule: &Rule, name: &str| {
+        let names = |rule: &PolicyRule, name: &str| {
             let name = Some(name);
             rule.input.as_deref() == name || rule.output.as_deref() == name
         };
@@ -345,15 +353,15 @@ fn is_renewed(address: &Address, expected: &Link, now: &Link) -> bool {
 }
 
 /// Says whether a device may have an address that nobody planned.
-fn may_come(address: &Address, expected: &Link, role: Role) -> bool {
+fn may_come(address: &Address, expected: &Link, role: DeviceRole) -> bool {
     if address.is_link_local() {
         return true;
     }
-    if role == Role::Port || address.ip.is_ipv4() || address.lifetimes.is_none() {
+    if role == DeviceRole::Port || address.ip.is_ipv4() || address.lifetimes.is_none() {
         return false;
     }
     // another address where there is one of its kind already is another identity
-    let prefix = |one: &Address| super::kernel::network(one.ip, one.len);
+    let prefix = |one: &Address| one.prefix().map(|prefix| prefix.network());
     let has_one = expected.addresses.iter().any(|one| {
         let is_alike = one.len == address.len && prefix(one) == prefix(address);
         one.lifetimes.is_some() && !is_temporary(one) && is_alike
@@ -362,18 +370,18 @@ fn may_come(address: &Address, expected: &Link, role: Role) -> bool {
 }
 
 fn is_temporary(address: &Address) -> bool {
-    address.ip.is_ipv6() && address.flags & TEMPORARY != 0
+    address.ip.is_ipv6() && address.flags & libc::IFA_F_TEMPORARY != 0
 }
 
 fn is_taken(address: &Address) -> bool {
-    address.ip.is_ipv6() && address.flags & TAKEN != 0
+    address.ip.is_ipv6() && address.flags & libc::IFA_F_DADFAILED != 0
 }
 
 /// The packets that a route is for: its family, table, destination, source and type of service.
-type Place = (bool, u32, Option<(IpAddr, u8)>, Option<(IpAddr, u8)>, u8);
+type RouteKey = (bool, u32, Option<IpNetwork>, Option<IpNetwork>, u8);
 
-fn place(route: &Route) -> Place {
-    let Route {
+fn key(route: &KernelRoute) -> RouteKey {
+    let KernelRoute {
         v6,
         table,
         destination,
@@ -385,8 +393,8 @@ fn place(route: &Route) -> Place {
 }
 
 /// Says whether a route may compete with one by another device: every device has its own link-local network.
-pub(super) fn competes(route: &Route) -> bool {
-    let is_own = |(ip, _): (IpAddr, u8)| match ip {
+pub(super) fn competes(route: &KernelRoute) -> bool {
+    let is_own = |prefix: IpNetwork| match prefix.ip() {
         IpAddr::V4(_) => false,
         IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
     };
@@ -395,9 +403,9 @@ pub(super) fn competes(route: &Route) -> bool {
 
 /// Says whether a route leads where the expected one does, whoever made it and whatever its metric: a
 /// manager of the network has metrics of its own for bridges.
-fn is_same_way(expected: &Route, now: &Route) -> bool {
-    let place = |route: &Route| {
-        let Route {
+fn is_same_way(expected: &KernelRoute, now: &KernelRoute) -> bool {
+    let place = |route: &KernelRoute| {
+        let KernelRoute {
             v6,
             destination,
             from,
@@ -409,7 +417,7 @@ fn is_same_way(expected: &Route, now: &Route) -> bool {
         } = route;
         (*v6, *destination, *from, *table, *kind, *tos, *nexthop)
     };
-    let ways = |route: &Route| {
+    let ways = |route: &KernelRoute| {
         let way = |hop: &super::Hop| (hop.device.clone(), hop.gateway, hop.weight);
         let mut ways: Vec<_> = route.hops.iter().map(way).collect();
         ways.sort();
@@ -419,8 +427,8 @@ fn is_same_way(expected: &Route, now: &Route) -> bool {
     place(expected) == place(now) && ways(expected) == ways(now) && source
 }
 
-fn without_metric(route: &Route) -> Route {
-    Route {
+fn without_metric(route: &KernelRoute) -> KernelRoute {
+    KernelRoute {
         metric: None,
         ..route.clone()
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{Kernel, NetState, Route, Uplink, echo};
+use super::{HostKernel, KernelRoute, NetState, Uplink, echo};
 
 /// How long somebody may take to answer before the change.
 const BEFORE: Duration = Duration::from_millis(1500);
@@ -85,7 +85,7 @@ pub fn gateways(state: &NetState, uplinks: &[Uplink]) -> Vec<ProbeTarget> {
 
 /// Returns the routers that a route goes by and the devices they are found by, be they its own or a
 /// nexthop object's.
-fn ways<'a>(state: &'a NetState, route: &'a Route) -> Vec<(IpAddr, &'a str)> {
+fn ways<'a>(state: &'a NetState, route: &'a KernelRoute) -> Vec<(IpAddr, &'a str)> {
     let own = route
         .hops
         .iter()
@@ -100,7 +100,10 @@ fn ways<'a>(state: &'a NetState, route: &'a Route) -> Vec<(IpAddr, &'a str)> {
 }
 
 /// Splits targets into those that answer now and those that do not.
-pub fn before(kernel: &Kernel, targets: Vec<ProbeTarget>) -> (Vec<ProbeTarget>, Vec<ProbeTarget>) {
+pub fn before(
+    kernel: &HostKernel,
+    targets: Vec<ProbeTarget>,
+) -> (Vec<ProbeTarget>, Vec<ProbeTarget>) {
     let silent = wait(kernel, &targets, Phase::Before, Instant::now() + BEFORE);
     targets.into_iter().partition(|t| !silent.contains(t))
 }
@@ -109,7 +112,7 @@ pub fn before(kernel: &Kernel, targets: Vec<ProbeTarget>) -> (Vec<ProbeTarget>, 
 ///
 /// # Errors
 /// When one of them does not before the deadline.
-pub fn after(kernel: &Kernel, targets: &[ProbeTarget], deadline: Instant) -> Result<()> {
+pub fn after(kernel: &HostKernel, targets: &[ProbeTarget], deadline: Instant) -> Result<()> {
     let silent = wait(kernel, targets, Phase::After, deadline);
     if silent.is_empty() {
         return Ok(());
@@ -125,7 +128,12 @@ enum Phase {
 }
 
 /// Asks until all have answered or time is up; returns who has not.
-fn wait(kernel: &Kernel, targets: &[ProbeTarget], phase: Phase, end: Instant) -> Vec<ProbeTarget> {
+fn wait(
+    kernel: &HostKernel,
+    targets: &[ProbeTarget],
+    phase: Phase,
+    end: Instant,
+) -> Vec<ProbeTarget> {
     let mut silent = targets.to_vec();
     if phase == Phase::Before {
         // what the kernel has heard lately is good enough
@@ -149,7 +157,7 @@ fn wait(kernel: &Kernel, targets: &[ProbeTarget], phase: Phase, end: Instant) ->
 }
 
 /// Asks a target; says whether it has answered already.
-fn ask(kernel: &Kernel, target: &ProbeTarget, phase: Phase) -> bool {
+fn ask(kernel: &HostKernel, target: &ProbeTarget, phase: Phase) -> bool {
     match target {
         ProbeTarget::Gateway { ip, .. } => {
             // a device that is not there (yet) has nobody to ask
@@ -161,7 +169,7 @@ fn ask(kernel: &Kernel, target: &ProbeTarget, phase: Phase) -> bool {
 }
 
 /// Says whether the kernel knows of itself that a target answers.
-fn is_known(kernel: &Kernel, target: &ProbeTarget, phase: Phase) -> bool {
+fn is_known(kernel: &HostKernel, target: &ProbeTarget, phase: Phase) -> bool {
     match target {
         ProbeTarget::Gateway { ip, .. } => kernel
             .neighbour_answers(target.device(phase), *ip)

@@ -2,7 +2,7 @@
 //!
 //! Devices are named, never numbered, so that a state outlives the devices it tells of. What is
 //! modelled is what a decision hangs on; every other attribute of an object is carried along byte for
-//! byte ([`Attribute`]), so that what is put back is what was there. Numbers are those of
+//! byte ([`NetlinkAttribute`]), so that what is put back is what was there. Numbers are those of
 //! `linux/rtnetlink.h`, `if_addr.h`, `fib_rules.h`, `neighbour.h` and `nexthop.h`.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use crate::netlink::Attribute;
+use crate::netlink::NetlinkAttribute;
+use crate::netlink::uapi::RTPROT_RA;
+use ipnetwork::IpNetwork;
+use nix::libc;
 use serde::{Deserialize, Serialize};
 
 /// The network of one host at one moment.
@@ -21,20 +24,20 @@ pub struct NetState {
     /// The settings below `/proc/sys/net` that a new device begins with.
     pub defaults: BTreeMap<String, String>,
     /// The routes of every table, save those that the kernel makes from addresses by itself.
-    pub routes: Vec<Route>,
+    pub routes: Vec<KernelRoute>,
     /// Nexthop objects.
     pub nexthops: Vec<NextHop>,
     /// Policy rules, in the order of their priority.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<PolicyRule>,
     /// What keeps devices from being ports, each with its device; only where a change is planned.
-    pub obstacles: Vec<(String, Obstacle)>,
+    pub obstacles: Vec<(String, PortObstacle)>,
 }
 
 /// What keeps a device from being a port of a bridge, or would not work when it is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // the variants' lines say what the fields are
-pub enum Obstacle {
+pub enum PortObstacle {
     /// It resolves no addresses.
     NoArp,
     /// A device that takes all its frames, maybe in another network namespace.
@@ -47,8 +50,18 @@ pub enum Obstacle {
     Tunnel { name: String, kind: String },
     /// A PPPoE session.
     Session,
-    /// A program that hears this device alone.
-    Listener { protocol: String, port: u16 },
+    /// A program that listens on this device alone.
+    BoundSocket { protocol: SocketProtocol, port: u16 },
+}
+
+/// The protocol of a socket; prints as `TCP`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SocketProtocol {
+    /// The transmission control protocol.
+    Tcp,
+    /// The user datagram protocol.
+    Udp,
 }
 
 /// A device.
@@ -57,7 +70,7 @@ pub struct Link {
     /// Its name.
     pub name: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: LinkKind,
     /// Its hardware address, if it is an Ethernet address.
     pub mac: Option<Mac>,
     /// The largest packet it takes.
@@ -86,7 +99,7 @@ pub struct Link {
 /// What kind of device a link is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum LinkKind {
     /// A plain Ethernet device.
     Ethernet,
     /// The loopback device.
@@ -135,7 +148,7 @@ pub struct Address {
     /// How long it lives; absent when for ever.
     pub lifetimes: Option<Lifetimes>,
     /// Everything else.
-    pub other: Vec<Attribute>,
+    pub other: Vec<NetlinkAttribute>,
 }
 
 /// Seconds that a leased address has left.
@@ -149,14 +162,16 @@ pub struct Lifetimes {
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
+pub struct KernelRoute {
     /// Whether it is of IPv6.
     pub v6: bool,
     /// Where it leads; absent for the default route.
-    pub destination: Option<(IpAddr, u8)>,
+    #[serde(with = "prefix")]
+    pub destination: Option<IpNetwork>,
     /// The source prefix that packets must come from (IPv6 subtrees).
-    pub from: Option<(IpAddr, u8)>,
-    /// The table it stands in: 254 is `main`.
+    #[serde(with = "prefix")]
+    pub from: Option<IpNetwork>,
+    /// The table it is in: 254 is `main`.
     pub table: u32,
     /// Who made it: 2 kernel, 3 boot, 4 static, 9 ra, 16 dhcp.
     pub protocol: u8,
@@ -178,7 +193,7 @@ pub struct Route {
     /// Seconds after which it is gone, as a router's advertisement said.
     pub expires: Option<u32>,
     /// Everything else: metrics such as an MTU, a preference, a realm.
-    pub other: Vec<Attribute>,
+    pub other: Vec<NetlinkAttribute>,
 }
 
 /// One way of a route.
@@ -193,7 +208,7 @@ pub struct Hop {
     /// Whether the router counts as reachable on the link though no address says so.
     pub onlink: bool,
     /// Everything else: an encapsulation.
-    pub other: Vec<Attribute>,
+    pub other: Vec<NetlinkAttribute>,
 }
 
 /// A nexthop object (`ip nexthop`).
@@ -212,12 +227,12 @@ pub struct NextHop {
     /// The router it goes to.
     pub gateway: Option<IpAddr>,
     /// Everything else.
-    pub other: Vec<Attribute>,
+    pub other: Vec<NetlinkAttribute>,
 }
 
 /// A policy rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
+pub struct PolicyRule {
     /// Whether it is of IPv6.
     pub v6: bool,
     /// Its header (`struct fib_rule_hdr`), byte for byte.
@@ -227,7 +242,7 @@ pub struct Rule {
     /// The device that the sender must have bound itself to.
     pub output: Option<String>,
     /// Everything else, the priority among it.
-    pub other: Vec<Attribute>,
+    pub other: Vec<NetlinkAttribute>,
 }
 
 /// What a device knows of a neighbour.
@@ -241,6 +256,34 @@ pub struct Neighbour {
     pub state: u16,
     /// `NTF_*`.
     pub flags: u8,
+}
+
+/// `RT_TABLE_MAIN`, as wide as a table's number is.
+pub(crate) const RT_TABLE_MAIN: u32 = libc::RT_TABLE_MAIN as u32;
+
+/// Prefixes as pairs of address and length.
+mod prefix {
+    use std::net::IpAddr;
+
+    use ipnetwork::IpNetwork;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        prefix: &Option<IpNetwork>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let pair = prefix.map(|prefix| (prefix.ip(), prefix.prefix()));
+        pair.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<IpNetwork>, D::Error> {
+        let pair = Option::<(IpAddr, u8)>::deserialize(deserializer)?;
+        let prefix = pair.map(|(ip, length)| IpNetwork::new(ip, length));
+        prefix.transpose().map_err(D::Error::custom)
+    }
 }
 
 impl NetState {
@@ -273,13 +316,18 @@ impl Address {
         (self.ip, self.len, self.peer) == (other.ip, other.len, other.peer)
     }
 
+    /// Returns the network that it is in: its own, or its peer's on a point-to-point link.
+    pub fn prefix(&self) -> Option<IpNetwork> {
+        IpNetwork::new(self.peer.unwrap_or(self.ip), self.len).ok()
+    }
+
     /// Says whether it reaches no further than the link.
     pub fn is_link_local(&self) -> bool {
         matches!(self.ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
     }
 }
 
-impl Route {
+impl KernelRoute {
     /// Says whether it is a default route.
     pub fn is_default(&self) -> bool {
         self.destination.is_none()
@@ -301,9 +349,8 @@ impl Route {
 
     /// Says whether the kernel shares packets out among it and others of its rank (`rt6_qualify_for_ecmp`).
     pub(crate) fn is_shared(&self) -> bool {
-        const ADVERTISED: u8 = 9;
         let has_router = self.hops.iter().any(|hop| hop.gateway.is_some());
-        self.v6 && has_router && self.protocol != ADVERTISED
+        self.v6 && has_router && self.protocol != RTPROT_RA
     }
 
     /// Says whether one of its ways leaves by that device.
@@ -311,6 +358,15 @@ impl Route {
         self.hops
             .iter()
             .any(|hop| hop.device.as_deref() == Some(device))
+    }
+}
+
+impl fmt::Display for SocketProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
     }
 }
 

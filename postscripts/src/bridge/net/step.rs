@@ -1,12 +1,14 @@
-//! One change of the network, and the change that takes it back.
+//! One change of the network, and the change that undoes it.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use definitions::IfName;
 use serde::{Deserialize, Serialize};
 
-use super::firewall::Twin;
-use super::{Address, BridgeSettings, Mac, Neighbour, NextHop, Route, Rule};
+use super::firewall::Translation;
+use super::state::RT_TABLE_MAIN;
+use super::{Address, BridgeSettings, KernelRoute, Mac, Neighbour, NextHop, PolicyRule};
 
 /// One change that the kernel makes as a whole or refuses. Prints as what is being done: `adding
 /// 10.0.0.5/24 to mydocker0`.
@@ -16,7 +18,7 @@ use super::{Address, BridgeSettings, Mac, Neighbour, NextHop, Route, Rule};
 pub enum Step {
     /// Makes a bridge that is whole from its first moment.
     CreateBridge {
-        bridge: String,
+        bridge: IfName,
         mac: Mac,
         mtu: u32,
         #[serde(default)]
@@ -24,84 +26,101 @@ pub enum Step {
         settings: BridgeSettings,
     },
     /// Takes a bridge away.
-    DeleteBridge { bridge: String },
+    DeleteBridge { bridge: IfName },
     /// Changes how a bridge bridges.
     SetBridge {
-        bridge: String,
+        bridge: IfName,
         from: BridgeSettings,
         to: BridgeSettings,
     },
     /// Changes a hardware address.
-    SetMac { link: String, from: Mac, to: Mac },
+    SetMac { link: IfName, from: Mac, to: Mac },
     /// Changes the largest packet.
-    SetMtu { link: String, from: u32, to: u32 },
+    SetMtu { link: IfName, from: u32, to: u32 },
     /// Changes the group of a device.
-    SetGroup { link: String, from: u32, to: u32 },
+    SetGroup { link: IfName, from: u32, to: u32 },
     /// Changes a setting below `/proc/sys/net`; `from` is absent for a device that is only being made.
     SetSysctl {
-        link: String,
+        link: IfName,
         key: String,
         from: Option<String>,
         to: String,
     },
     /// Brings a device up.
-    SetUp { link: String },
+    SetUp { link: IfName },
     /// Takes a device down.
-    SetDown { link: String },
+    SetDown { link: IfName },
     /// Adds an address.
-    AddAddress { link: String, address: Address },
+    AddAddress { link: IfName, address: Address },
     /// Removes an address.
-    RemoveAddress { link: String, address: Address },
+    RemoveAddress { link: IfName, address: Address },
     /// Adds an administrator's neighbour entry.
-    AddNeighbour { link: String, neighbour: Neighbour },
+    AddNeighbour { link: IfName, neighbour: Neighbour },
     /// Removes an administrator's neighbour entry.
-    RemoveNeighbour { link: String, neighbour: Neighbour },
-    /// Tells a device what another has learnt of its neighbours, so that nobody has to ask again.
-    TeachNeighbours {
-        link: String,
+    RemoveNeighbour { link: IfName, neighbour: Neighbour },
+    /// Gives a device what another has learnt of its neighbours, so that nobody has to be asked again.
+    #[serde(rename = "teach-neighbours")]
+    CopyNeighbours {
+        link: IfName,
         neighbours: Vec<Neighbour>,
     },
     /// Makes a device a port of a bridge.
-    Enslave { port: String, bridge: String },
+    Enslave { port: IfName, bridge: IfName },
     /// Takes a port out of its bridge.
-    Release { port: String, bridge: String },
+    Release { port: IfName, bridge: IfName },
     /// Adds a route; `first` before those of the same rank, which the kernel would choose in its place.
     AddRoute {
-        route: Route,
+        route: KernelRoute,
         #[serde(default)]
         first: bool,
     },
     /// Removes a route; `first` as above, for the way back.
     RemoveRoute {
-        route: Route,
+        route: KernelRoute,
         #[serde(default)]
         first: bool,
     },
     /// Removes a default route that the kernel made of an advertisement. Nobody else can make one that
     /// the kernel recognises, and one like it would keep the kernel from heeding the next
-    /// advertisement; so what comes back is a stand-in that gives way to it.
-    RetireRoute { route: Route, stand_in: Route },
-    /// Adds what stands in for such a route, unless the route itself is there.
-    ReviveRoute { route: Route, stand_in: Route },
+    /// advertisement; so what comes back is a placeholder that gives way to it.
+    RetireRoute {
+        route: KernelRoute,
+        #[serde(rename = "stand_in")]
+        placeholder: KernelRoute,
+    },
+    /// Adds the placeholder of such a route, unless the route itself is there.
+    ReviveRoute {
+        route: KernelRoute,
+        #[serde(rename = "stand_in")]
+        placeholder: KernelRoute,
+    },
     /// Points a nexthop object elsewhere; every route through it follows at once.
     SetNextHop { from: NextHop, to: NextHop },
     /// Adds a policy rule.
-    AddRule { rule: Rule },
+    AddRule { rule: PolicyRule },
     /// Removes a policy rule.
-    RemoveRule { rule: Rule },
+    RemoveRule { rule: PolicyRule },
     /// Adds a rule of the firewall beside one that names the NIC.
-    AddTwin { twin: Twin },
+    #[serde(rename = "add-twin")]
+    AddTranslation {
+        #[serde(rename = "twin")]
+        translation: Translation,
+    },
     /// Removes such a rule.
-    RemoveTwin { twin: Twin },
-    /// Tells the neighbourhood by gratuitous ARP and unsolicited neighbour advertisements.
+    #[serde(rename = "remove-twin")]
+    RemoveTranslation {
+        #[serde(rename = "twin")]
+        translation: Translation,
+    },
+    /// Announces addresses to the neighbourhood by gratuitous ARP and unsolicited neighbour advertisements.
     Announce {
-        link: String,
+        link: IfName,
         addresses: Vec<IpAddr>,
     },
 }
 
 impl Step {
-    /// Returns what takes it back, if anything is left behind when nothing does. The undo of a step
+    /// Returns what undoes it, if anything has to be undone. The undo of a step
     /// that never happened does no harm: it adds what is there or removes what is not.
     pub fn undo(&self) -> Option<Self> {
         use Step as S;
@@ -149,16 +168,16 @@ impl Step {
             S::Release { port, bridge } => S::Enslave { port, bridge },
             S::AddRoute { route, first } => S::RemoveRoute { route, first },
             S::RemoveRoute { route, first } => S::AddRoute { route, first },
-            S::RetireRoute { route, stand_in } => S::ReviveRoute { route, stand_in },
+            S::RetireRoute { route, placeholder } => S::ReviveRoute { route, placeholder },
             S::SetNextHop { from, to } => S::SetNextHop { from: to, to: from },
             S::AddRule { rule } => S::RemoveRule { rule },
             S::RemoveRule { rule } => S::AddRule { rule },
-            S::AddTwin { twin } => S::RemoveTwin { twin },
-            S::RemoveTwin { twin } => S::AddTwin { twin },
+            S::AddTranslation { translation } => S::RemoveTranslation { translation },
+            S::RemoveTranslation { translation } => S::AddTranslation { translation },
             S::DeleteBridge { .. }
             | S::ReviveRoute { .. }
             | S::SetSysctl { from: None, .. }
-            | S::TeachNeighbours { .. }
+            | S::CopyNeighbours { .. }
             | S::Announce { .. } => return None,
         })
     }
@@ -197,10 +216,10 @@ impl fmt::Display for Step {
             S::RemoveNeighbour { link, neighbour } => {
                 write!(f, "removing neighbour {} from {link}", neighbour.ip)
             }
-            S::TeachNeighbours { link, neighbours } => {
+            S::CopyNeighbours { link, neighbours } => {
                 write!(
                     f,
-                    "telling {link} the neighbours already known ({})",
+                    "copying the neighbours already known to {link} ({})",
                     neighbours.len()
                 )
             }
@@ -208,7 +227,7 @@ impl fmt::Display for Step {
             S::Release { port, bridge } => write!(f, "taking {port} out of {bridge}"),
             S::AddRoute { route, .. }
             | S::ReviveRoute {
-                stand_in: route, ..
+                placeholder: route, ..
             } => write!(f, "adding route {route}"),
             S::RemoveRoute { route, .. } | S::RetireRoute { route, .. } => {
                 write!(f, "removing route {route}")
@@ -219,8 +238,8 @@ impl fmt::Display for Step {
             }
             S::AddRule { rule } => write!(f, "adding rule {rule}"),
             S::RemoveRule { rule } => write!(f, "removing rule {rule}"),
-            S::AddTwin { twin } => write!(f, "adding {twin}"),
-            S::RemoveTwin { twin } => write!(f, "removing {twin}"),
+            S::AddTranslation { translation } => write!(f, "adding {translation}"),
+            S::RemoveTranslation { translation } => write!(f, "removing {translation}"),
             S::Announce { link, addresses } => {
                 write!(f, "announcing {} address(es) on {link}", addresses.len())
             }
@@ -237,10 +256,10 @@ impl fmt::Display for Address {
     }
 }
 
-impl fmt::Display for Route {
+impl fmt::Display for KernelRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.destination {
-            Some((ip, len)) => write!(f, "{ip}/{len}")?,
+            Some(prefix) => write!(f, "{prefix}")?,
             None => f.write_str("default")?,
         }
         for hop in &self.hops {
@@ -258,13 +277,13 @@ impl fmt::Display for Route {
             write!(f, " metric {metric}")?;
         }
         match self.table {
-            254 => Ok(()),
+            RT_TABLE_MAIN => Ok(()),
             table => write!(f, " table {table}"),
         }
     }
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.v6 { "of IPv6" } else { "of IPv4" })?;
         if let Some(input) = &self.input {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::model::{Addressing, Wish};
+use super::model::{Addressing, DesiredBridge};
 use super::netplan::Renderer;
 use super::sources::Sources;
 use super::{ifcfg, ifupdown, netplan, networkd, networkmanager, wicked};
@@ -76,57 +76,72 @@ impl Backend {
     }
 
     /// The files as they shall be; none when they are so already.
-    pub(super) fn rewrite(&self, sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>> {
+    pub(super) fn rewrite(
+        &self,
+        sources: &Sources,
+        desired: &DesiredBridge,
+    ) -> Result<Vec<FileChange>> {
         match self {
-            Self::Netplan { .. } => netplan::rewrite(sources, wish),
-            Self::Networkd { file } => networkd::rewrite(sources, file, wish),
-            Self::NetworkManager { uuid, .. } => networkmanager::rewrite(sources, uuid, wish),
+            Self::Netplan { .. } => netplan::rewrite(sources, desired),
+            Self::Networkd { file } => networkd::rewrite(sources, file, desired),
+            Self::NetworkManager { uuid, .. } => networkmanager::rewrite(sources, uuid, desired),
             Self::Ifupdown => {
-                wish.identity.refuse_secret(wish)?;
-                ifupdown::rewrite(sources, wish)
+                desired.identity.refuse_secret(desired)?;
+                ifupdown::rewrite(sources, desired)
             }
             Self::Ifcfg { .. } => {
-                wish.identity.refuse_secret(wish)?;
-                ifcfg::rewrite(sources, wish)
+                desired.identity.refuse_secret(desired)?;
+                ifcfg::rewrite(sources, desired)
             }
             Self::Wicked => {
-                wish.identity.refuse_secret(wish)?;
-                wicked::rewrite(sources, wish)
+                desired.identity.refuse_secret(desired)?;
+                wicked::rewrite(sources, desired)
             }
         }
     }
 
     /// How the files address the NIC.
-    pub(super) fn read_nic(&self, sources: &Sources, wish: &Wish) -> Result<Addressing> {
+    pub(super) fn read_nic(
+        &self,
+        sources: &Sources,
+        desired: &DesiredBridge,
+    ) -> Result<Addressing> {
         match self {
             Self::Netplan { .. } => {
-                let definition = netplan::definition(sources, wish)?;
-                let definition =
-                    definition.with_context(|| format!("no netplan file covers {}", wish.nic))?;
+                let definition = netplan::definition(sources, desired)?;
+                let definition = definition
+                    .with_context(|| format!("no netplan file covers {}", desired.nic))?;
                 netplan::read_nic(sources, &definition)
             }
             Self::Networkd { file } => networkd::read(sources, file),
             Self::NetworkManager { uuid, .. } => networkmanager::read(sources, uuid),
-            Self::Ifupdown => ifupdown::read(sources, &wish.nic),
-            Self::Ifcfg { file } => ifcfg::read(sources, file, &wish.nic),
-            Self::Wicked => wicked::read(sources, &wish.nic),
+            Self::Ifupdown => ifupdown::read(sources, &desired.nic),
+            Self::Ifcfg { file } => ifcfg::read(sources, file, &desired.nic),
+            Self::Wicked => wicked::read(sources, &desired.nic),
         }
     }
 
     /// How the files address the bridge.
-    pub(super) fn read_bridge(&self, sources: &Sources, wish: &Wish) -> Result<Addressing> {
+    pub(super) fn read_bridge(
+        &self,
+        sources: &Sources,
+        desired: &DesiredBridge,
+    ) -> Result<Addressing> {
         match self {
-            Self::Netplan { .. } => netplan::read(sources, "bridges", &wish.bridge),
-            Self::Networkd { .. } => networkd::read_bridge(sources, wish),
+            Self::Netplan { .. } => netplan::read(sources, "bridges", &desired.bridge),
+            Self::Networkd { .. } => networkd::read_bridge(sources, desired),
             Self::NetworkManager { .. } => {
-                let uuid = networkmanager::by_name(sources, &wish.bridge)
+                let uuid = networkmanager::by_name(sources, &desired.bridge)
                     .and_then(|file| networkmanager::uuid(sources, &file));
-                let uuid = uuid.with_context(|| format!("no profile brings {} up", wish.bridge))?;
+                let uuid =
+                    uuid.with_context(|| format!("no profile brings {} up", desired.bridge))?;
                 networkmanager::read(sources, &uuid)
             }
-            Self::Ifupdown => ifupdown::read(sources, &wish.bridge),
-            Self::Ifcfg { .. } => ifcfg::read(sources, &ifcfg::path(&wish.bridge), &wish.bridge),
-            Self::Wicked => wicked::read(sources, &wish.bridge),
+            Self::Ifupdown => ifupdown::read(sources, &desired.bridge),
+            Self::Ifcfg { .. } => {
+                ifcfg::read(sources, &ifcfg::path(&desired.bridge), &desired.bridge)
+            }
+            Self::Wicked => wicked::read(sources, &desired.bridge),
         }
     }
 }

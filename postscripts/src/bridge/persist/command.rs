@@ -8,7 +8,7 @@ use super::names::mentions;
 
 /// What a command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum CommandSubject {
     /// No part of it names the device.
     Nothing,
     /// Addresses, routes and the like.
@@ -20,23 +20,23 @@ pub(super) enum About {
 }
 
 /// What the parts of a command line that name one of `names` are about.
-pub(super) fn about(line: &str, names: &[&str]) -> About {
-    let mut all = About::Nothing;
+pub(super) fn about(line: &str, names: &[&str]) -> CommandSubject {
+    let mut all = CommandSubject::Nothing;
     for part in line.split([';', '|', '&']) {
         if !names.iter().any(|name| mentions(part, name)) {
             continue;
         }
         let this = part_about(part);
         all = match all {
-            About::Nothing => this,
+            CommandSubject::Nothing => this,
             same if same == this => same,
-            _ => About::Unknown,
+            _ => CommandSubject::Unknown,
         };
     }
     all
 }
 
-fn part_about(part: &str) -> About {
+fn part_about(part: &str) -> CommandSubject {
     let words: Vec<&str> = part
         .split_whitespace()
         .map(|word| word.trim_matches(['"', '\'', '`', '(', ')', '{', '}', '@', '-', '+', '!']))
@@ -45,7 +45,7 @@ fn part_about(part: &str) -> About {
         .into_iter()
         .skip_while(|word| word.is_empty() || leads(word));
     let Some(program) = words.next() else {
-        return About::Unknown;
+        return CommandSubject::Unknown;
     };
     let arguments: Vec<&str> = words.collect();
     match program.rsplit('/').next().unwrap_or(program) {
@@ -53,7 +53,7 @@ fn part_about(part: &str) -> About {
         "ifconfig" => ifconfig(&arguments),
         "echo" | "printf" | "tee" | "cat" => written(part),
         "ethtool" | "mii-tool" | "iw" | "iwconfig" | "iwpriv" | "tc" | "ifenslave" | "vconfig"
-        | "devlink" | "dcb" | "wpa_supplicant" | "ebtables" => About::Hardware,
+        | "devlink" | "dcb" | "wpa_supplicant" | "ebtables" => CommandSubject::Hardware,
         "sysctl"
         | "route"
         | "arp"
@@ -70,8 +70,8 @@ fn part_about(part: &str) -> About {
         | "resolvectl"
         | "systemd-resolve"
         | "resolvconf"
-        | "systemd-networkd-wait-online" => About::Addresses,
-        _ => About::Unknown,
+        | "systemd-networkd-wait-online" => CommandSubject::Addresses,
+        _ => CommandSubject::Unknown,
     }
 }
 
@@ -87,21 +87,21 @@ fn leads(word: &str) -> bool {
         )
 }
 
-fn ip(arguments: &[&str]) -> About {
+fn ip(arguments: &[&str]) -> CommandSubject {
     let child = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
     let mut objects = arguments
         .iter()
         .filter(|word| !matches!(**word, "4" | "6" | "family" | "inet" | "inet6" | "batch"));
     match objects.next() {
         // A NIC with such a child cannot become a port.
-        Some(_) if arguments.iter().any(|word| child.contains(word)) => About::Unknown,
-        Some(object) if object.starts_with('l') => About::Hardware,
-        Some(object) if object.starts_with(['a', 'r', 'n', 'm', 't']) => About::Addresses,
-        _ => About::Unknown,
+        Some(_) if arguments.iter().any(|word| child.contains(word)) => CommandSubject::Unknown,
+        Some(object) if object.starts_with('l') => CommandSubject::Hardware,
+        Some(object) if object.starts_with(['a', 'r', 'n', 'm', 't']) => CommandSubject::Addresses,
+        _ => CommandSubject::Unknown,
     }
 }
 
-fn ifconfig(arguments: &[&str]) -> About {
+fn ifconfig(arguments: &[&str]) -> CommandSubject {
     let hardware = |word: &&str| {
         matches!(
             *word,
@@ -119,19 +119,19 @@ fn ifconfig(arguments: &[&str]) -> About {
         arguments.iter().any(addressed),
         arguments.iter().any(hardware),
     ) {
-        (true, _) => About::Addresses,
-        (false, true) => About::Hardware,
-        (false, false) => About::Unknown,
+        (true, _) => CommandSubject::Addresses,
+        (false, true) => CommandSubject::Hardware,
+        (false, false) => CommandSubject::Unknown,
     }
 }
 
-fn written(part: &str) -> About {
+fn written(part: &str) -> CommandSubject {
     if part.contains("/proc/sys/net/") {
-        About::Addresses
+        CommandSubject::Addresses
     } else if part.contains("/sys/class/net/") {
-        About::Hardware
+        CommandSubject::Hardware
     } else {
-        About::Unknown
+        CommandSubject::Unknown
     }
 }
 
@@ -142,42 +142,57 @@ mod tests {
     #[test]
     fn a_command_is_about_addresses_or_hardware() {
         let cases = [
-            ("ip route add 10.8.0.0/16 dev eth0", About::Addresses),
+            (
+                "ip route add 10.8.0.0/16 dev eth0",
+                CommandSubject::Addresses,
+            ),
             (
                 "/sbin/ip -6 addr add 2001:db8::5/64 dev eth0",
-                About::Addresses,
+                CommandSubject::Addresses,
             ),
-            ("sysctl -w net.ipv6.conf.eth0.accept_ra=2", About::Addresses),
+            (
+                "sysctl -w net.ipv6.conf.eth0.accept_ra=2",
+                CommandSubject::Addresses,
+            ),
             (
                 "echo 2 > /proc/sys/net/ipv6/conf/eth0/accept_ra",
-                About::Addresses,
+                CommandSubject::Addresses,
             ),
-            ("ifconfig eth0 10.0.0.9 netmask 255.0.0.0", About::Addresses),
+            (
+                "ifconfig eth0 10.0.0.9 netmask 255.0.0.0",
+                CommandSubject::Addresses,
+            ),
             (
                 "iptables -A INPUT -i eth0 -j DROP || true",
-                About::Addresses,
+                CommandSubject::Addresses,
             ),
-            ("ethtool -K eth0 tso off", About::Hardware),
-            ("sleep 1; ip link set dev eth0 mtu 9000", About::Hardware),
-            ("LANG=C tc qdisc add dev eth0 root fq", About::Hardware),
+            ("ethtool -K eth0 tso off", CommandSubject::Hardware),
+            (
+                "sleep 1; ip link set dev eth0 mtu 9000",
+                CommandSubject::Hardware,
+            ),
+            (
+                "LANG=C tc qdisc add dev eth0 root fq",
+                CommandSubject::Hardware,
+            ),
             (
                 "echo 4096 > /sys/class/net/eth0/tx_queue_len",
-                About::Hardware,
+                CommandSubject::Hardware,
             ),
-            ("ifconfig eth0 promisc", About::Hardware),
+            ("ifconfig eth0 promisc", CommandSubject::Hardware),
             (
                 "ip link add link eth0 name mv0 type macvlan",
-                About::Unknown,
+                CommandSubject::Unknown,
             ),
             (
                 "ip route flush dev eth0; ethtool -s eth0 wol g",
-                About::Unknown,
+                CommandSubject::Unknown,
             ),
-            ("/usr/local/sbin/announce eth0", About::Unknown),
-            ("[ \"$IFACE\" = eth0 ] || exit 0", About::Unknown),
+            ("/usr/local/sbin/announce eth0", CommandSubject::Unknown),
+            ("[ \"$IFACE\" = eth0 ] || exit 0", CommandSubject::Unknown),
             (
                 "ethtool -K eth1 tso off; ip route add default dev eth2",
-                About::Nothing,
+                CommandSubject::Nothing,
             ),
         ];
         for (line, expected) in cases {

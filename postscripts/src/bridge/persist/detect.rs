@@ -2,7 +2,7 @@
 //!
 //! In: the root directory with its `/proc`, `/run` and configuration, and the NIC. Out: the one
 //! [`Backend`] that claims it, or an error that says what each of them showed. It never guesses: a
-//! backend that is installed but does not name the NIC has no claim, and two claims are an error.
+//! backend that is installed but does not name the NIC has no matched, and two claims are an error.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,17 +12,17 @@ use anyhow::{Result, bail};
 
 use super::backend::Backend;
 use super::ini::Ini;
-use super::model::Wish;
+use super::model::DesiredBridge;
 use super::sources::Sources;
 use super::{ifcfg, ifupdown, netplan, networkmanager, wicked};
 use crate::files::{self, beneath};
 use crate::owner::{self, Directory, Program};
 
-/// A backend's claim, or why it has none.
-type Claim = std::result::Result<Backend, String>;
+/// A backend's matched, or why it has none.
+type BackendMatch = std::result::Result<Backend, String>;
 
 /// The host as far as detection looks.
-struct Host<'a> {
+struct HostConfiguration<'a> {
     root: &'a Path,
     nic: &'a str,
     /// The daemons that run.
@@ -36,21 +36,21 @@ struct Host<'a> {
 }
 
 /// The backend in charge of the NIC, and what was not read meanwhile.
-pub(super) fn detect(root: &Path, wish: &Wish) -> Result<(Backend, Vec<String>)> {
-    let host = Host::look(root, &wish.nic)?;
+pub(super) fn detect(root: &Path, desired: &DesiredBridge) -> Result<(Backend, Vec<String>)> {
+    let host = HostConfiguration::look(root, &desired.nic)?;
     let shown = [
-        ("netplan", host.netplan(wish)?),
+        ("netplan", host.netplan(desired)?),
         ("systemd-networkd", host.networkd()?),
         ("NetworkManager", host.networkmanager()?),
         ("ifupdown", host.ifupdown()?),
-        ("ifcfg", host.ifcfg(wish)?),
+        ("ifcfg", host.ifcfg(desired)?),
         ("wicked", host.wicked()?),
     ];
-    let nic = &wish.nic;
+    let nic = &desired.nic;
     let advice = "or change the live network alone with --no-persist";
     let names: Vec<&str> = shown
         .iter()
-        .filter(|(_, claim)| claim.is_ok())
+        .filter(|(_, matched)| matched.is_ok())
         .map(|(name, _)| *name)
         .collect();
     if let [first, second, ..] = names.as_slice() {
@@ -58,14 +58,14 @@ pub(super) fn detect(root: &Path, wish: &Wish) -> Result<(Backend, Vec<String>)>
     }
     let reasons: Vec<String> = shown
         .iter()
-        .filter_map(|(name, claim)| {
-            claim
+        .filter_map(|(name, matched)| {
+            matched
                 .as_ref()
                 .err()
                 .map(|reason| format!("{name}: {reason}"))
         })
         .collect();
-    match shown.into_iter().find_map(|(_, claim)| claim.ok()) {
+    match shown.into_iter().find_map(|(_, matched)| matched.ok()) {
         Some(backend) => Ok((backend, host.skipped())),
         None => bail!(
             "nothing that runs configures {nic} ({}): configure it first, {advice}",
@@ -80,7 +80,7 @@ pub(super) fn detect(root: &Path, wish: &Wish) -> Result<(Backend, Vec<String>)>
 
 /// The daemon that manages the NIC as it runs, whatever the files say.
 pub(super) fn manager(root: &Path, nic: &str) -> Result<Option<&'static str>> {
-    let host = Host::look(root, nic)?;
+    let host = HostConfiguration::look(root, nic)?;
     let index = host.index.as_deref().unwrap_or("none");
     Ok(
         if host.runs(NETWORKD) && network_file(root, index)?.is_some() {
@@ -117,7 +117,7 @@ fn daemons(root: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
-impl<'a> Host<'a> {
+impl<'a> HostConfiguration<'a> {
     fn look(root: &'a Path, nic: &'a str) -> Result<Self> {
         let class = Path::new("/sys/class/net").join(nic).join("ifindex");
         let index = files::read(&beneath(root, &class))?;
@@ -148,8 +148,8 @@ impl<'a> Host<'a> {
         self.running.iter().any(|running| running == name)
     }
 
-    fn netplan(&self, wish: &Wish) -> Result<Claim> {
-        Ok(match netplan::definition(&self.netplan, wish)? {
+    fn netplan(&self, desired: &DesiredBridge) -> Result<BackendMatch> {
+        Ok(match netplan::definition(&self.netplan, desired)? {
             Some(definition) => Ok(Backend::Netplan {
                 renderer: definition.renderer,
             }),
@@ -158,7 +158,7 @@ impl<'a> Host<'a> {
         })
     }
 
-    fn networkd(&self) -> Result<Claim> {
+    fn networkd(&self) -> Result<BackendMatch> {
         if !self.runs(NETWORKD) {
             return Ok(Err("does not run".to_owned()));
         }
@@ -170,7 +170,7 @@ impl<'a> Host<'a> {
         })
     }
 
-    fn networkmanager(&self) -> Result<Claim> {
+    fn networkmanager(&self) -> Result<BackendMatch> {
         if !self.runs(NETWORK_MANAGER) {
             return Ok(Err("does not run".to_owned()));
         }
@@ -204,7 +204,7 @@ impl<'a> Host<'a> {
         ))
     }
 
-    fn ifupdown(&self) -> Result<Claim> {
+    fn ifupdown(&self) -> Result<BackendMatch> {
         let installed = ["/sbin/ifup", "/usr/sbin/ifup"]
             .iter()
             .any(|path| beneath(self.root, Path::new(path)).exists());
@@ -215,8 +215,8 @@ impl<'a> Host<'a> {
         })
     }
 
-    fn ifcfg(&self, wish: &Wish) -> Result<Claim> {
-        let Some(file) = ifcfg::find(&self.ifcfg, wish) else {
+    fn ifcfg(&self, desired: &DesiredBridge) -> Result<BackendMatch> {
+        let Some(file) = ifcfg::find(&self.ifcfg, desired) else {
             return Ok(Err("no file names it".to_owned()));
         };
         if self.runs(NETWORK_MANAGER)
@@ -228,7 +228,7 @@ impl<'a> Host<'a> {
         Ok(Ok(Backend::Ifcfg { file }))
     }
 
-    fn wicked(&self) -> Result<Claim> {
+    fn wicked(&self) -> Result<BackendMatch> {
         if !self.runs(WICKED) {
             return Ok(Err("does not run".to_owned()));
         }

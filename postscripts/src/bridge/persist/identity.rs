@@ -10,17 +10,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use ipnetwork::IpNetwork;
+use nix::libc;
 
-use super::model::{Addressing, Net, Wish};
+use super::model::{Addressing, DesiredBridge};
 use crate::bridge::net::{Mac, NetState};
 use crate::files::{self, beneath};
 
-/// `IFA_F_TEMPORARY` of linux/if_addr.h: the address is random and changes by itself.
-const TEMPORARY: u32 = 0x01;
-
 /// What has to be carried over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct NicIdentity {
     /// Addresses by router advertisements that are not made from the hardware address.
     derived: Vec<Ipv6Addr>,
     /// The link-local address, where it is not made from the hardware address.
@@ -33,35 +32,34 @@ pub(super) struct Identity {
     generation: Option<u8>,
 }
 
-impl Identity {
+impl NicIdentity {
     /// Reads it off the NIC; `was` tells which addresses are configured.
     pub(super) fn read(
         root: &Path,
-        wish: &Wish,
+        desired: &DesiredBridge,
         was: &Addressing,
         state: &NetState,
     ) -> Result<Self> {
         let mut identity = Self {
-            client_id: client_id(root, &wish.nic)?,
+            client_id: client_id(root, &desired.nic)?,
             ..Self::default()
         };
-        let mode = Path::new("/proc/sys/net/ipv6/conf").join(&wish.nic);
+        let mode = Path::new("/proc/sys/net/ipv6/conf").join(&desired.nic);
         let mode = files::read(&beneath(root, &mode.join("addr_gen_mode")))?;
         identity.generation = mode.and_then(|mode| mode.trim().parse().ok());
         for address in state
-            .link(&wish.nic)
+            .link(&desired.nic)
             .iter()
             .flat_map(|link| &link.addresses)
         {
             let IpAddr::V6(ip) = address.ip else { continue };
-            let configured = was.addresses.contains(&Net {
-                address: address.ip,
-                length: address.len,
-            });
-            if configured || address.flags & TEMPORARY != 0 {
+            let network = IpNetwork::new(address.ip, address.len).ok();
+            let configured = network.is_some_and(|network| was.addresses.contains(&network));
+            // a temporary address is random and changes by itself (RFC 8981)
+            if configured || address.flags & libc::IFA_F_TEMPORARY != 0 {
                 continue;
             }
-            let by_hardware = interface_id(ip) == eui64(wish.mac);
+            let by_hardware = interface_id(ip) == eui64(desired.mac);
             match address.len {
                 128 if address.lifetimes.is_some() => identity.leased = Some(ip),
                 64 if by_hardware => {}
@@ -75,7 +73,7 @@ impl Identity {
 
     /// The token (`::` and the interface identifier) that makes the same address again, where the one
     /// that stands is not made from the hardware address.
-    pub(super) fn token(&self, wish: &Wish) -> Result<Option<Ipv6Addr>> {
+    pub(super) fn token(&self, desired: &DesiredBridge) -> Result<Option<Ipv6Addr>> {
         let ids: BTreeSet<u64> = self.derived.iter().map(|ip| interface_id(*ip)).collect();
         if ids.len() > 1 {
             let addresses: Vec<String> = self.derived.iter().map(Ipv6Addr::to_string).collect();
@@ -83,35 +81,35 @@ impl Identity {
                 "the addresses {} are made from the name {} and would be others on {}, and no token stands for all of \
                  them: have them made from the hardware address (eui64), or configure them, first",
                 addresses.join(", "),
-                wish.nic,
-                wish.bridge
+                desired.nic,
+                desired.bridge
             );
         }
         Ok(ids.first().map(|id| Ipv6Addr::from(u128::from(*id))))
     }
 
     /// Refuses where the kernel makes addresses from a secret: it mixes in what a bridge has not.
-    pub(super) fn refuse_secret(&self, wish: &Wish) -> Result<()> {
+    pub(super) fn refuse_secret(&self, desired: &DesiredBridge) -> Result<()> {
         let all = self.derived.iter().chain(&self.link_local);
         match (self.generation, all.into_iter().next()) {
             (Some(mode @ (2 | 3)), Some(address)) => bail!(
                 "the kernel makes {address} from a secret (addr_gen_mode {mode} of {}) and would make another one \
                  for {}: set addr_gen_mode to 0, or configure the address, first",
-                wish.nic,
-                wish.bridge
+                desired.nic,
+                desired.bridge
             ),
             _ => Ok(()),
         }
     }
 
     /// Refuses to let the link-local address change that `setting` makes.
-    pub(super) fn refuse_link_local(&self, setting: &str, wish: &Wish) -> Result<()> {
+    pub(super) fn refuse_link_local(&self, setting: &str, desired: &DesiredBridge) -> Result<()> {
         match self.link_local {
             Some(address) => bail!(
                 "{setting} makes the link-local address {address} from the name {}, and {} would have another one: \
                  take it out first",
-                wish.nic,
-                wish.bridge
+                desired.nic,
+                desired.bridge
             ),
             None => Ok(()),
         }
@@ -119,11 +117,16 @@ impl Identity {
 
     /// Refuses to let the leased IPv6 address change that the server knows by what is `made`, and says
     /// what to `write` down instead.
-    pub(super) fn refuse_leased(&self, made: &str, write: &str, wish: &Wish) -> Result<()> {
+    pub(super) fn refuse_leased(
+        &self,
+        made: &str,
+        write: &str,
+        desired: &DesiredBridge,
+    ) -> Result<()> {
         match self.leased {
             Some(address) => bail!(
                 "{made}, so that {} would lose the lease of {address}: {write} first",
-                wish.bridge
+                desired.bridge
             ),
             None => Ok(()),
         }
@@ -165,39 +168,39 @@ fn client_id(root: &Path, nic: &str) -> Result<Option<String>> {
 mod tests {
     use super::*;
 
-    fn wish() -> Wish {
-        Wish {
+    fn desired() -> DesiredBridge {
+        DesiredBridge {
             nic: "eth0".to_owned(),
             bridge: "br0".to_owned(),
             mac: "52:54:00:12:34:56".parse().unwrap(),
             iaid: None,
-            identity: Identity::default(),
+            identity: NicIdentity::default(),
             address: None,
         }
     }
 
-    fn derived(addresses: &[&str]) -> Identity {
-        Identity {
+    fn derived(addresses: &[&str]) -> NicIdentity {
+        NicIdentity {
             derived: addresses.iter().map(|ip| ip.parse().unwrap()).collect(),
-            ..Identity::default()
+            ..NicIdentity::default()
         }
     }
 
     #[test]
     fn the_hardware_address_makes_an_interface_identifier() {
         let made = "fe80::5054:ff:fe12:3456".parse().unwrap();
-        assert_eq!(eui64(wish().mac), interface_id(made));
+        assert_eq!(eui64(desired().mac), interface_id(made));
     }
 
     #[test]
     fn one_identifier_is_a_token_and_two_are_an_error() {
-        assert_eq!(derived(&[]).token(&wish()).unwrap(), None);
+        assert_eq!(derived(&[]).token(&desired()).unwrap(), None);
         let one = derived(&["2001:db8::1:2:3:4", "2001:db8:5::1:2:3:4"]);
-        let token = one.token(&wish()).unwrap().unwrap();
+        let token = one.token(&desired()).unwrap().unwrap();
         assert_eq!(token.to_string(), "::1:2:3:4");
         let two = derived(&["2001:db8::1:2:3:4", "fd00::5:6:7:8"]);
         assert_eq!(
-            two.token(&wish()).unwrap_err().to_string(),
+            two.token(&desired()).unwrap_err().to_string(),
             "the addresses 2001:db8::1:2:3:4, fd00::5:6:7:8 are made from the name eth0 and would be others on br0, and \
              no token stands for all of them: have them made from the hardware address (eui64), or configure them, first"
         );
@@ -205,33 +208,35 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_is_refused_by_its_address() {
-        let identity = Identity {
+        let identity = NicIdentity {
             link_local: Some("fe80::9".parse().unwrap()),
             leased: Some("2001:db8::77".parse().unwrap()),
             generation: Some(2),
-            ..Identity::default()
+            ..NicIdentity::default()
         };
-        let wish = wish();
+        let desired = desired();
         let cases = [
             (
-                identity.refuse_secret(&wish),
+                identity.refuse_secret(&desired),
                 "the kernel makes fe80::9 from a secret (addr_gen_mode 2 of eth0) and would make another one for br0: \
                  set addr_gen_mode to 0, or configure the address, first",
             ),
             (
-                identity.refuse_link_local("X=y", &wish),
+                identity.refuse_link_local("X=y", &desired),
                 "X=y makes the link-local address fe80::9 from the name eth0, and br0 would have another one: take it \
                  out first",
             ),
             (
-                identity.refuse_leased("the DUID is made", "write it", &wish),
+                identity.refuse_leased("the DUID is made", "write it", &desired),
                 "the DUID is made, so that br0 would lose the lease of 2001:db8::77: write it first",
             ),
         ];
         for (refused, message) in cases {
             assert_eq!(refused.unwrap_err().to_string(), message);
         }
-        let none = Identity::default();
-        assert!(none.refuse_secret(&wish).is_ok() && none.refuse_link_local("", &wish).is_ok());
+        let none = NicIdentity::default();
+        assert!(
+            none.refuse_secret(&desired).is_ok() && none.refuse_link_local("", &desired).is_ok()
+        );
     }
 }

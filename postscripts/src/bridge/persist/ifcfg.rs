@@ -1,6 +1,6 @@
 //! ifcfg: `/etc/sysconfig/network-scripts`, read by network-scripts and by NetworkManager's ifcfg-rh.
 //!
-//! In: those files and the wish. Out: the NIC's file with its hardware keys and `BRIDGE=`, a file for
+//! In: those files and the desired bridge. Out: the NIC's file with its hardware keys and `BRIDGE=`, a file for
 //! the bridge with every other key as it stood, and the NIC's route, rule and alias files under the
 //! bridge's name. Keys nobody here knows go with the address. Reference: sysconfig.txt of
 //! initscripts, nm-settings-ifcfg-rh(5).
@@ -8,9 +8,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ipnetwork::IpNetwork;
 
-use super::keys::{Goes, IFCFG};
-use super::model::{Addressing, Net, Route, Wish, length_of_mask};
+use super::keys::{IFCFG, KeyOwner};
+use super::model::{
+    Addressing, DesiredBridge, RouteConfig, length_of_mask, parse_network, with_length,
+};
 use super::shellvars::ShellVars;
 use super::sources::Sources;
 use crate::files::{Access, FileChange};
@@ -32,13 +35,13 @@ pub(super) fn path(device: &str) -> PathBuf {
 }
 
 /// The NIC's file: by name, else by the device or the hardware address it tells of.
-pub(super) fn find(sources: &Sources, wish: &Wish) -> Option<PathBuf> {
-    if sources.holds(&path(&wish.nic)) {
-        return Some(path(&wish.nic));
+pub(super) fn find(sources: &Sources, desired: &DesiredBridge) -> Option<PathBuf> {
+    if sources.holds(&path(&desired.nic)) {
+        return Some(path(&desired.nic));
     }
     let holds = |vars: &ShellVars| match vars.value("DEVICE") {
-        Some(device) => device == wish.nic,
-        None => vars.value("HWADDR").and_then(|mac| mac.parse().ok()) == Some(wish.mac),
+        Some(device) => device == desired.nic,
+        None => vars.value("HWADDR").and_then(|mac| mac.parse().ok()) == Some(desired.mac),
     };
     let ours = |path: &Path| {
         path.parent() == Some(Path::new(DIR)) && file_name(path).starts_with("ifcfg-")
@@ -56,45 +59,45 @@ fn file_name(path: &Path) -> &str {
 }
 
 /// The files as they shall be.
-pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>> {
+pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<FileChange>> {
     let file =
-        find(sources, wish).with_context(|| format!("{DIR} has no file for {}", wish.nic))?;
+        find(sources, desired).with_context(|| format!("{DIR} has no file for {}", desired.nic))?;
     let mut port = ShellVars::parse(sources.text(&file).unwrap_or_default());
     match port.value("BRIDGE").or_else(|| port.value("MASTER")) {
-        Some(master) if master == wish.bridge => return Ok(Vec::new()),
+        Some(master) if master == desired.bridge => return Ok(Vec::new()),
         Some(master) => bail!(
             "{} puts {} into {master} already: take it out there first",
             file.display(),
-            wish.nic
+            desired.nic
         ),
         None => {}
     }
-    let target = path(&wish.bridge);
+    let target = path(&desired.bridge);
     if sources.holds(&target) {
         bail!(
             "{} exists already and {} does not use it: remove it first",
             target.display(),
-            wish.nic
+            desired.nic
         );
     }
     let mut after = sources.clone();
-    let mut bridge = bridge_vars(&mut port, wish);
-    if let (None, Some(token)) = (bridge.value("IPV6_TOKEN"), wish.identity.token(wish)?) {
+    let mut bridge = bridge_vars(&mut port, desired);
+    if let (None, Some(token)) = (bridge.value("IPV6_TOKEN"), desired.identity.token(desired)?) {
         bridge.set("IPV6_ADDR_GEN_MODE", "eui64");
         bridge.set("IPV6_TOKEN", &token.to_string());
     }
     if port.value("DEVICE").is_none() {
-        port.set("DEVICE", &wish.nic);
+        port.set("DEVICE", &desired.nic);
     }
-    port.set("BRIDGE", &wish.bridge);
+    port.set("BRIDGE", &desired.bridge);
     after.insert(&file, port.render());
     after.insert(&target, bridge.render());
     let mut removed = Vec::new();
-    for (from, to, text) in companions(sources, wish) {
+    for (from, to, text) in companions(sources, desired) {
         after.insert(to, text);
         removed.push(from);
     }
-    let mut changes = sources.changes_to(&after, |path| Access::Like(origin(path, &file, wish)));
+    let mut changes = sources.changes_to(&after, |path| Access::Like(origin(path, &file, desired)));
     changes.extend(removed.into_iter().map(|path| FileChange {
         access: Access::Like(path.clone()),
         path,
@@ -104,8 +107,8 @@ pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>>
 }
 
 /// The file that a new one takes its text from.
-fn origin(path: &Path, nic_file: &Path, wish: &Wish) -> PathBuf {
-    let name = file_name(path).replacen(&wish.bridge, &wish.nic, 1);
+fn origin(path: &Path, nic_file: &Path, desired: &DesiredBridge) -> PathBuf {
+    let name = file_name(path).replacen(&desired.bridge, &desired.nic, 1);
     if name.starts_with("ifcfg-") && !name.contains(':') {
         nic_file.to_owned()
     } else {
@@ -114,34 +117,34 @@ fn origin(path: &Path, nic_file: &Path, wish: &Wish) -> PathBuf {
 }
 
 /// Takes the bridge's keys out of the NIC's file.
-fn bridge_vars(port: &mut ShellVars, wish: &Wish) -> ShellVars {
+fn bridge_vars(port: &mut ShellVars, desired: &DesiredBridge) -> ShellVars {
     let shared: Vec<String> = port
         .lines
         .iter()
         .filter(|line| {
             line.split_once('=')
-                .is_some_and(|(key, _)| IFCFG.goes(key.trim()) == Goes::Both)
+                .is_some_and(|(key, _)| IFCFG.goes(key.trim()) == KeyOwner::Both)
         })
         .cloned()
         .collect();
-    let moved = port.take(|key| IFCFG.goes(key) == Goes::Bridge);
+    let moved = port.take(|key| IFCFG.goes(key) == KeyOwner::Bridge);
     let mut bridge = ShellVars {
         lines: vec![
-            format!("DEVICE={}", wish.bridge),
-            format!("NAME={}", wish.bridge),
+            format!("DEVICE={}", desired.bridge),
+            format!("NAME={}", desired.bridge),
             "TYPE=Bridge".to_owned(),
             "STP=no".to_owned(),
             "DELAY=0".to_owned(),
-            format!("MACADDR={}", wish.mac),
+            format!("MACADDR={}", desired.mac),
         ],
     };
     bridge.lines.extend(shared);
     bridge.lines.extend(moved);
-    match wish.address {
-        Some(net) if net.address.is_ipv4() => {
+    match desired.address {
+        Some(net) if net.is_ipv4() => {
             bridge.set("BOOTPROTO", "none");
-            bridge.set("IPADDR", &net.address.to_string());
-            bridge.set("PREFIX", &net.length.to_string());
+            bridge.set("IPADDR", &net.ip().to_string());
+            bridge.set("PREFIX", &net.prefix().to_string());
         }
         Some(net) => {
             bridge.set("IPV6INIT", "yes");
@@ -153,8 +156,8 @@ fn bridge_vars(port: &mut ShellVars, wish: &Wish) -> ShellVars {
 }
 
 /// The NIC's route, rule and alias files, with where they go and what they say there.
-fn companions(sources: &Sources, wish: &Wish) -> Vec<(PathBuf, PathBuf, String)> {
-    let (nic, bridge) = (wish.nic.as_str(), wish.bridge.as_str());
+fn companions(sources: &Sources, desired: &DesiredBridge) -> Vec<(PathBuf, PathBuf, String)> {
+    let (nic, bridge) = (desired.nic.as_str(), desired.bridge.as_str());
     let mut found = Vec::new();
     for (path, text) in sources
         .iter()
@@ -260,7 +263,7 @@ fn addresses(vars: &ShellVars, into: &mut Addressing) -> Result<()> {
                 } else {
                     format!("{address}/64")
                 };
-                into.addresses.insert(text.parse::<Net>()?);
+                into.addresses.insert(parse_network(&text)?);
             }
         } else if key == "IPV6_DEFAULTGW"
             || key
@@ -268,7 +271,8 @@ fn addresses(vars: &ShellVars, into: &mut Addressing) -> Result<()> {
                 .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
         {
             let gateway = value.split('%').next().unwrap_or(value);
-            into.routes.insert(Route::default_via(gateway.parse()?));
+            into.routes
+                .insert(RouteConfig::default_via(gateway.parse()?));
         } else if key == "DOMAIN" {
             into.search
                 .extend(value.split_whitespace().map(str::to_owned));
@@ -282,8 +286,8 @@ fn addresses(vars: &ShellVars, into: &mut Addressing) -> Result<()> {
     Ok(())
 }
 
-fn net4(vars: &ShellVars, address: &str, number: &str) -> Result<Net> {
-    let mut net: Net = address.parse()?;
+fn net4(vars: &ShellVars, address: &str, number: &str) -> Result<IpNetwork> {
+    let network = parse_network(address)?;
     let prefix = vars
         .value(&format!("PREFIX{number}"))
         .map(str::parse)
@@ -302,8 +306,7 @@ fn net4(vars: &ShellVars, address: &str, number: &str) -> Result<Net> {
         Some(128..=191) => 16,
         _ => 24,
     };
-    net.length = prefix.or(mask).unwrap_or(class);
-    Ok(net)
+    with_length(network.ip(), prefix.or(mask).unwrap_or(class))
 }
 
 /// Both forms of a route file: `ADDRESS0= NETMASK0= GATEWAY0=` and arguments of `ip route`.
@@ -313,11 +316,11 @@ fn routes(text: &str, default: &str, into: &mut Addressing) -> Result<()> {
         let Some(address) = vars.value(&format!("ADDRESS{number}")) else {
             continue;
         };
-        let mut net: Net = address.parse()?;
-        net.length = vars
+        let length = vars
             .value(&format!("NETMASK{number}"))
             .and_then(length_of_mask)
             .unwrap_or(32);
+        let network = with_length(parse_network(address)?.ip(), length)?;
         let via = vars
             .value(&format!("GATEWAY{number}"))
             .map(str::parse)
@@ -326,8 +329,8 @@ fn routes(text: &str, default: &str, into: &mut Addressing) -> Result<()> {
             .value(&format!("METRIC{number}"))
             .map(str::parse)
             .transpose()?;
-        into.routes.insert(Route {
-            to: net.to_string(),
+        into.routes.insert(RouteConfig {
+            to: network.to_string(),
             via,
             metric,
             table: None,
@@ -350,11 +353,11 @@ fn routes(text: &str, default: &str, into: &mut Addressing) -> Result<()> {
             .map(|via| via.parse())
             .transpose()
             .with_context(|| format!("reading {line:?}"))?;
-        into.routes.insert(Route {
+        into.routes.insert(RouteConfig {
             to: if *to == "default" {
                 default.to_owned()
             } else {
-                Route::destination(to, via)
+                RouteConfig::destination(to, via)
             },
             via,
             metric: after("metric").map(|metric| metric.parse()).transpose()?,

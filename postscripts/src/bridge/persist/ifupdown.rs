@@ -1,6 +1,6 @@
 //! ifupdown: `/etc/network/interfaces` and what it sources.
 //!
-//! In: those files and the wish. Out: the NIC's stanzas renamed to the bridge where they stand, with
+//! In: those files and the desired bridge. Out: the NIC's stanzas renamed to the bridge where they stand, with
 //! all their options and comments; the bridge is made and the NIC put into it by `pre-up` lines that
 //! need iproute2 alone (the `bridge_*` options need bridge-utils, which a host may lack); a `manual`
 //! stanza keeps the NIC's hardware options. Reference: interfaces(5).
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::command::{self, About};
-use super::keys::{Goes, IFUPDOWN};
-use super::model::Wish;
+use super::command::{self, CommandSubject};
+use super::keys::{IFUPDOWN, KeyOwner};
+use super::model::DesiredBridge;
 use super::names::{mentions, rename};
 use super::references;
 use super::sources::Sources;
@@ -85,7 +85,7 @@ fn follow(sources: &Sources, path: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// A line by what it begins.
-enum Line<'a> {
+enum InterfacesLine<'a> {
     /// `auto` and `allow-*` with the devices they name.
     Class(&'a str, Vec<&'a str>),
     /// `iface NAME FAMILY METHOD`.
@@ -98,7 +98,7 @@ enum Line<'a> {
     Blank,
 }
 
-impl<'a> Line<'a> {
+impl<'a> InterfacesLine<'a> {
     fn parse(line: &'a str) -> Self {
         let line = line.trim();
         let (keyword, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -143,27 +143,27 @@ pub(super) fn defines(sources: &Sources, name: &str) -> Option<PathBuf> {
     files(sources).into_iter().find(|path| {
         let text = sources.text(path).unwrap_or_default();
         text.lines()
-            .any(|line| matches!(Line::parse(line), Line::Iface(iface, ..) if iface == name))
+            .any(|line| matches!(InterfacesLine::parse(line), InterfacesLine::Iface(iface, ..) if iface == name))
     })
 }
 
 /// The files as they shall be.
-pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>> {
+pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<FileChange>> {
     let files = files(sources);
-    if is_port(sources, &files, wish) {
+    if is_port(sources, &files, desired) {
         return Ok(Vec::new());
     }
-    if let Some(path) = defines(sources, &wish.bridge) {
+    if let Some(path) = defines(sources, &desired.bridge) {
         bail!(
             "{} defines {} already and {} is not in it: remove the stanza first",
             path.display(),
-            wish.bridge,
-            wish.nic
+            desired.bridge,
+            desired.nic
         );
     }
     let mut after = sources.clone();
-    let mut edit = Edit {
-        wish,
+    let mut edit = InterfacesEdit {
+        desired,
         hardware: Vec::new(),
         made: false,
     };
@@ -180,7 +180,7 @@ pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>>
             after.insert(path, new);
         }
     }
-    let path = first.with_context(|| format!("no stanza in {MAIN} defines {}", wish.nic))?;
+    let path = first.with_context(|| format!("no stanza in {MAIN} defines {}", desired.nic))?;
     let mut text = after.text(&path).unwrap_or_default().to_owned();
     text.push_str(&edit.port_stanza());
     after.insert(path, text);
@@ -188,18 +188,18 @@ pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>>
 }
 
 /// Whether the files make the NIC a port of the bridge already, by our lines or by bridge-utils'.
-fn is_port(sources: &Sources, files: &[PathBuf], wish: &Wish) -> bool {
-    let ours = enslave(wish);
+fn is_port(sources: &Sources, files: &[PathBuf], desired: &DesiredBridge) -> bool {
+    let ours = enslave(desired);
     let mut inside = false;
     for line in files
         .iter()
         .flat_map(|path| sources.text(path).unwrap_or_default().lines())
     {
-        match Line::parse(line) {
-            Line::Iface(name, ..) => inside = name == wish.bridge,
-            Line::Option("pre-up", command) if inside && command == ours => return true,
-            Line::Option(key, ports) if inside && option_name(key) == "bridge-ports" => {
-                return ports.split_whitespace().any(|port| port == wish.nic);
+        match InterfacesLine::parse(line) {
+            InterfacesLine::Iface(name, ..) => inside = name == desired.bridge,
+            InterfacesLine::Option("pre-up", command) if inside && command == ours => return true,
+            InterfacesLine::Option(key, ports) if inside && option_name(key) == "bridge-ports" => {
+                return ports.split_whitespace().any(|port| port == desired.nic);
             }
             _ => {}
         }
@@ -207,26 +207,29 @@ fn is_port(sources: &Sources, files: &[PathBuf], wish: &Wish) -> bool {
     false
 }
 
-fn enslave(wish: &Wish) -> String {
-    format!("ip link set dev {} master {} up", wish.nic, wish.bridge)
+fn enslave(desired: &DesiredBridge) -> String {
+    format!(
+        "ip link set dev {} master {} up",
+        desired.nic, desired.bridge
+    )
 }
 
-struct Edit<'a> {
-    wish: &'a Wish,
+struct InterfacesEdit<'a> {
+    desired: &'a DesiredBridge,
     /// Options that stay with the NIC.
     hardware: Vec<String>,
     /// The lines that make the bridge are written.
     made: bool,
 }
 
-impl Edit<'_> {
+impl InterfacesEdit<'_> {
     fn file(&mut self, text: &str) -> Result<String> {
-        let wish = self.wish;
+        let desired = self.desired;
         let mut out: Vec<String> = Vec::new();
         let mut inside = false;
         for line in logical(text) {
-            match Line::parse(&line) {
-                Line::Iface(name, family, method) => {
+            match InterfacesLine::parse(&line) {
+                InterfacesLine::Iface(name, family, method) => {
                     inside = self.is_nic(name);
                     if inside {
                         out.extend(self.header(&line, name, family, method));
@@ -234,25 +237,29 @@ impl Edit<'_> {
                         out.push(line.clone());
                     }
                 }
-                Line::Class(class, names) => {
+                InterfacesLine::Class(class, names) => {
                     inside = false;
                     out.extend(self.class_lines(&line, class, &names));
                 }
-                Line::Other("mapping" | "rename", names)
-                    if names.iter().any(|name| glob::matches(name, &wish.nic)) =>
+                InterfacesLine::Other("mapping" | "rename", names)
+                    if names.iter().any(|name| glob::matches(name, &desired.nic)) =>
                 {
                     bail!(
                         "a mapping or rename stanza covers {}: write its stanza out first",
-                        wish.nic
+                        desired.nic
                     );
                 }
-                Line::Other(..) => {
+                InterfacesLine::Other(..) => {
                     inside = false;
                     out.push(line);
                 }
-                Line::Option(key, value) if inside => self.option(&line, key, value, &mut out)?,
-                Line::Option(key, value) => out.push(self.others_option(&line, key, value)?),
-                Line::Blank => out.push(line),
+                InterfacesLine::Option(key, value) if inside => {
+                    self.option(&line, key, value, &mut out)?
+                }
+                InterfacesLine::Option(key, value) => {
+                    out.push(self.others_option(&line, key, value)?)
+                }
+                InterfacesLine::Blank => out.push(line),
             }
         }
         let end = if text.ends_with('\n') { "\n" } else { "" };
@@ -261,64 +268,68 @@ impl Edit<'_> {
 
     /// The NIC itself or an alias of it.
     fn is_nic(&self, name: &str) -> bool {
-        name.strip_prefix(self.wish.nic.as_str())
+        name.strip_prefix(self.desired.nic.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
     /// The bridge comes up where the NIC did; the NIC first, as it is a device of its own now.
     fn class_lines(&self, line: &str, class: &str, names: &[&str]) -> Vec<String> {
-        let wish = self.wish;
+        let desired = self.desired;
         if !names.iter().any(|name| self.is_nic(name)) {
             return vec![line.to_owned()];
         }
         // The bridge stands right behind the NIC, and so before the aliases that need it.
         let words = line
             .split(' ')
-            .map(|word| match word.strip_prefix(wish.nic.as_str()) {
-                Some("") if class == "auto" => format!("{word} {}", wish.bridge),
-                Some(alias) if alias.starts_with(':') => format!("{}{alias}", wish.bridge),
+            .map(|word| match word.strip_prefix(desired.nic.as_str()) {
+                Some("") if class == "auto" => format!("{word} {}", desired.bridge),
+                Some(alias) if alias.starts_with(':') => format!("{}{alias}", desired.bridge),
                 _ => word.to_owned(),
             });
         let line = words.collect::<Vec<_>>().join(" ");
-        if class == "auto" || !names.contains(&wish.nic.as_str()) {
+        if class == "auto" || !names.contains(&desired.nic.as_str()) {
             vec![line]
         } else {
-            vec![line, format!("auto {}", wish.bridge)]
+            vec![line, format!("auto {}", desired.bridge)]
         }
     }
 
     /// An option of the NIC's own stanza.
     fn option(&mut self, line: &str, key: &str, value: &str, out: &mut Vec<String>) -> Result<()> {
-        let wish = self.wish;
+        let desired = self.desired;
         let key = option_name(key);
         let goes = if COMMANDS.contains(&key.as_str()) {
             // What a stanza's command calls $IFACE is the NIC as well.
-            match command::about(value, &[&wish.nic, "$IFACE", "${IFACE}"]) {
-                About::Hardware => Goes::Nic,
-                About::Unknown if mentions(value, &wish.nic) => return Err(self.unclear(line)),
-                About::Addresses | About::Nothing | About::Unknown => Goes::Bridge,
+            match command::about(value, &[&desired.nic, "$IFACE", "${IFACE}"]) {
+                CommandSubject::Hardware => KeyOwner::Nic,
+                CommandSubject::Unknown if mentions(value, &desired.nic) => {
+                    return Err(self.unclear(line));
+                }
+                CommandSubject::Addresses | CommandSubject::Nothing | CommandSubject::Unknown => {
+                    KeyOwner::Bridge
+                }
             }
-        } else if IFUPDOWN.known(&key).is_none() && mentions(value, &wish.nic) {
+        } else if IFUPDOWN.known(&key).is_none() && mentions(value, &desired.nic) {
             return Err(self.unclear(line));
         } else {
             IFUPDOWN.goes(&key)
         };
         let known = |kept: &String| kept.trim() == line.trim();
         match goes {
-            Goes::Nic => self.hardware.push(line.to_owned()),
-            Goes::Both if self.hardware.iter().any(known) => out.push(line.to_owned()),
-            Goes::Both => {
+            KeyOwner::Nic => self.hardware.push(line.to_owned()),
+            KeyOwner::Both if self.hardware.iter().any(known) => out.push(line.to_owned()),
+            KeyOwner::Both => {
                 self.hardware.push(line.to_owned());
                 out.push(line.to_owned());
             }
-            Goes::Bridge => out.push(rename(line, &wish.nic, &wish.bridge)),
+            KeyOwner::Bridge => out.push(rename(line, &desired.nic, &desired.bridge)),
         }
         Ok(())
     }
 
     /// A line of another device's stanza, which may need the NIC for its addresses.
     fn others_option(&self, line: &str, key: &str, value: &str) -> Result<String> {
-        let Wish { nic, bridge, .. } = self.wish;
+        let DesiredBridge { nic, bridge, .. } = self.desired;
         if !mentions(value, nic) {
             return Ok(line.to_owned());
         }
@@ -328,28 +339,28 @@ impl Edit<'_> {
                 line.trim()
             ),
             key if COMMANDS.contains(&key) => match command::about(value, &[nic]) {
-                About::Addresses => Ok(rename(line, nic, bridge)),
-                About::Hardware | About::Nothing => Ok(line.to_owned()),
-                About::Unknown => Err(self.unclear(line)),
+                CommandSubject::Addresses => Ok(rename(line, nic, bridge)),
+                CommandSubject::Hardware | CommandSubject::Nothing => Ok(line.to_owned()),
+                CommandSubject::Unknown => Err(self.unclear(line)),
             },
-            key if IFUPDOWN.known(key) == Some(Goes::Nic) => Ok(line.to_owned()),
+            key if IFUPDOWN.known(key) == Some(KeyOwner::Nic) => Ok(line.to_owned()),
             _ => Err(self.unclear(line)),
         }
     }
 
     fn unclear(&self, line: &str) -> anyhow::Error {
-        references::unclear(line.trim(), self.wish)
+        references::unclear(line.trim(), self.desired)
     }
 
     /// The stanza's first line for the bridge and, in the first stanza, what makes the bridge.
     fn header(&mut self, line: &str, name: &str, family: &str, method: &str) -> Vec<String> {
-        let Wish {
+        let DesiredBridge {
             nic,
             bridge,
             mac,
             address,
             ..
-        } = self.wish;
+        } = self.desired;
         let mut lines = vec![rename(line, nic, bridge)];
         if name != nic || self.made {
             return lines;
@@ -359,9 +370,9 @@ impl Edit<'_> {
             "    pre-up ip link show dev {bridge} >/dev/null 2>&1 || ip link add name {bridge} \
              address {mac} type bridge stp_state 0 forward_delay 0"
         ));
-        lines.push(format!("    pre-up {}", enslave(self.wish)));
+        lines.push(format!("    pre-up {}", enslave(self.desired)));
         lines.push(format!("    post-down ip link del dev {bridge}"));
-        if let Some(net) = address.filter(|net| net.address.is_ipv4() == (family == "inet"))
+        if let Some(net) = address.filter(|net| net.is_ipv4() == (family == "inet"))
             && method == "manual"
         {
             lines[0] = format!("iface {bridge} {family} static");
@@ -371,7 +382,7 @@ impl Edit<'_> {
     }
 
     fn port_stanza(&self) -> String {
-        let mut text = format!("\niface {} inet manual\n", self.wish.nic);
+        let mut text = format!("\niface {} inet manual\n", self.desired.nic);
         for line in &self.hardware {
             text.push_str(line);
             text.push('\n');

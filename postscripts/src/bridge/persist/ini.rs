@@ -9,12 +9,12 @@
 pub(super) struct Ini {
     /// The lines before the first header.
     pub(super) preamble: Vec<String>,
-    pub(super) sections: Vec<Section>,
+    pub(super) sections: Vec<IniSection>,
 }
 
 /// A section with its lines, comments and blank ones included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Section {
+pub(super) struct IniSection {
     pub(super) name: String,
     pub(super) lines: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl Ini {
                 .strip_prefix('[')
                 .and_then(|rest| rest.strip_suffix(']'));
             match (header, ini.sections.last_mut()) {
-                (Some(name), _) => ini.sections.push(Section::new(name)),
+                (Some(name), _) => ini.sections.push(IniSection::new(name)),
                 (None, Some(section)) => section.lines.push(line.to_owned()),
                 (None, None) => ini.preamble.push(line.to_owned()),
             }
@@ -51,7 +51,7 @@ impl Ini {
     }
 
     /// All sections of that name.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &Section> {
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &IniSection> {
         self.sections
             .iter()
             .filter(move |section| section.name == name)
@@ -66,7 +66,7 @@ impl Ini {
     }
 
     /// The section of that name, made at the end where there is none.
-    pub(super) fn section_mut(&mut self, name: &str) -> &mut Section {
+    pub(super) fn section_mut(&mut self, name: &str) -> &mut IniSection {
         let at = self
             .sections
             .iter()
@@ -75,14 +75,14 @@ impl Ini {
             if let Some(last) = self.sections.last_mut() {
                 last.end_with_blank();
             }
-            self.sections.push(Section::new(name));
+            self.sections.push(IniSection::new(name));
             self.sections.len() - 1
         });
         &mut self.sections[at]
     }
 }
 
-impl Section {
+impl IniSection {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),

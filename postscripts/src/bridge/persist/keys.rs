@@ -7,7 +7,7 @@
 
 /// Where a key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goes {
+pub(super) enum KeyOwner {
     /// With the addresses.
     Bridge,
     /// With the hardware.
@@ -16,14 +16,14 @@ pub(super) enum Goes {
     Both,
 }
 
-use Goes::{Both, Bridge, Nic};
+use KeyOwner::{Both, Bridge, Nic};
 
 /// The known keys of a backend; one that ends in `*` stands for all that begin so.
-pub(super) struct Table(&'static [(&'static [&'static str], Goes)]);
+pub(super) struct KeyTable(&'static [(&'static [&'static str], KeyOwner)]);
 
-impl Table {
+impl KeyTable {
     /// Where a key goes, if it is known.
-    pub(super) fn known(&self, key: &str) -> Option<Goes> {
+    pub(super) fn known(&self, key: &str) -> Option<KeyOwner> {
         let fits = |pattern: &&str| match pattern.strip_suffix('*') {
             Some(start) => key.starts_with(start),
             None => *pattern == key,
@@ -33,13 +33,13 @@ impl Table {
     }
 
     /// Where a key goes.
-    pub(super) fn goes(&self, key: &str) -> Goes {
+    pub(super) fn goes(&self, key: &str) -> KeyOwner {
         self.known(key).unwrap_or(Bridge)
     }
 }
 
 /// Sections of a `.network` file.
-pub(super) const NETWORKD_SECTIONS: Table = Table(&[(
+pub(super) const NETWORKD_SECTIONS: KeyTable = KeyTable(&[(
     &[
         "Match",
         "Link",
@@ -77,7 +77,7 @@ pub(super) const NETWORKD_SECTIONS: Table = Table(&[(
 )]);
 
 /// Keys of a `.network` or `.netdev` file, whatever their section.
-pub(super) const NETWORKD: Table = Table(&[
+pub(super) const NETWORKD: KeyTable = KeyTable(&[
     (
         &["MTUBytes", "RequiredForOnline", "RequiredFamilyForOnline"],
         Both,
@@ -117,7 +117,7 @@ pub(super) const NETWORKD: Table = Table(&[
 ]);
 
 /// Keys of a definition of netplan.
-pub(super) const NETPLAN: Table = Table(&[
+pub(super) const NETPLAN: KeyTable = KeyTable(&[
     (&["mtu", "optional", "renderer"], Both),
     (
         &[
@@ -153,13 +153,13 @@ pub(super) const NETPLAN: Table = Table(&[
 ]);
 
 /// Sections of a keyfile.
-pub(super) const KEYFILE_SECTIONS: Table = Table(&[
+pub(super) const KEYFILE_SECTIONS: KeyTable = KeyTable(&[
     (&["ipv4", "ipv6", "proxy", "hostname"], Bridge),
     (&["*"], Nic),
 ]);
 
 /// Keys of a keyfile's `[connection]`.
-pub(super) const KEYFILE_CONNECTION: Table = Table(&[
+pub(super) const KEYFILE_CONNECTION: KeyTable = KeyTable(&[
     (
         &[
             "zone",
@@ -187,7 +187,7 @@ pub(super) const KEYFILE_CONNECTION: Table = Table(&[
 ]);
 
 /// Keys of a keyfile that may name a device, whatever their section.
-pub(super) const KEYFILE_NAMES: Table = Table(&[
+pub(super) const KEYFILE_NAMES: KeyTable = KeyTable(&[
     (&["routing-rule*", "dns", "zone", "stable-id"], Bridge),
     (
         &[
@@ -207,7 +207,7 @@ pub(super) const KEYFILE_NAMES: Table = Table(&[
 ]);
 
 /// Options of an `iface` stanza, `-` for `_`.
-pub(super) const IFUPDOWN: Table = Table(&[
+pub(super) const IFUPDOWN: KeyTable = KeyTable(&[
     (&["mtu"], Both),
     (
         &[
@@ -231,7 +231,7 @@ pub(super) const IFUPDOWN: Table = Table(&[
 ]);
 
 /// Keys of `ifcfg-*` and of `/etc/sysconfig/network` in the RHEL family.
-pub(super) const IFCFG: Table = Table(&[
+pub(super) const IFCFG: KeyTable = KeyTable(&[
     (
         &[
             "ONBOOT",
@@ -276,7 +276,7 @@ pub(super) const IFCFG: Table = Table(&[
 ]);
 
 /// Keys of `ifcfg-*` in SUSE.
-pub(super) const WICKED: Table = Table(&[
+pub(super) const WICKED: KeyTable = KeyTable(&[
     (&["STARTMODE", "MTU"], Both),
     (
         &[

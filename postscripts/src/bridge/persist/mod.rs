@@ -14,7 +14,6 @@
 mod backend;
 mod command;
 mod detect;
-mod elsewhere;
 mod handover;
 mod identity;
 mod ifcfg;
@@ -26,6 +25,7 @@ mod names;
 mod netplan;
 mod networkd;
 mod networkmanager;
+mod other_files;
 #[cfg(test)]
 mod properties;
 mod readback;
@@ -44,25 +44,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use definitions::IfName;
+use ipnetwork::IpNetwork;
 
 pub use crate::files::{Access, FileChange};
-pub use model::Net;
 pub use running::{Running, plan_running};
 
 use crate::bridge::net::NetState;
 use crate::fault::Fault;
 use crate::files::{FileJournal, beneath};
 use backend::Backend;
-use handover::HandOver;
-use identity::Identity;
-use model::{Addressing, Wish};
+use handover::Handover;
+use identity::NicIdentity;
+use model::{Addressing, DesiredBridge};
 use sources::Sources;
 
 /// What has to change on disk so that the bridge stands after the next boot.
 #[derive(Debug)]
 pub struct Persistence {
     root: PathBuf,
-    wish: Wish,
+    desired: DesiredBridge,
     backend: Backend,
     /// What stands among the files and was not read.
     skipped: Vec<String>,
@@ -74,7 +74,7 @@ pub struct Persistence {
     /// How the bridge is addressed by them.
     addressing: Addressing,
     /// What runs and has to hear of it.
-    hand_over: HandOver,
+    hand_over: Handover,
     fault: Fault,
 }
 
@@ -83,43 +83,43 @@ pub fn plan(
     root: &Path,
     nic: &str,
     bridge: &str,
-    address: Option<Net>,
+    address: Option<IpNetwork>,
     state: &NetState,
 ) -> Result<Persistence> {
     let link = state
         .link(nic)
         .with_context(|| format!("there is no {nic}"))?;
-    let wish = Wish {
+    let desired = DesiredBridge {
         nic: nic.to_owned(),
         bridge: bridge.to_owned(),
         mac: link
             .mac
             .with_context(|| format!("{nic} has no Ethernet address"))?,
         iaid: detect::iaid(root, nic)?,
-        identity: Identity::default(),
+        identity: NicIdentity::default(),
         address: None,
     };
-    let (backend, skipped) = detect::detect(root, &wish)?;
-    let was = backend.read_nic(&backend.load(root)?, &wish)?;
+    let (backend, skipped) = detect::detect(root, &desired)?;
+    let was = backend.read_nic(&backend.load(root)?, &desired)?;
     let address = address.filter(|_| was.is_empty());
-    let identity = Identity::read(root, &wish, &was, state)?;
-    let wish = Wish {
+    let identity = NicIdentity::read(root, &desired, &was, state)?;
+    let desired = DesiredBridge {
         address,
         identity,
-        ..wish
+        ..desired
     };
-    Persistence::of(root, (backend, skipped), wish, state)
+    Persistence::of(root, (backend, skipped), desired, state)
 }
 
 /// The changes of the backend's own files, and those files as they shall be.
 fn own_changes(
     backend: &Backend,
     before: &Sources,
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<(Vec<FileChange>, Sources)> {
-    let mut changes = backend.rewrite(before, wish)?;
+    let mut changes = backend.rewrite(before, desired)?;
     let moved = before.with(&changes);
-    let after = references::redirect(backend, &moved, wish)?;
+    let after = references::redirect(backend, &moved, desired)?;
     for change in moved.changes_to(&after, |path| Access::Like(path.to_owned())) {
         match changes.iter_mut().find(|known| known.path == change.path) {
             Some(known) => known.text = change.text,
@@ -144,24 +144,24 @@ fn leased(state: &NetState, nic: &str, bridge: &str) -> Option<String> {
 fn prove(
     backend: &Backend,
     after: &Sources,
-    wish: &Wish,
+    desired: &DesiredBridge,
     mut was: Addressing,
     is: &Addressing,
 ) -> Result<()> {
-    was.addresses.extend(wish.address);
+    was.addresses.extend(desired.address);
     let lost = was
-        .unnamed(&wish.nic)
-        .differences(&is.unnamed(&wish.bridge));
+        .unnamed(&desired.nic)
+        .differences(&is.unnamed(&desired.bridge));
     if !lost.is_empty() {
         bail!(
             "moving the settings of {} to {} in the files of {} would change them ({}): use --no-persist",
-            wish.nic,
-            wish.bridge,
+            desired.nic,
+            desired.bridge,
             backend.name(),
             lost.join("; ")
         );
     }
-    let (again, _) = own_changes(backend, after, wish)?;
+    let (again, _) = own_changes(backend, after, desired)?;
     if let Some(change) = again.first() {
         bail!(
             "{} would have to change a second time: use --no-persist",
@@ -176,7 +176,7 @@ impl Persistence {
     fn of(
         root: &Path,
         (backend, mut skipped): (Backend, Vec<String>),
-        wish: Wish,
+        desired: DesiredBridge,
         state: &NetState,
     ) -> Result<Self> {
         let before = backend.load(root)?;
@@ -185,17 +185,17 @@ impl Persistence {
                 .skipped()
                 .map(|what| format!("{what}: it is not read")),
         );
-        let was = backend.read_nic(&before, &wish)?;
-        let (own, after) = own_changes(&backend, &before, &wish)?;
-        let addressing = backend.read_bridge(&after, &wish)?;
+        let was = backend.read_nic(&before, &desired)?;
+        let (own, after) = own_changes(&backend, &before, &desired)?;
+        let addressing = backend.read_bridge(&after, &desired)?;
         if !own.is_empty() {
-            prove(&backend, &after, &wish, was, &addressing)?;
+            prove(&backend, &after, &desired, was, &addressing)?;
         }
-        let leased = leased(state, &wish.nic, &wish.bridge);
-        let mut hand_over = HandOver::plan(root, &backend, &wish, leased)?;
+        let leased = leased(state, &desired.nic, &desired.bridge);
+        let mut hand_over = Handover::plan(root, &backend, &desired, leased)?;
         let configuration = hand_over.changes(root, &backend)?;
         if let Backend::Networkd { .. } = backend
-            && let Some(file) = networkd::bridge_file(&after, &wish)
+            && let Some(file) = networkd::bridge_file(&after, &desired)
         {
             hand_over.keep_beside(file);
         }
@@ -203,15 +203,15 @@ impl Persistence {
             hand_over.leave_daemons();
         }
         let mut changes = own;
-        let (others, unread) = elsewhere::changes(root, &wish)?;
+        let (others, unread) = other_files::changes(root, &desired)?;
         changes.extend(others);
         skipped.extend(unread);
         skipped.sort();
         skipped.dedup();
-        changes.extend(writers::stop(root, &backend, (&before, &after), &wish)?);
+        changes.extend(writers::stop(root, &backend, (&before, &after), &desired)?);
         Ok(Self {
             root: root.to_owned(),
-            wish,
+            desired,
             backend,
             skipped,
             changes,
@@ -228,7 +228,7 @@ impl Persistence {
     /// daemons note of it since then is about the port.
     pub fn replan(&self, state: &NetState) -> Result<Self> {
         let known = (self.backend.clone(), self.skipped.clone());
-        let plan = Self::of(&self.root, known, self.wish.clone(), state)?;
+        let plan = Self::of(&self.root, known, self.desired.clone(), state)?;
         Ok(plan.with_fault(&self.fault))
     }
 
@@ -292,7 +292,7 @@ impl Persistence {
         let persisting = || {
             format!(
                 "persisting {} through {}",
-                self.wish.bridge,
+                self.desired.bridge,
                 self.backend.name()
             )
         };
@@ -307,7 +307,7 @@ impl Persistence {
     fn read_back(&self) -> Result<Option<&'static str>> {
         let scratch = self.root.join(format!(
             "run/slipway-{}-{}",
-            self.wish.bridge,
+            self.desired.bridge,
             std::process::id()
         ));
         let making = || format!("making {}", scratch.display());
@@ -320,7 +320,7 @@ impl Persistence {
             &self.backend,
             &self.after,
             &self.changes,
-            &self.wish,
+            &self.desired,
             &scratch,
         );
         fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
@@ -332,7 +332,7 @@ impl Persistence {
         Running {
             root: self.root.clone(),
             hand_over: self.hand_over.clone(),
-            bridge: self.wish.bridge.clone(),
+            bridge: self.desired.bridge.clone(),
             notes: Vec::new(),
             fault: self.fault.clone(),
         }
@@ -345,12 +345,12 @@ impl Persistence {
     }
 
     fn journal(&self) -> FileJournal {
-        journal(&self.root, &self.wish.bridge, &self.fault)
+        journal(&self.root, &self.desired.bridge, &self.fault)
     }
 
     /// What the live network and the files do not agree on, in words; nothing when they are equal.
     pub fn differences(&self, live: &NetState) -> Vec<String> {
-        model::compare(&self.addressing, &self.wish.bridge, live)
+        model::compare(&self.addressing, &self.desired.bridge, live)
     }
 
     /// What stands among the configuration and was not read, each with the reason.
@@ -370,7 +370,7 @@ pub fn recover(root: &Path, bridge: &IfName, fault: &Fault) -> Result<bool> {
     if !journal.restore()? {
         return Ok(false);
     }
-    if let Some(hand_over) = journal.noted::<HandOver>()? {
+    if let Some(hand_over) = journal.noted::<Handover>()? {
         hand_over.take_back(root)?;
     }
     journal.end()?;

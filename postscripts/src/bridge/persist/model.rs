@@ -1,4 +1,4 @@
-//! What persistence talks about, whatever the backend: who goes into which bridge ([`Wish`]) and
+//! What persistence talks about, whatever the backend: who goes into which bridge ([`DesiredBridge`]) and
 //! how a device is addressed ([`Addressing`]).
 //!
 //! A backend moves text; it never regenerates a file from an `Addressing`. The model is the proof:
@@ -7,18 +7,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use ipnetwork::{IpNetwork, ip_mask_to_prefix};
+use nix::libc;
 
-use super::identity::Identity;
+use super::identity::NicIdentity;
 use super::names::rename;
 use crate::bridge::net::{Hop, Mac, NetState};
 
 /// What shall hold after the next boot: `nic` is a port of `bridge`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct DesiredBridge {
     /// The uplink.
     pub(super) nic: String,
     /// The bridge that takes its place.
@@ -28,9 +29,9 @@ pub(super) struct Wish {
     /// The DHCP identity association the running client used, where it is not made from the MAC.
     pub(super) iaid: Option<u32>,
     /// What else the NIC is known by.
-    pub(super) identity: Identity,
+    pub(super) identity: NicIdentity,
     /// An address for the bridge, where the NIC had none.
-    pub(super) address: Option<Net>,
+    pub(super) address: Option<IpNetwork>,
 }
 
 /// How one device gets its addresses, as far as its configuration says.
@@ -43,9 +44,9 @@ pub(super) struct Addressing {
     /// Listens to router advertisements; `None` leaves it to the backend's default.
     pub(super) ra: Option<bool>,
     /// Fixed addresses.
-    pub(super) addresses: BTreeSet<Net>,
+    pub(super) addresses: BTreeSet<IpNetwork>,
     /// Routes, the gateways among them as default routes.
-    pub(super) routes: BTreeSet<Route>,
+    pub(super) routes: BTreeSet<RouteConfig>,
     /// Policy rules, each as its backend writes it with the device's name left out.
     pub(super) rules: BTreeSet<String>,
     /// Name servers in order.
@@ -56,18 +57,9 @@ pub(super) struct Addressing {
     pub(super) mtu: Option<u32>,
 }
 
-/// An address with the length of its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Net {
-    /// The address.
-    pub address: IpAddr,
-    /// The prefix length.
-    pub length: u8,
-}
-
 /// A route as a configuration writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Route {
+pub(super) struct RouteConfig {
     /// The destination; a default route is `0.0.0.0/0` or `::/0`.
     pub(super) to: String,
     /// The gateway, absent for a link route.
@@ -96,7 +88,7 @@ impl Addressing {
                 words.push(word.to_owned());
             }
         }
-        words.extend(self.addresses.iter().map(Net::to_string));
+        words.extend(self.addresses.iter().map(IpNetwork::to_string));
         if words.is_empty() {
             "no address".to_owned()
         } else {
@@ -140,7 +132,7 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     format!("[{}]", items.join(", "))
 }
 
-impl Route {
+impl RouteConfig {
     /// The default route by way of `via`.
     pub(super) fn default_via(via: IpAddr) -> Self {
         let to = if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
@@ -157,14 +149,12 @@ impl Route {
             ("default" | "0.0.0.0/0" | "::/0" | "0::0/0", Some(IpAddr::V6(_))) => "::/0".to_owned(),
             ("::/0" | "0::0/0", None) => "::/0".to_owned(),
             ("default" | "0.0.0.0/0", _) => "0.0.0.0/0".to_owned(),
-            _ => text
-                .parse::<Net>()
-                .map_or_else(|_| text.to_owned(), |net| net.to_string()),
+            _ => parse_network(text).map_or_else(|_| text.to_owned(), |net| net.to_string()),
         }
     }
 }
 
-impl fmt::Display for Route {
+impl fmt::Display for RouteConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.to)?;
         if let Some(via) = self.via {
@@ -180,48 +170,33 @@ impl fmt::Display for Route {
     }
 }
 
-impl fmt::Display for Net {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
-    }
+/// Reads `ADDRESS[/LENGTH]`; without a length it is the address alone.
+pub(super) fn parse_network(text: &str) -> Result<IpNetwork> {
+    let reading = || format!("reading {text:?}");
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().with_context(reading)?;
+    let Some(length) = length else {
+        return Ok(address.into());
+    };
+    let length = length.parse().with_context(reading)?;
+    with_length(address, length).with_context(reading)
 }
 
-impl FromStr for Net {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let address: IpAddr = address
-            .parse()
-            .with_context(|| format!("reading {text:?}"))?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
-            Some(length) => length
-                .parse()
-                .with_context(|| format!("reading {text:?}"))?,
-            None => longest,
-        };
-        if length > longest {
-            bail!("reading {text:?}: a prefix of {length} bits is too long");
-        }
-        Ok(Self { address, length })
-    }
+/// Joins an address and the length of its prefix.
+pub(super) fn with_length(address: IpAddr, length: u8) -> Result<IpNetwork> {
+    IpNetwork::new(address, length)
+        .ok()
+        .with_context(|| format!("a prefix of {length} bits is too long"))
 }
 
 /// The prefix length of a dotted netmask.
 pub(super) fn length_of_mask(mask: &str) -> Option<u8> {
-    let IpAddr::V4(mask) = mask.parse().ok()? else {
-        return None;
-    };
-    let bits = u32::from(mask);
-    (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(bits.leading_ones() as u8)
+    let mask: Ipv4Addr = mask.parse().ok()?;
+    ip_mask_to_prefix(mask.into()).ok()
 }
-
-/// `IFA_F_PERMANENT` of linux/if_addr.h: the address has no lifetime.
-const PERMANENT: u32 = 0x80;
 
 /// What the live state of a device and its configuration do not agree on, in words.
 pub(super) fn compare(configured: &Addressing, device: &str, live: &NetState) -> Vec<String> {
@@ -233,21 +208,20 @@ pub(super) fn compare(configured: &Addressing, device: &str, live: &NetState) ->
         if !link
             .addresses
             .iter()
-            .any(|address| address.ip == net.address && address.len == net.length)
+            .any(|address| (address.ip, address.len) == (net.ip(), net.prefix()))
         {
             words.push(format!("{net} is configured and {device} does not have it"));
         }
     }
     for address in link.addresses.iter().filter(|address| address.scope == 0) {
-        let net = Net {
-            address: address.ip,
-            length: address.len,
+        let Ok(net) = IpNetwork::new(address.ip, address.len) else {
+            continue;
         };
-        let automatic = match net.address {
+        let automatic = match address.ip {
             IpAddr::V4(_) => configured.dhcp4,
             IpAddr::V6(_) => configured.dhcp6 || configured.ra != Some(false),
         };
-        let dynamic = address.lifetimes.is_some() || address.flags & PERMANENT == 0;
+        let dynamic = address.lifetimes.is_some() || address.flags & libc::IFA_F_PERMANENT == 0;
         if !configured.addresses.contains(&net) && !automatic && !dynamic {
             words.push(format!("{device} has {net} and no configuration says so"));
         }

@@ -1,6 +1,6 @@
 //! systemd-networkd: `.network` files and their drop-ins, `.netdev` files.
 //!
-//! In: the files of networkd's directories, the one in force for the NIC, and the wish. Out: the
+//! In: the files of networkd's directories, the one in force for the NIC, and the desired bridge. Out: the
 //! NIC's file cut in two. `[Match]` and `[Link]` stay with the NIC, which gains `Bridge=`; every
 //! other section goes, as it stands, to a file for the bridge. A file that covers more than the NIC,
 //! or belongs to the vendor, is copied from and left alone, and the NIC gets a file that sorts
@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::ini::{Ini, Section};
-use super::keys::{Goes, NETWORKD, NETWORKD_SECTIONS};
-use super::model::Wish;
+use super::ini::{Ini, IniSection};
+use super::keys::{KeyOwner, NETWORKD, NETWORKD_SECTIONS};
+use super::model::DesiredBridge;
 use super::references;
 use super::sources::Sources;
 use crate::files::{self, Access, FileChange};
-use matching::{Device, file_name};
+use matching::{MatchedDevice, file_name};
 
 pub(super) use read::{read, read_bridge};
 
@@ -49,11 +49,15 @@ struct Cut<'a> {
     file: &'a Path,
     text: &'a str,
     dropins: Vec<(PathBuf, &'a str)>,
-    wish: &'a Wish,
+    desired: &'a DesiredBridge,
 }
 
 /// The files as they shall be; `file` is the one networkd uses for the NIC.
-pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec<FileChange>> {
+pub(super) fn rewrite(
+    sources: &Sources,
+    file: &Path,
+    desired: &DesiredBridge,
+) -> Result<Vec<FileChange>> {
     let text = sources
         .text(file)
         .with_context(|| format!("{} is gone", file.display()))?;
@@ -61,45 +65,45 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
         file,
         text,
         dropins: dropins(sources, file),
-        wish,
+        desired,
     };
     if let Some(other) = master(&cut) {
-        if other == wish.bridge {
+        if other == desired.bridge {
             return Ok(Vec::new());
         }
         bail!(
             "{} puts {} into {other} already: take it out there first",
             file.display(),
-            wish.nic
+            desired.nic
         );
     }
     // Written by an earlier run, though networkd has not read it yet.
     let written = |path: PathBuf| {
         let ini = sources.text(&path).map(Ini::parse);
-        ini.is_some_and(|ini| ini.value("Network", "Bridge") == Some(&wish.bridge))
+        ini.is_some_and(|ini| ini.value("Network", "Bridge") == Some(&desired.bridge))
     };
-    if matching::names(&wish.nic).any(written) {
+    if matching::names(&desired.nic).any(written) {
         return Ok(Vec::new());
     }
     let mut after = sources.clone();
-    let mut ours = matching::names(&wish.bridge).chain([bridge_netdev(wish)]);
+    let mut ours = matching::names(&desired.bridge).chain([bridge_netdev(desired)]);
     if let Some(known) = ours.find(|path| sources.holds(path)) {
         bail!(
             "{} exists already and {} does not use it: remove it first",
             known.display(),
-            wish.nic
+            desired.nic
         );
     }
-    after.insert(bridge_netdev(wish), netdev(wish));
+    after.insert(bridge_netdev(desired), netdev(desired));
     if cut.owned() {
         after.insert(file, cut.nic_text()?);
     } else {
         after.insert(
-            matching::name_before(&wish.nic, Some(file))?,
+            matching::name_before(&desired.nic, Some(file))?,
             cut.nic_text()?,
         );
     }
-    let network = matching::name_before(&wish.bridge, bridge_file(&after, wish))?;
+    let network = matching::name_before(&desired.bridge, bridge_file(&after, desired))?;
     after.insert(&network, cut.bridge_text());
     if cut.owned() {
         for (path, text) in &cut.dropins {
@@ -116,15 +120,15 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
             }
         }
     }
-    carry_identity(&mut after, &network, wish)?;
-    if let Some(iaid) = wish.iaid {
+    carry_identity(&mut after, &network, desired)?;
+    if let Some(iaid) = desired.iaid {
         after.insert(
             dropin_dir(&network).join("identity.conf"),
-            identity(&wish.nic, iaid),
+            identity(&desired.nic, iaid),
         );
     }
     Ok(
-        sources.changes_to(&after, |path| match path == bridge_netdev(wish) {
+        sources.changes_to(&after, |path| match path == bridge_netdev(desired) {
             true => Access::Mode(0o644),
             false => Access::Like(file.to_owned()),
         }),
@@ -132,7 +136,7 @@ pub(super) fn rewrite(sources: &Sources, file: &Path, wish: &Wish) -> Result<Vec
 }
 
 /// Writes down what networkd would make anew from the bridge's name.
-fn carry_identity(after: &mut Sources, network: &Path, wish: &Wish) -> Result<()> {
+fn carry_identity(after: &mut Sources, network: &Path, desired: &DesiredBridge) -> Result<()> {
     let own = dropin_dir(network);
     let files: Vec<PathBuf> = after
         .iter()
@@ -144,11 +148,11 @@ fn carry_identity(after: &mut Sources, network: &Path, wish: &Wish) -> Result<()
         let ini = after.text(path).map(Ini::parse);
         ini.is_some_and(|ini| ini.value("DHCPv6", "IAID").is_some())
     });
-    if wish.iaid.is_none() && !written {
-        let nic = &wish.nic;
+    if desired.iaid.is_none() && !written {
+        let nic = &desired.nic;
         let write = format!("write IAID= (networkctl status {nic} tells it) to [DHCPv6] there");
         let made = format!("networkd makes the IAID from the name of {nic}");
-        wish.identity.refuse_leased(&made, &write, wish)?;
+        desired.identity.refuse_leased(&made, &write, desired)?;
     }
     for path in files {
         let text = after.text(&path).unwrap_or_default();
@@ -156,11 +160,11 @@ fn carry_identity(after: &mut Sources, network: &Path, wish: &Wish) -> Result<()
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
             match (key.trim(), value.trim()) {
                 ("Token" | "IPv6Token", value) if value.starts_with("prefixstable") => {
-                    let token = wish.identity.token(wish)?;
+                    let token = desired.identity.token(desired)?;
                     Ok(token.map_or_else(|| line.to_owned(), |token| format!("{key}={token}")))
                 }
                 ("IPv6LinkLocalAddressGenerationMode", "stable-privacy") => {
-                    wish.identity.refuse_link_local(line.trim(), wish)?;
+                    desired.identity.refuse_link_local(line.trim(), desired)?;
                     Ok(line.to_owned())
                 }
                 _ => Ok(line.to_owned()),
@@ -174,7 +178,7 @@ fn carry_identity(after: &mut Sources, network: &Path, wish: &Wish) -> Result<()
 impl Cut<'_> {
     /// Whether the file is the administrator's and for this NIC alone.
     fn owned(&self) -> bool {
-        self.file.starts_with(ETC) && covers_one(&Ini::parse(self.text), self.wish)
+        self.file.starts_with(ETC) && covers_one(&Ini::parse(self.text), self.desired)
     }
 
     /// The NIC's side: what matches it, its link, and the bridge it belongs to.
@@ -184,16 +188,16 @@ impl Cut<'_> {
         if !self.owned() {
             ini.preamble.clear();
             ini.sections.retain(|section| section.name == "Link");
-            ini.sections.insert(0, Section::new("Match"));
+            ini.sections.insert(0, IniSection::new("Match"));
         }
         // The bridge has the NIC's address: only the name tells them apart.
-        let wish = self.wish;
+        let desired = self.desired;
         let section = ini.section_mut("Match");
-        if section.value("Name") != Some(wish.nic.as_str()) {
-            section.set("Name", &wish.nic);
+        if section.value("Name") != Some(desired.nic.as_str()) {
+            section.set("Name", &desired.nic);
         }
         let network = ini.section_mut("Network");
-        network.add(format!("Bridge={}", wish.bridge));
+        network.add(format!("Bridge={}", desired.bridge));
         if !network.pairs().any(|(key, _)| key == "LinkLocalAddressing") {
             network.add("LinkLocalAddressing=no".to_owned());
         }
@@ -202,20 +206,20 @@ impl Cut<'_> {
 
     /// The bridge's side: everything about addresses.
     fn bridge_text(&self) -> String {
-        let wish = self.wish;
+        let desired = self.desired;
         let mut ini = Ini::parse(self.text);
         let mut shared: Vec<String> = Vec::new();
-        for (key, value) in ini.all("Link").flat_map(Section::pairs) {
-            if NETWORKD.goes(key) == Goes::Both {
+        for (key, value) in ini.all("Link").flat_map(IniSection::pairs) {
+            if NETWORKD.goes(key) == KeyOwner::Both {
                 shared.push(format!("{key}={value}"));
             }
         }
-        let mut sections = vec![Section {
+        let mut sections = vec![IniSection {
             name: "Match".to_owned(),
-            lines: vec![format!("Name={}", wish.bridge)],
+            lines: vec![format!("Name={}", desired.bridge)],
         }];
         if !shared.is_empty() {
-            sections.push(Section {
+            sections.push(IniSection {
                 name: "Link".to_owned(),
                 lines: shared,
             });
@@ -230,33 +234,33 @@ impl Cut<'_> {
             preamble: Vec::new(),
             sections,
         };
-        if let Some(address) = wish.address {
+        if let Some(address) = desired.address {
             ini.section_mut("Network").add(format!("Address={address}"));
         }
         let count = ini.sections.len();
         ini.sections
             .iter_mut()
             .take(count - 1)
-            .for_each(Section::end_with_blank);
+            .for_each(IniSection::end_with_blank);
         ini.render()
     }
 }
 
-fn render(preamble: Vec<String>, sections: Vec<Section>) -> String {
+fn render(preamble: Vec<String>, sections: Vec<IniSection>) -> String {
     Ini { preamble, sections }.render()
 }
 
 /// Takes the bridge's sections out of a NIC's file.
-fn split(ini: &mut Ini) -> Vec<Section> {
+fn split(ini: &mut Ini) -> Vec<IniSection> {
     let mut moved = Vec::new();
     for section in std::mem::take(&mut ini.sections) {
         match section.name.as_str() {
-            name if NETWORKD_SECTIONS.goes(name) == Goes::Nic => ini.sections.push(section),
+            name if NETWORKD_SECTIONS.goes(name) == KeyOwner::Nic => ini.sections.push(section),
             "Network" => {
                 let mut theirs = section.clone();
-                let lines = theirs.take(|key| NETWORKD.goes(key) != Goes::Nic);
+                let lines = theirs.take(|key| NETWORKD.goes(key) != KeyOwner::Nic);
                 if lines.iter().any(|line| !line.trim().is_empty()) {
-                    moved.push(Section {
+                    moved.push(IniSection {
                         name: section.name,
                         lines,
                     });
@@ -272,17 +276,17 @@ fn split(ini: &mut Ini) -> Vec<Section> {
 }
 
 /// Whether `[Match]` holds for nothing but the NIC.
-fn covers_one(ini: &Ini, wish: &Wish) -> bool {
+fn covers_one(ini: &Ini, desired: &DesiredBridge) -> bool {
     let exact = |value: &str| !value.contains(['*', '?', '[', '!', ' ']);
     let mac = |value: &str| {
         value
             .parse::<crate::bridge::net::Mac>()
-            .is_ok_and(|mac| mac == wish.mac)
+            .is_ok_and(|mac| mac == desired.mac)
     };
     ini.all("Match")
-        .flat_map(Section::pairs)
+        .flat_map(IniSection::pairs)
         .any(|(key, value)| match key {
-            "Name" => exact(value) && value == wish.nic,
+            "Name" => exact(value) && value == desired.nic,
             "MACAddress" | "PermanentMACAddress" => mac(value),
             "Path" => exact(value),
             _ => false,
@@ -303,30 +307,30 @@ fn master(cut: &Cut<'_>) -> Option<String> {
 }
 
 /// Refuses where another file is read before `name`, which netplan makes, and covers the bridge.
-pub(super) fn refuse_earlier(sources: &Sources, name: &str, wish: &Wish) -> Result<()> {
-    match bridge_file(sources, wish) {
+pub(super) fn refuse_earlier(sources: &Sources, name: &str, desired: &DesiredBridge) -> Result<()> {
+    match bridge_file(sources, desired) {
         Some(file) if file_name(file) < name => bail!(
             "{} covers {} too, and is read before {name}, which netplan makes: rename it or narrow its [Match] first",
             file.display(),
-            wish.bridge
+            desired.bridge
         ),
         _ => Ok(()),
     }
 }
 
 /// The file that networkd takes for the bridge, whatever its name.
-pub(super) fn bridge_file<'a>(sources: &'a Sources, wish: &Wish) -> Option<&'a Path> {
-    matching::in_force(sources, &Device::bridge(wish))
+pub(super) fn bridge_file<'a>(sources: &'a Sources, desired: &DesiredBridge) -> Option<&'a Path> {
+    matching::in_force(sources, &MatchedDevice::bridge(desired))
 }
 
-fn bridge_netdev(wish: &Wish) -> PathBuf {
-    Path::new(ETC).join(format!("10-{}.netdev", wish.bridge))
+fn bridge_netdev(desired: &DesiredBridge) -> PathBuf {
+    Path::new(ETC).join(format!("10-{}.netdev", desired.bridge))
 }
 
-fn netdev(wish: &Wish) -> String {
+fn netdev(desired: &DesiredBridge) -> String {
     format!(
         "[NetDev]\nName={}\nKind=bridge\nMACAddress={}\n\n[Bridge]\nSTP=no\nForwardDelaySec=0\n",
-        wish.bridge, wish.mac
+        desired.bridge, desired.mac
     )
 }
 

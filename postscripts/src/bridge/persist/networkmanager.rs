@@ -1,6 +1,6 @@
 //! NetworkManager: keyfiles, `*.nmconnection`.
 //!
-//! In: the keyfiles, the one in force for the NIC, and the wish. Out: that profile as a port of the
+//! In: the keyfiles, the one in force for the NIC, and the desired bridge. Out: that profile as a port of the
 //! bridge (its id, UUID and hardware settings stay), and a profile for the bridge that takes the
 //! sections that say how it is addressed as they stand. A profile of this boot or of the vendor is
 //! taken over under the same UUID in `/etc`, and that of this boot goes, as it would hide the other.
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::ini::{Ini, Section};
-use super::keys::{Goes, KEYFILE_CONNECTION, KEYFILE_SECTIONS};
-use super::model::{Addressing, Net, Route, Wish};
+use super::ini::{Ini, IniSection};
+use super::keys::{KEYFILE_CONNECTION, KEYFILE_SECTIONS, KeyOwner};
+use super::model::{Addressing, DesiredBridge, RouteConfig, parse_network};
 use super::sources::Sources;
 use crate::files::{Access, FileChange};
 
@@ -54,10 +54,14 @@ fn profile(sources: &Sources, wanted: impl Fn(&Ini) -> bool) -> Option<PathBuf> 
 }
 
 /// The files as they shall be; the NIC's profile has this UUID.
-pub(super) fn rewrite(sources: &Sources, uuid: &str, wish: &Wish) -> Result<Vec<FileChange>> {
+pub(super) fn rewrite(
+    sources: &Sources,
+    uuid: &str,
+    desired: &DesiredBridge,
+) -> Result<Vec<FileChange>> {
     let (file, text) = in_force(sources, uuid)?;
     let mut port = Ini::parse(text);
-    let bridge_uuid = by_name(sources, &wish.bridge)
+    let bridge_uuid = by_name(sources, &desired.bridge)
         .and_then(|path| sources.text(&path))
         .and_then(|text| {
             Ini::parse(text)
@@ -68,34 +72,34 @@ pub(super) fn rewrite(sources: &Sources, uuid: &str, wish: &Wish) -> Result<Vec<
         .into_iter()
         .find_map(|key| port.value("connection", key));
     if let Some(master) = master {
-        if master == wish.bridge || Some(master) == bridge_uuid.as_deref() {
+        if master == desired.bridge || Some(master) == bridge_uuid.as_deref() {
             return Ok(Vec::new());
         }
         bail!(
             "{} puts {} into {master} already: take it out there first",
             file.display(),
-            wish.nic
+            desired.nic
         );
     }
     let shared = shares(&port);
-    let own = by_uuid(sources, &port_uuid(uuid, shared, &wish.nic)).filter(|_| shared);
+    let own = by_uuid(sources, &port_uuid(uuid, shared, &desired.nic)).filter(|_| shared);
     if own.is_some() && bridge_uuid.is_some() {
         return Ok(Vec::new());
     }
     if bridge_uuid.is_some() {
         bail!(
             "a profile for {} exists already and {} does not use it: remove it first",
-            wish.bridge,
-            wish.nic
+            desired.bridge,
+            desired.nic
         );
     }
-    let bridge = bridge_profile(&mut port, wish)?;
+    let bridge = bridge_profile(&mut port, desired)?;
     // What NetworkManager notes of a profile of its own making.
     port.sections.retain(|section| section.name != ".nmmeta");
     let mut place = file.clone();
     if shared {
-        make_own(&mut port, uuid, wish, priority_above(sources));
-        place = PathBuf::from(format!("{}.nmconnection", wish.nic));
+        make_own(&mut port, uuid, desired, priority_above(sources));
+        place = PathBuf::from(format!("{}.nmconnection", desired.nic));
         if sources.holds(&Path::new(ETC).join(&place)) {
             bail!(
                 "{} exists already: rename it first",
@@ -104,15 +108,15 @@ pub(super) fn rewrite(sources: &Sources, uuid: &str, wish: &Wish) -> Result<Vec<
         }
     }
     let section = port.section_mut("connection");
-    section.set("interface-name", &wish.nic);
+    section.set("interface-name", &desired.nic);
     // The names every version reads; `controller` and `port-type` came with 1.44.
-    section.set("master", &wish.bridge);
+    section.set("master", &desired.bridge);
     section.set("slave-type", "bridge");
     let mut after = sources.clone();
     if file.starts_with(RUN) && !shared {
         after.remove(&file);
     }
-    after.insert(bridge_path(wish), bridge.render());
+    after.insert(bridge_path(desired), bridge.render());
     after.insert(
         Path::new(ETC).join(place.file_name().unwrap_or_default()),
         port.render(),
@@ -145,14 +149,14 @@ pub(super) fn port_uuid(uuid: &str, shared: bool, nic: &str) -> String {
 }
 
 /// Makes a profile for the NIC alone of one that others go on using.
-fn make_own(port: &mut Ini, uuid: &str, wish: &Wish, priority: i32) {
+fn make_own(port: &mut Ini, uuid: &str, desired: &DesiredBridge, priority: i32) {
     port.preamble.clear();
     port.sections
         .retain(|section| !matches!(section.name.as_str(), "match" | "user"));
     let section = port.section_mut("connection");
     section.take(|key| matches!(key, "multi-connect" | "timestamp"));
-    section.set("id", &wish.nic);
-    section.set("uuid", &port_uuid(uuid, true, &wish.nic));
+    section.set("id", &desired.nic);
+    section.set("uuid", &port_uuid(uuid, true, &desired.nic));
     section.set("autoconnect-priority", &priority.to_string());
 }
 
@@ -176,27 +180,27 @@ fn in_force<'a>(sources: &'a Sources, uuid: &str) -> Result<(PathBuf, &'a str)> 
 }
 
 /// Takes the bridge's settings out of the NIC's profile.
-fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
+fn bridge_profile(port: &mut Ini, desired: &DesiredBridge) -> Result<Ini> {
     let uuid = port
         .value("connection", "uuid")
         .context("the profile has no uuid")?;
-    let mut connection = Section::new("connection");
+    let mut connection = IniSection::new("connection");
     connection.lines = vec![
-        format!("id={}", wish.bridge),
-        format!("uuid={}", derived_uuid(uuid, &wish.bridge)),
+        format!("id={}", desired.bridge),
+        format!("uuid={}", derived_uuid(uuid, &desired.bridge)),
         "type=bridge".to_owned(),
-        format!("interface-name={}", wish.bridge),
+        format!("interface-name={}", desired.bridge),
     ];
     let shared: Vec<String> = port
         .all("connection")
-        .flat_map(Section::pairs)
-        .filter(|(key, _)| KEYFILE_CONNECTION.goes(key) == Goes::Both)
+        .flat_map(IniSection::pairs)
+        .filter(|(key, _)| KEYFILE_CONNECTION.goes(key) == KeyOwner::Both)
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     connection.lines.extend(shared);
     connection.lines.extend(
         port.section_mut("connection")
-            .take(|key| KEYFILE_CONNECTION.goes(key) == Goes::Bridge),
+            .take(|key| KEYFILE_CONNECTION.goes(key) == KeyOwner::Bridge),
     );
 
     let mut sections = vec![connection];
@@ -204,39 +208,35 @@ fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
         .into_iter()
         .find_map(|name| port.value(name, "mtu"));
     if let Some(mtu) = wired {
-        sections.push(Section {
+        sections.push(IniSection {
             name: "ethernet".to_owned(),
             lines: vec![format!("mtu={mtu}")],
         });
     }
     let lines = [
-        format!("mac-address={}", wish.mac),
+        format!("mac-address={}", desired.mac),
         "stp=false".to_owned(),
         "forward-delay=0".to_owned(),
     ];
-    sections.push(Section {
+    sections.push(IniSection {
         name: "bridge".to_owned(),
         lines: lines.into(),
     });
     let (moved, kept) = std::mem::take(&mut port.sections)
         .into_iter()
-        .partition(|section| KEYFILE_SECTIONS.goes(&section.name) == Goes::Bridge);
+        .partition(|section| KEYFILE_SECTIONS.goes(&section.name) == KeyOwner::Bridge);
     port.sections = kept;
-    sections.extend::<Vec<Section>>(moved);
+    sections.extend::<Vec<IniSection>>(moved);
     let mut bridge = Ini {
         preamble: Vec::new(),
         sections,
     };
-    if let Some(address) = wish.address {
-        let section = bridge.section_mut(if address.address.is_ipv4() {
-            "ipv4"
-        } else {
-            "ipv6"
-        });
+    if let Some(address) = desired.address {
+        let section = bridge.section_mut(if address.is_ipv4() { "ipv4" } else { "ipv6" });
         section.set("method", "manual");
         section.set("address1", &address.to_string());
     }
-    if let Some(iaid) = wish.iaid {
+    if let Some(iaid) = desired.iaid {
         for name in ["ipv4", "ipv6"] {
             let section = bridge.section_mut(name);
             if section.value("dhcp-iaid").is_none() && section.value("method") == Some("auto") {
@@ -244,18 +244,18 @@ fn bridge_profile(port: &mut Ini, wish: &Wish) -> Result<Ini> {
             }
         }
     }
-    carry_identity(&mut bridge, wish)?;
+    carry_identity(&mut bridge, desired)?;
     let count = bridge.sections.len();
     bridge
         .sections
         .iter_mut()
         .take(count - 1)
-        .for_each(Section::end_with_blank);
+        .for_each(IniSection::end_with_blank);
     Ok(bridge)
 }
 
 /// Writes down what NetworkManager would make anew from the bridge's name or its profile's UUID.
-fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
+fn carry_identity(bridge: &mut Ini, desired: &DesiredBridge) -> Result<()> {
     let set =
         |section: &str, key: &str| bridge.value(section, key).filter(|value| !value.is_empty());
     let duid = set("ipv6", "dhcp-duid").unwrap_or_default().to_owned();
@@ -263,21 +263,22 @@ fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
     if stable {
         let made = format!(
             "dhcp-duid={duid} makes the DUID from the profile of {}",
-            wish.nic
+            desired.nic
         );
-        wish.identity
-            .refuse_leased(&made, "write the DUID itself there", wish)?;
+        desired
+            .identity
+            .refuse_leased(&made, "write the DUID itself there", desired)?;
     }
     let iaid = set("ipv6", "dhcp-iaid");
     let written = iaid.is_some_and(|iaid| iaid == "mac" || iaid.parse::<u32>().is_ok());
-    if wish.iaid.is_none() && !written {
-        let nic = &wish.nic;
+    if desired.iaid.is_none() && !written {
+        let nic = &desired.nic;
         let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} tells it) there");
         let made = format!("NetworkManager makes the IAID from the name or the profile of {nic}");
-        wish.identity.refuse_leased(&made, &write, wish)?;
+        desired.identity.refuse_leased(&made, &write, desired)?;
     }
-    let by_mac = format!("01:{}", wish.mac);
-    let client_id = wish
+    let by_mac = format!("01:{}", desired.mac);
+    let client_id = desired
         .identity
         .client_id
         .as_deref()
@@ -285,7 +286,7 @@ fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
     let client_id = match set("ipv4", "dhcp-client-id") {
         Some("stable") => client_id,
         // A bridge has no permanent address.
-        Some("perm-mac") => wish.identity.client_id.as_deref(),
+        Some("perm-mac") => desired.identity.client_id.as_deref(),
         Some("duid" | "ipv6-duid") => client_id.filter(|_| stable),
         // The identity association is carried by itself.
         None => client_id.filter(|id| !id.starts_with("ff:")),
@@ -293,7 +294,7 @@ fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
     };
     let token = match set("ipv6", "token") {
         Some(_) => None,
-        None => wish.identity.token(wish)?,
+        None => desired.identity.token(desired)?,
     };
     if let Some(id) = client_id {
         bridge.section_mut("ipv4").set("dhcp-client-id", id);
@@ -307,8 +308,8 @@ fn carry_identity(bridge: &mut Ini, wish: &Wish) -> Result<()> {
 }
 
 /// Where the bridge's profile stands.
-pub(super) fn bridge_path(wish: &Wish) -> PathBuf {
-    Path::new(ETC).join(format!("{}.nmconnection", wish.bridge))
+pub(super) fn bridge_path(desired: &DesiredBridge) -> PathBuf {
+    Path::new(ETC).join(format!("{}.nmconnection", desired.bridge))
 }
 
 /// A UUID (RFC 9562 version 8) that every run makes alike: FNV-1a of the NIC's UUID and the name.
@@ -358,7 +359,7 @@ pub(super) fn read(sources: &Sources, uuid: &str) -> Result<Addressing> {
 /// Adds what `[ipv4]` and `[ipv6]` say of addresses, routes and names.
 pub(super) fn read_families(ini: &Ini, into: &mut Addressing) -> Result<()> {
     for (family, default) in [("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")] {
-        for (key, value) in ini.all(family).flat_map(Section::pairs) {
+        for (key, value) in ini.all(family).flat_map(IniSection::pairs) {
             let options = ini.value(family, &format!("{key}_options"));
             ip_key(key, value, options, default, into)
                 .with_context(|| format!("reading {key}={value}"))?;
@@ -384,9 +385,10 @@ fn ip_key(
     };
     if numbered(key, "address") {
         into.addresses
-            .insert(parts.next().unwrap_or_default().parse::<Net>()?);
+            .insert(parse_network(parts.next().unwrap_or_default())?);
         if let Some(gateway) = parts.next().filter(|gateway| !gateway.is_empty()) {
-            into.routes.insert(Route::default_via(gateway.parse()?));
+            into.routes
+                .insert(RouteConfig::default_via(gateway.parse()?));
         }
     } else if numbered(key, "route") {
         let to = parts.next().unwrap_or_default();
@@ -401,11 +403,11 @@ fn ip_key(
                 .filter_map(|option| option.split_once('='))
                 .find(|(key, _)| *key == name)
         };
-        into.routes.insert(Route {
+        into.routes.insert(RouteConfig {
             to: if to == default {
                 default.to_owned()
             } else {
-                Route::destination(to, via)
+                RouteConfig::destination(to, via)
             },
             via,
             metric: parts.next().map(str::parse).transpose()?,
@@ -415,7 +417,7 @@ fn ip_key(
         into.rules.insert(value.to_owned());
     } else {
         match key {
-            "gateway" => drop(into.routes.insert(Route::default_via(value.parse()?))),
+            "gateway" => drop(into.routes.insert(RouteConfig::default_via(value.parse()?))),
             "dns" => into.dns.extend(words()),
             "dns-search" => into.search.extend(words()),
             _ => {}

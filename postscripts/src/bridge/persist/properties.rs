@@ -3,17 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
+use ipnetwork::IpNetwork;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
 use super::backend::Backend;
-use super::model::{Addressing, Net, Route, Wish};
+use super::model::{Addressing, DesiredBridge, RouteConfig};
 use super::netplan::Renderer;
 use super::sources::Sources;
 use super::{ifcfg, ifupdown, wicked};
 
-fn wish() -> Wish {
-    Wish {
+fn desired() -> DesiredBridge {
+    DesiredBridge {
         nic: "eth0".to_owned(),
         bridge: "mydocker0".to_owned(),
         mac: "52:54:00:12:34:56".parse().unwrap(),
@@ -23,30 +24,26 @@ fn wish() -> Wish {
     }
 }
 
-fn net() -> impl Strategy<Value = Net> {
-    let v4 = (any::<u32>(), 8u8..=32).prop_map(|(bits, length)| Net {
-        address: std::net::Ipv4Addr::from(bits).into(),
-        length,
+fn net() -> impl Strategy<Value = IpNetwork> {
+    let v4 = (any::<u32>(), 8u8..=32).prop_map(|(bits, length)| {
+        IpNetwork::new(std::net::Ipv4Addr::from(bits).into(), length).unwrap()
     });
     let v6 = (any::<u64>(), 16u8..=128).prop_map(|(bits, length)| {
         let address = 0x2001_0db8_u128 << 96 | u128::from(bits);
-        Net {
-            address: std::net::Ipv6Addr::from(address).into(),
-            length,
-        }
+        IpNetwork::new(std::net::Ipv6Addr::from(address).into(), length).unwrap()
     });
     prop_oneof![v4, v6]
 }
 
-fn route() -> impl Strategy<Value = Route> {
+fn route() -> impl Strategy<Value = RouteConfig> {
     (
         net(),
         proptest::option::of(1u32..10_000),
         proptest::option::of(1u32..250),
     )
-        .prop_map(|(net, metric, table)| Route {
+        .prop_map(|(net, metric, table)| RouteConfig {
             to: net.to_string(),
-            via: Some(net.address),
+            via: Some(net.ip()),
             metric,
             table: table.map(|table| table.to_string()),
         })
@@ -63,10 +60,7 @@ fn addressing() -> impl Strategy<Value = Addressing> {
     )
         .prop_map(|(dhcp4, addresses, routes, search, mtu)| Addressing {
             dhcp4,
-            dns: addresses
-                .iter()
-                .map(|net| net.address.to_string())
-                .collect(),
+            dns: addresses.iter().map(|net| net.ip().to_string()).collect(),
             addresses,
             routes,
             search,
@@ -178,7 +172,7 @@ fn networkmanager(model: &Addressing) -> Written {
         for (at, net) in model
             .addresses
             .iter()
-            .filter(|net| net.address.is_ipv4() == v4)
+            .filter(|net| net.is_ipv4() == v4)
             .enumerate()
         {
             text += &format!("address{}={net}\n", at + 1);
@@ -239,11 +233,7 @@ fn ifupdown(model: &Addressing) -> Written {
         text += "iface eth0 inet dhcp\n";
     }
     for (at, net) in model.addresses.iter().enumerate() {
-        let family = if net.address.is_ipv4() {
-            "inet"
-        } else {
-            "inet6"
-        };
+        let family = if net.is_ipv4() { "inet" } else { "inet6" };
         text += &format!("iface eth0 {family} static\n    # one of several\n    address {net}\n");
         if at == 0 {
             text += &format!(
@@ -265,12 +255,10 @@ fn ifcfg(model: &Addressing) -> Written {
         "DEVICE=eth0\nONBOOT=yes\nBOOTPROTO={}\n",
         if model.dhcp4 { "dhcp" } else { "none" }
     );
-    let (v4, v6): (Vec<&Net>, Vec<&Net>) = model
-        .addresses
-        .iter()
-        .partition(|net| net.address.is_ipv4());
+    let (v4, v6): (Vec<&IpNetwork>, Vec<&IpNetwork>) =
+        model.addresses.iter().partition(|net| net.is_ipv4());
     for (at, net) in v4.iter().enumerate() {
-        text += &format!("IPADDR{at}={}\nPREFIX{at}={}\n", net.address, net.length);
+        text += &format!("IPADDR{at}={}\nPREFIX{at}={}\n", net.ip(), net.prefix());
     }
     let v6: Vec<String> = v6.iter().map(|net| net.to_string()).collect();
     text += &format!("IPV6ADDR_SECONDARIES=\"{}\"\n", v6.join(" "));
@@ -312,7 +300,7 @@ fn wicked(model: &Addressing) -> Written {
         .map(|mtu| format!("MTU='{mtu}'\n"))
         .unwrap_or_default();
     let (backend, mut sources) = one(Backend::Wicked, wicked::path("eth0"), text);
-    let line = |route: &Route| {
+    let line = |route: &RouteConfig| {
         let metric = route
             .metric
             .map(|metric| format!(" metric {metric}"))
@@ -365,13 +353,13 @@ proptest! {
             let (backend, before) = write(&model);
             let name = backend.name();
             let expected = sayable(&backend, &model);
-            prop_assert_eq!(&backend.read_nic(&before, &wish()).unwrap(), &expected, "{} before", name);
-            let changes = backend.rewrite(&before, &wish()).unwrap();
+            prop_assert_eq!(&backend.read_nic(&before, &desired()).unwrap(), &expected, "{} before", name);
+            let changes = backend.rewrite(&before, &desired()).unwrap();
             let after = before.with(&changes);
-            prop_assert_eq!(&backend.read_bridge(&after, &wish()).unwrap(), &expected, "{} after", name);
-            let left = backend.read_nic(&after, &wish()).unwrap();
+            prop_assert_eq!(&backend.read_bridge(&after, &desired()).unwrap(), &expected, "{} after", name);
+            let left = backend.read_nic(&after, &desired()).unwrap();
             prop_assert!(left.addresses.is_empty() && left.routes.is_empty(), "{}: {:?}", name, left);
-            prop_assert_eq!(backend.rewrite(&after, &wish()).unwrap(), [], "{} again", name);
+            prop_assert_eq!(backend.rewrite(&after, &desired()).unwrap(), [], "{} again", name);
         }
     }
 
@@ -384,8 +372,8 @@ proptest! {
             one(Backend::Networkd { file: "/etc/systemd/network/a.network".into() }, "/etc/systemd/network/a.network", text.clone()),
         ];
         for (backend, sources) in hosts {
-            if let Ok(changes) = backend.rewrite(&sources, &wish()) {
-                let _ = backend.read_bridge(&sources.with(&changes), &wish());
+            if let Ok(changes) = backend.rewrite(&sources, &desired()) {
+                let _ = backend.read_bridge(&sources.with(&changes), &desired());
             }
         }
     }

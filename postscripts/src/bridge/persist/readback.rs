@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::backend::Backend;
-use super::model::Wish;
+use super::model::DesiredBridge;
 use super::sources::Sources;
 use super::{ifupdown, wicked};
 use crate::files::{FileChange, beneath};
@@ -28,14 +28,14 @@ pub(super) fn check(
     backend: &Backend,
     after: &Sources,
     changes: &[FileChange],
-    wish: &Wish,
+    desired: &DesiredBridge,
     scratch: &Path,
 ) -> Result<Option<&'static str>> {
     match backend {
         Backend::Netplan { .. } => netplan(after, scratch),
         Backend::NetworkManager { .. } => networkmanager(changes, scratch),
-        Backend::Ifupdown => ifquery(after, wish, scratch),
-        Backend::Wicked => wicked(after, wish, scratch),
+        Backend::Ifupdown => ifquery(after, desired, scratch),
+        Backend::Wicked => wicked(after, desired, scratch),
         Backend::Networkd { .. } | Backend::Ifcfg { .. } => Ok(None),
     }
 }
@@ -88,14 +88,18 @@ fn is_keyfile(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "nmconnection")
 }
 
-fn ifquery(after: &Sources, wish: &Wish, scratch: &Path) -> Result<Option<&'static str>> {
+fn ifquery(
+    after: &Sources,
+    desired: &DesiredBridge,
+    scratch: &Path,
+) -> Result<Option<&'static str>> {
     let Some(program) = program::find("ifquery") else {
         return Ok(None);
     };
     // The stanzas' own `source` lines must lead to the new files and not to the ones in force.
     let here = scratch.join("etc/network").display().to_string();
     lay_out(after, scratch, |text| text.replace("/etc/network", &here))?;
-    for device in [&wish.bridge, &wish.nic] {
+    for device in [&desired.bridge, &desired.nic] {
         let mut command = Command::new(&program);
         command
             .arg(format!(
@@ -111,7 +115,11 @@ fn ifquery(after: &Sources, wish: &Wish, scratch: &Path) -> Result<Option<&'stat
 
 /// wicked shows as XML what it makes of the files; of a line that it leaves out it only complains, and
 /// ends well all the same.
-fn wicked(after: &Sources, wish: &Wish, scratch: &Path) -> Result<Option<&'static str>> {
+fn wicked(
+    after: &Sources,
+    desired: &DesiredBridge,
+    scratch: &Path,
+) -> Result<Option<&'static str>> {
     let Some(program) = program::find("wicked") else {
         return Ok(None);
     };
@@ -121,7 +129,7 @@ fn wicked(after: &Sources, wish: &Wish, scratch: &Path) -> Result<Option<&'stati
     command
         .args(["show-config", "--ifconfig"])
         .arg(format!("compat:suse:{}", here.display()))
-        .args([&wish.nic, &wish.bridge]);
+        .args([&desired.nic, &desired.bridge]);
     // One that is too old to be asked is as good as none.
     let Ok(shown) = program::run(&mut command, Stdio::null(), PATIENCE) else {
         return Ok(None);
@@ -129,11 +137,11 @@ fn wicked(after: &Sources, wish: &Wish, scratch: &Path) -> Result<Option<&'stati
     if let Some(complaint) = shown.lines().find(|line| line.contains("unable to parse")) {
         bail!("reading the files back with wicked show-config: {complaint}");
     }
-    if !shown.contains(&format!("<master>{}</master>", wish.bridge)) {
+    if !shown.contains(&format!("<master>{}</master>", desired.bridge)) {
         bail!(
             "reading the files back with wicked show-config: it does not put {} into {}",
-            wish.nic,
-            wish.bridge
+            desired.nic,
+            desired.bridge
         );
     }
     Ok(Some("wicked show-config"))

@@ -10,15 +10,15 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, anyhow, bail};
 
 use super::backend::Backend;
-use super::keys::{Goes, IFCFG, KEYFILE_NAMES, NETPLAN, NETWORKD, Table, WICKED};
-use super::model::Wish;
+use super::keys::{IFCFG, KEYFILE_NAMES, KeyOwner, KeyTable, NETPLAN, NETWORKD, WICKED};
+use super::model::DesiredBridge;
 use super::names::{mentions, rename};
 use super::sources::Sources;
-use super::yaml::{self, Node};
+use super::yaml::{self, YamlNode};
 
 /// Says that a line names the NIC and nobody knows for which of its two halves.
-pub(super) fn unclear(line: &str, wish: &Wish) -> Error {
-    let Wish { nic, bridge, .. } = wish;
+pub(super) fn unclear(line: &str, desired: &DesiredBridge) -> Error {
+    let DesiredBridge { nic, bridge, .. } = desired;
     anyhow!(
         "{line:?} names {nic}, and whether it means the addresses, which {bridge} will have, or the hardware is \
          not known: have it name {bridge} as well, or take it out first"
@@ -28,7 +28,7 @@ pub(super) fn unclear(line: &str, wish: &Wish) -> Error {
 /// How a file is written.
 enum Syntax {
     /// `key=value` lines.
-    Keys(&'static Table),
+    Keys(&'static KeyTable),
     /// Arguments of `ip`, or columns: every device there has addresses.
     Words,
     /// netplan's.
@@ -36,9 +36,16 @@ enum Syntax {
 }
 
 /// Names the bridge wherever the files mean the addresses.
-pub(super) fn redirect(backend: &Backend, files: &Sources, wish: &Wish) -> Result<Sources> {
+pub(super) fn redirect(
+    backend: &Backend,
+    files: &Sources,
+    desired: &DesiredBridge,
+) -> Result<Sources> {
     let mut after = files.clone();
-    for (path, text) in files.iter().filter(|(_, text)| mentions(text, &wish.nic)) {
+    for (path, text) in files
+        .iter()
+        .filter(|(_, text)| mentions(text, &desired.nic))
+    {
         let Some(syntax) = syntax(backend, path) else {
             continue;
         };
@@ -46,12 +53,12 @@ pub(super) fn redirect(backend: &Backend, files: &Sources, wish: &Wish) -> Resul
         let new = match syntax {
             Syntax::Yaml => {
                 if let Some(root) = yaml::parse(text).with_context(looking)? {
-                    check(&root, "", wish).with_context(looking)?;
+                    check(&root, "", desired).with_context(looking)?;
                 }
                 continue;
             }
-            Syntax::Words => lines(text, |line| Ok(rename(line, &wish.nic, &wish.bridge))),
-            Syntax::Keys(table) => lines(text, |line| key_line(table, line, wish)),
+            Syntax::Words => lines(text, |line| Ok(rename(line, &desired.nic, &desired.bridge))),
+            Syntax::Keys(table) => lines(text, |line| key_line(table, line, desired)),
         };
         let new = new.with_context(looking)?;
         if new == *text {
@@ -61,8 +68,8 @@ pub(super) fn redirect(backend: &Backend, files: &Sources, wish: &Wish) -> Resul
             bail!(
                 "{} names {}, and is not the administrator's: put a file of the same name that names {} below /etc",
                 path.display(),
-                wish.nic,
-                wish.bridge
+                desired.nic,
+                desired.bridge
             );
         }
         after.insert(path, new);
@@ -102,37 +109,40 @@ pub(super) fn lines(text: &str, edit: impl Fn(&str) -> Result<String>) -> Result
     Ok(out)
 }
 
-fn key_line(table: &Table, line: &str, wish: &Wish) -> Result<String> {
+fn key_line(table: &KeyTable, line: &str, desired: &DesiredBridge) -> Result<String> {
     let Some((key, value)) = line
         .split_once('=')
-        .filter(|(_, value)| mentions(value, &wish.nic))
+        .filter(|(_, value)| mentions(value, &desired.nic))
     else {
         return Ok(line.to_owned());
     };
     match table.known(key.trim()) {
-        Some(Goes::Bridge) => Ok(format!("{key}={}", rename(value, &wish.nic, &wish.bridge))),
-        Some(Goes::Nic | Goes::Both) => Ok(line.to_owned()),
-        None => Err(unclear(line.trim(), wish)),
+        Some(KeyOwner::Bridge) => Ok(format!(
+            "{key}={}",
+            rename(value, &desired.nic, &desired.bridge)
+        )),
+        Some(KeyOwner::Nic | KeyOwner::Both) => Ok(line.to_owned()),
+        None => Err(unclear(line.trim(), desired)),
     }
 }
 
 /// Looks for values that name the NIC below a key that no table knows.
-fn check(node: &Node, key: &str, wish: &Wish) -> Result<()> {
-    if let Some(text) = node.text().filter(|text| mentions(text, &wish.nic)) {
+fn check(node: &YamlNode, key: &str, desired: &DesiredBridge) -> Result<()> {
+    if let Some(text) = node.text().filter(|text| mentions(text, &desired.nic)) {
         let known = match key.split_once('.') {
             Some((_, key)) => KEYFILE_NAMES.known(key),
             None => NETPLAN.known(key),
         };
         return match known {
-            Some(Goes::Nic) => Ok(()),
-            _ => Err(unclear(&format!("{key}: {text}"), wish)),
+            Some(KeyOwner::Nic) => Ok(()),
+            _ => Err(unclear(&format!("{key}: {text}"), desired)),
         };
     }
     for item in node.items() {
-        check(item, key, wish)?;
+        check(item, key, desired)?;
     }
     for entry in node.entries() {
-        check(&entry.value, &entry.key, wish)?;
+        check(&entry.value, &entry.key, desired)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::handover::HandOver;
+use super::handover::Handover;
 use super::{detect, journal, leased};
 use crate::bridge::net::NetState;
 use crate::fault::Fault;
@@ -17,7 +17,7 @@ use crate::fault::Fault;
 #[derive(Debug, Clone)]
 pub struct Running {
     pub(super) root: PathBuf,
-    pub(super) hand_over: HandOver,
+    pub(super) hand_over: Handover,
     pub(super) bridge: String,
     pub(super) notes: Vec<String>,
     pub(super) fault: Fault,
@@ -28,7 +28,7 @@ pub struct Running {
 /// # Errors
 /// When something runs that would put an address back on the NIC and cannot be moved.
 pub fn plan_running(root: &Path, nic: &str, bridge: &str, state: &NetState) -> Result<Running> {
-    let hand_over = HandOver::plan_clients(root, nic, bridge, leased(state, nic, bridge))?;
+    let hand_over = Handover::plan_clients(root, nic, bridge, leased(state, nic, bridge))?;
     let link = state.link(nic);
     let addresses = link
         .map(|link| link.addresses.as_slice())

@@ -1,15 +1,18 @@
 //! wicked: `/etc/sysconfig/network` of SUSE.
 //!
-//! In: `ifcfg-*`, `ifroute-*`, `ifrule-*` and `routes` there, and the wish. Out: the NIC's file with
+//! In: `ifcfg-*`, `ifroute-*`, `ifrule-*` and `routes` there, and the desired bridge. Out: the NIC's file with
 //! its hardware keys and no address, a file for the bridge with every other key as it stood, the
 //! NIC's routes under the bridge's name. Reference: ifcfg(5), ifcfg-bridge(5), ifroute(5).
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ipnetwork::IpNetwork;
 
-use super::keys::{Goes, WICKED};
-use super::model::{Addressing, Net, Route, Wish, length_of_mask};
+use super::keys::{KeyOwner, WICKED};
+use super::model::{
+    Addressing, DesiredBridge, RouteConfig, length_of_mask, parse_network, with_length,
+};
 use super::shellvars::ShellVars;
 use super::sources::Sources;
 use crate::files::{Access, FileChange};
@@ -33,42 +36,42 @@ pub(super) fn path(device: &str) -> PathBuf {
 }
 
 /// The files as they shall be.
-pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>> {
-    let file = path(&wish.nic);
-    let target = path(&wish.bridge);
+pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<FileChange>> {
+    let file = path(&desired.nic);
+    let target = path(&desired.bridge);
     let text = sources
         .text(&file)
         .with_context(|| format!("{} is gone", file.display()))?;
-    if let Some((bridge, ports)) = bridge_of(sources, &wish.nic) {
+    if let Some((bridge, ports)) = bridge_of(sources, &desired.nic) {
         if bridge == target {
             return Ok(Vec::new());
         }
         bail!(
             "{} lists {} in BRIDGE_PORTS=\"{ports}\": take it out there first",
             bridge.display(),
-            wish.nic
+            desired.nic
         );
     }
     if sources.holds(&target) {
         bail!(
             "{} exists already and {} is not in it: remove it first",
             target.display(),
-            wish.nic
+            desired.nic
         );
     }
     let mut port = ShellVars::parse(text);
-    let bridge = bridge_vars(&mut port, wish);
+    let bridge = bridge_vars(&mut port, desired);
     port.lines.push("BOOTPROTO='none'".to_owned());
     let mut after = sources.clone();
     after.insert(&file, port.render());
     after.insert(&target, bridge.render());
     let mut removed = Vec::new();
     for start in COMPANIONS {
-        let from = Path::new(DIR).join(format!("{start}{}", wish.nic));
+        let from = Path::new(DIR).join(format!("{start}{}", desired.nic));
         if let Some(text) = sources.text(&from) {
             after.insert(
-                Path::new(DIR).join(format!("{start}{}", wish.bridge)),
-                readdress(text, &wish.nic, &wish.bridge),
+                Path::new(DIR).join(format!("{start}{}", desired.bridge)),
+                readdress(text, &desired.nic, &desired.bridge),
             );
             removed.push(FileChange {
                 path: from.clone(),
@@ -79,14 +82,14 @@ pub(super) fn rewrite(sources: &Sources, wish: &Wish) -> Result<Vec<FileChange>>
     }
     let routes = Path::new(DIR).join("routes");
     if let Some(text) = sources.text(&routes) {
-        after.insert(&routes, readdress(text, &wish.nic, &wish.bridge));
+        after.insert(&routes, readdress(text, &desired.nic, &desired.bridge));
     }
     let mut changes = sources.changes_to(&after, |path| {
         let name = path
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
-        Access::Like(Path::new(DIR).join(name.replacen(&wish.bridge, &wish.nic, 1)))
+        Access::Like(Path::new(DIR).join(name.replacen(&desired.bridge, &desired.nic, 1)))
     });
     changes.extend(removed);
     Ok(changes)
@@ -107,29 +110,29 @@ fn bridge_of<'a>(sources: &'a Sources, nic: &str) -> Option<(&'a Path, String)> 
         })
 }
 
-fn bridge_vars(port: &mut ShellVars, wish: &Wish) -> ShellVars {
+fn bridge_vars(port: &mut ShellVars, desired: &DesiredBridge) -> ShellVars {
     let shared: Vec<String> = port
         .lines
         .iter()
         .filter(|line| {
             line.split_once('=')
-                .is_some_and(|(key, _)| WICKED.goes(key.trim()) == Goes::Both)
+                .is_some_and(|(key, _)| WICKED.goes(key.trim()) == KeyOwner::Both)
         })
         .cloned()
         .collect();
-    let moved = port.take(|key| WICKED.goes(key) == Goes::Bridge);
+    let moved = port.take(|key| WICKED.goes(key) == KeyOwner::Bridge);
     let mut bridge = ShellVars {
         lines: vec![
             "BRIDGE='yes'".to_owned(),
-            format!("BRIDGE_PORTS='{}'", wish.nic),
+            format!("BRIDGE_PORTS='{}'", desired.nic),
             "BRIDGE_STP='off'".to_owned(),
             "BRIDGE_FORWARDDELAY='0'".to_owned(),
-            format!("LLADDR='{}'", wish.mac),
+            format!("LLADDR='{}'", desired.mac),
         ],
     };
     bridge.lines.extend(shared);
     bridge.lines.extend(moved);
-    if let Some(address) = wish.address {
+    if let Some(address) = desired.address {
         bridge.set("BOOTPROTO", "'static'");
         bridge.set("IPADDR", &format!("'{address}'"));
     }
@@ -210,8 +213,8 @@ pub(super) fn read(sources: &Sources, device: &str) -> Result<Addressing> {
     Ok(into)
 }
 
-fn net(vars: &ShellVars, value: &str, suffix: &str) -> Result<Net> {
-    let mut net: Net = value.parse()?;
+fn net(vars: &ShellVars, value: &str, suffix: &str) -> Result<IpNetwork> {
+    let network = parse_network(value)?;
     if !value.contains('/') {
         let length = vars
             .value(&format!("PREFIXLEN{suffix}"))
@@ -221,9 +224,10 @@ fn net(vars: &ShellVars, value: &str, suffix: &str) -> Result<Net> {
         let mask = vars
             .value(&format!("NETMASK{suffix}"))
             .and_then(length_of_mask);
-        net.length = length.or(mask).unwrap_or(net.length);
+        let length = length.or(mask).unwrap_or(network.prefix());
+        return with_length(network.ip(), length);
     }
-    Ok(net)
+    Ok(network)
 }
 
 /// Lines of `destination gateway netmask device type options`; `device` picks those that name it.
@@ -249,8 +253,8 @@ fn routes(text: &str, device: Option<&str>, into: &mut Addressing) -> Result<()>
                 .position(|word| *word == key)
                 .and_then(|at| rest.get(at + 1))
         };
-        into.routes.insert(Route {
-            to: Route::destination(to, via),
+        into.routes.insert(RouteConfig {
+            to: RouteConfig::destination(to, via),
             via,
             metric: option("metric").map(|metric| metric.parse()).transpose()?,
             table: option("table").map(|table| (*table).to_owned()),

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use super::backend::Backend;
 use super::ini::Ini;
-use super::model::Wish;
+use super::model::DesiredBridge;
 use super::names::mentions;
 use super::networkmanager;
 use super::sources::Sources;
@@ -29,9 +29,9 @@ pub(super) fn stop(
     root: &Path,
     backend: &Backend,
     (before, files): (&Sources, &Sources),
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<Vec<FileChange>> {
-    let ours = |text: &str| mentions(text, &wish.nic) || mentions(text, &wish.bridge);
+    let ours = |text: &str| mentions(text, &desired.nic) || mentions(text, &desired.bridge);
     if let Backend::NetworkManager { uuid, .. } = backend
         && let Some(path) = networkmanager::by_uuid(before, uuid)
         && path.starts_with("/run")
@@ -41,10 +41,10 @@ pub(super) fn stop(
             "{} is made anew at each boot from the kernel's command line: take ip= and rd.neednet= out there \
              first, and let a profile below /etc configure {}",
             path.display(),
-            wish.nic
+            desired.nic
         );
     }
-    let state = format!("{STATE}/ifcfg-{}", wish.nic);
+    let state = format!("{STATE}/ifcfg-{}", desired.nic);
     if beneath(root, Path::new(&state)).exists() {
         bail!(
             "{state} is copied over the file of the host at each boot: take ip= out of the kernel's command line first"

@@ -1,6 +1,6 @@
 //! A YAML file as a tree of values that know the lines they stand on.
 //!
-//! In: the text of one document. Out: [`Node`]s with line numbers and byte ranges, so that an
+//! In: the text of one document. Out: [`YamlNode`]s with line numbers and byte ranges, so that an
 //! editor can move whole lines, comments and all, instead of printing the file anew. It never
 //! prints YAML. Anchors, aliases and merge keys are refused: what one line says there depends on
 //! another, so that lines cannot be moved. Reference: YAML 1.2 chapters 6–8.
@@ -15,8 +15,8 @@ const DEPTH_LIMIT: usize = 32;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
+pub(super) struct YamlNode {
+    pub(super) kind: YamlValue,
     /// First and last line, counted from 0.
     pub(super) lines: (usize, usize),
     /// The bytes of the value itself.
@@ -25,44 +25,44 @@ pub(super) struct Node {
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum YamlValue {
     Scalar(String),
-    List { items: Vec<Node>, flow: bool },
-    Map { entries: Vec<Entry>, flow: bool },
+    List { items: Vec<YamlNode>, flow: bool },
+    Map { entries: Vec<YamlEntry>, flow: bool },
 }
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct YamlEntry {
     pub(super) key: String,
     /// The bytes of the key as written, quotes included.
     pub(super) key_bytes: Range<usize>,
     pub(super) line: usize,
     pub(super) column: usize,
-    pub(super) value: Node,
+    pub(super) value: YamlNode,
 }
 
-impl Node {
+impl YamlNode {
     /// The value of a plain or quoted scalar.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(text) => Some(text),
+            YamlValue::Scalar(text) => Some(text),
             _ => None,
         }
     }
 
     /// The entries of a mapping; anything else has none.
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[YamlEntry] {
         match &self.kind {
-            Kind::Map { entries, .. } => entries,
+            YamlValue::Map { entries, .. } => entries,
             _ => &[],
         }
     }
 
     /// The items of a list; a scalar that stands for a list of one is that one.
-    pub(super) fn items(&self) -> &[Node] {
+    pub(super) fn items(&self) -> &[YamlNode] {
         match &self.kind {
-            Kind::List { items, .. } => items,
+            YamlValue::List { items, .. } => items,
             _ => &[],
         }
     }
@@ -71,23 +71,23 @@ impl Node {
     pub(super) fn is_flow(&self) -> bool {
         matches!(
             &self.kind,
-            Kind::List { flow: true, .. } | Kind::Map { flow: true, .. }
+            YamlValue::List { flow: true, .. } | YamlValue::Map { flow: true, .. }
         )
     }
 
     /// The entry of a mapping with this key.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&YamlEntry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
     /// The value below this key.
-    pub(super) fn value(&self, key: &str) -> Option<&Node> {
+    pub(super) fn value(&self, key: &str) -> Option<&YamlNode> {
         self.entry(key).map(|entry| &entry.value)
     }
 
     /// The scalar below this key.
     pub(super) fn string(&self, key: &str) -> Option<&str> {
-        self.value(key).and_then(Node::text)
+        self.value(key).and_then(YamlNode::text)
     }
 
     /// The YAML 1.1 truth value below this key, as libyaml's users read it.
@@ -101,7 +101,7 @@ impl Node {
 }
 
 /// Reads one document; an empty one is `None`.
-pub(super) fn parse(text: &str) -> Result<Option<Node>> {
+pub(super) fn parse(text: &str) -> Result<Option<YamlNode>> {
     let mut events = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.context("reading YAML")?;
@@ -115,17 +115,19 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>> {
     let mut events = events.into_iter();
     match events.next() {
         None => Ok(None),
-        Some((event, span)) => Reader { text, events }.node(event, span, 0).map(Some),
+        Some((event, span)) => YamlTreeBuilder { text, events }
+            .node(event, span, 0)
+            .map(Some),
     }
 }
 
-struct Reader<'a, I> {
+struct YamlTreeBuilder<'a, I> {
     text: &'a str,
     events: I,
 }
 
-impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node> {
+impl<'a, I: Iterator<Item = (Event<'a>, Span)>> YamlTreeBuilder<'a, I> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<YamlNode> {
         if depth > DEPTH_LIMIT {
             bail!(
                 "line {}: is nested more than {DEPTH_LIMIT} levels deep",
@@ -137,8 +139,8 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
             .context("finding a YAML value in its file")?;
         let first = span.start.line().saturating_sub(1);
         match event {
-            Event::Scalar(value, _, 0, None) => Ok(Node {
-                kind: Kind::Scalar(value.into_owned()),
+            Event::Scalar(value, _, 0, None) => Ok(YamlNode {
+                kind: YamlValue::Scalar(value.into_owned()),
                 lines: (first, last(&span)),
                 bytes: start,
             }),
@@ -157,9 +159,9 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
         start: usize,
         first: usize,
         depth: usize,
-    ) -> Result<Node> {
+    ) -> Result<YamlNode> {
         let flow = style == StructureStyle::Flow;
-        let mut items: Vec<Node> = Vec::new();
+        let mut items: Vec<YamlNode> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if let Event::SequenceEnd = event {
@@ -167,8 +169,8 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
                     .last()
                     .map_or((first, start), |item| (item.lines.1, item.bytes.end));
                 let (line, end) = if flow { closing(&span)? } else { end };
-                return Ok(Node {
-                    kind: Kind::List { items, flow },
+                return Ok(YamlNode {
+                    kind: YamlValue::List { items, flow },
                     lines: (first, line),
                     bytes: start..end,
                 });
@@ -183,9 +185,9 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
         start: usize,
         first: usize,
         depth: usize,
-    ) -> Result<Node> {
+    ) -> Result<YamlNode> {
         let flow = style == StructureStyle::Flow;
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<YamlEntry> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if let Event::MappingEnd = event {
@@ -193,8 +195,8 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
                     (entry.value.lines.1, entry.value.bytes.end)
                 });
                 let (line, end) = if flow { closing(&span)? } else { end };
-                return Ok(Node {
-                    kind: Kind::Map { entries, flow },
+                return Ok(YamlNode {
+                    kind: YamlValue::Map { entries, flow },
                     lines: (first, line),
                     bytes: start..end,
                 });
@@ -207,12 +209,12 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
         &mut self,
         event: Event<'a>,
         span: Span,
-        known: &[Entry],
+        known: &[YamlEntry],
         depth: usize,
-    ) -> Result<Entry> {
+    ) -> Result<YamlEntry> {
         let (line, column) = (span.start.line().saturating_sub(1), span.start.col());
         let key = self.node(event, span, depth + 1)?;
-        let Kind::Scalar(name) = key.kind else {
+        let YamlValue::Scalar(name) = key.kind else {
             bail!("line {}: has a key that is not a word", line + 1);
         };
         if name == "<<" || known.iter().any(|entry| entry.key == name) {
@@ -222,11 +224,11 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> Reader<'a, I> {
         let mut value = self.node(event, span, depth + 1)?;
         // An absent value is reported where the parser noticed it, often lines further down.
         if self.text[value.bytes.clone()].is_empty() {
-            value.kind = Kind::Scalar(String::new());
+            value.kind = YamlValue::Scalar(String::new());
             value.lines = key.lines;
             value.bytes = key.bytes.end..key.bytes.end;
         }
-        Ok(Entry {
+        Ok(YamlEntry {
             key: name,
             key_bytes: key.bytes,
             line,

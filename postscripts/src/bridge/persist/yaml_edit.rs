@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use anyhow::{Result, bail};
 
-use super::yaml::{Entry, Kind, Node};
+use super::yaml::{YamlEntry, YamlNode, YamlValue};
 
 /// A text with edits to its bytes, made all at once.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl<'a> Edits<'a> {
     }
 
     /// The lines of an entry with the comments right above it.
-    fn span(&self, entry: &Entry) -> Range<usize> {
+    fn span(&self, entry: &YamlEntry) -> Range<usize> {
         let mut first = entry.line;
         while first > 0 {
             let above = self.line(first - 1);
@@ -52,7 +52,7 @@ impl<'a> Edits<'a> {
     }
 
     /// The lines of an entry, its key in column 0.
-    pub(super) fn lines_of(&self, entry: &Entry, flow: bool) -> Result<Vec<String>> {
+    pub(super) fn lines_of(&self, entry: &YamlEntry, flow: bool) -> Result<Vec<String>> {
         if flow {
             let value = &self.text[entry.value.bytes.clone()];
             if value.contains('\n') {
@@ -77,7 +77,7 @@ impl<'a> Edits<'a> {
     }
 
     /// Removes an entry from its mapping.
-    pub(super) fn remove(&mut self, entry: &Entry, from: &Node) -> Result<()> {
+    pub(super) fn remove(&mut self, entry: &YamlEntry, from: &YamlNode) -> Result<()> {
         if !from.is_flow() {
             let lines = self.span(entry);
             self.edits.push((
@@ -101,7 +101,7 @@ impl<'a> Edits<'a> {
     }
 
     /// Gives a key whose whole block goes away the value `{}`.
-    pub(super) fn close_empty(&mut self, entry: &Entry) {
+    pub(super) fn close_empty(&mut self, entry: &YamlEntry) {
         let after_key = entry.key_bytes.end;
         if let Some(colon) = self.text[after_key..].find(':') {
             let at = after_key + colon + 1;
@@ -110,21 +110,21 @@ impl<'a> Edits<'a> {
     }
 
     /// Adds lines as the last entry of a block mapping, at the column of its entries.
-    pub(super) fn append_entry(&mut self, map: &Node, lines: &[String]) {
+    pub(super) fn append_entry(&mut self, map: &YamlNode, lines: &[String]) {
         let column = map.entries().first().map_or(0, |entry| entry.column);
         self.insert_below(map.lines.1, column, lines);
     }
 
     /// Adds lines to the mapping that is an entry's value.
-    pub(super) fn append_to(&mut self, entry: &Entry, lines: &[String]) -> Result<()> {
+    pub(super) fn append_to(&mut self, entry: &YamlEntry, lines: &[String]) -> Result<()> {
         match &entry.value.kind {
-            Kind::Map {
+            YamlValue::Map {
                 entries,
                 flow: false,
             } if !entries.is_empty() => {
                 self.append_entry(&entry.value, lines);
             }
-            Kind::Scalar(text) if text.is_empty() => {
+            YamlValue::Scalar(text) if text.is_empty() => {
                 self.insert_below(entry.line, entry.column + 2, lines);
             }
             _ => bail!(
@@ -152,14 +152,14 @@ impl<'a> Edits<'a> {
     }
 
     /// Adds an item to a list, however it is written.
-    pub(super) fn append_item(&mut self, list: &Node, item: &str) -> Result<()> {
+    pub(super) fn append_item(&mut self, list: &YamlNode, item: &str) -> Result<()> {
         match &list.kind {
-            Kind::List { items, flow: true } => {
+            YamlValue::List { items, flow: true } => {
                 let at = list.bytes.end - 1;
                 let comma = if items.is_empty() { "" } else { ", " };
                 self.edits.push((at..at, format!("{comma}{item}")));
             }
-            Kind::List { items, flow: false } if !items.is_empty() => {
+            YamlValue::List { items, flow: false } if !items.is_empty() => {
                 let first = self.line(items[0].lines.0);
                 let column = first.find('-').unwrap_or_default();
                 self.insert_below(list.lines.1, column, &[format!("- {item}")]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::bridge::net::{self, Kernel, NetState, Uplink};
+use crate::bridge::net::{self, HostKernel, NetState, Uplink};
 use crate::bridge::planned::PlannedChange;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -48,7 +48,7 @@ impl<'a> ExpectedState<'a> {
     /// When it is not in the end, with all that differs.
     pub(super) fn wait_for(
         &self,
-        kernel: &Kernel,
+        kernel: &HostKernel,
         deadline: Instant,
         settle_time: Duration,
     ) -> Result<NetState> {

@@ -16,7 +16,7 @@ use definitions::Lock;
 use self::expected::ExpectedState;
 use self::watchdog::Watchdog;
 use super::net::probe::{self, ProbeTarget};
-use super::net::{self, Kernel};
+use super::net::{self, HostKernel};
 use super::planned::{PlannedChange, UplinkConfig};
 use super::{Outcome, Report, Request, firewall, persist};
 use crate::fault::{Fault, FaultPoint};
@@ -35,7 +35,7 @@ const UNDO_TIMEOUT: Duration = Duration::from_secs(3);
 /// One change of the network and its files.
 #[derive(Debug)]
 pub(super) struct Transaction<'a> {
-    pub(super) kernel: &'a Kernel,
+    pub(super) kernel: &'a HostKernel,
     pub(super) request: &'a Request,
     pub(super) planned: PlannedChange,
     /// Who answered before and must answer afterwards.

@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use super::journal::ChangeJournal;
-use crate::bridge::net::{self, Kernel};
+use crate::bridge::net::{self, HostKernel};
 use crate::bridge::persist;
 use crate::fault::Fault;
 
@@ -13,7 +13,7 @@ use crate::fault::Fault;
 ///
 /// # Errors
 /// When something is not back; the journal stays for a later run.
-pub(crate) fn undo(kernel: &Kernel, journal: &ChangeJournal, fault: &Fault) -> Result<()> {
+pub(crate) fn undo(kernel: &HostKernel, journal: &ChangeJournal, fault: &Fault) -> Result<()> {
     let live = net::undo(kernel, &journal.steps, fault);
     for bridge in &journal.bridges {
         persist::recover(&journal.root, bridge, fault)?;

@@ -20,7 +20,7 @@ use nix::unistd::{Pid, getppid, setsid};
 
 use super::journal::ChangeJournal;
 use super::undo::undo;
-use crate::bridge::net::Kernel;
+use crate::bridge::net::HostKernel;
 use crate::fault::Fault;
 
 /// The first argument that makes a process a watchdog.
@@ -119,7 +119,7 @@ fn watch(root: &Path, timeout: Duration) -> Result<Option<&'static str>> {
     ])
     .thread_block()
     .context("blocking signals")?;
-    let kernel = Kernel::open().context("opening a netlink socket")?;
+    let kernel = HostKernel::open().context("opening a netlink socket")?;
     let journal = ChangeJournal::load(root)?.context("finding no journal")?;
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     stream

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::netlink::Attribute;
+use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, attributes};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct Expression {
     /// What it is: `meta`, `cmp`, `lookup` …
     pub name: String,
     /// Its attributes.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Vec<NetlinkAttribute>,
 }
 
 /// What of a device a register holds.
@@ -32,7 +32,7 @@ pub(super) enum Device {
     Name(Direction),
     Index(Direction),
     /// What the kernel calls its kind by.
-    Kind,
+    LinkKind,
     /// The number of its group.
     Group,
 }
@@ -104,7 +104,7 @@ impl Expression {
     }
 
     fn new(name: &str, parts: impl IntoIterator<Item = (u16, Vec<u8>)>) -> Self {
-        let attribute = |(kind, value)| Attribute { kind, value };
+        let attribute = |(kind, value)| NetlinkAttribute { kind, value };
         Self {
             name: name.to_owned(),
             attributes: parts.into_iter().map(attribute).collect(),
@@ -179,7 +179,7 @@ fn meta(key: u32) -> Option<Device> {
         17 | 34 => Device::Name(Direction::Input),
         18 => Device::Name(Direction::Output),
         21 | 22 => Device::Group,
-        26 | 27 => Device::Kind,
+        26 | 27 => Device::LinkKind,
         33 => Device::Index(Direction::Input),
         _ => return None,
     })

@@ -5,8 +5,8 @@
 use std::io;
 
 use super::expression::text;
-use super::{Finding, Move};
-use crate::netlink::Attribute;
+use super::{Move, RuleFinding};
+use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, attributes, take};
 use crate::netlink::netfilter::{IPSET, Netfilter};
 
@@ -20,7 +20,7 @@ const ELEMENTS: u16 = 8;
 const DEVICE: u16 = 23;
 
 /// Finds the sets that name a NIC and not its bridge.
-pub(super) fn find(netfilter: &Netfilter, moves: &[Move]) -> io::Result<Vec<Finding>> {
+pub(super) fn find(netfilter: &Netfilter, moves: &[Move]) -> io::Result<Vec<RuleFinding>> {
     let body = MessageBuilder::default()
         .attribute(VERSION, &[PROTOCOL])
         .into_bytes();
@@ -36,14 +36,14 @@ pub(super) fn find(netfilter: &Netfilter, moves: &[Move]) -> io::Result<Vec<Find
     Ok(look_through(&sets, moves))
 }
 
-fn look_through(sets: &[(String, Vec<String>)], moves: &[Move]) -> Vec<Finding> {
+fn look_through(sets: &[(String, Vec<String>)], moves: &[Move]) -> Vec<RuleFinding> {
     let mut findings = Vec::new();
     for (set, devices) in sets {
         for one in moves {
             if devices.contains(&one.nic) && !devices.contains(&one.bridge) {
                 let rule = format!("ipset {set}: elements with {}", one.nic);
                 let need = format!("needs the same with {}", one.bridge);
-                findings.push(Finding::by_hand(rule, &need));
+                findings.push(RuleFinding::by_hand(rule, &need));
             }
         }
     }
@@ -51,7 +51,7 @@ fn look_through(sets: &[(String, Vec<String>)], moves: &[Move]) -> Vec<Finding> 
 }
 
 /// Reads a set, or a part of one: its name, and the devices that its elements name.
-fn decode(mut set: Vec<Attribute>) -> io::Result<(String, Vec<String>)> {
+fn decode(mut set: Vec<NetlinkAttribute>) -> io::Result<(String, Vec<String>)> {
     let name = take(&mut set, NAME)
         .map(|name| text(&name))
         .unwrap_or_default();
@@ -67,7 +67,7 @@ fn decode(mut set: Vec<Attribute>) -> io::Result<(String, Vec<String>)> {
 mod tests {
     use super::*;
 
-    fn part(name: &str, devices: &[&str]) -> Vec<Attribute> {
+    fn part(name: &str, devices: &[&str]) -> Vec<NetlinkAttribute> {
         let mut elements = MessageBuilder::default();
         for device in devices {
             let element = MessageBuilder::default()

@@ -2,7 +2,7 @@
 //! not match.
 //!
 //! In: which NIC goes into which bridge. Out: a [`Survey`]: each such rule with what has to stand beside
-//! it, its [`Twin`]; what stays bound to the NIC and goes on; which files of the next boot name it.
+//! it, a [`Translation`]; what stays bound to the NIC and goes on; which files of the next boot name it.
 //! `nf_tables` is read by netlink, with nothing of the host's in between; the old tables by the tool that
 //! belongs to them. Nothing is changed.
 
@@ -15,7 +15,7 @@ mod search;
 mod stored;
 #[cfg(test)]
 mod tests;
-mod twin;
+mod translation;
 mod words;
 mod xtables;
 
@@ -25,12 +25,12 @@ use std::path::Path;
 use nix::libc;
 use nix::net::if_::if_nametoindex;
 
-use super::kernel::Kernel;
+use super::kernel::HostKernel;
 use super::{NetState, Uplink};
 use crate::netlink::netfilter::Netfilter;
 use expression::Expression;
-use nftables::{Rule, Ruleset};
-pub use twin::Twin;
+use nftables::{NftRule, NftRuleset};
+pub use translation::Translation;
 
 /// What becomes of a rule about the bridge or about ports, once the NIC is one.
 const BEGINS: &str = "begins to match when the NIC is a port";
@@ -40,7 +40,7 @@ const ENDS: &str = "no longer matches when the NIC is a port";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Rules that would not match any more.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<RuleFinding>,
     /// Lines of files for the next boot that name the NIC and not the bridge.
     pub stored: Vec<String>,
     /// What stays as it is though somebody might wonder.
@@ -49,13 +49,13 @@ pub struct Survey {
 
 /// A rule that names the NIC, and what has to stand beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct RuleFinding {
     /// The rule, as its own tool says it where it is known.
     pub rule: String,
     /// What it needs beside it, or in its place.
     pub becomes: String,
     /// The same as a change; nothing where it is for the administrator to decide.
-    pub twin: Option<Twin>,
+    pub translation: Option<Translation>,
 }
 
 /// A NIC on its way into a bridge.
@@ -75,19 +75,19 @@ struct Move {
     is_port: bool,
 }
 
-impl Finding {
+impl RuleFinding {
     fn by_hand(rule: String, need: &str) -> Self {
         Self {
             rule,
             becomes: need.to_owned(),
-            twin: None,
+            translation: None,
         }
     }
 
     /// The rule of nf_tables that would be added, and its words.
-    fn rule_twin(&mut self) -> Option<(&Rule, &mut String)> {
-        match &mut self.twin {
-            Some(Twin::Rule { rule, words, .. }) => Some((rule, words)),
+    fn translated_rule(&mut self) -> Option<(&NftRule, &mut String)> {
+        match &mut self.translation {
+            Some(Translation::Rule { rule, words, .. }) => Some((rule, words)),
             _ => None,
         }
     }
@@ -99,7 +99,7 @@ impl Finding {
 /// # Errors
 /// When the kernel does not tell.
 pub fn survey(
-    kernel: &Kernel,
+    kernel: &HostKernel,
     root: &Path,
     uplinks: &[Uplink],
     state: &NetState,
@@ -132,7 +132,7 @@ pub fn survey(
             Ok(found) => survey.findings.extend(found),
             Err(error) => {
                 let why = format!("{error:#}");
-                survey.findings.push(Finding::by_hand(
+                survey.findings.push(RuleFinding::by_hand(
                     why,
                     "nobody knows whether they name the NIC",
                 ));
@@ -156,7 +156,7 @@ fn by_netlink(moves: &[Move]) -> io::Result<Survey> {
     let Some(netfilter) = Netfilter::open()? else {
         return Ok(Default::default());
     };
-    let ruleset = Ruleset::load(&netfilter)?;
+    let ruleset = NftRuleset::load(&netfilter)?;
     let mut findings = search::find(&ruleset, moves);
     xtables::explain(&mut findings, &ruleset, moves);
     findings.extend(ipset::find(&netfilter, moves)?);
@@ -172,7 +172,7 @@ fn is_forbidden(error: &io::Error) -> bool {
 }
 
 /// What hooks the NIC itself, below the bridge.
-fn hooks(ruleset: &Ruleset, moves: &[Move]) -> Vec<String> {
+fn hooks(ruleset: &NftRuleset, moves: &[Move]) -> Vec<String> {
     let mut notes = Vec::new();
     for (hook, devices) in &ruleset.hooks {
         for one in moves.iter().filter(|one| devices.contains(&one.nic)) {
@@ -195,7 +195,7 @@ impl Move {
             nic: nic.to_owned(),
             nic_index: if_nametoindex(nic).unwrap_or_default(),
             nic_kind: link.and_then(|link| match &link.kind {
-                super::Kind::Other(kind) => Some(kind.clone()),
+                super::LinkKind::Other(kind) => Some(kind.clone()),
                 _ => None,
             }),
             nic_group,

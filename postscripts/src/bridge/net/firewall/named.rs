@@ -3,7 +3,7 @@
 
 use super::Move;
 use super::expression::{Device, NAME_SIZE, padded, text};
-use super::nftables::{Element, Set};
+use super::nftables::{Set, SetElement};
 use super::words;
 
 /// The kind that the kernel calls a bridge by.
@@ -11,7 +11,7 @@ const BRIDGE: &str = "bridge";
 
 /// An element about the NIC that has none of the same effect beside it about the bridge.
 pub(super) struct Lack<'a> {
-    pub(super) element: &'a Element,
+    pub(super) element: &'a SetElement,
     /// Whether there is one of another effect in its place.
     pub(super) is_taken: bool,
 }
@@ -20,7 +20,7 @@ impl Device {
     /// How many bytes a register needs for it.
     pub(super) fn size(self) -> usize {
         match self {
-            Self::Name(_) | Self::Kind => NAME_SIZE,
+            Self::Name(_) | Self::LinkKind => NAME_SIZE,
             Self::Index(_) | Self::Group => 4,
         }
     }
@@ -48,7 +48,7 @@ impl Move {
         Some(match device {
             Device::Name(_) => padded(&self.nic),
             Device::Index(_) => self.nic_index.to_ne_bytes().into(),
-            Device::Kind => padded(self.nic_kind.as_deref()?),
+            Device::LinkKind => padded(self.nic_kind.as_deref()?),
             Device::Group => self.nic_group.to_ne_bytes().into(),
         })
     }
@@ -58,7 +58,7 @@ impl Move {
         Some(match device {
             Device::Name(_) => padded(&self.bridge),
             Device::Index(_) => self.bridge_index?.to_ne_bytes().into(),
-            Device::Kind => padded(BRIDGE),
+            Device::LinkKind => padded(BRIDGE),
             Device::Group => self.bridge_group.to_ne_bytes().into(),
         })
     }
@@ -79,7 +79,7 @@ impl Set {
         let Some(about) = about else {
             return Vec::new();
         };
-        let lack = |element, beside: Option<&Element>| Lack {
+        let lack = |element, beside: Option<&SetElement>| Lack {
             element,
             is_taken: beside.is_some(),
         };
@@ -92,7 +92,7 @@ impl Set {
                 .collect();
         }
         let place = at..at + about.len();
-        let is_about = |element: &&Element| {
+        let is_about = |element: &&SetElement| {
             let (Some(first), last) = (element.key(), element.last_key()) else {
                 return false;
             };
@@ -106,7 +106,7 @@ impl Set {
             key.splice(place.clone(), other.iter().flatten().copied());
             Some(key)
         };
-        let beside = |element: &Element| {
+        let beside = |element: &SetElement| {
             other.as_ref()?;
             let wanted = (moved(element.key()), moved(element.last_key()));
             let mut all = self.elements.iter();
@@ -121,8 +121,8 @@ impl Set {
     }
 
     /// Returns the beginning of the range that a key falls into.
-    fn range(&self, key: &[u8]) -> Option<&Element> {
-        let ends = |element: &&Element| element.key().is_some_and(|end| end.as_slice() <= key);
+    fn range(&self, key: &[u8]) -> Option<&SetElement> {
+        let ends = |element: &&SetElement| element.key().is_some_and(|end| end.as_slice() <= key);
         let below = self.elements.iter().filter(ends);
         let last = below.max_by_key(|element| (element.key(), !element.is_end()));
         last.filter(|element| !element.is_end())
@@ -130,7 +130,7 @@ impl Set {
 
     /// Says whether an element can be added to it as it is.
     pub(super) fn takes_more(&self) -> bool {
-        let is_plain = |element: &Element| element.last_key().is_none();
+        let is_plain = |element: &SetElement| element.last_key().is_none();
         !self.is_anonymous()
             && self.is_open()
             && !self.has_ranges()

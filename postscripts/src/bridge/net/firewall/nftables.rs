@@ -7,9 +7,9 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{self, Expression, Registers, byte, number, text, value};
-use crate::netlink::Attribute;
+use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, attributes, short, take};
-use crate::netlink::netfilter::{NFTABLES, Netfilter, Object};
+use crate::netlink::netfilter::{NFTABLES, Netfilter, NetfilterObject};
 
 /// `NFT_MSG_*`.
 const GET_CHAIN: u16 = NFTABLES | 4;
@@ -29,9 +29,9 @@ const NETDEV: u8 = 5;
 
 /// All of it, at one moment.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ruleset {
-    pub(super) chains: Vec<Chain>,
-    pub(super) rules: Vec<Rule>,
+pub(super) struct NftRuleset {
+    pub(super) chains: Vec<NftChain>,
+    pub(super) rules: Vec<NftRule>,
     pub(super) sets: Vec<Set>,
     /// What is bound to devices by name: a flowtable, or a chain that hooks one.
     pub(super) hooks: Vec<(String, Vec<String>)>,
@@ -39,7 +39,7 @@ pub(super) struct Ruleset {
 
 /// A chain, and the hook that packets come in by.
 #[derive(Debug, Clone)]
-pub(super) struct Chain {
+pub(super) struct NftChain {
     pub(super) family: u8,
     pub(super) table: String,
     pub(super) name: String,
@@ -48,7 +48,7 @@ pub(super) struct Chain {
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
+pub struct NftRule {
     /// `NFPROTO_*`.
     pub family: u8,
     /// Its table.
@@ -71,16 +71,16 @@ pub(super) struct Set {
     pub(super) name: String,
     pub(super) flags: u32,
     pub(super) key: usize,
-    pub(super) elements: Vec<Element>,
+    pub(super) elements: Vec<SetElement>,
 }
 
 /// An element of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Element {
-    pub(super) attributes: Vec<Attribute>,
+pub(super) struct SetElement {
+    pub(super) attributes: Vec<NetlinkAttribute>,
 }
 
-impl Ruleset {
+impl NftRuleset {
     /// Reads it.
     pub(super) fn load(netfilter: &Netfilter) -> io::Result<Self> {
         let mut all = Self::default();
@@ -109,7 +109,7 @@ impl Ruleset {
         Ok(all)
     }
 
-    fn add_chain(&mut self, object: Object) -> io::Result<()> {
+    fn add_chain(&mut self, object: NetfilterObject) -> io::Result<()> {
         let mut rest = object.attributes;
         let table = take(&mut rest, 1)
             .map(|table| text(&table))
@@ -126,7 +126,7 @@ impl Ruleset {
             self.hooks
                 .push((format!("chain {family} {table} {name}"), devices));
         }
-        self.chains.push(Chain {
+        self.chains.push(NftChain {
             family: object.family,
             table,
             name,
@@ -135,7 +135,7 @@ impl Ruleset {
         Ok(())
     }
 
-    fn add_flowtable(&mut self, object: Object) -> io::Result<()> {
+    fn add_flowtable(&mut self, object: NetfilterObject) -> io::Result<()> {
         let mut rest = object.attributes;
         let table = take(&mut rest, 1)
             .map(|table| text(&table))
@@ -171,7 +171,7 @@ impl Ruleset {
     }
 
     /// The set that a lookup looks into.
-    pub(super) fn set_of(&self, rule: &Rule, lookup: &Expression) -> Option<&Set> {
+    pub(super) fn set_of(&self, rule: &NftRule, lookup: &Expression) -> Option<&Set> {
         let name = lookup.text(1)?;
         self.sets
             .iter()
@@ -179,9 +179,9 @@ impl Ruleset {
     }
 
     /// Says whether a rule sees frames of a device itself, be it a port or not.
-    pub(super) fn is_below(&self, rule: &Rule) -> bool {
+    pub(super) fn is_below(&self, rule: &NftRule) -> bool {
         const INGRESS: u32 = 5;
-        let ingress = |chain: &Chain| {
+        let ingress = |chain: &NftChain| {
             chain.family == AF_INET
                 && chain.hook == Some(INGRESS)
                 && (&chain.table, &chain.name) == (&rule.table, &rule.chain)
@@ -214,7 +214,7 @@ impl Set {
     }
 }
 
-impl Element {
+impl SetElement {
     pub(super) fn get(&self, kind: u16) -> Option<&[u8]> {
         let found = self.attributes.iter().find(|one| one.kind & 0x3fff == kind);
         found.map(|one| one.value.as_slice())
@@ -240,10 +240,10 @@ impl Element {
     }
 
     /// How long it lives altogether and from now, as the attributes that say so.
-    pub(super) fn lifetime(&self) -> Vec<Attribute> {
+    pub(super) fn lifetime(&self) -> Vec<NetlinkAttribute> {
         const TIMEOUT: u16 = 4;
         const EXPIRATION: u16 = 5;
-        let says = |one: &&Attribute| matches!(one.kind & 0x3fff, TIMEOUT | EXPIRATION);
+        let says = |one: &&NetlinkAttribute| matches!(one.kind & 0x3fff, TIMEOUT | EXPIRATION);
         self.attributes.iter().filter(says).cloned().collect()
     }
 
@@ -254,19 +254,19 @@ impl Element {
 }
 
 /// The device names in a list of them (`NFTA_DEVICE_NAME`).
-fn devices(hook: &mut Vec<Attribute>, kind: u16) -> io::Result<Vec<String>> {
+fn devices(hook: &mut Vec<NetlinkAttribute>, kind: u16) -> io::Result<Vec<String>> {
     let list = attributes(&take(hook, kind).unwrap_or_default())?;
     Ok(list.iter().map(|device| text(&device.value)).collect())
 }
 
-fn decode_rule(object: Object) -> io::Result<Option<Rule>> {
+fn decode_rule(object: NetfilterObject) -> io::Result<Option<NftRule>> {
     let mut rest = object.attributes;
     let parts = [1, 2, 3].map(|kind| take(&mut rest, kind));
     let [Some(table), Some(chain), Some(handle)] = parts else {
         return Ok(None);
     };
     let handle = <[u8; 8]>::try_from(handle).map_err(|_| short())?;
-    Ok(Some(Rule {
+    Ok(Some(NftRule {
         family: object.family,
         table: text(&table),
         chain: text(&chain),
@@ -276,7 +276,7 @@ fn decode_rule(object: Object) -> io::Result<Option<Rule>> {
     }))
 }
 
-fn decode_set(object: Object) -> Option<Set> {
+fn decode_set(object: NetfilterObject) -> Option<Set> {
     let mut rest = object.attributes;
     Some(Set {
         family: object.family,
@@ -294,10 +294,10 @@ fn decode_set(object: Object) -> Option<Set> {
     })
 }
 
-fn decode_elements(object: Object) -> io::Result<Vec<Element>> {
+fn decode_elements(object: NetfilterObject) -> io::Result<Vec<SetElement>> {
     let mut rest = object.attributes;
     let list = attributes(&take(&mut rest, 3).unwrap_or_default())?;
     list.iter()
-        .map(|one| attributes(&one.value).map(|attributes| Element { attributes }))
+        .map(|one| attributes(&one.value).map(|attributes| SetElement { attributes }))
         .collect()
 }

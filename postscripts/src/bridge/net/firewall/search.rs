@@ -4,9 +4,9 @@
 
 use super::expression::{Device, Expression, NAME_SIZE, Registers, byte, is_same, padded};
 use super::named::Lack;
-use super::nftables::{Element, Rule, Ruleset, Set};
-use super::twin::Twin;
-use super::{Finding, Move, physdev, words};
+use super::nftables::{NftRule, NftRuleset, Set, SetElement};
+use super::translation::Translation;
+use super::{Move, RuleFinding, physdev, words};
 
 /// Compared for equality, or for the opposite (`NFT_CMP_*`).
 const EQUAL: u32 = 0;
@@ -15,11 +15,11 @@ const UNEQUAL: u32 = 1;
 const BRIDGE: u8 = 7;
 
 /// Looks through all rules.
-pub(super) fn find(ruleset: &Ruleset, moves: &[Move]) -> Vec<Finding> {
+pub(super) fn find(ruleset: &NftRuleset, moves: &[Move]) -> Vec<RuleFinding> {
     let mut findings = Vec::new();
     // what is hooked to the port itself still sees its frames
     for rule in ruleset.rules.iter().filter(|rule| !ruleset.is_below(rule)) {
-        for finding in Reading::of(ruleset, rule, moves).findings(moves) {
+        for finding in RuleReading::of(ruleset, rule, moves).findings(moves) {
             if !findings.contains(&finding) {
                 findings.push(finding);
             }
@@ -30,7 +30,7 @@ pub(super) fn find(ruleset: &Ruleset, moves: &[Move]) -> Vec<Finding> {
 
 /// Rules that ask for the group of a device, which a bridge has only until the next boot: whoever configures it then
 /// has to put it there.
-pub(super) fn by_group(ruleset: &Ruleset, moves: &[Move]) -> Vec<String> {
+pub(super) fn by_group(ruleset: &NftRuleset, moves: &[Move]) -> Vec<String> {
     const GROUPS: [Option<u32>; 2] = [Some(21), Some(22)];
     let asks = |one: &Expression| match one.name.as_str() {
         "meta" => GROUPS.contains(&one.number(2)),
@@ -43,7 +43,7 @@ pub(super) fn by_group(ruleset: &Ruleset, moves: &[Move]) -> Vec<String> {
             .iter()
             .filter(|one| one.nic_group != 0 && !one.is_port);
         for one in grouped.filter(|_| rule.expressions.iter().any(asks)) {
-            let words = Reading::of(ruleset, rule, moves).words(&rule.expressions, moves);
+            let words = RuleReading::of(ruleset, rule, moves).words(&rule.expressions, moves);
             let (bridge, nic, group) = (&one.bridge, &one.nic, one.nic_group);
             found.push(format!(
                 "{words} (whoever configures {bridge} has to put it into the group {group}, as {nic} is)"
@@ -54,11 +54,11 @@ pub(super) fn by_group(ruleset: &Ruleset, moves: &[Move]) -> Vec<String> {
 }
 
 /// A rule as far as it was looked through.
-struct Reading<'a> {
-    ruleset: &'a Ruleset,
-    rule: &'a Rule,
-    /// The expressions of the twin.
-    twin: Vec<Expression>,
+struct RuleReading<'a> {
+    ruleset: &'a NftRuleset,
+    rule: &'a NftRule,
+    /// The expressions of the translation.
+    translated: Vec<Expression>,
     /// Those that compare with a bridge's number.
     numbered: Vec<(usize, String)>,
     /// Whether it differs from the rule.
@@ -66,17 +66,17 @@ struct Reading<'a> {
     /// Why there can be none, and what the rule needs instead.
     obstacle: Option<String>,
     /// Elements that named sets lack.
-    lacking: Vec<Finding>,
+    lacking: Vec<RuleFinding>,
     /// What becomes of a rule that names no NIC, but its bridge or what the NIC is as a port.
     changes: Option<&'static str>,
 }
 
-impl<'a> Reading<'a> {
-    fn of(ruleset: &'a Ruleset, rule: &'a Rule, moves: &[Move]) -> Self {
+impl<'a> RuleReading<'a> {
+    fn of(ruleset: &'a NftRuleset, rule: &'a NftRule, moves: &[Move]) -> Self {
         let mut reading = Self {
             ruleset,
             rule,
-            twin: Vec::new(),
+            translated: Vec::new(),
             numbered: Vec::new(),
             differs: false,
             obstacle: None,
@@ -89,7 +89,7 @@ impl<'a> Reading<'a> {
                 "cmp" => reading.compare(one, &registers, moves),
                 "lookup" => reading.look_up(one, &registers, moves),
                 "match" => reading.extend(one, moves),
-                _ => reading.twin.push(one.clone()),
+                _ => reading.translated.push(one.clone()),
             }
             registers.follow(one);
         }
@@ -103,7 +103,7 @@ impl<'a> Reading<'a> {
         if let Some(device) = device {
             self.compare_device(one, device, &data, moves);
         } else {
-            self.twin.push(one.clone());
+            self.translated.push(one.clone());
         }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Reading<'a> {
             }
             _ => {}
         }
-        self.twin.push(one.clone());
+        self.translated.push(one.clone());
     }
 
     /// An extension of iptables that asks for ports of bridges.
@@ -150,31 +150,32 @@ impl<'a> Reading<'a> {
         if physdev::begins(one, moves) {
             self.changes = Some(super::BEGINS);
         }
-        self.twin.push(one.clone());
+        self.translated.push(one.clone());
     }
 
-    /// Compares with the bridge in the twin.
+    /// Compares with the bridge in the translation.
     fn replace(&mut self, named: &Move, device: Device, register: u32, length: usize) {
         self.differs = true;
         let bytes = match device {
             Device::Name(_) if length == NAME_SIZE => padded(&named.bridge),
             Device::Name(_) => format!("{}\0", named.bridge).into_bytes(),
             Device::Index(_) => {
-                self.numbered.push((self.twin.len(), named.bridge.clone()));
+                self.numbered
+                    .push((self.translated.len(), named.bridge.clone()));
                 named.bridge_index.unwrap_or_default().to_ne_bytes().into()
             }
-            Device::Kind | Device::Group => {
+            Device::LinkKind | Device::Group => {
                 self.obstacle = Some(format!("has to name {} itself", named.bridge));
                 named.bridge_key(device).unwrap_or_default()
             }
         };
-        self.twin.push(Expression::equals(register, &bytes));
+        self.translated.push(Expression::equals(register, &bytes));
     }
 
     fn look_up(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
         let from = one.number(2).and_then(byte);
         let (Some(from), Some(set)) = (from, self.ruleset.set_of(self.rule, one)) else {
-            return self.twin.push(one.clone());
+            return self.translated.push(one.clone());
         };
         let inverted = one.number(5) == Some(1);
         let mut lacking = Vec::new();
@@ -194,12 +195,12 @@ impl<'a> Reading<'a> {
         }
         let is_device = matches!(lacking.as_slice(), [(0, device, ..)] if set.key == device.size());
         match lacking.as_slice() {
-            [] => self.twin.push(one.clone()),
+            [] => self.translated.push(one.clone()),
             all if all.iter().any(|(.., lack)| lack.is_taken) => {
                 let (_, _, named, _) = &all[0];
                 let (bridge, nic) = (&named.bridge, &named.nic);
                 self.obstacle = Some(format!("has to give {bridge} what it gives {nic}"));
-                self.twin.push(one.clone());
+                self.translated.push(one.clone());
             }
             [(_, device, named, Lack { element, .. })]
                 if set.is_anonymous() && is_device && !inverted =>
@@ -207,7 +208,7 @@ impl<'a> Reading<'a> {
                 let length = device.size();
                 self.replace(named, *device, one.number(2).unwrap_or_default(), length);
                 if let (Some(register), Some(data)) = (one.number(3), element.data()) {
-                    self.twin.push(Expression::immediate(register, data));
+                    self.translated.push(Expression::immediate(register, data));
                 }
             }
             all if set.takes_more() && all.iter().all(|(_, device, ..)| device.is_one()) => {
@@ -215,12 +216,12 @@ impl<'a> Reading<'a> {
                     let finding = self.element(set, *at, *device, named, lack.element);
                     self.lacking.push(finding);
                 }
-                self.twin.push(one.clone());
+                self.translated.push(one.clone());
             }
             [(.., named, _), ..] => {
                 let bridge = &named.bridge;
                 self.obstacle = Some(format!("needs {bridge} in its set beside {}", named.nic));
-                self.twin.push(one.clone());
+                self.translated.push(one.clone());
             }
         }
     }
@@ -232,8 +233,8 @@ impl<'a> Reading<'a> {
         at: usize,
         device: Device,
         named: &Move,
-        element: &Element,
-    ) -> Finding {
+        element: &SetElement,
+    ) -> RuleFinding {
         let mut key = element.key().unwrap_or_default();
         let place = at..at + device.size();
         let numbered = match device {
@@ -246,15 +247,15 @@ impl<'a> Reading<'a> {
                 key.splice(place, index.to_ne_bytes());
                 Some((at, named.bridge.clone()))
             }
-            Device::Kind | Device::Group => None,
+            Device::LinkKind | Device::Group => None,
         };
         let family = words::family(set.family);
         let place = format!("nft set {family} {} {}", set.table, set.name);
         let becomes = format!("{place}: element \"{}\"", named.bridge);
-        Finding {
+        RuleFinding {
             rule: format!("{place}: element \"{}\"", named.nic),
             becomes: becomes.clone(),
-            twin: Some(Twin::Element {
+            translation: Some(Translation::Element {
                 family: set.family,
                 table: set.table.clone(),
                 set: set.name.clone(),
@@ -267,12 +268,12 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn findings(self, moves: &[Move]) -> Vec<Finding> {
+    fn findings(self, moves: &[Move]) -> Vec<RuleFinding> {
         if !self.is_named() {
             return match self.changes {
-                Some(change) if !is_harmless(self.rule) && !self.is_twin(moves) => {
+                Some(change) if !is_harmless(self.rule) && !self.is_translation(moves) => {
                     let rule = self.words(&self.rule.expressions, moves);
-                    vec![Finding::by_hand(rule, change)]
+                    vec![RuleFinding::by_hand(rule, change)]
                 }
                 _ => Vec::new(),
             };
@@ -282,26 +283,26 @@ impl<'a> Reading<'a> {
             // it was about a port that was none
             return match moves.iter().any(|one| one.is_port) {
                 true => Vec::new(),
-                false => vec![Finding::by_hand(rule, super::BEGINS)],
+                false => vec![RuleFinding::by_hand(rule, super::BEGINS)],
             };
         }
         let mut findings = Vec::new();
         if let Some(obstacle) = &self.obstacle {
-            findings.push(Finding::by_hand(rule, obstacle));
+            findings.push(RuleFinding::by_hand(rule, obstacle));
         } else if self.differs && !self.is_there() {
-            let becomes = self.words(&self.twin, moves);
-            let twin = Twin::Rule {
-                rule: Rule {
-                    expressions: self.twin,
+            let becomes = self.words(&self.translated, moves);
+            let translation = Translation::Rule {
+                rule: NftRule {
+                    expressions: self.translated,
                     ..self.rule.clone()
                 },
                 numbered: self.numbered,
                 words: becomes.clone(),
             };
-            findings.push(Finding {
+            findings.push(RuleFinding {
                 rule,
                 becomes,
-                twin: Some(twin),
+                translation: Some(translation),
             });
         }
         findings.extend(self.lacking);
@@ -314,20 +315,22 @@ impl<'a> Reading<'a> {
     }
 
     /// Says whether the rule is what another one of its chain needs beside it.
-    fn is_twin(&self, moves: &[Move]) -> bool {
+    fn is_translation(&self, moves: &[Move]) -> bool {
         let mut others = self.ruleset.rules.iter();
         others.any(|other| {
             other.is_beside(self.rule) && other.handle != self.rule.handle && {
-                let reading = Reading::of(self.ruleset, other, moves);
-                reading.differs && is_same(&reading.twin, &self.rule.expressions)
+                let reading = RuleReading::of(self.ruleset, other, moves);
+                reading.differs && is_same(&reading.translated, &self.rule.expressions)
             }
         })
     }
 
-    /// Says whether the twin stands in the chain already.
+    /// Reports whether the translation is in the chain already.
     fn is_there(&self) -> bool {
         let mut others = self.ruleset.rules.iter();
-        others.any(|other| other.is_beside(self.rule) && is_same(&other.expressions, &self.twin))
+        others.any(|other| {
+            other.is_beside(self.rule) && is_same(&other.expressions, &self.translated)
+        })
     }
 
     fn words(&self, expressions: &[Expression], moves: &[Move]) -> String {
@@ -352,7 +355,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Says whether a rule lets packets go on, whichever it matches: it accepts them, or only counts.
-fn is_harmless(rule: &Rule) -> bool {
+fn is_harmless(rule: &NftRule) -> bool {
     const MATCHES: [&str; 13] = [
         "bitwise",
         "byteorder",

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::expression::{encode, padded};
-use super::nftables::{Chain, Element, Rule, Set};
+use super::nftables::{NftChain, NftRule, Set, SetElement};
 use super::*;
-use crate::netlink::Attribute;
+use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::MessageBuilder;
 
 const AF_INET: u8 = 1;
@@ -32,7 +32,7 @@ pub(super) fn moves() -> Vec<Move> {
 }
 
 fn expression(name: &str, parts: &[(u16, &[u8])]) -> Expression {
-    let attribute = |(kind, value): &(u16, &[u8])| Attribute {
+    let attribute = |(kind, value): &(u16, &[u8])| NetlinkAttribute {
         kind: *kind,
         value: value.to_vec(),
     };
@@ -86,8 +86,8 @@ fn accept() -> Expression {
     expression("immediate", &[(1, &[0; 4]), (2, &verdict)])
 }
 
-fn rule(handle: u64, expressions: Vec<Expression>) -> Rule {
-    Rule {
+fn rule(handle: u64, expressions: Vec<Expression>) -> NftRule {
+    NftRule {
         family: AF_INET,
         table: "t".to_owned(),
         chain: "input".to_owned(),
@@ -98,7 +98,7 @@ fn rule(handle: u64, expressions: Vec<Expression>) -> Rule {
 }
 
 fn set(name: &str, flags: u32, keys: &[Vec<u8>]) -> Set {
-    let element = |key: &Vec<u8>| Element {
+    let element = |key: &Vec<u8>| SetElement {
         attributes: expression("", &[(1, &data(key))]).attributes,
     };
     Set {
@@ -111,23 +111,23 @@ fn set(name: &str, flags: u32, keys: &[Vec<u8>]) -> Set {
     }
 }
 
-fn ruleset(rules: Vec<Vec<Expression>>, sets: Vec<Set>) -> Ruleset {
-    Ruleset {
+fn ruleset(rules: Vec<Vec<Expression>>, sets: Vec<Set>) -> NftRuleset {
+    NftRuleset {
         rules: (1..)
             .zip(rules)
             .map(|(handle, rule)| self::rule(handle, rule))
             .collect(),
         sets,
-        ..Ruleset::default()
+        ..NftRuleset::default()
     }
 }
 
 /// What is found, and whether it can be translated.
-fn found(ruleset: &Ruleset) -> Vec<(String, bool)> {
+fn found(ruleset: &NftRuleset) -> Vec<(String, bool)> {
     let findings = search::find(ruleset, &moves());
     findings
         .into_iter()
-        .map(|one| (one.becomes, one.twin.is_some()))
+        .map(|one| (one.becomes, one.translation.is_some()))
         .collect()
 }
 
@@ -262,11 +262,11 @@ fn a_named_set_gains_an_element_and_an_anonymous_one_a_rule() {
         panic!("{findings:?}");
     };
     assert_eq!(finding.rule, "nft set inet t lan: element \"eth0\"");
-    let Some(Twin::Element {
+    let Some(Translation::Element {
         key: twin,
         numbered: None,
         ..
-    }) = &finding.twin
+    }) = &finding.translation
     else {
         panic!("{finding:?}");
     };
@@ -295,7 +295,7 @@ fn a_verdict_map_gives_its_twin_the_same_verdict() {
         .attributes
         .extend(expression("", &[(2, &verdict)]).attributes);
     let mut by_map = lookup("__map0", false);
-    by_map.attributes.push(Attribute {
+    by_map.attributes.push(NetlinkAttribute {
         kind: 3,
         value: vec![0; 4],
     });
@@ -429,15 +429,15 @@ fn a_map_that_gives_the_bridge_something_else_is_for_the_administrator() {
                 Some(code) => vec![(1, data(&key)), (2, verdict(code))],
                 None => vec![(1, data(&key)), (3, 1u32.to_be_bytes().to_vec())],
             };
-            let attribute = |(kind, value)| Attribute { kind, value };
-            Element {
+            let attribute = |(kind, value)| NetlinkAttribute { kind, value };
+            SetElement {
                 attributes: parts.into_iter().map(attribute).collect(),
             }
         })
         .collect();
     let mut plain = set("__plain", ANONYMOUS | 8, &[padded("eth0"), padded("br0")]);
     for (element, code) in plain.elements.iter_mut().zip([1, 0]) {
-        let given = Attribute {
+        let given = NetlinkAttribute {
             kind: 2,
             value: verdict(code),
         };
@@ -450,7 +450,7 @@ fn a_map_that_gives_the_bridge_something_else_is_for_the_administrator() {
     let (none, other): (&[(String, bool)], _) = (&[], &other[..]);
     for (map, needs) in [(wild, other), (plain, other), (alike, none)] {
         let mut by_map = lookup(&map.name, false);
-        by_map.attributes.push(Attribute {
+        by_map.attributes.push(NetlinkAttribute {
             kind: 3,
             value: vec![0; 4],
         });
@@ -478,9 +478,9 @@ fn an_element_beside_one_that_expires_expires_with_it() {
         accept(),
     ]];
     let findings = search::find(&ruleset(rules, vec![lan]), &moves());
-    let Some(Twin::Element {
+    let Some(Translation::Element {
         lifetime: carried, ..
-    }) = &findings[0].twin
+    }) = &findings[0].translation
     else {
         panic!("{findings:?}");
     };
@@ -519,7 +519,7 @@ fn rules_of_the_old_tables_that_change_their_meaning_are_for_the_administrator()
 fn rules_below_the_bridge_go_on_and_rules_of_bridges_begin() {
     let expressions = vec![meta(NAME_IN, REGISTER), cmp(EQUAL, &padded("eth0"))];
     let mut below = ruleset(vec![expressions.clone()], Vec::new());
-    below.chains.push(Chain {
+    below.chains.push(NftChain {
         family: AF_INET,
         table: "t".to_owned(),
         name: "input".to_owned(),
@@ -574,8 +574,8 @@ fn rules_of_the_old_tables_get_twins_behind_them() {
     let program = Path::new("/usr/sbin/iptables-legacy");
     let findings = xtables::look_through(&lines, program, &moves());
     let shown = findings.iter().map(|one| {
-        let position = match &one.twin {
-            Some(Twin::Legacy { position, .. }) => *position,
+        let position = match &one.translation {
+            Some(Translation::Legacy { position, .. }) => *position,
             _ => 0,
         };
         (position, one.becomes.as_str())

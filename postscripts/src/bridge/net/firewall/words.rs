@@ -5,13 +5,13 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::expression::{Expression, text, value};
-use super::nftables::Rule;
+use super::nftables::NftRule;
 
 /// `NFTA_DATA_VERDICT`.
 const VERDICT: u16 = 2;
 
 /// The table and chain that a rule stands in.
-pub(super) fn place(rule: &Rule) -> String {
+pub(super) fn place(rule: &NftRule) -> String {
     let family = family(rule.family);
     format!("{family} {} {}", rule.table, rule.chain)
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::libc;
 
-use super::nftables::{Rule, Ruleset};
-use super::twin::Twin;
-use super::{Finding, Move, physdev};
+use super::nftables::{NftRule, NftRuleset};
+use super::translation::Translation;
+use super::{Move, RuleFinding, physdev};
 use crate::program;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ const NFPROTO_IPV6: u8 = libc::NFPROTO_IPV6 as u8;
 
 /// A rule out of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct SavedRule {
     pub(super) table: String,
     pub(super) chain: String,
     /// Which rule of its chain it is, from 1.
@@ -45,7 +45,7 @@ pub(super) struct Line {
 ///
 /// # Errors
 /// When there are tables and nothing to read them with.
-pub(super) fn find(moves: &[Move]) -> Result<Vec<Finding>> {
+pub(super) fn find(moves: &[Move]) -> Result<Vec<RuleFinding>> {
     let mut findings = Vec::new();
     for (names, tool) in KINDS {
         // a kernel that has none has no such file
@@ -74,10 +74,11 @@ pub(super) fn find(moves: &[Move]) -> Result<Vec<Finding>> {
 
 /// Says rules that the new iptables keeps in nf_tables as iptables does, where its tool is here and both
 /// count as many rules in a chain.
-pub(super) fn explain(findings: &mut [Finding], ruleset: &Ruleset, moves: &[Move]) {
+pub(super) fn explain(findings: &mut [RuleFinding], ruleset: &NftRuleset, moves: &[Move]) {
     for (family, tool) in [(NFPROTO_IPV4, "iptables"), (NFPROTO_IPV6, "ip6tables")] {
-        let is_ours = |rule: &Rule| rule.family == family && TABLES.contains(&rule.table.as_str());
-        let sought = findings.iter_mut().filter_map(Finding::rule_twin);
+        let is_ours =
+            |rule: &NftRule| rule.family == family && TABLES.contains(&rule.table.as_str());
+        let sought = findings.iter_mut().filter_map(RuleFinding::translated_rule);
         if sought.filter(|(rule, _)| is_ours(rule)).count() == 0 {
             continue;
         }
@@ -88,10 +89,10 @@ pub(super) fn explain(findings: &mut [Finding], ruleset: &Ruleset, moves: &[Move
         let text = program::run(&mut Command::new(save), Stdio::null(), PATIENCE);
         let lines = parse(&text.unwrap_or_default());
         for finding in findings.iter_mut() {
-            if let Some((rule, words)) = finding.rule_twin()
+            if let Some((rule, words)) = finding.translated_rule()
                 && is_ours(rule)
                 && let Some(line) = line_of(rule, ruleset, &lines)
-                && let Named::Twin(twin) = read(&line.words, moves)
+                && let NicMention::Translation(twin) = read(&line.words, moves)
             {
                 let (table, chain) = (&line.table, &line.chain);
                 *words = format!("{tool} -t {table} -A {chain} {}", quoted(&twin));
@@ -103,7 +104,11 @@ pub(super) fn explain(findings: &mut [Finding], ruleset: &Ruleset, moves: &[Move
 }
 
 /// The line that a rule of nf_tables is in a listing.
-fn line_of<'a>(rule: &Rule, ruleset: &Ruleset, lines: &'a [Line]) -> Option<&'a Line> {
+fn line_of<'a>(
+    rule: &NftRule,
+    ruleset: &NftRuleset,
+    lines: &'a [SavedRule],
+) -> Option<&'a SavedRule> {
     let chain: Vec<_> = ruleset
         .rules
         .iter()
@@ -134,7 +139,7 @@ pub(super) fn quoted(words: &[String]) -> String {
 }
 
 /// Looks through the old tables of bridges, which the kernel names nowhere: where their modules are loaded.
-pub(super) fn find_of_bridges(moves: &[Move]) -> Result<Vec<Finding>> {
+pub(super) fn find_of_bridges(moves: &[Move]) -> Result<Vec<RuleFinding>> {
     let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
     let settled = moves.iter().all(|one| one.is_port);
     if settled || !modules.lines().any(|line| line.starts_with("ebtable_")) {
@@ -150,11 +155,11 @@ pub(super) fn find_of_bridges(moves: &[Move]) -> Result<Vec<Finding>> {
         .context("reading the rules of ebtables")?;
     let lines = parse(&text).into_iter();
     let is_named = |words: &[String]| {
-        !matches!(read(words, moves), Named::Not) || names_bridge(words, moves).is_some()
+        !matches!(read(words, moves), NicMention::Not) || names_bridge(words, moves).is_some()
     };
     let named = lines.filter(|line| is_named(&line.words));
-    let finding = |line: Line| {
-        Finding::by_hand(
+    let finding = |line: SavedRule| {
+        RuleFinding::by_hand(
             format!("ebtables -t {} {}", line.table, line.text),
             super::BEGINS,
         )
@@ -185,28 +190,32 @@ fn name(path: &Path) -> String {
         .into_owned()
 }
 
-/// Finds the rules that name a NIC and have no twin.
-pub(super) fn look_through(lines: &[Line], program: &Path, moves: &[Move]) -> Vec<Finding> {
-    let (mut findings, mut added): (Vec<Finding>, Vec<(&str, &str)>) = Default::default();
+/// Finds the rules that name a NIC and have no translation.
+pub(super) fn look_through(
+    lines: &[SavedRule],
+    program: &Path,
+    moves: &[Move],
+) -> Vec<RuleFinding> {
+    let (mut findings, mut added): (Vec<RuleFinding>, Vec<(&str, &str)>) = Default::default();
     for line in lines {
         let tool = name(program);
         let rule = format!("{tool} -t {} {}", line.table, line.text);
         let twin = match read(&line.words, moves) {
-            Named::Not => {
+            NicMention::Not => {
                 if let Some(change) = changes(line, lines, moves) {
-                    findings.push(Finding::by_hand(rule, change));
+                    findings.push(RuleFinding::by_hand(rule, change));
                 }
                 continue;
             }
-            Named::Negated(bridge) => {
+            NicMention::Negated(bridge) => {
                 let need = format!("has to leave out {bridge} too");
-                findings.push(Finding::by_hand(rule, &need));
+                findings.push(RuleFinding::by_hand(rule, &need));
                 continue;
             }
-            Named::Twin(words) => words,
+            NicMention::Translation(words) => words,
         };
         let place = (line.table.as_str(), line.chain.as_str());
-        let there = |other: &Line| {
+        let there = |other: &SavedRule| {
             (other.table.as_str(), other.chain.as_str()) == place && other.words == twin
         };
         if lines.iter().any(there) {
@@ -214,34 +223,34 @@ pub(super) fn look_through(lines: &[Line], program: &Path, moves: &[Move]) -> Ve
         }
         added.push(place);
         let before = added.iter().filter(|other| **other == place).count();
-        let twin = Twin::Legacy {
+        let translation = Translation::Legacy {
             program: program.to_owned(),
             table: line.table.clone(),
             chain: line.chain.clone(),
             position: line.number + before,
             words: twin,
         };
-        findings.push(Finding {
+        findings.push(RuleFinding {
             rule,
-            becomes: twin.to_string(),
-            twin: Some(twin),
+            becomes: translation.to_string(),
+            translation: Some(translation),
         });
     }
     findings
 }
 
 /// How a rule names a NIC.
-enum Named {
+enum NicMention {
     Not,
     /// Everything but the NIC is meant: two devices cannot be left out by one rule.
     Negated(String),
-    /// The words of its twin.
-    Twin(Vec<String>),
+    /// The words of its translation.
+    Translation(Vec<String>),
 }
 
 /// What becomes of a rule that names no NIC but a bridge or a port, unless it accepts, only counts, or is what
 /// another one needs beside it.
-fn changes(line: &Line, lines: &[Line], moves: &[Move]) -> Option<&'static str> {
+fn changes(line: &SavedRule, lines: &[SavedRule], moves: &[Move]) -> Option<&'static str> {
     let words = &line.words;
     let mut targets = words
         .iter()
@@ -249,9 +258,9 @@ fn changes(line: &Line, lines: &[Line], moves: &[Move]) -> Option<&'static str> 
     if targets.nth(1).is_none_or(|target| target == "ACCEPT") {
         return None;
     }
-    let is_twin = |other: &Line| {
+    let is_twin = |other: &SavedRule| {
         (&other.table, &other.chain) == (&line.table, &line.chain)
-            && matches!(read(&other.words, moves), Named::Twin(twin) if twin == *words)
+            && matches!(read(&other.words, moves), NicMention::Translation(twin) if twin == *words)
     };
     let change = match physdev::begins_in(words, moves) {
         true => super::BEGINS,
@@ -274,7 +283,7 @@ fn names_bridge(words: &[String], moves: &[Move]) -> Option<&'static str> {
     })
 }
 
-fn read(words: &[String], moves: &[Move]) -> Named {
+fn read(words: &[String], moves: &[Move]) -> NicMention {
     let mut twin = words.to_vec();
     for at in 1..words.len() {
         let is_device = matches!(words[at - 1].as_str(), "-i" | "-o");
@@ -283,13 +292,13 @@ fn read(words: &[String], moves: &[Move]) -> Named {
             continue;
         };
         if at > 1 && words[at - 2] == "!" {
-            return Named::Negated(named.bridge.clone());
+            return NicMention::Negated(named.bridge.clone());
         }
         twin[at].clone_from(&named.bridge);
     }
     match twin == words {
-        true => Named::Not,
-        false => Named::Twin(twin),
+        true => NicMention::Not,
+        false => NicMention::Translation(twin),
     }
 }
 
@@ -302,8 +311,8 @@ pub(super) fn covers(pattern: &str, device: &str) -> bool {
 }
 
 /// Reads a listing.
-pub(super) fn parse(text: &str) -> Vec<Line> {
-    let (mut lines, mut table): (Vec<Line>, _) = (Vec::new(), String::new());
+pub(super) fn parse(text: &str) -> Vec<SavedRule> {
+    let (mut lines, mut table): (Vec<SavedRule>, _) = (Vec::new(), String::new());
     let mut numbers = BTreeMap::<(String, String), usize>::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('*') {
@@ -318,7 +327,7 @@ pub(super) fn parse(text: &str) -> Vec<Line> {
         }
         let number = numbers.entry((table.clone(), chain.clone())).or_default();
         *number += 1;
-        lines.push(Line {
+        lines.push(SavedRule {
             table: table.clone(),
             chain: chain.clone(),
             number: *number,

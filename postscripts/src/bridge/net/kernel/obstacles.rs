@@ -7,14 +7,15 @@ use std::net::IpAddr;
 
 use nix::libc;
 
-use super::Kernel;
-use crate::bridge::net::Obstacle;
-use crate::bridge::net::message::{self, DeviceNames, LinkMessage, Listener};
+use super::HostKernel;
+use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
+use crate::bridge::net::{PortObstacle, SocketProtocol};
 use crate::netlink::Connection;
 use crate::netlink::attribute::MessageBuilder;
+use crate::netlink::uapi::{NETNSA_PID, SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_LISTEN};
 
 /// Drivers whose devices take every frame of the NIC that they stand on, so that no bridge can.
-const TAKE_ALL: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
+const EXCLUSIVE_UPPERS: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
 /// Drivers of tunnels: a device that such a one is bound to is asked for a route to the other end.
 const TUNNELS: [&str; 12] = [
     "vxlan",
@@ -30,32 +31,35 @@ const TUNNELS: [&str; 12] = [
     "vti",
     "vti6",
 ];
-/// `SOCK_DIAG_BY_FAMILY`, and the states in which a socket of TCP or UDP waits for anybody.
-const BY_FAMILY: u16 = 20;
-const WAITS: [(&str, u8, u32); 2] = [("TCP", 6, 1 << 10), ("UDP", 17, 1 << 7)];
-/// DHCP clients are handed over.
-const CLIENTS: [u16; 2] = [68, 546];
-/// Ports below are root's to give.
-const PRIVILEGED: u16 = 1024;
+/// Where a socket waits for anybody: its protocol, and its state as a bit of a mask. One of UDP that is not
+/// connected is closed.
+const WAITING: [(SocketProtocol, u32); 2] = [
+    (SocketProtocol::Tcp, 1 << TCP_LISTEN),
+    (SocketProtocol::Udp, 1 << TCP_CLOSE),
+];
+/// The ports of DHCP clients, which are handed over.
+const DHCP_CLIENT_PORTS: [u16; 2] = [68, 546];
+/// Only root may open a port below (ip(7)).
+const PROT_SOCK: u16 = 1024;
 /// PPPoE sessions: `Id Address Device`.
-const SESSIONS: &str = "/proc/net/pppoe";
+const PPPOE_SESSIONS: &str = "/proc/net/pppoe";
 /// No host has more network namespaces.
-const NAMESPACES: usize = 4096;
+const MAX_NAMESPACES: usize = 4096;
 
-impl Kernel {
+impl HostKernel {
     /// Finds them all, each with the NIC that it is about.
     pub(super) fn obstacles(
         &self,
         messages: &[LinkMessage],
         names: &DeviceNames,
-    ) -> io::Result<Vec<(String, Obstacle)>> {
+    ) -> io::Result<Vec<(String, PortObstacle)>> {
         let mut found = Vec::new();
         let mut add = |nic: Option<&str>, obstacle| {
             found.extend(nic.map(|nic| (nic.to_owned(), obstacle)));
         };
         for link in messages {
             if !link.arp {
-                add(Some(&link.name), Obstacle::NoArp);
+                add(Some(&link.name), PortObstacle::NoArp);
             }
             let Some(kind) = link.driver.clone() else {
                 continue;
@@ -64,36 +68,38 @@ impl Kernel {
                 link.parent.and_then(|index| names.name(index)),
                 link.name.clone(),
             );
-            if TAKE_ALL.contains(&kind.as_str()) {
+            if EXCLUSIVE_UPPERS.contains(&kind.as_str()) {
                 let elsewhere = false;
                 add(
                     parent,
-                    Obstacle::Upper {
+                    PortObstacle::Upper {
                         name,
                         kind,
                         elsewhere,
                     },
                 );
             } else if TUNNELS.contains(&kind.as_str()) {
-                add(parent, Obstacle::Tunnel { name, kind });
+                add(parent, PortObstacle::Tunnel { name, kind });
             }
         }
-        for line in fs::read_to_string(SESSIONS)
+        for line in fs::read_to_string(PPPOE_SESSIONS)
             .unwrap_or_default()
             .lines()
             .skip(1)
         {
-            add(line.split_whitespace().nth(2), Obstacle::Session);
+            add(line.split_whitespace().nth(2), PortObstacle::Session);
         }
-        for (index, protocol, port) in listeners() {
-            let protocol = protocol.to_owned();
-            add(names.name(index), Obstacle::Listener { protocol, port });
+        for (index, protocol, port) in bound_sockets() {
+            add(
+                names.name(index),
+                PortObstacle::BoundSocket { protocol, port },
+            );
         }
         for (index, name, kind) in self.uppers_elsewhere()? {
             let elsewhere = true;
             add(
                 names.name(index),
-                Obstacle::Upper {
+                PortObstacle::Upper {
                     name,
                     kind,
                     elsewhere,
@@ -111,22 +117,23 @@ impl Kernel {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        for body in dump.iter().take(NAMESPACES) {
+        for body in dump.iter().take(MAX_NAMESPACES) {
             let Some(namespace) = message::decode_namespace(body)? else {
                 continue;
             };
-            let request = message::encode_links_elsewhere(namespace);
+            let request = message::encode_links_of_namespace(namespace);
             for body in self
                 .netlink
                 .dump(libc::RTM_GETLINK, request)
                 .unwrap_or_default()
             {
                 let link = message::decode_link(&body)?;
-                let (Some(kind), Some((parent, of))) = (link.driver, link.parent_elsewhere) else {
+                let (Some(kind), Some((parent, of))) = (link.driver, link.foreign_parent) else {
                     continue;
                 };
-                let is_ours = link.seen_in == Some(namespace) && self.own_namespace() == Some(of);
-                if is_ours && TAKE_ALL.contains(&kind.as_str()) {
+                let is_ours =
+                    link.target_namespace == Some(namespace) && self.own_namespace() == Some(of);
+                if is_ours && EXCLUSIVE_UPPERS.contains(&kind.as_str()) {
                     found.push((parent, link.name.escape_debug().to_string(), kind));
                 }
             }
@@ -136,8 +143,7 @@ impl Kernel {
 
     /// The number that our own network namespace has among those known to it.
     fn own_namespace(&self) -> Option<i32> {
-        const BY_PROCESS: u16 = 2;
-        let body = MessageBuilder::new(&[0; 4]).number(BY_PROCESS, std::process::id());
+        let body = MessageBuilder::new(&[0; 4]).number(NETNSA_PID, std::process::id());
         let answers = self
             .netlink
             .ask(libc::RTM_GETNSID, body.into_bytes())
@@ -147,35 +153,39 @@ impl Kernel {
     }
 }
 
-/// Sockets that hear one device alone: its number, the protocol and the port. A kernel that does not tell
-/// has none.
-fn listeners() -> Vec<(u32, &'static str, u16)> {
+/// Sockets that are bound to one device: its number, the protocol and the port. A kernel that does not report
+/// them has none.
+fn bound_sockets() -> Vec<(u32, SocketProtocol, u16)> {
     let mut found = Vec::new();
     let Ok(netlink) = Connection::about_sockets() else {
         return found;
     };
-    for (name, protocol, states) in WAITS {
+    for (protocol, states) in WAITING {
+        let number = match protocol {
+            SocketProtocol::Tcp => libc::IPPROTO_TCP,
+            SocketProtocol::Udp => libc::IPPROTO_UDP,
+        };
         for family in super::FAMILIES {
-            let body = message::encode_listeners(family, protocol, states);
-            let answers = netlink.dump(BY_FAMILY, body).unwrap_or_default();
-            let listeners = answers
+            let body = message::encode_socket_request(family, number as u8, states);
+            let answers = netlink.dump(SOCK_DIAG_BY_FAMILY, body).unwrap_or_default();
+            let sockets = answers
                 .iter()
-                .filter_map(|body| message::decode_listener(body));
-            let counting = listeners.filter(|one| counts(name, one));
-            found.extend(counting.map(|one| (one.device, name, one.port)));
+                .filter_map(|body| message::decode_socket(body));
+            let obstacles = sockets.filter(|socket| is_obstacle(protocol, socket));
+            found.extend(obstacles.map(|socket| (socket.device, protocol, socket.port)));
         }
     }
     found
 }
 
-/// Says whether a listener is in the way: who is not root may listen where others may too, but not say what
-/// root does to the network.
-fn counts(protocol: &str, one: &Listener) -> bool {
+/// Reports whether a socket is in the way. Programs of other users than root at ports above 1023 do not decide
+/// what root does to the network.
+fn is_obstacle(protocol: SocketProtocol, socket: &BoundSocket) -> bool {
     // time servers bind themselves to each link-local address and look again
     let local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let follows = protocol == "UDP" && one.address.is_some_and(local);
-    let of_root = one.user == 0 || one.port < PRIVILEGED;
-    one.device != 0 && of_root && !follows && !CLIENTS.contains(&one.port)
+    let follows = protocol == SocketProtocol::Udp && socket.address.is_some_and(local);
+    let of_root = socket.user == 0 || socket.port < PROT_SOCK;
+    socket.device != 0 && of_root && !follows && !DHCP_CLIENT_PORTS.contains(&socket.port)
 }
 
 #[cfg(test)]
@@ -183,26 +193,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_of_root_that_hear_one_device_alone_count() {
+    fn programs_of_root_that_listen_on_one_device_alone_are_obstacles() {
         for (protocol, address, port, device, user, expected) in [
-            ("TCP", "0.0.0.0", 22, 2, 0, true),
-            ("TCP", "fe80::1", 22, 2, 0, true),
-            ("UDP", "0.0.0.0", 67, 2, 0, true),
-            ("UDP", "0.0.0.0", 123, 2, 101, true),
-            ("TCP", "::", 8080, 2, 0, true),
-            ("TCP", "0.0.0.0", 22, 0, 0, false),
-            ("TCP", "::", 8080, 2, 1000, false),
-            ("UDP", "0.0.0.0", 68, 2, 0, false),
-            ("UDP", "fe80::1", 546, 2, 0, false),
-            ("UDP", "fe80::1", 123, 2, 0, false),
+            (SocketProtocol::Tcp, "0.0.0.0", 22, 2, 0, true),
+            (SocketProtocol::Tcp, "fe80::1", 22, 2, 0, true),
+            (SocketProtocol::Udp, "0.0.0.0", 67, 2, 0, true),
+            (SocketProtocol::Udp, "0.0.0.0", 123, 2, 101, true),
+            (SocketProtocol::Tcp, "::", 8080, 2, 0, true),
+            (SocketProtocol::Tcp, "0.0.0.0", 22, 0, 0, false),
+            (SocketProtocol::Tcp, "::", 8080, 2, 1000, false),
+            (SocketProtocol::Udp, "0.0.0.0", 68, 2, 0, false),
+            (SocketProtocol::Udp, "fe80::1", 546, 2, 0, false),
+            (SocketProtocol::Udp, "fe80::1", 123, 2, 0, false),
         ] {
-            let listener = Listener {
+            let socket = BoundSocket {
                 port,
                 address: address.parse().ok(),
                 device,
                 user,
             };
-            assert_eq!(counts(protocol, &listener), expected, "{listener:?}");
+            assert_eq!(is_obstacle(protocol, &socket), expected, "{socket:?}");
         }
     }
 }

@@ -17,15 +17,15 @@ use std::collections::BTreeMap;
 
 pub(crate) use address::{decode_address, encode_address};
 pub(crate) use link::{
-    LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
-    encode_link_change, encode_link_group, encode_link_name, encode_links_elsewhere,
+    LinkChange, LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
+    encode_link_change, encode_link_name, encode_links_of_namespace,
 };
 pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
 pub(crate) use nexthop::{decode_nexthop, encode_nexthop};
 pub(crate) use queueing::decode_queueing;
 pub(crate) use route::{decode_routes, encode_route};
 pub(crate) use rule::{decode_rule, encode_rule};
-pub(crate) use socket::{Listener, decode_listener, encode_listeners};
+pub(crate) use socket::{BoundSocket, decode_socket, encode_socket_request};
 
 /// Which number each device has at the moment.
 #[derive(Debug, Clone, Default)]

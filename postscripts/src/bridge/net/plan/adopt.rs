@@ -2,8 +2,12 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{AT_ONCE, Planner};
+use definitions::IfName;
+use nix::libc;
+
+use super::{FORWARD_AT_ONCE, Planner};
 use crate::bridge::net::{Address, Link, Mac, Step};
+use crate::netlink::uapi::{IFA_PROTO, IFAPROT_KERNEL_LL};
 
 /// Duplicate address detection: held back while addresses move, because it would find our own.
 const DAD: &str = "ipv6/accept_dad";
@@ -12,23 +16,19 @@ const GENERATION: &str = "ipv6/addr_gen_mode";
 const BY_MAC: &str = "0";
 const NONE: &str = "1";
 const OFF: &str = "0";
-/// `IFA_PROTO` and the kernel's own link-local addresses in it; `IFA_F_STABLE_PRIVACY`.
-const PROTOCOL: u16 = 11;
-const KERNEL_LINK_LOCAL: &[u8] = &[3];
-const STABLE_PRIVACY: u32 = 0x800;
 
 impl Planner<'_> {
     /// Makes the bridge, or makes it right when no other port depends on how it is.
     pub(super) fn make_bridge(&mut self) {
         let mac = self.nic.mac.unwrap_or(Mac([0; 6]));
-        let link = || self.name.to_owned();
+        let link = || self.uplink.bridge.clone();
         let Some(bridge) = self.bridge else {
             self.add(Step::CreateBridge {
                 bridge: link(),
                 mac,
                 mtu: self.nic.mtu,
                 group: self.nic.group,
-                settings: AT_ONCE,
+                settings: FORWARD_AT_ONCE,
             });
             self.adopt_settings();
             self.hold_back_detection();
@@ -47,16 +47,17 @@ impl Planner<'_> {
 
     /// Says whether the bridge is ours to shape: it is new, or has no port yet.
     fn is_free(&self) -> bool {
-        self.state.ports(self.name).next().is_none()
+        let bridge = self.uplink.bridge.as_str();
+        self.state.ports(bridge).next().is_none()
     }
 
     fn correct(&mut self, bridge: &Link, mac: Mac) {
-        let link = || self.name.to_owned();
+        let link = || self.uplink.bridge.clone();
         match bridge.bridge {
-            Some(from) if from != AT_ONCE => self.add(Step::SetBridge {
+            Some(from) if from != FORWARD_AT_ONCE => self.add(Step::SetBridge {
                 bridge: link(),
                 from,
-                to: AT_ONCE,
+                to: FORWARD_AT_ONCE,
             }),
             _ => {}
         }
@@ -90,9 +91,9 @@ impl Planner<'_> {
         for (key, value) in &self.nic.sysctls {
             if key == GENERATION && value != NONE {
                 // with the NIC's own address to be given, none is to be made
-                self.set(self.name, self.bridge, key, NONE);
+                self.set(&self.uplink.bridge, self.bridge, key, NONE);
             } else if key != DAD || !detection_later {
-                self.set(self.name, self.bridge, key, value);
+                self.set(&self.uplink.bridge, self.bridge, key, value);
             }
         }
     }
@@ -102,8 +103,8 @@ impl Planner<'_> {
         if !self.moves_v6() {
             return;
         }
-        self.set(self.nic.name.as_str(), Some(self.nic), DAD, OFF);
-        self.set(self.name, self.bridge, DAD, OFF);
+        self.set(&self.uplink.nic, Some(self.nic), DAD, OFF);
+        self.set(&self.uplink.bridge, self.bridge, DAD, OFF);
     }
 
     /// Says whether an IPv6 address will be added to the bridge.
@@ -130,7 +131,7 @@ impl Planner<'_> {
         if self.moves_v6() {
             if detection != OFF {
                 let held = Some(OFF);
-                self.push_setting(&nic.name, DAD, held, detection);
+                self.push_setting(&self.uplink.nic, DAD, held, detection);
             }
             let before = self.bridge.and_then(|bridge| bridge.sysctls.get(DAD));
             let wanted = if self.is_free() {
@@ -140,14 +141,14 @@ impl Planner<'_> {
             };
             match wanted {
                 Some(wanted) if wanted != OFF => {
-                    self.push_setting(self.name, DAD, self.held(OFF), wanted);
+                    self.push_setting(&self.uplink.bridge, DAD, self.held(OFF), wanted);
                 }
                 _ => {}
             }
         }
         let generation = nic.sysctls.get(GENERATION);
         if self.is_free() && generation.is_some_and(|mode| mode == BY_MAC) {
-            self.push_setting(self.name, GENERATION, self.held(NONE), BY_MAC);
+            self.push_setting(&self.uplink.bridge, GENERATION, self.held(NONE), BY_MAC);
         }
     }
 
@@ -158,7 +159,7 @@ impl Planner<'_> {
 
     /// Plans a setting unless the device has it so already, or will have it from its first moment,
     /// or the kernel has no such setting.
-    fn set(&mut self, link: &str, known: Option<&Link>, key: &str, value: &str) {
+    fn set(&mut self, link: &IfName, known: Option<&Link>, key: &str, value: &str) {
         let from = known.and_then(|link| link.sysctls.get(key));
         let differs = match known {
             Some(_) => from.is_some_and(|from| from != value),
@@ -173,9 +174,9 @@ impl Planner<'_> {
         }
     }
 
-    fn push_setting(&mut self, link: &str, key: &str, from: Option<&str>, to: &str) {
+    fn push_setting(&mut self, link: &IfName, key: &str, from: Option<&str>, to: &str) {
         self.add(Step::SetSysctl {
-            link: link.to_owned(),
+            link: link.clone(),
             key: key.to_owned(),
             from: from.map(str::to_owned),
             to: to.to_owned(),
@@ -200,11 +201,12 @@ pub(super) fn link_local(nic: &Link, bridge: Option<&Link>) -> Option<Address> {
 /// Says whether a device has this address of itself: it is the link-local one that the kernel makes.
 pub(in crate::bridge::net) fn is_self_made(address: &Address, link: &Link) -> bool {
     let by_kernel = || {
-        let stated = address.other.iter().find(|other| other.kind == PROTOCOL);
-        stated.is_some_and(|other| other.value == KERNEL_LINK_LOCAL)
+        let stated = address.other.iter().find(|other| other.kind == IFA_PROTO);
+        stated.is_some_and(|other| other.value == [IFAPROT_KERNEL_LL])
     };
     let by_mac = || link.mac.map(eui64).is_some_and(|ip| address.ip == ip);
-    address.is_link_local() && (address.flags & STABLE_PRIVACY != 0 || by_mac() || by_kernel())
+    address.is_link_local()
+        && (address.flags & libc::IFA_F_STABLE_PRIVACY != 0 || by_mac() || by_kernel())
 }
 
 /// The link-local address that RFC 4291 appendix A makes of a hardware address.

@@ -1,12 +1,14 @@
 //! What must not be done, found before anything is.
 
+use nix::libc;
+
 use super::Uplink;
-use crate::bridge::net::{Kind, Link, NetState, Obstacle};
+use crate::bridge::net::{Link, LinkKind, NetState, PortObstacle, SocketProtocol};
 
 /// Why an uplink cannot be planned: what is in the way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // the messages say what the fields are
-pub enum Refusal {
+pub enum PlanRefusal {
     /// No device of that name.
     #[error("there is no NIC '{nic}' on this host, only {known}")]
     NoNic { nic: String, known: String },
@@ -46,10 +48,10 @@ pub enum Refusal {
         "a program listens at {protocol} port {port} on {nic} alone, and would hear nothing there: have it \
          listen on {bridge} or at an address, or end it ('ss -lnp' names it)"
     )]
-    Listener {
+    BoundSocket {
         nic: String,
         bridge: String,
-        protocol: String,
+        protocol: SocketProtocol,
         port: u16,
     },
     /// The NIC resolves no addresses.
@@ -87,7 +89,7 @@ pub enum Refusal {
 const NEVER: [&str; 4] = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
 
 /// Returns the NIC, if nothing is in the way.
-pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link, Refusal> {
+pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link, PlanRefusal> {
     let (nic, bridge) = (uplink.nic.to_string(), uplink.bridge.to_string());
     let Some(link) = state.link(&nic) else {
         let candidates = state
@@ -100,63 +102,63 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
             true => "devices that cannot be ports".to_owned(),
             false => known.join(", "),
         };
-        return Err(Refusal::NoNic { nic, known });
+        return Err(PlanRefusal::NoNic { nic, known });
     };
     if let Some(what) = unfit(&link.kind) {
-        return Err(Refusal::NoPort { nic, what });
+        return Err(PlanRefusal::NoPort { nic, what });
     }
     if let Some(master) = link.master.clone().filter(|master| *master != bridge) {
         let advice = way_out(state, &nic, &master, &bridge);
-        return Err(Refusal::OtherMaster {
+        return Err(PlanRefusal::OtherMaster {
             nic,
             master,
             advice,
         });
     }
     if link.parent.as_ref() == Some(&bridge) {
-        return Err(Refusal::Circle { nic, bridge });
+        return Err(PlanRefusal::Circle { nic, bridge });
     }
     if link.master.is_none() {
         unhindered(state, &nic, &bridge)?;
         made_from_no_secret(link, &bridge)?;
     }
     match state.link(&bridge) {
-        Some(other) if other.kind != Kind::Bridge => {
+        Some(other) if other.kind != LinkKind::Bridge => {
             let what = describe(&other.kind);
-            Err(Refusal::NameTaken { bridge, what })
+            Err(PlanRefusal::NameTaken { bridge, what })
         }
         _ => Ok(link),
     }
 }
 
 /// Insists that nothing stands on the NIC or is bound to it that would not outlive the change.
-fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), Refusal> {
+fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefusal> {
     let mut obstacles = state.obstacles.iter();
     let Some((_, obstacle)) = obstacles.find(|(of, _)| of == nic) else {
         return Ok(());
     };
     let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
-    let described = |kind: &str| describe(&Kind::Other(kind.to_owned()));
+    let described = |kind: &str| describe(&LinkKind::Other(kind.to_owned()));
     Err(match obstacle {
-        Obstacle::NoArp => Refusal::NoArp { nic, bridge },
-        Obstacle::Session => Refusal::Session { nic },
-        Obstacle::Listener { protocol, port } => Refusal::Listener {
+        PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
+        PortObstacle::Session => PlanRefusal::Session { nic },
+        PortObstacle::BoundSocket { protocol, port } => PlanRefusal::BoundSocket {
             nic,
             bridge,
-            protocol: protocol.clone(),
+            protocol: *protocol,
             port: *port,
         },
-        Obstacle::Tunnel { name, kind } => Refusal::Tunnel {
+        PortObstacle::Tunnel { name, kind } => PlanRefusal::Tunnel {
             nic,
             bridge,
             upper: name.clone(),
             kind: described(kind),
         },
-        Obstacle::Upper {
+        PortObstacle::Upper {
             name,
             kind,
             elsewhere,
-        } => Refusal::Upper {
+        } => PlanRefusal::Upper {
             nic,
             upper: name.clone(),
             kind: match elsewhere {
@@ -171,16 +173,14 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), Refusal> 
 }
 
 /// Insists that no address is one that the kernel would make another of for the bridge.
-fn made_from_no_secret(nic: &Link, bridge: &str) -> Result<(), Refusal> {
-    /// `IFA_F_STABLE_PRIVACY`.
-    const STABLE_PRIVACY: u32 = 0x800;
+fn made_from_no_secret(nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
     let mode = nic.sysctls.get("ipv6/addr_gen_mode");
     let mode = mode.filter(|mode| matches!(mode.as_str(), "2" | "3"));
     let is_made = |address: &&crate::bridge::net::Address| {
-        address.flags & STABLE_PRIVACY != 0 && !address.is_link_local()
+        address.flags & libc::IFA_F_STABLE_PRIVACY != 0 && !address.is_link_local()
     };
     match (mode, nic.addresses.iter().find(is_made)) {
-        (Some(mode), Some(address)) => Err(Refusal::Secret {
+        (Some(mode), Some(address)) => Err(PlanRefusal::Secret {
             address: address.ip.to_string(),
             mode: mode.clone(),
             nic: nic.name.clone(),
@@ -194,10 +194,10 @@ fn made_from_no_secret(nic: &Link, bridge: &str) -> Result<(), Refusal> {
 fn way_out(state: &NetState, nic: &str, master: &str, bridge: &str) -> String {
     let kind = state.link(master).map(|link| &link.kind);
     match kind {
-        Some(Kind::Other(kind)) if kind == "bond" || kind == "team" => {
+        Some(LinkKind::Other(kind)) if kind == "bond" || kind == "team" => {
             format!("name the {kind} in its place ({master}:{bridge})")
         }
-        Some(Kind::Other(kind)) if kind == "openvswitch" => {
+        Some(LinkKind::Other(kind)) if kind == "openvswitch" => {
             format!("take it out of its Open vSwitch first ('ovs-vsctl del-port {nic}')")
         }
         _ => format!("take it out first ('ip link set {nic} nomaster')"),
@@ -205,29 +205,29 @@ fn way_out(state: &NetState, nic: &str, master: &str, bridge: &str) -> String {
 }
 
 /// Says what a device is when it cannot be a port.
-fn unfit(kind: &Kind) -> Option<String> {
+fn unfit(kind: &LinkKind) -> Option<String> {
     match kind {
-        Kind::Ethernet => None,
-        Kind::Other(driver) if !NEVER.contains(&driver.as_str()) => None,
-        Kind::Wireless => Some(format!(
+        LinkKind::Ethernet => None,
+        LinkKind::Other(driver) if !NEVER.contains(&driver.as_str()) => None,
+        LinkKind::Wireless => Some(format!(
             "{}, and an access point passes on one hardware address only; use a wired NIC",
             describe(kind)
         )),
-        Kind::Bridge => Some("a bridge itself; name the NIC".to_owned()),
+        LinkKind::Bridge => Some("a bridge itself; name the NIC".to_owned()),
         _ => Some(describe(kind)),
     }
 }
 
-fn describe(kind: &Kind) -> String {
+fn describe(kind: &LinkKind) -> String {
     match kind {
-        Kind::Ethernet => "an Ethernet device".to_owned(),
-        Kind::Loopback => "the loopback device".to_owned(),
-        Kind::Wireless => "a wireless device".to_owned(),
-        Kind::Bridge => "a bridge".to_owned(),
-        Kind::NotEthernet => "a device without Ethernet frames".to_owned(),
-        Kind::Other(driver) if driver.starts_with(['a', 'e', 'i', 'o', 'u']) => {
+        LinkKind::Ethernet => "an Ethernet device".to_owned(),
+        LinkKind::Loopback => "the loopback device".to_owned(),
+        LinkKind::Wireless => "a wireless device".to_owned(),
+        LinkKind::Bridge => "a bridge".to_owned(),
+        LinkKind::NotEthernet => "a device without Ethernet frames".to_owned(),
+        LinkKind::Other(driver) if driver.starts_with(['a', 'e', 'i', 'o', 'u']) => {
             format!("an {driver} device")
         }
-        Kind::Other(driver) => format!("a {driver} device"),
+        LinkKind::Other(driver) => format!("a {driver} device"),
     }
 }

@@ -6,7 +6,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::*;
-use crate::bridge::net::{Attribute, Hop, Kind, Lifetimes, Mac, Neighbour, NextHop, Rule};
+use crate::bridge::net::{
+    Hop, Lifetimes, LinkKind, Mac, Neighbour, NetlinkAttribute, NextHop, PolicyRule,
+};
+
+fn address_of(ip: IpAddr, length: u8) -> Address {
+    static_address(IpNetwork::new(ip, length).unwrap())
+}
 
 fn uplink() -> Uplink {
     Uplink {
@@ -16,7 +22,7 @@ fn uplink() -> Uplink {
     }
 }
 
-fn link(name: &str, kind: Kind, mac: u8) -> Link {
+fn link(name: &str, kind: LinkKind, mac: u8) -> Link {
     Link {
         name: name.to_owned(),
         kind,
@@ -48,17 +54,17 @@ prop_compose! {
             .map(|(host, (len, leased, labelled))| Address {
                 lifetimes: lifetimes(leased),
                 label: labelled.then(|| format!("eth0:{host}")),
-                ..plain_address(Ipv4Addr::new(10, 0, 0, host).into(), len)
+                ..address_of(Ipv4Addr::new(10, 0, 0, host).into(), len)
             })
             .collect();
         all.extend(v6.into_iter().map(|(host, (len, leased))| Address {
             lifetimes: lifetimes(leased),
             flags: 0x02,
-            ..plain_address(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host).into(), len)
+            ..address_of(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host).into(), len)
         }));
         if own {
             let ip: IpAddr = "fe80::5054:ff:fe00:1".parse().unwrap();
-            all.push(Address { scope: 253, ..plain_address(ip, 64) });
+            all.push(Address { scope: 253, ..address_of(ip, 64) });
         }
         all
     }
@@ -74,8 +80,8 @@ prop_compose! {
             (prop_oneof![Just("eth0"), Just("eth1")], proptest::option::of(1u8..5), 1u16..9),
             1..3,
         ),
-        mtu in proptest::option::of(Just(Attribute { kind: 8, value: vec![8, 0, 2, 0, 0, 5, 0, 0] })),
-    ) -> Route {
+        mtu in proptest::option::of(Just(NetlinkAttribute { kind: 8, value: vec![8, 0, 2, 0, 0, 5, 0, 0] })),
+    ) -> KernelRoute {
         let ip = |last: u8| -> IpAddr {
             match v6 {
                 true => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()).into(),
@@ -93,9 +99,11 @@ prop_compose! {
         if v6 {
             hops.truncate(1);
         }
-        Route {
+        KernelRoute {
             v6,
-            destination: (host > 0).then(|| (ip(host * 16), if v6 { 124 } else { 28 })),
+            destination: (host > 0).then(|| {
+                IpNetwork::new(ip(host * 16), if v6 { 124 } else { 28 }).unwrap()
+            }),
             from: None,
             table,
             protocol: 4,
@@ -138,7 +146,7 @@ prop_compose! {
         object in any::<bool>(),
         up in any::<bool>(),
     ) -> NetState {
-        let mut nic = link("eth0", Kind::Ethernet, 1);
+        let mut nic = link("eth0", LinkKind::Ethernet, 1);
         nic.up = up;
         nic.addresses = addresses;
         nic.sysctls = settings.clone();
@@ -151,12 +159,12 @@ prop_compose! {
                 flags: 0,
             })
             .collect();
-        let mut links = vec![link("lo", Kind::Loopback, 0)];
-        let mut bridge = link("mydocker0", Kind::Bridge, 9);
+        let mut links = vec![link("lo", LinkKind::Loopback, 0)];
+        let mut bridge = link("mydocker0", LinkKind::Bridge, 9);
         bridge.bridge = Some(BridgeSettings { stp: before == 2, forward_delay: 1500 });
         bridge.sysctls = settings.keys().map(|key| (key.clone(), "1".to_owned())).collect();
         bridge.mtu = if before == 2 { 9000 } else { 1500 };
-        let mut other = link("eth1", Kind::Other("veth".to_owned()), 3);
+        let mut other = link("eth1", LinkKind::Other("veth".to_owned()), 3);
         match before {
             3 => nic.master = Some(bridge.name.clone()),
             4 => other.master = Some(bridge.name.clone()),
@@ -173,17 +181,17 @@ prop_compose! {
         let mut unique = Vec::new();
         for route in routes {
             // of IPv6 a tie of two devices may be refused
-            let ties = |known: &Route| route.v6 && known.rank() == route.rank();
+            let ties = |known: &KernelRoute| route.v6 && known.rank() == route.rank();
             if !unique.contains(&route) && !unique.iter().any(ties) {
                 unique.push(route);
             }
         }
-        let rule = |number: u8| Rule {
+        let rule = |number: u8| PolicyRule {
             v6: number.is_multiple_of(2),
             header: vec![2, 0, 0, 0, 100, 0, 0, 1, 0, 0, 0, 0],
             input: number.is_multiple_of(3).then(|| "eth0".to_owned()),
             output: (number % 3 == 1).then(|| "eth0".to_owned()),
-            other: vec![Attribute { kind: 6, value: vec![number, 0, 0, 0] }],
+            other: vec![NetlinkAttribute { kind: 6, value: vec![number, 0, 0, 0] }],
         };
         let nexthop = NextHop {
             id: 7,
@@ -207,7 +215,7 @@ prop_compose! {
 
 /// Sorts what the kernel keeps in no order of ours.
 fn sorted(mut state: NetState) -> NetState {
-    let key = |route: &Route| format!("{route:?}");
+    let key = |route: &KernelRoute| format!("{route:?}");
     state.routes.sort_by_key(key);
     state.rules.sort_by_key(|rule| format!("{rule:?}"));
     for link in &mut state.links {
@@ -275,13 +283,13 @@ proptest! {
 
 #[test]
 fn an_address_that_the_kernel_makes_from_a_secret_is_refused() {
-    let mut nic = link("eth0", Kind::Ethernet, 1);
+    let mut nic = link("eth0", LinkKind::Ethernet, 1);
     nic.sysctls
         .insert("ipv6/addr_gen_mode".to_owned(), "2".to_owned());
     let ip: IpAddr = "2001:db8::9:8:7:6".parse().unwrap();
     nic.addresses = vec![Address {
         flags: 0x800,
-        ..plain_address(ip, 64)
+        ..address_of(ip, 64)
     }];
     let state = |nic: Link| NetState {
         links: vec![nic],
@@ -302,9 +310,9 @@ fn an_address_that_the_kernel_makes_from_a_secret_is_refused() {
 
 #[test]
 fn a_bridge_is_put_into_the_group_of_the_nic() {
-    let mut nic = link("eth0", Kind::Ethernet, 1);
+    let mut nic = link("eth0", LinkKind::Ethernet, 1);
     nic.group = 10;
-    for before in [None, Some(link("mydocker0", Kind::Bridge, 9))] {
+    for before in [None, Some(link("mydocker0", LinkKind::Bridge, 9))] {
         let state = NetState {
             links: [Some(nic.clone()), before].into_iter().flatten().collect(),
             ..NetState::default()
@@ -314,8 +322,8 @@ fn a_bridge_is_put_into_the_group_of_the_nic() {
     }
 }
 
-fn default_route(device: &str, gateway: Option<&str>, protocol: u8) -> Route {
-    Route {
+fn default_route(device: &str, gateway: Option<&str>, protocol: u8) -> KernelRoute {
+    KernelRoute {
         v6: true,
         destination: None,
         from: None,
@@ -340,12 +348,12 @@ fn default_route(device: &str, gateway: Option<&str>, protocol: u8) -> Route {
 }
 
 /// What becomes of two default routes of IPv6 with the same metric.
-fn tie(first: Route, second: Route) -> Result<Vec<String>, String> {
-    let mut nic = link("eth0", Kind::Ethernet, 1);
+fn tie(first: KernelRoute, second: KernelRoute) -> Result<Vec<String>, String> {
+    let mut nic = link("eth0", LinkKind::Ethernet, 1);
     nic.sysctls
         .insert("ipv6/accept_ra".to_owned(), "1".to_owned());
     let state = NetState {
-        links: vec![nic, link("eth1", Kind::Ethernet, 2)],
+        links: vec![nic, link("eth1", LinkKind::Ethernet, 2)],
         routes: vec![first, second],
         ..NetState::default()
     };
@@ -381,13 +389,13 @@ fn a_route_of_ipv6_that_another_would_overtake_is_refused_or_said() {
 fn what_no_bridge_can_have_for_a_port_is_refused_by_what_it_is() {
     for (kind, what) in [
         (
-            Kind::Wireless,
+            LinkKind::Wireless,
             "a wireless device, and an access point passes on one hardware address only; use a wired NIC",
         ),
-        (Kind::Loopback, "the loopback device"),
-        (Kind::Bridge, "a bridge itself; name the NIC"),
-        (Kind::NotEthernet, "a device without Ethernet frames"),
-        (Kind::Other("ipvlan".to_owned()), "an ipvlan device"),
+        (LinkKind::Loopback, "the loopback device"),
+        (LinkKind::Bridge, "a bridge itself; name the NIC"),
+        (LinkKind::NotEthernet, "a device without Ethernet frames"),
+        (LinkKind::Other("ipvlan".to_owned()), "an ipvlan device"),
     ] {
         let state = NetState {
             links: vec![link("eth0", kind, 1)],
@@ -400,9 +408,9 @@ fn what_no_bridge_can_have_for_a_port_is_refused_by_what_it_is() {
         );
     }
     for kind in [
-        Kind::Ethernet,
-        Kind::Other("bond".to_owned()),
-        Kind::Other("vlan".to_owned()),
+        LinkKind::Ethernet,
+        LinkKind::Other("bond".to_owned()),
+        LinkKind::Other("vlan".to_owned()),
     ] {
         let state = NetState {
             links: vec![link("eth0", kind, 1)],

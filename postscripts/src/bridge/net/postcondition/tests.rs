@@ -1,7 +1,7 @@
 //! What is a difference, and what passes by itself.
 
 use crate::bridge::net::plan::plan;
-use crate::bridge::net::{Hop, Kind, Lifetimes, Mac, NextHop};
+use crate::bridge::net::{Hop, Lifetimes, LinkKind, Mac, NextHop};
 
 use super::*;
 
@@ -10,7 +10,7 @@ const ELAPSED: u32 = 20;
 fn link(name: &str, mac: u8) -> Link {
     Link {
         name: name.to_owned(),
-        kind: Kind::Ethernet,
+        kind: LinkKind::Ethernet,
         mac: Some(Mac([0x52, 0x54, 0, 0, 0, mac])),
         mtu: 1500,
         up: true,
@@ -44,13 +44,13 @@ fn address(text: &str, valid: Option<u32>) -> Address {
     }
 }
 
-fn default_route(gateway: &str, device: &str, metric: u32) -> Route {
+fn default_route(gateway: &str, device: &str, metric: u32) -> KernelRoute {
     let gateway: IpAddr = gateway.parse().unwrap();
-    Route {
+    KernelRoute {
         v6: gateway.is_ipv6(),
         destination: None,
         from: None,
-        table: MAIN,
+        table: RT_TABLE_MAIN,
         protocol: 4,
         scope: 0,
         kind: 1,
@@ -70,8 +70,8 @@ fn default_route(gateway: &str, device: &str, metric: u32) -> Route {
     }
 }
 
-fn rule(input: &str) -> Rule {
-    Rule {
+fn rule(input: &str) -> PolicyRule {
+    PolicyRule {
         v6: false,
         header: vec![2; 12],
         input: Some(input.to_owned()),
@@ -191,7 +191,7 @@ fn what_was_lost_gained_or_strayed_is_named() {
             |now| {
                 let v6 = |address: &&mut Address| address.ip.is_ipv6();
                 let mut addresses = on(now, "br0").addresses.iter_mut();
-                addresses.rfind(v6).unwrap().flags |= TAKEN;
+                addresses.rfind(v6).unwrap().flags |= libc::IFA_F_DADFAILED;
             },
             &["another host on the link has 2001:db8::6/64"],
         ),
@@ -279,7 +279,7 @@ fn what_passes_by_itself_is_no_difference() {
         |now| add(now, "br0", "2001:db8:2::5/64", Some(90)),
         |now| {
             add(now, "br0", "2001:db8:1::99/64", Some(90));
-            on(now, "br0").addresses.last_mut().unwrap().flags |= TEMPORARY;
+            on(now, "br0").addresses.last_mut().unwrap().flags |= libc::IFA_F_TEMPORARY;
         },
         |now| now.links.push(link("veth7", 9)),
         // a tunnel ends and takes its own along
@@ -290,8 +290,8 @@ fn what_passes_by_itself_is_no_difference() {
         // a manager of the network has a metric of its own, and the same way is chosen
         |now| now.routes[1].metric = Some(50),
         |now| {
-            now.routes.push(Route {
-                protocol: ADVERTISED,
+            now.routes.push(KernelRoute {
+                protocol: RTPROT_RA,
                 ..default_route("fe80::1", "br0", 1024)
             });
         },

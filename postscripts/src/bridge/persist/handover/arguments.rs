@@ -1,6 +1,6 @@
 //! The arguments of DHCP clients: which of them a client on the bridge is started with again.
 //!
-//! In: the words of a process. Out: [`CommandLine`], or what it names that cannot be kept. A client that
+//! In: the words of a process. Out: [`ClientArguments`], or what it names that cannot be kept. A client that
 //! has an option that is in no table is refused by its name, as is every value that holds the NIC's name and
 //! whose meaning is not the device.
 
@@ -9,28 +9,28 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::names::{holds, rename};
-use super::options::{Kind, Rule};
+use super::options::{ClientKind, OptionRule};
 
 /// What a client was started with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CommandLine {
-    pub(super) kind: Kind,
-    items: Vec<Item>,
+pub(super) struct ClientArguments {
+    pub(super) kind: ClientKind,
+    items: Vec<ClientArgument>,
     /// The devices that it works for; none stands for all.
     pub(super) devices: Vec<String>,
 }
 
 /// An option with its value, or a word that is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Item {
+struct ClientArgument {
     option: Option<String>,
-    rule: Option<Rule>,
+    rule: Option<OptionRule>,
     value: Option<String>,
 }
 
 /// What a client on the bridge is started with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Moved {
+pub(super) struct MovedArguments {
     pub(super) words: Vec<String>,
     /// Files of leases, with the option that names each.
     pub(super) states: Vec<(String, PathBuf)>,
@@ -38,12 +38,12 @@ pub(super) struct Moved {
     pub(super) scripts: Vec<PathBuf>,
 }
 
-impl CommandLine {
+impl ClientArguments {
     /// Reads the words of a process that runs one of the client's programs; `None` where it is something
     /// else that the same program can be.
-    pub(super) fn parse(kind: Kind, words: &[String]) -> Option<Self> {
+    pub(super) fn parse(kind: ClientKind, words: &[String]) -> Option<Self> {
         let (called, mut rest) = words.split_first()?;
-        if kind == Kind::Udhcpc {
+        if kind == ClientKind::Udhcpc {
             let is = |word: &str| {
                 Path::new(word)
                     .file_name()
@@ -58,15 +58,15 @@ impl CommandLine {
             }
         }
         let items = match called.strip_prefix("dhcpcd: ") {
-            Some(title) if kind == Kind::Dhcpcd => titled(title),
+            Some(title) if kind == ClientKind::Dhcpcd => titled(title),
             _ => items(kind, rest),
         };
         let named = items.iter().filter(|item| match item.rule {
-            Some(rule) => rule == Rule::Device,
+            Some(rule) => rule == OptionRule::Device,
             None => item.option.is_none(),
         });
         let mut devices: Vec<String> = named.filter_map(|item| item.value.clone()).collect();
-        if kind == Kind::Udhcpc && devices.is_empty() {
+        if kind == ClientKind::Udhcpc && devices.is_empty() {
             devices.push("eth0".to_owned());
         }
         Some(Self {
@@ -83,9 +83,9 @@ impl CommandLine {
 
     /// Whether it is a client of NetworkManager's.
     pub(super) fn is_managed(&self) -> bool {
-        let helper = |item: &Item| {
+        let helper = |item: &ClientArgument| {
             let value = item.value.as_deref().unwrap_or_default();
-            item.rule == Some(Rule::Script) && value.ends_with("/nm-dhcp-helper")
+            item.rule == Some(OptionRule::Script) && value.ends_with("/nm-dhcp-helper")
         };
         self.items.iter().any(helper)
     }
@@ -94,8 +94,8 @@ impl CommandLine {
     ///
     /// # Errors
     /// When something cannot be kept.
-    pub(super) fn moved(&self, nic: &str, to: &str) -> Result<Moved> {
-        let unknown = |item: &&Item| item.rule.is_none() && item.option.is_some();
+    pub(super) fn moved(&self, nic: &str, to: &str) -> Result<MovedArguments> {
+        let unknown = |item: &&ClientArgument| item.rule.is_none() && item.option.is_some();
         if let Some(option) = self
             .items
             .iter()
@@ -112,15 +112,15 @@ impl CommandLine {
                 several.join(" and ")
             ),
         }
-        let mut moved = Moved::default();
+        let mut moved = MovedArguments::default();
         for item in &self.items {
             item.move_to(nic, to, &mut moved)?;
         }
         let named = self
             .items
             .iter()
-            .any(|item| item.rule == Some(Rule::Device));
-        if self.kind == Kind::Udhcpc && !named {
+            .any(|item| item.rule == Some(OptionRule::Device));
+        if self.kind == ClientKind::Udhcpc && !named {
             moved.words.extend(["-i".to_owned(), to.to_owned()]);
         }
         Ok(moved)
@@ -130,7 +130,7 @@ impl CommandLine {
     pub(super) fn stays_in_front(&self) -> bool {
         self.items
             .iter()
-            .any(|item| item.rule == Some(Rule::Foreground))
+            .any(|item| item.rule == Some(OptionRule::Foreground))
     }
 
     /// Whether an option was given.
@@ -141,8 +141,8 @@ impl CommandLine {
     }
 }
 
-impl Item {
-    fn move_to(&self, nic: &str, to: &str, moved: &mut Moved) -> Result<()> {
+impl ClientArgument {
+    fn move_to(&self, nic: &str, to: &str, moved: &mut MovedArguments) -> Result<()> {
         let value = self.value.as_deref().unwrap_or_default();
         let (Some(option), Some(rule)) = (&self.option, self.rule) else {
             moved.words.push(to.to_owned());
@@ -150,27 +150,27 @@ impl Item {
         };
         let mut keep = |value: &str| moved.words.extend([option.clone(), value.to_owned()]);
         match rule {
-            Rule::Dropped | Rule::Hasty => {}
-            Rule::Flag | Rule::Foreground => moved.words.push(option.clone()),
-            Rule::Identity => keep(value),
-            Rule::Value | Rule::Script if holds(value, nic) => {
+            OptionRule::Dropped | OptionRule::Hasty => {}
+            OptionRule::Flag | OptionRule::Foreground => moved.words.push(option.clone()),
+            OptionRule::Identity => keep(value),
+            OptionRule::Value | OptionRule::Script if holds(value, nic) => {
                 bail!("its option {option} is '{value}', and {nic} in it would stay")
             }
-            Rule::Value => keep(value),
-            Rule::Device => keep(to),
-            Rule::State | Rule::Pid | Rule::Config => {
+            OptionRule::Value => keep(value),
+            OptionRule::Device => keep(to),
+            OptionRule::State | OptionRule::Pid | OptionRule::Config => {
                 let path = moved_path(option, value, nic, to)?;
                 keep(&path.to_string_lossy());
                 match rule {
-                    Rule::State => moved.states.push((option.clone(), value.into())),
-                    Rule::Config => moved.config = Some(value.into()),
+                    OptionRule::State => moved.states.push((option.clone(), value.into())),
+                    OptionRule::Config => moved.config = Some(value.into()),
                     _ if !in_run(Path::new(value)) => {
                         bail!("its option {option} names {value}, which is not below /run")
                     }
                     _ => {}
                 }
             }
-            Rule::Script => {
+            OptionRule::Script => {
                 keep(value);
                 moved.scripts.push(value.into());
             }
@@ -197,7 +197,7 @@ fn in_run(path: &Path) -> bool {
 }
 
 /// What dhcpcd writes over its arguments: `[privileged proxy] eth0 [ip4]`.
-fn titled(title: &str) -> Vec<Item> {
+fn titled(title: &str) -> Vec<ClientArgument> {
     let mut items = Vec::new();
     let (mut plain, mut roles) = (String::new(), Vec::new());
     for part in title.split('[') {
@@ -214,12 +214,12 @@ fn titled(title: &str) -> Vec<Item> {
         (false, true) => Some("-6"),
         _ => None,
     };
-    items.extend(family.map(|option| Item {
+    items.extend(family.map(|option| ClientArgument {
         option: Some(option.to_owned()),
-        rule: Some(Rule::Flag),
+        rule: Some(OptionRule::Flag),
         value: None,
     }));
-    items.extend(plain.split_whitespace().map(|word| Item {
+    items.extend(plain.split_whitespace().map(|word| ClientArgument {
         option: None,
         rule: None,
         value: Some(word.to_owned()),
@@ -227,12 +227,12 @@ fn titled(title: &str) -> Vec<Item> {
     items
 }
 
-fn items(kind: Kind, words: &[String]) -> Vec<Item> {
+fn items(kind: ClientKind, words: &[String]) -> Vec<ClientArgument> {
     let mut items = Vec::new();
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         if !word.starts_with('-') || word.len() < 2 {
-            items.push(Item {
+            items.push(ClientArgument {
                 option: None,
                 rule: None,
                 value: Some(word.clone()),
@@ -240,16 +240,16 @@ fn items(kind: Kind, words: &[String]) -> Vec<Item> {
             continue;
         }
         let pieces = match kind {
-            Kind::Dhclient => vec![(word.clone(), None)],
-            Kind::Dhcpcd | Kind::Udhcpc => pieces(kind, word),
+            ClientKind::Dhclient => vec![(word.clone(), None)],
+            ClientKind::Dhcpcd | ClientKind::Udhcpc => pieces(kind, word),
         };
         for (option, value) in pieces {
             let rule = kind.rule(&option);
             let value = match rule {
-                None | Some(Rule::Flag | Rule::Foreground | Rule::Hasty) => value,
+                None | Some(OptionRule::Flag | OptionRule::Foreground | OptionRule::Hasty) => value,
                 Some(_) => value.or_else(|| rest.next().cloned()),
             };
-            items.push(Item {
+            items.push(ClientArgument {
                 option: Some(option),
                 rule,
                 value,
@@ -260,7 +260,7 @@ fn items(kind: Kind, words: &[String]) -> Vec<Item> {
 }
 
 /// The options in one word, as getopt_long(3) takes them: `-bfi`, `-ieth0`, `--interface=eth0`.
-fn pieces(kind: Kind, word: &str) -> Vec<(String, Option<String>)> {
+fn pieces(kind: ClientKind, word: &str) -> Vec<(String, Option<String>)> {
     if word.starts_with("--") {
         return match word.split_once('=') {
             Some((option, value)) => vec![(option.to_owned(), Some(value.to_owned()))],
@@ -271,7 +271,9 @@ fn pieces(kind: Kind, word: &str) -> Vec<(String, Option<String>)> {
     for (at, letter) in word.char_indices().skip(1) {
         let option = format!("-{letter}");
         match kind.rule(&option) {
-            Some(Rule::Flag | Rule::Foreground | Rule::Hasty) => pieces.push((option, None)),
+            Some(OptionRule::Flag | OptionRule::Foreground | OptionRule::Hasty) => {
+                pieces.push((option, None))
+            }
             known => {
                 let rest = &word[at + letter.len_utf8()..];
                 let value = (!rest.is_empty()).then(|| rest.to_owned());

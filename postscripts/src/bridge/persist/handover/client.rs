@@ -16,10 +16,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::CommandLine;
+use super::arguments::ClientArguments;
 use super::config;
 use super::lease::Lease;
-use super::options::Kind;
+use super::options::ClientKind;
 use crate::fault::Fault;
 use crate::files::beneath;
 use crate::owner::{self, Process, Program, View};
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Client {
-    kind: Kind,
+pub(super) struct DhcpClient {
+    kind: ClientKind,
     /// The program that is started; busybox is many by their names, and so each goes by the client's.
     program: PathBuf,
     /// As it is started for the NIC, and for the bridge.
@@ -58,9 +58,9 @@ pub(super) fn find(
     nic: &str,
     bridge: &str,
     address: Option<&str>,
-) -> Result<Vec<Client>> {
-    let of_nic = |(_, line): &(Process, CommandLine)| line.covers(nic) && !line.is_managed();
-    let moving = |process: &Process, line: &CommandLine| {
+) -> Result<Vec<DhcpClient>> {
+    let of_nic = |(_, line): &(Process, ClientArguments)| line.covers(nic) && !line.is_managed();
+    let moving = |process: &Process, line: &ClientArguments| {
         let (name, pid) = (line.kind.name(), process.pid);
         format!("moving {name} (process {pid}) from {nic} to {bridge}")
     };
@@ -76,20 +76,20 @@ pub(super) fn find(
         if is_kept_off(root, &line, nic, bridge)? {
             continue;
         }
-        let client = Client::plan(root, &process, &line, nic, bridge, address);
+        let client = DhcpClient::plan(root, &process, &line, nic, bridge, address);
         clients.push(client.with_context(|| moving(&process, &line))?);
     }
     Ok(clients)
 }
 
 /// The host's DHCP clients, each with what it was started with.
-fn running(root: &Path) -> Result<Vec<(Process, CommandLine)>> {
+fn running(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
     let mut found = Vec::new();
-    for kind in Kind::ALL {
+    for kind in ClientKind::ALL {
         let programs = kind.programs().iter();
         let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
         for process in owner::running(root, &programs, owner::is_trusted)? {
-            if let Some(line) = CommandLine::parse(kind, &process.words) {
+            if let Some(line) = ClientArguments::parse(kind, &process.words) {
                 found.push((process, line));
             }
         }
@@ -98,13 +98,13 @@ fn running(root: &Path) -> Result<Vec<(Process, CommandLine)>> {
 }
 
 /// Root's DHCP clients that the host has no program of.
-fn unvouched(root: &Path) -> Result<Vec<(Process, CommandLine)>> {
+fn unvouched(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
     let mut found = Vec::new();
-    for kind in Kind::ALL {
+    for kind in ClientKind::ALL {
         let programs = kind.programs().iter();
         let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
         for process in owner::unvouched(root, kind.programs(), &programs)? {
-            if let Some(line) = CommandLine::parse(kind, &process.words) {
+            if let Some(line) = ClientArguments::parse(kind, &process.words) {
                 found.push((process, line));
             }
         }
@@ -132,8 +132,8 @@ fn restarting(root: &Path, group: Option<&Path>) -> Result<Option<String>> {
 }
 
 /// The kinds of clients that run for the NIC, or for all devices.
-pub(super) fn kinds(root: &Path, nic: &str) -> Result<Vec<Kind>> {
-    let mut kinds: Vec<Kind> = Vec::new();
+pub(super) fn kinds(root: &Path, nic: &str) -> Result<Vec<ClientKind>> {
+    let mut kinds: Vec<ClientKind> = Vec::new();
     for (_, line) in running(root)? {
         if line.covers(nic) && !kinds.contains(&line.kind) {
             kinds.push(line.kind);
@@ -143,8 +143,8 @@ pub(super) fn kinds(root: &Path, nic: &str) -> Result<Vec<Kind>> {
 }
 
 /// A dhcpcd for all devices may be kept off some.
-fn is_kept_off(root: &Path, line: &CommandLine, nic: &str, bridge: &str) -> Result<bool> {
-    if line.kind != Kind::Dhcpcd || !line.devices.is_empty() {
+fn is_kept_off(root: &Path, line: &ClientArguments, nic: &str, bridge: &str) -> Result<bool> {
+    if line.kind != ClientKind::Dhcpcd || !line.devices.is_empty() {
         return Ok(false);
     }
     if !config::dhcpcd_is_denied(root, nic)? {
@@ -159,11 +159,11 @@ fn is_kept_off(root: &Path, line: &CommandLine, nic: &str, bridge: &str) -> Resu
     Ok(true)
 }
 
-impl Client {
+impl DhcpClient {
     fn plan(
         root: &Path,
         process: &Process,
-        line: &CommandLine,
+        line: &ClientArguments,
         nic: &str,
         bridge: &str,
         address: Option<&str>,
@@ -181,7 +181,7 @@ impl Client {
             owner::check(root, script).context("looking at the program that it runs")?;
         }
         let mut new = moved.words.clone();
-        if let (Kind::Udhcpc, Some(address)) = (line.kind, address) {
+        if let (ClientKind::Udhcpc, Some(address)) = (line.kind, address) {
             new.extend(["-r".to_owned(), address.to_owned()]);
         }
         Ok(Self {
@@ -199,12 +199,12 @@ impl Client {
         })
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ClientKind {
         self.kind
     }
 
     /// The configuration that it was told to read.
-    pub(super) fn config(&self) -> Option<(Kind, PathBuf)> {
+    pub(super) fn config(&self) -> Option<(ClientKind, PathBuf)> {
         self.config.clone().map(|path| (self.kind, path))
     }
 
@@ -326,7 +326,7 @@ impl Client {
             if !same || !both("-4") || !both("-6") {
                 continue;
             }
-            if self.kind == Kind::Dhcpcd {
+            if self.kind == ClientKind::Dhcpcd {
                 found.extend(process.companions(root)?);
             }
             found.push(process);

@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::names::{holds, rename};
-use super::options::Kind;
+use super::options::ClientKind;
 use crate::files::glob;
 use crate::files::{Access, FileChange, beneath, load_text};
 
 /// Where each client keeps its configuration, for all devices and for one.
-const FOR_ALL: [(Kind, &str); 4] = [
-    (Kind::Dhclient, "/etc/dhcp/dhclient.conf"),
-    (Kind::Dhclient, "/etc/dhcp/dhclient6.conf"),
-    (Kind::Dhclient, "/etc/dhclient.conf"),
-    (Kind::Dhcpcd, "/etc/dhcpcd.conf"),
+const FOR_ALL: [(ClientKind, &str); 4] = [
+    (ClientKind::Dhclient, "/etc/dhcp/dhclient.conf"),
+    (ClientKind::Dhclient, "/etc/dhcp/dhclient6.conf"),
+    (ClientKind::Dhclient, "/etc/dhclient.conf"),
+    (ClientKind::Dhcpcd, "/etc/dhcpcd.conf"),
 ];
 const FOR_ONE: [&str; 4] = [
     "/etc/dhcp/dhclient-NIC.conf",
@@ -29,9 +29,13 @@ const FOR_ONE: [&str; 4] = [
 ];
 
 /// The files that clients of these kinds read, and those that they were told to read.
-pub(super) fn files(kinds: &[Kind], told: &[(Kind, PathBuf)], nic: &str) -> Vec<(Kind, PathBuf)> {
-    let mut files: Vec<(Kind, PathBuf)> = told.to_vec();
-    let mut add = |kind: Kind, path: &str| {
+pub(super) fn files(
+    kinds: &[ClientKind],
+    told: &[(ClientKind, PathBuf)],
+    nic: &str,
+) -> Vec<(ClientKind, PathBuf)> {
+    let mut files: Vec<(ClientKind, PathBuf)> = told.to_vec();
+    let mut add = |kind: ClientKind, path: &str| {
         let file = (kind, PathBuf::from(path));
         if kinds.contains(&kind) && !files.contains(&file) {
             files.push(file);
@@ -41,7 +45,7 @@ pub(super) fn files(kinds: &[Kind], told: &[(Kind, PathBuf)], nic: &str) -> Vec<
         add(kind, path);
     }
     for path in FOR_ONE {
-        add(Kind::Dhclient, &path.replace("NIC", nic));
+        add(ClientKind::Dhclient, &path.replace("NIC", nic));
     }
     files
 }
@@ -52,7 +56,7 @@ pub(super) fn files(kinds: &[Kind], told: &[(Kind, PathBuf)], nic: &str) -> Vec<
 /// When one says something of the NIC that cannot be moved.
 pub(super) fn changes(
     root: &Path,
-    files: &[(Kind, PathBuf)],
+    files: &[(ClientKind, PathBuf)],
     nic: &str,
     bridge: &str,
 ) -> Result<Vec<FileChange>> {
@@ -69,9 +73,9 @@ pub(super) fn changes(
             continue;
         };
         let moved = match kind {
-            Kind::Dhclient => dhclient(&text, nic, bridge),
-            Kind::Dhcpcd => dhcpcd(&text, nic, bridge),
-            Kind::Udhcpc => Ok(text.clone()),
+            ClientKind::Dhclient => dhclient(&text, nic, bridge),
+            ClientKind::Dhcpcd => dhcpcd(&text, nic, bridge),
+            ClientKind::Udhcpc => Ok(text.clone()),
         };
         let moved =
             moved.with_context(|| format!("moving {nic} to {bridge} in {}", path.display()))?;
@@ -93,13 +97,13 @@ pub(super) fn changes(
 
 /// A piece of `dhclient.conf` that is neither blank nor comment.
 #[derive(Debug, Clone, Copy)]
-struct Token<'a> {
+struct DhclientToken<'a> {
     text: &'a str,
     at: usize,
     quoted: bool,
 }
 
-fn tokens(text: &str) -> Vec<Token<'_>> {
+fn tokens(text: &str) -> Vec<DhclientToken<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {
@@ -114,7 +118,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         if !first.is_whitespace() && first != '#' {
             let quoted = first == '"';
             let inner = rest[..length].trim_matches('"');
-            found.push(Token {
+            found.push(DhclientToken {
                 text: if quoted { inner } else { &rest[..length] },
                 at: at + usize::from(quoted),
                 quoted,

@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::arguments::Moved;
+use super::arguments::MovedArguments;
 use super::names::rename;
-use super::options::Kind;
+use super::options::ClientKind;
 use crate::owner::Directory;
 
 /// Where clients keep what they know.
-fn directories(kind: Kind) -> &'static [&'static str] {
+fn directories(kind: ClientKind) -> &'static [&'static str] {
     match kind {
-        Kind::Dhclient => &[
+        ClientKind::Dhclient => &[
             "/var/lib/dhcp",
             "/var/lib/dhcp3",
             "/var/lib/dhclient",
             "/var/db",
             "/run",
         ],
-        Kind::Dhcpcd => &["/var/lib/dhcpcd", "/var/lib/dhcpcd5", "/var/db/dhcpcd"],
-        Kind::Udhcpc => &[],
+        ClientKind::Dhcpcd => &["/var/lib/dhcpcd", "/var/lib/dhcpcd5", "/var/db/dhcpcd"],
+        ClientKind::Udhcpc => &[],
     }
 }
 
@@ -41,7 +41,12 @@ impl Lease {
     ///
     /// # Errors
     /// When a client keeps one anywhere but in its own directories.
-    pub(super) fn plan(kind: Kind, moved: &Moved, nic: &str, bridge: &str) -> Result<Vec<Self>> {
+    pub(super) fn plan(
+        kind: ClientKind,
+        moved: &MovedArguments,
+        nic: &str,
+        bridge: &str,
+    ) -> Result<Vec<Self>> {
         let lease = |directory: &Path, from: &str| Self {
             directory: directory.to_owned(),
             from: from.to_owned(),
@@ -66,8 +71,8 @@ impl Lease {
         });
         let named = named.collect::<Result<Vec<_>>>()?;
         let by_default: &[String] = match kind {
-            Kind::Dhclient if named.is_empty() => &["dhclient.leases".to_owned()],
-            Kind::Dhcpcd => &[
+            ClientKind::Dhclient if named.is_empty() => &["dhclient.leases".to_owned()],
+            ClientKind::Dhcpcd => &[
                 format!("{nic}.lease"),
                 format!("{nic}.lease6"),
                 format!("dhcpcd-{nic}.lease"),
@@ -86,7 +91,13 @@ impl Lease {
     ///
     /// # Errors
     /// When the file is not root's alone, or cannot be written.
-    pub(super) fn carry(&self, root: &Path, kind: Kind, nic: &str, bridge: &str) -> Result<()> {
+    pub(super) fn carry(
+        &self,
+        root: &Path,
+        kind: ClientKind,
+        nic: &str,
+        bridge: &str,
+    ) -> Result<()> {
         let Some(directory) = Directory::open(root, &self.directory)? else {
             return Ok(());
         };
@@ -96,13 +107,13 @@ impl Lease {
         let text = || String::from_utf8_lossy(&bytes).into_owned();
         match (kind, self.from == self.to) {
             // One file for all devices gains the bridge's lease.
-            (Kind::Dhclient, true) => {
+            (ClientKind::Dhclient, true) => {
                 directory.append(&self.to, own_leases(&text(), nic, bridge).as_bytes())
             }
-            (Kind::Dhclient, false) => {
+            (ClientKind::Dhclient, false) => {
                 directory.replace(&self.to, for_bridge(&text(), nic, bridge).as_bytes())
             }
-            (Kind::Dhcpcd | Kind::Udhcpc, _) => directory.replace(&self.to, &bytes),
+            (ClientKind::Dhcpcd | ClientKind::Udhcpc, _) => directory.replace(&self.to, &bytes),
         }
     }
 }
@@ -156,9 +167,9 @@ mod tests {
 
     #[test]
     fn a_lease_elsewhere_is_refused() {
-        let moved = |path: &str| Moved {
+        let moved = |path: &str| MovedArguments {
             states: vec![("-lf".to_owned(), path.into())],
-            ..Moved::default()
+            ..MovedArguments::default()
         };
         for (path, message) in [
             (
@@ -172,7 +183,8 @@ mod tests {
                  /var/lib/dhcp, /var/lib/dhcp3, /var/lib/dhclient, /var/db, /run alone",
             ),
         ] {
-            let refused = Lease::plan(Kind::Dhclient, &moved(path), "eth0", "br0").unwrap_err();
+            let refused =
+                Lease::plan(ClientKind::Dhclient, &moved(path), "eth0", "br0").unwrap_err();
             assert_eq!(refused.to_string(), message);
         }
     }

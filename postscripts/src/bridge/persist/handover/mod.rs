@@ -1,7 +1,7 @@
 //! Tells what runs that the bridge has the address now, so that nothing puts it back on the NIC.
 //!
 //! In: the backend whose files are in place, and the live network with the bridge already up. Out:
-//! [`HandOver`], a plan that can be shown, done and taken back by a later process.
+//! [`Handover`], a plan that can be shown, done and taken back by a later process.
 //!
 //! - systemd-networkd reloads (`networkctl reload`; `netplan generate` first where netplan is in
 //!   charge). A drop-in below `/run` has it keep the addresses until the next boot, so that no packet
@@ -33,22 +33,22 @@ use serde::{Deserialize, Serialize};
 
 use super::backend::Backend;
 use super::detect::network_file;
-use super::model::Wish;
+use super::model::DesiredBridge;
 use super::netplan::Renderer;
 use super::networkmanager;
 use crate::fault::Fault;
 use crate::files::{FileChange, beneath};
 use crate::owner::Program;
 use crate::program;
-use client::Client;
-use options::Kind;
+use client::DhcpClient;
+use options::ClientKind;
 
 /// A daemon's command that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What runs and has to hear of the change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HandOver {
+pub(super) struct Handover {
     nic: String,
     bridge: String,
     /// A drop-in for networkd that lives until the next boot.
@@ -58,18 +58,18 @@ pub(super) struct HandOver {
     /// Commands that make it read the previous ones again.
     back: Vec<Vec<String>>,
     /// DHCP clients of the NIC.
-    clients: Vec<Client>,
+    clients: Vec<DhcpClient>,
 }
 
-impl HandOver {
+impl Handover {
     /// What has to be told; `address` is the leased one, for clients that keep no lease.
     pub(super) fn plan(
         root: &Path,
         backend: &Backend,
-        wish: &Wish,
+        desired: &DesiredBridge,
         address: Option<String>,
     ) -> Result<Self> {
-        let Wish { nic, bridge, .. } = wish;
+        let DesiredBridge { nic, bridge, .. } = desired;
         let words = |line: String| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
         let mut plan = Self {
             nic: nic.clone(),
@@ -155,7 +155,7 @@ impl HandOver {
             clients: client::find(root, nic, bridge, address.as_deref())?,
             ..Self::default()
         };
-        let kinds: Vec<Kind> = plan.clients.iter().map(Client::kind).collect();
+        let kinds: Vec<ClientKind> = plan.clients.iter().map(DhcpClient::kind).collect();
         if let Some(change) = plan.configuration(root, &kinds)?.first() {
             anyhow::bail!(
                 "{} names {nic}, and what it says would not hold for {bridge}: leave --no-persist out, so that it \
@@ -174,18 +174,20 @@ impl HandOver {
     pub(super) fn changes(&self, root: &Path, backend: &Backend) -> Result<Vec<FileChange>> {
         let mut kinds = client::kinds(root, &self.nic)?;
         if matches!(backend, Backend::Ifupdown | Backend::Ifcfg { .. }) {
-            let installed = |kind: &Kind| {
+            let installed = |kind: &ClientKind| {
                 let mut names = kind.programs().iter();
                 names.any(|name| Program::find(root, name).is_some())
             };
-            let started = [Kind::Dhclient, Kind::Dhcpcd].into_iter().find(installed);
+            let started = [ClientKind::Dhclient, ClientKind::Dhcpcd]
+                .into_iter()
+                .find(installed);
             kinds.extend(started);
         }
         self.configuration(root, &kinds)
     }
 
-    fn configuration(&self, root: &Path, kinds: &[Kind]) -> Result<Vec<FileChange>> {
-        let told: Vec<_> = self.clients.iter().filter_map(Client::config).collect();
+    fn configuration(&self, root: &Path, kinds: &[ClientKind]) -> Result<Vec<FileChange>> {
+        let told: Vec<_> = self.clients.iter().filter_map(DhcpClient::config).collect();
         let files = config::files(kinds, &told, &self.nic);
         config::changes(root, &files, &self.nic, &self.bridge)
     }
@@ -231,7 +233,7 @@ impl HandOver {
             .iter()
             .map(|words| format!("run {}", words.join(" ")));
         commands
-            .chain(self.clients.iter().map(Client::describe))
+            .chain(self.clients.iter().map(DhcpClient::describe))
             .collect()
     }
 

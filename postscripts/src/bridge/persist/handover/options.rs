@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which DHCP client it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
+pub(super) enum ClientKind {
     Dhclient,
     Dhcpcd,
     Udhcpc,
@@ -15,7 +15,7 @@ pub(super) enum Kind {
 
 /// What becomes of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(super) enum OptionRule {
     /// Stays; it has no value.
     Flag,
     /// Stays, and says that the client does not go to the background.
@@ -40,20 +40,20 @@ pub(super) enum Rule {
     Hasty,
 }
 
-type Table = &'static [(&'static [&'static str], Rule)];
+type OptionTable = &'static [(&'static [&'static str], OptionRule)];
 
 /// Each option is a word of its own, and so is its value.
-const DHCLIENT: Table = &[
+const DHCLIENT: OptionTable = &[
     (
         &[
             "-4", "-6", "-S", "-N", "-T", "-P", "-I", "-i", "-1", "-q", "-v", "-nc", "-B",
             "--no-pid",
         ],
-        Rule::Flag,
+        OptionRule::Flag,
     ),
-    (&["-nw"], Rule::Hasty),
-    (&["-d"], Rule::Foreground),
-    (&["-H", "-F", "-V", "-C", "-D"], Rule::Identity),
+    (&["-nw"], OptionRule::Hasty),
+    (&["-d"], OptionRule::Foreground),
+    (&["-H", "-F", "-V", "-C", "-D"], OptionRule::Identity),
     (
         &[
             "-p",
@@ -67,16 +67,16 @@ const DHCLIENT: Table = &[
             "--address-prefix-len",
             "--decline-wait-time",
         ],
-        Rule::Value,
+        OptionRule::Value,
     ),
-    (&["-lf", "-df"], Rule::State),
-    (&["-pf"], Rule::Pid),
-    (&["-cf"], Rule::Config),
-    (&["-sf"], Rule::Script),
+    (&["-lf", "-df"], OptionRule::State),
+    (&["-pf"], OptionRule::Pid),
+    (&["-cf"], OptionRule::Config),
+    (&["-sf"], OptionRule::Script),
 ];
 
 /// Before it writes over its arguments, as it does since version 9.
-const DHCPCD: Table = &[
+const DHCPCD: OptionTable = &[
     (
         &[
             "-4",
@@ -106,10 +106,10 @@ const DHCPCD: Table = &[
             "-w",
             "--waitip",
         ],
-        Rule::Flag,
+        OptionRule::Flag,
     ),
-    (&["-b", "--background"], Rule::Hasty),
-    (&["-B", "--nobackground"], Rule::Foreground),
+    (&["-b", "--background"], OptionRule::Hasty),
+    (&["-B", "--nobackground"], OptionRule::Foreground),
     (
         &[
             "-F",
@@ -125,7 +125,7 @@ const DHCPCD: Table = &[
             "-v",
             "--vendor",
         ],
-        Rule::Identity,
+        OptionRule::Identity,
     ),
     (
         &[
@@ -154,14 +154,14 @@ const DHCPCD: Table = &[
             "-y",
             "--reboot",
         ],
-        Rule::Value,
+        OptionRule::Value,
     ),
-    (&["-r", "--request"], Rule::Dropped),
-    (&["-f", "--config"], Rule::Config),
-    (&["-c", "--script"], Rule::Script),
+    (&["-r", "--request"], OptionRule::Dropped),
+    (&["-f", "--config"], OptionRule::Config),
+    (&["-c", "--script"], OptionRule::Script),
 ];
 
-const UDHCPC: Table = &[
+const UDHCPC: OptionTable = &[
     (
         &[
             "-B",
@@ -182,9 +182,9 @@ const UDHCPC: Table = &[
             "--syslog",
             "-v",
         ],
-        Rule::Flag,
+        OptionRule::Flag,
     ),
-    (&["-f", "--foreground"], Rule::Foreground),
+    (&["-f", "--foreground"], OptionRule::Foreground),
     (
         &[
             "-F",
@@ -198,7 +198,7 @@ const UDHCPC: Table = &[
             "--clientid",
             "-x",
         ],
-        Rule::Identity,
+        OptionRule::Identity,
     ),
     (
         &[
@@ -213,15 +213,15 @@ const UDHCPC: Table = &[
             "-t",
             "--retries",
         ],
-        Rule::Value,
+        OptionRule::Value,
     ),
-    (&["-i", "--interface"], Rule::Device),
-    (&["-p", "--pidfile"], Rule::Pid),
-    (&["-r", "--request"], Rule::Dropped),
-    (&["-s", "--script"], Rule::Script),
+    (&["-i", "--interface"], OptionRule::Device),
+    (&["-p", "--pidfile"], OptionRule::Pid),
+    (&["-r", "--request"], OptionRule::Dropped),
+    (&["-s", "--script"], OptionRule::Script),
 ];
 
-impl Kind {
+impl ClientKind {
     pub(super) const ALL: [Self; 3] = [Self::Dhclient, Self::Dhcpcd, Self::Udhcpc];
 
     pub(super) fn name(self) -> &'static str {
@@ -241,7 +241,7 @@ impl Kind {
         }
     }
 
-    fn table(self) -> Table {
+    fn table(self) -> OptionTable {
         match self {
             Self::Dhclient => DHCLIENT,
             Self::Dhcpcd => DHCPCD,
@@ -250,7 +250,7 @@ impl Kind {
     }
 
     /// What becomes of an option, where it is known.
-    pub(super) fn rule(self, option: &str) -> Option<Rule> {
+    pub(super) fn rule(self, option: &str) -> Option<OptionRule> {
         let rows = self.table().iter();
         rows.into_iter()
             .find(|(options, _)| options.contains(&option))

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::arguments::CommandLine;
+use super::arguments::ClientArguments;
 use super::config;
-use super::options::Kind;
+use super::options::ClientKind;
 
-use Kind::{Dhclient, Dhcpcd, Udhcpc};
+use ClientKind::{Dhclient, Dhcpcd, Udhcpc};
 
-fn parse(kind: Kind, line: &str) -> Option<CommandLine> {
+fn parse(kind: ClientKind, line: &str) -> Option<ClientArguments> {
     // dhcpcd writes one text over all its words.
     let words: Vec<String> = match line.starts_with("dhcpcd: ") {
         true => vec![line.to_owned()],
         false => line.split(' ').map(str::to_owned).collect(),
     };
-    CommandLine::parse(kind, &words)
+    ClientArguments::parse(kind, &words)
 }
 
 /// What a client of `eth0` is started with for `br0`, or why it is not.
-fn moved(kind: Kind, line: &str) -> String {
+fn moved(kind: ClientKind, line: &str) -> String {
     match parse(kind, line).unwrap().moved("eth0", "br0") {
         Ok(moved) => moved.words.join(" "),
         Err(error) => format!("{error:#}"),
@@ -173,7 +173,11 @@ fn a_client_covers_its_devices_or_all() {
 }
 
 /// A host with one file, and that file as it shall be: its path and text.
-fn rewritten(kind: Kind, path: &str, text: &str) -> Result<Vec<(PathBuf, Option<String>)>, String> {
+fn rewritten(
+    kind: ClientKind,
+    path: &str,
+    text: &str,
+) -> Result<Vec<(PathBuf, Option<String>)>, String> {
     let host = TempDir::new().unwrap();
     let place = host.path().join(path.trim_start_matches('/'));
     fs::create_dir_all(place.parent().unwrap()).unwrap();

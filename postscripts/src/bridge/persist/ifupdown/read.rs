@@ -1,10 +1,11 @@
 //! How the stanzas of a device address it: interfaces(5).
 
 use anyhow::{Context, Result};
+use ipnetwork::IpNetwork;
 
-use super::super::model::{Addressing, Net, Route, length_of_mask};
+use super::super::model::{Addressing, RouteConfig, length_of_mask, parse_network, with_length};
 use super::super::sources::Sources;
-use super::{Line, files, logical, option_name};
+use super::{InterfacesLine, files, logical, option_name};
 use crate::bridge::persist::names::rename;
 
 /// How the stanzas of a device address it.
@@ -21,40 +22,40 @@ pub(in crate::bridge::persist) fn read(sources: &Sources, name: &str) -> Result<
     Ok(into)
 }
 
-struct Stanza {
+struct InterfacesStanza {
     v6: bool,
     method: String,
     options: Vec<(String, String)>,
 }
 
-fn stanzas(text: &str, device: &str) -> Vec<Stanza> {
-    let mut stanzas: Vec<Stanza> = Vec::new();
+fn stanzas(text: &str, device: &str) -> Vec<InterfacesStanza> {
+    let mut stanzas: Vec<InterfacesStanza> = Vec::new();
     let mut inside = false;
     for line in logical(text) {
-        match Line::parse(&line) {
-            Line::Iface(name, family, method) => {
+        match InterfacesLine::parse(&line) {
+            InterfacesLine::Iface(name, family, method) => {
                 inside = name.split(':').next() == Some(device);
                 if inside {
-                    stanzas.push(Stanza {
+                    stanzas.push(InterfacesStanza {
                         v6: family == "inet6",
                         method: method.to_owned(),
                         options: Vec::new(),
                     });
                 }
             }
-            Line::Option(key, value) if inside => {
+            InterfacesLine::Option(key, value) if inside => {
                 if let Some(stanza) = stanzas.last_mut() {
                     stanza.options.push((option_name(key), value.to_owned()));
                 }
             }
-            Line::Class(..) | Line::Other(..) => inside = false,
+            InterfacesLine::Class(..) | InterfacesLine::Other(..) => inside = false,
             _ => {}
         }
     }
     stanzas
 }
 
-impl Stanza {
+impl InterfacesStanza {
     fn value(&self, key: &str) -> Option<&str> {
         self.options
             .iter()
@@ -73,7 +74,8 @@ impl Stanza {
             into.addresses.insert(self.net(address)?);
         }
         if let Some(gateway) = self.value("gateway").filter(|gateway| *gateway != "none") {
-            into.routes.insert(Route::default_via(gateway.parse()?));
+            into.routes
+                .insert(RouteConfig::default_via(gateway.parse()?));
         }
         if let Some(mtu) = self.value("mtu") {
             into.mtu = Some(mtu.parse()?);
@@ -93,15 +95,16 @@ impl Stanza {
         Ok(())
     }
 
-    fn net(&self, address: &str) -> Result<Net> {
-        let mut net: Net = address.parse()?;
+    fn net(&self, address: &str) -> Result<IpNetwork> {
+        let network = parse_network(address)?;
         if address.contains('/') {
-            return Ok(net);
+            return Ok(network);
         }
         if let Some(mask) = self.value("netmask") {
             let length = mask.parse().ok().or_else(|| length_of_mask(mask));
-            net.length = length.with_context(|| format!("reading netmask {mask:?}"))?;
+            let length = length.with_context(|| format!("reading netmask {mask:?}"))?;
+            return with_length(network.ip(), length);
         }
-        Ok(net)
+        Ok(network)
     }
 }

@@ -1,6 +1,6 @@
 //! netplan: `*.yaml` in `/etc/netplan`, `/run/netplan` and `/usr/lib/netplan`.
 //!
-//! In: those files and the wish. Out: the same files with the NIC's addressing keys moved, line by
+//! In: those files and the desired bridge. Out: the same files with the NIC's addressing keys moved, line by
 //! line, under the bridge; what belongs to the hardware stays. Files merge by name order, so every
 //! file keeps its own share and its precedence. A definition that covers a group of NICs by a glob
 //! is copied, not moved, and the one NIC gets a definition that sorts first. It never prints a file
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::model::Wish;
+use super::model::DesiredBridge;
 use super::sources::Sources;
-use super::yaml::{self, Entry, Node};
+use super::yaml::{self, YamlEntry, YamlNode};
 use crate::files::glob;
 
 pub(super) use read::{read, read_nic};
@@ -42,7 +42,7 @@ pub(super) enum Renderer {
 
 /// The definition that covers the NIC.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Definition {
+pub(super) struct NetplanDefinition {
     class: String,
     pub(super) id: String,
     /// Whether it covers other NICs too.
@@ -52,17 +52,17 @@ pub(super) struct Definition {
 }
 
 /// One file in force.
-struct Document {
+struct NetplanFile {
     path: PathBuf,
-    root: Option<Node>,
+    root: Option<YamlNode>,
 }
 
-impl Document {
-    fn class(&self, class: &str) -> Option<&Node> {
+impl NetplanFile {
+    fn class(&self, class: &str) -> Option<&YamlNode> {
         self.root.as_ref()?.value("network")?.value(class)
     }
 
-    fn definition(&self, class: &str, id: &str) -> Option<&Entry> {
+    fn definition(&self, class: &str, id: &str) -> Option<&YamlEntry> {
         self.class(class)?.entry(id)
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn wanted(name: &str) -> bool {
 }
 
 /// The files in force, in the order netplan merges them.
-fn documents(sources: &Sources) -> Result<Vec<Document>> {
+fn documents(sources: &Sources) -> Result<Vec<NetplanFile>> {
     let mut by_name: BTreeMap<&str, (&Path, &str)> = BTreeMap::new();
     for dir in DIRS {
         for (path, text) in sources
@@ -92,7 +92,7 @@ fn documents(sources: &Sources) -> Result<Vec<Document>> {
         .into_values()
         .map(|(path, text)| {
             let root = yaml::parse(text).with_context(|| format!("reading {}", path.display()))?;
-            Ok(Document {
+            Ok(NetplanFile {
                 path: path.to_owned(),
                 root,
             })
@@ -101,17 +101,20 @@ fn documents(sources: &Sources) -> Result<Vec<Document>> {
 }
 
 /// The definition that covers `nic`; an error where several do.
-pub(super) fn definition(sources: &Sources, wish: &Wish) -> Result<Option<Definition>> {
+pub(super) fn definition(
+    sources: &Sources,
+    desired: &DesiredBridge,
+) -> Result<Option<NetplanDefinition>> {
     let documents = documents(sources)?;
-    let mut found: Vec<Definition> = Vec::new();
+    let mut found: Vec<NetplanDefinition> = Vec::new();
     for class in CLASSES {
         for id in ids(&documents, class) {
-            let shares: Vec<&Document> = documents
+            let shares: Vec<&NetplanFile> = documents
                 .iter()
                 .filter(|document| document.definition(class, id).is_some())
                 .collect();
-            if let Some(group) = covers(&shares, class, id, wish)? {
-                found.push(Definition {
+            if let Some(group) = covers(&shares, class, id, desired)? {
+                found.push(NetplanDefinition {
                     class: class.to_owned(),
                     id: id.to_owned(),
                     group,
@@ -131,7 +134,7 @@ pub(super) fn definition(sources: &Sources, wish: &Wish) -> Result<Option<Defini
     if let [first, second, ..] = found.as_slice() {
         bail!(
             "netplan covers {} twice, as {} and as {}: leave one",
-            wish.nic,
+            desired.nic,
             first.id,
             second.id
         );
@@ -139,12 +142,12 @@ pub(super) fn definition(sources: &Sources, wish: &Wish) -> Result<Option<Defini
     Ok(found.pop())
 }
 
-fn ids<'a>(documents: &'a [Document], class: &str) -> Vec<&'a str> {
+fn ids<'a>(documents: &'a [NetplanFile], class: &str) -> Vec<&'a str> {
     let mut ids = Vec::new();
     for entry in documents
         .iter()
         .filter_map(|document| document.class(class))
-        .flat_map(Node::entries)
+        .flat_map(YamlNode::entries)
     {
         if !ids.contains(&entry.key.as_str()) {
             ids.push(entry.key.as_str());
@@ -154,43 +157,48 @@ fn ids<'a>(documents: &'a [Document], class: &str) -> Vec<&'a str> {
 }
 
 /// `Some(group)` if the definition covers the NIC, with whether it covers others too.
-fn covers(shares: &[&Document], class: &str, id: &str, wish: &Wish) -> Result<Option<bool>> {
+fn covers(
+    shares: &[&NetplanFile],
+    class: &str,
+    id: &str,
+    desired: &DesiredBridge,
+) -> Result<Option<bool>> {
     let nodes = || {
         shares
             .iter()
             .filter_map(|document| document.definition(class, id))
             .map(|entry| &entry.value)
     };
-    let matches: Vec<&Node> = nodes().filter_map(|node| node.value("match")).collect();
+    let matches: Vec<&YamlNode> = nodes().filter_map(|node| node.value("match")).collect();
     if matches.is_empty() || class != "ethernets" {
-        return Ok((id == wish.nic).then_some(false));
+        return Ok((id == desired.nic).then_some(false));
     }
     let last = |key: &str| matches.iter().rev().find_map(|node| node.string(key));
     if let Some(mac) = last("macaddress") {
         return Ok(mac
-            .eq_ignore_ascii_case(&wish.mac.to_string())
+            .eq_ignore_ascii_case(&desired.mac.to_string())
             .then_some(false));
     }
     let renamed = nodes()
         .filter_map(|node| node.string("set-name"))
         .next_back();
-    if renamed == Some(wish.nic.as_str()) {
+    if renamed == Some(desired.nic.as_str()) {
         return Ok(Some(false));
     }
     match last("name") {
-        Some(name) if name == wish.nic => Ok(Some(false)),
-        Some(name) => Ok(glob::matches(name, &wish.nic).then_some(true)),
+        Some(name) if name == desired.nic => Ok(Some(false)),
+        Some(name) => Ok(glob::matches(name, &desired.nic).then_some(true)),
         None if matches.iter().any(|node| node.value("driver").is_some()) => {
             bail!(
                 "netplan's {id} picks its devices by driver; name {} there by its MAC",
-                wish.nic
+                desired.nic
             )
         }
         None => Ok(Some(true)),
     }
 }
 
-fn renderer(documents: &[Document], class: &str, id: &str) -> Renderer {
+fn renderer(documents: &[NetplanFile], class: &str, id: &str) -> Renderer {
     let networks = || {
         documents
             .iter()

@@ -7,32 +7,32 @@ use anyhow::{Context, Result, bail};
 
 use super::rewrite::indented;
 use crate::bridge::persist::ini::Ini;
-use crate::bridge::persist::keys::{Goes, KEYFILE_CONNECTION, KEYFILE_NAMES, KEYFILE_SECTIONS};
-use crate::bridge::persist::model::{Addressing, Wish};
+use crate::bridge::persist::keys::{KEYFILE_CONNECTION, KEYFILE_NAMES, KEYFILE_SECTIONS, KeyOwner};
+use crate::bridge::persist::model::{Addressing, DesiredBridge};
 use crate::bridge::persist::names::{mentions, rename};
 use crate::bridge::persist::networkmanager;
 use crate::bridge::persist::references;
-use crate::bridge::persist::yaml::{Entry, Node};
+use crate::bridge::persist::yaml::{YamlEntry, YamlNode};
 use crate::bridge::persist::yaml_edit::Edits;
 
 /// Where a key below `passthrough` goes; `ipv4._` and the like only say that there is a section.
-fn goes(key: &str) -> Goes {
+fn goes(key: &str) -> KeyOwner {
     match key.split_once('.') {
         Some(("connection", key)) => KEYFILE_CONNECTION.goes(key),
         Some((section, _)) => KEYFILE_SECTIONS.goes(section),
-        None => Goes::Nic,
+        None => KeyOwner::Nic,
     }
 }
 
-fn entries(definition: &Node) -> &[Entry] {
+fn entries(definition: &YamlNode) -> &[YamlEntry] {
     let below = definition
         .value("networkmanager")
         .and_then(|settings| settings.value("passthrough"));
-    below.map(Node::entries).unwrap_or_default()
+    below.map(YamlNode::entries).unwrap_or_default()
 }
 
 /// Whether a definition sets the interface identifier in this way.
-pub(super) fn has_token(definition: &Node) -> bool {
+pub(super) fn has_token(definition: &YamlNode) -> bool {
     entries(definition)
         .iter()
         .any(|entry| entry.key == "ipv6.token")
@@ -42,10 +42,10 @@ pub(super) fn has_token(definition: &Node) -> bool {
 /// `token`, what else would make the interface identifier is left out.
 pub(super) fn carry(
     edits: &mut Edits<'_>,
-    nic: &Node,
-    target: Option<&Node>,
+    nic: &YamlNode,
+    target: Option<&YamlNode>,
     token: bool,
-    (wish, step): (&Wish, usize),
+    (desired, step): (&DesiredBridge, usize),
 ) -> Result<Vec<String>> {
     let Some(settings) = nic.entry("networkmanager") else {
         return Ok(Vec::new());
@@ -61,7 +61,7 @@ pub(super) fn carry(
             let below = settings.and_then(|settings| settings.value("passthrough"));
             below.is_some_and(|below| below.entry(key).is_some())
         };
-        let moved = passthrough(edits, entry, (token, &has), wish)?;
+        let moved = passthrough(edits, entry, (token, &has), desired)?;
         if !moved.is_empty() {
             lines.push("passthrough:".to_owned());
             lines.extend(moved.iter().map(|line| indented(line, step)));
@@ -73,8 +73,8 @@ pub(super) fn carry(
     if target.is_some_and(|target| target.entry("networkmanager").is_some()) {
         bail!(
             "both {} and {} say networkmanager: leave one",
-            wish.nic,
-            wish.bridge
+            desired.nic,
+            desired.bridge
         );
     }
     let mut all = vec!["networkmanager:".to_owned()];
@@ -84,21 +84,21 @@ pub(super) fn carry(
 
 fn passthrough(
     edits: &mut Edits<'_>,
-    entry: &Entry,
+    entry: &YamlEntry,
     (token, has): (bool, &dyn Fn(&str) -> bool),
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<Vec<String>> {
     let map = &entry.value;
     let mut moved = Vec::new();
     let mut left = 0;
     for setting in map.entries() {
         let goes = goes(&setting.key);
-        if goes == Goes::Nic || (goes == Goes::Both && has(&setting.key)) {
+        if goes == KeyOwner::Nic || (goes == KeyOwner::Both && has(&setting.key)) {
             left += 1;
             continue;
         }
         let lines = edits.lines_of(setting, map.is_flow())?;
-        if goes == Goes::Both {
+        if goes == KeyOwner::Both {
             left += 1;
         } else {
             edits.remove(setting, map)?;
@@ -109,11 +109,11 @@ fn passthrough(
         for line in lines {
             let key = setting.key.split_once('.').map_or("", |(_, key)| key);
             let comment = line.trim_start().starts_with('#');
-            match mentions(&line, &wish.nic) && !comment {
-                true if KEYFILE_NAMES.known(key) == Some(Goes::Bridge) => {
-                    moved.push(rename(&line, &wish.nic, &wish.bridge));
+            match mentions(&line, &desired.nic) && !comment {
+                true if KEYFILE_NAMES.known(key) == Some(KeyOwner::Bridge) => {
+                    moved.push(rename(&line, &desired.nic, &desired.bridge));
                 }
-                true => return Err(references::unclear(line.trim(), wish)),
+                true => return Err(references::unclear(line.trim(), desired)),
                 false => moved.push(line),
             }
         }
@@ -125,7 +125,7 @@ fn passthrough(
 }
 
 /// Adds what the settings say of addresses.
-pub(super) fn read(definition: &Node, into: &mut Addressing) -> Result<()> {
+pub(super) fn read(definition: &YamlNode, into: &mut Addressing) -> Result<()> {
     let mut ini = Ini::default();
     for entry in entries(definition) {
         let (Some((section, key)), Some(value)) = (entry.key.split_once('.'), entry.value.text())

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 
-use super::{Definition, documents, passthrough};
-use crate::bridge::persist::model::{Addressing, Net, Route};
+use super::{NetplanDefinition, documents, passthrough};
+use crate::bridge::persist::model::{Addressing, RouteConfig, parse_network};
 use crate::bridge::persist::sources::Sources;
-use crate::bridge::persist::yaml::Node;
+use crate::bridge::persist::yaml::YamlNode;
 
 /// How the files address a device: the bridge by its name, the NIC by what covers it.
 pub(in crate::bridge::persist) fn read(
@@ -26,12 +26,12 @@ pub(in crate::bridge::persist) fn read(
 /// How the NIC is addressed now, by the definition that covers it.
 pub(in crate::bridge::persist) fn read_nic(
     sources: &Sources,
-    definition: &Definition,
+    definition: &NetplanDefinition,
 ) -> Result<Addressing> {
     read(sources, &definition.class, &definition.id)
 }
 
-fn collect(node: &Node, into: &mut Addressing) -> Result<()> {
+fn collect(node: &YamlNode, into: &mut Addressing) -> Result<()> {
     into.dhcp4 = node.truth("dhcp4").unwrap_or(into.dhcp4);
     into.dhcp6 = node.truth("dhcp6").unwrap_or(into.dhcp6);
     into.ra = node.truth("accept-ra").or(into.ra);
@@ -41,28 +41,36 @@ fn collect(node: &Node, into: &mut Addressing) -> Result<()> {
                 .with_context(|| format!("reading mtu {mtu:?}"))?,
         );
     }
-    for item in node.value("addresses").map(Node::items).unwrap_or_default() {
+    for item in node
+        .value("addresses")
+        .map(YamlNode::items)
+        .unwrap_or_default()
+    {
         // An address with options is a mapping with the address as its only key.
         let text = item
             .text()
             .or_else(|| item.entries().first().map(|entry| entry.key.as_str()));
         into.addresses
-            .insert(text.context("an address is a list")?.parse::<Net>()?);
+            .insert(parse_network(text.context("an address is a list")?)?);
     }
     for key in ["gateway4", "gateway6"] {
         if let Some(gateway) = node.string(key) {
             let via = gateway
                 .parse()
                 .with_context(|| format!("reading {key} {gateway:?}"))?;
-            into.routes.insert(Route::default_via(via));
+            into.routes.insert(RouteConfig::default_via(via));
         }
     }
-    for route in node.value("routes").map(Node::items).unwrap_or_default() {
+    for route in node
+        .value("routes")
+        .map(YamlNode::items)
+        .unwrap_or_default()
+    {
         into.routes.insert(route_of(route)?);
     }
     for rule in node
         .value("routing-policy")
-        .map(Node::items)
+        .map(YamlNode::items)
         .unwrap_or_default()
     {
         let words: Vec<String> = rule
@@ -77,10 +85,10 @@ fn collect(node: &Node, into: &mut Addressing) -> Result<()> {
         let words = |key| {
             names
                 .value(key)
-                .map(Node::items)
+                .map(YamlNode::items)
                 .unwrap_or_default()
                 .iter()
-                .filter_map(Node::text)
+                .filter_map(YamlNode::text)
         };
         into.dns.extend(words("addresses").map(str::to_owned));
         into.search.extend(words("search").map(str::to_owned));
@@ -88,7 +96,7 @@ fn collect(node: &Node, into: &mut Addressing) -> Result<()> {
     Ok(())
 }
 
-fn route_of(node: &Node) -> Result<Route> {
+fn route_of(node: &YamlNode) -> Result<RouteConfig> {
     let via = match node.string("via") {
         Some(via) => Some(
             via.parse()
@@ -106,8 +114,8 @@ fn route_of(node: &Node) -> Result<Route> {
         .string("table")
         .filter(|table| *table != "254")
         .map(str::to_owned);
-    Ok(Route {
-        to: Route::destination(to, via),
+    Ok(RouteConfig {
+        to: RouteConfig::destination(to, via),
         via,
         metric,
         table,

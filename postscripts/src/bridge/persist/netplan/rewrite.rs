@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Definition, Document, Renderer, definition, documents, passthrough};
-use crate::bridge::persist::keys::{Goes, NETPLAN};
-use crate::bridge::persist::model::Wish;
+use super::{NetplanDefinition, NetplanFile, Renderer, definition, documents, passthrough};
+use crate::bridge::persist::keys::{KeyOwner, NETPLAN};
+use crate::bridge::persist::model::DesiredBridge;
 use crate::bridge::persist::names::rename;
 use crate::bridge::persist::networkd;
 use crate::bridge::persist::sources::Sources;
-use crate::bridge::persist::yaml::{Entry, Node};
+use crate::bridge::persist::yaml::{YamlEntry, YamlNode};
 use crate::bridge::persist::yaml_edit::Edits;
 use crate::files::glob;
 use crate::files::{Access, FileChange};
@@ -19,34 +19,34 @@ use crate::files::{Access, FileChange};
 /// The files as they shall be.
 pub(in crate::bridge::persist) fn rewrite(
     sources: &Sources,
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<Vec<FileChange>> {
-    let definition = definition(sources, wish)?
-        .with_context(|| format!("no netplan file covers {}", wish.nic))?;
+    let definition = definition(sources, desired)?
+        .with_context(|| format!("no netplan file covers {}", desired.nic))?;
     if definition.group && definition.renderer == Renderer::NetworkManager {
         bail!(
             "netplan's {} covers more than {} and is rendered by NetworkManager: give {} a definition of its own",
             definition.id,
-            wish.nic,
-            wish.nic
+            desired.nic,
+            desired.nic
         );
     }
     let documents = documents(sources)?;
-    refuse_other_master(&documents, &definition.id, wish)?;
+    refuse_other_master(&documents, &definition.id, desired)?;
     if definition.renderer == Renderer::Networkd {
-        refuse_earlier(&documents, wish)?;
-        let name = format!("10-netplan-{}.network", wish.bridge);
-        networkd::refuse_earlier(sources, &name, wish)?;
+        refuse_earlier(&documents, desired)?;
+        let name = format!("10-netplan-{}.network", desired.bridge);
+        networkd::refuse_earlier(sources, &name, desired)?;
     }
-    let port = port_id(&definition, wish);
+    let port = port_id(&definition, desired);
     let mut bridge = BridgeState {
-        token: token(&documents, &definition, wish)?,
+        token: token(&documents, &definition, desired)?,
         known: documents
             .iter()
-            .any(|document| document.definition("bridges", &wish.bridge).is_some()),
+            .any(|document| document.definition("bridges", &desired.bridge).is_some()),
         holds: documents
             .iter()
-            .any(|document| ports(document, &wish.bridge).contains(&port.as_str())),
+            .any(|document| ports(document, &desired.bridge).contains(&port.as_str())),
     };
     let mut after = sources.clone();
     for document in documents
@@ -54,18 +54,18 @@ pub(in crate::bridge::persist) fn rewrite(
         .filter(|document| definition.files.contains(&document.path))
     {
         let text = sources.text(&document.path).unwrap_or_default();
-        let new = split(text, document, &definition, &port, &mut bridge, wish)
+        let new = split(text, document, &definition, &port, &mut bridge, desired)
             .with_context(|| format!("editing {}", document.path.display()))?;
         if new != text {
             after.insert(in_etc(&document.path), new);
         }
     }
     if definition.renderer == Renderer::Networkd
-        && let Some(iaid) = wish.iaid
+        && let Some(iaid) = desired.iaid
     {
         after.insert(
-            identity_path(&wish.bridge),
-            networkd::identity(&wish.nic, iaid),
+            identity_path(&desired.bridge),
+            networkd::identity(&desired.nic, iaid),
         );
     }
     Ok(sources.changes_to(&after, |path| {
@@ -91,9 +91,9 @@ fn in_etc(path: &Path) -> PathBuf {
 }
 
 /// netplan numbers its files 10- and sorts them by id; a digit sorts before every group's name.
-fn port_id(definition: &Definition, wish: &Wish) -> String {
+fn port_id(definition: &NetplanDefinition, desired: &DesiredBridge) -> String {
     if definition.group {
-        format!("00-{}", wish.nic)
+        format!("00-{}", desired.nic)
     } else {
         definition.id.clone()
     }
@@ -108,32 +108,32 @@ struct BridgeState {
     holds: bool,
 }
 
-fn ports<'a>(document: &'a Document, bridge: &str) -> Vec<&'a str> {
+fn ports<'a>(document: &'a NetplanFile, bridge: &str) -> Vec<&'a str> {
     let interfaces = document
         .definition("bridges", bridge)
         .and_then(|entry| entry.value.value("interfaces"));
     interfaces
-        .map(|list| list.items().iter().filter_map(Node::text).collect())
+        .map(|list| list.items().iter().filter_map(YamlNode::text).collect())
         .unwrap_or_default()
 }
 
-fn refuse_other_master(documents: &[Document], id: &str, wish: &Wish) -> Result<()> {
+fn refuse_other_master(documents: &[NetplanFile], id: &str, desired: &DesiredBridge) -> Result<()> {
     for class in ["bridges", "bonds", "vrfs"] {
         for entry in documents
             .iter()
             .filter_map(|document| document.class(class))
-            .flat_map(Node::entries)
+            .flat_map(YamlNode::entries)
         {
             let interfaces = entry
                 .value
                 .value("interfaces")
-                .map(Node::items)
+                .map(YamlNode::items)
                 .unwrap_or_default();
             let member = interfaces.iter().any(|item| item.text() == Some(id));
-            if member && entry.key != wish.bridge {
+            if member && entry.key != desired.bridge {
                 bail!(
                     "netplan puts {} into {} already: take it out there first",
-                    wish.nic,
+                    desired.nic,
                     entry.key
                 );
             }
@@ -143,24 +143,24 @@ fn refuse_other_master(documents: &[Document], id: &str, wish: &Wish) -> Result<
 }
 
 /// Refuses a group that covers the bridge too and whose file, named by its id, is read before.
-fn refuse_earlier(documents: &[Document], wish: &Wish) -> Result<()> {
+fn refuse_earlier(documents: &[NetplanFile], desired: &DesiredBridge) -> Result<()> {
     let definitions = documents
         .iter()
         .filter_map(|document| document.class("ethernets"))
-        .flat_map(Node::entries);
-    for entry in definitions.filter(|entry| entry.key < wish.bridge) {
+        .flat_map(YamlNode::entries);
+    for entry in definitions.filter(|entry| entry.key < desired.bridge) {
         let Some(conditions) = entry.value.value("match") else {
             continue;
         };
         let narrow = ["macaddress", "driver"];
         let name = conditions.string("name").unwrap_or("*");
-        if glob::matches(name, &wish.bridge)
+        if glob::matches(name, &desired.bridge)
             && !narrow.iter().any(|key| conditions.entry(key).is_some())
         {
             bail!(
                 "netplan's {} (name: {name}) covers {} too, and is read before it: narrow its match first",
                 entry.key,
-                wish.bridge
+                desired.bridge
             );
         }
     }
@@ -170,11 +170,11 @@ fn refuse_earlier(documents: &[Document], wish: &Wish) -> Result<()> {
 /// Moves what is the bridge's out of the NIC's definition in one file.
 fn split(
     text: &str,
-    document: &Document,
-    definition: &Definition,
+    document: &NetplanFile,
+    definition: &NetplanDefinition,
     port: &str,
     bridge: &mut BridgeState,
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<String> {
     let root = document.root.as_ref().context("the file is empty")?;
     let step = step(root);
@@ -190,7 +190,7 @@ fn split(
     let nic = class
         .entry(&definition.id)
         .context("the definition is gone")?;
-    let target = document.definition("bridges", &wish.bridge);
+    let target = document.definition("bridges", &desired.bridge);
     let mut edits = Edits::of(text);
     let mut lines: Vec<String> = Vec::new();
     if !bridge.holds {
@@ -203,17 +203,17 @@ fn split(
                 class,
                 &[
                     format!("{port}:"),
-                    indented(&format!("match: {{name: {}}}", wish.nic), step),
+                    indented(&format!("match: {{name: {}}}", desired.nic), step),
                 ],
             );
         }
         bridge.holds = true;
     }
     if !bridge.known {
-        lines.push(format!("macaddress: \"{}\"", wish.mac));
+        lines.push(format!("macaddress: \"{}\"", desired.mac));
         lines.push("parameters:".to_owned());
         lines.extend(["stp: false", "forward-delay: 0"].map(|line| indented(line, step)));
-        if let Some(address) = wish.address {
+        if let Some(address) = desired.address {
             lines.push(format!("addresses: [{address}]"));
         }
         if let Some(token) = bridge.token {
@@ -226,16 +226,16 @@ fn split(
         nic,
         target,
         (definition.group, bridge.token),
-        wish,
+        desired,
     )?;
     lines.extend(moved);
     if !definition.group {
         let (token, target) = (bridge.token.is_some(), target.map(|entry| &entry.value));
-        let settings = passthrough::carry(&mut edits, &nic.value, target, token, (wish, step))?;
+        let settings = passthrough::carry(&mut edits, &nic.value, target, token, (desired, step))?;
         lines.extend(settings);
     }
     if !lines.is_empty() {
-        add_to_bridge(&mut edits, network, target, &lines, (&wish.bridge, step))?;
+        add_to_bridge(&mut edits, network, target, &lines, (&desired.bridge, step))?;
     }
     Ok(edits.apply())
 }
@@ -243,10 +243,10 @@ fn split(
 /// Takes the bridge's keys out of the NIC's definition and returns their lines, indented from 0.
 fn carry(
     edits: &mut Edits,
-    nic: &Entry,
-    target: Option<&Entry>,
+    nic: &YamlEntry,
+    target: Option<&YamlEntry>,
     (copy, token): (bool, Option<Ipv6Addr>),
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<Vec<String>> {
     let mut carried = Vec::new();
     let mut left = 0;
@@ -254,8 +254,8 @@ fn carry(
         let key = entry.key.as_str();
         let theirs = target.and_then(|target| target.value.value(key));
         let goes = NETPLAN.goes(key);
-        let shared = goes == Goes::Both;
-        if goes == Goes::Nic || (shared && theirs.is_some()) {
+        let shared = goes == KeyOwner::Both;
+        if goes == KeyOwner::Nic || (shared && theirs.is_some()) {
             left += 1;
             continue;
         }
@@ -263,7 +263,11 @@ fn carry(
             if copy {
                 continue;
             }
-            bail!("both {} and {} say {key}: leave one", wish.nic, wish.bridge);
+            bail!(
+                "both {} and {} say {key}: leave one",
+                desired.nic,
+                desired.bridge
+            );
         }
         let mut lines = edits.lines_of(entry, nic.value.is_flow())?;
         if shared {
@@ -274,7 +278,7 @@ fn carry(
         }
         // The token says it in its place.
         if token.is_none() || key != "ipv6-address-generation" {
-            carried.extend(lines.iter().map(|line| labelled(line, wish)));
+            carried.extend(lines.iter().map(|line| labelled(line, desired)));
         }
     }
     if left == 0 && !copy && !nic.value.entries().is_empty() && !nic.value.is_flow() {
@@ -284,19 +288,23 @@ fn carry(
 }
 
 /// An address's label begins with the name of its device.
-fn labelled(line: &str, wish: &Wish) -> String {
+fn labelled(line: &str, desired: &DesiredBridge) -> String {
     match line.trim_start().starts_with("label:") {
-        true => rename(line, &wish.nic, &wish.bridge),
+        true => rename(line, &desired.nic, &desired.bridge),
         false => line.to_owned(),
     }
 }
 
 /// The interface identifier that has to be written down, where the backend would make another one.
-fn token(documents: &[Document], definition: &Definition, wish: &Wish) -> Result<Option<Ipv6Addr>> {
+fn token(
+    documents: &[NetplanFile],
+    definition: &NetplanDefinition,
+    desired: &DesiredBridge,
+) -> Result<Option<Ipv6Addr>> {
     let shares = documents
         .iter()
         .filter_map(|document| document.definition(&definition.class, &definition.id));
-    let nodes: Vec<&Node> = shares.map(|entry| &entry.value).collect();
+    let nodes: Vec<&YamlNode> = shares.map(|entry| &entry.value).collect();
     let generation = nodes
         .iter()
         .find_map(|node| node.string("ipv6-address-generation"));
@@ -304,22 +312,23 @@ fn token(documents: &[Document], definition: &Definition, wish: &Wish) -> Result
         // There it is for the link-local address alone.
         if let Some("stable-privacy") = generation {
             let setting = "ipv6-address-generation: stable-privacy";
-            wish.identity.refuse_link_local(setting, wish)?;
+            desired.identity.refuse_link_local(setting, desired)?;
         }
         return Ok(None);
     }
-    let has =
-        |node: &&Node| node.entry("ipv6-address-token").is_some() || passthrough::has_token(node);
+    let has = |node: &&YamlNode| {
+        node.entry("ipv6-address-token").is_some() || passthrough::has_token(node)
+    };
     match nodes.iter().any(has) {
         true => Ok(None),
-        false => wish.identity.token(wish),
+        false => desired.identity.token(desired),
     }
 }
 
 fn add_to_bridge(
     edits: &mut Edits,
-    network: &Node,
-    target: Option<&Entry>,
+    network: &YamlNode,
+    target: Option<&YamlEntry>,
     lines: &[String],
     (bridge, step): (&str, usize),
 ) -> Result<()> {
@@ -358,7 +367,7 @@ pub(super) fn indented(line: &str, step: usize) -> String {
 }
 
 /// By how much the file indents.
-fn step(root: &Node) -> usize {
+fn step(root: &YamlNode) -> usize {
     let network = root.entry("network");
     let column =
         network.and_then(|entry| Some(entry.value.entries().first()?.column - entry.column));

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 
 use super::{DIRS, ETC};
 use crate::bridge::net::Mac;
-use crate::bridge::persist::ini::{Ini, Section};
-use crate::bridge::persist::model::Wish;
+use crate::bridge::persist::ini::{Ini, IniSection};
+use crate::bridge::persist::model::DesiredBridge;
 use crate::bridge::persist::sources::Sources;
 use crate::files::glob;
 
@@ -19,24 +19,24 @@ use crate::files::glob;
 const PREFIXES: [&str; 5] = ["10-", "05-", "00-", "0-", "+"];
 
 /// A device as `[Match]` sees it.
-pub(super) struct Device<'a> {
+pub(super) struct MatchedDevice<'a> {
     name: &'a str,
     mac: Mac,
 }
 
-impl<'a> Device<'a> {
+impl<'a> MatchedDevice<'a> {
     /// The bridge, which has the NIC's address.
-    pub(super) fn bridge(wish: &'a Wish) -> Self {
+    pub(super) fn bridge(desired: &'a DesiredBridge) -> Self {
         Self {
-            name: &wish.bridge,
-            mac: wish.mac,
+            name: &desired.bridge,
+            mac: desired.mac,
         }
     }
 
     /// Whether a file's `[Match]` may hold for it.
     fn fits(&self, text: &str) -> bool {
         let ini = Ini::parse(text);
-        let mut conditions = ini.all("Match").flat_map(Section::pairs);
+        let mut conditions = ini.all("Match").flat_map(IniSection::pairs);
         // An empty file is a masked one.
         !text.trim().is_empty() && conditions.all(|(key, value)| self.holds(key, value))
     }
@@ -65,7 +65,7 @@ impl<'a> Device<'a> {
 }
 
 /// The file that networkd takes for a device.
-pub(super) fn in_force<'a>(sources: &'a Sources, device: &Device<'_>) -> Option<&'a Path> {
+pub(super) fn in_force<'a>(sources: &'a Sources, device: &MatchedDevice<'_>) -> Option<&'a Path> {
     let mut files: BTreeMap<&str, (&Path, &str)> = BTreeMap::new();
     for dir in DIRS {
         for (path, text) in sources.iter() {
@@ -107,8 +107,8 @@ pub(super) fn name_before(device: &str, other: Option<&Path>) -> Result<PathBuf>
 mod tests {
     use super::*;
 
-    fn wish() -> Wish {
-        Wish {
+    fn desired() -> DesiredBridge {
+        DesiredBridge {
             nic: "eth0".to_owned(),
             bridge: "br0".to_owned(),
             mac: "52:54:00:12:34:56".parse().unwrap(),
@@ -135,9 +135,13 @@ mod tests {
             ("[Match]\nPermanentMACAddress=52:54:00:12:34:56\n", false),
             ("", false),
         ];
-        let wish = wish();
+        let desired = desired();
         for (text, expected) in cases {
-            assert_eq!(Device::bridge(&wish).fits(text), expected, "{text}");
+            assert_eq!(
+                MatchedDevice::bridge(&desired).fits(text),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::super::ini::{Ini, Section};
-use super::super::model::{Addressing, Net, Route, Wish};
+use super::super::ini::{Ini, IniSection};
+use super::super::model::{Addressing, DesiredBridge, RouteConfig, parse_network};
 use super::super::sources::Sources;
 use super::{bridge_file, dropins};
 
@@ -28,15 +28,15 @@ pub(in crate::bridge::persist) fn read(sources: &Sources, file: &Path) -> Result
 /// The file that brings the bridge up.
 pub(in crate::bridge::persist) fn read_bridge(
     sources: &Sources,
-    wish: &Wish,
+    desired: &DesiredBridge,
 ) -> Result<Addressing> {
-    let file = bridge_file(sources, wish);
-    let file = file.with_context(|| format!("no .network file is for {}", wish.bridge))?;
+    let file = bridge_file(sources, desired);
+    let file = file.with_context(|| format!("no .network file is for {}", desired.bridge))?;
     read(sources, file)
 }
 
 fn collect(ini: &Ini, into: &mut Addressing) -> Result<()> {
-    for (key, value) in ini.all("Link").flat_map(Section::pairs) {
+    for (key, value) in ini.all("Link").flat_map(IniSection::pairs) {
         if key == "MTUBytes" {
             into.mtu = Some(
                 value
@@ -45,22 +45,22 @@ fn collect(ini: &Ini, into: &mut Addressing) -> Result<()> {
             );
         }
     }
-    for (key, value) in ini.all("Network").flat_map(Section::pairs) {
+    for (key, value) in ini.all("Network").flat_map(IniSection::pairs) {
         network_key(key, value, into).with_context(|| format!("reading {key}={value}"))?;
     }
     for address in ini
         .all("Address")
         .filter_map(|section| section.value("Address"))
     {
-        into.addresses.insert(address.parse::<Net>()?);
+        into.addresses.insert(parse_network(address)?);
     }
     for section in ini.all("Route") {
         let via = section
             .value("Gateway")
             .and_then(|gateway| gateway.parse().ok());
         let to = section.value("Destination").unwrap_or("default");
-        into.routes.insert(Route {
-            to: Route::destination(to, via),
+        into.routes.insert(RouteConfig {
+            to: RouteConfig::destination(to, via),
             via,
             metric: section
                 .value("Metric")
@@ -94,9 +94,9 @@ fn network_key(key: &str, value: &str, into: &mut Addressing) -> Result<()> {
         "IPv6AcceptRA" => into.ra = Some(matches!(value, "yes" | "true" | "1" | "on")),
         // An empty value takes back what was said before.
         "Address" if value.is_empty() => into.addresses.clear(),
-        "Address" => drop(into.addresses.insert(value.parse()?)),
+        "Address" => drop(into.addresses.insert(parse_network(value)?)),
         "Gateway" if value.is_empty() => {}
-        "Gateway" => drop(into.routes.insert(Route::default_via(value.parse()?))),
+        "Gateway" => drop(into.routes.insert(RouteConfig::default_via(value.parse()?))),
         "DNS" if value.is_empty() => into.dns.clear(),
         "DNS" => into.dns.extend(value.split_whitespace().map(str::to_owned)),
         "Domains" => into

@@ -3,12 +3,12 @@
 //! All of them are about what is spoken on the device, so they go to the bridge. A pattern that covers
 //! the NIC among others stays, and the bridge gets a line of its own. Reference: sysctl.d(5).
 
-use super::{Finding, Host};
+use super::{RewriteContext, UnclearLine};
 use crate::bridge::persist::names::mentions;
 use crate::files::glob;
 
 /// A line in its parts.
-struct Setting<'a> {
+struct SysctlLine<'a> {
     /// The key as a path: `net`, `ipv6`, `conf`, `eth0`, `accept_ra`.
     key: Vec<String>,
     slashes: bool,
@@ -18,7 +18,7 @@ struct Setting<'a> {
     rest: &'a str,
 }
 
-impl<'a> Setting<'a> {
+impl<'a> SysctlLine<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let name = line.trim_start();
         if name.is_empty() || name.starts_with(['#', ';']) {
@@ -76,9 +76,15 @@ impl<'a> Setting<'a> {
     }
 }
 
-pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {
-    let (nic, bridge) = (host.wish.nic.as_str(), host.wish.bridge.as_str());
-    let settings = || text.lines().filter_map(Setting::parse);
+pub(super) fn rewrite(
+    text: &str,
+    context: &RewriteContext<'_>,
+) -> Result<String, Vec<UnclearLine>> {
+    let (nic, bridge) = (
+        context.desired.nic.as_str(),
+        context.desired.bridge.as_str(),
+    );
+    let settings = || text.lines().filter_map(SysctlLine::parse);
     let has = |key: &[String]| settings().any(|setting| setting.key == key);
     let mut out = String::with_capacity(text.len());
     let mut findings = Vec::new();
@@ -89,8 +95,8 @@ pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding
         } else {
             "\n"
         };
-        let setting = Setting::parse(body);
-        let device = setting.as_ref().and_then(Setting::device);
+        let setting = SysctlLine::parse(body);
+        let device = setting.as_ref().and_then(SysctlLine::device);
         match (&setting, device) {
             (Some(setting), Some(device)) if device == nic => {
                 out.push_str(&setting.with_device(bridge));
@@ -110,7 +116,7 @@ pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding
                 }
             }
             (Some(_), None) if mentions(body, nic) => {
-                findings.push(Finding::unclear(number, body, host));
+                findings.push(UnclearLine::unclear(number, body, context));
             }
             _ => out.push_str(line),
         }
@@ -123,7 +129,7 @@ pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{host, wish};
+    use super::super::tests::{context, desired};
     use super::*;
 
     #[test]
@@ -150,11 +156,15 @@ mod tests {
                 "net.ipv6.conf.eth*.accept_ra=2\nnet.ipv6.conf.br0.accept_ra=2\n",
             ),
         ];
-        let wish = wish();
+        let desired = desired();
         for (before, after) in cases {
-            let new = rewrite(before, &host(&wish)).ok().unwrap();
+            let new = rewrite(before, &context(&desired)).ok().unwrap();
             assert_eq!(new, after);
-            assert_eq!(rewrite(&new, &host(&wish)).ok().unwrap(), after, "again");
+            assert_eq!(
+                rewrite(&new, &context(&desired)).ok().unwrap(),
+                after,
+                "again"
+            );
         }
     }
 
@@ -163,7 +173,7 @@ mod tests {
         let text = "# net.ipv6.conf.eth0.accept_ra=2\nnet.ipv4.conf.eth0/100.forwarding=1\n\
                     net/ipv4/conf/eth0.100/forwarding=1\nnet.ipv4.conf.eth01.forwarding=1\n\
                     net.ipv4.conf.*.forwarding=1\nnet.ipv4.ip_forward=1\nkernel.hostname=x";
-        let wish = wish();
-        assert_eq!(rewrite(text, &host(&wish)).ok().unwrap(), text);
+        let desired = desired();
+        assert_eq!(rewrite(text, &context(&desired)).ok().unwrap(), text);
     }
 }

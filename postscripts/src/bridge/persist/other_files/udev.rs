@@ -4,14 +4,17 @@
 //! `DRIVERS=="?*"` tells them apart, as in the rules that udev itself used to write: a bridge hangs on
 //! no driver. Reference: udev(7).
 
-use super::{Finding, Host};
+use super::{RewriteContext, UnclearLine};
 use crate::bridge::net::Mac;
-use crate::bridge::persist::command::{self, About};
+use crate::bridge::persist::command::{self, CommandSubject};
 use crate::bridge::persist::names::mentions;
 use crate::files::glob;
 
-pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {
-    let wish = host.wish;
+pub(super) fn rewrite(
+    text: &str,
+    context: &RewriteContext<'_>,
+) -> Result<String, Vec<UnclearLine>> {
+    let desired = context.desired;
     let mut out = String::with_capacity(text.len());
     let mut findings = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -20,16 +23,16 @@ pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding
             out.push_str(line);
             continue;
         }
-        if takes_bridge(rule, host) {
+        if takes_bridge(rule, context) {
             out.push_str("DRIVERS==\"?*\", ");
         }
         let commands = assigned(rule, "RUN").any(|(_, command)| {
-            let about = command::about(command, &[&wish.nic, "%k", "$name"]);
-            let for_nic = mentions(rule, &wish.nic);
-            for_nic && !matches!(about, About::Hardware | About::Nothing)
+            let about = command::about(command, &[&desired.nic, "%k", "$name"]);
+            let for_nic = mentions(rule, &desired.nic);
+            for_nic && !matches!(about, CommandSubject::Hardware | CommandSubject::Nothing)
         });
-        if commands && !mentions(text, &wish.bridge) {
-            findings.push(Finding::unclear(number, rule, host));
+        if commands && !mentions(text, &desired.bridge) {
+            findings.push(UnclearLine::unclear(number, rule, context));
         }
         out.push_str(line);
     }
@@ -40,11 +43,11 @@ pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding
 }
 
 /// Whether a rule that gives a name would give it to the bridge.
-fn takes_bridge(rule: &str, host: &Host<'_>) -> bool {
-    let wish = host.wish;
+fn takes_bridge(rule: &str, context: &RewriteContext<'_>) -> bool {
+    let desired = context.desired;
     let names = assigned(rule, "NAME").any(|(operator, _)| operator == "=" || operator == ":=");
     let by_address = assigned(rule, "ATTR{address}").any(|(operator, value)| {
-        operator == "==" && value.parse::<Mac>().is_ok_and(|mac| mac == wish.mac)
+        operator == "==" && value.parse::<Mac>().is_ok_and(|mac| mac == desired.mac)
     });
     let hardware = [
         "DRIVERS",
@@ -57,7 +60,9 @@ fn takes_bridge(rule: &str, host: &Host<'_>) -> bool {
         .iter()
         .any(|key| assigned(rule, key).next().is_some())
         || assigned(rule, "KERNEL").any(|(operator, value)| {
-            let fits = value.split('|').any(|one| glob::matches(one, &wish.bridge));
+            let fits = value
+                .split('|')
+                .any(|one| glob::matches(one, &desired.bridge));
             fits != (operator == "==")
         });
     names && by_address && !guarded
@@ -85,14 +90,14 @@ fn assigned<'a>(rule: &'a str, key: &'a str) -> impl Iterator<Item = (&'a str, &
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{host, wish};
+    use super::super::tests::{context, desired};
     use super::*;
 
     #[test]
     fn a_rule_by_address_does_not_name_the_bridge() {
         let open = "SUBSYSTEM==\"net\", ACTION==\"add\", ATTR{address}==\"52:54:00:12:34:56\", NAME=\"lan0\"\n";
-        let wish = wish();
-        let new = rewrite(open, &host(&wish)).ok().unwrap();
+        let desired = desired();
+        let new = rewrite(open, &context(&desired)).ok().unwrap();
         assert_eq!(new, format!("DRIVERS==\"?*\", {open}"));
         for fine in [
             new.as_str(),
@@ -101,16 +106,16 @@ mod tests {
             "# ATTR{address}==\"52:54:00:12:34:56\", NAME=\"lan0\"\n",
             "KERNEL==\"eth0\", RUN+=\"/usr/sbin/ethtool -K eth0 gro off\"\n",
         ] {
-            assert_eq!(rewrite(fine, &host(&wish)).ok().unwrap(), fine);
+            assert_eq!(rewrite(fine, &context(&desired)).ok().unwrap(), fine);
         }
     }
 
     #[test]
     fn a_rule_that_sets_addresses_is_found() {
         let rule = "ACTION==\"add\", KERNEL==\"eth0\", RUN+=\"/sbin/sysctl -w net.ipv6.conf.eth0.accept_ra=2\"\n";
-        let wish = wish();
-        assert_eq!(rewrite(rule, &host(&wish)).err().unwrap().len(), 1);
+        let desired = desired();
+        assert_eq!(rewrite(rule, &context(&desired)).err().unwrap().len(), 1);
         let both = format!("{rule}{}", rule.replace("eth0", "br0"));
-        assert_eq!(rewrite(&both, &host(&wish)).ok().unwrap(), both);
+        assert_eq!(rewrite(&both, &context(&desired)).ok().unwrap(), both);
     }
 }

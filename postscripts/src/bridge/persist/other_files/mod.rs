@@ -1,4 +1,4 @@
-//! What else on this host names the NIC: settings that belong to neither backend, by the NIC's name.
+//! What else on this context names the NIC: settings that belong to neither backend, by the NIC's name.
 //!
 //! In: known places below the root directory. Out: the files as they have to become, so that what held
 //! for the NIC holds for the bridge, or an error that names each line for which no rule is known; and
@@ -15,38 +15,38 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::model::Wish;
+use super::model::DesiredBridge;
 use crate::files::{self, Access, Document, FileChange, Inspected, beneath, glob};
 
 /// No configuration file is larger.
 const FILE_LIMIT: u64 = 1 << 20;
 
 /// Files of one kind, and how they are looked at.
-struct Place {
+struct SearchedFiles {
     /// Where they stand, strongest first; the last part may be a pattern. A file hides those of its
     /// name in later directories.
     files: &'static [&'static str],
     /// What they have to become; the lines that no rule is known for go to the findings.
-    rule: Rule,
+    rewrite: RewriteFn,
 }
 
-type Rule = fn(&str, &Host<'_>) -> std::result::Result<String, Vec<Finding>>;
+type RewriteFn = fn(&str, &RewriteContext<'_>) -> std::result::Result<String, Vec<UnclearLine>>;
 
-/// What the rules know of the host.
-struct Host<'a> {
-    wish: &'a Wish,
+/// What the rules know of the context.
+struct RewriteContext<'a> {
+    desired: &'a DesiredBridge,
     /// The NIC's type as udev knows it: `ether`, `bond`, `vlan` …
     link_type: String,
 }
 
 /// What names the NIC and cannot be moved: where in the file, and what to do.
-struct Finding {
+struct UnclearLine {
     line: usize,
     what: String,
 }
 
-const PLACES: [Place; 6] = [
-    Place {
+const SEARCHED: [SearchedFiles; 6] = [
+    SearchedFiles {
         files: &[
             "/etc/sysctl.d/*.conf",
             "/run/sysctl.d/*.conf",
@@ -54,13 +54,13 @@ const PLACES: [Place; 6] = [
             "/usr/lib/sysctl.d/*.conf",
             "/lib/sysctl.d/*.conf",
         ],
-        rule: sysctl::rewrite,
+        rewrite: sysctl::rewrite,
     },
-    Place {
+    SearchedFiles {
         files: &["/etc/sysctl.conf"],
-        rule: sysctl::rewrite,
+        rewrite: sysctl::rewrite,
     },
-    Place {
+    SearchedFiles {
         files: &[
             "/etc/systemd/network/*.link",
             "/run/systemd/network/*.link",
@@ -68,21 +68,21 @@ const PLACES: [Place; 6] = [
             "/usr/lib/systemd/network/*.link",
             "/lib/systemd/network/*.link",
         ],
-        rule: link::rewrite,
+        rewrite: link::rewrite,
     },
-    Place {
+    SearchedFiles {
         files: &["/etc/udev/rules.d/*.rules"],
-        rule: udev::rewrite,
+        rewrite: udev::rewrite,
     },
-    Place {
+    SearchedFiles {
         files: &[
             "/etc/systemd/system/*.service",
             "/etc/systemd/system/*.socket",
             "/etc/systemd/system/*.d/*.conf",
         ],
-        rule: lines::unit,
+        rewrite: lines::unit,
     },
-    Place {
+    SearchedFiles {
         files: &[
             "/etc/network/if-pre-up.d/*",
             "/etc/network/if-up.d/*",
@@ -113,48 +113,53 @@ const PLACES: [Place; 6] = [
             "/etc/init.d/boot.local",
             "/etc/init.d/after.local",
         ],
-        rule: lines::script,
+        rewrite: lines::script,
     },
 ];
 
 /// The files that have to change, and what is not read; an error names all that cannot be moved.
-pub(super) fn changes(root: &Path, wish: &Wish) -> Result<(Vec<FileChange>, Vec<String>)> {
-    let host = Host {
-        wish,
-        link_type: link::type_of(root, &wish.nic)?,
+pub(super) fn changes(
+    root: &Path,
+    desired: &DesiredBridge,
+) -> Result<(Vec<FileChange>, Vec<String>)> {
+    let context = RewriteContext {
+        desired,
+        link_type: link::type_of(root, &desired.nic)?,
     };
     let (mut changes, mut skipped): (Vec<FileChange>, _) = Default::default();
-    let mut problems = units_for(root, wish)?;
-    let places = PLACES.iter().map(|place| (place.files, place.rule));
-    let mut look = |pattern: &[&str], rule: &dyn Fn(&str, &Host<'_>) -> _| -> Result<()> {
-        for (path, document) in documents(root, pattern, &mut skipped)? {
-            let kept: std::result::Result<String, Vec<Finding>> = rule(&document.text, &host);
-            match kept {
-                Ok(new) if new == document.text => {}
-                Ok(new) => match rewritten(&path, &document, new) {
-                    // one file may be reached by several links
-                    Ok(change) if changes.contains(&change) => {}
-                    Ok(change) => changes.push(change),
-                    Err(problem) => problems.push(problem),
-                },
-                Err(findings) => problems.extend(findings.into_iter().map(|finding| {
-                    format!("{}:{}: {}", path.display(), finding.line, finding.what)
-                })),
+    let mut problems = units_for(root, desired)?;
+    let searched = SEARCHED.iter().map(|place| (place.files, place.rewrite));
+    let mut look =
+        |pattern: &[&str], rewrite: &dyn Fn(&str, &RewriteContext<'_>) -> _| -> Result<()> {
+            for (path, document) in documents(root, pattern, &mut skipped)? {
+                let kept: std::result::Result<String, Vec<UnclearLine>> =
+                    rewrite(&document.text, &context);
+                match kept {
+                    Ok(new) if new == document.text => {}
+                    Ok(new) => match rewritten(&path, &document, new) {
+                        // one file may be reached by several links
+                        Ok(change) if changes.contains(&change) => {}
+                        Ok(change) => changes.push(change),
+                        Err(problem) => problems.push(problem),
+                    },
+                    Err(findings) => problems.extend(findings.into_iter().map(|finding| {
+                        format!("{}:{}: {}", path.display(), finding.line, finding.what)
+                    })),
+                }
             }
-        }
-        Ok(())
-    };
-    for (files, rule) in places {
-        look(files, &rule)?;
+            Ok(())
+        };
+    for (files, rewrite) in searched {
+        look(files, &rewrite)?;
     }
     for keyed in &lines::KEYED {
-        look(keyed.files, &|text, host| keyed.rewrite(text, host))?;
+        look(keyed.files, &|text, context| keyed.rewrite(text, context))?;
     }
     if !problems.is_empty() {
         bail!(
             "{} is named elsewhere for what {} will have: {}",
-            wish.nic,
-            wish.bridge,
+            desired.nic,
+            desired.bridge,
             problems.join("; ")
         );
     }
@@ -162,11 +167,11 @@ pub(super) fn changes(root: &Path, wish: &Wish) -> Result<(Vec<FileChange>, Vec<
 }
 
 /// Units that are started at boot for the NIC by its name.
-fn units_for(root: &Path, wish: &Wish) -> Result<Vec<String>> {
+fn units_for(root: &Path, desired: &DesiredBridge) -> Result<Vec<String>> {
     const DIR: &str = "/etc/systemd/system";
     /// Those that look after the hardware.
     const FINE: [&str; 3] = ["wpa_supplicant", "ethtool", "sys-subsystem-net-devices"];
-    let instance = format!("@{}.service", wish.nic);
+    let instance = format!("@{}.service", desired.nic);
     let mut found = Vec::new();
     for dir in files::names(&beneath(root, Path::new(DIR)))? {
         if !dir.ends_with(".wants") && !dir.ends_with(".requires") {
@@ -178,7 +183,7 @@ fn units_for(root: &Path, wish: &Wish) -> Result<Vec<String>> {
             {
                 found.push(format!(
                     "{DIR}/{dir}/{name}: it is started at boot: disable it, and enable {unit}@{}.service instead",
-                    wish.bridge
+                    desired.bridge
                 ));
             }
         }
@@ -253,11 +258,11 @@ fn rewritten(
     }
 }
 
-impl Finding {
-    fn unclear(number: usize, line: &str, host: &Host<'_>) -> Self {
+impl UnclearLine {
+    fn unclear(number: usize, line: &str, context: &RewriteContext<'_>) -> Self {
         Self {
             line: number + 1,
-            what: super::references::unclear(line.trim(), host.wish).to_string(),
+            what: super::references::unclear(line.trim(), context.desired).to_string(),
         }
     }
 }
@@ -266,8 +271,8 @@ impl Finding {
 mod tests {
     use super::*;
 
-    pub(super) fn wish() -> Wish {
-        Wish {
+    pub(super) fn desired() -> DesiredBridge {
+        DesiredBridge {
             nic: "eth0".to_owned(),
             bridge: "br0".to_owned(),
             mac: "52:54:00:12:34:56".parse().unwrap(),
@@ -277,9 +282,9 @@ mod tests {
         }
     }
 
-    pub(super) fn host(wish: &Wish) -> Host<'_> {
-        Host {
-            wish,
+    pub(super) fn context(desired: &DesiredBridge) -> RewriteContext<'_> {
+        RewriteContext {
+            desired,
             link_type: "ether".to_owned(),
         }
     }

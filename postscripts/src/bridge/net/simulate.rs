@@ -1,32 +1,36 @@
-//! What a network is after a step: the kernel's part, as a pure function.
+//! Simulates steps: what a network is after them, as a pure function of what it was.
 //!
 //! A plan for several bridges needs it (each starts from what the one before leaves), and so do the
-//! proofs that a plan converges and that its undo restores. Like the kernel, it takes no offence at
-//! a removal of what is not there.
+//! proofs that a plan converges and that its undo restores. Like the kernel, it accepts
+//! the removal of what is not there.
 
-use super::{Kind, Link, NetState, Route, Step};
+use definitions::IfName;
+
+use super::{KernelRoute, Link, LinkKind, NetState, Step};
 
 impl NetState {
     /// Returns this network after the steps, in order.
     pub fn after<'a>(&self, steps: impl IntoIterator<Item = &'a Step>) -> Self {
         let mut state = self.clone();
         for step in steps {
-            state.take(step);
+            state.simulate(step);
         }
         state
     }
 
-    fn link_mut(&mut self, name: &str) -> Option<&mut Link> {
-        self.links.iter_mut().find(|link| link.name == name)
+    fn link_mut(&mut self, name: &IfName) -> Option<&mut Link> {
+        self.links
+            .iter_mut()
+            .find(|link| link.name == name.as_str())
     }
 
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut Link)) {
+    fn change(&mut self, name: &IfName, change: impl FnOnce(&mut Link)) {
         if let Some(link) = self.link_mut(name) {
             change(link);
         }
     }
 
-    fn add_route(&mut self, route: &Route, first: bool) {
+    fn add_route(&mut self, route: &KernelRoute, first: bool) {
         let mut all = self.routes.iter();
         let place = all.position(|known| first && known.rank() == route.rank());
         match place {
@@ -35,7 +39,7 @@ impl NetState {
         }
     }
 
-    fn take(&mut self, step: &Step) {
+    fn simulate(&mut self, step: &Step) {
         match step {
             Step::CreateBridge {
                 bridge,
@@ -44,8 +48,8 @@ impl NetState {
                 group,
                 settings,
             } => self.links.push(Link {
-                name: bridge.clone(),
-                kind: Kind::Bridge,
+                name: bridge.to_string(),
+                kind: LinkKind::Bridge,
                 mac: Some(*mac),
                 mtu: *mtu,
                 up: false,
@@ -58,7 +62,7 @@ impl NetState {
                 neighbours: Vec::new(),
                 sysctls: Default::default(),
             }),
-            Step::DeleteBridge { bridge } => self.links.retain(|link| link.name != *bridge),
+            Step::DeleteBridge { bridge } => self.links.retain(|link| link.name != bridge.as_str()),
             Step::SetBridge { bridge, to, .. } => {
                 self.change(bridge, |link| link.bridge = Some(*to))
             }
@@ -71,7 +75,7 @@ impl NetState {
             Step::SetUp { link } => self.change(link, |link| link.up = true),
             Step::SetDown { link } => self.change(link, |link| link.up = false),
             Step::Enslave { port, bridge } => {
-                self.change(port, |link| link.master = Some(bridge.clone()));
+                self.change(port, |link| link.master = Some(bridge.to_string()));
             }
             Step::Release { port, .. } => self.change(port, |link| link.master = None),
             Step::AddAddress { link, address } => self.change(link, |link| {
@@ -93,9 +97,9 @@ impl NetState {
             Step::RemoveRoute { route, .. } | Step::RetireRoute { route, .. } => {
                 self.routes.retain(|known| known != route)
             }
-            Step::ReviveRoute { route, stand_in } => {
+            Step::ReviveRoute { route, placeholder } => {
                 if !self.routes.contains(route) {
-                    add(&mut self.routes, stand_in);
+                    add(&mut self.routes, placeholder);
                 }
             }
             Step::AddRule { rule } => add(&mut self.rules, rule),
@@ -105,9 +109,9 @@ impl NetState {
                     *known = to.clone();
                 }
             }
-            Step::AddTwin { .. }
-            | Step::RemoveTwin { .. }
-            | Step::TeachNeighbours { .. }
+            Step::AddTranslation { .. }
+            | Step::RemoveTranslation { .. }
+            | Step::CopyNeighbours { .. }
             | Step::Announce { .. } => {}
         }
     }

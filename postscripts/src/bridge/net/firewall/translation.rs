@@ -14,10 +14,10 @@ use nix::net::if_::if_nametoindex;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{encode, is_same, protocol};
-use super::nftables::{Rule, Ruleset};
-use crate::netlink::Attribute;
+use super::nftables::{NftRule, NftRuleset};
+use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::MessageBuilder;
-use crate::netlink::netfilter::{Netfilter, Request};
+use crate::netlink::netfilter::{BatchedChange, Netfilter};
 use crate::program;
 
 /// `NFT_MSG_*`.
@@ -30,11 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A rule, an element of a set, or a rule that only the tool of its kind can make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Twin {
-    /// Goes right behind the rule whose handle it has.
+pub enum Translation {
+    /// Goes right after the rule whose handle it has.
     Rule {
         /// What is added.
-        rule: Rule,
+        rule: NftRule,
         /// The expressions that compare with a bridge's number, which it gets when it is made.
         numbered: Vec<(usize, String)>,
         /// The same in words.
@@ -54,7 +54,7 @@ pub enum Twin {
         data: Option<Vec<u8>>,
         /// How long it lives.
         #[serde(default)]
-        lifetime: Vec<Attribute>,
+        lifetime: Vec<NetlinkAttribute>,
         /// Where in the key a bridge's number stands.
         numbered: Option<(usize, String)>,
         /// The same in words.
@@ -75,7 +75,7 @@ pub enum Twin {
     },
 }
 
-impl fmt::Display for Twin {
+impl fmt::Display for Translation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule { words, .. } | Self::Element { words, .. } => f.write_str(words),
@@ -97,7 +97,7 @@ impl fmt::Display for Twin {
     }
 }
 
-impl Twin {
+impl Translation {
     /// Says whether it compares with the number of a bridge.
     pub fn is_numbered(&self) -> bool {
         match self {
@@ -148,7 +148,7 @@ impl Twin {
             Self::Rule { rule, .. } => {
                 let ours = self.expressions()?;
                 let netfilter = Netfilter::open()?.ok_or(io::ErrorKind::Unsupported)?;
-                let there = Ruleset::load(&netfilter)?
+                let there = NftRuleset::load(&netfilter)?
                     .rules
                     .into_iter()
                     .find(|other| other.is_beside(rule) && is_same(&other.expressions, &ours));
@@ -238,7 +238,7 @@ impl Twin {
     }
 }
 
-impl Rule {
+impl NftRule {
     /// Says whether another rule stands in the same chain.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         (self.family, &self.table, &self.chain) == (other.family, &other.table, &other.chain)
@@ -252,7 +252,7 @@ fn is_extension(name: &str) -> bool {
 
 fn change(kind: u16, flags: i32, family: u8, body: MessageBuilder) -> io::Result<()> {
     let netfilter = Netfilter::open()?.ok_or(io::ErrorKind::Unsupported)?;
-    netfilter.change(&[Request {
+    netfilter.change(&[BatchedChange {
         kind,
         flags: flags as u16,
         family,

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Finding, Host};
+use super::{RewriteContext, UnclearLine};
 use crate::bridge::net::Mac;
-use crate::bridge::persist::ini::{Ini, Section};
+use crate::bridge::persist::ini::{Ini, IniSection};
 use crate::files::glob;
 use crate::files::{self, beneath};
 
@@ -21,28 +21,35 @@ pub(super) fn type_of(root: &Path, nic: &str) -> Result<String> {
     Ok(kind.unwrap_or("ether").trim().to_owned())
 }
 
-pub(super) fn rewrite(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {
+pub(super) fn rewrite(
+    text: &str,
+    context: &RewriteContext<'_>,
+) -> Result<String, Vec<UnclearLine>> {
     let mut ini = Ini::parse(text);
     let takes_bridge = {
-        let conditions = || ini.all("Match").flat_map(Section::pairs);
-        let by_address = conditions().any(|(key, value)| key == "MACAddress" && has(value, host));
-        by_address && conditions().all(|(key, value)| holds_for_bridge(key, value, host))
+        let conditions = || ini.all("Match").flat_map(IniSection::pairs);
+        let by_address =
+            conditions().any(|(key, value)| key == "MACAddress" && has(value, context));
+        by_address && conditions().all(|(key, value)| holds_for_bridge(key, value, context))
     };
     if takes_bridge {
-        let kind = format!("Type={}", host.link_type);
+        let kind = format!("Type={}", context.link_type);
         ini.section_mut("Match").add(kind);
         return Ok(ini.render());
     }
     Ok(text.to_owned())
 }
 
-fn has(value: &str, host: &Host<'_>) -> bool {
+fn has(value: &str, context: &RewriteContext<'_>) -> bool {
     let mut words = value.split_whitespace();
-    words.any(|word| word.parse::<Mac>().is_ok_and(|mac| mac == host.wish.mac))
+    words.any(|word| {
+        word.parse::<Mac>()
+            .is_ok_and(|mac| mac == context.desired.mac)
+    })
 }
 
 /// Whether a condition may hold for the bridge as well.
-fn holds_for_bridge(key: &str, value: &str, host: &Host<'_>) -> bool {
+fn holds_for_bridge(key: &str, value: &str, context: &RewriteContext<'_>) -> bool {
     let list = |name: &str| {
         let (not, patterns) = match value.strip_prefix('!') {
             Some(rest) => (true, rest),
@@ -54,8 +61,8 @@ fn holds_for_bridge(key: &str, value: &str, host: &Host<'_>) -> bool {
         value.is_empty() || any != not
     };
     match key {
-        "MACAddress" => value.is_empty() || has(value, host),
-        "OriginalName" => list(&host.wish.bridge),
+        "MACAddress" => value.is_empty() || has(value, context),
+        "OriginalName" => list(&context.desired.bridge),
         "Type" | "Kind" | "Driver" => list("bridge"),
         // A bridge has neither.
         "PermanentMACAddress" | "Path" => value.is_empty(),
@@ -65,7 +72,7 @@ fn holds_for_bridge(key: &str, value: &str, host: &Host<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{host, wish};
+    use super::super::tests::{context, desired};
     use super::*;
 
     #[test]
@@ -86,16 +93,20 @@ mod tests {
             ("PermanentMACAddress=52:54:00:12:34:56", false),
             ("OriginalName=*", false),
         ];
-        let wish = wish();
+        let desired = desired();
         for (conditions, taken) in cases {
             let text = format!("# lab\n[Match]\n{conditions}\n\n[Link]\nName=lan0\n");
-            let new = rewrite(&text, &host(&wish)).ok().unwrap();
+            let new = rewrite(&text, &context(&desired)).ok().unwrap();
             let expected = match taken {
                 true => format!("# lab\n[Match]\n{conditions}\nType=ether\n\n[Link]\nName=lan0\n"),
                 false => text,
             };
             assert_eq!(new, expected);
-            assert_eq!(rewrite(&new, &host(&wish)).ok().unwrap(), new, "again");
+            assert_eq!(
+                rewrite(&new, &context(&desired)).ok().unwrap(),
+                new,
+                "again"
+            );
         }
     }
 }

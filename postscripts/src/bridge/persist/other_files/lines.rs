@@ -1,12 +1,12 @@
 //! Files of lines that name the NIC: daemons' directives by a table, units and scripts by the commands
 //! in them.
 
-use super::{Finding, Host};
-use crate::bridge::persist::command::{self, About};
+use super::{RewriteContext, UnclearLine};
+use crate::bridge::persist::command::{self, CommandSubject};
 use crate::bridge::persist::names::{mentions, rename};
 
 /// Files whose lines begin with a key.
-pub(super) struct Keyed {
+pub(super) struct KeyedFiles {
     pub(super) files: &'static [&'static str],
     /// Keys that mean the addresses; a name that ends in `*` stands for all that begin so.
     moves: &'static [&'static str],
@@ -14,18 +14,18 @@ pub(super) struct Keyed {
     stays: &'static [&'static str],
 }
 
-pub(super) const KEYED: [Keyed; 10] = [
-    Keyed {
+pub(super) const KEYED: [KeyedFiles; 10] = [
+    KeyedFiles {
         files: &["/etc/sysconfig/network"],
         moves: &["GATEWAYDEV", "IPV6_DEFAULTDEV", "IPV6_DEFAULTGW"],
         stays: &["VLAN*"],
     },
-    Keyed {
+    KeyedFiles {
         files: &["/etc/sysconfig/network/config"],
         moves: &["NETCONFIG_*"],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &[
             "/etc/chrony.conf",
             "/etc/chrony/chrony.conf",
@@ -35,12 +35,12 @@ pub(super) const KEYED: [Keyed; 10] = [
         moves: &["bindacqdevice", "binddevice", "bindcmddevice"],
         stays: &["hwtimestamp"],
     },
-    Keyed {
+    KeyedFiles {
         files: &["/etc/ntp.conf", "/etc/ntpsec/ntp.conf", "/etc/ntp.d/*.conf"],
         moves: &["interface", "nic"],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &[
             "/etc/systemd/resolved.conf",
             "/etc/systemd/resolved.conf.d/*.conf",
@@ -55,17 +55,17 @@ pub(super) const KEYED: [Keyed; 10] = [
         ],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &["/etc/resolvconf.conf"],
         moves: &["*_interfaces", "interface_order", "dynamic_order"],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &["/etc/resolvconf/interface-order"],
         moves: &["*"],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &["/etc/dnsmasq.conf", "/etc/dnsmasq.d/*"],
         moves: &[
             "interface",
@@ -81,12 +81,12 @@ pub(super) const KEYED: [Keyed; 10] = [
         ],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &["/etc/radvd.conf", "/etc/keepalived/*.conf"],
         moves: &["interface", "track_interface", "virtual_ipaddress", "dev"],
         stays: &[],
     },
-    Keyed {
+    KeyedFiles {
         files: &[
             "/etc/default/isc-dhcp-server",
             "/etc/default/isc-dhcp-relay",
@@ -100,10 +100,14 @@ pub(super) const KEYED: [Keyed; 10] = [
     },
 ];
 
-impl Keyed {
-    pub(super) fn rewrite(&self, text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {
-        let wish = host.wish;
-        each(text, host, |line| {
+impl KeyedFiles {
+    pub(super) fn rewrite(
+        &self,
+        text: &str,
+        context: &RewriteContext<'_>,
+    ) -> Result<String, Vec<UnclearLine>> {
+        let desired = context.desired;
+        each(text, context, |line| {
             let key = line
                 .trim_start()
                 .split(|c: char| c.is_whitespace() || c == '=')
@@ -116,7 +120,7 @@ impl Keyed {
             if among(self.stays) {
                 Some(line.to_owned())
             } else if among(self.moves) {
-                Some(rename(line, &wish.nic, &wish.bridge))
+                Some(rename(line, &desired.nic, &desired.bridge))
             } else {
                 None
             }
@@ -125,50 +129,50 @@ impl Keyed {
 }
 
 /// A unit: its commands by what they are about, and the devices it listens on.
-pub(super) fn unit(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {
-    let wish = host.wish;
-    each(text, host, |line| {
+pub(super) fn unit(text: &str, context: &RewriteContext<'_>) -> Result<String, Vec<UnclearLine>> {
+    let desired = context.desired;
+    each(text, context, |line| {
         let (key, value) = line.split_once('=').unwrap_or(("", line));
-        let moved = rename(line, &wish.nic, &wish.bridge);
+        let moved = rename(line, &desired.nic, &desired.bridge);
         match key.trim() {
             "BindToDevice" | "SocketBindToDevice" | "RestrictNetworkInterfaces" => Some(moved),
             "Description" | "Documentation" | "ConditionPathExists" | "After" | "Before" => {
                 Some(line.to_owned())
             }
-            _ => match command::about(value, &[&wish.nic]) {
-                About::Addresses => Some(moved),
-                About::Hardware | About::Nothing => Some(line.to_owned()),
-                About::Unknown => None,
+            _ => match command::about(value, &[&desired.nic]) {
+                CommandSubject::Addresses => Some(moved),
+                CommandSubject::Hardware | CommandSubject::Nothing => Some(line.to_owned()),
+                CommandSubject::Unknown => None,
             },
         }
     })
 }
 
 /// A script is not edited: its author has to say which of the two it means, by naming the bridge too.
-pub(super) fn script(text: &str, host: &Host<'_>) -> Result<String, Vec<Finding>> {
-    let wish = host.wish;
-    if mentions(text, &wish.bridge) {
+pub(super) fn script(text: &str, context: &RewriteContext<'_>) -> Result<String, Vec<UnclearLine>> {
+    let desired = context.desired;
+    if mentions(text, &desired.bridge) {
         return Ok(text.to_owned());
     }
-    each(text, host, |line| {
-        let about = command::about(line, &[&wish.nic]);
-        (about == About::Hardware).then(|| line.to_owned())
+    each(text, context, |line| {
+        let about = command::about(line, &[&desired.nic]);
+        (about == CommandSubject::Hardware).then(|| line.to_owned())
     })
 }
 
 /// Edits the lines that name the NIC, comments apart; `None` is one that no rule is known for.
 fn each(
     text: &str,
-    host: &Host<'_>,
+    context: &RewriteContext<'_>,
     edit: impl Fn(&str) -> Option<String>,
-) -> Result<String, Vec<Finding>> {
+) -> Result<String, Vec<UnclearLine>> {
     let mut out = String::with_capacity(text.len());
     let mut findings = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let body = line.trim_end_matches(['\n', '\r']);
         let code = body.split(" #").next().unwrap_or(body);
         let comment = code.trim_start().starts_with(['#', ';']);
-        if comment || !mentions(code, &host.wish.nic) {
+        if comment || !mentions(code, &context.desired.nic) {
             out.push_str(line);
             continue;
         }
@@ -177,7 +181,7 @@ fn each(
                 out.push_str(&new);
                 out.push_str(&line[code.len()..]);
             }
-            None => findings.push(Finding::unclear(number, body, host)),
+            None => findings.push(UnclearLine::unclear(number, body, context)),
         }
     }
     match findings.is_empty() {
