@@ -9,9 +9,9 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Where in a run something can go wrong.
+/// A point of a run at which a test can make something go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum FaultPoint {
     /// Before a step of a plan for the network, counted from 1.
     Before(usize),
     /// After such a step.
@@ -20,17 +20,17 @@ pub enum Moment {
     Undo(usize),
     /// Between the last step and the proof that the network answers.
     Verify,
-    /// Between the proof and the end of the guardian's watch.
+    /// Between the proof and the end of the watchdog's watch.
     Commit,
     /// Before a part of the work that nobody numbers beforehand: they are counted from 1 as they come.
     Part(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FaultKind {
     /// This process is killed.
     Kill,
-    /// This process and its guardian are killed.
+    /// This process and its watchdog are killed.
     Both,
     /// This process hangs.
     Hang,
@@ -43,8 +43,8 @@ enum Kind {
 /// What goes wrong in this run: nothing, unless a test asks for it.
 #[derive(Debug, Clone, Default)]
 pub struct Fault {
-    planned: Vec<(Kind, Moment)>,
-    guardian: Option<Pid>,
+    planned: Vec<(FaultKind, FaultPoint)>,
+    watchdog: Option<Pid>,
     /// How many parts have come.
     parts: Arc<AtomicUsize>,
 }
@@ -52,82 +52,82 @@ pub struct Fault {
 impl Fault {
     /// Reads what a test asked for: `KIND:WHERE[:NUMBER]`, several joined by commas.
     pub fn from_env() -> Self {
-        match cfg!(debug_assertions) {
-            true => Self::parse(&std::env::var("SLIPWAY_FAULT").unwrap_or_default()),
-            false => Self::default(),
+        if !cfg!(debug_assertions) {
+            return Self::default();
         }
+        Self::parse(&std::env::var("SLIPWAY_FAULT").unwrap_or_default())
     }
 
     /// Reads the same from a text.
-    pub fn parse(asked: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self {
-            planned: asked.split(',').filter_map(parse).collect(),
+            planned: text.split(',').filter_map(parse).collect(),
             ..Self::default()
         }
     }
 
-    /// Says who guards this run.
-    pub fn guarded_by(&mut self, guardian: u32) {
-        self.guardian = i32::try_from(guardian).ok().map(Pid::from_raw);
+    /// Names the process that watches this run.
+    pub fn watched_by(&mut self, watchdog: u32) {
+        self.watchdog = i32::try_from(watchdog).ok().map(Pid::from_raw);
     }
 
-    /// Goes wrong here, if it was asked to.
-    pub fn strike(&self, now: Moment) {
+    /// Injects what is planned for this point: this process is killed, hangs or pauses.
+    pub fn inject(&self, point: FaultPoint) {
         for (kind, at) in &self.planned {
-            if *at != now {
+            if *at != point {
                 continue;
             }
             match kind {
-                Kind::Hang => std::thread::sleep(Duration::from_secs(3600)),
-                Kind::Pause => std::thread::sleep(Duration::from_millis(700)),
+                FaultKind::Hang => std::thread::sleep(Duration::from_secs(3600)),
+                FaultKind::Pause => std::thread::sleep(Duration::from_millis(700)),
                 _ => {}
             }
-            if *kind == Kind::Both {
-                // the guardian first: it would notice our death
-                self.guardian.map(|pid| kill(pid, Signal::SIGKILL));
+            if *kind == FaultKind::Both {
+                // the watchdog first: it would notice our death
+                self.watchdog.map(|pid| kill(pid, Signal::SIGKILL));
             }
-            if matches!(kind, Kind::Kill | Kind::Both) {
+            if matches!(kind, FaultKind::Kill | FaultKind::Both) {
                 let _ = kill(Pid::this(), Signal::SIGKILL);
             }
         }
     }
 
-    /// Refuses what is due now, if it was asked to.
-    pub fn refusal(&self, now: Moment) -> io::Result<()> {
-        match self.planned.contains(&(Kind::Refuse, now)) {
-            true => Err(io::Error::from_raw_os_error(libc::EPERM)),
-            false => Ok(()),
+    /// Returns the error that is planned for this point, if there is one.
+    pub fn error_at(&self, point: FaultPoint) -> io::Result<()> {
+        if self.planned.contains(&(FaultKind::Refuse, point)) {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
         }
+        Ok(())
     }
 
-    /// Goes wrong or refuses before the next part of the work, if it was asked to.
+    /// Injects what is planned before the next part of the work, or returns its error.
     pub fn part(&self) -> io::Result<()> {
-        let now = Moment::Part(self.parts.fetch_add(1, Ordering::Relaxed) + 1);
-        self.strike(now);
-        self.refusal(now)
+        let point = FaultPoint::Part(self.parts.fetch_add(1, Ordering::Relaxed) + 1);
+        self.inject(point);
+        self.error_at(point)
     }
 }
 
-fn parse(text: &str) -> Option<(Kind, Moment)> {
+fn parse(text: &str) -> Option<(FaultKind, FaultPoint)> {
     let mut parts = text.split(':');
     let kind = match parts.next()? {
-        "kill" => Kind::Kill,
-        "both" => Kind::Both,
-        "hang" => Kind::Hang,
-        "pause" => Kind::Pause,
-        "refuse" => Kind::Refuse,
+        "kill" => FaultKind::Kill,
+        "both" => FaultKind::Both,
+        "hang" => FaultKind::Hang,
+        "pause" => FaultKind::Pause,
+        "refuse" => FaultKind::Refuse,
         _ => return None,
     };
     let place = parts.next()?;
     let mut number = || parts.next()?.parse().ok();
-    let moment = match place {
-        "before" => Moment::Before(number()?),
-        "after" => Moment::After(number()?),
-        "undo" => Moment::Undo(number()?),
-        "verify" => Moment::Verify,
-        "commit" => Moment::Commit,
-        "part" => Moment::Part(number()?),
+    let point = match place {
+        "before" => FaultPoint::Before(number()?),
+        "after" => FaultPoint::After(number()?),
+        "undo" => FaultPoint::Undo(number()?),
+        "verify" => FaultPoint::Verify,
+        "commit" => FaultPoint::Commit,
+        "part" => FaultPoint::Part(number()?),
         _ => return None,
     };
-    Some((kind, moment))
+    Some((kind, point))
 }

@@ -10,14 +10,12 @@
 //! [`otherpkgs`]. Nothing here runs a shell, resolves a name or asks a name service.
 
 pub mod bridge;
-pub mod cli;
 pub mod dockerhost;
 pub mod fault;
 mod files;
 pub mod firstboot;
 mod http;
-pub mod net;
+mod netlink;
 pub mod otherpkgs;
 mod owner;
-pub mod persist;
 mod program;

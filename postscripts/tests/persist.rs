@@ -14,9 +14,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use postscripts::bridge::net::{Address, Lifetimes, Link, LinkKind, NetState};
+use postscripts::bridge::persist::{self, Persistence};
 use postscripts::fault::Fault;
-use postscripts::net::{Address, Kind, Lifetimes, Link, NetState};
-use postscripts::persist::{self, Persistence};
 use tempfile::TempDir;
 
 const BACKENDS: [&str; 6] = [
@@ -98,7 +98,7 @@ fn golden() -> PathBuf {
 fn state() -> NetState {
     let link = Link {
         name: "eth0".to_owned(),
-        kind: Kind::Ethernet,
+        kind: LinkKind::Ethernet,
         mac: Some("52:54:00:12:34:56".parse().unwrap()),
         mtu: 1500,
         up: true,
@@ -228,10 +228,22 @@ fn an_undo_puts_every_byte_mode_owner_and_time_back() {
         assert_ne!(host.files(), before, "{backend}/{case}");
         // As another process would, after this one died.
         drop(plan);
-        assert!(persist::recover(host.root(), "mydocker0", &Fault::default()).unwrap());
+        assert!(
+            persist::recover(
+                host.root(),
+                &"mydocker0".parse().unwrap(),
+                &Fault::default()
+            )
+            .unwrap()
+        );
         assert_eq!(host.files(), before, "{backend}/{case}");
         assert!(
-            !persist::recover(host.root(), "mydocker0", &Fault::default()).unwrap(),
+            !persist::recover(
+                host.root(),
+                &"mydocker0".parse().unwrap(),
+                &Fault::default()
+            )
+            .unwrap(),
             "{backend}/{case}"
         );
     }
@@ -1017,7 +1029,7 @@ fn what_a_daemon_notes_of_the_nic_as_a_port_changes_no_plan() {
     note(own);
     let plan = host.plan().unwrap();
     note(other);
-    assert_eq!(plan.anew(&state()).unwrap().describe(), plan.describe());
+    assert_eq!(plan.replan(&state()).unwrap().describe(), plan.describe());
     assert_ne!(host.plan().unwrap().describe(), plan.describe());
 }
 
@@ -1075,7 +1087,14 @@ fn a_symbolic_link_is_not_followed() {
         place.display()
     );
     assert_eq!(format!("{err:#}"), expected);
-    assert!(!persist::recover(host.root(), "mydocker0", &Fault::default()).unwrap());
+    assert!(
+        !persist::recover(
+            host.root(),
+            &"mydocker0".parse().unwrap(),
+            &Fault::default()
+        )
+        .unwrap()
+    );
 }
 
 #[test]

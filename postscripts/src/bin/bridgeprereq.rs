@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    postscripts::cli::main()
+    postscripts::bridge::main()
 }

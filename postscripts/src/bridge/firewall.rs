@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, bail};
 
 use super::Request;
-use crate::net::firewall::{self, Finding, Survey};
-use crate::net::{Kernel, NetState, Plan};
+use super::net::firewall::{self, RuleFinding, Survey};
+use super::net::{HostKernel, NetState, Plan};
 
 /// What to do about rules that name the NIC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -24,11 +24,11 @@ pub enum Firewall {
 /// # Errors
 /// When rules would not match any more and nobody said what to do about them.
 pub(super) fn plan(
-    kernel: &Kernel,
+    kernel: &HostKernel,
     request: &Request,
     state: &NetState,
     plan: &mut Plan,
-) -> Result<Vec<Finding>> {
+) -> Result<Vec<RuleFinding>> {
     let mut survey = look(kernel, request, state)?;
     let is_port = |name: &str, bridge: &str| {
         let link = state.link(name);
@@ -44,18 +44,18 @@ pub(super) fn plan(
         Firewall::Refuse if survey.findings.is_empty() && survey.stored.is_empty() => {}
         Firewall::Refuse => bail!(refusal(request, &survey)),
         Firewall::Translate => {
-            let (twins, others): (Vec<_>, Vec<_>) = std::mem::take(&mut survey.findings)
+            let (translatable, others): (Vec<_>, Vec<_>) = std::mem::take(&mut survey.findings)
                 .into_iter()
-                .partition(|finding| finding.twin.is_some());
+                .partition(|finding| finding.translation.is_some());
             if !others.is_empty() && !settled {
                 survey.findings = others;
                 survey.stored.clear();
                 bail!(untranslatable(&survey));
             }
-            plan.add_twins(
-                twins
+            plan.add_translations(
+                translatable
                     .into_iter()
-                    .filter_map(|finding| finding.twin)
+                    .filter_map(|finding| finding.translation)
                     .collect(),
             );
             survey.findings = others;
@@ -63,7 +63,7 @@ pub(super) fn plan(
         Firewall::Keep => {}
     }
     for finding in &survey.findings {
-        let Finding { rule, becomes, .. } = finding;
+        let RuleFinding { rule, becomes, .. } = finding;
         plan.notes
             .push(format!("not translated: {rule} -> {becomes}"));
     }
@@ -80,13 +80,13 @@ pub(super) fn plan(
 ///
 /// # Errors
 /// When one is.
-pub(super) fn confirm(kernel: &Kernel, request: &Request, known: &[Finding]) -> Result<()> {
+pub(super) fn confirm(kernel: &HostKernel, request: &Request, known: &[RuleFinding]) -> Result<()> {
     if request.firewall == Firewall::Keep {
         return Ok(());
     }
     let state = kernel.load(&[]).context("reading the network")?;
     let mut findings = look(kernel, request, &state)?.findings;
-    let is_known = |finding: &Finding| known.iter().any(|one| one.rule == finding.rule);
+    let is_known = |finding: &RuleFinding| known.iter().any(|one| one.rule == finding.rule);
     findings.retain(|finding| !is_known(finding));
     match findings.first() {
         None => Ok(()),
@@ -94,13 +94,13 @@ pub(super) fn confirm(kernel: &Kernel, request: &Request, known: &[Finding]) -> 
     }
 }
 
-fn look(kernel: &Kernel, request: &Request, state: &NetState) -> Result<Survey> {
+fn look(kernel: &HostKernel, request: &Request, state: &NetState) -> Result<Survey> {
     firewall::survey(kernel, &request.root, &request.uplinks, state)
         .context("looking for rules of the firewall that name the NIC")
 }
 
 fn refusal(request: &Request, survey: &Survey) -> String {
-    let names = |name: fn(&crate::net::Uplink) -> String| {
+    let names = |name: fn(&super::net::Uplink) -> String| {
         let names: Vec<_> = request.uplinks.iter().map(name).collect();
         names.join(", ")
     };

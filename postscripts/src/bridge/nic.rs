@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use definitions::IfName;
 
-use crate::net::{self, NetState};
+use super::net::{self, NetState};
 
 /// Names the bridge's NIC when the user does not, as xCAT's script did: `INSTALLNIC`, `PRIMARYNIC`,
 /// else the interface that holds the default route. `mac` stands for the NIC with `MACADDRESS`.
@@ -39,7 +39,7 @@ fn by_mac(state: &NetState, text: &str) -> Result<String> {
     let first = text.split(['|', '!']).next().unwrap_or(text);
     let mac = first.parse::<net::Mac>()?;
     let fits = |link: &&net::Link| {
-        link.mac == Some(mac) && link.kind != net::Kind::Bridge && link.parent.is_none()
+        link.mac == Some(mac) && link.kind != net::LinkKind::Bridge && link.parent.is_none()
     };
     match state.links.iter().find(fits) {
         Some(link) => Ok(link.name.clone()),
@@ -52,7 +52,7 @@ fn by_default_route(state: &NetState, bridge: &IfName) -> Result<String> {
     let mut defaults: Vec<_> = state.routes.iter().collect();
     defaults.retain(|route| route.is_default() && route.table == MAIN);
     defaults.sort_by_key(|route| (route.v6, route.metric.unwrap_or(0)));
-    let device = |route: &&net::Route| route.hops.iter().find_map(|hop| hop.device.clone());
+    let device = |route: &&net::KernelRoute| route.hops.iter().find_map(|hop| hop.device.clone());
     let Some(device) = defaults.iter().find_map(device) else {
         bail!("there is no default route");
     };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::net;
+use super::net;
 
 /// What came of it.
 #[derive(Debug, Clone, Default, Serialize)]

@@ -41,9 +41,9 @@ pub(super) struct CertificateRequest<'a> {
 /// What should stand there.
 pub(super) struct CertificatePlan {
     /// The files that dockerd reads.
-    pub(super) server: Vec<Change>,
+    pub(super) server: Vec<FileChange>,
     /// The authority's and the client's files.
-    pub(super) other: Vec<Change>,
+    pub(super) other: Vec<FileChange>,
     /// Why each of them changes, for people.
     pub(super) reasons: Vec<String>,
     /// What the proof needs to try a client that dockerd must refuse; absent when nothing is made.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fault::Fault;
-use crate::files::Journal;
+use crate::files::FileJournal;
 
 /// The files of one docker host.
 #[derive(Debug, Clone)]
@@ -77,8 +77,8 @@ impl HostPaths {
 
     /// Returns what stands from the first change until the proof: it tells the next run what to take
     /// back of one that was cut off. It keeps no copies, for there are keys among the files.
-    pub(super) fn journal(&self, fault: &Fault) -> Journal {
-        Journal::new(Path::new("/"), self.state()).with_fault(fault.clone())
+    pub(super) fn journal(&self, fault: &Fault) -> FileJournal {
+        FileJournal::new(Path::new("/"), self.state()).with_fault(fault.clone())
     }
 
     pub(super) fn lock(&self) -> PathBuf {

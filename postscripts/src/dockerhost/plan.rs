@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub(super) listen: SocketAddr,
     pub(super) certificates: CertificatePlan,
     /// What dockerd or its service manager reads, changed or not.
-    pub(super) config: Vec<Change>,
+    pub(super) config: Vec<FileChange>,
     /// What becomes of the host's own settings.
     pub(super) notes: Vec<String>,
     /// Whether the engine is a node of a swarm.
@@ -45,8 +45,8 @@ impl Plan {
     }
 
     /// What differs from what should stand there: all of it, and whether dockerd reads any of that.
-    pub(super) fn due(&self) -> Result<(Vec<Change>, bool)> {
-        let due = |changes: &mut dyn Iterator<Item = &Change>| -> Result<Vec<Change>> {
+    pub(super) fn due(&self) -> Result<(Vec<FileChange>, bool)> {
+        let due = |changes: &mut dyn Iterator<Item = &FileChange>| -> Result<Vec<FileChange>> {
             let mut due = Vec::new();
             for change in changes {
                 if change.is_due(Path::new("/"))? {
@@ -111,7 +111,11 @@ pub(super) fn plan(
     validation::check_text(installed, &merged.text)?;
     let mut config = installed.service.drop_ins();
     let text = merged.text;
-    config.push(Change::write(&installed.config, text, Access::Mode(0o644)));
+    config.push(FileChange::write(
+        &installed.config,
+        text,
+        Access::Mode(0o644),
+    ));
     Ok(Plan {
         names,
         name,

@@ -17,7 +17,7 @@ use super::environment::Environment;
 use super::listener::{DEFAULT_SOCKET, ListenAddress};
 use super::paths::HostPaths;
 use super::unit::{self, Unit};
-use crate::files::{self, Access, Change};
+use crate::files::{self, Access, FileChange};
 use crate::program;
 
 /// How long the service manager may take to restart dockerd.
@@ -183,13 +183,13 @@ impl Service {
     }
 
     /// Returns our drop-in as it has to be.
-    pub(super) fn drop_ins(&self) -> Vec<Change> {
+    pub(super) fn drop_ins(&self) -> Vec<FileChange> {
         let (place, old) = &self.drop_in;
-        let mut changes: Vec<_> = old.iter().map(Change::remove).collect();
+        let mut changes: Vec<_> = old.iter().map(FileChange::remove).collect();
         match self.command.without(|flag| flag.name == "host") {
             Some(command) => {
                 let text = unit::drop_in(&command);
-                changes.push(Change::write(place, text, Access::Exactly(0o644)));
+                changes.push(FileChange::write(place, text, Access::Exactly(0o644)));
             }
             None if self.manager == ServiceManager::Systemd => changes.push(Change::remove(place)),
             None => {}

@@ -1,6 +1,6 @@
 //! The NIC into the bridge, before anything else: by `bridgeprereq`, which stands beside this program.
 //!
-//! A program of its own and no call: its guardian is a second process of the same program, and what it
+//! A program of its own and no call: its watchdog is a second process of the same program, and what it
 //! needs to speak to the kernel would double the size of this one.
 
 use std::path::PathBuf;

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::write::{create, kept, remove, replace, staged, sync_parent};
-use super::{Access, Change, beneath};
+use super::{Access, FileChange, beneath};
 use crate::fault::Fault;
 
 const RECORD: &str = "journal.json";
@@ -26,7 +26,7 @@ const NOTE: &str = "note.json";
 
 /// The files of one change, before and after.
 #[derive(Debug, Clone)]
-pub(crate) struct Journal {
+pub(crate) struct FileJournal {
     root: PathBuf,
     dir: PathBuf,
     copies: bool,
@@ -54,7 +54,7 @@ impl Record {
     }
 }
 
-impl Journal {
+impl FileJournal {
     /// One whose state lies in `dir`, for files below `root`.
     pub(crate) fn new(root: &Path, dir: PathBuf) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Journal {
     }
 
     /// Makes all changes; after an error none is made.
-    pub(crate) fn apply(&self, changes: &[Change]) -> Result<()> {
+    pub(crate) fn apply(&self, changes: &[FileChange]) -> Result<()> {
         if load::<Record>(&self.pending().join(RECORD))?.is_some_and(|record| !record.is_empty()) {
             bail!("an earlier change of the files was not finished: undo it first");
         }
@@ -126,8 +126,8 @@ impl Journal {
     }
 
     /// What stands at each place now; only a regular file can be changed.
-    fn look(&self, changes: &[Change]) -> Result<Vec<Option<Metadata>>> {
-        let one = |change: &Change| {
+    fn look(&self, changes: &[FileChange]) -> Result<Vec<Option<Metadata>>> {
+        let one = |change: &FileChange| {
             let place = beneath(&self.root, &change.path);
             match fs::symlink_metadata(&place) {
                 Ok(meta) if meta.is_file() => Ok(Some(meta)),
@@ -143,7 +143,7 @@ impl Journal {
     }
 
     /// The directories that the changes need and that do not exist, outermost first.
-    fn missing_directories(&self, changes: &[Change]) -> Result<Vec<PathBuf>> {
+    fn missing_directories(&self, changes: &[FileChange]) -> Result<Vec<PathBuf>> {
         let mut missing: Vec<PathBuf> = Vec::new();
         for change in changes.iter().filter(|change| change.text.is_some()) {
             for dir in change.path.ancestors().skip(1) {
@@ -186,7 +186,7 @@ impl Journal {
         })
     }
 
-    fn make_directories(&self, record: &Record, changes: &[Change]) -> Result<()> {
+    fn make_directories(&self, record: &Record, changes: &[FileChange]) -> Result<()> {
         for dir in &record.directories {
             let place = beneath(&self.root, dir);
             let first = changes.iter().find(|change| change.path.starts_with(dir));
@@ -205,7 +205,7 @@ impl Journal {
     }
 
     /// Writes every new file beside its place.
-    fn stage(&self, changes: &[Change], old: &[Option<Metadata>]) -> Result<()> {
+    fn stage(&self, changes: &[FileChange], old: &[Option<Metadata>]) -> Result<()> {
         for (change, old) in changes.iter().zip(old) {
             let Some(text) = &change.text else { continue };
             let place = beneath(&self.root, &change.path);
@@ -258,7 +258,7 @@ impl Journal {
         Ok(())
     }
 
-    fn publish(&self, changes: &[Change]) -> Result<()> {
+    fn publish(&self, changes: &[FileChange]) -> Result<()> {
         for change in changes {
             let place = beneath(&self.root, &change.path);
             self.fault

@@ -1,6 +1,6 @@
 //! Files of this host: read within bounds, changed all or none, put back by any later process.
 //!
-//! In: paths and what should stand there ([`Change`]). Out: what stands there, and a [`Journal`] that
+//! In: paths and what should stand there ([`FileChange`]). Out: what stands there, and a [`FileJournal`] that
 //! makes all changes or none. What is read is bounded; what is written is whole before its name counts.
 
 pub(crate) mod glob;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 pub(crate) use inspect::{Document, Inspected, inspect};
-pub(crate) use journal::Journal;
+pub(crate) use journal::FileJournal;
 pub(crate) use write::{remove, replace, sync_parent};
 
 use crate::owner;
@@ -31,7 +31,7 @@ const DIR_LIMIT: usize = 4096;
 
 /// One file as it shall be.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct FileChange {
     /// Absolute path on the host, without the root directory.
     pub path: PathBuf,
     /// The whole new text; `None` removes the file.
@@ -53,7 +53,7 @@ pub enum Access {
     Private,
 }
 
-impl Change {
+impl FileChange {
     /// A file that shall hold a text.
     pub(crate) fn write(path: impl Into<PathBuf>, text: impl Into<String>, access: Access) -> Self {
         Self {
@@ -86,9 +86,9 @@ impl Change {
 }
 
 /// Shows the text of no file that is not for everybody: it may be a key.
-impl fmt::Debug for Change {
+impl fmt::Debug for FileChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Change");
+        let mut shown = f.debug_struct("FileChange");
         shown
             .field("path", &self.path)
             .field("access", &self.access);

@@ -32,8 +32,8 @@ impl Host {
         self.0.path().join(path)
     }
 
-    fn journal(&self, fault: &str) -> Journal {
-        let journal = Journal::new(self.0.path(), self.at("state")).with_copies();
+    fn journal(&self, fault: &str) -> FileJournal {
+        let journal = FileJournal::new(self.0.path(), self.at("state")).with_copies();
         journal.with_fault(Fault::parse(fault))
     }
 
@@ -58,13 +58,13 @@ impl Host {
     }
 }
 
-fn changes() -> Vec<Change> {
+fn changes() -> Vec<FileChange> {
     vec![
-        Change::write("/etc/old", "new text", Access::Mode(0o600)),
-        Change::write("/etc/key", "secret", Access::Exactly(0o600)),
-        Change::remove("/etc/gone"),
-        Change::write("/etc/deep/in/private", "p", Access::Private),
-        Change::write("/etc/like", "l", Access::Like("/etc/old".into())),
+        FileChange::write("/etc/old", "new text", Access::Mode(0o600)),
+        FileChange::write("/etc/key", "secret", Access::Exactly(0o600)),
+        FileChange::remove("/etc/gone"),
+        FileChange::write("/etc/deep/in/private", "p", Access::Private),
+        FileChange::write("/etc/like", "l", Access::Like("/etc/old".into())),
     ]
 }
 
@@ -193,7 +193,7 @@ fn what_others_were_told_is_known_later_without_any_file() {
 #[test]
 fn without_copies_nothing_is_left_of_the_old_files() {
     let host = Host::new();
-    let journal = Journal::new(host.0.path(), host.at("state"));
+    let journal = FileJournal::new(host.0.path(), host.at("state"));
     journal.apply(&changes()).unwrap();
     assert_eq!(
         fs::metadata(host.at("state")).unwrap().mode() & 0o7777,
@@ -221,7 +221,7 @@ fn a_link_and_a_directory_are_not_replaced() {
     symlink("old", host.at("etc/link")).unwrap();
     fs::create_dir(host.at("etc/dir")).unwrap();
     for name in ["link", "dir"] {
-        let change = Change::write(Path::new("/etc").join(name), "x", Access::Mode(0o600));
+        let change = FileChange::write(Path::new("/etc").join(name), "x", Access::Mode(0o600));
         let error = host.journal("").apply(&[change]).unwrap_err();
         let place = host.at("etc").join(name);
         assert_eq!(
@@ -237,7 +237,7 @@ fn a_link_and_a_directory_are_not_replaced() {
 #[test]
 fn a_file_that_is_right_is_not_due() {
     let dir = tempfile::tempdir().unwrap();
-    let change = |text: Option<&str>, access| Change {
+    let change = |text: Option<&str>, access| FileChange {
         path: "/key.pem".into(),
         text: text.map(str::to_owned),
         access,
@@ -265,7 +265,7 @@ fn a_file_that_is_right_is_not_due() {
 
 #[test]
 fn a_private_text_is_never_shown() {
-    let change = |access| Change {
+    let change = |access| FileChange {
         path: "/f".into(),
         text: Some("secret".to_owned()),
         access,

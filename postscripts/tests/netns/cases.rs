@@ -358,9 +358,9 @@ fn hangs() {
         .env("SLIPWAY_FAULT", "hang:before:9")
         .output();
     let output = output.unwrap();
-    lab.wait_for_guardian();
+    lab.wait_for_watchdog();
     assert_eq!(output.status.code(), None, "{}", text(&output));
-    assert!(text(&output).contains("guardian: the change took too long: everything is as it was"));
+    assert!(text(&output).contains("watchdog: the change took too long: everything was put back"));
     assert_same(&before, &lab.snapshot());
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
@@ -413,7 +413,7 @@ fn bridge_without_nic() {
     let before = shown();
     let output = lab.run_with_fault(WORDS, "kill:commit");
     assert_eq!(output.status.code(), None);
-    lab.wait_for_guardian();
+    lab.wait_for_watchdog();
     assert_eq!(shown(), before);
     assert!(before.contains("forward_delay 1500") && before.contains("stp_state 1"));
     lab.succeed(WORDS);
@@ -518,7 +518,7 @@ fn first_route() {
     let before = lab.snapshot();
     let output = lab.run_with_fault(WORDS, "kill:verify");
     assert_eq!(output.status.code(), None);
-    lab.wait_for_guardian();
+    lab.wait_for_watchdog();
     assert_same(&before, &lab.snapshot());
     let shown = |to: &str| lab.ip(Place::Host, &format!("route show {to}"));
     let routes = ["default", "10.7.0.0/16", "10.8.0.0/16"].map(shown);
@@ -540,7 +540,7 @@ fn two_bridges() {
     let before = lab.snapshot();
     let output = lab.run_with_fault("eth0:mydocker0,eth1:br1", "kill:verify");
     assert_eq!(output.status.code(), None);
-    lab.wait_for_guardian();
+    lab.wait_for_watchdog();
     assert_same(&before, &lab.snapshot());
     lab.succeed("eth0:mydocker0,eth1:br1");
     lab.assert_reachable(REACH);

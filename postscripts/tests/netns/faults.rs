@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postscripts::net::Step;
+use postscripts::bridge::net::Step;
 
 use crate::advertise::advertise;
 use crate::lab::{Lab, Place, assert_same, text};
@@ -182,7 +182,7 @@ pub(crate) fn survives(victim: Victim, fault: &str) {
     } else {
         assert_eq!(output.status.code(), None, "{said}");
     }
-    lab.wait_for_guardian();
+    lab.wait_for_watchdog();
     lab.assert_reachable(victim.reach());
     if fault.starts_with("both") {
         assert!(lab.journal().exists(), "the journal tells the next run");

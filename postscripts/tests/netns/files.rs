@@ -158,11 +158,11 @@ fn together() {
     let host = Host::new();
     let (network, files) = (host.lab.snapshot(), host.files());
     assert_eq!(host.run("kill:commit").status.code(), None);
-    host.lab.wait_for_guardian();
+    host.lab.wait_for_watchdog();
     assert_eq!(host.files(), files);
     assert_same(&network, &host.lab.snapshot());
     assert_eq!(host.run("both:commit").status.code(), None);
-    host.lab.wait_for_guardian();
+    host.lab.wait_for_watchdog();
     assert_ne!(host.files(), files);
     host.converges("both:commit");
 }
@@ -196,7 +196,7 @@ fn at_every_part(kind: &str, survive: impl Fn(&Host, &Output, &str)) {
         let host = Host::new();
         let fault = format!("{kind}:part:{}", parts + 1);
         let output = host.run(&fault);
-        host.lab.wait_for_guardian();
+        host.lab.wait_for_watchdog();
         if output.status.success() && kind != "refuse" || parts > 99 {
             break;
         }

@@ -165,7 +165,7 @@ fn taken_back() {
         for fault in ["kill:verify", "both:verify"] {
             let output = lab.run_with_fault(words, fault);
             assert_eq!(output.status.code(), None, "{}", text(&output));
-            lab.wait_for_guardian();
+            lab.wait_for_watchdog();
             if fault.starts_with("both") {
                 assert!(
                     rules(&lab).contains("-i mydocker0"),

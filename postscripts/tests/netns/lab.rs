@@ -194,13 +194,13 @@ impl Lab {
         assert_same(&before, &self.snapshot());
     }
 
-    /// Waits until no run and no guardian is at work any more.
-    pub(crate) fn wait_for_guardian(&self) {
+    /// Waits until no run and no watchdog is at work any more.
+    pub(crate) fn wait_for_watchdog(&self) {
         let end = Instant::now() + Duration::from_secs(60);
         let lock = self.root.path().join("var/lib/slipway/bridgeprereq/lock");
         let lock = File::options().append(true).open(lock).unwrap();
         while lock.try_lock().is_err() {
-            assert!(Instant::now() < end, "the guardian does not end");
+            assert!(Instant::now() < end, "the watchdog does not end");
             thread::sleep(Duration::from_millis(5));
         }
     }

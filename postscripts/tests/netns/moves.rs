@@ -401,7 +401,7 @@ pub(crate) fn restores(case: &Host) {
     let before = lab.snapshot();
     let output = lab.run_with_fault(WORDS, "refuse:before:999,kill:commit");
     assert_eq!(output.status.code(), None, "{}", text(&output));
-    lab.wait_for_guardian();
+    lab.wait_for_watchdog();
     assert_same(&before, &lab.snapshot());
     lab.assert_reachable(case.reach);
 }

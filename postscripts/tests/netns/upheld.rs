@@ -96,7 +96,7 @@ fn interfered() {
         let said = text(&output);
         assert_eq!(output.status.code(), Some(3), "{commands:?}: {said}");
         let expected =
-            format!("the network is not as it was: {difference}: everything was put back\n");
+            format!("the network is not as planned: {difference}: everything was put back\n");
         assert!(said.ends_with(&expected), "{commands:?}: {said}");
         assert_same(&before, &lab.snapshot());
         lab.assert_reachable(REACH);
@@ -150,7 +150,7 @@ fn not_put_back() {
     let found = "there is a new route default via 10.0.0.9 dev eth0";
     assert!(
         said.contains(&format!(
-            "everything was taken back, but the network is not as it was: {found}"
+            "everything was put back, but the network is not as it was: {found}"
         )),
         "{said}"
     );

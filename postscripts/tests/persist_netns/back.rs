@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use postscripts::persist;
+use postscripts::bridge::persist;
 
 use crate::host::{ok, state};
 use crate::{Inside, daemons};

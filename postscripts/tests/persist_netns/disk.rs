@@ -58,7 +58,7 @@ fn fill(path: &str) {
     let _ = fs::write(path, &bytes);
 }
 
-fn refused(planned: &postscripts::persist::Persistence, reason: &str) {
+fn refused(planned: &postscripts::bridge::persist::Persistence, reason: &str) {
     let err = planned.apply().unwrap_err();
     assert_eq!(
         format!("{err:#}"),

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use postscripts::bridge::persist::{self, Persistence};
 use postscripts::fault::Fault;
-use postscripts::persist::{self, Persistence};
 
 use crate::Inside;
 use crate::host::{
@@ -98,7 +98,7 @@ fn asked_for_no_new_lease() {
 fn dhclient_undone() {
     let (lease, plan) = ifupdown_client(DHCLIENT, "dhclient");
     drop(plan);
-    // As the guardian does it: first the live network, then the files and what runs.
+    // As the watchdog does it: first the live network, then the files and what runs.
     for line in [
         "ip link set eth0 nomaster",
         "ip link del mydocker0",
@@ -106,7 +106,14 @@ fn dhclient_undone() {
     ] {
         ok(line);
     }
-    assert!(persist::recover(Path::new("/"), "mydocker0", &Fault::default()).unwrap());
+    assert!(
+        persist::recover(
+            Path::new("/"),
+            &"mydocker0".parse().unwrap(),
+            &Fault::default()
+        )
+        .unwrap()
+    );
     let running = processes("dhclient");
     assert_eq!(running.len(), 1, "{running:?}");
     assert!(running[0].ends_with(" eth0"), "{running:?}");

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use postscripts::net::{Kind, Link, NetState};
-use postscripts::persist::{self, Persistence};
+use postscripts::bridge::net::{Link, LinkKind, NetState};
+use postscripts::bridge::persist::{self, Persistence};
 
 use crate::program;
 
@@ -135,7 +135,7 @@ pub(crate) fn move_live(lease: &str) {
 
 /// What `bridgeprereq` knows of the NIC, with an address if it has one.
 pub(crate) fn state(address: Option<String>) -> NetState {
-    let address = address.map(|ip| postscripts::net::Address {
+    let address = address.map(|ip| postscripts::bridge::net::Address {
         ip: ip.parse().unwrap(),
         len: 24,
         peer: None,
@@ -148,7 +148,7 @@ pub(crate) fn state(address: Option<String>) -> NetState {
     });
     let link = Link {
         name: "eth0".to_owned(),
-        kind: Kind::Ethernet,
+        kind: LinkKind::Ethernet,
         mac: Some(MAC.parse().unwrap()),
         mtu: 1500,
         up: true,

@@ -11,7 +11,7 @@ use crate::Inside;
 use crate::host::{
     address, bus, host, host_with, ok, processes, server_log, start_networkd, wait_for,
 };
-use crate::whole::wait_for_guardian;
+use crate::whole::wait_for_watchdog;
 
 pub(crate) fn trials() -> Vec<Inside> {
     vec![
@@ -89,7 +89,7 @@ fn without_files_killed() {
     let lease = leased("dhclient -4 eth0");
     for part in 1.. {
         let output = run(&["--no-persist"], &format!("kill:part:{part}"));
-        wait_for_guardian();
+        wait_for_watchdog();
         if Path::new("/sys/class/net/mydocker0").exists() {
             // Killed after the end, or not at all.
             assert_eq!(address("mydocker0"), Some(lease));

@@ -66,7 +66,7 @@ fn title(name: &str, fault: &str) -> String {
     let what = match fault {
         "" => "moves_by_the_whole_program",
         "kill:commit" => "is_as_it_was_when_the_program_is_killed",
-        _ => "moves_by_the_next_run_when_the_guardian_is_killed_too",
+        _ => "moves_by_the_next_run_when_the_watchdog_is_killed_too",
     };
     format!("{name}_{what}")
 }
@@ -132,11 +132,11 @@ fn files(dir: &str) -> BTreeMap<PathBuf, (i64, i64, Vec<u8>)> {
     files
 }
 
-/// Waits until neither a run nor its guardian is at work.
-pub(crate) fn wait_for_guardian() {
+/// Waits until neither a run nor its watchdog is at work.
+pub(crate) fn wait_for_watchdog() {
     let lock = Path::new("/var/lib/slipway/bridgeprereq/lock");
     let lock = fs::File::options().append(true).open(lock).unwrap();
-    wait_for("the guardian", || lock.try_lock().is_ok());
+    wait_for("the watchdog", || lock.try_lock().is_ok());
 }
 
 /// Kills the run at each part of its work on files and clients, until there is none left.
@@ -146,7 +146,7 @@ fn at_every_part(dir: &str, client: impl Fn() -> String) {
     let mut parts = 0;
     loop {
         let output = run(&format!("kill:part:{}", parts + 1));
-        wait_for_guardian();
+        wait_for_watchdog();
         if Path::new("/sys/class/net/mydocker0").exists() {
             // Killed after the end, or not at all.
             assert_eq!(address("mydocker0"), Some(lease.clone()));
@@ -178,7 +178,7 @@ fn moves(dir: &str, fault: &str, client: impl Fn() -> String) {
         let output = run(fault);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), None, "{said}");
-        wait_for_guardian();
+        wait_for_watchdog();
     }
     if fault.starts_with("kill") {
         assert_eq!(files(dir), before);
@@ -213,7 +213,7 @@ fn moves(dir: &str, fault: &str, client: impl Fn() -> String) {
     let log = fs::read_to_string("/run/ping.log").unwrap();
     let received = log.split(" packets transmitted, ").nth(1);
     let received = received.and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
-    // A busy machine may delay a ping, but nothing else may lose one; what died with its guardian is
+    // A busy machine may delay a ping, but nothing else may lose one; what died with its watchdog is
     // taken back first, and the script of udhcpc takes the address off for a moment whenever it starts.
     let least = match (fault, for_nic.starts_with("udhcpc")) {
         ("both:commit", _) => 0,

@@ -1,0 +1,106 @@
+//! Makes steps happen in order, and takes them back in the opposite order.
+
+use std::io;
+
+use anyhow::anyhow;
+use nix::libc;
+
+use super::{HostKernel, Step};
+use crate::fault::{Fault, FaultPoint};
+
+/// The kernel knows no bridges: neither built in nor as a module that may be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this kernel cannot make a bridge: let it load the module 'bridge' (modprobe bridge), or boot one that has it"
+)]
+pub struct NoBridges;
+
+/// Makes every step happen.
+///
+/// # Errors
+/// At the first step that the kernel refuses; what was done before it stays until it is undone.
+/// [`NoBridges`] when it is the first bridge.
+pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+    for (number, step) in steps.iter().enumerate() {
+        fault.inject(FaultPoint::Before(number + 1));
+        fault
+            .error_at(FaultPoint::Before(number + 1))
+            .and_then(|()| perform(kernel, step))
+            .map_err(|error| refused(step, error))?;
+        fault.inject(FaultPoint::After(number + 1));
+    }
+    Ok(())
+}
+
+/// Says which step the kernel refused.
+fn refused(step: &Step, error: io::Error) -> anyhow::Error {
+    let unknown = error.raw_os_error() == Some(libc::EOPNOTSUPP);
+    match (step, unknown) {
+        (Step::CreateBridge { .. }, true) => NoBridges.into(),
+        (Step::Enslave { port, .. }, _) if error.raw_os_error() == Some(libc::EBUSY) => {
+            let why = format!(
+                "{port} is held by something that takes all its frames: a macvlan or ipvlan device, maybe of a \
+                 container, MACsec, a bond, a team or Open vSwitch ({error})"
+            );
+            anyhow!(why).context(step.to_string())
+        }
+        (Step::Enslave { port, .. }, true) => {
+            anyhow!("the driver of {port} lets it be no port of a bridge ({error})")
+                .context(step.to_string())
+        }
+        _ => anyhow::Error::new(error).context(step.to_string()),
+    }
+}
+
+/// Takes steps back, the last first, whether they happened or not; goes on after a failure, because
+/// every bit that is back counts.
+///
+/// # Errors
+/// When something is not back, with all that the kernel said.
+pub fn undo(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+    let mut refused = Vec::new();
+    for (number, step) in steps.iter().rev().filter_map(Step::undo).enumerate() {
+        fault.inject(FaultPoint::Undo(number + 1));
+        if let Err(error) = perform(kernel, &step) {
+            refused.push(format!("{step}: {error}"));
+        }
+    }
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow!(refused.join("; "))),
+    }
+}
+
+/// Makes a step happen; that it stands already is fine.
+fn perform(kernel: &HostKernel, step: &Step) -> io::Result<()> {
+    match kernel.perform(step) {
+        Err(error) if stands_already(step, &error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Says whether the kernel refuses because the step's outcome is there already. A secondary address
+/// may have gone with its primary, a lease may have run out, a router may have advertised its route
+/// anew, a device may have left with all that hung on it.
+fn stands_already(step: &Step, error: &io::Error) -> bool {
+    let gone = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL];
+    let codes: &[i32] = match step {
+        Step::AddAddress { .. }
+        | Step::AddRoute { .. }
+        | Step::ReviveRoute { .. }
+        | Step::AddRule { .. } => &[libc::EEXIST],
+        Step::RemoveAddress { .. }
+        | Step::RemoveRoute { .. }
+        | Step::RetireRoute { .. }
+        | Step::RemoveRule { .. }
+        | Step::RemoveTranslation { .. }
+        | Step::RemoveNeighbour { .. }
+        | Step::DeleteBridge { .. }
+        | Step::Release { .. }
+        | Step::SetDown { .. } => &gone,
+        _ => &[],
+    };
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
+}

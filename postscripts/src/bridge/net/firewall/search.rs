@@ -1,0 +1,395 @@
+//! Which rules of nf_tables name the NIC and not the bridge, and what has to stand beside them.
+//!
+//! Pure: a ruleset comes in, findings go out.
+
+use super::expression::{Device, Expression, NAME_SIZE, Registers, byte, is_same, padded};
+use super::named::Lack;
+use super::nftables::{NftRule, NftRuleset, Set, SetElement};
+use super::translation::Translation;
+use super::{Move, RuleFinding, physdev, words};
+
+/// Compared for equality, or for the opposite (`NFT_CMP_*`).
+const EQUAL: u32 = 0;
+const UNEQUAL: u32 = 1;
+/// `NFPROTO_BRIDGE`.
+const BRIDGE: u8 = 7;
+
+/// Looks through all rules.
+pub(super) fn find(ruleset: &NftRuleset, moves: &[Move]) -> Vec<RuleFinding> {
+    let mut findings = Vec::new();
+    // what is hooked to the port itself still sees its frames
+    for rule in ruleset.rules.iter().filter(|rule| !ruleset.is_below(rule)) {
+        for finding in RuleReading::of(ruleset, rule, moves).findings(moves) {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    findings
+}
+
+/// Rules that ask for the group of a device, which a bridge has only until the next boot: whoever configures it then
+/// has to put it there.
+pub(super) fn by_group(ruleset: &NftRuleset, moves: &[Move]) -> Vec<String> {
+    const GROUPS: [Option<u32>; 2] = [Some(21), Some(22)];
+    let asks = |one: &Expression| match one.name.as_str() {
+        "meta" => GROUPS.contains(&one.number(2)),
+        "match" => one.text(1).as_deref() == Some("devgroup"),
+        _ => false,
+    };
+    let mut found = Vec::new();
+    for rule in ruleset.rules.iter().filter(|rule| !ruleset.is_below(rule)) {
+        let grouped = moves
+            .iter()
+            .filter(|one| one.nic_group != 0 && !one.is_port);
+        for one in grouped.filter(|_| rule.expressions.iter().any(asks)) {
+            let words = RuleReading::of(ruleset, rule, moves).words(&rule.expressions, moves);
+            let (bridge, nic, group) = (&one.bridge, &one.nic, one.nic_group);
+            found.push(format!(
+                "{words} (whoever configures {bridge} has to put it into the group {group}, as {nic} is)"
+            ));
+        }
+    }
+    found
+}
+
+/// A rule as far as it was looked through.
+struct RuleReading<'a> {
+    ruleset: &'a NftRuleset,
+    rule: &'a NftRule,
+    /// The expressions of the translation.
+    translated: Vec<Expression>,
+    /// Those that compare with a bridge's number.
+    numbered: Vec<(usize, String)>,
+    /// Whether it differs from the rule.
+    differs: bool,
+    /// Why there can be none, and what the rule needs instead.
+    obstacle: Option<String>,
+    /// Elements that named sets lack.
+    lacking: Vec<RuleFinding>,
+    /// What becomes of a rule that names no NIC, but its bridge or what the NIC is as a port.
+    changes: Option<&'static str>,
+}
+
+impl<'a> RuleReading<'a> {
+    fn of(ruleset: &'a NftRuleset, rule: &'a NftRule, moves: &[Move]) -> Self {
+        let mut reading = Self {
+            ruleset,
+            rule,
+            translated: Vec::new(),
+            numbered: Vec::new(),
+            differs: false,
+            obstacle: None,
+            lacking: Vec::new(),
+            changes: None,
+        };
+        let mut registers = Registers::default();
+        for one in &rule.expressions {
+            match one.name.as_str() {
+                "cmp" => reading.compare(one, &registers, moves),
+                "lookup" => reading.look_up(one, &registers, moves),
+                "match" => reading.extend(one, moves),
+                _ => reading.translated.push(one.clone()),
+            }
+            registers.follow(one);
+        }
+        reading
+    }
+
+    fn compare(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
+        let register = one.number(1);
+        let device = register.and_then(byte).and_then(|byte| registers.at(byte));
+        let data = one.compared().unwrap_or_default();
+        if let Some(device) = device {
+            self.compare_device(one, device, &data, moves);
+        } else {
+            self.translated.push(one.clone());
+        }
+    }
+
+    fn compare_device(&mut self, one: &Expression, device: Device, data: &[u8], moves: &[Move]) {
+        let (register, operator) = (one.number(1), one.number(2));
+        let means = |one: &Move| (one.nic_is(device, data), one.bridge_is(device, data));
+        let excludes = |is: fn(&Move, Device, &[u8]) -> bool, named: &Move| {
+            self.rule.expressions.iter().any(|other| {
+                let data = other.compared().unwrap_or_default();
+                other.name == "cmp"
+                    && (other.number(1), other.number(2)) == (register, Some(UNEQUAL))
+                    && is(named, device, &data)
+            })
+        };
+        let named = moves.iter().find(|one| means(one) == (true, false));
+        let other = moves
+            .iter()
+            .find(|one| !one.is_port && means(one) == (false, true));
+        match (named, operator) {
+            (Some(named), Some(EQUAL)) => {
+                return self.replace(named, device, register.unwrap_or_default(), data.len());
+            }
+            (Some(named), Some(UNEQUAL)) if !excludes(Move::bridge_is, named) => {
+                self.obstacle = Some(format!("has to leave out {} too", named.bridge));
+            }
+            (None, Some(EQUAL)) if other.is_some() => self.changes = Some(super::BEGINS),
+            (None, Some(UNEQUAL)) => {
+                if other.is_some_and(|other| !excludes(Move::nic_is, other)) {
+                    self.changes = Some(super::ENDS);
+                }
+                // what has no kind is not unequal to one
+                let without = |one: &Move| !one.is_port && one.nic_key(device).is_none();
+                if other.is_none() && moves.iter().any(without) {
+                    self.changes = Some(super::BEGINS);
+                }
+            }
+            _ => {}
+        }
+        self.translated.push(one.clone());
+    }
+
+    /// An extension of iptables that asks for ports of bridges.
+    fn extend(&mut self, one: &Expression, moves: &[Move]) {
+        if physdev::begins(one, moves) {
+            self.changes = Some(super::BEGINS);
+        }
+        self.translated.push(one.clone());
+    }
+
+    /// Compares with the bridge in the translation.
+    fn replace(&mut self, named: &Move, device: Device, register: u32, length: usize) {
+        self.differs = true;
+        let bytes = match device {
+            Device::Name(_) if length == NAME_SIZE => padded(&named.bridge),
+            Device::Name(_) => format!("{}\0", named.bridge).into_bytes(),
+            Device::Index(_) => {
+                self.numbered
+                    .push((self.translated.len(), named.bridge.clone()));
+                named.bridge_index.unwrap_or_default().to_ne_bytes().into()
+            }
+            Device::LinkKind | Device::Group => {
+                self.obstacle = Some(format!("has to name {} itself", named.bridge));
+                named.bridge_key(device).unwrap_or_default()
+            }
+        };
+        self.translated.push(Expression::equals(register, &bytes));
+    }
+
+    fn look_up(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
+        let from = one.number(2).and_then(byte);
+        let (Some(from), Some(set)) = (from, self.ruleset.set_of(self.rule, one)) else {
+            return self.translated.push(one.clone());
+        };
+        let inverted = one.number(5) == Some(1);
+        let mut lacking = Vec::new();
+        for (at, device) in registers.within(from, set.key) {
+            for named in moves {
+                let [nic, bridge] = [named.nic_key(device), named.bridge_key(device)];
+                let found = set.lacks(at, nic.clone(), bridge.clone()).into_iter();
+                lacking.extend(found.map(|lack| (at, device, named, lack)));
+                // what stands in the place of another is seen above
+                let found = set.lacks(at, bridge, nic).into_iter();
+                let is_effective = |lack: &Lack| !lack.element.data().is_some_and(is_accept);
+                let mut begin = found.filter(|lack| !lack.is_taken).filter(is_effective);
+                if !named.is_port && begin.next().is_some() {
+                    self.changes = Some(if inverted { super::ENDS } else { super::BEGINS });
+                }
+            }
+        }
+        let is_device = matches!(lacking.as_slice(), [(0, device, ..)] if set.key == device.size());
+        match lacking.as_slice() {
+            [] => self.translated.push(one.clone()),
+            all if all.iter().any(|(.., lack)| lack.is_taken) => {
+                let (_, _, named, _) = &all[0];
+                let (bridge, nic) = (&named.bridge, &named.nic);
+                self.obstacle = Some(format!("has to give {bridge} what it gives {nic}"));
+                self.translated.push(one.clone());
+            }
+            [(_, device, named, Lack { element, .. })]
+                if set.is_anonymous() && is_device && !inverted =>
+            {
+                let length = device.size();
+                self.replace(named, *device, one.number(2).unwrap_or_default(), length);
+                if let (Some(register), Some(data)) = (one.number(3), element.data()) {
+                    self.translated.push(Expression::immediate(register, data));
+                }
+            }
+            all if set.takes_more() && all.iter().all(|(_, device, ..)| device.is_one()) => {
+                for (at, device, named, lack) in all {
+                    let finding = self.element(set, *at, *device, named, lack.element);
+                    self.lacking.push(finding);
+                }
+                self.translated.push(one.clone());
+            }
+            [(.., named, _), ..] => {
+                let bridge = &named.bridge;
+                self.obstacle = Some(format!("needs {bridge} in its set beside {}", named.nic));
+                self.translated.push(one.clone());
+            }
+        }
+    }
+
+    /// What a named set lacks.
+    fn element(
+        &self,
+        set: &Set,
+        at: usize,
+        device: Device,
+        named: &Move,
+        element: &SetElement,
+    ) -> RuleFinding {
+        let mut key = element.key().unwrap_or_default();
+        let place = at..at + device.size();
+        let numbered = match device {
+            Device::Name(_) => {
+                key.splice(place, padded(&named.bridge));
+                None
+            }
+            Device::Index(_) => {
+                let index = named.bridge_index.unwrap_or_default();
+                key.splice(place, index.to_ne_bytes());
+                Some((at, named.bridge.clone()))
+            }
+            Device::LinkKind | Device::Group => None,
+        };
+        let family = words::family(set.family);
+        let place = format!("nft set {family} {} {}", set.table, set.name);
+        let becomes = format!("{place}: element \"{}\"", named.bridge);
+        RuleFinding {
+            rule: format!("{place}: element \"{}\"", named.nic),
+            becomes: becomes.clone(),
+            translation: Some(Translation::Element {
+                family: set.family,
+                table: set.table.clone(),
+                set: set.name.clone(),
+                key,
+                data: element.data().map(<[u8]>::to_vec),
+                lifetime: element.lifetime(),
+                numbered,
+                words: becomes,
+            }),
+        }
+    }
+
+    fn findings(self, moves: &[Move]) -> Vec<RuleFinding> {
+        if !self.is_named() {
+            return match self.changes {
+                Some(change) if !is_harmless(self.rule) && !self.is_translation(moves) => {
+                    let rule = self.words(&self.rule.expressions, moves);
+                    vec![RuleFinding::by_hand(rule, change)]
+                }
+                _ => Vec::new(),
+            };
+        }
+        let rule = self.words(&self.rule.expressions, moves);
+        if self.rule.family == BRIDGE {
+            // it was about a port that was none
+            return match moves.iter().any(|one| one.is_port) {
+                true => Vec::new(),
+                false => vec![RuleFinding::by_hand(rule, super::BEGINS)],
+            };
+        }
+        let mut findings = Vec::new();
+        if let Some(obstacle) = &self.obstacle {
+            findings.push(RuleFinding::by_hand(rule, obstacle));
+        } else if self.differs && !self.is_there() {
+            let becomes = self.words(&self.translated, moves);
+            let translation = Translation::Rule {
+                rule: NftRule {
+                    expressions: self.translated,
+                    ..self.rule.clone()
+                },
+                numbered: self.numbered,
+                words: becomes.clone(),
+            };
+            findings.push(RuleFinding {
+                rule,
+                becomes,
+                translation: Some(translation),
+            });
+        }
+        findings.extend(self.lacking);
+        findings
+    }
+
+    /// Says whether the rule names a NIC.
+    fn is_named(&self) -> bool {
+        self.differs || self.obstacle.is_some() || !self.lacking.is_empty()
+    }
+
+    /// Says whether the rule is what another one of its chain needs beside it.
+    fn is_translation(&self, moves: &[Move]) -> bool {
+        let mut others = self.ruleset.rules.iter();
+        others.any(|other| {
+            other.is_beside(self.rule) && other.handle != self.rule.handle && {
+                let reading = RuleReading::of(self.ruleset, other, moves);
+                reading.differs && is_same(&reading.translated, &self.rule.expressions)
+            }
+        })
+    }
+
+    /// Reports whether the translation is in the chain already.
+    fn is_there(&self) -> bool {
+        let mut others = self.ruleset.rules.iter();
+        others.any(|other| {
+            other.is_beside(self.rule) && is_same(&other.expressions, &self.translated)
+        })
+    }
+
+    fn words(&self, expressions: &[Expression], moves: &[Move]) -> String {
+        let device = |index: u32| {
+            let nic = moves.iter().find(|one| one.nic_index == index);
+            let bridge = moves
+                .iter()
+                .find(|one| one.bridge_index.unwrap_or_default() == index);
+            match (nic, bridge) {
+                (Some(one), _) => one.nic.clone(),
+                (None, Some(one)) => one.bridge.clone(),
+                (None, None) => index.to_string(),
+            }
+        };
+        let set = |lookup: &Expression| match self.ruleset.set_of(self.rule, lookup) {
+            Some(set) if set.is_anonymous() => set.names(),
+            _ => format!("@{}", lookup.text(1).unwrap_or_default()),
+        };
+        let place = words::place(self.rule);
+        format!("nft {place}: {}", words::rule(expressions, device, set))
+    }
+}
+
+/// Says whether a rule lets packets go on, whichever it matches: it accepts them, or only counts.
+fn is_harmless(rule: &NftRule) -> bool {
+    const MATCHES: [&str; 13] = [
+        "bitwise",
+        "byteorder",
+        "cmp",
+        "counter",
+        "ct",
+        "fib",
+        "last",
+        "limit",
+        "lookup",
+        "match",
+        "meta",
+        "payload",
+        "range",
+    ];
+    let verdicts = rule
+        .expressions
+        .iter()
+        .filter(|one| one.name == "immediate");
+    let is_plain = |one: &Expression| match one.name.as_str() {
+        // one that loads has the register that it loads into first
+        "meta" | "ct" => one.number(1).is_some() && one.number(3).is_none_or(|_| one.name == "ct"),
+        "payload" => one.number(1).is_some(),
+        "lookup" => one.number(3).is_none(),
+        "immediate" => one.get(2).is_some_and(is_accept),
+        name => MATCHES.contains(&name),
+    };
+    let accepts = verdicts
+        .clone()
+        .any(|one| one.get(2).is_some_and(is_accept));
+    accepts || rule.expressions.iter().all(is_plain)
+}
+
+/// Says whether data of a map or of a rule is the verdict to accept.
+fn is_accept(data: &[u8]) -> bool {
+    words::verdict(data).as_deref() == Some("accept")
+}

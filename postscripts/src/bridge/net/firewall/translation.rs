@@ -1,0 +1,265 @@
+//! What is added beside a rule that names the NIC, so that traffic by the bridge is treated alike.
+//!
+//! A twin is plain data, so that the journal can hold it; it finds itself again by what it says, and
+//! so can be taken back by a later process. Reference: linux/netfilter/nf_tables.h, iptables(8).
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::libc;
+use nix::net::if_::if_nametoindex;
+use serde::{Deserialize, Serialize};
+
+use super::expression::{encode, is_same, protocol};
+use super::nftables::{NftRule, NftRuleset};
+use crate::netlink::NetlinkAttribute;
+use crate::netlink::attribute::MessageBuilder;
+use crate::netlink::netfilter::{BatchedChange, Netfilter};
+use crate::program;
+
+/// `NFT_MSG_*`.
+const NEW_RULE: u16 = 6;
+const DELETE_RULE: u16 = 8;
+const NEW_ELEMENT: u16 = 12;
+const DELETE_ELEMENT: u16 = 14;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A rule, an element of a set, or a rule that only the tool of its kind can make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Translation {
+    /// Goes right after the rule whose handle it has.
+    Rule {
+        /// What is added.
+        rule: NftRule,
+        /// The expressions that compare with a bridge's number, which it gets when it is made.
+        numbered: Vec<(usize, String)>,
+        /// The same in words.
+        words: String,
+    },
+    /// Goes into a named set.
+    Element {
+        /// `NFPROTO_*`.
+        family: u8,
+        /// The table of the set.
+        table: String,
+        /// The set.
+        set: String,
+        /// Its key, with the bridge in it.
+        key: Vec<u8>,
+        /// What a map gives for it.
+        data: Option<Vec<u8>>,
+        /// How long it lives.
+        #[serde(default)]
+        lifetime: Vec<NetlinkAttribute>,
+        /// Where in the key a bridge's number stands.
+        numbered: Option<(usize, String)>,
+        /// The same in words.
+        words: String,
+    },
+    /// Goes into a table of the old iptables.
+    Legacy {
+        /// The tool: `/usr/sbin/iptables-legacy`.
+        program: PathBuf,
+        /// The table.
+        table: String,
+        /// The chain.
+        chain: String,
+        /// Which rule of the chain it becomes.
+        position: usize,
+        /// What it says.
+        words: Vec<String>,
+    },
+}
+
+impl fmt::Display for Translation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule { words, .. } | Self::Element { words, .. } => f.write_str(words),
+            Self::Legacy {
+                program,
+                table,
+                chain,
+                words,
+                ..
+            } => {
+                let program = program.file_name().unwrap_or_default().to_string_lossy();
+                write!(
+                    f,
+                    "{program} -t {table} -A {chain} {}",
+                    super::xtables::quoted(words)
+                )
+            }
+        }
+    }
+}
+
+impl Translation {
+    /// Says whether it compares with the number of a bridge.
+    pub fn is_numbered(&self) -> bool {
+        match self {
+            Self::Rule { numbered, .. } => !numbered.is_empty(),
+            Self::Element { numbered, .. } => numbered.is_some(),
+            Self::Legacy { .. } => false,
+        }
+    }
+
+    /// Adds it.
+    pub(in crate::bridge::net) fn add(&self) -> io::Result<()> {
+        match self {
+            Self::Rule { rule, .. } => {
+                let expressions = self.expressions()?;
+                let body = MessageBuilder::default()
+                    .text(1, &rule.table)
+                    .text(2, &rule.chain)
+                    .attribute(0x8000 | 4, &encode(&expressions))
+                    .attribute(6, &rule.handle.to_be_bytes())
+                    .maybe(rule.note.as_deref(), |body, note| body.attribute(7, note));
+                // extensions of iptables look at the protocol that their rule asks for
+                let compatible = expressions.iter().any(|one| is_extension(&one.name));
+                let protocol = u32::from(protocol(&expressions).unwrap_or(0)).to_be_bytes();
+                let checked = MessageBuilder::default()
+                    .attribute(1, &protocol)
+                    .attribute(2, &[0; 4]);
+                let body = match compatible {
+                    true => body.attribute(0x8000 | 5, &checked.into_bytes()),
+                    false => body,
+                };
+                let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
+                change(NEW_RULE, flags, rule.family, body)
+            }
+            Self::Element { family, .. } => {
+                change(NEW_ELEMENT, libc::NLM_F_CREATE, *family, self.element()?)
+            }
+            Self::Legacy {
+                position, words, ..
+            } => self
+                .tool("-I", Some(*position), words)
+                .map_err(io::Error::other),
+        }
+    }
+
+    /// Takes it away, if it is there.
+    pub(in crate::bridge::net) fn remove(&self) -> io::Result<()> {
+        match self {
+            Self::Rule { rule, .. } => {
+                let ours = self.expressions()?;
+                let netfilter = Netfilter::open()?.ok_or(io::ErrorKind::Unsupported)?;
+                let there = NftRuleset::load(&netfilter)?
+                    .rules
+                    .into_iter()
+                    .find(|other| other.is_beside(rule) && is_same(&other.expressions, &ours));
+                let Some(there) = there else {
+                    return Ok(());
+                };
+                let body = MessageBuilder::default()
+                    .text(1, &rule.table)
+                    .text(2, &rule.chain)
+                    .attribute(3, &there.handle.to_be_bytes());
+                change(DELETE_RULE, 0, rule.family, body)
+            }
+            Self::Element { family, .. } => {
+                match change(DELETE_ELEMENT, 0, *family, self.element()?) {
+                    Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+                    result => result,
+                }
+            }
+            Self::Legacy { words, .. } => match self.tool("-C", None, words) {
+                Ok(()) => self.tool("-D", None, words).map_err(io::Error::other),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+
+    /// The expressions of a rule, with the numbers that bridges have now.
+    fn expressions(&self) -> io::Result<Vec<super::Expression>> {
+        let Self::Rule { rule, numbered, .. } = self else {
+            return Ok(Vec::new());
+        };
+        let mut expressions = rule.expressions.clone();
+        for (at, bridge) in numbered {
+            if let Some(one) = expressions.get_mut(*at) {
+                *one = one.comparing(&index(bridge)?.to_ne_bytes());
+            }
+        }
+        Ok(expressions)
+    }
+
+    /// The message about an element, with the number that its bridge has now.
+    fn element(&self) -> io::Result<MessageBuilder> {
+        let Self::Element {
+            table,
+            set,
+            key,
+            data,
+            lifetime,
+            numbered,
+            ..
+        } = self
+        else {
+            return Ok(MessageBuilder::default());
+        };
+        let mut key = key.clone();
+        if let Some((at, bridge)) = numbered
+            && let Some(place) = key.get_mut(*at..*at + 4)
+        {
+            place.copy_from_slice(&index(bridge)?.to_ne_bytes());
+        }
+        let key = MessageBuilder::default().attribute(1, &key).into_bytes();
+        let element = MessageBuilder::default()
+            .attribute(0x8000 | 1, &key)
+            .maybe(data.as_deref(), |body, data| {
+                body.attribute(0x8000 | 2, data)
+            })
+            .others(lifetime);
+        let list = MessageBuilder::default().attribute(0x8000 | 1, &element.into_bytes());
+        let body = MessageBuilder::default().text(1, table).text(2, set);
+        Ok(body.attribute(0x8000 | 3, &list.into_bytes()))
+    }
+
+    /// Runs the tool of the old iptables.
+    fn tool(&self, verb: &str, at: Option<usize>, words: &[String]) -> anyhow::Result<()> {
+        let Self::Legacy {
+            program,
+            table,
+            chain,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let mut command = Command::new(program);
+        command.args(["-w", "5", "-t", table, verb, chain]);
+        command.args(at.map(|at| at.to_string())).args(words);
+        program::run(&mut command, Stdio::null(), PATIENCE).map(drop)
+    }
+}
+
+impl NftRule {
+    /// Says whether another rule stands in the same chain.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        (self.family, &self.table, &self.chain) == (other.family, &other.table, &other.chain)
+    }
+}
+
+/// Says whether an expression is an extension of iptables in the clothes of nf_tables.
+fn is_extension(name: &str) -> bool {
+    matches!(name, "match" | "target")
+}
+
+fn change(kind: u16, flags: i32, family: u8, body: MessageBuilder) -> io::Result<()> {
+    let netfilter = Netfilter::open()?.ok_or(io::ErrorKind::Unsupported)?;
+    netfilter.change(&[BatchedChange {
+        kind,
+        flags: flags as u16,
+        family,
+        body: body.into_bytes(),
+    }])
+}
+
+fn index(name: &str) -> io::Result<u32> {
+    if_nametoindex(name).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))
+}

@@ -1,0 +1,213 @@
+//! One step, as the request that the kernel makes it by.
+
+use std::io;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use definitions::IfName;
+use nix::libc;
+use nix::net::if_::if_nameindex;
+
+use super::super::message::{self, DeviceNames, LinkChange};
+use super::super::{Address, KernelRoute, Neighbour, Step, announce, sysctl};
+use super::{HostKernel, REPLACE, index};
+use crate::netlink::uapi::RTM_NEWNEXTHOP;
+use crate::netlink::{AF_INET, AF_INET6};
+
+const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+/// After what is there already: never in its place, and never refused because of it.
+const APPEND: u16 = (libc::NLM_F_CREATE | libc::NLM_F_APPEND) as u16;
+/// Before what is there already; of IPv6 the kernel adds after it all the same.
+const PREPEND: u16 = libc::NLM_F_CREATE as u16;
+/// How long the kernel may take to notice a carrier.
+const CARRIER_TIMEOUT: Duration = Duration::from_millis(200);
+
+impl HostKernel {
+    /// Makes one step happen.
+    ///
+    /// # Errors
+    /// When the kernel refuses, with its number.
+    pub fn perform(&self, step: &Step) -> io::Result<()> {
+        let change = |kind, flags, body| self.netlink.change(kind, flags, body);
+        let set_link = |body| change(libc::RTM_NEWLINK, 0, body);
+        let change_link = |name: &IfName, what| {
+            let index = index(name.as_str())?;
+            set_link(message::encode_link_change(index, what))
+        };
+        let unchanged = LinkChange::default();
+        match step {
+            Step::CreateBridge {
+                bridge,
+                mac,
+                mtu,
+                group,
+                settings,
+            } => {
+                let body = message::encode_bridge(bridge.as_str(), *mac, *mtu, *group, *settings);
+                change(libc::RTM_NEWLINK, CREATE, body)
+            }
+            Step::DeleteBridge { bridge } => {
+                let body = message::encode_link_name(index(bridge.as_str())?);
+                change(libc::RTM_DELLINK, 0, body)
+            }
+            Step::SetBridge { bridge, to, .. } => {
+                let index = index(bridge.as_str())?;
+                let [first, second] = message::encode_bridge_settings(index, *to);
+                set_link(first)?;
+                set_link(second)
+            }
+            Step::SetMac { link, to, .. } => {
+                let mac = Some(*to);
+                change_link(link, LinkChange { mac, ..unchanged })
+            }
+            Step::SetMtu { link, to, .. } => {
+                let mtu = Some(*to);
+                change_link(link, LinkChange { mtu, ..unchanged })
+            }
+            Step::SetGroup { link, to, .. } => {
+                let group = Some(*to);
+                change_link(link, LinkChange { group, ..unchanged })
+            }
+            Step::SetSysctl { link, key, to, .. } => sysctl::save(link.as_str(), key, to),
+            Step::SetUp { link } => {
+                let up = Some(true);
+                change_link(link, LinkChange { up, ..unchanged })
+            }
+            Step::SetDown { link } => {
+                let up = Some(false);
+                change_link(link, LinkChange { up, ..unchanged })
+            }
+            Step::Enslave { port, bridge } => {
+                let master = Some(index(bridge.as_str())?);
+                change_link(
+                    port,
+                    LinkChange {
+                        master,
+                        ..unchanged
+                    },
+                )
+            }
+            Step::Release { port, .. } => {
+                let master = Some(0);
+                change_link(
+                    port,
+                    LinkChange {
+                        master,
+                        ..unchanged
+                    },
+                )
+            }
+            Step::AddAddress { link, address } => {
+                change(libc::RTM_NEWADDR, CREATE, address_body(link, address)?)
+            }
+            Step::RemoveAddress { link, address } => {
+                change(libc::RTM_DELADDR, 0, address_body(link, address)?)
+            }
+            Step::AddNeighbour { link, neighbour } => {
+                let body = message::encode_neighbour(index(link.as_str())?, neighbour);
+                change(libc::RTM_NEWNEIGH, REPLACE, body)
+            }
+            Step::RemoveNeighbour { link, neighbour } => {
+                let body = message::encode_neighbour(index(link.as_str())?, neighbour);
+                change(libc::RTM_DELNEIGH, 0, body)
+            }
+            Step::CopyNeighbours { link, neighbours } => self.copy_neighbours(link, neighbours),
+            Step::AddRoute { route, first } => {
+                let place = if *first { PREPEND } else { APPEND };
+                change(libc::RTM_NEWROUTE, place, route_body(route)?)
+            }
+            Step::RemoveRoute { route, .. } | Step::RetireRoute { route, .. } => {
+                change(libc::RTM_DELROUTE, 0, route_body(route)?)
+            }
+            Step::ReviveRoute { route, .. } if self.has(route)? => Ok(()),
+            Step::ReviveRoute { placeholder, .. } => {
+                change(libc::RTM_NEWROUTE, APPEND, route_body(placeholder)?)
+            }
+            Step::SetNextHop { to, .. } => {
+                let body = message::encode_nexthop(to, &names()?)?;
+                change(RTM_NEWNEXTHOP, REPLACE, body)
+            }
+            Step::AddTranslation { translation } => translation.add(),
+            Step::RemoveTranslation { translation } => translation.remove(),
+            Step::AddRule { rule } => change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)),
+            Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)),
+            Step::Announce { link, addresses } => {
+                self.wait_until_operational(link.as_str())?;
+                announce::announce(link.as_str(), addresses)
+            }
+        }
+    }
+
+    /// Reports whether a route is there, whatever its lifetime.
+    fn has(&self, route: &KernelRoute) -> io::Result<bool> {
+        let names = names()?;
+        let mut header = vec![0; 12];
+        header[0] = if route.v6 { AF_INET6 } else { AF_INET };
+        for body in self.netlink.dump(libc::RTM_GETROUTE, header)? {
+            let lasting = |known: KernelRoute| KernelRoute {
+                expires: route.expires,
+                ..known
+            };
+            let mut known = message::decode_routes(&body, &names)?.into_iter();
+            if known.any(|known| lasting(known) == *route) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits for the kernel to notice that a device has got a carrier (`net/core/link_watch.c`): until
+    /// then it drops, without a word, whatever is sent. One without a carrier is not waited for long.
+    fn wait_until_operational(&self, name: &str) -> io::Result<()> {
+        let end = Instant::now() + CARRIER_TIMEOUT;
+        let index = index(name)?;
+        while !self.is_operational(index)? && Instant::now() < end {
+            sleep(Duration::from_micros(500));
+        }
+        // The state comes first and the queue after it, under one lock: a change of nothing waits for it.
+        let nothing = message::encode_link_change(index, LinkChange::default());
+        self.netlink.change(libc::RTM_NEWLINK, 0, nothing)
+    }
+
+    fn is_operational(&self, index: u32) -> io::Result<bool> {
+        let all = message::encode_link_name(0);
+        for body in self.netlink.dump(libc::RTM_GETLINK, all)? {
+            let link = message::decode_link(&body)?;
+            if link.index == index {
+                return Ok(link.is_operational);
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ENODEV))
+    }
+
+    /// Copies what is known of the neighbours; what the kernel refuses it can resolve itself.
+    fn copy_neighbours(&self, link: &IfName, neighbours: &[Neighbour]) -> io::Result<()> {
+        let index = index(link.as_str())?;
+        for neighbour in neighbours {
+            let body = message::encode_neighbour(index, neighbour);
+            self.netlink.change(libc::RTM_NEWNEIGH, CREATE, body).ok();
+        }
+        Ok(())
+    }
+}
+
+fn names() -> io::Result<DeviceNames> {
+    let mut names = DeviceNames::default();
+    for interface in &if_nameindex()? {
+        names.insert(interface.index(), &interface.name().to_string_lossy());
+    }
+    Ok(names)
+}
+
+fn address_body(link: &IfName, address: &Address) -> io::Result<Vec<u8>> {
+    let name = link.as_str();
+    Ok(message::encode_address(index(name)?, name, address))
+}
+
+fn route_body(route: &KernelRoute) -> io::Result<Vec<u8>> {
+    let mut names = DeviceNames::default();
+    for device in route.hops.iter().filter_map(|hop| hop.device.as_deref()) {
+        names.insert(index(device)?, device);
+    }
+    message::encode_route(route, &names)
+}

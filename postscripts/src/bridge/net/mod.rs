@@ -1,0 +1,32 @@
+//! The network of this host as values: what the kernel says, and what shall be.
+//!
+//! [`HostKernel::load`] reads a [`NetState`]; [`plan()`] turns it and a wish into [`Step`]s without
+//! touching anything; [`apply()`] makes them happen, one by one, and [`undo()`] takes them back;
+//! [`probe`] finds out whether the world still answers; [`differences()`] says what is not as planned;
+//! [`firewall`] finds the rules that would not match any more.
+
+mod announce;
+mod apply;
+mod echo;
+pub mod firewall;
+mod kernel;
+mod message;
+mod plan;
+mod postcondition;
+pub mod probe;
+mod simulate;
+mod state;
+mod step;
+mod sysctl;
+
+pub use apply::{NoBridges, apply, undo};
+pub use kernel::{HostKernel, may_change};
+pub use plan::{Plan, PlanRefusal, Uplink, plan};
+pub use postcondition::{differences, other_link_locals};
+pub use state::{
+    Address, BridgeSettings, Hop, KernelRoute, Lifetimes, Link, LinkKind, Mac, Neighbour, NetState,
+    NextHop, PolicyRule, PortObstacle, SocketProtocol,
+};
+pub use step::Step;
+
+pub use crate::netlink::NetlinkAttribute;

@@ -1,0 +1,434 @@
+//! From the network as it is and a wish to the steps between them.
+//!
+//! Pure: nothing is asked and nothing is touched. An empty plan means that the wish stands already,
+//! and what must not be done is refused here, before anything is. The order is what keeps the host
+//! reachable: the bridge is whole, up and addressed before the NIC becomes its port; from then on
+//! every packet finds its way over the old routes or the new ones, and only then do the old ones go.
+
+mod adopt;
+mod refuse;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use definitions::IfName;
+use ipnetwork::IpNetwork;
+use nix::libc;
+use serde::Serialize;
+
+use super::postcondition::competes;
+pub(super) use adopt::is_self_made;
+pub use refuse::PlanRefusal;
+
+use super::firewall::Translation;
+use super::{Address, BridgeSettings, KernelRoute, Link, NetState, Step};
+use crate::netlink::uapi::RTPROT_RA;
+
+/// The NIC that shall be a port, and its bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplink {
+    /// The NIC.
+    pub nic: IfName,
+    /// The bridge.
+    pub bridge: IfName,
+    /// An address that the bridge shall carry beside those of the NIC.
+    pub address: Option<IpNetwork>,
+}
+
+/// What is to be done, and what is left as it is though somebody might wonder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The changes, in order.
+    pub steps: Vec<Step>,
+    /// What the plan leaves alone, and why.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Adds rules of the firewall, so that they stand before the first NIC becomes a port; those that
+    /// compare with the number of a bridge, once the last bridge has one.
+    pub fn add_translations(&mut self, translations: Vec<Translation>) {
+        let enslaves = |step: &Step| matches!(step, Step::Enslave { .. });
+        let makes = |step: &Step| matches!(step, Step::CreateBridge { .. });
+        let port = self.steps.iter().position(enslaves);
+        let port = port.unwrap_or(self.steps.len());
+        let made = self.steps.iter().rposition(makes).map_or(0, |at| at + 1);
+        let step = |translation| Step::AddTranslation { translation };
+        let (late, early): (Vec<_>, Vec<_>) =
+            translations.into_iter().partition(Translation::is_numbered);
+        let at = port.max(made);
+        self.steps.splice(at..at, late.into_iter().map(step));
+        self.steps.splice(port..port, early.into_iter().map(step));
+    }
+}
+
+/// How a bridge of ours bridges: its ports forward at once.
+const FORWARD_AT_ONCE: BridgeSettings = BridgeSettings {
+    stp: false,
+    forward_delay: 0,
+};
+
+/// How many seconds a router is a default router unless it states another time (RFC 4861 §6.2.1).
+const ROUTER_LIFETIME: u32 = 1800;
+
+/// Plans every uplink, each upon what the one before leaves behind.
+///
+/// # Errors
+/// When one of them must not be done; then none is.
+pub fn plan(state: &NetState, uplinks: &[Uplink]) -> Result<Plan, PlanRefusal> {
+    let mut whole = Plan::default();
+    let mut state = state.clone();
+    for uplink in uplinks {
+        let part = plan_one(&state, uplink)?;
+        state = state.after(&part.steps);
+        whole.steps.extend(part.steps);
+        whole.notes.extend(part.notes);
+    }
+    Ok(whole)
+}
+
+fn plan_one(state: &NetState, uplink: &Uplink) -> Result<Plan, PlanRefusal> {
+    let nic = refuse::check(state, uplink)?;
+    let mut planner = Planner {
+        state,
+        nic,
+        bridge: state.link(uplink.bridge.as_str()),
+        uplink,
+        plan: Plan::default(),
+    };
+    let moving = planner.moving();
+    planner.make_bridge();
+    planner.address_bridge(&moving);
+    let announced = planner.added_addresses();
+    planner.enslave(!announced.is_empty());
+    planner.move_routes()?;
+    planner.move_rules();
+    planner.clear_nic(&moving);
+    planner.settle();
+    planner.announce(announced);
+    Ok(planner.plan)
+}
+
+/// A plan under construction.
+struct Planner<'a> {
+    state: &'a NetState,
+    nic: &'a Link,
+    /// The bridge, if it is there already.
+    bridge: Option<&'a Link>,
+    uplink: &'a Uplink,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn add(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    fn note(&mut self, note: String) {
+        self.plan.notes.push(note);
+    }
+
+    /// Returns the addresses that leave the NIC, in the order of their birth: all but those that every
+    /// device has of itself and those that turned out to be somebody else's.
+    fn moving(&mut self) -> Vec<Address> {
+        let (taken, ours): (Vec<_>, Vec<_>) = self
+            .nic
+            .addresses
+            .iter()
+            .filter(|address| !adopt::is_self_made(address, self.nic))
+            .cloned()
+            .partition(|address| address.flags & libc::IFA_F_DADFAILED != 0);
+        for address in taken {
+            let nic = &self.nic.name;
+            self.note(format!(
+                "{address} stays on {nic}: another host on the link has the same address"
+            ));
+        }
+        // the kernel lists IPv4 as it came and IPv6 the newest first
+        let (mut ours, newest_first): (Vec<_>, Vec<_>) =
+            ours.into_iter().partition(|address| address.ip.is_ipv4());
+        ours.extend(newest_first.into_iter().rev());
+        ours
+    }
+
+    /// Adds the addresses that the bridge lacks, while the NIC still answers for them.
+    fn address_bridge(&mut self, moving: &[Address]) {
+        let link_local = adopt::link_local(self.nic, self.bridge);
+        let extra = self.uplink.address;
+        let extra = extra
+            .filter(|extra| moving.iter().all(|address| address.ip != extra.ip()))
+            .map(static_address);
+        for mut address in link_local.into_iter().chain(moving.to_vec()).chain(extra) {
+            let there = self.bridge.map_or(&[][..], |bridge| &bridge.addresses);
+            if there.iter().any(|known| known.is_same(&address)) {
+                continue;
+            }
+            address.label = self.relabel(&address);
+            self.add(Step::AddAddress {
+                link: self.uplink.bridge.clone(),
+                address,
+            });
+        }
+    }
+
+    /// Gives a label the bridge's name in place of the NIC's: `eth0:1` becomes `mydocker0:1`.
+    fn relabel(&mut self, address: &Address) -> Option<String> {
+        let old = address.label.as_ref()?;
+        let new = match old.strip_prefix(&self.nic.name) {
+            Some(rest) => format!("{}{rest}", self.uplink.bridge),
+            None => old.clone(),
+        };
+        if new.len() > IfName::MAX {
+            self.note(format!(
+                "{address} loses its label {old}: {new} would be too long"
+            ));
+            return None;
+        }
+        Some(new)
+    }
+
+    /// Returns the addresses that the plan brings to the bridge and that others know it by.
+    fn added_addresses(&self) -> Vec<IpAddr> {
+        let added = |step: &Step| match step {
+            Step::AddAddress { address, .. } if !address.is_link_local() => Some(address.ip),
+            _ => None,
+        };
+        self.plan.steps.iter().filter_map(added).collect()
+    }
+
+    fn enslave(&mut self, addressed: bool) {
+        let nic = self.nic;
+        let enslaved = nic.master.is_some();
+        if !enslaved || addressed {
+            self.hand_over_neighbours();
+        }
+        if !nic.up {
+            self.add(Step::SetUp {
+                link: self.uplink.nic.clone(),
+            });
+        }
+        if !enslaved {
+            self.add(Step::Enslave {
+                port: self.uplink.nic.clone(),
+                bridge: self.uplink.bridge.clone(),
+            });
+        }
+        let others: Vec<_> = self
+            .state
+            .ports(self.uplink.bridge.as_str())
+            .filter(|port| port.name != nic.name)
+            .map(|port| port.name.as_str())
+            .collect();
+        if !others.is_empty() {
+            let others = others.join(", ");
+            let bridge = &self.uplink.bridge;
+            self.note(format!("{bridge} keeps its other ports: {others}"));
+        }
+    }
+
+    fn hand_over_neighbours(&mut self) {
+        let mut learnt: Vec<_> = self.nic.neighbours.clone();
+        learnt.retain(|known| !is_administered(known));
+        for neighbour in &mut learnt {
+            neighbour.state = libc::NUD_STALE;
+        }
+        if !learnt.is_empty() {
+            self.add(Step::CopyNeighbours {
+                link: self.uplink.bridge.clone(),
+                neighbours: learnt,
+            });
+        }
+    }
+
+    /// Points routes and nexthop objects to the bridge: first those on the link, which the routers of
+    /// the others must be found by; the old ones go in the opposite order. What is chosen before others of its
+    /// rank is added before them, and so the last of several comes first.
+    fn move_routes(&mut self) -> Result<(), PlanRefusal> {
+        self.keep_preferences()?;
+        let (nic, bridge) = (self.uplink.nic.as_str(), self.uplink.bridge.as_str());
+        let (leading, mut old): (Vec<_>, Vec<_>) = self
+            .state
+            .routes
+            .iter()
+            .filter(|route| route.leaves_by(nic))
+            .map(|route| (!route.v6 && self.overtaken_by(route).is_some(), route))
+            .partition(|(leads, _)| *leads);
+        old.extend(leading.into_iter().rev());
+        // those of one rank keep their order
+        let by_router = |route: &KernelRoute| {
+            let mut alike = self.state.routes.iter();
+            let has_router = |hop: &super::Hop| hop.gateway.is_some();
+            alike.any(|other| {
+                let counts = other.leaves_by(nic) && other.rank() == route.rank();
+                counts && other.hops.iter().any(has_router)
+            })
+        };
+        old.sort_by_key(|(_, route)| by_router(route));
+        for &(first, route) in &old {
+            let route = match self.placeholder(route) {
+                Some(placeholder) => redirect(&placeholder, nic, bridge),
+                None => redirect(route, nic, bridge),
+            };
+            if !self.state.routes.contains(&route) {
+                self.add(Step::AddRoute { route, first });
+            }
+        }
+        for from in &self.state.nexthops {
+            if from.device.as_deref() == Some(nic) {
+                let to = super::NextHop {
+                    device: Some(bridge.to_owned()),
+                    ..from.clone()
+                };
+                self.add(Step::SetNextHop {
+                    from: from.clone(),
+                    to,
+                });
+            }
+        }
+        for (first, route) in old.into_iter().rev() {
+            let placeholder = self.placeholder(route);
+            let route = route.clone();
+            self.add(match placeholder {
+                Some(placeholder) => Step::RetireRoute { route, placeholder },
+                None => Step::RemoveRoute { route, first },
+            });
+        }
+        Ok(())
+    }
+
+    /// The kernel adds routes of IPv6 behind others of their rank: refuses where that would have it choose
+    /// another device, and says so where a router advertises the route anew anyway.
+    fn keep_preferences(&mut self) -> Result<(), PlanRefusal> {
+        let (state, nic) = (self.state, self.nic.name.as_str());
+        let ours = |route: &&KernelRoute| route.v6 && route.leaves_by(nic) && competes(route);
+        for route in state.routes.iter().filter(ours) {
+            let Some(other) = self.overtaken_by(route) else {
+                continue;
+            };
+            if route.is_shared() && other.is_shared() {
+                continue;
+            }
+            if self.placeholder(route).is_none() {
+                return Err(PlanRefusal::Tie {
+                    route: route.to_string(),
+                    other: other.to_string(),
+                });
+            }
+            self.note(format!(
+                "the route {other} has the metric of the route {route}, and will be chosen before it"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the first route of the same rank that leaves by another device, where this one stands before it.
+    fn overtaken_by(&self, route: &KernelRoute) -> Option<&KernelRoute> {
+        let (nic, routes) = (self.nic.name.as_str(), &self.state.routes);
+        let is_other = |other: &KernelRoute| {
+            other.rank() == route.rank()
+                && !other.leaves_by(nic)
+                && !other.leaves_by(self.uplink.bridge.as_str())
+        };
+        let other = routes.iter().position(is_other)?;
+        let own = routes.iter().position(|known| known == route)?;
+        (own < other).then(|| &routes[other])
+    }
+
+    /// Returns what stands in for a default route that the kernel made of an advertisement until it
+    /// makes one of the next: the same, one metric behind, for no longer than was advertised.
+    fn placeholder(&self, route: &KernelRoute) -> Option<KernelRoute> {
+        let heeds = self.nic.sysctls.get("ipv6/accept_ra");
+        let advertised = route.v6 && route.is_default() && route.protocol == RTPROT_RA;
+        (advertised && heeds.is_some_and(|mode| mode != "0")).then(|| KernelRoute {
+            metric: route.metric.map(|metric| metric.saturating_add(1)),
+            expires: route.expires.or(Some(ROUTER_LIFETIME)),
+            ..route.clone()
+        })
+    }
+
+    fn move_rules(&mut self) {
+        let (nic, bridge) = (self.uplink.nic.as_str(), self.uplink.bridge.as_str());
+        let renamed = |name: &Option<String>| match name {
+            Some(name) if name == nic => Some(bridge.to_owned()),
+            other => other.clone(),
+        };
+        for old in &self.state.rules {
+            let mut rule = old.clone();
+            rule.input = renamed(&old.input);
+            rule.output = renamed(&old.output);
+            if rule == *old {
+                continue;
+            }
+            if !self.state.rules.contains(&rule) {
+                self.add(Step::AddRule { rule });
+            }
+            self.add(Step::RemoveRule { rule: old.clone() });
+        }
+    }
+
+    /// Takes from the NIC what the bridge has now; addresses from the last to the first, because a
+    /// primary address takes its secondaries with it.
+    fn clear_nic(&mut self, moving: &[Address]) {
+        let (nic, bridge) = (&self.uplink.nic, &self.uplink.bridge);
+        let administered: Vec<_> = self.nic.neighbours.to_vec();
+        for neighbour in administered.into_iter().filter(is_administered) {
+            self.add(Step::AddNeighbour {
+                link: bridge.clone(),
+                neighbour: neighbour.clone(),
+            });
+            self.add(Step::RemoveNeighbour {
+                link: nic.clone(),
+                neighbour,
+            });
+        }
+        for address in moving.iter().rev() {
+            self.add(Step::RemoveAddress {
+                link: nic.clone(),
+                address: address.clone(),
+            });
+        }
+    }
+
+    fn announce(&mut self, addresses: Vec<IpAddr>) {
+        if !addresses.is_empty() {
+            self.add(Step::Announce {
+                link: self.uplink.bridge.clone(),
+                addresses,
+            });
+        }
+    }
+}
+
+fn is_administered(neighbour: &super::Neighbour) -> bool {
+    neighbour.flags & libc::NTF_PROXY != 0 || neighbour.state & libc::NUD_PERMANENT != 0
+}
+
+fn redirect(route: &KernelRoute, from: &str, to: &str) -> KernelRoute {
+    let mut route = route.clone();
+    for hop in &mut route.hops {
+        if hop.device.as_deref() == Some(from) {
+            hop.device = Some(to.to_owned());
+        }
+    }
+    route
+}
+
+/// An address without an end, as `ip address add` makes it.
+fn static_address(network: IpNetwork) -> Address {
+    let broadcast = match network {
+        IpNetwork::V4(network) if network.prefix() < 31 => Some(network.broadcast()),
+        _ => None,
+    };
+    Address {
+        ip: network.ip(),
+        len: network.prefix(),
+        peer: None,
+        broadcast,
+        label: None,
+        scope: 0,
+        flags: 0,
+        lifetimes: None,
+        other: Vec::new(),
+    }
+}

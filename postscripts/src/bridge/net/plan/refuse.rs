@@ -1,0 +1,233 @@
+//! What must not be done, found before anything is.
+
+use nix::libc;
+
+use super::Uplink;
+use crate::bridge::net::{Link, LinkKind, NetState, PortObstacle, SocketProtocol};
+
+/// Why an uplink cannot be planned: what is in the way, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // the messages say what the fields are
+pub enum PlanRefusal {
+    /// No device of that name.
+    #[error("there is no NIC '{nic}' on this host, only {known}")]
+    NoNic { nic: String, known: String },
+    /// A device that no bridge can have as a port.
+    #[error("{nic} cannot be a port of a bridge: it is {what}")]
+    NoPort { nic: String, what: String },
+    /// A port of something else.
+    #[error("{nic} belongs to {master} already: {advice}")]
+    OtherMaster {
+        nic: String,
+        master: String,
+        advice: String,
+    },
+    /// Something stands on the NIC that cannot stand on a port.
+    #[error("{nic} carries {upper}, {kind}, which a port of a bridge cannot: remove it first")]
+    Upper {
+        nic: String,
+        upper: String,
+        kind: String,
+    },
+    /// A tunnel is bound to the NIC.
+    #[error(
+        "{upper}, {kind}, is bound to {nic}, and a port has no route to its other end: bind it to \
+         {bridge} or to no device first"
+    )]
+    Tunnel {
+        nic: String,
+        bridge: String,
+        upper: String,
+        kind: String,
+    },
+    /// The NIC carries a PPPoE session, whose packets a bridge would take.
+    #[error("{nic} carries a PPPoE session, which a port of a bridge cannot: end it first")]
+    Session { nic: String },
+    /// A program would hear nothing any more.
+    #[error(
+        "a program listens at {protocol} port {port} on {nic} alone, and would hear nothing there: have it \
+         listen on {bridge} or at an address, or end it ('ss -lnp' names it)"
+    )]
+    BoundSocket {
+        nic: String,
+        bridge: String,
+        protocol: SocketProtocol,
+        port: u16,
+    },
+    /// The NIC resolves no addresses.
+    #[error(
+        "{nic} resolves no addresses (NOARP), and nobody would find {bridge}, which does: let it \
+         ('ip link set {nic} arp on'), or leave it out"
+    )]
+    NoArp { nic: String, bridge: String },
+    /// The kernel makes an address from a secret and the device's name.
+    #[error(
+        "the kernel makes {address} from a secret (addr_gen_mode {mode} of {nic}) and would make another one for \
+         {bridge}: set addr_gen_mode to 0, or configure the address, first"
+    )]
+    Secret {
+        address: String,
+        mode: String,
+        nic: String,
+        bridge: String,
+    },
+    /// Another route would be chosen.
+    #[error(
+        "the routes {route} and {other} have the same metric, and once the first led by a bridge the kernel would \
+         choose the other: give one of them another metric first"
+    )]
+    Tie { route: String, other: String },
+    /// The bridge's name is taken.
+    #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
+    NameTaken { bridge: String, what: String },
+    /// The NIC stands on the bridge itself.
+    #[error("{nic} stands on {bridge} and cannot become its port")]
+    Circle { nic: String, bridge: String },
+}
+
+/// Drivers whose devices the kernel never takes as ports.
+const NEVER: [&str; 4] = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
+
+/// Returns the NIC, if nothing is in the way.
+pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link, PlanRefusal> {
+    let (nic, bridge) = (uplink.nic.to_string(), uplink.bridge.to_string());
+    let Some(link) = state.link(&nic) else {
+        let candidates = state
+            .links
+            .iter()
+            .filter(|link| unfit(&link.kind).is_none());
+        let mut known: Vec<_> = candidates.map(|link| link.name.as_str()).collect();
+        known.sort_unstable();
+        let known = match known.is_empty() {
+            true => "devices that cannot be ports".to_owned(),
+            false => known.join(", "),
+        };
+        return Err(PlanRefusal::NoNic { nic, known });
+    };
+    if let Some(what) = unfit(&link.kind) {
+        return Err(PlanRefusal::NoPort { nic, what });
+    }
+    if let Some(master) = link.master.clone().filter(|master| *master != bridge) {
+        let advice = way_out(state, &nic, &master, &bridge);
+        return Err(PlanRefusal::OtherMaster {
+            nic,
+            master,
+            advice,
+        });
+    }
+    if link.parent.as_ref() == Some(&bridge) {
+        return Err(PlanRefusal::Circle { nic, bridge });
+    }
+    if link.master.is_none() {
+        unhindered(state, &nic, &bridge)?;
+        made_from_no_secret(link, &bridge)?;
+    }
+    match state.link(&bridge) {
+        Some(other) if other.kind != LinkKind::Bridge => {
+            let what = describe(&other.kind);
+            Err(PlanRefusal::NameTaken { bridge, what })
+        }
+        _ => Ok(link),
+    }
+}
+
+/// Insists that nothing stands on the NIC or is bound to it that would not outlive the change.
+fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefusal> {
+    let mut obstacles = state.obstacles.iter();
+    let Some((_, obstacle)) = obstacles.find(|(of, _)| of == nic) else {
+        return Ok(());
+    };
+    let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
+    let described = |kind: &str| describe(&LinkKind::Other(kind.to_owned()));
+    Err(match obstacle {
+        PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
+        PortObstacle::Session => PlanRefusal::Session { nic },
+        PortObstacle::BoundSocket { protocol, port } => PlanRefusal::BoundSocket {
+            nic,
+            bridge,
+            protocol: *protocol,
+            port: *port,
+        },
+        PortObstacle::Tunnel { name, kind } => PlanRefusal::Tunnel {
+            nic,
+            bridge,
+            upper: name.clone(),
+            kind: described(kind),
+        },
+        PortObstacle::Upper {
+            name,
+            kind,
+            elsewhere,
+        } => PlanRefusal::Upper {
+            nic,
+            upper: name.clone(),
+            kind: match elsewhere {
+                true => format!(
+                    "{} in another network namespace (a container's?)",
+                    described(kind)
+                ),
+                false => described(kind),
+            },
+        },
+    })
+}
+
+/// Insists that no address is one that the kernel would make another of for the bridge.
+fn made_from_no_secret(nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
+    let mode = nic.sysctls.get("ipv6/addr_gen_mode");
+    let mode = mode.filter(|mode| matches!(mode.as_str(), "2" | "3"));
+    let is_made = |address: &&crate::bridge::net::Address| {
+        address.flags & libc::IFA_F_STABLE_PRIVACY != 0 && !address.is_link_local()
+    };
+    match (mode, nic.addresses.iter().find(is_made)) {
+        (Some(mode), Some(address)) => Err(PlanRefusal::Secret {
+            address: address.ip.to_string(),
+            mode: mode.clone(),
+            nic: nic.name.clone(),
+            bridge: bridge.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Says what to do about a NIC that belongs to something else.
+fn way_out(state: &NetState, nic: &str, master: &str, bridge: &str) -> String {
+    let kind = state.link(master).map(|link| &link.kind);
+    match kind {
+        Some(LinkKind::Other(kind)) if kind == "bond" || kind == "team" => {
+            format!("name the {kind} in its place ({master}:{bridge})")
+        }
+        Some(LinkKind::Other(kind)) if kind == "openvswitch" => {
+            format!("take it out of its Open vSwitch first ('ovs-vsctl del-port {nic}')")
+        }
+        _ => format!("take it out first ('ip link set {nic} nomaster')"),
+    }
+}
+
+/// Says what a device is when it cannot be a port.
+fn unfit(kind: &LinkKind) -> Option<String> {
+    match kind {
+        LinkKind::Ethernet => None,
+        LinkKind::Other(driver) if !NEVER.contains(&driver.as_str()) => None,
+        LinkKind::Wireless => Some(format!(
+            "{}, and an access point passes on one hardware address only; use a wired NIC",
+            describe(kind)
+        )),
+        LinkKind::Bridge => Some("a bridge itself; name the NIC".to_owned()),
+        _ => Some(describe(kind)),
+    }
+}
+
+fn describe(kind: &LinkKind) -> String {
+    match kind {
+        LinkKind::Ethernet => "an Ethernet device".to_owned(),
+        LinkKind::Loopback => "the loopback device".to_owned(),
+        LinkKind::Wireless => "a wireless device".to_owned(),
+        LinkKind::Bridge => "a bridge".to_owned(),
+        LinkKind::NotEthernet => "a device without Ethernet frames".to_owned(),
+        LinkKind::Other(driver) if driver.starts_with(['a', 'e', 'i', 'o', 'u']) => {
+            format!("an {driver} device")
+        }
+        LinkKind::Other(driver) => format!("a {driver} device"),
+    }
+}

@@ -1,0 +1,331 @@
+//! Tells what runs that the bridge has the address now, so that nothing puts it back on the NIC.
+//!
+//! In: the backend whose files are in place, and the live network with the bridge already up. Out:
+//! [`Handover`], a plan that can be shown, done and taken back by a later process.
+//!
+//! - systemd-networkd reloads (`networkctl reload`; `netplan generate` first where netplan is in
+//!   charge). A drop-in below `/run` has it keep the addresses until the next boot, so that no packet
+//!   is lost while it asks for the lease again, which it gets by its old identity.
+//! - NetworkManager loads both profiles and activates the bridge's, then the port's.
+//! - wicked reloads both devices.
+//! - dhclient, dhcpcd and udhcpc are stopped before the NIC loses its addresses, started on the bridge with
+//!   the lease of the NIC, and once that lease is confirmed the old process is killed outright: it neither
+//!   releases nor deconfigures. What their configuration says of the NIC is moved with the other files.
+
+mod arguments;
+mod client;
+mod config;
+mod lease;
+mod names;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::backend::Backend;
+use super::detect::network_file;
+use super::model::DesiredBridge;
+use super::netplan::Renderer;
+use super::networkmanager;
+use crate::fault::Fault;
+use crate::files::{FileChange, beneath};
+use crate::owner::Program;
+use crate::program;
+use client::DhcpClient;
+use options::ClientKind;
+
+/// A daemon's command that takes longer has hung.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What runs and has to hear of the change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Handover {
+    nic: String,
+    bridge: String,
+    /// A drop-in for networkd that lives until the next boot.
+    keep: Option<PathBuf>,
+    /// Commands that make the daemon read the files.
+    forward: Vec<Vec<String>>,
+    /// Commands that make it read the previous ones again.
+    back: Vec<Vec<String>>,
+    /// DHCP clients of the NIC.
+    clients: Vec<DhcpClient>,
+}
+
+impl Handover {
+    /// What has to be told; `address` is the leased one, for clients that keep no lease.
+    pub(super) fn plan(
+        root: &Path,
+        backend: &Backend,
+        desired: &DesiredBridge,
+        address: Option<String>,
+    ) -> Result<Self> {
+        let DesiredBridge { nic, bridge, .. } = desired;
+        let words = |line: String| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+        let mut plan = Self {
+            nic: nic.clone(),
+            bridge: bridge.clone(),
+            ..Self::default()
+        };
+        let keep = |name: &str| {
+            PathBuf::from(format!(
+                "/run/systemd/network/{name}.network.d/handover.conf"
+            ))
+        };
+        match backend {
+            Backend::Netplan {
+                renderer: Renderer::Networkd,
+            } => {
+                plan.keep = Some(keep(&format!("10-netplan-{bridge}")));
+                let reload = [
+                    "netplan generate".to_owned(),
+                    "networkctl reload".to_owned(),
+                ];
+                plan.forward = reload.map(words).into();
+                plan.back.clone_from(&plan.forward);
+            }
+            Backend::Networkd { .. } => {
+                plan.keep = Some(keep(&format!("10-{bridge}")));
+                plan.forward = vec![words("networkctl reload".to_owned())];
+                plan.back.clone_from(&plan.forward);
+            }
+            Backend::Netplan {
+                renderer: Renderer::NetworkManager,
+            } => {
+                plan.forward = [
+                    "netplan generate".to_owned(),
+                    "nmcli connection reload".to_owned(),
+                    format!("nmcli --wait 30 connection up netplan-{bridge}"),
+                ]
+                .map(words)
+                .into();
+                plan.back = ["netplan generate", "nmcli connection reload"]
+                    .map(|line| words(line.to_owned()))
+                    .into();
+            }
+            Backend::NetworkManager { uuid, shared } => {
+                let port_uuid = networkmanager::port_uuid(uuid, *shared, nic);
+                let bridge_uuid = networkmanager::derived_uuid(uuid, bridge);
+                plan.forward = [
+                    "nmcli connection reload".to_owned(),
+                    format!("nmcli --wait 30 connection up uuid {bridge_uuid}"),
+                    format!("nmcli --wait 30 connection up uuid {port_uuid}"),
+                ]
+                .map(words)
+                .into();
+                plan.back = [
+                    "nmcli connection reload".to_owned(),
+                    format!("nmcli --wait 30 connection up uuid {uuid} ifname {nic}"),
+                ]
+                .map(words)
+                .into();
+            }
+            Backend::Wicked => {
+                plan.forward = vec![words(format!("wicked ifreload {nic} {bridge}"))];
+                plan.back = vec![words(format!("wicked ifreload {nic}"))];
+            }
+            Backend::Ifupdown | Backend::Ifcfg { .. } => {}
+        }
+        plan.clients = client::find(root, nic, bridge, address.as_deref())?;
+        Ok(plan)
+    }
+
+    /// The same for a host whose files stay as they are: DHCP clients alone.
+    ///
+    /// # Errors
+    /// When one of them cannot be moved, or its configuration names the NIC.
+    pub(super) fn plan_clients(
+        root: &Path,
+        nic: &str,
+        bridge: &str,
+        address: Option<String>,
+    ) -> Result<Self> {
+        let plan = Self {
+            nic: nic.to_owned(),
+            bridge: bridge.to_owned(),
+            clients: client::find(root, nic, bridge, address.as_deref())?,
+            ..Self::default()
+        };
+        let kinds: Vec<ClientKind> = plan.clients.iter().map(DhcpClient::kind).collect();
+        if let Some(change) = plan.configuration(root, &kinds)?.first() {
+            anyhow::bail!(
+                "{} names {nic}, and what it says would not hold for {bridge}: leave --no-persist out, so that it \
+                 moves too",
+                change.path.display()
+            );
+        }
+        Ok(plan)
+    }
+
+    /// What the configuration of DHCP clients says of the NIC, moved to the bridge: that of clients that run
+    /// for it, and of the one that the backend starts at boot.
+    ///
+    /// # Errors
+    /// When it says what cannot be moved.
+    pub(super) fn changes(&self, root: &Path, backend: &Backend) -> Result<Vec<FileChange>> {
+        let mut kinds = client::kinds(root, &self.nic)?;
+        if matches!(backend, Backend::Ifupdown | Backend::Ifcfg { .. }) {
+            let installed = |kind: &ClientKind| {
+                let mut names = kind.programs().iter();
+                names.any(|name| Program::find(root, name).is_some())
+            };
+            let started = [ClientKind::Dhclient, ClientKind::Dhcpcd]
+                .into_iter()
+                .find(installed);
+            kinds.extend(started);
+        }
+        self.configuration(root, &kinds)
+    }
+
+    fn configuration(&self, root: &Path, kinds: &[ClientKind]) -> Result<Vec<FileChange>> {
+        let told: Vec<_> = self.clients.iter().filter_map(DhcpClient::config).collect();
+        let files = config::files(kinds, &told, &self.nic);
+        config::changes(root, &files, &self.nic, &self.bridge)
+    }
+
+    /// Stops the clients of the NIC, until they are moved or taken back.
+    pub(super) fn pause(&self, root: &Path, fault: &Fault) -> Result<()> {
+        self.clients.iter().try_for_each(|client| {
+            fault.part().context("stopping what runs")?;
+            client.pause(root)
+        })
+    }
+
+    /// Whether a DHCP client of the NIC is moved.
+    pub(super) fn has_clients(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
+    /// networkd's file for the bridge, whose name depends on the others there.
+    pub(super) fn keep_beside(&mut self, file: &Path) {
+        if self.keep.is_some() {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let dir = Path::new("/run/systemd/network").join(format!("{name}.d"));
+            self.keep = Some(dir.join("handover.conf"));
+        }
+    }
+
+    /// The files did not change: there is nothing for a daemon to read.
+    pub(super) fn leave_daemons(&mut self) {
+        self.keep = None;
+        self.forward.clear();
+        self.back.clear();
+    }
+
+    /// Whether nothing has to be told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.forward.is_empty() && self.clients.is_empty()
+    }
+
+    /// The plan in words, a line each.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let commands = self
+            .forward
+            .iter()
+            .map(|words| format!("run {}", words.join(" ")));
+        commands
+            .chain(self.clients.iter().map(DhcpClient::describe))
+            .collect()
+    }
+
+    /// Does it. After an error [`take_back`](Self::take_back) is due.
+    pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
+        if let Some(path) = &self.keep {
+            let place = beneath(root, path);
+            let writing = || format!("writing {}", place.display());
+            fault.part().with_context(writing)?;
+            fs::create_dir_all(place.parent().unwrap_or(root)).with_context(writing)?;
+            let text = "# Until the next boot: the bridge had its addresses before networkd knew it.\n\
+                        [Network]\nKeepConfiguration=yes\n";
+            fs::write(&place, text).with_context(writing)?;
+        }
+        for words in &self.forward {
+            fault.part().context("telling the running daemon")?;
+            command(words)?;
+        }
+        fault.part().context("telling what runs")?;
+        if self.keep.is_some() {
+            self.announce(root)?;
+        }
+        self.clients
+            .iter()
+            .try_for_each(|client| client.forward(root, fault))
+    }
+
+    /// Puts what runs back to the NIC, once the previous files are there again.
+    pub(super) fn take_back(&self, root: &Path) -> Result<()> {
+        let mut result = self
+            .clients
+            .iter()
+            .try_for_each(|client| client.take_back(root));
+        if let Some(path) = &self.keep {
+            let _ = fs::remove_file(beneath(root, path));
+        }
+        for words in &self.back {
+            // The one that fails must not keep the others from being told.
+            result = result.and(command(words));
+        }
+        if self.keep.is_some() {
+            self.await_networkd(root);
+        }
+        result
+    }
+
+    /// networkd answers before it has read its files anew, and till then says that it does not manage
+    /// the NIC, which would make the next run believe that nobody does.
+    fn await_networkd(&self, root: &Path) {
+        let class = beneath(root, Path::new("/sys/class/net"));
+        let index = fs::read_to_string(class.join(&self.nic).join("ifindex")).unwrap_or_default();
+        let end = Instant::now() + PATIENCE / 4;
+        let settled = || matches!(network_file(root, index.trim()), Ok(Some(_)));
+        while !settled() && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// networkd takes a bridge that existed before it only with the kernel's next word of it, and
+    /// leaves its ports half configured till then: a rewritten alias is such a word.
+    fn announce(&self, root: &Path) -> Result<()> {
+        let path = beneath(root, Path::new("/sys/class/net"))
+            .join(&self.bridge)
+            .join("ifalias");
+        let Ok(alias) = fs::read_to_string(&path) else {
+            return Ok(());
+        };
+        let mut file = match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => file,
+            // A container's /sys is read-only, and its networkd is not ours to tend.
+            Err(_) => return Ok(()),
+        };
+        let alias = if alias.is_empty() {
+            "\n"
+        } else {
+            alias.as_str()
+        };
+        file.write_all(alias.as_bytes())
+            .with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// Runs one of the daemon's own commands, where the host has it.
+fn command(words: &[String]) -> Result<()> {
+    let [name, arguments @ ..] = words else {
+        return Ok(());
+    };
+    let Some(path) = program::find(name) else {
+        anyhow::bail!("telling the running daemon: there is no {name} on this host");
+    };
+    let mut command = Command::new(path);
+    program::run(command.args(arguments), Stdio::null(), PATIENCE)
+        .with_context(|| format!("running {}", words.join(" ")))
+        .map(drop)
+}

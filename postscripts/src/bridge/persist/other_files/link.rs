@@ -1,0 +1,112 @@
+//! `.link` files that pick the NIC by its hardware address, which the bridge has too: udev would give
+//! the bridge the NIC's name and settings.
+//!
+//! `Type=` tells the two apart; it is added where no other condition does. Reference: systemd.link(5).
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{RewriteContext, UnclearLine};
+use crate::bridge::net::Mac;
+use crate::bridge::persist::ini::{Ini, IniSection};
+use crate::files::glob;
+use crate::files::{self, beneath};
+
+/// The NIC's type as udev knows it.
+pub(super) fn type_of(root: &Path, nic: &str) -> Result<String> {
+    let path = Path::new("/sys/class/net").join(nic).join("uevent");
+    let text = files::read(&beneath(root, &path))?.unwrap_or_default();
+    let kind = text.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+    Ok(kind.unwrap_or("ether").trim().to_owned())
+}
+
+pub(super) fn rewrite(
+    text: &str,
+    context: &RewriteContext<'_>,
+) -> Result<String, Vec<UnclearLine>> {
+    let mut ini = Ini::parse(text);
+    let takes_bridge = {
+        let conditions = || ini.all("Match").flat_map(IniSection::pairs);
+        let by_address =
+            conditions().any(|(key, value)| key == "MACAddress" && has(value, context));
+        by_address && conditions().all(|(key, value)| holds_for_bridge(key, value, context))
+    };
+    if takes_bridge {
+        let kind = format!("Type={}", context.link_type);
+        ini.section_mut("Match").add(kind);
+        return Ok(ini.render());
+    }
+    Ok(text.to_owned())
+}
+
+fn has(value: &str, context: &RewriteContext<'_>) -> bool {
+    let mut words = value.split_whitespace();
+    words.any(|word| {
+        word.parse::<Mac>()
+            .is_ok_and(|mac| mac == context.desired.mac)
+    })
+}
+
+/// Whether a condition may hold for the bridge as well.
+fn holds_for_bridge(key: &str, value: &str, context: &RewriteContext<'_>) -> bool {
+    let list = |name: &str| {
+        let (not, patterns) = match value.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, value),
+        };
+        let any = patterns
+            .split_whitespace()
+            .any(|pattern| glob::matches(pattern, name));
+        value.is_empty() || any != not
+    };
+    match key {
+        "MACAddress" => value.is_empty() || has(value, context),
+        "OriginalName" => list(&context.desired.bridge),
+        "Type" | "Kind" | "Driver" => list("bridge"),
+        // A bridge has neither.
+        "PermanentMACAddress" | "Path" => value.is_empty(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{context, desired};
+    use super::*;
+
+    #[test]
+    fn a_link_file_by_address_does_not_take_the_bridge() {
+        let by_mac = "MACAddress=52:54:00:12:34:56";
+        let cases = [
+            (by_mac, true),
+            ("MACAddress=52:54:00:00:00:01 52:54:00:12:34:56", true),
+            ("MACAddress=52:54:00:12:34:56\nOriginalName=*", true),
+            ("MACAddress=52:54:00:12:34:56\nDriver=!virtio_net", true),
+            ("MACAddress=52:54:00:12:34:56\nOriginalName=eth*", false),
+            (
+                "MACAddress=52:54:00:12:34:56\nType=!vlan bond bridge",
+                false,
+            ),
+            ("MACAddress=52:54:00:12:34:56\nPath=pci-*", false),
+            ("MACAddress=52:54:00:00:00:01", false),
+            ("PermanentMACAddress=52:54:00:12:34:56", false),
+            ("OriginalName=*", false),
+        ];
+        let desired = desired();
+        for (conditions, taken) in cases {
+            let text = format!("# lab\n[Match]\n{conditions}\n\n[Link]\nName=lan0\n");
+            let new = rewrite(&text, &context(&desired)).ok().unwrap();
+            let expected = match taken {
+                true => format!("# lab\n[Match]\n{conditions}\nType=ether\n\n[Link]\nName=lan0\n"),
+                false => text,
+            };
+            assert_eq!(new, expected);
+            assert_eq!(
+                rewrite(&new, &context(&desired)).ok().unwrap(),
+                new,
+                "again"
+            );
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Undo: the network and the files as they were, from the journal alone.
+//!
+//! The same for the run itself, for its watchdog and for the next run.
+
+use anyhow::Result;
+
+use super::journal::ChangeJournal;
+use crate::bridge::net::{self, HostKernel};
+use crate::bridge::persist;
+use crate::fault::Fault;
+
+/// Takes back whatever the journal tells of, in the kernel and on disk, and ends it.
+///
+/// # Errors
+/// When something is not back; the journal stays for a later run.
+pub(crate) fn undo(kernel: &HostKernel, journal: &ChangeJournal, fault: &Fault) -> Result<()> {
+    let live = net::undo(kernel, &journal.steps, fault);
+    for bridge in &journal.bridges {
+        persist::recover(&journal.root, bridge, fault)?;
+    }
+    live?;
+    journal.remove()
+}

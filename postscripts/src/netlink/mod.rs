@@ -1,0 +1,19 @@
+//! Netlink: how this host's kernel is asked and how it answers (netlink(7), linux/netlink.h).
+//!
+//! In: a message's number, flags and body. Out: the bodies of the answers. [`attribute`] builds and reads
+//! bodies, [`Connection`] talks about links, addresses, routes and sockets, [`netfilter`] about the
+//! firewall. Nothing here knows what a message means.
+
+pub(crate) mod attribute;
+mod connection;
+pub(crate) mod netfilter;
+pub(crate) mod uapi;
+
+use nix::libc;
+
+pub use attribute::NetlinkAttribute;
+pub(crate) use connection::Connection;
+
+/// The families of addresses, as the one byte that a message's header has for them.
+pub(crate) const AF_INET: u8 = libc::AF_INET as u8;
+pub(crate) const AF_INET6: u8 = libc::AF_INET6 as u8;
