@@ -16,7 +16,7 @@ use super::tls_check::{self, Endpoint};
 use super::validation;
 use crate::dockerhost::tls::{Authority, KeyPem};
 use crate::fault::Fault;
-use crate::files::{self, Journal};
+use crate::files::{self, FileJournal};
 
 /// How long dockerd may take to answer on its own socket.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ pub(super) struct DockerHost<'a> {
     pub(super) paths: &'a HostPaths,
     pub(super) installed: &'a Installed,
     pub(super) engine: &'a EngineClient,
-    pub(super) journal: Journal,
+    pub(super) journal: FileJournal,
     pub(super) fault: &'a Fault,
 }
 

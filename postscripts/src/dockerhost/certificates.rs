@@ -12,7 +12,7 @@ use crate::dockerhost::tls::{
     Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
     certificates_in,
 };
-use crate::files::{Access, Change, load_text};
+use crate::files::{Access, FileChange, load_text};
 
 /// A certificate is made again when this much of [`LEAF_LIFE`] is left.
 pub(super) const RENEW_WITHIN: time::Duration = time::Duration::days(365);
@@ -80,9 +80,11 @@ pub(super) fn plan(paths: &HostPaths, request: &CertificateRequest<'_>) -> Resul
         .context("having the authority sign for this host")?;
     let bundle = trusted_authorities(paths, authority, request, &mut certificates)?;
     plan_server(paths, request, authority, &mut certificates)?;
-    certificates
-        .server
-        .push(Change::write(paths.server_authorities(), bundle, PUBLIC));
+    certificates.server.push(FileChange::write(
+        paths.server_authorities(),
+        bundle,
+        PUBLIC,
+    ));
     plan_client(paths, request, authority, &mut certificates)?;
     certificates.authority = own;
     Ok(certificates)
@@ -129,12 +131,12 @@ fn own_authority(
         request.now.date()
     );
     let (authority, key) = LocalAuthority::create(&name, request.now)?;
-    certificates.other.push(Change::write(
+    certificates.other.push(FileChange::write(
         paths.authority_key(),
         key.reveal(),
         Access::Private,
     ));
-    certificates.other.push(Change::write(
+    certificates.other.push(FileChange::write(
         paths.authority_certificate(),
         authority.certificate(),
         PUBLIC,
@@ -206,8 +208,8 @@ fn plan_server(
     let (key, certificate) = issue(authority, request, request.names, Usage::Server)?;
     certificates
         .server
-        .push(Change::write(paths.server_key(), key.reveal(), SECRET));
-    certificates.server.push(Change::write(
+        .push(FileChange::write(paths.server_key(), key.reveal(), SECRET));
+    certificates.server.push(FileChange::write(
         paths.server_certificate(),
         certificate,
         PUBLIC,
@@ -235,11 +237,11 @@ fn plan_client(
             &SubjectAltNames::default(),
             Usage::Client,
         )?;
-        let of_client = |path, text: &str| Change::write(path, text, Access::Private);
+        let of_client = |path, text: &str| FileChange::write(path, text, Access::Private);
         certificates.other.push(of_client(key, new_key.reveal()));
         certificates.other.push(of_client(certificate, &new));
     }
-    certificates.other.push(Change::write(
+    certificates.other.push(FileChange::write(
         dir.join("ca.pem"),
         authority.chain().collect::<String>(),
         Access::Private,

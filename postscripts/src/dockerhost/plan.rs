@@ -17,7 +17,7 @@ use super::paths::HostPaths;
 use super::preflight::{self, Installed};
 use super::{daemon, host_names, tls_check, validation};
 use crate::dockerhost::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
-use crate::files::{self, Access, Change, load_text};
+use crate::files::{self, Access, FileChange, load_text};
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).
 const PORT: u16 = 2376;

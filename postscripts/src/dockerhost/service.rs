@@ -191,7 +191,9 @@ impl Service {
                 let text = unit::drop_in(&command);
                 changes.push(FileChange::write(place, text, Access::Exactly(0o644)));
             }
-            None if self.manager == ServiceManager::Systemd => changes.push(Change::remove(place)),
+            None if self.manager == ServiceManager::Systemd => {
+                changes.push(FileChange::remove(place))
+            }
             None => {}
         }
         changes
