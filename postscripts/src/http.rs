@@ -1,10 +1,10 @@
 //! One file over HTTP, bounded in every way.
 //!
-//! An `http://` address comes in, bytes go out to a writer, never more than were asked for. The server is an
+//! An `http://` address comes in, bytes go out to a writer, never more than were requested. The server is an
 //! IP address: nothing is looked up. Requests are HTTP/1.0 (RFC 1945) with a Host field, so that a body
 //! ends where the connection does or with its Content-Length: a server has no reason to send it in
-//! chunks, packed, or from elsewhere, and one that does is refused. There is no TLS: what is fetched is held
-//! against a SHA-256 that came another way.
+//! chunks, packed, or from elsewhere, and one that does is refused. There is no TLS: what is fetched is compared
+//! with a SHA-256 that came another way.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// How long a server may take to accept a connection.
-const CONNECTING: Duration = Duration::from_secs(10);
-/// How long it may be silent.
-const SILENCE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may send nothing.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a whole fetch may take, and how many more bytes a second of it brings at least: a file of
 /// 3 MiB has nine minutes.
-const PATIENCE: Duration = Duration::from_secs(30);
-const SLOWEST: u64 = 6 << 10;
+const BASE_TIMEOUT: Duration = Duration::from_secs(30);
+const MIN_BYTES_PER_SECOND: u64 = 6 << 10;
 /// The most bytes that the head of an answer may have.
-const HEAD: usize = 16 << 10;
+const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// Where files come from: `http://10.1.0.1:8080/install/postscripts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) struct Url {
     path: String,
 }
 
-/// Why a file was not had.
+/// Why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// Another try may help.
@@ -58,12 +58,12 @@ impl FromStr for Url {
         let address = bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 80));
         let Ok(server) = host.parse().or(address) else {
             bail!(
-                "the server of '{text}' is no IP address: names are not looked up, so name it by address"
+                "the server of '{text}' is not an IP address: names are not looked up, so give its address"
             );
         };
         if !path.bytes().all(|b| b.is_ascii_graphic()) {
             bail!(
-                "'{text}' has a blank or a letter that is not ASCII: encode it as %20, for instance"
+                "'{text}' contains a space or a character that is not ASCII: percent-encode it, a space as %20"
             );
         }
         Ok(Self {
@@ -75,15 +75,15 @@ impl FromStr for Url {
 }
 
 impl Url {
-    /// Writes the file of a name beneath this address to `out`, `limit` bytes at most.
+    /// Writes the file of a name under this address to `out`, `limit` bytes at most.
     ///
     /// # Errors
-    /// When it was not had, or not whole.
+    /// When it could not be fetched whole.
     pub(crate) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
-        let mut answer = self.ask("GET", name, patience(limit))?;
-        let (head, first) = head(&mut answer)?;
+        let mut response = self.request("GET", name, timeout(limit))?;
+        let (head, first) = head(&mut response)?;
         check(&head)?;
-        body(&mut answer, &first, head.length, limit, out)
+        body(&mut response, &first, head.length, limit, out)
     }
 
     /// Says whether the server has the file of a name.
@@ -91,61 +91,68 @@ impl Url {
     /// # Errors
     /// When it does not answer, or neither yes nor no.
     pub(crate) fn has(&self, name: &str) -> Result<bool, Failure> {
-        let mut answer = self.ask("HEAD", name, patience(0))?;
-        match check(&head(&mut answer)?.0) {
+        let mut response = self.request("HEAD", name, timeout(0))?;
+        match check(&head(&mut response)?.0) {
             Ok(()) => Ok(true),
             Err(Failure::Absent(_)) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
-    fn ask(&self, method: &str, name: &str, patience: Duration) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + patience;
-        let mut stream = TcpStream::connect_timeout(&self.server, CONNECTING.min(patience))
+    fn request(
+        &self,
+        method: &str,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<HttpResponse, Failure> {
+        let deadline = Instant::now() + timeout;
+        let mut stream = TcpStream::connect_timeout(&self.server, CONNECT_TIMEOUT.min(timeout))
             .map_err(|e| Failure::Network(format!("connecting to {}: {e}", self.server)))?;
-        let asking = |e: std::io::Error| Failure::Network(format!("asking {}: {e}", self.server));
+        let requesting = |e: std::io::Error| {
+            Failure::Network(format!("sending a request to {}: {e}", self.server))
+        };
         stream
-            .set_write_timeout(Some(SILENCE.min(patience)))
-            .map_err(asking)?;
+            .set_write_timeout(Some(IDLE_TIMEOUT.min(timeout)))
+            .map_err(requesting)?;
         let request = format!(
             "{method} {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n\r\n",
             self.path, self.host
         );
-        stream.write_all(request.as_bytes()).map_err(asking)?;
-        Ok(Answer {
+        stream.write_all(request.as_bytes()).map_err(requesting)?;
+        Ok(HttpResponse {
             stream,
             deadline,
-            patience,
+            timeout,
         })
     }
 }
 
 /// How long a fetch of so many bytes may take, from the first word to the last.
-fn patience(bytes: u64) -> Duration {
-    PATIENCE + Duration::from_secs(bytes / SLOWEST)
+fn timeout(bytes: u64) -> Duration {
+    BASE_TIMEOUT + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
 }
 
 /// What a server sends, until the whole fetch has taken too long.
-struct Answer {
+struct HttpResponse {
     stream: TcpStream,
     deadline: Instant,
-    patience: Duration,
+    timeout: Duration,
 }
 
-impl Read for Answer {
+impl Read for HttpResponse {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let late = || {
-            let seconds = self.patience.as_secs();
+            let seconds = self.timeout.as_secs();
             std::io::Error::other(format!("it took more than {seconds} s"))
         };
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(late());
         }
-        self.stream.set_read_timeout(Some(SILENCE.min(left)))?;
+        self.stream.set_read_timeout(Some(IDLE_TIMEOUT.min(left)))?;
         self.stream.read(buffer).map_err(|error| {
             let ended = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-            match ended && left < SILENCE {
+            match ended && left < IDLE_TIMEOUT {
                 true => late(),
                 false => error,
             }
@@ -169,14 +176,14 @@ fn head(from: &mut dyn Read) -> Result<(Head, Vec<u8>), Failure> {
             let body = kept.split_off(end + 4);
             return Ok((parse(&kept[..end])?, body));
         }
-        if kept.len() > HEAD {
+        if kept.len() > MAX_HEAD_BYTES {
             return Err(Failure::Refused(
                 "its answer has an endless head".to_owned(),
             ));
         }
         match some(from, &mut buffer)? {
             0 => {
-                let ended = "the server hung up before it answered";
+                let ended = "the server closed the connection before it answered";
                 return Err(Failure::Network(ended.to_owned()));
             }
             n => kept.extend_from_slice(&buffer[..n]),
@@ -213,7 +220,7 @@ fn body(
     let mut chunk = first.to_vec();
     let mut seen = 0u64;
     loop {
-        // What comes behind the length is no part of the file.
+        // What comes after the length is no part of the file.
         let left = length.map_or(u64::MAX, |length| length - seen);
         chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         seen += chunk.len() as u64;
@@ -244,9 +251,9 @@ fn some(from: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Failure> {
         match from.read(buffer) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                let seconds = SILENCE.as_secs();
+                let seconds = IDLE_TIMEOUT.as_secs();
                 return Err(Failure::Network(format!(
-                    "the server was silent for {seconds} s"
+                    "the server sent nothing for {seconds} s"
                 )));
             }
             Err(e) => return Err(Failure::Network(format!("reading its answer: {e}"))),
@@ -259,14 +266,14 @@ fn some(from: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Failure> {
 fn parse(head: &[u8]) -> Result<Head, Failure> {
     let refused = |why: String| Failure::Refused(why);
     let text =
-        std::str::from_utf8(head).map_err(|_| refused("its answer is no HTTP".to_owned()))?;
+        std::str::from_utf8(head).map_err(|_| refused("its answer is not HTTP".to_owned()))?;
     let mut lines = text.split("\r\n");
     let line = lines.next().unwrap_or_default();
     let status = line
         .strip_prefix("HTTP/1.")
         .and_then(|rest| rest.split(' ').nth(1))
         .and_then(|status| status.parse().ok())
-        .ok_or_else(|| refused("its answer is no HTTP".to_owned()))?;
+        .ok_or_else(|| refused("its answer is not HTTP".to_owned()))?;
     let mut length = None;
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
@@ -280,7 +287,7 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
             }
             "transfer-encoding" | "content-encoding" if value != "identity" => {
                 return Err(refused(format!(
-                    "its {name} is '{value}', which nobody asked for"
+                    "its {name} is '{value}', which was not requested"
                 )));
             }
             _ => {}
@@ -297,9 +304,9 @@ mod tests {
 
     use super::*;
 
-    fn load(answer: &[u8], limit: u64) -> (Result<u64, String>, Vec<u8>) {
+    fn load(response: &[u8], limit: u64) -> (Result<u64, String>, Vec<u8>) {
         let mut out = Vec::new();
-        let mut from = answer;
+        let mut from = response;
         let result = head(&mut from).and_then(|(head, first)| {
             check(&head)?;
             body(&mut from, &first, head.length, limit, &mut out)
@@ -332,13 +339,13 @@ mod tests {
             ),
             (
                 "http://mn01/a",
-                "the server of 'http://mn01/a' is no IP address: names are not looked up, so name it \
-                 by address",
+                "the server of 'http://mn01/a' is not an IP address: names are not looked up, so give its \
+                 address",
             ),
             (
                 "http://10.1.0.1/a b",
-                "'http://10.1.0.1/a b' has a blank or a letter that is not ASCII: encode it as %20, \
-                 for instance",
+                "'http://10.1.0.1/a b' contains a space or a character that is not ASCII: percent-encode it, a \
+                 space as %20",
             ),
         ] {
             assert_eq!(text.parse::<Url>().unwrap_err().to_string(), message);
@@ -347,24 +354,24 @@ mod tests {
 
     #[test]
     fn a_file_ends_with_its_length_or_with_the_connection() {
-        for answer in [
+        for response in [
             &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef"[..],
             b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc",
             b"HTTP/1.0 200 OK\r\ncontent-length:3\r\nContent-Length: 3\r\n\r\nabc",
         ] {
-            assert_eq!(load(answer, 9).0, Ok(3), "{answer:?}");
+            assert_eq!(load(response, 9).0, Ok(3), "{response:?}");
         }
     }
 
     #[test]
     fn what_is_no_whole_file_is_refused_in_words() {
-        for (answer, message) in [
-            ("", "the server hung up before it answered"),
+        for (response, message) in [
+            ("", "the server closed the connection before it answered"),
             (
                 "HTTP/1.0 200 OK\r\nContent-Le",
-                "the server hung up before it answered",
+                "the server closed the connection before it answered",
             ),
-            ("SSH-2.0-x\r\n\r\n", "its answer is no HTTP"),
+            ("SSH-2.0-x\r\n\r\n", "its answer is not HTTP"),
             (
                 "HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n",
                 "the server answered 302",
@@ -396,13 +403,13 @@ mod tests {
             ),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-                "its Transfer-Encoding is 'chunked', which nobody asked for",
+                "its Transfer-Encoding is 'chunked', which was not requested",
             ),
         ] {
             assert_eq!(
-                load(answer.as_bytes(), 9).0,
+                load(response.as_bytes(), 9).0,
                 Err(message.to_owned()),
-                "{answer}"
+                "{response}"
             );
         }
         let endless = format!("HTTP/1.0 200 OK\r\n{}", "X: y\r\n".repeat(100_000));
@@ -412,8 +419,8 @@ mod tests {
 
     #[test]
     fn a_whole_fetch_has_an_end_however_its_bytes_come() {
-        assert_eq!(patience(0), Duration::from_secs(30));
-        assert_eq!(patience(3 << 20), Duration::from_secs(542));
+        assert_eq!(timeout(0), Duration::from_secs(30));
+        assert_eq!(timeout(3 << 20), Duration::from_secs(542));
         // One letter and then another, and never a whole head; one head, and never a whole body.
         for (first, then) in [
             ("HTTP/1.0 200 OK\r\n", "X"),
@@ -432,9 +439,9 @@ mod tests {
                 }
             });
             let began = Instant::now();
-            let mut answer = url.ask("GET", "b", Duration::from_secs(1)).unwrap();
-            let result = head(&mut answer).and_then(|(head, first)| {
-                body(&mut answer, &first, head.length, 1 << 20, &mut Vec::new())
+            let mut response = url.request("GET", "b", Duration::from_secs(1)).unwrap();
+            let result = head(&mut response).and_then(|(head, first)| {
+                body(&mut response, &first, head.length, 1 << 20, &mut Vec::new())
             });
             assert_eq!(
                 result.unwrap_err().to_string(),
