@@ -152,9 +152,10 @@ impl Read for HttpResponse {
         self.stream.set_read_timeout(Some(IDLE_TIMEOUT.min(left)))?;
         self.stream.read(buffer).map_err(|error| {
             let ended = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-            match ended && left < IDLE_TIMEOUT {
-                true => late(),
-                false => error,
+            if ended && left < IDLE_TIMEOUT {
+                late()
+            } else {
+                error
             }
         })
     }

@@ -106,11 +106,13 @@ impl DockerHost<'_> {
         }
         let was_restarted = self.journal.noted::<String>()?.is_some();
         let reloaded = self.installed.service.reload();
-        let restarted =
-            reloaded.and_then(|()| match was_restarted || self.engine.version().is_err() {
-                true => self.restart(),
-                false => Ok(()),
-            });
+        let restarted = reloaded.and_then(|()| {
+            if was_restarted || self.engine.version().is_err() {
+                self.restart()
+            } else {
+                Ok(())
+            }
+        });
         self.journal.end()?;
         restarted
     }
@@ -139,9 +141,10 @@ impl DockerHost<'_> {
 /// Says which containers a restart of dockerd ends.
 pub(super) fn containers_that_stop(engine: &EngineClient, plan: &Plan) -> Option<String> {
     let count = engine.info().ok()?.containers_that_stop();
-    let why = match plan.swarm {
-        true => "in swarm mode it cannot leave them running",
-        false => "which had live-restore off; later ones leave them running",
+    let why = if plan.swarm {
+        "in swarm mode it cannot leave them running"
+    } else {
+        "which had live-restore off; later ones leave them running"
     };
     (count > 0)
         .then(|| format!("{count} running container(s) end with this restart of dockerd, {why}"))

@@ -162,10 +162,7 @@ fn trusted_authorities(
             .reasons
             .push("the authority changed: the one before stays trusted too".to_owned());
     }
-    let present = match request.issuer_only {
-        true => 1,
-        false => usize::MAX,
-    };
+    let present = if request.issuer_only { 1 } else { usize::MAX };
     let mut bundle: String = authority.chain().take(present).collect();
     if changes || !request.renew {
         let before = stored

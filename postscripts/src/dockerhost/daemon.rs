@@ -229,9 +229,10 @@ fn merge_hosts(
             bail!(
                 "{flag} stands in {origin}, and dockerd refuses to start with listeners there and in \
                  \"hosts\" too: take it out there{}",
-                match ListenAddress::parse(host).is_tcp() {
-                    true => String::new(),
-                    false => format!(", and put {host} into \"hosts\""),
+                if ListenAddress::parse(host).is_tcp() {
+                    String::new()
+                } else {
+                    format!(", and put {host} into \"hosts\"")
                 }
             );
         }

@@ -38,9 +38,10 @@ pub(super) struct EngineInfo {
 impl EngineInfo {
     /// Returns how many containers would end with the daemon.
     pub(super) fn containers_that_stop(&self) -> u64 {
-        match self.live_restore {
-            true => 0,
-            false => self.dockerd_process,
+        if self.live_restore {
+            0
+        } else {
+            self.dockerd_process
         }
     }
 }

@@ -201,12 +201,13 @@ impl Bridge {
                     Drops::Unread => "may drop ",
                 };
                 let subject = format!("nftables {drops}{what} {name} {verb}: {why}");
-                let help = match chain.starts_with("inet firewalld ") {
-                    true => format!(
+                let help = if chain.starts_with("inet firewalld ") {
+                    format!(
                         "'firewall-cmd --permanent --zone=trusted --add-interface={name}' and \
-                                     'firewall-cmd --reload'"
-                    ),
-                    false => format!("'nft insert rule {chain} {accept}'"),
+                                 'firewall-cmd --reload'"
+                    )
+                } else {
+                    format!("'nft insert rule {chain} {accept}'")
                 };
                 let (list, text) = match obstacle.drops {
                     Drops::Unread => (
@@ -236,9 +237,10 @@ impl Bridge {
                 is_within: output == name,
             };
             let (outcome, doubtful) = rules.judge(&frame);
-            let by = match output == name {
-                true => String::new(),
-                false => format!(" by {output}"),
+            let by = if output == name {
+                String::new()
+            } else {
+                format!(" by {output}")
             };
             match outcome {
                 FrameVerdict::Passes(why) => forwarding.facts.push(format!(

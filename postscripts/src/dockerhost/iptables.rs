@@ -94,9 +94,10 @@ impl FilterTable {
 
     /// The chain that the user's own rules belong in: Docker goes through its own of these first.
     pub(super) fn users_chain(&self) -> &'static str {
-        match self.chains.contains_key("DOCKER-USER") {
-            true => "DOCKER-USER",
-            false => "FORWARD",
+        if self.chains.contains_key("DOCKER-USER") {
+            "DOCKER-USER"
+        } else {
+            "FORWARD"
         }
     }
 
@@ -104,9 +105,12 @@ impl FilterTable {
     pub(super) fn judge(&self, frame: &Frame<'_>) -> (FrameVerdict, Vec<String>) {
         let mut doubtful = Vec::new();
         let decided = self.walk("FORWARD", frame, MAX_DEPTH, &mut doubtful);
-        let outcome = decided.unwrap_or_else(|| match self.accepts {
-            true => FrameVerdict::Passes("the policy of FORWARD".to_owned()),
-            false => FrameVerdict::Dropped("the policy of FORWARD".to_owned()),
+        let outcome = decided.unwrap_or_else(|| {
+            if self.accepts {
+                FrameVerdict::Passes("the policy of FORWARD".to_owned())
+            } else {
+                FrameVerdict::Dropped("the policy of FORWARD".to_owned())
+            }
         });
         (outcome, doubtful)
     }
@@ -368,9 +372,10 @@ mod tests {
             ("-A DOCKER-USER -j NOWHERE", false),
         ] {
             let text = DOCKER.replace("-A DOCKER-USER -j RETURN", rule);
-            let doubts = match doubtful {
-                true => vec![rule.to_owned()],
-                false => Vec::new(),
+            let doubts = if doubtful {
+                vec![rule.to_owned()]
+            } else {
+                Vec::new()
             };
             let passes = FrameVerdict::Passes(INSIDE.to_owned());
             assert_eq!(judge(&text, "mydocker0"), (passes, doubts), "{rule}");

@@ -173,10 +173,10 @@ fn in_swarm(
 /// Returns where dockerd shall listen: where it was asked for, where it does already, or everywhere.
 fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> SocketAddr {
     let has_v6 = Path::new("/proc/net/if_inet6").exists();
-    let everywhere = match has_v6 {
-        true => (Ipv6Addr::UNSPECIFIED, PORT).into(),
-        // A wildcard of IPv6 takes IPv4 too (ipv6(7)), where there is IPv6.
-        false => (Ipv4Addr::UNSPECIFIED, PORT).into(),
+    let everywhere = if has_v6 {
+        (Ipv6Addr::UNSPECIFIED, PORT).into()
+    } else {
+        (Ipv4Addr::UNSPECIFIED, PORT).into()
     };
     let given = daemon::listeners(text, flags).into_iter();
     let given = given.filter_map(|text| match ListenAddress::parse(&text) {
@@ -185,13 +185,13 @@ fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> 
     });
     let configured = daemon::listens_on(text).or_else(|| given.into_iter().next());
     // A kernel that no longer has IPv6 has no such address either.
-    let configured =
-        configured.map(
-            |address| match address.ip() == Ipv6Addr::UNSPECIFIED && !has_v6 {
-                true => (Ipv4Addr::UNSPECIFIED, address.port()).into(),
-                false => address,
-            },
-        );
+    let configured = configured.map(|address| {
+        if address.ip() == Ipv6Addr::UNSPECIFIED && !has_v6 {
+            (Ipv4Addr::UNSPECIFIED, address.port()).into()
+        } else {
+            address
+        }
+    });
     requested.or(configured).unwrap_or(everywhere)
 }
 

@@ -79,16 +79,13 @@ pub(super) fn check(paths: &HostPaths) -> Result<Installed> {
 
 /// Says what to do about an engine that is not where packages put it.
 fn missing(paths: &HostPaths) -> &'static str {
-    match paths.at("/snap/docker").exists() {
-        true => {
-            "docker is a snap here, which reads its configuration elsewhere and sees no other keys: remove \
-             it ('snap remove docker') and put the engine there with the packages of an osimage's dockerhost \
-             profile (docker-ce, docker.io or moby-engine)"
-        }
-        false => {
-            "no dockerd on this host: put it there with the packages of an osimage's dockerhost profile \
-             (docker-ce, docker.io or moby-engine)"
-        }
+    if paths.at("/snap/docker").exists() {
+        "docker is a snap here, which reads its configuration elsewhere and sees no other keys: remove \
+         it ('snap remove docker') and put the engine there with the packages of an osimage's dockerhost \
+         profile (docker-ce, docker.io or moby-engine)"
+    } else {
+        "no dockerd on this host: put it there with the packages of an osimage's dockerhost profile \
+         (docker-ce, docker.io or moby-engine)"
     }
 }
 
@@ -113,9 +110,10 @@ pub(super) fn bridge(class: &Path, name: &str) -> Result<()> {
     if device.join("bridge").is_dir() {
         return Ok(());
     }
-    match device.exists() {
-        true => bail!("{name} is no bridge: name another network, or remove that device"),
-        false => bail!("there is no bridge {name}: make it with 'bridgeprereq NIC:{name}' first"),
+    if device.exists() {
+        bail!("{name} is no bridge: name another network, or remove that device")
+    } else {
+        bail!("there is no bridge {name}: make it with 'bridgeprereq NIC:{name}' first")
     }
 }
 

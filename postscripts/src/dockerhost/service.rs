@@ -61,9 +61,10 @@ pub(super) enum ServiceManager {
 
 impl Service {
     pub(super) fn detect(paths: &HostPaths) -> Result<Self> {
-        match paths.at("/run/systemd/system").is_dir() {
-            true => Self::of_systemd(paths),
-            false => Self::of_script(paths),
+        if paths.at("/run/systemd/system").is_dir() {
+            Self::of_systemd(paths)
+        } else {
+            Self::of_script(paths)
         }
     }
 
@@ -103,12 +104,11 @@ impl Service {
                 script.display()
             );
         }
-        let (manager, file) = match paths.at("/sbin/openrc-run").exists() {
-            true => (ServiceManager::OpenRc { script }, "/etc/conf.d/docker"),
-            false => {
-                let log = paths.at("/var/log/docker.log");
-                (ServiceManager::Sysv { script, log }, "/etc/default/docker")
-            }
+        let (manager, file) = if paths.at("/sbin/openrc-run").exists() {
+            (ServiceManager::OpenRc { script }, "/etc/conf.d/docker")
+        } else {
+            let log = paths.at("/var/log/docker.log");
+            (ServiceManager::Sysv { script, log }, "/etc/default/docker")
         };
         let file = paths.at(file);
         let mut variables = Environment::default();

@@ -80,9 +80,10 @@ impl Unit {
         let mut values = Vec::new();
         for (file, text) in &self.files {
             for value in assignments(text, section, key) {
-                match value.is_empty() {
-                    true => values.clear(),
-                    false => values.push((value, file.as_path())),
+                if value.is_empty() {
+                    values.clear()
+                } else {
+                    values.push((value, file.as_path()))
                 }
             }
         }

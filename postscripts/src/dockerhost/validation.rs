@@ -52,12 +52,13 @@ pub(super) fn check_text(installed: &Installed, text: &str) -> Result<()> {
     command.args(options(installed.service.flags(), |flag| {
         !flag.name.starts_with("tls")
     }));
-    match has_validate {
-        true => command.arg("--validate"),
-        false => command
+    if has_validate {
+        command.arg("--validate")
+    } else {
+        command
             .uid(NOBODY_ELSE)
             .gid(NOBODY_ELSE)
-            .current_dir(Path::new("/")),
+            .current_dir(Path::new("/"))
     };
     let Err(error) = program::run(&mut command, Stdio::from(file), TIMEOUT) else {
         return Ok(());

@@ -119,9 +119,10 @@ pub(super) fn select(list: &Runlist, requested: &[String]) -> Result<Vec<ScriptJ
     for text in requested {
         // A line of the list may hold commas of its own.
         let whole = all.iter().any(|job| job.line.to_string() == text.trim());
-        let parts: Vec<_> = match whole {
-            true => vec![text.as_str()],
-            false => ScriptLine::parts(text).collect(),
+        let parts: Vec<_> = if whole {
+            vec![text.as_str()]
+        } else {
+            ScriptLine::parts(text).collect()
         };
         for part in parts.into_iter().filter(|part| !part.trim().is_empty()) {
             for job in matching(&all, part)? {

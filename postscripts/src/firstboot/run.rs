@@ -93,9 +93,10 @@ fn boot(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
         records.any(|record| record.is_of(job) && record.state == ScriptState::Waiting)
     };
     status.complete = !jobs.iter().any(waits);
-    let end = match status.has_failed() {
-        true => InstallStatus::Failed,
-        false => InstallStatus::Booted,
+    let end = if status.has_failed() {
+        InstallStatus::Failed
+    } else {
+        InstallStatus::Booted
     };
     enter(paths, &list, &mut status, end);
     status_file::save(paths, &mut status)?;
@@ -128,9 +129,10 @@ fn update(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
         give_up_waiting(&mut status, &jobs);
     }
     if status.complete {
-        status.state = match status.has_failed() {
-            true => InstallStatus::Failed,
-            false => InstallStatus::Booted,
+        status.state = if status.has_failed() {
+            InstallStatus::Failed
+        } else {
+            InstallStatus::Booted
         };
     }
     status_file::save(paths, &mut status)?;

@@ -153,9 +153,10 @@ impl ScriptRunner<'_> {
             };
         let wait = !stopped && code != 0 && self.is_network_failure(code, reason.is_none());
         let record = &mut self.status.scripts[index];
-        match stopped {
-            true => record.state = ScriptState::Pending,
-            false => record.end(now(), code, reason.clone(), wait),
+        if stopped {
+            record.state = ScriptState::Pending
+        } else {
+            record.end(now(), code, reason.clone(), wait)
         }
         record.milliseconds = u64::try_from(begun.elapsed().as_millis()).ok();
         self.keep();

@@ -166,9 +166,10 @@ impl RunningScript {
             files.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
         }
         await_any(&mut files, at_most)?;
-        match files.get(1).is_some_and(|file| file.any() == Some(true)) {
-            true => self.read(output),
-            false => Ok(()),
+        if files.get(1).is_some_and(|file| file.any() == Some(true)) {
+            self.read(output)
+        } else {
+            Ok(())
         }
     }
 

@@ -18,16 +18,18 @@ pub(super) fn show(paths: &NodePaths, json: bool) -> Result<ExitCode> {
     let reading = || format!("reading {}", path.display());
     let mut out = io::stdout().lock();
     let Some((bytes, _)) = files::load(&path)? else {
-        match json {
-            true => writeln!(out, "null")?,
-            false => writeln!(out, "nothing has run yet: there is no {}", path.display())?,
+        if json {
+            writeln!(out, "null")?
+        } else {
+            writeln!(out, "nothing has run yet: there is no {}", path.display())?
         }
         return Ok(ExitCode::FAILURE);
     };
     let status: Status = serde_json::from_slice(&bytes).with_context(reading)?;
-    match json {
-        true => out.write_all(&bytes)?,
-        false => out.write_all(render(&status).as_bytes())?,
+    if json {
+        out.write_all(&bytes)?
+    } else {
+        out.write_all(render(&status).as_bytes())?
     }
     let well = status.complete && status.state == InstallStatus::Booted;
     Ok(if well {

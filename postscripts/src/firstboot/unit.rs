@@ -79,9 +79,10 @@ pub(super) fn enable(paths: &NodePaths) -> Result<ExitCode> {
         remove(&link)?;
         symlink(&target, &link).with_context(|| format!("linking {}", link.display()))?;
     }
-    match wrote || !linked {
-        true => println!("{UNIT} runs at every boot until all is done"),
-        false => println!("nothing to do"),
+    if wrote || !linked {
+        println!("{UNIT} runs at every boot until all is done")
+    } else {
+        println!("nothing to do")
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,9 +90,10 @@ pub(super) fn enable(paths: &NodePaths) -> Result<ExitCode> {
 /// Removes the unit.
 pub(super) fn disable(paths: &NodePaths) -> Result<ExitCode> {
     let removed = [remove(&paths.unit_link())?, remove(&paths.unit())?];
-    match removed.contains(&true) {
-        true => println!("{UNIT} is gone"),
-        false => println!("nothing to do"),
+    if removed.contains(&true) {
+        println!("{UNIT} is gone")
+    } else {
+        println!("nothing to do")
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -319,9 +319,10 @@ fn parse_simulation(output: &CommandOutput, gone: &[String]) -> Simulation {
     }
     // `Conf` alone is of what is half done, and not of what was asked for.
     let installs = output.text.lines().any(|line| line.starts_with("Inst "));
-    match installs || !removed.is_empty() {
-        true => Simulation::Changes,
-        false => Simulation::Nothing,
+    if installs || !removed.is_empty() {
+        Simulation::Changes
+    } else {
+        Simulation::Nothing
     }
 }
 
@@ -336,9 +337,10 @@ fn errors(text: &str) -> String {
         why.or(depends).map(|line| line.trim().to_owned())
     };
     let lines: Vec<_> = text.lines().filter_map(is_error).collect();
-    match lines.is_empty() {
-        true => last_line(text),
-        false => lines.join("; "),
+    if lines.is_empty() {
+        last_line(text)
+    } else {
+        lines.join("; ")
     }
 }
 

@@ -205,9 +205,10 @@ fn errors(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .take(8)
         .collect();
-    match why.is_empty() {
-        true => last_line(text),
-        false => why.join(" "),
+    if why.is_empty() {
+        last_line(text)
+    } else {
+        why.join(" ")
     }
 }
 

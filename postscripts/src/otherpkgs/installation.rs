@@ -37,9 +37,10 @@ impl<'a> Installation<'a> {
     pub(super) fn run(mut self, args: &Args, report: &mut Report) -> Result<()> {
         let files = self.files;
         let due = files.due()?;
-        let preview = match due.is_empty() {
-            true => None,
-            false => Some(files.preview(self.manager)?),
+        let preview = if due.is_empty() {
+            None
+        } else {
+            Some(files.preview(self.manager)?)
         };
         let directory = preview.as_ref().map(TempDir::path);
         let repositories = match directory {
@@ -82,9 +83,10 @@ impl<'a> Installation<'a> {
         args: &Args,
         report: &mut Report,
     ) -> Result<Vec<&'a PackageTransaction>> {
-        let transactions: &[PackageTransaction] = match args.repoonly {
-            true => &[],
-            false => &self.request.transactions,
+        let transactions: &[PackageTransaction] = if args.repoonly {
+            &[]
+        } else {
+            &self.request.transactions
         };
         let repairs = !args.repoonly && !self.now.unfinished.is_empty();
         if transactions.is_empty() && !writes_files && !repairs {
@@ -201,9 +203,10 @@ impl<'a> Installation<'a> {
                 Simulation::Problem(why) => problems.push(why),
             }
         }
-        match problems.is_empty() {
-            true => Ok(due),
-            false => bail!("nothing was changed: {}", problems.join("; ")),
+        if problems.is_empty() {
+            Ok(due)
+        } else {
+            bail!("nothing was changed: {}", problems.join("; "))
         }
     }
 
@@ -327,11 +330,11 @@ impl<'a> Installation<'a> {
         if let Some(why) = self.would_remove(&gone)? {
             bail!("removing packages: {why}: earlier steps stay in effect");
         }
-        match gone.is_empty() {
-            true => Ok(()),
-            false => self
-                .run_checked(self.manager.remove(&gone), transaction)
-                .context("removing packages"),
+        if gone.is_empty() {
+            Ok(())
+        } else {
+            self.run_checked(self.manager.remove(&gone), transaction)
+                .context("removing packages")
         }
     }
 

@@ -156,15 +156,19 @@ fn parse_simulation(output: &CommandOutput) -> Simulation {
             || line.contains("Problem: ")
     };
     match output.code {
-        Some(0 | 100..=103) => match lines.clone().any(|line| line == "Nothing to do.") {
-            true => Simulation::Nothing,
-            false => Simulation::Changes,
-        },
+        Some(0 | 100..=103) => {
+            if lines.clone().any(|line| line == "Nothing to do.") {
+                Simulation::Nothing
+            } else {
+                Simulation::Changes
+            }
+        }
         _ => {
             let why: Vec<_> = lines.filter(is_error).collect();
-            Simulation::Problem(match why.is_empty() {
-                true => last_line(&output.text),
-                false => why.join("; "),
+            Simulation::Problem(if why.is_empty() {
+                last_line(&output.text)
+            } else {
+                why.join("; ")
             })
         }
     }
@@ -187,9 +191,10 @@ fn errors(text: &str) -> String {
         .filter(is_error)
         .map(|line| line.split(" Continue? ").next().unwrap_or(line))
         .collect();
-    match lines.is_empty() {
-        true => last_line(text),
-        false => lines.join("; "),
+    if lines.is_empty() {
+        last_line(text)
+    } else {
+        lines.join("; ")
     }
 }
 

@@ -45,9 +45,10 @@ fn shorten(host: &Host, key: &str, certificate: &str, usage: Usage) {
 
 fn gets_in(host: &Host, dir: &std::path::Path) -> Result<(), String> {
     let output = host.docker_tls(dir, &["version"]);
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(text(&output.stderr)),
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(text(&output.stderr))
     }
 }
 

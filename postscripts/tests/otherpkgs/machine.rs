@@ -228,12 +228,11 @@ impl Machine {
 
     /// Returns `name version` of every package of the tests that is installed.
     pub(crate) fn installed(&self) -> Vec<String> {
-        let line = match self.read("etc/os-release").contains("debian") {
-            true => {
-                "dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\\n' 'slip-*' 2>/dev/null | \
-                     sed -n 's/^installed //p'"
-            }
-            false => "rpm -qa --queryformat '%{NAME} %{VERSION}\\n' 'slip-*'",
+        let line = if self.read("etc/os-release").contains("debian") {
+            "dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\\n' 'slip-*' 2>/dev/null | \
+                 sed -n 's/^installed //p'"
+        } else {
+            "rpm -qa --queryformat '%{NAME} %{VERSION}\\n' 'slip-*'"
         };
         let mut packages: Vec<_> = self.sh(line).lines().map(str::to_owned).collect();
         packages.sort();
