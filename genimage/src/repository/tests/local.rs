@@ -73,9 +73,9 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
         ),
         (
             "DIR/signed",
-            "does not say why it may be believed: put '[signed-by=/path/of/its/key.asc]' in front of it, \
+            "has no reason to be trusted: put '[signed-by=/path/of/its/key.asc]' in front of it, \
              '[signed-by=distribution]' where the distribution's own key signs the repository, or \
-             '[trusted=yes]' to do without",
+             '[trusted=yes]' to accept it unsigned",
         ),
         (
             "[trusted=yes] DIR/debs",
