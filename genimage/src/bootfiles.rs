@@ -11,7 +11,7 @@ use std::path::Path;
 use definitions::Arch;
 use flate2::read::MultiGzDecoder;
 
-use crate::installer::{Family, Installer};
+use crate::installer::{DistroFamily, InstallerKind};
 use crate::problem::Problem;
 
 /// A kernel and the initrds behind it, as paths below the tree.
@@ -24,7 +24,7 @@ pub(crate) struct BootFiles {
 }
 
 /// The most that is read of an initrd, unpacked.
-const INITRD_LIMIT: u64 = 1 << 30;
+const MAX_INITRD_BYTES: u64 = 1 << 30;
 
 impl BootFiles {
     /// Finds the installer of a tree.
@@ -33,8 +33,8 @@ impl BootFiles {
     /// A tree that holds none, or an initrd that cannot install over a network.
     pub(crate) fn find(
         tree: &Path,
-        family: Family,
-        installer: Installer,
+        family: DistroFamily,
+        installer: InstallerKind,
         arch: Arch,
     ) -> Result<Self, Problem> {
         let places = places(family, installer, arch);
@@ -49,7 +49,7 @@ impl BootFiles {
                 first.collect::<Vec<_>>().join(", ")
             )));
         };
-        if installer == Installer::Preseed {
+        if installer == InstallerKind::Preseed {
             needs_network(&tree.join(initrd))?;
         }
         Ok(Self {
@@ -60,15 +60,15 @@ impl BootFiles {
 }
 
 /// Lists where media have their kernel and initrd, the likeliest first.
-fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, String)> {
+fn places(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(String, String)> {
     let pair = |kernel: &str, initrd: &str| (kernel.to_owned(), initrd.to_owned());
     let beside = |dir: &str, kernel: &str, initrd: &str| {
         (format!("{dir}/{kernel}"), format!("{dir}/{initrd}"))
     };
     let deb = arch.debian_name();
     match installer {
-        Installer::Preseed => {
-            let word = if family == Family::Ubuntu {
+        InstallerKind::Preseed => {
+            let word = if family == DistroFamily::Ubuntu {
                 "ubuntu"
             } else {
                 "debian"
@@ -91,14 +91,14 @@ fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, Stri
             }
             places
         }
-        Installer::Autoinstall => ["casper/hwe-", "casper/"]
+        InstallerKind::Autoinstall => ["casper/hwe-", "casper/"]
             .iter()
             .flat_map(|dir| {
                 ["vmlinuz", "vmlinux"]
                     .map(|kernel| (format!("{dir}{kernel}"), format!("{dir}initrd")))
             })
             .collect(),
-        Installer::Kickstart => match arch {
+        InstallerKind::Kickstart => match arch {
             Arch::Ppc64 | Arch::Ppc64le => vec![
                 pair("ppc/ppc64/vmlinuz", "ppc/ppc64/initrd.img"),
                 pair("ppc/ppc64le/vmlinuz", "ppc/ppc64le/initrd.img"),
@@ -106,7 +106,7 @@ fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, Stri
             Arch::S390x => vec![pair("images/kernel.img", "images/initrd.img")],
             _ => vec![pair("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img")],
         },
-        Installer::Autoyast | Installer::Agama => {
+        InstallerKind::Autoyast | InstallerKind::Agama => {
             let dir = format!("boot/{arch}");
             vec![
                 beside(&format!("{dir}/loader"), "linux", "initrd"),
@@ -144,9 +144,9 @@ fn holds_name(mut file: impl Read, name: &str) -> io::Result<bool> {
     file.read_exact(&mut magic)?;
     let whole = magic.chain(file);
     if magic == [0x1f, 0x8b] {
-        walk(MultiGzDecoder::new(whole).take(INITRD_LIMIT), name)
+        walk(MultiGzDecoder::new(whole).take(MAX_INITRD_BYTES), name)
     } else {
-        walk(whole.take(INITRD_LIMIT), name)
+        walk(whole.take(MAX_INITRD_BYTES), name)
     }
 }
 
@@ -235,7 +235,12 @@ mod tests {
     }
 
     fn find(tree: &Path) -> Result<BootFiles, Problem> {
-        BootFiles::find(tree, Family::Debian, Installer::Preseed, Arch::X86_64)
+        BootFiles::find(
+            tree,
+            DistroFamily::Debian,
+            InstallerKind::Preseed,
+            Arch::X86_64,
+        )
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -279,7 +284,12 @@ mod tests {
     #[test]
     fn a_tree_without_an_installer_says_where_one_was_looked_for() {
         let tree = tempfile::tempdir().unwrap();
-        let refused = BootFiles::find(tree.path(), Family::Rh, Installer::Kickstart, Arch::X86_64);
+        let refused = BootFiles::find(
+            tree.path(),
+            DistroFamily::Rh,
+            InstallerKind::Kickstart,
+            Arch::X86_64,
+        );
         assert_eq!(
             refused.unwrap_err().to_string(),
             format!(

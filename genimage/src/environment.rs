@@ -9,12 +9,12 @@ use std::net::IpAddr;
 
 use definitions::{Definition, Network, Node, OsImage, Site};
 
-use crate::context::Context;
-use crate::image::Image;
-use crate::pkglist::Role;
+use crate::context::TemplateContext;
+use crate::image::ResolvedImage;
+use crate::pkglist::ListRole;
 use crate::problem::Problem;
-use crate::published;
-use crate::repository::{self, Form, Repository};
+use crate::repository::{self, PackageManager, Repository};
+use crate::secrets;
 
 /// What repositories of `pkgdir` and of `otherpkgdir` without a name of their own are called, before their
 /// number.
@@ -26,7 +26,7 @@ const EXTRA: &str = "extra";
 /// # Errors
 /// An `environvar` that is no `NAME=value`; a secret that the site does not accept where anybody fetches it.
 pub(crate) fn shared<'a>(
-    image: &Image,
+    image: &ResolvedImage,
     site: &Site,
     networks: impl Iterator<Item = &'a Network>,
 ) -> Result<BTreeMap<String, String>, Vec<Problem>> {
@@ -46,7 +46,7 @@ pub(crate) fn shared<'a>(
             ))),
         }
     }
-    problems.extend(published::variables(
+    problems.extend(secrets::variables(
         site,
         &image.definition.name,
         &environment,
@@ -100,8 +100,8 @@ fn network_lines<'a>(
 }
 
 /// The package lists, and the keys of the repositories that they come from.
-fn software(image: &Image, environment: &mut BTreeMap<String, String>) {
-    let Image {
+fn software(image: &ResolvedImage, environment: &mut BTreeMap<String, String>) {
+    let ResolvedImage {
         definition,
         packages,
         others,
@@ -110,17 +110,17 @@ fn software(image: &Image, environment: &mut BTreeMap<String, String>) {
         ..
     } = image;
     let (of_tree, extra) = repositories.split_at(*own);
-    let form = Form::of(image.family);
+    let form = PackageManager::of(image.family);
     if !packages.transactions.is_empty() {
         environment.insert("OSPKGDIR".to_owned(), definition.pkgdir.join(","));
-        environment.extend(packages.variables(Role::Tree));
+        environment.extend(packages.variables(ListRole::Tree));
         // The first entry is the tree, which the installer has told the node of.
         let mirrors = definition.pkgdir.get(1..).unwrap_or_default();
         environment.extend(keys("OSPKGKEY", mirrors, (MIRROR, of_tree), form));
     }
     if !others.transactions.is_empty() {
         environment.insert("OTHERPKGDIR".to_owned(), definition.otherpkgdir.join(","));
-        environment.extend(others.variables(Role::Others));
+        environment.extend(others.variables(ListRole::Others));
         let entries = &definition.otherpkgdir;
         environment.extend(keys("OTHERPKGKEY", entries, (EXTRA, extra), form));
     }
@@ -132,7 +132,7 @@ fn keys(
     variable: &str,
     entries: &[String],
     (stem, repositories): (&str, &[Repository]),
-    form: Form,
+    form: PackageManager,
 ) -> Vec<(String, String)> {
     let key = |(at, entry): (usize, &String)| {
         let number = at + 1;
@@ -154,7 +154,7 @@ fn keys(
 pub(crate) fn of_node(
     node: &Node,
     image: &OsImage,
-    context: &Context,
+    context: &TemplateContext,
     server: IpAddr,
     environment: &mut BTreeMap<String, String>,
 ) {

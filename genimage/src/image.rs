@@ -10,22 +10,22 @@ use definitions::{Definition, Distro, InstallDir, OsImage, ProvMethod};
 
 use crate::bootfiles::BootFiles;
 use crate::context;
-use crate::installer::{Family, Installer};
-use crate::library::{self, Asset, Kind, Library, Origin, Target};
-use crate::pkglist::{PkgList, Role};
-use crate::problem::{Gather, Problem};
-use crate::repository::{OfImage, Repository, Served, codename, of_image};
-use crate::template::{BUILT_IN, Source, Templates};
+use crate::installer::{DistroFamily, InstallerKind};
+use crate::library::{self, Asset, AssetKind, AssetOrigin, Library, SearchTarget};
+use crate::pkglist::{ListRole, PkgList};
+use crate::problem::{Problem, ProblemCollector};
+use crate::repository::{OsimageRepositories, Repository, Served, codename, of_image};
+use crate::template::{BUILT_IN, TemplateSource, Templates};
 
 /// What is known of an osimage.
 #[derive(Debug)]
-pub(crate) struct Image {
+pub(crate) struct ResolvedImage {
     pub(crate) definition: OsImage,
     pub(crate) distro: Distro,
-    pub(crate) family: Family,
-    pub(crate) installer: Installer,
+    pub(crate) family: DistroFamily,
+    pub(crate) installer: InstallerKind,
     /// What templates are told of it.
-    pub(crate) facts: context::Image,
+    pub(crate) facts: context::ImageFacts,
     /// The tree's path behind the install directory: `debian12.9.0/x86_64`.
     pub(crate) tree: String,
     pub(crate) boot: BootFiles,
@@ -37,25 +37,25 @@ pub(crate) struct Image {
     pub(crate) others: PkgList,
     pub(crate) templates: Templates,
     /// Which template makes which file.
-    pub(crate) files: Files,
+    pub(crate) files: TemplateFiles,
     pub(crate) layout: Option<String>,
     /// What a person should know of the site's own files.
     pub(crate) notes: Vec<Problem>,
 }
 
 /// The files of a node, each with the name of the template that makes it.
-pub(crate) type Files = Vec<(&'static str, String)>;
+pub(crate) type TemplateFiles = Vec<(&'static str, String)>;
 
 /// What an osimage must say before anything else can be looked up.
-struct Identity<'a> {
-    target: Target<'a>,
-    family: Family,
+struct ImageBasics<'a> {
+    target: SearchTarget<'a>,
+    family: DistroFamily,
     tree: PathBuf,
     /// Whether the definition says in words that the tree needs no signature.
     trusted: bool,
 }
 
-impl Image {
+impl ResolvedImage {
     /// Works out an osimage.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Image {
     ) -> Result<Self, Vec<Problem>> {
         let identity = identify(&definition)?;
         let mut problems = Vec::new();
-        let mut ask = Gather(&mut problems);
+        let mut ask = ProblemCollector(&mut problems);
         let tree = ask.one(served(&identity.tree, installdir));
         let boot = ask.one(BootFiles::find(
             &identity.tree,
@@ -79,8 +79,8 @@ impl Image {
         let list = |role, names: &[String]| {
             PkgList::load(library, role, names, &identity.target, &environment)
         };
-        let packages = ask.all(list(Role::Tree, &definition.pkglist));
-        let others = ask.all(list(Role::Others, &definition.otherpkglist));
+        let packages = ask.all(list(ListRole::Tree, &definition.pkglist));
+        let others = ask.all(list(ListRole::Others, &definition.otherpkglist));
         let none = PkgList::default();
         let repositories = repositories(
             &definition,
@@ -126,12 +126,14 @@ impl Image {
 ///
 /// # Errors
 /// What it does not say, and a tree that is not there.
-pub(crate) fn target(definition: &OsImage) -> Result<(Target<'_>, Family), Vec<Problem>> {
+pub(crate) fn target(
+    definition: &OsImage,
+) -> Result<(SearchTarget<'_>, DistroFamily), Vec<Problem>> {
     identify(definition).map(|identity| (identity.target, identity.family))
 }
 
 /// Finds out what an osimage installs.
-fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
+fn identify(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
     let name = &definition.name;
     let lacking = |attribute: &str, example: &str| {
         Problem::new(format!(
@@ -147,7 +149,7 @@ fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
         ))]);
     }
     let mut problems = Vec::new();
-    let mut ask = Gather(&mut problems);
+    let mut ask = ProblemCollector(&mut problems);
     let distro = ask.one(
         definition
             .osvers
@@ -173,10 +175,10 @@ fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
         )));
         return Err(problems);
     }
-    let family = Family::of(distro).map_err(|problem| vec![problem])?;
-    let installer = Installer::of(distro, &tree).map_err(|problem| vec![problem])?;
-    Ok(Identity {
-        target: Target {
+    let family = DistroFamily::of(distro).map_err(|problem| vec![problem])?;
+    let installer = InstallerKind::of(distro, &tree).map_err(|problem| vec![problem])?;
+    Ok(ImageBasics {
+        target: SearchTarget {
             profile,
             distro,
             arch,
@@ -206,7 +208,7 @@ fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
 /// Finds the repositories: the tree's, then what else `pkgdir` names, then those of `otherpkgdir`.
 fn repositories(
     definition: &OsImage,
-    identity: &Identity<'_>,
+    identity: &ImageBasics<'_>,
     installdir: &InstallDir,
     others: &PkgList,
 ) -> Result<(Vec<Repository>, usize), Vec<Problem>> {
@@ -219,23 +221,23 @@ fn repositories(
     };
     let tree = (identity.tree.as_path(), identity.trusted);
     let directories = others.directories();
-    let OfImage { mut tree, extra } = of_image(definition, tree, served, &directories)?;
+    let OsimageRepositories { mut tree, extra } = of_image(definition, tree, served, &directories)?;
     let own = tree.len();
     tree.extend(extra);
     Ok((tree, own))
 }
 
-impl Identity<'_> {
+impl ImageBasics<'_> {
     /// Says what templates are told.
-    fn facts(&self, definition: &OsImage) -> context::Image {
-        let Target {
+    fn facts(&self, definition: &OsImage) -> context::ImageFacts {
+        let SearchTarget {
             distro,
             arch,
             profile,
             ..
         } = self.target;
         let mut numbers = distro.version().split('.').map(|part| part.parse().ok());
-        context::Image {
+        context::ImageFacts {
             name: definition.name.clone(),
             profile: profile.to_owned(),
             osvers: distro.to_string(),
@@ -298,28 +300,28 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
 /// Compiles the templates of an osimage, says which makes which file, and what a person should know of them.
 fn templates(
     definition: &OsImage,
-    identity: &Identity<'_>,
+    identity: &ImageBasics<'_>,
     library: &Library,
-) -> Result<(Templates, Files, Vec<Problem>), Vec<Problem>> {
+) -> Result<(Templates, TemplateFiles, Vec<Problem>), Vec<Problem>> {
     let main = match &definition.template {
-        Some(name) => library.named(Kind::Template, identity.family, name),
+        Some(name) => library.named(AssetKind::Template, identity.family, name),
         None => library
-            .find(Kind::Template, &identity.target)
+            .find(AssetKind::Template, &identity.target)
             .and_then(|found| found.ok_or_else(|| no_template(definition, identity))),
     };
     let main = main.map_err(|problem| vec![problem])?;
     let mut notes: Vec<_> = main.note().into_iter().collect();
     let mut sources: Vec<_> = library
-        .embedded(Kind::Template)
-        .map(|(name, text)| Source::built_in(below(name), text))
+        .embedded(AssetKind::Template)
+        .map(|(name, text)| TemplateSource::built_in(below(name), text))
         .collect();
-    for (name, asset) in library.custom(Kind::Template)? {
+    for (name, asset) in library.custom(AssetKind::Template)? {
         notes.extend(asset.note());
         sources.push(source(below(&name).to_owned(), asset));
     }
     let main_name = match main.origin {
-        Origin::Embedded(name) => format!("{BUILT_IN}{}", below(name)),
-        Origin::Custom(_) => {
+        AssetOrigin::Embedded(name) => format!("{BUILT_IN}{}", below(name)),
+        AssetOrigin::Custom(_) => {
             let name = main.origin.name();
             sources.push(source(name.clone(), main));
             name
@@ -355,8 +357,8 @@ fn templates(
     Ok((templates, files, notes))
 }
 
-fn no_template(definition: &OsImage, identity: &Identity<'_>) -> Problem {
-    let Target {
+fn no_template(definition: &OsImage, identity: &ImageBasics<'_>) -> Problem {
+    let SearchTarget {
         profile,
         distro,
         installer,
@@ -371,8 +373,8 @@ fn no_template(definition: &OsImage, identity: &Identity<'_>) -> Problem {
     ))
 }
 
-fn source(name: String, asset: Asset) -> Source {
-    Source {
+fn source(name: String, asset: Asset) -> TemplateSource {
+    TemplateSource {
         name,
         file: asset.origin.name().into(),
         text: asset.text,

@@ -16,9 +16,9 @@ use sha2::{Digest, Sha256};
 use crate::problem::Problem;
 
 /// The most files of the directory that are looked at.
-const MOST: usize = 100_000;
+const MAX_FILES: usize = 100_000;
 /// The most bytes of a text that may name others.
-const TEXT: u64 = 1 << 20;
+const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// The programs that nodes may fetch.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
         .flatten()
     {
         let name = format!("{within}{}", entry.file_name().to_string_lossy());
-        if !Runlist::can_name(&name) || found.len() >= MOST {
+        if !Runlist::can_name(&name) || found.len() >= MAX_FILES {
             continue;
         }
         match entry.file_type() {
@@ -117,8 +117,8 @@ fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
 fn text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).ok()?;
-    file.take(TEXT + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > TEXT || bytes.contains(&0) {
+    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES || bytes.contains(&0) {
         return None;
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -181,14 +181,14 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// The two lists of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lists {
+pub(crate) struct ScriptLists {
     /// Inside the installer.
     pub(crate) postscripts: Vec<Entry>,
     /// After the first boot.
     pub(crate) postbootscripts: Vec<Entry>,
 }
 
-impl Lists {
+impl ScriptLists {
     /// Joins what the site, the osimage and the node ask for, in that order; an entry that is there
     /// already, word for word, is not run twice.
     ///
@@ -339,7 +339,7 @@ mod tests {
         }
     }
 
-    fn listed(lists: &Lists) -> Vec<String> {
+    fn listed(lists: &ScriptLists) -> Vec<String> {
         let entries = lists.postbootscripts.iter();
         entries
             .map(|entry| format!("{}: {}", entry.origin, entry.line))
@@ -359,7 +359,7 @@ mod tests {
             "otherpkgs",
         ]);
         assert_eq!(
-            listed(&Lists::of(&image, &nodes, "n1").unwrap()),
+            listed(&ScriptLists::of(&image, &nodes, "n1").unwrap()),
             [
                 "site: otherpkgs",
                 "osimage: xHRM bridgeprereq eth0:mydocker0",
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn an_entry_that_names_no_script_is_told_with_who_asked_for_it() {
         let nodes = nodes(&[(Kind::Node, "n1", "../mine")]);
-        let problems = Lists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
+        let problems = ScriptLists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             problems,
@@ -395,7 +395,7 @@ mod tests {
         symlink(outside.path(), dir.path().join("away")).unwrap();
         let programs = Programs::new(dir.path(), None);
         let lists = |lines: &str| {
-            Lists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
+            ScriptLists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
         };
 
         let found = lists("xHRM a,setupdockerhost")

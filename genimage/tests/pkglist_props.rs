@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use genimage::installer::Family;
-use genimage::library::{Asset, Origin};
-use genimage::pkglist::{Item, PkgList, Role, Rules};
-use genimage::problem::{Place, Problem};
+use genimage::installer::DistroFamily;
+use genimage::library::{Asset, AssetOrigin};
+use genimage::pkglist::{ListItem, ListRole, ListRules, PkgList};
+use genimage::problem::{FileLine, Problem};
 
-fn parse(text: &str, family: Family, role: Role) -> Result<PkgList, Vec<Problem>> {
+fn parse(text: &str, family: DistroFamily, role: ListRole) -> Result<PkgList, Vec<Problem>> {
     let variables = BTreeMap::new();
-    let rules = Rules {
+    let rules = ListRules {
         family,
         role,
         variables: &variables,
     };
     let file = Asset {
-        origin: Origin::Embedded("a"),
+        origin: AssetOrigin::Embedded("a"),
         text: text.to_owned(),
         cleaned: false,
     };
@@ -26,17 +26,17 @@ fn parse(text: &str, family: Family, role: Role) -> Result<PkgList, Vec<Problem>
 }
 
 /// Names that the family and the role allow.
-fn items(family: Family, role: Role) -> BoxedStrategy<String> {
+fn items(family: DistroFamily, role: ListRole) -> BoxedStrategy<String> {
     let name = match family {
-        Family::Debian | Family::Ubuntu => "[a-z0-9][a-z0-9.+]{1,8}(:amd64)?",
+        DistroFamily::Debian | DistroFamily::Ubuntu => "[a-z0-9][a-z0-9.+]{1,8}(:amd64)?",
         _ => "[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,8}",
     };
     let directory = match role {
-        Role::Others => "([A-Za-z0-9_][a-z0-9.-]{0,4}/){0,2}",
-        Role::Tree => "",
+        ListRole::Others => "([A-Za-z0-9_][a-z0-9.-]{0,4}/){0,2}",
+        ListRole::Tree => "",
     };
     let version = match family {
-        Family::Debian | Family::Ubuntu => "(=[0-9][0-9A-Za-z.+~:-]{0,6})?",
+        DistroFamily::Debian | DistroFamily::Ubuntu => "(=[0-9][0-9A-Za-z.+~:-]{0,6})?",
         _ => "",
     };
     (directory, name, version)
@@ -44,20 +44,20 @@ fn items(family: Family, role: Role) -> BoxedStrategy<String> {
         .boxed()
 }
 
-fn cases() -> impl Strategy<Value = (Family, Role, Vec<String>)> {
-    let families = prop::sample::select(Family::ALL.to_vec());
-    let roles = prop::sample::select(vec![Role::Tree, Role::Others]);
+fn cases() -> impl Strategy<Value = (DistroFamily, ListRole, Vec<String>)> {
+    let families = prop::sample::select(DistroFamily::ALL.to_vec());
+    let roles = prop::sample::select(vec![ListRole::Tree, ListRole::Others]);
     (families, roles).prop_flat_map(|(family, role)| {
-        let plain = items(family, Role::Tree).prop_map(|name| {
+        let plain = items(family, ListRole::Tree).prop_map(|name| {
             let end = name.find(['=', '/']).unwrap_or(name.len());
             format!("-{}", &name[..end])
         });
         let after = plain.clone().prop_map(move |name| match role {
-            Role::Others => format!("-{name}"),
-            Role::Tree => name,
+            ListRole::Others => format!("-{name}"),
+            ListRole::Tree => name,
         });
         let group = match family {
-            Family::Debian | Family::Ubuntu => "@[a-z]([a-z]-?){0,6}".boxed(),
+            DistroFamily::Debian | DistroFamily::Ubuntu => "@[a-z]([a-z]-?){0,6}".boxed(),
             _ => "-?@[a-z]([a-z._+]-?){0,6}".boxed(),
         };
         let line = prop_oneof![
@@ -75,7 +75,7 @@ fn cases() -> impl Strategy<Value = (Family, Role, Vec<String>)> {
 
 /// A list without places, which printing changes.
 fn placeless(mut list: PkgList) -> PkgList {
-    let nowhere = Place {
+    let nowhere = FileLine {
         file: "".into(),
         line: 0,
     };
@@ -116,20 +116,20 @@ proptest! {
 
     #[test]
     fn good_names_are_taken((family, role, name) in (
-        prop::sample::select(Family::ALL.to_vec()),
-        prop::sample::select(vec![Role::Tree, Role::Others]),
+        prop::sample::select(DistroFamily::ALL.to_vec()),
+        prop::sample::select(vec![ListRole::Tree, ListRole::Others]),
     ).prop_flat_map(|(family, role)| (Just(family), Just(role), items(family, role)))) {
         let list = parse(&name, family, role).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
-        prop_assert_eq!(list.install().map(Item::to_string).collect::<Vec<_>>(), vec![name]);
+        prop_assert_eq!(list.install().map(ListItem::to_string).collect::<Vec<_>>(), vec![name]);
     }
 
     #[test]
     fn no_text_makes_it_panic(
         text in "(?s)((#INCLUDE:|#ENV:|#NEW_INSTALL_LIST#|--?|@|\\^|[a-z]{1,3}|.|#|=|/|\n){0,40})",
-        family in prop::sample::select(Family::ALL.to_vec()),
+        family in prop::sample::select(DistroFamily::ALL.to_vec()),
     ) {
         let lines = text.lines().count();
-        for role in [Role::Tree, Role::Others] {
+        for role in [ListRole::Tree, ListRole::Others] {
             if let Err(problems) = parse(&text, family, role) {
                 for problem in problems {
                     let place = problem.place.map(|place| place.line);

@@ -8,27 +8,27 @@ use std::sync::LazyLock;
 use definitions::Distro;
 
 use super::Findings;
+use super::findings::FindingsBuilder;
 use super::json;
-use super::shape::{Language, Shapes, Strictness};
-use super::telling::Telling;
+use super::schema::{Language, Schema, Strictness};
 
-static AGAMA: LazyLock<Shapes> =
-    LazyLock::new(|| Shapes::parse(&[include_str!("shape/agama.tsv")]));
+static AGAMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::parse(&[include_str!("schema/agama.tsv")]));
 
 /// Checks a whole file for a release.
 pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
-    let mut telling = Telling::of(name);
+    let mut findings = FindingsBuilder::of(name);
     match json::parse(text) {
-        Err(broken) => telling.problem(broken.line, format!("this is no JSON: {}", broken.why)),
+        Err(broken) => findings.problem(broken.line, format!("this is no JSON: {}", broken.why)),
         Ok(value) => {
             let strictness = match distro.version() {
                 "16" | "16.0" => Strictness::Exact,
                 _ => Strictness::Newer,
             };
-            AGAMA.check(&value, Language::Json, strictness, &mut telling);
+            AGAMA.check(&value, Language::Json, strictness, &mut findings);
         }
     }
-    telling.findings()
+    findings.findings()
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@
 use std::sync::LazyLock;
 
 use super::Findings;
-use super::shape::{Language, Shapes, Strictness};
-use super::telling::Telling;
+use super::findings::FindingsBuilder;
+use super::schema::{Language, Schema, Strictness};
 use super::xml::{self, Document};
 
-static AUTOYAST: LazyLock<Shapes> =
-    LazyLock::new(|| Shapes::parse(&[include_str!("shape/autoyast.tsv")]));
+static AUTOYAST: LazyLock<Schema> =
+    LazyLock::new(|| Schema::parse(&[include_str!("schema/autoyast.tsv")]));
 
 /// The name spaces that a profile declares.
 const NAMESPACES: [(&str, &str); 2] = [
@@ -23,36 +23,37 @@ const NAMESPACES: [(&str, &str); 2] = [
 
 /// Checks a whole file.
 pub(super) fn check(name: &str, text: &str) -> Findings {
-    let mut telling = Telling::of(name);
-    if let Some(document) = xml::parse(text, &mut telling) {
+    let mut findings = FindingsBuilder::of(name);
+    if let Some(document) = xml::parse(text, &mut findings) {
         match document.name {
             "profile" => {
-                namespaces(&document, &mut telling);
+                namespaces(&document, &mut findings);
                 AUTOYAST.check(
                     &document.value,
                     Language::Xml,
                     Strictness::Newer,
-                    &mut telling,
+                    &mut findings,
                 );
             }
             other => {
-                let told = format!("the outermost element is '{other}': AutoYaST reads 'profile'");
-                telling.problem(document.line, told);
+                let message =
+                    format!("the outermost element is '{other}': AutoYaST reads 'profile'");
+                findings.problem(document.line, message);
             }
         }
     }
-    telling.findings()
+    findings.findings()
 }
 
-fn namespaces(document: &Document<'_>, telling: &mut Telling<'_>) {
+fn namespaces(document: &Document<'_>, findings: &mut FindingsBuilder<'_>) {
     for (name, expected) in NAMESPACES {
         let said = document.attributes.iter().find(|(said, _)| *said == name);
-        let told = match said {
+        let message = match said {
             Some((_, value)) if value == expected => continue,
             Some((_, value)) => format!("'profile' says {name}=\"{value}\": write \"{expected}\""),
             None => format!("'profile' does not say {name}=\"{expected}\": write it"),
         };
-        telling.problem(document.line, told);
+        findings.problem(document.line, message);
     }
 }
 
@@ -62,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn message(text: &str) -> Vec<String> {
         let findings = check("autoinst.xml", text);
         let notes = findings.notes.iter().map(|note| format!("note: {note}"));
         findings
@@ -84,8 +85,8 @@ mod tests {
 
     #[test]
     fn what_autoyast_takes_is_not_told() {
-        assert_eq!(told(GOOD), [""; 0]);
-        assert_eq!(told(&format!("\u{feff}{GOOD}")), [""; 0]);
+        assert_eq!(message(GOOD), [""; 0]);
+        assert_eq!(message(&format!("\u{feff}{GOOD}")), [""; 0]);
     }
 
     #[test]
@@ -167,7 +168,7 @@ mod tests {
                 "note: autoinst.xml:8: 'the file' is not known to have a key 'unheard': it is not checked",
             ),
         ] {
-            let said = told(&GOOD.replacen(from, to, 1));
+            let said = message(&GOOD.replacen(from, to, 1));
             assert_eq!(said.first().map(String::as_str), Some(expected), "{said:?}");
         }
         for (text, expected) in [
@@ -177,14 +178,14 @@ mod tests {
                 "autoinst.xml:1: the outermost element is 'a': AutoYaST reads 'profile'",
             ),
         ] {
-            assert_eq!(told(text), [expected]);
+            assert_eq!(message(text), [expected]);
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(<|>|/|profile|general|a|\n| config:type=|t=|\"|list|é|&|;|amp|#|<!--|-->|<!\\[CDATA\\[|\\]\\]>){0,40}") {
-            let _ = told(&text);
+            let _ = message(&text);
         }
     }
 }

@@ -13,29 +13,34 @@ pub mod packages;
 mod agama;
 mod autoinstall;
 mod autoyast;
+mod findings;
 mod json;
 mod kickstart;
 mod nearest;
 mod preseed;
-mod shape;
-mod telling;
+mod schema;
 mod value;
 mod xml;
 mod yaml;
 
 use definitions::Distro;
 
-use crate::installer::Installer;
+use crate::installer::InstallerKind;
 use crate::problem::Problem;
 
 /// Checks a file that an installer of that release will read; `name` is how problems call it.
-pub fn installer_file(installer: Installer, distro: &Distro, name: &str, text: &str) -> Findings {
+pub fn installer_file(
+    installer: InstallerKind,
+    distro: &Distro,
+    name: &str,
+    text: &str,
+) -> Findings {
     match installer {
-        Installer::Preseed => preseed::check(name, text),
-        Installer::Kickstart => kickstart::check(distro, name, text),
-        Installer::Autoinstall => autoinstall::check(name, text),
-        Installer::Agama => agama::check(distro, name, text),
-        Installer::Autoyast => autoyast::check(name, text),
+        InstallerKind::Preseed => preseed::check(name, text),
+        InstallerKind::Kickstart => kickstart::check(distro, name, text),
+        InstallerKind::Autoinstall => autoinstall::check(name, text),
+        InstallerKind::Agama => agama::check(distro, name, text),
+        InstallerKind::Autoyast => autoyast::check(name, text),
     }
 }
 

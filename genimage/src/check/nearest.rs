@@ -1,7 +1,7 @@
 //! What was meant by a misspelt name.
 
 /// Offers no more than these.
-const OFFERED: usize = 3;
+const MAX_SUGGESTIONS: usize = 3;
 
 /// Returns the names that are nearest to one that is not known: at most three, the nearest first.
 ///
@@ -21,7 +21,7 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
                 best = best.min(distance);
                 near.push((distance, name));
             }
-        } else if longer.len() < OFFERED
+        } else if longer.len() < MAX_SUGGESTIONS
             && let Some(rest) = name.strip_prefix(wrong)
             && rest.starts_with(['-', '.', '_'])
         {
@@ -31,7 +31,7 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     near.retain(|(distance, _)| *distance <= best.saturating_add(1));
     near.sort_unstable();
     near.dedup();
-    near.truncate(OFFERED);
+    near.truncate(MAX_SUGGESTIONS);
     if near.is_empty() {
         longer.dedup();
         return longer;

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::Findings;
+use super::findings::FindingsBuilder;
 use super::nearest::{did_you_mean, nearest};
-use super::telling::Telling;
 
 /// What debconf takes as a type.
 const TYPES: [&str; 8] = [
@@ -34,46 +34,47 @@ static TEMPLATES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
 
 /// Checks a whole file.
 pub(super) fn check(name: &str, text: &str) -> Findings {
-    let mut telling = Telling::of(name);
-    let mut said: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
-    let mut lines = Lines::new(text);
-    while let Some(line) = lines.next(&mut telling) {
+    let mut findings = FindingsBuilder::of(name);
+    let mut answers: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
+    let mut lines = LogicalLines::new(text);
+    while let Some(line) = lines.next(&mut findings) {
         // What a joined line says lies in a buffer of its own, and is not held against other lines.
         let whole = match line.text {
             Cow::Borrowed(whole) => whole,
             Cow::Owned(joined) => {
-                Entry::parse_and_check(&joined, line.number, &mut telling);
+                PreseedAnswer::parse_and_check(&joined, line.number, &mut findings);
                 continue;
             }
         };
-        if let Some(entry) = Entry::parse_and_check(whole, line.number, &mut telling)
+        if let Some(entry) = PreseedAnswer::parse_and_check(whole, line.number, &mut findings)
             && entry.kind != "seen"
             && let Some((before, value)) =
-                said.insert((entry.owner, entry.template), (line.number, entry.value))
+                answers.insert((entry.owner, entry.template), (line.number, entry.value))
             && value != entry.value
         {
             let template = entry.template;
-            let told = format!("'{template}' was said in line {before} already: this value holds");
-            telling.note(line.number, told);
+            let message =
+                format!("'{template}' was said in line {before} already: this value holds");
+            findings.note(line.number, message);
         }
     }
-    telling.findings()
+    findings.findings()
 }
 
 /// A line as debconf sees it: joined to those that continue it.
 #[derive(Debug)]
-struct Line<'a> {
+struct LogicalLine<'a> {
     number: usize,
     text: Cow<'a, str>,
 }
 
 /// Joins lines.
 #[derive(Debug)]
-struct Lines<'a> {
+struct LogicalLines<'a> {
     lines: std::iter::Enumerate<std::str::Lines<'a>>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LogicalLines<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             lines: text.lines().enumerate(),
@@ -81,7 +82,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the next line that is neither empty nor a comment.
-    fn next(&mut self, telling: &mut Telling<'_>) -> Option<Line<'a>> {
+    fn next(&mut self, findings: &mut FindingsBuilder<'_>) -> Option<LogicalLine<'a>> {
         loop {
             let (index, first) = self.lines.next()?;
             let (number, begin) = (index + 1, first.trim_start());
@@ -89,7 +90,7 @@ impl<'a> Lines<'a> {
             let (mut last, mut end) = (number, first);
             while let Some(part) = end.strip_suffix('\\') {
                 let Some((index, next)) = self.lines.next() else {
-                    telling.problem(
+                    findings.problem(
                         last,
                         "the file ends where a backslash promises more: remove the backslash",
                     );
@@ -100,32 +101,32 @@ impl<'a> Lines<'a> {
                 text.truncate(length);
                 text.push_str(next);
                 (last, end) = (index + 1, next);
-                if begin.starts_with('#') && !is_silent(next) {
-                    let told = "the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
-                    telling.problem(last, told);
+                if begin.starts_with('#') && !is_blank_or_comment(next) {
+                    let message = "the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
+                    findings.problem(last, message);
                 }
             }
-            if is_silent(begin) {
+            if is_blank_or_comment(begin) {
                 continue;
             }
             if end.trim_end().ends_with('\\') && !end.ends_with('\\') {
-                let told = "a blank stands behind the backslash, so that the line ends here: remove the blank";
-                telling.problem(last, told);
+                let message = "a blank stands behind the backslash, so that the line ends here: remove the blank";
+                findings.problem(last, message);
             }
-            return Some(Line { number, text });
+            return Some(LogicalLine { number, text });
         }
     }
 }
 
 /// Whether a line says nothing.
-fn is_silent(line: &str) -> bool {
+fn is_blank_or_comment(line: &str) -> bool {
     let line = line.trim_start();
     line.is_empty() || line.starts_with('#')
 }
 
 /// What a line says.
 #[derive(Debug, Clone, Copy)]
-struct Entry<'a> {
+struct PreseedAnswer<'a> {
     owner: &'a str,
     template: &'a str,
     kind: &'a str,
@@ -133,17 +134,21 @@ struct Entry<'a> {
     value: &'a str,
 }
 
-impl<'a> Entry<'a> {
-    fn parse_and_check(text: &'a str, number: usize, telling: &mut Telling<'_>) -> Option<Self> {
+impl<'a> PreseedAnswer<'a> {
+    fn parse_and_check(
+        text: &'a str,
+        number: usize,
+        findings: &mut FindingsBuilder<'_>,
+    ) -> Option<Self> {
         let entry = Self::split(text);
         match &entry {
-            Some(entry) => entry.check(number, telling),
+            Some(entry) => entry.check(number, findings),
             None => {
-                let told = format!(
+                let message = format!(
                     "'{}' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
                     text.trim()
                 );
-                telling.problem(number, told);
+                findings.problem(number, message);
             }
         }
         entry
@@ -163,29 +168,29 @@ impl<'a> Entry<'a> {
         })
     }
 
-    fn check(&self, number: usize, telling: &mut Telling<'_>) {
+    fn check(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self { template, kind, .. } = *self;
         if kind != "seen" && !TYPES.contains(&kind) {
             let near = did_you_mean(&nearest(kind, TYPES));
             let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
-            telling.problem(
+            findings.problem(
                 number,
                 format!("there is no type '{kind}', so that the line would be skipped: {near}"),
             );
             return;
         }
-        self.check_value(number, telling);
+        self.check_value(number, findings);
         match self.owner {
-            "d-i" => self.check_template(number, telling),
+            "d-i" => self.check_template(number, findings),
             owner => {
-                if strsim::osa_distance(owner, "d-i") == 1 && known(template).is_some() {
-                    telling.problem(number, format!("the installer does not hear what is said to '{owner}': write 'd-i {template}'"));
+                if strsim::osa_distance(owner, "d-i") == 1 && template_type(template).is_some() {
+                    findings.problem(number, format!("the installer does not hear what is said to '{owner}': write 'd-i {template}'"));
                 }
             }
         }
     }
 
-    fn check_value(&self, number: usize, telling: &mut Telling<'_>) {
+    fn check_value(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self {
             template,
             kind,
@@ -194,34 +199,35 @@ impl<'a> Entry<'a> {
         } = *self;
         let trimmed = value.trim();
         if matches!(kind, "boolean" | "seen") && !matches!(trimmed, "true" | "false") {
-            let told = format!("'{trimmed}' is no value of '{template}': write 'true' or 'false'");
-            telling.problem(number, told);
+            let message =
+                format!("'{trimmed}' is no value of '{template}': write 'true' or 'false'");
+            findings.problem(number, message);
         } else if matches!(kind, "boolean" | "seen" | "select") && value != trimmed {
-            let told = format!(
+            let message = format!(
                 "a blank before or behind '{trimmed}' belongs to the value of '{template}': write one blank before it and none behind it"
             );
-            telling.problem(number, told);
+            findings.problem(number, message);
         }
     }
 
-    fn check_template(&self, number: usize, telling: &mut Telling<'_>) {
+    fn check_template(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self { template, kind, .. } = *self;
-        match known(template) {
+        match template_type(template) {
             Some(expected) => {
                 let boolean = |kind: &str| kind == "boolean";
                 if kind != "seen" && expected != "error" && boolean(expected) != boolean(kind) {
-                    let told = format!(
+                    let message = format!(
                         "'{template}' is of type {expected}, and this says {kind}: write '{expected}'"
                     );
-                    telling.problem(number, told);
+                    findings.problem(number, message);
                 }
             }
             None => {
                 let mut names: Vec<_> = TEMPLATES.keys().copied().collect();
                 names.sort_unstable();
                 match did_you_mean(&nearest(template, names)) {
-                    Some(near) => telling.problem(number, format!("the installer asks no '{template}': {near}")),
-                    None => telling.note(number, format!("'{template}' is no question that installers are known to ask: it is not checked")),
+                    Some(near) => findings.problem(number, format!("the installer asks no '{template}': {near}")),
+                    None => findings.note(number, format!("'{template}' is no question that installers are known to ask: it is not checked")),
                 }
             }
         }
@@ -236,7 +242,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Returns the type of a template of the installer.
-fn known(template: &str) -> Option<&'static str> {
+fn template_type(template: &str) -> Option<&'static str> {
     let find = |wanted: &str| TEMPLATES.get(wanted).copied();
     find(template).or_else(|| {
         // `apt-setup/local0/repository`
@@ -252,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn message(text: &str) -> Vec<String> {
         let findings = check("host01/preseed.cfg", text);
         let notes = findings.notes.iter().map(|note| format!("note: {note}"));
         let problems = findings.problems.iter().map(ToString::to_string);
@@ -277,7 +283,7 @@ mod tests {
             d-i debian-installer/locale string en_US.UTF-8\nd-i netcfg/choose_interface select auto\n\
             d-i preseed/late_command string in-target sh -c 'echo \\\\ > /x'; \\\n true\r\n\
             # a comment \\\n# that goes on\nmypackage mypackage/what text  two blanks\n";
-        assert_eq!(told(text), [""; 0]);
+        assert_eq!(message(text), [""; 0]);
     }
 
     #[test]
@@ -325,7 +331,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                told(&format!("\n{line}")),
+                message(&format!("\n{line}")),
                 [format!("host01/preseed.cfg:2: {expected}")]
             );
         }
@@ -335,7 +341,7 @@ mod tests {
     fn a_comment_that_swallows_an_answer_is_told() {
         let text = "# a \\\nd-i passwd/make-user boolean false\n";
         let expected = "host01/preseed.cfg:2: the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
-        assert_eq!(told(text), [expected]);
+        assert_eq!(message(text), [expected]);
     }
 
     #[test]
@@ -350,22 +356,22 @@ mod tests {
                 "note: host01/preseed.cfg:3: 'partman-auto/disk' was said in line 1 already: this value holds",
             ),
         ] {
-            assert_eq!(told(text), [expected]);
+            assert_eq!(message(text), [expected]);
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "((d-i|di|#|x|partman-auto/method|é|boolean|string|true|\\\\)[ \t\r]?|\n){0,24}") {
-            let _ = told(&text);
+            let _ = message(&text);
         }
 
         #[test]
         fn lines_are_joined_as_debconf_joins_them(parts in proptest::collection::vec("[ab]{0,4}", 1..6)) {
             let text = format!("d-i our-own/x string {}\n", parts.join("\\\n"));
-            let mut telling = Telling::of("x");
-            let line = Lines::new(&text).next(&mut telling).unwrap();
-            prop_assert_eq!(Entry::split(&line.text).unwrap().value, parts.concat());
+            let mut findings = FindingsBuilder::of("x");
+            let line = LogicalLines::new(&text).next(&mut findings).unwrap();
+            prop_assert_eq!(PreseedAnswer::split(&line.text).unwrap().value, parts.concat());
         }
     }
 }

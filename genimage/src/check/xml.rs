@@ -11,12 +11,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
+use super::findings::FindingsBuilder;
 use super::nearest::{did_you_mean, nearest};
-use super::telling::Telling;
-use super::value::{Entry, Kind, Value};
+use super::value::{KeyValue, SpannedValue, ValueKind};
 
 /// Deeper than any profile.
-const DEPTH_LIMIT: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 const TYPES: [&str; 7] = [
     "boolean", "disksize", "integer", "list", "map", "string", "symbol",
@@ -29,19 +29,19 @@ pub(super) struct Document<'a> {
     pub(super) line: usize,
     /// Its attributes, as written.
     pub(super) attributes: Vec<(&'a str, String)>,
-    pub(super) value: Value<'a>,
+    pub(super) value: SpannedValue<'a>,
 }
 
 /// Reads a document. What no parser could read is one problem, and nothing comes out; what AutoYaST
 /// could not read is told, and the rest is.
-pub(super) fn parse<'a>(text: &'a str, telling: &mut Telling<'_>) -> Option<Document<'a>> {
+pub(super) fn parse<'a>(text: &'a str, findings: &mut FindingsBuilder<'_>) -> Option<Document<'a>> {
     // The parser counts bytes behind the mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
     if let Some(at) = text.find(|c| !is_char(c)) {
         let line = 1 + text[..at].matches('\n').count();
-        telling.problem(line, "this is no XML: it holds a control character");
+        findings.problem(line, "this is no XML: it holds a control character");
         return None;
     }
     let mut reading = Reading {
@@ -49,14 +49,14 @@ pub(super) fn parse<'a>(text: &'a str, telling: &mut Telling<'_>) -> Option<Docu
         text,
         line: 1,
         counted: 0,
-        telling,
+        findings,
     };
     match reading.document() {
         Ok(document) => Some(document),
         Err(why) => {
             let line = reading.line;
             reading
-                .telling
+                .findings
                 .problem(line, format!("this is no XML: {why:#}"));
             None
         }
@@ -70,7 +70,7 @@ struct Reading<'a, 'b, 'c> {
     line: usize,
     /// The bytes before that.
     counted: usize,
-    telling: &'b mut Telling<'c>,
+    findings: &'b mut FindingsBuilder<'c>,
 }
 
 /// An element that is open.
@@ -79,7 +79,7 @@ struct Open<'a> {
     line: usize,
     kind: Option<&'static str>,
     text: String,
-    entries: Vec<Entry<'a>>,
+    entries: Vec<KeyValue<'a>>,
 }
 
 impl<'a> Reading<'a, '_, '_> {
@@ -131,9 +131,9 @@ impl<'a> Reading<'a, '_, '_> {
     }
 
     /// Reads what is in an element, up to its end.
-    fn element(&mut self, mut open: Open<'a>, depth: usize) -> Result<Value<'a>> {
-        if depth > DEPTH_LIMIT {
-            bail!("elements are nested more than {DEPTH_LIMIT} levels deep");
+    fn element(&mut self, mut open: Open<'a>, depth: usize) -> Result<SpannedValue<'a>> {
+        if depth > MAX_DEPTH {
+            bail!("elements are nested more than {MAX_DEPTH} levels deep");
         }
         loop {
             let event = self.next()?;
@@ -167,7 +167,7 @@ impl<'a> Reading<'a, '_, '_> {
                 _ => continue,
             };
             let key = Cow::Borrowed(key);
-            open.entries.push(Entry { line, key, value });
+            open.entries.push(KeyValue { line, key, value });
         }
     }
 
@@ -188,7 +188,7 @@ impl<'a> Reading<'a, '_, '_> {
             if kind.is_none() {
                 let near = did_you_mean(&nearest(&value, TYPES));
                 let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
-                self.telling
+                self.findings
                     .problem(self.line, format!("there is no type '{value}': {near}"));
             }
         }
@@ -202,7 +202,7 @@ impl<'a> Reading<'a, '_, '_> {
     }
 
     /// Makes the value of an element that has ended.
-    fn close(&mut self, open: Open<'a>) -> Value<'a> {
+    fn close(&mut self, open: Open<'a>) -> SpannedValue<'a> {
         let Open {
             name,
             line,
@@ -211,7 +211,7 @@ impl<'a> Reading<'a, '_, '_> {
             entries,
         } = open;
         let trimmed = text.trim();
-        let mut wrong = |told: String| self.telling.problem(line, told);
+        let mut wrong = |told: String| self.findings.problem(line, told);
         if !entries.is_empty() && !trimmed.is_empty() {
             wrong(format!(
                 "'{name}' has text beside its elements: remove one of them"
@@ -222,37 +222,37 @@ impl<'a> Reading<'a, '_, '_> {
                 wrong(format!(
                     "'{name}' is no boolean: write true or false, not '{trimmed}'"
                 ));
-                Kind::Unknown
+                ValueKind::Unknown
             }
-            Some("boolean") => Kind::Boolean,
+            Some("boolean") => ValueKind::Boolean,
             Some("integer") if trimmed.parse::<i64>().is_err() => {
                 wrong(format!(
                     "'{name}' is no integer: write a whole number, not '{trimmed}'"
                 ));
-                Kind::Unknown
+                ValueKind::Unknown
             }
-            Some("integer") => Kind::Integer(Cow::Owned(trimmed.to_owned())),
-            Some("list") => Kind::List(entries.into_iter().map(|entry| entry.value).collect()),
+            Some("integer") => ValueKind::Integer(Cow::Owned(trimmed.to_owned())),
+            Some("list") => ValueKind::List(entries.into_iter().map(|entry| entry.value).collect()),
             Some("map") => self.map(entries),
-            Some(_) => Kind::String(Cow::Owned(text)),
+            Some(_) => ValueKind::String(Cow::Owned(text)),
             None if !entries.is_empty() => self.map(entries),
-            None if trimmed.is_empty() => Kind::Unknown,
-            None => Kind::String(Cow::Owned(text)),
+            None if trimmed.is_empty() => ValueKind::Unknown,
+            None => ValueKind::String(Cow::Owned(text)),
         };
-        Value { line, kind }
+        SpannedValue { line, kind }
     }
 
-    fn map(&mut self, entries: Vec<Entry<'a>>) -> Kind<'a> {
+    fn map(&mut self, entries: Vec<KeyValue<'a>>) -> ValueKind<'a> {
         for (at, entry) in entries.iter().enumerate() {
             if let Some(before) = entries[..at].iter().find(|other| other.key == entry.key) {
                 let told = format!(
                     "'{}' was said in line {} already: join them",
                     entry.key, before.line
                 );
-                self.telling.problem(entry.line, told);
+                self.findings.problem(entry.line, told);
             }
         }
-        Kind::Map(entries)
+        ValueKind::Map(entries)
     }
 
     fn next(&mut self) -> Result<Event<'a>> {

@@ -9,7 +9,7 @@ use clap::Parser;
 use definitions::command::Config;
 
 use crate::assets::Assets;
-use crate::report::OfImage;
+use crate::report::OsimageReport;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +54,7 @@ pub struct Args {
 
 /// What is asked for.
 #[derive(Debug)]
-pub(crate) enum Action<'a> {
+pub(crate) enum GenimageAction<'a> {
     /// Render and check.
     Check(&'a str),
     /// Say what templates are told.
@@ -67,29 +67,29 @@ pub(crate) enum Action<'a> {
 
 impl Args {
     /// Says what is asked for.
-    pub(crate) fn action(&self) -> Result<Action<'_>> {
+    pub(crate) fn action(&self) -> Result<GenimageAction<'_>> {
         Ok(match (&self.export_assets, &self.osimage) {
-            (Some(directory), _) => Action::Export(directory),
-            (None, name) if self.list_assets => Action::List(name.as_deref()),
-            (None, Some(name)) if self.context => Action::Context(name),
-            (None, Some(name)) => Action::Check(name),
+            (Some(directory), _) => GenimageAction::Export(directory),
+            (None, name) if self.list_assets => GenimageAction::List(name.as_deref()),
+            (None, Some(name)) if self.context => GenimageAction::Context(name),
+            (None, Some(name)) => GenimageAction::Check(name),
             (None, None) => bail!("which osimage? lsdef -t osimage names them"),
         })
     }
 
     /// Prints what was found out; results to stdout, what is wrong to stderr.
-    pub(crate) fn tell(
+    pub(crate) fn print(
         &self,
         name: &str,
-        said: &OfImage,
+        report: &OsimageReport,
         assets: Option<&Assets>,
     ) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
         let files: Vec<_> = assets.iter().flat_map(|assets| assets.files()).collect();
         if self.json {
             let names: Vec<_> = files.iter().map(|(file, _)| file).collect();
-            let report = serde_json::json!({ "osimage": name, "files": names, "report": said });
-            serde_json::to_writer_pretty(&mut out, &report)?;
+            let json = serde_json::json!({ "osimage": name, "files": names, "report": report });
+            serde_json::to_writer_pretty(&mut out, &json)?;
             writeln!(out)?;
         } else if let Some(wanted) = &self.show {
             let shown = files
@@ -110,18 +110,18 @@ impl Args {
                     names.join(", ")
                 );
             }
-        } else if assets.is_some() && said.problems.is_empty() {
+        } else if assets.is_some() && report.problems.is_empty() {
             let names: Vec<_> = files.iter().map(|(file, _)| *file).collect();
             writeln!(out, "{name}: {} are right", names.join(", "))?;
         }
         out.flush()?;
-        for note in &said.notes {
+        for note in &report.notes {
             eprintln!("genimage: note: {note}");
         }
-        for problem in &said.problems {
+        for problem in &report.problems {
             eprintln!("genimage: {problem}");
         }
-        let right = said.problems.is_empty();
+        let right = report.problems.is_empty();
         Ok(if right {
             ExitCode::SUCCESS
         } else {

@@ -36,7 +36,7 @@ pub struct Args {
     pub(crate) noderange: Noderange,
     /// The osimage: osimage=NAME, or osimage alone for each node's provmethod
     #[arg(value_name = "osimage[=NAME]")]
-    pub(crate) osimage: Asked,
+    pub(crate) osimage: OsimageArgument,
     /// Say what would be written; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -50,16 +50,16 @@ pub struct Args {
 
 /// Which osimage is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked(Option<String>);
+pub(crate) struct OsimageArgument(Option<String>);
 
-impl Asked {
+impl OsimageArgument {
     /// Returns the name, where one is given.
     pub(crate) fn name(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
 
-impl FromStr for Asked {
+impl FromStr for OsimageArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -76,7 +76,7 @@ impl FromStr for Asked {
 
 impl Args {
     /// Prints a report: results to stdout, what is wrong to stderr.
-    pub(crate) fn tell(&self, report: &Report) -> Result<ExitCode> {
+    pub(crate) fn print(&self, report: &Report) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, report)?;

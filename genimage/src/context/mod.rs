@@ -15,17 +15,17 @@ use crate::repository::Repository;
 mod example;
 mod fields;
 
-pub use fields::Fields;
+pub use fields::ContextFields;
 
 /// All that a template may say.
 #[derive(Debug, Clone, Serialize)]
-pub struct Context {
+pub struct TemplateContext {
     /// The node.
-    pub node: Node,
+    pub node: NodeFacts,
     /// The osimage and the release.
-    pub image: Image,
+    pub image: ImageFacts,
     /// The management node as the node reaches it.
-    pub server: Server,
+    pub server: ServerFacts,
     /// What is installed, inside the installer.
     pub packages: Packages,
     /// What the installer installs from.
@@ -38,13 +38,13 @@ pub struct Context {
     /// Where to.
     pub disk: Disk,
     /// How root gets in.
-    pub root: Root,
+    pub root: RootAccess,
     /// Clock and language.
     pub locale: Locale,
     /// What the firewall lets in, `22/tcp` each.
     pub ports: Vec<String>,
     /// The kernel's command line.
-    pub kernel: Kernel,
+    pub kernel: BootParameters,
     /// What makes the node run its postscripts; without it, none are run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firstboot: Option<Firstboot>,
@@ -54,7 +54,7 @@ pub struct Context {
 
 /// The node. Its network is configured by DHCP, on the NIC that has the MAC.
 #[derive(Debug, Clone, Serialize)]
-pub struct Node {
+pub struct NodeFacts {
     /// Its name: `host01`.
     pub name: String,
     /// Its name and domain: `host01.example.com`, or the name alone.
@@ -82,7 +82,7 @@ pub struct Node {
 
 /// The osimage and its release.
 #[derive(Debug, Clone, Serialize)]
-pub struct Image {
+pub struct ImageFacts {
     /// The osimage's name.
     pub name: String,
     /// The profile: `dockerhost`.
@@ -138,7 +138,7 @@ impl InstallSource {
 
 /// The management node.
 #[derive(Debug, Clone, Serialize)]
-pub struct Server {
+pub struct ServerFacts {
     /// Its address.
     pub address: String,
     /// Address and port: `10.1.0.1` with port 80, else `10.1.0.1:8080`.
@@ -188,7 +188,7 @@ pub struct Disk {
 
 /// How root gets in.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Root {
+pub struct RootAccess {
     /// The crypted password, as `crypt(5)` writes it; without one the password is locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
@@ -209,7 +209,7 @@ pub struct Locale {
 
 /// The kernel's command line.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Kernel {
+pub struct BootParameters {
     /// The kernel in the tree: `install.amd/vmlinuz`.
     pub kernel: String,
     /// Its initrds.

@@ -5,22 +5,22 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Asset, Kind, Origin};
-use crate::installer::Installer;
-use crate::problem::{Place, Problem};
+use super::{Asset, AssetKind, AssetOrigin};
+use crate::installer::InstallerKind;
+use crate::problem::{FileLine, Problem};
 
 /// No list and no template is longer, in bytes.
-const LONGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// No directory of the library lies deeper, and no section holds more files.
-const DEEPEST: usize = 4;
-const MOST: usize = 4096;
+const MAX_DEPTH: usize = 4;
+const MAX_FILES: usize = 4096;
 
 /// Loads a text as [`clean`] leaves it; the second value says whether that took something out.
 pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
     let file: Arc<str> = path.to_string_lossy().into();
     let at = |line: usize, message: String| {
         let file = Arc::clone(&file);
-        Problem::at(Place { file, line }, message)
+        Problem::at(FileLine { file, line }, message)
     };
     let cannot = |err: std::io::Error| at(0, format!("cannot be read: {err}"));
     let opened = fs::File::open(path).map_err(cannot)?;
@@ -30,13 +30,13 @@ pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
     }
     let mut bytes = Vec::new();
     opened
-        .take(LONGEST + 1)
+        .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(at(
             0,
-            format!("is longer than {LONGEST} bytes: no list and no template is"),
+            format!("is longer than {MAX_BYTES} bytes: no list and no template is"),
         ));
     }
     let text = String::from_utf8(bytes).map_err(|err| {
@@ -78,8 +78,8 @@ fn clean(text: String) -> Result<(String, bool), (usize, String)> {
 }
 
 /// Loads every file of a section, by the name that it has beneath `custom`.
-pub(super) fn walk(custom: &Path, kind: Kind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
-    let mut walk = Walk {
+pub(super) fn walk(custom: &Path, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
+    let mut walk = DirectoryScan {
         kind,
         found: Vec::new(),
         problems: Vec::new(),
@@ -94,13 +94,13 @@ pub(super) fn walk(custom: &Path, kind: Kind) -> Result<Vec<(String, Asset)>, Ve
     }
 }
 
-struct Walk {
-    kind: Kind,
+struct DirectoryScan {
+    kind: AssetKind,
     found: Vec<(String, Asset)>,
     problems: Vec<Problem>,
 }
 
-impl Walk {
+impl DirectoryScan {
     fn directory(&mut self, path: &Path, name: &str, depth: usize) {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
@@ -117,10 +117,10 @@ impl Walk {
             }
             let (path, name) = (entry.path(), format!("{name}/{own}"));
             if path.is_dir() {
-                if depth < DEEPEST {
+                if depth < MAX_DEPTH {
                     self.directory(&path, &name, depth + 1);
                 }
-            } else if self.wanted(&name) && self.found.len() < MOST {
+            } else if self.wanted(&name) && self.found.len() < MAX_FILES {
                 self.file(&path, name);
             }
         }
@@ -128,7 +128,7 @@ impl Walk {
 
     /// In our own layout everything counts, in xCAT's what has an ending of ours.
     fn wanted(&self, name: &str) -> bool {
-        let endings = Installer::ALL.map(|installer| self.kind.ending(installer));
+        let endings = InstallerKind::ALL.map(|installer| self.kind.ending(installer));
         !name.starts_with("install/")
             || endings.iter().any(|ending| {
                 name.strip_suffix(ending)
@@ -139,7 +139,7 @@ impl Walk {
     fn file(&mut self, path: &Path, name: String) {
         match load(path) {
             Ok((text, cleaned)) => {
-                let origin = Origin::Custom(path.to_path_buf());
+                let origin = AssetOrigin::Custom(path.to_path_buf());
                 let asset = Asset {
                     origin,
                     text,

@@ -15,15 +15,20 @@ impl Files {
     fn asset(&self, name: &str) -> Option<Asset> {
         let (name, text) = self.0.get_key_value(name)?;
         Some(Asset {
-            origin: Origin::Embedded(name),
+            origin: AssetOrigin::Embedded(name),
             text: text.clone(),
             cleaned: false,
         })
     }
 
-    fn parse(&self, names: &[&str], family: Family, role: Role) -> Result<PkgList, Vec<String>> {
+    fn parse(
+        &self,
+        names: &[&str],
+        family: DistroFamily,
+        role: ListRole,
+    ) -> Result<PkgList, Vec<String>> {
         let variables = BTreeMap::from([("OSVER".to_owned(), "debian12".to_owned())]);
-        let rules = Rules {
+        let rules = ListRules {
             family,
             role,
             variables: &variables,
@@ -37,11 +42,11 @@ impl Files {
     }
 }
 
-fn parse(text: &str, family: Family, role: Role) -> Result<PkgList, Vec<String>> {
+fn parse(text: &str, family: DistroFamily, role: ListRole) -> Result<PkgList, Vec<String>> {
     Files::of(&[("a", text)]).parse(&["a"], family, role)
 }
 
-fn error(text: &str, family: Family, role: Role) -> String {
+fn error(text: &str, family: DistroFamily, role: ListRole) -> String {
     parse(text, family, role).unwrap_err().join("\n")
 }
 
@@ -55,8 +60,8 @@ fn a_list_is_names_with_comments_and_signs() {
     let list = parse(
         "# a comment\n\nchrony   # why\n  openssh-server\t#x\n-nano\n@core\n@^ minimal-environment\r\n\
          @ Development Tools # blanks\n-@ dial-up\n-iwl*-firmware\n@nodejs:20/common\nchrony\n",
-        Family::Rh,
-        Role::Tree,
+        DistroFamily::Rh,
+        ListRole::Tree,
     )
     .unwrap();
     assert_eq!(
@@ -85,26 +90,26 @@ fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
     for (text, family, role, expected) in [
         (
             "a1/bookworm-backports",
-            Family::Debian,
-            Role::Tree,
+            DistroFamily::Debian,
+            ListRole::Tree,
             (None, "a1".to_owned(), some("/bookworm-backports")),
         ),
         (
             "g++=4:12.2.0-3~a",
-            Family::Ubuntu,
-            Role::Tree,
+            DistroFamily::Ubuntu,
+            ListRole::Tree,
             (None, "g++".to_owned(), some("=4:12.2.0-3~a")),
         ),
         (
             "libc6:i386",
-            Family::Debian,
-            Role::Tree,
+            DistroFamily::Debian,
+            ListRole::Tree,
             (None, "libc6:i386".to_owned(), None),
         ),
         (
             "docker/stable/docker-ce=5:1.0",
-            Family::Debian,
-            Role::Others,
+            DistroFamily::Debian,
+            ListRole::Others,
             (
                 some("docker/stable"),
                 "docker-ce".to_owned(),
@@ -113,14 +118,14 @@ fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
         ),
         (
             "docker/docker-ce",
-            Family::Suse,
-            Role::Others,
+            DistroFamily::Suse,
+            ListRole::Others,
             (some("docker"), "docker-ce".to_owned(), None),
         ),
         (
             "Kernel_x-1.2.x86_64",
-            Family::Fedora,
-            Role::Tree,
+            DistroFamily::Fedora,
+            ListRole::Tree,
             (None, "Kernel_x-1.2.x86_64".to_owned(), None),
         ),
     ] {
@@ -133,8 +138,8 @@ fn transactions_have_their_own_environment_and_removals() {
     let list = parse(
         "-docker\n\n#NEW_INSTALL_LIST#\n#ENV:A=1 B=/x#\n#ENV:C=#\nrepo/docker-ce\n--cache\n#NEW_INSTALL_LIST#\n\
          #NEW_INSTALL_LIST#\nlast\ndocker\n-docker\n",
-        Family::Rh,
-        Role::Others,
+        DistroFamily::Rh,
+        ListRole::Others,
     )
     .unwrap();
     assert_eq!(
@@ -143,7 +148,7 @@ fn transactions_have_their_own_environment_and_removals() {
          #NEW_INSTALL_LIST#\n-docker\nlast\ndocker\n"
     );
     let variables: Vec<_> = list
-        .variables(Role::Others)
+        .variables(ListRole::Others)
         .into_iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
@@ -158,7 +163,7 @@ fn transactions_have_their_own_environment_and_removals() {
         ]
     );
     assert_eq!(
-        list.variables(Role::Tree),
+        list.variables(ListRole::Tree),
         [
             (
                 "OSPKGS".to_owned(),
@@ -167,12 +172,17 @@ fn transactions_have_their_own_environment_and_removals() {
             ("ENVLIST".to_owned(), "A=1 B=/x C=".to_owned()),
         ]
     );
-    assert_eq!(PkgList::default().variables(Role::Others), []);
+    assert_eq!(PkgList::default().variables(ListRole::Others), []);
 }
 
 #[test]
 fn of_two_lines_about_one_name_the_later_counts() {
-    let list = parse("a1\nb1\n-a1\n-b1\nb1\n@g\n-@g\n", Family::Rh, Role::Tree).unwrap();
+    let list = parse(
+        "a1\nb1\n-a1\n-b1\nb1\n@g\n-@g\n",
+        DistroFamily::Rh,
+        ListRole::Tree,
+    )
+    .unwrap();
     assert_eq!(shown(&list), "-a1\n-@g\nb1\n");
 }
 
@@ -185,7 +195,7 @@ fn several_files_and_what_they_include_are_one_list() {
         ("b", "#INCLUDE:sub#\n-one\nfour\n"),
     ]);
     let list = files
-        .parse(&["a", "b"], Family::Debian, Role::Tree)
+        .parse(&["a", "b"], DistroFamily::Debian, ListRole::Tree)
         .unwrap();
     assert_eq!(shown(&list), "-one\nthree\ntwo\nfour\n");
     let places: Vec<_> = list.install().map(|item| item.place.to_string()).collect();
@@ -202,7 +212,9 @@ fn every_problem_is_told_with_its_place() {
         ("b", "ok1\na b\n#INCLUDE:c#\n"),
         ("c", "\n\n#INCLUDE:b#\n-@core\n"),
     ]);
-    let problems = files.parse(&["a"], Family::Debian, Role::Tree).unwrap_err();
+    let problems = files
+        .parse(&["a"], DistroFamily::Debian, ListRole::Tree)
+        .unwrap_err();
     assert_eq!(
         problems,
         [
@@ -221,8 +233,8 @@ fn every_problem_is_told_with_its_place() {
 
 #[test]
 fn a_bad_name_is_an_error_that_says_what_to_write() {
-    use Family::{Debian, Fedora, Rh, Suse};
-    use Role::{Others, Tree};
+    use DistroFamily::{Debian, Fedora, Rh, Suse};
+    use ListRole::{Others, Tree};
     for (text, family, role, expected) in [
         (
             "a",
@@ -405,7 +417,9 @@ fn what_a_list_can_grow_to_has_a_bound() {
         deep.0.insert(pair[0], format!("#INCLUDE:{}#\n", pair[1]));
     }
     deep.0.insert("19", "nano".to_owned());
-    let problems = deep.parse(&["0"], Family::Rh, Role::Tree).unwrap_err();
+    let problems = deep
+        .parse(&["0"], DistroFamily::Rh, ListRole::Tree)
+        .unwrap_err();
     assert_eq!(
         problems,
         ["15:1: includes go deeper than 16 files: include less"]
@@ -417,12 +431,14 @@ fn what_a_list_can_grow_to_has_a_bound() {
             .insert(pair[0], format!("#INCLUDE:{0}#\n#INCLUDE:{0}#\n", pair[1]));
     }
     wide.0.insert("11", "nano".to_owned());
-    let problems = wide.parse(&["0"], Family::Rh, Role::Tree).unwrap_err();
+    let problems = wide
+        .parse(&["0"], DistroFamily::Rh, ListRole::Tree)
+        .unwrap_err();
     assert!(problems.iter().all(|problem| {
         problem.ends_with(": the list is made of more than 256 files: include less")
     }));
 
-    let many = parse(&"A\n".repeat(1000), Family::Debian, Role::Tree).unwrap_err();
+    let many = parse(&"A\n".repeat(1000), DistroFamily::Debian, ListRole::Tree).unwrap_err();
     assert_eq!(many.len(), 101);
     assert_eq!(
         many[100],
@@ -431,7 +447,8 @@ fn what_a_list_can_grow_to_has_a_bound() {
 
     let long = Files::of(&[("a", &"#\n".repeat(3 << 20))]);
     assert_eq!(
-        long.parse(&["a"], Family::Rh, Role::Tree).unwrap_err(),
+        long.parse(&["a"], DistroFamily::Rh, ListRole::Tree)
+            .unwrap_err(),
         ["a: the list has more than 4194304 bytes: include less"]
     );
 }
@@ -440,27 +457,27 @@ fn what_a_list_can_grow_to_has_a_bound() {
 fn a_profile_without_a_list_is_told_where_to_put_one() {
     let library = Library::new("/nonexistent");
     let distro = "rocky9.4".parse().unwrap();
-    let target = Target {
+    let target = SearchTarget {
         profile: "web",
         distro: &distro,
         arch: definitions::Arch::X86_64,
-        installer: crate::installer::Installer::Kickstart,
+        installer: crate::installer::InstallerKind::Kickstart,
     };
     let load = |role, names: &[String]| {
         PkgList::load(&library, role, names, &target, &BTreeMap::new())
             .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
     assert_eq!(
-        load(Role::Tree, &[]).unwrap_err(),
+        load(ListRole::Tree, &[]).unwrap_err(),
         [
             "no package list for the profile 'web' of rocky9.4: name one in the osimage's pkglist, or write \
              pkglists/rh/web.pkglist beneath the directory for your own files"
         ]
     );
-    assert_eq!(load(Role::Others, &[]), Ok(PkgList::default()));
+    assert_eq!(load(ListRole::Others, &[]), Ok(PkgList::default()));
     assert_eq!(
         load(
-            Role::Tree,
+            ListRole::Tree,
             &["a".to_owned(), "base.pkglist".to_owned(), "b".to_owned()]
         )
         .unwrap_err(),
@@ -474,7 +491,7 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
     std::fs::write(own("web-rocky9.4-x86_64"), "nginx").unwrap();
     std::fs::write(own("a"), "#INCLUDE:$PROFILE-${OSVER}-$ARCH#").unwrap();
     let name = own("a").display().to_string();
-    assert_eq!(shown(&load(Role::Tree, &[name]).unwrap()), "nginx\n");
-    let list = load(Role::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
+    assert_eq!(shown(&load(ListRole::Tree, &[name]).unwrap()), "nginx\n");
+    let list = load(ListRole::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
     assert_eq!(shown(&list), "docker-ce\ndocker-ce-cli\ncontainerd.io\n");
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use definitions::Arch;
 
-use super::Form;
+use super::PackageManager;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +52,9 @@ pub enum Trust {
     /// A key that the distribution brings signs them: it is a mirror.
     Distribution,
     /// The definition says so.
-    Asserted,
+    Explicit,
     /// It does not say.
-    Unsaid,
+    Unspecified,
 }
 
 impl Entry {
@@ -62,11 +62,11 @@ impl Entry {
     ///
     /// # Errors
     /// What is no repository, or one that nobody could check.
-    pub fn parse(text: &str, form: Form) -> Result<Self, String> {
+    pub fn parse(text: &str, form: PackageManager) -> Result<Self, String> {
         if text.contains(char::is_control) {
             return Err("holds a control character: delete it".to_owned());
         }
-        let text = undebbed(text.trim(), form)?;
+        let text = strip_deb(text.trim(), form)?;
         let (options, text) = match text.strip_prefix('[') {
             Some(rest) => rest
                 .split_once(']')
@@ -83,45 +83,49 @@ impl Entry {
             suite: None,
             components: Vec::new(),
             architectures: Vec::new(),
-            trust: Trust::Unsaid,
+            trust: Trust::Unspecified,
         };
         for option in options.split_whitespace() {
             entry.option(option, form)?;
         }
         entry.place(&words.collect::<Vec<_>>(), form)?;
-        if let (Source::Internet(_), Trust::Unsaid) = (&entry.source, &entry.trust) {
-            return Err(unsaid(form));
+        if let (Source::Internet(_), Trust::Unspecified) = (&entry.source, &entry.trust) {
+            return Err(unspecified(form));
         }
         Ok(entry)
     }
 
     /// Takes `name=value`.
-    fn option(&mut self, option: &str, form: Form) -> Result<(), String> {
-        let key = if form == Form::Apt {
+    fn option(&mut self, option: &str, form: PackageManager) -> Result<(), String> {
+        let key = if form == PackageManager::Apt {
             "signed-by"
         } else {
             "gpgkey"
         };
         match option.split_once('=').unwrap_or((option, "")) {
             ("name", name) if self.name.is_none() => self.name = Some(checked_name(name)?),
-            ("trusted", "yes") => self.believe(Trust::Asserted)?,
+            ("trusted", "yes") => self.set_trust(Trust::Explicit)?,
             ("trusted", _) => {
                 return Err("'trusted' is said as 'trusted=yes', or left out".to_owned());
             }
             ("signed-by" | "gpgkey", value) if option.starts_with(key) => {
-                self.believe(key_at(value, key)?)?;
+                self.set_trust(key_at(value, key)?)?;
             }
             ("signed-by" | "gpgkey", _) => {
                 return Err(format!("'{option}' is for others: write '{key}=…' here"));
             }
-            ("arch", name) if form == Form::Apt => {
+            ("arch", name) if form == PackageManager::Apt => {
                 let arch = name.parse::<Arch>().map_err(|err| err.to_string())?;
                 if !self.architectures.contains(&arch) {
                     self.architectures.push(arch);
                 }
             }
             (name, _) => {
-                let arch = if form == Form::Apt { ", arch=" } else { "" };
+                let arch = if form == PackageManager::Apt {
+                    ", arch="
+                } else {
+                    ""
+                };
                 return Err(format!(
                     "has the option '{name}' twice or to no use: there are {key}=, trusted=yes, name={arch}"
                 ));
@@ -130,8 +134,8 @@ impl Entry {
         Ok(())
     }
 
-    fn believe(&mut self, trust: Trust) -> Result<(), String> {
-        if self.trust != Trust::Unsaid {
+    fn set_trust(&mut self, trust: Trust) -> Result<(), String> {
+        if self.trust != Trust::Unspecified {
             return Err("says twice why it may be believed: leave one".to_owned());
         }
         self.trust = trust;
@@ -139,8 +143,8 @@ impl Entry {
     }
 
     /// Takes what stands behind the URI: suite and components.
-    fn place(&mut self, words: &[&str], form: Form) -> Result<(), String> {
-        if form != Form::Apt {
+    fn place(&mut self, words: &[&str], form: PackageManager) -> Result<(), String> {
+        if form != PackageManager::Apt {
             return match words {
                 [] => Ok(()),
                 [word, ..] => Err(format!(
@@ -176,9 +180,9 @@ impl Entry {
 }
 
 /// Takes a leading `deb` off, which lines of a `.list` begin with.
-fn undebbed(text: &str, form: Form) -> Result<&str, String> {
+fn strip_deb(text: &str, form: PackageManager) -> Result<&str, String> {
     match text.split_once(char::is_whitespace) {
-        Some(("deb", rest)) if form == Form::Apt => Ok(rest.trim_start()),
+        Some(("deb", rest)) if form == PackageManager::Apt => Ok(rest.trim_start()),
         Some(("deb", _)) => {
             Err("begins with 'deb', and is for apt: write the URI alone".to_owned())
         }
@@ -190,10 +194,10 @@ fn undebbed(text: &str, form: Form) -> Result<&str, String> {
 }
 
 /// Says what to add to a repository that nobody could check.
-pub(super) fn unsaid(form: Form) -> String {
+pub(super) fn unspecified(form: PackageManager) -> String {
     let (key, what) = match form {
-        Form::Apt => ("signed-by", "the repository"),
-        Form::Dnf | Form::Zypper => ("gpgkey", "the packages"),
+        PackageManager::Apt => ("signed-by", "the repository"),
+        PackageManager::Dnf | PackageManager::Zypper => ("gpgkey", "the packages"),
     };
     format!(
         "does not say why it may be believed: put '[{key}=/path/of/its/key.asc]' in front of it, \
@@ -231,7 +235,7 @@ fn key_at(value: &str, key: &str) -> Result<Trust, String> {
 }
 
 /// Reads a directory or a URI.
-fn source(target: &str, form: Form) -> Result<Source, String> {
+fn source(target: &str, form: PackageManager) -> Result<Source, String> {
     if target.starts_with('/') {
         let path = Path::new(target);
         let up = |part: std::path::Component<'_>| part == std::path::Component::ParentDir;
@@ -253,8 +257,8 @@ fn source(target: &str, form: Form) -> Result<Source, String> {
     }
     // What dnf and zypper put in for these is put in here.
     let plain = match form {
-        Form::Apt => target.to_owned(),
-        Form::Dnf | Form::Zypper => ["$releasever", "$basearch"]
+        PackageManager::Apt => target.to_owned(),
+        PackageManager::Dnf | PackageManager::Zypper => ["$releasever", "$basearch"]
             .iter()
             .fold(target.to_owned(), |text, name| text.replace(name, "x")),
     };

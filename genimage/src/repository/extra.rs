@@ -7,9 +7,9 @@ use std::path::Path;
 use definitions::OsImage;
 
 use super::entry::{self, Entry, Source, Trust};
-use super::{Form, Repository, Served, key, tree};
-use crate::installer::Family;
-use crate::problem::{Place, Problem};
+use super::{PackageManager, Repository, Served, key, tree};
+use crate::installer::DistroFamily;
+use crate::problem::{FileLine, Problem};
 
 /// The releases of Debian and Ubuntu by their codenames, which begin the names of their suites.
 const CODENAMES: [&str; 20] = [
@@ -20,7 +20,7 @@ const CODENAMES: [&str; 20] = [
 
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
-pub struct Extra<'a> {
+pub struct ResolveContext<'a> {
     /// The attribute: `otherpkgdir`, `pkgdir`.
     pub attribute: &'a str,
     /// What repositories without a name are called, before their number: `extra`.
@@ -30,12 +30,12 @@ pub struct Extra<'a> {
     /// The codename of the release, where it is Debian's or Ubuntu's: `bookworm`.
     pub codename: Option<&'a str>,
     /// The directories beneath a local one that the list of other packages names, and where it does.
-    pub directories: &'a [(String, Place)],
+    pub directories: &'a [(String, FileLine)],
     /// Reads a key.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
-impl std::fmt::Debug for Extra<'_> {
+impl std::fmt::Debug for ResolveContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Extra")
             .field("attribute", &self.attribute)
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Extra<'_> {
 
 /// All repositories of an osimage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OfImage {
+pub struct OsimageRepositories {
     /// The tree's, the one to install from first, then the mirrors that stand behind it in `pkgdir`.
     pub tree: Vec<Repository>,
     /// Those of `otherpkgdir`.
@@ -66,8 +66,8 @@ pub fn of_image(
     image: &OsImage,
     (tree, trusted): (&Path, bool),
     served: Served<'_>,
-    directories: &[(String, Place)],
-) -> Result<OfImage, Vec<Problem>> {
+    directories: &[(String, FileLine)],
+) -> Result<OsimageRepositories, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut take = |found: Result<Vec<Repository>, Vec<Problem>>| {
         found.unwrap_or_else(|more| {
@@ -77,7 +77,7 @@ pub fn of_image(
     };
     let codename = tree::codename(tree);
     let mirrors = image.pkgdir.get(1..).unwrap_or_default();
-    let with = Extra {
+    let with = ResolveContext {
         attribute: "pkgdir",
         stem: "mirror",
         served,
@@ -85,12 +85,12 @@ pub fn of_image(
         directories: &[],
         read: &key::load,
     };
-    let mut found = OfImage {
+    let mut found = OsimageRepositories {
         tree: take(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
         extra: Vec::new(),
     };
     found.tree.extend(take(extra(mirrors, &with)));
-    let with = Extra {
+    let with = ResolveContext {
         attribute: "otherpkgdir",
         stem: "extra",
         directories,
@@ -132,11 +132,14 @@ fn twice<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem>
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub fn extra(entries: &[String], with: &Extra<'_>) -> Result<Vec<Repository>, Vec<Problem>> {
-    let family = Family::of(with.served.distro).map_err(|problem| vec![problem])?;
-    let mut work = Work {
+pub fn extra(
+    entries: &[String],
+    with: &ResolveContext<'_>,
+) -> Result<Vec<Repository>, Vec<Problem>> {
+    let family = DistroFamily::of(with.served.distro).map_err(|problem| vec![problem])?;
+    let mut work = EntryResolver {
         with,
-        form: Form::of(family),
+        form: PackageManager::of(family),
         repositories: Vec::new(),
         problems: Vec::new(),
         missing: with.directories.iter().collect(),
@@ -150,16 +153,16 @@ pub fn extra(entries: &[String], with: &Extra<'_>) -> Result<Vec<Repository>, Ve
     work.finish()
 }
 
-pub(super) struct Work<'a> {
-    pub(super) with: &'a Extra<'a>,
-    pub(super) form: Form,
+pub(super) struct EntryResolver<'a> {
+    pub(super) with: &'a ResolveContext<'a>,
+    pub(super) form: PackageManager,
     pub(super) repositories: Vec<Repository>,
     problems: Vec<Problem>,
     /// Directories that the list names and no entry has had yet.
-    pub(super) missing: Vec<&'a (String, Place)>,
+    pub(super) missing: Vec<&'a (String, FileLine)>,
 }
 
-impl Work<'_> {
+impl EntryResolver<'_> {
     fn entry(&mut self, text: &str, number: usize) -> Result<(), String> {
         let entry = Entry::parse(text, self.form)?;
         let served = &self.with.served;
@@ -177,15 +180,15 @@ impl Work<'_> {
                 .iter()
                 .map(|arch| arch.debian_name().to_owned())
                 .collect(),
-            trusted: entry.trust == Trust::Asserted,
+            trusted: entry.trust == Trust::Explicit,
             ..Repository::default()
         };
         match &entry.source {
             Source::Internet(uri) => {
                 let base = self.keyed(base, &entry.trust)?;
                 let version = match self.form {
-                    Form::Zypper => served.distro.version(),
-                    Form::Apt | Form::Dnf => served.distro.major(),
+                    PackageManager::Zypper => served.distro.version(),
+                    PackageManager::Apt | PackageManager::Dnf => served.distro.major(),
                 };
                 let uri = uri.replace("$releasever", version);
                 let uri = uri.replace("$basearch", served.arch.name());
@@ -239,8 +242,8 @@ impl Work<'_> {
                 key_url: tree::installed_key(&self.with.served),
                 ..base
             }),
-            Trust::Asserted => Ok(base),
-            Trust::Unsaid => Err(entry::unsaid(self.form)),
+            Trust::Explicit => Ok(base),
+            Trust::Unspecified => Err(entry::unspecified(self.form)),
         }
     }
 

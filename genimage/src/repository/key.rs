@@ -19,7 +19,7 @@ const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 pub(super) const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 
 /// No file of keys is larger, in bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file that a definition names as a key.
 pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
@@ -29,10 +29,10 @@ pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is no file"));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(io::Error::other(format!(
-            "it has more than {LARGEST} bytes"
+            "it has more than {MAX_BYTES} bytes"
         )));
     }
     Ok(bytes)

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Trust};
-use super::extra::Work;
-use super::{Form, Repository, has_index, is_file, key, signature};
+use super::extra::EntryResolver;
+use super::{PackageManager, Repository, has_index, is_file, key, signature};
 
-impl Work<'_> {
+impl EntryResolver<'_> {
     /// Takes a local directory and those beneath it that the list names.
     pub(super) fn directory(
         &mut self,
@@ -17,7 +17,7 @@ impl Work<'_> {
     ) -> Result<(), String> {
         let served = self.with.served;
         let own = served.installdir.otherpkgs(served.distro, served.arch) == path;
-        if own && entry.trust == Trust::Unsaid && !path.exists() {
+        if own && entry.trust == Trust::Unspecified && !path.exists() {
             return Ok(());
         }
         if !path.is_dir() {
@@ -71,7 +71,7 @@ impl Work<'_> {
             name,
             uri: self.with.served.url(place)?,
             directory: Some(place.display().to_string()),
-            suite: (self.form == Form::Apt).then(|| suite.to_owned()),
+            suite: (self.form == PackageManager::Apt).then(|| suite.to_owned()),
             ..base.clone()
         });
         Ok(())
@@ -86,9 +86,9 @@ impl Work<'_> {
             in_suite.or_else(|| is_file(place, name).then(|| place.join(name)))
         };
         let (names, index): (&[&str], _) = match self.form {
-            Form::Apt => (&["InRelease", "Release.gpg"], "Release"),
-            Form::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
-            Form::Dnf => return Ok(()),
+            PackageManager::Apt => (&["InRelease", "Release.gpg"], "Release"),
+            PackageManager::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
+            PackageManager::Dnf => return Ok(()),
         };
         if let Some(signature) = names.iter().find_map(|name| there(name)) {
             return key.map_or(Ok(()), |key| is_key_of(&signature, key));
@@ -122,7 +122,7 @@ impl Work<'_> {
     /// Looks for an index of packages; returns the suite, which is apt's.
     fn indexed(&self, directory: &Path, entry: &Entry) -> Result<Option<String>, String> {
         let shown = directory.display();
-        if self.form != Form::Apt {
+        if self.form != PackageManager::Apt {
             if is_file(directory, "repodata/repomd.xml") {
                 return Ok(Some(String::new()));
             }

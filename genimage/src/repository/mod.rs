@@ -19,13 +19,13 @@ use std::path::{Path, PathBuf};
 use definitions::{Arch, Distro, InstallDir};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::installer::Family;
+use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 use packing::Packing;
 
 pub use entry::{Entry, Source, Trust};
-pub use extra::{Extra, OfImage, extra, of_image};
+pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it behind a `-`.
@@ -37,7 +37,7 @@ const DISC: &str = "disc";
 /// Whose form a repository has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub enum PackageManager {
     /// Debian and Ubuntu.
     #[default]
     Apt,
@@ -47,13 +47,13 @@ pub enum Form {
     Zypper,
 }
 
-impl Form {
+impl PackageManager {
     /// Returns the form of a family's repositories.
-    pub fn of(family: Family) -> Self {
+    pub fn of(family: DistroFamily) -> Self {
         match family {
-            Family::Debian | Family::Ubuntu => Self::Apt,
-            Family::Rh | Family::Fedora => Self::Dnf,
-            Family::Suse => Self::Zypper,
+            DistroFamily::Debian | DistroFamily::Ubuntu => Self::Apt,
+            DistroFamily::Rh | DistroFamily::Fedora => Self::Dnf,
+            DistroFamily::Suse => Self::Zypper,
         }
     }
 }
@@ -66,7 +66,7 @@ pub struct Repository {
     /// A short name of letters, digits, `-` and `_`: `tree`, `extra1`.
     pub name: String,
     /// Whose form it has.
-    pub form: Form,
+    pub form: PackageManager,
     /// What a node reaches it by.
     pub uri: String,
     /// Where it lies on the management node, where it does: only then can its packages be looked up.
@@ -106,7 +106,10 @@ impl Serialize for Repository {
         given(&mut fields, "key_url", &self.key_url)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
-        let zypper = self.key.as_deref().filter(|_| self.form == Form::Zypper);
+        let zypper = self
+            .key
+            .as_deref()
+            .filter(|_| self.form == PackageManager::Zypper);
         let fingerprints = zypper.map(key::fingerprints);
         fields.serialize_field("fingerprints", &fingerprints.unwrap_or_default())?;
         fields.serialize_field("file_name", &self.file_name())?;

@@ -14,12 +14,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{DISC, Form, Repository, Served, TREE, directories, has_index, is_file};
-use crate::installer::Family;
+use super::{DISC, PackageManager, Repository, Served, TREE, directories, has_index, is_file};
+use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
-const LONGEST: u64 = 32 << 20;
+const MAX_BYTES: u64 = 32 << 20;
 
 /// What `copycds` leaves in a tree that it has imported.
 const RECORD: &str = ".slipway/tree.toml";
@@ -38,14 +38,14 @@ pub fn of_tree(
     trusted: bool,
 ) -> Result<Vec<Repository>, Problem> {
     let about = |message: String| Problem::new(message);
-    let family = Family::of(served.distro)?;
+    let family = DistroFamily::of(served.distro)?;
     let url = served.url(tree).map_err(about)?;
     let mut discs = vec![(tree.to_path_buf(), url)];
     for disc in further_discs(tree)? {
         let url = served.url(&disc).map_err(about)?;
         discs.push((disc, url));
     }
-    if matches!(family, Family::Debian | Family::Ubuntu) {
+    if matches!(family, DistroFamily::Debian | DistroFamily::Ubuntu) {
         // the disc that boots has what the base system is made of, whichever was imported first
         discs.sort_by_key(|(disc, _)| !has_installer(disc, served));
     }
@@ -55,15 +55,17 @@ pub fn of_tree(
             0 => TREE.to_owned(),
             further => format!("{DISC}{}", further + 1),
         };
-        let part = Part {
+        let part = DiscTree {
             tree,
             directory: disc,
             url,
             stem: &stem,
         };
         found.extend(match family {
-            Family::Debian | Family::Ubuntu => part.suites(served, trusted)?,
-            Family::Rh | Family::Fedora | Family::Suse => part.metadata(served, family, trusted)?,
+            DistroFamily::Debian | DistroFamily::Ubuntu => part.suites(served, trusted)?,
+            DistroFamily::Rh | DistroFamily::Fedora | DistroFamily::Suse => {
+                part.metadata(served, family, trusted)?
+            }
         });
     }
     Ok(found)
@@ -91,14 +93,14 @@ fn has_installer(disc: &Path, served: &Served<'_>) -> bool {
 }
 
 /// A disc of a tree: where its index lies, and what its repositories are called.
-struct Part<'a> {
+struct DiscTree<'a> {
     tree: &'a Path,
     directory: &'a Path,
     url: &'a str,
     stem: &'a str,
 }
 
-impl Part<'_> {
+impl DiscTree<'_> {
     /// Names a repository: the stem alone for the first, else with a part of its own.
     fn name(&self, part: Option<&str>) -> String {
         part.map_or_else(
@@ -120,7 +122,7 @@ pub fn codename(tree: &Path) -> Option<String> {
     Some(release.codename.unwrap_or(own))
 }
 
-impl Part<'_> {
+impl DiscTree<'_> {
     fn suites(&self, served: &Served<'_>, trusted: bool) -> Result<Vec<Repository>, Problem> {
         let mut found = Vec::new();
         let dists = self.directory.join("dists");
@@ -154,7 +156,7 @@ impl Part<'_> {
             components.sort_by_key(|name| (name != "main", name.clone()));
             found.push(Repository {
                 name: self.name((!found.is_empty()).then_some(&*name)),
-                form: Form::Apt,
+                form: PackageManager::Apt,
                 uri: self.url.to_owned(),
                 directory: Some(self.directory.display().to_string()),
                 suite: Some(name.into_owned()),
@@ -196,7 +198,7 @@ impl Release {
     fn load(path: &Path) -> Self {
         let mut text = Vec::new();
         if let Ok(file) = fs::File::open(path) {
-            let _ = file.take(LONGEST).read_to_end(&mut text);
+            let _ = file.take(MAX_BYTES).read_to_end(&mut text);
         }
         Self::parse(&String::from_utf8_lossy(&text))
     }
@@ -213,11 +215,11 @@ impl Release {
     }
 }
 
-impl Part<'_> {
+impl DiscTree<'_> {
     fn metadata(
         &self,
         served: &Served<'_>,
-        family: Family,
+        family: DistroFamily,
         trusted: bool,
     ) -> Result<Vec<Repository>, Problem> {
         let (tree, url) = (self.directory, self.url);
@@ -225,7 +227,7 @@ impl Part<'_> {
         let mut add = |directory: &Path, name: Option<&str>| {
             found.push(Repository {
                 name: self.name(name),
-                form: Form::of(family),
+                form: PackageManager::of(family),
                 uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
                 directory: Some(directory.display().to_string()),
                 key_url: installed_key(served),
@@ -233,7 +235,7 @@ impl Part<'_> {
                 ..Repository::default()
             });
         };
-        let yast = family == Family::Suse && is_file(tree, "content");
+        let yast = family == DistroFamily::Suse && is_file(tree, "content");
         if is_file(tree, "repodata/repomd.xml") || yast {
             add(tree, None);
         }

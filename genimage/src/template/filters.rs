@@ -20,7 +20,7 @@
 
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
-use crate::kernelline;
+use crate::cmdline;
 
 /// Makes the filters known.
 pub(super) fn register(tera: &mut Tera) {
@@ -146,13 +146,13 @@ fn ipxe(text: &str) -> TeraResult<String> {
             &format!("the character {found:?} cannot stand in a boot script's word"),
         ));
     }
-    if kernelline::words(text).is_ok_and(|words| words.len() > 1) || text.contains("  ") {
+    if cmdline::words(text).is_ok_and(|words| words.len() > 1) || text.contains("  ") {
         return Err(refusal(
             text,
             "a boot script's word has blanks in double quotes alone, one at a time",
         ));
     }
-    kernelline::words(text).map_err(Error::message)?;
+    cmdline::words(text).map_err(Error::message)?;
     let syntax = |word: &str| word.starts_with('#') || ["&&", "||", ";"].contains(&word);
     if text.contains("${") || text.split(' ').any(syntax) {
         return Err(refusal(
@@ -166,7 +166,7 @@ fn ipxe(text: &str) -> TeraResult<String> {
 /// Parts words as the kernel does, so that blanks within quotes stay; in what has a quote without its end, quotes
 /// mean nothing.
 fn words(text: &str) -> TeraResult<String> {
-    let words = kernelline::words(text);
+    let words = cmdline::words(text);
     Ok(words
         .unwrap_or_else(|_| text.split_whitespace().collect())
         .join(" "))

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::syntax::{Kind, pieces};
-use super::tokens::{Token, tokens};
+use super::syntax::{SegmentKind, segments};
+use super::tokens::{ExprToken, tokens};
 
 /// What a template names, each with its line.
 #[derive(Debug, Default)]
@@ -25,17 +25,17 @@ impl Scan {
     /// Reads a template.
     pub(super) fn of(template: &str) -> Self {
         let mut scan = Self::default();
-        for piece in pieces(template) {
-            match piece.kind {
-                Kind::Value => scan.expression(&tokens(&piece)),
-                Kind::Statement => scan.statement(&tokens(&piece)),
-                Kind::Text | Kind::Comment => {}
+        for segment in segments(template) {
+            match segment.kind {
+                SegmentKind::Value => scan.expression(&tokens(&segment)),
+                SegmentKind::Statement => scan.statement(&tokens(&segment)),
+                SegmentKind::Text | SegmentKind::Comment => {}
             }
         }
         scan
     }
 
-    fn statement(&mut self, tokens: &[Token]) {
+    fn statement(&mut self, tokens: &[ExprToken]) {
         let Some((first, rest)) = tokens.split_first() else {
             return;
         };
@@ -58,7 +58,7 @@ impl Scan {
         }
     }
 
-    fn begin_loop(&mut self, tokens: &[Token]) {
+    fn begin_loop(&mut self, tokens: &[ExprToken]) {
         let at = tokens.iter().position(|token| token.name == "in");
         let (names, over) = tokens.split_at(at.unwrap_or(tokens.len()));
         let over = over.get(1..).unwrap_or_default();
@@ -72,11 +72,11 @@ impl Scan {
         self.loops.push(bound.collect());
     }
 
-    fn expression(&mut self, tokens: &[Token]) {
+    fn expression(&mut self, tokens: &[ExprToken]) {
         for (at, token) in tokens.iter().enumerate() {
             let before = at.checked_sub(1).map(|at| &tokens[at]);
-            let behind = tokens.get(at + 1).map(|token| token.sign);
-            let called = behind == Some('(') || behind == Some('=');
+            let rest_after = tokens.get(at + 1).map(|token| token.sign);
+            let called = rest_after == Some('(') || rest_after == Some('=');
             let applied = before.is_some_and(|before| {
                 before.sign == '|'
                     || before.name == "is"
@@ -108,13 +108,13 @@ impl Scan {
 }
 
 /// Tells `x is not defined` from `not x`.
-fn is_test(tokens: &[Token], at: usize) -> bool {
+fn is_test(tokens: &[ExprToken], at: usize) -> bool {
     at.checked_sub(2)
         .is_some_and(|before| tokens[before].name == "is")
 }
 
 /// Tells `list[i].name`, whose name is a field of what stands before it, from `[...list]`.
-fn is_field(tokens: &[Token], at: usize) -> bool {
+fn is_field(tokens: &[ExprToken], at: usize) -> bool {
     at.checked_sub(2)
         .is_some_and(|before| [']', ')'].contains(&tokens[before].sign))
 }

@@ -4,8 +4,8 @@ fn compile(texts: &[(&str, &str)], wanted: &[&str]) -> Result<Templates, Vec<Str
     let sources = texts
         .iter()
         .map(|(name, text)| match name.strip_prefix(BUILT_IN) {
-            Some(path) => Source::built_in(path, *text),
-            None => Source {
+            Some(path) => TemplateSource::built_in(path, *text),
+            None => TemplateSource {
                 name: (*name).to_owned(),
                 file: format!("/custom/{name}").into(),
                 text: (*text).to_owned(),
@@ -17,7 +17,7 @@ fn compile(texts: &[(&str, &str)], wanted: &[&str]) -> Result<Templates, Vec<Str
 
 fn rendered(texts: &[(&str, &str)], name: &str) -> Result<String, String> {
     let templates = compile(texts, &[name]).map_err(|problems| problems.join("\n"))?;
-    let values = Values::of(&Context::example()).unwrap();
+    let values = RenderValues::of(&TemplateContext::example()).unwrap();
     templates
         .render(name, &values)
         .map_err(|problem| problem.to_string())
@@ -128,12 +128,12 @@ fn each_error_is_a_line_and_a_sentence() {
             "/custom/t:2: 'environment.EVIL | sh': \"a\\nb\" does not fit here: the character '\\n' cannot stand in it",
         ),
     ];
-    let mut context = Context::example();
+    let mut context = TemplateContext::example();
     context.node.domain = None;
     context
         .environment
         .insert("EVIL".to_owned(), "a\nb".to_owned());
-    let values = Values::of(&context).unwrap();
+    let values = RenderValues::of(&context).unwrap();
     for (text, expected) in cases {
         let texts = [base, ("t", text), ("u", "\n\n<@ node.domain | sh @>")];
         let said = match compile(&texts, &["t"]) {

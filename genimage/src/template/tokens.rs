@@ -1,10 +1,10 @@
 //! What stands between marks, in tokens: as much of tera's expressions as it takes to find names.
 
-use super::syntax::Piece;
+use super::syntax::Segment;
 
 /// A token of an expression: `sign` is `a` for a name, `"` for a string, else the character itself.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(super) struct ExprToken {
     /// What it is.
     pub(super) sign: char,
     /// A name or what a string holds.
@@ -14,10 +14,10 @@ pub(super) struct Token {
 }
 
 /// Cuts a piece into tokens.
-pub(super) fn tokens(piece: &Piece<'_>) -> Vec<Token> {
+pub(super) fn tokens(segment: &Segment<'_>) -> Vec<ExprToken> {
     let mut tokens = Vec::new();
-    let mut rest = piece.inner();
-    let mut line = piece.line;
+    let mut rest = segment.inner();
+    let mut line = segment.line;
     while let Some(first) = rest.chars().next() {
         let (sign, length) = match first {
             '"' | '\'' | '`' => ('"', string_length(rest, first)),
@@ -25,17 +25,17 @@ pub(super) fn tokens(piece: &Piece<'_>) -> Vec<Token> {
             _ if first.is_alphabetic() || first == '_' => ('a', path_length(rest)),
             _ => (first, first.len_utf8()),
         };
-        let (text, behind) = rest.split_at(length);
+        let (text, rest_after) = rest.split_at(length);
         let name = match sign {
             '"' => text.trim_matches(first).to_owned(),
             'a' => indexed(text),
             _ => String::new(),
         };
         if !first.is_whitespace() {
-            tokens.push(Token { sign, name, line });
+            tokens.push(ExprToken { sign, name, line });
         }
         line += text.matches('\n').count();
-        rest = behind;
+        rest = rest_after;
     }
     tokens
 }

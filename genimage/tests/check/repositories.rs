@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 
 use definitions::Arch;
 use genimage::check::Findings;
-use genimage::check::packages::{Platform, Shelf, packages};
-use genimage::pkglist::{Item, PkgList, Transaction};
-use genimage::problem::Place;
-use genimage::repository::{Form, Repository};
+use genimage::check::packages::{IndexCache, TargetPlatform, packages};
+use genimage::pkglist::{ListItem, PackageTransaction, PkgList};
+use genimage::problem::FileLine;
+use genimage::repository::{PackageManager, Repository};
 use libtest_mimic::Trial;
 
 use crate::needs::Need;
@@ -256,16 +256,16 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
         Some((name, version)) => (name, Some(format!("={version}"))),
         None => (line, None),
     };
-    let item = Item {
+    let item = ListItem {
         name: name.trim_start_matches('@').to_owned(),
         directory: None,
         version,
-        place: Place {
+        place: FileLine {
             file: "a.pkglist".into(),
             line: 1,
         },
     };
-    let mut all = Transaction::default();
+    let mut all = PackageTransaction::default();
     match line.starts_with('@') {
         true => all.groups.push(item),
         false => all.install.push(item),
@@ -282,18 +282,18 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
     packages(
         &list,
         &[repository(root, suite)],
-        Platform {
+        TargetPlatform {
             distro: &distro.parse().unwrap(),
             arch: Arch::X86_64,
         },
-        &Shelf::default(),
+        &IndexCache::default(),
     )
 }
 
 fn repository(root: &Path, suite: Option<&str>) -> Repository {
     Repository {
         name: "tree".to_owned(),
-        form: suite.map_or(Form::Dnf, |_| Form::Apt),
+        form: suite.map_or(PackageManager::Dnf, |_| PackageManager::Apt),
         directory: Some(root.display().to_string()),
         suite: suite.map(str::to_owned),
         components: suite.map(|_| "main".to_owned()).into_iter().collect(),

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use definitions::{Arch, InstallDir};
 
-use genimage::repository::{Extra, Repository, Served, extra};
+use genimage::repository::{Repository, ResolveContext, Served, extra};
 
 /// An install directory with a repository in it, and two keys of which one signs.
 pub(crate) struct Scene {
@@ -58,7 +58,7 @@ impl Scene {
         let installdir = InstallDir::new(self.path("install"));
         let root = self.directory.path().display();
         let entry = format!("[{trust}] {root}/install/ours").replace("ROOT", &root.to_string());
-        let with = Extra {
+        let with = ResolveContext {
             attribute: "otherpkgdir",
             stem: "extra",
             served: Served {

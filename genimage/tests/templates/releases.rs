@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use genimage::context::{Context, InstallSource};
-use genimage::installer::Installer;
-use genimage::repository::{Form, Repository};
-use genimage::template::{Source, Templates, Values};
+use genimage::context::{InstallSource, TemplateContext};
+use genimage::installer::InstallerKind;
+use genimage::repository::{PackageManager, Repository};
+use genimage::template::{RenderValues, TemplateSource, Templates};
 
 use crate::needs::workspace;
 
@@ -34,7 +34,7 @@ pub(crate) struct Release {
     /// The directory of its templates.
     pub(crate) directory: &'static str,
     /// Its installer.
-    pub(crate) installer: Installer,
+    pub(crate) installer: InstallerKind,
     family: &'static str,
     version: &'static str,
     codename: Option<&'static str>,
@@ -46,7 +46,7 @@ macro_rules! releases {
         &[$($(Release {
             osvers: concat!($family, $version),
             directory: $directory,
-            installer: Installer::$installer,
+            installer: InstallerKind::$installer,
             family: $family,
             version: $version,
             codename: $codename,
@@ -100,8 +100,8 @@ pub(crate) enum Extent {
 
 impl Release {
     /// Returns what is known of a node.
-    pub(crate) fn context(&self, profile: &str, extent: Extent) -> Context {
-        let mut context = Context::example();
+    pub(crate) fn context(&self, profile: &str, extent: Extent) -> TemplateContext {
+        let mut context = TemplateContext::example();
         let numbers: Vec<u32> = self
             .version
             .split('.')
@@ -136,13 +136,13 @@ impl Release {
 }
 
 impl Release {
-    fn repositories(&self, context: &mut Context) {
+    fn repositories(&self, context: &mut TemplateContext) {
         let form = match self.installer {
-            Installer::Preseed | Installer::Autoinstall => Form::Apt,
-            Installer::Kickstart => Form::Dnf,
-            Installer::Autoyast | Installer::Agama => Form::Zypper,
+            InstallerKind::Preseed | InstallerKind::Autoinstall => PackageManager::Apt,
+            InstallerKind::Kickstart => PackageManager::Dnf,
+            InstallerKind::Autoyast | InstallerKind::Agama => PackageManager::Zypper,
         };
-        let apt = form == Form::Apt;
+        let apt = form == PackageManager::Apt;
         let tree = Repository {
             name: "tree".to_owned(),
             form,
@@ -176,18 +176,18 @@ impl Release {
         context.extras = vec![extra];
     }
 
-    fn packages(&self, context: &mut Context) {
+    fn packages(&self, context: &mut TemplateContext) {
         let group = match self.installer {
-            Installer::Kickstart => "^minimal-environment",
-            Installer::Autoyast | Installer::Agama => "base",
-            Installer::Preseed | Installer::Autoinstall => "standard",
+            InstallerKind::Kickstart => "^minimal-environment",
+            InstallerKind::Autoyast | InstallerKind::Agama => "base",
+            InstallerKind::Preseed | InstallerKind::Autoinstall => "standard",
         };
         context.packages.groups = vec![group.to_owned()];
     }
 }
 
 /// Takes away all that a node need not have.
-fn minimise(context: &mut Context) {
+fn minimise(context: &mut TemplateContext) {
     context.node.hostname.clone_from(&context.node.name);
     context.node.domain = None;
     context.node.nic = None;
@@ -222,8 +222,8 @@ pub(crate) struct Rendered {
 }
 
 /// Renders all that a node is given.
-pub(crate) fn render(release: &Release, profile: &str, context: &Context) -> Vec<Rendered> {
-    let values = Values::of(context).unwrap();
+pub(crate) fn render(release: &Release, profile: &str, context: &TemplateContext) -> Vec<Rendered> {
+    let values = RenderValues::of(context).unwrap();
     let files = release.installer.files().iter();
     files
         .map(|file| {
@@ -263,20 +263,20 @@ pub(crate) fn built_in() -> &'static Templates {
 }
 
 /// Reads all templates that are built in.
-pub(crate) fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<TemplateSource> {
     let mut sources = Vec::new();
     read(&workspace("templates"), "", &mut sources);
     sources
 }
 
-fn read(directory: &Path, prefix: &str, sources: &mut Vec<Source>) {
+fn read(directory: &Path, prefix: &str, sources: &mut Vec<TemplateSource>) {
     for entry in fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
         if entry.path().is_dir() {
             read(&entry.path(), &format!("{name}/"), sources);
         } else {
-            sources.push(Source::built_in(
+            sources.push(TemplateSource::built_in(
                 &name,
                 fs::read_to_string(entry.path()).unwrap(),
             ));

@@ -8,10 +8,10 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 
 /// More bytes than any archive's names have, and what a hostile one is refused at.
-const LARGEST: usize = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
 
 /// More names than any archive has.
-const MOST: usize = 16 << 20;
+const MAX_COUNT: usize = 16 << 20;
 
 /// Names and values, being gathered.
 #[derive(Debug, Default)]
@@ -36,8 +36,8 @@ impl Gathering {
             bail!("a name of more than 65535 bytes");
         };
         let at = self.text.len();
-        if at + name.len() + value.len() > LARGEST || self.entries.len() == MOST {
-            bail!("more than {MOST} names, or {LARGEST} bytes of them");
+        if at + name.len() + value.len() > MAX_BYTES || self.entries.len() == MAX_COUNT {
+            bail!("more than {MAX_COUNT} names, or {MAX_BYTES} bytes of them");
         }
         self.text.push_str(name);
         self.text.push_str(value);

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{Extra, Form, Repository, extra, key};
+use crate::repository::{PackageManager, Repository, ResolveContext, extra, key};
 
 #[test]
 fn a_key_beneath_the_install_directory_is_served_from_there() {
     let scene = Scene::new("rocky9.4", &["keys/ours.asc"]);
     let own = scene.directory.path().display().to_string();
     let entries = [format!("[gpgkey={own}/keys/ours.asc] https://h/r")];
-    let with = Extra {
+    let with = ResolveContext {
         attribute: "otherpkgdir",
         stem: "extra",
         served: scene.served(),
@@ -107,6 +107,6 @@ fn installers_of_suse_are_told_fingerprints_of_keys() {
     let told = |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
     // As gpg --show-keys has it.
     let expected = ["7E9133288ED2DAC35AAB03F975B575F9CE6876AD"];
-    assert_eq!(told(Form::Zypper), serde_json::json!(expected));
-    assert_eq!(told(Form::Dnf), serde_json::json!([]));
+    assert_eq!(told(PackageManager::Zypper), serde_json::json!(expected));
+    assert_eq!(told(PackageManager::Dnf), serde_json::json!([]));
 }

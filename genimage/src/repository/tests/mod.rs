@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 
 use super::*;
-use crate::problem::Place;
+use crate::problem::FileLine;
 
 /// A public key of nobody, for these tests.
 const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -68,7 +68,7 @@ impl Scene {
             .iter()
             .map(|text| text.replace("DIR", &own))
             .collect();
-        let place = |line| Place {
+        let place = |line| FileLine {
             file: "list".into(),
             line,
         };
@@ -77,7 +77,7 @@ impl Scene {
             .enumerate()
             .map(|(at, name)| ((*name).to_owned(), place(at + 1)))
             .collect();
-        let with = Extra {
+        let with = ResolveContext {
             attribute: "otherpkgdir",
             stem: "extra",
             served: self.served(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Item, PkgList, Role, Transaction};
+use super::{ListItem, ListRole, PackageTransaction, PkgList};
 
 impl fmt::Display for PkgList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,7 +21,7 @@ impl fmt::Display for PkgList {
     }
 }
 
-impl fmt::Display for Item {
+impl fmt::Display for ListItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(directory) = &self.directory {
             write!(f, "{directory}/")?;
@@ -30,10 +30,10 @@ impl fmt::Display for Item {
     }
 }
 
-impl Transaction {
+impl PackageTransaction {
     /// Returns the lines of a list, without the environment.
     fn entries(&self) -> impl Iterator<Item = String> {
-        let signed = |sign: &'static str, items: &[Item]| {
+        let signed = |sign: &'static str, items: &[ListItem]| {
             let signed = items.iter().map(move |item| format!("{sign}{item}"));
             signed.collect::<Vec<_>>()
         };
@@ -51,14 +51,14 @@ impl Transaction {
 impl PkgList {
     /// Returns the variables that tell a postscript of the list: `OSPKGS` and `ENVLIST` of the tree's
     /// packages; `OTHERPKGS1`, `ENVLIST1`, … and `OTHERPKGS_INDEX`, how many there are, of others.
-    pub fn variables(&self, role: Role) -> Vec<(String, String)> {
+    pub fn variables(&self, role: ListRole) -> Vec<(String, String)> {
         let mut variables = Vec::new();
         let (packages, number): (_, fn(usize) -> String) = match role {
-            Role::Tree => ("OSPKGS", |_| String::new()),
-            Role::Others => ("OTHERPKGS", |at| (at + 1).to_string()),
+            ListRole::Tree => ("OSPKGS", |_| String::new()),
+            ListRole::Others => ("OTHERPKGS", |at| (at + 1).to_string()),
         };
-        let joined = |lists: &[Transaction]| {
-            let entries = lists.iter().flat_map(Transaction::entries);
+        let joined = |lists: &[PackageTransaction]| {
+            let entries = lists.iter().flat_map(PackageTransaction::entries);
             let pairs = lists.iter().flat_map(|list| &list.environment);
             let pairs = pairs.map(|(name, value)| format!("{name}={value}"));
             (
@@ -67,8 +67,8 @@ impl PkgList {
             )
         };
         let size = match role {
-            Role::Tree => self.transactions.len().max(1),
-            Role::Others => 1,
+            ListRole::Tree => self.transactions.len().max(1),
+            ListRole::Others => 1,
         };
         for (at, lists) in self.transactions.chunks(size).enumerate() {
             let (entries, environment) = joined(lists);
@@ -77,7 +77,7 @@ impl PkgList {
                 variables.push((format!("ENVLIST{}", number(at)), environment));
             }
         }
-        if role == Role::Others && !self.transactions.is_empty() {
+        if role == ListRole::Others && !self.transactions.is_empty() {
             let count = self.transactions.len().to_string();
             variables.push(("OTHERPKGS_INDEX".to_owned(), count));
         }

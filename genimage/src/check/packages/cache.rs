@@ -18,20 +18,20 @@ use super::index::{Gathered, Index};
 use super::inflate::Found;
 use super::release::Release;
 use super::{debian, inflate, rpmmd, susetags};
-use crate::problem::{Place, Problem};
+use crate::problem::{FileLine, Problem};
 use crate::repository::Repository;
 use crate::repository::packing::Packings;
 
 /// The indices that were read so far; shared by all nodes of a run.
 #[derive(Debug, Default)]
-pub struct Shelf {
-    read: Mutex<HashMap<Key, Arc<OnceLock<Stock>>>>,
+pub struct IndexCache {
+    read: Mutex<HashMap<CacheKey, Arc<OnceLock<RepoIndex>>>>,
     advice: Mutex<HashMap<String, Option<String>>>,
 }
 
 /// What makes two repositories one index.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct CacheKey {
     directory: String,
     suite: Option<String>,
     components: Vec<String>,
@@ -41,7 +41,7 @@ struct Key {
 
 /// What is known of one repository.
 #[derive(Debug, Default)]
-pub(super) struct Stock {
+pub(super) struct RepoIndex {
     /// What it holds, as far as it could be read.
     pub(super) index: Index,
     /// The names by which a list asks for the suite: `name/suite`.
@@ -54,15 +54,15 @@ pub(super) struct Stock {
     pub(super) damaged: Vec<Problem>,
 }
 
-impl Shelf {
+impl IndexCache {
     /// Returns what a repository holds for nodes of a release; `arch` is Debian's name for repositories of apt.
-    pub(super) fn stock(
+    pub(super) fn index_of(
         &self,
         repository: &Repository,
         arch: &str,
         distro: &Distro,
-    ) -> Arc<OnceLock<Stock>> {
-        let key = Key {
+    ) -> Arc<OnceLock<RepoIndex>> {
+        let key = CacheKey {
             directory: repository.directory.clone().unwrap_or_default(),
             suite: repository.suite.clone(),
             components: repository.components.clone(),
@@ -74,7 +74,7 @@ impl Shelf {
             Arc::clone(read.entry(key).or_default())
         };
         // Outside of the lock: two repositories are read at once, and one only once.
-        slot.get_or_init(|| Stock::read(repository, arch, distro));
+        slot.get_or_init(|| RepoIndex::read(repository, arch, distro));
         slot
     }
 
@@ -82,22 +82,22 @@ impl Shelf {
     /// share one mistake.
     pub(super) fn advice(
         &self,
-        told: &str,
+        message: &str,
         find: impl FnOnce() -> Option<String>,
     ) -> Option<String> {
         let mut known = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(advice) = known.get(told) {
+        if let Some(advice) = known.get(message) {
             return advice.clone();
         }
         let advice = find();
-        known.insert(told.to_owned(), advice.clone());
+        known.insert(message.to_owned(), advice.clone());
         advice
     }
 }
 
 /// What is being read.
 #[derive(Debug)]
-struct Reading<'a> {
+struct IndexReader<'a> {
     distro: &'a Distro,
     packings: Packings,
     gathered: Gathered,
@@ -107,9 +107,9 @@ struct Reading<'a> {
     damaged: Vec<Problem>,
 }
 
-impl Stock {
+impl RepoIndex {
     fn read(repository: &Repository, arch: &str, distro: &Distro) -> Self {
-        let mut reading = Reading {
+        let mut reader = IndexReader {
             distro,
             packings: Packings::of(distro),
             gathered: Gathered::default(),
@@ -119,18 +119,18 @@ impl Stock {
             damaged: Vec::new(),
         };
         match (&repository.directory, &repository.suite) {
-            (None, _) => reading.unread.push("it lies elsewhere".to_owned()),
+            (None, _) => reader.unread.push("it lies elsewhere".to_owned()),
             (Some(directory), Some(suite)) => {
-                reading.apt(Path::new(directory), suite, repository, arch)
+                reader.apt(Path::new(directory), suite, repository, arch)
             }
-            (Some(directory), None) => reading.rpm(Path::new(directory)),
+            (Some(directory), None) => reader.rpm(Path::new(directory)),
         }
         Self {
-            index: reading.gathered.finish(),
-            suites: reading.suites,
-            read: reading.read,
-            unread: reading.unread,
-            damaged: reading.damaged,
+            index: reader.gathered.finish(),
+            suites: reader.suites,
+            read: reader.read,
+            unread: reader.unread,
+            damaged: reader.damaged,
         }
     }
 }
@@ -163,7 +163,7 @@ impl Dist<'_> {
     }
 }
 
-impl Reading<'_> {
+impl IndexReader<'_> {
     /// Reads the indices of an apt repository: one, or one for each component.
     fn apt(&mut self, directory: &Path, suite: &str, repository: &Repository, arch: &str) {
         let components = &repository.components;
@@ -343,7 +343,7 @@ fn differs(path: &Path, expected: &str) -> Option<Problem> {
 }
 
 fn at(path: &Path, message: String) -> Problem {
-    let place = Place {
+    let place = FileLine {
         file: path.display().to_string().into(),
         line: 0,
     };

@@ -7,11 +7,11 @@ const TABLE: &str = "\tmap\t\t\nversion\tinteger\trequired\t1\nkeyboard\tmap\tcl
     updates\tstring\t\tall|security\nreporting\tmap\t\t\nreporting/*\tmap\t\t\nreporting/*/type\tstring\trequired\t\nfree\tmap\t\t\n";
 
 fn told(text: &str, strictness: Strictness) -> Vec<String> {
-    let mut telling = Telling::of("f");
-    let shapes = Shapes::parse(&[TABLE]);
+    let mut findings = FindingsBuilder::of("f");
+    let shapes = Schema::parse(&[TABLE]);
     let value = yaml::parse(text).unwrap().unwrap();
-    shapes.check(&value, Language::Yaml, strictness, &mut telling);
-    let findings = telling.findings();
+    shapes.check(&value, Language::Yaml, strictness, &mut findings);
+    let findings = findings.findings();
     let notes = findings.notes.iter().map(|note| format!("note: {note}"));
     findings
         .problems

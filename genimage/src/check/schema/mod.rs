@@ -7,11 +7,11 @@ mod table;
 
 use std::fmt;
 
-use self::table::Shape;
-pub(super) use self::table::Shapes;
+pub(super) use self::table::Schema;
+use self::table::SchemaNode;
+use crate::check::findings::FindingsBuilder;
 use crate::check::nearest::{did_you_mean, nearest};
-use crate::check::telling::Telling;
-use crate::check::value::{Entry, Kind, Value};
+use crate::check::value::{KeyValue, SpannedValue, ValueKind};
 
 /// How a key that a closed map does not take is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,56 +31,56 @@ pub(in crate::check) enum Language {
     Xml,
 }
 
-impl Shapes {
+impl Schema {
     /// Tells what is wrong with a value.
     pub(in crate::check) fn check(
         &self,
-        value: &Value<'_>,
+        value: &SpannedValue<'_>,
         language: Language,
         strictness: Strictness,
-        telling: &mut Telling<'_>,
+        findings: &mut FindingsBuilder<'_>,
     ) {
-        let mut checking = Checking {
-            shapes: self,
+        let mut validator = Validator {
+            schema: self,
             language,
             strictness,
-            telling,
+            findings,
         };
-        checking.value(0, value, &Path::ROOT);
+        validator.value(0, value, &ValuePath::ROOT);
     }
 
     /// Tells what is wrong with one entry of the outermost map.
     pub(in crate::check) fn check_entry(
         &self,
-        entry: &Entry<'_>,
+        entry: &KeyValue<'_>,
         strictness: Strictness,
-        telling: &mut Telling<'_>,
+        findings: &mut FindingsBuilder<'_>,
     ) {
-        let mut checking = Checking {
-            shapes: self,
+        let mut validator = Validator {
+            schema: self,
             language: Language::Yaml,
             strictness,
-            telling,
+            findings,
         };
-        checking.entry(&self.nodes[0], entry, &Path::ROOT);
+        validator.entry(&self.nodes[0], entry, &ValuePath::ROOT);
     }
 }
 
 /// Where a value stands: `users[].name`.
 #[derive(Debug)]
-struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
+struct ValuePath<'a> {
+    parent: Option<&'a ValuePath<'a>>,
     name: &'a str,
 }
 
-impl Path<'_> {
+impl ValuePath<'_> {
     const ROOT: Self = Self {
         parent: None,
         name: "",
     };
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for ValuePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(parent) = self.parent else {
             return f.write_str(if self.name.is_empty() {
@@ -101,29 +101,29 @@ impl fmt::Display for Path<'_> {
 
 /// A check that is under way.
 #[derive(Debug)]
-struct Checking<'a, 'b> {
-    shapes: &'a Shapes,
+struct Validator<'a, 'b> {
+    schema: &'a Schema,
     language: Language,
     strictness: Strictness,
-    telling: &'a mut Telling<'b>,
+    findings: &'a mut FindingsBuilder<'b>,
 }
 
-impl<'a> Checking<'a, '_> {
-    fn value(&mut self, at: usize, value: &Value<'_>, path: &Path<'_>) {
-        let shape = &self.shapes.nodes[at];
-        if value.kind == Kind::Unknown {
+impl<'a> Validator<'a, '_> {
+    fn value(&mut self, at: usize, value: &SpannedValue<'_>, path: &ValuePath<'_>) {
+        let schema = &self.schema.nodes[at];
+        if value.kind == ValueKind::Unknown {
             return;
         }
-        if !shape.types.is_empty() && !shape.types.iter().any(|one| is(one, &value.kind)) {
-            let told = wrong_type(shape, &value.kind, self.language, path);
-            return self.telling.problem(value.line, told);
+        if !schema.types.is_empty() && !schema.types.iter().any(|one| is(one, &value.kind)) {
+            let message = wrong_type(schema, &value.kind, self.language, path);
+            return self.findings.problem(value.line, message);
         }
         match &value.kind {
-            Kind::List(items) => {
-                let Some(item) = shape.item else {
+            ValueKind::List(items) => {
+                let Some(item) = schema.item else {
                     return;
                 };
-                let path = Path {
+                let path = ValuePath {
                     parent: Some(path),
                     name: "[]",
                 };
@@ -131,22 +131,28 @@ impl<'a> Checking<'a, '_> {
                     self.value(item, value, &path);
                 }
             }
-            Kind::Map(entries) => self.map(shape, value.line, entries, path),
-            Kind::String(text) | Kind::Integer(text)
-                if !shape.values.is_empty() && !shape.values.contains(&text.as_ref()) =>
+            ValueKind::Map(entries) => self.map(schema, value.line, entries, path),
+            ValueKind::String(text) | ValueKind::Integer(text)
+                if !schema.values.is_empty() && !schema.values.contains(&text.as_ref()) =>
             {
-                let near = did_you_mean(&nearest(text, shape.values.iter().copied()));
-                let near = near.unwrap_or_else(|| format!("write {}", or(&shape.values)));
-                let told = format!("'{path}' does not take '{text}': {near}");
-                self.telling.problem(value.line, told);
+                let near = did_you_mean(&nearest(text, schema.values.iter().copied()));
+                let near = near.unwrap_or_else(|| format!("write {}", or(&schema.values)));
+                let message = format!("'{path}' does not take '{text}': {near}");
+                self.findings.problem(value.line, message);
             }
             _ => {}
         }
     }
 
-    fn map(&mut self, shape: &'a Shape, line: usize, entries: &[Entry<'_>], path: &Path<'_>) {
+    fn map(
+        &mut self,
+        schema: &'a SchemaNode,
+        line: usize,
+        entries: &[KeyValue<'_>],
+        path: &ValuePath<'_>,
+    ) {
         for entry in entries {
-            self.entry(shape, entry, path);
+            self.entry(schema, entry, path);
         }
         // What YAML merges in from elsewhere may have the key.
         let has = |key: &str| {
@@ -154,54 +160,54 @@ impl<'a> Checking<'a, '_> {
                 .iter()
                 .any(|entry| entry.key == key || entry.key == "<<")
         };
-        for key in shape.required.iter().filter(|key| !has(key)) {
-            self.telling
+        for key in schema.required.iter().filter(|key| !has(key)) {
+            self.findings
                 .problem(line, format!("'{path}' needs a key '{key}'"));
         }
-        if !shape.one.is_empty() && !shape.one.iter().any(|key| has(key)) {
-            let told = format!("'{path}' needs a key {}", or(&shape.one));
-            self.telling.problem(line, told);
+        if !schema.one.is_empty() && !schema.one.iter().any(|key| has(key)) {
+            let message = format!("'{path}' needs a key {}", or(&schema.one));
+            self.findings.problem(line, message);
         }
     }
 
-    fn entry(&mut self, shape: &'a Shape, entry: &Entry<'_>, path: &Path<'_>) {
+    fn entry(&mut self, schema: &'a SchemaNode, entry: &KeyValue<'_>, path: &ValuePath<'_>) {
         let key = entry.key.as_ref();
-        let found = shape.keys.binary_search_by_key(&key, |(name, _)| name);
-        let known = found.ok().map(|place| shape.keys[place].1).or(shape.any);
+        let found = schema.keys.binary_search_by_key(&key, |(name, _)| name);
+        let known = found.ok().map(|place| schema.keys[place].1).or(schema.any);
         let Some(at) = known else {
-            return self.unknown(shape, entry, path);
+            return self.unknown(schema, entry, path);
         };
-        let path = Path {
+        let path = ValuePath {
             parent: Some(path),
             name: key,
         };
-        if self.shapes.nodes[at].deprecated {
-            self.telling
+        if self.schema.nodes[at].deprecated {
+            self.findings
                 .note(entry.line, format!("'{path}' is deprecated"));
         }
         self.value(at, &entry.value, &path);
     }
 
-    fn unknown(&mut self, shape: &Shape, entry: &Entry<'_>, path: &Path<'_>) {
+    fn unknown(&mut self, schema: &SchemaNode, entry: &KeyValue<'_>, path: &ValuePath<'_>) {
         let key = entry.key.as_ref();
-        if key == "<<" || shape.keys.is_empty() && !shape.closed {
+        if key == "<<" || schema.keys.is_empty() && !schema.closed {
             return;
         }
-        let current = shape
+        let current = schema
             .keys
             .iter()
-            .filter(|(_, at)| !self.shapes.nodes[*at].deprecated);
+            .filter(|(_, at)| !self.schema.nodes[*at].deprecated);
         let near = did_you_mean(&nearest(key, current.map(|(name, _)| *name)));
-        let exact = shape.closed && self.strictness == Strictness::Exact;
+        let exact = schema.closed && self.strictness == Strictness::Exact;
         match near {
             Some(near) => self
-                .telling
+                .findings
                 .problem(entry.line, format!("'{path}' knows no key '{key}': {near}")),
-            None if exact => self.telling.problem(
+            None if exact => self.findings.problem(
                 entry.line,
                 format!("'{path}' knows no key '{key}': remove it"),
             ),
-            None => self.telling.note(
+            None => self.findings.note(
                 entry.line,
                 format!("'{path}' is not known to have a key '{key}': it is not checked"),
             ),
@@ -210,41 +216,48 @@ impl<'a> Checking<'a, '_> {
 }
 
 /// Whether a value is of a type.
-fn is(name: &str, kind: &Kind<'_>) -> bool {
+fn is(name: &str, kind: &ValueKind<'_>) -> bool {
     match kind {
-        Kind::Null => name == "null",
-        Kind::Boolean => name == "boolean",
-        Kind::Integer(_) => matches!(name, "integer" | "number"),
-        Kind::Number => name == "number",
-        Kind::String(_) => name == "string",
-        Kind::List(_) => name == "list",
-        Kind::Map(_) => name == "map",
-        Kind::Unknown => true,
+        ValueKind::Null => name == "null",
+        ValueKind::Boolean => name == "boolean",
+        ValueKind::Integer(_) => matches!(name, "integer" | "number"),
+        ValueKind::Number => name == "number",
+        ValueKind::String(_) => name == "string",
+        ValueKind::List(_) => name == "list",
+        ValueKind::Map(_) => name == "map",
+        ValueKind::Unknown => true,
     }
 }
 
-fn wrong_type(shape: &Shape, kind: &Kind<'_>, language: Language, path: &Path<'_>) -> String {
-    let names: Vec<_> = shape.types.iter().map(|name| type_name(name)).collect();
+fn wrong_type(
+    schema: &SchemaNode,
+    kind: &ValueKind<'_>,
+    language: Language,
+    path: &ValuePath<'_>,
+) -> String {
+    let names: Vec<_> = schema.types.iter().map(|name| type_name(name)).collect();
     let (names, found) = (names.join(" or "), kind.name());
-    let told = format!("'{path}' takes {names}, and this is {found}");
+    let message = format!("'{path}' takes {names}, and this is {found}");
     let advice = match (language, kind) {
         (Language::Xml, _) => {
-            return match shape.types.as_slice() {
-                ["string"] => format!("{told}: remove its type"),
-                [one] => format!("{told}: write config:type=\"{one}\""),
-                _ => told,
+            return match schema.types.as_slice() {
+                ["string"] => format!("{message}: remove its type"),
+                [one] => format!("{message}: write config:type=\"{one}\""),
+                _ => message,
             };
         }
-        (_, Kind::Boolean | Kind::Integer(_) | Kind::Number) if shape.types.contains(&"string") => {
+        (_, ValueKind::Boolean | ValueKind::Integer(_) | ValueKind::Number)
+            if schema.types.contains(&"string") =>
+        {
             ": write it in quotation marks"
         }
-        (Language::Yaml, Kind::String(_)) if shape.types == ["list"] => {
+        (Language::Yaml, ValueKind::String(_)) if schema.types == ["list"] => {
             ": write an item in a line of its own, behind '- '"
         }
-        (Language::Yaml, Kind::Null) => ": write it behind the colon, or remove the key",
+        (Language::Yaml, ValueKind::Null) => ": write it behind the colon, or remove the key",
         _ => "",
     };
-    told + advice
+    message + advice
 }
 
 fn type_name(name: &str) -> &str {

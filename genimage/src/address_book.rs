@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 /// The networks and addresses of the whole site.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct AddressBook {
     networks: Vec<(Network, IpNetwork)>,
     /// Who has an address, where more than one has.
     addresses: HashMap<IpAddr, Vec<String>>,
@@ -25,7 +25,7 @@ pub(crate) struct Surroundings {
     named: HashMap<String, IpAddr>,
 }
 
-impl Surroundings {
+impl AddressBook {
     /// Looks at the whole site.
     ///
     /// # Errors
@@ -45,14 +45,14 @@ impl Surroundings {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut surroundings = Self {
+        let mut addresses = Self {
             networks,
             addresses: HashMap::new(),
             macs: HashMap::new(),
             named: HashMap::new(),
         };
-        surroundings.count(nodes);
-        Ok(surroundings)
+        addresses.count(nodes);
+        Ok(addresses)
     }
 
     /// Notes who has which address, and keeps what more than one has.
@@ -129,7 +129,7 @@ impl Surroundings {
         node: &Node,
         site: &Site,
         server: IpAddr,
-    ) -> Result<context::Node, Vec<Problem>> {
+    ) -> Result<context::NodeFacts, Vec<Problem>> {
         let name = &node.name;
         let mut problems = Vec::new();
         let mac = node.mac.as_ref().map_or("", |mac| mac.first());
@@ -161,7 +161,7 @@ impl Surroundings {
         let domain = network.and_then(|(network, _)| network.domain.as_ref());
         let domain = domain.or(site.domain.as_ref()).cloned();
         let of_network = network.map(|(network, _)| network);
-        Ok(context::Node {
+        Ok(context::NodeFacts {
             name: name.clone(),
             hostname: domain
                 .as_ref()
@@ -173,7 +173,7 @@ impl Surroundings {
             prefix: network.map(|(_, span)| span.prefix()),
             gateway: of_network
                 .and_then(|network| network.gateway.as_deref())
-                .map(|gateway| facing(gateway, server)),
+                .map(|gateway| resolve_server(gateway, server)),
             nameservers: nameservers(node, of_network, site, server),
         })
     }
@@ -193,7 +193,7 @@ fn shared(name: &str, what: &str, value: &str, others: &[String]) -> Problem {
 }
 
 /// Replaces what stands for the server that the node faces.
-fn facing(text: &str, server: IpAddr) -> String {
+fn resolve_server(text: &str, server: IpAddr) -> String {
     match text {
         "<xcatmaster>" => server.to_string(),
         other => other.to_owned(),
@@ -209,7 +209,9 @@ fn nameservers(node: &Node, network: Option<&Network>, site: &Site, server: IpAd
     ];
     let said = said.into_iter().flatten().find(|said| !said.is_empty());
     let said = said.map_or(&[][..], Vec::as_slice);
-    said.iter().map(|name| facing(name, server)).collect()
+    said.iter()
+        .map(|name| resolve_server(name, server))
+        .collect()
 }
 
 /// Returns the name of the NIC to install over; `mac` means the one that has the MAC.
@@ -261,7 +263,7 @@ mod tests {
     struct Lab {
         nodes: Nodes,
         site: Site,
-        surroundings: Surroundings,
+        addresses: AddressBook,
     }
 
     impl Lab {
@@ -286,7 +288,7 @@ mod tests {
                     ],
                 ),
             ];
-            let surroundings = Surroundings::new(&nodes, networks).unwrap();
+            let addresses = AddressBook::new(&nodes, networks).unwrap();
             let site = Site {
                 master: Some("10.1.0.1".to_owned()),
                 domain: Some("example.com".to_owned()),
@@ -295,15 +297,15 @@ mod tests {
             Self {
                 nodes,
                 site,
-                surroundings,
+                addresses,
             }
         }
 
-        fn facts(&self, name: &str) -> Result<context::Node, Vec<String>> {
+        fn facts(&self, name: &str) -> Result<context::NodeFacts, Vec<String>> {
             let node = self.nodes.node(name).unwrap();
-            let server = self.surroundings.server(&node, &self.site);
+            let server = self.addresses.server(&node, &self.site);
             let server = server.map_err(|problem| vec![problem.to_string()])?;
-            let facts = self.surroundings.facts(&node, &self.site, server);
+            let facts = self.addresses.facts(&node, &self.site, server);
             facts.map_err(|problems| problems.iter().map(ToString::to_string).collect())
         }
     }
@@ -373,7 +375,7 @@ mod tests {
         ]);
         let server = |lab: &Lab, name: &str| {
             let server = lab
-                .surroundings
+                .addresses
                 .server(&lab.nodes.node(name).unwrap(), &lab.site);
             server
                 .map(|server| server.to_string())
@@ -396,7 +398,7 @@ mod tests {
     fn a_network_with_no_mask_is_told() {
         let network = object(Kind::Network, "rack", &["net=10.1.0.0", "mask=wide"]);
         let network = Network::from_object(&network).unwrap();
-        let problems = Surroundings::new(&Nodes::default(), vec![network]).unwrap_err();
+        let problems = AddressBook::new(&Nodes::default(), vec![network]).unwrap_err();
         assert_eq!(
             problems[0].to_string(),
             "the network rack (10.1.0.0) has the mask 'wide': expected one such as 255.255.0.0 or /16"

@@ -8,13 +8,13 @@
 
 /// A table, read.
 #[derive(Debug)]
-pub(in crate::check) struct Shapes {
-    pub(super) nodes: Vec<Shape>,
+pub(in crate::check) struct Schema {
+    pub(super) nodes: Vec<SchemaNode>,
 }
 
 /// What may stand at one place.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct SchemaNode {
     /// Empty: anything.
     pub(super) types: Vec<&'static str>,
     pub(super) closed: bool,
@@ -28,21 +28,21 @@ pub(super) struct Shape {
     pub(super) item: Option<usize>,
 }
 
-impl Shapes {
+impl Schema {
     /// Reads tables; a line of a later one replaces an earlier one's.
     pub(in crate::check) fn parse(tables: &[&'static str]) -> Self {
-        let mut shapes = Self {
-            nodes: vec![Shape::default()],
+        let mut schema = Self {
+            nodes: vec![SchemaNode::default()],
         };
         for line in tables.iter().flat_map(|table| table.lines()) {
             let mut fields = line.split('\t');
             let mut field = || fields.next().unwrap_or_default();
             let (path, types, about, values) = (field(), field(), field(), field());
-            let at = shapes.make(path);
+            let at = schema.make(path);
             let words = |text: &'static str, mark| -> Vec<_> {
                 text.split(mark).filter(|word| !word.is_empty()).collect()
             };
-            let node = &mut shapes.nodes[at];
+            let node = &mut schema.nodes[at];
             node.types = words(types, '|');
             node.types.retain(|one| *one != "any");
             node.values = words(values, '|');
@@ -54,11 +54,11 @@ impl Shapes {
             if about.contains(&"required")
                 && let Some((parent, key)) = path.rsplit_once('/').or(Some(("", path)))
             {
-                let parent = shapes.make(parent);
-                shapes.nodes[parent].required.push(key);
+                let parent = schema.make(parent);
+                schema.nodes[parent].required.push(key);
             }
         }
-        shapes
+        schema
     }
 
     /// Returns the place of a path, made if it is new.
@@ -79,7 +79,7 @@ impl Shapes {
                 },
             };
             if next == new {
-                self.nodes.push(Shape::default());
+                self.nodes.push(SchemaNode::default());
             }
             at = next;
         }

@@ -5,27 +5,27 @@ use std::fs;
 use definitions::Site;
 use nix::unistd::Gid;
 
-use crate::context::Root;
-use crate::problem::{Place, Problem};
-use crate::published;
+use crate::context::RootAccess;
+use crate::problem::{FileLine, Problem};
+use crate::secrets;
 
 /// Reads what the site says.
 ///
 /// # Errors
 /// A password where its file could not be kept from everybody but the web server, `web_server` being no group, and
 /// the site does not accept that; a file of keys that cannot be read or holds something else.
-pub(crate) fn access(site: &Site, web_server: Option<Gid>) -> Result<Root, Vec<Problem>> {
+pub(crate) fn load(site: &Site, web_server: Option<Gid>) -> Result<RootAccess, Vec<Problem>> {
     let mut problems = Vec::new();
     // `secureroot=1` is xCAT's word for: never a password.
     let secure = site.secureroot.as_deref() == Some("1");
     let password = site.rootpassword.as_ref().filter(|_| !secure);
     let password = password.map(ToString::to_string);
-    if password.is_some() && web_server.is_none() && !published::accepts_secrets(site) {
+    if password.is_some() && web_server.is_none() && !secrets::accepts_secrets(site) {
         problems.push(Problem::new(format!(
             "the site's rootpassword would stand in files that every user of this machine can read: run this as root \
              where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site \
              rootpassword=), or {}",
-            published::ACCEPT
+            secrets::ACCEPT
         )));
     }
     let keys = match &site.authorizedkeys {
@@ -41,7 +41,7 @@ pub(crate) fn access(site: &Site, web_server: Option<Gid>) -> Result<Root, Vec<P
         },
     };
     if problems.is_empty() {
-        Ok(Root { password, keys })
+        Ok(RootAccess { password, keys })
     } else {
         Err(problems)
     }
@@ -59,7 +59,7 @@ fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
             keys.push(line.to_owned());
             continue;
         }
-        let place = Place {
+        let place = FileLine {
             file: file.into(),
             line: at + 1,
         };
@@ -91,7 +91,11 @@ mod tests {
 
     use super::*;
 
-    fn told(password: Option<&str>, publishes: bool, keys: &str) -> Result<Root, Vec<String>> {
+    fn told(
+        password: Option<&str>,
+        publishes: bool,
+        keys: &str,
+    ) -> Result<RootAccess, Vec<String>> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(keys.as_bytes()).unwrap();
         let site = Site {
@@ -101,7 +105,7 @@ mod tests {
             ..Site::default()
         };
         let name = file.path().display().to_string();
-        access(&site, None).map_err(|problems| {
+        load(&site, None).map_err(|problems| {
             problems
                 .iter()
                 .map(|problem| problem.to_string().replace(&name, "KEYS"))
@@ -148,9 +152,9 @@ mod tests {
             rootpassword: Some("$6$salt$hash".parse().unwrap()),
             ..Site::default()
         };
-        let root = access(&site, Some(Gid::from_raw(33))).unwrap();
+        let root = load(&site, Some(Gid::from_raw(33))).unwrap();
         assert_eq!(root.password.as_deref(), Some("$6$salt$hash"));
-        assert!(access(&site, None).is_err());
+        assert!(load(&site, None).is_err());
     }
 
     #[test]
@@ -160,6 +164,6 @@ mod tests {
             secureroot: Some("1".to_owned()),
             ..Site::default()
         };
-        assert_eq!(access(&site, None).unwrap().password, None);
+        assert_eq!(load(&site, None).unwrap().password, None);
     }
 }
