@@ -28,7 +28,7 @@ pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
             AGAMA.check(&value, Language::Json, strictness, &mut findings);
         }
     }
-    findings.findings()
+    findings.finish()
 }
 
 #[cfg(test)]

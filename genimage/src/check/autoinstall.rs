@@ -38,7 +38,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
         let message =
             format!("the first line is not '{HEADER}': without it cloud-init passes over the file");
         findings.problem(1, message);
-        return findings.findings();
+        return findings.finish();
     }
     match yaml::parse(text) {
         Err(broken) => findings.problem(broken.line, format!("this is no YAML: {}", broken.why)),
@@ -59,7 +59,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
             }
         },
     }
-    findings.findings()
+    findings.finish()
 }
 
 fn empty(file: &str, findings: &mut FindingsBuilder<'_>) {

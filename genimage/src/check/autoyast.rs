@@ -10,50 +10,45 @@ use std::sync::LazyLock;
 use super::Findings;
 use super::findings::FindingsBuilder;
 use super::schema::{Language, Schema, Strictness};
-use super::xml::{self, Document};
+use super::xml::{self, RootElement};
 
 static AUTOYAST: LazyLock<Schema> =
     LazyLock::new(|| Schema::parse(&[include_str!("schema/autoyast.tsv")]));
 
 /// The name spaces that a profile declares.
-const NAMESPACES: [(&str, &str); 2] = [
-    ("xmlns", "http://www.suse.com/1.0/yast2ns"),
-    ("xmlns:config", "http://www.suse.com/1.0/configns"),
-];
+const NAMESPACE: &str = "http://www.suse.com/1.0/yast2ns";
+const CONFIG_NAMESPACE: &str = "http://www.suse.com/1.0/configns";
 
 /// Checks a whole file.
 pub(super) fn check(name: &str, text: &str) -> Findings {
     let mut findings = FindingsBuilder::of(name);
-    if let Some(document) = xml::parse(text, &mut findings) {
-        match document.name {
+    if let Some(root) = xml::parse(text, &mut findings) {
+        match root.name {
             "profile" => {
-                namespaces(&document, &mut findings);
-                AUTOYAST.check(
-                    &document.value,
-                    Language::Xml,
-                    Strictness::Newer,
-                    &mut findings,
-                );
+                namespaces(&root, &mut findings);
+                AUTOYAST.check(&root.value, Language::Xml, Strictness::Newer, &mut findings);
             }
             other => {
                 let message =
                     format!("the outermost element is '{other}': AutoYaST reads 'profile'");
-                findings.problem(document.line, message);
+                findings.problem(root.line, message);
             }
         }
     }
-    findings.findings()
+    findings.finish()
 }
 
-fn namespaces(document: &Document<'_>, findings: &mut FindingsBuilder<'_>) {
-    for (name, expected) in NAMESPACES {
-        let said = document.attributes.iter().find(|(said, _)| *said == name);
-        let message = match said {
-            Some((_, value)) if value == expected => continue,
-            Some((_, value)) => format!("'profile' says {name}=\"{value}\": write \"{expected}\""),
-            None => format!("'profile' does not say {name}=\"{expected}\": write it"),
+fn namespaces(root: &RootElement<'_>, findings: &mut FindingsBuilder<'_>) {
+    for (name, expected, found) in [
+        ("xmlns", NAMESPACE, &root.namespace),
+        ("xmlns:config", CONFIG_NAMESPACE, &root.config_namespace),
+    ] {
+        let message = match found {
+            Some(value) if value == expected => continue,
+            Some(value) => format!("'profile' has {name}=\"{value}\": write \"{expected}\""),
+            None => format!("'profile' has no {name}=\"{expected}\": write it"),
         };
-        findings.problem(document.line, message);
+        findings.problem(root.line, message);
     }
 }
 
@@ -95,32 +90,32 @@ mod tests {
             (
                 "</mode>",
                 "</mod>",
-                "autoinst.xml:4: this is no XML: ill-formed document: expected `</mode>`, but `</mod>` was found",
+                "autoinst.xml:4: this is no XML: expected '</mode>', found '</mod>'",
             ),
             (
                 "</profile>",
                 "",
-                "autoinst.xml:10: this is no XML: 'profile' of line 3 is not closed",
+                "autoinst.xml:9: this is no XML: it ends inside an element: close it",
             ),
             (
                 "&amp;",
                 "&nbsp;",
-                "autoinst.xml:6: this is no XML: '&nbsp;' is no entity of XML's own: write '&amp;' for '&'",
+                "autoinst.xml:6: this is no XML: the entity '&nbsp;' is unknown: write '&amp;' for '&'",
             ),
             (
                 "</profile>",
                 "</profile><a/>",
-                "autoinst.xml:9: this is no XML: a second element begins beside the first",
+                "autoinst.xml:9: this is no XML: this is neither an element nor text of one",
             ),
             (
                 "yast2ns",
                 "yast3ns",
-                "autoinst.xml:3: 'profile' says xmlns=\"http://www.suse.com/1.0/yast3ns\": write \"http://www.suse.com/1.0/yast2ns\"",
+                "autoinst.xml:3: 'profile' has xmlns=\"http://www.suse.com/1.0/yast3ns\": write \"http://www.suse.com/1.0/yast2ns\"",
             ),
             (
                 " xmlns:config=\"http://www.suse.com/1.0/configns\"",
                 "",
-                "autoinst.xml:3: 'profile' does not say xmlns:config=\"http://www.suse.com/1.0/configns\": write it",
+                "autoinst.xml:4: this is no XML: the prefix 'config:' is not declared: write xmlns:config=\"…\" in 'profile'",
             ),
             (
                 "\"boolean\"",
@@ -145,12 +140,12 @@ mod tests {
             (
                 "<report>",
                 "<report>x",
-                "autoinst.xml:5: 'report' has text beside its elements: remove one of them",
+                "autoinst.xml:5: 'report' has both text and elements: remove one of them",
             ),
             (
                 "packages config:type=\"list\"",
                 "packages",
-                "autoinst.xml:6: 'package' was said in line 6 already: join them",
+                "autoinst.xml:6: duplicate element 'package', first in line 6: join them",
             ),
             (
                 "<general>",
@@ -168,10 +163,19 @@ mod tests {
                 "note: autoinst.xml:8: 'the file' is not known to have a key 'unheard': it is not checked",
             ),
         ] {
-            let said = message(&GOOD.replacen(from, to, 1));
-            assert_eq!(said.first().map(String::as_str), Some(expected), "{said:?}");
+            let found = message(&GOOD.replacen(from, to, 1));
+            assert_eq!(
+                found.first().map(String::as_str),
+                Some(expected),
+                "{found:?}"
+            );
         }
+        let unused = "<profile xmlns=\"http://www.suse.com/1.0/yast2ns\"/>";
         for (text, expected) in [
+            (
+                unused,
+                "autoinst.xml:1: 'profile' has no xmlns:config=\"http://www.suse.com/1.0/configns\": write it",
+            ),
             ("", "autoinst.xml:1: this is no XML: there is no element"),
             (
                 "<a/>",
@@ -179,6 +183,40 @@ mod tests {
             ),
         ] {
             assert_eq!(message(text), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_or_grows_without_end_is_refused() {
+        let entities: String = (1..=12)
+            .map(|at| {
+                format!(
+                    "<!ENTITY e{at} \"{}\">",
+                    format!("&e{};", at - 1).repeat(10)
+                )
+            })
+            .collect();
+        for (text, expected) in [
+            (
+                format!("<profile>{}", "<a>".repeat(100_000)),
+                "autoinst.xml:1: this is no XML: it ends inside an element: close it",
+            ),
+            (
+                format!(
+                    "<profile>{}{}</profile>",
+                    "<a>".repeat(99),
+                    "</a>".repeat(99)
+                ),
+                "autoinst.xml:1: elements are nested more than 64 levels deep",
+            ),
+            (
+                format!(
+                    "<!DOCTYPE profile [<!ENTITY e0 \"x\">{entities}]>\n<profile>&e12;</profile>"
+                ),
+                "autoinst.xml:1: this is no XML: a possible entity reference loop is detected",
+            ),
+        ] {
+            assert_eq!(message(&text), [expected]);
         }
     }
 

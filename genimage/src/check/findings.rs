@@ -36,7 +36,7 @@ impl<'a> FindingsBuilder<'a> {
     }
 
     /// Returns everything that was found.
-    pub(super) fn findings(self) -> Findings {
+    pub(super) fn finish(self) -> Findings {
         self.findings
     }
 

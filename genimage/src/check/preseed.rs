@@ -58,7 +58,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
             findings.note(line.number, message);
         }
     }
-    findings.findings()
+    findings.finish()
 }
 
 /// A line as debconf sees it: joined to those that continue it.

@@ -44,7 +44,7 @@ pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
         );
         file.findings.problem(section.line, message);
     }
-    file.findings.findings()
+    file.findings.finish()
 }
 
 /// A file, as far as it was read.

@@ -11,7 +11,7 @@ fn told(text: &str, strictness: Strictness) -> Vec<String> {
     let shapes = Schema::parse(&[TABLE]);
     let value = yaml::parse(text).unwrap().unwrap();
     shapes.check(&value, Language::Yaml, strictness, &mut findings);
-    let findings = findings.findings();
+    let findings = findings.finish();
     let notes = findings.notes.iter().map(|note| format!("note: {note}"));
     findings
         .problems
