@@ -22,9 +22,10 @@ pub(crate) fn words(line: &str) -> Result<Vec<&str>, String> {
         quoted ^= c == '"';
     }
     words.extend(begin.map(|from| &line[from..]));
-    match quoted {
-        true => Err(format!("'{line}' has a '\"' without its end: close it")),
-        false => Ok(words),
+    if quoted {
+        Err(format!("'{line}' has a '\"' without its end: close it"))
+    } else {
+        Ok(words)
     }
 }
 

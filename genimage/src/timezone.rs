@@ -22,12 +22,13 @@ pub(crate) fn check(database: &Path, zone: &str) -> Result<Option<Problem>, Prob
             database.display()
         ))));
     }
-    match is_zone(database, zone) {
-        true => Ok(None),
-        false => Err(Problem::new(format!(
+    if is_zone(database, zone) {
+        Ok(None)
+    } else {
+        Err(Problem::new(format!(
             "the site's timezone={zone} does not exist: `timedatectl list-timezones` lists them; write it with its \
              capitals, as in Europe/Berlin"
-        ))),
+        )))
     }
 }
 

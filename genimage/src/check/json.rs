@@ -119,9 +119,10 @@ impl<'a> JsonReader<'a> {
         }
         let whole = self.rest.get(..=end?)?;
         self.skip(whole.len());
-        match escaped {
-            true => serde_json::from_str::<String>(whole).ok().map(Cow::Owned),
-            false => Some(Cow::Borrowed(&whole[1..whole.len() - 1])),
+        if escaped {
+            serde_json::from_str::<String>(whole).ok().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(&whole[1..whole.len() - 1]))
         }
     }
 

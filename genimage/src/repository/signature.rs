@@ -26,9 +26,10 @@ pub(super) fn issuers(bytes: &[u8]) -> Result<Vec<String>, String> {
         }
         rest = after;
     }
-    match found.is_empty() {
-        true => Err("holds no signature".to_owned()),
-        false => Ok(found),
+    if found.is_empty() {
+        Err("holds no signature".to_owned())
+    } else {
+        Ok(found)
     }
 }
 

@@ -75,9 +75,10 @@ pub fn of_tree(
 /// its own index.
 fn further_discs(tree: &Path) -> Result<Vec<PathBuf>, Problem> {
     let discs = tree.join(DISCS);
-    match discs.is_dir() {
-        true => directories(&discs),
-        false => Ok(Vec::new()),
+    if discs.is_dir() {
+        directories(&discs)
+    } else {
+        Ok(Vec::new())
     }
 }
 

@@ -60,9 +60,10 @@ fn circle(source: &TemplateSource, all: &BTreeMap<String, TemplateSource>) -> Op
         while let Some(one) = open.pop() {
             if one.name == source.name {
                 let built_in = format!("{BUILT_IN}{}", source.name);
-                let advice = match all.contains_key(&built_in) {
-                    true => format!("write \"{built_in}\" for the one that is built in"),
-                    false => "leave it out".to_owned(),
+                let advice = if all.contains_key(&built_in) {
+                    format!("write \"{built_in}\" for the one that is built in")
+                } else {
+                    "leave it out".to_owned()
                 };
                 return Some(at(
                     source,

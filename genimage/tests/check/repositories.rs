@@ -266,9 +266,10 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
         },
     };
     let mut all = PackageTransaction::default();
-    match line.starts_with('@') {
-        true => all.groups.push(item),
-        false => all.install.push(item),
+    if line.starts_with('@') {
+        all.groups.push(item)
+    } else {
+        all.install.push(item)
     }
     let list = PkgList {
         transactions: vec![all],

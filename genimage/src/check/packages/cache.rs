@@ -173,9 +173,10 @@ impl IndexReader<'_> {
             return;
         }
         let flat = suite.ends_with('/');
-        let place = match flat {
-            true => directory.join(suite),
-            false => directory.join("dists").join(suite),
+        let place = if flat {
+            directory.join(suite)
+        } else {
+            directory.join("dists").join(suite)
         };
         let dist = Dist {
             release: Release::load(&place),

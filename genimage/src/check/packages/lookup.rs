@@ -143,9 +143,10 @@ fn by_name<'a>(
     }
     others.sort_unstable();
     others.dedup();
-    match others.is_empty() {
-        true => LookupResult::Missing,
-        false => LookupResult::OtherVersions(others),
+    if others.is_empty() {
+        LookupResult::Missing
+    } else {
+        LookupResult::OtherVersions(others)
     }
 }
 
@@ -203,9 +204,12 @@ pub(super) fn groups<'a>(
     environments: bool,
     sources: &[IndexedRepository<'a>],
 ) -> impl Iterator<Item = &'a str> {
-    let all = move |index: &'a Index| match environments {
-        true => index.environments.pairs(),
-        false => index.groups.pairs(),
+    let all = move |index: &'a Index| {
+        if environments {
+            index.environments.pairs()
+        } else {
+            index.groups.pairs()
+        }
     };
     indices(sources)
         .flat_map(all)

@@ -96,14 +96,15 @@ impl<'a> Query<'a> {
     }
 
     fn answer(&self, debarch: &str) -> LookupResult<'a> {
-        match self.is_apt() {
-            true => apt(
+        if self.is_apt() {
+            apt(
                 &self.item.name,
                 self.item.version.as_deref(),
                 debarch,
                 self.sources,
-            ),
-            false => rpm(&self.item.name, self.version(), self.sources),
+            )
+        } else {
+            rpm(&self.item.name, self.version(), self.sources)
         }
     }
 
@@ -157,9 +158,10 @@ impl<'a> Query<'a> {
 
     /// A problem, unless a repository that was not read may settle it.
     fn doubtful(&self, found: Option<Problem>, findings: &mut Findings) {
-        match self.sources.iter().any(IndexedRepository::is_partial) {
-            true => findings.notes.extend(found),
-            false => findings.problems.extend(found),
+        if self.sources.iter().any(IndexedRepository::is_partial) {
+            findings.notes.extend(found)
+        } else {
+            findings.problems.extend(found)
         }
     }
 
@@ -167,9 +169,12 @@ impl<'a> Query<'a> {
     fn read(&self) -> String {
         let names = self.sources.iter().filter(|source| source.is_read());
         let names: Vec<_> = names
-            .map(|source| match source.is_partial() {
-                true => format!("what was read of {}", label(source.repository)),
-                false => label(source.repository),
+            .map(|source| {
+                if source.is_partial() {
+                    format!("what was read of {}", label(source.repository))
+                } else {
+                    label(source.repository)
+                }
             })
             .collect();
         names.join(", ")

@@ -142,8 +142,9 @@ fn sources_for<'a>(
                 })
         })
         .collect();
-    match named.is_empty() {
-        true => sources.to_vec(),
-        false => named,
+    if named.is_empty() {
+        sources.to_vec()
+    } else {
+        named
     }
 }

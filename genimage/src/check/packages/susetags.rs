@@ -38,9 +38,10 @@ fn provide(line: &str, package: &str, gathered: &mut Gathered) -> Result<()> {
         let id = version.trim_start_matches(['=', ' ']);
         return gathered.groups.add(id, package);
     }
-    match name == package {
-        true => Ok(()),
-        false => gathered.provides.add(name, package),
+    if name == package {
+        Ok(())
+    } else {
+        gathered.provides.add(name, package)
     }
 }
 
