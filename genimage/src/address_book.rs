@@ -231,13 +231,8 @@ fn span(network: &Network) -> Result<IpNetwork, Problem> {
         )));
     };
     let mask = network.mask.as_deref().unwrap_or_default();
-    let prefix = mask.trim_start_matches('/');
-    let span = match (prefix.parse::<u8>(), prefix.parse::<IpAddr>()) {
-        (Ok(prefix), _) => IpNetwork::new(net, prefix).ok(),
-        (_, Ok(mask)) => IpNetwork::with_netmask(net, mask).ok(),
-        _ => None,
-    };
-    span.ok_or_else(|| {
+    let span = format!("{net}/{}", mask.trim_start_matches('/')).parse::<IpNetwork>();
+    span.map_err(|_| {
         Problem::new(format!(
             "the network {name} ({net}) has the mask '{mask}': expected one such as 255.255.0.0 or /16"
         ))

@@ -13,13 +13,8 @@ use crate::context::TemplateContext;
 use crate::image::ResolvedImage;
 use crate::pkglist::ListRole;
 use crate::problem::Problem;
-use crate::repository::{self, PackageManager, Repository};
+use crate::repository::{self, PackageManager, Repository, RepositoryAttribute};
 use crate::secrets;
-
-/// What repositories of `pkgdir` and of `otherpkgdir` without a name of their own are called, before their
-/// number.
-const MIRROR: &str = "mirror";
-const EXTRA: &str = "extra";
 
 /// Makes what is the same for every node of the osimage: the site, its networks, the packages.
 ///
@@ -116,13 +111,23 @@ fn software(image: &ResolvedImage, environment: &mut BTreeMap<String, String>) {
         environment.extend(packages.variables(ListRole::Tree));
         // The first entry is the tree, which the installer has told the node of.
         let mirrors = definition.pkgdir.get(1..).unwrap_or_default();
-        environment.extend(keys("OSPKGKEY", mirrors, (MIRROR, of_tree), form));
+        environment.extend(keys(
+            "OSPKGKEY",
+            mirrors,
+            (RepositoryAttribute::Pkgdir, of_tree),
+            form,
+        ));
     }
     if !others.transactions.is_empty() {
         environment.insert("OTHERPKGDIR".to_owned(), definition.otherpkgdir.join(","));
         environment.extend(others.variables(ListRole::Others));
         let entries = &definition.otherpkgdir;
-        environment.extend(keys("OTHERPKGKEY", entries, (EXTRA, extra), form));
+        environment.extend(keys(
+            "OTHERPKGKEY",
+            entries,
+            (RepositoryAttribute::Otherpkgdir, extra),
+            form,
+        ));
     }
 }
 
@@ -131,7 +136,7 @@ fn software(image: &ResolvedImage, environment: &mut BTreeMap<String, String>) {
 fn keys(
     variable: &str,
     entries: &[String],
-    (stem, repositories): (&str, &[Repository]),
+    (attribute, repositories): (RepositoryAttribute, &[Repository]),
     form: PackageManager,
 ) -> Vec<(String, String)> {
     let key = |(at, entry): (usize, &String)| {
@@ -139,7 +144,7 @@ fn keys(
         let named = repository::Entry::parse(entry, form)
             .ok()
             .and_then(|entry| entry.name);
-        let name = named.unwrap_or_else(|| format!("{stem}{number}"));
+        let name = named.unwrap_or_else(|| format!("{}{number}", attribute.stem()));
         let of_entry = |repository: &&Repository| {
             let rest = repository.name.strip_prefix(&name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))

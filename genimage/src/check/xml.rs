@@ -22,9 +22,26 @@ const MAX_NODES: u32 = 1 << 20;
 /// The prefix of AutoYaST's own attributes.
 const CONFIG: &str = "config";
 
-const TYPES: [&str; 7] = [
-    "boolean", "disksize", "integer", "list", "map", "string", "symbol",
+/// The types that an attribute can give an element, by their names.
+const TYPES: [(&str, ElementType); 7] = [
+    ("boolean", ElementType::Boolean),
+    ("disksize", ElementType::Text),
+    ("integer", ElementType::Integer),
+    ("list", ElementType::List),
+    ("map", ElementType::Map),
+    ("string", ElementType::Text),
+    ("symbol", ElementType::Text),
 ];
+
+/// How the content of an element is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ElementType {
+    Boolean,
+    Integer,
+    List,
+    Map,
+    Text,
+}
 
 /// The outermost element.
 #[derive(Debug)]
@@ -146,10 +163,29 @@ impl ElementReader<'_, '_> {
             self.findings.problem(line, message);
         }
         let kind = match kind {
-            Some("boolean" | "integer") => self.scalar(name, line, kind, text.trim()),
-            Some("list") => ValueKind::List(entries.into_iter().map(|entry| entry.value).collect()),
-            Some("map") => self.map(entries),
-            Some(_) => ValueKind::String(Cow::Owned(text)),
+            Some(ElementType::Boolean) if matches!(text.trim(), "true" | "false") => {
+                ValueKind::Boolean
+            }
+            Some(ElementType::Boolean) => {
+                let text = text.trim();
+                let message = format!("'{name}' is no boolean: write true or false, not '{text}'");
+                self.findings.problem(line, message);
+                ValueKind::Unknown
+            }
+            Some(ElementType::Integer) if text.trim().parse::<i64>().is_ok() => {
+                ValueKind::Integer(Cow::Owned(text.trim().to_owned()))
+            }
+            Some(ElementType::Integer) => {
+                let text = text.trim();
+                let message = format!("'{name}' is no integer: write a whole number, not '{text}'");
+                self.findings.problem(line, message);
+                ValueKind::Unknown
+            }
+            Some(ElementType::List) => {
+                ValueKind::List(entries.into_iter().map(|entry| entry.value).collect())
+            }
+            Some(ElementType::Map) => self.map(entries),
+            Some(ElementType::Text) => ValueKind::String(Cow::Owned(text)),
             None if !entries.is_empty() => self.map(entries),
             None if text.trim().is_empty() => ValueKind::Unknown,
             None => ValueKind::String(Cow::Owned(text)),
@@ -158,7 +194,7 @@ impl ElementReader<'_, '_> {
     }
 
     /// Returns the type that an attribute gives an element.
-    fn kind_of(&mut self, element: Node<'_, '_>, line: usize) -> Option<&'static str> {
+    fn kind_of(&mut self, element: Node<'_, '_>, line: usize) -> Option<ElementType> {
         let config = element.lookup_namespace_uri(Some(CONFIG));
         let value = element.attributes().find_map(|attribute| {
             let own = match attribute.namespace() {
@@ -167,36 +203,15 @@ impl ElementReader<'_, '_> {
             };
             own.then(|| attribute.value())
         })?;
-        let known = TYPES.into_iter().find(|known| *known == value);
+        let known = TYPES.iter().find(|(name, _)| *name == value);
         if known.is_none() {
-            let near = did_you_mean(&nearest(value, TYPES));
-            let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
+            let names = TYPES.map(|(name, _)| name);
+            let near = did_you_mean(&nearest(value, names));
+            let near = near.unwrap_or_else(|| format!("write one of {}", names.join(", ")));
             self.findings
                 .problem(line, format!("there is no type '{value}': {near}"));
         }
-        known
-    }
-
-    /// Reads a text that has to be a boolean or a whole number.
-    fn scalar<'a>(
-        &mut self,
-        name: &str,
-        line: usize,
-        kind: Option<&str>,
-        text: &str,
-    ) -> ValueKind<'a> {
-        let message = match kind {
-            Some("boolean") if matches!(text, "true" | "false") => return ValueKind::Boolean,
-            Some("boolean") => {
-                format!("'{name}' is no boolean: write true or false, not '{text}'")
-            }
-            _ if text.parse::<i64>().is_ok() => {
-                return ValueKind::Integer(Cow::Owned(text.to_owned()));
-            }
-            _ => format!("'{name}' is no integer: write a whole number, not '{text}'"),
-        };
-        self.findings.problem(line, message);
-        ValueKind::Unknown
+        known.map(|(_, kind)| *kind)
     }
 
     fn map<'a>(&mut self, entries: Vec<KeyValue<'a>>) -> ValueKind<'a> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ListItem, ListRole, PackageTransaction, PkgList};
+use super::{ListItem, ListRole, PackageTransaction, PkgList, VersionPin};
 
 impl fmt::Display for PkgList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,6 +18,15 @@ impl fmt::Display for PkgList {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for VersionPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(version) => write!(f, "={version}"),
+            Self::Suite(suite) => write!(f, "/{suite}"),
+        }
     }
 }
 

@@ -51,10 +51,19 @@ pub struct ListItem {
     pub name: String,
     /// The directory beneath `otherpkgdir`.
     pub directory: Option<String>,
-    /// `=version`, or apt's `/release`, with its sign.
-    pub version: Option<String>,
+    /// The version or the release that is demanded.
+    pub version: Option<VersionPin>,
     /// Where it stands.
     pub place: FileLine,
+}
+
+/// What a list demands of a package beside its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionPin {
+    /// `=version`.
+    Exact(String),
+    /// `/release`, apt's.
+    Suite(String),
 }
 
 /// What a list is for.
@@ -212,7 +221,10 @@ fn extend(names: &mut Vec<String>, items: &[ListItem], sign: &str) {
 impl ListItem {
     /// Returns what the package manager is asked for: the name, and the version where one is demanded.
     pub fn wanted(&self) -> String {
-        format!("{}{}", self.name, self.version.as_deref().unwrap_or(""))
+        match &self.version {
+            Some(pin) => format!("{}{pin}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! References: Debian Policy §5.6.1 (names), §5.6.12 (versions); apt-get(8) (`name=version`,
 //! `name/release`); rpm's `Name` tag; pykickstart's `%packages`.
 
-use super::{ListRole, ListRules};
+use super::{ListRole, ListRules, VersionPin};
 use crate::installer::DistroFamily;
 
 /// No name is longer, in bytes.
@@ -14,7 +14,7 @@ const MAX_LENGTH: usize = 200;
 pub(super) struct PackageSpec<'a> {
     pub(super) name: &'a str,
     pub(super) directory: Option<&'a str>,
-    pub(super) version: Option<&'a str>,
+    pub(super) version: Option<VersionPin>,
 }
 
 /// Reads `name`, `name=version`, `name/release` (apt, packages of the tree) and `dir/name` (other packages).
@@ -24,15 +24,22 @@ pub(super) fn package<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<Packag
         ListRole::Tree => (None, text),
     };
     let end = text.find(['=', '/']).unwrap_or(text.len());
-    let (name, version) = text.split_at(end);
+    let (name, rest) = text.split_at(end);
     check(name, rules.family)?;
-    if !version.is_empty() {
-        check_version(name, version, rules.family)?;
+    let exact = rest
+        .strip_prefix('=')
+        .map(|version| VersionPin::Exact(version.to_owned()));
+    let suite = rest
+        .strip_prefix('/')
+        .map(|suite| VersionPin::Suite(suite.to_owned()));
+    let version = exact.or(suite);
+    if let Some(pin) = &version {
+        check_version(name, pin, rules.family)?;
     }
     Ok(PackageSpec {
         name,
         directory,
-        version: (!version.is_empty()).then_some(version),
+        version,
     })
 }
 
@@ -181,17 +188,18 @@ fn is_rpm(name: &str) -> bool {
 }
 
 /// Checks `=version` or `/release`.
-fn check_version(name: &str, version: &str, family: DistroFamily) -> Result<(), String> {
-    let (sign, version) = version.split_at(1);
+fn check_version(name: &str, pin: &VersionPin, family: DistroFamily) -> Result<(), String> {
+    let (VersionPin::Exact(version) | VersionPin::Suite(version)) = pin;
+    let exact = matches!(pin, VersionPin::Exact(_));
     let shown = version.escape_debug();
     match family {
         DistroFamily::Debian | DistroFamily::Ubuntu => {}
-        DistroFamily::Rh | DistroFamily::Fedora if sign == "=" => {
+        DistroFamily::Rh | DistroFamily::Fedora if exact => {
             return Err(format!(
                 "'{name}={shown}' is apt's way: write '{name}-{shown}'"
             ));
         }
-        _ if sign == "=" => {
+        _ if exact => {
             return Err(format!(
                 "'{name}={shown}' demands a version, which YaST and Agama cannot: write '{name}'"
             ));
@@ -202,13 +210,13 @@ fn check_version(name: &str, version: &str, family: DistroFamily) -> Result<(), 
             ));
         }
     }
-    let more = if sign == "=" { ".+~:-" } else { ".+_-" };
+    let more = if exact { ".+~:-" } else { ".+_-" };
     let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     let begins = version.starts_with(|c: char| c.is_ascii_alphanumeric());
     if begins && version.len() <= MAX_LENGTH && version.chars().all(allowed) {
         return Ok(());
     }
-    Err(if sign == "=" {
+    Err(if exact {
         format!("'{shown}' is no version: letters, digits and . + ~ : - make one")
     } else {
         format!("'{shown}' is no release: letters, digits and . + _ - make one")

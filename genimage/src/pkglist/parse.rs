@@ -228,7 +228,7 @@ impl Parser<'_> {
             let package = name::package(text, rules)?;
             let item = ListItem {
                 directory: package.directory.map(str::to_owned),
-                version: package.version.map(str::to_owned),
+                version: package.version,
                 ..item(package.name)
             };
             self.install(item)?;

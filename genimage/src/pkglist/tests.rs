@@ -84,7 +84,11 @@ fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
     let item = |text, family, role| {
         let list = parse(text, family, role).unwrap();
         let item = list.install().next().unwrap().clone();
-        (item.directory, item.name, item.version)
+        (
+            item.directory,
+            item.name,
+            item.version.map(|pin| pin.to_string()),
+        )
     };
     let some = |text: &str| Some(text.to_owned());
     for (text, family, role, expected) in [

@@ -18,13 +18,38 @@ const CODENAMES: [&str; 20] = [
     "questing", "resolute",
 ];
 
+/// The attribute of an osimage that names repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepositoryAttribute {
+    /// `pkgdir`: the tree, then mirrors of the distribution.
+    Pkgdir,
+    /// `otherpkgdir`: other repositories.
+    Otherpkgdir,
+}
+
+impl RepositoryAttribute {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pkgdir => "pkgdir",
+            Self::Otherpkgdir => "otherpkgdir",
+        }
+    }
+
+    /// Returns the name of its repositories that have none of their own, without their number: `extra`.
+    pub fn stem(self) -> &'static str {
+        match self {
+            Self::Pkgdir => "mirror",
+            Self::Otherpkgdir => "extra",
+        }
+    }
+}
+
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
 pub struct ResolveContext<'a> {
-    /// The attribute: `otherpkgdir`, `pkgdir`.
-    pub attribute: &'a str,
-    /// What repositories without a name are called, before their number: `extra`.
-    pub stem: &'a str,
+    /// The attribute.
+    pub attribute: RepositoryAttribute,
     /// From where and for what they are served.
     pub served: Served<'a>,
     /// The codename of the release, where it is Debian's or Ubuntu's: `bookworm`.
@@ -39,7 +64,6 @@ impl std::fmt::Debug for ResolveContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Extra")
             .field("attribute", &self.attribute)
-            .field("stem", &self.stem)
             .field("served", &self.served)
             .field("codename", &self.codename)
             .field("directories", &self.directories)
@@ -78,8 +102,7 @@ pub fn of_image(
     let codename = tree::codename(tree);
     let mirrors = image.pkgdir.get(1..).unwrap_or_default();
     let with = ResolveContext {
-        attribute: "pkgdir",
-        stem: "mirror",
+        attribute: RepositoryAttribute::Pkgdir,
         served,
         codename: codename.as_deref(),
         directories: &[],
@@ -91,8 +114,7 @@ pub fn of_image(
     };
     found.tree.extend(take(extra(mirrors, &with)));
     let with = ResolveContext {
-        attribute: "otherpkgdir",
-        stem: "extra",
+        attribute: RepositoryAttribute::Otherpkgdir,
         directories,
         ..with
     };
@@ -146,7 +168,11 @@ pub fn extra(
     };
     for (at, text) in entries.iter().enumerate() {
         if let Err(message) = work.entry(text, at + 1) {
-            let message = format!("{} '{}': {message}", with.attribute, text.escape_debug());
+            let message = format!(
+                "{} '{}': {message}",
+                with.attribute.name(),
+                text.escape_debug()
+            );
             work.problems.push(Problem::new(message));
         }
     }
@@ -170,7 +196,7 @@ impl EntryResolver<'_> {
         let base = Repository {
             name: match &entry.name {
                 Some(name) => name.clone(),
-                None => format!("{}{number}", self.with.stem),
+                None => format!("{}{number}", self.with.attribute.stem()),
             },
             form: self.form,
             suite: entry.suite.clone(),
@@ -209,7 +235,8 @@ impl EntryResolver<'_> {
                 arch.debian_name()
             ));
         }
-        let mirrors = self.with.attribute == "pkgdir" || entry.trust == Trust::Distribution;
+        let mirrors = self.with.attribute == RepositoryAttribute::Pkgdir
+            || entry.trust == Trust::Distribution;
         let suite = entry.suite.as_deref().unwrap_or_default();
         let base = suite.split(['-', '/']).next().unwrap_or_default();
         match self.with.codename {
@@ -251,7 +278,7 @@ impl EntryResolver<'_> {
         for (directory, place) in std::mem::take(&mut self.missing) {
             let message = format!(
                 "'{directory}' is no directory of {}: make it there, or name the package alone",
-                self.with.attribute
+                self.with.attribute.name()
             );
             self.problems.push(Problem::at(place.clone(), message));
         }

@@ -25,7 +25,7 @@ use crate::problem::Problem;
 use packing::Packing;
 
 pub use entry::{Entry, Source, Trust};
-pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
+pub use extra::{OsimageRepositories, RepositoryAttribute, ResolveContext, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it behind a `-`.

@@ -118,9 +118,8 @@ pub fn codename(tree: &Path) -> Option<String> {
         let name = suite.file_name().map(|name| name.to_string_lossy());
         name.is_some_and(|name| !name.contains('-')) && is_file(suite, "Release")
     })?;
-    let release = Release::load(&main.join("Release"));
     let own = main.file_name()?.to_string_lossy().into_owned();
-    Some(release.codename.unwrap_or(own))
+    Some(stated_codename(&main.join("Release")).unwrap_or(own))
 }
 
 impl DiscTree<'_> {
@@ -190,30 +189,20 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
     })
 }
 
-/// What of a suite's `Release` counts here.
-struct Release {
-    codename: Option<String>,
+/// Reads the codename that a suite's `Release` states.
+fn stated_codename(release: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    let file = fs::File::open(release).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut text).ok()?;
+    parse_codename(&String::from_utf8_lossy(&text))
 }
 
-impl Release {
-    fn load(path: &Path) -> Self {
-        let mut text = Vec::new();
-        if let Ok(file) = fs::File::open(path) {
-            let _ = file.take(MAX_BYTES).read_to_end(&mut text);
-        }
-        Self::parse(&String::from_utf8_lossy(&text))
-    }
-
-    fn parse(text: &str) -> Self {
-        let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
-        let value = value.map(str::trim);
-        let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        Self {
-            codename: value
-                .filter(|value| !value.is_empty() && value.chars().all(good))
-                .map(str::to_owned),
-        }
-    }
+fn parse_codename(text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
+    let value = value.map(str::trim)?;
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let good = !value.is_empty() && value.chars().all(good);
+    good.then(|| value.to_owned())
 }
 
 impl DiscTree<'_> {

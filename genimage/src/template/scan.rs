@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::syntax::{SegmentKind, segments};
-use super::tokens::{ExprToken, tokens};
+use super::tokens::{ExprToken, TokenKind, tokens};
 
 /// What a template names, each with its line.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Scan {
         };
         match first.name.as_str() {
             "extends" | "include" => {
-                let quoted = rest.first().filter(|token| token.sign == '"');
+                let quoted = rest.first().filter(|token| token.kind == TokenKind::Text);
                 self.templates
                     .extend(quoted.map(|token| (token.line, token.name.clone())));
             }
@@ -64,10 +64,12 @@ impl Scan {
         let over = over.get(1..).unwrap_or_default();
         self.expression(over);
         let element = match over {
-            [one] if one.sign == 'a' => self.meaning(&one.name).map(|path| format!("{path}[]")),
+            [one] if one.kind == TokenKind::Name => {
+                self.meaning(&one.name).map(|path| format!("{path}[]"))
+            }
             _ => None,
         };
-        let names = names.iter().filter(|token| token.sign == 'a');
+        let names = names.iter().filter(|token| token.kind == TokenKind::Name);
         let bound = names.map(|token| (token.name.clone(), element.clone()));
         self.loops.push(bound.collect());
     }
@@ -75,15 +77,15 @@ impl Scan {
     fn expression(&mut self, tokens: &[ExprToken]) {
         for (at, token) in tokens.iter().enumerate() {
             let before = at.checked_sub(1).map(|at| &tokens[at]);
-            let rest_after = tokens.get(at + 1).map(|token| token.sign);
-            let called = rest_after == Some('(') || rest_after == Some('=');
+            let next = tokens.get(at + 1);
+            let called = next.is_some_and(|next| next.is('(') || next.is('='));
             let applied = before.is_some_and(|before| {
-                before.sign == '|'
+                before.is('|')
                     || before.name == "is"
                     || before.name == "not" && is_test(tokens, at)
-                    || before.sign == '.' && is_field(tokens, at)
+                    || before.is('.') && is_field(tokens, at)
             });
-            if token.sign == 'a' && !called && !applied && !is_word(&token.name) {
+            if token.kind == TokenKind::Name && !called && !applied && !is_word(&token.name) {
                 let path = self.meaning(&token.name);
                 self.fields.extend(path.map(|path| (token.line, path)));
             }
@@ -116,7 +118,7 @@ fn is_test(tokens: &[ExprToken], at: usize) -> bool {
 /// Tells `list[i].name`, whose name is a field of what stands before it, from `[...list]`.
 fn is_field(tokens: &[ExprToken], at: usize) -> bool {
     at.checked_sub(2)
-        .is_some_and(|before| [']', ')'].contains(&tokens[before].sign))
+        .is_some_and(|before| tokens[before].is(']') || tokens[before].is(')'))
 }
 
 fn is_word(name: &str) -> bool {

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use definitions::Arch;
 use genimage::check::Findings;
 use genimage::check::packages::{IndexCache, TargetPlatform, packages};
-use genimage::pkglist::{ListItem, PackageTransaction, PkgList};
+use genimage::pkglist::{ListItem, PackageTransaction, PkgList, VersionPin};
 use genimage::problem::FileLine;
 use genimage::repository::{PackageManager, Repository};
 use libtest_mimic::Trial;
@@ -253,7 +253,7 @@ fn repack(repodata: &Path) {
 /// Looks up one name of a list: a package, or a group behind `@`.
 fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
     let (name, version) = match line.split_once('=') {
-        Some((name, version)) => (name, Some(format!("={version}"))),
+        Some((name, version)) => (name, Some(VersionPin::Exact(version.to_owned()))),
         None => (line, None),
     };
     let item = ListItem {

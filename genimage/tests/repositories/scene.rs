@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use definitions::{Arch, InstallDir};
 
-use genimage::repository::{Repository, ResolveContext, Served, extra};
+use genimage::repository::{Repository, RepositoryAttribute, ResolveContext, Served, extra};
 
 /// An install directory with a repository in it, and two keys of which one signs.
 pub(crate) struct Scene {
@@ -59,8 +59,7 @@ impl Scene {
         let root = self.directory.path().display();
         let entry = format!("[{trust}] {root}/install/ours").replace("ROOT", &root.to_string());
         let with = ResolveContext {
-            attribute: "otherpkgdir",
-            stem: "extra",
+            attribute: RepositoryAttribute::Otherpkgdir,
             served: Served {
                 installdir: &installdir,
                 url: "http://10.1.0.1/install",

@@ -6,6 +6,7 @@ use super::cache::RepoIndex;
 use super::glob;
 use super::index::{Index, is_group};
 use super::names::Names;
+use crate::pkglist::VersionPin;
 use crate::repository::Repository;
 
 /// A repository with what is known of it.
@@ -35,12 +36,12 @@ pub(super) enum LookupResult<'a> {
 /// Looks up a package for apt: `name`, `name:arch`, a virtual package that one package provides.
 pub(super) fn apt<'a>(
     name: &str,
-    version: Option<&str>,
+    version: Option<&VersionPin>,
     debarch: &str,
     sources: &[IndexedRepository<'a>],
 ) -> LookupResult<'a> {
-    let version = match version.map(|version| version.split_at(1)) {
-        Some(("/", suite)) => {
+    let version = match version {
+        Some(VersionPin::Suite(suite)) => {
             let of_suite = |source: &&IndexedRepository<'_>| {
                 source.repo_index.suites.iter().any(|one| one == suite)
             };
@@ -56,7 +57,7 @@ pub(super) fn apt<'a>(
             }
             return apt(name, None, debarch, &of_suite);
         }
-        Some((_, version)) => Some(version),
+        Some(VersionPin::Exact(version)) => Some(version.as_str()),
         None => None,
     };
     let name = match name.split_once(':') {

@@ -4,7 +4,7 @@ use super::cache::IndexCache;
 use super::lookup::{IndexedRepository, LookupResult, apt, group, groups, indices, rpm};
 use crate::check::Findings;
 use crate::check::nearest::{did_you_mean, nearest};
-use crate::pkglist::ListItem;
+use crate::pkglist::{ListItem, VersionPin};
 use crate::problem::Problem;
 use crate::repository::{PackageManager, Repository};
 
@@ -35,9 +35,9 @@ impl<'a> Query<'a> {
                 self.doubtful(Some(self.problem(message)), findings);
             }
             LookupResult::OtherSuites(suites) => {
-                let version = self.item.version.as_deref().unwrap_or_default();
+                let wanted = self.item.wanted();
                 let message = format!(
-                    "'{name}{version}' asks for a suite that none of its repositories is: there is {}",
+                    "'{wanted}' asks for a suite that none of its repositories is: there is {}",
                     some(&suites)
                 );
                 self.doubtful(Some(self.problem(message)), findings);
@@ -87,9 +87,10 @@ impl<'a> Query<'a> {
             (_, false) => "group",
         };
         let found = self.nowhere(kind, name, "correct the name", || {
-            match !environment && group(&format!("^{name}"), self.sources) {
-                true => Some(format!("write '@^{name}', which is an environment")),
-                false => did_you_mean(&nearest(name, groups(environment, self.sources))),
+            if !environment && group(&format!("^{name}"), self.sources) {
+                Some(format!("write '@^{name}', which is an environment"))
+            } else {
+                did_you_mean(&nearest(name, groups(environment, self.sources)))
             }
         });
         self.doubtful(found, findings);
@@ -99,7 +100,7 @@ impl<'a> Query<'a> {
         if self.is_apt() {
             apt(
                 &self.item.name,
-                self.item.version.as_deref(),
+                self.item.version.as_ref(),
                 debarch,
                 self.sources,
             )
@@ -114,7 +115,10 @@ impl<'a> Query<'a> {
     }
 
     fn version(&self) -> Option<&'a str> {
-        self.item.version.as_deref()?.strip_prefix('=')
+        match self.item.version.as_ref()? {
+            VersionPin::Exact(version) => Some(version),
+            VersionPin::Suite(_) => None,
+        }
     }
 
     /// Parts what is asked for into the name and the version, or rpm's architecture, that is not there.

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::pkglist::PackageTransaction;
+use crate::pkglist::{PackageTransaction, VersionPin};
 use crate::problem::{FileLine, Problem};
 use crate::repository::PackageManager;
 
@@ -132,7 +132,7 @@ fn list(lines: &[&str]) -> PkgList {
             None => (None, plain),
         };
         let (name, version) = match plain.split_once('=') {
-            Some((name, version)) => (name, Some(format!("={version}"))),
+            Some((name, version)) => (name, Some(VersionPin::Exact(version.to_owned()))),
             None => (plain, None),
         };
         let place = FileLine {
@@ -442,7 +442,7 @@ fn a_suite_behind_a_name_is_one_of_the_repositories() {
     let scene = Scene::debian().file("tree/dists/bookworm/Release", release);
     let messages = |suite: &str| {
         let mut list = list(&["postfix"]);
-        list.transactions[0].install[0].version = Some(format!("/{suite}"));
+        list.transactions[0].install[0].version = Some(VersionPin::Suite(suite.to_owned()));
         let platform = platform(&scene.repositories);
         let found = packages(&list, &scene.repositories, platform, &IndexCache::default());
         found

@@ -8,7 +8,7 @@ mod table;
 use std::fmt;
 
 pub(super) use self::table::Schema;
-use self::table::SchemaNode;
+use self::table::{SchemaNode, ValueType};
 use crate::check::findings::FindingsBuilder;
 use crate::check::nearest::{did_you_mean, nearest};
 use crate::check::value::{KeyValue, SpannedValue, ValueKind};
@@ -114,7 +114,7 @@ impl<'a> Validator<'a, '_> {
         if value.kind == ValueKind::Unknown {
             return;
         }
-        if !schema.types.is_empty() && !schema.types.iter().any(|one| is(one, &value.kind)) {
+        if !schema.types.is_empty() && !schema.types.iter().any(|one| is(*one, &value.kind)) {
             let message = wrong_type(schema, &value.kind, self.language, path);
             return self.findings.problem(value.line, message);
         }
@@ -216,15 +216,15 @@ impl<'a> Validator<'a, '_> {
 }
 
 /// Whether a value is of a type.
-fn is(name: &str, kind: &ValueKind<'_>) -> bool {
+fn is(wanted: ValueType, kind: &ValueKind<'_>) -> bool {
     match kind {
-        ValueKind::Null => name == "null",
-        ValueKind::Boolean => name == "boolean",
-        ValueKind::Integer(_) => matches!(name, "integer" | "number"),
-        ValueKind::Number => name == "number",
-        ValueKind::String(_) => name == "string",
-        ValueKind::List(_) => name == "list",
-        ValueKind::Map(_) => name == "map",
+        ValueKind::Null => wanted == ValueType::Null,
+        ValueKind::Boolean => wanted == ValueType::Boolean,
+        ValueKind::Integer(_) => matches!(wanted, ValueType::Integer | ValueType::Number),
+        ValueKind::Number => wanted == ValueType::Number,
+        ValueKind::String(_) => wanted == ValueType::Text,
+        ValueKind::List(_) => wanted == ValueType::List,
+        ValueKind::Map(_) => wanted == ValueType::Map,
         ValueKind::Unknown => true,
     }
 }
@@ -235,41 +235,29 @@ fn wrong_type(
     language: Language,
     path: &ValuePath<'_>,
 ) -> String {
-    let names: Vec<_> = schema.types.iter().map(|name| type_name(name)).collect();
-    let (names, found) = (names.join(" or "), kind.name());
-    let message = format!("'{path}' takes {names}, and this is {found}");
+    let types: Vec<_> = schema.types.iter().map(|one| one.description()).collect();
+    let (types, found) = (types.join(" or "), kind.name());
+    let message = format!("'{path}' takes {types}, and this is {found}");
     let advice = match (language, kind) {
         (Language::Xml, _) => {
             return match schema.types.as_slice() {
-                ["string"] => format!("{message}: remove its type"),
-                [one] => format!("{message}: write config:type=\"{one}\""),
+                [ValueType::Text] => format!("{message}: remove its type"),
+                [one] => format!("{message}: write config:type=\"{}\"", one.config_type()),
                 _ => message,
             };
         }
         (_, ValueKind::Boolean | ValueKind::Integer(_) | ValueKind::Number)
-            if schema.types.contains(&"string") =>
+            if schema.types.contains(&ValueType::Text) =>
         {
             ": write it in quotation marks"
         }
-        (Language::Yaml, ValueKind::String(_)) if schema.types == ["list"] => {
-            ": write an item in a line of its own, behind '- '"
+        (Language::Yaml, ValueKind::String(_)) if schema.types == [ValueType::List] => {
+            ": write each item on a line of its own, after '- '"
         }
-        (Language::Yaml, ValueKind::Null) => ": write it behind the colon, or remove the key",
+        (Language::Yaml, ValueKind::Null) => ": write it after the colon, or remove the key",
         _ => "",
     };
     message + advice
-}
-
-fn type_name(name: &str) -> &str {
-    match name {
-        "boolean" => "true or false",
-        "integer" => "a whole number",
-        "number" => "a number",
-        "string" => "a text",
-        "list" => "a list",
-        "map" => "a map",
-        _ => "nothing",
-    }
 }
 
 /// Quotes them: `'a', 'b' or 'c'`.

@@ -12,11 +12,63 @@ pub(in crate::check) struct Schema {
     pub(super) nodes: Vec<SchemaNode>,
 }
 
-/// What may stand at one place.
+/// The type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ValueType {
+    Null,
+    Boolean,
+    Integer,
+    Number,
+    Text,
+    List,
+    Map,
+}
+
+impl ValueType {
+    /// Reads the name that tables have; `any` is none.
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "null" => Self::Null,
+            "boolean" => Self::Boolean,
+            "integer" => Self::Integer,
+            "number" => Self::Number,
+            "string" => Self::Text,
+            "list" => Self::List,
+            "map" => Self::Map,
+            _ => return None,
+        })
+    }
+
+    /// Returns what a message calls it.
+    pub(super) fn description(self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Boolean => "true or false",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Text => "a text",
+            Self::List => "a list",
+            Self::Map => "a map",
+        }
+    }
+
+    /// Returns the value of AutoYaST's attribute `config:type`.
+    pub(super) fn config_type(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer | Self::Number => "integer",
+            Self::Null | Self::Text => "string",
+            Self::List => "list",
+            Self::Map => "map",
+        }
+    }
+}
+
+/// What one place may hold.
 #[derive(Debug, Default)]
 pub(super) struct SchemaNode {
     /// Empty: anything.
-    pub(super) types: Vec<&'static str>,
+    pub(super) types: Vec<ValueType>,
     pub(super) closed: bool,
     pub(super) deprecated: bool,
     pub(super) required: Vec<&'static str>,
@@ -43,8 +95,10 @@ impl Schema {
                 text.split(mark).filter(|word| !word.is_empty()).collect()
             };
             let node = &mut schema.nodes[at];
-            node.types = words(types, '|');
-            node.types.retain(|one| *one != "any");
+            node.types = words(types, '|')
+                .into_iter()
+                .filter_map(ValueType::parse)
+                .collect();
             node.values = words(values, '|');
             let about = words(about, ' ');
             node.closed = about.contains(&"closed");

@@ -46,11 +46,11 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
         ),
         (
             "keyboard:",
-            "f:2: 'keyboard' takes a map, and this is nothing: write it behind the colon, or remove the key",
+            "f:2: 'keyboard' takes a map, and this is nothing: write it after the colon, or remove the key",
         ),
         (
             "users: root",
-            "f:2: 'users' takes a list, and this is a text: write an item in a line of its own, behind '- '",
+            "f:2: 'users' takes a list, and this is a text: write each item on a line of its own, after '- '",
         ),
         (
             "users: [{groups: [[]]}]",

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{PackageManager, Repository, ResolveContext, extra, key};
+use crate::repository::{
+    PackageManager, Repository, RepositoryAttribute, ResolveContext, extra, key,
+};
 
 #[test]
 fn a_key_beneath_the_install_directory_is_served_from_there() {
@@ -11,8 +13,7 @@ fn a_key_beneath_the_install_directory_is_served_from_there() {
     let own = scene.directory.path().display().to_string();
     let entries = [format!("[gpgkey={own}/keys/ours.asc] https://h/r")];
     let with = ResolveContext {
-        attribute: "otherpkgdir",
-        stem: "extra",
+        attribute: RepositoryAttribute::Otherpkgdir,
         served: scene.served(),
         codename: None,
         directories: &[],

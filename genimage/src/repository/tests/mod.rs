@@ -78,8 +78,7 @@ impl Scene {
             .map(|(at, name)| ((*name).to_owned(), place(at + 1)))
             .collect();
         let with = ResolveContext {
-            attribute: "otherpkgdir",
-            stem: "extra",
+            attribute: RepositoryAttribute::Otherpkgdir,
             served: self.served(),
             codename: None,
             directories: &directories,
