@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
     fs::write(variable("OUT_DIR").join("embedded.rs"), table)
 }
 
-/// Gathers the files beneath a directory; what an editor leaves behind is not among them.
+/// Gathers the files below a directory; what an editor leaves behind is not among them.
 fn collect(directory: &Path, name: &str, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

@@ -1,4 +1,4 @@
-//! What a node's definition says of its hardware and its place in the network, held against the others.
+//! What a node's definition says of its hardware and its place in the network, checked against the others.
 //!
 //! Nodes, networks and the site come in; each node's facts go out, or every problem that it has. The
 //! whole site is looked at, not only the nodes that are asked for: two nodes with one address are wrong
@@ -29,7 +29,7 @@ impl AddressBook {
     /// Looks at the whole site.
     ///
     /// # Errors
-    /// A network without an address, or with a mask that is none.
+    /// A network without an address, or with an invalid mask.
     pub(crate) fn new(nodes: &Nodes, networks: Vec<Network>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let networks = networks
@@ -122,7 +122,7 @@ impl AddressBook {
     /// Works out what is known of a node.
     ///
     /// # Errors
-    /// Every problem that it has: no MAC or one that is none, an address in no network of the site, an
+    /// Every problem that it has: no MAC or an invalid one, an address in no network of the site, an
     /// address or a MAC that another node has.
     pub(crate) fn facts(
         &self,
@@ -150,7 +150,7 @@ impl AddressBook {
                 let known = self.networks.iter();
                 let known = known.map(|(network, span)| format!("{} ({span})", network.name));
                 problems.push(Problem::new(format!(
-                    "{name}: its address {ip} lies in no network of the site: there are {}",
+                    "{name}: its address {ip} is in no network of the site: there are {}",
                     known.collect::<Vec<_>>().join(", ")
                 )));
             }
@@ -192,7 +192,7 @@ fn shared(name: &str, what: &str, value: &str, others: &[String]) -> Problem {
     ))
 }
 
-/// Replaces what stands for the server that the node faces.
+/// Replaces `<xcatmaster>` by the server that the node installs from.
 fn resolve_server(text: &str, server: IpAddr) -> String {
     match text {
         "<xcatmaster>" => server.to_string(),
@@ -348,7 +348,7 @@ mod tests {
             lab.facts("n1").unwrap_err(),
             [
                 "n1: no MAC, so its network cannot be named before it boots: chdef n1 mac=52:54:00:00:00:01",
-                "n1: its address 192.0.2.1 lies in no network of the site: there are all (10.0.0.0/8), rack (10.1.0.0/16)",
+                "n1: its address 192.0.2.1 is in no network of the site: there are all (10.0.0.0/8), rack (10.1.0.0/16)",
             ]
         );
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What a node fetches, on disk: `<installdir>/autoinst/<node>/`, whole or not at all.
 //!
 //! Rendered files come in; a directory for each node goes out, written only where it differs from what
-//! stands. All nodes are staged first, one syncfs(2) puts them on the disk, and one rename each publishes
+//! is there. All nodes are staged first, one syncfs(2) puts them on the disk, and one rename each publishes
 //! them, so that a node that installs meanwhile sees the old assets or the new and never both. Killed at
 //! any moment, each node has the one or the other; the next run clears what was staged. A file that is no
 //! asset of ours is never taken away.
@@ -29,7 +29,7 @@ const LOCK: &str = ".lock";
 /// How long another writer may take, for thousands of nodes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The most that is read of a file that stands, to compare it.
+/// The most that is read of a published file, to compare it.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The rendered files of one node, by name.
@@ -75,14 +75,14 @@ fn is_ours(name: &str) -> bool {
     NAMES.contains(&name) || name.ends_with(".asc")
 }
 
-/// How a file differs from what stands.
+/// How a file differs from the published one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct FileDifference {
     /// The file's name.
     pub(crate) file: String,
     /// What is to happen to it.
     pub(crate) change: FileChange,
-    /// What stands there now.
+    /// Its published content.
     #[serde(skip)]
     pub(crate) published: Vec<u8>,
 }
@@ -109,10 +109,10 @@ impl AssetsDir {
         Self(directory.into())
     }
 
-    /// Compares a node's assets with what stands.
+    /// Compares a node's assets with the published ones.
     ///
     /// # Errors
-    /// When what stands cannot be read, or is not a directory of assets.
+    /// When a published file cannot be read, or is not a directory of assets.
     pub(crate) fn compare(&self, node: &str, assets: &Assets) -> Result<Vec<FileDifference>> {
         let directory = self.0.join(node);
         let published = published(&directory)?;
@@ -164,7 +164,7 @@ impl AssetsDir {
     }
 }
 
-/// Reads what stands in a node's directory, and whether everybody may read it.
+/// Reads the published files of a node, and whether everybody may read it.
 fn published(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
     let mut files = BTreeMap::new();
     match fs::symlink_metadata(directory) {
@@ -173,7 +173,7 @@ fn published(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
             return Err(error).with_context(|| format!("looking at {}", directory.display()));
         }
         Ok(metadata) if !metadata.is_dir() => bail!(
-            "{} is no directory: move it away, so that the node's assets can stand there",
+            "{} is not a directory: move it away, so that the node's assets can be written there",
             directory.display()
         ),
         Ok(_) => {}
@@ -189,7 +189,7 @@ fn published(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
             .with_context(|| format!("looking at {}", path.display()))?;
         let Some(name) = name.filter(|_| metadata.is_file() && metadata.len() <= MAX_BYTES) else {
             bail!(
-                "{} is no asset of ours, and nothing is taken away that we have not made: move it out of the way",
+                "{} is not an asset that nodeset writes, and so it is not removed: move it away",
                 path.display()
             );
         };
@@ -277,7 +277,7 @@ fn make_directory(path: &Path) -> Result<()> {
     made.with_context(|| format!("making {}", path.display()))
 }
 
-/// Puts a directory in its place; what stood there lies where it came from.
+/// Exchanges two directories: the old one ends up in the staging area.
 fn exchange(from: &Path, to: &Path) -> io::Result<()> {
     let rename = |flags| renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
     match rename(RenameFlags::RENAME_EXCHANGE) {
@@ -413,7 +413,7 @@ mod tests {
             assert_eq!(
                 message(node),
                 format!(
-                    "{} is no directory: move it away, so that the node's assets can stand there",
+                    "{} is not a directory: move it away, so that the node's assets can be written there",
                     path(node)
                 )
             );
@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(
             message("n2"),
             format!(
-                "{} is no asset of ours, and nothing is taken away that we have not made: move it out of the way",
+                "{} is not an asset that nodeset writes, and so it is not removed: move it away",
                 path("n2/notes.txt")
             )
         );

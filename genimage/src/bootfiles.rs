@@ -14,7 +14,7 @@ use flate2::read::MultiGzDecoder;
 use crate::installer::{DistroFamily, InstallerKind};
 use crate::problem::Problem;
 
-/// A kernel and the initrds behind it, as paths below the tree.
+/// A kernel and its initrd, as paths below the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BootFiles {
     /// The kernel: `install.amd/vmlinuz`.
@@ -120,7 +120,7 @@ fn places(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(St
 /// Refuses an initrd of debian-installer that can only install from a disc.
 ///
 /// The component `net-retriever` fetches over the network; the one for discs has `cdrom-retriever` in
-/// its stead. Their names stand in the archive's headers (cpio(5), "newc").
+/// its stead. Their names are in the archive's headers (cpio(5), "newc").
 fn needs_network(initrd: &Path) -> Result<(), Problem> {
     let holds = File::open(initrd)
         .and_then(|file| holds_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
@@ -138,7 +138,7 @@ fn needs_network(initrd: &Path) -> Result<(), Problem> {
     }
 }
 
-/// Says whether an archive, packed with gzip or not, has an entry in whose path a name stands.
+/// Says whether an archive, packed with gzip or not, has an entry whose path contains a name.
 fn holds_name(mut file: impl Read, name: &str) -> io::Result<bool> {
     let mut magic = [0; 2];
     file.read_exact(&mut magic)?;
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn an_initrd_that_fetches_over_the_network_is_taken() {
         let net = cpio(&["bin/sh", "usr/lib/debian-installer/retriever/net-retriever"]);
-        // A second archive behind the first, as microcode stands before the initrd proper.
+        // A second archive after the first, as microcode comes before the initrd proper.
         let two = [cpio(&["kernel/x86/microcode"]), net.clone()].concat();
         for initrd in [gzip(&net), net, two] {
             let tree = tree(&initrd);

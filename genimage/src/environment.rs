@@ -109,7 +109,7 @@ fn software(image: &ResolvedImage, environment: &mut BTreeMap<String, String>) {
     if !packages.transactions.is_empty() {
         environment.insert("OSPKGDIR".to_owned(), definition.pkgdir.join(","));
         environment.extend(packages.variables(ListRole::Tree));
-        // The first entry is the tree, which the installer has told the node of.
+        // The first entry is the tree, which the installer has configured.
         let mirrors = definition.pkgdir.get(1..).unwrap_or_default();
         environment.extend(keys(
             "OSPKGKEY",

@@ -1,4 +1,4 @@
-//! `genimage`: what an osimage installs, rendered and checked with a stand-in for a node.
+//! `genimage`: what an osimage installs, rendered and checked with a placeholder for a node.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
-/// A node that could be one of the site's, and is none.
+/// A node with a name that no node of the site has.
 fn placeholder_node(nodes: &Nodes) -> Node {
     let names = (0..).map(|number| {
         if number == 0 {
@@ -97,7 +97,7 @@ fn list_all(site: &SiteContext) -> Result<ExitCode> {
     print_problems(&wrong)
 }
 
-/// Names the files that an osimage is made of: who won, why, and who stands in the shadow.
+/// Names the files that an osimage is made of: which one wins, why, and which are shadowed.
 fn list_for(site: &SiteContext, image: &OsImage) -> Result<ExitCode> {
     let (target, family) = match crate::image::target(image) {
         Ok(found) => found,
@@ -143,8 +143,8 @@ fn export(site: &SiteContext, directory: &std::path::Path) -> Result<ExitCode> {
         .iter()
         .map(|file| match file {
             Exported::Written(path) => format!("{}: written", path.display()),
-            Exported::Same(path) => format!("{}: there already", path.display()),
-            Exported::Kept(path) => format!("{}: was edited, and stays", path.display()),
+            Exported::Same(path) => format!("{}: exists already", path.display()),
+            Exported::Kept(path) => format!("{}: was edited, and is kept", path.display()),
         })
         .collect();
     print(&lines)?;

@@ -24,9 +24,9 @@ pub(crate) struct ResolvedImage {
     pub(crate) distro: Distro,
     pub(crate) family: DistroFamily,
     pub(crate) installer: InstallerKind,
-    /// What templates are told of it.
+    /// What templates see of it.
     pub(crate) facts: context::ImageFacts,
-    /// The tree's path behind the install directory: `debian12.9.0/x86_64`.
+    /// The tree's path below the install directory: `debian12.9.0/x86_64`.
     pub(crate) tree: String,
     pub(crate) boot: BootFiles,
     /// The repositories of `pkgdir`, the tree's first, then those of `otherpkgdir`.
@@ -51,7 +51,7 @@ struct ImageBasics<'a> {
     target: SearchTarget<'a>,
     family: DistroFamily,
     tree: PathBuf,
-    /// Whether the definition says in words that the tree needs no signature.
+    /// Whether the definition says explicitly that the tree needs no signature.
     trusted: bool,
 }
 
@@ -228,7 +228,7 @@ fn repositories(
 }
 
 impl ImageBasics<'_> {
-    /// Says what templates are told.
+    /// Returns what templates see.
     fn facts(&self, definition: &OsImage) -> context::ImageFacts {
         let SearchTarget {
             distro,
@@ -252,7 +252,7 @@ impl ImageBasics<'_> {
     }
 }
 
-/// Returns the tree's path behind the install directory, which is what the web server serves.
+/// Returns the tree's path below the install directory, which is what the web server serves.
 fn served(tree: &Path, installdir: &InstallDir) -> Result<String, Problem> {
     let behind = tree
         .strip_prefix(installdir.path())
@@ -260,7 +260,7 @@ fn served(tree: &Path, installdir: &InstallDir) -> Result<String, Problem> {
         .and_then(Path::to_str);
     behind.map(str::to_owned).ok_or_else(|| {
         Problem::new(format!(
-            "the tree {} does not lie below {}, which is what nodes are served: import it there, or make \
+            "the tree {} is not below {}, which is what nodes are served: import it there, or make \
              that directory the site's installdir",
             tree.display(),
             installdir.path().display()
@@ -366,7 +366,7 @@ fn no_template(definition: &OsImage, identity: &ImageBasics<'_>) -> Problem {
     } = identity.target;
     Problem::new(format!(
         "the osimage {}: no template for the profile '{profile}' of {distro}: name one in the osimage's template, \
-         or write templates/{}/{profile}.{} beneath the directory for your own files",
+         or write templates/{}/{profile}.{} in the directory of your own files",
         definition.name,
         identity.family.name(),
         installer.ending()

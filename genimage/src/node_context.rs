@@ -1,4 +1,4 @@
-//! What one node's installer is told: the osimage's part and the node's, put together.
+//! What templates see of one node: the osimage's part and the node's, put together.
 //!
 //! An osimage worked out, a node and the site come in; the node's [`TemplateContext`] and its list of scripts go
 //! out, or every problem that the node has. Pure but for the programs' digests, which are read once.
@@ -218,8 +218,8 @@ fn as_seen_by_node(
     as_seen_by_node.collect()
 }
 
-/// Parts repositories into what the installer installs from, those that it finds there by itself, and those that it
-/// has to be told of.
+/// Splits repositories into what the installer installs from, those that it finds there by itself, and those that it
+/// has to be given.
 ///
 /// Installers of rpm releases find all that the tree's own metadata names; apt takes one directory.
 fn parted(
@@ -267,7 +267,7 @@ fn fits(node: &Node, image: &ResolvedImage) -> Result<(), Problem> {
 fn disk(node: &Node, image: &ResolvedImage) -> Result<Disk, Problem> {
     if let Some(disk) = node.disk.as_ref().filter(|disk| !disk.starts_with("/dev/")) {
         return Err(Problem::new(format!(
-            "{}: its disk '{disk}' is no device: expected a path such as /dev/sda or /dev/disk/by-id/…",
+            "{}: its disk '{disk}' is not a device: expected a path such as /dev/sda or /dev/disk/by-id/…",
             node.name
         )));
     }
@@ -302,7 +302,7 @@ fn ports(lists: &ScriptLists) -> Vec<String> {
     ports.iter().map(|port| format!("{port}/tcp")).collect()
 }
 
-/// Says what stands on the kernel's command line.
+/// Makes the kernel's command line.
 ///
 /// # Errors
 /// A quote without its end, and one in what the installed system gets, whose boot loader would take it off.
@@ -318,7 +318,7 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
         let kept = word.strip_prefix("R::");
         if kept.is_some_and(|kept| kept.contains('"')) {
             return Err(problem(format!(
-                "'{word}' has quotes, which the installed system's boot loader takes off: leave 'R::' out, and set it \
+                "'{word}' has quotes, which the installed system's boot loader removes: leave 'R::' out, and set it \
                  there with a postscript"
             )));
         }
@@ -335,7 +335,7 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
     })
 }
 
-/// Reads `NAME=value` pairs; those that are none were refused with the osimage.
+/// Reads `NAME=value` pairs; malformed ones were refused with the osimage.
 fn environment_of(pairs: &[String]) -> BTreeMap<String, String> {
     let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
     pairs

@@ -114,7 +114,7 @@ impl NodeSelection<'_> {
                 "{name}: no osimage: nodeset {name} osimage=NAME, or chdef {name} provmethod=NAME"
             )));
         }
-        // What is wrong with an osimage was said once, with the osimage.
+        // What is wrong with an osimage was reported once, with the osimage.
         let Some(checked) = image else { return outcome };
         match self.differences(renderer, assets_dir, checked) {
             Ok((assets, notes, files)) => {

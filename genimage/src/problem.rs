@@ -24,14 +24,14 @@ impl fmt::Display for FileLine {
 /// One thing that is wrong: prints as `file:line: sentence`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Problem {
-    /// Where, if it stands in a file.
+    /// Where, if it is in a file.
     pub place: Option<FileLine>,
     /// What is wrong, and what to do about it.
     pub message: String,
 }
 
 impl Problem {
-    /// Describes a problem that stands in no file.
+    /// Describes a problem that is in no file.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             place: None,

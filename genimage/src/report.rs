@@ -37,7 +37,7 @@ pub(crate) struct NodeReport {
     pub(crate) node: String,
     pub(crate) osimage: String,
     pub(crate) state: NodeState,
-    /// How its files differ from those that stood.
+    /// How its files differ from the published ones.
     pub(crate) files: Vec<FileDifference>,
     #[serde(serialize_with = "lines")]
     pub(crate) problems: Vec<Problem>,
@@ -57,9 +57,9 @@ pub(crate) enum NodeState {
     Written,
     /// They would be.
     WouldWrite,
-    /// They stand as they are to be.
+    /// They are published already.
     Unchanged,
-    /// Something is wrong, and what stood stands.
+    /// Something is wrong, and the published ones stay.
     Failed,
 }
 

@@ -22,8 +22,8 @@ pub(crate) fn load(site: &Site, web_server: Option<Gid>) -> Result<RootAccess, V
     let password = password.map(ToString::to_string);
     if password.is_some() && web_server.is_none() && !secrets::accepts_secrets(site) {
         problems.push(Problem::new(format!(
-            "the site's rootpassword would stand in files that every user of this machine can read: run this as root \
-             where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site \
+            "the site's rootpassword would be in files that every user of this machine can read: run this as root \
+             where a web server is installed, or use authorizedkeys and unset it (chdef -t site \
              rootpassword=), or {}",
             secrets::ACCEPT
         )));
@@ -64,9 +64,9 @@ fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
             line: at + 1,
         };
         let message = if line.contains("PRIVATE KEY") {
-            "this is a private key, which goes nowhere: give the file that ends in .pub"
+            "this is a private key, which must stay secret: give the file that ends in .pub"
         } else {
-            "this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'"
+            "this is not a public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'"
         };
         problems.push(Problem::at(place, message));
         break;
@@ -74,7 +74,7 @@ fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
     keys
 }
 
-/// Whether a line holds a key of a known kind, behind options or not.
+/// Whether a line holds a key of a known kind, after options or not.
 fn is_key(line: &str) -> bool {
     let kinds = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
     let words: Vec<_> = line.split_whitespace().collect();
@@ -136,13 +136,15 @@ mod tests {
         assert_eq!(
             told(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
             [
-                "the site's rootpassword would stand in files that every user of this machine can read: run this as root where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
-                "KEYS:1: this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
+                "the site's rootpassword would be in files that every user of this machine can read: run this as root where a web server is installed, or use authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
+                "KEYS:1: this is not a public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
             ]
         );
         assert_eq!(
             told(None, false, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
-            ["KEYS:2: this is a private key, which goes nowhere: give the file that ends in .pub"]
+            [
+                "KEYS:2: this is a private key, which must stay secret: give the file that ends in .pub"
+            ]
         );
     }
 

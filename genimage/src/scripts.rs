@@ -25,10 +25,10 @@ const MAX_TEXT_BYTES: u64 = 1 << 20;
 pub(crate) struct Programs {
     /// Where nodes fetch them.
     directory: PathBuf,
-    /// What ships with Slipway, and stands there as soon as a run that is not dry has begun.
+    /// What ships with Slipway, and is copied there when a run that is not dry begins.
     shipped: Option<PathBuf>,
     known: std::sync::Mutex<BTreeMap<String, Result<Program, String>>>,
-    /// What stands there, by paths in it.
+    /// The files there, by paths in it.
     files: OnceLock<BTreeSet<String>>,
     /// What each line needs.
     needs: std::sync::Mutex<BTreeMap<ScriptLine, BTreeSet<String>>>,
@@ -68,7 +68,7 @@ impl Programs {
     /// Says what a program must be.
     ///
     /// # Errors
-    /// When there is none of that name, in words that name the directory.
+    /// When there is none of that name, in a sentence that names the directory.
     pub(crate) fn program(&self, name: &str) -> Result<Program, String> {
         let mut known = self
             .known
@@ -93,7 +93,7 @@ impl Programs {
     }
 }
 
-/// Finds the files of a directory and of those beneath it, as far as a list can name them.
+/// Finds the files of a directory and of those below it, as far as a list can name them.
 fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory.join(within))
         .into_iter()
@@ -168,7 +168,10 @@ fn locate(directory: &Path, name: &str) -> io::Result<PathBuf> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     if !path.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a file",
+        ));
     }
     Ok(path)
 }

@@ -47,7 +47,7 @@ pub(crate) fn ensure(home: &Path, served: &Path, dry_run: bool) -> Result<Vec<St
     Ok(copied)
 }
 
-/// Says whether a program stands there byte for byte.
+/// Says whether a program is there byte for byte.
 fn stands(target: &Path, bytes: &[u8]) -> Result<bool> {
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

@@ -169,7 +169,7 @@ impl SiteContext {
         &self.library
     }
 
-    /// Returns where nodes' assets stand.
+    /// Returns the directory of the nodes' assets.
     pub(crate) fn assets_dir(&self) -> AssetsDir {
         AssetsDir::new(self.installdir.autoinst())
     }

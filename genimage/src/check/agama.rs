@@ -1,6 +1,6 @@
 //! Profiles of Agama, the installer of SLE and Leap since 16.
 //!
-//! JSON is read strictly and held against the rules of Agama's schema, of which a release newer than the
+//! JSON is read strictly and checked against the rules of Agama's schema, of which a release newer than the
 //! table's may know more. Reference: Agama's profile schema.
 
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ static AGAMA: LazyLock<Schema> =
 pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
     let mut findings = FindingsBuilder::of(name);
     match json::parse(text) {
-        Err(broken) => findings.problem(broken.line, format!("this is no JSON: {}", broken.why)),
+        Err(broken) => findings.problem(broken.line, format!("this is not JSON: {}", broken.why)),
         Ok(value) => {
             let strictness = match distro.version() {
                 "16" | "16.0" => Strictness::Exact,
@@ -63,7 +63,7 @@ mod tests {
             (
                 "\"root\"",
                 "\"rooot\"",
-                "agama.json:3: 'the file' knows no key 'rooot': did you mean 'root'?",
+                "agama.json:3: 'the file' has no key 'rooot': did you mean 'root'?",
             ),
             (
                 "true}",
@@ -83,12 +83,12 @@ mod tests {
             (
                 "\"product\"",
                 "\"unheard\": 1, \"product\"",
-                "agama.json:2: 'the file' knows no key 'unheard': remove it",
+                "agama.json:2: 'the file' has no key 'unheard': remove it",
             ),
             (
                 "}\n}",
                 "},\n}",
-                "agama.json:6: this is no JSON: trailing comma, in column 1",
+                "agama.json:6: this is not JSON: trailing comma, in column 1",
             ),
         ] {
             assert_eq!(told("sle16.0", &GOOD.replacen(from, to, 1)), [expected]);

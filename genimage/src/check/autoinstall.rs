@@ -1,7 +1,7 @@
 //! What Ubuntu's live installer is given: `user-data`, `vendor-data` and `meta-data`, or a bare
 //! `autoinstall.yaml`.
 //!
-//! The part for subiquity is held against the rules of its schema, everything else against those of
+//! The part for subiquity is checked against the rules of its schema, everything else against those of
 //! cloud-init, of which a newer release than the table's may know more. Reference: autoinstall reference
 //! manual of Ubuntu; cloud-init's module reference and NoCloud data source.
 
@@ -36,16 +36,16 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
         .is_some_and(|line| line.trim_end() == HEADER);
     if matches!(file, "user-data" | "vendor-data") && !is_headed && !text.trim().is_empty() {
         let message =
-            format!("the first line is not '{HEADER}': without it cloud-init passes over the file");
+            format!("the first line is not '{HEADER}': without it cloud-init ignores the file");
         findings.problem(1, message);
         return findings.finish();
     }
     match yaml::parse(text) {
-        Err(broken) => findings.problem(broken.line, format!("this is no YAML: {}", broken.why)),
+        Err(broken) => findings.problem(broken.line, format!("this is not YAML: {}", broken.why)),
         Ok(None) => empty(file, &mut findings),
         Ok(Some(value)) if !matches!(value.kind, ValueKind::Map(_)) => {
             let message = format!(
-                "the file says {} where keys are expected",
+                "the file contains {} where keys are expected",
                 value.kind.name()
             );
             findings.problem(value.line, message);
@@ -64,7 +64,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
 
 fn empty(file: &str, findings: &mut FindingsBuilder<'_>) {
     if !matches!(file, "meta-data" | "vendor-data") {
-        findings.problem(0, "the file says nothing, so that the installer would ask");
+        findings.problem(0, "the file is empty, so that the installer would ask");
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
             (
                 "#cloud-config",
                 "#cloud",
-                "user-data:1: the first line is not '#cloud-config': without it cloud-init passes over the file",
+                "user-data:1: the first line is not '#cloud-config': without it cloud-init ignores the file",
             ),
             (
                 "version: 1",
@@ -146,12 +146,12 @@ mod tests {
             (
                 "{layout: us}",
                 "{layou: us, layout: us}",
-                "user-data:4: 'keyboard' knows no key 'layou': did you mean 'layout'?",
+                "user-data:4: 'keyboard' has no key 'layou': did you mean 'layout'?",
             ),
             (
                 "storage",
                 "storag",
-                "user-data:5: 'the file' knows no key 'storag': did you mean 'storage'?",
+                "user-data:5: 'the file' has no key 'storag': did you mean 'storage'?",
             ),
             (
                 "- touch /target/a",
@@ -161,12 +161,12 @@ mod tests {
             (
                 "lock_passwd",
                 "lock_paswd",
-                "user-data:10: 'users[]' knows no key 'lock_paswd': did you mean 'lock_passwd'?",
+                "user-data:10: 'users[]' has no key 'lock_paswd': did you mean 'lock_passwd'?",
             ),
             (
                 "{name: direct}",
                 "{name: direct, name: lvm}",
-                "user-data:5: this is no YAML: 'name' was said in line 5 already",
+                "user-data:5: this is not YAML: duplicate key 'name', first in line 5",
             ),
             (
                 "autoinstall",
@@ -180,12 +180,12 @@ mod tests {
         let text = "#cloud-config\n- a\n";
         assert_eq!(
             message("user-data", text),
-            ["user-data:2: the file says a list where keys are expected"]
+            ["user-data:2: the file contains a list where keys are expected"]
         );
         let text = "#cloud-config\n# nothing\n";
         assert_eq!(
             message("user-data", text),
-            ["user-data: the file says nothing, so that the installer would ask"]
+            ["user-data: the file is empty, so that the installer would ask"]
         );
     }
 

@@ -1,7 +1,7 @@
 //! Profiles of AutoYaST: SLE 12 and 15, Leap 15.
 //!
 //! A profile is well-formed XML whose one element `profile` declares the two name spaces; sections and
-//! what is in them are held against the element names and types of YaST's own schemas (those of SLE
+//! what is in them are checked against the element names and types of YaST's own schemas (those of SLE
 //! 12 SP5 and SLE 15 together). A module that is not known may know more than the table. Reference:
 //! AutoYaST guide; RELAX NG of YaST's modules.
 
@@ -90,22 +90,22 @@ mod tests {
             (
                 "</mode>",
                 "</mod>",
-                "autoinst.xml:4: this is no XML: expected '</mode>', found '</mod>'",
+                "autoinst.xml:4: this is not XML: expected '</mode>', found '</mod>'",
             ),
             (
                 "</profile>",
                 "",
-                "autoinst.xml:9: this is no XML: it ends inside an element: close it",
+                "autoinst.xml:9: this is not XML: it ends inside an element: close it",
             ),
             (
                 "&amp;",
                 "&nbsp;",
-                "autoinst.xml:6: this is no XML: the entity '&nbsp;' is unknown: write '&amp;' for '&'",
+                "autoinst.xml:6: this is not XML: the entity '&nbsp;' is unknown: write '&amp;' for '&'",
             ),
             (
                 "</profile>",
                 "</profile><a/>",
-                "autoinst.xml:9: this is no XML: this is neither an element nor text of one",
+                "autoinst.xml:9: this is not XML: this is neither an element nor text of one",
             ),
             (
                 "yast2ns",
@@ -115,7 +115,7 @@ mod tests {
             (
                 " xmlns:config=\"http://www.suse.com/1.0/configns\"",
                 "",
-                "autoinst.xml:4: this is no XML: the prefix 'config:' is not declared: write xmlns:config=\"…\" in 'profile'",
+                "autoinst.xml:4: this is not XML: the prefix 'config:' is not declared: write xmlns:config=\"…\" in 'profile'",
             ),
             (
                 "\"boolean\"",
@@ -130,12 +130,12 @@ mod tests {
             (
                 ">false<",
                 ">no<",
-                "autoinst.xml:4: 'confirm' is no boolean: write true or false, not 'no'",
+                "autoinst.xml:4: 'confirm' is not a boolean: write true or false, not 'no'",
             ),
             (
                 ">0<",
                 ">x<",
-                "autoinst.xml:5: 'timeout' is no integer: write a whole number, not 'x'",
+                "autoinst.xml:5: 'timeout' is not an integer: write a whole number, not 'x'",
             ),
             (
                 "<report>",
@@ -150,12 +150,12 @@ mod tests {
             (
                 "<general>",
                 "<general><mod/>",
-                "autoinst.xml:4: 'general' knows no key 'mod': did you mean 'mode'?",
+                "autoinst.xml:4: 'general' has no key 'mod': did you mean 'mode'?",
             ),
             (
                 "<squid>",
                 "<squids/><squid>",
-                "autoinst.xml:8: 'the file' knows no key 'squids': did you mean 'squid'?",
+                "autoinst.xml:8: 'the file' has no key 'squids': did you mean 'squid'?",
             ),
             (
                 "<squid>",
@@ -176,7 +176,7 @@ mod tests {
                 unused,
                 "autoinst.xml:1: 'profile' has no xmlns:config=\"http://www.suse.com/1.0/configns\": write it",
             ),
-            ("", "autoinst.xml:1: this is no XML: there is no element"),
+            ("", "autoinst.xml:1: this is not XML: there is no element"),
             (
                 "<a/>",
                 "autoinst.xml:1: the outermost element is 'a': AutoYaST reads 'profile'",
@@ -199,7 +199,7 @@ mod tests {
         for (text, expected) in [
             (
                 format!("<profile>{}", "<a>".repeat(100_000)),
-                "autoinst.xml:1: this is no XML: it ends inside an element: close it",
+                "autoinst.xml:1: this is not XML: it ends inside an element: close it",
             ),
             (
                 format!(
@@ -213,7 +213,7 @@ mod tests {
                 format!(
                     "<!DOCTYPE profile [<!ENTITY e0 \"x\">{entities}]>\n<profile>&e12;</profile>"
                 ),
-                "autoinst.xml:1: this is no XML: a possible entity reference loop is detected",
+                "autoinst.xml:1: this is not XML: a possible entity reference loop is detected",
             ),
         ] {
             assert_eq!(message(&text), [expected]);

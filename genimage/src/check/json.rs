@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<SpannedValue<'_>, JsonError> {
     })
 }
 
-/// Reads what is known to be JSON: nothing here is told as wrong, and its depth is bounded.
+/// Reads what is known to be JSON: nothing here reports a problem, and its depth is bounded.
 struct JsonReader<'a> {
     rest: &'a str,
     line: usize,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing here runs a program or reaches a network: each installer's rules are tables of ours, held in
-//! tests against the installer's own checker. What cannot be checked is said, never passed over.
+//! tests against the installer's own checker. What cannot be checked makes a note.
 
 pub mod packages;
 

@@ -1,8 +1,8 @@
 //! Preseed files of debian-installer.
 //!
 //! Every line is read as debconf reads it (owner, template, type, value; a backslash at the end of a
-//! line joins the next to it), and what is said to the installer (`d-i`) is held against a table of its
-//! templates. `preseed.tsv` has one a line, with its type; `#` stands for a number. A template that is
+//! line joins the next to it), and answers to the installer (`d-i`) are checked against a table of its
+//! templates. `preseed.tsv` has one a line, with its type; `#` means a number. A template that is
 //! not in the table may belong to an installer that we have not seen: unless it is near one that is, it
 //! makes a note. Reference: debconf-set-selections(1), debian-installer's templates.
 
@@ -38,7 +38,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
     let mut answers: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
     let mut lines = LogicalLines::new(text);
     while let Some(line) = lines.next(&mut findings) {
-        // What a joined line says lies in a buffer of its own, and is not held against other lines.
+        // What a joined line says lies in a buffer of its own, and is not checked against other lines.
         let whole = match line.text {
             Cow::Borrowed(whole) => whole,
             Cow::Owned(joined) => {
@@ -53,8 +53,9 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
             && value != entry.value
         {
             let template = entry.template;
-            let message =
-                format!("'{template}' was said in line {before} already: this value holds");
+            let message = format!(
+                "duplicate answer to '{template}', first in line {before}: this value is used"
+            );
             findings.note(line.number, message);
         }
     }
@@ -92,7 +93,7 @@ impl<'a> LogicalLines<'a> {
                 let Some((index, next)) = self.lines.next() else {
                     findings.problem(
                         last,
-                        "the file ends where a backslash promises more: remove the backslash",
+                        "the file ends after a backslash, which continues the line: remove the backslash",
                     );
                     break;
                 };
@@ -110,7 +111,8 @@ impl<'a> LogicalLines<'a> {
                 continue;
             }
             if end.trim_end().ends_with('\\') && !end.ends_with('\\') {
-                let message = "a blank stands behind the backslash, so that the line ends here: remove the blank";
+                let message =
+                    "a space follows the backslash, so that the line ends here: remove the space";
                 findings.problem(last, message);
             }
             return Some(LogicalLine { number, text });
@@ -130,7 +132,7 @@ struct PreseedAnswer<'a> {
     owner: &'a str,
     template: &'a str,
     kind: &'a str,
-    /// Everything behind the one blank that ends the type.
+    /// Everything after the one space that ends the type.
     value: &'a str,
 }
 
@@ -145,7 +147,7 @@ impl<'a> PreseedAnswer<'a> {
             Some(entry) => entry.check(number, findings),
             None => {
                 let message = format!(
-                    "'{}' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+                    "'{}' is not an answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
                     text.trim()
                 );
                 findings.problem(number, message);
@@ -184,7 +186,7 @@ impl<'a> PreseedAnswer<'a> {
             "d-i" => self.check_template(number, findings),
             owner => {
                 if strsim::osa_distance(owner, "d-i") == 1 && template_type(template).is_some() {
-                    findings.problem(number, format!("the installer does not hear what is said to '{owner}': write 'd-i {template}'"));
+                    findings.problem(number, format!("the installer does not read answers of '{owner}': write 'd-i {template}'"));
                 }
             }
         }
@@ -200,11 +202,11 @@ impl<'a> PreseedAnswer<'a> {
         let trimmed = value.trim();
         if matches!(kind, "boolean" | "seen") && !matches!(trimmed, "true" | "false") {
             let message =
-                format!("'{trimmed}' is no value of '{template}': write 'true' or 'false'");
+                format!("'{trimmed}' is not a value of '{template}': write 'true' or 'false'");
             findings.problem(number, message);
         } else if matches!(kind, "boolean" | "seen" | "select") && value != trimmed {
             let message = format!(
-                "a blank before or behind '{trimmed}' belongs to the value of '{template}': write one blank before it and none behind it"
+                "a space before or after '{trimmed}' is part of the value of '{template}': write one space before it and none after it"
             );
             findings.problem(number, message);
         }
@@ -226,15 +228,15 @@ impl<'a> PreseedAnswer<'a> {
                 let mut names: Vec<_> = TEMPLATES.keys().copied().collect();
                 names.sort_unstable();
                 match did_you_mean(&nearest(template, names)) {
-                    Some(near) => findings.problem(number, format!("the installer asks no '{template}': {near}")),
-                    None => findings.note(number, format!("'{template}' is no question that installers are known to ask: it is not checked")),
+                    Some(near) => findings.problem(number, format!("the installer has no question '{template}': {near}")),
+                    None => findings.note(number, format!("'{template}' is not a known question of the installer: it is not checked")),
                 }
             }
         }
     }
 }
 
-/// Returns the first word and what follows it, whatever blanks stand before.
+/// Returns the first word and what follows it, whatever spaces come first.
 fn word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
@@ -291,11 +293,11 @@ mod tests {
         for (line, expected) in [
             (
                 "d-i partman-auto/methd string lvm",
-                "the installer asks no 'partman-auto/methd': did you mean 'partman-auto/method'?",
+                "the installer has no question 'partman-auto/methd': did you mean 'partman-auto/method'?",
             ),
             (
                 "d-i passwd/make-user",
-                "'d-i passwd/make-user' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+                "'d-i passwd/make-user' is not an answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
             ),
             (
                 "d-i passwd/make-user bolean false",
@@ -307,11 +309,11 @@ mod tests {
             ),
             (
                 "d-i passwd/make-user boolean no",
-                "'no' is no value of 'passwd/make-user': write 'true' or 'false'",
+                "'no' is not a value of 'passwd/make-user': write 'true' or 'false'",
             ),
             (
                 "d-i passwd/make-user boolean  false",
-                "a blank before or behind 'false' belongs to the value of 'passwd/make-user': write one blank before it and none behind it",
+                "a space before or after 'false' is part of the value of 'passwd/make-user': write one space before it and none after it",
             ),
             (
                 "d-i passwd/make-user string false",
@@ -319,15 +321,15 @@ mod tests {
             ),
             (
                 "di passwd/make-user boolean false",
-                "the installer does not hear what is said to 'di': write 'd-i passwd/make-user'",
+                "the installer does not read answers of 'di': write 'd-i passwd/make-user'",
             ),
             (
                 "d-i pkgsel/include string a \\ ",
-                "a blank stands behind the backslash, so that the line ends here: remove the blank",
+                "a space follows the backslash, so that the line ends here: remove the space",
             ),
             (
                 "d-i pkgsel/include string a \\",
-                "the file ends where a backslash promises more: remove the backslash",
+                "the file ends after a backslash, which continues the line: remove the backslash",
             ),
         ] {
             assert_eq!(
@@ -349,11 +351,11 @@ mod tests {
         for (text, expected) in [
             (
                 "d-i our-own-component/setting string x\n",
-                "note: host01/preseed.cfg:1: 'our-own-component/setting' is no question that installers are known to ask: it is not checked",
+                "note: host01/preseed.cfg:1: 'our-own-component/setting' is not a known question of the installer: it is not checked",
             ),
             (
                 "d-i partman-auto/disk string /dev/sda\n\nd-i partman-auto/disk string /dev/sdb\n",
-                "note: host01/preseed.cfg:3: 'partman-auto/disk' was said in line 1 already: this value holds",
+                "note: host01/preseed.cfg:3: duplicate answer to 'partman-auto/disk', first in line 1: this value is used",
             ),
         ] {
             assert_eq!(message(text), [expected]);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SpannedValue<'a> {
     /// The line, from 1.
@@ -21,7 +21,7 @@ pub(super) enum ValueKind<'a> {
     String(Cow<'a, str>),
     List(Vec<SpannedValue<'a>>),
     Map(Vec<KeyValue<'a>>),
-    /// What stands elsewhere: an alias of YAML. Nothing is said of it.
+    /// Defined elsewhere: an alias of YAML, which is not checked.
     Unknown,
 }
 

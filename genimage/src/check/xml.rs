@@ -73,7 +73,7 @@ pub(super) fn parse<'a>(
                 Error::UnclosedRootNode | Error::UnexpectedEndOfStream => text.lines().count(),
                 _ => error.pos().row as usize,
             };
-            findings.problem(line.max(1), format!("this is no XML: {}", reason(&error)));
+            findings.problem(line.max(1), format!("this is not XML: {}", reason(&error)));
             return None;
         }
     };
@@ -168,7 +168,8 @@ impl ElementReader<'_, '_> {
             }
             Some(ElementType::Boolean) => {
                 let text = text.trim();
-                let message = format!("'{name}' is no boolean: write true or false, not '{text}'");
+                let message =
+                    format!("'{name}' is not a boolean: write true or false, not '{text}'");
                 self.findings.problem(line, message);
                 ValueKind::Unknown
             }
@@ -177,7 +178,8 @@ impl ElementReader<'_, '_> {
             }
             Some(ElementType::Integer) => {
                 let text = text.trim();
-                let message = format!("'{name}' is no integer: write a whole number, not '{text}'");
+                let message =
+                    format!("'{name}' is not an integer: write a whole number, not '{text}'");
                 self.findings.problem(line, message);
                 ValueKind::Unknown
             }

@@ -1,8 +1,8 @@
 //! YAML as a tree of values that know their lines. The only file of this room that knows the parser.
 //!
-//! In: the text of one document. Out: [`SpannedValue`]s, scalars told apart as PyYAML does, which is what
+//! In: the text of one document. Out: [`SpannedValue`]s, scalars typed as PyYAML does, which is what
 //! subiquity and cloud-init read with: YAML 1.1, so that `yes` is true and a MAC without quotation marks
-//! may be a number. An alias is not followed: a few lines of them can stand for terabytes. Reference:
+//! may be a number. An alias is not followed: a few lines of them can expand to terabytes. Reference:
 //! YAML 1.1 type repository.
 
 use std::borrow::Cow;
@@ -60,7 +60,7 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), YamlError>>> YamlReader<I>
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::StreamEnd => return Ok(value),
                 Event::DocumentStart(..) if value.is_none() => {}
-                Event::DocumentStart(..) => bail!("a second document begins, which is not read"),
+                Event::DocumentStart(..) => bail!("a second document begins, and only one is read"),
                 event => value = Some(self.value(event, 0)?),
             }
         }
@@ -83,7 +83,7 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), YamlError>>> YamlReader<I>
             Event::SequenceStart(..) => ValueKind::List(self.list(depth)?),
             Event::MappingStart(..) => ValueKind::Map(self.map(depth)?),
             Event::Alias(..) => ValueKind::Unknown,
-            _ => bail!("nothing stands where a value is expected"),
+            _ => bail!("a value is missing"),
         };
         Ok(SpannedValue { line, kind })
     }
@@ -104,11 +104,11 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), YamlError>>> YamlReader<I>
             let key = match self.next()? {
                 Event::MappingEnd => return Ok(entries),
                 Event::Scalar(key, ..) => key,
-                _ => bail!("a key that is no word"),
+                _ => bail!("a key is not a scalar"),
             };
             let line = self.line;
             if let Some(before) = entries.iter().find(|entry| entry.key == key) {
-                bail!("'{key}' was said in line {} already", before.line);
+                bail!("duplicate key '{key}', first in line {}", before.line);
             }
             let event = self.next()?;
             let mut value = self.value(event, depth + 1)?;
@@ -155,7 +155,7 @@ fn plain(text: Cow<'_, str>) -> ValueKind<'_> {
     }
 }
 
-/// Whole numbers: decimal, octal, hexadecimal, binary, and parts of sixty joined by colons.
+/// Whole numbers: decimal, octal, hexadecimal, binary, and base-60 digits joined by colons.
 fn is_integer(digits: &str) -> bool {
     let all = |text: &str, wanted: fn(&u8) -> bool| {
         !text.is_empty() && text.bytes().all(|byte| byte == b'_' || wanted(&byte))
@@ -266,13 +266,13 @@ mod tests {
     #[test]
     fn what_is_no_document_is_told_with_its_line() {
         for (text, line, why) in [
-            ("a: 1\na: 2\n", 2, "'a' was said in line 1 already"),
+            ("a: 1\na: 2\n", 2, "duplicate key 'a', first in line 1"),
             (
                 "a: 1\n---\nb: 1\n",
                 2,
-                "a second document begins, which is not read",
+                "a second document begins, and only one is read",
             ),
-            ("a: 1\n[a]: 1\n", 2, "a key that is no word"),
+            ("a: 1\n[a]: 1\n", 2, "a key is not a scalar"),
         ] {
             let why = why.to_owned();
             assert_eq!(parse(text).unwrap_err(), YamlError { line, why });

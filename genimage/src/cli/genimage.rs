@@ -14,19 +14,19 @@ use crate::report::OsimageReport;
 const EXAMPLES: &str = "\
 Examples:
   genimage debian12.9.0-x86_64-install-dockerhost
-                                      is everything there that its nodes will need?
+                                      check that everything its nodes need is there
   genimage rocky9.4-x86_64-install-compute --show ks.cfg
-                                      what a node's installer would read
-  genimage --context NAME             what a template may say, with a stand-in's values
-  genimage --list-assets NAME         which list and which template counts for it, and why
-  genimage --export-assets ./assets   the built-in lists and templates, to be edited
+                                      print the file that a node's installer reads
+  genimage --context NAME             print all fields of templates, with example values
+  genimage --list-assets NAME         print which list and template are used, and why
+  genimage --export-assets ./assets   write the built-in lists and templates, to edit them
 
 Your own files go to <installdir>/custom/templates/ and <installdir>/custom/pkglists/, under the names that
 --export-assets writes; a template may also extend a built-in one and override a block of it.
 
 Exit status: 0 when nothing is wrong, 1 when something is, 2 for wrong usage.";
 
-/// Render and check what an osimage installs, with a stand-in for a node
+/// Render and check what an osimage installs, for a placeholder node
 #[derive(Debug, Parser)]
 #[command(name = "genimage", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -38,13 +38,13 @@ pub struct Args {
     /// Print one of the files that were rendered, or all
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     show: Option<String>,
-    /// Print all that a template may say, as JSON
+    /// Print all fields that a template may use, as JSON
     #[arg(long, requires = "osimage", conflicts_with_all = ["show", "json", "list_assets"])]
     context: bool,
-    /// Say which lists and templates there are; with an OSIMAGE, which count for it, and why
+    /// List the lists and templates; with an OSIMAGE, those that it uses, and why
     #[arg(long, conflicts_with_all = ["show", "json"])]
     list_assets: bool,
-    /// Write the built-in lists and templates to DIR; what was edited there is left alone
+    /// Write the built-in lists and templates to DIR; edited files there are kept
     #[arg(long, value_name = "DIR", conflicts_with_all = ["osimage", "show", "list_assets", "json"])]
     export_assets: Option<PathBuf>,
     /// Print results as JSON
@@ -57,7 +57,7 @@ pub struct Args {
 pub(crate) enum GenimageAction<'a> {
     /// Render and check.
     Check(&'a str),
-    /// Say what templates are told.
+    /// Print the context of templates.
     Context(&'a str),
     /// Say what there is, for an osimage or at all.
     List(Option<&'a str>),
@@ -73,7 +73,7 @@ impl Args {
             (None, name) if self.list_assets => GenimageAction::List(name.as_deref()),
             (None, Some(name)) if self.context => GenimageAction::Context(name),
             (None, Some(name)) => GenimageAction::Check(name),
-            (None, None) => bail!("which osimage? lsdef -t osimage names them"),
+            (None, None) => bail!("name an osimage: lsdef -t osimage lists them"),
         })
     }
 
@@ -112,7 +112,7 @@ impl Args {
             }
         } else if assets.is_some() && report.problems.is_empty() {
             let names: Vec<_> = files.iter().map(|(file, _)| *file).collect();
-            writeln!(out, "{name}: {} are right", names.join(", "))?;
+            writeln!(out, "{name}: {} are valid", names.join(", "))?;
         }
         out.flush()?;
         for note in &report.notes {

@@ -1,4 +1,4 @@
-//! Which fields the context has, so that a name that is none is found before anything is rendered.
+//! Which fields the context has, so that a wrong name is found before anything is rendered.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -47,7 +47,7 @@ impl ContextFields {
     }
 
     /// Lists all fields as templates name them: `node.mac`, `extras[].uri`; a struct or a list
-    /// stands for itself too.
+    /// is listed itself too.
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         self.walk("", &mut paths);

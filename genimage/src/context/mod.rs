@@ -32,7 +32,7 @@ pub struct TemplateContext {
     pub source: InstallSource,
     /// The repositories that the installer finds there by itself, the one to install from first.
     pub tree: Vec<Repository>,
-    /// Every other repository, which the installer has to be told of: further discs of the tree, what stands behind
+    /// Every other repository, which the installer has to be given: further discs of the tree, what follows
     /// the tree in `pkgdir`, and those of `otherpkgdir`.
     pub extras: Vec<Repository>,
     /// Where to.
@@ -122,7 +122,7 @@ pub struct InstallSource {
 }
 
 impl InstallSource {
-    /// Parts a URI.
+    /// Splits a URI.
     pub fn new(uri: &str, is_tree: bool) -> Self {
         let (protocol, rest) = uri.split_once("://").unwrap_or(("http", uri));
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -149,7 +149,7 @@ pub struct ServerFacts {
     pub assets: String,
     /// The tree there: `http://10.1.0.1/install/debian12.9.0/x86_64`.
     pub tree: String,
-    /// The tree's path behind the host: `/install/debian12.9.0/x86_64`.
+    /// The tree's path after the host: `/install/debian12.9.0/x86_64`.
     pub tree_path: String,
     /// The tree's directory on the management node, for what mounts it: `/install/debian12.9.0/x86_64`.
     pub tree_directory: String,
@@ -175,7 +175,7 @@ pub struct Packages {
 /// Where the system is installed to.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Disk {
-    /// The disk that the definition names: `/dev/sda`, or a path beneath `/dev/disk/`. Where it names
+    /// The disk that the definition names: `/dev/sda`, or a path below `/dev/disk/`. Where it names
     /// none, the smallest disk that is not removable and has at least `smallest` bytes is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,

@@ -26,7 +26,7 @@ pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
     let opened = fs::File::open(path).map_err(cannot)?;
     // A pipe would block, a device never end.
     if !opened.metadata().map_err(cannot)?.is_file() {
-        return Err(at(0, "is no file: name one".to_owned()));
+        return Err(at(0, "is not a file: name one".to_owned()));
     }
     let mut bytes = Vec::new();
     opened
@@ -42,7 +42,7 @@ pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
     let text = String::from_utf8(bytes).map_err(|err| {
         let good = &err.as_bytes()[..err.utf8_error().valid_up_to()];
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        at(line, "is no UTF-8 text: save it as UTF-8".to_owned())
+        at(line, "is not UTF-8 text: save it as UTF-8".to_owned())
     })?;
     clean(text).map_err(|(line, message)| at(line, message))
 }
@@ -70,14 +70,14 @@ fn clean(text: String) -> Result<(String, bool), (usize, String)> {
                 '\u{feff}' => "a byte order mark in the middle of the text",
                 _ => "a control character",
             };
-            let message = format!("holds {name} ({}): delete it", found.escape_unicode());
+            let message = format!("contains {name} ({}): delete it", found.escape_unicode());
             return Err((number, message));
         }
     }
     Ok((lines.join("\n"), true))
 }
 
-/// Loads every file of a section, by the name that it has beneath `custom`.
+/// Loads every file of a section, by the name that it has below `custom`.
 pub(super) fn walk(custom: &Path, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
     let mut walk = DirectoryScan {
         kind,
@@ -177,23 +177,27 @@ mod tests {
             (
                 "a\nb\rc\n",
                 2,
-                "holds a carriage return in the middle of a line (\\u{d}): delete it",
+                "contains a carriage return in the middle of a line (\\u{d}): delete it",
             ),
             (
                 "a\n\u{1b}[31m\n",
                 2,
-                "holds a control character (\\u{1b}): delete it",
+                "contains a control character (\\u{1b}): delete it",
             ),
-            ("a\0\n", 1, "holds a control character (\\u{0}): delete it"),
+            (
+                "a\0\n",
+                1,
+                "contains a control character (\\u{0}): delete it",
+            ),
             (
                 "a\n\n\u{feff}b",
                 3,
-                "holds a byte order mark in the middle of the text (\\u{feff}): delete it",
+                "contains a byte order mark in the middle of the text (\\u{feff}): delete it",
             ),
             (
                 "a\r\r\n",
                 1,
-                "holds a carriage return in the middle of a line (\\u{d}): delete it",
+                "contains a carriage return in the middle of a line (\\u{d}): delete it",
             ),
         ] {
             assert_eq!(

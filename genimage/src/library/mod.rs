@@ -135,7 +135,7 @@ pub struct Candidate {
     pub name_found: CandidateName,
 }
 
-/// The administrator's own directory, and behind it what is built in.
+/// The administrator's own directory, and after it what is built in.
 #[derive(Debug, Clone)]
 pub struct Library {
     custom: PathBuf,
@@ -217,7 +217,7 @@ impl Library {
         directories
     }
 
-    /// Finds a file by the name that an osimage gives: a path, or a name beneath the administrator's own
+    /// Finds a file by the name that an osimage gives: a path, or a name below the administrator's own
     /// directory, or the name of what is built in. The section and the family may be left out of it:
     /// `docker-ce.pkglist`. `builtin/…` asks for what is built in even where the administrator has a file
     /// of that name.
@@ -235,7 +235,7 @@ impl Library {
                 format!("{name}: there is no such file: write it, or name another one")
             } else {
                 format!(
-                    "'{name}' is neither beneath {} nor built in: `genimage --list-assets` names what there is",
+                    "'{name}' is neither in {} nor built in: `genimage --list-assets` names what there is",
                     self.custom.display()
                 )
             })

@@ -137,7 +137,7 @@ fn a_name_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for() {
     };
     assert_eq!(
         error("nothing.pkglist"),
-        "'nothing.pkglist' is neither beneath DIR nor built in: `genimage --list-assets` names what there is"
+        "'nothing.pkglist' is neither in DIR nor built in: `genimage --list-assets` names what there is"
     );
     assert_eq!(
         error("/nonexistent/a.pkglist"),
@@ -157,7 +157,7 @@ fn a_name_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for() {
             .find(AssetKind::PkgList, &bad)
             .unwrap_err()
             .to_string(),
-        "'../x' is no profile: letters, digits, '.', '_', '+' and '-' make one, a letter or digit first"
+        "'../x' is not a valid profile: use letters, digits, '.', '_', '+' and '-', a letter or digit first"
     );
 }
 
@@ -172,7 +172,7 @@ fn a_file_that_is_no_text_is_an_error_with_its_line() {
     fs::write(directory.path().join("latin.pkglist"), b"a\nb\xe9\n").unwrap();
     assert_eq!(
         error("latin.pkglist"),
-        "latin.pkglist:2: is no UTF-8 text: save it as UTF-8"
+        "latin.pkglist:2: is not UTF-8 text: save it as UTF-8"
     );
     assert_eq!(
         error("big.pkglist"),

@@ -44,16 +44,16 @@ pub struct PackageTransaction {
     pub remove_after: Vec<ListItem>,
 }
 
-/// One name of a list, and where it stands.
+/// One name of a list, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListItem {
     /// The name, as the package manager takes it; `dir/` and `=version` are part of other fields.
     pub name: String,
-    /// The directory beneath `otherpkgdir`.
+    /// The directory below `otherpkgdir`.
     pub directory: Option<String>,
     /// The version or the release that is demanded.
     pub version: Option<VersionPin>,
-    /// Where it stands.
+    /// Its file and line.
     pub place: FileLine,
 }
 
@@ -134,7 +134,7 @@ impl PkgList {
             if found.is_none() && role == ListRole::Tree {
                 return Err(vec![Problem::new(format!(
                     "no package list for the profile '{}' of {}: name one in the osimage's pkglist, or write \
-                     pkglists/{}/{}.pkglist beneath the directory for your own files",
+                     pkglists/{}/{}.pkglist in the directory of your own files",
                     target.profile,
                     target.distro,
                     family.name(),
@@ -182,7 +182,7 @@ impl PkgList {
         self.transactions.iter().flat_map(|list| &list.groups)
     }
 
-    /// Returns the directories beneath `otherpkgdir` that packages come from, and where each is named first.
+    /// Returns the directories below `otherpkgdir` that packages come from, and where each is named first.
     pub fn directories(&self) -> Vec<(String, FileLine)> {
         let mut directories: Vec<(String, FileLine)> = Vec::new();
         for item in self.install() {

@@ -43,7 +43,7 @@ pub(super) fn package<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<Packag
     })
 }
 
-/// Parts `dir/name`; in lists of other packages a `/` means nothing else.
+/// Splits `dir/name`; in lists of other packages a `/` means nothing else.
 fn split_directory(text: &str) -> Result<(Option<&str>, &str), String> {
     let Some((directory, name)) = text.rsplit_once('/') else {
         return Ok((None, text));
@@ -54,7 +54,7 @@ fn split_directory(text: &str) -> Result<(Option<&str>, &str), String> {
         return Ok((Some(directory), name));
     }
     Err(format!(
-        "'{}' is no directory beneath otherpkgdir: write 'directory/name'",
+        "'{}' is not a directory of otherpkgdir: write 'directory/name'",
         directory.escape_debug()
     ))
 }
@@ -77,10 +77,10 @@ pub(super) fn removed<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<&'a st
     check(text, rules.family).map(|()| text)
 }
 
-/// Reads what stands behind an `@`: a group, an environment (`^name`) or a module (`name:stream/profile`) of
+/// Reads what follows an `@`: a group, an environment (`^name`) or a module (`name:stream/profile`) of
 /// dnf's, a pattern of SUSE's, a task of Debian's.
 ///
-/// xCAT's own lists write blanks between the signs and the name (`@ Network Servers`): they are no part of it.
+/// xCAT's own lists write spaces between the `@` or `^` and the name (`@ Network Servers`): they are not part of it.
 pub(super) fn group(text: &str, rules: &ListRules<'_>) -> Result<String, String> {
     let text = match text.trim_start().strip_prefix('^') {
         Some(name) => format!("^{}", name.trim_start()),
@@ -89,15 +89,13 @@ pub(super) fn group(text: &str, rules: &ListRules<'_>) -> Result<String, String>
     let (more, what) = match rules.family {
         DistroFamily::Rh | DistroFamily::Fedora => (
             " ._+-()&:/",
-            "group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
+            "group or '@^environment': use letters, digits, spaces and . _ + - ( ) & : /",
         ),
         DistroFamily::Suse => (
             "._+-",
-            "pattern: letters, digits, '.', '_', '+' and '-' make one",
+            "pattern: use letters, digits, '.', '_', '+' and '-'",
         ),
-        DistroFamily::Debian | DistroFamily::Ubuntu => {
-            ("-", "task: letters, digits and '-' make one")
-        }
+        DistroFamily::Debian | DistroFamily::Ubuntu => ("-", "task: use letters, digits and '-'"),
     };
     if let Some(option) = text.split(' ').find(|word| word.starts_with("--")) {
         return Err(format!(
@@ -114,7 +112,7 @@ pub(super) fn group(text: &str, rules: &ListRules<'_>) -> Result<String, String>
     if begins && name.len() <= MAX_LENGTH && name.chars().all(allowed) {
         return Ok(text);
     }
-    Err(format!("'@{}' is no {what}", text.escape_debug()))
+    Err(format!("'@{}' is not a {what}", text.escape_debug()))
 }
 
 /// Reads a group that is kept out; apt cannot keep a task out.
@@ -140,7 +138,7 @@ fn check(name: &str, family: DistroFamily) -> Result<(), String> {
     }
     if let Some((before, _)) = name.split_once('#') {
         return Err(format!(
-            "'{shown}' is no package: put a blank before the '#' of a comment behind '{}'",
+            "'{shown}' is not a package: put a space before the '#' of a comment after '{}'",
             before.escape_debug()
         ));
     }
@@ -161,10 +159,10 @@ fn check(name: &str, family: DistroFamily) -> Result<(), String> {
     }
     Err(if deb {
         format!(
-            "'{shown}' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least"
+            "'{shown}' is not a Debian package name: use lower-case letters, digits, '+', '-' and '.', two characters at least"
         )
     } else {
-        format!("'{shown}' is no package: letters, digits and . _ + - ~ ^ make a name")
+        format!("'{shown}' is not a package name: use letters, digits and . _ + - ~ ^")
     })
 }
 
@@ -217,8 +215,8 @@ fn check_version(name: &str, pin: &VersionPin, family: DistroFamily) -> Result<(
         return Ok(());
     }
     Err(if exact {
-        format!("'{shown}' is no version: letters, digits and . + ~ : - make one")
+        format!("'{shown}' is not a version: use letters, digits and . + ~ : -")
     } else {
-        format!("'{shown}' is no release: letters, digits and . + _ - make one")
+        format!("'{shown}' is not a release: use letters, digits and . + _ -")
     })
 }

@@ -1,6 +1,6 @@
 //! Lines into a list: includes, transactions, and which of two lines about one name counts. Pure.
 //!
-//! Bounded: how deep includes go, how many files and bytes are read, how many problems are told.
+//! Bounded: how deep includes go, how many files and bytes are read, how many problems are reported.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 16;
 const MAX_FILES: usize = 256;
 /// How many bytes those have.
 const MAX_BYTES: usize = 4 << 20;
-/// How many problems are told.
+/// How many problems are reported.
 const MAX_PROBLEMS: usize = 100;
 
 pub(super) fn parse(
@@ -60,7 +60,7 @@ impl Parser<'_> {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(Problem::at(place.clone(), message));
         } else if self.problems.len() == MAX_PROBLEMS {
-            let message = "there are more problems: mend these first";
+            let message = "there are more problems: fix these first";
             self.problems.push(Problem::at(place.clone(), message));
         }
     }
@@ -113,7 +113,7 @@ impl Parser<'_> {
         }
         let line = line.replace('\t', " ");
         let read = if line.contains(char::is_control) {
-            Err("the line holds a control character: delete it".to_owned())
+            Err("the line contains a control character: delete it".to_owned())
         } else if line.starts_with('#') {
             self.directive(&line, place)
         } else if let Some(word) = directive_after(&line) {
@@ -146,7 +146,7 @@ impl Parser<'_> {
         if let Some(place) = self.environment.take() {
             self.problem(
                 &place,
-                "#ENV# stands before no package: it is for those behind it, up to the next #NEW_INSTALL_LIST#",
+                "#ENV# comes before no package: it applies to those after it, up to the next #NEW_INSTALL_LIST#",
             );
         }
     }
@@ -155,7 +155,7 @@ impl Parser<'_> {
         let transaction = self.current();
         if !transaction.is_empty() {
             return Err(
-                "#ENV# stands behind a package: put it before the first one of its #NEW_INSTALL_LIST#"
+                "#ENV# comes after a package: put it before the first one of its #NEW_INSTALL_LIST#"
                     .to_owned(),
             );
         }
@@ -179,7 +179,7 @@ impl Parser<'_> {
             Ok(Some(file)) => file,
             Ok(None) => {
                 return Err(format!(
-                    "'{path}' is included, and there is no such file, neither beside this one nor in the library"
+                    "'{path}' is included, and there is no such file, neither next to this one nor in the library"
                 ));
             }
             Err(problem) => return Err(format!("'{path}' is included: {problem}")),
@@ -309,7 +309,7 @@ fn push(items: &mut Vec<ListItem>, item: ListItem) {
     }
 }
 
-/// Cuts a comment off: a `#` behind a blank.
+/// Cuts a comment off: a `#` after a space.
 fn uncommented(line: &str) -> &str {
     let comment = line
         .match_indices('#')

@@ -222,15 +222,15 @@ fn every_problem_is_told_with_its_place() {
     assert_eq!(
         problems,
         [
-            "a:1: 'Chrony' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least",
+            "a:1: 'Chrony' is not a Debian package name: use lower-case letters, digits, '+', '-' and '.', two characters at least",
             "b:2: 'a b' is more than one name: write one a line",
             "c:3: files include each other: b -> c -> b",
             "c:4: '-@core' would keep a task out, which apt cannot: name the packages",
-            "a:3: 'none' is included, and there is no such file, neither beside this one nor in the library",
-            "a:4: '$HOME' in '$HOME/x' is no variable: there are $OSVER",
+            "a:3: 'none' is included, and there is no such file, neither next to this one nor in the library",
+            "a:4: '$HOME' in '$HOME/x' is not a variable: there are $OSVER",
             "a:5: 'broken' is included: broken: is a directory",
-            "a:6: '#INCLUDEBAD' is no directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \
-             #ENV:NAME=value#; a comment has a blank behind its '#'",
+            "a:6: '#INCLUDEBAD' is not a directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \
+             #ENV:NAME=value#; a comment has a space after its '#'",
         ]
     );
 }
@@ -244,7 +244,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "a",
             Debian,
             Tree,
-            "'a' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least",
+            "'a' is not a Debian package name: use lower-case letters, digits, '+', '-' and '.', two characters at least",
         ),
         (
             "nano-",
@@ -256,13 +256,13 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "na;no",
             Rh,
             Tree,
-            "'na;no' is no package: letters, digits and . _ + - ~ ^ make a name",
+            "'na;no' is not a package name: use letters, digits and . _ + - ~ ^",
         ),
         (
             "nano#editor",
             Rh,
             Tree,
-            "'nano#editor' is no package: put a blank before the '#' of a comment behind 'nano'",
+            "'nano#editor' is not a package: put a space before the '#' of a comment after 'nano'",
         ),
         (
             "nano,vim",
@@ -274,7 +274,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "a\u{7}b",
             Rh,
             Tree,
-            "the line holds a control character: delete it",
+            "the line contains a control character: delete it",
         ),
         (
             "-",
@@ -299,25 +299,25 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "nano=1 2",
             Debian,
             Tree,
-            "'1 2' is no version: letters, digits and . + ~ : - make one",
+            "'1 2' is not a version: use letters, digits and . + ~ : -",
         ),
         (
             "nano/a b",
             Debian,
             Tree,
-            "'a b' is no release: letters, digits and . + _ - make one",
+            "'a b' is not a release: use letters, digits and . + _ -",
         ),
         (
             "../nano",
             Rh,
             Others,
-            "'..' is no directory beneath otherpkgdir: write 'directory/name'",
+            "'..' is not a directory of otherpkgdir: write 'directory/name'",
         ),
         (
             "/nano",
             Rh,
             Others,
-            "'' is no directory beneath otherpkgdir: write 'directory/name'",
+            "'' is not a directory of otherpkgdir: write 'directory/name'",
         ),
         (
             "-nano=1",
@@ -329,7 +329,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "-na*",
             Suse,
             Tree,
-            "'na*' is no package: letters, digits and . _ + - ~ ^ make a name",
+            "'na*' is not a package name: use letters, digits and . _ + - ~ ^",
         ),
         (
             "--nano",
@@ -347,19 +347,19 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "@",
             Rh,
             Tree,
-            "'@' is no group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
+            "'@' is not a group or '@^environment': use letters, digits, spaces and . _ + - ( ) & : /",
         ),
         (
             "@^base",
             Suse,
             Tree,
-            "'@^base' is no pattern: letters, digits, '.', '_', '+' and '-' make one",
+            "'@^base' is not a pattern: use letters, digits, '.', '_', '+' and '-'",
         ),
         (
             "@ssh_server",
             Debian,
             Tree,
-            "'@ssh_server' is no task: letters, digits and '-' make one",
+            "'@ssh_server' is not a task: use letters, digits and '-'",
         ),
         (
             "https://a/b.rpm",
@@ -384,13 +384,13 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "#ENV:A=1#",
             Rh,
             Others,
-            "#ENV# stands before no package: it is for those behind it, up to the next #NEW_INSTALL_LIST#",
+            "#ENV# comes before no package: it applies to those after it, up to the next #NEW_INSTALL_LIST#",
         ),
         (
             "nano\n#ENV:A=1#",
             Rh,
             Others,
-            "#ENV# stands behind a package: put it before the first one of its #NEW_INSTALL_LIST#",
+            "#ENV# comes after a package: put it before the first one of its #NEW_INSTALL_LIST#",
         ),
         (
             "#ENV:A=1 A=2#\nnano",
@@ -444,10 +444,7 @@ fn what_a_list_can_grow_to_has_a_bound() {
 
     let many = parse(&"A\n".repeat(1000), DistroFamily::Debian, ListRole::Tree).unwrap_err();
     assert_eq!(many.len(), 101);
-    assert_eq!(
-        many[100],
-        "a:101: there are more problems: mend these first"
-    );
+    assert_eq!(many[100], "a:101: there are more problems: fix these first");
 
     let long = Files::of(&[("a", &"#\n".repeat(3 << 20))]);
     assert_eq!(
@@ -475,7 +472,7 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
         load(ListRole::Tree, &[]).unwrap_err(),
         [
             "no package list for the profile 'web' of rocky9.4: name one in the osimage's pkglist, or write \
-             pkglists/rh/web.pkglist beneath the directory for your own files"
+             pkglists/rh/web.pkglist in the directory of your own files"
         ]
     );
     assert_eq!(load(ListRole::Others, &[]), Ok(PkgList::default()));
@@ -486,8 +483,8 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
         )
         .unwrap_err(),
         [
-            "'a' is neither beneath /nonexistent nor built in: `genimage --list-assets` names what there is",
-            "'b' is neither beneath /nonexistent nor built in: `genimage --list-assets` names what there is"
+            "'a' is neither in /nonexistent nor built in: `genimage --list-assets` names what there is",
+            "'b' is neither in /nonexistent nor built in: `genimage --list-assets` names what there is"
         ]
     );
     let directory = tempfile::tempdir().unwrap();

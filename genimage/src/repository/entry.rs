@@ -8,7 +8,7 @@
 //! /install/post/otherpkgs/rocky9.4/x86_64                     a directory of the management node's
 //! ```
 //!
-//! An entry has no comma, which parts entries.
+//! An entry contains no comma, which separates entries.
 
 use std::path::{Path, PathBuf};
 

@@ -54,7 +54,7 @@ pub struct ResolveContext<'a> {
     pub served: Served<'a>,
     /// The codename of the release, where it is Debian's or Ubuntu's: `bookworm`.
     pub codename: Option<&'a str>,
-    /// The directories beneath a local one that the list of other packages names, and where it does.
+    /// The directories below a local one that the list of other packages names, and where it does.
     pub directories: &'a [(String, FileLine)],
     /// Reads a key.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
@@ -74,13 +74,13 @@ impl std::fmt::Debug for ResolveContext<'_> {
 /// All repositories of an osimage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OsimageRepositories {
-    /// The tree's, the one to install from first, then the mirrors that stand behind it in `pkgdir`.
+    /// The tree's, the one to install from first, then the mirrors that follow it in `pkgdir`.
     pub tree: Vec<Repository>,
     /// Those of `otherpkgdir`.
     pub extra: Vec<Repository>,
 }
 
-/// Finds all repositories of an osimage: those of its tree, what stands behind the tree in `pkgdir`, and what
+/// Finds all repositories of an osimage: those of its tree, what follows the tree in `pkgdir`, and what
 /// `otherpkgdir` names. The tree comes with whether `pkgdir` calls it `trusted=yes`; `directories` are those
 /// that its list of other packages names.
 ///
@@ -122,7 +122,7 @@ pub fn of_image(
     if found.tree.is_empty() && problems.is_empty() {
         problems.push(Problem::new(format!(
             "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
-             mirror in pkgdir, behind the tree",
+             mirror in pkgdir, after the tree",
             image.name, served.arch
         )));
     }
@@ -277,7 +277,7 @@ impl EntryResolver<'_> {
     fn finish(mut self) -> Result<Vec<Repository>, Vec<Problem>> {
         for (directory, place) in std::mem::take(&mut self.missing) {
             let message = format!(
-                "'{directory}' is no directory of {}: make it there, or name the package alone",
+                "'{directory}' is not a directory of {}: make it there, or name the package alone",
                 self.with.attribute.name()
             );
             self.problems.push(Problem::at(place.clone(), message));

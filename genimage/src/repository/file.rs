@@ -93,7 +93,7 @@ impl Repository {
     }
 }
 
-/// A text as the value of a deb822 field: each line behind a blank, an empty one as a dot.
+/// A text as the value of a deb822 field: each line after a space, an empty one as a dot.
 fn indented(text: &str) -> String {
     let line = |line: &str| match line {
         "" => " .\n".to_owned(),

@@ -8,7 +8,7 @@ use super::extra::EntryResolver;
 use super::{PackageManager, Repository, has_index, is_file, key, signature};
 
 impl EntryResolver<'_> {
-    /// Takes a local directory and those beneath it that the list names.
+    /// Takes a local directory and those below it that the list names.
     pub(super) fn directory(
         &mut self,
         path: &Path,
@@ -150,7 +150,7 @@ impl EntryResolver<'_> {
             Some(suite) => Err(format!("{shown}/dists/{suite} has no Release")),
             None if has_index(directory, "Packages") => Ok(Some("./".to_owned())),
             None if directory.join("dists").is_dir() => Err(format!(
-                "{shown} has suites: write the one and its components behind it, as in '{shown} noble main'"
+                "{shown} has suites: write the one and its components after it, as in '{shown} noble main'"
             )),
             None if holds(directory, ".deb") => Err(format!(
                 "{shown} has packages and no index: run `cd {shown} && apt-ftparchive packages . > Packages`"
@@ -170,7 +170,7 @@ fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> {
     let shown = signature.display();
     let bytes = key::load(signature).map_err(|err| format!("{shown} cannot be read: {err}"))?;
     let issuers =
-        signature::issuers(&bytes).map_err(|why| format!("{shown} {why}: sign it anew"))?;
+        signature::issuers(&bytes).map_err(|why| format!("{shown} {why}: sign it again"))?;
     let keys = key::signing_fingerprints(armoured);
     // an id is the end of a fingerprint of version 4, and the beginning of one of version 6
     let fits = |issuer: &String| {
@@ -181,7 +181,7 @@ fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{shown} is signed by the key {}, and the one that is named is {}: name the key that signs it",
+        "{shown} is signed by the key {}, and the named one is {}: name the key that signs it",
         issuers.join(" and "),
         keys.join(", ")
     ))

@@ -1,8 +1,8 @@
 //! Where packages come from: the tree, local directories and repositories of the internet.
 //!
 //! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra`]); what goes
-//! out is what a node is told. Keys are read on the management node and handed on armoured, so that a node
-//! need believe nobody. What has no key is refused unless the definition says in words that it is trusted.
+//! out is what a node is given. Keys are read on the management node and handed on armoured, so that a node
+//! has to trust nobody else. What has no key is refused unless the definition says explicitly that it is trusted.
 //! Nothing here reaches a network.
 
 mod entry;
@@ -28,7 +28,7 @@ pub use entry::{Entry, Source, Trust};
 pub use extra::{OsimageRepositories, RepositoryAttribute, ResolveContext, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
 
-/// What the repositories of a tree are called, with their part of it behind a `-`.
+/// What the repositories of a tree are called, with their part of it after a `-`.
 const TREE: &str = "tree";
 
 /// What those of the further discs of a set are called, with the number of the disc.
@@ -80,7 +80,7 @@ pub struct Repository {
     pub key: Option<String>,
     /// Where a node reaches the key as a file.
     pub key_url: Option<String>,
-    /// Whether no signature is asked for: the definition says so in words.
+    /// Whether no signature is asked for: the definition says so explicitly.
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
     pub architectures: Vec<String>,
@@ -144,14 +144,14 @@ pub struct Served<'a> {
 }
 
 impl Served<'_> {
-    /// Returns where nodes reach a path of the management node, if it lies beneath the install directory.
+    /// Returns where nodes reach a path of the management node, if it lies below the install directory.
     ///
     /// # Errors
-    /// A path that is not served, or that no URL can say as it stands.
+    /// A path that is not served, or that has characters not allowed in a URL.
     fn url(&self, path: &Path) -> Result<String, String> {
         let relative = path.strip_prefix(self.installdir.path()).map_err(|_| {
             format!(
-                "{} is not beneath {}, and so nodes cannot fetch it: move it there",
+                "{} is not below {}, and so nodes cannot fetch it: move it there",
                 path.display(),
                 self.installdir.path().display()
             )
@@ -159,7 +159,7 @@ impl Served<'_> {
         let relative = relative.to_str().filter(|text| text.chars().all(in_url));
         let relative = relative.ok_or_else(|| {
             format!(
-                "{} has signs in its name that no URL has: letters, digits and . _ + ~ - / are good",
+                "{} contains characters that are not allowed in a URL: use letters, digits and . _ + ~ - /",
                 path.display()
             )
         })?;
@@ -172,7 +172,7 @@ impl Served<'_> {
     }
 }
 
-/// Signs that a path in a URL has as they stand.
+/// Characters that a path in a URL may contain unescaped.
 fn in_url(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._+~-/".contains(c)
 }
@@ -188,7 +188,7 @@ fn is_file(directory: &Path, name: &str) -> bool {
     directory.join(name).is_file()
 }
 
-/// Lists the directories beneath one, in the order of their names; links are left out.
+/// Lists the directories below one, in the order of their names; links are left out.
 ///
 /// # Errors
 /// A directory that cannot be read.

@@ -53,7 +53,7 @@ fn issuer(body: &[u8]) -> Option<String> {
     }
 }
 
-/// Parts an area of subpackets from what follows it; its length has two bytes, or four in version 6.
+/// Splits an area of subpackets from what follows it; its length has two bytes, or four in version 6.
 fn area(bytes: &[u8], wide: bool) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_at_checked(if wide { 4 } else { 2 })?;
     let length = length

@@ -1,13 +1,13 @@
 //! The repositories of a tree, as `copycds` publishes one: read off the disk.
 //!
-//! Of Debian and Ubuntu, every suite beneath `dists/` that has packages of the architecture; of rpm media,
+//! Of Debian and Ubuntu, every suite below `dists/` that has packages of the architecture; of rpm media,
 //! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`; of SLE 15, which brings
 //! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
 //! YaST's own, the root.
 //!
 //! A Debian disc carries no signature on its index. However well `copycds` has verified it, a node that fetches
 //! it over the network could not tell its packages from somebody else's, while it is installed and ever after:
-//! such a tree has to be called `trusted=yes` in words. Until it is, its nodes are told to ask for signatures and
+//! such a tree has to be declared `trusted=yes`. Until it is, its nodes ask for signatures and
 //! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
 
 use std::fs;
@@ -71,7 +71,7 @@ pub fn of_tree(
     Ok(found)
 }
 
-/// Lists the discs of a set that were imported after the first: each stands whole below the tree's record, with
+/// Lists the discs of a set that were imported after the first: each is complete below the tree's record, with
 /// its own index.
 fn further_discs(tree: &Path) -> Result<Vec<PathBuf>, Problem> {
     let discs = tree.join(DISCS);

@@ -44,7 +44,7 @@ pub struct TemplateSource {
 }
 
 impl TemplateSource {
-    /// A template that is built in, by its path beneath `templates/`.
+    /// A template that is built in, by its path below `templates/`.
     pub fn built_in(path: &str, text: impl Into<String>) -> Self {
         Self {
             name: format!("{BUILT_IN}{path}"),
@@ -128,7 +128,7 @@ impl Templates {
         })
     }
 
-    /// Lists the fields that a template and all behind it ask for: `node.mac`, `extras[].uri`.
+    /// Lists the fields that a template and all that it extends and includes ask for: `node.mac`, `extras[].uri`.
     pub fn variables(&self, name: &str) -> BTreeSet<String> {
         names::used(&self.sources, name)
     }

@@ -68,7 +68,7 @@ fn circle(source: &TemplateSource, all: &BTreeMap<String, TemplateSource>) -> Op
                 return Some(at(
                     source,
                     line,
-                    format!("this leads back to '{}' itself: {advice}", source.name),
+                    format!("this includes '{}' itself: {advice}", source.name),
                 ));
             }
             if seen.insert(one.name.as_str()) {
@@ -103,7 +103,7 @@ pub(super) fn unknown(sources: &HashMap<String, TemplateSource>) -> Vec<Problem>
     problems
 }
 
-/// Lists the fields that a template and all behind it ask for.
+/// Lists the fields that a template and all that it extends and includes ask for.
 pub(super) fn used(sources: &HashMap<String, TemplateSource>, name: &str) -> BTreeSet<String> {
     let all = sources
         .iter()
@@ -136,8 +136,8 @@ fn resolve<'a>(
 fn no_field(path: &str, fields: &ContextFields) -> String {
     let paths = fields.paths();
     match nearest(path, paths.iter().map(String::as_str)) {
-        Some(near) => format!("'{path}' is no field: did you mean '{near}'?"),
-        None => format!("'{path}' is no field: docs/templates.md lists them"),
+        Some(near) => format!("'{path}' is not a field: did you mean '{near}'?"),
+        None => format!("'{path}' is not a field: docs/templates.md lists them"),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Which names stand in a template, each with its line: other templates, fields, what it sets itself.
+//! Which names are in a template, each with its line: other templates, fields, what it sets itself.
 //!
-//! Statements are told apart by their first word, names from filters, tests, functions and arguments by
-//! what stands around them; the name of a loop stands for an element of what it goes over.
+//! Statements are recognised by their first word, names from filters, tests, functions and arguments by
+//! the tokens around them; the name of a loop means an element of what it iterates over.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub(super) struct Scan {
     pub(super) fields: Vec<(usize, String)>,
     /// Names that it sets itself.
     pub(super) set: BTreeSet<String>,
-    /// The names of loops around: each stands for a field, if it is known for which.
+    /// The names of loops around: each means a field, if it is known which.
     loops: Vec<Vec<(String, Option<String>)>>,
 }
 
@@ -115,7 +115,7 @@ fn is_test(tokens: &[ExprToken], at: usize) -> bool {
         .is_some_and(|before| tokens[before].name == "is")
 }
 
-/// Tells `list[i].name`, whose name is a field of what stands before it, from `[...list]`.
+/// Tells `list[i].name`, whose name is a field of what comes before it, from `[...list]`.
 fn is_field(tokens: &[ExprToken], at: usize) -> bool {
     at.checked_sub(2)
         .is_some_and(|before| tokens[before].is(']') || tokens[before].is(')'))

@@ -10,7 +10,7 @@ pub(super) const COMMENT: (&str, &str) = ("<#", "#>");
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SegmentKind {
-    /// Written as it stands.
+    /// Written unchanged.
     Text,
     /// Does something.
     Statement,
@@ -32,7 +32,7 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Returns what stands between the marks.
+    /// Returns the text between the marks.
     pub(super) fn inner(&self) -> &'a str {
         if self.kind == SegmentKind::Text {
             return self.text;
@@ -61,7 +61,7 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// Cuts a template in pieces; text is cut behind each newline too. A mark that is not closed reaches to
+/// Cuts a template in pieces; text is cut after each newline too. A mark that is not closed reaches to
 /// the end, which tera refuses.
 pub(super) fn segments(template: &str) -> Vec<Segment<'_>> {
     let mut segments = Vec::new();
@@ -121,7 +121,7 @@ fn text_length(rest: &str) -> usize {
 }
 
 /// Moves the end of a line that holds nothing but marks into the last of them, where it is not written:
-/// statements stand on lines of their own and leave no empty ones, and lines keep their numbers.
+/// statements are on lines of their own and leave no empty ones, and lines keep their numbers.
 pub(super) fn without_marker_lines(template: &str) -> String {
     let mut out = String::with_capacity(template.len());
     let segments = segments(template);

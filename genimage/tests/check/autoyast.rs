@@ -50,7 +50,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                 let distro = "sle15.7".parse().unwrap();
                 let findings = installer_file(InstallerKind::Autoyast, &distro, "a.xml", text);
                 let mut problems = findings.problems.iter();
-                let broken = problems.any(|problem| problem.message.contains("is no XML"));
+                let broken = problems.any(|problem| problem.message.contains("is not XML"));
                 assert_eq!(!broken, good, "{text}: {findings:?}");
             }
         },

@@ -67,11 +67,11 @@ fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
     for (text, why) in [
         (
             "osi=\"!Site",
-            "'osi=\"!Site' has a '\"' without its end: close it",
+            "'osi=\"!Site' has an unclosed '\"': close it",
         ),
         (
             "R::osi=\"!Site 2015\"",
-            "'R::osi=\"!Site 2015\"' has quotes, which the installed system's boot loader takes off: leave 'R::' out, and \
+            "'R::osi=\"!Site 2015\"' has quotes, which the installed system's boot loader removes: leave 'R::' out, and \
              set it there with a postscript",
         ),
     ] {
@@ -119,7 +119,8 @@ fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_it_is_s
     let ran = nodeset(&site, &[]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.err.contains("HERE/layout:2: holds a control character"),
+        ran.err
+            .contains("HERE/layout:2: contains a control character"),
         "{}",
         ran.err
     );

@@ -303,13 +303,13 @@ fn what_is_built_in_is_written_out_once_and_never_over_an_edit() {
     let ran = site.run("genimage", &["--export-assets", "out"]);
     assert!(
         ran.out
-            .contains("out/pkglists/debian/base.pkglist: was edited, and stays\n"),
+            .contains("out/pkglists/debian/base.pkglist: was edited, and is kept\n"),
         "{}",
         ran.out
     );
     assert!(
         ran.out
-            .contains("out/templates/debian/base.preseed: there already\n"),
+            .contains("out/templates/debian/base.preseed: exists already\n"),
         "{}",
         ran.out
     );
@@ -322,7 +322,7 @@ fn an_osimage_is_checked_without_a_node() {
     assert_eq!(
         site.run("genimage", &[IMAGE]),
         done(&format!(
-            "{IMAGE}: boot.ipxe, postscripts.json, preseed.cfg are right\n"
+            "{IMAGE}: boot.ipxe, postscripts.json, preseed.cfg are valid\n"
         ))
     );
     assert!(!site.path("install/autoinst").exists());

@@ -65,7 +65,7 @@ fn docs() -> String {
     fs::read_to_string(workspace("docs/templates.md")).unwrap()
 }
 
-/// Returns the first column of a table in the documentation, beneath a heading.
+/// Returns the first column of a table in the documentation, below a heading.
 fn table(heading: &str) -> BTreeSet<String> {
     let docs = docs();
     let (_, section) = docs.split_once(&format!("\n## {heading}\n")).unwrap();

@@ -94,7 +94,7 @@ fn shells(what: &str, file: &Path) {
     }
 }
 
-/// A disk as the kernel shows it beneath `/sys/block`.
+/// A disk as the kernel shows it below `/sys/block`.
 struct Disk {
     name: &'static str,
     mebibytes: u64,

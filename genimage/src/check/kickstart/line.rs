@@ -1,4 +1,4 @@
-//! One command or section header, held against what its release takes.
+//! One command or section header, checked against what its release takes.
 //!
 //! Options are taken as Python's argparse takes them: `--name=value` or `--name value`, and cut short
 //! where no other option begins so.
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::table::{CommandOption, CommandSyntax, KickstartCommand, KickstartRelease, OptionValue};
 use crate::check::nearest::{did_you_mean, nearest};
 
-/// A line's words, behind the first.
+/// The words of a line after the first.
 pub(super) type LineArguments<'a> = [Cow<'a, str>];
 
 /// What a line says.
@@ -25,7 +25,7 @@ pub(super) struct ParsedLine<'a> {
     pub(super) notes: Vec<String>,
 }
 
-/// Checks the words behind a command or a section's name.
+/// Checks the words after the name of a command or a section.
 pub(super) fn check<'a>(
     command: &'static KickstartCommand,
     syntax: &'static CommandSyntax,
@@ -108,14 +108,14 @@ impl<'a> ParsedLine<'a> {
         let (command, release) = (self.command, self.release);
         let message = match command.option_elsewhere(name, release) {
             Some(elsewhere) => format!(
-                "'{}' knows no option '{name}' in {release}: {elsewhere}",
+                "'{}' has no option '{name}' in {release}: {elsewhere}",
                 command.name
             ),
             None => {
                 let known = command.options(release).map(|option| option.name);
                 let near = did_you_mean(&nearest(name, known));
                 let near = near.unwrap_or_else(|| "remove it".to_owned());
-                format!("'{}' knows no option '{name}': {near}", command.name)
+                format!("'{}' has no option '{name}': {near}", command.name)
             }
         };
         self.problems.push(message);
@@ -133,11 +133,11 @@ impl<'a> ParsedLine<'a> {
             (OptionValue::Value, Some(_)) => return,
             (OptionValue::Int, Some(value)) if is_int(value) => return,
             (OptionValue::Int, Some(value)) => {
-                format!("'{name}' takes a whole number, and '{value}' is none")
+                format!("'{name}' takes a whole number, not '{value}'")
             }
             (OptionValue::Bool, Some(value)) if is_bool(value) => return,
             (OptionValue::Bool, Some(value)) => {
-                format!("'{name}' takes yes or no, and '{value}' is neither")
+                format!("'{name}' takes yes or no, not '{value}'")
             }
             (OptionValue::OneOf { values, any_case }, Some(value)) => {
                 let same = |known: &&&str| {
@@ -162,13 +162,13 @@ impl<'a> ParsedLine<'a> {
         if count > most {
             let word = self.words[most];
             let message = match most {
-                0 => format!("'{name}' takes options only, and '{word}' is none"),
+                0 => format!("'{name}' takes options only, not '{word}'"),
                 _ => format!("'{word}' is one word more than '{name}' takes"),
             };
             self.problems.push(message);
         } else if count < least {
             self.problems.push(format!(
-                "'{name}' takes {least} {plural} that are no options, and this says {count}"
+                "'{name}' takes {least} {plural} that are not options, and this has {count}"
             ));
         }
         let needs = &self.syntax.constraints.needs;
@@ -202,7 +202,7 @@ impl<'a> ParsedLine<'a> {
             let with = &option.constraints.with;
             if !with.is_empty() && !with.iter().any(|name| given(name)) {
                 problems.push(format!(
-                    "'{}' needs '{}' beside it",
+                    "'{}' needs '{}' with it",
                     option.name,
                     with.join("' or '")
                 ));
@@ -219,7 +219,7 @@ impl<'a> ParsedLine<'a> {
     }
 }
 
-/// Whether argparse takes a word for an option; one with a blank in it, or a negative number, is none.
+/// Whether argparse takes a word for an option; not one with a space in it, nor a negative number.
 fn is_option(word: &str) -> bool {
     word.len() > 1
         && word.starts_with('-')

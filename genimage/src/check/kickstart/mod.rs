@@ -1,7 +1,7 @@
 //! Kickstart files of anaconda.
 //!
 //! A file is commands, then sections from `%name` to `%end`. Every command and every section header is
-//! held against what that release takes ([`table`]); of scripts nothing is read but where they end. What
+//! checked against what that release takes ([`table`]); of scripts nothing is read but where they end. What
 //! a fragment that is included at installation time says is not known here. Reference: the kickstart
 //! documentation of pykickstart; each line is judged as its `ksvalidator` judges it, in tests.
 
@@ -107,7 +107,7 @@ impl KickstartChecker<'_> {
                     let near = did_you_mean(&nearest(word, ["--nodefaults", "--optional"]));
                     let near = near.unwrap_or_else(|| "remove it".to_owned());
                     self.findings
-                        .problem(number, format!("a group knows no option '{word}': {near}"));
+                        .problem(number, format!("a group has no option '{word}': {near}"));
                 }
             }
             _ => {}
@@ -127,7 +127,7 @@ impl KickstartChecker<'_> {
             Ok(words) => words,
             Err(Unterminated::Quote(mark)) => {
                 let message = format!(
-                    "a quotation mark {mark} has no other: close it, or write it behind a backslash"
+                    "unclosed quotation mark {mark}: close it, or put a backslash before it"
                 );
                 return self.findings.problem(number, message);
             }
@@ -187,7 +187,7 @@ impl KickstartChecker<'_> {
             let elsewhere = known.elsewhere(release).unwrap_or_default();
             self.findings.problem(
                 number,
-                format!("'{name}' is no command of {release}: {elsewhere}"),
+                format!("'{name}' is not a command of {release}: {elsewhere}"),
             );
             return;
         };
@@ -197,16 +197,16 @@ impl KickstartChecker<'_> {
         }
         for other in &syntax.constraints.conflicts {
             if let Some(line) = self.seen.get(other) {
-                let message = format!(
-                    "'{name}' cannot be said beside '{other}' in line {line}: remove one of them"
-                );
+                let message =
+                    format!("'{name}' conflicts with '{other}' in line {line}: remove one of them");
                 self.findings.problem(number, message);
             }
         }
         let before = self.seen.insert(one_name(known.name), number);
         if let Some(before) = before.filter(|_| syntax.constraints.single) {
-            let message =
-                format!("'{name}' was said in line {before} already: this line replaces it");
+            let message = format!(
+                "duplicate command '{name}', first in line {before}: this line replaces it"
+            );
             self.findings.note(number, message);
         }
         let line = line::check(known, syntax, release, rest);

@@ -2,7 +2,7 @@
 //!
 //! `table.tsv` is written by `tests/check/kickstart-table.py`. A line has six fields: a command or section;
 //! one of its options, or nothing; how many words a command takes (`1-1`, `2-*`) or what the option takes
-//! (`flag`, `value`, `optional`, `int`, `bool`, or the values themselves, behind a `~` in any case); more
+//! (`flag`, `value`, `optional`, `int`, `bool`, or the values themselves, after a `~` in any case); more
 //! about it, a word each; the majors of EL, then the releases of Fedora that say so.
 
 use std::sync::LazyLock;
@@ -85,7 +85,7 @@ pub(super) struct CommandOption {
 pub(super) enum OptionValue {
     Flag,
     Value,
-    /// A value only behind `=` or where the next word is no option.
+    /// A value only after `=` or where the next word is no option.
     Optional,
     Int,
     Bool,
@@ -100,19 +100,19 @@ pub(super) enum OptionValue {
 pub(super) struct Constraints {
     /// It does nothing any more.
     pub(super) deprecated: bool,
-    /// Said a second time, it replaces the first.
+    /// A second one replaces the first.
     pub(super) single: bool,
-    /// What follows it is not told by this table.
+    /// The table does not describe what follows it.
     pub(super) opaque: bool,
-    /// Commands that cannot be said beside it.
+    /// Commands that conflict with it.
     pub(super) conflicts: Vec<&'static str>,
-    /// Options of which one must be said where no word is.
+    /// Options of which one is required where no word is given.
     pub(super) needs: Vec<&'static str>,
-    /// Pairs of options that cannot be said together.
+    /// Pairs of options that exclude each other.
     pub(super) exclusive: Vec<(&'static str, &'static str)>,
-    /// The option's own first name, where it must be said.
+    /// The first name of the option, where it is required.
     pub(super) required: Option<&'static str>,
-    /// Options of which one must be said beside it.
+    /// Options of which one has to be given with it.
     pub(super) with: Vec<&'static str>,
 }
 
@@ -198,13 +198,8 @@ fn elsewhere<'a>(
     let after = ranges.iter().filter(|range| range.0 > release.number);
     let last = before.map(|range| range.1).max();
     let first = after.map(|range| range.0).min();
-    let last = last.map(|last| format!("{} was the last that knew it", release.with(last)));
-    last.or_else(|| {
-        Some(format!(
-            "{} is the first that knows it",
-            release.with(first?)
-        ))
-    })
+    let last = last.map(|last| format!("{} was the last that had it", release.with(last)));
+    last.or_else(|| Some(format!("{} is the first that has it", release.with(first?))))
 }
 
 impl CommandTable {
@@ -367,13 +362,7 @@ mod tests {
     fn what_another_release_knew_is_told() {
         let nine = release("rocky9.4").unwrap();
         let message = |name: &str| command(name).unwrap().elsewhere(nine);
-        assert_eq!(
-            message("install").unwrap(),
-            "EL 8 was the last that knew it"
-        );
-        assert_eq!(
-            message("bootc").unwrap(),
-            "EL 10 is the first that knows it"
-        );
+        assert_eq!(message("install").unwrap(), "EL 8 was the last that had it");
+        assert_eq!(message("bootc").unwrap(), "EL 10 is the first that has it");
     }
 }

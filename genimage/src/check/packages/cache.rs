@@ -1,7 +1,7 @@
 //! The indices of a run: each is read once, however many nodes ask.
 //!
 //! A repository comes in; what it holds goes out, with the reason for every part that could not be read.
-//! Files are read beneath the repository's directory alone.
+//! Files are read below the repository's directory alone.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -119,7 +119,7 @@ impl RepoIndex {
             damaged: Vec::new(),
         };
         match (&repository.directory, &repository.suite) {
-            (None, _) => reader.unread.push("it lies elsewhere".to_owned()),
+            (None, _) => reader.unread.push("it is not on this machine".to_owned()),
             (Some(directory), Some(suite)) => {
                 reader.apt(Path::new(directory), suite, repository, arch)
             }
@@ -135,7 +135,7 @@ impl RepoIndex {
     }
 }
 
-/// The directory of a `Release`, what that says, and whether its digests are held against the indices: those of
+/// The directory of a `Release`, what that says, and whether its digests are checked against the indices: those of
 /// a tree were verified when it was imported.
 struct Dist<'a> {
     directory: &'a Path,
@@ -144,7 +144,7 @@ struct Dist<'a> {
 }
 
 impl Dist<'_> {
-    /// Returns a file's path beneath the directory.
+    /// Returns a file's path below the directory.
     fn relative(&self, path: &Path) -> Option<String> {
         let path = path.strip_prefix(self.directory).ok()?;
         path.to_str().map(str::to_owned)
@@ -269,7 +269,7 @@ impl IndexReader<'_> {
                 }
                 _ => self.damaged.push(at(
                     &plain[0],
-                    "is not named by its Release, so that apt does not read it: make Release anew"
+                    "is not named by its Release, so that apt does not read it: create Release again"
                         .to_owned(),
                 )),
             },
@@ -281,12 +281,12 @@ impl IndexReader<'_> {
         match found {
             Found::Readable(path) => self.read |= self.file(&path, parse),
             Found::NotHere(path) => self.unread.push(format!(
-                "{} is packed in a way that is not read here",
+                "{} has a compression that is not read here",
                 path.display()
             )),
             Found::NotByNode(path) => {
                 let message = format!(
-                    "the package manager of {} cannot read an index that is packed so: make it anew with gzip, as \
+                    "the package manager of {} cannot read an index with this compression: create it again with gzip, as \
                      by `createrepo_c --general-compress-type=gz --compress-type=gz`",
                     self.distro
                 );
@@ -308,7 +308,7 @@ impl IndexReader<'_> {
         let is_read = read.is_ok();
         if let Err(why) = read {
             let message = format!(
-                "this index cannot be read: {why:#}: import the medium again, or make the index anew"
+                "this index cannot be read: {why:#}: import the medium again, or create the index again"
             );
             self.damaged.push(at(path, message));
         }
@@ -337,7 +337,7 @@ fn differs(path: &Path, expected: &str) -> Option<Problem> {
     (hex != expected).then(|| {
         at(
             path,
-            "differs from what Release says of it, and apt would refuse it: make Release anew"
+            "differs from the digest in Release, and apt would refuse it: create Release again"
                 .to_owned(),
         )
     })

@@ -5,7 +5,7 @@ pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
-/// Whether a name fits a pattern. A bracket that is never closed stands for itself.
+/// Whether a name fits a pattern. An unclosed bracket is a plain character.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
@@ -31,7 +31,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
-/// How many bytes of the pattern stand for this byte of the name, if its beginning does.
+/// How many bytes of the pattern match this byte of the name, if its beginning does.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [b'?', ..] => Some(1),

@@ -21,7 +21,7 @@ pub(super) struct IndexedRepository<'a> {
 pub(super) enum LookupResult<'a> {
     /// It can be had.
     Found,
-    /// apt must be told which of these.
+    /// It is virtual: one of these provides it.
     Virtual(Vec<&'a str>),
     /// Only in these versions.
     OtherVersions(Vec<&'a str>),
@@ -107,7 +107,7 @@ pub(super) fn rpm<'a>(
             return answer;
         }
     }
-    // `bash-5.1.8-9.el9`: whatever stands behind a hyphen may be a version.
+    // `bash-5.1.8-9.el9`: everything after a hyphen may be a version.
     let dashes = name.match_indices('-').map(|(at, _)| at);
     let mut versioned = dashes.filter_map(|at| {
         let answer = by_name(&name[..at], Some(&name[at + 1..]), is_rpm_version, sources);
@@ -169,7 +169,7 @@ fn is_rpm_arch(word: &str) -> bool {
 /// Whether dnf or zypper does: whole, or without its architecture, its epoch, its release or any of these.
 fn is_rpm_version(wanted: &str, known: &str) -> bool {
     let (known, wanted) = match (known.rsplit_once('.'), wanted.rsplit_once('.')) {
-        // said with an architecture, it is this one
+        // a wanted architecture has to be this one
         (Some((known, arch)), Some((wanted, of))) if is_rpm_arch(of) => {
             if arch != of {
                 return false;

@@ -37,7 +37,7 @@ impl<'a> Query<'a> {
             LookupResult::OtherSuites(suites) => {
                 let wanted = self.item.wanted();
                 let message = format!(
-                    "'{wanted}' asks for a suite that none of its repositories is: there is {}",
+                    "'{wanted}' asks for a suite that none of its repositories has: there is {}",
                     some(&suites)
                 );
                 self.doubtful(Some(self.problem(message)), findings);
@@ -62,7 +62,7 @@ impl<'a> Query<'a> {
             | LookupResult::OtherSuites(_) => {}
             LookupResult::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
             LookupResult::Missing => {
-                let advice = "what is to be kept out is not there anyway";
+                let advice = "the package to keep out does not exist anyway";
                 findings.notes.extend(self.missing(advice));
             }
         }
@@ -121,7 +121,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Parts what is asked for into the name and the version, or rpm's architecture, that is not there.
+    /// Splits what is wanted into the name and the version, or rpm's architecture, that is not there.
     fn version_asked(&self) -> (&'a str, &'a str) {
         let name = self.item.name.as_str();
         match self.version() {
@@ -138,7 +138,7 @@ impl<'a> Query<'a> {
     }
 
     /// Says that a name is nowhere, where it was not looked for, and what to do. Where nothing was read,
-    /// that was said once, and no name is told.
+    /// that was reported once, and names are not.
     fn nowhere(
         &self,
         kind: &str,
@@ -153,7 +153,7 @@ impl<'a> Query<'a> {
         let mut message = format!("there is no {kind} '{name}' in {read}");
         let unread = self.unread();
         if !unread.is_empty() {
-            message = format!("{message}, and {unread} could not be asked");
+            message = format!("{message}, and {unread} could not be read");
         }
         let near = self.cache.advice(&message, near);
         let advice = near.as_deref().unwrap_or(advice);

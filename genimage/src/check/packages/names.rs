@@ -20,7 +20,7 @@ pub(super) struct Gathering {
     entries: Vec<Entry>,
 }
 
-/// Where a name and its value stand in the text: one behind the other.
+/// Where a name and its value are in the text: one after the other.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     at: u32,

@@ -46,7 +46,7 @@ fn provide(line: &str, package: &str, gathered: &mut Gathered) -> Result<()> {
 }
 
 fn text(line: &[u8]) -> Result<&str> {
-    std::str::from_utf8(line.trim_ascii()).context("a line that is no UTF-8 text")
+    std::str::from_utf8(line.trim_ascii()).context("a line that is not UTF-8 text")
 }
 
 #[cfg(test)]

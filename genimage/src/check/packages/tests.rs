@@ -97,7 +97,7 @@ impl Scene {
             .file("tree/repodata/c.xml.gz", &gzip(comps))
     }
 
-    /// What is found of a list, a line each; the scene's own directory is told as `DIR`.
+    /// What is found of a list, a line each; the scene's own directory is shown as `DIR`.
     fn messages(&self, lines: &[&str]) -> Vec<String> {
         let found = packages(
             &list(lines),
@@ -201,7 +201,7 @@ fn what_apt_cannot_install_is_told_with_what_is_near() {
         ),
         (
             "--zsh",
-            "note: a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): what is to be kept out is not there anyway",
+            "note: a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): the package to keep out does not exist anyway",
         ),
         (
             "libc6:i386",
@@ -215,8 +215,8 @@ fn what_apt_cannot_install_is_told_with_what_is_near() {
 #[test]
 fn a_repository_that_cannot_be_read_makes_notes_of_problems() {
     let expected = [
-        "note: packages of docker (https://download.docker.com/linux/debian bookworm stable) are not looked up: it lies elsewhere",
-        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://download.docker.com/linux/debian bookworm stable) could not be asked: correct the name, or name its repository in otherpkgdir",
+        "note: packages of docker (https://download.docker.com/linux/debian bookworm stable) are not looked up: it is not on this machine",
+        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://download.docker.com/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir",
     ];
     let scene = Scene::debian().internet();
     assert_eq!(scene.messages(&["postfix", "docker-ce"]), expected);
@@ -255,7 +255,7 @@ fn a_damaged_index_is_a_problem_of_its_own() {
         b"Package: \xff",
     );
     let expected = [
-        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages: this index cannot be read: a field that is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0: import the medium again, or make the index anew",
+        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages: this index cannot be read: a field that is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0: import the medium again, or create the index again",
         "note: a.pkglist:1: there is no package 'zsh' in what was read of tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
     ];
     assert_eq!(scene.messages(&["zsh"]), expected);
@@ -456,7 +456,7 @@ fn a_suite_behind_a_name_is_one_of_the_repositories() {
     assert_eq!(
         messages("trixie"),
         [
-            "a.pkglist:1: 'postfix/trixie' asks for a suite that none of its repositories is: there is 'bookworm', \
+            "a.pkglist:1: 'postfix/trixie' asks for a suite that none of its repositories has: there is 'bookworm', \
              'stable'"
         ]
     );
@@ -485,8 +485,8 @@ fn an_index_that_the_node_cannot_read_is_told() {
     assert_eq!(
         messages,
         [format!(
-            "{root}/tree/repodata/p.xml.zst: the package manager of centos7.9 cannot read an index that is packed so: \
-             make it anew with gzip, as by `createrepo_c --general-compress-type=gz --compress-type=gz`"
+            "{root}/tree/repodata/p.xml.zst: the package manager of centos7.9 cannot read an index with this compression: \
+             create it again with gzip, as by `createrepo_c --general-compress-type=gz --compress-type=gz`"
         )]
     );
 }
@@ -494,8 +494,7 @@ fn an_index_that_the_node_cannot_read_is_told() {
 #[test]
 fn an_index_that_apt_reads_and_nothing_here_does_is_said() {
     let expected = [
-        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 is packed in a way that is \
-         not read here",
+        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 has a compression that is not read here",
     ];
     let scene = Scene::new()
         .repository("extra1", Some("./"), &[])
@@ -530,7 +529,7 @@ fn an_index_counts_if_release_names_it_as_it_is() {
     assert_eq!(
         scene(&"00".repeat(32)).messages(&["sitetool"]),
         [
-            "DIR/extra1/./Packages.gz: differs from what Release says of it, and apt would refuse it: make Release anew"
+            "DIR/extra1/./Packages.gz: differs from the digest in Release, and apt would refuse it: create Release again"
         ]
     );
     let unnamed = Scene::new()
@@ -540,7 +539,7 @@ fn an_index_counts_if_release_names_it_as_it_is() {
     assert_eq!(
         unnamed.messages(&["sitetool"]),
         [
-            "DIR/extra1/./Packages: is not named by its Release, so that apt does not read it: make Release anew"
+            "DIR/extra1/./Packages: is not named by its Release, so that apt does not read it: create Release again"
         ]
     );
 }

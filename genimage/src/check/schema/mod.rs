@@ -1,7 +1,7 @@
-//! What a file of keys and values may say, and what is said against it.
+//! What a file of keys and values may contain, and the problems of what it does.
 //!
 //! A tree of values and a table come in, problems go out. What a map that is not closed may also hold is
-//! not known: a key there is told only when it looks misspelt.
+//! not known: a key there is a problem only when it looks misspelt.
 
 mod table;
 
@@ -13,7 +13,7 @@ use crate::check::findings::FindingsBuilder;
 use crate::check::nearest::{did_you_mean, nearest};
 use crate::check::value::{KeyValue, SpannedValue, ValueKind};
 
-/// How a key that a closed map does not take is told.
+/// How a key that a closed map does not take is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::check) enum Strictness {
     /// It is wrong.
@@ -66,7 +66,7 @@ impl Schema {
     }
 }
 
-/// Where a value stands: `users[].name`.
+/// The path of a value: `users[].name`.
 #[derive(Debug)]
 struct ValuePath<'a> {
     parent: Option<&'a ValuePath<'a>>,
@@ -202,10 +202,10 @@ impl<'a> Validator<'a, '_> {
         match near {
             Some(near) => self
                 .findings
-                .problem(entry.line, format!("'{path}' knows no key '{key}': {near}")),
+                .problem(entry.line, format!("'{path}' has no key '{key}': {near}")),
             None if exact => self.findings.problem(
                 entry.line,
-                format!("'{path}' knows no key '{key}': remove it"),
+                format!("'{path}' has no key '{key}': remove it"),
             ),
             None => self.findings.note(
                 entry.line,

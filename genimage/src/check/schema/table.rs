@@ -1,7 +1,7 @@
 //! A table of shapes, read.
 //!
 //! A line has four fields: a path of keys joined by `/` (`*`: any key, `[]`: each item of a list); the
-//! types that may stand there, joined by `|`; more about it (`required`; `closed`, for a map that takes
+//! types that are allowed there, joined by `|`; more about it (`required`; `closed`, for a map that takes
 //! no other key; `deprecated`; `one=a|b`, of which keys one is needed); and the values that a text or a
 //! whole number may have. The tables are written by `tests/check/shapes.py` and `autoyast-shapes.py` out
 //! of the schemas of the programs that read such files; no word of theirs but keys and values is taken.
@@ -25,7 +25,7 @@ pub(super) enum ValueType {
 }
 
 impl ValueType {
-    /// Reads the name that tables have; `any` is none.
+    /// Reads the name that tables have; `any` is no limit.
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "null" => Self::Null,

@@ -33,11 +33,11 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
     for (text, expected) in [
         (
             "keyboard: {layou: us, layout: us}",
-            "f:2: 'keyboard' knows no key 'layou': did you mean 'layout'?",
+            "f:2: 'keyboard' has no key 'layou': did you mean 'layout'?",
         ),
         (
             "keyboard: {x: us, layout: us}",
-            "f:2: 'keyboard' knows no key 'x': remove it",
+            "f:2: 'keyboard' has no key 'x': remove it",
         ),
         ("keyboard: {}", "f:2: 'keyboard' needs a key 'layout'"),
         (
@@ -78,7 +78,7 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
         ),
         (
             "keybord: {}",
-            "f:2: 'the file' knows no key 'keybord': did you mean 'keyboard'?",
+            "f:2: 'the file' has no key 'keybord': did you mean 'keyboard'?",
         ),
         ("old: 1", "note: f:2: 'old' is deprecated"),
         (

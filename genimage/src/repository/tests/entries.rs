@@ -258,7 +258,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &deb,
             "/tmp",
-            "/tmp is not beneath DIR, and so nodes cannot fetch it: move it there",
+            "/tmp is not below DIR, and so nodes cannot fetch it: move it there",
         ),
         (
             &deb,
@@ -286,7 +286,7 @@ fn every_entry_is_told_of_and_two_of_one_name_are_refused() {
         scene.extra(&entries, &["docker"]).unwrap_err(),
         "otherpkgdir 'nonsense': has 'nonsense', which is neither a directory, with a '/' in front, nor an http or \
          https URI\n\
-         list:1: 'docker' is no directory of otherpkgdir: make it there, or name the package alone\n\
+         list:1: 'docker' is not a directory of otherpkgdir: make it there, or name the package alone\n\
          there are two repositories named 'a': give one of them another name, as in '[name=…]'"
     );
 }

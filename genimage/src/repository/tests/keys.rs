@@ -50,10 +50,10 @@ fn only_public_keys_are_handed_on() {
         (vec![0x95, 0, 1, 0], secret),
         (with(&[0x9d, 0, 1, 0]), secret),
         (with(&[0xc5, 1, 0]), secret),
-        (Vec::new(), "is no OpenPGP public key"),
-        (b"<html>404</html>".to_vec(), "is no OpenPGP public key"),
-        (vec![0x88, 1, 0], "is no OpenPGP public key"),
-        (with(&[0x01]), "is no OpenPGP public key"),
+        (Vec::new(), "is not an OpenPGP public key"),
+        (b"<html>404</html>".to_vec(), "is not an OpenPGP public key"),
+        (vec![0x88, 1, 0], "is not an OpenPGP public key"),
+        (with(&[0x01]), "is not an OpenPGP public key"),
         (binary[..40].to_vec(), "is cut short"),
         (
             KEY.replace("mDME", "mDMF").into_bytes(),
@@ -61,7 +61,7 @@ fn only_public_keys_are_handed_on() {
         ),
         (
             KEY.replace("mDME", "m*ME").into_bytes(),
-            "is damaged: its block is no base64",
+            "is damaged: its block is not base64",
         ),
         (
             KEY.as_bytes()[..200].to_vec(),
@@ -69,7 +69,7 @@ fn only_public_keys_are_handed_on() {
         ),
         (
             signature.into_bytes(),
-            "holds '-----BEGIN PGP SIGNATURE-----', which is no public key",
+            "holds '-----BEGIN PGP SIGNATURE-----', which is not a public key",
         ),
     ] {
         assert_eq!(key::armoured(&bytes), Err(expected.to_owned()));

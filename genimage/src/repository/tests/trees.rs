@@ -170,13 +170,12 @@ fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
     assert_eq!(names(&["DIR/empty", mirror], &[]).unwrap(), ["mirror1", ""]);
     assert_eq!(
         names(&["DIR/empty"], &[]).unwrap_err(),
-        "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror \
-         in pkgdir, behind the tree"
+        "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror in pkgdir, after the tree"
     );
     let named = "[name=one trusted=yes] https://h/r";
     assert_eq!(
         names(&["DIR/t", named], &[named, "[gpgkey=DIR/t] https://h/r"]).unwrap_err(),
-        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is no file"
+        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is not a file"
     );
     assert_eq!(
         names(&["DIR/t", named], &[named]).unwrap_err(),
