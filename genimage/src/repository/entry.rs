@@ -1,7 +1,7 @@
 //! One entry of `otherpkgdir`, as it is written. Pure.
 //!
 //! ```text
-//! https://download.docker.com/linux/ubuntu noble stable       apt: URI, suite, components
+//! https://docker.example.invalid/linux/ubuntu noble stable       apt: URI, suite, components
 //! https://host/repo ./                                        apt: a flat repository
 //! [signed-by=/path/key.asc arch=amd64] https://… noble stable options first, as in sources.list(5)
 //! [gpgkey=/path/key.asc name=docker-ce] https://…/$releasever/$basearch/stable   dnf, zypper

@@ -58,7 +58,7 @@ impl Scene {
         self = self.repository("docker", Some("bookworm"), &["stable"]);
         let last = self.repositories.last_mut().unwrap();
         last.directory = None;
-        last.uri = "https://download.docker.com/linux/debian".to_owned();
+        last.uri = "https://docker.example.invalid/linux/debian".to_owned();
         self
     }
 
@@ -215,8 +215,8 @@ fn what_apt_cannot_install_is_told_with_what_is_near() {
 #[test]
 fn a_repository_that_cannot_be_read_makes_notes_of_problems() {
     let expected = [
-        "note: packages of docker (https://download.docker.com/linux/debian bookworm stable) are not looked up: it is not on this machine",
-        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://download.docker.com/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir",
+        "note: packages of docker (https://docker.example.invalid/linux/debian bookworm stable) are not looked up: it is not on this machine",
+        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://docker.example.invalid/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir",
     ];
     let scene = Scene::debian().internet();
     assert_eq!(scene.messages(&["postfix", "docker-ce"]), expected);

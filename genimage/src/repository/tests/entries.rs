@@ -10,7 +10,7 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
     let scene = Scene::new("ubuntu24.04.3", &[]);
     let repositories = scene
         .extra(
-            &["[signed-by=/keys/docker.asc arch=amd64] https://download.docker.com/linux/ubuntu noble stable"],
+            &["[signed-by=/keys/docker.asc arch=amd64] https://docker.example.invalid/linux/ubuntu noble stable"],
             &[],
         )
         .unwrap();
@@ -21,7 +21,7 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
             line => format!(" {line}\n"),
         })
         .collect();
-    let head = "Types: deb\nURIs: https://download.docker.com/linux/ubuntu\nSuites: noble\nComponents: stable\n\
+    let head = "Types: deb\nURIs: https://docker.example.invalid/linux/ubuntu\nSuites: noble\nComponents: stable\n\
                 Architectures: amd64\n";
     let [docker] = repositories.as_slice() else {
         panic!("{repositories:?}");
@@ -35,7 +35,7 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
     );
     assert_eq!(
         docker.line(Some(path)),
-        "deb [arch=amd64 signed-by=/etc/apt/keyrings/extra1.asc] https://download.docker.com/linux/ubuntu noble stable"
+        "deb [arch=amd64 signed-by=/etc/apt/keyrings/extra1.asc] https://docker.example.invalid/linux/ubuntu noble stable"
     );
     let json = serde_json::to_value(docker).unwrap();
     assert_eq!(json["file"], docker.file());
@@ -44,23 +44,23 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
 
 #[test]
 fn dockers_repository_is_told_to_dnf_and_zypper_with_its_key() {
-    let entry = "[name=docker-ce gpgkey=https://download.docker.com/linux/rhel/gpg] \
-                 https://download.docker.com/linux/rhel/$releasever/$basearch/stable";
+    let entry = "[name=docker-ce gpgkey=https://docker.example.invalid/linux/rhel/gpg] \
+                 https://docker.example.invalid/linux/rhel/$releasever/$basearch/stable";
     let repositories = Scene::new("rocky9.4", &[]).extra(&[entry], &[]).unwrap();
     assert_eq!(repositories[0].file_name(), "docker-ce.repo");
     assert_eq!(
         repositories[0].file(),
-        "[docker-ce]\nname=docker-ce\nbaseurl=https://download.docker.com/linux/rhel/9/x86_64/stable\nenabled=1\n\
-         gpgcheck=1\ngpgkey=https://download.docker.com/linux/rhel/gpg\n"
+        "[docker-ce]\nname=docker-ce\nbaseurl=https://docker.example.invalid/linux/rhel/9/x86_64/stable\nenabled=1\n\
+         gpgcheck=1\ngpgkey=https://docker.example.invalid/linux/rhel/gpg\n"
     );
     let entries = [
-        "[gpgkey=distribution] https://download.opensuse.org/distribution/leap/$releasever/repo/oss",
+        "[gpgkey=distribution] https://mirror.example.invalid/distribution/leap/$releasever/repo/oss",
         "[trusted=yes] http://10.1.0.1/ours",
     ];
     let repositories = Scene::new("leap15.6", &[]).extra(&entries, &[]).unwrap();
     assert_eq!(
         repositories[0].file(),
-        "[extra1]\nname=extra1\nbaseurl=https://download.opensuse.org/distribution/leap/15.6/repo/oss\nenabled=1\n\
+        "[extra1]\nname=extra1\nbaseurl=https://mirror.example.invalid/distribution/leap/15.6/repo/oss\nenabled=1\n\
          autorefresh=1\ngpgcheck=1\n"
     );
     assert_eq!(
@@ -85,8 +85,8 @@ fn an_entry_may_be_a_line_of_a_sources_list() {
             "deb [trusted=yes] https://host/repo ./",
         ),
         (
-            "[signed-by=distribution arch=amd64 arch=arm64] http://deb.debian.org/debian bookworm-backports main contrib",
-            "deb [arch=amd64,arm64] http://deb.debian.org/debian bookworm-backports main contrib",
+            "[signed-by=distribution arch=amd64 arch=arm64] http://mirror.example.invalid/debian bookworm-backports main contrib",
+            "deb [arch=amd64,arm64] http://mirror.example.invalid/debian bookworm-backports main contrib",
         ),
         (
             "  [ trusted=yes ]   https://[fd00::1]:8080/a/b~c%20d  stable/updates   main ",
@@ -103,8 +103,8 @@ fn what_nobody_could_check_is_refused_with_what_to_add() {
     for (distro, entry, expected) in [
         (
             "ubuntu24.04",
-            "https://download.docker.com/linux/ubuntu noble stable",
-            "otherpkgdir 'https://download.docker.com/linux/ubuntu noble stable': does not say why it may be \
+            "https://docker.example.invalid/linux/ubuntu noble stable",
+            "otherpkgdir 'https://docker.example.invalid/linux/ubuntu noble stable': does not say why it may be \
              believed: put '[signed-by=/path/of/its/key.asc]' in front of it, '[signed-by=distribution]' where \
              the distribution's own key signs the repository, or '[trusted=yes]' to do without",
         ),
