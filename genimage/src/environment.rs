@@ -13,7 +13,7 @@ use crate::context::TemplateContext;
 use crate::image::ResolvedImage;
 use crate::pkglist::ListRole;
 use crate::problem::Problem;
-use crate::repository::{self, PackageManager, Repository, RepositoryAttribute};
+use crate::repository::{self, Repository, RepositoryAttribute, RepositoryFormat};
 use crate::secrets;
 
 /// Makes what is the same for every node of the osimage: the site, its networks, the packages.
@@ -105,7 +105,7 @@ fn software(image: &ResolvedImage, environment: &mut BTreeMap<String, String>) {
         ..
     } = image;
     let (of_tree, extra) = repositories.split_at(*own);
-    let form = PackageManager::of(image.family);
+    let form = RepositoryFormat::of(image.family);
     if !packages.transactions.is_empty() {
         environment.insert("OSPKGDIR".to_owned(), definition.pkgdir.join(","));
         environment.extend(packages.variables(ListRole::Tree));
@@ -137,7 +137,7 @@ fn keys(
     variable: &str,
     entries: &[String],
     (attribute, repositories): (RepositoryAttribute, &[Repository]),
-    form: PackageManager,
+    form: RepositoryFormat,
 ) -> Vec<(String, String)> {
     let key = |(at, entry): (usize, &String)| {
         let number = at + 1;

@@ -20,7 +20,7 @@ use crate::environment;
 use crate::image::ResolvedImage;
 use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
-use crate::repository::{PackageManager, Repository};
+use crate::repository::{Repository, RepositoryFormat};
 use crate::scripts::{Programs, ScriptLists, sha256};
 use crate::secrets;
 
@@ -229,11 +229,11 @@ fn parted(
     let first = all.first().cloned().unwrap_or_default();
     let (tree, extras): (Vec<_>, Vec<_>) = all.into_iter().partition(|repository| {
         let by_itself =
-            first.form != PackageManager::Apt && first.is_tree() && repository.is_tree();
+            first.form != RepositoryFormat::Apt && first.is_tree() && repository.is_tree();
         by_itself || repository.name == first.name
     });
     let uri = match first.form {
-        PackageManager::Dnf | PackageManager::Zypper if first.is_tree() => &server.tree,
+        RepositoryFormat::Dnf | RepositoryFormat::Zypper if first.is_tree() => &server.tree,
         _ => &first.uri,
     };
     (InstallSource::new(uri, first.is_tree()), tree, extras)

@@ -6,7 +6,7 @@ use super::{
     BootParameters, Disk, Firstboot, ImageFacts, InstallSource, Locale, NodeFacts, Packages,
     RootAccess, ServerFacts, TemplateContext,
 };
-use crate::repository::{PackageManager, Repository};
+use crate::repository::{Repository, RepositoryFormat};
 
 impl TemplateContext {
     /// An example in which every field is given: what fields there are is read from it, and tests render it.
@@ -90,7 +90,7 @@ fn server() -> ServerFacts {
 
 fn repository(name: &str) -> Repository {
     Repository {
-        form: PackageManager::Apt,
+        form: RepositoryFormat::Apt,
         name: name.to_owned(),
         uri: "http://10.1.0.1/install/debian13.1.0/x86_64".to_owned(),
         directory: text("/install/debian13.1.0/x86_64"),

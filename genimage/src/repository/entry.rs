@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use definitions::Arch;
 
-use super::PackageManager;
+use super::RepositoryFormat;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Entry {
     ///
     /// # Errors
     /// What is no repository, or one that nobody could check.
-    pub fn parse(text: &str, form: PackageManager) -> Result<Self, String> {
+    pub fn parse(text: &str, form: RepositoryFormat) -> Result<Self, String> {
         if text.contains(char::is_control) {
             return Err("holds a control character: delete it".to_owned());
         }
@@ -96,8 +96,8 @@ impl Entry {
     }
 
     /// Takes `name=value`.
-    fn option(&mut self, option: &str, form: PackageManager) -> Result<(), String> {
-        let key = if form == PackageManager::Apt {
+    fn option(&mut self, option: &str, form: RepositoryFormat) -> Result<(), String> {
+        let key = if form == RepositoryFormat::Apt {
             "signed-by"
         } else {
             "gpgkey"
@@ -114,14 +114,14 @@ impl Entry {
             ("signed-by" | "gpgkey", _) => {
                 return Err(format!("'{option}' is for others: write '{key}=…' here"));
             }
-            ("arch", name) if form == PackageManager::Apt => {
+            ("arch", name) if form == RepositoryFormat::Apt => {
                 let arch = name.parse::<Arch>().map_err(|err| err.to_string())?;
                 if !self.architectures.contains(&arch) {
                     self.architectures.push(arch);
                 }
             }
             (name, _) => {
-                let arch = if form == PackageManager::Apt {
+                let arch = if form == RepositoryFormat::Apt {
                     ", arch="
                 } else {
                     ""
@@ -143,8 +143,8 @@ impl Entry {
     }
 
     /// Takes what stands behind the URI: suite and components.
-    fn place(&mut self, words: &[&str], form: PackageManager) -> Result<(), String> {
-        if form != PackageManager::Apt {
+    fn place(&mut self, words: &[&str], form: RepositoryFormat) -> Result<(), String> {
+        if form != RepositoryFormat::Apt {
             return match words {
                 [] => Ok(()),
                 [word, ..] => Err(format!(
@@ -180,9 +180,9 @@ impl Entry {
 }
 
 /// Takes a leading `deb` off, which lines of a `.list` begin with.
-fn strip_deb(text: &str, form: PackageManager) -> Result<&str, String> {
+fn strip_deb(text: &str, form: RepositoryFormat) -> Result<&str, String> {
     match text.split_once(char::is_whitespace) {
-        Some(("deb", rest)) if form == PackageManager::Apt => Ok(rest.trim_start()),
+        Some(("deb", rest)) if form == RepositoryFormat::Apt => Ok(rest.trim_start()),
         Some(("deb", _)) => {
             Err("begins with 'deb', and is for apt: write the URI alone".to_owned())
         }
@@ -194,10 +194,10 @@ fn strip_deb(text: &str, form: PackageManager) -> Result<&str, String> {
 }
 
 /// Says what to add to a repository that nobody could check.
-pub(super) fn unspecified(form: PackageManager) -> String {
+pub(super) fn unspecified(form: RepositoryFormat) -> String {
     let (key, what) = match form {
-        PackageManager::Apt => ("signed-by", "the repository"),
-        PackageManager::Dnf | PackageManager::Zypper => ("gpgkey", "the packages"),
+        RepositoryFormat::Apt => ("signed-by", "the repository"),
+        RepositoryFormat::Dnf | RepositoryFormat::Zypper => ("gpgkey", "the packages"),
     };
     format!(
         "does not say why it may be believed: put '[{key}=/path/of/its/key.asc]' in front of it, \
@@ -235,7 +235,7 @@ fn key_at(value: &str, key: &str) -> Result<Trust, String> {
 }
 
 /// Reads a directory or a URI.
-fn source(target: &str, form: PackageManager) -> Result<Source, String> {
+fn source(target: &str, form: RepositoryFormat) -> Result<Source, String> {
     if target.starts_with('/') {
         let path = Path::new(target);
         let up = |part: std::path::Component<'_>| part == std::path::Component::ParentDir;
@@ -257,8 +257,8 @@ fn source(target: &str, form: PackageManager) -> Result<Source, String> {
     }
     // What dnf and zypper put in for these is put in here.
     let plain = match form {
-        PackageManager::Apt => target.to_owned(),
-        PackageManager::Dnf | PackageManager::Zypper => ["$releasever", "$basearch"]
+        RepositoryFormat::Apt => target.to_owned(),
+        RepositoryFormat::Dnf | RepositoryFormat::Zypper => ["$releasever", "$basearch"]
             .iter()
             .fold(target.to_owned(), |text, name| text.replace(name, "x")),
     };

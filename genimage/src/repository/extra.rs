@@ -7,7 +7,7 @@ use std::path::Path;
 use definitions::OsImage;
 
 use super::entry::{self, Entry, Source, Trust};
-use super::{PackageManager, Repository, Served, key, tree};
+use super::{Repository, RepositoryFormat, Served, key, tree};
 use crate::installer::DistroFamily;
 use crate::problem::{FileLine, Problem};
 
@@ -161,7 +161,7 @@ pub fn extra(
     let family = DistroFamily::of(with.served.distro).map_err(|problem| vec![problem])?;
     let mut work = EntryResolver {
         with,
-        form: PackageManager::of(family),
+        form: RepositoryFormat::of(family),
         repositories: Vec::new(),
         problems: Vec::new(),
         missing: with.directories.iter().collect(),
@@ -181,7 +181,7 @@ pub fn extra(
 
 pub(super) struct EntryResolver<'a> {
     pub(super) with: &'a ResolveContext<'a>,
-    pub(super) form: PackageManager,
+    pub(super) form: RepositoryFormat,
     pub(super) repositories: Vec<Repository>,
     problems: Vec<Problem>,
     /// Directories that the list names and no entry has had yet.
@@ -213,8 +213,8 @@ impl EntryResolver<'_> {
             Source::Internet(uri) => {
                 let base = self.keyed(base, &entry.trust)?;
                 let version = match self.form {
-                    PackageManager::Zypper => served.distro.version(),
-                    PackageManager::Apt | PackageManager::Dnf => served.distro.major(),
+                    RepositoryFormat::Zypper => served.distro.version(),
+                    RepositoryFormat::Apt | RepositoryFormat::Dnf => served.distro.major(),
                 };
                 let uri = uri.replace("$releasever", version);
                 let uri = uri.replace("$basearch", served.arch.name());

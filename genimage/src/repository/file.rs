@@ -4,14 +4,14 @@
 
 use std::fmt::Write as _;
 
-use super::{PackageManager, Repository};
+use super::{Repository, RepositoryFormat};
 
 impl Repository {
     /// Returns the name of the file that tells a node of it: `extra1.sources`, `extra1.repo`.
     pub fn file_name(&self) -> String {
         match self.form {
-            PackageManager::Apt => format!("{}.sources", self.name),
-            PackageManager::Dnf | PackageManager::Zypper => format!("{}.repo", self.name),
+            RepositoryFormat::Apt => format!("{}.sources", self.name),
+            RepositoryFormat::Dnf | RepositoryFormat::Zypper => format!("{}.repo", self.name),
         }
     }
 
@@ -19,8 +19,8 @@ impl Repository {
     /// section that checks signatures for dnf and zypper.
     pub fn file(&self) -> String {
         match self.form {
-            PackageManager::Apt => self.deb822(self.key.as_deref().map(indented)),
-            PackageManager::Dnf | PackageManager::Zypper => self.section(),
+            RepositoryFormat::Apt => self.deb822(self.key.as_deref().map(indented)),
+            RepositoryFormat::Dnf | RepositoryFormat::Zypper => self.section(),
         }
     }
 
@@ -75,12 +75,12 @@ impl Repository {
     fn section(&self) -> String {
         let name = &self.name;
         let mut text = format!("[{name}]\nname={name}\nbaseurl={}\nenabled=1\n", self.uri);
-        if self.form == PackageManager::Zypper {
+        if self.form == RepositoryFormat::Zypper {
             text.push_str("autorefresh=1\n");
         }
         if self.trusted {
             text.push_str("gpgcheck=0\n");
-            if self.form == PackageManager::Zypper {
+            if self.form == RepositoryFormat::Zypper {
                 text.push_str("repo_gpgcheck=0\npkg_gpgcheck=0\n");
             }
         } else {

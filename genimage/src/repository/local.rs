@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Trust};
 use super::extra::EntryResolver;
-use super::{PackageManager, Repository, has_index, is_file, key, signature};
+use super::{Repository, RepositoryFormat, has_index, is_file, key, signature};
 
 impl EntryResolver<'_> {
     /// Takes a local directory and those below it that the list names.
@@ -71,7 +71,7 @@ impl EntryResolver<'_> {
             name,
             uri: self.with.served.url(place)?,
             directory: Some(place.display().to_string()),
-            suite: (self.form == PackageManager::Apt).then(|| suite.to_owned()),
+            suite: (self.form == RepositoryFormat::Apt).then(|| suite.to_owned()),
             ..base.clone()
         });
         Ok(())
@@ -86,9 +86,9 @@ impl EntryResolver<'_> {
             in_suite.or_else(|| is_file(place, name).then(|| place.join(name)))
         };
         let (names, index): (&[&str], _) = match self.form {
-            PackageManager::Apt => (&["InRelease", "Release.gpg"], "Release"),
-            PackageManager::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
-            PackageManager::Dnf => return Ok(()),
+            RepositoryFormat::Apt => (&["InRelease", "Release.gpg"], "Release"),
+            RepositoryFormat::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
+            RepositoryFormat::Dnf => return Ok(()),
         };
         if let Some(signature) = names.iter().find_map(|name| there(name)) {
             return key.map_or(Ok(()), |key| is_key_of(&signature, key));
@@ -122,7 +122,7 @@ impl EntryResolver<'_> {
     /// Looks for an index of packages; returns the suite, which is apt's.
     fn indexed(&self, directory: &Path, entry: &Entry) -> Result<Option<String>, String> {
         let shown = directory.display();
-        if self.form != PackageManager::Apt {
+        if self.form != RepositoryFormat::Apt {
             if is_file(directory, "repodata/repomd.xml") {
                 return Ok(Some(String::new()));
             }

@@ -37,7 +37,7 @@ const DISC: &str = "disc";
 /// Whose form a repository has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PackageManager {
+pub enum RepositoryFormat {
     /// Debian and Ubuntu.
     #[default]
     Apt,
@@ -47,7 +47,7 @@ pub enum PackageManager {
     Zypper,
 }
 
-impl PackageManager {
+impl RepositoryFormat {
     /// Returns the form of a family's repositories.
     pub fn of(family: DistroFamily) -> Self {
         match family {
@@ -66,7 +66,7 @@ pub struct Repository {
     /// A short name of letters, digits, `-` and `_`: `tree`, `extra1`.
     pub name: String,
     /// Whose form it has.
-    pub form: PackageManager,
+    pub form: RepositoryFormat,
     /// What a node reaches it by.
     pub uri: String,
     /// Where it lies on the management node, where it does: only then can its packages be looked up.
@@ -109,7 +109,7 @@ impl Serialize for Repository {
         let zypper = self
             .key
             .as_deref()
-            .filter(|_| self.form == PackageManager::Zypper);
+            .filter(|_| self.form == RepositoryFormat::Zypper);
         let fingerprints = zypper.map(key::fingerprints);
         fields.serialize_field("fingerprints", &fingerprints.unwrap_or_default())?;
         fields.serialize_field("file_name", &self.file_name())?;

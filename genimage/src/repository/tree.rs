@@ -14,7 +14,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{DISC, PackageManager, Repository, Served, TREE, directories, has_index, is_file};
+use super::{DISC, Repository, RepositoryFormat, Served, TREE, directories, has_index, is_file};
 use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
@@ -156,7 +156,7 @@ impl DiscTree<'_> {
             components.sort_by_key(|name| (name != "main", name.clone()));
             found.push(Repository {
                 name: self.name((!found.is_empty()).then_some(&*name)),
-                form: PackageManager::Apt,
+                form: RepositoryFormat::Apt,
                 uri: self.url.to_owned(),
                 directory: Some(self.directory.display().to_string()),
                 suite: Some(name.into_owned()),
@@ -217,7 +217,7 @@ impl DiscTree<'_> {
         let mut add = |directory: &Path, name: Option<&str>| {
             found.push(Repository {
                 name: self.name(name),
-                form: PackageManager::of(family),
+                form: RepositoryFormat::of(family),
                 uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
                 directory: Some(directory.display().to_string()),
                 key_url: installed_key(served),

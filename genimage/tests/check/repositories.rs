@@ -9,7 +9,7 @@ use genimage::check::Findings;
 use genimage::check::packages::{IndexCache, TargetPlatform, packages};
 use genimage::pkglist::{ListItem, PackageTransaction, PkgList, VersionPin};
 use genimage::problem::FileLine;
-use genimage::repository::{PackageManager, Repository};
+use genimage::repository::{Repository, RepositoryFormat};
 use libtest_mimic::Trial;
 
 use crate::needs::Need;
@@ -294,7 +294,7 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
 fn repository(root: &Path, suite: Option<&str>) -> Repository {
     Repository {
         name: "tree".to_owned(),
-        form: suite.map_or(PackageManager::Dnf, |_| PackageManager::Apt),
+        form: suite.map_or(RepositoryFormat::Dnf, |_| RepositoryFormat::Apt),
         directory: Some(root.display().to_string()),
         suite: suite.map(str::to_owned),
         components: suite.map(|_| "main".to_owned()).into_iter().collect(),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use genimage::context::{InstallSource, TemplateContext};
 use genimage::installer::InstallerKind;
-use genimage::repository::{PackageManager, Repository};
+use genimage::repository::{Repository, RepositoryFormat};
 use genimage::template::{RenderValues, TemplateSource, Templates};
 
 use crate::needs::workspace;
@@ -138,11 +138,11 @@ impl Release {
 impl Release {
     fn repositories(&self, context: &mut TemplateContext) {
         let form = match self.installer {
-            InstallerKind::Preseed | InstallerKind::Autoinstall => PackageManager::Apt,
-            InstallerKind::Kickstart => PackageManager::Dnf,
-            InstallerKind::Autoyast | InstallerKind::Agama => PackageManager::Zypper,
+            InstallerKind::Preseed | InstallerKind::Autoinstall => RepositoryFormat::Apt,
+            InstallerKind::Kickstart => RepositoryFormat::Dnf,
+            InstallerKind::Autoyast | InstallerKind::Agama => RepositoryFormat::Zypper,
         };
-        let apt = form == PackageManager::Apt;
+        let apt = form == RepositoryFormat::Apt;
         let tree = Repository {
             name: "tree".to_owned(),
             form,

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use genimage::check::packages::{TargetPlatform, IndexCache, packages};
 use genimage::pkglist::{ListItem, PkgList, PackageTransaction};
 use genimage::problem::FileLine;
-use genimage::repository::{PackageManager, Repository};
+use genimage::repository::{RepositoryFormat, Repository};
 use libfuzzer_sys::fuzz_target;
 
 /// Each index, with what tells that it is apt's.
@@ -73,7 +73,7 @@ fuzz_target!(|data: (u8, &[u8])| {
     };
     let repository = Repository {
         name: "tree".to_owned(),
-        form: suite.map_or(PackageManager::Dnf, |_| PackageManager::Apt),
+        form: suite.map_or(RepositoryFormat::Dnf, |_| RepositoryFormat::Apt),
         directory: Some(root.display().to_string()),
         suite: suite.map(str::to_owned),
         ..Repository::default()

@@ -6,7 +6,7 @@ use crate::check::Findings;
 use crate::check::nearest::{did_you_mean, nearest};
 use crate::pkglist::{ListItem, VersionPin};
 use crate::problem::Problem;
-use crate::repository::{PackageManager, Repository};
+use crate::repository::{Repository, RepositoryFormat};
 
 /// A name of a list, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +81,9 @@ impl<'a> Query<'a> {
         let environment = self.item.name.starts_with('^');
         let form = self.sources.first().map(|source| source.repository.form);
         let kind = match (form, environment) {
-            (Some(PackageManager::Apt), _) => "task",
+            (Some(RepositoryFormat::Apt), _) => "task",
             (_, true) => "environment",
-            (Some(PackageManager::Zypper), _) => "pattern",
+            (Some(RepositoryFormat::Zypper), _) => "pattern",
             (_, false) => "group",
         };
         let found = self.nowhere(kind, name, "correct the name", || {

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::pkglist::{PackageTransaction, VersionPin};
 use crate::problem::{FileLine, Problem};
-use crate::repository::PackageManager;
+use crate::repository::RepositoryFormat;
 
 static DEBIAN: LazyLock<Distro> = LazyLock::new(|| "debian12.9.0".parse().unwrap());
 static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());
@@ -19,7 +19,7 @@ static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());
 fn platform(repositories: &[Repository]) -> TargetPlatform<'static> {
     let apt = repositories
         .iter()
-        .any(|one| one.form == PackageManager::Apt);
+        .any(|one| one.form == RepositoryFormat::Apt);
     TargetPlatform {
         distro: if apt { &DEBIAN } else { &ROCKY },
         arch: Arch::X86_64,
@@ -44,7 +44,7 @@ impl Scene {
         let directory = self.root.path().join(name);
         self.repositories.push(Repository {
             name: name.to_owned(),
-            form: suite.map_or(PackageManager::Dnf, |_| PackageManager::Apt),
+            form: suite.map_or(RepositoryFormat::Dnf, |_| RepositoryFormat::Apt),
             uri: format!("http://10.1.0.1/{name}"),
             directory: Some(directory.display().to_string()),
             suite: suite.map(str::to_owned),

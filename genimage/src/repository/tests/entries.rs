@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{Entry, PackageManager};
+use crate::repository::{Entry, RepositoryFormat};
 
 #[test]
 fn dockers_repository_is_told_to_apt_with_its_key() {
@@ -295,7 +295,7 @@ proptest! {
     #[test]
     fn no_entry_makes_it_panic_and_none_gets_through_that_says_more_than_a_repository(
         text in "(deb |\\[|\\]|trusted=yes|signed-by=|gpgkey=|/k|name=a|arch=amd64|https://h|/r|\\./| |noble|main|[ -~]){0,12}",
-        form in prop::sample::select(vec![PackageManager::Apt, PackageManager::Dnf, PackageManager::Zypper]),
+        form in prop::sample::select(vec![RepositoryFormat::Apt, RepositoryFormat::Dnf, RepositoryFormat::Zypper]),
     ) {
         if let Ok(entry) = Entry::parse(&text, form) {
             let words = [entry.suite.into_iter().collect(), entry.components].concat();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{KEY, Scene};
 use crate::repository::{
-    PackageManager, Repository, RepositoryAttribute, ResolveContext, extra, key,
+    Repository, RepositoryAttribute, RepositoryFormat, ResolveContext, extra, key,
 };
 
 #[test]
@@ -108,6 +108,6 @@ fn installers_of_suse_are_told_fingerprints_of_keys() {
     let told = |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
     // As gpg --show-keys has it.
     let expected = ["7E9133288ED2DAC35AAB03F975B575F9CE6876AD"];
-    assert_eq!(told(PackageManager::Zypper), serde_json::json!(expected));
-    assert_eq!(told(PackageManager::Dnf), serde_json::json!([]));
+    assert_eq!(told(RepositoryFormat::Zypper), serde_json::json!(expected));
+    assert_eq!(told(RepositoryFormat::Dnf), serde_json::json!([]));
 }
