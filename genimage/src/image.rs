@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use definitions::{Definition, Distro, InstallDir, OsImage, ProvMethod};
+use definitions::{Definition, Distro, InstallDir, OsImage, PackageOrigin, ProvMethod};
 
 use crate::bootfiles::BootFiles;
 use crate::context;
 use crate::installer::{DistroFamily, InstallerKind};
 use crate::library::{self, Asset, AssetKind, AssetOrigin, Library, SearchTarget};
-use crate::pkglist::{ListRole, PkgList};
+use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
 use crate::repository::{OsimageRepositories, Repository, Served, codename, of_image};
 use crate::template::{BUILT_IN, TemplateSource, Templates};
@@ -76,11 +76,11 @@ impl ResolvedImage {
             identity.target.arch,
         ));
         let environment = BTreeMap::new();
-        let list = |role, names: &[String]| {
-            PkgList::load(library, role, names, &identity.target, &environment)
+        let list = |origin, names: &[String]| {
+            PkgList::load(library, origin, names, &identity.target, &environment)
         };
-        let packages = ask.all(list(ListRole::Tree, &definition.pkglist));
-        let others = ask.all(list(ListRole::Others, &definition.otherpkglist));
+        let packages = ask.all(list(PackageOrigin::Tree, &definition.pkglist));
+        let others = ask.all(list(PackageOrigin::Others, &definition.otherpkglist));
         let none = PkgList::default();
         let repositories = repositories(
             &definition,

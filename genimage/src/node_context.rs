@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use definitions::{InstallDir, Node, Nodes, Runlist, Site};
+use definitions::{InstallDir, Node, Nodes, RepositoryFormat, Runlist, Site};
 use nix::unistd::Gid;
 
 use crate::address_book::AddressBook;
@@ -20,7 +20,7 @@ use crate::environment;
 use crate::image::ResolvedImage;
 use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
-use crate::repository::{Repository, RepositoryFormat};
+use crate::repository::Repository;
 use crate::scripts::{Programs, ScriptLists, sha256};
 use crate::secrets;
 

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use definitions::PackageOrigin;
 use genimage::installer::DistroFamily;
 use genimage::library::{Asset, AssetOrigin};
-use genimage::pkglist::{ListItem, ListRole, ListRules, PkgList};
+use genimage::pkglist::{ListItem, ListRules, PkgList};
 use genimage::problem::{FileLine, Problem};
 
-fn parse(text: &str, family: DistroFamily, role: ListRole) -> Result<PkgList, Vec<Problem>> {
+fn parse(text: &str, family: DistroFamily, origin: PackageOrigin) -> Result<PkgList, Vec<Problem>> {
     let variables = BTreeMap::new();
     let rules = ListRules {
         family,
-        role,
+        origin,
         variables: &variables,
     };
     let file = Asset {
@@ -25,15 +26,15 @@ fn parse(text: &str, family: DistroFamily, role: ListRole) -> Result<PkgList, Ve
     PkgList::parse(&[file], &rules, &|_, _| Ok(None))
 }
 
-/// Names that the family and the role allow.
-fn items(family: DistroFamily, role: ListRole) -> BoxedStrategy<String> {
+/// Names that the family and the origin allow.
+fn items(family: DistroFamily, origin: PackageOrigin) -> BoxedStrategy<String> {
     let name = match family {
         DistroFamily::Debian | DistroFamily::Ubuntu => "[a-z0-9][a-z0-9.+]{1,8}(:amd64)?",
         _ => "[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,8}",
     };
-    let directory = match role {
-        ListRole::Others => "([A-Za-z0-9_][a-z0-9.-]{0,4}/){0,2}",
-        ListRole::Tree => "",
+    let directory = match origin {
+        PackageOrigin::Others => "([A-Za-z0-9_][a-z0-9.-]{0,4}/){0,2}",
+        PackageOrigin::Tree => "",
     };
     let version = match family {
         DistroFamily::Debian | DistroFamily::Ubuntu => "(=[0-9][0-9A-Za-z.+~:-]{0,6})?",
@@ -44,24 +45,24 @@ fn items(family: DistroFamily, role: ListRole) -> BoxedStrategy<String> {
         .boxed()
 }
 
-fn cases() -> impl Strategy<Value = (DistroFamily, ListRole, Vec<String>)> {
+fn cases() -> impl Strategy<Value = (DistroFamily, PackageOrigin, Vec<String>)> {
     let families = prop::sample::select(DistroFamily::ALL.to_vec());
-    let roles = prop::sample::select(vec![ListRole::Tree, ListRole::Others]);
-    (families, roles).prop_flat_map(|(family, role)| {
-        let plain = items(family, ListRole::Tree).prop_map(|name| {
+    let roles = prop::sample::select(vec![PackageOrigin::Tree, PackageOrigin::Others]);
+    (families, roles).prop_flat_map(|(family, origin)| {
+        let plain = items(family, PackageOrigin::Tree).prop_map(|name| {
             let end = name.find(['=', '/']).unwrap_or(name.len());
             format!("-{}", &name[..end])
         });
-        let after = plain.clone().prop_map(move |name| match role {
-            ListRole::Others => format!("-{name}"),
-            ListRole::Tree => name,
+        let after = plain.clone().prop_map(move |name| match origin {
+            PackageOrigin::Others => format!("-{name}"),
+            PackageOrigin::Tree => name,
         });
         let group = match family {
             DistroFamily::Debian | DistroFamily::Ubuntu => "@[a-z]([a-z]-?){0,6}".boxed(),
             _ => "-?@[a-z]([a-z._+]-?){0,6}".boxed(),
         };
         let line = prop_oneof![
-            6 => items(family, role),
+            6 => items(family, origin),
             1 => plain,
             1 => after,
             1 => group,
@@ -69,7 +70,11 @@ fn cases() -> impl Strategy<Value = (DistroFamily, ListRole, Vec<String>)> {
             1 => Just("# a comment".to_owned()),
             1 => Just(String::new()),
         ];
-        (Just(family), Just(role), prop::collection::vec(line, 0..24))
+        (
+            Just(family),
+            Just(origin),
+            prop::collection::vec(line, 0..24),
+        )
     })
 }
 
@@ -97,17 +102,17 @@ fn placeless(mut list: PkgList) -> PkgList {
 
 proptest! {
     #[test]
-    fn what_is_printed_parses_to_the_same((family, role, lines) in cases()) {
+    fn what_is_printed_parses_to_the_same((family, origin, lines) in cases()) {
         // The same name in two versions is refused; everything else that is generated is good.
-        if let Ok(list) = parse(&lines.join("\n"), family, role) {
-            let again = parse(&list.to_string(), family, role);
+        if let Ok(list) = parse(&lines.join("\n"), family, origin) {
+            let again = parse(&list.to_string(), family, origin);
             prop_assert_eq!(again.map(placeless), Ok(placeless(list)));
         }
     }
 
     #[test]
-    fn every_name_has_the_line_it_stands_on((family, role, lines) in cases()) {
-        if let Ok(list) = parse(&lines.join("\n"), family, role) {
+    fn every_name_has_the_line_it_stands_on((family, origin, lines) in cases()) {
+        if let Ok(list) = parse(&lines.join("\n"), family, origin) {
             for item in list.install() {
                 prop_assert_eq!(&item.to_string(), &lines[item.place.line - 1]);
             }
@@ -115,11 +120,11 @@ proptest! {
     }
 
     #[test]
-    fn good_names_are_taken((family, role, name) in (
+    fn good_names_are_taken((family, origin, name) in (
         prop::sample::select(DistroFamily::ALL.to_vec()),
-        prop::sample::select(vec![ListRole::Tree, ListRole::Others]),
-    ).prop_flat_map(|(family, role)| (Just(family), Just(role), items(family, role)))) {
-        let list = parse(&name, family, role).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+        prop::sample::select(vec![PackageOrigin::Tree, PackageOrigin::Others]),
+    ).prop_flat_map(|(family, origin)| (Just(family), Just(origin), items(family, origin)))) {
+        let list = parse(&name, family, origin).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
         prop_assert_eq!(list.install().map(ListItem::to_string).collect::<Vec<_>>(), vec![name]);
     }
 
@@ -129,8 +134,8 @@ proptest! {
         family in prop::sample::select(DistroFamily::ALL.to_vec()),
     ) {
         let lines = text.lines().count();
-        for role in [ListRole::Tree, ListRole::Others] {
-            if let Err(problems) = parse(&text, family, role) {
+        for origin in [PackageOrigin::Tree, PackageOrigin::Others] {
+            if let Err(problems) = parse(&text, family, origin) {
                 for problem in problems {
                     let place = problem.place.map(|place| place.line);
                     prop_assert!(place.is_some_and(|line| (1..=lines).contains(&line)));

@@ -16,7 +16,6 @@ mod autoyast;
 mod findings;
 mod json;
 mod kickstart;
-mod nearest;
 mod preseed;
 mod schema;
 mod value;

@@ -10,9 +10,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use definitions::{did_you_mean, nearest};
+
 use super::Findings;
 use super::findings::FindingsBuilder;
-use super::nearest::{did_you_mean, nearest};
 
 /// What debconf takes as a type.
 const TYPES: [&str; 8] = [

@@ -7,10 +7,10 @@
 
 use std::borrow::Cow;
 
+use definitions::{did_you_mean, nearest};
 use roxmltree::{Document, Error, Node, ParsingOptions};
 
 use super::findings::FindingsBuilder;
-use super::nearest::{did_you_mean, nearest};
 use super::value::{KeyValue, SpannedValue, ValueKind};
 
 /// Deeper than any profile.

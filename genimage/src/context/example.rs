@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use definitions::RepositoryFormat;
+
 use super::{
     BootParameters, Disk, Firstboot, ImageFacts, InstallSource, Locale, NodeFacts, Packages,
     RootAccess, ServerFacts, TemplateContext,
 };
-use crate::repository::{Repository, RepositoryFormat};
+use crate::repository::Repository;
 
 impl TemplateContext {
     /// An example in which every field is given: what fields there are is read from it, and tests render it.

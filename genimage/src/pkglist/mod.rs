@@ -13,6 +13,8 @@ mod parse;
 
 use std::collections::BTreeMap;
 
+use definitions::PackageOrigin;
+
 use crate::context::Packages;
 use crate::installer::DistroFamily;
 use crate::library::{Asset, AssetKind, AssetOrigin, Library, SearchTarget};
@@ -66,22 +68,11 @@ pub enum VersionPin {
     Suite(String),
 }
 
-/// What a list is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListRole {
-    /// `pkglist`: packages of the tree.
-    Tree,
-    /// `otherpkglist`: packages of other repositories, some in directories of their own.
-    Others,
-}
-
-impl ListRole {
-    /// Returns the kind of file in the library.
-    pub fn kind(self) -> AssetKind {
-        match self {
-            Self::Tree => AssetKind::PkgList,
-            Self::Others => AssetKind::OtherPkgList,
-        }
+/// Returns the kind of file in the library that a list is.
+fn asset_kind(origin: PackageOrigin) -> AssetKind {
+    match origin {
+        PackageOrigin::Tree => AssetKind::PkgList,
+        PackageOrigin::Others => AssetKind::OtherPkgList,
     }
 }
 
@@ -90,8 +81,8 @@ impl ListRole {
 pub struct ListRules<'a> {
     /// Whose package manager takes the names.
     pub family: DistroFamily,
-    /// What the list is for.
-    pub role: ListRole,
+    /// Which of the osimage's lists it is.
+    pub origin: PackageOrigin,
     /// What `$NAME` stands for in the path of an include; the process's environment counts for nothing.
     pub variables: &'a BTreeMap<String, String>,
 }
@@ -120,18 +111,18 @@ impl PkgList {
     /// Files that are not there, everything that is wrong with them, and no list of a tree's packages.
     pub fn load(
         library: &Library,
-        role: ListRole,
+        origin: PackageOrigin,
         names: &[String],
         target: &SearchTarget<'_>,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, Vec<Problem>> {
-        let kind = role.kind();
+        let kind = asset_kind(origin);
         let family = DistroFamily::of(target.distro).map_err(|problem| vec![problem])?;
         let files = if names.is_empty() {
             let found = library
                 .find(kind, target)
                 .map_err(|problem| vec![problem])?;
-            if found.is_none() && role == ListRole::Tree {
+            if found.is_none() && origin == PackageOrigin::Tree {
                 return Err(vec![Problem::new(format!(
                     "no package list for the profile '{}' of {}: name one in the osimage's pkglist, or write \
                      pkglists/{}/{}.pkglist in the directory of your own files",
@@ -164,7 +155,7 @@ impl PkgList {
         let given = variables.clone().into_iter();
         let rules = ListRules {
             family,
-            role,
+            origin,
             variables: &own.into_iter().chain(given).collect(),
         };
         Self::parse(&files, &rules, &|from, name| {

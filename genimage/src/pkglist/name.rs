@@ -3,7 +3,9 @@
 //! References: Debian Policy §5.6.1 (names), §5.6.12 (versions); apt-get(8) (`name=version`,
 //! `name/release`); rpm's `Name` tag; pykickstart's `%packages`.
 
-use super::{ListRole, ListRules, VersionPin};
+use definitions::PackageOrigin;
+
+use super::{ListRules, VersionPin};
 use crate::installer::DistroFamily;
 
 /// No name is longer, in bytes.
@@ -19,9 +21,9 @@ pub(super) struct PackageSpec<'a> {
 
 /// Reads `name`, `name=version`, `name/release` (apt, packages of the tree) and `dir/name` (other packages).
 pub(super) fn package<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<PackageSpec<'a>, String> {
-    let (directory, text) = match rules.role {
-        ListRole::Others => split_directory(text)?,
-        ListRole::Tree => (None, text),
+    let (directory, text) = match rules.origin {
+        PackageOrigin::Others => split_directory(text)?,
+        PackageOrigin::Tree => (None, text),
     };
     let end = text.find(['=', '/']).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
@@ -69,7 +71,7 @@ pub(super) fn removed<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<&'a st
         ));
     }
     let patterns = matches!(rules.family, DistroFamily::Rh | DistroFamily::Fedora)
-        && rules.role == ListRole::Tree;
+        && rules.origin == PackageOrigin::Tree;
     if patterns && text.contains(['*', '?']) {
         let plain = text.replace(['*', '?'], "x");
         return check(&plain, rules.family).map(|()| text);

@@ -1,6 +1,7 @@
 //! Lists as they are written, on texts alone.
 
 use super::*;
+use definitions::PackageOrigin;
 
 /// Files by name, as a library would have them.
 #[derive(Default)]
@@ -25,12 +26,12 @@ impl Files {
         &self,
         names: &[&str],
         family: DistroFamily,
-        role: ListRole,
+        origin: PackageOrigin,
     ) -> Result<PkgList, Vec<String>> {
         let variables = BTreeMap::from([("OSVER".to_owned(), "debian12".to_owned())]);
         let rules = ListRules {
             family,
-            role,
+            origin,
             variables: &variables,
         };
         let files: Vec<_> = names.iter().filter_map(|name| self.asset(name)).collect();
@@ -42,12 +43,12 @@ impl Files {
     }
 }
 
-fn parse(text: &str, family: DistroFamily, role: ListRole) -> Result<PkgList, Vec<String>> {
-    Files::of(&[("a", text)]).parse(&["a"], family, role)
+fn parse(text: &str, family: DistroFamily, origin: PackageOrigin) -> Result<PkgList, Vec<String>> {
+    Files::of(&[("a", text)]).parse(&["a"], family, origin)
 }
 
-fn error(text: &str, family: DistroFamily, role: ListRole) -> String {
-    parse(text, family, role).unwrap_err().join("\n")
+fn error(text: &str, family: DistroFamily, origin: PackageOrigin) -> String {
+    parse(text, family, origin).unwrap_err().join("\n")
 }
 
 /// What a list says, without places.
@@ -61,7 +62,7 @@ fn a_list_is_names_with_comments_and_signs() {
         "# a comment\n\nchrony   # why\n  openssh-server\t#x\n-nano\n@core\n@^ minimal-environment\r\n\
          @ Development Tools # blanks\n-@ dial-up\n-iwl*-firmware\n@nodejs:20/common\nchrony\n",
         DistroFamily::Rh,
-        ListRole::Tree,
+        PackageOrigin::Tree,
     )
     .unwrap();
     assert_eq!(
@@ -81,8 +82,8 @@ fn a_list_is_names_with_comments_and_signs() {
 
 #[test]
 fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
-    let item = |text, family, role| {
-        let list = parse(text, family, role).unwrap();
+    let item = |text, family, origin| {
+        let list = parse(text, family, origin).unwrap();
         let item = list.install().next().unwrap().clone();
         (
             item.directory,
@@ -91,29 +92,29 @@ fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
         )
     };
     let some = |text: &str| Some(text.to_owned());
-    for (text, family, role, expected) in [
+    for (text, family, origin, expected) in [
         (
             "a1/bookworm-backports",
             DistroFamily::Debian,
-            ListRole::Tree,
+            PackageOrigin::Tree,
             (None, "a1".to_owned(), some("/bookworm-backports")),
         ),
         (
             "g++=4:12.2.0-3~a",
             DistroFamily::Ubuntu,
-            ListRole::Tree,
+            PackageOrigin::Tree,
             (None, "g++".to_owned(), some("=4:12.2.0-3~a")),
         ),
         (
             "libc6:i386",
             DistroFamily::Debian,
-            ListRole::Tree,
+            PackageOrigin::Tree,
             (None, "libc6:i386".to_owned(), None),
         ),
         (
             "docker/stable/docker-ce=5:1.0",
             DistroFamily::Debian,
-            ListRole::Others,
+            PackageOrigin::Others,
             (
                 some("docker/stable"),
                 "docker-ce".to_owned(),
@@ -123,17 +124,17 @@ fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
         (
             "docker/docker-ce",
             DistroFamily::Suse,
-            ListRole::Others,
+            PackageOrigin::Others,
             (some("docker"), "docker-ce".to_owned(), None),
         ),
         (
             "Kernel_x-1.2.x86_64",
             DistroFamily::Fedora,
-            ListRole::Tree,
+            PackageOrigin::Tree,
             (None, "Kernel_x-1.2.x86_64".to_owned(), None),
         ),
     ] {
-        assert_eq!(item(text, family, role), expected, "{text}");
+        assert_eq!(item(text, family, origin), expected, "{text}");
     }
 }
 
@@ -143,7 +144,7 @@ fn transactions_have_their_own_environment_and_removals() {
         "-docker\n\n#NEW_INSTALL_LIST#\n#ENV:A=1 B=/x#\n#ENV:C=#\nrepo/docker-ce\n--cache\n#NEW_INSTALL_LIST#\n\
          #NEW_INSTALL_LIST#\nlast\ndocker\n-docker\n",
         DistroFamily::Rh,
-        ListRole::Others,
+        PackageOrigin::Others,
     )
     .unwrap();
     assert_eq!(
@@ -152,7 +153,7 @@ fn transactions_have_their_own_environment_and_removals() {
          #NEW_INSTALL_LIST#\n-docker\nlast\ndocker\n"
     );
     let variables: Vec<_> = list
-        .variables(ListRole::Others)
+        .variables(PackageOrigin::Others)
         .into_iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
@@ -167,7 +168,7 @@ fn transactions_have_their_own_environment_and_removals() {
         ]
     );
     assert_eq!(
-        list.variables(ListRole::Tree),
+        list.variables(PackageOrigin::Tree),
         [
             (
                 "OSPKGS".to_owned(),
@@ -176,7 +177,7 @@ fn transactions_have_their_own_environment_and_removals() {
             ("ENVLIST".to_owned(), "A=1 B=/x C=".to_owned()),
         ]
     );
-    assert_eq!(PkgList::default().variables(ListRole::Others), []);
+    assert_eq!(PkgList::default().variables(PackageOrigin::Others), []);
 }
 
 #[test]
@@ -184,7 +185,7 @@ fn of_two_lines_about_one_name_the_later_counts() {
     let list = parse(
         "a1\nb1\n-a1\n-b1\nb1\n@g\n-@g\n",
         DistroFamily::Rh,
-        ListRole::Tree,
+        PackageOrigin::Tree,
     )
     .unwrap();
     assert_eq!(shown(&list), "-a1\n-@g\nb1\n");
@@ -199,7 +200,7 @@ fn several_files_and_what_they_include_are_one_list() {
         ("b", "#INCLUDE:sub#\n-one\nfour\n"),
     ]);
     let list = files
-        .parse(&["a", "b"], DistroFamily::Debian, ListRole::Tree)
+        .parse(&["a", "b"], DistroFamily::Debian, PackageOrigin::Tree)
         .unwrap();
     assert_eq!(shown(&list), "-one\nthree\ntwo\nfour\n");
     let places: Vec<_> = list.install().map(|item| item.place.to_string()).collect();
@@ -217,7 +218,7 @@ fn every_problem_is_told_with_its_place() {
         ("c", "\n\n#INCLUDE:b#\n-@core\n"),
     ]);
     let problems = files
-        .parse(&["a"], DistroFamily::Debian, ListRole::Tree)
+        .parse(&["a"], DistroFamily::Debian, PackageOrigin::Tree)
         .unwrap_err();
     assert_eq!(
         problems,
@@ -238,8 +239,8 @@ fn every_problem_is_told_with_its_place() {
 #[test]
 fn a_bad_name_is_an_error_that_says_what_to_write() {
     use DistroFamily::{Debian, Fedora, Rh, Suse};
-    use ListRole::{Others, Tree};
-    for (text, family, role, expected) in [
+    use PackageOrigin::{Others, Tree};
+    for (text, family, origin, expected) in [
         (
             "a",
             Debian,
@@ -399,7 +400,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "A is set twice: leave one",
         ),
     ] {
-        let message = error(text, family, role);
+        let message = error(text, family, origin);
         let line = text.lines().count();
         let line = if message.starts_with("a:1: A is set") {
             1
@@ -422,7 +423,7 @@ fn what_a_list_can_grow_to_has_a_bound() {
     }
     deep.0.insert("19", "nano".to_owned());
     let problems = deep
-        .parse(&["0"], DistroFamily::Rh, ListRole::Tree)
+        .parse(&["0"], DistroFamily::Rh, PackageOrigin::Tree)
         .unwrap_err();
     assert_eq!(
         problems,
@@ -436,19 +437,24 @@ fn what_a_list_can_grow_to_has_a_bound() {
     }
     wide.0.insert("11", "nano".to_owned());
     let problems = wide
-        .parse(&["0"], DistroFamily::Rh, ListRole::Tree)
+        .parse(&["0"], DistroFamily::Rh, PackageOrigin::Tree)
         .unwrap_err();
     assert!(problems.iter().all(|problem| {
         problem.ends_with(": the list is made of more than 256 files: include less")
     }));
 
-    let many = parse(&"A\n".repeat(1000), DistroFamily::Debian, ListRole::Tree).unwrap_err();
+    let many = parse(
+        &"A\n".repeat(1000),
+        DistroFamily::Debian,
+        PackageOrigin::Tree,
+    )
+    .unwrap_err();
     assert_eq!(many.len(), 101);
     assert_eq!(many[100], "a:101: there are more problems: fix these first");
 
     let long = Files::of(&[("a", &"#\n".repeat(3 << 20))]);
     assert_eq!(
-        long.parse(&["a"], DistroFamily::Rh, ListRole::Tree)
+        long.parse(&["a"], DistroFamily::Rh, PackageOrigin::Tree)
             .unwrap_err(),
         ["a: the list has more than 4194304 bytes: include less"]
     );
@@ -464,21 +470,21 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
         arch: definitions::Arch::X86_64,
         installer: crate::installer::InstallerKind::Kickstart,
     };
-    let load = |role, names: &[String]| {
-        PkgList::load(&library, role, names, &target, &BTreeMap::new())
+    let load = |origin, names: &[String]| {
+        PkgList::load(&library, origin, names, &target, &BTreeMap::new())
             .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
     assert_eq!(
-        load(ListRole::Tree, &[]).unwrap_err(),
+        load(PackageOrigin::Tree, &[]).unwrap_err(),
         [
             "no package list for the profile 'web' of rocky9.4: name one in the osimage's pkglist, or write \
              pkglists/rh/web.pkglist in the directory of your own files"
         ]
     );
-    assert_eq!(load(ListRole::Others, &[]), Ok(PkgList::default()));
+    assert_eq!(load(PackageOrigin::Others, &[]), Ok(PkgList::default()));
     assert_eq!(
         load(
-            ListRole::Tree,
+            PackageOrigin::Tree,
             &["a".to_owned(), "base.pkglist".to_owned(), "b".to_owned()]
         )
         .unwrap_err(),
@@ -492,7 +498,10 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
     std::fs::write(own("web-rocky9.4-x86_64"), "nginx").unwrap();
     std::fs::write(own("a"), "#INCLUDE:$PROFILE-${OSVER}-$ARCH#").unwrap();
     let name = own("a").display().to_string();
-    assert_eq!(shown(&load(ListRole::Tree, &[name]).unwrap()), "nginx\n");
-    let list = load(ListRole::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
+    assert_eq!(
+        shown(&load(PackageOrigin::Tree, &[name]).unwrap()),
+        "nginx\n"
+    );
+    let list = load(PackageOrigin::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
     assert_eq!(shown(&list), "docker-ce\ndocker-ce-cli\ncontainerd.io\n");
 }

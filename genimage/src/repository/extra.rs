@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use definitions::OsImage;
+use definitions::{
+    OsImage, PackageOrigin, RepositoryEntry, RepositoryFormat, RepositoryLocation, RepositoryTrust,
+};
 
-use super::entry::{self, Entry, Source, Trust};
-use super::{Repository, RepositoryFormat, Served, key, tree};
+use super::{Repository, Served, format_of, key, tree};
 use crate::installer::DistroFamily;
 use crate::problem::{FileLine, Problem};
 
@@ -18,38 +19,11 @@ const CODENAMES: [&str; 20] = [
     "questing", "resolute",
 ];
 
-/// The attribute of an osimage that names repositories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RepositoryAttribute {
-    /// `pkgdir`: the tree, then mirrors of the distribution.
-    Pkgdir,
-    /// `otherpkgdir`: other repositories.
-    Otherpkgdir,
-}
-
-impl RepositoryAttribute {
-    /// Returns its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pkgdir => "pkgdir",
-            Self::Otherpkgdir => "otherpkgdir",
-        }
-    }
-
-    /// Returns the name of its repositories that have none of their own, without their number: `extra`.
-    pub fn stem(self) -> &'static str {
-        match self {
-            Self::Pkgdir => "mirror",
-            Self::Otherpkgdir => "extra",
-        }
-    }
-}
-
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
 pub struct ResolveContext<'a> {
-    /// The attribute.
-    pub attribute: RepositoryAttribute,
+    /// Which of the osimage's two lists of repositories they are in.
+    pub origin: PackageOrigin,
     /// From where and for what they are served.
     pub served: Served<'a>,
     /// The codename of the release, where it is Debian's or Ubuntu's: `bookworm`.
@@ -63,7 +37,7 @@ pub struct ResolveContext<'a> {
 impl std::fmt::Debug for ResolveContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Extra")
-            .field("attribute", &self.attribute)
+            .field("origin", &self.origin)
             .field("served", &self.served)
             .field("codename", &self.codename)
             .field("directories", &self.directories)
@@ -102,7 +76,7 @@ pub fn of_image(
     let codename = tree::codename(tree);
     let mirrors = image.pkgdir.get(1..).unwrap_or_default();
     let with = ResolveContext {
-        attribute: RepositoryAttribute::Pkgdir,
+        origin: PackageOrigin::Tree,
         served,
         codename: codename.as_deref(),
         directories: &[],
@@ -114,7 +88,7 @@ pub fn of_image(
     };
     found.tree.extend(take(extra(mirrors, &with)));
     let with = ResolveContext {
-        attribute: RepositoryAttribute::Otherpkgdir,
+        origin: PackageOrigin::Others,
         directories,
         ..with
     };
@@ -131,6 +105,14 @@ pub fn of_image(
         Ok(found)
     } else {
         Err(problems)
+    }
+}
+
+/// Returns the attribute of an osimage that names the repositories.
+fn attribute(origin: PackageOrigin) -> &'static str {
+    match origin {
+        PackageOrigin::Tree => "pkgdir",
+        PackageOrigin::Others => "otherpkgdir",
     }
 }
 
@@ -161,7 +143,7 @@ pub fn extra(
     let family = DistroFamily::of(with.served.distro).map_err(|problem| vec![problem])?;
     let mut work = EntryResolver {
         with,
-        form: RepositoryFormat::of(family),
+        form: format_of(family),
         repositories: Vec::new(),
         problems: Vec::new(),
         missing: with.directories.iter().collect(),
@@ -170,7 +152,7 @@ pub fn extra(
         if let Err(message) = work.entry(text, at + 1) {
             let message = format!(
                 "{} '{}': {message}",
-                with.attribute.name(),
+                attribute(with.origin),
                 text.escape_debug()
             );
             work.problems.push(Problem::new(message));
@@ -190,13 +172,18 @@ pub(super) struct EntryResolver<'a> {
 
 impl EntryResolver<'_> {
     fn entry(&mut self, text: &str, number: usize) -> Result<(), String> {
-        let entry = Entry::parse(text, self.form)?;
+        let entry = RepositoryEntry::parse(text, self.form)?;
+        if let (RepositoryLocation::Uri(_), RepositoryTrust::Unspecified) =
+            (&entry.location, &entry.trust)
+        {
+            return Err(self.form.trust_advice());
+        }
         let served = &self.with.served;
         self.fits(&entry)?;
         let base = Repository {
             name: match &entry.name {
                 Some(name) => name.clone(),
-                None => format!("{}{number}", self.with.attribute.stem()),
+                None => format!("{}{number}", self.with.origin.repository_stem()),
             },
             form: self.form,
             suite: entry.suite.clone(),
@@ -206,11 +193,11 @@ impl EntryResolver<'_> {
                 .iter()
                 .map(|arch| arch.debian_name().to_owned())
                 .collect(),
-            trusted: entry.trust == Trust::Explicit,
+            trusted: entry.trust == RepositoryTrust::Explicit,
             ..Repository::default()
         };
-        match &entry.source {
-            Source::Internet(uri) => {
+        match &entry.location {
+            RepositoryLocation::Uri(uri) => {
                 let base = self.keyed(base, &entry.trust)?;
                 let version = match self.form {
                     RepositoryFormat::Zypper => served.distro.version(),
@@ -220,14 +207,14 @@ impl EntryResolver<'_> {
                 let uri = uri.replace("$basearch", served.arch.name());
                 self.repositories.push(Repository { uri, ..base });
             }
-            Source::Directory(path) => self.directory(path, &entry, base)?,
+            RepositoryLocation::Directory(path) => self.directory(path, &entry, base)?,
         }
         Ok(())
     }
 
     /// Refuses what nodes of this release cannot use: packages of other architectures, and a mirror of another
     /// release. What others make may well be of an older release's suite.
-    fn fits(&self, entry: &Entry) -> Result<(), String> {
+    fn fits(&self, entry: &RepositoryEntry) -> Result<(), String> {
         let arch = self.with.served.arch;
         if !entry.architectures.is_empty() && !entry.architectures.contains(&arch) {
             return Err(format!(
@@ -235,8 +222,8 @@ impl EntryResolver<'_> {
                 arch.debian_name()
             ));
         }
-        let mirrors = self.with.attribute == RepositoryAttribute::Pkgdir
-            || entry.trust == Trust::Distribution;
+        let mirrors =
+            self.with.origin == PackageOrigin::Tree || entry.trust == RepositoryTrust::Distribution;
         let suite = entry.suite.as_deref().unwrap_or_default();
         let base = suite.split(['-', '/']).next().unwrap_or_default();
         match self.with.codename {
@@ -248,9 +235,13 @@ impl EntryResolver<'_> {
     }
 
     /// Puts the key in, read and looked at.
-    pub(super) fn keyed(&self, base: Repository, trust: &Trust) -> Result<Repository, String> {
+    pub(super) fn keyed(
+        &self,
+        base: Repository,
+        trust: &RepositoryTrust,
+    ) -> Result<Repository, String> {
         match trust {
-            Trust::Key(path) => {
+            RepositoryTrust::Key(path) => {
                 let shown = path.display();
                 let bytes = (self.with.read)(path)
                     .map_err(|err| format!("its key {shown} cannot be read: {err}"))?;
@@ -261,16 +252,16 @@ impl EntryResolver<'_> {
                     ..base
                 })
             }
-            Trust::KeyUrl(url) => Ok(Repository {
+            RepositoryTrust::KeyUrl(url) => Ok(Repository {
                 key_url: Some(url.clone()),
                 ..base
             }),
-            Trust::Distribution => Ok(Repository {
+            RepositoryTrust::Distribution => Ok(Repository {
                 key_url: tree::installed_key(&self.with.served),
                 ..base
             }),
-            Trust::Explicit => Ok(base),
-            Trust::Unspecified => Err(entry::unspecified(self.form)),
+            RepositoryTrust::Explicit => Ok(base),
+            RepositoryTrust::Unspecified => Err(self.form.trust_advice()),
         }
     }
 
@@ -278,7 +269,7 @@ impl EntryResolver<'_> {
         for (directory, place) in std::mem::take(&mut self.missing) {
             let message = format!(
                 "'{directory}' is not a directory of {}: make it there, or name the package alone",
-                self.with.attribute.name()
+                attribute(self.with.origin)
             );
             self.problems.push(Problem::at(place.clone(), message));
         }

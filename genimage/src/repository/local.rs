@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::entry::{Entry, Trust};
+use definitions::{RepositoryEntry, RepositoryFormat, RepositoryTrust};
+
 use super::extra::EntryResolver;
-use super::{Repository, RepositoryFormat, has_index, is_file, key, signature};
+use super::{Repository, has_index, is_file, key, signature};
 
 impl EntryResolver<'_> {
     /// Takes a local directory and those below it that the list names.
     pub(super) fn directory(
         &mut self,
         path: &Path,
-        entry: &Entry,
+        entry: &RepositoryEntry,
         base: Repository,
     ) -> Result<(), String> {
         let served = self.with.served;
         let own = served.installdir.otherpkgs(served.distro, served.arch) == path;
-        if own && entry.trust == Trust::Unspecified && !path.exists() {
+        if own && entry.trust == RepositoryTrust::Unspecified && !path.exists() {
             return Ok(());
         }
         if !path.is_dir() {
@@ -102,7 +103,7 @@ impl EntryResolver<'_> {
     }
 
     /// Refuses a component that a suite does not have for the architecture.
-    fn components(&self, suite: &Path, entry: &Entry) -> Result<(), String> {
+    fn components(&self, suite: &Path, entry: &RepositoryEntry) -> Result<(), String> {
         let arch = self.with.served.arch.debian_name();
         for component in &entry.components {
             let there = [arch, "all"]
@@ -120,7 +121,7 @@ impl EntryResolver<'_> {
     }
 
     /// Looks for an index of packages; returns the suite, which is apt's.
-    fn indexed(&self, directory: &Path, entry: &Entry) -> Result<Option<String>, String> {
+    fn indexed(&self, directory: &Path, entry: &RepositoryEntry) -> Result<Option<String>, String> {
         let shown = directory.display();
         if self.form != RepositoryFormat::Apt {
             if is_file(directory, "repodata/repomd.xml") {

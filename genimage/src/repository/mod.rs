@@ -5,7 +5,6 @@
 //! has to trust nobody else. What has no key is refused unless the definition says explicitly that it is trusted.
 //! Nothing here reaches a network.
 
-mod entry;
 mod extra;
 mod file;
 mod key;
@@ -16,7 +15,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-use definitions::{Arch, Distro, InstallDir};
+use definitions::{Arch, Distro, InstallDir, RepositoryFormat, is_url_character};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::installer::DistroFamily;
@@ -24,8 +23,7 @@ use crate::problem::Problem;
 
 use packing::Packing;
 
-pub use entry::{Entry, Source, Trust};
-pub use extra::{OsimageRepositories, RepositoryAttribute, ResolveContext, extra, of_image};
+pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it after a `-`.
@@ -34,27 +32,12 @@ const TREE: &str = "tree";
 /// What those of the further discs of a set are called, with the number of the disc.
 const DISC: &str = "disc";
 
-/// Whose form a repository has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RepositoryFormat {
-    /// Debian and Ubuntu.
-    #[default]
-    Apt,
-    /// The RHEL family and Fedora.
-    Dnf,
-    /// SLE and openSUSE.
-    Zypper,
-}
-
-impl RepositoryFormat {
-    /// Returns the form of a family's repositories.
-    pub fn of(family: DistroFamily) -> Self {
-        match family {
-            DistroFamily::Debian | DistroFamily::Ubuntu => Self::Apt,
-            DistroFamily::Rh | DistroFamily::Fedora => Self::Dnf,
-            DistroFamily::Suse => Self::Zypper,
-        }
+/// Returns the format of a family's repositories.
+pub fn format_of(family: DistroFamily) -> RepositoryFormat {
+    match family {
+        DistroFamily::Debian | DistroFamily::Ubuntu => RepositoryFormat::Apt,
+        DistroFamily::Rh | DistroFamily::Fedora => RepositoryFormat::Dnf,
+        DistroFamily::Suse => RepositoryFormat::Zypper,
     }
 }
 
@@ -156,7 +139,9 @@ impl Served<'_> {
                 self.installdir.path().display()
             )
         })?;
-        let relative = relative.to_str().filter(|text| text.chars().all(in_url));
+        let relative = relative
+            .to_str()
+            .filter(|text| text.chars().all(is_url_character));
         let relative = relative.ok_or_else(|| {
             format!(
                 "{} contains characters that are not allowed in a URL: use letters, digits and . _ + ~ - /",
@@ -170,11 +155,6 @@ impl Served<'_> {
             format!("{url}/{relative}")
         })
     }
-}
-
-/// Characters that a path in a URL may contain unescaped.
-fn in_url(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "._+~-/".contains(c)
 }
 
 /// Whether a directory has an index of this name, packed or not.

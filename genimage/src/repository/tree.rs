@@ -14,7 +14,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{DISC, Repository, RepositoryFormat, Served, TREE, directories, has_index, is_file};
+use definitions::RepositoryFormat;
+
+use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
 use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
@@ -217,7 +219,7 @@ impl DiscTree<'_> {
         let mut add = |directory: &Path, name: Option<&str>| {
             found.push(Repository {
                 name: self.name(name),
-                form: RepositoryFormat::of(family),
+                form: format_of(family),
                 uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
                 directory: Some(directory.display().to_string()),
                 key_url: installed_key(served),

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use definitions::best_match;
+
 use super::scan::Scan;
 use super::{BUILT_IN, TemplateSource};
 use crate::context::ContextFields;
@@ -135,7 +137,7 @@ fn resolve<'a>(
 
 fn no_field(path: &str, fields: &ContextFields) -> String {
     let paths = fields.paths();
-    match nearest(path, paths.iter().map(String::as_str)) {
+    match best_match(path, paths.iter().map(String::as_str)) {
         Some(near) => format!("'{path}' is not a field: did you mean '{near}'?"),
         None => format!("'{path}' is not a field: docs/templates.md lists them"),
     }
@@ -148,19 +150,10 @@ fn missing(name: &str, all: &BTreeMap<String, TemplateSource>) -> String {
             known.strip_prefix(BUILT_IN).unwrap_or(known),
         ]
     });
-    match nearest(name, known) {
+    match best_match(name, known) {
         Some(near) => format!("there is no template '{name}': did you mean '{near}'?"),
         None => format!("there is no template '{name}'"),
     }
-}
-
-/// Returns the known name that is most like one, if any is much like it.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.6)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, known)| known)
 }
 
 fn at(source: &TemplateSource, line: usize, message: String) -> Problem {

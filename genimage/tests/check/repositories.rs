@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use definitions::Arch;
+use definitions::RepositoryFormat;
 use genimage::check::Findings;
 use genimage::check::packages::{IndexCache, TargetPlatform, packages};
 use genimage::pkglist::{ListItem, PackageTransaction, PkgList, VersionPin};
 use genimage::problem::FileLine;
-use genimage::repository::{Repository, RepositoryFormat};
+use genimage::repository::Repository;
 use libtest_mimic::Trial;
 
 use crate::needs::Need;

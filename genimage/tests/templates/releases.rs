@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use definitions::RepositoryFormat;
 use genimage::context::{InstallSource, TemplateContext};
 use genimage::installer::InstallerKind;
-use genimage::repository::{Repository, RepositoryFormat};
+use genimage::repository::Repository;
 use genimage::template::{RenderValues, TemplateSource, Templates};
 
 use crate::needs::workspace;

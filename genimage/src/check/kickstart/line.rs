@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
+use definitions::{did_you_mean, nearest};
+
 use super::table::{CommandOption, CommandSyntax, KickstartCommand, KickstartRelease, OptionValue};
-use crate::check::nearest::{did_you_mean, nearest};
 
 /// The words of a line after the first.
 pub(super) type LineArguments<'a> = [Cow<'a, str>];

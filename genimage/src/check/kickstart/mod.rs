@@ -12,13 +12,12 @@ mod words;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use definitions::Distro;
+use definitions::{Distro, did_you_mean, nearest};
 
 use self::table::{KickstartRelease, command, names};
 use self::words::{Unterminated, split};
 use super::Findings;
 use super::findings::FindingsBuilder;
-use super::nearest::{did_you_mean, nearest};
 
 /// Checks a whole file for a release.
 pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {

@@ -1,12 +1,13 @@
 //! What the lookups found, in sentences.
 
+use definitions::{RepositoryFormat, did_you_mean, nearest};
+
 use super::cache::IndexCache;
 use super::lookup::{IndexedRepository, LookupResult, apt, group, groups, indices, rpm};
 use crate::check::Findings;
-use crate::check::nearest::{did_you_mean, nearest};
 use crate::pkglist::{ListItem, VersionPin};
 use crate::problem::Problem;
-use crate::repository::{Repository, RepositoryFormat};
+use crate::repository::Repository;
 
 /// A name of a list, and where it is looked for.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,6 @@
 
 mod cache;
 mod debian;
-mod glob;
 mod index;
 mod inflate;
 mod lines;

@@ -3,6 +3,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use definitions::RepositoryFormat;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
@@ -10,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::pkglist::{PackageTransaction, VersionPin};
 use crate::problem::{FileLine, Problem};
-use crate::repository::RepositoryFormat;
 
 static DEBIAN: LazyLock<Distro> = LazyLock::new(|| "debian12.9.0".parse().unwrap());
 static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());

@@ -7,10 +7,11 @@ mod table;
 
 use std::fmt;
 
+use definitions::{did_you_mean, nearest};
+
 pub(super) use self::table::Schema;
 use self::table::{SchemaNode, ValueType};
 use crate::check::findings::FindingsBuilder;
-use crate::check::nearest::{did_you_mean, nearest};
 use crate::check::value::{KeyValue, SpannedValue, ValueKind};
 
 /// How a key that a closed map does not take is reported.

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{
-    Repository, RepositoryAttribute, RepositoryFormat, ResolveContext, extra, key,
-};
+use definitions::{PackageOrigin, RepositoryFormat};
+
+use crate::repository::{Repository, ResolveContext, extra, key};
 
 #[test]
 fn a_key_beneath_the_install_directory_is_served_from_there() {
@@ -13,7 +13,7 @@ fn a_key_beneath_the_install_directory_is_served_from_there() {
     let own = scene.directory.path().display().to_string();
     let entries = [format!("[gpgkey={own}/keys/ours.asc] https://h/r")];
     let with = ResolveContext {
-        attribute: RepositoryAttribute::Otherpkgdir,
+        origin: PackageOrigin::Others,
         served: scene.served(),
         codename: None,
         directories: &[],

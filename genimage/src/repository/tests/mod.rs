@@ -11,6 +11,7 @@ use std::io;
 
 use super::*;
 use crate::problem::FileLine;
+use definitions::PackageOrigin;
 
 /// A public key of nobody, for these tests.
 const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -78,7 +79,7 @@ impl Scene {
             .map(|(at, name)| ((*name).to_owned(), place(at + 1)))
             .collect();
         let with = ResolveContext {
-            attribute: RepositoryAttribute::Otherpkgdir,
+            origin: PackageOrigin::Others,
             served: self.served(),
             codename: None,
             directories: &directories,
