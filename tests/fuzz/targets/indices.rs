@@ -6,10 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use genimage::check::packages::{TargetPlatform, IndexCache, packages};
-use genimage::pkglist::{ListItem, PkgList, PackageTransaction};
+use definitions::RepositoryFormat;
+use genimage::check::packages::{IndexCache, TargetPlatform, packages};
+use genimage::pkglist::{ListItem, PackageTransaction, PkgList};
 use genimage::problem::FileLine;
-use genimage::repository::{RepositoryFormat, Repository};
+use genimage::repository::Repository;
 use libfuzzer_sys::fuzz_target;
 
 /// Each index, with what tells that it is apt's.

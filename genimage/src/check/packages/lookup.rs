@@ -4,7 +4,7 @@ use definitions::{Arch, glob};
 
 use super::cache::RepoIndex;
 use super::index::{Index, is_group};
-use super::names::Names;
+use super::names::NameTable;
 use crate::pkglist::VersionPin;
 use crate::repository::Repository;
 
@@ -189,7 +189,7 @@ fn is_rpm_version(wanted: &str, known: &str) -> bool {
 
 /// Looks up a group, or an environment when the name begins with `^`.
 pub(super) fn group(name: &str, sources: &[IndexedRepository<'_>]) -> bool {
-    let is = |wanted: &str, names: &Names| {
+    let is = |wanted: &str, names: &NameTable| {
         let mut groups = names.pairs();
         groups.any(|(id, name)| is_group(wanted, id, name))
     };
