@@ -34,8 +34,8 @@ impl AddressBook {
         let mut problems = Vec::new();
         let networks = networks
             .into_iter()
-            .filter_map(|network| match span(&network) {
-                Ok(span) => Some((network, span)),
+            .filter_map(|network| match range(&network) {
+                Ok(range) => Some((network, range)),
                 Err(problem) => {
                     problems.push(problem);
                     None
@@ -89,8 +89,8 @@ impl AddressBook {
     fn network_of(&self, ip: IpAddr) -> Option<&(Network, IpNetwork)> {
         self.networks
             .iter()
-            .filter(|(_, span)| span.contains(ip))
-            .max_by_key(|(_, span)| span.prefix())
+            .filter(|(_, range)| range.contains(ip))
+            .max_by_key(|(_, range)| range.prefix())
     }
 
     /// Finds the server that a node installs from: its `xcatmaster`, else the site's `master`.
@@ -148,7 +148,7 @@ impl AddressBook {
             }
             if network.is_none() && !self.networks.is_empty() {
                 let known = self.networks.iter();
-                let known = known.map(|(network, span)| format!("{} ({span})", network.name));
+                let known = known.map(|(network, range)| format!("{} ({range})", network.name));
                 problems.push(Problem::new(format!(
                     "{name}: its address {ip} is in no network of the site: there are {}",
                     known.collect::<Vec<_>>().join(", ")
@@ -170,7 +170,7 @@ impl AddressBook {
             mac: mac.to_owned(),
             nic: nic(node),
             ip: node.ip.map(|ip| ip.to_string()),
-            prefix: network.map(|(_, span)| span.prefix()),
+            prefix: network.map(|(_, range)| range.prefix()),
             gateway: of_network
                 .and_then(|network| network.gateway.as_deref())
                 .map(|gateway| resolve_server(gateway, server)),
@@ -202,14 +202,15 @@ fn resolve_server(text: &str, server: IpAddr) -> String {
 
 /// Returns the DNS servers: the node's own, else its network's, else the site's.
 fn nameservers(node: &Node, network: Option<&Network>, site: &Site, server: IpAddr) -> Vec<String> {
-    let said = [
+    let lists = [
         Some(&node.nameservers),
         network.map(|network| &network.nameservers),
         Some(&site.nameservers),
     ];
-    let said = said.into_iter().flatten().find(|said| !said.is_empty());
-    let said = said.map_or(&[][..], Vec::as_slice);
-    said.iter()
+    let lists = lists.into_iter().flatten().find(|lists| !lists.is_empty());
+    let lists = lists.map_or(&[][..], Vec::as_slice);
+    lists
+        .iter()
         .map(|name| resolve_server(name, server))
         .collect()
 }
@@ -222,7 +223,7 @@ fn nic(node: &Node) -> Option<String> {
 }
 
 /// Returns the addresses of a network.
-fn span(network: &Network) -> Result<IpNetwork, Problem> {
+fn range(network: &Network) -> Result<IpNetwork, Problem> {
     let name = &network.name;
     let Some(net) = network.net else {
         return Err(Problem::new(format!(
@@ -231,8 +232,8 @@ fn span(network: &Network) -> Result<IpNetwork, Problem> {
         )));
     };
     let mask = network.mask.as_deref().unwrap_or_default();
-    let span = format!("{net}/{}", mask.trim_start_matches('/')).parse::<IpNetwork>();
-    span.map_err(|_| {
+    let range = format!("{net}/{}", mask.trim_start_matches('/')).parse::<IpNetwork>();
+    range.map_err(|_| {
         Problem::new(format!(
             "the network {name} ({net}) has the mask '{mask}': expected one such as 255.255.0.0 or /16"
         ))
@@ -265,10 +266,10 @@ mod tests {
         fn new(nodes: &[(&str, &[&str])]) -> Self {
             let nodes = nodes
                 .iter()
-                .map(|(name, said)| object(Kind::Node, name, said));
+                .map(|(name, lists)| object(Kind::Node, name, lists));
             let nodes = Nodes::new(nodes);
-            let network = |name, said: &[&str]| {
-                Network::from_object(&object(Kind::Network, name, said)).unwrap()
+            let network = |name, lists: &[&str]| {
+                Network::from_object(&object(Kind::Network, name, lists)).unwrap()
             };
             let networks = vec![
                 network("all", &["net=10.0.0.0", "mask=255.0.0.0"]),
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_a_node_is_told_at_once() {
+    fn all_that_is_wrong_with_a_node_is_reported_at_once() {
         let lab = Lab::new(&[
             ("n1", &["ip=192.0.2.1"]),
             ("n2", &["ip=10.1.0.5", "mac=52:54:00:ab:00:01"]),
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_with_no_mask_is_told() {
+    fn a_network_with_no_mask_is_reported() {
         let network = object(Kind::Network, "rack", &["net=10.1.0.0", "mask=wide"]);
         let network = Network::from_object(&network).unwrap();
         let problems = AddressBook::new(&Nodes::default(), vec![network]).unwrap_err();

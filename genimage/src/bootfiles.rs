@@ -37,12 +37,12 @@ impl BootFiles {
         installer: InstallerKind,
         arch: Arch,
     ) -> Result<Self, Problem> {
-        let places = places(family, installer, arch);
-        let found = places
+        let candidates = candidates(family, installer, arch);
+        let found = candidates
             .iter()
             .find(|(kernel, initrd)| tree.join(kernel).is_file() && tree.join(initrd).is_file());
         let Some((kernel, initrd)) = found else {
-            let first = places.iter().map(|(kernel, _)| kernel.as_str());
+            let first = candidates.iter().map(|(kernel, _)| kernel.as_str());
             return Err(Problem::new(format!(
                 "{} has no installer for {arch}: looked for {}",
                 tree.display(),
@@ -50,7 +50,7 @@ impl BootFiles {
             )));
         };
         if installer == InstallerKind::Preseed {
-            needs_network(&tree.join(initrd))?;
+            check_network_initrd(&tree.join(initrd))?;
         }
         Ok(Self {
             kernel: kernel.clone(),
@@ -60,7 +60,7 @@ impl BootFiles {
 }
 
 /// Lists where media have their kernel and initrd, the likeliest first.
-fn places(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(String, String)> {
+fn candidates(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(String, String)> {
     let pair = |kernel: &str, initrd: &str| (kernel.to_owned(), initrd.to_owned());
     let beside = |dir: &str, kernel: &str, initrd: &str| {
         (format!("{dir}/{kernel}"), format!("{dir}/{initrd}"))
@@ -79,17 +79,17 @@ fn places(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(St
                 Arch::X86 => "install.386".to_owned(),
                 _ => format!("install.{deb}"),
             };
-            let mut places = Vec::new();
+            let mut candidates = Vec::new();
             for netboot in ["install/hwe-netboot", "install/netboot"] {
                 let dir = format!("{netboot}/{word}-installer/{deb}");
-                places.push(beside(&dir, "linux", "initrd.gz"));
-                places.push(beside(&dir, "vmlinux", "initrd.gz"));
+                candidates.push(beside(&dir, "linux", "initrd.gz"));
+                candidates.push(beside(&dir, "vmlinux", "initrd.gz"));
             }
             for dir in ["install/netboot", &disc, "install"] {
-                places.push(beside(dir, "vmlinuz", "initrd.gz"));
-                places.push(beside(dir, "vmlinux", "initrd.gz"));
+                candidates.push(beside(dir, "vmlinuz", "initrd.gz"));
+                candidates.push(beside(dir, "vmlinux", "initrd.gz"));
             }
-            places
+            candidates
         }
         InstallerKind::Autoinstall => ["casper/hwe-", "casper/"]
             .iter()
@@ -121,10 +121,10 @@ fn places(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(St
 ///
 /// The component `net-retriever` fetches over the network; the one for discs has `cdrom-retriever` in
 /// its stead. Their names are in the archive's headers (cpio(5), "newc").
-fn needs_network(initrd: &Path) -> Result<(), Problem> {
-    let holds = File::open(initrd)
-        .and_then(|file| holds_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
-    match holds {
+fn check_network_initrd(initrd: &Path) -> Result<(), Problem> {
+    let contains = File::open(initrd)
+        .and_then(|file| contains_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
+    match contains {
         Ok(true) => Ok(()),
         Ok(false) => Err(Problem::new(format!(
             "{} installs from a disc alone and not over a network: put the vmlinuz and initrd.gz of \
@@ -139,19 +139,19 @@ fn needs_network(initrd: &Path) -> Result<(), Problem> {
 }
 
 /// Says whether an archive, packed with gzip or not, has an entry whose path contains a name.
-fn holds_name(mut file: impl Read, name: &str) -> io::Result<bool> {
+fn contains_name(mut file: impl Read, name: &str) -> io::Result<bool> {
     let mut magic = [0; 2];
     file.read_exact(&mut magic)?;
     let whole = magic.chain(file);
     if magic == [0x1f, 0x8b] {
-        walk(MultiGzDecoder::new(whole).take(MAX_INITRD_BYTES), name)
+        find_in_cpio(MultiGzDecoder::new(whole).take(MAX_INITRD_BYTES), name)
     } else {
-        walk(whole.take(MAX_INITRD_BYTES), name)
+        find_in_cpio(whole.take(MAX_INITRD_BYTES), name)
     }
 }
 
 /// Walks the entries of a "newc" archive; archives may follow one another.
-fn walk(mut archive: impl Read, name: &str) -> io::Result<bool> {
+fn find_in_cpio(mut archive: impl Read, name: &str) -> io::Result<bool> {
     let mut header = [0; 110];
     loop {
         // Between archives there are zeros.
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_initrds_are_told() {
+    fn damaged_initrds_are_reported() {
         for initrd in [
             &b""[..],
             b"070701zz",

@@ -65,32 +65,32 @@ impl ResolvedImage {
         installdir: &InstallDir,
         library: &Library,
     ) -> Result<Self, Vec<Problem>> {
-        let identity = identify(&definition)?;
+        let basics = basics(&definition)?;
         let mut problems = Vec::new();
-        let mut ask = ProblemCollector(&mut problems);
-        let tree = ask.one(served(&identity.tree, installdir));
-        let boot = ask.one(BootFiles::find(
-            &identity.tree,
-            identity.family,
-            identity.target.installer,
-            identity.target.arch,
+        let mut collector = ProblemCollector(&mut problems);
+        let tree = collector.one(served(&basics.tree, installdir));
+        let boot = collector.one(BootFiles::find(
+            &basics.tree,
+            basics.family,
+            basics.target.installer,
+            basics.target.arch,
         ));
         let environment = BTreeMap::new();
         let list = |origin, names: &[String]| {
-            PkgList::load(library, origin, names, &identity.target, &environment)
+            PkgList::load(library, origin, names, &basics.target, &environment)
         };
-        let packages = ask.all(list(PackageOrigin::Tree, &definition.pkglist));
-        let others = ask.all(list(PackageOrigin::Others, &definition.otherpkglist));
+        let packages = collector.all(list(PackageOrigin::Tree, &definition.pkglist));
+        let others = collector.all(list(PackageOrigin::Others, &definition.otherpkglist));
         let none = PkgList::default();
         let repositories = repositories(
             &definition,
-            &identity,
+            &basics,
             installdir,
             others.as_ref().unwrap_or(&none),
         );
-        let repositories = ask.all(repositories);
-        let templates = ask.all(templates(&definition, &identity, library));
-        let layout = ask.one(layout(&definition));
+        let repositories = collector.all(repositories);
+        let templates = collector.all(templates(&definition, &basics, library));
+        let layout = collector.one(layout(&definition));
         let (Some(tree), Some(boot), Some(packages), Some(others), Some((repositories, own))) =
             (tree, boot, packages, others, repositories)
         else {
@@ -103,10 +103,10 @@ impl ResolvedImage {
         notes.extend(note.flatten());
         notes.extend(packages.notes.iter().chain(&others.notes).cloned());
         Ok(Self {
-            facts: identity.facts(&definition),
-            distro: identity.target.distro.clone(),
-            family: identity.family,
-            installer: identity.target.installer,
+            facts: basics.facts(&definition),
+            distro: basics.target.distro.clone(),
+            family: basics.family,
+            installer: basics.target.installer,
             definition,
             tree,
             boot,
@@ -129,13 +129,13 @@ impl ResolvedImage {
 pub(crate) fn target(
     definition: &OsImage,
 ) -> Result<(SearchTarget<'_>, DistroFamily), Vec<Problem>> {
-    identify(definition).map(|identity| (identity.target, identity.family))
+    basics(definition).map(|basics| (basics.target, basics.family))
 }
 
 /// Finds out what an osimage installs.
-fn identify(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
+fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
     let name = &definition.name;
-    let lacking = |attribute: &str, example: &str| {
+    let missing = |attribute: &str, example: &str| {
         Problem::new(format!(
             "the osimage {name} has no {attribute}: chdef -t {} {name} {attribute}={example}",
             OsImage::KIND
@@ -149,19 +149,19 @@ fn identify(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
         ))]);
     }
     let mut problems = Vec::new();
-    let mut ask = ProblemCollector(&mut problems);
-    let distro = ask.one(
+    let mut collector = ProblemCollector(&mut problems);
+    let distro = collector.one(
         definition
             .osvers
             .as_ref()
-            .ok_or_else(|| lacking("osvers", "debian12.9.0")),
+            .ok_or_else(|| missing("osvers", "debian12.9.0")),
     );
-    let arch = ask.one(definition.osarch.ok_or_else(|| lacking("osarch", "x86_64")));
+    let arch = collector.one(definition.osarch.ok_or_else(|| missing("osarch", "x86_64")));
     let profile = definition.profile.as_deref();
-    let profile = ask.one(profile.ok_or_else(|| lacking("profile", "compute")));
+    let profile = collector.one(profile.ok_or_else(|| missing("profile", "compute")));
     let tree = definition.pkgdir.first();
-    let tree = tree.ok_or_else(|| lacking("pkgdir", "/install/debian12.9.0/x86_64"));
-    let tree = ask.one(tree.and_then(|entry| tree_of(name, entry)));
+    let tree = tree.ok_or_else(|| missing("pkgdir", "/install/debian12.9.0/x86_64"));
+    let tree = collector.one(tree.and_then(|entry| tree_of(name, entry)));
     let (Some(distro), Some(arch), Some(profile), Some((tree, trusted))) =
         (distro, arch, profile, tree)
     else {
@@ -208,7 +208,7 @@ fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
 /// Finds the repositories: the tree's, then what else `pkgdir` names, then those of `otherpkgdir`.
 fn repositories(
     definition: &OsImage,
-    identity: &ImageBasics<'_>,
+    basics: &ImageBasics<'_>,
     installdir: &InstallDir,
     others: &PkgList,
 ) -> Result<(Vec<Repository>, usize), Vec<Problem>> {
@@ -216,10 +216,10 @@ fn repositories(
         installdir,
         // Each node faces its own server; where a directory lies tells the rest.
         url: "http://server/install",
-        distro: identity.target.distro,
-        arch: identity.target.arch,
+        distro: basics.target.distro,
+        arch: basics.target.arch,
     };
-    let tree = (identity.tree.as_path(), identity.trusted);
+    let tree = (basics.tree.as_path(), basics.trusted);
     let directories = others.directories();
     let OsimageRepositories { mut tree, extra } = of_image(definition, tree, served, &directories)?;
     let own = tree.len();
@@ -254,11 +254,11 @@ impl ImageBasics<'_> {
 
 /// Returns the tree's path below the install directory, which is what the web server serves.
 fn served(tree: &Path, installdir: &InstallDir) -> Result<String, Problem> {
-    let behind = tree
+    let below_installdir = tree
         .strip_prefix(installdir.path())
         .ok()
         .and_then(Path::to_str);
-    behind.map(str::to_owned).ok_or_else(|| {
+    below_installdir.map(str::to_owned).ok_or_else(|| {
         Problem::new(format!(
             "the tree {} is not below {}, which is what nodes are served: import it there, or make \
              that directory the site's installdir",
@@ -300,14 +300,14 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
 /// Compiles the templates of an osimage, says which makes which file, and what a person should know of them.
 fn templates(
     definition: &OsImage,
-    identity: &ImageBasics<'_>,
+    basics: &ImageBasics<'_>,
     library: &Library,
 ) -> Result<(Templates, TemplateFiles, Vec<Problem>), Vec<Problem>> {
     let main = match &definition.template {
-        Some(name) => library.named(AssetKind::Template, identity.family, name),
+        Some(name) => library.named(AssetKind::Template, basics.family, name),
         None => library
-            .find(AssetKind::Template, &identity.target)
-            .and_then(|found| found.ok_or_else(|| no_template(definition, identity))),
+            .find(AssetKind::Template, &basics.target)
+            .and_then(|found| found.ok_or_else(|| no_template(definition, basics))),
     };
     let main = main.map_err(|problem| vec![problem])?;
     let mut notes: Vec<_> = main.note().into_iter().collect();
@@ -327,10 +327,10 @@ fn templates(
             name
         }
     };
-    let family = identity.family.name();
+    let family = basics.family.name();
     let known: BTreeSet<_> = sources.iter().map(|source| source.name.as_str()).collect();
     let beside = |ending: &str| {
-        let own = format!("{family}/{}.{ending}", identity.target.profile);
+        let own = format!("{family}/{}.{ending}", basics.target.profile);
         let there =
             known.contains(own.as_str()) || known.contains(format!("{BUILT_IN}{own}").as_str());
         if there {
@@ -339,7 +339,7 @@ fn templates(
             format!("{family}/base.{ending}")
         }
     };
-    let files = identity.target.installer.files().iter();
+    let files = basics.target.installer.files().iter();
     let files: Vec<_> = files
         .map(|file| {
             let template = if file.main {
@@ -357,18 +357,18 @@ fn templates(
     Ok((templates, files, notes))
 }
 
-fn no_template(definition: &OsImage, identity: &ImageBasics<'_>) -> Problem {
+fn no_template(definition: &OsImage, basics: &ImageBasics<'_>) -> Problem {
     let SearchTarget {
         profile,
         distro,
         installer,
         ..
-    } = identity.target;
+    } = basics.target;
     Problem::new(format!(
         "the osimage {}: no template for the profile '{profile}' of {distro}: name one in the osimage's template, \
          or write templates/{}/{profile}.{} in the directory of your own files",
         definition.name,
-        identity.family.name(),
+        basics.family.name(),
         installer.ending()
     ))
 }

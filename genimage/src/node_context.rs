@@ -67,25 +67,25 @@ impl NodeRenderer<'_> {
         shared: &BTreeMap<String, String>,
     ) -> Result<NodeContext, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut gather = ProblemCollector(&mut problems);
-        let address = gather
+        let mut collector = ProblemCollector(&mut problems);
+        let address = collector
             .one(self.addresses.server(node, self.site))
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let facts = gather.all(self.addresses.facts(node, self.site, address));
-        let disk = gather.one(disk(node, image));
-        gather.one(fits(node, image));
-        let kernel = gather.one(kernel(node, image));
-        let lists = gather.all(ScriptLists::of(&image.definition, self.nodes, &node.name));
+        let facts = collector.all(self.addresses.facts(node, self.site, address));
+        let disk = collector.one(disk(node, image));
+        collector.one(check_architecture(node, image));
+        let kernel = collector.one(kernel(node, image));
+        let lists = collector.all(ScriptLists::of(&image.definition, self.nodes, &node.name));
         let programs = lists
             .as_ref()
-            .and_then(|lists| gather.all(lists.programs(&node.name, self.programs)));
+            .and_then(|lists| collector.all(lists.programs(&node.name, self.programs)));
         let runs = lists
             .as_ref()
             .is_some_and(|lists| lists.entries().next().is_some());
         let firstboot = match runs.then(|| self.programs.program(FIRSTBOOT)) {
             None => None,
             Some(Ok(program)) => Some(program),
-            Some(Err(reason)) => gather.one(Err(Problem::new(format!(
+            Some(Err(reason)) => collector.one(Err(Problem::new(format!(
                 "{}: it has scripts to run, and {reason}, which runs them: `make install` or the package puts it there",
                 node.name
             )))),
@@ -106,7 +106,7 @@ impl NodeRenderer<'_> {
         }
         let server = self.server(address, node, image);
         let all = as_seen_by_node(&image.repositories, self.installdir, &server);
-        let (source, tree, extras) = parted(all, &server);
+        let (source, tree, extras) = split_repositories(all, &server);
         let mut context = TemplateContext {
             node: facts,
             image: image.facts.clone(),
@@ -120,7 +120,7 @@ impl NodeRenderer<'_> {
             ports: ports(&lists),
             kernel,
             firstboot: None,
-            environment: environment_of(&image.definition.environvar),
+            environment: parse_environment(&image.definition.environvar),
             server,
         };
         let mut environment = shared.clone();
@@ -222,7 +222,7 @@ fn as_seen_by_node(
 /// has to be given.
 ///
 /// Installers of rpm releases find all that the tree's own metadata names; apt takes one directory.
-fn parted(
+fn split_repositories(
     all: Vec<Repository>,
     server: &ServerFacts,
 ) -> (InstallSource, Vec<Repository>, Vec<Repository>) {
@@ -253,7 +253,7 @@ fn timeservers(site: &Site, server: IpAddr) -> Vec<String> {
 }
 
 /// Refuses an osimage for another kind of machine.
-fn fits(node: &Node, image: &ResolvedImage) -> Result<(), Problem> {
+fn check_architecture(node: &Node, image: &ResolvedImage) -> Result<(), Problem> {
     match (node.arch, image.definition.osarch) {
         (Some(node_), Some(image_)) if node_ != image_ => Err(Problem::new(format!(
             "{}: it is {node_}, and the osimage {} is for {image_}",
@@ -308,9 +308,9 @@ fn ports(lists: &ScriptLists) -> Vec<String> {
 /// A quote without its end, and one in what the installed system gets, whose boot loader would take it off.
 fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem> {
     let problem = |why: String| Problem::new(format!("{}: its addkcmdline: {why}", node.name));
-    let said = [&image.definition.addkcmdline, &node.addkcmdline];
+    let lines = [&image.definition.addkcmdline, &node.addkcmdline];
     let mut words = Vec::new();
-    for line in said.into_iter().flatten() {
+    for line in lines.into_iter().flatten() {
         words.extend(cmdline::words(line).map_err(problem)?);
     }
     let (mut install, mut installed) = (Vec::new(), Vec::new());
@@ -336,7 +336,7 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
 }
 
 /// Reads `NAME=value` pairs; malformed ones were refused with the osimage.
-fn environment_of(pairs: &[String]) -> BTreeMap<String, String> {
+fn parse_environment(pairs: &[String]) -> BTreeMap<String, String> {
     let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
     pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

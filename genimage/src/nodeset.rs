@@ -140,14 +140,17 @@ impl NodeSelection<'_> {
         assets_dir: &AssetsDir,
         checked: &CheckedImage,
     ) -> Result<(Assets, Vec<Problem>, Vec<FileDifference>), Vec<Problem>> {
-        let told =
+        let problem =
             |error: &dyn std::fmt::Display| vec![Problem::new(format!("{}: {error}", self.node))];
-        let node = self.nodes.node(&self.node).map_err(|error| told(&error))?;
+        let node = self
+            .nodes
+            .node(&self.node)
+            .map_err(|error| problem(&error))?;
         let (assets, notes) =
             render::assets(renderer, &node, &checked.image, &checked.environment)?;
         let files = assets_dir
             .compare(&self.node, &assets)
-            .map_err(|error| told(&format!("{error:#}")))?;
+            .map_err(|error| problem(&format!("{error:#}")))?;
         Ok((assets, notes, files))
     }
 }

@@ -46,8 +46,8 @@ pub(crate) fn assets(
     if let (Some(password), Some(group)) = (&context.root.password, renderer.secrets) {
         // the hash alone: each language quotes the rest in its own way, and none has to quote this
         let hash = password.rsplit('$').next().unwrap_or(password).as_bytes();
-        let holds = |bytes: &[u8]| memchr::memmem::find(bytes, hash).is_some();
-        let names = assets.files().filter(|(_, bytes)| holds(bytes));
+        let contains = |bytes: &[u8]| memchr::memmem::find(bytes, hash).is_some();
+        let names = assets.files().filter(|(_, bytes)| contains(bytes));
         let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
         for name in names {
             assets.restrict(name, group);

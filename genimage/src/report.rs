@@ -138,22 +138,27 @@ impl Report {
                 let _ = writeln!(text, "{name}: {problem}");
             }
         }
-        self.gather(&mut text, "note: ", |node| &node.notes);
-        self.gather(&mut text, "", |node| &node.problems);
+        self.write_grouped(&mut text, "note: ", |node| &node.notes);
+        self.write_grouped(&mut text, "", |node| &node.problems);
         text
     }
 }
 
 impl Report {
     /// Says what nodes have alike once: one fault of a template is that of ten thousand of them.
-    fn gather(&self, text: &mut String, prefix: &str, of: impl Fn(&NodeReport) -> &Vec<Problem>) {
-        let mut told = BTreeMap::<&Problem, Vec<&str>>::new();
+    fn write_grouped(
+        &self,
+        text: &mut String,
+        prefix: &str,
+        of: impl Fn(&NodeReport) -> &Vec<Problem>,
+    ) {
+        let mut by_problem = BTreeMap::<&Problem, Vec<&str>>::new();
         for node in &self.nodes {
             for problem in of(node) {
-                told.entry(problem).or_default().push(&node.node);
+                by_problem.entry(problem).or_default().push(&node.node);
             }
         }
-        for (problem, nodes) in told {
+        for (problem, nodes) in by_problem {
             let named = nodes
                 .iter()
                 .any(|node| problem.message.starts_with(&format!("{node}:")));

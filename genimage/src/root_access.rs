@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn told(
+    fn access(
         password: Option<&str>,
         publishes: bool,
         keys: &str,
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn keys_and_a_crypted_password_are_taken_as_they_are() {
-        let root = told(
+        let root = access(
             Some("$6$salt$hash"),
             true,
             "# ours\n\nssh-ed25519 AAAAC3 a b\nfrom=\"10.0.0.0/8\" ecdsa-sha2-nistp256 AAAAE2\n",
@@ -134,14 +134,14 @@ mod tests {
     #[test]
     fn secrets_and_what_is_no_key_are_refused() {
         assert_eq!(
-            told(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
+            access(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
             [
                 "the site's rootpassword would be in files that every user of this machine can read: run this as root where a web server is installed, or use authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
                 "KEYS:1: this is not a public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
             ]
         );
         assert_eq!(
-            told(None, false, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
+            access(None, false, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
             [
                 "KEYS:2: this is a private key, which must stay secret: give the file that ends in .pub"
             ]

@@ -321,8 +321,8 @@ mod tests {
         }
     }
 
-    fn nodes(said: &[(Kind, &str, &str)]) -> Nodes {
-        Nodes::new(said.iter().map(|(kind, name, scripts)| {
+    fn nodes(definitions: &[(Kind, &str, &str)]) -> Nodes {
+        Nodes::new(definitions.iter().map(|(kind, name, scripts)| {
             let mut object = Object::new(*kind, *name).unwrap();
             object.set("postbootscripts", scripts).unwrap();
             if *kind == Kind::Node {
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_names_no_script_is_told_with_who_asked_for_it() {
+    fn an_entry_that_names_no_script_is_reported_with_its_origin() {
         let nodes = nodes(&[(Kind::Node, "n1", "../mine")]);
         let problems = ScriptLists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();

@@ -125,7 +125,7 @@ mod tests {
     const WHY: &str = " looks like a secret, and whoever reaches the web server can fetch what nodes fetch: keep it on the \
                        node, in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
 
-    fn told(problems: Vec<Problem>) -> Vec<String> {
+    fn messages(problems: Vec<Problem>) -> Vec<String> {
         let text = |problem: &Problem| problem.to_string().replace(WHY, "");
         problems.iter().map(text).collect()
     }
@@ -148,7 +148,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         assert_eq!(
-            told(variables(&site(false), "img", &environment)),
+            messages(variables(&site(false), "img", &environment)),
             [
                 "the osimage img: the variable DB_PASSWORD of its scripts",
                 "the osimage img: the variable http_proxy of its scripts"
@@ -172,7 +172,7 @@ mod tests {
             "inst.vncpassword=Geheim".to_owned(),
         ];
         assert_eq!(
-            told(arguments(&site(false), "n1", entries.iter(), &kernel)),
+            messages(arguments(&site(false), "n1", entries.iter(), &kernel)),
             [
                 "n1: '--token' of the script a",
                 "n1: '--token' of the script b",

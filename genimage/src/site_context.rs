@@ -65,13 +65,15 @@ impl SiteContext {
         let web_server = secrets::web_server().context("looking for the web server's group")?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
-        let note = zone.transpose().map_err(|problem| joined(vec![problem]))?;
+        let note = zone
+            .transpose()
+            .map_err(|problem| join_problems(vec![problem]))?;
         Ok(Self {
             notes: note.flatten().into_iter().collect(),
-            addresses: AddressBook::new(nodes, networks).map_err(joined)?,
+            addresses: AddressBook::new(nodes, networks).map_err(join_problems)?,
             programs: Programs::new(installdir.postscripts(), shipped::home()),
             library: Library::new(installdir.custom()),
-            root: root_access::load(&site, web_server).map_err(joined)?,
+            root: root_access::load(&site, web_server).map_err(join_problems)?,
             secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
             indices: check::packages::IndexCache::default(),
             installdir,
@@ -144,11 +146,11 @@ impl SiteContext {
                  authorizedkeys (a file of public keys) or rootpassword (crypted)",
             ));
         }
-        let ready = report
+        let checked = report
             .problems
             .is_empty()
             .then_some(CheckedImage { image, environment });
-        Ok((ready, report))
+        Ok((checked, report))
     }
 
     /// Returns what briefs nodes.
@@ -176,7 +178,7 @@ impl SiteContext {
 }
 
 /// Joins problems to one error, a line each.
-fn joined(problems: Vec<Problem>) -> anyhow::Error {
+fn join_problems(problems: Vec<Problem>) -> anyhow::Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     anyhow!("{}", lines.join("\n"))
 }

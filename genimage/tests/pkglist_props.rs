@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn every_name_has_the_line_it_stands_on((family, origin, lines) in cases()) {
+    fn every_name_has_its_line((family, origin, lines) in cases()) {
         if let Ok(list) = parse(&lines.join("\n"), family, origin) {
             for item in list.install() {
                 prop_assert_eq!(&item.to_string(), &lines[item.place.line - 1]);

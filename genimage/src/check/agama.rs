@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    fn told(distro: &str, text: &str) -> Vec<String> {
+    fn messages(distro: &str, text: &str) -> Vec<String> {
         let findings = check(&distro.parse().unwrap(), "agama.json", text);
         let notes = findings.notes.iter().map(|note| format!("note: {note}"));
         findings
@@ -53,12 +53,12 @@ mod tests {
         \"scripts\": {\"post\": [{\"name\": \"a\", \"content\": \"x\", \"chroot\": true}]}\n}\n";
 
     #[test]
-    fn what_agama_takes_is_not_told() {
-        assert_eq!(told("leap16.0", GOOD), [""; 0]);
+    fn what_agama_takes_is_not_reported() {
+        assert_eq!(messages("leap16.0", GOOD), [""; 0]);
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (from, to, expected) in [
             (
                 "\"root\"",
@@ -91,17 +91,17 @@ mod tests {
                 "agama.json:6: this is not JSON: trailing comma, in column 1",
             ),
         ] {
-            assert_eq!(told("sle16.0", &GOOD.replacen(from, to, 1)), [expected]);
+            assert_eq!(messages("sle16.0", &GOOD.replacen(from, to, 1)), [expected]);
         }
         let text = GOOD.replacen("\"product\"", "\"unheard\": 1, \"product\"", 1);
         let expected = "note: agama.json:2: 'the file' is not known to have a key 'unheard': it is not checked";
-        assert_eq!(told("sle16.1", &text), [expected]);
+        assert_eq!(messages("sle16.1", &text), [expected]);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(\\{|\\}|\\[|\\]|,|: |\n|\"root\"|\"storage\"|\"drives\"|1|true){0,30}") {
-            let _ = told("leap16.0", &text);
+            let _ = messages("leap16.0", &text);
         }
     }
 }

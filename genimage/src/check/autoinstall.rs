@@ -113,7 +113,7 @@ mod tests {
         \x20 late-commands:\n    - touch /target/a\n    - [touch, /target/b]\n  user-data:\n    users: [{name: a, lock_passwd: true}]\n";
 
     #[test]
-    fn what_the_installer_takes_is_not_told() {
+    fn what_the_installer_takes_is_not_reported() {
         for (name, text) in [
             ("host01/user-data", GOOD),
             (
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (from, to, expected) in [
             (
                 "#cloud-config",
@@ -174,8 +174,8 @@ mod tests {
                 "user-data: there is no key 'autoinstall', so that the installer would ask",
             ),
         ] {
-            let said = message("user-data", &GOOD.replacen(from, to, 1));
-            assert!(said.contains(&expected.to_owned()), "{said:?}");
+            let found = message("user-data", &GOOD.replacen(from, to, 1));
+            assert!(found.contains(&expected.to_owned()), "{found:?}");
         }
         let text = "#cloud-config\n- a\n";
         assert_eq!(

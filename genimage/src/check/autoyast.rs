@@ -79,13 +79,13 @@ mod tests {
         </profile>\n";
 
     #[test]
-    fn what_autoyast_takes_is_not_told() {
+    fn what_autoyast_takes_is_not_reported() {
         assert_eq!(message(GOOD), [""; 0]);
         assert_eq!(message(&format!("\u{feff}{GOOD}")), [""; 0]);
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (from, to, expected) in [
             (
                 "</mode>",

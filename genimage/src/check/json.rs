@@ -55,7 +55,7 @@ impl<'a> JsonReader<'a> {
             b'{' => self.map()?,
             b'[' => self.list()?,
             b'"' => ValueKind::String(self.string()?),
-            _ => self.word(),
+            _ => self.scalar(),
         };
         Some(SpannedValue { line, kind })
     }
@@ -127,12 +127,12 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Reads a number, `true`, `false` or `null`.
-    fn word(&mut self) -> ValueKind<'a> {
+    fn scalar(&mut self) -> ValueKind<'a> {
         let end = |c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace();
         let length = self.rest.find(end).unwrap_or(self.rest.len());
-        let word = &self.rest[..length];
+        let scalar = &self.rest[..length];
         self.skip(length);
-        match word {
+        match scalar {
             "null" => ValueKind::Null,
             "true" | "false" => ValueKind::Boolean,
             number if number.contains(['.', 'e', 'E']) => ValueKind::Number,
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_told_with_its_line() {
+    fn what_is_no_json_is_reported_with_its_line() {
         for (text, line, why) in [
             ("{\n\"a\": 1,\n}", 3, "trailing comma, in column 1"),
             ("", 1, "EOF while parsing a value, in column 0"),

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_checks_found_is_told_once() {
+    fn what_two_checks_found_is_reported_once() {
         let found = |notes: &[&str]| Findings {
             problems: vec![Problem::new("p")],
             notes: notes.iter().map(|note| Problem::new(*note)).collect(),

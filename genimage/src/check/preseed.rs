@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_installer_takes_is_not_told() {
+    fn what_the_installer_takes_is_not_reported() {
         let text = "# an answer\n\nd-i passwd/make-user boolean false\n  d-i\tpartman-auto/method\tstring regular\n\
             d-i apt-setup/local0/repository string http://10.1.0.1/a ./\nd-i apt-setup/local12/key string x\n\
             d-i pkgsel/include string openssh-server \\\n  gawk \\\n  chrony\nd-i partman-auto/disk string\n\
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (line, expected) in [
             (
                 "d-i partman-auto/methd string lvm",
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_that_swallows_an_answer_is_told() {
+    fn a_comment_that_swallows_an_answer_is_reported() {
         let text = "# a \\\nd-i passwd/make-user boolean false\n";
         let expected = "host01/preseed.cfg:2: the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
         assert_eq!(message(text), [expected]);

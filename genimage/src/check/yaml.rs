@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_told_with_its_line() {
+    fn what_is_no_document_is_reported_with_its_line() {
         for (text, line, why) in [
             ("a: 1\na: 2\n", 2, "duplicate key 'a', first in line 1"),
             (

@@ -92,10 +92,10 @@ impl ContextFields {
                 Self::Any => return true,
                 Self::None => return false,
                 Self::Each(element) => {
-                    let Some(behind) = rest.strip_prefix("[]") else {
+                    let Some(after) = rest.strip_prefix("[]") else {
                         return false;
                     };
-                    (fields, rest) = (element, behind);
+                    (fields, rest) = (element, after);
                 }
                 Self::Of(names) => {
                     let end = rest.find(['.', '[']).unwrap_or(rest.len());

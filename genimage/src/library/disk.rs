@@ -78,19 +78,19 @@ fn clean(text: String) -> Result<(String, bool), (usize, String)> {
 }
 
 /// Loads every file of a section, by the name that it has below `custom`.
-pub(super) fn walk(custom: &Path, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
-    let mut walk = DirectoryScan {
+pub(super) fn scan(custom: &Path, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
+    let mut scan = DirectoryScan {
         kind,
         found: Vec::new(),
         problems: Vec::new(),
     };
-    walk.directory(&custom.join(kind.section()), kind.section(), 0);
-    walk.directory(&custom.join("install"), "install", 0);
-    walk.found.sort_by(|(one, _), (two, _)| one.cmp(two));
-    if walk.problems.is_empty() {
-        Ok(walk.found)
+    scan.directory(&custom.join(kind.section()), kind.section(), 0);
+    scan.directory(&custom.join("install"), "install", 0);
+    scan.found.sort_by(|(one, _), (two, _)| one.cmp(two));
+    if scan.problems.is_empty() {
+        Ok(scan.found)
     } else {
-        Err(walk.problems)
+        Err(scan.problems)
     }
 }
 

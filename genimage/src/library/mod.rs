@@ -322,7 +322,7 @@ impl Library {
     /// # Errors
     /// Everything that cannot be read as text.
     pub fn custom(&self, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
-        disk::walk(&self.custom, kind)
+        disk::scan(&self.custom, kind)
     }
 
     /// Loads what was found.

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_included_name_stands_beside_the_including_file() {
+    fn an_included_name_is_next_to_the_including_file() {
         let own = "pkglists/debian/dockerhost.pkglist";
         for (name, expected) in [
             ("base.pkglist", Some("pkglists/debian/base.pkglist")),

@@ -93,7 +93,7 @@ fn suse_is_found_under_both_names_of_its_directory() {
 }
 
 #[test]
-fn a_name_is_looked_up_beneath_the_own_directory_then_among_what_is_built_in() {
+fn a_name_is_looked_up_below_the_own_directory_then_among_what_is_built_in() {
     let (directory, library) = custom(&[
         ("ubuntu1404/mine.pkglist", "mine"),
         ("pkglists/debian/base.pkglist", "own base"),

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_directive_and_is_none_is_an_error() {
+    fn what_looks_like_a_directive_and_is_not_one_is_an_error() {
         let unknown = |word: &str| {
             format!(
                 "'#{word}' is not a directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \

@@ -208,7 +208,7 @@ fn several_files_and_what_they_include_are_one_list() {
 }
 
 #[test]
-fn every_problem_is_told_with_its_place() {
+fn every_problem_is_reported_with_its_place() {
     let files = Files::of(&[
         (
             "a",
@@ -461,7 +461,7 @@ fn what_a_list_can_grow_to_has_a_bound() {
 }
 
 #[test]
-fn a_profile_without_a_list_is_told_where_to_put_one() {
+fn a_profile_without_a_list_is_an_error_that_says_where_to_put_one() {
     let library = Library::new("/nonexistent");
     let distro = "rocky9.4".parse().unwrap();
     let target = SearchTarget {

@@ -67,7 +67,7 @@ pub fn of_image(
     directories: &[(String, FileLine)],
 ) -> Result<OsimageRepositories, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut take = |found: Result<Vec<Repository>, Vec<Problem>>| {
+    let mut collect = |found: Result<Vec<Repository>, Vec<Problem>>| {
         found.unwrap_or_else(|more| {
             problems.extend(more);
             Vec::new()
@@ -83,16 +83,16 @@ pub fn of_image(
         read: &key::load,
     };
     let mut found = OsimageRepositories {
-        tree: take(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
+        tree: collect(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
         extra: Vec::new(),
     };
-    found.tree.extend(take(extra(mirrors, &with)));
+    found.tree.extend(collect(extra(mirrors, &with)));
     let with = ResolveContext {
         origin: PackageOrigin::Others,
         directories,
         ..with
     };
-    found.extra = take(extra(&image.otherpkgdir, &with));
+    found.extra = collect(extra(&image.otherpkgdir, &with));
     if found.tree.is_empty() && problems.is_empty() {
         problems.push(Problem::new(format!(
             "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
@@ -100,7 +100,7 @@ pub fn of_image(
             image.name, served.arch
         )));
     }
-    problems.extend(twice(found.tree.iter().chain(&found.extra)));
+    problems.extend(duplicates(found.tree.iter().chain(&found.extra)));
     if problems.is_empty() {
         Ok(found)
     } else {
@@ -117,16 +117,16 @@ fn attribute(origin: PackageOrigin) -> &'static str {
 }
 
 /// Tells of names that two repositories have.
-fn twice<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem> {
+fn duplicates<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem> {
     let mut names = BTreeSet::new();
-    let twice = repositories.filter(|repository| !names.insert(repository.name.as_str()));
+    let duplicates = repositories.filter(|repository| !names.insert(repository.name.as_str()));
     let problem = |repository: &Repository| {
         Problem::new(format!(
             "there are two repositories named '{}': give one of them another name, as in '[name=…]'",
             repository.name
         ))
     };
-    twice.map(problem).collect()
+    duplicates.map(problem).collect()
 }
 
 /// Turns entries into repositories, in their order.
@@ -179,7 +179,7 @@ impl EntryResolver<'_> {
             return Err(self.form.trust_advice());
         }
         let served = &self.with.served;
-        self.fits(&entry)?;
+        self.check_release(&entry)?;
         let base = Repository {
             name: match &entry.name {
                 Some(name) => name.clone(),
@@ -198,7 +198,7 @@ impl EntryResolver<'_> {
         };
         match &entry.location {
             RepositoryLocation::Uri(uri) => {
-                let base = self.keyed(base, &entry.trust)?;
+                let base = self.with_key(base, &entry.trust)?;
                 let version = match self.form {
                     RepositoryFormat::Zypper => served.distro.version(),
                     RepositoryFormat::Apt | RepositoryFormat::Dnf => served.distro.major(),
@@ -214,7 +214,7 @@ impl EntryResolver<'_> {
 
     /// Refuses what nodes of this release cannot use: packages of other architectures, and a mirror of another
     /// release. What others make may well be of an older release's suite.
-    fn fits(&self, entry: &RepositoryEntry) -> Result<(), String> {
+    fn check_release(&self, entry: &RepositoryEntry) -> Result<(), String> {
         let arch = self.with.served.arch;
         if !entry.architectures.is_empty() && !entry.architectures.contains(&arch) {
             return Err(format!(
@@ -235,7 +235,7 @@ impl EntryResolver<'_> {
     }
 
     /// Puts the key in, read and looked at.
-    pub(super) fn keyed(
+    pub(super) fn with_key(
         &self,
         base: Repository,
         trust: &RepositoryTrust,
@@ -273,7 +273,7 @@ impl EntryResolver<'_> {
             );
             self.problems.push(Problem::at(place.clone(), message));
         }
-        self.problems.extend(twice(self.repositories.iter()));
+        self.problems.extend(duplicates(self.repositories.iter()));
         if self.problems.is_empty() {
             Ok(self.repositories)
         } else {

@@ -45,7 +45,7 @@ fn a_site_overrides_a_block_of_what_is_built_in() {
 }
 
 #[test]
-fn a_circle_is_told_at_the_line_that_closes_it() {
+fn a_circle_is_reported_at_the_line_that_closes_it() {
     let templates = [
         ("builtin/x/base.ks", "a\n"),
         ("x/base.ks", "\n<% extends \"x/base.ks\" %>\n"),
@@ -145,7 +145,7 @@ fn each_error_is_a_line_and_a_sentence() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_together() {
+fn all_that_is_wrong_is_reported_together() {
     let texts = [
         ("a", "<% include \"b\" %><@ x @>"),
         ("b", "<@ y @>\n<@ x @>"),

@@ -4,7 +4,7 @@ use crate::site::IMAGE;
 use crate::{nodeset, site};
 
 #[test]
-fn every_repository_that_was_checked_is_told_to_the_installer() {
+fn every_checked_repository_is_in_the_installers_file() {
     let site = site();
     let tree = site.path("install/debian12.9.0/x86_64");
     let extra = site.path("install/extra");
@@ -44,7 +44,7 @@ fn every_repository_that_was_checked_is_told_to_the_installer() {
 }
 
 #[test]
-fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
+fn a_quoted_kernel_argument_reaches_the_kernel_unchanged() {
     let site = site();
     let arguments = |text: &str| {
         site.osimage(
@@ -83,7 +83,7 @@ fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
 }
 
 #[test]
-fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_it_is_said() {
+fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_a_note() {
     let site = site();
     let layout = site.path("layout");
     site.write("layout", "d-i partman-auto/method string lvm\r\n");

@@ -127,7 +127,7 @@ fn the_list_of_scripts_names_what_they_must_be_and_their_environment() {
 
 /// A key that nodes would have to fetch is one that anybody could choose: it goes along.
 #[test]
-fn the_keys_of_mirrors_travel_in_the_list_under_the_numbers_behind_the_tree() {
+fn the_keys_of_mirrors_are_in_the_list_under_the_numbers_after_the_tree() {
     let site = site();
     let key = |packet: &str| {
         format!(

@@ -76,7 +76,7 @@ fn a_package_that_does_not_exist_is_named_with_file_line_and_the_nearest() {
 }
 
 #[test]
-fn what_is_wrong_with_nodes_is_told_together_and_the_others_are_written() {
+fn what_is_wrong_with_nodes_is_reported_together_and_the_others_are_written() {
     let site = site();
     site.nodes(&format!(
         "{NODES}
@@ -120,7 +120,7 @@ postbootscripts = [\"missing -x\"]
 }
 
 #[test]
-fn a_template_that_asks_for_what_is_not_there_is_told_once_with_file_and_line() {
+fn a_template_that_asks_for_what_is_not_there_is_reported_once_with_file_and_line() {
     let site = site();
     site.write(
         "install/custom/templates/debian/dockerhost.preseed",
@@ -248,7 +248,7 @@ fn a_node_range_that_names_nobody_is_an_error() {
 }
 
 #[test]
-fn no_secret_stands_where_anybody_fetches_it_unless_the_site_accepts_that() {
+fn no_secret_is_published_unless_the_site_accepts_that() {
     let why = "looks like a secret, and whoever reaches the web server can fetch what nodes fetch: keep it on the node, \
                in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
     let site = site();

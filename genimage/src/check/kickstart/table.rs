@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_told_by_family_and_number() {
+    fn a_release_is_known_by_family_and_number() {
         for (name, expected) in [
             ("rocky9.4", "EL 9"),
             ("centos-stream10", "EL 10"),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_release_knew_is_told() {
+    fn what_another_release_knew_is_reported() {
         let nine = release("rocky9.4").unwrap();
         let message = |name: &str| command(name).unwrap().elsewhere(nine);
         assert_eq!(message("install").unwrap(), "EL 8 was the last that had it");

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn told(distro: &str, text: &str) -> Vec<String> {
+fn messages(distro: &str, text: &str) -> Vec<String> {
     let findings = check(&distro.parse().unwrap(), "host01/ks.cfg", text);
     let notes = findings.notes.iter().map(|note| format!("note: {note}"));
     let problems = findings.problems.iter().map(ToString::to_string);
@@ -18,13 +18,13 @@ const GOOD: &str = "# an installation\ntext\nlang en_US.UTF-8\nkeyboard --vckeym
     %post --nochroot --erroronfail\necho %end\n%end\n";
 
 #[test]
-fn what_anaconda_takes_is_not_told() {
-    assert_eq!(told("rocky9.4", GOOD), [""; 0]);
-    assert_eq!(told("fedora42", GOOD), [""; 0]);
+fn what_anaconda_takes_is_not_reported() {
+    assert_eq!(messages("rocky9.4", GOOD), [""; 0]);
+    assert_eq!(messages("fedora42", GOOD), [""; 0]);
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
     for (distro, line, expected) in [
         (
             "rocky9.4",
@@ -176,26 +176,26 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
         ),
     ] {
         assert_eq!(
-            told(distro, &format!("\n{line}")),
+            messages(distro, &format!("\n{line}")),
             [format!("host01/ks.cfg:2: {expected}")]
         );
     }
 }
 
 #[test]
-fn what_cannot_be_said_together_is_told() {
+fn what_excludes_each_other_is_reported() {
     let text = "autopart\npart / --size=1\n";
     let expected =
         "host01/ks.cfg:2: 'part' conflicts with 'autopart' in line 1: remove one of them";
-    assert_eq!(told("rocky9.4", text), [expected]);
+    assert_eq!(messages("rocky9.4", text), [expected]);
     let text = "part / --size=1\nautopart\n";
     let expected =
         "host01/ks.cfg:2: 'autopart' conflicts with 'partition' in line 1: remove one of them";
-    assert_eq!(told("rocky9.4", text), [expected]);
+    assert_eq!(messages("rocky9.4", text), [expected]);
     let text = "%packages\n@core --nodefault\n%end\n";
     let expected =
         "host01/ks.cfg:2: a group has no option '--nodefault': did you mean '--nodefaults'?";
-    assert_eq!(told("rocky9.4", text), [expected]);
+    assert_eq!(messages("rocky9.4", text), [expected]);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn what_does_nothing_is_a_note() {
             "note: host01/ks.cfg: the kickstart commands of centos6.9 are not known here: only the sections are checked",
         ),
     ] {
-        assert_eq!(told(distro, text), [expected]);
+        assert_eq!(messages(distro, text), [expected]);
     }
 }
 
@@ -232,6 +232,6 @@ proptest! {
         text in "((part|lang|%post|%end|%packages|@core|--size|=|1|é|/|-|'|\"|#|\\\\)[ \t]?|\n){0,30}",
         distro in prop::sample::select(&["rocky7.1", "rocky9.4", "fedora42", "centos6.1"])
     ) {
-        let _ = told(distro, &text);
+        let _ = messages(distro, &text);
     }
 }

@@ -166,7 +166,7 @@ impl IndexReader<'_> {
     /// Reads the indices of an apt repository: one, or one for each component.
     fn apt(&mut self, directory: &Path, suite: &str, repository: &Repository, arch: &str) {
         let components = &repository.components;
-        if !is_beneath(suite) || !components.iter().all(|component| is_beneath(component)) {
+        if !stays_below(suite) || !components.iter().all(|component| stays_below(component)) {
             self.unread
                 .push(format!("'{suite}' leads out of {}", directory.display()));
             return;
@@ -221,7 +221,7 @@ impl IndexReader<'_> {
             Ok(())
         });
         let of = |kind: &str| {
-            let data = files.iter().filter(|data| is_beneath(&data.href));
+            let data = files.iter().filter(|data| stays_below(&data.href));
             let data = data.filter(|data| data.kind.split('_').next() == Some(kind));
             let mut found: Vec<_> = data
                 .map(|data| inflate::of_name(directory.join(&data.href), self.packings))
@@ -348,7 +348,7 @@ fn at(path: &Path, message: String) -> Problem {
 type Parse = fn(Box<dyn BufRead>, &mut Gathered) -> Result<()>;
 
 /// Whether a path that a file names stays where it is joined.
-fn is_beneath(path: &str) -> bool {
+fn stays_below(path: &str) -> bool {
     Path::new(path)
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))

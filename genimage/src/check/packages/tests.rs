@@ -159,7 +159,7 @@ fn list(lines: &[&str]) -> PkgList {
 }
 
 #[test]
-fn what_apt_can_install_is_not_told() {
+fn what_apt_can_install_is_not_reported() {
     let wanted = [
         "openssh-server",
         "openssh-server=1:9.2p1-2",
@@ -177,7 +177,7 @@ fn what_apt_can_install_is_not_told() {
 }
 
 #[test]
-fn what_apt_cannot_install_is_told_with_what_is_near() {
+fn what_apt_cannot_install_is_reported_with_what_is_near() {
     for (wanted, messages) in [
         (
             "opensh-server",
@@ -262,7 +262,7 @@ fn a_damaged_index_is_a_problem_of_its_own() {
 }
 
 #[test]
-fn a_local_directory_is_asked_for_what_stands_beneath_it() {
+fn a_local_directory_is_searched_for_what_is_below_it() {
     let scene = Scene::debian()
         .repository("otherpkgs/dir", Some("./"), &[])
         .file("otherpkgs/dir/Packages", b"Package: ours\nVersion: 1\n");
@@ -289,7 +289,7 @@ fn an_index_of_all_architectures_is_read_where_it_is_apart() {
 }
 
 #[test]
-fn what_dnf_can_install_is_not_told() {
+fn what_dnf_can_install_is_not_reported() {
     let wanted = [
         "bash",
         "bash.x86_64",
@@ -309,7 +309,7 @@ fn what_dnf_can_install_is_not_told() {
 }
 
 #[test]
-fn what_dnf_cannot_install_is_told_with_what_is_near() {
+fn what_dnf_cannot_install_is_reported_with_what_is_near() {
     for (wanted, messages) in [
         (
             "bahs",
@@ -350,7 +350,7 @@ fn suse_patterns_are_found_in_both_forms_of_index() {
 }
 
 #[test]
-fn a_repository_of_other_architectures_is_not_asked() {
+fn a_repository_of_other_architectures_is_not_read() {
     let mut scene = Scene::debian();
     scene.repositories[0].architectures = vec!["arm64".to_owned()];
     assert_eq!(scene.messages(&["postfix"]), [""; 0]);
@@ -399,7 +399,7 @@ fn an_index_is_read_once() {
 }
 
 #[test]
-fn an_architecture_behind_a_name_is_the_package_s_own() {
+fn an_architecture_after_a_name_is_the_package_s_own() {
     let primary = "<metadata><package><name>glibc</name><arch>i686</arch><version epoch=\"0\" ver=\"2.34\" rel=\"1\"/>\
                    </package><package><name>glibc</name><arch>x86_64</arch><version epoch=\"0\" ver=\"2.34\" rel=\"1\"/>\
                    </package><package><name>chrony</name><arch>noarch</arch><version epoch=\"0\" ver=\"4\" rel=\"2\"/>\
@@ -437,7 +437,7 @@ fn an_architecture_behind_a_name_is_the_package_s_own() {
 }
 
 #[test]
-fn a_suite_behind_a_name_is_one_of_the_repositories() {
+fn a_suite_after_a_name_is_one_of_the_repositories() {
     let release = b"Suite: stable\nCodename: bookworm\n";
     let scene = Scene::debian().file("tree/dists/bookworm/Release", release);
     let messages = |suite: &str| {
@@ -463,7 +463,7 @@ fn a_suite_behind_a_name_is_one_of_the_repositories() {
 }
 
 #[test]
-fn an_index_that_the_node_cannot_read_is_told() {
+fn an_index_that_the_node_cannot_read_is_reported() {
     let repomd =
         "<repomd><data type=\"primary\"><location href=\"repodata/p.xml.zst\"/></data></repomd>";
     let scene = Scene::rocky()
@@ -492,7 +492,7 @@ fn an_index_that_the_node_cannot_read_is_told() {
 }
 
 #[test]
-fn an_index_that_apt_reads_and_nothing_here_does_is_said() {
+fn an_index_that_only_apt_reads_makes_a_note() {
     let expected = [
         "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 has a compression that is not read here",
     ];

@@ -6,7 +6,7 @@ const TABLE: &str = "\tmap\t\t\nversion\tinteger\trequired\t1\nkeyboard\tmap\tcl
     kernel\tmap\tone=flavor|package\t\nkernel/flavor\tstring\t\t\nkernel/package\tstring\t\t\nold\tany\tdeprecated\t\n\
     updates\tstring\t\tall|security\nreporting\tmap\t\t\nreporting/*\tmap\t\t\nreporting/*/type\tstring\trequired\t\nfree\tmap\t\t\n";
 
-fn told(text: &str, strictness: Strictness) -> Vec<String> {
+fn messages(text: &str, strictness: Strictness) -> Vec<String> {
     let mut findings = FindingsBuilder::of("f");
     let shapes = Schema::parse(&[TABLE]);
     let value = yaml::parse(text).unwrap().unwrap();
@@ -22,14 +22,14 @@ fn told(text: &str, strictness: Strictness) -> Vec<String> {
 }
 
 #[test]
-fn what_fits_is_not_told() {
+fn what_fits_is_not_reported() {
     let text = "version: 1\nkeyboard: {layout: us}\nusers: [root, {name: a, groups: [b]}]\nkernel: {flavor: x}\n\
                 updates: all\nreporting: {mine: {type: print}}\nfree: {anything: [1]}\n";
-    assert_eq!(told(text, Strictness::Exact), [""; 0]);
+    assert_eq!(messages(text, Strictness::Exact), [""; 0]);
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
+fn what_does_not_fit_is_reported_with_its_line_and_what_to_do() {
     for (text, expected) in [
         (
             "keyboard: {layou: us, layout: us}",
@@ -87,16 +87,16 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
         ),
     ] {
         assert_eq!(
-            told(&format!("version: 1\n{text}\n"), Strictness::Exact),
+            messages(&format!("version: 1\n{text}\n"), Strictness::Exact),
             [expected]
         );
     }
     assert_eq!(
-        told("{}\n", Strictness::Exact),
+        messages("{}\n", Strictness::Exact),
         ["f:1: 'the file' needs a key 'version'"]
     );
     assert_eq!(
-        told("version: 2\n", Strictness::Exact),
+        messages("version: 2\n", Strictness::Exact),
         ["f:1: 'version' does not take '2': write '1'"]
     );
 }
@@ -105,11 +105,11 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
 fn a_newer_program_may_know_more() {
     let text = "version: 1\nkeyboard: {x: us, layout: us}\n";
     let expected = "note: f:2: 'keyboard' is not known to have a key 'x': it is not checked";
-    assert_eq!(told(text, Strictness::Newer), [expected]);
+    assert_eq!(messages(text, Strictness::Newer), [expected]);
 }
 
 #[test]
-fn what_an_alias_stands_for_is_not_told() {
+fn what_an_alias_means_is_not_checked() {
     let text = "version: 1\nfree: &a {layout: 1}\nkeyboard: *a\nkernel: {<<: *a}\n";
-    assert_eq!(told(text, Strictness::Exact), [""; 0]);
+    assert_eq!(messages(text, Strictness::Exact), [""; 0]);
 }

@@ -6,7 +6,7 @@ use super::{KEY, Scene};
 use definitions::{AptKey, AptSource, RepositoryEntry, RepositoryFormat};
 
 #[test]
-fn dockers_repository_is_told_to_apt_with_its_key() {
+fn apt_is_configured_for_a_repository_with_its_key() {
     let scene = Scene::new("ubuntu24.04.3", &[]);
     let repositories = scene
         .extra(
@@ -44,7 +44,7 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
 }
 
 #[test]
-fn dockers_repository_is_told_to_dnf_and_zypper_with_its_key() {
+fn dnf_and_zypper_are_configured_for_a_repository_with_its_key() {
     let entry = "[name=docker-ce gpgkey=https://docker.example.invalid/linux/rhel/gpg] \
                  https://docker.example.invalid/linux/rhel/$releasever/$basearch/stable";
     let repositories = Scene::new("rocky9.4", &[]).extra(&[entry], &[]).unwrap();
@@ -276,7 +276,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
 }
 
 #[test]
-fn every_entry_is_told_of_and_two_of_one_name_are_refused() {
+fn every_entry_is_reported_and_two_of_one_name_are_refused() {
     let scene = Scene::new("debian12", &[]);
     let entries = [
         "[name=a trusted=yes] https://h/1 ./",

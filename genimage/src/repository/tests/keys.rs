@@ -8,7 +8,7 @@ use definitions::{PackageOrigin, RepositoryFormat};
 use crate::repository::{Repository, ResolveContext, extra, key};
 
 #[test]
-fn a_key_beneath_the_install_directory_is_served_from_there() {
+fn a_key_below_the_install_directory_is_served_from_there() {
     let scene = Scene::new("rocky9.4", &["keys/ours.asc"]);
     let own = scene.directory.path().display().to_string();
     let entries = [format!("[gpgkey={own}/keys/ours.asc] https://h/r")];
@@ -99,15 +99,19 @@ proptest! {
 }
 
 #[test]
-fn installers_of_suse_are_told_fingerprints_of_keys() {
+fn installers_of_suse_get_the_fingerprints_of_keys() {
     let repository = |form| Repository {
         form,
         key: Some(KEY.to_owned()),
         ..Repository::default()
     };
-    let told = |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
+    let fingerprints =
+        |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
     // As gpg --show-keys has it.
     let expected = ["7E9133288ED2DAC35AAB03F975B575F9CE6876AD"];
-    assert_eq!(told(RepositoryFormat::Zypper), serde_json::json!(expected));
-    assert_eq!(told(RepositoryFormat::Dnf), serde_json::json!([]));
+    assert_eq!(
+        fingerprints(RepositoryFormat::Zypper),
+        serde_json::json!(expected)
+    );
+    assert_eq!(fingerprints(RepositoryFormat::Dnf), serde_json::json!([]));
 }
