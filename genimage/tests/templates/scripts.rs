@@ -155,7 +155,7 @@ fn disks() {
         (
             &[disk("sda", 4_000, ""), disk("sdb", 90_000, "usb")],
             Err(
-                "slipway: no disk to install to: none is built in, writable and at least 8192 MiB large; there is: sda=4000MiB sdb=90000MiB\n",
+                "slipway: no disk to install to: none is built in, writable and at least 8192 MiB large; found: sda=4000MiB sdb=90000MiB\n",
             ),
         ),
     ];
