@@ -1,6 +1,6 @@
 //! Builds `templates/` and `pkglists/` into the program.
 //!
-//! The directories come in, a table of names and `include_str!` goes out. Cargo is told of both, so that
+//! The directories come in, a table of names and `include_str!` goes out. Cargo watches both, so that
 //! a file that is added, changed or removed rebuilds the room.
 
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
     fs::write(variable("OUT_DIR").join("embedded.rs"), table)
 }
 
-/// Gathers the files beneath a directory; what an editor leaves behind is not among them.
+/// Gathers the files below a directory; backups of editors are left out.
 fn collect(directory: &Path, name: &str, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

@@ -2,7 +2,7 @@
 
     Where the definition names no disk: the smallest that is built in (no USB), not removable, not
     write-protected, not in use and at least disk.smallest bytes large; of two alike the first by name.
-    Where none fits: says so on the console and ends with 1, so that no other disk is ever taken. #>
+    Where none fits, it prints that on the console and ends with 1, so that no other disk is taken. #>
 say() {
     echo "slipway: $*" >&2
     echo "slipway: $*" >/dev/console || true
@@ -35,7 +35,7 @@ for path in /sys/block/*; do
     fi
 done
 if [ -z "$disk" ]; then
-    say "no disk to install to: none is built in, writable and at least <@ disk.smallest // 1048576 @> MiB large; there is:${seen:- none}"
+    say "no disk to install to: none is built in, writable and at least <@ disk.smallest // 1048576 @> MiB large; found:${seen:- none}"
     exit 1
 fi
 <% endif %>

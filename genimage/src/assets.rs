@@ -1,7 +1,7 @@
 //! What a node fetches, on disk: `<installdir>/autoinst/<node>/`, whole or not at all.
 //!
 //! Rendered files come in; a directory for each node goes out, written only where it differs from what
-//! stands. All nodes are staged first, one syncfs(2) puts them on the disk, and one rename each publishes
+//! is there. All nodes are staged first, one syncfs(2) puts them on the disk, and one rename each publishes
 //! them, so that a node that installs meanwhile sees the old assets or the new and never both. Killed at
 //! any moment, each node has the one or the other; the next run clears what was staged. A file that is no
 //! asset of ours is never taken away.
@@ -27,10 +27,10 @@ const STAGING: &str = ".staging";
 const LOCK: &str = ".lock";
 
 /// How long another writer may take, for thousands of nodes.
-const PATIENCE: Duration = Duration::from_secs(300);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The most that is read of a file that stands, to compare it.
-const LIMIT: u64 = 16 << 20;
+/// The most that is read of a published file, to compare it.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The rendered files of one node, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,22 +75,22 @@ fn is_ours(name: &str) -> bool {
     NAMES.contains(&name) || name.ends_with(".asc")
 }
 
-/// How a file differs from what stands.
+/// How a file differs from the published one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Difference {
+pub(crate) struct FileDifference {
     /// The file's name.
     pub(crate) file: String,
     /// What is to happen to it.
-    pub(crate) change: Change,
-    /// What stands there now.
+    pub(crate) change: FileChange,
+    /// Its published content.
     #[serde(skip)]
-    pub(crate) standing: Vec<u8>,
+    pub(crate) published: Vec<u8>,
 }
 
 /// What happens to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Change {
+pub(crate) enum FileChange {
     /// It is added.
     New,
     /// Its content changes.
@@ -101,41 +101,41 @@ pub(crate) enum Change {
 
 /// The directory of all nodes' assets.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf(PathBuf);
+pub(crate) struct AssetsDir(PathBuf);
 
-impl Shelf {
+impl AssetsDir {
     /// Names the directory: `<installdir>/autoinst`.
     pub(crate) fn new(directory: impl Into<PathBuf>) -> Self {
         Self(directory.into())
     }
 
-    /// Compares a node's assets with what stands.
+    /// Compares a node's assets with the published ones.
     ///
     /// # Errors
-    /// When what stands cannot be read, or is not a directory of assets.
-    pub(crate) fn compare(&self, node: &str, assets: &Assets) -> Result<Vec<Difference>> {
+    /// When a published file cannot be read, or is not a directory of assets.
+    pub(crate) fn compare(&self, node: &str, assets: &Assets) -> Result<Vec<FileDifference>> {
         let directory = self.0.join(node);
-        let standing = standing(&directory)?;
+        let published = published(&directory)?;
         let mut differences = Vec::new();
         for (file, bytes) in assets.files() {
             let may_stay = |open: bool| !open || !assets.restricted.contains_key(file);
-            let (change, old) = match standing.get(file) {
+            let (change, old) = match published.get(file) {
                 Some((old, open)) if old == bytes && may_stay(*open) => continue,
-                Some((old, _)) => (Change::Changed, old.clone()),
-                None => (Change::New, Vec::new()),
+                Some((old, _)) => (FileChange::Changed, old.clone()),
+                None => (FileChange::New, Vec::new()),
             };
-            differences.push(Difference {
+            differences.push(FileDifference {
                 file: file.to_owned(),
                 change,
-                standing: old,
+                published: old,
             });
         }
-        for (file, (bytes, _)) in standing {
+        for (file, (bytes, _)) in published {
             if !assets.files.contains_key(&file) {
-                differences.push(Difference {
+                differences.push(FileDifference {
                     file,
-                    change: Change::Removed,
-                    standing: bytes,
+                    change: FileChange::Removed,
+                    published: bytes,
                 });
             }
         }
@@ -146,14 +146,14 @@ impl Shelf {
     ///
     /// # Errors
     /// When the directory cannot be made, locked or cleared.
-    pub(crate) fn writer(&self) -> Result<Writer<'_>> {
+    pub(crate) fn writer(&self) -> Result<AssetsWriter<'_>> {
         let directory = &self.0;
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         // Who may read a directory may lock it, and all may read this one.
-        let lock = Lock::take(&directory.join(LOCK), PATIENCE, &mut |_| {})?;
+        let lock = Lock::take(&directory.join(LOCK), LOCK_TIMEOUT, &mut |_| {})?;
         let opened =
             File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
-        let writer = Writer {
+        let writer = AssetsWriter {
             shelf: self,
             directory: opened,
             _lock: lock,
@@ -164,8 +164,8 @@ impl Shelf {
     }
 }
 
-/// Reads what stands in a node's directory, and whether everybody may read it.
-fn standing(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
+/// Reads the published files of a node, and whether everybody may read it.
+fn published(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
     let mut files = BTreeMap::new();
     match fs::symlink_metadata(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
@@ -173,7 +173,7 @@ fn standing(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
             return Err(error).with_context(|| format!("looking at {}", directory.display()));
         }
         Ok(metadata) if !metadata.is_dir() => bail!(
-            "{} is no directory: move it away, so that the node's assets can stand there",
+            "{} is not a directory: move it away, so that the node's assets can be written there",
             directory.display()
         ),
         Ok(_) => {}
@@ -187,9 +187,9 @@ fn standing(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
         let metadata = entry
             .metadata()
             .with_context(|| format!("looking at {}", path.display()))?;
-        let Some(name) = name.filter(|_| metadata.is_file() && metadata.len() <= LIMIT) else {
+        let Some(name) = name.filter(|_| metadata.is_file() && metadata.len() <= MAX_BYTES) else {
             bail!(
-                "{} is no asset of ours, and nothing is taken away that we have not made: move it out of the way",
+                "{} is not an asset that nodeset writes, and so it is not removed: move it away",
                 path.display()
             );
         };
@@ -202,14 +202,14 @@ fn standing(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
 
 /// The one who writes.
 #[derive(Debug)]
-pub(crate) struct Writer<'a> {
-    shelf: &'a Shelf,
+pub(crate) struct AssetsWriter<'a> {
+    shelf: &'a AssetsDir,
     directory: File,
     /// Held until all is published.
     _lock: Lock,
 }
 
-impl Writer<'_> {
+impl AssetsWriter<'_> {
     fn staging(&self) -> PathBuf {
         self.shelf.0.join(STAGING)
     }
@@ -277,7 +277,7 @@ fn make_directory(path: &Path) -> Result<()> {
     made.with_context(|| format!("making {}", path.display()))
 }
 
-/// Puts a directory in its place; what stood there lies where it came from.
+/// Exchanges two directories: the old one ends up in the staging area.
 fn exchange(from: &Path, to: &Path) -> io::Result<()> {
     let rename = |flags| renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
     match rename(RenameFlags::RENAME_EXCHANGE) {
@@ -309,13 +309,13 @@ mod tests {
         assets
     }
 
-    fn write(shelf: &Shelf, node: &str, assets: &Assets) {
+    fn write(shelf: &AssetsDir, node: &str, assets: &Assets) {
         let writer = shelf.writer().unwrap();
         writer.stage(node, assets).unwrap();
         writer.publish(&[node]).unwrap();
     }
 
-    fn changes(shelf: &Shelf, node: &str, assets: &Assets) -> Vec<(String, Change)> {
+    fn changes(shelf: &AssetsDir, node: &str, assets: &Assets) -> Vec<(String, FileChange)> {
         let differences = shelf.compare(node, assets).unwrap();
         let changes = differences.into_iter();
         changes
@@ -326,13 +326,13 @@ mod tests {
     #[test]
     fn a_node_has_what_was_written_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(dir.path().join("autoinst"));
+        let shelf = AssetsDir::new(dir.path().join("autoinst"));
         let first = assets(&[("preseed.cfg", "one"), ("boot.ipxe", "same")]);
         assert_eq!(
             changes(&shelf, "n1", &first),
             [
-                ("boot.ipxe".to_owned(), Change::New),
-                ("preseed.cfg".to_owned(), Change::New)
+                ("boot.ipxe".to_owned(), FileChange::New),
+                ("preseed.cfg".to_owned(), FileChange::New)
             ]
         );
         write(&shelf, "n1", &first);
@@ -347,9 +347,9 @@ mod tests {
         assert_eq!(
             changes(&shelf, "n1", &second),
             [
-                ("boot.ipxe".to_owned(), Change::Changed),
-                ("ks.cfg".to_owned(), Change::New),
-                ("preseed.cfg".to_owned(), Change::Removed)
+                ("boot.ipxe".to_owned(), FileChange::Changed),
+                ("ks.cfg".to_owned(), FileChange::New),
+                ("preseed.cfg".to_owned(), FileChange::Removed)
             ]
         );
         write(&shelf, "n1", &second);
@@ -364,12 +364,12 @@ mod tests {
     #[test]
     fn a_file_with_a_secret_is_its_group_s_alone_and_one_that_was_open_is_closed() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(dir.path().join("autoinst"));
+        let shelf = AssetsDir::new(dir.path().join("autoinst"));
         let mut wanted = assets(&[("preseed.cfg", "secret"), ("boot.ipxe", "same")]);
         write(&shelf, "n1", &wanted);
         // nobody but root may give a file to another group than an own one
         wanted.restrict("preseed.cfg", nix::unistd::getegid());
-        let changed = [("preseed.cfg".to_owned(), Change::Changed)];
+        let changed = [("preseed.cfg".to_owned(), FileChange::Changed)];
         assert_eq!(changes(&shelf, "n1", &wanted), changed);
         write(&shelf, "n1", &wanted);
         assert!(changes(&shelf, "n1", &wanted).is_empty());
@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn what_a_killed_writer_left_is_cleared_and_published_by_nobody() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(dir.path());
+        let shelf = AssetsDir::new(dir.path());
         let first = assets(&[("ks.cfg", "one")]);
         write(&shelf, "n1", &first);
         let inode = fs::metadata(dir.path().join("n1")).unwrap().ino();
@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_named_and_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(dir.path());
+        let shelf = AssetsDir::new(dir.path());
         let wanted = assets(&[("ks.cfg", "one")]);
         fs::write(dir.path().join("n1"), "a file").unwrap();
         fs::create_dir(dir.path().join("n2")).unwrap();
@@ -413,7 +413,7 @@ mod tests {
             assert_eq!(
                 message(node),
                 format!(
-                    "{} is no directory: move it away, so that the node's assets can stand there",
+                    "{} is not a directory: move it away, so that the node's assets can be written there",
                     path(node)
                 )
             );
@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(
             message("n2"),
             format!(
-                "{} is no asset of ours, and nothing is taken away that we have not made: move it out of the way",
+                "{} is not an asset that nodeset writes, and so it is not removed: move it away",
                 path("n2/notes.txt")
             )
         );

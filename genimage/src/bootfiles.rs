@@ -11,10 +11,10 @@ use std::path::Path;
 use definitions::Arch;
 use flate2::read::MultiGzDecoder;
 
-use crate::installer::{Family, Installer};
+use crate::installer::{DistroFamily, InstallerKind};
 use crate::problem::Problem;
 
-/// A kernel and the initrds behind it, as paths below the tree.
+/// A kernel and its initrd, as paths below the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BootFiles {
     /// The kernel: `install.amd/vmlinuz`.
@@ -24,7 +24,7 @@ pub(crate) struct BootFiles {
 }
 
 /// The most that is read of an initrd, unpacked.
-const INITRD_LIMIT: u64 = 1 << 30;
+const MAX_INITRD_BYTES: u64 = 1 << 30;
 
 impl BootFiles {
     /// Finds the installer of a tree.
@@ -33,24 +33,24 @@ impl BootFiles {
     /// A tree that holds none, or an initrd that cannot install over a network.
     pub(crate) fn find(
         tree: &Path,
-        family: Family,
-        installer: Installer,
+        family: DistroFamily,
+        installer: InstallerKind,
         arch: Arch,
     ) -> Result<Self, Problem> {
-        let places = places(family, installer, arch);
-        let found = places
+        let candidates = candidates(family, installer, arch);
+        let found = candidates
             .iter()
             .find(|(kernel, initrd)| tree.join(kernel).is_file() && tree.join(initrd).is_file());
         let Some((kernel, initrd)) = found else {
-            let first = places.iter().map(|(kernel, _)| kernel.as_str());
+            let first = candidates.iter().map(|(kernel, _)| kernel.as_str());
             return Err(Problem::new(format!(
                 "{} has no installer for {arch}: looked for {}",
                 tree.display(),
                 first.collect::<Vec<_>>().join(", ")
             )));
         };
-        if installer == Installer::Preseed {
-            needs_network(&tree.join(initrd))?;
+        if installer == InstallerKind::Preseed {
+            check_network_initrd(&tree.join(initrd))?;
         }
         Ok(Self {
             kernel: kernel.clone(),
@@ -60,15 +60,15 @@ impl BootFiles {
 }
 
 /// Lists where media have their kernel and initrd, the likeliest first.
-fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, String)> {
+fn candidates(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec<(String, String)> {
     let pair = |kernel: &str, initrd: &str| (kernel.to_owned(), initrd.to_owned());
     let beside = |dir: &str, kernel: &str, initrd: &str| {
         (format!("{dir}/{kernel}"), format!("{dir}/{initrd}"))
     };
     let deb = arch.debian_name();
     match installer {
-        Installer::Preseed => {
-            let word = if family == Family::Ubuntu {
+        InstallerKind::Preseed => {
+            let word = if family == DistroFamily::Ubuntu {
                 "ubuntu"
             } else {
                 "debian"
@@ -79,26 +79,26 @@ fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, Stri
                 Arch::X86 => "install.386".to_owned(),
                 _ => format!("install.{deb}"),
             };
-            let mut places = Vec::new();
+            let mut candidates = Vec::new();
             for netboot in ["install/hwe-netboot", "install/netboot"] {
                 let dir = format!("{netboot}/{word}-installer/{deb}");
-                places.push(beside(&dir, "linux", "initrd.gz"));
-                places.push(beside(&dir, "vmlinux", "initrd.gz"));
+                candidates.push(beside(&dir, "linux", "initrd.gz"));
+                candidates.push(beside(&dir, "vmlinux", "initrd.gz"));
             }
             for dir in ["install/netboot", &disc, "install"] {
-                places.push(beside(dir, "vmlinuz", "initrd.gz"));
-                places.push(beside(dir, "vmlinux", "initrd.gz"));
+                candidates.push(beside(dir, "vmlinuz", "initrd.gz"));
+                candidates.push(beside(dir, "vmlinux", "initrd.gz"));
             }
-            places
+            candidates
         }
-        Installer::Autoinstall => ["casper/hwe-", "casper/"]
+        InstallerKind::Autoinstall => ["casper/hwe-", "casper/"]
             .iter()
             .flat_map(|dir| {
                 ["vmlinuz", "vmlinux"]
                     .map(|kernel| (format!("{dir}{kernel}"), format!("{dir}initrd")))
             })
             .collect(),
-        Installer::Kickstart => match arch {
+        InstallerKind::Kickstart => match arch {
             Arch::Ppc64 | Arch::Ppc64le => vec![
                 pair("ppc/ppc64/vmlinuz", "ppc/ppc64/initrd.img"),
                 pair("ppc/ppc64le/vmlinuz", "ppc/ppc64le/initrd.img"),
@@ -106,7 +106,7 @@ fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, Stri
             Arch::S390x => vec![pair("images/kernel.img", "images/initrd.img")],
             _ => vec![pair("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img")],
         },
-        Installer::Autoyast | Installer::Agama => {
+        InstallerKind::Autoyast | InstallerKind::Agama => {
             let dir = format!("boot/{arch}");
             vec![
                 beside(&format!("{dir}/loader"), "linux", "initrd"),
@@ -120,11 +120,11 @@ fn places(family: Family, installer: Installer, arch: Arch) -> Vec<(String, Stri
 /// Refuses an initrd of debian-installer that can only install from a disc.
 ///
 /// The component `net-retriever` fetches over the network; the one for discs has `cdrom-retriever` in
-/// its stead. Their names stand in the archive's headers (cpio(5), "newc").
-fn needs_network(initrd: &Path) -> Result<(), Problem> {
-    let holds = File::open(initrd)
-        .and_then(|file| holds_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
-    match holds {
+/// its stead. Their names are in the archive's headers (cpio(5), "newc").
+fn check_network_initrd(initrd: &Path) -> Result<(), Problem> {
+    let contains = File::open(initrd)
+        .and_then(|file| contains_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
+    match contains {
         Ok(true) => Ok(()),
         Ok(false) => Err(Problem::new(format!(
             "{} installs from a disc alone and not over a network: put the vmlinuz and initrd.gz of \
@@ -138,20 +138,20 @@ fn needs_network(initrd: &Path) -> Result<(), Problem> {
     }
 }
 
-/// Says whether an archive, packed with gzip or not, has an entry in whose path a name stands.
-fn holds_name(mut file: impl Read, name: &str) -> io::Result<bool> {
+/// Says whether an archive, packed with gzip or not, has an entry whose path contains a name.
+fn contains_name(mut file: impl Read, name: &str) -> io::Result<bool> {
     let mut magic = [0; 2];
     file.read_exact(&mut magic)?;
     let whole = magic.chain(file);
     if magic == [0x1f, 0x8b] {
-        walk(MultiGzDecoder::new(whole).take(INITRD_LIMIT), name)
+        find_in_cpio(MultiGzDecoder::new(whole).take(MAX_INITRD_BYTES), name)
     } else {
-        walk(whole.take(INITRD_LIMIT), name)
+        find_in_cpio(whole.take(MAX_INITRD_BYTES), name)
     }
 }
 
 /// Walks the entries of a "newc" archive; archives may follow one another.
-fn walk(mut archive: impl Read, name: &str) -> io::Result<bool> {
+fn find_in_cpio(mut archive: impl Read, name: &str) -> io::Result<bool> {
     let mut header = [0; 110];
     loop {
         // Between archives there are zeros.
@@ -235,7 +235,12 @@ mod tests {
     }
 
     fn find(tree: &Path) -> Result<BootFiles, Problem> {
-        BootFiles::find(tree, Family::Debian, Installer::Preseed, Arch::X86_64)
+        BootFiles::find(
+            tree,
+            DistroFamily::Debian,
+            InstallerKind::Preseed,
+            Arch::X86_64,
+        )
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn an_initrd_that_fetches_over_the_network_is_taken() {
         let net = cpio(&["bin/sh", "usr/lib/debian-installer/retriever/net-retriever"]);
-        // A second archive behind the first, as microcode stands before the initrd proper.
+        // A second archive after the first, as microcode comes before the initrd proper.
         let two = [cpio(&["kernel/x86/microcode"]), net.clone()].concat();
         for initrd in [gzip(&net), net, two] {
             let tree = tree(&initrd);
@@ -279,7 +284,12 @@ mod tests {
     #[test]
     fn a_tree_without_an_installer_says_where_one_was_looked_for() {
         let tree = tempfile::tempdir().unwrap();
-        let refused = BootFiles::find(tree.path(), Family::Rh, Installer::Kickstart, Arch::X86_64);
+        let refused = BootFiles::find(
+            tree.path(),
+            DistroFamily::Rh,
+            InstallerKind::Kickstart,
+            Arch::X86_64,
+        );
         assert_eq!(
             refused.unwrap_err().to_string(),
             format!(
@@ -290,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_initrds_are_told() {
+    fn damaged_initrds_are_reported() {
         for initrd in [
             &b""[..],
             b"070701zz",

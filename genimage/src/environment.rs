@@ -11,18 +11,18 @@ use definitions::{
     Definition, Network, Node, OsImage, PackageOrigin, RepositoryEntry, RepositoryFormat, Site,
 };
 
-use crate::context::Context;
-use crate::image::Image;
+use crate::context::TemplateContext;
+use crate::image::ResolvedImage;
 use crate::problem::Problem;
-use crate::published;
 use crate::repository::{Repository, format_of};
+use crate::secrets;
 
 /// Makes what is the same for every node of the osimage: the site, its networks, the packages.
 ///
 /// # Errors
 /// An `environvar` that is no `NAME=value`; a secret that the site does not accept where anybody fetches it.
 pub(crate) fn shared<'a>(
-    image: &Image,
+    image: &ResolvedImage,
     site: &Site,
     networks: impl Iterator<Item = &'a Network>,
 ) -> Result<BTreeMap<String, String>, Vec<Problem>> {
@@ -42,7 +42,7 @@ pub(crate) fn shared<'a>(
             ))),
         }
     }
-    problems.extend(published::variables(
+    problems.extend(secrets::variables(
         site,
         &image.definition.name,
         &environment,
@@ -96,8 +96,8 @@ fn network_lines<'a>(
 }
 
 /// The package lists, and the keys of the repositories that they come from.
-fn software(image: &Image, environment: &mut BTreeMap<String, String>) {
-    let Image {
+fn software(image: &ResolvedImage, environment: &mut BTreeMap<String, String>) {
+    let ResolvedImage {
         definition,
         packages,
         others,
@@ -164,7 +164,7 @@ fn keys(
 pub(crate) fn of_node(
     node: &Node,
     image: &OsImage,
-    context: &Context,
+    context: &TemplateContext,
     server: IpAddr,
     environment: &mut BTreeMap<String, String>,
 ) {

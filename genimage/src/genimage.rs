@@ -1,4 +1,4 @@
-//! `genimage`: what an osimage installs, rendered and checked with a stand-in for a node.
+//! `genimage`: what an osimage installs, rendered and checked with a placeholder for a node.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use definitions::{Node, Nodes, OsImage};
 
-use crate::cli::genimage::{Action, Args};
-use crate::library::{Exported, Kind, Origin};
-use crate::prepare::Workshop;
+use crate::cli::genimage::{Args, GenimageAction};
+use crate::library::{AssetKind, AssetOrigin, Exported};
 use crate::problem::Problem;
 use crate::render;
+use crate::site_context::SiteContext;
 
 /// Runs `genimage`.
 ///
@@ -20,48 +20,52 @@ use crate::render;
 pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let nodes = catalog.nodes()?;
-    let workshop = Workshop::open(&catalog, &nodes)?;
+    let site = SiteContext::open(&catalog, &nodes)?;
     match args.action()? {
-        Action::List(None) => list_all(&workshop),
-        Action::List(Some(name)) => list_for(&workshop, &catalog.load(name)?),
-        Action::Export(directory) => export(&workshop, directory),
-        Action::Context(name) => {
-            let (ready, said) = workshop.prepare(&catalog, name)?;
-            let Some(ready) = ready else {
-                return complain(&said.problems);
+        GenimageAction::List(None) => list_all(&site),
+        GenimageAction::List(Some(name)) => list_for(&site, &catalog.load(name)?),
+        GenimageAction::Export(directory) => export(&site, directory),
+        GenimageAction::Context(name) => {
+            let (checked, report) = site.prepare(&catalog, name)?;
+            let Some(checked) = checked else {
+                return print_problems(&report.problems);
             };
-            let desk = workshop.desk(&nodes);
-            match desk.brief(&stand_in(&nodes), &ready.image, &ready.environment) {
-                Ok(brief) => print(&[serde_json::to_string_pretty(&brief.context)?])?,
-                Err(problems) => return complain(&problems),
+            let renderer = site.renderer(&nodes);
+            match renderer.context(
+                &placeholder_node(&nodes),
+                &checked.image,
+                &checked.environment,
+            ) {
+                Ok(context) => print(&[serde_json::to_string_pretty(&context.context)?])?,
+                Err(problems) => return print_problems(&problems),
             }
             Ok(ExitCode::SUCCESS)
         }
-        Action::Check(name) => {
-            let (ready, mut said) = workshop.prepare(&catalog, name)?;
+        GenimageAction::Check(name) => {
+            let (checked, mut report) = site.prepare(&catalog, name)?;
             let mut assets = None;
-            if let Some(ready) = &ready {
+            if let Some(checked) = &checked {
                 let rendered = render::assets(
-                    &workshop.desk(&nodes),
-                    &stand_in(&nodes),
-                    &ready.image,
-                    &ready.environment,
+                    &site.renderer(&nodes),
+                    &placeholder_node(&nodes),
+                    &checked.image,
+                    &checked.environment,
                 );
                 match rendered {
                     Ok((rendered, notes)) => {
-                        said.notes.extend(notes);
+                        report.notes.extend(notes);
                         assets = Some(rendered);
                     }
-                    Err(problems) => said.problems.extend(problems),
+                    Err(problems) => report.problems.extend(problems),
                 }
             }
-            args.tell(name, &said, assets.as_ref())
+            args.print(name, &report, assets.as_ref())
         }
     }
 }
 
-/// A node that could be one of the site's, and is none.
-fn stand_in(nodes: &Nodes) -> Node {
+/// A node with a name that no node of the site has.
+fn placeholder_node(nodes: &Nodes) -> Node {
     let names = (0..).map(|number| {
         if number == 0 {
             "node".to_owned()
@@ -78,69 +82,69 @@ fn stand_in(nodes: &Nodes) -> Node {
 }
 
 /// Names every list and template there is, the administrator's own first.
-fn list_all(workshop: &Workshop) -> Result<ExitCode> {
+fn list_all(site: &SiteContext) -> Result<ExitCode> {
     let mut lines = Vec::new();
     let mut wrong = Vec::new();
-    for kind in [Kind::Template, Kind::PkgList] {
-        match workshop.library().custom(kind) {
+    for kind in [AssetKind::Template, AssetKind::PkgList] {
+        match site.library().custom(kind) {
             Ok(files) => lines.extend(files.iter().map(|(_, asset)| asset.origin.to_string())),
             Err(problems) => wrong.extend(problems),
         }
-        let embedded = workshop.library().embedded(kind);
-        lines.extend(embedded.map(|(name, _)| Origin::Embedded(name).to_string()));
+        let embedded = site.library().embedded(kind);
+        lines.extend(embedded.map(|(name, _)| AssetOrigin::Embedded(name).to_string()));
     }
     print(&lines)?;
-    complain(&wrong)
+    print_problems(&wrong)
 }
 
-/// Names the files that an osimage is made of: who won, why, and who stands in the shadow.
-fn list_for(workshop: &Workshop, image: &OsImage) -> Result<ExitCode> {
+/// Names the files that an osimage is made of: which one wins, why, and which are shadowed.
+fn list_for(site: &SiteContext, image: &OsImage) -> Result<ExitCode> {
     let (target, family) = match crate::image::target(image) {
         Ok(found) => found,
-        Err(problems) => return complain(&problems),
+        Err(problems) => return print_problems(&problems),
     };
     let mut lines = Vec::new();
     let mut wrong = Vec::new();
     let named = [
-        ("template", Kind::Template, image.template.as_slice()),
-        ("pkglist", Kind::PkgList, &image.pkglist),
-        ("otherpkglist", Kind::OtherPkgList, &image.otherpkglist),
+        ("template", AssetKind::Template, image.template.as_slice()),
+        ("pkglist", AssetKind::PkgList, &image.pkglist),
+        ("otherpkglist", AssetKind::OtherPkgList, &image.otherpkglist),
     ];
     for (attribute, kind, names) in named {
         lines.push(format!("{attribute}:"));
         if !names.is_empty() {
             for name in names {
-                match workshop.library().named(kind, family, name) {
+                match site.library().named(kind, family, name) {
                     Ok(asset) => lines.push(format!("  {}: the osimage names it", asset.origin)),
                     Err(problem) => wrong.push(problem),
                 }
             }
             continue;
         }
-        match workshop.library().found(kind, &target) {
+        match site.library().found(kind, &target) {
             Ok(found) if found.is_empty() => {
                 lines.push(format!("  none for {family}", family = family.name()))
             }
             Ok(found) => lines.extend(found.iter().enumerate().map(|(at, found)| {
                 let shadowed = if at == 0 { "" } else { "shadowed: " };
-                format!("  {shadowed}{}: {}", found.origin, found.rung)
+                format!("  {shadowed}{}: {}", found.origin, found.name_found)
             })),
             Err(problem) => wrong.push(problem),
         }
     }
     print(&lines)?;
-    complain(&wrong)
+    print_problems(&wrong)
 }
 
 /// Writes what is built in where it can be edited.
-fn export(workshop: &Workshop, directory: &std::path::Path) -> Result<ExitCode> {
-    let exported = workshop.library().export(directory)?;
+fn export(site: &SiteContext, directory: &std::path::Path) -> Result<ExitCode> {
+    let exported = site.library().export(directory)?;
     let lines: Vec<_> = exported
         .iter()
         .map(|file| match file {
             Exported::Written(path) => format!("{}: written", path.display()),
-            Exported::Same(path) => format!("{}: there already", path.display()),
-            Exported::Kept(path) => format!("{}: was edited, and stays", path.display()),
+            Exported::Same(path) => format!("{}: exists already", path.display()),
+            Exported::Kept(path) => format!("{}: was edited, and is kept", path.display()),
         })
         .collect();
     print(&lines)?;
@@ -155,7 +159,7 @@ fn print(lines: &[String]) -> Result<()> {
     out.flush().context("printing")
 }
 
-fn complain(problems: &[Problem]) -> Result<ExitCode> {
+fn print_problems(problems: &[Problem]) -> Result<ExitCode> {
     for problem in problems {
         eprintln!("genimage: {problem}");
     }

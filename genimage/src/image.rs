@@ -6,27 +6,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use definitions::{Definition, Distro, InstallDir, OsImage, ProvMethod};
+use definitions::{Definition, Distro, InstallDir, OsImage, PackageOrigin, ProvMethod};
 
 use crate::bootfiles::BootFiles;
 use crate::context;
-use crate::installer::{Family, Installer};
-use crate::library::{self, Asset, Kind, Library, Origin, Target};
-use crate::pkglist::{PkgList, Role};
-use crate::problem::{Gather, Problem};
-use crate::repository::{OfImage, Repository, Served, codename, of_image};
-use crate::template::{BUILT_IN, Source, Templates};
+use crate::installer::{DistroFamily, InstallerKind};
+use crate::library::{self, Asset, AssetKind, AssetOrigin, Library, SearchTarget};
+use crate::pkglist::PkgList;
+use crate::problem::{Problem, ProblemCollector};
+use crate::repository::{OsimageRepositories, Repository, Served, codename, of_image};
+use crate::template::{BUILT_IN, TemplateSource, Templates};
 
 /// What is known of an osimage.
 #[derive(Debug)]
-pub(crate) struct Image {
+pub(crate) struct ResolvedImage {
     pub(crate) definition: OsImage,
     pub(crate) distro: Distro,
-    pub(crate) family: Family,
-    pub(crate) installer: Installer,
-    /// What templates are told of it.
-    pub(crate) facts: context::Image,
-    /// The tree's path behind the install directory: `debian12.9.0/x86_64`.
+    pub(crate) family: DistroFamily,
+    pub(crate) installer: InstallerKind,
+    /// What templates see of it.
+    pub(crate) facts: context::ImageFacts,
+    /// The tree's path below the install directory: `debian12.9.0/x86_64`.
     pub(crate) tree: String,
     pub(crate) boot: BootFiles,
     /// The repositories of `pkgdir`, the tree's first, then those of `otherpkgdir`.
@@ -37,25 +37,25 @@ pub(crate) struct Image {
     pub(crate) others: PkgList,
     pub(crate) templates: Templates,
     /// Which template makes which file.
-    pub(crate) files: Files,
+    pub(crate) files: TemplateFiles,
     pub(crate) layout: Option<String>,
     /// What a person should know of the site's own files.
     pub(crate) notes: Vec<Problem>,
 }
 
 /// The files of a node, each with the name of the template that makes it.
-pub(crate) type Files = Vec<(&'static str, String)>;
+pub(crate) type TemplateFiles = Vec<(&'static str, String)>;
 
 /// What an osimage must say before anything else can be looked up.
-struct Identity<'a> {
-    target: Target<'a>,
-    family: Family,
+struct ImageBasics<'a> {
+    target: SearchTarget<'a>,
+    family: DistroFamily,
     tree: PathBuf,
-    /// Whether the definition says in words that the tree needs no signature.
+    /// Whether the definition says explicitly that the tree needs no signature.
     trusted: bool,
 }
 
-impl Image {
+impl ResolvedImage {
     /// Works out an osimage.
     ///
     /// # Errors
@@ -65,32 +65,32 @@ impl Image {
         installdir: &InstallDir,
         library: &Library,
     ) -> Result<Self, Vec<Problem>> {
-        let identity = identify(&definition)?;
+        let basics = basics(&definition)?;
         let mut problems = Vec::new();
-        let mut ask = Gather(&mut problems);
-        let tree = ask.one(served(&identity.tree, installdir));
-        let boot = ask.one(BootFiles::find(
-            &identity.tree,
-            identity.family,
-            identity.target.installer,
-            identity.target.arch,
+        let mut collector = ProblemCollector(&mut problems);
+        let tree = collector.one(served(&basics.tree, installdir));
+        let boot = collector.one(BootFiles::find(
+            &basics.tree,
+            basics.family,
+            basics.target.installer,
+            basics.target.arch,
         ));
         let environment = BTreeMap::new();
-        let list = |role, names: &[String]| {
-            PkgList::load(library, role, names, &identity.target, &environment)
+        let list = |origin, names: &[String]| {
+            PkgList::load(library, origin, names, &basics.target, &environment)
         };
-        let packages = ask.all(list(Role::Tree, &definition.pkglist));
-        let others = ask.all(list(Role::Others, &definition.otherpkglist));
+        let packages = collector.all(list(PackageOrigin::Tree, &definition.pkglist));
+        let others = collector.all(list(PackageOrigin::Others, &definition.otherpkglist));
         let none = PkgList::default();
         let repositories = repositories(
             &definition,
-            &identity,
+            &basics,
             installdir,
             others.as_ref().unwrap_or(&none),
         );
-        let repositories = ask.all(repositories);
-        let templates = ask.all(templates(&definition, &identity, library));
-        let layout = ask.one(layout(&definition));
+        let repositories = collector.all(repositories);
+        let templates = collector.all(templates(&definition, &basics, library));
+        let layout = collector.one(layout(&definition));
         let (Some(tree), Some(boot), Some(packages), Some(others), Some((repositories, own))) =
             (tree, boot, packages, others, repositories)
         else {
@@ -103,10 +103,10 @@ impl Image {
         notes.extend(note.flatten());
         notes.extend(packages.notes.iter().chain(&others.notes).cloned());
         Ok(Self {
-            facts: identity.facts(&definition),
-            distro: identity.target.distro.clone(),
-            family: identity.family,
-            installer: identity.target.installer,
+            facts: basics.facts(&definition),
+            distro: basics.target.distro.clone(),
+            family: basics.family,
+            installer: basics.target.installer,
             definition,
             tree,
             boot,
@@ -126,14 +126,16 @@ impl Image {
 ///
 /// # Errors
 /// What it does not say, and a tree that is not there.
-pub(crate) fn target(definition: &OsImage) -> Result<(Target<'_>, Family), Vec<Problem>> {
-    identify(definition).map(|identity| (identity.target, identity.family))
+pub(crate) fn target(
+    definition: &OsImage,
+) -> Result<(SearchTarget<'_>, DistroFamily), Vec<Problem>> {
+    basics(definition).map(|basics| (basics.target, basics.family))
 }
 
 /// Finds out what an osimage installs.
-fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
+fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
     let name = &definition.name;
-    let lacking = |attribute: &str, example: &str| {
+    let missing = |attribute: &str, example: &str| {
         Problem::new(format!(
             "the osimage {name} has no {attribute}: chdef -t {} {name} {attribute}={example}",
             OsImage::KIND
@@ -147,19 +149,19 @@ fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
         ))]);
     }
     let mut problems = Vec::new();
-    let mut ask = Gather(&mut problems);
-    let distro = ask.one(
+    let mut collector = ProblemCollector(&mut problems);
+    let distro = collector.one(
         definition
             .osvers
             .as_ref()
-            .ok_or_else(|| lacking("osvers", "debian12.9.0")),
+            .ok_or_else(|| missing("osvers", "debian12.9.0")),
     );
-    let arch = ask.one(definition.osarch.ok_or_else(|| lacking("osarch", "x86_64")));
+    let arch = collector.one(definition.osarch.ok_or_else(|| missing("osarch", "x86_64")));
     let profile = definition.profile.as_deref();
-    let profile = ask.one(profile.ok_or_else(|| lacking("profile", "compute")));
+    let profile = collector.one(profile.ok_or_else(|| missing("profile", "compute")));
     let tree = definition.pkgdir.first();
-    let tree = tree.ok_or_else(|| lacking("pkgdir", "/install/debian12.9.0/x86_64"));
-    let tree = ask.one(tree.and_then(|entry| tree_of(name, entry)));
+    let tree = tree.ok_or_else(|| missing("pkgdir", "/install/debian12.9.0/x86_64"));
+    let tree = collector.one(tree.and_then(|entry| tree_of(name, entry)));
     let (Some(distro), Some(arch), Some(profile), Some((tree, trusted))) =
         (distro, arch, profile, tree)
     else {
@@ -173,10 +175,10 @@ fn identify(definition: &OsImage) -> Result<Identity<'_>, Vec<Problem>> {
         )));
         return Err(problems);
     }
-    let family = Family::of(distro).map_err(|problem| vec![problem])?;
-    let installer = Installer::of(distro, &tree).map_err(|problem| vec![problem])?;
-    Ok(Identity {
-        target: Target {
+    let family = DistroFamily::of(distro).map_err(|problem| vec![problem])?;
+    let installer = InstallerKind::of(distro, &tree).map_err(|problem| vec![problem])?;
+    Ok(ImageBasics {
+        target: SearchTarget {
             profile,
             distro,
             arch,
@@ -206,7 +208,7 @@ fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
 /// Finds the repositories: the tree's, then what else `pkgdir` names, then those of `otherpkgdir`.
 fn repositories(
     definition: &OsImage,
-    identity: &Identity<'_>,
+    basics: &ImageBasics<'_>,
     installdir: &InstallDir,
     others: &PkgList,
 ) -> Result<(Vec<Repository>, usize), Vec<Problem>> {
@@ -214,28 +216,28 @@ fn repositories(
         installdir,
         // Each node faces its own server; where a directory lies tells the rest.
         url: "http://server/install",
-        distro: identity.target.distro,
-        arch: identity.target.arch,
+        distro: basics.target.distro,
+        arch: basics.target.arch,
     };
-    let tree = (identity.tree.as_path(), identity.trusted);
+    let tree = (basics.tree.as_path(), basics.trusted);
     let directories = others.directories();
-    let OfImage { mut tree, extra } = of_image(definition, tree, served, &directories)?;
+    let OsimageRepositories { mut tree, extra } = of_image(definition, tree, served, &directories)?;
     let own = tree.len();
     tree.extend(extra);
     Ok((tree, own))
 }
 
-impl Identity<'_> {
-    /// Says what templates are told.
-    fn facts(&self, definition: &OsImage) -> context::Image {
-        let Target {
+impl ImageBasics<'_> {
+    /// Returns what templates see.
+    fn facts(&self, definition: &OsImage) -> context::ImageFacts {
+        let SearchTarget {
             distro,
             arch,
             profile,
             ..
         } = self.target;
         let mut numbers = distro.version().split('.').map(|part| part.parse().ok());
-        context::Image {
+        context::ImageFacts {
             name: definition.name.clone(),
             profile: profile.to_owned(),
             osvers: distro.to_string(),
@@ -250,15 +252,15 @@ impl Identity<'_> {
     }
 }
 
-/// Returns the tree's path behind the install directory, which is what the web server serves.
+/// Returns the tree's path below the install directory, which is what the web server serves.
 fn served(tree: &Path, installdir: &InstallDir) -> Result<String, Problem> {
-    let behind = tree
+    let below_installdir = tree
         .strip_prefix(installdir.path())
         .ok()
         .and_then(Path::to_str);
-    behind.map(str::to_owned).ok_or_else(|| {
+    below_installdir.map(str::to_owned).ok_or_else(|| {
         Problem::new(format!(
-            "the tree {} does not lie below {}, which is what nodes are served: import it there, or make \
+            "the tree {} is not below {}, which is what nodes are served: import it there, or make \
              that directory the site's installdir",
             tree.display(),
             installdir.path().display()
@@ -298,37 +300,37 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
 /// Compiles the templates of an osimage, says which makes which file, and what a person should know of them.
 fn templates(
     definition: &OsImage,
-    identity: &Identity<'_>,
+    basics: &ImageBasics<'_>,
     library: &Library,
-) -> Result<(Templates, Files, Vec<Problem>), Vec<Problem>> {
+) -> Result<(Templates, TemplateFiles, Vec<Problem>), Vec<Problem>> {
     let main = match &definition.template {
-        Some(name) => library.named(Kind::Template, identity.family, name),
+        Some(name) => library.named(AssetKind::Template, basics.family, name),
         None => library
-            .find(Kind::Template, &identity.target)
-            .and_then(|found| found.ok_or_else(|| no_template(definition, identity))),
+            .find(AssetKind::Template, &basics.target)
+            .and_then(|found| found.ok_or_else(|| no_template(definition, basics))),
     };
     let main = main.map_err(|problem| vec![problem])?;
     let mut notes: Vec<_> = main.note().into_iter().collect();
     let mut sources: Vec<_> = library
-        .embedded(Kind::Template)
-        .map(|(name, text)| Source::built_in(below(name), text))
+        .embedded(AssetKind::Template)
+        .map(|(name, text)| TemplateSource::built_in(below(name), text))
         .collect();
-    for (name, asset) in library.custom(Kind::Template)? {
+    for (name, asset) in library.custom(AssetKind::Template)? {
         notes.extend(asset.note());
         sources.push(source(below(&name).to_owned(), asset));
     }
     let main_name = match main.origin {
-        Origin::Embedded(name) => format!("{BUILT_IN}{}", below(name)),
-        Origin::Custom(_) => {
+        AssetOrigin::Embedded(name) => format!("{BUILT_IN}{}", below(name)),
+        AssetOrigin::Custom(_) => {
             let name = main.origin.name();
             sources.push(source(name.clone(), main));
             name
         }
     };
-    let family = identity.family.name();
+    let family = basics.family.name();
     let known: BTreeSet<_> = sources.iter().map(|source| source.name.as_str()).collect();
     let beside = |ending: &str| {
-        let own = format!("{family}/{}.{ending}", identity.target.profile);
+        let own = format!("{family}/{}.{ending}", basics.target.profile);
         let there =
             known.contains(own.as_str()) || known.contains(format!("{BUILT_IN}{own}").as_str());
         if there {
@@ -337,7 +339,7 @@ fn templates(
             format!("{family}/base.{ending}")
         }
     };
-    let files = identity.target.installer.files().iter();
+    let files = basics.target.installer.files().iter();
     let files: Vec<_> = files
         .map(|file| {
             let template = if file.main {
@@ -355,24 +357,24 @@ fn templates(
     Ok((templates, files, notes))
 }
 
-fn no_template(definition: &OsImage, identity: &Identity<'_>) -> Problem {
-    let Target {
+fn no_template(definition: &OsImage, basics: &ImageBasics<'_>) -> Problem {
+    let SearchTarget {
         profile,
         distro,
         installer,
         ..
-    } = identity.target;
+    } = basics.target;
     Problem::new(format!(
         "the osimage {}: no template for the profile '{profile}' of {distro}: name one in the osimage's template, \
-         or write templates/{}/{profile}.{} beneath the directory for your own files",
+         or write templates/{}/{profile}.{} in the directory of your own files",
         definition.name,
-        identity.family.name(),
+        basics.family.name(),
         installer.ending()
     ))
 }
 
-fn source(name: String, asset: Asset) -> Source {
-    Source {
+fn source(name: String, asset: Asset) -> TemplateSource {
+    TemplateSource {
         name,
         file: asset.origin.name().into(),
         text: asset.text,

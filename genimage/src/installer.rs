@@ -8,7 +8,7 @@ use crate::problem::Problem;
 
 /// The program that installs a node, named by the file that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Installer {
+pub enum InstallerKind {
     /// debian-installer: Debian, and Ubuntu before its live installer.
     Preseed,
     /// Subiquity: Ubuntu since 20.04.
@@ -21,7 +21,7 @@ pub enum Installer {
     Agama,
 }
 
-impl Installer {
+impl InstallerKind {
     /// Every installer.
     pub const ALL: [Self; 5] = [
         Self::Preseed,
@@ -43,47 +43,47 @@ impl Installer {
     }
 
     /// Returns what a node of this installer is given: its main file first, the boot script last.
-    pub fn files(self) -> &'static [File] {
+    pub fn files(self) -> &'static [InstallerFile] {
         match self {
             Self::Preseed => {
                 const {
                     &[
-                        File::main("preseed.cfg", "preseed"),
-                        File::beside("boot.ipxe", "preseed.ipxe"),
+                        InstallerFile::main("preseed.cfg", "preseed"),
+                        InstallerFile::beside("boot.ipxe", "preseed.ipxe"),
                     ]
                 }
             }
             Self::Autoinstall => {
                 const {
                     &[
-                        File::main("user-data", "autoinstall"),
-                        File::beside("meta-data", "meta-data"),
-                        File::beside("vendor-data", "vendor-data"),
-                        File::beside("boot.ipxe", "autoinstall.ipxe"),
+                        InstallerFile::main("user-data", "autoinstall"),
+                        InstallerFile::beside("meta-data", "meta-data"),
+                        InstallerFile::beside("vendor-data", "vendor-data"),
+                        InstallerFile::beside("boot.ipxe", "autoinstall.ipxe"),
                     ]
                 }
             }
             Self::Kickstart => {
                 const {
                     &[
-                        File::main("ks.cfg", "ks"),
-                        File::beside("boot.ipxe", "ks.ipxe"),
+                        InstallerFile::main("ks.cfg", "ks"),
+                        InstallerFile::beside("boot.ipxe", "ks.ipxe"),
                     ]
                 }
             }
             Self::Autoyast => {
                 const {
                     &[
-                        File::main("autoinst.xml", "autoyast"),
-                        File::beside("boot.ipxe", "autoyast.ipxe"),
+                        InstallerFile::main("autoinst.xml", "autoyast"),
+                        InstallerFile::beside("boot.ipxe", "autoyast.ipxe"),
                     ]
                 }
             }
             Self::Agama => {
                 const {
                     &[
-                        File::main("agama.json", "agama"),
-                        File::beside("boot.ipxe", "agama.ipxe"),
+                        InstallerFile::main("agama.json", "agama"),
+                        InstallerFile::beside("boot.ipxe", "agama.ipxe"),
                     ]
                 }
             }
@@ -98,22 +98,22 @@ impl Installer {
     /// A release whose installer is not known.
     pub fn of(distro: &Distro, tree: &Path) -> Result<Self, Problem> {
         let major: u32 = distro.major().parse().unwrap_or(u32::MAX); // testing, rawhide: newer than any
-        match Family::of(distro)? {
-            Family::Debian => Ok(Self::Preseed),
-            Family::Ubuntu if major < 20 || tree.join("install/vmlinuz").is_file() => {
+        match DistroFamily::of(distro)? {
+            DistroFamily::Debian => Ok(Self::Preseed),
+            DistroFamily::Ubuntu if major < 20 || tree.join("install/vmlinuz").is_file() => {
                 Ok(Self::Preseed)
             }
-            Family::Ubuntu => Ok(Self::Autoinstall),
-            Family::Rh | Family::Fedora => Ok(Self::Kickstart),
-            Family::Suse if (12..=15).contains(&major) || major == 42 => Ok(Self::Autoyast),
-            Family::Suse => Ok(Self::Agama),
+            DistroFamily::Ubuntu => Ok(Self::Autoinstall),
+            DistroFamily::Rh | DistroFamily::Fedora => Ok(Self::Kickstart),
+            DistroFamily::Suse if (12..=15).contains(&major) || major == 42 => Ok(Self::Autoyast),
+            DistroFamily::Suse => Ok(Self::Agama),
         }
     }
 }
 
 /// A file that a node is given, and the template that it is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct File {
+pub struct InstallerFile {
     /// Its name among the node's assets: `preseed.cfg`.
     pub name: &'static str,
     /// The ending of its template: `preseed` of `compute.preseed`.
@@ -122,7 +122,7 @@ pub struct File {
     pub main: bool,
 }
 
-impl File {
+impl InstallerFile {
     const fn main(name: &'static str, ending: &'static str) -> Self {
         Self {
             name,
@@ -142,7 +142,7 @@ impl File {
 
 /// A family of releases that share templates and lists: a directory of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
+pub enum DistroFamily {
     /// Debian.
     Debian,
     /// Ubuntu.
@@ -155,7 +155,7 @@ pub enum Family {
     Suse,
 }
 
-impl Family {
+impl DistroFamily {
     /// Every family.
     pub const ALL: [Self; 5] = [
         Self::Debian,

@@ -10,29 +10,29 @@
 //! Nothing here reaches a network, runs a program or needs root. A problem names file and line; all
 //! problems of a run are reported together, and a node that has one gets nothing.
 
+mod address_book;
 mod assets;
 mod bootfiles;
-mod brief;
 pub mod check;
 mod cli;
+mod cmdline;
 pub mod context;
 mod environment;
 pub mod genimage;
 mod image;
 pub mod installer;
-mod kernelline;
 pub mod library;
-mod machine;
+mod node_context;
 pub mod nodeset;
 pub mod pkglist;
-mod prepare;
 pub mod problem;
-mod published;
 mod render;
 mod report;
 pub mod repository;
-mod root;
+mod root_access;
 mod scripts;
+mod secrets;
 mod shipped;
+mod site_context;
 pub mod template;
 mod timezone;

@@ -8,13 +8,13 @@ use anyhow::{Result, bail};
 use definitions::{Catalog, Kind, Nodes};
 use nix::sys::stat::Mode;
 
-use crate::assets::{Assets, Difference, Shelf};
-use crate::brief::Desk;
+use crate::assets::{Assets, AssetsDir, FileDifference};
 use crate::cli::nodeset::Args;
-use crate::prepare::{Ready, Workshop};
+use crate::node_context::NodeRenderer;
 use crate::problem::Problem;
 use crate::render;
-use crate::report::{OfNode, Report, State};
+use crate::report::{NodeReport, NodeState, Report};
+use crate::site_context::{CheckedImage, SiteContext};
 
 /// Runs `nodeset`.
 ///
@@ -26,51 +26,51 @@ pub fn run(args: Args) -> Result<ExitCode> {
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     let catalog = args.config.catalog();
     let nodes = catalog.nodes()?;
-    let chosen = choose(&args, &nodes)?;
-    let workshop = Workshop::open(&catalog, &nodes)?;
+    let chosen = select(&args, &nodes)?;
+    let site = SiteContext::open(&catalog, &nodes)?;
     let mut report = Report {
-        programs: workshop.programs(args.dry_run)?,
+        programs: site.programs(args.dry_run)?,
         ..Report::default()
     };
-    let mut ready = BTreeMap::new();
+    let mut checked = BTreeMap::new();
     for name in chosen.iter().filter_map(|choice| choice.osimage.as_deref()) {
         if !report.osimages.contains_key(name) {
-            let (image, said) = workshop.prepare(&catalog, name)?;
-            report.osimages.insert(name.to_owned(), said);
-            ready.extend(image.map(|image| (name.to_owned(), image)));
+            let (image, found) = site.prepare(&catalog, name)?;
+            report.osimages.insert(name.to_owned(), found);
+            checked.extend(image.map(|image| (name.to_owned(), image)));
         }
     }
-    let desk = workshop.desk(&nodes);
-    let shelf = workshop.shelf();
-    report.nodes = side_by_side(&chosen, |choice| {
-        let image = choice.osimage.as_ref().and_then(|name| ready.get(name));
-        choice.outcome(&desk, &shelf, image)
+    let renderer = site.renderer(&nodes);
+    let assets_dir = site.assets_dir();
+    report.nodes = in_parallel(&chosen, |choice| {
+        let image = choice.osimage.as_ref().and_then(|name| checked.get(name));
+        choice.outcome(&renderer, &assets_dir, image)
     });
     if args.dry_run {
         report
             .nodes
             .iter_mut()
-            .filter(|node| node.state == State::Written)
+            .filter(|node| node.state == NodeState::Written)
             .for_each(|node| {
-                node.state = State::WouldWrite;
+                node.state = NodeState::WouldWrite;
             });
     } else {
-        publish(&shelf, &report)?;
-        remember(&catalog, &nodes, &report)?;
+        publish(&assets_dir, &report)?;
+        record_provmethod(&catalog, &nodes, &report)?;
     }
-    args.tell(&report)
+    args.print(&report)
 }
 
 /// A node, and the osimage that it is to get.
 #[derive(Debug)]
-struct Choice<'a> {
+struct NodeSelection<'a> {
     node: String,
     osimage: Option<String>,
     nodes: &'a Nodes,
 }
 
 /// Chooses the nodes, and each one's osimage: the one that is named, else the node's `provmethod`.
-fn choose<'a>(args: &Args, nodes: &'a Nodes) -> Result<Vec<Choice<'a>>> {
+fn select<'a>(args: &Args, nodes: &'a Nodes) -> Result<Vec<NodeSelection<'a>>> {
     let names = args.noderange.select(nodes)?;
     if names.is_empty() {
         bail!("the node range names no node");
@@ -82,7 +82,7 @@ fn choose<'a>(args: &Args, nodes: &'a Nodes) -> Result<Vec<Choice<'a>>> {
                 .value(own, "provmethod")
                 .map(|value| value.to_string())
         };
-        Choice {
+        NodeSelection {
             osimage: args.osimage.name().map(str::to_owned).or_else(own),
             node,
             nodes,
@@ -91,13 +91,18 @@ fn choose<'a>(args: &Args, nodes: &'a Nodes) -> Result<Vec<Choice<'a>>> {
     Ok(choices.collect())
 }
 
-impl Choice<'_> {
+impl NodeSelection<'_> {
     /// Renders and compares; writes nothing.
-    fn outcome(&self, desk: &Desk<'_>, shelf: &Shelf, image: Option<&Ready>) -> OfNode {
-        let mut outcome = OfNode {
+    fn outcome(
+        &self,
+        renderer: &NodeRenderer<'_>,
+        assets_dir: &AssetsDir,
+        image: Option<&CheckedImage>,
+    ) -> NodeReport {
+        let mut outcome = NodeReport {
             node: self.node.clone(),
             osimage: self.osimage.clone().unwrap_or_default(),
-            state: State::Failed,
+            state: NodeState::Failed,
             files: Vec::new(),
             problems: Vec::new(),
             notes: Vec::new(),
@@ -109,16 +114,16 @@ impl Choice<'_> {
                 "{name}: no osimage: nodeset {name} osimage=NAME, or chdef {name} provmethod=NAME"
             )));
         }
-        // What is wrong with an osimage was said once, with the osimage.
-        let Some(ready) = image else { return outcome };
-        match self.differences(desk, shelf, ready) {
+        // What is wrong with an osimage was reported once, with the osimage.
+        let Some(checked) = image else { return outcome };
+        match self.differences(renderer, assets_dir, checked) {
             Ok((assets, notes, files)) => {
                 outcome.notes = notes;
                 let changed = !files.is_empty();
                 outcome.state = if changed {
-                    State::Written
+                    NodeState::Written
                 } else {
-                    State::Unchanged
+                    NodeState::Unchanged
                 };
                 outcome.files = files;
                 // Ten thousand unchanged nodes need not be kept in memory.
@@ -131,23 +136,27 @@ impl Choice<'_> {
 
     fn differences(
         &self,
-        desk: &Desk<'_>,
-        shelf: &Shelf,
-        ready: &Ready,
-    ) -> Result<(Assets, Vec<Problem>, Vec<Difference>), Vec<Problem>> {
-        let told =
+        renderer: &NodeRenderer<'_>,
+        assets_dir: &AssetsDir,
+        checked: &CheckedImage,
+    ) -> Result<(Assets, Vec<Problem>, Vec<FileDifference>), Vec<Problem>> {
+        let problem =
             |error: &dyn std::fmt::Display| vec![Problem::new(format!("{}: {error}", self.node))];
-        let node = self.nodes.node(&self.node).map_err(|error| told(&error))?;
-        let (assets, notes) = render::assets(desk, &node, &ready.image, &ready.environment)?;
-        let files = shelf
+        let node = self
+            .nodes
+            .node(&self.node)
+            .map_err(|error| problem(&error))?;
+        let (assets, notes) =
+            render::assets(renderer, &node, &checked.image, &checked.environment)?;
+        let files = assets_dir
             .compare(&self.node, &assets)
-            .map_err(|error| told(&format!("{error:#}")))?;
+            .map_err(|error| problem(&format!("{error:#}")))?;
         Ok((assets, notes, files))
     }
 }
 
 /// Does the same for each, on every processor; the results are in the order of what was given.
-fn side_by_side<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+fn in_parallel<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let share = all.len().div_ceil(workers).max(1);
     thread::scope(|scope| {
@@ -165,32 +174,32 @@ fn side_by_side<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Ve
 }
 
 /// Writes what differs.
-fn publish(shelf: &Shelf, report: &Report) -> Result<()> {
+fn publish(assets_dir: &AssetsDir, report: &Report) -> Result<()> {
     let changed = report
         .nodes
         .iter()
-        .filter(|node| node.state == State::Written);
+        .filter(|node| node.state == NodeState::Written);
     let changed: Vec<_> = changed.collect();
     if changed.is_empty() {
         return Ok(());
     }
-    let writer = shelf.writer()?;
-    let staged = side_by_side(&changed, |node| writer.stage(&node.node, &node.assets));
+    let writer = assets_dir.writer()?;
+    let staged = in_parallel(&changed, |node| writer.stage(&node.node, &node.assets));
     staged.into_iter().collect::<Result<()>>()?;
     let names: Vec<_> = changed.iter().map(|node| node.node.as_str()).collect();
     writer.publish(&names)
 }
 
 /// Makes the definitions of nodes say what they were given, where they say something else.
-fn remember(catalog: &Catalog, nodes: &Nodes, report: &Report) -> Result<()> {
+fn record_provmethod(catalog: &Catalog, nodes: &Nodes, report: &Report) -> Result<()> {
     let given = report
         .nodes
         .iter()
-        .filter(|node| node.state != State::Failed);
+        .filter(|node| node.state != NodeState::Failed);
     let other = given.filter(|node| {
         let own = nodes.own(&node.node);
-        let said = own.and_then(|own| nodes.value(own, "provmethod"));
-        said.is_none_or(|said| said.to_string() != node.osimage)
+        let current = own.and_then(|own| nodes.value(own, "provmethod"));
+        current.is_none_or(|current| current.to_string() != node.osimage)
     });
     let other: Vec<_> = other.collect();
     if other.is_empty() {

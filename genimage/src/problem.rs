@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 /// A line of a file, as problems name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct FileLine {
     /// The file: a path, or `templates/debian/compute.preseed` of what is built in.
     pub file: Arc<str>,
     /// The line, from 1; 0 means the whole file.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.file),
@@ -24,14 +24,14 @@ impl fmt::Display for Place {
 /// One thing that is wrong: prints as `file:line: sentence`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Problem {
-    /// Where, if it stands in a file.
-    pub place: Option<Place>,
+    /// Where, if it is in a file.
+    pub place: Option<FileLine>,
     /// What is wrong, and what to do about it.
     pub message: String,
 }
 
 impl Problem {
-    /// Describes a problem that stands in no file.
+    /// Describes a problem that is in no file.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             place: None,
@@ -40,7 +40,7 @@ impl Problem {
     }
 
     /// Describes a problem at a place.
-    pub fn at(place: Place, message: impl Into<String>) -> Self {
+    pub fn at(place: FileLine, message: impl Into<String>) -> Self {
         Self {
             place: Some(place),
             message: message.into(),
@@ -59,9 +59,9 @@ impl fmt::Display for Problem {
 
 /// Takes results, and keeps what went wrong.
 #[derive(Debug)]
-pub(crate) struct Gather<'a>(pub(crate) &'a mut Vec<Problem>);
+pub(crate) struct ProblemCollector<'a>(pub(crate) &'a mut Vec<Problem>);
 
-impl Gather<'_> {
+impl ProblemCollector<'_> {
     pub(crate) fn one<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         self.all(result.map_err(|problem| vec![problem]))
     }

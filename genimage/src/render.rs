@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use definitions::{Node, Runlist};
 
 use crate::assets::Assets;
-use crate::brief::{Desk, key_file};
 use crate::check::{self, Findings};
-use crate::image::Image;
+use crate::image::ResolvedImage;
+use crate::node_context::{NodeRenderer, key_file};
 use crate::problem::Problem;
-use crate::template::Values;
+use crate::template::RenderValues;
 
 /// Makes a node's assets, and says what a person should know besides.
 ///
 /// # Errors
 /// Every problem that the node has, what its installer would say included.
 pub(crate) fn assets(
-    desk: &Desk<'_>,
+    renderer: &NodeRenderer<'_>,
     node: &Node,
-    image: &Image,
+    image: &ResolvedImage,
     shared: &BTreeMap<String, String>,
 ) -> Result<(Assets, Vec<Problem>), Vec<Problem>> {
-    let brief = desk.brief(node, image, shared)?;
-    let values = Values::of(&brief.context).map_err(|problem| vec![problem])?;
+    let node_context = renderer.context(node, image, shared)?;
+    let values = RenderValues::of(&node_context.context).map_err(|problem| vec![problem])?;
     let (mut assets, mut findings) = (Assets::default(), Findings::default());
     // What it reads besides is too plain to be wrong, and iPXE has no checker.
     let main = image.installer.files()[0].name;
@@ -42,12 +42,12 @@ pub(crate) fn assets(
             Err(problem) => findings.problems.push(problem),
         }
     }
-    let context = &brief.context;
-    if let (Some(password), Some(group)) = (&context.root.password, desk.secrets) {
+    let context = &node_context.context;
+    if let (Some(password), Some(group)) = (&context.root.password, renderer.secrets) {
         // the hash alone: each language quotes the rest in its own way, and none has to quote this
         let hash = password.rsplit('$').next().unwrap_or(password).as_bytes();
-        let holds = |bytes: &[u8]| memchr::memmem::find(bytes, hash).is_some();
-        let names = assets.files().filter(|(_, bytes)| holds(bytes));
+        let contains = |bytes: &[u8]| memchr::memmem::find(bytes, hash).is_some();
+        let names = assets.files().filter(|(_, bytes)| contains(bytes));
         let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
         for name in names {
             assets.restrict(name, group);
@@ -58,7 +58,7 @@ pub(crate) fn assets(
             assets.add(key_file(repository), key.as_bytes());
         }
     }
-    assets.add(Runlist::FILE, brief.runlist);
+    assets.add(Runlist::FILE, node_context.runlist);
     if findings.is_ok() {
         Ok((assets, findings.notes))
     } else {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Serialize, Serializer};
 use similar::TextDiff;
 
-use crate::assets::{Assets, Change, Difference};
+use crate::assets::{Assets, FileChange, FileDifference};
 use crate::problem::Problem;
 
 /// What a run did, or would do.
@@ -15,14 +15,14 @@ pub(crate) struct Report {
     /// Programs that nodes fetch which were brought up to date.
     pub(crate) programs: Vec<String>,
     /// The osimages, by name.
-    pub(crate) osimages: BTreeMap<String, OfImage>,
+    pub(crate) osimages: BTreeMap<String, OsimageReport>,
     /// The nodes, sorted.
-    pub(crate) nodes: Vec<OfNode>,
+    pub(crate) nodes: Vec<NodeReport>,
 }
 
 /// What was found out about an osimage.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct OfImage {
+pub(crate) struct OsimageReport {
     /// What is wrong with it: none of its nodes gets anything.
     #[serde(serialize_with = "lines")]
     pub(crate) problems: Vec<Problem>,
@@ -33,12 +33,12 @@ pub(crate) struct OfImage {
 
 /// What became of a node.
 #[derive(Debug, Serialize)]
-pub(crate) struct OfNode {
+pub(crate) struct NodeReport {
     pub(crate) node: String,
     pub(crate) osimage: String,
-    pub(crate) state: State,
-    /// How its files differ from those that stood.
-    pub(crate) files: Vec<Difference>,
+    pub(crate) state: NodeState,
+    /// How its files differ from the published ones.
+    pub(crate) files: Vec<FileDifference>,
     #[serde(serialize_with = "lines")]
     pub(crate) problems: Vec<Problem>,
     /// What a person should know besides.
@@ -52,14 +52,14 @@ pub(crate) struct OfNode {
 /// How a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
+pub(crate) enum NodeState {
     /// Its assets were written.
     Written,
     /// They would be.
     WouldWrite,
-    /// They stand as they are to be.
+    /// They are published already.
     Unchanged,
-    /// Something is wrong, and what stood stands.
+    /// Something is wrong, and the published ones stay.
     Failed,
 }
 
@@ -74,10 +74,10 @@ impl Report {
             .osimages
             .values()
             .any(|image| !image.problems.is_empty());
-        images || self.count(State::Failed) > 0
+        images || self.count(NodeState::Failed) > 0
     }
 
-    fn count(&self, state: State) -> usize {
+    fn count(&self, state: NodeState) -> usize {
         self.nodes.iter().filter(|node| node.state == state).count()
     }
 
@@ -87,18 +87,18 @@ impl Report {
         for node in self
             .nodes
             .iter()
-            .filter(|node| !node.files.is_empty() && node.state != State::Failed)
+            .filter(|node| !node.files.is_empty() && node.state != NodeState::Failed)
         {
-            let would = if node.state == State::WouldWrite {
+            let would = if node.state == NodeState::WouldWrite {
                 "would write "
             } else {
                 ""
             };
             let files = node.files.iter().map(|difference| {
                 let change = match difference.change {
-                    Change::New => "new",
-                    Change::Changed => "changed",
-                    Change::Removed => "removed",
+                    FileChange::New => "new",
+                    FileChange::Changed => "changed",
+                    FileChange::Removed => "removed",
                 };
                 format!("{} {change}", difference.file)
             });
@@ -109,10 +109,10 @@ impl Report {
             }
         }
         let counts = [
-            (State::Written, "written"),
-            (State::WouldWrite, "to be written"),
-            (State::Unchanged, "unchanged"),
-            (State::Failed, "failed"),
+            (NodeState::Written, "written"),
+            (NodeState::WouldWrite, "to be written"),
+            (NodeState::Unchanged, "unchanged"),
+            (NodeState::Failed, "failed"),
         ];
         let counts = counts
             .into_iter()
@@ -138,22 +138,27 @@ impl Report {
                 let _ = writeln!(text, "{name}: {problem}");
             }
         }
-        self.gather(&mut text, "note: ", |node| &node.notes);
-        self.gather(&mut text, "", |node| &node.problems);
+        self.write_grouped(&mut text, "note: ", |node| &node.notes);
+        self.write_grouped(&mut text, "", |node| &node.problems);
         text
     }
 }
 
 impl Report {
     /// Says what nodes have alike once: one fault of a template is that of ten thousand of them.
-    fn gather(&self, text: &mut String, prefix: &str, of: impl Fn(&OfNode) -> &Vec<Problem>) {
-        let mut told = BTreeMap::<&Problem, Vec<&str>>::new();
+    fn write_grouped(
+        &self,
+        text: &mut String,
+        prefix: &str,
+        of: impl Fn(&NodeReport) -> &Vec<Problem>,
+    ) {
+        let mut by_problem = BTreeMap::<&Problem, Vec<&str>>::new();
         for node in &self.nodes {
             for problem in of(node) {
-                told.entry(problem).or_default().push(&node.node);
+                by_problem.entry(problem).or_default().push(&node.node);
             }
         }
-        for (problem, nodes) in told {
+        for (problem, nodes) in by_problem {
             let named = nodes
                 .iter()
                 .any(|node| problem.message.starts_with(&format!("{node}:")));
@@ -168,13 +173,13 @@ impl Report {
     }
 }
 
-impl OfNode {
+impl NodeReport {
     /// Shows what changes in its files.
     fn diff(&self) -> String {
         let new: BTreeMap<_, _> = self.assets.files().collect();
         let mut text = String::new();
         for difference in &self.files {
-            let old = String::from_utf8_lossy(&difference.standing);
+            let old = String::from_utf8_lossy(&difference.published);
             let new =
                 String::from_utf8_lossy(new.get(difference.file.as_str()).unwrap_or(&&[][..]));
             let path = format!("{}/{}", self.node, difference.file);

@@ -16,19 +16,19 @@ use sha2::{Digest, Sha256};
 use crate::problem::Problem;
 
 /// The most files of the directory that are looked at.
-const MOST: usize = 100_000;
+const MAX_FILES: usize = 100_000;
 /// The most bytes of a text that may name others.
-const TEXT: u64 = 1 << 20;
+const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// The programs that nodes may fetch.
 #[derive(Debug)]
 pub(crate) struct Programs {
     /// Where nodes fetch them.
     directory: PathBuf,
-    /// What ships with Slipway, and stands there as soon as a run that is not dry has begun.
+    /// What ships with Slipway, and is copied there when a run that is not dry begins.
     shipped: Option<PathBuf>,
     known: std::sync::Mutex<BTreeMap<String, Result<Program, String>>>,
-    /// What stands there, by paths in it.
+    /// The files there, by paths in it.
     files: OnceLock<BTreeSet<String>>,
     /// What each line needs.
     needs: std::sync::Mutex<BTreeMap<ScriptLine, BTreeSet<String>>>,
@@ -68,7 +68,7 @@ impl Programs {
     /// Says what a program must be.
     ///
     /// # Errors
-    /// When there is none of that name, in words that name the directory.
+    /// When there is none of that name, in a sentence that names the directory.
     pub(crate) fn program(&self, name: &str) -> Result<Program, String> {
         let mut known = self
             .known
@@ -93,7 +93,7 @@ impl Programs {
     }
 }
 
-/// Finds the files of a directory and of those beneath it, as far as a list can name them.
+/// Finds the files of a directory and of those below it, as far as a list can name them.
 fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(directory.join(within))
         .into_iter()
@@ -101,7 +101,7 @@ fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
         .flatten()
     {
         let name = format!("{within}{}", entry.file_name().to_string_lossy());
-        if !Runlist::can_name(&name) || found.len() >= MOST {
+        if !Runlist::can_name(&name) || found.len() >= MAX_FILES {
             continue;
         }
         match entry.file_type() {
@@ -117,8 +117,8 @@ fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
 fn text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).ok()?;
-    file.take(TEXT + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > TEXT || bytes.contains(&0) {
+    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES || bytes.contains(&0) {
         return None;
     }
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -168,7 +168,10 @@ fn locate(directory: &Path, name: &str) -> io::Result<PathBuf> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     if !path.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a file",
+        ));
     }
     Ok(path)
 }
@@ -181,14 +184,14 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// The two lists of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lists {
+pub(crate) struct ScriptLists {
     /// Inside the installer.
     pub(crate) postscripts: Vec<Entry>,
     /// After the first boot.
     pub(crate) postbootscripts: Vec<Entry>,
 }
 
-impl Lists {
+impl ScriptLists {
     /// Joins what the site, the osimage and the node ask for, in that order; an entry that is there
     /// already, word for word, is not run twice.
     ///
@@ -318,8 +321,8 @@ mod tests {
         }
     }
 
-    fn nodes(said: &[(Kind, &str, &str)]) -> Nodes {
-        Nodes::new(said.iter().map(|(kind, name, scripts)| {
+    fn nodes(definitions: &[(Kind, &str, &str)]) -> Nodes {
+        Nodes::new(definitions.iter().map(|(kind, name, scripts)| {
             let mut object = Object::new(*kind, *name).unwrap();
             object.set("postbootscripts", scripts).unwrap();
             if *kind == Kind::Node {
@@ -339,7 +342,7 @@ mod tests {
         }
     }
 
-    fn listed(lists: &Lists) -> Vec<String> {
+    fn listed(lists: &ScriptLists) -> Vec<String> {
         let entries = lists.postbootscripts.iter();
         entries
             .map(|entry| format!("{}: {}", entry.origin, entry.line))
@@ -359,7 +362,7 @@ mod tests {
             "otherpkgs",
         ]);
         assert_eq!(
-            listed(&Lists::of(&image, &nodes, "n1").unwrap()),
+            listed(&ScriptLists::of(&image, &nodes, "n1").unwrap()),
             [
                 "site: otherpkgs",
                 "osimage: xHRM bridgeprereq eth0:mydocker0",
@@ -371,9 +374,9 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_names_no_script_is_told_with_who_asked_for_it() {
+    fn an_entry_that_names_no_script_is_reported_with_its_origin() {
         let nodes = nodes(&[(Kind::Node, "n1", "../mine")]);
-        let problems = Lists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
+        let problems = ScriptLists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             problems,
@@ -395,7 +398,7 @@ mod tests {
         symlink(outside.path(), dir.path().join("away")).unwrap();
         let programs = Programs::new(dir.path(), None);
         let lists = |lines: &str| {
-            Lists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
+            ScriptLists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
         };
 
         let found = lists("xHRM a,setupdockerhost")

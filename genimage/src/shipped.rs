@@ -35,7 +35,7 @@ pub(crate) fn ensure(home: &Path, served: &Path, dry_run: bool) -> Result<Vec<St
         let path = entry.path();
         let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let target = served.join(&name);
-        if stands(&target, &bytes)? {
+        if is_current(&target, &bytes)? {
             continue;
         }
         if !dry_run {
@@ -47,8 +47,8 @@ pub(crate) fn ensure(home: &Path, served: &Path, dry_run: bool) -> Result<Vec<St
     Ok(copied)
 }
 
-/// Says whether a program stands there byte for byte.
-fn stands(target: &Path, bytes: &[u8]) -> Result<bool> {
+/// Says whether a program is there byte for byte.
+fn is_current(target: &Path, bytes: &[u8]) -> Result<bool> {
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Ok(metadata) if !metadata.is_file() || metadata.len() != bytes.len() as u64 => Ok(false),

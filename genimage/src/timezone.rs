@@ -11,7 +11,7 @@ use crate::problem::Problem;
 /// Where Debian, Ubuntu, the RHEL family and SUSE keep the database.
 pub(crate) const DATABASE: &str = "/usr/share/zoneinfo";
 
-/// Holds a site's time zone against the database; a note where there is none to ask.
+/// Checks a site's time zone against the database; a note where there is none to ask.
 ///
 /// # Errors
 /// A zone that the database does not have.
@@ -22,12 +22,13 @@ pub(crate) fn check(database: &Path, zone: &str) -> Result<Option<Problem>, Prob
             database.display()
         ))));
     }
-    match is_zone(database, zone) {
-        true => Ok(None),
-        false => Err(Problem::new(format!(
+    if is_zone(database, zone) {
+        Ok(None)
+    } else {
+        Err(Problem::new(format!(
             "the site's timezone={zone} does not exist: `timedatectl list-timezones` lists them; write it with its \
              capitals, as in Europe/Berlin"
-        ))),
+        )))
     }
 }
 
@@ -38,7 +39,7 @@ fn is_zone(database: &Path, zone: &str) -> bool {
     };
     let mut magic = [0; 4];
     let mut read = || File::open(database.join(zone))?.read_exact(&mut magic);
-    // zones with leap seconds, copies, and what stands for no place; no node should have these
+    // zones with leap seconds, copies, and names that are no place; no node should have these
     let first = zone.split('/').next().unwrap_or_default();
     let is_place = !["posix", "right", "localtime", "posixrules", "Factory"].contains(&first);
     is_place && zone.split('/').all(part) && read().is_ok() && magic == *b"TZif"

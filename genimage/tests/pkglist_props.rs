@@ -5,38 +5,39 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use genimage::installer::Family;
-use genimage::library::{Asset, Origin};
-use genimage::pkglist::{Item, PkgList, Role, Rules};
-use genimage::problem::{Place, Problem};
+use definitions::PackageOrigin;
+use genimage::installer::DistroFamily;
+use genimage::library::{Asset, AssetOrigin};
+use genimage::pkglist::{ListItem, ListRules, PkgList};
+use genimage::problem::{FileLine, Problem};
 
-fn parse(text: &str, family: Family, role: Role) -> Result<PkgList, Vec<Problem>> {
+fn parse(text: &str, family: DistroFamily, origin: PackageOrigin) -> Result<PkgList, Vec<Problem>> {
     let variables = BTreeMap::new();
-    let rules = Rules {
+    let rules = ListRules {
         family,
-        role,
+        origin,
         variables: &variables,
     };
     let file = Asset {
-        origin: Origin::Embedded("a"),
+        origin: AssetOrigin::Embedded("a"),
         text: text.to_owned(),
         cleaned: false,
     };
     PkgList::parse(&[file], &rules, &|_, _| Ok(None))
 }
 
-/// Names that the family and the role allow.
-fn items(family: Family, role: Role) -> BoxedStrategy<String> {
+/// Names that the family and the origin allow.
+fn items(family: DistroFamily, origin: PackageOrigin) -> BoxedStrategy<String> {
     let name = match family {
-        Family::Debian | Family::Ubuntu => "[a-z0-9][a-z0-9.+]{1,8}(:amd64)?",
+        DistroFamily::Debian | DistroFamily::Ubuntu => "[a-z0-9][a-z0-9.+]{1,8}(:amd64)?",
         _ => "[A-Za-z0-9_][A-Za-z0-9._+~^-]{0,8}",
     };
-    let directory = match role {
-        Role::Others => "([A-Za-z0-9_][a-z0-9.-]{0,4}/){0,2}",
-        Role::Tree => "",
+    let directory = match origin {
+        PackageOrigin::Others => "([A-Za-z0-9_][a-z0-9.-]{0,4}/){0,2}",
+        PackageOrigin::Tree => "",
     };
     let version = match family {
-        Family::Debian | Family::Ubuntu => "(=[0-9][0-9A-Za-z.+~:-]{0,6})?",
+        DistroFamily::Debian | DistroFamily::Ubuntu => "(=[0-9][0-9A-Za-z.+~:-]{0,6})?",
         _ => "",
     };
     (directory, name, version)
@@ -44,24 +45,24 @@ fn items(family: Family, role: Role) -> BoxedStrategy<String> {
         .boxed()
 }
 
-fn cases() -> impl Strategy<Value = (Family, Role, Vec<String>)> {
-    let families = prop::sample::select(Family::ALL.to_vec());
-    let roles = prop::sample::select(vec![Role::Tree, Role::Others]);
-    (families, roles).prop_flat_map(|(family, role)| {
-        let plain = items(family, Role::Tree).prop_map(|name| {
+fn cases() -> impl Strategy<Value = (DistroFamily, PackageOrigin, Vec<String>)> {
+    let families = prop::sample::select(DistroFamily::ALL.to_vec());
+    let roles = prop::sample::select(vec![PackageOrigin::Tree, PackageOrigin::Others]);
+    (families, roles).prop_flat_map(|(family, origin)| {
+        let plain = items(family, PackageOrigin::Tree).prop_map(|name| {
             let end = name.find(['=', '/']).unwrap_or(name.len());
             format!("-{}", &name[..end])
         });
-        let after = plain.clone().prop_map(move |name| match role {
-            Role::Others => format!("-{name}"),
-            Role::Tree => name,
+        let after = plain.clone().prop_map(move |name| match origin {
+            PackageOrigin::Others => format!("-{name}"),
+            PackageOrigin::Tree => name,
         });
         let group = match family {
-            Family::Debian | Family::Ubuntu => "@[a-z]([a-z]-?){0,6}".boxed(),
+            DistroFamily::Debian | DistroFamily::Ubuntu => "@[a-z]([a-z]-?){0,6}".boxed(),
             _ => "-?@[a-z]([a-z._+]-?){0,6}".boxed(),
         };
         let line = prop_oneof![
-            6 => items(family, role),
+            6 => items(family, origin),
             1 => plain,
             1 => after,
             1 => group,
@@ -69,13 +70,17 @@ fn cases() -> impl Strategy<Value = (Family, Role, Vec<String>)> {
             1 => Just("# a comment".to_owned()),
             1 => Just(String::new()),
         ];
-        (Just(family), Just(role), prop::collection::vec(line, 0..24))
+        (
+            Just(family),
+            Just(origin),
+            prop::collection::vec(line, 0..24),
+        )
     })
 }
 
 /// A list without places, which printing changes.
 fn placeless(mut list: PkgList) -> PkgList {
-    let nowhere = Place {
+    let nowhere = FileLine {
         file: "".into(),
         line: 0,
     };
@@ -97,17 +102,17 @@ fn placeless(mut list: PkgList) -> PkgList {
 
 proptest! {
     #[test]
-    fn what_is_printed_parses_to_the_same((family, role, lines) in cases()) {
+    fn what_is_printed_parses_to_the_same((family, origin, lines) in cases()) {
         // The same name in two versions is refused; everything else that is generated is good.
-        if let Ok(list) = parse(&lines.join("\n"), family, role) {
-            let again = parse(&list.to_string(), family, role);
+        if let Ok(list) = parse(&lines.join("\n"), family, origin) {
+            let again = parse(&list.to_string(), family, origin);
             prop_assert_eq!(again.map(placeless), Ok(placeless(list)));
         }
     }
 
     #[test]
-    fn every_name_has_the_line_it_stands_on((family, role, lines) in cases()) {
-        if let Ok(list) = parse(&lines.join("\n"), family, role) {
+    fn every_name_has_its_line((family, origin, lines) in cases()) {
+        if let Ok(list) = parse(&lines.join("\n"), family, origin) {
             for item in list.install() {
                 prop_assert_eq!(&item.to_string(), &lines[item.place.line - 1]);
             }
@@ -115,22 +120,22 @@ proptest! {
     }
 
     #[test]
-    fn good_names_are_taken((family, role, name) in (
-        prop::sample::select(Family::ALL.to_vec()),
-        prop::sample::select(vec![Role::Tree, Role::Others]),
-    ).prop_flat_map(|(family, role)| (Just(family), Just(role), items(family, role)))) {
-        let list = parse(&name, family, role).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
-        prop_assert_eq!(list.install().map(Item::to_string).collect::<Vec<_>>(), vec![name]);
+    fn good_names_are_taken((family, origin, name) in (
+        prop::sample::select(DistroFamily::ALL.to_vec()),
+        prop::sample::select(vec![PackageOrigin::Tree, PackageOrigin::Others]),
+    ).prop_flat_map(|(family, origin)| (Just(family), Just(origin), items(family, origin)))) {
+        let list = parse(&name, family, origin).map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+        prop_assert_eq!(list.install().map(ListItem::to_string).collect::<Vec<_>>(), vec![name]);
     }
 
     #[test]
     fn no_text_makes_it_panic(
         text in "(?s)((#INCLUDE:|#ENV:|#NEW_INSTALL_LIST#|--?|@|\\^|[a-z]{1,3}|.|#|=|/|\n){0,40})",
-        family in prop::sample::select(Family::ALL.to_vec()),
+        family in prop::sample::select(DistroFamily::ALL.to_vec()),
     ) {
         let lines = text.lines().count();
-        for role in [Role::Tree, Role::Others] {
-            if let Err(problems) = parse(&text, family, role) {
+        for origin in [PackageOrigin::Tree, PackageOrigin::Others] {
+            if let Err(problems) = parse(&text, family, origin) {
                 for problem in problems {
                     let place = problem.place.map(|place| place.line);
                     prop_assert!(place.is_some_and(|line| (1..=lines).contains(&line)));

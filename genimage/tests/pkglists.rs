@@ -17,12 +17,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use definitions::{Arch, Distro};
+use definitions::{Arch, Distro, PackageOrigin};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use genimage::installer::{Family, Installer};
-use genimage::library::{Kind, Library, Target};
-use genimage::pkglist::{PkgList, Role};
+use genimage::installer::{DistroFamily, InstallerKind};
+use genimage::library::{AssetKind, Library, SearchTarget};
+use genimage::pkglist::PkgList;
 
 const PROFILES: [&str; 2] = ["compute", "dockerhost"];
 
@@ -135,15 +135,15 @@ fn corpus() -> PathBuf {
 }
 
 /// What is built in for a profile of a release.
-fn list(distro: &Distro, profile: &str, role: Role) -> Result<PkgList, Failed> {
-    let target = Target {
+fn list(distro: &Distro, profile: &str, origin: PackageOrigin) -> Result<PkgList, Failed> {
+    let target = SearchTarget {
         profile,
         distro,
         arch: Arch::X86_64,
-        installer: Installer::of(distro, Path::new("/nonexistent")).unwrap(),
+        installer: InstallerKind::of(distro, Path::new("/nonexistent")).unwrap(),
     };
     let library = Library::new("/nonexistent");
-    PkgList::load(&library, role, &[], &target, &BTreeMap::new()).map_err(|problems| {
+    PkgList::load(&library, origin, &[], &target, &BTreeMap::new()).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         lines.join("\n").into()
     })
@@ -163,8 +163,8 @@ fn every_release_has_lists() -> Result<(), Failed> {
         let distro = release.parse()?;
         writeln!(shown, "{distro}")?;
         for profile in PROFILES {
-            let tree = list(&distro, profile, Role::Tree)?;
-            let others = list(&distro, profile, Role::Others)?;
+            let tree = list(&distro, profile, PackageOrigin::Tree)?;
+            let others = list(&distro, profile, PackageOrigin::Others)?;
             let words = [groups(&tree), names(&tree)].concat();
             writeln!(shown, "  {profile}: {}", words.join(" "))?;
             if !others.transactions.is_empty() {
@@ -191,30 +191,33 @@ fn every_list_belongs_to_a_release() -> Result<(), Failed> {
     let mut used: BTreeSet<String> = BTreeSet::new();
     for release in RELEASES {
         let distro: Distro = release.parse()?;
-        let family = Family::of(&distro).unwrap().name();
+        let family = DistroFamily::of(&distro).unwrap().name();
         // Chosen by its name, in an osimage's otherpkglist.
         used.insert(format!("pkglists/{family}/docker-ce.pkglist"));
         for profile in PROFILES {
-            for role in [Role::Tree, Role::Others] {
-                let list = list(&distro, profile, role)?;
+            for (origin, kind) in [
+                (PackageOrigin::Tree, AssetKind::PkgList),
+                (PackageOrigin::Others, AssetKind::OtherPkgList),
+            ] {
+                let list = list(&distro, profile, origin)?;
                 let items = list
                     .transactions
                     .iter()
                     .flat_map(|list| list.install.iter().chain(&list.groups));
                 used.extend(items.map(|item| item.place.file.to_string()));
-                let target = Target {
+                let target = SearchTarget {
                     profile,
                     distro: &distro,
                     arch: Arch::X86_64,
-                    installer: Installer::Preseed,
+                    installer: InstallerKind::Preseed,
                 };
-                let found = library.find(role.kind(), &target).unwrap();
+                let found = library.find(kind, &target).unwrap();
                 used.extend(found.map(|asset| asset.origin.name()));
             }
         }
     }
     let unused: Vec<_> = library
-        .embedded(Kind::PkgList)
+        .embedded(AssetKind::PkgList)
         .map(|(name, _)| name)
         .filter(|name| !used.contains(*name))
         .collect();
@@ -227,8 +230,8 @@ fn every_list_belongs_to_a_release() -> Result<(), Failed> {
 fn nothing_needs_bridge_utils() -> Result<(), Failed> {
     for release in RELEASES {
         let distro = release.parse()?;
-        for role in [Role::Tree, Role::Others] {
-            let list = list(&distro, "dockerhost", role)?;
+        for origin in [PackageOrigin::Tree, PackageOrigin::Others] {
+            let list = list(&distro, "dockerhost", origin)?;
             if names(&list).contains(&"bridge-utils") {
                 return Err(format!("{release} has it").into());
             }
@@ -260,14 +263,14 @@ fn medium(
         return Err("the listing has hardly a package".into());
     }
     let distro: Distro = distro.parse()?;
-    let suse = Family::of(&distro).unwrap() == Family::Suse;
+    let suse = DistroFamily::of(&distro).unwrap() == DistroFamily::Suse;
     let comps = text
         .lines()
         .any(|path| path.contains("repodata/") && path.contains("comps"));
     let mut missing = Vec::new();
     for profile in profiles {
-        let tree = list(&distro, profile, Role::Tree)?;
-        let others = list(&distro, profile, Role::Others)?;
+        let tree = list(&distro, profile, PackageOrigin::Tree)?;
+        let others = list(&distro, profile, PackageOrigin::Others)?;
         let others = if engine { names(&others) } else { Vec::new() };
         let names = names(&tree).into_iter().chain(others);
         missing.extend(
@@ -344,8 +347,8 @@ fn archive(distro: &str) -> Result<(), Failed> {
     let distro = distro.parse()?;
     let mut missing = Vec::new();
     for profile in PROFILES {
-        for role in [Role::Tree, Role::Others] {
-            let list = list(&distro, profile, role)?;
+        for origin in [PackageOrigin::Tree, PackageOrigin::Others] {
+            let list = list(&distro, profile, origin)?;
             let names = names(&list);
             if names.is_empty() {
                 continue;

@@ -1,6 +1,6 @@
 //! Profiles of Agama, the installer of SLE and Leap since 16.
 //!
-//! JSON is read strictly and held against the rules of Agama's schema, of which a release newer than the
+//! JSON is read strictly and checked against the rules of Agama's schema, of which a release newer than the
 //! table's may know more. Reference: Agama's profile schema.
 
 use std::sync::LazyLock;
@@ -8,27 +8,27 @@ use std::sync::LazyLock;
 use definitions::Distro;
 
 use super::Findings;
+use super::findings::FindingsBuilder;
 use super::json;
-use super::shape::{Language, Shapes, Strictness};
-use super::telling::Telling;
+use super::schema::{Language, Schema, Strictness};
 
-static AGAMA: LazyLock<Shapes> =
-    LazyLock::new(|| Shapes::parse(&[include_str!("shape/agama.tsv")]));
+static AGAMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::parse(&[include_str!("schema/agama.tsv")]));
 
 /// Checks a whole file for a release.
 pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
-    let mut telling = Telling::of(name);
+    let mut findings = FindingsBuilder::of(name);
     match json::parse(text) {
-        Err(broken) => telling.problem(broken.line, format!("this is no JSON: {}", broken.why)),
+        Err(broken) => findings.problem(broken.line, format!("this is not JSON: {}", broken.why)),
         Ok(value) => {
             let strictness = match distro.version() {
                 "16" | "16.0" => Strictness::Exact,
                 _ => Strictness::Newer,
             };
-            AGAMA.check(&value, Language::Json, strictness, &mut telling);
+            AGAMA.check(&value, Language::Json, strictness, &mut findings);
         }
     }
-    telling.findings()
+    findings.finish()
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    fn told(distro: &str, text: &str) -> Vec<String> {
+    fn messages(distro: &str, text: &str) -> Vec<String> {
         let findings = check(&distro.parse().unwrap(), "agama.json", text);
         let notes = findings.notes.iter().map(|note| format!("note: {note}"));
         findings
@@ -53,17 +53,17 @@ mod tests {
         \"scripts\": {\"post\": [{\"name\": \"a\", \"content\": \"x\", \"chroot\": true}]}\n}\n";
 
     #[test]
-    fn what_agama_takes_is_not_told() {
-        assert_eq!(told("leap16.0", GOOD), [""; 0]);
+    fn what_agama_takes_is_not_reported() {
+        assert_eq!(messages("leap16.0", GOOD), [""; 0]);
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (from, to, expected) in [
             (
                 "\"root\"",
                 "\"rooot\"",
-                "agama.json:3: 'the file' knows no key 'rooot': did you mean 'root'?",
+                "agama.json:3: 'the file' has no key 'rooot': did you mean 'root'?",
             ),
             (
                 "true}",
@@ -83,25 +83,25 @@ mod tests {
             (
                 "\"product\"",
                 "\"unheard\": 1, \"product\"",
-                "agama.json:2: 'the file' knows no key 'unheard': remove it",
+                "agama.json:2: 'the file' has no key 'unheard': remove it",
             ),
             (
                 "}\n}",
                 "},\n}",
-                "agama.json:6: this is no JSON: trailing comma, in column 1",
+                "agama.json:6: this is not JSON: trailing comma, in column 1",
             ),
         ] {
-            assert_eq!(told("sle16.0", &GOOD.replacen(from, to, 1)), [expected]);
+            assert_eq!(messages("sle16.0", &GOOD.replacen(from, to, 1)), [expected]);
         }
         let text = GOOD.replacen("\"product\"", "\"unheard\": 1, \"product\"", 1);
         let expected = "note: agama.json:2: 'the file' is not known to have a key 'unheard': it is not checked";
-        assert_eq!(told("sle16.1", &text), [expected]);
+        assert_eq!(messages("sle16.1", &text), [expected]);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(\\{|\\}|\\[|\\]|,|: |\n|\"root\"|\"storage\"|\"drives\"|1|true){0,30}") {
-            let _ = told("leap16.0", &text);
+            let _ = messages("leap16.0", &text);
         }
     }
 }

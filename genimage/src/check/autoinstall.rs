@@ -1,93 +1,93 @@
 //! What Ubuntu's live installer is given: `user-data`, `vendor-data` and `meta-data`, or a bare
 //! `autoinstall.yaml`.
 //!
-//! The part for subiquity is held against the rules of its schema, everything else against those of
+//! The part for subiquity is checked against the rules of its schema, everything else against those of
 //! cloud-init, of which a newer release than the table's may know more. Reference: autoinstall reference
 //! manual of Ubuntu; cloud-init's module reference and NoCloud data source.
 
 use std::sync::LazyLock;
 
 use super::Findings;
-use super::shape::{Language, Shapes, Strictness};
-use super::telling::Telling;
-use super::value::{Kind, Value};
+use super::findings::FindingsBuilder;
+use super::schema::{Language, Schema, Strictness};
+use super::value::{SpannedValue, ValueKind};
 use super::yaml;
 
-static AUTOINSTALL: LazyLock<Shapes> = LazyLock::new(|| {
-    Shapes::parse(&[
-        include_str!("shape/autoinstall.tsv"),
-        include_str!("shape/autoinstall-more.tsv"),
+static AUTOINSTALL: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::parse(&[
+        include_str!("schema/autoinstall.tsv"),
+        include_str!("schema/autoinstall-more.tsv"),
     ])
 });
 
-static CLOUD_CONFIG: LazyLock<Shapes> =
-    LazyLock::new(|| Shapes::parse(&[include_str!("shape/cloud-config.tsv")]));
+static CLOUD_CONFIG: LazyLock<Schema> =
+    LazyLock::new(|| Schema::parse(&[include_str!("schema/cloud-config.tsv")]));
 
 /// What tells cloud-init that a file is for it.
 const HEADER: &str = "#cloud-config";
 
 /// Checks a whole file, which its name tells the kind of.
 pub(super) fn check(name: &str, text: &str) -> Findings {
-    let mut telling = Telling::of(name);
+    let mut findings = FindingsBuilder::of(name);
     let file = name.rsplit('/').next().unwrap_or(name);
     let is_headed = text
         .lines()
         .next()
         .is_some_and(|line| line.trim_end() == HEADER);
     if matches!(file, "user-data" | "vendor-data") && !is_headed && !text.trim().is_empty() {
-        let told =
-            format!("the first line is not '{HEADER}': without it cloud-init passes over the file");
-        telling.problem(1, told);
-        return telling.findings();
+        let message =
+            format!("the first line is not '{HEADER}': without it cloud-init ignores the file");
+        findings.problem(1, message);
+        return findings.finish();
     }
     match yaml::parse(text) {
-        Err(broken) => telling.problem(broken.line, format!("this is no YAML: {}", broken.why)),
-        Ok(None) => empty(file, &mut telling),
-        Ok(Some(value)) if !matches!(value.kind, Kind::Map(_)) => {
-            let told = format!(
-                "the file says {} where keys are expected",
+        Err(broken) => findings.problem(broken.line, format!("this is not YAML: {}", broken.why)),
+        Ok(None) => empty(file, &mut findings),
+        Ok(Some(value)) if !matches!(value.kind, ValueKind::Map(_)) => {
+            let message = format!(
+                "the file contains {} where keys are expected",
                 value.kind.name()
             );
-            telling.problem(value.line, told);
+            findings.problem(value.line, message);
         }
         Ok(Some(value)) => match file {
             "meta-data" => {}
-            _ if is_headed => cloud_config(file, &value, &mut telling),
+            _ if is_headed => cloud_config(file, &value, &mut findings),
             _ => {
                 let inner = value.entry("autoinstall").map(|entry| &entry.value);
-                autoinstall(inner.unwrap_or(&value), &mut telling);
+                autoinstall(inner.unwrap_or(&value), &mut findings);
             }
         },
     }
-    telling.findings()
+    findings.finish()
 }
 
-fn empty(file: &str, telling: &mut Telling<'_>) {
+fn empty(file: &str, findings: &mut FindingsBuilder<'_>) {
     if !matches!(file, "meta-data" | "vendor-data") {
-        telling.problem(0, "the file says nothing, so that the installer would ask");
+        findings.problem(0, "the file is empty, so that the installer would ask");
     }
 }
 
-fn cloud_config(file: &str, value: &Value<'_>, telling: &mut Telling<'_>) {
+fn cloud_config(file: &str, value: &SpannedValue<'_>, findings: &mut FindingsBuilder<'_>) {
     for entry in value.entries() {
         match entry.key.as_ref() {
-            "autoinstall" => autoinstall(&entry.value, telling),
-            _ => CLOUD_CONFIG.check_entry(entry, Strictness::Newer, telling),
+            "autoinstall" => autoinstall(&entry.value, findings),
+            _ => CLOUD_CONFIG.check_entry(entry, Strictness::Newer, findings),
         }
     }
     if file == "user-data" && value.entry("autoinstall").is_none() {
-        telling.problem(
+        findings.problem(
             0,
             "there is no key 'autoinstall', so that the installer would ask",
         );
     }
 }
 
-fn autoinstall(value: &Value<'_>, telling: &mut Telling<'_>) {
-    AUTOINSTALL.check(value, Language::Yaml, Strictness::Exact, telling);
+fn autoinstall(value: &SpannedValue<'_>, findings: &mut FindingsBuilder<'_>) {
+    AUTOINSTALL.check(value, Language::Yaml, Strictness::Exact, findings);
     if let Some(data) = value.entry("user-data") {
         for entry in data.value.entries() {
-            CLOUD_CONFIG.check_entry(entry, Strictness::Newer, telling);
+            CLOUD_CONFIG.check_entry(entry, Strictness::Newer, findings);
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    fn told(name: &str, text: &str) -> Vec<String> {
+    fn message(name: &str, text: &str) -> Vec<String> {
         let findings = check(name, text);
         let notes = findings.notes.iter().map(|note| format!("note: {note}"));
         findings
@@ -113,7 +113,7 @@ mod tests {
         \x20 late-commands:\n    - touch /target/a\n    - [touch, /target/b]\n  user-data:\n    users: [{name: a, lock_passwd: true}]\n";
 
     #[test]
-    fn what_the_installer_takes_is_not_told() {
+    fn what_the_installer_takes_is_not_reported() {
         for (name, text) in [
             ("host01/user-data", GOOD),
             (
@@ -126,17 +126,17 @@ mod tests {
             ("host01/meta-data", "instance-id: host01\n"),
             ("host01/meta-data", ""),
         ] {
-            assert_eq!(told(name, text), [""; 0], "{text}");
+            assert_eq!(message(name, text), [""; 0], "{text}");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (from, to, expected) in [
             (
                 "#cloud-config",
                 "#cloud",
-                "user-data:1: the first line is not '#cloud-config': without it cloud-init passes over the file",
+                "user-data:1: the first line is not '#cloud-config': without it cloud-init ignores the file",
             ),
             (
                 "version: 1",
@@ -146,12 +146,12 @@ mod tests {
             (
                 "{layout: us}",
                 "{layou: us, layout: us}",
-                "user-data:4: 'keyboard' knows no key 'layou': did you mean 'layout'?",
+                "user-data:4: 'keyboard' has no key 'layou': did you mean 'layout'?",
             ),
             (
                 "storage",
                 "storag",
-                "user-data:5: 'the file' knows no key 'storag': did you mean 'storage'?",
+                "user-data:5: 'the file' has no key 'storag': did you mean 'storage'?",
             ),
             (
                 "- touch /target/a",
@@ -161,12 +161,12 @@ mod tests {
             (
                 "lock_passwd",
                 "lock_paswd",
-                "user-data:10: 'users[]' knows no key 'lock_paswd': did you mean 'lock_passwd'?",
+                "user-data:10: 'users[]' has no key 'lock_paswd': did you mean 'lock_passwd'?",
             ),
             (
                 "{name: direct}",
                 "{name: direct, name: lvm}",
-                "user-data:5: this is no YAML: 'name' was said in line 5 already",
+                "user-data:5: this is not YAML: duplicate key 'name', first in line 5",
             ),
             (
                 "autoinstall",
@@ -174,26 +174,26 @@ mod tests {
                 "user-data: there is no key 'autoinstall', so that the installer would ask",
             ),
         ] {
-            let said = told("user-data", &GOOD.replacen(from, to, 1));
-            assert!(said.contains(&expected.to_owned()), "{said:?}");
+            let found = message("user-data", &GOOD.replacen(from, to, 1));
+            assert!(found.contains(&expected.to_owned()), "{found:?}");
         }
         let text = "#cloud-config\n- a\n";
         assert_eq!(
-            told("user-data", text),
-            ["user-data:2: the file says a list where keys are expected"]
+            message("user-data", text),
+            ["user-data:2: the file contains a list where keys are expected"]
         );
         let text = "#cloud-config\n# nothing\n";
         assert_eq!(
-            told("user-data", text),
-            ["user-data: the file says nothing, so that the installer would ask"]
+            message("user-data", text),
+            ["user-data: the file is empty, so that the installer would ask"]
         );
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(version|autoinstall|users|name|: |\n|  |- |1|x|\\{|\\}|\\[|\\]|'|#){0,30}") {
-            let _ = told("user-data", &format!("#cloud-config\n{text}"));
-            let _ = told("autoinstall.yaml", &text);
+            let _ = message("user-data", &format!("#cloud-config\n{text}"));
+            let _ = message("autoinstall.yaml", &text);
         }
     }
 }

@@ -7,91 +7,91 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use super::value::{Entry, Kind, Value};
+use super::value::{KeyValue, SpannedValue, ValueKind};
 
 /// Where a text stops being JSON, and why.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct JsonError {
     pub(super) line: usize,
     pub(super) why: String,
 }
 
 /// Reads a text.
-pub(super) fn parse(text: &str) -> Result<Value<'_>, Broken> {
+pub(super) fn parse(text: &str) -> Result<SpannedValue<'_>, JsonError> {
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         // Of a comma too many, only what keeps the values tells.
         let better = serde_json::from_str::<serde_json::Value>(text).err();
         let error = better.unwrap_or(error);
-        let told = error.to_string();
-        let why = told
+        let message = error.to_string();
+        let why = message
             .rsplit_once(" at line ")
-            .map_or(told.as_str(), |(why, _)| why);
-        return Err(Broken {
+            .map_or(message.as_str(), |(why, _)| why);
+        return Err(JsonError {
             line: error.line(),
             why: format!("{why}, in column {}", error.column()),
         });
     }
-    let mut reader = Reader {
+    let mut reader = JsonReader {
         rest: text,
         line: 1,
     };
-    reader.value().ok_or(Broken {
+    reader.value().ok_or(JsonError {
         line: reader.line,
         why: "a value that is not understood".to_owned(),
     })
 }
 
-/// Reads what is known to be JSON: nothing here is told as wrong, and its depth is bounded.
-struct Reader<'a> {
+/// Reads what is known to be JSON: nothing here reports a problem, and its depth is bounded.
+struct JsonReader<'a> {
     rest: &'a str,
     line: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn value(&mut self) -> Option<Value<'a>> {
-        self.blanks();
+impl<'a> JsonReader<'a> {
+    fn value(&mut self) -> Option<SpannedValue<'a>> {
+        self.skip_blanks();
         let line = self.line;
         let kind = match self.rest.bytes().next()? {
             b'{' => self.map()?,
             b'[' => self.list()?,
-            b'"' => Kind::String(self.string()?),
-            _ => self.word(),
+            b'"' => ValueKind::String(self.string()?),
+            _ => self.scalar(),
         };
-        Some(Value { line, kind })
+        Some(SpannedValue { line, kind })
     }
 
-    fn map(&mut self) -> Option<Kind<'a>> {
+    fn map(&mut self) -> Option<ValueKind<'a>> {
         let mut entries = Vec::new();
         self.skip(1);
         loop {
-            self.blanks();
+            self.skip_blanks();
             match self.rest.bytes().next()? {
                 b'}' => {
                     self.skip(1);
-                    return Some(Kind::Map(entries));
+                    return Some(ValueKind::Map(entries));
                 }
                 b',' => self.skip(1),
                 _ => {
                     let line = self.line;
                     let key = self.string()?;
-                    self.blanks();
+                    self.skip_blanks();
                     self.skip(1);
                     let value = self.value()?;
-                    entries.push(Entry { line, key, value });
+                    entries.push(KeyValue { line, key, value });
                 }
             }
         }
     }
 
-    fn list(&mut self) -> Option<Kind<'a>> {
+    fn list(&mut self) -> Option<ValueKind<'a>> {
         let mut items = Vec::new();
         self.skip(1);
         loop {
-            self.blanks();
+            self.skip_blanks();
             match self.rest.bytes().next()? {
                 b']' => {
                     self.skip(1);
-                    return Some(Kind::List(items));
+                    return Some(ValueKind::List(items));
                 }
                 b',' => self.skip(1),
                 _ => items.push(self.value()?),
@@ -119,30 +119,31 @@ impl<'a> Reader<'a> {
         }
         let whole = self.rest.get(..=end?)?;
         self.skip(whole.len());
-        match escaped {
-            true => serde_json::from_str::<String>(whole).ok().map(Cow::Owned),
-            false => Some(Cow::Borrowed(&whole[1..whole.len() - 1])),
+        if escaped {
+            serde_json::from_str::<String>(whole).ok().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(&whole[1..whole.len() - 1]))
         }
     }
 
     /// Reads a number, `true`, `false` or `null`.
-    fn word(&mut self) -> Kind<'a> {
+    fn scalar(&mut self) -> ValueKind<'a> {
         let end = |c: char| matches!(c, ',' | ']' | '}') || c.is_ascii_whitespace();
         let length = self.rest.find(end).unwrap_or(self.rest.len());
-        let word = &self.rest[..length];
+        let scalar = &self.rest[..length];
         self.skip(length);
-        match word {
-            "null" => Kind::Null,
-            "true" | "false" => Kind::Boolean,
-            number if number.contains(['.', 'e', 'E']) => Kind::Number,
-            number => Kind::Integer(Cow::Borrowed(number)),
+        match scalar {
+            "null" => ValueKind::Null,
+            "true" | "false" => ValueKind::Boolean,
+            number if number.contains(['.', 'e', 'E']) => ValueKind::Number,
+            number => ValueKind::Integer(Cow::Borrowed(number)),
         }
     }
 
-    fn blanks(&mut self) {
+    fn skip_blanks(&mut self) {
         let rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
-        let blanks = &self.rest[..self.rest.len() - rest.len()];
-        self.line += blanks.bytes().filter(|byte| *byte == b'\n').count();
+        let skip_blanks = &self.rest[..self.rest.len() - rest.len()];
+        self.line += skip_blanks.bytes().filter(|byte| *byte == b'\n').count();
         self.rest = rest;
     }
 
@@ -167,7 +168,7 @@ mod tests {
             .map(|entry| (entry.line, entry.value.line))
             .collect();
         assert_eq!(lines, [(2, 2), (4, 4)]);
-        let Kind::List(items) = &value.entries()[0].value.kind else {
+        let ValueKind::List(items) = &value.entries()[0].value.kind else {
             panic!("{value:?}");
         };
         let names: Vec<_> = items.iter().map(|item| item.kind.name()).collect();
@@ -182,18 +183,18 @@ mod tests {
             ]
         );
         assert_eq!((items[3].line, items[4].line), (2, 3));
-        assert_eq!(items[4].kind, Kind::String("x\né".into()));
+        assert_eq!(items[4].kind, ValueKind::String("x\né".into()));
     }
 
     #[test]
-    fn what_is_no_json_is_told_with_its_line() {
+    fn what_is_no_json_is_reported_with_its_line() {
         for (text, line, why) in [
             ("{\n\"a\": 1,\n}", 3, "trailing comma, in column 1"),
             ("", 1, "EOF while parsing a value, in column 0"),
             ("{} x", 1, "trailing characters, in column 4"),
         ] {
             let why = why.to_owned();
-            assert_eq!(parse(text).unwrap_err(), Broken { line, why });
+            assert_eq!(parse(text).unwrap_err(), JsonError { line, why });
         }
     }
 

@@ -6,35 +6,40 @@
 //! ```
 //!
 //! Nothing here runs a program or reaches a network: each installer's rules are tables of ours, held in
-//! tests against the installer's own checker. What cannot be checked is said, never passed over.
+//! tests against the installer's own checker. What cannot be checked makes a note.
 
 pub mod packages;
 
 mod agama;
 mod autoinstall;
 mod autoyast;
+mod findings;
 mod json;
 mod kickstart;
 mod preseed;
-mod shape;
-mod telling;
+mod schema;
 mod value;
 mod xml;
 mod yaml;
 
 use definitions::Distro;
 
-use crate::installer::Installer;
+use crate::installer::InstallerKind;
 use crate::problem::Problem;
 
 /// Checks a file that an installer of that release will read; `name` is how problems call it.
-pub fn installer_file(installer: Installer, distro: &Distro, name: &str, text: &str) -> Findings {
+pub fn installer_file(
+    installer: InstallerKind,
+    distro: &Distro,
+    name: &str,
+    text: &str,
+) -> Findings {
     match installer {
-        Installer::Preseed => preseed::check(name, text),
-        Installer::Kickstart => kickstart::check(distro, name, text),
-        Installer::Autoinstall => autoinstall::check(name, text),
-        Installer::Agama => agama::check(distro, name, text),
-        Installer::Autoyast => autoyast::check(name, text),
+        InstallerKind::Preseed => preseed::check(name, text),
+        InstallerKind::Kickstart => kickstart::check(distro, name, text),
+        InstallerKind::Autoinstall => autoinstall::check(name, text),
+        InstallerKind::Agama => agama::check(distro, name, text),
+        InstallerKind::Autoyast => autoyast::check(name, text),
     }
 }
 
@@ -73,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_checks_found_is_told_once() {
+    fn what_two_checks_found_is_reported_once() {
         let found = |notes: &[&str]| Findings {
             problems: vec![Problem::new("p")],
             notes: notes.iter().map(|note| Problem::new(*note)).collect(),

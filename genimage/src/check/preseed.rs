@@ -1,8 +1,8 @@
 //! Preseed files of debian-installer.
 //!
 //! Every line is read as debconf reads it (owner, template, type, value; a backslash at the end of a
-//! line joins the next to it), and what is said to the installer (`d-i`) is held against a table of its
-//! templates. `preseed.tsv` has one a line, with its type; `#` stands for a number. A template that is
+//! line joins the next to it), and answers to the installer (`d-i`) are checked against a table of its
+//! templates. `preseed.tsv` has one a line, with its type; `#` means a number. A template that is
 //! not in the table may belong to an installer that we have not seen: unless it is near one that is, it
 //! makes a note. Reference: debconf-set-selections(1), debian-installer's templates.
 
@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use definitions::{did_you_mean, nearest};
 
 use super::Findings;
-use super::telling::Telling;
+use super::findings::FindingsBuilder;
 
 /// What debconf takes as a type.
 const TYPES: [&str; 8] = [
@@ -35,46 +35,48 @@ static TEMPLATES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
 
 /// Checks a whole file.
 pub(super) fn check(name: &str, text: &str) -> Findings {
-    let mut telling = Telling::of(name);
-    let mut said: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
-    let mut lines = Lines::new(text);
-    while let Some(line) = lines.next(&mut telling) {
-        // What a joined line says lies in a buffer of its own, and is not held against other lines.
+    let mut findings = FindingsBuilder::of(name);
+    let mut answers: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
+    let mut lines = LogicalLines::new(text);
+    while let Some(line) = lines.next(&mut findings) {
+        // What a joined line says lies in a buffer of its own, and is not checked against other lines.
         let whole = match line.text {
             Cow::Borrowed(whole) => whole,
             Cow::Owned(joined) => {
-                Entry::parse_and_check(&joined, line.number, &mut telling);
+                PreseedAnswer::parse_and_check(&joined, line.number, &mut findings);
                 continue;
             }
         };
-        if let Some(entry) = Entry::parse_and_check(whole, line.number, &mut telling)
+        if let Some(entry) = PreseedAnswer::parse_and_check(whole, line.number, &mut findings)
             && entry.kind != "seen"
             && let Some((before, value)) =
-                said.insert((entry.owner, entry.template), (line.number, entry.value))
+                answers.insert((entry.owner, entry.template), (line.number, entry.value))
             && value != entry.value
         {
             let template = entry.template;
-            let told = format!("'{template}' was said in line {before} already: this value holds");
-            telling.note(line.number, told);
+            let message = format!(
+                "duplicate answer to '{template}', first in line {before}: this value is used"
+            );
+            findings.note(line.number, message);
         }
     }
-    telling.findings()
+    findings.finish()
 }
 
 /// A line as debconf sees it: joined to those that continue it.
 #[derive(Debug)]
-struct Line<'a> {
+struct LogicalLine<'a> {
     number: usize,
     text: Cow<'a, str>,
 }
 
 /// Joins lines.
 #[derive(Debug)]
-struct Lines<'a> {
+struct LogicalLines<'a> {
     lines: std::iter::Enumerate<std::str::Lines<'a>>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LogicalLines<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             lines: text.lines().enumerate(),
@@ -82,7 +84,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the next line that is neither empty nor a comment.
-    fn next(&mut self, telling: &mut Telling<'_>) -> Option<Line<'a>> {
+    fn next(&mut self, findings: &mut FindingsBuilder<'_>) -> Option<LogicalLine<'a>> {
         loop {
             let (index, first) = self.lines.next()?;
             let (number, begin) = (index + 1, first.trim_start());
@@ -90,9 +92,9 @@ impl<'a> Lines<'a> {
             let (mut last, mut end) = (number, first);
             while let Some(part) = end.strip_suffix('\\') {
                 let Some((index, next)) = self.lines.next() else {
-                    telling.problem(
+                    findings.problem(
                         last,
-                        "the file ends where a backslash promises more: remove the backslash",
+                        "the file ends after a backslash, which continues the line: remove the backslash",
                     );
                     break;
                 };
@@ -101,50 +103,55 @@ impl<'a> Lines<'a> {
                 text.truncate(length);
                 text.push_str(next);
                 (last, end) = (index + 1, next);
-                if begin.starts_with('#') && !is_silent(next) {
-                    let told = "the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
-                    telling.problem(last, told);
+                if begin.starts_with('#') && !is_blank_or_comment(next) {
+                    let message = "the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
+                    findings.problem(last, message);
                 }
             }
-            if is_silent(begin) {
+            if is_blank_or_comment(begin) {
                 continue;
             }
             if end.trim_end().ends_with('\\') && !end.ends_with('\\') {
-                let told = "a blank stands behind the backslash, so that the line ends here: remove the blank";
-                telling.problem(last, told);
+                let message =
+                    "a space follows the backslash, so that the line ends here: remove the space";
+                findings.problem(last, message);
             }
-            return Some(Line { number, text });
+            return Some(LogicalLine { number, text });
         }
     }
 }
 
 /// Whether a line says nothing.
-fn is_silent(line: &str) -> bool {
+fn is_blank_or_comment(line: &str) -> bool {
     let line = line.trim_start();
     line.is_empty() || line.starts_with('#')
 }
 
 /// What a line says.
 #[derive(Debug, Clone, Copy)]
-struct Entry<'a> {
+struct PreseedAnswer<'a> {
     owner: &'a str,
     template: &'a str,
     kind: &'a str,
-    /// Everything behind the one blank that ends the type.
+    /// Everything after the one space that ends the type.
     value: &'a str,
 }
 
-impl<'a> Entry<'a> {
-    fn parse_and_check(text: &'a str, number: usize, telling: &mut Telling<'_>) -> Option<Self> {
+impl<'a> PreseedAnswer<'a> {
+    fn parse_and_check(
+        text: &'a str,
+        number: usize,
+        findings: &mut FindingsBuilder<'_>,
+    ) -> Option<Self> {
         let entry = Self::split(text);
         match &entry {
-            Some(entry) => entry.check(number, telling),
+            Some(entry) => entry.check(number, findings),
             None => {
-                let told = format!(
-                    "'{}' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+                let message = format!(
+                    "'{}' is not an answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
                     text.trim()
                 );
-                telling.problem(number, told);
+                findings.problem(number, message);
             }
         }
         entry
@@ -164,29 +171,29 @@ impl<'a> Entry<'a> {
         })
     }
 
-    fn check(&self, number: usize, telling: &mut Telling<'_>) {
+    fn check(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self { template, kind, .. } = *self;
         if kind != "seen" && !TYPES.contains(&kind) {
             let near = did_you_mean(&nearest(kind, TYPES));
             let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
-            telling.problem(
+            findings.problem(
                 number,
                 format!("there is no type '{kind}', so that the line would be skipped: {near}"),
             );
             return;
         }
-        self.check_value(number, telling);
+        self.check_value(number, findings);
         match self.owner {
-            "d-i" => self.check_template(number, telling),
+            "d-i" => self.check_template(number, findings),
             owner => {
-                if strsim::osa_distance(owner, "d-i") == 1 && known(template).is_some() {
-                    telling.problem(number, format!("the installer does not hear what is said to '{owner}': write 'd-i {template}'"));
+                if strsim::osa_distance(owner, "d-i") == 1 && template_type(template).is_some() {
+                    findings.problem(number, format!("the installer does not read answers of '{owner}': write 'd-i {template}'"));
                 }
             }
         }
     }
 
-    fn check_value(&self, number: usize, telling: &mut Telling<'_>) {
+    fn check_value(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self {
             template,
             kind,
@@ -195,41 +202,42 @@ impl<'a> Entry<'a> {
         } = *self;
         let trimmed = value.trim();
         if matches!(kind, "boolean" | "seen") && !matches!(trimmed, "true" | "false") {
-            let told = format!("'{trimmed}' is no value of '{template}': write 'true' or 'false'");
-            telling.problem(number, told);
+            let message =
+                format!("'{trimmed}' is not a value of '{template}': write 'true' or 'false'");
+            findings.problem(number, message);
         } else if matches!(kind, "boolean" | "seen" | "select") && value != trimmed {
-            let told = format!(
-                "a blank before or behind '{trimmed}' belongs to the value of '{template}': write one blank before it and none behind it"
+            let message = format!(
+                "a space before or after '{trimmed}' is part of the value of '{template}': write one space before it and none after it"
             );
-            telling.problem(number, told);
+            findings.problem(number, message);
         }
     }
 
-    fn check_template(&self, number: usize, telling: &mut Telling<'_>) {
+    fn check_template(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self { template, kind, .. } = *self;
-        match known(template) {
+        match template_type(template) {
             Some(expected) => {
                 let boolean = |kind: &str| kind == "boolean";
                 if kind != "seen" && expected != "error" && boolean(expected) != boolean(kind) {
-                    let told = format!(
+                    let message = format!(
                         "'{template}' is of type {expected}, and this says {kind}: write '{expected}'"
                     );
-                    telling.problem(number, told);
+                    findings.problem(number, message);
                 }
             }
             None => {
                 let mut names: Vec<_> = TEMPLATES.keys().copied().collect();
                 names.sort_unstable();
                 match did_you_mean(&nearest(template, names)) {
-                    Some(near) => telling.problem(number, format!("the installer asks no '{template}': {near}")),
-                    None => telling.note(number, format!("'{template}' is no question that installers are known to ask: it is not checked")),
+                    Some(near) => findings.problem(number, format!("the installer has no question '{template}': {near}")),
+                    None => findings.note(number, format!("'{template}' is not a known question of the installer: it is not checked")),
                 }
             }
         }
     }
 }
 
-/// Returns the first word and what follows it, whatever blanks stand before.
+/// Returns the first word and what follows it, whatever spaces come first.
 fn word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
@@ -237,7 +245,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Returns the type of a template of the installer.
-fn known(template: &str) -> Option<&'static str> {
+fn template_type(template: &str) -> Option<&'static str> {
     let find = |wanted: &str| TEMPLATES.get(wanted).copied();
     find(template).or_else(|| {
         // `apt-setup/local0/repository`
@@ -253,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn message(text: &str) -> Vec<String> {
         let findings = check("host01/preseed.cfg", text);
         let notes = findings.notes.iter().map(|note| format!("note: {note}"));
         let problems = findings.problems.iter().map(ToString::to_string);
@@ -270,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_installer_takes_is_not_told() {
+    fn what_the_installer_takes_is_not_reported() {
         let text = "# an answer\n\nd-i passwd/make-user boolean false\n  d-i\tpartman-auto/method\tstring regular\n\
             d-i apt-setup/local0/repository string http://10.1.0.1/a ./\nd-i apt-setup/local12/key string x\n\
             d-i pkgsel/include string openssh-server \\\n  gawk \\\n  chrony\nd-i partman-auto/disk string\n\
@@ -278,19 +286,19 @@ mod tests {
             d-i debian-installer/locale string en_US.UTF-8\nd-i netcfg/choose_interface select auto\n\
             d-i preseed/late_command string in-target sh -c 'echo \\\\ > /x'; \\\n true\r\n\
             # a comment \\\n# that goes on\nmypackage mypackage/what text  two blanks\n";
-        assert_eq!(told(text), [""; 0]);
+        assert_eq!(message(text), [""; 0]);
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
+    fn what_is_wrong_is_reported_with_its_line_and_what_to_do() {
         for (line, expected) in [
             (
                 "d-i partman-auto/methd string lvm",
-                "the installer asks no 'partman-auto/methd': did you mean 'partman-auto/method'?",
+                "the installer has no question 'partman-auto/methd': did you mean 'partman-auto/method'?",
             ),
             (
                 "d-i passwd/make-user",
-                "'d-i passwd/make-user' is no answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+                "'d-i passwd/make-user' is not an answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
             ),
             (
                 "d-i passwd/make-user bolean false",
@@ -302,11 +310,11 @@ mod tests {
             ),
             (
                 "d-i passwd/make-user boolean no",
-                "'no' is no value of 'passwd/make-user': write 'true' or 'false'",
+                "'no' is not a value of 'passwd/make-user': write 'true' or 'false'",
             ),
             (
                 "d-i passwd/make-user boolean  false",
-                "a blank before or behind 'false' belongs to the value of 'passwd/make-user': write one blank before it and none behind it",
+                "a space before or after 'false' is part of the value of 'passwd/make-user': write one space before it and none after it",
             ),
             (
                 "d-i passwd/make-user string false",
@@ -314,29 +322,29 @@ mod tests {
             ),
             (
                 "di passwd/make-user boolean false",
-                "the installer does not hear what is said to 'di': write 'd-i passwd/make-user'",
+                "the installer does not read answers of 'di': write 'd-i passwd/make-user'",
             ),
             (
                 "d-i pkgsel/include string a \\ ",
-                "a blank stands behind the backslash, so that the line ends here: remove the blank",
+                "a space follows the backslash, so that the line ends here: remove the space",
             ),
             (
                 "d-i pkgsel/include string a \\",
-                "the file ends where a backslash promises more: remove the backslash",
+                "the file ends after a backslash, which continues the line: remove the backslash",
             ),
         ] {
             assert_eq!(
-                told(&format!("\n{line}")),
+                message(&format!("\n{line}")),
                 [format!("host01/preseed.cfg:2: {expected}")]
             );
         }
     }
 
     #[test]
-    fn a_comment_that_swallows_an_answer_is_told() {
+    fn a_comment_that_swallows_an_answer_is_reported() {
         let text = "# a \\\nd-i passwd/make-user boolean false\n";
         let expected = "host01/preseed.cfg:2: the comment before ends with a backslash, so that this line is a comment too: remove the backslash";
-        assert_eq!(told(text), [expected]);
+        assert_eq!(message(text), [expected]);
     }
 
     #[test]
@@ -344,29 +352,29 @@ mod tests {
         for (text, expected) in [
             (
                 "d-i our-own-component/setting string x\n",
-                "note: host01/preseed.cfg:1: 'our-own-component/setting' is no question that installers are known to ask: it is not checked",
+                "note: host01/preseed.cfg:1: 'our-own-component/setting' is not a known question of the installer: it is not checked",
             ),
             (
                 "d-i partman-auto/disk string /dev/sda\n\nd-i partman-auto/disk string /dev/sdb\n",
-                "note: host01/preseed.cfg:3: 'partman-auto/disk' was said in line 1 already: this value holds",
+                "note: host01/preseed.cfg:3: duplicate answer to 'partman-auto/disk', first in line 1: this value is used",
             ),
         ] {
-            assert_eq!(told(text), [expected]);
+            assert_eq!(message(text), [expected]);
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "((d-i|di|#|x|partman-auto/method|é|boolean|string|true|\\\\)[ \t\r]?|\n){0,24}") {
-            let _ = told(&text);
+            let _ = message(&text);
         }
 
         #[test]
         fn lines_are_joined_as_debconf_joins_them(parts in proptest::collection::vec("[ab]{0,4}", 1..6)) {
             let text = format!("d-i our-own/x string {}\n", parts.join("\\\n"));
-            let mut telling = Telling::of("x");
-            let line = Lines::new(&text).next(&mut telling).unwrap();
-            prop_assert_eq!(Entry::split(&line.text).unwrap().value, parts.concat());
+            let mut findings = FindingsBuilder::of("x");
+            let line = LogicalLines::new(&text).next(&mut findings).unwrap();
+            prop_assert_eq!(PreseedAnswer::split(&line.text).unwrap().value, parts.concat());
         }
     }
 }

@@ -2,53 +2,53 @@
 
 use std::borrow::Cow;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Value<'a> {
+pub(super) struct SpannedValue<'a> {
     /// The line, from 1.
     pub(super) line: usize,
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: ValueKind<'a>,
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind<'a> {
+pub(super) enum ValueKind<'a> {
     Null,
     Boolean,
     /// A whole number, as written.
     Integer(Cow<'a, str>),
     Number,
     String(Cow<'a, str>),
-    List(Vec<Value<'a>>),
-    Map(Vec<Entry<'a>>),
-    /// What stands elsewhere: an alias of YAML. Nothing is said of it.
+    List(Vec<SpannedValue<'a>>),
+    Map(Vec<KeyValue<'a>>),
+    /// Defined elsewhere: an alias of YAML, which is not checked.
     Unknown,
 }
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry<'a> {
+pub(super) struct KeyValue<'a> {
     pub(super) line: usize,
     pub(super) key: Cow<'a, str>,
-    pub(super) value: Value<'a>,
+    pub(super) value: SpannedValue<'a>,
 }
 
-impl<'a> Value<'a> {
+impl<'a> SpannedValue<'a> {
     /// The entries of a map; anything else has none.
-    pub(super) fn entries(&self) -> &[Entry<'a>] {
+    pub(super) fn entries(&self) -> &[KeyValue<'a>] {
         match &self.kind {
-            Kind::Map(entries) => entries,
+            ValueKind::Map(entries) => entries,
             _ => &[],
         }
     }
 
     /// The entry of a map with this key.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry<'a>> {
+    pub(super) fn entry(&self, key: &str) -> Option<&KeyValue<'a>> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 }
 
-impl Kind<'_> {
+impl ValueKind<'_> {
     /// What a person calls it.
     pub(super) fn name(&self) -> &'static str {
         match self {

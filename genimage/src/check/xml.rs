@@ -1,325 +1,237 @@
-//! XML of AutoYaST as a tree of values that know their lines.
+//! XML of AutoYaST as a tree of values that know their lines. The only file of this room that knows the parser.
 //!
 //! Elements are keys. An attribute tells the type of a value (`config:type`, and since 15.3 `type` or
 //! `t`): the elements in a list are its items, whatever they are called; without a type, an element with
-//! others in it is a map and one without is a text. Nothing of a DTD is read, so that no entity but
-//! XML's own is known. Reference: XML 1.0; AutoYaST guide, "The XML profile".
+//! others in it is a map and one without is a text. Nothing outside of the text is read: a DTD's external
+//! entities are unknown. Reference: XML 1.0; AutoYaST guide, "The XML profile".
 
 use std::borrow::Cow;
 
-use anyhow::{Context, Result, anyhow, bail};
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
-
 use definitions::{did_you_mean, nearest};
+use roxmltree::{Document, Error, Node, ParsingOptions};
 
-use super::telling::Telling;
-use super::value::{Entry, Kind, Value};
+use super::findings::FindingsBuilder;
+use super::value::{KeyValue, SpannedValue, ValueKind};
 
 /// Deeper than any profile.
-const DEPTH_LIMIT: usize = 64;
+const MAX_DEPTH: usize = 64;
 
-const TYPES: [&str; 7] = [
-    "boolean", "disksize", "integer", "list", "map", "string", "symbol",
+/// More nodes than any profile has.
+const MAX_NODES: u32 = 1 << 20;
+
+/// The prefix of AutoYaST's own attributes.
+const CONFIG: &str = "config";
+
+/// The types that an attribute can give an element, by their names.
+const TYPES: [(&str, ElementType); 7] = [
+    ("boolean", ElementType::Boolean),
+    ("disksize", ElementType::Text),
+    ("integer", ElementType::Integer),
+    ("list", ElementType::List),
+    ("map", ElementType::Map),
+    ("string", ElementType::Text),
+    ("symbol", ElementType::Text),
 ];
+
+/// How the content of an element is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ElementType {
+    Boolean,
+    Integer,
+    List,
+    Map,
+    Text,
+}
 
 /// The outermost element.
 #[derive(Debug)]
-pub(super) struct Document<'a> {
+pub(super) struct RootElement<'a> {
     pub(super) name: &'a str,
     pub(super) line: usize,
-    /// Its attributes, as written.
-    pub(super) attributes: Vec<(&'a str, String)>,
-    pub(super) value: Value<'a>,
+    /// The name space of elements without a prefix.
+    pub(super) namespace: Option<String>,
+    /// The name space of `config:`.
+    pub(super) config_namespace: Option<String>,
+    pub(super) value: SpannedValue<'a>,
 }
 
-/// Reads a document. What no parser could read is one problem, and nothing comes out; what AutoYaST
-/// could not read is told, and the rest is.
-pub(super) fn parse<'a>(text: &'a str, telling: &mut Telling<'_>) -> Option<Document<'a>> {
-    // The parser counts bytes behind the mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader::from_str(text);
-    reader.config_mut().check_comments = true;
-    if let Some(at) = text.find(|c| !is_char(c)) {
-        let line = 1 + text[..at].matches('\n').count();
-        telling.problem(line, "this is no XML: it holds a control character");
-        return None;
-    }
-    let mut reading = Reading {
-        reader,
-        text,
-        line: 1,
-        counted: 0,
-        telling,
-    };
-    match reading.document() {
-        Ok(document) => Some(document),
-        Err(why) => {
-            let line = reading.line;
-            reading
-                .telling
-                .problem(line, format!("this is no XML: {why:#}"));
-            None
-        }
-    }
-}
-
-struct Reading<'a, 'b, 'c> {
-    reader: Reader<&'a [u8]>,
+/// Reads a document. A text that is not well-formed is one problem, and nothing comes out; where only AutoYaST
+/// cannot read an element, that is a problem and the rest is read.
+pub(super) fn parse<'a>(
     text: &'a str,
-    /// The line that the last event begins in.
-    line: usize,
-    /// The bytes before that.
-    counted: usize,
-    telling: &'b mut Telling<'c>,
-}
-
-/// An element that is open.
-struct Open<'a> {
-    name: &'a str,
-    line: usize,
-    kind: Option<&'static str>,
-    text: String,
-    entries: Vec<Entry<'a>>,
-}
-
-impl<'a> Reading<'a, '_, '_> {
-    fn document(&mut self) -> Result<Document<'a>> {
-        let mut document = None;
-        loop {
-            match self.next()? {
-                Event::Start(tag) if document.is_none() => {
-                    document = Some(self.root(&tag, false)?);
-                }
-                Event::Empty(tag) if document.is_none() => {
-                    document = Some(self.root(&tag, true)?);
-                }
-                Event::Start(_) | Event::Empty(_) => {
-                    bail!("a second element begins beside the first")
-                }
-                Event::Text(text) if !text.trim().is_empty() => {
-                    bail!("text stands outside of the element")
-                }
-                Event::CData(_) | Event::GeneralRef(_) => {
-                    bail!("text stands outside of the element")
-                }
-                Event::Eof => return document.context("there is no element"),
-                _ => {}
-            }
-        }
-    }
-
-    fn root(&mut self, tag: &BytesStart<'a>, empty: bool) -> Result<Document<'a>> {
-        let line = self.line;
-        let mut attributes = Vec::new();
-        for attribute in tag.attributes() {
-            let attribute = attribute.context("reading an attribute")?;
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0)?;
-            attributes.push((self.lent(attribute.key.into_inner()), value.into_owned()));
-        }
-        let open = self.open(tag)?;
-        let name = open.name;
-        let value = match empty {
-            true => self.close(open),
-            false => self.element(open, 0)?,
-        };
-        Ok(Document {
-            name,
-            line,
-            attributes,
-            value,
-        })
-    }
-
-    /// Reads what is in an element, up to its end.
-    fn element(&mut self, mut open: Open<'a>, depth: usize) -> Result<Value<'a>> {
-        if depth > DEPTH_LIMIT {
-            bail!("elements are nested more than {DEPTH_LIMIT} levels deep");
-        }
-        loop {
-            let event = self.next()?;
-            let line = self.line;
-            let (key, value) = match event {
-                Event::Start(tag) => {
-                    let inner = self.open(&tag)?;
-                    (inner.name, self.element(inner, depth + 1)?)
-                }
-                Event::Empty(tag) => {
-                    let inner = self.open(&tag)?;
-                    (inner.name, self.close(inner))
-                }
-                Event::Text(text) => {
-                    if text.contains("]]>") {
-                        bail!("']]>' stands outside of a CDATA section: write ']]&gt;'");
-                    }
-                    open.text.push_str(&text);
-                    continue;
-                }
-                Event::CData(text) => {
-                    open.text.push_str(&text);
-                    continue;
-                }
-                Event::GeneralRef(entity) => {
-                    open.text.push_str(&resolved(&entity)?);
-                    continue;
-                }
-                Event::End(_) => return Ok(self.close(open)),
-                Event::Eof => bail!("'{}' of line {} is not closed", open.name, open.line),
-                _ => continue,
+    findings: &mut FindingsBuilder<'_>,
+) -> Option<RootElement<'a>> {
+    let options = ParsingOptions {
+        allow_dtd: true, // profiles begin with <!DOCTYPE profile>
+        nodes_limit: MAX_NODES,
+        ..ParsingOptions::default()
+    };
+    let document = match Document::parse_with_options(text, options) {
+        Ok(document) => document,
+        Err(error) => {
+            let line = match error {
+                Error::UnclosedRootNode | Error::UnexpectedEndOfStream => text.lines().count(),
+                _ => error.pos().row as usize,
             };
-            let key = Cow::Borrowed(key);
-            open.entries.push(Entry { line, key, value });
+            findings.problem(line.max(1), format!("this is not XML: {}", reason(&error)));
+            return None;
+        }
+    };
+    let root = document.root_element();
+    let newlines = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+    let mut reader = ElementReader { newlines, findings };
+    let value = reader.element(root, 0)?;
+    let namespace = |prefix| root.lookup_namespace_uri(prefix).map(str::to_owned);
+    Some(RootElement {
+        name: root.tag_name().name(),
+        line: value.line,
+        namespace: namespace(None),
+        config_namespace: namespace(Some(CONFIG)),
+        value,
+    })
+}
+
+/// Describes what is not well-formed, without the position, which the problem has.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::UnexpectedCloseTag(expected, found, _) => {
+            format!("expected '</{expected}>', found '</{found}>'")
+        }
+        Error::UnknownEntityReference(name, _) => {
+            format!("the entity '&{name};' is unknown: write '&amp;' for '&'")
+        }
+        Error::MalformedEntityReference(_) => "'&' begins no entity: write '&amp;'".to_owned(),
+        Error::UnknownNamespace(prefix, _) => {
+            format!(
+                "the prefix '{prefix}:' is not declared: write xmlns:{prefix}=\"…\" in 'profile'"
+            )
+        }
+        Error::InvalidAttributeValue(_) => "an attribute contains '<': write '&lt;'".to_owned(),
+        Error::InvalidCharacterData(_) => {
+            "']]>' ends no CDATA section here: write ']]&gt;'".to_owned()
+        }
+        Error::NonXmlChar(..) => "it contains a control character".to_owned(),
+        Error::NoRootNode => "there is no element".to_owned(),
+        Error::UnclosedRootNode | Error::UnexpectedEndOfStream => {
+            "it ends inside an element: close it".to_owned()
+        }
+        Error::UnknownToken(_) => "this is neither an element nor text of one".to_owned(),
+        other => {
+            let message = other.to_string();
+            let position = format!(" at {}", other.pos());
+            message
+                .strip_suffix(&position)
+                .unwrap_or(&message)
+                .to_owned()
         }
     }
+}
 
-    fn open(&mut self, tag: &BytesStart<'a>) -> Result<Open<'a>> {
-        let mut kind = None;
-        if !tag
-            .name()
-            .into_inner()
-            .starts_with(|c: char| c.is_alphabetic() || c == '_')
-        {
-            bail!("'{}' is no name", tag.name().into_inner());
-        }
-        for (name, value) in attributes(tag)? {
-            if !matches!(name, "config:type" | "type" | "t") {
-                continue;
-            }
-            kind = TYPES.into_iter().find(|known| *known == value);
-            if kind.is_none() {
-                let near = did_you_mean(&nearest(&value, TYPES));
-                let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
-                self.telling
-                    .problem(self.line, format!("there is no type '{value}': {near}"));
-            }
-        }
-        Ok(Open {
-            name: self.lent(tag.name().into_inner()),
-            line: self.line,
-            kind,
-            text: String::new(),
-            entries: Vec::new(),
-        })
-    }
+/// Turns elements into values.
+struct ElementReader<'b, 'c> {
+    /// Where the lines of the text end.
+    newlines: Vec<usize>,
+    findings: &'b mut FindingsBuilder<'c>,
+}
 
-    /// Makes the value of an element that has ended.
-    fn close(&mut self, open: Open<'a>) -> Value<'a> {
-        let Open {
-            name,
-            line,
-            kind,
-            text,
-            entries,
-        } = open;
-        let trimmed = text.trim();
-        let mut wrong = |told: String| self.telling.problem(line, told);
-        if !entries.is_empty() && !trimmed.is_empty() {
-            wrong(format!(
-                "'{name}' has text beside its elements: remove one of them"
-            ));
+impl ElementReader<'_, '_> {
+    /// Reads an element with all that is in it; nothing comes out of one that is nested too deep.
+    fn element<'a>(&mut self, element: Node<'_, 'a>, depth: usize) -> Option<SpannedValue<'a>> {
+        let line = self.line(element);
+        if depth > MAX_DEPTH {
+            let message = format!("elements are nested more than {MAX_DEPTH} levels deep");
+            self.findings.problem(line, message);
+            return None;
+        }
+        let kind = self.kind_of(element, line);
+        let mut text = String::new();
+        let mut entries = Vec::new();
+        for child in element.children() {
+            if child.is_element() {
+                entries.push(KeyValue {
+                    line: self.line(child),
+                    key: Cow::Borrowed(child.tag_name().name()),
+                    value: self.element(child, depth + 1)?,
+                });
+            } else if child.is_text() {
+                text.push_str(child.text().unwrap_or_default());
+            }
+        }
+        let name = element.tag_name().name();
+        if !entries.is_empty() && !text.trim().is_empty() {
+            let message = format!("'{name}' has both text and elements: remove one of them");
+            self.findings.problem(line, message);
         }
         let kind = match kind {
-            Some("boolean") if !matches!(trimmed, "true" | "false") => {
-                wrong(format!(
-                    "'{name}' is no boolean: write true or false, not '{trimmed}'"
-                ));
-                Kind::Unknown
+            Some(ElementType::Boolean) if matches!(text.trim(), "true" | "false") => {
+                ValueKind::Boolean
             }
-            Some("boolean") => Kind::Boolean,
-            Some("integer") if trimmed.parse::<i64>().is_err() => {
-                wrong(format!(
-                    "'{name}' is no integer: write a whole number, not '{trimmed}'"
-                ));
-                Kind::Unknown
+            Some(ElementType::Boolean) => {
+                let text = text.trim();
+                let message =
+                    format!("'{name}' is not a boolean: write true or false, not '{text}'");
+                self.findings.problem(line, message);
+                ValueKind::Unknown
             }
-            Some("integer") => Kind::Integer(Cow::Owned(trimmed.to_owned())),
-            Some("list") => Kind::List(entries.into_iter().map(|entry| entry.value).collect()),
-            Some("map") => self.map(entries),
-            Some(_) => Kind::String(Cow::Owned(text)),
+            Some(ElementType::Integer) if text.trim().parse::<i64>().is_ok() => {
+                ValueKind::Integer(Cow::Owned(text.trim().to_owned()))
+            }
+            Some(ElementType::Integer) => {
+                let text = text.trim();
+                let message =
+                    format!("'{name}' is not an integer: write a whole number, not '{text}'");
+                self.findings.problem(line, message);
+                ValueKind::Unknown
+            }
+            Some(ElementType::List) => {
+                ValueKind::List(entries.into_iter().map(|entry| entry.value).collect())
+            }
+            Some(ElementType::Map) => self.map(entries),
+            Some(ElementType::Text) => ValueKind::String(Cow::Owned(text)),
             None if !entries.is_empty() => self.map(entries),
-            None if trimmed.is_empty() => Kind::Unknown,
-            None => Kind::String(Cow::Owned(text)),
+            None if text.trim().is_empty() => ValueKind::Unknown,
+            None => ValueKind::String(Cow::Owned(text)),
         };
-        Value { line, kind }
+        Some(SpannedValue { line, kind })
     }
 
-    fn map(&mut self, entries: Vec<Entry<'a>>) -> Kind<'a> {
+    /// Returns the type that an attribute gives an element.
+    fn kind_of(&mut self, element: Node<'_, '_>, line: usize) -> Option<ElementType> {
+        let config = element.lookup_namespace_uri(Some(CONFIG));
+        let value = element.attributes().find_map(|attribute| {
+            let own = match attribute.namespace() {
+                None => matches!(attribute.name(), "type" | "t"),
+                namespace => namespace == config && attribute.name() == "type",
+            };
+            own.then(|| attribute.value())
+        })?;
+        let known = TYPES.iter().find(|(name, _)| *name == value);
+        if known.is_none() {
+            let names = TYPES.map(|(name, _)| name);
+            let near = did_you_mean(&nearest(value, names));
+            let near = near.unwrap_or_else(|| format!("write one of {}", names.join(", ")));
+            self.findings
+                .problem(line, format!("there is no type '{value}': {near}"));
+        }
+        known.map(|(_, kind)| *kind)
+    }
+
+    fn map<'a>(&mut self, entries: Vec<KeyValue<'a>>) -> ValueKind<'a> {
         for (at, entry) in entries.iter().enumerate() {
-            if let Some(before) = entries[..at].iter().find(|other| other.key == entry.key) {
-                let told = format!(
-                    "'{}' was said in line {} already: join them",
-                    entry.key, before.line
+            if let Some(first) = entries[..at].iter().find(|other| other.key == entry.key) {
+                let message = format!(
+                    "duplicate element '{}', first in line {}: join them",
+                    entry.key, first.line
                 );
-                self.telling.problem(entry.line, told);
+                self.findings.problem(entry.line, message);
             }
         }
-        Kind::Map(entries)
+        ValueKind::Map(entries)
     }
 
-    fn next(&mut self) -> Result<Event<'a>> {
-        let begins = usize::try_from(self.reader.buffer_position()).unwrap_or(self.text.len());
-        let passed = self
-            .text
-            .as_bytes()
-            .get(self.counted..begins)
-            .unwrap_or_default();
-        self.line += memchr::memchr_iter(b'\n', passed).count();
-        self.counted = begins;
-        // Its own words say the cause already.
-        self.reader
-            .read_event()
-            .map_err(|why| anyhow!(why.to_string()))
+    /// Returns the line that an element begins in.
+    fn line(&self, element: Node<'_, '_>) -> usize {
+        let start = element.range().start;
+        1 + self.newlines.partition_point(|newline| *newline < start)
     }
-
-    /// Finds a part of the text that an event was lent, so that it outlives the event.
-    fn lent(&self, part: &str) -> &'a str {
-        let after = self.text.get(self.counted..).unwrap_or_default();
-        let found = after.find(part).map(|at| &after[at..at + part.len()]);
-        found.unwrap_or_default()
-    }
-}
-
-/// Returns the attributes of an element, entities resolved.
-fn attributes<'t>(tag: &'t BytesStart<'_>) -> Result<Vec<(&'t str, Cow<'t, str>)>> {
-    let read = tag.attributes().map(|attribute| {
-        let attribute = attribute.context("reading an attribute")?;
-        let name = attribute.key.into_inner();
-        if attribute.value.contains('<') {
-            bail!("'<' stands in the attribute '{name}': write '&lt;'");
-        }
-        let value = attribute
-            .normalized_value(XmlVersion::Implicit1_0)
-            .with_context(|| format!("reading the attribute '{name}'"))?;
-        Ok((name, value))
-    });
-    read.collect()
-}
-
-/// Whether XML may hold a character.
-fn is_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..) && !matches!(c, '\u{fffe}' | '\u{ffff}')
-}
-
-/// Resolves XML's own entities.
-fn resolved(entity: &str) -> Result<Cow<'static, str>> {
-    let own = match entity {
-        "amp" => "&",
-        "lt" => "<",
-        "gt" => ">",
-        "quot" => "\"",
-        "apos" => "'",
-        other => {
-            let code = match other.strip_prefix("#x") {
-                Some(hex) => u32::from_str_radix(hex, 16).ok(),
-                None => other
-                    .strip_prefix('#')
-                    .and_then(|digits| digits.parse().ok()),
-            };
-            let Some(c) = code.and_then(char::from_u32).filter(|c| is_char(*c)) else {
-                bail!("'&{other};' is no entity of XML's own: write '&amp;' for '&'");
-            };
-            return Ok(Cow::Owned(c.to_string()));
-        }
-    };
-    Ok(Cow::Borrowed(own))
 }

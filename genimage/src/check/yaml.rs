@@ -1,8 +1,8 @@
 //! YAML as a tree of values that know their lines. The only file of this room that knows the parser.
 //!
-//! In: the text of one document. Out: [`Value`]s, scalars told apart as PyYAML does, which is what
+//! In: the text of one document. Out: [`SpannedValue`]s, scalars typed as PyYAML does, which is what
 //! subiquity and cloud-init read with: YAML 1.1, so that `yes` is true and a MAC without quotation marks
-//! may be a number. An alias is not followed: a few lines of them can stand for terabytes. Reference:
+//! may be a number. An alias is not followed: a few lines of them can expand to terabytes. Reference:
 //! YAML 1.1 type repository.
 
 use std::borrow::Cow;
@@ -10,24 +10,24 @@ use std::borrow::Cow;
 use anyhow::{Context, Result, bail};
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::value::{Entry, Kind, Value};
+use super::value::{KeyValue, SpannedValue, ValueKind};
 
 /// Deeper than any file that people write.
-const DEPTH_LIMIT: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// What is wrong with a text as YAML.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct YamlError {
     /// The line, from 1.
     pub(super) line: usize,
     pub(super) why: String,
 }
 
 /// Reads one document; an empty one is `None`.
-pub(super) fn parse(text: &str) -> Result<Option<Value<'_>>, Broken> {
-    let mut reader = Reader {
+pub(super) fn parse(text: &str) -> Result<Option<SpannedValue<'_>>, YamlError> {
+    let mut reader = YamlReader {
         events: Parser::new_from_str(text).map(|event| {
-            event.map_err(|error| Broken {
+            event.map_err(|error| YamlError {
                 line: error.marker().line(),
                 why: error.info().to_owned(),
             })
@@ -37,58 +37,58 @@ pub(super) fn parse(text: &str) -> Result<Option<Value<'_>>, Broken> {
     };
     let read = reader.document();
     read.map_err(|why| {
-        reader.broken.unwrap_or(Broken {
+        reader.broken.unwrap_or(YamlError {
             line: reader.line,
             why: format!("{why:#}"),
         })
     })
 }
 
-struct Reader<I> {
+struct YamlReader<I> {
     events: I,
     /// The line of the last event.
     line: usize,
     /// What the parser itself found.
-    broken: Option<Broken>,
+    broken: Option<YamlError>,
 }
 
-impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), Broken>>> Reader<I> {
-    fn document(&mut self) -> Result<Option<Value<'a>>> {
+impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), YamlError>>> YamlReader<I> {
+    fn document(&mut self) -> Result<Option<SpannedValue<'a>>> {
         let mut value = None;
         loop {
             match self.next()? {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::StreamEnd => return Ok(value),
                 Event::DocumentStart(..) if value.is_none() => {}
-                Event::DocumentStart(..) => bail!("a second document begins, which is not read"),
+                Event::DocumentStart(..) => bail!("a second document begins, and only one is read"),
                 event => value = Some(self.value(event, 0)?),
             }
         }
     }
 
-    fn value(&mut self, event: Event<'a>, depth: usize) -> Result<Value<'a>> {
+    fn value(&mut self, event: Event<'a>, depth: usize) -> Result<SpannedValue<'a>> {
         let line = self.line;
-        if depth > DEPTH_LIMIT {
-            bail!("nested more than {DEPTH_LIMIT} levels deep");
+        if depth > MAX_DEPTH {
+            bail!("nested more than {MAX_DEPTH} levels deep");
         }
         let kind = match event {
             Event::Scalar(text, style, _, tag) => match tag {
                 None if style == ScalarStyle::Plain => plain(text),
-                None => Kind::String(text),
+                None => ValueKind::String(text),
                 Some(tag) if tag.is_yaml_core_schema() && tag.suffix() == "str" => {
-                    Kind::String(text)
+                    ValueKind::String(text)
                 }
-                Some(_) => Kind::Unknown,
+                Some(_) => ValueKind::Unknown,
             },
-            Event::SequenceStart(..) => Kind::List(self.list(depth)?),
-            Event::MappingStart(..) => Kind::Map(self.map(depth)?),
-            Event::Alias(..) => Kind::Unknown,
-            _ => bail!("nothing stands where a value is expected"),
+            Event::SequenceStart(..) => ValueKind::List(self.list(depth)?),
+            Event::MappingStart(..) => ValueKind::Map(self.map(depth)?),
+            Event::Alias(..) => ValueKind::Unknown,
+            _ => bail!("a value is missing"),
         };
-        Ok(Value { line, kind })
+        Ok(SpannedValue { line, kind })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Value<'a>>> {
+    fn list(&mut self, depth: usize) -> Result<Vec<SpannedValue<'a>>> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -98,24 +98,24 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), Broken>>> Reader<I> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<Entry<'a>>> {
-        let mut entries: Vec<Entry<'a>> = Vec::new();
+    fn map(&mut self, depth: usize) -> Result<Vec<KeyValue<'a>>> {
+        let mut entries: Vec<KeyValue<'a>> = Vec::new();
         loop {
             let key = match self.next()? {
                 Event::MappingEnd => return Ok(entries),
                 Event::Scalar(key, ..) => key,
-                _ => bail!("a key that is no word"),
+                _ => bail!("a key is not a scalar"),
             };
             let line = self.line;
             if let Some(before) = entries.iter().find(|entry| entry.key == key) {
-                bail!("'{key}' was said in line {} already", before.line);
+                bail!("duplicate key '{key}', first in line {}", before.line);
             }
             let event = self.next()?;
             let mut value = self.value(event, depth + 1)?;
-            if value.kind == Kind::Null {
+            if value.kind == ValueKind::Null {
                 value.line = line; // noticed further down, where something else begins
             }
-            entries.push(Entry { line, key, value });
+            entries.push(KeyValue { line, key, value });
         }
     }
 
@@ -134,28 +134,28 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), Broken>>> Reader<I> {
 }
 
 /// Tells what a scalar without quotation marks is.
-fn plain(text: Cow<'_, str>) -> Kind<'_> {
+fn plain(text: Cow<'_, str>) -> ValueKind<'_> {
     match text.as_ref() {
-        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
+        "" | "~" | "null" | "Null" | "NULL" => return ValueKind::Null,
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "yes" | "Yes" | "YES" | "no"
-        | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF" => return Kind::Boolean,
+        | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF" => return ValueKind::Boolean,
         _ => {}
     }
     let bytes = text.as_bytes();
     if !matches!(bytes[0], b'0'..=b'9' | b'.' | b'+' | b'-') {
-        return Kind::String(text);
+        return ValueKind::String(text);
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(&text);
     if is_integer(digits) {
-        Kind::Integer(text)
+        ValueKind::Integer(text)
     } else if is_float(digits) {
-        Kind::Number
+        ValueKind::Number
     } else {
-        Kind::String(text)
+        ValueKind::String(text)
     }
 }
 
-/// Whole numbers: decimal, octal, hexadecimal, binary, and parts of sixty joined by colons.
+/// Whole numbers: decimal, octal, hexadecimal, binary, and base-60 digits joined by colons.
 fn is_integer(digits: &str) -> bool {
     let all = |text: &str, wanted: fn(&u8) -> bool| {
         !text.is_empty() && text.bytes().all(|byte| byte == b'_' || wanted(&byte))
@@ -264,18 +264,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_told_with_its_line() {
+    fn what_is_no_document_is_reported_with_its_line() {
         for (text, line, why) in [
-            ("a: 1\na: 2\n", 2, "'a' was said in line 1 already"),
+            ("a: 1\na: 2\n", 2, "duplicate key 'a', first in line 1"),
             (
                 "a: 1\n---\nb: 1\n",
                 2,
-                "a second document begins, which is not read",
+                "a second document begins, and only one is read",
             ),
-            ("a: 1\n[a]: 1\n", 2, "a key that is no word"),
+            ("a: 1\n[a]: 1\n", 2, "a key is not a scalar"),
         ] {
             let why = why.to_owned();
-            assert_eq!(parse(text).unwrap_err(), Broken { line, why });
+            assert_eq!(parse(text).unwrap_err(), YamlError { line, why });
         }
         assert_eq!(parse("a: [1\nb: 'x\n").unwrap_err().line, 2);
         let deep = "[".repeat(100) + &"]".repeat(100);

@@ -9,24 +9,24 @@ use clap::Parser;
 use definitions::command::Config;
 
 use crate::assets::Assets;
-use crate::report::OfImage;
+use crate::report::OsimageReport;
 
 const EXAMPLES: &str = "\
 Examples:
   genimage debian12.9.0-x86_64-install-dockerhost
-                                      is everything there that its nodes will need?
+                                      check that everything its nodes need is there
   genimage rocky9.4-x86_64-install-compute --show ks.cfg
-                                      what a node's installer would read
-  genimage --context NAME             what a template may say, with a stand-in's values
-  genimage --list-assets NAME         which list and which template counts for it, and why
-  genimage --export-assets ./assets   the built-in lists and templates, to be edited
+                                      print the file that a node's installer reads
+  genimage --context NAME             print all fields of templates, with example values
+  genimage --list-assets NAME         print which list and template are used, and why
+  genimage --export-assets ./assets   write the built-in lists and templates, to edit them
 
 Your own files go to <installdir>/custom/templates/ and <installdir>/custom/pkglists/, under the names that
 --export-assets writes; a template may also extend a built-in one and override a block of it.
 
 Exit status: 0 when nothing is wrong, 1 when something is, 2 for wrong usage.";
 
-/// Render and check what an osimage installs, with a stand-in for a node
+/// Render and check what an osimage installs, for a placeholder node
 #[derive(Debug, Parser)]
 #[command(name = "genimage", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -38,13 +38,13 @@ pub struct Args {
     /// Print one of the files that were rendered, or all
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     show: Option<String>,
-    /// Print all that a template may say, as JSON
+    /// Print all fields that a template may use, as JSON
     #[arg(long, requires = "osimage", conflicts_with_all = ["show", "json", "list_assets"])]
     context: bool,
-    /// Say which lists and templates there are; with an OSIMAGE, which count for it, and why
+    /// List the lists and templates; with an OSIMAGE, those that it uses, and why
     #[arg(long, conflicts_with_all = ["show", "json"])]
     list_assets: bool,
-    /// Write the built-in lists and templates to DIR; what was edited there is left alone
+    /// Write the built-in lists and templates to DIR; edited files there are kept
     #[arg(long, value_name = "DIR", conflicts_with_all = ["osimage", "show", "list_assets", "json"])]
     export_assets: Option<PathBuf>,
     /// Print results as JSON
@@ -54,10 +54,10 @@ pub struct Args {
 
 /// What is asked for.
 #[derive(Debug)]
-pub(crate) enum Action<'a> {
+pub(crate) enum GenimageAction<'a> {
     /// Render and check.
     Check(&'a str),
-    /// Say what templates are told.
+    /// Print the context of templates.
     Context(&'a str),
     /// Say what there is, for an osimage or at all.
     List(Option<&'a str>),
@@ -67,29 +67,29 @@ pub(crate) enum Action<'a> {
 
 impl Args {
     /// Says what is asked for.
-    pub(crate) fn action(&self) -> Result<Action<'_>> {
+    pub(crate) fn action(&self) -> Result<GenimageAction<'_>> {
         Ok(match (&self.export_assets, &self.osimage) {
-            (Some(directory), _) => Action::Export(directory),
-            (None, name) if self.list_assets => Action::List(name.as_deref()),
-            (None, Some(name)) if self.context => Action::Context(name),
-            (None, Some(name)) => Action::Check(name),
-            (None, None) => bail!("which osimage? lsdef -t osimage names them"),
+            (Some(directory), _) => GenimageAction::Export(directory),
+            (None, name) if self.list_assets => GenimageAction::List(name.as_deref()),
+            (None, Some(name)) if self.context => GenimageAction::Context(name),
+            (None, Some(name)) => GenimageAction::Check(name),
+            (None, None) => bail!("name an osimage: lsdef -t osimage lists them"),
         })
     }
 
     /// Prints what was found out; results to stdout, what is wrong to stderr.
-    pub(crate) fn tell(
+    pub(crate) fn print(
         &self,
         name: &str,
-        said: &OfImage,
+        report: &OsimageReport,
         assets: Option<&Assets>,
     ) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
         let files: Vec<_> = assets.iter().flat_map(|assets| assets.files()).collect();
         if self.json {
             let names: Vec<_> = files.iter().map(|(file, _)| file).collect();
-            let report = serde_json::json!({ "osimage": name, "files": names, "report": said });
-            serde_json::to_writer_pretty(&mut out, &report)?;
+            let json = serde_json::json!({ "osimage": name, "files": names, "report": report });
+            serde_json::to_writer_pretty(&mut out, &json)?;
             writeln!(out)?;
         } else if let Some(wanted) = &self.show {
             let shown = files
@@ -110,18 +110,18 @@ impl Args {
                     names.join(", ")
                 );
             }
-        } else if assets.is_some() && said.problems.is_empty() {
+        } else if assets.is_some() && report.problems.is_empty() {
             let names: Vec<_> = files.iter().map(|(file, _)| *file).collect();
-            writeln!(out, "{name}: {} are right", names.join(", "))?;
+            writeln!(out, "{name}: {} are valid", names.join(", "))?;
         }
         out.flush()?;
-        for note in &said.notes {
+        for note in &report.notes {
             eprintln!("genimage: note: {note}");
         }
-        for problem in &said.problems {
+        for problem in &report.problems {
             eprintln!("genimage: {problem}");
         }
-        let right = said.problems.is_empty();
+        let right = report.problems.is_empty();
         Ok(if right {
             ExitCode::SUCCESS
         } else {

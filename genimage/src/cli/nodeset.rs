@@ -14,10 +14,10 @@ use crate::report::Report;
 const EXAMPLES: &str = "\
 Examples:
   nodeset host01 osimage=debian12.9.0-x86_64-install-dockerhost
-                                        what host01 installs from the next boot over the network on
-  nodeset rack1 osimage                 each node's own osimage (its provmethod), rendered anew
+                                        render, check and write what host01 installs
+  nodeset rack1 osimage                 render each node's own osimage (provmethod) again
   nodeset rack1 osimage --diff --dry-run
-                                        what would change, line by line
+                                        show what would change, line by line
 
 Each node's files go to <installdir>/autoinst/<node>/: what its installer reads, boot.ipxe, and
 postscripts.json with the scripts that it runs. They are checked by the installer's rules, and every
@@ -25,7 +25,7 @@ package is looked up, before anything is written; a node that has a problem keep
 
 Exit status: 0 when all nodes have their assets, 1 when something is wrong, 2 for wrong usage.";
 
-/// Give nodes an osimage: render, check and write what they fetch while they install
+/// Assign an osimage to nodes: render, check and write the files that they fetch while they install
 #[derive(Debug, Parser)]
 #[command(name = "nodeset", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -36,8 +36,8 @@ pub struct Args {
     pub(crate) noderange: Noderange,
     /// The osimage: osimage=NAME, or osimage alone for each node's provmethod
     #[arg(value_name = "osimage[=NAME]")]
-    pub(crate) osimage: Asked,
-    /// Say what would be written; write nothing
+    pub(crate) osimage: OsimageArgument,
+    /// Print what would be written; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Show what changes, line by line
@@ -50,16 +50,16 @@ pub struct Args {
 
 /// Which osimage is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked(Option<String>);
+pub(crate) struct OsimageArgument(Option<String>);
 
-impl Asked {
+impl OsimageArgument {
     /// Returns the name, where one is given.
     pub(crate) fn name(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
 
-impl FromStr for Asked {
+impl FromStr for OsimageArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -76,7 +76,7 @@ impl FromStr for Asked {
 
 impl Args {
     /// Prints a report: results to stdout, what is wrong to stderr.
-    pub(crate) fn tell(&self, report: &Report) -> Result<ExitCode> {
+    pub(crate) fn print(&self, report: &Report) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, report)?;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Context, Disk, Firstboot, Image, InstallSource, Kernel, Locale, Node, Packages, Root, Server,
-};
-use crate::repository::Repository;
 use definitions::RepositoryFormat;
 
-impl Context {
+use super::{
+    BootParameters, Disk, Firstboot, ImageFacts, InstallSource, Locale, NodeFacts, Packages,
+    RootAccess, ServerFacts, TemplateContext,
+};
+use crate::repository::Repository;
+
+impl TemplateContext {
     /// An example in which every field is given: what fields there are is read from it, and tests render it.
     pub fn example() -> Self {
         Self {
@@ -28,7 +30,7 @@ impl Context {
                 smallest: 8 << 30,
                 layout: text("# partitions"),
             },
-            root: Root {
+            root: RootAccess {
                 password: text("$6$rounds=5000$salt$hash"),
                 keys: texts(&["ssh-ed25519 AAAA admin@example.com"]),
             },
@@ -45,8 +47,8 @@ impl Context {
     }
 }
 
-fn node() -> Node {
-    Node {
+fn node() -> NodeFacts {
+    NodeFacts {
         name: "host01".to_owned(),
         hostname: "host01.example.com".to_owned(),
         domain: text("example.com"),
@@ -59,8 +61,8 @@ fn node() -> Node {
     }
 }
 
-fn image() -> Image {
-    Image {
+fn image() -> ImageFacts {
+    ImageFacts {
         name: "debian13.1.0-x86_64-install-dockerhost".to_owned(),
         profile: "dockerhost".to_owned(),
         osvers: "debian13.1.0".to_owned(),
@@ -74,8 +76,8 @@ fn image() -> Image {
     }
 }
 
-fn server() -> Server {
-    Server {
+fn server() -> ServerFacts {
+    ServerFacts {
         address: "10.1.0.1".to_owned(),
         host: "10.1.0.1".to_owned(),
         url: "http://10.1.0.1/install".to_owned(),
@@ -105,8 +107,8 @@ fn repository(name: &str) -> Repository {
     }
 }
 
-fn kernel() -> Kernel {
-    Kernel {
+fn kernel() -> BootParameters {
+    BootParameters {
         kernel: "install.amd/vmlinuz".to_owned(),
         initrds: texts(&["install.amd/initrd.gz"]),
         install: texts(&["net.ifnames=0"]),

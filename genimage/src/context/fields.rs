@@ -1,33 +1,33 @@
-//! Which fields the context has, so that a name that is none is found before anything is rendered.
+//! Which fields the context has, so that a wrong name is found before anything is rendered.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::Context;
+use super::TemplateContext;
 
 /// What may follow a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fields {
+pub enum ContextFields {
     /// Nothing.
     None,
     /// Any name: the administrator's own.
     Any,
     /// One of these.
-    Of(BTreeMap<String, Fields>),
+    Of(BTreeMap<String, ContextFields>),
     /// `[]`, and then what each element has.
-    Each(Box<Fields>),
+    Each(Box<ContextFields>),
 }
 
-impl Fields {
+impl ContextFields {
     /// Returns the fields of the context.
     pub fn of_context() -> &'static Self {
-        static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
-            let example = serde_json::to_value(Context::example()).unwrap_or_default();
-            let mut fields = Fields::of(&example);
-            if let Fields::Of(names) = &mut fields {
-                names.insert("environment".to_owned(), Fields::Any);
+        static FIELDS: LazyLock<ContextFields> = LazyLock::new(|| {
+            let example = serde_json::to_value(TemplateContext::example()).unwrap_or_default();
+            let mut fields = ContextFields::of(&example);
+            if let ContextFields::Of(names) = &mut fields {
+                names.insert("environment".to_owned(), ContextFields::Any);
             }
             fields
         });
@@ -47,7 +47,7 @@ impl Fields {
     }
 
     /// Lists all fields as templates name them: `node.mac`, `extras[].uri`; a struct or a list
-    /// stands for itself too.
+    /// is listed itself too.
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         self.walk("", &mut paths);
@@ -92,10 +92,10 @@ impl Fields {
                 Self::Any => return true,
                 Self::None => return false,
                 Self::Each(element) => {
-                    let Some(behind) = rest.strip_prefix("[]") else {
+                    let Some(after) = rest.strip_prefix("[]") else {
                         return false;
                     };
-                    (fields, rest) = (element, behind);
+                    (fields, rest) = (element, after);
                 }
                 Self::Of(names) => {
                     let end = rest.find(['.', '[']).unwrap_or(rest.len());
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn fields_are_those_of_the_context() {
-        let fields = Fields::of_context();
+        let fields = ContextFields::of_context();
         for path in [
             "node",
             "node.mac",

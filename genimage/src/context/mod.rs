@@ -15,36 +15,36 @@ use crate::repository::Repository;
 mod example;
 mod fields;
 
-pub use fields::Fields;
+pub use fields::ContextFields;
 
 /// All that a template may say.
 #[derive(Debug, Clone, Serialize)]
-pub struct Context {
+pub struct TemplateContext {
     /// The node.
-    pub node: Node,
+    pub node: NodeFacts,
     /// The osimage and the release.
-    pub image: Image,
+    pub image: ImageFacts,
     /// The management node as the node reaches it.
-    pub server: Server,
+    pub server: ServerFacts,
     /// What is installed, inside the installer.
     pub packages: Packages,
     /// What the installer installs from.
     pub source: InstallSource,
     /// The repositories that the installer finds there by itself, the one to install from first.
     pub tree: Vec<Repository>,
-    /// Every other repository, which the installer has to be told of: further discs of the tree, what stands behind
+    /// Every other repository, which the installer has to be given: further discs of the tree, what follows
     /// the tree in `pkgdir`, and those of `otherpkgdir`.
     pub extras: Vec<Repository>,
     /// Where to.
     pub disk: Disk,
     /// How root gets in.
-    pub root: Root,
+    pub root: RootAccess,
     /// Clock and language.
     pub locale: Locale,
     /// What the firewall lets in, `22/tcp` each.
     pub ports: Vec<String>,
     /// The kernel's command line.
-    pub kernel: Kernel,
+    pub kernel: BootParameters,
     /// What makes the node run its postscripts; without it, none are run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firstboot: Option<Firstboot>,
@@ -54,7 +54,7 @@ pub struct Context {
 
 /// The node. Its network is configured by DHCP, on the NIC that has the MAC.
 #[derive(Debug, Clone, Serialize)]
-pub struct Node {
+pub struct NodeFacts {
     /// Its name: `host01`.
     pub name: String,
     /// Its name and domain: `host01.example.com`, or the name alone.
@@ -82,7 +82,7 @@ pub struct Node {
 
 /// The osimage and its release.
 #[derive(Debug, Clone, Serialize)]
-pub struct Image {
+pub struct ImageFacts {
     /// The osimage's name.
     pub name: String,
     /// The profile: `dockerhost`.
@@ -122,7 +122,7 @@ pub struct InstallSource {
 }
 
 impl InstallSource {
-    /// Parts a URI.
+    /// Splits a URI.
     pub fn new(uri: &str, is_tree: bool) -> Self {
         let (protocol, rest) = uri.split_once("://").unwrap_or(("http", uri));
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -138,7 +138,7 @@ impl InstallSource {
 
 /// The management node.
 #[derive(Debug, Clone, Serialize)]
-pub struct Server {
+pub struct ServerFacts {
     /// Its address.
     pub address: String,
     /// Address and port: `10.1.0.1` with port 80, else `10.1.0.1:8080`.
@@ -149,7 +149,7 @@ pub struct Server {
     pub assets: String,
     /// The tree there: `http://10.1.0.1/install/debian12.9.0/x86_64`.
     pub tree: String,
-    /// The tree's path behind the host: `/install/debian12.9.0/x86_64`.
+    /// The tree's path after the host: `/install/debian12.9.0/x86_64`.
     pub tree_path: String,
     /// The tree's directory on the management node, for what mounts it: `/install/debian12.9.0/x86_64`.
     pub tree_directory: String,
@@ -175,7 +175,7 @@ pub struct Packages {
 /// Where the system is installed to.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Disk {
-    /// The disk that the definition names: `/dev/sda`, or a path beneath `/dev/disk/`. Where it names
+    /// The disk that the definition names: `/dev/sda`, or a path below `/dev/disk/`. Where it names
     /// none, the smallest disk that is not removable and has at least `smallest` bytes is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -188,7 +188,7 @@ pub struct Disk {
 
 /// How root gets in.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Root {
+pub struct RootAccess {
     /// The crypted password, as `crypt(5)` writes it; without one the password is locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
@@ -209,7 +209,7 @@ pub struct Locale {
 
 /// The kernel's command line.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Kernel {
+pub struct BootParameters {
     /// The kernel in the tree: `install.amd/vmlinuz`.
     pub kernel: String,
     /// Its initrds.

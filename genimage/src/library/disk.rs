@@ -5,44 +5,44 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Asset, Kind, Origin};
-use crate::installer::Installer;
-use crate::problem::{Place, Problem};
+use super::{Asset, AssetKind, AssetOrigin};
+use crate::installer::InstallerKind;
+use crate::problem::{FileLine, Problem};
 
 /// No list and no template is longer, in bytes.
-const LONGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// No directory of the library lies deeper, and no section holds more files.
-const DEEPEST: usize = 4;
-const MOST: usize = 4096;
+const MAX_DEPTH: usize = 4;
+const MAX_FILES: usize = 4096;
 
 /// Loads a text as [`clean`] leaves it; the second value says whether that took something out.
 pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
     let file: Arc<str> = path.to_string_lossy().into();
     let at = |line: usize, message: String| {
         let file = Arc::clone(&file);
-        Problem::at(Place { file, line }, message)
+        Problem::at(FileLine { file, line }, message)
     };
     let cannot = |err: std::io::Error| at(0, format!("cannot be read: {err}"));
     let opened = fs::File::open(path).map_err(cannot)?;
     // A pipe would block, a device never end.
     if !opened.metadata().map_err(cannot)?.is_file() {
-        return Err(at(0, "is no file: name one".to_owned()));
+        return Err(at(0, "is not a file: name one".to_owned()));
     }
     let mut bytes = Vec::new();
     opened
-        .take(LONGEST + 1)
+        .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(at(
             0,
-            format!("is longer than {LONGEST} bytes: no list and no template is"),
+            format!("is longer than {MAX_BYTES} bytes: no list and no template is"),
         ));
     }
     let text = String::from_utf8(bytes).map_err(|err| {
         let good = &err.as_bytes()[..err.utf8_error().valid_up_to()];
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        at(line, "is no UTF-8 text: save it as UTF-8".to_owned())
+        at(line, "is not UTF-8 text: save it as UTF-8".to_owned())
     })?;
     clean(text).map_err(|(line, message)| at(line, message))
 }
@@ -70,37 +70,37 @@ fn clean(text: String) -> Result<(String, bool), (usize, String)> {
                 '\u{feff}' => "a byte order mark in the middle of the text",
                 _ => "a control character",
             };
-            let message = format!("holds {name} ({}): delete it", found.escape_unicode());
+            let message = format!("contains {name} ({}): delete it", found.escape_unicode());
             return Err((number, message));
         }
     }
     Ok((lines.join("\n"), true))
 }
 
-/// Loads every file of a section, by the name that it has beneath `custom`.
-pub(super) fn walk(custom: &Path, kind: Kind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
-    let mut walk = Walk {
+/// Loads every file of a section, by the name that it has below `custom`.
+pub(super) fn scan(custom: &Path, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
+    let mut scan = DirectoryScan {
         kind,
         found: Vec::new(),
         problems: Vec::new(),
     };
-    walk.directory(&custom.join(kind.section()), kind.section(), 0);
-    walk.directory(&custom.join("install"), "install", 0);
-    walk.found.sort_by(|(one, _), (two, _)| one.cmp(two));
-    if walk.problems.is_empty() {
-        Ok(walk.found)
+    scan.directory(&custom.join(kind.section()), kind.section(), 0);
+    scan.directory(&custom.join("install"), "install", 0);
+    scan.found.sort_by(|(one, _), (two, _)| one.cmp(two));
+    if scan.problems.is_empty() {
+        Ok(scan.found)
     } else {
-        Err(walk.problems)
+        Err(scan.problems)
     }
 }
 
-struct Walk {
-    kind: Kind,
+struct DirectoryScan {
+    kind: AssetKind,
     found: Vec<(String, Asset)>,
     problems: Vec<Problem>,
 }
 
-impl Walk {
+impl DirectoryScan {
     fn directory(&mut self, path: &Path, name: &str, depth: usize) {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
@@ -117,10 +117,10 @@ impl Walk {
             }
             let (path, name) = (entry.path(), format!("{name}/{own}"));
             if path.is_dir() {
-                if depth < DEEPEST {
+                if depth < MAX_DEPTH {
                     self.directory(&path, &name, depth + 1);
                 }
-            } else if self.wanted(&name) && self.found.len() < MOST {
+            } else if self.wanted(&name) && self.found.len() < MAX_FILES {
                 self.file(&path, name);
             }
         }
@@ -128,7 +128,7 @@ impl Walk {
 
     /// In our own layout everything counts, in xCAT's what has an ending of ours.
     fn wanted(&self, name: &str) -> bool {
-        let endings = Installer::ALL.map(|installer| self.kind.ending(installer));
+        let endings = InstallerKind::ALL.map(|installer| self.kind.ending(installer));
         !name.starts_with("install/")
             || endings.iter().any(|ending| {
                 name.strip_suffix(ending)
@@ -139,7 +139,7 @@ impl Walk {
     fn file(&mut self, path: &Path, name: String) {
         match load(path) {
             Ok((text, cleaned)) => {
-                let origin = Origin::Custom(path.to_path_buf());
+                let origin = AssetOrigin::Custom(path.to_path_buf());
                 let asset = Asset {
                     origin,
                     text,
@@ -177,23 +177,27 @@ mod tests {
             (
                 "a\nb\rc\n",
                 2,
-                "holds a carriage return in the middle of a line (\\u{d}): delete it",
+                "contains a carriage return in the middle of a line (\\u{d}): delete it",
             ),
             (
                 "a\n\u{1b}[31m\n",
                 2,
-                "holds a control character (\\u{1b}): delete it",
+                "contains a control character (\\u{1b}): delete it",
             ),
-            ("a\0\n", 1, "holds a control character (\\u{0}): delete it"),
+            (
+                "a\0\n",
+                1,
+                "contains a control character (\\u{0}): delete it",
+            ),
             (
                 "a\n\n\u{feff}b",
                 3,
-                "holds a byte order mark in the middle of the text (\\u{feff}): delete it",
+                "contains a byte order mark in the middle of the text (\\u{feff}): delete it",
             ),
             (
                 "a\r\r\n",
                 1,
-                "holds a carriage return in the middle of a line (\\u{d}): delete it",
+                "contains a carriage return in the middle of a line (\\u{d}): delete it",
             ),
         ] {
             assert_eq!(

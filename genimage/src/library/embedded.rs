@@ -8,7 +8,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.iter().copied()
 }
 
-/// Returns what lies beneath a top directory.
+/// Returns what lies below a top directory.
 pub(super) fn section(section: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     all().filter(move |(name, _)| name.split('/').next() == Some(section))
 }

@@ -14,14 +14,14 @@ use super::{Library, embedded};
 pub enum Exported {
     /// It is new.
     Written(PathBuf),
-    /// It stands there already, word for word.
+    /// The same text is there already.
     Same(PathBuf),
-    /// Another text stands there, and stays.
+    /// Another text is there, and is kept.
     Kept(PathBuf),
 }
 
 impl Library {
-    /// Writes what is built in beneath a directory, by name; what stands there stays.
+    /// Writes what is built in below a directory, by name; an existing file is kept.
     ///
     /// # Errors
     /// When a file can be neither written nor compared.

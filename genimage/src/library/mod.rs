@@ -2,36 +2,36 @@
 //!
 //! A profile, a release and an architecture come in, or a name that an osimage gives; the text that holds
 //! goes out, with where it came from and why it won. The administrator's own directory goes before what is
-//! built in; within a directory the most particular name wins ([`ladder`]). Nothing here is ever written,
+//! built in; within a directory the most particular name wins ([`search_order`]). Nothing here is ever written,
 //! except by [`Library::export`], which overwrites nothing.
 
 pub(crate) mod disk;
 mod embedded;
 mod export;
-pub mod ladder;
 mod name;
+pub mod search_order;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use definitions::{Arch, Distro};
 
-use crate::installer::{Family, Installer};
-use crate::problem::{Place, Problem};
+use crate::installer::{DistroFamily, InstallerKind};
+use crate::problem::{FileLine, Problem};
 
 pub use export::Exported;
-pub use ladder::Rung;
+pub use search_order::CandidateName;
 
 /// Where an asset came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
+pub enum AssetOrigin {
     /// The administrator's own file.
     Custom(PathBuf),
     /// What is built into the program, by its name: `pkglists/debian/dockerhost.pkglist`.
     Embedded(&'static str),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for AssetOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Custom(path) => path.display().fmt(f),
@@ -40,7 +40,7 @@ impl fmt::Display for Origin {
     }
 }
 
-impl Origin {
+impl AssetOrigin {
     /// Returns the name that problems carry: the path, or the name of what is built in.
     pub fn name(&self) -> String {
         match self {
@@ -54,7 +54,7 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: AssetOrigin,
     /// What it says.
     pub text: String,
     /// Whether carriage returns at the ends of lines, or a byte order mark, were left out of it.
@@ -70,7 +70,7 @@ impl Asset {
 
 /// Says that a file was taken without what editors of other systems leave in it.
 pub(crate) fn cleaned(file: &str) -> Problem {
-    let place = Place {
+    let place = FileLine {
         file: file.into(),
         line: 0,
     };
@@ -82,7 +82,7 @@ pub(crate) fn cleaned(file: &str) -> Problem {
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum AssetKind {
     /// The installer's template; its ending is the installer's: `compute.preseed`.
     Template,
     /// The packages of the tree: `compute.pkglist`.
@@ -91,7 +91,7 @@ pub enum Kind {
     OtherPkgList,
 }
 
-impl Kind {
+impl AssetKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Template, Self::PkgList, Self::OtherPkgList];
 
@@ -104,7 +104,7 @@ impl Kind {
     }
 
     /// Returns the ending of the files: `pkglist`.
-    pub fn ending(self, installer: Installer) -> &'static str {
+    pub fn ending(self, installer: InstallerKind) -> &'static str {
         match self {
             Self::Template => installer.ending(),
             Self::PkgList => "pkglist",
@@ -115,7 +115,7 @@ impl Kind {
 
 /// For whom a file is looked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub struct SearchTarget<'a> {
     /// What the node is for: `dockerhost`.
     pub profile: &'a str,
     /// The release.
@@ -123,19 +123,19 @@ pub struct Target<'a> {
     /// The architecture.
     pub arch: Arch,
     /// What installs it.
-    pub installer: Installer,
+    pub installer: InstallerKind,
 }
 
 /// One file that fits, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct Candidate {
     /// The file.
-    pub origin: Origin,
+    pub origin: AssetOrigin,
     /// The name that it was found by.
-    pub rung: Rung,
+    pub name_found: CandidateName,
 }
 
-/// The administrator's own directory, and behind it what is built in.
+/// The administrator's own directory, and after it what is built in.
 #[derive(Debug, Clone)]
 pub struct Library {
     custom: PathBuf,
@@ -153,7 +153,11 @@ impl Library {
     ///
     /// # Errors
     /// A profile that is no file name, a release of no family, a file that cannot be read as text.
-    pub fn find(&self, kind: Kind, target: &Target<'_>) -> Result<Option<Asset>, Problem> {
+    pub fn find(
+        &self,
+        kind: AssetKind,
+        target: &SearchTarget<'_>,
+    ) -> Result<Option<Asset>, Problem> {
         match self.found(kind, target)?.into_iter().next() {
             Some(found) => self.load(&found.origin).map(Some),
             None => Ok(None),
@@ -164,28 +168,32 @@ impl Library {
     ///
     /// # Errors
     /// A profile that is no file name, a release of no family.
-    pub fn found(&self, kind: Kind, target: &Target<'_>) -> Result<Vec<Found>, Problem> {
+    pub fn found(
+        &self,
+        kind: AssetKind,
+        target: &SearchTarget<'_>,
+    ) -> Result<Vec<Candidate>, Problem> {
         name::check_profile(target.profile)?;
-        let family = Family::of(target.distro)?;
-        let rungs = ladder::rungs(target, kind.ending(target.installer));
+        let family = DistroFamily::of(target.distro)?;
+        let candidate_names = search_order::candidate_names(target, kind.ending(target.installer));
         let mut found = Vec::new();
         for directory in self.directories(kind, family, target.distro) {
-            for rung in &rungs {
-                let path = directory.join(&rung.name);
+            for name_found in &candidate_names {
+                let path = directory.join(&name_found.name);
                 if path.is_file() {
-                    found.push(Found {
-                        origin: Origin::Custom(path),
-                        rung: rung.clone(),
+                    found.push(Candidate {
+                        origin: AssetOrigin::Custom(path),
+                        name_found: name_found.clone(),
                     });
                 }
             }
         }
-        for rung in rungs {
-            let name = format!("{}/{}/{}", kind.section(), family.name(), rung.name);
+        for name_found in candidate_names {
+            let name = format!("{}/{}/{}", kind.section(), family.name(), name_found.name);
             if let Some((name, _)) = embedded::find(&name) {
-                found.push(Found {
-                    origin: Origin::Embedded(name),
-                    rung,
+                found.push(Candidate {
+                    origin: AssetOrigin::Embedded(name),
+                    name_found,
                 });
             }
         }
@@ -194,10 +202,10 @@ impl Library {
 
     /// The directories of the administrator's that may hold files of a kind, in the order of the search:
     /// our own layout, then xCAT's under the distribution's name, then under the family's.
-    fn directories(&self, kind: Kind, family: Family, distro: &Distro) -> Vec<PathBuf> {
+    fn directories(&self, kind: AssetKind, family: DistroFamily, distro: &Distro) -> Vec<PathBuf> {
         let mut directories = vec![self.custom.join(kind.section()).join(family.name())];
         let xcat = match family {
-            Family::Suse => &["sles", "suse"][..],
+            DistroFamily::Suse => &["sles", "suse"][..],
             _ => &[family.name()],
         };
         for name in std::iter::once(&distro.family()).chain(xcat) {
@@ -209,20 +217,25 @@ impl Library {
         directories
     }
 
-    /// Finds a file by the name that an osimage gives: a path, or a name beneath the administrator's own
+    /// Finds a file by the name that an osimage gives: a path, or a name below the administrator's own
     /// directory, or the name of what is built in. The section and the family may be left out of it:
     /// `docker-ce.pkglist`. `builtin/…` asks for what is built in even where the administrator has a file
     /// of that name.
     ///
     /// # Errors
     /// A name that leaves the library, a file that is not there or cannot be read as text.
-    pub fn named(&self, kind: Kind, family: Family, name: &str) -> Result<Asset, Problem> {
+    pub fn named(
+        &self,
+        kind: AssetKind,
+        family: DistroFamily,
+        name: &str,
+    ) -> Result<Asset, Problem> {
         self.look_up(kind, family, name)?.ok_or_else(|| {
             Problem::new(if Path::new(name).is_absolute() {
                 format!("{name}: there is no such file: write it, or name another one")
             } else {
                 format!(
-                    "'{name}' is neither beneath {} nor built in: `genimage --list-assets` names what there is",
+                    "'{name}' is neither in {} nor built in: `genimage --list-assets` names what there is",
                     self.custom.display()
                 )
             })
@@ -235,9 +248,9 @@ impl Library {
     /// A name that leaves the library, a file that cannot be read as text.
     pub fn include(
         &self,
-        kind: Kind,
-        family: Family,
-        from: &Origin,
+        kind: AssetKind,
+        family: DistroFamily,
+        from: &AssetOrigin,
         name: &str,
     ) -> Result<Option<Asset>, Problem> {
         let by_name = || self.look_up(kind, family, name);
@@ -245,14 +258,14 @@ impl Library {
             return by_name();
         }
         let beside = match from {
-            Origin::Custom(path) => path
+            AssetOrigin::Custom(path) => path
                 .parent()
                 .map(|directory| name::join(directory, name))
                 .filter(|path| path.is_file())
-                .map(|path| self.load(&Origin::Custom(path)))
+                .map(|path| self.load(&AssetOrigin::Custom(path)))
                 .transpose()?,
             // What is built in includes by name, so that the administrator's file of that name counts.
-            Origin::Embedded(own) => match name::beside(own, name) {
+            AssetOrigin::Embedded(own) => match name::beside(own, name) {
                 Some(name) => self.look_up(kind, family, &name)?,
                 None => None,
             },
@@ -261,11 +274,18 @@ impl Library {
     }
 
     /// Finds a file by a path or a name.
-    fn look_up(&self, kind: Kind, family: Family, name: &str) -> Result<Option<Asset>, Problem> {
+    fn look_up(
+        &self,
+        kind: AssetKind,
+        family: DistroFamily,
+        name: &str,
+    ) -> Result<Option<Asset>, Problem> {
         if Path::new(name).is_absolute() {
             let path = PathBuf::from(name);
             let there = path.is_file();
-            return there.then(|| self.load(&Origin::Custom(path))).transpose();
+            return there
+                .then(|| self.load(&AssetOrigin::Custom(path)))
+                .transpose();
         }
         name::check_inside(name)?;
         let builtin = name.strip_prefix(name::BUILTIN);
@@ -279,19 +299,19 @@ impl Library {
         if builtin.is_none() {
             let paths = names.iter().map(|name| self.custom.join(name));
             if let Some(path) = paths.into_iter().find(|path| path.is_file()) {
-                return self.load(&Origin::Custom(path)).map(Some);
+                return self.load(&AssetOrigin::Custom(path)).map(Some);
             }
         }
         let found = names.iter().find_map(|name| embedded::find(name));
         Ok(found.map(|(name, text)| Asset {
-            origin: Origin::Embedded(name),
+            origin: AssetOrigin::Embedded(name),
             text: text.to_owned(),
             cleaned: false,
         }))
     }
 
     /// Returns what is built in of a kind's section, by name, in order.
-    pub fn embedded(&self, kind: Kind) -> impl Iterator<Item = (&'static str, &'static str)> {
+    pub fn embedded(&self, kind: AssetKind) -> impl Iterator<Item = (&'static str, &'static str)> {
         embedded::section(kind.section())
     }
 
@@ -301,15 +321,15 @@ impl Library {
     ///
     /// # Errors
     /// Everything that cannot be read as text.
-    pub fn custom(&self, kind: Kind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
-        disk::walk(&self.custom, kind)
+    pub fn custom(&self, kind: AssetKind) -> Result<Vec<(String, Asset)>, Vec<Problem>> {
+        disk::scan(&self.custom, kind)
     }
 
     /// Loads what was found.
-    fn load(&self, origin: &Origin) -> Result<Asset, Problem> {
+    fn load(&self, origin: &AssetOrigin) -> Result<Asset, Problem> {
         let (text, cleaned) = match origin {
-            Origin::Custom(path) => disk::load(path)?,
-            Origin::Embedded(name) => {
+            AssetOrigin::Custom(path) => disk::load(path)?,
+            AssetOrigin::Embedded(name) => {
                 let text = embedded::find(name).map(|(_, text)| text.to_owned());
                 (text.unwrap_or_default(), false)
             }

@@ -1,4 +1,4 @@
-//! Names of files in the library: what they may hold, and how one stands beside another. Pure.
+//! Names of files in the library: what they may hold, and how one is named relative to another. Pure.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub(super) fn check_profile(profile: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(format!(
-        "'{}' is no profile: letters, digits, '.', '_', '+' and '-' make one, a letter or digit first",
+        "'{}' is not a valid profile: use letters, digits, '.', '_', '+' and '-', a letter or digit first",
         profile.escape_debug()
     )))
 }
@@ -45,7 +45,7 @@ pub(super) fn join(directory: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// Names what stands beside a built-in file; nothing, where that would leave the library.
+/// Names a file next to a built-in one; nothing, where that would leave the library.
 pub(super) fn beside(own: &str, name: &str) -> Option<String> {
     let mut parts: Vec<&str> = own.split('/').collect();
     parts.pop();
@@ -73,12 +73,12 @@ mod tests {
         }
         assert_eq!(
             check_profile("a\nb").unwrap_err().to_string(),
-            "'a\\nb' is no profile: letters, digits, '.', '_', '+' and '-' make one, a letter or digit first"
+            "'a\\nb' is not a valid profile: use letters, digits, '.', '_', '+' and '-', a letter or digit first"
         );
     }
 
     #[test]
-    fn an_included_name_stands_beside_the_including_file() {
+    fn an_included_name_is_next_to_the_including_file() {
         let own = "pkglists/debian/dockerhost.pkglist";
         for (name, expected) in [
             ("base.pkglist", Some("pkglists/debian/base.pkglist")),

@@ -17,15 +17,15 @@ fn custom(files: &[(&str, &str)]) -> (tempfile::TempDir, Library) {
     (directory, library)
 }
 
-fn target(distro: &Distro) -> Target<'_> {
-    Target {
+fn target(distro: &Distro) -> SearchTarget<'_> {
+    SearchTarget {
         profile: "dockerhost",
         distro,
         arch: Arch::X86_64,
-        installer: match Family::of(distro).unwrap() {
-            Family::Debian | Family::Ubuntu => Installer::Preseed,
-            Family::Rh | Family::Fedora => Installer::Kickstart,
-            Family::Suse => Installer::Autoyast,
+        installer: match DistroFamily::of(distro).unwrap() {
+            DistroFamily::Debian | DistroFamily::Ubuntu => InstallerKind::Preseed,
+            DistroFamily::Rh | DistroFamily::Fedora => InstallerKind::Kickstart,
+            DistroFamily::Suse => InstallerKind::Autoyast,
         },
     }
 }
@@ -33,9 +33,10 @@ fn target(distro: &Distro) -> Target<'_> {
 /// Every file that fits, without the directory.
 fn found(library: &Library, directory: &Path, distro: &str) -> Vec<String> {
     let distro = distro.parse().unwrap();
-    let found = library.found(Kind::PkgList, &target(&distro)).unwrap();
+    let found = library.found(AssetKind::PkgList, &target(&distro)).unwrap();
     let prefix = format!("{}/", directory.display());
-    let line = |found: Found| format!("{} {}", found.origin, found.rung).replace(&prefix, "");
+    let line =
+        |found: Candidate| format!("{} {}", found.origin, found.name_found).replace(&prefix, "");
     found.into_iter().map(line).collect()
 }
 
@@ -47,10 +48,10 @@ fn what_is_built_in_is_found_where_nothing_else_is() {
         ["pkglists/debian/dockerhost.pkglist (built in) for every release on every architecture"]
     );
     let distro = "rocky7.9".parse().unwrap();
-    let asset = library.find(Kind::PkgList, &target(&distro)).unwrap();
+    let asset = library.find(AssetKind::PkgList, &target(&distro)).unwrap();
     assert_eq!(
         asset.unwrap().origin,
-        Origin::Embedded("pkglists/rh/dockerhost.el7.pkglist")
+        AssetOrigin::Embedded("pkglists/rh/dockerhost.el7.pkglist")
     );
 }
 
@@ -92,12 +93,12 @@ fn suse_is_found_under_both_names_of_its_directory() {
 }
 
 #[test]
-fn a_name_is_looked_up_beneath_the_own_directory_then_among_what_is_built_in() {
+fn a_name_is_looked_up_below_the_own_directory_then_among_what_is_built_in() {
     let (directory, library) = custom(&[
         ("ubuntu1404/mine.pkglist", "mine"),
         ("pkglists/debian/base.pkglist", "own base"),
     ]);
-    let own = |name: &str| Origin::Custom(directory.path().join(name));
+    let own = |name: &str| AssetOrigin::Custom(directory.path().join(name));
     let absolute = directory.path().join("ubuntu1404/mine.pkglist");
     for (name, expected) in [
         ("ubuntu1404/mine.pkglist", own("ubuntu1404/mine.pkglist")),
@@ -110,18 +111,18 @@ fn a_name_is_looked_up_beneath_the_own_directory_then_among_what_is_built_in() {
         ("base.pkglist", own("pkglists/debian/base.pkglist")),
         (
             "builtin/base.pkglist",
-            Origin::Embedded("pkglists/debian/base.pkglist"),
+            AssetOrigin::Embedded("pkglists/debian/base.pkglist"),
         ),
         (
             "docker-ce.pkglist",
-            Origin::Embedded("pkglists/debian/docker-ce.pkglist"),
+            AssetOrigin::Embedded("pkglists/debian/docker-ce.pkglist"),
         ),
         (
             "ubuntu/base.pkglist",
-            Origin::Embedded("pkglists/ubuntu/base.pkglist"),
+            AssetOrigin::Embedded("pkglists/ubuntu/base.pkglist"),
         ),
     ] {
-        let asset = library.named(Kind::PkgList, Family::Debian, name);
+        let asset = library.named(AssetKind::PkgList, DistroFamily::Debian, name);
         assert_eq!(asset.map(|asset| asset.origin), Ok(expected), "{name}");
     }
 }
@@ -130,13 +131,13 @@ fn a_name_is_looked_up_beneath_the_own_directory_then_among_what_is_built_in() {
 fn a_name_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for() {
     let (directory, library) = custom(&[]);
     let error = |name: &str| {
-        let error = library.named(Kind::PkgList, Family::Debian, name);
+        let error = library.named(AssetKind::PkgList, DistroFamily::Debian, name);
         let own = directory.path().display().to_string();
         error.unwrap_err().to_string().replace(&own, "DIR")
     };
     assert_eq!(
         error("nothing.pkglist"),
-        "'nothing.pkglist' is neither beneath DIR nor built in: `genimage --list-assets` names what there is"
+        "'nothing.pkglist' is neither in DIR nor built in: `genimage --list-assets` names what there is"
     );
     assert_eq!(
         error("/nonexistent/a.pkglist"),
@@ -147,13 +148,16 @@ fn a_name_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for() {
         "'../secret' names no file of the library: give an absolute path, or a name without '..'"
     );
     let distro = "debian12".parse().unwrap();
-    let bad = Target {
+    let bad = SearchTarget {
         profile: "../x",
         ..target(&distro)
     };
     assert_eq!(
-        library.find(Kind::PkgList, &bad).unwrap_err().to_string(),
-        "'../x' is no profile: letters, digits, '.', '_', '+' and '-' make one, a letter or digit first"
+        library
+            .find(AssetKind::PkgList, &bad)
+            .unwrap_err()
+            .to_string(),
+        "'../x' is not a valid profile: use letters, digits, '.', '_', '+' and '-', a letter or digit first"
     );
 }
 
@@ -161,14 +165,14 @@ fn a_name_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for() {
 fn a_file_that_is_no_text_is_an_error_with_its_line() {
     let (directory, library) = custom(&[("big.pkglist", &"a\n".repeat(600_000))]);
     let error = |name: &str| {
-        let error = library.named(Kind::PkgList, Family::Debian, name);
+        let error = library.named(AssetKind::PkgList, DistroFamily::Debian, name);
         let own = format!("{}/", directory.path().display());
         error.unwrap_err().to_string().replace(&own, "")
     };
     fs::write(directory.path().join("latin.pkglist"), b"a\nb\xe9\n").unwrap();
     assert_eq!(
         error("latin.pkglist"),
-        "latin.pkglist:2: is no UTF-8 text: save it as UTF-8"
+        "latin.pkglist:2: is not UTF-8 text: save it as UTF-8"
     );
     assert_eq!(
         error("big.pkglist"),
@@ -179,16 +183,16 @@ fn a_file_that_is_no_text_is_an_error_with_its_line() {
 #[test]
 fn an_own_base_counts_for_what_is_built_in() {
     let (directory, library) = custom(&[("pkglists/debian/base.pkglist", "own base")]);
-    let from = Origin::Embedded("pkglists/debian/dockerhost.pkglist");
-    let include = |from: &Origin, name: &str| {
-        let asset = library.include(Kind::PkgList, Family::Debian, from, name);
+    let from = AssetOrigin::Embedded("pkglists/debian/dockerhost.pkglist");
+    let include = |from: &AssetOrigin, name: &str| {
+        let asset = library.include(AssetKind::PkgList, DistroFamily::Debian, from, name);
         asset.unwrap().map(|asset| asset.origin)
     };
-    let own = Origin::Custom(directory.path().join("pkglists/debian/base.pkglist"));
+    let own = AssetOrigin::Custom(directory.path().join("pkglists/debian/base.pkglist"));
     assert_eq!(include(&from, "base.pkglist"), Some(own.clone()));
-    let builtin = Origin::Embedded("pkglists/debian/base.pkglist");
+    let builtin = AssetOrigin::Embedded("pkglists/debian/base.pkglist");
     assert_eq!(include(&own, "builtin/base.pkglist"), Some(builtin));
-    let compute = Origin::Embedded("pkglists/debian/compute.pkglist");
+    let compute = AssetOrigin::Embedded("pkglists/debian/compute.pkglist");
     assert_eq!(include(&own, "compute.pkglist"), Some(compute));
     assert_eq!(include(&own, "nothing.pkglist"), None);
 }
@@ -204,7 +208,7 @@ fn own_files_are_listed_under_the_names_of_what_they_replace() {
         ("install/debian/compute.pkglist", "no"),
         ("pkglists/debian/x.pkglist", "no"),
     ]);
-    let names = library.custom(Kind::Template).unwrap();
+    let names = library.custom(AssetKind::Template).unwrap();
     let names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
@@ -228,7 +232,7 @@ fn an_export_writes_what_is_built_in_and_keeps_what_was_edited() {
             .all(|exported| matches!(exported, Exported::Written(_)))
     );
     assert!(first.contains(&Exported::Written(own.clone())));
-    for (name, text) in library.embedded(Kind::PkgList) {
+    for (name, text) in library.embedded(AssetKind::PkgList) {
         assert_eq!(fs::read_to_string(target.path().join(name)).unwrap(), text);
     }
     fs::write(&own, "edited").unwrap();

@@ -1,7 +1,7 @@
 //! Lines that begin with `#`: directives, and comments. Pure.
 //!
 //! `#WORD#` and `#WORD:argument#` are directives when the word is one of ours or all in capitals; every
-//! other line is a comment. What looks like a directive and is none is an error: xCAT takes it for a
+//! other line is a comment. What looks like a directive and is not one is an error: xCAT takes it for a
 //! comment, and the list lacks what it should have brought.
 
 use std::collections::BTreeMap;
@@ -48,8 +48,8 @@ pub(super) fn parse(line: &str) -> Result<Directive<'_>, String> {
     }
     if !KNOWN.contains(&word) {
         return Err(format!(
-            "'#{word}' is no directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and #ENV:NAME=value#; a \
-             comment has a blank behind its '#'"
+            "'#{word}' is not a directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and #ENV:NAME=value#; a \
+             comment has a space after its '#'"
         ));
     }
     if let Some(nested) = nested_variable(word, argument, rest) {
@@ -57,7 +57,7 @@ pub(super) fn parse(line: &str) -> Result<Directive<'_>, String> {
     }
     if !(rest.is_empty() || rest.starts_with(char::is_whitespace) && rest.trim().starts_with('#')) {
         return Err(format!(
-            "'{}' stands behind #{word}#: put it on a line of its own",
+            "'{}' follows #{word}#: put it on a line of its own",
             rest.trim()
         ));
     }
@@ -85,7 +85,7 @@ fn nested_variable(word: &str, argument: Option<&str>, rest: &str) -> Option<Str
     ))
 }
 
-/// Reads `NAME=value NAME=value`. A value is taken as it stands, and so may hold nothing that a shell
+/// Reads `NAME=value NAME=value`. A value is taken literally, and so may hold nothing that a shell
 /// would read as more.
 fn environment(pairs: &str) -> Result<Directive<'_>, String> {
     let mut environment = Vec::new();
@@ -97,8 +97,7 @@ fn environment(pairs: &str) -> Result<Directive<'_>, String> {
         let literal = |c: char| c.is_ascii_graphic() && !"'\"\\`$;&|<>()*?!{}[]~".contains(c);
         if !value.chars().all(literal) {
             return Err(format!(
-                "the value of {name} holds more than letters, digits and plain signs: no quotes, no '$', no \
-                 blanks"
+                "the value of {name} contains characters that are not allowed: no quotes, no '$', no spaces"
             ));
         }
         environment.push((name, value));
@@ -129,10 +128,10 @@ pub(super) fn expand(path: &str, variables: &BTreeMap<String, String>) -> Result
         let value = variables.get(name).ok_or_else(|| {
             let known: Vec<_> = variables.keys().map(|name| format!("${name}")).collect();
             let known = match known.as_slice() {
-                [] => "there is none here".to_owned(),
+                [] => "none is defined here".to_owned(),
                 known => format!("there are {}", known.join(", ")),
             };
-            format!("'${name}' in '{path}' is no variable: {known}")
+            format!("'${name}' in '{path}' is not a variable: {known}")
         })?;
         expanded.push_str(value);
         rest = after;
@@ -180,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_directive_and_is_none_is_an_error() {
+    fn what_looks_like_a_directive_and_is_not_one_is_an_error() {
         let unknown = |word: &str| {
             format!(
-                "'#{word}' is no directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \
-                 #ENV:NAME=value#; a comment has a blank behind its '#'"
+                "'#{word}' is not a directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \
+                 #ENV:NAME=value#; a comment has a space after its '#'"
             )
         };
         for (line, expected) in [
@@ -198,7 +197,7 @@ mod tests {
             ),
             (
                 "#INCLUDE:a# b",
-                "'b' stands behind #INCLUDE#: put it on a line of its own".to_owned(),
+                "'b' follows #INCLUDE#: put it on a line of its own".to_owned(),
             ),
             (
                 "#INCLUDE:#ENV:SHARE#/a.pkglist#",
@@ -215,7 +214,7 @@ mod tests {
             ("#ENV:1=a#", "'1=a' sets no variable: write '#ENV:NAME=value#'".to_owned()),
             (
                 "#ENV:A=$(id)#",
-                "the value of A holds more than letters, digits and plain signs: no quotes, no '$', no blanks"
+                "the value of A contains characters that are not allowed: no quotes, no '$', no spaces"
                     .to_owned(),
             ),
         ] {
@@ -232,7 +231,7 @@ mod tests {
         assert_eq!(expand("a/$OSVER/${A_1}b").as_deref(), Ok("a/rocky9.4/xb"));
         assert_eq!(
             expand("$HOME/a").unwrap_err(),
-            "'$HOME' in '$HOME/a' is no variable: there are $A_1, $OSVER"
+            "'$HOME' in '$HOME/a' is not a variable: there are $A_1, $OSVER"
         );
         assert_eq!(
             expand("${A").unwrap_err(),
@@ -240,7 +239,7 @@ mod tests {
         );
         assert_eq!(
             expand("a$/b").unwrap_err(),
-            "'$' in 'a$/b' is no variable: there are $A_1, $OSVER"
+            "'$' in 'a$/b' is not a variable: there are $A_1, $OSVER"
         );
     }
 }

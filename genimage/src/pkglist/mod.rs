@@ -7,88 +7,88 @@
 //! Whether a package exists is not known here: that is looked up in the repositories it comes from.
 
 mod directive;
+mod display;
 mod name;
 mod parse;
-mod show;
 
 use std::collections::BTreeMap;
 
+use definitions::PackageOrigin;
+
 use crate::context::Packages;
-use crate::installer::Family;
-use crate::library::{Asset, Kind, Library, Origin, Target};
-use crate::problem::{Place, Problem};
+use crate::installer::DistroFamily;
+use crate::library::{Asset, AssetKind, AssetOrigin, Library, SearchTarget};
+use crate::problem::{FileLine, Problem};
 
 /// What the files of a list say together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PkgList {
     /// What is installed together, in order; `#NEW_INSTALL_LIST#` begins the next. None is empty.
-    pub transactions: Vec<Transaction>,
+    pub transactions: Vec<PackageTransaction>,
     /// What a person should know of its files.
     pub notes: Vec<Problem>,
 }
 
 /// What is installed together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transaction {
+pub struct PackageTransaction {
     /// `#ENV:NAME=value#`, in order.
     pub environment: Vec<(String, String)>,
     /// Packages.
-    pub install: Vec<Item>,
+    pub install: Vec<ListItem>,
     /// `@group` and `@^environment`, without the `@`.
-    pub groups: Vec<Item>,
+    pub groups: Vec<ListItem>,
     /// `-name`: kept out, or removed before.
-    pub exclude: Vec<Item>,
+    pub exclude: Vec<ListItem>,
     /// `-@group`.
-    pub exclude_groups: Vec<Item>,
+    pub exclude_groups: Vec<ListItem>,
     /// `--name`: removed after.
-    pub remove_after: Vec<Item>,
+    pub remove_after: Vec<ListItem>,
 }
 
-/// One name of a list, and where it stands.
+/// One name of a list, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct ListItem {
     /// The name, as the package manager takes it; `dir/` and `=version` are part of other fields.
     pub name: String,
-    /// The directory beneath `otherpkgdir`.
+    /// The directory below `otherpkgdir`.
     pub directory: Option<String>,
-    /// `=version`, or apt's `/release`, with its sign.
-    pub version: Option<String>,
-    /// Where it stands.
-    pub place: Place,
+    /// The version or the release that is demanded.
+    pub version: Option<VersionPin>,
+    /// Its file and line.
+    pub place: FileLine,
 }
 
-/// What a list is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// `pkglist`: packages of the tree.
-    Tree,
-    /// `otherpkglist`: packages of other repositories, some in directories of their own.
-    Others,
+/// What a list demands of a package beside its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionPin {
+    /// `=version`.
+    Exact(String),
+    /// `/release`, apt's.
+    Suite(String),
 }
 
-impl Role {
-    /// Returns the kind of file in the library.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Tree => Kind::PkgList,
-            Self::Others => Kind::OtherPkgList,
-        }
+/// Returns the kind of file in the library that a list is.
+fn asset_kind(origin: PackageOrigin) -> AssetKind {
+    match origin {
+        PackageOrigin::Tree => AssetKind::PkgList,
+        PackageOrigin::Others => AssetKind::OtherPkgList,
     }
 }
 
 /// What a name in a list may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules<'a> {
+pub struct ListRules<'a> {
     /// Whose package manager takes the names.
-    pub family: Family,
-    /// What the list is for.
-    pub role: Role,
+    pub family: DistroFamily,
+    /// Which of the osimage's lists it is.
+    pub origin: PackageOrigin,
     /// What `$NAME` stands for in the path of an include; the process's environment counts for nothing.
     pub variables: &'a BTreeMap<String, String>,
 }
 
 /// Finds what a file includes, or says that there is none.
-pub type Load<'a> = dyn Fn(&Origin, &str) -> Result<Option<Asset>, Problem> + 'a;
+pub type IncludeLoader<'a> = dyn Fn(&AssetOrigin, &str) -> Result<Option<Asset>, Problem> + 'a;
 
 impl PkgList {
     /// Parses files in their order; the second goes on where the first ends.
@@ -97,8 +97,8 @@ impl PkgList {
     /// Everything that is wrong with them and with what they include.
     pub fn parse(
         files: &[Asset],
-        rules: &Rules<'_>,
-        load: &Load<'_>,
+        rules: &ListRules<'_>,
+        load: &IncludeLoader<'_>,
     ) -> Result<Self, Vec<Problem>> {
         parse::parse(files, rules, load)
     }
@@ -111,21 +111,21 @@ impl PkgList {
     /// Files that are not there, everything that is wrong with them, and no list of a tree's packages.
     pub fn load(
         library: &Library,
-        role: Role,
+        origin: PackageOrigin,
         names: &[String],
-        target: &Target<'_>,
+        target: &SearchTarget<'_>,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, Vec<Problem>> {
-        let kind = role.kind();
-        let family = Family::of(target.distro).map_err(|problem| vec![problem])?;
+        let kind = asset_kind(origin);
+        let family = DistroFamily::of(target.distro).map_err(|problem| vec![problem])?;
         let files = if names.is_empty() {
             let found = library
                 .find(kind, target)
                 .map_err(|problem| vec![problem])?;
-            if found.is_none() && role == Role::Tree {
+            if found.is_none() && origin == PackageOrigin::Tree {
                 return Err(vec![Problem::new(format!(
                     "no package list for the profile '{}' of {}: name one in the osimage's pkglist, or write \
-                     pkglists/{}/{}.pkglist beneath the directory for your own files",
+                     pkglists/{}/{}.pkglist in the directory of your own files",
                     target.profile,
                     target.distro,
                     family.name(),
@@ -153,9 +153,9 @@ impl PkgList {
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let given = variables.clone().into_iter();
-        let rules = Rules {
+        let rules = ListRules {
             family,
-            role,
+            origin,
             variables: &own.into_iter().chain(given).collect(),
         };
         Self::parse(&files, &rules, &|from, name| {
@@ -164,18 +164,18 @@ impl PkgList {
     }
 
     /// Returns every package that is installed, in order.
-    pub fn install(&self) -> impl Iterator<Item = &Item> {
+    pub fn install(&self) -> impl Iterator<Item = &ListItem> {
         self.transactions.iter().flat_map(|list| &list.install)
     }
 
     /// Returns every group that is installed, in order.
-    pub fn groups(&self) -> impl Iterator<Item = &Item> {
+    pub fn groups(&self) -> impl Iterator<Item = &ListItem> {
         self.transactions.iter().flat_map(|list| &list.groups)
     }
 
-    /// Returns the directories beneath `otherpkgdir` that packages come from, and where each is named first.
-    pub fn directories(&self) -> Vec<(String, Place)> {
-        let mut directories: Vec<(String, Place)> = Vec::new();
+    /// Returns the directories below `otherpkgdir` that packages come from, and where each is named first.
+    pub fn directories(&self) -> Vec<(String, FileLine)> {
+        let mut directories: Vec<(String, FileLine)> = Vec::new();
         for item in self.install() {
             if let Some(name) = &item.directory
                 && !directories.iter().any(|(known, _)| known == name)
@@ -200,7 +200,7 @@ impl PkgList {
 }
 
 /// Adds what is not there yet.
-fn extend(names: &mut Vec<String>, items: &[Item], sign: &str) {
+fn extend(names: &mut Vec<String>, items: &[ListItem], sign: &str) {
     for item in items {
         let name = format!("{sign}{}", item.wanted());
         if !names.contains(&name) {
@@ -209,14 +209,17 @@ fn extend(names: &mut Vec<String>, items: &[Item], sign: &str) {
     }
 }
 
-impl Item {
+impl ListItem {
     /// Returns what the package manager is asked for: the name, and the version where one is demanded.
     pub fn wanted(&self) -> String {
-        format!("{}{}", self.name, self.version.as_deref().unwrap_or(""))
+        match &self.version {
+            Some(pin) => format!("{}{pin}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 
-impl Transaction {
+impl PackageTransaction {
     /// Whether it does nothing.
     pub fn is_empty(&self) -> bool {
         let lists = [

@@ -3,40 +3,49 @@
 //! References: Debian Policy §5.6.1 (names), §5.6.12 (versions); apt-get(8) (`name=version`,
 //! `name/release`); rpm's `Name` tag; pykickstart's `%packages`.
 
-use super::{Role, Rules};
-use crate::installer::Family;
+use definitions::PackageOrigin;
+
+use super::{ListRules, VersionPin};
+use crate::installer::DistroFamily;
 
 /// No name is longer, in bytes.
-const LONGEST: usize = 200;
+const MAX_LENGTH: usize = 200;
 
 /// A package that is to be installed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Package<'a> {
+pub(super) struct PackageSpec<'a> {
     pub(super) name: &'a str,
     pub(super) directory: Option<&'a str>,
-    pub(super) version: Option<&'a str>,
+    pub(super) version: Option<VersionPin>,
 }
 
 /// Reads `name`, `name=version`, `name/release` (apt, packages of the tree) and `dir/name` (other packages).
-pub(super) fn package<'a>(text: &'a str, rules: &Rules<'_>) -> Result<Package<'a>, String> {
-    let (directory, text) = match rules.role {
-        Role::Others => split_directory(text)?,
-        Role::Tree => (None, text),
+pub(super) fn package<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<PackageSpec<'a>, String> {
+    let (directory, text) = match rules.origin {
+        PackageOrigin::Others => split_directory(text)?,
+        PackageOrigin::Tree => (None, text),
     };
     let end = text.find(['=', '/']).unwrap_or(text.len());
-    let (name, version) = text.split_at(end);
+    let (name, rest) = text.split_at(end);
     check(name, rules.family)?;
-    if !version.is_empty() {
-        check_version(name, version, rules.family)?;
+    let exact = rest
+        .strip_prefix('=')
+        .map(|version| VersionPin::Exact(version.to_owned()));
+    let suite = rest
+        .strip_prefix('/')
+        .map(|suite| VersionPin::Suite(suite.to_owned()));
+    let version = exact.or(suite);
+    if let Some(pin) = &version {
+        check_version(name, pin, rules.family)?;
     }
-    Ok(Package {
+    Ok(PackageSpec {
         name,
         directory,
-        version: (!version.is_empty()).then_some(version),
+        version,
     })
 }
 
-/// Parts `dir/name`; in lists of other packages a `/` means nothing else.
+/// Splits `dir/name`; in lists of other packages a `/` means nothing else.
 fn split_directory(text: &str) -> Result<(Option<&str>, &str), String> {
     let Some((directory, name)) = text.rsplit_once('/') else {
         return Ok((None, text));
@@ -47,13 +56,13 @@ fn split_directory(text: &str) -> Result<(Option<&str>, &str), String> {
         return Ok((Some(directory), name));
     }
     Err(format!(
-        "'{}' is no directory beneath otherpkgdir: write 'directory/name'",
+        "'{}' is not a directory of otherpkgdir: write 'directory/name'",
         directory.escape_debug()
     ))
 }
 
 /// Reads a name that is removed or kept out: nothing but the name. Anaconda takes patterns there.
-pub(super) fn removed<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, String> {
+pub(super) fn removed<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<&'a str, String> {
     if let Some(at) = text.find(['=', '/']) {
         return Err(format!(
             "'{}' says more than a name, and what is removed has only that: write '-{}'",
@@ -61,7 +70,8 @@ pub(super) fn removed<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, S
             text[..at].escape_debug()
         ));
     }
-    let patterns = matches!(rules.family, Family::Rh | Family::Fedora) && rules.role == Role::Tree;
+    let patterns = matches!(rules.family, DistroFamily::Rh | DistroFamily::Fedora)
+        && rules.origin == PackageOrigin::Tree;
     if patterns && text.contains(['*', '?']) {
         let plain = text.replace(['*', '?'], "x");
         return check(&plain, rules.family).map(|()| text);
@@ -69,25 +79,25 @@ pub(super) fn removed<'a>(text: &'a str, rules: &Rules<'_>) -> Result<&'a str, S
     check(text, rules.family).map(|()| text)
 }
 
-/// Reads what stands behind an `@`: a group, an environment (`^name`) or a module (`name:stream/profile`) of
+/// Reads what follows an `@`: a group, an environment (`^name`) or a module (`name:stream/profile`) of
 /// dnf's, a pattern of SUSE's, a task of Debian's.
 ///
-/// xCAT's own lists write blanks between the signs and the name (`@ Network Servers`): they are no part of it.
-pub(super) fn group(text: &str, rules: &Rules<'_>) -> Result<String, String> {
+/// xCAT's own lists write spaces between the `@` or `^` and the name (`@ Network Servers`): they are not part of it.
+pub(super) fn group(text: &str, rules: &ListRules<'_>) -> Result<String, String> {
     let text = match text.trim_start().strip_prefix('^') {
         Some(name) => format!("^{}", name.trim_start()),
         None => text.trim_start().to_owned(),
     };
     let (more, what) = match rules.family {
-        Family::Rh | Family::Fedora => (
+        DistroFamily::Rh | DistroFamily::Fedora => (
             " ._+-()&:/",
-            "group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
+            "group or '@^environment': use letters, digits, spaces and . _ + - ( ) & : /",
         ),
-        Family::Suse => (
+        DistroFamily::Suse => (
             "._+-",
-            "pattern: letters, digits, '.', '_', '+' and '-' make one",
+            "pattern: use letters, digits, '.', '_', '+' and '-'",
         ),
-        Family::Debian | Family::Ubuntu => ("-", "task: letters, digits and '-' make one"),
+        DistroFamily::Debian | DistroFamily::Ubuntu => ("-", "task: use letters, digits and '-'"),
     };
     if let Some(option) = text.split(' ').find(|word| word.starts_with("--")) {
         return Err(format!(
@@ -101,15 +111,15 @@ pub(super) fn group(text: &str, rules: &Rules<'_>) -> Result<String, String> {
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if begins && name.len() <= LONGEST && name.chars().all(allowed) {
+    if begins && name.len() <= MAX_LENGTH && name.chars().all(allowed) {
         return Ok(text);
     }
-    Err(format!("'@{}' is no {what}", text.escape_debug()))
+    Err(format!("'@{}' is not a {what}", text.escape_debug()))
 }
 
 /// Reads a group that is kept out; apt cannot keep a task out.
-pub(super) fn removed_group(text: &str, rules: &Rules<'_>) -> Result<String, String> {
-    if matches!(rules.family, Family::Debian | Family::Ubuntu) {
+pub(super) fn removed_group(text: &str, rules: &ListRules<'_>) -> Result<String, String> {
+    if matches!(rules.family, DistroFamily::Debian | DistroFamily::Ubuntu) {
         return Err(format!(
             "'-@{}' would keep a task out, which apt cannot: name the packages",
             text.escape_debug()
@@ -119,8 +129,8 @@ pub(super) fn removed_group(text: &str, rules: &Rules<'_>) -> Result<String, Str
 }
 
 /// Checks the name of a package.
-fn check(name: &str, family: Family) -> Result<(), String> {
-    let deb = matches!(family, Family::Debian | Family::Ubuntu);
+fn check(name: &str, family: DistroFamily) -> Result<(), String> {
+    let deb = matches!(family, DistroFamily::Debian | DistroFamily::Ubuntu);
     let shown = name.escape_debug();
     if name.is_empty() {
         return Err("a package has no name: write it, or delete the line".to_owned());
@@ -130,7 +140,7 @@ fn check(name: &str, family: Family) -> Result<(), String> {
     }
     if let Some((before, _)) = name.split_once('#') {
         return Err(format!(
-            "'{shown}' is no package: put a blank before the '#' of a comment behind '{}'",
+            "'{shown}' is not a package: put a space before the '#' of a comment after '{}'",
             before.escape_debug()
         ));
     }
@@ -146,15 +156,15 @@ fn check(name: &str, family: Family) -> Result<(), String> {
             name.trim_end_matches('-').escape_debug()
         ));
     }
-    if name.len() <= LONGEST && if deb { is_deb(name) } else { is_rpm(name) } {
+    if name.len() <= MAX_LENGTH && if deb { is_deb(name) } else { is_rpm(name) } {
         return Ok(());
     }
     Err(if deb {
         format!(
-            "'{shown}' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least"
+            "'{shown}' is not a Debian package name: use lower-case letters, digits, '+', '-' and '.', two characters at least"
         )
     } else {
-        format!("'{shown}' is no package: letters, digits and . _ + - ~ ^ make a name")
+        format!("'{shown}' is not a package name: use letters, digits and . _ + - ~ ^")
     })
 }
 
@@ -178,17 +188,18 @@ fn is_rpm(name: &str) -> bool {
 }
 
 /// Checks `=version` or `/release`.
-fn check_version(name: &str, version: &str, family: Family) -> Result<(), String> {
-    let (sign, version) = version.split_at(1);
+fn check_version(name: &str, pin: &VersionPin, family: DistroFamily) -> Result<(), String> {
+    let (VersionPin::Exact(version) | VersionPin::Suite(version)) = pin;
+    let exact = matches!(pin, VersionPin::Exact(_));
     let shown = version.escape_debug();
     match family {
-        Family::Debian | Family::Ubuntu => {}
-        Family::Rh | Family::Fedora if sign == "=" => {
+        DistroFamily::Debian | DistroFamily::Ubuntu => {}
+        DistroFamily::Rh | DistroFamily::Fedora if exact => {
             return Err(format!(
                 "'{name}={shown}' is apt's way: write '{name}-{shown}'"
             ));
         }
-        _ if sign == "=" => {
+        _ if exact => {
             return Err(format!(
                 "'{name}={shown}' demands a version, which YaST and Agama cannot: write '{name}'"
             ));
@@ -199,15 +210,15 @@ fn check_version(name: &str, version: &str, family: Family) -> Result<(), String
             ));
         }
     }
-    let more = if sign == "=" { ".+~:-" } else { ".+_-" };
+    let more = if exact { ".+~:-" } else { ".+_-" };
     let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     let begins = version.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if begins && version.len() <= LONGEST && version.chars().all(allowed) {
+    if begins && version.len() <= MAX_LENGTH && version.chars().all(allowed) {
         return Ok(());
     }
-    Err(if sign == "=" {
-        format!("'{shown}' is no version: letters, digits and . + ~ : - make one")
+    Err(if exact {
+        format!("'{shown}' is not a version: use letters, digits and . + ~ : -")
     } else {
-        format!("'{shown}' is no release: letters, digits and . + _ - make one")
+        format!("'{shown}' is not a release: use letters, digits and . + _ -")
     })
 }

@@ -1,34 +1,36 @@
 //! Lines into a list: includes, transactions, and which of two lines about one name counts. Pure.
 //!
-//! Bounded: how deep includes go, how many files and bytes are read, how many problems are told.
+//! Bounded: how deep includes go, how many files and bytes are read, how many problems are reported.
 
 use std::sync::Arc;
 
 use definitions::glob;
 
+use definitions::PackageOrigin;
+
 use super::directive::{self, Directive};
-use super::{Item, Load, PkgList, Role, Rules, Transaction, name};
-use crate::library::{Asset, Origin};
-use crate::problem::{Place, Problem};
+use super::{IncludeLoader, ListItem, ListRules, PackageTransaction, PkgList, name};
+use crate::library::{Asset, AssetOrigin};
+use crate::problem::{FileLine, Problem};
 
 /// How deep includes go.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 /// How many files a list is made of, each as often as it is included.
-const MOST_FILES: usize = 256;
+const MAX_FILES: usize = 256;
 /// How many bytes those have.
-const MOST_BYTES: usize = 4 << 20;
-/// How many problems are told.
-const MOST_PROBLEMS: usize = 100;
+const MAX_BYTES: usize = 4 << 20;
+/// How many problems are reported.
+const MAX_PROBLEMS: usize = 100;
 
 pub(super) fn parse(
     files: &[Asset],
-    rules: &Rules<'_>,
-    load: &Load<'_>,
+    rules: &ListRules<'_>,
+    load: &IncludeLoader<'_>,
 ) -> Result<PkgList, Vec<Problem>> {
     let mut parser = Parser {
         rules,
         load,
-        list: vec![Transaction::default()],
+        list: vec![PackageTransaction::default()],
         problems: Vec::new(),
         notes: Vec::new(),
         including: Vec::new(),
@@ -43,54 +45,54 @@ pub(super) fn parse(
 }
 
 struct Parser<'a> {
-    rules: &'a Rules<'a>,
-    load: &'a Load<'a>,
+    rules: &'a ListRules<'a>,
+    load: &'a IncludeLoader<'a>,
     /// The transactions so far; never without one.
-    list: Vec<Transaction>,
+    list: Vec<PackageTransaction>,
     problems: Vec<Problem>,
     notes: Vec<Problem>,
     /// The files that are open, the outermost first.
-    including: Vec<Origin>,
+    including: Vec<AssetOrigin>,
     files: usize,
     bytes: usize,
     /// Where the environment of the transaction was set that has no package yet.
-    environment: Option<Place>,
+    environment: Option<FileLine>,
 }
 
 impl Parser<'_> {
-    fn problem(&mut self, place: &Place, message: impl Into<String>) {
-        if self.problems.len() < MOST_PROBLEMS {
+    fn problem(&mut self, place: &FileLine, message: impl Into<String>) {
+        if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(Problem::at(place.clone(), message));
-        } else if self.problems.len() == MOST_PROBLEMS {
-            let message = "there are more problems: mend these first";
+        } else if self.problems.len() == MAX_PROBLEMS {
+            let message = "there are more problems: fix these first";
             self.problems.push(Problem::at(place.clone(), message));
         }
     }
 
     /// The transaction that lines add to.
-    fn current(&mut self) -> &mut Transaction {
+    fn current(&mut self) -> &mut PackageTransaction {
         if self.list.is_empty() {
-            self.list.push(Transaction::default());
+            self.list.push(PackageTransaction::default());
         }
         let last = self.list.len() - 1;
         &mut self.list[last]
     }
 
     /// Reads a file that `asked` includes.
-    fn file(&mut self, file: &Asset, asked: Option<&Place>) {
+    fn file(&mut self, file: &Asset, asked: Option<&FileLine>) {
         let whole: Arc<str> = file.origin.name().into();
-        let place = Place {
+        let place = FileLine {
             file: Arc::clone(&whole),
             line: 0,
         };
         self.files += 1;
         self.bytes = self.bytes.saturating_add(file.text.len());
-        let too_much = if self.including.len() >= DEEPEST {
-            Some(format!("includes go deeper than {DEEPEST} files"))
-        } else if self.files > MOST_FILES {
-            Some(format!("the list is made of more than {MOST_FILES} files"))
-        } else if self.bytes > MOST_BYTES {
-            Some(format!("the list has more than {MOST_BYTES} bytes"))
+        let too_much = if self.including.len() >= MAX_DEPTH {
+            Some(format!("includes go deeper than {MAX_DEPTH} files"))
+        } else if self.files > MAX_FILES {
+            Some(format!("the list is made of more than {MAX_FILES} files"))
+        } else if self.bytes > MAX_BYTES {
+            Some(format!("the list has more than {MAX_BYTES} bytes"))
         } else {
             None
         };
@@ -100,7 +102,7 @@ impl Parser<'_> {
         self.including.push(file.origin.clone());
         self.notes.extend(file.note());
         for (at, line) in file.text.lines().enumerate() {
-            let place = Place {
+            let place = FileLine {
                 file: Arc::clone(&whole),
                 line: at + 1,
             };
@@ -109,13 +111,13 @@ impl Parser<'_> {
         self.including.pop();
     }
 
-    fn line(&mut self, line: &str, place: &Place) {
+    fn line(&mut self, line: &str, place: &FileLine) {
         if line.is_empty() {
             return;
         }
         let line = line.replace('\t', " ");
         let read = if line.contains(char::is_control) {
-            Err("the line holds a control character: delete it".to_owned())
+            Err("the line contains a control character: delete it".to_owned())
         } else if line.starts_with('#') {
             self.directive(&line, place)
         } else if let Some(word) = directive_after(&line) {
@@ -130,12 +132,12 @@ impl Parser<'_> {
         }
     }
 
-    fn directive(&mut self, line: &str, place: &Place) -> Result<(), String> {
+    fn directive(&mut self, line: &str, place: &FileLine) -> Result<(), String> {
         match directive::parse(line)? {
             Directive::Comment => Ok(()),
             Directive::NewList => {
                 self.end_transaction();
-                self.list.push(Transaction::default());
+                self.list.push(PackageTransaction::default());
                 Ok(())
             }
             Directive::Environment(pairs) => self.set(&pairs, place),
@@ -148,16 +150,16 @@ impl Parser<'_> {
         if let Some(place) = self.environment.take() {
             self.problem(
                 &place,
-                "#ENV# stands before no package: it is for those behind it, up to the next #NEW_INSTALL_LIST#",
+                "#ENV# comes before no package: it applies to those after it, up to the next #NEW_INSTALL_LIST#",
             );
         }
     }
 
-    fn set(&mut self, pairs: &[(&str, &str)], place: &Place) -> Result<(), String> {
+    fn set(&mut self, pairs: &[(&str, &str)], place: &FileLine) -> Result<(), String> {
         let transaction = self.current();
         if !transaction.is_empty() {
             return Err(
-                "#ENV# stands behind a package: put it before the first one of its #NEW_INSTALL_LIST#"
+                "#ENV# comes after a package: put it before the first one of its #NEW_INSTALL_LIST#"
                     .to_owned(),
             );
         }
@@ -172,7 +174,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn include(&mut self, path: &str, place: &Place) -> Result<(), String> {
+    fn include(&mut self, path: &str, place: &FileLine) -> Result<(), String> {
         let path = directive::expand(path, self.rules.variables)?;
         let Some(from) = self.including.last() else {
             return Ok(());
@@ -181,22 +183,22 @@ impl Parser<'_> {
             Ok(Some(file)) => file,
             Ok(None) => {
                 return Err(format!(
-                    "'{path}' is included, and there is no such file, neither beside this one nor in the library"
+                    "'{path}' is included, and there is no such file, neither next to this one nor in the library"
                 ));
             }
             Err(problem) => return Err(format!("'{path}' is included: {problem}")),
         };
         if let Some(at) = self.including.iter().position(|open| *open == file.origin) {
             let cycle = self.including[at..].iter().chain([&file.origin]);
-            let cycle: Vec<_> = cycle.map(Origin::name).collect();
+            let cycle: Vec<_> = cycle.map(AssetOrigin::name).collect();
             return Err(format!("files include each other: {}", cycle.join(" -> ")));
         }
         self.file(&file, Some(place));
         Ok(())
     }
 
-    fn entry(&mut self, text: &str, place: &Place) -> Result<(), String> {
-        let item = |name: &str| Item {
+    fn entry(&mut self, text: &str, place: &FileLine) -> Result<(), String> {
+        let item = |name: &str| ListItem {
             name: name.to_owned(),
             directory: None,
             version: None,
@@ -205,7 +207,7 @@ impl Parser<'_> {
         let rules = self.rules;
         self.environment = None;
         if let Some(text) = text.strip_prefix("--") {
-            if rules.role == Role::Tree {
+            if rules.origin == PackageOrigin::Tree {
                 return Err(format!(
                     "'--{}' removes a package after the installation, which an otherpkglist can: write '-{}'",
                     text.escape_debug(),
@@ -228,9 +230,9 @@ impl Parser<'_> {
             push(&mut self.current().groups, item);
         } else {
             let package = name::package(text, rules)?;
-            let item = Item {
+            let item = ListItem {
                 directory: package.directory.map(str::to_owned),
-                version: package.version.map(str::to_owned),
+                version: package.version,
                 ..item(package.name)
             };
             self.install(item)?;
@@ -240,15 +242,19 @@ impl Parser<'_> {
 
     /// Takes a name out of the lists that say the opposite: the later line counts. Of other packages, one
     /// may well be removed first and installed then.
-    fn contradict(&mut self, item: &Item, opposite: fn(&mut Transaction) -> &mut Vec<Item>) {
-        if self.rules.role == Role::Tree {
+    fn contradict(
+        &mut self,
+        item: &ListItem,
+        opposite: fn(&mut PackageTransaction) -> &mut Vec<ListItem>,
+    ) {
+        if self.rules.origin == PackageOrigin::Tree {
             for list in &mut self.list {
                 opposite(list).retain(|own| own.name != item.name);
             }
         }
     }
 
-    fn install(&mut self, item: Item) -> Result<(), String> {
+    fn install(&mut self, item: ListItem) -> Result<(), String> {
         self.contradict(&item, |list| &mut list.exclude);
         let install = &mut self.current().install;
         match install.iter().find(|own| own.name == item.name) {
@@ -301,13 +307,13 @@ impl Parser<'_> {
 }
 
 /// Adds an item, once.
-fn push(items: &mut Vec<Item>, item: Item) {
+fn push(items: &mut Vec<ListItem>, item: ListItem) {
     if !items.iter().any(|own| own.name == item.name) {
         items.push(item);
     }
 }
 
-/// Cuts a comment off: a `#` behind a blank.
+/// Cuts a comment off: a `#` after a space.
 fn uncommented(line: &str) -> &str {
     let comment = line
         .match_indices('#')

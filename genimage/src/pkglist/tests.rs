@@ -16,17 +16,22 @@ impl Files {
     fn asset(&self, name: &str) -> Option<Asset> {
         let (name, text) = self.0.get_key_value(name)?;
         Some(Asset {
-            origin: Origin::Embedded(name),
+            origin: AssetOrigin::Embedded(name),
             text: text.clone(),
             cleaned: false,
         })
     }
 
-    fn parse(&self, names: &[&str], family: Family, role: Role) -> Result<PkgList, Vec<String>> {
+    fn parse(
+        &self,
+        names: &[&str],
+        family: DistroFamily,
+        origin: PackageOrigin,
+    ) -> Result<PkgList, Vec<String>> {
         let variables = BTreeMap::from([("OSVER".to_owned(), "debian12".to_owned())]);
-        let rules = Rules {
+        let rules = ListRules {
             family,
-            role,
+            origin,
             variables: &variables,
         };
         let files: Vec<_> = names.iter().filter_map(|name| self.asset(name)).collect();
@@ -38,12 +43,12 @@ impl Files {
     }
 }
 
-fn parse(text: &str, family: Family, role: Role) -> Result<PkgList, Vec<String>> {
-    Files::of(&[("a", text)]).parse(&["a"], family, role)
+fn parse(text: &str, family: DistroFamily, origin: PackageOrigin) -> Result<PkgList, Vec<String>> {
+    Files::of(&[("a", text)]).parse(&["a"], family, origin)
 }
 
-fn error(text: &str, family: Family, role: Role) -> String {
-    parse(text, family, role).unwrap_err().join("\n")
+fn error(text: &str, family: DistroFamily, origin: PackageOrigin) -> String {
+    parse(text, family, origin).unwrap_err().join("\n")
 }
 
 /// What a list says, without places.
@@ -56,8 +61,8 @@ fn a_list_is_names_with_comments_and_signs() {
     let list = parse(
         "# a comment\n\nchrony   # why\n  openssh-server\t#x\n-nano\n@core\n@^ minimal-environment\r\n\
          @ Development Tools # blanks\n-@ dial-up\n-iwl*-firmware\n@nodejs:20/common\nchrony\n",
-        Family::Rh,
-        Role::Tree,
+        DistroFamily::Rh,
+        PackageOrigin::Tree,
     )
     .unwrap();
     assert_eq!(
@@ -77,35 +82,39 @@ fn a_list_is_names_with_comments_and_signs() {
 
 #[test]
 fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
-    let item = |text, family, role| {
-        let list = parse(text, family, role).unwrap();
+    let item = |text, family, origin| {
+        let list = parse(text, family, origin).unwrap();
         let item = list.install().next().unwrap().clone();
-        (item.directory, item.name, item.version)
+        (
+            item.directory,
+            item.name,
+            item.version.map(|pin| pin.to_string()),
+        )
     };
     let some = |text: &str| Some(text.to_owned());
-    for (text, family, role, expected) in [
+    for (text, family, origin, expected) in [
         (
             "a1/bookworm-backports",
-            Family::Debian,
-            Role::Tree,
+            DistroFamily::Debian,
+            PackageOrigin::Tree,
             (None, "a1".to_owned(), some("/bookworm-backports")),
         ),
         (
             "g++=4:12.2.0-3~a",
-            Family::Ubuntu,
-            Role::Tree,
+            DistroFamily::Ubuntu,
+            PackageOrigin::Tree,
             (None, "g++".to_owned(), some("=4:12.2.0-3~a")),
         ),
         (
             "libc6:i386",
-            Family::Debian,
-            Role::Tree,
+            DistroFamily::Debian,
+            PackageOrigin::Tree,
             (None, "libc6:i386".to_owned(), None),
         ),
         (
             "docker/stable/docker-ce=5:1.0",
-            Family::Debian,
-            Role::Others,
+            DistroFamily::Debian,
+            PackageOrigin::Others,
             (
                 some("docker/stable"),
                 "docker-ce".to_owned(),
@@ -114,18 +123,18 @@ fn a_slash_is_a_release_for_apt_in_the_tree_and_a_directory_elsewhere() {
         ),
         (
             "docker/docker-ce",
-            Family::Suse,
-            Role::Others,
+            DistroFamily::Suse,
+            PackageOrigin::Others,
             (some("docker"), "docker-ce".to_owned(), None),
         ),
         (
             "Kernel_x-1.2.x86_64",
-            Family::Fedora,
-            Role::Tree,
+            DistroFamily::Fedora,
+            PackageOrigin::Tree,
             (None, "Kernel_x-1.2.x86_64".to_owned(), None),
         ),
     ] {
-        assert_eq!(item(text, family, role), expected, "{text}");
+        assert_eq!(item(text, family, origin), expected, "{text}");
     }
 }
 
@@ -134,8 +143,8 @@ fn transactions_have_their_own_environment_and_removals() {
     let list = parse(
         "-docker\n\n#NEW_INSTALL_LIST#\n#ENV:A=1 B=/x#\n#ENV:C=#\nrepo/docker-ce\n--cache\n#NEW_INSTALL_LIST#\n\
          #NEW_INSTALL_LIST#\nlast\ndocker\n-docker\n",
-        Family::Rh,
-        Role::Others,
+        DistroFamily::Rh,
+        PackageOrigin::Others,
     )
     .unwrap();
     assert_eq!(
@@ -173,7 +182,12 @@ fn transactions_have_their_own_environment_and_removals() {
 
 #[test]
 fn of_two_lines_about_one_name_the_later_counts() {
-    let list = parse("a1\nb1\n-a1\n-b1\nb1\n@g\n-@g\n", Family::Rh, Role::Tree).unwrap();
+    let list = parse(
+        "a1\nb1\n-a1\n-b1\nb1\n@g\n-@g\n",
+        DistroFamily::Rh,
+        PackageOrigin::Tree,
+    )
+    .unwrap();
     assert_eq!(shown(&list), "-a1\n-@g\nb1\n");
 }
 
@@ -186,7 +200,7 @@ fn several_files_and_what_they_include_are_one_list() {
         ("b", "#INCLUDE:sub#\n-one\nfour\n"),
     ]);
     let list = files
-        .parse(&["a", "b"], Family::Debian, Role::Tree)
+        .parse(&["a", "b"], DistroFamily::Debian, PackageOrigin::Tree)
         .unwrap();
     assert_eq!(shown(&list), "-one\nthree\ntwo\nfour\n");
     let places: Vec<_> = list.install().map(|item| item.place.to_string()).collect();
@@ -194,7 +208,7 @@ fn several_files_and_what_they_include_are_one_list() {
 }
 
 #[test]
-fn every_problem_is_told_with_its_place() {
+fn every_problem_is_reported_with_its_place() {
     let files = Files::of(&[
         (
             "a",
@@ -203,33 +217,35 @@ fn every_problem_is_told_with_its_place() {
         ("b", "ok1\na b\n#INCLUDE:c#\n"),
         ("c", "\n\n#INCLUDE:b#\n-@core\n"),
     ]);
-    let problems = files.parse(&["a"], Family::Debian, Role::Tree).unwrap_err();
+    let problems = files
+        .parse(&["a"], DistroFamily::Debian, PackageOrigin::Tree)
+        .unwrap_err();
     assert_eq!(
         problems,
         [
-            "a:1: 'Chrony' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least",
+            "a:1: 'Chrony' is not a Debian package name: use lower-case letters, digits, '+', '-' and '.', two characters at least",
             "b:2: 'a b' is more than one name: write one a line",
             "c:3: files include each other: b -> c -> b",
             "c:4: '-@core' would keep a task out, which apt cannot: name the packages",
-            "a:3: 'none' is included, and there is no such file, neither beside this one nor in the library",
-            "a:4: '$HOME' in '$HOME/x' is no variable: there are $OSVER",
+            "a:3: 'none' is included, and there is no such file, neither next to this one nor in the library",
+            "a:4: '$HOME' in '$HOME/x' is not a variable: there are $OSVER",
             "a:5: 'broken' is included: broken: is a directory",
-            "a:6: '#INCLUDEBAD' is no directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \
-             #ENV:NAME=value#; a comment has a blank behind its '#'",
+            "a:6: '#INCLUDEBAD' is not a directive: there are #INCLUDE:path#, #NEW_INSTALL_LIST# and \
+             #ENV:NAME=value#; a comment has a space after its '#'",
         ]
     );
 }
 
 #[test]
 fn a_bad_name_is_an_error_that_says_what_to_write() {
-    use Family::{Debian, Fedora, Rh, Suse};
-    use Role::{Others, Tree};
-    for (text, family, role, expected) in [
+    use DistroFamily::{Debian, Fedora, Rh, Suse};
+    use PackageOrigin::{Others, Tree};
+    for (text, family, origin, expected) in [
         (
             "a",
             Debian,
             Tree,
-            "'a' is no Debian package: small letters, digits, '+', '-' and '.' make a name, two at least",
+            "'a' is not a Debian package name: use lower-case letters, digits, '+', '-' and '.', two characters at least",
         ),
         (
             "nano-",
@@ -241,13 +257,13 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "na;no",
             Rh,
             Tree,
-            "'na;no' is no package: letters, digits and . _ + - ~ ^ make a name",
+            "'na;no' is not a package name: use letters, digits and . _ + - ~ ^",
         ),
         (
             "nano#editor",
             Rh,
             Tree,
-            "'nano#editor' is no package: put a blank before the '#' of a comment behind 'nano'",
+            "'nano#editor' is not a package: put a space before the '#' of a comment after 'nano'",
         ),
         (
             "nano,vim",
@@ -259,7 +275,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "a\u{7}b",
             Rh,
             Tree,
-            "the line holds a control character: delete it",
+            "the line contains a control character: delete it",
         ),
         (
             "-",
@@ -284,25 +300,25 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "nano=1 2",
             Debian,
             Tree,
-            "'1 2' is no version: letters, digits and . + ~ : - make one",
+            "'1 2' is not a version: use letters, digits and . + ~ : -",
         ),
         (
             "nano/a b",
             Debian,
             Tree,
-            "'a b' is no release: letters, digits and . + _ - make one",
+            "'a b' is not a release: use letters, digits and . + _ -",
         ),
         (
             "../nano",
             Rh,
             Others,
-            "'..' is no directory beneath otherpkgdir: write 'directory/name'",
+            "'..' is not a directory of otherpkgdir: write 'directory/name'",
         ),
         (
             "/nano",
             Rh,
             Others,
-            "'' is no directory beneath otherpkgdir: write 'directory/name'",
+            "'' is not a directory of otherpkgdir: write 'directory/name'",
         ),
         (
             "-nano=1",
@@ -314,7 +330,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "-na*",
             Suse,
             Tree,
-            "'na*' is no package: letters, digits and . _ + - ~ ^ make a name",
+            "'na*' is not a package name: use letters, digits and . _ + - ~ ^",
         ),
         (
             "--nano",
@@ -332,19 +348,19 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "@",
             Rh,
             Tree,
-            "'@' is no group or '@^environment': letters, digits, blanks and . _ + - ( ) & : / make one",
+            "'@' is not a group or '@^environment': use letters, digits, spaces and . _ + - ( ) & : /",
         ),
         (
             "@^base",
             Suse,
             Tree,
-            "'@^base' is no pattern: letters, digits, '.', '_', '+' and '-' make one",
+            "'@^base' is not a pattern: use letters, digits, '.', '_', '+' and '-'",
         ),
         (
             "@ssh_server",
             Debian,
             Tree,
-            "'@ssh_server' is no task: letters, digits and '-' make one",
+            "'@ssh_server' is not a task: use letters, digits and '-'",
         ),
         (
             "https://a/b.rpm",
@@ -369,13 +385,13 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "#ENV:A=1#",
             Rh,
             Others,
-            "#ENV# stands before no package: it is for those behind it, up to the next #NEW_INSTALL_LIST#",
+            "#ENV# comes before no package: it applies to those after it, up to the next #NEW_INSTALL_LIST#",
         ),
         (
             "nano\n#ENV:A=1#",
             Rh,
             Others,
-            "#ENV# stands behind a package: put it before the first one of its #NEW_INSTALL_LIST#",
+            "#ENV# comes after a package: put it before the first one of its #NEW_INSTALL_LIST#",
         ),
         (
             "#ENV:A=1 A=2#\nnano",
@@ -384,7 +400,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "A is set twice: leave one",
         ),
     ] {
-        let message = error(text, family, role);
+        let message = error(text, family, origin);
         let line = text.lines().count();
         let line = if message.starts_with("a:1: A is set") {
             1
@@ -406,7 +422,9 @@ fn what_a_list_can_grow_to_has_a_bound() {
         deep.0.insert(pair[0], format!("#INCLUDE:{}#\n", pair[1]));
     }
     deep.0.insert("19", "nano".to_owned());
-    let problems = deep.parse(&["0"], Family::Rh, Role::Tree).unwrap_err();
+    let problems = deep
+        .parse(&["0"], DistroFamily::Rh, PackageOrigin::Tree)
+        .unwrap_err();
     assert_eq!(
         problems,
         ["15:1: includes go deeper than 16 files: include less"]
@@ -418,56 +436,61 @@ fn what_a_list_can_grow_to_has_a_bound() {
             .insert(pair[0], format!("#INCLUDE:{0}#\n#INCLUDE:{0}#\n", pair[1]));
     }
     wide.0.insert("11", "nano".to_owned());
-    let problems = wide.parse(&["0"], Family::Rh, Role::Tree).unwrap_err();
+    let problems = wide
+        .parse(&["0"], DistroFamily::Rh, PackageOrigin::Tree)
+        .unwrap_err();
     assert!(problems.iter().all(|problem| {
         problem.ends_with(": the list is made of more than 256 files: include less")
     }));
 
-    let many = parse(&"A\n".repeat(1000), Family::Debian, Role::Tree).unwrap_err();
+    let many = parse(
+        &"A\n".repeat(1000),
+        DistroFamily::Debian,
+        PackageOrigin::Tree,
+    )
+    .unwrap_err();
     assert_eq!(many.len(), 101);
-    assert_eq!(
-        many[100],
-        "a:101: there are more problems: mend these first"
-    );
+    assert_eq!(many[100], "a:101: there are more problems: fix these first");
 
     let long = Files::of(&[("a", &"#\n".repeat(3 << 20))]);
     assert_eq!(
-        long.parse(&["a"], Family::Rh, Role::Tree).unwrap_err(),
+        long.parse(&["a"], DistroFamily::Rh, PackageOrigin::Tree)
+            .unwrap_err(),
         ["a: the list has more than 4194304 bytes: include less"]
     );
 }
 
 #[test]
-fn a_profile_without_a_list_is_told_where_to_put_one() {
+fn a_profile_without_a_list_is_an_error_that_says_where_to_put_one() {
     let library = Library::new("/nonexistent");
     let distro = "rocky9.4".parse().unwrap();
-    let target = Target {
+    let target = SearchTarget {
         profile: "web",
         distro: &distro,
         arch: definitions::Arch::X86_64,
-        installer: crate::installer::Installer::Kickstart,
+        installer: crate::installer::InstallerKind::Kickstart,
     };
-    let load = |role, names: &[String]| {
-        PkgList::load(&library, role, names, &target, &BTreeMap::new())
+    let load = |origin, names: &[String]| {
+        PkgList::load(&library, origin, names, &target, &BTreeMap::new())
             .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
     assert_eq!(
-        load(Role::Tree, &[]).unwrap_err(),
+        load(PackageOrigin::Tree, &[]).unwrap_err(),
         [
             "no package list for the profile 'web' of rocky9.4: name one in the osimage's pkglist, or write \
-             pkglists/rh/web.pkglist beneath the directory for your own files"
+             pkglists/rh/web.pkglist in the directory of your own files"
         ]
     );
-    assert_eq!(load(Role::Others, &[]), Ok(PkgList::default()));
+    assert_eq!(load(PackageOrigin::Others, &[]), Ok(PkgList::default()));
     assert_eq!(
         load(
-            Role::Tree,
+            PackageOrigin::Tree,
             &["a".to_owned(), "base.pkglist".to_owned(), "b".to_owned()]
         )
         .unwrap_err(),
         [
-            "'a' is neither beneath /nonexistent nor built in: `genimage --list-assets` names what there is",
-            "'b' is neither beneath /nonexistent nor built in: `genimage --list-assets` names what there is"
+            "'a' is neither in /nonexistent nor built in: `genimage --list-assets` names what there is",
+            "'b' is neither in /nonexistent nor built in: `genimage --list-assets` names what there is"
         ]
     );
     let directory = tempfile::tempdir().unwrap();
@@ -475,7 +498,10 @@ fn a_profile_without_a_list_is_told_where_to_put_one() {
     std::fs::write(own("web-rocky9.4-x86_64"), "nginx").unwrap();
     std::fs::write(own("a"), "#INCLUDE:$PROFILE-${OSVER}-$ARCH#").unwrap();
     let name = own("a").display().to_string();
-    assert_eq!(shown(&load(Role::Tree, &[name]).unwrap()), "nginx\n");
-    let list = load(Role::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
+    assert_eq!(
+        shown(&load(PackageOrigin::Tree, &[name]).unwrap()),
+        "nginx\n"
+    );
+    let list = load(PackageOrigin::Others, &["docker-ce.pkglist".to_owned()]).unwrap();
     assert_eq!(shown(&list), "docker-ce\ndocker-ce-cli\ncontainerd.io\n");
 }

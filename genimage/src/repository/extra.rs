@@ -5,12 +5,12 @@ use std::io;
 use std::path::Path;
 
 use definitions::{
-    OsImage, RepositoryEntry, RepositoryFormat, RepositoryLocation, RepositoryTrust,
+    OsImage, PackageOrigin, RepositoryEntry, RepositoryFormat, RepositoryLocation, RepositoryTrust,
 };
 
 use super::{Repository, Served, format_of, key, tree};
-use crate::installer::Family;
-use crate::problem::{Place, Problem};
+use crate::installer::DistroFamily;
+use crate::problem::{FileLine, Problem};
 
 /// The releases of Debian and Ubuntu by their codenames, which begin the names of their suites.
 const CODENAMES: [&str; 20] = [
@@ -21,26 +21,23 @@ const CODENAMES: [&str; 20] = [
 
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
-pub struct Extra<'a> {
-    /// The attribute: `otherpkgdir`, `pkgdir`.
-    pub attribute: &'a str,
-    /// What repositories without a name are called, before their number: `extra`.
-    pub stem: &'a str,
+pub struct ResolveContext<'a> {
+    /// Which of the osimage's two lists of repositories they are in.
+    pub origin: PackageOrigin,
     /// From where and for what they are served.
     pub served: Served<'a>,
     /// The codename of the release, where it is Debian's or Ubuntu's: `bookworm`.
     pub codename: Option<&'a str>,
-    /// The directories beneath a local one that the list of other packages names, and where it does.
-    pub directories: &'a [(String, Place)],
+    /// The directories below a local one that the list of other packages names, and where it does.
+    pub directories: &'a [(String, FileLine)],
     /// Reads a key.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
-impl std::fmt::Debug for Extra<'_> {
+impl std::fmt::Debug for ResolveContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Extra")
-            .field("attribute", &self.attribute)
-            .field("stem", &self.stem)
+            .field("origin", &self.origin)
             .field("served", &self.served)
             .field("codename", &self.codename)
             .field("directories", &self.directories)
@@ -50,14 +47,14 @@ impl std::fmt::Debug for Extra<'_> {
 
 /// All repositories of an osimage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OfImage {
-    /// The tree's, the one to install from first, then the mirrors that stand behind it in `pkgdir`.
+pub struct OsimageRepositories {
+    /// The tree's, the one to install from first, then the mirrors that follow it in `pkgdir`.
     pub tree: Vec<Repository>,
     /// Those of `otherpkgdir`.
     pub extra: Vec<Repository>,
 }
 
-/// Finds all repositories of an osimage: those of its tree, what stands behind the tree in `pkgdir`, and what
+/// Finds all repositories of an osimage: those of its tree, what follows the tree in `pkgdir`, and what
 /// `otherpkgdir` names. The tree comes with whether `pkgdir` calls it `trusted=yes`; `directories` are those
 /// that its list of other packages names.
 ///
@@ -67,10 +64,10 @@ pub fn of_image(
     image: &OsImage,
     (tree, trusted): (&Path, bool),
     served: Served<'_>,
-    directories: &[(String, Place)],
-) -> Result<OfImage, Vec<Problem>> {
+    directories: &[(String, FileLine)],
+) -> Result<OsimageRepositories, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut take = |found: Result<Vec<Repository>, Vec<Problem>>| {
+    let mut collect = |found: Result<Vec<Repository>, Vec<Problem>>| {
         found.unwrap_or_else(|more| {
             problems.extend(more);
             Vec::new()
@@ -78,34 +75,32 @@ pub fn of_image(
     };
     let codename = tree::codename(tree);
     let mirrors = image.pkgdir.get(1..).unwrap_or_default();
-    let with = Extra {
-        attribute: "pkgdir",
-        stem: "mirror",
+    let with = ResolveContext {
+        origin: PackageOrigin::Tree,
         served,
         codename: codename.as_deref(),
         directories: &[],
         read: &key::load,
     };
-    let mut found = OfImage {
-        tree: take(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
+    let mut found = OsimageRepositories {
+        tree: collect(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
         extra: Vec::new(),
     };
-    found.tree.extend(take(extra(mirrors, &with)));
-    let with = Extra {
-        attribute: "otherpkgdir",
-        stem: "extra",
+    found.tree.extend(collect(extra(mirrors, &with)));
+    let with = ResolveContext {
+        origin: PackageOrigin::Others,
         directories,
         ..with
     };
-    found.extra = take(extra(&image.otherpkgdir, &with));
+    found.extra = collect(extra(&image.otherpkgdir, &with));
     if found.tree.is_empty() && problems.is_empty() {
         problems.push(Problem::new(format!(
             "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
-             mirror in pkgdir, behind the tree",
+             mirror in pkgdir, after the tree",
             image.name, served.arch
         )));
     }
-    problems.extend(twice(found.tree.iter().chain(&found.extra)));
+    problems.extend(duplicates(found.tree.iter().chain(&found.extra)));
     if problems.is_empty() {
         Ok(found)
     } else {
@@ -113,17 +108,25 @@ pub fn of_image(
     }
 }
 
+/// Returns the attribute of an osimage that names the repositories.
+fn attribute(origin: PackageOrigin) -> &'static str {
+    match origin {
+        PackageOrigin::Tree => "pkgdir",
+        PackageOrigin::Others => "otherpkgdir",
+    }
+}
+
 /// Tells of names that two repositories have.
-fn twice<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem> {
+fn duplicates<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem> {
     let mut names = BTreeSet::new();
-    let twice = repositories.filter(|repository| !names.insert(repository.name.as_str()));
+    let duplicates = repositories.filter(|repository| !names.insert(repository.name.as_str()));
     let problem = |repository: &Repository| {
         Problem::new(format!(
             "there are two repositories named '{}': give one of them another name, as in '[name=…]'",
             repository.name
         ))
     };
-    twice.map(problem).collect()
+    duplicates.map(problem).collect()
 }
 
 /// Turns entries into repositories, in their order.
@@ -133,9 +136,12 @@ fn twice<'a>(repositories: impl Iterator<Item = &'a Repository>) -> Vec<Problem>
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub fn extra(entries: &[String], with: &Extra<'_>) -> Result<Vec<Repository>, Vec<Problem>> {
-    let family = Family::of(with.served.distro).map_err(|problem| vec![problem])?;
-    let mut work = Work {
+pub fn extra(
+    entries: &[String],
+    with: &ResolveContext<'_>,
+) -> Result<Vec<Repository>, Vec<Problem>> {
+    let family = DistroFamily::of(with.served.distro).map_err(|problem| vec![problem])?;
+    let mut work = EntryResolver {
         with,
         form: format_of(family),
         repositories: Vec::new(),
@@ -144,23 +150,27 @@ pub fn extra(entries: &[String], with: &Extra<'_>) -> Result<Vec<Repository>, Ve
     };
     for (at, text) in entries.iter().enumerate() {
         if let Err(message) = work.entry(text, at + 1) {
-            let message = format!("{} '{}': {message}", with.attribute, text.escape_debug());
+            let message = format!(
+                "{} '{}': {message}",
+                attribute(with.origin),
+                text.escape_debug()
+            );
             work.problems.push(Problem::new(message));
         }
     }
     work.finish()
 }
 
-pub(super) struct Work<'a> {
-    pub(super) with: &'a Extra<'a>,
+pub(super) struct EntryResolver<'a> {
+    pub(super) with: &'a ResolveContext<'a>,
     pub(super) form: RepositoryFormat,
     pub(super) repositories: Vec<Repository>,
     problems: Vec<Problem>,
     /// Directories that the list names and no entry has had yet.
-    pub(super) missing: Vec<&'a (String, Place)>,
+    pub(super) missing: Vec<&'a (String, FileLine)>,
 }
 
-impl Work<'_> {
+impl EntryResolver<'_> {
     fn entry(&mut self, text: &str, number: usize) -> Result<(), String> {
         let entry = RepositoryEntry::parse(text, self.form)?;
         if let (RepositoryLocation::Uri(_), RepositoryTrust::Unspecified) =
@@ -169,11 +179,11 @@ impl Work<'_> {
             return Err(self.form.trust_advice());
         }
         let served = &self.with.served;
-        self.fits(&entry)?;
+        self.check_release(&entry)?;
         let base = Repository {
             name: match &entry.name {
                 Some(name) => name.clone(),
-                None => format!("{}{number}", self.with.stem),
+                None => format!("{}{number}", self.with.origin.repository_stem()),
             },
             form: self.form,
             suite: entry.suite.clone(),
@@ -188,7 +198,7 @@ impl Work<'_> {
         };
         match &entry.location {
             RepositoryLocation::Uri(uri) => {
-                let base = self.keyed(base, &entry.trust)?;
+                let base = self.with_key(base, &entry.trust)?;
                 let version = match self.form {
                     RepositoryFormat::Zypper => served.distro.version(),
                     RepositoryFormat::Apt | RepositoryFormat::Dnf => served.distro.major(),
@@ -204,7 +214,7 @@ impl Work<'_> {
 
     /// Refuses what nodes of this release cannot use: packages of other architectures, and a mirror of another
     /// release. What others make may well be of an older release's suite.
-    fn fits(&self, entry: &RepositoryEntry) -> Result<(), String> {
+    fn check_release(&self, entry: &RepositoryEntry) -> Result<(), String> {
         let arch = self.with.served.arch;
         if !entry.architectures.is_empty() && !entry.architectures.contains(&arch) {
             return Err(format!(
@@ -213,7 +223,7 @@ impl Work<'_> {
             ));
         }
         let mirrors =
-            self.with.attribute == "pkgdir" || entry.trust == RepositoryTrust::Distribution;
+            self.with.origin == PackageOrigin::Tree || entry.trust == RepositoryTrust::Distribution;
         let suite = entry.suite.as_deref().unwrap_or_default();
         let base = suite.split(['-', '/']).next().unwrap_or_default();
         match self.with.codename {
@@ -225,7 +235,7 @@ impl Work<'_> {
     }
 
     /// Puts the key in, read and looked at.
-    pub(super) fn keyed(
+    pub(super) fn with_key(
         &self,
         base: Repository,
         trust: &RepositoryTrust,
@@ -258,12 +268,12 @@ impl Work<'_> {
     fn finish(mut self) -> Result<Vec<Repository>, Vec<Problem>> {
         for (directory, place) in std::mem::take(&mut self.missing) {
             let message = format!(
-                "'{directory}' is no directory of {}: make it there, or name the package alone",
-                self.with.attribute
+                "'{directory}' is not a directory of {}: make it there, or name the package alone",
+                attribute(self.with.origin)
             );
             self.problems.push(Problem::at(place.clone(), message));
         }
-        self.problems.extend(twice(self.repositories.iter()));
+        self.problems.extend(duplicates(self.repositories.iter()));
         if self.problems.is_empty() {
             Ok(self.repositories)
         } else {

@@ -1,6 +1,6 @@
 //! OpenPGP keys: that a file holds public ones and nothing else, and the armour they are handed on in.
 //!
-//! The bytes of a file come in, armoured or not; one armoured block goes out. Packets are told apart by
+//! The bytes of a file come in, armoured or not; one armoured block goes out. Packets are distinguished by
 //! their tags and lengths, and what they say is nobody's business here: apt and rpm check it.
 //!
 //! Reference: RFC 9580 §4.2 (packets), §5.5.4 (fingerprints), §6 (armour).
@@ -19,20 +19,20 @@ const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 pub(super) const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 
 /// No file of keys is larger, in bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file that a definition names as a key.
 pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;
     // A pipe would block, a device never end.
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(io::Error::other(format!(
-            "it has more than {LARGEST} bytes"
+            "it has more than {MAX_BYTES} bytes"
         )));
     }
     Ok(bytes)
@@ -61,7 +61,7 @@ pub(super) fn disarmour(text: &str, begin: &str) -> Result<Vec<u8>, String> {
         }
         if line != begin {
             return Err(match begin {
-                BEGIN => format!("holds '{line}', which is no public key"),
+                BEGIN => format!("holds '{line}', which is not a public key"),
                 _ => format!("holds '{line}', where a signature was expected"),
             });
         }
@@ -85,7 +85,7 @@ pub(super) fn disarmour(text: &str, begin: &str) -> Result<Vec<u8>, String> {
         }
         let block = STANDARD
             .decode(&base64)
-            .map_err(|_| "is damaged: its block is no base64".to_owned())?;
+            .map_err(|_| "is damaged: its block is not base64".to_owned())?;
         if sum.is_some_and(|sum| sum != checksum(&block)) {
             return Err("is damaged: its checksum is another one".to_owned());
         }
@@ -193,12 +193,12 @@ fn check(packets: &[u8]) -> Result<(), String> {
             6 => first = false,
             // Signatures, subkeys, names, photographs, trust, markers, padding.
             2 | 10 | 12 | 13 | 14 | 17 | 21 if !first => {}
-            _ => return Err("is no OpenPGP public key".to_owned()),
+            _ => return Err("is not an OpenPGP public key".to_owned()),
         }
         rest = after;
     }
     if first || !rest.is_empty() {
-        return Err("is no OpenPGP public key".to_owned());
+        return Err("is not an OpenPGP public key".to_owned());
     }
     Ok(())
 }

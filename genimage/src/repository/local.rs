@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use definitions::{RepositoryEntry, RepositoryFormat, RepositoryTrust};
 
-use super::extra::Work;
+use super::extra::EntryResolver;
 use super::{Repository, has_index, is_file, key, signature};
 
-impl Work<'_> {
-    /// Takes a local directory and those beneath it that the list names.
+impl EntryResolver<'_> {
+    /// Takes a local directory and those below it that the list names.
     pub(super) fn directory(
         &mut self,
         path: &Path,
@@ -45,7 +45,7 @@ impl Work<'_> {
                 Err("holds no packages: put them there, or leave it out".to_owned())
             };
         }
-        let base = self.keyed(base, &entry.trust)?;
+        let base = self.with_key(base, &entry.trust)?;
         for (place, suite) in places {
             self.local(path, &place, &suite, &base)?;
         }
@@ -66,7 +66,7 @@ impl Work<'_> {
             beneath => format!("{}-{}", base.name, beneath.replace(['/', '.'], "-")),
         };
         if !base.trusted {
-            self.signed(place, suite, base.key.as_deref())?;
+            self.check_signature(place, suite, base.key.as_deref())?;
         }
         self.repositories.push(Repository {
             name,
@@ -80,7 +80,7 @@ impl Work<'_> {
 
     /// Refuses an index without the signature that the package manager asks for, or with one of another key than
     /// the one that is named; dnf asks for none, only for those of packages.
-    fn signed(&self, place: &Path, suite: &str, key: Option<&str>) -> Result<(), String> {
+    fn check_signature(&self, place: &Path, suite: &str, key: Option<&str>) -> Result<(), String> {
         let suite = place.join("dists").join(suite);
         let there = |name: &str| {
             let in_suite = is_file(&suite, name).then(|| suite.join(name));
@@ -127,7 +127,7 @@ impl Work<'_> {
             if is_file(directory, "repodata/repomd.xml") {
                 return Ok(Some(String::new()));
             }
-            return if holds(directory, ".rpm") {
+            return if contains_file(directory, ".rpm") {
                 Err(format!(
                     "{shown} has packages and no index: run `createrepo_c {shown}`"
                 ))
@@ -151,9 +151,9 @@ impl Work<'_> {
             Some(suite) => Err(format!("{shown}/dists/{suite} has no Release")),
             None if has_index(directory, "Packages") => Ok(Some("./".to_owned())),
             None if directory.join("dists").is_dir() => Err(format!(
-                "{shown} has suites: write the one and its components behind it, as in '{shown} noble main'"
+                "{shown} has suites: write the one and its components after it, as in '{shown} noble main'"
             )),
-            None if holds(directory, ".deb") => Err(format!(
+            None if contains_file(directory, ".deb") => Err(format!(
                 "{shown} has packages and no index: run `cd {shown} && apt-ftparchive packages . > Packages`"
             )),
             None => Ok(None),
@@ -171,25 +171,25 @@ fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> {
     let shown = signature.display();
     let bytes = key::load(signature).map_err(|err| format!("{shown} cannot be read: {err}"))?;
     let issuers =
-        signature::issuers(&bytes).map_err(|why| format!("{shown} {why}: sign it anew"))?;
+        signature::issuers(&bytes).map_err(|why| format!("{shown} {why}: sign it again"))?;
     let keys = key::signing_fingerprints(armoured);
     // an id is the end of a fingerprint of version 4, and the beginning of one of version 6
-    let fits = |issuer: &String| {
+    let matches = |issuer: &String| {
         keys.iter()
             .any(|key| key.ends_with(issuer.as_str()) || key.starts_with(issuer.as_str()))
     };
-    if issuers.iter().any(fits) {
+    if issuers.iter().any(matches) {
         return Ok(());
     }
     Err(format!(
-        "{shown} is signed by the key {}, and the one that is named is {}: name the key that signs it",
+        "{shown} is signed by the key {}, and the named one is {}: name the key that signs it",
         issuers.join(" and "),
         keys.join(", ")
     ))
 }
 
 /// Whether a directory has a file with this ending; what cannot be read has none.
-fn holds(directory: &Path, ending: &str) -> bool {
+fn contains_file(directory: &Path, ending: &str) -> bool {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
     let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(ending);
     entries.filter_map(Result::ok).any(name)

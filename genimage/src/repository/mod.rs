@@ -1,8 +1,8 @@
 //! Where packages come from: the tree, local directories and repositories of the internet.
 //!
 //! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra`]); what goes
-//! out is what a node is told. Keys are read on the management node and handed on armoured, so that a node
-//! need believe nobody. What has no key is refused unless the definition says in words that it is trusted.
+//! out is what a node is given. Keys are read on the management node and handed on armoured, so that a node
+//! has to trust nobody else. What has no key is refused unless the definition says explicitly that it is trusted.
 //! Nothing here reaches a network.
 
 mod extra;
@@ -18,26 +18,26 @@ use std::path::{Path, PathBuf};
 use definitions::{Arch, Distro, InstallDir, RepositoryFormat, is_url_character};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::installer::Family;
+use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 use packing::Packing;
 
-pub use extra::{Extra, OfImage, extra, of_image};
+pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
 
-/// What the repositories of a tree are called, with their part of it behind a `-`.
+/// What the repositories of a tree are called, with their part of it after a `-`.
 const TREE: &str = "tree";
 
 /// What those of the further discs of a set are called, with the number of the disc.
 const DISC: &str = "disc";
 
 /// Returns the format of a family's repositories.
-pub fn format_of(family: Family) -> RepositoryFormat {
+pub fn format_of(family: DistroFamily) -> RepositoryFormat {
     match family {
-        Family::Debian | Family::Ubuntu => RepositoryFormat::Apt,
-        Family::Rh | Family::Fedora => RepositoryFormat::Dnf,
-        Family::Suse => RepositoryFormat::Zypper,
+        DistroFamily::Debian | DistroFamily::Ubuntu => RepositoryFormat::Apt,
+        DistroFamily::Rh | DistroFamily::Fedora => RepositoryFormat::Dnf,
+        DistroFamily::Suse => RepositoryFormat::Zypper,
     }
 }
 
@@ -63,7 +63,7 @@ pub struct Repository {
     pub key: Option<String>,
     /// Where a node reaches the key as a file.
     pub key_url: Option<String>,
-    /// Whether no signature is asked for: the definition says so in words.
+    /// Whether no signature is asked for: the definition says so explicitly.
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
     pub architectures: Vec<String>,
@@ -127,14 +127,14 @@ pub struct Served<'a> {
 }
 
 impl Served<'_> {
-    /// Returns where nodes reach a path of the management node, if it lies beneath the install directory.
+    /// Returns where nodes reach a path of the management node, if it lies below the install directory.
     ///
     /// # Errors
-    /// A path that is not served, or that no URL can say as it stands.
+    /// A path that is not served, or that has characters not allowed in a URL.
     fn url(&self, path: &Path) -> Result<String, String> {
         let relative = path.strip_prefix(self.installdir.path()).map_err(|_| {
             format!(
-                "{} is not beneath {}, and so nodes cannot fetch it: move it there",
+                "{} is not below {}, and so nodes cannot fetch it: move it there",
                 path.display(),
                 self.installdir.path().display()
             )
@@ -144,7 +144,7 @@ impl Served<'_> {
             .filter(|text| text.chars().all(is_url_character));
         let relative = relative.ok_or_else(|| {
             format!(
-                "{} contains characters that are not allowed in a URL: letters, digits and . _ + ~ - / are",
+                "{} contains characters that are not allowed in a URL: use letters, digits and . _ + ~ - /",
                 path.display()
             )
         })?;
@@ -168,7 +168,7 @@ fn is_file(directory: &Path, name: &str) -> bool {
     directory.join(name).is_file()
 }
 
-/// Lists the directories beneath one, in the order of their names; links are left out.
+/// Lists the directories below one, in the order of their names; links are left out.
 ///
 /// # Errors
 /// A directory that cannot be read.

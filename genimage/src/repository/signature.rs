@@ -28,9 +28,10 @@ pub(super) fn issuers(bytes: &[u8]) -> Result<Vec<String>, String> {
         }
         rest = after;
     }
-    match found.is_empty() {
-        true => Err("holds no signature".to_owned()),
-        false => Ok(found),
+    if found.is_empty() {
+        Err("holds no signature".to_owned())
+    } else {
+        Ok(found)
     }
 }
 
@@ -54,7 +55,7 @@ fn issuer(body: &[u8]) -> Option<String> {
     }
 }
 
-/// Parts an area of subpackets from what follows it; its length has two bytes, or four in version 6.
+/// Splits an area of subpackets from what follows it; its length has two bytes, or four in version 6.
 fn area(bytes: &[u8], wide: bool) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_at_checked(if wide { 4 } else { 2 })?;
     let length = length

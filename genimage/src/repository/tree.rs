@@ -1,13 +1,13 @@
 //! The repositories of a tree, as `copycds` publishes one: read off the disk.
 //!
-//! Of Debian and Ubuntu, every suite beneath `dists/` that has packages of the architecture; of rpm media,
+//! Of Debian and Ubuntu, every suite below `dists/` that has packages of the architecture; of rpm media,
 //! every directory with `repodata`: the root, or `BaseOS`, `AppStream`, `Module-…`; of SLE 15, which brings
 //! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
 //! YaST's own, the root.
 //!
 //! A Debian disc carries no signature on its index. However well `copycds` has verified it, a node that fetches
 //! it over the network could not tell its packages from somebody else's, while it is installed and ever after:
-//! such a tree has to be called `trusted=yes` in words. Until it is, its nodes are told to ask for signatures and
+//! such a tree has to be declared `trusted=yes`. Until it is, its nodes ask for signatures and
 //! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
 
 use std::fs;
@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use definitions::RepositoryFormat;
 
 use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
-use crate::installer::Family;
+use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 /// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
-const LONGEST: u64 = 32 << 20;
+const MAX_BYTES: u64 = 32 << 20;
 
 /// What `copycds` leaves in a tree that it has imported.
 const RECORD: &str = ".slipway/tree.toml";
@@ -40,14 +40,14 @@ pub fn of_tree(
     trusted: bool,
 ) -> Result<Vec<Repository>, Problem> {
     let about = |message: String| Problem::new(message);
-    let family = Family::of(served.distro)?;
+    let family = DistroFamily::of(served.distro)?;
     let url = served.url(tree).map_err(about)?;
     let mut discs = vec![(tree.to_path_buf(), url)];
     for disc in further_discs(tree)? {
         let url = served.url(&disc).map_err(about)?;
         discs.push((disc, url));
     }
-    if matches!(family, Family::Debian | Family::Ubuntu) {
+    if matches!(family, DistroFamily::Debian | DistroFamily::Ubuntu) {
         // the disc that boots has what the base system is made of, whichever was imported first
         discs.sort_by_key(|(disc, _)| !has_installer(disc, served));
     }
@@ -57,27 +57,30 @@ pub fn of_tree(
             0 => TREE.to_owned(),
             further => format!("{DISC}{}", further + 1),
         };
-        let part = Part {
+        let part = DiscTree {
             tree,
             directory: disc,
             url,
             stem: &stem,
         };
         found.extend(match family {
-            Family::Debian | Family::Ubuntu => part.suites(served, trusted)?,
-            Family::Rh | Family::Fedora | Family::Suse => part.metadata(served, family, trusted)?,
+            DistroFamily::Debian | DistroFamily::Ubuntu => part.suites(served, trusted)?,
+            DistroFamily::Rh | DistroFamily::Fedora | DistroFamily::Suse => {
+                part.metadata(served, family, trusted)?
+            }
         });
     }
     Ok(found)
 }
 
-/// Lists the discs of a set that were imported after the first: each stands whole below the tree's record, with
+/// Lists the discs of a set that were imported after the first: each is complete below the tree's record, with
 /// its own index.
 fn further_discs(tree: &Path) -> Result<Vec<PathBuf>, Problem> {
     let discs = tree.join(DISCS);
-    match discs.is_dir() {
-        true => directories(&discs),
-        false => Ok(Vec::new()),
+    if discs.is_dir() {
+        directories(&discs)
+    } else {
+        Ok(Vec::new())
     }
 }
 
@@ -93,14 +96,14 @@ fn has_installer(disc: &Path, served: &Served<'_>) -> bool {
 }
 
 /// A disc of a tree: where its index lies, and what its repositories are called.
-struct Part<'a> {
+struct DiscTree<'a> {
     tree: &'a Path,
     directory: &'a Path,
     url: &'a str,
     stem: &'a str,
 }
 
-impl Part<'_> {
+impl DiscTree<'_> {
     /// Names a repository: the stem alone for the first, else with a part of its own.
     fn name(&self, part: Option<&str>) -> String {
         part.map_or_else(
@@ -117,12 +120,11 @@ pub fn codename(tree: &Path) -> Option<String> {
         let name = suite.file_name().map(|name| name.to_string_lossy());
         name.is_some_and(|name| !name.contains('-')) && is_file(suite, "Release")
     })?;
-    let release = Release::load(&main.join("Release"));
     let own = main.file_name()?.to_string_lossy().into_owned();
-    Some(release.codename.unwrap_or(own))
+    Some(stated_codename(&main.join("Release")).unwrap_or(own))
 }
 
-impl Part<'_> {
+impl DiscTree<'_> {
     fn suites(&self, served: &Served<'_>, trusted: bool) -> Result<Vec<Repository>, Problem> {
         let mut found = Vec::new();
         let dists = self.directory.join("dists");
@@ -189,37 +191,27 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
     })
 }
 
-/// What of a suite's `Release` counts here.
-struct Release {
-    codename: Option<String>,
+/// Reads the codename that a suite's `Release` states.
+fn stated_codename(release: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    let file = fs::File::open(release).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut text).ok()?;
+    parse_codename(&String::from_utf8_lossy(&text))
 }
 
-impl Release {
-    fn load(path: &Path) -> Self {
-        let mut text = Vec::new();
-        if let Ok(file) = fs::File::open(path) {
-            let _ = file.take(LONGEST).read_to_end(&mut text);
-        }
-        Self::parse(&String::from_utf8_lossy(&text))
-    }
-
-    fn parse(text: &str) -> Self {
-        let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
-        let value = value.map(str::trim);
-        let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        Self {
-            codename: value
-                .filter(|value| !value.is_empty() && value.chars().all(good))
-                .map(str::to_owned),
-        }
-    }
+fn parse_codename(text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
+    let value = value.map(str::trim)?;
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let good = !value.is_empty() && value.chars().all(good);
+    good.then(|| value.to_owned())
 }
 
-impl Part<'_> {
+impl DiscTree<'_> {
     fn metadata(
         &self,
         served: &Served<'_>,
-        family: Family,
+        family: DistroFamily,
         trusted: bool,
     ) -> Result<Vec<Repository>, Problem> {
         let (tree, url) = (self.directory, self.url);
@@ -235,7 +227,7 @@ impl Part<'_> {
                 ..Repository::default()
             });
         };
-        let yast = family == Family::Suse && is_file(tree, "content");
+        let yast = family == DistroFamily::Suse && is_file(tree, "content");
         if is_file(tree, "repodata/repomd.xml") || yast {
             add(tree, None);
         }

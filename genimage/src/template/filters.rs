@@ -6,13 +6,13 @@
 //! |---|---|---|
 //! | `sh` | one quoted word of the shell | scripts, kickstart's options |
 //! | `preseed` | the rest of a line | preseed values |
-//! | `line` | one line as it stands | comments, groups in `%packages` |
+//! | `line` | one line unchanged | comments, groups in `%packages` |
 //! | `entry` | a line that no sign before it gives a meaning | packages in `%packages` |
 //! | `json` | a JSON value, which is YAML too | autoinstall, Agama |
 //! | `xml` | character data, or an attribute | AutoYaST |
-//! | `cdata` | what stands within `<![CDATA[…]]>` | scripts in AutoYaST |
+//! | `cdata` | the content of `<![CDATA[…]]>` | scripts in AutoYaST |
 //! | `ipxe` | one word of a boot script | kernel arguments |
-//! | `words` | its words with one blank between them | a command line, set on many lines |
+//! | `words` | its words with one space between them | a command line, set on many lines |
 //! | `preseed_script` | a script as one word of the shell, on lines that preseed joins | `early_command` |
 //!
 //! References: POSIX.1-2024 XCU 2.2.2; debconf-set-selections(1); RFC 8259; YAML 1.2.2 §5.1 and §7.3.1;
@@ -20,7 +20,7 @@
 
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
-use crate::kernelline;
+use crate::cmdline;
 
 /// Makes the filters known.
 pub(super) fn register(tera: &mut Tera) {
@@ -47,7 +47,7 @@ fn one_line(text: &str) -> TeraResult<&str> {
     match text.chars().find(|character| character.is_control()) {
         Some(found) => Err(refusal(
             text,
-            &format!("the character {found:?} cannot stand in it"),
+            &format!("the character {found:?} is not allowed in it"),
         )),
         None => Ok(text),
     }
@@ -136,23 +136,23 @@ fn xml_text(text: &str) -> TeraResult<&str> {
     }
 }
 
-/// A boot script parts words at blanks and hands double quotes on as they stand, so that a value with single blanks
+/// A boot script splits words at spaces and passes double quotes on unchanged, so that a value with single spaces
 /// in quotes reaches the kernel whole.
 fn ipxe(text: &str) -> TeraResult<String> {
     let odd = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || "'\\".contains(c);
     if let Some(found) = text.chars().find(|character| odd(*character)) {
         return Err(refusal(
             text,
-            &format!("the character {found:?} cannot stand in a boot script's word"),
+            &format!("the character {found:?} is not allowed in a word of a boot script"),
         ));
     }
-    if kernelline::words(text).is_ok_and(|words| words.len() > 1) || text.contains("  ") {
+    if cmdline::words(text).is_ok_and(|words| words.len() > 1) || text.contains("  ") {
         return Err(refusal(
             text,
-            "a boot script's word has blanks in double quotes alone, one at a time",
+            "a word of a boot script has spaces only in double quotes, one at a time",
         ));
     }
-    kernelline::words(text).map_err(Error::message)?;
+    cmdline::words(text).map_err(Error::message)?;
     let syntax = |word: &str| word.starts_with('#') || ["&&", "||", ";"].contains(&word);
     if text.contains("${") || text.split(' ').any(syntax) {
         return Err(refusal(
@@ -163,17 +163,17 @@ fn ipxe(text: &str) -> TeraResult<String> {
     Ok(text.to_owned())
 }
 
-/// Parts words as the kernel does, so that blanks within quotes stay; in what has a quote without its end, quotes
+/// Splits words as the kernel does, so that spaces within quotes stay; in what has a quote without its end, quotes
 /// mean nothing.
 fn words(text: &str) -> TeraResult<String> {
-    let words = kernelline::words(text);
+    let words = cmdline::words(text);
     Ok(words
         .unwrap_or_else(|_| text.split_whitespace().collect())
         .join(" "))
 }
 
 /// Writes a script as `'…'` for `printf %b`: a line each, ended so that preseed joins them. It strips
-/// blanks at their beginning and drops lines that begin with `#`, which changes no script without
+/// spaces at their beginning and drops lines that begin with `#`, which changes no script without
 /// texts of several lines.
 fn preseed_script(text: &str) -> TeraResult<String> {
     // Ten thousand nodes have this done for them: no line is copied but into the whole.
@@ -263,12 +263,12 @@ mod tests {
             (
                 sh,
                 "a\nb",
-                r#""a\nb" does not fit here: the character '\n' cannot stand in it"#,
+                r#""a\nb" does not fit here: the character '\n' is not allowed in it"#,
             ),
             (
                 line,
                 "a\rb",
-                r#""a\rb" does not fit here: the character '\r' cannot stand in it"#,
+                r#""a\rb" does not fit here: the character '\r' is not allowed in it"#,
             ),
             (
                 preseed,
@@ -288,12 +288,12 @@ mod tests {
             (
                 ipxe,
                 "a b",
-                r#""a b" does not fit here: a boot script's word has blanks in double quotes alone, one at a time"#,
+                r#""a b" does not fit here: a word of a boot script has spaces only in double quotes, one at a time"#,
             ),
             (
                 ipxe,
                 "a=\"b  c\"",
-                r#""a=\"b  c\"" does not fit here: a boot script's word has blanks in double quotes alone, one at a time"#,
+                r#""a=\"b  c\"" does not fit here: a word of a boot script has spaces only in double quotes, one at a time"#,
             ),
             (
                 ipxe,
@@ -313,7 +313,7 @@ mod tests {
             (
                 preseed_script,
                 "a\tb\u{7}",
-                r#""a\tb\u{7}" does not fit here: the character '\t' cannot stand in it"#,
+                r#""a\tb\u{7}" does not fit here: the character '\t' is not allowed in it"#,
             ),
         ];
         for (filter, text, expected) in cases {

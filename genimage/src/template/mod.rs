@@ -1,6 +1,6 @@
 //! Templates, rendered strictly. The only module that knows tera.
 //!
-//! In come templates by name, and per node a [`Context`]; out comes the text that an installer reads, or
+//! In come templates by name, and per node a [`TemplateContext`]; out comes the text that an installer reads, or
 //! what is wrong, with file and line. Nothing is read from disk, and what was compiled is never changed:
 //! threads render from it together.
 //!
@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use tera::{Delimiters, Tera};
 
-use crate::context::Context;
+use crate::context::TemplateContext;
 use crate::problem::Problem;
 
-mod blame;
+mod errors;
 mod filters;
 mod names;
 mod scan;
@@ -34,7 +34,7 @@ pub const BUILT_IN: &str = "builtin/";
 
 /// A template before it is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct TemplateSource {
     /// The name by which others extend or include it: `debian/compute.preseed`.
     pub name: String,
     /// The file, as problems name it.
@@ -43,8 +43,8 @@ pub struct Source {
     pub text: String,
 }
 
-impl Source {
-    /// A template that is built in, by its path beneath `templates/`.
+impl TemplateSource {
+    /// A template that is built in, by its path below `templates/`.
     pub fn built_in(path: &str, text: impl Into<String>) -> Self {
         Self {
             name: format!("{BUILT_IN}{path}"),
@@ -58,7 +58,7 @@ impl Source {
 #[derive(Debug)]
 pub struct Templates {
     tera: Tera,
-    sources: HashMap<String, Source>,
+    sources: HashMap<String, TemplateSource>,
 }
 
 impl Templates {
@@ -69,7 +69,7 @@ impl Templates {
     /// # Errors
     /// All that is wrong in them: syntax, names that are no fields, templates, blocks and filters that do not exist.
     pub fn compile(
-        sources: impl IntoIterator<Item = Source>,
+        sources: impl IntoIterator<Item = TemplateSource>,
         wanted: &[&str],
     ) -> Result<Self, Vec<Problem>> {
         let all = sources
@@ -98,20 +98,20 @@ impl Templates {
             .map(|source| {
                 (
                     source.name.as_str(),
-                    syntax::without_mark_lines(&source.text),
+                    syntax::without_marker_lines(&source.text),
                 )
             })
             .collect();
         let mut problems: Vec<_> = prepared
             .iter()
             .filter_map(|(name, text)| engine().add_raw_template(name, text).err())
-            .filter(blame::is_syntax)
-            .flat_map(|error| blame::problems(&error, &self.sources))
+            .filter(errors::is_syntax)
+            .flat_map(|error| errors::problems(&error, &self.sources))
             .collect();
         if problems.is_empty() {
             match self.tera.add_raw_templates(&prepared) {
                 Ok(()) => return Ok(()),
-                Err(error) => problems = blame::problems(&error, &self.sources),
+                Err(error) => problems = errors::problems(&error, &self.sources),
             }
         }
         Err(problems)
@@ -121,14 +121,14 @@ impl Templates {
     ///
     /// # Errors
     /// A field that is absent, or a value that its place cannot hold.
-    pub fn render(&self, name: &str, values: &Values) -> Result<String, Problem> {
+    pub fn render(&self, name: &str, values: &RenderValues) -> Result<String, Problem> {
         self.tera.render(name, &values.0).map_err(|error| {
-            let mut problems = blame::problems(&error, &self.sources);
+            let mut problems = errors::problems(&error, &self.sources);
             problems.remove(0)
         })
     }
 
-    /// Lists the fields that a template and all behind it ask for: `node.mac`, `extras[].uri`.
+    /// Lists the fields that a template and all that it extends and includes ask for: `node.mac`, `extras[].uri`.
     pub fn variables(&self, name: &str) -> BTreeSet<String> {
         names::used(&self.sources, name)
     }
@@ -136,14 +136,14 @@ impl Templates {
 
 /// What a template may say, in the form that it is rendered from; made once for a node.
 #[derive(Debug, Clone)]
-pub struct Values(tera::Context);
+pub struct RenderValues(tera::Context);
 
-impl Values {
+impl RenderValues {
     /// Takes a context.
     ///
     /// # Errors
     /// None that a context of ours can cause.
-    pub fn of(context: &Context) -> Result<Self, Problem> {
+    pub fn of(context: &TemplateContext) -> Result<Self, Problem> {
         let problem = |error| Problem::new(format!("handing the context over: {error}"));
         let whole = tera::Value::try_from_serializable(context).map_err(problem)?;
         let mut values = tera::Context::new();

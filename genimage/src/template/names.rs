@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use definitions::best_match;
 
 use super::scan::Scan;
-use super::{BUILT_IN, Source};
-use crate::context::Fields;
-use crate::problem::{Place, Problem};
+use super::{BUILT_IN, TemplateSource};
+use crate::context::ContextFields;
+use crate::problem::{FileLine, Problem};
 
 /// Returns the wanted templates and all that they extend or include.
 pub(super) fn reached(
-    all: &BTreeMap<String, Source>,
+    all: &BTreeMap<String, TemplateSource>,
     wanted: &[&str],
-) -> Result<HashMap<String, Source>, Vec<Problem>> {
+) -> Result<HashMap<String, TemplateSource>, Vec<Problem>> {
     let mut found = HashMap::new();
     let mut problems = Vec::new();
     let mut open: Vec<String> = Vec::new();
@@ -51,8 +51,8 @@ pub(super) fn reached(
 }
 
 /// Tells of the line by which a template asks, itself or by way of others, for itself.
-fn circle(source: &Source, all: &BTreeMap<String, Source>) -> Option<Problem> {
-    let asked_by = |source: &Source| {
+fn circle(source: &TemplateSource, all: &BTreeMap<String, TemplateSource>) -> Option<Problem> {
+    let asked_by = |source: &TemplateSource| {
         let asked = Scan::of(&source.text).templates.into_iter();
         let asked = asked.filter_map(|(line, name)| Some((line, resolve(&name, all)?)));
         asked.collect::<Vec<_>>()
@@ -62,14 +62,15 @@ fn circle(source: &Source, all: &BTreeMap<String, Source>) -> Option<Problem> {
         while let Some(one) = open.pop() {
             if one.name == source.name {
                 let built_in = format!("{BUILT_IN}{}", source.name);
-                let advice = match all.contains_key(&built_in) {
-                    true => format!("write \"{built_in}\" for the one that is built in"),
-                    false => "leave it out".to_owned(),
+                let advice = if all.contains_key(&built_in) {
+                    format!("write \"{built_in}\" for the one that is built in")
+                } else {
+                    "leave it out".to_owned()
                 };
                 return Some(at(
                     source,
                     line,
-                    format!("this leads back to '{}' itself: {advice}", source.name),
+                    format!("this includes '{}' itself: {advice}", source.name),
                 ));
             }
             if seen.insert(one.name.as_str()) {
@@ -81,8 +82,8 @@ fn circle(source: &Source, all: &BTreeMap<String, Source>) -> Option<Problem> {
 }
 
 /// Finds the names that are no field of the context.
-pub(super) fn unknown(sources: &HashMap<String, Source>) -> Vec<Problem> {
-    let fields = Fields::of_context();
+pub(super) fn unknown(sources: &HashMap<String, TemplateSource>) -> Vec<Problem> {
+    let fields = ContextFields::of_context();
     let scans: Vec<_> = sources
         .values()
         .map(|source| (source, Scan::of(&source.text)))
@@ -104,8 +105,8 @@ pub(super) fn unknown(sources: &HashMap<String, Source>) -> Vec<Problem> {
     problems
 }
 
-/// Lists the fields that a template and all behind it ask for.
-pub(super) fn used(sources: &HashMap<String, Source>, name: &str) -> BTreeSet<String> {
+/// Lists the fields that a template and all that it extends and includes ask for.
+pub(super) fn used(sources: &HashMap<String, TemplateSource>, name: &str) -> BTreeSet<String> {
     let all = sources
         .iter()
         .map(|(name, source)| (name.clone(), source.clone()))
@@ -126,20 +127,23 @@ pub(super) fn used(sources: &HashMap<String, Source>, name: &str) -> BTreeSet<St
         .collect()
 }
 
-fn resolve<'a>(name: &str, all: &'a BTreeMap<String, Source>) -> Option<&'a Source> {
+fn resolve<'a>(
+    name: &str,
+    all: &'a BTreeMap<String, TemplateSource>,
+) -> Option<&'a TemplateSource> {
     all.get(name)
         .or_else(|| all.get(&format!("{BUILT_IN}{name}")))
 }
 
-fn no_field(path: &str, fields: &Fields) -> String {
+fn no_field(path: &str, fields: &ContextFields) -> String {
     let paths = fields.paths();
     match best_match(path, paths.iter().map(String::as_str)) {
-        Some(near) => format!("'{path}' is no field: did you mean '{near}'?"),
-        None => format!("'{path}' is no field: docs/templates.md lists them"),
+        Some(near) => format!("'{path}' is not a field: did you mean '{near}'?"),
+        None => format!("'{path}' is not a field: docs/templates.md lists them"),
     }
 }
 
-fn missing(name: &str, all: &BTreeMap<String, Source>) -> String {
+fn missing(name: &str, all: &BTreeMap<String, TemplateSource>) -> String {
     let known = all.keys().flat_map(|known| {
         [
             known.as_str(),
@@ -152,9 +156,9 @@ fn missing(name: &str, all: &BTreeMap<String, Source>) -> String {
     }
 }
 
-fn at(source: &Source, line: usize, message: String) -> Problem {
+fn at(source: &TemplateSource, line: usize, message: String) -> Problem {
     let file = source.file.clone();
-    Problem::at(Place { file, line }, message)
+    Problem::at(FileLine { file, line }, message)
 }
 
 fn head(path: &str) -> &str {

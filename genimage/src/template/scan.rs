@@ -1,12 +1,12 @@
-//! Which names stand in a template, each with its line: other templates, fields, what it sets itself.
+//! Which names are in a template, each with its line: other templates, fields, what it sets itself.
 //!
-//! Statements are told apart by their first word, names from filters, tests, functions and arguments by
-//! what stands around them; the name of a loop stands for an element of what it goes over.
+//! Statements are recognised by their first word, names from filters, tests, functions and arguments by
+//! the tokens around them; the name of a loop means an element of what it iterates over.
 
 use std::collections::BTreeSet;
 
-use super::syntax::{Kind, pieces};
-use super::tokens::{Token, tokens};
+use super::syntax::{SegmentKind, segments};
+use super::tokens::{ExprToken, TokenKind, tokens};
 
 /// What a template names, each with its line.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Scan {
     pub(super) fields: Vec<(usize, String)>,
     /// Names that it sets itself.
     pub(super) set: BTreeSet<String>,
-    /// The names of loops around: each stands for a field, if it is known for which.
+    /// The names of loops around: each means a field, if it is known which.
     loops: Vec<Vec<(String, Option<String>)>>,
 }
 
@@ -25,23 +25,23 @@ impl Scan {
     /// Reads a template.
     pub(super) fn of(template: &str) -> Self {
         let mut scan = Self::default();
-        for piece in pieces(template) {
-            match piece.kind {
-                Kind::Value => scan.expression(&tokens(&piece)),
-                Kind::Statement => scan.statement(&tokens(&piece)),
-                Kind::Text | Kind::Comment => {}
+        for segment in segments(template) {
+            match segment.kind {
+                SegmentKind::Value => scan.expression(&tokens(&segment)),
+                SegmentKind::Statement => scan.statement(&tokens(&segment)),
+                SegmentKind::Text | SegmentKind::Comment => {}
             }
         }
         scan
     }
 
-    fn statement(&mut self, tokens: &[Token]) {
+    fn statement(&mut self, tokens: &[ExprToken]) {
         let Some((first, rest)) = tokens.split_first() else {
             return;
         };
         match first.name.as_str() {
             "extends" | "include" => {
-                let quoted = rest.first().filter(|token| token.sign == '"');
+                let quoted = rest.first().filter(|token| token.kind == TokenKind::Text);
                 self.templates
                     .extend(quoted.map(|token| (token.line, token.name.clone())));
             }
@@ -58,32 +58,34 @@ impl Scan {
         }
     }
 
-    fn begin_loop(&mut self, tokens: &[Token]) {
+    fn begin_loop(&mut self, tokens: &[ExprToken]) {
         let at = tokens.iter().position(|token| token.name == "in");
         let (names, over) = tokens.split_at(at.unwrap_or(tokens.len()));
         let over = over.get(1..).unwrap_or_default();
         self.expression(over);
         let element = match over {
-            [one] if one.sign == 'a' => self.meaning(&one.name).map(|path| format!("{path}[]")),
+            [one] if one.kind == TokenKind::Name => {
+                self.meaning(&one.name).map(|path| format!("{path}[]"))
+            }
             _ => None,
         };
-        let names = names.iter().filter(|token| token.sign == 'a');
+        let names = names.iter().filter(|token| token.kind == TokenKind::Name);
         let bound = names.map(|token| (token.name.clone(), element.clone()));
         self.loops.push(bound.collect());
     }
 
-    fn expression(&mut self, tokens: &[Token]) {
+    fn expression(&mut self, tokens: &[ExprToken]) {
         for (at, token) in tokens.iter().enumerate() {
             let before = at.checked_sub(1).map(|at| &tokens[at]);
-            let behind = tokens.get(at + 1).map(|token| token.sign);
-            let called = behind == Some('(') || behind == Some('=');
+            let next = tokens.get(at + 1);
+            let called = next.is_some_and(|next| next.is('(') || next.is('='));
             let applied = before.is_some_and(|before| {
-                before.sign == '|'
+                before.is('|')
                     || before.name == "is"
                     || before.name == "not" && is_test(tokens, at)
-                    || before.sign == '.' && is_field(tokens, at)
+                    || before.is('.') && is_field(tokens, at)
             });
-            if token.sign == 'a' && !called && !applied && !is_word(&token.name) {
+            if token.kind == TokenKind::Name && !called && !applied && !is_word(&token.name) {
                 let path = self.meaning(&token.name);
                 self.fields.extend(path.map(|path| (token.line, path)));
             }
@@ -108,15 +110,15 @@ impl Scan {
 }
 
 /// Tells `x is not defined` from `not x`.
-fn is_test(tokens: &[Token], at: usize) -> bool {
+fn is_test(tokens: &[ExprToken], at: usize) -> bool {
     at.checked_sub(2)
         .is_some_and(|before| tokens[before].name == "is")
 }
 
-/// Tells `list[i].name`, whose name is a field of what stands before it, from `[...list]`.
-fn is_field(tokens: &[Token], at: usize) -> bool {
+/// Tells `list[i].name`, whose name is a field of what comes before it, from `[...list]`.
+fn is_field(tokens: &[ExprToken], at: usize) -> bool {
     at.checked_sub(2)
-        .is_some_and(|before| [']', ')'].contains(&tokens[before].sign))
+        .is_some_and(|before| tokens[before].is(']') || tokens[before].is(')'))
 }
 
 fn is_word(name: &str) -> bool {

@@ -9,8 +9,8 @@ pub(super) const COMMENT: (&str, &str) = ("<#", "#>");
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Written as it stands.
+pub(super) enum SegmentKind {
+    /// Written unchanged.
     Text,
     /// Does something.
     Statement,
@@ -22,19 +22,19 @@ pub(super) enum Kind {
 
 /// A piece of a template, with its marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece<'a> {
+pub(super) struct Segment<'a> {
     /// What it is.
-    pub(super) kind: Kind,
+    pub(super) kind: SegmentKind,
     /// All of it.
     pub(super) text: &'a str,
     /// The line that it begins on, from 1.
     pub(super) line: usize,
 }
 
-impl<'a> Piece<'a> {
-    /// Returns what stands between the marks.
+impl<'a> Segment<'a> {
+    /// Returns the text between the marks.
     pub(super) fn inner(&self) -> &'a str {
-        if self.kind == Kind::Text {
+        if self.kind == SegmentKind::Text {
             return self.text;
         }
         let inner = self.text.get(2..).unwrap_or_default();
@@ -48,49 +48,49 @@ impl<'a> Piece<'a> {
     #[cfg(test)]
     fn is_closed(&self) -> bool {
         let (start, end) = match self.kind {
-            Kind::Text => return true,
-            Kind::Statement => STATEMENT,
-            Kind::Value => VALUE,
-            Kind::Comment => COMMENT,
+            SegmentKind::Text => return true,
+            SegmentKind::Statement => STATEMENT,
+            SegmentKind::Value => VALUE,
+            SegmentKind::Comment => COMMENT,
         };
         self.text.len() >= start.len() + end.len() && self.text.ends_with(end)
     }
 
     fn is_mark(&self) -> bool {
-        matches!(self.kind, Kind::Statement | Kind::Comment)
+        matches!(self.kind, SegmentKind::Statement | SegmentKind::Comment)
     }
 }
 
-/// Cuts a template in pieces; text is cut behind each newline too. A mark that is not closed reaches to
+/// Cuts a template in pieces; text is cut after each newline too. A mark that is not closed reaches to
 /// the end, which tera refuses.
-pub(super) fn pieces(template: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
+pub(super) fn segments(template: &str) -> Vec<Segment<'_>> {
+    let mut segments = Vec::new();
     let (mut rest, mut line) = (template, 1);
     while !rest.is_empty() {
         let (kind, length) = match opened(rest) {
             Some((kind, end)) => (kind, closed(rest, kind, end)),
-            None => (Kind::Text, text_length(rest)),
+            None => (SegmentKind::Text, text_length(rest)),
         };
-        let (text, behind) = rest.split_at(length);
-        pieces.push(Piece { kind, text, line });
+        let (text, rest_after) = rest.split_at(length);
+        segments.push(Segment { kind, text, line });
         line += text.matches('\n').count();
-        rest = behind;
+        rest = rest_after;
     }
-    pieces
+    segments
 }
 
-fn opened(rest: &str) -> Option<(Kind, &'static str)> {
+fn opened(rest: &str) -> Option<(SegmentKind, &'static str)> {
     [
-        (Kind::Statement, STATEMENT),
-        (Kind::Value, VALUE),
-        (Kind::Comment, COMMENT),
+        (SegmentKind::Statement, STATEMENT),
+        (SegmentKind::Value, VALUE),
+        (SegmentKind::Comment, COMMENT),
     ]
     .into_iter()
     .find_map(|(kind, (start, end))| rest.starts_with(start).then_some((kind, end)))
 }
 
 /// Finds the length of what a mark encloses; quotes hide the end from all but comments.
-fn closed(rest: &str, kind: Kind, end: &str) -> usize {
+fn closed(rest: &str, kind: SegmentKind, end: &str) -> usize {
     let mut quote = None;
     let mut escaped = false;
     for (at, character) in rest.char_indices().skip(2) {
@@ -103,7 +103,7 @@ fn closed(rest: &str, kind: Kind, end: &str) -> usize {
             }
         } else if rest[at..].starts_with(end) {
             return at + end.len();
-        } else if kind != Kind::Comment && matches!(character, '"' | '\'' | '`') {
+        } else if kind != SegmentKind::Comment && matches!(character, '"' | '\'' | '`') {
             quote = Some(character);
         }
     }
@@ -121,20 +121,23 @@ fn text_length(rest: &str) -> usize {
 }
 
 /// Moves the end of a line that holds nothing but marks into the last of them, where it is not written:
-/// statements stand on lines of their own and leave no empty ones, and lines keep their numbers.
-pub(super) fn without_mark_lines(template: &str) -> String {
+/// statements are on lines of their own and leave no empty ones, and lines keep their numbers.
+pub(super) fn without_marker_lines(template: &str) -> String {
     let mut out = String::with_capacity(template.len());
-    let pieces = pieces(template);
-    for line in
-        pieces.split_inclusive(|piece| piece.kind == Kind::Text && piece.text.ends_with('\n'))
-    {
-        let marks = line.iter().filter(|piece| piece.is_mark());
-        let bare = line.iter().all(|piece| {
-            piece.is_mark() || (piece.kind == Kind::Text && piece.text.trim().is_empty())
+    let segments = segments(template);
+    for line in segments.split_inclusive(|segment| {
+        segment.kind == SegmentKind::Text && segment.text.ends_with('\n')
+    }) {
+        let marks = line.iter().filter(|segment| segment.is_mark());
+        let bare = line.iter().all(|segment| {
+            segment.is_mark()
+                || (segment.kind == SegmentKind::Text && segment.text.trim().is_empty())
         });
         match marks.clone().count() {
             count if count > 0 && bare => {
-                let ended = line.last().is_some_and(|piece| piece.text.ends_with('\n'));
+                let ended = line
+                    .last()
+                    .is_some_and(|segment| segment.text.ends_with('\n'));
                 for (at, mark) in marks.enumerate() {
                     let last = ended && at + 1 == count;
                     out.push_str(&if last {
@@ -144,7 +147,7 @@ pub(super) fn without_mark_lines(template: &str) -> String {
                     });
                 }
             }
-            _ => line.iter().for_each(|piece| out.push_str(piece.text)),
+            _ => line.iter().for_each(|segment| out.push_str(segment.text)),
         }
     }
     out
@@ -187,22 +190,22 @@ mod tests {
             ("<% endif %>", "<% endif %>"),
         ];
         for (template, expected) in cases {
-            assert_eq!(without_mark_lines(template), expected);
+            assert_eq!(without_marker_lines(template), expected);
         }
     }
 
     #[test]
     fn pieces_know_their_lines() {
-        let pieces = pieces("a\nb <@ x @>\n<# c\nd #>\n<% e");
-        let seen: Vec<_> = pieces.iter().map(|p| (p.kind, p.text, p.line)).collect();
+        let segments = segments("a\nb <@ x @>\n<# c\nd #>\n<% e");
+        let seen: Vec<_> = segments.iter().map(|p| (p.kind, p.text, p.line)).collect();
         let expected = [
-            (Kind::Text, "a\n", 1),
-            (Kind::Text, "b ", 2),
-            (Kind::Value, "<@ x @>", 2),
-            (Kind::Text, "\n", 2),
-            (Kind::Comment, "<# c\nd #>", 3),
-            (Kind::Text, "\n", 4),
-            (Kind::Statement, "<% e", 5),
+            (SegmentKind::Text, "a\n", 1),
+            (SegmentKind::Text, "b ", 2),
+            (SegmentKind::Value, "<@ x @>", 2),
+            (SegmentKind::Text, "\n", 2),
+            (SegmentKind::Comment, "<# c\nd #>", 3),
+            (SegmentKind::Text, "\n", 4),
+            (SegmentKind::Statement, "<% e", 5),
         ];
         assert_eq!(seen, expected);
     }
@@ -210,12 +213,12 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_are_the_template_and_lines_keep_their_numbers(text in "(<%|%>|<@|@>|<#|#>|'|\"|-|é| |x|\n){0,24}") {
-            let all: String = pieces(&text).iter().map(|piece| piece.text).collect();
+            let all: String = segments(&text).iter().map(|segment| segment.text).collect();
             prop_assert_eq!(&all, &text);
             let lines = |text: &str| text.matches('\n').count();
             // Of a mark that is not closed nothing is promised but that it is refused.
-            let closed = pieces(&text).iter().all(|piece| piece.is_closed());
-            prop_assert!(!closed || lines(&without_mark_lines(&text)) == lines(&text));
+            let closed = segments(&text).iter().all(|segment| segment.is_closed());
+            prop_assert!(!closed || lines(&without_marker_lines(&text)) == lines(&text));
         }
     }
 }

@@ -4,8 +4,8 @@ fn compile(texts: &[(&str, &str)], wanted: &[&str]) -> Result<Templates, Vec<Str
     let sources = texts
         .iter()
         .map(|(name, text)| match name.strip_prefix(BUILT_IN) {
-            Some(path) => Source::built_in(path, *text),
-            None => Source {
+            Some(path) => TemplateSource::built_in(path, *text),
+            None => TemplateSource {
                 name: (*name).to_owned(),
                 file: format!("/custom/{name}").into(),
                 text: (*text).to_owned(),
@@ -17,7 +17,7 @@ fn compile(texts: &[(&str, &str)], wanted: &[&str]) -> Result<Templates, Vec<Str
 
 fn rendered(texts: &[(&str, &str)], name: &str) -> Result<String, String> {
     let templates = compile(texts, &[name]).map_err(|problems| problems.join("\n"))?;
-    let values = Values::of(&Context::example()).unwrap();
+    let values = RenderValues::of(&TemplateContext::example()).unwrap();
     templates
         .render(name, &values)
         .map_err(|problem| problem.to_string())
@@ -45,14 +45,14 @@ fn a_site_overrides_a_block_of_what_is_built_in() {
 }
 
 #[test]
-fn a_circle_is_told_at_the_line_that_closes_it() {
+fn a_circle_is_reported_at_the_line_that_closes_it() {
     let templates = [
         ("builtin/x/base.ks", "a\n"),
         ("x/base.ks", "\n<% extends \"x/base.ks\" %>\n"),
     ];
     assert_eq!(
         rendered(&templates, "x/base.ks").unwrap_err(),
-        "/custom/x/base.ks:2: this leads back to 'x/base.ks' itself: write \"builtin/x/base.ks\" for the one that is built \
+        "/custom/x/base.ks:2: this includes 'x/base.ks' itself: write \"builtin/x/base.ks\" for the one that is built \
          in"
     );
     let templates = [
@@ -61,8 +61,8 @@ fn a_circle_is_told_at_the_line_that_closes_it() {
     ];
     assert_eq!(
         rendered(&templates, "x/one").unwrap_err(),
-        "/custom/x/one:1: this leads back to 'x/one' itself: leave it out\n\
-         /custom/x/two:2: this leads back to 'x/two' itself: leave it out"
+        "/custom/x/one:1: this includes 'x/one' itself: leave it out\n\
+         /custom/x/two:2: this includes 'x/two' itself: leave it out"
     );
 }
 
@@ -72,19 +72,19 @@ fn each_error_is_a_line_and_a_sentence() {
     let cases = [
         (
             "<@ node.mak @>",
-            "/custom/t:1: 'node.mak' is no field: did you mean 'node.mac'?",
+            "/custom/t:1: 'node.mak' is not a field: did you mean 'node.mac'?",
         ),
         (
             "\n<% if nod.mac %><% endif %>",
-            "/custom/t:2: 'nod.mac' is no field: did you mean 'node.mac'?",
+            "/custom/t:2: 'nod.mac' is not a field: did you mean 'node.mac'?",
         ),
         (
             "\n<% for r in extras %>\n<@ r.url @>\n<% endfor %>",
-            "/custom/t:3: 'extras[].url' is no field: did you mean 'extras[].uri'?",
+            "/custom/t:3: 'extras[].url' is not a field: did you mean 'extras[].uri'?",
         ),
         (
             "<@ zzzzzzzz @>",
-            "/custom/t:1: 'zzzzzzzz' is no field: docs/templates.md lists them",
+            "/custom/t:1: 'zzzzzzzz' is not a field: docs/templates.md lists them",
         ),
         (
             "\n\n<% include \"x/bas.ks\" %>",
@@ -96,11 +96,11 @@ fn each_error_is_a_line_and_a_sentence() {
         ),
         (
             "<# why #>\n<% extends \"t\" %>",
-            "/custom/t:2: this leads back to 't' itself: leave it out",
+            "/custom/t:2: this includes 't' itself: leave it out",
         ),
         (
             "\n\n<% include \"t\" %>",
-            "/custom/t:3: this leads back to 't' itself: leave it out",
+            "/custom/t:3: this includes 't' itself: leave it out",
         ),
         (
             "<% extends \"x/base.ks\" %>\n<% block c %><% endblock c %>",
@@ -125,15 +125,15 @@ fn each_error_is_a_line_and_a_sentence() {
         ),
         (
             "\n<@ environment.EVIL | sh @>",
-            "/custom/t:2: 'environment.EVIL | sh': \"a\\nb\" does not fit here: the character '\\n' cannot stand in it",
+            "/custom/t:2: 'environment.EVIL | sh': \"a\\nb\" does not fit here: the character '\\n' is not allowed in it",
         ),
     ];
-    let mut context = Context::example();
+    let mut context = TemplateContext::example();
     context.node.domain = None;
     context
         .environment
         .insert("EVIL".to_owned(), "a\nb".to_owned());
-    let values = Values::of(&context).unwrap();
+    let values = RenderValues::of(&context).unwrap();
     for (text, expected) in cases {
         let texts = [base, ("t", text), ("u", "\n\n<@ node.domain | sh @>")];
         let said = match compile(&texts, &["t"]) {
@@ -145,7 +145,7 @@ fn each_error_is_a_line_and_a_sentence() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_together() {
+fn all_that_is_wrong_is_reported_together() {
     let texts = [
         ("a", "<% include \"b\" %><@ x @>"),
         ("b", "<@ y @>\n<@ x @>"),
@@ -154,9 +154,9 @@ fn all_that_is_wrong_is_told_together() {
     assert_eq!(
         problems,
         [
-            "/custom/a:1: 'x' is no field: docs/templates.md lists them",
-            "/custom/b:1: 'y' is no field: docs/templates.md lists them",
-            "/custom/b:2: 'x' is no field: docs/templates.md lists them",
+            "/custom/a:1: 'x' is not a field: docs/templates.md lists them",
+            "/custom/b:1: 'y' is not a field: docs/templates.md lists them",
+            "/custom/b:2: 'x' is not a field: docs/templates.md lists them",
         ]
     );
     let texts = [("a", "<% include \"b\" %><% if %>"), ("b", "<@ @>")];

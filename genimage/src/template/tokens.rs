@@ -1,41 +1,61 @@
-//! What stands between marks, in tokens: as much of tera's expressions as it takes to find names.
+//! The text between marks as tokens: as much of tera's expressions as it takes to find names.
 
-use super::syntax::Piece;
+use super::syntax::Segment;
 
-/// A token of an expression: `sign` is `a` for a name, `"` for a string, else the character itself.
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// A name with its fields: `extras[].uri`; keywords are names too.
+    Name,
+    /// A string.
+    Text,
+    /// `==`.
+    Equal,
+    /// Any other character.
+    Sign(char),
+}
+
+/// A token of an expression.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(super) struct ExprToken {
     /// What it is.
-    pub(super) sign: char,
-    /// A name or what a string holds.
+    pub(super) kind: TokenKind,
+    /// A name or the content of a string.
     pub(super) name: String,
     /// Its line.
     pub(super) line: usize,
 }
 
-/// Cuts a piece into tokens.
-pub(super) fn tokens(piece: &Piece<'_>) -> Vec<Token> {
+impl ExprToken {
+    /// Whether it is this character.
+    pub(super) fn is(&self, sign: char) -> bool {
+        self.kind == TokenKind::Sign(sign)
+    }
+}
+
+/// Splits a segment into tokens.
+pub(super) fn tokens(segment: &Segment<'_>) -> Vec<ExprToken> {
     let mut tokens = Vec::new();
-    let mut rest = piece.inner();
-    let mut line = piece.line;
+    let mut rest = segment.inner();
+    let mut line = segment.line;
     while let Some(first) = rest.chars().next() {
-        let (sign, length) = match first {
-            '"' | '\'' | '`' => ('"', string_length(rest, first)),
-            '=' if rest.starts_with("==") => ('≡', 2),
-            _ if first.is_alphabetic() || first == '_' => ('a', path_length(rest)),
-            _ => (first, first.len_utf8()),
+        let (kind, length) = match first {
+            '"' | '\'' | '`' => (TokenKind::Text, string_length(rest, first)),
+            '=' if rest.starts_with("==") => (TokenKind::Equal, 2),
+            _ if first.is_alphabetic() || first == '_' => (TokenKind::Name, path_length(rest)),
+            _ => (TokenKind::Sign(first), first.len_utf8()),
         };
-        let (text, behind) = rest.split_at(length);
-        let name = match sign {
-            '"' => text.trim_matches(first).to_owned(),
-            'a' => indexed(text),
-            _ => String::new(),
+        let (text, next) = rest.split_at(length);
+        let name = match kind {
+            TokenKind::Text => text.trim_matches(first).to_owned(),
+            TokenKind::Name => indexed(text),
+            TokenKind::Equal | TokenKind::Sign(_) => String::new(),
         };
         if !first.is_whitespace() {
-            tokens.push(Token { sign, name, line });
+            tokens.push(ExprToken { kind, name, line });
         }
         line += text.matches('\n').count();
-        rest = behind;
+        rest = next;
     }
     tokens
 }

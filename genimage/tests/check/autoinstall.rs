@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use genimage::check::{Findings, installer_file};
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 use libtest_mimic::Trial;
 
 use crate::needs::{Need, corpus};
@@ -129,7 +129,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Every key of the table with values of every type.
 fn every_key() {
-    let table = crate::needs::workspace("genimage/src/check/shape/autoinstall.tsv");
+    let table = crate::needs::workspace("genimage/src/check/schema/autoinstall.tsv");
     let table = fs::read_to_string(table).unwrap();
     let keys = table.lines().map(|line| line.split('\t').next().unwrap());
     let keys: Vec<_> = keys
@@ -178,7 +178,7 @@ fn every_key() {
 
 fn ours(name: &str, text: &str) -> Findings {
     installer_file(
-        Installer::Autoinstall,
+        InstallerKind::Autoinstall,
         &"ubuntu24.04.3".parse().unwrap(),
         name,
         text,

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use genimage::check::installer_file;
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 use libtest_mimic::Trial;
 
 use crate::needs::Need;
@@ -48,9 +48,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             for (text, good) in good.chain(BAD.iter().map(|text| (text, false))) {
                 assert_eq!(xmllint(text), good, "xmllint: {text}");
                 let distro = "sle15.7".parse().unwrap();
-                let findings = installer_file(Installer::Autoyast, &distro, "a.xml", text);
+                let findings = installer_file(InstallerKind::Autoyast, &distro, "a.xml", text);
                 let mut problems = findings.problems.iter();
-                let broken = problems.any(|problem| problem.message.contains("is no XML"));
+                let broken = problems.any(|problem| problem.message.contains("is not XML"));
                 assert_eq!(!broken, good, "{text}: {findings:?}");
             }
         },

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use genimage::check::installer_file;
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 use libtest_mimic::Trial;
 
 use crate::needs::Need;
@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             for (line, good) in lines.chain(BAD.iter().map(|line| (line, false))) {
                 assert_eq!(debconf(line), good, "debconf: {line:?}");
                 let distro = "debian12.9.0".parse().unwrap();
-                let findings = installer_file(Installer::Preseed, &distro, "preseed.cfg", line);
+                let findings = installer_file(InstallerKind::Preseed, &distro, "preseed.cfg", line);
                 let ours = findings.is_ok();
                 assert_eq!(ours, good, "{line:?}: {findings:?}");
             }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use genimage::check::{Findings, installer_file};
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 use libtest_mimic::Trial;
 
 use crate::needs::workspace;
@@ -36,11 +36,11 @@ fn directories(path: &Path) -> Vec<std::path::PathBuf> {
 /// Checks one file; returns whether it is an installer's.
 fn check(osvers: &str, path: &Path) -> bool {
     let installer = match path.file_name().unwrap().to_str().unwrap() {
-        "preseed.cfg" => Installer::Preseed,
-        "ks.cfg" => Installer::Kickstart,
-        "user-data" | "meta-data" | "vendor-data" => Installer::Autoinstall,
-        "autoinst.xml" => Installer::Autoyast,
-        "agama.json" => Installer::Agama,
+        "preseed.cfg" => InstallerKind::Preseed,
+        "ks.cfg" => InstallerKind::Kickstart,
+        "user-data" | "meta-data" | "vendor-data" => InstallerKind::Autoinstall,
+        "autoinst.xml" => InstallerKind::Autoyast,
+        "agama.json" => InstallerKind::Agama,
         _ => return false,
     };
     let text = fs::read_to_string(path).unwrap();

@@ -4,7 +4,7 @@
     kickstart-table.py > genimage/src/check/kickstart.tsv
 
 What each release's command takes is found by asking: its options are listed, and then commands are tried
-with and without each. Only these facts are written; the form of the table is told in
+with and without each. Only these facts are written; the form of the table is described in
 genimage/src/check/kickstart/table.rs.
 """
 
@@ -134,7 +134,7 @@ class Command:
         options = [word for word in line if word.startswith("-")]
         words = [word for word in line if not word.startswith("-")]
         fewest = next((n for n in range(len(words) + 1) if self.taken(options + words[:n])), len(words))
-        # An option may stand for the last word: `rootpw --lock`.
+        # An option may replace the last word: `rootpw --lock`.
         if fewest and any(
             self.taken(options + words[: fewest - 1] + [written(option, what)])
             for option, (what, _) in self.options.items()
@@ -191,7 +191,7 @@ class Command:
         return ("~" if folded else "") + "|".join(good)
 
     def partners(self, option, what):
-        """Options of which one must stand beside this one."""
+        """Options of which one has to be given with this one."""
         line = self.complete()
         rest = [word for word in line if word.split("=")[0] != option]
         mine = written(option, what)
@@ -257,7 +257,7 @@ def main():
             release = ("RHEL" if family == "el" else "F") + str(number)
             handler = makeVersion(release)
             for name, command in handler.commands.items():
-                # `method` stands for whichever of `url`, `nfs` … was said; nobody writes it.
+                # `method` means whichever of `url`, `nfs` … is there; nobody writes it.
                 if isinstance(command, RemovedCommand) or name == "method":
                     continue
                 found = Command(release, name, handler)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use genimage::check::{Findings, installer_file};
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 use libtest_mimic::Trial;
 
 use crate::needs::{Need, workspace};
@@ -152,7 +152,7 @@ fn lines() -> Vec<String> {
 
 fn ours(distro: &str, text: &str) -> Findings {
     installer_file(
-        Installer::Kickstart,
+        InstallerKind::Kickstart,
         &distro.parse().unwrap(),
         "ks.cfg",
         text,

@@ -1,4 +1,4 @@
-//! What `check` says of installers' files, held against the installers' own checkers.
+//! What `check` says of installers' files, checked against the installers' own checkers.
 //!
 //! Every case says what it needs; where that is lacking it is ignored, and its kind says why.
 

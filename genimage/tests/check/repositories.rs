@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 use definitions::Arch;
 use definitions::RepositoryFormat;
 use genimage::check::Findings;
-use genimage::check::packages::{Platform, Shelf, packages};
-use genimage::pkglist::{Item, PkgList, Transaction};
-use genimage::problem::Place;
+use genimage::check::packages::{IndexCache, TargetPlatform, packages};
+use genimage::pkglist::{ListItem, PackageTransaction, PkgList, VersionPin};
+use genimage::problem::FileLine;
 use genimage::repository::Repository;
 use libtest_mimic::Trial;
 
@@ -254,22 +254,23 @@ fn repack(repodata: &Path) {
 /// Looks up one name of a list: a package, or a group behind `@`.
 fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
     let (name, version) = match line.split_once('=') {
-        Some((name, version)) => (name, Some(format!("={version}"))),
+        Some((name, version)) => (name, Some(VersionPin::Exact(version.to_owned()))),
         None => (line, None),
     };
-    let item = Item {
+    let item = ListItem {
         name: name.trim_start_matches('@').to_owned(),
         directory: None,
         version,
-        place: Place {
+        place: FileLine {
             file: "a.pkglist".into(),
             line: 1,
         },
     };
-    let mut all = Transaction::default();
-    match line.starts_with('@') {
-        true => all.groups.push(item),
-        false => all.install.push(item),
+    let mut all = PackageTransaction::default();
+    if line.starts_with('@') {
+        all.groups.push(item)
+    } else {
+        all.install.push(item)
     }
     let list = PkgList {
         transactions: vec![all],
@@ -283,11 +284,11 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
     packages(
         &list,
         &[repository(root, suite)],
-        Platform {
+        TargetPlatform {
             distro: &distro.parse().unwrap(),
             arch: Arch::X86_64,
         },
-        &Shelf::default(),
+        &IndexCache::default(),
     )
 }
 

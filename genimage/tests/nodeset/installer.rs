@@ -4,7 +4,7 @@ use crate::site::IMAGE;
 use crate::{nodeset, site};
 
 #[test]
-fn every_repository_that_was_checked_is_told_to_the_installer() {
+fn every_checked_repository_is_in_the_installers_file() {
     let site = site();
     let tree = site.path("install/debian12.9.0/x86_64");
     let extra = site.path("install/extra");
@@ -44,7 +44,7 @@ fn every_repository_that_was_checked_is_told_to_the_installer() {
 }
 
 #[test]
-fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
+fn a_quoted_kernel_argument_reaches_the_kernel_unchanged() {
     let site = site();
     let arguments = |text: &str| {
         site.osimage(
@@ -67,11 +67,11 @@ fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
     for (text, why) in [
         (
             "osi=\"!Site",
-            "'osi=\"!Site' has a '\"' without its end: close it",
+            "'osi=\"!Site' has an unclosed '\"': close it",
         ),
         (
             "R::osi=\"!Site 2015\"",
-            "'R::osi=\"!Site 2015\"' has quotes, which the installed system's boot loader takes off: leave 'R::' out, and \
+            "'R::osi=\"!Site 2015\"' has quotes, which the installed system's boot loader removes: leave 'R::' out, and \
              set it there with a postscript",
         ),
     ] {
@@ -83,7 +83,7 @@ fn a_quoted_kernel_argument_reaches_the_kernel_as_it_stands() {
 }
 
 #[test]
-fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_it_is_said() {
+fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_a_note() {
     let site = site();
     let layout = site.path("layout");
     site.write("layout", "d-i partman-auto/method string lvm\r\n");
@@ -119,7 +119,8 @@ fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_it_is_s
     let ran = nodeset(&site, &[]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.err.contains("HERE/layout:2: holds a control character"),
+        ran.err
+            .contains("HERE/layout:2: contains a control character"),
         "{}",
         ran.err
     );

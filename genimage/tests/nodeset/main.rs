@@ -127,7 +127,7 @@ fn the_list_of_scripts_names_what_they_must_be_and_their_environment() {
 
 /// A key that nodes would have to fetch is one that anybody could choose: it goes along.
 #[test]
-fn the_keys_of_mirrors_travel_in_the_list_under_the_numbers_behind_the_tree() {
+fn the_keys_of_mirrors_are_in_the_list_under_the_numbers_after_the_tree() {
     let site = site();
     let key = |packet: &str| {
         format!(
@@ -303,13 +303,13 @@ fn what_is_built_in_is_written_out_once_and_never_over_an_edit() {
     let ran = site.run("genimage", &["--export-assets", "out"]);
     assert!(
         ran.out
-            .contains("out/pkglists/debian/base.pkglist: was edited, and stays\n"),
+            .contains("out/pkglists/debian/base.pkglist: was edited, and is kept\n"),
         "{}",
         ran.out
     );
     assert!(
         ran.out
-            .contains("out/templates/debian/base.preseed: there already\n"),
+            .contains("out/templates/debian/base.preseed: exists already\n"),
         "{}",
         ran.out
     );
@@ -322,7 +322,7 @@ fn an_osimage_is_checked_without_a_node() {
     assert_eq!(
         site.run("genimage", &[IMAGE]),
         done(&format!(
-            "{IMAGE}: boot.ipxe, postscripts.json, preseed.cfg are right\n"
+            "{IMAGE}: boot.ipxe, postscripts.json, preseed.cfg are valid\n"
         ))
     );
     assert!(!site.path("install/autoinst").exists());

@@ -40,10 +40,10 @@ fn a_profile_without_a_template_or_a_list_says_where_to_put_one() {
         &nodeset(&site, &[]),
         &[
             &format!(
-                "{IMAGE}: no package list for the profile 'gpu' of debian12.9.0: name one in the osimage's pkglist, or write pkglists/debian/gpu.pkglist beneath the directory for your own files"
+                "{IMAGE}: no package list for the profile 'gpu' of debian12.9.0: name one in the osimage's pkglist, or write pkglists/debian/gpu.pkglist in the directory of your own files"
             ),
             &format!(
-                "{IMAGE}: the osimage {IMAGE}: no template for the profile 'gpu' of debian12.9.0: name one in the osimage's template, or write templates/debian/gpu.preseed beneath the directory for your own files"
+                "{IMAGE}: the osimage {IMAGE}: no template for the profile 'gpu' of debian12.9.0: name one in the osimage's template, or write templates/debian/gpu.preseed in the directory of your own files"
             ),
         ],
     );
@@ -76,7 +76,7 @@ fn a_package_that_does_not_exist_is_named_with_file_line_and_the_nearest() {
 }
 
 #[test]
-fn what_is_wrong_with_nodes_is_told_together_and_the_others_are_written() {
+fn what_is_wrong_with_nodes_is_reported_together_and_the_others_are_written() {
     let site = site();
     site.nodes(&format!(
         "{NODES}
@@ -101,7 +101,7 @@ postbootscripts = [\"missing -x\"]
         [
             "nodeset: host02: its address 10.1.0.12 is also that of host05",
             "nodeset: host03: no MAC, so its network cannot be named before it boots: chdef host03 mac=52:54:00:00:00:01",
-            "nodeset: host04: its address 192.0.2.4 lies in no network of the site: there are rack (10.1.0.0/16)",
+            "nodeset: host04: its address 192.0.2.4 is in no network of the site: there are rack (10.1.0.0/16)",
             "nodeset: host05: 'missing -x' of the node: there is no HERE/install/postscripts/missing",
             "nodeset: host05: it is aarch64, and the osimage debian12.9.0-x86_64-install-dockerhost is for x86_64",
             "nodeset: host05: its address 10.1.0.12 is also that of host02",
@@ -120,7 +120,7 @@ postbootscripts = [\"missing -x\"]
 }
 
 #[test]
-fn a_template_that_asks_for_what_is_not_there_is_told_once_with_file_and_line() {
+fn a_template_that_asks_for_what_is_not_there_is_reported_once_with_file_and_line() {
     let site = site();
     site.write(
         "install/custom/templates/debian/dockerhost.preseed",
@@ -130,7 +130,7 @@ fn a_template_that_asks_for_what_is_not_there_is_told_once_with_file_and_line() 
         &site,
         &nodeset(&site, &[]),
         &[&format!(
-            "{IMAGE}: HERE/install/custom/templates/debian/dockerhost.preseed:3: 'node.rak' is no field: did you mean 'node.mac'?"
+            "{IMAGE}: HERE/install/custom/templates/debian/dockerhost.preseed:3: 'node.rak' is not a field: did you mean 'node.mac'?"
         )],
     );
 }
@@ -178,7 +178,7 @@ fn a_target_that_cannot_be_written_is_named_and_nothing_is_half_done() {
     let ran = nodeset(&site, &[]);
     assert_eq!(
         ran.err,
-        "nodeset: host01: HERE/install/autoinst/host01/notes.txt is no asset of ours, and nothing is taken away that we have not made: move it out of the way\n"
+        "nodeset: host01: HERE/install/autoinst/host01/notes.txt is not an asset that nodeset writes, and so it is not removed: move it away\n"
     );
     assert_eq!(site.read("install/autoinst/host01/notes.txt"), "mine");
     assert!(site.path("install/autoinst/host02/preseed.cfg").exists());
@@ -248,8 +248,8 @@ fn a_node_range_that_names_nobody_is_an_error() {
 }
 
 #[test]
-fn no_secret_stands_where_anybody_fetches_it_unless_the_site_accepts_that() {
-    let why = "looks like a secret, and what nodes fetch is anybody's who reaches the web server: keep it on the node, \
+fn no_secret_is_published_unless_the_site_accepts_that() {
+    let why = "looks like a secret, and whoever reaches the web server can fetch what nodes fetch: keep it on the node, \
                in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
     let site = site();
     let settings = site.read("config/site.toml");
@@ -289,7 +289,7 @@ fn no_secret_stands_where_anybody_fetches_it_unless_the_site_accepts_that() {
         // run as root, beside a web server's group: nobody else may read it
         0 => {
             assert!(
-                ran.err.contains("note: root's crypted password stands in"),
+                ran.err.contains("note: root's crypted password is in"),
                 "{}",
                 ran.err
             );
@@ -299,8 +299,8 @@ fn no_secret_stands_where_anybody_fetches_it_unless_the_site_accepts_that() {
             &site,
             &ran,
             &[
-                "the site's rootpassword would stand in files that every user of this machine can read: run this as root \
-                 where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site \
+                "the site's rootpassword would be in files that every user of this machine can read: run this as root \
+                 where a web server is installed, or use authorizedkeys and unset it (chdef -t site \
                  rootpassword=), or accept that with chdef -t site publishsecrets=1",
             ],
         ),

@@ -152,7 +152,7 @@ impl Site {
         }
     }
 
-    /// What stands beneath a directory: each file's name, inode and time.
+    /// What stands below a directory: each file's name, inode and time.
     pub(crate) fn standing(&self, name: &str) -> Vec<(PathBuf, u64, i64)> {
         let mut found = Vec::new();
         walk(&self.path(name), &mut found);

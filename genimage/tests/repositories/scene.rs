@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use definitions::{Arch, InstallDir};
+use definitions::{Arch, InstallDir, PackageOrigin};
 
-use genimage::repository::{Extra, Repository, Served, extra};
+use genimage::repository::{Repository, ResolveContext, Served, extra};
 
 /// An install directory with a repository in it, and two keys of which one signs.
 pub(crate) struct Scene {
@@ -58,9 +58,8 @@ impl Scene {
         let installdir = InstallDir::new(self.path("install"));
         let root = self.directory.path().display();
         let entry = format!("[{trust}] {root}/install/ours").replace("ROOT", &root.to_string());
-        let with = Extra {
-            attribute: "otherpkgdir",
-            stem: "extra",
+        let with = ResolveContext {
+            origin: PackageOrigin::Others,
             served: Served {
                 installdir: &installdir,
                 url: "http://10.1.0.1/install",

@@ -5,9 +5,9 @@
 use std::fs;
 use std::process::Command;
 
-use genimage::context::Context;
-use genimage::installer::Installer;
-use genimage::template::Values;
+use genimage::context::TemplateContext;
+use genimage::installer::InstallerKind;
+use genimage::template::RenderValues;
 
 use crate::Case;
 use crate::needs::{Need, python, workspace};
@@ -43,7 +43,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Sets a field that is free text.
-type Setter = fn(&mut Context, String);
+type Setter = fn(&mut TemplateContext, String);
 
 const FIELDS: [(&str, Setter); 18] = [
     ("node.name", |c, v| c.node.name = v),
@@ -77,13 +77,13 @@ fn hold(release: &Release) {
             context
         };
         let harmless = main(release, &context(HARMLESS)).unwrap();
-        let expected = shape(release, &harmless);
+        let expected = schema(release, &harmless);
         for hostile in HOSTILE {
             let what = format!("{}: {field} = {hostile:?}", release.osvers);
             match main(release, &context(hostile)) {
                 Ok(text) if text == harmless => break, // this installer does not ask for the field
                 Ok(text) => {
-                    let seen = shape(release, &text);
+                    let seen = schema(release, &text);
                     assert_eq!(seen.form, expected.form, "{what}\n{text}");
                     assert_eq!(seen.scripts.len(), expected.scripts.len(), "{what}");
                     for script in &seen.scripts {
@@ -104,9 +104,9 @@ fn hold(release: &Release) {
     );
 }
 
-fn main(release: &Release, context: &Context) -> Result<String, String> {
+fn main(release: &Release, context: &TemplateContext) -> Result<String, String> {
     let name = template(release, "dockerhost", release.installer.files()[0].ending);
-    let values = Values::of(context).unwrap();
+    let values = RenderValues::of(context).unwrap();
     built_in()
         .render(&name, &values)
         .map_err(|problem| problem.to_string())
@@ -141,7 +141,7 @@ struct Shape {
     scripts: Vec<String>,
 }
 
-fn shape(release: &Release, text: &str) -> Shape {
+fn schema(release: &Release, text: &str) -> Shape {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join(release.installer.files()[0].name);
     let scripts = directory.path().join("scripts");
@@ -161,9 +161,9 @@ fn shape(release: &Release, text: &str) -> Shape {
         .collect();
     names.sort();
     let form = match release.installer {
-        Installer::Preseed => questions(text),
-        Installer::Kickstart => commands(text),
-        Installer::Autoinstall | Installer::Autoyast | Installer::Agama => {
+        InstallerKind::Preseed => questions(text),
+        InstallerKind::Kickstart => commands(text),
+        InstallerKind::Autoinstall | InstallerKind::Autoyast | InstallerKind::Agama => {
             let listed = String::from_utf8(output.stdout).unwrap();
             listed.lines().map(str::to_owned).collect()
         }

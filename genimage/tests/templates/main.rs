@@ -1,5 +1,5 @@
 //! Every template that is built in, rendered for every release that has an installer of its own, and
-//! held against what the installers themselves would say: other people's checkers.
+//! checked against what the installers themselves would say: other people's checkers.
 //!
 //! Golden files show what comes out (`UPDATE=1` writes them anew). Every case says what it needs; where
 //! that is lacking it is ignored, and its kind says why.

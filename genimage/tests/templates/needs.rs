@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub(crate) enum Need {
     /// A program in the `PATH`.
     Tool(&'static str),
-    /// A validator in Python: `tests/validators` installs those beneath `target/`.
+    /// A validator in Python: `tests/validators` installs those below `target/`.
     Python(&'static str),
     /// The samples: `$SLIPWAY_CORPUS`, or `shared/corpus` beside the repository.
     Corpus,

@@ -5,10 +5,10 @@ use std::fs;
 
 use definitions::Distro;
 use genimage::check::installer_file;
-use genimage::context::{Context, Fields, InstallSource};
-use genimage::installer::Installer;
+use genimage::context::{ContextFields, InstallSource, TemplateContext};
+use genimage::installer::InstallerKind;
 use genimage::repository::Repository;
-use genimage::template::Values;
+use genimage::template::RenderValues;
 
 use crate::Case;
 use crate::needs::workspace;
@@ -65,7 +65,7 @@ fn docs() -> String {
     fs::read_to_string(workspace("docs/templates.md")).unwrap()
 }
 
-/// Returns the first column of a table in the documentation, beneath a heading.
+/// Returns the first column of a table in the documentation, below a heading.
 fn table(heading: &str) -> BTreeSet<String> {
     let docs = docs();
     let (_, section) = docs.split_once(&format!("\n## {heading}\n")).unwrap();
@@ -96,7 +96,7 @@ fn variables() {
 }
 
 fn fields() {
-    let leaves: BTreeSet<String> = Fields::of_context().leaves().into_iter().collect();
+    let leaves: BTreeSet<String> = ContextFields::of_context().leaves().into_iter().collect();
     assert_eq!(leaves, table("Fields"));
 }
 
@@ -214,7 +214,7 @@ fn signatures() {
         "accept_unsigned",
     ];
     for release in RELEASES {
-        let says = |context: &Context| {
+        let says = |context: &TemplateContext| {
             let files = render(release, "dockerhost", context);
             let text: String = files.into_iter().map(|file| file.text).collect();
             unsigned.iter().filter(|word| text.contains(**word)).count()
@@ -237,7 +237,7 @@ fn overrides() {
         context.disk.layout = Some("\"the layout\": \"of the site\"".to_owned());
         let name = template(release, "compute", release.installer.files()[0].ending);
         let text = built_in()
-            .render(&name, &Values::of(&context).unwrap())
+            .render(&name, &RenderValues::of(&context).unwrap())
             .unwrap();
         assert!(text.contains("/dev/disk/by-id/this"), "{}", release.osvers);
         assert!(text.contains("the layout"), "{}", release.osvers);
@@ -280,7 +280,7 @@ fn mirrors() {
         let found = installer_file(release.installer, &distro, files[0].name, &files[0].text);
         assert_eq!(found.problems, [], "{}", release.osvers);
         let expected: &[(&str, &str)] = match release.installer {
-            Installer::Preseed => &[
+            InstallerKind::Preseed => &[
                 ("preseed.cfg", "d-i mirror/protocol string https\n"),
                 (
                     "preseed.cfg",
@@ -292,8 +292,8 @@ fn mirrors() {
                     "apt-setup/local0/repository string https://mirror.example.invalid/second",
                 ),
             ],
-            Installer::Autoinstall => &[("user-data", "https://mirror.example.invalid/second")],
-            Installer::Kickstart => &[
+            InstallerKind::Autoinstall => &[("user-data", "https://mirror.example.invalid/second")],
+            InstallerKind::Kickstart => &[
                 ("ks.cfg", "url --url=https://mirror.example.invalid/first\n"),
                 (
                     "ks.cfg",
@@ -301,7 +301,7 @@ fn mirrors() {
                 ),
                 ("boot.ipxe", "inst.stage2=http://10.1.0.1/install/"),
             ],
-            Installer::Autoyast => &[
+            InstallerKind::Autoyast => &[
                 (
                     "autoinst.xml",
                     "<media_url>https://mirror.example.invalid/first</media_url>",
@@ -312,7 +312,7 @@ fn mirrors() {
                 ),
                 ("boot.ipxe", "install=http://10.1.0.1/install/"),
             ],
-            Installer::Agama => &[
+            InstallerKind::Agama => &[
                 (
                     "boot.ipxe",
                     "inst.install_url=https://mirror.example.invalid/first",

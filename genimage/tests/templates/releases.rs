@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use definitions::RepositoryFormat;
-use genimage::context::{Context, InstallSource};
-use genimage::installer::Installer;
+use genimage::context::{InstallSource, TemplateContext};
+use genimage::installer::InstallerKind;
 use genimage::repository::Repository;
-use genimage::template::{Source, Templates, Values};
+use genimage::template::{RenderValues, TemplateSource, Templates};
 
 use crate::needs::workspace;
 
@@ -35,7 +35,7 @@ pub(crate) struct Release {
     /// The directory of its templates.
     pub(crate) directory: &'static str,
     /// Its installer.
-    pub(crate) installer: Installer,
+    pub(crate) installer: InstallerKind,
     family: &'static str,
     version: &'static str,
     codename: Option<&'static str>,
@@ -47,7 +47,7 @@ macro_rules! releases {
         &[$($(Release {
             osvers: concat!($family, $version),
             directory: $directory,
-            installer: Installer::$installer,
+            installer: InstallerKind::$installer,
             family: $family,
             version: $version,
             codename: $codename,
@@ -101,8 +101,8 @@ pub(crate) enum Extent {
 
 impl Release {
     /// Returns what is known of a node.
-    pub(crate) fn context(&self, profile: &str, extent: Extent) -> Context {
-        let mut context = Context::example();
+    pub(crate) fn context(&self, profile: &str, extent: Extent) -> TemplateContext {
+        let mut context = TemplateContext::example();
         let numbers: Vec<u32> = self
             .version
             .split('.')
@@ -137,11 +137,11 @@ impl Release {
 }
 
 impl Release {
-    fn repositories(&self, context: &mut Context) {
+    fn repositories(&self, context: &mut TemplateContext) {
         let form = match self.installer {
-            Installer::Preseed | Installer::Autoinstall => RepositoryFormat::Apt,
-            Installer::Kickstart => RepositoryFormat::Dnf,
-            Installer::Autoyast | Installer::Agama => RepositoryFormat::Zypper,
+            InstallerKind::Preseed | InstallerKind::Autoinstall => RepositoryFormat::Apt,
+            InstallerKind::Kickstart => RepositoryFormat::Dnf,
+            InstallerKind::Autoyast | InstallerKind::Agama => RepositoryFormat::Zypper,
         };
         let apt = form == RepositoryFormat::Apt;
         let tree = Repository {
@@ -177,18 +177,18 @@ impl Release {
         context.extras = vec![extra];
     }
 
-    fn packages(&self, context: &mut Context) {
+    fn packages(&self, context: &mut TemplateContext) {
         let group = match self.installer {
-            Installer::Kickstart => "^minimal-environment",
-            Installer::Autoyast | Installer::Agama => "base",
-            Installer::Preseed | Installer::Autoinstall => "standard",
+            InstallerKind::Kickstart => "^minimal-environment",
+            InstallerKind::Autoyast | InstallerKind::Agama => "base",
+            InstallerKind::Preseed | InstallerKind::Autoinstall => "standard",
         };
         context.packages.groups = vec![group.to_owned()];
     }
 }
 
 /// Takes away all that a node need not have.
-fn minimise(context: &mut Context) {
+fn minimise(context: &mut TemplateContext) {
     context.node.hostname.clone_from(&context.node.name);
     context.node.domain = None;
     context.node.nic = None;
@@ -223,8 +223,8 @@ pub(crate) struct Rendered {
 }
 
 /// Renders all that a node is given.
-pub(crate) fn render(release: &Release, profile: &str, context: &Context) -> Vec<Rendered> {
-    let values = Values::of(context).unwrap();
+pub(crate) fn render(release: &Release, profile: &str, context: &TemplateContext) -> Vec<Rendered> {
+    let values = RenderValues::of(context).unwrap();
     let files = release.installer.files().iter();
     files
         .map(|file| {
@@ -264,20 +264,20 @@ pub(crate) fn built_in() -> &'static Templates {
 }
 
 /// Reads all templates that are built in.
-pub(crate) fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<TemplateSource> {
     let mut sources = Vec::new();
     read(&workspace("templates"), "", &mut sources);
     sources
 }
 
-fn read(directory: &Path, prefix: &str, sources: &mut Vec<Source>) {
+fn read(directory: &Path, prefix: &str, sources: &mut Vec<TemplateSource>) {
     for entry in fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
         if entry.path().is_dir() {
             read(&entry.path(), &format!("{name}/"), sources);
         } else {
-            sources.push(Source::built_in(
+            sources.push(TemplateSource::built_in(
                 &name,
                 fs::read_to_string(entry.path()).unwrap(),
             ));

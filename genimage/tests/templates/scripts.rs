@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
-use genimage::context::{Context, Firstboot};
-use genimage::template::{Templates, Values};
+use genimage::context::{Firstboot, TemplateContext};
+use genimage::template::{RenderValues, Templates};
 use sha2::{Digest, Sha256};
 
 use crate::Case;
@@ -94,7 +94,7 @@ fn shells(what: &str, file: &Path) {
     }
 }
 
-/// A disk as the kernel shows it beneath `/sys/block`.
+/// A disk as the kernel shows it below `/sys/block`.
 struct Disk {
     name: &'static str,
     mebibytes: u64,
@@ -155,12 +155,12 @@ fn disks() {
         (
             &[disk("sda", 4_000, ""), disk("sdb", 90_000, "usb")],
             Err(
-                "slipway: no disk to install to: none is built in, writable and at least 8192 MiB large; there is: sda=4000MiB sdb=90000MiB\n",
+                "slipway: no disk to install to: none is built in, writable and at least 8192 MiB large; found: sda=4000MiB sdb=90000MiB\n",
             ),
         ),
     ];
     for (disks, expected) in cases {
-        let mut context = Context::example();
+        let mut context = TemplateContext::example();
         context.disk.device = None;
         let scene = Scene::new(disks);
         for shell in SHELLS {
@@ -182,7 +182,7 @@ fn disks() {
 }
 
 fn named_disk() {
-    let mut context = Context::example();
+    let mut context = TemplateContext::example();
     let scene = Scene::new(&[disk("sda", 90_000, "")]);
     context.disk.device = Some("/dev/disk/by-id/it's".to_owned());
     for shell in SHELLS {
@@ -300,7 +300,7 @@ fn firstboot() {
 
 /// Runs the script of the first boot; what it would run in the target is printed.
 fn installed(shell: &[&str], firstboot: Firstboot) -> (tempfile::TempDir, Output) {
-    let mut context = Context::example();
+    let mut context = TemplateContext::example();
     context.firstboot = Some(firstboot);
     let target = tempfile::tempdir().unwrap();
     let script = format!(
@@ -317,7 +317,7 @@ fn installed(shell: &[&str], firstboot: Firstboot) -> (tempfile::TempDir, Output
 }
 
 fn keys() {
-    let mut context = Context::example();
+    let mut context = TemplateContext::example();
     context.root.keys = vec![
         "ssh-ed25519 AAAA it's $me".to_owned(),
         "ssh-rsa AAAA two".to_owned(),
@@ -350,9 +350,9 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Renders a script that templates include.
-fn rendered(name: &str, context: &Context) -> String {
+fn rendered(name: &str, context: &TemplateContext) -> String {
     let templates = Templates::compile(sources(), &[name]).unwrap();
     templates
-        .render(name, &Values::of(context).unwrap())
+        .render(name, &RenderValues::of(context).unwrap())
         .unwrap()
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 
 use crate::Case;
 use crate::needs::{Need, corpus, python, workspace};
@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "debconf_takes_every_preseed_file",
         &[Need::Tool("debconf-set-selections")],
         || {
-            each(Installer::Preseed, "preseed.cfg", |what, file, _| {
+            each(InstallerKind::Preseed, "preseed.cfg", |what, file, _| {
                 // A database of its own: the machine's is locked while anything is installed.
                 let place = file.with_file_name("debconf.conf");
                 let database = |name: &str| {
@@ -44,7 +44,7 @@ pub(crate) fn cases() -> Vec<Case> {
             Need::Tool("cloud-init"),
         ],
         || {
-            each(Installer::Autoinstall, "user-data", |what, file, _| {
+            each(InstallerKind::Autoinstall, "user-data", |what, file, _| {
                 let inner = file.with_file_name("inner");
                 silent(what, autoinstall(file).arg(&inner));
                 cloud_init(what, file);
@@ -52,7 +52,7 @@ pub(crate) fn cases() -> Vec<Case> {
             });
             let first = RELEASES
                 .iter()
-                .find(|one| one.installer == Installer::Autoinstall);
+                .find(|one| one.installer == InstallerKind::Autoinstall);
             of(first.unwrap(), "vendor-data", cloud_init); // it says the same of every release
         },
     ));
@@ -70,7 +70,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "xmllint_takes_every_autoyast_file",
         &[Need::Tool("xmllint")],
         || {
-            each(Installer::Autoyast, "autoinst.xml", |what, file, _| {
+            each(InstallerKind::Autoyast, "autoinst.xml", |what, file, _| {
                 silent(
                     what,
                     Command::new("xmllint")
@@ -84,7 +84,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "python_reads_every_agama_file",
         &[Need::Tool("python3")],
         || {
-            each(Installer::Agama, "agama.json", |what, file, _| {
+            each(InstallerKind::Agama, "agama.json", |what, file, _| {
                 let mut command = Command::new("python3");
                 silent(
                     what,
@@ -95,7 +95,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ));
     let kickstarts = RELEASES
         .iter()
-        .filter(|one| one.installer == Installer::Kickstart);
+        .filter(|one| one.installer == InstallerKind::Kickstart);
     cases.extend(kickstarts.map(|release| {
         let syntax = kickstart_syntax(release);
         let name = format!("pykickstart_takes_{}_as_{syntax}", release.osvers);
@@ -148,7 +148,7 @@ fn kickstart_syntax(release: &Release) -> String {
 }
 
 /// Renders each release of an installer, each profile, with much and with little, and looks at one file.
-fn each(installer: Installer, name: &str, mut look: impl FnMut(&str, &Path, &Release)) {
+fn each(installer: InstallerKind, name: &str, mut look: impl FnMut(&str, &Path, &Release)) {
     let releases = RELEASES.iter().filter(|one| one.installer == installer);
     for release in releases {
         of(release, name, |what, file| look(what, file, release));

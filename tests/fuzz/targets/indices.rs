@@ -6,10 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use genimage::check::packages::{Platform, Shelf, packages};
-use genimage::pkglist::{Item, PkgList, Transaction};
-use genimage::problem::Place;
-use genimage::repository::{Form, Repository};
+use definitions::RepositoryFormat;
+use genimage::check::packages::{IndexCache, TargetPlatform, packages};
+use genimage::pkglist::{ListItem, PackageTransaction, PkgList};
+use genimage::problem::FileLine;
+use genimage::repository::Repository;
 use libfuzzer_sys::fuzz_target;
 
 /// Each index, with what tells that it is apt's.
@@ -54,36 +55,36 @@ fuzz_target!(|data: (u8, &[u8])| {
     let (path, suite) = INDICES[at];
     let root = ROOT.join(at.to_string());
     fs::write(root.join(path), bytes).expect("writing an index");
-    let item = |name: &str| Item {
+    let item = |name: &str| ListItem {
         name: name.to_owned(),
         directory: None,
         version: None,
-        place: Place {
+        place: FileLine {
             file: "a.pkglist".into(),
             line: 1,
         },
     };
     let list = PkgList {
-        transactions: vec![Transaction {
+        transactions: vec![PackageTransaction {
             install: vec![item("no such name"), item("a*")],
             groups: vec![item("core"), item("^minimal")],
-            ..Transaction::default()
+            ..PackageTransaction::default()
         }],
         ..PkgList::default()
     };
     let repository = Repository {
         name: "tree".to_owned(),
-        form: suite.map_or(Form::Dnf, |_| Form::Apt),
+        form: suite.map_or(RepositoryFormat::Dnf, |_| RepositoryFormat::Apt),
         directory: Some(root.display().to_string()),
         suite: suite.map(str::to_owned),
         ..Repository::default()
     };
     let distro = if suite.is_some() { "debian12.9.0" } else { "rocky9.4" };
-    let platform = Platform {
+    let platform = TargetPlatform {
         distro: &distro.parse().expect("a release"),
         arch: "x86_64".parse().expect("an architecture"),
     };
-    let findings = packages(&list, &[repository], platform, &Shelf::default());
+    let findings = packages(&list, &[repository], platform, &IndexCache::default());
     let told = findings.problems.len() + findings.notes.len();
     assert!(
         told > 0 || bytes.windows(4).any(|word| word == b"such"),

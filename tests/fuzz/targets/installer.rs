@@ -4,18 +4,18 @@
 #![no_main]
 
 use genimage::check::installer_file;
-use genimage::installer::Installer;
+use genimage::installer::InstallerKind;
 use libfuzzer_sys::fuzz_target;
 
 /// Releases whose rules differ.
-const RELEASES: &[(Installer, &str, &str)] = &[
-    (Installer::Preseed, "debian12.9.0", "preseed.cfg"),
-    (Installer::Kickstart, "centos7.9", "ks.cfg"),
-    (Installer::Kickstart, "fedora43", "ks.cfg"),
-    (Installer::Autoinstall, "ubuntu24.04.3", "user-data"),
-    (Installer::Autoinstall, "ubuntu24.04.3", "autoinstall.yaml"),
-    (Installer::Autoyast, "sle15.7", "autoinst.xml"),
-    (Installer::Agama, "sle16.0", "agama.json"),
+const RELEASES: &[(InstallerKind, &str, &str)] = &[
+    (InstallerKind::Preseed, "debian12.9.0", "preseed.cfg"),
+    (InstallerKind::Kickstart, "centos7.9", "ks.cfg"),
+    (InstallerKind::Kickstart, "fedora43", "ks.cfg"),
+    (InstallerKind::Autoinstall, "ubuntu24.04.3", "user-data"),
+    (InstallerKind::Autoinstall, "ubuntu24.04.3", "autoinstall.yaml"),
+    (InstallerKind::Autoyast, "sle15.7", "autoinst.xml"),
+    (InstallerKind::Agama, "sle16.0", "agama.json"),
 ];
 
 fuzz_target!(|data: (u8, &str)| {

@@ -1,4 +1,4 @@
-//! One command or section header, held against what its release takes.
+//! One command or section header, checked against what its release takes.
 //!
 //! Options are taken as Python's argparse takes them: `--name=value` or `--name value`, and cut short
 //! where no other option begins so.
@@ -7,18 +7,18 @@ use std::borrow::Cow;
 
 use definitions::{did_you_mean, nearest};
 
-use super::table::{Choice, Command, Form, Release, Takes};
+use super::table::{CommandOption, CommandSyntax, KickstartCommand, KickstartRelease, OptionValue};
 
-/// A line's words, behind the first.
-pub(super) type Words<'a> = [Cow<'a, str>];
+/// The words of a line after the first.
+pub(super) type LineArguments<'a> = [Cow<'a, str>];
 
 /// What a line says.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
-    command: &'static Command,
-    form: &'static Form,
-    release: Release,
-    said: Vec<&'static Choice>,
+pub(super) struct ParsedLine<'a> {
+    command: &'static KickstartCommand,
+    syntax: &'static CommandSyntax,
+    release: KickstartRelease,
+    given: Vec<&'static CommandOption>,
     words: Vec<&'a str>,
     /// What is wrong.
     pub(super) problems: Vec<String>,
@@ -26,23 +26,23 @@ pub(super) struct Line<'a> {
     pub(super) notes: Vec<String>,
 }
 
-/// Checks the words behind a command or a section's name.
+/// Checks the words after the name of a command or a section.
 pub(super) fn check<'a>(
-    command: &'static Command,
-    form: &'static Form,
-    release: Release,
-    words: &'a Words<'_>,
-) -> Line<'a> {
-    let mut line = Line {
+    command: &'static KickstartCommand,
+    syntax: &'static CommandSyntax,
+    release: KickstartRelease,
+    words: &'a LineArguments<'_>,
+) -> ParsedLine<'a> {
+    let mut line = ParsedLine {
         command,
-        form,
+        syntax,
         release,
-        said: Vec::new(),
+        given: Vec::new(),
         words: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
     };
-    if form.about.opaque {
+    if syntax.constraints.opaque {
         line.words.extend(words.iter().map(AsRef::as_ref));
         line.count();
         return line;
@@ -55,8 +55,8 @@ pub(super) fn check<'a>(
     line
 }
 
-impl<'a> Line<'a> {
-    fn read(&mut self, words: &'a Words<'_>) {
+impl<'a> ParsedLine<'a> {
+    fn read(&mut self, words: &'a LineArguments<'_>) {
         let mut words = words.iter().map(AsRef::as_ref).peekable();
         while let Some(word) = words.next() {
             if word == "--" {
@@ -71,76 +71,76 @@ impl<'a> Line<'a> {
                 Some((name, value)) => (name, Some(value)),
                 None => (word, None),
             };
-            let Some(choice) = self.find(name) else {
+            let Some(option) = self.find(name) else {
                 continue;
             };
-            self.said.push(choice);
-            if value.is_none() && choice.takes != Takes::Flag {
+            self.given.push(option);
+            if value.is_none() && option.takes != OptionValue::Flag {
                 value = words.next_if(|next| !is_option(next) && *next != "--");
             }
-            self.value(choice, value);
+            self.value(option, value);
         }
     }
 
     /// Finds an option by its name, or by a beginning that no other option has.
-    fn find(&mut self, name: &str) -> Option<&'static Choice> {
+    fn find(&mut self, name: &str) -> Option<&'static CommandOption> {
         let command = self.command;
         let mut short = command
             .options(self.release)
-            .filter(|choice| choice.name.starts_with(name) && name.len() > 2);
-        if let Some(choice) = command
+            .filter(|option| option.name.starts_with(name) && name.len() > 2);
+        if let Some(option) = command
             .options(self.release)
-            .find(|choice| choice.name == name)
+            .find(|option| option.name == name)
         {
-            return Some(choice);
+            return Some(option);
         }
         match (short.next(), short.next()) {
-            (Some(choice), None) => return Some(choice),
+            (Some(option), None) => return Some(option),
             (Some(one), Some(other)) => {
-                let told = format!(
+                let message = format!(
                     "'{name}' may be '{}' or '{}': write it out",
                     one.name, other.name
                 );
-                self.problems.push(told);
+                self.problems.push(message);
                 return None;
             }
             (None, _) => {}
         }
         let (command, release) = (self.command, self.release);
-        let told = match command.option_elsewhere(name, release) {
+        let message = match command.option_elsewhere(name, release) {
             Some(elsewhere) => format!(
-                "'{}' knows no option '{name}' in {release}: {elsewhere}",
+                "'{}' has no option '{name}' in {release}: {elsewhere}",
                 command.name
             ),
             None => {
-                let known = command.options(release).map(|choice| choice.name);
+                let known = command.options(release).map(|option| option.name);
                 let near = did_you_mean(&nearest(name, known));
                 let near = near.unwrap_or_else(|| "remove it".to_owned());
-                format!("'{}' knows no option '{name}': {near}", command.name)
+                format!("'{}' has no option '{name}': {near}", command.name)
             }
         };
-        self.problems.push(told);
+        self.problems.push(message);
         None
     }
 
-    fn value(&mut self, choice: &'static Choice, value: Option<&str>) {
-        let name = choice.name;
-        let told = match (&choice.takes, value) {
-            (Takes::Flag, Some(value)) => {
+    fn value(&mut self, option: &'static CommandOption, value: Option<&str>) {
+        let name = option.name;
+        let message = match (&option.takes, value) {
+            (OptionValue::Flag, Some(value)) => {
                 format!("'{name}' takes no value, and this gives it '{value}'")
             }
-            (Takes::Flag | Takes::Optional, _) => return,
+            (OptionValue::Flag | OptionValue::Optional, _) => return,
             (_, None) => format!("'{name}' takes a value: write '{name}=…'"),
-            (Takes::Value, Some(_)) => return,
-            (Takes::Int, Some(value)) if is_int(value) => return,
-            (Takes::Int, Some(value)) => {
-                format!("'{name}' takes a whole number, and '{value}' is none")
+            (OptionValue::Value, Some(_)) => return,
+            (OptionValue::Int, Some(value)) if is_int(value) => return,
+            (OptionValue::Int, Some(value)) => {
+                format!("'{name}' takes a whole number, not '{value}'")
             }
-            (Takes::Bool, Some(value)) if is_bool(value) => return,
-            (Takes::Bool, Some(value)) => {
-                format!("'{name}' takes yes or no, and '{value}' is neither")
+            (OptionValue::Bool, Some(value)) if is_bool(value) => return,
+            (OptionValue::Bool, Some(value)) => {
+                format!("'{name}' takes yes or no, not '{value}'")
             }
-            (Takes::OneOf { values, any_case }, Some(value)) => {
+            (OptionValue::OneOf { values, any_case }, Some(value)) => {
                 let same = |known: &&&str| {
                     **known == value || *any_case && known.eq_ignore_ascii_case(value)
                 };
@@ -152,28 +152,28 @@ impl<'a> Line<'a> {
                 format!("'{name}' does not take '{value}': {near}")
             }
         };
-        self.problems.push(told);
+        self.problems.push(message);
     }
 
     fn count(&mut self) {
         let name = self.command.name;
-        let (least, most) = self.form.words;
+        let (least, most) = self.syntax.words;
         let count = self.words.len();
         let plural = if least == 1 { "word" } else { "words" };
         if count > most {
             let word = self.words[most];
-            let told = match most {
-                0 => format!("'{name}' takes options only, and '{word}' is none"),
+            let message = match most {
+                0 => format!("'{name}' takes options only, not '{word}'"),
                 _ => format!("'{word}' is one word more than '{name}' takes"),
             };
-            self.problems.push(told);
+            self.problems.push(message);
         } else if count < least {
             self.problems.push(format!(
-                "'{name}' takes {least} {plural} that are no options, and this says {count}"
+                "'{name}' takes {least} {plural} that are not options, and this has {count}"
             ));
         }
-        let needs = &self.form.about.needs;
-        let met = || self.said.iter().any(|choice| needs.contains(&choice.name));
+        let needs = &self.syntax.constraints.needs;
+        let met = || self.given.iter().any(|option| needs.contains(&option.name));
         if !needs.is_empty() && count == least && !met() {
             let word = if least < most { "a word or " } else { "" };
             self.problems
@@ -182,45 +182,45 @@ impl<'a> Line<'a> {
     }
 
     fn options(&mut self) {
-        let said = |name: &str| self.said.iter().any(|choice| choice.name == name);
+        let given = |name: &str| self.given.iter().any(|option| option.name == name);
         let name = self.command.name;
         let mut problems = Vec::new();
-        for choice in self.command.options(self.release) {
-            let Some(required) = choice.about.required else {
+        for option in self.command.options(self.release) {
+            let Some(required) = option.constraints.required else {
                 continue;
             };
-            let same = |other: &&&Choice| other.about.required == Some(required);
-            if choice.name == required && self.said.iter().find(same).is_none() {
+            let same = |other: &&&CommandOption| other.constraints.required == Some(required);
+            if option.name == required && self.given.iter().find(same).is_none() {
                 problems.push(format!("'{name}' needs '{required}'"));
             }
         }
-        for (one, other) in &self.form.about.apart {
-            if said(one) && said(other) {
+        for (one, other) in &self.syntax.constraints.exclusive {
+            if given(one) && given(other) {
                 problems.push(format!("'{name}' takes '{one}' or '{other}', not both"));
             }
         }
-        for choice in &self.said {
-            let with = &choice.about.with;
-            if !with.is_empty() && !with.iter().any(|name| said(name)) {
+        for option in &self.given {
+            let with = &option.constraints.with;
+            if !with.is_empty() && !with.iter().any(|name| given(name)) {
                 problems.push(format!(
-                    "'{}' needs '{}' beside it",
-                    choice.name,
+                    "'{}' needs '{}' with it",
+                    option.name,
                     with.join("' or '")
                 ));
             }
-            if choice.about.deprecated {
-                let told = format!(
+            if option.constraints.deprecated {
+                let message = format!(
                     "'{}' does nothing in {} any more: remove it",
-                    choice.name, self.release
+                    option.name, self.release
                 );
-                self.notes.push(told);
+                self.notes.push(message);
             }
         }
         self.problems.append(&mut problems);
     }
 }
 
-/// Whether argparse takes a word for an option; one with a blank in it, or a negative number, is none.
+/// Whether argparse takes a word for an option; not one with a space in it, nor a negative number.
 fn is_option(word: &str) -> bool {
     word.len() > 1
         && word.starts_with('-')

@@ -1,7 +1,7 @@
 //! Kickstart files of anaconda.
 //!
 //! A file is commands, then sections from `%name` to `%end`. Every command and every section header is
-//! held against what that release takes ([`table`]); of scripts nothing is read but where they end. What
+//! checked against what that release takes ([`table`]); of scripts nothing is read but where they end. What
 //! a fragment that is included at installation time says is not known here. Reference: the kickstart
 //! documentation of pykickstart; each line is judged as its `ksvalidator` judges it, in tests.
 
@@ -14,51 +14,51 @@ use std::collections::HashMap;
 
 use definitions::{Distro, did_you_mean, nearest};
 
-use self::table::{Release, command, names};
-use self::words::{Unended, split};
+use self::table::{KickstartRelease, command, names};
+use self::words::{Unterminated, split};
 use super::Findings;
-use super::telling::Telling;
+use super::findings::FindingsBuilder;
 
 /// Checks a whole file for a release.
 pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
-    let mut file = File {
-        telling: Telling::of(name),
-        release: Release::of(distro),
+    let mut file = KickstartChecker {
+        findings: FindingsBuilder::of(name),
+        release: KickstartRelease::of(distro),
         open: None,
-        said: HashMap::new(),
+        seen: HashMap::new(),
     };
     if file.release.is_none() {
-        let told = format!(
+        let message = format!(
             "the kickstart commands of {distro} are not known here: only the sections are checked"
         );
-        file.telling.note(0, told);
+        file.findings.note(0, message);
     }
     for (index, line) in text.lines().enumerate() {
         file.line(index + 1, line);
     }
     if let Some(section) = &file.open {
-        let told = format!(
+        let message = format!(
             "'{}' is not closed: end it with a line '%end'",
             section.name
         );
-        file.telling.problem(section.line, told);
+        file.findings.problem(section.line, message);
     }
-    file.telling.findings()
+    file.findings.finish()
 }
 
 /// A file, as far as it was read.
 #[derive(Debug)]
-struct File<'a> {
-    telling: Telling<'a>,
-    release: Option<Release>,
-    open: Option<Section>,
+struct KickstartChecker<'a> {
+    findings: FindingsBuilder<'a>,
+    release: Option<KickstartRelease>,
+    open: Option<OpenSection>,
     /// Commands with the lines that say them.
-    said: HashMap<&'static str, usize>,
+    seen: HashMap<&'static str, usize>,
 }
 
 /// A section that is open.
 #[derive(Debug, Clone, Copy)]
-struct Section {
+struct OpenSection {
     name: &'static str,
     line: usize,
 }
@@ -69,7 +69,7 @@ fn section(name: &str) -> Option<&'static str> {
     found.map(|section| section.name)
 }
 
-impl File<'_> {
+impl KickstartChecker<'_> {
     fn line(&mut self, number: usize, line: &str) {
         let begin = line.trim_start();
         if begin.is_empty() || begin.starts_with('#') {
@@ -82,17 +82,17 @@ impl File<'_> {
     }
 
     /// A line of a section's body: of a script only what ends it is read.
-    fn inside(&mut self, open: Section, number: usize, begin: &str) {
+    fn inside(&mut self, open: OpenSection, number: usize, begin: &str) {
         let first = begin.split_whitespace().next().unwrap_or_default();
         match first {
             "%end" => self.open = None,
             "%include" => self.include(number, begin),
             first if section(first).is_some() => {
-                let told = format!(
+                let message = format!(
                     "'{}' is not closed before '{first}' in line {number}: write a line '%end'",
                     open.name
                 );
-                self.telling.problem(open.line, told);
+                self.findings.problem(open.line, message);
                 self.open = None;
                 self.outside(number, begin);
             }
@@ -105,8 +105,8 @@ impl File<'_> {
                 {
                     let near = did_you_mean(&nearest(word, ["--nodefaults", "--optional"]));
                     let near = near.unwrap_or_else(|| "remove it".to_owned());
-                    self.telling
-                        .problem(number, format!("a group knows no option '{word}': {near}"));
+                    self.findings
+                        .problem(number, format!("a group has no option '{word}': {near}"));
                 }
             }
             _ => {}
@@ -116,7 +116,7 @@ impl File<'_> {
     fn include(&mut self, number: usize, line: &str) {
         let words = split(line).unwrap_or_default();
         if words.get(1).is_none_or(|file| file.is_empty()) {
-            self.telling.problem(number, "'%include' names no file");
+            self.findings.problem(number, "'%include' names no file");
         }
     }
 
@@ -124,15 +124,15 @@ impl File<'_> {
     fn outside(&mut self, number: usize, line: &str) {
         let words = match split(line) {
             Ok(words) => words,
-            Err(Unended::Quote(mark)) => {
-                let told = format!(
-                    "a quotation mark {mark} has no other: close it, or write it behind a backslash"
+            Err(Unterminated::Quote(mark)) => {
+                let message = format!(
+                    "unclosed quotation mark {mark}: close it, or put a backslash before it"
                 );
-                return self.telling.problem(number, told);
+                return self.findings.problem(number, message);
             }
-            Err(Unended::Backslash) => {
-                let told = "a backslash ends the line, and a command cannot go on in the next: write it in one";
-                return self.telling.problem(number, told);
+            Err(Unterminated::Backslash) => {
+                let message = "a backslash ends the line, and a command cannot go on in the next: write it in one";
+                return self.findings.problem(number, message);
             }
         };
         let Some((first, rest)) = words.split_first() else {
@@ -142,7 +142,7 @@ impl File<'_> {
             "%include" => self.include(number, line),
             "%ksappend" => {}
             "%end" => self
-                .telling
+                .findings
                 .problem(number, "'%end' closes nothing: no section is open here"),
             name if name.starts_with('%') => self.section(number, name, rest),
             name => self.command(number, name, rest),
@@ -155,19 +155,19 @@ impl File<'_> {
             let near = did_you_mean(&nearest(name, all.into_iter().flatten()));
             let near =
                 near.unwrap_or_else(|| "write one of %packages, %pre, %post, %addon".to_owned());
-            self.telling
+            self.findings
                 .problem(number, format!("there is no section '{name}': {near}"));
             return;
         };
-        self.open = Some(Section {
+        self.open = Some(OpenSection {
             name: known.name,
             line: number,
         });
         if let Some(release) = self.release
-            && let Some(form) = known.form(release)
+            && let Some(syntax) = known.syntax(release)
         {
-            let line = line::check(known, form, release, rest);
-            self.tell(number, line);
+            let line = line::check(known, syntax, release, rest);
+            self.report(number, line);
         }
     }
 
@@ -178,45 +178,46 @@ impl File<'_> {
         let Some(known) = command(name) else {
             let near = did_you_mean(&nearest(name, names(release, false)));
             let near = near.unwrap_or_else(|| "correct it, or write it in a section".to_owned());
-            self.telling
+            self.findings
                 .problem(number, format!("there is no command '{name}': {near}"));
             return;
         };
-        let Some(form) = known.form(release) else {
+        let Some(syntax) = known.syntax(release) else {
             let elsewhere = known.elsewhere(release).unwrap_or_default();
-            self.telling.problem(
+            self.findings.problem(
                 number,
-                format!("'{name}' is no command of {release}: {elsewhere}"),
+                format!("'{name}' is not a command of {release}: {elsewhere}"),
             );
             return;
         };
-        if form.about.deprecated {
-            let told = format!("'{name}' does nothing in {release} any more: remove it");
-            return self.telling.note(number, told);
+        if syntax.constraints.deprecated {
+            let message = format!("'{name}' does nothing in {release} any more: remove it");
+            return self.findings.note(number, message);
         }
-        for other in &form.about.conflicts {
-            if let Some(line) = self.said.get(other) {
-                let told = format!(
-                    "'{name}' cannot be said beside '{other}' in line {line}: remove one of them"
-                );
-                self.telling.problem(number, told);
+        for other in &syntax.constraints.conflicts {
+            if let Some(line) = self.seen.get(other) {
+                let message =
+                    format!("'{name}' conflicts with '{other}' in line {line}: remove one of them");
+                self.findings.problem(number, message);
             }
         }
-        let before = self.said.insert(one_name(known.name), number);
-        if let Some(before) = before.filter(|_| form.about.single) {
-            let told = format!("'{name}' was said in line {before} already: this line replaces it");
-            self.telling.note(number, told);
+        let before = self.seen.insert(one_name(known.name), number);
+        if let Some(before) = before.filter(|_| syntax.constraints.single) {
+            let message = format!(
+                "duplicate command '{name}', first in line {before}: this line replaces it"
+            );
+            self.findings.note(number, message);
         }
-        let line = line::check(known, form, release, rest);
-        self.tell(number, line);
+        let line = line::check(known, syntax, release, rest);
+        self.report(number, line);
     }
 
-    fn tell(&mut self, number: usize, line: line::Line<'_>) {
+    fn report(&mut self, number: usize, line: line::ParsedLine<'_>) {
         for problem in line.problems {
-            self.telling.problem(number, problem);
+            self.findings.problem(number, problem);
         }
         for note in line.notes {
-            self.telling.note(number, note);
+            self.findings.note(number, note);
         }
     }
 }

@@ -2,28 +2,29 @@
 //!
 //! `table.tsv` is written by `tests/check/kickstart-table.py`. A line has six fields: a command or section;
 //! one of its options, or nothing; how many words a command takes (`1-1`, `2-*`) or what the option takes
-//! (`flag`, `value`, `optional`, `int`, `bool`, or the values themselves, behind a `~` in any case); more
+//! (`flag`, `value`, `optional`, `int`, `bool`, or the values themselves, after a `~` in any case); more
 //! about it, a word each; the majors of EL, then the releases of Fedora that say so.
 
 use std::sync::LazyLock;
 
 use definitions::Distro;
 
-use crate::installer::Family;
+use crate::installer::DistroFamily;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("table.tsv")));
+static TABLE: LazyLock<CommandTable> =
+    LazyLock::new(|| CommandTable::parse(include_str!("table.tsv")));
 
 /// A release as far as kickstart tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Release {
-    family: Family,
+pub(super) struct KickstartRelease {
+    family: DistroFamily,
     number: u16,
 }
 
-impl Release {
+impl KickstartRelease {
     /// Tells the release; one newer than the table speaks as the newest in it, one older is not known.
     pub(super) fn of(distro: &Distro) -> Option<Self> {
-        let family = Family::of(distro).ok()?;
+        let family = DistroFamily::of(distro).ok()?;
         let (oldest, newest) = TABLE.span(family)?;
         let number = distro.major().parse().unwrap_or(u16::MAX); // rawhide
         (number >= oldest).then_some(Self {
@@ -37,10 +38,10 @@ impl Release {
     }
 }
 
-impl std::fmt::Display for Release {
+impl std::fmt::Display for KickstartRelease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = match self.family {
-            Family::Fedora => "Fedora",
+            DistroFamily::Fedora => "Fedora",
             _ => "EL",
         };
         write!(f, "{name} {}", self.number)
@@ -49,42 +50,42 @@ impl std::fmt::Display for Release {
 
 /// Every command and section, in order.
 #[derive(Debug)]
-struct Table {
-    commands: Vec<Command>,
+struct CommandTable {
+    commands: Vec<KickstartCommand>,
 }
 
 /// A command or a section of any release.
 #[derive(Debug, Default)]
-pub(super) struct Command {
+pub(super) struct KickstartCommand {
     pub(super) name: &'static str,
-    forms: Vec<Form>,
-    options: Vec<Choice>,
+    syntaxes: Vec<CommandSyntax>,
+    options: Vec<CommandOption>,
 }
 
 /// What some releases say of a command.
 #[derive(Debug, Default)]
-pub(super) struct Form {
-    releases: Releases,
+pub(super) struct CommandSyntax {
+    releases: ReleaseRanges,
     /// How many words it takes that are no options.
     pub(super) words: (usize, usize),
-    pub(super) about: About,
+    pub(super) constraints: Constraints,
 }
 
 /// What some releases say of an option.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct CommandOption {
     pub(super) name: &'static str,
-    pub(super) takes: Takes,
-    pub(super) about: About,
-    releases: Releases,
+    pub(super) takes: OptionValue,
+    pub(super) constraints: Constraints,
+    releases: ReleaseRanges,
 }
 
 /// What an option takes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(super) enum OptionValue {
     Flag,
     Value,
-    /// A value only behind `=` or where the next word is no option.
+    /// A value only after `=` or where the next word is no option.
     Optional,
     Int,
     Bool,
@@ -96,133 +97,142 @@ pub(super) enum Takes {
 
 /// More about a command or an option.
 #[derive(Debug, Default)]
-pub(super) struct About {
+pub(super) struct Constraints {
     /// It does nothing any more.
     pub(super) deprecated: bool,
-    /// Said a second time, it replaces the first.
+    /// A second one replaces the first.
     pub(super) single: bool,
-    /// What follows it is not told by this table.
+    /// The table does not describe what follows it.
     pub(super) opaque: bool,
-    /// Commands that cannot be said beside it.
+    /// Commands that conflict with it.
     pub(super) conflicts: Vec<&'static str>,
-    /// Options of which one must be said where no word is.
+    /// Options of which one is required where no word is given.
     pub(super) needs: Vec<&'static str>,
-    /// Pairs of options that cannot be said together.
-    pub(super) apart: Vec<(&'static str, &'static str)>,
-    /// The option's own first name, where it must be said.
+    /// Pairs of options that exclude each other.
+    pub(super) exclusive: Vec<(&'static str, &'static str)>,
+    /// The first name of the option, where it is required.
     pub(super) required: Option<&'static str>,
-    /// Options of which one must be said beside it.
+    /// Options of which one has to be given with it.
     pub(super) with: Vec<&'static str>,
 }
 
 /// The releases that a line of the table holds for.
 #[derive(Debug, Default)]
-struct Releases {
+struct ReleaseRanges {
     el: Vec<(u16, u16)>,
     fedora: Vec<(u16, u16)>,
 }
 
-impl Releases {
-    fn of(&self, family: Family) -> &[(u16, u16)] {
+impl ReleaseRanges {
+    fn of(&self, family: DistroFamily) -> &[(u16, u16)] {
         match family {
-            Family::Rh => &self.el,
-            Family::Fedora => &self.fedora,
+            DistroFamily::Rh => &self.el,
+            DistroFamily::Fedora => &self.fedora,
             _ => &[],
         }
     }
 
-    fn contain(&self, release: Release) -> bool {
+    fn contain(&self, release: KickstartRelease) -> bool {
         let mut ranges = self.of(release.family).iter();
         ranges.any(|(low, high)| (*low..=*high).contains(&release.number))
     }
 }
 
 /// Finds a command or a section, whichever releases know it.
-pub(super) fn command(name: &str) -> Option<&'static Command> {
+pub(super) fn command(name: &str) -> Option<&'static KickstartCommand> {
     let commands = &TABLE.commands;
     let found = commands.binary_search_by_key(&name, |command| command.name);
     found.ok().map(|at| &commands[at])
 }
 
 /// Returns the commands of a release, or its sections.
-pub(super) fn names(release: Release, sections: bool) -> impl Iterator<Item = &'static str> {
+pub(super) fn names(
+    release: KickstartRelease,
+    sections: bool,
+) -> impl Iterator<Item = &'static str> {
     let all = TABLE.commands.iter();
     all.filter(move |command| command.name.starts_with('%') == sections)
-        .filter(move |command| command.form(release).is_some())
+        .filter(move |command| command.syntax(release).is_some())
         .map(|command| command.name)
 }
 
-impl Command {
+impl KickstartCommand {
     /// Returns what a release says of it.
-    pub(super) fn form(&self, release: Release) -> Option<&Form> {
-        self.forms
+    pub(super) fn syntax(&self, release: KickstartRelease) -> Option<&CommandSyntax> {
+        self.syntaxes
             .iter()
-            .find(|form| form.releases.contain(release))
+            .find(|syntax| syntax.releases.contain(release))
     }
 
     /// Returns the options of a release.
-    pub(super) fn options(&self, release: Release) -> impl Iterator<Item = &Choice> {
+    pub(super) fn options(
+        &self,
+        release: KickstartRelease,
+    ) -> impl Iterator<Item = &CommandOption> {
         let all = self.options.iter();
-        all.filter(move |choice| choice.releases.contain(release))
+        all.filter(move |option| option.releases.contain(release))
     }
 
     /// Tells when a release knew it that this one is not: `EL 8 was the last that knew it`.
-    pub(super) fn elsewhere(&self, release: Release) -> Option<String> {
-        elsewhere(self.forms.iter().map(|form| &form.releases), release)
+    pub(super) fn elsewhere(&self, release: KickstartRelease) -> Option<String> {
+        elsewhere(self.syntaxes.iter().map(|syntax| &syntax.releases), release)
     }
 
     /// Tells when a release knew an option that this one does not know.
-    pub(super) fn option_elsewhere(&self, option: &str, release: Release) -> Option<String> {
-        let same = self.options.iter().filter(|choice| choice.name == option);
-        elsewhere(same.map(|choice| &choice.releases), release)
+    pub(super) fn option_elsewhere(
+        &self,
+        option: &str,
+        release: KickstartRelease,
+    ) -> Option<String> {
+        let same = self.options.iter().filter(|known| known.name == option);
+        elsewhere(same.map(|option| &option.releases), release)
     }
 }
 
-fn elsewhere<'a>(releases: impl Iterator<Item = &'a Releases>, release: Release) -> Option<String> {
+fn elsewhere<'a>(
+    releases: impl Iterator<Item = &'a ReleaseRanges>,
+    release: KickstartRelease,
+) -> Option<String> {
     let ranges: Vec<_> = releases.flat_map(|all| all.of(release.family)).collect();
     let before = ranges.iter().filter(|range| range.1 < release.number);
     let after = ranges.iter().filter(|range| range.0 > release.number);
     let last = before.map(|range| range.1).max();
     let first = after.map(|range| range.0).min();
-    let last = last.map(|last| format!("{} was the last that knew it", release.with(last)));
-    last.or_else(|| {
-        Some(format!(
-            "{} is the first that knows it",
-            release.with(first?)
-        ))
-    })
+    let last = last.map(|last| format!("{} was the last that had it", release.with(last)));
+    last.or_else(|| Some(format!("{} is the first that has it", release.with(first?))))
 }
 
-impl Table {
+impl CommandTable {
     fn parse(text: &'static str) -> Self {
-        let mut commands: Vec<Command> = Vec::new();
+        let mut commands: Vec<KickstartCommand> = Vec::new();
         for line in text.lines() {
             let mut fields = line.split('\t');
             let mut field = || fields.next().unwrap_or_default();
-            let (name, option, takes, about) = (field(), field(), field(), About::parse(field()));
-            let releases = Releases {
+            let (name, option, takes, constraints) =
+                (field(), field(), field(), Constraints::parse(field()));
+            let releases = ReleaseRanges {
                 el: ranges(field()),
                 fedora: ranges(field()),
             };
             if commands.last().is_none_or(|last| last.name != name) {
-                commands.push(Command {
+                commands.push(KickstartCommand {
                     name,
-                    ..Command::default()
+                    ..KickstartCommand::default()
                 });
             }
             let Some(command) = commands.last_mut() else {
                 continue;
             };
             match option {
-                "" => command.forms.push(Form {
+                "" => command.syntaxes.push(CommandSyntax {
                     releases,
                     words: count(takes),
-                    about,
+                    constraints,
                 }),
-                name => command.options.push(Choice {
+                name => command.options.push(CommandOption {
                     name,
-                    takes: Takes::parse(takes),
-                    about,
+                    takes: OptionValue::parse(takes),
+                    constraints,
                     releases,
                 }),
             }
@@ -231,15 +241,17 @@ impl Table {
     }
 
     /// The oldest and the newest release of a family that the table knows.
-    fn span(&self, family: Family) -> Option<(u16, u16)> {
-        let forms = self.commands.iter().flat_map(|command| &command.forms);
-        let all: Vec<_> = forms.flat_map(|form| form.releases.of(family)).collect();
+    fn span(&self, family: DistroFamily) -> Option<(u16, u16)> {
+        let syntaxes = self.commands.iter().flat_map(|command| &command.syntaxes);
+        let all: Vec<_> = syntaxes
+            .flat_map(|syntax| syntax.releases.of(family))
+            .collect();
         let oldest = all.iter().map(|range| range.0).min()?;
         Some((oldest, all.iter().map(|range| range.1).max()?))
     }
 }
 
-impl Takes {
+impl OptionValue {
     fn parse(text: &'static str) -> Self {
         match text {
             "flag" => Self::Flag,
@@ -255,28 +267,28 @@ impl Takes {
     }
 }
 
-impl About {
+impl Constraints {
     fn parse(text: &'static str) -> Self {
-        let mut about = Self::default();
+        let mut constraints = Self::default();
         for word in text.split(' ') {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
             let values = || value.split('|').collect();
             match name {
-                "deprecated" => about.deprecated = true,
-                "single" => about.single = true,
-                "opaque" => about.opaque = true,
-                "conflicts" => about.conflicts = values(),
-                "needs" => about.needs = values(),
-                "with" => about.with = values(),
-                "required" => about.required = Some(value),
+                "deprecated" => constraints.deprecated = true,
+                "single" => constraints.single = true,
+                "opaque" => constraints.opaque = true,
+                "conflicts" => constraints.conflicts = values(),
+                "needs" => constraints.needs = values(),
+                "with" => constraints.with = values(),
+                "required" => constraints.required = Some(value),
                 "apart" => {
                     let pairs = value.split('|').filter_map(|pair| pair.split_once('+'));
-                    about.apart = pairs.collect();
+                    constraints.exclusive = pairs.collect();
                 }
                 _ => {}
             }
         }
-        about
+        constraints
     }
 }
 
@@ -300,8 +312,8 @@ fn ranges(text: &str) -> Vec<(u16, u16)> {
 mod tests {
     use super::*;
 
-    fn release(name: &str) -> Option<Release> {
-        Release::of(&name.parse().unwrap())
+    fn release(name: &str) -> Option<KickstartRelease> {
+        KickstartRelease::of(&name.parse().unwrap())
     }
 
     #[test]
@@ -332,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_told_by_family_and_number() {
+    fn a_release_is_known_by_family_and_number() {
         for (name, expected) in [
             ("rocky9.4", "EL 9"),
             ("centos-stream10", "EL 10"),
@@ -347,10 +359,10 @@ mod tests {
     }
 
     #[test]
-    fn what_another_release_knew_is_told() {
+    fn what_another_release_knew_is_reported() {
         let nine = release("rocky9.4").unwrap();
-        let told = |name: &str| command(name).unwrap().elsewhere(nine);
-        assert_eq!(told("install").unwrap(), "EL 8 was the last that knew it");
-        assert_eq!(told("bootc").unwrap(), "EL 10 is the first that knows it");
+        let message = |name: &str| command(name).unwrap().elsewhere(nine);
+        assert_eq!(message("install").unwrap(), "EL 8 was the last that had it");
+        assert_eq!(message("bootc").unwrap(), "EL 10 is the first that has it");
     }
 }

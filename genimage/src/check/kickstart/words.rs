@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// Why a line has no words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unended {
+pub(super) enum Unterminated {
     /// A quotation mark without its other one.
     Quote(char),
     /// A backslash before the end of the line.
@@ -15,7 +15,7 @@ pub(super) enum Unended {
 }
 
 /// Splits a line. Words without quotes and backslashes are lent.
-pub(super) fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Unended> {
+pub(super) fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Unterminated> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {
@@ -40,7 +40,7 @@ pub(super) fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Unended> {
 }
 
 /// Reads a word that has quotes or backslashes; returns it with its length in the line.
-fn quoted(text: &str) -> Result<(String, usize), Unended> {
+fn quoted(text: &str) -> Result<(String, usize), Unterminated> {
     let mut word = String::new();
     let mut quote = None;
     let mut chars = text.char_indices();
@@ -51,7 +51,7 @@ fn quoted(text: &str) -> Result<(String, usize), Unended> {
             (None, '"' | '\'') => quote = Some(c),
             (Some(open), c) if open == c => quote = None,
             (None | Some('"'), '\\') => {
-                let (_, escaped) = chars.next().ok_or(Unended::Backslash)?;
+                let (_, escaped) = chars.next().ok_or(Unterminated::Backslash)?;
                 if quote.is_some() && !matches!(escaped, '\\' | '"') {
                     word.push('\\');
                 }
@@ -61,7 +61,7 @@ fn quoted(text: &str) -> Result<(String, usize), Unended> {
         }
     }
     match quote {
-        Some(open) => Err(Unended::Quote(open)),
+        Some(open) => Err(Unterminated::Quote(open)),
         None => Ok((word, text.len())),
     }
 }
@@ -89,9 +89,9 @@ mod tests {
             assert_eq!(split(line).unwrap(), expected, "{line}");
         }
         for (line, expected) in [
-            ("a 'b", Unended::Quote('\'')),
-            ("a \"b'", Unended::Quote('"')),
-            ("a \\", Unended::Backslash),
+            ("a 'b", Unterminated::Quote('\'')),
+            ("a \"b'", Unterminated::Quote('"')),
+            ("a \\", Unterminated::Backslash),
         ] {
             assert_eq!(split(line).unwrap_err(), expected, "{line}");
         }

@@ -2,20 +2,20 @@
 
 use definitions::glob;
 
-use super::names::{Gathering, Names};
+use super::names::{NameTable, NameTableBuilder};
 
 /// What one repository holds.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// Packages, each with every version of it: `5.2-1` of apt's, `5.2-1.el9.x86_64`, with the architecture, of
     /// rpm's.
-    pub(super) packages: Names,
+    pub(super) packages: NameTable,
     /// What packages provide beside their names, each with every package that does.
-    pub(super) provides: Names,
+    pub(super) provides: NameTable,
     /// Groups, tasks and patterns, each with what people call it.
-    pub(super) groups: Names,
+    pub(super) groups: NameTable,
     /// Environments: groups of groups, chosen by `@^`.
-    pub(super) environments: Names,
+    pub(super) environments: NameTable,
 }
 
 /// Whether a list names a group, by what it is called in files (`core`) or to people (`Core`); anaconda
@@ -31,10 +31,10 @@ pub(super) fn is_group(wanted: &str, id: &str, name: &str) -> bool {
 /// An index that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    pub(super) packages: Gathering,
-    pub(super) provides: Gathering,
-    pub(super) groups: Gathering,
-    pub(super) environments: Gathering,
+    pub(super) packages: NameTableBuilder,
+    pub(super) provides: NameTableBuilder,
+    pub(super) groups: NameTableBuilder,
+    pub(super) environments: NameTableBuilder,
 }
 
 impl Gathered {

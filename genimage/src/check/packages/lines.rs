@@ -5,7 +5,7 @@ use std::io::BufRead;
 use anyhow::{Result, bail};
 
 /// No line is longer; the longest real ones (`Depends:`) have some ten thousand bytes.
-const LONGEST: usize = 1 << 20;
+const MAX_LINE: usize = 1 << 20;
 
 /// Lends every line without its end; only those that a buffer's end cuts in two are copied.
 pub(super) fn each_line(
@@ -31,8 +31,8 @@ pub(super) fn each_line(
             start = end + 1;
         }
         cut.extend_from_slice(&buffer[start..]);
-        if cut.len() > LONGEST {
-            bail!("a line of more than {LONGEST} bytes");
+        if cut.len() > MAX_LINE {
+            bail!("a line of more than {MAX_LINE} bytes");
         }
         let length = buffer.len();
         reader.consume(length);

@@ -2,24 +2,25 @@
 
 use definitions::{Arch, glob};
 
+use super::cache::RepoIndex;
 use super::index::{Index, is_group};
-use super::names::Names;
-use super::shelf::Stock;
+use super::names::NameTable;
+use crate::pkglist::VersionPin;
 use crate::repository::Repository;
 
 /// A repository with what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct IndexedRepository<'a> {
     pub(super) repository: &'a Repository,
-    pub(super) stock: &'a Stock,
+    pub(super) repo_index: &'a RepoIndex,
 }
 
 /// What is known of a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer<'a> {
+pub(super) enum LookupResult<'a> {
     /// It can be had.
     Found,
-    /// apt must be told which of these.
+    /// It is virtual: one of these provides it.
     Virtual(Vec<&'a str>),
     /// Only in these versions.
     OtherVersions(Vec<&'a str>),
@@ -34,36 +35,37 @@ pub(super) enum Answer<'a> {
 /// Looks up a package for apt: `name`, `name:arch`, a virtual package that one package provides.
 pub(super) fn apt<'a>(
     name: &str,
-    version: Option<&str>,
+    version: Option<&VersionPin>,
     debarch: &str,
-    sources: &[Source<'a>],
-) -> Answer<'a> {
-    let version = match version.map(|version| version.split_at(1)) {
-        Some(("/", suite)) => {
-            let of_suite =
-                |source: &&Source<'_>| source.stock.suites.iter().any(|one| one == suite);
+    sources: &[IndexedRepository<'a>],
+) -> LookupResult<'a> {
+    let version = match version {
+        Some(VersionPin::Suite(suite)) => {
+            let of_suite = |source: &&IndexedRepository<'_>| {
+                source.repo_index.suites.iter().any(|one| one == suite)
+            };
             let of_suite: Vec<_> = sources.iter().filter(of_suite).copied().collect();
             if of_suite.is_empty() {
                 let mut all: Vec<_> = sources
                     .iter()
-                    .flat_map(|source| source.stock.suites.iter().map(String::as_str))
+                    .flat_map(|source| source.repo_index.suites.iter().map(String::as_str))
                     .collect();
                 all.sort_unstable();
                 all.dedup();
-                return Answer::OtherSuites(all);
+                return LookupResult::OtherSuites(all);
             }
             return apt(name, None, debarch, &of_suite);
         }
-        Some((_, version)) => Some(version),
+        Some(VersionPin::Exact(version)) => Some(version.as_str()),
         None => None,
     };
     let name = match name.split_once(':') {
         Some((name, arch)) if arch == debarch || matches!(arch, "all" | "any" | "native") => name,
-        Some(_) => return Answer::NotLookedUp("packages of another architecture"),
+        Some(_) => return LookupResult::NotLookedUp("packages of another architecture"),
         None => name,
     };
     let answer = by_name(name, version, is_deb_version, sources);
-    if answer != Answer::Missing || version.is_some() {
+    if answer != LookupResult::Missing || version.is_some() {
         return answer;
     }
     let mut providers: Vec<_> = indices(sources)
@@ -72,49 +74,53 @@ pub(super) fn apt<'a>(
     providers.sort_unstable();
     providers.dedup();
     match providers.len() {
-        0 => Answer::Missing,
-        1 => Answer::Found,
-        _ => Answer::Virtual(providers),
+        0 => LookupResult::Missing,
+        1 => LookupResult::Found,
+        _ => LookupResult::Virtual(providers),
     }
 }
 
 /// Looks up a package for dnf or zypper: `name`, `name.arch`, `name-version`, `name-version.arch`, what a package
 /// provides. An architecture is the package's own: nothing but `noarch` is there for all of them.
-pub(super) fn rpm<'a>(name: &str, version: Option<&str>, sources: &[Source<'a>]) -> Answer<'a> {
+pub(super) fn rpm<'a>(
+    name: &str,
+    version: Option<&str>,
+    sources: &[IndexedRepository<'a>],
+) -> LookupResult<'a> {
     if name.starts_with('/') {
-        return Answer::NotLookedUp("files of packages");
+        return LookupResult::NotLookedUp("files of packages");
     }
     let answer = by_name(name, version, is_rpm_version, sources);
-    if answer != Answer::Missing || version.is_some() {
+    if answer != LookupResult::Missing || version.is_some() {
         return answer;
     }
     if indices(sources).any(|index| index.provides.contains(name)) {
-        return Answer::Found;
+        return LookupResult::Found;
     }
     if let Some((name, arch)) = name.rsplit_once('.')
         && is_rpm_arch(arch)
     {
         let of_arch = |wanted: &str, known: &str| of_arch(known) == wanted;
         let answer = by_name(name, Some(arch), of_arch, sources);
-        if answer != Answer::Missing {
+        if answer != LookupResult::Missing {
             return answer;
         }
     }
-    // `bash-5.1.8-9.el9`: whatever stands behind a hyphen may be a version.
+    // `bash-5.1.8-9.el9`: everything after a hyphen may be a version.
     let dashes = name.match_indices('-').map(|(at, _)| at);
     let mut versioned = dashes.filter_map(|at| {
         let answer = by_name(&name[..at], Some(&name[at + 1..]), is_rpm_version, sources);
-        (answer == Answer::Found).then_some(answer)
+        (answer == LookupResult::Found).then_some(answer)
     });
-    versioned.next_back().unwrap_or(Answer::Missing)
+    versioned.next_back().unwrap_or(LookupResult::Missing)
 }
 
 fn by_name<'a>(
     name: &str,
     version: Option<&str>,
     is_version: fn(&str, &str) -> bool,
-    sources: &[Source<'a>],
-) -> Answer<'a> {
+    sources: &[IndexedRepository<'a>],
+) -> LookupResult<'a> {
     if glob::is_pattern(name) {
         let any = indices(sources).any(|index| {
             index
@@ -122,20 +128,25 @@ fn by_name<'a>(
                 .iter()
                 .any(|known| glob::matches(name, known))
         });
-        return if any { Answer::Found } else { Answer::Missing };
+        return if any {
+            LookupResult::Found
+        } else {
+            LookupResult::Missing
+        };
     }
     let mut others: Vec<&str> = Vec::new();
     for known in indices(sources).flat_map(|index| index.packages.values(name)) {
         if version.is_none_or(|version| is_version(version, known)) {
-            return Answer::Found;
+            return LookupResult::Found;
         }
         others.push(known);
     }
     others.sort_unstable();
     others.dedup();
-    match others.is_empty() {
-        true => Answer::Missing,
-        false => Answer::OtherVersions(others),
+    if others.is_empty() {
+        LookupResult::Missing
+    } else {
+        LookupResult::OtherVersions(others)
     }
 }
 
@@ -157,7 +168,7 @@ fn is_rpm_arch(word: &str) -> bool {
 /// Whether dnf or zypper does: whole, or without its architecture, its epoch, its release or any of these.
 fn is_rpm_version(wanted: &str, known: &str) -> bool {
     let (known, wanted) = match (known.rsplit_once('.'), wanted.rsplit_once('.')) {
-        // said with an architecture, it is this one
+        // a wanted architecture has to be this one
         (Some((known, arch)), Some((wanted, of))) if is_rpm_arch(of) => {
             if arch != of {
                 return false;
@@ -177,8 +188,8 @@ fn is_rpm_version(wanted: &str, known: &str) -> bool {
 }
 
 /// Looks up a group, or an environment when the name begins with `^`.
-pub(super) fn group(name: &str, sources: &[Source<'_>]) -> bool {
-    let is = |wanted: &str, names: &Names| {
+pub(super) fn group(name: &str, sources: &[IndexedRepository<'_>]) -> bool {
+    let is = |wanted: &str, names: &NameTable| {
         let mut groups = names.pairs();
         groups.any(|(id, name)| is_group(wanted, id, name))
     };
@@ -191,11 +202,14 @@ pub(super) fn group(name: &str, sources: &[Source<'_>]) -> bool {
 /// Every group, or every environment, under both of its names.
 pub(super) fn groups<'a>(
     environments: bool,
-    sources: &[Source<'a>],
+    sources: &[IndexedRepository<'a>],
 ) -> impl Iterator<Item = &'a str> {
-    let all = move |index: &'a Index| match environments {
-        true => index.environments.pairs(),
-        false => index.groups.pairs(),
+    let all = move |index: &'a Index| {
+        if environments {
+            index.environments.pairs()
+        } else {
+            index.groups.pairs()
+        }
     };
     indices(sources)
         .flat_map(all)
@@ -204,6 +218,6 @@ pub(super) fn groups<'a>(
 }
 
 /// What was read of each source.
-pub(super) fn indices<'a>(sources: &[Source<'a>]) -> impl Iterator<Item = &'a Index> {
-    sources.iter().map(|source| &source.stock.index)
+pub(super) fn indices<'a>(sources: &[IndexedRepository<'a>]) -> impl Iterator<Item = &'a Index> {
+    sources.iter().map(|source| &source.repo_index.index)
 }

@@ -4,32 +4,32 @@
 //! on disk is read: a repository that does not makes a note, and so does a package that only such a one
 //! can have. Nothing is resolved: that packages go together is apt's or dnf's to say.
 
+mod cache;
 mod debian;
 mod index;
 mod inflate;
 mod lines;
 mod lookup;
+mod messages;
 mod names;
 mod release;
 mod rpmmd;
-mod shelf;
 mod susetags;
 #[cfg(test)]
 mod tests;
-mod told;
 
 use definitions::{Arch, Distro};
 
-use self::lookup::Source;
-pub use self::shelf::Shelf;
-use self::told::Asked;
+pub use self::cache::IndexCache;
+use self::lookup::IndexedRepository;
+use self::messages::Query;
 use super::Findings;
-use crate::pkglist::{Item, PkgList};
+use crate::pkglist::{ListItem, PkgList};
 use crate::repository::Repository;
 
 /// The nodes that install: their release, whose package manager reads the indices, and their architecture.
 #[derive(Debug, Clone, Copy)]
-pub struct Platform<'a> {
+pub struct TargetPlatform<'a> {
     /// The release.
     pub distro: &'a Distro,
     /// The architecture.
@@ -38,7 +38,7 @@ pub struct Platform<'a> {
 
 /// What is to be done with a name of a list.
 #[derive(Debug, Clone, Copy)]
-enum Use {
+enum ItemUse {
     Install,
     Group,
     Exclude,
@@ -48,12 +48,12 @@ enum Use {
 pub fn packages(
     list: &PkgList,
     repositories: &[Repository],
-    platform: Platform<'_>,
-    shelf: &Shelf,
+    platform: TargetPlatform<'_>,
+    cache: &IndexCache,
 ) -> Findings {
     let mut findings = Findings::default();
-    let wanted: Vec<_> = wanted(list).collect();
-    if wanted.is_empty() {
+    let queries: Vec<_> = queries(list).collect();
+    if queries.is_empty() {
         return findings;
     }
     let debarch = debian_name(platform.arch);
@@ -63,43 +63,49 @@ pub fn packages(
         .map(|repository| {
             (
                 repository,
-                shelf.stock(repository, debarch, platform.distro),
+                cache.index_of(repository, debarch, platform.distro),
             )
         })
         .collect();
     let sources: Vec<_> = slots
         .iter()
         .filter_map(|(repository, slot)| {
-            let stock = slot.get()?;
-            Some(Source { repository, stock })
+            let repo_index = slot.get()?;
+            Some(IndexedRepository {
+                repository,
+                repo_index,
+            })
         })
         .collect();
     for source in &sources {
-        source.tell(&mut findings);
+        source.add_read_errors(&mut findings);
     }
-    for (what, item) in wanted {
-        let asked = Asked {
+    for (what, item) in queries {
+        let query = Query {
             item,
-            sources: &beneath(item, &sources),
-            shelf,
+            sources: &sources_for(item, &sources),
+            cache,
         };
         match what {
-            Use::Install => asked.package(debarch, &mut findings),
-            Use::Group => asked.group(&mut findings),
-            Use::Exclude => asked.excluded(debarch, &mut findings),
+            ItemUse::Install => query.package(debarch, &mut findings),
+            ItemUse::Group => query.group(&mut findings),
+            ItemUse::Exclude => query.excluded(debarch, &mut findings),
         }
     }
     findings
 }
 
-fn wanted(list: &PkgList) -> impl Iterator<Item = (Use, &Item)> {
+fn queries(list: &PkgList) -> impl Iterator<Item = (ItemUse, &ListItem)> {
     list.transactions.iter().flat_map(|transaction| {
-        let groups = transaction.groups.iter().map(|item| (Use::Group, item));
-        let install = transaction.install.iter().map(|item| (Use::Install, item));
+        let groups = transaction.groups.iter().map(|item| (ItemUse::Group, item));
+        let install = transaction
+            .install
+            .iter()
+            .map(|item| (ItemUse::Install, item));
         let exclude = transaction.exclude.iter().chain(&transaction.remove_after);
         groups
             .chain(install)
-            .chain(exclude.map(|item| (Use::Exclude, item)))
+            .chain(exclude.map(|item| (ItemUse::Exclude, item)))
     })
 }
 
@@ -119,7 +125,10 @@ fn is_used(repository: &Repository, debarch: &str) -> bool {
 }
 
 /// The sources that an item can come from: `directory/name` names one of several.
-fn beneath<'a>(item: &Item, sources: &[Source<'a>]) -> Vec<Source<'a>> {
+fn sources_for<'a>(
+    item: &ListItem,
+    sources: &[IndexedRepository<'a>],
+) -> Vec<IndexedRepository<'a>> {
     let named: Vec<_> = sources
         .iter()
         .copied()
@@ -132,8 +141,9 @@ fn beneath<'a>(item: &Item, sources: &[Source<'a>]) -> Vec<Source<'a>> {
                 })
         })
         .collect();
-    match named.is_empty() {
-        true => sources.to_vec(),
-        false => named,
+    if named.is_empty() {
+        sources.to_vec()
+    } else {
+        named
     }
 }

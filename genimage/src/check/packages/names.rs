@@ -8,27 +8,27 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 
 /// More bytes than any archive's names have, and what a hostile one is refused at.
-const LARGEST: usize = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
 
 /// More names than any archive has.
-const MOST: usize = 16 << 20;
+const MAX_COUNT: usize = 16 << 20;
 
 /// Names and values, being gathered.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+pub(super) struct NameTableBuilder {
     text: String,
-    entries: Vec<Entry>,
+    entries: Vec<NameSpan>,
 }
 
-/// Where a name and its value stand in the text: one behind the other.
+/// Where a name and its value are in the text: one after the other.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct NameSpan {
     at: u32,
     name: u16,
     value: u16,
 }
 
-impl Gathering {
+impl NameTableBuilder {
     /// Adds a name with its value.
     pub(super) fn add(&mut self, name: &str, value: &str) -> Result<()> {
         let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len()))
@@ -36,12 +36,12 @@ impl Gathering {
             bail!("a name of more than 65535 bytes");
         };
         let at = self.text.len();
-        if at + name.len() + value.len() > LARGEST || self.entries.len() == MOST {
-            bail!("more than {MOST} names, or {LARGEST} bytes of them");
+        if at + name.len() + value.len() > MAX_BYTES || self.entries.len() == MAX_COUNT {
+            bail!("more than {MAX_COUNT} names, or {MAX_BYTES} bytes of them");
         }
         self.text.push_str(name);
         self.text.push_str(value);
-        self.entries.push(Entry {
+        self.entries.push(NameSpan {
             at: u32::try_from(at).unwrap_or(u32::MAX),
             name: name_len,
             value: value_len,
@@ -50,20 +50,20 @@ impl Gathering {
     }
 
     /// Sorts what was gathered. What is in order already, as most indices are, costs one comparison.
-    pub(super) fn finish(mut self) -> Names {
+    pub(super) fn finish(mut self) -> NameTable {
         let text = self.text;
         self.entries
             .sort_by(|a, b| (a.name(&text), a.value(&text)).cmp(&(b.name(&text), b.value(&text))));
         self.entries
             .dedup_by(|a, b| (a.name(&text), a.value(&text)) == (b.name(&text), b.value(&text)));
-        Names {
+        NameTable {
             text,
             entries: self.entries,
         }
     }
 }
 
-impl Entry {
+impl NameSpan {
     fn name(self, text: &str) -> &str {
         let at = self.at as usize;
         &text[at..at + usize::from(self.name)]
@@ -77,12 +77,12 @@ impl Entry {
 
 /// Names and values, sorted.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameTable {
     text: String,
-    entries: Vec<Entry>,
+    entries: Vec<NameSpan>,
 }
 
-impl Names {
+impl NameTable {
     /// Whether a name is there.
     pub(super) fn contains(&self, name: &str) -> bool {
         !self.range(name).is_empty()
@@ -102,7 +102,7 @@ impl Names {
 
     /// Every name with each of its values, in order.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let pair = |entry: &Entry| (entry.name(&self.text), entry.value(&self.text));
+        let pair = |entry: &NameSpan| (entry.name(&self.text), entry.value(&self.text));
         self.entries.iter().map(pair)
     }
 
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_name_is_found_with_all_its_values() {
-        let mut gathering = Gathering::default();
+        let mut gathering = NameTableBuilder::default();
         for (name, value) in [("b", "2"), ("a", "1"), ("b", "1"), ("b", "2"), ("bc", "")] {
             gathering.add(name, value).unwrap();
         }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_no_archive_has_is_refused() {
-        let mut gathering = Gathering::default();
+        let mut gathering = NameTableBuilder::default();
         let error = gathering.add(&"x".repeat(1 << 16), "").unwrap_err();
         assert_eq!(error.to_string(), "a name of more than 65535 bytes");
     }

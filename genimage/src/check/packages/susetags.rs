@@ -38,14 +38,15 @@ fn provide(line: &str, package: &str, gathered: &mut Gathered) -> Result<()> {
         let id = version.trim_start_matches(['=', ' ']);
         return gathered.groups.add(id, package);
     }
-    match name == package {
-        true => Ok(()),
-        false => gathered.provides.add(name, package),
+    if name == package {
+        Ok(())
+    } else {
+        gathered.provides.add(name, package)
     }
 }
 
 fn text(line: &[u8]) -> Result<&str> {
-    std::str::from_utf8(line.trim_ascii()).context("a line that is no UTF-8 text")
+    std::str::from_utf8(line.trim_ascii()).context("a line that is not UTF-8 text")
 }
 
 #[cfg(test)]

@@ -3,24 +3,24 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use definitions::RepositoryFormat;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::pkglist::Transaction;
-use crate::problem::{Place, Problem};
-use definitions::RepositoryFormat;
+use crate::pkglist::{PackageTransaction, VersionPin};
+use crate::problem::{FileLine, Problem};
 
 static DEBIAN: LazyLock<Distro> = LazyLock::new(|| "debian12.9.0".parse().unwrap());
 static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());
 
 /// The nodes whose package manager has these repositories.
-fn platform(repositories: &[Repository]) -> Platform<'static> {
+fn platform(repositories: &[Repository]) -> TargetPlatform<'static> {
     let apt = repositories
         .iter()
         .any(|one| one.form == RepositoryFormat::Apt);
-    Platform {
+    TargetPlatform {
         distro: if apt { &DEBIAN } else { &ROCKY },
         arch: Arch::X86_64,
     }
@@ -58,7 +58,7 @@ impl Scene {
         self = self.repository("docker", Some("bookworm"), &["stable"]);
         let last = self.repositories.last_mut().unwrap();
         last.directory = None;
-        last.uri = "https://download.docker.com/linux/debian".to_owned();
+        last.uri = "https://docker.example.invalid/linux/debian".to_owned();
         self
     }
 
@@ -97,17 +97,17 @@ impl Scene {
             .file("tree/repodata/c.xml.gz", &gzip(comps))
     }
 
-    /// What is found of a list, a line each; the scene's own directory is told as `DIR`.
-    fn told(&self, lines: &[&str]) -> Vec<String> {
+    /// What is found of a list, a line each; the scene's own directory is shown as `DIR`.
+    fn messages(&self, lines: &[&str]) -> Vec<String> {
         let found = packages(
             &list(lines),
             &self.repositories,
             platform(&self.repositories),
-            &Shelf::default(),
+            &IndexCache::default(),
         );
         let plain = |problem: &Problem| {
-            let told = problem.to_string();
-            told.replace(&self.root.path().display().to_string(), "DIR")
+            let messages = problem.to_string();
+            messages.replace(&self.root.path().display().to_string(), "DIR")
         };
         let notes = found
             .notes
@@ -124,7 +124,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 fn list(lines: &[&str]) -> PkgList {
-    let mut all = Transaction::default();
+    let mut all = PackageTransaction::default();
     for (number, line) in lines.iter().enumerate() {
         let plain = line.trim_start_matches(['-', '@']);
         let (directory, plain) = match plain.strip_prefix("dir/") {
@@ -132,14 +132,14 @@ fn list(lines: &[&str]) -> PkgList {
             None => (None, plain),
         };
         let (name, version) = match plain.split_once('=') {
-            Some((name, version)) => (name, Some(format!("={version}"))),
+            Some((name, version)) => (name, Some(VersionPin::Exact(version.to_owned()))),
             None => (plain, None),
         };
-        let place = Place {
+        let place = FileLine {
             file: "a.pkglist".into(),
             line: number + 1,
         };
-        let item = Item {
+        let item = ListItem {
             name: name.to_owned(),
             directory,
             version,
@@ -159,7 +159,7 @@ fn list(lines: &[&str]) -> PkgList {
 }
 
 #[test]
-fn what_apt_can_install_is_not_told() {
+fn what_apt_can_install_is_not_reported() {
     let wanted = [
         "openssh-server",
         "openssh-server=1:9.2p1-2",
@@ -172,13 +172,13 @@ fn what_apt_can_install_is_not_told() {
         "-exim4",
         "-mail-transport-agent",
     ];
-    assert_eq!(Scene::debian().told(&wanted), [""; 0]);
-    assert_eq!(Scene::new().told(&[]), [""; 0]);
+    assert_eq!(Scene::debian().messages(&wanted), [""; 0]);
+    assert_eq!(Scene::new().messages(&[]), [""; 0]);
 }
 
 #[test]
-fn what_apt_cannot_install_is_told_with_what_is_near() {
-    for (wanted, told) in [
+fn what_apt_cannot_install_is_reported_with_what_is_near() {
+    for (wanted, messages) in [
         (
             "opensh-server",
             "a.pkglist:1: there is no package 'opensh-server' in tree (DIR/tree bookworm main contrib): did you mean 'openssh-server'?",
@@ -201,25 +201,25 @@ fn what_apt_cannot_install_is_told_with_what_is_near() {
         ),
         (
             "--zsh",
-            "note: a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): what is to be kept out is not there anyway",
+            "note: a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): the package to keep out does not exist anyway",
         ),
         (
             "libc6:i386",
             "note: a.pkglist:1: 'libc6:i386' is not looked up: packages of another architecture are not",
         ),
     ] {
-        assert_eq!(Scene::debian().told(&[wanted]), [told]);
+        assert_eq!(Scene::debian().messages(&[wanted]), [messages]);
     }
 }
 
 #[test]
 fn a_repository_that_cannot_be_read_makes_notes_of_problems() {
     let expected = [
-        "note: packages of docker (https://download.docker.com/linux/debian bookworm stable) are not looked up: it lies elsewhere",
-        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://download.docker.com/linux/debian bookworm stable) could not be asked: correct the name, or name its repository in otherpkgdir",
+        "note: packages of docker (https://docker.example.invalid/linux/debian bookworm stable) are not looked up: it is not on this machine",
+        "note: a.pkglist:2: there is no package 'docker-ce' in tree (DIR/tree bookworm main contrib), and docker (https://docker.example.invalid/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir",
     ];
     let scene = Scene::debian().internet();
-    assert_eq!(scene.told(&["postfix", "docker-ce"]), expected);
+    assert_eq!(scene.messages(&["postfix", "docker-ce"]), expected);
 }
 
 #[test]
@@ -228,12 +228,12 @@ fn a_tree_without_an_index_says_so_once() {
         "note: packages of tree (DIR/tree bookworm main) are not looked up: there is no DIR/tree/dists/bookworm/main/binary-amd64/Packages",
     ];
     let scene = Scene::new().repository("tree", Some("bookworm"), &["main"]);
-    assert_eq!(scene.told(&["postfix", "zsh", "@x"]), expected);
+    assert_eq!(scene.messages(&["postfix", "zsh", "@x"]), expected);
     let expected = [
         "note: packages of tree (DIR/tree) are not looked up: there is no DIR/tree/repodata/repomd.xml",
     ];
     let scene = Scene::new().repository("tree", None, &[]);
-    assert_eq!(scene.told(&["postfix", "zsh", "@x"]), expected);
+    assert_eq!(scene.messages(&["postfix", "zsh", "@x"]), expected);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn an_empty_index_has_no_package() {
     let expected = [
         "a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main): correct the name, or name its repository in otherpkgdir",
     ];
-    assert_eq!(scene.told(&["zsh"]), expected);
+    assert_eq!(scene.messages(&["zsh"]), expected);
 }
 
 #[test]
@@ -255,22 +255,22 @@ fn a_damaged_index_is_a_problem_of_its_own() {
         b"Package: \xff",
     );
     let expected = [
-        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages: this index cannot be read: a field that is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0: import the medium again, or make the index anew",
+        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages: this index cannot be read: a field that is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0: import the medium again, or create the index again",
         "note: a.pkglist:1: there is no package 'zsh' in what was read of tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
     ];
-    assert_eq!(scene.told(&["zsh"]), expected);
+    assert_eq!(scene.messages(&["zsh"]), expected);
 }
 
 #[test]
-fn a_local_directory_is_asked_for_what_stands_beneath_it() {
+fn a_local_directory_is_searched_for_what_is_below_it() {
     let scene = Scene::debian()
         .repository("otherpkgs/dir", Some("./"), &[])
         .file("otherpkgs/dir/Packages", b"Package: ours\nVersion: 1\n");
-    assert_eq!(scene.told(&["ours", "dir/ours", "postfix"]), [""; 0]);
+    assert_eq!(scene.messages(&["ours", "dir/ours", "postfix"]), [""; 0]);
     let expected = [
         "a.pkglist:1: there is no package 'postfix' in otherpkgs/dir (DIR/otherpkgs/dir): correct the name, or name its repository in otherpkgdir",
     ];
-    assert_eq!(scene.told(&["dir/postfix"]), expected);
+    assert_eq!(scene.messages(&["dir/postfix"]), expected);
 }
 
 #[test]
@@ -280,16 +280,16 @@ fn an_index_of_all_architectures_is_read_where_it_is_apart() {
         "tree/dists/bookworm/main/binary-all/Packages",
         all.as_bytes(),
     );
-    assert_eq!(scene.told(&["ours"]).len(), 1);
+    assert_eq!(scene.messages(&["ours"]).len(), 1);
     let scene = scene.file(
         "tree/dists/bookworm/Release",
         b"Architectures: all amd64\nSHA256:\n",
     );
-    assert_eq!(scene.told(&["ours"]), [""; 0]);
+    assert_eq!(scene.messages(&["ours"]), [""; 0]);
 }
 
 #[test]
-fn what_dnf_can_install_is_not_told() {
+fn what_dnf_can_install_is_not_reported() {
     let wanted = [
         "bash",
         "bash.x86_64",
@@ -305,12 +305,12 @@ fn what_dnf_can_install_is_not_told() {
         "@^Minimal Install",
         "-bash",
     ];
-    assert_eq!(Scene::rocky().told(&wanted), [""; 0]);
+    assert_eq!(Scene::rocky().messages(&wanted), [""; 0]);
 }
 
 #[test]
-fn what_dnf_cannot_install_is_told_with_what_is_near() {
-    for (wanted, told) in [
+fn what_dnf_cannot_install_is_reported_with_what_is_near() {
+    for (wanted, messages) in [
         (
             "bahs",
             "a.pkglist:1: there is no package 'bahs' in tree (DIR/tree): did you mean 'bash'?",
@@ -336,7 +336,7 @@ fn what_dnf_cannot_install_is_told_with_what_is_near() {
             "note: a.pkglist:1: '/usr/bin/sh' is not looked up: files of packages are not",
         ),
     ] {
-        assert_eq!(Scene::rocky().told(&[wanted]), [told]);
+        assert_eq!(Scene::rocky().messages(&[wanted]), [messages]);
     }
 }
 
@@ -346,23 +346,26 @@ fn suse_patterns_are_found_in_both_forms_of_index() {
     let scene = Scene::new()
         .repository("tree", None, &[])
         .file("tree/suse/setup/descr/packages.gz", &gzip(packages));
-    assert_eq!(scene.told(&["@base", "patterns-sles-base"]), [""; 0]);
+    assert_eq!(scene.messages(&["@base", "patterns-sles-base"]), [""; 0]);
 }
 
 #[test]
-fn a_repository_of_other_architectures_is_not_asked() {
+fn a_repository_of_other_architectures_is_not_read() {
     let mut scene = Scene::debian();
     scene.repositories[0].architectures = vec!["arm64".to_owned()];
-    assert_eq!(scene.told(&["postfix"]), [""; 0]);
+    assert_eq!(scene.messages(&["postfix"]), [""; 0]);
 }
 
 #[test]
 fn nothing_is_read_outside_of_the_repository() {
     for (suite, component) in [("../..", "main"), ("bookworm", "../main"), ("/etc/", "x")] {
         let scene = Scene::new().repository("tree", Some(suite), &[component]);
-        let told = scene.told(&["zsh"]);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].ends_with("leads out of DIR/tree"), "{told:?}");
+        let messages = scene.messages(&["zsh"]);
+        assert_eq!(messages.len(), 1);
+        assert!(
+            messages[0].ends_with("leads out of DIR/tree"),
+            "{messages:?}"
+        );
     }
     let repomd = "<repomd><data type=\"primary\"><location href=\"../p.xml\"/></data></repomd>";
     let scene = Scene::new()
@@ -371,18 +374,18 @@ fn nothing_is_read_outside_of_the_repository() {
     let expected = [
         "note: packages of tree (DIR/tree) are not looked up: DIR/tree/repodata/repomd.xml names no primary that can be opened",
     ];
-    assert_eq!(scene.told(&["zsh"]), expected);
+    assert_eq!(scene.messages(&["zsh"]), expected);
 }
 
 #[test]
 fn an_index_is_read_once() {
     let scene = Scene::debian();
-    let shelf = Shelf::default();
+    let cache = IndexCache::default();
     let found = packages(
         &list(&["postfix"]),
         &scene.repositories,
         platform(&scene.repositories),
-        &shelf,
+        &cache,
     );
     assert!(found.is_ok());
     fs::remove_dir_all(Path::new(scene.root.path()).join("tree")).unwrap();
@@ -390,13 +393,13 @@ fn an_index_is_read_once() {
         &list(&["exim4"]),
         &scene.repositories,
         platform(&scene.repositories),
-        &shelf,
+        &cache,
     );
     assert_eq!(found, Findings::default());
 }
 
 #[test]
-fn an_architecture_behind_a_name_is_the_package_s_own() {
+fn an_architecture_after_a_name_is_the_package_s_own() {
     let primary = "<metadata><package><name>glibc</name><arch>i686</arch><version epoch=\"0\" ver=\"2.34\" rel=\"1\"/>\
                    </package><package><name>glibc</name><arch>x86_64</arch><version epoch=\"0\" ver=\"2.34\" rel=\"1\"/>\
                    </package><package><name>chrony</name><arch>noarch</arch><version epoch=\"0\" ver=\"4\" rel=\"2\"/>\
@@ -412,8 +415,8 @@ fn an_architecture_behind_a_name_is_the_package_s_own() {
         "chrony.noarch",
         "chrony-4.noarch",
     ];
-    assert_eq!(scene.told(&wanted), [""; 0]);
-    for (wanted, told) in [
+    assert_eq!(scene.messages(&wanted), [""; 0]);
+    for (wanted, messages) in [
         (
             "chrony.i686",
             "a.pkglist:1: there is no version 'i686' of 'chrony' in tree (DIR/tree): there is '4-2.noarch'",
@@ -429,45 +432,45 @@ fn an_architecture_behind_a_name_is_the_package_s_own() {
              repository in otherpkgdir",
         ),
     ] {
-        assert_eq!(scene.told(&[wanted]), [told]);
+        assert_eq!(scene.messages(&[wanted]), [messages]);
     }
 }
 
 #[test]
-fn a_suite_behind_a_name_is_one_of_the_repositories() {
+fn a_suite_after_a_name_is_one_of_the_repositories() {
     let release = b"Suite: stable\nCodename: bookworm\n";
     let scene = Scene::debian().file("tree/dists/bookworm/Release", release);
-    let told = |suite: &str| {
+    let messages = |suite: &str| {
         let mut list = list(&["postfix"]);
-        list.transactions[0].install[0].version = Some(format!("/{suite}"));
+        list.transactions[0].install[0].version = Some(VersionPin::Suite(suite.to_owned()));
         let platform = platform(&scene.repositories);
-        let found = packages(&list, &scene.repositories, platform, &Shelf::default());
+        let found = packages(&list, &scene.repositories, platform, &IndexCache::default());
         found
             .problems
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>()
     };
-    assert_eq!(told("bookworm"), [""; 0]);
-    assert_eq!(told("stable"), [""; 0]);
+    assert_eq!(messages("bookworm"), [""; 0]);
+    assert_eq!(messages("stable"), [""; 0]);
     assert_eq!(
-        told("trixie"),
+        messages("trixie"),
         [
-            "a.pkglist:1: 'postfix/trixie' asks for a suite that none of its repositories is: there is 'bookworm', \
+            "a.pkglist:1: 'postfix/trixie' asks for a suite that none of its repositories has: there is 'bookworm', \
              'stable'"
         ]
     );
 }
 
 #[test]
-fn an_index_that_the_node_cannot_read_is_told() {
+fn an_index_that_the_node_cannot_read_is_reported() {
     let repomd =
         "<repomd><data type=\"primary\"><location href=\"repodata/p.xml.zst\"/></data></repomd>";
     let scene = Scene::rocky()
         .file("tree/repodata/repomd.xml", repomd.as_bytes())
         .file("tree/repodata/p.xml.zst", b"");
     let old: Distro = "centos7.9".parse().unwrap();
-    let platform = Platform {
+    let platform = TargetPlatform {
         distro: &old,
         arch: Arch::X86_64,
     };
@@ -475,29 +478,28 @@ fn an_index_that_the_node_cannot_read_is_told() {
         &list(&["bash"]),
         &scene.repositories,
         platform,
-        &Shelf::default(),
+        &IndexCache::default(),
     );
-    let told: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
+    let messages: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
     let root = scene.root.path().display();
     assert_eq!(
-        told,
+        messages,
         [format!(
-            "{root}/tree/repodata/p.xml.zst: the package manager of centos7.9 cannot read an index that is packed so: \
-             make it anew with gzip, as by `createrepo_c --general-compress-type=gz --compress-type=gz`"
+            "{root}/tree/repodata/p.xml.zst: the package manager of centos7.9 cannot read an index with this compression: \
+             create it again with gzip, as by `createrepo_c --general-compress-type=gz --compress-type=gz`"
         )]
     );
 }
 
 #[test]
-fn an_index_that_apt_reads_and_nothing_here_does_is_said() {
+fn an_index_that_only_apt_reads_makes_a_note() {
     let expected = [
-        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 is packed in a way that is \
-         not read here",
+        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 has a compression that is not read here",
     ];
     let scene = Scene::new()
         .repository("extra1", Some("./"), &[])
         .file("extra1/Packages.lz4", b"");
-    assert_eq!(scene.told(&["sitetool"]), expected);
+    assert_eq!(scene.messages(&["sitetool"]), expected);
 }
 
 #[test]
@@ -516,18 +518,18 @@ fn an_index_counts_if_release_names_it_as_it_is() {
             .file("extra1/Packages.gz", &packed)
             .file("extra1/Release", release(digest).as_bytes())
     };
-    assert_eq!(scene(&digest).told(&["sitetool"]), [""; 0]);
+    assert_eq!(scene(&digest).messages(&["sitetool"]), [""; 0]);
     assert_eq!(
-        scene(&digest).told(&["old"]),
+        scene(&digest).messages(&["old"]),
         [
             "a.pkglist:1: there is no package 'old' in extra1 (DIR/extra1): correct the name, or name its repository in \
              otherpkgdir"
         ]
     );
     assert_eq!(
-        scene(&"00".repeat(32)).told(&["sitetool"]),
+        scene(&"00".repeat(32)).messages(&["sitetool"]),
         [
-            "DIR/extra1/./Packages.gz: differs from what Release says of it, and apt would refuse it: make Release anew"
+            "DIR/extra1/./Packages.gz: differs from the digest in Release, and apt would refuse it: create Release again"
         ]
     );
     let unnamed = Scene::new()
@@ -535,9 +537,9 @@ fn an_index_counts_if_release_names_it_as_it_is() {
         .file("extra1/Packages.xz", b"")
         .file("extra1/Release", release(&digest).as_bytes());
     assert_eq!(
-        unnamed.told(&["sitetool"]),
+        unnamed.messages(&["sitetool"]),
         [
-            "DIR/extra1/./Packages: is not named by its Release, so that apt does not read it: make Release anew"
+            "DIR/extra1/./Packages: is not named by its Release, so that apt does not read it: create Release again"
         ]
     );
 }

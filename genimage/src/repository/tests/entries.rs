@@ -6,11 +6,11 @@ use super::{KEY, Scene};
 use definitions::{AptKey, AptSource, RepositoryEntry, RepositoryFormat};
 
 #[test]
-fn dockers_repository_is_told_to_apt_with_its_key() {
+fn apt_is_configured_for_a_repository_with_its_key() {
     let scene = Scene::new("ubuntu24.04.3", &[]);
     let repositories = scene
         .extra(
-            &["[signed-by=/keys/docker.asc arch=amd64] https://download.docker.com/linux/ubuntu noble stable"],
+            &["[signed-by=/keys/docker.asc arch=amd64] https://docker.example.invalid/linux/ubuntu noble stable"],
             &[],
         )
         .unwrap();
@@ -21,7 +21,7 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
             line => format!(" {line}\n"),
         })
         .collect();
-    let head = "Types: deb\nURIs: https://download.docker.com/linux/ubuntu\nSuites: noble\nComponents: stable\n\
+    let head = "Types: deb\nURIs: https://docker.example.invalid/linux/ubuntu\nSuites: noble\nComponents: stable\n\
                 Architectures: amd64\n";
     let [docker] = repositories.as_slice() else {
         panic!("{repositories:?}");
@@ -36,7 +36,7 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
     assert_eq!(with_file.render(), format!("{head}Signed-By: {path}\n"));
     assert_eq!(
         with_file.render_line(),
-        "deb [arch=amd64 signed-by=/etc/apt/keyrings/extra1.asc] https://download.docker.com/linux/ubuntu noble stable"
+        "deb [arch=amd64 signed-by=/etc/apt/keyrings/extra1.asc] https://docker.example.invalid/linux/ubuntu noble stable"
     );
     let json = serde_json::to_value(docker).unwrap();
     assert_eq!(json["file"], docker.file());
@@ -44,24 +44,24 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
 }
 
 #[test]
-fn dockers_repository_is_told_to_dnf_and_zypper_with_its_key() {
-    let entry = "[name=docker-ce gpgkey=https://download.docker.com/linux/rhel/gpg] \
-                 https://download.docker.com/linux/rhel/$releasever/$basearch/stable";
+fn dnf_and_zypper_are_configured_for_a_repository_with_its_key() {
+    let entry = "[name=docker-ce gpgkey=https://docker.example.invalid/linux/rhel/gpg] \
+                 https://docker.example.invalid/linux/rhel/$releasever/$basearch/stable";
     let repositories = Scene::new("rocky9.4", &[]).extra(&[entry], &[]).unwrap();
     assert_eq!(repositories[0].file_name(), "docker-ce.repo");
     assert_eq!(
         repositories[0].file(),
-        "[docker-ce]\nname=docker-ce\nbaseurl=https://download.docker.com/linux/rhel/9/x86_64/stable\nenabled=1\n\
-         gpgcheck=1\ngpgkey=https://download.docker.com/linux/rhel/gpg\n"
+        "[docker-ce]\nname=docker-ce\nbaseurl=https://docker.example.invalid/linux/rhel/9/x86_64/stable\nenabled=1\n\
+         gpgcheck=1\ngpgkey=https://docker.example.invalid/linux/rhel/gpg\n"
     );
     let entries = [
-        "[gpgkey=distribution] https://download.opensuse.org/distribution/leap/$releasever/repo/oss",
+        "[gpgkey=distribution] https://mirror.example.invalid/distribution/leap/$releasever/repo/oss",
         "[trusted=yes] http://10.1.0.1/ours",
     ];
     let repositories = Scene::new("leap15.6", &[]).extra(&entries, &[]).unwrap();
     assert_eq!(
         repositories[0].file(),
-        "[extra1]\nname=extra1\nbaseurl=https://download.opensuse.org/distribution/leap/15.6/repo/oss\nenabled=1\n\
+        "[extra1]\nname=extra1\nbaseurl=https://mirror.example.invalid/distribution/leap/15.6/repo/oss\nenabled=1\n\
          autorefresh=1\ngpgcheck=1\n"
     );
     assert_eq!(
@@ -86,8 +86,8 @@ fn an_entry_may_be_a_line_of_a_sources_list() {
             "deb [trusted=yes] https://host/repo ./",
         ),
         (
-            "[signed-by=distribution arch=amd64 arch=arm64] http://deb.debian.org/debian bookworm-backports main contrib",
-            "deb [arch=amd64,arm64] http://deb.debian.org/debian bookworm-backports main contrib",
+            "[signed-by=distribution arch=amd64 arch=arm64] http://mirror.example.invalid/debian bookworm-backports main contrib",
+            "deb [arch=amd64,arm64] http://mirror.example.invalid/debian bookworm-backports main contrib",
         ),
         (
             "  [ trusted=yes ]   https://[fd00::1]:8080/a/b~c%20d  stable/updates   main ",
@@ -104,8 +104,8 @@ fn what_nobody_could_check_is_refused_with_what_to_add() {
     for (distro, entry, expected) in [
         (
             "ubuntu24.04",
-            "https://download.docker.com/linux/ubuntu noble stable",
-            "otherpkgdir 'https://download.docker.com/linux/ubuntu noble stable': has no reason to be \
+            "https://docker.example.invalid/linux/ubuntu noble stable",
+            "otherpkgdir 'https://docker.example.invalid/linux/ubuntu noble stable': has no reason to be \
              trusted: put '[signed-by=/path/of/its/key.asc]' in front of it, '[signed-by=distribution]' where \
              the distribution's own key signs the repository, or '[trusted=yes]' to accept it unsigned",
         ),
@@ -259,7 +259,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &deb,
             "/tmp",
-            "/tmp is not beneath DIR, and so nodes cannot fetch it: move it there",
+            "/tmp is not below DIR, and so nodes cannot fetch it: move it there",
         ),
         (
             &deb,
@@ -276,7 +276,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
 }
 
 #[test]
-fn every_entry_is_told_of_and_two_of_one_name_are_refused() {
+fn every_entry_is_reported_and_two_of_one_name_are_refused() {
     let scene = Scene::new("debian12", &[]);
     let entries = [
         "[name=a trusted=yes] https://h/1 ./",
@@ -286,7 +286,7 @@ fn every_entry_is_told_of_and_two_of_one_name_are_refused() {
     assert_eq!(
         scene.extra(&entries, &["docker"]).unwrap_err(),
         "otherpkgdir 'nonsense': has 'nonsense', which is neither an absolute directory nor an http or https URI\n\
-         list:1: 'docker' is no directory of otherpkgdir: make it there, or name the package alone\n\
+         list:1: 'docker' is not a directory of otherpkgdir: make it there, or name the package alone\n\
          there are two repositories named 'a': give one of them another name, as in '[name=…]'"
     );
 }

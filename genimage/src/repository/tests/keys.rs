@@ -3,17 +3,17 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{Extra, Repository, extra, key};
-use definitions::RepositoryFormat;
+use definitions::{PackageOrigin, RepositoryFormat};
+
+use crate::repository::{Repository, ResolveContext, extra, key};
 
 #[test]
-fn a_key_beneath_the_install_directory_is_served_from_there() {
+fn a_key_below_the_install_directory_is_served_from_there() {
     let scene = Scene::new("rocky9.4", &["keys/ours.asc"]);
     let own = scene.directory.path().display().to_string();
     let entries = [format!("[gpgkey={own}/keys/ours.asc] https://h/r")];
-    let with = Extra {
-        attribute: "otherpkgdir",
-        stem: "extra",
+    let with = ResolveContext {
+        origin: PackageOrigin::Others,
         served: scene.served(),
         codename: None,
         directories: &[],
@@ -50,10 +50,10 @@ fn only_public_keys_are_handed_on() {
         (vec![0x95, 0, 1, 0], secret),
         (with(&[0x9d, 0, 1, 0]), secret),
         (with(&[0xc5, 1, 0]), secret),
-        (Vec::new(), "is no OpenPGP public key"),
-        (b"<html>404</html>".to_vec(), "is no OpenPGP public key"),
-        (vec![0x88, 1, 0], "is no OpenPGP public key"),
-        (with(&[0x01]), "is no OpenPGP public key"),
+        (Vec::new(), "is not an OpenPGP public key"),
+        (b"<html>404</html>".to_vec(), "is not an OpenPGP public key"),
+        (vec![0x88, 1, 0], "is not an OpenPGP public key"),
+        (with(&[0x01]), "is not an OpenPGP public key"),
         (binary[..40].to_vec(), "is cut short"),
         (
             KEY.replace("mDME", "mDMF").into_bytes(),
@@ -61,7 +61,7 @@ fn only_public_keys_are_handed_on() {
         ),
         (
             KEY.replace("mDME", "m*ME").into_bytes(),
-            "is damaged: its block is no base64",
+            "is damaged: its block is not base64",
         ),
         (
             KEY.as_bytes()[..200].to_vec(),
@@ -69,7 +69,7 @@ fn only_public_keys_are_handed_on() {
         ),
         (
             signature.into_bytes(),
-            "holds '-----BEGIN PGP SIGNATURE-----', which is no public key",
+            "holds '-----BEGIN PGP SIGNATURE-----', which is not a public key",
         ),
     ] {
         assert_eq!(key::armoured(&bytes), Err(expected.to_owned()));
@@ -99,15 +99,19 @@ proptest! {
 }
 
 #[test]
-fn installers_of_suse_are_told_fingerprints_of_keys() {
+fn installers_of_suse_get_the_fingerprints_of_keys() {
     let repository = |form| Repository {
         form,
         key: Some(KEY.to_owned()),
         ..Repository::default()
     };
-    let told = |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
+    let fingerprints =
+        |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
     // As gpg --show-keys has it.
     let expected = ["7E9133288ED2DAC35AAB03F975B575F9CE6876AD"];
-    assert_eq!(told(RepositoryFormat::Zypper), serde_json::json!(expected));
-    assert_eq!(told(RepositoryFormat::Dnf), serde_json::json!([]));
+    assert_eq!(
+        fingerprints(RepositoryFormat::Zypper),
+        serde_json::json!(expected)
+    );
+    assert_eq!(fingerprints(RepositoryFormat::Dnf), serde_json::json!([]));
 }

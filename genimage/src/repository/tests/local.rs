@@ -83,7 +83,7 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
         ),
         (
             "[trusted=yes] DIR/mirror",
-            "DIR/mirror has suites: write the one and its components behind it, as in 'DIR/mirror noble main'",
+            "DIR/mirror has suites: write the one and its components after it, as in 'DIR/mirror noble main'",
         ),
         (
             "[signed-by=/keys/docker.asc] DIR/mirror noble universe",
@@ -170,13 +170,12 @@ fn a_signature_of_another_key_is_refused() {
         (
             signed_by("0123456789ABCDEF0123456789ABCDEF01234567"),
             Some(format!(
-                "DIR/a/InRelease is signed by the key 0123456789ABCDEF0123456789ABCDEF01234567, and the one that is \
-                 named is {ours}: name the key that signs it"
+                "DIR/a/InRelease is signed by the key 0123456789ABCDEF0123456789ABCDEF01234567, and the named one is {ours}: name the key that signs it"
             )),
         ),
         (
             "Suite: x\n".to_owned(),
-            Some("DIR/a/InRelease holds no signature: sign it anew".to_owned()),
+            Some("DIR/a/InRelease holds no signature: sign it again".to_owned()),
         ),
     ] {
         fs::write(scene.directory.path().join("a/InRelease"), signature).unwrap();

@@ -10,7 +10,8 @@ use std::fs;
 use std::io;
 
 use super::*;
-use crate::problem::Place;
+use crate::problem::FileLine;
+use definitions::PackageOrigin;
 
 /// A public key of nobody, for these tests.
 const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -68,7 +69,7 @@ impl Scene {
             .iter()
             .map(|text| text.replace("DIR", &own))
             .collect();
-        let place = |line| Place {
+        let place = |line| FileLine {
             file: "list".into(),
             line,
         };
@@ -77,9 +78,8 @@ impl Scene {
             .enumerate()
             .map(|(at, name)| ((*name).to_owned(), place(at + 1)))
             .collect();
-        let with = Extra {
-            attribute: "otherpkgdir",
-            stem: "extra",
+        let with = ResolveContext {
+            origin: PackageOrigin::Others,
             served: self.served(),
             codename: None,
             directories: &directories,

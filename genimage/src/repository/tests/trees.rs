@@ -88,7 +88,7 @@ fn a_tree_says_itself_what_repositories_it_has() {
 }
 
 #[test]
-fn a_tree_without_a_signature_is_believed_only_if_it_is_called_trusted() {
+fn a_tree_without_a_signature_is_accepted_only_if_it_is_called_trusted() {
     let files = [
         "t/dists/trixie/Release",
         "t/dists/trixie/main/binary-amd64/Packages",
@@ -101,14 +101,14 @@ fn a_tree_without_a_signature_is_believed_only_if_it_is_called_trusted() {
     );
     let tree = scene.directory.path().join("t");
     let part = |called| of_tree(&tree, &scene.served(), called).unwrap().remove(0);
-    let said = |called| unsigned(&part(called)).map(|note| note.to_string());
+    let note = |called| unsigned(&part(called)).map(|note| note.to_string());
     assert!(part(true).trusted);
     // That copycds verified it once is of no use to a node.
     fs::create_dir(tree.join(".slipway")).unwrap();
     fs::write(tree.join(".slipway/tree.toml"), "").unwrap();
     assert!(!part(false).trusted);
     assert_eq!(
-        said(false)
+        note(false)
             .unwrap()
             .replace(scene.directory.path().to_str().unwrap(), "DIR"),
         "DIR/t/dists/trixie has no InRelease and no Release.gpg, so that nodes cannot tell its packages from \
@@ -116,9 +116,9 @@ fn a_tree_without_a_signature_is_believed_only_if_it_is_called_trusted() {
          the tree in pkgdir to have nodes take them without a signature, now and later, or import a medium that is \
          signed"
     );
-    assert_eq!(said(true), None);
+    assert_eq!(note(true), None);
     fs::write(tree.join("dists/trixie/Release.gpg"), "").unwrap();
-    assert_eq!(said(false), None);
+    assert_eq!(note(false), None);
     assert!(!part(false).trusted);
     let signed = Scene::new("rocky9.4", &["t/BaseOS/repodata/repomd.xml"]);
     let tree = signed.directory.path().join("t");
@@ -170,13 +170,12 @@ fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
     assert_eq!(names(&["DIR/empty", mirror], &[]).unwrap(), ["mirror1", ""]);
     assert_eq!(
         names(&["DIR/empty"], &[]).unwrap_err(),
-        "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror \
-         in pkgdir, behind the tree"
+        "the osimage mine: its tree holds no packages for x86_64: import a medium that has them, or name a mirror in pkgdir, after the tree"
     );
     let named = "[name=one trusted=yes] https://h/r";
     assert_eq!(
         names(&["DIR/t", named], &[named, "[gpgkey=DIR/t] https://h/r"]).unwrap_err(),
-        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is no file"
+        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is not a file"
     );
     assert_eq!(
         names(&["DIR/t", named], &[named]).unwrap_err(),
@@ -260,7 +259,7 @@ fn a_mirror_is_of_the_release_and_of_its_architecture() {
     ];
     let scene = Scene::new("debian12.9.0", &files);
     let tree = scene.directory.path().join("t");
-    let told = |pkgdir: &str, otherpkgdir: &str| {
+    let problems = |pkgdir: &str, otherpkgdir: &str| {
         let image = OsImage {
             pkgdir: vec![tree.display().to_string(), pkgdir.to_owned()],
             otherpkgdir: vec![otherpkgdir.to_owned()],
@@ -278,7 +277,7 @@ fn a_mirror_is_of_the_release_and_of_its_architecture() {
     let others = "[trusted=yes] http://o.example.invalid/linux bullseye stable";
     for suite in ["bookworm main", "bookworm-updates main", "stable main"] {
         assert_eq!(
-            told(&format!("{mirror} {suite}"), others),
+            problems(&format!("{mirror} {suite}"), others),
             [""; 0],
             "{suite}"
         );
@@ -286,7 +285,7 @@ fn a_mirror_is_of_the_release_and_of_its_architecture() {
     let wrong = format!("{mirror} trixie-updates main");
     let limited = "[trusted=yes arch=arm64] http://o.example.invalid/linux bookworm stable";
     assert_eq!(
-        told(&wrong, limited),
+        problems(&wrong, limited),
         [
             format!(
                 "pkgdir '{wrong}': has the suite 'trixie-updates', which is another release's: this one is 'bookworm'"

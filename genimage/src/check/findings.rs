@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::Findings;
-use crate::problem::{Place, Problem};
+use crate::problem::{FileLine, Problem};
 
 /// What is found in one file; nothing is allocated for a file in which all is well.
 #[derive(Debug)]
-pub(super) struct Telling<'a> {
+pub(super) struct FindingsBuilder<'a> {
     name: &'a str,
     file: Option<Arc<str>>,
     findings: Findings,
 }
 
-impl<'a> Telling<'a> {
+impl<'a> FindingsBuilder<'a> {
     /// Begins with a file's name.
     pub(super) fn of(name: &'a str) -> Self {
         Self {
@@ -36,13 +36,13 @@ impl<'a> Telling<'a> {
     }
 
     /// Returns everything that was found.
-    pub(super) fn findings(self) -> Findings {
+    pub(super) fn finish(self) -> Findings {
         self.findings
     }
 
-    fn place(&mut self, line: usize) -> Place {
+    fn place(&mut self, line: usize) -> FileLine {
         let file = self.file.get_or_insert_with(|| Arc::from(self.name));
-        Place {
+        FileLine {
             file: Arc::clone(file),
             line,
         }

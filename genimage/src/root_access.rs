@@ -5,27 +5,27 @@ use std::fs;
 use definitions::Site;
 use nix::unistd::Gid;
 
-use crate::context::Root;
-use crate::problem::{Place, Problem};
-use crate::published;
+use crate::context::RootAccess;
+use crate::problem::{FileLine, Problem};
+use crate::secrets;
 
 /// Reads what the site says.
 ///
 /// # Errors
 /// A password where its file could not be kept from everybody but the web server, `web_server` being no group, and
 /// the site does not accept that; a file of keys that cannot be read or holds something else.
-pub(crate) fn access(site: &Site, web_server: Option<Gid>) -> Result<Root, Vec<Problem>> {
+pub(crate) fn load(site: &Site, web_server: Option<Gid>) -> Result<RootAccess, Vec<Problem>> {
     let mut problems = Vec::new();
     // `secureroot=1` is xCAT's word for: never a password.
     let secure = site.secureroot.as_deref() == Some("1");
     let password = site.rootpassword.as_ref().filter(|_| !secure);
     let password = password.map(ToString::to_string);
-    if password.is_some() && web_server.is_none() && !published::accepts_secrets(site) {
+    if password.is_some() && web_server.is_none() && !secrets::accepts_secrets(site) {
         problems.push(Problem::new(format!(
-            "the site's rootpassword would stand in files that every user of this machine can read: run this as root \
-             where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site \
+            "the site's rootpassword would be in files that every user of this machine can read: run this as root \
+             where a web server is installed, or use authorizedkeys and unset it (chdef -t site \
              rootpassword=), or {}",
-            published::ACCEPT
+            secrets::ACCEPT
         )));
     }
     let keys = match &site.authorizedkeys {
@@ -41,7 +41,7 @@ pub(crate) fn access(site: &Site, web_server: Option<Gid>) -> Result<Root, Vec<P
         },
     };
     if problems.is_empty() {
-        Ok(Root { password, keys })
+        Ok(RootAccess { password, keys })
     } else {
         Err(problems)
     }
@@ -59,14 +59,14 @@ fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
             keys.push(line.to_owned());
             continue;
         }
-        let place = Place {
+        let place = FileLine {
             file: file.into(),
             line: at + 1,
         };
         let message = if line.contains("PRIVATE KEY") {
-            "this is a private key, which goes nowhere: give the file that ends in .pub"
+            "this is a private key, which must stay secret: give the file that ends in .pub"
         } else {
-            "this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'"
+            "this is not a public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'"
         };
         problems.push(Problem::at(place, message));
         break;
@@ -74,7 +74,7 @@ fn keys(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<String> {
     keys
 }
 
-/// Whether a line holds a key of a known kind, behind options or not.
+/// Whether a line holds a key of a known kind, after options or not.
 fn is_key(line: &str) -> bool {
     let kinds = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
     let words: Vec<_> = line.split_whitespace().collect();
@@ -91,7 +91,11 @@ mod tests {
 
     use super::*;
 
-    fn told(password: Option<&str>, publishes: bool, keys: &str) -> Result<Root, Vec<String>> {
+    fn access(
+        password: Option<&str>,
+        publishes: bool,
+        keys: &str,
+    ) -> Result<RootAccess, Vec<String>> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(keys.as_bytes()).unwrap();
         let site = Site {
@@ -101,7 +105,7 @@ mod tests {
             ..Site::default()
         };
         let name = file.path().display().to_string();
-        access(&site, None).map_err(|problems| {
+        load(&site, None).map_err(|problems| {
             problems
                 .iter()
                 .map(|problem| problem.to_string().replace(&name, "KEYS"))
@@ -111,7 +115,7 @@ mod tests {
 
     #[test]
     fn keys_and_a_crypted_password_are_taken_as_they_are() {
-        let root = told(
+        let root = access(
             Some("$6$salt$hash"),
             true,
             "# ours\n\nssh-ed25519 AAAAC3 a b\nfrom=\"10.0.0.0/8\" ecdsa-sha2-nistp256 AAAAE2\n",
@@ -130,15 +134,17 @@ mod tests {
     #[test]
     fn secrets_and_what_is_no_key_are_refused() {
         assert_eq!(
-            told(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
+            access(Some("$6$salt$hash"), false, "ssh-rsa\n").unwrap_err(),
             [
-                "the site's rootpassword would stand in files that every user of this machine can read: run this as root where a web server is installed, let root in by authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
-                "KEYS:1: this is no public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
+                "the site's rootpassword would be in files that every user of this machine can read: run this as root where a web server is installed, or use authorizedkeys and unset it (chdef -t site rootpassword=), or accept that with chdef -t site publishsecrets=1",
+                "KEYS:1: this is not a public ssh key: expected a line such as 'ssh-ed25519 AAAA… name'",
             ]
         );
         assert_eq!(
-            told(None, false, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
-            ["KEYS:2: this is a private key, which goes nowhere: give the file that ends in .pub"]
+            access(None, false, "\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n").unwrap_err(),
+            [
+                "KEYS:2: this is a private key, which must stay secret: give the file that ends in .pub"
+            ]
         );
     }
 
@@ -148,9 +154,9 @@ mod tests {
             rootpassword: Some("$6$salt$hash".parse().unwrap()),
             ..Site::default()
         };
-        let root = access(&site, Some(Gid::from_raw(33))).unwrap();
+        let root = load(&site, Some(Gid::from_raw(33))).unwrap();
         assert_eq!(root.password.as_deref(), Some("$6$salt$hash"));
-        assert!(access(&site, None).is_err());
+        assert!(load(&site, None).is_err());
     }
 
     #[test]
@@ -160,6 +166,6 @@ mod tests {
             secureroot: Some("1".to_owned()),
             ..Site::default()
         };
-        assert_eq!(access(&site, None).unwrap().password, None);
+        assert_eq!(load(&site, None).unwrap().password, None);
     }
 }

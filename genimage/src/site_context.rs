@@ -8,48 +8,48 @@ use definitions::{Arch, Catalog, Definition, InstallDir, Kind, Network, Nodes, O
 
 use nix::unistd::Gid;
 
-use crate::assets::Shelf;
-use crate::brief::Desk;
+use crate::address_book::AddressBook;
+use crate::assets::AssetsDir;
 use crate::check;
-use crate::context::Root;
+use crate::context::RootAccess;
 use crate::environment;
-use crate::image::Image;
+use crate::image::ResolvedImage;
 use crate::library::Library;
-use crate::machine::Surroundings;
+use crate::node_context::NodeRenderer;
 use crate::problem::Problem;
-use crate::published;
-use crate::report::OfImage;
+use crate::report::OsimageReport;
 use crate::repository;
-use crate::root;
+use crate::root_access;
 use crate::scripts::Programs;
+use crate::secrets;
 use crate::shipped;
 use crate::timezone;
 
 /// The site and all that is read of it once.
 #[derive(Debug)]
-pub(crate) struct Workshop {
+pub(crate) struct SiteContext {
     site: Site,
     installdir: InstallDir,
-    surroundings: Surroundings,
+    addresses: AddressBook,
     programs: Programs,
     library: Library,
-    root: Root,
+    root: RootAccess,
     /// The group that files with a secret are given to, unless the site accepts that everybody reads them.
     secrets: Option<Gid>,
-    indices: check::packages::Shelf,
+    indices: check::packages::IndexCache,
     /// What a person should know of the site.
     notes: Vec<Problem>,
 }
 
 /// An osimage, ready for its nodes.
 #[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) image: Image,
+pub(crate) struct CheckedImage {
+    pub(crate) image: ResolvedImage,
     /// What the environment of scripts says of the osimage and the site.
     pub(crate) environment: BTreeMap<String, String>,
 }
 
-impl Workshop {
+impl SiteContext {
     /// Reads the site.
     ///
     /// # Errors
@@ -62,18 +62,20 @@ impl Workshop {
             .map(Network::from_object)
             .collect::<Result<Vec<_>, _>>()?;
         let installdir = site.install_dir();
-        let web_server = published::web_server().context("looking for the web server's group")?;
+        let web_server = secrets::web_server().context("looking for the web server's group")?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
-        let note = zone.transpose().map_err(|problem| joined(vec![problem]))?;
+        let note = zone
+            .transpose()
+            .map_err(|problem| join_problems(vec![problem]))?;
         Ok(Self {
             notes: note.flatten().into_iter().collect(),
-            surroundings: Surroundings::new(nodes, networks).map_err(joined)?,
+            addresses: AddressBook::new(nodes, networks).map_err(join_problems)?,
             programs: Programs::new(installdir.postscripts(), shipped::home()),
             library: Library::new(installdir.custom()),
-            root: root::access(&site, web_server).map_err(joined)?,
-            secrets: web_server.filter(|_| !published::accepts_secrets(&site)),
-            indices: check::packages::Shelf::default(),
+            root: root_access::load(&site, web_server).map_err(join_problems)?,
+            secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
+            indices: check::packages::IndexCache::default(),
             installdir,
             site,
         })
@@ -98,26 +100,27 @@ impl Workshop {
         &self,
         catalog: &Catalog,
         name: &str,
-    ) -> Result<(Option<Ready>, OfImage)> {
+    ) -> Result<(Option<CheckedImage>, OsimageReport)> {
         let definition: OsImage = catalog.load(name)?;
-        let mut said = OfImage::default();
-        let image = match Image::load(definition, &self.installdir, &self.library) {
+        let mut report = OsimageReport::default();
+        let image = match ResolvedImage::load(definition, &self.installdir, &self.library) {
             Ok(image) => image,
             Err(problems) => {
-                said.problems = problems;
-                return Ok((None, said));
+                report.problems = problems;
+                return Ok((None, report));
             }
         };
-        said.notes
+        report
+            .notes
             .extend(self.notes.iter().chain(&image.notes).cloned());
-        let environment = environment::shared(&image, &self.site, self.surroundings.networks());
+        let environment = environment::shared(&image, &self.site, self.addresses.networks());
         let environment = environment.unwrap_or_else(|problems| {
-            said.problems.extend(problems);
+            report.problems.extend(problems);
             BTreeMap::new()
         });
         // A package of the other repositories may have what it needs in the tree; the tree's list may not
         // reach beyond it.
-        let platform = check::packages::Platform {
+        let platform = check::packages::TargetPlatform {
             distro: &image.distro,
             arch: image.definition.osarch.unwrap_or(Arch::X86_64),
         };
@@ -129,33 +132,34 @@ impl Workshop {
             platform,
             &self.indices,
         ));
-        said.problems.extend(found.problems);
-        said.notes.extend(found.notes);
-        said.notes
+        report.problems.extend(found.problems);
+        report.notes.extend(found.notes);
+        report
+            .notes
             .extend(tree.iter().filter_map(repository::unsigned));
         if self.root.password.is_some() && self.secrets.is_some() {
-            said.notes.push(published::password_note());
+            report.notes.push(secrets::password_note());
         }
         if self.root.password.is_none() && self.root.keys.is_empty() {
-            said.notes.push(Problem::new(
+            report.notes.push(Problem::new(
                 "nobody can log in to its nodes: root's password is locked and no key lets it in; set the site's \
                  authorizedkeys (a file of public keys) or rootpassword (crypted)",
             ));
         }
-        let ready = said
+        let checked = report
             .problems
             .is_empty()
-            .then_some(Ready { image, environment });
-        Ok((ready, said))
+            .then_some(CheckedImage { image, environment });
+        Ok((checked, report))
     }
 
     /// Returns what briefs nodes.
-    pub(crate) fn desk<'a>(&'a self, nodes: &'a Nodes) -> Desk<'a> {
-        Desk {
+    pub(crate) fn renderer<'a>(&'a self, nodes: &'a Nodes) -> NodeRenderer<'a> {
+        NodeRenderer {
             site: &self.site,
             installdir: &self.installdir,
             nodes,
-            surroundings: &self.surroundings,
+            addresses: &self.addresses,
             programs: &self.programs,
             root: self.root.clone(),
             secrets: self.secrets,
@@ -167,14 +171,14 @@ impl Workshop {
         &self.library
     }
 
-    /// Returns where nodes' assets stand.
-    pub(crate) fn shelf(&self) -> Shelf {
-        Shelf::new(self.installdir.autoinst())
+    /// Returns the directory of the nodes' assets.
+    pub(crate) fn assets_dir(&self) -> AssetsDir {
+        AssetsDir::new(self.installdir.autoinst())
     }
 }
 
 /// Joins problems to one error, a line each.
-fn joined(problems: Vec<Problem>) -> anyhow::Error {
+fn join_problems(problems: Vec<Problem>) -> anyhow::Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     anyhow!("{}", lines.join("\n"))
 }

@@ -1,10 +1,10 @@
 //! What nodes fetch asks nobody who they are: a secret in it is everybody's who reaches the web server.
 //!
-//! What is to stand in a node's files comes in; every value that looks like a secret goes out as a problem, unless
+//! The content of a node's files comes in; every value that looks like a secret goes out as a problem, unless
 //! the site accepts it. Values are never shown.
 //!
-//! Root's crypted password has to reach the installer, and so it stands in a file that the web server alone can read
-//! beside its owner; whoever reaches the web server can fetch it all the same, which is said.
+//! Root's crypted password has to reach the installer, and so it is in a file that the web server alone can read
+//! beside its owner; whoever reaches the web server can fetch it all the same, which makes a note.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -41,8 +41,8 @@ pub(crate) fn web_server() -> io::Result<Option<Gid>> {
 /// Says what root's password is open to although local users cannot read it.
 pub(crate) fn password_note() -> Problem {
     Problem::new(
-        "root's crypted password stands in its nodes' installer files: the web server's group alone can read them \
-         here, and whoever reaches the web server can fetch them; let root in by authorizedkeys to do without",
+        "root's crypted password is in its nodes' installer files: the web server's group alone can read them \
+         here, and whoever reaches the web server can fetch them; use authorizedkeys instead",
     )
 }
 
@@ -111,7 +111,7 @@ fn secret_word(words: &[String]) -> Option<&str> {
 
 fn problem(of: &str, what: &str) -> Problem {
     Problem::new(format!(
-        "{of}: {what} looks like a secret, and what nodes fetch is anybody's who reaches the web server: keep it on the \
+        "{of}: {what} looks like a secret, and whoever reaches the web server can fetch what nodes fetch: keep it on the \
          node, in a file that the script reads, or {ACCEPT}"
     ))
 }
@@ -122,10 +122,10 @@ mod tests {
 
     use super::*;
 
-    const WHY: &str = " looks like a secret, and what nodes fetch is anybody's who reaches the web server: keep it on the \
+    const WHY: &str = " looks like a secret, and whoever reaches the web server can fetch what nodes fetch: keep it on the \
                        node, in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
 
-    fn told(problems: Vec<Problem>) -> Vec<String> {
+    fn messages(problems: Vec<Problem>) -> Vec<String> {
         let text = |problem: &Problem| problem.to_string().replace(WHY, "");
         problems.iter().map(text).collect()
     }
@@ -148,7 +148,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         assert_eq!(
-            told(variables(&site(false), "img", &environment)),
+            messages(variables(&site(false), "img", &environment)),
             [
                 "the osimage img: the variable DB_PASSWORD of its scripts",
                 "the osimage img: the variable http_proxy of its scripts"
@@ -172,7 +172,7 @@ mod tests {
             "inst.vncpassword=Geheim".to_owned(),
         ];
         assert_eq!(
-            told(arguments(&site(false), "n1", entries.iter(), &kernel)),
+            messages(arguments(&site(false), "n1", entries.iter(), &kernel)),
             [
                 "n1: '--token' of the script a",
                 "n1: '--token' of the script b",

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes what AutoYaST's schemas say of elements and their types as a table of shapes.
 
-    autoyast-shapes.py DIRECTORY… > genimage/src/check/shape/autoyast.tsv
+    autoyast-shapes.py DIRECTORY… > genimage/src/check/schema/autoyast.tsv
 
 A directory holds the RELAX NG of one release, which `trang` makes of the `.rnc` files of YaST's modules
-(all of them included in one). The form of the table is told in genimage/src/check/shape/table.rs; what one of
+(all of them included in one). The form of the table is described in genimage/src/check/schema/table.rs; what one of
 the releases takes is taken. Sections of modules whose schema is not there may say anything.
 """
 

@@ -2,54 +2,54 @@
 
 use definitions::{RepositoryFormat, did_you_mean, nearest};
 
-use super::lookup::{Answer, Source, apt, group, groups, indices, rpm};
-use super::shelf::Shelf;
+use super::cache::IndexCache;
+use super::lookup::{IndexedRepository, LookupResult, apt, group, groups, indices, rpm};
 use crate::check::Findings;
-use crate::pkglist::Item;
+use crate::pkglist::{ListItem, VersionPin};
 use crate::problem::Problem;
 use crate::repository::Repository;
 
 /// A name of a list, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) item: &'a Item,
-    pub(super) sources: &'a [Source<'a>],
-    pub(super) shelf: &'a Shelf,
+pub(super) struct Query<'a> {
+    pub(super) item: &'a ListItem,
+    pub(super) sources: &'a [IndexedRepository<'a>],
+    pub(super) cache: &'a IndexCache,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Query<'a> {
     /// Tells of a package that cannot be installed.
     pub(super) fn package(&self, debarch: &str, findings: &mut Findings) {
         let name = &self.item.name;
         match self.answer(debarch) {
-            Answer::Found => {}
-            Answer::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
-            Answer::Missing => {
+            LookupResult::Found => {}
+            LookupResult::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
+            LookupResult::Missing => {
                 let advice = "correct the name, or name its repository in otherpkgdir";
                 self.doubtful(self.missing(advice), findings);
             }
-            Answer::Virtual(providers) => {
+            LookupResult::Virtual(providers) => {
                 let some = some(&providers);
-                let told = format!(
+                let message = format!(
                     "'{name}' is a virtual package: name one that provides it, such as {some}"
                 );
-                self.doubtful(Some(self.problem(told)), findings);
+                self.doubtful(Some(self.problem(message)), findings);
             }
-            Answer::OtherSuites(suites) => {
-                let version = self.item.version.as_deref().unwrap_or_default();
-                let told = format!(
-                    "'{name}{version}' asks for a suite that none of its repositories is: there is {}",
+            LookupResult::OtherSuites(suites) => {
+                let wanted = self.item.wanted();
+                let message = format!(
+                    "'{wanted}' asks for a suite that none of its repositories has: there is {}",
                     some(&suites)
                 );
-                self.doubtful(Some(self.problem(told)), findings);
+                self.doubtful(Some(self.problem(message)), findings);
             }
-            Answer::OtherVersions(versions) => {
+            LookupResult::OtherVersions(versions) => {
                 let (name, version) = self.version_asked();
                 let (read, some) = (self.read(), some(&versions));
-                let told = format!(
+                let message = format!(
                     "there is no version '{version}' of '{name}' in {read}: there is {some}"
                 );
-                self.doubtful(Some(self.problem(told)), findings);
+                self.doubtful(Some(self.problem(message)), findings);
             }
         }
     }
@@ -57,13 +57,13 @@ impl<'a> Asked<'a> {
     /// Tells of a package that is to be kept out and is not there anyway: at most a note.
     pub(super) fn excluded(&self, debarch: &str, findings: &mut Findings) {
         match self.answer(debarch) {
-            Answer::Found
-            | Answer::Virtual(_)
-            | Answer::OtherVersions(_)
-            | Answer::OtherSuites(_) => {}
-            Answer::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
-            Answer::Missing => {
-                let advice = "what is to be kept out is not there anyway";
+            LookupResult::Found
+            | LookupResult::Virtual(_)
+            | LookupResult::OtherVersions(_)
+            | LookupResult::OtherSuites(_) => {}
+            LookupResult::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
+            LookupResult::Missing => {
+                let advice = "the package to keep out does not exist anyway";
                 findings.notes.extend(self.missing(advice));
             }
         }
@@ -88,23 +88,25 @@ impl<'a> Asked<'a> {
             (_, false) => "group",
         };
         let found = self.nowhere(kind, name, "correct the name", || {
-            match !environment && group(&format!("^{name}"), self.sources) {
-                true => Some(format!("write '@^{name}', which is an environment")),
-                false => did_you_mean(&nearest(name, groups(environment, self.sources))),
+            if !environment && group(&format!("^{name}"), self.sources) {
+                Some(format!("write '@^{name}', which is an environment"))
+            } else {
+                did_you_mean(&nearest(name, groups(environment, self.sources)))
             }
         });
         self.doubtful(found, findings);
     }
 
-    fn answer(&self, debarch: &str) -> Answer<'a> {
-        match self.is_apt() {
-            true => apt(
+    fn answer(&self, debarch: &str) -> LookupResult<'a> {
+        if self.is_apt() {
+            apt(
                 &self.item.name,
-                self.item.version.as_deref(),
+                self.item.version.as_ref(),
                 debarch,
                 self.sources,
-            ),
-            false => rpm(&self.item.name, self.version(), self.sources),
+            )
+        } else {
+            rpm(&self.item.name, self.version(), self.sources)
         }
     }
 
@@ -114,10 +116,13 @@ impl<'a> Asked<'a> {
     }
 
     fn version(&self) -> Option<&'a str> {
-        self.item.version.as_deref()?.strip_prefix('=')
+        match self.item.version.as_ref()? {
+            VersionPin::Exact(version) => Some(version),
+            VersionPin::Suite(_) => None,
+        }
     }
 
-    /// Parts what is asked for into the name and the version, or rpm's architecture, that is not there.
+    /// Splits what is wanted into the name and the version, or rpm's architecture, that is not there.
     fn version_asked(&self) -> (&'a str, &'a str) {
         let name = self.item.name.as_str();
         match self.version() {
@@ -134,7 +139,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Says that a name is nowhere, where it was not looked for, and what to do. Where nothing was read,
-    /// that was said once, and no name is told.
+    /// that was reported once, and names are not.
     fn nowhere(
         &self,
         kind: &str,
@@ -146,21 +151,22 @@ impl<'a> Asked<'a> {
         if read.is_empty() {
             return None;
         }
-        let mut told = format!("there is no {kind} '{name}' in {read}");
+        let mut message = format!("there is no {kind} '{name}' in {read}");
         let unread = self.unread();
         if !unread.is_empty() {
-            told = format!("{told}, and {unread} could not be asked");
+            message = format!("{message}, and {unread} could not be read");
         }
-        let near = self.shelf.advice(&told, near);
+        let near = self.cache.advice(&message, near);
         let advice = near.as_deref().unwrap_or(advice);
-        Some(self.problem(format!("{told}: {advice}")))
+        Some(self.problem(format!("{message}: {advice}")))
     }
 
     /// A problem, unless a repository that was not read may settle it.
     fn doubtful(&self, found: Option<Problem>, findings: &mut Findings) {
-        match self.sources.iter().any(Source::is_partial) {
-            true => findings.notes.extend(found),
-            false => findings.problems.extend(found),
+        if self.sources.iter().any(IndexedRepository::is_partial) {
+            findings.notes.extend(found)
+        } else {
+            findings.problems.extend(found)
         }
     }
 
@@ -168,9 +174,12 @@ impl<'a> Asked<'a> {
     fn read(&self) -> String {
         let names = self.sources.iter().filter(|source| source.is_read());
         let names: Vec<_> = names
-            .map(|source| match source.is_partial() {
-                true => format!("what was read of {}", told(source.repository)),
-                false => told(source.repository),
+            .map(|source| {
+                if source.is_partial() {
+                    format!("what was read of {}", label(source.repository))
+                } else {
+                    label(source.repository)
+                }
             })
             .collect();
         names.join(", ")
@@ -180,7 +189,7 @@ impl<'a> Asked<'a> {
     fn unread(&self) -> String {
         let names = self.sources.iter();
         let names = names.filter(|source| !source.is_read() && source.is_partial());
-        let names: Vec<_> = names.map(|source| told(source.repository)).collect();
+        let names: Vec<_> = names.map(|source| label(source.repository)).collect();
         names.join(", ")
     }
 
@@ -196,13 +205,15 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl Source<'_> {
+impl IndexedRepository<'_> {
     /// Says what could not be read of it.
-    pub(super) fn tell(&self, findings: &mut Findings) {
-        findings.problems.extend_from_slice(&self.stock.damaged);
-        let name = told(self.repository);
+    pub(super) fn add_read_errors(&self, findings: &mut Findings) {
+        findings
+            .problems
+            .extend_from_slice(&self.repo_index.damaged);
+        let name = label(self.repository);
         let notes = self
-            .stock
+            .repo_index
             .unread
             .iter()
             .map(|why| Problem::new(format!("packages of {name} are not looked up: {why}")));
@@ -211,28 +222,28 @@ impl Source<'_> {
 
     /// Whether it may hold more than was read.
     fn is_partial(&self) -> bool {
-        !self.stock.unread.is_empty() || !self.stock.damaged.is_empty()
+        !self.repo_index.unread.is_empty() || !self.repo_index.damaged.is_empty()
     }
 
     fn is_read(&self) -> bool {
-        self.stock.read
+        self.repo_index.read
     }
 }
 
 /// Names a repository so that a person finds it: `tree (/install/debian12.9.0/x86_64 bookworm main)`.
-fn told(repository: &Repository) -> String {
-    let mut told = format!(
+fn label(repository: &Repository) -> String {
+    let mut label = format!(
         "{} ({}",
         repository.name,
         repository.directory.as_ref().unwrap_or(&repository.uri)
     );
     let suite = repository.suite.iter().filter(|suite| *suite != "./");
     for word in suite.chain(&repository.components) {
-        told.push(' ');
-        told.push_str(word);
+        label.push(' ');
+        label.push_str(word);
     }
-    told.push(')');
-    told
+    label.push(')');
+    label
 }
 
 /// Quotes the first few.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use definitions::{PackageChanges, PackageOrigin, RequestedPackage};
 
-use super::{Item, PkgList, Transaction};
+use super::{ListItem, PackageTransaction, PkgList, VersionPin};
 
 impl fmt::Display for PkgList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +23,16 @@ impl fmt::Display for PkgList {
     }
 }
 
-impl fmt::Display for Item {
+impl fmt::Display for VersionPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(version) => write!(f, "={version}"),
+            Self::Suite(suite) => write!(f, "/{suite}"),
+        }
+    }
+}
+
+impl fmt::Display for ListItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(directory) = &self.directory {
             write!(f, "{directory}/")?;
@@ -35,19 +44,23 @@ impl fmt::Display for Item {
 impl PkgList {
     /// Returns the variables of the list for a postscript.
     pub fn variables(&self, origin: PackageOrigin) -> Vec<(String, String)> {
-        let lists: Vec<_> = self.transactions.iter().map(Transaction::changes).collect();
+        let lists: Vec<_> = self
+            .transactions
+            .iter()
+            .map(PackageTransaction::changes)
+            .collect();
         PackageChanges::to_variables(&lists, origin)
     }
 }
 
-impl Transaction {
+impl PackageTransaction {
     /// Returns it without the places of its names.
     fn changes(&self) -> PackageChanges {
-        let names = |items: &[Item]| items.iter().map(Item::wanted).collect();
-        let package = |item: &Item| RequestedPackage {
+        let names = |items: &[ListItem]| items.iter().map(ListItem::wanted).collect();
+        let package = |item: &ListItem| RequestedPackage {
             directory: item.directory.clone(),
             name: item.name.clone(),
-            version: item.version.clone(),
+            version: item.version.as_ref().map(ToString::to_string),
         };
         PackageChanges {
             environment: self.environment.clone(),

@@ -10,15 +10,15 @@ use std::fmt;
 
 use definitions::Distro;
 
-use super::Target;
-use crate::installer::{Family, Installer};
+use super::SearchTarget;
+use crate::installer::{DistroFamily, InstallerKind};
 
 /// A release whose last number is greater is not counted down: `7.9.2009` is a date.
-const HIGHEST: u32 = 99;
+const MAX_MINOR: u32 = 99;
 
 /// One name of the ladder, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rung {
+pub struct CandidateName {
     /// The file's name: `dockerhost.rocky9.x86_64.pkglist`.
     pub name: String,
     /// The release in the name: `rocky9`.
@@ -27,7 +27,7 @@ pub struct Rung {
     pub arch: bool,
 }
 
-impl fmt::Display for Rung {
+impl fmt::Display for CandidateName {
     /// Says for what the file is: `for rocky9 on this architecture`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.release {
@@ -43,10 +43,10 @@ impl fmt::Display for Rung {
 }
 
 /// Returns the names to look for, in order.
-pub fn rungs(target: &Target<'_>, ending: &str) -> Vec<Rung> {
+pub fn candidate_names(target: &SearchTarget<'_>, ending: &str) -> Vec<CandidateName> {
     let releases = releases(target.distro, target.installer);
     let (profile, arch) = (target.profile, target.arch);
-    let mut rungs = Vec::new();
+    let mut candidate_names = Vec::new();
     for release in releases.into_iter().map(Some).chain([None]) {
         let dotted = release
             .as_ref()
@@ -56,18 +56,18 @@ pub fn rungs(target: &Target<'_>, ending: &str) -> Vec<Rung> {
             (format!("{profile}{dotted}.{ending}"), false),
         ] {
             let release = release.clone();
-            rungs.push(Rung {
+            candidate_names.push(CandidateName {
                 name,
                 release,
                 arch,
             });
         }
     }
-    rungs
+    candidate_names
 }
 
 /// Returns the names of releases whose files fit, in order, each once.
-fn releases(distro: &Distro, installer: Installer) -> Vec<String> {
+fn releases(distro: &Distro, installer: InstallerKind) -> Vec<String> {
     let mut names = vec![distro.to_string(), generation(distro, installer)];
     names.extend(earlier(distro));
     names.extend(likeness(distro));
@@ -82,9 +82,9 @@ fn releases(distro: &Distro, installer: Installer) -> Vec<String> {
 
 /// Names the generation: `rocky9`, `rhels8` for everything of Red Hat's own, `subiquity` for Ubuntu with
 /// its live installer.
-fn generation(distro: &Distro, installer: Installer) -> String {
+fn generation(distro: &Distro, installer: InstallerKind) -> String {
     match distro.family() {
-        _ if installer == Installer::Autoinstall => "subiquity".to_owned(),
+        _ if installer == InstallerKind::Autoinstall => "subiquity".to_owned(),
         family if family.starts_with("rhel") => format!("rhels{}", distro.major()),
         family => format!("{family}{}", distro.major()),
     }
@@ -105,7 +105,7 @@ fn earlier(distro: &Distro) -> Vec<String> {
         if leading_zero || parts.is_empty() {
             break; // 24.04 inherits nothing from 24.03, nor rocky9 from rocky8
         }
-        let below = if number > HIGHEST { 0 } else { number };
+        let below = if number > MAX_MINOR { 0 } else { number };
         for number in (0..below).rev() {
             if last.len() == 2 && number < 10 {
                 names.push(format!("{family}{head}0{number}"));
@@ -118,10 +118,10 @@ fn earlier(distro: &Distro) -> Vec<String> {
 
 /// Names what a release is built like: `el9` for the RHEL family, `sle15` for Leap 15.
 fn likeness(distro: &Distro) -> Option<String> {
-    let prefix = match Family::of(distro).ok()? {
-        Family::Rh => "el",
-        Family::Suse => "sle",
-        Family::Debian | Family::Ubuntu | Family::Fedora => return None,
+    let prefix = match DistroFamily::of(distro).ok()? {
+        DistroFamily::Rh => "el",
+        DistroFamily::Suse => "sle",
+        DistroFamily::Debian | DistroFamily::Ubuntu | DistroFamily::Fedora => return None,
     };
     Some(format!("{prefix}{}", distro.major()))
 }
@@ -135,18 +135,21 @@ mod tests {
     fn names(profile: &str, distro: &str, arch: Arch, ending: &str) -> Vec<String> {
         let distro: Distro = distro.parse().unwrap();
         let subiquity = distro.family() == "ubuntu" && distro.version() >= "20";
-        let target = Target {
+        let target = SearchTarget {
             profile,
             distro: &distro,
             arch,
             installer: if subiquity {
-                Installer::Autoinstall
+                InstallerKind::Autoinstall
             } else {
-                Installer::Preseed
+                InstallerKind::Preseed
             },
         };
-        let rungs = rungs(&target, ending);
-        rungs.into_iter().map(|rung| rung.name).collect()
+        let candidate_names = candidate_names(&target, ending);
+        candidate_names
+            .into_iter()
+            .map(|name_found| name_found.name)
+            .collect()
     }
 
     /// The releases of a ladder, without the architecture's half.

@@ -1,10 +1,10 @@
-//! Words of the kernel's command line, where a value with blanks stands in double quotes. Pure.
+//! Words of the kernel's command line, where a value with spaces is in double quotes. Pure.
 //!
-//! What the kernel reads: Documentation/admin-guide/kernel-parameters.rst (`param="value with blanks"`). iPXE parts
-//! words at blanks, knows no quotes and joins what is left with one blank each (`core/exec.c`), so that quotes
-//! and single blanks within them reach the kernel as they stand.
+//! What the kernel reads: Documentation/admin-guide/kernel-parameters.rst (`param="value with spaces"`). iPXE splits
+//! words at spaces, knows no quotes and joins the rest with one space each (`core/exec.c`), so that quotes
+//! and single spaces within them reach the kernel unchanged.
 
-/// Parts a line into words at blanks that stand outside of double quotes.
+/// Splits a line into words at spaces outside of double quotes.
 ///
 /// # Errors
 /// A quote that is not closed.
@@ -22,9 +22,10 @@ pub(crate) fn words(line: &str) -> Result<Vec<&str>, String> {
         quoted ^= c == '"';
     }
     words.extend(begin.map(|from| &line[from..]));
-    match quoted {
-        true => Err(format!("'{line}' has a '\"' without its end: close it")),
-        false => Ok(words),
+    if quoted {
+        Err(format!("'{line}' has an unclosed '\"': close it"))
+    } else {
+        Ok(words)
     }
 }
 
@@ -48,7 +49,7 @@ mod tests {
         }
         assert_eq!(
             words("a=\"b c").unwrap_err(),
-            "'a=\"b c' has a '\"' without its end: close it"
+            "'a=\"b c' has an unclosed '\"': close it"
         );
     }
 }

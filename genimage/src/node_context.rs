@@ -1,6 +1,6 @@
-//! What one node's installer is told: the osimage's part and the node's, put together.
+//! What templates see of one node: the osimage's part and the node's, put together.
 //!
-//! An osimage worked out, a node and the site come in; the node's [`Context`] and its list of scripts go
+//! An osimage worked out, a node and the site come in; the node's [`TemplateContext`] and its list of scripts go
 //! out, or every problem that the node has. Pure but for the programs' digests, which are read once.
 
 use std::collections::BTreeMap;
@@ -10,35 +10,38 @@ use std::path::Path;
 use definitions::{InstallDir, Node, Nodes, RepositoryFormat, Runlist, Site};
 use nix::unistd::Gid;
 
-use crate::context::{Context, Disk, Firstboot, InstallSource, Kernel, Locale, Root, Server};
+use crate::address_book::AddressBook;
+use crate::cmdline;
+use crate::context::{
+    BootParameters, Disk, Firstboot, InstallSource, Locale, RootAccess, ServerFacts,
+    TemplateContext,
+};
 use crate::environment;
-use crate::image::Image;
-use crate::kernelline;
-use crate::machine::Surroundings;
+use crate::image::ResolvedImage;
 use crate::pkglist::PkgList;
-use crate::problem::{Gather, Problem};
-use crate::published;
+use crate::problem::{Problem, ProblemCollector};
 use crate::repository::Repository;
-use crate::scripts::{Lists, Programs, sha256};
+use crate::scripts::{Programs, ScriptLists, sha256};
+use crate::secrets;
 
 /// The program that runs the scripts on the node.
 const FIRSTBOOT: &str = "firstboot";
 
 /// The disks below this size are not installed to unless one is named: a root file system with Docker on it.
-const SMALLEST_DISK: u64 = 8 << 30;
+const MIN_DISK_BYTES: u64 = 8 << 30;
 
 /// The port of a docker host's engine, unless its script says another.
 const DOCKER_PORT: u16 = 2376;
 
 /// The site and all that is the same for each of its nodes.
 #[derive(Debug)]
-pub(crate) struct Desk<'a> {
+pub(crate) struct NodeRenderer<'a> {
     pub(crate) site: &'a Site,
     pub(crate) installdir: &'a InstallDir,
     pub(crate) nodes: &'a Nodes,
-    pub(crate) surroundings: &'a Surroundings,
+    pub(crate) addresses: &'a AddressBook,
     pub(crate) programs: &'a Programs,
-    pub(crate) root: Root,
+    pub(crate) root: RootAccess,
     /// The group that files with root's password are given to; without one they are everybody's, which the site
     /// accepts.
     pub(crate) secrets: Option<Gid>,
@@ -46,43 +49,43 @@ pub(crate) struct Desk<'a> {
 
 /// One node, briefed.
 #[derive(Debug)]
-pub(crate) struct Brief {
-    pub(crate) context: Context,
+pub(crate) struct NodeContext {
+    pub(crate) context: TemplateContext,
     /// The list of scripts as the node fetches it.
     pub(crate) runlist: String,
 }
 
-impl Desk<'_> {
+impl NodeRenderer<'_> {
     /// Briefs a node; `shared` is the osimage's part of the environment.
     ///
     /// # Errors
     /// Every problem that the node has.
-    pub(crate) fn brief(
+    pub(crate) fn context(
         &self,
         node: &Node,
-        image: &Image,
+        image: &ResolvedImage,
         shared: &BTreeMap<String, String>,
-    ) -> Result<Brief, Vec<Problem>> {
+    ) -> Result<NodeContext, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut gather = Gather(&mut problems);
-        let address = gather
-            .one(self.surroundings.server(node, self.site))
+        let mut collector = ProblemCollector(&mut problems);
+        let address = collector
+            .one(self.addresses.server(node, self.site))
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let facts = gather.all(self.surroundings.facts(node, self.site, address));
-        let disk = gather.one(disk(node, image));
-        gather.one(fits(node, image));
-        let kernel = gather.one(kernel(node, image));
-        let lists = gather.all(Lists::of(&image.definition, self.nodes, &node.name));
+        let facts = collector.all(self.addresses.facts(node, self.site, address));
+        let disk = collector.one(disk(node, image));
+        collector.one(check_architecture(node, image));
+        let kernel = collector.one(kernel(node, image));
+        let lists = collector.all(ScriptLists::of(&image.definition, self.nodes, &node.name));
         let programs = lists
             .as_ref()
-            .and_then(|lists| gather.all(lists.programs(&node.name, self.programs)));
+            .and_then(|lists| collector.all(lists.programs(&node.name, self.programs)));
         let runs = lists
             .as_ref()
             .is_some_and(|lists| lists.entries().next().is_some());
         let firstboot = match runs.then(|| self.programs.program(FIRSTBOOT)) {
             None => None,
             Some(Ok(program)) => Some(program),
-            Some(Err(reason)) => gather.one(Err(Problem::new(format!(
+            Some(Err(reason)) => collector.one(Err(Problem::new(format!(
                 "{}: it has scripts to run, and {reason}, which runs them: `make install` or the package puts it there",
                 node.name
             )))),
@@ -92,7 +95,7 @@ impl Desk<'_> {
         else {
             return Err(problems);
         };
-        problems.extend(published::arguments(
+        problems.extend(secrets::arguments(
             self.site,
             &node.name,
             lists.entries(),
@@ -102,9 +105,9 @@ impl Desk<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
-        let all = faced(&image.repositories, self.installdir, &server);
-        let (source, tree, extras) = parted(all, &server);
-        let mut context = Context {
+        let all = as_seen_by_node(&image.repositories, self.installdir, &server);
+        let (source, tree, extras) = split_repositories(all, &server);
+        let mut context = TemplateContext {
             node: facts,
             image: image.facts.clone(),
             packages: PkgList::packages(&[&image.packages, &image.others]),
@@ -117,7 +120,7 @@ impl Desk<'_> {
             ports: ports(&lists),
             kernel,
             firstboot: None,
-            environment: environment_of(&image.definition.environvar),
+            environment: parse_environment(&image.definition.environvar),
             server,
         };
         let mut environment = shared.clone();
@@ -148,14 +151,14 @@ impl Desk<'_> {
             list_path: Runlist::ON_NODE.to_owned(),
             in_installer,
         });
-        Ok(Brief {
+        Ok(NodeContext {
             context,
             runlist: text,
         })
     }
 
     /// Says how a node reaches the management node.
-    fn server(&self, address: IpAddr, node: &Node, image: &Image) -> Server {
+    fn server(&self, address: IpAddr, node: &Node, image: &ResolvedImage) -> ServerFacts {
         let bare = match address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
@@ -166,7 +169,7 @@ impl Desk<'_> {
         };
         let url = format!("http://{host}/install");
         let tree = &image.tree;
-        Server {
+        ServerFacts {
             address: address.to_string(),
             assets: format!("{url}/autoinst/{}", node.name),
             tree: format!("{url}/{tree}"),
@@ -193,8 +196,12 @@ impl Desk<'_> {
 }
 
 /// Returns the repositories as a node reaches them: what lies below the install directory is served.
-fn faced(repositories: &[Repository], installdir: &InstallDir, server: &Server) -> Vec<Repository> {
-    let faced = repositories.iter().map(|repository| {
+fn as_seen_by_node(
+    repositories: &[Repository],
+    installdir: &InstallDir,
+    server: &ServerFacts,
+) -> Vec<Repository> {
+    let as_seen_by_node = repositories.iter().map(|repository| {
         let mut repository = repository.clone();
         let served = repository
             .directory
@@ -208,16 +215,16 @@ fn faced(repositories: &[Repository], installdir: &InstallDir, server: &Server) 
         }
         repository
     });
-    faced.collect()
+    as_seen_by_node.collect()
 }
 
-/// Parts repositories into what the installer installs from, those that it finds there by itself, and those that it
-/// has to be told of.
+/// Splits repositories into what the installer installs from, those that it finds there by itself, and those that it
+/// has to be given.
 ///
 /// Installers of rpm releases find all that the tree's own metadata names; apt takes one directory.
-fn parted(
+fn split_repositories(
     all: Vec<Repository>,
-    server: &Server,
+    server: &ServerFacts,
 ) -> (InstallSource, Vec<Repository>, Vec<Repository>) {
     let first = all.first().cloned().unwrap_or_default();
     let (tree, extras): (Vec<_>, Vec<_>) = all.into_iter().partition(|repository| {
@@ -238,15 +245,15 @@ pub(crate) fn key_file(repository: &Repository) -> String {
 }
 
 fn timeservers(site: &Site, server: IpAddr) -> Vec<String> {
-    let facing = |name: &String| match name.as_str() {
+    let resolve_server = |name: &String| match name.as_str() {
         "<xcatmaster>" => server.to_string(),
         other => other.to_owned(),
     };
-    site.ntpservers.iter().map(facing).collect()
+    site.ntpservers.iter().map(resolve_server).collect()
 }
 
 /// Refuses an osimage for another kind of machine.
-fn fits(node: &Node, image: &Image) -> Result<(), Problem> {
+fn check_architecture(node: &Node, image: &ResolvedImage) -> Result<(), Problem> {
     match (node.arch, image.definition.osarch) {
         (Some(node_), Some(image_)) if node_ != image_ => Err(Problem::new(format!(
             "{}: it is {node_}, and the osimage {} is for {image_}",
@@ -257,22 +264,22 @@ fn fits(node: &Node, image: &Image) -> Result<(), Problem> {
 }
 
 /// Says where to install to.
-fn disk(node: &Node, image: &Image) -> Result<Disk, Problem> {
+fn disk(node: &Node, image: &ResolvedImage) -> Result<Disk, Problem> {
     if let Some(disk) = node.disk.as_ref().filter(|disk| !disk.starts_with("/dev/")) {
         return Err(Problem::new(format!(
-            "{}: its disk '{disk}' is no device: expected a path such as /dev/sda or /dev/disk/by-id/…",
+            "{}: its disk '{disk}' is not a device: expected a path such as /dev/sda or /dev/disk/by-id/…",
             node.name
         )));
     }
     Ok(Disk {
         device: node.disk.clone(),
-        smallest: SMALLEST_DISK,
+        smallest: MIN_DISK_BYTES,
         layout: image.layout.clone(),
     })
 }
 
 /// Says what the firewall lets in: ssh, and a docker host's engine.
-fn ports(lists: &Lists) -> Vec<String> {
+fn ports(lists: &ScriptLists) -> Vec<String> {
     let mut ports = vec![22];
     for entry in lists
         .entries()
@@ -295,23 +302,23 @@ fn ports(lists: &Lists) -> Vec<String> {
     ports.iter().map(|port| format!("{port}/tcp")).collect()
 }
 
-/// Says what stands on the kernel's command line.
+/// Makes the kernel's command line.
 ///
 /// # Errors
 /// A quote without its end, and one in what the installed system gets, whose boot loader would take it off.
-fn kernel(node: &Node, image: &Image) -> Result<Kernel, Problem> {
+fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem> {
     let problem = |why: String| Problem::new(format!("{}: its addkcmdline: {why}", node.name));
-    let said = [&image.definition.addkcmdline, &node.addkcmdline];
+    let lines = [&image.definition.addkcmdline, &node.addkcmdline];
     let mut words = Vec::new();
-    for line in said.into_iter().flatten() {
-        words.extend(kernelline::words(line).map_err(problem)?);
+    for line in lines.into_iter().flatten() {
+        words.extend(cmdline::words(line).map_err(problem)?);
     }
     let (mut install, mut installed) = (Vec::new(), Vec::new());
     for word in words {
         let kept = word.strip_prefix("R::");
         if kept.is_some_and(|kept| kept.contains('"')) {
             return Err(problem(format!(
-                "'{word}' has quotes, which the installed system's boot loader takes off: leave 'R::' out, and set it \
+                "'{word}' has quotes, which the installed system's boot loader removes: leave 'R::' out, and set it \
                  there with a postscript"
             )));
         }
@@ -319,7 +326,7 @@ fn kernel(node: &Node, image: &Image) -> Result<Kernel, Problem> {
         installed.extend(kept.map(str::to_owned));
     }
     let speed = node.serialspeed.unwrap_or(115_200);
-    Ok(Kernel {
+    Ok(BootParameters {
         kernel: image.boot.kernel.clone(),
         initrds: vec![image.boot.initrd.clone()],
         install,
@@ -328,8 +335,8 @@ fn kernel(node: &Node, image: &Image) -> Result<Kernel, Problem> {
     })
 }
 
-/// Reads `NAME=value` pairs; those that are none were refused with the osimage.
-fn environment_of(pairs: &[String]) -> BTreeMap<String, String> {
+/// Reads `NAME=value` pairs; malformed ones were refused with the osimage.
+fn parse_environment(pairs: &[String]) -> BTreeMap<String, String> {
     let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
     pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes what a JSON schema says of keys, types and values as a table of shapes, a line for each key.
 
-    shapes.py SCHEMA… > genimage/src/check/shape/NAME.tsv
+    shapes.py SCHEMA… > genimage/src/check/schema/NAME.tsv
 
-Of several schemas, such as those of two releases, whatever one of them takes is taken. The form of the table is told in genimage/src/check/shape/table.rs. Where a schema leaves a choice between
+Of several schemas, such as those of two releases, whatever one of them takes is taken. The form of the table is described in genimage/src/check/schema/table.rs. Where a schema leaves a choice between
 several shapes, the table allows all of them: it never refuses what the schema takes.
 """
 
@@ -41,7 +41,7 @@ def resolve(node, root):
 
 
 class Shape:
-    """One key: what may stand there."""
+    """One key: what is allowed there."""
 
     def __init__(self):
         self.types, self.values, self.children, self.item = set(), set(), {}, None

@@ -6,12 +6,12 @@ const TABLE: &str = "\tmap\t\t\nversion\tinteger\trequired\t1\nkeyboard\tmap\tcl
     kernel\tmap\tone=flavor|package\t\nkernel/flavor\tstring\t\t\nkernel/package\tstring\t\t\nold\tany\tdeprecated\t\n\
     updates\tstring\t\tall|security\nreporting\tmap\t\t\nreporting/*\tmap\t\t\nreporting/*/type\tstring\trequired\t\nfree\tmap\t\t\n";
 
-fn told(text: &str, strictness: Strictness) -> Vec<String> {
-    let mut telling = Telling::of("f");
-    let shapes = Shapes::parse(&[TABLE]);
+fn messages(text: &str, strictness: Strictness) -> Vec<String> {
+    let mut findings = FindingsBuilder::of("f");
+    let shapes = Schema::parse(&[TABLE]);
     let value = yaml::parse(text).unwrap().unwrap();
-    shapes.check(&value, Language::Yaml, strictness, &mut telling);
-    let findings = telling.findings();
+    shapes.check(&value, Language::Yaml, strictness, &mut findings);
+    let findings = findings.finish();
     let notes = findings.notes.iter().map(|note| format!("note: {note}"));
     findings
         .problems
@@ -22,22 +22,22 @@ fn told(text: &str, strictness: Strictness) -> Vec<String> {
 }
 
 #[test]
-fn what_fits_is_not_told() {
+fn what_fits_is_not_reported() {
     let text = "version: 1\nkeyboard: {layout: us}\nusers: [root, {name: a, groups: [b]}]\nkernel: {flavor: x}\n\
                 updates: all\nreporting: {mine: {type: print}}\nfree: {anything: [1]}\n";
-    assert_eq!(told(text, Strictness::Exact), [""; 0]);
+    assert_eq!(messages(text, Strictness::Exact), [""; 0]);
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
+fn what_does_not_fit_is_reported_with_its_line_and_what_to_do() {
     for (text, expected) in [
         (
             "keyboard: {layou: us, layout: us}",
-            "f:2: 'keyboard' knows no key 'layou': did you mean 'layout'?",
+            "f:2: 'keyboard' has no key 'layou': did you mean 'layout'?",
         ),
         (
             "keyboard: {x: us, layout: us}",
-            "f:2: 'keyboard' knows no key 'x': remove it",
+            "f:2: 'keyboard' has no key 'x': remove it",
         ),
         ("keyboard: {}", "f:2: 'keyboard' needs a key 'layout'"),
         (
@@ -46,11 +46,11 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
         ),
         (
             "keyboard:",
-            "f:2: 'keyboard' takes a map, and this is nothing: write it behind the colon, or remove the key",
+            "f:2: 'keyboard' takes a map, and this is nothing: write it after the colon, or remove the key",
         ),
         (
             "users: root",
-            "f:2: 'users' takes a list, and this is a text: write an item in a line of its own, behind '- '",
+            "f:2: 'users' takes a list, and this is a text: write each item on a line of its own, after '- '",
         ),
         (
             "users: [{groups: [[]]}]",
@@ -78,7 +78,7 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
         ),
         (
             "keybord: {}",
-            "f:2: 'the file' knows no key 'keybord': did you mean 'keyboard'?",
+            "f:2: 'the file' has no key 'keybord': did you mean 'keyboard'?",
         ),
         ("old: 1", "note: f:2: 'old' is deprecated"),
         (
@@ -87,16 +87,16 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
         ),
     ] {
         assert_eq!(
-            told(&format!("version: 1\n{text}\n"), Strictness::Exact),
+            messages(&format!("version: 1\n{text}\n"), Strictness::Exact),
             [expected]
         );
     }
     assert_eq!(
-        told("{}\n", Strictness::Exact),
+        messages("{}\n", Strictness::Exact),
         ["f:1: 'the file' needs a key 'version'"]
     );
     assert_eq!(
-        told("version: 2\n", Strictness::Exact),
+        messages("version: 2\n", Strictness::Exact),
         ["f:1: 'version' does not take '2': write '1'"]
     );
 }
@@ -105,11 +105,11 @@ fn what_does_not_fit_is_told_with_its_line_and_what_to_do() {
 fn a_newer_program_may_know_more() {
     let text = "version: 1\nkeyboard: {x: us, layout: us}\n";
     let expected = "note: f:2: 'keyboard' is not known to have a key 'x': it is not checked";
-    assert_eq!(told(text, Strictness::Newer), [expected]);
+    assert_eq!(messages(text, Strictness::Newer), [expected]);
 }
 
 #[test]
-fn what_an_alias_stands_for_is_not_told() {
+fn what_an_alias_means_is_not_checked() {
     let text = "version: 1\nfree: &a {layout: 1}\nkeyboard: *a\nkernel: {<<: *a}\n";
-    assert_eq!(told(text, Strictness::Exact), [""; 0]);
+    assert_eq!(messages(text, Strictness::Exact), [""; 0]);
 }

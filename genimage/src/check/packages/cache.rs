@@ -1,7 +1,7 @@
 //! The indices of a run: each is read once, however many nodes ask.
 //!
 //! A repository comes in; what it holds goes out, with the reason for every part that could not be read.
-//! Files are read beneath the repository's directory alone.
+//! Files are read below the repository's directory alone.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,20 +17,20 @@ use super::index::{Gathered, Index};
 use super::inflate::Found;
 use super::release::Release;
 use super::{debian, inflate, rpmmd, susetags};
-use crate::problem::{Place, Problem};
+use crate::problem::{FileLine, Problem};
 use crate::repository::Repository;
 use crate::repository::packing::Packings;
 
 /// The indices that were read so far; shared by all nodes of a run.
 #[derive(Debug, Default)]
-pub struct Shelf {
-    read: Mutex<HashMap<Key, Arc<OnceLock<Stock>>>>,
+pub struct IndexCache {
+    read: Mutex<HashMap<CacheKey, Arc<OnceLock<RepoIndex>>>>,
     advice: Mutex<HashMap<String, Option<String>>>,
 }
 
 /// What makes two repositories one index.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct CacheKey {
     directory: String,
     suite: Option<String>,
     components: Vec<String>,
@@ -40,7 +40,7 @@ struct Key {
 
 /// What is known of one repository.
 #[derive(Debug, Default)]
-pub(super) struct Stock {
+pub(super) struct RepoIndex {
     /// What it holds, as far as it could be read.
     pub(super) index: Index,
     /// The names by which a list asks for the suite: `name/suite`.
@@ -53,15 +53,15 @@ pub(super) struct Stock {
     pub(super) damaged: Vec<Problem>,
 }
 
-impl Shelf {
+impl IndexCache {
     /// Returns what a repository holds for nodes of a release; `arch` is Debian's name for repositories of apt.
-    pub(super) fn stock(
+    pub(super) fn index_of(
         &self,
         repository: &Repository,
         arch: &str,
         distro: &Distro,
-    ) -> Arc<OnceLock<Stock>> {
-        let key = Key {
+    ) -> Arc<OnceLock<RepoIndex>> {
+        let key = CacheKey {
             directory: repository.directory.clone().unwrap_or_default(),
             suite: repository.suite.clone(),
             components: repository.components.clone(),
@@ -73,7 +73,7 @@ impl Shelf {
             Arc::clone(read.entry(key).or_default())
         };
         // Outside of the lock: two repositories are read at once, and one only once.
-        slot.get_or_init(|| Stock::read(repository, arch, distro));
+        slot.get_or_init(|| RepoIndex::read(repository, arch, distro));
         slot
     }
 
@@ -81,22 +81,22 @@ impl Shelf {
     /// share one mistake.
     pub(super) fn advice(
         &self,
-        told: &str,
+        message: &str,
         find: impl FnOnce() -> Option<String>,
     ) -> Option<String> {
         let mut known = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(advice) = known.get(told) {
+        if let Some(advice) = known.get(message) {
             return advice.clone();
         }
         let advice = find();
-        known.insert(told.to_owned(), advice.clone());
+        known.insert(message.to_owned(), advice.clone());
         advice
     }
 }
 
 /// What is being read.
 #[derive(Debug)]
-struct Reading<'a> {
+struct IndexReader<'a> {
     distro: &'a Distro,
     packings: Packings,
     gathered: Gathered,
@@ -106,9 +106,9 @@ struct Reading<'a> {
     damaged: Vec<Problem>,
 }
 
-impl Stock {
+impl RepoIndex {
     fn read(repository: &Repository, arch: &str, distro: &Distro) -> Self {
-        let mut reading = Reading {
+        let mut reader = IndexReader {
             distro,
             packings: Packings::of(distro),
             gathered: Gathered::default(),
@@ -118,23 +118,23 @@ impl Stock {
             damaged: Vec::new(),
         };
         match (&repository.directory, &repository.suite) {
-            (None, _) => reading.unread.push("it lies elsewhere".to_owned()),
+            (None, _) => reader.unread.push("it is not on this machine".to_owned()),
             (Some(directory), Some(suite)) => {
-                reading.apt(Path::new(directory), suite, repository, arch)
+                reader.apt(Path::new(directory), suite, repository, arch)
             }
-            (Some(directory), None) => reading.rpm(Path::new(directory)),
+            (Some(directory), None) => reader.rpm(Path::new(directory)),
         }
         Self {
-            index: reading.gathered.finish(),
-            suites: reading.suites,
-            read: reading.read,
-            unread: reading.unread,
-            damaged: reading.damaged,
+            index: reader.gathered.finish(),
+            suites: reader.suites,
+            read: reader.read,
+            unread: reader.unread,
+            damaged: reader.damaged,
         }
     }
 }
 
-/// The directory of a `Release`, what that says, and whether its digests are held against the indices: those of
+/// The directory of a `Release`, what that says, and whether its digests are checked against the indices: those of
 /// a tree were verified when it was imported.
 struct Dist<'a> {
     directory: &'a Path,
@@ -143,7 +143,7 @@ struct Dist<'a> {
 }
 
 impl Dist<'_> {
-    /// Returns a file's path beneath the directory.
+    /// Returns a file's path below the directory.
     fn relative(&self, path: &Path) -> Option<String> {
         let path = path.strip_prefix(self.directory).ok()?;
         path.to_str().map(str::to_owned)
@@ -162,19 +162,20 @@ impl Dist<'_> {
     }
 }
 
-impl Reading<'_> {
+impl IndexReader<'_> {
     /// Reads the indices of an apt repository: one, or one for each component.
     fn apt(&mut self, directory: &Path, suite: &str, repository: &Repository, arch: &str) {
         let components = &repository.components;
-        if !is_beneath(suite) || !components.iter().all(|component| is_beneath(component)) {
+        if !stays_below(suite) || !components.iter().all(|component| stays_below(component)) {
             self.unread
                 .push(format!("'{suite}' leads out of {}", directory.display()));
             return;
         }
         let flat = suite.ends_with('/');
-        let place = match flat {
-            true => directory.join(suite),
-            false => directory.join("dists").join(suite),
+        let place = if flat {
+            directory.join(suite)
+        } else {
+            directory.join("dists").join(suite)
         };
         let dist = Dist {
             release: Release::load(&place),
@@ -220,7 +221,7 @@ impl Reading<'_> {
             Ok(())
         });
         let of = |kind: &str| {
-            let data = files.iter().filter(|data| is_beneath(&data.href));
+            let data = files.iter().filter(|data| stays_below(&data.href));
             let data = data.filter(|data| data.kind.split('_').next() == Some(kind));
             let mut found: Vec<_> = data
                 .map(|data| inflate::of_name(directory.join(&data.href), self.packings))
@@ -267,7 +268,7 @@ impl Reading<'_> {
                 }
                 _ => self.damaged.push(at(
                     &plain[0],
-                    "is not named by its Release, so that apt does not read it: make Release anew"
+                    "is not named by its Release, so that apt does not read it: create Release again"
                         .to_owned(),
                 )),
             },
@@ -279,12 +280,12 @@ impl Reading<'_> {
         match found {
             Found::Readable(path) => self.read |= self.file(&path, parse),
             Found::NotHere(path) => self.unread.push(format!(
-                "{} is packed in a way that is not read here",
+                "{} has a compression that is not read here",
                 path.display()
             )),
             Found::NotByNode(path) => {
                 let message = format!(
-                    "the package manager of {} cannot read an index that is packed so: make it anew with gzip, as \
+                    "the package manager of {} cannot read an index with this compression: create it again with gzip, as \
                      by `createrepo_c --general-compress-type=gz --compress-type=gz`",
                     self.distro
                 );
@@ -306,7 +307,7 @@ impl Reading<'_> {
         let is_read = read.is_ok();
         if let Err(why) = read {
             let message = format!(
-                "this index cannot be read: {why:#}: import the medium again, or make the index anew"
+                "this index cannot be read: {why:#}: import the medium again, or create the index again"
             );
             self.damaged.push(at(path, message));
         }
@@ -330,14 +331,14 @@ fn differs(path: &Path, expected: &str) -> Option<Problem> {
     (hex(&digest.finalize()) != expected).then(|| {
         at(
             path,
-            "differs from what Release says of it, and apt would refuse it: make Release anew"
+            "differs from the digest in Release, and apt would refuse it: create Release again"
                 .to_owned(),
         )
     })
 }
 
 fn at(path: &Path, message: String) -> Problem {
-    let place = Place {
+    let place = FileLine {
         file: path.display().to_string().into(),
         line: 0,
     };
@@ -347,7 +348,7 @@ fn at(path: &Path, message: String) -> Problem {
 type Parse = fn(Box<dyn BufRead>, &mut Gathered) -> Result<()>;
 
 /// Whether a path that a file names stays where it is joined.
-fn is_beneath(path: &str) -> bool {
+fn stays_below(path: &str) -> bool {
     Path::new(path)
         .components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))

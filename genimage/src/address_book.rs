@@ -1,4 +1,4 @@
-//! What a node's definition says of its hardware and its place in the network, held against the others.
+//! What a node's definition says of its hardware and its place in the network, checked against the others.
 //!
 //! Nodes, networks and the site come in; each node's facts go out, or every problem that it has. The
 //! whole site is looked at, not only the nodes that are asked for: two nodes with one address are wrong
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 /// The networks and addresses of the whole site.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct AddressBook {
     networks: Vec<(Network, IpNetwork)>,
     /// Who has an address, where more than one has.
     addresses: HashMap<IpAddr, Vec<String>>,
@@ -25,17 +25,17 @@ pub(crate) struct Surroundings {
     named: HashMap<String, IpAddr>,
 }
 
-impl Surroundings {
+impl AddressBook {
     /// Looks at the whole site.
     ///
     /// # Errors
-    /// A network without an address, or with a mask that is none.
+    /// A network without an address, or with an invalid mask.
     pub(crate) fn new(nodes: &Nodes, networks: Vec<Network>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let networks = networks
             .into_iter()
-            .filter_map(|network| match span(&network) {
-                Ok(span) => Some((network, span)),
+            .filter_map(|network| match range(&network) {
+                Ok(range) => Some((network, range)),
                 Err(problem) => {
                     problems.push(problem);
                     None
@@ -45,14 +45,14 @@ impl Surroundings {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut surroundings = Self {
+        let mut addresses = Self {
             networks,
             addresses: HashMap::new(),
             macs: HashMap::new(),
             named: HashMap::new(),
         };
-        surroundings.count(nodes);
-        Ok(surroundings)
+        addresses.count(nodes);
+        Ok(addresses)
     }
 
     /// Notes who has which address, and keeps what more than one has.
@@ -89,8 +89,8 @@ impl Surroundings {
     fn network_of(&self, ip: IpAddr) -> Option<&(Network, IpNetwork)> {
         self.networks
             .iter()
-            .filter(|(_, span)| span.contains(ip))
-            .max_by_key(|(_, span)| span.prefix())
+            .filter(|(_, range)| range.contains(ip))
+            .max_by_key(|(_, range)| range.prefix())
     }
 
     /// Finds the server that a node installs from: its `xcatmaster`, else the site's `master`.
@@ -122,14 +122,14 @@ impl Surroundings {
     /// Works out what is known of a node.
     ///
     /// # Errors
-    /// Every problem that it has: no MAC or one that is none, an address in no network of the site, an
+    /// Every problem that it has: no MAC or an invalid one, an address in no network of the site, an
     /// address or a MAC that another node has.
     pub(crate) fn facts(
         &self,
         node: &Node,
         site: &Site,
         server: IpAddr,
-    ) -> Result<context::Node, Vec<Problem>> {
+    ) -> Result<context::NodeFacts, Vec<Problem>> {
         let name = &node.name;
         let mut problems = Vec::new();
         let mac = node.mac.as_ref().map_or("", |mac| mac.first());
@@ -148,9 +148,9 @@ impl Surroundings {
             }
             if network.is_none() && !self.networks.is_empty() {
                 let known = self.networks.iter();
-                let known = known.map(|(network, span)| format!("{} ({span})", network.name));
+                let known = known.map(|(network, range)| format!("{} ({range})", network.name));
                 problems.push(Problem::new(format!(
-                    "{name}: its address {ip} lies in no network of the site: there are {}",
+                    "{name}: its address {ip} is in no network of the site: there are {}",
                     known.collect::<Vec<_>>().join(", ")
                 )));
             }
@@ -161,7 +161,7 @@ impl Surroundings {
         let domain = network.and_then(|(network, _)| network.domain.as_ref());
         let domain = domain.or(site.domain.as_ref()).cloned();
         let of_network = network.map(|(network, _)| network);
-        Ok(context::Node {
+        Ok(context::NodeFacts {
             name: name.clone(),
             hostname: domain
                 .as_ref()
@@ -170,10 +170,10 @@ impl Surroundings {
             mac: mac.to_owned(),
             nic: nic(node),
             ip: node.ip.map(|ip| ip.to_string()),
-            prefix: network.map(|(_, span)| span.prefix()),
+            prefix: network.map(|(_, range)| range.prefix()),
             gateway: of_network
                 .and_then(|network| network.gateway.as_deref())
-                .map(|gateway| facing(gateway, server)),
+                .map(|gateway| resolve_server(gateway, server)),
             nameservers: nameservers(node, of_network, site, server),
         })
     }
@@ -192,8 +192,8 @@ fn shared(name: &str, what: &str, value: &str, others: &[String]) -> Problem {
     ))
 }
 
-/// Replaces what stands for the server that the node faces.
-fn facing(text: &str, server: IpAddr) -> String {
+/// Replaces `<xcatmaster>` by the server that the node installs from.
+fn resolve_server(text: &str, server: IpAddr) -> String {
     match text {
         "<xcatmaster>" => server.to_string(),
         other => other.to_owned(),
@@ -202,14 +202,17 @@ fn facing(text: &str, server: IpAddr) -> String {
 
 /// Returns the DNS servers: the node's own, else its network's, else the site's.
 fn nameservers(node: &Node, network: Option<&Network>, site: &Site, server: IpAddr) -> Vec<String> {
-    let said = [
+    let lists = [
         Some(&node.nameservers),
         network.map(|network| &network.nameservers),
         Some(&site.nameservers),
     ];
-    let said = said.into_iter().flatten().find(|said| !said.is_empty());
-    let said = said.map_or(&[][..], Vec::as_slice);
-    said.iter().map(|name| facing(name, server)).collect()
+    let lists = lists.into_iter().flatten().find(|lists| !lists.is_empty());
+    let lists = lists.map_or(&[][..], Vec::as_slice);
+    lists
+        .iter()
+        .map(|name| resolve_server(name, server))
+        .collect()
 }
 
 /// Returns the name of the NIC to install over; `mac` means the one that has the MAC.
@@ -220,7 +223,7 @@ fn nic(node: &Node) -> Option<String> {
 }
 
 /// Returns the addresses of a network.
-fn span(network: &Network) -> Result<IpNetwork, Problem> {
+fn range(network: &Network) -> Result<IpNetwork, Problem> {
     let name = &network.name;
     let Some(net) = network.net else {
         return Err(Problem::new(format!(
@@ -229,13 +232,8 @@ fn span(network: &Network) -> Result<IpNetwork, Problem> {
         )));
     };
     let mask = network.mask.as_deref().unwrap_or_default();
-    let prefix = mask.trim_start_matches('/');
-    let span = match (prefix.parse::<u8>(), prefix.parse::<IpAddr>()) {
-        (Ok(prefix), _) => IpNetwork::new(net, prefix).ok(),
-        (_, Ok(mask)) => IpNetwork::with_netmask(net, mask).ok(),
-        _ => None,
-    };
-    span.ok_or_else(|| {
+    let range = format!("{net}/{}", mask.trim_start_matches('/')).parse::<IpNetwork>();
+    range.map_err(|_| {
         Problem::new(format!(
             "the network {name} ({net}) has the mask '{mask}': expected one such as 255.255.0.0 or /16"
         ))
@@ -261,17 +259,17 @@ mod tests {
     struct Lab {
         nodes: Nodes,
         site: Site,
-        surroundings: Surroundings,
+        addresses: AddressBook,
     }
 
     impl Lab {
         fn new(nodes: &[(&str, &[&str])]) -> Self {
             let nodes = nodes
                 .iter()
-                .map(|(name, said)| object(Kind::Node, name, said));
+                .map(|(name, lists)| object(Kind::Node, name, lists));
             let nodes = Nodes::new(nodes);
-            let network = |name, said: &[&str]| {
-                Network::from_object(&object(Kind::Network, name, said)).unwrap()
+            let network = |name, lists: &[&str]| {
+                Network::from_object(&object(Kind::Network, name, lists)).unwrap()
             };
             let networks = vec![
                 network("all", &["net=10.0.0.0", "mask=255.0.0.0"]),
@@ -286,7 +284,7 @@ mod tests {
                     ],
                 ),
             ];
-            let surroundings = Surroundings::new(&nodes, networks).unwrap();
+            let addresses = AddressBook::new(&nodes, networks).unwrap();
             let site = Site {
                 master: Some("10.1.0.1".to_owned()),
                 domain: Some("example.com".to_owned()),
@@ -295,15 +293,15 @@ mod tests {
             Self {
                 nodes,
                 site,
-                surroundings,
+                addresses,
             }
         }
 
-        fn facts(&self, name: &str) -> Result<context::Node, Vec<String>> {
+        fn facts(&self, name: &str) -> Result<context::NodeFacts, Vec<String>> {
             let node = self.nodes.node(name).unwrap();
-            let server = self.surroundings.server(&node, &self.site);
+            let server = self.addresses.server(&node, &self.site);
             let server = server.map_err(|problem| vec![problem.to_string()])?;
-            let facts = self.surroundings.facts(&node, &self.site, server);
+            let facts = self.addresses.facts(&node, &self.site, server);
             facts.map_err(|problems| problems.iter().map(ToString::to_string).collect())
         }
     }
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_a_node_is_told_at_once() {
+    fn all_that_is_wrong_with_a_node_is_reported_at_once() {
         let lab = Lab::new(&[
             ("n1", &["ip=192.0.2.1"]),
             ("n2", &["ip=10.1.0.5", "mac=52:54:00:ab:00:01"]),
@@ -351,7 +349,7 @@ mod tests {
             lab.facts("n1").unwrap_err(),
             [
                 "n1: no MAC, so its network cannot be named before it boots: chdef n1 mac=52:54:00:00:00:01",
-                "n1: its address 192.0.2.1 lies in no network of the site: there are all (10.0.0.0/8), rack (10.1.0.0/16)",
+                "n1: its address 192.0.2.1 is in no network of the site: there are all (10.0.0.0/8), rack (10.1.0.0/16)",
             ]
         );
         assert_eq!(
@@ -373,7 +371,7 @@ mod tests {
         ]);
         let server = |lab: &Lab, name: &str| {
             let server = lab
-                .surroundings
+                .addresses
                 .server(&lab.nodes.node(name).unwrap(), &lab.site);
             server
                 .map(|server| server.to_string())
@@ -393,10 +391,10 @@ mod tests {
     }
 
     #[test]
-    fn a_network_with_no_mask_is_told() {
+    fn a_network_with_no_mask_is_reported() {
         let network = object(Kind::Network, "rack", &["net=10.1.0.0", "mask=wide"]);
         let network = Network::from_object(&network).unwrap();
-        let problems = Surroundings::new(&Nodes::default(), vec![network]).unwrap_err();
+        let problems = AddressBook::new(&Nodes::default(), vec![network]).unwrap_err();
         assert_eq!(
             problems[0].to_string(),
             "the network rack (10.1.0.0) has the mask 'wide': expected one such as 255.255.0.0 or /16"

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use tera::{Error, ErrorKind, ReportError};
 
-use super::Source;
-use super::syntax::{Kind, pieces, without_mark_lines};
-use crate::problem::{Place, Problem};
+use super::TemplateSource;
+use super::syntax::{SegmentKind, segments, without_marker_lines};
+use crate::problem::{FileLine, Problem};
 
 /// Tells whether a template could not be parsed.
 pub(super) fn is_syntax(error: &Error) -> bool {
@@ -14,7 +14,7 @@ pub(super) fn is_syntax(error: &Error) -> bool {
 }
 
 /// Describes an error; there is always at least one problem.
-pub(super) fn problems(error: &Error, sources: &HashMap<String, Source>) -> Vec<Problem> {
+pub(super) fn problems(error: &Error, sources: &HashMap<String, TemplateSource>) -> Vec<Problem> {
     match error.kind() {
         ErrorKind::SyntaxError(report) => vec![reported(report, sources, syntax(report.message()))],
         ErrorKind::RenderingError(report) => {
@@ -33,7 +33,7 @@ pub(super) fn problems(error: &Error, sources: &HashMap<String, Source>) -> Vec<
 }
 
 /// Takes apart the reports of references that lead nowhere, which tera hands over as one text.
-fn references(text: &str, sources: &HashMap<String, Source>) -> Vec<Problem> {
+fn references(text: &str, sources: &HashMap<String, TemplateSource>) -> Vec<Problem> {
     text.split("\n\n")
         .map(|report| {
             let mut lines = report.lines();
@@ -94,31 +94,35 @@ fn lowered(message: &str) -> String {
     .replace("'%}'", "'%>'")
 }
 
-fn reported(report: &ReportError, sources: &HashMap<String, Source>, message: String) -> Problem {
+fn reported(
+    report: &ReportError,
+    sources: &HashMap<String, TemplateSource>,
+    message: String,
+) -> Problem {
     let line = report.span().start_line;
     Problem::at(place(report.filename(), line, sources), message)
 }
 
 /// Returns the expression that an error is about: all between the marks, where they write a value.
-fn spanned(report: &ReportError, sources: &HashMap<String, Source>) -> String {
+fn spanned(report: &ReportError, sources: &HashMap<String, TemplateSource>) -> String {
     let Some(source) = sources.get(report.filename()) else {
         return String::new();
     };
-    let text = without_mark_lines(&source.text);
+    let text = without_marker_lines(&source.text);
     let span = report.span().range.clone();
     let mut end = 0;
-    let around = pieces(&text).into_iter().find(|piece| {
-        end += piece.text.len();
+    let around = segments(&text).into_iter().find(|segment| {
+        end += segment.text.len();
         span.start < end
     });
     match around {
-        Some(piece) if piece.kind == Kind::Value => piece.inner().trim().to_owned(),
+        Some(segment) if segment.kind == SegmentKind::Value => segment.inner().trim().to_owned(),
         _ => text.get(span).unwrap_or_default().trim().to_owned(),
     }
 }
 
-fn place(name: &str, line: usize, sources: &HashMap<String, Source>) -> Place {
-    Place {
+fn place(name: &str, line: usize, sources: &HashMap<String, TemplateSource>) -> FileLine {
+    FileLine {
         file: sources
             .get(name)
             .map_or_else(|| name.into(), |source| source.file.clone()),
