@@ -1,6 +1,6 @@
 //! A medium into a published tree, whole or not at all.
 //!
-//! An opened [`Medium`], what it says of its own files ([`Claims`]) and what was recognised come in; a
+//! An opened [`Medium`], what it says of its own files ([`ExpectedDigests`]) and what was recognised come in; a
 //! tree at its place under the install directory goes out, with its record and its manifest in it
 //! (`.slipway/tree.toml`, `.slipway/SHA256SUMS`). The steps are those of [`import`]: plan, room, stage,
 //! keep, copy and verify, record, publish. What stands published is never written to: a new tree grows
@@ -10,16 +10,16 @@
 //! others, whatever the umask; owners are whoever runs this; set-uid bits, devices and ownership of the
 //! medium are not taken over. Nothing here needs privilege.
 
-mod engine;
+mod byte_progress;
+mod copier;
+mod file_copy;
 mod fingerprint;
-mod job;
 mod lanes;
 mod manifest;
 mod plan;
-mod progress;
 mod publish;
 mod record;
-mod stage;
+mod staging;
 mod verify;
 mod walk;
 
@@ -33,34 +33,34 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 
+pub use byte_progress::ByteProgress;
 pub use fingerprint::Fingerprint;
-pub use manifest::{Manifest, Section};
-pub use plan::{Act, Plan, Standing, Step, says_of_its_disc};
-pub use progress::Progress;
-pub use record::{DIR, Disc, MANIFEST, Published, RECORD, Record};
+pub use manifest::{DiscManifest, Manifest};
+pub use plan::{FileAction, OldTree, Plan, Step, is_disc_metadata};
+pub use record::{DIR, DiscRecord, MANIFEST, Published, RECORD, TreeRecord};
 pub use verify::{Differences, verify};
 
-use crate::claims::{Claims, Coverage, Trust, Whole};
+use crate::checksums::{Coverage, ExpectedDigests, ImageDigests, MediumTrust};
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
-use engine::Engine;
-use stage::{Dir, Stage};
+use copier::FileCopier;
+use staging::{StagingDir, TreeDir};
 
 /// One import.
 #[derive(Debug)]
-pub struct Import<'a> {
+pub struct ImportJob<'a> {
     /// Where the bytes come from.
     pub medium: &'a Medium,
     /// The medium's fingerprint.
     pub fingerprint: &'a Fingerprint,
     /// What the medium says of its files.
-    pub claims: &'a Claims,
+    pub checksums: &'a ExpectedDigests,
     /// What is said of its image as a whole; the image is held against it during the copy.
-    pub whole: Option<&'a Whole>,
+    pub whole: Option<&'a ImageDigests>,
     /// How far it is believed.
-    pub trust: Trust,
+    pub trust: MediumTrust,
     /// Whether a tree that somebody vouches for may become one that nobody does.
-    pub lower: bool,
+    pub accept_unsigned: bool,
     /// The name of the disc among the discs of its release; one line.
     pub label: &'a str,
     /// What was recognised, for the record.
@@ -88,11 +88,11 @@ pub struct Done {
 ///
 /// # Errors
 /// When something else stands there, or its record cannot be read.
-pub fn standing(target: &Path) -> Result<Option<Record>> {
+pub fn standing(target: &Path) -> Result<Option<TreeRecord>> {
     if !is_tree(target)? {
         return Ok(None);
     }
-    match Record::load(target)? {
+    match TreeRecord::load(target)? {
         Some(record) => Ok(Some(record)),
         None => bail!(
             "{} stands there and was not made by copycds (it has no {RECORD}): move it away and run \
@@ -129,14 +129,14 @@ fn is_tree(target: &Path) -> Result<bool> {
 /// # Errors
 /// When it cannot be removed.
 pub fn clear_dead(target: &Path) -> Result<()> {
-    Stage::clear_dead(target)
+    StagingDir::clear_dead(target)
 }
 
 /// Says what an import would do; nothing is written.
 ///
 /// # Errors
 /// As [`import`], for what names, sizes and signatures alone can show.
-pub fn preview<'a>(job: &Import<'a>) -> Result<Plan<'a>> {
+pub fn preview<'a>(job: &ImportJob<'a>) -> Result<Plan<'a>> {
     let old = load_standing(job.target)?;
     let standing = old.as_ref().map(|(standing, _)| standing);
     ensure_not_lowered(job, standing)?;
@@ -146,10 +146,10 @@ pub fn preview<'a>(job: &Import<'a>) -> Result<Plan<'a>> {
 }
 
 /// Refuses to let a tree that somebody vouches for become one that nobody does.
-fn ensure_not_lowered(job: &Import<'_>, standing: Option<&Standing>) -> Result<()> {
+fn ensure_not_lowered(job: &ImportJob<'_>, standing: Option<&OldTree>) -> Result<()> {
     let vouched = standing.is_some_and(|standing| standing.published.record.is_vouched());
     ensure!(
-        !vouched || job.trust.is_vouched() || job.lower,
+        !vouched || job.trust.is_vouched() || job.accept_unsigned,
         "{} is a tree that is vouched for, and nobody vouches for '{}': give its publisher's signed list \
          (--sums) or its digest (--sha256), or lower the tree to one that nobody vouches for \
          (--accept-unsigned)",
@@ -164,9 +164,9 @@ fn ensure_not_lowered(job: &Import<'_>, standing: Option<&Standing>) -> Result<(
 /// # Errors
 /// Whatever went wrong: then nothing is published, nothing is left beside the target, and what stood
 /// there stands.
-pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
+pub fn import(job: &ImportJob<'_>, progress: &ByteProgress) -> Result<Done> {
     standing(job.target)?;
-    let mut stage = Stage::open(job.target)?;
+    let mut stage = StagingDir::open(job.target)?;
     let old = load_standing(job.target)?;
     let standing = old.as_ref().map(|(standing, _)| standing);
     ensure_not_lowered(job, standing)?;
@@ -178,22 +178,22 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
     if let Some((_, dir)) = &old {
         keep(&plan, dir, &stage.tree)?;
     }
-    let engine = Engine {
+    let engine = FileCopier {
         medium: job.medium,
-        claims: job.claims,
+        checksums: job.checksums,
         tree: &stage.tree,
         label: job.label,
         hash: job.hash,
         progress,
     };
-    let digests = copy_and_check(job, &engine, &plan).map_err(explain)?;
+    let digests = copy_and_check(job, &engine, &plan).map_err(explain_full_disk)?;
     for (path, target) in &plan.links {
         stage.tree.make_link(path, target)?;
     }
-    let coverage = Coverage::of(job.claims, job.whole, job.medium.entries());
+    let coverage = Coverage::of(job.checksums, job.whole, job.medium.entries());
     let mut discs = Vec::new();
     if job.hash {
-        let published = renewed(job, &plan, &digests, &coverage, standing);
+        let published = updated_record(job, &plan, &digests, &coverage, standing);
         write_record(&stage.tree, &published)?;
         discs = published
             .record
@@ -218,8 +218,8 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
 /// Copies the files of a plan, and meanwhile holds the image against what is said of it as a whole: both
 /// go through it from its beginning to its end, so that the disk is read once.
 fn copy_and_check(
-    job: &Import<'_>,
-    engine: &Engine<'_>,
+    job: &ImportJob<'_>,
+    engine: &FileCopier<'_>,
     plan: &Plan<'_>,
 ) -> Result<Vec<Option<Digest>>> {
     let failed = AtomicBool::new(false);
@@ -241,17 +241,17 @@ fn copy_and_check(
 }
 
 /// Loads what stands at the target: what it holds, and the directory itself.
-fn load_standing(target: &Path) -> Result<Option<(Standing, Dir)>> {
+fn load_standing(target: &Path) -> Result<Option<(OldTree, TreeDir)>> {
     if standing(target)?.is_none() {
         return Ok(None);
     }
     let Some(published) = Published::load(target)? else {
         return Ok(None);
     };
-    let dir = Dir::open(target)?;
+    let dir = TreeDir::open(target)?;
     let (dirs, others) = walk::walk(&dir)?;
     Ok(Some((
-        Standing {
+        OldTree {
             published,
             dirs,
             others,
@@ -302,7 +302,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
-fn make_dirs(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
+fn make_dirs(tree: &TreeDir, plan: &Plan<'_>) -> Result<()> {
     tree.set_mode(None)?;
     for (path, _) in &plan.dirs {
         tree.make_dir(path)?;
@@ -313,9 +313,9 @@ fn make_dirs(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
 
 /// Gives every kept file of the standing tree a second name in the new one. What may not be linked
 /// (`fs.protected_hardlinks`, too many names) is copied.
-fn keep(plan: &Plan<'_>, old: &Dir, new: &Dir) -> Result<()> {
+fn keep(plan: &Plan<'_>, old: &TreeDir, new: &TreeDir) -> Result<()> {
     for path in &plan.keep {
-        let linked = new.adopt(old, path);
+        let linked = new.hard_link(old, path);
         let refused = |errno: Errno| {
             linked
                 .as_ref()
@@ -337,17 +337,17 @@ fn keep(plan: &Plan<'_>, old: &Dir, new: &Dir) -> Result<()> {
 }
 
 /// Returns what the tree is with this disc in it.
-fn renewed(
-    job: &Import<'_>,
+fn updated_record(
+    job: &ImportJob<'_>,
     plan: &Plan<'_>,
     digests: &[Option<Digest>],
     coverage: &Coverage,
-    standing: Option<&Standing>,
+    standing: Option<&OldTree>,
 ) -> Published {
-    let mut section = Section {
+    let mut section = DiscManifest {
         label: job.label.to_owned(),
         links: plan.links.clone(),
-        ..Section::default()
+        ..DiscManifest::default()
     };
     section.files = plan
         .files
@@ -356,7 +356,7 @@ fn renewed(
         .zip(digests)
         .filter_map(|(path, digest)| Some((path, (*digest)?)))
         .collect();
-    let disc = Disc {
+    let disc = DiscRecord {
         label: job.label.to_owned(),
         fingerprint: job.fingerprint.clone(),
         files: plan.files.len() as u64,
@@ -380,12 +380,12 @@ fn renewed(
         _ => job.about.clone(),
     };
     Published {
-        record: Record { tree, discs },
+        record: TreeRecord { tree, discs },
         manifest: Manifest { discs: sections },
     }
 }
 
-fn write_record(tree: &Dir, published: &Published) -> Result<()> {
+fn write_record(tree: &TreeDir, published: &Published) -> Result<()> {
     let path = |path: &str| MediumPath::new(path).map_err(anyhow::Error::msg);
     if !tree.path().join(DIR).is_dir() {
         tree.make_dir(&path(DIR)?)?;
@@ -407,7 +407,7 @@ fn write_record(tree: &Dir, published: &Published) -> Result<()> {
 }
 
 /// Sets the times of directories last, children before parents: each change in one touches it.
-fn set_times(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
+fn set_times(tree: &TreeDir, plan: &Plan<'_>) -> Result<()> {
     for (path, time) in plan.dirs.iter().rev() {
         if let Some(time) = time {
             tree.set_time(path, *time)?;
@@ -417,7 +417,7 @@ fn set_times(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
 }
 
 /// Says what to do about a disk that filled up although there was room when the import began.
-fn explain(error: anyhow::Error) -> anyhow::Error {
+fn explain_full_disk(error: anyhow::Error) -> anyhow::Error {
     let full = error.chain().any(|cause| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
             matches!(

@@ -6,7 +6,7 @@
 //!
 //! **Several discs, one tree.** A disc that is not in the tree yet is merged: what both hold alike
 //! stands once, and a file that differs is an error that names both discs. Files that speak of the
-//! disc rather than of the release ([`says_of_its_disc`]) differ on every disc of a set: the disc that
+//! disc rather than of the release ([`is_disc_metadata`]) differ on every disc of a set: the disc that
 //! was imported first keeps their places, and every later disc stands whole under
 //! `.slipway/discs/N/`, with its own copies of them and links into the tree for all else, so that
 //! its package index, which a signature covers, still finds its packages. A disc whose label is in the
@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 
-use super::engine::LARGE;
+use super::copier::LARGE;
 use super::record::{DIR, Published};
 use crate::digest::Digest;
-use crate::media::{Content, Entry, Kind, MediumPath, Timestamp};
+use crate::media::{DataLocation, EntryKind, MediumEntry, MediumPath, Timestamp};
 
 /// What an import will do.
 #[derive(Debug, Default)]
@@ -40,18 +40,18 @@ pub struct Plan<'a> {
 #[derive(Debug)]
 pub struct Step<'a> {
     /// The file on the medium.
-    pub entry: &'a Entry,
+    pub entry: &'a MediumEntry,
     /// Its length.
     pub size: u64,
     /// Where it goes in the tree.
     pub path: MediumPath,
     /// What is done with it.
-    pub act: Act,
+    pub act: FileAction,
 }
 
 /// What is done with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum FileAction {
     /// It is copied.
     Copy,
     /// It stands in the tree already, from another disc: it is read and must be the same.
@@ -65,7 +65,7 @@ pub enum Act {
 
 /// What stands published where the tree goes.
 #[derive(Debug)]
-pub struct Standing {
+pub struct OldTree {
     /// Its record and manifest.
     pub published: Published,
     /// Its directories, parents before children.
@@ -110,7 +110,7 @@ const ABOUT_A_DISC: &[&str] = &[
 const ABOUT_A_DISC_DIRS: &[&[u8]] = &[b".disk", b"dists", b"repodata"];
 
 /// Returns whether a file speaks of the disc it lies on rather than of the release, by its name.
-pub fn says_of_its_disc(path: &MediumPath) -> bool {
+pub fn is_disc_metadata(path: &MediumPath) -> bool {
     let mut parts = path.as_bytes().rsplit(|&byte| byte == b'/');
     let name = parts.next().unwrap_or_default().to_ascii_lowercase();
     ABOUT_A_DISC.iter().any(|about| about.as_bytes() == name)
@@ -128,11 +128,15 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// When the disc and the standing tree cannot become one tree; both discs and the path are named.
-    pub fn new(entries: &'a [Entry], label: &str, standing: Option<&Standing>) -> Result<Self> {
+    pub fn new(
+        entries: &'a [MediumEntry],
+        label: &str,
+        standing: Option<&OldTree>,
+    ) -> Result<Self> {
         let mut plan = Self::default();
         let Some(standing) = standing else {
-            for entry in entries.iter().filter(|entry| !is_ours(&entry.path)) {
-                plan.take(entry, entry.path.clone(), Act::Copy);
+            for entry in entries.iter().filter(|entry| !is_own(&entry.path)) {
+                plan.take(entry, entry.path.clone(), FileAction::Copy);
             }
             plan.sort();
             return Ok(plan);
@@ -142,12 +146,12 @@ impl<'a> Plan<'a> {
             .iter()
             .position(|disc| disc.label == label)
             .unwrap_or(discs.len());
-        let owners = owners(standing, plan.disc);
+        let owned_by_others = owned_by_others(standing, plan.disc);
         let replaced = discs.get(plan.disc);
         let keeps = |path: &MediumPath| {
             let was_its = replaced
                 .is_some_and(|old| old.files.contains_key(path) || old.links.contains_key(path));
-            owners.contains_key(path) || !(was_its || is_record(path))
+            owned_by_others.contains_key(path) || !(was_its || is_record(path))
         };
         plan.keep = standing
             .others
@@ -157,11 +161,18 @@ impl<'a> Plan<'a> {
             .collect();
         plan.dirs
             .extend(standing.dirs.iter().map(|dir| (dir.clone(), None)));
-        let mut aside = BTreeSet::new();
-        for entry in entries.iter().filter(|entry| !is_ours(&entry.path)) {
-            plan.merge(entry, label, standing, &owners, &keeps, &mut aside)?;
+        let mut per_disc = BTreeSet::new();
+        for entry in entries.iter().filter(|entry| !is_own(&entry.path)) {
+            plan.merge(
+                entry,
+                label,
+                standing,
+                &owned_by_others,
+                &keeps,
+                &mut per_disc,
+            )?;
         }
-        plan.view(entries, &aside)?;
+        plan.view(entries, &per_disc)?;
         plan.dirs.sort();
         plan.dirs.dedup_by(|one, two| {
             // Sorted, a directory without a time comes first: the medium's time wins.
@@ -182,16 +193,18 @@ impl<'a> Plan<'a> {
 
     /// Returns the files that will be written.
     pub fn copied(&self) -> impl Iterator<Item = &Step<'a>> {
-        self.files.iter().filter(|step| step.act == Act::Copy)
+        self.files
+            .iter()
+            .filter(|step| step.act == FileAction::Copy)
     }
 
-    fn take(&mut self, entry: &'a Entry, path: MediumPath, act: Act) {
+    fn take(&mut self, entry: &'a MediumEntry, path: MediumPath, act: FileAction) {
         match &entry.kind {
-            Kind::Directory => self.dirs.push((path, entry.mtime)),
-            Kind::Symlink { target } => {
+            EntryKind::Directory => self.dirs.push((path, entry.mtime)),
+            EntryKind::Symlink { target } => {
                 self.links.insert(path, target.clone());
             }
-            Kind::File { size, .. } => {
+            EntryKind::File { size, .. } => {
                 let size = *size;
                 self.files.push(Step {
                     entry,
@@ -205,41 +218,43 @@ impl<'a> Plan<'a> {
 
     fn merge(
         &mut self,
-        entry: &'a Entry,
+        entry: &'a MediumEntry,
         label: &str,
-        standing: &Standing,
-        owners: &BTreeMap<&MediumPath, (Owned<'_>, &str)>,
+        standing: &OldTree,
+        owned_by_others: &BTreeMap<&MediumPath, (Owned<'_>, &str)>,
         keeps: &dyn Fn(&MediumPath) -> bool,
-        aside: &mut BTreeSet<&'a MediumPath>,
+        per_disc: &mut BTreeSet<&'a MediumPath>,
     ) -> Result<()> {
         let path = &entry.path;
-        let act = match (owners.get(path), &entry.kind) {
-            (Some((Owned::Link(old), _)), Kind::Symlink { target }) if old == target => {
+        let act = match (owned_by_others.get(path), &entry.kind) {
+            (Some((Owned::Link(old), _)), EntryKind::Symlink { target }) if old == target => {
                 return Ok(());
             }
-            (Some(_), Kind::File { .. } | Kind::Symlink { .. }) if says_of_its_disc(path) => {
-                aside.insert(path);
+            (Some(_), EntryKind::File { .. } | EntryKind::Symlink { .. })
+                if is_disc_metadata(path) =>
+            {
+                per_disc.insert(path);
                 return Ok(());
             }
-            (Some((Owned::File(digest), disc)), Kind::File { .. }) => Act::Compare {
+            (Some((Owned::File(digest), disc)), EntryKind::File { .. }) => FileAction::Compare {
                 digest: **digest,
                 disc: (*disc).to_owned(),
             },
             (Some((_, disc)), _) => return Err(conflict(path, disc, label)),
-            (None, Kind::Directory) => {
+            (None, EntryKind::Directory) => {
                 ensure!(
                     !standing.others.contains(path) || !keeps(path),
                     foreign(path)
                 );
-                Act::Copy
+                FileAction::Copy
             }
             (None, _) => {
-                let stands = standing.others.contains(path) && keeps(path);
+                let already_imported = standing.others.contains(path) && keeps(path);
                 ensure!(
-                    !stands && standing.dirs.binary_search(path).is_err(),
+                    !already_imported && standing.dirs.binary_search(path).is_err(),
                     foreign(path)
                 );
-                Act::Copy
+                FileAction::Copy
             }
         };
         self.take(entry, path.clone(), act);
@@ -248,8 +263,12 @@ impl<'a> Plan<'a> {
 
     /// Makes a later disc stand whole under `.slipway/discs/N/`: what is put aside lies there, and the
     /// largest subtrees without any of that are links into the tree.
-    fn view(&mut self, entries: &'a [Entry], aside: &BTreeSet<&'a MediumPath>) -> Result<()> {
-        if aside.is_empty() {
+    fn view(
+        &mut self,
+        entries: &'a [MediumEntry],
+        per_disc: &BTreeSet<&'a MediumPath>,
+    ) -> Result<()> {
+        if per_disc.is_empty() {
             return Ok(());
         }
         let root = format!("{DIR}/discs/{}", self.disc + 1);
@@ -261,15 +280,15 @@ impl<'a> Plan<'a> {
             self.dirs
                 .push((MediumPath::new(dir).map_err(anyhow::Error::msg)?, None));
         }
-        let opened: BTreeSet<&[u8]> = aside
+        let opened: BTreeSet<&[u8]> = per_disc
             .iter()
             .flat_map(|path| parents(path.as_bytes()))
             .collect();
-        for entry in entries.iter().filter(|entry| !is_ours(&entry.path)) {
+        for entry in entries.iter().filter(|entry| !is_own(&entry.path)) {
             let bytes = entry.path.as_bytes();
             let parent = parents(bytes).next();
-            if aside.contains(&entry.path) || opened.contains(bytes) {
-                self.take(entry, path(bytes)?, Act::Copy);
+            if per_disc.contains(&entry.path) || opened.contains(bytes) {
+                self.take(entry, path(bytes)?, FileAction::Copy);
             } else if parent.is_none_or(|parent| opened.contains(parent)) {
                 let up = b"../".repeat(3 + parents(bytes).count());
                 self.links.insert(path(bytes)?, [&up, bytes].concat());
@@ -282,8 +301,8 @@ impl<'a> Plan<'a> {
     fn sort(&mut self) {
         self.files.sort_by_key(|step| {
             let first = match &step.entry.kind {
-                Kind::File {
-                    content: Content::Extents(extents) | Content::Zisofs(extents),
+                EntryKind::File {
+                    content: DataLocation::Extents(extents) | DataLocation::Zisofs(extents),
                     ..
                 } => extents.first().map_or(0, |extent| extent.offset),
                 _ => 0,
@@ -304,27 +323,27 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// A medium that is itself a published tree has our record in it, which is no part of the disc.
-fn is_ours(path: &MediumPath) -> bool {
+fn is_own(path: &MediumPath) -> bool {
     let bytes = path.as_bytes();
     bytes == DIR.as_bytes() || bytes.starts_with(b".slipway/")
 }
 
 /// Our record and manifest are written anew each time.
 fn is_record(path: &MediumPath) -> bool {
-    is_ours(path) && !path.as_bytes().starts_with(b".slipway/discs/")
+    is_own(path) && !path.as_bytes().starts_with(b".slipway/discs/")
 }
 
-fn owners(standing: &Standing, but: usize) -> BTreeMap<&MediumPath, (Owned<'_>, &str)> {
-    let mut owners = BTreeMap::new();
+fn owned_by_others(standing: &OldTree, but: usize) -> BTreeMap<&MediumPath, (Owned<'_>, &str)> {
+    let mut owned_by_others = BTreeMap::new();
     let discs = standing.published.manifest.discs.iter().enumerate();
     for (_, disc) in discs.rev().filter(|(place, _)| *place != but) {
         let label = disc.label.as_str();
         let files = disc.files.iter();
-        owners.extend(files.map(|(path, digest)| (path, (Owned::File(digest), label))));
+        owned_by_others.extend(files.map(|(path, digest)| (path, (Owned::File(digest), label))));
         let links = disc.links.iter();
-        owners.extend(links.map(|(path, to)| (path, (Owned::Link(to.as_slice()), label))));
+        owned_by_others.extend(links.map(|(path, to)| (path, (Owned::Link(to.as_slice()), label))));
     }
-    owners
+    owned_by_others
 }
 
 /// Says that two discs hold different things under one name.

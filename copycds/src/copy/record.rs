@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::manifest::Manifest;
-use crate::claims::Trust;
+use crate::checksums::MediumTrust;
 
 /// The directory in a tree that holds what Slipway says of it.
 pub const DIR: &str = ".slipway";
@@ -22,18 +22,18 @@ pub const MANIFEST: &str = ".slipway/SHA256SUMS";
 
 /// What a published tree is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct TreeRecord {
     /// What was recognised, as recognition words it.
     #[serde(default)]
     pub tree: toml::Table,
     /// The discs it was made of, in the order of import.
     #[serde(default, rename = "disc")]
-    pub discs: Vec<Disc>,
+    pub discs: Vec<DiscRecord>,
 }
 
 /// One disc of a published tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disc {
+pub struct DiscRecord {
     /// Its name, as the manifest and messages have it.
     pub label: String,
     /// What tells it from every other disc.
@@ -46,19 +46,19 @@ pub struct Disc {
     pub verified: Vec<String>,
     /// How far it is believed.
     #[serde(default)]
-    pub trust: Trust,
+    pub trust: MediumTrust,
 }
 
 /// A tree that stands published: its record and its manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     /// What it is.
-    pub record: Record,
+    pub record: TreeRecord,
     /// What it holds.
     pub manifest: Manifest,
 }
 
-impl Record {
+impl TreeRecord {
     /// Loads the record of the tree at `tree`; `None` when it has none.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Record {
     }
 
     /// Returns the disc with this fingerprint, if the tree was made of it.
-    pub fn disc(&self, fingerprint: &Fingerprint) -> Option<&Disc> {
+    pub fn disc(&self, fingerprint: &Fingerprint) -> Option<&DiscRecord> {
         self.discs
             .iter()
             .find(|disc| disc.fingerprint == *fingerprint)
@@ -103,7 +103,7 @@ impl Published {
     /// # Errors
     /// When either cannot be read, or they do not speak of the same discs.
     pub fn load(tree: &Path) -> Result<Option<Self>> {
-        let Some(record) = Record::load(tree)? else {
+        let Some(record) = TreeRecord::load(tree)? else {
             return Ok(None);
         };
         let path = tree.join(MANIFEST);

@@ -15,9 +15,9 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::progress::Progress;
+use super::byte_progress::ByteProgress;
 use super::record::{MANIFEST, Published, RECORD};
-use super::stage::Dir;
+use super::staging::TreeDir;
 use super::walk::walk;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::MediumPath;
@@ -46,14 +46,14 @@ impl Differences {
 ///
 /// # Errors
 /// When it is no published tree, a directory cannot be read, or `progress` was stopped.
-pub fn verify(tree: &Path, progress: &Progress) -> Result<Differences> {
+pub fn verify(tree: &Path, progress: &ByteProgress) -> Result<Differences> {
     let published = Published::load(tree)?.with_context(|| {
         format!(
             "{} is no tree that copycds published: it has no {RECORD}",
             tree.display()
         )
     })?;
-    let dir = Dir::open(tree)?;
+    let dir = TreeDir::open(tree)?;
     let (_, found) = walk(&dir)?;
     let files = published.manifest.files();
     let links = published.manifest.links();
@@ -94,9 +94,9 @@ pub fn verify(tree: &Path, progress: &Progress) -> Result<Differences> {
 
 /// Hashes files and returns those that are not what they were.
 fn changed(
-    dir: &Dir,
+    dir: &TreeDir,
     files: &[(&MediumPath, Digest)],
-    progress: &Progress,
+    progress: &ByteProgress,
 ) -> Result<Vec<MediumPath>> {
     let next = AtomicUsize::new(0);
     let result = Mutex::new(Ok(Vec::new()));
@@ -126,10 +126,10 @@ fn changed(
 
 /// Hashes one file; `None` when it is no regular file any more.
 fn hash(
-    dir: &Dir,
+    dir: &TreeDir,
     path: &MediumPath,
     buffer: &mut [u8],
-    progress: &Progress,
+    progress: &ByteProgress,
 ) -> Result<Option<Digest>> {
     // Non-blocking, so that a pipe put in the place of a file holds nobody up.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;

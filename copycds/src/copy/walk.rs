@@ -8,14 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 
-use super::stage::Dir;
+use super::staging::TreeDir;
 use crate::media::MediumPath;
 
 /// Lists the directories beneath `dir`, sorted, and everything else beneath it.
 ///
 /// # Errors
 /// When a directory cannot be read.
-pub(super) fn walk(dir: &Dir) -> Result<(Vec<MediumPath>, BTreeSet<MediumPath>)> {
+pub(super) fn walk(dir: &TreeDir) -> Result<(Vec<MediumPath>, BTreeSet<MediumPath>)> {
     let mut dirs: Vec<MediumPath> = Vec::new();
     let mut others = BTreeSet::new();
     let mut todo = vec![None];
