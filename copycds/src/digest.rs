@@ -138,7 +138,7 @@ impl Digest {
     }
 
     /// Takes the value that a hash of `algorithm` has.
-    pub(crate) fn new(algorithm: Algorithm, value: &[u8]) -> Self {
+    fn new(algorithm: Algorithm, value: &[u8]) -> Self {
         let mut bytes = [0; 64];
         bytes[..value.len()].copy_from_slice(value);
         Self { algorithm, bytes }

@@ -1,8 +1,8 @@
 //! One medium that was opened and recognised.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use definitions::Arch;
 
 use crate::describe::MediumContents;
@@ -49,6 +49,12 @@ impl RecognisedDisc {
         self.medium.path()
     }
 
+    /// Returns where its tree goes.
+    pub(crate) fn target(&self, config: &RunConfig) -> PathBuf {
+        let place = || config.installdir.tree(&self.identity.distro, self.arch);
+        config.path.clone().unwrap_or_else(place)
+    }
+
     /// Returns what it is, in two words: `rocky9.4 x86_64`.
     pub(crate) fn release(&self) -> String {
         format!("{} {}", self.identity.distro, self.arch)
@@ -77,5 +83,24 @@ impl RecognisedDisc {
             label.push_str(", without packages");
         }
         label
+    }
+}
+
+/// Refuses `-p` for discs of several releases: it names one tree.
+pub(crate) fn check_one_tree(discs: &[RecognisedDisc], config: &RunConfig) -> Result<()> {
+    let release = |disc: &RecognisedDisc| (disc.identity.distro.clone(), disc.arch);
+    let (Some(path), Some(first)) = (&config.path, discs.first()) else {
+        return Ok(());
+    };
+    match discs.iter().find(|disc| release(disc) != release(first)) {
+        None => Ok(()),
+        Some(other) => bail!(
+            "-p {} names one tree, but {} is {} and {} is {}: import them one by one",
+            path.display(),
+            first.path().display(),
+            first.release(),
+            other.path().display(),
+            other.release(),
+        ),
     }
 }

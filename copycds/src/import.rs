@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use definitions::OsImage;
 
 use crate::checksums::{
-    self, Coverage, ExpectedDigests, ImageDigests, MediumTrust, UnverifiedPolicy,
+    self, Coverage, ExpectedDigests, ImageDigests, Keys, MediumTrust, UnverifiedPolicy,
 };
-use crate::copy::{self, ByteProgress, Fingerprint};
+use crate::copy::{self, ByteProgress, Fingerprint, ImportJob, PlannedImport, PublishedTree};
 use crate::describe::{self, Described, Home};
 use crate::disc::RecognisedDisc;
 use crate::media::MediumEntry;
@@ -33,16 +33,18 @@ pub(crate) struct DiscImport<'a> {
     about: toml::Table,
     /// What is said of its image as a whole.
     whole: Option<ImageDigests>,
-    /// What it says of its files, and how far it is believed; not asked of a disc that is in the tree
-    /// already.
-    pending: Option<PendingCopy>,
+    /// The copy that is planned; none of a disc that is in the tree already.
+    pending: Option<PendingCopy<'a>>,
 }
 
 /// What is known of a disc that is new to its tree.
 #[derive(Debug)]
-struct PendingCopy {
+struct PendingCopy<'a> {
+    /// What it says of its files.
     checksums: ExpectedDigests,
+    /// How far it is believed.
     trust: MediumTrust,
+    planned: PlannedImport<'a>,
 }
 
 /// What was done with a disc, or would be.
@@ -94,33 +96,44 @@ impl<'a> DiscImport<'a> {
         };
         let mut import = Self {
             label: disc.label(),
-            target: config.target(disc),
+            target: disc.target(config),
             fingerprint: Fingerprint::of(&disc.medium)?,
-            about: toml::Table::try_from(&disc.identity).context("recording the verdict")?,
+            about: toml::Table::try_from(&disc.identity).context("recording what it is")?,
             disc,
             config,
             whole,
             pending: None,
         };
-        if !import.already_imported()? {
-            progress::step("reading what it says of its files");
-            // The image as a whole says more than any signature in it.
-            let vouched = import.whole.as_ref().is_some_and(ImageDigests::is_vouched);
-            let unverified = match vouched {
-                true => UnverifiedPolicy::Accept,
-                false => config.unverified(),
-            };
-            let checksums = checksums::gather(&disc.medium, &keys, unverified);
-            ensure!(!config.progress.stopped(), STOPPED);
-            let checksums = checksums?;
-            let entries = disc.medium.entries();
-            let trust = MediumTrust::of(&checksums, import.whole.as_ref(), entries, unverified)?;
-            let pending = PendingCopy { checksums, trust };
-            copy::preview(&import.job(&pending))?;
-            import.pending = Some(pending);
+        let tree = PublishedTree::load_target(&import.target)?;
+        if !import.already_imported(tree.as_ref()) {
+            import.pending = Some(import.plan_copy(&keys, tree)?);
         }
         describe::preview(&config.catalog, &import.images())?;
         Ok(import)
+    }
+
+    /// Reads what the medium says of its files and plans its copy into the tree that is published, if
+    /// there is one.
+    fn plan_copy(&self, keys: &Keys, tree: Option<PublishedTree>) -> Result<PendingCopy<'a>> {
+        progress::step("reading what it says of its files");
+        let whole = self.whole.as_ref();
+        // The image as a whole says more than any signature in it.
+        let unverified = if whole.is_some_and(ImageDigests::is_vouched) {
+            UnverifiedPolicy::Accept
+        } else {
+            self.config.unverified()
+        };
+        let medium = &self.disc.medium;
+        let checksums = checksums::gather(medium, keys, unverified);
+        ensure!(!self.config.progress.stopped(), STOPPED);
+        let checksums = checksums?;
+        let trust = MediumTrust::of(&checksums, whole, medium.entries(), unverified)?;
+        let planned = copy::plan(&self.job(&checksums, trust), tree)?;
+        Ok(PendingCopy {
+            checksums,
+            trust,
+            planned,
+        })
     }
 
     /// Says what [`Self::run`] would do.
@@ -135,10 +148,12 @@ impl<'a> DiscImport<'a> {
 
     /// Copies the disc, unless its tree holds it already, and defines its osimages.
     pub(crate) fn run(mut self) -> Result<Outcome<'a>> {
-        // The same disc may have been given twice, or a killed run may have left its staging.
-        if self.already_imported()? {
-            copy::clear_dead(&self.target)?;
+        if self.imported_since()? {
             self.pending = None;
+        }
+        if self.pending.is_none() {
+            // A run that was killed after it published may have left its staging directory.
+            copy::clear_dead(&self.target)?;
         }
         let action = self.action(ImportAction::Copied);
         let done = match &self.pending {
@@ -153,14 +168,22 @@ impl<'a> DiscImport<'a> {
         Ok(self.outcome(action, osimages))
     }
 
-    /// Whether the tree that stands at the target holds this very disc, and as well vouched for.
-    fn already_imported(&self) -> Result<bool> {
-        let standing = copy::standing(&self.target)?;
+    /// Whether a tree holds this very disc, and as well vouched for.
+    fn already_imported(&self, tree: Option<&PublishedTree>) -> bool {
         let vouched = self.whole.as_ref().is_some_and(ImageDigests::is_vouched);
-        let disc = standing
-            .as_ref()
-            .and_then(|record| record.disc(&self.fingerprint));
-        Ok(disc.is_some_and(|disc| disc.trust.is_vouched() || !vouched))
+        let disc = tree.and_then(|tree| tree.record.disc(&self.fingerprint));
+        disc.is_some_and(|disc| disc.trust.is_vouched() || !vouched)
+    }
+
+    /// Whether the disc came into its tree since its copy was planned: it may have been given twice.
+    fn imported_since(&self) -> Result<bool> {
+        match &self.pending {
+            Some(pending) if !pending.planned.is_for(&self.target)? => {
+                let tree = PublishedTree::load_target(&self.target)?;
+                Ok(self.already_imported(tree.as_ref()))
+            }
+            _ => Ok(false),
+        }
     }
 
     fn action(&self, new: ImportAction) -> ImportAction {
@@ -191,13 +214,13 @@ impl<'a> DiscImport<'a> {
         }
     }
 
-    fn job<'b>(&'b self, pending: &'b PendingCopy) -> copy::ImportJob<'b> {
-        copy::ImportJob {
+    fn job<'b>(&'b self, checksums: &'b ExpectedDigests, trust: MediumTrust) -> ImportJob<'a, 'b> {
+        ImportJob {
             medium: &self.disc.medium,
             fingerprint: &self.fingerprint,
-            checksums: &pending.checksums,
+            checksums,
             whole: self.whole.as_ref(),
-            trust: pending.trust,
+            trust,
             accept_unsigned: self.config.accept_unsigned,
             label: &self.label,
             about: &self.about,
@@ -206,37 +229,37 @@ impl<'a> DiscImport<'a> {
         }
     }
 
-    fn copy(&self, pending: &PendingCopy) -> Result<()> {
-        let progress = self.config.progress.as_ref();
-        self.check_implanted(&pending.checksums, progress)?;
+    fn copy(&self, pending: &PendingCopy<'a>) -> Result<()> {
+        let counters = self.config.progress.as_ref();
+        self.check_implanted(&pending.checksums, counters)?;
         progress::step(&format!("Copying media to {}", self.target.display()));
-        let job = self.job(pending);
-        progress::while_running(progress, || copy::import(&job, progress))?;
+        let job = self.job(&pending.checksums, pending.trust);
+        progress::while_running(counters, || copy::import(&job, &pending.planned, counters))?;
         progress::step("Media copy operation successful");
         Ok(())
     }
 
     /// Checks the image of a disc that is in its tree already, when the user says what it must be.
     fn check_whole(&self) -> Result<()> {
-        let progress = self.config.progress.as_ref();
+        let counters = self.config.progress.as_ref();
         match (&self.whole, self.disc.medium.image()) {
             (Some(whole), Some(image)) if self.config.digest_options().is_given() => {
                 progress::step("checking the image as a whole");
-                whole.check(image, || !progress.stopped())
+                whole.check(image, || !counters.stopped())
             }
             _ => Ok(()),
         }
     }
 
     /// Checks the MD5 of the whole image when it alone speaks of some file.
-    fn check_implanted(&self, checksums: &ExpectedDigests, progress: &ByteProgress) -> Result<()> {
+    fn check_implanted(&self, checksums: &ExpectedDigests, counters: &ByteProgress) -> Result<()> {
         let uncovered = self
             .coverage()
             .is_some_and(|coverage| coverage.uncovered > 0 && coverage.whole.is_none());
         match (checksums.implanted(), self.disc.medium.image()) {
             (Some(implanted), Some(image)) if uncovered && self.config.hash => {
                 progress::step("checking the MD5 that is implanted in the image");
-                implanted.check(image, || !progress.stopped())
+                implanted.check(image, || !counters.stopped())
             }
             _ => Ok(()),
         }

@@ -73,7 +73,7 @@ fn each(args: &Args, config: &RunConfig, report: &mut Report) -> Result<()> {
         .iter()
         .map(|path| RecognisedDisc::open(path, config));
     let discs: Vec<_> = discs.collect::<Result<_>>()?;
-    config.check_one_tree(&discs)?;
+    disc::check_one_tree(&discs, config)?;
     let imports: Vec<_> = discs
         .iter()
         .map(|disc| DiscImport::plan(disc, config))

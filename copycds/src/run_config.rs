@@ -1,6 +1,6 @@
 //! What holds for every medium of one run: the command line and the site.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,6 @@ use crate::checksums::{DigestOptions, Keyrings, UnverifiedPolicy};
 use crate::cli::Args;
 use crate::copy::ByteProgress;
 use crate::digest::Digest;
-use crate::disc::RecognisedDisc;
 use crate::recognise::{RecognitionRules, RequestedRelease};
 
 /// What holds for every medium of one run.
@@ -22,7 +21,7 @@ pub(crate) struct RunConfig {
     pub(crate) keyrings: Keyrings,
     pub(crate) requested: RequestedRelease,
     /// Where the tree goes, if not to its place under the install directory.
-    path: Option<PathBuf>,
+    pub(crate) path: Option<PathBuf>,
     pub(crate) osimages: bool,
     pub(crate) nonoverwrite: bool,
     pub(crate) hash: bool,
@@ -65,12 +64,6 @@ impl RunConfig {
         })
     }
 
-    /// Returns where the tree of a disc goes.
-    pub(crate) fn target(&self, disc: &RecognisedDisc) -> PathBuf {
-        let place = || self.installdir.tree(&disc.identity.distro, disc.arch);
-        self.path.as_deref().map_or_else(place, Path::to_owned)
-    }
-
     /// Returns what the user said of the digest of images.
     pub(crate) fn digest_options(&self) -> DigestOptions<'_> {
         DigestOptions {
@@ -85,25 +78,6 @@ impl RunConfig {
             UnverifiedPolicy::Accept
         } else {
             UnverifiedPolicy::Refuse
-        }
-    }
-
-    /// Refuses `-p` for discs of several releases: it names one tree.
-    pub(crate) fn check_one_tree(&self, discs: &[RecognisedDisc]) -> Result<()> {
-        let release = |disc: &RecognisedDisc| (disc.identity.distro.clone(), disc.arch);
-        let (Some(path), Some(first)) = (&self.path, discs.first()) else {
-            return Ok(());
-        };
-        match discs.iter().find(|disc| release(disc) != release(first)) {
-            None => Ok(()),
-            Some(other) => bail!(
-                "-p {} names one tree, but {} is {} and {} is {}: import them one by one",
-                path.display(),
-                first.path().display(),
-                first.release(),
-                other.path().display(),
-                other.release(),
-            ),
         }
     }
 }

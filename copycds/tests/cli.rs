@@ -642,7 +642,7 @@ fn bad_input() {
     assert_eq!(
         site.refused(&[text(&iso)]),
         format!(
-            "importing {image}: {} is a file, where the tree would stand: move it away and run again",
+            "importing {image}: {} is a file, where the tree would be published: move it away and run again",
             site.tree().display()
         )
     );

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use copycds::checksums::{DigestSource, ExpectedDigest, ExpectedDigests, MediumTrust};
-use copycds::copy::{self, ByteProgress, Differences, Done, Fingerprint, ImportJob};
+use copycds::copy::{self, ByteProgress, Differences, Done, Fingerprint, ImportJob, PublishedTree};
 use copycds::digest::{Algorithm, Digest};
 use copycds::media::{Medium, MediumPath};
 use tempfile::TempDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// A directory to build media in and import them to.
 struct Workbench {
@@ -73,10 +74,10 @@ impl Workbench {
     }
 
     fn import(&self, iso: &Path) -> anyhow::Result<Done> {
-        self.import_claimed(iso, &ExpectedDigests::default())
+        self.import_expecting(iso, &ExpectedDigests::default())
     }
 
-    fn import_claimed(&self, iso: &Path, checksums: &ExpectedDigests) -> anyhow::Result<Done> {
+    fn import_expecting(&self, iso: &Path, checksums: &ExpectedDigests) -> anyhow::Result<Done> {
         import(iso, &self.target(), checksums)
     }
 
@@ -114,7 +115,8 @@ fn import(iso: &Path, target: &Path, checksums: &ExpectedDigests) -> anyhow::Res
         target,
         hash: true,
     };
-    copy::import(&job, &ByteProgress::new())
+    let planned = copy::plan(&job, PublishedTree::load_target(target)?)?;
+    copy::import(&job, &planned, &ByteProgress::new())
 }
 
 fn is_whole(tree: &Path) {
@@ -139,26 +141,22 @@ fn is_whole(tree: &Path) {
 
 /// Returns every path of a tree but ours, with its content or what the link says.
 fn snapshot(tree: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn add(root: &Path, dir: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(root).unwrap().to_path_buf();
-            let meta = fs::symlink_metadata(&path).unwrap();
-            if name == Path::new(copy::DIR) {
-                continue;
-            } else if meta.is_dir() {
-                all.insert(name, b"directory".to_vec());
-                add(root, &path, all);
-            } else if meta.is_symlink() {
-                let target = fs::read_link(&path).unwrap();
-                all.insert(name, target.into_os_string().into_encoded_bytes());
-            } else {
-                all.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
     let mut all = BTreeMap::new();
-    add(tree, tree, &mut all);
+    let is_ours = |entry: &DirEntry| entry.path() == tree.join(copy::DIR);
+    let entries = WalkDir::new(tree).min_depth(1).into_iter();
+    for entry in entries.filter_entry(|entry| !is_ours(entry)) {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        let content = match entry.file_type() {
+            kind if kind.is_dir() => b"directory".to_vec(),
+            kind if kind.is_symlink() => fs::read_link(path)
+                .unwrap()
+                .into_os_string()
+                .into_encoded_bytes(),
+            _ => fs::read(path).unwrap(),
+        };
+        all.insert(path.strip_prefix(tree).unwrap().to_path_buf(), content);
+    }
     all
 }
 
@@ -266,10 +264,12 @@ fn the_same_disc_is_known_again_and_another_build_of_it_is_not() {
     let one = bench.iso("D1", &[("a", b"a"), (".disk/info", b"one")]);
     bench.import(&one).unwrap();
     let print = |iso: &Path| Fingerprint::of(&Medium::open(iso).unwrap()).unwrap();
-    let record = copy::standing(&bench.target()).unwrap().unwrap();
-    assert!(record.disc(&print(&one)).is_some());
+    let tree = PublishedTree::load_target(&bench.target())
+        .unwrap()
+        .unwrap();
+    assert!(tree.record.disc(&print(&one)).is_some());
     let two = bench.iso("D1", &[("a", b"a"), (".disk/info", b"two")]);
-    assert!(record.disc(&print(&two)).is_none());
+    assert!(tree.record.disc(&print(&two)).is_none());
 }
 
 #[test]
@@ -353,14 +353,11 @@ fn two_discs_that_differ_under_one_name_are_an_error_that_names_both() {
         .unwrap();
     let before = snapshot(&bench.target());
     let message = bench.message(&bench.iso("D2", &[("pool/a.deb", b"two"), ("y", b"y")]));
-    let says = "'pool/a.deb' is one thing on disc 'D1', which is in the tree, and another on disc 'D2': \
+    let says = "'pool/a.deb' on disc 'D1', which is in the tree, differs from 'pool/a.deb' on disc 'D2': \
                 they are not discs of one release; import one of them elsewhere (-p)";
     assert_eq!(message, says);
     let message = bench.message(&bench.iso("D2", &[("pool", b"a file")]));
-    assert!(
-        message.starts_with("'pool' stands in the tree"),
-        "{message}"
-    );
+    assert!(message.starts_with("'pool' is in the tree"), "{message}");
     assert_eq!(snapshot(&bench.target()), before);
     is_whole(&bench.target());
     assert_eq!(bench.beside(), ["x86_64"]);
@@ -392,7 +389,7 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
         };
         expected("pool/a.deb", Digest::of(algorithm, b"good"));
         expected("pool/b.deb", Digest::of(algorithm, &big));
-        bench.import_claimed(&iso, &checksums).unwrap();
+        bench.import_expecting(&iso, &checksums).unwrap();
         is_whole(&bench.target());
         fs::remove_dir_all(bench.dir.path().join("install")).unwrap();
 
@@ -403,7 +400,10 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
             .unwrap();
         bytes[place] ^= 1;
         fs::write(&iso, bytes).unwrap();
-        let message = format!("{:#}", bench.import_claimed(&iso, &checksums).unwrap_err());
+        let message = format!(
+            "{:#}",
+            bench.import_expecting(&iso, &checksums).unwrap_err()
+        );
         assert_eq!(
             message,
             format!(
@@ -422,24 +422,24 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
 }
 
 #[test]
-fn what_stands_at_the_target_and_is_no_tree_of_ours_is_refused_and_kept() {
+fn what_is_at_the_target_and_is_not_our_tree_is_refused_and_kept() {
     type Setup = fn(&Path);
     let cases: [(Setup, &str); 3] = [
         (
             |target| fs::write(target, "x").unwrap(),
-            " is a file, where the tree would stand: move it away and run again",
+            " is a file, where the tree would be published: move it away and run again",
         ),
         (
             |target| symlink("/tmp", target).unwrap(),
-            " is a symbolic link, where the tree would stand: move it away and run again",
+            " is a symbolic link, where the tree would be published: move it away and run again",
         ),
         (
             |target| {
                 fs::create_dir(target).unwrap();
                 fs::write(target.join("x"), "x").unwrap();
             },
-            " stands there and was not made by copycds (it has no .slipway/tree.toml): move it away \
-             and run again",
+            " exists and was not made by copycds (it has no .slipway/tree.toml): move it away and run \
+             again",
         ),
     ];
     for (setup, says) in cases {
@@ -514,7 +514,8 @@ fn an_import_that_is_stopped_leaves_nothing_behind() {
         target: &bench.target(),
         hash: true,
     };
-    let error = copy::import(&job, &progress).unwrap_err();
+    let planned = copy::plan(&job, None).unwrap();
+    let error = copy::import(&job, &planned, &progress).unwrap_err();
     assert_eq!(error.to_string(), "it was stopped before it was done");
     assert!(!bench.dir.path().join("install").exists());
 }
@@ -604,7 +605,7 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
         3 => None,
         _ => Some(Algorithm::Md5),
     };
-    let claims_of = |wrong: Option<usize>| {
+    let checksums_of = |wrong: Option<usize>| {
         let mut checksums = ExpectedDigests::default();
         let source = checksums.add_source(DigestSource::new("list", "list"));
         for (number, (path, content)) in files.iter().enumerate() {
@@ -630,7 +631,7 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
         }
         checksums
     };
-    let done = bench.import_claimed(&iso, &claims_of(None)).unwrap();
+    let done = bench.import_expecting(&iso, &checksums_of(None)).unwrap();
     is_whole(&bench.target());
     let covered: Vec<_> = done
         .coverage
@@ -650,7 +651,7 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
     assert_eq!(done.coverage.uncovered, 40);
     for wrong in [4, 57, 150, 390, 399, 401] {
         let other = bench.dir.path().join("other/tree");
-        let error = import(&iso, &other, &claims_of(Some(wrong)))
+        let error = import(&iso, &other, &checksums_of(Some(wrong)))
             .unwrap_err()
             .to_string();
         let start = format!("'{}' on {} is damaged: ", files[wrong].0, iso.display());

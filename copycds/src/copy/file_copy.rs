@@ -10,78 +10,95 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::stat::Mode;
 use nix::sys::time::TimeSpec;
 
-use super::copier::FileCopier;
+use super::byte_progress::ByteProgress;
 use super::plan::{FileAction, Step, conflict};
+use super::tree_dir::TreeDir;
+use crate::checksums::ExpectedDigests;
 use crate::digest::{Algorithm, Digest, Hasher};
-use crate::media::MediumEntry;
+use crate::media::{Medium, MediumEntry};
+
+/// How many pieces of a large file are between reading and hashing.
+const IN_FLIGHT: usize = 4;
+
+/// What the copies of all files share.
+#[derive(Debug)]
+pub(super) struct CopyContext<'a> {
+    /// Where the bytes come from.
+    pub(super) medium: &'a Medium,
+    /// What the medium says of them.
+    pub(super) checksums: &'a ExpectedDigests,
+    /// Where they go.
+    pub(super) tree: &'a TreeDir,
+    /// The disc's name in messages.
+    pub(super) label: &'a str,
+    /// Whether they are hashed; not to is for measuring only.
+    pub(super) hash: bool,
+    /// Counts the bytes, and may stop the copy.
+    pub(super) progress: &'a ByteProgress,
+}
+
+impl CopyContext<'_> {
+    /// Returns what a file is hashed by: SHA-256 always, and first; then what else the medium states.
+    fn algorithms(&self, step: &Step<'_>) -> Vec<Algorithm> {
+        if !self.hash {
+            return Vec::new();
+        }
+        let expected = self.checksums.of(&step.entry.path).iter();
+        let others = expected.map(|expected| expected.digest.algorithm());
+        let others = others.filter(|algorithm| *algorithm != Algorithm::Sha256);
+        std::iter::once(Algorithm::Sha256).chain(others).collect()
+    }
+}
 
 /// A file that is being read, and written unless it is only compared.
 pub(super) struct FileCopy<'a> {
-    engine: &'a FileCopier<'a>,
-    /// Its place among the steps.
-    pub(super) index: usize,
+    context: &'a CopyContext<'a>,
     step: &'a Step<'a>,
+    algorithms: Vec<Algorithm>,
     source: Box<dyn Read + 'a>,
     out: Option<File>,
     done: u64,
 }
-
-/// How many pieces of a large file are between reading and hashing.
-const IN_FLIGHT: usize = 4;
 
 /// A piece on its way through the hashing threads: a buffer, and how much of it counts.
 type HashChunk = (Vec<u8>, usize);
 
 impl<'a> FileCopy<'a> {
     /// Opens the file on the medium and creates it in the tree.
-    pub(super) fn open(
-        engine: &'a FileCopier<'a>,
-        index: usize,
-        step: &'a Step<'a>,
-    ) -> Result<Self> {
-        let source = engine.medium.reader(step.entry)?;
-        let out = match step.act {
+    pub(super) fn open(context: &'a CopyContext<'a>, step: &'a Step<'a>) -> Result<Self> {
+        let source = context.medium.reader(step.entry)?;
+        let out = match step.action {
             FileAction::Copy => Some(
-                engine
+                context
                     .tree
                     .create(&step.path)
-                    .with_context(|| writing(engine, step))?,
+                    .with_context(|| writing(context, step))?,
             ),
             FileAction::Compare { .. } => None,
         };
         Ok(Self {
-            engine,
-            index,
+            context,
             step,
+            algorithms: context.algorithms(step),
             source,
             out,
             done: 0,
         })
     }
 
-    /// Returns the size of the file.
-    pub(super) fn size(&self) -> u64 {
-        self.step.size
-    }
-
-    /// Returns whether all of it was read.
-    pub(super) fn is_read(&self) -> bool {
-        self.done == self.step.size
-    }
-
     /// Reads and writes the next piece, as much as the buffer holds; returns how much that was, 0 at
     /// the end of the file.
-    pub(super) fn advance(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let Self { engine, step, .. } = *self;
+    fn advance(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let Self { context, step, .. } = *self;
         ensure!(
-            !engine.progress.stopped(),
+            !context.progress.stopped(),
             "it was stopped before it was done"
         );
         let left = usize::try_from(step.size - self.done).unwrap_or(usize::MAX);
         let len = buffer.len().min(left);
         let piece = &mut buffer[..len];
         self.source.read_exact(piece).with_context(|| {
-            let medium = engine.medium.path().display();
+            let medium = context.medium.path().display();
             format!(
                 "reading '{}' from {medium} at byte {} of {}",
                 step.entry.path, self.done, step.size
@@ -89,23 +106,17 @@ impl<'a> FileCopy<'a> {
         })?;
         if let Some(out) = &self.out {
             out.write_all_at(piece, self.done)
-                .with_context(|| writing(engine, step))?;
+                .with_context(|| writing(context, step))?;
         }
         self.done += len as u64;
-        engine.progress.add(len as u64);
+        context.progress.add(len as u64);
         Ok(len)
     }
 
     /// Reads and writes the whole file and hashes each piece from the buffer it was read into.
-    pub(super) fn run(
-        mut self,
-        buffer: &mut [u8],
-        algorithms: &[Algorithm],
-    ) -> Result<Option<Digest>> {
-        let mut hashers: Vec<_> = algorithms
-            .iter()
-            .map(|&algorithm| Hasher::new(algorithm))
-            .collect();
+    pub(super) fn run(mut self, buffer: &mut [u8]) -> Result<Option<Digest>> {
+        let algorithms = self.algorithms.iter();
+        let mut hashers: Vec<_> = algorithms.copied().map(Hasher::new).collect();
         loop {
             let len = self.advance(buffer)?;
             if len == 0 {
@@ -119,17 +130,13 @@ impl<'a> FileCopy<'a> {
     }
 
     /// As [`FileCopy::run`], for a file so large that it alone would keep all waiting: this thread reads and
-    /// writes, and each algorithm has a thread of its own that hashes close behind. The pieces go from
+    /// writes, and each algorithm has a thread of its own that hashes what was read. The pieces go from
     /// thread to thread and come back to be filled again.
-    pub(super) fn run_pipelined(
-        mut self,
-        piece: usize,
-        algorithms: &[Algorithm],
-    ) -> Result<Option<Digest>> {
+    pub(super) fn run_pipelined(mut self, piece: usize) -> Result<Option<Digest>> {
         let digests = thread::scope(|scope| {
             let (first, mut pieces) = mpsc::channel();
             let mut threads = Vec::new();
-            for &algorithm in algorithms {
+            for &algorithm in &self.algorithms {
                 let (output, next) = mpsc::channel();
                 let input = std::mem::replace(&mut pieces, next);
                 threads.push(scope.spawn(move || hash(algorithm, &input, &output)));
@@ -165,18 +172,18 @@ impl<'a> FileCopy<'a> {
     }
 
     /// Gives what was written its mode and time, and holds what was read against what the medium says
-    /// of it and what another disc brought. Returns the SHA-256, which stands first if anything was
-    /// hashed.
-    pub(super) fn finish(self, digests: &[Digest]) -> Result<Option<Digest>> {
-        let Self { engine, step, .. } = self;
+    /// of it and what another disc brought. Returns the SHA-256, which is the first digest if anything
+    /// was hashed.
+    fn finish(self, digests: &[Digest]) -> Result<Option<Digest>> {
+        let Self { context, step, .. } = self;
         if let Some(out) = &self.out {
-            set_mode_and_time(out, step.entry).with_context(|| writing(engine, step))?;
+            set_mode_and_time(out, step.entry).with_context(|| writing(context, step))?;
         }
         if let Some(sha256) = digests.first() {
-            ensure_claimed(engine, step, digests)?;
-            match &step.act {
+            ensure_expected(context, step, digests)?;
+            match &step.action {
                 FileAction::Compare { digest, disc } if digest != sha256 => {
-                    return Err(conflict(&step.entry.path, disc, engine.label));
+                    return Err(conflict(&step.entry.path, disc, context.label));
                 }
                 _ => (),
             }
@@ -185,11 +192,11 @@ impl<'a> FileCopy<'a> {
     }
 }
 
-/// Holds a file against everything that the medium says of it, and against what was read of it before.
-fn ensure_claimed(engine: &FileCopier<'_>, step: &Step<'_>, digests: &[Digest]) -> Result<()> {
+/// Compares a file with everything that the medium says of it, and with what was read of it before.
+fn ensure_expected(context: &CopyContext<'_>, step: &Step<'_>, digests: &[Digest]) -> Result<()> {
     let path = &step.entry.path;
-    let medium = engine.medium.path().display();
-    for expected in engine.checksums.of(path) {
+    let medium = context.medium.path().display();
+    for expected in context.checksums.of(path) {
         let algorithm = expected.digest.algorithm();
         let got = digests
             .iter()
@@ -205,11 +212,11 @@ fn ensure_claimed(engine: &FileCopier<'_>, step: &Step<'_>, digests: &[Digest]) 
             "'{path}' on {medium} is damaged: its {algorithm} is {got}, {} bytes, but {} on the medium \
              says {}{size}; get the medium anew",
             step.size,
-            engine.checksums.source(expected),
+            context.checksums.source(expected),
             expected.digest
         )
     }
-    let before = engine.checksums.as_read(path);
+    let before = context.checksums.as_read(path);
     ensure!(
         before.is_none_or(|before| digests.first() == Some(before)),
         "'{path}' on {medium} changed while it was imported: let nobody write to the medium and run again"
@@ -244,11 +251,11 @@ fn hash(algorithm: Algorithm, input: &Receiver<HashChunk>, output: &Sender<HashC
     hasher.finish()
 }
 
-fn writing(engine: &FileCopier<'_>, step: &Step<'_>) -> String {
+fn writing(context: &CopyContext<'_>, step: &Step<'_>) -> String {
     format!(
         "writing '{}' in {}",
         step.path,
-        engine.tree.path().display()
+        context.tree.path().display()
     )
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::plan::is_disc_metadata;
+use super::disc_metadata::is_disc_metadata;
 use crate::digest::{Algorithm, Hasher};
 use crate::media::{DataLocation, EntryKind, Medium, MediumEntry};
 

@@ -9,38 +9,36 @@
 //! made last: no name on a medium leads out.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags};
-use nix::sys::time::TimeSpec;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
-use crate::media::{MediumPath, Timestamp};
+use super::tree_dir::{TreeDir, is_at, open_dir};
 
 /// The directory in it that becomes the tree.
 const NEW: &str = "new";
 
-/// A locked staging directory.
+/// A locked staging directory and the new tree in it.
 #[derive(Debug)]
 pub(super) struct StagingDir {
+    locked: LockedDir,
+    /// The tree that grows.
+    pub(super) tree: TreeDir,
+}
+
+/// A directory that is locked, and removed when this is dropped.
+#[derive(Debug)]
+struct LockedDir {
     path: PathBuf,
     /// The directory itself, which holds the lock.
     dir: File,
     /// The parents that were made for it, outermost first; removed again unless the tree is published.
     created: Vec<PathBuf>,
-    /// The tree that grows.
-    pub(super) tree: TreeDir,
-}
-
-/// A directory that everything in a tree is reached from.
-#[derive(Debug)]
-pub(super) struct TreeDir {
-    fd: File,
-    path: PathBuf,
 }
 
 /// Returns the parent of a target and the staging path beside it.
@@ -76,19 +74,16 @@ impl StagingDir {
             }
         };
         let new = path.join(NEW);
-        let mut stage = Self {
+        let locked = LockedDir {
             path,
             dir: lock,
             created,
-            tree: TreeDir {
-                fd: File::open("/")?,
-                path: new,
-            },
         };
-        stage.clear()?;
-        stage.tree.fd = make_in(&stage.dir, NEW)
-            .with_context(|| format!("making the directory {}", stage.tree.path.display()))?;
-        Ok(stage)
+        locked.clear()?;
+        let tree = make_in(&locked.dir, NEW)
+            .with_context(|| format!("making the directory {}", new.display()))?;
+        let tree = TreeDir::new(tree, new);
+        Ok(Self { locked, tree })
     }
 
     /// Removes what a killed import of this target left, if nobody works on it now.
@@ -97,15 +92,27 @@ impl StagingDir {
     /// When it cannot be removed.
     pub(super) fn clear_dead(target: &Path) -> Result<()> {
         let (_, path) = staging_path(target)?;
-        // Busy, or not ours to lock: what stands published is not touched by it.
+        // Busy, or not ours to lock: the published tree is not touched by it.
         if let Ok(Some(_lock)) = lock(&path, false) {
             remove(&path)?;
         }
         Ok(())
     }
 
+    /// Returns the directory and the name in it of the tree that grows.
+    pub(super) fn place(&self) -> (&File, &'static str) {
+        (&self.locked.dir, NEW)
+    }
+
+    /// Says that the tree was published: the directories made for it stay.
+    pub(super) fn published(&mut self) {
+        self.locked.created.clear();
+    }
+}
+
+impl LockedDir {
     /// Removes everything in the staging directory.
-    pub(super) fn clear(&self) -> Result<()> {
+    fn clear(&self) -> Result<()> {
         let list = fs::read_dir(&self.path)
             .with_context(|| format!("reading the directory {}", self.path.display()))?;
         for entry in list {
@@ -113,19 +120,9 @@ impl StagingDir {
         }
         Ok(())
     }
-
-    /// Returns the directory and the name in it of the tree that grows.
-    pub(super) fn place(&self) -> (&File, &'static str) {
-        (&self.dir, NEW)
-    }
-
-    /// Says that the tree was published: the directories made for it stay.
-    pub(super) fn published(&mut self) {
-        self.created.clear();
-    }
 }
 
-impl Drop for StagingDir {
+impl Drop for LockedDir {
     fn drop(&mut self) {
         // What cannot be removed now is cleared by the next import; what is not ours is left alone.
         if is_at(&self.dir, &self.path) {
@@ -181,12 +178,6 @@ fn make_in(dir: &File, name: &str) -> Result<File> {
     Ok(nix::fcntl::openat(dir, name, flags, Mode::empty())?.into())
 }
 
-/// Whether a directory that is open is what stands at `path`.
-fn is_at(dir: &File, path: &Path) -> bool {
-    let is = |meta: io::Result<fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
-    is(fs::symlink_metadata(path)) == is(dir.metadata())
-}
-
 /// Refuses a staging directory that somebody else made, or may write to: what grows in it could be changed
 /// until it is published, and after.
 fn ensure_private(dir: &File, path: &Path) -> Result<()> {
@@ -207,14 +198,6 @@ fn is_not_found(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == ErrorKind::NotFound)
-}
-
-fn open_dir(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
-        .open(path)
-        .with_context(|| format!("opening the directory {}", path.display()))
 }
 
 fn make_parents(parent: &Path) -> Result<Vec<PathBuf>> {
@@ -260,86 +243,5 @@ fn remove(path: &Path) -> Result<()> {
             Err(error).with_context(|| format!("removing {}", path.display()))
         }
         _ => Ok(()),
-    }
-}
-
-impl TreeDir {
-    /// Opens a directory to reach others from.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let fd = open_dir(path)?;
-        Ok(Self {
-            fd,
-            path: path.to_path_buf(),
-        })
-    }
-
-    /// Returns its descriptor.
-    pub(super) fn fd(&self) -> &File {
-        &self.fd
-    }
-
-    /// Returns its path, for messages and for renaming.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes a directory that anyone may read and only its owner may change.
-    pub(super) fn make_dir(&self, path: &MediumPath) -> Result<()> {
-        nix::sys::stat::mkdirat(&self.fd, path.as_path(), Mode::from_bits_truncate(0o755))
-            .map_err(io::Error::from)
-            .with_context(|| format!("making the directory '{path}' in {}", self.path.display()))
-    }
-
-    /// Gives a directory in it, or itself, the mode of a published directory, whatever the umask.
-    pub(super) fn set_mode(&self, path: Option<&MediumPath>) -> Result<()> {
-        let mode = Mode::from_bits_truncate(0o755);
-        let done = match path {
-            None => nix::sys::stat::fchmod(&self.fd, mode),
-            Some(path) => {
-                let follow = FchmodatFlags::FollowSymlink;
-                nix::sys::stat::fchmodat(&self.fd, path.as_path(), mode, follow)
-            }
-        };
-        done.map_err(io::Error::from)
-            .with_context(|| format!("setting modes in {}", self.path.display()))
-    }
-
-    /// Creates a file that must not be there yet, open for reading and writing.
-    pub(super) fn create(&self, path: &MediumPath) -> io::Result<File> {
-        let flags =
-            OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mode = Mode::from_bits_truncate(0o644);
-        let fd = nix::fcntl::openat(&self.fd, path.as_path(), flags, mode)?;
-        Ok(File::from(fd))
-    }
-
-    /// Makes a symbolic link that says `target`.
-    pub(super) fn make_link(&self, path: &MediumPath, target: &[u8]) -> Result<()> {
-        use std::os::unix::ffi::OsStrExt;
-        let target = std::ffi::OsStr::from_bytes(target);
-        nix::unistd::symlinkat(target, &self.fd, path.as_path())
-            .map_err(io::Error::from)
-            .with_context(|| format!("making the link '{path}' in {}", self.path.display()))
-    }
-
-    /// Gives `path` of another tree a second name here, the same path.
-    pub(super) fn hard_link(&self, from: &Self, path: &MediumPath) -> io::Result<()> {
-        let path = path.as_path();
-        Ok(nix::unistd::linkat(
-            &from.fd,
-            path,
-            &self.fd,
-            path,
-            AtFlags::empty(),
-        )?)
-    }
-
-    /// Sets the time of a directory, file or link, following nothing.
-    pub(super) fn set_time(&self, path: &MediumPath, time: Timestamp) -> Result<()> {
-        let time = TimeSpec::new(time.0, 0);
-        let follow = UtimensatFlags::NoFollowSymlink;
-        nix::sys::stat::utimensat(&self.fd, path.as_path(), &time, &time, follow)
-            .map_err(io::Error::from)
-            .with_context(|| format!("setting the time of '{path}' in {}", self.path.display()))
     }
 }

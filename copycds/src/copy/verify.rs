@@ -16,9 +16,9 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::byte_progress::ByteProgress;
-use super::record::{MANIFEST, Published, RECORD};
-use super::staging::TreeDir;
-use super::walk::walk;
+use super::published_tree::PublishedTree;
+use super::record::{MANIFEST, RECORD};
+use super::tree_dir::TreeDir;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::MediumPath;
 
@@ -47,16 +47,15 @@ impl Differences {
 /// # Errors
 /// When it is no published tree, a directory cannot be read, or `progress` was stopped.
 pub fn verify(tree: &Path, progress: &ByteProgress) -> Result<Differences> {
-    let published = Published::load(tree)?.with_context(|| {
+    let published = PublishedTree::load(tree)?.with_context(|| {
         format!(
-            "{} is no tree that copycds published: it has no {RECORD}",
+            "{} was not published by copycds: it has no {RECORD}",
             tree.display()
         )
     })?;
-    let dir = TreeDir::open(tree)?;
-    let (_, found) = walk(&dir)?;
-    let files = published.manifest.files();
-    let links = published.manifest.links();
+    let contents = published.contents()?;
+    let files = contents.manifest.files();
+    let links = contents.manifest.links();
     let mut report = Differences {
         checked: files.len() + links.len(),
         ..Differences::default()
@@ -67,12 +66,15 @@ pub fn verify(tree: &Path, progress: &ByteProgress) -> Result<Differences> {
             .map(str::as_bytes)
             .contains(&path.as_bytes())
     };
-    report.added = found
+    report.added = contents
+        .others
         .iter()
         .filter(|path| !known.contains(path) && !ours(path))
         .cloned()
         .collect();
-    let (here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|path| found.contains(*path));
+    let (here, gone): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .partition(|path| contents.others.contains(*path));
     report.missing = gone.into_iter().cloned().collect();
     let to_hash: Vec<_> = here
         .iter()
@@ -87,7 +89,9 @@ pub fn verify(tree: &Path, progress: &ByteProgress) -> Result<Differences> {
             report.changed.push(path.clone());
         }
     }
-    report.changed.extend(changed(&dir, &to_hash, progress)?);
+    report
+        .changed
+        .extend(changed(published.dir(), &to_hash, progress)?);
     report.changed.sort();
     Ok(report)
 }

@@ -1,7 +1,10 @@
 //! A directory as a medium: an unpacked or mounted disc.
 //!
 //! Every step goes from an open directory to a name in it and follows no link (`openat` with
-//! `O_NOFOLLOW`), so that nothing outside is read even while someone moves things about.
+//! `O_NOFOLLOW`), so that nothing outside is read even while someone moves things about. The `walkdir`
+//! crate, which walks published trees, goes by paths: a directory that somebody replaces by a link
+//! between two of its steps is followed. A medium may lie where others can write, so that this walk is our
+//! own.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
