@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use definitions::hex;
 use sha2::Digest as _;
 
 /// A hash algorithm, weakest first, so that the greater of two is the one to believe.
@@ -100,10 +101,10 @@ impl Digest {
     ///
     /// # Errors
     /// Says in words what is wrong with them.
-    pub fn parse(algorithm: Algorithm, hex: &str) -> Result<Self, String> {
-        let digits = hex.as_bytes();
+    pub fn parse(algorithm: Algorithm, text: &str) -> Result<Self, String> {
+        let digits = text.as_bytes();
         let wrong = || {
-            let short: String = hex.chars().take(140).collect();
+            let short: String = text.chars().take(140).collect();
             format!("'{}' is no {algorithm} value", short.escape_debug())
         };
         if digits.len() != 2 * algorithm.digest_len() {
@@ -122,12 +123,12 @@ impl Digest {
     ///
     /// # Errors
     /// When no algorithm has digests of that length, or when these are no hex digits.
-    pub fn parse_by_length(hex: &str) -> Result<Self, String> {
+    pub fn parse_by_length(text: &str) -> Result<Self, String> {
         let algorithm = Algorithm::ALL
             .into_iter()
-            .find(|algorithm| 2 * algorithm.digest_len() == hex.len())
-            .ok_or_else(|| format!("{} characters are no digest known here", hex.len()))?;
-        Self::parse(algorithm, hex)
+            .find(|algorithm| 2 * algorithm.digest_len() == text.len())
+            .ok_or_else(|| format!("{} characters are no digest known here", text.len()))?;
+        Self::parse(algorithm, text)
     }
 
     /// Hashes bytes that are in memory.
@@ -158,12 +159,7 @@ impl Digest {
 /// Prints lower-case hex digits, as `sha256sum` does.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex: String = self
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        f.pad(&hex)
+        f.pad(&hex(self.as_bytes()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one typed error that callers match on.
 
 use crate::Kind;
-use crate::object::nearest;
+use crate::nearest::best_match;
 
 /// Why a value of ours could not be made or found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum Error {
     /// An attribute that objects of a kind do not have.
     #[error(
         "'{name}' is not a valid attribute name for an object type of '{kind}'{}",
-        did_you_mean(nearest.as_deref())
+        or_did_you_mean(nearest.as_deref())
     )]
     UnknownAttribute {
         /// The kind of object: `osimage`, `node`.
@@ -63,7 +63,7 @@ impl Error {
         Self::NotFound {
             kind,
             name: name.to_owned(),
-            nearest: nearest(name, known),
+            nearest: best_match(name, known).map(str::to_owned),
         }
     }
 
@@ -82,7 +82,7 @@ impl Error {
 }
 
 /// Ends a message about an unknown name with the name that was probably meant.
-pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+pub(crate) fn or_did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
 }
 

@@ -17,12 +17,17 @@ pub mod cli;
 pub mod command;
 mod distro;
 mod error;
+#[cfg(feature = "files")]
+mod files;
+pub mod glob;
 mod hardware;
+mod hex;
 mod hostname;
 mod installdir;
 #[cfg(feature = "lock")]
 mod lock;
 mod name;
+mod nearest;
 mod network;
 mod node;
 #[cfg(feature = "catalog")]
@@ -30,6 +35,7 @@ mod noderange;
 mod nodes;
 mod object;
 mod osimage;
+mod repository;
 mod runlist;
 mod schema;
 mod secret;
@@ -42,12 +48,16 @@ pub use arch::Arch;
 pub use catalog::{Catalog, Edit};
 pub use distro::Distro;
 pub use error::Error;
+#[cfg(feature = "files")]
+pub use files::{AtomicFile, boot_id, sync_directory, write_atomic};
 pub use hardware::MacAddresses;
+pub use hex::hex;
 pub use hostname::host_name_fault;
 pub use installdir::InstallDir;
 #[cfg(feature = "lock")]
 pub use lock::Lock;
 pub use name::{GroupName, NodeName};
+pub use nearest::{best_match, did_you_mean, nearest};
 pub use network::{BridgePort, DockerNetwork, IfName, Network};
 pub use node::{Group, GroupType, Node};
 #[cfg(feature = "catalog")]
@@ -55,6 +65,10 @@ pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Univ
 pub use nodes::Nodes;
 pub use object::{Attributes, Kind, Object, Value};
 pub use osimage::{OsImage, ProvMethod};
+pub use repository::{
+    AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
+    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, is_url_character,
+};
 pub use runlist::{Entry, Origin, Program, Results, Runlist, ScriptLine, ScriptResult};
 pub use schema::{Attribute, Definition, Shape};
 pub use secret::{CryptedPassword, MASK, Secret, looks_secret};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::nearest::best_match;
 use crate::schema::{Attribute, Definition};
 use crate::{Error, GroupName, NodeName, Site};
 
@@ -70,7 +71,8 @@ impl Kind {
             .map_err(|_| Error::UnknownAttribute {
                 kind: self,
                 name: name.to_owned(),
-                nearest: nearest(name, attributes.iter().map(|known| known.name)),
+                nearest: best_match(name, attributes.iter().map(|known| known.name))
+                    .map(str::to_owned),
             })
     }
 
@@ -242,16 +244,6 @@ impl Object {
         renamed.attributes.clone_from(&self.attributes);
         Ok(renamed)
     }
-}
-
-/// Returns the known name that is nearest to a misspelt one, if any is near.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    known
-        .into_iter()
-        .map(|known| (strsim::osa_distance(name, known), known))
-        .filter(|(distance, known)| distance * 3 <= name.len().max(known.len()))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known.to_owned())
 }
 
 /// Writes what would have been accepted: `one of a, b, c`.

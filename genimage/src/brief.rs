@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use definitions::{InstallDir, Node, Nodes, Runlist, Site};
+use definitions::{InstallDir, Node, Nodes, RepositoryFormat, Runlist, Site};
 use nix::unistd::Gid;
 
 use crate::context::{Context, Disk, Firstboot, InstallSource, Kernel, Locale, Root, Server};
@@ -18,7 +18,7 @@ use crate::machine::Surroundings;
 use crate::pkglist::PkgList;
 use crate::problem::{Gather, Problem};
 use crate::published;
-use crate::repository::{Form, Repository};
+use crate::repository::Repository;
 use crate::scripts::{Lists, Programs, sha256};
 
 /// The program that runs the scripts on the node.
@@ -221,11 +221,12 @@ fn parted(
 ) -> (InstallSource, Vec<Repository>, Vec<Repository>) {
     let first = all.first().cloned().unwrap_or_default();
     let (tree, extras): (Vec<_>, Vec<_>) = all.into_iter().partition(|repository| {
-        let by_itself = first.form != Form::Apt && first.is_tree() && repository.is_tree();
+        let by_itself =
+            first.form != RepositoryFormat::Apt && first.is_tree() && repository.is_tree();
         by_itself || repository.name == first.name
     });
     let uri = match first.form {
-        Form::Dnf | Form::Zypper if first.is_tree() => &server.tree,
+        RepositoryFormat::Dnf | RepositoryFormat::Zypper if first.is_tree() => &server.tree,
         _ => &first.uri,
     };
     (InstallSource::new(uri, first.is_tree()), tree, extras)

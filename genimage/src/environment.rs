@@ -7,19 +7,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use definitions::{Definition, Network, Node, OsImage, Site};
+use definitions::{
+    Definition, Network, Node, OsImage, PackageOrigin, RepositoryEntry, RepositoryFormat, Site,
+};
 
 use crate::context::Context;
 use crate::image::Image;
-use crate::pkglist::Role;
 use crate::problem::Problem;
 use crate::published;
-use crate::repository::{self, Form, Repository};
-
-/// What repositories of `pkgdir` and of `otherpkgdir` without a name of their own are called, before their
-/// number.
-const MIRROR: &str = "mirror";
-const EXTRA: &str = "extra";
+use crate::repository::{Repository, format_of};
 
 /// Makes what is the same for every node of the osimage: the site, its networks, the packages.
 ///
@@ -110,42 +106,56 @@ fn software(image: &Image, environment: &mut BTreeMap<String, String>) {
         ..
     } = image;
     let (of_tree, extra) = repositories.split_at(*own);
-    let form = Form::of(image.family);
-    if !packages.transactions.is_empty() {
-        environment.insert("OSPKGDIR".to_owned(), definition.pkgdir.join(","));
-        environment.extend(packages.variables(Role::Tree));
-        // The first entry is the tree, which the installer has told the node of.
-        let mirrors = definition.pkgdir.get(1..).unwrap_or_default();
-        environment.extend(keys("OSPKGKEY", mirrors, (MIRROR, of_tree), form));
-    }
-    if !others.transactions.is_empty() {
-        environment.insert("OTHERPKGDIR".to_owned(), definition.otherpkgdir.join(","));
-        environment.extend(others.variables(Role::Others));
-        let entries = &definition.otherpkgdir;
-        environment.extend(keys("OTHERPKGKEY", entries, (EXTRA, extra), form));
+    let form = format_of(image.family);
+    // The first entry is the tree, which the installer has configured the node for.
+    let mirrors = definition.pkgdir.get(1..).unwrap_or_default();
+    for (origin, list, directories, entries, repositories) in [
+        (
+            PackageOrigin::Tree,
+            packages,
+            &definition.pkgdir,
+            mirrors,
+            of_tree,
+        ),
+        (
+            PackageOrigin::Others,
+            others,
+            &definition.otherpkgdir,
+            &definition.otherpkgdir,
+            extra,
+        ),
+    ] {
+        if !list.transactions.is_empty() {
+            environment.insert(
+                origin.directories_variable().to_owned(),
+                directories.join(","),
+            );
+            environment.extend(list.variables(origin));
+            environment.extend(keys(origin, entries, repositories, form));
+        }
     }
 }
 
 /// Returns the key of each entry that names one, as `OTHERPKGKEY1` … A key's path means nothing on the node:
 /// its text goes along, so that nothing is fetched unverified.
 fn keys(
-    variable: &str,
+    origin: PackageOrigin,
     entries: &[String],
-    (stem, repositories): (&str, &[Repository]),
-    form: Form,
+    repositories: &[Repository],
+    form: RepositoryFormat,
 ) -> Vec<(String, String)> {
     let key = |(at, entry): (usize, &String)| {
         let number = at + 1;
-        let named = repository::Entry::parse(entry, form)
+        let named = RepositoryEntry::parse(entry, form)
             .ok()
             .and_then(|entry| entry.name);
-        let name = named.unwrap_or_else(|| format!("{stem}{number}"));
+        let name = named.unwrap_or_else(|| format!("{}{number}", origin.repository_stem()));
         let of_entry = |repository: &&Repository| {
             let rest = repository.name.strip_prefix(&name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
         let key = repositories.iter().find(of_entry)?.key.clone()?;
-        Some((format!("{variable}{number}"), key))
+        Some((origin.key_variable(number), key))
     };
     entries.iter().enumerate().filter_map(key).collect()
 }

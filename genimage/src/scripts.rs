@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
 
-use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, Runlist, ScriptLine, Value};
+use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, Runlist, ScriptLine, Value, hex};
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
@@ -176,7 +176,7 @@ fn locate(directory: &Path, name: &str) -> io::Result<PathBuf> {
 /// Returns the SHA-256 of bytes in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest)
 }
 
 /// The two lists of a node.

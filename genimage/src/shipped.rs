@@ -5,11 +5,11 @@
 //! of another version there is replaced; programs of other names are the administrator's and stay.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use definitions::write_atomic;
 
 /// Where the programs lie beside this one: `/usr/bin/nodeset` has `/usr/share/slipway/postscripts`.
 pub(crate) fn home() -> Option<PathBuf> {
@@ -61,22 +61,14 @@ fn stands(target: &Path, bytes: &[u8]) -> Result<bool> {
 
 /// Writes a program whole or not at all.
 fn write(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let directory = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let mut file = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o755))
-        .tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    // The umask may have taken bits away that a web server needs.
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(0o755))?;
-    file.persist(target)?;
-    fs::File::open(directory)?.sync_all()
+    fs::create_dir_all(target.parent().unwrap_or(Path::new(".")))?;
+    write_atomic(target, bytes, 0o755)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -5,14 +5,13 @@
 //! render every node again. Nothing is written here.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, Node, Program, Runlist, ScriptLine};
+use definitions::{InstallDir, Node, Program, Runlist, ScriptLine, hex};
 use sha2::{Digest, Sha256};
 
 use crate::marks::Marks;
@@ -213,14 +212,8 @@ pub(crate) fn address(node: &Node) -> String {
 
 /// Says what a program is.
 fn describe(bytes: &[u8]) -> Program {
-    let sha256 = Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
     Program {
-        sha256,
+        sha256: hex(&Sha256::digest(bytes)),
         size: bytes.len() as u64,
     }
 }

@@ -4,12 +4,11 @@
 //! on its command line, which whatever runs there may read; the one of the results stands before the list, on the
 //! standard input of `firstboot`, and is told to nobody else.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 
 use anyhow::{Context, Result};
-use definitions::Results;
+use definitions::{Results, hex};
 
 /// Where random bytes come from: random(4).
 const RANDOM: &str = "/dev/urandom";
@@ -74,10 +73,7 @@ fn nonce() -> Result<String> {
     File::open(RANDOM)
         .and_then(|mut random| random.read_exact(&mut bytes))
         .with_context(|| format!("reading {RANDOM}"))?;
-    Ok(bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    Ok(hex(&bytes))
 }
 
 #[cfg(test)]

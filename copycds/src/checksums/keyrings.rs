@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use definitions::glob;
 use serde::Deserialize;
 
 use super::openpgp;
@@ -146,22 +147,13 @@ fn list_files(place: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether a file is in the pattern's directory and its name is of the pattern's form.
 fn matches(pattern: &Path, path: &Path) -> bool {
-    let names = pattern.file_name().zip(path.file_name());
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let names = name(pattern).zip(name(path));
     pattern.parent() == path.parent()
-        && names.is_some_and(|(form, name)| {
-            matches_glob(form.as_encoded_bytes(), name.as_encoded_bytes())
-        })
-}
-
-/// Whether a name has a form in which `*` stands for any run of bytes.
-fn matches_glob(form: &[u8], name: &[u8]) -> bool {
-    match form.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|skip| matches_glob(rest, &name[skip..])),
-        Some((first, rest)) => name
-            .split_first()
-            .is_some_and(|(byte, more)| byte == first && matches_glob(rest, more)),
-    }
+        && names.is_some_and(|(pattern, name)| glob::matches(&pattern, &name))
 }
 
 impl Keys {

@@ -1,6 +1,7 @@
 //! Says what a file is that is no image, so that the user sees the mistake at once.
 
 use anyhow::Result;
+use definitions::hex;
 
 use super::entry::Extent;
 use super::image::ImageFile;
@@ -51,11 +52,9 @@ pub(super) fn describe(image: &ImageFile) -> Result<String> {
         Some((_, _, name)) => format!("it is {name}"),
         None if image.len() <= 16 * 2048 => format!("it has only {} bytes", image.len()),
         None if start.iter().all(|&byte| byte == 0) => "it begins with zeros".to_owned(),
-        None => format!("it begins with {}", hex(&start[..start.len().min(8)])),
+        None => {
+            let bytes: Vec<_> = start.iter().take(8).map(|byte| hex(&[*byte])).collect();
+            format!("it begins with {}", bytes.join(" "))
+        }
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.join(" ")
 }

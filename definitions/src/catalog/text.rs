@@ -7,8 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Layout;
-use crate::error::did_you_mean;
-use crate::object::nearest;
+use crate::error::or_did_you_mean;
+use crate::nearest::best_match;
 use crate::{Attribute, Error, Kind, Object, Shape, Value};
 
 /// Parses one file.
@@ -71,7 +71,7 @@ impl Source<'_> {
                     "'{}' is neither {}, which begin the name of a table here{}",
                     key.get_ref(),
                     quoted.join(" nor "),
-                    did_you_mean(nearest(key.get_ref(), names()).as_deref())
+                    or_did_you_mean(best_match(key.get_ref(), names()))
                 ),
             )
         })

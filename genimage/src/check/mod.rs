@@ -15,7 +15,6 @@ mod autoinstall;
 mod autoyast;
 mod json;
 mod kickstart;
-mod nearest;
 mod preseed;
 mod shape;
 mod telling;

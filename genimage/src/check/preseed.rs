@@ -10,8 +10,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use definitions::{did_you_mean, nearest};
+
 use super::Findings;
-use super::nearest::{did_you_mean, nearest};
 use super::telling::Telling;
 
 /// What debconf takes as a type.

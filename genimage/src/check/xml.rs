@@ -11,7 +11,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::nearest::{did_you_mean, nearest};
+use definitions::{did_you_mean, nearest};
+
 use super::telling::Telling;
 use super::value::{Entry, Kind, Value};
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     Context, Disk, Firstboot, Image, InstallSource, Kernel, Locale, Node, Packages, Root, Server,
 };
-use crate::repository::{Form, Repository};
+use crate::repository::Repository;
+use definitions::RepositoryFormat;
 
 impl Context {
     /// An example in which every field is given: what fields there are is read from it, and tests render it.
@@ -89,7 +90,7 @@ fn server() -> Server {
 
 fn repository(name: &str) -> Repository {
     Repository {
-        form: Form::Apt,
+        form: RepositoryFormat::Apt,
         name: name.to_owned(),
         uri: "http://10.1.0.1/install/debian13.1.0/x86_64".to_owned(),
         directory: text("/install/debian13.1.0/x86_64"),

@@ -1,11 +1,11 @@
 //! What is built in, written out to be edited. Never writes over a file.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use definitions::AtomicFile;
 
 use super::{Library, embedded};
 
@@ -38,18 +38,11 @@ impl Library {
 fn write(path: &Path, text: &str) -> Result<Exported> {
     let parent = path.parent().context("it has no directory")?;
     fs::create_dir_all(parent)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".export-")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(parent)?;
+    let mut file = AtomicFile::create(path, 0o644)?;
     file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => {
-            File::open(parent)?.sync_all()?;
-            Ok(Exported::Written(path.to_path_buf()))
-        }
-        Err(err) if err.error.kind() == std::io::ErrorKind::AlreadyExists => {
+    match file.commit_new() {
+        Ok(()) => Ok(Exported::Written(path.to_path_buf())),
+        Err(err) if err.kind() == ErrorKind::AlreadyExists => {
             let same = fs::read(path)? == text.as_bytes();
             let path = path.to_path_buf();
             Ok(if same {
@@ -58,6 +51,6 @@ fn write(path: &Path, text: &str) -> Result<Exported> {
                 Exported::Kept(path)
             })
         }
-        Err(err) => Err(err.error.into()),
+        Err(err) => Err(err.into()),
     }
 }

@@ -1,8 +1,10 @@
-//! Lists as text again: the file that says the same, and the variables that xCAT's postscripts read. Pure.
+//! Lists as text again: the file that says the same, and the variables of postscripts. Pure.
 
 use std::fmt;
 
-use super::{Item, PkgList, Role, Transaction};
+use definitions::{PackageChanges, PackageOrigin, RequestedPackage};
+
+use super::{Item, PkgList, Transaction};
 
 impl fmt::Display for PkgList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -13,7 +15,7 @@ impl fmt::Display for PkgList {
             for (name, value) in &list.environment {
                 writeln!(f, "#ENV:{name}={value}#")?;
             }
-            for entry in list.entries() {
+            for entry in list.changes().entries() {
                 writeln!(f, "{entry}")?;
             }
         }
@@ -30,57 +32,30 @@ impl fmt::Display for Item {
     }
 }
 
-impl Transaction {
-    /// Returns the lines of a list, without the environment.
-    fn entries(&self) -> impl Iterator<Item = String> {
-        let signed = |sign: &'static str, items: &[Item]| {
-            let signed = items.iter().map(move |item| format!("{sign}{item}"));
-            signed.collect::<Vec<_>>()
-        };
-        let lines = [
-            signed("-", &self.exclude),
-            signed("-@", &self.exclude_groups),
-            signed("@", &self.groups),
-            signed("", &self.install),
-            signed("--", &self.remove_after),
-        ];
-        lines.into_iter().flatten()
+impl PkgList {
+    /// Returns the variables of the list for a postscript.
+    pub fn variables(&self, origin: PackageOrigin) -> Vec<(String, String)> {
+        let lists: Vec<_> = self.transactions.iter().map(Transaction::changes).collect();
+        PackageChanges::to_variables(&lists, origin)
     }
 }
 
-impl PkgList {
-    /// Returns the variables that tell a postscript of the list: `OSPKGS` and `ENVLIST` of the tree's
-    /// packages; `OTHERPKGS1`, `ENVLIST1`, … and `OTHERPKGS_INDEX`, how many there are, of others.
-    pub fn variables(&self, role: Role) -> Vec<(String, String)> {
-        let mut variables = Vec::new();
-        let (packages, number): (_, fn(usize) -> String) = match role {
-            Role::Tree => ("OSPKGS", |_| String::new()),
-            Role::Others => ("OTHERPKGS", |at| (at + 1).to_string()),
+impl Transaction {
+    /// Returns it without the places of its names.
+    fn changes(&self) -> PackageChanges {
+        let names = |items: &[Item]| items.iter().map(Item::wanted).collect();
+        let package = |item: &Item| RequestedPackage {
+            directory: item.directory.clone(),
+            name: item.name.clone(),
+            version: item.version.clone(),
         };
-        let joined = |lists: &[Transaction]| {
-            let entries = lists.iter().flat_map(Transaction::entries);
-            let pairs = lists.iter().flat_map(|list| &list.environment);
-            let pairs = pairs.map(|(name, value)| format!("{name}={value}"));
-            (
-                entries.collect::<Vec<_>>().join(","),
-                pairs.collect::<Vec<_>>().join(" "),
-            )
-        };
-        let size = match role {
-            Role::Tree => self.transactions.len().max(1),
-            Role::Others => 1,
-        };
-        for (at, lists) in self.transactions.chunks(size).enumerate() {
-            let (entries, environment) = joined(lists);
-            variables.push((format!("{packages}{}", number(at)), entries));
-            if !environment.is_empty() {
-                variables.push((format!("ENVLIST{}", number(at)), environment));
-            }
+        PackageChanges {
+            environment: self.environment.clone(),
+            remove_before: names(&self.exclude),
+            exclude_groups: names(&self.exclude_groups),
+            groups: names(&self.groups),
+            install: self.install.iter().map(package).collect(),
+            remove_after: names(&self.remove_after),
         }
-        if role == Role::Others && !self.transactions.is_empty() {
-            let count = self.transactions.len().to_string();
-            variables.push(("OTHERPKGS_INDEX".to_owned(), count));
-        }
-        variables
     }
 }

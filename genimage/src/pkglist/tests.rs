@@ -1,6 +1,7 @@
 //! Lists as they are written, on texts alone.
 
 use super::*;
+use definitions::PackageOrigin;
 
 /// Files by name, as a library would have them.
 #[derive(Default)]
@@ -143,7 +144,7 @@ fn transactions_have_their_own_environment_and_removals() {
          #NEW_INSTALL_LIST#\n-docker\nlast\ndocker\n"
     );
     let variables: Vec<_> = list
-        .variables(Role::Others)
+        .variables(PackageOrigin::Others)
         .into_iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
@@ -158,7 +159,7 @@ fn transactions_have_their_own_environment_and_removals() {
         ]
     );
     assert_eq!(
-        list.variables(Role::Tree),
+        list.variables(PackageOrigin::Tree),
         [
             (
                 "OSPKGS".to_owned(),
@@ -167,7 +168,7 @@ fn transactions_have_their_own_environment_and_removals() {
             ("ENVLIST".to_owned(), "A=1 B=/x C=".to_owned()),
         ]
     );
-    assert_eq!(PkgList::default().variables(Role::Others), []);
+    assert_eq!(PkgList::default().variables(PackageOrigin::Others), []);
 }
 
 #[test]

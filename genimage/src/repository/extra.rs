@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use definitions::OsImage;
+use definitions::{
+    OsImage, RepositoryEntry, RepositoryFormat, RepositoryLocation, RepositoryTrust,
+};
 
-use super::entry::{self, Entry, Source, Trust};
-use super::{Form, Repository, Served, key, tree};
+use super::{Repository, Served, format_of, key, tree};
 use crate::installer::Family;
 use crate::problem::{Place, Problem};
 
@@ -136,7 +137,7 @@ pub fn extra(entries: &[String], with: &Extra<'_>) -> Result<Vec<Repository>, Ve
     let family = Family::of(with.served.distro).map_err(|problem| vec![problem])?;
     let mut work = Work {
         with,
-        form: Form::of(family),
+        form: format_of(family),
         repositories: Vec::new(),
         problems: Vec::new(),
         missing: with.directories.iter().collect(),
@@ -152,7 +153,7 @@ pub fn extra(entries: &[String], with: &Extra<'_>) -> Result<Vec<Repository>, Ve
 
 pub(super) struct Work<'a> {
     pub(super) with: &'a Extra<'a>,
-    pub(super) form: Form,
+    pub(super) form: RepositoryFormat,
     pub(super) repositories: Vec<Repository>,
     problems: Vec<Problem>,
     /// Directories that the list names and no entry has had yet.
@@ -161,7 +162,12 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     fn entry(&mut self, text: &str, number: usize) -> Result<(), String> {
-        let entry = Entry::parse(text, self.form)?;
+        let entry = RepositoryEntry::parse(text, self.form)?;
+        if let (RepositoryLocation::Uri(_), RepositoryTrust::Unspecified) =
+            (&entry.location, &entry.trust)
+        {
+            return Err(self.form.trust_advice());
+        }
         let served = &self.with.served;
         self.fits(&entry)?;
         let base = Repository {
@@ -177,28 +183,28 @@ impl Work<'_> {
                 .iter()
                 .map(|arch| arch.debian_name().to_owned())
                 .collect(),
-            trusted: entry.trust == Trust::Asserted,
+            trusted: entry.trust == RepositoryTrust::Explicit,
             ..Repository::default()
         };
-        match &entry.source {
-            Source::Internet(uri) => {
+        match &entry.location {
+            RepositoryLocation::Uri(uri) => {
                 let base = self.keyed(base, &entry.trust)?;
                 let version = match self.form {
-                    Form::Zypper => served.distro.version(),
-                    Form::Apt | Form::Dnf => served.distro.major(),
+                    RepositoryFormat::Zypper => served.distro.version(),
+                    RepositoryFormat::Apt | RepositoryFormat::Dnf => served.distro.major(),
                 };
                 let uri = uri.replace("$releasever", version);
                 let uri = uri.replace("$basearch", served.arch.name());
                 self.repositories.push(Repository { uri, ..base });
             }
-            Source::Directory(path) => self.directory(path, &entry, base)?,
+            RepositoryLocation::Directory(path) => self.directory(path, &entry, base)?,
         }
         Ok(())
     }
 
     /// Refuses what nodes of this release cannot use: packages of other architectures, and a mirror of another
     /// release. What others make may well be of an older release's suite.
-    fn fits(&self, entry: &Entry) -> Result<(), String> {
+    fn fits(&self, entry: &RepositoryEntry) -> Result<(), String> {
         let arch = self.with.served.arch;
         if !entry.architectures.is_empty() && !entry.architectures.contains(&arch) {
             return Err(format!(
@@ -206,7 +212,8 @@ impl Work<'_> {
                 arch.debian_name()
             ));
         }
-        let mirrors = self.with.attribute == "pkgdir" || entry.trust == Trust::Distribution;
+        let mirrors =
+            self.with.attribute == "pkgdir" || entry.trust == RepositoryTrust::Distribution;
         let suite = entry.suite.as_deref().unwrap_or_default();
         let base = suite.split(['-', '/']).next().unwrap_or_default();
         match self.with.codename {
@@ -218,9 +225,13 @@ impl Work<'_> {
     }
 
     /// Puts the key in, read and looked at.
-    pub(super) fn keyed(&self, base: Repository, trust: &Trust) -> Result<Repository, String> {
+    pub(super) fn keyed(
+        &self,
+        base: Repository,
+        trust: &RepositoryTrust,
+    ) -> Result<Repository, String> {
         match trust {
-            Trust::Key(path) => {
+            RepositoryTrust::Key(path) => {
                 let shown = path.display();
                 let bytes = (self.with.read)(path)
                     .map_err(|err| format!("its key {shown} cannot be read: {err}"))?;
@@ -231,16 +242,16 @@ impl Work<'_> {
                     ..base
                 })
             }
-            Trust::KeyUrl(url) => Ok(Repository {
+            RepositoryTrust::KeyUrl(url) => Ok(Repository {
                 key_url: Some(url.clone()),
                 ..base
             }),
-            Trust::Distribution => Ok(Repository {
+            RepositoryTrust::Distribution => Ok(Repository {
                 key_url: tree::installed_key(&self.with.served),
                 ..base
             }),
-            Trust::Asserted => Ok(base),
-            Trust::Unsaid => Err(entry::unsaid(self.form)),
+            RepositoryTrust::Explicit => Ok(base),
+            RepositoryTrust::Unspecified => Err(self.form.trust_advice()),
         }
     }
 

@@ -1,17 +1,15 @@
-//! Repositories in the words of apt, dnf and zypper. Pure.
-//!
-//! References: sources.list(5) (deb822, `Signed-By`), dnf.conf(5), zypper(8).
+//! Repositories as apt, dnf and zypper are configured for them. Pure.
 
-use std::fmt::Write as _;
+use definitions::{AptKey, AptSource, RepositoryFormat, RpmRepo};
 
-use super::{Form, Repository};
+use super::Repository;
 
 impl Repository {
-    /// Returns the name of the file that tells a node of it: `extra1.sources`, `extra1.repo`.
+    /// Returns the name of the file that configures a node for it: `extra1.sources`, `extra1.repo`.
     pub fn file_name(&self) -> String {
         match self.form {
-            Form::Apt => format!("{}.sources", self.name),
-            Form::Dnf | Form::Zypper => format!("{}.repo", self.name),
+            RepositoryFormat::Apt => format!("{}.sources", self.name),
+            RepositoryFormat::Dnf | RepositoryFormat::Zypper => format!("{}.repo", self.name),
         }
     }
 
@@ -19,87 +17,30 @@ impl Repository {
     /// section that checks signatures for dnf and zypper.
     pub fn file(&self) -> String {
         match self.form {
-            Form::Apt => self.deb822(self.key.as_deref().map(indented)),
-            Form::Dnf | Form::Zypper => self.section(),
+            RepositoryFormat::Apt => self.apt_source().render(),
+            RepositoryFormat::Dnf | RepositoryFormat::Zypper => self.rpm_repo().render(),
         }
     }
 
-    /// Returns the same for an older apt, with the key in a file of the node's.
-    pub fn file_with_key(&self, path: &str) -> String {
-        self.deb822(self.key.is_some().then(|| format!(" {path}\n")))
+    /// Returns it as apt is configured for it, with the key within.
+    pub fn apt_source(&self) -> AptSource {
+        AptSource {
+            uri: self.uri.clone(),
+            suite: self.suite.clone().unwrap_or_else(|| "./".to_owned()),
+            components: self.components.clone(),
+            architectures: self.architectures.clone(),
+            signed_by: self.key.clone().map(AptKey::Armoured),
+            trusted: self.trusted,
+        }
     }
 
-    /// Returns the one line of a `.list`, for an apt that knows no deb822 (before 1.1), or for what takes
-    /// such a line; `key` is where the key lies on the node, if it has one.
-    pub fn line(&self, key: Option<&str>) -> String {
-        let mut options = Vec::new();
-        if !self.architectures.is_empty() {
-            options.push(format!("arch={}", self.architectures.join(",")));
+    fn rpm_repo(&self) -> RpmRepo {
+        RpmRepo {
+            name: self.name.clone(),
+            uri: self.uri.clone(),
+            key_url: self.key_url.clone(),
+            trusted: self.trusted,
+            zypper: self.form == RepositoryFormat::Zypper,
         }
-        match key {
-            _ if self.trusted => options.push("trusted=yes".to_owned()),
-            Some(path) => options.push(format!("signed-by={path}")),
-            None => {}
-        }
-        let mut words = vec!["deb".to_owned()];
-        if !options.is_empty() {
-            words.push(format!("[{}]", options.join(" ")));
-        }
-        words.push(self.uri.clone());
-        words.extend(self.suite.clone());
-        words.extend(self.components.iter().cloned());
-        words.join(" ")
     }
-
-    fn deb822(&self, signed_by: Option<String>) -> String {
-        let mut text = format!("Types: deb\nURIs: {}\n", self.uri);
-        let mut field = |name: &str, words: &[String]| {
-            if !words.is_empty() {
-                let _ = writeln!(text, "{name}: {}", words.join(" "));
-            }
-        };
-        field("Suites", self.suite.as_slice());
-        field("Components", &self.components);
-        field("Architectures", &self.architectures);
-        match signed_by {
-            _ if self.trusted => text.push_str("Trusted: yes\n"),
-            Some(key) => {
-                text.push_str("Signed-By:");
-                text.push_str(&key);
-            }
-            None => {}
-        }
-        text
-    }
-
-    fn section(&self) -> String {
-        let name = &self.name;
-        let mut text = format!("[{name}]\nname={name}\nbaseurl={}\nenabled=1\n", self.uri);
-        if self.form == Form::Zypper {
-            text.push_str("autorefresh=1\n");
-        }
-        if self.trusted {
-            text.push_str("gpgcheck=0\n");
-            if self.form == Form::Zypper {
-                text.push_str("repo_gpgcheck=0\npkg_gpgcheck=0\n");
-            }
-        } else {
-            text.push_str("gpgcheck=1\n");
-            if let Some(url) = &self.key_url {
-                let _ = writeln!(text, "gpgkey={url}");
-            }
-        }
-        text
-    }
-}
-
-/// A text as the value of a deb822 field: each line behind a blank, an empty one as a dot.
-fn indented(text: &str) -> String {
-    let line = |line: &str| match line {
-        "" => " .\n".to_owned(),
-        line => format!(" {line}\n"),
-    };
-    std::iter::once("\n".to_owned())
-        .chain(text.lines().map(line))
-        .collect()
 }

@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::entry::{Entry, Trust};
+use definitions::{RepositoryEntry, RepositoryFormat, RepositoryTrust};
+
 use super::extra::Work;
-use super::{Form, Repository, has_index, is_file, key, signature};
+use super::{Repository, has_index, is_file, key, signature};
 
 impl Work<'_> {
     /// Takes a local directory and those beneath it that the list names.
     pub(super) fn directory(
         &mut self,
         path: &Path,
-        entry: &Entry,
+        entry: &RepositoryEntry,
         base: Repository,
     ) -> Result<(), String> {
         let served = self.with.served;
         let own = served.installdir.otherpkgs(served.distro, served.arch) == path;
-        if own && entry.trust == Trust::Unsaid && !path.exists() {
+        if own && entry.trust == RepositoryTrust::Unspecified && !path.exists() {
             return Ok(());
         }
         if !path.is_dir() {
@@ -71,7 +72,7 @@ impl Work<'_> {
             name,
             uri: self.with.served.url(place)?,
             directory: Some(place.display().to_string()),
-            suite: (self.form == Form::Apt).then(|| suite.to_owned()),
+            suite: (self.form == RepositoryFormat::Apt).then(|| suite.to_owned()),
             ..base.clone()
         });
         Ok(())
@@ -86,9 +87,9 @@ impl Work<'_> {
             in_suite.or_else(|| is_file(place, name).then(|| place.join(name)))
         };
         let (names, index): (&[&str], _) = match self.form {
-            Form::Apt => (&["InRelease", "Release.gpg"], "Release"),
-            Form::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
-            Form::Dnf => return Ok(()),
+            RepositoryFormat::Apt => (&["InRelease", "Release.gpg"], "Release"),
+            RepositoryFormat::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
+            RepositoryFormat::Dnf => return Ok(()),
         };
         if let Some(signature) = names.iter().find_map(|name| there(name)) {
             return key.map_or(Ok(()), |key| is_key_of(&signature, key));
@@ -102,7 +103,7 @@ impl Work<'_> {
     }
 
     /// Refuses a component that a suite does not have for the architecture.
-    fn components(&self, suite: &Path, entry: &Entry) -> Result<(), String> {
+    fn components(&self, suite: &Path, entry: &RepositoryEntry) -> Result<(), String> {
         let arch = self.with.served.arch.debian_name();
         for component in &entry.components {
             let there = [arch, "all"]
@@ -120,9 +121,9 @@ impl Work<'_> {
     }
 
     /// Looks for an index of packages; returns the suite, which is apt's.
-    fn indexed(&self, directory: &Path, entry: &Entry) -> Result<Option<String>, String> {
+    fn indexed(&self, directory: &Path, entry: &RepositoryEntry) -> Result<Option<String>, String> {
         let shown = directory.display();
-        if self.form != Form::Apt {
+        if self.form != RepositoryFormat::Apt {
             if is_file(directory, "repodata/repomd.xml") {
                 return Ok(Some(String::new()));
             }

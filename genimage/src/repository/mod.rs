@@ -5,7 +5,6 @@
 //! need believe nobody. What has no key is refused unless the definition says in words that it is trusted.
 //! Nothing here reaches a network.
 
-mod entry;
 mod extra;
 mod file;
 mod key;
@@ -16,7 +15,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-use definitions::{Arch, Distro, InstallDir};
+use definitions::{Arch, Distro, InstallDir, RepositoryFormat, is_url_character};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::installer::Family;
@@ -24,7 +23,6 @@ use crate::problem::Problem;
 
 use packing::Packing;
 
-pub use entry::{Entry, Source, Trust};
 pub use extra::{Extra, OfImage, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
 
@@ -34,27 +32,12 @@ const TREE: &str = "tree";
 /// What those of the further discs of a set are called, with the number of the disc.
 const DISC: &str = "disc";
 
-/// Whose form a repository has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// Debian and Ubuntu.
-    #[default]
-    Apt,
-    /// The RHEL family and Fedora.
-    Dnf,
-    /// SLE and openSUSE.
-    Zypper,
-}
-
-impl Form {
-    /// Returns the form of a family's repositories.
-    pub fn of(family: Family) -> Self {
-        match family {
-            Family::Debian | Family::Ubuntu => Self::Apt,
-            Family::Rh | Family::Fedora => Self::Dnf,
-            Family::Suse => Self::Zypper,
-        }
+/// Returns the format of a family's repositories.
+pub fn format_of(family: Family) -> RepositoryFormat {
+    match family {
+        Family::Debian | Family::Ubuntu => RepositoryFormat::Apt,
+        Family::Rh | Family::Fedora => RepositoryFormat::Dnf,
+        Family::Suse => RepositoryFormat::Zypper,
     }
 }
 
@@ -66,7 +49,7 @@ pub struct Repository {
     /// A short name of letters, digits, `-` and `_`: `tree`, `extra1`.
     pub name: String,
     /// Whose form it has.
-    pub form: Form,
+    pub form: RepositoryFormat,
     /// What a node reaches it by.
     pub uri: String,
     /// Where it lies on the management node, where it does: only then can its packages be looked up.
@@ -106,7 +89,10 @@ impl Serialize for Repository {
         given(&mut fields, "key_url", &self.key_url)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
-        let zypper = self.key.as_deref().filter(|_| self.form == Form::Zypper);
+        let zypper = self
+            .key
+            .as_deref()
+            .filter(|_| self.form == RepositoryFormat::Zypper);
         let fingerprints = zypper.map(key::fingerprints);
         fields.serialize_field("fingerprints", &fingerprints.unwrap_or_default())?;
         fields.serialize_field("file_name", &self.file_name())?;
@@ -153,10 +139,12 @@ impl Served<'_> {
                 self.installdir.path().display()
             )
         })?;
-        let relative = relative.to_str().filter(|text| text.chars().all(in_url));
+        let relative = relative
+            .to_str()
+            .filter(|text| text.chars().all(is_url_character));
         let relative = relative.ok_or_else(|| {
             format!(
-                "{} has signs in its name that no URL has: letters, digits and . _ + ~ - / are good",
+                "{} contains characters that are not allowed in a URL: letters, digits and . _ + ~ - / are",
                 path.display()
             )
         })?;
@@ -167,11 +155,6 @@ impl Served<'_> {
             format!("{url}/{relative}")
         })
     }
-}
-
-/// Signs that a path in a URL has as they stand.
-fn in_url(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "._+~-/".contains(c)
 }
 
 /// Whether a directory has an index of this name, packed or not.

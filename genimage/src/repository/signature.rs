@@ -6,6 +6,8 @@
 //!
 //! Reference: RFC 9580 §5.2.3.12 (issuer key id), §5.2.3.35 (issuer fingerprint), §7 (cleartext signatures).
 
+use definitions::hex;
+
 use super::key::{self, BEGIN_SIGNATURE};
 
 /// Returns whose signatures a file holds: fingerprints where a signature names one, key ids else, in capitals.
@@ -35,7 +37,7 @@ pub(super) fn issuers(bytes: &[u8]) -> Result<Vec<String>, String> {
 /// Reads the issuer of one signature's body.
 fn issuer(body: &[u8]) -> Option<String> {
     match body.first()? {
-        3 => Some(hex(body.get(7..15)?)),
+        3 => Some(key_id(body.get(7..15)?)),
         version @ (4 | 6) => {
             let wide = *version == 6;
             let (hashed, rest) = area(body.get(4..)?, wide)?;
@@ -46,7 +48,7 @@ fn issuer(body: &[u8]) -> Option<String> {
             let fingerprint = of_type(33).and_then(|(_, value)| value.get(1..));
             fingerprint
                 .or_else(|| of_type(16).map(|(_, value)| value))
-                .map(hex)
+                .map(key_id)
         }
         _ => None,
     }
@@ -86,8 +88,9 @@ fn subpackets(mut area: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+/// Prints a fingerprint or a key's id as gpg does.
+fn key_id(bytes: &[u8]) -> String {
+    hex(bytes).to_uppercase()
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{DISC, Form, Repository, Served, TREE, directories, has_index, is_file};
+use definitions::RepositoryFormat;
+
+use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
 use crate::installer::Family;
 use crate::problem::Problem;
 
@@ -154,7 +156,7 @@ impl Part<'_> {
             components.sort_by_key(|name| (name != "main", name.clone()));
             found.push(Repository {
                 name: self.name((!found.is_empty()).then_some(&*name)),
-                form: Form::Apt,
+                form: RepositoryFormat::Apt,
                 uri: self.url.to_owned(),
                 directory: Some(self.directory.display().to_string()),
                 suite: Some(name.into_owned()),
@@ -225,7 +227,7 @@ impl Part<'_> {
         let mut add = |directory: &Path, name: Option<&str>| {
             found.push(Repository {
                 name: self.name(name),
-                form: Form::of(family),
+                form: format_of(family),
                 uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
                 directory: Some(directory.display().to_string()),
                 key_url: installed_key(served),

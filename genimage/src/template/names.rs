@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use definitions::best_match;
+
 use super::scan::Scan;
 use super::{BUILT_IN, Source};
 use crate::context::Fields;
@@ -131,7 +133,7 @@ fn resolve<'a>(name: &str, all: &'a BTreeMap<String, Source>) -> Option<&'a Sour
 
 fn no_field(path: &str, fields: &Fields) -> String {
     let paths = fields.paths();
-    match nearest(path, paths.iter().map(String::as_str)) {
+    match best_match(path, paths.iter().map(String::as_str)) {
         Some(near) => format!("'{path}' is no field: did you mean '{near}'?"),
         None => format!("'{path}' is no field: docs/templates.md lists them"),
     }
@@ -144,19 +146,10 @@ fn missing(name: &str, all: &BTreeMap<String, Source>) -> String {
             known.strip_prefix(BUILT_IN).unwrap_or(known),
         ]
     });
-    match nearest(name, known) {
+    match best_match(name, known) {
         Some(near) => format!("there is no template '{name}': did you mean '{near}'?"),
         None => format!("there is no template '{name}'"),
     }
-}
-
-/// Returns the known name that is most like one, if any is much like it.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.6)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, known)| known)
 }
 
 fn at(source: &Source, line: usize, message: String) -> Problem {

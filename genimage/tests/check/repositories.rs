@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use definitions::Arch;
+use definitions::RepositoryFormat;
 use genimage::check::Findings;
 use genimage::check::packages::{Platform, Shelf, packages};
 use genimage::pkglist::{Item, PkgList, Transaction};
 use genimage::problem::Place;
-use genimage::repository::{Form, Repository};
+use genimage::repository::Repository;
 use libtest_mimic::Trial;
 
 use crate::needs::Need;
@@ -293,7 +294,7 @@ fn look_up(root: &Path, suite: Option<&str>, line: &str) -> Findings {
 fn repository(root: &Path, suite: Option<&str>) -> Repository {
     Repository {
         name: "tree".to_owned(),
-        form: suite.map_or(Form::Dnf, |_| Form::Apt),
+        form: suite.map_or(RepositoryFormat::Dnf, |_| RepositoryFormat::Apt),
         directory: Some(root.display().to_string()),
         suite: suite.map(str::to_owned),
         components: suite.map(|_| "main".to_owned()).into_iter().collect(),

@@ -17,6 +17,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use definitions::{AptKey, AptSource};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use scene::Scene;
@@ -127,9 +128,14 @@ fn apt_takes_lines() -> Result<(), Failed> {
     for (trust, expected) in trusts("signed-by") {
         let repository = scene.repository("debian12", &trust);
         let key = scene.path("handed-on.asc").display().to_string();
-        let line = repository.line(repository.key.as_ref().map(|_| key.as_str()));
-        let older = repository.file_with_key(&key);
-        for (file, text) in [("extra1.list", line), ("extra1.sources", older)] {
+        let source = AptSource {
+            signed_by: repository.key.as_ref().map(|_| AptKey::File(key)),
+            ..repository.apt_source()
+        };
+        for (file, text) in [
+            ("extra1.list", source.render_line()),
+            ("extra1.sources", source.render()),
+        ] {
             let (installed, said) = scene.apt(file, &format!("{text}\n"));
             if installed != expected {
                 return Err(format!("{text}: {said}").into());

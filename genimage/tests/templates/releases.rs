@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use definitions::RepositoryFormat;
 use genimage::context::{Context, InstallSource};
 use genimage::installer::Installer;
-use genimage::repository::{Form, Repository};
+use genimage::repository::Repository;
 use genimage::template::{Source, Templates, Values};
 
 use crate::needs::workspace;
@@ -138,11 +139,11 @@ impl Release {
 impl Release {
     fn repositories(&self, context: &mut Context) {
         let form = match self.installer {
-            Installer::Preseed | Installer::Autoinstall => Form::Apt,
-            Installer::Kickstart => Form::Dnf,
-            Installer::Autoyast | Installer::Agama => Form::Zypper,
+            Installer::Preseed | Installer::Autoinstall => RepositoryFormat::Apt,
+            Installer::Kickstart => RepositoryFormat::Dnf,
+            Installer::Autoyast | Installer::Agama => RepositoryFormat::Zypper,
         };
-        let apt = form == Form::Apt;
+        let apt = form == RepositoryFormat::Apt;
         let tree = Repository {
             name: "tree".to_owned(),
             form,

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
+use definitions::{did_you_mean, nearest};
+
 use super::table::{Choice, Command, Form, Release, Takes};
-use crate::check::nearest::{did_you_mean, nearest};
 
 /// A line's words, behind the first.
 pub(super) type Words<'a> = [Cow<'a, str>];

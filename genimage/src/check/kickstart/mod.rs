@@ -12,12 +12,11 @@ mod words;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use definitions::Distro;
+use definitions::{Distro, did_you_mean, nearest};
 
 use self::table::{Release, command, names};
 use self::words::{Unended, split};
 use super::Findings;
-use super::nearest::{did_you_mean, nearest};
 use super::telling::Telling;
 
 /// Checks a whole file for a release.

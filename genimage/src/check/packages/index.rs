@@ -1,6 +1,7 @@
 //! What one repository holds, as far as a list can ask for it.
 
-use super::glob;
+use definitions::glob;
+
 use super::names::{Gathering, Names};
 
 /// What one repository holds.

@@ -1,8 +1,7 @@
 //! One name, looked up as the package manager of the release would take it.
 
-use definitions::Arch;
+use definitions::{Arch, glob};
 
-use super::glob;
 use super::index::{Index, is_group};
 use super::names::Names;
 use super::shelf::Stock;

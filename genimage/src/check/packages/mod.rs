@@ -5,7 +5,6 @@
 //! can have. Nothing is resolved: that packages go together is apt's or dnf's to say.
 
 mod debian;
-mod glob;
 mod index;
 mod inflate;
 mod lines;

@@ -4,14 +4,13 @@
 //! Files are read beneath the repository's directory alone.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
-use definitions::Distro;
+use definitions::{Distro, hex};
 use sha2::{Digest, Sha256};
 
 use super::index::{Gathered, Index};
@@ -328,12 +327,7 @@ fn differs(path: &Path, expected: &str) -> Option<Problem> {
         let length = bytes.len();
         reader.consume(length);
     }
-    let digest = digest.finalize();
-    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    (hex != expected).then(|| {
+    (hex(&digest.finalize()) != expected).then(|| {
         at(
             path,
             "differs from what Release says of it, and apt would refuse it: make Release anew"

@@ -10,14 +10,16 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::pkglist::Transaction;
 use crate::problem::{Place, Problem};
-use crate::repository::Form;
+use definitions::RepositoryFormat;
 
 static DEBIAN: LazyLock<Distro> = LazyLock::new(|| "debian12.9.0".parse().unwrap());
 static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());
 
 /// The nodes whose package manager has these repositories.
 fn platform(repositories: &[Repository]) -> Platform<'static> {
-    let apt = repositories.iter().any(|one| one.form == Form::Apt);
+    let apt = repositories
+        .iter()
+        .any(|one| one.form == RepositoryFormat::Apt);
     Platform {
         distro: if apt { &DEBIAN } else { &ROCKY },
         arch: Arch::X86_64,
@@ -42,7 +44,7 @@ impl Scene {
         let directory = self.root.path().join(name);
         self.repositories.push(Repository {
             name: name.to_owned(),
-            form: suite.map_or(Form::Dnf, |_| Form::Apt),
+            form: suite.map_or(RepositoryFormat::Dnf, |_| RepositoryFormat::Apt),
             uri: format!("http://10.1.0.1/{name}"),
             directory: Some(directory.display().to_string()),
             suite: suite.map(str::to_owned),

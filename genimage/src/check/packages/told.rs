@@ -1,12 +1,13 @@
 //! What the lookups found, in sentences.
 
+use definitions::{RepositoryFormat, did_you_mean, nearest};
+
 use super::lookup::{Answer, Source, apt, group, groups, indices, rpm};
 use super::shelf::Shelf;
 use crate::check::Findings;
-use crate::check::nearest::{did_you_mean, nearest};
 use crate::pkglist::Item;
 use crate::problem::Problem;
-use crate::repository::{Form, Repository};
+use crate::repository::Repository;
 
 /// A name of a list, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +82,9 @@ impl<'a> Asked<'a> {
         let environment = self.item.name.starts_with('^');
         let form = self.sources.first().map(|source| source.repository.form);
         let kind = match (form, environment) {
-            (Some(Form::Apt), _) => "task",
+            (Some(RepositoryFormat::Apt), _) => "task",
             (_, true) => "environment",
-            (Some(Form::Zypper), _) => "pattern",
+            (Some(RepositoryFormat::Zypper), _) => "pattern",
             (_, false) => "group",
         };
         let found = self.nowhere(kind, name, "correct the name", || {

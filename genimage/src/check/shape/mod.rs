@@ -9,7 +9,8 @@ use std::fmt;
 
 use self::table::Shape;
 pub(super) use self::table::Shapes;
-use crate::check::nearest::{did_you_mean, nearest};
+use definitions::{did_you_mean, nearest};
+
 use crate::check::telling::Telling;
 use crate::check::value::{Entry, Kind, Value};
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{Entry, Form};
+use definitions::{AptKey, AptSource, RepositoryEntry, RepositoryFormat};
 
 #[test]
 fn dockers_repository_is_told_to_apt_with_its_key() {
@@ -29,12 +29,13 @@ fn dockers_repository_is_told_to_apt_with_its_key() {
     assert_eq!(docker.file_name(), "extra1.sources");
     assert_eq!(docker.file(), format!("{head}Signed-By:\n{key}"));
     let path = "/etc/apt/keyrings/extra1.asc";
+    let with_file = AptSource {
+        signed_by: Some(AptKey::File(path.to_owned())),
+        ..docker.apt_source()
+    };
+    assert_eq!(with_file.render(), format!("{head}Signed-By: {path}\n"));
     assert_eq!(
-        docker.file_with_key(path),
-        format!("{head}Signed-By: {path}\n")
-    );
-    assert_eq!(
-        docker.line(Some(path)),
+        with_file.render_line(),
         "deb [arch=amd64 signed-by=/etc/apt/keyrings/extra1.asc] https://download.docker.com/linux/ubuntu noble stable"
     );
     let json = serde_json::to_value(docker).unwrap();
@@ -94,7 +95,7 @@ fn an_entry_may_be_a_line_of_a_sources_list() {
         ),
     ] {
         let repositories = scene.extra(&[entry], &[]).unwrap();
-        assert_eq!(repositories[0].line(None), expected);
+        assert_eq!(repositories[0].apt_source().render_line(), expected);
     }
 }
 
@@ -104,16 +105,16 @@ fn what_nobody_could_check_is_refused_with_what_to_add() {
         (
             "ubuntu24.04",
             "https://download.docker.com/linux/ubuntu noble stable",
-            "otherpkgdir 'https://download.docker.com/linux/ubuntu noble stable': does not say why it may be \
-             believed: put '[signed-by=/path/of/its/key.asc]' in front of it, '[signed-by=distribution]' where \
-             the distribution's own key signs the repository, or '[trusted=yes]' to do without",
+            "otherpkgdir 'https://download.docker.com/linux/ubuntu noble stable': has no reason to be \
+             trusted: put '[signed-by=/path/of/its/key.asc]' in front of it, '[signed-by=distribution]' where \
+             the distribution's own key signs the repository, or '[trusted=yes]' to accept it unsigned",
         ),
         (
             "rocky9.4",
             "https://host/repo",
-            "otherpkgdir 'https://host/repo': does not say why it may be believed: put \
+            "otherpkgdir 'https://host/repo': has no reason to be trusted: put \
              '[gpgkey=/path/of/its/key.asc]' in front of it, '[gpgkey=distribution]' where the distribution's \
-             own key signs the packages, or '[trusted=yes]' to do without",
+             own key signs the packages, or '[trusted=yes]' to accept it unsigned",
         ),
     ] {
         let message = Scene::new(distro, &[]).extra(&[entry], &[]).unwrap_err();
@@ -139,7 +140,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &deb,
             "[trusted=true] https://h/r ./",
-            "'trusted' is said as 'trusted=yes', or left out",
+            "has 'trusted': write 'trusted=yes', or leave it out",
         ),
         (
             &deb,
@@ -149,69 +150,69 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &rpm,
             "deb https://h/r",
-            "begins with 'deb', and is for apt: write the URI alone",
+            "begins with 'deb', which is apt's: write the URI alone",
         ),
         (
             &rpm,
             "[trusted=yes] https://h/r a",
-            "has 'a' behind the URI: suites and components are apt's, leave them out",
+            "has 'a' after the URI: suites and components are apt's, leave them out",
         ),
         (
             &deb,
             "[trusted=yes gpgkey=/a] https://h/r ./",
-            "'gpgkey=/a' is for others: write 'signed-by=…' here",
+            "has 'gpgkey=/a', which another package manager reads: write 'signed-by=…' here",
         ),
         (
             &rpm,
             "[signed-by=/a] https://h/r",
-            "'signed-by=/a' is for others: write 'gpgkey=…' here",
+            "has 'signed-by=/a', which another package manager reads: write 'gpgkey=…' here",
         ),
         (
             &rpm,
             "[arch=x86_64] https://h/r",
-            "has the option 'arch' twice or to no use: there are gpgkey=, trusted=yes, name=",
+            "has the option 'arch' twice, or it is unknown: there are gpgkey=, trusted=yes, name=",
         ),
         (
             &deb,
             "[name=a name=b] https://h/r ./",
-            "has the option 'name' twice or to no use: there are signed-by=, trusted=yes, name=, arch=",
+            "has the option 'name' twice, or it is unknown: there are signed-by=, trusted=yes, name=, arch=",
         ),
         (
             &deb,
             "[trusted=yes signed-by=/a] https://h/r ./",
-            "says twice why it may be believed: leave one",
+            "gives two reasons to be trusted: leave one",
         ),
         (
             &deb,
             "[name=tree2] https://h/r ./",
-            "has the name 'tree2': letters, digits, '-' and '_' make one, and none begins with 'tree', which is \
-             the tree's",
+            "has the name 'tree2': a name consists of letters, digits, '-' and '_', and does not begin with \
+             'tree', which is the tree's",
         ),
         (
             &deb,
             "[signed-by=ABCDEF] https://h/r ./",
-            "has 'signed-by=ABCDEF': give the path of a key on this machine, or 'distribution'",
+            "has 'signed-by=ABCDEF': give the path of a key on the management node, or 'distribution'",
         ),
         (
             &rpm,
             "[gpgkey=http://h/key] https://h/r",
-            "has 'gpgkey=http://h/key': give the path of a key on this machine, an https URL, or 'distribution'",
+            "has 'gpgkey=http://h/key': give the path of a key on the management node, an https URL, or 'distribution'",
         ),
         (
             &deb,
             "[trusted=yes] https://h/r",
-            "has no suite: write it behind the URI, as in '… noble stable', or './' where Packages lies beside \
+            "has no suite: write it after the URI, as in '… noble stable', or './' where Packages lies beside \
              the packages",
         ),
         (
             &deb,
             "[trusted=yes] https://h/r noble",
-            "has no component behind 'noble': write them, as in 'noble main'",
+            "has no component after 'noble': write them, as in 'noble main'",
         ),
         (
             &deb,
             "[trusted=yes] https://h/r ./ main",
-            "has components behind './', which is a flat repository: leave them out",
+            "has components after './', which is a flat repository: leave them out",
         ),
         (
             &deb,
@@ -226,24 +227,24 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &deb,
             "[trusted=yes] ftp://h/r ./",
-            "has 'ftp://h/r', which is neither a directory, with a '/' in front, nor an http or https URI",
+            "has 'ftp://h/r', which is neither an absolute directory nor an http or https URI",
         ),
         (
             &deb,
             "[trusted=yes] /a/../b",
-            "has '..' in '/a/../b': write where it leads",
+            "has '..' in '/a/../b': write the path without it",
         ),
         (
             &deb,
             "[trusted=yes] https://me:secret@h/r ./",
-            "has a name or a password in its URI, and definitions hold no secrets: mirror it, or let the nodes' \
-             addresses in",
+            "has a user name or a password in its URI, and definitions hold no secrets: mirror it, or grant \
+             access to the nodes' addresses",
         ),
         (
             &rpm,
             "[trusted=yes] https://h/$(id)",
             "has 'https://h/$(id)', which is no URI of a repository: letters, digits and . _ + ~ - / : % @ = \
-             stand behind the host",
+             are allowed after the host",
         ),
         (
             &deb,
@@ -263,7 +264,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &deb,
             "[trusted=yes] https://h/r\u{1b}[2J ./",
-            "holds a control character: delete it",
+            "contains a control character: delete it",
         ),
     ] {
         let message = scene.extra(&[entry], &[]).unwrap_err();
@@ -284,8 +285,7 @@ fn every_entry_is_told_of_and_two_of_one_name_are_refused() {
     ];
     assert_eq!(
         scene.extra(&entries, &["docker"]).unwrap_err(),
-        "otherpkgdir 'nonsense': has 'nonsense', which is neither a directory, with a '/' in front, nor an http or \
-         https URI\n\
+        "otherpkgdir 'nonsense': has 'nonsense', which is neither an absolute directory nor an http or https URI\n\
          list:1: 'docker' is no directory of otherpkgdir: make it there, or name the package alone\n\
          there are two repositories named 'a': give one of them another name, as in '[name=…]'"
     );
@@ -295,9 +295,9 @@ proptest! {
     #[test]
     fn no_entry_makes_it_panic_and_none_gets_through_that_says_more_than_a_repository(
         text in "(deb |\\[|\\]|trusted=yes|signed-by=|gpgkey=|/k|name=a|arch=amd64|https://h|/r|\\./| |noble|main|[ -~]){0,12}",
-        form in prop::sample::select(vec![Form::Apt, Form::Dnf, Form::Zypper]),
+        form in prop::sample::select(vec![RepositoryFormat::Apt, RepositoryFormat::Dnf, RepositoryFormat::Zypper]),
     ) {
-        if let Ok(entry) = Entry::parse(&text, form) {
+        if let Ok(entry) = RepositoryEntry::parse(&text, form) {
             let words = [entry.suite.into_iter().collect(), entry.components].concat();
             for word in words {
                 prop_assert!(word.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-/".contains(c)));

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::{KEY, Scene};
-use crate::repository::{Extra, Form, Repository, extra, key};
+use crate::repository::{Extra, Repository, extra, key};
+use definitions::RepositoryFormat;
 
 #[test]
 fn a_key_beneath_the_install_directory_is_served_from_there() {
@@ -107,6 +108,6 @@ fn installers_of_suse_are_told_fingerprints_of_keys() {
     let told = |form| serde_json::to_value(repository(form)).unwrap()["fingerprints"].clone();
     // As gpg --show-keys has it.
     let expected = ["7E9133288ED2DAC35AAB03F975B575F9CE6876AD"];
-    assert_eq!(told(Form::Zypper), serde_json::json!(expected));
-    assert_eq!(told(Form::Dnf), serde_json::json!([]));
+    assert_eq!(told(RepositoryFormat::Zypper), serde_json::json!(expected));
+    assert_eq!(told(RepositoryFormat::Dnf), serde_json::json!([]));
 }

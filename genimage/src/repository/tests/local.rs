@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use definitions::AptSource;
+
 use super::{KEY, Scene};
 use crate::repository::signature::tests::signed_by;
 use crate::repository::{Repository, key};
@@ -33,7 +35,15 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
         let repositories = scene.extra(entries, directories)?;
         let line = |repository: &Repository| {
             let directory = scene.hide(repository.directory.as_deref().unwrap_or("-"));
-            format!("{} {} {directory}", repository.name, repository.line(None))
+            format!(
+                "{} {} {directory}",
+                repository.name,
+                AptSource {
+                    signed_by: None,
+                    ..repository.apt_source()
+                }
+                .render_line()
+            )
         };
         Ok::<_, String>(repositories.iter().map(line).collect::<Vec<_>>())
     };
@@ -63,9 +73,9 @@ fn a_local_directory_is_a_repository_where_it_has_an_index() {
         ),
         (
             "DIR/signed",
-            "does not say why it may be believed: put '[signed-by=/path/of/its/key.asc]' in front of it, \
+            "has no reason to be trusted: put '[signed-by=/path/of/its/key.asc]' in front of it, \
              '[signed-by=distribution]' where the distribution's own key signs the repository, or \
-             '[trusted=yes]' to do without",
+             '[trusted=yes]' to accept it unsigned",
         ),
         (
             "[trusted=yes] DIR/debs",

@@ -1,27 +1,29 @@
-//! What was meant by a misspelt name.
+//! What was meant by a misspelt name: one measure for every message that offers a correction.
+//!
+//! A wrong name and the known ones come in; the nearest go out. Pure.
 
-/// Offers no more than these.
-const OFFERED: usize = 3;
+/// No more names are offered.
+const MAX_COUNT: usize = 3;
 
 /// Returns the names that are nearest to one that is not known: at most three, the nearest first.
 ///
 /// A name is near when at most a third of its letters differ. When none is, those that go on where the
 /// misspelt one ends (`docker` → `docker-compose`) are.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let letters = letters(wrong);
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let wanted = letters(wrong);
     let mut near: Vec<(usize, &str)> = Vec::new();
     let mut longer: Vec<&str> = Vec::new();
     let mut best = usize::MAX;
     for name in known {
         let reach = (wrong.len().max(name.len()) / 3).min(best.saturating_add(1));
-        if wrong.len().abs_diff(name.len()) <= reach && apart(letters, self::letters(name)) <= reach
+        if wrong.len().abs_diff(name.len()) <= reach && fewest_edits(wanted, letters(name)) <= reach
         {
             let distance = strsim::osa_distance(wrong, name);
             if distance <= reach {
                 best = best.min(distance);
                 near.push((distance, name));
             }
-        } else if longer.len() < OFFERED
+        } else if longer.len() < MAX_COUNT
             && let Some(rest) = name.strip_prefix(wrong)
             && rest.starts_with(['-', '.', '_'])
         {
@@ -31,7 +33,7 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     near.retain(|(distance, _)| *distance <= best.saturating_add(1));
     near.sort_unstable();
     near.dedup();
-    near.truncate(OFFERED);
+    near.truncate(MAX_COUNT);
     if near.is_empty() {
         longer.dedup();
         return longer;
@@ -39,8 +41,13 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     near.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Says it: `did you mean 'a', 'b' or 'c'?`, or nothing.
-pub(super) fn did_you_mean(names: &[&str]) -> Option<String> {
+/// Returns the nearest name alone.
+pub fn best_match<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(wrong, known).first().copied()
+}
+
+/// Returns the question `did you mean 'a', 'b' or 'c'?`, or nothing where no name is near.
+pub fn did_you_mean(names: &[&str]) -> Option<String> {
     let quoted: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
     match quoted.split_last()? {
         (last, []) => Some(format!("did you mean {last}?")),
@@ -49,7 +56,7 @@ pub(super) fn did_you_mean(names: &[&str]) -> Option<String> {
 }
 
 /// How many letters one set has that the other has not: no fewer edits lead from name to name.
-fn apart(a: u64, b: u64) -> usize {
+fn fewest_edits(a: u64, b: u64) -> usize {
     let (more, less) = (a & !b, b & !a);
     more.count_ones().max(less.count_ones()) as usize
 }
