@@ -24,9 +24,10 @@ impl Workbench {
     fn new() -> Self {
         // In memory where there is some: publishing waits for the whole file system to be written.
         let memory = Path::new("/dev/shm");
-        let dir = match memory.is_dir() {
-            true => TempDir::new_in(memory),
-            false => TempDir::new(),
+        let dir = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
         };
         Self { dir: dir.unwrap() }
     }

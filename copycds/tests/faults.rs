@@ -64,9 +64,10 @@ fn quiet(command: &mut Command) -> bool {
 fn scratch() -> TempDir {
     // In memory where there is some: publishing waits for the whole file system to be written.
     let memory = Path::new("/dev/shm");
-    match memory.is_dir() {
-        true => TempDir::new_in(memory).unwrap(),
-        false => TempDir::new().unwrap(),
+    if memory.is_dir() {
+        TempDir::new_in(memory).unwrap()
+    } else {
+        TempDir::new().unwrap()
     }
 }
 

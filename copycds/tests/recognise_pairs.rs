@@ -22,13 +22,13 @@ enum Form {
 }
 
 /// A form and the words in it.
-type DigestSource = (Form, &'static str);
+type EvidenceText = (Form, &'static str);
 
 /// A release, and all the words for it.
 struct Release {
     distro: &'static str,
     arch: &'static str,
-    sources: &'static [DigestSource],
+    sources: &'static [EvidenceText],
 }
 
 use Form::{Application, File, Name, Volume};
@@ -176,7 +176,7 @@ const RELEASES: &[Release] = &[
 ];
 
 /// What no rule knows, in every form that can name a product.
-const FOREIGN: &[DigestSource] = &[
+const FOREIGN: &[EvidenceText] = &[
     (Volume, "Acme Linux 7"),
     (Volume, "ACME-Manager-Server-4.1"),
     (Volume, "ACME-x86_64"),
@@ -225,7 +225,7 @@ const FOREIGN: &[DigestSource] = &[
     ),
 ];
 
-fn evidence(sources: &[DigestSource]) -> Evidence {
+fn evidence(sources: &[EvidenceText]) -> Evidence {
     let mut evidence = Evidence::default();
     for (form, text) in sources {
         match form {
@@ -244,18 +244,18 @@ fn evidence(sources: &[DigestSource]) -> Evidence {
     evidence
 }
 
-fn recognise(sources: &[DigestSource]) -> Result<MediumIdentity, Rejection> {
+fn recognise(sources: &[EvidenceText]) -> Result<MediumIdentity, Rejection> {
     identify(&evidence(sources), &RULES, &RequestedRelease::default())
 }
 
 /// The same place can hold only one text; of packages there may be several, of which only what they have
 /// in common counts.
-fn fit_together(left: &DigestSource, right: &DigestSource) -> bool {
+fn fit_together(left: &EvidenceText, right: &EvidenceText) -> bool {
     format!("{:?}", left.0) != format!("{:?}", right.0)
 }
 
 /// Whether a refusal shows what a source says.
-fn shows(text: &str, (form, words): &DigestSource) -> bool {
+fn shows(text: &str, (form, words): &EvidenceText) -> bool {
     match form {
         Volume => text.contains(&format!("volume id says '{words}'")),
         Application => text.contains(&format!("application id says '{words}'")),

@@ -147,10 +147,8 @@ fn lock(path: &Path, make: bool) -> Result<Option<File>> {
         }
         let dir = match open_dir(path) {
             Ok(dir) => dir,
-            Err(error) if is_not_found(&error) => match make {
-                true => continue,
-                false => return Ok(None),
-            },
+            Err(error) if is_not_found(&error) && make => continue,
+            Err(error) if is_not_found(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         match dir.try_lock() {

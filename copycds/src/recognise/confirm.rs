@@ -5,6 +5,7 @@ use super::decide::relevant;
 use super::finding::{ReleaseFinding, Version, Weight};
 use super::rejection::RejectionReason;
 use super::rules::FamilyRules;
+use super::source::ReleaseFile;
 
 /// Refuses a version whose codename is another's or that nothing confirms. A family without codenames
 /// needs no confirmation.
@@ -36,8 +37,9 @@ pub(super) fn confirm(
     }
     let mut names: Vec<&str> = codenames().map(|(_, codename)| codename).collect();
     names.dedup();
-    let archive =
-        firm().any(|finding| finding.source.contains("dists/") && finding.codename.is_some());
+    let archive = firm().any(|finding| {
+        finding.source.file() == Some(ReleaseFile::AptRelease) && finding.codename.is_some()
+    });
     let confirmed = match (known, &names[..]) {
         (Some(_), _) => true,
         (None, [name]) => archive || (!version.is_numbered() && is_known_codename(family, name)),

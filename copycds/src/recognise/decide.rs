@@ -11,6 +11,7 @@ use super::installer;
 use super::match_rules::{ReleaseFindings, match_rules};
 use super::rejection::{ConflictSubject, Rejection, RejectionReason};
 use super::rules::{FamilyRules, RecognitionRules};
+use super::source::{FindingSource, ReleaseFile};
 
 /// Says what a medium is.
 ///
@@ -99,10 +100,12 @@ fn family_of<'r>(
     };
     if let Some(foreign) = foreign {
         return Err(match of(Weight::Firm).next() {
-            _ if is_debian_made(&foreign.source) => RejectionReason::Derivative {
-                product: foreign.says.clone(),
-                rule: None,
-            },
+            _ if foreign.source.file().is_some_and(ReleaseFile::is_of_debian) => {
+                RejectionReason::Derivative {
+                    product: foreign.says.clone(),
+                    rule: None,
+                }
+            }
             Some(firm) => conflict(ConflictSubject::Distribution, firm, foreign),
             None => RejectionReason::Unknown,
         });
@@ -121,7 +124,7 @@ fn family_of<'r>(
     let family = rules.families.iter().find(named);
     let others = |finding: &&&ReleaseFinding| {
         let carries = |name| family.is_some_and(|family| family.carries.contains(name));
-        finding.source == "the package"
+        finding.source == FindingSource::Package
             && finding.family != first.family
             && !finding.family.as_ref().is_some_and(carries)
     };
@@ -129,11 +132,6 @@ fn family_of<'r>(
         Some(package) => Err(conflict(ConflictSubject::Distribution, first, package)),
         None => Ok(family),
     }
-}
-
-/// Only Debian and what is built from it have these files.
-fn is_debian_made(source: &str) -> bool {
-    source.contains(".disk/") || source.contains("diskdefines") || source.contains("dists/")
 }
 
 /// Claims that count for a family: its own, and those of a format that names none.
@@ -313,11 +311,11 @@ fn best_words(findings: &[&ReleaseFinding], family: Option<&FamilyRules>) -> Pro
 }
 
 /// Files say more than labels.
-fn source_rank(source: &str) -> u8 {
-    match source {
-        _ if source.contains(".disk/") => 0,
-        _ if source.contains("treeinfo") => 1,
-        "volume id" | "application id" => 3,
+fn source_rank(source: &FindingSource) -> u8 {
+    match source.file() {
+        Some(ReleaseFile::DiskInfo) => 0,
+        Some(ReleaseFile::Treeinfo) => 1,
+        _ if source.is_label() => 3,
         _ => 2,
     }
 }
@@ -334,8 +332,7 @@ fn reject_empty_media(
     let names = &evidence.names;
     let files = names.iter().filter(|name| *name != ROOT).count();
     let packages = installer::holds_packages(names);
-    let label =
-        |finding: &&ReleaseFinding| matches!(&*finding.source, "volume id" | "application id");
+    let label = |finding: &&ReleaseFinding| finding.source.is_label();
     let enough = names.is_empty()
         || requested.name.is_some() && files > 0
         || packages && !findings.iter().all(label)

@@ -5,12 +5,14 @@ use std::fmt;
 use definitions::Arch;
 use serde::{Deserialize, Serialize};
 
+use super::source::FindingSource;
+
 /// What one source on the medium says about it: one line of the evidence that a user is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReleaseFinding {
     /// Where it stands: `.treeinfo`, `volume id`.
-    pub source: String,
+    pub source: FindingSource,
     /// The words as the medium has them, cleaned of control characters and cut at 200.
     pub says: String,
     /// How much it counts against another claim.
@@ -159,9 +161,9 @@ pub(super) fn clean(text: &str) -> String {
 
 impl ReleaseFinding {
     /// Begins a claim that says nothing yet beyond its words.
-    pub fn new(source: impl Into<String>, says: &str, weight: Weight) -> Self {
+    pub fn new(source: FindingSource, says: &str, weight: Weight) -> Self {
         Self {
-            source: source.into(),
+            source,
             says: clean(says),
             weight,
             ..Self::default()
@@ -252,7 +254,7 @@ mod tests {
                 of: None,
             }),
             ..ReleaseFinding::new(
-                "volume id",
+                FindingSource::VolumeId,
                 "Rocky-9-3\u{1b}[31m-x86_64-\u{202e}dvd\n",
                 Weight::Firm,
             )

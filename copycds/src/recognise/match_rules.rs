@@ -9,6 +9,7 @@ use super::finding::{DiscNumber, ReleaseFinding, Version, Weight};
 use super::rules::{
     FamilyRules, NameRule, PatternMatch, RecognitionRules, TextPattern, arch_of, arch_words,
 };
+use super::source::{FindingSource, ReleaseFile};
 use super::statements::{ReleaseStatement, StatementKind, statements};
 use super::trailing_words::{LabelEnd, names_a_product};
 
@@ -59,7 +60,7 @@ fn other_system(
             _ => matches(&other.says),
         }
     })?;
-    let finding = ReleaseFinding::new(&*statement.source, &statement.text, Weight::Firm);
+    let finding = ReleaseFinding::new(statement.source.clone(), &statement.text, Weight::Firm);
     Some((other.name.clone(), other.derivative, finding))
 }
 
@@ -147,7 +148,7 @@ fn family_finding(
         codename: matched.codename.or_else(|| statement.codename.clone()),
         variant: matched.variant.or_else(|| statement.variant.clone()),
         disc: statement.disc.or(disc),
-        ..ReleaseFinding::new(&*statement.source, &statement.text, Weight::Firm)
+        ..ReleaseFinding::new(statement.source.clone(), &statement.text, Weight::Firm)
     }
 }
 
@@ -174,10 +175,10 @@ fn unmatched_finding(
         arches: statement.arches.clone(),
         other_arch: statement.other_arch.clone(),
         disc: statement.disc,
-        ..ReleaseFinding::new(&*statement.source, text, weight)
+        ..ReleaseFinding::new(statement.source.clone(), text, weight)
     };
     // the name of the program that made the image
-    let idle = neutral && statement.source == "application id";
+    let idle = neutral && statement.source == FindingSource::ApplicationId;
     (!idle || !finding.is_empty()).then_some(finding)
 }
 
@@ -185,7 +186,7 @@ fn unmatched_finding(
 fn bare_version(statement: &ReleaseStatement) -> Option<Version> {
     let text = &statement.text;
     let part = |part: &str| matches!(part.len(), 1 | 2) && part.parse::<u8>().is_ok();
-    let bare = statement.source.ends_with(".discinfo")
+    let bare = statement.source.file() == Some(ReleaseFile::Discinfo)
         && !text.is_empty()
         && text.split('.').count() <= 3
         && text.split('.').all(part);
@@ -240,7 +241,7 @@ fn match_names(evidence: &Evidence, rules: &RecognitionRules, heard: &mut Releas
     }
     for (rule, found) in met {
         let (path, _) = found[0];
-        let hint = ReleaseFinding::new("the name", path, Weight::Hint);
+        let hint = ReleaseFinding::new(FindingSource::Name, path, Weight::Hint);
         match rule {
             NameRule::Package { family, own } => {
                 heard
@@ -259,7 +260,7 @@ fn match_names(evidence: &Evidence, rules: &RecognitionRules, heard: &mut Releas
             NameRule::Mark(index) => heard.mark = Some(rules.marks[index].clone()),
             NameRule::Other(index) if heard.other.is_none() => {
                 let other = &rules.others[index];
-                let finding = ReleaseFinding::new("the name", path, Weight::Firm);
+                let finding = ReleaseFinding::new(FindingSource::Name, path, Weight::Firm);
                 heard.findings.push(finding.clone());
                 heard.other = Some((other.name.clone(), other.derivative, finding));
             }
@@ -293,7 +294,7 @@ fn package_finding(
         other_arch: words()
             .find(|word| arch_of(word).is_none())
             .map(str::to_owned),
-        ..ReleaseFinding::new("the package", base, weight)
+        ..ReleaseFinding::new(FindingSource::Package, base, weight)
     }
 }
 
@@ -322,7 +323,7 @@ fn codename_hint(suite: &str, path: &str, rules: &RecognitionRules) -> Option<Re
             family: Some(family.name.clone()),
             version: Some(version.clone()),
             codename: Some(codename.clone()),
-            ..ReleaseFinding::new("the name", path, Weight::Hint)
+            ..ReleaseFinding::new(FindingSource::Name, path, Weight::Hint)
         })
     })
 }

@@ -28,6 +28,7 @@ mod match_rules;
 mod rejection;
 mod rules;
 mod rules_file;
+mod source;
 mod statements;
 mod trailing_words;
 
@@ -37,3 +38,4 @@ pub use finding::{DiscNumber, ReleaseFinding, Version, Weight};
 pub use identity::{MediumIdentity, MediumInstaller, RequestedRelease};
 pub use rejection::{ConflictSubject, Rejection, RejectionReason};
 pub use rules::RecognitionRules;
+pub use source::FindingSource;

@@ -9,11 +9,12 @@ use definitions::Arch;
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, clean};
 use super::rules::arch_of;
+use super::source::{FindingSource, ReleaseFile};
 
 /// One text about the product, with what its file says beside it in fixed places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ReleaseStatement {
-    pub(super) source: String,
+    pub(super) source: FindingSource,
     pub(super) text: String,
     pub(super) kind: StatementKind,
     /// Architectures that the format names in a place of their own.
@@ -59,17 +60,18 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
         let Some(text) = evidence.text(path) else {
             continue;
         };
-        let name = path.strip_prefix("install/").unwrap_or(path);
-        match name {
-            ".disk/info" => all.extend(disk_info(path, &text)),
-            "README.diskdefines" => all.extend(diskdefines(path, &text)),
-            ".treeinfo" | "treeinfo" => all.extend(treeinfo(path, &text)),
-            ".discinfo" => all.extend(discinfo(path, &text)),
-            "media.repo" => all.extend(media_repo(path, &text)),
-            "content" => all.extend(content(path, &text)),
-            _ if name.starts_with("dists/") => all.extend(release(path, &text)),
-            _ if name.starts_with("media.") => all.extend(media(path, name, &text)),
-            _ => {}
+        let Some(file) = ReleaseFile::at(path) else {
+            continue;
+        };
+        match file {
+            ReleaseFile::DiskInfo => all.extend(disk_info(path, &text)),
+            ReleaseFile::DiskDefines => all.extend(diskdefines(path, &text)),
+            ReleaseFile::Treeinfo => all.extend(treeinfo(path, &text)),
+            ReleaseFile::Discinfo => all.extend(discinfo(path, &text)),
+            ReleaseFile::MediaRepo => all.extend(media_repo(path, &text)),
+            ReleaseFile::SuseContent => all.extend(content(path, &text)),
+            ReleaseFile::SuseMedia => all.extend(media(path, &text)),
+            ReleaseFile::AptRelease => all.extend(release(path, &text)),
         }
     }
     all.extend(fields(evidence));
@@ -87,13 +89,21 @@ fn fields(evidence: &Evidence) -> Vec<ReleaseStatement> {
     let ids = &evidence.ids;
     [
         (
-            "application id",
+            FindingSource::ApplicationId,
             &ids.application,
             StatementKind::Field(128),
         ),
-        ("volume id", &ids.volume, StatementKind::Field(32)),
-        ("publisher id", &ids.publisher, StatementKind::Ids),
-        ("system id", &ids.system, StatementKind::Ids),
+        (
+            FindingSource::VolumeId,
+            &ids.volume,
+            StatementKind::Field(32),
+        ),
+        (
+            FindingSource::PublisherId,
+            &ids.publisher,
+            StatementKind::Ids,
+        ),
+        (FindingSource::SystemId, &ids.system, StatementKind::Ids),
     ]
     .into_iter()
     .map(|(source, text, kind)| ReleaseStatement {
@@ -128,7 +138,7 @@ fn disk_info(path: &str, text: &str) -> Option<ReleaseStatement> {
         arches: words().filter_map(arch_of).collect(),
         disc: words().find_map(numbered),
         variant: words().find(kind).map(clean),
-        ..ReleaseStatement::new(path, line, StatementKind::DiskInfo)
+        ..ReleaseStatement::in_file(path, line, StatementKind::DiskInfo)
     })
 }
 
@@ -148,7 +158,7 @@ fn diskdefines(path: &str, text: &str) -> Option<ReleaseStatement> {
             number,
             of: of.filter(|of| *of >= number),
         }),
-        ..ReleaseStatement::new(
+        ..ReleaseStatement::in_file(
             path,
             value("DISKNAME").unwrap_or_default(),
             StatementKind::DiskInfo,
@@ -172,7 +182,7 @@ fn treeinfo(path: &str, text: &str) -> Vec<ReleaseStatement> {
             number,
             of: disc("totaldiscs"),
         }),
-        ..ReleaseStatement::new(path, "", StatementKind::Product)
+        ..ReleaseStatement::in_file(path, "", StatementKind::Product)
     };
     let mut texts = treeinfo_products(text);
     if texts.is_empty() {
@@ -191,7 +201,7 @@ fn treeinfo(path: &str, text: &str) -> Vec<ReleaseStatement> {
         all.push(ReleaseStatement {
             arches,
             other_arch,
-            ..ReleaseStatement::new(path, "", StatementKind::Product)
+            ..ReleaseStatement::in_file(path, "", StatementKind::Product)
         });
     }
     all
@@ -263,7 +273,7 @@ fn discinfo(path: &str, text: &str) -> Option<ReleaseStatement> {
         arches,
         other_arch,
         disc: disc.map(|number| DiscNumber { number, of: None }),
-        ..ReleaseStatement::new(path, description, StatementKind::Product)
+        ..ReleaseStatement::in_file(path, description, StatementKind::Product)
     })
 }
 
@@ -272,14 +282,16 @@ fn media_repo(path: &str, text: &str) -> Vec<ReleaseStatement> {
     let keys = keys.map(|(key, value)| (key.trim(), value.trim()));
     let names = keys.filter(|(key, _)| *key == "name");
     names
-        .map(|(_, name)| ReleaseStatement::new(path, name, StatementKind::Product))
+        .map(|(_, name)| ReleaseStatement::in_file(path, name, StatementKind::Product))
         .collect()
 }
 
 /// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`, and
 /// the products of directories below).
-fn media(path: &str, name: &str, text: &str) -> Vec<ReleaseStatement> {
-    let number = name
+fn media(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let number = path
+        .strip_prefix("install/")
+        .unwrap_or(path)
         .split(['.', '/'])
         .nth(1)
         .and_then(|number| number.parse().ok());
@@ -291,7 +303,7 @@ fn media(path: &str, name: &str, text: &str) -> Vec<ReleaseStatement> {
         .take(2)
         .map(|line| ReleaseStatement {
             disc: label_disc(line).or(disc),
-            ..ReleaseStatement::new(
+            ..ReleaseStatement::in_file(
                 path,
                 line.strip_prefix("/ ").unwrap_or(line),
                 StatementKind::Product,
@@ -326,7 +338,7 @@ fn content(path: &str, text: &str) -> Vec<ReleaseStatement> {
     .flatten()
     .map(|text| ReleaseStatement {
         arches: base.clone(),
-        ..ReleaseStatement::new(path, text, StatementKind::Product)
+        ..ReleaseStatement::in_file(path, text, StatementKind::Product)
     })
     .collect()
 }
@@ -345,7 +357,7 @@ fn release(path: &str, text: &str) -> Vec<ReleaseStatement> {
     let version = value("Version").or_else(|| value("Suite")).unwrap_or("");
     let of = |name: &str| ReleaseStatement {
         codename: value("Codename").map(str::to_lowercase),
-        ..ReleaseStatement::new(
+        ..ReleaseStatement::in_file(
             path,
             format!("{name} {version}").trim(),
             StatementKind::Release,
@@ -395,12 +407,16 @@ fn ini_all<'a>(text: &'a str, section: &str, key: &str) -> impl Iterator<Item = 
 }
 
 impl ReleaseStatement {
-    fn new(source: &str, text: &str, kind: StatementKind) -> Self {
+    fn new(source: FindingSource, text: &str, kind: StatementKind) -> Self {
         Self {
-            source: source.to_owned(),
+            source,
             text: text.to_owned(),
             kind,
             ..Self::default()
         }
+    }
+
+    fn in_file(path: &str, text: &str, kind: StatementKind) -> Self {
+        Self::new(FindingSource::File(path.to_owned()), text, kind)
     }
 }

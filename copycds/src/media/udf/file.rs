@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::tag::{self, TagId};
-use super::volume::{AllocationDescriptor, Location, UdfVolume};
+use super::volume::{AllocationDescriptor, ExtentKind, Location, UdfVolume};
 use crate::media::bytes::{ByteFields, FieldError, SECTOR};
 use crate::media::entry::{Extent, Timestamp};
 use crate::media::image::ImageFile;
@@ -66,7 +66,15 @@ impl UdfFile {
         let descriptors_len = usize::try_from(fields.le32(layout.lengths + 4)?)?;
         let start = (layout.lengths + 8).saturating_add(attributes_len);
         let descriptors = fields.slice(start, descriptors_len)?;
-        let extents = if flags & 7 == 3 {
+        let extents = if let Some(form) = DescriptorForm::parse(flags)? {
+            let list = Allocation {
+                image,
+                volume,
+                partition: at.partition,
+                form,
+            };
+            list.extents(descriptors, size)?
+        } else {
             ensure!(
                 descriptors_len as u64 >= size,
                 "it has {size} bytes but room for {descriptors_len}"
@@ -76,8 +84,6 @@ impl UdfFile {
                 offset: block.offset + start as u64,
                 len: size,
             }]
-        } else {
-            Allocation::new(image, volume, at.partition, flags & 7).extents(descriptors, size)?
         };
         Ok(Self {
             kind,
@@ -97,33 +103,52 @@ struct Allocation<'a> {
     image: &'a ImageFile,
     volume: &'a UdfVolume,
     partition: u16,
-    /// 0 short, 1 long (4/14.6.8).
-    form: u16,
+    form: DescriptorForm,
 }
 
-impl<'a> Allocation<'a> {
-    fn new(image: &'a ImageFile, volume: &'a UdfVolume, partition: u16, form: u16) -> Self {
-        Self {
-            image,
-            volume,
-            partition,
-            form,
-        }
+/// The form of allocation descriptors (4/14.6.8, bits 0 to 2 of the flags).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DescriptorForm {
+    /// A length and a block of the same partition (`short_ad`).
+    Short,
+    /// These, and the partition (`long_ad`).
+    Long,
+}
+
+impl DescriptorForm {
+    /// Reads the form from a file's flags; none when the data is in their place.
+    fn parse(flags: u16) -> Result<Option<Self>> {
+        Ok(match flags & 7 {
+            0 => Some(Self::Short),
+            1 => Some(Self::Long),
+            3 => None,
+            other => bail!("its allocation descriptors are of the unknown form {other}"),
+        })
     }
 
+    /// Returns how many bytes one descriptor has.
+    fn len(self) -> usize {
+        match self {
+            Self::Short => 8,
+            Self::Long => 16,
+        }
+    }
+}
+
+impl Allocation<'_> {
     /// Follows the descriptors until `size` bytes are found.
     fn extents(&self, first: &[u8], size: u64) -> Result<Vec<Extent>> {
         let (mut extents, mut found) = (Vec::<Extent>::new(), 0);
         let mut list = first.to_vec();
         for _ in 0..MAX_CONTINUED {
             let mut next = None;
-            for descriptor in self.descriptors(&list)? {
+            for descriptor in self.descriptors(&list) {
                 let descriptor = descriptor?;
                 if descriptor.len == 0 || found == size {
                     break;
                 }
                 match descriptor.kind {
-                    0 => {
+                    ExtentKind::Recorded => {
                         let len = u64::from(descriptor.len).min(size - found);
                         let extent = self.volume.extent(descriptor.at, len)?;
                         found += len;
@@ -134,11 +159,11 @@ impl<'a> Allocation<'a> {
                             _ => extents.push(extent),
                         }
                     }
-                    3 => {
+                    ExtentKind::Continuation => {
                         next = Some(descriptor.at);
                         break;
                     }
-                    _ => bail!("it has holes, which are not read"),
+                    ExtentKind::Hole => bail!("it has holes, which are not read"),
                 }
             }
             match next {
@@ -152,19 +177,14 @@ impl<'a> Allocation<'a> {
         bail!("its extents are listed in more than {MAX_CONTINUED} blocks")
     }
 
-    /// Parses the stretches in a list.
+    /// Parses the descriptors in a list.
     fn descriptors<'l>(
         &self,
         list: &'l [u8],
-    ) -> Result<impl Iterator<Item = Result<AllocationDescriptor>> + use<'l>> {
-        let (partition, long) = match self.form {
-            0 => (self.partition, false),
-            1 => (self.partition, true),
-            other => bail!("its allocation descriptors are of the unknown form {other}"),
-        };
-        let len = if long { 16 } else { 8 };
-        Ok(list.chunks_exact(len).map(move |bytes| {
-            if long {
+    ) -> impl Iterator<Item = Result<AllocationDescriptor>> + use<'l> {
+        let (partition, form) = (self.partition, self.form);
+        list.chunks_exact(form.len()).map(move |bytes| {
+            if form == DescriptorForm::Long {
                 return AllocationDescriptor::parse(bytes);
             }
             let fields = ByteFields(bytes);
@@ -173,7 +193,7 @@ impl<'a> Allocation<'a> {
                 block: fields.le32(4)?,
             };
             Ok(AllocationDescriptor::new(at, fields.le32(0)?))
-        }))
+        })
     }
 
     /// Reads a block of further descriptors (4/14.5).

@@ -18,19 +18,34 @@ pub(super) struct Location {
     pub(super) block: u32,
 }
 
-/// A stretch of blocks in a partition, in bytes (ECMA-167 4/14.14.2, `long_ad`).
+/// An extent of a partition, in bytes (ECMA-167 4/14.14.2, `long_ad`).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AllocationDescriptor {
     pub(super) at: Location,
     pub(super) len: u32,
-    /// 0 recorded; 1, 2 not; 3 where more stretches are listed (4/14.14.1.1).
-    pub(super) kind: u32,
+    pub(super) kind: ExtentKind,
+}
+
+/// What the upper two bits of a length say (4/14.14.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExtentKind {
+    /// The extent is recorded.
+    Recorded,
+    /// It is not: a hole.
+    Hole,
+    /// It holds more allocation descriptors.
+    Continuation,
 }
 
 impl AllocationDescriptor {
     /// Parses the length and type that open every allocation descriptor, at a given place.
     pub(super) fn new(at: Location, len: u32) -> Self {
-        let (len, kind) = (len & 0x3fff_ffff, len >> 30);
+        let kind = match len >> 30 {
+            0 => ExtentKind::Recorded,
+            3 => ExtentKind::Continuation,
+            _ => ExtentKind::Hole,
+        };
+        let len = len & 0x3fff_ffff;
         Self { at, len, kind }
     }
 
