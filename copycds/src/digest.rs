@@ -32,10 +32,10 @@ pub struct Digest {
 
 /// A hash that is being computed.
 #[derive(Debug, Clone)]
-pub struct Hasher(State);
+pub struct Hasher(HasherState);
 
 #[derive(Debug, Clone)]
-enum State {
+enum HasherState {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
@@ -85,11 +85,12 @@ impl FromStr for Algorithm {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let lower = text.to_ascii_lowercase();
+        let accept_unsigned = text.to_ascii_lowercase();
         Self::ALL
             .into_iter()
             .find(|algorithm| {
-                algorithm.name() == lower || (lower == "sha" && *algorithm == Self::Sha1)
+                algorithm.name() == accept_unsigned
+                    || (accept_unsigned == "sha" && *algorithm == Self::Sha1)
             })
             .ok_or_else(|| format!("'{}' is no hash algorithm known here", text.escape_debug()))
     }
@@ -138,7 +139,7 @@ impl Digest {
     }
 
     /// Takes the value that a hash of `algorithm` has.
-    pub(crate) fn new(algorithm: Algorithm, value: &[u8]) -> Self {
+    fn new(algorithm: Algorithm, value: &[u8]) -> Self {
         let mut bytes = [0; 64];
         bytes[..value.len()].copy_from_slice(value);
         Self { algorithm, bytes }
@@ -172,30 +173,30 @@ impl Hasher {
     /// Starts a hash.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Md5 => State::Md5(md5::Md5::new()),
-            Algorithm::Sha1 => State::Sha1(sha1::Sha1::new()),
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+            Algorithm::Md5 => HasherState::Md5(md5::Md5::new()),
+            Algorithm::Sha1 => HasherState::Sha1(sha1::Sha1::new()),
+            Algorithm::Sha256 => HasherState::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => HasherState::Sha512(sha2::Sha512::new()),
         })
     }
 
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Md5(state) => state.update(bytes),
-            State::Sha1(state) => state.update(bytes),
-            State::Sha256(state) => state.update(bytes),
-            State::Sha512(state) => state.update(bytes),
+            HasherState::Md5(state) => state.update(bytes),
+            HasherState::Sha1(state) => state.update(bytes),
+            HasherState::Sha256(state) => state.update(bytes),
+            HasherState::Sha512(state) => state.update(bytes),
         }
     }
 
     /// Ends the hash and returns its value.
     pub fn finish(self) -> Digest {
         match self.0 {
-            State::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
-            State::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
-            State::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
-            State::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
+            HasherState::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
+            HasherState::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
+            HasherState::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
+            HasherState::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
         }
     }
 }

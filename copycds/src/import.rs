@@ -5,54 +5,58 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use definitions::OsImage;
 
-use crate::claims::{self, Claims, Coverage, Trust, Unverified, Whole};
-use crate::copy::{self, Fingerprint, Progress};
+use crate::checksums::{
+    self, Coverage, ExpectedDigests, ImageDigests, Keys, MediumTrust, UnverifiedPolicy,
+};
+use crate::copy::{self, ByteProgress, Fingerprint, ImportJob, PlannedImport, PublishedTree};
 use crate::describe::{self, Described, Home};
-use crate::disc::Disc;
-use crate::media::Entry;
-use crate::setting::Setting;
-use crate::show;
+use crate::disc::RecognisedDisc;
+use crate::media::MediumEntry;
+use crate::progress;
+use crate::run_config::RunConfig;
 
 /// What an interrupted run ends with.
 const STOPPED: &str = "interrupted before anything was written";
 
 /// What an unsigned medium is worth.
-const NOBODY: &str = "no signature vouches for it: its publisher's signed list of images (--sums) or the image's \
+const UNSIGNED_NOTE: &str = "no signature vouches for it: its publisher's signed list of images (--sums) or the image's \
                       digest (--sha256) would";
 
 /// One disc that will be imported.
 #[derive(Debug)]
-pub(crate) struct Import<'a> {
-    disc: &'a Disc,
-    setting: &'a Setting,
+pub(crate) struct DiscImport<'a> {
+    disc: &'a RecognisedDisc,
+    config: &'a RunConfig,
     target: PathBuf,
     fingerprint: Fingerprint,
     label: String,
     about: toml::Table,
     /// What is said of its image as a whole.
-    whole: Option<Whole>,
-    /// What it says of its files, and how far it is believed; not asked of a disc that is in the tree
-    /// already.
-    news: Option<News>,
+    whole: Option<ImageDigests>,
+    /// The copy that is planned; none of a disc that is in the tree already.
+    pending: Option<PendingCopy<'a>>,
 }
 
 /// What is known of a disc that is new to its tree.
 #[derive(Debug)]
-struct News {
-    claims: Claims,
-    trust: Trust,
+struct PendingCopy<'a> {
+    /// What it says of its files.
+    checksums: ExpectedDigests,
+    /// How far it is believed.
+    trust: MediumTrust,
+    planned: PlannedImport<'a>,
 }
 
 /// What was done with a disc, or would be.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
-    pub(crate) disc: &'a Disc,
+    pub(crate) disc: &'a RecognisedDisc,
     pub(crate) target: PathBuf,
-    pub(crate) action: Action,
+    pub(crate) action: ImportAction,
     /// What was verified, by what; nothing for a disc that was not read.
     pub(crate) coverage: Option<Coverage>,
     /// How far it is believed; nothing for a disc that was not read.
-    pub(crate) trust: Option<Trust>,
+    pub(crate) trust: Option<MediumTrust>,
     pub(crate) osimages: Vec<Described>,
     /// What the user should know besides.
     pub(crate) notes: Vec<String>,
@@ -61,7 +65,7 @@ pub(crate) struct Outcome<'a> {
 /// What was done with a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Action {
+pub(crate) enum ImportAction {
     /// The disc was copied into it.
     Copied,
     /// It held the disc already.
@@ -72,193 +76,214 @@ pub(crate) enum Action {
     WouldCopy,
 }
 
-impl<'a> Import<'a> {
+impl<'a> DiscImport<'a> {
     /// Finds out all that can go wrong before anything is written.
-    pub(crate) fn plan(disc: &'a Disc, setting: &'a Setting) -> Result<Self> {
+    pub(crate) fn plan(disc: &'a RecognisedDisc, config: &'a RunConfig) -> Result<Self> {
         let importing = || format!("importing {}", disc.path().display());
-        Self::planned(disc, setting).with_context(importing)
+        Self::planned(disc, config).with_context(importing)
     }
 
-    fn planned(disc: &'a Disc, setting: &'a Setting) -> Result<Self> {
-        show::step(&format!("{} is {}", disc.path().display(), disc.release()));
-        let keys = setting.keyrings.of(disc.verdict.distro.family())?;
-        let told = setting.told();
+    fn planned(disc: &'a RecognisedDisc, config: &'a RunConfig) -> Result<Self> {
+        progress::step(&format!("{} is {}", disc.path().display(), disc.release()));
+        let keys = config.keyrings.of(disc.identity.distro.family())?;
+        let digest_options = config.digest_options();
         let whole = match disc.medium.image() {
-            Some(_) => Whole::find(disc.path(), told, &keys, setting.unverified())?,
-            None if told.is_said() => bail!(
+            Some(_) => ImageDigests::find(disc.path(), digest_options, &keys, config.unverified())?,
+            None if digest_options.is_given() => bail!(
                 "it is a directory, and --sums and --sha256 are of images: give the image itself"
             ),
             None => None,
         };
         let mut import = Self {
             label: disc.label(),
-            target: setting.target(disc),
+            target: disc.target(config),
             fingerprint: Fingerprint::of(&disc.medium)?,
-            about: toml::Table::try_from(&disc.verdict).context("recording the verdict")?,
+            about: toml::Table::try_from(&disc.identity).context("recording what it is")?,
             disc,
-            setting,
+            config,
             whole,
-            news: None,
+            pending: None,
         };
-        if !import.stands()? {
-            show::step("reading what it says of its files");
-            // The image as a whole says more than any signature in it.
-            let vouched = import.whole.as_ref().is_some_and(Whole::is_vouched);
-            let unverified = match vouched {
-                true => Unverified::Accept,
-                false => setting.unverified(),
-            };
-            let claims = claims::gather(&disc.medium, &keys, unverified);
-            ensure!(!setting.progress.stopped(), STOPPED);
-            let claims = claims?;
-            let entries = disc.medium.entries();
-            let trust = Trust::of(&claims, import.whole.as_ref(), entries, unverified)?;
-            let news = News { claims, trust };
-            copy::preview(&import.job(&news))?;
-            import.news = Some(news);
+        let tree = PublishedTree::load_target(&import.target)?;
+        if !import.already_imported(tree.as_ref()) {
+            import.pending = Some(import.plan_copy(&keys, tree)?);
         }
-        describe::preview(&setting.catalog, &import.images())?;
+        describe::preview(&config.catalog, &import.images())?;
         Ok(import)
+    }
+
+    /// Reads what the medium says of its files and plans its copy into the tree that is published, if
+    /// there is one.
+    fn plan_copy(&self, keys: &Keys, tree: Option<PublishedTree>) -> Result<PendingCopy<'a>> {
+        progress::step("reading what it says of its files");
+        let whole = self.whole.as_ref();
+        // The image as a whole says more than any signature in it.
+        let unverified = if whole.is_some_and(ImageDigests::is_vouched) {
+            UnverifiedPolicy::Accept
+        } else {
+            self.config.unverified()
+        };
+        let medium = &self.disc.medium;
+        let checksums = checksums::gather(medium, keys, unverified);
+        ensure!(!self.config.progress.stopped(), STOPPED);
+        let checksums = checksums?;
+        let trust = MediumTrust::of(&checksums, whole, medium.entries(), unverified)?;
+        let planned = copy::plan(&self.job(&checksums, trust), tree)?;
+        Ok(PendingCopy {
+            checksums,
+            trust,
+            planned,
+        })
     }
 
     /// Says what [`Self::run`] would do.
     pub(crate) fn preview(self) -> Result<Outcome<'a>> {
-        let osimages = match self.action(Action::WouldCopy) {
-            Action::Skipped => Vec::new(),
-            _ => describe::preview(&self.setting.catalog, &self.images())?,
+        let osimages = match self.action(ImportAction::WouldCopy) {
+            ImportAction::Skipped => Vec::new(),
+            _ => describe::preview(&self.config.catalog, &self.images())?,
         };
-        let action = self.action(Action::WouldCopy);
+        let action = self.action(ImportAction::WouldCopy);
         Ok(self.outcome(action, osimages))
     }
 
     /// Copies the disc, unless its tree holds it already, and defines its osimages.
     pub(crate) fn run(mut self) -> Result<Outcome<'a>> {
-        // The same disc may have been given twice, or a killed run may have left its staging.
-        if self.stands()? {
-            copy::clear_dead(&self.target)?;
-            self.news = None;
+        if self.imported_since()? {
+            self.pending = None;
         }
-        let action = self.action(Action::Copied);
-        let done = match &self.news {
-            Some(news) => self.copy(news),
+        if self.pending.is_none() {
+            // A run that was killed after it published may have left its staging directory.
+            copy::clear_dead(&self.target)?;
+        }
+        let action = self.action(ImportAction::Copied);
+        let done = match &self.pending {
+            Some(pending) => self.copy(pending),
             None => self.check_whole(),
         };
         done.with_context(|| format!("importing {}", self.disc.path().display()))?;
         let osimages = match action {
-            Action::Skipped => Vec::new(),
-            _ => describe::save(&self.setting.catalog, &self.images())?,
+            ImportAction::Skipped => Vec::new(),
+            _ => describe::save(&self.config.catalog, &self.images())?,
         };
         Ok(self.outcome(action, osimages))
     }
 
-    /// Whether the tree that stands at the target holds this very disc, and as well vouched for.
-    fn stands(&self) -> Result<bool> {
-        let standing = copy::standing(&self.target)?;
-        let vouched = self.whole.as_ref().is_some_and(Whole::is_vouched);
-        let disc = standing
-            .as_ref()
-            .and_then(|record| record.disc(&self.fingerprint));
-        Ok(disc.is_some_and(|disc| disc.trust.is_vouched() || !vouched))
+    /// Whether a tree holds this very disc, and as well vouched for.
+    fn already_imported(&self, tree: Option<&PublishedTree>) -> bool {
+        let vouched = self.whole.as_ref().is_some_and(ImageDigests::is_vouched);
+        let disc = tree.and_then(|tree| tree.record.disc(&self.fingerprint));
+        disc.is_some_and(|disc| disc.trust.is_vouched() || !vouched)
     }
 
-    fn action(&self, new: Action) -> Action {
-        match (&self.news, self.setting.nonoverwrite) {
+    /// Whether the disc came into its tree since its copy was planned: it may have been given twice.
+    fn imported_since(&self) -> Result<bool> {
+        match &self.pending {
+            Some(pending) if !pending.planned.is_for(&self.target)? => {
+                let tree = PublishedTree::load_target(&self.target)?;
+                Ok(self.already_imported(tree.as_ref()))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn action(&self, new: ImportAction) -> ImportAction {
+        match (&self.pending, self.config.nonoverwrite) {
             (Some(_), _) => new,
-            (None, true) => Action::Skipped,
-            (None, false) => Action::Unchanged,
+            (None, true) => ImportAction::Skipped,
+            (None, false) => ImportAction::Unchanged,
         }
     }
 
     fn coverage(&self) -> Option<Coverage> {
-        let News { claims, .. } = self.news.as_ref()?;
+        let PendingCopy { checksums, .. } = self.pending.as_ref()?;
         let entries = self.disc.medium.entries();
-        Some(Coverage::of(claims, self.whole.as_ref(), entries))
+        Some(Coverage::of(checksums, self.whole.as_ref(), entries))
     }
 
     fn images(&self) -> Vec<OsImage> {
         let home = Home {
-            distro: &self.disc.verdict.distro,
+            distro: &self.disc.identity.distro,
             arch: self.disc.arch,
             tree: &self.target,
-            installdir: &self.setting.installdir,
+            installdir: &self.config.installdir,
         };
-        if self.setting.osimages {
-            describe::images(home, &self.disc.holds)
+        if self.config.osimages {
+            describe::images(home, &self.disc.contents)
         } else {
             Vec::new()
         }
     }
 
-    fn job<'b>(&'b self, news: &'b News) -> copy::Import<'b> {
-        copy::Import {
+    fn job<'b>(&'b self, checksums: &'b ExpectedDigests, trust: MediumTrust) -> ImportJob<'a, 'b> {
+        ImportJob {
             medium: &self.disc.medium,
             fingerprint: &self.fingerprint,
-            claims: &news.claims,
+            checksums,
             whole: self.whole.as_ref(),
-            trust: news.trust,
-            lower: self.setting.accept_unsigned,
+            trust,
+            accept_unsigned: self.config.accept_unsigned,
             label: &self.label,
             about: &self.about,
             target: &self.target,
-            hash: self.setting.hash,
+            hash: self.config.hash,
         }
     }
 
-    fn copy(&self, news: &News) -> Result<()> {
-        let progress = self.setting.progress.as_ref();
-        self.check_implanted(&news.claims, progress)?;
-        show::step(&format!("Copying media to {}", self.target.display()));
-        let job = self.job(news);
-        show::while_running(progress, || copy::import(&job, progress))?;
-        show::step("Media copy operation successful");
+    fn copy(&self, pending: &PendingCopy<'a>) -> Result<()> {
+        let counters = self.config.progress.as_ref();
+        self.check_implanted(&pending.checksums, counters)?;
+        progress::step(&format!("Copying media to {}", self.target.display()));
+        let job = self.job(&pending.checksums, pending.trust);
+        progress::while_running(counters, || copy::import(&job, &pending.planned, counters))?;
+        progress::step("Media copy operation successful");
         Ok(())
     }
 
     /// Checks the image of a disc that is in its tree already, when the user says what it must be.
     fn check_whole(&self) -> Result<()> {
-        let progress = self.setting.progress.as_ref();
+        let counters = self.config.progress.as_ref();
         match (&self.whole, self.disc.medium.image()) {
-            (Some(whole), Some(image)) if self.setting.told().is_said() => {
-                show::step("checking the image as a whole");
-                whole.check(image, || !progress.stopped())
+            (Some(whole), Some(image)) if self.config.digest_options().is_given() => {
+                progress::step("checking the image as a whole");
+                whole.check(image, || !counters.stopped())
             }
             _ => Ok(()),
         }
     }
 
     /// Checks the MD5 of the whole image when it alone speaks of some file.
-    fn check_implanted(&self, claims: &Claims, progress: &Progress) -> Result<()> {
+    fn check_implanted(&self, checksums: &ExpectedDigests, counters: &ByteProgress) -> Result<()> {
         let uncovered = self
             .coverage()
             .is_some_and(|coverage| coverage.uncovered > 0 && coverage.whole.is_none());
-        match (claims.implanted(), self.disc.medium.image()) {
-            (Some(implanted), Some(image)) if uncovered && self.setting.hash => {
-                show::step("checking the MD5 that is implanted in the image");
-                implanted.check(image, || !progress.stopped())
+        match (checksums.implanted(), self.disc.medium.image()) {
+            (Some(implanted), Some(image)) if uncovered && self.config.hash => {
+                progress::step("checking the MD5 that is implanted in the image");
+                implanted.check(image, || !counters.stopped())
             }
             _ => Ok(()),
         }
     }
 
     /// Returns what the user should know besides.
-    fn notes(&self, action: Action) -> Vec<String> {
+    fn notes(&self, action: ImportAction) -> Vec<String> {
         let mut notes = left_out(self.disc.medium.left_out());
         notes.extend(self.whole.iter().flat_map(|whole| whole.notes.clone()));
-        if let Some(news) = &self.news {
-            notes.extend_from_slice(news.claims.notes());
-            if !news.trust.is_vouched() {
-                notes.push(NOBODY.to_owned());
+        if let Some(pending) = &self.pending {
+            notes.extend_from_slice(pending.checksums.notes());
+            if !pending.trust.is_vouched() {
+                notes.push(UNSIGNED_NOTE.to_owned());
             }
         }
-        if action != Action::Skipped && self.setting.osimages {
-            notes.extend(self.disc.holds.remarks());
+        if action != ImportAction::Skipped && self.config.osimages {
+            notes.extend(self.disc.contents.remarks());
         }
         notes
     }
 
-    fn outcome(self, action: Action, osimages: Vec<Described>) -> Outcome<'a> {
+    fn outcome(self, action: ImportAction, osimages: Vec<Described>) -> Outcome<'a> {
         let (coverage, notes) = (self.coverage(), self.notes(action));
-        let trust = self.news.map(|news| news.trust);
+        let trust = self.pending.map(|pending| pending.trust);
         Outcome {
             disc: self.disc,
             target: self.target,
@@ -272,9 +297,9 @@ impl<'a> Import<'a> {
 }
 
 /// Names the links that were left out: some of them, and how many more.
-fn left_out(links: &[Entry]) -> Vec<String> {
+fn left_out(links: &[MediumEntry]) -> Vec<String> {
     const SHOWN: usize = 5;
-    let note = |link: &Entry| {
+    let note = |link: &MediumEntry| {
         let path = &link.path;
         format!("the link {path} leads out of the medium and is left out")
     };

@@ -5,7 +5,7 @@
 //! describe`, one module each; [`run`] tells it for the command line. Nothing here mounts anything,
 //! needs root, or believes a byte of the medium unchecked.
 
-pub mod claims;
+pub mod checksums;
 mod cli;
 pub mod copy;
 pub mod describe;
@@ -13,10 +13,10 @@ pub mod digest;
 mod disc;
 mod import;
 pub mod media;
+mod progress;
 pub mod recognise;
 mod report;
-mod setting;
-mod show;
+mod run_config;
 mod verify;
 
 use std::borrow::Cow;
@@ -26,10 +26,10 @@ use anyhow::{Result, anyhow};
 use nix::sys::stat::Mode;
 
 pub use cli::Args;
-use disc::Disc;
-use import::Import;
+use disc::RecognisedDisc;
+use import::DiscImport;
 use report::Report;
-use setting::Setting;
+use run_config::RunConfig;
 
 /// Runs `copycds`.
 ///
@@ -39,7 +39,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     // What media say stands in errors too, which others print.
     imported(args).map_err(|error| {
         let text = format!("{error:#}");
-        match show::printable(&text) {
+        match progress::printable(&text) {
             Cow::Borrowed(_) => error,
             Cow::Owned(shown) => anyhow!(shown),
         }
@@ -52,28 +52,31 @@ fn imported(args: Args) -> Result<ExitCode> {
     }
     // A tree is read by a web server, however careful the umask of who publishes it.
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-    let setting = Setting::load(&args)?;
+    let config = RunConfig::load(&args)?;
     let mut report = Report::new(args.json);
-    let result = each(&args, &setting, &mut report);
+    let result = each(&args, &config, &mut report);
     report.finish()?;
     result.map(|()| ExitCode::SUCCESS)
 }
 
 /// Takes the media through every step, all of them through one before any goes to the next that writes.
-fn each(args: &Args, setting: &Setting, report: &mut Report) -> Result<()> {
+fn each(args: &Args, config: &RunConfig, report: &mut Report) -> Result<()> {
     if args.inspection {
         return args.media.iter().try_for_each(|path| {
-            let (_, verdict) = disc::inspect(path, setting)?;
-            report.inspected(path, &verdict)
+            let (_, identity) = disc::inspect(path, config)?;
+            report.inspected(path, &identity)
         });
     }
-    show::stop_on_signals(&setting.progress)?;
-    let discs = args.media.iter().map(|path| Disc::open(path, setting));
+    progress::stop_on_signals(&config.progress)?;
+    let discs = args
+        .media
+        .iter()
+        .map(|path| RecognisedDisc::open(path, config));
     let discs: Vec<_> = discs.collect::<Result<_>>()?;
-    setting.check_one_tree(&discs)?;
+    disc::check_one_tree(&discs, config)?;
     let imports: Vec<_> = discs
         .iter()
-        .map(|disc| Import::plan(disc, setting))
+        .map(|disc| DiscImport::plan(disc, config))
         .collect::<Result<_>>()?;
     for import in imports {
         let outcome = if args.dry_run {

@@ -10,11 +10,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use crate::claims::Coverage;
-use crate::describe::{Change, Described};
-use crate::import::{Action, Outcome};
-use crate::recognise::Verdict;
-use crate::show;
+use crate::checksums::Coverage;
+use crate::describe::{DefinitionChange, Described};
+use crate::import::{ImportAction, Outcome};
+use crate::progress;
+use crate::recognise::MediumIdentity;
 
 /// What was done so far.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ impl Report {
     }
 
     /// Takes what `-i` found.
-    pub(crate) fn inspected(&mut self, path: &Path, verdict: &Verdict) -> Result<()> {
+    pub(crate) fn inspected(&mut self, path: &Path, identity: &MediumIdentity) -> Result<()> {
         match &mut self.documents {
-            Some(documents) => documents.push(Value::Object(recognised(path, verdict)?)),
-            None => print(&verdict.render(path))?,
+            Some(documents) => documents.push(Value::Object(recognised(path, identity)?)),
+            None => print(&identity.render(path))?,
         }
         Ok(())
     }
@@ -45,7 +45,7 @@ impl Report {
             Some(documents) => documents.push(document(outcome)?),
             None => {
                 outcome.notes.iter().for_each(|note| {
-                    show::step(&format!("{}: {note}", outcome.disc.path().display()));
+                    progress::step(&format!("{}: {note}", outcome.disc.path().display()));
                 });
                 print(&render(outcome))?;
             }
@@ -68,7 +68,7 @@ impl Report {
 /// Prints to stdout what cannot steer a terminal; a reader that has gone is an error, not a panic.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(show::printable(text).as_bytes())
+    out.write_all(progress::printable(text).as_bytes())
         .and_then(|()| out.flush())
         .context("writing the results")
 }
@@ -77,13 +77,13 @@ fn render(outcome: &Outcome<'_>) -> String {
     let release = outcome.disc.release();
     let tree = outcome.target.display();
     let mut text = match outcome.action {
-        Action::Copied => format!("{release}: {tree}\n"),
-        Action::WouldCopy => format!("{release}: would be copied to {tree}\n"),
-        Action::Unchanged => format!("{release}: {tree} holds this disc already\n"),
-        Action::Skipped => "The disc iso has already been copied in!\n".to_owned(),
+        ImportAction::Copied => format!("{release}: {tree}\n"),
+        ImportAction::WouldCopy => format!("{release}: would be copied to {tree}\n"),
+        ImportAction::Unchanged => format!("{release}: {tree} holds this disc already\n"),
+        ImportAction::Skipped => "The disc iso has already been copied in!\n".to_owned(),
     };
     if let Some(coverage) = &outcome.coverage {
-        let verb = if outcome.action == Action::Copied {
+        let verb = if outcome.action == ImportAction::Copied {
             "verified"
         } else {
             "would verify"
@@ -92,10 +92,10 @@ fn render(outcome: &Outcome<'_>) -> String {
     }
     for image in &outcome.osimages {
         let change = match (image.change, outcome.action) {
-            (Change::Created, Action::WouldCopy) => "would be created",
-            (Change::Created, _) => "created",
-            (Change::Unchanged, _) => "unchanged",
-            (Change::Kept, _) => "kept as it was edited:",
+            (DefinitionChange::Created, ImportAction::WouldCopy) => "would be created",
+            (DefinitionChange::Created, _) => "created",
+            (DefinitionChange::Unchanged, _) => "unchanged",
+            (DefinitionChange::Kept, _) => "kept as it was edited:",
         };
         let _ = writeln!(text, "osimage {} {change}", image.name);
         image.diff.iter().for_each(|line| {
@@ -106,18 +106,18 @@ fn render(outcome: &Outcome<'_>) -> String {
 }
 
 /// Returns what a disc was recognised as, the first keys of every document.
-fn recognised(path: &Path, verdict: &Verdict) -> Result<Map<String, Value>> {
+fn recognised(path: &Path, identity: &MediumIdentity) -> Result<Map<String, Value>> {
     let mut keys = Map::new();
     keys.insert("medium".to_owned(), json!(path));
-    let verdict = serde_json::to_value(verdict).context("writing JSON")?;
-    if let Value::Object(verdict) = verdict {
-        keys.extend(verdict);
+    let identity = serde_json::to_value(identity).context("writing JSON")?;
+    if let Value::Object(identity) = identity {
+        keys.extend(identity);
     }
     Ok(keys)
 }
 
 fn document(outcome: &Outcome<'_>) -> Result<Value> {
-    let mut keys = recognised(outcome.disc.path(), &outcome.disc.verdict)?;
+    let mut keys = recognised(outcome.disc.path(), &outcome.disc.identity)?;
     let value = |described: &[Described]| serde_json::to_value(described).context("writing JSON");
     keys.insert("tree".to_owned(), json!(outcome.target));
     keys.insert("action".to_owned(), json!(outcome.action));

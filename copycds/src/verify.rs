@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::copy::{self, Differences, Progress};
+use crate::copy::{self, ByteProgress, Differences};
 use crate::media::MediumPath;
-use crate::{report, show};
+use crate::{progress, report};
 
 /// Checks a tree; exit code 1 when it is not what was published.
 pub(crate) fn run(tree: &Path, as_json: bool) -> Result<ExitCode> {
-    let progress = Progress::new();
-    let checked = show::while_running(&progress, || copy::verify(tree, &progress));
+    let counters = ByteProgress::new();
+    let checked = progress::while_running(&counters, || copy::verify(tree, &counters));
     let found = checked.with_context(|| format!("verifying {}", tree.display()))?;
     report::print(&if as_json {
         document(tree, &found)?

@@ -2,17 +2,19 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should panic
 
-mod bench;
+mod workbench;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use bench::{Bench, gpg, run, trial};
-use copycds::claims::{self, Claims, Coverage, Implanted, Keyrings, Keys, Trust, Unverified};
+use copycds::checksums::{
+    self, Coverage, ExpectedDigests, ImplantedMd5, Keyrings, Keys, MediumTrust, UnverifiedPolicy,
+};
 use copycds::digest::{Algorithm, Digest};
 use copycds::media::{Medium, MediumPath};
 use libtest_mimic::Arguments;
+use workbench::{Workbench, gpg, run, trial};
 
 fn main() {
     let debian = &["xorriso", "dpkg-deb", "apt-ftparchive", "gpg", "gpgv"][..];
@@ -74,29 +76,29 @@ fn keys_in(keyrings: &Path) -> anyhow::Result<Keys> {
     Keyrings::load(keyrings.parent().unwrap())?.of("none")
 }
 
-fn gather(medium: &Path, keys: &Path) -> anyhow::Result<(Claims, Coverage)> {
+fn gather(medium: &Path, keys: &Path) -> anyhow::Result<(ExpectedDigests, Coverage)> {
     let medium = Medium::open(medium)?;
     let keys = keys_in(keys)?;
-    let claims = claims::gather(&medium, &keys, Unverified::Refuse)?;
-    let coverage = Coverage::of(&claims, None, medium.entries());
-    Ok((claims, coverage))
+    let checksums = checksums::gather(&medium, &keys, UnverifiedPolicy::Refuse)?;
+    let coverage = Coverage::of(&checksums, None, medium.entries());
+    Ok((checksums, coverage))
 }
 
 fn message(medium: &Path, keys: &Path) -> String {
     format!("{:#}", gather(medium, keys).unwrap_err())
 }
 
-fn claim<'a>(claims: &'a Claims, path: &str) -> &'a claims::Claim {
-    claims
+fn expected<'a>(checksums: &'a ExpectedDigests, path: &str) -> &'a checksums::ExpectedDigest {
+    checksums
         .of(&MediumPath::new(path).unwrap())
         .first()
         .unwrap_or_else(|| panic!("nothing is said of {path}"))
 }
 
 fn signed_release() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let iso = bench.mini_debian("m.iso", true);
-    let (claims, coverage) = gather(&iso, &bench.keys()).unwrap();
+    let (checksums, coverage) = gather(&iso, &bench.keys()).unwrap();
     let by = "Slipway demo medium <demo@slipway.invalid>";
     assert_eq!(coverage.by[0].signed_by.as_deref(), Some(by));
     assert_eq!(coverage.by[0].how, "SHA-256 of Release → Packages");
@@ -108,30 +110,30 @@ fn signed_release() {
         "{coverage}"
     );
     let medium = Medium::open(&iso).unwrap();
-    let trust = Trust::of(&claims, None, medium.entries(), Unverified::Refuse);
-    assert_eq!(trust.unwrap(), Trust::Signed);
-    assert_eq!(claims.notes(), [] as [String; 0]);
+    let trust = MediumTrust::of(&checksums, None, medium.entries(), UnverifiedPolicy::Refuse);
+    assert_eq!(trust.unwrap(), MediumTrust::Signed);
+    assert_eq!(checksums.notes(), [] as [String; 0]);
     for entry in Medium::open(&iso).unwrap().entries() {
         if entry.path.as_bytes().ends_with(b".deb") {
             let path = entry.path.to_string();
             let medium = Medium::open(&iso).unwrap();
             let bytes = medium.read(entry, 1 << 20).unwrap();
             assert_eq!(
-                claim(&claims, &path).digest,
+                expected(&checksums, &path).digest,
                 Digest::of(Algorithm::Sha256, &bytes)
             );
-            assert_eq!(claim(&claims, &path).size, Some(bytes.len() as u64));
+            assert_eq!(expected(&checksums, &path).size, Some(bytes.len() as u64));
         }
     }
 }
 
 fn unknown_key() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let iso = bench.mini_debian("m.iso", true);
     let medium = Medium::open(&iso).unwrap();
     let none = keys_in(Path::new("/nonexistent/keyrings")).unwrap();
-    let gather = |unverified| claims::gather(&medium, &none, unverified);
-    let error = gather(Unverified::Refuse).unwrap_err().to_string();
+    let gather = |unverified| checksums::gather(&medium, &none, unverified);
+    let error = gather(UnverifiedPolicy::Refuse).unwrap_err().to_string();
     let reason = "the signature dists/bookworm/Release.gpg does not count: its key ";
     assert!(error.starts_with(reason), "{error}");
     assert!(
@@ -142,19 +144,19 @@ fn unknown_key() {
         ),
         "{error}"
     );
-    let claims = gather(Unverified::Accept).unwrap();
-    assert_eq!(claims.signed().count(), 0);
+    let checksums = gather(UnverifiedPolicy::Accept).unwrap();
+    assert_eq!(checksums.signed().count(), 0);
     assert_eq!(
-        claims.notes().len(),
+        checksums.notes().len(),
         2,
         "Release and sha256sum.txt: {:?}",
-        claims.notes()
+        checksums.notes()
     );
-    assert!(claims.notes()[0].starts_with(reason));
+    assert!(checksums.notes()[0].starts_with(reason));
 }
 
 fn changed_release() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.mini_debian_tree(true);
     let release = tree.join("dists/bookworm/Release");
     let text = fs::read_to_string(&release)
@@ -170,7 +172,7 @@ fn changed_release() {
 }
 
 fn clear_signed() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.mini_debian_tree(false);
     let dists = tree.join("dists/bookworm");
     let keys = bench.keys();
@@ -198,7 +200,7 @@ fn clear_signed() {
 }
 
 fn lost_package() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.mini_debian_tree(false);
     fs::remove_file(tree.join("pool/main/g/gawk/gawk_1.0-1_amd64.deb")).unwrap();
     assert_eq!(
@@ -209,7 +211,7 @@ fn lost_package() {
 }
 
 fn damaged_index() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.mini_debian_tree(false);
     let index = tree.join("dists/bookworm/main/binary-amd64/Packages.gz");
     let mut bytes = fs::read(&index).unwrap();
@@ -230,13 +232,13 @@ fn rpm_repositories() {
         ("zstd", "sha256"),
         ("gz", "sha1"),
     ] {
-        let bench = Bench::new();
+        let bench = Workbench::new();
         let tree = bench.rpm_tree("BaseOS", packing, checksum);
         let keys = bench.keys();
         let repomd = tree.join("BaseOS/repodata/repomd.xml");
         let signature = gpg::detach_sign(&fs::read(&repomd).unwrap(), &keys);
         fs::write(repomd.with_extension("xml.asc"), signature).unwrap();
-        let (claims, coverage) = gather(&tree, &keys).unwrap();
+        let (checksums, coverage) = gather(&tree, &keys).unwrap();
         assert_eq!(coverage.uncovered, 0, "{packing} {checksum}: {coverage}");
         assert!(
             coverage
@@ -249,7 +251,7 @@ fn rpm_repositories() {
             let algorithm = checksum.parse().unwrap();
             let bytes = fs::read(tree.join(&path)).unwrap();
             assert_eq!(
-                claim(&claims, &path).digest,
+                expected(&checksums, &path).digest,
                 Digest::of(algorithm, &bytes),
                 "{packing}"
             );
@@ -258,7 +260,7 @@ fn rpm_repositories() {
 }
 
 fn contradiction() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.rpm_tree("", "gz", "sha256");
     let other = Digest::of(Algorithm::Sha256, b"other");
     fs::write(
@@ -289,7 +291,7 @@ fn contradiction() {
 }
 
 fn suse() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.path().join("sles");
     let hex = |text: &str| Digest::of(Algorithm::Sha1, text.as_bytes()).to_string();
     let packages = format!(
@@ -338,13 +340,13 @@ fn suse() {
 }
 
 fn implanted() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let tree = bench.path().join("tree");
     bench.lay(&tree, &[("images/install.img", &"image ".repeat(100_000))]);
     let iso = bench.image(&tree, "i.iso", &["-V", "IMPLANTED"]);
     let load = || {
         let medium = Medium::open(&iso).unwrap();
-        Implanted::load(medium.image().unwrap(), medium.ids().blocks).unwrap()
+        ImplantedMd5::load(medium.image().unwrap(), medium.ids().blocks).unwrap()
     };
     assert_eq!(load(), None);
     run("implantisomd5", &[iso.as_os_str()]);
@@ -370,7 +372,7 @@ fn implanted() {
 }
 
 fn boot_info_table() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let zeros = vec![0_u8; 56];
     let isolinux = [
         &16_u32.to_le_bytes()[..],
@@ -407,8 +409,11 @@ fn boot_info_table() {
         let entry = medium.find("boot/program.bin").unwrap();
         let bytes = medium.read(entry, 1 << 20).unwrap();
         assert_ne!(bytes, program, "xorriso has written into it");
-        let (claims, _) = gather(&iso, &bench.keys()).unwrap();
-        let found = claims.of(&entry.path).first().map(|claim| claim.digest);
+        let (checksums, _) = gather(&iso, &bench.keys()).unwrap();
+        let found = checksums
+            .of(&entry.path)
+            .first()
+            .map(|expected| expected.digest);
         match name {
             "unknown" => assert_eq!(found, None, "its own checksum vouches for it"),
             _ => assert_eq!(found, Some(Digest::of(Algorithm::Md5, &bytes)), "{name}"),
@@ -421,9 +426,12 @@ fn boot_info_table() {
             .unwrap();
         image[at] ^= 1;
         fs::write(&iso, image).unwrap();
-        let (claims, _) = gather(&iso, &bench.keys()).unwrap();
+        let (checksums, _) = gather(&iso, &bench.keys()).unwrap();
         assert_eq!(
-            claims.of(&entry.path).first().map(|claim| claim.digest),
+            checksums
+                .of(&entry.path)
+                .first()
+                .map(|expected| expected.digest),
             Some(listed),
             "{name}"
         );

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should panic
 
-mod bench;
+mod workbench;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench::{Bench, trial};
 use libtest_mimic::Arguments;
 use serde_json::Value;
+use workbench::{Workbench, trial};
 
 const RELEASE: &str = "debian12.9.0";
 
@@ -86,12 +86,12 @@ fn main() {
 
 /// A bench with a configuration and an install directory.
 struct Site {
-    bench: Bench,
+    bench: Workbench,
 }
 
 impl Site {
     fn new() -> Self {
-        let bench = Bench::new();
+        let bench = Workbench::new();
         fs::create_dir_all(bench.path().join("config")).unwrap();
         let install = bench.path().join("install");
         let text = format!("installdir = {:?}\n", install.to_str().unwrap());
@@ -642,7 +642,7 @@ fn bad_input() {
     assert_eq!(
         site.refused(&[text(&iso)]),
         format!(
-            "importing {image}: {} is a file, where the tree would stand: move it away and run again",
+            "importing {image}: {} is a file, where the tree would be published: move it away and run again",
             site.tree().display()
         )
     );
@@ -704,7 +704,7 @@ fn rpm_medium() {
     let iso = site
         .bench
         .image(&tree, "r.iso", &["-V", "Rocky-9-4-x86_64-dvd"]);
-    bench::run("implantisomd5", &[text(&iso)]);
+    workbench::run("implantisomd5", &[text(&iso)]);
     let stdout = site.done(&[text(&iso)]);
     let tree = site.install().join("rocky9.4/x86_64");
     let head = format!("rocky9.4 x86_64: {}\nverified 10 files (", tree.display());
@@ -758,7 +758,7 @@ fn interrupt() {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(100));
-    bench::run("kill", &["-INT", &child.id().to_string()]);
+    workbench::run("kill", &["-INT", &child.id().to_string()]);
     let code = child.wait().unwrap().code();
     let mut stderr = String::new();
     child

@@ -8,24 +8,26 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use copycds::claims::{Claim, Claims, Source, Trust};
-use copycds::copy::{self, Differences, Done, Fingerprint, Import, Progress};
+use copycds::checksums::{DigestSource, ExpectedDigest, ExpectedDigests, MediumTrust};
+use copycds::copy::{self, ByteProgress, Differences, Done, Fingerprint, ImportJob, PublishedTree};
 use copycds::digest::{Algorithm, Digest};
 use copycds::media::{Medium, MediumPath};
 use tempfile::TempDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// A directory to build media in and import them to.
-struct Bench {
+struct Workbench {
     dir: TempDir,
 }
 
-impl Bench {
+impl Workbench {
     fn new() -> Self {
         // In memory where there is some: publishing waits for the whole file system to be written.
         let memory = Path::new("/dev/shm");
-        let dir = match memory.is_dir() {
-            true => TempDir::new_in(memory),
-            false => TempDir::new(),
+        let dir = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
         };
         Self { dir: dir.unwrap() }
     }
@@ -73,11 +75,11 @@ impl Bench {
     }
 
     fn import(&self, iso: &Path) -> anyhow::Result<Done> {
-        self.import_claimed(iso, &Claims::default())
+        self.import_expecting(iso, &ExpectedDigests::default())
     }
 
-    fn import_claimed(&self, iso: &Path, claims: &Claims) -> anyhow::Result<Done> {
-        import(iso, &self.target(), claims)
+    fn import_expecting(&self, iso: &Path, checksums: &ExpectedDigests) -> anyhow::Result<Done> {
+        import(iso, &self.target(), checksums)
     }
 
     fn message(&self, iso: &Path) -> String {
@@ -97,31 +99,32 @@ impl Bench {
     }
 }
 
-fn import(iso: &Path, target: &Path, claims: &Claims) -> anyhow::Result<Done> {
+fn import(iso: &Path, target: &Path, checksums: &ExpectedDigests) -> anyhow::Result<Done> {
     let medium = Medium::open(iso)?;
     let fingerprint = Fingerprint::of(&medium)?;
     let mut about = toml::Table::new();
     about.insert("distro".into(), "debian12.9.0".into());
-    let job = Import {
+    let job = ImportJob {
         medium: &medium,
         fingerprint: &fingerprint,
-        claims,
+        checksums,
         whole: None,
-        trust: Trust::Unsigned,
-        lower: false,
+        trust: MediumTrust::Unsigned,
+        accept_unsigned: false,
         label: &medium.ids().volume,
         about: &about,
         target,
         hash: true,
     };
-    copy::import(&job, &Progress::new())
+    let planned = copy::plan(&job, PublishedTree::load_target(target)?)?;
+    copy::import(&job, &planned, &ByteProgress::new())
 }
 
 fn is_whole(tree: &Path) {
     assert_eq!(
-        copy::verify(tree, &Progress::new()).unwrap(),
+        copy::verify(tree, &ByteProgress::new()).unwrap(),
         Differences {
-            checked: copy::verify(tree, &Progress::new()).unwrap().checked,
+            checked: copy::verify(tree, &ByteProgress::new()).unwrap().checked,
             ..Differences::default()
         }
     );
@@ -139,26 +142,22 @@ fn is_whole(tree: &Path) {
 
 /// Returns every path of a tree but ours, with its content or what the link says.
 fn snapshot(tree: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn add(root: &Path, dir: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(root).unwrap().to_path_buf();
-            let meta = fs::symlink_metadata(&path).unwrap();
-            if name == Path::new(copy::DIR) {
-                continue;
-            } else if meta.is_dir() {
-                all.insert(name, b"directory".to_vec());
-                add(root, &path, all);
-            } else if meta.is_symlink() {
-                let target = fs::read_link(&path).unwrap();
-                all.insert(name, target.into_os_string().into_encoded_bytes());
-            } else {
-                all.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
     let mut all = BTreeMap::new();
-    add(tree, tree, &mut all);
+    let is_ours = |entry: &DirEntry| entry.path() == tree.join(copy::DIR);
+    let entries = WalkDir::new(tree).min_depth(1).into_iter();
+    for entry in entries.filter_entry(|entry| !is_ours(entry)) {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        let content = match entry.file_type() {
+            kind if kind.is_dir() => b"directory".to_vec(),
+            kind if kind.is_symlink() => fs::read_link(path)
+                .unwrap()
+                .into_os_string()
+                .into_encoded_bytes(),
+            _ => fs::read(path).unwrap(),
+        };
+        all.insert(path.strip_prefix(tree).unwrap().to_path_buf(), content);
+    }
     all
 }
 
@@ -194,7 +193,7 @@ fn borrowed(files: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
 
 #[test]
 fn a_tree_is_what_bsdtar_extracts_from_the_same_image() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let src = bench.dir.path().join("src");
     for (path, content) in many(3000, 7) {
         let path = src.join(path);
@@ -245,7 +244,7 @@ fn a_tree_is_what_bsdtar_extracts_from_the_same_image() {
 
 #[test]
 fn a_directory_medium_gives_the_tree_that_its_image_gives() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let src = bench.dir.path().join("src");
     for (path, content) in many(200, 3) {
         let path = src.join(path);
@@ -255,26 +254,28 @@ fn a_directory_medium_gives_the_tree_that_its_image_gives() {
     symlink("pool", src.join("link")).unwrap();
     let other = bench.dir.path().join("other/tree");
     bench.import(&bench.iso_of("TEST", &src)).unwrap();
-    import(&src, &other, &Claims::default()).unwrap();
+    import(&src, &other, &ExpectedDigests::default()).unwrap();
     is_whole(&other);
     assert_eq!(snapshot(&bench.target()), snapshot(&other));
 }
 
 #[test]
 fn the_same_disc_is_known_again_and_another_build_of_it_is_not() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let one = bench.iso("D1", &[("a", b"a"), (".disk/info", b"one")]);
     bench.import(&one).unwrap();
     let print = |iso: &Path| Fingerprint::of(&Medium::open(iso).unwrap()).unwrap();
-    let record = copy::standing(&bench.target()).unwrap().unwrap();
-    assert!(record.disc(&print(&one)).is_some());
+    let tree = PublishedTree::load_target(&bench.target())
+        .unwrap()
+        .unwrap();
+    assert!(tree.record.disc(&print(&one)).is_some());
     let two = bench.iso("D1", &[("a", b"a"), (".disk/info", b"two")]);
-    assert!(record.disc(&print(&two)).is_none());
+    assert!(tree.record.disc(&print(&two)).is_none());
 }
 
 #[test]
 fn another_build_of_a_disc_replaces_its_files_and_keeps_what_others_put_there() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     bench
         .import(&bench.iso("D1", &[("a", b"old"), ("gone", b"x"), ("b", b"b")]))
         .unwrap();
@@ -290,14 +291,14 @@ fn another_build_of_a_disc_replaces_its_files_and_keeps_what_others_put_there() 
     let names: Vec<_> = tree.keys().map(|path| path.to_str().unwrap()).collect();
     assert_eq!(names, ["a", "b", "c", "d", "mine"]);
     assert_eq!(tree[Path::new("a")], b"new!");
-    let report = copy::verify(&bench.target(), &Progress::new()).unwrap();
+    let report = copy::verify(&bench.target(), &ByteProgress::new()).unwrap();
     assert_eq!(report.added, [MediumPath::new("mine").unwrap()]);
     assert!(report.changed.is_empty() && report.missing.is_empty());
 }
 
 #[test]
 fn two_discs_merge_and_the_second_stands_whole_beside_its_own_index() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let release = [
         ("dists/bookworm/Release", &b"one"[..]),
         ("dists/bookworm/same", b"s"),
@@ -347,20 +348,17 @@ fn two_discs_merge_and_the_second_stands_whole_beside_its_own_index() {
 
 #[test]
 fn two_discs_that_differ_under_one_name_are_an_error_that_names_both() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     bench
         .import(&bench.iso("D1", &[("pool/a.deb", b"one"), ("x", b"x")]))
         .unwrap();
     let before = snapshot(&bench.target());
     let message = bench.message(&bench.iso("D2", &[("pool/a.deb", b"two"), ("y", b"y")]));
-    let says = "'pool/a.deb' is one thing on disc 'D1', which is in the tree, and another on disc 'D2': \
+    let says = "'pool/a.deb' on disc 'D1', which is in the tree, differs from 'pool/a.deb' on disc 'D2': \
                 they are not discs of one release; import one of them elsewhere (-p)";
     assert_eq!(message, says);
     let message = bench.message(&bench.iso("D2", &[("pool", b"a file")]));
-    assert!(
-        message.starts_with("'pool' stands in the tree"),
-        "{message}"
-    );
+    assert!(message.starts_with("'pool' is in the tree"), "{message}");
     assert_eq!(snapshot(&bench.target()), before);
     is_whole(&bench.target());
     assert_eq!(bench.beside(), ["x86_64"]);
@@ -369,20 +367,20 @@ fn two_discs_that_differ_under_one_name_are_an_error_that_names_both() {
 #[test]
 fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
     for algorithm in Algorithm::ALL {
-        let bench = Bench::new();
+        let bench = Workbench::new();
         let big = vec![7; 3_000_000];
         let iso = bench.iso(
             "D1",
             &[("pool/a.deb", b"good"), ("pool/b.deb", &big), ("c", b"c")],
         );
-        let mut claims = Claims::default();
-        let source = claims.add_source(Source::new("list", "list"));
-        let mut claim = |path: &str, digest| {
+        let mut checksums = ExpectedDigests::default();
+        let source = checksums.add_source(DigestSource::new("list", "list"));
+        let mut expected = |path: &str, digest| {
             let path = MediumPath::new(path).unwrap();
-            claims
+            checksums
                 .add(
                     path,
-                    Claim {
+                    ExpectedDigest {
                         digest,
                         size: None,
                         source,
@@ -390,9 +388,9 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
                 )
                 .unwrap();
         };
-        claim("pool/a.deb", Digest::of(algorithm, b"good"));
-        claim("pool/b.deb", Digest::of(algorithm, &big));
-        bench.import_claimed(&iso, &claims).unwrap();
+        expected("pool/a.deb", Digest::of(algorithm, b"good"));
+        expected("pool/b.deb", Digest::of(algorithm, &big));
+        bench.import_expecting(&iso, &checksums).unwrap();
         is_whole(&bench.target());
         fs::remove_dir_all(bench.dir.path().join("install")).unwrap();
 
@@ -403,7 +401,10 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
             .unwrap();
         bytes[place] ^= 1;
         fs::write(&iso, bytes).unwrap();
-        let message = format!("{:#}", bench.import_claimed(&iso, &claims).unwrap_err());
+        let message = format!(
+            "{:#}",
+            bench.import_expecting(&iso, &checksums).unwrap_err()
+        );
         assert_eq!(
             message,
             format!(
@@ -422,28 +423,28 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
 }
 
 #[test]
-fn what_stands_at_the_target_and_is_no_tree_of_ours_is_refused_and_kept() {
+fn what_is_at_the_target_and_is_not_our_tree_is_refused_and_kept() {
     type Setup = fn(&Path);
     let cases: [(Setup, &str); 3] = [
         (
             |target| fs::write(target, "x").unwrap(),
-            " is a file, where the tree would stand: move it away and run again",
+            " is a file, where the tree would be published: move it away and run again",
         ),
         (
             |target| symlink("/tmp", target).unwrap(),
-            " is a symbolic link, where the tree would stand: move it away and run again",
+            " is a symbolic link, where the tree would be published: move it away and run again",
         ),
         (
             |target| {
                 fs::create_dir(target).unwrap();
                 fs::write(target.join("x"), "x").unwrap();
             },
-            " stands there and was not made by copycds (it has no .slipway/tree.toml): move it away \
-             and run again",
+            " exists and was not made by copycds (it has no .slipway/tree.toml): move it away and run \
+             again",
         ),
     ];
     for (setup, says) in cases {
-        let bench = Bench::new();
+        let bench = Workbench::new();
         let iso = bench.iso("D1", &[("a", b"a")]);
         fs::create_dir_all(bench.target().parent().unwrap()).unwrap();
         setup(&bench.target());
@@ -457,7 +458,7 @@ fn what_stands_at_the_target_and_is_no_tree_of_ours_is_refused_and_kept() {
 
 #[test]
 fn an_empty_directory_at_the_target_is_taken() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     fs::create_dir_all(bench.target()).unwrap();
     bench.import(&bench.iso("D1", &[("a", b"a")])).unwrap();
     is_whole(&bench.target());
@@ -466,7 +467,7 @@ fn an_empty_directory_at_the_target_is_taken() {
 
 #[test]
 fn verify_says_what_changed_what_is_missing_and_what_was_added() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let src = bench.dir.path().join("src");
     fs::create_dir_all(src.join("d")).unwrap();
     for name in ["same", "d/changed", "d/missing", "d/becomes-link"] {
@@ -483,7 +484,7 @@ fn verify_says_what_changed_what_is_missing_and_what_was_added() {
     fs::remove_file(tree.join("link")).unwrap();
     symlink("d/changed", tree.join("link")).unwrap();
     fs::write(tree.join("d/new"), "").unwrap();
-    let report = copy::verify(&tree, &Progress::new()).unwrap();
+    let report = copy::verify(&tree, &ByteProgress::new()).unwrap();
     let names = |paths: &[MediumPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
         names(&report.changed),
@@ -496,32 +497,33 @@ fn verify_says_what_changed_what_is_missing_and_what_was_added() {
 
 #[test]
 fn an_import_that_is_stopped_leaves_nothing_behind() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let iso = bench.iso("D1", &[("a", b"a")]);
     let medium = Medium::open(&iso).unwrap();
     let fingerprint = Fingerprint::of(&medium).unwrap();
-    let progress = Progress::new();
+    let progress = ByteProgress::new();
     progress.stop();
-    let job = Import {
+    let job = ImportJob {
         medium: &medium,
         fingerprint: &fingerprint,
-        claims: &Claims::default(),
+        checksums: &ExpectedDigests::default(),
         whole: None,
-        trust: Trust::Unsigned,
-        lower: false,
+        trust: MediumTrust::Unsigned,
+        accept_unsigned: false,
         label: "D1",
         about: &toml::Table::new(),
         target: &bench.target(),
         hash: true,
     };
-    let error = copy::import(&job, &progress).unwrap_err();
+    let planned = copy::plan(&job, None).unwrap();
+    let error = copy::import(&job, &planned, &progress).unwrap_err();
     assert_eq!(error.to_string(), "it was stopped before it was done");
     assert!(!bench.dir.path().join("install").exists());
 }
 
 #[test]
 fn two_imports_of_one_tree_at_once_are_an_error_and_one_after_a_kill_is_not() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let iso = bench.iso("D1", &[("a", b"a")]);
     let stage = bench.target().with_file_name(".x86_64.slipway");
     fs::create_dir_all(stage.join("new/half")).unwrap();
@@ -543,7 +545,7 @@ fn two_imports_of_one_tree_at_once_are_an_error_and_one_after_a_kill_is_not() {
 
 #[test]
 fn what_a_kill_after_publishing_left_is_cleared_without_an_import() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     bench.import(&bench.iso("D1", &[("a", b"a")])).unwrap();
     let stage = bench.target().with_file_name(".x86_64.slipway");
     fs::create_dir_all(stage.join("new/old-tree")).unwrap();
@@ -553,7 +555,7 @@ fn what_a_kill_after_publishing_left_is_cleared_without_an_import() {
 
 #[test]
 fn a_reader_never_sees_half_a_tree() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let first = many(300, 1);
     let second: Vec<_> = many(300, 2)
         .into_iter()
@@ -590,7 +592,7 @@ fn a_reader_never_sees_half_a_tree() {
 
 #[test]
 fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
-    let bench = Bench::new();
+    let bench = Workbench::new();
     let mut files = many(400, 11);
     // Hashed beside their copy.
     files.push(("live/one.squashfs".into(), vec![1; (32 << 20) + 5]));
@@ -604,9 +606,9 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
         3 => None,
         _ => Some(Algorithm::Md5),
     };
-    let claims_of = |wrong: Option<usize>| {
-        let mut claims = Claims::default();
-        let source = claims.add_source(Source::new("list", "list"));
+    let checksums_of = |wrong: Option<usize>| {
+        let mut checksums = ExpectedDigests::default();
+        let source = checksums.add_source(DigestSource::new("list", "list"));
         for (number, (path, content)) in files.iter().enumerate() {
             let said = if wrong == Some(number) {
                 b"other"
@@ -616,10 +618,10 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
             if let Some(algorithm) = algorithm(number) {
                 let digest = Digest::of(algorithm, said);
                 let size = Some(content.len() as u64);
-                claims
+                checksums
                     .add(
                         MediumPath::new(path.as_str()).unwrap(),
-                        Claim {
+                        ExpectedDigest {
                             digest,
                             size,
                             source,
@@ -628,9 +630,9 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
                     .unwrap();
             }
         }
-        claims
+        checksums
     };
-    let done = bench.import_claimed(&iso, &claims_of(None)).unwrap();
+    let done = bench.import_expecting(&iso, &checksums_of(None)).unwrap();
     is_whole(&bench.target());
     let covered: Vec<_> = done
         .coverage
@@ -650,7 +652,7 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
     assert_eq!(done.coverage.uncovered, 40);
     for wrong in [4, 57, 150, 390, 399, 401] {
         let other = bench.dir.path().join("other/tree");
-        let error = import(&iso, &other, &claims_of(Some(wrong)))
+        let error = import(&iso, &other, &checksums_of(Some(wrong)))
             .unwrap_err()
             .to_string();
         let start = format!("'{}' on {} is damaged: ", files[wrong].0, iso.display());

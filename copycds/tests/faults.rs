@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use copycds::copy::{self, Progress};
+use copycds::copy::{self, ByteProgress};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
 
@@ -64,9 +64,10 @@ fn quiet(command: &mut Command) -> bool {
 fn scratch() -> TempDir {
     // In memory where there is some: publishing waits for the whole file system to be written.
     let memory = Path::new("/dev/shm");
-    match memory.is_dir() {
-        true => TempDir::new_in(memory).unwrap(),
-        false => TempDir::new().unwrap(),
+    if memory.is_dir() {
+        TempDir::new_in(memory).unwrap()
+    } else {
+        TempDir::new().unwrap()
     }
 }
 
@@ -162,7 +163,7 @@ fn kills() {
         child.kill().unwrap();
         child.wait().unwrap();
         interrupted += usize::from(target.with_file_name(".tree.slipway").exists());
-        let report = copy::verify(&target, &Progress::new()).unwrap();
+        let report = copy::verify(&target, &ByteProgress::new()).unwrap();
         assert!(report.is_empty(), "after kill {round}: {report:?}");
         let first = fs::read(target.join("large")).unwrap()[0];
         let last = fs::read(target.join("pool/19/399")).unwrap()[0];

@@ -4,14 +4,17 @@
 use std::sync::LazyLock;
 
 use copycds::media::VolumeIds;
-use copycds::recognise::{Evidence, Installer, Refusal, Rules, Verdict, Wanted, identify};
+use copycds::recognise::{
+    Evidence, MediumIdentity, MediumInstaller, RecognitionRules, Rejection, RequestedRelease,
+    identify,
+};
 use definitions::Arch;
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::embedded().expect("the embedded rules compile"));
+static RULES: LazyLock<RecognitionRules> =
+    LazyLock::new(|| RecognitionRules::embedded().expect("the embedded rules compile"));
 
-fn recognise(evidence: &Evidence) -> Result<Verdict, Refusal> {
-    identify(evidence, &RULES, &Wanted::default())
+fn recognise(evidence: &Evidence) -> Result<MediumIdentity, Rejection> {
+    identify(evidence, &RULES, &RequestedRelease::default())
 }
 
 /// Distribution and architecture in one word each, or the kind of the refusal.
@@ -694,7 +697,7 @@ fn windows_is_refused_by_what_lies_on_it() {
         "this is Windows, which copycds does not import: volume id says 'GSP1RMCNULXFRER_EN_DVD'; the \
          name says 'sources/install.wim'"
     );
-    let named = Wanted {
+    let named = RequestedRelease {
         name: Some("rhels9.4".parse().unwrap()),
         arch: Some(Arch::X86_64),
     };
@@ -704,18 +707,19 @@ fn windows_is_refused_by_what_lies_on_it() {
 
 #[test]
 fn a_name_and_an_architecture_settle_what_the_medium_leaves_open() {
-    let wanted = |name: Option<&str>, arch| Wanted {
+    let wanted = |name: Option<&str>, arch| RequestedRelease {
         name: name.map(|name| name.parse().unwrap()),
         arch,
     };
-    let told = |evidence: &Evidence, wanted: &Wanted| match identify(evidence, &RULES, wanted) {
-        Ok(verdict) => format!(
-            "{} {}",
-            verdict.distro,
-            verdict.arch.map_or("-", Arch::name)
-        ),
-        Err(refusal) => refusal.to_string(),
-    };
+    let told =
+        |evidence: &Evidence, wanted: &RequestedRelease| match identify(evidence, &RULES, wanted) {
+            Ok(verdict) => format!(
+                "{} {}",
+                verdict.distro,
+                verdict.arch.map_or("-", Arch::name)
+            ),
+            Err(refusal) => refusal.to_string(),
+        };
     let unknown = volume("MYDISC");
     assert_eq!(
         told(&unknown, &wanted(Some("rocky9.4"), None)),
@@ -767,52 +771,52 @@ fn an_unknown_architecture_is_said_with_what_would_tell_it() {
 #[test]
 fn the_installer_is_told_by_its_files() {
     let ubuntu = "Ubuntu-Server 20.04.6 LTS amd64";
-    let rows: [(&str, &[&str], Option<Installer>); 10] = [
+    let rows: [(&str, &[&str], Option<MediumInstaller>); 10] = [
         (
             ubuntu,
             &["casper/install-sources.yaml"],
-            Some(Installer::Subiquity),
+            Some(MediumInstaller::Subiquity),
         ),
         (
             ubuntu,
             &["casper/vmlinuz", "casper/installer.squashfs"],
-            Some(Installer::Subiquity),
+            Some(MediumInstaller::Subiquity),
         ),
         (
             ubuntu,
             &["install/vmlinuz"],
-            Some(Installer::DebianInstaller),
+            Some(MediumInstaller::DebianInstaller),
         ),
-        (ubuntu, &["casper/vmlinuz"], Some(Installer::Casper)),
+        (ubuntu, &["casper/vmlinuz"], Some(MediumInstaller::Casper)),
         (
             "Debian 12.0.0 amd64 1",
             &["install.amd/vmlinuz"],
-            Some(Installer::DebianInstaller),
+            Some(MediumInstaller::DebianInstaller),
         ),
         (
             "d-live 12.0.0 gn amd64",
             &["live/filesystem.squashfs"],
-            Some(Installer::DebianLive),
+            Some(MediumInstaller::DebianLive),
         ),
         (
             "Rocky-9-0-x86_64-dvd",
             &[".treeinfo", "images/pxeboot/vmlinuz"],
-            Some(Installer::Anaconda),
+            Some(MediumInstaller::Anaconda),
         ),
         (
             "Fedora-WS-Live-40-1-14",
             &["LiveOS/squashfs.img", "images/pxeboot/vmlinuz"],
-            Some(Installer::LiveOs),
+            Some(MediumInstaller::LiveOs),
         ),
         (
             "SLE-15-SP2-Full-x86_64209.21.001",
             &["boot/x86_64/loader/linux"],
-            Some(Installer::Yast),
+            Some(MediumInstaller::Yast),
         ),
         (
             "Install-Leap-16.0-x86_64",
             &["LiveOS/squashfs.img", "boot/x86_64/loader"],
-            Some(Installer::Agama),
+            Some(MediumInstaller::Agama),
         ),
     ];
     for (id, names, expected) in rows {
@@ -840,5 +844,8 @@ fn the_report_has_the_lines_that_users_of_xcat_know() {
            volume id says 'Rocky-9-3-x86_64-dvd': rocky 9.3 x86_64\n"
     );
     let text = serde_json::to_string(&verdict).unwrap();
-    assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict);
+    assert_eq!(
+        serde_json::from_str::<MediumIdentity>(&text).unwrap(),
+        verdict
+    );
 }

@@ -11,7 +11,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use copycds::media::{Medium, VolumeIds};
-use copycds::recognise::{Evidence, Refusal, Rules, Verdict, Wanted, gather, identify};
+use copycds::recognise::{
+    Evidence, MediumIdentity, RecognitionRules, Rejection, RequestedRelease, gather, identify,
+};
 use definitions::Arch;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -86,11 +88,11 @@ enum Mark {
 }
 
 fn judge(kind: &str, samples: Vec<Sample>) -> Result<(), Failed> {
-    let rules = Rules::embedded().map_err(|err| format!("{err:#}"))?;
+    let rules = RecognitionRules::embedded().map_err(|err| format!("{err:#}"))?;
     let mut score: BTreeMap<Mark, usize> = BTreeMap::new();
     let mut faults = Vec::new();
     for sample in &samples {
-        let answer = identify(&sample.evidence, &rules, &Wanted::default());
+        let answer = identify(&sample.evidence, &rules, &RequestedRelease::default());
         let mark = mark(&sample.expected, &answer);
         *score.entry(mark).or_default() += 1;
         if matches!(mark, Mark::Refused | Mark::Wrong) || std::env::var_os("ALL").is_some() {
@@ -120,7 +122,7 @@ fn judge(kind: &str, samples: Vec<Sample>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn mark(expected: &Expected, answer: &Result<Verdict, Refusal>) -> Mark {
+fn mark(expected: &Expected, answer: &Result<MediumIdentity, Rejection>) -> Mark {
     match (expected, answer) {
         (Expected::Refused, Err(_)) => Mark::Right,
         (Expected::Refused, Ok(_)) => Mark::Wrong,
@@ -158,7 +160,7 @@ fn mark(expected: &Expected, answer: &Result<Verdict, Refusal>) -> Mark {
     }
 }
 
-struct Answer<'a>(&'a Result<Verdict, Refusal>);
+struct Answer<'a>(&'a Result<MediumIdentity, Rejection>);
 
 impl fmt::Display for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,11 +4,13 @@
 
 use std::sync::LazyLock;
 
-use copycds::recognise::{Evidence, Refusal, Rules, Verdict, Wanted, identify};
+use copycds::recognise::{
+    Evidence, MediumIdentity, RecognitionRules, Rejection, RequestedRelease, identify,
+};
 use definitions::Arch;
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::embedded().expect("the embedded rules compile"));
+static RULES: LazyLock<RecognitionRules> =
+    LazyLock::new(|| RecognitionRules::embedded().expect("the embedded rules compile"));
 
 /// One place in which a medium speaks of itself.
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +22,13 @@ enum Form {
 }
 
 /// A form and the words in it.
-type Source = (Form, &'static str);
+type EvidenceText = (Form, &'static str);
 
 /// A release, and all the words for it.
 struct Release {
     distro: &'static str,
     arch: &'static str,
-    sources: &'static [Source],
+    sources: &'static [EvidenceText],
 }
 
 use Form::{Application, File, Name, Volume};
@@ -174,7 +176,7 @@ const RELEASES: &[Release] = &[
 ];
 
 /// What no rule knows, in every form that can name a product.
-const FOREIGN: &[Source] = &[
+const FOREIGN: &[EvidenceText] = &[
     (Volume, "Acme Linux 7"),
     (Volume, "ACME-Manager-Server-4.1"),
     (Volume, "ACME-x86_64"),
@@ -223,7 +225,7 @@ const FOREIGN: &[Source] = &[
     ),
 ];
 
-fn evidence(sources: &[Source]) -> Evidence {
+fn evidence(sources: &[EvidenceText]) -> Evidence {
     let mut evidence = Evidence::default();
     for (form, text) in sources {
         match form {
@@ -242,18 +244,18 @@ fn evidence(sources: &[Source]) -> Evidence {
     evidence
 }
 
-fn recognise(sources: &[Source]) -> Result<Verdict, Refusal> {
-    identify(&evidence(sources), &RULES, &Wanted::default())
+fn recognise(sources: &[EvidenceText]) -> Result<MediumIdentity, Rejection> {
+    identify(&evidence(sources), &RULES, &RequestedRelease::default())
 }
 
 /// The same place can hold only one text; of packages there may be several, of which only what they have
 /// in common counts.
-fn fit_together(left: &Source, right: &Source) -> bool {
+fn fit_together(left: &EvidenceText, right: &EvidenceText) -> bool {
     format!("{:?}", left.0) != format!("{:?}", right.0)
 }
 
 /// Whether a refusal shows what a source says.
-fn shows(text: &str, (form, words): &Source) -> bool {
+fn shows(text: &str, (form, words): &EvidenceText) -> bool {
     match form {
         Volume => text.contains(&format!("volume id says '{words}'")),
         Application => text.contains(&format!("application id says '{words}'")),

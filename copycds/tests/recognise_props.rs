@@ -6,11 +6,11 @@ use std::fs;
 use std::sync::LazyLock;
 
 use copycds::media::VolumeIds;
-use copycds::recognise::{Evidence, Rules, Wanted, identify};
+use copycds::recognise::{Evidence, RecognitionRules, RequestedRelease, identify};
 use proptest::prelude::*;
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::embedded().expect("the embedded rules compile"));
+static RULES: LazyLock<RecognitionRules> =
+    LazyLock::new(|| RecognitionRules::embedded().expect("the embedded rules compile"));
 
 const FILES: &[&str] = &[
     ".disk/info",
@@ -107,7 +107,7 @@ proptest! {
 
     #[test]
     fn no_medium_makes_it_panic_and_no_text_of_it_reaches_a_terminal_raw(evidence in evidence()) {
-        let text = match identify(&evidence, &RULES, &Wanted::default()) {
+        let text = match identify(&evidence, &RULES, &RequestedRelease::default()) {
             Ok(verdict) => {
                 prop_assert!(!verdict.evidence.is_empty());
                 verdict.render("medium.iso".as_ref())
@@ -120,7 +120,7 @@ proptest! {
     #[test]
     fn the_order_of_names_does_not_matter(evidence in evidence()) {
         let told = |evidence: &Evidence| {
-            identify(evidence, &RULES, &Wanted::default())
+            identify(evidence, &RULES, &RequestedRelease::default())
                 .map(|verdict| (verdict.distro, verdict.arch, verdict.disc))
                 .map_err(|refusal| refusal.kind())
         };
@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn a_name_that_is_given_is_the_name(evidence in evidence()) {
-        let wanted = Wanted { name: Some("rocky9.4".parse().unwrap()), arch: None };
+        let wanted = RequestedRelease { name: Some("rocky9.4".parse().unwrap()), arch: None };
         if let Ok(verdict) = identify(&evidence, &RULES, &wanted) {
             prop_assert_eq!(verdict.distro.as_str(), "rocky9.4");
         }
@@ -156,15 +156,19 @@ fn a_table_of_the_user_adds_a_distribution_and_changes_one() {
     "#;
     fs::write(dir.path().join("ours.toml"), table).unwrap();
     fs::write(dir.path().join("notes.txt"), "not a table").unwrap();
-    let rules = Rules::load(dir.path()).unwrap();
+    let rules = RecognitionRules::load(dir.path()).unwrap();
     let told = |volume: &str| {
         let ids = VolumeIds {
             volume: volume.into(),
             ..VolumeIds::default()
         };
-        identify(&Evidence::of_volume(ids), &rules, &Wanted::default())
-            .map(|verdict| format!("{} {}", verdict.distro, verdict.product))
-            .map_err(|refusal| refusal.kind())
+        identify(
+            &Evidence::of_volume(ids),
+            &rules,
+            &RequestedRelease::default(),
+        )
+        .map(|verdict| format!("{} {}", verdict.distro, verdict.product))
+        .map_err(|refusal| refusal.kind())
     };
     assert_eq!(
         told("OUR-3-1-riscv64"),
@@ -185,7 +189,7 @@ fn a_table_of_the_user_adds_a_distribution_and_changes_one() {
 #[test]
 fn no_directory_of_tables_means_only_the_embedded_ones() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(Rules::load(&dir.path().join("media.d")).is_ok());
+    assert!(RecognitionRules::load(&dir.path().join("media.d")).is_ok());
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn a_mistake_in_a_table_is_said_with_file_and_line() {
     ];
     for (text, expected) in rows {
         fs::write(&path, text).unwrap();
-        let message = format!("{:#}", Rules::load(dir.path()).unwrap_err());
+        let message = format!("{:#}", RecognitionRules::load(dir.path()).unwrap_err());
         let found = message.strip_prefix(&path.display().to_string()).unwrap();
         assert!(found.starts_with(expected), "{message}");
         assert!(!message.contains('\n'), "{message}");

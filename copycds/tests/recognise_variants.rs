@@ -4,14 +4,16 @@
 use std::sync::LazyLock;
 
 use copycds::media::VolumeIds;
-use copycds::recognise::{Evidence, ROOT, Refusal, Rules, Verdict, Wanted, identify};
+use copycds::recognise::{
+    Evidence, MediumIdentity, ROOT, RecognitionRules, Rejection, RequestedRelease, identify,
+};
 use definitions::Arch;
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::embedded().expect("the embedded rules compile"));
+static RULES: LazyLock<RecognitionRules> =
+    LazyLock::new(|| RecognitionRules::embedded().expect("the embedded rules compile"));
 
-fn recognise(evidence: &Evidence) -> Result<Verdict, Refusal> {
-    identify(evidence, &RULES, &Wanted::default())
+fn recognise(evidence: &Evidence) -> Result<MediumIdentity, Rejection> {
+    identify(evidence, &RULES, &RequestedRelease::default())
 }
 
 fn answer(evidence: &Evidence) -> String {

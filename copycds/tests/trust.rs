@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should panic
 
-mod bench;
+mod workbench;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bench::{Bench, gpg, run, trial};
 use copycds::digest::{Algorithm, Digest};
 use libtest_mimic::Arguments;
+use workbench::{Workbench, gpg, run, trial};
 
 fn main() {
     let tools = &["xorriso", "dpkg-deb", "apt-ftparchive", "gpg", "gpgv"][..];
@@ -59,11 +59,11 @@ fn main() {
 }
 
 /// A bench with a configuration whose keyrings are those of the bench.
-struct Site(Bench);
+struct Site(Workbench);
 
 impl Site {
     fn new() -> Self {
-        let site = Self(Bench::new());
+        let site = Self(Workbench::new());
         fs::create_dir_all(site.config()).unwrap();
         site
     }

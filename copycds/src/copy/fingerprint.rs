@@ -9,9 +9,9 @@ use std::fmt;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::plan::says_of_its_disc;
+use super::disc_metadata::is_disc_metadata;
 use crate::digest::{Algorithm, Hasher};
-use crate::media::{Content, Entry, Kind, Medium};
+use crate::media::{DataLocation, EntryKind, Medium, MediumEntry};
 
 /// The fingerprint of a disc: `sha256:` and 64 hex digits.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ impl Fingerprint {
     /// # Errors
     /// When a small index file cannot be read.
     pub fn of(medium: &Medium) -> Result<Self> {
-        let mut hash = Fields(Hasher::new(Algorithm::Sha256));
+        let mut hash = FieldHasher(Hasher::new(Algorithm::Sha256));
         let ids = medium.ids();
         for id in [&ids.volume, &ids.system, &ids.publisher, &ids.application] {
             hash.bytes(id.as_bytes());
@@ -35,9 +35,9 @@ impl Fingerprint {
         hash.number(ids.blocks);
         for entry in medium.entries() {
             hash.entry(entry);
-            if let Kind::File { size, .. } = entry.kind
+            if let EntryKind::File { size, .. } = entry.kind
                 && size <= SMALL
-                && says_of_its_disc(&entry.path)
+                && is_disc_metadata(&entry.path)
             {
                 hash.bytes(&medium.read(entry, SMALL)?);
             }
@@ -52,9 +52,9 @@ impl Fingerprint {
 }
 
 /// Hashes values one after the other, each with its length, so that no two lists hash alike.
-struct Fields(Hasher);
+struct FieldHasher(Hasher);
 
-impl Fields {
+impl FieldHasher {
     fn number(&mut self, number: u64) {
         self.0.update(&number.to_le_bytes());
     }
@@ -64,22 +64,24 @@ impl Fields {
         self.0.update(bytes);
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &MediumEntry) {
         self.bytes(entry.path.as_bytes());
         self.number(u64::from(entry.mode));
         self.bytes(&entry.mtime.map_or(0, |time| time.0).to_le_bytes());
         match &entry.kind {
-            Kind::Directory => self.bytes(b"d"),
-            Kind::Symlink { target } => {
+            EntryKind::Directory => self.bytes(b"d"),
+            EntryKind::Symlink { target } => {
                 self.bytes(b"l");
                 self.bytes(target);
             }
-            Kind::File { size, content } => {
+            EntryKind::File { size, content } => {
                 self.bytes(b"f");
                 self.number(*size);
                 let extents = match content {
-                    Content::Extents(extents) | Content::Zisofs(extents) => extents.as_slice(),
-                    Content::InPlace => &[],
+                    DataLocation::Extents(extents) | DataLocation::Zisofs(extents) => {
+                        extents.as_slice()
+                    }
+                    DataLocation::InPlace => &[],
                 };
                 self.number(extents.len() as u64);
                 for extent in extents {

@@ -18,12 +18,12 @@ use crate::media::MediumPath;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
     /// One section a disc, in the order of import.
-    pub discs: Vec<Section>,
+    pub discs: Vec<DiscManifest>,
 }
 
 /// What one disc brought into the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Section {
+pub struct DiscManifest {
     /// The disc, as messages name it.
     pub label: String,
     /// Its regular files and their SHA-256.
@@ -53,9 +53,9 @@ impl Manifest {
     fn parse_line(&mut self, line: &[u8]) -> Result<()> {
         if let Some(label) = line.strip_prefix(b"# disc ") {
             let label = String::from_utf8_lossy(label).into_owned();
-            self.discs.push(Section {
+            self.discs.push(DiscManifest {
                 label,
-                ..Section::default()
+                ..DiscManifest::default()
             });
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl Manifest {
     }
 
     /// Returns every file of the tree, and which disc brought it first.
-    pub fn files(&self) -> BTreeMap<&MediumPath, (&Digest, &Section)> {
+    pub fn files(&self) -> BTreeMap<&MediumPath, (&Digest, &DiscManifest)> {
         let mut files = BTreeMap::new();
         for disc in self.discs.iter().rev() {
             files.extend(
@@ -136,7 +136,7 @@ impl Manifest {
     }
 
     /// Returns every symbolic link of the tree, and which disc brought it first.
-    pub fn links(&self) -> BTreeMap<&MediumPath, (&[u8], &Section)> {
+    pub fn links(&self) -> BTreeMap<&MediumPath, (&[u8], &DiscManifest)> {
         let mut links = BTreeMap::new();
         for disc in self.discs.iter().rev() {
             links.extend(
@@ -200,10 +200,10 @@ mod tests {
             .prop_filter_map("a name", |parts| MediumPath::new(parts.join(&b'/')).ok())
     }
 
-    fn section() -> impl Strategy<Value = Section> {
+    fn section() -> impl Strategy<Value = DiscManifest> {
         let files = proptest::collection::btree_map(path(), any::<Vec<u8>>(), 0..5);
         let links = proptest::collection::btree_map(path(), any::<Vec<u8>>(), 0..5);
-        ("[A-Za-z0-9 ._-]{0,20}", files, links).prop_map(|(label, files, links)| Section {
+        ("[A-Za-z0-9 ._-]{0,20}", files, links).prop_map(|(label, files, links)| DiscManifest {
             label,
             files: files
                 .into_iter()

@@ -1,66 +1,75 @@
 //! A medium into a published tree, whole or not at all.
 //!
-//! An opened [`Medium`], what it says of its own files ([`Claims`]) and what was recognised come in; a
-//! tree at its place under the install directory goes out, with its record and its manifest in it
-//! (`.slipway/tree.toml`, `.slipway/SHA256SUMS`). The steps are those of [`import`]: plan, room, stage,
-//! keep, copy and verify, record, publish. What stands published is never written to: a new tree grows
-//! beside it, takes over unchanged files as hard links, and is exchanged for it in one rename.
+//! An opened [`Medium`], what it says of its own files ([`ExpectedDigests`]) and what was recognised come
+//! in; a tree at its place under the install directory goes out, with its record and its manifest in it
+//! (`.slipway/tree.toml`, `.slipway/SHA256SUMS`). [`plan`] finds what can go wrong before anything is
+//! written; [`import`] stages, keeps, copies and verifies, records, publishes. A published tree is never
+//! written to: a new tree grows beside it, takes over unchanged files as hard links, and is exchanged for
+//! it in one rename.
 //!
 //! Published modes are 0755 for directories and for files that anyone may run on the medium, 0644 for
 //! others, whatever the umask; owners are whoever runs this; set-uid bits, devices and ownership of the
 //! medium are not taken over. Nothing here needs privilege.
 
-mod engine;
+mod byte_progress;
+mod copier;
+mod disc_metadata;
+mod file_copy;
 mod fingerprint;
-mod job;
-mod lanes;
 mod manifest;
 mod plan;
-mod progress;
 mod publish;
+mod published_tree;
 mod record;
-mod stage;
+mod room;
+mod staging;
+#[cfg(test)]
+mod tests;
+mod tree_dir;
 mod verify;
 mod walk;
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 
+pub use byte_progress::ByteProgress;
+pub use disc_metadata::is_disc_metadata;
 pub use fingerprint::Fingerprint;
-pub use manifest::{Manifest, Section};
-pub use plan::{Act, Plan, Standing, Step, says_of_its_disc};
-pub use progress::Progress;
-pub use record::{DIR, Disc, MANIFEST, Published, RECORD, Record};
+pub use manifest::{DiscManifest, Manifest};
+pub use plan::{FileAction, Plan, Step};
+pub use published_tree::{PublishedTree, TreeContents};
+pub use record::{DIR, DiscRecord, MANIFEST, RECORD, TreeRecord};
 pub use verify::{Differences, verify};
 
-use crate::claims::{Claims, Coverage, Trust, Whole};
+use crate::checksums::{Coverage, ExpectedDigests, ImageDigests, MediumTrust};
 use crate::digest::Digest;
-use crate::media::{Medium, MediumPath};
-use engine::Engine;
-use stage::{Dir, Stage};
+use crate::media::Medium;
+use file_copy::CopyContext;
+use room::ensure_room;
+use staging::StagingDir;
+use tree_dir::TreeDir;
 
-/// One import.
+/// One import of a medium, which lives for `'m`.
 #[derive(Debug)]
-pub struct Import<'a> {
+pub struct ImportJob<'m, 'a> {
     /// Where the bytes come from.
-    pub medium: &'a Medium,
+    pub medium: &'m Medium,
     /// The medium's fingerprint.
     pub fingerprint: &'a Fingerprint,
     /// What the medium says of its files.
-    pub claims: &'a Claims,
-    /// What is said of its image as a whole; the image is held against it during the copy.
-    pub whole: Option<&'a Whole>,
+    pub checksums: &'a ExpectedDigests,
+    /// What is said of its image as a whole; the image is compared with it during the copy.
+    pub whole: Option<&'a ImageDigests>,
     /// How far it is believed.
-    pub trust: Trust,
+    pub trust: MediumTrust,
     /// Whether a tree that somebody vouches for may become one that nobody does.
-    pub lower: bool,
+    pub accept_unsigned: bool,
     /// The name of the disc among the discs of its release; one line.
     pub label: &'a str,
     /// What was recognised, for the record.
@@ -78,50 +87,39 @@ pub struct Done {
     pub coverage: Coverage,
     /// How many files were copied.
     pub copied: usize,
-    /// How many files of the tree that stood there were taken over.
+    /// How many files of the tree that was published there were taken over.
     pub kept: usize,
     /// The discs that the tree is made of now.
     pub discs: Vec<String>,
 }
 
-/// Returns the record of the tree that stands at `target`, when one made here does.
-///
-/// # Errors
-/// When something else stands there, or its record cannot be read.
-pub fn standing(target: &Path) -> Result<Option<Record>> {
-    if !is_tree(target)? {
-        return Ok(None);
-    }
-    match Record::load(target)? {
-        Some(record) => Ok(Some(record)),
-        None => bail!(
-            "{} stands there and was not made by copycds (it has no {RECORD}): move it away and run \
-             again",
-            target.display()
-        ),
-    }
+/// An import as it was planned, and the tree that it was planned for.
+#[derive(Debug)]
+pub struct PlannedImport<'m> {
+    /// What will be done.
+    pub plan: Plan<'m>,
+    tree: Option<PublishedTree>,
 }
 
-/// Returns whether a directory with something in it stands at `target`.
-fn is_tree(target: &Path) -> Result<bool> {
-    let reading = || format!("reading {}", target.display());
-    let meta = match fs::symlink_metadata(target) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error).with_context(reading),
-    };
-    let is = match meta.file_type() {
-        kind if kind.is_dir() => {
-            return Ok(fs::read_dir(target).with_context(reading)?.next().is_some());
+impl PlannedImport<'_> {
+    /// Returns whether the tree at `target` is still the one that this was planned for, by its record.
+    ///
+    /// # Errors
+    /// When something else is there now.
+    pub fn is_for(&self, target: &Path) -> Result<bool> {
+        match &self.tree {
+            Some(tree) => Ok(tree.is_published()),
+            None => Ok(!published_tree::is_occupied(target)?),
         }
-        kind if kind.is_symlink() => "a symbolic link",
-        kind if kind.is_file() => "a file",
-        _ => "no directory",
-    };
-    bail!(
-        "{} is {is}, where the tree would stand: move it away and run again",
-        target.display()
-    );
+    }
+
+    /// Returns whether the plan holds: nothing of that tree has changed.
+    fn is_current(&self, target: &Path) -> Result<bool> {
+        match &self.tree {
+            Some(tree) => tree.is_current(),
+            None => self.is_for(target),
+        }
+    }
 }
 
 /// Removes what a killed import of the tree at `target` left beside it.
@@ -129,27 +127,26 @@ fn is_tree(target: &Path) -> Result<bool> {
 /// # Errors
 /// When it cannot be removed.
 pub fn clear_dead(target: &Path) -> Result<()> {
-    Stage::clear_dead(target)
+    StagingDir::clear_dead(target)
 }
 
-/// Says what an import would do; nothing is written.
+/// Plans an import into the tree that is published at its target, if there is one; nothing is written.
 ///
 /// # Errors
 /// As [`import`], for what names, sizes and signatures alone can show.
-pub fn preview<'a>(job: &Import<'a>) -> Result<Plan<'a>> {
-    let old = load_standing(job.target)?;
-    let standing = old.as_ref().map(|(standing, _)| standing);
-    ensure_not_lowered(job, standing)?;
-    let plan = Plan::new(job.medium.entries(), job.label, standing)?;
+pub fn plan<'m>(job: &ImportJob<'m, '_>, tree: Option<PublishedTree>) -> Result<PlannedImport<'m>> {
+    ensure_not_lowered(job, tree.as_ref())?;
+    let contents = tree.as_ref().map(PublishedTree::contents).transpose()?;
+    let plan = Plan::new(job.medium.entries(), job.label, contents)?;
     ensure_room(job.target, &plan)?;
-    Ok(plan)
+    Ok(PlannedImport { plan, tree })
 }
 
 /// Refuses to let a tree that somebody vouches for become one that nobody does.
-fn ensure_not_lowered(job: &Import<'_>, standing: Option<&Standing>) -> Result<()> {
-    let vouched = standing.is_some_and(|standing| standing.published.record.is_vouched());
+fn ensure_not_lowered(job: &ImportJob<'_, '_>, tree: Option<&PublishedTree>) -> Result<()> {
+    let vouched = tree.is_some_and(|tree| tree.record.is_vouched());
     ensure!(
-        !vouched || job.trust.is_vouched() || job.lower,
+        !vouched || job.trust.is_vouched() || job.accept_unsigned,
         "{} is a tree that is vouched for, and nobody vouches for '{}': give its publisher's signed list \
          (--sums) or its digest (--sha256), or lower the tree to one that nobody vouches for \
          (--accept-unsigned)",
@@ -159,50 +156,53 @@ fn ensure_not_lowered(job: &Import<'_>, standing: Option<&Standing>) -> Result<(
     Ok(())
 }
 
-/// Imports a medium.
+/// Imports a medium as it was planned; anew if the tree has changed since.
 ///
 /// # Errors
-/// Whatever went wrong: then nothing is published, nothing is left beside the target, and what stood
-/// there stands.
-pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
-    standing(job.target)?;
-    let mut stage = Stage::open(job.target)?;
-    let old = load_standing(job.target)?;
-    let standing = old.as_ref().map(|(standing, _)| standing);
-    ensure_not_lowered(job, standing)?;
-    let plan = Plan::new(job.medium.entries(), job.label, standing)?;
-    ensure_room(job.target, &plan)?;
+/// Whatever went wrong: then nothing is published, nothing is left beside the target, and a tree that was
+/// published there is as it was.
+pub fn import(
+    job: &ImportJob<'_, '_>,
+    planned: &PlannedImport<'_>,
+    progress: &ByteProgress,
+) -> Result<Done> {
+    let mut stage = StagingDir::open(job.target)?;
+    // Nobody else publishes a tree there while the lock is held.
+    let renewed;
+    let PlannedImport { plan, tree } = if planned.is_current(job.target)? {
+        ensure_room(job.target, &planned.plan)?;
+        planned
+    } else {
+        renewed = self::plan(job, PublishedTree::load_target(job.target)?)?;
+        &renewed
+    };
     progress.expect(plan.bytes());
 
-    make_dirs(&stage.tree, &plan)?;
-    if let Some((_, dir)) = &old {
-        keep(&plan, dir, &stage.tree)?;
+    make_dirs(&stage.tree, plan)?;
+    if let Some(tree) = tree {
+        keep(plan, tree.dir(), &stage.tree)?;
     }
-    let engine = Engine {
+    let context = CopyContext {
         medium: job.medium,
-        claims: job.claims,
+        checksums: job.checksums,
         tree: &stage.tree,
         label: job.label,
         hash: job.hash,
         progress,
     };
-    let digests = copy_and_check(job, &engine, &plan).map_err(explain)?;
+    let digests = copy_and_check(job, &context, plan).map_err(explain_full_disk)?;
     for (path, target) in &plan.links {
         stage.tree.make_link(path, target)?;
     }
-    let coverage = Coverage::of(job.claims, job.whole, job.medium.entries());
+    let coverage = Coverage::of(job.checksums, job.whole, job.medium.entries());
     let mut discs = Vec::new();
     if job.hash {
-        let published = renewed(job, &plan, &digests, &coverage, standing);
-        write_record(&stage.tree, &published)?;
-        discs = published
-            .record
-            .discs
-            .into_iter()
-            .map(|disc| disc.label)
-            .collect();
+        let disc = describe(job, plan, &digests, &coverage);
+        let (record, manifest) = updated(job, plan.disc, disc, tree.as_ref())?;
+        record::write(&stage.tree, &record, &manifest)?;
+        discs = record.discs.into_iter().map(|disc| disc.label).collect();
     }
-    set_times(&stage.tree, &plan)?;
+    set_times(&stage.tree, plan)?;
     ensure!(!progress.stopped(), "it was stopped before it was done");
     publish::publish(&stage, job.target, job.target.exists())?;
     stage.published();
@@ -215,21 +215,21 @@ pub fn import(job: &Import<'_>, progress: &Progress) -> Result<Done> {
     })
 }
 
-/// Copies the files of a plan, and meanwhile holds the image against what is said of it as a whole: both
+/// Copies the files of a plan, and meanwhile compares the image with what is said of it as a whole: both
 /// go through it from its beginning to its end, so that the disk is read once.
 fn copy_and_check(
-    job: &Import<'_>,
-    engine: &Engine<'_>,
+    job: &ImportJob<'_, '_>,
+    context: &CopyContext<'_>,
     plan: &Plan<'_>,
 ) -> Result<Vec<Option<Digest>>> {
     let failed = AtomicBool::new(false);
     let digests = thread::scope(|scope| {
         let whole = job.whole.zip(job.medium.image()).filter(|_| job.hash);
         let check = whole.map(|(whole, image)| {
-            let go_on = || !engine.progress.stopped() && !failed.load(Ordering::Relaxed);
+            let go_on = || !context.progress.stopped() && !failed.load(Ordering::Relaxed);
             scope.spawn(move || whole.check(image, go_on))
         });
-        let digests = engine.run(&plan.files);
+        let digests = copier::copy_files(context, &plan.files);
         failed.store(digests.is_err(), Ordering::Relaxed);
         let checked = check.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);
         let digests = digests?;
@@ -240,69 +240,7 @@ fn copy_and_check(
     Ok(digests)
 }
 
-/// Loads what stands at the target: what it holds, and the directory itself.
-fn load_standing(target: &Path) -> Result<Option<(Standing, Dir)>> {
-    if standing(target)?.is_none() {
-        return Ok(None);
-    }
-    let Some(published) = Published::load(target)? else {
-        return Ok(None);
-    };
-    let dir = Dir::open(target)?;
-    let (dirs, others) = walk::walk(&dir)?;
-    Ok(Some((
-        Standing {
-            published,
-            dirs,
-            others,
-        },
-        dir,
-    )))
-}
-
-/// Holds what a plan needs against what the file system has left.
-fn ensure_room(target: &Path, plan: &Plan<'_>) -> Result<()> {
-    let there = target
-        .ancestors()
-        .find(|dir| *dir == Path::new("") || dir.exists());
-    let there = match there {
-        Some(dir) if dir != Path::new("") => dir,
-        _ => Path::new("."),
-    };
-    let room = nix::sys::statvfs::statvfs(there)
-        .with_context(|| format!("asking for the free space of {}", there.display()))?;
-    let block = room.fragment_size().max(1);
-    let files = plan
-        .copied()
-        .map(|step| step.size.div_ceil(block) * block)
-        .sum::<u64>();
-    let names = plan.copied().count() + plan.dirs.len() + plan.links.len();
-    let need = files
-        + (plan.dirs.len() + plan.links.len()) as u64 * block
-        + (plan.files.len() as u64) * 256;
-    let free = room.blocks_available().saturating_mul(block);
-    ensure!(
-        need <= free,
-        "{} has room for {} more, and the tree needs {}: free some or import elsewhere (-p)",
-        there.display(),
-        megabytes(free),
-        megabytes(need)
-    );
-    // File systems that make inodes as they go say that they have none at all.
-    ensure!(
-        room.files() == 0 || names as u64 <= room.files_available(),
-        "{} has room for {} more files, and the tree has {names}: free some or import elsewhere (-p)",
-        there.display(),
-        room.files_available()
-    );
-    Ok(())
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
-}
-
-fn make_dirs(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
+fn make_dirs(tree: &TreeDir, plan: &Plan<'_>) -> Result<()> {
     tree.set_mode(None)?;
     for (path, _) in &plan.dirs {
         tree.make_dir(path)?;
@@ -311,11 +249,11 @@ fn make_dirs(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Gives every kept file of the standing tree a second name in the new one. What may not be linked
+/// Gives every kept file of the published tree a second name in the new one. What may not be linked
 /// (`fs.protected_hardlinks`, too many names) is copied.
-fn keep(plan: &Plan<'_>, old: &Dir, new: &Dir) -> Result<()> {
+fn keep(plan: &Plan<'_>, old: &TreeDir, new: &TreeDir) -> Result<()> {
     for path in &plan.keep {
-        let linked = new.adopt(old, path);
+        let linked = new.hard_link(old, path);
         let refused = |errno: Errno| {
             linked
                 .as_ref()
@@ -336,27 +274,23 @@ fn keep(plan: &Plan<'_>, old: &Dir, new: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// Returns what the tree is with this disc in it.
-fn renewed(
-    job: &Import<'_>,
+/// Returns what the record and the manifest say of this disc.
+fn describe(
+    job: &ImportJob<'_, '_>,
     plan: &Plan<'_>,
     digests: &[Option<Digest>],
     coverage: &Coverage,
-    standing: Option<&Standing>,
-) -> Published {
-    let mut section = Section {
+) -> (DiscRecord, DiscManifest) {
+    let paths = plan.files.iter().map(|step| step.path.clone());
+    let files = paths.zip(digests);
+    let manifest = DiscManifest {
         label: job.label.to_owned(),
+        files: files
+            .filter_map(|(path, digest)| Some((path, (*digest)?)))
+            .collect(),
         links: plan.links.clone(),
-        ..Section::default()
     };
-    section.files = plan
-        .files
-        .iter()
-        .map(|step| step.path.clone())
-        .zip(digests)
-        .filter_map(|(path, digest)| Some((path, (*digest)?)))
-        .collect();
-    let disc = Disc {
+    let record = DiscRecord {
         label: job.label.to_owned(),
         fingerprint: job.fingerprint.clone(),
         files: plan.files.len() as u64,
@@ -364,50 +298,43 @@ fn renewed(
         verified: coverage.lines(),
         trust: job.trust,
     };
-    let (mut discs, mut sections) = standing.map_or_else(Default::default, |standing| {
-        let Published { record, manifest } = &standing.published;
-        (record.discs.clone(), manifest.discs.clone())
-    });
-    if plan.disc < discs.len() {
-        (discs[plan.disc], sections[plan.disc]) = (disc, section);
-    } else {
-        discs.push(disc);
-        sections.push(section);
-    }
-    // The tree is what its first disc says: later discs of a set know less of it.
-    let tree = match standing {
-        Some(standing) if plan.disc > 0 => standing.published.record.tree.clone(),
-        _ => job.about.clone(),
-    };
-    Published {
-        record: Record { tree, discs },
-        manifest: Manifest { discs: sections },
-    }
+    (record, manifest)
 }
 
-fn write_record(tree: &Dir, published: &Published) -> Result<()> {
-    let path = |path: &str| MediumPath::new(path).map_err(anyhow::Error::msg);
-    if !tree.path().join(DIR).is_dir() {
-        tree.make_dir(&path(DIR)?)?;
-        tree.set_mode(Some(&path(DIR)?))?;
+/// Returns the record and the manifest of the tree with this disc at its place in it.
+fn updated(
+    job: &ImportJob<'_, '_>,
+    place: usize,
+    (record, manifest): (DiscRecord, DiscManifest),
+    tree: Option<&PublishedTree>,
+) -> Result<(TreeRecord, Manifest)> {
+    let (mut records, mut manifests) = match tree {
+        Some(tree) => (
+            tree.record.discs.clone(),
+            tree.contents()?.manifest.discs.clone(),
+        ),
+        None => Default::default(),
+    };
+    if place < records.len() {
+        (records[place], manifests[place]) = (record, manifest);
+    } else {
+        records.push(record);
+        manifests.push(manifest);
     }
-    let texts = [
-        (MANIFEST, published.manifest.render()),
-        (RECORD, published.record.render()?.into_bytes()),
-    ];
-    for (name, text) in texts {
-        let mut file = tree
-            .create(&path(name)?)
-            .with_context(|| format!("writing {name}"))?;
-        file.write_all(&text)
-            .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o644)))
-            .with_context(|| format!("writing {name}"))?;
-    }
-    Ok(())
+    // The tree is what its first disc says: later discs of a set know less of it.
+    let about = match tree {
+        Some(tree) if place > 0 => tree.record.tree.clone(),
+        _ => job.about.clone(),
+    };
+    let record = TreeRecord {
+        tree: about,
+        discs: records,
+    };
+    Ok((record, Manifest { discs: manifests }))
 }
 
 /// Sets the times of directories last, children before parents: each change in one touches it.
-fn set_times(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
+fn set_times(tree: &TreeDir, plan: &Plan<'_>) -> Result<()> {
     for (path, time) in plan.dirs.iter().rev() {
         if let Some(time) = time {
             tree.set_time(path, *time)?;
@@ -417,7 +344,7 @@ fn set_times(tree: &Dir, plan: &Plan<'_>) -> Result<()> {
 }
 
 /// Says what to do about a disk that filled up although there was room when the import began.
-fn explain(error: anyhow::Error) -> anyhow::Error {
+fn explain_full_disk(error: anyhow::Error) -> anyhow::Error {
     let full = error.chain().any(|cause| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
             matches!(

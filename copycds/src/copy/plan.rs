@@ -1,13 +1,13 @@
 //! What an import will do, before anything is done.
 //!
-//! The entries of a medium and what stands published come in; a [`Plan`] goes out: the directories,
+//! The entries of a medium and the tree that is published come in; a [`Plan`] goes out: the directories,
 //! files and links that the new tree gets from the medium, and what it keeps of the old tree. Pure:
 //! nothing here reads or writes a file, and every conflict that names alone can show is found here.
 //!
 //! **Several discs, one tree.** A disc that is not in the tree yet is merged: what both hold alike
-//! stands once, and a file that differs is an error that names both discs. Files that speak of the
-//! disc rather than of the release ([`says_of_its_disc`]) differ on every disc of a set: the disc that
-//! was imported first keeps their places, and every later disc stands whole under
+//! is there once, and a file that differs is an error that names both discs. Files that describe the
+//! disc rather than the release ([`is_disc_metadata`]) differ on every disc of a set: the disc that
+//! was imported first keeps their paths, and every later disc is complete under
 //! `.slipway/discs/N/`, with its own copies of them and links into the tree for all else, so that
 //! its package index, which a signature covers, still finds its packages. A disc whose label is in the
 //! tree already but whose fingerprint is new was built anew: its files replace the old ones.
@@ -16,10 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 
-use super::engine::LARGE;
-use super::record::{DIR, Published};
+use super::disc_metadata::is_disc_metadata;
+use super::manifest::DiscManifest;
+use super::published_tree::TreeContents;
+use super::record::DIR;
 use crate::digest::Digest;
-use crate::media::{Content, Entry, Kind, MediumPath, Timestamp};
+use crate::media::{DataLocation, EntryKind, MediumEntry, MediumPath, Timestamp};
+
+/// From this size on a file is hashed beside its copy.
+pub(super) const LARGE: u64 = 32 << 20;
 
 /// What an import will do.
 #[derive(Debug, Default)]
@@ -40,128 +45,94 @@ pub struct Plan<'a> {
 #[derive(Debug)]
 pub struct Step<'a> {
     /// The file on the medium.
-    pub entry: &'a Entry,
+    pub entry: &'a MediumEntry,
     /// Its length.
     pub size: u64,
     /// Where it goes in the tree.
     pub path: MediumPath,
     /// What is done with it.
-    pub act: Act,
+    pub action: FileAction,
 }
 
 /// What is done with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum FileAction {
     /// It is copied.
     Copy,
-    /// It stands in the tree already, from another disc: it is read and must be the same.
+    /// It is in the tree already, from another disc: it is read and must be the same.
     Compare {
-        /// The SHA-256 of what stands.
+        /// The SHA-256 of the file in the tree.
         digest: Digest,
         /// The disc it came from.
         disc: String,
     },
 }
 
-/// What stands published where the tree goes.
-#[derive(Debug)]
-pub struct Standing {
-    /// Its record and manifest.
-    pub published: Published,
-    /// Its directories, parents before children.
-    pub dirs: Vec<MediumPath>,
-    /// Everything else in it.
-    pub others: BTreeSet<MediumPath>,
-}
-
-/// Names, in lower case, of files that speak of their disc: what is on it, how it boots, what it is
-/// called. `isolinux.bin` has its own place on the disc written into it.
-const ABOUT_A_DISC: &[&str] = &[
-    ".discinfo",
-    ".treeinfo",
-    "archives.gz",
-    "autorun.inf",
-    "boot.cat",
-    "boot.catalog",
-    "checksums",
-    "checksums.asc",
-    "content",
-    "content.asc",
-    "directory.yast",
-    "efi.img",
-    "efiboot.img",
-    "index.gz",
-    "isolinux.bin",
-    "ls-lr.gz",
-    "md5sum.txt",
-    "media.repo",
-    "readme",
-    "readme.diskdefines",
-    "readme.html",
-    "readme.txt",
-    "sha256sums",
-    "sha256sums.gpg",
-    "trans.tbl",
-    "treeinfo",
-];
-
-/// Directories that speak of their disc: Debian's `.disk`, and package indexes, which list what one
-/// disc holds and are signed as a whole.
-const ABOUT_A_DISC_DIRS: &[&[u8]] = &[b".disk", b"dists", b"repodata"];
-
-/// Returns whether a file speaks of the disc it lies on rather than of the release, by its name.
-pub fn says_of_its_disc(path: &MediumPath) -> bool {
-    let mut parts = path.as_bytes().rsplit(|&byte| byte == b'/');
-    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-    ABOUT_A_DISC.iter().any(|about| about.as_bytes() == name)
-        || parts.any(|dir| ABOUT_A_DISC_DIRS.contains(&dir))
-}
-
 /// What another disc already brought to a path.
-enum Owned<'a> {
-    File(&'a Digest),
-    Link(&'a [u8]),
+enum Owned<'t> {
+    File(&'t Digest),
+    Link(&'t [u8]),
+}
+
+/// A disc that joins a published tree: what the tree has, and which of it came from other discs.
+struct Merge<'t> {
+    label: &'t str,
+    tree: &'t TreeContents,
+    /// The earlier build of this disc, which it replaces.
+    replaced: Option<&'t DiscManifest>,
+    /// What other discs brought, and which of them did.
+    owned: BTreeMap<&'t MediumPath, (Owned<'t>, &'t str)>,
+}
+
+/// What becomes of one entry of a disc that joins a tree.
+enum Placement {
+    /// It goes to its own path in the tree.
+    InTree(FileAction),
+    /// The tree has another disc's file there; it goes to the disc's own directory.
+    PerDisc,
+    /// The tree has the same already.
+    Present,
 }
 
 impl<'a> Plan<'a> {
-    /// Plans the import of a disc called `label` with these `entries` onto what stands, if anything.
+    /// Plans the import of a disc called `label` with these `entries` into the tree that is published,
+    /// if there is one.
     ///
     /// # Errors
-    /// When the disc and the standing tree cannot become one tree; both discs and the path are named.
-    pub fn new(entries: &'a [Entry], label: &str, standing: Option<&Standing>) -> Result<Self> {
+    /// When the disc and the tree cannot become one tree; both discs and the path are named.
+    pub fn new(
+        entries: &'a [MediumEntry],
+        label: &str,
+        tree: Option<&TreeContents>,
+    ) -> Result<Self> {
         let mut plan = Self::default();
-        let Some(standing) = standing else {
-            for entry in entries.iter().filter(|entry| !is_ours(&entry.path)) {
-                plan.take(entry, entry.path.clone(), Act::Copy);
+        let on_disc = || entries.iter().filter(|entry| !is_own(&entry.path));
+        let Some(tree) = tree else {
+            for entry in on_disc() {
+                plan.add(entry, entry.path.clone(), FileAction::Copy);
             }
             plan.sort();
             return Ok(plan);
         };
-        let discs = &standing.published.manifest.discs;
+        let discs = &tree.manifest.discs;
         plan.disc = discs
             .iter()
             .position(|disc| disc.label == label)
             .unwrap_or(discs.len());
-        let owners = owners(standing, plan.disc);
-        let replaced = discs.get(plan.disc);
-        let keeps = |path: &MediumPath| {
-            let was_its = replaced
-                .is_some_and(|old| old.files.contains_key(path) || old.links.contains_key(path));
-            owners.contains_key(path) || !(was_its || is_record(path))
-        };
-        plan.keep = standing
-            .others
-            .iter()
-            .filter(|path| keeps(path))
-            .cloned()
-            .collect();
+        let merge = Merge::new(label, tree, plan.disc);
+        let others = tree.others.iter();
+        plan.keep = others.filter(|path| merge.keeps(path)).cloned().collect();
         plan.dirs
-            .extend(standing.dirs.iter().map(|dir| (dir.clone(), None)));
-        let mut aside = BTreeSet::new();
-        for entry in entries.iter().filter(|entry| !is_ours(&entry.path)) {
-            plan.merge(entry, label, standing, &owners, &keeps, &mut aside)?;
+            .extend(tree.dirs.iter().map(|dir| (dir.clone(), None)));
+        let mut per_disc = BTreeSet::new();
+        for entry in on_disc() {
+            match merge.place(entry)? {
+                Placement::InTree(action) => plan.add(entry, entry.path.clone(), action),
+                Placement::PerDisc => drop(per_disc.insert(&entry.path)),
+                Placement::Present => {}
+            }
         }
-        plan.view(entries, &aside)?;
+        plan.add_per_disc(entries, &per_disc)?;
         plan.dirs.sort();
         plan.dirs.dedup_by(|one, two| {
             // Sorted, a directory without a time comes first: the medium's time wins.
@@ -182,74 +153,37 @@ impl<'a> Plan<'a> {
 
     /// Returns the files that will be written.
     pub fn copied(&self) -> impl Iterator<Item = &Step<'a>> {
-        self.files.iter().filter(|step| step.act == Act::Copy)
+        self.files
+            .iter()
+            .filter(|step| step.action == FileAction::Copy)
     }
 
-    fn take(&mut self, entry: &'a Entry, path: MediumPath, act: Act) {
+    fn add(&mut self, entry: &'a MediumEntry, path: MediumPath, action: FileAction) {
         match &entry.kind {
-            Kind::Directory => self.dirs.push((path, entry.mtime)),
-            Kind::Symlink { target } => {
+            EntryKind::Directory => self.dirs.push((path, entry.mtime)),
+            EntryKind::Symlink { target } => {
                 self.links.insert(path, target.clone());
             }
-            Kind::File { size, .. } => {
+            EntryKind::File { size, .. } => {
                 let size = *size;
                 self.files.push(Step {
                     entry,
                     size,
                     path,
-                    act,
+                    action,
                 });
             }
         }
     }
 
-    fn merge(
+    /// Makes a later disc complete under `.slipway/discs/N/`: its own copies of the files in `per_disc`
+    /// are there, and the largest subtrees without any of them are links into the tree.
+    fn add_per_disc(
         &mut self,
-        entry: &'a Entry,
-        label: &str,
-        standing: &Standing,
-        owners: &BTreeMap<&MediumPath, (Owned<'_>, &str)>,
-        keeps: &dyn Fn(&MediumPath) -> bool,
-        aside: &mut BTreeSet<&'a MediumPath>,
+        entries: &'a [MediumEntry],
+        per_disc: &BTreeSet<&'a MediumPath>,
     ) -> Result<()> {
-        let path = &entry.path;
-        let act = match (owners.get(path), &entry.kind) {
-            (Some((Owned::Link(old), _)), Kind::Symlink { target }) if old == target => {
-                return Ok(());
-            }
-            (Some(_), Kind::File { .. } | Kind::Symlink { .. }) if says_of_its_disc(path) => {
-                aside.insert(path);
-                return Ok(());
-            }
-            (Some((Owned::File(digest), disc)), Kind::File { .. }) => Act::Compare {
-                digest: **digest,
-                disc: (*disc).to_owned(),
-            },
-            (Some((_, disc)), _) => return Err(conflict(path, disc, label)),
-            (None, Kind::Directory) => {
-                ensure!(
-                    !standing.others.contains(path) || !keeps(path),
-                    foreign(path)
-                );
-                Act::Copy
-            }
-            (None, _) => {
-                let stands = standing.others.contains(path) && keeps(path);
-                ensure!(
-                    !stands && standing.dirs.binary_search(path).is_err(),
-                    foreign(path)
-                );
-                Act::Copy
-            }
-        };
-        self.take(entry, path.clone(), act);
-        Ok(())
-    }
-
-    /// Makes a later disc stand whole under `.slipway/discs/N/`: what is put aside lies there, and the
-    /// largest subtrees without any of that are links into the tree.
-    fn view(&mut self, entries: &'a [Entry], aside: &BTreeSet<&'a MediumPath>) -> Result<()> {
-        if aside.is_empty() {
+        if per_disc.is_empty() {
             return Ok(());
         }
         let root = format!("{DIR}/discs/{}", self.disc + 1);
@@ -261,15 +195,15 @@ impl<'a> Plan<'a> {
             self.dirs
                 .push((MediumPath::new(dir).map_err(anyhow::Error::msg)?, None));
         }
-        let opened: BTreeSet<&[u8]> = aside
+        let opened: BTreeSet<&[u8]> = per_disc
             .iter()
             .flat_map(|path| parents(path.as_bytes()))
             .collect();
-        for entry in entries.iter().filter(|entry| !is_ours(&entry.path)) {
+        for entry in entries.iter().filter(|entry| !is_own(&entry.path)) {
             let bytes = entry.path.as_bytes();
             let parent = parents(bytes).next();
-            if aside.contains(&entry.path) || opened.contains(bytes) {
-                self.take(entry, path(bytes)?, Act::Copy);
+            if per_disc.contains(&entry.path) || opened.contains(bytes) {
+                self.add(entry, path(bytes)?, FileAction::Copy);
             } else if parent.is_none_or(|parent| opened.contains(parent)) {
                 let up = b"../".repeat(3 + parents(bytes).count());
                 self.links.insert(path(bytes)?, [&up, bytes].concat());
@@ -282,14 +216,72 @@ impl<'a> Plan<'a> {
     fn sort(&mut self) {
         self.files.sort_by_key(|step| {
             let first = match &step.entry.kind {
-                Kind::File {
-                    content: Content::Extents(extents) | Content::Zisofs(extents),
+                EntryKind::File {
+                    content: DataLocation::Extents(extents) | DataLocation::Zisofs(extents),
                     ..
                 } => extents.first().map_or(0, |extent| extent.offset),
                 _ => 0,
             };
             (step.size < LARGE, first)
         });
+    }
+}
+
+impl<'t> Merge<'t> {
+    /// Looks at a tree for the disc that has this place in it.
+    fn new(label: &'t str, tree: &'t TreeContents, place: usize) -> Self {
+        let mut owned = BTreeMap::new();
+        let discs = tree.manifest.discs.iter().enumerate();
+        for (_, disc) in discs.rev().filter(|(other, _)| *other != place) {
+            let label = disc.label.as_str();
+            let files = disc.files.iter();
+            owned.extend(files.map(|(path, digest)| (path, (Owned::File(digest), label))));
+            let links = disc.links.iter();
+            owned.extend(links.map(|(path, to)| (path, (Owned::Link(to.as_slice()), label))));
+        }
+        Self {
+            label,
+            tree,
+            replaced: tree.manifest.discs.get(place),
+            owned,
+        }
+    }
+
+    /// Whether the new tree takes over a path of the old one.
+    fn keeps(&self, path: &MediumPath) -> bool {
+        let was_its = self
+            .replaced
+            .is_some_and(|old| old.files.contains_key(path) || old.links.contains_key(path));
+        self.owned.contains_key(path) || !(was_its || is_record(path))
+    }
+
+    /// Decides where one entry of the disc goes.
+    fn place(&self, entry: &MediumEntry) -> Result<Placement> {
+        let path = &entry.path;
+        let is_file_in_tree = || self.tree.others.contains(path) && self.keeps(path);
+        Ok(match (self.owned.get(path), &entry.kind) {
+            (Some((Owned::Link(old), _)), EntryKind::Symlink { target }) if old == target => {
+                Placement::Present
+            }
+            (Some(_), EntryKind::File { .. } | EntryKind::Symlink { .. })
+                if is_disc_metadata(path) =>
+            {
+                Placement::PerDisc
+            }
+            (Some((Owned::File(digest), disc)), EntryKind::File { .. }) => {
+                Placement::InTree(FileAction::Compare {
+                    digest: **digest,
+                    disc: (*disc).to_owned(),
+                })
+            }
+            (Some((_, disc)), _) => return Err(conflict(path, disc, self.label)),
+            (None, kind) => {
+                let is_dir_in_tree =
+                    *kind != EntryKind::Directory && self.tree.dirs.binary_search(path).is_ok();
+                ensure!(!is_file_in_tree() && !is_dir_in_tree, foreign(path));
+                Placement::InTree(FileAction::Copy)
+            }
+        })
     }
 }
 
@@ -304,40 +296,27 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// A medium that is itself a published tree has our record in it, which is no part of the disc.
-fn is_ours(path: &MediumPath) -> bool {
+fn is_own(path: &MediumPath) -> bool {
     let bytes = path.as_bytes();
     bytes == DIR.as_bytes() || bytes.starts_with(b".slipway/")
 }
 
 /// Our record and manifest are written anew each time.
 fn is_record(path: &MediumPath) -> bool {
-    is_ours(path) && !path.as_bytes().starts_with(b".slipway/discs/")
-}
-
-fn owners(standing: &Standing, but: usize) -> BTreeMap<&MediumPath, (Owned<'_>, &str)> {
-    let mut owners = BTreeMap::new();
-    let discs = standing.published.manifest.discs.iter().enumerate();
-    for (_, disc) in discs.rev().filter(|(place, _)| *place != but) {
-        let label = disc.label.as_str();
-        let files = disc.files.iter();
-        owners.extend(files.map(|(path, digest)| (path, (Owned::File(digest), label))));
-        let links = disc.links.iter();
-        owners.extend(links.map(|(path, to)| (path, (Owned::Link(to.as_slice()), label))));
-    }
-    owners
+    is_own(path) && !path.as_bytes().starts_with(b".slipway/discs/")
 }
 
 /// Says that two discs hold different things under one name.
 pub(super) fn conflict(path: &MediumPath, one: &str, two: &str) -> anyhow::Error {
     anyhow::anyhow!(
-        "'{path}' is one thing on disc '{one}', which is in the tree, and another on disc '{two}': \
-         they are not discs of one release; import one of them elsewhere (-p)"
+        "'{path}' on disc '{one}', which is in the tree, differs from '{path}' on disc '{two}': they are \
+         not discs of one release; import one of them elsewhere (-p)"
     )
 }
 
 fn foreign(path: &MediumPath) -> String {
     format!(
-        "'{path}' stands in the tree but came from no disc, and the medium holds something of that \
-         name: move it away and run again"
+        "'{path}' is in the tree but came from no disc, and the medium has something of that name: \
+         move it away and run again"
     )
 }

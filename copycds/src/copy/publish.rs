@@ -15,13 +15,13 @@ use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat, renameat2};
 
-use super::stage::Stage;
+use super::staging::StagingDir;
 
 /// Publishes the tree of `stage` at `target`, exchanging it for what stands there if `exchange`.
 ///
 /// # Errors
 /// When something cannot be written or renamed; then the target is as it was.
-pub(super) fn publish(stage: &Stage, target: &Path, exchange: bool) -> Result<()> {
+pub(super) fn publish(stage: &StagingDir, target: &Path, exchange: bool) -> Result<()> {
     let tree = &stage.tree;
     nix::unistd::syncfs(tree.fd())
         .map_err(io::Error::from)
@@ -35,7 +35,7 @@ pub(super) fn publish(stage: &Stage, target: &Path, exchange: bool) -> Result<()
 }
 
 /// Renames what lies in the staging directory that is open, whatever stands at its path by now.
-fn rename(stage: &Stage, to: &Path, exchange: bool) -> Result<()> {
+fn rename(stage: &StagingDir, to: &Path, exchange: bool) -> Result<()> {
     let (dir, name) = stage.place();
     let flags = if exchange {
         RenameFlags::RENAME_EXCHANGE

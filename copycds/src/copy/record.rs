@@ -3,7 +3,9 @@
 //! The record and the manifest lie inside the tree, so that one rename publishes everything. A tree
 //! without a record was not made here and is never touched.
 
-use std::io;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::manifest::Manifest;
-use crate::claims::Trust;
+use super::tree_dir::TreeDir;
+use crate::checksums::MediumTrust;
+use crate::media::MediumPath;
 
 /// The directory in a tree that holds what Slipway says of it.
 pub const DIR: &str = ".slipway";
@@ -22,18 +26,18 @@ pub const MANIFEST: &str = ".slipway/SHA256SUMS";
 
 /// What a published tree is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct TreeRecord {
     /// What was recognised, as recognition words it.
     #[serde(default)]
     pub tree: toml::Table,
     /// The discs it was made of, in the order of import.
     #[serde(default, rename = "disc")]
-    pub discs: Vec<Disc>,
+    pub discs: Vec<DiscRecord>,
 }
 
 /// One disc of a published tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disc {
+pub struct DiscRecord {
     /// Its name, as the manifest and messages have it.
     pub label: String,
     /// What tells it from every other disc.
@@ -46,19 +50,10 @@ pub struct Disc {
     pub verified: Vec<String>,
     /// How far it is believed.
     #[serde(default)]
-    pub trust: Trust,
+    pub trust: MediumTrust,
 }
 
-/// A tree that stands published: its record and its manifest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Published {
-    /// What it is.
-    pub record: Record,
-    /// What it holds.
-    pub manifest: Manifest,
-}
-
-impl Record {
+impl TreeRecord {
     /// Loads the record of the tree at `tree`; `None` when it has none.
     ///
     /// # Errors
@@ -77,7 +72,7 @@ impl Record {
     }
 
     /// Returns the disc with this fingerprint, if the tree was made of it.
-    pub fn disc(&self, fingerprint: &Fingerprint) -> Option<&Disc> {
+    pub fn disc(&self, fingerprint: &Fingerprint) -> Option<&DiscRecord> {
         self.discs
             .iter()
             .find(|disc| disc.fingerprint == *fingerprint)
@@ -97,26 +92,27 @@ impl Record {
     }
 }
 
-impl Published {
-    /// Loads record and manifest of the tree at `tree`; `None` when it has no record.
-    ///
-    /// # Errors
-    /// When either cannot be read, or they do not speak of the same discs.
-    pub fn load(tree: &Path) -> Result<Option<Self>> {
-        let Some(record) = Record::load(tree)? else {
-            return Ok(None);
-        };
-        let path = tree.join(MANIFEST);
-        let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let manifest =
-            Manifest::parse(&text).with_context(|| format!("reading {}", path.display()))?;
-        let labels = record.discs.iter().map(|disc| &disc.label);
-        anyhow::ensure!(
-            labels.eq(manifest.discs.iter().map(|disc| &disc.label)),
-            "{RECORD} and {MANIFEST} in {} do not name the same discs: one of them was changed; \
-             move the tree away and import its discs again",
-            tree.display()
-        );
-        Ok(Some(Self { record, manifest }))
+/// Writes the record and the manifest of a tree into it.
+///
+/// # Errors
+/// When either cannot be written.
+pub(super) fn write(tree: &TreeDir, record: &TreeRecord, manifest: &Manifest) -> Result<()> {
+    let path = |path: &str| MediumPath::new(path).map_err(anyhow::Error::msg);
+    if !tree.path().join(DIR).is_dir() {
+        tree.make_dir(&path(DIR)?)?;
+        tree.set_mode(Some(&path(DIR)?))?;
     }
+    let texts = [
+        (MANIFEST, manifest.render()),
+        (RECORD, record.render()?.into_bytes()),
+    ];
+    for (name, text) in texts {
+        let mut file = tree
+            .create(&path(name)?)
+            .with_context(|| format!("writing {name}"))?;
+        file.write_all(&text)
+            .and_then(|()| file.set_permissions(Permissions::from_mode(0o644)))
+            .with_context(|| format!("writing {name}"))?;
+    }
+    Ok(())
 }

@@ -15,10 +15,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::progress::Progress;
-use super::record::{MANIFEST, Published, RECORD};
-use super::stage::Dir;
-use super::walk::walk;
+use super::byte_progress::ByteProgress;
+use super::published_tree::PublishedTree;
+use super::record::{MANIFEST, RECORD};
+use super::tree_dir::TreeDir;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::MediumPath;
 
@@ -46,17 +46,16 @@ impl Differences {
 ///
 /// # Errors
 /// When it is no published tree, a directory cannot be read, or `progress` was stopped.
-pub fn verify(tree: &Path, progress: &Progress) -> Result<Differences> {
-    let published = Published::load(tree)?.with_context(|| {
+pub fn verify(tree: &Path, progress: &ByteProgress) -> Result<Differences> {
+    let published = PublishedTree::load(tree)?.with_context(|| {
         format!(
-            "{} is no tree that copycds published: it has no {RECORD}",
+            "{} was not published by copycds: it has no {RECORD}",
             tree.display()
         )
     })?;
-    let dir = Dir::open(tree)?;
-    let (_, found) = walk(&dir)?;
-    let files = published.manifest.files();
-    let links = published.manifest.links();
+    let contents = published.contents()?;
+    let files = contents.manifest.files();
+    let links = contents.manifest.links();
     let mut report = Differences {
         checked: files.len() + links.len(),
         ..Differences::default()
@@ -67,12 +66,15 @@ pub fn verify(tree: &Path, progress: &Progress) -> Result<Differences> {
             .map(str::as_bytes)
             .contains(&path.as_bytes())
     };
-    report.added = found
+    report.added = contents
+        .others
         .iter()
         .filter(|path| !known.contains(path) && !ours(path))
         .cloned()
         .collect();
-    let (here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|path| found.contains(*path));
+    let (here, gone): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .partition(|path| contents.others.contains(*path));
     report.missing = gone.into_iter().cloned().collect();
     let to_hash: Vec<_> = here
         .iter()
@@ -87,16 +89,18 @@ pub fn verify(tree: &Path, progress: &Progress) -> Result<Differences> {
             report.changed.push(path.clone());
         }
     }
-    report.changed.extend(changed(&dir, &to_hash, progress)?);
+    report
+        .changed
+        .extend(changed(published.dir(), &to_hash, progress)?);
     report.changed.sort();
     Ok(report)
 }
 
 /// Hashes files and returns those that are not what they were.
 fn changed(
-    dir: &Dir,
+    dir: &TreeDir,
     files: &[(&MediumPath, Digest)],
-    progress: &Progress,
+    progress: &ByteProgress,
 ) -> Result<Vec<MediumPath>> {
     let next = AtomicUsize::new(0);
     let result = Mutex::new(Ok(Vec::new()));
@@ -126,10 +130,10 @@ fn changed(
 
 /// Hashes one file; `None` when it is no regular file any more.
 fn hash(
-    dir: &Dir,
+    dir: &TreeDir,
     path: &MediumPath,
     buffer: &mut [u8],
-    progress: &Progress,
+    progress: &ByteProgress,
 ) -> Result<Option<Digest>> {
     // Non-blocking, so that a pipe put in the place of a file holds nobody up.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;

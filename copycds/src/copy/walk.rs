@@ -1,45 +1,36 @@
-//! What stands in a published tree: its directories and everything else, by name.
+//! What is in a published tree: its directories and everything else, by name.
 //!
 //! No link is followed. Names are bytes, as on media.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
+use walkdir::WalkDir;
 
-use super::stage::Dir;
+use super::tree_dir::TreeDir;
 use crate::media::MediumPath;
 
-/// Lists the directories beneath `dir`, sorted, and everything else beneath it.
+/// Lists the directories in `dir` at any depth, sorted, and everything else in it.
 ///
 /// # Errors
 /// When a directory cannot be read.
-pub(super) fn walk(dir: &Dir) -> Result<(Vec<MediumPath>, BTreeSet<MediumPath>)> {
-    let mut dirs: Vec<MediumPath> = Vec::new();
-    let mut others = BTreeSet::new();
-    let mut todo = vec![None];
-    while let Some(parent) = todo.pop() {
-        let parent: Option<MediumPath> = parent;
-        let path = match &parent {
-            Some(parent) => dir.path().join(parent.as_path()),
-            None => dir.path().to_path_buf(),
-        };
-        let context = || format!("reading the directory {}", path.display());
-        for entry in fs::read_dir(&path).with_context(context)? {
-            let entry = entry.with_context(context)?;
-            let name = entry.file_name();
-            let bytes = match &parent {
-                Some(parent) => [parent.as_bytes(), name.as_bytes()].join(&b'/'),
-                None => name.as_bytes().to_vec(),
-            };
-            let found = MediumPath::new(bytes).map_err(anyhow::Error::msg)?;
-            if entry.file_type().with_context(context)?.is_dir() {
-                todo.push(Some(found.clone()));
-                dirs.push(found);
-            } else {
-                others.insert(found);
-            }
+pub(super) fn walk(dir: &TreeDir) -> Result<(Vec<MediumPath>, BTreeSet<MediumPath>)> {
+    let root = dir.path();
+    let (mut dirs, mut others) = (Vec::new(), BTreeSet::new());
+    // Links are listed and not followed, which is what WalkDir does unless it is asked to.
+    for entry in WalkDir::new(root).min_depth(1).follow_root_links(false) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(root).display().to_string();
+            anyhow::Error::from(io::Error::from(error)).context(format!("reading {path}"))
+        })?;
+        let path = entry.path().strip_prefix(root).context("reading names")?;
+        let path = MediumPath::new(path.as_os_str().as_bytes()).map_err(anyhow::Error::msg)?;
+        if entry.file_type().is_dir() {
+            dirs.push(path);
+        } else {
+            others.insert(path);
         }
     }
     dirs.sort();

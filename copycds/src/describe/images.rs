@@ -4,7 +4,7 @@ use std::path::Path;
 
 use definitions::{Arch, Distro, InstallDir, OsImage, ProvMethod};
 
-use super::Holds;
+use super::MediumContents;
 
 /// What nodes are for; each profile has its own osimages.
 const PROFILES: [&str; 2] = ["compute", "dockerhost"];
@@ -24,10 +24,10 @@ pub struct Home<'a> {
 
 /// Returns the osimages that the tree can serve: those that install where its installer can be told
 /// what to do, those that boot over the network where it has packages to build a root image from.
-pub fn images(home: Home<'_>, holds: &Holds) -> Vec<OsImage> {
+pub fn images(home: Home<'_>, contents: &MediumContents) -> Vec<OsImage> {
     let methods = [
-        (ProvMethod::Install, holds.installs()),
-        (ProvMethod::Netboot, holds.packages > 0),
+        (ProvMethod::Install, contents.installs()),
+        (ProvMethod::Netboot, contents.packages > 0),
     ];
     let methods = methods.into_iter().filter(|(_, served)| *served);
     methods
@@ -46,9 +46,9 @@ fn image(home: Home<'_>, method: ProvMethod, profile: &str) -> OsImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recognise::Installer;
+    use crate::recognise::MediumInstaller;
 
-    fn names(installer: Option<Installer>, packages: usize) -> Vec<String> {
+    fn names(installer: Option<MediumInstaller>, packages: usize) -> Vec<String> {
         let distro = "rocky9.4".parse().unwrap();
         let installdir = InstallDir::new("/i");
         let home = Home {
@@ -59,7 +59,7 @@ mod tests {
         };
         let images = images(
             home,
-            &Holds {
+            &MediumContents {
                 installer,
                 packages,
                 partial: false,
@@ -79,12 +79,12 @@ mod tests {
             "rocky9.4-x86_64-netboot-dockerhost",
         ];
         assert_eq!(
-            names(Some(Installer::Anaconda), 9),
+            names(Some(MediumInstaller::Anaconda), 9),
             [install, netboot].concat()
         );
-        assert_eq!(names(Some(Installer::Anaconda), 0), install);
+        assert_eq!(names(Some(MediumInstaller::Anaconda), 0), install);
         assert_eq!(names(None, 9), netboot);
-        assert!(names(Some(Installer::LiveOs), 0).is_empty());
+        assert!(names(Some(MediumInstaller::LiveOs), 0).is_empty());
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! What a published tree can serve, as definitions of osimages.
 //!
-//! A [`Verdict`], the tree and what lies on the medium come in; the osimages
+//! A [`MediumIdentity`], the tree and what lies on the medium come in; the osimages
 //! `<osvers>-<arch>-<install|netboot>-<compute|dockerhost>` go out and into the catalog. What the user
 //! has changed in a definition stays: an osimage that exists is never written again, and what differs
 //! is shown. Nothing here names a template or a package list: whoever renders finds them by the
 //! release, the architecture and the profile.
 
-mod holds;
+mod contents;
 mod images;
 
 use anyhow::{Context, Result};
 use definitions::{Catalog, Definition, Object, OsImage};
 use serde::Serialize;
 
-pub use holds::Holds;
+pub use contents::MediumContents;
 pub use images::{Home, images};
 
 /// What happened to one osimage.
@@ -22,7 +22,7 @@ pub struct Described {
     /// The osimage.
     pub name: String,
     /// What was done with its definition.
-    pub change: Change,
+    pub change: DefinitionChange,
     /// Attributes that say something else than a new definition would: `-` lines hold what it would
     /// say, `+` lines what stands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -32,7 +32,7 @@ pub struct Described {
 /// What is done with a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum DefinitionChange {
     /// It is new.
     Created,
     /// It says all this already.
@@ -50,9 +50,9 @@ pub fn preview(catalog: &Catalog, images: &[OsImage]) -> Result<Vec<Described>> 
         .iter()
         .map(|image| {
             let wanted = image.to_object()?;
-            let standing = catalog.find::<OsImage>(&image.name)?;
-            let standing = standing.map(|image| image.to_object()).transpose()?;
-            Ok(compare(&wanted, standing.as_ref()))
+            let existing = catalog.find::<OsImage>(&image.name)?;
+            let existing = existing.map(|image| image.to_object()).transpose()?;
+            Ok(compare(&wanted, existing.as_ref()))
         })
         .collect()
 }
@@ -65,7 +65,7 @@ pub fn save(catalog: &Catalog, images: &[OsImage]) -> Result<Vec<Described>> {
     let described = preview(catalog, images)?;
     if described
         .iter()
-        .all(|image| image.change != Change::Created)
+        .all(|image| image.change != DefinitionChange::Created)
     {
         return Ok(described);
     }
@@ -74,7 +74,7 @@ pub fn save(catalog: &Catalog, images: &[OsImage]) -> Result<Vec<Described>> {
     for image in images {
         let wanted = image.to_object()?;
         let result = compare(&wanted, edit.find(OsImage::KIND, &image.name)?);
-        if result.change == Change::Created {
+        if result.change == DefinitionChange::Created {
             edit.put(&wanted)?;
         }
         described.push(result);
@@ -84,33 +84,33 @@ pub fn save(catalog: &Catalog, images: &[OsImage]) -> Result<Vec<Described>> {
 }
 
 /// Compares what would be written with what stands.
-fn compare(wanted: &Object, standing: Option<&Object>) -> Described {
+fn compare(wanted: &Object, existing: Option<&Object>) -> Described {
     let name = wanted.name().to_owned();
-    let Some(standing) = standing else {
+    let Some(existing) = existing else {
         return Described {
             name,
-            change: Change::Created,
+            change: DefinitionChange::Created,
             diff: Vec::new(),
         };
     };
-    let diff = diff(wanted, standing);
+    let diff = diff(wanted, existing);
     let change = if diff.is_empty() {
-        Change::Unchanged
+        DefinitionChange::Unchanged
     } else {
-        Change::Kept
+        DefinitionChange::Kept
     };
     Described { name, change, diff }
 }
 
-fn diff(wanted: &Object, standing: &Object) -> Vec<String> {
-    let (wanted, standing) = (wanted.attributes(), standing.attributes());
-    let mut names: Vec<_> = wanted.keys().chain(standing.keys()).collect();
+fn diff(wanted: &Object, existing: &Object) -> Vec<String> {
+    let (wanted, existing) = (wanted.attributes(), existing.attributes());
+    let mut names: Vec<_> = wanted.keys().chain(existing.keys()).collect();
     names.sort();
     names.dedup();
     let line = |sign, name, value| move || format!("{sign}{name}={value}");
     let mut lines = Vec::new();
     for name in names {
-        let (one, two) = (wanted.get(name), standing.get(name));
+        let (one, two) = (wanted.get(name), existing.get(name));
         if one != two {
             lines.extend(one.map(|value| line('-', name, value)()));
             lines.extend(two.map(|value| line('+', name, value)()));
@@ -137,11 +137,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalog = Catalog::new(dir.path());
         let first = save(&catalog, &[image("/a")]).unwrap();
-        assert_eq!(first[0].change, Change::Created);
+        assert_eq!(first[0].change, DefinitionChange::Created);
         let second = save(&catalog, &[image("/a")]).unwrap();
         assert_eq!(
             (second[0].change, second[0].diff.len()),
-            (Change::Unchanged, 0)
+            (DefinitionChange::Unchanged, 0)
         );
     }
 
@@ -154,7 +154,7 @@ mod tests {
         edited.imagetype = None;
         catalog.save(&edited).unwrap();
         let described = save(&catalog, &[image("/a")]).unwrap();
-        assert_eq!(described[0].change, Change::Kept);
+        assert_eq!(described[0].change, DefinitionChange::Kept);
         assert_eq!(
             described[0].diff,
             [

@@ -7,35 +7,35 @@
 
 use anyhow::{Result, bail};
 
-use super::entry::{Content, Entry, Extent, Kind};
-use super::image::Image;
+use super::entry::{DataLocation, EntryKind, Extent, MediumEntry};
+use super::image::ImageFile;
 use super::udf;
 
 /// Takes from UDF the files that ISO 9660 cannot say the length of.
-pub(super) fn agree(image: &Image, entries: &mut [Entry]) -> Result<()> {
-    let volume = udf::Volume::find(image);
+pub(super) fn correct_lengths(image: &ImageFile, entries: &mut [MediumEntry]) -> Result<()> {
+    let volume = udf::UdfVolume::find(image);
     match volume.and_then(|volume| udf::entries(image, &volume)) {
-        Ok(others) => settle(entries, &others),
+        Ok(udf_entries) => reconcile(entries, &udf_entries),
         Err(_) => Ok(()),
     }
 }
 
-fn settle(entries: &mut [Entry], others: &[Entry]) -> Result<()> {
+fn reconcile(entries: &mut [MediumEntry], udf_entries: &[MediumEntry]) -> Result<()> {
     for entry in entries {
         let (Some((size, extents)), Ok(at)) = (
             stored(entry),
-            others.binary_search_by(|other| other.path.cmp(&entry.path)),
+            udf_entries.binary_search_by(|other| other.path.cmp(&entry.path)),
         ) else {
             continue;
         };
-        let Some((right, others_extents)) = stored(&others[at]) else {
+        let Some((right, udf_extents)) = stored(&udf_entries[at]) else {
             continue;
         };
         if right == size {
             continue;
         }
         let start = |extents: &[Extent]| extents.first().map(|extent| extent.offset);
-        let same_place = size == 0 || start(extents) == start(others_extents);
+        let same_place = size == 0 || start(extents) == start(udf_extents);
         if right <= u64::from(u32::MAX) || !same_place {
             bail!(
                 "{} has {size} bytes in its ISO 9660 tree and {right} in its UDF tree: the image is \
@@ -43,17 +43,17 @@ fn settle(entries: &mut [Entry], others: &[Entry]) -> Result<()> {
                 entry.path
             );
         }
-        entry.kind = others[at].kind.clone();
+        entry.kind = udf_entries[at].kind.clone();
     }
     Ok(())
 }
 
 /// Returns the length and the place of a file that is stored as it is.
-fn stored(entry: &Entry) -> Option<(u64, &[Extent])> {
+fn stored(entry: &MediumEntry) -> Option<(u64, &[Extent])> {
     match &entry.kind {
-        Kind::File {
+        EntryKind::File {
             size,
-            content: Content::Extents(extents),
+            content: DataLocation::Extents(extents),
         } => Some((*size, extents)),
         _ => None,
     }
@@ -64,13 +64,13 @@ mod tests {
     use super::*;
     use crate::media::entry::MediumPath;
 
-    fn file(size: u64, offset: u64) -> Vec<Entry> {
+    fn file(size: u64, offset: u64) -> Vec<MediumEntry> {
         let extent = Extent { offset, len: size };
-        vec![Entry {
+        vec![MediumEntry {
             path: MediumPath::new("live/filesystem.squashfs").unwrap(),
-            kind: Kind::File {
+            kind: EntryKind::File {
                 size,
-                content: Content::Extents(vec![extent]),
+                content: DataLocation::Extents(vec![extent]),
             },
             mode: 0o644,
             mtime: None,
@@ -82,7 +82,7 @@ mod tests {
         const LARGE: u64 = (1 << 32) + 7;
         let settled = |iso: (u64, u64), udf: (u64, u64)| {
             let mut entries = file(iso.0, iso.1);
-            settle(&mut entries, &file(udf.0, udf.1)).map(|()| entries)
+            reconcile(&mut entries, &file(udf.0, udf.1)).map(|()| entries)
         };
         assert_eq!(
             settled((7, 4096), (LARGE, 4096)).unwrap(),

@@ -34,9 +34,9 @@ pub(super) enum FieldError {
 
 /// A structure as it stands on the medium.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+pub(super) struct ByteFields<'a>(pub(super) &'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl<'a> ByteFields<'a> {
     /// Returns `len` bytes from byte `at`.
     pub(super) fn slice(self, at: usize, len: usize) -> Result<&'a [u8], FieldError> {
         let short = FieldError::Short {
@@ -106,23 +106,23 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_both_orders_and_must_agree() {
-        let good = Bytes(&[1, 2, 3, 4, 4, 3, 2, 1]);
+        let good = ByteFields(&[1, 2, 3, 4, 4, 3, 2, 1]);
         assert_eq!(good.both32(0), Ok(0x0403_0201));
-        let bad = Bytes(&[5, 0, 0, 0, 0, 0, 0, 6]);
+        let bad = ByteFields(&[5, 0, 0, 0, 0, 0, 0, 6]);
         assert_eq!(
             bad.both32(0).unwrap_err().to_string(),
             "its field at byte 0 says 5 low byte first but 6 high byte first"
         );
-        assert_eq!(Bytes(&[9, 1, 1, 9]).both16(0), Ok(0x0109));
+        assert_eq!(ByteFields(&[9, 1, 1, 9]).both16(0), Ok(0x0109));
     }
 
     #[test]
     fn a_field_beyond_the_end_is_an_error() {
         assert_eq!(
-            Bytes(&[0; 3]).le32(0).unwrap_err().to_string(),
+            ByteFields(&[0; 3]).le32(0).unwrap_err().to_string(),
             "it holds 3 bytes, too few for the field of 4 bytes at byte 0"
         );
-        assert!(Bytes(&[0; 3]).byte(usize::MAX).is_err());
+        assert!(ByteFields(&[0; 3]).byte(usize::MAX).is_err());
     }
 
     #[test]

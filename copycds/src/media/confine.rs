@@ -6,14 +6,14 @@
 //! out: once published, it would name a file of the machine that serves the tree. One that leads to nothing
 //! stays, unless `..` follows what is not there: another disc of the tree could put anything there.
 
-use super::entry::{Entry, Kind};
+use super::entry::{EntryKind, MediumEntry};
 
 /// Steps and links on the way of one link; the kernel follows 40 links.
-const MOST_STEPS: usize = 512;
-const MOST_LINKS: usize = 40;
+const MAX_STEPS: usize = 512;
+const MAX_LINKS: usize = 40;
 
 /// Takes the links that lead out away from the entries.
-pub(super) fn confine(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
+pub(super) fn confine(entries: Vec<MediumEntry>) -> (Vec<MediumEntry>, Vec<MediumEntry>) {
     let out: Vec<bool> = entries
         .iter()
         .map(|entry| leads_out(&entries, entry))
@@ -29,8 +29,8 @@ pub(super) fn confine(entries: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
     (kept, left_out)
 }
 
-fn leads_out(entries: &[Entry], link: &Entry) -> bool {
-    let Kind::Symlink { target } = &link.kind else {
+fn leads_out(entries: &[MediumEntry], link: &MediumEntry) -> bool {
+    let EntryKind::Symlink { target } = &link.kind else {
         return false;
     };
     let path = link.path.as_bytes();
@@ -47,7 +47,7 @@ fn leads_out(entries: &[Entry], link: &Entry) -> bool {
     todo.extend(parts(target).rev());
     while let Some(part) = todo.pop() {
         steps += 1;
-        if steps > MOST_STEPS {
+        if steps > MAX_STEPS {
             return true;
         }
         if part == b".." {
@@ -64,12 +64,12 @@ fn leads_out(entries: &[Entry], link: &Entry) -> bool {
         };
         match entry.map(|entry| &entry.kind) {
             None => gone = true,
-            Some(Kind::Symlink { target }) => {
+            Some(EntryKind::Symlink { target }) => {
                 links += 1;
                 if target.starts_with(b"/") {
                     return true;
                 }
-                if links > MOST_LINKS {
+                if links > MAX_LINKS {
                     // The kernel gives up as well: nobody gets anywhere through it.
                     return false;
                 }
@@ -87,7 +87,7 @@ fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
         .filter(|part| !matches!(*part, b"" | b"."))
 }
 
-fn find<'a>(entries: &'a [Entry], path: &[u8]) -> Option<&'a Entry> {
+fn find<'a>(entries: &'a [MediumEntry], path: &[u8]) -> Option<&'a MediumEntry> {
     let at = entries
         .binary_search_by(|entry| entry.path.as_bytes().cmp(path))
         .ok()?;
@@ -99,10 +99,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::entry::{Content, MediumPath};
+    use crate::media::entry::{DataLocation, MediumPath};
 
-    fn entry(path: &str, kind: Kind) -> Entry {
-        Entry {
+    fn entry(path: &str, kind: EntryKind) -> MediumEntry {
+        MediumEntry {
             path: MediumPath::new(path).unwrap(),
             kind,
             mode: 0o755,
@@ -111,19 +111,19 @@ mod tests {
     }
 
     /// Builds a medium of directories (`d/`), files and links (`l -> target`).
-    fn medium(lines: &[&str]) -> Vec<Entry> {
+    fn medium(lines: &[&str]) -> Vec<MediumEntry> {
         let parsed = lines.iter().map(|line| match line.split_once(" -> ") {
             Some((path, target)) => entry(
                 path,
-                Kind::Symlink {
+                EntryKind::Symlink {
                     target: target.into(),
                 },
             ),
             None => match line.strip_suffix('/') {
-                Some(path) => entry(path, Kind::Directory),
+                Some(path) => entry(path, EntryKind::Directory),
                 None => {
-                    let content = Content::InPlace;
-                    entry(line, Kind::File { size: 0, content })
+                    let content = DataLocation::InPlace;
+                    entry(line, EntryKind::File { size: 0, content })
                 }
             },
         });

@@ -1,7 +1,10 @@
 //! A directory as a medium: an unpacked or mounted disc.
 //!
 //! Every step goes from an open directory to a name in it and follows no link (`openat` with
-//! `O_NOFOLLOW`), so that nothing outside is read even while someone moves things about.
+//! `O_NOFOLLOW`), so that nothing outside is read even while someone moves things about. The `walkdir`
+//! crate, which walks published trees, goes by paths: a directory that somebody replaces by a link
+//! between two of its steps is followed. A medium may lie where others can write, so that this walk is our
+//! own.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,21 +17,21 @@ use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
-use super::entry::{Content, Entry, Kind, MediumPath, Timestamp};
-use super::tree::{Tree, directory_name, join};
+use super::entry::{DataLocation, EntryKind, MediumEntry, MediumPath, Timestamp};
+use super::entry_list::{EntryList, directory_name, join};
 
 /// An opened directory.
 #[derive(Debug)]
-pub(super) struct Root(File);
+pub(super) struct MediumDir(File);
 
-impl Root {
+impl MediumDir {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         File::open(path).map(Self)
     }
 
     /// Reads the whole tree.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>> {
-        let mut tree = Tree::new(0);
+    pub(super) fn entries(&self) -> Result<Vec<MediumEntry>> {
+        let mut tree = EntryList::new(0);
         let mut todo = vec![None];
         while let Some(path) = todo.pop() {
             let directory = self.open_directory(path.as_ref())?;
@@ -36,7 +39,7 @@ impl Root {
                 let path = join(path.as_ref(), name.as_bytes())
                     .with_context(|| format!("reading {}", directory_name(path.as_ref())))?;
                 let entry = entry(&directory, path, &name)?;
-                if entry.kind == Kind::Directory {
+                if entry.kind == EntryKind::Directory {
                     todo.push(Some(entry.path.clone()));
                 }
                 tree.push(entry)?;
@@ -107,10 +110,10 @@ fn names(directory: &File, path: Option<&MediumPath>) -> Result<Vec<OsString>> {
 }
 
 /// Looks at one name in a directory.
-fn entry(directory: &File, path: MediumPath, name: &OsStr) -> Result<Entry> {
+fn entry(directory: &File, path: MediumPath, name: &OsStr) -> Result<MediumEntry> {
     let stat = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)
         .with_context(|| format!("reading {path}"))?;
-    Ok(Entry {
+    Ok(MediumEntry {
         kind: kind(directory, &path, name, &stat)?,
         path,
         mode: stat.st_mode & 0o7777,
@@ -118,20 +121,20 @@ fn entry(directory: &File, path: MediumPath, name: &OsStr) -> Result<Entry> {
     })
 }
 
-fn kind(directory: &File, path: &MediumPath, name: &OsStr, stat: &FileStat) -> Result<Kind> {
+fn kind(directory: &File, path: &MediumPath, name: &OsStr, stat: &FileStat) -> Result<EntryKind> {
     let special = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFDIR => return Ok(Kind::Directory),
+        SFlag::S_IFDIR => return Ok(EntryKind::Directory),
         SFlag::S_IFREG => {
-            return Ok(Kind::File {
+            return Ok(EntryKind::File {
                 size: u64::try_from(stat.st_size)?,
-                content: Content::InPlace,
+                content: DataLocation::InPlace,
             });
         }
         SFlag::S_IFLNK => {
             let target = readlinkat(directory, name)
                 .with_context(|| format!("reading the link {path}"))?
                 .into_vec();
-            return Ok(Kind::Symlink { target });
+            return Ok(EntryKind::Symlink { target });
         }
         SFlag::S_IFIFO => "a named pipe",
         SFlag::S_IFCHR => "a character device",

@@ -10,11 +10,11 @@ pub struct MediumPath(Vec<u8>);
 
 /// One file, directory or link of a medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct MediumEntry {
     /// Where it stands.
     pub path: MediumPath,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Permission bits (the lower twelve of `st_mode`); what a medium without Rock Ridge gets is
     /// 0755 for directories and 0644 for files.
     pub mode: u32,
@@ -24,7 +24,7 @@ pub struct Entry {
 
 /// What an entry is. Devices, sockets and pipes do not belong on install media and are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A directory.
     Directory,
     /// A regular file.
@@ -32,7 +32,7 @@ pub enum Kind {
         /// Its length in bytes, as a reader sees it.
         size: u64,
         /// Where those bytes lie.
-        content: Content,
+        content: DataLocation,
     },
     /// A symbolic link and its target, byte for byte; the target is not checked, only stored.
     Symlink {
@@ -43,7 +43,7 @@ pub enum Kind {
 
 /// Where the bytes of a file lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum DataLocation {
     /// In the image, in this order; the lengths add up to the file's size. Checked to lie inside the
     /// image.
     Extents(Vec<Extent>),
@@ -96,7 +96,7 @@ impl Timestamp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootImage {
     /// Whose firmware it is for.
-    pub platform: Platform,
+    pub platform: BootPlatform,
     /// Whether it is marked bootable.
     pub bootable: bool,
     /// What the firmware pretends that it is.
@@ -108,7 +108,7 @@ pub struct BootImage {
 
 /// The firmware that a boot image is for (El Torito 1.0 figure 2; UEFI 2.10 §13.3.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Platform {
+pub enum BootPlatform {
     /// PC BIOS.
     Bios,
     /// Open Firmware on PowerPC.
@@ -180,7 +180,7 @@ impl MediumPath {
     }
 
     /// Whether it lies in the directory `other`, at any depth.
-    pub(super) fn is_beneath(&self, other: &Self) -> bool {
+    pub(super) fn is_inside(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(&other.0[..]);
         rest.is_some_and(|rest| rest.first() == Some(&b'/'))
     }

@@ -14,14 +14,14 @@ use super::entry::Extent;
 
 /// An opened image or device and its length.
 #[derive(Debug)]
-pub(super) struct Image {
+pub(super) struct ImageFile {
     file: File,
     len: u64,
     /// When it was last changed, as far as it was when it was opened.
     changed: (i64, i64),
 }
 
-impl Image {
+impl ImageFile {
     /// Takes an opened file or device; its length is where its end is, which works for both.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let len = file.seek(SeekFrom::End(0))?;
@@ -87,13 +87,13 @@ fn changed(file: &File) -> io::Result<(i64, i64)> {
 /// Reads the bytes of several extents one after the other.
 #[derive(Debug)]
 pub(super) struct Extents<'a> {
-    image: &'a Image,
+    image: &'a ImageFile,
     extents: std::slice::Iter<'a, Extent>,
     now: Extent,
 }
 
 impl<'a> Extents<'a> {
-    pub(super) fn new(image: &'a Image, extents: &'a [Extent]) -> Self {
+    pub(super) fn new(image: &'a ImageFile, extents: &'a [Extent]) -> Self {
         Self {
             image,
             extents: extents.iter(),
@@ -110,16 +110,16 @@ impl Read for Extents<'_> {
             };
             self.now = next;
         }
-        let wish = buf
+        let wanted = buf
             .len()
             .min(usize::try_from(self.now.len).unwrap_or(usize::MAX));
         let offset = self.now.offset;
         let got = self
             .image
             .file
-            .read_at(&mut buf[..wish], offset)
+            .read_at(&mut buf[..wanted], offset)
             .map_err(|err| io::Error::new(err.kind(), format!("at offset {offset}: {err}")))?;
-        if got == 0 && wish > 0 {
+        if got == 0 && wanted > 0 {
             let end = format!("the image ends at offset {offset}");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, end));
         }

@@ -8,28 +8,28 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::confine::confine;
-use super::directory::Root;
-use super::entry::{BootImage, Content, Entry, Kind, VolumeIds};
-use super::image::{Extents, Image};
-use super::iso9660::{self, Descriptors, Names, Volume};
+use super::directory::MediumDir;
+use super::entry::{BootImage, DataLocation, EntryKind, MediumEntry, VolumeIds};
+use super::image::{Extents, ImageFile};
+use super::iso9660::{self, Descriptors, IsoVolume, NamingScheme};
 use super::{bridge, sniff, udf, zisofs};
 
 /// One disc of a distribution, opened and read through: its tree is known, its files are not read.
 #[derive(Debug)]
 pub struct Medium {
     path: PathBuf,
-    source: Source,
+    source: MediumSource,
     ids: VolumeIds,
-    entries: Vec<Entry>,
-    left_out: Vec<Entry>,
+    entries: Vec<MediumEntry>,
+    left_out: Vec<MediumEntry>,
     boot: Vec<BootImage>,
 }
 
 /// Where the bytes come from.
 #[derive(Debug)]
-enum Source {
-    Image(Image),
-    Directory(Root),
+enum MediumSource {
+    Image(ImageFile),
+    Directory(MediumDir),
 }
 
 impl Medium {
@@ -41,14 +41,14 @@ impl Medium {
         let opening = || format!("opening {}", path.display());
         let kind = fs::metadata(path).with_context(opening)?.file_type();
         if kind.is_dir() {
-            let root = Root::open(path).with_context(opening)?;
+            let root = MediumDir::open(path).with_context(opening)?;
             let entries = root
                 .entries()
                 .with_context(|| format!("reading {}", path.display()))?;
             let (entries, left_out) = confine(entries);
             return Ok(Self {
                 path: path.to_owned(),
-                source: Source::Directory(root),
+                source: MediumSource::Directory(root),
                 ids: VolumeIds::default(),
                 entries,
                 left_out,
@@ -72,7 +72,7 @@ impl Medium {
     }
 
     fn parse(path: &Path, file: File) -> Result<Self> {
-        let image = Image::new(file).context("finding its end")?;
+        let image = ImageFile::new(file).context("finding its end")?;
         let descriptors = iso9660::descriptors(&image)?;
         let (ids, entries) = tree(&image, &descriptors)?;
         let (entries, left_out) = confine(entries);
@@ -82,7 +82,7 @@ impl Medium {
         };
         Ok(Self {
             path: path.to_owned(),
-            source: Source::Image(image),
+            source: MediumSource::Image(image),
             ids,
             entries,
             left_out,
@@ -101,18 +101,18 @@ impl Medium {
     }
 
     /// Returns everything on the medium but links that lead out of it, parents before their children, sorted by path.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[MediumEntry] {
         &self.entries
     }
 
     /// Returns the links that lead out of the medium; they are not among its entries.
-    pub fn left_out(&self) -> &[Entry] {
+    pub fn left_out(&self) -> &[MediumEntry] {
         &self.left_out
     }
 
     /// Returns the entry at a path such as `.disk/info`; links are not followed.
-    pub fn find(&self, path: &str) -> Option<&Entry> {
-        let by_path = |entry: &Entry| entry.path.as_bytes().cmp(path.as_bytes());
+    pub fn find(&self, path: &str) -> Option<&MediumEntry> {
+        let by_path = |entry: &MediumEntry| entry.path.as_bytes().cmp(path.as_bytes());
         let at = self.entries.binary_search_by(by_path).ok()?;
         self.entries.get(at)
     }
@@ -122,11 +122,11 @@ impl Medium {
         &self.boot
     }
 
-    /// Returns the image that [`Content::Extents`] count in, unless the medium is a directory.
+    /// Returns the image that [`DataLocation::Extents`] count in, unless the medium is a directory.
     pub fn image(&self) -> Option<&File> {
         match &self.source {
-            Source::Image(image) => Some(image.file()),
-            Source::Directory(_) => None,
+            MediumSource::Image(image) => Some(image.file()),
+            MediumSource::Directory(_) => None,
         }
     }
 
@@ -136,7 +136,7 @@ impl Medium {
     /// # Errors
     /// When somebody has written to it, or its state cannot be read.
     pub fn ensure_unchanged(&self) -> Result<()> {
-        let Source::Image(image) = &self.source else {
+        let MediumSource::Image(image) = &self.source else {
             return Ok(());
         };
         let name = self.path.display();
@@ -152,7 +152,7 @@ impl Medium {
     ///
     /// # Errors
     /// Says which file cannot be read, or is larger.
-    pub fn read(&self, entry: &Entry, limit: u64) -> Result<Vec<u8>> {
+    pub fn read(&self, entry: &MediumEntry, limit: u64) -> Result<Vec<u8>> {
         let size = size(entry)?;
         ensure!(
             size <= limit,
@@ -177,13 +177,13 @@ impl Medium {
     ///
     /// # Errors
     /// Says which file cannot be opened, or is none.
-    pub fn reader<'a>(&'a self, entry: &'a Entry) -> Result<Box<dyn Read + 'a>> {
+    pub fn reader<'a>(&'a self, entry: &'a MediumEntry) -> Result<Box<dyn Read + 'a>> {
         let size = size(entry)?;
         Ok(match (&self.source, extents_of(entry)) {
-            (Source::Image(image), Some((extents, false))) => {
+            (MediumSource::Image(image), Some((extents, false))) => {
                 Box::new(Extents::new(image, extents))
             }
-            (Source::Image(image), Some((extents, true))) => {
+            (MediumSource::Image(image), Some((extents, true))) => {
                 let packed = Extents::new(image, extents);
                 let reader = zisofs::Inflated::new(packed, size);
                 Box::new(reader.with_context(|| format!("inflating {}", entry.path))?)
@@ -196,31 +196,31 @@ impl Medium {
     ///
     /// # Errors
     /// Says which file cannot be opened; every file of an image, which has no files of its own.
-    pub fn open_entry(&self, entry: &Entry) -> Result<File> {
+    pub fn open_entry(&self, entry: &MediumEntry) -> Result<File> {
         match &self.source {
-            Source::Directory(root) => root.open_file(&entry.path),
-            Source::Image(_) => bail!("opening {}: it lies in an image", entry.path),
+            MediumSource::Directory(root) => root.open_file(&entry.path),
+            MediumSource::Image(_) => bail!("opening {}: it lies in an image", entry.path),
         }
     }
 }
 
-fn size(entry: &Entry) -> Result<u64> {
+fn size(entry: &MediumEntry) -> Result<u64> {
     match entry.kind {
-        Kind::File { size, .. } => Ok(size),
-        Kind::Directory => bail!("reading {}: it is a directory", entry.path),
-        Kind::Symlink { .. } => bail!("reading {}: it is a link", entry.path),
+        EntryKind::File { size, .. } => Ok(size),
+        EntryKind::Directory => bail!("reading {}: it is a directory", entry.path),
+        EntryKind::Symlink { .. } => bail!("reading {}: it is a link", entry.path),
     }
 }
 
 /// Returns the extents of a file in an image and whether they are compressed.
-fn extents_of(entry: &Entry) -> Option<(&[super::entry::Extent], bool)> {
+fn extents_of(entry: &MediumEntry) -> Option<(&[super::entry::Extent], bool)> {
     match &entry.kind {
-        Kind::File {
-            content: Content::Extents(extents),
+        EntryKind::File {
+            content: DataLocation::Extents(extents),
             ..
         } => Some((extents, false)),
-        Kind::File {
-            content: Content::Zisofs(extents),
+        EntryKind::File {
+            content: DataLocation::Zisofs(extents),
             ..
         } => Some((extents, true)),
         _ => None,
@@ -230,7 +230,7 @@ fn extents_of(entry: &Entry) -> Option<(&[super::entry::Extent], bool)> {
 /// Reads the best tree that an image has: Rock Ridge, which alone has POSIX names, modes and links;
 /// though UDF may know a length better; else UDF, whose names are whole and which is where discs with an empty shell of ISO 9660 have
 /// everything; else Joliet, which cuts names at 64 characters; else plain ISO 9660.
-fn tree(image: &Image, found: &Descriptors) -> Result<(VolumeIds, Vec<Entry>)> {
+fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<MediumEntry>)> {
     let names = match &found.primary {
         Some(primary) => {
             ensure!(
@@ -241,23 +241,23 @@ fn tree(image: &Image, found: &Descriptors) -> Result<(VolumeIds, Vec<Entry>)> {
             );
             iso9660::names(image, primary)?
         }
-        None => Names::Plain,
+        None => NamingScheme::Plain,
     };
-    let ids = |primary: &Volume| primary.ids.clone();
+    let ids = |primary: &IsoVolume| primary.ids.clone();
     Ok(match (names, &found.primary, &found.joliet) {
-        (Names::Plain, primary, _) if found.udf => {
-            let volume = udf::Volume::find(image).context("reading its UDF volume")?;
+        (NamingScheme::Plain, primary, _) if found.udf => {
+            let volume = udf::UdfVolume::find(image).context("reading its UDF volume")?;
             let entries = udf::entries(image, &volume).context("reading its UDF tree")?;
             (primary.as_ref().map_or(volume.ids, ids), entries)
         }
-        (Names::Plain, Some(primary), Some(joliet)) => (
+        (NamingScheme::Plain, Some(primary), Some(joliet)) => (
             ids(primary),
-            iso9660::entries(image, joliet, Names::Joliet)?,
+            iso9660::entries(image, joliet, NamingScheme::Joliet)?,
         ),
         (names, Some(primary), _) => {
             let mut entries = iso9660::entries(image, primary, names)?;
             if found.udf {
-                bridge::agree(image, &mut entries)?;
+                bridge::correct_lengths(image, &mut entries)?;
             }
             (ids(primary), entries)
         }

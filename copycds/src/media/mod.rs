@@ -1,7 +1,7 @@
 //! One disc of a distribution, opened for reading: an ISO image, an optical device or a directory.
 //!
-//! A [`Medium`] hands out its volume identifiers, its whole tree as [`Entry`] values, and for every
-//! file *where its bytes lie* ([`Content`]), so that the copy can move them inside the kernel. It
+//! A [`Medium`] hands out its volume identifiers, its whole tree as [`MediumEntry`] values, and for every
+//! file *where its bytes lie* ([`DataLocation`]), so that the copy can move them inside the kernel. It
 //! never writes, never follows a link out of the medium, and never trusts a length, an offset or a
 //! name that the medium claims: what it hands out has been checked.
 
@@ -10,15 +10,16 @@ mod bytes;
 mod confine;
 mod directory;
 mod entry;
+mod entry_list;
 mod image;
 mod iso9660;
 mod medium;
 mod sniff;
-mod tree;
 mod udf;
 mod zisofs;
 
 pub use entry::{
-    BootImage, Content, Emulation, Entry, Extent, Kind, MediumPath, Platform, Timestamp, VolumeIds,
+    BootImage, BootPlatform, DataLocation, Emulation, EntryKind, Extent, MediumEntry, MediumPath,
+    Timestamp, VolumeIds,
 };
 pub use medium::Medium;

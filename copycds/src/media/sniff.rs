@@ -4,7 +4,7 @@ use anyhow::Result;
 use definitions::hex;
 
 use super::entry::Extent;
-use super::image::Image;
+use super::image::ImageFile;
 
 /// What begins with which bytes, at which offset.
 const KINDS: &[(usize, &[u8], &str)] = &[
@@ -37,7 +37,7 @@ const KINDS: &[(usize, &[u8], &str)] = &[
 ];
 
 /// Describes the content of `image` in a few words.
-pub(super) fn describe(image: &Image) -> Result<String> {
+pub(super) fn describe(image: &ImageFile) -> Result<String> {
     if image.len() == 0 {
         return Ok("it is empty".to_owned());
     }

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use anyhow::{Context, Result, ensure};
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::bytes::Bytes;
+use super::bytes::ByteFields;
 
 const MAGIC: [u8; 8] = [0x37, 0xE4, 0x53, 0x96, 0xC9, 0xDB, 0xD6, 0x07];
 const HEADER: usize = 16;
@@ -40,7 +40,7 @@ impl<R: Read> Inflated<R> {
         packed
             .read_exact(&mut header)
             .context("reading its header")?;
-        let fields = Bytes(&header);
+        let fields = ByteFields(&header);
         ensure!(
             header.starts_with(&MAGIC),
             "its header is not that of zisofs"

@@ -1,15 +1,15 @@
 //! What a user can do about a refusal: the one option that settles it.
 
-use super::claim::Claim;
-use super::refusal::{Reason, Subject};
+use super::finding::ReleaseFinding;
+use super::rejection::{ConflictSubject, RejectionReason};
 
 /// Returns the option that would settle it, if one would.
-pub(super) fn advice(reason: &Reason, evidence: &[Claim]) -> Option<String> {
+pub(super) fn advice(reason: &RejectionReason, evidence: &[ReleaseFinding]) -> Option<String> {
     Some(match reason {
-        Reason::OtherSystem { .. } => return None,
-        Reason::Unknown => format!("{}, or add a rule to media.d", by_name(evidence)),
-        Reason::Conflict { about, left, right } => match about {
-            Subject::Architecture => {
+        RejectionReason::OtherSystem { .. } => return None,
+        RejectionReason::Unknown => format!("{}, or add a rule to media.d", by_name(evidence)),
+        RejectionReason::Conflict { about, left, right } => match about {
+            ConflictSubject::Architecture => {
                 let arches = left.arches.iter().chain(&right.arches);
                 format!("say which with {}", options("-a", arches.map(|arch| arch.name())))
             }
@@ -18,16 +18,16 @@ pub(super) fn advice(reason: &Reason, evidence: &[Claim]) -> Option<String> {
                 None => by_name(evidence),
             },
         },
-        Reason::Derivative { .. } | Reason::Unconfirmed { .. } => by_name(evidence),
-        Reason::NotAnInstallMedium {
+        RejectionReason::Derivative { .. } | RejectionReason::Unconfirmed { .. } => by_name(evidence),
+        RejectionReason::NotAnInstallMedium {
             packages: false, ..
         } => return None,
-        Reason::NotAnInstallMedium { product, .. } => {
+        RejectionReason::NotAnInstallMedium { product, .. } => {
             format!("to import its packages all the same, name it with -n {product}")
         }
-        Reason::Unnameable { .. } => "name it with -n".to_owned(),
-        Reason::VersionUnknown { family, .. } => format!("say which with -n {family}VERSION"),
-        Reason::ArchUnknown { .. } => {
+        RejectionReason::Unnameable { .. } => "name it with -n".to_owned(),
+        RejectionReason::VersionUnknown { family, .. } => format!("say which with -n {family}VERSION"),
+        RejectionReason::ArchUnknown { .. } => {
             let seen: Vec<&str> = named_arches(evidence).collect();
             if seen.is_empty() {
                 "give it with -a, as in -a x86_64".to_owned()
@@ -35,11 +35,11 @@ pub(super) fn advice(reason: &Reason, evidence: &[Claim]) -> Option<String> {
                 format!("say which with {}", options("-a", seen.into_iter()))
             }
         }
-        Reason::OtherArch { .. } => {
+        RejectionReason::OtherArch { .. } => {
             "to import it all the same, give both its name and the nearest architecture with -n and -a"
                 .to_owned()
         }
-        Reason::WrongArch { found, .. } => format!(
+        RejectionReason::WrongArch { found, .. } => format!(
             "take it as it is with {}",
             options("-a", found.iter().map(|arch| arch.name()))
         ),
@@ -47,7 +47,7 @@ pub(super) fn advice(reason: &Reason, evidence: &[Claim]) -> Option<String> {
 }
 
 /// With `-n`, and `-a` where nothing else tells the architecture.
-fn by_name(evidence: &[Claim]) -> String {
+fn by_name(evidence: &[ReleaseFinding]) -> String {
     let options = match named_arches(evidence).next() {
         Some(_) => "-n",
         None => "-n (and -a)",
@@ -55,18 +55,18 @@ fn by_name(evidence: &[Claim]) -> String {
     format!("to import it all the same, name it with {options}")
 }
 
-fn named_arches(evidence: &[Claim]) -> impl Iterator<Item = &'static str> {
+fn named_arches(evidence: &[ReleaseFinding]) -> impl Iterator<Item = &'static str> {
     evidence
         .iter()
-        .flat_map(|claim| &claim.arches)
+        .flat_map(|finding| &finding.arches)
         .map(|arch| arch.name())
 }
 
 /// The releases that both sides of a conflict name.
-fn releases(left: &Claim, right: &Claim) -> Option<String> {
-    let release = |claim: &Claim| {
-        let family = claim.family.as_ref()?;
-        Some(format!("{family}{}", claim.version.as_ref()?))
+fn releases(left: &ReleaseFinding, right: &ReleaseFinding) -> Option<String> {
+    let release = |finding: &ReleaseFinding| {
+        let family = finding.family.as_ref()?;
+        Some(format!("{family}{}", finding.version.as_ref()?))
     };
     let both = [release(left)?, release(right)?];
     Some(options("-n", both.iter().map(String::as_str)))

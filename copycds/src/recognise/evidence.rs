@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-use crate::media::{Kind, Medium, VolumeIds};
+use crate::media::{EntryKind, Medium, VolumeIds};
 
 /// Everything that recognition may look at. What is absent was not there or is not known, and speaks
 /// neither for nor against anything.
@@ -99,7 +99,7 @@ pub fn gather(medium: &Medium) -> anyhow::Result<Evidence> {
             continue;
         };
         evidence.names.push(path.to_owned());
-        if matches!(entry.kind, Kind::File { .. }) && Evidence::wants(path) {
+        if matches!(entry.kind, EntryKind::File { .. }) && Evidence::wants(path) {
             let bytes = medium
                 .read(entry, LIMIT)
                 .with_context(|| format!("reading {path}"))?;

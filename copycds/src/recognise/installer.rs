@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use definitions::Distro;
 
 use super::evidence::Evidence;
-use super::verdict::Installer;
+use super::identity::MediumInstaller;
 
 /// Says whether any of these names is a package.
 pub(super) fn holds_packages(names: &[String]) -> bool {
@@ -53,7 +53,7 @@ pub(super) fn holds_boot(names: &[String]) -> bool {
 }
 
 /// Tells the installer from the files that it needs; the first row that fits.
-pub(super) fn of(evidence: &Evidence, distro: &Distro) -> Option<Installer> {
+pub(super) fn of(evidence: &Evidence, distro: &Distro) -> Option<MediumInstaller> {
     let names = &evidence.names;
     let has = |path: &str| {
         names.iter().any(|name| {
@@ -68,33 +68,33 @@ pub(super) fn of(evidence: &Evidence, distro: &Distro) -> Option<Installer> {
     let rows = [
         (
             has("casper/install-sources.yaml") || has("casper/installer.squashfs"),
-            Installer::Subiquity,
+            MediumInstaller::Subiquity,
         ),
         (
             has("install/vmlinuz") || has("install/netboot") || any(in_install_dir),
-            Installer::DebianInstaller,
+            MediumInstaller::DebianInstaller,
         ),
-        (any(server_layer), Installer::Subiquity),
-        (has("casper"), Installer::Casper),
+        (any(server_layer), MediumInstaller::Subiquity),
+        (has("casper"), MediumInstaller::Casper),
         (
             has("live/vmlinuz") || any(live_layer),
-            Installer::DebianLive,
+            MediumInstaller::DebianLive,
         ),
-        (any(self_install), Installer::SelfInstall),
-        (suse && sixteen && has("LiveOS"), Installer::Agama),
-        (any(yast), Installer::Yast),
+        (any(self_install), MediumInstaller::SelfInstall),
+        (suse && sixteen && has("LiveOS"), MediumInstaller::Agama),
+        (any(yast), MediumInstaller::Yast),
         (
             (has("images/pxeboot") || has("images/install.img") || has("ppc") || has("isolinux"))
                 && (has(".treeinfo") || has(".discinfo") || has("repodata") || has("Packages")),
-            Installer::Anaconda,
+            MediumInstaller::Anaconda,
         ),
         // a boot.iso whose files say nothing of the release; a live image has these directories too
         (
             has("images/install.img")
                 || !debian && !has("LiveOS") && (has("images/pxeboot") || has("isolinux/vmlinuz")),
-            Installer::Anaconda,
+            MediumInstaller::Anaconda,
         ),
-        (has("LiveOS"), Installer::LiveOs),
+        (has("LiveOS"), MediumInstaller::LiveOs),
     ];
     rows.into_iter()
         .find(|(fits, _)| *fits)

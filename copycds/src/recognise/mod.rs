@@ -1,11 +1,11 @@
 //! What a medium is: evidence in, verdict out.
 //!
 //! [`gather`] reads the little that matters (a dozen small files, the names of all files, the volume
-//! descriptor); [`identify`] is pure. In between every source becomes a [`Claim`] by [`Rules`], which
+//! descriptor); [`identify`] is pure. In between every source becomes a [`ReleaseFinding`] by [`RecognitionRules`], which
 //! are data. A text is read from its first word to its last, and a product that no rule reads speaks
 //! against every family. Claims that agree make one verdict, as precise as the most precise of them;
 //! claims that do not agree, a derivative that imitates, another operating system and a label on an empty
-//! disc are each a [`Refusal`] that says what was seen and where. Nothing is guessed: a release is known
+//! disc are each a [`Rejection`] that says what was seen and where. Nothing is guessed: a release is known
 //! when the medium says it, and a newer one than these rules have heard of is recognised by the same
 //! words, Debian's and Ubuntu's where the archive on the medium confirms it.
 //!
@@ -18,22 +18,24 @@
 //! CoreOS are refused, since there is nothing on them to install from.
 
 mod advice;
-mod claim;
-mod combine;
 mod confirm;
+mod decide;
 mod evidence;
-mod hear;
+mod finding;
+mod identity;
 mod installer;
-mod refusal;
+mod match_rules;
+mod rejection;
 mod rules;
-mod sources;
-mod table;
-mod verdict;
-mod words;
+mod rules_file;
+mod source;
+mod statements;
+mod trailing_words;
 
-pub use claim::{Claim, Disc, Version, Weight};
-pub use combine::identify;
+pub use decide::identify;
 pub use evidence::{Evidence, ROOT, gather};
-pub use refusal::{Reason, Refusal, Subject};
-pub use rules::Rules;
-pub use verdict::{Installer, Verdict, Wanted};
+pub use finding::{DiscNumber, ReleaseFinding, Version, Weight};
+pub use identity::{MediumIdentity, MediumInstaller, RequestedRelease};
+pub use rejection::{ConflictSubject, Rejection, RejectionReason};
+pub use rules::RecognitionRules;
+pub use source::FindingSource;

@@ -9,17 +9,17 @@ use anyhow::{Context, anyhow};
 use definitions::Arch;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::claim::Version;
-use super::table::{compile, parse, tables};
-use super::words::Words;
+use super::finding::Version;
+use super::rules_file::{compile, parse, tables};
+use super::trailing_words::TrailingWords;
 
 /// The rules in force.
 #[derive(Debug, Clone)]
-pub struct Rules {
-    pub(super) families: Vec<Family>,
-    pub(super) others: Vec<Other>,
+pub struct RecognitionRules {
+    pub(super) families: Vec<FamilyRules>,
+    pub(super) others: Vec<OtherSystem>,
     /// Labels that name no product, whatever stands in them.
-    pub(super) neutral: Vec<Pattern>,
+    pub(super) neutral: Vec<TextPattern>,
     /// What makes a release another one where a file shows it: `ostree`.
     pub(super) marks: Vec<String>,
     /// Names of files that hint at a family, an architecture or another system, and whose they are.
@@ -30,33 +30,33 @@ pub struct Rules {
 
 /// One distribution.
 #[derive(Debug, Clone)]
-pub(super) struct Family {
+pub(super) struct FamilyRules {
     pub(super) name: String,
     pub(super) product: String,
-    pub(super) says: Vec<Pattern>,
-    pub(super) disk_info: Vec<Pattern>,
-    pub(super) release: Vec<Pattern>,
+    pub(super) says: Vec<TextPattern>,
+    pub(super) disk_info: Vec<TextPattern>,
+    pub(super) release: Vec<TextPattern>,
     /// Version and codename, in the order of the file.
     pub(super) codenames: Vec<(Version, String)>,
     pub(super) arches: BTreeMap<String, Arch>,
     /// Families whose release packages stand on its media too.
     pub(super) carries: Vec<String>,
     /// What may stand behind the words that a pattern reads.
-    pub(super) words: Words,
+    pub(super) words: TrailingWords,
 }
 
 /// Something to refuse by name.
 #[derive(Debug, Clone)]
-pub(super) struct Other {
+pub(super) struct OtherSystem {
     pub(super) name: String,
     pub(super) derivative: bool,
-    pub(super) says: Vec<Pattern>,
-    pub(super) ids: Vec<Pattern>,
+    pub(super) says: Vec<TextPattern>,
+    pub(super) ids: Vec<TextPattern>,
 }
 
 /// A regular expression, and what it stands for besides what it captures.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(super) struct TextPattern {
     regex: Regex,
     version: Option<Version>,
     mark: Option<String>,
@@ -81,12 +81,12 @@ pub(super) enum NameRule {
 #[derive(Debug, Clone)]
 pub(super) struct NameRules {
     set: RegexSet,
-    rules: Vec<(NameRule, Pattern)>,
+    rules: Vec<(NameRule, TextPattern)>,
 }
 
 /// What a pattern took from a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct PatternMatch {
     pub(super) version: Option<Version>,
     pub(super) codename: Option<String>,
     pub(super) variant: Option<String>,
@@ -110,7 +110,7 @@ const ARCH_WORDS: &[(&str, Arch)] = &[
     ("riscv", Arch::Riscv64),
 ];
 
-impl Rules {
+impl RecognitionRules {
     /// Returns the rules that come with this program.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Rules {
 }
 
 impl NameRules {
-    pub(super) fn new(rules: Vec<(NameRule, Pattern)>) -> anyhow::Result<Self> {
+    pub(super) fn new(rules: Vec<(NameRule, TextPattern)>) -> anyhow::Result<Self> {
         let set = RegexSetBuilder::new(rules.iter().map(|(_, pattern)| pattern.regex.as_str()))
             .case_insensitive(true)
             .build()
@@ -145,29 +145,29 @@ impl NameRules {
     }
 
     /// Returns the rules that a path matches: packages by their last component, others whole.
-    pub(super) fn matching(&self, path: &str) -> Vec<(NameRule, Taken)> {
+    pub(super) fn matching(&self, path: &str) -> Vec<(NameRule, PatternMatch)> {
         let base = path.rsplit('/').next().unwrap_or(path);
-        let take = |text: &str, package: bool| {
+        let match_text = |text: &str, package: bool| {
             self.set
                 .matches(text)
                 .into_iter()
                 .map(|index| &self.rules[index])
                 .filter(|(rule, _)| matches!(rule, NameRule::Package { .. }) == package)
-                .filter_map(|(rule, pattern)| Some((*rule, pattern.take(text)?)))
+                .filter_map(|(rule, pattern)| Some((*rule, pattern.match_text(text)?)))
                 .collect::<Vec<_>>()
         };
-        let mut found = take(path, false);
+        let mut found = match_text(path, false);
         if base.ends_with(".rpm") || base.ends_with(".deb") {
-            found.extend(take(base, true));
+            found.extend(match_text(base, true));
         }
         found
     }
 }
 
-impl Pattern {
+impl TextPattern {
     /// Compiles one pattern of a rules file: a regular expression, and behind ` => ` the version it
     /// stands for, or behind ` => .` what makes its version another release.
-    pub(super) fn compile(text: &str, words: &Words) -> anyhow::Result<Self> {
+    pub(super) fn compile(text: &str, words: &TrailingWords) -> anyhow::Result<Self> {
         let (regex, given) = match text.split_once(" => ") {
             Some((regex, given)) => (regex, Some(given)),
             None => (text, None),
@@ -178,7 +178,7 @@ impl Pattern {
             .replace("{version}", VERSION)
             .replace("{version3}", VERSION3)
             .replace("{end}", END)
-            .replace("{words}", &words.several())
+            .replace("{words}", &words.pattern())
             .replace("{arch}", &format!("(?:{})", arch_words().join("|")));
         let regex = RegexBuilder::new(&regex)
             .case_insensitive(true)
@@ -197,10 +197,10 @@ impl Pattern {
     }
 
     /// Matches a text.
-    pub(super) fn take(&self, text: &str) -> Option<Taken> {
+    pub(super) fn match_text(&self, text: &str) -> Option<PatternMatch> {
         let found = self.regex.captures(text)?;
         let group = |name| found.name(name).map(|group| group.as_str().to_owned());
-        Some(Taken {
+        Some(PatternMatch {
             version: captured_version(&found).or_else(|| self.version.clone()),
             codename: group("codename").map(|name| name.to_lowercase()),
             variant: group("variant"),

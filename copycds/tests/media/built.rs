@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use copycds::media::{BootImage, Content, Emulation, Entry, Extent, Kind, Medium, Platform};
+use copycds::media::{
+    BootImage, BootPlatform, DataLocation, Emulation, EntryKind, Extent, Medium, MediumEntry,
+};
 use tempfile::TempDir;
 
 use crate::Case;
@@ -167,10 +169,10 @@ fn plain_iso_gives_names_as_linux_shows_them() {
     );
 }
 
-fn extents(entry: &Entry) -> &[Extent] {
+fn extents(entry: &MediumEntry) -> &[Extent] {
     match &entry.kind {
-        Kind::File {
-            content: Content::Extents(extents),
+        EntryKind::File {
+            content: DataLocation::Extents(extents),
             ..
         } => extents,
         other => panic!("{other:?}"),
@@ -198,8 +200,8 @@ fn boot_images_are_found_with_platform_and_place() {
     assert_eq!(
         medium.boot(),
         [
-            image(Platform::Bios, at("bios.bin", 4 * 512)),
-            image(Platform::Efi, at("efi.img", 20 * 512)),
+            image(BootPlatform::Bios, at("bios.bin", 4 * 512)),
+            image(BootPlatform::Efi, at("efi.img", 20 * 512)),
         ]
     );
 }
@@ -236,7 +238,7 @@ fn a_file_over_4_gib_is_one_file() {
     let medium = open(&place.path().join("big.iso"));
     let entry = medium.find("install.img").unwrap();
     assert!(
-        matches!(entry.kind, Kind::File { size: SIZE, .. }),
+        matches!(entry.kind, EntryKind::File { size: SIZE, .. }),
         "{entry:?}"
     );
     for (number, &mark) in (1_u32..).zip(&marks) {
@@ -283,10 +285,13 @@ fn zisofs_is_inflated() {
     let (tree, image) = zisofs(&place);
     let medium = open(&image);
     for name in ["numbers", "one block", "zeros"] {
-        let Kind::File { content, .. } = &medium.find(name).unwrap().kind else {
+        let EntryKind::File { content, .. } = &medium.find(name).unwrap().kind else {
             panic!("{name}");
         };
-        assert!(matches!(content, Content::Zisofs(_)), "{name}: {content:?}");
+        assert!(
+            matches!(content, DataLocation::Zisofs(_)),
+            "{name}: {content:?}"
+        );
     }
     assert_same(&tree, &image, Detail::All);
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use copycds::media::{BootImage, Medium, Platform};
+use copycds::media::{BootImage, BootPlatform, Medium};
 use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
@@ -135,14 +135,17 @@ fn seven_zip_takes_the_same_out_of_udf() {
 }
 
 fn boot_catalogs_of_real_discs_are_read() {
-    let platforms = |name: &str| -> Vec<Platform> {
+    let platforms = |name: &str| -> Vec<BootPlatform> {
         let place = place();
         let medium = open(&image(&place, name));
         let bootable = |image: &BootImage| image.bootable.then_some(image.platform);
         medium.boot().iter().filter_map(bootable).collect()
     };
-    assert_eq!(platforms("memtest86+x64"), [Platform::Bios, Platform::Efi]);
-    assert_eq!(platforms("fake-centos65-label"), [Platform::Bios]);
+    assert_eq!(
+        platforms("memtest86+x64"),
+        [BootPlatform::Bios, BootPlatform::Efi]
+    );
+    assert_eq!(platforms("fake-centos65-label"), [BootPlatform::Bios]);
     assert_eq!(platforms("bogus-rhel-7.0-ppc64"), []);
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use copycds::media::{Kind, Medium};
+use copycds::media::{EntryKind, Medium};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -53,7 +53,7 @@ fn a_file_that_became_a_link_is_not_opened() {
     fs::write(tree.join("sub/file"), "inside").unwrap();
     let medium = open(&tree);
     let entry = medium.find("sub/file").unwrap();
-    assert!(matches!(entry.kind, Kind::File { size: 6, .. }));
+    assert!(matches!(entry.kind, EntryKind::File { size: 6, .. }));
     fs::remove_file(tree.join("sub/file")).unwrap();
     symlink("../../secret", tree.join("sub/file")).unwrap();
     let opened = medium.open_entry(entry);

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use copycds::media::{Entry, Kind, Medium};
+use copycds::media::{EntryKind, Medium, MediumEntry};
 use sha2::{Digest, Sha256};
 
 /// How much of each entry is compared.
@@ -38,11 +38,11 @@ pub(crate) fn assert_same(left: &Path, right: &Path, detail: Detail) {
     assert_eq!(left.lines().count(), right.lines().count());
 }
 
-fn line(medium: &Medium, entry: &Entry, detail: Detail) -> String {
+fn line(medium: &Medium, entry: &MediumEntry, detail: Detail) -> String {
     let what = match &entry.kind {
-        Kind::Directory => "dir".to_owned(),
-        Kind::Symlink { target } => format!("-> {}", target.escape_ascii()),
-        Kind::File { size, .. } => {
+        EntryKind::Directory => "dir".to_owned(),
+        EntryKind::Symlink { target } => format!("-> {}", target.escape_ascii()),
+        EntryKind::File { size, .. } => {
             let (read, hash) = digest(medium, entry);
             assert_eq!(read, *size, "{}", entry.path);
             format!("{size} {hash}")
@@ -52,7 +52,7 @@ fn line(medium: &Medium, entry: &Entry, detail: Detail) -> String {
     match (detail, &entry.kind) {
         (Detail::Content, _) => format!("{path} {what}"),
         // Nothing restores the mode or, on every kernel, the time of a link.
-        (Detail::All, Kind::Symlink { .. }) => format!("{path} {what}"),
+        (Detail::All, EntryKind::Symlink { .. }) => format!("{path} {what}"),
         (Detail::All, _) => {
             let mtime = entry.mtime.map_or(0, |time| time.0);
             format!("{path} {:04o} {mtime} {what}", entry.mode)
@@ -61,7 +61,7 @@ fn line(medium: &Medium, entry: &Entry, detail: Detail) -> String {
 }
 
 /// Reads a file through; returns its length and the start of its SHA-256.
-fn digest(medium: &Medium, entry: &Entry) -> (u64, String) {
+fn digest(medium: &Medium, entry: &MediumEntry) -> (u64, String) {
     let mut reader = medium.reader(entry).unwrap();
     let (mut hash, mut buffer, mut len) = (Sha256::new(), [0; 1 << 16], 0);
     loop {

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use copycds::recognise::{Evidence, Rules, Wanted, identify};
+use copycds::recognise::{Evidence, RecognitionRules, RequestedRelease, identify};
 use libfuzzer_sys::fuzz_target;
 
 const FILES: &[&str] = &[
@@ -24,8 +24,8 @@ const FILES: &[&str] = &[
     "install/.treeinfo",
 ];
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::embedded().expect("the embedded rules compile"));
+static RULES: LazyLock<RecognitionRules> =
+    LazyLock::new(|| RecognitionRules::embedded().expect("the embedded rules compile"));
 
 fuzz_target!(|data: &[u8]| {
     let mut pieces = data.split(|byte| *byte == 0xff);
@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     evidence.names = pieces.map(text).collect();
-    let shown = match identify(&evidence, &RULES, &Wanted::default()) {
+    let shown = match identify(&evidence, &RULES, &RequestedRelease::default()) {
         Ok(verdict) => verdict.render(Path::new("medium")),
         Err(refusal) => refusal.to_string(),
     };

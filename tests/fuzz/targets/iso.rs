@@ -11,7 +11,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use copycds::media::{Content, Kind, Medium};
+use copycds::media::{DataLocation, EntryKind, Medium};
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -45,16 +45,16 @@ fuzz_target!(|data: &[u8]| {
             "{:?}",
             entry.path
         );
-        let Kind::File { size, content } = &entry.kind else {
+        let EntryKind::File { size, content } = &entry.kind else {
             continue;
         };
         let extents = match content {
-            Content::Extents(extents) => {
+            DataLocation::Extents(extents) => {
                 assert_eq!(extents.iter().map(|extent| extent.len).sum::<u64>(), *size);
                 extents
             }
-            Content::Zisofs(extents) => extents,
-            Content::InPlace => panic!("{:?} lies in an image", entry.path),
+            DataLocation::Zisofs(extents) => extents,
+            DataLocation::InPlace => panic!("{:?} lies in an image", entry.path),
         };
         assert!(
             extents
@@ -66,12 +66,12 @@ fuzz_target!(|data: &[u8]| {
     let files = medium
         .entries()
         .iter()
-        .filter(|entry| matches!(entry.kind, Kind::File { .. }));
+        .filter(|entry| matches!(entry.kind, EntryKind::File { .. }));
     for entry in files.take(8) {
         let mut bytes = Vec::new();
         if let Ok(reader) = medium.reader(entry) {
             let read = reader.take(1 << 20).read_to_end(&mut bytes);
-            if let (Ok(read), Kind::File { size, .. }) = (read, &entry.kind) {
+            if let (Ok(read), EntryKind::File { size, .. }) = (read, &entry.kind) {
                 assert_eq!(read as u64, (*size).min(1 << 20), "{:?}", entry.path);
             }
         }

@@ -2,37 +2,38 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::media::bytes::{Bytes, FieldError, Sector};
-use crate::media::entry::{BootImage, Emulation, Extent, Platform};
-use crate::media::image::Image;
+use crate::media::bytes::{ByteFields, FieldError, Sector};
+use crate::media::entry::{BootImage, BootPlatform, Emulation, Extent};
+use crate::media::image::ImageFile;
 
 /// Bytes in one catalog entry.
 const ENTRY: usize = 32;
 /// Entries of one catalog: it is read up to one sector, and no known disc fills that.
-const LAST: usize = 2048 / ENTRY;
+const MAX_ENTRIES: usize = 2048 / ENTRY;
 
 /// Reads the boot catalog in `sector`. It must open with a validation entry (§2.1) whose words add up
 /// to zero.
-pub(in crate::media) fn boot_images(image: &Image, sector: Sector) -> Result<Vec<BootImage>> {
+pub(in crate::media) fn boot_images(image: &ImageFile, sector: Sector) -> Result<Vec<BootImage>> {
     let reading = || format!("reading the boot catalog in sector {}", sector.0);
     let catalog = image.sector(sector).with_context(reading)?;
     validate(&catalog).with_context(reading)?;
-    let mut images =
-        vec![boot_image(Bytes(&catalog[ENTRY..]), platform(catalog[1])).with_context(reading)?];
+    let mut images = vec![
+        boot_image(ByteFields(&catalog[ENTRY..]), platform(catalog[1])).with_context(reading)?,
+    ];
     let mut at = 2;
     // §2.3: sections follow, each a header (0x90; the last one 0x91) with its entries. An entry may be
     // extended (§2.5, 0x44), which only matters to the firmware.
-    while at < LAST && matches!(catalog[at * ENTRY], 0x90 | 0x91) {
-        let header = Bytes(&catalog[at * ENTRY..]);
-        let (for_whom, count) = (platform(header.byte(1)?), header.le16(2)?);
+    while at < MAX_ENTRIES && matches!(catalog[at * ENTRY], 0x90 | 0x91) {
+        let header = ByteFields(&catalog[at * ENTRY..]);
+        let (section_platform, count) = (platform(header.byte(1)?), header.le16(2)?);
         let last_section = header.byte(0)? == 0x91;
         at += 1;
         let mut left = count;
-        while left > 0 && at < LAST {
-            let entry = Bytes(&catalog[at * ENTRY..]);
+        while left > 0 && at < MAX_ENTRIES {
+            let entry = ByteFields(&catalog[at * ENTRY..]);
             at += 1;
             if entry.byte(0)? != 0x44 {
-                images.push(boot_image(entry, for_whom).with_context(reading)?);
+                images.push(boot_image(entry, section_platform).with_context(reading)?);
                 left -= 1;
             }
         }
@@ -61,7 +62,7 @@ fn validate(catalog: &[u8]) -> Result<()> {
 }
 
 /// Reads an initial (§2.2) or section entry (§2.4).
-fn boot_image(entry: Bytes<'_>, platform: Platform) -> Result<BootImage, FieldError> {
+fn boot_image(entry: ByteFields<'_>, platform: BootPlatform) -> Result<BootImage, FieldError> {
     let media = entry.byte(1)? & 0x0f;
     let emulation = match media {
         0 => Emulation::None,
@@ -85,12 +86,12 @@ fn boot_image(entry: Bytes<'_>, platform: Platform) -> Result<BootImage, FieldEr
     })
 }
 
-fn platform(number: u8) -> Platform {
+fn platform(number: u8) -> BootPlatform {
     match number {
-        0 => Platform::Bios,
-        1 => Platform::PowerPc,
-        2 => Platform::Mac,
-        0xEF => Platform::Efi,
-        other => Platform::Other(other),
+        0 => BootPlatform::Bios,
+        1 => BootPlatform::PowerPc,
+        2 => BootPlatform::Mac,
+        0xEF => BootPlatform::Efi,
+        other => BootPlatform::Other(other),
     }
 }

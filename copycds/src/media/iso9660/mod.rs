@@ -14,15 +14,15 @@ mod volume;
 
 use anyhow::{Context, Result};
 
-use super::entry::{Entry, Extent};
-use super::image::Image;
+use super::entry::{Extent, MediumEntry};
+use super::image::ImageFile;
 
 pub(super) use eltorito::boot_images;
-pub(super) use volume::{Descriptors, Volume, descriptors};
+pub(super) use volume::{Descriptors, IsoVolume, descriptors};
 
 /// Where the names of a volume come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Names {
+pub(super) enum NamingScheme {
     /// System use fields, after `skip` bytes of each area.
     RockRidge {
         /// The bytes that belong to others.
@@ -35,7 +35,7 @@ pub(super) enum Names {
 }
 
 /// Finds out how the files of the primary volume are named.
-pub(super) fn names(image: &Image, primary: &Volume) -> Result<Names> {
+pub(super) fn names(image: &ImageFile, primary: &IsoVolume) -> Result<NamingScheme> {
     let reading = "reading the root directory";
     let first = Extent {
         len: primary.root.len.min(super::bytes::SECTOR),
@@ -49,10 +49,14 @@ pub(super) fn names(image: &Image, primary: &Volume) -> Result<Names> {
         }
         _ => None,
     };
-    Ok(skip.map_or(Names::Plain, |skip| Names::RockRidge { skip }))
+    Ok(skip.map_or(NamingScheme::Plain, |skip| NamingScheme::RockRidge { skip }))
 }
 
 /// Reads the whole tree of a volume.
-pub(super) fn entries(image: &Image, volume: &Volume, names: Names) -> Result<Vec<Entry>> {
-    tree::Walk::new(image, volume, names).run()
+pub(super) fn entries(
+    image: &ImageFile,
+    volume: &IsoVolume,
+    names: NamingScheme,
+) -> Result<Vec<MediumEntry>> {
+    tree::VolumeWalk::new(image, volume, names).run()
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::media::bytes::{Bytes, SECTOR};
+use crate::media::bytes::{ByteFields, SECTOR};
 use crate::media::entry::Timestamp;
 
 /// File flags (§9.1.6).
@@ -12,7 +12,7 @@ const MULTI_EXTENT: u8 = 1 << 7;
 
 /// One record, its identifier and system use area still raw.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
+pub(super) struct DirectoryRecord<'a> {
     /// First logical block of the extent.
     pub(super) block: u32,
     /// Blocks of the extended attribute record before the data.
@@ -26,10 +26,10 @@ pub(super) struct Record<'a> {
     pub(super) system_use: &'a [u8],
 }
 
-impl<'a> Record<'a> {
+impl<'a> DirectoryRecord<'a> {
     /// Parses a record that fills `bytes`.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let fields = Bytes(bytes);
+        let fields = ByteFields(bytes);
         let name_len = usize::from(fields.byte(32)?);
         ensure!(name_len > 0, "it has no file identifier");
         let identifier = fields.slice(33, name_len)?;
@@ -89,7 +89,7 @@ impl<'a> Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>>;
+    type Item = Result<DirectoryRecord<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         const SECTOR_LEN: usize = SECTOR as usize;
@@ -105,7 +105,7 @@ impl<'a> Iterator for Records<'a> {
             self.at = if inside { at + len } else { self.bytes.len() };
             let record = || {
                 ensure!(inside, "its length of {len} bytes crosses the sector's end");
-                Record::parse(&self.bytes[at..at + len])
+                DirectoryRecord::parse(&self.bytes[at..at + len])
             };
             return Some(record().with_context(|| format!("the record at byte {at}")));
         }

@@ -7,16 +7,16 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::record::{long_date, short_date};
-use super::susp::{self, Field};
-use super::volume::Volume;
-use crate::media::bytes::Bytes;
+use super::susp::{self, SystemUseEntry};
+use super::volume::IsoVolume;
+use crate::media::bytes::ByteFields;
 use crate::media::entry::Timestamp;
-use crate::media::image::Image;
-use crate::media::tree::MAX_PATH;
+use crate::media::entry_list::MAX_PATH;
+use crate::media::image::ImageFile;
 
 /// What the fields of one record say.
 #[derive(Debug, Default)]
-pub(super) struct Attributes {
+pub(super) struct RockRidgeAttributes {
     /// `st_mode`, type and permissions (`PX`).
     pub(super) mode: Option<u32>,
     /// The name (`NM`).
@@ -31,12 +31,12 @@ pub(super) struct Attributes {
     pub(super) relocated: bool,
     /// The length after inflation, of a file that is compressed (`ZF`).
     pub(super) inflated: Option<u64>,
-    target_state: Target,
+    target_state: LinkTargetState,
 }
 
 /// What may follow in a link's target.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Target {
+enum LinkTargetState {
     /// A component, with nothing before it.
     #[default]
     Component,
@@ -44,25 +44,30 @@ enum Target {
     Separator,
 }
 
-impl Attributes {
+impl RockRidgeAttributes {
     /// Reads the system use area of one record, without its first `skip` bytes.
-    pub(super) fn read(image: &Image, volume: &Volume, skip: usize, area: &[u8]) -> Result<Self> {
+    pub(super) fn read(
+        image: &ImageFile,
+        volume: &IsoVolume,
+        skip: usize,
+        area: &[u8],
+    ) -> Result<Self> {
         let mut attributes = Self::default();
         let area = area.get(skip..).unwrap_or_default();
         susp::fields(image, volume, area, &mut |field| {
             let [first, second] = field.signature;
             attributes
-                .take(field)
+                .apply(field)
                 .with_context(|| format!("its field {}{}", first as char, second as char))
         })?;
         Ok(attributes)
     }
 
-    fn take(&mut self, Field { signature, data }: Field<'_>) -> Result<()> {
+    fn apply(&mut self, SystemUseEntry { signature, data }: SystemUseEntry<'_>) -> Result<()> {
         match &signature {
             b"PX" => self.mode = Some(data.both32(0)?),
-            b"NM" => self.take_name(data)?,
-            b"SL" => self.take_target(data)?,
+            b"NM" => self.apply_name(data)?,
+            b"SL" => self.append_target(data)?,
             b"TF" => self.mtime = mtime(data)?.or(self.mtime),
             b"CL" => self.child = Some(data.both32(0)?),
             b"RE" => self.relocated = true,
@@ -74,7 +79,7 @@ impl Attributes {
     }
 
     /// `NM` (§4.1.4): flags, then a piece of the name.
-    fn take_name(&mut self, data: Bytes<'_>) -> Result<()> {
+    fn apply_name(&mut self, data: ByteFields<'_>) -> Result<()> {
         const CURRENT: u8 = 1 << 1;
         const PARENT: u8 = 1 << 2;
         let name = self.name.get_or_insert_default();
@@ -93,7 +98,7 @@ impl Attributes {
 
     /// `SL` (§4.1.3): flags, then components, each with flags and a length. A component that goes on
     /// is glued to the next; others are joined by `/`, also from one field to the next.
-    fn take_target(&mut self, data: Bytes<'_>) -> Result<()> {
+    fn append_target(&mut self, data: ByteFields<'_>) -> Result<()> {
         const CONTINUE: u8 = 1;
         const CURRENT: u8 = 1 << 1;
         const PARENT: u8 = 1 << 2;
@@ -104,12 +109,12 @@ impl Attributes {
             let (flags, len) = (data.byte(at)?, usize::from(data.byte(at + 1)?));
             let text = data.slice(at + 2, len)?;
             at += 2 + len;
-            if self.target_state == Target::Separator {
+            if self.target_state == LinkTargetState::Separator {
                 target.push(b'/');
             }
             self.target_state = match flags {
-                _ if flags & (CONTINUE | ROOT) != 0 => Target::Component,
-                _ => Target::Separator,
+                _ if flags & (CONTINUE | ROOT) != 0 => LinkTargetState::Component,
+                _ => LinkTargetState::Separator,
             };
             match flags & !CONTINUE {
                 0 => target.extend_from_slice(text),
@@ -129,7 +134,7 @@ impl Attributes {
 
 /// `TF` (§4.1.6): flags say which dates follow, in this order: creation, modification, …; seven bytes
 /// each, or seventeen.
-fn mtime(data: Bytes<'_>) -> Result<Option<Timestamp>> {
+fn mtime(data: ByteFields<'_>) -> Result<Option<Timestamp>> {
     const CREATION: u8 = 1;
     const MODIFY: u8 = 1 << 1;
     const LONG: u8 = 1 << 7;
@@ -146,7 +151,7 @@ fn mtime(data: Bytes<'_>) -> Result<Option<Timestamp>> {
 }
 
 /// `ZF` (zisofs): the algorithm, two bytes on its blocks that its own header repeats, and the length.
-fn inflated(data: Bytes<'_>) -> Result<u64> {
+fn inflated(data: ByteFields<'_>) -> Result<u64> {
     let algorithm = data.slice(0, 2)?;
     ensure!(
         algorithm == b"pz",

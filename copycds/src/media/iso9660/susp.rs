@@ -8,10 +8,10 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::volume::Volume;
-use crate::media::bytes::Bytes;
+use super::volume::IsoVolume;
+use crate::media::bytes::ByteFields;
 use crate::media::entry::Extent;
-use crate::media::image::Image;
+use crate::media::image::ImageFile;
 
 /// Continuation areas of one record: the longest name and link target need nine.
 const MAX_HOPS: usize = 32;
@@ -22,17 +22,17 @@ const ROCK_RIDGE: [&[u8]; 3] = [b"RRIP_1991A", b"IEEE_P1282", b"IEEE_1282"];
 
 /// One system use field: its signature, and all that follows its four-byte head.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
+pub(super) struct SystemUseEntry<'a> {
     pub(super) signature: [u8; 2],
-    pub(super) data: Bytes<'a>,
+    pub(super) data: ByteFields<'a>,
 }
 
 /// Calls `each` for every field in `area`, which is a record's system use area.
 pub(super) fn fields(
-    image: &Image,
-    volume: &Volume,
+    image: &ImageFile,
+    volume: &IsoVolume,
     area: &[u8],
-    each: &mut dyn FnMut(Field<'_>) -> Result<()>,
+    each: &mut dyn FnMut(SystemUseEntry<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut next = area_fields(area, each)?;
     let (mut hops, mut bytes) = (0, 0);
@@ -65,7 +65,7 @@ struct Continuation {
 /// Reads one area; returns where it goes on.
 fn area_fields(
     area: &[u8],
-    each: &mut dyn FnMut(Field<'_>) -> Result<()>,
+    each: &mut dyn FnMut(SystemUseEntry<'_>) -> Result<()>,
 ) -> Result<Option<Continuation>> {
     let (mut rest, mut next) = (area, None);
     // §4: fields are at least four bytes; what is less, or zero, pads.
@@ -80,7 +80,7 @@ fn area_fields(
             );
         };
         rest = tail;
-        let data = Bytes(&field[4..]);
+        let data = ByteFields(&field[4..]);
         match &[first, second] {
             b"ST" => break,
             b"PD" => {}
@@ -92,7 +92,7 @@ fn area_fields(
                     len: data.both32(16)?,
                 });
             }
-            &signature => each(Field { signature, data })?,
+            &signature => each(SystemUseEntry { signature, data })?,
         }
     }
     Ok(next)
@@ -100,7 +100,11 @@ fn area_fields(
 
 /// Returns, if the root directory's own record announces Rock Ridge, how many bytes to skip in every
 /// other record's area (SUSP §5.3).
-pub(super) fn rock_ridge(image: &Image, volume: &Volume, area: &[u8]) -> Result<Option<usize>> {
+pub(super) fn rock_ridge(
+    image: &ImageFile,
+    volume: &IsoVolume,
+    area: &[u8],
+) -> Result<Option<usize>> {
     let [b'S', b'P', 7, _, 0xBE, 0xEF, skip, ..] = *area else {
         return Ok(None);
     };

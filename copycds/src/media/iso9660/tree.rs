@@ -8,26 +8,26 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Names;
+use super::NamingScheme;
 use super::joliet::{joliet_name, plain_name};
-use super::record::{Record, Records};
-use super::rockridge::Attributes;
-use super::volume::Volume;
+use super::record::{DirectoryRecord, Records};
+use super::rockridge::RockRidgeAttributes;
+use super::volume::IsoVolume;
 use crate::media::bytes::SECTOR;
-use crate::media::entry::{Content, Entry, Extent, Kind, MediumPath, Timestamp};
-use crate::media::image::Image;
-use crate::media::tree::{Tree, directory_name, join};
+use crate::media::entry::{DataLocation, EntryKind, Extent, MediumEntry, MediumPath, Timestamp};
+use crate::media::entry_list::{EntryList, directory_name, join};
+use crate::media::image::ImageFile;
 
 /// A directory that is still to be read.
-struct Directory {
+struct PendingDirectory {
     path: Option<MediumPath>,
     extent: Extent,
 }
 
 /// What the records of one file, joined, say.
-struct Item {
+struct FileRecords {
     path: MediumPath,
-    attributes: Attributes,
+    attributes: RockRidgeAttributes,
     mtime: Option<Timestamp>,
     directory: bool,
     extents: Vec<Extent>,
@@ -35,18 +35,18 @@ struct Item {
 }
 
 /// The walk so far.
-pub(super) struct Walk<'a> {
-    image: &'a Image,
-    volume: &'a Volume,
-    names: Names,
-    tree: Tree,
-    todo: Vec<Directory>,
+pub(super) struct VolumeWalk<'a> {
+    image: &'a ImageFile,
+    volume: &'a IsoVolume,
+    names: NamingScheme,
+    tree: EntryList,
+    todo: Vec<PendingDirectory>,
     seen: HashMap<u64, Option<MediumPath>>,
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(image: &'a Image, volume: &'a Volume, names: Names) -> Self {
-        let root = Directory {
+impl<'a> VolumeWalk<'a> {
+    pub(super) fn new(image: &'a ImageFile, volume: &'a IsoVolume, names: NamingScheme) -> Self {
+        let root = PendingDirectory {
             path: None,
             extent: volume.root,
         };
@@ -54,14 +54,14 @@ impl<'a> Walk<'a> {
             image,
             volume,
             names,
-            tree: Tree::new(image.len()),
+            tree: EntryList::new(image.len()),
             todo: vec![root],
             seen: HashMap::new(),
         }
     }
 
     /// Reads every directory and returns all entries, sorted.
-    pub(super) fn run(mut self) -> Result<Vec<Entry>> {
+    pub(super) fn run(mut self) -> Result<Vec<MediumEntry>> {
         while let Some(directory) = self.todo.pop() {
             self.directory(&directory)?;
         }
@@ -69,11 +69,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads one directory.
-    fn directory(&mut self, Directory { path, extent }: &Directory) -> Result<()> {
+    fn directory(&mut self, PendingDirectory { path, extent }: &PendingDirectory) -> Result<()> {
         self.enter(path.as_ref(), *extent)?;
         let reading = || format!("reading {}", directory_name(path.as_ref()));
         let bytes = self.image.read(*extent).with_context(reading)?;
-        let mut pending: Option<Item> = None;
+        let mut pending: Option<FileRecords> = None;
         let mut relocated = 0_usize;
         let mut kept = 0_usize;
         for record in Records::new(&bytes) {
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
             Some(other) => {
                 let above = other
                     .as_ref()
-                    .is_none_or(|other| path.is_some_and(|path| path.is_beneath(other)));
+                    .is_none_or(|other| path.is_some_and(|path| path.is_inside(other)));
                 let how = if above {
                     "a loop: it is"
                 } else {
@@ -133,18 +133,22 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads what one record says.
-    fn item(&self, parent: Option<&MediumPath>, record: &Record<'_>) -> Result<Item> {
+    fn item(
+        &self,
+        parent: Option<&MediumPath>,
+        record: &DirectoryRecord<'_>,
+    ) -> Result<FileRecords> {
         let shown = || format!("'{}'", plain_name(record.identifier).escape_ascii());
         let mut attributes = match self.names {
-            Names::RockRidge { skip } => {
-                Attributes::read(self.image, self.volume, skip, record.system_use)
+            NamingScheme::RockRidge { skip } => {
+                RockRidgeAttributes::read(self.image, self.volume, skip, record.system_use)
                     .with_context(shown)?
             }
-            Names::Joliet | Names::Plain => Attributes::default(),
+            NamingScheme::Joliet | NamingScheme::Plain => RockRidgeAttributes::default(),
         };
         let name = match (self.names, attributes.name.take()) {
             (_, Some(name)) => name,
-            (Names::Joliet, None) => joliet_name(record.identifier)?,
+            (NamingScheme::Joliet, None) => joliet_name(record.identifier)?,
             (_, None) => plain_name(record.identifier),
         };
         let path = join(parent, &name)?;
@@ -157,7 +161,7 @@ impl<'a> Walk<'a> {
             offset: self.volume.offset(block),
             len: record.len.into(),
         };
-        Ok(Item {
+        Ok(FileRecords {
             path,
             mtime: attributes.mtime.or(record.mtime),
             attributes,
@@ -168,16 +172,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Turns a whole item into an entry; a directory is put on the list.
-    fn finish(&mut self, item: Item) -> Result<()> {
+    fn finish(&mut self, item: FileRecords) -> Result<()> {
         if let Some(block) = item.attributes.child {
             return self.moved_directory(&item.path, block);
         }
         let kind = if item.directory {
-            self.todo.push(Directory {
+            self.todo.push(PendingDirectory {
                 path: Some(item.path.clone()),
                 extent: item.extents[0],
             });
-            Kind::Directory
+            EntryKind::Directory
         } else {
             self.leaf(&item)?
         };
@@ -185,14 +189,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes a file or a link.
-    fn leaf(&self, item: &Item) -> Result<Kind> {
+    fn leaf(&self, item: &FileRecords) -> Result<EntryKind> {
         const TYPE: u32 = 0o170_000;
         let path = &item.path;
         match item.attributes.mode.map(|mode| mode & TYPE) {
             Some(0o120_000) => {
                 let target = item.attributes.target.clone().unwrap_or_default();
                 ensure!(!target.is_empty(), "the link {path} says no target");
-                return Ok(Kind::Symlink { target });
+                return Ok(EntryKind::Symlink { target });
             }
             None | Some(0o100_000) => {}
             Some(0o040_000) => {
@@ -208,13 +212,13 @@ impl<'a> Walk<'a> {
         }
         let extents = merged(&item.extents);
         Ok(match item.attributes.inflated {
-            Some(size) => Kind::File {
+            Some(size) => EntryKind::File {
                 size,
-                content: Content::Zisofs(extents),
+                content: DataLocation::Zisofs(extents),
             },
-            None => Kind::File {
+            None => EntryKind::File {
                 size: extents.iter().map(|extent| extent.len).sum(),
-                content: Content::Extents(extents),
+                content: DataLocation::Extents(extents),
             },
         })
     }
@@ -235,12 +239,13 @@ impl<'a> Walk<'a> {
             .filter(|record| record.is_dot() && record.is_directory())
             .with_context(|| format!("{}: there is none", reading()))?;
         let skip = match self.names {
-            Names::RockRidge { skip } => skip,
-            Names::Joliet | Names::Plain => 0,
+            NamingScheme::RockRidge { skip } => skip,
+            NamingScheme::Joliet | NamingScheme::Plain => 0,
         };
-        let attributes = Attributes::read(self.image, self.volume, skip, record.system_use)
-            .with_context(reading)?;
-        self.todo.push(Directory {
+        let attributes =
+            RockRidgeAttributes::read(self.image, self.volume, skip, record.system_use)
+                .with_context(reading)?;
+        self.todo.push(PendingDirectory {
             path: Some(path.clone()),
             extent: Extent {
                 len: record.len.into(),
@@ -248,22 +253,22 @@ impl<'a> Walk<'a> {
             },
         });
         let mtime = attributes.mtime.or(record.mtime);
-        self.push(path.clone(), Kind::Directory, attributes.mode, mtime)
+        self.push(path.clone(), EntryKind::Directory, attributes.mode, mtime)
     }
 
     fn push(
         &mut self,
         path: MediumPath,
-        kind: Kind,
+        kind: EntryKind,
         mode: Option<u32>,
         mtime: Option<Timestamp>,
     ) -> Result<()> {
-        let default = if kind == Kind::Directory {
+        let default = if kind == EntryKind::Directory {
             0o755
         } else {
             0o644
         };
-        self.tree.push(Entry {
+        self.tree.push(MediumEntry {
             path,
             kind,
             mode: mode.unwrap_or(default) & 0o7777,
@@ -272,7 +277,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Item {
+impl FileRecords {
     /// Adds the extent of the next record, which must be of the same file.
     fn joined(mut self, next: Self) -> Result<Self> {
         ensure!(
@@ -299,7 +304,7 @@ fn merged(extents: &[Extent]) -> Vec<Extent> {
     merged
 }
 
-fn ensure_inside(image: &Image, what: &str, extent: Extent) -> Result<()> {
+fn ensure_inside(image: &ImageFile, what: &str, extent: Extent) -> Result<()> {
     ensure!(
         extent.len == 0 || image.holds(extent),
         "{what} lies at bytes {} to {}, but the image ends at {}",

@@ -6,10 +6,10 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::record::Record;
-use crate::media::bytes::{Bytes, FieldError, Sector, text};
+use super::record::DirectoryRecord;
+use crate::media::bytes::{ByteFields, FieldError, Sector, text};
 use crate::media::entry::{Extent, VolumeIds};
-use crate::media::image::Image;
+use crate::media::image::ImageFile;
 
 /// Where the descriptors begin (ECMA-119 §6.2.1: the system area takes sectors 0 to 15).
 const FIRST: u64 = 16;
@@ -20,9 +20,9 @@ const MAX_DESCRIPTORS: u64 = 64;
 #[derive(Debug, Default)]
 pub(in crate::media) struct Descriptors {
     /// The volume of ISO 9660 proper, which Rock Ridge extends.
-    pub(in crate::media) primary: Option<Volume>,
+    pub(in crate::media) primary: Option<IsoVolume>,
     /// The same files under Unicode names (Joliet).
-    pub(in crate::media) joliet: Option<Volume>,
+    pub(in crate::media) joliet: Option<IsoVolume>,
     /// Where the El Torito boot catalog stands.
     pub(in crate::media) boot_catalog: Option<Sector>,
     /// Whether a UDF file system is announced.
@@ -31,7 +31,7 @@ pub(in crate::media) struct Descriptors {
 
 /// One directory tree and how to find things in it.
 #[derive(Debug)]
-pub(in crate::media) struct Volume {
+pub(in crate::media) struct IsoVolume {
     pub(in crate::media) ids: VolumeIds,
     /// Bytes that the volume takes of the image.
     pub(in crate::media) space: u64,
@@ -39,17 +39,18 @@ pub(in crate::media) struct Volume {
     pub(super) root: Extent,
 }
 
-impl Volume {
+impl IsoVolume {
     /// Parses a primary or supplementary descriptor.
     fn parse(descriptor: &[u8]) -> Result<Self> {
-        let fields = Bytes(descriptor);
+        let fields = ByteFields(descriptor);
         let block = u64::from(fields.both16(128)?);
         ensure!(
             [512, 1024, 2048].contains(&block),
             "logical blocks of {block} bytes are neither 512, 1024 nor 2048"
         );
         let space = u64::from(fields.both32(80)?) * block;
-        let root = Record::parse(fields.slice(156, 34)?).context("the root directory's record")?;
+        let root = DirectoryRecord::parse(fields.slice(156, 34)?)
+            .context("the root directory's record")?;
         Ok(Self {
             ids: ids(fields, space)?,
             space,
@@ -68,7 +69,7 @@ impl Volume {
 }
 
 /// Reads the identifiers of §8.4.5, .6, .12 and .14.
-fn ids(fields: Bytes<'_>, space: u64) -> Result<VolumeIds, FieldError> {
+fn ids(fields: ByteFields<'_>, space: u64) -> Result<VolumeIds, FieldError> {
     Ok(VolumeIds {
         volume: text(fields.slice(40, 32)?),
         system: text(fields.slice(8, 32)?),
@@ -79,7 +80,7 @@ fn ids(fields: Bytes<'_>, space: u64) -> Result<VolumeIds, FieldError> {
 }
 
 /// Reads the descriptors up to their terminator or the first sector that is none.
-pub(in crate::media) fn descriptors(image: &Image) -> Result<Descriptors> {
+pub(in crate::media) fn descriptors(image: &ImageFile) -> Result<Descriptors> {
     let mut found = Descriptors::default();
     for number in FIRST..FIRST + MAX_DESCRIPTORS {
         let sector = Sector(number);
@@ -89,19 +90,19 @@ pub(in crate::media) fn descriptors(image: &Image) -> Result<Descriptors> {
         let descriptor = image.sector(sector)?;
         match (&descriptor[1..6], descriptor[0]) {
             (b"CD001", 1) if found.primary.is_none() => {
-                let volume = Volume::parse(&descriptor);
+                let volume = IsoVolume::parse(&descriptor);
                 found.primary = Some(volume.with_context(|| {
                     format!("reading the primary volume descriptor in sector {number}")
                 })?);
             }
             (b"CD001", 2) if found.joliet.is_none() && is_joliet(&descriptor) => {
-                let volume = Volume::parse(&descriptor);
+                let volume = IsoVolume::parse(&descriptor);
                 found.joliet = Some(volume.with_context(|| {
                     format!("reading the Joliet volume descriptor in sector {number}")
                 })?);
             }
             (b"CD001", 0) if descriptor[7..39].starts_with(b"EL TORITO SPECIFICATION") => {
-                found.boot_catalog = Some(Sector(Bytes(&descriptor).le32(71)?.into()));
+                found.boot_catalog = Some(Sector(ByteFields(&descriptor).le32(71)?.into()));
             }
             (b"NSR02" | b"NSR03", _) => found.udf = true,
             (b"CD001" | b"BEA01" | b"TEA01" | b"BOOT2", _) => {}

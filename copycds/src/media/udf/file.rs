@@ -3,17 +3,17 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::tag::{self, TagId};
-use super::volume::{Location, Stretch, Volume};
-use crate::media::bytes::{Bytes, FieldError, SECTOR};
+use super::volume::{AllocationDescriptor, ExtentKind, Location, UdfVolume};
+use crate::media::bytes::{ByteFields, FieldError, SECTOR};
 use crate::media::entry::{Extent, Timestamp};
-use crate::media::image::Image;
+use crate::media::image::ImageFile;
 
 /// Blocks of further allocation descriptors that one file may have: each lists a hundred stretches.
 const MAX_CONTINUED: usize = 64;
 
 /// What a file entry says.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct UdfFile {
     pub(super) kind: FileKind,
     pub(super) mode: u32,
     pub(super) mtime: Option<Timestamp>,
@@ -33,28 +33,28 @@ pub(super) enum FileKind {
 }
 
 /// Where the fields of the two forms of file entry stand, from the modification time on.
-struct Layout {
+struct FileEntryLayout {
     mtime: usize,
     /// Length of extended attributes, length of allocation descriptors, and then both.
     lengths: usize,
 }
 
-impl File {
+impl UdfFile {
     /// Reads the file entry at a block.
-    pub(super) fn read(image: &Image, volume: &Volume, at: Location) -> Result<Self> {
+    pub(super) fn read(image: &ImageFile, volume: &UdfVolume, at: Location) -> Result<Self> {
         let block = volume.block(image, at)?;
         let layout = match tag::check(&block, Some(at.block))? {
-            TagId::FileEntry => Layout {
+            TagId::FileEntry => FileEntryLayout {
                 mtime: 84,
                 lengths: 168,
             },
-            TagId::ExtendedFileEntry => Layout {
+            TagId::ExtendedFileEntry => FileEntryLayout {
                 mtime: 92,
                 lengths: 208,
             },
             other => bail!("a descriptor of another kind stands in its place: {other:?}"),
         };
-        let fields = Bytes(&block);
+        let fields = ByteFields(&block);
         let strategy = fields.le16(20)?;
         ensure!(
             strategy == 4,
@@ -66,7 +66,15 @@ impl File {
         let descriptors_len = usize::try_from(fields.le32(layout.lengths + 4)?)?;
         let start = (layout.lengths + 8).saturating_add(attributes_len);
         let descriptors = fields.slice(start, descriptors_len)?;
-        let extents = if flags & 7 == 3 {
+        let extents = if let Some(form) = DescriptorForm::parse(flags)? {
+            let list = Allocation {
+                image,
+                volume,
+                partition: at.partition,
+                form,
+            };
+            list.extents(descriptors, size)?
+        } else {
             ensure!(
                 descriptors_len as u64 >= size,
                 "it has {size} bytes but room for {descriptors_len}"
@@ -76,13 +84,11 @@ impl File {
                 offset: block.offset + start as u64,
                 len: size,
             }]
-        } else {
-            Allocation::new(image, volume, at.partition, flags & 7).extents(descriptors, size)?
         };
         Ok(Self {
             kind,
             mode: mode(fields.le32(44)?, flags),
-            mtime: timestamp(Bytes(fields.slice(layout.mtime, 12)?))?,
+            mtime: timestamp(ByteFields(fields.slice(layout.mtime, 12)?))?,
             size,
             extents: extents
                 .into_iter()
@@ -94,38 +100,57 @@ impl File {
 
 /// Reads lists of allocation descriptors.
 struct Allocation<'a> {
-    image: &'a Image,
-    volume: &'a Volume,
+    image: &'a ImageFile,
+    volume: &'a UdfVolume,
     partition: u16,
-    /// 0 short, 1 long (4/14.6.8).
-    form: u16,
+    form: DescriptorForm,
 }
 
-impl<'a> Allocation<'a> {
-    fn new(image: &'a Image, volume: &'a Volume, partition: u16, form: u16) -> Self {
-        Self {
-            image,
-            volume,
-            partition,
-            form,
-        }
+/// The form of allocation descriptors (4/14.6.8, bits 0 to 2 of the flags).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DescriptorForm {
+    /// A length and a block of the same partition (`short_ad`).
+    Short,
+    /// These, and the partition (`long_ad`).
+    Long,
+}
+
+impl DescriptorForm {
+    /// Reads the form from a file's flags; none when the data is in their place.
+    fn parse(flags: u16) -> Result<Option<Self>> {
+        Ok(match flags & 7 {
+            0 => Some(Self::Short),
+            1 => Some(Self::Long),
+            3 => None,
+            other => bail!("its allocation descriptors are of the unknown form {other}"),
+        })
     }
 
+    /// Returns how many bytes one descriptor has.
+    fn len(self) -> usize {
+        match self {
+            Self::Short => 8,
+            Self::Long => 16,
+        }
+    }
+}
+
+impl Allocation<'_> {
     /// Follows the descriptors until `size` bytes are found.
     fn extents(&self, first: &[u8], size: u64) -> Result<Vec<Extent>> {
         let (mut extents, mut found) = (Vec::<Extent>::new(), 0);
         let mut list = first.to_vec();
         for _ in 0..MAX_CONTINUED {
             let mut next = None;
-            for stretch in self.stretches(&list)? {
-                let stretch = stretch?;
-                if stretch.len == 0 || found == size {
+            for descriptor in self.descriptors(&list) {
+                let descriptor = descriptor?;
+                if descriptor.len == 0 || found == size {
                     break;
                 }
-                match stretch.kind {
-                    0 => {
-                        let len = u64::from(stretch.len).min(size - found);
-                        let extent = self.volume.extent(stretch.at, len)?;
+                match descriptor.kind {
+                    ExtentKind::Recorded => {
+                        let len = u64::from(descriptor.len).min(size - found);
+                        let extent = self.volume.extent(descriptor.at, len)?;
                         found += len;
                         match extents.last_mut() {
                             Some(last) if last.offset + last.len == extent.offset => {
@@ -134,11 +159,11 @@ impl<'a> Allocation<'a> {
                             _ => extents.push(extent),
                         }
                     }
-                    3 => {
-                        next = Some(stretch.at);
+                    ExtentKind::Continuation => {
+                        next = Some(descriptor.at);
                         break;
                     }
-                    _ => bail!("it has holes, which are not read"),
+                    ExtentKind::Hole => bail!("it has holes, which are not read"),
                 }
             }
             match next {
@@ -152,28 +177,23 @@ impl<'a> Allocation<'a> {
         bail!("its extents are listed in more than {MAX_CONTINUED} blocks")
     }
 
-    /// Parses the stretches in a list.
-    fn stretches<'l>(
+    /// Parses the descriptors in a list.
+    fn descriptors<'l>(
         &self,
         list: &'l [u8],
-    ) -> Result<impl Iterator<Item = Result<Stretch>> + use<'l>> {
-        let (partition, long) = match self.form {
-            0 => (self.partition, false),
-            1 => (self.partition, true),
-            other => bail!("its allocation descriptors are of the unknown form {other}"),
-        };
-        let len = if long { 16 } else { 8 };
-        Ok(list.chunks_exact(len).map(move |bytes| {
-            if long {
-                return Stretch::parse(bytes);
+    ) -> impl Iterator<Item = Result<AllocationDescriptor>> + use<'l> {
+        let (partition, form) = (self.partition, self.form);
+        list.chunks_exact(form.len()).map(move |bytes| {
+            if form == DescriptorForm::Long {
+                return AllocationDescriptor::parse(bytes);
             }
-            let fields = Bytes(bytes);
+            let fields = ByteFields(bytes);
             let at = Location {
                 partition,
                 block: fields.le32(4)?,
             };
-            Ok(Stretch::new(at, fields.le32(0)?))
-        }))
+            Ok(AllocationDescriptor::new(at, fields.le32(0)?))
+        })
     }
 
     /// Reads a block of further descriptors (4/14.5).
@@ -185,7 +205,7 @@ impl<'a> Allocation<'a> {
                 id == TagId::AllocationExtent,
                 "a descriptor of another kind stands there"
             );
-            let fields = Bytes(&block);
+            let fields = ByteFields(&block);
             let len = usize::try_from(fields.le32(20)?)?;
             Ok(fields.slice(24, len)?.to_vec())
         };
@@ -221,7 +241,7 @@ fn mode(permissions: u32, flags: u16) -> u32 {
 }
 
 /// Reads a moment (1/7.3): twelve bits of offset in minutes, or -2047 for none, then the fields.
-fn timestamp(fields: Bytes<'_>) -> Result<Option<Timestamp>, FieldError> {
+fn timestamp(fields: ByteFields<'_>) -> Result<Option<Timestamp>, FieldError> {
     let zone = i64::from((fields.le16(0)? << 4).cast_signed() >> 4);
     let offset = if (-1440..=1440).contains(&zone) {
         zone * 60
@@ -255,7 +275,7 @@ mod tests {
         // 2024-08-27 15:30:05, 120 minutes east; then with no offset known.
         let with = |zone: u16| {
             let [low, high] = (0x1000 | zone).to_le_bytes();
-            timestamp(Bytes(&[low, high, 0xe8, 7, 8, 27, 15, 30, 5, 0, 0, 0])).unwrap()
+            timestamp(ByteFields(&[low, high, 0xe8, 7, 8, 27, 15, 30, 5, 0, 0, 0])).unwrap()
         };
         assert_eq!(with(120), Some(Timestamp(1_724_765_405)));
         assert_eq!(with(0x801), Some(Timestamp(1_724_765_405 + 7200)));

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use crate::media::bytes::Bytes;
+use crate::media::bytes::ByteFields;
 
 /// Bytes in a tag.
 const TAG: usize = 16;
@@ -28,7 +28,7 @@ pub(super) enum TagId {
 /// Checks the tag that opens `bytes`, its own sum and the CRC of what it describes, and returns what
 /// it is. `location` is the block where it must say that it stands, if that is known.
 pub(super) fn check(bytes: &[u8], location: Option<u32>) -> Result<TagId> {
-    let fields = Bytes(bytes);
+    let fields = ByteFields(bytes);
     let tag = fields.slice(0, TAG)?;
     let sum = tag[..4]
         .iter()
@@ -38,16 +38,16 @@ pub(super) fn check(bytes: &[u8], location: Option<u32>) -> Result<TagId> {
         sum == tag[4] && tag.iter().any(|&byte| byte != 0),
         "no UDF descriptor stands here"
     );
-    let (said, len) = (fields.le16(8)?, usize::from(fields.le16(10)?));
+    let (recorded, len) = (fields.le16(8)?, usize::from(fields.le16(10)?));
     let is = crc(fields.slice(TAG, len)?);
     ensure!(
-        is == said,
-        "its checksum is {is:#06x}, not {said:#06x} as it says"
+        is == recorded,
+        "its checksum is {is:#06x}, not {recorded:#06x} as it says"
     );
-    let stands = fields.le32(12)?;
+    let recorded_location = fields.le32(12)?;
     match location {
-        Some(location) if location != stands => {
-            bail!("it stands in block {location} but says {stands}")
+        Some(location) if location != recorded_location => {
+            bail!("it stands in block {location} but says {recorded_location}")
         }
         _ => {}
     }

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, anyhow, bail, ensure};
 
-use crate::media::bytes::Bytes;
-use crate::media::tree::MAX_PATH;
+use crate::media::bytes::ByteFields;
+use crate::media::entry_list::MAX_PATH;
 
 /// Decodes compressed Unicode: after a first byte 8, one byte a character; after 16, two, high first.
 pub(super) fn unicode(bytes: &[u8]) -> Result<String> {
@@ -30,14 +30,14 @@ pub(super) fn unicode(bytes: &[u8]) -> Result<String> {
 /// Decodes a field of fixed width whose last byte says how many are used (ECMA-167 1/7.2.12).
 pub(super) fn fixed(field: &[u8]) -> Result<String> {
     match field.split_last() {
-        Some((&len, text)) => unicode(Bytes(text).slice(0, len.into())?),
+        Some((&len, text)) => unicode(ByteFields(text).slice(0, len.into())?),
         None => Ok(String::new()),
     }
 }
 
 /// Decodes a link's target (ECMA-167 4/14.16).
 pub(super) fn link_target(data: &[u8]) -> Result<Vec<u8>> {
-    let data = Bytes(data);
+    let data = ByteFields(data);
     let (mut target, mut at) = (String::new(), 0);
     while at < data.0.len() {
         let (kind, len) = (data.byte(at)?, usize::from(data.byte(at + 1)?));

@@ -5,33 +5,33 @@ use std::io::Read;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::file::{File, FileKind};
+use super::file::{FileKind, UdfFile};
 use super::tag::{self, TagId};
 use super::text::{link_target, unicode};
-use super::volume::{Location, Stretch, Volume};
-use crate::media::bytes::Bytes;
-use crate::media::entry::{Content, Entry, Kind, MediumPath};
-use crate::media::image::{Extents, Image};
-use crate::media::tree::{MAX_PATH, Tree, directory_name, join};
+use super::volume::{AllocationDescriptor, Location, UdfVolume};
+use crate::media::bytes::ByteFields;
+use crate::media::entry::{DataLocation, EntryKind, MediumEntry, MediumPath};
+use crate::media::entry_list::{EntryList, MAX_PATH, directory_name, join};
+use crate::media::image::{Extents, ImageFile};
 
 /// File characteristics (14.4.3).
 const DELETED: u8 = 1 << 2;
 const PARENT: u8 = 1 << 3;
 
 /// A name in a directory.
-struct Name {
+struct FileIdentifier {
     bytes: Vec<u8>,
     file: Location,
 }
 
 /// Reads the whole tree of a volume; a directory that is met twice is refused, so this ends.
-pub(in crate::media) fn entries(image: &Image, volume: &Volume) -> Result<Vec<Entry>> {
-    let root = File::read(image, volume, volume.root).context("reading the root directory")?;
+pub(in crate::media) fn entries(image: &ImageFile, volume: &UdfVolume) -> Result<Vec<MediumEntry>> {
+    let root = UdfFile::read(image, volume, volume.root).context("reading the root directory")?;
     ensure!(
         root.kind == FileKind::Directory,
         "the root directory is none"
     );
-    let mut tree = Tree::new(image.len());
+    let mut tree = EntryList::new(image.len());
     let mut seen = HashMap::from([(volume.root, None)]);
     let mut todo = vec![(None, root)];
     while let Some((path, directory)) = todo.pop() {
@@ -41,8 +41,8 @@ pub(in crate::media) fn entries(image: &Image, volume: &Volume) -> Result<Vec<En
         let bytes = content(image, &directory).with_context(reading)?;
         for name in names(&bytes).with_context(reading)? {
             let child = join(path.as_ref(), &name.bytes).with_context(reading)?;
-            let file =
-                File::read(image, volume, name.file).with_context(|| format!("reading {child}"))?;
+            let file = UdfFile::read(image, volume, name.file)
+                .with_context(|| format!("reading {child}"))?;
             tree.push(entry(image, &child, &file)?)?;
             if file.kind == FileKind::Directory {
                 if let Some(other) = seen.insert(name.file, Some(child.clone())) {
@@ -57,10 +57,10 @@ pub(in crate::media) fn entries(image: &Image, volume: &Volume) -> Result<Vec<En
 }
 
 /// Reads the names in a directory.
-fn names(bytes: &[u8]) -> Result<Vec<Name>> {
+fn names(bytes: &[u8]) -> Result<Vec<FileIdentifier>> {
     let (mut names, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
-        let record = Bytes(&bytes[at..]);
+        let record = ByteFields(&bytes[at..]);
         let mut parse = || {
             ensure!(
                 tag::check(record.0, None)? == TagId::FileIdentifier,
@@ -69,9 +69,9 @@ fn names(bytes: &[u8]) -> Result<Vec<Name>> {
             let (name_len, use_len) = (usize::from(record.byte(19)?), record.le16(36)?.into());
             if record.byte(18)? & (DELETED | PARENT) == 0 {
                 let name = record.slice(38_usize.saturating_add(use_len), name_len)?;
-                names.push(Name {
+                names.push(FileIdentifier {
                     bytes: unicode(name)?.into(),
-                    file: Stretch::parse(record.slice(20, 16)?)?.at,
+                    file: AllocationDescriptor::parse(record.slice(20, 16)?)?.at,
                 });
             }
             // 14.4.9: padded to a multiple of four.
@@ -83,14 +83,14 @@ fn names(bytes: &[u8]) -> Result<Vec<Name>> {
 }
 
 /// Reads all of a file whose length was checked.
-fn content(image: &Image, file: &File) -> Result<Vec<u8>> {
+fn content(image: &ImageFile, file: &UdfFile) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     Extents::new(image, &file.extents).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Reads the target of a link.
-fn target(image: &Image, file: &File) -> Result<Vec<u8>> {
+fn target(image: &ImageFile, file: &UdfFile) -> Result<Vec<u8>> {
     const MAX_DATA: u64 = 4 * MAX_PATH as u64;
     ensure!(
         file.size <= MAX_DATA,
@@ -103,19 +103,19 @@ fn target(image: &Image, file: &File) -> Result<Vec<u8>> {
 }
 
 /// Turns a file entry into an entry of the tree.
-fn entry(image: &Image, path: &MediumPath, file: &File) -> Result<Entry> {
+fn entry(image: &ImageFile, path: &MediumPath, file: &UdfFile) -> Result<MediumEntry> {
     let kind = match file.kind {
-        FileKind::Directory => Kind::Directory,
-        FileKind::Regular => Kind::File {
+        FileKind::Directory => EntryKind::Directory,
+        FileKind::Regular => EntryKind::File {
             size: file.size,
-            content: Content::Extents(file.extents.clone()),
+            content: DataLocation::Extents(file.extents.clone()),
         },
-        FileKind::Symlink => Kind::Symlink {
+        FileKind::Symlink => EntryKind::Symlink {
             target: target(image, file).with_context(|| format!("reading the link {path}"))?,
         },
         FileKind::Special(what) => bail!("{path} is {what}, which no install medium holds"),
     };
-    Ok(Entry {
+    Ok(MediumEntry {
         path: path.clone(),
         kind,
         mode: file.mode,

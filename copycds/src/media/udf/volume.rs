@@ -4,9 +4,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::tag::{self, TagId};
 use super::text::fixed;
-use crate::media::bytes::{Bytes, SECTOR, Sector, text};
+use crate::media::bytes::{ByteFields, SECTOR, Sector, text};
 use crate::media::entry::{Extent, VolumeIds};
-use crate::media::image::Image;
+use crate::media::image::ImageFile;
 
 /// Descriptors looked at in one sequence; discs have six to twenty.
 const MAX_DESCRIPTORS: u32 = 256;
@@ -18,25 +18,40 @@ pub(super) struct Location {
     pub(super) block: u32,
 }
 
-/// A stretch of blocks in a partition, in bytes (ECMA-167 4/14.14.2, `long_ad`).
+/// An extent of a partition, in bytes (ECMA-167 4/14.14.2, `long_ad`).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
+pub(super) struct AllocationDescriptor {
     pub(super) at: Location,
     pub(super) len: u32,
-    /// 0 recorded; 1, 2 not; 3 where more stretches are listed (4/14.14.1.1).
-    pub(super) kind: u32,
+    pub(super) kind: ExtentKind,
 }
 
-impl Stretch {
+/// What the upper two bits of a length say (4/14.14.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExtentKind {
+    /// The extent is recorded.
+    Recorded,
+    /// It is not: a hole.
+    Hole,
+    /// It holds more allocation descriptors.
+    Continuation,
+}
+
+impl AllocationDescriptor {
     /// Parses the length and type that open every allocation descriptor, at a given place.
     pub(super) fn new(at: Location, len: u32) -> Self {
-        let (len, kind) = (len & 0x3fff_ffff, len >> 30);
+        let kind = match len >> 30 {
+            0 => ExtentKind::Recorded,
+            3 => ExtentKind::Continuation,
+            _ => ExtentKind::Hole,
+        };
+        let len = len & 0x3fff_ffff;
         Self { at, len, kind }
     }
 
     /// Parses a `long_ad`.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
-        let fields = Bytes(bytes);
+        let fields = ByteFields(bytes);
         let at = Location {
             block: fields.le32(4)?,
             partition: fields.le16(8)?,
@@ -47,7 +62,7 @@ impl Stretch {
 
 /// A logical volume, ready to find blocks in.
 #[derive(Debug)]
-pub(in crate::media) struct Volume {
+pub(in crate::media) struct UdfVolume {
     pub(in crate::media) ids: VolumeIds,
     partitions: Vec<Extent>,
     pub(super) root: Location,
@@ -61,12 +76,12 @@ struct Sequence {
     partitions: Vec<Vec<u8>>,
 }
 
-impl Volume {
+impl UdfVolume {
     /// Finds the volume of an image that announces UDF.
-    pub(in crate::media) fn find(image: &Image) -> Result<Self> {
+    pub(in crate::media) fn find(image: &ImageFile) -> Result<Self> {
         let sequence = sequence(image)?;
         let logical = sequence.logical.context("no logical volume is described")?;
-        let fields = Bytes(&logical);
+        let fields = ByteFields(&logical);
         let block = fields.le32(212)?;
         ensure!(
             u64::from(block) == SECTOR,
@@ -81,7 +96,7 @@ impl Volume {
             image.len()
         );
         let application = match &sequence.primary {
-            Some(primary) => text(Bytes(primary).slice(345, 23)?),
+            Some(primary) => text(ByteFields(primary).slice(345, 23)?),
             None => String::new(),
         };
         let ids = VolumeIds {
@@ -90,7 +105,7 @@ impl Volume {
             blocks: end / SECTOR,
             ..VolumeIds::default()
         };
-        let file_set = Stretch::parse(fields.slice(248, 16)?)?;
+        let file_set = AllocationDescriptor::parse(fields.slice(248, 16)?)?;
         let mut volume = Self {
             ids,
             partitions,
@@ -101,14 +116,14 @@ impl Volume {
     }
 
     /// Reads the file set descriptor, which names the root directory.
-    fn find_root(&self, image: &Image) -> Result<Location> {
+    fn find_root(&self, image: &ImageFile) -> Result<Location> {
         let set = self.block(image, self.root)?;
         let id = tag::check(&set, Some(self.root.block))?;
         ensure!(
             id == TagId::FileSet,
             "a descriptor of another kind stands there"
         );
-        Ok(Stretch::parse(Bytes(&set).slice(400, 16)?)?.at)
+        Ok(AllocationDescriptor::parse(ByteFields(&set).slice(400, 16)?)?.at)
     }
 
     /// Returns the bytes of an image where `len` bytes from a block on stand; they must be inside the
@@ -130,15 +145,15 @@ impl Volume {
     }
 
     /// Reads one block.
-    pub(super) fn block(&self, image: &Image, at: Location) -> Result<Vec<u8>> {
+    pub(super) fn block(&self, image: &ImageFile, at: Location) -> Result<Vec<u8>> {
         image.read(self.extent(at, SECTOR)?)
     }
 }
 
 /// Reads the main volume descriptor sequence, or the reserve if that is damaged.
-fn sequence(image: &Image) -> Result<Sequence> {
+fn sequence(image: &ImageFile) -> Result<Sequence> {
     let anchor = anchor(image)?;
-    let fields = Bytes(&anchor);
+    let fields = ByteFields(&anchor);
     let main = read_sequence(image, fields.le32(20)?, fields.le32(16)?);
     match read_sequence(image, fields.le32(28)?, fields.le32(24)?) {
         Ok(reserve) if main.is_err() => Ok(reserve),
@@ -147,7 +162,7 @@ fn sequence(image: &Image) -> Result<Sequence> {
 }
 
 /// Reads the anchor: in sector 256, in the last, or 256 before the last (3/8.4.2.1, UDF §2.2.3).
-fn anchor(image: &Image) -> Result<Vec<u8>> {
+fn anchor(image: &ImageFile) -> Result<Vec<u8>> {
     let sectors = image.len() / SECTOR;
     for number in [256, sectors.saturating_sub(1), sectors.saturating_sub(257)] {
         if number >= sectors {
@@ -167,7 +182,7 @@ fn anchor(image: &Image) -> Result<Vec<u8>> {
 }
 
 /// Reads one sequence of descriptors.
-fn read_sequence(image: &Image, first: u32, len: u32) -> Result<Sequence> {
+fn read_sequence(image: &ImageFile, first: u32, len: u32) -> Result<Sequence> {
     let mut found = Sequence::default();
     let count = (len / SECTOR as u32).min(MAX_DESCRIPTORS);
     for number in (0..count).map(|index| first.saturating_add(index)) {
@@ -188,7 +203,7 @@ fn read_sequence(image: &Image, first: u32, len: u32) -> Result<Sequence> {
 
 /// Keeps the descriptor with the higher sequence number.
 fn prevail(kept: &mut Option<Vec<u8>>, new: Vec<u8>) -> Result<()> {
-    let number = |descriptor: &[u8]| Bytes(descriptor).le32(16);
+    let number = |descriptor: &[u8]| ByteFields(descriptor).le32(16);
     match kept {
         Some(old) if number(old)? > number(&new)? => {}
         _ => *kept = Some(new),
@@ -197,12 +212,12 @@ fn prevail(kept: &mut Option<Vec<u8>>, new: Vec<u8>) -> Result<()> {
 }
 
 /// Resolves the partition maps of the logical volume (3/10.6.13) to stretches of the image.
-fn partitions(logical: Bytes<'_>, descriptors: &[Vec<u8>]) -> Result<Vec<Extent>> {
-    let maps = Bytes(logical.slice(440, usize::try_from(logical.le32(264)?)?)?);
+fn partitions(logical: ByteFields<'_>, descriptors: &[Vec<u8>]) -> Result<Vec<Extent>> {
+    let maps = ByteFields(logical.slice(440, usize::try_from(logical.le32(264)?)?)?);
     let (mut partitions, mut at) = (Vec::new(), 0);
     while at < maps.0.len() {
         let (kind, len) = (maps.byte(at)?, usize::from(maps.byte(at + 1)?));
-        let map = Bytes(maps.slice(at, len)?);
+        let map = ByteFields(maps.slice(at, len)?);
         match kind {
             1 => partitions.push(partition(map.le16(4)?, descriptors)?),
             // UDF §2.2.8-2.2.10: virtual, sparable and metadata partitions, for rewritable discs.
@@ -221,12 +236,12 @@ fn partitions(logical: Bytes<'_>, descriptors: &[Vec<u8>]) -> Result<Vec<Extent>
 fn partition(number: u16, descriptors: &[Vec<u8>]) -> Result<Extent> {
     let mut found = None;
     for descriptor in descriptors {
-        if Bytes(descriptor).le16(22)? == number {
+        if ByteFields(descriptor).le16(22)? == number {
             prevail(&mut found, descriptor.clone())?;
         }
     }
     let found = found.with_context(|| format!("no partition {number} is described"))?;
-    let fields = Bytes(&found);
+    let fields = ByteFields(&found);
     Ok(Extent {
         offset: Sector(fields.le32(188)?.into()).offset(),
         len: Sector(fields.le32(192)?.into()).offset(),

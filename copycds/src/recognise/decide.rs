@@ -1,0 +1,362 @@
+//! From claims to a verdict: the most precise of what agrees, and an error that shows both sides of
+//! what does not. Pure, and the order of the claims does not matter.
+
+use definitions::{Arch, Distro};
+
+use super::confirm::confirm;
+use super::evidence::{Evidence, ROOT};
+use super::finding::{ReleaseFinding, Version, Weight};
+use super::identity::{MediumIdentity, RequestedRelease};
+use super::installer;
+use super::match_rules::{ReleaseFindings, match_rules};
+use super::rejection::{ConflictSubject, Rejection, RejectionReason};
+use super::rules::{FamilyRules, RecognitionRules};
+use super::source::{FindingSource, ReleaseFile};
+
+/// Says what a medium is.
+///
+/// With `-n` the medium may be anything that holds something to install, except another operating
+/// system: the name is taken, and the evidence still tells the architecture. With `-a` an architecture
+/// that the medium leaves open is settled; one that it contradicts is refused.
+///
+/// # Errors
+/// Every [`Rejection`] names what was seen.
+pub fn identify(
+    evidence: &Evidence,
+    rules: &RecognitionRules,
+    requested: &RequestedRelease,
+) -> Result<MediumIdentity, Rejection> {
+    let heard = match_rules(evidence, rules);
+    decide(evidence, &heard, rules, requested).map_err(|reason| Rejection {
+        reason,
+        evidence: heard.findings,
+    })
+}
+
+fn decide(
+    evidence: &Evidence,
+    heard: &ReleaseFindings,
+    rules: &RecognitionRules,
+    requested: &RequestedRelease,
+) -> Result<MediumIdentity, RejectionReason> {
+    reject_other_systems(heard, requested)?;
+    let mut findings: Vec<&ReleaseFinding> = heard.findings.iter().collect();
+    findings.retain(|finding| !finding.is_empty());
+    findings.sort();
+    let family = match &requested.name {
+        Some(_) => family_of(&findings, rules).ok().flatten(),
+        None => family_of(&findings, rules)?,
+    };
+    let distro = match (&requested.name, family) {
+        (Some(name), _) => name.clone(),
+        (None, Some(family)) => release_of(&findings, family, heard)?,
+        (None, None) => return Err(RejectionReason::Unknown),
+    };
+    let arch = arch_of(&findings, family, requested)?;
+    reject_empty_media(evidence, &findings, &distro, requested)?;
+    let best = best_words(&findings, family);
+    Ok(MediumIdentity {
+        product: best.product,
+        codename: best.codename,
+        variant: best.variant,
+        installer: installer::of(evidence, &distro),
+        disc: findings.iter().find_map(|finding| finding.disc),
+        distro,
+        arch,
+        evidence: heard.findings.clone(),
+    })
+}
+
+fn reject_other_systems(
+    heard: &ReleaseFindings,
+    requested: &RequestedRelease,
+) -> Result<(), RejectionReason> {
+    match &heard.other {
+        Some((rule, true, finding)) if requested.name.is_none() => {
+            Err(RejectionReason::Derivative {
+                product: finding.says.clone(),
+                rule: Some(rule.clone()),
+            })
+        }
+        Some((system, false, _)) => Err(RejectionReason::OtherSystem {
+            system: system.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Finds the one family that the firm claims speak for; hints count only where there is none.
+fn family_of<'r>(
+    findings: &[&ReleaseFinding],
+    rules: &'r RecognitionRules,
+) -> Result<Option<&'r FamilyRules>, RejectionReason> {
+    let foreign = findings
+        .iter()
+        .find(|finding| finding.weight == Weight::Foreign);
+    let of = |weight| {
+        findings
+            .iter()
+            .filter(move |finding| finding.weight == weight && finding.family.is_some())
+    };
+    if let Some(foreign) = foreign {
+        return Err(match of(Weight::Firm).next() {
+            _ if foreign.source.file().is_some_and(ReleaseFile::is_of_debian) => {
+                RejectionReason::Derivative {
+                    product: foreign.says.clone(),
+                    rule: None,
+                }
+            }
+            Some(firm) => conflict(ConflictSubject::Distribution, firm, foreign),
+            None => RejectionReason::Unknown,
+        });
+    }
+    let weight = match of(Weight::Firm).next() {
+        Some(_) => Weight::Firm,
+        None => Weight::Hint,
+    };
+    let Some(first) = of(weight).next() else {
+        return Ok(None);
+    };
+    if let Some(second) = of(weight).find(|finding| finding.family != first.family) {
+        return Err(conflict(ConflictSubject::Distribution, first, second));
+    }
+    let named = |family: &&FamilyRules| Some(&family.name) == first.family.as_ref();
+    let family = rules.families.iter().find(named);
+    let others = |finding: &&&ReleaseFinding| {
+        let carries = |name| family.is_some_and(|family| family.carries.contains(name));
+        finding.source == FindingSource::Package
+            && finding.family != first.family
+            && !finding.family.as_ref().is_some_and(carries)
+    };
+    match of(Weight::Hint).find(others) {
+        Some(package) => Err(conflict(ConflictSubject::Distribution, first, package)),
+        None => Ok(family),
+    }
+}
+
+/// Claims that count for a family: its own, and those of a format that names none.
+pub(super) fn relevant<'a>(
+    findings: &'a [&ReleaseFinding],
+    family: &'a FamilyRules,
+) -> impl Iterator<Item = &'a ReleaseFinding> {
+    findings.iter().copied().filter(|finding| {
+        finding
+            .family
+            .as_ref()
+            .is_none_or(|name| *name == family.name)
+    })
+}
+
+fn release_of(
+    findings: &[&ReleaseFinding],
+    family: &FamilyRules,
+    heard: &ReleaseFindings,
+) -> Result<Distro, RejectionReason> {
+    let versions = |weight| {
+        relevant(findings, family)
+            .filter(move |finding| finding.weight == weight)
+            .filter_map(|finding| Some((finding, finding.version.as_ref()?)))
+            .collect::<Vec<_>>()
+    };
+    let firm = most_precise(&versions(Weight::Firm))?;
+    let hint = most_precise(&versions(Weight::Hint)).ok().flatten();
+    let known = match (firm, hint) {
+        // its own packages and suites may know less than the medium, but nothing else
+        (Some((finding, firm)), Some((other, hint)))
+            if firm.is_numbered() && hint.is_numbered() && !firm.agrees(hint) =>
+        {
+            return Err(conflict(ConflictSubject::Version, finding, other));
+        }
+        (Some((_, firm)), Some((_, hint))) if hint.refines(firm) && firm.agrees(hint) => Some(hint),
+        (Some((_, version)), _) | (None, Some((_, version))) => Some(version),
+        (None, None) => by_codename(findings, family),
+    };
+    let Some(version) = known else {
+        return Err(RejectionReason::VersionUnknown {
+            product: family.product.clone(),
+            family: family.name.clone(),
+        });
+    };
+    confirm(findings, family, version)?;
+    let marked = heard
+        .mark
+        .as_ref()
+        .filter(|mark| !version.has_part(mark))
+        .map(|mark| version.marked(mark));
+    let version = marked.as_ref().unwrap_or(version);
+    Distro::new(&family.name, version.as_str())
+        .map_err(|reason| RejectionReason::Unnameable { reason })
+}
+
+/// The version that belongs to a codename, for a label that holds only that.
+fn by_codename<'a>(findings: &[&ReleaseFinding], family: &'a FamilyRules) -> Option<&'a Version> {
+    let codename = relevant(findings, family).find_map(|finding| finding.codename.as_ref())?;
+    let (version, _) = family.codenames.iter().find(|(_, name)| name == codename)?;
+    Some(version)
+}
+
+/// Takes the version that knows most, if all the others agree with it.
+fn most_precise<'a>(
+    versions: &[(&'a ReleaseFinding, &'a Version)],
+) -> Result<Option<(&'a ReleaseFinding, &'a Version)>, RejectionReason> {
+    let best = versions.iter().copied().reduce(
+        |best, next| {
+            if next.1.refines(best.1) { next } else { best }
+        },
+    );
+    let Some((finding, known)) = best else {
+        return Ok(None);
+    };
+    match versions.iter().find(|(_, version)| !version.agrees(known)) {
+        Some((other, _)) => Err(conflict(ConflictSubject::Version, finding, other)),
+        None => Ok(best),
+    }
+}
+
+/// Settles the architecture: what all firm claims allow, else what the hints do, else `-a`.
+fn arch_of(
+    findings: &[&ReleaseFinding],
+    family: Option<&FamilyRules>,
+    requested: &RequestedRelease,
+) -> Result<Option<Arch>, RejectionReason> {
+    let counts = |finding: &&&ReleaseFinding| match family {
+        Some(family) => finding
+            .family
+            .as_ref()
+            .is_none_or(|name| *name == family.name),
+        None => true,
+    };
+    let of = |weight| {
+        findings
+            .iter()
+            .filter(move |finding| finding.weight == weight && !finding.arches.is_empty())
+            .filter(counts)
+    };
+    let overridden = requested.name.is_some() && requested.arch.is_some();
+    let other = findings.iter().filter(counts);
+    if let Some(word) = other
+        .filter_map(|finding| finding.other_arch.clone())
+        .next()
+        && !overridden
+    {
+        return Err(RejectionReason::OtherArch { word });
+    }
+    let Some(first) = of(Weight::Firm).min_by_key(|finding| finding.arches.len()) else {
+        let mut hinted: Vec<Arch> = of(Weight::Hint)
+            .flat_map(|finding| finding.arches.clone())
+            .collect();
+        hinted.sort();
+        hinted.dedup();
+        let only = (hinted.len() == 1).then(|| hinted[0]);
+        return Ok(requested.arch.or(only));
+    };
+    let mut allowed = first.arches.clone();
+    for finding in of(Weight::Firm) {
+        allowed.retain(|arch| finding.arches.contains(arch));
+        if allowed.is_empty() && requested.arch.is_none() {
+            return Err(conflict(ConflictSubject::Architecture, first, finding));
+        }
+    }
+    match requested.arch {
+        // -a decides between claims that contradict each other, if one of them names it
+        Some(arch) if allowed.is_empty() => {
+            let named: Vec<Arch> = of(Weight::Firm)
+                .flat_map(|finding| finding.arches.clone())
+                .collect();
+            if named.contains(&arch) {
+                Ok(Some(arch))
+            } else {
+                Err(wrong_arch(arch, named))
+            }
+        }
+        Some(arch) if allowed.contains(&arch) => Ok(Some(arch)),
+        Some(arch) => Err(wrong_arch(arch, allowed)),
+        // a disc for several architectures names its first one first
+        None => Ok(allowed.first().copied()),
+    }
+}
+
+fn wrong_arch(requested: Arch, mut found: Vec<Arch>) -> RejectionReason {
+    found.sort();
+    found.dedup();
+    RejectionReason::WrongArch { requested, found }
+}
+
+/// The words of a verdict that decide nothing.
+struct ProductDescription {
+    product: String,
+    codename: Option<String>,
+    variant: Option<String>,
+}
+
+fn best_words(findings: &[&ReleaseFinding], family: Option<&FamilyRules>) -> ProductDescription {
+    let mut heard: Vec<&ReleaseFinding> = match family {
+        Some(family) => relevant(findings, family).collect(),
+        None => findings.to_vec(),
+    };
+    heard.sort_by_key(|finding| (finding.weight != Weight::Firm, source_rank(&finding.source)));
+    let codename = heard.iter().find_map(|finding| finding.codename.clone());
+    let variant = heard.iter().find_map(|finding| finding.variant.clone());
+    let product = match family {
+        Some(family) => family.product.clone(),
+        None => heard
+            .first()
+            .map_or_else(String::new, |finding| finding.says.clone()),
+    };
+    ProductDescription {
+        product,
+        codename,
+        variant,
+    }
+}
+
+/// Files say more than labels.
+fn source_rank(source: &FindingSource) -> u8 {
+    match source.file() {
+        Some(ReleaseFile::DiskInfo) => 0,
+        Some(ReleaseFile::Treeinfo) => 1,
+        _ if source.is_label() => 3,
+        _ => 2,
+    }
+}
+
+/// A disc whose names are known and hold nothing that could be installed or booted is no install medium,
+/// whatever it calls itself. A label alone is taken for a release where there is an installer or the index
+/// of a repository; a file that speaks of the release makes packages enough, and `-n` anything at all.
+fn reject_empty_media(
+    evidence: &Evidence,
+    findings: &[&ReleaseFinding],
+    distro: &Distro,
+    requested: &RequestedRelease,
+) -> Result<(), RejectionReason> {
+    let names = &evidence.names;
+    let files = names.iter().filter(|name| *name != ROOT).count();
+    let packages = installer::holds_packages(names);
+    let label = |finding: &&ReleaseFinding| finding.source.is_label();
+    let enough = names.is_empty()
+        || requested.name.is_some() && files > 0
+        || packages && !findings.iter().all(label)
+        || installer::of(evidence, distro).is_some()
+        || installer::holds_index(names)
+        || installer::holds_boot(names);
+    if enough {
+        return Ok(());
+    }
+    Err(RejectionReason::NotAnInstallMedium {
+        product: distro.to_string(),
+        files,
+        packages,
+    })
+}
+
+fn conflict(
+    about: ConflictSubject,
+    left: &ReleaseFinding,
+    right: &ReleaseFinding,
+) -> RejectionReason {
+    RejectionReason::Conflict {
+        about,
+        left: Box::new(left.clone()),
+        right: Box::new(right.clone()),
+    }
+}

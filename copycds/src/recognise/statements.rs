@@ -1,0 +1,422 @@
+//! From evidence to statements: what each file says in its own format, before any rule reads it.
+//!
+//! The formats are those of `.disk/info` (debian-cd, ubuntu-cdimage), `.treeinfo` (productmd), the
+//! four lines of `.discinfo` (anaconda), `media.N/` and `content` (SUSE), `dists/*/Release` (apt).
+//! Nothing here knows a distribution.
+
+use definitions::Arch;
+
+use super::evidence::Evidence;
+use super::finding::{DiscNumber, clean};
+use super::rules::arch_of;
+use super::source::{FindingSource, ReleaseFile};
+
+/// One text about the product, with what its file says beside it in fixed places.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ReleaseStatement {
+    pub(super) source: FindingSource,
+    pub(super) text: String,
+    pub(super) kind: StatementKind,
+    /// Architectures that the format names in a place of their own.
+    pub(super) arches: Vec<Arch>,
+    /// A word in that place that is none of ours.
+    pub(super) other_arch: Option<String>,
+    pub(super) codename: Option<String>,
+    pub(super) variant: Option<String>,
+    pub(super) disc: Option<DiscNumber>,
+}
+
+/// Which patterns read a statement, and what it means when none does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum StatementKind {
+    /// A volume descriptor's field of this many bytes, in which a text may be cut: unread, it speaks
+    /// against every family if it names a version or an architecture.
+    Field(usize),
+    /// A field that only tells other systems apart.
+    Ids,
+    /// A product that names itself: unread, it speaks against every family.
+    #[default]
+    Product,
+    /// The line of `.disk/info`; likewise.
+    DiskInfo,
+    /// Origin and version of a package archive; likewise.
+    Release,
+}
+
+impl StatementKind {
+    /// Returns how many bytes its field has, where it is one.
+    pub(super) fn width(self) -> Option<usize> {
+        match self {
+            Self::Field(width) => Some(width),
+            _ => None,
+        }
+    }
+}
+
+/// Collects every statement of a medium, the most telling first.
+pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
+    let mut all = Vec::new();
+    for path in evidence.files.keys() {
+        let Some(text) = evidence.text(path) else {
+            continue;
+        };
+        let Some(file) = ReleaseFile::at(path) else {
+            continue;
+        };
+        match file {
+            ReleaseFile::DiskInfo => all.extend(disk_info(path, &text)),
+            ReleaseFile::DiskDefines => all.extend(diskdefines(path, &text)),
+            ReleaseFile::Treeinfo => all.extend(treeinfo(path, &text)),
+            ReleaseFile::Discinfo => all.extend(discinfo(path, &text)),
+            ReleaseFile::MediaRepo => all.extend(media_repo(path, &text)),
+            ReleaseFile::SuseContent => all.extend(content(path, &text)),
+            ReleaseFile::SuseMedia => all.extend(media(path, &text)),
+            ReleaseFile::AptRelease => all.extend(release(path, &text)),
+        }
+    }
+    all.extend(fields(evidence));
+    all.retain(|statement| {
+        !statement.text.is_empty()
+            || statement.disc.is_some()
+            || !statement.arches.is_empty()
+            || statement.other_arch.is_some()
+    });
+    all
+}
+
+/// The fields of the volume descriptor (ECMA-119 §8.4): 32 bytes for the volume, 128 for the others.
+fn fields(evidence: &Evidence) -> Vec<ReleaseStatement> {
+    let ids = &evidence.ids;
+    [
+        (
+            FindingSource::ApplicationId,
+            &ids.application,
+            StatementKind::Field(128),
+        ),
+        (
+            FindingSource::VolumeId,
+            &ids.volume,
+            StatementKind::Field(32),
+        ),
+        (
+            FindingSource::PublisherId,
+            &ids.publisher,
+            StatementKind::Ids,
+        ),
+        (FindingSource::SystemId, &ids.system, StatementKind::Ids),
+    ]
+    .into_iter()
+    .map(|(source, text, kind)| ReleaseStatement {
+        disc: label_disc(text),
+        ..ReleaseStatement::new(source, text, kind)
+    })
+    .collect()
+}
+
+/// `<product> <version> "<codename>" - <status> <architectures> <kind> …`, the rest in any order.
+fn disk_info(path: &str, text: &str) -> Option<ReleaseStatement> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let tail = line.split_once(" - ").map_or("", |(_, tail)| tail);
+    let words = || tail.split(|c: char| c.is_whitespace() || c == '/');
+    let numbered = |word: &str| {
+        let number = word
+            .strip_prefix("Binary-")
+            .or_else(|| word.strip_prefix('#'))?;
+        Some(DiscNumber {
+            number: number.parse().ok()?,
+            of: None,
+        })
+    };
+    let kind = |word: &&str| {
+        let last = word.rsplit('-').next().unwrap_or_default();
+        matches!(
+            last,
+            "NETINST" | "CD" | "DVD" | "BD" | "DLBD" | "LIVE" | "BC"
+        )
+    };
+    Some(ReleaseStatement {
+        arches: words().filter_map(arch_of).collect(),
+        disc: words().find_map(numbered),
+        variant: words().find(kind).map(clean),
+        ..ReleaseStatement::in_file(path, line, StatementKind::DiskInfo)
+    })
+}
+
+/// `#define DISKNAME  …`, which is `.disk/info` again, and `#define DISKNUM  1`: which disc of a set.
+fn diskdefines(path: &str, text: &str) -> Option<ReleaseStatement> {
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let rest = line.trim().strip_prefix("#define")?.trim_start();
+            let (found, value) = rest.split_once(char::is_whitespace)?;
+            (found == key).then(|| value.trim())
+        })
+    };
+    let number = value("DISKNUM").and_then(|text| text.parse().ok());
+    let of = value("TOTALNUM").and_then(|text| text.parse().ok());
+    Some(ReleaseStatement {
+        disc: number.map(|number| DiscNumber {
+            number,
+            of: of.filter(|of| *of >= number),
+        }),
+        ..ReleaseStatement::in_file(
+            path,
+            value("DISKNAME").unwrap_or_default(),
+            StatementKind::DiskInfo,
+        )
+    })
+}
+
+/// productmd's file: `[general]` on every one, `[release]` or `[product]` and `[tree]` on newer ones.
+/// Each section names the product and the architecture in its own way, and none may be another's.
+fn treeinfo(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
+    let number = |section: &str, key: &str| get(section, key)?.parse::<u32>().ok();
+    let disc = |key: &str| number("media", key).or_else(|| number("general", key));
+    let words = [get("general", "arch"), get("tree", "arch")];
+    let (arches, other_arch) = arch_word_of(words.into_iter().flatten().next());
+    let base = ReleaseStatement {
+        arches,
+        other_arch,
+        variant: get("general", "variant").map(clean),
+        disc: disc("discnum").map(|number| DiscNumber {
+            number,
+            of: disc("totaldiscs"),
+        }),
+        ..ReleaseStatement::in_file(path, "", StatementKind::Product)
+    };
+    let mut texts = treeinfo_products(text);
+    if texts.is_empty() {
+        texts.push(String::new());
+    }
+    let of = |text| ReleaseStatement {
+        text,
+        ..base.clone()
+    };
+    texts.extend(repeated(text));
+    let mut all: Vec<ReleaseStatement> = texts.into_iter().map(of).collect();
+    if let [Some(general), Some(tree)] = words
+        && general != tree
+    {
+        let (arches, other_arch) = arch_word_of(Some(tree));
+        all.push(ReleaseStatement {
+            arches,
+            other_arch,
+            ..ReleaseStatement::in_file(path, "", StatementKind::Product)
+        });
+    }
+    all
+}
+
+/// What the sections of `.treeinfo` call the product, each longer than what was said before.
+fn treeinfo_products(text: &str) -> Vec<String> {
+    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
+    let version = ["general", "release", "product"]
+        .iter()
+        .find_map(|section| get(section, "version"));
+    let named = |section: &str, key: &str| {
+        let version = get(section, "version").or(version).unwrap_or_default();
+        Some(format!("{} {version}", get(section, key)?))
+    };
+    let variant = get("general", "variant").unwrap_or_default();
+    let names = [
+        named("general", "family").map(|name| format!("{name} {variant}")),
+        named("release", "name"),
+        named("product", "name"),
+        get("general", "name").map(str::to_owned),
+    ];
+    let mut texts: Vec<String> = Vec::new();
+    for name in names.into_iter().flatten() {
+        let name = name.trim().to_owned();
+        if !texts.iter().any(|text| text.starts_with(&name)) {
+            texts.push(name);
+        }
+    }
+    texts
+}
+
+/// What a section of `.treeinfo` says again, in other words, of the product: a reader of the first alone would pass
+/// over what a reader of the last believes.
+fn repeated(text: &str) -> Vec<String> {
+    let keys = [
+        ("general", "family"),
+        ("general", "name"),
+        ("release", "name"),
+        ("product", "name"),
+    ];
+    let again = keys.into_iter().flat_map(|(section, key)| {
+        let mut all = ini_all(text, section, key);
+        let first = all.next();
+        all.filter(move |value| Some(*value) != first)
+    });
+    again.map(str::to_owned).collect()
+}
+
+/// Reads the word in the place of the architecture: one of ours, or none.
+fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
+    match word.filter(|word| !word.is_empty()) {
+        Some(word) => match arch_of(word) {
+            Some(arch) => (vec![arch], None),
+            None => (Vec::new(), Some(clean(word))),
+        },
+        None => (Vec::new(), None),
+    }
+}
+
+/// Time stamp, description, architecture, disc numbers (`ALL`, `1`, `1,2,3`; may be missing).
+fn discinfo(path: &str, text: &str) -> Option<ReleaseStatement> {
+    let mut lines = text.lines().map(str::trim);
+    lines.next()?;
+    let description = lines.next()?.trim_matches('"');
+    let (arches, other_arch) = arch_word_of(lines.next());
+    let disc = lines.next().and_then(|line| line.parse().ok());
+    Some(ReleaseStatement {
+        arches,
+        other_arch,
+        disc: disc.map(|number| DiscNumber { number, of: None }),
+        ..ReleaseStatement::in_file(path, description, StatementKind::Product)
+    })
+}
+
+fn media_repo(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let keys = text.lines().filter_map(|line| line.split_once('='));
+    let keys = keys.map(|(key, value)| (key.trim(), value.trim()));
+    let names = keys.filter(|(key, _)| *key == "name");
+    names
+        .map(|(_, name)| ReleaseStatement::in_file(path, name, StatementKind::Product))
+        .collect()
+}
+
+/// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`, and
+/// the products of directories below).
+fn media(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let number = path
+        .strip_prefix("install/")
+        .unwrap_or(path)
+        .split(['.', '/'])
+        .nth(1)
+        .and_then(|number| number.parse().ok());
+    let disc = number.map(|number| DiscNumber { number, of: None });
+    let of_directory = |line: &str| line.starts_with('/') && !line.starts_with("/ ");
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !of_directory(line))
+        .take(2)
+        .map(|line| ReleaseStatement {
+            disc: label_disc(line).or(disc),
+            ..ReleaseStatement::in_file(
+                path,
+                line.strip_prefix("/ ").unwrap_or(line),
+                StatementKind::Product,
+            )
+        })
+        .collect()
+}
+
+/// SUSE's `content`: lines of a key and a value.
+fn content(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let (found, value) = line.trim().split_once(char::is_whitespace)?;
+            (found == key).then(|| value.trim())
+        })
+    };
+    let first = |keys: &[&str]| keys.iter().find_map(|key| value(key));
+    let product = first(&["PRODUCT", "DISTPRODUCT", "NAME"])
+        .zip(first(&["VERSION", "DISTVERSION"]))
+        .map(|(product, version)| format!("{product} {version}"));
+    let base: Vec<Arch> = first(&["DEFAULTBASE", "BASEARCHS"])
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .filter_map(arch_of)
+        .collect();
+    [
+        product.as_deref(),
+        value("LABEL"),
+        value("DISTRO").and_then(|distro| distro.split(',').next()),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|text| ReleaseStatement {
+        arches: base.clone(),
+        ..ReleaseStatement::in_file(path, text, StatementKind::Product)
+    })
+    .collect()
+}
+
+/// apt's `Release`. Its architectures are those of the archive, not of the disc.
+fn release(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            (found == key).then(|| value.trim())
+        })
+    };
+    let Some(origin) = value("Origin") else {
+        return Vec::new();
+    };
+    let version = value("Version").or_else(|| value("Suite")).unwrap_or("");
+    let of = |name: &str| ReleaseStatement {
+        codename: value("Codename").map(str::to_lowercase),
+        ..ReleaseStatement::in_file(
+            path,
+            format!("{name} {version}").trim(),
+            StatementKind::Release,
+        )
+    };
+    // a label that is no part of the origin's name is another product's: `Debian`, `Debian-Security`, `AcmeOS`
+    let is_own = |label: &&str| label.to_lowercase().starts_with(&origin.to_lowercase());
+    let label = value("Label").filter(|label| !label.is_empty() && !is_own(label));
+    [Some(origin), label]
+        .into_iter()
+        .flatten()
+        .map(of)
+        .collect()
+}
+
+/// `DiscNumber 2`, `Media2`: the one number that labels of every vendor carry in words.
+fn label_disc(text: &str) -> Option<DiscNumber> {
+    let behind = ["Disc ", "disc ", "Media"].iter().find_map(|word| {
+        let (_, behind) = text.split_once(word)?;
+        behind
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then_some(behind)
+    })?;
+    let end = behind.find(|c: char| !c.is_ascii_digit());
+    let number = behind[..end.unwrap_or(behind.len())].parse().ok()?;
+    Some(DiscNumber { number, of: None })
+}
+
+/// Looks a key up in one section of an INI file.
+fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
+    ini_all(text, section, key).next()
+}
+
+/// Lists every value that a section has for a key, in order.
+fn ini_all<'a>(text: &'a str, section: &str, key: &str) -> impl Iterator<Item = &'a str> {
+    let mut here = false;
+    text.lines().map(str::trim).filter_map(move |line| {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            here = name == section;
+            return None;
+        }
+        let (found, value) = line
+            .split_once(['=', ':'])
+            .filter(|_| here && !line.starts_with([';', '#']))?;
+        (found.trim() == key).then(|| value.trim())
+    })
+}
+
+impl ReleaseStatement {
+    fn new(source: FindingSource, text: &str, kind: StatementKind) -> Self {
+        Self {
+            source,
+            text: text.to_owned(),
+            kind,
+            ..Self::default()
+        }
+    }
+
+    fn in_file(path: &str, text: &str, kind: StatementKind) -> Self {
+        Self::new(FindingSource::File(path.to_owned()), text, kind)
+    }
+}

@@ -1,0 +1,170 @@
+//! What may stand behind the words that a pattern reads. Media add an architecture, a number, a build
+//! or the kind of the disc to their release; any other word makes it another product, so that a text
+//! with one is not read at all.
+
+use std::sync::LazyLock;
+
+use anyhow::Context;
+use regex::Regex;
+
+use super::rules::arch_words;
+
+/// The words that may follow, compiled.
+#[derive(Debug, Clone)]
+pub(super) struct TrailingWords {
+    rest: Regex,
+    words: Vec<String>,
+    /// One of the words or an architecture, as a pattern.
+    any: String,
+}
+
+/// How much of a text its field has held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LabelEnd {
+    /// Where the text ends, or was cut.
+    pub(super) end: usize,
+    /// Whether more may have stood behind.
+    pub(super) cut: bool,
+}
+
+/// What stands between words.
+const SEPARATOR: &str = "[^A-Za-z0-9]";
+
+impl TrailingWords {
+    /// Compiles plain trailing_words; digits may be glued to each.
+    pub(super) fn new<'a>(words: impl Iterator<Item = &'a String>) -> anyhow::Result<Self> {
+        let words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
+        let known: Vec<String> = arch_words()
+            .into_iter()
+            .map(str::to_owned)
+            .chain(words.iter().map(|word| regex::escape(word)))
+            .collect();
+        let any = known.join("|");
+        let item = format!("(?:(?:{any})?[0-9]*)");
+        let rest = format!("^(?i:{item})(?:{SEPARATOR}+(?i:{item}))*$");
+        Ok(Self {
+            rest: Regex::new(&rest).context("compiling the words that may follow")?,
+            words,
+            any,
+        })
+    }
+
+    /// Returns the pattern of any number of these words, each with what separates it from the next.
+    pub(super) fn pattern(&self) -> String {
+        format!("(?:(?:{})[ _-]+)*", self.any)
+    }
+
+    /// Says whether all that stands behind a pattern is known; the last word may have been cut.
+    pub(super) fn know(&self, text: &str, from: usize, extent: LabelEnd) -> bool {
+        let rest = text
+            .get(from.min(extent.end)..extent.end)
+            .unwrap_or_default();
+        if self.rest.is_match(rest) {
+            return true;
+        }
+        let before = rest.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+        let last = rest[before.len()..].to_lowercase();
+        let beginning = |word: &str| word.starts_with(&last);
+        extent.cut
+            && self.rest.is_match(before)
+            && (self.words.iter().any(|word| beginning(word))
+                || arch_words().into_iter().any(beginning))
+    }
+}
+
+impl LabelEnd {
+    /// Tells where a text in a field of this many bytes ends. One that fills its field may have been
+    /// cut; where SUSE's mastering puts a part number (`.001`) in the last four bytes, before that.
+    pub(super) fn of(text: &str, width: Option<usize>) -> Self {
+        let Some(width) = width.filter(|width| text.len() >= *width) else {
+            return Self {
+                end: text.len(),
+                cut: false,
+            };
+        };
+        let part = text.len().min(width).saturating_sub(4);
+        let numbered = text.get(part..).is_some_and(|tail| {
+            tail.strip_prefix('.')
+                .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        });
+        Self {
+            end: if numbered { part } else { text.len() },
+            cut: true,
+        }
+    }
+}
+
+/// Says whether a label reads like the name of a product: words with a version or an architecture among
+/// them. `MYLAB` and `KS-2024` do not, `Acme Linux 7` and `ACME-7.1-x86_64` do.
+pub(super) fn names_a_product(text: &str) -> bool {
+    static VERSIONED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let arches = arch_words().join("|");
+        Regex::new(&format!(
+            "(?i)(?:^|[^A-Za-z0-9])(?:{arches})(?:[^A-Za-z]|$)\
+             |[a-z]{{2}}[^0-9]*[ ._-]v?[1-9][0-9]?(?:[ ._-]|$)\
+             |[a-z]{{2}}[^0-9]*[0-9]{{1,2}}[.][0-9]"
+        ))
+        .ok()
+    });
+    VERSIONED.as_ref().is_none_or(|regex| regex.is_match(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(rest: &str, width: Option<usize>) -> bool {
+        let words = ["dvd", "media", "build", "netinst"].map(str::to_owned);
+        let words = TrailingWords::new(words.iter()).unwrap();
+        words.know(rest, 0, LabelEnd::of(rest, width))
+    }
+
+    #[test]
+    fn known_words_numbers_and_architectures_may_follow() {
+        for (rest, expected) in [
+            ("", true),
+            ("-x86_64-dvd1", true),
+            ("-DVD-x86_64-Build0447-Media1", true),
+            (" x86_6412211", true),
+            (" (20240827.1)", true),
+            ("-x86_64_v2-dvd", false),
+            (" Remix", false),
+            ("-dvdx", false),
+            ("dvd-Media", true),
+        ] {
+            assert_eq!(known(rest, None), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn only_the_last_word_of_a_full_field_may_be_cut() {
+        for (rest, width, expected) in [
+            ("-DVD-x86_6", Some(10), true),
+            ("-DVD-net", Some(8), true),
+            ("-DVD-net", Some(32), false),
+            ("-DVD-nex", Some(8), false),
+            ("-DVX-net", Some(8), false),
+            ("-DVD-x86.001", Some(12), true),
+        ] {
+            assert_eq!(known(rest, width), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_label_with_a_version_or_an_architecture_names_a_product() {
+        for (text, expected) in [
+            ("Acme Linux 7", true),
+            ("ACME-Manager-4.1", true),
+            ("ACME9.4", true),
+            ("BACKUP_x86_64", true),
+            ("ACME-Host-10-2", true),
+            ("MYLAB", false),
+            ("CDROM", false),
+            ("KS-2024", false),
+            ("20240101", false),
+            ("ROCKY9KS", false),
+        ] {
+            assert_eq!(names_a_product(text), expected, "{text}");
+        }
+    }
+}
