@@ -44,14 +44,14 @@ lint: ## formatting, clippy, shell scripts, dependency fences
 
 install: ## commands, what hosts run, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
-	@[ '$(PROGRAMS)' != target/postscripts ] || tests/postscripts >/dev/null
-	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
+	@[ '$(PROGRAMS)' != target/postscripts ] || packaging/postscripts >/dev/null
+	@packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
 dist: ## a .deb and an .rpm of the management node, in target/dist
 	@tests/setup dist
 	@rm -rf target/dist
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
-	@tests/dist target/dist/root target/dist
+	@packaging/dist target/dist/root target/dist
 
 postscripts: ## build the static programs that hosts run, within their budgets
-	@tests/postscripts
+	@packaging/postscripts

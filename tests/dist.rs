@@ -87,7 +87,7 @@ fn the_package(dir: &Path, extension: &str) -> Result<PathBuf> {
 }
 
 fn package(root: &Path, out: &Path) -> Result<()> {
-    let made = Command::new(workspace().join("tests/dist"))
+    let made = Command::new(workspace().join("packaging/dist"))
         .args([root, out])
         .env("SOURCE_DATE_EPOCH", "1700000000")
         .env("COMPRESSION", "gzip")

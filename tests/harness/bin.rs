@@ -39,7 +39,7 @@ pub fn static_programs() -> Result<Vec<PathBuf>> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     if built.is_empty() {
-        let output = Command::new(workspace().join("tests/postscripts")).output()?;
+        let output = Command::new(workspace().join("packaging/postscripts")).output()?;
         ensure!(
             output.status.success(),
             "building the static programs: {}",
