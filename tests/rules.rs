@@ -6,43 +6,43 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Need, story, workspace};
+use e2e::{Need, trial, workspace};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        story(
+        trial(
             "rules::rooms_form_a_star_around_definitions",
             &[],
             rooms_form_a_star,
         ),
-        story(
+        trial(
             "rules::fenced_crates_are_used_by_their_room_alone",
             &[],
             fences_hold,
         ),
-        story(
+        trial(
             "rules::every_dependency_has_an_allowed_licence",
             &[],
             licences_are_allowed,
         ),
-        story(
+        trial(
             "rules::every_dependency_comes_from_the_registry",
             &[],
             sources_are_known,
         ),
-        story(
+        trial(
             "rules::every_member_takes_the_workspace_lints",
             &[],
             lints_are_taken,
         ),
-        story(
+        trial(
             "rules::what_the_readme_tells_to_type_exists",
             &[],
             readme_commands_exist,
         ),
-        story(
+        trial(
             "rules::links_between_pages_lead_somewhere",
             &[Need::Tools(&["git"])],
             links_lead_somewhere,

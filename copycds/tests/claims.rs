@@ -2,17 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should panic
 
-mod bench;
+mod workbench;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use bench::{Bench, gpg, run, trial};
 use copycds::claims::{self, Claims, Coverage, Implanted, Keyrings, Keys, Trust, Unverified};
 use copycds::digest::{Algorithm, Digest};
 use copycds::media::{Medium, MediumPath};
 use libtest_mimic::Arguments;
+use workbench::{Bench, gpg, run, trial};
 
 fn main() {
     let debian = &["xorriso", "dpkg-deb", "apt-ftparchive", "gpg", "gpgv"][..];

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should panic
 
-mod bench;
+mod workbench;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench::{Bench, trial};
 use libtest_mimic::Arguments;
 use serde_json::Value;
+use workbench::{Bench, trial};
 
 const RELEASE: &str = "debian12.9.0";
 
@@ -704,7 +704,7 @@ fn rpm_medium() {
     let iso = site
         .bench
         .image(&tree, "r.iso", &["-V", "Rocky-9-4-x86_64-dvd"]);
-    bench::run("implantisomd5", &[text(&iso)]);
+    workbench::run("implantisomd5", &[text(&iso)]);
     let stdout = site.done(&[text(&iso)]);
     let tree = site.install().join("rocky9.4/x86_64");
     let head = format!("rocky9.4 x86_64: {}\nverified 10 files (", tree.display());
@@ -758,7 +758,7 @@ fn interrupt() {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(100));
-    bench::run("kill", &["-INT", &child.id().to_string()]);
+    workbench::run("kill", &["-INT", &child.id().to_string()]);
     let code = child.wait().unwrap().code();
     let mut stderr = String::new();
     child

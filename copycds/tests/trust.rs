@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should panic
 
-mod bench;
+mod workbench;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bench::{Bench, gpg, run, trial};
 use copycds::digest::{Algorithm, Digest};
 use libtest_mimic::Arguments;
+use workbench::{Bench, gpg, run, trial};
 
 fn main() {
     let tools = &["xorriso", "dpkg-deb", "apt-ftparchive", "gpg", "gpgv"][..];

@@ -16,7 +16,7 @@ pub fn workspace() -> &'static Path {
 
 /// Builds a binary of a package, once per process, and returns where it lies.
 ///
-/// Cargo builds the binaries of a package for that package's own tests only, so a story that ran
+/// Cargo builds the binaries of a package for that package's own tests only, so a trial that ran
 /// whatever lies in `target/` would test yesterday's build.
 pub fn binary(package: &str, name: &str) -> Result<PathBuf> {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
