@@ -70,9 +70,10 @@ impl Fanout<'_> {
                 }
             }
             running.retain_mut(|session| {
-                let outcome = match due || session.is_silent() {
-                    true => session.ended(now),
-                    false => None,
+                let outcome = if due || session.is_silent() {
+                    session.ended(now)
+                } else {
+                    None
                 };
                 let stays = outcome.is_none();
                 outcomes.extend(outcome.inspect(|outcome| printer.ended(outcome)));
@@ -143,9 +144,10 @@ fn wait(running: &mut [Session], printer: &mut OutputPrinter) -> Result<()> {
             .iter()
             .map(|(_, pipe, fd)| PollFd::new(*fd, events(*pipe)))
             .collect();
-        let tick = match running.iter().any(Session::is_silent) {
-            true => EXIT_TICK,
-            false => TICK,
+        let tick = if running.iter().any(Session::is_silent) {
+            EXIT_TICK
+        } else {
+            TICK
         };
         match poll(
             &mut polled,

@@ -112,9 +112,10 @@ pub(crate) fn reason(messages: &[&str]) -> String {
         .find(|line| !line.is_empty());
     let last = last.unwrap_or("ssh printed nothing");
     let last = last.strip_prefix("ssh: ").unwrap_or(last);
-    match last.contains("Permission denied") {
-        true => format!("it accepts none of this user's ssh keys ({last})"),
-        false => last.to_owned(),
+    if last.contains("Permission denied") {
+        format!("it accepts none of this user's ssh keys ({last})")
+    } else {
+        last.to_owned()
     }
 }
 
