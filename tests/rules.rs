@@ -61,6 +61,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             pages::are_in_the_summary,
         ),
         trial(
+            "rules::messages_that_troubleshooting_quotes_exist",
+            &[],
+            pages::quoted_messages_exist,
+        ),
+        trial(
             "rules::the_picture_is_rendered_from_its_source",
             &[],
             pages::picture_is_current,

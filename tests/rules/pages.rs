@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::workspace;
 
-use super::{Metadata, array, text};
+use super::{Metadata, array, strings, text};
 
 /// Every command line in a fenced block of the README: `make VERB` must be a verb of the Makefile,
 /// anything else one of our binaries, or a program that every administrator has.
@@ -118,6 +119,70 @@ pub(super) fn are_in_the_summary() -> Result<()> {
             summary.contains(&format!("]({name})")),
             "docs/SUMMARY.md does not name {name}: the site would lack it"
         );
+    }
+    Ok(())
+}
+
+/// Every message in a table of the page about troubleshooting, between its `…`, is in a source or a test of the programs.
+pub(super) fn quoted_messages_exist() -> Result<()> {
+    let mut sources = String::new();
+    for room in rooms()? {
+        for part in ["src", "tests"] {
+            read_sources(&workspace().join(&room).join(part), &mut sources)?;
+        }
+    }
+    let page = fs::read_to_string(workspace().join("docs/troubleshooting.md"))?;
+    let (mut looked_for, mut missing) = (0, Vec::new());
+    for row in page.lines().filter_map(|line| line.strip_prefix("| ")) {
+        let message = row.split(" | ").next().unwrap_or_default();
+        for quoted in message.split('`').skip(1).step_by(2) {
+            for part in quoted
+                .split('…')
+                .map(|part| part.trim_matches([' ', ':', ';', ',', '.', '?']))
+            {
+                if part.len() < 10 {
+                    continue;
+                }
+                looked_for += 1;
+                if !sources.contains(part) {
+                    missing.push(format!("  '{part}' of '{quoted}'"));
+                }
+            }
+        }
+    }
+    ensure!(looked_for > 30, "the page has {looked_for} messages");
+    ensure!(
+        missing.is_empty(),
+        "docs/troubleshooting.md quotes messages that no program prints:\n{}",
+        missing.join("\n")
+    );
+    Ok(())
+}
+
+/// Lists the rooms whose programs users see.
+fn rooms() -> Result<Vec<String>> {
+    let manifest: toml::Table = fs::read_to_string(workspace().join("Cargo.toml"))?.parse()?;
+    let mut rooms = strings(&manifest["workspace"]["members"]);
+    rooms.retain(|room| room != "tests");
+    Ok(rooms)
+}
+
+/// Appends all Rust sources of a directory, with string literals that go on in the next line joined.
+fn read_sources(directory: &Path, sources: &mut String) -> Result<()> {
+    if !directory.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_sources(&path, sources)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path)?.replace("\\\"", "\"");
+            let mut parts = text.split("\\\n");
+            sources.push_str(parts.next().unwrap_or_default());
+            parts.for_each(|part| sources.push_str(part.trim_start()));
+            sources.push('\n');
+        }
     }
     Ok(())
 }
