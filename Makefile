@@ -5,13 +5,13 @@ DESTDIR ?=
 BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
-# What runs on the management node, and the section of its man page.
+# The commands of the management node, each with the section of its man page.
 BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench fuzz lint install dist postscripts
+.PHONY: help demo test e2e bench fuzz lint docs install dist postscripts
 
-help: ## say what there is
+help: ## list the verbs
 	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## import a real medium without root, and serve a node what it installs from [ISO=path] [KEEP=1]
@@ -42,16 +42,21 @@ lint: ## formatting, clippy, shell scripts, dependency fences
 	@tests/setup lint
 	@tests/lint
 
+docs: ## the pages and man pages as a site with search, in target/docs/html; every link is checked
+	@tests/setup docs
+	@$(CARGO) build --quiet --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
+	@packaging/docs
+
 install: ## commands, what hosts run, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
-	@[ '$(PROGRAMS)' != target/postscripts ] || tests/postscripts >/dev/null
-	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
+	@[ '$(PROGRAMS)' != target/postscripts ] || packaging/postscripts >/dev/null
+	@packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
 dist: ## a .deb and an .rpm of the management node, in target/dist
 	@tests/setup dist
 	@rm -rf target/dist
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
-	@tests/dist target/dist/root target/dist
+	@packaging/dist target/dist/root target/dist
 
 postscripts: ## build the static programs that hosts run, within their budgets
-	@tests/postscripts
+	@packaging/postscripts

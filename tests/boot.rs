@@ -7,18 +7,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    Disk, DockerHost, Machine, Need, Progress, Site, same, static_programs, story, workspace,
+    Disk, DockerHost, Machine, Need, Progress, Site, same, static_programs, trial, workspace,
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let machine = &[
         Need::Machines,
         Need::MachineDisk,
         Need::Tools(DockerHost::TOOLS),
     ];
-    vec![story(
+    vec![trial(
         "boot::a_booted_host_becomes_a_docker_host_and_is_one_after_a_reboot",
         machine,
         becomes_a_docker_host,

@@ -1,4 +1,4 @@
-//! From an image to osimages: what `copycds` publishes is what stands on the medium, it is recorded and
+//! From an image to osimages: what `copycds` publishes is what the medium holds, it is recorded and
 //! verified, and `lsdef`, `chdef` and `rmdef` work on what it defined.
 
 use std::fs;
@@ -7,78 +7,78 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Medium, Need, Scene, Snapshot, binary, same, snapshot, story, workspace};
+use e2e::{Medium, Need, Sandbox, Snapshot, binary, same, snapshot, trial, workspace};
 use libtest_mimic::Trial;
 
 const TREE: &str = "debian12.9.0/x86_64";
 const DOCKERHOST: &str = "debian12.9.0-x86_64-install-dockerhost";
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let media = &[Need::MEDIA];
     let bsdtar = &[Need::MEDIA, Need::Tools(&["bsdtar"])];
     vec![
-        story(
+        trial(
             "chain::a_tree_is_what_another_reader_extracts",
             bsdtar,
             tree_is_the_medium,
         ),
-        story(
+        trial(
             "chain::sha256sum_accepts_the_manifest",
             media,
             manifest_is_sha256sums,
         ),
-        story(
+        trial(
             "chain::a_medium_becomes_four_osimages",
             media,
             osimages_are_listed,
         ),
-        story(
+        trial(
             "chain::a_second_run_changes_nothing",
             media,
             second_run_changes_nothing,
         ),
-        story(
+        trial(
             "chain::looking_changes_nothing",
             media,
             looking_changes_nothing,
         ),
-        story(
+        trial(
             "chain::a_good_signature_is_said",
             media,
             good_signature_is_said,
         ),
-        story(
+        trial(
             "chain::a_changed_byte_is_named_and_leaves_nothing",
             media,
             changed_byte_is_named,
         ),
-        story("chain::a_cut_image_is_refused", media, cut_image_is_refused),
-        story(
+        trial("chain::a_cut_image_is_refused", media, cut_image_is_refused),
+        trial(
             "chain::what_is_no_medium_is_refused",
             &[],
             no_medium_is_refused,
         ),
-        story(
+        trial(
             "chain::the_demo_holds_on_a_real_debian_medium",
             &[Need::DebianMedium],
             demo_holds,
         ),
-        story(
+        trial(
             "chain::wrong_usage_exits_with_two",
             &[],
             wrong_usage_exits_with_two,
         ),
-        story(
+        trial(
             "chain::a_directory_is_a_medium",
             bsdtar,
             directory_is_a_medium,
         ),
-        story(
+        trial(
             "chain::edits_of_a_user_survive_a_new_import",
             media,
             edits_survive,
         ),
-        story(
+        trial(
             "chain::verify_names_what_was_changed_since",
             media,
             verify_names_changes,
@@ -87,10 +87,10 @@ pub(crate) fn stories() -> Vec<Trial> {
 }
 
 /// Imports a fresh medium; returns its tree.
-fn imported(scene: &Scene) -> Result<(Medium, std::path::PathBuf)> {
-    let medium = scene.medium("one", 0)?;
-    scene.import(&medium)?;
-    let tree = scene.install().join(TREE);
+fn imported(sandbox: &Sandbox) -> Result<(Medium, std::path::PathBuf)> {
+    let medium = sandbox.medium("one", 0)?;
+    sandbox.import(&medium)?;
+    let tree = sandbox.install().join(TREE);
     ensure!(tree.is_dir(), "no tree at {}", tree.display());
     Ok((medium, tree))
 }
@@ -105,9 +105,9 @@ fn substance(snapshot: Snapshot) -> Vec<(std::path::PathBuf, u32, Vec<u8>)> {
 }
 
 fn tree_is_the_medium() -> Result<()> {
-    let scene = Scene::new()?;
-    let (medium, tree) = imported(&scene)?;
-    let theirs = scene.path("theirs");
+    let sandbox = Sandbox::new()?;
+    let (medium, tree) = imported(&sandbox)?;
+    let theirs = sandbox.path("theirs");
     extract(&medium.iso, &theirs)?;
     ensure!(
         substance(snapshot(&tree)?) == substance(snapshot(&theirs)?),
@@ -129,8 +129,8 @@ fn extract(iso: &Path, into: &Path) -> Result<()> {
 }
 
 fn manifest_is_sha256sums() -> Result<()> {
-    let scene = Scene::new()?;
-    let (_, tree) = imported(&scene)?;
+    let sandbox = Sandbox::new()?;
+    let (_, tree) = imported(&sandbox)?;
     let check = Command::new("sha256sum")
         .args(["--strict", "--quiet", "-c", ".slipway/SHA256SUMS"])
         .current_dir(&tree)
@@ -152,9 +152,9 @@ fn manifest_is_sha256sums() -> Result<()> {
 }
 
 fn osimages_are_listed() -> Result<()> {
-    let scene = Scene::new()?;
-    let (_, tree) = imported(&scene)?;
-    let listed = scene.run("lsdef", &["-t", "osimage"])?;
+    let sandbox = Sandbox::new()?;
+    let (_, tree) = imported(&sandbox)?;
+    let listed = sandbox.run("lsdef", &["-t", "osimage"])?;
     let names: Vec<_> = [
         "install-compute",
         "install-dockerhost",
@@ -164,7 +164,7 @@ fn osimages_are_listed() -> Result<()> {
     .map(|kind| format!("debian12.9.0-x86_64-{kind}  (osimage)\n"))
     .into();
     same(&listed.stdout, &names.concat())?;
-    let shown = scene.run("lsdef", &["-t", "osimage", DOCKERHOST])?.stdout;
+    let shown = sandbox.run("lsdef", &["-t", "osimage", DOCKERHOST])?.stdout;
     for line in [
         format!("Object name: {DOCKERHOST}"),
         "    imagetype=linux".into(),
@@ -184,46 +184,46 @@ fn osimages_are_listed() -> Result<()> {
 }
 
 fn second_run_changes_nothing() -> Result<()> {
-    let scene = Scene::new()?;
-    let (medium, _) = imported(&scene)?;
-    let before = (snapshot(scene.install())?, snapshot(&scene.config())?);
-    scene.import(&medium)?;
+    let sandbox = Sandbox::new()?;
+    let (medium, _) = imported(&sandbox)?;
+    let before = (snapshot(sandbox.install())?, snapshot(&sandbox.config())?);
+    sandbox.import(&medium)?;
     ensure!(
-        before == (snapshot(scene.install())?, snapshot(&scene.config())?),
+        before == (snapshot(sandbox.install())?, snapshot(&sandbox.config())?),
         "the second run wrote"
     );
     Ok(())
 }
 
 fn looking_changes_nothing() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", 0)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", 0)?;
     for option in ["-i", "--dry-run"] {
-        let before = (snapshot(scene.install())?, snapshot(&scene.config())?);
-        let outcome = scene.run("copycds", &[option.as_ref(), medium.iso.as_os_str()])?;
+        let before = (snapshot(sandbox.install())?, snapshot(&sandbox.config())?);
+        let outcome = sandbox.run("copycds", &[option.as_ref(), medium.iso.as_os_str()])?;
         ensure!(outcome.code == Some(0), "{option}: {outcome:?}");
         ensure!(
             outcome.stdout.contains("debian12.9.0"),
             "{option} does not say what it saw: {outcome:?}"
         );
-        let after = (snapshot(scene.install())?, snapshot(&scene.config())?);
+        let after = (snapshot(sandbox.install())?, snapshot(&sandbox.config())?);
         ensure!(before == after, "{option} wrote");
     }
     Ok(())
 }
 
 fn good_signature_is_said() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", 0)?;
-    let said = scene.import(&medium)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", 0)?;
+    let said = sandbox.import(&medium)?;
     let signed = "14 by SHA-256 of Release → Packages (signed by Slipway demo medium";
     ensure!(said.stdout.contains(signed), "{said:?}");
     Ok(())
 }
 
 fn changed_byte_is_named() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", 0)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", 0)?;
     let mut image = fs::read(&medium.iso)?;
     let needle = b"chrony of medium one";
     let at = image
@@ -232,7 +232,7 @@ fn changed_byte_is_named() -> Result<()> {
         .context("no such package")?;
     image[at] ^= 1;
     fs::write(&medium.iso, image)?;
-    let outcome = scene.run("copycds", &[&medium.iso])?;
+    let outcome = sandbox.run("copycds", &[&medium.iso])?;
     same(&outcome.code, &Some(1))?;
     ensure!(
         outcome
@@ -240,38 +240,38 @@ fn changed_byte_is_named() -> Result<()> {
             .contains("pool/main/c/chrony/chrony_1.0-1_amd64.deb"),
         "{outcome:?}"
     );
-    nothing_is_left(&scene)
+    nothing_is_left(&sandbox)
 }
 
 fn cut_image_is_refused() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", 0)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", 0)?;
     let length = fs::metadata(&medium.iso)?.size();
     for cut in [length / 2, 40_000, 2048, 1, 0] {
         fs::OpenOptions::new()
             .write(true)
             .open(&medium.iso)?
             .set_len(cut)?;
-        let outcome = scene.run("copycds", &[&medium.iso])?;
+        let outcome = sandbox.run("copycds", &[&medium.iso])?;
         ensure!(outcome.code == Some(1), "cut to {cut}: {outcome:?}");
         one_sentence(&outcome.stderr)?;
-        nothing_is_left(&scene)?;
+        nothing_is_left(&sandbox)?;
     }
     Ok(())
 }
 
 fn no_medium_is_refused() -> Result<()> {
-    let scene = Scene::new()?;
-    fs::write(scene.path("text"), "no image\n".repeat(100_000))?;
-    fs::create_dir(scene.path("empty"))?;
+    let sandbox = Sandbox::new()?;
+    fs::write(sandbox.path("text"), "no image\n".repeat(100_000))?;
+    fs::create_dir(sandbox.path("empty"))?;
     for name in ["text", "empty", "absent"] {
-        let outcome = scene.run("copycds", &[name])?;
+        let outcome = sandbox.run("copycds", &[name])?;
         ensure!(outcome.code == Some(1), "{name}: {outcome:?}");
         ensure!(
             outcome.stderr.contains(name),
             "{name} is not named: {outcome:?}"
         );
-        nothing_is_left(&scene)?;
+        nothing_is_left(&sandbox)?;
     }
     Ok(())
 }
@@ -299,7 +299,7 @@ fn demo_holds() -> Result<()> {
 }
 
 fn wrong_usage_exits_with_two() -> Result<()> {
-    let scene = Scene::new()?;
+    let sandbox = Sandbox::new()?;
     for (name, args) in [
         ("copycds", &["--no-such-option"][..]),
         ("copycds", &[]),
@@ -307,22 +307,22 @@ fn wrong_usage_exits_with_two() -> Result<()> {
         ("lsdef", &["--no-such-option"]),
         ("chdef", &["--no-such-option"]),
     ] {
-        let outcome = scene.run(name, args)?;
+        let outcome = sandbox.run(name, args)?;
         ensure!(
             outcome.code == Some(2) && outcome.stdout.is_empty(),
             "{name} {args:?}: {outcome:?}"
         );
     }
-    nothing_is_left(&scene)
+    nothing_is_left(&sandbox)
 }
 
 fn directory_is_a_medium() -> Result<()> {
-    let scene = Scene::new()?;
-    let (medium, tree) = imported(&scene)?;
-    let other = Scene::new()?;
+    let sandbox = Sandbox::new()?;
+    let (medium, tree) = imported(&sandbox)?;
+    let other = Sandbox::new()?;
     fs::copy(&medium.keyring, other.config().join("keyrings/one.gpg"))?;
     let dir = other.path("mounted");
-    extract(&scene.path("one.iso"), &dir)?;
+    extract(&sandbox.path("one.iso"), &dir)?;
     let outcome = other.run("copycds", &[&dir])?;
     ensure!(outcome.code == Some(0), "{outcome:?}");
     let theirs = substance(snapshot(&other.install().join(TREE))?);
@@ -334,17 +334,17 @@ fn directory_is_a_medium() -> Result<()> {
 }
 
 fn edits_survive() -> Result<()> {
-    let scene = Scene::new()?;
-    let (medium, _) = imported(&scene)?;
+    let sandbox = Sandbox::new()?;
+    let (medium, _) = imported(&sandbox)?;
     let edit = [
         "-t",
         "osimage",
         DOCKERHOST,
         "pkglist=/install/custom/mine.pkglist",
     ];
-    same(&scene.run("chdef", &edit)?.code, &Some(0))?;
-    scene.import(&medium)?;
-    let shown = scene
+    same(&sandbox.run("chdef", &edit)?.code, &Some(0))?;
+    sandbox.import(&medium)?;
+    let shown = sandbox
         .run("lsdef", &["-t", "osimage", DOCKERHOST, "-i", "pkglist"])?
         .stdout;
     ensure!(
@@ -355,9 +355,9 @@ fn edits_survive() -> Result<()> {
 }
 
 fn verify_names_changes() -> Result<()> {
-    let scene = Scene::new()?;
-    let (_, tree) = imported(&scene)?;
-    let verify = || scene.run("copycds", &["--verify".as_ref(), tree.as_os_str()]);
+    let sandbox = Sandbox::new()?;
+    let (_, tree) = imported(&sandbox)?;
+    let verify = || sandbox.run("copycds", &["--verify".as_ref(), tree.as_os_str()]);
     same(&verify()?.code, &Some(0))?;
     fs::write(tree.join("install.amd/vmlinuz"), "another kernel\n")?;
     fs::remove_file(tree.join("md5sum.txt"))?;
@@ -373,11 +373,11 @@ fn verify_names_changes() -> Result<()> {
 }
 
 /// Nothing was imported, staged or defined.
-fn nothing_is_left(scene: &Scene) -> Result<()> {
-    let left: Vec<_> = snapshot(scene.install())?.into_keys().collect();
-    ensure!(left.is_empty(), "left behind: {left:?}");
+fn nothing_is_left(sandbox: &Sandbox) -> Result<()> {
+    let left: Vec<_> = snapshot(sandbox.install())?.into_keys().collect();
+    ensure!(left.is_empty(), "left over: {left:?}");
     ensure!(
-        !scene.config().join("osimages").exists(),
+        !sandbox.config().join("osimages").exists(),
         "osimages were defined"
     );
     Ok(())

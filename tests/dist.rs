@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Need, Snapshot, commands, same, snapshot, story, workspace};
+use e2e::{Need, Snapshot, commands, same, snapshot, trial, workspace};
 use libtest_mimic::Trial;
 
 use crate::install;
@@ -21,7 +21,7 @@ const BUILD: Need = Need::Tools(&[
     "strip",
 ]);
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let chroot = &[
         BUILD,
         Need::Root,
@@ -29,17 +29,17 @@ pub(crate) fn stories() -> Vec<Trial> {
         Need::DebianRoot,
     ];
     vec![
-        story(
+        trial(
             "dist::the_debian_package_works_in_a_bare_system_and_leaves_nothing",
             chroot,
             debian,
         ),
-        story(
+        trial(
             "dist::the_rpm_works_and_leaves_nothing",
             &[BUILD, Need::Root],
             rpm,
         ),
-        story(
+        trial(
             "dist::the_same_input_makes_the_same_packages",
             &[BUILD],
             reproducible,
@@ -87,7 +87,7 @@ fn the_package(dir: &Path, extension: &str) -> Result<PathBuf> {
 }
 
 fn package(root: &Path, out: &Path) -> Result<()> {
-    let made = Command::new(workspace().join("tests/dist"))
+    let made = Command::new(workspace().join("packaging/dist"))
         .args([root, out])
         .env("SOURCE_DATE_EPOCH", "1700000000")
         .env("COMPRESSION", "gzip")
@@ -278,7 +278,7 @@ fn left_as_it_was(before: &Snapshot, root: &Path) -> Result<()> {
     let mut after = system(root)?;
     after.retain(|path, node| before.get(path) != Some(node));
     let left: Vec<_> = after.keys().collect();
-    ensure!(left.is_empty(), "left behind or changed: {left:?}");
+    ensure!(left.is_empty(), "left over or changed: {left:?}");
     Ok(())
 }
 

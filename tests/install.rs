@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Installed, Need, binary, commands, same, snapshot, story, workspace};
+use e2e::{Installed, Need, binary, commands, same, snapshot, trial, workspace};
 use libtest_mimic::Trial;
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let make = &[Need::Tools(&["make", "install"])];
-    vec![story(
+    vec![trial(
         "install::what_is_installed_works_and_is_documented",
         make,
         installed_works,

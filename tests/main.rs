@@ -1,4 +1,4 @@
-//! Stories that cross rooms. `cargo test -p e2e NAME` runs one; what this machine cannot tell is
+//! Tests that cross rooms. `cargo test -p e2e NAME` runs one; what this machine cannot run is
 //! ignored, with what it lacks in brackets before its name.
 
 mod boot;
@@ -14,14 +14,14 @@ use libtest_mimic::Arguments;
 
 fn main() {
     let trials = [
-        boot::stories(),
-        chain::stories(),
-        survive::stories(),
-        install::stories(),
-        dist::stories(),
-        update::stories(),
-        uplinks::stories(),
-        rules::stories(),
+        boot::trials(),
+        chain::trials(),
+        survive::trials(),
+        install::trials(),
+        dist::trials(),
+        update::trials(),
+        uplinks::trials(),
+        rules::trials(),
     ]
     .into_iter()
     .flatten()

@@ -1,51 +1,84 @@
 //! What holds of the house itself: who depends on whom, under which licences, and that what the pages
 //! name exists.
 
+mod names;
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Need, story, workspace};
+use e2e::{Need, trial, workspace};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        story(
+        trial(
             "rules::rooms_form_a_star_around_definitions",
             &[],
             rooms_form_a_star,
         ),
-        story(
+        trial(
             "rules::fenced_crates_are_used_by_their_room_alone",
             &[],
             fences_hold,
         ),
-        story(
+        trial(
             "rules::every_dependency_has_an_allowed_licence",
             &[],
             licences_are_allowed,
         ),
-        story(
+        trial(
             "rules::every_dependency_comes_from_the_registry",
             &[],
             sources_are_known,
         ),
-        story(
+        trial(
             "rules::every_member_takes_the_workspace_lints",
             &[],
             lints_are_taken,
         ),
-        story(
+        trial(
             "rules::what_the_readme_tells_to_type_exists",
             &[],
-            readme_commands_exist,
+            pages::readme_commands_exist,
         ),
-        story(
+        trial(
             "rules::links_between_pages_lead_somewhere",
             &[Need::Tools(&["git"])],
-            links_lead_somewhere,
+            pages::links_lead_somewhere,
+        ),
+        trial(
+            "rules::every_page_begins_with_what_it_teaches_and_a_command",
+            &[],
+            pages::begin_with_what_they_teach,
+        ),
+        trial(
+            "rules::every_page_is_in_the_summary",
+            &[],
+            pages::are_in_the_summary,
+        ),
+        trial(
+            "rules::messages_that_troubleshooting_quotes_exist",
+            &[],
+            pages::quoted_messages_exist,
+        ),
+        trial(
+            "rules::the_picture_is_rendered_from_its_source",
+            &[],
+            pages::picture_is_current,
+        ),
+        trial(
+            "rules::type_names_are_found_in_sources",
+            &[],
+            names::types_are_found,
+        ),
+        trial(
+            "rules::few_type_names_are_repeated",
+            &[],
+            names::few_are_repeated,
         ),
     ]
 }
@@ -193,78 +226,6 @@ fn lints_are_taken() -> Result<()> {
             "{} does not take the workspace's lints",
             path.display()
         );
-    }
-    Ok(())
-}
-
-/// Every command line in a fenced block of the README: `make VERB` must be a verb of the Makefile,
-/// anything else one of our binaries, or a program that every administrator has.
-fn readme_commands_exist() -> Result<()> {
-    let metadata = Metadata::load()?;
-    let binaries: BTreeSet<_> = metadata
-        .packages
-        .iter()
-        .filter(|package| metadata.members.contains(&text(&package["name"])))
-        .flat_map(|package| array(&package["targets"]))
-        .filter(|target| array(&target["kind"]).iter().any(|kind| kind == "bin"))
-        .map(|target| text(&target["name"]))
-        .collect();
-    let makefile = fs::read_to_string(workspace().join("Makefile"))?;
-    let readme = fs::read_to_string(workspace().join("README.md"))?;
-    let mut seen = 0;
-    for line in commands(&readme) {
-        let mut words = line.split_whitespace();
-        let program = words.next().unwrap_or_default();
-        let exists = match program {
-            "make" => words
-                .find(|word| !word.contains('='))
-                .is_some_and(|verb| makefile.contains(&format!("\n{verb}:"))),
-            "curl" | "docker" | "export" | "ping" | "scp" | "ssh" => true,
-            _ => binaries.contains(program),
-        };
-        ensure!(
-            exists,
-            "the README tells to type '{line}', which does not exist"
-        );
-        seen += 1;
-    }
-    ensure!(seen > 0, "the README tells nothing to type");
-    Ok(())
-}
-
-/// The lines of fenced blocks that are typed: those after `$ ` where a block has such, else every
-/// line that begins with `make`.
-fn commands(page: &str) -> Vec<String> {
-    page.split("```")
-        .skip(1)
-        .step_by(2)
-        .flat_map(str::lines)
-        .filter_map(|line| {
-            line.strip_prefix("$ ")
-                .or(line.starts_with("make ").then_some(line))
-        })
-        .map(str::to_owned)
-        .collect()
-}
-
-fn links_lead_somewhere() -> Result<()> {
-    let output = Command::new("git")
-        .args(["ls-files", "*.md"])
-        .current_dir(workspace())
-        .output()?;
-    for page in String::from_utf8(output.stdout)?.lines() {
-        let path = workspace().join(page);
-        let content = fs::read_to_string(&path)?;
-        for target in content
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
-            let file = target.split('#').next().unwrap_or_default();
-            let outside = target.starts_with("http") || file.is_empty();
-            let exists = outside || path.with_file_name(file).exists();
-            ensure!(exists, "{page} links to {target}, which is not there");
-        }
     }
     Ok(())
 }

@@ -10,47 +10,47 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Medium, Need, Scene, snapshot, story};
+use e2e::{Medium, Need, Sandbox, snapshot, trial};
 use libtest_mimic::Trial;
 
 const TREE: &str = "debian12.9.0/x86_64";
 /// MiB of further files: an import then takes long enough to be hit in its middle.
 const BULK: u32 = 32;
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let media = &[Need::MEDIA];
     vec![
-        story(
+        trial(
             "survive::a_killed_import_leaves_no_tree_or_a_whole_one",
             media,
             killed_first_import,
         ),
-        story(
+        trial(
             "survive::a_killed_new_import_leaves_the_old_tree_or_the_new",
             media,
             killed_replacement,
         ),
-        story(
+        trial(
             "survive::an_interrupted_import_leaves_nothing",
             media,
             interrupted,
         ),
-        story(
+        trial(
             "survive::two_imports_at_once_publish_one_whole_tree",
             media,
             two_at_once,
         ),
-        story(
+        trial(
             "survive::a_reader_never_sees_half_a_tree",
             media,
             reader_meanwhile,
         ),
-        story(
+        trial(
             "survive::full_disk_leaves_nothing",
             &[Need::MEDIA, Need::LoopMounts],
             full_disk,
         ),
-        story(
+        trial(
             "survive::a_target_that_cannot_be_written_is_refused",
             media,
             unwritable_target,
@@ -58,18 +58,18 @@ pub(crate) fn stories() -> Vec<Trial> {
     ]
 }
 
-fn spawn(scene: &Scene, medium: &Medium) -> Result<Child> {
-    let mut command = scene.command("copycds", &[&medium.iso])?;
+fn spawn(sandbox: &Sandbox, medium: &Medium) -> Result<Child> {
+    let mut command = sandbox.command("copycds", &[&medium.iso])?;
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().context("starting copycds")
 }
 
 /// How long an undisturbed import takes.
-fn duration(scene: &Scene, medium: &Medium) -> Result<Duration> {
+fn duration(sandbox: &Sandbox, medium: &Medium) -> Result<Duration> {
     let start = Instant::now();
-    scene.import(medium)?;
+    sandbox.import(medium)?;
     let took = start.elapsed();
-    fs::remove_dir_all(scene.install().join(TREE))?;
+    fs::remove_dir_all(sandbox.install().join(TREE))?;
     Ok(took)
 }
 
@@ -101,14 +101,14 @@ fn mark_of_whole_tree(tree: &Path) -> Result<String> {
 }
 
 /// After a run that came to its end, the release's directory holds the tree and nothing else.
-fn nothing_else_stands_there(scene: &Scene) -> Result<()> {
+fn nothing_else_is_there(sandbox: &Sandbox) -> Result<()> {
     let mut names = Vec::new();
     for dir in [
-        scene.install().to_owned(),
-        scene.install().join("debian12.9.0"),
+        sandbox.install().to_owned(),
+        sandbox.install().join("debian12.9.0"),
     ] {
         for entry in fs::read_dir(&dir)? {
-            names.push(entry?.path().strip_prefix(scene.install())?.to_owned());
+            names.push(entry?.path().strip_prefix(sandbox.install())?.to_owned());
         }
     }
     names.sort();
@@ -118,59 +118,59 @@ fn nothing_else_stands_there(scene: &Scene) -> Result<()> {
 }
 
 fn killed_first_import() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", BULK)?;
-    let tree = scene.install().join(TREE);
-    let took = duration(&scene, &medium)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", BULK)?;
+    let tree = sandbox.install().join(TREE);
+    let took = duration(&sandbox, &medium)?;
     let mut killed = 0;
     for moment in 0..16 {
-        let mut child = spawn(&scene, &medium)?;
+        let mut child = spawn(&sandbox, &medium)?;
         thread::sleep(took * moment / 15);
         child.kill()?;
         killed += u32::from(!child.wait()?.success());
         if tree.exists() {
             mark_of_whole_tree(&tree).with_context(|| format!("after kill {moment}"))?;
         }
-        scene.import(&medium)?;
+        sandbox.import(&medium)?;
         mark_of_whole_tree(&tree)?;
-        nothing_else_stands_there(&scene)?;
-        fs::remove_dir_all(scene.install().join("debian12.9.0"))?;
+        nothing_else_is_there(&sandbox)?;
+        fs::remove_dir_all(sandbox.install().join("debian12.9.0"))?;
     }
     ensure!(killed >= 8, "only {killed} of 16 imports were hit");
     Ok(())
 }
 
 fn killed_replacement() -> Result<()> {
-    let scene = Scene::new()?;
-    let media = [scene.medium("one", BULK)?, scene.medium("two", BULK)?];
-    let tree = scene.install().join(TREE);
-    let took = duration(&scene, &media[0])?;
-    scene.import(&media[0])?;
+    let sandbox = Sandbox::new()?;
+    let media = [sandbox.medium("one", BULK)?, sandbox.medium("two", BULK)?];
+    let tree = sandbox.install().join(TREE);
+    let took = duration(&sandbox, &media[0])?;
+    sandbox.import(&media[0])?;
     let mut seen = BTreeMap::new();
     for moment in 0..16 {
         let medium = &media[(moment as usize + 1) % 2];
-        let mut child = spawn(&scene, medium)?;
+        let mut child = spawn(&sandbox, medium)?;
         thread::sleep(took * moment / 15);
         child.kill()?;
         child.wait()?;
         let mark = mark_of_whole_tree(&tree).with_context(|| format!("after kill {moment}"))?;
         *seen.entry(mark).or_insert(0) += 1;
     }
-    let outcome = scene.run("copycds", &[&media[1].iso])?;
+    let outcome = sandbox.run("copycds", &[&media[1].iso])?;
     ensure!(outcome.code == Some(0), "{outcome:?}");
     ensure!(
         mark_of_whole_tree(&tree)? == "two",
-        "the last import is not what stands there"
+        "the last import is not what is there"
     );
-    nothing_else_stands_there(&scene)
+    nothing_else_is_there(&sandbox)
 }
 
 fn interrupted() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", BULK)?;
-    let took = duration(&scene, &medium)?;
-    let _ = fs::remove_dir_all(scene.install().join("debian12.9.0"));
-    let mut child = spawn(&scene, &medium)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", BULK)?;
+    let took = duration(&sandbox, &medium)?;
+    let _ = fs::remove_dir_all(sandbox.install().join("debian12.9.0"));
+    let mut child = spawn(&sandbox, &medium)?;
     thread::sleep(took / 3);
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -180,16 +180,16 @@ fn interrupted() -> Result<()> {
         sent.success() && !ended.success(),
         "an interrupted import ended with {ended}"
     );
-    let left: Vec<_> = snapshot(scene.install())?.into_keys().collect();
-    ensure!(left.is_empty(), "left behind: {left:?}");
+    let left: Vec<_> = snapshot(sandbox.install())?.into_keys().collect();
+    ensure!(left.is_empty(), "left over: {left:?}");
     Ok(())
 }
 
 fn two_at_once() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", BULK)?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", BULK)?;
     let start = || -> Result<Child> {
-        let mut command = scene.command("copycds", &[&medium.iso])?;
+        let mut command = sandbox.command("copycds", &[&medium.iso])?;
         Ok(command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -209,14 +209,14 @@ fn two_at_once() -> Result<()> {
         done += u32::from(ended.status.success());
     }
     ensure!(done > 0, "both gave up");
-    mark_of_whole_tree(&scene.install().join(TREE))?;
-    nothing_else_stands_there(&scene)
+    mark_of_whole_tree(&sandbox.install().join(TREE))?;
+    nothing_else_is_there(&sandbox)
 }
 
 fn reader_meanwhile() -> Result<()> {
-    let scene = Scene::new()?;
-    let media = [scene.medium("one", 8)?, scene.medium("two", 8)?];
-    let tree = scene.install().join(TREE);
+    let sandbox = Sandbox::new()?;
+    let media = [sandbox.medium("one", 8)?, sandbox.medium("two", 8)?];
+    let tree = sandbox.install().join(TREE);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let reader = scope.spawn(|| -> Result<u32> {
@@ -232,7 +232,7 @@ fn reader_meanwhile() -> Result<()> {
         });
         let mut result = Ok(());
         for turn in 0..12 {
-            let outcome = scene.run("copycds", &[&media[turn % 2].iso]);
+            let outcome = sandbox.run("copycds", &[&media[turn % 2].iso]);
             result = result.and(outcome.and_then(|outcome| {
                 ensure!(outcome.code == Some(0), "{outcome:?}");
                 Ok(())
@@ -270,8 +270,8 @@ fn whole_while_held(held: &fs::File) -> Result<()> {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(scene: &Scene, mib: u64) -> Result<Self> {
-        let (image, point) = (scene.path("disk.ext4"), scene.path("disk"));
+    fn mount(sandbox: &Sandbox, mib: u64) -> Result<Self> {
+        let (image, point) = (sandbox.path("disk.ext4"), sandbox.path("disk"));
         fs::File::create(&image)?.set_len(mib << 20)?;
         fs::create_dir(&point)?;
         let made = Command::new("mkfs.ext4")
@@ -297,16 +297,13 @@ impl Drop for SmallDisk {
 }
 
 fn full_disk() -> Result<()> {
-    let host = Scene::new()?;
+    let host = Sandbox::new()?;
     let disk = SmallDisk::mount(&host, 24)?;
-    let scene = Scene::on(&disk.0)?;
-    let medium = scene.medium("one", BULK)?;
-    let refused = scene.run("copycds", &[&medium.iso])?;
+    let sandbox = Sandbox::on(&disk.0)?;
+    let medium = sandbox.medium("one", BULK)?;
+    let refused = sandbox.run("copycds", &[&medium.iso])?;
     ensure!(refused.code == Some(1), "{refused:?}");
-    ensure!(
-        snapshot(&disk.0)?.is_empty(),
-        "left behind on the full disk"
-    );
+    ensure!(snapshot(&disk.0)?.is_empty(), "left over on the full disk");
     ensure!(
         refused.stderr.contains("free"),
         "it does not say how much room there is: {refused:?}"
@@ -315,19 +312,19 @@ fn full_disk() -> Result<()> {
 }
 
 fn unwritable_target() -> Result<()> {
-    let scene = Scene::new()?;
-    let medium = scene.medium("one", 0)?;
-    fs::write(scene.path("file"), "in the way\n")?;
-    fs::create_dir(scene.path("elsewhere"))?;
-    std::os::unix::fs::symlink("elsewhere", scene.path("link"))?;
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("one", 0)?;
+    fs::write(sandbox.path("file"), "in the way\n")?;
+    fs::create_dir(sandbox.path("elsewhere"))?;
+    std::os::unix::fs::symlink("elsewhere", sandbox.path("link"))?;
     for (target, named) in [
         ("file", "file"),
         ("link", "link"),
         ("/proc/slipway", "/proc"),
     ] {
-        let path = scene.path(target);
+        let path = sandbox.path(target);
         let args = ["-p".as_ref(), path.as_os_str(), medium.iso.as_os_str()];
-        let outcome = scene.run("copycds", &args)?;
+        let outcome = sandbox.run("copycds", &args)?;
         ensure!(outcome.code == Some(1), "{target}: {outcome:?}");
         ensure!(
             outcome.stderr.contains(named),
@@ -335,11 +332,11 @@ fn unwritable_target() -> Result<()> {
         );
     }
     ensure!(
-        fs::read(scene.path("file"))? == b"in the way\n",
+        fs::read(sandbox.path("file"))? == b"in the way\n",
         "the file in the way was touched"
     );
     ensure!(
-        snapshot(&scene.path("elsewhere"))?.is_empty(),
+        snapshot(&sandbox.path("elsewhere"))?.is_empty(),
         "the link was followed"
     );
     Ok(())

@@ -10,16 +10,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use e2e::{Need, Outcome, Scene, binary, same, story};
+use e2e::{Need, Outcome, Sandbox, binary, same, trial};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let needs = &[
         Need::Root,
         Need::Tools(&["ssh", "ssh-keygen", "unshare", "busybox", "/usr/sbin/sshd"]),
     ];
-    vec![story(
+    vec![trial(
         "update::a_node_gets_what_changed_and_runs_what_is_asked_for",
         needs,
         runs_what_is_asked_for,
@@ -28,7 +28,7 @@ pub(crate) fn stories() -> Vec<Trial> {
 
 /// A node beside its management node: an sshd with a `/opt` and a `/var` of its own, and what serves it.
 struct Node {
-    scene: Scene,
+    sandbox: Sandbox,
     servers: Vec<Child>,
     ssh_config: PathBuf,
     web: u16,
@@ -38,7 +38,7 @@ impl Node {
     const ADDRESS: &'static str = "127.0.1.1";
 
     fn new() -> Result<Self> {
-        let scene = Scene::new()?;
+        let sandbox = Sandbox::new()?;
         for name in [
             "config/nodes",
             "install/postscripts",
@@ -47,15 +47,15 @@ impl Node {
             "lib",
             "log",
         ] {
-            fs::create_dir_all(scene.path(name))?;
+            fs::create_dir_all(sandbox.path(name))?;
         }
         let definition = format!("[node.host01]\nip = \"{}\"\n", Self::ADDRESS);
-        fs::write(scene.path("config/nodes/nodes.toml"), definition)?;
+        fs::write(sandbox.path("config/nodes/nodes.toml"), definition)?;
         let firstboot = binary("postscripts", "firstboot")?;
-        fs::copy(firstboot, scene.path("install/postscripts/firstboot"))?;
+        fs::copy(firstboot, sandbox.path("install/postscripts/firstboot"))?;
         let mut node = Self {
-            ssh_config: scene.path("ssh_config"),
-            scene,
+            ssh_config: sandbox.path("ssh_config"),
+            sandbox,
             servers: Vec::new(),
             web: free_port()?,
         };
@@ -65,7 +65,7 @@ impl Node {
     }
 
     fn serve_web(&mut self) -> Result<()> {
-        let log = fs::File::create(self.scene.path("web.log"))?;
+        let log = fs::File::create(self.sandbox.path("web.log"))?;
         let server = Command::new("busybox")
             .args([
                 "httpd",
@@ -75,7 +75,7 @@ impl Node {
                 &format!("127.0.0.1:{}", self.web),
                 "-h",
             ])
-            .arg(self.scene.path(""))
+            .arg(self.sandbox.path(""))
             .stderr(log)
             .stdin(Stdio::null())
             .spawn()?;
@@ -84,11 +84,11 @@ impl Node {
     }
 
     fn serve_ssh(&mut self) -> Result<()> {
-        let lab = self.scene.path("");
+        let lab = self.sandbox.path("");
         let lab = lab.display();
         let port = free_port()?;
         for key in ["host", "client"] {
-            let key = self.scene.path(key);
+            let key = self.sandbox.path(key);
             let made = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(key)
@@ -99,10 +99,10 @@ impl Node {
             "Port {port}\nListenAddress 127.0.1.1\nHostKey {lab}/host\nAuthorizedKeysFile {lab}/client.pub\n\
              PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nLogLevel QUIET\n"
         );
-        fs::write(self.scene.path("sshd_config"), config)?;
-        let key = fs::read_to_string(self.scene.path("host.pub"))?;
+        fs::write(self.sandbox.path("sshd_config"), config)?;
+        let key = fs::read_to_string(self.sandbox.path("host.pub"))?;
         fs::write(
-            self.scene.path("known"),
+            self.sandbox.path("known"),
             format!("[{}]:{port} {key}", Self::ADDRESS),
         )?;
         let client = format!(
@@ -126,7 +126,7 @@ impl Node {
                 script,
                 "sh",
             ])
-            .arg(self.scene.path(""))
+            .arg(self.sandbox.path(""))
             .stdin(Stdio::null())
             .spawn()?;
         self.servers.push(server);
@@ -140,7 +140,7 @@ impl Node {
 
     /// Puts a script where nodes find it.
     fn script(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.scene.path("install/postscripts").join(name);
+        let path = self.sandbox.path("install/postscripts").join(name);
         fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
         Ok(())
@@ -166,7 +166,9 @@ impl Node {
             "environment": { "NODE": "host01", "GREETING": "it's \"quoted\"\n$HOME" },
             "postscripts": [], "postbootscripts": entries, "programs": programs,
         });
-        let path = self.scene.path("install/autoinst/host01/postscripts.json");
+        let path = self
+            .sandbox
+            .path("install/autoinst/host01/postscripts.json");
         Ok(fs::write(path, serde_json::to_vec(&list)?)?)
     }
 
@@ -182,14 +184,14 @@ impl Node {
         let config = self.ssh_config.display().to_string();
         let mut all = vec!["host01", "--ssh-config", &config];
         all.extend(args);
-        let mut outcome = self.scene.run("updatenode", &all)?;
+        let mut outcome = self.sandbox.run("updatenode", &all)?;
         outcome.stdout = without_times(&outcome.stdout).replace(&self.web.to_string(), "PORT");
         Ok(Run(outcome))
     }
 
     /// Lists what was fetched since the last time.
     fn fetched(&self, seen: &mut u64) -> Result<Vec<String>> {
-        let mut log = fs::File::open(self.scene.path("web.log"))?;
+        let mut log = fs::File::open(self.sandbox.path("web.log"))?;
         log.seek(SeekFrom::Start(*seen))?;
         let mut text = String::new();
         *seen += log.read_to_string(&mut text)? as u64;
@@ -270,9 +272,9 @@ fn runs_what_is_asked_for() -> Result<()> {
         &node.fetched(&mut seen)?,
         &vec!["broken".to_owned(), "site".to_owned()],
     )?;
-    let firstboot = node.scene.path("opt/slipway/bin/firstboot");
-    ensure!(fs::read(&firstboot)? == fs::read(node.scene.path("install/postscripts/firstboot"))?);
-    let greeting = fs::read_to_string(node.scene.path("opt/greeting"))?;
+    let firstboot = node.sandbox.path("opt/slipway/bin/firstboot");
+    ensure!(fs::read(&firstboot)? == fs::read(node.sandbox.path("install/postscripts/firstboot"))?);
+    let greeting = fs::read_to_string(node.sandbox.path("opt/greeting"))?;
     same(&greeting, &"it's \"quoted\"\n$HOME\n".to_owned())?;
 
     // What it has is not brought again.

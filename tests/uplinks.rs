@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Disk, Machine, Need, Site, same, static_programs, story};
+use e2e::{Disk, Machine, Need, Site, same, static_programs, trial};
 use libtest_mimic::Trial;
 
 use crate::boot::first_boot;
@@ -22,7 +22,7 @@ const NO_ENGINE: &str =
 const NETWORKMANAGER: &str = "systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket \
                               systemd.wants=NetworkManager.service";
 
-/// How long a network may take that was told to be another.
+/// How long a changed network may take to settle.
 const SETTLING: Duration = Duration::from_secs(180);
 
 /// Two NICs as one, and a VLAN on a third.
@@ -49,20 +49,20 @@ const NETPLAN: &str = "network:
       addresses: [10.79.0.2/24]
 ";
 
-pub(crate) fn stories() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let machine = &[Need::Machines, Need::MachineDisk];
     vec![
-        story(
+        trial(
             "boot::bonds_and_vlans_of_netplan_join_bridges_for_good",
             machine,
             netplan,
         ),
-        story(
+        trial(
             "boot::a_nic_of_networkmanager_joins_a_bridge_for_good",
             machine,
             networkmanager,
         ),
-        story(
+        trial(
             "boot::a_nic_of_ifupdown_joins_a_bridge_for_good",
             machine,
             ifupdown,
@@ -94,14 +94,14 @@ fn netplan() -> Result<()> {
     answers(&site, &["10.78.0.2"])?;
     vlan_answers(&machine)?;
 
-    a_kernel_without_bridges_is_told(&machine)?;
+    reports_a_kernel_without_bridges(&machine)?;
     let uplinks = [("bond0", "br0"), ("eth3.7", "br7")];
     for (nic, bridge) in uplinks {
         machine.succeed(&format!("bridgeprereq {nic}:{bridge}"))?;
     }
     answers(&site, &["10.78.0.2"])?;
     vlan_answers(&machine)?;
-    stands(&machine, &uplinks)?;
+    holds_addresses(&machine, &uplinks)?;
     // The bond is still one: the other NIC takes over.
     machine.succeed("ip link set eth1 down")?;
     answers(&site, &["10.78.0.2"])?;
@@ -110,7 +110,7 @@ fn netplan() -> Result<()> {
     machine.reboot()?;
     answers(&site, &["10.78.0.2"])?;
     vlan_answers(&machine).context("after a reboot")?;
-    stands(&machine, &uplinks).context("after a reboot")?;
+    holds_addresses(&machine, &uplinks).context("after a reboot")?;
     let bond = machine.succeed("cat /proc/net/bonding/bond0")?;
     ensure!(
         bond.matches("MII Status: up").count() == 3,
@@ -119,7 +119,7 @@ fn netplan() -> Result<()> {
     machine.power_off()
 }
 
-/// The VLAN is asked from behind the switch, by the machine's last NIC in a namespace: not every kernel that
+/// The VLAN is asked from beyond the switch, by the machine's last NIC in a namespace: not every kernel that
 /// runs this has VLANs.
 fn vlan_answers(machine: &Machine) -> Result<()> {
     machine.succeed(
@@ -132,7 +132,7 @@ fn vlan_answers(machine: &Machine) -> Result<()> {
 }
 
 /// A module that may not be loaded: refused in one sentence, and nothing is changed.
-fn a_kernel_without_bridges_is_told(machine: &Machine) -> Result<()> {
+fn reports_a_kernel_without_bridges(machine: &Machine) -> Result<()> {
     ensure!(
         machine.run("grep -q '^bridge ' /proc/modules")?.code == Some(1),
         "bridges are there already"
@@ -170,9 +170,9 @@ fn networkmanager() -> Result<()> {
         "networkmanager: {}",
         summary.context("ping counts nothing")?
     );
-    stands(&machine, &uplinks)?;
+    holds_addresses(&machine, &uplinks)?;
     machine.reboot()?;
-    stands(&machine, &uplinks).context("after a reboot")?;
+    holds_addresses(&machine, &uplinks).context("after a reboot")?;
     let active = machine.succeed("nmcli -t -f DEVICE,STATE device")?;
     ensure!(
         active.contains("mydocker0:connected\n"),
@@ -199,9 +199,9 @@ fn ifupdown() -> Result<()> {
         &static_programs()?,
         &["xHRM bridgeprereq eth0:mydocker0"],
     )?;
-    stands(&machine, &uplinks)?;
+    holds_addresses(&machine, &uplinks)?;
     machine.reboot()?;
-    stands(&machine, &uplinks).context("after a reboot")?;
+    holds_addresses(&machine, &uplinks).context("after a reboot")?;
     // The client that was handed over went when it was told to: no shutdown waited for it.
     machine.has_not_said("systemd-shutdown")?;
     machine.power_off()
@@ -209,7 +209,7 @@ fn ifupdown() -> Result<()> {
 
 /// What is true of uplinks that have joined: each NIC is a port without an address, and a further run finds
 /// nothing to do.
-fn stands(machine: &Machine, uplinks: &[(&str, &str)]) -> Result<()> {
+fn holds_addresses(machine: &Machine, uplinks: &[(&str, &str)]) -> Result<()> {
     for (nic, bridge) in uplinks {
         let link = machine.succeed(&format!("ip -o link show {nic}"))?;
         ensure!(

@@ -3,7 +3,7 @@
 Each is the Debian medium of tests/media/debian-iso with 5,200 further packages of random bytes in its
 pool: some 1.3 GB in 5,600 files, two thirds of them random, sized as packages are (many small, few
 large). On `sha256` every package stands in Packages under its SHA-256, and everything else in
-sha256sum.txt; on `md5` nothing is stronger than MD5. Built once, kept beneath target/media/.
+sha256sum.txt; on `md5` nothing is stronger than MD5. Built once, kept below target/media/.
 """
 
 import hashlib

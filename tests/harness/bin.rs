@@ -16,7 +16,7 @@ pub fn workspace() -> &'static Path {
 
 /// Builds a binary of a package, once per process, and returns where it lies.
 ///
-/// Cargo builds the binaries of a package for that package's own tests only, so a story that ran
+/// Cargo builds the binaries of a package for that package's own tests only, so a trial that ran
 /// whatever lies in `target/` would test yesterday's build.
 pub fn binary(package: &str, name: &str) -> Result<PathBuf> {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
@@ -39,7 +39,7 @@ pub fn static_programs() -> Result<Vec<PathBuf>> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     if built.is_empty() {
-        let output = Command::new(workspace().join("tests/postscripts")).output()?;
+        let output = Command::new(workspace().join("packaging/postscripts")).output()?;
         ensure!(
             output.status.success(),
             "building the static programs: {}",

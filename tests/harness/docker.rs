@@ -186,9 +186,10 @@ pub fn typed(program: &str, arguments: &[&str]) -> String {
         let plain = word
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c));
-        match plain {
-            true => format!(" {word}"),
-            false => format!(" '{word}'"),
+        if plain {
+            format!(" {word}")
+        } else {
+            format!(" '{word}'")
         }
     });
     format!("$ {program}{}", quoted.collect::<String>())

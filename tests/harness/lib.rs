@@ -1,31 +1,30 @@
-//! What the stories are told with: binaries built once, media built by other people's tools, and
-//! trials that are ignored, with the reason in their name, where a machine lacks what they need.
+//! The harness of the tests that cross rooms: binaries built once, media built by other people's tools, and trials that
+//! are ignored, with the reason, where a machine lacks what they need.
 //!
-//! Stories see binaries and files only, never a room's library, so that what they prove holds for
-//! what a user installs.
+//! Tests use binaries and files only, never a room's library, so that they prove what a user installs.
 
 mod bin;
 mod commands;
+mod deadline;
 mod disk;
 mod docker;
 mod machine;
 mod need;
-mod patience;
 mod progress;
 mod qemu;
-mod scene;
+mod sandbox;
 mod site;
 mod tree;
 
 pub use bin::{binary, static_programs, workspace};
 pub use commands::{Installed, commands};
+pub use deadline::OutOfTime;
 pub use disk::Disk;
 pub use docker::{DockerHost, typed};
 pub use machine::Machine;
 pub use need::Need;
-pub use patience::OutOfTime;
 pub use progress::Progress;
-pub use scene::{Medium, Outcome, Scene};
+pub use sandbox::{Medium, Outcome, Sandbox};
 pub use site::{Site, outcome};
 pub use tree::{Snapshot, snapshot};
 
@@ -34,20 +33,20 @@ use std::fmt::Debug;
 use anyhow::{Result, ensure};
 use libtest_mimic::{Failed, Trial};
 
-/// Makes a trial of a story; what the machine lacks of its needs makes it ignored and says why. A story that ran
-/// out of the machine's time says so, and is told once more.
-pub fn story(name: &str, needs: &[Need], tell: impl Fn() -> Result<()> + Send + 'static) -> Trial {
+/// Makes a trial of a test; if the machine lacks one of its needs, it is ignored and says why. A test that runs out of
+/// time on a loaded machine says so, and runs a second time.
+pub fn trial(name: &str, needs: &[Need], test: impl Fn() -> Result<()> + Send + 'static) -> Trial {
     let lacking: Vec<_> = needs.iter().filter_map(|need| need.lacking()).collect();
     let shown = name.to_owned();
     Trial::test(name, move || {
-        let told = match tell() {
+        let result = match test() {
             Err(err) if err.chain().any(|cause| cause.is::<OutOfTime>()) => {
-                eprintln!("{shown}: ran out of time here, and is tried once more: {err:#}");
-                tell()
+                eprintln!("{shown}: ran out of time, runs a second time: {err:#}");
+                test()
             }
-            told => told,
+            result => result,
         };
-        told.map_err(|err| Failed::from(format!("{err:#}")))
+        result.map_err(|err| Failed::from(format!("{err:#}")))
     })
     .with_kind(lacking.join(", "))
     .with_ignored_flag(!lacking.is_empty())

@@ -1,4 +1,4 @@
-//! A machine in qemu: booted, spoken to over ssh, rebooted, switched off.
+//! A machine in qemu: booted, used over ssh, rebooted, switched off.
 //!
 //! What comes in is a disk that `tests/machines/disk` built, or an empty one; the disk itself is never
 //! written to. What its serial console says is kept in `target/machines/console/`. One machine runs at a
@@ -14,25 +14,25 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Outcome;
+use crate::deadline::{IdleDeadline, OutOfTime};
 use crate::disk::Disk;
-use crate::patience::{OutOfTime, Patience};
 use crate::qemu::{PID_FILE, Qemu};
 use crate::site::{Site, outcome};
 
-/// How long a machine's console may be silent until it answers, and until it is off.
-const SILENCE: Duration = Duration::from_secs(300);
-/// How long its first boot's scripts may show nothing new.
-const FIRST_BOOT: Duration = Duration::from_secs(600);
+/// How long a machine's console may be silent while it boots or shuts down.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long the scripts of its first boot may show nothing new.
+const FIRST_BOOT_IDLE: Duration = Duration::from_secs(600);
 /// How long one command may take there, in seconds.
-const COMMAND: &str = "900";
-/// How long a machine may live in all, in seconds, should nobody end it.
-const LIFE: &str = "5400";
-/// What has its system wait: beside other work a disk may take longer to appear than systemd's 90 s. Its console
-/// tells how it gets on.
-const WAITS: &str = "systemd.default_timeout_start_sec=1200 systemd.default_device_timeout_sec=1200 \
+const COMMAND_TIMEOUT: &str = "900";
+/// How long a machine may run, in seconds.
+const MACHINE_TIMEOUT: &str = "5400";
+/// Kernel arguments that raise systemd's timeouts: on a loaded machine a disk may take longer to appear than 90 s. The
+/// console shows the progress.
+const SYSTEMD_TIMEOUTS: &str = "systemd.default_timeout_start_sec=1200 systemd.default_device_timeout_sec=1200 \
                      udev.event_timeout=1200 systemd.show_status=1";
-/// The same where a system is installed first.
-const INSTALLATION: &str = "14400";
+/// The same for a machine that is installed first, in seconds.
+const INSTALLATION_TIMEOUT: &str = "14400";
 
 /// A machine that runs.
 #[derive(Debug)]
@@ -62,13 +62,13 @@ impl<'a> Machine<'a> {
         let turn = turn();
         let kernel = disk.dir.join("vmlinuz");
         let command_line = format!(
-            "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {WAITS} {words}"
+            "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {SYSTEMD_TIMEOUTS} {words}"
         );
         let drive = format!(
             "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file={}",
             disk.dir.join("disk.raw").display()
         );
-        let mut qemu = Qemu::new(site, name, &kernel, LIFE)?;
+        let mut qemu = Qemu::new(site, name, &kernel, MACHINE_TIMEOUT)?;
         qemu.command
             .args([
                 "-m",
@@ -92,7 +92,7 @@ impl<'a> Machine<'a> {
             boot: 0,
             _turn: turn,
         };
-        machine.wait(SILENCE)?;
+        machine.wait(IDLE_TIMEOUT)?;
         Ok(machine)
     }
 
@@ -106,7 +106,7 @@ impl<'a> Machine<'a> {
         key: PathBuf,
     ) -> Result<Self> {
         let turn = turn();
-        let mut qemu = Qemu::new(site, name, kernel, INSTALLATION)?;
+        let mut qemu = Qemu::new(site, name, kernel, INSTALLATION_TIMEOUT)?;
         let drive = format!(
             "if=none,id=disk,format=raw,cache=unsafe,file={}",
             disk.display()
@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
     pub fn run(&self, line: &str) -> Result<Outcome> {
         let mut command = self.site.command("timeout");
         command
-            .args(["-k", "5", COMMAND, "ssh"])
+            .args(["-k", "5", COMMAND_TIMEOUT, "ssh"])
             .args(self.options())
             .arg(format!("root@{}", Self::ADDRESS))
             .arg(line);
@@ -148,7 +148,7 @@ impl<'a> Machine<'a> {
         // What timeout(1) ends with.
         if ended.code == Some(124) {
             let what = format!(
-                "{line}: it takes longer than {COMMAND} s: {}",
+                "{line}: it takes longer than {COMMAND_TIMEOUT} s: {}",
                 self.last_words()
             );
             return Err(OutOfTime(what).into());
@@ -197,9 +197,9 @@ impl<'a> Machine<'a> {
         let before = self.succeed(BOOT)?;
         // The answer may be lost with the connection.
         self.run(order)?;
-        let mut patience = Patience::new(SILENCE);
+        let mut deadline = IdleDeadline::new(IDLE_TIMEOUT);
         loop {
-            self.go_on(&mut patience, "the machine does not come back")?;
+            self.check(&mut deadline, "the machine does not come back")?;
             sleep(Duration::from_millis(500));
             // The old system may still let one in, so each attempt has a connection of its own.
             self.boot += 1;
@@ -213,9 +213,9 @@ impl<'a> Machine<'a> {
     /// Switches it off, as an administrator does.
     pub fn power_off(mut self) -> Result<()> {
         self.run("systemctl poweroff")?;
-        let mut patience = Patience::new(SILENCE);
+        let mut deadline = IdleDeadline::new(IDLE_TIMEOUT);
         while self.qemu.try_wait()?.is_none() {
-            self.go_on(&mut patience, "the machine does not switch off")?;
+            self.check(&mut deadline, "the machine does not switch off")?;
             sleep(Duration::from_millis(100));
         }
         Ok(())
@@ -223,19 +223,19 @@ impl<'a> Machine<'a> {
 
     /// Waits until `firstboot` has run everything, and well.
     pub fn wait_for_first_boot(&self) -> Result<()> {
-        let mut patience = Patience::new(FIRST_BOOT);
+        let mut deadline = IdleDeadline::new(FIRST_BOOT_IDLE);
         while self.run("test -e /var/lib/slipway/firstboot.done")?.code != Some(0) {
             let failed = self.run("systemctl is-failed -q slipway-firstboot.service")?;
-            let tell = || self.run("journalctl -q -u slipway-firstboot -n 30");
+            let log = || self.run("journalctl -q -u slipway-firstboot -n 30");
             ensure!(
                 failed.code != Some(0),
                 "the first boot does not end well: {:?}",
-                tell()?
+                log()?
             );
             let shows =
                 self.run("journalctl -q -n 1 --show-cursor; stat -c %s /var/log/slipway/*")?;
-            patience.go_on(shows.stdout, "the first boot does not end", || {
-                tell().map_or_else(|error| format!("{error:#}"), |told| told.stdout)
+            deadline.check(shows.stdout, "the first boot does not end", || {
+                log().map_or_else(|error| format!("{error:#}"), |log| log.stdout)
             })?;
             sleep(Duration::from_secs(1));
         }
@@ -243,7 +243,7 @@ impl<'a> Machine<'a> {
             .map(drop)
     }
 
-    /// Fails if a text stands in what its console said so far.
+    /// Fails if the console's output contains a text.
     pub fn has_not_said(&self, text: &str) -> Result<()> {
         let said = fs::read(&self.console).context("reading the console")?;
         let said = String::from_utf8_lossy(&said);
@@ -251,25 +251,25 @@ impl<'a> Machine<'a> {
         line.map_or(Ok(()), |line| bail!("the console says: {line}"))
     }
 
-    /// Returns what the machine's console said last.
+    /// Returns the end of the console's output.
     pub fn last_words(&self) -> String {
         let said = fs::read(&self.console).unwrap_or_default();
         let said = String::from_utf8_lossy(&said[said.len().saturating_sub(1500)..]).into_owned();
         format!("the console ({}) ends with: {said}", self.console.display())
     }
 
-    /// Waits on, unless the console has been silent for too long.
-    fn go_on(&self, patience: &mut Patience, what: &str) -> Result<()> {
+    /// Checks the deadline with the length of the console's output.
+    fn check(&self, deadline: &mut IdleDeadline, what: &str) -> Result<()> {
         let said = fs::metadata(&self.console).map_or(0, |console| console.len());
-        patience.go_on(said.to_string(), what, || self.last_words())?;
+        deadline.check(said.to_string(), what, || self.last_words())?;
         Ok(())
     }
 
-    /// Waits until root is let in, while the console is silent for no longer than that.
-    pub fn wait(&self, silence: Duration) -> Result<()> {
-        let mut patience = Patience::new(silence);
+    /// Waits until root can log in, while the console is silent for no longer than this.
+    pub fn wait(&self, idle: Duration) -> Result<()> {
+        let mut deadline = IdleDeadline::new(idle);
         while self.run("true")?.code != Some(0) {
-            self.go_on(&mut patience, "the machine does not let root in")?;
+            self.check(&mut deadline, "the machine does not let root in")?;
             sleep(Duration::from_millis(500));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What a story needs of the machine.
+//! What a trial needs of the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! How far a long story is, and how long each part of it took.
+//! How far a long trial is, and how long each part of it took.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};

@@ -59,8 +59,9 @@ fn accelerator(kernel: &Path) -> Result<(&'static str, &'static str)> {
     let output = Command::new(workspace().join("tests/machines/accel"))
         .arg(kernel)
         .output()?;
-    Ok(match output.stdout.starts_with(b"kvm") {
-        true => ("kvm", "host"),
-        false => ("tcg,thread=multi,tb-size=512", "qemu64"),
+    Ok(if output.stdout.starts_with(b"kvm") {
+        ("kvm", "host")
+    } else {
+        ("tcg,thread=multi,tb-size=512", "qemu64")
     })
 }

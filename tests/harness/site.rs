@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::Outcome;
 
 /// How long a command may take there, in seconds.
-const PATIENCE: &str = "180";
+const COMMAND_TIMEOUT: &str = "180";
 
 /// A management node, its network, and a directory of its own.
 #[derive(Debug)]
@@ -160,7 +160,9 @@ http {{
     /// Runs a program there to its end, for three minutes at most.
     pub fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: &[S]) -> Result<Outcome> {
         let mut command = self.command("timeout");
-        command.args(["-k", "5", PATIENCE, program]).args(arguments);
+        command
+            .args(["-k", "5", COMMAND_TIMEOUT, program])
+            .args(arguments);
         outcome(&mut command).with_context(|| format!("running {program}"))
     }
 
@@ -179,8 +181,8 @@ http {{
         Ok(ended.stdout)
     }
 
-    /// Says whether an address answers within so many seconds. Each try is a ping of its own: one that is
-    /// told that the host is unreachable ends at once, whatever its deadline.
+    /// Says whether an address answers within so many seconds. Each try is a ping of its own: one that gets
+    /// "host unreachable" ends at once, whatever its deadline.
     pub fn reaches(&self, address: &str, seconds: u64) -> Result<bool> {
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {

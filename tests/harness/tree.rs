@@ -20,10 +20,10 @@ pub struct Node {
     pub mtime: (i64, i64),
 }
 
-/// Everything beneath a directory, by relative path.
+/// Everything below a directory, by relative path.
 pub type Snapshot = BTreeMap<PathBuf, Node>;
 
-/// Reads everything beneath a directory; an absent one is empty.
+/// Reads everything below a directory; an absent one is empty.
 pub fn snapshot(root: &Path) -> Result<Snapshot> {
     let mut found = Snapshot::new();
     let mut pending = vec![PathBuf::new()];

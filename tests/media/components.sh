@@ -45,7 +45,7 @@ make_e2fsprogs() {
 
 version_of() { apt-cache show --no-all-versions "$1" | sed -n 's/^Version: //p'; }
 
-# Builds STORE/made.udeb of what lies beneath ROOT.
+# Builds STORE/made.udeb of what lies below ROOT.
 make_component() {
     local root=$1 store=$2 name=$3 version=$4 priority=$5 depends=$6 provides=$7 kernel=${8-}
     mkdir -p "$root/DEBIAN"

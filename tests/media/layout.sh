@@ -9,7 +9,7 @@ lay_component() {
         Architecture amd64 >"$dir/Release"
 }
 
-# Writes dists/CODENAME/Release over what lies beneath it, then drops the plain Packages: media carry
+# Writes dists/CODENAME/Release over what lies below it, then drops the plain Packages: media carry
 # the compressed ones alone, though Release names both.
 lay_release() {
     local dists=$1 suite=$2 version=$3 description=$4 field=APT::FTPArchive::Release

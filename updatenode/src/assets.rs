@@ -1,8 +1,8 @@
 //! From a node's assets to what it is sent.
 //!
-//! The list that `nodeset` wrote comes in, and the programs as they lie in the install directory now; a [`Job`] goes
-//! out. The list is sent with the digests of the programs as they are: who replaces a program need not
-//! render every node again. Nothing is written here.
+//! The list that `nodeset` wrote and the programs that are in the install directory now come in; a [`NodeJob`] goes out.
+//! The list is sent with the current digests of the programs: after a program is replaced, no node has to be rendered
+//! again. Nothing is written here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -14,62 +14,63 @@ use anyhow::{Context, Result, bail, ensure};
 use definitions::{InstallDir, Node, Program, Runlist, ScriptLine, hex};
 use sha2::{Digest, Sha256};
 
-use crate::marks::Marks;
+use crate::markers::SessionMarkers;
 use crate::remote;
 use crate::request::Request;
 
 /// The most bytes of a program.
-const LARGEST: u64 = 64 << 20;
-/// The most bytes of a text that may name other files, and the most files that are looked at.
-const TEXT: u64 = 1 << 20;
-const MOST: usize = 100_000;
-/// The most bytes of a command line: what Linux lets one argument have, less a little.
-const LONGEST: usize = 120 << 10;
+const MAX_PROGRAM_BYTES: u64 = 64 << 20;
+/// The most bytes of a script that is searched for the names of other files.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// The most files of the scripts' directory that are listed.
+const MAX_FILES: usize = 100_000;
+/// The most bytes of a command: Linux limits one argument to 128 KiB (`MAX_ARG_STRLEN`), and ssh adds a little.
+const MAX_COMMAND: usize = 120 << 10;
 /// The name of the program that runs the others.
 const FIRSTBOOT: &str = "firstboot";
 
-/// The install directory, with the digests of what was read there.
+/// What the install directory has for nodes, with the digests of the files that were read.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct NodeAssets {
     installdir: InstallDir,
-    /// The program that runs the others, and what it is.
+    /// The program that runs the others, and its digest.
     firstboot: (Arc<[u8]>, Program),
-    /// What stands in its directory of scripts, by paths in it.
+    /// The files in its directory of scripts, by paths in it.
     files: BTreeSet<String>,
-    /// What was looked up: `None` is what does not exist.
+    /// The programs that were looked up: `None` for one that does not exist.
     programs: HashMap<String, Option<Program>>,
 }
 
 /// What is to be done on one node.
 #[derive(Debug, Clone)]
-pub(crate) struct Job {
+pub(crate) struct NodeJob {
     pub(crate) node: String,
     pub(crate) address: String,
     /// The lines that run, in order.
     pub(crate) lines: Vec<ScriptLine>,
-    /// What ssh is told to run.
+    /// The command that ssh runs on the node.
     pub(crate) command: String,
     /// The program that runs the others.
     pub(crate) firstboot: Arc<[u8]>,
-    /// What tells its shell and its `firstboot` from all else that is printed there.
-    pub(crate) marks: Marks,
-    /// The nonce of the results in a line, and the list as JSON.
+    /// The markers in the output of its shell and its `firstboot`.
+    pub(crate) markers: SessionMarkers,
+    /// The nonce of the results on a line of its own, and the list as JSON.
     pub(crate) list: Arc<[u8]>,
 }
 
-impl Shelf {
+impl NodeAssets {
     /// Reads what every node needs.
     pub(crate) fn open(installdir: InstallDir) -> Result<Self> {
         let path = installdir.postscripts().join(FIRSTBOOT);
-        let bytes = read(&path, LARGEST).with_context(|| {
+        let bytes = read(&path, MAX_PROGRAM_BYTES).with_context(|| {
             format!(
                 "reading {}, which runs the scripts on nodes",
                 path.display()
             )
         })?;
-        let program = describe(&bytes);
+        let program = program_of(&bytes);
         let mut files = BTreeSet::new();
-        find(&installdir.postscripts(), "", &mut files);
+        collect_files(&installdir.postscripts(), "", &mut files);
         Ok(Self {
             installdir,
             firstboot: (bytes.into(), program),
@@ -84,10 +85,10 @@ impl Shelf {
     }
 
     /// Prepares what is to be done on a node; `None` where its list asks for none of it.
-    pub(crate) fn job(&mut self, node: &Node, request: &Request) -> Result<Option<Job>> {
+    pub(crate) fn job(&mut self, node: &Node, request: &Request) -> Result<Option<NodeJob>> {
         let mut list = self.list(&node.name)?;
         let lines = request.plan(&list);
-        // To name no line would be to ask for all of them.
+        // A command without lines would run all of them.
         if lines.is_empty() && !request.is_everything() {
             return Ok(None);
         }
@@ -100,13 +101,13 @@ impl Shelf {
             let needs = Runlist::needs(line, &self.files, &|name| text(&directory.join(name)));
             ensure!(
                 needs.len() <= Runlist::FILES,
-                "'{line}' needs {} files, all of its directory and what they name: nodes fetch each of them, so \
-                 move there what no script needs",
+                "'{line}' needs {} files: everything in its directory, and the files that these name; a node fetches each of \
+                 them: move files that no script needs out of that directory",
                 needs.len()
             );
-            for beside in needs {
-                if let Some(program) = self.program(&beside)? {
-                    list.programs.insert(beside, program);
+            for needed in needs {
+                if let Some(program) = self.program(&needed)? {
+                    list.programs.insert(needed, program);
                 }
             }
         }
@@ -115,26 +116,26 @@ impl Shelf {
                 *program = now;
             }
         }
-        let spoken = if request.is_everything() {
+        let arguments = if request.is_everything() {
             &[][..]
         } else {
             &lines
         };
-        let marks = Marks::new()?;
-        let command = remote::command(self.firstboot(), &marks, spoken);
+        let markers = SessionMarkers::new()?;
+        let command = remote::command(self.firstboot(), &markers, arguments);
         ensure!(
-            command.len() <= LONGEST,
-            "so many scripts do not fit into one command: name fewer"
+            command.len() <= MAX_COMMAND,
+            "the scripts do not fit into one command: name fewer"
         );
-        let mut sent = format!("{}\n", marks.results()).into_bytes();
+        let mut sent = format!("{}\n", markers.results_nonce()).into_bytes();
         serde_json::to_writer(&mut sent, &list)?;
-        Ok(Some(Job {
+        Ok(Some(NodeJob {
             node: node.name.clone(),
             address: address(node),
             lines,
             command,
             firstboot: Arc::clone(&self.firstboot.0),
-            marks,
+            markers,
             list: sent.into(),
         }))
     }
@@ -144,9 +145,9 @@ impl Shelf {
         let path = self.installdir.assets(node).join(Runlist::FILE);
         let shown = path.display();
         let bytes = match read(&path, Runlist::LIMIT) {
-            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-                "there is no {shown}: run nodeset {node} osimage=NAME first, which says what the node runs"
-            ),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("there is no {shown}: run nodeset {node} osimage=NAME first, which writes it")
+            }
             bytes => bytes.with_context(|| format!("reading {shown}"))?,
         };
         let list: Runlist =
@@ -161,14 +162,14 @@ impl Shelf {
         Ok(list)
     }
 
-    /// Says what a program is now; `None` where there is none.
+    /// Returns the current digest of a program; `None` if it does not exist.
     fn program(&mut self, name: &str) -> Result<Option<Program>> {
         if let Some(known) = self.programs.get(name) {
             return Ok(known.clone());
         }
         let path = self.installdir.postscripts().join(name);
-        let program = match read(&path, LARGEST) {
-            Ok(bytes) => Some(describe(&bytes)),
+        let program = match read(&path, MAX_PROGRAM_BYTES) {
+            Ok(bytes) => Some(program_of(&bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
@@ -177,13 +178,13 @@ impl Shelf {
     }
 }
 
-/// Finds the files of a directory and of those beneath it, as far as a list can name them; a link counts where it
-/// leads to another file of the directory, as the web server that nodes fetch it from has it.
-fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
+/// Lists the files of a directory and its subdirectories that a list can name. A symbolic link counts if it leads to a
+/// file in the directory: nodes fetch through a web server, which follows it.
+fn collect_files(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
     let entries = std::fs::read_dir(directory.join(within));
     for entry in entries.into_iter().flatten().flatten() {
         let name = format!("{within}{}", entry.file_name().to_string_lossy());
-        if !Runlist::can_name(&name) || found.len() >= MOST {
+        if !Runlist::can_name(&name) || found.len() >= MAX_FILES {
             continue;
         }
         let inside = || {
@@ -191,27 +192,27 @@ fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
             Ok::<_, std::io::Error>(place.is_file() && place.starts_with(directory.canonicalize()?))
         };
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => find(directory, &format!("{name}/"), found),
+            Ok(kind) if kind.is_dir() => collect_files(directory, &format!("{name}/"), found),
             Ok(_) if inside().unwrap_or(false) => drop(found.insert(name)),
             _ => {}
         }
     }
 }
 
-/// Reads a file that is a text.
+/// Reads a text file.
 fn text(path: &Path) -> Option<String> {
-    let bytes = read(path, TEXT).ok()?;
+    let bytes = read(path, MAX_TEXT_BYTES).ok()?;
     (!bytes.contains(&0)).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Says where a node is reached: at its address, else by its name.
+/// Returns where a node is reached: at its address, else by its name.
 pub(crate) fn address(node: &Node) -> String {
     node.ip
         .map_or_else(|| node.name.clone(), |ip| ip.to_string())
 }
 
-/// Says what a program is.
-fn describe(bytes: &[u8]) -> Program {
+/// Returns the digest and the size of a program.
+fn program_of(bytes: &[u8]) -> Program {
     Program {
         sha256: hex(&Sha256::digest(bytes)),
         size: bytes.len() as u64,

@@ -1,8 +1,7 @@
 //! Many nodes at a time, in one thread.
 //!
-//! Jobs come in; sessions are started as long as there is room, whatever their pipes are ready for is
-//! done, and an outcome goes out when one ends. A node that is slow, silent or gone keeps its own place
-//! and nobody else's. One thread writes, so that no line of one node runs into another's.
+//! Jobs come in; sessions are started up to the limit, their pipes are served by poll(2), and an outcome goes out when
+//! a session ends. A node that is slow, silent or gone blocks its own slot only. One thread writes, so that no line of one node runs into another's.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,24 +12,26 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::assets::Job;
-use crate::outcome::{Outcome, Verdict};
+use crate::assets::NodeJob;
+use crate::outcome::{NodeStatus, Outcome};
+use crate::printer::OutputPrinter;
 use crate::session::{Pipe, Session};
-use crate::show::Show;
 use crate::ssh::Ssh;
 
-/// How often deadlines, signals and the bar are looked after.
+/// How often deadlines, signals and the progress bar are checked.
 const TICK: Duration = Duration::from_millis(50);
-/// How soon it is looked whether a process has ended whose pipes have.
-const SOON: Duration = Duration::from_millis(1);
-/// How many files one session has open here, and how many everything else.
-const FILES: (u64, u64) = (3, 64);
+/// How often a process whose pipes are closed is checked for its end.
+const EXIT_TICK: Duration = Duration::from_millis(1);
+/// How many files one session has open here.
+const FILES_PER_SESSION: u64 = 3;
+/// How many files everything else may have open.
+const FILES_OTHERWISE: u64 = 64;
 
-/// How jobs are worked on.
+/// How jobs are run.
 #[derive(Debug)]
 pub(crate) struct Fanout<'a> {
     pub(crate) ssh: &'a Ssh,
-    /// How many at a time.
+    /// How many jobs run at a time.
     pub(crate) width: usize,
     /// How long each may take.
     pub(crate) timeout: Duration,
@@ -39,21 +40,25 @@ pub(crate) struct Fanout<'a> {
 }
 
 impl Fanout<'_> {
-    /// Works on all jobs.
+    /// Runs all jobs.
     ///
     /// # Errors
-    /// When this process cannot do what it needs to; what nodes do is an outcome and no error.
-    pub(crate) fn run(&self, jobs: Vec<Job>, show: &mut Show) -> Result<Vec<Outcome>> {
+    /// When this process cannot poll or open files; the failure of a node is an outcome, not an error.
+    pub(crate) fn run(
+        &self,
+        jobs: Vec<NodeJob>,
+        printer: &mut OutputPrinter,
+    ) -> Result<Vec<Outcome>> {
         self.make_room(jobs.len())?;
         let mut jobs = jobs.into_iter();
         let (mut running, mut outcomes) = (Vec::new(), Vec::new());
         let mut looked = Instant::now();
         loop {
-            self.start(&mut jobs, &mut running, &mut outcomes, show);
+            self.start(&mut jobs, &mut running, &mut outcomes, printer);
             if running.is_empty() {
                 break;
             }
-            wait(&mut running, show)?;
+            wait(&mut running, printer)?;
             let now = Instant::now();
             let due = now - looked >= TICK;
             if due {
@@ -65,45 +70,46 @@ impl Fanout<'_> {
                 }
             }
             running.retain_mut(|session| {
-                let outcome = match due || session.is_silent() {
-                    true => session.ended(now),
-                    false => None,
+                let outcome = if due || session.is_silent() {
+                    session.ended(now)
+                } else {
+                    None
                 };
                 let stays = outcome.is_none();
-                outcomes.extend(outcome.inspect(|outcome| show.ended(outcome)));
+                outcomes.extend(outcome.inspect(|outcome| printer.ended(outcome)));
                 stays
             });
-            show.flush(due.then(|| running.iter().map(Session::node).collect()));
+            printer.flush(due.then(|| running.iter().map(Session::node).collect()));
         }
         let rest = jobs.map(|job| not_begun(&job));
-        outcomes.extend(rest.inspect(|outcome| show.ended(outcome)));
+        outcomes.extend(rest.inspect(|outcome| printer.ended(outcome)));
         Ok(outcomes)
     }
 
-    /// Starts what there is room for.
+    /// Starts jobs up to the limit.
     fn start(
         &self,
-        jobs: &mut impl Iterator<Item = Job>,
+        jobs: &mut impl Iterator<Item = NodeJob>,
         running: &mut Vec<Session>,
         outcomes: &mut Vec<Outcome>,
-        show: &mut Show,
+        printer: &mut OutputPrinter,
     ) {
         while running.len() < self.width && !self.stop.load(Ordering::Relaxed) {
             let Some(job) = jobs.next() else { return };
             let arguments = self.ssh.arguments(&job.address, &job.command);
-            show.started(&job.node, &arguments);
+            printer.started(&job.node, &arguments);
             match Session::start(job.clone(), &arguments, self.timeout) {
                 Ok(session) => running.push(session),
                 Err(error) => {
-                    let verdict = Verdict::Failed {
+                    let status = NodeStatus::Failed {
                         code: 1,
                         reason: format!("{error:#}"),
                     };
                     let outcome = Outcome {
-                        verdict,
+                        status,
                         ..not_begun(&job)
                     };
-                    show.ended(&outcome);
+                    printer.ended(&outcome);
                     outcomes.push(outcome);
                 }
             }
@@ -112,7 +118,7 @@ impl Fanout<'_> {
 
     /// Asks for as many open files as the sessions need.
     fn make_room(&self, jobs: usize) -> Result<()> {
-        let needed = self.width.min(jobs) as u64 * FILES.0 + FILES.1;
+        let needed = self.width.min(jobs) as u64 * FILES_PER_SESSION + FILES_OTHERWISE;
         let (soft, hard) =
             getrlimit(Resource::RLIMIT_NOFILE).context("asking how many files may be open")?;
         if needed <= soft {
@@ -127,8 +133,8 @@ impl Fanout<'_> {
     }
 }
 
-/// Waits until a pipe is ready or a tick is over, and does what the pipes are ready for.
-fn wait(running: &mut [Session], show: &mut Show) -> Result<()> {
+/// Waits until a pipe is ready or a tick is over, and serves the ready pipes.
+fn wait(running: &mut [Session], printer: &mut OutputPrinter) -> Result<()> {
     let ready: Vec<(usize, Pipe)> = {
         let pipes = running.iter().enumerate();
         let pipes =
@@ -138,9 +144,10 @@ fn wait(running: &mut [Session], show: &mut Show) -> Result<()> {
             .iter()
             .map(|(_, pipe, fd)| PollFd::new(*fd, events(*pipe)))
             .collect();
-        let tick = match running.iter().any(Session::is_silent) {
-            true => SOON,
-            false => TICK,
+        let tick = if running.iter().any(Session::is_silent) {
+            EXIT_TICK
+        } else {
+            TICK
         };
         match poll(
             &mut polled,
@@ -158,7 +165,7 @@ fn wait(running: &mut [Session], show: &mut Show) -> Result<()> {
         ready.map(|((at, pipe, _), _)| (*at, *pipe)).collect()
     };
     for (at, pipe) in ready {
-        running[at].ready(pipe, &mut |line| show.line(line));
+        running[at].ready(pipe, &mut |line| printer.line(line));
     }
     Ok(())
 }
@@ -170,12 +177,12 @@ fn events(pipe: Pipe) -> PollFlags {
     }
 }
 
-/// What there is to say of a node that was left out.
-fn not_begun(job: &Job) -> Outcome {
+/// Returns the outcome of a node whose session was not started.
+fn not_begun(job: &NodeJob) -> Outcome {
     Outcome {
         node: job.node.clone(),
         address: Some(job.address.clone()),
-        verdict: Verdict::NotBegun,
+        status: NodeStatus::NotBegun,
         took: Duration::ZERO,
         refreshed: false,
         scripts: Vec::new(),

@@ -1,30 +1,30 @@
 //! Runs the postscripts of nodes again, over ssh.
 //!
-//! A node range comes in, and the lists and programs that lie in the install directory; what nodes print and
-//! what became of each goes out. One module a step:
+//! A node range and the lists and programs in the install directory come in; the output and the outcome of each node go
+//! out. One module a step:
 //!
 //! ```text
-//! request (what is asked for?) ─> assets (which lines, with which list and programs?) ─> fanout (who, when?)
-//!      ─> session (one ssh process) ─> dialogue (what does the node say?) ─> outcome ─> show, report
+//! request (which scripts?) ─> assets (which lines, with which list and programs?) ─> fanout (which nodes, when?)
+//!      ─> session (one ssh process) ─> protocol (what do its lines mean?) ─> outcome ─> printer, report
 //! ```
 //!
-//! One session does all on a node: the shell there compares the program that runs the scripts with the one
-//! here ([`remote`]), takes it if need be, and becomes it; the rest that has changed the program fetches itself.
+//! One ssh session does everything on a node: the shell there compares the program that runs the scripts with the one
+//! here ([`remote`]), receives it if they differ, and executes it; that program fetches whatever else has changed.
 //! Nothing here renders a list, asks for a password, or changes anything on the management node.
 //! Reference: xCAT's updatenode(8), ssh(1).
 
 mod assets;
 mod cli;
-mod dialogue;
 mod fanout;
 mod lines;
-mod marks;
+mod markers;
 mod outcome;
+mod printer;
+mod protocol;
 mod remote;
 mod report;
 mod request;
 mod session;
-mod show;
 mod ssh;
 
 use std::process::ExitCode;
@@ -35,18 +35,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use definitions::Node;
 
-use assets::{Job, Shelf};
+use assets::{NodeAssets, NodeJob};
 pub use cli::Args;
 use fanout::Fanout;
-use outcome::{Outcome, Verdict};
+use outcome::{NodeStatus, Outcome};
+use printer::OutputPrinter;
 use request::Request;
-use show::Show;
 use ssh::Ssh;
 
 /// Runs `updatenode`.
 ///
 /// # Errors
-/// When no node can be begun with; what becomes of nodes is told and makes the exit code.
+/// When no node can be started; the outcomes of nodes are printed and determine the exit code.
 pub fn run(args: Args) -> Result<ExitCode> {
     let started = Instant::now();
     let request = Request::parse(&args.scripts, args.software)?;
@@ -56,15 +56,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
         args.persist,
     )?;
     let catalog = args.config.catalog();
-    let mut shelf = Shelf::open(catalog.site()?.install_dir())?;
-    let nodes = chosen(&args)?;
-    let (jobs, settled) = prepared(&nodes, &mut shelf, &request);
+    let mut assets = NodeAssets::open(catalog.site()?.install_dir())?;
+    let nodes = selected_nodes(&args)?;
+    let (jobs, settled) = prepare(&nodes, &mut assets, &request);
     if args.dry_run {
-        report::preview(&jobs, &settled, &shelf.firstboot().sha256, args.json)?;
+        report::preview(&jobs, &settled, &assets.firstboot().sha256, args.json)?;
         return Ok(worst(&settled));
     }
-    let mut show = Show::new(nodes.len(), args.json, args.verbose);
-    settled.iter().for_each(|outcome| show.ended(outcome));
+    let mut printer = OutputPrinter::new(nodes.len(), args.json, args.verbose);
+    settled.iter().for_each(|outcome| printer.ended(outcome));
     let stop = stop_on_signals()?;
     let fanout = Fanout {
         ssh: &ssh,
@@ -72,18 +72,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout.into()),
         stop: &stop,
     };
-    let mut outcomes = fanout.run(jobs, &mut show)?;
+    let mut outcomes = fanout.run(jobs, &mut printer)?;
     outcomes.extend(settled);
     outcomes.sort_by(|a, b| a.node.cmp(&b.node));
-    show.finish(&report::summary(&outcomes, started.elapsed()));
+    printer.finish(&report::summary(&outcomes, started.elapsed()));
     if args.json {
         report::print(&outcomes, started.elapsed())?;
     }
     Ok(worst(&outcomes))
 }
 
-/// Lists the nodes, with all that they have.
-fn chosen(args: &Args) -> Result<Vec<Node>> {
+/// Loads the selected nodes, with all their attributes.
+fn selected_nodes(args: &Args) -> Result<Vec<Node>> {
     let nodes = args.config.catalog().nodes()?;
     let names = args.nodes.select(&nodes)?;
     if names.is_empty() {
@@ -92,32 +92,36 @@ fn chosen(args: &Args) -> Result<Vec<Node>> {
     names.iter().map(|name| Ok(nodes.node(name)?)).collect()
 }
 
-/// Prepares every node, and says what became of those on which there is nothing to begin.
-fn prepared(nodes: &[Node], shelf: &mut Shelf, request: &Request) -> (Vec<Job>, Vec<Outcome>) {
+/// Prepares every node; returns the jobs, and the outcomes of the nodes that need no session.
+fn prepare(
+    nodes: &[Node],
+    assets: &mut NodeAssets,
+    request: &Request,
+) -> (Vec<NodeJob>, Vec<Outcome>) {
     let (mut jobs, mut settled) = (Vec::new(), Vec::new());
     for node in nodes {
-        let verdict = match shelf.job(node, request) {
+        let status = match assets.job(node, request) {
             Ok(Some(job)) => {
                 jobs.push(job);
                 continue;
             }
-            Ok(None) => Verdict::Ok,
-            Err(error) => Verdict::Unprepared(format!("{error:#}")),
+            Ok(None) => NodeStatus::Ok,
+            Err(error) => NodeStatus::Unprepared(format!("{error:#}")),
         };
         settled.push(Outcome {
             node: node.name.clone(),
             address: None,
-            verdict,
+            status,
             took: Duration::ZERO,
             refreshed: false,
             scripts: Vec::new(),
-            output: lines::Tail::default(),
+            output: lines::OutputTail::default(),
         });
     }
     (jobs, settled)
 }
 
-/// Lets SIGINT, SIGTERM and SIGHUP end the sessions, which is then said of each node.
+/// Makes SIGINT, SIGTERM and SIGHUP end the sessions; each node's outcome then says so.
 fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let handler = Arc::clone(&stop);
@@ -126,8 +130,8 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Returns the exit code of the node that ended worst.
+/// Returns the exit code of the node with the worst outcome.
 fn worst(outcomes: &[Outcome]) -> ExitCode {
-    let codes = outcomes.iter().map(|outcome| outcome.verdict.code());
+    let codes = outcomes.iter().map(|outcome| outcome.status.code());
     ExitCode::from(codes.max().unwrap_or(0))
 }

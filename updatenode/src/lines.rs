@@ -1,73 +1,78 @@
 //! What a node prints, as lines.
 //!
-//! Bytes come in as they arrive; lines go out, whole. Bounded: a longer line than [`LONGEST`] comes in parts, unless a
-//! mark of ours stands in it, and of a node's lines only the last are kept. What is in a line is the node's: it is
-//! escaped where it is printed ([`definitions::terminal`]).
+//! Bytes come in as they arrive; complete lines go out. Bounded: a line longer than [`MAX_LINE`] is handed out in parts
+//! unless it contains the session's marker, and only the last lines of a node are kept. The content of a line comes from
+//! the node: it is escaped where it is printed ([`definitions::terminal`]).
 
 use std::collections::VecDeque;
 
-/// The longest line that is shown in one piece.
-const LONGEST: usize = 8 << 10;
-/// The longest one with a mark in it: as long as a list may be.
-const LONGEST_MARKED: usize = 1 << 20;
-/// How many lines are kept of one node, and how many bytes.
-const KEPT: (usize, usize) = (40, 16 << 10);
+/// The longest line that is handed out in one piece.
+const MAX_LINE: usize = 8 << 10;
+/// The longest line with a marker in it: as long as a list may be.
+const MAX_MARKED_LINE: usize = 1 << 20;
+/// How many lines of one node are kept.
+const MAX_TAIL_LINES: usize = 40;
+/// How many bytes of one node are kept.
+const MAX_TAIL_BYTES: usize = 16 << 10;
 
-/// A stream that is parted into lines.
+/// Splits a stream into lines.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
-    begun: Vec<u8>,
-    /// What stands in a line that is not to come in parts.
+pub(crate) struct LineReader {
+    unfinished: Vec<u8>,
+    /// The marker of a line that must not be split.
     mark: Option<String>,
 }
 
-impl Lines {
-    /// Begins; a line with a mark in it comes in one piece.
+impl LineReader {
+    /// Returns a reader that hands out a line with this marker in one piece.
     pub(crate) fn with_mark(mark: String) -> Self {
         Self {
-            begun: Vec::new(),
+            unfinished: Vec::new(),
             mark: Some(mark),
         }
     }
 
-    /// Takes what arrived and hands out every line that it ends.
-    pub(crate) fn take(&mut self, mut bytes: &[u8], mut each: impl FnMut(&str)) {
+    /// Adds received bytes and hands out every line that they complete.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&str)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.grow(&bytes[..end], &mut each);
-            each(&text(&self.begun));
-            self.begun.clear();
+            each(&text(&self.unfinished));
+            self.unfinished.clear();
             bytes = &bytes[end + 1..];
         }
         self.grow(bytes, &mut each);
     }
 
-    /// Hands out what was begun and never ended.
-    pub(crate) fn end(&mut self, mut each: impl FnMut(&str)) {
-        if !self.begun.is_empty() {
-            each(&text(&std::mem::take(&mut self.begun)));
+    /// Hands out the last line if it has no end.
+    pub(crate) fn finish(&mut self, mut each: impl FnMut(&str)) {
+        if !self.unfinished.is_empty() {
+            each(&text(&std::mem::take(&mut self.unfinished)));
         }
     }
 
-    /// Adds to the line that was begun; what is too long for one is shown so far.
+    /// Adds to the unfinished line, and hands out the parts of one that is too long.
     fn grow(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&str)) {
-        while self.begun.len() + bytes.len() > LONGEST {
-            let (now, later) =
-                bytes.split_at(LONGEST.saturating_sub(self.begun.len()).min(bytes.len()));
-            self.begun.extend_from_slice(now);
+        while self.unfinished.len() + bytes.len() > MAX_LINE {
+            let (now, later) = bytes.split_at(
+                MAX_LINE
+                    .saturating_sub(self.unfinished.len())
+                    .min(bytes.len()),
+            );
+            self.unfinished.extend_from_slice(now);
             bytes = later;
-            if self.is_marked() && self.begun.len() + bytes.len() <= LONGEST_MARKED {
+            if self.is_marked() && self.unfinished.len() + bytes.len() <= MAX_MARKED_LINE {
                 break;
             }
-            each(&text(&self.begun));
-            self.begun.clear();
+            each(&text(&self.unfinished));
+            self.unfinished.clear();
         }
-        self.begun.extend_from_slice(bytes);
+        self.unfinished.extend_from_slice(bytes);
     }
 
-    /// Says whether the line that was begun has the mark in it.
+    /// Returns whether the unfinished line contains the marker.
     fn is_marked(&self) -> bool {
         let mark = self.mark.as_deref().unwrap_or_default().as_bytes();
-        !mark.is_empty() && self.begun.windows(mark.len()).any(|part| part == mark)
+        !mark.is_empty() && self.unfinished.windows(mark.len()).any(|part| part == mark)
     }
 }
 
@@ -76,19 +81,21 @@ fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }
 
-/// The last lines of a node.
+/// The last lines that a node printed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tail {
+pub(crate) struct OutputTail {
     lines: VecDeque<String>,
     bytes: usize,
 }
 
-impl Tail {
-    /// Keeps a line, and lets go of the oldest that are too many.
+impl OutputTail {
+    /// Keeps a line, and drops the oldest beyond the limits.
     pub(crate) fn keep(&mut self, line: &str) {
         self.bytes += line.len();
         self.lines.push_back(line.to_owned());
-        while self.lines.len() > KEPT.0 || (self.bytes > KEPT.1 && self.lines.len() > 1) {
+        while self.lines.len() > MAX_TAIL_LINES
+            || (self.bytes > MAX_TAIL_BYTES && self.lines.len() > 1)
+        {
             let gone = self.lines.pop_front();
             self.bytes -= gone.map_or(0, |line| line.len());
         }
@@ -104,50 +111,50 @@ impl Tail {
 mod tests {
     use super::*;
 
-    fn parted(parts: &[&[u8]]) -> Vec<String> {
-        let (mut lines, mut shown) = (Lines::default(), Vec::new());
+    fn read_all(parts: &[&[u8]]) -> Vec<String> {
+        let (mut lines, mut shown) = (LineReader::default(), Vec::new());
         for part in parts {
-            lines.take(part, |line| shown.push(line.to_owned()));
+            lines.feed(part, |line| shown.push(line.to_owned()));
         }
-        lines.end(|line| shown.push(line.to_owned()));
+        lines.finish(|line| shown.push(line.to_owned()));
         shown
     }
 
     #[test]
     fn a_line_is_whole_however_it_arrives() {
         assert_eq!(
-            parted(&[b"a", b"b\nc", b"\r\n\n", b"d"]),
+            read_all(&[b"a", b"b\nc", b"\r\n\n", b"d"]),
             ["ab", "c", "", "d"]
         );
-        assert_eq!(parted(&[b"ended\n"]), ["ended"]);
-        assert_eq!(parted(&[]), [""; 0]);
+        assert_eq!(read_all(&[b"ended\n"]), ["ended"]);
+        assert_eq!(read_all(&[]), [""; 0]);
     }
 
     #[test]
     fn a_line_without_end_is_shown_in_parts() {
-        let long = vec![b'x'; 2 * LONGEST + 1];
-        let lengths: Vec<_> = parted(&[&long]).iter().map(String::len).collect();
-        assert_eq!(lengths, [LONGEST, LONGEST, 1]);
-        let exact = vec![b'x'; LONGEST];
-        assert_eq!(parted(&[&exact, b"\n"]).len(), 1, "nothing is left over");
+        let long = vec![b'x'; 2 * MAX_LINE + 1];
+        let lengths: Vec<_> = read_all(&[&long]).iter().map(String::len).collect();
+        assert_eq!(lengths, [MAX_LINE, MAX_LINE, 1]);
+        let exact = vec![b'x'; MAX_LINE];
+        assert_eq!(read_all(&[&exact, b"\n"]).len(), 1, "nothing is left over");
     }
 
     #[test]
     fn a_line_with_a_mark_comes_in_one_piece() {
-        let marked = [b"MARK".to_vec(), vec![b'x'; 3 * LONGEST]].concat();
+        let marked = [b"MARK".to_vec(), vec![b'x'; 3 * MAX_LINE]].concat();
         for (chunk, line, parts) in [
             (5000, &marked, 1),
             (marked.len(), &marked, 1),
-            (5000, &vec![b'x'; 3 * LONGEST], 3),
+            (5000, &vec![b'x'; 3 * MAX_LINE], 3),
             (
                 1 << 16,
-                &[b"MARK".to_vec(), vec![b'x'; 2 * LONGEST_MARKED]].concat(),
+                &[b"MARK".to_vec(), vec![b'x'; 2 * MAX_MARKED_LINE]].concat(),
                 128,
             ),
         ] {
-            let (mut lines, mut count) = (Lines::with_mark("MARK".to_owned()), 0);
+            let (mut lines, mut count) = (LineReader::with_mark("MARK".to_owned()), 0);
             for chunk in line.chunks(chunk).chain([&b"\n"[..]]) {
-                lines.take(chunk, |_| count += 1);
+                lines.feed(chunk, |_| count += 1);
             }
             assert!(
                 count == parts || (parts > 3 && count > 1),
@@ -158,11 +165,11 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_within_bounds() {
-        let mut tail = Tail::default();
+        let mut tail = OutputTail::default();
         (0..1000).for_each(|i| tail.keep(&format!("line {i}")));
-        assert_eq!(tail.iter().count(), KEPT.0);
+        assert_eq!(tail.iter().count(), MAX_TAIL_LINES);
         assert_eq!(tail.iter().next_back(), Some("line 999"));
-        (0..10).for_each(|_| tail.keep(&"x".repeat(LONGEST)));
+        (0..10).for_each(|_| tail.keep(&"x".repeat(MAX_LINE)));
         assert_eq!(tail.iter().count(), 2, "{} bytes", tail.bytes);
     }
 }

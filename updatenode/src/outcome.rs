@@ -1,52 +1,52 @@
-//! What became of one node.
+//! The outcome of one node.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use definitions::ScriptResult;
 
-use crate::lines::Tail;
+use crate::lines::OutputTail;
 
-/// What became of one node, and how.
+/// The outcome of one node.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) node: String,
-    /// Where it was reached, or would have been; `None` for a node that is not to be reached.
+    /// The address of its session; `None` for a node that needs no session.
     pub(crate) address: Option<String>,
-    pub(crate) verdict: Verdict,
+    pub(crate) status: NodeStatus,
     pub(crate) took: Duration,
-    /// Whether the program on the node was another and was replaced.
+    /// Whether the program on the node differed and was replaced.
     pub(crate) refreshed: bool,
     pub(crate) scripts: Vec<ScriptResult>,
-    /// The last lines that it printed.
-    pub(crate) output: Tail,
+    /// The last lines that the node printed.
+    pub(crate) output: OutputTail,
 }
 
-/// How it ended, best first.
+/// How a node ended, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum NodeStatus {
     /// All is done.
     Ok,
-    /// Scripts failed, or what runs them did.
+    /// Scripts failed, or the program that runs them.
     Failed { code: u8, reason: String },
-    /// It has no assets, or they do not hold what is asked for.
+    /// It has no assets, or they lack a requested script.
     Unprepared(String),
     /// It took too long.
     TimedOut {
         after: Duration,
-        /// What had not happened yet, where no script could run.
+        /// What had not happened yet, if no script could run.
         before: Option<String>,
     },
-    /// It could not be reached, or was lost.
+    /// It could not be reached, or the connection was lost.
     Unreachable(String),
-    /// The administrator ended it.
+    /// The administrator interrupted it.
     Interrupted,
-    /// The administrator ended everything before its turn came.
+    /// The administrator interrupted the run before its session started.
     NotBegun,
 }
 
-impl Verdict {
-    /// Returns the word for it.
+impl NodeStatus {
+    /// Returns its name in output and JSON.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -59,7 +59,7 @@ impl Verdict {
         }
     }
 
-    /// Returns what it makes this program end with; the greatest of all nodes counts.
+    /// Returns its exit code; the greatest of all nodes counts.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -71,7 +71,7 @@ impl Verdict {
         }
     }
 
-    /// Returns why, where there is more to say than the word.
+    /// Returns the reason, where there is one.
     pub(crate) fn reason(&self) -> Option<String> {
         match self {
             Self::Ok | Self::NotBegun => None,
@@ -81,31 +81,31 @@ impl Verdict {
             Self::TimedOut { after, before } => {
                 let what = before.as_deref().unwrap_or("not done");
                 let rest = match before {
-                    None => "what it was running may go on there",
+                    None => "its script may still be running",
                     Some(_) => "nothing was run",
                 };
                 Some(format!("{what} within {} s; {rest}", after.as_secs()))
             }
-            Self::Interrupted => Some("what it was running may go on there".to_owned()),
+            Self::Interrupted => Some("its script may still be running".to_owned()),
         }
     }
 }
 
 impl Outcome {
-    /// Tells it in one line.
+    /// Renders the outcome as one line.
     pub(crate) fn line(&self) -> String {
-        let mut line = format!("{}: {}", self.node, self.verdict.word());
-        if let Some(reason) = self.verdict.reason() {
+        let mut line = format!("{}: {}", self.node, self.status.word());
+        if let Some(reason) = self.status.reason() {
             let _ = write!(line, ": {reason}");
         }
-        if self.verdict != Verdict::NotBegun {
+        if self.status != NodeStatus::NotBegun {
             let _ = write!(line, " ({:.1} s)", self.took.as_secs_f64());
         }
         line
     }
 }
 
-/// Names the scripts that failed, and with what.
+/// Lists the scripts that failed, with their exit codes or errors.
 pub(crate) fn failures(scripts: &[ScriptResult]) -> Option<String> {
     let failed = scripts.iter().filter(|script| script.code != 0);
     let failed: Vec<_> = failed
@@ -123,36 +123,36 @@ mod tests {
 
     #[test]
     fn an_outcome_is_one_line() {
-        for (verdict, expected) in [
-            (Verdict::Ok, "n1: ok (1.5 s)"),
+        for (status, expected) in [
+            (NodeStatus::Ok, "n1: ok (1.5 s)"),
             (
-                Verdict::Failed {
+                NodeStatus::Failed {
                     code: 3,
                     reason: "mine ended with 3".to_owned(),
                 },
                 "n1: failed: mine ended with 3 (1.5 s)",
             ),
             (
-                Verdict::TimedOut {
+                NodeStatus::TimedOut {
                     after: Duration::from_secs(60),
                     before: None,
                 },
-                "n1: timed out: not done within 60 s; what it was running may go on there (1.5 s)",
+                "n1: timed out: not done within 60 s; its script may still be running (1.5 s)",
             ),
             (
-                Verdict::Interrupted,
-                "n1: interrupted: what it was running may go on there (1.5 s)",
+                NodeStatus::Interrupted,
+                "n1: interrupted: its script may still be running (1.5 s)",
             ),
-            (Verdict::NotBegun, "n1: not begun"),
+            (NodeStatus::NotBegun, "n1: not begun"),
         ] {
             let outcome = Outcome {
                 node: "n1".to_owned(),
                 address: None,
-                verdict,
+                status,
                 took: Duration::from_millis(1500),
                 refreshed: false,
                 scripts: Vec::new(),
-                output: Tail::default(),
+                output: OutputTail::default(),
             };
             assert_eq!(outcome.line(), expected);
         }

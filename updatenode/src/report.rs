@@ -1,6 +1,6 @@
-//! What is left to say when all nodes have ended: a summary for people, a document for programs.
+//! The result when all nodes have ended: a summary for people, a document for programs.
 //!
-//! The JSON is stable: `docs/updatenode.md` says what each key means, keys may be added and none changes.
+//! The JSON is stable: `docs/updatenode.md` describes each key; keys may be added and none changes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,14 +11,14 @@ use anyhow::{Context, Result};
 use definitions::terminal::escaped;
 use serde_json::{Value, json};
 
-use crate::assets::Job;
-use crate::outcome::{Outcome, Verdict};
+use crate::assets::NodeJob;
+use crate::outcome::{NodeStatus, Outcome};
 
-/// Sums up in one line, and names the nodes that did not end well.
+/// Renders the counts in one line, then the nodes with another status than ok.
 pub(crate) fn summary(outcomes: &[Outcome], took: Duration) -> String {
     let mut words = BTreeMap::<usize, (&str, Vec<&str>)>::new();
     for outcome in outcomes {
-        let (at, word) = (rank(&outcome.verdict), outcome.verdict.word());
+        let (at, word) = (rank(&outcome.status), outcome.status.word());
         words
             .entry(at)
             .or_insert((word, Vec::new()))
@@ -38,27 +38,27 @@ pub(crate) fn summary(outcomes: &[Outcome], took: Duration) -> String {
     );
     for (word, nodes) in words
         .values()
-        .filter(|(word, _)| *word != Verdict::Ok.word())
+        .filter(|(word, _)| *word != NodeStatus::Ok.word())
     {
         let _ = writeln!(text, "{word}: {}", nodes.join(","));
     }
     text
 }
 
-/// Orders the kinds of verdict, best first.
-fn rank(verdict: &Verdict) -> usize {
-    match verdict {
-        Verdict::Ok => 0,
-        Verdict::Failed { .. } => 1,
-        Verdict::Unprepared(_) => 2,
-        Verdict::TimedOut { .. } => 3,
-        Verdict::Unreachable(_) => 4,
-        Verdict::Interrupted => 5,
-        Verdict::NotBegun => 6,
+/// Orders statuses, best first.
+fn rank(status: &NodeStatus) -> usize {
+    match status {
+        NodeStatus::Ok => 0,
+        NodeStatus::Failed { .. } => 1,
+        NodeStatus::Unprepared(_) => 2,
+        NodeStatus::TimedOut { .. } => 3,
+        NodeStatus::Unreachable(_) => 4,
+        NodeStatus::Interrupted => 5,
+        NodeStatus::NotBegun => 6,
     }
 }
 
-/// Prints what became of every node.
+/// Prints the outcome of every node.
 pub(crate) fn print(outcomes: &[Outcome], took: Duration) -> Result<()> {
     let nodes: Vec<_> = outcomes.iter().map(document).collect();
     write(&json!({ "nodes": nodes, "seconds": seconds(took) }))
@@ -68,9 +68,9 @@ fn document(outcome: &Outcome) -> Value {
     json!({
         "node": outcome.node,
         "address": outcome.address,
-        "status": outcome.verdict.word(),
-        "code": outcome.verdict.code(),
-        "reason": outcome.verdict.reason(),
+        "status": outcome.status.word(),
+        "code": outcome.status.code(),
+        "reason": outcome.status.reason(),
         "seconds": seconds(outcome.took),
         "refreshed": outcome.refreshed,
         "scripts": outcome.scripts,
@@ -80,7 +80,7 @@ fn document(outcome: &Outcome) -> Value {
 
 /// Prints what would be done.
 pub(crate) fn preview(
-    jobs: &[Job],
+    jobs: &[NodeJob],
     settled: &[Outcome],
     firstboot: &str,
     as_json: bool,
@@ -104,18 +104,18 @@ pub(crate) fn preview(
         let _ = writeln!(text, "{}: would run at {}: {lines}", job.node, job.address);
     }
     for outcome in settled {
-        let reason = outcome.verdict.reason();
-        let reason = reason.unwrap_or_else(|| "nothing of this is in its list".to_owned());
+        let reason = outcome.status.reason();
+        let reason = reason.unwrap_or_else(|| "its list has none of these scripts".to_owned());
         let _ = writeln!(
             text,
             "{}: {}: {reason}",
             outcome.node,
-            outcome.verdict.word()
+            outcome.status.word()
         );
     }
     let _ = writeln!(
         text,
-        "with firstboot of SHA-256 {firstboot}, sent where another is in its place"
+        "firstboot has SHA-256 {firstboot}; it is sent to nodes that have another"
     );
     out(&text)
 }
@@ -125,7 +125,7 @@ fn write(document: &Value) -> Result<()> {
     out(&(escaped(&text, '\n') + "\n"))
 }
 
-/// Prints to stdout; a reader that has gone is an error, not a panic.
+/// Prints to stdout; a closed pipe is an error, not a panic.
 fn out(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_says_the_same_when_it_is_escaped() {
+    fn an_escaped_document_has_the_same_value() {
         let value = json!({ "output": ["\u{1b}[1m\u{9b}\u{7f}\u{202e}\n\tx"], "code": 1 });
         let text = serde_json::to_string_pretty(&value).unwrap();
         let shown = escaped(&text, '\n');
@@ -153,25 +153,25 @@ mod tests {
 
     #[test]
     fn the_summary_counts_and_names_what_did_not_end_well() {
-        let outcome = |node: &str, verdict| Outcome {
+        let outcome = |node: &str, status| Outcome {
             node: node.to_owned(),
             address: None,
-            verdict,
+            status,
             took: Duration::ZERO,
             refreshed: false,
             scripts: Vec::new(),
             output: Default::default(),
         };
-        let failed = |code| Verdict::Failed {
+        let failed = |code| NodeStatus::Failed {
             code,
             reason: "x".to_owned(),
         };
         let outcomes = [
-            outcome("n1", Verdict::Ok),
-            outcome("n2", Verdict::Unreachable("gone".to_owned())),
+            outcome("n1", NodeStatus::Ok),
+            outcome("n2", NodeStatus::Unreachable("gone".to_owned())),
             outcome("n3", failed(3)),
             outcome("n4", failed(1)),
-            outcome("n5", Verdict::Ok),
+            outcome("n5", NodeStatus::Ok),
         ];
         assert_eq!(
             summary(&outcomes, Duration::from_millis(2340)),

@@ -1,4 +1,4 @@
-//! What is asked for: which lines of a node's list run, in which order.
+//! The request: which lines of a node's list run, in which order.
 //!
 //! The options come in, and a node's list; the lines go out. Pure. The order is xCAT's: software first,
 //! then scripts; and no line runs twice.
@@ -9,61 +9,61 @@ use definitions::{Entry, Origin, Runlist, ScriptLine};
 /// The scripts that install and remove software: the distribution's, then other.
 const SOFTWARE: [&str; 2] = ["ospkgs", "otherpkgs"];
 
-/// What is asked for.
+/// The scripts that the options select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    wanted: Vec<Wanted>,
+    selectors: Vec<ScriptSelector>,
 }
 
-/// One thing that is asked for.
+/// One selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
+enum ScriptSelector {
     /// All postscripts, then all postbootscripts.
     Everything,
-    /// What a name or a line means in a node's list.
+    /// The lines of a node's list that a name selects, or this line itself.
     Named(ScriptLine),
 }
 
 impl Request {
     /// Parses the options `-P`, each with its text, and `-S`.
     pub(crate) fn parse(scripts: &[String], software: bool) -> Result<Self> {
-        let mut wanted = Vec::new();
+        let mut selectors = Vec::new();
         if software || scripts.is_empty() {
             for script in SOFTWARE {
-                wanted.push(Wanted::Named(script.parse()?));
+                selectors.push(ScriptSelector::Named(script.parse()?));
             }
         }
         if !software && scripts.is_empty() {
-            wanted.push(Wanted::Everything);
+            selectors.push(ScriptSelector::Everything);
         }
         for text in scripts {
             if text.is_empty() {
-                wanted.push(Wanted::Everything);
+                selectors.push(ScriptSelector::Everything);
                 continue;
             }
             for part in ScriptLine::parts(text) {
                 match part.parse() {
-                    Ok(line) => wanted.push(Wanted::Named(line)),
+                    Ok(line) => selectors.push(ScriptSelector::Named(line)),
                     Err(error) if ScriptLine::parts(text).count() > 1 => {
-                        bail!("{error}; in a list, an argument that holds a comma stands in quotes")
+                        bail!("{error}; in a list, quote an argument that contains a comma")
                     }
                     Err(error) => bail!(error),
                 }
             }
         }
-        Ok(Self { wanted })
+        Ok(Self { selectors })
     }
 
-    /// Says whether it is what a node does when it is told nothing: its whole list.
+    /// Returns whether the node's whole list runs, which is what `firstboot --update` does without lines.
     pub(crate) fn is_everything(&self) -> bool {
-        self.wanted == [Wanted::Everything]
+        self.selectors == [ScriptSelector::Everything]
     }
 
     /// Lists the lines for one node, in order.
     pub(crate) fn plan(&self, list: &Runlist) -> Vec<ScriptLine> {
         let mut plan = Vec::new();
-        for wanted in &self.wanted {
-            for line in wanted.lines(list) {
+        for selector in &self.selectors {
+            for line in selector.lines(list) {
                 if !plan.contains(&line) {
                     plan.push(line);
                 }
@@ -73,8 +73,8 @@ impl Request {
     }
 }
 
-impl Wanted {
-    /// Lists what it means for one node.
+impl ScriptSelector {
+    /// Lists the lines that it selects for one node.
     fn lines(&self, list: &Runlist) -> Vec<ScriptLine> {
         let entries = || list.postscripts.iter().chain(&list.postbootscripts);
         let lines = |entries: &mut dyn Iterator<Item = &Entry>| -> Vec<ScriptLine> {
@@ -86,7 +86,7 @@ impl Wanted {
         };
         let named = |entry: &&Entry| entry.line.program() == name.program();
         let same = lines(&mut entries().filter(named));
-        // With arguments of its own it is meant as it stands, and so is a line that stands in the list.
+        // A line with arguments, or one that is in the list, means itself.
         if same.contains(name) || !name.arguments().is_empty() {
             return vec![name.clone()];
         }
@@ -98,7 +98,7 @@ impl Wanted {
     }
 }
 
-/// Reads the words that mean all scripts of one list.
+/// Parses the words that select all scripts of one origin.
 fn origin(word: &str) -> Option<Origin> {
     match word {
         "site" | "xcatdefaults" => Some(Origin::Site),
@@ -206,20 +206,18 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_script_says_why() {
+    fn a_name_of_no_script_is_refused_with_the_reason() {
         let refused = |text: &str| {
             let error = Request::parse(&[text.to_owned()], false).unwrap_err();
             error.to_string()
         };
-        let plain = "the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'";
-        assert_eq!(
-            refused("../mine"),
-            format!("'../mine' is not a script and its arguments: expected {plain}")
-        );
+        let wrong = |line: &str| line.parse::<ScriptLine>().unwrap_err();
+        assert_eq!(refused("../mine"), wrong("../mine").to_string());
         assert_eq!(
             refused("bridgeprereq eth0:b0,eth1:b1"),
             format!(
-                "'eth1:b1' is not a script and its arguments: expected {plain}; in a list, an argument that holds a comma stands in quotes"
+                "{}; in a list, quote an argument that contains a comma",
+                wrong("eth1:b1")
             )
         );
     }

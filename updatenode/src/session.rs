@@ -1,8 +1,7 @@
-//! One ssh process: what it prints is read as it comes, what it is to be sent is written as it takes it.
+//! One ssh process: its output is read as it arrives, its input is written as it accepts it.
 //!
-//! Nothing here waits: [`crate::fanout`] says when there is something to read or room to write. The process
-//! has a group of its own, so that what it starts (a jump, a proxy) ends with it, and so that the terminal's
-//! Ctrl-C reaches this program alone.
+//! Nothing here blocks: [`crate::fanout`] polls the pipes. The process has a process group of its own, so that what it
+//! starts (a jump host, a proxy) ends with it, and so that the terminal's Ctrl-C reaches this program alone.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
@@ -18,71 +17,71 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
-use crate::assets::Job;
-use crate::dialogue::{Answer, Dialogue, Stream};
-use crate::lines::Lines;
-use crate::outcome::{Outcome, Verdict};
+use crate::assets::NodeJob;
+use crate::lines::LineReader;
+use crate::outcome::{NodeStatus, Outcome};
+use crate::protocol::{LineAction, OutputStream, Protocol};
 
-/// How long a node may take to run anything: to be reached, to let us in, and to start a shell.
-const GREETING: Duration = Duration::from_secs(45);
-/// How long ssh has to end when it is told to.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long the connection may stay once the node has said all: what a script left running holds it open.
-const LINGERING: Duration = Duration::from_secs(5);
+/// How long a node may take until its shell runs: connection, login and start of the shell.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long ssh has to end after SIGTERM.
+const TERMINATE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the connection may stay open after the results: a process that a script left running holds it open.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An ssh process and the conversation through it.
+/// An ssh process and the state of the protocol through it.
 #[derive(Debug)]
 pub(crate) struct Session {
-    job: Job,
-    dialogue: Dialogue,
+    job: NodeJob,
+    protocol: Protocol,
     started: Instant,
-    /// Until when the next thing that counts is to come.
+    /// When the current step of the protocol times out.
     deadline: Instant,
-    /// Until when all is to be done.
+    /// When the whole session times out.
     limit: Instant,
     child: Child,
     input: Option<ChildStdin>,
-    /// What is being sent, and how much of it was.
-    parcel: Option<(Arc<[u8]>, usize)>,
-    /// Whether nothing is sent after that.
-    last: bool,
-    out: Option<(ChildStdout, Lines)>,
-    err: Option<(ChildStderr, Lines)>,
-    /// Why it was told to end, if it was.
-    stopped: Option<Why>,
-    /// When its end is no longer waited for but forced.
+    /// What is being sent, and how many bytes of it are sent.
+    sending: Option<(Arc<[u8]>, usize)>,
+    /// Whether the input is closed after that.
+    close_after_sending: bool,
+    out: Option<(ChildStdout, LineReader)>,
+    err: Option<(ChildStderr, LineReader)>,
+    /// Why it was stopped, if it was.
+    stopped: Option<StopReason>,
+    /// When it is killed.
     force: Option<Instant>,
 }
 
-/// Why a session is stopped before ssh ends it.
+/// StopReason a session is stopped before ssh ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+enum StopReason {
     TooLong,
     Interrupted,
-    /// The node has said all, and the connection stays.
+    /// The results are there, and the connection stays open.
     Lingering,
 }
 
 /// A line that a node printed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Line<'a> {
+pub(crate) struct NodeLine<'a> {
     pub(crate) node: &'a str,
-    pub(crate) stream: Stream,
-    /// Whether it came before anything was run.
+    pub(crate) stream: OutputStream,
+    /// Whether it arrived before anything ran.
     pub(crate) held: bool,
     pub(crate) text: &'a str,
 }
 
-/// What a line asks for.
+/// What the session does after a line.
 #[derive(Debug, Clone, Copy)]
-enum Todo {
+enum SessionAction {
     SendProgram,
     SendList,
-    /// Wait no longer than [`LINGERING`].
+    /// Wait for [`LINGER_TIMEOUT`] at most.
     Linger,
 }
 
-/// What can be waited for.
+/// A pipe of the ssh process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pipe {
     Input,
@@ -92,7 +91,7 @@ pub(crate) enum Pipe {
 
 impl Session {
     /// Starts ssh.
-    pub(crate) fn start(job: Job, arguments: &[OsString], timeout: Duration) -> Result<Self> {
+    pub(crate) fn start(job: NodeJob, arguments: &[OsString], timeout: Duration) -> Result<Self> {
         let mut child = Command::new("ssh")
             .args(arguments)
             .stdin(Stdio::piped())
@@ -107,18 +106,21 @@ impl Session {
         }
         let started = Instant::now();
         Ok(Self {
-            dialogue: Dialogue::new(job.marks.clone()),
+            protocol: Protocol::new(job.markers.clone()),
             started,
-            deadline: started + timeout.min(GREETING),
+            deadline: started + timeout.min(CONNECT_TIMEOUT),
             limit: started + timeout,
             input,
-            parcel: None,
-            last: false,
+            sending: None,
+            close_after_sending: false,
             out: child.stdout.take().map(|pipe| {
-                let mark = definitions::Results::mark(job.marks.results());
-                (pipe, Lines::with_mark(mark))
+                let mark = definitions::Results::mark(job.markers.results_nonce());
+                (pipe, LineReader::with_mark(mark))
             }),
-            err: child.stderr.take().map(|pipe| (pipe, Lines::default())),
+            err: child
+                .stderr
+                .take()
+                .map(|pipe| (pipe, LineReader::default())),
             child,
             stopped: None,
             force: None,
@@ -131,48 +133,48 @@ impl Session {
         &self.job.node
     }
 
-    /// Lists the pipes that are to be waited for.
+    /// Lists the pipes to poll.
     pub(crate) fn pipes(&self) -> impl Iterator<Item = (Pipe, BorrowedFd<'_>)> {
-        let input = self.input.as_ref().filter(|_| self.parcel.is_some());
+        let input = self.input.as_ref().filter(|_| self.sending.is_some());
         let input = input.map(|pipe| (Pipe::Input, pipe.as_fd()));
         let out = self.out.as_ref().map(|(pipe, _)| (Pipe::Out, pipe.as_fd()));
         let err = self.err.as_ref().map(|(pipe, _)| (Pipe::Err, pipe.as_fd()));
         [input, out, err].into_iter().flatten()
     }
 
-    /// Reads or writes what a pipe is ready for, and hands out the lines that it ends.
-    pub(crate) fn ready(&mut self, pipe: Pipe, show: &mut impl FnMut(Line<'_>)) {
+    /// Reads from or writes to a ready pipe, and hands out the complete lines.
+    pub(crate) fn ready(&mut self, pipe: Pipe, show: &mut impl FnMut(NodeLine<'_>)) {
         match pipe {
             Pipe::Input => self.send(),
-            Pipe::Out => self.hear(Stream::Out, show),
-            Pipe::Err => self.hear(Stream::Err, show),
+            Pipe::Out => self.on_line(OutputStream::Out, show),
+            Pipe::Err => self.on_line(OutputStream::Err, show),
         }
     }
 
-    /// Reads once.
-    fn hear(&mut self, stream: Stream, show: &mut impl FnMut(Line<'_>)) {
+    /// Reads once from a pipe.
+    fn on_line(&mut self, stream: OutputStream, show: &mut impl FnMut(NodeLine<'_>)) {
         let mut buffer = [0; 32 << 10];
         let (read, lines) = match (stream, &mut self.out, &mut self.err) {
-            (Stream::Out, Some((pipe, lines)), _) => (pipe.read(&mut buffer), lines),
-            (Stream::Err, _, Some((pipe, lines))) => (pipe.read(&mut buffer), lines),
+            (OutputStream::Out, Some((pipe, lines)), _) => (pipe.read(&mut buffer), lines),
+            (OutputStream::Err, _, Some((pipe, lines))) => (pipe.read(&mut buffer), lines),
             _ => return,
         };
         let mut todo = Vec::new();
         let mut each = |text: &str| {
-            let (text, held) = match self.dialogue.hear(stream, text) {
-                Answer::Show(text) => (text, false),
-                Answer::Hold(text) => (text, true),
-                Answer::SendProgram => return todo.push(Todo::SendProgram),
-                Answer::SendList => return todo.push(Todo::SendList),
-                Answer::Done(before) => {
-                    todo.push(Todo::Linger);
+            let (text, held) = match self.protocol.on_line(stream, text) {
+                LineAction::OutputPrinter(text) => (text, false),
+                LineAction::Hold(text) => (text, true),
+                LineAction::SendProgram => return todo.push(SessionAction::SendProgram),
+                LineAction::SendList => return todo.push(SessionAction::SendList),
+                LineAction::Done(before) => {
+                    todo.push(SessionAction::Linger);
                     if before.is_empty() {
                         return;
                     }
                     (before, false)
                 }
             };
-            show(Line {
+            show(NodeLine {
                 node: &self.job.node,
                 stream,
                 held,
@@ -181,10 +183,10 @@ impl Session {
         };
         match read {
             Ok(0) => {
-                lines.end(&mut each);
+                lines.finish(&mut each);
                 self.close(stream);
             }
-            Ok(read) => lines.take(&buffer[..read], &mut each),
+            Ok(read) => lines.feed(&buffer[..read], &mut each),
             Err(error)
                 if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             Err(_) => self.close(stream),
@@ -195,32 +197,34 @@ impl Session {
     }
 
     /// Closes a pipe that has ended.
-    fn close(&mut self, stream: Stream) {
+    fn close(&mut self, stream: OutputStream) {
         match stream {
-            Stream::Out => self.out = None,
-            Stream::Err => self.err = None,
+            OutputStream::Out => self.out = None,
+            OutputStream::Err => self.err = None,
         }
     }
 
-    /// Does what a line asks for.
-    fn act(&mut self, act: Todo) {
+    /// Performs an action.
+    fn act(&mut self, act: SessionAction) {
         match act {
-            Todo::SendProgram => {
-                self.parcel = Some((Arc::clone(&self.job.firstboot), 0));
+            SessionAction::SendProgram => {
+                self.sending = Some((Arc::clone(&self.job.firstboot), 0));
                 self.deadline = self.limit;
             }
-            Todo::SendList => {
+            SessionAction::SendList => {
                 self.deadline = self.limit;
-                self.parcel = Some((Arc::clone(&self.job.list), 0));
-                self.last = true;
+                self.sending = Some((Arc::clone(&self.job.list), 0));
+                self.close_after_sending = true;
             }
-            Todo::Linger => self.deadline = self.deadline.min(Instant::now() + LINGERING),
+            SessionAction::Linger => {
+                self.deadline = self.deadline.min(Instant::now() + LINGER_TIMEOUT)
+            }
         }
     }
 
-    /// Writes what there is room for; the pipe is closed behind the last byte.
+    /// Writes as much as the pipe accepts; closes it after the last byte.
     fn send(&mut self) {
-        let (Some(input), Some((bytes, sent))) = (&mut self.input, &mut self.parcel) else {
+        let (Some(input), Some((bytes, sent))) = (&mut self.input, &mut self.sending) else {
             return;
         };
         match input.write(&bytes[*sent..]) {
@@ -230,53 +234,53 @@ impl Session {
             {
                 return;
             }
-            // ssh has ended, and says itself why.
+            // ssh has ended, and prints the reason itself.
             Err(_) => {
-                (self.input, self.parcel) = (None, None);
+                (self.input, self.sending) = (None, None);
                 return;
             }
         }
         if *sent == bytes.len() {
-            self.parcel = None;
-            if self.last {
+            self.sending = None;
+            if self.close_after_sending {
                 self.input = None;
             }
         }
     }
 
-    /// Has the session end.
+    /// Ends the session at the administrator's request.
     pub(crate) fn interrupt(&mut self, now: Instant) {
-        self.stop(Why::Interrupted, now);
+        self.stop(StopReason::Interrupted, now);
     }
 
-    fn stop(&mut self, why: Why, now: Instant) {
+    fn stop(&mut self, why: StopReason, now: Instant) {
         if self.stopped.is_none() {
             self.stopped = Some(why);
-            self.force = Some(now + GRACE);
+            self.force = Some(now + TERMINATE_TIMEOUT);
             self.signal(Signal::SIGTERM);
         }
     }
 
-    /// Says whether nothing more is to be read.
+    /// Returns whether both output pipes are closed.
     pub(crate) fn is_silent(&self) -> bool {
         self.out.is_none() && self.err.is_none()
     }
 
-    /// Returns what became of the node, once the session has ended.
+    /// Returns the outcome of the node once the session has ended.
     pub(crate) fn ended(&mut self, now: Instant) -> Option<Outcome> {
         if !self.is_silent() && now >= self.deadline {
-            let all_said = self.dialogue.results.is_some();
+            let has_results = self.protocol.results.is_some();
             self.stop(
-                if all_said {
-                    Why::Lingering
+                if has_results {
+                    StopReason::Lingering
                 } else {
-                    Why::TooLong
+                    StopReason::TooLong
                 },
                 now,
             );
         }
         if self.is_silent() || self.has_exited() {
-            self.force.get_or_insert(now + GRACE);
+            self.force.get_or_insert(now + TERMINATE_TIMEOUT);
         }
         if self.force.is_some_and(|at| now >= at) {
             self.signal(Signal::SIGKILL);
@@ -293,7 +297,7 @@ impl Session {
         Some(self.outcome(status, now))
     }
 
-    /// Says whether ssh has ended, without forgetting it: its group is ours to signal until it is waited for.
+    /// Returns whether ssh has exited, without reaping it: until it is reaped, no other process can have its group's id.
     fn has_exited(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         let status = waitid(Id::Pid(self.pid()), flags);
@@ -310,25 +314,25 @@ impl Session {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// Sums up.
+    /// Builds the outcome.
     fn outcome(&mut self, status: Option<ExitStatus>, now: Instant) -> Outcome {
-        let verdict = match self.stopped {
-            Some(Why::TooLong) => Verdict::TimedOut {
+        let node_status = match self.stopped {
+            Some(StopReason::TooLong) => NodeStatus::TimedOut {
                 after: self.deadline - self.started,
-                before: self.dialogue.waits_for(),
+                before: self.protocol.pending_event(),
             },
-            Some(Why::Interrupted) => Verdict::Interrupted,
-            Some(Why::Lingering) => self.dialogue.verdict(None),
-            None => self.dialogue.verdict(status),
+            Some(StopReason::Interrupted) => NodeStatus::Interrupted,
+            Some(StopReason::Lingering) => self.protocol.status(None),
+            None => self.protocol.status(status),
         };
         Outcome {
             node: self.job.node.clone(),
             address: Some(self.job.address.clone()),
-            verdict,
+            status: node_status,
             took: now - self.started,
-            refreshed: self.dialogue.refreshed,
-            scripts: self.dialogue.results.take().unwrap_or_default().scripts,
-            output: std::mem::take(&mut self.dialogue.output),
+            refreshed: self.protocol.refreshed,
+            scripts: self.protocol.results.take().unwrap_or_default().scripts,
+            output: std::mem::take(&mut self.protocol.output),
         }
     }
 }

@@ -1,8 +1,7 @@
-//! The system's ssh client: how it is called, and what its complaints mean.
+//! The system's ssh client: its arguments, and the meaning of its error messages.
 //!
-//! The user's configuration holds in all that it says of hosts, users, ports, keys and jumps. What is set
-//! here is what running unattended on many nodes needs: no prompt, a bound on silence, and nothing
-//! forwarded to a node. Reference: ssh(1), ssh_config(5).
+//! The user's configuration of hosts, users, ports, keys and jump hosts applies. The options that are set here are those
+//! that unattended runs on many nodes need: no prompt, timeouts, and nothing forwarded to a node. Reference: ssh(1), ssh_config(5).
 
 use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -10,35 +9,35 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// What is set whatever the user's configuration says.
+/// Options that override the user's configuration.
 const OPTIONS: [&str; 8] = [
     "BatchMode=yes",
     "ConnectTimeout=10",
-    // A node that falls silent is given up after a minute; a bridge that moves takes less.
+    // A silent connection is given up after a minute; moving addresses to a bridge takes less.
     "ServerAliveInterval=15",
     "ServerAliveCountMax=4",
-    // Two sessions would want the same port, and no node is trusted with this user's agent.
+    // Two sessions would need the same port, and no node is trusted with this user's agent.
     "ClearAllForwardings=yes",
     "ForwardAgent=no",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
 ];
 
-/// How ssh is called.
+/// The options of ssh.
 #[derive(Debug, Clone)]
 pub(crate) struct Ssh {
     options: Vec<OsString>,
 }
 
 impl Ssh {
-    /// Settles what holds for every node.
+    /// Builds the options, the same for every node.
     ///
-    /// Connections are kept open only when that is asked for: each is a process. Without, a connection that
-    /// the user's own configuration keeps open is used, and none is made.
+    /// Connections are kept open only on request: each is a process. Without a request, a connection that the user's own
+    /// configuration keeps open is used, and none is made.
     pub(crate) fn new(config: Option<&Path>, user: Option<&str>, persist: u32) -> Result<Self> {
         let mut options = vec![OsString::from("-T")];
         if let Some(config) = config {
-            // ssh would say the same, once for every node.
+            // ssh would report the same, once for every node.
             std::fs::File::open(config).with_context(|| format!("opening {}", config.display()))?;
             options.extend([OsString::from("-F"), std::path::absolute(config)?.into()]);
         }
@@ -95,33 +94,34 @@ fn sockets() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Says in one sentence why a node was not reached, from what ssh said.
-pub(crate) fn complaint(said: &[&str]) -> String {
-    let any = |part: &str| said.iter().any(|line| line.contains(part));
+/// Returns in one sentence why a node was not reached, from the messages of ssh.
+pub(crate) fn reason(messages: &[&str]) -> String {
+    let any = |part: &str| messages.iter().any(|line| line.contains(part));
     if any("HOST IDENTIFICATION HAS CHANGED") {
-        return changed_key(said);
+        return changed_key(messages);
     }
     if any("Host key verification failed") {
-        return "its host key is not known here, and ssh is told to be strict: compare the key and add it to \
-                known_hosts, or log in by hand once"
+        return "its host key is not known here, and ssh is configured to be strict: compare the key and add it to \
+                known_hosts, or log in manually once"
             .to_owned();
     }
-    let last = said
+    let last = messages
         .iter()
         .rev()
         .map(|line| line.trim())
         .find(|line| !line.is_empty());
-    let last = last.unwrap_or("ssh said nothing");
+    let last = last.unwrap_or("ssh printed nothing");
     let last = last.strip_prefix("ssh: ").unwrap_or(last);
-    match last.contains("Permission denied") {
-        true => format!("it takes none of this user's ssh keys ({last})"),
-        false => last.to_owned(),
+    if last.contains("Permission denied") {
+        format!("it accepts none of this user's ssh keys ({last})")
+    } else {
+        last.to_owned()
     }
 }
 
-/// Says what to do about a host key that is another than before.
-fn changed_key(said: &[&str]) -> String {
-    let known = said.iter().find_map(|line| {
+/// Returns what to do about a changed host key.
+fn changed_key(messages: &[&str]) -> String {
+    let known = messages.iter().find_map(|line| {
         let (_, known) = line
             .trim()
             .split_once("Offending ")?
@@ -130,15 +130,15 @@ fn changed_key(said: &[&str]) -> String {
         Some(known.to_owned())
     });
     let known = known.map_or_else(String::new, |known| format!(" ({known})"));
-    // Debian's ssh says how to forget the key, with the name under which it is known.
-    let forget = said
+    // Debian's ssh prints the command that removes the key, with the name under which it is known.
+    let forget = messages
         .iter()
         .map(|line| line.trim())
         .find(|line| line.starts_with("ssh-keygen "))
         .unwrap_or("ssh-keygen -R ADDRESS");
     format!(
-        "its host key is not the one that was known{known}: if the node was installed anew, run {forget}; \
-         if not, something else answers in its place"
+        "its host key has changed{known}: if the node was installed again, run {forget}; if not, another machine \
+         answers at its address"
     )
 }
 
@@ -153,42 +153,42 @@ mod tests {
             Offending ED25519 key in /root/.ssh/known_hosts:7\n";
         let advice = "  remove with:\n  ssh-keygen -f \"/root/.ssh/known_hosts\" -R \"10.0.0.5\"\n";
         let failed = "Host key verification failed.\n";
-        for (said, expected) in [
+        for (messages, expected) in [
             (
                 format!("{banner}{advice}{failed}"),
-                "its host key is not the one that was known (/root/.ssh/known_hosts:7): if the node was \
-                 installed anew, run ssh-keygen -f \"/root/.ssh/known_hosts\" -R \"10.0.0.5\"; if not, \
-                 something else answers in its place",
+                "its host key has changed (/root/.ssh/known_hosts:7): if the node was installed again, \
+                 run ssh-keygen -f \"/root/.ssh/known_hosts\" -R \"10.0.0.5\"; if not, another machine \
+                 answers at its address",
             ),
             (
                 format!("{banner}{failed}"),
-                "its host key is not the one that was known (/root/.ssh/known_hosts:7): if the node was \
-                 installed anew, run ssh-keygen -R ADDRESS; if not, something else answers in its place",
+                "its host key has changed (/root/.ssh/known_hosts:7): if the node was installed again, \
+                 run ssh-keygen -R ADDRESS; if not, another machine answers at its address",
             ),
             (
                 format!(
                     "No ED25519 host key is known for n1 and you have requested strict checking.\n{failed}"
                 ),
-                "its host key is not known here, and ssh is told to be strict: compare the key and add it to \
-                 known_hosts, or log in by hand once",
+                "its host key is not known here, and ssh is configured to be strict: compare the key and add it to \
+                 known_hosts, or log in manually once",
             ),
             (
                 "root@10.0.0.5: Permission denied (publickey,password).\r\n".to_owned(),
-                "it takes none of this user's ssh keys (root@10.0.0.5: Permission denied (publickey,password).)",
+                "it accepts none of this user's ssh keys (root@10.0.0.5: Permission denied (publickey,password).)",
             ),
             (
                 "Warning: something\nssh: connect to host 10.0.0.5 port 22: No route to host\n\n"
                     .to_owned(),
                 "connect to host 10.0.0.5 port 22: No route to host",
             ),
-            (String::new(), "ssh said nothing"),
+            (String::new(), "ssh printed nothing"),
         ] {
-            assert_eq!(complaint(&said.lines().collect::<Vec<_>>()), expected);
+            assert_eq!(reason(&messages.lines().collect::<Vec<_>>()), expected);
         }
     }
 
     #[test]
-    fn options_stand_before_the_node_and_the_user_is_asked_nothing() {
+    fn options_precede_the_node_and_ssh_never_prompts() {
         let ssh = Ssh::new(None, Some("admin"), 0).unwrap();
         let arguments = ssh.arguments("10.0.0.5", "true");
         let arguments: Vec<_> = arguments

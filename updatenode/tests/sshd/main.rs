@@ -6,13 +6,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod asked;
+mod connections;
 mod lab;
 mod many;
 mod noise;
-mod reached;
 mod refresh;
 mod refused;
+mod selection;
 
 use std::process::{Command, ExitCode};
 
@@ -27,10 +27,10 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let lab = missing();
     let cases = [
-        asked::CASES,
+        selection::CASES,
         refused::CASES,
         refresh::CASES,
-        reached::CASES,
+        connections::CASES,
         many::CASES,
         noise::CASES,
     ]

@@ -7,10 +7,10 @@ use crate::lab::{Lab, Outcome, write_program};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_login_shell_may_print_anything_before", &[], before),
-    ("a_login_shell_may_print_anything_behind", &[], behind),
-    ("no_script_speaks_for_the_node_or_for_another", &[], forged),
-    ("what_a_node_says_moves_no_cursor", &[], escaped),
-    ("results_of_many_scripts_come_whole", &[], long),
+    ("a_login_shell_may_print_anything_after", &[], after),
+    ("no_script_can_forge_results", &[], forged),
+    ("output_of_a_node_moves_no_cursor", &[], escaped),
+    ("results_of_many_scripts_arrive_complete", &[], long),
 ];
 
 const ADDRESS: &str = "127.0.1.1";
@@ -50,22 +50,22 @@ fn before() {
     }
 }
 
-fn behind() {
+fn after() {
     let lab = Lab::new(&[("n1", ADDRESS)]);
-    for behind in [
+    for tail in [
         "echo bye >&2",
         "printf '\\r\\033[0m' >&2; exit 3",
         "kill -9 $$",
     ] {
         let shell = lab.path("shell");
-        write_program(&shell, &format!("#!/bin/sh\nsh \"$@\"\n{behind}\n"));
+        write_program(&shell, &format!("#!/bin/sh\nsh \"$@\"\n{tail}\n"));
         let path = shell.display().to_string();
         fs::write(lab.path(&format!("nodes/{ADDRESS}/shell")), path).unwrap();
         let outcome = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "30"]);
         assert_eq!(
             (outcome.code, outcome.out.as_str()),
             (Some(0), OK),
-            "{behind}"
+            "{tail}"
         );
     }
     let shell = lab.path("shell");

@@ -218,7 +218,7 @@ fn damaged() {
     );
     assert_eq!(
         lab.run(&["n1", "-P"]).out,
-        "n1: failed: nothing was run: the program did not arrive whole (T s)\n\
+        "n1: failed: nothing was run: the program arrived damaged (T s)\n\
          1 node in T s: 1 failed\nfailed: n1\n"
     );
     assert_eq!(

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use definitions::ScriptLine;
+
 use crate::Case;
 use crate::lab::{Lab, list};
 
@@ -13,9 +15,9 @@ pub(crate) const CASES: &[Case] = &[
 fn lists() {
     let lab = Lab::new(&[("n1", "127.0.1.1"), ("n2", "127.0.1.2")]);
     let path = lab.path("install/autoinst/n1/postscripts.json");
-    let mut crooked = list("n1");
-    let program = crooked.programs["xHRM"].clone();
-    crooked.programs.insert("../mine".to_owned(), program);
+    let mut leading_out = list("n1");
+    let program = leading_out.programs["xHRM"].clone();
+    leading_out.programs.insert("../mine".to_owned(), program);
     for (text, expected) in [
         (
             "{".to_owned(),
@@ -31,9 +33,11 @@ fn lists() {
             "reading install/autoinst/n1/postscripts.json: it has more than 1048576 bytes",
         ),
         (
-            serde_json::to_string(&crooked).unwrap(),
-            "reading install/autoinst/n1/postscripts.json: '../mine' is not a program's name: expected \
-             the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
+            serde_json::to_string(&leading_out).unwrap(),
+            &format!(
+                "reading install/autoinst/n1/postscripts.json: {}",
+                leading_out.check().unwrap_err()
+            ),
         ),
     ] {
         fs::write(&path, text).unwrap();
@@ -70,8 +74,10 @@ fn needed_by_all() {
     fails(
         &["n1", "-P", "/bin/sh"],
         1,
-        "updatenode: '/bin/sh' is not a script and its arguments: expected the name of a script beneath the \
-         postscripts directory, of letters, digits, '.', '_', '+' and '-'\n",
+        &format!(
+            "updatenode: {}\n",
+            "/bin/sh".parse::<ScriptLine>().unwrap_err()
+        ),
     );
     fs::remove_file(lab.path("install/postscripts/firstboot")).unwrap();
     fails(

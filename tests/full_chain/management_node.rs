@@ -13,25 +13,27 @@ use e2e::{
 use tempfile::TempDir;
 
 /// A management node's files.
-pub(crate) struct Office {
+pub(crate) struct ManagementNode {
     dir: TempDir,
 }
 
-impl Office {
-    /// Installs the programs beneath a prefix, and makes a key.
+impl ManagementNode {
+    /// Installs the programs below a prefix, and makes a key.
     pub(crate) fn open(medium: &Path) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("office").tempdir()?;
-        let office = Self { dir };
+        let dir = tempfile::Builder::new()
+            .prefix("management-node")
+            .tempdir()?;
+        let management_node = Self { dir };
         let (bin, shipped) = (
-            office.path("usr/bin"),
-            office.path("usr/share/slipway/postscripts"),
+            management_node.path("usr/bin"),
+            management_node.path("usr/share/slipway/postscripts"),
         );
         for directory in [
             &bin,
             &shipped,
-            &office.path("config/keyrings"),
-            &office.path("root/.ssh"),
-            &office.installdir(),
+            &management_node.path("config/keyrings"),
+            &management_node.path("root/.ssh"),
+            &management_node.installdir(),
         ] {
             fs::create_dir_all(directory)?;
         }
@@ -46,22 +48,22 @@ impl Office {
         // Whoever has a medium of Debian has Debian's keys; this one is signed with a key of its own.
         let keyring = medium.with_file_name("keyring.gpg");
         if keyring.exists() {
-            fs::copy(keyring, office.path("config/keyrings/medium.gpg"))?;
+            fs::copy(keyring, management_node.path("config/keyrings/medium.gpg"))?;
         }
         let made = Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-C", "administrator", "-f"])
-            .arg(office.key())
+            .arg(management_node.key())
             .status()?;
         ensure!(made.success(), "ssh-keygen: {made}");
-        let installdir = format!("installdir={}", office.installdir().display());
-        let mut site = office.program("chdef");
-        let told = outcome(site.args(["-t", "site", "clustersite", &installdir]))?;
-        ensure!(told.code == Some(0), "chdef: {}", told.stderr);
+        let installdir = format!("installdir={}", management_node.installdir().display());
+        let mut site = management_node.program("chdef");
+        let set = outcome(site.args(["-t", "site", "clustersite", &installdir]))?;
+        ensure!(set.code == Some(0), "chdef: {}", set.stderr);
         println!(
             "# A management node whose / is {}.",
-            office.dir.path().display()
+            management_node.dir.path().display()
         );
-        Ok(office)
+        Ok(management_node)
     }
 
     /// Imports the medium; returns the osimage of its docker hosts.
@@ -171,7 +173,7 @@ impl Office {
         self.path("root/.ssh/id_ed25519")
     }
 
-    /// Returns a path in the office.
+    /// Returns a path in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

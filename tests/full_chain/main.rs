@@ -1,11 +1,11 @@
-//! The whole chain, for real: an install medium becomes a docker host, unattended.
+//! The full chain, for real: an install medium becomes a docker host, unattended.
 //!
 //! `tests/e2e` builds the medium and runs this. Commands are typed as an administrator types them, from
-//! binaries that are installed beneath a prefix of their own; the management node is a network namespace in
+//! binaries that are installed below a prefix of their own; the management node is a network namespace in
 //! which the distribution's DHCP, TFTP and web servers run; the bare machine is one of qemu. What its
 //! console says is kept in `target/machines/console/`.
 
-mod office;
+mod management_node;
 mod unattended;
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use e2e::{DockerHost, Need, Progress, Site};
 
-use office::Office;
+use management_node::ManagementNode;
 
 fn main() -> ExitCode {
     match run() {
@@ -35,20 +35,20 @@ fn run() -> Result<()> {
         Need::Tools(&["nginx", "ssh-keygen"]),
     ];
     if let Some(lacking) = needs.into_iter().find_map(Need::lacking) {
-        bail!("the whole chain {lacking}");
+        bail!("the full chain {lacking}");
     }
     let mut progress = Progress::begin();
-    let office = Office::open(&medium)?;
+    let management_node = ManagementNode::open(&medium)?;
     progress.done("programs built and installed");
-    let osimage = office.import(&medium)?;
+    let osimage = management_node.import(&medium)?;
     progress.done("copycds");
-    office.define(&osimage)?;
+    management_node.define(&osimage)?;
     progress.done("nodeset");
 
     let site = Site::new()?;
-    site.serve_files(&office.installdir())?;
-    site.serve_addresses(&office.boot_service()?)?;
-    let mut machine = unattended::install(&office, &site, &mut progress)?;
+    site.serve_files(&management_node.installdir())?;
+    site.serve_addresses(&management_node.boot_service()?)?;
+    let mut machine = unattended::install(&management_node, &site, &mut progress)?;
     machine.wait_for_first_boot()?;
     let status = "/opt/slipway/bin/firstboot --status";
     println!("$ ssh root@host01 {status}\n{}", machine.succeed(status)?);
@@ -62,7 +62,7 @@ fn run() -> Result<()> {
     host.holds(&machine).context("after the reboot")?;
     progress.done("host proven again");
     machine.has_not_said("systemd-shutdown")?;
-    office.update(&site)?;
+    management_node.update(&site)?;
     progress.done("updatenode -P setupdockerhost: nothing to do");
     machine.power_off()?;
     println!("\n{progress}");

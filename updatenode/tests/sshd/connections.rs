@@ -113,8 +113,8 @@ fn changed_key() {
     assert_eq!(
         line,
         format!(
-            "n1: unreachable: its host key is not the one that was known (known:1): if the node was installed \
-             anew, run {forget}; if not, something else answers in its place (T s)"
+            "n1: unreachable: its host key has changed (known:1): if the node was installed again, run {forget}; \
+             if not, another machine answers at its address (T s)"
         )
     );
     assert!(outcome.out.contains("n2: ok (T s)\n"), "{}", outcome.out);
@@ -125,8 +125,8 @@ fn unknown_key() {
     fs::write(lab.path("known"), "").unwrap();
     assert_eq!(
         lab.run(&["n1", "-P"]).out,
-        "n1: unreachable: its host key is not known here, and ssh is told to be strict: compare the key and add \
-         it to known_hosts, or log in by hand once (T s)\n1 node in T s: 1 unreachable\nunreachable: n1\n"
+        "n1: unreachable: its host key is not known here, and ssh is configured to be strict: compare the key and \
+         add it to known_hosts, or log in manually once (T s)\n1 node in T s: 1 unreachable\nunreachable: n1\n"
     );
     assert_eq!(fs::read_to_string(lab.path("known")).unwrap(), "");
 }
@@ -136,7 +136,7 @@ fn no_key() {
     fs::copy(lab.path("other.pub"), lab.path("authorized")).unwrap();
     assert_eq!(
         lab.run(&["n1", "-P"]).out,
-        "n1: unreachable: it takes none of this user's ssh keys (root@127.0.1.1: Permission denied \
+        "n1: unreachable: it accepts none of this user's ssh keys (root@127.0.1.1: Permission denied \
          (publickey).) (T s)\n1 node in T s: 1 unreachable\nunreachable: n1\n"
     );
 }
@@ -166,7 +166,7 @@ fn hanging() {
     assert_eq!(outcome.code, Some(124));
     assert!(
         outcome.out.ends_with(
-            "n1: timed out: not done within 2 s; what it was running may go on there (T s)\n\
+            "n1: timed out: not done within 2 s; its script may still be running (T s)\n\
              2 nodes in T s: 1 ok, 1 timed out\ntimed out: n1\n"
         ),
         "{}",
@@ -207,8 +207,8 @@ fn lost() {
         .unwrap();
     assert_eq!(
         line,
-        "n1: unreachable: the connection was lost (Connection to 127.0.1.1 closed by remote host.); what it \
-         was running may go on there (T s)"
+        "n1: unreachable: the connection was lost (Connection to 127.0.1.1 closed by remote host.); its \
+         script may still be running (T s)"
     );
 }
 
@@ -283,7 +283,7 @@ fn interrupted() {
         outcome.out,
         format!(
             "n1: {given}\nn1: ok (T s)\nn2: {given}\n\
-             n2: interrupted: what it was running may go on there (T s)\nn3: not begun\n\
+             n2: interrupted: its script may still be running (T s)\nn3: not begun\n\
              3 nodes in T s: 1 ok, 1 interrupted, 1 not begun\ninterrupted: n2\nnot begun: n3\n"
         )
     );

@@ -118,7 +118,7 @@ fn nothing() {
     assert!(!lab.on("127.0.1.1", "list").exists(), "nothing was run");
     let out = lab.run(&["n1", "-P", "node", "--dry-run"]).out;
     assert!(
-        out.starts_with("n1: ok: nothing of this is in its list\n"),
+        out.starts_with("n1: ok: its list has none of these scripts\n"),
         "{out}"
     );
     let outcome = lab.run(&["n1", "-P", "osimage"]);
@@ -179,7 +179,7 @@ fn as_json() {
     }
     let assets = lab.path("install/autoinst/n2/postscripts.json");
     let reason = format!(
-        "there is no {}: run nodeset n2 osimage=NAME first, which says what the node runs",
+        "there is no {}: run nodeset n2 osimage=NAME first, which writes it",
         assets.display()
     );
     assert_eq!(
@@ -215,18 +215,18 @@ fn dry_run() {
     fs::remove_dir_all(lab.path("install/autoinst/n2")).unwrap();
     let mut command = lab.command(&["n1,n2", "--dry-run"]);
     let Outcome { code, out, err } = lab.finish(command.env("PATH", "/nowhere"));
-    let (out, digest) = out.split_once("with firstboot of SHA-256 ").unwrap();
+    let (out, digest) = out.split_once("firstboot has SHA-256 ").unwrap();
     assert_eq!(
         (code, out, err.as_str()),
         (
             Some(1),
             "n1: would run at 127.0.1.1: ospkgs, otherpkgs, xHRM bridgeprereq eth0:b0, setupdockerhost\n\
              n2: unprepared: there is no install/autoinst/n2/postscripts.json: run nodeset n2 osimage=NAME \
-             first, which says what the node runs\n",
+             first, which writes it\n",
             ""
         )
     );
-    assert_eq!(&digest[64..], ", sent where another is in its place\n");
+    assert_eq!(&digest[64..], "; it is sent to nodes that have another\n");
     let mut command = lab.command(&["n1", "--dry-run", "--json"]);
     let output = command.env("PATH", "/nowhere").output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();

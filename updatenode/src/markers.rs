@@ -1,8 +1,8 @@
-//! The marks in what a node says: how its shell and its `firstboot` are told from all else that is printed there.
+//! The markers in a node's output: they distinguish the lines of our shell command and of `firstboot` from all others.
 //!
-//! A nonce of the session makes them: a greeting, a script or another node cannot know it. The shell is told its own
-//! on its command line, which whatever runs there may read; the one of the results stands before the list, on the
-//! standard input of `firstboot`, and is told to nobody else.
+//! Each contains a nonce of the session, which a greeting, a script or another node cannot know. The shell gets its nonce
+//! on its command line, which every process on the node may read; the nonce of the results is sent before the list, on the
+//! standard input of `firstboot`, and nowhere else.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,15 +13,15 @@ use definitions::{Results, hex};
 /// Where random bytes come from: random(4).
 const RANDOM: &str = "/dev/urandom";
 
-/// The marks of one session.
+/// The nonces of one session, and the markers made from them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Marks {
+pub(crate) struct SessionMarkers {
     shell: String,
     results: String,
 }
 
-impl Marks {
-    /// Makes marks that nobody knows.
+impl SessionMarkers {
+    /// Makes markers from fresh random numbers.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             shell: nonce()?,
@@ -29,35 +29,35 @@ impl Marks {
         })
     }
 
-    /// Returns the nonce that the shell is told.
-    pub(crate) fn shell(&self) -> &str {
+    /// Returns the nonce that the shell gets.
+    pub(crate) fn shell_nonce(&self) -> &str {
         &self.shell
     }
 
-    /// Returns the nonce that `firstboot` is told.
-    pub(crate) fn results(&self) -> &str {
+    /// Returns the nonce that `firstboot` gets.
+    pub(crate) fn results_nonce(&self) -> &str {
         &self.results
     }
 
-    /// Asks for the program.
-    pub(crate) fn send(&self) -> String {
+    /// Returns the line with which the shell requests the program.
+    pub(crate) fn send_request(&self) -> String {
         format!("slipway: send {}", self.shell)
     }
 
-    /// Says that the program is in place and reads its list.
-    pub(crate) fn ready(&self) -> String {
+    /// Returns the line that says that the program is in place and reads its list.
+    pub(crate) fn ready_notice(&self) -> String {
         format!("slipway: ready {}", self.shell)
     }
 
-    /// Reads the results in a line; what was printed without an end may stand before them, and is returned, too.
-    pub(crate) fn read<'l>(&self, line: &'l str) -> Option<(&'l str, Results)> {
+    /// Parses the results in a line; returns the text before them, too: output without a newline may precede them.
+    pub(crate) fn parse_results<'l>(&self, line: &'l str) -> Option<(&'l str, Results)> {
         let mark = Results::mark(&self.results);
         let at = line.rfind(&mark)?;
         let mut values = serde_json::Deserializer::from_str(&line[at + mark.len()..]).into_iter();
         Some((&line[..at], values.next()?.ok()?))
     }
 
-    /// Makes marks that a test knows: `S` and `R`.
+    /// Makes markers for tests, from the nonces `S` and `R`.
     #[cfg(test)]
     pub(crate) fn known() -> Self {
         Self {
@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn marks_differ_from_session_to_session_and_from_each_other() {
-        let (one, other) = (Marks::new().unwrap(), Marks::new().unwrap());
+        let (one, other) = (
+            SessionMarkers::new().unwrap(),
+            SessionMarkers::new().unwrap(),
+        );
         assert_eq!(one.shell.len(), 32);
         assert!(
             one.shell != one.results && one.shell != other.shell && one.results != other.results
@@ -90,35 +93,43 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_them_is_no_part_of_them() {
+    fn text_before_results_is_returned_apart() {
         let line = "no end slipway-results R: {\"scripts\":[],\"code\":0}";
         assert_eq!(
-            Marks::known().read(line),
+            SessionMarkers::known().parse_results(line),
             Some(("no end ", Results::default()))
         );
     }
 
     #[test]
-    fn results_are_read_behind_their_own_mark_alone() {
-        let marks = Marks::new().unwrap();
-        let mark = Results::mark(marks.results());
+    fn results_are_read_after_their_own_marker_only() {
+        let markers = SessionMarkers::new().unwrap();
+        let mark = Results::mark(markers.results_nonce());
         let json = r#"{"scripts":[],"code":7}"#;
         for (line, code) in [
             (format!("{mark}{json}"), Some(7)),
             (format!("without an end{mark}{json}"), Some(7)),
-            (format!("{mark}{json}behind them"), Some(7)),
+            (format!("{mark}{json}after them"), Some(7)),
             (format!("{mark}{mark}{json}"), Some(7)),
             (format!("slipway-results: {json}"), None),
-            (format!("{}{json}", Results::mark(marks.shell())), None),
             (
-                format!("{}{json}", Results::mark(Marks::new().unwrap().results())),
+                format!("{}{json}", Results::mark(markers.shell_nonce())),
+                None,
+            ),
+            (
+                format!(
+                    "{}{json}",
+                    Results::mark(SessionMarkers::new().unwrap().results_nonce())
+                ),
                 None,
             ),
             (mark.clone(), None),
             (format!("{mark}{{}}"), None),
         ] {
             assert_eq!(
-                marks.read(&line).map(|(_, results)| results.code),
+                markers
+                    .parse_results(&line)
+                    .map(|(_, results)| results.code),
                 code,
                 "{line}"
             );

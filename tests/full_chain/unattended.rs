@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::{Machine, Progress, Site};
 
-use crate::office::Office;
+use crate::management_node::ManagementNode;
 
 /// The size of its disk, of which little is ever written.
 const DISK: u64 = 12 << 30;
 /// How long one stage of the installation may take.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const STAGE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// What the machine asks the web server for first when a stage begins, and what is over then.
 const STAGES: [(&str, &str); 6] = [
@@ -26,17 +26,18 @@ const STAGES: [(&str, &str); 6] = [
 
 /// Switches the machine on; returns when its new system lets root in.
 pub(crate) fn install<'a>(
-    office: &Office,
+    management_node: &ManagementNode,
     site: &'a Site,
     progress: &mut Progress,
 ) -> Result<Machine<'a>> {
-    let disk = office.path("disk.raw");
+    let disk = management_node.path("disk.raw");
     File::create(&disk)?.set_len(DISK)?;
-    let kernel = kernel(office)?;
-    let mut machine = Machine::switch_on(site, "whole-chain", &disk, &kernel, office.key())?;
+    let kernel = kernel(management_node)?;
+    let mut machine =
+        Machine::switch_on(site, "full-chain", &disk, &kernel, management_node.key())?;
     println!("$ ipmitool -H host01-bmc power on    # here: qemu, with an empty disk");
     for (asked, over) in STAGES {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + STAGE_TIMEOUT;
         while !site.was_asked(asked) {
             ensure!(
                 machine.is_on()?,
@@ -53,15 +54,15 @@ pub(crate) fn install<'a>(
         progress.done(over);
     }
     machine
-        .wait(PATIENCE)
+        .wait(STAGE_TIMEOUT)
         .context("waiting for the installed system")?;
     progress.done("late scripts, reboot from disk");
     Ok(machine)
 }
 
 /// The installer's kernel in the tree that was imported.
-fn kernel(office: &Office) -> Result<std::path::PathBuf> {
-    let releases = std::fs::read_dir(office.installdir())?;
+fn kernel(management_node: &ManagementNode) -> Result<std::path::PathBuf> {
+    let releases = std::fs::read_dir(management_node.installdir())?;
     releases
         .filter_map(|entry| Some(entry.ok()?.path().join("x86_64/install.amd/vmlinuz")))
         .find(|path| path.exists())

@@ -1,10 +1,9 @@
-//! What a user sees while nodes are at work, and in the end.
+//! The output for the user, while sessions run and at the end.
 //!
-//! A node's lines come in and go out behind its name: its standard output to ours, its standard error to
-//! ours, or both to standard error where standard output is for JSON. On a terminal a bar below them says
-//! how many nodes are done and, when few are left, which; and when nothing was printed for long, a line says who is
-//! waited for. What nobody reads any more is dropped: a
-//! pager that was left does not leave nodes half done.
+//! A node's lines come in and are printed after its name: its standard output to ours, its standard error to ours, or
+//! both to standard error where standard output is for JSON. On a terminal a progress bar below them shows how many nodes
+//! are done and, when few are left, which are not; after a time without output a line names the nodes that still run.
+//! A closed output is ignored: quitting a pager does not stop the work on nodes.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -13,69 +12,70 @@ use std::time::{Duration, Instant};
 use definitions::terminal::escaped;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::dialogue::Stream;
-use crate::outcome::{Outcome, Verdict};
-use crate::session::Line;
+use crate::outcome::{NodeStatus, Outcome};
+use crate::protocol::OutputStream;
+use crate::session::NodeLine;
 
-/// As long as no more nodes than these are left, the bar names them.
-const NAMED: usize = 4;
-/// How long nothing is printed before it is said who is waited for; from then on twice as long each time.
-const QUIET: Duration = Duration::from_secs(30);
-/// How many bytes are gathered before they are written.
-const GATHERED: usize = 64 << 10;
+/// The most nodes that are named in the bar and in notices.
+const MAX_NAMED_NODES: usize = 4;
+/// How long nothing is printed before the first notice names the nodes that run; the interval doubles each time.
+const FIRST_NOTICE: Duration = Duration::from_secs(30);
+/// How many bytes are buffered before they are written.
+const FLUSH_BYTES: usize = 64 << 10;
 
-/// What is shown, and where.
+/// Prints lines, outcomes and the progress bar.
 #[derive(Debug)]
-pub(crate) struct Show {
+pub(crate) struct OutputPrinter {
     /// Whether standard output is for JSON.
     json: bool,
-    /// Whether what comes before the scripts is shown.
+    /// Whether lines that arrive before the scripts run are printed.
     verbose: bool,
     bar: Option<ProgressBar>,
-    /// What is to be written to standard output, and to standard error.
+    /// The buffer of standard output.
     out: Vec<u8>,
+    /// The buffer of standard error.
     err: Vec<u8>,
-    /// How many nodes ended otherwise than well.
-    amiss: usize,
-    quiet: Quiet,
+    /// How many nodes ended with another status than ok.
+    not_ok: usize,
+    idle: IdleTimer,
 }
 
-/// How long nothing was printed.
+/// Measures the time without output.
 #[derive(Debug)]
-struct Quiet {
+struct IdleTimer {
     since: Instant,
-    /// When it is said next.
+    /// After which time the next notice is due.
     after: Duration,
 }
 
-impl Quiet {
+impl IdleTimer {
     fn from(now: Instant) -> Self {
         Self {
             since: now,
-            after: QUIET,
+            after: FIRST_NOTICE,
         }
     }
 
-    /// Returns how long, when it is to be said.
+    /// Returns the time without output, if a notice is due.
     fn due(&mut self, now: Instant) -> Option<Duration> {
-        let quiet = now - self.since;
-        (quiet >= self.after).then(|| {
+        let idle = now - self.since;
+        (idle >= self.after).then(|| {
             self.after *= 2;
-            quiet
+            idle
         })
     }
 }
 
-/// Names nodes, the first few by their names.
-fn named(nodes: &[&str]) -> String {
-    let mut names = nodes[..nodes.len().min(NAMED)].join(", ");
-    if nodes.len() > NAMED {
-        names += &format!(" and {} more", nodes.len() - NAMED);
+/// Lists nodes, the first few by name.
+fn name_list(nodes: &[&str]) -> String {
+    let mut names = nodes[..nodes.len().min(MAX_NAMED_NODES)].join(", ");
+    if nodes.len() > MAX_NAMED_NODES {
+        names += &format!(" and {} more", nodes.len() - MAX_NAMED_NODES);
     }
     names
 }
 
-impl Show {
+impl OutputPrinter {
     /// Begins, with so many nodes to come.
     pub(crate) fn new(nodes: usize, json: bool, verbose: bool) -> Self {
         let bar = stderr().is_terminal().then(|| {
@@ -94,8 +94,8 @@ impl Show {
             bar,
             out: Vec::new(),
             err: Vec::new(),
-            amiss: 0,
-            quiet: Quiet::from(Instant::now()),
+            not_ok: 0,
+            idle: IdleTimer::from(Instant::now()),
         }
     }
 
@@ -110,24 +110,24 @@ impl Show {
     }
 
     /// Shows a line.
-    pub(crate) fn line(&mut self, line: Line<'_>) {
+    pub(crate) fn line(&mut self, line: NodeLine<'_>) {
         if line.held && (!self.verbose || line.text.is_empty()) {
             return;
         }
-        self.quiet = Quiet::from(Instant::now());
-        let to_out = line.stream == Stream::Out && !line.held && !self.json;
+        self.idle = IdleTimer::from(Instant::now());
+        let to_out = line.stream == OutputStream::Out && !line.held && !self.json;
         let side = if to_out { &mut self.out } else { &mut self.err };
         write_line(side, line.node, line.text);
-        if side.len() >= GATHERED {
+        if side.len() >= FLUSH_BYTES {
             self.write();
         }
     }
 
     /// Shows what became of a node.
     pub(crate) fn ended(&mut self, outcome: &Outcome) {
-        self.quiet = Quiet::from(Instant::now());
-        if outcome.verdict != Verdict::Ok {
-            self.amiss += 1;
+        self.idle = IdleTimer::from(Instant::now());
+        if outcome.status != NodeStatus::Ok {
+            self.not_ok += 1;
         }
         let side = if self.json {
             &mut self.err
@@ -140,16 +140,14 @@ impl Show {
         }
     }
 
-    /// Writes what was gathered; with the nodes that are at work, draws the bar and says if nothing came for long.
+    /// Writes the buffers; with the running nodes given, prints a due notice and draws the bar.
     pub(crate) fn flush(&mut self, running: Option<Vec<&str>>) {
-        let quiet = running
-            .as_ref()
-            .and_then(|_| self.quiet.due(Instant::now()));
-        if let (Some(running), Some(quiet)) = (&running, quiet) {
+        let idle = running.as_ref().and_then(|_| self.idle.due(Instant::now()));
+        if let (Some(running), Some(idle)) = (&running, idle) {
             let text = format!(
                 "nothing printed for {} s by {}",
-                quiet.as_secs(),
-                named(running)
+                idle.as_secs(),
+                name_list(running)
             );
             write(&mut self.err, &["updatenode: ", &text]);
         }
@@ -158,11 +156,11 @@ impl Show {
             return;
         };
         let mut message = match running.len() {
-            few if few <= NAMED => format!("waiting for {}", named(&running)),
-            many => format!("{many} at work"),
+            few if few <= MAX_NAMED_NODES => format!("waiting for {}", name_list(&running)),
+            many => format!("{many} running"),
         };
-        if self.amiss > 0 {
-            message += &format!(", {} not ok", self.amiss);
+        if self.not_ok > 0 {
+            message += &format!(", {} not ok", self.not_ok);
         }
         bar.set_message(message);
         bar.tick();
@@ -204,12 +202,12 @@ impl Show {
     }
 }
 
-/// Adds a line behind a node's name.
+/// Adds a line after a node's name.
 fn write_line(side: &mut Vec<u8>, node: &str, text: &str) {
     write(side, &[node, ": ", text]);
 }
 
-/// Adds a line. All that a node says comes through here on its way to a terminal.
+/// Adds a line, escaped: all output of nodes passes through here on its way to a terminal.
 fn write(side: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         side.extend_from_slice(escaped(part, '\t').as_bytes());
@@ -222,17 +220,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn silence_is_said_after_half_a_minute_and_then_ever_more_seldom() {
+    fn notices_come_after_30_s_without_output_and_then_at_doubled_intervals() {
         let begun = Instant::now();
-        let mut quiet = Quiet::from(begun);
-        let said: Vec<_> = (0..300)
-            .filter_map(|second| quiet.due(begun + Duration::from_secs(second)))
-            .map(|quiet| quiet.as_secs())
+        let mut idle = IdleTimer::from(begun);
+        let notices: Vec<_> = (0..300)
+            .filter_map(|second| idle.due(begun + Duration::from_secs(second)))
+            .map(|idle| idle.as_secs())
             .collect();
-        assert_eq!(said, [30, 60, 120, 240]);
-        assert_eq!(named(&["n1", "n2"]), "n1, n2");
+        assert_eq!(notices, [30, 60, 120, 240]);
+        assert_eq!(name_list(&["n1", "n2"]), "n1, n2");
         assert_eq!(
-            named(&["a", "b", "c", "d", "e", "f"]),
+            name_list(&["a", "b", "c", "d", "e", "f"]),
             "a, b, c, d and 2 more"
         );
     }

@@ -1,40 +1,40 @@
-//! What is said with one node: its lines come in, what to do goes out. Pure.
+//! The protocol with one node: its lines come in, actions go out. Pure.
 //!
-//! Only what stands behind a mark of the session ([`crate::marks`]) says anything about it; of several results the
-//! last count. Before the shell there says that it is ready, what comes is no script's: greetings, warnings, ssh's own
-//! complaints. It is held back, and shown when it is why the node was not reached.
+//! Only a line with a marker of the session ([`crate::markers`]) changes the state; of several results the last one
+//! counts. Lines before the shell's ready notice come from no script: greetings, warnings, messages of ssh. They are held
+//! back, and shown when they are the reason why the node was not reached.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use definitions::Results;
 
-use crate::lines::Tail;
-use crate::marks::Marks;
-use crate::outcome::{Verdict, failures};
+use crate::lines::OutputTail;
+use crate::markers::SessionMarkers;
+use crate::outcome::{NodeStatus, failures};
 use crate::ssh;
 
-/// ssh's own exit code, for all that goes wrong on the way.
-const LOST: i32 = 255;
+/// The exit code of ssh itself, for every failure of the connection: ssh(1).
+const SSH_FAILED: i32 = 255;
 
-/// A conversation.
+/// The state of the protocol with one node.
 #[derive(Debug, Default)]
-pub(crate) struct Dialogue {
-    marks: Marks,
-    stage: Stage,
-    /// What was held back.
-    held: Tail,
-    /// What was printed since.
-    pub(crate) output: Tail,
-    /// Whether the program was asked for.
+pub(crate) struct Protocol {
+    markers: SessionMarkers,
+    state: ProtocolState,
+    /// The lines that were held back.
+    held: OutputTail,
+    /// The last lines since then.
+    pub(crate) output: OutputTail,
+    /// Whether the node requested the program.
     pub(crate) refreshed: bool,
-    /// What became of the scripts, once the node has said it.
+    /// The results of the scripts, once the node has sent them.
     pub(crate) results: Option<Results>,
 }
 
-/// How far it is.
+/// How far the session is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Stage {
+enum ProtocolState {
     /// ssh connects, or the shell compares.
     #[default]
     Greeting,
@@ -44,130 +44,137 @@ enum Stage {
     Running,
 }
 
-/// Where a line came from.
+/// The stream that a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
+pub(crate) enum OutputStream {
     Out,
     Err,
 }
 
-/// What to do about a line.
+/// What to do after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer<'l> {
-    /// Show it.
-    Show(&'l str),
-    /// It is held back.
+pub(crate) enum LineAction<'l> {
+    /// OutputPrinter it.
+    OutputPrinter(&'l str),
+    /// Hold it back.
     Hold(&'l str),
     /// Send the program.
     SendProgram,
     /// Send the list, and no more.
     SendList,
-    /// The node has said all that counts; this was printed before it, without an end.
+    /// The results are there; this text was on the same line before them.
     Done(&'l str),
 }
 
-impl Dialogue {
-    /// Begins.
-    pub(crate) fn new(marks: Marks) -> Self {
+impl Protocol {
+    /// Returns the state at the start of a session.
+    pub(crate) fn new(markers: SessionMarkers) -> Self {
         Self {
-            marks,
+            markers,
             ..Self::default()
         }
     }
 
-    /// Hears a line.
-    pub(crate) fn hear<'l>(&mut self, stream: Stream, line: &'l str) -> Answer<'l> {
-        match (self.stage, stream) {
-            (Stage::Running, _) => {
-                let read = self.marks.read(line).filter(|_| stream == Stream::Out);
+    /// Processes a line.
+    pub(crate) fn on_line<'l>(&mut self, stream: OutputStream, line: &'l str) -> LineAction<'l> {
+        match (self.state, stream) {
+            (ProtocolState::Running, _) => {
+                let read = self
+                    .markers
+                    .parse_results(line)
+                    .filter(|_| stream == OutputStream::Out);
                 if let Some((before, results)) = read {
                     self.results = Some(results);
                     if !before.is_empty() {
                         self.output.keep(before);
                     }
-                    return Answer::Done(before);
+                    return LineAction::Done(before);
                 }
                 self.output.keep(line);
-                Answer::Show(line)
+                LineAction::OutputPrinter(line)
             }
-            (Stage::Greeting, Stream::Out) if line.ends_with(&self.marks.send()) => {
-                self.stage = Stage::Refreshing;
+            (ProtocolState::Greeting, OutputStream::Out)
+                if line.ends_with(&self.markers.send_request()) =>
+            {
+                self.state = ProtocolState::Refreshing;
                 self.refreshed = true;
-                Answer::SendProgram
+                LineAction::SendProgram
             }
-            (_, Stream::Out) if line.ends_with(&self.marks.ready()) => {
-                self.stage = Stage::Running;
-                Answer::SendList
+            (_, OutputStream::Out) if line.ends_with(&self.markers.ready_notice()) => {
+                self.state = ProtocolState::Running;
+                LineAction::SendList
             }
             _ => {
                 self.held.keep(line);
-                Answer::Hold(line)
+                LineAction::Hold(line)
             }
         }
     }
 
-    /// Says what has not happened yet, as long as no script can run.
-    pub(crate) fn waits_for(&self) -> Option<String> {
-        let what = match self.stage {
-            Stage::Greeting => "its shell has run no command",
-            Stage::Refreshing => "firstboot has not arrived",
-            Stage::Running => return None,
+    /// Returns what has not happened yet, as long as no script can run.
+    pub(crate) fn pending_event(&self) -> Option<String> {
+        let what = match self.state {
+            ProtocolState::Greeting => "its shell has run no command",
+            ProtocolState::Refreshing => "firstboot has not arrived",
+            ProtocolState::Running => return None,
         };
         Some(match self.last_held() {
             None => what.to_owned(),
-            Some(last) => format!("{what} (it said: {last})"),
+            Some(last) => format!("{what} (it printed: {last})"),
         })
     }
 
-    /// Says how it ended, from how ssh did; `None` where ssh was stopped once the results were there.
-    pub(crate) fn verdict(&self, status: Option<ExitStatus>) -> Verdict {
+    /// Returns how the session ended, from the exit status of ssh; `None` where ssh was stopped after the results.
+    pub(crate) fn status(&self, status: Option<ExitStatus>) -> NodeStatus {
         let code = match status {
             None => None,
-            Some(status) => status.code().filter(|code| *code != LOST),
+            Some(status) => status.code().filter(|code| *code != SSH_FAILED),
         };
-        match (self.stage, &self.results, code) {
-            // The node's last word counts, whatever a shell or the connection made of it then.
-            (Stage::Running, Some(results), _) => by_results(results),
-            (Stage::Running, None, Some(code)) => Verdict::Failed {
+        match (self.state, &self.results, code) {
+            // The results count, whatever a shell or the connection did afterwards.
+            (ProtocolState::Running, Some(results), _) => by_results(results),
+            (ProtocolState::Running, None, Some(code)) => NodeStatus::Failed {
                 code: exit_code(code).max(1),
-                reason: self.complaint(code),
+                reason: self.firstboot_error(code),
             },
-            (Stage::Running, None, None) => Verdict::Unreachable(format!(
-                "the connection was lost{}; what it was running may go on there",
+            (ProtocolState::Running, None, None) => NodeStatus::Unreachable(format!(
+                "the connection was lost{}; its script may still be running",
                 self.last_words(status)
             )),
-            (_, _, Some(code)) => Verdict::Failed {
+            (_, _, Some(code)) => NodeStatus::Failed {
                 code: exit_code(code).max(1),
                 reason: match self.last_held() {
                     Some(last) => format!("nothing was run: {last}"),
                     None => format!(
-                        "nothing was run: its login shell ended with {code} and said nothing"
+                        "nothing was run: its login shell ended with {code} and printed nothing"
                     ),
                 },
             },
             (_, _, None) => match status.and_then(|status| status.signal()) {
-                Some(signal) => Verdict::Unreachable(format!("ssh was ended by signal {signal}")),
-                None => Verdict::Unreachable(ssh::complaint(&self.held.iter().collect::<Vec<_>>())),
+                Some(signal) => {
+                    NodeStatus::Unreachable(format!("ssh was ended by signal {signal}"))
+                }
+                None => NodeStatus::Unreachable(ssh::reason(&self.held.iter().collect::<Vec<_>>())),
             },
         }
     }
 
-    /// Returns the last that was held back.
+    /// Returns the last line that was held back.
     fn last_held(&self) -> Option<&str> {
         self.held.iter().rev().find(|line| !line.trim().is_empty())
     }
 
-    /// Returns what the program said when it ran nothing.
-    fn complaint(&self, code: i32) -> String {
+    /// Returns the error of a `firstboot` that ran nothing.
+    fn firstboot_error(&self, code: i32) -> String {
         let last = self.output.iter().next_back();
         match last.and_then(|line| line.strip_prefix("firstboot: ")) {
-            Some(complaint) => complaint.to_owned(),
-            None if code == 0 => "firstboot did not say what became of the scripts".to_owned(),
+            Some(firstboot_error) => firstboot_error.to_owned(),
+            None if code == 0 => "firstboot ended without reporting results".to_owned(),
             None => format!("firstboot ended with {code}"),
         }
     }
 
-    /// Returns what ssh said when it lost the connection.
+    /// Returns the message of ssh when it lost the connection.
     fn last_words(&self, status: Option<ExitStatus>) -> String {
         if let Some(signal) = status.and_then(|status| status.signal()) {
             return format!(" (ssh was ended by signal {signal})");
@@ -185,11 +192,11 @@ impl Dialogue {
     }
 }
 
-/// Judges by what the node said last.
-fn by_results(results: &Results) -> Verdict {
+/// Returns the status that follows from the results.
+fn by_results(results: &Results) -> NodeStatus {
     match results.code {
-        0 => Verdict::Ok,
-        code => Verdict::Failed {
+        0 => NodeStatus::Ok,
+        code => NodeStatus::Failed {
             code,
             reason: failures(&results.scripts)
                 .unwrap_or_else(|| format!("firstboot ended with {code}")),
@@ -197,7 +204,7 @@ fn by_results(results: &Results) -> Verdict {
     }
 }
 
-/// Makes an exit code of what ssh ended with.
+/// Returns an exit code as a byte.
 fn exit_code(code: i32) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
 }
@@ -210,15 +217,18 @@ mod tests {
         Some(ExitStatus::from_raw(code << 8))
     }
 
-    /// Tells a whole conversation: `>` before a line of standard output, `!` before one of standard error.
-    fn told<'l>(lines: &[&'l str], status: Option<ExitStatus>) -> (Vec<Answer<'l>>, Verdict) {
-        let mut dialogue = Dialogue::new(Marks::known());
-        let hear = |line: &&'l str| match line.split_at(1) {
-            (">", line) => dialogue.hear(Stream::Out, line),
-            (_, line) => dialogue.hear(Stream::Err, line),
+    /// Runs the protocol on these lines: `>` before a line of standard output, `!` before one of standard error.
+    fn replay<'l>(
+        lines: &[&'l str],
+        status: Option<ExitStatus>,
+    ) -> (Vec<LineAction<'l>>, NodeStatus) {
+        let mut protocol = Protocol::new(SessionMarkers::known());
+        let on_line = |line: &&'l str| match line.split_at(1) {
+            (">", line) => protocol.on_line(OutputStream::Out, line),
+            (_, line) => protocol.on_line(OutputStream::Err, line),
         };
-        let answers = lines.iter().map(hear).collect();
-        (answers, dialogue.verdict(status))
+        let actions = lines.iter().map(on_line).collect();
+        (actions, protocol.status(status))
     }
 
     const READY: &str = ">slipway: ready S";
@@ -230,8 +240,8 @@ mod tests {
 
     #[test]
     fn the_program_is_sent_when_it_is_asked_for_and_what_came_before_is_held() {
-        use Answer::{Done, Hold, SendList, SendProgram, Show};
-        let (answers, verdict) = told(
+        use LineAction::{Done, Hold, OutputPrinter, SendList, SendProgram};
+        let (actions, status) = replay(
             &[
                 "!Warning: greetings",
                 ">welcome",
@@ -247,34 +257,34 @@ mod tests {
             exited(0),
         );
         assert_eq!(
-            answers,
+            actions,
             [
                 Hold("Warning: greetings"),
                 Hold("welcome"),
                 Hold("slipway: send"),
                 SendProgram,
                 SendList,
-                Show("one"),
-                Show("two"),
-                Show("slipway: ready S"),
+                OutputPrinter("one"),
+                OutputPrinter("two"),
+                OutputPrinter("slipway: ready S"),
                 Done(""),
-                Show("bye"),
+                OutputPrinter("bye"),
             ]
         );
-        assert_eq!(verdict, Verdict::Ok);
+        assert_eq!(status, NodeStatus::Ok);
         let trace = ">+ exec sh -c 'slipway: ready S' slipway";
-        let (answers, _) = told(&["!slipway: ready S", trace, READY, FALSE], exited(0));
-        let shown = Show(&FALSE[1..]);
+        let (actions, _) = replay(&["!slipway: ready S", trace, READY, FALSE], exited(0));
+        let shown = OutputPrinter(&FALSE[1..]);
         assert_eq!(
-            answers,
+            actions,
             [Hold("slipway: ready S"), Hold(&trace[1..]), SendList, shown],
             "what is not quite it is a line like others"
         );
     }
 
     #[test]
-    fn the_last_results_that_are_valid_count_whatever_comes_behind() {
-        let failed = Verdict::Failed {
+    fn the_last_results_that_are_valid_count_whatever_comes_after() {
+        let failed = NodeStatus::Failed {
             code: 9,
             reason: "a ended with 9".to_owned(),
         };
@@ -284,48 +294,51 @@ mod tests {
             &[READY, FALSE, BAD, half, FALSE, ">bye"],
         ] {
             for status in [exited(0), exited(3), exited(255), None] {
-                assert_eq!(told(lines, status).1, failed, "{lines:?}");
+                assert_eq!(replay(lines, status).1, failed, "{lines:?}");
             }
         }
         let joined = r#">no endslipway-results R: {"scripts":[],"code":0}"#;
-        let (answers, verdict) = told(&[READY, joined], exited(0));
-        assert_eq!((answers[1], verdict), (Answer::Done("no end"), Verdict::Ok));
-        let (_, verdict) = told(&[READY, FALSE], exited(0));
+        let (actions, status) = replay(&[READY, joined], exited(0));
         assert_eq!(
-            verdict,
-            Verdict::Failed {
+            (actions[1], status),
+            (LineAction::Done("no end"), NodeStatus::Ok)
+        );
+        let (_, status) = replay(&[READY, FALSE], exited(0));
+        assert_eq!(
+            status,
+            NodeStatus::Failed {
                 code: 1,
-                reason: "firstboot did not say what became of the scripts".to_owned()
+                reason: "firstboot ended without reporting results".to_owned()
             }
         );
     }
 
     #[test]
-    fn a_node_that_runs_nothing_in_its_time_says_how_far_it_came() {
+    fn a_timeout_before_the_scripts_names_what_has_not_happened() {
         for (lines, expected) in [
             (&[][..], Some("its shell has run no command")),
             (
                 &[">Password expired."],
-                Some("its shell has run no command (it said: Password expired.)"),
+                Some("its shell has run no command (it printed: Password expired.)"),
             ),
             (&[">slipway: send S"], Some("firstboot has not arrived")),
             (&[READY], None),
         ] {
-            let mut dialogue = Dialogue::new(Marks::known());
+            let mut protocol = Protocol::new(SessionMarkers::known());
             for line in lines {
-                let _ = dialogue.hear(Stream::Out, &line[1..]);
+                let _ = protocol.on_line(OutputStream::Out, &line[1..]);
             }
-            assert_eq!(dialogue.waits_for().as_deref(), expected, "{lines:?}");
+            assert_eq!(protocol.pending_event().as_deref(), expected, "{lines:?}");
         }
     }
 
     #[test]
     fn the_verdict_tells_a_script_that_fails_from_a_connection_that_does() {
-        let failed = |code, reason: &str| Verdict::Failed {
+        let failed = |code, reason: &str| NodeStatus::Failed {
             code,
             reason: reason.to_owned(),
         };
-        let unreachable = |reason: &str| Verdict::Unreachable(reason.to_owned());
+        let unreachable = |reason: &str| NodeStatus::Unreachable(reason.to_owned());
         for (lines, status, expected) in [
             (&[READY, BAD][..], exited(9), failed(9, "a ended with 9")),
             (
@@ -340,24 +353,24 @@ mod tests {
             ),
             (&[READY, BAD], exited(255), failed(9, "a ended with 9")),
             (&[READY, BAD], None, failed(9, "a ended with 9")),
-            (&[READY, OK], exited(255), Verdict::Ok),
+            (&[READY, OK], exited(255), NodeStatus::Ok),
             (
                 &[READY, ">x", "!Connection to n1 closed by remote host."],
                 exited(255),
                 unreachable(
-                    "the connection was lost (Connection to n1 closed by remote host.); what it was running may go on there",
+                    "the connection was lost (Connection to n1 closed by remote host.); its script may still be running",
                 ),
             ),
             (
                 &[READY, ">x"],
                 exited(255),
-                unreachable("the connection was lost; what it was running may go on there"),
+                unreachable("the connection was lost; its script may still be running"),
             ),
             (
                 &[READY],
                 Some(ExitStatus::from_raw(11)),
                 unreachable(
-                    "the connection was lost (ssh was ended by signal 11); what it was running may go on there",
+                    "the connection was lost (ssh was ended by signal 11); its script may still be running",
                 ),
             ),
             (
@@ -388,11 +401,11 @@ mod tests {
                 exited(0),
                 failed(
                     1,
-                    "nothing was run: its login shell ended with 0 and said nothing",
+                    "nothing was run: its login shell ended with 0 and printed nothing",
                 ),
             ),
         ] {
-            assert_eq!(told(lines, status).1, expected, "{lines:?}");
+            assert_eq!(replay(lines, status).1, expected, "{lines:?}");
         }
     }
 }

@@ -1,15 +1,15 @@
-//! How long a machine is waited for: as long as it gets on, and not for ever.
+//! How long a machine is waited for: as long as it makes progress, up to a limit.
 //!
-//! Beside other work a machine takes several times as long for everything, so no deadline counts the seconds of
-//! the host alone: one ends when the machine has shown nothing new for a while.
+//! On a loaded machine everything takes several times as long, so no deadline counts seconds alone: a wait ends when the
+//! machine has shown nothing new for a while.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
-/// How many times the allowed silence a machine may take in all, however much it says.
-const MOST: u32 = 6;
+/// A wait ends after this many idle times, whatever the machine prints.
+const MAX_FACTOR: u32 = 6;
 
-/// This machine had too little time for a story: it says nothing of what the story is about.
+/// This machine had too little time for a trial: it says nothing of what the trial is about.
 #[derive(Debug)]
 pub struct OutOfTime(pub(crate) String);
 
@@ -21,31 +21,31 @@ impl Display for OutOfTime {
 
 impl std::error::Error for OutOfTime {}
 
-/// The patience of one wait.
+/// The deadline of one wait.
 #[derive(Debug)]
-pub(crate) struct Patience {
-    silence: Duration,
+pub(crate) struct IdleDeadline {
+    idle: Duration,
     began: Instant,
     /// What the machine showed last, and since when.
     shown: (String, Instant),
 }
 
-impl Patience {
-    /// Begins a wait that may go on for as long as the machine is silent for no longer than that.
-    pub(crate) fn new(silence: Duration) -> Self {
+impl IdleDeadline {
+    /// Begins a wait that ends when the machine shows nothing new for this long.
+    pub(crate) fn new(idle: Duration) -> Self {
         let now = Instant::now();
         Self {
-            silence,
+            idle,
             began: now,
             shown: (String::new(), now),
         }
     }
 
-    /// Takes what the machine shows now: how much it has said, or where it is.
+    /// Checks the deadline with what the machine shows now: the length of its output, or its state.
     ///
     /// # Errors
-    /// When patience has ended, with what the machine did not do and what it said last.
-    pub(crate) fn go_on(
+    /// When the deadline is over, with what the machine did not do and its last output.
+    pub(crate) fn check(
         &mut self,
         shows: String,
         what: &str,
@@ -61,11 +61,11 @@ impl Patience {
         if shows != self.shown.0 {
             self.shown = (shows, now);
         }
-        if now - self.began > self.silence * MOST {
+        if now - self.began > self.idle * MAX_FACTOR {
             return Some(format!("it took {} s", (now - self.began).as_secs()));
         }
         let silent = now - self.shown.1;
-        (silent > self.silence).then(|| format!("it shows nothing new for {} s", silent.as_secs()))
+        (silent > self.idle).then(|| format!("it shows nothing new for {} s", silent.as_secs()))
     }
 }
 
@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn a_wait_ends_when_nothing_new_is_shown_and_not_before() {
-        let mut patience = Patience::new(Duration::from_secs(10));
-        let began = patience.began;
+        let mut deadline = IdleDeadline::new(Duration::from_secs(10));
+        let began = deadline.began;
         let mut over = |seconds: u64, shows: &str| {
-            patience.over(shows.to_owned(), began + Duration::from_secs(seconds))
+            deadline.over(shows.to_owned(), began + Duration::from_secs(seconds))
         };
         assert_eq!(over(9, "1"), None);
         assert_eq!(over(19, "1"), None);

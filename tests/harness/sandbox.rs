@@ -14,19 +14,19 @@ use crate::commands::commands;
 
 /// A configuration, an install directory and room for media.
 #[derive(Debug)]
-pub struct Scene {
+pub struct Sandbox {
     dir: TempDir,
     install: PathBuf,
 }
 
-/// How a binary ended and what it said.
+/// The exit code and the output of a program.
 #[derive(Debug)]
 pub struct Outcome {
     /// The exit code; `None` when a signal ended it.
     pub code: Option<i32>,
     /// Its results.
     pub stdout: String,
-    /// Its steps and complaints.
+    /// Its progress and errors.
     pub stderr: String,
 }
 
@@ -39,8 +39,8 @@ pub struct Medium {
     pub keyring: PathBuf,
 }
 
-impl Scene {
-    /// Sets the scene.
+impl Sandbox {
+    /// Makes a sandbox.
     pub fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let install = dir.path().join("install");
@@ -48,20 +48,20 @@ impl Scene {
         Self::with_install(dir, install)
     }
 
-    /// Sets the scene with an install directory elsewhere, on a file system of its own.
+    /// Makes a sandbox whose install directory is elsewhere, on a file system of its own.
     pub fn on(install: &Path) -> Result<Self> {
         Self::with_install(tempfile::tempdir()?, install.to_owned())
     }
 
     fn with_install(dir: TempDir, install: PathBuf) -> Result<Self> {
-        let scene = Self { dir, install };
-        fs::create_dir_all(scene.config().join("keyrings"))?;
-        let site = format!("installdir = \"{}\"\n", scene.install.display());
-        fs::write(scene.config().join("site.toml"), site)?;
-        Ok(scene)
+        let sandbox = Self { dir, install };
+        fs::create_dir_all(sandbox.config().join("keyrings"))?;
+        let site = format!("installdir = \"{}\"\n", sandbox.install.display());
+        fs::write(sandbox.config().join("site.toml"), site)?;
+        Ok(sandbox)
     }
 
-    /// Returns a path in the scene, outside of its install directory and its configuration.
+    /// Returns a path in the sandbox, outside of its install directory and its configuration.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
