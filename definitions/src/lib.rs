@@ -71,5 +71,5 @@ pub use repository::{
 };
 pub use runlist::{Entry, Origin, Program, Results, Runlist, ScriptLine, ScriptResult};
 pub use schema::{Attribute, Definition, Shape};
-pub use secret::{CryptedPassword, MASK, Secret, looks_secret};
+pub use secret::{CryptedPassword, MASK, Secret, has_credential, looks_secret};
 pub use site::Site;

@@ -65,26 +65,26 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
 
 /// A line as debconf sees it: joined to those that continue it.
 #[derive(Debug)]
-struct LogicalLine<'a> {
-    number: usize,
-    text: Cow<'a, str>,
+pub(super) struct LogicalLine<'a> {
+    pub(super) number: usize,
+    pub(super) text: Cow<'a, str>,
 }
 
 /// Joins lines.
 #[derive(Debug)]
-struct LogicalLines<'a> {
+pub(super) struct LogicalLines<'a> {
     lines: std::iter::Enumerate<std::str::Lines<'a>>,
 }
 
 impl<'a> LogicalLines<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self {
             lines: text.lines().enumerate(),
         }
     }
 
     /// Returns the next line that is neither empty nor a comment.
-    fn next(&mut self, findings: &mut FindingsBuilder<'_>) -> Option<LogicalLine<'a>> {
+    pub(super) fn next(&mut self, findings: &mut FindingsBuilder<'_>) -> Option<LogicalLine<'a>> {
         loop {
             let (index, first) = self.lines.next()?;
             let (number, begin) = (index + 1, first.trim_start());
@@ -129,12 +129,12 @@ fn is_blank_or_comment(line: &str) -> bool {
 
 /// What a line says.
 #[derive(Debug, Clone, Copy)]
-struct PreseedAnswer<'a> {
+pub(super) struct PreseedAnswer<'a> {
     owner: &'a str,
-    template: &'a str,
-    kind: &'a str,
+    pub(super) template: &'a str,
+    pub(super) kind: &'a str,
     /// Everything after the one space that ends the type.
-    value: &'a str,
+    pub(super) value: &'a str,
 }
 
 impl<'a> PreseedAnswer<'a> {
@@ -157,7 +157,8 @@ impl<'a> PreseedAnswer<'a> {
         entry
     }
 
-    fn split(line: &'a str) -> Option<Self> {
+    /// Reads a line, whatever is wrong with it.
+    pub(super) fn split(line: &'a str) -> Option<Self> {
         let (owner, rest) = word(line)?;
         let (template, rest) = word(rest)?;
         let (kind, rest) = word(rest)?;

@@ -7,7 +7,7 @@
 
 mod line;
 mod table;
-mod words;
+pub(super) mod words;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
