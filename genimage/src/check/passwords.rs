@@ -5,7 +5,7 @@
 
 use super::findings::FindingsBuilder;
 use super::kickstart::words::split;
-use super::preseed::{LogicalLines, PreseedAnswer};
+use super::preseed::{AnswerType, LogicalLines, PreseedAnswer};
 use crate::installer::InstallerKind;
 use crate::problem::Problem;
 
@@ -31,7 +31,7 @@ fn preseed(text: &str, findings: &mut FindingsBuilder<'_>) {
         };
         let template = answer.template.trim_end_matches("-again");
         if matches!(template, "passwd/root-password" | "passwd/user-password")
-            && answer.kind != "seen"
+            && answer.kind != AnswerType::Seen
             && !answer.value.trim().is_empty()
         {
             let message = format!(

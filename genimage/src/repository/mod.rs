@@ -82,11 +82,11 @@ impl Serialize for Repository {
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("form", &self.form)?;
         fields.serialize_field("uri", &self.uri)?;
-        given(&mut fields, "directory", &self.directory)?;
-        given(&mut fields, "suite", &self.suite)?;
+        serialize_optional(&mut fields, "directory", &self.directory)?;
+        serialize_optional(&mut fields, "suite", &self.suite)?;
         fields.serialize_field("components", &self.components)?;
-        given(&mut fields, "key", &self.key)?;
-        given(&mut fields, "key_url", &self.key_url)?;
+        serialize_optional(&mut fields, "key", &self.key)?;
+        serialize_optional(&mut fields, "key_url", &self.key_url)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
         let zypper = self
@@ -102,7 +102,7 @@ impl Serialize for Repository {
 }
 
 /// Leaves out what is absent: a template would write it as nothing, and say nothing.
-fn given<S: SerializeStruct>(
+fn serialize_optional<S: SerializeStruct>(
     fields: &mut S,
     name: &'static str,
     value: &Option<String>,
