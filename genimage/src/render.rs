@@ -1,4 +1,4 @@
-//! One node's assets: briefed, rendered, checked. Nothing is written here.
+//! One node's assets: rendered and checked. Nothing is written here.
 
 use std::collections::BTreeMap;
 

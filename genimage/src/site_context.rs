@@ -41,7 +41,7 @@ pub(crate) struct SiteContext {
     notes: Vec<Problem>,
 }
 
-/// An osimage, ready for its nodes.
+/// An osimage that was checked for its nodes.
 #[derive(Debug)]
 pub(crate) struct CheckedImage {
     pub(crate) image: ResolvedImage,
@@ -153,7 +153,7 @@ impl SiteContext {
         Ok((checked, report))
     }
 
-    /// Returns what briefs nodes.
+    /// Returns the renderer of nodes.
     pub(crate) fn renderer<'a>(&'a self, nodes: &'a Nodes) -> NodeRenderer<'a> {
         NodeRenderer {
             site: &self.site,

@@ -16,7 +16,7 @@ use crate::installer::{DistroFamily, InstallerKind};
 /// A release whose last number is greater is not counted down: `7.9.2009` is a date.
 const MAX_MINOR: u32 = 99;
 
-/// One name of the ladder, and what it says.
+/// One name that is searched for, and its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateName {
     /// The file's name: `dockerhost.rocky9.x86_64.pkglist`.
