@@ -1,6 +1,6 @@
 //! Where packages come from: the tree, local directories and repositories of the internet.
 //!
-//! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra`]); what goes
+//! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra()`]); what goes
 //! out is what a node is given. Keys are read on the management node and handed on armoured, so that a node
 //! has to trust nobody else. What has no key is refused unless the definition says explicitly that it is trusted.
 //! Nothing here reaches a network.
