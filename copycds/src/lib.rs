@@ -9,7 +9,6 @@ pub mod claims;
 mod cli;
 pub mod copy;
 pub mod describe;
-pub mod digest;
 mod disc;
 mod import;
 pub mod media;
@@ -18,6 +17,8 @@ mod report;
 mod setting;
 mod show;
 mod verify;
+
+pub use repodata::digest;
 
 use std::borrow::Cow;
 use std::process::ExitCode;

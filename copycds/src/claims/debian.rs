@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use repodata::{Compression, Input, Release, read_stanzas};
 
 use super::SourceId;
 use super::gathering::{Gathering, Listing};
-use super::inflate::ENDINGS;
 use super::shelf::{locate, split};
-use super::{packages, release};
 use crate::media::Entry;
 
 const CHAIN: &str = "Release → Packages";
@@ -23,20 +22,20 @@ pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
         let text = work.read(root)?;
         let signature = work.beside(root, ".gpg");
         let (source, text) = work.signed(root, text, CHAIN, signature)?;
-        let text = String::from_utf8_lossy(&text);
+        let name = root.path.to_string();
+        let release = Input::plain(&name, text.as_slice()).and_then(Release::read);
         let base = split(root.path.as_bytes()).0;
         let (mut indices, mut lost) = (Vec::new(), None);
-        let parsed = release::parse(&text, |listed| {
+        for listed in release.with_context(reading)?.files {
             let is_index = stem(&listed.path).is_some();
             let path = is_index.then(|| listed.path.clone());
-            match work.add(source, base, listed, Listing::Archive)? {
+            let added = work.add(source, base, listed, Listing::Archive);
+            match added.with_context(reading)? {
                 Some(entry) if is_index => indices.push(entry),
                 None if lost.is_none() => lost = path,
                 _ => {}
             }
-            Ok(())
-        });
-        parsed.with_context(reading)?;
+        }
         indices.sort_by(|one: &&Entry, two| one.path.cmp(&two.path));
         indices.dedup_by(|one, two| one.path == two.path);
         let pool = archive(base);
@@ -63,10 +62,9 @@ fn has_packages(work: &Gathering<'_>, archive: &[u8]) -> bool {
 
 /// Returns the path of a package index without the ending of its compression.
 fn stem(path: &[u8]) -> Option<&[u8]> {
-    let ending = ENDINGS
-        .iter()
-        .find(|ending| path.ends_with(ending.as_bytes()))?;
-    let stem = &path[..path.len() - ending.len()];
+    let mut suffixes = Compression::SUPPORTED.iter().map(|one| one.suffix());
+    let suffix = suffixes.find(|suffix| path.ends_with(suffix.as_bytes()))?;
+    let stem = &path[..path.len() - suffix.len()];
     let name = split(stem).1;
     (name == b"Packages" || name == b"Sources").then_some(stem)
 }
@@ -76,8 +74,9 @@ fn cheapest(work: &Gathering<'_>, index: &Entry) -> Result<bool> {
     let Some(stem) = stem(index.path.as_bytes()) else {
         return Ok(false);
     };
-    for ending in ENDINGS {
-        if let Some(entry) = locate(work.medium, b"", &[stem, ending.as_bytes()].concat())? {
+    for compression in Compression::SUPPORTED {
+        let path = [stem, compression.suffix().as_bytes()].concat();
+        if let Some(entry) = locate(work.medium, b"", &path)? {
             return Ok(entry.path == index.path);
         }
     }
@@ -106,8 +105,15 @@ fn follow<'a>(
 ) -> Result<()> {
     let source = work.below(root, index);
     work.index(index, |work, plain| {
-        packages::parse(plain, |listed| {
-            work.add(source, archive, listed, Listing::Whole).map(drop)
+        read_stanzas(plain, |stanza| {
+            let files = match stanza.binary_file()? {
+                Some(file) => vec![file],
+                None => stanza.source_files()?,
+            };
+            for listed in files {
+                work.add(source, archive, listed, Listing::Whole)?;
+            }
+            Ok(())
         })
     })
 }

@@ -1,14 +1,14 @@
 //! What every kind of metadata needs while it is read: the medium, the keys, and the claims so far.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use anyhow::{Context, Result, bail};
+use repodata::{Input, ListedFile, is_clear_signed, signed_text};
 
 use super::keyrings::{Keys, Signature};
-use super::listed::Listed;
 use super::shelf::locate;
-use super::{Claim, Claims, Source, SourceId, Unverified, boot, inflate, release};
+use super::{Claim, Claims, Source, SourceId, Unverified, boot};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::{Entry, Kind, Medium};
 
@@ -108,7 +108,7 @@ impl<'a> Gathering<'a> {
         signature: Option<&Entry>,
     ) -> Result<(SourceId, Vec<u8>)> {
         let source = self.unsigned(entry, chain);
-        if signature.is_none() && !release::is_signed(&text) {
+        if signature.is_none() && !is_clear_signed(&text) {
             return Ok((source, text));
         }
         let detached = signature
@@ -138,7 +138,7 @@ impl<'a> Gathering<'a> {
             Signature::Uncounted { why } => {
                 let note = format!("the signature {name} does not count: {why}");
                 self.claims.notes.push(note);
-                Ok((source, release::signed_text(text)))
+                Ok((source, signed_text(text)))
             }
         }
     }
@@ -162,7 +162,7 @@ impl<'a> Gathering<'a> {
         &mut self,
         source: SourceId,
         base: &[u8],
-        listed: Listed,
+        listed: ListedFile,
         listing: Listing,
     ) -> Result<Option<&'a Entry>> {
         let Some(entry) = locate(self.medium, base, &listed.path)? else {
@@ -209,7 +209,7 @@ impl<'a> Gathering<'a> {
     pub(super) fn index(
         &mut self,
         entry: &'a Entry,
-        parse: impl FnOnce(&mut Self, Box<dyn BufRead + '_>) -> Result<()>,
+        parse: impl FnOnce(&mut Self, Input<'_>) -> Result<()>,
     ) -> Result<()> {
         let reading = || format!("reading {}", entry.path);
         let claims = self.claims.of(&entry.path).to_vec();
@@ -223,7 +223,7 @@ impl<'a> Gathering<'a> {
             hashers: algorithms.into_iter().map(Hasher::new).collect(),
         };
         let name = entry.path.to_string();
-        let parsed = inflate::open(&name, &mut packed)
+        let parsed = Input::open(&name, &mut packed)
             .map_err(anyhow::Error::from)
             .and_then(|plain| parse(self, plain));
         io::copy(&mut packed, &mut io::sink()).with_context(reading)?;

@@ -1,12 +1,11 @@
 //! The plain lists: SUSE's `CHECKSUMS` and `content`, `.treeinfo`, `SHA256SUMS`, `md5sum.txt`.
 
 use anyhow::{Context, Result};
+use repodata::{Compression, ListedFile, SuseContent, read_susetags};
 
 use super::gathering::{Gathering, Listing};
-use super::inflate::ENDINGS;
-use super::listed::Listed;
 use super::shelf::{locate, split};
-use super::{content, sums, treeinfo};
+use super::{sums, treeinfo};
 
 /// The lists that a medium may have at its root, of all its files.
 const SUMS: [&str; 8] = [
@@ -52,29 +51,35 @@ pub(super) fn content(work: &mut Gathering<'_>) -> Result<()> {
     let reading = || format!("reading {}", root.path);
     let text = work.read(root)?;
     let (source, text) = work.signed(root, text, "content", work.beside(root, ".asc"))?;
-    let content = content::parse(&String::from_utf8_lossy(&text)).with_context(reading)?;
-    let index = format!("{}/packages", content.descr);
+    let name = root.path.to_string();
+    let content =
+        SuseContent::parse(&name, &String::from_utf8_lossy(&text)).with_context(reading)?;
+    let index = format!("{}/packages", content.description_dir);
     let index = index.trim_start_matches('/');
-    let is_index = |file: &Listed| {
+    let is_index = |file: &ListedFile| {
         let path = String::from_utf8_lossy(&file.path);
         let ending = path.trim_start_matches('/').strip_prefix(index);
-        ending.is_some_and(|ending| ENDINGS.contains(&ending))
+        ending.is_some_and(|ending| {
+            let mut supported = Compression::SUPPORTED.iter();
+            supported.any(|one| one.suffix() == ending)
+        })
     };
     let index_listed = content.files.iter().any(is_index);
     for listed in content.files {
         work.add(source, b"", listed, Listing::Wider)
             .with_context(reading)?;
     }
-    for ending in ENDINGS {
-        let path = format!("{index}{ending}");
+    for compression in Compression::SUPPORTED {
+        let path = format!("{index}{}", compression.suffix());
         let Some(index) = locate(work.medium, b"", path.as_bytes())? else {
             continue;
         };
         let source = work.below(source, index);
         return work.index(index, |work, plain| {
-            let base = content.data.as_bytes();
-            content::packages(plain, |listed| {
-                work.add(source, base, listed, Listing::Wider).map(drop)
+            let base = content.data_dir.as_bytes();
+            read_susetags(plain, |package| match package.file.clone() {
+                Some(listed) => work.add(source, base, listed, Listing::Wider).map(drop),
+                None => Ok(()),
             })
         });
     }

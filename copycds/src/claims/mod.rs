@@ -12,29 +12,19 @@
 //! not count here, refuses the medium. What a publisher says of the image as a whole is [`Whole`].
 
 mod boot;
-mod bounded;
-mod content;
 mod coverage;
 mod debian;
 mod gathering;
 mod implanted;
-mod inflate;
 mod keyrings;
-mod lines;
-mod listed;
 mod lists;
 mod openpgp;
-mod packages;
-mod primary;
-mod release;
-mod repomd;
 mod rpmmd;
 mod shelf;
 mod sums;
 mod treeinfo;
 mod trust;
 mod whole;
-mod xml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +33,6 @@ use anyhow::{Result, bail};
 
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
-
-use listed::rank;
 
 pub use coverage::{Bytes, Cover, Coverage};
 pub use implanted::Implanted;
@@ -208,7 +196,7 @@ impl Claims {
             }
         }
         claims.iter_mut().for_each(|claim| claim.size = size);
-        claims.sort_by_key(|claim| std::cmp::Reverse((signed(claim), rank(claim.digest))));
+        claims.sort_by_key(|claim| std::cmp::Reverse((signed(claim), claim.digest.rank())));
         Ok(())
     }
 }

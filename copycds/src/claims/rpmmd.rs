@@ -1,10 +1,10 @@
 //! rpm media: `repomd.xml` → `primary.xml` → packages, for every repository on the medium.
 
 use anyhow::{Context, Result};
+use repodata::{Input, Repomd, read_primary};
 
 use super::gathering::{Gathering, Listing};
 use super::shelf::split;
-use super::{primary, repomd};
 
 const CHAIN: &str = "repomd → primary";
 
@@ -20,24 +20,26 @@ pub(super) fn gather(work: &mut Gathering<'_>) -> Result<()> {
         let text = work.read(root)?;
         let signature = work.beside(root, ".asc");
         let (source, text) = work.signed(root, text, CHAIN, signature)?;
-        let text = String::from_utf8_lossy(&text);
-        for data in repomd::parse(&text).with_context(reading)? {
-            let primary = data.kind == "primary";
+        let name = root.path.to_string();
+        let repomd = Input::plain(&name, text.as_slice()).and_then(Repomd::read);
+        for (kind, listed) in repomd.with_context(reading)?.listed() {
+            let primary = kind == "primary";
             let listing = if primary {
                 Listing::Whole
             } else {
                 Listing::Wider
             };
             let found = work
-                .add(source, base, data.file, listing)
+                .add(source, base, listed, listing)
                 .with_context(reading)?;
             let Some(index) = found.filter(|_| primary) else {
                 continue;
             };
             let source = work.below(source, index);
             work.index(index, |work, plain| {
-                primary::parse(plain, |listed| {
-                    work.add(source, base, listed, Listing::Whole).map(drop)
+                read_primary(plain, |package| match package.file() {
+                    Some(listed) => work.add(source, base, listed, Listing::Whole).map(drop),
+                    None => Ok(()),
                 })
             })?;
         }

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::fcntl::OFlag;
+use repodata::{is_clear_signed, signed_text};
 
 use super::keyrings::{Keys, Signature};
-use super::{Unverified, release, sums};
+use super::{Unverified, sums};
 use crate::digest::{Algorithm, Digest, Hasher};
 
 /// A list of images has some kilobytes.
@@ -153,7 +154,7 @@ impl Whole {
         });
         let signature = signature.transpose()?;
         let (text, signed_by) = match &signature {
-            None if !release::is_signed(&text) => (text, None),
+            None if !is_clear_signed(&text) => (text, None),
             _ => {
                 let shown = signature.as_ref().map_or(list, |(path, _)| path).display();
                 let detached = signature.as_ref().map(|(_, bytes)| bytes.as_slice());
@@ -171,7 +172,7 @@ impl Whole {
                     Signature::Uncounted { why } => {
                         let note = format!("the signature {shown} does not count: {why}");
                         self.notes.push(note);
-                        (release::signed_text(text), None)
+                        (signed_text(text), None)
                     }
                 }
             }

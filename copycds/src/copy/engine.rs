@@ -221,7 +221,7 @@ impl<'a> Lane<'a> {
     }
 
     fn finish(self) -> Result<Option<Digest>> {
-        let md5 = Digest::new(Algorithm::Md5, &self.md5.bytes());
+        let md5 = Digest::from_md5(self.md5.bytes());
         let mut digests: Vec<_> = self.hashers.into_iter().map(Hasher::finish).collect();
         digests.push(md5);
         self.job.finish(&digests)

@@ -137,8 +137,13 @@ impl Digest {
         hasher.finish()
     }
 
+    /// Takes a value of MD5 that was computed elsewhere.
+    pub fn from_md5(value: [u8; 16]) -> Self {
+        Self::new(Algorithm::Md5, &value)
+    }
+
     /// Takes the value that a hash of `algorithm` has.
-    pub(crate) fn new(algorithm: Algorithm, value: &[u8]) -> Self {
+    fn new(algorithm: Algorithm, value: &[u8]) -> Self {
         let mut bytes = [0; 64];
         bytes[..value.len()].copy_from_slice(value);
         Self { algorithm, bytes }
@@ -147,6 +152,17 @@ impl Digest {
     /// Returns the algorithm that made it.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Orders digests of one file by what they are worth. SHA-256 is hashed anyway and leaves no doubt, so that
+    /// nothing comes before it.
+    pub fn rank(&self) -> u8 {
+        match self.algorithm {
+            Algorithm::Md5 => 0,
+            Algorithm::Sha1 => 1,
+            Algorithm::Sha512 => 2,
+            Algorithm::Sha256 => 3,
+        }
     }
 
     /// Returns its value.
