@@ -32,10 +32,10 @@ pub struct Digest {
 
 /// A hash that is being computed.
 #[derive(Debug, Clone)]
-pub struct Hasher(State);
+pub struct Hasher(HashState);
 
 #[derive(Debug, Clone)]
-enum State {
+enum HashState {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
@@ -188,30 +188,30 @@ impl Hasher {
     /// Starts a hash.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Md5 => State::Md5(md5::Md5::new()),
-            Algorithm::Sha1 => State::Sha1(sha1::Sha1::new()),
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+            Algorithm::Md5 => HashState::Md5(md5::Md5::new()),
+            Algorithm::Sha1 => HashState::Sha1(sha1::Sha1::new()),
+            Algorithm::Sha256 => HashState::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => HashState::Sha512(sha2::Sha512::new()),
         })
     }
 
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Md5(state) => state.update(bytes),
-            State::Sha1(state) => state.update(bytes),
-            State::Sha256(state) => state.update(bytes),
-            State::Sha512(state) => state.update(bytes),
+            HashState::Md5(state) => state.update(bytes),
+            HashState::Sha1(state) => state.update(bytes),
+            HashState::Sha256(state) => state.update(bytes),
+            HashState::Sha512(state) => state.update(bytes),
         }
     }
 
     /// Ends the hash and returns its value.
     pub fn finish(self) -> Digest {
         match self.0 {
-            State::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
-            State::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
-            State::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
-            State::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
+            HashState::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
+            HashState::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
+            HashState::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
+            HashState::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
         }
     }
 }
