@@ -73,9 +73,10 @@ fn masked(what: &'static str, expected: &str) -> Error {
 }
 
 /// Says whether a value looks like a secret: by the name of its variable or option (`REGISTRY_PASSWORD`,
-/// `--token`, `apiKey`), or since it is an address with a password in it (`https://user:password@host`).
+/// `--token`, `apiKey`, `GITHUB_PAT`, `DEPLOY_KEY`), or by the value itself, which has a login in it
+/// (`user:password@host`) or is a credential ([`has_credential`]).
 ///
-/// Where a secret is kept (`TOKEN_FILE`) is none.
+/// The place of a secret (`TOKEN_FILE`) is not one.
 pub fn looks_secret(name: &str, value: &str) -> bool {
     const WORDS: [&str; 13] = [
         "bearer",
@@ -122,10 +123,98 @@ pub fn looks_secret(name: &str, value: &str) -> bool {
         || ENDS.iter().any(|end| joined.ends_with(end))
         || KEYS.iter().any(|key| joined.contains(key));
     let is_place = PLACES.contains(&last) || DIRECTORIES.contains(&name);
-    !value.is_empty() && named && !is_place || has_password(value)
+    let named = named || names_key(&words, value);
+    !value.is_empty() && named && !is_place || has_login(value) || has_credential(value)
 }
 
-/// Says whether a text holds an address with a user and a password (RFC 3986, section 3.2.1).
+/// Whether a name ends as those of keys and of personal access tokens do; neither a public key nor the place of
+/// one is a secret.
+fn names_key(words: &[String], value: &str) -> bool {
+    const PUBLIC_KEYS: [&str; 6] = [
+        "ssh-",
+        "ecdsa-sha2-",
+        "sk-",
+        "-----BEGIN PGP PUBLIC KEY",
+        "-----BEGIN PUBLIC KEY",
+        "-----BEGIN CERTIFICATE",
+    ];
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !is_number(word)).collect();
+    let is_key = words.len() > 1 && matches!(words.last(), Some(&("key" | "pat")));
+    let is_public = words.iter().any(|word| matches!(*word, "public" | "pub"))
+        || PUBLIC_KEYS.iter().any(|begin| value.starts_with(begin));
+    let is_place = value.starts_with(['/', '~']) || value.contains("://");
+    is_key && !is_public && !is_place
+}
+
+/// Says whether a text contains a credential that is one whatever its name: an address with a password
+/// (`https://user:password@host`), a token with a well-known beginning, a private key.
+pub fn has_credential(text: &str) -> bool {
+    has_password(text) || has_token(text) || text.contains("PRIVATE KEY-----")
+}
+
+/// Says whether a text contains a token of a service, by its beginning and the length of the rest.
+fn has_token(text: &str) -> bool {
+    // GitHub, GitLab, AWS, Slack, Docker Hub, npm, PyPI, Vault, Stripe, Google
+    const TOKENS: [(&str, usize); 24] = [
+        ("ghp_", 20),
+        ("gho_", 20),
+        ("ghu_", 20),
+        ("ghs_", 20),
+        ("ghr_", 20),
+        ("github_pat_", 20),
+        ("glpat-", 20),
+        ("gldt-", 20),
+        ("glrt-", 20),
+        ("glcbt-", 20),
+        ("AKIA", 16),
+        ("ASIA", 16),
+        ("xoxb-", 20),
+        ("xoxp-", 20),
+        ("xoxa-", 20),
+        ("xapp-", 20),
+        ("dckr_pat_", 20),
+        ("dckr_oat_", 20),
+        ("npm_", 30),
+        ("pypi-", 40),
+        ("hvs.", 20),
+        ("sk_live_", 20),
+        ("rk_live_", 20),
+        ("AIza", 35),
+    ];
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    TOKENS.iter().any(|(begin, length)| {
+        text.match_indices(begin).any(|(at, _)| {
+            let rest = &text[at + begin.len()..];
+            let rest = rest.chars().take_while(|c| is_of_token(*c)).count();
+            rest >= *length && !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
+        })
+    })
+}
+
+/// Says whether a text contains a login without a scheme: `user:password@host`.
+fn has_login(text: &str) -> bool {
+    let mut pieces = text.split(|c: char| c.is_whitespace() || ",;'\"()".contains(c));
+    pieces.any(|piece| {
+        let Some((login, address)) = piece.rsplit_once('@') else {
+            return false;
+        };
+        let host = address.split(['/', ':']).next().unwrap_or_default();
+        let is_host = !host.is_empty()
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+        // `nginx:1.27@sha256:…` names an image, `NAME=10.1.0.0/16@10.1.0.5` a network
+        let is_digest = matches!(host, "sha256" | "sha512");
+        let named = login.split_once(':').is_some_and(|(user, password)| {
+            !user.is_empty() && !password.is_empty() && !login.contains('/')
+        });
+        named && is_host && !is_digest
+    })
+}
+
+/// Says whether a text contains an address with a user and a password (RFC 3986, section 3.2.1).
 fn has_password(text: &str) -> bool {
     text.match_indices("://").any(|(at, separator)| {
         let rest = &text[at + separator.len()..];
@@ -181,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_secret_is_told_from_what_does_not() {
+    fn what_looks_like_a_secret_is_distinguished_from_what_does_not() {
         for name in [
             "REGISTRY_PASSWORD",
             "DB_PASS",
@@ -205,6 +294,10 @@ mod tests {
             "inst.rootpw",
             "WIFI_PSK",
             "ENCRYPTION_KEY",
+            "GITHUB_PAT",
+            "DEPLOY_KEY",
+            "DEPLOY_KEY_2",
+            "GOOGLE_CREDENTIALS",
         ] {
             assert!(looks_secret(name, "x"), "{name}");
             assert!(!looks_secret(name, ""), "{name}");
@@ -227,6 +320,10 @@ mod tests {
             "TOKEN_FILE",
             "--password-file",
             "SECRET_PATH",
+            "--key",
+            "KEY",
+            "GPG_PUB_KEY",
+            "PAT",
         ] {
             assert!(!looks_secret(name, "x"), "{name}");
         }
@@ -240,8 +337,32 @@ mod tests {
             ("http://user@10.0.0.1", false),
             ("http://[fd00::1]:80/a@b:c", false),
             ("git@host:path", false),
+            ("user:pw@proxy.example.invalid:3128", true),
+            ("-u user:pw@10.0.0.1", true),
+            ("10.1.0.0/16@10.1.0.5:eth0", false),
+            ("fd00::/64@fd00::5:eth0", false),
+            ("nginx:1.27@sha256:0123456789abcdef", false),
+            ("registry:5000/image@sha256:0123456789abcdef", false),
+            ("admin@example.invalid", false),
+            ("ghp_0123456789abcdefghijklmnopqrstuvwxyz", true),
+            ("x github_pat_11ABCDEFG0123456789_abcdef y", true),
+            ("glpat-0123456789abcdefghij", true),
+            ("AKIAIOSFODNN7EXAMPLE", true),
+            ("MAKIAIOSFODNN7EXAMPLE", false),
+            ("ghp_short", false),
+            ("npm_config_registry", false),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", true),
+            ("-----BEGIN PGP PUBLIC KEY BLOCK-----", false),
         ] {
             assert_eq!(looks_secret("http_proxy", value), expected, "{value}");
+        }
+        for value in [
+            "/etc/slipway/deploy.key",
+            "https://mirror.example.invalid/key.asc",
+            "ssh-ed25519 AAAA admin@example.invalid",
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA",
+        ] {
+            assert!(!looks_secret("SIGNING_KEY", value), "{value}");
         }
     }
 }

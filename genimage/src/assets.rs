@@ -150,11 +150,11 @@ impl AssetsDir {
         let directory = &self.0;
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         // Who may read a directory may lock it, and all may read this one.
-        let lock = Lock::take(&directory.join(LOCK), LOCK_TIMEOUT, &mut |_| {})?;
+        let lock = Lock::acquire(&directory.join(LOCK), LOCK_TIMEOUT, &mut |_| {})?;
         let opened =
             File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
         let writer = AssetsWriter {
-            shelf: self,
+            assets_dir: self,
             directory: opened,
             _lock: lock,
         };
@@ -203,7 +203,7 @@ fn published(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
 /// The one who writes.
 #[derive(Debug)]
 pub(crate) struct AssetsWriter<'a> {
-    shelf: &'a AssetsDir,
+    assets_dir: &'a AssetsDir,
     directory: File,
     /// Held until all is published.
     _lock: Lock,
@@ -211,7 +211,7 @@ pub(crate) struct AssetsWriter<'a> {
 
 impl AssetsWriter<'_> {
     fn staging(&self) -> PathBuf {
-        self.shelf.0.join(STAGING)
+        self.assets_dir.0.join(STAGING)
     }
 
     fn clear(&self) -> Result<()> {
@@ -256,7 +256,7 @@ impl AssetsWriter<'_> {
     /// When the disk does not take what was staged, or a rename is refused; the nodes before it are
     /// published, the others have what they had.
     pub(crate) fn publish(self, nodes: &[&str]) -> Result<()> {
-        let directory = &self.shelf.0;
+        let directory = &self.assets_dir.0;
         nix::unistd::syncfs(&self.directory)
             .map_err(io::Error::from)
             .with_context(|| format!("writing {} to the disk", directory.display()))?;
@@ -309,14 +309,14 @@ mod tests {
         assets
     }
 
-    fn write(shelf: &AssetsDir, node: &str, assets: &Assets) {
-        let writer = shelf.writer().unwrap();
+    fn write(assets_dir: &AssetsDir, node: &str, assets: &Assets) {
+        let writer = assets_dir.writer().unwrap();
         writer.stage(node, assets).unwrap();
         writer.publish(&[node]).unwrap();
     }
 
-    fn changes(shelf: &AssetsDir, node: &str, assets: &Assets) -> Vec<(String, FileChange)> {
-        let differences = shelf.compare(node, assets).unwrap();
+    fn changes(assets_dir: &AssetsDir, node: &str, assets: &Assets) -> Vec<(String, FileChange)> {
+        let differences = assets_dir.compare(node, assets).unwrap();
         let changes = differences.into_iter();
         changes
             .map(|difference| (difference.file, difference.change))
@@ -326,17 +326,17 @@ mod tests {
     #[test]
     fn a_node_has_what_was_written_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = AssetsDir::new(dir.path().join("autoinst"));
+        let assets_dir = AssetsDir::new(dir.path().join("autoinst"));
         let first = assets(&[("preseed.cfg", "one"), ("boot.ipxe", "same")]);
         assert_eq!(
-            changes(&shelf, "n1", &first),
+            changes(&assets_dir, "n1", &first),
             [
                 ("boot.ipxe".to_owned(), FileChange::New),
                 ("preseed.cfg".to_owned(), FileChange::New)
             ]
         );
-        write(&shelf, "n1", &first);
-        assert!(changes(&shelf, "n1", &first).is_empty());
+        write(&assets_dir, "n1", &first);
+        assert!(changes(&assets_dir, "n1", &first).is_empty());
         let path = dir.path().join("autoinst/n1/preseed.cfg");
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -345,16 +345,16 @@ mod tests {
 
         let second = assets(&[("ks.cfg", "two"), ("boot.ipxe", "other")]);
         assert_eq!(
-            changes(&shelf, "n1", &second),
+            changes(&assets_dir, "n1", &second),
             [
                 ("boot.ipxe".to_owned(), FileChange::Changed),
                 ("ks.cfg".to_owned(), FileChange::New),
                 ("preseed.cfg".to_owned(), FileChange::Removed)
             ]
         );
-        write(&shelf, "n1", &second);
+        write(&assets_dir, "n1", &second);
         assert!(!path.exists());
-        assert!(changes(&shelf, "n1", &second).is_empty());
+        assert!(changes(&assets_dir, "n1", &second).is_empty());
         let left = fs::read_dir(dir.path().join("autoinst")).unwrap();
         let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
@@ -364,15 +364,15 @@ mod tests {
     #[test]
     fn a_file_with_a_secret_is_its_group_s_alone_and_one_that_was_open_is_closed() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = AssetsDir::new(dir.path().join("autoinst"));
+        let assets_dir = AssetsDir::new(dir.path().join("autoinst"));
         let mut wanted = assets(&[("preseed.cfg", "secret"), ("boot.ipxe", "same")]);
-        write(&shelf, "n1", &wanted);
+        write(&assets_dir, "n1", &wanted);
         // nobody but root may give a file to another group than an own one
         wanted.restrict("preseed.cfg", nix::unistd::getegid());
         let changed = [("preseed.cfg".to_owned(), FileChange::Changed)];
-        assert_eq!(changes(&shelf, "n1", &wanted), changed);
-        write(&shelf, "n1", &wanted);
-        assert!(changes(&shelf, "n1", &wanted).is_empty());
+        assert_eq!(changes(&assets_dir, "n1", &wanted), changed);
+        write(&assets_dir, "n1", &wanted);
+        assert!(changes(&assets_dir, "n1", &wanted).is_empty());
         for (name, mode) in [("preseed.cfg", 0o640), ("boot.ipxe", 0o644)] {
             let path = dir.path().join("autoinst/n1").join(name);
             let found = fs::metadata(path).unwrap();
@@ -384,30 +384,30 @@ mod tests {
     #[test]
     fn what_a_killed_writer_left_is_cleared_and_published_by_nobody() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = AssetsDir::new(dir.path());
+        let assets_dir = AssetsDir::new(dir.path());
         let first = assets(&[("ks.cfg", "one")]);
-        write(&shelf, "n1", &first);
+        write(&assets_dir, "n1", &first);
         let inode = fs::metadata(dir.path().join("n1")).unwrap().ino();
-        let writer = shelf.writer().unwrap();
+        let writer = assets_dir.writer().unwrap();
         writer.stage("n1", &assets(&[("ks.cfg", "two")])).unwrap();
         drop(writer);
         assert!(dir.path().join(STAGING).join("n1").exists());
         assert_eq!(fs::metadata(dir.path().join("n1")).unwrap().ino(), inode);
-        shelf.writer().unwrap().publish(&[]).unwrap();
+        assets_dir.writer().unwrap().publish(&[]).unwrap();
         assert!(!dir.path().join(STAGING).exists());
-        assert!(changes(&shelf, "n1", &first).is_empty());
+        assert!(changes(&assets_dir, "n1", &first).is_empty());
     }
 
     #[test]
     fn what_is_not_ours_is_named_and_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = AssetsDir::new(dir.path());
+        let assets_dir = AssetsDir::new(dir.path());
         let wanted = assets(&[("ks.cfg", "one")]);
         fs::write(dir.path().join("n1"), "a file").unwrap();
         fs::create_dir(dir.path().join("n2")).unwrap();
         fs::write(dir.path().join("n2/notes.txt"), "mine").unwrap();
         std::os::unix::fs::symlink("n2", dir.path().join("n3")).unwrap();
-        let message = |node: &str| shelf.compare(node, &wanted).unwrap_err().to_string();
+        let message = |node: &str| assets_dir.compare(node, &wanted).unwrap_err().to_string();
         let path = |name: &str| dir.path().join(name).display().to_string();
         for node in ["n1", "n3"] {
             assert_eq!(

@@ -127,8 +127,12 @@ fn check_network_initrd(initrd: &Path) -> Result<(), Problem> {
     match contains {
         Ok(true) => Ok(()),
         Ok(false) => Err(Problem::new(format!(
-            "{} installs from a disc alone and not over a network: put the vmlinuz and initrd.gz of \
+            "{} installs from a disc only and not over a network: put the vmlinuz and initrd.gz of \
              netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
+            initrd.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Problem::new(format!(
+            "{} is truncated: copy it again, or import the medium again",
             initrd.display()
         ))),
         Err(error) => Err(Problem::new(format!(
@@ -138,26 +142,34 @@ fn check_network_initrd(initrd: &Path) -> Result<(), Problem> {
     }
 }
 
-/// Says whether an archive, packed with gzip or not, has an entry whose path contains a name.
+/// Says whether an archive, packed with gzip or not, has an entry whose path contains a name. It is read to its end,
+/// so that a truncated one is an error wherever the entry is.
 fn contains_name(mut file: impl Read, name: &str) -> io::Result<bool> {
     let mut magic = [0; 2];
     file.read_exact(&mut magic)?;
     let whole = magic.chain(file);
-    if magic == [0x1f, 0x8b] {
-        find_in_cpio(MultiGzDecoder::new(whole).take(MAX_INITRD_BYTES), name)
+    let mut found = false;
+    let read = if magic == [0x1f, 0x8b] {
+        let unpacked = MultiGzDecoder::new(whole).take(MAX_INITRD_BYTES);
+        find_in_cpio(unpacked, name, &mut found)
     } else {
-        find_in_cpio(whole.take(MAX_INITRD_BYTES), name)
+        find_in_cpio(whole.take(MAX_INITRD_BYTES), name, &mut found)
+    };
+    match read {
+        // the kernel ignores padding and whatever else follows the archive
+        Err(error) if found && error.kind() != io::ErrorKind::UnexpectedEof => Ok(true),
+        read => read.map(|()| found),
     }
 }
 
 /// Walks the entries of a "newc" archive; archives may follow one another.
-fn find_in_cpio(mut archive: impl Read, name: &str) -> io::Result<bool> {
+fn find_in_cpio(mut archive: impl Read, name: &str, found: &mut bool) -> io::Result<()> {
     let mut header = [0; 110];
     loop {
         // Between archives there are zeros.
         let mut first = [0; 1];
         if archive.read(&mut first)? == 0 {
-            return Ok(false);
+            return Ok(());
         }
         if first[0] == 0 {
             continue;
@@ -165,8 +177,8 @@ fn find_in_cpio(mut archive: impl Read, name: &str) -> io::Result<bool> {
         header[0] = first[0];
         archive.read_exact(&mut header[1..])?;
         if &header[..5] != b"07070" {
-            // What follows is packed in another way: the kernel's modules, say. No entry was found so far.
-            return Ok(false);
+            // What follows is packed in another way: the kernel's modules, say.
+            return Ok(());
         }
         let field = |at: usize| {
             std::str::from_utf8(&header[6 + at * 8..14 + at * 8])
@@ -184,10 +196,11 @@ fn find_in_cpio(mut archive: impl Read, name: &str) -> io::Result<bool> {
         let padded = |end: u64| end.next_multiple_of(4);
         let mut path = vec![0; usize::try_from(padded(110 + length) - 110).unwrap_or(0)];
         archive.read_exact(&mut path)?;
-        if path.windows(name.len()).any(|part| part == name.as_bytes()) {
-            return Ok(true);
+        *found |= path.windows(name.len()).any(|part| part == name.as_bytes());
+        let copied = io::copy(&mut (&mut archive).take(padded(size)), &mut io::sink())?;
+        if copied < size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        io::copy(&mut (&mut archive).take(padded(size)), &mut io::sink())?;
     }
 }
 
@@ -275,7 +288,7 @@ mod tests {
         assert_eq!(
             find(tree.path()).unwrap_err().to_string(),
             format!(
-                "{} installs from a disc alone and not over a network: put the vmlinuz and initrd.gz of netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
+                "{} installs from a disc only and not over a network: put the vmlinuz and initrd.gz of netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
                 initrd.display()
             )
         );
@@ -300,16 +313,44 @@ mod tests {
     }
 
     #[test]
-    fn damaged_initrds_are_reported() {
+    fn a_truncated_initrd_is_refused_wherever_it_ends() {
+        let net = cpio(&["bin/sh", "usr/lib/debian-installer/retriever/net-retriever"]);
+        let packed = gzip(&net);
         for initrd in [
-            &b""[..],
-            b"070701zz",
-            &gzip(b"070701")[..],
-            &[b'0', b'7', b'0', b'7', b'0', b'1'].repeat(40)[..],
+            &net[..0],
+            &net[..50],
+            &net[..120],
+            &net[..net.len() / 2],
+            &packed[..packed.len() / 2],
+            &packed[..packed.len() - 4],
         ] {
             let tree = tree(initrd);
-            let message = find(tree.path()).unwrap_err().to_string();
-            assert!(message.starts_with("reading "), "{message}");
+            assert_eq!(
+                find(tree.path()).unwrap_err().to_string(),
+                format!(
+                    "{} is truncated: copy it again, or import the medium again",
+                    tree.path().join("install.amd/initrd.gz").display()
+                ),
+                "{} of {} bytes",
+                initrd.len(),
+                net.len()
+            );
         }
+        // padding is not a part of it
+        let padded = [packed, vec![0; 512]].concat();
+        assert!(find(tree(&padded).path()).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_initrd_is_reported() {
+        let tree = tree(&b"070701".repeat(40));
+        let initrd = tree.path().join("install.amd/initrd.gz");
+        assert_eq!(
+            find(tree.path()).unwrap_err().to_string(),
+            format!(
+                "reading {}: a cpio name of more than 4096 bytes",
+                initrd.display()
+            )
+        );
     }
 }

@@ -2,8 +2,8 @@
 //! byte is written.
 //!
 //! ```text
-//! definitions ─> library (which list, which template, who won?) ─> pkglist, repository (what is installed, from where?)
-//!      ─> context (all that a template may say) ─> template (rendered, strictly) ─> check (what would the installer say?)
+//! definitions ─> library (which list, which template?) ─> pkglist, repository (what is installed, from where?)
+//!      ─> context (all that a template may use) ─> template (rendered, strictly) ─> check (what would the installer say?)
 //!      ─> assets (written, only what changed)
 //! ```
 //!

@@ -47,7 +47,7 @@ pub(crate) struct NodeRenderer<'a> {
     pub(crate) secrets: Option<Gid>,
 }
 
-/// One node, briefed.
+/// What one node's templates are rendered from.
 #[derive(Debug)]
 pub(crate) struct NodeContext {
     pub(crate) context: TemplateContext,
@@ -56,7 +56,7 @@ pub(crate) struct NodeContext {
 }
 
 impl NodeRenderer<'_> {
-    /// Briefs a node; `shared` is the osimage's part of the environment.
+    /// Makes the context of a node; `shared` is the osimage's part of the environment.
     ///
     /// # Errors
     /// Every problem that the node has.

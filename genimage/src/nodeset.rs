@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Result, bail};
-use definitions::{Catalog, Kind, Nodes};
+use definitions::{Catalog, Nodes, ObjectKind};
 use nix::sys::stat::Mode;
 
 use crate::assets::{Assets, AssetsDir, FileDifference};
@@ -207,7 +207,7 @@ fn record_provmethod(catalog: &Catalog, nodes: &Nodes, report: &Report) -> Resul
     }
     let mut edit = catalog.edit()?;
     for node in other {
-        let Some(mut object) = edit.find(Kind::Node, &node.node)?.cloned() else {
+        let Some(mut object) = edit.find(ObjectKind::Node, &node.node)?.cloned() else {
             continue; // somebody removed it meanwhile
         };
         object.set("provmethod", &node.osimage)?;

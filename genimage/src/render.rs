@@ -1,4 +1,4 @@
-//! One node's assets: briefed, rendered, checked. Nothing is written here.
+//! One node's assets: rendered and checked. Nothing is written here.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::check::{self, Findings};
 use crate::image::ResolvedImage;
 use crate::node_context::{NodeRenderer, key_file};
 use crate::problem::Problem;
+use crate::secrets;
 use crate::template::RenderValues;
 
 /// Makes a node's assets, and says what a person should know besides.
@@ -37,6 +38,9 @@ pub(crate) fn assets(
                         &text,
                     ));
                 }
+                let site = renderer.site;
+                let secrets = secrets::file(site, image.installer, file, &text);
+                findings.problems.extend(secrets);
                 assets.add(*file, text);
             }
             Err(problem) => findings.problems.push(problem),

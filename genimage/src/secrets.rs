@@ -9,10 +9,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use definitions::{Entry, Site, looks_secret};
+use definitions::{RunlistEntry, Site, has_credential, looks_secret};
 use nix::unistd::{Gid, Group, geteuid};
 
-use crate::problem::Problem;
+use crate::check;
+use crate::installer::InstallerKind;
+use crate::problem::{FileLine, Problem};
 
 /// How a site accepts secrets there.
 pub(crate) const ACCEPT: &str = "accept that with chdef -t site publishsecrets=1";
@@ -70,7 +72,7 @@ pub(crate) fn variables(
 pub(crate) fn arguments<'a>(
     site: &Site,
     node: &str,
-    scripts: impl Iterator<Item = &'a Entry>,
+    scripts: impl Iterator<Item = &'a RunlistEntry>,
     kernel: &[String],
 ) -> Vec<Problem> {
     if accepts_secrets(site) {
@@ -78,15 +80,39 @@ pub(crate) fn arguments<'a>(
     }
     let scripts = scripts.filter_map(|entry| {
         let name = secret_word(entry.line.arguments())?;
-        Some(problem(
-            node,
-            &format!("'{name}' of the script {}", entry.line.program()),
-        ))
+        let what = named(name, "an argument");
+        let of = format!("{what} of the script {}", entry.line.program());
+        Some(problem(node, &of))
     });
     let kernel = secret_word(kernel);
-    let kernel =
-        kernel.map(|name| problem(node, &format!("'{name}' of its kernel's command line")));
+    let kernel = kernel.map(|name| {
+        let what = named(name, "a word");
+        problem(node, &format!("{what} of its kernel's command line"))
+    });
     scripts.chain(kernel).collect()
+}
+
+/// Finds plain passwords and credentials in a rendered file.
+pub(crate) fn file(site: &Site, installer: InstallerKind, name: &str, text: &str) -> Vec<Problem> {
+    if accepts_secrets(site) {
+        return Vec::new();
+    }
+    let passwords = check::plain_passwords(installer, name, text);
+    let passwords = passwords.into_iter().map(|problem| {
+        let message = format!("{}, or {ACCEPT}", problem.message);
+        Problem { message, ..problem }
+    });
+    let lines = (1..).zip(text.lines());
+    let credentials = lines.filter(|(_, line)| has_credential(line));
+    let credentials = credentials.map(|(line, _)| {
+        let message = format!(
+            "this line has a credential, and whoever reaches the web server can fetch this file: keep it on the node, \
+             or {ACCEPT}"
+        );
+        let file = name.into();
+        Problem::at(FileLine { file, line }, message)
+    });
+    passwords.chain(credentials).collect()
 }
 
 /// Names the first word that looks like a secret: `--token=…`, `--token …`, `TOKEN=…`.
@@ -100,13 +126,17 @@ fn secret_word(words: &[String]) -> Option<&str> {
             }
             None => ("", word.as_str()),
         };
-        let shown = if name.is_empty() {
-            "an address with a password"
-        } else {
-            name
-        };
-        looks_secret(name, value).then_some(shown)
+        looks_secret(name, value).then_some(name)
     })
+}
+
+/// Quotes a name; a value without one is never shown.
+fn named(name: &str, otherwise: &str) -> String {
+    if name.is_empty() {
+        otherwise.to_owned()
+    } else {
+        format!("'{name}'")
+    }
 }
 
 fn problem(of: &str, what: &str) -> Problem {
@@ -118,7 +148,7 @@ fn problem(of: &str, what: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use definitions::Origin;
+    use definitions::ScriptOrigin;
 
     use super::*;
 
@@ -163,8 +193,8 @@ mod tests {
             "f eth0:br0 token",
             "g --password",
         ];
-        let entries = lines.map(|line| Entry {
-            origin: Origin::Node,
+        let entries = lines.map(|line| RunlistEntry {
+            origin: ScriptOrigin::Node,
             line: line.parse().unwrap(),
         });
         let kernel = [
@@ -177,7 +207,7 @@ mod tests {
                 "n1: '--token' of the script a",
                 "n1: '--token' of the script b",
                 "n1: 'TOKEN' of the script c",
-                "n1: 'an address with a password' of the script d",
+                "n1: an argument of the script d",
                 "n1: 'inst.vncpassword' of its kernel's command line"
             ]
         );

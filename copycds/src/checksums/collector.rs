@@ -1,24 +1,21 @@
-//! What every kind of metadata needs while it is read: the medium, the keys, and the claims so far.
+//! What every kind of metadata needs while it is read: the medium, the keys, and the expected digests so far.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use anyhow::{Context, Result, bail};
+use repodata::{Input, ListedFile, is_clear_signed, signed_text};
 
 use super::keyrings::{Keys, Signature};
-use super::listed::Listed;
 use super::locate::locate;
-use super::{
-    DigestSource, ExpectedDigest, ExpectedDigests, SourceId, UnverifiedPolicy, boot, inflate,
-    release,
-};
+use super::{DigestSource, ExpectedDigest, ExpectedDigests, SourceId, UnverifiedPolicy, boot};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::{EntryKind, Medium, MediumEntry};
 
 /// No list that is read whole is larger; `md5sum.txt` of a full DVD has some megabytes.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// So many lost files are told apart; with more, reading goes no further.
+/// So many missing files are counted; with more, reading ends.
 const MAX_MISSING: usize = 10_000;
 
 /// Whether a file that is listed has to be there.
@@ -107,7 +104,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Adds a source after looking at its signature, if there is one: in the text itself, or in a
-    /// file. Returns what the signature is of, which is what may be believed.
+    /// file. Returns what the signature is of, which is what counts.
     ///
     /// # Errors
     /// When the signature is of something else, or does not count here and is not to be accepted.
@@ -119,7 +116,7 @@ impl<'a> Collector<'a> {
         signature: Option<&MediumEntry>,
     ) -> Result<(SourceId, Vec<u8>)> {
         let source = self.add_unsigned_source(entry, chain);
-        if signature.is_none() && !release::is_signed(&text) {
+        if signature.is_none() && !is_clear_signed(&text) {
             return Ok((source, text));
         }
         let detached = signature
@@ -144,14 +141,14 @@ impl<'a> Collector<'a> {
             Signature::NotAccepted { reason } if self.unverified == UnverifiedPolicy::Refuse => {
                 bail!(
                     "the signature {name} does not count: {reason}; put the distribution's key into \
-                 <config>/keyrings, or say by what else the medium is believed (--sums, --sha256), or \
-                 import it as one that nobody vouches for (--accept-unsigned)"
+                 <config>/keyrings, or verify the whole image (--sums, --sha256), or import it as \
+                 unsigned (--accept-unsigned)"
                 )
             }
             Signature::NotAccepted { reason } => {
                 let note = format!("the signature {name} does not count: {reason}");
                 self.checksums.notes.push(note);
-                Ok((source, release::signed_text(text)))
+                Ok((source, signed_text(text)))
             }
         }
     }
@@ -180,7 +177,7 @@ impl<'a> Collector<'a> {
         &mut self,
         source: SourceId,
         base: &[u8],
-        listed: Listed,
+        listed: ListedFile,
         listing: Listing,
     ) -> Result<Option<&'a MediumEntry>> {
         let Some(entry) = locate(self.medium, base, &listed.path)? else {
@@ -210,7 +207,7 @@ impl<'a> Collector<'a> {
     /// Notes a file that has to be there and is not.
     ///
     /// # Errors
-    /// When there are so many that no more are told apart.
+    /// When there are so many that no more are counted.
     pub(super) fn note_missing(&mut self, source: SourceId, path: &[u8]) -> Result<()> {
         let path = path.strip_prefix(b"./").unwrap_or(path);
         self.missing.entry(path.to_vec()).or_insert(source);
@@ -220,14 +217,14 @@ impl<'a> Collector<'a> {
         self.ensure_none_missing()
     }
 
-    /// Streams a packed index through `parse`, and holds the index itself against what is said of it.
+    /// Streams a packed index through `parse`, and compares the index itself with what is said of it.
     ///
     /// # Errors
     /// That the index is damaged, rather than what it says; else what `parse` finds wrong.
     pub(super) fn index(
         &mut self,
         entry: &'a MediumEntry,
-        parse: impl FnOnce(&mut Self, Box<dyn BufRead + '_>) -> Result<()>,
+        parse: impl FnOnce(&mut Self, Input<'_>) -> Result<()>,
     ) -> Result<()> {
         let reading = || format!("reading {}", entry.path);
         let checksums = self.checksums.of(&entry.path).to_vec();
@@ -241,7 +238,7 @@ impl<'a> Collector<'a> {
             hashers: algorithms.into_iter().map(Hasher::new).collect(),
         };
         let name = entry.path.to_string();
-        let parsed = inflate::open(&name, &mut packed)
+        let parsed = Input::open(&name, &mut packed)
             .map_err(anyhow::Error::from)
             .and_then(|plain| parse(self, plain));
         io::copy(&mut packed, &mut io::sink()).with_context(reading)?;

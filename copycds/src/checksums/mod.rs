@@ -1,9 +1,9 @@
 //! What a medium says of its own files.
 //!
 //! A [`Medium`](crate::media) comes in; [`ExpectedDigests`] go out: for every path that any metadata on the
-//! medium speaks of, every digest that it states, the size where it states one, and the [`DigestSource`]
+//! medium names, every digest that it states, the size where it states one, and the [`DigestSource`]
 //! that said so. Nothing here hashes the files themselves: the copy does, while their bytes are warm,
-//! and holds the result against all of these claims.
+//! and compares the result with all of these.
 //!
 //! The chains that are followed, each in its own file: `Release` → `Packages` (Debian, Ubuntu),
 //! `repomd.xml` → `primary.xml` (rpm media), `CHECKSUMS` and `content` (SUSE), `.treeinfo`,
@@ -12,29 +12,21 @@
 //! not count here, refuses the medium. What a publisher says of the image as a whole is [`ImageDigests`].
 
 mod boot;
-mod bounded;
 mod collector;
-mod content;
 mod coverage;
 mod debian;
+mod gpgv;
 mod image_digests;
+mod image_lists;
 mod implanted;
-mod inflate;
 mod keyrings;
-mod lines;
-mod listed;
 mod lists;
 mod locate;
 mod openpgp;
-mod packages;
-mod primary;
-mod release;
-mod repomd;
 mod rpmmd;
 mod sums;
 mod treeinfo;
 mod trust;
-mod xml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +35,6 @@ use anyhow::{Result, bail};
 
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
-
-use listed::rank;
 
 pub use coverage::{Cover, Coverage, HumanBytes};
 pub use image_digests::{DigestOptions, ImageDigests};
@@ -93,7 +83,7 @@ pub struct SourceId(usize);
 pub struct DigestSource {
     /// The file that states them: `dists/bookworm/main/binary-amd64/Packages.gz`, `md5sum.txt`.
     pub path: String,
-    /// How it is believed, as the summary shows it: `Release → Packages`, `md5sum.txt`.
+    /// What vouches for it, as the summary shows it: `Release → Packages`, `md5sum.txt`.
     pub chain: String,
     /// Who signed it, where that could be checked.
     pub signed_by: Option<String>,
@@ -109,14 +99,14 @@ pub fn gather(
     keys: &Keys,
     unverified: UnverifiedPolicy,
 ) -> Result<ExpectedDigests> {
-    let mut work = collector::Collector::new(medium, keys, unverified);
-    debian::gather(&mut work)?;
-    rpmmd::gather(&mut work)?;
-    lists::checksums(&mut work)?;
-    lists::content(&mut work)?;
-    lists::treeinfo(&mut work)?;
-    lists::sums(&mut work)?;
-    let mut checksums = work.finish()?;
+    let mut collector = collector::Collector::new(medium, keys, unverified);
+    debian::gather(&mut collector)?;
+    rpmmd::gather(&mut collector)?;
+    lists::checksums(&mut collector)?;
+    lists::content(&mut collector)?;
+    lists::treeinfo(&mut collector)?;
+    lists::sums(&mut collector)?;
+    let mut checksums = collector.finish()?;
     if let Some(image) = medium.image() {
         checksums.implanted = ImplantedMd5::load(image, medium.ids().blocks)?;
     }
@@ -155,12 +145,12 @@ impl ExpectedDigests {
         files.filter_map(move |(path, checksums)| signed(checksums).then_some(path))
     }
 
-    /// Returns whether somebody's signature vouches for a claim of these.
+    /// Returns whether somebody's signature vouches for one of these digests.
     pub fn is_signed(&self, expected: &ExpectedDigest) -> bool {
         self.source(expected).signed_by.is_some()
     }
 
-    /// Returns the source of a claim of these.
+    /// Returns the source of one of these digests.
     pub fn source(&self, expected: &ExpectedDigest) -> &DigestSource {
         &self.sources[expected.source.0]
     }
@@ -170,7 +160,7 @@ impl ExpectedDigests {
         &self.sources
     }
 
-    /// Returns what the image claims of itself as a whole.
+    /// Returns what the image says of itself as a whole.
     pub fn implanted(&self) -> Option<&ImplantedMd5> {
         self.implanted.as_ref()
     }
@@ -180,16 +170,16 @@ impl ExpectedDigests {
         &self.notes
     }
 
-    /// Adds a source, for claims to name.
+    /// Adds a source, for digests to name.
     pub fn add_source(&mut self, source: DigestSource) -> SourceId {
         self.sources.push(source);
         SourceId(self.sources.len() - 1)
     }
 
-    /// Adds a claim beside those that there are; of two that say the same, the signed one stays.
+    /// Adds an expected digest to those that there are; of two that say the same, the signed one stays.
     ///
     /// # Errors
-    /// When two sources say different things of one file, which no copy could satisfy.
+    /// When two sources disagree about one file, which no copy could satisfy.
     pub fn add(&mut self, path: MediumPath, expected: ExpectedDigest) -> Result<()> {
         let sources = &self.sources;
         let signed = |expected: &ExpectedDigest| sources[expected.source.0].signed_by.is_some();
@@ -197,7 +187,7 @@ impl ExpectedDigests {
         if let Some(old) = checksums.iter().find(|old| contradict(old, &expected)) {
             let [one, two] = [old, &expected].map(|expected| &sources[expected.source.0].path);
             bail!(
-                "{one} and {two} on the medium say different things of {path} ({} and {}): the medium \
+                "{one} and {two} on the medium disagree about {path} ({} and {}): the medium \
                  is damaged or was put together from two others",
                 ShownDigest(old),
                 ShownDigest(&expected),
@@ -211,7 +201,7 @@ impl ExpectedDigests {
             Some(old) if !signed(old) && signed(&expected) => *old = expected,
             Some(_) => {}
             None => {
-                // Most files have one claim, and there may be half a million files.
+                // Most files have one, and there may be half a million files.
                 checksums.reserve_exact(1);
                 checksums.push(expected);
             }
@@ -220,7 +210,7 @@ impl ExpectedDigests {
             .iter_mut()
             .for_each(|expected| expected.size = size);
         checksums
-            .sort_by_key(|expected| std::cmp::Reverse((signed(expected), rank(expected.digest))));
+            .sort_by_key(|expected| std::cmp::Reverse((signed(expected), expected.digest.rank())));
         Ok(())
     }
 }
@@ -232,7 +222,7 @@ fn contradict(one: &ExpectedDigest, two: &ExpectedDigest) -> bool {
     sizes.is_some_and(|(one, two)| one != two) || (same_kind && one.digest != two.digest)
 }
 
-/// Prints a claim for a message: `SHA-256 ba78…, 512 bytes`.
+/// Prints an expected digest for a message: `SHA-256 ba78…, 512 bytes`.
 struct ShownDigest<'a>(&'a ExpectedDigest);
 
 impl fmt::Display for ShownDigest<'_> {
@@ -330,7 +320,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "md5sum.txt and SHA256SUMS on the medium say different things of a (MD5 \
+            "md5sum.txt and SHA256SUMS on the medium disagree about a (MD5 \
              0cc175b9c0f1b6a831c399e269772661 and MD5 92eb5ffee6ae2fec3ad71c777531578f, 7 bytes): the \
              medium is damaged or was put together from two others"
         );

@@ -136,7 +136,7 @@ fn a_file_that_is_no_image_is_called_what_it_is() {
     ] {
         assert_eq!(
             refusal(&bytes),
-            format!("it is no ISO 9660 or UDF image ({what})")
+            format!("it is not an ISO 9660 or UDF image ({what})")
         );
     }
 }
@@ -153,7 +153,7 @@ fn a_truncated_image_says_how_much_is_missing() {
     );
     assert_eq!(
         refusal(&bytes[..16 * 2048 + 100]),
-        "it is no ISO 9660 or UDF image (it begins with zeros)"
+        "it is not an ISO 9660 or UDF image (it begins with zeros)"
     );
 }
 
@@ -185,7 +185,7 @@ fn damaged_volume_descriptors_are_refused() {
     for (damaged, why) in [
         (
             image.clone().set(descriptor + 128, &[0, 4, 8, 0]),
-            "its field at byte 128 says 1024 low byte first but 2048 high byte first",
+            "its field at byte 128 is 1024 with the low byte first but 2048 with the high byte first",
         ),
         (
             image.clone().set(descriptor + 128, &[0, 16, 16, 0]),
@@ -197,8 +197,8 @@ fn damaged_volume_descriptors_are_refused() {
         ),
         (
             image.clone().set(descriptor + 156 + 10, &[1]),
-            "the root directory's record: its field at byte 10 says 2049 low byte first but 2048 \
-             high byte first",
+            "the root directory's record: its field at byte 10 is 2049 with the low byte first but 2048 \
+             with the high byte first",
         ),
     ] {
         assert_eq!(damaged.refusal(), format!("{reading}{why}"));
@@ -216,13 +216,13 @@ fn damaged_directory_records_are_refused() {
     for (damaged, why) in [
         (
             image.clone().set(at + 10, &[7]),
-            format!("{record}its field at byte 10 says 7 low byte first but 6 high byte first"),
+            format!(
+                "{record}its field at byte 10 is 7 with the low byte first but 6 with the high byte first"
+            ),
         ),
         (
             image.clone().set_both(at + 2, 1 << 20),
-            format!(
-                "hello.txt lies at bytes 2147483648 to 2147483654, but the image ends at {end}"
-            ),
+            format!("hello.txt is at bytes 2147483648 to 2147483654, but the image ends at {end}"),
         ),
         (
             image.clone().set(at + 32, &[0]),
@@ -256,7 +256,7 @@ fn damaged_directory_records_are_refused() {
         (
             image.clone().set_both(sibling + 2, end as u32 / 2048),
             format!(
-                "the directory sibling lies at bytes {end} to {}, but the image ends at {end}",
+                "the directory sibling is at bytes {end} to {}, but the image ends at {end}",
                 end + 2048
             ),
         ),
@@ -276,11 +276,11 @@ fn names_that_lead_elsewhere_are_refused() {
     };
     assert_eq!(
         named(b"../passwd"),
-        format!("{reading}'../passwd' is no name on a medium")
+        format!("{reading}'../passwd' is not a valid name on a medium")
     );
     assert_eq!(
         named(b"hell\0.txt"),
-        format!("{reading}'hell\\x00.txt' is no name on a medium")
+        format!("{reading}'hell\\x00.txt' is not a valid name on a medium")
     );
     assert_eq!(
         named(b"other.txt"),
@@ -297,16 +297,19 @@ fn names_that_lead_elsewhere_are_refused() {
     };
     assert_eq!(
         short(0, b".."),
-        format!("{reading}'..' is no name on a medium")
+        format!("{reading}'..' is not a valid name on a medium")
     );
     assert_eq!(
         short(0, b"."),
-        format!("{reading}'.' is no name on a medium")
+        format!("{reading}'.' is not a valid name on a medium")
     );
-    assert_eq!(short(0, b""), format!("{reading}'' is no name on a medium"));
+    assert_eq!(
+        short(0, b""),
+        format!("{reading}'' is not a valid name on a medium")
+    );
     assert_eq!(
         short(4, b""),
-        format!("{reading}'..' is no name on a medium")
+        format!("{reading}'..' is not a valid name on a medium")
     );
 }
 
@@ -358,7 +361,7 @@ fn damaged_system_use_fields_are_refused() {
         ),
         (
             image.clone().set(mode.start + 4, &[0xff]),
-            format!("{reading}its field PX: its field at byte 0 says "),
+            format!("{reading}its field PX: its field at byte 0 is "),
         ),
         (
             image.clone().set(link.start + 6, &[200]),
@@ -407,23 +410,20 @@ fn what_is_no_file_is_refused_by_name() {
     for (value, what) in [
         (
             0o020_666,
-            "is a character device, which no install medium holds",
+            "is a character device, which no install medium has",
         ),
-        (
-            0o060_660,
-            "is a block device, which no install medium holds",
-        ),
-        (0o010_600, "is a named pipe, which no install medium holds"),
-        (0o140_755, "is a socket, which no install medium holds"),
+        (0o060_660, "is a block device, which no install medium has"),
+        (0o010_600, "is a named pipe, which no install medium has"),
+        (0o140_755, "is a socket, which no install medium has"),
         (
             0o000_644,
-            "is of an unknown type, which no install medium holds",
+            "is of an unknown type, which no install medium has",
         ),
         (
             0o040_755,
             "is a directory by its mode and a file by its record",
         ),
-        (0o120_777, "says no target"),
+        (0o120_777, "has no target"),
     ] {
         let said = image.clone().set_both(mode, value).refusal();
         let link = if value == 0o120_777 { "the link " } else { "" };
@@ -443,7 +443,7 @@ fn damaged_boot_catalogs_are_refused() {
         ),
         (
             image.clone().set(catalog + 4, &[1]),
-            "the words of its validation entry add up to 0x0001, not to zero",
+            "the words of its validation entry have the sum 0x0001, not to zero",
         ),
     ] {
         assert_eq!(damaged.refusal(), format!("{reading}{why}"));
@@ -461,8 +461,8 @@ fn damaged_joliet_names_are_refused() {
             [0xdc, 0],
             "a Joliet name is no text: unpaired surrogate found: dc00",
         ),
-        (8, [0, b'/'], "'hell/.txt' is no name on a medium"),
-        (8, [0, 0], "'hell\\x00.txt' is no name on a medium"),
+        (8, [0, b'/'], "'hell/.txt' is not a valid name on a medium"),
+        (8, [0, 0], "'hell\\x00.txt' is not a valid name on a medium"),
     ] {
         let damaged = image.clone().set(name + at, &bytes);
         assert_eq!(damaged.refusal(), format!("{reading}{why}"));

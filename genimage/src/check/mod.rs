@@ -16,11 +16,14 @@ mod autoyast;
 mod findings;
 mod json;
 mod kickstart;
+mod passwords;
 mod preseed;
 mod schema;
 mod value;
 mod xml;
 mod yaml;
+
+pub(crate) use self::passwords::plain_passwords;
 
 use definitions::Distro;
 

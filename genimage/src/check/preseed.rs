@@ -48,7 +48,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
             }
         };
         if let Some(entry) = PreseedAnswer::parse_and_check(whole, line.number, &mut findings)
-            && entry.kind != "seen"
+            && entry.kind != AnswerType::Seen
             && let Some((before, value)) =
                 answers.insert((entry.owner, entry.template), (line.number, entry.value))
             && value != entry.value
@@ -65,26 +65,26 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
 
 /// A line as debconf sees it: joined to those that continue it.
 #[derive(Debug)]
-struct LogicalLine<'a> {
-    number: usize,
-    text: Cow<'a, str>,
+pub(super) struct LogicalLine<'a> {
+    pub(super) number: usize,
+    pub(super) text: Cow<'a, str>,
 }
 
 /// Joins lines.
 #[derive(Debug)]
-struct LogicalLines<'a> {
+pub(super) struct LogicalLines<'a> {
     lines: std::iter::Enumerate<std::str::Lines<'a>>,
 }
 
 impl<'a> LogicalLines<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self {
             lines: text.lines().enumerate(),
         }
     }
 
     /// Returns the next line that is neither empty nor a comment.
-    fn next(&mut self, findings: &mut FindingsBuilder<'_>) -> Option<LogicalLine<'a>> {
+    pub(super) fn next(&mut self, findings: &mut FindingsBuilder<'_>) -> Option<LogicalLine<'a>> {
         loop {
             let (index, first) = self.lines.next()?;
             let (number, begin) = (index + 1, first.trim_start());
@@ -127,14 +127,48 @@ fn is_blank_or_comment(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
+/// How debconf reads the value of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerType<'a> {
+    /// `seen`: whether the question is asked.
+    Seen,
+    Boolean,
+    Select,
+    /// Another type of debconf's.
+    Other(&'a str),
+    /// None of debconf's.
+    Unknown(&'a str),
+}
+
+impl<'a> AnswerType<'a> {
+    fn parse(name: &'a str) -> Self {
+        match name {
+            "seen" => Self::Seen,
+            "boolean" => Self::Boolean,
+            "select" => Self::Select,
+            other if TYPES.contains(&other) => Self::Other(other),
+            other => Self::Unknown(other),
+        }
+    }
+
+    fn name(self) -> &'a str {
+        match self {
+            Self::Seen => "seen",
+            Self::Boolean => "boolean",
+            Self::Select => "select",
+            Self::Other(name) | Self::Unknown(name) => name,
+        }
+    }
+}
+
 /// What a line says.
 #[derive(Debug, Clone, Copy)]
-struct PreseedAnswer<'a> {
+pub(super) struct PreseedAnswer<'a> {
     owner: &'a str,
-    template: &'a str,
-    kind: &'a str,
+    pub(super) template: &'a str,
+    pub(super) kind: AnswerType<'a>,
     /// Everything after the one space that ends the type.
-    value: &'a str,
+    pub(super) value: &'a str,
 }
 
 impl<'a> PreseedAnswer<'a> {
@@ -157,7 +191,8 @@ impl<'a> PreseedAnswer<'a> {
         entry
     }
 
-    fn split(line: &'a str) -> Option<Self> {
+    /// Reads a line, whatever is wrong with it.
+    pub(super) fn split(line: &'a str) -> Option<Self> {
         let (owner, rest) = word(line)?;
         let (template, rest) = word(rest)?;
         let (kind, rest) = word(rest)?;
@@ -166,14 +201,14 @@ impl<'a> PreseedAnswer<'a> {
         Some(Self {
             owner,
             template,
-            kind,
+            kind: AnswerType::parse(kind),
             value: value.as_str(),
         })
     }
 
     fn check(&self, number: usize, findings: &mut FindingsBuilder<'_>) {
         let Self { template, kind, .. } = *self;
-        if kind != "seen" && !TYPES.contains(&kind) {
+        if let AnswerType::Unknown(kind) = kind {
             let near = did_you_mean(&nearest(kind, TYPES));
             let near = near.unwrap_or_else(|| format!("write one of {}", TYPES.join(", ")));
             findings.problem(
@@ -201,11 +236,17 @@ impl<'a> PreseedAnswer<'a> {
             ..
         } = *self;
         let trimmed = value.trim();
-        if matches!(kind, "boolean" | "seen") && !matches!(trimmed, "true" | "false") {
+        if matches!(kind, AnswerType::Boolean | AnswerType::Seen)
+            && !matches!(trimmed, "true" | "false")
+        {
             let message =
                 format!("'{trimmed}' is not a value of '{template}': write 'true' or 'false'");
             findings.problem(number, message);
-        } else if matches!(kind, "boolean" | "seen" | "select") && value != trimmed {
+        } else if matches!(
+            kind,
+            AnswerType::Boolean | AnswerType::Seen | AnswerType::Select
+        ) && value != trimmed
+        {
             let message = format!(
                 "a space before or after '{trimmed}' is part of the value of '{template}': write one space before it and none after it"
             );
@@ -217,10 +258,13 @@ impl<'a> PreseedAnswer<'a> {
         let Self { template, kind, .. } = *self;
         match template_type(template) {
             Some(expected) => {
-                let boolean = |kind: &str| kind == "boolean";
-                if kind != "seen" && expected != "error" && boolean(expected) != boolean(kind) {
+                let expects_boolean = expected == "boolean";
+                let is_boolean = kind == AnswerType::Boolean;
+                if kind != AnswerType::Seen && expected != "error" && expects_boolean != is_boolean
+                {
                     let message = format!(
-                        "'{template}' is of type {expected}, and this says {kind}: write '{expected}'"
+                        "'{template}' is of type {expected}, and this is {}: write '{expected}'",
+                        kind.name()
                     );
                     findings.problem(number, message);
                 }
@@ -318,7 +362,7 @@ mod tests {
             ),
             (
                 "d-i passwd/make-user string false",
-                "'passwd/make-user' is of type boolean, and this says string: write 'boolean'",
+                "'passwd/make-user' is of type boolean, and this is string: write 'boolean'",
             ),
             (
                 "di passwd/make-user boolean false",

@@ -1,4 +1,4 @@
-//! All that a template may say, in one struct.
+//! All that a template may use, in one struct.
 //!
 //! Made from definitions by the node's assets, read by templates under the names of the fields:
 //! `<@ node.mac @>`. A field that may be absent is `Option` and left out where it is, so that templates must
@@ -17,7 +17,7 @@ mod fields;
 
 pub use fields::ContextFields;
 
-/// All that a template may say.
+/// All that a template may use.
 #[derive(Debug, Clone, Serialize)]
 pub struct TemplateContext {
     /// The node.

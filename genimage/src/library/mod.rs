@@ -1,8 +1,8 @@
-//! Which file wins: the one search for lists and templates, on disk and built in.
+//! Which file is used: the one search for lists and templates, on disk and built in.
 //!
 //! A profile, a release and an architecture come in, or a name that an osimage gives; the text that holds
 //! goes out, with where it came from and why it won. The administrator's own directory goes before what is
-//! built in; within a directory the most particular name wins ([`search_order`]). Nothing here is ever written,
+//! built in; within a directory the most specific name wins ([`search_order`]). Nothing here is ever written,
 //! except by [`Library::export`], which overwrites nothing.
 
 pub(crate) mod disk;

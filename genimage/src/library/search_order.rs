@@ -16,7 +16,7 @@ use crate::installer::{DistroFamily, InstallerKind};
 /// A release whose last number is greater is not counted down: `7.9.2009` is a date.
 const MAX_MINOR: u32 = 99;
 
-/// One name of the ladder, and what it says.
+/// One name that is searched for, and its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateName {
     /// The file's name: `dockerhost.rocky9.x86_64.pkglist`.
@@ -70,7 +70,7 @@ pub fn candidate_names(target: &SearchTarget<'_>, ending: &str) -> Vec<Candidate
 fn releases(distro: &Distro, installer: InstallerKind) -> Vec<String> {
     let mut names = vec![distro.to_string(), generation(distro, installer)];
     names.extend(earlier(distro));
-    names.extend(likeness(distro));
+    names.extend(family_base(distro));
     let mut once = Vec::new();
     for name in names {
         if !once.contains(&name) {
@@ -117,7 +117,7 @@ fn earlier(distro: &Distro) -> Vec<String> {
 }
 
 /// Names what a release is built like: `el9` for the RHEL family, `sle15` for Leap 15.
-fn likeness(distro: &Distro) -> Option<String> {
+fn family_base(distro: &Distro) -> Option<String> {
     let prefix = match DistroFamily::of(distro).ok()? {
         DistroFamily::Rh => "el",
         DistroFamily::Suse => "sle",

@@ -65,7 +65,7 @@ fn split_directory(text: &str) -> Result<(Option<&str>, &str), String> {
 pub(super) fn removed<'a>(text: &'a str, rules: &ListRules<'_>) -> Result<&'a str, String> {
     if let Some(at) = text.find(['=', '/']) {
         return Err(format!(
-            "'{}' says more than a name, and what is removed has only that: write '-{}'",
+            "'{}' has more than a name, which a removal cannot: write '-{}'",
             text.escape_debug(),
             text[..at].escape_debug()
         ));

@@ -324,7 +324,7 @@ fn a_bad_name_is_an_error_that_says_what_to_write() {
             "-nano=1",
             Debian,
             Tree,
-            "'nano=1' says more than a name, and what is removed has only that: write '-nano'",
+            "'nano=1' has more than a name, which a removal cannot: write '-nano'",
         ),
         (
             "-na*",

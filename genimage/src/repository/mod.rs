@@ -1,6 +1,6 @@
 //! Where packages come from: the tree, local directories and repositories of the internet.
 //!
-//! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra`]); what goes
+//! What comes in are the tree on disk ([`of_tree`]) and the entries of `otherpkgdir` ([`extra()`]); what goes
 //! out is what a node is given. Keys are read on the management node and handed on armoured, so that a node
 //! has to trust nobody else. What has no key is refused unless the definition says explicitly that it is trusted.
 //! Nothing here reaches a network.
@@ -16,12 +16,11 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 use definitions::{Arch, Distro, InstallDir, RepositoryFormat, is_url_character};
+use repodata::Compression;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::installer::DistroFamily;
 use crate::problem::Problem;
-
-use packing::Packing;
 
 pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
@@ -82,11 +81,11 @@ impl Serialize for Repository {
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("form", &self.form)?;
         fields.serialize_field("uri", &self.uri)?;
-        given(&mut fields, "directory", &self.directory)?;
-        given(&mut fields, "suite", &self.suite)?;
+        serialize_optional(&mut fields, "directory", &self.directory)?;
+        serialize_optional(&mut fields, "suite", &self.suite)?;
         fields.serialize_field("components", &self.components)?;
-        given(&mut fields, "key", &self.key)?;
-        given(&mut fields, "key_url", &self.key_url)?;
+        serialize_optional(&mut fields, "key", &self.key)?;
+        serialize_optional(&mut fields, "key_url", &self.key_url)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
         let zypper = self
@@ -102,7 +101,7 @@ impl Serialize for Repository {
 }
 
 /// Leaves out what is absent: a template would write it as nothing, and say nothing.
-fn given<S: SerializeStruct>(
+fn serialize_optional<S: SerializeStruct>(
     fields: &mut S,
     name: &'static str,
     value: &Option<String>,
@@ -159,8 +158,8 @@ impl Served<'_> {
 
 /// Whether a directory has an index of this name, packed or not.
 fn has_index(directory: &Path, name: &str) -> bool {
-    let packed = |packing: &Packing| is_file(directory, &format!("{name}{}", packing.ending()));
-    Packing::ALL.iter().any(packed)
+    let packed = |one: &Compression| is_file(directory, &format!("{name}{}", one.suffix()));
+    Compression::ALL.iter().any(packed)
 }
 
 /// A file of a directory, if it is one.

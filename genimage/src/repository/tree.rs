@@ -10,18 +10,15 @@
 //! such a tree has to be declared `trusted=yes`. Until it is, its nodes ask for signatures and
 //! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
 
-use std::fs;
-use std::io::Read;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use definitions::RepositoryFormat;
+use repodata::{AptRelease, Input};
 
 use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
 use crate::installer::DistroFamily;
 use crate::problem::Problem;
-
-/// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
-const MAX_BYTES: u64 = 32 << 20;
 
 /// What `copycds` leaves in a tree that it has imported.
 const RECORD: &str = ".slipway/tree.toml";
@@ -121,7 +118,12 @@ pub fn codename(tree: &Path) -> Option<String> {
         name.is_some_and(|name| !name.contains('-')) && is_file(suite, "Release")
     })?;
     let own = main.file_name()?.to_string_lossy().into_owned();
-    Some(stated_codename(&main.join("Release")).unwrap_or(own))
+    let good = |name: &String| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !name.is_empty() && name.chars().all(allowed)
+    };
+    let codename = load_release(&main.join("Release")).and_then(|release| release.codename);
+    Some(codename.filter(good).unwrap_or(own))
 }
 
 impl DiscTree<'_> {
@@ -191,20 +193,10 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
     })
 }
 
-/// Reads the codename that a suite's `Release` states.
-fn stated_codename(release: &Path) -> Option<String> {
-    let mut text = Vec::new();
-    let file = fs::File::open(release).ok()?;
-    file.take(MAX_BYTES).read_to_end(&mut text).ok()?;
-    parse_codename(&String::from_utf8_lossy(&text))
-}
-
-fn parse_codename(text: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
-    let value = value.map(str::trim)?;
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let good = !value.is_empty() && value.chars().all(good);
-    good.then(|| value.to_owned())
+/// Reads a suite's `Release`; one that is damaged says nothing.
+fn load_release(path: &Path) -> Option<AptRelease> {
+    let input = Input::plain(&path.display().to_string(), File::open(path).ok()?);
+    input.and_then(AptRelease::read).ok()
 }
 
 impl DiscTree<'_> {

@@ -76,7 +76,7 @@ impl Templates {
             .into_iter()
             .map(|source| (source.name.clone(), source))
             .collect();
-        let sources = names::reached(&all, wanted)?;
+        let sources = names::reachable(&all, wanted)?;
         let mut templates = Self {
             tera: engine(),
             sources,

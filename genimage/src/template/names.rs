@@ -13,7 +13,7 @@ use crate::context::ContextFields;
 use crate::problem::{FileLine, Problem};
 
 /// Returns the wanted templates and all that they extend or include.
-pub(super) fn reached(
+pub(super) fn reachable(
     all: &BTreeMap<String, TemplateSource>,
     wanted: &[&str],
 ) -> Result<HashMap<String, TemplateSource>, Vec<Problem>> {
@@ -40,7 +40,11 @@ pub(super) fn reached(
         found.insert(name, source.clone());
     }
     if problems.is_empty() {
-        problems.extend(found.values().filter_map(|source| circle(source, all)));
+        problems.extend(
+            found
+                .values()
+                .filter_map(|source| include_cycle(source, all)),
+        );
     }
     problems.sort();
     if problems.is_empty() {
@@ -51,7 +55,10 @@ pub(super) fn reached(
 }
 
 /// Tells of the line by which a template asks, itself or by way of others, for itself.
-fn circle(source: &TemplateSource, all: &BTreeMap<String, TemplateSource>) -> Option<Problem> {
+fn include_cycle(
+    source: &TemplateSource,
+    all: &BTreeMap<String, TemplateSource>,
+) -> Option<Problem> {
     let asked_by = |source: &TemplateSource| {
         let asked = Scan::of(&source.text).templates.into_iter();
         let asked = asked.filter_map(|(line, name)| Some((line, resolve(&name, all)?)));
@@ -111,10 +118,10 @@ pub(super) fn used(sources: &HashMap<String, TemplateSource>, name: &str) -> BTr
         .iter()
         .map(|(name, source)| (name.clone(), source.clone()))
         .collect();
-    let Ok(reached) = reached(&all, &[name]) else {
+    let Ok(reachable) = reachable(&all, &[name]) else {
         return BTreeSet::new();
     };
-    let scans: Vec<_> = reached.values().map(|s| Scan::of(&s.text)).collect();
+    let scans: Vec<_> = reachable.values().map(|s| Scan::of(&s.text)).collect();
     let set: HashSet<&str> = scans
         .iter()
         .flat_map(|scan| scan.set.iter().map(String::as_str))

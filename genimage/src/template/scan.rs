@@ -65,7 +65,7 @@ impl Scan {
         self.expression(over);
         let element = match over {
             [one] if one.kind == TokenKind::Name => {
-                self.meaning(&one.name).map(|path| format!("{path}[]"))
+                self.resolve(&one.name).map(|path| format!("{path}[]"))
             }
             _ => None,
         };
@@ -86,14 +86,14 @@ impl Scan {
                     || before.is('.') && is_field(tokens, at)
             });
             if token.kind == TokenKind::Name && !called && !applied && !is_word(&token.name) {
-                let path = self.meaning(&token.name);
+                let path = self.resolve(&token.name);
                 self.fields.extend(path.map(|path| (token.line, path)));
             }
         }
     }
 
     /// Resolves the names of loops: `repository.uri` means `extras[].uri`.
-    fn meaning(&self, path: &str) -> Option<String> {
+    fn resolve(&self, path: &str) -> Option<String> {
         let head = head(path);
         let bound = self
             .loops

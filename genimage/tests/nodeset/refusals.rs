@@ -316,3 +316,47 @@ fn no_secret_is_published_unless_the_site_accepts_that() {
         "{text}"
     );
 }
+
+#[test]
+fn a_template_with_a_secret_is_refused_unless_the_site_accepts_that() {
+    let site = site();
+    let settings = site.read("config/site.toml");
+    site.osimage(
+        IMAGE,
+        "profile = \"dockerhost\"\nenvironvar = [\"GITHUB_PAT=Geheim\", \"PROXY=me:Geheim@proxy.example.invalid:3128\"]\n",
+    );
+    let why = "looks like a secret, and whoever reaches the web server can fetch what nodes fetch: keep it on the node, \
+               in a file that the script reads, or accept that with chdef -t site publishsecrets=1";
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[
+            &format!("{IMAGE}: the osimage {IMAGE}: the variable GITHUB_PAT of its scripts {why}"),
+            &format!("{IMAGE}: the osimage {IMAGE}: the variable PROXY of its scripts {why}"),
+        ],
+    );
+    site.osimage(IMAGE, "profile = \"dockerhost\"\n");
+    site.write(
+        "install/custom/templates/debian/base.preseed",
+        "<% extends \"builtin/debian/base.preseed\" %>\n<% block extra %>\n\
+         d-i passwd/root-password password Geheim\n\
+         # ghp_0123456789abcdefghijklmnopqrstuvwxyz\n<% endblock extra %>\n",
+    );
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    for expected in [
+        "'passwd/root-password' is a password in plain text: write 'passwd/root-password-crypted' with what `mkpasswd \
+         -m sha-512` prints, or accept that with chdef -t site publishsecrets=1",
+        "this line has a credential, and whoever reaches the web server can fetch this file: keep it on the node, or \
+         accept that with chdef -t site publishsecrets=1",
+    ] {
+        assert!(ran.err.contains(expected), "{}", ran.err);
+    }
+    assert!(!ran.err.contains("Geheim") && !ran.err.contains("ghp_"));
+    assert!(!site.path("install/autoinst/host01").exists());
+    site.write(
+        "config/site.toml",
+        &format!("{settings}publishsecrets = \"1\"\n"),
+    );
+    assert_eq!(nodeset(&site, &[]).code, 0);
+}

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use definitions::{Program, Runlist};
+use definitions::{ProgramDigest, Runlist};
 use sha2::{Digest, Sha256};
 
 use super::paths::NodePaths;
@@ -108,7 +108,7 @@ pub(super) fn ensure_all(
 }
 
 /// Says whether a file is the program that the list names; gives it its mode if only that is wrong.
-fn is_right(path: &Path, program: &Program) -> Result<bool> {
+fn is_right(path: &Path, program: &ProgramDigest) -> Result<bool> {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return Ok(false);
     };
@@ -134,7 +134,7 @@ fn identical_program(
     paths: &NodePaths,
     list: &Runlist,
     name: &str,
-    program: &Program,
+    program: &ProgramDigest,
 ) -> Option<std::path::PathBuf> {
     let others = list.programs.iter();
     let mut equal = others.filter(|(other, what)| *other != name && *what == program);
@@ -147,7 +147,7 @@ fn identical_program(
 /// Has a program written, and puts it in its place if it is the right one.
 fn place(
     path: &Path,
-    program: &Program,
+    program: &ProgramDigest,
     write: impl FnOnce(&mut dyn Write) -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
     let local = |error: String| Failure::Refused(error);

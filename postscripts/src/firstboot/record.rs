@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use definitions::{Origin, Runlist};
+use definitions::{Runlist, ScriptOrigin};
 use serde::{Deserialize, Serialize};
 
 use super::job::{Phase, ScriptJob};
@@ -80,7 +80,7 @@ pub(super) struct ProcessIdentity {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ScriptRecord {
     pub(super) phase: Phase,
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Option<ScriptOrigin>,
     pub(super) line: String,
     #[serde(default)]
     pub(super) state: ScriptState,

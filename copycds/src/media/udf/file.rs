@@ -1,9 +1,9 @@
-//! File entries: what a file is and where its bytes lie (ECMA-167 4/14.6, 14.9, 14.12, 14.14, 14.17).
+//! File entries: what a file is and where its bytes are (ECMA-167 4/14.6, 14.9, 14.12, 14.14, 14.17).
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::tag::{self, TagId};
-use super::volume::{AllocationDescriptor, ExtentKind, Location, UdfVolume};
+use super::volume::{AllocationDescriptor, ExtentKind, LogicalBlock, UdfVolume};
 use crate::media::bytes::{ByteFields, FieldError, SECTOR};
 use crate::media::entry::{Extent, Timestamp};
 use crate::media::image::ImageFile;
@@ -32,7 +32,7 @@ pub(super) enum FileKind {
     Special(&'static str),
 }
 
-/// Where the fields of the two forms of file entry stand, from the modification time on.
+/// Where the fields of the two forms of file entry are, from the modification time on.
 struct FileEntryLayout {
     mtime: usize,
     /// Length of extended attributes, length of allocation descriptors, and then both.
@@ -41,7 +41,7 @@ struct FileEntryLayout {
 
 impl UdfFile {
     /// Reads the file entry at a block.
-    pub(super) fn read(image: &ImageFile, volume: &UdfVolume, at: Location) -> Result<Self> {
+    pub(super) fn read(image: &ImageFile, volume: &UdfVolume, at: LogicalBlock) -> Result<Self> {
         let block = volume.block(image, at)?;
         let layout = match tag::check(&block, Some(at.block))? {
             TagId::FileEntry => FileEntryLayout {
@@ -52,7 +52,7 @@ impl UdfFile {
                 mtime: 92,
                 lengths: 208,
             },
-            other => bail!("a descriptor of another kind stands in its place: {other:?}"),
+            other => bail!("a descriptor of another kind is in its place: {other:?}"),
         };
         let fields = ByteFields(&block);
         let strategy = fields.le16(20)?;
@@ -188,7 +188,7 @@ impl Allocation<'_> {
                 return AllocationDescriptor::parse(bytes);
             }
             let fields = ByteFields(bytes);
-            let at = Location {
+            let at = LogicalBlock {
                 partition,
                 block: fields.le32(4)?,
             };
@@ -197,13 +197,13 @@ impl Allocation<'_> {
     }
 
     /// Reads a block of further descriptors (4/14.5).
-    fn continued(&self, at: Location) -> Result<Vec<u8>> {
+    fn continued(&self, at: LogicalBlock) -> Result<Vec<u8>> {
         let read = || {
             let block = self.volume.block(self.image, at)?;
             let id = tag::check(&block, Some(at.block))?;
             ensure!(
                 id == TagId::AllocationExtent,
-                "a descriptor of another kind stands there"
+                "a descriptor of another kind is there"
             );
             let fields = ByteFields(&block);
             let len = usize::try_from(fields.le32(20)?)?;

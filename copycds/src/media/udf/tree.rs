@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::file::{FileKind, UdfFile};
 use super::tag::{self, TagId};
 use super::text::{link_target, unicode};
-use super::volume::{AllocationDescriptor, Location, UdfVolume};
+use super::volume::{AllocationDescriptor, LogicalBlock, UdfVolume};
 use crate::media::bytes::ByteFields;
 use crate::media::entry::{DataLocation, EntryKind, MediumEntry, MediumPath};
 use crate::media::entry_list::{EntryList, MAX_PATH, directory_name, join};
@@ -21,7 +21,7 @@ const PARENT: u8 = 1 << 3;
 /// A name in a directory.
 struct FileIdentifier {
     bytes: Vec<u8>,
-    file: Location,
+    file: LogicalBlock,
 }
 
 /// Reads the whole tree of a volume; a directory that is met twice is refused, so this ends.
@@ -29,7 +29,7 @@ pub(in crate::media) fn entries(image: &ImageFile, volume: &UdfVolume) -> Result
     let root = UdfFile::read(image, volume, volume.root).context("reading the root directory")?;
     ensure!(
         root.kind == FileKind::Directory,
-        "the root directory is none"
+        "the root directory is not a directory"
     );
     let mut tree = EntryList::new(image.len());
     let mut seen = HashMap::from([(volume.root, None)]);
@@ -98,7 +98,7 @@ fn target(image: &ImageFile, file: &UdfFile) -> Result<Vec<u8>> {
         file.size
     );
     let target = link_target(&content(image, file)?)?;
-    ensure!(!target.is_empty(), "it says no target");
+    ensure!(!target.is_empty(), "it has no target");
     Ok(target)
 }
 
@@ -113,7 +113,7 @@ fn entry(image: &ImageFile, path: &MediumPath, file: &UdfFile) -> Result<MediumE
         FileKind::Symlink => EntryKind::Symlink {
             target: target(image, file).with_context(|| format!("reading the link {path}"))?,
         },
-        FileKind::Special(what) => bail!("{path} is {what}, which no install medium holds"),
+        FileKind::Special(what) => bail!("{path} is {what}, which no install medium has"),
     };
     Ok(MediumEntry {
         path: path.clone(),

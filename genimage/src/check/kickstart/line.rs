@@ -107,9 +107,9 @@ impl<'a> ParsedLine<'a> {
             (None, _) => {}
         }
         let (command, release) = (self.command, self.release);
-        let message = match command.option_elsewhere(name, release) {
-            Some(elsewhere) => format!(
-                "'{}' has no option '{name}' in {release}: {elsewhere}",
+        let message = match command.option_known_in(name, release) {
+            Some(known_in) => format!(
+                "'{}' has no option '{name}' in {release}: {known_in}",
                 command.name
             ),
             None => {

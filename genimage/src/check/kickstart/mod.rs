@@ -7,7 +7,7 @@
 
 mod line;
 mod table;
-mod words;
+pub(super) mod words;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -183,10 +183,10 @@ impl KickstartChecker<'_> {
             return;
         };
         let Some(syntax) = known.syntax(release) else {
-            let elsewhere = known.elsewhere(release).unwrap_or_default();
+            let known_in = known.known_in(release).unwrap_or_default();
             self.findings.problem(
                 number,
-                format!("'{name}' is not a command of {release}: {elsewhere}"),
+                format!("'{name}' is not a command of {release}: {known_in}"),
             );
             return;
         };
@@ -201,7 +201,7 @@ impl KickstartChecker<'_> {
                 self.findings.problem(number, message);
             }
         }
-        let before = self.seen.insert(one_name(known.name), number);
+        let before = self.seen.insert(canonical_name(known.name), number);
         if let Some(before) = before.filter(|_| syntax.constraints.single) {
             let message = format!(
                 "duplicate command '{name}', first in line {before}: this line replaces it"
@@ -223,7 +223,7 @@ impl KickstartChecker<'_> {
 }
 
 /// The one name of commands that go by several.
-fn one_name(name: &'static str) -> &'static str {
+fn canonical_name(name: &'static str) -> &'static str {
     match name {
         "part" => "partition",
         "auth" => "authconfig",

@@ -174,22 +174,22 @@ impl KickstartCommand {
     }
 
     /// Tells when a release knew it that this one is not: `EL 8 was the last that knew it`.
-    pub(super) fn elsewhere(&self, release: KickstartRelease) -> Option<String> {
-        elsewhere(self.syntaxes.iter().map(|syntax| &syntax.releases), release)
+    pub(super) fn known_in(&self, release: KickstartRelease) -> Option<String> {
+        known_in(self.syntaxes.iter().map(|syntax| &syntax.releases), release)
     }
 
     /// Tells when a release knew an option that this one does not know.
-    pub(super) fn option_elsewhere(
+    pub(super) fn option_known_in(
         &self,
         option: &str,
         release: KickstartRelease,
     ) -> Option<String> {
         let same = self.options.iter().filter(|known| known.name == option);
-        elsewhere(same.map(|option| &option.releases), release)
+        known_in(same.map(|option| &option.releases), release)
     }
 }
 
-fn elsewhere<'a>(
+fn known_in<'a>(
     releases: impl Iterator<Item = &'a ReleaseRanges>,
     release: KickstartRelease,
 ) -> Option<String> {
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn what_another_release_knew_is_reported() {
         let nine = release("rocky9.4").unwrap();
-        let message = |name: &str| command(name).unwrap().elsewhere(nine);
+        let message = |name: &str| command(name).unwrap().known_in(nine);
         assert_eq!(message("install").unwrap(), "EL 8 was the last that had it");
         assert_eq!(message("bootc").unwrap(), "EL 10 is the first that has it");
     }

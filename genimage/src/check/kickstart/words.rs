@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// Why a line has no words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unterminated {
+pub(in crate::check) enum Unterminated {
     /// A quotation mark without its other one.
     Quote(char),
     /// A backslash before the end of the line.
@@ -15,7 +15,7 @@ pub(super) enum Unterminated {
 }
 
 /// Splits a line. Words without quotes and backslashes are lent.
-pub(super) fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Unterminated> {
+pub(in crate::check) fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Unterminated> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {

@@ -26,30 +26,30 @@ impl<'a> Query<'a> {
             LookupResult::NotLookedUp(kind) => findings.notes.push(self.not_looked_up(kind)),
             LookupResult::Missing => {
                 let advice = "correct the name, or name its repository in otherpkgdir";
-                self.doubtful(self.missing(advice), findings);
+                self.add_unless_partial(self.missing(advice), findings);
             }
             LookupResult::Virtual(providers) => {
-                let some = some(&providers);
+                let quote_first = quote_first(&providers);
                 let message = format!(
-                    "'{name}' is a virtual package: name one that provides it, such as {some}"
+                    "'{name}' is a virtual package: name one that provides it, such as {quote_first}"
                 );
-                self.doubtful(Some(self.problem(message)), findings);
+                self.add_unless_partial(Some(self.problem(message)), findings);
             }
             LookupResult::OtherSuites(suites) => {
                 let wanted = self.item.wanted();
                 let message = format!(
                     "'{wanted}' asks for a suite that none of its repositories has: there is {}",
-                    some(&suites)
+                    quote_first(&suites)
                 );
-                self.doubtful(Some(self.problem(message)), findings);
+                self.add_unless_partial(Some(self.problem(message)), findings);
             }
             LookupResult::OtherVersions(versions) => {
-                let (name, version) = self.version_asked();
-                let (read, some) = (self.read(), some(&versions));
+                let (name, version) = self.wanted_version();
+                let (read, quote_first) = (self.read(), quote_first(&versions));
                 let message = format!(
-                    "there is no version '{version}' of '{name}' in {read}: there is {some}"
+                    "there is no version '{version}' of '{name}' in {read}: there is {quote_first}"
                 );
-                self.doubtful(Some(self.problem(message)), findings);
+                self.add_unless_partial(Some(self.problem(message)), findings);
             }
         }
     }
@@ -87,14 +87,14 @@ impl<'a> Query<'a> {
             (Some(RepositoryFormat::Zypper), _) => "pattern",
             (_, false) => "group",
         };
-        let found = self.nowhere(kind, name, "correct the name", || {
+        let found = self.not_found(kind, name, "correct the name", || {
             if !environment && group(&format!("^{name}"), self.sources) {
                 Some(format!("write '@^{name}', which is an environment"))
             } else {
                 did_you_mean(&nearest(name, groups(environment, self.sources)))
             }
         });
-        self.doubtful(found, findings);
+        self.add_unless_partial(found, findings);
     }
 
     fn answer(&self, debarch: &str) -> LookupResult<'a> {
@@ -123,7 +123,7 @@ impl<'a> Query<'a> {
     }
 
     /// Splits what is wanted into the name and the version, or rpm's architecture, that is not there.
-    fn version_asked(&self) -> (&'a str, &'a str) {
+    fn wanted_version(&self) -> (&'a str, &'a str) {
         let name = self.item.name.as_str();
         match self.version() {
             Some(version) => (name, version),
@@ -133,14 +133,14 @@ impl<'a> Query<'a> {
 
     fn missing(&self, advice: &str) -> Option<Problem> {
         let names = || indices(self.sources).flat_map(|index| index.packages.iter());
-        self.nowhere("package", &self.item.name, advice, || {
+        self.not_found("package", &self.item.name, advice, || {
             did_you_mean(&nearest(&self.item.name, names()))
         })
     }
 
     /// Says that a name is nowhere, where it was not looked for, and what to do. Where nothing was read,
     /// that was reported once, and names are not.
-    fn nowhere(
+    fn not_found(
         &self,
         kind: &str,
         name: &str,
@@ -162,7 +162,7 @@ impl<'a> Query<'a> {
     }
 
     /// A problem, unless a repository that was not read may settle it.
-    fn doubtful(&self, found: Option<Problem>, findings: &mut Findings) {
+    fn add_unless_partial(&self, found: Option<Problem>, findings: &mut Findings) {
         if self.sources.iter().any(IndexedRepository::is_partial) {
             findings.notes.extend(found)
         } else {
@@ -247,7 +247,7 @@ fn label(repository: &Repository) -> String {
 }
 
 /// Quotes the first few.
-fn some(names: &[&str]) -> String {
+fn quote_first(names: &[&str]) -> String {
     let quoted: Vec<_> = names
         .iter()
         .take(5)

@@ -5,16 +5,13 @@
 //! can have. Nothing is resolved: that packages go together is apt's or dnf's to say.
 
 mod cache;
-mod debian;
 mod index;
-mod inflate;
-mod lines;
+mod index_file;
 mod lookup;
 mod messages;
 mod names;
-mod release;
-mod rpmmd;
-mod susetags;
+mod read;
+mod suite;
 #[cfg(test)]
 mod tests;
 

@@ -115,7 +115,8 @@ impl<'a> Validator<'a, '_> {
         if value.kind == ValueKind::Unknown {
             return;
         }
-        if !schema.types.is_empty() && !schema.types.iter().any(|one| is(*one, &value.kind)) {
+        if !schema.types.is_empty() && !schema.types.iter().any(|one| is_of_type(*one, &value.kind))
+        {
             let message = wrong_type(schema, &value.kind, self.language, path);
             return self.findings.problem(value.line, message);
         }
@@ -137,7 +138,8 @@ impl<'a> Validator<'a, '_> {
                 if !schema.values.is_empty() && !schema.values.contains(&text.as_ref()) =>
             {
                 let near = did_you_mean(&nearest(text, schema.values.iter().copied()));
-                let near = near.unwrap_or_else(|| format!("write {}", or(&schema.values)));
+                let near =
+                    near.unwrap_or_else(|| format!("write {}", alternatives(&schema.values)));
                 let message = format!("'{path}' does not take '{text}': {near}");
                 self.findings.problem(value.line, message);
             }
@@ -166,7 +168,7 @@ impl<'a> Validator<'a, '_> {
                 .problem(line, format!("'{path}' needs a key '{key}'"));
         }
         if !schema.one.is_empty() && !schema.one.iter().any(|key| has(key)) {
-            let message = format!("'{path}' needs a key {}", or(&schema.one));
+            let message = format!("'{path}' needs a key {}", alternatives(&schema.one));
             self.findings.problem(line, message);
         }
     }
@@ -217,7 +219,7 @@ impl<'a> Validator<'a, '_> {
 }
 
 /// Whether a value is of a type.
-fn is(wanted: ValueType, kind: &ValueKind<'_>) -> bool {
+fn is_of_type(wanted: ValueType, kind: &ValueKind<'_>) -> bool {
     match kind {
         ValueKind::Null => wanted == ValueType::Null,
         ValueKind::Boolean => wanted == ValueType::Boolean,
@@ -262,7 +264,7 @@ fn wrong_type(
 }
 
 /// Quotes them: `'a', 'b' or 'c'`.
-fn or(names: &[&str]) -> String {
+fn alternatives(names: &[&str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
