@@ -12,7 +12,7 @@ use crate::digest::{Algorithm, Digest};
 ///
 /// A MEDIUM is an ISO image, an optical device or a directory that holds one disc. It is neither
 /// mounted nor written to, and no privilege is needed beyond write access to the install directory.
-/// Every file is hashed and held against what the medium says of itself. The tree appears whole or not
+/// Every file is hashed and compared with what the medium says of itself. The tree appears whole or not
 /// at all; a disc that is in its tree already is left alone.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "copycds", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -26,7 +26,7 @@ pub struct Args {
     )]
     pub name: Option<Distro>,
 
-    /// Say which architecture the medium is for; an error when it says another.
+    /// The architecture of the medium; an error when the medium names another.
     #[arg(short = 'a', long, value_name = "ARCH")]
     pub arch: Option<Arch>,
 
@@ -54,17 +54,17 @@ pub struct Args {
     )]
     pub verify: Option<PathBuf>,
 
-    /// Hold the image against FILE, a list of digests such as SHA256SUMS, with its signature in it or
-    /// beside it (FILE.sign, .gpg, .asc); without this, the usual names beside the image are looked for.
+    /// Compare the image with FILE, a list of digests such as SHA256SUMS, with its signature in it or
+    /// beside it (FILE.sign, .gpg, .asc); without this, the usual names beside the image are tried.
     #[arg(long, value_name = "FILE", conflicts_with = "inspection")]
     pub sums: Option<PathBuf>,
 
-    /// Hold the image against this digest, from whoever publishes it.
+    /// Compare the image with this digest, which its publisher gives.
     #[arg(long, value_name = "HEX", value_parser = sha256, conflicts_with_all = ["inspection", "sums"])]
     pub sha256: Option<Digest>,
 
-    /// Import a medium that nobody vouches for although it carries signatures, or although its tree had
-    /// some: those that do not count here are said, and the tree is recorded as unsigned.
+    /// Import a medium as unsigned although it carries signatures that do not count here, or although its
+    /// tree is signed so far: they are listed, and the tree is recorded as unsigned.
     #[arg(long, conflicts_with = "inspection")]
     pub accept_unsigned: bool,
 
@@ -97,9 +97,9 @@ const EXAMPLES: &str = "\
 Examples:
   copycds debian-12.9.0-amd64-DVD-1.iso           import a disc and define its osimages
   copycds SLE-15-SP1-Installer.iso Packages.iso   import two discs into one tree
-  copycds --sums SHA256SUMS image.iso             hold the image against its publisher's signed list
+  copycds --sums SHA256SUMS image.iso             check the image by its publisher's signed list
   copycds -i image.iso                            see what it is, and what says so
-  copycds -n rocky9.4 -a x86_64 remaster.iso      name what does not name itself
+  copycds -n rocky9.4 -a x86_64 remaster.iso      name a medium that does not name itself
   copycds --verify /install/rocky9.4/x86_64       check a tree against its manifest
 
 Exit status: 0 when all is done or there was nothing to do, 1 when something failed, 2 for wrong usage.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use definitions::hex;
 use sha2::Digest as _;
 
-/// A hash algorithm, weakest first, so that the greater of two is the one to believe.
+/// A hash algorithm, weakest first, so that the greater of two is the stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// 128 bits; finds damage.

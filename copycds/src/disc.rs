@@ -10,7 +10,7 @@ use crate::media::Medium;
 use crate::recognise::{self, MediumIdentity};
 use crate::run_config::RunConfig;
 
-/// Opens a medium and recognises it, as far as it tells.
+/// Opens a medium and recognises it, as far as it says.
 pub(crate) fn inspect(path: &Path, config: &RunConfig) -> Result<(Medium, MediumIdentity)> {
     let medium = Medium::open(path)?;
     let recognising = || format!("recognising {}", path.display());
@@ -30,7 +30,7 @@ pub(crate) struct RecognisedDisc {
 }
 
 impl RecognisedDisc {
-    /// Opens a medium to import it: its architecture is told, by itself or by `-a`.
+    /// Opens a medium to import it: its architecture is known, from itself or from `-a`.
     pub(crate) fn open(path: &Path, config: &RunConfig) -> Result<Self> {
         let (medium, identity) = inspect(path, config)?;
         let recognising = || format!("recognising {}", path.display());
@@ -60,7 +60,7 @@ impl RecognisedDisc {
         format!("{} {}", self.identity.distro, self.arch)
     }
 
-    /// Returns what tells this disc from the others of its release, for people and for the record. A
+    /// Returns what distinguishes this disc from the others of its release, for people and for the record. A
     /// disc built anew has the same; one with other things on it does not, though all discs of a
     /// release may share a volume identifier.
     pub(crate) fn label(&self) -> String {

@@ -19,8 +19,8 @@ use crate::run_config::RunConfig;
 const STOPPED: &str = "interrupted before anything was written";
 
 /// What an unsigned medium is worth.
-const UNSIGNED_NOTE: &str = "no signature vouches for it: its publisher's signed list of images (--sums) or the image's \
-                      digest (--sha256) would";
+const UNSIGNED_NOTE: &str = "no signature vouches for it: give its publisher's signed list of images (--sums) or the image's \
+                      digest (--sha256)";
 
 /// One disc that will be imported.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct DiscImport<'a> {
     label: String,
     about: toml::Table,
     /// What is said of its image as a whole.
-    whole: Option<ImageDigests>,
+    image_digests: Option<ImageDigests>,
     /// The copy that is planned; none of a disc that is in the tree already.
     pending: Option<PendingCopy<'a>>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct DiscImport<'a> {
 struct PendingCopy<'a> {
     /// What it says of its files.
     checksums: ExpectedDigests,
-    /// How far it is believed.
+    /// How far it is trusted.
     trust: MediumTrust,
     planned: PlannedImport<'a>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) action: ImportAction,
     /// What was verified, by what; nothing for a disc that was not read.
     pub(crate) coverage: Option<Coverage>,
-    /// How far it is believed; nothing for a disc that was not read.
+    /// How far it is trusted; nothing for a disc that was not read.
     pub(crate) trust: Option<MediumTrust>,
     pub(crate) osimages: Vec<Described>,
     /// What the user should know besides.
@@ -87,7 +87,7 @@ impl<'a> DiscImport<'a> {
         progress::step(&format!("{} is {}", disc.path().display(), disc.release()));
         let keys = config.keyrings.of(disc.identity.distro.family())?;
         let digest_options = config.digest_options();
-        let whole = match disc.medium.image() {
+        let image_digests = match disc.medium.image() {
             Some(_) => ImageDigests::find(disc.path(), digest_options, &keys, config.unverified())?,
             None if digest_options.is_given() => bail!(
                 "it is a directory, and --sums and --sha256 are of images: give the image itself"
@@ -101,7 +101,7 @@ impl<'a> DiscImport<'a> {
             about: toml::Table::try_from(&disc.identity).context("recording what it is")?,
             disc,
             config,
-            whole,
+            image_digests,
             pending: None,
         };
         let tree = PublishedTree::load_target(&import.target)?;
@@ -115,10 +115,10 @@ impl<'a> DiscImport<'a> {
     /// Reads what the medium says of its files and plans its copy into the tree that is published, if
     /// there is one.
     fn plan_copy(&self, keys: &Keys, tree: Option<PublishedTree>) -> Result<PendingCopy<'a>> {
-        progress::step("reading what it says of its files");
-        let whole = self.whole.as_ref();
+        progress::step("reading its checksums");
+        let image_digests = self.image_digests.as_ref();
         // The image as a whole says more than any signature in it.
-        let unverified = if whole.is_some_and(ImageDigests::is_vouched) {
+        let unverified = if image_digests.is_some_and(ImageDigests::is_vouched) {
             UnverifiedPolicy::Accept
         } else {
             self.config.unverified()
@@ -127,7 +127,7 @@ impl<'a> DiscImport<'a> {
         let checksums = checksums::gather(medium, keys, unverified);
         ensure!(!self.config.progress.stopped(), STOPPED);
         let checksums = checksums?;
-        let trust = MediumTrust::of(&checksums, whole, medium.entries(), unverified)?;
+        let trust = MediumTrust::of(&checksums, image_digests, medium.entries(), unverified)?;
         let planned = copy::plan(&self.job(&checksums, trust), tree)?;
         Ok(PendingCopy {
             checksums,
@@ -158,7 +158,7 @@ impl<'a> DiscImport<'a> {
         let action = self.action(ImportAction::Copied);
         let done = match &self.pending {
             Some(pending) => self.copy(pending),
-            None => self.check_whole(),
+            None => self.check_image(),
         };
         done.with_context(|| format!("importing {}", self.disc.path().display()))?;
         let osimages = match action {
@@ -170,7 +170,10 @@ impl<'a> DiscImport<'a> {
 
     /// Whether a tree holds this very disc, and as well vouched for.
     fn already_imported(&self, tree: Option<&PublishedTree>) -> bool {
-        let vouched = self.whole.as_ref().is_some_and(ImageDigests::is_vouched);
+        let vouched = self
+            .image_digests
+            .as_ref()
+            .is_some_and(ImageDigests::is_vouched);
         let disc = tree.and_then(|tree| tree.record.disc(&self.fingerprint));
         disc.is_some_and(|disc| disc.trust.is_vouched() || !vouched)
     }
@@ -197,7 +200,11 @@ impl<'a> DiscImport<'a> {
     fn coverage(&self) -> Option<Coverage> {
         let PendingCopy { checksums, .. } = self.pending.as_ref()?;
         let entries = self.disc.medium.entries();
-        Some(Coverage::of(checksums, self.whole.as_ref(), entries))
+        Some(Coverage::of(
+            checksums,
+            self.image_digests.as_ref(),
+            entries,
+        ))
     }
 
     fn images(&self) -> Vec<OsImage> {
@@ -219,7 +226,7 @@ impl<'a> DiscImport<'a> {
             medium: &self.disc.medium,
             fingerprint: &self.fingerprint,
             checksums,
-            whole: self.whole.as_ref(),
+            image_digests: self.image_digests.as_ref(),
             trust,
             accept_unsigned: self.config.accept_unsigned,
             label: &self.label,
@@ -240,22 +247,22 @@ impl<'a> DiscImport<'a> {
     }
 
     /// Checks the image of a disc that is in its tree already, when the user says what it must be.
-    fn check_whole(&self) -> Result<()> {
+    fn check_image(&self) -> Result<()> {
         let counters = self.config.progress.as_ref();
-        match (&self.whole, self.disc.medium.image()) {
-            (Some(whole), Some(image)) if self.config.digest_options().is_given() => {
+        match (&self.image_digests, self.disc.medium.image()) {
+            (Some(image_digests), Some(image)) if self.config.digest_options().is_given() => {
                 progress::step("checking the image as a whole");
-                whole.check(image, || !counters.stopped())
+                image_digests.check(image, || !counters.stopped())
             }
             _ => Ok(()),
         }
     }
 
-    /// Checks the MD5 of the whole image when it alone speaks of some file.
+    /// Checks the MD5 of the whole image when nothing else covers some file.
     fn check_implanted(&self, checksums: &ExpectedDigests, counters: &ByteProgress) -> Result<()> {
         let uncovered = self
             .coverage()
-            .is_some_and(|coverage| coverage.uncovered > 0 && coverage.whole.is_none());
+            .is_some_and(|coverage| coverage.uncovered > 0 && coverage.image.is_none());
         match (checksums.implanted(), self.disc.medium.image()) {
             (Some(implanted), Some(image)) if uncovered && self.config.hash => {
                 progress::step("checking the MD5 that is implanted in the image");
@@ -268,7 +275,11 @@ impl<'a> DiscImport<'a> {
     /// Returns what the user should know besides.
     fn notes(&self, action: ImportAction) -> Vec<String> {
         let mut notes = left_out(self.disc.medium.left_out());
-        notes.extend(self.whole.iter().flat_map(|whole| whole.notes.clone()));
+        notes.extend(
+            self.image_digests
+                .iter()
+                .flat_map(|image_digests| image_digests.notes.clone()),
+        );
         if let Some(pending) = &self.pending {
             notes.extend_from_slice(pending.checksums.notes());
             if !pending.trust.is_vouched() {

@@ -1,9 +1,9 @@
 //! Install media into trees and osimage definitions.
 //!
 //! A medium comes in (an image, a device, a directory); a published tree with a manifest and the
-//! definitions of its osimages go out. The story is `open → recognise → gather claims → copy →
+//! definitions of its osimages go out. The story is `open → recognise → gather checksums → copy →
 //! describe`, one module each; [`run`] tells it for the command line. Nothing here mounts anything,
-//! needs root, or believes a byte of the medium unchecked.
+//! needs root, or trusts a byte of the medium unchecked.
 
 pub mod checksums;
 mod cli;
@@ -36,7 +36,7 @@ use run_config::RunConfig;
 /// # Errors
 /// Whatever went wrong, in one sentence; then nothing of that medium is published.
 pub fn run(args: Args) -> Result<ExitCode> {
-    // What media say stands in errors too, which others print.
+    // Errors contain what media say, which others print.
     imported(args).map_err(|error| {
         let text = format!("{error:#}");
         match progress::printable(&text) {

@@ -67,7 +67,7 @@ enum ProgressDisplay {
 /// Lines for a log.
 struct LogLines {
     started: Instant,
-    /// When the last line was written, and how many tenths it told of.
+    /// When the last line was written, and how many tenths it reported.
     last: (Instant, u64),
 }
 

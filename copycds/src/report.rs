@@ -142,6 +142,6 @@ fn verified(coverage: &Coverage) -> Value {
         "by": by.collect::<Vec<_>>(),
         "uncovered": coverage.uncovered,
         "implanted_md5": coverage.implanted,
-        "image": coverage.whole.as_ref().map(|(how, signed_by)| json!({ "how": how, "signed_by": signed_by })),
+        "image": coverage.image.as_ref().map(|(how, signed_by)| json!({ "how": how, "signed_by": signed_by })),
     })
 }

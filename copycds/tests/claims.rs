@@ -26,7 +26,7 @@ fn main() {
             signed_release,
         ),
         trial(
-            "a_signature_without_its_key_is_refused_or_said",
+            "a_signature_without_its_key_is_refused_or_noted",
             debian,
             unknown_key,
         ),
@@ -36,7 +36,7 @@ fn main() {
             changed_release,
         ),
         trial(
-            "a_clear_signed_release_is_believed_as_signed",
+            "a_clear_signed_release_counts_as_signed",
             debian,
             clear_signed,
         ),
@@ -63,7 +63,7 @@ fn main() {
             implanted,
         ),
         trial(
-            "a_boot_program_is_told_as_it_was_listed",
+            "a_boot_program_has_the_digest_that_was_listed",
             &["xorriso"],
             boot_info_table,
         ),
@@ -138,9 +138,8 @@ fn unknown_key() {
     assert!(error.starts_with(reason), "{error}");
     assert!(
         error.ends_with(
-            " is none that vouches for the distribution here; put the distribution's key into \
-             <config>/keyrings, or say by what else the medium is believed (--sums, --sha256), or import it \
-             as one that nobody vouches for (--accept-unsigned)"
+            " is not bound to the distribution on this machine; put the distribution's key into \
+             <config>/keyrings, or verify the whole image (--sums, --sha256), or import it as unsigned (--accept-unsigned)"
         ),
         "{error}"
     );
@@ -282,7 +281,7 @@ fn contradiction() {
     );
     assert!(
         message.ends_with(&format!(
-            "-primary.xml.gz and SHA256SUMS on the medium say different things of \
+            "-primary.xml.gz and SHA256SUMS on the medium disagree about \
              Packages/one-1-1.noarch.rpm (SHA-256 {found}, {size} bytes and SHA-256 {other}): the medium \
              is damaged or was put together from two others"
         )),

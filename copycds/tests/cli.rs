@@ -598,7 +598,7 @@ fn bad_input() {
         (
             &[text(&noise)],
             format!(
-                "reading {}: it is no ISO 9660 or UDF image (",
+                "reading {}: it is not an ISO 9660 or UDF image (",
                 noise.display()
             ),
         ),
@@ -616,7 +616,7 @@ fn bad_input() {
         (
             &[text(&iso), text(&noise)],
             format!(
-                "reading {}: it is no ISO 9660 or UDF image (",
+                "reading {}: it is not an ISO 9660 or UDF image (",
                 noise.display()
             ),
         ),
@@ -770,7 +770,7 @@ fn interrupt() {
     assert_eq!(code, Some(1), "{stderr}");
     let last = stderr.lines().last().unwrap();
     let expected = format!(
-        "copycds: importing {}: it was stopped before it was done",
+        "copycds: importing {}: it was interrupted before it was done",
         tree.display()
     );
     assert_eq!(last, expected);

@@ -108,7 +108,7 @@ fn import(iso: &Path, target: &Path, checksums: &ExpectedDigests) -> anyhow::Res
         medium: &medium,
         fingerprint: &fingerprint,
         checksums,
-        whole: None,
+        image_digests: None,
         trust: MediumTrust::Unsigned,
         accept_unsigned: false,
         label: &medium.ids().volume,
@@ -409,7 +409,7 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
             message,
             format!(
                 "'pool/a.deb' on {} is damaged: its {algorithm} is {}, 4 bytes, but list on the medium \
-                 says {}; get the medium anew",
+                 says {}; get the medium again",
                 iso.display(),
                 Digest::of(algorithm, b"food"),
                 Digest::of(algorithm, b"good"),
@@ -507,7 +507,7 @@ fn an_import_that_is_stopped_leaves_nothing_behind() {
         medium: &medium,
         fingerprint: &fingerprint,
         checksums: &ExpectedDigests::default(),
-        whole: None,
+        image_digests: None,
         trust: MediumTrust::Unsigned,
         accept_unsigned: false,
         label: "D1",
@@ -517,7 +517,7 @@ fn an_import_that_is_stopped_leaves_nothing_behind() {
     };
     let planned = copy::plan(&job, None).unwrap();
     let error = copy::import(&job, &planned, &progress).unwrap_err();
-    assert_eq!(error.to_string(), "it was stopped before it was done");
+    assert_eq!(error.to_string(), "it was interrupted before it was done");
     assert!(!bench.dir.path().join("install").exists());
 }
 
@@ -533,7 +533,7 @@ fn two_imports_of_one_tree_at_once_are_an_error_and_one_after_a_kill_is_not() {
     assert_eq!(
         bench.message(&iso),
         format!(
-            "another import works on this tree now (it holds {}): wait for it, then run again",
+            "another import of this tree is running (it holds {}): wait for it, then run again",
             stage.display()
         )
     );

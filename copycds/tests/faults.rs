@@ -188,7 +188,7 @@ fn interrupt() {
     assert!(quiet(Command::new("kill").args(["-INT", &id])));
     let out = child.wait_with_output().unwrap();
     assert!(
-        message(&out).contains("it was stopped before it was done"),
+        message(&out).contains("it was interrupted before it was done"),
         "{}",
         message(&out)
     );

@@ -763,7 +763,7 @@ fn an_unknown_architecture_is_said_with_what_would_tell_it() {
     let verdict = recognise(&volume("CentOS_6.5_Final")).unwrap();
     assert_eq!(
         verdict.require_arch().unwrap_err().to_string(),
-        "this is centos6.5, but nothing tells for which architecture: volume id says \
+        "this is centos6.5, but nothing on it says for which architecture: volume id says \
          'CentOS_6.5_Final': centos 6.5; give it with -a, as in -a x86_64"
     );
 }

@@ -187,7 +187,7 @@ fn a_release_newer_than_the_rules_is_confirmed_by_the_archive_on_the_medium() {
     );
     assert_eq!(
         recognise(&disk_info(line)).unwrap_err().to_string(),
-        "this calls itself Debian 42.1.0 \"anvil\", which is no release that the rules know, and no \
+        "this calls itself Debian 42.1.0 \"anvil\", which is not a release that the rules know, and no \
          dists/*/Release of Debian on it confirms that: .disk/info says 'Debian GNU/Linux 42.1.0 \"Anvil\" - \
          Official amd64 NETINST with firmware 20400101-10:00': debian 42.1.0 \"anvil\" x86_64; to import it \
          all the same, name it with -n"
@@ -429,8 +429,8 @@ fn a_refusal_shows_every_text_and_never_a_rule_as_a_product() {
     );
     assert_eq!(
         recognise(&medium).unwrap_err().to_string(),
-        "no rule knows this medium: .treeinfo says 'Acme Linux 9.4': no release that a rule knows; \
-         media.repo says 'Acme Linux 9.4': no release that a rule knows; volume id says 'MYLAB'; to import \
+        "no rule knows this medium: .treeinfo says 'Acme Linux 9.4': not a release that a rule knows; \
+         media.repo says 'Acme Linux 9.4': not a release that a rule knows; volume id says 'MYLAB'; to import \
          it all the same, name it with -n, or add a rule to media.d"
     );
     let text = recognise(&volume("Circle-8-4-x86_64-dvd"))

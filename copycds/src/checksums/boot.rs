@@ -1,9 +1,9 @@
 //! Boot programs that the tool which made the image wrote into, after someone had listed their digest.
 //!
-//! `-boot-info-table` fills bytes 8 to 63 of the El Torito boot file with where it lies
-//! (mkisofs(8), "EL TORITO BOOT INFORMATION TABLE"). A list that was made before speaks of other bytes.
-//! What stood there is known for isolinux and GRUB, so that their digests can be told again; for
-//! others, the table's own checksum of all bytes behind it has to do.
+//! `-boot-info-table` fills bytes 8 to 63 of the El Torito boot file with where it is
+//! (mkisofs(8), "EL TORITO BOOT INFORMATION TABLE"). A list that was made before is of other bytes.
+//! What was there is known for isolinux and GRUB, so that their digests can be computed again; for
+//! others, the table's own checksum of all bytes after it has to do.
 
 use anyhow::Result;
 
@@ -14,8 +14,8 @@ use crate::media::{DataLocation, EntryKind, Medium, MediumEntry};
 const MAX_BYTES: u64 = 8 << 20;
 const TABLE: std::ops::Range<usize> = 8..64;
 
-/// Returns the digest to hold `entry` against, given the one that is listed; nothing when the list was
-/// made before the file was written into and cannot be told again.
+/// Returns the digest that `entry` should have, given the one that is listed; nothing when the list was
+/// made before the file was written into and cannot be computed again.
 pub(super) fn as_on_medium(
     medium: &Medium,
     entry: &MediumEntry,
@@ -62,7 +62,7 @@ fn has_table(bytes: &[u8], sector: u32) -> bool {
     word(bytes, 8) == 16 && word(bytes, 12) == sector && word(bytes, 16) as usize == bytes.len()
 }
 
-/// Whether the sum of all 32-bit words behind the table is what the table says.
+/// Whether the sum of all 32-bit words after the table is what the table says.
 fn checksum_holds(bytes: &[u8]) -> bool {
     let words = bytes[TABLE.end..].chunks(4).map(|chunk| {
         let mut word = [0; 4];

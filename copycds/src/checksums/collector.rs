@@ -1,4 +1,4 @@
-//! What every kind of metadata needs while it is read: the medium, the keys, and the claims so far.
+//! What every kind of metadata needs while it is read: the medium, the keys, and the expected digests so far.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -18,7 +18,7 @@ use crate::media::{EntryKind, Medium, MediumEntry};
 /// No list that is read whole is larger; `md5sum.txt` of a full DVD has some megabytes.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// So many lost files are told apart; with more, reading goes no further.
+/// So many missing files are counted; with more, reading ends.
 const MAX_MISSING: usize = 10_000;
 
 /// Whether a file that is listed has to be there.
@@ -107,7 +107,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Adds a source after looking at its signature, if there is one: in the text itself, or in a
-    /// file. Returns what the signature is of, which is what may be believed.
+    /// file. Returns what the signature is of, which is what counts.
     ///
     /// # Errors
     /// When the signature is of something else, or does not count here and is not to be accepted.
@@ -144,8 +144,7 @@ impl<'a> Collector<'a> {
             Signature::NotAccepted { reason } if self.unverified == UnverifiedPolicy::Refuse => {
                 bail!(
                     "the signature {name} does not count: {reason}; put the distribution's key into \
-                 <config>/keyrings, or say by what else the medium is believed (--sums, --sha256), or \
-                 import it as one that nobody vouches for (--accept-unsigned)"
+                 <config>/keyrings, or verify the whole image (--sums, --sha256), or import it as unsigned (--accept-unsigned)"
                 )
             }
             Signature::NotAccepted { reason } => {
@@ -210,7 +209,7 @@ impl<'a> Collector<'a> {
     /// Notes a file that has to be there and is not.
     ///
     /// # Errors
-    /// When there are so many that no more are told apart.
+    /// When there are so many that no more are counted.
     pub(super) fn note_missing(&mut self, source: SourceId, path: &[u8]) -> Result<()> {
         let path = path.strip_prefix(b"./").unwrap_or(path);
         self.missing.entry(path.to_vec()).or_insert(source);
@@ -220,7 +219,7 @@ impl<'a> Collector<'a> {
         self.ensure_none_missing()
     }
 
-    /// Streams a packed index through `parse`, and holds the index itself against what is said of it.
+    /// Streams a packed index through `parse`, and compares the index itself with what is said of it.
     ///
     /// # Errors
     /// That the index is damaged, rather than what it says; else what `parse` finds wrong.

@@ -1,11 +1,11 @@
-//! How much of a medium its own claims cover, in one line.
+//! How much of a medium its own lists cover, in one line.
 
 use std::fmt;
 
 use super::{ExpectedDigests, ImageDigests};
 use crate::media::{EntryKind, MediumEntry};
 
-/// How many files which claims speak of. Prints as one sentence: `verified 5 files (12 MB): …`.
+/// How many files which lists cover. Prints as one sentence: `verified 5 files (12 MB): …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// Every file, whatever covers it.
@@ -14,10 +14,10 @@ pub struct Coverage {
     pub bytes: u64,
     /// What covers how many of them, strongest first.
     pub by: Vec<Cover>,
-    /// Those that no claim speaks of; what is said of the whole image covers them all.
+    /// Those that no list names; what is said of the whole image covers them all.
     pub uncovered: u64,
     /// What is said of the whole image, and who signed that.
-    pub whole: Option<(String, Option<String>)>,
+    pub image: Option<(String, Option<String>)>,
     /// Whether the whole image has an implanted MD5, which is checked for the sake of those.
     pub implanted: bool,
 }
@@ -37,7 +37,7 @@ impl Coverage {
     /// Counts the files of a medium by what is said of them.
     pub fn of(
         checksums: &ExpectedDigests,
-        whole: Option<&ImageDigests>,
+        image: Option<&ImageDigests>,
         entries: &[MediumEntry],
     ) -> Self {
         let mut coverage = Self {
@@ -45,7 +45,7 @@ impl Coverage {
             bytes: 0,
             by: Vec::new(),
             uncovered: 0,
-            whole: whole.map(ImageDigests::how),
+            image: image.map(ImageDigests::how),
             implanted: checksums.implanted().is_some(),
         };
         let mut strengths = Vec::new();
@@ -89,16 +89,16 @@ impl Coverage {
             None => format!("{} by {}", cover.files, cover.how),
         });
         let rest = match (self.uncovered, self.implanted) {
-            _ if self.whole.is_some() => None,
+            _ if self.image.is_some() => None,
             (0, _) => None,
             (files, true) => Some(format!("{files} by the MD5 implanted in the image")),
             (files, false) => Some(format!("{files} by nothing")),
         };
-        let whole = self.whole.as_ref().map(|(how, signed_by)| match signed_by {
+        let image = self.image.as_ref().map(|(how, signed_by)| match signed_by {
             Some(name) => format!("all by {how} (signed by {name})"),
             None => format!("all by {how}"),
         });
-        whole.into_iter().chain(proven).chain(rest).collect()
+        image.into_iter().chain(proven).chain(rest).collect()
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
                 cover("MD5 of md5sum.txt", None, 2),
             ],
             uncovered: 1,
-            whole: None,
+            image: None,
             implanted: false,
         };
         assert_eq!(
@@ -173,7 +173,7 @@ mod tests {
                 .to_string()
                 .ends_with(", 1 by the MD5 implanted in the image")
         );
-        coverage.whole = Some((
+        coverage.image = Some((
             "the SHA-256 of the image in SHA256SUMS".to_owned(),
             Some("Ann".to_owned()),
         ));

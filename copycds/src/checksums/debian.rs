@@ -55,7 +55,7 @@ pub(super) fn gather(collector: &mut Collector<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether binary packages lie in an archive.
+/// Whether binary packages are in an archive.
 fn has_packages(collector: &Collector<'_>, archive: &[u8]) -> bool {
     collector.medium.entries().iter().any(|entry| {
         let path = entry.path.as_bytes();

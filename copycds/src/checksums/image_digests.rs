@@ -1,7 +1,7 @@
 //! What a publisher says of an image as a whole: a digest, or a signed list that names the image.
 //!
 //! The path of an image and what the user gave (`--sha256`, `--sums`) come in; a [`ImageDigests`] goes out, which
-//! the image is held against while it is copied. Without a list that is given, the usual ones are looked for
+//! the image is compared with while it is copied. Without a list that is given, the usual ones are looked for
 //! beside the image: `SHA256SUMS` with `.sign` or `.gpg` beside it (Debian, Ubuntu), `CHECKSUM` with the
 //! signature in it (Fedora, AlmaLinux, Oracle), `IMAGE.sha256` (SUSE). A list that nobody signed finds
 //! damage and vouches for nothing. The forms of lines are those of [`sums`](super::sums).
@@ -116,7 +116,7 @@ impl ImageDigests {
                 );
             }
             None if options.sha256.is_none() => {
-                for list in beside(path, &names) {
+                for list in lists_beside(path, &names) {
                     if !digests.read_list(&list, &names, keys, unverified)? && is_list(&list) {
                         digests.notes.push(format!(
                             "{} is beside it and does not name {}",
@@ -144,7 +144,7 @@ impl ImageDigests {
         let bare = is_of_image(list, names)
             .then(|| bare_digest(&text))
             .flatten();
-        if bare.is_none() && of(&text, names).next().is_none() {
+        if bare.is_none() && listed_digests(&text, names).next().is_none() {
             return Ok(false);
         }
         let signature = signature(list).map(|path| {
@@ -166,8 +166,7 @@ impl ImageDigests {
                     Signature::NotAccepted { reason } if unverified == UnverifiedPolicy::Refuse => {
                         bail!(
                             "the signature {shown} does not count: {reason}; put the publisher's key into \
-                         <config>/keyrings, or give the image's digest (--sha256), or import it as one that \
-                         nobody vouches for (--accept-unsigned)"
+                         <config>/keyrings, or give the image's digest (--sha256), or import it as unsigned (--accept-unsigned)"
                         )
                     }
                     Signature::NotAccepted { reason } => {
@@ -184,7 +183,7 @@ impl ImageDigests {
             .to_string_lossy()
             .into_owned();
         let mut found = false;
-        for digest in bare.into_iter().chain(of(&text, names)) {
+        for digest in bare.into_iter().chain(listed_digests(&text, names)) {
             let (name, signed_by) = (name.clone(), signed_by.clone());
             let by = DigestOrigin::List { name, signed_by };
             self.known.push(ImageDigest { digest, by });
@@ -193,7 +192,7 @@ impl ImageDigests {
         Ok(found)
     }
 
-    /// Returns whether somebody whom the user believes says it: a signature that counts, or the user.
+    /// Returns whether somebody whom the user trusts says it: a signature that counts, or the user.
     pub fn is_vouched(&self) -> bool {
         self.known.iter().any(|statement| match &statement.by {
             DigestOrigin::User => true,
@@ -225,7 +224,7 @@ impl ImageDigests {
         })
     }
 
-    /// Holds the image against all that is said of it; `go_on` is asked after every piece.
+    /// Compares the image with all that is said of it; `go_on` is asked after every piece.
     ///
     /// # Errors
     /// When they differ, when the image cannot be read, or when `go_on` says no.
@@ -292,7 +291,10 @@ fn is_list(path: &Path) -> bool {
 }
 
 /// Returns the strong digests that a text lists for one of these names.
-fn of<'a>(text: &'a [u8], names: &'a [String]) -> impl Iterator<Item = Digest> + use<'a> {
+fn listed_digests<'a>(
+    text: &'a [u8],
+    names: &'a [String],
+) -> impl Iterator<Item = Digest> + use<'a> {
     let strong = |algorithm| [Algorithm::Sha256, Algorithm::Sha512].contains(&algorithm);
     let listed = sums::parse(text).flatten().filter(move |listed| {
         let name = listed.path.rsplit(|byte| *byte == b'/').next();
@@ -346,16 +348,16 @@ fn bare_digest(text: &[u8]) -> Option<Digest> {
     strong.contains(&digest.algorithm()).then_some(digest)
 }
 
-/// Returns the lists that stand beside an image, or beside what it links to.
-fn beside(path: &Path, names: &[String]) -> Vec<PathBuf> {
+/// Returns the lists beside an image, or beside what it links to.
+fn lists_beside(path: &Path, names: &[String]) -> Vec<PathBuf> {
     let real = fs::canonicalize(path).ok();
-    let places = [Some(path), real.as_deref()];
+    let dirs = [Some(path), real.as_deref()];
     let parent = |path: &Path| path.parent().map(|parent| Path::new(".").join(parent));
-    let mut places: Vec<_> = places.into_iter().flatten().filter_map(parent).collect();
-    places.dedup();
+    let mut dirs: Vec<_> = dirs.into_iter().flatten().filter_map(parent).collect();
+    dirs.dedup();
     let is_list = |name: &str| scope(name, names).is_some();
     let mut lists = Vec::new();
-    for place in places {
+    for place in dirs {
         let entries = fs::read_dir(place).into_iter().flatten().flatten();
         let files = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_list));
         lists.extend(
@@ -395,7 +397,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         .read(true)
         .custom_flags(nonblocking)
         .open(path)?;
-    ensure!(file.metadata()?.is_file(), "it is no file");
+    ensure!(file.metadata()?.is_file(), "it is not a regular file");
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {

@@ -1,9 +1,9 @@
 //! The MD5 that `implantisomd5` writes into an image, over nearly all of the image.
 //!
-//! The application-use area of the primary volume descriptor comes in; what it claims goes out, and
+//! The application-use area of the primary volume descriptor comes in; what it says goes out, and
 //! can be checked. The sum covers the volume without its last `SKIPSECTORS` sectors, with that area
-//! itself read as blanks, since it could not know its own text. It is the weakest claim of all, and
-//! one stream of MD5: checked only when it alone speaks of some file. Reference: isomd5sum
+//! itself read as blanks, since it could not know its own text. It is the weakest of all, and
+//! one stream of MD5: checked only when nothing else covers some file. Reference: isomd5sum
 //! `libimplantisomd5.c`, ECMA-119 §8.4.32.
 
 use std::fs::File;
@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::digest::{Algorithm, Digest, Hasher};
 
-/// Where the application-use area lies in an image (ECMA-119 §8.4.32: byte 884 of sector 16), and
+/// Where the application-use area is in an image (ECMA-119 §8.4.32: byte 884 of sector 16), and
 /// how long it is.
 const AREA: std::ops::Range<u64> = 16 * SECTOR + 883..16 * SECTOR + 883 + 512;
 const SECTOR: u64 = 2048;
 
-/// What an image claims of itself as a whole.
+/// What an image says of itself as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImplantedMd5 {
     /// The MD5 of its first bytes.
@@ -54,7 +54,7 @@ impl ImplantedMd5 {
         Ok(parse(&area, blocks))
     }
 
-    /// Holds the image against its sum; `go_on` is asked after every megabyte.
+    /// Compares the image with its sum; `go_on` is asked after every megabyte.
     ///
     /// # Errors
     /// When they differ, when the image cannot be read, or when `go_on` says no.

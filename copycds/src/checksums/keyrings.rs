@@ -5,7 +5,7 @@
 //! lines (gnupg `doc/DETAILS`). Which files of keys count for a distribution is data (`keyrings.toml`, and
 //! `<config>/keyrings.d/`); what the site puts into `<config>/keyrings/` counts for all, unless that data
 //! says for whom. A keyring that counts and cannot be read is an error. Nothing is fetched, and no key that
-//! came on the medium is ever believed.
+//! came on the medium ever counts.
 //!
 //! A signature counts when it is good now: neither it nor its key has expired, its key was not revoked, its
 //! hash is of the SHA-2 family or newer, and a key of RSA or DSA has at least 2048 bits.
@@ -124,7 +124,7 @@ fn parse(text: &str) -> Result<Vec<Binding>> {
     Ok(table.keyring)
 }
 
-/// Lists the files of a directory, which need not exist; hidden ones are nobody's keys.
+/// Lists the files of a directory, which need not exist; hidden ones do not count.
 fn list_files(place: &Path) -> Result<Vec<PathBuf>> {
     let reading = || format!("reading the directory {}", place.display());
     let entries = match fs::read_dir(place) {
@@ -195,7 +195,8 @@ impl Keys {
             }
         }
         // A key that is there and does not count says more than one that is not there.
-        let absent = |key| format!("its key {key} is none that vouches for the distribution here");
+        let absent =
+            |key| format!("its key {key} is not bound to the distribution on this machine");
         let reason = weak.or(unknown.map(absent));
         let reason = reason.context("reading what gpgv says")?;
         Ok(Signature::NotAccepted { reason })
@@ -215,7 +216,7 @@ fn packets(path: &Path) -> Result<Vec<u8>> {
     openpgp::packets(bytes).with_context(reading)
 }
 
-/// Runs gpgv on what lies in a directory and returns its status lines.
+/// Runs gpgv on the files of a directory and returns its status lines.
 fn gpgv(work: &Path, detached: bool) -> Result<String> {
     let at = |name: &str| work.join(name);
     let mut gpgv = Command::new("gpgv");
@@ -284,9 +285,7 @@ fn parse_status(status: &str, keyring: &[u8]) -> Result<GpgvResult> {
                 }
             },
             "NO_PUBKEY" => result = GpgvResult::Unknown(rest.to_owned()),
-            "ERRSIG" => {
-                result = GpgvResult::Weak("its algorithm is none that gpgv accepts".to_owned())
-            }
+            "ERRSIG" => result = GpgvResult::Weak("gpgv does not accept its algorithm".to_owned()),
             _ => {}
         }
     }
@@ -319,7 +318,7 @@ fn weakness(fields: &str, keyring: &[u8]) -> Result<Option<String>> {
         Some(bits) => Some(format!(
             "key is {kind} of {bits} bits, fewer than {MIN_KEY_BITS}"
         )),
-        None => Some(format!("key is {kind} of a length that nothing tells")),
+        None => Some(format!("key is {kind} of unknown length")),
     })
 }
 
@@ -327,7 +326,7 @@ fn weakness(fields: &str, keyring: &[u8]) -> Result<Option<String>> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 12AB Ann Archive <a@example.org>\n\
+    const GOOD: &str = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG 12AB Ann Archive <a@example.invalid>\n\
                         [GNUPG:] VALIDSIG AB12 2020-01-01 1 0 4 0 22 8 00 AB12\n";
 
     fn read(status: &str) -> GpgvResult {
@@ -336,9 +335,9 @@ mod tests {
 
     #[test]
     fn one_bad_signature_spoils_what_another_has_signed() {
-        let by = "Ann Archive <a@example.org>".to_owned();
+        let by = "Ann Archive <a@example.invalid>".to_owned();
         assert_eq!(read(GOOD), GpgvResult::Good(by.clone()));
-        let bad = format!("{GOOD}[GNUPG:] BADSIG 12AB Ann Archive <a@example.org>\n");
+        let bad = format!("{GOOD}[GNUPG:] BADSIG 12AB Ann Archive <a@example.invalid>\n");
         assert_eq!(read(&bad), GpgvResult::Bad(by.clone()));
         let revoked = GOOD.replace("GOODSIG", "REVKEYSIG");
         assert_eq!(read(&revoked), GpgvResult::Bad(by));
@@ -354,17 +353,13 @@ mod tests {
 
     #[test]
     fn what_is_weak_or_too_old_does_not_count() {
-        let by = "(signed by Ann Archive <a@example.org>)";
+        let by = "(signed by Ann Archive <a@example.invalid>)";
         for (from, to, reason) in [
             ("GOODSIG", "EXPKEYSIG", "its key has expired"),
             ("GOODSIG", "EXPSIG", "its time has run out"),
             ("22 8", "22 2", "its hash is SHA-1"),
             ("22 8", "22 1", "its hash is MD5"),
-            (
-                "22 8",
-                "1 8",
-                "its key is RSA of a length that nothing tells",
-            ),
+            ("22 8", "1 8", "its key is RSA of unknown length"),
         ] {
             let expected = GpgvResult::Weak(format!("{reason} {by}"));
             assert_eq!(read(&GOOD.replace(from, to)), expected);
@@ -372,7 +367,7 @@ mod tests {
         let rejected = "[GNUPG:] ERRSIG 34CD 1 1 00 1 5 -\n";
         assert_eq!(
             read(rejected),
-            GpgvResult::Weak("its algorithm is none that gpgv accepts".to_owned())
+            GpgvResult::Weak("gpgv does not accept its algorithm".to_owned())
         );
     }
 

@@ -2,7 +2,7 @@
 
 use crate::digest::{Algorithm, Digest};
 
-/// A file as metadata lists it; the path is what the metadata says, not yet held against the medium.
+/// A file as metadata lists it; the path is what the metadata says, not yet looked for on the medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) path: Vec<u8>,

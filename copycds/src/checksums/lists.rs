@@ -20,7 +20,7 @@ const SUMS: [&str; 8] = [
     "MD5SUMS",
 ];
 
-/// SUSE's `CHECKSUMS`, signed, at the root and in each module's directory. What stands deeper may have
+/// SUSE's `CHECKSUMS`, signed, at the root and in each module's directory. What is deeper may have
 /// been made for more than this disc.
 pub(super) fn checksums(collector: &mut Collector<'_>) -> Result<()> {
     for list in collector.named(&["CHECKSUMS"]) {
@@ -44,7 +44,7 @@ pub(super) fn checksums(collector: &mut Collector<'_>) -> Result<()> {
     Ok(())
 }
 
-/// SUSE's `content` and the packages that the list it vouches for speaks of: those of every disc.
+/// SUSE's `content` and the packages that the list it vouches for names: those of every disc.
 pub(super) fn content(collector: &mut Collector<'_>) -> Result<()> {
     let Some(root) = locate(collector.medium, b"", b"content")? else {
         return Ok(());

@@ -1,9 +1,9 @@
 //! What a medium says of its own files.
 //!
 //! A [`Medium`](crate::media) comes in; [`ExpectedDigests`] go out: for every path that any metadata on the
-//! medium speaks of, every digest that it states, the size where it states one, and the [`DigestSource`]
+//! medium names, every digest that it states, the size where it states one, and the [`DigestSource`]
 //! that said so. Nothing here hashes the files themselves: the copy does, while their bytes are warm,
-//! and holds the result against all of these claims.
+//! and compares the result with all of these.
 //!
 //! The chains that are followed, each in its own file: `Release` → `Packages` (Debian, Ubuntu),
 //! `repomd.xml` → `primary.xml` (rpm media), `CHECKSUMS` and `content` (SUSE), `.treeinfo`,
@@ -93,7 +93,7 @@ pub struct SourceId(usize);
 pub struct DigestSource {
     /// The file that states them: `dists/bookworm/main/binary-amd64/Packages.gz`, `md5sum.txt`.
     pub path: String,
-    /// How it is believed, as the summary shows it: `Release → Packages`, `md5sum.txt`.
+    /// What vouches for it, as the summary shows it: `Release → Packages`, `md5sum.txt`.
     pub chain: String,
     /// Who signed it, where that could be checked.
     pub signed_by: Option<String>,
@@ -155,12 +155,12 @@ impl ExpectedDigests {
         files.filter_map(move |(path, checksums)| signed(checksums).then_some(path))
     }
 
-    /// Returns whether somebody's signature vouches for a claim of these.
+    /// Returns whether somebody's signature vouches for one of these digests.
     pub fn is_signed(&self, expected: &ExpectedDigest) -> bool {
         self.source(expected).signed_by.is_some()
     }
 
-    /// Returns the source of a claim of these.
+    /// Returns the source of one of these digests.
     pub fn source(&self, expected: &ExpectedDigest) -> &DigestSource {
         &self.sources[expected.source.0]
     }
@@ -170,7 +170,7 @@ impl ExpectedDigests {
         &self.sources
     }
 
-    /// Returns what the image claims of itself as a whole.
+    /// Returns what the image says of itself as a whole.
     pub fn implanted(&self) -> Option<&ImplantedMd5> {
         self.implanted.as_ref()
     }
@@ -180,16 +180,16 @@ impl ExpectedDigests {
         &self.notes
     }
 
-    /// Adds a source, for claims to name.
+    /// Adds a source, for digests to name.
     pub fn add_source(&mut self, source: DigestSource) -> SourceId {
         self.sources.push(source);
         SourceId(self.sources.len() - 1)
     }
 
-    /// Adds a claim beside those that there are; of two that say the same, the signed one stays.
+    /// Adds an expected digest to those that there are; of two that say the same, the signed one stays.
     ///
     /// # Errors
-    /// When two sources say different things of one file, which no copy could satisfy.
+    /// When two sources disagree about one file, which no copy could satisfy.
     pub fn add(&mut self, path: MediumPath, expected: ExpectedDigest) -> Result<()> {
         let sources = &self.sources;
         let signed = |expected: &ExpectedDigest| sources[expected.source.0].signed_by.is_some();
@@ -197,7 +197,7 @@ impl ExpectedDigests {
         if let Some(old) = checksums.iter().find(|old| contradict(old, &expected)) {
             let [one, two] = [old, &expected].map(|expected| &sources[expected.source.0].path);
             bail!(
-                "{one} and {two} on the medium say different things of {path} ({} and {}): the medium \
+                "{one} and {two} on the medium disagree about {path} ({} and {}): the medium \
                  is damaged or was put together from two others",
                 ShownDigest(old),
                 ShownDigest(&expected),
@@ -211,7 +211,7 @@ impl ExpectedDigests {
             Some(old) if !signed(old) && signed(&expected) => *old = expected,
             Some(_) => {}
             None => {
-                // Most files have one claim, and there may be half a million files.
+                // Most files have one, and there may be half a million files.
                 checksums.reserve_exact(1);
                 checksums.push(expected);
             }
@@ -232,7 +232,7 @@ fn contradict(one: &ExpectedDigest, two: &ExpectedDigest) -> bool {
     sizes.is_some_and(|(one, two)| one != two) || (same_kind && one.digest != two.digest)
 }
 
-/// Prints a claim for a message: `SHA-256 ba78…, 512 bytes`.
+/// Prints an expected digest for a message: `SHA-256 ba78…, 512 bytes`.
 struct ShownDigest<'a>(&'a ExpectedDigest);
 
 impl fmt::Display for ShownDigest<'_> {
@@ -330,7 +330,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "md5sum.txt and SHA256SUMS on the medium say different things of a (MD5 \
+            "md5sum.txt and SHA256SUMS on the medium disagree about a (MD5 \
              0cc175b9c0f1b6a831c399e269772661 and MD5 92eb5ffee6ae2fec3ad71c777531578f, 7 bytes): the \
              medium is damaged or was put together from two others"
         );

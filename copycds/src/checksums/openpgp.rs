@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use sha1::Digest as _;
 
-/// Packets that hold a key, or one beneath it.
+/// Packets that hold a key, or a subkey.
 const PUBLIC_KEY: u8 = 6;
 const PUBLIC_SUBKEY: u8 = 14;
 
@@ -37,7 +37,7 @@ pub(super) fn packets(bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(packets)
 }
 
-/// Returns the keys of a run of packets. Those of version 4 alone have a fingerprint that is told here.
+/// Returns the keys of a run of packets. Those of version 4 alone have a fingerprint that is computed here.
 ///
 /// # Errors
 /// When a packet is cut off.
@@ -68,7 +68,10 @@ fn packet(bytes: &[u8]) -> Result<Option<OpenPgpPacket<'_>>> {
     let Some((&head, rest)) = bytes.split_first() else {
         return Ok(None);
     };
-    ensure!(head & 0x80 != 0, "it holds what is no OpenPGP packet");
+    ensure!(
+        head & 0x80 != 0,
+        "it has bytes that are not an OpenPGP packet"
+    );
     let number = |count: usize| {
         let digits = rest.get(..count)?;
         Some(
@@ -201,7 +204,7 @@ mod tests {
             (&b""[..], "it holds no OpenPGP key"),
             (b"read me\n", "it holds no OpenPGP key"),
             (b"\x99\x01\x00\x04", "it is cut off within a packet"),
-            (b"\xb4\x01a1", "it holds what is no OpenPGP packet"),
+            (b"\xb4\x01a1", "it has bytes that are not an OpenPGP packet"),
             (b"\x9b", "it holds a packet without a length"),
             (
                 b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n!\n",

@@ -2,7 +2,7 @@
 //!
 //! Text comes in; the index files that it lists go out. The form is Debian Policy §5.1 and the
 //! Debian repository format: the fields `MD5Sum`, `SHA1`, `SHA256` and `SHA512` hold one indented
-//! line a file (`HEX SIZE PATH`), relative to where the `Release` stands. `InRelease` is the same text
+//! line a file (`HEX SIZE PATH`), relative to the directory of the `Release`. `InRelease` is the same text
 //! in a clear signature (RFC 4880 §7), whose armour is taken off here and checked elsewhere.
 
 use anyhow::{Context, Result, anyhow};

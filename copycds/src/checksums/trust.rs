@@ -1,9 +1,9 @@
-//! How far a medium is believed, and by what.
+//! How far a medium is trusted, and by what.
 //!
 //! What its own metadata says ([`ExpectedDigests`]) and what is said of the image as a whole ([`ImageDigests`]) come in; a
 //! [`MediumTrust`] goes out. A signature on an index of packages vouches for those packages and not for the kernel
 //! beside them: a medium counts as signed when the image as a whole is, or when signatures cover every file
-//! of it that a machine runs or believes. One that is signed in part is refused, because whoever changed the
+//! of it that a machine runs or trusts. One that is signed in part is refused, because whoever changed the
 //! rest could not have signed it.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{ExpectedDigests, ImageDigests, UnverifiedPolicy};
 use crate::media::{EntryKind, MediumEntry, MediumPath};
 
-/// How far a medium is believed.
+/// How far a medium is trusted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediumTrust {
@@ -28,7 +28,7 @@ pub enum MediumTrust {
 }
 
 /// Directories and names of what is for people and for telling discs apart, in lower case. What is not
-/// here has to be signed: it may boot a machine, or tell one what to install.
+/// here has to be signed: it may boot a machine, or decide what one installs.
 const DOCUMENTATION_DIRS: [&str; 7] = [".disk", "doc", "docs", "docu", "pics", "css", "licenses"];
 const TEXTS: [&str; 8] = [
     "readme",
@@ -51,7 +51,7 @@ const ENDINGS: [&str; 9] = [
     ".jpg",
     ".diskdefines",
 ];
-/// Lists of other files, which are held against those or only name them; and El Torito's catalog, which is made
+/// Lists of other files, which are compared with those or only name them; and El Torito's catalog, which is made
 /// with the image, says where on the disc a BIOS finds what it starts, and means nothing in a tree.
 const LISTS: [&str; 11] = [
     "boot.cat",
@@ -68,7 +68,7 @@ const LISTS: [&str; 11] = [
 ];
 
 impl MediumTrust {
-    /// Tells how far a medium is believed; it counts as unsigned where `unverified` accepts what is signed
+    /// Decides how far a medium is trusted; it counts as unsigned where `unverified` accepts what is signed
     /// in part.
     ///
     /// # Errors
@@ -118,9 +118,8 @@ impl MediumTrust {
                 };
                 bail!(
                     "{signer} has signed a part of the medium, and nobody has signed {shown}{more}, which \
-                     a machine runs or believes when it installs: give the publisher's signed list of images \
-                     (--sums) or the image's digest (--sha256), or import it as one that nobody vouches for \
-                     (--accept-unsigned)"
+                     a machine runs or trusts when it installs: give the publisher's signed list of images \
+                     (--sums) or the image's digest (--sha256), or import it as unsigned (--accept-unsigned)"
                 )
             }
         }
@@ -136,7 +135,7 @@ impl fmt::Display for MediumTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Unsigned => "unsigned",
-            Self::Digest => "believed by the digest of its image",
+            Self::Digest => "verified by the digest of its image",
             Self::Signed => "signed",
         })
     }
@@ -182,7 +181,7 @@ mod tests {
         paths.iter().map(entry).collect()
     }
 
-    /// Claims of which those of `signed` have somebody's signature.
+    /// Expected digests of which those of `signed` have somebody's signature.
     fn checksums(signed: &[&str], unsigned: &[&str]) -> ExpectedDigests {
         let mut checksums = ExpectedDigests::default();
         let ann = DigestSource {
@@ -242,9 +241,8 @@ mod tests {
         assert_eq!(
             trust(&part).unwrap_err().to_string(),
             "Ann has signed a part of the medium, and nobody has signed install.amd/initrd.gz, which a \
-             machine runs or believes when it installs: give the publisher's signed list of images (--sums) \
-             or the image's digest (--sha256), or import it as one that nobody vouches for \
-             (--accept-unsigned)"
+             machine runs or trusts when it installs: give the publisher's signed list of images (--sums) \
+             or the image's digest (--sha256), or import it as unsigned (--accept-unsigned)"
         );
         let accepted = MediumTrust::of(&part, None, &all, UnverifiedPolicy::Accept);
         assert_eq!(accepted.unwrap(), MediumTrust::Unsigned);

@@ -1,4 +1,4 @@
-//! What one thread tells the others about a running import: how far it is, and whether to stop.
+//! What threads share about a running import: how far it is, and whether to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

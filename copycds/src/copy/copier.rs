@@ -1,6 +1,6 @@
 //! The bytes of a medium, into a tree: read once, written, hashed while they are warm.
 //!
-//! The files of a plan come in, in the order they lie on the medium; every one of them is in the tree
+//! The files of a plan come in, in the order they have on the medium; every one of them is in the tree
 //! when this returns, and its SHA-256 goes out. A few threads each take the next file: a piece of it
 //! is read into a buffer that fits the second-level cache, written, and hashed from that buffer, so
 //! that no byte is fetched from memory twice and what was hashed is what was written. Large files come

@@ -92,7 +92,7 @@ impl<'a> FileCopy<'a> {
         let Self { context, step, .. } = *self;
         ensure!(
             !context.progress.stopped(),
-            "it was stopped before it was done"
+            "it was interrupted before it was done"
         );
         let left = usize::try_from(step.size - self.done).unwrap_or(usize::MAX);
         let len = buffer.len().min(left);
@@ -141,7 +141,7 @@ impl<'a> FileCopy<'a> {
                 let input = std::mem::replace(&mut pieces, next);
                 threads.push(scope.spawn(move || hash(algorithm, &input, &output)));
             }
-            self.feed(piece, first, &pieces)?;
+            self.send_pieces(piece, first, &pieces)?;
             let digests = threads.into_iter().map(|thread| thread.join().ok());
             digests.collect::<Option<Vec<_>>>().ok_or_else(panicked)
         })?;
@@ -149,7 +149,7 @@ impl<'a> FileCopy<'a> {
     }
 
     /// Fills pieces and sends them to be hashed, taking those that come back.
-    fn feed(
+    fn send_pieces(
         &mut self,
         piece: usize,
         to: Sender<HashChunk>,
@@ -171,7 +171,7 @@ impl<'a> FileCopy<'a> {
         }
     }
 
-    /// Gives what was written its mode and time, and holds what was read against what the medium says
+    /// Gives what was written its mode and time, and compares what was read with what the medium says
     /// of it and what another disc brought. Returns the SHA-256, which is the first digest if anything
     /// was hashed.
     fn finish(self, digests: &[Digest]) -> Result<Option<Digest>> {
@@ -210,7 +210,7 @@ fn ensure_expected(context: &CopyContext<'_>, step: &Step<'_>, digests: &[Digest
             .map_or(String::new(), |size| format!(", {size} bytes"));
         bail!(
             "'{path}' on {medium} is damaged: its {algorithm} is {got}, {} bytes, but {} on the medium \
-             says {}{size}; get the medium anew",
+             says {}{size}; get the medium again",
             step.size,
             context.checksums.source(expected),
             expected.digest

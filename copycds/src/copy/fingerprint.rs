@@ -1,4 +1,4 @@
-//! What tells one disc from every other without reading all of it.
+//! What distinguishes one disc from every other without reading all of it.
 //!
 //! A medium comes in; the SHA-256 of its volume identifiers, of every entry (path, kind, size, mode,
 //! time, extents) and of its small index files goes out. It takes milliseconds, and makes a second
@@ -18,7 +18,7 @@ use crate::media::{DataLocation, EntryKind, Medium, MediumEntry};
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
-/// What metadata about the disc is read whole; index files beyond this are told by size and time.
+/// Metadata about the disc up to this size is read whole; larger index files are distinguished by size and time.
 const SMALL: u64 = 64 << 10;
 
 impl Fingerprint {

@@ -3,7 +3,7 @@
 //! What `sha256sum -c` reads, from the root of the tree: a digest, two spaces, a path; a line that
 //! begins with a backslash has its name escaped. Two kinds of comment lines, which `sha256sum` passes
 //! over, say what it has no words for: `# disc LABEL` begins the files of one disc, and
-//! `# link<TAB>PATH<TAB>TARGET` is a symbolic link. A file that two discs hold alike stands under both.
+//! `# link<TAB>PATH<TAB>TARGET` is a symbolic link. A file that two discs hold alike is listed under both.
 //! Text comes in and goes out; nothing here touches the disk.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ impl Manifest {
     /// Reads a manifest that [`Manifest::render`] wrote.
     ///
     /// # Errors
-    /// Names the first line that is none of a manifest's.
+    /// Names the first line that is not a line of a manifest.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let mut manifest = Self::default();
         for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
@@ -63,7 +63,10 @@ impl Manifest {
         if line.is_empty() || (line.starts_with(b"#") && link.is_none()) {
             return Ok(());
         }
-        let disc = self.discs.last_mut().context("it stands before any disc")?;
+        let disc = self
+            .discs
+            .last_mut()
+            .context("it comes before the first '# disc' line")?;
         if let Some(link) = link {
             let mut fields = link.split(|&byte| byte == b'\t');
             let (Some(path), Some(target), None) = (fields.next(), fields.next(), fields.next())
@@ -80,9 +83,9 @@ impl Manifest {
         };
         ensure!(
             line.len() > 66 && &line[64..66] == b"  ",
-            "it is no digest and path"
+            "it is not a digest and a path"
         );
-        let hex = std::str::from_utf8(&line[..64]).context("its digest is no text")?;
+        let hex = std::str::from_utf8(&line[..64]).context("its digest is not text")?;
         let digest = Digest::parse(Algorithm::Sha256, hex).map_err(anyhow::Error::msg)?;
         let name = if escaped {
             unescape(&line[66..])?
@@ -181,7 +184,7 @@ fn unescape(bytes: &[u8]) -> Result<Vec<u8>> {
                 Some(b'r') => b'\r',
                 Some(b't') => b'\t',
                 Some(b'\\') => b'\\',
-                _ => bail!("a backslash stands before n, r, t or a backslash"),
+                _ => bail!("a backslash is followed by none of n, r, t and a backslash"),
             },
             byte => byte,
         });
@@ -231,8 +234,11 @@ mod tests {
         let error = |text: &str| format!("{:#}", Manifest::parse(text.as_bytes()).unwrap_err());
         assert_eq!(
             error("# disc 1\nhello"),
-            "reading line 2: it is no digest and path"
+            "reading line 2: it is not a digest and a path"
         );
-        assert_eq!(error("hello"), "reading line 1: it stands before any disc");
+        assert_eq!(
+            error("hello"),
+            "reading line 1: it comes before the first '# disc' line"
+        );
     }
 }

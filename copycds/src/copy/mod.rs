@@ -65,8 +65,8 @@ pub struct ImportJob<'m, 'a> {
     /// What the medium says of its files.
     pub checksums: &'a ExpectedDigests,
     /// What is said of its image as a whole; the image is compared with it during the copy.
-    pub whole: Option<&'a ImageDigests>,
-    /// How far it is believed.
+    pub image_digests: Option<&'a ImageDigests>,
+    /// How far it is trusted.
     pub trust: MediumTrust,
     /// Whether a tree that somebody vouches for may become one that nobody does.
     pub accept_unsigned: bool,
@@ -148,8 +148,7 @@ fn ensure_not_lowered(job: &ImportJob<'_, '_>, tree: Option<&PublishedTree>) -> 
     ensure!(
         !vouched || job.trust.is_vouched() || job.accept_unsigned,
         "{} is a tree that is vouched for, and nobody vouches for '{}': give its publisher's signed list \
-         (--sums) or its digest (--sha256), or lower the tree to one that nobody vouches for \
-         (--accept-unsigned)",
+         (--sums) or its digest (--sha256), or let the tree become unsigned (--accept-unsigned)",
         job.target.display(),
         job.label
     );
@@ -194,7 +193,7 @@ pub fn import(
     for (path, target) in &plan.links {
         stage.tree.make_link(path, target)?;
     }
-    let coverage = Coverage::of(job.checksums, job.whole, job.medium.entries());
+    let coverage = Coverage::of(job.checksums, job.image_digests, job.medium.entries());
     let mut discs = Vec::new();
     if job.hash {
         let disc = describe(job, plan, &digests, &coverage);
@@ -203,7 +202,7 @@ pub fn import(
         discs = record.discs.into_iter().map(|disc| disc.label).collect();
     }
     set_times(&stage.tree, plan)?;
-    ensure!(!progress.stopped(), "it was stopped before it was done");
+    ensure!(!progress.stopped(), "it was interrupted before it was done");
     publish::publish(&stage, job.target, job.target.exists())?;
     stage.published();
     let copied = plan.copied().count();
@@ -224,10 +223,13 @@ fn copy_and_check(
 ) -> Result<Vec<Option<Digest>>> {
     let failed = AtomicBool::new(false);
     let digests = thread::scope(|scope| {
-        let whole = job.whole.zip(job.medium.image()).filter(|_| job.hash);
-        let check = whole.map(|(whole, image)| {
+        let image_digests = job
+            .image_digests
+            .zip(job.medium.image())
+            .filter(|_| job.hash);
+        let check = image_digests.map(|(image_digests, image)| {
             let go_on = || !context.progress.stopped() && !failed.load(Ordering::Relaxed);
-            scope.spawn(move || whole.check(image, go_on))
+            scope.spawn(move || image_digests.check(image, go_on))
         });
         let digests = copier::copy_files(context, &plan.files);
         failed.store(digests.is_err(), Ordering::Relaxed);

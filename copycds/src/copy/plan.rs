@@ -31,7 +31,7 @@ pub(super) const LARGE: u64 = 32 << 20;
 pub struct Plan<'a> {
     /// Directories to make, parents before children, with the times they get in the end.
     pub dirs: Vec<(MediumPath, Option<Timestamp>)>,
-    /// Regular files: large ones first, else in the order their bytes lie on the medium.
+    /// Regular files: large ones first, else in the order of their bytes on the medium.
     pub files: Vec<Step<'a>>,
     /// Symbolic links and what they say.
     pub links: BTreeMap<MediumPath, Vec<u8>>,

@@ -1,9 +1,9 @@
 //! One rename makes a tree appear whole, or nothing.
 //!
-//! A complete tree in its staging directory comes in; it stands at the target when this returns, and
-//! what stood there before lies in the staging directory. Everything is on the disk before the rename
+//! A complete tree in its staging directory comes in; it is at the target when this returns, and
+//! what was there before is in the staging directory. Everything is on the disk before the rename
 //! (syncfs(2) once, which beats thousands of fsync(2) and reports a write that failed late), and the
-//! rename itself is after it. Killed at any moment, the old tree or the new one stands. Where the file
+//! rename itself is after it. Killed at any moment, the old tree or the new one is there. Where the file
 //! system cannot exchange two directories (NFS), a standing tree is refused rather than taken away for
 //! a moment.
 
@@ -17,7 +17,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat, renameat2};
 
 use super::staging::StagingDir;
 
-/// Publishes the tree of `stage` at `target`, exchanging it for what stands there if `exchange`.
+/// Publishes the tree of `stage` at `target`, exchanging it for what is there if `exchange`.
 ///
 /// # Errors
 /// When something cannot be written or renamed; then the target is as it was.
@@ -34,9 +34,9 @@ pub(super) fn publish(stage: &StagingDir, target: &Path, exchange: bool) -> Resu
         .with_context(|| format!("writing the directory {} to the disk", parent.display()))
 }
 
-/// Renames what lies in the staging directory that is open, whatever stands at its path by now.
+/// Renames what is in the staging directory that is open, whatever is at its path by now.
 fn rename(stage: &StagingDir, to: &Path, exchange: bool) -> Result<()> {
-    let (dir, name) = stage.place();
+    let (dir, name) = stage.new_tree();
     let flags = if exchange {
         RenameFlags::RENAME_EXCHANGE
     } else {

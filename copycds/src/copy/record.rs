@@ -1,6 +1,6 @@
 //! `<tree>/.slipway/tree.toml`: what a published tree is and which discs it was made of.
 //!
-//! The record and the manifest lie inside the tree, so that one rename publishes everything. A tree
+//! The record and the manifest are inside the tree, so that one rename publishes everything. A tree
 //! without a record was not made here and is never touched.
 
 use std::fs::Permissions;
@@ -40,7 +40,7 @@ pub struct TreeRecord {
 pub struct DiscRecord {
     /// Its name, as the manifest and messages have it.
     pub label: String,
-    /// What tells it from every other disc.
+    /// What distinguishes it from every other disc.
     pub fingerprint: Fingerprint,
     /// How many regular files it holds.
     pub files: u64,
@@ -48,7 +48,7 @@ pub struct DiscRecord {
     pub bytes: u64,
     /// What was verified, by what: one line for each kind of proof.
     pub verified: Vec<String>,
-    /// How far it is believed.
+    /// How far it is trusted.
     #[serde(default)]
     pub trust: MediumTrust,
 }

@@ -8,15 +8,15 @@ use super::plan::Plan;
 
 /// Compares what a plan needs with what the file system has left.
 pub(super) fn ensure_room(target: &Path, plan: &Plan<'_>) -> Result<()> {
-    let there = target
+    let existing = target
         .ancestors()
         .find(|dir| *dir == Path::new("") || dir.exists());
-    let there = match there {
+    let existing = match existing {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     };
-    let room = nix::sys::statvfs::statvfs(there)
-        .with_context(|| format!("asking for the free space of {}", there.display()))?;
+    let room = nix::sys::statvfs::statvfs(existing)
+        .with_context(|| format!("asking for the free space of {}", existing.display()))?;
     let block = room.fragment_size().max(1);
     let files = plan
         .copied()
@@ -30,7 +30,7 @@ pub(super) fn ensure_room(target: &Path, plan: &Plan<'_>) -> Result<()> {
     ensure!(
         need <= free,
         "{} has room for {} more, and the tree needs {}: free some or import elsewhere (-p)",
-        there.display(),
+        existing.display(),
         megabytes(free),
         megabytes(need)
     );
@@ -38,7 +38,7 @@ pub(super) fn ensure_room(target: &Path, plan: &Plan<'_>) -> Result<()> {
     ensure!(
         room.files() == 0 || names as u64 <= room.files_available(),
         "{} has room for {} more files, and the tree has {names}: free some or import elsewhere (-p)",
-        there.display(),
+        existing.display(),
         room.files_available()
     );
     Ok(())

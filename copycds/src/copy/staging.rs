@@ -1,7 +1,7 @@
 //! Where a tree grows before it is published: `.<name>.slipway` beside the target, mode 0700.
 //!
 //! The target's path comes in; a locked, empty [`StagingDir`] goes out, with the directory `new` in it that
-//! becomes the tree. The lock (flock(2)) lies on the staging directory, so that it dies with its
+//! becomes the tree. The lock (flock(2)) is on the staging directory, so that it dies with its
 //! holder: a staging directory that nobody locks is what a killed import left, and is cleared. Dropping
 //! a `StagingDir` removes it with all that is in it, and every directory that was made for it.
 //!
@@ -100,7 +100,7 @@ impl StagingDir {
     }
 
     /// Returns the directory and the name in it of the tree that grows.
-    pub(super) fn place(&self) -> (&File, &'static str) {
+    pub(super) fn new_tree(&self) -> (&File, &'static str) {
         (&self.locked.dir, NEW)
     }
 
@@ -154,7 +154,7 @@ fn lock(path: &Path, make: bool) -> Result<Option<File>> {
         match dir.try_lock() {
             Ok(()) => (),
             Err(fs::TryLockError::WouldBlock) => bail!(
-                "another import works on this tree now (it holds {}): wait for it, then run again",
+                "another import of this tree is running (it holds {}): wait for it, then run again",
                 path.display()
             ),
             Err(fs::TryLockError::Error(error)) => {

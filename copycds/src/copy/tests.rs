@@ -33,7 +33,7 @@ impl Discs {
             medium: &medium,
             fingerprint: &Fingerprint::of(&medium).unwrap(),
             checksums: &ExpectedDigests::default(),
-            whole: None,
+            image_digests: None,
             trust: MediumTrust::Unsigned,
             accept_unsigned: false,
             label: disc,

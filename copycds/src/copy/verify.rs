@@ -148,7 +148,7 @@ fn hash(
     }
     let mut hasher = Hasher::new(Algorithm::Sha256);
     loop {
-        ensure!(!progress.stopped(), "it was stopped before it was done");
+        ensure!(!progress.stopped(), "it was interrupted before it was done");
         match file.read(buffer).with_context(context)? {
             0 => return Ok(Some(hasher.finish())),
             got => {

@@ -8,7 +8,7 @@ use crate::recognise::{MediumIdentity, MediumInstaller};
 pub struct MediumContents {
     /// Whether its installer can run unattended.
     pub installer: Option<MediumInstaller>,
-    /// How many packages lie on it.
+    /// How many packages are on it.
     pub packages: usize,
     /// Whether those are known to be only a part of what an installation needs.
     pub partial: bool,
@@ -44,7 +44,7 @@ impl MediumContents {
         }
     }
 
-    /// Whether the medium's own installer can be told what to do.
+    /// Whether the medium's own installer can run unattended.
     pub fn installs(&self) -> bool {
         use MediumInstaller::{Agama, Anaconda, DebianInstaller, Subiquity, Yast};
         matches!(
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_medium_cannot_serve_is_said() {
+    fn what_a_medium_cannot_serve_is_noted() {
         let remarks = |installer, packages, partial| {
             let contents = MediumContents {
                 installer,

@@ -9,7 +9,7 @@ use super::MediumContents;
 /// What nodes are for; each profile has its own osimages.
 const PROFILES: [&str; 2] = ["compute", "dockerhost"];
 
-/// Where a tree stands and what it is a tree of.
+/// Where a tree is and what it is a tree of.
 #[derive(Debug, Clone, Copy)]
 pub struct Home<'a> {
     /// The release.
@@ -22,8 +22,8 @@ pub struct Home<'a> {
     pub installdir: &'a InstallDir,
 }
 
-/// Returns the osimages that the tree can serve: those that install where its installer can be told
-/// what to do, those that boot over the network where it has packages to build a root image from.
+/// Returns the osimages that the tree can serve: those that install where its installer can run
+/// unattended, those that boot over the network where it has packages to build a root image from.
 pub fn images(home: Home<'_>, contents: &MediumContents) -> Vec<OsImage> {
     let methods = [
         (ProvMethod::Install, contents.installs()),
@@ -37,7 +37,7 @@ pub fn images(home: Home<'_>, contents: &MediumContents) -> Vec<OsImage> {
 
 fn image(home: Home<'_>, method: ProvMethod, profile: &str) -> OsImage {
     OsImage {
-        // The tree may stand anywhere (-p).
+        // The tree may be anywhere (-p).
         pkgdir: vec![home.tree.to_string_lossy().into_owned()],
         ..OsImage::of_tree(home.distro, home.arch, method, profile, home.installdir)
     }

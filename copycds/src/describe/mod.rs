@@ -1,6 +1,6 @@
 //! What a published tree can serve, as definitions of osimages.
 //!
-//! A [`MediumIdentity`], the tree and what lies on the medium come in; the osimages
+//! A [`MediumIdentity`], the tree and what is on the medium come in; the osimages
 //! `<osvers>-<arch>-<install|netboot>-<compute|dockerhost>` go out and into the catalog. What the user
 //! has changed in a definition stays: an osimage that exists is never written again, and what differs
 //! is shown. Nothing here names a template or a package list: whoever renders finds them by the
@@ -24,7 +24,7 @@ pub struct Described {
     /// What was done with its definition.
     pub change: DefinitionChange,
     /// Attributes that say something else than a new definition would: `-` lines hold what it would
-    /// say, `+` lines what stands.
+    /// say, `+` lines what it says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<String>,
 }
@@ -83,7 +83,7 @@ pub fn save(catalog: &Catalog, images: &[OsImage]) -> Result<Vec<Described>> {
     Ok(described)
 }
 
-/// Compares what would be written with what stands.
+/// Compares what would be written with what exists.
 fn compare(wanted: &Object, existing: Option<&Object>) -> Described {
     let name = wanted.name().to_owned();
     let Some(existing) = existing else {

@@ -1,6 +1,6 @@
 //! Discs that have their files twice: in an ISO 9660 tree and in a UDF tree, of the same bytes.
 //!
-//! The entries of the one come in and are held against the other. A record of ISO 9660 has 32 bits for a
+//! The entries of the one come in and are compared with the other. A record of ISO 9660 has 32 bits for a
 //! length, so that writers who will not part a larger file write a wrong one (`-allow-limited-size` of
 //! mkisofs(8)) and leave the right one to UDF: such a file is taken from there. Any other two lengths of one
 //! file are an error, because nothing says which is right. A UDF tree that cannot be read says nothing.

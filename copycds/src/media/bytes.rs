@@ -28,11 +28,13 @@ pub(super) enum FieldError {
     #[error("it holds {have} bytes, too few for the field of {len} bytes at byte {at}")]
     Short { at: usize, len: usize, have: usize },
     /// The two byte orders of one number disagree.
-    #[error("its field at byte {at} says {little} low byte first but {big} high byte first")]
+    #[error(
+        "its field at byte {at} is {little} with the low byte first but {big} with the high byte first"
+    )]
     Differs { at: usize, little: u32, big: u32 },
 }
 
-/// A structure as it stands on the medium.
+/// A structure as it is on the medium.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ByteFields<'a>(pub(super) &'a [u8]);
 
@@ -111,7 +113,7 @@ mod tests {
         let bad = ByteFields(&[5, 0, 0, 0, 0, 0, 0, 6]);
         assert_eq!(
             bad.both32(0).unwrap_err().to_string(),
-            "its field at byte 0 says 5 low byte first but 6 high byte first"
+            "its field at byte 0 is 5 with the low byte first but 6 with the high byte first"
         );
         assert_eq!(ByteFields(&[9, 1, 1, 9]).both16(0), Ok(0x0109));
     }

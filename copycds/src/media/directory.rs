@@ -3,7 +3,7 @@
 //! Every step goes from an open directory to a name in it and follows no link (`openat` with
 //! `O_NOFOLLOW`), so that nothing outside is read even while someone moves things about. The `walkdir`
 //! crate, which walks published trees, goes by paths: a directory that somebody replaces by a link
-//! between two of its steps is followed. A medium may lie where others can write, so that this walk is our
+//! between two of its steps is followed. A medium may be where others can write, so that this walk is our
 //! own.
 
 use std::ffi::{OsStr, OsString};
@@ -141,5 +141,5 @@ fn kind(directory: &File, path: &MediumPath, name: &OsStr, stat: &FileStat) -> R
         SFlag::S_IFBLK => "a block device",
         _ => "a socket",
     };
-    bail!("{path} is {special}, which no install medium holds")
+    bail!("{path} is {special}, which no install medium has")
 }

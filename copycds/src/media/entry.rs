@@ -11,7 +11,7 @@ pub struct MediumPath(Vec<u8>);
 /// One file, directory or link of a medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediumEntry {
-    /// Where it stands.
+    /// Where it is.
     pub path: MediumPath,
     /// What it is.
     pub kind: EntryKind,
@@ -31,7 +31,7 @@ pub enum EntryKind {
     File {
         /// Its length in bytes, as a reader sees it.
         size: u64,
-        /// Where those bytes lie.
+        /// Where those bytes are.
         content: DataLocation,
     },
     /// A symbolic link and its target, byte for byte; the target is not checked, only stored.
@@ -41,10 +41,10 @@ pub enum EntryKind {
     },
 }
 
-/// Where the bytes of a file lie.
+/// Where the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataLocation {
-    /// In the image, in this order; the lengths add up to the file's size. Checked to lie inside the
+    /// In the image, in this order; the lengths add up to the file's size. Checked to be inside the
     /// image.
     Extents(Vec<Extent>),
     /// In a directory medium, at the entry's own path.
@@ -156,7 +156,10 @@ impl MediumPath {
     pub fn new(path: impl Into<Vec<u8>>) -> Result<Self, String> {
         let path = path.into();
         match path.split(|&byte| byte == b'/').find(|part| is_bad(part)) {
-            Some(part) => Err(format!("'{}' is no name on a medium", part.escape_ascii())),
+            Some(part) => Err(format!(
+                "'{}' is not a valid name on a medium",
+                part.escape_ascii()
+            )),
             None => Ok(Self(path)),
         }
     }
@@ -167,7 +170,10 @@ impl MediumPath {
     /// Says in words what is wrong with the name.
     pub(super) fn join(parent: Option<&Self>, name: &[u8]) -> Result<Self, String> {
         if is_bad(name) || name.contains(&b'/') {
-            return Err(format!("'{}' is no name on a medium", name.escape_ascii()));
+            return Err(format!(
+                "'{}' is not a valid name on a medium",
+                name.escape_ascii()
+            ));
         }
         let parent = parent.map_or(&b""[..], Self::as_bytes);
         let mut path = Vec::with_capacity(parent.len() + 1 + name.len());
@@ -179,13 +185,13 @@ impl MediumPath {
         Ok(Self(path))
     }
 
-    /// Whether it lies in the directory `other`, at any depth.
+    /// Whether it is in the directory `other`, at any depth.
     pub(super) fn is_inside(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(&other.0[..]);
         rest.is_some_and(|rest| rest.first() == Some(&b'/'))
     }
 
-    /// Returns the bytes, as they stand on the medium.
+    /// Returns the bytes, as they are on the medium.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,6 +1,6 @@
 //! Gathers the entries of a medium, whatever its format, within bounds.
 //!
-//! Names as they stand in some directory come in; a sorted list of entries with safe, distinct paths
+//! Names as they are in some directory come in; a sorted list of entries with safe, distinct paths
 //! goes out. A disc that exceeds a bound is refused, because no install medium comes near one and
 //! memory and time must not be the disc's to decide.
 
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 128;
 const MAX_NAME: usize = 255;
 /// Bytes in one path, `PATH_MAX` of Linux without its NUL; link targets have the same bound.
 pub(super) const MAX_PATH: usize = 4095;
-/// Bytes in one directory, as it stands on the medium.
+/// Bytes in one directory, as it is on the medium.
 const MAX_DIRECTORY: u64 = 64 << 20;
 
 /// Bytes that all paths, link targets and lists of extents may take; the largest known discs take 10 MiB.
@@ -51,7 +51,7 @@ pub(super) fn join(parent: Option<&MediumPath>, name: &[u8]) -> Result<MediumPat
     let parts = path.as_bytes().split(|&byte| byte == b'/');
     ensure!(
         parts.count() <= MAX_DEPTH,
-        "directories lie more than {MAX_DEPTH} deep"
+        "directories are nested more than {MAX_DEPTH} deep"
     );
     let len = path.as_bytes().len();
     ensure!(
@@ -117,7 +117,7 @@ impl EntryList {
         self.dropped.insert(path);
     }
 
-    /// Sorts by path, which puts parents before their children, and refuses a name that stands twice
+    /// Sorts by path, which puts parents before their children, and refuses a name that is twice
     /// in one directory: which of the two is meant, nothing says.
     pub(super) fn finish(mut self) -> Result<Vec<MediumEntry>> {
         let dropped = self.dropped;

@@ -37,7 +37,7 @@ impl ImageFile {
         self.len
     }
 
-    /// Whether nobody has written to it since it was opened, as far as its file system tells.
+    /// Whether nobody has written to it since it was opened, as far as its file system shows.
     pub(super) fn is_unchanged(&self) -> io::Result<bool> {
         Ok(changed(&self.file)? == self.changed)
     }

@@ -131,7 +131,7 @@ impl Medium {
     }
 
     /// Makes sure that the image is what it was when it was opened: what was read of it early and what was
-    /// read late is then of one image. What lies in a directory is held against its metadata one by one.
+    /// read late is then of one image. The files of a directory are compared with their metadata one by one.
     ///
     /// # Errors
     /// When somebody has written to it, or its state cannot be read.
@@ -176,7 +176,7 @@ impl Medium {
     /// Returns a stream of the file's bytes, inflated where the medium has them compressed.
     ///
     /// # Errors
-    /// Says which file cannot be opened, or is none.
+    /// Says which file cannot be opened, or is not a file.
     pub fn reader<'a>(&'a self, entry: &'a MediumEntry) -> Result<Box<dyn Read + 'a>> {
         let size = size(entry)?;
         Ok(match (&self.source, extents_of(entry)) {
@@ -192,14 +192,14 @@ impl Medium {
         })
     }
 
-    /// Opens a file of a directory medium, beneath its root and through no link.
+    /// Opens a file of a directory medium, below its root and through no link.
     ///
     /// # Errors
     /// Says which file cannot be opened; every file of an image, which has no files of its own.
     pub fn open_entry(&self, entry: &MediumEntry) -> Result<File> {
         match &self.source {
             MediumSource::Directory(root) => root.open_file(&entry.path),
-            MediumSource::Image(_) => bail!("opening {}: it lies in an image", entry.path),
+            MediumSource::Image(_) => bail!("opening {}: it is in an image", entry.path),
         }
     }
 }
@@ -262,7 +262,7 @@ fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<Medium
             (ids(primary), entries)
         }
         (_, None, _) => bail!(
-            "it is no ISO 9660 or UDF image ({})",
+            "it is not an ISO 9660 or UDF image ({})",
             sniff::describe(image)?
         ),
     })

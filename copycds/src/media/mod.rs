@@ -1,9 +1,9 @@
 //! One disc of a distribution, opened for reading: an ISO image, an optical device or a directory.
 //!
 //! A [`Medium`] hands out its volume identifiers, its whole tree as [`MediumEntry`] values, and for every
-//! file *where its bytes lie* ([`DataLocation`]), so that the copy can move them inside the kernel. It
+//! file *where its bytes are* ([`DataLocation`]), so that the copy can move them inside the kernel. It
 //! never writes, never follows a link out of the medium, and never trusts a length, an offset or a
-//! name that the medium claims: what it hands out has been checked.
+//! name that the medium gives: what it hands out has been checked.
 
 mod bridge;
 mod bytes;

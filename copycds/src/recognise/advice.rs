@@ -1,7 +1,7 @@
-//! What a user can do about a refusal: the one option that settles it.
+//! What a user can do about a rejection: the one option that settles it.
 
 use super::finding::ReleaseFinding;
-use super::rejection::{ConflictSubject, RejectionReason};
+use super::reason::{ConflictSubject, RejectionReason};
 
 /// Returns the option that would settle it, if one would.
 pub(super) fn advice(reason: &RejectionReason, evidence: &[ReleaseFinding]) -> Option<String> {
@@ -46,7 +46,7 @@ pub(super) fn advice(reason: &RejectionReason, evidence: &[ReleaseFinding]) -> O
     })
 }
 
-/// With `-n`, and `-a` where nothing else tells the architecture.
+/// With `-n`, and `-a` where nothing else says the architecture.
 fn by_name(evidence: &[ReleaseFinding]) -> String {
     let options = match named_arches(evidence).next() {
         Some(_) => "-n",

@@ -1,9 +1,8 @@
-//! Whether a version and a codename belong together: what Debian's words say is believed where the table
+//! Whether a version and a codename belong together: what Debian's words say is accepted where the table
 //! knows the pair, or where the medium's own archive is of that distribution and that codename.
 
-use super::decide::relevant;
 use super::finding::{ReleaseFinding, Version, Weight};
-use super::rejection::RejectionReason;
+use super::reason::RejectionReason;
 use super::rules::FamilyRules;
 use super::source::ReleaseFile;
 
@@ -17,7 +16,11 @@ pub(super) fn confirm(
     if family.codenames.is_empty() {
         return Ok(());
     }
-    let firm = || relevant(findings, family).filter(|finding| finding.weight == Weight::Firm);
+    let firm = || {
+        family
+            .relevant(findings)
+            .filter(|finding| finding.weight == Weight::Firm)
+    };
     let codenames = || firm().filter_map(|finding| Some((finding, finding.codename.as_deref()?)));
     let known = family
         .codenames

@@ -1,5 +1,5 @@
-//! From claims to a verdict: the most precise of what agrees, and an error that shows both sides of
-//! what does not. Pure, and the order of the claims does not matter.
+//! From findings to an identity: the most precise of what agrees, and an error that shows both sides of
+//! what does not. Pure, and the order of the findings does not matter.
 
 use definitions::{Arch, Distro};
 
@@ -9,14 +9,15 @@ use super::finding::{ReleaseFinding, Version, Weight};
 use super::identity::{MediumIdentity, RequestedRelease};
 use super::installer;
 use super::match_rules::{ReleaseFindings, match_rules};
-use super::rejection::{ConflictSubject, Rejection, RejectionReason};
+use super::reason::{ConflictSubject, RejectionReason};
+use super::rejection::Rejection;
 use super::rules::{FamilyRules, RecognitionRules};
 use super::source::{FindingSource, ReleaseFile};
 
 /// Says what a medium is.
 ///
 /// With `-n` the medium may be anything that holds something to install, except another operating
-/// system: the name is taken, and the evidence still tells the architecture. With `-a` an architecture
+/// system: the name is taken, and the evidence still gives the architecture. With `-a` an architecture
 /// that the medium leaves open is settled; one that it contradicts is refused.
 ///
 /// # Errors
@@ -26,21 +27,21 @@ pub fn identify(
     rules: &RecognitionRules,
     requested: &RequestedRelease,
 ) -> Result<MediumIdentity, Rejection> {
-    let heard = match_rules(evidence, rules);
-    decide(evidence, &heard, rules, requested).map_err(|reason| Rejection {
+    let found = match_rules(evidence, rules);
+    decide(evidence, &found, rules, requested).map_err(|reason| Rejection {
         reason,
-        evidence: heard.findings,
+        evidence: found.all,
     })
 }
 
 fn decide(
     evidence: &Evidence,
-    heard: &ReleaseFindings,
+    found: &ReleaseFindings,
     rules: &RecognitionRules,
     requested: &RequestedRelease,
 ) -> Result<MediumIdentity, RejectionReason> {
-    reject_other_systems(heard, requested)?;
-    let mut findings: Vec<&ReleaseFinding> = heard.findings.iter().collect();
+    reject_other_systems(found, requested)?;
+    let mut findings: Vec<&ReleaseFinding> = found.all.iter().collect();
     findings.retain(|finding| !finding.is_empty());
     findings.sort();
     let family = match &requested.name {
@@ -49,7 +50,7 @@ fn decide(
     };
     let distro = match (&requested.name, family) {
         (Some(name), _) => name.clone(),
-        (None, Some(family)) => release_of(&findings, family, heard)?,
+        (None, Some(family)) => release_of(&findings, family, found)?,
         (None, None) => return Err(RejectionReason::Unknown),
     };
     let arch = arch_of(&findings, family, requested)?;
@@ -63,15 +64,15 @@ fn decide(
         disc: findings.iter().find_map(|finding| finding.disc),
         distro,
         arch,
-        evidence: heard.findings.clone(),
+        evidence: found.all.clone(),
     })
 }
 
 fn reject_other_systems(
-    heard: &ReleaseFindings,
+    found: &ReleaseFindings,
     requested: &RequestedRelease,
 ) -> Result<(), RejectionReason> {
-    match &heard.other {
+    match &found.other {
         Some((rule, true, finding)) if requested.name.is_none() => {
             Err(RejectionReason::Derivative {
                 product: finding.says.clone(),
@@ -85,7 +86,7 @@ fn reject_other_systems(
     }
 }
 
-/// Finds the one family that the firm claims speak for; hints count only where there is none.
+/// Finds the one family that the firm findings name; hints count only where there is none.
 fn family_of<'r>(
     findings: &[&ReleaseFinding],
     rules: &'r RecognitionRules,
@@ -134,26 +135,14 @@ fn family_of<'r>(
     }
 }
 
-/// Claims that count for a family: its own, and those of a format that names none.
-pub(super) fn relevant<'a>(
-    findings: &'a [&ReleaseFinding],
-    family: &'a FamilyRules,
-) -> impl Iterator<Item = &'a ReleaseFinding> {
-    findings.iter().copied().filter(|finding| {
-        finding
-            .family
-            .as_ref()
-            .is_none_or(|name| *name == family.name)
-    })
-}
-
 fn release_of(
     findings: &[&ReleaseFinding],
     family: &FamilyRules,
-    heard: &ReleaseFindings,
+    found: &ReleaseFindings,
 ) -> Result<Distro, RejectionReason> {
     let versions = |weight| {
-        relevant(findings, family)
+        family
+            .relevant(findings)
             .filter(move |finding| finding.weight == weight)
             .filter_map(|finding| Some((finding, finding.version.as_ref()?)))
             .collect::<Vec<_>>()
@@ -178,7 +167,7 @@ fn release_of(
         });
     };
     confirm(findings, family, version)?;
-    let marked = heard
+    let marked = found
         .mark
         .as_ref()
         .filter(|mark| !version.has_part(mark))
@@ -190,7 +179,9 @@ fn release_of(
 
 /// The version that belongs to a codename, for a label that holds only that.
 fn by_codename<'a>(findings: &[&ReleaseFinding], family: &'a FamilyRules) -> Option<&'a Version> {
-    let codename = relevant(findings, family).find_map(|finding| finding.codename.as_ref())?;
+    let codename = family
+        .relevant(findings)
+        .find_map(|finding| finding.codename.as_ref())?;
     let (version, _) = family.codenames.iter().find(|(_, name)| name == codename)?;
     Some(version)
 }
@@ -213,7 +204,7 @@ fn most_precise<'a>(
     }
 }
 
-/// Settles the architecture: what all firm claims allow, else what the hints do, else `-a`.
+/// Settles the architecture: what all firm findings allow, else what the hints do, else `-a`.
 fn arch_of(
     findings: &[&ReleaseFinding],
     family: Option<&FamilyRules>,
@@ -258,7 +249,7 @@ fn arch_of(
         }
     }
     match requested.arch {
-        // -a decides between claims that contradict each other, if one of them names it
+        // -a decides between findings that contradict each other, if one of them names it
         Some(arch) if allowed.is_empty() => {
             let named: Vec<Arch> = of(Weight::Firm)
                 .flat_map(|finding| finding.arches.clone())
@@ -282,7 +273,7 @@ fn wrong_arch(requested: Arch, mut found: Vec<Arch>) -> RejectionReason {
     RejectionReason::WrongArch { requested, found }
 }
 
-/// The words of a verdict that decide nothing.
+/// The words of an identity that decide nothing.
 struct ProductDescription {
     product: String,
     codename: Option<String>,
@@ -290,16 +281,16 @@ struct ProductDescription {
 }
 
 fn best_words(findings: &[&ReleaseFinding], family: Option<&FamilyRules>) -> ProductDescription {
-    let mut heard: Vec<&ReleaseFinding> = match family {
-        Some(family) => relevant(findings, family).collect(),
+    let mut found: Vec<&ReleaseFinding> = match family {
+        Some(family) => family.relevant(findings).collect(),
         None => findings.to_vec(),
     };
-    heard.sort_by_key(|finding| (finding.weight != Weight::Firm, source_rank(&finding.source)));
-    let codename = heard.iter().find_map(|finding| finding.codename.clone());
-    let variant = heard.iter().find_map(|finding| finding.variant.clone());
+    found.sort_by_key(|finding| (finding.weight != Weight::Firm, source_rank(&finding.source)));
+    let codename = found.iter().find_map(|finding| finding.codename.clone());
+    let variant = found.iter().find_map(|finding| finding.variant.clone());
     let product = match family {
         Some(family) => family.product.clone(),
-        None => heard
+        None => found
             .first()
             .map_or_else(String::new, |finding| finding.says.clone()),
     };
@@ -322,7 +313,7 @@ fn source_rank(source: &FindingSource) -> u8 {
 
 /// A disc whose names are known and hold nothing that could be installed or booted is no install medium,
 /// whatever it calls itself. A label alone is taken for a release where there is an installer or the index
-/// of a repository; a file that speaks of the release makes packages enough, and `-n` anything at all.
+/// of a repository; with a file that describes the release, packages are enough, and `-n` anything at all.
 fn reject_empty_media(
     evidence: &Evidence,
     findings: &[&ReleaseFinding],

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::media::{EntryKind, Medium, VolumeIds};
 
-/// Everything that recognition may look at. What is absent was not there or is not known, and speaks
+/// Everything that recognition may look at. What is absent was not there or is not known, and counts
 /// neither for nor against anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -16,7 +16,7 @@ pub struct Evidence {
     /// The paths of the files, links and directories, as far as they are UTF-8; empty when unknown. A
     /// medium that was read has at least its root directory, [`ROOT`].
     pub names: Vec<String>,
-    /// Path and bytes of the small files that speak of the release.
+    /// Path and bytes of the small files that describe the release.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -26,7 +26,7 @@ pub const ROOT: &str = ".";
 /// No file of interest is longer; a longer one is an error, not a reason to read on.
 const LIMIT: u64 = 4 << 20;
 
-/// The files that are read, wherever they stand directly under one of [`ROOTS`].
+/// The files that are read, when they are directly under one of [`ROOTS`].
 const FILES: &[&str] = &[
     ".disk/info",
     "README.diskdefines",
@@ -37,7 +37,7 @@ const FILES: &[&str] = &[
     "content",
 ];
 
-/// Where they may stand: at the top, or under `install/` on Agama media.
+/// Where they may be: at the top, or under `install/` on Agama media.
 const ROOTS: &[&str] = &["", "install/"];
 
 impl Evidence {
@@ -57,7 +57,7 @@ impl Evidence {
         }
     }
 
-    /// Says whether the file at a path is one that recognition reads.
+    /// Returns whether the file at a path is one that recognition reads.
     pub fn wants(path: &str) -> bool {
         let name = ROOTS
             .iter()

@@ -11,13 +11,13 @@ use super::source::FindingSource;
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReleaseFinding {
-    /// Where it stands: `.treeinfo`, `volume id`.
+    /// Where it is: `.treeinfo`, `volume id`.
     pub source: FindingSource,
     /// The words as the medium has them, cleaned of control characters and cut at 200.
     pub says: String,
-    /// How much it counts against another claim.
+    /// How much it counts against another finding.
     pub weight: Weight,
-    /// The family it speaks for, in xCAT's name: `rocky`.
+    /// The family it names, in xCAT's name: `rocky`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
     /// The version it gives, as precise as it gives it.
@@ -40,18 +40,18 @@ pub struct ReleaseFinding {
     pub disc: Option<DiscNumber>,
 }
 
-/// How much a claim counts.
+/// How much a finding counts.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// Heard only where nothing firm speaks: a directory's name, a package that clones carry too.
+    /// Counts only where nothing firm does: a directory's name, a package that clones carry too.
     #[default]
     Hint,
-    /// Must agree with every other firm claim.
+    /// Must agree with every other firm finding.
     Firm,
-    /// The medium's own statement of its product, in words that no rule reads: it speaks against
+    /// The medium's own statement of its product, in words that no rule reads: it counts against
     /// every family.
     Foreign,
 }
@@ -66,7 +66,7 @@ pub struct DiscNumber {
     pub of: Option<u32>,
 }
 
-/// A release number as far as a claim knows it: `9`, `9.3`, `20.04.2.0`, `6.0.1a`; or the word of a
+/// A release number as far as a finding knows it: `9`, `9.3`, `20.04.2.0`, `6.0.1a`; or the word of a
 /// release that has none yet: `testing`, `rawhide`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -88,7 +88,7 @@ impl Version {
         self.parts().next().unwrap_or_default()
     }
 
-    /// Says whether one of the two only knows less than the other: `9` and `9.3` do, `9.2` and `9.3`
+    /// Returns whether one of the two only knows less than the other: `9` and `9.3` do, `9.2` and `9.3`
     /// do not; the letter of a rebuilt disc (`6.0.1a`) may be missing in the other.
     pub fn agrees(&self, other: &Self) -> bool {
         let number = |part: &'_ str| {
@@ -101,7 +101,7 @@ impl Version {
             .all(|(a, b)| a == b)
     }
 
-    /// Says whether this one knows more than the other, given that they agree.
+    /// Returns whether this one knows more than the other, given that they agree.
     pub fn refines(&self, other: &Self) -> bool {
         (self.parts().count(), self.0.len()) > (other.parts().count(), other.0.len())
     }
@@ -117,7 +117,7 @@ impl Version {
         (!same.is_empty()).then(|| Self(same.join(".")))
     }
 
-    /// Returns it as far as it holds where a field ended behind its last digit: a last number of one
+    /// Returns it as far as it holds where a field ended after its last digit: a last number of one
     /// digit may have had a second one, and does not count; no number has three.
     pub fn cut(self) -> Option<Self> {
         let last = self.parts().next_back().unwrap_or_default();
@@ -133,12 +133,12 @@ impl Version {
         Self(format!("{}.{mark}", self.0))
     }
 
-    /// Says whether one of its parts is this word.
+    /// Returns whether one of its parts is this word.
     pub fn has_part(&self, word: &str) -> bool {
         self.parts().any(|part| part == word)
     }
 
-    /// Says whether it begins with a number.
+    /// Returns whether it begins with a number.
     pub fn is_numbered(&self) -> bool {
         self.0.starts_with(|c: char| c.is_ascii_digit())
     }
@@ -160,7 +160,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 impl ReleaseFinding {
-    /// Begins a claim that says nothing yet beyond its words.
+    /// Begins a finding that says nothing yet beyond its words.
     pub fn new(source: FindingSource, says: &str, weight: Weight) -> Self {
         Self {
             source,
@@ -170,7 +170,7 @@ impl ReleaseFinding {
         }
     }
 
-    /// Says whether it tells anything that a verdict could use.
+    /// Returns whether it says anything of use.
     pub fn is_empty(&self) -> bool {
         self.weight != Weight::Foreign
             && self.family.is_none()
@@ -199,7 +199,7 @@ impl fmt::Display for ReleaseFinding {
         .flatten()
         .collect();
         match (self.weight, words.is_empty()) {
-            (Weight::Foreign, _) => f.write_str(": no release that a rule knows"),
+            (Weight::Foreign, _) => f.write_str(": not a release that a rule knows"),
             (_, true) => Ok(()),
             (Weight::Firm, false) => write!(f, ": {}", words.join(" ")),
             (Weight::Hint, false) => write!(f, ": a hint of {}", words.join(" ")),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_prints_as_one_clean_line() {
+    fn a_finding_prints_as_one_clean_line() {
         let finding = ReleaseFinding {
             family: Some("rocky".into()),
             version: Some(Version::new("9-3")),

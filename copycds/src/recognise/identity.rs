@@ -7,7 +7,8 @@ use definitions::{Arch, Distro};
 use serde::{Deserialize, Serialize};
 
 use super::finding::{DiscNumber, ReleaseFinding};
-use super::rejection::{Rejection, RejectionReason};
+use super::reason::RejectionReason;
+use super::rejection::Rejection;
 
 /// What the user asked for on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,9 +23,9 @@ pub struct RequestedRelease {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MediumIdentity {
-    /// The release in xCAT's name, as precise as the medium tells.
+    /// The release in xCAT's name, as precise as the medium says.
     pub distro: Distro,
-    /// The architecture; absent when nothing on the medium tells and `-a` was not given.
+    /// The architecture; absent when nothing on the medium says it and `-a` was not given.
     pub arch: Option<Arch>,
     /// The product in the distributor's words: `Rocky Linux`, `Ubuntu-Server`.
     pub product: String,
@@ -40,7 +41,7 @@ pub struct MediumIdentity {
     /// Which disc of a set it is, where it says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub disc: Option<DiscNumber>,
-    /// Everything that was heard, in the order of the sources.
+    /// Everything that was found, in the order of the sources.
     pub evidence: Vec<ReleaseFinding>,
 }
 
@@ -72,7 +73,7 @@ impl MediumIdentity {
     /// Returns the architecture for whoever cannot go on without.
     ///
     /// # Errors
-    /// When the medium does not tell: the refusal says that `-a` would.
+    /// When the medium does not say it: the rejection says that `-a` would.
     pub fn require_arch(&self) -> Result<Arch, Rejection> {
         self.arch.ok_or_else(|| Rejection {
             reason: RejectionReason::ArchUnknown {
@@ -82,7 +83,7 @@ impl MediumIdentity {
         })
     }
 
-    /// Renders what `copycds -i` prints: xCAT's lines, then the evidence, one claim a line.
+    /// Renders what `copycds -i` prints: xCAT's lines, then the evidence, one finding a line.
     pub fn render(&self, medium: &Path) -> String {
         let mut text = format!("OS Image:{}\nDISTNAME:{}\n", medium.display(), self.distro);
         if let Some(arch) = self.arch {

@@ -8,7 +8,7 @@ use definitions::Distro;
 use super::evidence::Evidence;
 use super::identity::MediumInstaller;
 
-/// Says whether any of these names is a package.
+/// Returns whether any of these names is a package.
 pub(super) fn holds_packages(names: &[String]) -> bool {
     let endings = [".rpm", ".deb", ".udeb"];
     names
@@ -16,7 +16,7 @@ pub(super) fn holds_packages(names: &[String]) -> bool {
         .any(|name| endings.iter().any(|ending| name.ends_with(ending)))
 }
 
-/// Says whether there is the index of a repository of packages: RPM's, Debian's or one of SUSE's.
+/// Returns whether there is the index of a repository of packages: RPM's, Debian's or one of SUSE's.
 pub(super) fn holds_index(names: &[String]) -> bool {
     names.iter().any(|name| {
         let name = name.as_str();
@@ -42,7 +42,7 @@ const RAMDISKS: &[&str] = &[
     "ramdisk.image.gz",
 ];
 
-/// Says whether a kernel and its first root file system lie beside each other, as all that boots has it.
+/// Returns whether a kernel and its first root file system are in one directory, as on everything that boots.
 pub(super) fn holds_boot(names: &[String]) -> bool {
     let dirs = |files: &[&str]| -> BTreeSet<&str> {
         let parts = names.iter().filter_map(|name| name.rsplit_once('/'));

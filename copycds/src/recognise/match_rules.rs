@@ -1,23 +1,22 @@
-//! From statements to claims: the rules read what the medium says.
+//! From statements to findings: the rules read what the medium says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use definitions::Arch;
 
+use super::arch_words::{arch_of, arch_words};
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, ReleaseFinding, Version, Weight};
-use super::rules::{
-    FamilyRules, NameRule, PatternMatch, RecognitionRules, TextPattern, arch_of, arch_words,
-};
+use super::rules::{FamilyRules, NameRule, PatternMatch, RecognitionRules, TextPattern};
 use super::source::{FindingSource, ReleaseFile};
 use super::statements::{ReleaseStatement, StatementKind, statements};
 use super::trailing_words::{LabelEnd, names_a_product};
 
-/// Everything that a medium claims.
+/// Everything that was found on a medium.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ReleaseFindings {
-    /// Every text that was read, whether it tells something or not.
-    pub(super) findings: Vec<ReleaseFinding>,
+    /// Every text that was read, whether it says something or not.
+    pub(super) all: Vec<ReleaseFinding>,
     /// What makes the release another one, by a file that only that one has: `ostree`.
     pub(super) mark: Option<String>,
     /// Another system that it is, whether that is built from a family of ours, and what says so.
@@ -26,22 +25,22 @@ pub(super) struct ReleaseFindings {
 
 /// Reads a medium's evidence by the rules.
 pub(super) fn match_rules(evidence: &Evidence, rules: &RecognitionRules) -> ReleaseFindings {
-    let mut heard = ReleaseFindings::default();
+    let mut found = ReleaseFindings::default();
     for statement in statements(evidence) {
-        if heard.other.is_none() {
-            heard.other = other_system(&statement, rules);
-            let said = heard
+        if found.other.is_none() {
+            found.other = other_system(&statement, rules);
+            let labels = found
                 .other
                 .iter()
                 .filter(|_| statement.kind == StatementKind::Ids);
-            heard
-                .findings
-                .extend(said.map(|(_, _, finding)| finding.clone()));
+            found
+                .all
+                .extend(labels.map(|(_, _, finding)| finding.clone()));
         }
-        heard.findings.extend(finding(&statement, rules));
+        found.all.extend(finding(&statement, rules));
     }
-    match_names(evidence, rules, &mut heard);
-    heard
+    match_names(evidence, rules, &mut found);
+    found
 }
 
 fn other_system(
@@ -64,7 +63,7 @@ fn other_system(
     Some((other.name.clone(), other.derivative, finding))
 }
 
-/// What a statement claims; nothing for one that is of no account.
+/// What a statement says; nothing for one that does not count.
 fn finding(statement: &ReleaseStatement, rules: &RecognitionRules) -> Option<ReleaseFinding> {
     if statement.kind == StatementKind::Ids {
         return None;
@@ -109,7 +108,7 @@ fn read<'r>(
     by_pattern.or_else(by_product)
 }
 
-/// Whether a text names no product, whatever stands in it.
+/// Whether a text names no product, whatever is in it.
 fn is_neutral(text: &str, rules: &RecognitionRules) -> bool {
     let mut patterns = rules.neutral.iter();
     patterns.any(|pattern| pattern.match_text(text).is_some())
@@ -152,7 +151,7 @@ fn family_finding(
     }
 }
 
-/// What is left of a statement that no rule reads: what stands in fixed places, a bare version, or
+/// What is left of a statement that no rule reads: what is in fixed places, a bare version, or
 /// that it is none of ours.
 fn unmatched_finding(
     statement: &ReleaseStatement,
@@ -224,13 +223,13 @@ fn arches_in(
     found.into_iter().collect()
 }
 
-/// What the names of files say, one claim for each rule that any of them meets.
-fn match_names(evidence: &Evidence, rules: &RecognitionRules, heard: &mut ReleaseFindings) {
-    let mut met: BTreeMap<NameRule, Vec<(&str, PatternMatch)>> = BTreeMap::new();
+/// What the names of files say, one finding for each rule that any of them meets.
+fn match_names(evidence: &Evidence, rules: &RecognitionRules, found: &mut ReleaseFindings) {
+    let mut matching: BTreeMap<NameRule, Vec<(&str, PatternMatch)>> = BTreeMap::new();
     let mut codenames: BTreeMap<&str, &str> = BTreeMap::new();
     for path in &evidence.names {
         for (rule, matched) in rules.names.matching(path) {
-            met.entry(rule).or_default().push((path, matched));
+            matching.entry(rule).or_default().push((path, matched));
         }
         if let Some((suite, _)) = path
             .strip_prefix("dists/")
@@ -239,40 +238,40 @@ fn match_names(evidence: &Evidence, rules: &RecognitionRules, heard: &mut Releas
             codenames.entry(suite).or_insert(path);
         }
     }
-    for (rule, found) in met {
-        let (path, _) = found[0];
+    for (rule, matches) in matching {
+        let (path, _) = matches[0];
         let hint = ReleaseFinding::new(FindingSource::Name, path, Weight::Hint);
         match rule {
             NameRule::Package { family, own } => {
-                heard
-                    .findings
-                    .push(package_finding(&rules.families[family], own, &found));
+                found
+                    .all
+                    .push(package_finding(&rules.families[family], own, &matches));
             }
-            NameRule::Family(family) => heard.findings.push(ReleaseFinding {
+            NameRule::Family(family) => found.all.push(ReleaseFinding {
                 family: Some(rules.families[family].name.clone()),
-                version: common_version(&found),
+                version: common_version(&matches),
                 ..hint
             }),
-            NameRule::Arch(arch) => heard.findings.push(ReleaseFinding {
+            NameRule::Arch(arch) => found.all.push(ReleaseFinding {
                 arches: vec![arch],
                 ..hint
             }),
-            NameRule::Mark(index) => heard.mark = Some(rules.marks[index].clone()),
-            NameRule::Other(index) if heard.other.is_none() => {
+            NameRule::Mark(index) => found.mark = Some(rules.marks[index].clone()),
+            NameRule::Other(index) if found.other.is_none() => {
                 let other = &rules.others[index];
                 let finding = ReleaseFinding::new(FindingSource::Name, path, Weight::Firm);
-                heard.findings.push(finding.clone());
-                heard.other = Some((other.name.clone(), other.derivative, finding));
+                found.all.push(finding.clone());
+                found.other = Some((other.name.clone(), other.derivative, finding));
             }
             NameRule::Other(_) => {}
         }
     }
     for (suite, path) in codenames {
-        heard.findings.extend(codename_hint(suite, path, rules));
+        found.all.extend(codename_hint(suite, path, rules));
     }
 }
 
-/// What the packages of one rule agree on. Several of one family may lie on a medium (updates beside
+/// What the packages of one rule agree on. Several of one family may be on a medium (updates beside
 /// the first build): only what they have in common counts.
 fn package_finding(
     family: &FamilyRules,

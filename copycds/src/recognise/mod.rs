@@ -1,12 +1,12 @@
-//! What a medium is: evidence in, verdict out.
+//! What a medium is: evidence in, its identity out.
 //!
 //! [`gather`] reads the little that matters (a dozen small files, the names of all files, the volume
 //! descriptor); [`identify`] is pure. In between every source becomes a [`ReleaseFinding`] by [`RecognitionRules`], which
-//! are data. A text is read from its first word to its last, and a product that no rule reads speaks
-//! against every family. Claims that agree make one verdict, as precise as the most precise of them;
-//! claims that do not agree, a derivative that imitates, another operating system and a label on an empty
+//! are data. A text is read from its first word to its last, and a product that no rule reads counts
+//! against every family. Findings that agree make one identity, as precise as the most precise of them;
+//! findings that do not agree, a derivative that imitates, another operating system and a label on an empty
 //! disc are each a [`Rejection`] that says what was seen and where. Nothing is guessed: a release is known
-//! when the medium says it, and a newer one than these rules have heard of is recognised by the same
+//! when the medium says it, and a newer one than these rules know is recognised by the same
 //! words, Debian's and Ubuntu's where the archive on the medium confirms it.
 //!
 //! Names are xCAT's. Where media differ the medium is followed: RHEL 8 calls itself `8.6.0` in
@@ -18,6 +18,7 @@
 //! CoreOS are refused, since there is nothing on them to install from.
 
 mod advice;
+mod arch_words;
 mod confirm;
 mod decide;
 mod evidence;
@@ -25,6 +26,7 @@ mod finding;
 mod identity;
 mod installer;
 mod match_rules;
+mod reason;
 mod rejection;
 mod rules;
 mod rules_file;
@@ -36,6 +38,7 @@ pub use decide::identify;
 pub use evidence::{Evidence, ROOT, gather};
 pub use finding::{DiscNumber, ReleaseFinding, Version, Weight};
 pub use identity::{MediumIdentity, MediumInstaller, RequestedRelease};
-pub use rejection::{ConflictSubject, Rejection, RejectionReason};
+pub use reason::{ConflictSubject, RejectionReason};
+pub use rejection::Rejection;
 pub use rules::RecognitionRules;
 pub use source::FindingSource;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use definitions::{Arch, Distro};
-
 use super::advice::advice;
-use super::finding::{ReleaseFinding, Version};
+use super::finding::ReleaseFinding;
+use super::reason::RejectionReason;
 
-/// Why there is no verdict. Its text is whole: why, every text that was read, then what to do.
+/// Why a medium is not identified. Its text is whole: why, every text that was read, then what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Why.
@@ -16,95 +15,8 @@ pub struct Rejection {
     pub evidence: Vec<ReleaseFinding>,
 }
 
-/// What stands in the way of a verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RejectionReason {
-    /// Nothing on the medium speaks of a release that a rule knows.
-    Unknown,
-    /// It is built from a distribution we know and is not that distribution.
-    Derivative {
-        /// What it calls itself.
-        product: String,
-        /// The rule that knows it, if one does.
-        rule: Option<String>,
-    },
-    /// It is an operating system that `copycds` does not import.
-    OtherSystem {
-        /// Which one.
-        system: String,
-    },
-    /// Two things on the medium contradict each other.
-    Conflict {
-        /// What they disagree about.
-        about: ConflictSubject,
-        /// One side.
-        left: Box<ReleaseFinding>,
-        /// The other.
-        right: Box<ReleaseFinding>,
-    },
-    /// It calls itself a release that the rules do not know, and no archive on it confirms that.
-    Unconfirmed {
-        /// The distribution that it speaks of.
-        product: String,
-        /// The version that it gives.
-        version: Version,
-        /// The codename, if it gives one.
-        codename: Option<String>,
-    },
-    /// It is a medium of a known family, and nothing says which release.
-    VersionUnknown {
-        /// The product of the family.
-        product: String,
-        /// The name of the family.
-        family: String,
-    },
-    /// The release is known and the architecture is not.
-    ArchUnknown {
-        /// The release.
-        distro: Distro,
-    },
-    /// The medium names an architecture that is none of ours: what is built for `x86_64_v2` is not what
-    /// is built for `x86_64`.
-    OtherArch {
-        /// The word it gives.
-        word: String,
-    },
-    /// `-a` asks for another architecture than the medium has.
-    WrongArch {
-        /// What was asked for.
-        requested: Arch,
-        /// What the medium holds.
-        found: Vec<Arch>,
-    },
-    /// It calls itself a release and holds nothing that could be installed.
-    NotAnInstallMedium {
-        /// What it calls itself.
-        product: String,
-        /// How many files it holds.
-        files: usize,
-        /// Whether there are packages among them, in no repository.
-        packages: bool,
-    },
-    /// The name that the evidence makes is no name of a release.
-    Unnameable {
-        /// Why not.
-        reason: definitions::Error,
-    },
-}
-
-/// What claims can disagree about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConflictSubject {
-    /// Whose it is.
-    Distribution,
-    /// Which release.
-    Version,
-    /// For which machines.
-    Architecture,
-}
-
 impl Rejection {
-    /// Returns the evidence behind it, for whoever renders it in another form.
+    /// Returns its evidence, for whoever renders it in another form.
     pub fn evidence(&self) -> Vec<&ReleaseFinding> {
         self.evidence.iter().collect()
     }
@@ -142,7 +54,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.evidence.is_empty() && self.reason == RejectionReason::Unknown {
             f.write_str(
-                "nothing on this medium tells what it is (looked for .disk/info, dists/*/Release, \
+                "nothing on this medium says what it is (looked for .disk/info, dists/*/Release, \
                  .treeinfo, .discinfo, media.repo, media.1/, content, release packages and a volume id)",
             )?;
         } else {
@@ -160,79 +72,6 @@ impl fmt::Display for Rejection {
             Some(advice) => write!(f, "; {advice}"),
             None => Ok(()),
         }
-    }
-}
-
-impl fmt::Display for RejectionReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => write!(f, "no rule knows this medium"),
-            Self::Derivative { product, rule } => {
-                write!(f, "this calls itself '{product}', ")?;
-                match rule {
-                    Some(rule) => write!(f, "{rule}, which copycds does not import by itself"),
-                    None => write!(f, "which is built like a distribution we know and is none"),
-                }
-            }
-            Self::OtherSystem { system } => {
-                write!(f, "this is {system}, which copycds does not import")
-            }
-            Self::Conflict { about, left, right } => write!(
-                f,
-                "the medium contradicts itself about {about}: {left}, but {right}"
-            ),
-            Self::Unconfirmed {
-                product,
-                version,
-                codename,
-            } => {
-                write!(f, "this calls itself {product} {version}")?;
-                if let Some(codename) = codename {
-                    write!(f, " \"{codename}\"")?;
-                }
-                write!(
-                    f,
-                    ", which is no release that the rules know, and no dists/*/Release of {product} \
-                     on it confirms that"
-                )
-            }
-            Self::VersionUnknown { product, .. } => write!(
-                f,
-                "this is a medium of {product}, but nothing tells which release"
-            ),
-            Self::ArchUnknown { distro } => write!(
-                f,
-                "this is {distro}, but nothing tells for which architecture"
-            ),
-            Self::OtherArch { word } => write!(
-                f,
-                "this is built for '{word}', which is no architecture that copycds knows"
-            ),
-            Self::WrongArch { requested, found } => {
-                let found: Vec<_> = found.iter().map(|arch| arch.name()).collect();
-                write!(
-                    f,
-                    "requested distribution architecture {requested}, but media is {}",
-                    found.join(", ")
-                )
-            }
-            Self::NotAnInstallMedium { product, files, .. } => write!(
-                f,
-                "this calls itself {product} and holds nothing to install: no installer and no \
-                 repository of packages among its {files} names"
-            ),
-            Self::Unnameable { reason } => write!(f, "{reason}"),
-        }
-    }
-}
-
-impl fmt::Display for ConflictSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Distribution => "the distribution",
-            Self::Version => "the version",
-            Self::Architecture => "the architecture",
-        })
     }
 }
 

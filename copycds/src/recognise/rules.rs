@@ -1,16 +1,14 @@
-//! The rules by which words on a medium become claims. They are data: a table in this crate, and
+//! The rules by which words on a medium become findings. They are data: a table in this crate, and
 //! whatever files a user lays beside it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use definitions::Arch;
 use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::finding::Version;
-use super::rules_file::{compile, parse, tables};
+use super::arch_words::arch_words;
+use super::finding::{ReleaseFinding, Version};
 use super::trailing_words::TrailingWords;
 
 /// The rules in force.
@@ -18,13 +16,13 @@ use super::trailing_words::TrailingWords;
 pub struct RecognitionRules {
     pub(super) families: Vec<FamilyRules>,
     pub(super) others: Vec<OtherSystem>,
-    /// Labels that name no product, whatever stands in them.
+    /// Labels that name no product, whatever is in them.
     pub(super) neutral: Vec<TextPattern>,
     /// What makes a release another one where a file shows it: `ostree`.
     pub(super) marks: Vec<String>,
     /// Names of files that hint at a family, an architecture or another system, and whose they are.
     pub(super) names: NameRules,
-    /// Every architecture word, standing alone or with a build number glued behind it.
+    /// Every architecture word, alone or with a build number glued to its end.
     pub(super) arch_word: Regex,
 }
 
@@ -39,9 +37,9 @@ pub(super) struct FamilyRules {
     /// Version and codename, in the order of the file.
     pub(super) codenames: Vec<(Version, String)>,
     pub(super) arches: BTreeMap<String, Arch>,
-    /// Families whose release packages stand on its media too.
+    /// Families whose release packages are on its media too.
     pub(super) carries: Vec<String>,
-    /// What may stand behind the words that a pattern reads.
+    /// What may follow the words that a pattern reads.
     pub(super) words: TrailingWords,
 }
 
@@ -54,7 +52,7 @@ pub(super) struct OtherSystem {
     pub(super) ids: Vec<TextPattern>,
 }
 
-/// A regular expression, and what it stands for besides what it captures.
+/// A regular expression, and what it means besides what it captures.
 #[derive(Debug, Clone)]
 pub(super) struct TextPattern {
     regex: Regex,
@@ -62,7 +60,7 @@ pub(super) struct TextPattern {
     mark: Option<String>,
 }
 
-/// Which rule a file's name speaks for.
+/// Which rule a file's name matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NameRule {
     /// A package of this family (index), and whether only this family has it.
@@ -93,7 +91,7 @@ pub(super) struct PatternMatch {
     pub(super) disc: Option<u32>,
     /// What makes it another release than the plain one: `beta`, `ostree`.
     pub(super) mark: Option<String>,
-    /// Where in the text the last digit of the version stands.
+    /// Where in the text the last digit of the version is.
     pub(super) version_end: usize,
     /// Where in the text the pattern ends.
     pub(super) end: usize,
@@ -103,35 +101,16 @@ const VERSION: &str = "(?<version>[0-9]{1,2}(?:[._-][0-9]{1,2})?)";
 const VERSION3: &str = r"(?<version>[0-9]{1,2}(?:\.[0-9]{1,2}){0,2})";
 const END: &str = "(?:[ ._-]|$)";
 
-/// Words that media use besides the names an [`Arch`] goes by.
-const ARCH_WORDS: &[(&str, Arch)] = &[
-    ("x86-64", Arch::X86_64),
-    ("p64el", Arch::Ppc64le),
-    ("riscv", Arch::Riscv64),
-];
-
-impl RecognitionRules {
-    /// Returns the rules that come with this program.
-    ///
-    /// # Errors
-    /// Never, as the tests hold; a rule that does not compile would be said like a user's.
-    pub fn embedded() -> anyhow::Result<Self> {
-        compile(vec![parse(include_str!("rules.toml"), "rules.toml")?])
-    }
-
-    /// Returns the rules of this program and those of every `*.toml` in a directory, which may not
-    /// exist; a family named again replaces the one before it.
-    ///
-    /// # Errors
-    /// Says file and line of what is wrong.
-    pub fn load(dir: &Path) -> anyhow::Result<Self> {
-        let mut files = vec![parse(include_str!("rules.toml"), "rules.toml")?];
-        for path in tables(dir)? {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            files.push(parse(&text, &path.display().to_string())?);
-        }
-        compile(files)
+impl FamilyRules {
+    /// Returns the findings that count for a family: its own, and those of a format that names none.
+    pub(super) fn relevant<'a>(
+        &self,
+        findings: &[&'a ReleaseFinding],
+    ) -> impl Iterator<Item = &'a ReleaseFinding> {
+        findings.iter().copied().filter(|finding| {
+            let family = finding.family.as_ref();
+            family.is_none_or(|name| *name == self.name)
+        })
     }
 }
 
@@ -165,8 +144,8 @@ impl NameRules {
 }
 
 impl TextPattern {
-    /// Compiles one pattern of a rules file: a regular expression, and behind ` => ` the version it
-    /// stands for, or behind ` => .` what makes its version another release.
+    /// Compiles one pattern of a rules file: a regular expression, and after ` => ` the version it
+    /// means, or after ` => .` what makes its version another release.
     pub(super) fn compile(text: &str, words: &TrailingWords) -> anyhow::Result<Self> {
         let (regex, given) = match text.split_once(" => ") {
             Some((regex, given)) => (regex, Some(given)),
@@ -238,30 +217,4 @@ fn captured_version(found: &Captures<'_>) -> Option<Version> {
         Some(version) => Some(Version::new(version)),
         None => (!parts.is_empty()).then(|| Version::new(&parts.join("."))),
     }
-}
-
-/// Reads one word as an architecture.
-pub(super) fn arch_of(word: &str) -> Option<Arch> {
-    word.parse().ok().or_else(|| {
-        ARCH_WORDS
-            .iter()
-            .find(|(known, _)| *known == word)
-            .map(|(_, arch)| *arch)
-    })
-}
-
-/// Every word for an architecture, the longest first, so that `ppc64le` is not taken for `ppc64`.
-pub(super) fn arch_words() -> Vec<&'static str> {
-    let mut words: Vec<_> = Arch::all()
-        .flat_map(|arch| arch.names().iter().copied())
-        .chain(ARCH_WORDS.iter().map(|(word, _)| *word))
-        .collect();
-    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-    words
-}
-
-pub(super) fn arch_word() -> anyhow::Result<Regex> {
-    let words = arch_words().join("|");
-    Regex::new(&format!("(?:^|[^A-Za-z0-9])({words})(?:[^A-Za-z]|$)"))
-        .context("compiling the pattern for architectures")
 }

@@ -9,10 +9,9 @@ use definitions::Arch;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::arch_words::arch_word;
 use super::finding::Version;
-use super::rules::{
-    FamilyRules, NameRule, NameRules, OtherSystem, RecognitionRules, TextPattern, arch_word,
-};
+use super::rules::{FamilyRules, NameRule, NameRules, OtherSystem, RecognitionRules, TextPattern};
 use super::trailing_words::TrailingWords;
 
 /// A file of rules as it is written.
@@ -93,6 +92,31 @@ struct RawMarker {
 #[serde(deny_unknown_fields)]
 struct RawNeutral {
     says: Vec<Spanned<String>>,
+}
+
+impl RecognitionRules {
+    /// Returns the rules that come with this program.
+    ///
+    /// # Errors
+    /// Never, as the tests hold; a rule that does not compile would be said like a user's.
+    pub fn embedded() -> anyhow::Result<Self> {
+        compile(vec![parse(include_str!("rules.toml"), "rules.toml")?])
+    }
+
+    /// Returns the rules of this program and those of every `*.toml` in a directory, which may not
+    /// exist; a family named again replaces the one before it.
+    ///
+    /// # Errors
+    /// Says file and line of what is wrong.
+    pub fn load(dir: &Path) -> anyhow::Result<Self> {
+        let mut files = vec![parse(include_str!("rules.toml"), "rules.toml")?];
+        for path in tables(dir)? {
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            files.push(parse(&text, &path.display().to_string())?);
+        }
+        compile(files)
+    }
 }
 
 /// Makes the rules of several files one; a family named again replaces the one before it.

@@ -6,9 +6,9 @@
 
 use definitions::Arch;
 
+use super::arch_words::arch_of;
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, clean};
-use super::rules::arch_of;
 use super::source::{FindingSource, ReleaseFile};
 
 /// One text about the product, with what its file says beside it in fixed places.
@@ -19,7 +19,7 @@ pub(super) struct ReleaseStatement {
     pub(super) kind: StatementKind,
     /// Architectures that the format names in a place of their own.
     pub(super) arches: Vec<Arch>,
-    /// A word in that place that is none of ours.
+    /// A word in that place that has no [`Arch`].
     pub(super) other_arch: Option<String>,
     pub(super) codename: Option<String>,
     pub(super) variant: Option<String>,
@@ -29,12 +29,12 @@ pub(super) struct ReleaseStatement {
 /// Which patterns read a statement, and what it means when none does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum StatementKind {
-    /// A volume descriptor's field of this many bytes, in which a text may be cut: unread, it speaks
+    /// A volume descriptor's field of this many bytes, in which a text may be cut: unread, it counts
     /// against every family if it names a version or an architecture.
     Field(usize),
-    /// A field that only tells other systems apart.
+    /// A field that only distinguishes other systems.
     Ids,
-    /// A product that names itself: unread, it speaks against every family.
+    /// A product that names itself: unread, it counts against every family.
     #[default]
     Product,
     /// The line of `.disk/info`; likewise.
@@ -235,7 +235,7 @@ fn treeinfo_products(text: &str) -> Vec<String> {
 }
 
 /// What a section of `.treeinfo` says again, in other words, of the product: a reader of the first alone would pass
-/// over what a reader of the last believes.
+/// over what a reader of the last one uses.
 fn repeated(text: &str) -> Vec<String> {
     let keys = [
         ("general", "family"),
@@ -375,14 +375,14 @@ fn release(path: &str, text: &str) -> Vec<ReleaseStatement> {
 
 /// `DiscNumber 2`, `Media2`: the one number that labels of every vendor carry in words.
 fn label_disc(text: &str) -> Option<DiscNumber> {
-    let behind = ["Disc ", "disc ", "Media"].iter().find_map(|word| {
-        let (_, behind) = text.split_once(word)?;
-        behind
+    let after = ["Disc ", "disc ", "Media"].iter().find_map(|word| {
+        let (_, after) = text.split_once(word)?;
+        after
             .starts_with(|c: char| c.is_ascii_digit())
-            .then_some(behind)
+            .then_some(after)
     })?;
-    let end = behind.find(|c: char| !c.is_ascii_digit());
-    let number = behind[..end.unwrap_or(behind.len())].parse().ok()?;
+    let end = after.find(|c: char| !c.is_ascii_digit());
+    let number = after[..end.unwrap_or(after.len())].parse().ok()?;
     Some(DiscNumber { number, of: None })
 }
 

@@ -1,4 +1,4 @@
-//! What may stand behind the words that a pattern reads. Media add an architecture, a number, a build
+//! What may follow the words that a pattern reads. Media add an architecture, a number, a build
 //! or the kind of the disc to their release; any other word makes it another product, so that a text
 //! with one is not read at all.
 
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use regex::Regex;
 
-use super::rules::arch_words;
+use super::arch_words::arch_words;
 
 /// The words that may follow, compiled.
 #[derive(Debug, Clone)]
@@ -23,11 +23,11 @@ pub(super) struct TrailingWords {
 pub(super) struct LabelEnd {
     /// Where the text ends, or was cut.
     pub(super) end: usize,
-    /// Whether more may have stood behind.
+    /// Whether more may have followed.
     pub(super) cut: bool,
 }
 
-/// What stands between words.
+/// What is between words.
 const SEPARATOR: &str = "[^A-Za-z0-9]";
 
 impl TrailingWords {
@@ -54,7 +54,7 @@ impl TrailingWords {
         format!("(?:(?:{})[ _-]+)*", self.any)
     }
 
-    /// Says whether all that stands behind a pattern is known; the last word may have been cut.
+    /// Returns whether all that follows a pattern is known; the last word may have been cut.
     pub(super) fn know(&self, text: &str, from: usize, extent: LabelEnd) -> bool {
         let rest = text
             .get(from.min(extent.end)..extent.end)
@@ -94,7 +94,7 @@ impl LabelEnd {
     }
 }
 
-/// Says whether a label reads like the name of a product: words with a version or an architecture among
+/// Returns whether a label reads like the name of a product: words with a version or an architecture among
 /// them. `MYLAB` and `KS-2024` do not, `Acme Linux 7` and `ACME-7.1-x86_64` do.
 pub(super) fn names_a_product(text: &str) -> bool {
     static VERSIONED: LazyLock<Option<Regex>> = LazyLock::new(|| {

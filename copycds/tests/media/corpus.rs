@@ -154,6 +154,6 @@ fn a_compressed_image_is_no_image() {
     let error = format!("{:#}", Medium::open(&packed).unwrap_err());
     assert_eq!(
         error.replace(packed.to_str().unwrap(), "IMAGE"),
-        "reading IMAGE: it is no ISO 9660 or UDF image (it is gzip data; decompress it first)"
+        "reading IMAGE: it is not an ISO 9660 or UDF image (it is gzip data; decompress it first)"
     );
 }

@@ -77,7 +77,7 @@ fn a_pipe_is_refused_by_name() {
     let error = format!("{:#}", Medium::open(place.path()).unwrap_err());
     assert_eq!(
         error.replace(place.path().to_str().unwrap(), "PLACE"),
-        "reading PLACE: dev/initctl is a named pipe, which no install medium holds"
+        "reading PLACE: dev/initctl is a named pipe, which no install medium has"
     );
     let error = format!(
         "{:#}",

@@ -136,7 +136,7 @@ fn a_file_that_is_no_image_is_called_what_it_is() {
     ] {
         assert_eq!(
             refusal(&bytes),
-            format!("it is no ISO 9660 or UDF image ({what})")
+            format!("it is not an ISO 9660 or UDF image ({what})")
         );
     }
 }
@@ -153,7 +153,7 @@ fn a_truncated_image_says_how_much_is_missing() {
     );
     assert_eq!(
         refusal(&bytes[..16 * 2048 + 100]),
-        "it is no ISO 9660 or UDF image (it begins with zeros)"
+        "it is not an ISO 9660 or UDF image (it begins with zeros)"
     );
 }
 
@@ -276,11 +276,11 @@ fn names_that_lead_elsewhere_are_refused() {
     };
     assert_eq!(
         named(b"../passwd"),
-        format!("{reading}'../passwd' is no name on a medium")
+        format!("{reading}'../passwd' is not a valid name on a medium")
     );
     assert_eq!(
         named(b"hell\0.txt"),
-        format!("{reading}'hell\\x00.txt' is no name on a medium")
+        format!("{reading}'hell\\x00.txt' is not a valid name on a medium")
     );
     assert_eq!(
         named(b"other.txt"),
@@ -297,16 +297,19 @@ fn names_that_lead_elsewhere_are_refused() {
     };
     assert_eq!(
         short(0, b".."),
-        format!("{reading}'..' is no name on a medium")
+        format!("{reading}'..' is not a valid name on a medium")
     );
     assert_eq!(
         short(0, b"."),
-        format!("{reading}'.' is no name on a medium")
+        format!("{reading}'.' is not a valid name on a medium")
     );
-    assert_eq!(short(0, b""), format!("{reading}'' is no name on a medium"));
+    assert_eq!(
+        short(0, b""),
+        format!("{reading}'' is not a valid name on a medium")
+    );
     assert_eq!(
         short(4, b""),
-        format!("{reading}'..' is no name on a medium")
+        format!("{reading}'..' is not a valid name on a medium")
     );
 }
 
@@ -407,23 +410,20 @@ fn what_is_no_file_is_refused_by_name() {
     for (value, what) in [
         (
             0o020_666,
-            "is a character device, which no install medium holds",
+            "is a character device, which no install medium has",
         ),
-        (
-            0o060_660,
-            "is a block device, which no install medium holds",
-        ),
-        (0o010_600, "is a named pipe, which no install medium holds"),
-        (0o140_755, "is a socket, which no install medium holds"),
+        (0o060_660, "is a block device, which no install medium has"),
+        (0o010_600, "is a named pipe, which no install medium has"),
+        (0o140_755, "is a socket, which no install medium has"),
         (
             0o000_644,
-            "is of an unknown type, which no install medium holds",
+            "is of an unknown type, which no install medium has",
         ),
         (
             0o040_755,
             "is a directory by its mode and a file by its record",
         ),
-        (0o120_777, "says no target"),
+        (0o120_777, "has no target"),
     ] {
         let said = image.clone().set_both(mode, value).refusal();
         let link = if value == 0o120_777 { "the link " } else { "" };
@@ -443,7 +443,7 @@ fn damaged_boot_catalogs_are_refused() {
         ),
         (
             image.clone().set(catalog + 4, &[1]),
-            "the words of its validation entry add up to 0x0001, not to zero",
+            "the words of its validation entry have the sum 0x0001, not to zero",
         ),
     ] {
         assert_eq!(damaged.refusal(), format!("{reading}{why}"));
@@ -461,8 +461,8 @@ fn damaged_joliet_names_are_refused() {
             [0xdc, 0],
             "a Joliet name is no text: unpaired surrogate found: dc00",
         ),
-        (8, [0, b'/'], "'hell/.txt' is no name on a medium"),
-        (8, [0, 0], "'hell\\x00.txt' is no name on a medium"),
+        (8, [0, b'/'], "'hell/.txt' is not a valid name on a medium"),
+        (8, [0, 0], "'hell\\x00.txt' is not a valid name on a medium"),
     ] {
         let damaged = image.clone().set(name + at, &bytes);
         assert_eq!(damaged.refusal(), format!("{reading}{why}"));

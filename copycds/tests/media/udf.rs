@@ -136,8 +136,7 @@ fn damage_is_found_by_checksums() {
     assert_eq!(
         refused(&image, &bytes),
         format!(
-            "reading IMAGE: reading its UDF volume: the image announces UDF, but no UDF anchor \
-             stands in sector 256 or at its end; it is damaged or truncated at {} bytes",
+            "reading IMAGE: reading its UDF volume: the image announces UDF, but no UDF anchor is in sector 256 or at its end; it is damaged or truncated at {} bytes",
             bytes.len()
         )
     );
@@ -217,7 +216,6 @@ fn a_disc_with_other_blocks_is_refused() {
     let bytes = fs::read(&image).unwrap();
     assert_eq!(
         refused(&image, &bytes),
-        "reading IMAGE: reading its UDF volume: the image announces UDF, but no UDF anchor stands \
-         in sector 256 or at its end; it is damaged or truncated at 4194304 bytes"
+        "reading IMAGE: reading its UDF volume: the image announces UDF, but no UDF anchor is in sector 256 or at its end; it is damaged or truncated at 4194304 bytes"
     );
 }

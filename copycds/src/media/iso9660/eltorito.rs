@@ -56,7 +56,7 @@ fn validate(catalog: &[u8]) -> Result<()> {
     });
     ensure!(
         sum == 0,
-        "the words of its validation entry add up to {sum:#06x}, not to zero"
+        "the words of its validation entry have the sum {sum:#06x}, not to zero"
     );
     Ok(())
 }

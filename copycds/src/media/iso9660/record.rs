@@ -47,7 +47,7 @@ impl<'a> DirectoryRecord<'a> {
         })
     }
 
-    /// Whether it stands for its own directory or the parent (§6.8.2.2).
+    /// Whether it is the record of its own directory or of the parent (§6.8.2.2).
     pub(super) fn is_dot(&self) -> bool {
         matches!(self.identifier, [0 | 1])
     }

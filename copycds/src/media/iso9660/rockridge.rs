@@ -25,9 +25,9 @@ pub(super) struct RockRidgeAttributes {
     pub(super) target: Option<Vec<u8>>,
     /// The time of modification (`TF`).
     pub(super) mtime: Option<Timestamp>,
-    /// The block where a directory really stands that was moved for depth (`CL`).
+    /// The block of a directory that was moved for depth (`CL`).
     pub(super) child: Option<u32>,
-    /// Whether this is where such a directory really stands (`RE`).
+    /// Whether this is the real place of such a directory (`RE`).
     pub(super) relocated: bool,
     /// The length after inflation, of a file that is compressed (`ZF`).
     pub(super) inflated: Option<u64>,

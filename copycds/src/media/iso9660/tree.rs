@@ -1,6 +1,6 @@
 //! Walks the directories of a volume and turns their records into entries.
 //!
-//! Every directory may be read once: one that stands at the place of another is refused, as a loop or
+//! Every directory may be read once: one at the place of another is refused, as a loop or
 //! as a shared one, so the walk ends. A directory that Rock Ridge moved away for depth (`CL` … `RE`) is
 //! read where it belongs.
 
@@ -101,7 +101,7 @@ impl<'a> VolumeWalk<'a> {
             bail!("reading {}: its last extent is missing", item.path);
         }
         match path {
-            // `rr_moved` is the writer's shelf for moved directories, not something of the author's.
+            // `rr_moved` is where the writer keeps moved directories; the author did not make it.
             Some(path) if relocated > 0 && kept == 0 => self.tree.remove(path.clone()),
             _ => {}
         }
@@ -195,17 +195,14 @@ impl<'a> VolumeWalk<'a> {
         match item.attributes.mode.map(|mode| mode & TYPE) {
             Some(0o120_000) => {
                 let target = item.attributes.target.clone().unwrap_or_default();
-                ensure!(!target.is_empty(), "the link {path} says no target");
+                ensure!(!target.is_empty(), "the link {path} has no target");
                 return Ok(EntryKind::Symlink { target });
             }
             None | Some(0o100_000) => {}
             Some(0o040_000) => {
                 bail!("{path} is a directory by its mode and a file by its record")
             }
-            Some(other) => bail!(
-                "{path} is {}, which no install medium holds",
-                special(other)
-            ),
+            Some(other) => bail!("{path} is {}, which no install medium has", special(other)),
         }
         for &extent in &item.extents {
             ensure_inside(self.image, &path.to_string(), extent)?;
@@ -223,7 +220,7 @@ impl<'a> VolumeWalk<'a> {
         })
     }
 
-    /// Takes a directory that stands elsewhere (RRIP §4.1.5.1): its own `.` record says the rest.
+    /// Adds a directory that was moved elsewhere (RRIP §4.1.5.1): its own `.` record says the rest.
     fn moved_directory(&mut self, path: &MediumPath, block: u32) -> Result<()> {
         let reading = || format!("reading the directory {path}, moved to block {block}");
         let start = Extent {
@@ -307,7 +304,7 @@ fn merged(extents: &[Extent]) -> Vec<Extent> {
 fn ensure_inside(image: &ImageFile, what: &str, extent: Extent) -> Result<()> {
     ensure!(
         extent.len == 0 || image.holds(extent),
-        "{what} lies at bytes {} to {}, but the image ends at {}",
+        "{what} is at bytes {} to {}, but the image ends at {}",
         extent.offset,
         extent.offset.saturating_add(extent.len),
         image.len()

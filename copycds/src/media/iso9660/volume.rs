@@ -1,7 +1,7 @@
 //! Volume descriptors: what an image says about itself from sector 16 on.
 //!
 //! Follows ECMA-119 §8 (volume descriptors), §8.4 (primary), §8.5 (supplementary, which Joliet uses),
-//! §8.2 (boot record, whose El Torito form points to the boot catalog) and, for what stands between
+//! §8.2 (boot record, whose El Torito form points to the boot catalog) and, for what is between
 //! them on a bridge disc, ECMA-167 part 2 §9 (`BEA01`, `NSR02`, `NSR03`, `TEA01`).
 
 use anyhow::{Context, Result, ensure};
@@ -23,7 +23,7 @@ pub(in crate::media) struct Descriptors {
     pub(in crate::media) primary: Option<IsoVolume>,
     /// The same files under Unicode names (Joliet).
     pub(in crate::media) joliet: Option<IsoVolume>,
-    /// Where the El Torito boot catalog stands.
+    /// Where the El Torito boot catalog is.
     pub(in crate::media) boot_catalog: Option<Sector>,
     /// Whether a UDF file system is announced.
     pub(in crate::media) udf: bool,
@@ -79,7 +79,7 @@ fn ids(fields: ByteFields<'_>, space: u64) -> Result<VolumeIds, FieldError> {
     })
 }
 
-/// Reads the descriptors up to their terminator or the first sector that is none.
+/// Reads the descriptors up to their terminator or the first sector that is not one.
 pub(in crate::media) fn descriptors(image: &ImageFile) -> Result<Descriptors> {
     let mut found = Descriptors::default();
     for number in FIRST..FIRST + MAX_DESCRIPTORS {

@@ -1,4 +1,4 @@
-//! File entries: what a file is and where its bytes lie (ECMA-167 4/14.6, 14.9, 14.12, 14.14, 14.17).
+//! File entries: what a file is and where its bytes are (ECMA-167 4/14.6, 14.9, 14.12, 14.14, 14.17).
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -32,7 +32,7 @@ pub(super) enum FileKind {
     Special(&'static str),
 }
 
-/// Where the fields of the two forms of file entry stand, from the modification time on.
+/// Where the fields of the two forms of file entry are, from the modification time on.
 struct FileEntryLayout {
     mtime: usize,
     /// Length of extended attributes, length of allocation descriptors, and then both.
@@ -52,7 +52,7 @@ impl UdfFile {
                 mtime: 92,
                 lengths: 208,
             },
-            other => bail!("a descriptor of another kind stands in its place: {other:?}"),
+            other => bail!("a descriptor of another kind is in its place: {other:?}"),
         };
         let fields = ByteFields(&block);
         let strategy = fields.le16(20)?;
@@ -203,7 +203,7 @@ impl Allocation<'_> {
             let id = tag::check(&block, Some(at.block))?;
             ensure!(
                 id == TagId::AllocationExtent,
-                "a descriptor of another kind stands there"
+                "a descriptor of another kind is there"
             );
             let fields = ByteFields(&block);
             let len = usize::try_from(fields.le32(20)?)?;

@@ -26,7 +26,7 @@ pub(super) enum TagId {
 }
 
 /// Checks the tag that opens `bytes`, its own sum and the CRC of what it describes, and returns what
-/// it is. `location` is the block where it must say that it stands, if that is known.
+/// it is. `location` is the block that its tag must record, if that is known.
 pub(super) fn check(bytes: &[u8], location: Option<u32>) -> Result<TagId> {
     let fields = ByteFields(bytes);
     let tag = fields.slice(0, TAG)?;
@@ -36,18 +36,18 @@ pub(super) fn check(bytes: &[u8], location: Option<u32>) -> Result<TagId> {
         .fold(0_u8, |sum, &byte| sum.wrapping_add(byte));
     ensure!(
         sum == tag[4] && tag.iter().any(|&byte| byte != 0),
-        "no UDF descriptor stands here"
+        "there is no UDF descriptor"
     );
     let (recorded, len) = (fields.le16(8)?, usize::from(fields.le16(10)?));
     let is = crc(fields.slice(TAG, len)?);
     ensure!(
         is == recorded,
-        "its checksum is {is:#06x}, not {recorded:#06x} as it says"
+        "its checksum is {is:#06x}, but it records {recorded:#06x}"
     );
     let recorded_location = fields.le32(12)?;
     match location {
         Some(location) if location != recorded_location => {
-            bail!("it stands in block {location} but says {recorded_location}")
+            bail!("it is in block {location} but its tag says {recorded_location}")
         }
         _ => {}
     }
@@ -97,12 +97,12 @@ mod tests {
         (tag[0], tag[4], tag[12]) = (6, 6 + 7, 7);
         assert_eq!(check(&tag, Some(7)).unwrap(), TagId::LogicalVolume);
         let error = |tag: &[u8], location| check(tag, location).unwrap_err().to_string();
-        assert_eq!(error(&tag, Some(8)), "it stands in block 8 but says 7");
-        assert_eq!(error(&[0; 16], None), "no UDF descriptor stands here");
+        assert_eq!(error(&tag, Some(8)), "it is in block 8 but its tag says 7");
+        assert_eq!(error(&[0; 16], None), "there is no UDF descriptor");
         (tag[4], tag[10], tag[16]) = (6 + 7 + 4, 4, 1);
         assert_eq!(
             error(&tag, None),
-            "its checksum is 0x76b4, not 0x0000 as it says"
+            "its checksum is 0x76b4, but it records 0x0000"
         );
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::media) fn entries(image: &ImageFile, volume: &UdfVolume) -> Result
     let root = UdfFile::read(image, volume, volume.root).context("reading the root directory")?;
     ensure!(
         root.kind == FileKind::Directory,
-        "the root directory is none"
+        "the root directory is not a directory"
     );
     let mut tree = EntryList::new(image.len());
     let mut seen = HashMap::from([(volume.root, None)]);
@@ -98,7 +98,7 @@ fn target(image: &ImageFile, file: &UdfFile) -> Result<Vec<u8>> {
         file.size
     );
     let target = link_target(&content(image, file)?)?;
-    ensure!(!target.is_empty(), "it says no target");
+    ensure!(!target.is_empty(), "it has no target");
     Ok(target)
 }
 
@@ -113,7 +113,7 @@ fn entry(image: &ImageFile, path: &MediumPath, file: &UdfFile) -> Result<MediumE
         FileKind::Symlink => EntryKind::Symlink {
             target: target(image, file).with_context(|| format!("reading the link {path}"))?,
         },
-        FileKind::Special(what) => bail!("{path} is {what}, which no install medium holds"),
+        FileKind::Special(what) => bail!("{path} is {what}, which no install medium has"),
     };
     Ok(MediumEntry {
         path: path.clone(),

@@ -11,7 +11,7 @@ use crate::media::image::ImageFile;
 /// Descriptors looked at in one sequence; discs have six to twenty.
 const MAX_DESCRIPTORS: u32 = 256;
 
-/// Where a block of a file system stands: a partition of the logical volume, and the block in it.
+/// Where a block of a file system is: a partition of the logical volume, and the block in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Location {
     pub(super) partition: u16,
@@ -121,12 +121,12 @@ impl UdfVolume {
         let id = tag::check(&set, Some(self.root.block))?;
         ensure!(
             id == TagId::FileSet,
-            "a descriptor of another kind stands there"
+            "a descriptor of another kind is there"
         );
         Ok(AllocationDescriptor::parse(ByteFields(&set).slice(400, 16)?)?.at)
     }
 
-    /// Returns the bytes of an image where `len` bytes from a block on stand; they must be inside the
+    /// Returns the bytes of an image where `len` bytes from a block on are; they must be inside the
     /// partition.
     pub(super) fn extent(&self, at: Location, len: u64) -> Result<Extent> {
         let partition = self.partitions.get(usize::from(at.partition));
@@ -135,7 +135,7 @@ impl UdfVolume {
         let start = u64::from(at.block) * SECTOR;
         ensure!(
             start + len <= partition.len,
-            "{len} bytes from block {} lie beyond the end of the partition",
+            "{len} bytes from block {} are beyond the end of the partition",
             at.block
         );
         Ok(Extent {
@@ -175,7 +175,7 @@ fn anchor(image: &ImageFile) -> Result<Vec<u8>> {
         }
     }
     bail!(
-        "the image announces UDF, but no UDF anchor stands in sector 256 or at its end; \
+        "the image announces UDF, but no UDF anchor is in sector 256 or at its end; \
          it is damaged or truncated at {} bytes",
         image.len()
     )
