@@ -9,7 +9,7 @@ use crate::checksums::{
     self, Coverage, ExpectedDigests, ImageDigests, Keys, MediumTrust, UnverifiedPolicy,
 };
 use crate::copy::{self, ByteProgress, Fingerprint, ImportJob, PlannedImport, PublishedTree};
-use crate::describe::{self, Described, Home};
+use crate::describe::{self, Described, TreeLocation};
 use crate::disc::RecognisedDisc;
 use crate::media::MediumEntry;
 use crate::progress;
@@ -208,14 +208,14 @@ impl<'a> DiscImport<'a> {
     }
 
     fn images(&self) -> Vec<OsImage> {
-        let home = Home {
+        let location = TreeLocation {
             distro: &self.disc.identity.distro,
             arch: self.disc.arch,
             tree: &self.target,
             installdir: &self.config.installdir,
         };
         if self.config.osimages {
-            describe::images(home, &self.disc.contents)
+            describe::images(location, &self.disc.contents)
         } else {
             Vec::new()
         }

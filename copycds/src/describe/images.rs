@@ -11,7 +11,7 @@ const PROFILES: [&str; 2] = ["compute", "dockerhost"];
 
 /// Where a tree is and what it is a tree of.
 #[derive(Debug, Clone, Copy)]
-pub struct Home<'a> {
+pub struct TreeLocation<'a> {
     /// The release.
     pub distro: &'a Distro,
     /// The architecture.
@@ -24,22 +24,28 @@ pub struct Home<'a> {
 
 /// Returns the osimages that the tree can serve: those that install where its installer can run
 /// unattended, those that boot over the network where it has packages to build a root image from.
-pub fn images(home: Home<'_>, contents: &MediumContents) -> Vec<OsImage> {
+pub fn images(location: TreeLocation<'_>, contents: &MediumContents) -> Vec<OsImage> {
     let methods = [
         (ProvMethod::Install, contents.installs()),
         (ProvMethod::Netboot, contents.packages > 0),
     ];
     let methods = methods.into_iter().filter(|(_, served)| *served);
     methods
-        .flat_map(|(method, _)| PROFILES.map(|profile| image(home, method, profile)))
+        .flat_map(|(method, _)| PROFILES.map(|profile| image(location, method, profile)))
         .collect()
 }
 
-fn image(home: Home<'_>, method: ProvMethod, profile: &str) -> OsImage {
+fn image(location: TreeLocation<'_>, method: ProvMethod, profile: &str) -> OsImage {
     OsImage {
         // The tree may be anywhere (-p).
-        pkgdir: vec![home.tree.to_string_lossy().into_owned()],
-        ..OsImage::of_tree(home.distro, home.arch, method, profile, home.installdir)
+        pkgdir: vec![location.tree.to_string_lossy().into_owned()],
+        ..OsImage::of_tree(
+            location.distro,
+            location.arch,
+            method,
+            profile,
+            location.installdir,
+        )
     }
 }
 
@@ -51,14 +57,14 @@ mod tests {
     fn names(installer: Option<MediumInstaller>, packages: usize) -> Vec<String> {
         let distro = "rocky9.4".parse().unwrap();
         let installdir = InstallDir::new("/i");
-        let home = Home {
+        let location = TreeLocation {
             distro: &distro,
             arch: Arch::X86_64,
             tree: Path::new("/i/t"),
             installdir: &installdir,
         };
         let images = images(
-            home,
+            location,
             &MediumContents {
                 installer,
                 packages,
@@ -91,7 +97,7 @@ mod tests {
     fn an_osimage_says_where_everything_of_its_release_lies() {
         let distro = "rocky9.4".parse().unwrap();
         let installdir = InstallDir::new("/i");
-        let home = Home {
+        let location = TreeLocation {
             distro: &distro,
             arch: Arch::X86_64,
             tree: Path::new("/t"),
@@ -111,6 +117,6 @@ mod tests {
             rootimgdir: Some("/i/netboot/rocky9.4/x86_64/dockerhost".into()),
             ..OsImage::default()
         };
-        assert_eq!(image(home, ProvMethod::Netboot, "dockerhost"), expected);
+        assert_eq!(image(location, ProvMethod::Netboot, "dockerhost"), expected);
     }
 }

@@ -14,7 +14,7 @@ use definitions::{Catalog, Definition, Object, OsImage};
 use serde::Serialize;
 
 pub use contents::MediumContents;
-pub use images::{Home, images};
+pub use images::{TreeLocation, images};
 
 /// What happened to one osimage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

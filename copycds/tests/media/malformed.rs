@@ -185,7 +185,7 @@ fn damaged_volume_descriptors_are_refused() {
     for (damaged, why) in [
         (
             image.clone().set(descriptor + 128, &[0, 4, 8, 0]),
-            "its field at byte 128 says 1024 low byte first but 2048 high byte first",
+            "its field at byte 128 is 1024 with the low byte first but 2048 with the high byte first",
         ),
         (
             image.clone().set(descriptor + 128, &[0, 16, 16, 0]),
@@ -197,8 +197,8 @@ fn damaged_volume_descriptors_are_refused() {
         ),
         (
             image.clone().set(descriptor + 156 + 10, &[1]),
-            "the root directory's record: its field at byte 10 says 2049 low byte first but 2048 \
-             high byte first",
+            "the root directory's record: its field at byte 10 is 2049 with the low byte first but 2048 \
+             with the high byte first",
         ),
     ] {
         assert_eq!(damaged.refusal(), format!("{reading}{why}"));
@@ -216,7 +216,9 @@ fn damaged_directory_records_are_refused() {
     for (damaged, why) in [
         (
             image.clone().set(at + 10, &[7]),
-            format!("{record}its field at byte 10 says 7 low byte first but 6 high byte first"),
+            format!(
+                "{record}its field at byte 10 is 7 with the low byte first but 6 with the high byte first"
+            ),
         ),
         (
             image.clone().set_both(at + 2, 1 << 20),
@@ -361,7 +363,7 @@ fn damaged_system_use_fields_are_refused() {
         ),
         (
             image.clone().set(mode.start + 4, &[0xff]),
-            format!("{reading}its field PX: its field at byte 0 says "),
+            format!("{reading}its field PX: its field at byte 0 is "),
         ),
         (
             image.clone().set(link.start + 6, &[200]),
