@@ -73,14 +73,12 @@ fn reject_other_systems(
     requested: &RequestedRelease,
 ) -> Result<(), RejectionReason> {
     match &found.other {
-        Some((rule, true, finding)) if requested.name.is_none() => {
-            Err(RejectionReason::Derivative {
-                product: finding.says.clone(),
-                rule: Some(rule.clone()),
-            })
-        }
-        Some((system, false, _)) => Err(RejectionReason::OtherSystem {
-            system: system.clone(),
+        Some(other) if !other.derivative => Err(RejectionReason::OtherSystem {
+            system: other.name.clone(),
+        }),
+        Some(other) if requested.name.is_none() => Err(RejectionReason::Derivative {
+            product: other.finding.says.clone(),
+            rule: Some(other.name.clone()),
         }),
         _ => Ok(()),
     }

@@ -7,7 +7,9 @@ use definitions::Arch;
 use super::arch_words::{arch_of, arch_words};
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, ReleaseFinding, Version, Weight};
-use super::rules::{FamilyRules, NameRule, PatternMatch, RecognitionRules, TextPattern};
+use super::rules::{
+    FamilyRules, NameRule, OtherSystem, PatternMatch, RecognitionRules, TextPattern,
+};
 use super::source::{FindingSource, ReleaseFile};
 use super::statements::{ReleaseStatement, StatementKind, statements};
 use super::trailing_words::{LabelEnd, names_a_product};
@@ -19,8 +21,28 @@ pub(super) struct ReleaseFindings {
     pub(super) all: Vec<ReleaseFinding>,
     /// What makes the release another one, by a file that only that one has: `ostree`.
     pub(super) mark: Option<String>,
-    /// Another system that it is, whether that is built from a family of ours, and what says so.
-    pub(super) other: Option<(String, bool, ReleaseFinding)>,
+    /// Another system that it is, if it is one.
+    pub(super) other: Option<OtherFinding>,
+}
+
+/// What says that a medium is of another system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OtherFinding {
+    /// The system, as its rule calls it.
+    pub(super) name: String,
+    /// Whether it is built from a family of ours.
+    pub(super) derivative: bool,
+    pub(super) finding: ReleaseFinding,
+}
+
+impl OtherFinding {
+    fn new(rule: &OtherSystem, finding: ReleaseFinding) -> Self {
+        Self {
+            name: rule.name.clone(),
+            derivative: rule.derivative,
+            finding,
+        }
+    }
 }
 
 /// Reads a medium's evidence by the rules.
@@ -33,9 +55,7 @@ pub(super) fn match_rules(evidence: &Evidence, rules: &RecognitionRules) -> Rele
                 .other
                 .iter()
                 .filter(|_| statement.kind == StatementKind::Ids);
-            found
-                .all
-                .extend(labels.map(|(_, _, finding)| finding.clone()));
+            found.all.extend(labels.map(|other| other.finding.clone()));
         }
         found.all.extend(finding(&statement, rules));
     }
@@ -43,10 +63,7 @@ pub(super) fn match_rules(evidence: &Evidence, rules: &RecognitionRules) -> Rele
     found
 }
 
-fn other_system(
-    statement: &ReleaseStatement,
-    rules: &RecognitionRules,
-) -> Option<(String, bool, ReleaseFinding)> {
+fn other_system(statement: &ReleaseStatement, rules: &RecognitionRules) -> Option<OtherFinding> {
     let other = rules.others.iter().find(|other| {
         let matches = |patterns: &[TextPattern]| {
             patterns
@@ -60,7 +77,7 @@ fn other_system(
         }
     })?;
     let finding = ReleaseFinding::new(statement.source.clone(), &statement.text, Weight::Firm);
-    Some((other.name.clone(), other.derivative, finding))
+    Some(OtherFinding::new(other, finding))
 }
 
 /// What a statement says; nothing for one that does not count.
@@ -261,7 +278,7 @@ fn match_names(evidence: &Evidence, rules: &RecognitionRules, found: &mut Releas
                 let other = &rules.others[index];
                 let finding = ReleaseFinding::new(FindingSource::Name, path, Weight::Firm);
                 found.all.push(finding.clone());
-                found.other = Some((other.name.clone(), other.derivative, finding));
+                found.other = Some(OtherFinding::new(other, finding));
             }
             NameRule::Other(_) => {}
         }

@@ -222,9 +222,7 @@ fn damaged_directory_records_are_refused() {
         ),
         (
             image.clone().set_both(at + 2, 1 << 20),
-            format!(
-                "hello.txt lies at bytes 2147483648 to 2147483654, but the image ends at {end}"
-            ),
+            format!("hello.txt is at bytes 2147483648 to 2147483654, but the image ends at {end}"),
         ),
         (
             image.clone().set(at + 32, &[0]),
@@ -258,7 +256,7 @@ fn damaged_directory_records_are_refused() {
         (
             image.clone().set_both(sibling + 2, end as u32 / 2048),
             format!(
-                "the directory sibling lies at bytes {end} to {}, but the image ends at {end}",
+                "the directory sibling is at bytes {end} to {}, but the image ends at {end}",
                 end + 2048
             ),
         ),
