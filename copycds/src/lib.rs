@@ -9,7 +9,6 @@ pub mod checksums;
 mod cli;
 pub mod copy;
 pub mod describe;
-pub mod digest;
 mod disc;
 mod import;
 pub mod media;
@@ -18,6 +17,8 @@ pub mod recognise;
 mod report;
 mod run_config;
 mod verify;
+
+pub use repodata::digest;
 
 use std::borrow::Cow;
 use std::process::ExitCode;

@@ -1,17 +1,14 @@
 //! What every kind of metadata needs while it is read: the medium, the keys, and the expected digests so far.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use anyhow::{Context, Result, bail};
+use repodata::{Input, ListedFile, is_clear_signed, signed_text};
 
 use super::keyrings::{Keys, Signature};
-use super::listed::Listed;
 use super::locate::locate;
-use super::{
-    DigestSource, ExpectedDigest, ExpectedDigests, SourceId, UnverifiedPolicy, boot, inflate,
-    release,
-};
+use super::{DigestSource, ExpectedDigest, ExpectedDigests, SourceId, UnverifiedPolicy, boot};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::{EntryKind, Medium, MediumEntry};
 
@@ -119,7 +116,7 @@ impl<'a> Collector<'a> {
         signature: Option<&MediumEntry>,
     ) -> Result<(SourceId, Vec<u8>)> {
         let source = self.add_unsigned_source(entry, chain);
-        if signature.is_none() && !release::is_signed(&text) {
+        if signature.is_none() && !is_clear_signed(&text) {
             return Ok((source, text));
         }
         let detached = signature
@@ -144,13 +141,14 @@ impl<'a> Collector<'a> {
             Signature::NotAccepted { reason } if self.unverified == UnverifiedPolicy::Refuse => {
                 bail!(
                     "the signature {name} does not count: {reason}; put the distribution's key into \
-                 <config>/keyrings, or verify the whole image (--sums, --sha256), or import it as unsigned (--accept-unsigned)"
+                 <config>/keyrings, or verify the whole image (--sums, --sha256), or import it as \
+                 unsigned (--accept-unsigned)"
                 )
             }
             Signature::NotAccepted { reason } => {
                 let note = format!("the signature {name} does not count: {reason}");
                 self.checksums.notes.push(note);
-                Ok((source, release::signed_text(text)))
+                Ok((source, signed_text(text)))
             }
         }
     }
@@ -179,7 +177,7 @@ impl<'a> Collector<'a> {
         &mut self,
         source: SourceId,
         base: &[u8],
-        listed: Listed,
+        listed: ListedFile,
         listing: Listing,
     ) -> Result<Option<&'a MediumEntry>> {
         let Some(entry) = locate(self.medium, base, &listed.path)? else {
@@ -226,7 +224,7 @@ impl<'a> Collector<'a> {
     pub(super) fn index(
         &mut self,
         entry: &'a MediumEntry,
-        parse: impl FnOnce(&mut Self, Box<dyn BufRead + '_>) -> Result<()>,
+        parse: impl FnOnce(&mut Self, Input<'_>) -> Result<()>,
     ) -> Result<()> {
         let reading = || format!("reading {}", entry.path);
         let checksums = self.checksums.of(&entry.path).to_vec();
@@ -240,7 +238,7 @@ impl<'a> Collector<'a> {
             hashers: algorithms.into_iter().map(Hasher::new).collect(),
         };
         let name = entry.path.to_string();
-        let parsed = inflate::open(&name, &mut packed)
+        let parsed = Input::open(&name, &mut packed)
             .map_err(anyhow::Error::from)
             .and_then(|plain| parse(self, plain));
         io::copy(&mut packed, &mut io::sink()).with_context(reading)?;

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use repodata::{Compression, Input, Release, read_stanzas};
 
 use super::SourceId;
 use super::collector::{Collector, Listing};
-use super::inflate::ENDINGS;
 use super::locate::{locate, split};
-use super::{packages, release};
 use crate::media::MediumEntry;
 
 const CHAIN: &str = "Release → Packages";
@@ -23,20 +22,20 @@ pub(super) fn gather(collector: &mut Collector<'_>) -> Result<()> {
         let text = collector.read(root)?;
         let signature = collector.sibling(root, ".gpg");
         let (source, text) = collector.add_signed_source(root, text, CHAIN, signature)?;
-        let text = String::from_utf8_lossy(&text);
+        let name = root.path.to_string();
+        let release = Input::plain(&name, text.as_slice()).and_then(Release::read);
         let base = split(root.path.as_bytes()).0;
         let (mut indices, mut note_missing) = (Vec::new(), None);
-        let parsed = release::parse(&text, |listed| {
+        for listed in release.with_context(reading)?.files {
             let is_index = stem(&listed.path).is_some();
             let path = is_index.then(|| listed.path.clone());
-            match collector.add(source, base, listed, Listing::Archive)? {
+            let added = collector.add(source, base, listed, Listing::Archive);
+            match added.with_context(reading)? {
                 Some(entry) if is_index => indices.push(entry),
                 None if note_missing.is_none() => note_missing = path,
                 _ => {}
             }
-            Ok(())
-        });
-        parsed.with_context(reading)?;
+        }
         indices.sort_by(|one: &&MediumEntry, two| one.path.cmp(&two.path));
         indices.dedup_by(|one, two| one.path == two.path);
         let pool = archive(base);
@@ -65,10 +64,9 @@ fn has_packages(collector: &Collector<'_>, archive: &[u8]) -> bool {
 
 /// Returns the path of a package index without the ending of its compression.
 fn stem(path: &[u8]) -> Option<&[u8]> {
-    let ending = ENDINGS
-        .iter()
-        .find(|ending| path.ends_with(ending.as_bytes()))?;
-    let stem = &path[..path.len() - ending.len()];
+    let mut suffixes = Compression::SUPPORTED.iter().map(|one| one.suffix());
+    let suffix = suffixes.find(|suffix| path.ends_with(suffix.as_bytes()))?;
+    let stem = &path[..path.len() - suffix.len()];
     let name = split(stem).1;
     (name == b"Packages" || name == b"Sources").then_some(stem)
 }
@@ -78,8 +76,9 @@ fn cheapest(collector: &Collector<'_>, index: &MediumEntry) -> Result<bool> {
     let Some(stem) = stem(index.path.as_bytes()) else {
         return Ok(false);
     };
-    for ending in ENDINGS {
-        if let Some(entry) = locate(collector.medium, b"", &[stem, ending.as_bytes()].concat())? {
+    for compression in Compression::SUPPORTED {
+        let path = [stem, compression.suffix().as_bytes()].concat();
+        if let Some(entry) = locate(collector.medium, b"", &path)? {
             return Ok(entry.path == index.path);
         }
     }
@@ -108,10 +107,15 @@ fn follow<'a>(
 ) -> Result<()> {
     let source = collector.add_indirect_source(root, index);
     collector.index(index, |collector, plain| {
-        packages::parse(plain, |listed| {
-            collector
-                .add(source, archive, listed, Listing::Medium)
-                .map(drop)
+        read_stanzas(plain, |stanza| {
+            let files = match stanza.binary_file()? {
+                Some(file) => vec![file],
+                None => stanza.source_files()?,
+            };
+            for listed in files {
+                collector.add(source, archive, listed, Listing::Medium)?;
+            }
+            Ok(())
         })
     })
 }

@@ -11,10 +11,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use repodata::{is_clear_signed, signed_text};
 
+use super::UnverifiedPolicy;
 use super::image_lists::{self, listed_digests, lists_beside};
 use super::keyrings::{Keys, Signature};
-use super::{UnverifiedPolicy, release};
 use crate::digest::{Digest, Hasher};
 
 /// What is said of an image as a whole. Prints as a source: `SHA256SUMS (signed by …)`.
@@ -131,7 +132,7 @@ impl ImageDigests {
         });
         let signature = signature.transpose()?;
         let (text, signed_by) = match &signature {
-            None if !release::is_signed(&text) => (text, None),
+            None if !is_clear_signed(&text) => (text, None),
             _ => {
                 let shown = signature.as_ref().map_or(list, |(path, _)| path).display();
                 let detached = signature.as_ref().map(|(_, bytes)| bytes.as_slice());
@@ -150,7 +151,7 @@ impl ImageDigests {
                     Signature::NotAccepted { reason } => {
                         let note = format!("the signature {shown} does not count: {reason}");
                         self.notes.push(note);
-                        (release::signed_text(text), None)
+                        (signed_text(text), None)
                     }
                 }
             }

@@ -1,12 +1,11 @@
 //! The plain lists: SUSE's `CHECKSUMS` and `content`, `.treeinfo`, `SHA256SUMS`, `md5sum.txt`.
 
 use anyhow::{Context, Result};
+use repodata::{Compression, ListedFile, SuseContent, read_susetags};
 
 use super::collector::{Collector, Listing};
-use super::inflate::ENDINGS;
-use super::listed::Listed;
 use super::locate::{locate, split};
-use super::{content, sums, treeinfo};
+use super::{sums, treeinfo};
 
 /// The lists that a medium may have at its root, of all its files.
 const SUMS: [&str; 8] = [
@@ -53,13 +52,18 @@ pub(super) fn content(collector: &mut Collector<'_>) -> Result<()> {
     let text = collector.read(root)?;
     let (source, text) =
         collector.add_signed_source(root, text, "content", collector.sibling(root, ".asc"))?;
-    let content = content::parse(&String::from_utf8_lossy(&text)).with_context(reading)?;
-    let index = format!("{}/packages", content.descr);
+    let name = root.path.to_string();
+    let content =
+        SuseContent::parse(&name, &String::from_utf8_lossy(&text)).with_context(reading)?;
+    let index = format!("{}/packages", content.description_dir);
     let index = index.trim_start_matches('/');
-    let is_index = |file: &Listed| {
+    let is_index = |file: &ListedFile| {
         let path = String::from_utf8_lossy(&file.path);
         let ending = path.trim_start_matches('/').strip_prefix(index);
-        ending.is_some_and(|ending| ENDINGS.contains(&ending))
+        ending.is_some_and(|ending| {
+            let mut supported = Compression::SUPPORTED.iter();
+            supported.any(|one| one.suffix() == ending)
+        })
     };
     let index_listed = content.files.iter().any(is_index);
     for listed in content.files {
@@ -67,16 +71,17 @@ pub(super) fn content(collector: &mut Collector<'_>) -> Result<()> {
             .add(source, b"", listed, Listing::Set)
             .with_context(reading)?;
     }
-    for ending in ENDINGS {
-        let path = format!("{index}{ending}");
+    for compression in Compression::SUPPORTED {
+        let path = format!("{index}{}", compression.suffix());
         let Some(index) = locate(collector.medium, b"", path.as_bytes())? else {
             continue;
         };
         let source = collector.add_indirect_source(source, index);
         return collector.index(index, |collector, plain| {
-            let base = content.data.as_bytes();
-            content::packages(plain, |listed| {
-                collector.add(source, base, listed, Listing::Set).map(drop)
+            let base = content.data_dir.as_bytes();
+            read_susetags(plain, |package| match package.file.clone() {
+                Some(listed) => collector.add(source, base, listed, Listing::Set).map(drop),
+                None => Ok(()),
             })
         });
     }

@@ -12,31 +12,21 @@
 //! not count here, refuses the medium. What a publisher says of the image as a whole is [`ImageDigests`].
 
 mod boot;
-mod bounded;
 mod collector;
-mod content;
 mod coverage;
 mod debian;
 mod gpgv;
 mod image_digests;
 mod image_lists;
 mod implanted;
-mod inflate;
 mod keyrings;
-mod lines;
-mod listed;
 mod lists;
 mod locate;
 mod openpgp;
-mod packages;
-mod primary;
-mod release;
-mod repomd;
 mod rpmmd;
 mod sums;
 mod treeinfo;
 mod trust;
-mod xml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,8 +35,6 @@ use anyhow::{Result, bail};
 
 use crate::digest::Digest;
 use crate::media::{Medium, MediumPath};
-
-use listed::rank;
 
 pub use coverage::{Cover, Coverage, HumanBytes};
 pub use image_digests::{DigestOptions, ImageDigests};
@@ -111,14 +99,14 @@ pub fn gather(
     keys: &Keys,
     unverified: UnverifiedPolicy,
 ) -> Result<ExpectedDigests> {
-    let mut work = collector::Collector::new(medium, keys, unverified);
-    debian::gather(&mut work)?;
-    rpmmd::gather(&mut work)?;
-    lists::checksums(&mut work)?;
-    lists::content(&mut work)?;
-    lists::treeinfo(&mut work)?;
-    lists::sums(&mut work)?;
-    let mut checksums = work.finish()?;
+    let mut collector = collector::Collector::new(medium, keys, unverified);
+    debian::gather(&mut collector)?;
+    rpmmd::gather(&mut collector)?;
+    lists::checksums(&mut collector)?;
+    lists::content(&mut collector)?;
+    lists::treeinfo(&mut collector)?;
+    lists::sums(&mut collector)?;
+    let mut checksums = collector.finish()?;
     if let Some(image) = medium.image() {
         checksums.implanted = ImplantedMd5::load(image, medium.ids().blocks)?;
     }
@@ -222,7 +210,7 @@ impl ExpectedDigests {
             .iter_mut()
             .for_each(|expected| expected.size = size);
         checksums
-            .sort_by_key(|expected| std::cmp::Reverse((signed(expected), rank(expected.digest))));
+            .sort_by_key(|expected| std::cmp::Reverse((signed(expected), expected.digest.rank())));
         Ok(())
     }
 }

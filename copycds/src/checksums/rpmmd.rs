@@ -1,10 +1,10 @@
 //! rpm media: `repomd.xml` → `primary.xml` → packages, for every repository on the medium.
 
 use anyhow::{Context, Result};
+use repodata::{Input, Repomd, read_primary};
 
 use super::collector::{Collector, Listing};
 use super::locate::split;
-use super::{primary, repomd};
 
 const CHAIN: &str = "repomd → primary";
 
@@ -20,26 +20,28 @@ pub(super) fn gather(collector: &mut Collector<'_>) -> Result<()> {
         let text = collector.read(root)?;
         let signature = collector.sibling(root, ".asc");
         let (source, text) = collector.add_signed_source(root, text, CHAIN, signature)?;
-        let text = String::from_utf8_lossy(&text);
-        for data in repomd::parse(&text).with_context(reading)? {
-            let primary = data.kind == "primary";
+        let name = root.path.to_string();
+        let repomd = Input::plain(&name, text.as_slice()).and_then(Repomd::read);
+        for (kind, listed) in repomd.with_context(reading)?.listed() {
+            let primary = kind == "primary";
             let listing = if primary {
                 Listing::Medium
             } else {
                 Listing::Set
             };
             let found = collector
-                .add(source, base, data.file, listing)
+                .add(source, base, listed, listing)
                 .with_context(reading)?;
             let Some(index) = found.filter(|_| primary) else {
                 continue;
             };
             let source = collector.add_indirect_source(source, index);
             collector.index(index, |collector, plain| {
-                primary::parse(plain, |listed| {
-                    collector
+                read_primary(plain, |package| match package.file() {
+                    Some(listed) => collector
                         .add(source, base, listed, Listing::Medium)
-                        .map(drop)
+                        .map(drop),
+                    None => Ok(()),
                 })
             })?;
         }

@@ -5,12 +5,12 @@
 //! (`SHA256 (path) = HEX`) that BSD tools write. The number of digits says which algorithm it is.
 
 use anyhow::{Result, anyhow};
+use repodata::ListedFile;
 
-use super::listed::Listed;
 use crate::digest::Digest;
 
 /// Reads the lines one by one; empty lines and comments are passed over.
-pub(super) fn parse(text: &[u8]) -> impl Iterator<Item = Result<Listed>> {
+pub(super) fn parse(text: &[u8]) -> impl Iterator<Item = Result<ListedFile>> {
     let lines = text.split(|&byte| byte == b'\n').enumerate();
     lines.filter_map(|(number, line)| {
         let line = line.trim_ascii();
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &[u8]) -> impl Iterator<Item = Result<Listed>> {
 }
 
 /// Reads `HEX  path`.
-fn plain(line: &[u8]) -> Result<Listed, String> {
+fn plain(line: &[u8]) -> Result<ListedFile, String> {
     let (escaped, line) = match line.strip_prefix(b"\\") {
         Some(rest) => (true, rest),
         None => (false, line),
@@ -43,7 +43,7 @@ fn plain(line: &[u8]) -> Result<Listed, String> {
     } else {
         path.to_vec()
     };
-    Ok(Listed {
+    Ok(ListedFile {
         path,
         digest,
         size: None,
@@ -51,13 +51,13 @@ fn plain(line: &[u8]) -> Result<Listed, String> {
 }
 
 /// Reads `SHA256 (path) = HEX`; nothing when the line has another form.
-fn tagged(line: &[u8]) -> Option<Result<Listed, String>> {
+fn tagged(line: &[u8]) -> Option<Result<ListedFile, String>> {
     let open = line.windows(2).position(|two| two == b" (")?;
     let close = line.windows(4).rposition(|four| four == b") = ")?;
     let algorithm = std::str::from_utf8(&line[..open]).ok()?.parse().ok()?;
     let path = line.get(open + 2..close)?.to_vec();
     let hex = String::from_utf8_lossy(&line[close + 4..]).into_owned();
-    let listed = |digest| Listed {
+    let listed = |digest| ListedFile {
         path,
         digest,
         size: None,

@@ -4,12 +4,12 @@
 //! the tree, so that it may list files that no disc holds (`images/boot.iso`).
 
 use anyhow::{Result, anyhow};
+use repodata::ListedFile;
 
-use super::listed::Listed;
 use crate::digest::Digest;
 
 /// Returns the files of the `[checksums]` section, which may be absent.
-pub(super) fn parse(text: &str) -> Result<Vec<Listed>> {
+pub(super) fn parse(text: &str) -> Result<Vec<ListedFile>> {
     let lines = text
         .lines()
         .enumerate()
@@ -22,11 +22,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Listed>> {
         .collect()
 }
 
-fn file(line: &str) -> Result<Listed, String> {
+fn file(line: &str) -> Result<ListedFile, String> {
     let expected = || format!("'{}' is no 'path = algorithm:digest'", line.escape_debug());
     let (path, value) = line.rsplit_once('=').ok_or_else(expected)?;
     let (algorithm, hex) = value.trim().split_once(':').ok_or_else(expected)?;
-    Ok(Listed {
+    Ok(ListedFile {
         path: path.trim().as_bytes().to_vec(),
         digest: Digest::parse(algorithm.parse()?, hex)?,
         size: None,

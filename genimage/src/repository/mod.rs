@@ -16,12 +16,11 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 use definitions::{Arch, Distro, InstallDir, RepositoryFormat, is_url_character};
+use repodata::Compression;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::installer::Family;
 use crate::problem::Problem;
-
-use packing::Packing;
 
 pub use extra::{Extra, OfImage, extra, of_image};
 pub use tree::{codename, of_tree, unsigned};
@@ -159,8 +158,8 @@ impl Served<'_> {
 
 /// Whether a directory has an index of this name, packed or not.
 fn has_index(directory: &Path, name: &str) -> bool {
-    let packed = |packing: &Packing| is_file(directory, &format!("{name}{}", packing.ending()));
-    Packing::ALL.iter().any(packed)
+    let packed = |one: &Compression| is_file(directory, &format!("{name}{}", one.suffix()));
+    Compression::ALL.iter().any(packed)
 }
 
 /// A file of a directory, if it is one.

@@ -6,63 +6,14 @@
 use std::path::Path;
 
 use definitions::Distro;
+use repodata::Compression;
 
-/// How an index is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
-    /// Not at all.
-    Plain,
-    /// `.gz`.
-    Gzip,
-    /// `.zst`.
-    Zstd,
-    /// `.xz`.
-    Xz,
-    /// `.bz2`.
-    Bzip2,
-    /// `.lz4`.
-    Lz4,
-}
-
-impl Packing {
-    /// Every form, the cheapest to read first.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Plain,
-        Self::Gzip,
-        Self::Zstd,
-        Self::Xz,
-        Self::Bzip2,
-        Self::Lz4,
-    ];
-
-    /// Returns what a file's name ends in: `.gz`.
-    pub(crate) fn ending(self) -> &'static str {
-        match self {
-            Self::Plain => "",
-            Self::Gzip => ".gz",
-            Self::Zstd => ".zst",
-            Self::Xz => ".xz",
-            Self::Bzip2 => ".bz2",
-            Self::Lz4 => ".lz4",
-        }
-    }
-
-    /// Tells a packing by a file's name, if it is one that is known.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some("gz") => Some(Self::Gzip),
-            Some("zst") => Some(Self::Zstd),
-            Some("xz") => Some(Self::Xz),
-            Some("bz2") => Some(Self::Bzip2),
-            Some("lz4") => Some(Self::Lz4),
-            None | Some("xml") => Some(Self::Plain),
-            Some(_) => None,
-        }
-    }
-
-    /// Whether it is read here, too.
-    pub(crate) fn is_read_here(self) -> bool {
-        !matches!(self, Self::Bzip2 | Self::Lz4)
+/// Tells how a file is compressed by its name, if it is a way that is known.
+pub(crate) fn compression_of(path: &Path) -> Option<Compression> {
+    let name = path.file_name()?.to_str()?;
+    match (Compression::of(name), path.extension()) {
+        (Compression::None, Some(ending)) if ending != "xml" => None,
+        (compression, _) => Some(compression),
     }
 }
 
@@ -102,11 +53,11 @@ impl Packings {
     }
 
     /// Whether it reads one.
-    pub(crate) fn has(self, packing: Packing) -> bool {
-        match packing {
-            Packing::Zstd => self.zstd,
-            Packing::Lz4 => self.lz4,
-            Packing::Plain | Packing::Gzip | Packing::Xz | Packing::Bzip2 => true,
+    pub(crate) fn has(self, compression: Compression) -> bool {
+        match compression {
+            Compression::Zstd => self.zstd,
+            Compression::Lz4 => self.lz4,
+            Compression::None | Compression::Gzip | Compression::Xz | Compression::Bzip2 => true,
         }
     }
 }

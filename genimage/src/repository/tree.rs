@@ -10,18 +10,15 @@
 //! such a tree has to be called `trusted=yes` in words. Until it is, its nodes are told to ask for signatures and
 //! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
 
-use std::fs;
-use std::io::Read;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use definitions::RepositoryFormat;
+use repodata::{Input, Release};
 
 use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
 use crate::installer::Family;
 use crate::problem::Problem;
-
-/// No `Release` of a medium is longer, in bytes; a mirror's has a few megabytes.
-const LONGEST: u64 = 32 << 20;
 
 /// What `copycds` leaves in a tree that it has imported.
 const RECORD: &str = ".slipway/tree.toml";
@@ -117,9 +114,13 @@ pub fn codename(tree: &Path) -> Option<String> {
         let name = suite.file_name().map(|name| name.to_string_lossy());
         name.is_some_and(|name| !name.contains('-')) && is_file(suite, "Release")
     })?;
-    let release = Release::load(&main.join("Release"));
     let own = main.file_name()?.to_string_lossy().into_owned();
-    Some(release.codename.unwrap_or(own))
+    let good = |name: &String| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !name.is_empty() && name.chars().all(allowed)
+    };
+    let codename = load_release(&main.join("Release")).and_then(|release| release.codename);
+    Some(codename.filter(good).unwrap_or(own))
 }
 
 impl Part<'_> {
@@ -189,30 +190,10 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
     })
 }
 
-/// What of a suite's `Release` counts here.
-struct Release {
-    codename: Option<String>,
-}
-
-impl Release {
-    fn load(path: &Path) -> Self {
-        let mut text = Vec::new();
-        if let Ok(file) = fs::File::open(path) {
-            let _ = file.take(LONGEST).read_to_end(&mut text);
-        }
-        Self::parse(&String::from_utf8_lossy(&text))
-    }
-
-    fn parse(text: &str) -> Self {
-        let value = text.lines().find_map(|line| line.strip_prefix("Codename:"));
-        let value = value.map(str::trim);
-        let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        Self {
-            codename: value
-                .filter(|value| !value.is_empty() && value.chars().all(good))
-                .map(str::to_owned),
-        }
-    }
+/// Reads a suite's `Release`; one that is damaged says nothing.
+fn load_release(path: &Path) -> Option<Release> {
+    let input = Input::plain(&path.display().to_string(), File::open(path).ok()?);
+    input.and_then(Release::read).ok()
 }
 
 impl Part<'_> {

@@ -4,16 +4,13 @@
 //! on disk is read: a repository that does not makes a note, and so does a package that only such a one
 //! can have. Nothing is resolved: that packages go together is apt's or dnf's to say.
 
-mod debian;
 mod index;
-mod inflate;
-mod lines;
+mod index_file;
 mod lookup;
 mod names;
-mod release;
-mod rpmmd;
+mod read;
 mod shelf;
-mod susetags;
+mod suite;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -10,13 +10,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
-use definitions::{Distro, hex};
-use sha2::{Digest, Sha256};
+use definitions::Distro;
+use repodata::{Algorithm, Digest, Hasher, Input, Location, ReadError, Repomd};
 
 use super::index::{Gathered, Index};
-use super::inflate::Found;
-use super::release::Release;
-use super::{debian, inflate, rpmmd, susetags};
+use super::index_file::{self, IndexFile};
+use super::read;
+use super::suite::Suite;
 use crate::problem::{Place, Problem};
 use crate::repository::Repository;
 use crate::repository::packing::Packings;
@@ -138,7 +138,7 @@ impl Stock {
 /// a tree were verified when it was imported.
 struct Dist<'a> {
     directory: &'a Path,
-    release: Release,
+    release: Suite,
     verify: bool,
 }
 
@@ -156,7 +156,7 @@ impl Dist<'_> {
     }
 
     /// Returns the digest that a file must have.
-    fn expected(&self, path: &Path) -> Option<&str> {
+    fn expected(&self, path: &Path) -> Option<Digest> {
         let path = self.relative(path).filter(|_| self.verify)?;
         self.release.sha256(&path)
     }
@@ -176,15 +176,19 @@ impl Reading<'_> {
             true => directory.join(suite),
             false => directory.join("dists").join(suite),
         };
+        let release = Suite::load(&place).unwrap_or_else(|(path, why)| {
+            self.damaged.push(unreadable(&path, &why));
+            Suite::default()
+        });
         let dist = Dist {
-            release: Release::load(&place),
+            release,
             directory: &place,
             verify: !repository.is_tree(),
         };
         self.suites.push(suite.to_owned());
         self.suites.extend(dist.release.names.iter().cloned());
         if flat {
-            self.first(&dist, &[place.join("Packages")], debian::parse);
+            self.first(&dist, &[place.join("Packages")], read::apt);
             return;
         }
         for component in components {
@@ -193,11 +197,11 @@ impl Reading<'_> {
                     .join(component)
                     .join(format!("binary-{arch}/Packages"))
             };
-            let all = inflate::find(&index("all"), self.packings, |path| dist.counts(path));
-            if dist.release.splits_all && all != Found::Missing {
-                self.first(&dist, &[index("all")], debian::parse);
+            let all = index_file::find(&index("all"), self.packings, |path| dist.counts(path));
+            if dist.release.splits_all && all != IndexFile::Missing {
+                self.first(&dist, &[index("all")], read::apt);
             }
-            self.first(&dist, &[index(arch), index("all")], debian::parse);
+            self.first(&dist, &[index(arch), index("all")], read::apt);
         }
     }
 
@@ -206,41 +210,41 @@ impl Reading<'_> {
         let repomd = directory.join("repodata/repomd.xml");
         if !repomd.is_file() {
             let susetags = directory.join("suse/setup/descr/packages");
-            match inflate::find(&susetags, self.packings, |_| true) {
-                Found::Missing => self
+            match index_file::find(&susetags, self.packings, |_| true) {
+                IndexFile::Missing => self
                     .unread
                     .push(format!("there is no {}", repomd.display())),
-                found => self.found(found, susetags::parse),
+                found => self.found(found, read::susetags),
             }
             return;
         }
         let mut files = Vec::new();
         self.file(&repomd, |reader, _| {
-            files = rpmmd::repomd(reader)?;
+            files = Repomd::read(reader)?.files;
             Ok(())
         });
         let of = |kind: &str| {
             let data = files.iter().filter(|data| is_beneath(&data.href));
             let data = data.filter(|data| data.kind.split('_').next() == Some(kind));
             let mut found: Vec<_> = data
-                .map(|data| inflate::of_name(directory.join(&data.href), self.packings))
+                .map(|data| index_file::of_name(directory.join(&data.href), self.packings))
                 .collect();
             // one form that can be read is enough
             let readable = found
                 .iter()
-                .position(|one| matches!(one, Found::Readable(_)));
+                .position(|one| matches!(one, IndexFile::Readable(_)));
             (!found.is_empty()).then(|| found.swap_remove(readable.unwrap_or(0)))
         };
         let (primary, group) = (of("primary"), of("group"));
         match primary {
-            Some(Found::Missing) | None => self.unread.push(format!(
+            Some(IndexFile::Missing) | None => self.unread.push(format!(
                 "{} names no primary that can be opened",
                 repomd.display()
             )),
-            Some(found) => self.found(found, rpmmd::primary),
+            Some(found) => self.found(found, read::primary),
         }
-        if let Some(Found::Readable(path)) = group {
-            self.file(&path, rpmmd::comps);
+        if let Some(IndexFile::Readable(path)) = group {
+            self.file(&path, read::comps);
         }
     }
 
@@ -248,10 +252,10 @@ impl Reading<'_> {
     fn first(&mut self, dist: &Dist<'_>, plain: &[PathBuf], parse: Parse) {
         let mut found = plain
             .iter()
-            .map(|plain| inflate::find(plain, self.packings, |path| dist.counts(path)));
-        match found.find(|found| *found != Found::Missing) {
+            .map(|plain| index_file::find(plain, self.packings, |path| dist.counts(path)));
+        match found.find(|found| *found != IndexFile::Missing) {
             Some(found) => {
-                if let Found::Readable(path) = &found
+                if let IndexFile::Readable(path) = &found
                     && let Some(expected) = dist.expected(path)
                     && let Some(problem) = differs(path, expected)
                 {
@@ -260,8 +264,8 @@ impl Reading<'_> {
                 }
                 self.found(found, parse);
             }
-            None => match inflate::find(&plain[0], self.packings, |_| true) {
-                Found::Missing => {
+            None => match index_file::find(&plain[0], self.packings, |_| true) {
+                IndexFile::Missing => {
                     let shown = plain[0].display();
                     self.unread.push(format!("there is no {shown}"));
                 }
@@ -275,14 +279,14 @@ impl Reading<'_> {
     }
 
     /// Reads an index that was found, or says who cannot.
-    fn found(&mut self, found: Found, parse: Parse) {
+    fn found(&mut self, found: IndexFile, parse: Parse) {
         match found {
-            Found::Readable(path) => self.read |= self.file(&path, parse),
-            Found::NotHere(path) => self.unread.push(format!(
+            IndexFile::Readable(path) => self.read |= self.file(&path, parse),
+            IndexFile::NotHere(path) => self.unread.push(format!(
                 "{} is packed in a way that is not read here",
                 path.display()
             )),
-            Found::NotByNode(path) => {
+            IndexFile::NotByNode(path) => {
                 let message = format!(
                     "the package manager of {} cannot read an index that is packed so: make it anew with gzip, as \
                      by `createrepo_c --general-compress-type=gz --compress-type=gz`",
@@ -290,7 +294,7 @@ impl Reading<'_> {
                 );
                 self.damaged.push(at(&path, message));
             }
-            Found::Missing => {}
+            IndexFile::Missing => {}
         }
     }
 
@@ -298,42 +302,60 @@ impl Reading<'_> {
     fn file(
         &mut self,
         path: &Path,
-        parse: impl FnOnce(Box<dyn BufRead>, &mut Gathered) -> Result<()>,
+        parse: impl FnOnce(Input<'_>, &mut Gathered) -> Result<()>,
     ) -> bool {
-        let read = inflate::open(path)
+        let read = File::open(path)
             .map_err(anyhow::Error::from)
-            .and_then(|reader| parse(reader, &mut self.gathered));
+            .and_then(|file| Ok(Input::open(&path.display().to_string(), file)?))
+            .and_then(|input| parse(input, &mut self.gathered));
         let is_read = read.is_ok();
         if let Err(why) = read {
-            let message = format!(
-                "this index cannot be read: {why:#}: import the medium again, or make the index anew"
-            );
-            self.damaged.push(at(path, message));
+            self.damaged.push(unreadable(path, &why));
         }
         is_read
     }
 }
 
 /// Tells of an index that is not the one which `Release` names.
-fn differs(path: &Path, expected: &str) -> Option<Problem> {
+fn differs(path: &Path, expected: Digest) -> Option<Problem> {
     let mut reader = BufReader::with_capacity(64 << 10, File::open(path).ok()?);
-    let mut digest = Sha256::new();
+    let mut hasher = Hasher::new(Algorithm::Sha256);
     loop {
         let bytes = reader.fill_buf().ok()?;
         if bytes.is_empty() {
             break;
         }
-        digest.update(bytes);
+        hasher.update(bytes);
         let length = bytes.len();
         reader.consume(length);
     }
-    (hex(&digest.finalize()) != expected).then(|| {
+    (hasher.finish() != expected).then(|| {
         at(
             path,
             "differs from what Release says of it, and apt would refuse it: make Release anew"
                 .to_owned(),
         )
     })
+}
+
+/// Tells of an index that cannot be read, at its line where that is known.
+fn unreadable(path: &Path, why: &anyhow::Error) -> Problem {
+    let (line, why) = match why.downcast_ref::<ReadError>() {
+        Some(ReadError {
+            location: Location::Line(line),
+            problem,
+            ..
+        }) => (usize::try_from(*line).unwrap_or(0), problem.clone()),
+        _ => (0, format!("{why:#}")),
+    };
+    let place = Place {
+        file: path.display().to_string().into(),
+        line,
+    };
+    let message = format!(
+        "this index cannot be read: {why}: import the medium again, or make the index anew"
+    );
+    Problem::at(place, message)
 }
 
 fn at(path: &Path, message: String) -> Problem {
@@ -344,7 +366,7 @@ fn at(path: &Path, message: String) -> Problem {
     Problem::at(place, message)
 }
 
-type Parse = fn(Box<dyn BufRead>, &mut Gathered) -> Result<()>;
+type Parse = fn(Input<'_>, &mut Gathered) -> Result<()>;
 
 /// Whether a path that a file names stays where it is joined.
 fn is_beneath(path: &str) -> bool {

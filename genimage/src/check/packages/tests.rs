@@ -255,7 +255,7 @@ fn a_damaged_index_is_a_problem_of_its_own() {
         b"Package: \xff",
     );
     let expected = [
-        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages: this index cannot be read: a field that is no UTF-8 text: invalid utf-8 sequence of 1 bytes from index 0: import the medium again, or make the index anew",
+        "DIR/tree/dists/bookworm/contrib/binary-amd64/Packages:1: this index cannot be read: the field Package is no UTF-8 text: import the medium again, or make the index anew",
         "note: a.pkglist:1: there is no package 'zsh' in what was read of tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
     ];
     assert_eq!(scene.told(&["zsh"]), expected);

@@ -150,6 +150,17 @@ impl Digest {
         self.algorithm
     }
 
+    /// Orders digests of one file by what they are worth. SHA-256 is hashed anyway and leaves no doubt, so that
+    /// nothing comes before it.
+    pub fn rank(&self) -> u8 {
+        match self.algorithm {
+            Algorithm::Md5 => 0,
+            Algorithm::Sha1 => 1,
+            Algorithm::Sha512 => 2,
+            Algorithm::Sha256 => 3,
+        }
+    }
+
     /// Returns its value.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.algorithm.digest_len()]
