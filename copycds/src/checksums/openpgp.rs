@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_in_packets_of_either_form_and_behind_others() {
+    fn a_key_is_found_in_packets_of_either_form_and_after_others() {
         let body = key(1024);
         let len = u16::try_from(body.len()).unwrap();
         let old = [&[0x99][..], &len.to_be_bytes(), &body].concat();

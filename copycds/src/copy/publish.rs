@@ -4,7 +4,7 @@
 //! what was there before is in the staging directory. Everything is on the disk before the rename
 //! (syncfs(2) once, which beats thousands of fsync(2) and reports a write that failed late), and the
 //! rename itself is after it. Killed at any moment, the old tree or the new one is there. Where the file
-//! system cannot exchange two directories (NFS), a standing tree is refused rather than taken away for
+//! system cannot exchange two directories (NFS), an existing tree is refused rather than taken away for
 //! a moment.
 
 use std::fs::File;
@@ -45,8 +45,8 @@ fn rename(stage: &StagingDir, to: &Path, exchange: bool) -> Result<()> {
     match renameat2(dir, name, AT_FDCWD, to, flags) {
         Ok(()) => Ok(()),
         Err(Errno::EINVAL | Errno::ENOSYS) if exchange => Err(anyhow!(
-            "the file system of {} cannot exchange two directories: move the tree that stands there \
-             away and run again",
+            "the file system of {} cannot exchange two directories: move the existing tree away and \
+             run again",
             to.display()
         )),
         // A plain rename takes the place of nothing or of an empty directory, never of a tree.

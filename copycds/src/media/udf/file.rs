@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::tag::{self, TagId};
-use super::volume::{AllocationDescriptor, ExtentKind, Location, UdfVolume};
+use super::volume::{AllocationDescriptor, ExtentKind, LogicalBlock, UdfVolume};
 use crate::media::bytes::{ByteFields, FieldError, SECTOR};
 use crate::media::entry::{Extent, Timestamp};
 use crate::media::image::ImageFile;
@@ -41,7 +41,7 @@ struct FileEntryLayout {
 
 impl UdfFile {
     /// Reads the file entry at a block.
-    pub(super) fn read(image: &ImageFile, volume: &UdfVolume, at: Location) -> Result<Self> {
+    pub(super) fn read(image: &ImageFile, volume: &UdfVolume, at: LogicalBlock) -> Result<Self> {
         let block = volume.block(image, at)?;
         let layout = match tag::check(&block, Some(at.block))? {
             TagId::FileEntry => FileEntryLayout {
@@ -188,7 +188,7 @@ impl Allocation<'_> {
                 return AllocationDescriptor::parse(bytes);
             }
             let fields = ByteFields(bytes);
-            let at = Location {
+            let at = LogicalBlock {
                 partition,
                 block: fields.le32(4)?,
             };
@@ -197,7 +197,7 @@ impl Allocation<'_> {
     }
 
     /// Reads a block of further descriptors (4/14.5).
-    fn continued(&self, at: Location) -> Result<Vec<u8>> {
+    fn continued(&self, at: LogicalBlock) -> Result<Vec<u8>> {
         let read = || {
             let block = self.volume.block(self.image, at)?;
             let id = tag::check(&block, Some(at.block))?;

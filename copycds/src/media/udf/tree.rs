@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::file::{FileKind, UdfFile};
 use super::tag::{self, TagId};
 use super::text::{link_target, unicode};
-use super::volume::{AllocationDescriptor, Location, UdfVolume};
+use super::volume::{AllocationDescriptor, LogicalBlock, UdfVolume};
 use crate::media::bytes::ByteFields;
 use crate::media::entry::{DataLocation, EntryKind, MediumEntry, MediumPath};
 use crate::media::entry_list::{EntryList, MAX_PATH, directory_name, join};
@@ -21,7 +21,7 @@ const PARENT: u8 = 1 << 3;
 /// A name in a directory.
 struct FileIdentifier {
     bytes: Vec<u8>,
-    file: Location,
+    file: LogicalBlock,
 }
 
 /// Reads the whole tree of a volume; a directory that is met twice is refused, so this ends.

@@ -13,7 +13,7 @@ const MAX_DESCRIPTORS: u32 = 256;
 
 /// Where a block of a file system is: a partition of the logical volume, and the block in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Location {
+pub(super) struct LogicalBlock {
     pub(super) partition: u16,
     pub(super) block: u32,
 }
@@ -21,7 +21,7 @@ pub(super) struct Location {
 /// An extent of a partition, in bytes (ECMA-167 4/14.14.2, `long_ad`).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AllocationDescriptor {
-    pub(super) at: Location,
+    pub(super) at: LogicalBlock,
     pub(super) len: u32,
     pub(super) kind: ExtentKind,
 }
@@ -39,7 +39,7 @@ pub(super) enum ExtentKind {
 
 impl AllocationDescriptor {
     /// Parses the length and type that open every allocation descriptor, at a given place.
-    pub(super) fn new(at: Location, len: u32) -> Self {
+    pub(super) fn new(at: LogicalBlock, len: u32) -> Self {
         let kind = match len >> 30 {
             0 => ExtentKind::Recorded,
             3 => ExtentKind::Continuation,
@@ -52,7 +52,7 @@ impl AllocationDescriptor {
     /// Parses a `long_ad`.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let fields = ByteFields(bytes);
-        let at = Location {
+        let at = LogicalBlock {
             block: fields.le32(4)?,
             partition: fields.le16(8)?,
         };
@@ -65,7 +65,7 @@ impl AllocationDescriptor {
 pub(in crate::media) struct UdfVolume {
     pub(in crate::media) ids: VolumeIds,
     partitions: Vec<Extent>,
-    pub(super) root: Location,
+    pub(super) root: LogicalBlock,
 }
 
 /// What the volume descriptor sequence holds, each the prevailing one (3/8.4.3).
@@ -116,7 +116,7 @@ impl UdfVolume {
     }
 
     /// Reads the file set descriptor, which names the root directory.
-    fn find_root(&self, image: &ImageFile) -> Result<Location> {
+    fn find_root(&self, image: &ImageFile) -> Result<LogicalBlock> {
         let set = self.block(image, self.root)?;
         let id = tag::check(&set, Some(self.root.block))?;
         ensure!(
@@ -128,7 +128,7 @@ impl UdfVolume {
 
     /// Returns the bytes of an image where `len` bytes from a block on are; they must be inside the
     /// partition.
-    pub(super) fn extent(&self, at: Location, len: u64) -> Result<Extent> {
+    pub(super) fn extent(&self, at: LogicalBlock, len: u64) -> Result<Extent> {
         let partition = self.partitions.get(usize::from(at.partition));
         let partition =
             partition.with_context(|| format!("there is no partition {}", at.partition))?;
@@ -145,7 +145,7 @@ impl UdfVolume {
     }
 
     /// Reads one block.
-    pub(super) fn block(&self, image: &ImageFile, at: Location) -> Result<Vec<u8>> {
+    pub(super) fn block(&self, image: &ImageFile, at: LogicalBlock) -> Result<Vec<u8>> {
         image.read(self.extent(at, SECTOR)?)
     }
 }
