@@ -97,7 +97,7 @@ mod generate {
 
     /// What the hidden option prints.
     #[derive(Debug, Clone, Copy, ValueEnum)]
-    pub(super) enum Form {
+    pub(super) enum GeneratedForm {
         Man,
         Bash,
         Elvish,
@@ -109,7 +109,10 @@ mod generate {
     ///
     /// It has a parser of its own, so that neither operands that a run needs nor variables that stand
     /// for options are in its way.
-    pub(super) fn asked(name: &str, arguments: &[OsString]) -> Option<Result<Form, clap::Error>> {
+    pub(super) fn asked(
+        name: &str,
+        arguments: &[OsString],
+    ) -> Option<Result<GeneratedForm, clap::Error>> {
         let first = arguments.get(1)?.to_str()?;
         if first.split('=').next() != Some("--generate") {
             return None;
@@ -117,7 +120,7 @@ mod generate {
         let form = Arg::new("form")
             .long("generate")
             .value_name("FORM")
-            .value_parser(clap::value_parser!(Form))
+            .value_parser(clap::value_parser!(GeneratedForm))
             .required(true);
         let parser = Command::new("generate").bin_name(name).arg(form);
         let matches = parser.try_get_matches_from(arguments);
@@ -125,7 +128,7 @@ mod generate {
         matches.map(form).transpose()
     }
 
-    impl Form {
+    impl GeneratedForm {
         /// Writes the page or the script for the parser `A`.
         pub(super) fn write<A: Parser>(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             let mut parser = A::command();
@@ -189,7 +192,7 @@ mod tests {
     #[test]
     fn pages_are_made_from_the_parser() {
         use clap::ValueEnum;
-        for form in generate::Form::value_variants() {
+        for form in generate::GeneratedForm::value_variants() {
             let mut page = Vec::new();
             form.write::<Args>(&mut page).unwrap();
             let page = String::from_utf8(page).unwrap();

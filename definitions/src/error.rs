@@ -1,6 +1,6 @@
 //! The one typed error that callers match on.
 
-use crate::Kind;
+use crate::ObjectKind;
 use crate::nearest::best_match;
 
 /// Why a value of ours could not be made or found.
@@ -20,7 +20,7 @@ pub enum Error {
     #[error("Could not find an object named '{name}' of type '{kind}'.{}", or_rather(nearest.as_deref()))]
     NotFound {
         /// The kind of object: `osimage`, `node`.
-        kind: Kind,
+        kind: ObjectKind,
         /// The name that was asked for.
         name: String,
         /// The name that was probably meant.
@@ -49,7 +49,7 @@ pub enum Error {
     )]
     UnknownAttribute {
         /// The kind of object: `osimage`, `node`.
-        kind: Kind,
+        kind: ObjectKind,
         /// The name as it was given.
         name: String,
         /// The name that was probably meant.
@@ -59,7 +59,11 @@ pub enum Error {
 
 impl Error {
     /// Builds [`Error::NotFound`] with the nearest of the names that exist.
-    pub fn not_found<'a>(kind: Kind, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn not_found<'a>(
+        kind: ObjectKind,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         Self::NotFound {
             kind,
             name: name.to_owned(),

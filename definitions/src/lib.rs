@@ -45,7 +45,7 @@ pub mod terminal;
 
 pub use arch::Arch;
 #[cfg(feature = "catalog")]
-pub use catalog::{Catalog, Edit};
+pub use catalog::{Catalog, CatalogEdit};
 pub use distro::Distro;
 pub use error::Error;
 #[cfg(feature = "files")]
@@ -63,13 +63,15 @@ pub use node::{Group, GroupType, Node};
 #[cfg(feature = "catalog")]
 pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Universe};
 pub use nodes::Nodes;
-pub use object::{Attributes, Kind, Object, Value};
+pub use object::{AttributeValue, Attributes, Object, ObjectKind};
 pub use osimage::{OsImage, ProvMethod};
 pub use repository::{
     AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
     RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, is_url_character,
 };
-pub use runlist::{Entry, Origin, Program, Results, Runlist, ScriptLine, ScriptResult};
-pub use schema::{Attribute, Definition, Shape};
+pub use runlist::{
+    ProgramDigest, Results, Runlist, RunlistEntry, ScriptLine, ScriptOrigin, ScriptResult,
+};
+pub use schema::{AttributeShape, AttributeSpec, Definition};
 pub use secret::{CryptedPassword, MASK, Secret, looks_secret};
 pub use site::Site;

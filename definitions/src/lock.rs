@@ -22,16 +22,16 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Lock(File);
 
 impl Lock {
-    /// Takes the lock at `path`, in a directory that stands, within `patience`; `waiting` hears once who
+    /// Acquires the lock at `path`, in a directory that exists, within `timeout`; `waiting` is called once with who
     /// holds it.
     ///
     /// # Errors
     /// When it is held all the while, or the file is no file of ours.
-    pub fn take(path: &Path, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
+    pub fn acquire(path: &Path, timeout: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
         let locking = || format!("locking {}", path.display());
         let file = open(path).with_context(locking)?;
-        let end = Instant::now() + patience;
-        let mut said = false;
+        let end = Instant::now() + timeout;
+        let mut reported = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
@@ -41,9 +41,9 @@ impl Lock {
                     path.display(),
                     holder(&file)
                 ),
-                Err(TryLockError::WouldBlock) if !said => {
+                Err(TryLockError::WouldBlock) if !reported => {
                     waiting(&format!("waiting for {}", holder(&file)));
-                    said = true;
+                    reported = true;
                 }
                 Err(TryLockError::WouldBlock) => {}
             }
@@ -54,10 +54,10 @@ impl Lock {
     /// Makes the lock's directory first, for its owner alone, with what leads to it.
     ///
     /// # Errors
-    /// As for [`take`](Self::take), and when the directory cannot be made.
-    pub fn take_private(
+    /// As for [`acquire`](Self::acquire), and when the directory cannot be made.
+    pub fn acquire_private(
         path: &Path,
-        patience: Duration,
+        timeout: Duration,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         if let Some(directory) = path.parent() {
@@ -74,7 +74,7 @@ impl Lock {
                 _ => narrow(directory, 0o700).with_context(making)?,
             }
         }
-        Self::take(path, patience, waiting)
+        Self::acquire(path, timeout, waiting)
     }
 
     /// The locked file: a process that inherits it holds the lock too.
@@ -151,12 +151,12 @@ mod tests {
     fn a_lock_is_its_owners_alone_and_names_who_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/lock");
-        let held = Lock::take_private(&path, NONE, &mut |_| {}).unwrap();
+        let held = Lock::acquire_private(&path, NONE, &mut |_| {}).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
-        let mut said = Vec::new();
-        let patience = Duration::from_millis(100);
-        let refused = Lock::take(&path, patience, &mut |text| said.push(text.to_owned()));
+        let mut reported = Vec::new();
+        let timeout = Duration::from_millis(100);
+        let refused = Lock::acquire(&path, timeout, &mut |text| reported.push(text.to_owned()));
         let name = fs::read_to_string("/proc/self/comm").unwrap();
         let us = format!("process {} ({})", std::process::id(), name.trim());
         assert_eq!(
@@ -166,9 +166,9 @@ mod tests {
                 path.display()
             )
         );
-        assert_eq!(said, [format!("waiting for {us}")]);
+        assert_eq!(reported, [format!("waiting for {us}")]);
         drop(held);
-        Lock::take(&path, NONE, &mut |_| {}).unwrap();
+        Lock::acquire(&path, NONE, &mut |_| {}).unwrap();
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
         for (at, mode) in [(path.parent().unwrap(), 0o755), (&path, 0o666)] {
             fs::set_permissions(at, Permissions::from_mode(mode)).unwrap();
         }
-        Lock::take_private(&path, NONE, &mut |_| {}).unwrap();
+        Lock::acquire_private(&path, NONE, &mut |_| {}).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
     }
@@ -191,7 +191,7 @@ mod tests {
         let (link, target) = (dir.path().join("link"), dir.path().join("target"));
         std::os::unix::fs::symlink(&target, &link).unwrap();
         for path in [&link, &dir.path().to_owned()] {
-            let refused = Lock::take(path, NONE, &mut |_| {}).unwrap_err();
+            let refused = Lock::acquire(path, NONE, &mut |_| {}).unwrap_err();
             assert_eq!(
                 format!("{refused:#}"),
                 format!(

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::hostname::{MAX_LABEL, MAX_NAME, host_name_fault};
 
 /// The longest name of a group.
-const LONGEST_GROUP: usize = 200;
+const MAX_GROUP_LENGTH: usize = 200;
 
 /// Lets a checked text be used as the text that it is.
 macro_rules! text {
@@ -75,11 +75,11 @@ impl FromStr for GroupName {
     fn from_str(text: &str) -> Result<Self, Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        if begins && text.len() <= LONGEST_GROUP && text.chars().all(allowed) {
+        if begins && text.len() <= MAX_GROUP_LENGTH && text.chars().all(allowed) {
             return Ok(Self(text.to_owned()));
         }
         let expected = format!(
-            "at most {LONGEST_GROUP} letters, digits, '.', '_' and '-', a letter, a digit or '_' first"
+            "at most {MAX_GROUP_LENGTH} letters, digits, '.', '_' and '-', a letter, a digit or '_' first"
         );
         Err(Error::invalid("the name of a group", text, expected))
     }

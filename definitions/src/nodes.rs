@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Attributes, Definition, Error, Group, Kind, Node, Object, Value};
+use crate::{AttributeValue, Attributes, Definition, Error, Group, Node, Object, ObjectKind};
 
 /// Lists that groups and nodes add to.
 const JOINED: [&str; 2] = ["postbootscripts", "postscripts"];
@@ -34,8 +34,8 @@ impl Nodes {
         let mut nodes = Self::default();
         for object in objects {
             let shelf = match object.kind() {
-                Kind::Node => &mut nodes.nodes,
-                Kind::Group => &mut nodes.groups,
+                ObjectKind::Node => &mut nodes.nodes,
+                ObjectKind::Group => &mut nodes.groups,
                 _ => continue,
             };
             shelf.insert(object.name().to_owned(), object);
@@ -74,7 +74,7 @@ impl Nodes {
     }
 
     /// Returns one attribute of a node, by the rules above.
-    pub fn value(&self, node: &Object, attribute: &str) -> Option<Value> {
+    pub fn value(&self, node: &Object, attribute: &str) -> Option<AttributeValue> {
         if JOINED.contains(&attribute) {
             return self.joined(node, attribute);
         }
@@ -90,9 +90,9 @@ impl Nodes {
     }
 
     /// Returns the value that a change to a list begins with: what is seen, unless groups add to it.
-    pub fn base(&self, object: &Object, attribute: &str) -> Option<Value> {
+    pub fn base(&self, object: &Object, attribute: &str) -> Option<AttributeValue> {
         match object.value(attribute) {
-            None if object.kind() == Kind::Node && !JOINED.contains(&attribute) => {
+            None if object.kind() == ObjectKind::Node && !JOINED.contains(&attribute) => {
                 self.value(object, attribute)
             }
             own => own.cloned(),
@@ -125,7 +125,7 @@ impl Nodes {
     /// # Errors
     /// [`Error::NotFound`], with the nearest name that exists.
     pub fn node(&self, name: &str) -> Result<Node, Error> {
-        let missing = || Error::not_found(Kind::Node, name, self.names());
+        let missing = || Error::not_found(ObjectKind::Node, name, self.names());
         Node::from_object(&self.effective(name).ok_or_else(missing)?)
     }
 
@@ -137,37 +137,42 @@ impl Nodes {
     }
 
     /// Joins a list of a node with those of its groups.
-    fn joined(&self, node: &Object, attribute: &str) -> Option<Value> {
+    fn joined(&self, node: &Object, attribute: &str) -> Option<AttributeValue> {
         let everyone = self.groups.get(Group::EVERYONE);
         let named = groups_of(node)
             .filter(|name| *name != Group::EVERYONE)
             .filter_map(|name| self.groups.get(name));
         let mut joined = Vec::<String>::new();
         for object in everyone.into_iter().chain(named).chain([node]) {
-            for entry in object.value(attribute).map_or(&[][..], Value::entries) {
+            for entry in object
+                .value(attribute)
+                .map_or(&[][..], AttributeValue::entries)
+            {
                 if !joined.contains(entry) {
                     joined.push(entry.clone());
                 }
             }
         }
-        (!joined.is_empty()).then_some(Value::List(joined))
+        (!joined.is_empty()).then_some(AttributeValue::List(joined))
     }
 }
 
 /// Lists the groups that a node names.
 fn groups_of(node: &Object) -> impl Iterator<Item = &str> {
-    let groups = node.value("groups").map_or(&[][..], Value::entries);
+    let groups = node
+        .value("groups")
+        .map_or(&[][..], AttributeValue::entries);
     groups.iter().map(String::as_str)
 }
 
 /// What only [`Nodes`] may do to an object: it moves values between kinds that share their attributes.
 impl Object {
-    fn inherit(&mut self, name: &'static str, value: &Value) {
+    fn inherit(&mut self, name: &'static str, value: &AttributeValue) {
         let attributes: &mut Attributes = self.attributes_mut();
         attributes.entry(name).or_insert_with(|| value.clone());
     }
 
-    fn replace(&mut self, name: &'static str, value: Value) {
+    fn replace(&mut self, name: &'static str, value: AttributeValue) {
         self.attributes_mut().insert(name, value);
     }
 }
@@ -208,7 +213,7 @@ mod tests {
     use super::*;
 
     /// Makes an object from `attr=value` texts.
-    fn object(kind: Kind, name: &str, attributes: &[&str]) -> Object {
+    fn object(kind: ObjectKind, name: &str, attributes: &[&str]) -> Object {
         let mut object = Object::new(kind, name).unwrap();
         for attribute in attributes {
             let (attribute, value) = attribute.split_once('=').unwrap();
@@ -219,9 +224,13 @@ mod tests {
 
     fn nodes() -> Nodes {
         Nodes::new([
-            object(Kind::Node, "n1", &["groups=rack1,docker", "arch=x86_64"]),
             object(
-                Kind::Node,
+                ObjectKind::Node,
+                "n1",
+                &["groups=rack1,docker", "arch=x86_64"],
+            ),
+            object(
+                ObjectKind::Node,
                 "n2",
                 &[
                     "groups=docker,rack1,docker",
@@ -229,12 +238,12 @@ mod tests {
                 ],
             ),
             object(
-                Kind::Group,
+                ObjectKind::Group,
                 "rack1",
                 &["os=debian12", "profile=compute", "usercomment=left"],
             ),
             object(
-                Kind::Group,
+                ObjectKind::Group,
                 "docker",
                 &[
                     "os=rocky9.4",
@@ -243,7 +252,7 @@ mod tests {
                 ],
             ),
             object(
-                Kind::Group,
+                ObjectKind::Group,
                 "xcatdefaults",
                 &["postbootscripts=otherpkgs", "profile=all", "netboot=xnba"],
             ),
@@ -289,7 +298,7 @@ mod tests {
         let nodes = nodes();
         for name in ["n1", "n2"] {
             let (own, effective) = (nodes.own(name).unwrap(), nodes.effective(name).unwrap());
-            for attribute in Kind::Node.attributes() {
+            for attribute in ObjectKind::Node.attributes() {
                 let value = nodes.value(own, attribute.name);
                 assert_eq!(
                     value.as_ref(),

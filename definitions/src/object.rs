@@ -9,12 +9,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::nearest::best_match;
-use crate::schema::{Attribute, Definition};
+use crate::schema::{AttributeSpec, Definition};
 use crate::{Error, GroupName, NodeName, Site};
 
 /// The kinds of objects, as `-t` and `objtype` name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ObjectKind {
     /// A group of nodes whose attributes its members inherit.
     Group,
     /// A network of the site.
@@ -27,7 +27,7 @@ pub enum Kind {
     Site,
 }
 
-impl Kind {
+impl ObjectKind {
     /// Every kind, in the order of their names.
     pub const ALL: [Self; 5] = [
         Self::Group,
@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// Returns what objects of this kind can say, sorted by name.
-    pub fn attributes(self) -> &'static [Attribute] {
+    pub fn attributes(self) -> &'static [AttributeSpec] {
         match self {
             Self::Group => crate::Group::ATTRIBUTES,
             Self::Network => crate::Network::ATTRIBUTES,
@@ -63,7 +63,7 @@ impl Kind {
     ///
     /// # Errors
     /// [`Error::UnknownAttribute`], with the nearest name that exists.
-    pub fn attribute(self, name: &str) -> Result<&'static Attribute, Error> {
+    pub fn attribute(self, name: &str) -> Result<&'static AttributeSpec, Error> {
         let attributes = self.attributes();
         attributes
             .binary_search_by(|attribute| attribute.name.cmp(name))
@@ -99,13 +99,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for ObjectKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -120,14 +120,14 @@ impl FromStr for Kind {
 
 /// The value of an attribute; never empty, since an empty value means that the attribute is not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum AttributeValue {
     /// One text.
     Text(String),
     /// Several texts in order; none of them is empty or holds a comma.
     List(Vec<String>),
 }
 
-impl Value {
+impl AttributeValue {
     /// Returns the entries: the parts of a list, or the one text.
     pub fn entries(&self) -> &[String] {
         match self {
@@ -138,7 +138,7 @@ impl Value {
 }
 
 /// Prints a list joined by commas, as xCAT does.
-impl fmt::Display for Value {
+impl fmt::Display for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, entry) in self.entries().iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
@@ -149,12 +149,12 @@ impl fmt::Display for Value {
 }
 
 /// Attributes by name; only those that are set.
-pub type Attributes = BTreeMap<&'static str, Value>;
+pub type Attributes = BTreeMap<&'static str, AttributeValue>;
 
 /// An object of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    kind: Kind,
+    kind: ObjectKind,
     name: String,
     attributes: Attributes,
 }
@@ -164,7 +164,7 @@ impl Object {
     ///
     /// # Errors
     /// When no object of that kind can have the name.
-    pub fn new(kind: Kind, name: impl Into<String>) -> Result<Self, Error> {
+    pub fn new(kind: ObjectKind, name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
         kind.check_name(&name)?;
         Ok(Self {
@@ -175,7 +175,7 @@ impl Object {
     }
 
     /// Returns the kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ObjectKind {
         self.kind
     }
 
@@ -195,7 +195,7 @@ impl Object {
     }
 
     /// Returns one attribute, if it is set.
-    pub fn value(&self, name: &str) -> Option<&Value> {
+    pub fn value(&self, name: &str) -> Option<&AttributeValue> {
         self.attributes.get(name)
     }
 
@@ -216,19 +216,19 @@ impl Object {
     fn set_nic(&mut self, packed: &str, nic: &str, text: &str) -> Result<(), Error> {
         let attribute = self.kind.attribute(packed)?;
         let named = format!("{nic}!");
-        let entries = self.value(packed).map_or(&[][..], Value::entries);
+        let entries = self.value(packed).map_or(&[][..], AttributeValue::entries);
         let mut entries = entries.to_vec();
         let said = (!text.trim().is_empty()).then(|| format!("{named}{}", text.trim()));
         match entries.iter().position(|entry| entry.starts_with(&named)) {
             Some(at) => drop(entries.splice(at..=at, said)),
             None => entries.extend(said),
         }
-        self.put(attribute, attribute.accept(Value::List(entries))?);
+        self.put(attribute, attribute.accept(AttributeValue::List(entries))?);
         Ok(())
     }
 
     /// Sets or removes an attribute; the value is one that the attribute accepted.
-    pub(crate) fn put(&mut self, attribute: &'static Attribute, value: Option<Value>) {
+    pub(crate) fn put(&mut self, attribute: &'static AttributeSpec, value: Option<AttributeValue>) {
         match value {
             Some(value) => self.attributes.insert(attribute.name, value),
             None => self.attributes.remove(attribute.name),

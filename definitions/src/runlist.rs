@@ -27,11 +27,11 @@ pub struct Runlist {
     /// The environment of every script: `NODE`, `MASTER`, `OSVER` …
     pub environment: BTreeMap<String, String>,
     /// What runs inside the installer, in order.
-    pub postscripts: Vec<Entry>,
+    pub postscripts: Vec<RunlistEntry>,
     /// What runs after the first boot, in order.
-    pub postbootscripts: Vec<Entry>,
+    pub postbootscripts: Vec<RunlistEntry>,
     /// Every program that the entries name or need beside them, by name.
-    pub programs: BTreeMap<String, Program>,
+    pub programs: BTreeMap<String, ProgramDigest>,
 }
 
 impl Runlist {
@@ -163,9 +163,9 @@ const NAMES: &str = "the name of a script beneath the postscripts directory, of 
 /// One script and its arguments, and who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct RunlistEntry {
     /// Who asked for it.
-    pub origin: Origin,
+    pub origin: ScriptOrigin,
     /// The script and its arguments, as in the definition: `xHRM bridgeprereq eth0:mydocker0`.
     pub line: ScriptLine,
 }
@@ -173,7 +173,7 @@ pub struct Entry {
 /// Who asked for a script; they run in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum ScriptOrigin {
     /// The group `xcatdefaults`, for every node.
     Site,
     /// The osimage.
@@ -182,7 +182,7 @@ pub enum Origin {
     Node,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ScriptOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Site => "site",
@@ -204,7 +204,7 @@ pub struct Results {
 
 impl Results {
     /// The longest nonce.
-    pub const LONGEST_NONCE: usize = 64;
+    pub const MAX_NONCE_LENGTH: usize = 64;
 
     /// Begins the line. The nonce is known to the one who asked and to `firstboot` alone: it stands in a line of its
     /// own before the list, and nothing that a script prints is taken for the results. It may be empty.
@@ -231,7 +231,7 @@ pub struct ScriptResult {
 /// What a program must be, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Program {
+pub struct ProgramDigest {
     /// The SHA-256 of its bytes, 64 lower-case hexadecimal digits.
     pub sha256: String,
     /// How many bytes it has.
@@ -471,7 +471,7 @@ mod tests {
             environment: BTreeMap::from([(variable.to_owned(), "x".to_owned())]),
             programs: BTreeMap::from([(
                 name.to_owned(),
-                Program {
+                ProgramDigest {
                     sha256: sha256.to_owned(),
                     size: 1,
                 },

@@ -6,35 +6,35 @@
 
 use std::net::IpAddr;
 
-use crate::{Arch, Distro, Error, Kind, Object, Value};
+use crate::{Arch, AttributeValue, Distro, Error, Object, ObjectKind};
 
 /// One attribute of a kind of object.
 #[derive(Debug, Clone, Copy)]
-pub struct Attribute {
+pub struct AttributeSpec {
     /// Its name, which is xCAT's.
     pub name: &'static str,
     /// What it means, in one sentence.
     pub about: &'static str,
     /// Whether it holds one text or several.
-    pub shape: Shape,
+    pub shape: AttributeShape,
     /// Whether it is for its owner alone: stored apart, and masked in listings.
     pub secret: bool,
     /// Accepts and normalises a value, or says what is wrong with it.
-    check: fn(Value) -> Result<Value, Error>,
+    check: fn(AttributeValue) -> Result<AttributeValue, Error>,
 }
 
 /// How many texts an attribute holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum AttributeShape {
     /// One text.
     Text,
     /// A list: an array in TOML, joined by commas elsewhere.
     List,
 }
 
-impl Attribute {
+impl AttributeSpec {
     /// Describes an attribute that a field of the type `F` holds.
-    pub(crate) const fn of<F: Field>(name: &'static str, about: &'static str) -> Self {
+    pub(crate) const fn of<F: TypedField>(name: &'static str, about: &'static str) -> Self {
         Self {
             name,
             about,
@@ -51,10 +51,12 @@ impl Attribute {
     ///
     /// # Errors
     /// When the attribute does not accept the text.
-    pub fn parse(&self, text: &str) -> Result<Option<Value>, Error> {
+    pub fn parse(&self, text: &str) -> Result<Option<AttributeValue>, Error> {
         match self.shape {
-            Shape::Text => self.accept(Value::Text(text.to_owned())),
-            Shape::List => self.accept(Value::List(text.split(',').map(str::to_owned).collect())),
+            AttributeShape::Text => self.accept(AttributeValue::Text(text.to_owned())),
+            AttributeShape::List => self.accept(AttributeValue::List(
+                text.split(',').map(str::to_owned).collect(),
+            )),
         }
     }
 
@@ -62,17 +64,19 @@ impl Attribute {
     ///
     /// # Errors
     /// When the attribute does not accept the value, or a text would not survive a stanza.
-    pub fn accept(&self, value: Value) -> Result<Option<Value>, Error> {
+    pub fn accept(&self, value: AttributeValue) -> Result<Option<AttributeValue>, Error> {
         let value = match value {
-            Value::Text(text) => Value::Text(trimmed(text)),
-            Value::List(entries) => Value::List(entries.into_iter().map(trimmed).collect()),
+            AttributeValue::Text(text) => AttributeValue::Text(trimmed(text)),
+            AttributeValue::List(entries) => {
+                AttributeValue::List(entries.into_iter().map(trimmed).collect())
+            }
         };
         let value = match value {
-            Value::List(mut entries) => {
+            AttributeValue::List(mut entries) => {
                 entries.retain(|entry| !entry.is_empty());
-                Value::List(entries)
+                AttributeValue::List(entries)
             }
-            text @ Value::Text(_) => text,
+            text @ AttributeValue::Text(_) => text,
         };
         if value.entries().iter().all(String::is_empty) {
             return Ok(None);
@@ -100,7 +104,7 @@ impl Attribute {
                 "one line without control characters",
             ));
         }
-        if self.shape == Shape::List && entry.contains(',') {
+        if self.shape == AttributeShape::List && entry.contains(',') {
             return Err(Error::invalid(
                 "one entry of a list",
                 entry,
@@ -120,7 +124,9 @@ fn trimmed(text: String) -> String {
 }
 
 /// Sorts the attributes of a declaration by name, so that they can be found by bisection.
-pub(crate) const fn sorted<const N: usize>(mut attributes: [Attribute; N]) -> [Attribute; N] {
+pub(crate) const fn sorted<const N: usize>(
+    mut attributes: [AttributeSpec; N],
+) -> [AttributeSpec; N] {
     let mut end = 1;
     while end < N {
         let mut at = end;
@@ -149,9 +155,9 @@ const fn precedes(one: &str, other: &str) -> bool {
 /// A noun that has a name and attributes, and so can be listed, edited and stored.
 pub trait Definition: Sized {
     /// Its kind.
-    const KIND: Kind;
+    const KIND: ObjectKind;
     /// What it can say, sorted by name.
-    const ATTRIBUTES: &'static [Attribute];
+    const ATTRIBUTES: &'static [AttributeSpec];
 
     /// Reads the typed form.
     ///
@@ -167,50 +173,52 @@ pub trait Definition: Sized {
 }
 
 /// The type of a field of a noun.
-pub(crate) trait Field: Sized {
-    const SHAPE: Shape;
+pub(crate) trait TypedField: Sized {
+    const SHAPE: AttributeShape;
     const SECRET: bool;
-    fn parse(value: Option<&Value>) -> Result<Self, Error>;
-    fn value(&self) -> Option<Value>;
+    fn parse(value: Option<&AttributeValue>) -> Result<Self, Error>;
+    fn value(&self) -> Option<AttributeValue>;
 }
 
 /// A type that one text makes.
-pub(crate) trait Word: Sized {
+pub(crate) trait TextField: Sized {
     const SECRET: bool = false;
     fn from_text(text: &str) -> Result<Self, Error>;
     fn to_text(&self) -> String;
 }
 
-impl<W: Word> Field for Option<W> {
-    const SHAPE: Shape = Shape::Text;
+impl<W: TextField> TypedField for Option<W> {
+    const SHAPE: AttributeShape = AttributeShape::Text;
     const SECRET: bool = W::SECRET;
 
-    fn parse(value: Option<&Value>) -> Result<Self, Error> {
+    fn parse(value: Option<&AttributeValue>) -> Result<Self, Error> {
         value
             .map(|value| W::from_text(&value.to_string()))
             .transpose()
     }
 
-    fn value(&self) -> Option<Value> {
-        self.as_ref().map(|word| Value::Text(word.to_text()))
+    fn value(&self) -> Option<AttributeValue> {
+        self.as_ref()
+            .map(|word| AttributeValue::Text(word.to_text()))
     }
 }
 
-impl<W: Word> Field for Vec<W> {
-    const SHAPE: Shape = Shape::List;
+impl<W: TextField> TypedField for Vec<W> {
+    const SHAPE: AttributeShape = AttributeShape::List;
     const SECRET: bool = W::SECRET;
 
-    fn parse(value: Option<&Value>) -> Result<Self, Error> {
-        let entries = value.map_or(&[][..], Value::entries);
+    fn parse(value: Option<&AttributeValue>) -> Result<Self, Error> {
+        let entries = value.map_or(&[][..], AttributeValue::entries);
         entries.iter().map(|entry| W::from_text(entry)).collect()
     }
 
-    fn value(&self) -> Option<Value> {
-        (!self.is_empty()).then(|| Value::List(self.iter().map(Word::to_text).collect()))
+    fn value(&self) -> Option<AttributeValue> {
+        (!self.is_empty())
+            .then(|| AttributeValue::List(self.iter().map(TextField::to_text).collect()))
     }
 }
 
-impl Word for String {
+impl TextField for String {
     fn from_text(text: &str) -> Result<Self, Error> {
         Ok(text.to_owned())
     }
@@ -223,7 +231,7 @@ impl Word for String {
 /// Lets types that parse and print be the type of a field.
 macro_rules! words {
     ($($word:ty: $what:literal, $expected:literal;)+) => {$(
-        impl Word for $word {
+        impl TextField for $word {
             fn from_text(text: &str) -> Result<Self, Error> {
                 text.parse().map_err(|_| Error::invalid($what, text, $expected))
             }
@@ -243,7 +251,7 @@ words! {
 /// Lets our own types, whose errors explain themselves, be the type of a field.
 macro_rules! own_words {
     ($secret:literal: $($word:ty),+) => {$(
-        impl Word for $word {
+        impl TextField for $word {
             const SECRET: bool = $secret;
 
             fn from_text(text: &str) -> Result<Self, Error> {
@@ -277,10 +285,10 @@ macro_rules! definition {
         }
 
         impl $crate::schema::Definition for $noun {
-            const KIND: $crate::Kind = $crate::Kind::$kind;
-            const ATTRIBUTES: &'static [$crate::schema::Attribute] =
+            const KIND: $crate::ObjectKind = $crate::ObjectKind::$kind;
+            const ATTRIBUTES: &'static [$crate::schema::AttributeSpec] =
                 &$crate::schema::sorted([$(
-                    $crate::schema::Attribute::of::<$type>(
+                    $crate::schema::AttributeSpec::of::<$type>(
                         stringify!($field),
                         concat!($($about),+),
                     ),
@@ -290,7 +298,7 @@ macro_rules! definition {
                 $crate::schema::expect_kind(object, Self::KIND)?;
                 Ok(Self {
                     name: object.name().to_owned(),
-                    $($field: $crate::schema::Field::parse(
+                    $($field: $crate::schema::TypedField::parse(
                         object.value(stringify!($field)),
                     )?,)+
                 })
@@ -300,7 +308,7 @@ macro_rules! definition {
                 let mut object = $crate::Object::new(Self::KIND, self.name.as_str())?;
                 $(
                     let attribute = Self::KIND.attribute(stringify!($field))?;
-                    if let Some(value) = $crate::schema::Field::value(&self.$field) {
+                    if let Some(value) = $crate::schema::TypedField::value(&self.$field) {
                         object.put(attribute, attribute.accept(value)?);
                     }
                 )+
@@ -312,7 +320,7 @@ macro_rules! definition {
 pub(crate) use definition;
 
 /// Refuses to read one noun from another's object.
-pub(crate) fn expect_kind(object: &Object, kind: Kind) -> Result<(), Error> {
+pub(crate) fn expect_kind(object: &Object, kind: ObjectKind) -> Result<(), Error> {
     if object.kind() == kind {
         return Ok(());
     }

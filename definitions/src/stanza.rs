@@ -16,16 +16,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::{Error, Kind, Object};
+use crate::{Error, Object, ObjectKind};
 
 /// The first line of a stanza file.
 const HEADER: &str = "# <xCAT data object stanza file>";
 
 /// One block: an object's kind, its name, and what is said of it, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub struct StanzaBlock {
     /// The kind that `objtype` names.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// The object's name.
     pub name: String,
     /// Each attribute once, with its text; defaults first.
@@ -37,9 +37,9 @@ pub struct Block {
 /// # Errors
 /// [`Error::Stanza`] with the line: for a line that is neither `name:` nor `attr=value`, for a block
 /// without `objtype` or an object with two blocks.
-pub fn parse(text: &str) -> Result<Vec<Block>, Error> {
+pub fn parse(text: &str) -> Result<Vec<StanzaBlock>, Error> {
     let mut blocks = Vec::new();
-    let mut defaults = BTreeMap::<Kind, Vec<(String, String)>>::new();
+    let mut defaults = BTreeMap::<ObjectKind, Vec<(String, String)>>::new();
     let mut seen = BTreeSet::new();
     for raw in raw_blocks(text)? {
         if let Some(kind) = raw.name.strip_prefix("default-") {
@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<Vec<Block>, Error> {
         let name = raw.name.to_owned();
         merge(&mut attributes, raw.attributes);
         attributes.retain(|(attribute, _)| attribute != "objtype");
-        blocks.push(Block {
+        blocks.push(StanzaBlock {
             kind,
             name,
             attributes,
@@ -102,15 +102,15 @@ fn unquoted(value: &str) -> &str {
 }
 
 /// A block as it stands in the text.
-struct Raw<'t> {
+struct RawStanza<'t> {
     line: usize,
     name: &'t str,
     attributes: Vec<(String, String)>,
 }
 
-impl Raw<'_> {
+impl RawStanza<'_> {
     /// Reads the kind that `objtype` names.
-    fn kind(&self) -> Result<Kind, Error> {
+    fn kind(&self) -> Result<ObjectKind, Error> {
         let mut kinds = self.attributes.iter().filter(|(name, _)| name == "objtype");
         match kinds.next_back() {
             Some((_, kind)) => kind
@@ -130,8 +130,8 @@ impl Raw<'_> {
 }
 
 /// Parts a text into blocks.
-fn raw_blocks(text: &str) -> Result<Vec<Raw<'_>>, Error> {
-    let mut blocks = Vec::<Raw<'_>>::new();
+fn raw_blocks(text: &str) -> Result<Vec<RawStanza<'_>>, Error> {
+    let mut blocks = Vec::<RawStanza<'_>>::new();
     let text = text.trim_start_matches('\u{feff}');
     for (at, raw) in text.lines().enumerate() {
         let line = at + 1;
@@ -149,7 +149,7 @@ fn raw_blocks(text: &str) -> Result<Vec<Raw<'_>>, Error> {
                 }
                 None => return Err(wrong(format!("'{raw}' stands before the first 'name:'"))),
             },
-            (None, Some(name)) => blocks.push(Raw {
+            (None, Some(name)) => blocks.push(RawStanza {
                 line,
                 name: name.trim(),
                 attributes: Vec::new(),
@@ -179,9 +179,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Shape, Value};
+    use crate::{AttributeShape, AttributeValue};
 
-    fn object(block: &Block) -> Object {
+    fn object(block: &StanzaBlock) -> Object {
         let mut object = Object::new(block.kind, block.name.as_str()).unwrap();
         for (name, value) in &block.attributes {
             object.set(name, value).unwrap();
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_object_is_written_as_xcat_writes_it() {
-        let mut node = Object::new(Kind::Node, "host01c01").unwrap();
+        let mut node = Object::new(ObjectKind::Node, "host01c01").unwrap();
         for (name, value) in [
             ("mgt", "docker"),
             ("groups", "docker, all"),
@@ -227,7 +227,7 @@ mod tests {
                 .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
                 .collect::<Vec<_>>()
         };
-        let block = |kind, name: &str, attributes| Block {
+        let block = |kind, name: &str, attributes| StanzaBlock {
             kind,
             name: name.to_owned(),
             attributes: pairs(attributes),
@@ -235,10 +235,10 @@ mod tests {
         assert_eq!(
             parse(text).unwrap(),
             [
-                block(Kind::Node, "n1", &[("groups", "all"), ("mgt", "kvm")]),
-                block(Kind::Network, "net", &[]),
+                block(ObjectKind::Node, "n1", &[("groups", "all"), ("mgt", "kvm")]),
+                block(ObjectKind::Network, "net", &[]),
                 block(
-                    Kind::Node,
+                    ObjectKind::Node,
                     "n2",
                     &[("groups", "a=b,c"), ("mgt", "ipmi"), ("arch", "x86_64")]
                 ),
@@ -251,7 +251,7 @@ mod tests {
         let text = "\u{feff}# <xCAT data object stanza file>\r\nn1:\r\n  objtype=\"node\"\r\n  groups = \"all,rack1\"\r\n  \
             usercomment=\"\"in\" and \"out\"\"\r\n  room=\"\r\n  rack=\"\"\r\n";
         let blocks = parse(text).unwrap();
-        assert_eq!(blocks[0].kind, Kind::Node);
+        assert_eq!(blocks[0].kind, ObjectKind::Node);
         let values: Vec<_> = blocks[0]
             .attributes
             .iter()
@@ -294,8 +294,12 @@ mod tests {
 
     /// Any object with texts that its attributes accept.
     fn objects() -> impl Strategy<Value = Object> {
-        let kind =
-            proptest::sample::select(vec![Kind::Node, Kind::Group, Kind::Network, Kind::OsImage]);
+        let kind = proptest::sample::select(vec![
+            ObjectKind::Node,
+            ObjectKind::Group,
+            ObjectKind::Network,
+            ObjectKind::OsImage,
+        ]);
         let texts = proptest::collection::vec(
             (any::<proptest::sample::Index>(), "\"?\\PC{1,20}\"?"),
             0..12,
@@ -305,8 +309,8 @@ mod tests {
             for (index, text) in texts {
                 let attribute = &kind.attributes()[index.index(kind.attributes().len())];
                 let text = match attribute.shape {
-                    Shape::Text => text,
-                    Shape::List => format!("{text}, x=y:,{text}"),
+                    AttributeShape::Text => text,
+                    AttributeShape::List => format!("{text}, x=y:,{text}"),
                 };
                 // Some attributes take no such text; they stay unset.
                 let _ = object.set(attribute.name, &text);
@@ -332,7 +336,7 @@ mod tests {
         fn no_value_is_empty_or_loses_its_form(object in objects()) {
             for (name, value) in object.attributes() {
                 prop_assert!(!value.to_string().is_empty(), "{}", name);
-                if let Value::List(entries) = value {
+                if let AttributeValue::List(entries) = value {
                     prop_assert!(entries.iter().all(|entry| !entry.contains(',')));
                 }
             }

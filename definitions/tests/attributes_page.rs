@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use definitions::Kind;
+use definitions::ObjectKind;
 
 const PAGE: &str = include_str!("../../docs/attributes.md");
 
@@ -21,10 +21,10 @@ fn rows(section: &str) -> Vec<(&'static str, &'static str)> {
 #[test]
 fn the_page_has_every_attribute_and_no_other() {
     for (section, kind) in [
-        ("Nodes and groups", Kind::Node),
-        ("Osimages", Kind::OsImage),
-        ("Networks", Kind::Network),
-        ("The site", Kind::Site),
+        ("Nodes and groups", ObjectKind::Node),
+        ("Osimages", ObjectKind::OsImage),
+        ("Networks", ObjectKind::Network),
+        ("The site", ObjectKind::Site),
     ] {
         let page: BTreeSet<_> = rows(section).into_iter().map(|(name, _)| name).collect();
         let schema: BTreeSet<_> = kind.attributes().iter().map(|known| known.name).collect();

@@ -11,7 +11,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use definitions::{Catalog, Error, Kind, Object, OsImage, ProvMethod, Site};
+use definitions::{Catalog, Error, Object, ObjectKind, OsImage, ProvMethod, Site};
 
 /// Makes a directory of definitions that holds these files.
 fn catalog(files: &[(&str, &str)]) -> (tempfile::TempDir, Catalog) {
@@ -66,7 +66,7 @@ provmethod = "install"
 #[test]
 fn a_directory_that_does_not_exist_holds_nothing() {
     let catalog = Catalog::new("/nonexistent/slipway");
-    assert_eq!(catalog.objects(Kind::OsImage).unwrap(), []);
+    assert_eq!(catalog.objects(ObjectKind::OsImage).unwrap(), []);
     assert_eq!(
         catalog.site().unwrap().install_dir().path(),
         Path::new("/install")
@@ -128,8 +128,8 @@ fn objects_of_one_file_come_and_go_without_touching_their_neighbours() {
     let before = "# ours\n[group.docker]\nusercomment = \"a\"\n\n[node.b] # second\nip = \"10.0.0.2\"\n\n[node.a]\nip = \"10.0.0.1\"\n";
     let (directory, catalog) = catalog(&[("nodes/rack1.toml", before)]);
     let mut edit = catalog.edit().unwrap();
-    edit.remove(Kind::Node, "a").unwrap();
-    let mut node = Object::new(Kind::Node, "c").unwrap();
+    edit.remove(ObjectKind::Node, "a").unwrap();
+    let mut node = Object::new(ObjectKind::Node, "c").unwrap();
     node.set("groups", "docker,all").unwrap();
     edit.put(&node).unwrap();
     edit.commit().unwrap();
@@ -148,7 +148,8 @@ fn objects_of_one_file_come_and_go_without_touching_their_neighbours() {
 fn a_dropped_edit_changes_nothing() {
     let (directory, catalog) = catalog(&[]);
     let mut edit = catalog.edit().unwrap();
-    edit.put(&Object::new(Kind::Node, "a").unwrap()).unwrap();
+    edit.put(&Object::new(ObjectKind::Node, "a").unwrap())
+        .unwrap();
     drop(edit);
     assert!(!directory.path().join("nodes").exists());
 }
@@ -183,7 +184,7 @@ fn errors_name_file_line_and_the_nearest_key() {
         ),
     ] {
         let (directory, catalog) = catalog(&[(file, text)]);
-        let result = catalog.objects(Kind::OsImage);
+        let result = catalog.objects(ObjectKind::OsImage);
         assert_eq!(message(directory.path(), result), expected);
     }
     for (text, expected) in [
@@ -205,7 +206,7 @@ fn errors_name_file_line_and_the_nearest_key() {
         ),
     ] {
         let (directory, catalog) = catalog(&[("nodes/x.toml", text)]);
-        let result = catalog.objects(Kind::Node);
+        let result = catalog.objects(ObjectKind::Node);
         assert_eq!(message(directory.path(), result), expected);
     }
 }
@@ -213,7 +214,7 @@ fn errors_name_file_line_and_the_nearest_key() {
 #[test]
 fn a_broken_file_names_the_line() {
     let (directory, catalog) = catalog(&[("osimages/r.toml", "osarch = 'x86_64'\nosname = [\n")]);
-    let result = catalog.objects(Kind::OsImage);
+    let result = catalog.objects(ObjectKind::OsImage);
     assert_eq!(
         message(directory.path(), result),
         "osimages/r.toml:2: unclosed array, expected `]`"
@@ -226,7 +227,7 @@ fn a_node_in_two_files_is_an_error_that_names_both() {
         ("nodes/a.toml", "[node.n1]\n"),
         ("nodes/b.toml", "[node.n1]\n"),
     ]);
-    let result = catalog.objects(Kind::Node);
+    let result = catalog.objects(ObjectKind::Node);
     assert_eq!(
         message(directory.path(), result),
         "the node 'n1' is defined twice, in nodes/a.toml and in nodes/b.toml: remove one"
@@ -268,7 +269,12 @@ fn objects() -> impl Strategy<Value = Vec<Object>> {
     ];
     let texts = proptest::collection::vec((any::<Index>(), text), 0..8);
     let object = ("[a-z_][a-zA-Z0-9_-]{0,8}x", texts);
-    let kinds = vec![Kind::Node, Kind::Group, Kind::Network, Kind::OsImage];
+    let kinds = vec![
+        ObjectKind::Node,
+        ObjectKind::Group,
+        ObjectKind::Network,
+        ObjectKind::OsImage,
+    ];
     let objects = proptest::collection::vec(object, 1..6);
     (proptest::sample::select(kinds), objects).prop_map(|(kind, objects)| {
         let object = |(name, texts): (String, Vec<(Index, String)>)| {
@@ -309,7 +315,7 @@ proptest! {
     #[test]
     fn no_file_makes_the_reader_panic(text in "[a-z.=\"'#\\[\\]\n -]{0,60}|\\PC{0,60}") {
         let (_directory, catalog) = catalog(&[("nodes/x.toml", text.as_str()), ("site.toml", text.as_str())]);
-        let _ = catalog.objects(Kind::Node);
+        let _ = catalog.objects(ObjectKind::Node);
         let _ = catalog.site();
     }
 }

@@ -150,7 +150,7 @@ impl Shelf {
         let directory = &self.0;
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         // Who may read a directory may lock it, and all may read this one.
-        let lock = Lock::take(&directory.join(LOCK), PATIENCE, &mut |_| {})?;
+        let lock = Lock::acquire(&directory.join(LOCK), PATIENCE, &mut |_| {})?;
         let opened =
             File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
         let writer = Writer {

@@ -244,11 +244,11 @@ fn span(network: &Network) -> Result<IpNetwork, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use definitions::{Kind, Object};
+    use definitions::{Object, ObjectKind};
 
     use super::*;
 
-    fn object(kind: Kind, name: &str, attributes: &[&str]) -> Object {
+    fn object(kind: ObjectKind, name: &str, attributes: &[&str]) -> Object {
         let mut object = Object::new(kind, name).unwrap();
         for attribute in attributes {
             let (name, value) = attribute.split_once('=').unwrap();
@@ -268,10 +268,10 @@ mod tests {
         fn new(nodes: &[(&str, &[&str])]) -> Self {
             let nodes = nodes
                 .iter()
-                .map(|(name, said)| object(Kind::Node, name, said));
+                .map(|(name, said)| object(ObjectKind::Node, name, said));
             let nodes = Nodes::new(nodes);
             let network = |name, said: &[&str]| {
-                Network::from_object(&object(Kind::Network, name, said)).unwrap()
+                Network::from_object(&object(ObjectKind::Network, name, said)).unwrap()
             };
             let networks = vec![
                 network("all", &["net=10.0.0.0", "mask=255.0.0.0"]),
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_network_with_no_mask_is_told() {
-        let network = object(Kind::Network, "rack", &["net=10.1.0.0", "mask=wide"]);
+        let network = object(ObjectKind::Network, "rack", &["net=10.1.0.0", "mask=wide"]);
         let network = Network::from_object(&network).unwrap();
         let problems = Surroundings::new(&Nodes::default(), vec![network]).unwrap_err();
         assert_eq!(

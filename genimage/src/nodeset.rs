@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Result, bail};
-use definitions::{Catalog, Kind, Nodes};
+use definitions::{Catalog, Nodes, ObjectKind};
 use nix::sys::stat::Mode;
 
 use crate::assets::{Assets, Difference, Shelf};
@@ -198,7 +198,7 @@ fn remember(catalog: &Catalog, nodes: &Nodes, report: &Report) -> Result<()> {
     }
     let mut edit = catalog.edit()?;
     for node in other {
-        let Some(mut object) = edit.find(Kind::Node, &node.node)?.cloned() else {
+        let Some(mut object) = edit.find(ObjectKind::Node, &node.node)?.cloned() else {
             continue; // somebody removed it meanwhile
         };
         object.set("provmethod", &node.osimage)?;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
-use definitions::{Arch, Catalog, Definition, InstallDir, Kind, Network, Nodes, OsImage, Site};
+use definitions::{
+    Arch, Catalog, Definition, InstallDir, Network, Nodes, ObjectKind, OsImage, Site,
+};
 
 use nix::unistd::Gid;
 
@@ -56,7 +58,7 @@ impl Workshop {
     /// When the definitions cannot be read, or what they say of the site is wrong.
     pub(crate) fn open(catalog: &Catalog, nodes: &Nodes) -> Result<Self> {
         let site = catalog.site()?;
-        let networks = catalog.objects(Kind::Network)?;
+        let networks = catalog.objects(ObjectKind::Network)?;
         let networks = networks
             .iter()
             .map(Network::from_object)

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use definitions::{Entry, Site, looks_secret};
+use definitions::{RunlistEntry, Site, looks_secret};
 use nix::unistd::{Gid, Group, geteuid};
 
 use crate::problem::Problem;
@@ -70,7 +70,7 @@ pub(crate) fn variables(
 pub(crate) fn arguments<'a>(
     site: &Site,
     node: &str,
-    scripts: impl Iterator<Item = &'a Entry>,
+    scripts: impl Iterator<Item = &'a RunlistEntry>,
     kernel: &[String],
 ) -> Vec<Problem> {
     if accepts_secrets(site) {
@@ -118,7 +118,7 @@ fn problem(of: &str, what: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use definitions::Origin;
+    use definitions::ScriptOrigin;
 
     use super::*;
 
@@ -163,8 +163,8 @@ mod tests {
             "f eth0:br0 token",
             "g --password",
         ];
-        let entries = lines.map(|line| Entry {
-            origin: Origin::Node,
+        let entries = lines.map(|line| RunlistEntry {
+            origin: ScriptOrigin::Node,
             line: line.parse().unwrap(),
         });
         let kernel = [

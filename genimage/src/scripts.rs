@@ -10,7 +10,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
 
-use definitions::{Entry, Group, Nodes, Origin, OsImage, Program, Runlist, ScriptLine, Value, hex};
+use definitions::{
+    AttributeValue, Group, Nodes, OsImage, ProgramDigest, Runlist, RunlistEntry, ScriptLine,
+    ScriptOrigin, hex,
+};
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
@@ -27,7 +30,7 @@ pub(crate) struct Programs {
     directory: PathBuf,
     /// What ships with Slipway, and stands there as soon as a run that is not dry has begun.
     shipped: Option<PathBuf>,
-    known: std::sync::Mutex<BTreeMap<String, Result<Program, String>>>,
+    known: std::sync::Mutex<BTreeMap<String, Result<ProgramDigest, String>>>,
     /// What stands there, by paths in it.
     files: OnceLock<BTreeSet<String>>,
     /// What each line needs.
@@ -69,7 +72,7 @@ impl Programs {
     ///
     /// # Errors
     /// When there is none of that name, in words that name the directory.
-    pub(crate) fn program(&self, name: &str) -> Result<Program, String> {
+    pub(crate) fn program(&self, name: &str) -> Result<ProgramDigest, String> {
         let mut known = self
             .known
             .lock()
@@ -125,12 +128,12 @@ fn text(path: &Path) -> Option<String> {
 }
 
 /// Hashes a program; links lead nowhere but to other programs of the directory.
-fn read(directory: &Path, name: &str) -> io::Result<Program> {
+fn read(directory: &Path, name: &str) -> io::Result<ProgramDigest> {
     let bytes = fs::read(locate(directory, name)?)?;
     if let Some(why) = foreign_text(&bytes) {
         return Err(io::Error::other(why));
     }
-    Ok(Program {
+    Ok(ProgramDigest {
         sha256: sha256(&bytes),
         size: bytes.len() as u64,
     })
@@ -183,9 +186,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lists {
     /// Inside the installer.
-    pub(crate) postscripts: Vec<Entry>,
+    pub(crate) postscripts: Vec<RunlistEntry>,
     /// After the first boot.
-    pub(crate) postbootscripts: Vec<Entry>,
+    pub(crate) postbootscripts: Vec<RunlistEntry>,
 }
 
 impl Lists {
@@ -201,14 +204,14 @@ impl Lists {
                 .group(Group::EVERYONE)
                 .and_then(|group| group.value(attribute));
             let own = nodes.own(node).and_then(|own| nodes.value(own, attribute));
-            let site = entries(everyone).map(|entry| (Origin::Site, entry));
-            let image = of_image.iter().map(|entry| (Origin::Osimage, entry));
-            let node_ = entries(own.as_ref()).map(|entry| (Origin::Node, entry));
-            let mut list = Vec::<Entry>::new();
+            let site = entries(everyone).map(|entry| (ScriptOrigin::Site, entry));
+            let image = of_image.iter().map(|entry| (ScriptOrigin::Osimage, entry));
+            let node_ = entries(own.as_ref()).map(|entry| (ScriptOrigin::Node, entry));
+            let mut list = Vec::<RunlistEntry>::new();
             for (origin, text) in site.chain(image).chain(node_) {
                 match text.parse::<ScriptLine>() {
                     Ok(line) if list.iter().any(|entry| entry.line == line) => {}
-                    Ok(line) => list.push(Entry { origin, line }),
+                    Ok(line) => list.push(RunlistEntry { origin, line }),
                     Err(error) => problems.push(Problem::new(format!(
                         "{node}: {attribute} of the {origin}: {error}"
                     ))),
@@ -228,7 +231,7 @@ impl Lists {
     }
 
     /// Returns every entry.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &RunlistEntry> {
         self.postscripts.iter().chain(&self.postbootscripts)
     }
 
@@ -240,7 +243,7 @@ impl Lists {
         &self,
         node: &str,
         programs: &Programs,
-    ) -> Result<BTreeMap<String, Program>, Vec<Problem>> {
+    ) -> Result<BTreeMap<String, ProgramDigest>, Vec<Problem>> {
         let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
         for entry in self.entries() {
             let needs = programs.needs(&entry.line);
@@ -275,15 +278,15 @@ impl Lists {
     }
 }
 
-fn entries(value: Option<&Value>) -> impl Iterator<Item = &String> {
-    value.map_or(&[][..], Value::entries).iter()
+fn entries(value: Option<&AttributeValue>) -> impl Iterator<Item = &String> {
+    value.map_or(&[][..], AttributeValue::entries).iter()
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use definitions::{Kind, Object};
+    use definitions::{Object, ObjectKind};
 
     use super::*;
 
@@ -318,11 +321,11 @@ mod tests {
         }
     }
 
-    fn nodes(said: &[(Kind, &str, &str)]) -> Nodes {
+    fn nodes(said: &[(ObjectKind, &str, &str)]) -> Nodes {
         Nodes::new(said.iter().map(|(kind, name, scripts)| {
             let mut object = Object::new(*kind, *name).unwrap();
             object.set("postbootscripts", scripts).unwrap();
-            if *kind == Kind::Node {
+            if *kind == ObjectKind::Node {
                 object.set("groups", "rack,all").unwrap();
             }
             object
@@ -349,9 +352,9 @@ mod tests {
     #[test]
     fn the_site_comes_first_then_the_osimage_then_the_node_and_nothing_twice() {
         let nodes = nodes(&[
-            (Kind::Group, Group::EVERYONE, "otherpkgs"),
-            (Kind::Group, "rack", "a rack,setupdockerhost"),
-            (Kind::Node, "n1", "a node,a rack"),
+            (ObjectKind::Group, Group::EVERYONE, "otherpkgs"),
+            (ObjectKind::Group, "rack", "a rack,setupdockerhost"),
+            (ObjectKind::Node, "n1", "a node,a rack"),
         ]);
         let image = image(&[
             "xHRM bridgeprereq eth0:mydocker0",
@@ -372,7 +375,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_names_no_script_is_told_with_who_asked_for_it() {
-        let nodes = nodes(&[(Kind::Node, "n1", "../mine")]);
+        let nodes = nodes(&[(ObjectKind::Node, "n1", "../mine")]);
         let problems = Lists::of(&image(&["'open"]), &nodes, "n1").unwrap_err();
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -395,7 +398,12 @@ mod tests {
         symlink(outside.path(), dir.path().join("away")).unwrap();
         let programs = Programs::new(dir.path(), None);
         let lists = |lines: &str| {
-            Lists::of(&image(&[]), &nodes(&[(Kind::Node, "n1", lines)]), "n1").unwrap()
+            Lists::of(
+                &image(&[]),
+                &nodes(&[(ObjectKind::Node, "n1", lines)]),
+                "n1",
+            )
+            .unwrap()
         };
 
         let found = lists("xHRM a,setupdockerhost")
@@ -403,7 +411,7 @@ mod tests {
             .unwrap();
         let names: Vec<_> = found.keys().map(String::as_str).collect();
         assert_eq!(names, ["bridgeprereq", "setupdockerhost", "xHRM"]);
-        let abc = Program {
+        let abc = ProgramDigest {
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
             size: 3,
         };

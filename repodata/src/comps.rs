@@ -4,7 +4,7 @@
 //! libcomps.
 
 use crate::error::ReadError;
-use crate::xml::{Document, Item};
+use crate::xml::{XmlItem, XmlStream};
 use crate::{Input, MAX_ITEM};
 
 /// A group or an environment.
@@ -20,7 +20,7 @@ pub struct CompsGroup {
 
 /// What the text that comes next is.
 #[derive(Clone, Copy)]
-enum Field {
+enum GroupField {
     Id,
     Name,
 }
@@ -33,12 +33,12 @@ pub fn read_comps<E: From<ReadError>>(
     input: Input<'_>,
     mut visit: impl FnMut(&CompsGroup) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut document = Document::new(input);
+    let mut document = XmlStream::new(input);
     let mut group: Option<CompsGroup> = None;
     let mut field = None;
     while let Some(item) = document.next()? {
         match item {
-            Item::Start(2, tag) => {
+            XmlItem::Start(2, tag) => {
                 let is_environment = tag.name() == "environment";
                 let counts = is_environment || tag.name() == "group";
                 group = counts.then(|| CompsGroup {
@@ -46,21 +46,21 @@ pub fn read_comps<E: From<ReadError>>(
                     ..CompsGroup::default()
                 });
             }
-            Item::Start(3, tag) if !tag.is_empty() => {
+            XmlItem::Start(3, tag) if !tag.is_empty() => {
                 let translated = tag.attribute("xml:lang").map(|lang| lang.is_some());
                 field = match (tag.name(), translated) {
                     (_, Err(problem)) => return Err(document.error(problem).into()),
-                    ("id", Ok(_)) => Some(Field::Id),
-                    ("name", Ok(false)) => Some(Field::Name),
+                    ("id", Ok(_)) => Some(GroupField::Id),
+                    ("name", Ok(false)) => Some(GroupField::Name),
                     _ => None,
                 };
             }
-            Item::Start(..) => field = None,
-            Item::Text(text) => {
+            XmlItem::Start(..) => field = None,
+            XmlItem::Text(text) => {
                 if let (Some(group), Some(field)) = (&mut group, field) {
                     let into = match field {
-                        Field::Id => &mut group.id,
-                        Field::Name => &mut group.name,
+                        GroupField::Id => &mut group.id,
+                        GroupField::Name => &mut group.name,
                     };
                     if into.len() + text.len() > MAX_ITEM {
                         let problem = format!("a name is longer than {MAX_ITEM} bytes");
@@ -69,14 +69,14 @@ pub fn read_comps<E: From<ReadError>>(
                     into.push_str(&text);
                 }
             }
-            Item::End(2) => {
+            XmlItem::End(2) => {
                 if let Some(mut group) = group.take() {
                     group.id = group.id.trim().to_owned();
                     visit(&group)?;
                 }
             }
-            Item::End(_) => field = None,
-            Item::Other => {}
+            XmlItem::End(_) => field = None,
+            XmlItem::Other => {}
         }
     }
     Ok(())

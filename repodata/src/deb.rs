@@ -18,7 +18,7 @@ pub struct DebStanza<'a> {
 }
 
 /// A field's first line, with its number.
-type Field<'a> = (u64, &'a [u8]);
+type NumberedField<'a> = (u64, &'a [u8]);
 
 /// Lends every stanza of an index to `visit`.
 ///
@@ -182,7 +182,7 @@ impl<'a> DebStanza<'a> {
     }
 
     /// Returns every field of a name, in order.
-    fn fields(&self, name: &str) -> impl Iterator<Item = Field<'a>> {
+    fn fields(&self, name: &str) -> impl Iterator<Item = NumberedField<'a>> {
         let value = move |(number, line): (u64, &'a [u8])| {
             let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
             Some((number, value.trim_ascii()))

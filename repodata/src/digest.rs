@@ -10,7 +10,7 @@ use std::str::FromStr;
 use definitions::hex;
 use sha2::Digest as _;
 
-/// A hash algorithm, weakest first, so that the greater of two is the stronger.
+/// A hash algorithm, weakest first, so that the greater of two is the one to believe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// 128 bits; finds damage.
@@ -32,10 +32,10 @@ pub struct Digest {
 
 /// A hash that is being computed.
 #[derive(Debug, Clone)]
-pub struct Hasher(HasherState);
+pub struct Hasher(HashState);
 
 #[derive(Debug, Clone)]
-enum HasherState {
+enum HashState {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
@@ -85,12 +85,11 @@ impl FromStr for Algorithm {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let accept_unsigned = text.to_ascii_lowercase();
+        let lower = text.to_ascii_lowercase();
         Self::ALL
             .into_iter()
             .find(|algorithm| {
-                algorithm.name() == accept_unsigned
-                    || (accept_unsigned == "sha" && *algorithm == Self::Sha1)
+                algorithm.name() == lower || (lower == "sha" && *algorithm == Self::Sha1)
             })
             .ok_or_else(|| format!("'{}' is no hash algorithm known here", text.escape_debug()))
     }
@@ -184,30 +183,30 @@ impl Hasher {
     /// Starts a hash.
     pub fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Md5 => HasherState::Md5(md5::Md5::new()),
-            Algorithm::Sha1 => HasherState::Sha1(sha1::Sha1::new()),
-            Algorithm::Sha256 => HasherState::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => HasherState::Sha512(sha2::Sha512::new()),
+            Algorithm::Md5 => HashState::Md5(md5::Md5::new()),
+            Algorithm::Sha1 => HashState::Sha1(sha1::Sha1::new()),
+            Algorithm::Sha256 => HashState::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => HashState::Sha512(sha2::Sha512::new()),
         })
     }
 
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            HasherState::Md5(state) => state.update(bytes),
-            HasherState::Sha1(state) => state.update(bytes),
-            HasherState::Sha256(state) => state.update(bytes),
-            HasherState::Sha512(state) => state.update(bytes),
+            HashState::Md5(state) => state.update(bytes),
+            HashState::Sha1(state) => state.update(bytes),
+            HashState::Sha256(state) => state.update(bytes),
+            HashState::Sha512(state) => state.update(bytes),
         }
     }
 
     /// Ends the hash and returns its value.
     pub fn finish(self) -> Digest {
         match self.0 {
-            HasherState::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
-            HasherState::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
-            HasherState::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
-            HasherState::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
+            HashState::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
+            HashState::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
+            HashState::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
+            HashState::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use error::{Location, ReadError};
 pub use input::Input;
 pub use listed::ListedFile;
 pub use primary::{PrimaryPackage, read_primary};
-pub use release::{Release, is_clear_signed, signed_text};
+pub use release::{AptRelease, is_clear_signed, signed_text};
 pub use repomd::{Repomd, RepomdFile};
 pub use susetags::{SuseContent, SusetagsPackage, read_susetags};
 

@@ -5,7 +5,7 @@
 
 use crate::error::ReadError;
 use crate::repomd::checksum_type;
-use crate::xml::{Document, Item, Tag};
+use crate::xml::{XmlItem, XmlStream, XmlTag};
 use crate::{Digest, Input, ListedFile, MAX_ITEM};
 
 /// A package of an rpm-md repository.
@@ -37,7 +37,7 @@ struct Provides {
 }
 
 /// What the text that comes next is.
-enum Field {
+enum PackageField {
     Name,
     Arch,
     /// `<checksum type="…">`, with its type.
@@ -52,35 +52,35 @@ pub fn read_primary<E: From<ReadError>>(
     input: Input<'_>,
     mut visit: impl FnMut(&PrimaryPackage) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut document = Document::new(input);
+    let mut document = XmlStream::new(input);
     let mut package = PrimaryPackage::default();
     let (mut field, mut in_package, mut in_provides) = (None, false, false);
     while let Some(item) = document.next()? {
         let read = match item {
-            Item::Start(2, tag) => {
+            XmlItem::Start(2, tag) => {
                 in_package = tag.name() == "package";
                 package.clear();
                 Ok(())
             }
-            Item::Start(3, tag) => package.element(&tag).map(|next| field = next),
-            Item::Start(4, tag) => {
+            XmlItem::Start(3, tag) => package.element(&tag).map(|next| field = next),
+            XmlItem::Start(4, tag) => {
                 in_provides = tag.name() == "provides" && !tag.is_empty();
                 Ok(())
             }
-            Item::Start(5, tag) if in_provides && tag.name() == "entry" => package.provide(&tag),
-            Item::Text(text) => match &field {
+            XmlItem::Start(5, tag) if in_provides && tag.name() == "entry" => package.provide(&tag),
+            XmlItem::Text(text) => match &field {
                 Some(field) => package.text(field, text.trim()),
                 None => Ok(()),
             },
-            Item::End(2) if in_package => {
+            XmlItem::End(2) if in_package => {
                 visit(&package)?;
                 Ok(())
             }
-            Item::End(3) => {
+            XmlItem::End(3) => {
                 field = None;
                 Ok(())
             }
-            Item::End(4) => {
+            XmlItem::End(4) => {
                 in_provides = false;
                 Ok(())
             }
@@ -122,12 +122,12 @@ impl PrimaryPackage {
         };
     }
 
-    fn element(&mut self, tag: &Tag<'_>) -> Result<Option<Field>, String> {
+    fn element(&mut self, tag: &XmlTag<'_>) -> Result<Option<PackageField>, String> {
         let mut field = None;
         match tag.name() {
-            "name" if self.name.is_empty() => field = Some(Field::Name),
-            "arch" if self.arch.is_empty() => field = Some(Field::Arch),
-            "checksum" => field = Some(Field::Checksum(checksum_type(tag)?)),
+            "name" if self.name.is_empty() => field = Some(PackageField::Name),
+            "arch" if self.arch.is_empty() => field = Some(PackageField::Arch),
+            "checksum" => field = Some(PackageField::Checksum(checksum_type(tag)?)),
             "version" => self.version = version(tag)?,
             "size" => self.size = tag.attribute("package")?.and_then(|size| size.parse().ok()),
             "location" => {
@@ -139,18 +139,18 @@ impl PrimaryPackage {
         Ok(field.filter(|_| !tag.is_empty()))
     }
 
-    fn text(&mut self, field: &Field, text: &str) -> Result<(), String> {
+    fn text(&mut self, field: &PackageField, text: &str) -> Result<(), String> {
         match field {
-            Field::Name => self.name.push_str(text),
-            Field::Arch => self.arch.push_str(text),
-            Field::Checksum(algorithm) => {
+            PackageField::Name => self.name.push_str(text),
+            PackageField::Arch => self.arch.push_str(text),
+            PackageField::Checksum(algorithm) => {
                 self.digest = Some(Digest::parse(algorithm.parse()?, text)?);
             }
         }
         Ok(())
     }
 
-    fn provide(&mut self, tag: &Tag<'_>) -> Result<(), String> {
+    fn provide(&mut self, tag: &XmlTag<'_>) -> Result<(), String> {
         let name = tag.attribute("name")?.unwrap_or_default();
         let version = tag.attribute("ver")?.unwrap_or_default();
         let Provides { text, ends } = &mut self.provides;
@@ -168,7 +168,7 @@ impl PrimaryPackage {
 }
 
 /// Prints `version-release`, after `epoch:` where that is not 0.
-fn version(tag: &Tag<'_>) -> Result<String, String> {
+fn version(tag: &XmlTag<'_>) -> Result<String, String> {
     let part = |name| tag.attribute(name).map(Option::unwrap_or_default);
     let (epoch, version, release) = (part("epoch")?, part("ver")?, part("rel")?);
     Ok(match epoch.as_str() {

@@ -11,7 +11,7 @@ use crate::{Input, ListedFile};
 
 /// What a `Release` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Release {
+pub struct AptRelease {
     /// The name by which sources ask for it: `stable`.
     pub suite: Option<String>,
     /// Its code name: `bookworm`.
@@ -24,7 +24,7 @@ pub struct Release {
     pub files: Vec<ListedFile>,
 }
 
-impl Release {
+impl AptRelease {
     /// Reads a `Release`, or an `InRelease` with its signature.
     ///
     /// # Errors
@@ -146,8 +146,8 @@ Description: the fields after it
         ));
     }
 
-    fn read(text: &str) -> Result<Release, ReadError> {
-        Release::read(Input::plain("Release", text.as_bytes())?)
+    fn read(text: &str) -> Result<AptRelease, ReadError> {
+        AptRelease::read(Input::plain("Release", text.as_bytes())?)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! XML comes in, the metadata files that it lists go out. Form: the `repo` name space that createrepo_c writes.
 
 use crate::error::ReadError;
-use crate::xml::{Document, Item, Tag};
+use crate::xml::{XmlItem, XmlStream, XmlTag};
 use crate::{Digest, Input, ListedFile};
 
 /// What `repomd.xml` says.
@@ -27,7 +27,7 @@ pub struct RepomdFile {
 }
 
 /// What the text that comes next is.
-enum Field {
+enum RepomdField {
     /// `<checksum type="…">`, with its type.
     Checksum(String),
     Size,
@@ -39,14 +39,14 @@ impl Repomd {
     /// # Errors
     /// What is no XML, and a checksum that is none.
     pub fn read(input: Input<'_>) -> Result<Self, ReadError> {
-        let mut document = Document::new(input.document());
+        let mut document = XmlStream::new(input.document());
         let (mut repomd, mut field) = (Self::default(), None);
         loop {
             let read = match document.next()? {
                 None => return Ok(repomd),
-                Some(Item::Start(2, tag)) if tag.name() == "data" => repomd.start(&tag),
-                Some(Item::Start(3, tag)) => repomd.element(&tag).map(|next| field = next),
-                Some(Item::Text(text)) => match field.take() {
+                Some(XmlItem::Start(2, tag)) if tag.name() == "data" => repomd.start(&tag),
+                Some(XmlItem::Start(3, tag)) => repomd.element(&tag).map(|next| field = next),
+                Some(XmlItem::Text(text)) => match field.take() {
                     Some(field) => repomd.text(&field, text.trim()),
                     None => Ok(()),
                 },
@@ -68,7 +68,7 @@ impl Repomd {
         })
     }
 
-    fn start(&mut self, tag: &Tag<'_>) -> Result<(), String> {
+    fn start(&mut self, tag: &XmlTag<'_>) -> Result<(), String> {
         self.files.push(RepomdFile {
             kind: tag.attribute("type")?.unwrap_or_default(),
             ..RepomdFile::default()
@@ -76,7 +76,7 @@ impl Repomd {
         Ok(())
     }
 
-    fn element(&mut self, tag: &Tag<'_>) -> Result<Option<Field>, String> {
+    fn element(&mut self, tag: &XmlTag<'_>) -> Result<Option<RepomdField>, String> {
         let Some(file) = self.files.last_mut() else {
             return Ok(None);
         };
@@ -85,28 +85,28 @@ impl Repomd {
                 file.href = tag.attribute("href")?.unwrap_or_default();
                 None
             }
-            "checksum" => Some(Field::Checksum(checksum_type(tag)?)),
-            "size" => Some(Field::Size),
+            "checksum" => Some(RepomdField::Checksum(checksum_type(tag)?)),
+            "size" => Some(RepomdField::Size),
             _ => None,
         })
     }
 
-    fn text(&mut self, field: &Field, text: &str) -> Result<(), String> {
+    fn text(&mut self, field: &RepomdField, text: &str) -> Result<(), String> {
         let Some(file) = self.files.last_mut() else {
             return Ok(());
         };
         match field {
-            Field::Checksum(algorithm) => {
+            RepomdField::Checksum(algorithm) => {
                 file.digest = Some(Digest::parse(algorithm.parse()?, text)?);
             }
-            Field::Size => file.size = text.parse().ok(),
+            RepomdField::Size => file.size = text.parse().ok(),
         }
         Ok(())
     }
 }
 
 /// Returns the type of a `<checksum>`.
-pub(crate) fn checksum_type(tag: &Tag<'_>) -> Result<String, String> {
+pub(crate) fn checksum_type(tag: &XmlTag<'_>) -> Result<String, String> {
     let algorithm = tag.attribute("type")?;
     algorithm.ok_or_else(|| "a checksum has no type".to_owned())
 }

@@ -1,7 +1,7 @@
 //! XML as rpm-md has it: streamed, an event at a time, each with a bound.
 //!
 //! `quick-xml` keeps one event in memory, however long: a text of a gigabyte is one event. What is read through
-//! [`Bounded`] is an error once an event has taken more than [`MAX_ITEM`] bytes. Entities other than XML's own are
+//! [`BoundedReader`] is an error once an event has taken more than [`MAX_ITEM`] bytes. Entities other than XML's own are
 //! not expanded.
 
 use std::borrow::Cow;
@@ -17,18 +17,18 @@ use crate::{Decompressor, Input, MAX_ITEM};
 const MAX_DEPTH: usize = 64;
 
 /// What a document says, an event at a time.
-pub(crate) struct Document<'a> {
+pub(crate) struct XmlStream<'a> {
     name: String,
-    reader: Reader<Bounded<'a>>,
+    reader: Reader<BoundedReader<'a>>,
     buffer: Vec<u8>,
     depth: usize,
 }
 
 /// What is in a document.
 #[derive(Debug)]
-pub(crate) enum Item<'b> {
+pub(crate) enum XmlItem<'b> {
     /// An element begins, at its depth: 1 is the root's. An empty one ends at once.
-    Start(usize, Tag<'b>),
+    Start(usize, XmlTag<'b>),
     /// Text within the element that began last.
     Text(Cow<'b, str>),
     /// An element ends, at its depth.
@@ -39,16 +39,16 @@ pub(crate) enum Item<'b> {
 
 /// The beginning of an element.
 #[derive(Debug)]
-pub(crate) struct Tag<'b> {
+pub(crate) struct XmlTag<'b> {
     start: BytesStart<'b>,
     empty: bool,
 }
 
-impl<'a> Document<'a> {
+impl<'a> XmlStream<'a> {
     pub(crate) fn new(input: Input<'a>) -> Self {
         Self {
             name: input.name,
-            reader: Reader::from_reader(Bounded {
+            reader: Reader::from_reader(BoundedReader {
                 inner: input.stream,
                 left: MAX_ITEM,
             }),
@@ -58,7 +58,7 @@ impl<'a> Document<'a> {
     }
 
     /// Returns what comes next, or nothing at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Item<'_>>, ReadError> {
+    pub(crate) fn next(&mut self) -> Result<Option<XmlItem<'_>>, ReadError> {
         self.buffer.clear();
         self.reader.get_mut().left = MAX_ITEM;
         let at = self.reader.buffer_position();
@@ -81,27 +81,27 @@ impl<'a> Document<'a> {
             Event::Start(start) => {
                 self.depth += 1;
                 let empty = false;
-                Item::Start(self.depth, Tag { start, empty })
+                XmlItem::Start(self.depth, XmlTag { start, empty })
             }
             Event::Empty(start) => {
                 let empty = true;
-                Item::Start(self.depth + 1, Tag { start, empty })
+                XmlItem::Start(self.depth + 1, XmlTag { start, empty })
             }
-            Event::Text(text) => Item::Text(text.into_inner()),
+            Event::Text(text) => XmlItem::Text(text.into_inner()),
             Event::GeneralRef(entity) => match resolved(&entity) {
-                Some(text) => Item::Text(Cow::Borrowed(text)),
-                None => Item::Other,
+                Some(text) => XmlItem::Text(Cow::Borrowed(text)),
+                None => XmlItem::Other,
             },
             Event::End(_) => {
                 let depth = self.depth;
                 self.depth = depth.saturating_sub(1);
-                Item::End(depth)
+                XmlItem::End(depth)
             }
             Event::Eof if self.depth > 0 => {
                 return Err(error("it ends inside an element".to_owned()));
             }
             Event::Eof => return Ok(None),
-            _ => Item::Other,
+            _ => XmlItem::Other,
         }))
     }
 
@@ -115,7 +115,7 @@ impl<'a> Document<'a> {
     }
 }
 
-impl Tag<'_> {
+impl XmlTag<'_> {
     /// Its name without its name space.
     pub(crate) fn name(&self) -> &str {
         self.start.local_name().into_inner()
@@ -153,12 +153,12 @@ fn resolved(entity: &str) -> Option<&'static str> {
 }
 
 /// Counts what one event takes.
-struct Bounded<'a> {
+struct BoundedReader<'a> {
     inner: Decompressor<'a>,
     left: usize,
 }
 
-impl BufRead for Bounded<'_> {
+impl BufRead for BoundedReader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let buffer = self.inner.fill_buf()?;
         if self.left == 0 && !buffer.is_empty() {
@@ -174,7 +174,7 @@ impl BufRead for Bounded<'_> {
     }
 }
 
-impl Read for Bounded<'_> {
+impl Read for BoundedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
         self.consume(read);
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn error(xml: &str) -> ReadError {
-        let mut document = Document::new(Input::plain("a.xml", xml.as_bytes()).unwrap());
+        let mut document = XmlStream::new(Input::plain("a.xml", xml.as_bytes()).unwrap());
         loop {
             match document.next() {
                 Ok(Some(_)) => {}

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, Node, Program, Runlist, ScriptLine, hex};
+use definitions::{InstallDir, Node, ProgramDigest, Runlist, ScriptLine, hex};
 use sha2::{Digest, Sha256};
 
 use crate::marks::Marks;
@@ -33,11 +33,11 @@ const FIRSTBOOT: &str = "firstboot";
 pub(crate) struct Shelf {
     installdir: InstallDir,
     /// The program that runs the others, and what it is.
-    firstboot: (Arc<[u8]>, Program),
+    firstboot: (Arc<[u8]>, ProgramDigest),
     /// What stands in its directory of scripts, by paths in it.
     files: BTreeSet<String>,
     /// What was looked up: `None` is what does not exist.
-    programs: HashMap<String, Option<Program>>,
+    programs: HashMap<String, Option<ProgramDigest>>,
 }
 
 /// What is to be done on one node.
@@ -79,7 +79,7 @@ impl Shelf {
     }
 
     /// Returns the program that runs the others.
-    pub(crate) fn firstboot(&self) -> &Program {
+    pub(crate) fn firstboot(&self) -> &ProgramDigest {
         &self.firstboot.1
     }
 
@@ -162,7 +162,7 @@ impl Shelf {
     }
 
     /// Says what a program is now; `None` where there is none.
-    fn program(&mut self, name: &str) -> Result<Option<Program>> {
+    fn program(&mut self, name: &str) -> Result<Option<ProgramDigest>> {
         if let Some(known) = self.programs.get(name) {
             return Ok(known.clone());
         }
@@ -211,8 +211,8 @@ pub(crate) fn address(node: &Node) -> String {
 }
 
 /// Says what a program is.
-fn describe(bytes: &[u8]) -> Program {
-    Program {
+fn describe(bytes: &[u8]) -> ProgramDigest {
+    ProgramDigest {
         sha256: hex(&Sha256::digest(bytes)),
         size: bytes.len() as u64,
     }

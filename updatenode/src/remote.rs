@@ -9,7 +9,7 @@
 //! have them. It is one line without `'`, `\` and `!`, in single quotes: so every login shell hands it on
 //! as it is, csh and fish too.
 
-use definitions::{Program, Runlist, ScriptLine};
+use definitions::{ProgramDigest, Runlist, ScriptLine};
 
 use crate::marks::Marks;
 
@@ -34,7 +34,7 @@ const REFRESH: &str = concat!(
 );
 
 /// Returns the command line for a node's shell; without lines, the whole list is run.
-pub(crate) fn command(firstboot: &Program, marks: &Marks, lines: &[ScriptLine]) -> String {
+pub(crate) fn command(firstboot: &ProgramDigest, marks: &Marks, lines: &[ScriptLine]) -> String {
     let size = firstboot.size.to_string();
     let mut words = vec![
         "sh", "-c", AS_ROOT, "slipway", "sh", "-c", REFRESH, "slipway",
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_it_says_is_a_mark_and_the_line_itself_holds_none() {
         let marks = Marks::new().unwrap();
-        let program = Program {
+        let program = ProgramDigest {
             sha256: "0".repeat(64),
             size: 1,
         };

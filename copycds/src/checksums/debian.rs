@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use repodata::{Compression, Input, Release, read_stanzas};
+use repodata::{AptRelease, Compression, Input, read_stanzas};
 
 use super::SourceId;
 use super::collector::{Collector, Listing};
@@ -23,7 +23,7 @@ pub(super) fn gather(collector: &mut Collector<'_>) -> Result<()> {
         let signature = collector.sibling(root, ".gpg");
         let (source, text) = collector.add_signed_source(root, text, CHAIN, signature)?;
         let name = root.path.to_string();
-        let release = Input::plain(&name, text.as_slice()).and_then(Release::read);
+        let release = Input::plain(&name, text.as_slice()).and_then(AptRelease::read);
         let base = split(root.path.as_bytes()).0;
         let (mut indices, mut note_missing) = (Vec::new(), None);
         for listed in release.with_context(reading)?.files {

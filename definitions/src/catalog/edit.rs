@@ -1,6 +1,6 @@
 //! One change to the catalog: under the writers' lock, with comments and order kept.
 //!
-//! Objects come in, files go out. Nothing is written before [`Edit::commit`]; each file is then replaced
+//! Objects come in, files go out. Nothing is written before [`CatalogEdit::commit`]; each file is then replaced
 //! by one rename. A change of several files is not one atom: killed between two renames, some files are
 //! new and some old, each of them whole.
 
@@ -13,15 +13,15 @@ use anyhow::{Context, Result, bail};
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
 use super::names::Added;
-use super::{Catalog, Shelf, Stored, file};
-use crate::{Error, Kind, Lock, Nodes, Object, Site, Value};
+use super::{Catalog, ObjectsByName, StoredObject, file};
+use crate::{AttributeValue, Error, Lock, Nodes, Object, ObjectKind, Site};
 
 /// A change under way; dropping it changes nothing.
 #[derive(Debug)]
-pub struct Edit<'c> {
+pub struct CatalogEdit<'c> {
     catalog: &'c Catalog,
-    shelves: BTreeMap<Kind, Shelf>,
-    documents: BTreeMap<PathBuf, Document>,
+    shelves: BTreeMap<ObjectKind, ObjectsByName>,
+    documents: BTreeMap<PathBuf, EditedFile>,
     /// The names that the change brings.
     added: Added,
     /// Held until the change is written or dropped.
@@ -30,7 +30,7 @@ pub struct Edit<'c> {
 
 /// A file that the change touches.
 #[derive(Debug)]
-struct Document {
+struct EditedFile {
     before: String,
     after: DocumentMut,
     removed: bool,
@@ -38,7 +38,7 @@ struct Document {
     doomed: BTreeMap<Option<&'static str>, HashSet<String>>,
 }
 
-impl Document {
+impl EditedFile {
     /// Has the table of an object go.
     fn doom(&mut self, section: Option<&'static str>, name: &str) {
         self.doomed
@@ -66,7 +66,7 @@ impl Document {
     }
 }
 
-impl<'c> Edit<'c> {
+impl<'c> CatalogEdit<'c> {
     /// Takes the lock.
     pub(super) fn begin(catalog: &'c Catalog) -> Result<Self> {
         Ok(Self {
@@ -82,7 +82,7 @@ impl<'c> Edit<'c> {
     ///
     /// # Errors
     /// When a file cannot be read or does not hold what it should.
-    pub fn find(&mut self, kind: Kind, name: &str) -> Result<Option<&Object>> {
+    pub fn find(&mut self, kind: ObjectKind, name: &str) -> Result<Option<&Object>> {
         Ok(self.shelf(kind)?.get(name).map(|stored| &stored.object))
     }
 
@@ -91,8 +91,8 @@ impl<'c> Edit<'c> {
     /// # Errors
     /// As [`Self::find`].
     pub fn nodes(&mut self) -> Result<Nodes> {
-        let nodes = self.objects(Kind::Node)?;
-        let groups = self.objects(Kind::Group)?;
+        let nodes = self.objects(ObjectKind::Node)?;
+        let groups = self.objects(ObjectKind::Group)?;
         Ok(Nodes::new(nodes.into_iter().chain(groups)))
     }
 
@@ -108,7 +108,7 @@ impl<'c> Edit<'c> {
     ///
     /// # Errors
     /// As [`Self::find`].
-    pub fn objects(&mut self, kind: Kind) -> Result<Vec<Object>> {
+    pub fn objects(&mut self, kind: ObjectKind) -> Result<Vec<Object>> {
         let stored = self.shelf(kind)?.values();
         Ok(stored.map(|stored| stored.object.clone()).collect())
     }
@@ -139,7 +139,7 @@ impl<'c> Edit<'c> {
             .with_context(|| format!("changing {}", path.display()))?;
         write_attributes(table, before, &object.part(false));
         self.put_secrets(before, object)?;
-        let stored = Stored::new(object.clone(), path.into());
+        let stored = StoredObject::new(object.clone(), path.into());
         self.shelf(kind)?.insert(name.to_owned(), stored);
         Ok(())
     }
@@ -172,7 +172,7 @@ impl<'c> Edit<'c> {
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none; otherwise when a file cannot be read.
-    pub fn remove(&mut self, kind: Kind, name: &str) -> Result<()> {
+    pub fn remove(&mut self, kind: ObjectKind, name: &str) -> Result<()> {
         let shelf = self.shelf(kind)?;
         let Some(stored) = shelf.remove(name) else {
             let known = shelf.keys().map(String::as_str);
@@ -194,12 +194,12 @@ impl<'c> Edit<'c> {
     /// # Errors
     /// [`Error::NotFound`] where there is none, or when the new name is taken or none that an object
     /// can have; otherwise when a file cannot be read.
-    pub fn rename(&mut self, kind: Kind, name: &str, new: &str) -> Result<()> {
+    pub fn rename(&mut self, kind: ObjectKind, name: &str, new: &str) -> Result<()> {
         let shelf = self.shelf(kind)?;
         if shelf.contains_key(new) {
             bail!("a definition for the {kind} '{new}' exists already: remove it first");
         }
-        let Some(Stored { object, file, .. }) = shelf.get(name).cloned() else {
+        let Some(StoredObject { object, file, .. }) = shelf.get(name).cloned() else {
             let known = shelf.keys().map(String::as_str);
             return Err(Error::not_found(kind, name, known).into());
         };
@@ -227,7 +227,7 @@ impl<'c> Edit<'c> {
                 file
             }
         };
-        let stored = Stored::new(renamed, file);
+        let stored = StoredObject::new(renamed, file);
         self.shelf(kind)?.insert(new.to_owned(), stored);
         Ok(())
     }
@@ -263,7 +263,7 @@ impl<'c> Edit<'c> {
     }
 
     /// Reads the objects of a kind, once.
-    fn shelf(&mut self, kind: Kind) -> Result<&mut Shelf> {
+    fn shelf(&mut self, kind: ObjectKind) -> Result<&mut ObjectsByName> {
         if !self.shelves.contains_key(&kind) {
             self.shelves.insert(kind, self.catalog.shelf(kind)?);
         }
@@ -271,7 +271,7 @@ impl<'c> Edit<'c> {
     }
 
     /// Reads a file to be edited, once; one that does not exist is empty.
-    fn document(&mut self, path: &Path) -> Result<&mut Document> {
+    fn document(&mut self, path: &Path) -> Result<&mut EditedFile> {
         if !self.documents.contains_key(path) {
             let before = match fs::read_to_string(path) {
                 Ok(text) => text,
@@ -283,7 +283,7 @@ impl<'c> Edit<'c> {
             let after = before
                 .parse()
                 .with_context(|| format!("reading {}", path.display()))?;
-            let document = Document {
+            let document = EditedFile {
                 before,
                 after,
                 removed: false,
@@ -337,17 +337,17 @@ fn write_attributes(table: &mut dyn TableLike, before: Option<&Object>, after: &
 }
 
 /// Writes a value where none was.
-fn fresh(value: &Value) -> Item {
+fn fresh(value: &AttributeValue) -> Item {
     match value {
-        Value::Text(text) => toml_edit::value(text.as_str()),
-        Value::List(entries) => toml_edit::value(entries.iter().collect::<Array>()),
+        AttributeValue::Text(text) => toml_edit::value(text.as_str()),
+        AttributeValue::List(entries) => toml_edit::value(entries.iter().collect::<Array>()),
     }
 }
 
 /// Writes a value over another and keeps the comment behind it; entries of a list that stay keep
 /// theirs too.
-fn rewrite(item: &mut Item, value: &Value) {
-    if let (Some(array), Value::List(entries)) = (item.as_array_mut(), value) {
+fn rewrite(item: &mut Item, value: &AttributeValue) {
+    if let (Some(array), AttributeValue::List(entries)) = (item.as_array_mut(), value) {
         array.retain(|entry| {
             entry
                 .as_str()

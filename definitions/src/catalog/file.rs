@@ -11,13 +11,13 @@ use anyhow::{Context, Result, bail};
 use crate::{Lock, sync_directory, write_atomic};
 
 /// How long another writer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits for the lock of a directory of definitions; it is held until the file is dropped, or its
 /// process ends however it may.
 pub(super) fn lock(directory: &Path) -> Result<Lock> {
     make_directory(directory)?;
-    Lock::take(&directory.join(".lock"), PATIENCE, &mut |_| {})
+    Lock::acquire(&directory.join(".lock"), LOCK_TIMEOUT, &mut |_| {})
 }
 
 /// Who may read a file.

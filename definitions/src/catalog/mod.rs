@@ -29,9 +29,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Definition, Error, Kind, Nodes, Object, Site};
+use crate::{Definition, Error, Nodes, Object, ObjectKind, Site};
 
-pub use edit::Edit;
+pub use edit::CatalogEdit;
 
 /// A directory of definitions.
 #[derive(Debug, Clone)]
@@ -39,14 +39,14 @@ pub struct Catalog(PathBuf);
 
 /// An object and the file that it stands in.
 #[derive(Debug, Clone)]
-struct Stored {
+struct StoredObject {
     object: Object,
     file: Arc<Path>,
     /// Whether a secret stands there, and not in the file of secrets.
     misplaced: bool,
 }
 
-impl Stored {
+impl StoredObject {
     /// Describes an object whose secrets stand where they belong.
     fn new(object: Object, file: Arc<Path>) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Stored {
 }
 
 /// Objects of one kind by name.
-type Shelf = BTreeMap<String, Stored>;
+type ObjectsByName = BTreeMap<String, StoredObject>;
 
 impl Catalog {
     /// Where definitions lie unless the user says otherwise.
@@ -81,7 +81,7 @@ impl Catalog {
     pub fn find<D: Definition>(&self, name: &str) -> Result<Option<D>> {
         // An osimage has a file of its own: no need to read the others.
         let files = match D::KIND {
-            Kind::OsImage => {
+            ObjectKind::OsImage => {
                 Object::new(D::KIND, name)?; // no name leads out of the directory
                 vec![self.home(D::KIND, name)]
             }
@@ -112,8 +112,8 @@ impl Catalog {
     /// # Errors
     /// As [`Self::find`].
     pub fn nodes(&self) -> Result<Nodes> {
-        let shelves = self.read(&self.files(Kind::Node)?)?;
-        let stored = shelves.into_values().flat_map(Shelf::into_values);
+        let shelves = self.read(&self.files(ObjectKind::Node)?)?;
+        let stored = shelves.into_values().flat_map(ObjectsByName::into_values);
         Ok(Nodes::new(stored.map(|stored| stored.object)))
     }
 
@@ -132,7 +132,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Self::find`].
-    pub fn objects(&self, kind: Kind) -> Result<Vec<Object>> {
+    pub fn objects(&self, kind: ObjectKind) -> Result<Vec<Object>> {
         let shelf = self.shelf(kind)?;
         Ok(shelf.into_values().map(|stored| stored.object).collect())
     }
@@ -152,19 +152,19 @@ impl Catalog {
     ///
     /// # Errors
     /// When the directory cannot be made or locked.
-    pub fn edit(&self) -> Result<Edit<'_>> {
-        Edit::begin(self)
+    pub fn edit(&self) -> Result<CatalogEdit<'_>> {
+        CatalogEdit::begin(self)
     }
 
     /// Reads the objects of one kind.
-    fn shelf(&self, kind: Kind) -> Result<Shelf> {
+    fn shelf(&self, kind: ObjectKind) -> Result<ObjectsByName> {
         let mut shelves = self.read(&self.files(kind)?)?;
         Ok(shelves.remove(&kind).unwrap_or_default())
     }
 
     /// Reads files into one shelf a kind; a file that does not exist holds nothing.
-    fn read(&self, files: &[PathBuf]) -> Result<BTreeMap<Kind, Shelf>> {
-        let mut shelves = BTreeMap::<Kind, Shelf>::new();
+    fn read(&self, files: &[PathBuf]) -> Result<BTreeMap<ObjectKind, ObjectsByName>> {
+        let mut shelves = BTreeMap::<ObjectKind, ObjectsByName>::new();
         for file in files {
             let text = match fs::read_to_string(file) {
                 Ok(text) => text,
@@ -179,7 +179,7 @@ impl Catalog {
                 let misplaced = object.has_secrets();
                 let file = Arc::clone(&path);
                 match shelf.entry(object.name().to_owned()) {
-                    Entry::Vacant(place) => place.insert(Stored {
+                    Entry::Vacant(place) => place.insert(StoredObject {
                         object,
                         file,
                         misplaced,
@@ -199,11 +199,11 @@ impl Catalog {
     }
 
     /// Lists the files that may hold objects of a kind, sorted.
-    fn files(&self, kind: Kind) -> Result<Vec<PathBuf>> {
+    fn files(&self, kind: ObjectKind) -> Result<Vec<PathBuf>> {
         let directory = match kind {
-            Kind::Site | Kind::Network => return Ok(vec![self.home(kind, "")]),
-            Kind::OsImage => self.0.join("osimages"),
-            Kind::Node | Kind::Group => self.0.join("nodes"),
+            ObjectKind::Site | ObjectKind::Network => return Ok(vec![self.home(kind, "")]),
+            ObjectKind::OsImage => self.0.join("osimages"),
+            ObjectKind::Node | ObjectKind::Group => self.0.join("nodes"),
         };
         let listing = || format!("listing {}", directory.display());
         let entries = match fs::read_dir(&directory) {
@@ -230,28 +230,28 @@ impl Catalog {
     }
 
     /// Names the file that a new object goes to.
-    fn home(&self, kind: Kind, name: &str) -> PathBuf {
+    fn home(&self, kind: ObjectKind, name: &str) -> PathBuf {
         match kind {
-            Kind::Site => self.0.join("site.toml"),
-            Kind::Network => self.0.join("networks.toml"),
-            Kind::OsImage => self.0.join("osimages").join(format!("{name}.toml")),
-            Kind::Node => self.0.join("nodes/nodes.toml"),
-            Kind::Group => self.0.join("nodes/groups.toml"),
+            ObjectKind::Site => self.0.join("site.toml"),
+            ObjectKind::Network => self.0.join("networks.toml"),
+            ObjectKind::OsImage => self.0.join("osimages").join(format!("{name}.toml")),
+            ObjectKind::Node => self.0.join("nodes/nodes.toml"),
+            ObjectKind::Group => self.0.join("nodes/groups.toml"),
         }
     }
 
     /// Says how a file of the catalog holds its objects.
     fn layout(&self, file: &Path) -> Layout {
         let parent = file.parent().and_then(Path::file_name);
-        if file == self.home(Kind::Site, "") {
-            Layout::Whole(Kind::Site, Site::NAME.to_owned())
-        } else if file == self.home(Kind::Network, "") {
-            Layout::Tables(Kind::Network)
+        if file == self.home(ObjectKind::Site, "") {
+            Layout::Whole(ObjectKind::Site, Site::NAME.to_owned())
+        } else if file == self.home(ObjectKind::Network, "") {
+            Layout::Tables(ObjectKind::Network)
         } else if file == self.secrets() {
             Layout::Secrets
         } else if parent.is_some_and(|parent| parent == "osimages") {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
-            Layout::Whole(Kind::OsImage, name.into_owned())
+            Layout::Whole(ObjectKind::OsImage, name.into_owned())
         } else {
             Layout::Sections
         }
@@ -262,9 +262,9 @@ impl Catalog {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Layout {
     /// The whole file is one object.
-    Whole(Kind, String),
+    Whole(ObjectKind, String),
     /// A table for each object: `[name]`.
-    Tables(Kind),
+    Tables(ObjectKind),
     /// A table for each object of several kinds: `[node.name]`, `[group.name]`.
     Sections,
     /// The same of every kind, for what is secret of its objects.
@@ -273,7 +273,7 @@ enum Layout {
 
 impl Layout {
     /// Names the tables that lead to an object.
-    fn keys<'a>(&self, kind: Kind, name: &'a str) -> Vec<&'a str> {
+    fn keys<'a>(&self, kind: ObjectKind, name: &'a str) -> Vec<&'a str> {
         match self {
             Self::Whole(..) => vec![],
             Self::Tables(_) => vec![name],

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Result, bail};
 
-use crate::{Group, Kind, Nodes, Object, Value};
+use crate::{AttributeValue, Group, Nodes, Object, ObjectKind};
 
 /// The names that a change brings.
 #[derive(Debug, Default)]
@@ -22,14 +22,16 @@ impl Added {
     pub(super) fn note(&mut self, before: Option<&Object>, after: &Object) {
         let name = after.name().to_owned();
         match after.kind() {
-            Kind::Node if before.is_none() => drop(self.nodes.insert(name)),
-            Kind::Group if before.is_none() => drop(self.groups.insert(name)),
+            ObjectKind::Node if before.is_none() => drop(self.nodes.insert(name)),
+            ObjectKind::Group if before.is_none() => drop(self.groups.insert(name)),
             _ => {}
         }
         let old = before.and_then(|before| before.value("groups"));
-        if after.kind() == Kind::Node && after.value("groups") != old {
-            let old = old.map_or(&[][..], Value::entries);
-            let groups = after.value("groups").map_or(&[][..], Value::entries);
+        if after.kind() == ObjectKind::Node && after.value("groups") != old {
+            let old = old.map_or(&[][..], AttributeValue::entries);
+            let groups = after
+                .value("groups")
+                .map_or(&[][..], AttributeValue::entries);
             let joined = groups.iter().filter(|group| !old.contains(group));
             for group in joined {
                 if !self.groups.contains(group) {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Catalog, Layout, Shelf, text};
-use crate::{Kind, Object};
+use super::{Catalog, Layout, ObjectsByName, text};
+use crate::{Object, ObjectKind};
 
 impl Catalog {
     /// Names the file.
@@ -17,7 +17,10 @@ impl Catalog {
     }
 
     /// Adds to objects what is secret of them, as far as this user may read it.
-    pub(super) fn read_secrets(&self, shelves: &mut BTreeMap<Kind, Shelf>) -> Result<()> {
+    pub(super) fn read_secrets(
+        &self,
+        shelves: &mut BTreeMap<ObjectKind, ObjectsByName>,
+    ) -> Result<()> {
         use ErrorKind::{NotFound, PermissionDenied};
         let file = self.secrets();
         let text = match fs::read_to_string(&file) {
@@ -54,6 +57,6 @@ impl Object {
     }
 }
 
-fn is_secret(kind: Kind, name: &str) -> bool {
+fn is_secret(kind: ObjectKind, name: &str) -> bool {
     kind.attribute(name).is_ok_and(|known| known.secret)
 }

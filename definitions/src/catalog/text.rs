@@ -9,11 +9,11 @@ use toml::de::{DeTable, DeValue};
 use super::Layout;
 use crate::error::or_did_you_mean;
 use crate::nearest::best_match;
-use crate::{Attribute, Error, Kind, Object, Shape, Value};
+use crate::{AttributeShape, AttributeSpec, AttributeValue, Error, Object, ObjectKind};
 
 /// Parses one file.
 pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Object>> {
-    let source = Source {
+    let source = TomlSource {
         file,
         text,
         secrets: *layout == Layout::Secrets,
@@ -28,9 +28,9 @@ pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Obje
         Layout::Whole(kind, name) => source.object(*kind, name, 0, &document, &mut objects)?,
         Layout::Tables(kind) => source.tables(*kind, &document, &mut objects)?,
         Layout::Sections | Layout::Secrets => {
-            let known: &[Kind] = match layout {
-                Layout::Secrets => &[Kind::Node, Kind::Group, Kind::Site],
-                _ => &[Kind::Node, Kind::Group],
+            let known: &[ObjectKind] = match layout {
+                Layout::Secrets => &[ObjectKind::Node, ObjectKind::Group, ObjectKind::Site],
+                _ => &[ObjectKind::Node, ObjectKind::Group],
             };
             for (key, value) in &document {
                 let kind = source.section(key, known)?;
@@ -42,16 +42,16 @@ pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Obje
 }
 
 /// The text that an error points into.
-struct Source<'a> {
+struct TomlSource<'a> {
     file: &'a Path,
     text: &'a str,
     /// Whether it may hold secrets alone.
     secrets: bool,
 }
 
-type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
+type SpannedKey<'a> = Spanned<std::borrow::Cow<'a, str>>;
 
-impl Source<'_> {
+impl TomlSource<'_> {
     /// Makes an error that begins with file and line.
     fn error(&self, at: usize, message: impl std::fmt::Display) -> anyhow::Error {
         let before = &self.text.as_bytes()[..at.min(self.text.len())];
@@ -60,7 +60,7 @@ impl Source<'_> {
     }
 
     /// Reads the name of a section.
-    fn section(&self, key: &Key<'_>, known: &[Kind]) -> Result<Kind> {
+    fn section(&self, key: &SpannedKey<'_>, known: &[ObjectKind]) -> Result<ObjectKind> {
         let names = || known.iter().map(|kind| kind.name());
         let found = known.iter().find(|kind| kind.name() == key.get_ref());
         found.copied().ok_or_else(|| {
@@ -78,7 +78,12 @@ impl Source<'_> {
     }
 
     /// Reads a table of objects.
-    fn tables(&self, kind: Kind, tables: &DeTable<'_>, objects: &mut Vec<Object>) -> Result<()> {
+    fn tables(
+        &self,
+        kind: ObjectKind,
+        tables: &DeTable<'_>,
+        objects: &mut Vec<Object>,
+    ) -> Result<()> {
         for (key, value) in tables {
             let table = self.table(key, value)?;
             self.object(kind, key.get_ref(), key.span().start, table, objects)?;
@@ -89,7 +94,7 @@ impl Source<'_> {
     /// Reads one object.
     fn object(
         &self,
-        kind: Kind,
+        kind: ObjectKind,
         name: &str,
         at: usize,
         table: &DeTable<'_>,
@@ -118,7 +123,7 @@ impl Source<'_> {
     /// Takes a value for the table that it must be.
     fn table<'v, 'i>(
         &self,
-        key: &Key<'_>,
+        key: &SpannedKey<'_>,
         value: &'v Spanned<DeValue<'i>>,
     ) -> Result<&'v DeTable<'i>> {
         match value.get_ref() {
@@ -135,16 +140,16 @@ impl Source<'_> {
 }
 
 /// Reads the value of an attribute: a text, a number or a boolean, or an array where it is a list.
-fn read(attribute: &Attribute, value: &DeValue<'_>) -> Result<Option<Value>, Error> {
+fn read(attribute: &AttributeSpec, value: &DeValue<'_>) -> Result<Option<AttributeValue>, Error> {
     match (attribute.shape, value) {
-        (Shape::List, DeValue::Array(entries)) => {
+        (AttributeShape::List, DeValue::Array(entries)) => {
             let texts: Option<Vec<_>> = entries.iter().map(|entry| text(entry.get_ref())).collect();
             let texts = texts.ok_or_else(|| wrong_shape(attribute))?;
-            attribute.accept(Value::List(texts))
+            attribute.accept(AttributeValue::List(texts))
         }
-        (Shape::Text, value) => {
+        (AttributeShape::Text, value) => {
             let text = text(value).ok_or_else(|| wrong_shape(attribute))?;
-            attribute.accept(Value::Text(text))
+            attribute.accept(AttributeValue::Text(text))
         }
         _ => Err(wrong_shape(attribute)),
     }
@@ -161,10 +166,10 @@ fn text(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// Says how the value of an attribute is written.
-fn wrong_shape(attribute: &Attribute) -> Error {
+fn wrong_shape(attribute: &AttributeSpec) -> Error {
     let expected = match attribute.shape {
-        Shape::Text => "a text in quotes",
-        Shape::List => "an array of texts in quotes, such as [\"one\", \"two\"]",
+        AttributeShape::Text => "a text in quotes",
+        AttributeShape::List => "an array of texts in quotes, such as [\"one\", \"two\"]",
     };
     Error::invalid("written as its value must be", attribute.name, expected)
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::{Attribute, Nodes, Object, Shape, Value};
+use crate::{AttributeShape, AttributeSpec, AttributeValue, Nodes, Object};
 
 /// One `attr=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Assignment {
             return Ok(Vec::new());
         }
         let attribute = object.kind().attribute(&self.attribute)?;
-        if attribute.shape != Shape::List {
+        if attribute.shape != AttributeShape::List {
             let option = if mode == Mode::Append { "-p" } else { "-m" };
             bail!(
                 "'{}' holds one text and {option} changes lists: assign the whole text",
@@ -71,9 +71,12 @@ impl Assignment {
             );
         }
         let given = attribute.parse(&self.value)?;
-        let given = given.as_ref().map_or(&[][..], Value::entries);
+        let given = given.as_ref().map_or(&[][..], AttributeValue::entries);
         let seen = nodes.base(object, attribute.name);
-        let mut entries = seen.as_ref().map_or(&[][..], Value::entries).to_vec();
+        let mut entries = seen
+            .as_ref()
+            .map_or(&[][..], AttributeValue::entries)
+            .to_vec();
         let missing: Vec<_> = given
             .iter()
             .filter(|entry| !entries.contains(entry))
@@ -90,8 +93,12 @@ impl Assignment {
     }
 }
 
-fn write(object: &mut Object, attribute: &'static Attribute, entries: Vec<String>) -> Result<()> {
-    let value = attribute.accept(Value::List(entries))?;
+fn write(
+    object: &mut Object,
+    attribute: &'static AttributeSpec,
+    entries: Vec<String>,
+) -> Result<()> {
+    let value = attribute.accept(AttributeValue::List(entries))?;
     object.put(attribute, value);
     Ok(())
 }

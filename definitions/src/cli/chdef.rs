@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::assignment::Mode;
-use super::request::{self, Operands, Request, Scope};
+use super::request::{self, Operands, Request, RequestScope};
 use super::{groups, report};
-use crate::catalog::Edit;
+use crate::catalog::CatalogEdit;
 use crate::command::Config;
-use crate::{Kind, Nodes, Object};
+use crate::{Nodes, Object, ObjectKind};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,8 +57,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
     let scope = match args.create {
-        true => Scope::Any,
-        false => Scope::Existing,
+        true => RequestScope::Any,
+        false => RequestScope::Existing,
     };
     let mut requests = asked.requests(&mut edit, scope)?;
     if let Some(new) = &args.name {
@@ -96,16 +96,16 @@ impl Args {
     }
 
     /// Changes one object; says whether it was made.
-    fn change(&self, edit: &mut Edit<'_>, request: &Request, nodes: &Nodes) -> Result<bool> {
+    fn change(&self, edit: &mut CatalogEdit<'_>, request: &Request, nodes: &Nodes) -> Result<bool> {
         let Request { kind, name, .. } = request;
         let found = edit.find(*kind, name)?.cloned();
-        let known = found.is_some() || *kind == Kind::Group && groups::exists(nodes, name);
+        let known = found.is_some() || *kind == ObjectKind::Group && groups::exists(nodes, name);
         let mut object = match found {
             Some(object) => object,
             None => Object::new(*kind, name.as_str())?,
         };
         for assignment in &request.assignments {
-            if *kind == Kind::Group && assignment.attribute == groups::MEMBERS {
+            if *kind == ObjectKind::Group && assignment.attribute == groups::MEMBERS {
                 groups::change_members(edit, name, self.mode(), &assignment.value)?;
                 continue;
             }
@@ -119,20 +119,20 @@ impl Args {
             request::check_new(&object)?;
         }
         edit.put(&object)?;
-        Ok(!known && *kind != Kind::Site)
+        Ok(!known && *kind != ObjectKind::Site)
     }
 }
 
 /// Renames the one object that is asked for.
-fn rename(edit: &mut Edit<'_>, requests: &mut [Request], new: &str) -> Result<()> {
+fn rename(edit: &mut CatalogEdit<'_>, requests: &mut [Request], new: &str) -> Result<()> {
     let [request] = requests else {
         bail!("-n renames one object, and {} are named", requests.len());
     };
     let kind = request.kind;
-    if kind == Kind::Group {
+    if kind == ObjectKind::Group {
         groups::rename(edit, &request.name, Some(new))?;
     }
-    if kind != Kind::Group || edit.find(kind, &request.name)?.is_some() {
+    if kind != ObjectKind::Group || edit.find(kind, &request.name)?.is_some() {
         edit.rename(kind, &request.name, new)?;
     }
     new.clone_into(&mut request.name);

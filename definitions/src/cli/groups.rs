@@ -3,15 +3,15 @@
 use anyhow::Result;
 
 use super::assignment::{Assignment, Mode};
-use crate::catalog::Edit;
-use crate::{Group, Kind, Noderange, Nodes, Object, Value};
+use crate::catalog::CatalogEdit;
+use crate::{AttributeValue, Group, Noderange, Nodes, Object, ObjectKind};
 
 /// The attribute of groups that is no attribute of theirs.
 pub(super) const MEMBERS: &str = "members";
 
 /// Makes nodes members of a group, or takes them out.
 pub(super) fn change_members(
-    edit: &mut Edit<'_>,
+    edit: &mut CatalogEdit<'_>,
     group: &str,
     mode: Mode,
     value: &str,
@@ -36,13 +36,15 @@ pub(super) fn change_members(
 }
 
 /// Writes another name into the groups of the members, or none.
-pub(super) fn rename(edit: &mut Edit<'_>, group: &str, new: Option<&str>) -> Result<()> {
+pub(super) fn rename(edit: &mut CatalogEdit<'_>, group: &str, new: Option<&str>) -> Result<()> {
     let nodes = edit.nodes()?;
     for name in nodes.groups().remove(group).unwrap_or_default() {
         let Some(mut node) = nodes.own(name).cloned() else {
             continue;
         };
-        let groups = node.value("groups").map_or(&[][..], Value::entries);
+        let groups = node
+            .value("groups")
+            .map_or(&[][..], AttributeValue::entries);
         let groups = groups.iter().map(String::as_str);
         let groups = groups.filter_map(|name| if name == group { new } else { Some(name) });
         let groups = groups.collect::<Vec<_>>().join(",");
@@ -54,7 +56,7 @@ pub(super) fn rename(edit: &mut Edit<'_>, group: &str, new: Option<&str>) -> Res
 
 /// Changes the groups of one node.
 fn change_groups(
-    edit: &mut Edit<'_>,
+    edit: &mut CatalogEdit<'_>,
     nodes: &Nodes,
     name: &str,
     mode: Mode,
@@ -77,11 +79,13 @@ pub(super) fn shown(nodes: &Nodes) -> Result<Vec<Object>> {
     for (name, members) in nodes.groups() {
         let mut group = match nodes.group(name) {
             Some(group) => group.clone(),
-            None => Object::new(Kind::Group, name)?,
+            None => Object::new(ObjectKind::Group, name)?,
         };
         if !members.is_empty() {
             let members = members.into_iter().map(str::to_owned).collect();
-            group.attributes_mut().insert(MEMBERS, Value::List(members));
+            group
+                .attributes_mut()
+                .insert(MEMBERS, AttributeValue::List(members));
         }
         shown.push(group);
     }

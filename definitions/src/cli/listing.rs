@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Object, Value, stanza};
+use crate::{AttributeValue, Object, stanza};
 
 /// How objects are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ListingFormat {
     /// `name  (type)`
     Names,
     /// `Object name: name`, then a line for each attribute.
@@ -27,34 +27,34 @@ pub(super) enum Form {
 /// Writes objects; with `only`, these attributes alone, and all of them in the forms for people.
 pub(super) fn write(
     out: &mut impl Write,
-    form: Form,
+    form: ListingFormat,
     objects: &[Object],
     only: &[String],
 ) -> io::Result<()> {
     match form {
-        Form::Names => objects
+        ListingFormat::Names => objects
             .iter()
             .try_for_each(|object| writeln!(out, "{}  ({})", object.name(), object.kind())),
-        Form::Long { typed } => objects.iter().try_for_each(|object| {
+        ListingFormat::Long { typed } => objects.iter().try_for_each(|object| {
             write!(out, "Object name: {}", object.name())?;
             if typed {
                 write!(out, "  ({})", object.kind())?;
             }
             writeln!(out)?;
             let mut lines = attributes(object, only).into_iter();
-            lines.try_for_each(|(name, value)| writeln!(out, "    {name}={}", Shown(value)))
+            lines.try_for_each(|(name, value)| writeln!(out, "    {name}={}", ListedObject(value)))
         }),
-        Form::Compact => objects.iter().try_for_each(|object| {
+        ListingFormat::Compact => objects.iter().try_for_each(|object| {
             let mut lines = attributes(object, only).into_iter();
             lines.try_for_each(|(name, value)| {
-                writeln!(out, "{}: {name}={}", object.name(), Shown(value))
+                writeln!(out, "{}: {name}={}", object.name(), ListedObject(value))
             })
         }),
-        Form::Stanza => {
+        ListingFormat::Stanza => {
             let objects = objects.iter().map(|object| narrowed(object, only));
             write!(out, "{}", stanza::render(&objects.collect::<Vec<_>>()))
         }
-        Form::Json => {
+        ListingFormat::Json => {
             let objects: Vec<_> = objects.iter().map(|object| json(object, only)).collect();
             serde_json::to_writer_pretty(&mut *out, &objects)?;
             writeln!(out)
@@ -63,16 +63,19 @@ pub(super) fn write(
 }
 
 /// Prints a value, or nothing where none is set.
-struct Shown<'a>(Option<&'a Value>);
+struct ListedObject<'a>(Option<&'a AttributeValue>);
 
-impl std::fmt::Display for Shown<'_> {
+impl std::fmt::Display for ListedObject<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.map_or(Ok(()), |value| write!(f, "{value}"))
     }
 }
 
 /// Lists what is written of an object, sorted by name.
-fn attributes<'a>(object: &'a Object, only: &'a [String]) -> Vec<(&'a str, Option<&'a Value>)> {
+fn attributes<'a>(
+    object: &'a Object,
+    only: &'a [String],
+) -> Vec<(&'a str, Option<&'a AttributeValue>)> {
     if only.is_empty() {
         let set = object.attributes().iter();
         return set.map(|(name, value)| (*name, Some(value))).collect();
@@ -97,8 +100,8 @@ fn json(object: &Object, only: &[String]) -> Json {
     let set = set.filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let attributes: Map<_, _> = set
         .map(|(name, value)| match value {
-            Value::Text(text) => (name, json!(text)),
-            Value::List(entries) => (name, json!(entries)),
+            AttributeValue::Text(text) => (name, json!(text)),
+            AttributeValue::List(entries) => (name, json!(entries)),
         })
         .collect();
     json!({

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::listing::{self, Form};
+use super::listing::{self, ListingFormat};
 use super::{groups, request};
 use crate::command::Config;
-use crate::{Catalog, Error, Kind, MASK, Noderange, Object, Selection, Site, Value};
+use crate::{AttributeValue, Catalog, Error, MASK, Noderange, Object, ObjectKind, Selection, Site};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +45,7 @@ pub struct Args {
         value_name = "TYPES",
         value_delimiter = ','
     )]
-    kinds: Vec<Kind>,
+    kinds: Vec<ObjectKind>,
     /// Objects of every type
     #[arg(short, long, conflicts_with_all = ["names", "objects", "kinds"])]
     all: bool,
@@ -97,7 +97,7 @@ pub fn run(mut args: Args) -> Result<ExitCode> {
         objects.extend(args.load(&args.config.catalog(), *kind)?);
     }
     let form = args.form(kinds.len() > 1);
-    if objects.is_empty() && !matches!(form, Form::Stanza | Form::Json) {
+    if objects.is_empty() && !matches!(form, ListingFormat::Stanza | ListingFormat::Json) {
         eprintln!("Could not find any object definitions to display.");
         return Ok(ExitCode::SUCCESS);
     }
@@ -112,10 +112,10 @@ pub fn run(mut args: Args) -> Result<ExitCode> {
 
 impl Args {
     /// Lists the types to be shown.
-    fn kinds(&self) -> Vec<Kind> {
+    fn kinds(&self) -> Vec<ObjectKind> {
         match self.kinds.as_slice() {
-            _ if self.all => Kind::ALL.to_vec(),
-            [] => vec![Kind::Node],
+            _ if self.all => ObjectKind::ALL.to_vec(),
+            [] => vec![ObjectKind::Node],
             kinds => kinds.to_vec(),
         }
     }
@@ -127,25 +127,25 @@ impl Args {
     }
 
     /// Chooses how to write.
-    fn form(&self, typed: bool) -> Form {
+    fn form(&self, typed: bool) -> ListingFormat {
         if self.stanza {
-            Form::Stanza
+            ListingFormat::Stanza
         } else if self.json {
-            Form::Json
+            ListingFormat::Json
         } else if self.compress {
-            Form::Compact
+            ListingFormat::Compact
         } else if !self.short && (self.long || self.named().is_some() || !self.only.is_empty()) {
-            Form::Long { typed }
+            ListingFormat::Long { typed }
         } else {
-            Form::Names
+            ListingFormat::Names
         }
     }
 
     /// Checks that one of the types has each attribute that is asked for.
-    fn check(&self, kinds: &[Kind]) -> Result<(), Error> {
+    fn check(&self, kinds: &[ObjectKind]) -> Result<(), Error> {
         let conditions = self.conditions.iter().map(Selection::attribute);
         for name in self.only.iter().map(String::as_str).chain(conditions) {
-            let members = name == groups::MEMBERS && kinds.contains(&Kind::Group);
+            let members = name == groups::MEMBERS && kinds.contains(&ObjectKind::Group);
             if !members && !kinds.iter().any(|kind| kind.attribute(name).is_ok()) {
                 kinds[0].attribute(name)?;
             }
@@ -154,19 +154,19 @@ impl Args {
     }
 
     /// Says whether attributes meet all conditions.
-    fn meet(&self, value: impl Fn(&str) -> Option<Value>) -> bool {
+    fn meet(&self, value: impl Fn(&str) -> Option<AttributeValue>) -> bool {
         let mut conditions = self.conditions.iter();
         conditions.all(|condition| condition.selects(value(condition.attribute()).as_ref()))
     }
 
     /// Loads the objects of one type that are asked for.
-    fn load(&self, catalog: &Catalog, kind: Kind) -> Result<Vec<Object>> {
+    fn load(&self, catalog: &Catalog, kind: ObjectKind) -> Result<Vec<Object>> {
         let named = self.named();
         let mut objects = match kind {
-            Kind::Node => return self.load_nodes(catalog, named.as_deref()),
-            Kind::Group if self.stanza => catalog.objects(kind)?,
-            Kind::Group => groups::shown(&catalog.nodes()?)?,
-            Kind::Site => match catalog.objects(kind)? {
+            ObjectKind::Node => return self.load_nodes(catalog, named.as_deref()),
+            ObjectKind::Group if self.stanza => catalog.objects(kind)?,
+            ObjectKind::Group => groups::shown(&catalog.nodes()?)?,
+            ObjectKind::Site => match catalog.objects(kind)? {
                 none if none.is_empty() && !self.all => vec![Object::new(kind, Site::NAME)?],
                 site => site,
             },
@@ -211,33 +211,33 @@ impl Args {
 }
 
 /// Masks what is secret; a stanza, which is read back, is left without and it is said.
-fn hide_secrets(objects: &mut [Object], form: Form) {
+fn hide_secrets(objects: &mut [Object], form: ListingFormat) {
     let mut count = 0;
     for object in objects.iter_mut().filter(|object| object.has_secrets()) {
         let secrets = object.part(true);
         *object = object.part(false);
         count += 1;
-        if form != Form::Stanza {
+        if form != ListingFormat::Stanza {
             let masked = secrets
                 .attributes()
                 .keys()
-                .map(|name| (*name, Value::Text(MASK.to_owned())));
+                .map(|name| (*name, AttributeValue::Text(MASK.to_owned())));
             object.attributes_mut().extend(masked);
         }
     }
-    if form == Form::Stanza && count > 0 {
+    if form == ListingFormat::Stanza && count > 0 {
         eprintln!("lsdef: secrets of {count} objects are left out: --secrets writes them, too");
     }
 }
 
 /// Writes what objects can say.
-fn write_attributes(out: &mut impl Write, kinds: &[Kind]) -> std::io::Result<()> {
+fn write_attributes(out: &mut impl Write, kinds: &[ObjectKind]) -> std::io::Result<()> {
     for kind in kinds {
         for attribute in kind.attributes() {
             let about = attribute.about.trim();
             let list = match attribute.shape {
-                crate::Shape::List => " (a list)",
-                crate::Shape::Text => "",
+                crate::AttributeShape::List => " (a list)",
+                crate::AttributeShape::Text => "",
             };
             writeln!(out, "{kind}.{}{list}: {about}", attribute.name)?;
         }

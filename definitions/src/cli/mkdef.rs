@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 
 use super::assignment::{Assignment, Mode};
-use super::request::{self, Operands, Request, Scope};
+use super::request::{self, Operands, Request, RequestScope};
 use super::{groups, report};
-use crate::catalog::Edit;
+use crate::catalog::CatalogEdit;
 use crate::command::Config;
-use crate::{Arch, Definition, Distro, Error, Kind, Nodes, Object, OsImage, ProvMethod};
+use crate::{Arch, Definition, Distro, Error, Nodes, Object, ObjectKind, OsImage, ProvMethod};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let asked = args.operands.asked()?;
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let requests = asked.requests(&mut edit, Scope::New)?;
+    let requests = asked.requests(&mut edit, RequestScope::New)?;
     for request in &requests {
         args.make(&mut edit, request)?;
     }
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 impl Args {
     /// Makes one object.
-    fn make(&self, edit: &mut Edit<'_>, request: &Request) -> Result<()> {
+    fn make(&self, edit: &mut CatalogEdit<'_>, request: &Request) -> Result<()> {
         let Request { kind, name, .. } = request;
         if edit.find(*kind, name)?.is_some() && !self.force {
             bail!("a definition for the {kind} '{name}' exists already: use -f to replace it");
@@ -71,7 +71,7 @@ impl Args {
             keep_secrets(edit, &mut object)?;
         }
         for assignment in &request.assignments {
-            if *kind == Kind::Group && assignment.attribute == groups::MEMBERS {
+            if *kind == ObjectKind::Group && assignment.attribute == groups::MEMBERS {
                 edit.put(&object)?;
                 groups::change_members(edit, name, Mode::Set, &assignment.value)?;
             } else {
@@ -83,7 +83,7 @@ impl Args {
     }
 
     /// Begins with an empty object, another's attributes, or those that an import would set.
-    fn begin(&self, edit: &mut Edit<'_>, request: &Request) -> Result<Object> {
+    fn begin(&self, edit: &mut CatalogEdit<'_>, request: &Request) -> Result<Object> {
         let Request { kind, name, .. } = request;
         let mut object = match &self.template {
             None => Object::new(*kind, name.as_str())?,
@@ -114,7 +114,7 @@ impl Args {
 
 /// Carries over the secrets of the object that is replaced: stanzas are written without them, and to restore one
 /// loses none.
-fn keep_secrets(edit: &mut Edit<'_>, object: &mut Object) -> Result<()> {
+fn keep_secrets(edit: &mut CatalogEdit<'_>, object: &mut Object) -> Result<()> {
     let (kind, name) = (object.kind(), object.name().to_owned());
     let Some(stored) = edit.find(kind, &name)? else {
         return Ok(());
@@ -141,7 +141,7 @@ struct Traits<'a> {
 impl<'a> Traits<'a> {
     /// Takes them from the assignments; release and architecture also from `<osvers>-<arch>-…`.
     fn of(request: &'a Request) -> Result<Self> {
-        if request.kind != Kind::OsImage {
+        if request.kind != ObjectKind::OsImage {
             bail!(
                 "-u derives osimages and no {}: name the type with -t osimage",
                 request.kind

@@ -6,16 +6,16 @@ use std::io::Read;
 use anyhow::{Context, Result, bail};
 
 use super::assignment::Assignment;
-use crate::catalog::Edit;
-use crate::{Chosen, Error, Group, Kind, Noderange, Nodes, Object, Site, stanza};
+use crate::catalog::CatalogEdit;
+use crate::{Chosen, Error, Group, Noderange, Nodes, Object, ObjectKind, Site, stanza};
 
 /// The longest stanza.
-const LONGEST: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// What is said of one object.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) kind: Kind,
+    pub(super) kind: ObjectKind,
     pub(super) name: String,
     pub(super) assignments: Vec<Assignment>,
 }
@@ -24,8 +24,8 @@ pub(super) struct Request {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Operands {
     /// The type of the objects: node, group, osimage, network or site
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value_t = Kind::Node)]
-    kind: Kind,
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value_t = ObjectKind::Node)]
+    kind: ObjectKind,
     /// The objects, in place of the first operand
     #[arg(short = 'o', value_name = "NAMES")]
     objects: Option<String>,
@@ -55,17 +55,17 @@ impl Operands {
     }
 
     /// Reads all that is to be read before the catalog is locked.
-    pub(super) fn asked(&self) -> Result<Asked> {
+    pub(super) fn asked(&self) -> Result<Query> {
         if self.stanza {
-            return Ok(Asked::Stanzas(from_stanza()?));
+            return Ok(Query::Stanzas(from_stanza()?));
         }
         let (names, assignments) = self.split()?;
         let names = match (names, self.kind) {
             (Some(names), _) => names.to_owned(),
-            (None, Kind::Site) => Site::NAME.to_owned(),
+            (None, ObjectKind::Site) => Site::NAME.to_owned(),
             (None, kind) => bail!("no object is named: give {}", what_names(kind)),
         };
-        Ok(Asked::Named {
+        Ok(Query::Named {
             kind: self.kind,
             names,
             assignments,
@@ -75,12 +75,12 @@ impl Operands {
 
 /// What is asked for, as it was read.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Query {
     /// Objects with what their stanzas say.
     Stanzas(Vec<Request>),
     /// Objects that are all told the same.
     Named {
-        kind: Kind,
+        kind: ObjectKind,
         names: String,
         assignments: Vec<Assignment>,
     },
@@ -88,7 +88,7 @@ pub(super) enum Asked {
 
 /// Which objects a command may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum RequestScope {
     /// Those that exist.
     Existing,
     /// Those to be made; of nodes, no group stands for them.
@@ -97,9 +97,13 @@ pub(super) enum Scope {
     Any,
 }
 
-impl Asked {
+impl Query {
     /// Lists the objects; which nodes a range names, the catalog tells.
-    pub(super) fn requests(self, edit: &mut Edit<'_>, scope: Scope) -> Result<Vec<Request>> {
+    pub(super) fn requests(
+        self,
+        edit: &mut CatalogEdit<'_>,
+        scope: RequestScope,
+    ) -> Result<Vec<Request>> {
         let requests = match self {
             Self::Stanzas(requests) => requests,
             Self::Named {
@@ -108,7 +112,7 @@ impl Asked {
                 assignments,
             } => {
                 let names = match kind {
-                    Kind::Node => nodes(&names, &edit.nodes()?, scope)?,
+                    ObjectKind::Node => nodes(&names, &edit.nodes()?, scope)?,
                     _ => listed(&names),
                 };
                 let request = |name| Request {
@@ -119,7 +123,7 @@ impl Asked {
                 names.into_iter().map(request).collect()
             }
         };
-        if scope == Scope::Existing {
+        if scope == RequestScope::Existing {
             check_existing(edit, &requests)?;
         }
         Ok(requests)
@@ -127,10 +131,10 @@ impl Asked {
 }
 
 /// Refuses what does not exist, with the nearest name that does.
-fn check_existing(edit: &mut Edit<'_>, requests: &[Request]) -> Result<()> {
+fn check_existing(edit: &mut CatalogEdit<'_>, requests: &[Request]) -> Result<()> {
     let mut undefined = Vec::new();
     for Request { kind, name, .. } in requests {
-        if *kind != Kind::Site && edit.find(*kind, name)?.is_none() {
+        if *kind != ObjectKind::Site && edit.find(*kind, name)?.is_none() {
             undefined.push((*kind, name));
         }
     }
@@ -140,7 +144,7 @@ fn check_existing(edit: &mut Edit<'_>, requests: &[Request]) -> Result<()> {
     let nodes = edit.nodes()?;
     let groups = nodes.groups();
     for (kind, name) in undefined {
-        if kind != Kind::Group {
+        if kind != ObjectKind::Group {
             let objects = edit.objects(kind)?;
             return Err(Error::not_found(kind, name, objects.iter().map(Object::name)).into());
         }
@@ -152,9 +156,9 @@ fn check_existing(edit: &mut Edit<'_>, requests: &[Request]) -> Result<()> {
 }
 
 /// Says how objects of a kind are named on a command line.
-pub(super) fn what_names(kind: Kind) -> &'static str {
+pub(super) fn what_names(kind: ObjectKind) -> &'static str {
     match kind {
-        Kind::Node => "a node range",
+        ObjectKind::Node => "a node range",
         _ => "names joined by commas",
     }
 }
@@ -162,7 +166,7 @@ pub(super) fn what_names(kind: Kind) -> &'static str {
 /// Reads requests from standard input; groups come last, since they may name nodes as members.
 pub(super) fn from_stanza() -> Result<Vec<Request>> {
     let mut text = String::new();
-    let mut input = std::io::stdin().lock().take(LONGEST);
+    let mut input = std::io::stdin().lock().take(MAX_BYTES);
     input
         .read_to_string(&mut text)
         .context("reading the stanza from standard input")?;
@@ -176,13 +180,13 @@ pub(super) fn from_stanza() -> Result<Vec<Request>> {
             .collect(),
     });
     let mut requests: Vec<_> = requests.collect();
-    requests.sort_by_key(|request| request.kind == Kind::Group);
+    requests.sort_by_key(|request| request.kind == ObjectKind::Group);
     Ok(requests)
 }
 
 /// Refuses an object to be made that lacks what objects of its kind need.
 pub(super) fn check_new(object: &Object) -> Result<()> {
-    if object.kind() == Kind::Node && object.value("groups").is_none() {
+    if object.kind() == ObjectKind::Node && object.value("groups").is_none() {
         bail!(
             "the attribute 'groups' must be set for the node '{}'",
             object.name()
@@ -192,20 +196,20 @@ pub(super) fn check_new(object: &Object) -> Result<()> {
 }
 
 /// Lists the nodes that a range names.
-fn nodes(range: &str, nodes: &Nodes, scope: Scope) -> Result<Vec<String>> {
+fn nodes(range: &str, nodes: &Nodes, scope: RequestScope) -> Result<Vec<String>> {
     let parsed = range.parse::<Noderange>()?;
     let Chosen {
         nodes: existing,
         unknown,
         groups,
     } = match scope {
-        Scope::Existing => Chosen {
+        RequestScope::Existing => Chosen {
             nodes: parsed.select(nodes)?,
             ..Chosen::default()
         },
-        Scope::New | Scope::Any => parsed.choose(nodes)?,
+        RequestScope::New | RequestScope::Any => parsed.choose(nodes)?,
     };
-    if scope == Scope::New
+    if scope == RequestScope::New
         && let Some(group) = groups.first()
     {
         bail!(

@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 
 use super::request::{self, Request, what_names};
 use super::{groups, report};
-use crate::catalog::Edit;
+use crate::catalog::CatalogEdit;
 use crate::command::Config;
-use crate::{Error, Kind, Noderange};
+use crate::{Error, Noderange, ObjectKind};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +26,7 @@ pub struct Args {
     config: Config,
     /// The type of the objects: node, group, osimage, network or site
     #[arg(short = 't', long = "type", value_name = "TYPE")]
-    kind: Option<Kind>,
+    kind: Option<ObjectKind>,
     /// The objects
     #[arg(short = 'o', value_name = "NAMES")]
     objects: Vec<String>,
@@ -68,7 +68,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 impl Args {
     /// Lists the objects to be removed.
-    fn doomed(&self, edit: &mut Edit<'_>, stanzas: Vec<Request>) -> Result<Vec<(Kind, String)>> {
+    fn doomed(
+        &self,
+        edit: &mut CatalogEdit<'_>,
+        stanzas: Vec<Request>,
+    ) -> Result<Vec<(ObjectKind, String)>> {
         if self.stanza {
             let requests = stanzas.into_iter();
             return Ok(requests
@@ -78,7 +82,7 @@ impl Args {
         if self.all {
             let kinds = self
                 .kind
-                .map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
+                .map_or_else(|| ObjectKind::ALL.to_vec(), |kind| vec![kind]);
             let mut doomed = Vec::new();
             for kind in kinds {
                 let objects = edit.objects(kind)?.into_iter();
@@ -86,14 +90,14 @@ impl Args {
             }
             return Ok(doomed);
         }
-        let kind = self.kind.unwrap_or(Kind::Node);
+        let kind = self.kind.unwrap_or(ObjectKind::Node);
         let named: Vec<_> = self.names.iter().chain(&self.objects).cloned().collect();
         if named.is_empty() {
             bail!("no object is named: give {}", what_names(kind));
         }
         let named = named.join(",");
         let names = match kind {
-            Kind::Node => named.parse::<Noderange>()?.select(&edit.nodes()?)?,
+            ObjectKind::Node => named.parse::<Noderange>()?.select(&edit.nodes()?)?,
             _ => request::listed(&named),
         };
         Ok(names.into_iter().map(|name| (kind, name)).collect())
@@ -101,8 +105,8 @@ impl Args {
 }
 
 /// Removes one object; nodes leave a group that is removed.
-fn remove(edit: &mut Edit<'_>, kind: Kind, name: &str) -> Result<()> {
-    if kind != Kind::Group {
+fn remove(edit: &mut CatalogEdit<'_>, kind: ObjectKind, name: &str) -> Result<()> {
+    if kind != ObjectKind::Group {
         return edit.remove(kind, name);
     }
     let nodes = edit.nodes()?;

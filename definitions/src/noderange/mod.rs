@@ -56,7 +56,7 @@ enum Factor {
     /// A name, or a span of names: which of the two depends on what exists.
     Word(String),
     /// A regular expression over names.
-    Pattern(selection::Pattern),
+    Pattern(selection::TextPattern),
     /// An attribute and what it must be.
     Selection(Selection),
     /// A list in parentheses.
@@ -119,14 +119,14 @@ impl Noderange {
         } = self.evaluate(universe)?;
         let excluded = unknown
             .iter()
-            .filter(|(place, _)| *place == Place::Excluded);
+            .filter(|(place, _)| *place == NamePosition::Excluded);
         let mut left_out: HashSet<_> = excluded.map(|(_, name)| name.clone()).collect();
         let mut made = Vec::new();
         for (place, name) in unknown {
             match place {
-                Place::Joint => return Err(missing(&name, universe)),
-                Place::Named if left_out.insert(name.clone()) => made.push(name),
-                Place::Named | Place::Excluded => {}
+                NamePosition::Joint => return Err(missing(&name, universe)),
+                NamePosition::Named if left_out.insert(name.clone()) => made.push(name),
+                NamePosition::Named | NamePosition::Excluded => {}
             }
         }
         Ok(Chosen {
@@ -157,7 +157,7 @@ impl Noderange {
             universe,
             names: &names,
             members: OnceCell::new(),
-            place: Place::Named,
+            place: NamePosition::Named,
             unknown: Vec::new(),
             groups: Vec::new(),
             made: 0,
@@ -183,12 +183,12 @@ struct Evaluated {
 fn missing(name: &str, universe: &impl Universe) -> Error {
     let groups = universe.groups();
     let known = universe.nodes().into_iter().chain(groups.into_keys());
-    Error::not_found(crate::Kind::Node, name, known)
+    Error::not_found(crate::ObjectKind::Node, name, known)
 }
 
 /// Where in a range a name stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum NamePosition {
     /// It is asked for.
     Named,
     /// It is asked for where something else is, too.
@@ -198,7 +198,7 @@ enum Place {
 }
 
 /// A name that does not exist.
-type Unknown = (Place, String);
+type Unknown = (NamePosition, String);
 
 /// A choice under way: one mark for each node.
 struct Chooser<'a, U> {
@@ -207,18 +207,18 @@ struct Chooser<'a, U> {
     names: &'a [&'a str],
     /// The groups and their members, once a name is no node's.
     members: OnceCell<BTreeMap<&'a str, Vec<&'a str>>>,
-    place: Place,
+    place: NamePosition,
     unknown: Vec<Unknown>,
     groups: Vec<String>,
     /// Names made from spans so far.
     made: usize,
 }
 
-type Marks = Vec<bool>;
+type NodeMarks = Vec<bool>;
 
 impl<U: Universe> Chooser<'_, U> {
     /// Chooses what a list names, less what it excludes.
-    fn list(&mut self, terms: &[Term], files: usize) -> Result<Marks, Error> {
+    fn list(&mut self, terms: &[Term], files: usize) -> Result<NodeMarks, Error> {
         let mut chosen = self.none();
         let mut excluded = self.none();
         for term in terms {
@@ -239,13 +239,13 @@ impl<U: Universe> Chooser<'_, U> {
     }
 
     /// Chooses what all factors of a term name.
-    fn term(&mut self, term: &Term, files: usize) -> Result<Marks, Error> {
+    fn term(&mut self, term: &Term, files: usize) -> Result<NodeMarks, Error> {
         let mut chosen = vec![true; self.names.len()];
         let outside = self.place;
         self.place = match outside {
-            Place::Excluded => outside,
-            _ if term.excluded => Place::Excluded,
-            _ if term.factors.len() > 1 => Place::Joint,
+            NamePosition::Excluded => outside,
+            _ if term.excluded => NamePosition::Excluded,
+            _ if term.factors.len() > 1 => NamePosition::Joint,
             _ => outside,
         };
         for factor in &term.factors {
@@ -259,7 +259,7 @@ impl<U: Universe> Chooser<'_, U> {
     }
 
     /// Chooses what one factor names.
-    fn factor(&mut self, factor: &Factor, files: usize) -> Result<Marks, Error> {
+    fn factor(&mut self, factor: &Factor, files: usize) -> Result<NodeMarks, Error> {
         match factor {
             Factor::Word(word) => self.word(word),
             Factor::Pattern(pattern) => Ok(self.each(|name| pattern.matches(name))),
@@ -286,7 +286,7 @@ impl<U: Universe> Chooser<'_, U> {
     }
 
     /// Chooses what a name means: a node, a group, or a span of such names.
-    fn word(&mut self, word: &str) -> Result<Marks, Error> {
+    fn word(&mut self, word: &str) -> Result<NodeMarks, Error> {
         let mut marks = self.none();
         if self.mark(word, &mut marks) {
             return Ok(marks);
@@ -303,7 +303,7 @@ impl<U: Universe> Chooser<'_, U> {
 
     /// Marks the node of a name or, where there is none, the members of the group; says whether there is
     /// either.
-    fn mark(&mut self, name: &str, marks: &mut Marks) -> bool {
+    fn mark(&mut self, name: &str, marks: &mut NodeMarks) -> bool {
         if let Ok(at) = self.names.binary_search(&name) {
             marks[at] = true;
             return true;
@@ -317,17 +317,17 @@ impl<U: Universe> Chooser<'_, U> {
             .iter()
             .filter_map(|name| self.names.binary_search(name).ok());
         found.for_each(|at| marks[at] = true);
-        if self.place == Place::Named {
+        if self.place == NamePosition::Named {
             self.groups.push(name.to_owned());
         }
         true
     }
 
-    fn none(&self) -> Marks {
+    fn none(&self) -> NodeMarks {
         vec![false; self.names.len()]
     }
 
-    fn each(&self, named: impl Fn(&str) -> bool) -> Marks {
+    fn each(&self, named: impl Fn(&str) -> bool) -> NodeMarks {
         self.names.iter().map(|name| named(name)).collect()
     }
 

@@ -1,16 +1,16 @@
 //! The grammar: text in, terms out. What a name means is decided later, when it is known what exists.
 
-use super::selection::Pattern;
+use super::selection::TextPattern;
 use super::{Factor, Selection, Term};
-use crate::{Error, Kind};
+use crate::{Error, ObjectKind};
 
 /// The longest range, and how deep parentheses nest.
-const LONGEST: usize = 64 * 1024;
-const DEEPEST: usize = 32;
+const MAX_LENGTH: usize = 64 * 1024;
+const MAX_DEPTH: usize = 32;
 
 /// Parses a whole range.
 pub(super) fn terms(text: &str) -> Result<Vec<Term>, Error> {
-    if text.len() > LONGEST {
+    if text.len() > MAX_LENGTH {
         let begin: String = text.chars().take(60).collect();
         return Err(wrong(&begin, "it is longer than 64 KiB"));
     }
@@ -38,7 +38,7 @@ fn wrong(range: &str, message: impl Into<String>) -> Error {
 
 /// Parses a list of terms; `range` is the whole text, for errors.
 fn list(range: &str, text: &str, depth: usize) -> Result<Vec<Term>, Error> {
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return Err(wrong(range, "it nests parentheses more than 32 deep"));
     }
     let parts = split(range, text, ',')?;
@@ -72,7 +72,7 @@ fn factor(range: &str, text: &str, depth: usize) -> Result<Factor, Error> {
         return Err(wrong(range, "it lacks a name beside '-' or '@'"));
     }
     if let Some(pattern) = text.strip_prefix('/') {
-        let pattern = Pattern::parse_whole(pattern).map_err(|error| wrong(range, error))?;
+        let pattern = TextPattern::parse_whole(pattern).map_err(|error| wrong(range, error))?;
         return Ok(Factor::Pattern(pattern));
     }
     if let Some(path) = text.strip_prefix('^') {
@@ -86,7 +86,7 @@ fn factor(range: &str, text: &str, depth: usize) -> Result<Factor, Error> {
     }
     if Selection::is_one(text) {
         let selection: Selection = text.parse()?;
-        selection.check(Kind::Node)?;
+        selection.check(ObjectKind::Node)?;
         return Ok(Factor::Selection(selection));
     }
     match text.find(|c: char| !(c.is_ascii_alphanumeric() || "._-+:[],".contains(c))) {

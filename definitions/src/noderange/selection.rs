@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::{Error, Kind, Value};
+use crate::{AttributeValue, Error, ObjectKind};
 
 /// A regular expression, bounded in size; it matches in linear time.
 #[derive(Debug, Clone)]
-pub(crate) struct Pattern(Regex);
+pub(crate) struct TextPattern(Regex);
 
-impl Pattern {
+impl TextPattern {
     /// Parses a regular expression.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let built = RegexBuilder::new(text).size_limit(1 << 20).build();
@@ -32,7 +32,7 @@ impl Pattern {
     }
 }
 
-impl PartialEq for Pattern {
+impl PartialEq for TextPattern {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_str() == other.0.as_str()
     }
@@ -50,8 +50,8 @@ pub struct Selection {
 enum Test {
     Is(String),
     IsNot(String),
-    Matches(Pattern),
-    MatchesNot(Pattern),
+    Matches(TextPattern),
+    MatchesNot(TextPattern),
 }
 
 const OPERATORS: [&str; 4] = ["==", "!=", "=~", "!~"];
@@ -71,17 +71,17 @@ impl Selection {
     ///
     /// # Errors
     /// [`Error::UnknownAttribute`].
-    pub fn check(&self, kind: Kind) -> Result<(), Error> {
+    pub fn check(&self, kind: ObjectKind) -> Result<(), Error> {
         kind.attribute(&self.attribute).map(drop)
     }
 
     /// Says whether a value is what is asked for.
-    pub fn selects(&self, value: Option<&Value>) -> bool {
+    pub fn selects(&self, value: Option<&AttributeValue>) -> bool {
         let joined;
         let text = match value {
             None => "",
-            Some(Value::Text(text)) => text,
-            Some(list @ Value::List(_)) => {
+            Some(AttributeValue::Text(text)) => text,
+            Some(list @ AttributeValue::List(_)) => {
                 joined = list.to_string();
                 &joined
             }
@@ -116,7 +116,7 @@ impl FromStr for Selection {
         let bare = wanted
             .strip_prefix('/')
             .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-        let pattern = || Pattern::parse(bare.unwrap_or(wanted)).map_err(invalid);
+        let pattern = || TextPattern::parse(bare.unwrap_or(wanted)).map_err(invalid);
         let test = match operator {
             "==" => Test::Is(wanted.to_owned()),
             "!=" => Test::IsNot(wanted.to_owned()),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Kind, Nodes, Object};
+use crate::{Nodes, Object, ObjectKind};
 
 /// Nodes n1 … n12, n01 … n03, rack-a-n1; groups compute (n1 n2 n3), docker (n3 n4), and those whose names
 /// have numbers: rack1 (n5 n6), rack2 (n7), 1738 (n9), r1b5 … r3b5 (n5 is in the last), r01u34 … r03u34
@@ -11,7 +11,7 @@ fn universe() -> Nodes {
     let plain = (1..=12).map(|n| format!("n{n}"));
     let padded = (1..=3).map(|n| format!("n0{n}"));
     for name in plain.chain(padded).chain(["rack-a-n1".to_owned()]) {
-        let mut node = Object::new(Kind::Node, name.as_str()).unwrap();
+        let mut node = Object::new(ObjectKind::Node, name.as_str()).unwrap();
         let groups = match name.as_str() {
             "n1" | "n2" => "compute",
             "n3" => "compute,docker",
@@ -27,8 +27,8 @@ fn universe() -> Nodes {
         objects.push(node);
     }
     let empty = ["r1b5", "r2b5", "r02u34", "q00.b1", "q02.b1"];
-    objects.extend(empty.map(|name| Object::new(Kind::Group, name).unwrap()));
-    let mut docker = Object::new(Kind::Group, "docker").unwrap();
+    objects.extend(empty.map(|name| Object::new(ObjectKind::Group, name).unwrap()));
+    let mut docker = Object::new(ObjectKind::Group, "docker").unwrap();
     docker.set("os", "debian12").unwrap();
     objects.push(docker);
     Nodes::new(objects)

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use definitions::RepositoryFormat;
-use repodata::{Input, Release};
+use repodata::{AptRelease, Input};
 
 use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
 use crate::installer::Family;
@@ -191,9 +191,9 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
 }
 
 /// Reads a suite's `Release`; one that is damaged says nothing.
-fn load_release(path: &Path) -> Option<Release> {
+fn load_release(path: &Path) -> Option<AptRelease> {
     let input = Input::plain(&path.display().to_string(), File::open(path).ok()?);
-    input.and_then(Release::read).ok()
+    input.and_then(AptRelease::read).ok()
 }
 
 impl Part<'_> {

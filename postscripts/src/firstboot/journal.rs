@@ -49,7 +49,7 @@ pub(super) fn lock(paths: &Paths) -> Result<Lock> {
     let path = paths.lock();
     let parent = path.parent().context("a lock stands in a directory")?;
     files::ensure_dir(parent, 0o755)?;
-    Lock::take(&path, Duration::ZERO, &mut |_| {}).context("another firstboot is at work")
+    Lock::acquire(&path, Duration::ZERO, &mut |_| {}).context("another firstboot is at work")
 }
 
 /// Returns the kernel's name of this boot; an empty one where it has none.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use definitions::{Program, Runlist};
+use definitions::{ProgramDigest, Runlist};
 use sha2::{Digest, Sha256};
 
 use super::paths::Paths;
@@ -109,7 +109,7 @@ pub(super) fn ensure_all(
 }
 
 /// Says whether a file is the program that the list names; gives it its mode if only that is wrong.
-fn is_right(path: &Path, program: &Program) -> Result<bool> {
+fn is_right(path: &Path, program: &ProgramDigest) -> Result<bool> {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return Ok(false);
     };
@@ -135,7 +135,7 @@ fn twin(
     paths: &Paths,
     list: &Runlist,
     name: &str,
-    program: &Program,
+    program: &ProgramDigest,
 ) -> Option<std::path::PathBuf> {
     let others = list.programs.iter();
     let mut equal = others.filter(|(other, what)| *other != name && *what == program);
@@ -148,7 +148,7 @@ fn twin(
 /// Has a program written, and puts it in its place if it is the right one.
 fn place(
     path: &Path,
-    program: &Program,
+    program: &ProgramDigest,
     write: impl FnOnce(&mut dyn Write) -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
     let local = |error: String| Failure::Refused(error);

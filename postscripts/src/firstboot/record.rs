@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use definitions::{Origin, Runlist};
+use definitions::{Runlist, ScriptOrigin};
 use serde::{Deserialize, Serialize};
 
 use super::list::{self, Job};
@@ -101,7 +101,7 @@ pub(super) struct Process {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) phase: Phase,
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Option<ScriptOrigin>,
     pub(super) line: String,
     #[serde(default)]
     pub(super) state: Progress,

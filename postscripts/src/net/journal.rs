@@ -86,7 +86,7 @@ impl Journal {
 
 /// Takes what one run at a time holds, and its guardian; makes its place if need be.
 pub fn lock(root: &Path, patience: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
-    Lock::take_private(&root.join(PLACE).join("lock"), patience, waiting)
+    Lock::acquire_private(&root.join(PLACE).join("lock"), patience, waiting)
 }
 
 fn path(root: &Path) -> PathBuf {

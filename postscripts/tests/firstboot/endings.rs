@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use definitions::{Origin, Program};
+use definitions::{ProgramDigest, ScriptOrigin};
 
 use crate::node::{Node, entry, eventually, lives, sha256};
 use crate::{Need, Test};
@@ -53,7 +53,7 @@ fn failures() {
     node.script("killed", "kill -9 $$");
     node.list
         .postbootscripts
-        .push(entry(Origin::Node, "nowhere x"));
+        .push(entry(ScriptOrigin::Node, "nowhere x"));
     node.script("fine", "echo fine >> trace");
     node.script("five", "exit 5");
     node.script("last", "echo last >> trace");
@@ -97,7 +97,7 @@ fn mismatches() {
     for name in ["digest", "size", "short", "chunked"] {
         node.list.programs.insert(
             name.to_owned(),
-            Program {
+            ProgramDigest {
                 sha256: right.clone(),
                 size,
             },
@@ -171,7 +171,9 @@ fn unexecutable() {
         ("marked", "\u{feff}#!/bin/sh\necho no\n"),
     ] {
         node.program(name, content);
-        node.list.postbootscripts.push(entry(Origin::Node, name));
+        node.list
+            .postbootscripts
+            .push(entry(ScriptOrigin::Node, name));
     }
     node.install();
     node.run(&[]).expect(126);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
-use definitions::{Origin, Runlist};
+use definitions::{Runlist, ScriptOrigin};
 
 use crate::node::{Node, entry};
 use crate::{Need, Test};
@@ -58,7 +58,9 @@ fn node() -> Node {
     let mut node = Node::new();
     let body = "echo \"$(basename $0) $* $UPDATENODE $NODESETSTATE\" >> trace";
     node.program("early", &format!("#!/bin/sh\n{body}\n"));
-    node.list.postscripts.push(entry(Origin::Site, "early"));
+    node.list
+        .postscripts
+        .push(entry(ScriptOrigin::Site, "early"));
     node.script("mine x", body);
     node.script("mine y", body);
     node.install();

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use definitions::Origin;
+use definitions::ScriptOrigin;
 
 use crate::node::{Node, Server, entry};
 use crate::{Need, Test};
@@ -173,7 +173,9 @@ fn twins() {
     let content = "#!/bin/sh\nbasename $0 >> trace\n";
     for name in ["bridgeprereq", "xHRM"] {
         node.program(name, content);
-        node.list.postbootscripts.push(entry(Origin::Node, name));
+        node.list
+            .postbootscripts
+            .push(entry(ScriptOrigin::Node, name));
     }
     node.install();
     let ran = node.run(&["--fetch"]).expect(0);

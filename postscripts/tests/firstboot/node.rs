@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use definitions::{Entry, Origin, Program, Runlist};
+use definitions::{ProgramDigest, Runlist, RunlistEntry, ScriptOrigin};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -120,7 +120,7 @@ impl Node {
     /// Adds a program that the server has, and the list names as it is.
     pub(crate) fn program(&mut self, name: &str, content: &str) {
         self.server.serve(name, content.as_bytes());
-        let program = Program {
+        let program = ProgramDigest {
             sha256: sha256(content.as_bytes()),
             size: content.len() as u64,
         };
@@ -129,7 +129,7 @@ impl Node {
 
     /// Adds a shell script and a postbootscript of its name.
     pub(crate) fn script(&mut self, line: &str, body: &str) {
-        let entry = entry(Origin::Node, line);
+        let entry = entry(ScriptOrigin::Node, line);
         self.program(entry.line.program(), &format!("#!/bin/sh\n{body}\n"));
         self.list.postbootscripts.push(entry);
     }
@@ -246,8 +246,8 @@ impl Ran {
     }
 }
 
-pub(crate) fn entry(origin: Origin, line: &str) -> Entry {
-    Entry {
+pub(crate) fn entry(origin: ScriptOrigin, line: &str) -> RunlistEntry {
+    RunlistEntry {
         origin,
         line: line.parse().unwrap(),
     }

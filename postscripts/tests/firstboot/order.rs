@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use definitions::Origin;
+use definitions::ScriptOrigin;
 
 use crate::node::{Node, entry};
 use crate::{Need, Test};
@@ -58,7 +58,7 @@ fn order() {
     node.script("first b", body);
     node.list
         .postbootscripts
-        .push(entry(Origin::Node, "second"));
+        .push(entry(ScriptOrigin::Node, "second"));
     node.install();
 
     let ran = node.run(&[]).expect(0);
@@ -210,7 +210,7 @@ fn secrets() {
     node.program("unread", "#!/no/such/interpreter\n");
     node.list
         .postbootscripts
-        .push(entry(Origin::Node, "unread"));
+        .push(entry(ScriptOrigin::Node, "unread"));
     node.install();
     let ran = node.run(&[]).expect(126);
     let kept =
@@ -254,7 +254,9 @@ fn diskless() {
     let mut node = Node::new();
     node.script("later", "echo $SLIPWAY_PHASE >> trace");
     node.program("early", "#!/bin/sh\necho $SLIPWAY_PHASE >> trace\n");
-    node.list.postscripts.push(entry(Origin::Site, "early"));
+    node.list
+        .postscripts
+        .push(entry(ScriptOrigin::Site, "early"));
     node.install();
     node.run(&[]).expect(0);
     assert_eq!(node.trace(), ["postscripts", "postbootscripts"]);
@@ -268,7 +270,9 @@ fn installer() {
         "early",
         "#!/bin/sh\necho $SLIPWAY_PHASE $UPDATENODE >> trace\nexit 7\n",
     );
-    node.list.postscripts.push(entry(Origin::Site, "early"));
+    node.list
+        .postscripts
+        .push(entry(ScriptOrigin::Site, "early"));
     node.install();
 
     let ran = node.run(&["--phase", "installer"]).expect(7);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use definitions::{Entry, Origin, Program, Runlist};
+use definitions::{ProgramDigest, Runlist, RunlistEntry, ScriptOrigin};
 
 /// The postbootscripts of every node of the lab.
 pub(crate) const LIST: [&str; 3] = ["xHRM bridgeprereq eth0:b0", "otherpkgs", "setupdockerhost"];
@@ -209,11 +209,11 @@ impl Drop for Lab {
 
 /// Returns a node's list as nodeset writes it.
 pub(crate) fn list(node: &str) -> Runlist {
-    let entry = |line: &&str| Entry {
-        origin: Origin::Osimage,
+    let entry = |line: &&str| RunlistEntry {
+        origin: ScriptOrigin::Osimage,
         line: line.parse().unwrap(),
     };
-    let old = Program {
+    let old = ProgramDigest {
         sha256: "0".repeat(64),
         size: 1,
     };

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use repodata::{Algorithm, Digest, Input, Release};
+use repodata::{Algorithm, AptRelease, Digest, Input};
 
 /// What counts of a suite's `Release`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Suite {
                 Ok(file) => file,
             };
             let input = Input::plain(&path.display().to_string(), file);
-            return match input.and_then(Release::read) {
+            return match input.and_then(AptRelease::read) {
                 Ok(release) => Ok(Self::of(release)),
                 Err(error) => Err((path, error.into())),
             };
@@ -43,7 +43,7 @@ impl Suite {
         Ok(Self::default())
     }
 
-    fn of(release: Release) -> Self {
+    fn of(release: AptRelease) -> Self {
         let all = release.architectures.iter().any(|arch| arch == "all");
         let mut files: BTreeMap<String, Option<Digest>> = BTreeMap::new();
         for file in release.files {
@@ -80,7 +80,7 @@ mod tests {
 
     fn suite(text: &str) -> Suite {
         let input = Input::plain("Release", text.as_bytes()).unwrap();
-        Suite::of(Release::read(input).unwrap())
+        Suite::of(AptRelease::read(input).unwrap())
     }
 
     #[test]
