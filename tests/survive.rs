@@ -200,7 +200,7 @@ fn two_at_once() -> Result<()> {
     for child in children {
         let ended = child.wait_with_output()?;
         let said = String::from_utf8(ended.stderr)?;
-        let refused = said.contains("another import works on this tree now");
+        let refused = said.contains("another import of this tree is running");
         ensure!(
             ended.status.success() || refused,
             "{}: {said}",
