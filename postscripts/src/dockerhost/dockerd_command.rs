@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, VariableOrigin, unquote, words};
 
-/// Options of dockerd that stand alone: `--name` and no value behind it.
+/// Options of dockerd that take no value.
 const SWITCHES: [&str; 22] = [
     "cri-containerd",
     "debug",
@@ -99,7 +99,7 @@ impl Flag {
         !self.words.is_empty()
     }
 
-    /// Whether it says that of a switch or an option.
+    /// Whether it has that value, however a switch spells it.
     pub(super) fn has_value(&self, value: &str) -> bool {
         match (self.value.as_str(), value) {
             ("1" | "t" | "T" | "TRUE" | "True", "true") => true,
@@ -132,7 +132,7 @@ impl fmt::Display for FlagOrigin {
 }
 
 impl DockerdCommandLine {
-    /// Reads a command line that stands in a file.
+    /// Reads a command line that is in a file.
     pub(super) fn parse(command: &str, file: &Path, environment: &Environment) -> Self {
         let words = words(command);
         let literal = FlagOrigin::ExecStart(file.to_owned());
@@ -166,7 +166,7 @@ impl DockerdCommandLine {
         }
     }
 
-    /// Returns what dockerd is told.
+    /// Returns the options that dockerd gets.
     pub(super) fn flags(&self) -> &[Flag] {
         &self.flags
     }

@@ -126,8 +126,8 @@ impl Bridge {
         }
         if self.routes && !self.forwards {
             forwarding.obstacles.push(format!(
-                "IPv4 forwarding is off: containers on {name} reach their bridge and nothing behind this \
-                 host; set net.ipv4.ip_forward=1"
+                "IPv4 forwarding is off: containers on {name} reach their bridge and nothing beyond \
+                 this host; set net.ipv4.ip_forward=1"
             ));
         }
         if self.rp_filter == STRICT && !self.on_link {
@@ -351,8 +351,8 @@ mod tests {
             ),
             (
                 router,
-                "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing behind this \
-                 host; set net.ipv4.ip_forward=1",
+                "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing beyond \
+                 this host; set net.ipv4.ip_forward=1",
             ),
             (
                 strict,

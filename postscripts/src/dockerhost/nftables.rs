@@ -305,7 +305,7 @@ enum Effect {
     Goes,
     Ends,
     Unknown,
-    /// A verdict that stands in a map, by what the packet is.
+    /// A verdict that is in a map, by what the packet is.
     Map,
     Jump(String),
     Verdict(Verdict),

@@ -33,7 +33,7 @@ pub(super) struct Service {
     /// What the service gives dockerd, ours left out.
     command: DockerdCommandLine,
     variables: Environment,
-    /// Where our drop-in has to stand, and the places of those that no longer have to.
+    /// The path of our drop-in, and the paths of former ones.
     drop_in: (PathBuf, Vec<PathBuf>),
     /// What systemd listens on for docker.service.
     streams: Vec<SocketStream>,
@@ -122,7 +122,7 @@ impl Service {
         })
     }
 
-    /// Returns what the service tells dockerd.
+    /// Returns the options that the service gives dockerd.
     pub(super) fn flags(&self) -> &[Flag] {
         self.command.flags()
     }
@@ -173,7 +173,7 @@ impl Service {
         match tcp.filter(|_| listeners.iter().any(hands_over)) {
             None => Ok(()),
             Some(stream) => bail!(
-                "ListenStream={} in {} has systemd hand dockerd a TCP socket beside its own: take it out, run \
+                "ListenStream={} in {} has systemd hand dockerd a TCP socket beside its own: remove it, run \
                  'systemctl daemon-reload' and restart {}",
                 stream.address,
                 stream.file.display(),
@@ -247,7 +247,7 @@ impl Service {
         .map(drop)
     }
 
-    /// Returns the last lines that the daemon said, joined.
+    /// Returns the last lines of the daemon's log, joined.
     pub(super) fn recent_log(&self) -> String {
         let text = match &self.manager {
             ServiceManager::Systemd => {

@@ -64,7 +64,7 @@ fn recover(host: &DockerHost<'_>) -> Result<()> {
     if !host.journal.is_pending() {
         return host.journal.commit();
     }
-    let doing = "taking back what a run that was cut off had begun";
+    let doing = "undoing an interrupted run";
     eprintln!("setupdockerhost: {doing}");
     match host.roll_back().context(doing) {
         // The files are back; that dockerd does not come up with them is what this run may mend.
@@ -130,7 +130,7 @@ fn describe(step: &NetworkAction, network: &DockerNetwork) -> String {
 fn show_plan(host: &DockerHost<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     let mut steps = Vec::new();
     if host.journal.is_pending() {
-        steps.push("take back what a run that was cut off had begun".to_owned());
+        steps.push("undo an interrupted run".to_owned());
     }
     steps.extend(plan.reasons());
     let (due, dockerd_reads_it) = plan.due()?;

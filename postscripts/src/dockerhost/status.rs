@@ -1,4 +1,4 @@
-//! `--status`: what stands, without touching it.
+//! `--status`: the present state, which is not changed.
 
 use std::process::ExitCode;
 

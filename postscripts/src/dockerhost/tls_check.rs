@@ -1,4 +1,4 @@
-//! Proof that dockerd lets in those it should, and nobody else.
+//! Checks that dockerd accepts the trusted client, and no other.
 //!
 //! Six clients call at the daemon's TCP address: one that is trusted, and five that are not. Each asks
 //! for `/version` as the real client does; only an HTTP answer of 200 counts as having got in. The
@@ -57,7 +57,7 @@ pub(super) struct Endpoint<'a> {
     pub(super) now: OffsetDateTime,
 }
 
-/// Sends every client to the door.
+/// Sends every client to the endpoint.
 pub(super) fn check(endpoint: &Endpoint<'_>) -> Result<Vec<TlsCheck>> {
     wait_until_it_listens(endpoint.address)?;
     let trusted = request_version(endpoint, Some(endpoint.client));

@@ -30,7 +30,7 @@ const UNIT_DIRS: [&str; 13] = [
     "/run/systemd/generator.late",
 ];
 
-/// The name of our drop-in where nothing that sorts behind it changes the command line.
+/// The name of our drop-in where nothing that sorts after it changes the command line.
 const OWN: &str = "slipway.conf";
 
 /// A unit: its own file and its drop-ins, ours left out, in the order in which they count.
@@ -104,7 +104,7 @@ impl Unit {
         }
     }
 
-    /// Returns where our drop-in has to stand, and every other place where one of ours does.
+    /// Returns the path of our drop-in, and the paths of former ones.
     pub(super) fn own_drop_in(&self, paths: &HostPaths) -> Result<(PathBuf, Vec<PathBuf>)> {
         let dir = paths.drop_ins();
         let place = dir.join(self.own_name());
