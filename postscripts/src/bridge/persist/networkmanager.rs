@@ -142,9 +142,10 @@ pub(super) fn is_shared(sources: &Sources, file: &Path) -> bool {
 
 /// The UUID of the NIC's profile as a port: its own, or a new one where others need the old.
 pub(super) fn port_uuid(uuid: &str, shared: bool, nic: &str) -> String {
-    match shared {
-        true => derived_uuid(uuid, nic),
-        false => uuid.to_owned(),
+    if shared {
+        derived_uuid(uuid, nic)
+    } else {
+        uuid.to_owned()
     }
 }
 

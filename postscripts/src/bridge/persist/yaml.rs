@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use granit_parser::{Event, Parser, Span, StructureStyle};
 
 /// Deeper than any network configuration.
-const DEPTH_LIMIT: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +128,9 @@ struct YamlTreeBuilder<'a, I> {
 
 impl<'a, I: Iterator<Item = (Event<'a>, Span)>> YamlTreeBuilder<'a, I> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<YamlNode> {
-        if depth > DEPTH_LIMIT {
+        if depth > MAX_DEPTH {
             bail!(
-                "line {}: is nested more than {DEPTH_LIMIT} levels deep",
+                "line {}: is nested more than {MAX_DEPTH} levels deep",
                 span.start.line()
             );
         }

@@ -98,9 +98,10 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
             .filter(|link| unfit(&link.kind).is_none());
         let mut known: Vec<_> = candidates.map(|link| link.name.as_str()).collect();
         known.sort_unstable();
-        let known = match known.is_empty() {
-            true => "devices that cannot be ports".to_owned(),
-            false => known.join(", "),
+        let known = if known.is_empty() {
+            "devices that cannot be ports".to_owned()
+        } else {
+            known.join(", ")
         };
         return Err(PlanRefusal::NoNic { nic, known });
     };
@@ -161,12 +162,13 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
         } => PlanRefusal::Upper {
             nic,
             upper: name.clone(),
-            kind: match elsewhere {
-                true => format!(
+            kind: if *elsewhere {
+                format!(
                     "{} in another network namespace (a container's?)",
                     described(kind)
-                ),
-                false => described(kind),
+                )
+            } else {
+                described(kind)
             },
         },
     })

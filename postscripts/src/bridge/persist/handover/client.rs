@@ -21,12 +21,12 @@ use super::config;
 use super::lease::Lease;
 use super::options::ClientKind;
 use crate::fault::Fault;
-use crate::files::beneath;
-use crate::owner::{self, Process, Program, View};
+use crate::files::under_root;
+use crate::owner::{self, HostProcess, HostProgram, View};
 use crate::program;
 
 /// How long a client may take to have its lease confirmed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +59,13 @@ pub(super) fn find(
     bridge: &str,
     address: Option<&str>,
 ) -> Result<Vec<DhcpClient>> {
-    let of_nic = |(_, line): &(Process, ClientArguments)| line.covers(nic) && !line.is_managed();
-    let moving = |process: &Process, line: &ClientArguments| {
+    let of_nic =
+        |(_, line): &(HostProcess, ClientArguments)| line.covers(nic) && !line.is_managed();
+    let moving = |process: &HostProcess, line: &ClientArguments| {
         let (name, pid) = (line.kind.name(), process.pid);
         format!("moving {name} (process {pid}) from {nic} to {bridge}")
     };
-    if let Some((process, line)) = unvouched(root)?.into_iter().find(of_nic) {
+    if let Some((process, line)) = running_untrusted(root)?.into_iter().find(of_nic) {
         let place = process.program.path.display();
         return Err(anyhow!(
             "it runs {place}, which is no program of the host's that root alone can change: end it first"
@@ -83,11 +84,13 @@ pub(super) fn find(
 }
 
 /// The host's DHCP clients, each with what it was started with.
-fn running(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
+fn running(root: &Path) -> Result<Vec<(HostProcess, ClientArguments)>> {
     let mut found = Vec::new();
     for kind in ClientKind::ALL {
         let programs = kind.programs().iter();
-        let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
+        let programs: Vec<_> = programs
+            .flat_map(|name| HostProgram::all(root, name))
+            .collect();
         for process in owner::running(root, &programs, owner::is_trusted)? {
             if let Some(line) = ClientArguments::parse(kind, &process.words) {
                 found.push((process, line));
@@ -98,12 +101,14 @@ fn running(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
 }
 
 /// Root's DHCP clients that the host has no program of.
-fn unvouched(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
+fn running_untrusted(root: &Path) -> Result<Vec<(HostProcess, ClientArguments)>> {
     let mut found = Vec::new();
     for kind in ClientKind::ALL {
         let programs = kind.programs().iter();
-        let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
-        for process in owner::unvouched(root, kind.programs(), &programs)? {
+        let programs: Vec<_> = programs
+            .flat_map(|name| HostProgram::all(root, name))
+            .collect();
+        for process in owner::running_untrusted(root, kind.programs(), &programs)? {
             if let Some(line) = ClientArguments::parse(kind, &process.words) {
                 found.push((process, line));
             }
@@ -120,13 +125,13 @@ fn restarting(root: &Path, group: Option<&Path>) -> Result<Option<String>> {
     let Some(unit) = unit.filter(|unit| unit.ends_with(".service")) else {
         return Ok(None);
     };
-    let managed = beneath(root, Path::new("/run/systemd/system")).exists();
+    let managed = under_root(root, Path::new("/run/systemd/system")).exists();
     let Some(systemctl) = program::find("systemctl").filter(|_| managed) else {
         return Ok(None);
     };
     let mut command = Command::new(systemctl);
     command.args(["show", "--property=Restart", "--", unit]);
-    let shown = program::run(&mut command, Stdio::null(), PATIENCE)?;
+    let shown = program::run(&mut command, Stdio::null(), TIMEOUT)?;
     let restarts = !matches!(shown.trim(), "Restart=no" | "Restart=");
     Ok(restarts.then(|| unit.to_owned()))
 }
@@ -162,7 +167,7 @@ fn is_kept_off(root: &Path, line: &ClientArguments, nic: &str, bridge: &str) -> 
 impl DhcpClient {
     fn plan(
         root: &Path,
-        process: &Process,
+        process: &HostProcess,
         line: &ClientArguments,
         nic: &str,
         bridge: &str,
@@ -258,16 +263,17 @@ impl DhcpClient {
         for process in &running {
             process.signal(Signal::SIGCONT).with_context(moving)?;
         }
-        match running.is_empty() {
-            true => self.start(root, &self.old).with_context(moving),
-            false => Ok(()),
+        if running.is_empty() {
+            self.start(root, &self.old).with_context(moving)
+        } else {
+            Ok(())
         }
     }
 
     /// Starts the client and waits until it has gone to the background with a lease.
     fn start(&self, root: &Path, arguments: &[String]) -> Result<()> {
         let place = owner::check(root, &self.program)?;
-        let mut command = Command::new(beneath(root, &place));
+        let mut command = Command::new(under_root(root, &place));
         command
             .arg0(self.kind.name())
             .args(arguments)
@@ -284,13 +290,13 @@ impl DhcpClient {
             match child.try_wait().context("waiting for it")? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => bail!("it ended with {status}"),
-                None if began.elapsed() > PATIENCE && self.in_front => return Ok(()),
-                None if began.elapsed() > PATIENCE => {
+                None if began.elapsed() > TIMEOUT && self.in_front => return Ok(()),
+                None if began.elapsed() > TIMEOUT => {
                     child
                         .kill()
                         .and_then(|()| child.wait())
                         .context("stopping it")?;
-                    bail!("it had no lease after {} s", PATIENCE.as_secs());
+                    bail!("it had no lease after {} s", TIMEOUT.as_secs());
                 }
                 None => sleep(Duration::from_millis(10)),
             }
@@ -300,7 +306,7 @@ impl DhcpClient {
     /// A client in our own control group would end with the unit that runs us.
     fn join_group(&self, root: &Path, child: &Child) {
         if let Some(group) = &self.group {
-            let procs = beneath(root, Path::new("/sys/fs/cgroup"))
+            let procs = under_root(root, Path::new("/sys/fs/cgroup"))
                 .join(group)
                 .join("cgroup.procs");
             // Best effort: where there are no control groups nothing ends the client either.
@@ -317,7 +323,7 @@ impl DhcpClient {
     }
 
     /// The processes of this client for the device: of dhcpcd, root's one and those that gave its rights up.
-    fn processes(&self, root: &Path, device: &str) -> Result<Vec<Process>> {
+    fn processes(&self, root: &Path, device: &str) -> Result<Vec<HostProcess>> {
         let mut found = Vec::new();
         for (process, line) in running(root)? {
             let same = line.kind == self.kind && line.devices == [device];

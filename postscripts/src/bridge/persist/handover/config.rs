@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::names::{holds, rename};
 use super::options::ClientKind;
 use crate::files::glob;
-use crate::files::{Access, FileChange, beneath, load_text};
+use crate::files::{Access, FileChange, load_text, under_root};
 
 /// Where each client keeps its configuration, for all devices and for one.
 const FOR_ALL: [(ClientKind, &str); 4] = [
@@ -69,7 +69,7 @@ pub(super) fn changes(
                 path.display()
             );
         }
-        let Some(text) = load_text(&beneath(root, path))? else {
+        let Some(text) = load_text(&under_root(root, path))? else {
             continue;
         };
         let moved = match kind {
@@ -85,7 +85,7 @@ pub(super) fn changes(
             continue;
         }
         if to != *path {
-            if load_text(&beneath(root, &to))?.is_some_and(|stands| stands != moved) {
+            if load_text(&under_root(root, &to))?.is_some_and(|stands| stands != moved) {
                 bail!("{} exists already: remove it first", to.display());
             }
             changes.push(FileChange::remove(path));
@@ -243,7 +243,7 @@ fn dhcpcd(text: &str, nic: &str, bridge: &str) -> Result<String> {
 
 /// Whether `dhcpcd.conf` keeps dhcpcd from a device.
 pub(super) fn dhcpcd_is_denied(root: &Path, nic: &str) -> Result<bool> {
-    let text = load_text(&beneath(root, Path::new("/etc/dhcpcd.conf")))?.unwrap_or_default();
+    let text = load_text(&under_root(root, Path::new("/etc/dhcpcd.conf")))?.unwrap_or_default();
     let (mut allowed, mut denied) = (None, false);
     for line in text.lines() {
         let mut words = line

@@ -37,14 +37,14 @@ use super::model::DesiredBridge;
 use super::netplan::Renderer;
 use super::networkmanager;
 use crate::fault::Fault;
-use crate::files::{FileChange, beneath};
-use crate::owner::Program;
+use crate::files::{FileChange, under_root};
+use crate::owner::HostProgram;
 use crate::program;
 use client::DhcpClient;
 use options::ClientKind;
 
 /// A daemon's command that takes longer has hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What runs and has to hear of the change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +176,7 @@ impl Handover {
         if matches!(backend, Backend::Ifupdown | Backend::Ifcfg { .. }) {
             let installed = |kind: &ClientKind| {
                 let mut names = kind.programs().iter();
-                names.any(|name| Program::find(root, name).is_some())
+                names.any(|name| HostProgram::find(root, name).is_some())
             };
             let started = [ClientKind::Dhclient, ClientKind::Dhcpcd]
                 .into_iter()
@@ -240,7 +240,7 @@ impl Handover {
     /// Does it. After an error [`take_back`](Self::take_back) is due.
     pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
         if let Some(path) = &self.keep {
-            let place = beneath(root, path);
+            let place = under_root(root, path);
             let writing = || format!("writing {}", place.display());
             fault.part().with_context(writing)?;
             fs::create_dir_all(place.parent().unwrap_or(root)).with_context(writing)?;
@@ -268,7 +268,7 @@ impl Handover {
             .iter()
             .try_for_each(|client| client.take_back(root));
         if let Some(path) = &self.keep {
-            let _ = fs::remove_file(beneath(root, path));
+            let _ = fs::remove_file(under_root(root, path));
         }
         for words in &self.back {
             // The one that fails must not keep the others from being told.
@@ -283,9 +283,9 @@ impl Handover {
     /// networkd answers before it has read its files anew, and till then says that it does not manage
     /// the NIC, which would make the next run believe that nobody does.
     fn await_networkd(&self, root: &Path) {
-        let class = beneath(root, Path::new("/sys/class/net"));
+        let class = under_root(root, Path::new("/sys/class/net"));
         let index = fs::read_to_string(class.join(&self.nic).join("ifindex")).unwrap_or_default();
-        let end = Instant::now() + PATIENCE / 4;
+        let end = Instant::now() + TIMEOUT / 4;
         let settled = || matches!(network_file(root, index.trim()), Ok(Some(_)));
         while !settled() && Instant::now() < end {
             sleep(Duration::from_millis(20));
@@ -295,7 +295,7 @@ impl Handover {
     /// networkd takes a bridge that existed before it only with the kernel's next word of it, and
     /// leaves its ports half configured till then: a rewritten alias is such a word.
     fn announce(&self, root: &Path) -> Result<()> {
-        let path = beneath(root, Path::new("/sys/class/net"))
+        let path = under_root(root, Path::new("/sys/class/net"))
             .join(&self.bridge)
             .join("ifalias");
         let Ok(alias) = fs::read_to_string(&path) else {
@@ -325,7 +325,7 @@ fn command(words: &[String]) -> Result<()> {
         anyhow::bail!("telling the running daemon: there is no {name} on this host");
     };
     let mut command = Command::new(path);
-    program::run(command.args(arguments), Stdio::null(), PATIENCE)
+    program::run(command.args(arguments), Stdio::null(), TIMEOUT)
         .with_context(|| format!("running {}", words.join(" ")))
         .map(drop)
 }

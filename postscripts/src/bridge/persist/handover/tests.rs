@@ -13,9 +13,10 @@ use ClientKind::{Dhclient, Dhcpcd, Udhcpc};
 
 fn parse(kind: ClientKind, line: &str) -> Option<ClientArguments> {
     // dhcpcd writes one text over all its words.
-    let words: Vec<String> = match line.starts_with("dhcpcd: ") {
-        true => vec![line.to_owned()],
-        false => line.split(' ').map(str::to_owned).collect(),
+    let words: Vec<String> = if line.starts_with("dhcpcd: ") {
+        vec![line.to_owned()]
+    } else {
+        line.split(' ').map(str::to_owned).collect()
     };
     ClientArguments::parse(kind, &words)
 }
