@@ -67,7 +67,7 @@ pub(super) enum ScriptState {
 
 /// What names one run of one process group on this boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ProcessIdentity {
+pub(super) struct ScriptProcess {
     /// The boot, as the kernel names it.
     pub(super) boot: String,
     /// The process, once it is there.
@@ -114,7 +114,7 @@ pub(super) struct ScriptRecord {
     #[serde(default)]
     pub(super) tail: Vec<String>,
     #[serde(default)]
-    pub(super) process: Option<ProcessIdentity>,
+    pub(super) process: Option<ScriptProcess>,
 }
 
 impl ScriptRecord {
@@ -156,7 +156,7 @@ impl ScriptRecord {
             printed: 0,
             dropped: 0,
             tail: Vec::new(),
-            process: Some(ProcessIdentity {
+            process: Some(ScriptProcess {
                 boot: boot.to_owned(),
                 pid: None,
                 ticks: None,
