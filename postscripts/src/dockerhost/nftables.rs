@@ -324,7 +324,7 @@ impl HookPacket<'_> {
     }
 }
 
-/// What an expression does to the rule that it stands in.
+/// What an expression does to its rule.
 enum Effect {
     Goes,
     Ends,
@@ -478,7 +478,7 @@ fn attribute(data: &[u8], kind: u16) -> Option<&[u8]> {
         .map(|(_, value)| value)
 }
 
-/// The attributes of a message, flags of their kind left out; what is cut short ends them.
+/// The attributes of a message, flags of their kind left out; a truncated one ends them.
 fn attributes(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let [l0, l1, k0, k1] = *data.first_chunk::<4>()?;

@@ -139,7 +139,7 @@ impl Service {
         }
     }
 
-    /// Returns the socket on which dockerd answers this host, of all that it is told to listen at.
+    /// Returns the socket on which dockerd answers this host, of all that it listens on.
     pub(super) fn socket(&self, paths: &HostPaths, listeners: &[String]) -> PathBuf {
         let local = |text: &String| match ListenAddress::parse(text) {
             ListenAddress::Unix(path) => Some(path),
@@ -342,7 +342,7 @@ fn streams(paths: &HostPaths) -> Result<Vec<SocketStream>> {
     Ok(streams)
 }
 
-/// The files that a path with perhaps one `*` in its name stands for.
+/// The files that a path with perhaps one `*` in its name matches.
 fn matching(path: &Path) -> Result<Vec<PathBuf>> {
     let name = path.file_name().and_then(|name| name.to_str());
     let (Some(dir), Some((start, end))) =

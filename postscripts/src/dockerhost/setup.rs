@@ -67,7 +67,7 @@ fn recover(host: &DockerHost<'_>) -> Result<()> {
     let doing = "undoing an interrupted run";
     eprintln!("setupdockerhost: {doing}");
     match host.roll_back().context(doing) {
-        // The files are back; that dockerd does not come up with them is what this run may mend.
+        // The files are restored; that dockerd does not start with them is what this run may fix.
         Err(error) if !host.journal.is_pending() => eprintln!("setupdockerhost: {error:#}"),
         outcome => outcome?,
     }

@@ -259,7 +259,7 @@ mod tests {
                 .unwrap()
         }
 
-        /// The command line that counts, and the file that it stands in, below the root.
+        /// The command line that counts, and its file, below the root.
         fn command(&self) -> (String, String) {
             let unit = self.unit();
             let (command, file) = unit.values("Service", "ExecStart").pop().unwrap();
@@ -386,7 +386,7 @@ mod tests {
             assert_eq!(place, host.place(&format!("{dir}/{name}")));
             assert_eq!(old.len(), usize::from(own != name));
         }
-        // What does not set the command line may stand behind it.
+        // What does not set the command line may come after it.
         let other = (
             &*format!("{dir}/zz-limits.conf"),
             "[Service]\nLimitNOFILE=1\n",

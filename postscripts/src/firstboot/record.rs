@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Phase, ScriptJob};
 
-/// How often a script may be cut short by a machine that goes down before it counts as failed.
+/// How often a script may be interrupted by a machine that goes down before it counts as failed.
 pub(super) const INTERRUPTIONS: u32 = 3;
 
 /// At how many boots a script may end with [`EX_TEMPFAIL`] to the last before it counts as failed.
 pub(super) const BOOTS: u32 = 10;
 
-/// The exit code of what another try may mend, a lack of network above all: EX_TEMPFAIL of sysexits.h.
+/// The exit code of what another try may fix, a lack of network above all: EX_TEMPFAIL of sysexits.h.
 pub(super) const EX_TEMPFAIL: i32 = 75;
 
 /// How far the node is; the words are xCAT's.
@@ -52,7 +52,7 @@ impl fmt::Display for InstallStatus {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ScriptState {
-    /// It has not run, or was cut short.
+    /// It has not run, or was interrupted.
     #[default]
     Pending,
     /// It runs.
@@ -93,7 +93,7 @@ pub(super) struct ScriptRecord {
     /// How often it was begun.
     #[serde(default)]
     pub(super) attempts: u32,
-    /// How often it was cut short by a machine that went down.
+    /// How often it was interrupted by a machine that went down.
     #[serde(default)]
     pub(super) interruptions: u32,
     /// At how many boots it asked for another try to the last.

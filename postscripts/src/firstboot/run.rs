@@ -180,7 +180,7 @@ fn settle_interrupted(paths: &NodePaths, list: &Runlist) -> Result<Status> {
             let what = record
                 .reason
                 .as_deref()
-                .unwrap_or("it was cut short and runs again");
+                .unwrap_or("it was interrupted and runs again");
             step(format!("{} {}: {what}", record.phase, record.line));
         }
     }

@@ -1,7 +1,7 @@
 //! apt: sources as deb822, and the command lines.
 //!
 //! References: sources.list(5), apt-get(8), apt.conf(5). Nothing here upgrades, and nothing removes what it was
-//! not told to: an installation that would is refused.
+//! not asked to: an installation that would is refused.
 
 use definitions::{AptKey, AptSource, PackageChanges, RepositoryFormat, RequestedPackage};
 

@@ -38,7 +38,7 @@ pub(super) const DEB: Locks = Locks {
     pid_places: &[],
 };
 
-/// rpm's and those of what stands above it.
+/// rpm's and those of the programs that use it.
 pub(super) const RPM: Locks = Locks {
     record_locks: &[
         "/var/lib/rpm/.rpm.lock",

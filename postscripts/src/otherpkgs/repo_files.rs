@@ -157,7 +157,7 @@ impl RepoFiles {
         Ok(directory)
     }
 
-    /// Returns where a file of ours stands in the preview.
+    /// Returns the path of a file of ours in the preview.
     pub(super) fn preview_path(&self, directory: &Path, path: &Path) -> PathBuf {
         directory.join(path.file_name().unwrap_or_default())
     }

@@ -123,7 +123,7 @@ impl FoundSources {
     }
 }
 
-/// Returns the addresses of a directory, and of those beneath that names came with, as far as they have an
+/// Returns the addresses of a directory, and of its subdirectories that names came with, as far as they have an
 /// index. A directory that is mounted here is read here.
 fn directories(
     indices: &[String],
