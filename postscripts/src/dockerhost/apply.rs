@@ -12,7 +12,7 @@ use super::paths::HostPaths;
 use super::plan::Plan;
 use super::preflight::Installed;
 use super::report::Report;
-use super::tls_check::{self, Endpoint};
+use super::tls_check::{self, TlsEndpoint};
 use super::validation;
 use crate::dockerhost::tls::{Authority, KeyPem};
 use crate::fault::Fault;
@@ -22,7 +22,7 @@ use crate::files::{self, FileJournal};
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The host that is changed, and what keeps the change whole.
-pub(super) struct DockerHost<'a> {
+pub(super) struct HostUpdate<'a> {
     pub(super) paths: &'a HostPaths,
     pub(super) installed: &'a Installed,
     pub(super) engine: &'a EngineClient,
@@ -30,7 +30,7 @@ pub(super) struct DockerHost<'a> {
     pub(super) fault: &'a Fault,
 }
 
-impl DockerHost<'_> {
+impl HostUpdate<'_> {
     /// Writes what differs, restarts dockerd if it reads any of that, proves the result; or puts
     /// everything back.
     pub(super) fn apply(&self, plan: &Plan, report: &mut Report) -> Result<()> {
@@ -160,7 +160,7 @@ fn check_endpoint(paths: &HostPaths, plan: &Plan, report: &mut Report) -> Result
     let client_key = KeyPem::new(text(&client.join("key.pem"))?);
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
-    report.proof = tls_check::check(&Endpoint {
+    report.proof = tls_check::check(&TlsEndpoint {
         address: connect_address(plan.listen),
         name: &plan.name,
         authority: &authority,

@@ -172,7 +172,7 @@ impl Ruleset {
     }
 
     fn judge_chain(&self, chain: &Chain, packet: &HookPacket<'_>) -> Vec<Obstacle> {
-        let mut walk = Walk {
+        let mut walk = ChainWalk {
             ruleset: self,
             packet,
             found: Vec::new(),
@@ -186,13 +186,13 @@ impl Ruleset {
 }
 
 /// The way of one packet through chains.
-struct Walk<'a> {
+struct ChainWalk<'a> {
     ruleset: &'a Ruleset,
     packet: &'a HookPacket<'a>,
     found: Vec<Obstacle>,
 }
 
-impl Walk<'_> {
+impl ChainWalk<'_> {
     fn add(&mut self, chain: &Chain, what: String, drops: Drops) {
         self.found.push(chain.obstacle(what, drops, self.packet));
     }

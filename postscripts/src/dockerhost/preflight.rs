@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::daemon;
 use super::dockerd_process::DockerdProcess;
 use super::paths::HostPaths;
-use super::service::Service;
+use super::service::DockerService;
 use crate::files;
 
 /// Where packages put the daemon.
@@ -34,7 +34,7 @@ pub(super) struct Installed {
     pub(super) dockerd: PathBuf,
     /// The first number of its version.
     pub(super) major: u32,
-    pub(super) service: Service,
+    pub(super) service: DockerService,
     /// Its configuration.
     pub(super) config: PathBuf,
     /// Where it answers this host.
@@ -63,7 +63,7 @@ pub(super) fn check(paths: &HostPaths) -> Result<Installed> {
             version.0
         );
     }
-    let service = Service::detect(paths)?;
+    let service = DockerService::detect(paths)?;
     let config = service.config(paths)?;
     let text = files::load_text(&config)?.unwrap_or_default();
     let listeners = daemon::listeners(&text, service.flags());

@@ -28,7 +28,7 @@ const NO_ENGINE: &str = "put the engine there with the packages of an osimage's 
 
 /// How dockerd is started here, and with what.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(super) struct DockerService {
     pub(super) manager: ServiceManager,
     /// What the service gives dockerd, ours left out.
     command: DockerdCommandLine,
@@ -59,7 +59,7 @@ pub(super) enum ServiceManager {
     Sysv { script: PathBuf, log: PathBuf },
 }
 
-impl Service {
+impl DockerService {
     pub(super) fn detect(paths: &HostPaths) -> Result<Self> {
         if paths.at("/run/systemd/system").is_dir() {
             Self::of_systemd(paths)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use definitions::{DockerNetwork, Lock};
 use serde_json::Value;
 
-use super::apply::DockerHost;
+use super::apply::HostUpdate;
 use super::cli::Args;
 use super::engine::EngineClient;
 use super::network::{self, NetworkAction};
@@ -30,7 +30,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let installed = preflight::check(&paths)?;
     let _lock = lock(&paths)?;
     let (engine, fault) = (EngineClient::new(&installed.socket), Fault::from_env());
-    let host = DockerHost {
+    let host = HostUpdate {
         paths: &paths,
         installed: &installed,
         engine: &engine,
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Takes back what a run left that was cut off, or ends what it had finished.
-fn recover(host: &DockerHost<'_>) -> Result<()> {
+fn recover(host: &HostUpdate<'_>) -> Result<()> {
     if !host.journal.is_pending() {
         return host.journal.commit();
     }
@@ -127,7 +127,7 @@ fn describe(step: &NetworkAction, network: &DockerNetwork) -> String {
     format!("{verb} the docker network {network}")
 }
 
-fn show_plan(host: &DockerHost<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
+fn show_plan(host: &HostUpdate<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     let mut steps = Vec::new();
     if host.journal.is_pending() {
         steps.push("undo an interrupted run".to_owned());

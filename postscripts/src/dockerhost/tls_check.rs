@@ -40,7 +40,7 @@ pub(super) struct TlsCheck {
 }
 
 /// What the proof needs.
-pub(super) struct Endpoint<'a> {
+pub(super) struct TlsEndpoint<'a> {
     /// Where dockerd listens.
     pub(super) address: SocketAddr,
     /// A name that its certificate has.
@@ -58,7 +58,7 @@ pub(super) struct Endpoint<'a> {
 }
 
 /// Sends every client to the endpoint.
-pub(super) fn check(endpoint: &Endpoint<'_>) -> Result<Vec<TlsCheck>> {
+pub(super) fn check(endpoint: &TlsEndpoint<'_>) -> Result<Vec<TlsCheck>> {
     wait_until_it_listens(endpoint.address)?;
     let trusted = request_version(endpoint, Some(endpoint.client));
     let mut checks = vec![TlsCheck {
@@ -125,7 +125,7 @@ fn issue_client(authority: &dyn Authority, not_after: OffsetDateTime) -> Result<
 
 /// Asks for `/version` over TLS; returns the protocol that was spoken.
 fn request_version(
-    endpoint: &Endpoint<'_>,
+    endpoint: &TlsEndpoint<'_>,
     identity: Option<ClientIdentity<'_>>,
 ) -> Result<String> {
     let config = config(endpoint.authority, identity)?;

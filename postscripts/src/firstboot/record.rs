@@ -8,7 +8,7 @@ use std::fmt;
 use definitions::{Origin, Runlist};
 use serde::{Deserialize, Serialize};
 
-use super::job::{Phase, ScriptJob};
+use super::job::{ScriptJob, ScriptPhase};
 
 /// How often a script may be interrupted by a machine that goes down before it counts as failed.
 pub(super) const INTERRUPTIONS: u32 = 3;
@@ -79,7 +79,7 @@ pub(super) struct ScriptProcess {
 /// One script and what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ScriptRecord {
-    pub(super) phase: Phase,
+    pub(super) phase: ScriptPhase,
     pub(super) origin: Option<Origin>,
     pub(super) line: String,
     #[serde(default)]
@@ -251,7 +251,7 @@ impl Status {
                 ..record
             });
         }
-        old.retain(|record| record.phase == Phase::Update);
+        old.retain(|record| record.phase == ScriptPhase::Update);
         self.scripts.extend(old);
     }
 
@@ -266,7 +266,7 @@ impl Status {
 
     /// Says whether any script failed that is part of the list.
     pub(super) fn has_failed(&self) -> bool {
-        let listed = |record: &&ScriptRecord| record.phase != Phase::Update;
+        let listed = |record: &&ScriptRecord| record.phase != ScriptPhase::Update;
         self.scripts
             .iter()
             .filter(listed)
@@ -280,7 +280,7 @@ mod tests {
 
     fn record() -> ScriptRecord {
         ScriptRecord::new(&ScriptJob {
-            phase: Phase::Postbootscripts,
+            phase: ScriptPhase::Postbootscripts,
             origin: None,
             line: "mine".parse().unwrap(),
         })
