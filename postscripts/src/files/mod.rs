@@ -154,7 +154,7 @@ pub(crate) fn look_up(path: &Path) -> Result<FileLookup> {
     Ok(match look_up_bytes(path, MAX_FILE_BYTES)? {
         FileLookup::Text(bytes) => match String::from_utf8(bytes) {
             Ok(text) => FileLookup::Text(text),
-            Err(_) => FileLookup::Odd("is no text".to_owned()),
+            Err(_) => FileLookup::Odd("is not text".to_owned()),
         },
         FileLookup::Nothing => FileLookup::Nothing,
         FileLookup::Odd(why) => FileLookup::Odd(why),
@@ -176,7 +176,7 @@ fn look_up_bytes(path: &Path, limit: u64) -> Result<FileLookup<Vec<u8>>> {
         }
         // A socket, or a device without a driver.
         Err(err) if err.raw_os_error() == Some(nix::libc::ENXIO) => {
-            return Ok(FileLookup::Odd("is no regular file".to_owned()));
+            return Ok(FileLookup::Odd("is not a regular file".to_owned()));
         }
         Err(err) => return Err(err).with_context(reading),
     };
@@ -194,7 +194,7 @@ fn look_up_bytes(path: &Path, limit: u64) -> Result<FileLookup<Vec<u8>>> {
         return odd(if kind.is_fifo() {
             "is a named pipe"
         } else {
-            "is no regular file"
+            "is not a regular file"
         });
     }
     let linked = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
@@ -242,7 +242,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
         .metadata()
         .with_context(|| format!("looking at {}", path.display()))?;
     if !meta.is_file() {
-        bail!("{} is no regular file", path.display());
+        bail!("{} is not a regular file", path.display());
     }
     if meta.len() > MAX_FILE_BYTES {
         bail!(
@@ -264,7 +264,7 @@ pub(crate) fn load_text(path: &Path) -> Result<Option<String>> {
         return Ok(None);
     };
     let text = String::from_utf8(bytes).ok();
-    text.with_context(|| format!("{} is no text", path.display()))
+    text.with_context(|| format!("{} is not text", path.display()))
         .map(Some)
 }
 
@@ -280,7 +280,7 @@ pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
     }
     let now = fs::symlink_metadata(path).with_context(making)?;
     if !now.is_dir() {
-        bail!("{} is no directory", path.display());
+        bail!("{} is not a directory", path.display());
     }
     if now.permissions().mode() & 0o7777 & !mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(making)?;

@@ -300,7 +300,7 @@ fn a_link_a_directory_and_a_huge_file_are_refused_by_name() {
             link.as_path(),
             "link is a symbolic link: put the file itself there",
         ),
-        (dir.path(), "is no regular file"),
+        (dir.path(), "is not a regular file"),
         (
             huge.as_path(),
             "huge has 1048577 bytes: more than a configuration file holds",

@@ -148,6 +148,6 @@ pub(crate) fn family(v6: bool) -> u8 {
 pub(crate) fn short() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        "the kernel's answer is shorter than it says",
+        "the kernel's answer is shorter than its length states",
     )
 }

@@ -42,12 +42,12 @@ impl RootOnlyDirectory {
                         Ok(next) => next,
                         Err(Errno::ENOENT) => return Ok(None),
                         Err(Errno::ELOOP | Errno::ENOTDIR) => {
-                            bail!("{} is no directory", at.display())
+                            bail!("{} is not a directory", at.display())
                         }
                         Err(error) => return Err(error).with_context(|| opening(&at)),
                     };
                 }
-                _ => bail!("{} is no plain path", path.display()),
+                _ => bail!("{} is not a plain path", path.display()),
             }
             let stat = fstat(&fd).with_context(|| opening(&at))?;
             if let Some(reason) = untrusted_reason(&stat) {
@@ -131,7 +131,7 @@ impl RootOnlyDirectory {
         };
         let stat = fstat(&fd).with_context(|| format!("looking at {}", path.display()))?;
         if stat.st_mode & 0o170_000 != 0o100_000 {
-            bail!("{} is no regular file", path.display());
+            bail!("{} is not a regular file", path.display());
         }
         if let Some(reason) = untrusted_reason(&stat) {
             bail!("{} is not root's alone: {reason}", path.display());

@@ -77,7 +77,7 @@ pub(crate) fn check(root: &Path, path: &Path) -> Result<PathBuf> {
         bail!("{} leads out of {}", path.display(), root.display());
     };
     if !fs::metadata(&real)?.is_file() {
-        bail!("{} is no regular file", path.display());
+        bail!("{} is not a regular file", path.display());
     }
     // What leads there by name, and what leads there once links are followed.
     let named = path.ancestors().skip(1).map(|dir| under_root(root, dir));

@@ -259,7 +259,7 @@ fn a_file_counts_only_below_directories_that_are_roots_alone() {
         ),
         (
             "pipe.leases",
-            "/var/lib/dhcp/pipe.leases is no regular file",
+            "/var/lib/dhcp/pipe.leases is not a regular file",
         ),
         (
             "huge.leases",
@@ -286,8 +286,11 @@ fn a_file_counts_only_below_directories_that_are_roots_alone() {
     symlink("real", host.at("var/lib/dhcp")).unwrap();
     assert_eq!(
         open().unwrap_err().to_string(),
-        "/var/lib/dhcp is no directory"
+        "/var/lib/dhcp is not a directory"
     );
     let up = RootOnlyDirectory::open(host.root(), Path::new("/var/../etc"));
-    assert_eq!(up.unwrap_err().to_string(), "/var/../etc is no plain path");
+    assert_eq!(
+        up.unwrap_err().to_string(),
+        "/var/../etc is not a plain path"
+    );
 }

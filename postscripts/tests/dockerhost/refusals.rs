@@ -97,17 +97,17 @@ fn a_hostile_daemon_json_is_refused() {
         )
     );
     fs::write(&path, b"{\"a\": \"\xff\"}").unwrap();
-    refused_as(&host, "is no text");
+    refused_as(&host, "is not text");
     fs::remove_file(&path).unwrap();
     symlink("/etc/passwd", &path).unwrap();
     refused_as(&host, "is a symbolic link: put the file itself there");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    refused_as(&host, "is no regular file");
+    refused_as(&host, "is not a regular file");
     fs::remove_dir(&path).unwrap();
     let made = Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
-    refused_as(&host, "is no regular file");
+    refused_as(&host, "is not a regular file");
     // What root cannot read either.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "{}").unwrap();

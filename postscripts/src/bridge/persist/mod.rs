@@ -372,7 +372,7 @@ pub fn recover(root: &Path, bridge: &IfName, fault: &Fault) -> Result<bool> {
         return Ok(false);
     }
     if let Some(hand_over) = journal.noted::<Handover>()? {
-        hand_over.take_back(root)?;
+        hand_over.undo(root)?;
     }
     journal.end()?;
     Ok(true)

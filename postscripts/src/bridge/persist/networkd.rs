@@ -151,7 +151,7 @@ fn carry_identity(after: &mut Sources, network: &Path, desired: &DesiredBridge) 
     });
     if desired.iaid.is_none() && !written {
         let nic = &desired.nic;
-        let write = format!("write IAID= (networkctl status {nic} tells it) to [DHCPv6] there");
+        let write = format!("write IAID= (networkctl status {nic} shows it) to [DHCPv6] there");
         let made = format!("networkd makes the IAID from the name of {nic}");
         desired.identity.refuse_leased(&made, &write, desired)?;
     }

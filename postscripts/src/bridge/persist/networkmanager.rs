@@ -76,7 +76,7 @@ pub(super) fn rewrite(
             return Ok(Vec::new());
         }
         bail!(
-            "{} puts {} into {master} already: take it out there first",
+            "{} puts {} into {master} already: remove it there first",
             file.display(),
             desired.nic
         );
@@ -274,7 +274,7 @@ fn carry_identity(bridge: &mut Ini, desired: &DesiredBridge) -> Result<()> {
     let written = iaid.is_some_and(|iaid| iaid == "mac" || iaid.parse::<u32>().is_ok());
     if desired.iaid.is_none() && !written {
         let nic = &desired.nic;
-        let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} tells it) there");
+        let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} shows it) there");
         let made = format!("NetworkManager makes the IAID from the name or the profile of {nic}");
         desired.identity.refuse_leased(&made, &write, desired)?;
     }

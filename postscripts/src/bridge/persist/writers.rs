@@ -38,7 +38,7 @@ pub(super) fn stop(
         && before.text(&path).and_then(origin).as_deref() == Some("nm-initrd-generator")
     {
         bail!(
-            "{} is made anew at each boot from the kernel's command line: take ip= and rd.neednet= out there \
+            "{} is generated at each boot from the kernel's command line: take ip= and rd.neednet= out there \
              first, and let a profile below /etc configure {}",
             path.display(),
             desired.nic

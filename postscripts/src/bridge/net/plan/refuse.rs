@@ -45,7 +45,7 @@ pub enum PlanRefusal {
     Session { nic: String },
     /// A program would hear nothing any more.
     #[error(
-        "a program listens at {protocol} port {port} on {nic} alone, and would hear nothing there: have it \
+        "a program listens at {protocol} port {port} on {nic} alone, and would receive nothing there: have it \
          listen on {bridge} or at an address, or end it ('ss -lnp' names it)"
     )]
     BoundSocket {
@@ -81,7 +81,7 @@ pub enum PlanRefusal {
     #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
     NameTaken { bridge: String, what: String },
     /// The NIC stands on the bridge itself.
-    #[error("{nic} stands on {bridge} and cannot become its port")]
+    #[error("{nic} is a device on top of {bridge} and cannot become its port")]
     Circle { nic: String, bridge: String },
 }
 

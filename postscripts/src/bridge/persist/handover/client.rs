@@ -41,7 +41,7 @@ pub(super) struct DhcpClient {
     /// The control group that the next one belongs in as well.
     group: Option<PathBuf>,
     leases: Vec<Lease>,
-    /// The configuration that it was told to read.
+    /// The configuration that its command line names.
     config: Option<PathBuf>,
     /// Whether it does not go to the background.
     in_front: bool,
@@ -68,7 +68,7 @@ pub(super) fn find(
     if let Some((process, line)) = running_untrusted(root)?.into_iter().find(of_nic) {
         let place = process.program.path.display();
         return Err(anyhow!(
-            "it runs {place}, which is no program of the host's that root alone can change: end it first"
+            "it runs {place}, which is not a program of this host that root alone can change: end it first"
         )
         .context(moving(&process, &line)));
     }
@@ -208,7 +208,7 @@ impl DhcpClient {
         self.kind
     }
 
-    /// The configuration that it was told to read.
+    /// The configuration that its command line names.
     pub(super) fn config(&self) -> Option<(ClientKind, PathBuf)> {
         self.config.clone().map(|path| (self.kind, path))
     }
@@ -232,7 +232,8 @@ impl DhcpClient {
         )
     }
 
-    /// Stops the client on the NIC, so that it does not see the addresses go.
+    /// Stops the client on the NIC, so that it does not react when the addresses go: dhcpcd listens to netlink and
+    /// would configure the NIC again. A stopped process keeps its sockets and its lease, and an undo continues it.
     pub(super) fn pause(&self, root: &Path) -> Result<()> {
         let moving = || self.moving();
         for process in self.processes(root, &self.nic).with_context(moving)? {
@@ -256,7 +257,7 @@ impl DhcpClient {
     }
 
     /// Ends the client on the bridge and sees that one runs on the NIC.
-    pub(super) fn take_back(&self, root: &Path) -> Result<()> {
+    pub(super) fn undo(&self, root: &Path) -> Result<()> {
         let moving = || format!("moving {} back to {}", self.kind.name(), self.nic);
         self.end(root, &self.bridge).with_context(moving)?;
         let running = self.processes(root, &self.nic).with_context(moving)?;
@@ -314,7 +315,8 @@ impl DhcpClient {
         }
     }
 
-    /// Kills every process of this client for the device.
+    /// Kills every process of this client for the device. SIGKILL and no other signal: at SIGTERM dhcpcd removes
+    /// the addresses (dhcpcd(8)), which the bridge has by now, and a stopped process handles no other.
     fn end(&self, root: &Path, device: &str) -> Result<()> {
         for process in self.processes(root, device)? {
             process.end()?;

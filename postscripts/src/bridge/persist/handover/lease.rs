@@ -56,7 +56,7 @@ impl Lease {
         let named = moved.states.iter().map(|(option, path)| {
             let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
                 bail!(
-                    "its option {option} names {}, which is no file",
+                    "its option {option} names {}, which is not a file",
                     path.display()
                 );
             };

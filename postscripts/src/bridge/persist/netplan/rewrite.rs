@@ -264,7 +264,7 @@ fn carry(
                 continue;
             }
             bail!(
-                "both {} and {} say {key}: leave one",
+                "both {} and {} set {key}: keep one",
                 desired.nic,
                 desired.bridge
             );

@@ -157,7 +157,7 @@ pub(super) fn changes(
     }
     if !problems.is_empty() {
         bail!(
-            "{} is named elsewhere for what {} will have: {}",
+            "{} is named in other files for what {} will have: {}",
             desired.nic,
             desired.bridge,
             problems.join("; ")
@@ -248,7 +248,7 @@ fn rewritten(
             target.display()
         )),
         None if path.starts_with("/run") => Err(format!(
-            "{shown}: something makes it anew at each boot: change that first"
+            "{shown}: it is generated at each boot: change its generator first"
         )),
         None => Ok(FileChange::write(
             in_etc(path),
