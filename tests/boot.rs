@@ -86,7 +86,7 @@ fn dockerd_reads_before_it_is_restarted(machine: &Machine) -> Result<()> {
         refused.code == Some(1)
             && said.starts_with("setupdockerhost: having dockerd check its configuration: ")
             && said.contains("no-such-setting")
-            && said.ends_with("; what stood before was put back"),
+            && said.ends_with("; the previous state was restored"),
         "{refused:?}"
     );
     same(&machine.succeed(daemon)?, &before)?;

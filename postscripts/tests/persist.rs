@@ -464,8 +464,8 @@ const REFUSALS: [Refusal; 24] = [
             "/run/systemd/network/10-netplan-lan.link",
             "[Match]\nMACAddress=52:54:00:12:34:56\n[Link]\nName=eth0\n",
         )],
-        "eth0 is named elsewhere for what mydocker0 will have: /run/systemd/network/10-netplan-lan.link: something makes it \
-         anew at each boot: change that first",
+        "eth0 is named in other files for what mydocker0 will have: /run/systemd/network/10-netplan-lan.link: it is \
+         generated at each boot: change its generator first",
     ),
     (
         "wicked",
@@ -474,7 +474,7 @@ const REFUSALS: [Refusal; 24] = [
             "/etc/systemd/system/multi-user.target.wants/lab@eth0.service",
             "",
         )],
-        "eth0 is named elsewhere for what mydocker0 will have: \
+        "eth0 is named in other files for what mydocker0 will have: \
          /etc/systemd/system/multi-user.target.wants/lab@eth0.service: it is started at boot: disable it, and enable \
          lab@mydocker0.service instead",
     ),
@@ -608,7 +608,7 @@ fn what_names_the_nic_and_no_rule_is_known_for_is_refused_with_its_line() {
         let before = host.files();
         let err = host.plan().map(|plan| plan.describe()).unwrap_err();
         let message = format!(
-            "eth0 is named elsewhere for what mydocker0 will have: {path}:{number}: {line:?} {UNCLEAR}"
+            "eth0 is named in other files for what mydocker0 will have: {path}:{number}: {line:?} {UNCLEAR}"
         );
         assert_eq!(format!("{err:#}"), message, "{path}");
         assert_eq!(host.files(), before, "{path}");
@@ -731,7 +731,7 @@ fn what_a_link_leads_to_is_looked_at_and_changed_there() {
         std::os::unix::fs::symlink(target, host.root().join(&name[1..])).unwrap();
     };
     let refusal = |host: &Host| format!("{:#}", host.plan().map(|_| ()).unwrap_err());
-    const NAMED: &str = "eth0 is named elsewhere for what mydocker0 will have: ";
+    const NAMED: &str = "eth0 is named in other files for what mydocker0 will have: ";
 
     let host = Host::of("ifupdown", "dhcp");
     host.write("/etc/lab/hook", HOOK);
@@ -784,7 +784,7 @@ fn a_file_in_another_encoding_is_looked_at_and_not_changed() {
     .unwrap();
     let err = host.plan().map(|_| ()).unwrap_err();
     let expected = format!(
-        "eth0 is named elsewhere for what mydocker0 will have: /etc/sysctl.d/lab.conf: it has to change, and is not \
+        "eth0 is named in other files for what mydocker0 will have: /etc/sysctl.d/lab.conf: it has to change, and is not \
          written in UTF-8: convert it first (iconv -t UTF-8); /etc/network/if-up.d/lab:2: \"test $IFACE = eth0\" \
          {UNCLEAR}"
     );
@@ -962,7 +962,7 @@ fn a_leased_ipv6_address_is_kept_by_a_written_iaid_or_refused() {
             "[Match]\nName=eth0\n\n[Network]\nDHCP=ipv6\n\n[DHCPv6]\n",
             "IAID=7\n",
             "networkd makes the IAID from the name of eth0, so that mydocker0 would lose the lease of 2001:db8::77: write \
-             IAID= (networkctl status eth0 tells it) to [DHCPv6] there first",
+             IAID= (networkctl status eth0 shows it) to [DHCPv6] there first",
         ),
         (
             "networkmanager",
@@ -970,7 +970,7 @@ fn a_leased_ipv6_address_is_kept_by_a_written_iaid_or_refused() {
             keyfile,
             "dhcp-iaid=7\n",
             "NetworkManager makes the IAID from the name or the profile of eth0, so that mydocker0 would lose the lease of \
-             2001:db8::77: write dhcp-iaid= (nmcli -f DHCP6 device show eth0 tells it) there first",
+             2001:db8::77: write dhcp-iaid= (nmcli -f DHCP6 device show eth0 shows it) there first",
         ),
         (
             "networkmanager",

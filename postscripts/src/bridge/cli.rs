@@ -32,7 +32,7 @@ const ROLLED_BACK: u8 = 3;
                   before."
 )]
 struct Args {
-    /// The bridge and the NIC that becomes its port; several parted by commas
+    /// The bridge and the NIC that becomes its port; several separated by commas
     #[arg(value_name = "[NIC:]BRIDGE[,…]", value_parser = bridge_ports)]
     bridges: Bridges,
     /// An address for the bridge beside those of the NIC
@@ -118,7 +118,7 @@ fn bridge_port(text: &str) -> Result<BridgePort, String> {
     if let Some((first, rest)) = nics.split_once('&') {
         return Err(format!(
             "a bond of {first} and {rest} is no longer made here: configure it as bond0 where this \
-             host's network is configured, then say bond0:{bridge}"
+             host's network is configured, then pass bond0:{bridge}"
         ));
     }
     let vlan = bridge
@@ -128,7 +128,7 @@ fn bridge_port(text: &str) -> Result<BridgePort, String> {
         let nic = if nics.is_empty() { "NIC" } else { nics };
         return Err(format!(
             "a VLAN is no longer made here by a bridge's name: configure {nic}.{number} where this \
-             host's network is configured, then say {nic}.{number}:BRIDGE"
+             host's network is configured, then pass {nic}.{number}:BRIDGE"
         ));
     }
     text.parse()
@@ -220,7 +220,7 @@ fn uplinks(ports: &[BridgePort], address: Option<IpNetwork>) -> Result<Vec<Uplin
             }
         };
         if nic == bridge {
-            bail!("{nic} is the bridge itself: say which NIC shall be its port");
+            bail!("{nic} is the bridge itself: name the NIC that becomes its port");
         }
         uplinks.push(Uplink {
             nic,

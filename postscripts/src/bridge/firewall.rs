@@ -110,7 +110,7 @@ fn refusal(request: &Request, survey: &Survey) -> String {
     );
     format!(
         "the firewall has rules about {nics} that would not match what comes in by {bridges}; nothing was \
-         changed. '--firewall translate' adds what stands right of each arrow, '--firewall keep' leaves the \
+         changed. '--firewall translate' adds the rule to the right of each arrow, '--firewall keep' leaves the \
          rules alone:{}",
         lines(survey)
     )
@@ -118,7 +118,7 @@ fn refusal(request: &Request, survey: &Survey) -> String {
 
 fn untranslatable(survey: &Survey) -> String {
     format!(
-        "these rules of the firewall cannot be translated; nothing was changed. Change them by hand, or say \
+        "these rules of the firewall cannot be translated; nothing was changed. Change them by hand, or pass \
          '--firewall keep':{}",
         lines(survey)
     )

@@ -31,7 +31,7 @@ pub use report::{Outcome, Report};
 use self::net::probe::{self, ProbeTarget, TargetRole};
 use self::net::{HostKernel, NetState, Uplink};
 use self::planned::PlannedChange;
-use self::transaction::{ChangeJournal, Transaction, lock, undo};
+use self::transaction::{BridgeTransaction, ChangeJournal, lock, undo};
 use crate::fault::Fault;
 
 /// What the user wants.
@@ -75,7 +75,7 @@ pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
         return Ok(planned.report(Outcome::Unchanged));
     }
     let targets = reachable(&kernel, &planned.state, request, say)?;
-    let transaction = Transaction {
+    let transaction = BridgeTransaction {
         kernel: &kernel,
         request,
         planned,

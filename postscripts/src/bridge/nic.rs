@@ -28,7 +28,7 @@ pub fn default_nic(
             .with_context(|| format!("finding the NIC with {variable} '{value}'"))?,
         Some((_, value)) => value,
         None => by_default_route(state, bridge)
-            .context("finding the NIC of the default route: say NIC:BRIDGE")?,
+            .context("finding the NIC of the default route: pass NIC:BRIDGE")?,
     };
     Ok(name.parse()?)
 }

@@ -86,9 +86,8 @@ impl UplinkConfig {
     fn plan(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Self> {
         let (root, nic, bridge) = (&request.root, uplink.nic.as_str(), uplink.bridge.as_str());
         if !request.persist {
-            let running = persist::plan_running(root, nic, bridge, state).with_context(|| {
-                format!("planning how {nic} is looked after until the next boot")
-            })?;
+            let running = persist::plan_running(root, nic, bridge, state)
+                .with_context(|| format!("planning how {nic} is configured until the next boot"))?;
             return Ok(Self::UntilBoot(Box::new(running)));
         }
         let files = persist::plan(root, nic, bridge, uplink.address, state)

@@ -12,7 +12,7 @@ use super::paths::HostPaths;
 use super::plan::Plan;
 use super::preflight::Installed;
 use super::report::Report;
-use super::tls_check::{self, Endpoint};
+use super::tls_check::{self, TlsEndpoint};
 use super::validation;
 use crate::dockerhost::tls::{Authority, KeyPem};
 use crate::fault::Fault;
@@ -22,7 +22,7 @@ use crate::files::{self, FileJournal};
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The host that is changed, and what keeps the change whole.
-pub(super) struct DockerHost<'a> {
+pub(super) struct HostUpdate<'a> {
     pub(super) paths: &'a HostPaths,
     pub(super) installed: &'a Installed,
     pub(super) engine: &'a EngineClient,
@@ -30,7 +30,7 @@ pub(super) struct DockerHost<'a> {
     pub(super) fault: &'a Fault,
 }
 
-impl DockerHost<'_> {
+impl HostUpdate<'_> {
     /// Writes what differs, restarts dockerd if it reads any of that, proves the result; or puts
     /// everything back.
     pub(super) fn apply(&self, plan: &Plan, report: &mut Report) -> Result<()> {
@@ -97,9 +97,9 @@ impl DockerHost<'_> {
         Ok(())
     }
 
-    /// Puts back what the journal tells of, and starts dockerd with that if it has seen anything else
-    /// or does not run. The change is over then, whether dockerd came up or not: what stood before
-    /// may have been what it did not come up with.
+    /// Restores the files of the journal, and restarts dockerd if it has read others or does not run. The
+    /// change is over then, whether dockerd started or not: it may not have run with the previous files
+    /// either.
     pub(super) fn roll_back(&self) -> Result<()> {
         if !self.journal.restore()? {
             return Ok(());
@@ -117,22 +117,22 @@ impl DockerHost<'_> {
         restarted
     }
 
-    /// Takes every change back; the error then says what failed, what dockerd said, what stands now, and
-    /// whether dockerd runs with that.
+    /// Undoes every change; the error then says what failed, what dockerd reported, whether the files were
+    /// restored, and whether dockerd runs.
     fn explain_and_roll_back(&self, error: anyhow::Error) -> anyhow::Error {
         let words = self.installed.service.recent_log();
         let undone = self.roll_back();
         let said = match words.as_str() {
             "" => String::new(),
-            words => format!("; dockerd said: {words}"),
+            words => format!("; dockerd reported: {words}"),
         };
         let rollback = match undone {
-            Ok(()) => "what stood before was put back".to_owned(),
-            Err(undo) => format!("putting back what stood before: {undo:#}"),
+            Ok(()) => "the previous state was restored".to_owned(),
+            Err(undo) => format!("restoring the previous state: {undo:#}"),
         };
         let runs = match self.engine.version() {
             Ok(_) => "dockerd runs",
-            Err(_) => "dockerd does not run: mend what it said, and start it",
+            Err(_) => "dockerd does not run: fix what it reported, and start it",
         };
         anyhow!("{error:#}{said}; {rollback}; {runs}")
     }
@@ -160,7 +160,7 @@ fn check_endpoint(paths: &HostPaths, plan: &Plan, report: &mut Report) -> Result
     let client_key = KeyPem::new(text(&client.join("key.pem"))?);
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
-    report.proof = tls_check::check(&Endpoint {
+    report.proof = tls_check::check(&TlsEndpoint {
         address: connect_address(plan.listen),
         name: &plan.name,
         authority: &authority,

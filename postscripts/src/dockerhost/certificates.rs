@@ -1,8 +1,8 @@
-//! Which keys and certificates should stand on this host, and why any of them changes.
+//! Which keys and certificates this host should have, and why any of them changes.
 //!
-//! The host's names, its authority and what stands there now come in; the files that should stand
-//! there go out, with the reasons. Nothing is written here. A certificate that still serves is never
-//! made again, so that a second run changes nothing.
+//! The host's names, its authority and the present files come in; the files that it should have go out,
+//! with the reasons. Nothing is written here. A certificate that is still valid is never issued again, so
+//! that a second run changes nothing.
 
 use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
@@ -21,7 +21,7 @@ pub(super) const RENEW_WITHIN: time::Duration = time::Duration::days(365);
 const PUBLIC: Access = Access::Exactly(0o644);
 const SECRET: Access = Access::Exactly(0o600);
 
-/// What was asked for.
+/// What the certificates must hold.
 #[derive(Debug)]
 pub(super) struct CertificateRequest<'a> {
     /// The names that the server's certificate must speak for.
@@ -38,7 +38,7 @@ pub(super) struct CertificateRequest<'a> {
     pub(super) now: OffsetDateTime,
 }
 
-/// What should stand there.
+/// The files that the host should have.
 pub(super) struct CertificatePlan {
     /// The files that dockerd reads.
     pub(super) server: Vec<FileChange>,
@@ -50,15 +50,15 @@ pub(super) struct CertificatePlan {
     pub(super) authority: Option<LocalAuthority>,
 }
 
-/// A key and the certificate over it, as they stand in two files.
+/// A key and its certificate, as two files hold them.
 struct StoredCertificate {
     certificate: Option<CertificateInfo>,
-    /// What stands behind the certificate: those who lead to its authority.
+    /// The intermediate certificates that follow it.
     intermediates: Vec<String>,
     key: Option<KeyPem>,
 }
 
-/// Says what should stand there.
+/// Plans the files.
 pub(super) fn plan(paths: &HostPaths, request: &CertificateRequest<'_>) -> Result<CertificatePlan> {
     let mut certificates = CertificatePlan {
         server: Vec::new(),
@@ -160,7 +160,7 @@ fn trusted_authorities(
     if changes {
         certificates
             .reasons
-            .push("the authority changed: the one before stays trusted too".to_owned());
+            .push("the authority changed: the previous one stays trusted too".to_owned());
     }
     let present = if request.issuer_only { 1 } else { usize::MAX };
     let mut bundle: String = authority.chain().take(present).collect();
@@ -284,11 +284,11 @@ impl StoredCertificate {
         Ok(if request.renew {
             Some("asked for with --renew".to_owned())
         } else if !key.belongs_to(certificate).unwrap_or(false) {
-            Some("its key is another".to_owned())
+            Some("it does not match its key".to_owned())
         } else if !certificate.is_signed_by(&signer)? {
             Some("another authority signed it".to_owned())
         } else if !self.intermediates.iter().eq(authority.intermediates()) {
-            Some("those who lead to its authority are not with it".to_owned())
+            Some("its intermediate certificates are missing".to_owned())
         } else if certificate.not_after - request.now < RENEW_WITHIN
             // No new one would last longer than who signs it.
             && certificate.not_after < signer.not_after
@@ -397,7 +397,7 @@ mod tests {
             host.run(false),
             [
                 "the host's authority ends soon: a new one",
-                "the authority changed: the one before stays trusted too",
+                "the authority changed: the previous one stays trusted too",
                 "dockerd's certificate: another authority signed it",
                 "the client's certificate: another authority signed it"
             ]

@@ -1,4 +1,4 @@
-//! What `setupdockerhost` can be told.
+//! The command line of `setupdockerhost`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use super::host_names::San;
 
 /// Make dockerd reachable over TLS by trusted clients, and by nobody else.
 ///
-/// Makes the host's own key and certificate, tells dockerd to use them, restarts it only when
+/// Makes the host's own key and certificate, configures dockerd to use them, restarts it only when
 /// something changed, and then proves it: a trusted client gets in, and a client without a
 /// certificate, one of a foreign authority, one whose certificate has expired, one that shows a
-/// server's certificate and one that speaks no TLS do not. If anything fails, what stood before is
-/// put back. A second run changes nothing.
+/// server's certificate and one that speaks no TLS do not. If anything fails, the
+/// previous state is restored. A second run changes nothing.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "setupdockerhost", version, after_help = EXAMPLES)]
 pub struct Args {
@@ -64,13 +64,13 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   setupdockerhost
-      trust for a host whose bridge stands: key, certificate, dockerd on port 2376
+      trust for a host that has its bridge: key, certificate, dockerd on port 2376
   setupdockerhost mydocker0=10.1.0.0/16@10.1.0.1
       the same, and a docker network on the bridge mydocker0
   setupdockerhost --status
       whose certificate it is and how long it lasts
 
-The client's key and certificate stand in /etc/slipway/client, for root alone. On another machine:
+The client's key and certificate are in /etc/slipway/client, for root alone. On another machine:
   scp -r root@host01:/etc/slipway/client host01
   docker --tlsverify --tlscacert host01/ca.pem --tlscert host01/cert.pem --tlskey host01/key.pem \\
       -H tcp://host01:2376 version

@@ -1,6 +1,6 @@
 //! `daemon.json`: ours merged into the user's, as text.
 //!
-//! The user's file and what dockerd's command line says come in; the file that should stand there goes
+//! The user's file and what dockerd's command line says come in; the file as it should be goes
 //! out, or the conflict: a key of ours that the user has set to something else, or one that dockerd would
 //! find in both places and refuse to start with. Keys that are not ours keep their value and their place.
 //! The keys are those of dockerd(8), "Daemon configuration file".
@@ -60,7 +60,7 @@ const LISTS: [&str; 13] = [
 /// An absent or empty file is an empty object. `hosts` is a list, so it is joined, also with the
 /// listeners of the command line, which dockerd refuses to find in both places: a socket that the user
 /// added stays, as long as it is no TCP address, which would be open without our certificates' names or
-/// clash with ours. Any other key stands in one place: where the command line says what we want, it is
+/// clash with ours. Any other key is set in one place: where the command line says what we want, it is
 /// not said here again.
 pub(super) fn merge(text: &str, flags: &[Flag], settings: &DaemonSettings<'_>) -> Result<Merged> {
     let text = if text.trim().is_empty() { "{}" } else { text };
@@ -95,10 +95,10 @@ fn merge_key(
         .map_or_else(|| value.to_string(), str::to_owned);
     match (flag_given, config.get(key)) {
         (_, Some(user)) if *user != value => bail!(
-            "\"{key}\" is {user} there and has to be {value}: take it out there, or set it to that"
+            "\"{key}\" is {user} there and has to be {value}: remove it there, or set it to that"
         ),
         (Some(flag), _) if !flag.has_value(&settings) => bail!(
-            "{flag} stands in {} and \"{key}\" has to be {value}: take it out there",
+            "{flag} is in {} and \"{key}\" has to be {value}: remove it there",
             flag.origin
         ),
         (Some(_), _) => drop(config.shift_remove(key)),
@@ -108,7 +108,7 @@ fn merge_key(
     Ok(())
 }
 
-/// Fails when the command line says what the file says too: dockerd starts with neither then.
+/// Fails when the command line and the file set the same: dockerd does not start then.
 fn refuse_duplicates(config: &Map<String, Value>, flags: &[Flag]) -> Result<()> {
     for flag in flags {
         let key = key_of(&flag.name);
@@ -116,8 +116,8 @@ fn refuse_duplicates(config: &Map<String, Value>, flags: &[Flag]) -> Result<()> 
         // Of these dockerd takes both.
         if held && key != "hosts" && key != "runtimes" {
             bail!(
-                "{flag} stands in {} and \"{key}\" there: dockerd refuses to start with both; take one \
-                 of them out",
+                "{flag} is in {} and \"{key}\" there: dockerd refuses to start with both; remove one \
+                 of them",
                 flag.origin
             );
         }
@@ -135,7 +135,7 @@ fn key_of(name: &str) -> String {
     }
 }
 
-/// Returns every place that dockerd is told to listen at, in the file and on the command line.
+/// Returns every address that dockerd is configured to listen on, in the file and on the command line.
 pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
     let config: Value = serde_json::from_str(text).unwrap_or_default();
     let hosts = config["hosts"].as_array().map(Vec::as_slice);
@@ -206,7 +206,7 @@ fn merge_hosts(
     let foreign = |host: &&Value| host != &settings.remote && host.as_str().is_none_or(is_tcp);
     if let Some(host) = hosts.iter().find(foreign) {
         bail!(
-            "\"hosts\" holds {host} there and has to hold \"{}\": take it out, or name it with --listen",
+            "\"hosts\" holds {host} there and has to hold \"{}\": remove it, or name it with --listen",
             settings.remote
         );
     }
@@ -220,15 +220,15 @@ fn merge_hosts(
             && ListenAddress::parse(host) != ListenAddress::parse(settings.remote)
         {
             bail!(
-                "{flag} stands in {origin} and dockerd has to listen on {}: take it out, or name it with \
+                "{flag} is in {origin} and dockerd has to listen on {}: remove it, or name it with \
                  --listen",
                 settings.remote
             );
         }
         if !flag.is_removable() || host.contains('%') {
             bail!(
-                "{flag} stands in {origin}, and dockerd refuses to start with listeners there and in \
-                 \"hosts\" too: take it out there{}",
+                "{flag} is in {origin}, and dockerd refuses to start with listeners there and in \
+                 \"hosts\" too: remove it there{}",
                 if ListenAddress::parse(host).is_tcp() {
                     String::new()
                 } else {
@@ -263,7 +263,7 @@ fn merge_hosts(
 }
 
 fn now_closed_note(listener: &str) -> String {
-    format!("{listener} let everybody in; from here on it asks for a certificate")
+    format!("{listener} accepted every client; from now on it requires a certificate")
 }
 
 #[cfg(test)]
@@ -354,12 +354,12 @@ mod tests {
         for (user, message) in [
             (
                 r#"{"tlsverify": false}"#,
-                "\"tlsverify\" is false there and has to be true: take it out there, or set it to that",
+                "\"tlsverify\" is false there and has to be true: remove it there, or set it to that",
             ),
             (
                 r#"{"hosts": ["tcp://0.0.0.0:2375"]}"#,
                 "\"hosts\" holds \"tcp://0.0.0.0:2375\" there and has to hold \"tcp://0.0.0.0:2376\": \
-                 take it out, or name it with --listen",
+                 remove it, or name it with --listen",
             ),
             (r#"{"hosts": "x"}"#, "\"hosts\" is \"x\" there: no list"),
             ("[]", "reading it: no JSON object"),
@@ -389,7 +389,7 @@ mod tests {
             first.notes,
             [
                 "-H unix:///ci of ExecStart in /u/docker.service goes into \"hosts\"",
-                "tcp://0.0.0.0:2376 let everybody in; from here on it asks for a certificate",
+                "tcp://0.0.0.0:2376 accepted every client; from now on it requires a certificate",
             ]
         );
         let second = merge(&expected, &given, &settings()).unwrap();
@@ -427,66 +427,66 @@ mod tests {
 
     #[test]
     fn what_dockerd_would_refuse_to_start_with_is_named() {
-        let twice = "dockerd refuses to start with both; take one of them out";
+        let twice = "dockerd refuses to start with both; remove one of them";
         for (json, command, file, message) in [
             (
                 "{}",
                 "dockerd $OPTS",
                 "OPTS=-H unix:///x\n",
-                "-H unix:///x stands in OPTS in /etc/default/docker, and dockerd refuses to start with listeners \
-                 there and in \"hosts\" too: take it out there, and put unix:///x into \"hosts\""
+                "-H unix:///x is in OPTS in /etc/default/docker, and dockerd refuses to start with listeners \
+                 there and in \"hosts\" too: remove it there, and put unix:///x into \"hosts\""
                     .to_owned(),
             ),
             (
                 "{}",
                 "dockerd $OPTS",
                 "OPTS=\"-H tcp://127.0.0.1:2375\"\n",
-                "-H tcp://127.0.0.1:2375 stands in OPTS in /etc/default/docker and dockerd has to listen on \
-                 tcp://0.0.0.0:2376: take it out, or name it with --listen"
+                "-H tcp://127.0.0.1:2375 is in OPTS in /etc/default/docker and dockerd has to listen on \
+                 tcp://0.0.0.0:2376: remove it, or name it with --listen"
                     .to_owned(),
             ),
             (
                 "{}",
                 "dockerd -H fd:// -H :2375",
                 "",
-                "-H :2375 stands in ExecStart in /u/docker.service and dockerd has to listen on \
-                 tcp://0.0.0.0:2376: take it out, or name it with --listen"
+                "-H :2375 is in ExecStart in /u/docker.service and dockerd has to listen on \
+                 tcp://0.0.0.0:2376: remove it, or name it with --listen"
                     .to_owned(),
             ),
             (
                 "{}",
                 "dockerd --tlsverify --tlscacert=/mine/ca.pem",
                 "",
-                "--tlscacert=/mine/ca.pem stands in ExecStart in /u/docker.service and \"tlscacert\" has to be \
-                 \"/t/ca.pem\": take it out there"
+                "--tlscacert=/mine/ca.pem is in ExecStart in /u/docker.service and \"tlscacert\" has to be \
+                 \"/t/ca.pem\": remove it there"
                     .to_owned(),
             ),
             (
                 "{}",
                 "dockerd --live-restore=false",
                 "",
-                "--live-restore=false stands in ExecStart in /u/docker.service and \"live-restore\" has to be \
-                 true: take it out there"
+                "--live-restore=false is in ExecStart in /u/docker.service and \"live-restore\" has to be \
+                 true: remove it there"
                     .to_owned(),
             ),
             (
                 "{\"log-level\": \"warn\"}",
                 "dockerd -l debug",
                 "",
-                format!("--log-level=debug stands in ExecStart in /u/docker.service and \"log-level\" there: {twice}"),
+                format!("--log-level=debug is in ExecStart in /u/docker.service and \"log-level\" there: {twice}"),
             ),
             (
                 "{\"labels\": [\"a=b\"]}",
                 "dockerd $OPTS",
                 "OPTS=--label c=d\n",
-                format!("--label=c=d stands in OPTS in /etc/default/docker and \"labels\" there: {twice}"),
+                format!("--label=c=d is in OPTS in /etc/default/docker and \"labels\" there: {twice}"),
             ),
             (
                 "{\"insecure-registries\": []}",
                 "dockerd --insecure-registry x",
                 "",
                 format!(
-                    "--insecure-registry=x stands in ExecStart in /u/docker.service and \
+                    "--insecure-registry=x is in ExecStart in /u/docker.service and \
                      \"insecure-registries\" there: {twice}"
                 ),
             ),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, VariableOrigin, unquote, words};
 
-/// Options of dockerd that stand alone: `--name` and no value behind it.
+/// Options of dockerd that take no value.
 const SWITCHES: [&str; 22] = [
     "cri-containerd",
     "debug",
@@ -52,7 +52,7 @@ const SHORT: [(char, &str); 10] = [
 /// A command line that ends in dockerd.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DockerdCommandLine {
-    /// The file that it stands in.
+    /// The file that holds it.
     file: PathBuf,
     /// The words as they stand there.
     words: Vec<String>,
@@ -99,7 +99,7 @@ impl Flag {
         !self.words.is_empty()
     }
 
-    /// Whether it says that of a switch or an option.
+    /// Whether it has that value, however a switch spells it.
     pub(super) fn has_value(&self, value: &str) -> bool {
         match (self.value.as_str(), value) {
             ("1" | "t" | "T" | "TRUE" | "True", "true") => true,
@@ -132,7 +132,7 @@ impl fmt::Display for FlagOrigin {
 }
 
 impl DockerdCommandLine {
-    /// Reads a command line that stands in a file.
+    /// Reads a command line that is in a file.
     pub(super) fn parse(command: &str, file: &Path, environment: &Environment) -> Self {
         let words = words(command);
         let literal = FlagOrigin::ExecStart(file.to_owned());
@@ -150,7 +150,7 @@ impl DockerdCommandLine {
             };
             text.rsplit('/').next() == Some("dockerd")
         });
-        // systemd.service(5): behind "@" the second word is the name that the program is told.
+        // systemd.service(5): after "@" the second word is the name that the program gets.
         let own = program.map(|at| match (at, prefix.contains('@')) {
             (0, true) => 2,
             _ => at + 1,
@@ -166,7 +166,7 @@ impl DockerdCommandLine {
         }
     }
 
-    /// Returns what dockerd is told.
+    /// Returns the options that dockerd gets.
     pub(super) fn flags(&self) -> &[Flag] {
         &self.flags
     }
@@ -244,7 +244,7 @@ fn split_prefix(word: &str) -> (&str, &str) {
     word.split_at(word.len() - path.len())
 }
 
-/// What becomes of one word: `$NAME` alone is split into words, `${NAME}` stays where it stands.
+/// What becomes of one word: `$NAME` alone is split into words, `${NAME}` stays in its word.
 fn expand(
     at: usize,
     word: &str,
@@ -311,23 +311,26 @@ fn flags(arguments: &[Argument]) -> Vec<Flag> {
     while let Some(argument) = rest.next() {
         let mut found = options(&argument.text);
         // The last of them takes the next word where it has no value; one that looks like an option is
-        // none: a switch that is not known here stands before it.
-        let mut value_behind = None;
+        // none: a switch that is not known here comes before it.
+        let mut next_word = None;
         if let Some((name, None)) = found.last()
             && !SWITCHES.contains(&name.as_str())
         {
-            value_behind = rest.next_if(|next| !next.text.starts_with('-') || next.text == "-");
+            next_word = rest.next_if(|next| !next.text.starts_with('-') || next.text == "-");
         }
         let last = found.len().saturating_sub(1);
         for (number, (name, value)) in found.drain(..).enumerate() {
-            let behind = value_behind.filter(|_| number == last);
-            let parts = std::iter::once(argument).chain(behind);
+            let following = next_word.filter(|_| number == last);
+            let parts = std::iter::once(argument).chain(following);
             let words: Option<Vec<_>> = parts.map(|part| part.word).collect();
-            let origin = match (&argument.origin, behind.map(|behind| &behind.origin)) {
+            let origin = match (
+                &argument.origin,
+                following.map(|following| &following.origin),
+            ) {
                 (FlagOrigin::ExecStart(_), Some(origin)) => origin.clone(),
                 (origin, _) => origin.clone(),
             };
-            let value = value.or_else(|| behind.map(|behind| behind.text.clone()));
+            let value = value.or_else(|| following.map(|following| following.text.clone()));
             flags.push(Flag {
                 name,
                 value: value.unwrap_or_else(|| "true".to_owned()),

@@ -126,8 +126,8 @@ impl Bridge {
         }
         if self.routes && !self.forwards {
             forwarding.obstacles.push(format!(
-                "IPv4 forwarding is off: containers on {name} reach their bridge and nothing behind this \
-                 host; set net.ipv4.ip_forward=1"
+                "IPv4 forwarding is off: containers on {name} reach their bridge and nothing beyond \
+                 this host; set net.ipv4.ip_forward=1"
             ));
         }
         if self.rp_filter == STRICT && !self.on_link {
@@ -262,13 +262,13 @@ impl Bridge {
 }
 
 /// A line of `/proc/net/route` (`net/ipv4/fib_trie.c`, `fib_route_seq_show`).
-struct KernelRoute<'a> {
+struct RouteLine<'a> {
     device: &'a str,
     destination: u32,
     mask: u32,
 }
 
-fn routes_of(table: &str) -> impl Iterator<Item = KernelRoute<'_>> {
+fn routes_of(table: &str) -> impl Iterator<Item = RouteLine<'_>> {
     table.lines().skip(1).filter_map(|line| {
         let columns: Vec<_> = line.split_whitespace().collect();
         // Numbers stand there as they lie in memory.
@@ -276,7 +276,7 @@ fn routes_of(table: &str) -> impl Iterator<Item = KernelRoute<'_>> {
             let number = u32::from_str_radix(columns.get(at)?, 16).ok()?;
             Some(u32::from_be_bytes(number.to_ne_bytes()))
         };
-        Some(KernelRoute {
+        Some(RouteLine {
             device: columns.first()?,
             destination: number(1)?,
             mask: number(7)?,
@@ -284,7 +284,7 @@ fn routes_of(table: &str) -> impl Iterator<Item = KernelRoute<'_>> {
     })
 }
 
-impl KernelRoute<'_> {
+impl RouteLine<'_> {
     /// Whether it leads to all of a network, and to more than everything.
     fn covers(&self, subnet: IpNetwork) -> bool {
         let IpNetwork::V4(subnet) = subnet else {
@@ -351,8 +351,8 @@ mod tests {
             ),
             (
                 router,
-                "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing behind this \
-                 host; set net.ipv4.ip_forward=1",
+                "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing beyond \
+                 this host; set net.ipv4.ip_forward=1",
             ),
             (
                 strict,

@@ -166,7 +166,7 @@ impl IptablesRule {
         let mut negated = false;
         let mut words = words.iter().map(String::as_str).peekable();
         while let Some(word) = words.next() {
-            // A condition is a word with its values behind it.
+            // A condition is a word followed by its values.
             let is_value = |next: &&str| !next.starts_with('-') && *next != "!";
             let values: Vec<_> = std::iter::from_fn(|| words.next_if(is_value)).collect();
             let value = values.first().copied().unwrap_or_default();

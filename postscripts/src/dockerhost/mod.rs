@@ -2,10 +2,10 @@
 //!
 //! What comes in is a host with an engine on it, and what the administrator asks for; what goes out
 //! is a host whose dockerd speaks TLS to trusted clients over TCP and stays as it was for the host
-//! itself. The story is `preflight → plan → write → restart → prove → network`: nothing is touched
-//! before the plan is whole, nothing is written that is already right, and when dockerd does not come
-//! back or lets the wrong client in, every file is put back and dockerd is started with those; when the
-//! run itself is cut off, the next one begins with that.
+//! itself. The order is `preflight → plan → apply → restart → check → network`: nothing is changed
+//! before the plan is complete, nothing is written that is already right, and when dockerd does not
+//! start again or accepts the wrong client, every file is restored and dockerd is started with those; after
+//! an interrupted run the next one begins with that.
 //!
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 

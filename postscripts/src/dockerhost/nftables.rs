@@ -4,7 +4,7 @@
 //! need not have the program `nft`, and a packet of which only the devices are known. Out: the rule or
 //! policy of a chain on its way (prerouting, forward, postrouting) that drops a new conversation, or may drop
 //! some. A verdict of "accept" ends its own chain only: every chain at a hook has its say. What a map decides
-//! is not read, and said. Nothing is changed.
+//! is not read, which is reported. Nothing is changed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,9 +34,9 @@ const BRIDGE: u8 = 7;
 const IPV4_FRAME: u16 = 0x0800;
 const ARP_FRAME: u16 = 0x0806;
 /// Chains jump to chains; no real table is deeper.
-const DEPTH: usize = 16;
-/// No host has more; what says so is not listened to any longer.
-const LIMIT: usize = 64 << 20;
+const MAX_DEPTH: usize = 16;
+/// No host has more rules; a longer list is not read.
+const MAX_BYTES: usize = 64 << 20;
 
 /// A chain, with its rules in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,12 +53,12 @@ struct Chain {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Rule {
     handle: u64,
-    parts: Vec<Part>,
+    expressions: Vec<NftExpression>,
 }
 
 /// One expression: its kind and its attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
+struct NftExpression {
     kind: String,
     data: Vec<u8>,
 }
@@ -87,7 +87,7 @@ pub(super) struct Passage<'a> {
 }
 
 /// A packet at one hook.
-struct Packet<'a> {
+struct HookPacket<'a> {
     passage: Passage<'a>,
     input: Option<&'a str>,
     output: Option<&'a str>,
@@ -102,7 +102,7 @@ pub(super) struct Obstacle {
     pub(super) drops: Drops,
     /// The family and name of its table, and its chain, as `nft` wants them.
     pub(super) chain: String,
-    /// What a rule says that lets the packet through.
+    /// A rule that lets the packet through.
     pub(super) accept: String,
 }
 
@@ -118,7 +118,7 @@ pub(super) enum Drops {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum NftVerdict {
     Accept,
     Drop,
     Return,
@@ -171,73 +171,97 @@ impl Ruleset {
         found
     }
 
-    fn judge_chain(&self, chain: &Chain, packet: &Packet<'_>) -> Vec<Obstacle> {
-        let mut found = Vec::new();
-        let decided = self.walk(chain, packet, true, DEPTH, &mut found);
-        if !matches!(decided, Some(Verdict::Accept | Verdict::Drop)) && chain.drops {
-            found.push(chain.obstacle("its policy is drop".to_owned(), Drops::All, packet));
+    fn judge_chain(&self, chain: &Chain, packet: &HookPacket<'_>) -> Vec<Obstacle> {
+        let mut walk = ChainWalk {
+            ruleset: self,
+            packet,
+            found: Vec::new(),
+        };
+        let decided = walk.chain(chain, true, MAX_DEPTH);
+        if !matches!(decided, Some(NftVerdict::Accept | NftVerdict::Drop)) && chain.drops {
+            walk.add(chain, "its policy is drop".to_owned(), Drops::All);
         }
-        found
+        walk.found
+    }
+}
+
+/// The way of one packet through chains.
+struct ChainWalk<'a> {
+    ruleset: &'a Ruleset,
+    packet: &'a HookPacket<'a>,
+    found: Vec<Obstacle>,
+}
+
+impl ChainWalk<'_> {
+    fn add(&mut self, chain: &Chain, what: String, drops: Drops) {
+        self.found.push(chain.obstacle(what, drops, self.packet));
     }
 
     /// Goes through a chain; `None` and `Return` lead back to where it came from.
-    fn walk(
-        &self,
-        chain: &Chain,
-        packet: &Packet<'_>,
-        is_sure: bool,
-        depth: usize,
-        found: &mut Vec<Obstacle>,
-    ) -> Option<Verdict> {
+    fn chain(&mut self, chain: &Chain, is_sure: bool, depth: usize) -> Option<NftVerdict> {
         for rule in chain.rules.iter().filter(|_| depth > 0) {
-            let mut registers = BTreeMap::new();
             let mut is_sure = is_sure;
-            let decided = 'rule: {
-                for part in &rule.parts {
-                    match part.apply(packet, &mut registers) {
-                        Effect::Goes => {}
-                        Effect::Ends => break 'rule None,
-                        Effect::Unknown => is_sure = false,
-                        Effect::Map => {
-                            let what = format!("rule {} decides by a map", rule.handle);
-                            found.push(chain.obstacle(what, Drops::Unread, packet));
-                            is_sure = false;
-                        }
-                        Effect::Jump(name) => {
-                            let target = self.0.iter().find(|other| {
-                                other.family == chain.family
-                                    && other.table == chain.table
-                                    && other.name == name
-                            });
-                            let walked = target.and_then(|target| {
-                                self.walk(target, packet, is_sure, depth - 1, found)
-                            });
-                            match walked {
-                                Some(Verdict::Return) | None => {}
-                                decided => break 'rule decided,
-                            }
-                        }
-                        Effect::Verdict(Verdict::Drop) => {
-                            let what = format!("rule {} drops them", rule.handle);
-                            let drops = if is_sure { Drops::All } else { Drops::Some };
-                            found.push(chain.obstacle(what, drops, packet));
-                            break 'rule Some(Verdict::Drop);
-                        }
-                        Effect::Verdict(verdict) => break 'rule Some(verdict),
-                    }
-                }
-                None
-            };
+            let decided = self.rule(chain, rule, &mut is_sure, depth);
             if is_sure && decided.is_some() {
                 return decided;
             }
         }
         None
     }
+
+    /// Applies a rule; clears `is_sure` where the rule looks at what is not known.
+    fn rule(
+        &mut self,
+        chain: &Chain,
+        rule: &Rule,
+        is_sure: &mut bool,
+        depth: usize,
+    ) -> Option<NftVerdict> {
+        let mut registers = BTreeMap::new();
+        for expression in &rule.expressions {
+            match expression.apply(self.packet, &mut registers) {
+                Effect::Goes => {}
+                Effect::Ends => return None,
+                Effect::Unknown => *is_sure = false,
+                Effect::Map => {
+                    let what = format!("rule {} decides by a map", rule.handle);
+                    self.add(chain, what, Drops::Unread);
+                    *is_sure = false;
+                }
+                Effect::Jump(name) => match self.jump(chain, &name, *is_sure, depth) {
+                    Some(NftVerdict::Return) | None => {}
+                    decided => return decided,
+                },
+                Effect::Verdict(NftVerdict::Drop) => {
+                    let drops = if *is_sure { Drops::All } else { Drops::Some };
+                    self.add(chain, format!("rule {} drops them", rule.handle), drops);
+                    return Some(NftVerdict::Drop);
+                }
+                Effect::Verdict(verdict) => return Some(verdict),
+            }
+        }
+        None
+    }
+
+    /// Goes through another chain of the same table.
+    fn jump(
+        &mut self,
+        from: &Chain,
+        name: &str,
+        is_sure: bool,
+        depth: usize,
+    ) -> Option<NftVerdict> {
+        let mut chains = self.ruleset.0.iter();
+        let target = chains.find(|other| {
+            (other.family, other.table.as_str(), other.name.as_str())
+                == (from.family, from.table.as_str(), name)
+        });
+        self.chain(target?, is_sure, depth - 1)
+    }
 }
 
 impl Chain {
-    fn obstacle(&self, what: String, drops: Drops, packet: &Packet<'_>) -> Obstacle {
+    fn obstacle(&self, what: String, drops: Drops, packet: &HookPacket<'_>) -> Obstacle {
         let family = match self.family {
             INET => "inet",
             BRIDGE => "bridge",
@@ -253,12 +277,12 @@ impl Chain {
 }
 
 impl<'a> Passage<'a> {
-    /// What a packet shows at a hook: before the routing it has no way out yet, and behind it a frame no longer
-    /// says where it came from (`net/bridge/br_forward.c`, `br_netfilter_hooks.c`).
-    fn at(self, hook: u32, ether_type: u16) -> Packet<'a> {
+    /// What a packet shows at a hook: before the routing it has no way out yet, and after it a frame no longer
+    /// shows where it came from (`net/bridge/br_forward.c`, `br_netfilter_hooks.c`).
+    fn at(self, hook: u32, ether_type: u16) -> HookPacket<'a> {
         let is_bridged = self.layer == Layer::Ethernet || self.input == self.output;
         let has_input = hook != POSTROUTING || !is_bridged;
-        Packet {
+        HookPacket {
             passage: self,
             input: has_input.then_some(self.input),
             output: (hook != PREROUTING).then_some(self.output),
@@ -267,8 +291,8 @@ impl<'a> Passage<'a> {
     }
 }
 
-impl Packet<'_> {
-    /// What a rule says that lets this packet through.
+impl HookPacket<'_> {
+    /// A rule that lets this packet through.
     fn accept(&self) -> String {
         let Passage { layer, bridge, .. } = self.passage;
         match (layer, self.input, self.output) {
@@ -300,19 +324,19 @@ impl Packet<'_> {
     }
 }
 
-/// What an expression does to the rule that it stands in.
+/// What an expression does to its rule.
 enum Effect {
     Goes,
     Ends,
     Unknown,
-    /// A verdict that stands in a map, by what the packet is.
+    /// A verdict from a map, by what the packet is.
     Map,
     Jump(String),
-    Verdict(Verdict),
+    Verdict(NftVerdict),
 }
 
-impl Part {
-    fn apply(&self, packet: &Packet<'_>, registers: &mut BTreeMap<u32, Register>) -> Effect {
+impl NftExpression {
+    fn apply(&self, packet: &HookPacket<'_>, registers: &mut BTreeMap<u32, Register>) -> Effect {
         let number = |kind: u16| attribute(&self.data, kind).and_then(big_endian);
         match self.kind.as_str() {
             // META: 1 is the register, 2 the key.
@@ -356,7 +380,7 @@ impl Part {
                 }
             }
             "immediate" => self.verdict(),
-            "reject" => Effect::Verdict(Verdict::Drop),
+            "reject" => Effect::Verdict(NftVerdict::Drop),
             // The ether type: LL_HEADER, at 12, two bytes.
             "payload"
                 if packet.passage.layer == Layer::Ethernet
@@ -389,10 +413,10 @@ impl Part {
             .and_then(big_endian)
             .unwrap_or_default();
         match code.cast_signed() {
-            0 => Effect::Verdict(Verdict::Drop),
-            1 => Effect::Verdict(Verdict::Accept),
-            -3 | -4 => Effect::Jump(attribute(verdict, 2).map(text).unwrap_or_default()),
-            -5 => Effect::Verdict(Verdict::Return),
+            0 => Effect::Verdict(NftVerdict::Drop),
+            1 => Effect::Verdict(NftVerdict::Accept),
+            -3 | -4 => Effect::Jump(attribute(verdict, 2).map(name_text).unwrap_or_default()),
+            -5 => Effect::Verdict(NftVerdict::Return),
             _ => Effect::Unknown,
         }
     }
@@ -409,11 +433,11 @@ fn chain(message: &[u8]) -> Option<Chain> {
     let family = families.into_iter().find(|known| *known == family)?;
     let on_the_way = |hook: &u32| [PREROUTING, FORWARD, POSTROUTING].contains(hook);
     // Of a chain at a hook only a filter decides; others translate addresses.
-    let filters = attribute(data, 7).is_none_or(|kind| text(kind) == "filter");
+    let filters = attribute(data, 7).is_none_or(|kind| name_text(kind) == "filter");
     Some(Chain {
         family,
-        table: text(attribute(data, 1)?),
-        name: text(attribute(data, 3)?),
+        table: name_text(attribute(data, 1)?),
+        name: name_text(attribute(data, 3)?),
         hook: number.filter(on_the_way).filter(|_| filters),
         drops: attribute(data, 5).and_then(big_endian) == Some(0) && hook.is_some(),
         rules: Vec::new(),
@@ -424,19 +448,19 @@ fn chain(message: &[u8]) -> Option<Chain> {
 fn rule(message: &[u8]) -> Option<(u8, String, String, Rule)> {
     let (family, data) = (*message.first()?, message.get(4..)?);
     let handle = <[u8; 8]>::try_from(attribute(data, 3)?).ok()?;
-    let parts = attributes(attribute(data, 4).unwrap_or_default());
-    let part = |(_, element): (u16, &[u8])| Part {
-        kind: attribute(element, 1).map(text).unwrap_or_default(),
+    let expressions = attributes(attribute(data, 4).unwrap_or_default());
+    let expression = |(_, element): (u16, &[u8])| NftExpression {
+        kind: attribute(element, 1).map(name_text).unwrap_or_default(),
         data: attribute(element, 2).unwrap_or_default().to_vec(),
     };
     let rule = Rule {
         handle: u64::from_be_bytes(handle),
-        parts: parts.map(part).collect(),
+        expressions: expressions.map(expression).collect(),
     };
     Some((
         family,
-        text(attribute(data, 1)?),
-        text(attribute(data, 2)?),
+        name_text(attribute(data, 1)?),
+        name_text(attribute(data, 2)?),
         rule,
     ))
 }
@@ -454,7 +478,7 @@ fn attribute(data: &[u8], kind: u16) -> Option<&[u8]> {
         .map(|(_, value)| value)
 }
 
-/// The attributes of a message, flags of their kind left out; what is cut short ends them.
+/// The attributes of a message, flags of their kind left out; a truncated one ends them.
 fn attributes(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let [l0, l1, k0, k1] = *data.first_chunk::<4>()?;
@@ -470,12 +494,12 @@ fn big_endian(bytes: &[u8]) -> Option<u32> {
 }
 
 /// A name, for people: nothing in it moves a terminal's cursor.
-fn text(bytes: &[u8]) -> String {
+fn name_text(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     String::from_utf8_lossy(bytes).replace(char::is_control, "?")
 }
 
-/// Lists all objects of a kind: each one's bytes behind the netlink header.
+/// Lists all objects of a kind: each one's bytes after the netlink header.
 fn dump(kind: u16) -> io::Result<Vec<Vec<u8>>> {
     let netlink = SockProtocol::NetlinkNetFilter;
     let flags = SockFlag::SOCK_CLOEXEC;
@@ -495,7 +519,7 @@ fn dump(kind: u16) -> io::Result<Vec<Vec<u8>>> {
     loop {
         let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
         read += length;
-        if length == 0 || read > LIMIT {
+        if length == 0 || read > MAX_BYTES {
             return Err(io::Error::other("the kernel's list of rules does not end"));
         }
         let mut rest = &buffer[..length];
@@ -540,33 +564,33 @@ mod tests {
         put(kind, &value.to_be_bytes())
     }
 
-    fn part(kind: &str, data: Vec<Vec<u8>>) -> Part {
+    fn expression(kind: &str, data: Vec<Vec<u8>>) -> NftExpression {
         let (kind, data) = (kind.to_owned(), data.concat());
-        Part { kind, data }
+        NftExpression { kind, data }
     }
 
     /// `iifname` or `oifname`, and the name or the beginning of one.
-    fn named(key: u32, operation: u32, name: &[u8]) -> Vec<Part> {
+    fn named(key: u32, operation: u32, name: &[u8]) -> Vec<NftExpression> {
         vec![
-            part("meta", vec![number(2, key), number(1, 1)]),
-            part(
+            expression("meta", vec![number(2, key), number(1, 1)]),
+            expression(
                 "cmp",
                 vec![number(1, 1), number(2, operation), put(3, &put(1, name))],
             ),
         ]
     }
 
-    fn verdict(code: i32, chain: &str) -> Part {
+    fn verdict(code: i32, chain: &str) -> NftExpression {
         let verdict = [number(1, code.cast_unsigned()), put(2, chain.as_bytes())].concat();
-        part("immediate", vec![number(1, 0), put(2, &put(2, &verdict))])
+        expression("immediate", vec![number(1, 0), put(2, &put(2, &verdict))])
     }
 
     /// `ct state` with these bits.
-    fn state(bits: u32) -> Vec<Part> {
+    fn state(bits: u32) -> Vec<NftExpression> {
         let data = |bits: u32| put(1, &bits.to_ne_bytes());
         vec![
-            part("ct", vec![number(2, 0), number(1, 1)]),
-            part(
+            expression("ct", vec![number(2, 0), number(1, 1)]),
+            expression(
                 "bitwise",
                 vec![
                     number(1, 1),
@@ -575,14 +599,19 @@ mod tests {
                     put(5, &data(0)),
                 ],
             ),
-            part("cmp", vec![number(1, 1), number(2, 1), put(3, &data(0))]),
+            expression("cmp", vec![number(1, 1), number(2, 1), put(3, &data(0))]),
         ]
     }
 
-    fn chain_of(name: &str, hook: Option<u32>, drops: bool, rules: Vec<Vec<Part>>) -> Chain {
-        let rule = |(at, parts): (usize, Vec<Part>)| Rule {
+    fn chain_of(
+        name: &str,
+        hook: Option<u32>,
+        drops: bool,
+        rules: Vec<Vec<NftExpression>>,
+    ) -> Chain {
+        let rule = |(at, expressions): (usize, Vec<NftExpression>)| Rule {
             handle: at as u64 + 1,
-            parts,
+            expressions,
         };
         Chain {
             family: INET,
@@ -601,7 +630,7 @@ mod tests {
         output: "mydocker0",
     };
 
-    fn judge(drops: bool, rules: Vec<Vec<Part>>) -> Vec<(String, bool)> {
+    fn judge(drops: bool, rules: Vec<Vec<NftExpression>>) -> Vec<(String, bool)> {
         let other = chain_of("other", None, false, vec![vec![verdict(0, "")]]);
         let forward = chain_of("forward", Some(FORWARD), drops, rules);
         let ruleset = Ruleset(vec![forward, other]);
@@ -618,14 +647,14 @@ mod tests {
 
     #[test]
     fn the_rule_or_policy_that_drops_a_new_conversation_is_named() {
-        let with = |mut parts: Vec<Part>, last: Part| {
-            parts.push(last);
-            parts
+        let with = |mut expressions: Vec<NftExpression>, last: NftExpression| {
+            expressions.push(last);
+            expressions
         };
         let (accept, drop) = (|| verdict(1, ""), || verdict(0, ""));
         let rule = |number: u32| format!("inet fw forward: rule {number} drops them");
         let policy = "inet fw forward: its policy is drop".to_owned();
-        let port = || part("payload", vec![]);
+        let port = || expression("payload", vec![]);
         for (drops, rules, found) in [
             (false, vec![], vec![]),
             (true, vec![], vec![(policy.clone(), true)]),
@@ -635,7 +664,7 @@ mod tests {
                 vec![
                     with(state(6), accept()),
                     with(state(1), drop()),
-                    vec![part("reject", vec![])],
+                    vec![expression("reject", vec![])],
                 ],
                 vec![(rule(3), true)],
             ),
@@ -670,11 +699,11 @@ mod tests {
         // `ether type`, as nft and ebtables write it.
         let payload = |kind: u16| {
             vec![
-                part(
+                expression(
                     "payload",
                     vec![number(1, 1), number(2, 0), number(3, 12), number(4, 2)],
                 ),
-                part(
+                expression(
                     "cmp",
                     vec![
                         number(1, 1),
@@ -685,9 +714,9 @@ mod tests {
             ]
         };
         let meta = |key: u32, value: &[u8]| named(key, 0, value);
-        let to = |mut parts: Vec<Part>, code: i32| {
-            parts.push(verdict(code, ""));
-            parts
+        let to = |mut expressions: Vec<NftExpression>, code: i32| {
+            expressions.push(verdict(code, ""));
+            expressions
         };
         let policy = || vec!["its policy is drop".to_owned()];
         let first = || vec!["rule 1 drops them".to_owned()];
@@ -730,9 +759,9 @@ mod tests {
 
     #[test]
     fn every_hook_on_the_way_is_looked_at_with_what_is_known_there() {
-        let drop = |mut parts: Vec<Part>| {
-            parts.push(verdict(0, ""));
-            parts
+        let drop = |mut expressions: Vec<NftExpression>| {
+            expressions.push(verdict(0, ""));
+            expressions
         };
         let routed = Passage {
             output: "eth1",
@@ -777,7 +806,7 @@ mod tests {
         }
         // `iifname vmap { … }`
         let mut by_map = named(6, 0, b"my");
-        by_map.push(part("lookup", vec![number(2, 1), number(3, 0)]));
+        by_map.push(expression("lookup", vec![number(2, 1), number(3, 0)]));
         let chain = chain_of("c", Some(FORWARD), false, vec![by_map]);
         let judged = Ruleset(vec![chain]).judge(BRIDGED);
         assert_eq!(judged.len(), 1);
@@ -789,7 +818,7 @@ mod tests {
     fn what_is_cut_short_ends_a_list_and_no_name_moves_a_cursor() {
         assert_eq!(attributes(&[9, 0, 1, 0, 7]).count(), 0);
         assert_eq!(attributes(&put(1, b"abc")).count(), 1);
-        assert_eq!(text(b"a\x1b[2Jb\0"), "a?[2Jb");
+        assert_eq!(name_text(b"a\x1b[2Jb\0"), "a?[2Jb");
         assert_eq!((chain(&[]), rule(&[1, 0])), (None, None));
     }
 }

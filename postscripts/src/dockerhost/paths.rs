@@ -75,8 +75,8 @@ impl HostPaths {
         self.root == Path::new("/")
     }
 
-    /// Returns what stands from the first change until the proof: it tells the next run what to take
-    /// back of one that was cut off. It keeps no copies, for there are keys among the files.
+    /// Returns the journal that exists from the first change until the check: from it the next run undoes
+    /// an interrupted one. It keeps no copies, because there are keys among the files.
     pub(super) fn journal(&self, fault: &Fault) -> FileJournal {
         FileJournal::new(Path::new("/"), self.state()).with_fault(fault.clone())
     }

@@ -1,4 +1,4 @@
-//! What should stand on this host, found out before anything is touched.
+//! What this host should have, found out before anything is changed.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -44,7 +44,7 @@ impl Plan {
         self.certificates.reasons.iter().chain(&self.notes).cloned()
     }
 
-    /// What differs from what should stand there: all of it, and whether dockerd reads any of that.
+    /// The files that differ from the plan, and whether dockerd reads any of them.
     pub(super) fn due(&self) -> Result<(Vec<FileChange>, bool)> {
         let due = |changes: &mut dyn Iterator<Item = &FileChange>| -> Result<Vec<FileChange>> {
             let mut due = Vec::new();
@@ -132,7 +132,7 @@ pub(super) fn plan(
     })
 }
 
-/// Returns a name or an address that a client can ask for: without one nobody could tell this host.
+/// Returns a name or an address that a client can ask for: without one no client could verify this host.
 fn reachable_name(names: &SubjectAltNames) -> Result<String> {
     let addresses = names.addresses.iter().map(ToString::to_string);
     let mut names = names.dns.iter().cloned().chain(addresses);

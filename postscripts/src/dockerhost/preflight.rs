@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::daemon;
 use super::dockerd_process::DockerdProcess;
 use super::paths::HostPaths;
-use super::service::Service;
+use super::service::DockerService;
 use crate::files;
 
 /// Where packages put the daemon.
@@ -34,7 +34,7 @@ pub(super) struct Installed {
     pub(super) dockerd: PathBuf,
     /// The first number of its version.
     pub(super) major: u32,
-    pub(super) service: Service,
+    pub(super) service: DockerService,
     /// Its configuration.
     pub(super) config: PathBuf,
     /// Where it answers this host.
@@ -55,7 +55,7 @@ pub(super) fn check(paths: &HostPaths) -> Result<Installed> {
     let output = output.with_context(|| format!("asking {} for its version", dockerd.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = parse_version(&text)
-        .with_context(|| format!("{} does not say its version: {text:?}", dockerd.display()))?;
+        .with_context(|| format!("{} prints no version: {text:?}", dockerd.display()))?;
     let (major, minor) = (version.1, version.2);
     if (major, minor) < MIN_VERSION {
         bail!(
@@ -63,7 +63,7 @@ pub(super) fn check(paths: &HostPaths) -> Result<Installed> {
             version.0
         );
     }
-    let service = Service::detect(paths)?;
+    let service = DockerService::detect(paths)?;
     let config = service.config(paths)?;
     let text = files::load_text(&config)?.unwrap_or_default();
     let listeners = daemon::listeners(&text, service.flags());
@@ -97,7 +97,7 @@ pub(super) fn clock() -> Result<OffsetDateTime> {
 fn plausible(now: OffsetDateTime) -> Result<OffsetDateTime> {
     if now.unix_timestamp() < MIN_TIME {
         bail!(
-            "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
+            "the clock shows {}: certificates made now would be wrong; set it (chronyc makestep) first",
             now.date()
         );
     }
@@ -196,7 +196,7 @@ mod tests {
         for seconds in [0, MIN_TIME - 1] {
             let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             let message = format!(
-                "the clock says {}: certificates made now would be wrong; set it (chronyc makestep) first",
+                "the clock shows {}: certificates made now would be wrong; set it (chronyc makestep) first",
                 now.date()
             );
             assert_eq!(plausible(now).unwrap_err().to_string(), message);

@@ -28,12 +28,12 @@ const NO_ENGINE: &str = "put the engine there with the packages of an osimage's 
 
 /// How dockerd is started here, and with what.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(super) struct DockerService {
     pub(super) manager: ServiceManager,
     /// What the service gives dockerd, ours left out.
     command: DockerdCommandLine,
     variables: Environment,
-    /// Where our drop-in has to stand, and the places of those that no longer have to.
+    /// The path of our drop-in, and the paths of former ones.
     drop_in: (PathBuf, Vec<PathBuf>),
     /// What systemd listens on for docker.service.
     streams: Vec<SocketStream>,
@@ -59,7 +59,7 @@ pub(super) enum ServiceManager {
     Sysv { script: PathBuf, log: PathBuf },
 }
 
-impl Service {
+impl DockerService {
     pub(super) fn detect(paths: &HostPaths) -> Result<Self> {
         if paths.at("/run/systemd/system").is_dir() {
             Self::of_systemd(paths)
@@ -122,7 +122,7 @@ impl Service {
         })
     }
 
-    /// Returns what the service tells dockerd.
+    /// Returns the options that the service gives dockerd.
     pub(super) fn flags(&self) -> &[Flag] {
         self.command.flags()
     }
@@ -139,7 +139,7 @@ impl Service {
         }
     }
 
-    /// Returns the socket on which dockerd answers this host, of all that it is told to listen at.
+    /// Returns the socket on which dockerd answers this host, of all that it listens on.
     pub(super) fn socket(&self, paths: &HostPaths, listeners: &[String]) -> PathBuf {
         let local = |text: &String| match ListenAddress::parse(text) {
             ListenAddress::Unix(path) => Some(path),
@@ -173,7 +173,7 @@ impl Service {
         match tcp.filter(|_| listeners.iter().any(hands_over)) {
             None => Ok(()),
             Some(stream) => bail!(
-                "ListenStream={} in {} has systemd hand dockerd a TCP socket beside its own: take it out, run \
+                "ListenStream={} in {} has systemd hand dockerd a TCP socket beside its own: remove it, run \
                  'systemctl daemon-reload' and restart {}",
                 stream.address,
                 stream.file.display(),
@@ -247,7 +247,7 @@ impl Service {
         .map(drop)
     }
 
-    /// Returns the last lines that the daemon said, joined.
+    /// Returns the last lines of the daemon's log, joined.
     pub(super) fn recent_log(&self) -> String {
         let text = match &self.manager {
             ServiceManager::Systemd => {
@@ -342,7 +342,7 @@ fn streams(paths: &HostPaths) -> Result<Vec<SocketStream>> {
     Ok(streams)
 }
 
-/// The files that a path with perhaps one `*` in its name stands for.
+/// The files that a path with perhaps one `*` in its name matches.
 fn matching(path: &Path) -> Result<Vec<PathBuf>> {
     let name = path.file_name().and_then(|name| name.to_str());
     let (Some(dir), Some((start, end))) =

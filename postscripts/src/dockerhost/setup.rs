@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use definitions::{DockerNetwork, Lock};
 use serde_json::Value;
 
-use super::apply::DockerHost;
+use super::apply::HostUpdate;
 use super::cli::Args;
 use super::engine::EngineClient;
 use super::network::{self, NetworkAction};
@@ -30,7 +30,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let installed = preflight::check(&paths)?;
     let _lock = lock(&paths)?;
     let (engine, fault) = (EngineClient::new(&installed.socket), Fault::from_env());
-    let host = DockerHost {
+    let host = HostUpdate {
         paths: &paths,
         installed: &installed,
         engine: &engine,
@@ -60,14 +60,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Takes back what a run left that was cut off, or ends what it had finished.
-fn recover(host: &DockerHost<'_>) -> Result<()> {
+fn recover(host: &HostUpdate<'_>) -> Result<()> {
     if !host.journal.is_pending() {
         return host.journal.commit();
     }
-    let doing = "taking back what a run that was cut off had begun";
+    let doing = "undoing an interrupted run";
     eprintln!("setupdockerhost: {doing}");
     match host.roll_back().context(doing) {
-        // The files are back; that dockerd does not come up with them is what this run may mend.
+        // The files are restored; that dockerd does not start with them is what this run may fix.
         Err(error) if !host.journal.is_pending() => eprintln!("setupdockerhost: {error:#}"),
         outcome => outcome?,
     }
@@ -127,10 +127,10 @@ fn describe(step: &NetworkAction, network: &DockerNetwork) -> String {
     format!("{verb} the docker network {network}")
 }
 
-fn show_plan(host: &DockerHost<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
+fn show_plan(host: &HostUpdate<'_>, plan: &Plan, args: &Args) -> Result<ExitCode> {
     let mut steps = Vec::new();
     if host.journal.is_pending() {
-        steps.push("take back what a run that was cut off had begun".to_owned());
+        steps.push("undo an interrupted run".to_owned());
     }
     steps.extend(plan.reasons());
     let (due, dockerd_reads_it) = plan.due()?;

@@ -1,4 +1,4 @@
-//! `--status`: what stands, without touching it.
+//! `--status`: the present state, which is not changed.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use super::certificates::RENEW_WITHIN;
 use super::engine::EngineClient;
 use super::listener::DEFAULT_SOCKET;
 use super::paths::HostPaths;
-use super::service::Service;
+use super::service::DockerService;
 use super::{daemon, forwarding};
 use crate::dockerhost::tls::{CertificateInfo, SubjectAltNames};
 use crate::files::load_text;
@@ -56,12 +56,12 @@ pub(super) fn show(paths: &HostPaths, json: bool) -> Result<ExitCode> {
 }
 
 fn load(paths: &HostPaths) -> Result<Status> {
-    let service = Service::detect(paths).ok();
+    let service = DockerService::detect(paths).ok();
     let config = service.as_ref().map(|service| service.config(paths));
     let config = config.and_then(Result::ok);
     let config = config.unwrap_or_else(|| paths.daemon_json());
     let config = load_text(&config)?.unwrap_or_default();
-    let flags = service.as_ref().map_or(&[][..], Service::flags);
+    let flags = service.as_ref().map_or(&[][..], DockerService::flags);
     let listeners = daemon::listeners(&config, flags);
     let socket = service
         .as_ref()

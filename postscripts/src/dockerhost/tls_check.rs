@@ -1,4 +1,4 @@
-//! Proof that dockerd lets in those it should, and nobody else.
+//! Checks that dockerd accepts the trusted client, and no other.
 //!
 //! Six clients call at the daemon's TCP address: one that is trusted, and five that are not. Each asks
 //! for `/version` as the real client does; only an HTTP answer of 200 counts as having got in. The
@@ -40,7 +40,7 @@ pub(super) struct TlsCheck {
 }
 
 /// What the proof needs.
-pub(super) struct Endpoint<'a> {
+pub(super) struct TlsEndpoint<'a> {
     /// Where dockerd listens.
     pub(super) address: SocketAddr,
     /// A name that its certificate has.
@@ -57,8 +57,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) now: OffsetDateTime,
 }
 
-/// Sends every client to the door.
-pub(super) fn check(endpoint: &Endpoint<'_>) -> Result<Vec<TlsCheck>> {
+/// Sends every client to the endpoint.
+pub(super) fn check(endpoint: &TlsEndpoint<'_>) -> Result<Vec<TlsCheck>> {
     wait_until_it_listens(endpoint.address)?;
     let trusted = request_version(endpoint, Some(endpoint.client));
     let mut checks = vec![TlsCheck {
@@ -125,7 +125,7 @@ fn issue_client(authority: &dyn Authority, not_after: OffsetDateTime) -> Result<
 
 /// Asks for `/version` over TLS; returns the protocol that was spoken.
 fn request_version(
-    endpoint: &Endpoint<'_>,
+    endpoint: &TlsEndpoint<'_>,
     identity: Option<ClientIdentity<'_>>,
 ) -> Result<String> {
     let config = config(endpoint.authority, identity)?;

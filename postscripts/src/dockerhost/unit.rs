@@ -30,7 +30,7 @@ const UNIT_DIRS: [&str; 13] = [
     "/run/systemd/generator.late",
 ];
 
-/// The name of our drop-in where nothing that sorts behind it changes the command line.
+/// The name of our drop-in where nothing that sorts after it changes the command line.
 const OWN: &str = "slipway.conf";
 
 /// A unit: its own file and its drop-ins, ours left out, in the order in which they count.
@@ -104,7 +104,7 @@ impl Unit {
         }
     }
 
-    /// Returns where our drop-in has to stand, and every other place where one of ours does.
+    /// Returns the path of our drop-in, and the paths of former ones.
     pub(super) fn own_drop_in(&self, paths: &HostPaths) -> Result<(PathBuf, Vec<PathBuf>)> {
         let dir = paths.drop_ins();
         let place = dir.join(self.own_name());
@@ -259,7 +259,7 @@ mod tests {
                 .unwrap()
         }
 
-        /// The command line that counts, and the file that it stands in, below the root.
+        /// The command line that counts, and its file, below the root.
         fn command(&self) -> (String, String) {
             let unit = self.unit();
             let (command, file) = unit.values("Service", "ExecStart").pop().unwrap();
@@ -386,7 +386,7 @@ mod tests {
             assert_eq!(place, host.place(&format!("{dir}/{name}")));
             assert_eq!(old.len(), usize::from(own != name));
         }
-        // What does not set the command line may stand behind it.
+        // What does not set the command line may come after it.
         let other = (
             &*format!("{dir}/zz-limits.conf"),
             "[Service]\nLimitNOFILE=1\n",

@@ -1,4 +1,4 @@
-//! The NIC into the bridge, before anything else: by `bridgeprereq`, which stands beside this program.
+//! The NIC into the bridge, before anything else: by `bridgeprereq`, which is in the directory of this program.
 //!
 //! A program of its own and no call: its watchdog is a second process of the same program, and what it
 //! needs to speak to the kernel would double the size of this one.
@@ -12,7 +12,7 @@ use definitions::{DockerNetwork, IfName};
 use super::cli::Args;
 use super::service;
 
-/// Has the NIC join the bridge of the network; says what that program said.
+/// Has the NIC join the bridge of the network; fails with what that program printed.
 pub(super) fn join(network: &DockerNetwork, nic: &IfName, args: &Args) -> Result<()> {
     let mut command = Command::new(beside()?);
     command.arg(format!("{nic}:{}", network.name()));

@@ -25,10 +25,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// An id that no user of a host has (systemd, "Users, Groups, UIDs and GIDs").
 const NOBODY_ELSE: u32 = 65_533;
 
-/// What an engine that has no `--validate` says once it has found no fault.
+/// What an engine without `--validate` prints once it has found no fault.
 const NOT_ROOT: &str = "needs to be started with root";
 
-/// Where dockerd finds a text that stands in no file yet.
+/// Where dockerd finds a text that is in no file yet.
 const STDIN: &str = "/proc/self/fd/0";
 
 /// Has dockerd check a `daemon.json` as it will be, but for its listeners on TCP and its certificates, which
@@ -75,7 +75,7 @@ pub(super) fn check_text(installed: &Installed, text: &str) -> Result<()> {
     Err(anyhow!(said)).with_context(checking)
 }
 
-/// Has dockerd check the `daemon.json` that stands there, with its certificates, where it can.
+/// Has dockerd check the present `daemon.json`, with its certificates, where it can.
 pub(super) fn check_file(installed: &Installed) -> Result<()> {
     if installed.major < 23 {
         return Ok(());

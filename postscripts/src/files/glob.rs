@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{beneath, names};
+use super::{names, under_root};
 
 /// The paths below the root directory that an absolute pattern stands for, sorted; one without a wildcard
 /// is itself. A wildcard fits no name that begins with a dot.
@@ -29,7 +29,7 @@ pub(crate) fn expand(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
         }
         let mut found = Vec::new();
         for dir in paths {
-            let names = names(&beneath(root, &dir))?;
+            let names = names(&under_root(root, &dir))?;
             let fits = |known: &&String| matches(&part, known) && !known.starts_with('.');
             found.extend(names.iter().filter(fits).map(|known| dir.join(known)));
         }

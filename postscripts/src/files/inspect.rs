@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Found, beneath, look_at_bytes};
+use super::{FileLookup, look_up_bytes, under_root};
 use crate::owner;
 
 /// What a program begins with, which nobody writes with an editor.
@@ -12,7 +12,7 @@ const ELF: &[u8] = b"\x7fELF";
 
 /// A file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Document {
+pub(crate) struct TextFile {
     /// Where the file lies, as the host sees it, when a link leads there.
     pub(crate) target: Option<PathBuf>,
     /// What it says.
@@ -25,7 +25,7 @@ pub(crate) struct Document {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Inspected {
     /// A file.
-    Document(Document),
+    Text(TextFile),
     /// Nothing, or a directory.
     Nothing,
     /// Something that is not read, in words: `/etc/sysctl.d/a.conf is a named pipe: it is not read`.
@@ -35,11 +35,11 @@ pub(crate) enum Inspected {
 /// Looks at the host's file at the absolute `path` of at most so many bytes.
 pub(crate) fn inspect(root: &Path, path: &Path, limit: u64) -> Inspected {
     let unread = |why: &str| Inspected::Unread(format!("{} {why}: it is not read", path.display()));
-    let place = beneath(root, path);
-    let bytes = match look_at_bytes(&place, limit) {
-        Ok(Found::Text(bytes)) => bytes,
-        Ok(Found::Nothing) => return Inspected::Nothing,
-        Ok(Found::Odd(why)) => return unread(&why),
+    let place = under_root(root, path);
+    let bytes = match look_up_bytes(&place, limit) {
+        Ok(FileLookup::Text(bytes)) => bytes,
+        Ok(FileLookup::Nothing) => return Inspected::Nothing,
+        Ok(FileLookup::Odd(why)) => return unread(&why),
         Err(error) => return unread(&format!("cannot be opened ({})", error.root_cause())),
     };
     if bytes.starts_with(ELF) {
@@ -53,7 +53,7 @@ pub(crate) fn inspect(root: &Path, path: &Path, limit: u64) -> Inspected {
         Err(_) => return unread("is a link to a file that others may change"),
     };
     let text = String::from_utf8_lossy(&bytes);
-    Inspected::Document(Document {
+    Inspected::Text(TextFile {
         target,
         is_exact: matches!(text, std::borrow::Cow::Borrowed(_)),
         text: text.into_owned(),

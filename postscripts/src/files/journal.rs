@@ -18,11 +18,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::write::{create, kept, remove, replace, staged, sync_parent};
-use super::{Access, FileChange, beneath};
+use super::{Access, FileChange, under_root};
 use crate::fault::Fault;
 
-const RECORD: &str = "journal.json";
-const NOTE: &str = "note.json";
+const RECORD_NAME: &str = "journal.json";
+const NOTE_NAME: &str = "note.json";
 
 /// The files of one change, before and after.
 #[derive(Debug, Clone)]
@@ -35,20 +35,21 @@ pub(crate) struct FileJournal {
 
 /// What `journal.json` says.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Record {
-    files: Vec<Before>,
+struct JournalRecord {
+    files: Vec<PreviousFile>,
     /// Directories that are made, outermost first.
     directories: Vec<PathBuf>,
 }
 
 /// One file as it was.
 #[derive(Debug, Serialize, Deserialize)]
-struct Before {
+struct PreviousFile {
     path: PathBuf,
-    stood: bool,
+    #[serde(alias = "stood")]
+    existed: bool,
 }
 
-impl Record {
+impl JournalRecord {
     fn is_empty(&self) -> bool {
         self.files.is_empty() && self.directories.is_empty()
     }
@@ -88,22 +89,24 @@ impl FileJournal {
 
     /// Whether a change was begun and neither committed nor taken back.
     pub(crate) fn is_pending(&self) -> bool {
-        self.pending().join(RECORD).exists()
+        self.pending().join(RECORD_NAME).exists()
     }
 
     /// Makes all changes; after an error none is made.
     pub(crate) fn apply(&self, changes: &[FileChange]) -> Result<()> {
-        if load::<Record>(&self.pending().join(RECORD))?.is_some_and(|record| !record.is_empty()) {
+        if load::<JournalRecord>(&self.pending().join(RECORD_NAME))?
+            .is_some_and(|record| !record.is_empty())
+        {
             bail!("an earlier change of the files was not finished: undo it first");
         }
-        let old = self.look(changes)?;
-        let record = Record {
+        let old = self.look_up(changes)?;
+        let record = JournalRecord {
             files: changes
                 .iter()
                 .zip(&old)
-                .map(|(change, old)| Before {
+                .map(|(change, old)| PreviousFile {
                     path: change.path.clone(),
-                    stood: old.is_some(),
+                    existed: old.is_some(),
                 })
                 .collect(),
             directories: self.missing_directories(changes)?,
@@ -117,18 +120,19 @@ impl FileJournal {
         if made.is_err() {
             self.restore().context("putting the previous files back")?;
             // What others were told before is not taken back by that.
-            match self.pending().join(NOTE).exists() {
-                true => self.begin(&Record::default())?,
-                false => self.end()?,
+            if self.pending().join(NOTE_NAME).exists() {
+                self.begin(&JournalRecord::default())?
+            } else {
+                self.end()?
             }
         }
         made
     }
 
     /// What stands at each place now; only a regular file can be changed.
-    fn look(&self, changes: &[FileChange]) -> Result<Vec<Option<Metadata>>> {
+    fn look_up(&self, changes: &[FileChange]) -> Result<Vec<Option<Metadata>>> {
         let one = |change: &FileChange| {
-            let place = beneath(&self.root, &change.path);
+            let place = under_root(&self.root, &change.path);
             match fs::symlink_metadata(&place) {
                 Ok(meta) if meta.is_file() => Ok(Some(meta)),
                 Ok(_) => bail!(
@@ -147,7 +151,7 @@ impl FileJournal {
         let mut missing: Vec<PathBuf> = Vec::new();
         for change in changes.iter().filter(|change| change.text.is_some()) {
             for dir in change.path.ancestors().skip(1) {
-                let exists = beneath(&self.root, dir).try_exists();
+                let exists = under_root(&self.root, dir).try_exists();
                 let exists = exists.with_context(|| format!("looking at {}", dir.display()))?;
                 if !exists && !missing.iter().any(|known| known == dir) {
                     missing.push(dir.to_owned());
@@ -159,7 +163,7 @@ impl FileJournal {
     }
 
     /// Says what is about to be touched, before anything is.
-    fn begin(&self, record: &Record) -> Result<()> {
+    fn begin(&self, record: &JournalRecord) -> Result<()> {
         self.tidy();
         let pending = self.pending();
         let beginning = || format!("beginning a journal in {}", pending.display());
@@ -171,7 +175,7 @@ impl FileJournal {
             fs::create_dir_all(&pending)?;
             fs::set_permissions(&self.dir, Permissions::from_mode(0o700))?;
             replace(
-                &pending.join(RECORD),
+                &pending.join(RECORD_NAME),
                 &serde_json::to_vec_pretty(record)?,
                 0o600,
             )?;
@@ -186,9 +190,9 @@ impl FileJournal {
         })
     }
 
-    fn make_directories(&self, record: &Record, changes: &[FileChange]) -> Result<()> {
+    fn make_directories(&self, record: &JournalRecord, changes: &[FileChange]) -> Result<()> {
         for dir in &record.directories {
-            let place = beneath(&self.root, dir);
+            let place = under_root(&self.root, dir);
             let first = changes.iter().find(|change| change.path.starts_with(dir));
             // Others than root read what is not private: networkd, for one.
             let mode = match first.map(|change| &change.access) {
@@ -208,9 +212,9 @@ impl FileJournal {
     fn stage(&self, changes: &[FileChange], old: &[Option<Metadata>]) -> Result<()> {
         for (change, old) in changes.iter().zip(old) {
             let Some(text) = &change.text else { continue };
-            let place = beneath(&self.root, &change.path);
+            let place = under_root(&self.root, &change.path);
             let like = match &change.access {
-                Access::Like(path) => fs::metadata(beneath(&self.root, path)).ok(),
+                Access::Like(path) => fs::metadata(under_root(&self.root, path)).ok(),
                 _ => None,
             };
             let (mode, owner) = match (change.access.demanded(), old.as_ref().or(like.as_ref())) {
@@ -230,9 +234,9 @@ impl FileJournal {
     }
 
     /// Gives every old file a second name, which it comes back by.
-    fn keep(&self, record: &Record) -> Result<()> {
-        for file in record.files.iter().filter(|file| file.stood) {
-            let place = beneath(&self.root, &file.path);
+    fn keep(&self, record: &JournalRecord) -> Result<()> {
+        for file in record.files.iter().filter(|file| file.existed) {
+            let place = under_root(&self.root, &file.path);
             if self.copies {
                 self.copy(&file.path, &place)?;
             }
@@ -248,7 +252,7 @@ impl FileJournal {
     /// Copies a file to where people find it afterwards, below its own path.
     fn copy(&self, path: &Path, place: &Path) -> Result<()> {
         let pending = self.pending();
-        let copy = beneath(&pending, path);
+        let copy = under_root(&pending, path);
         let copying = || format!("copying the previous files to {}", pending.display());
         self.fault
             .part()
@@ -260,7 +264,7 @@ impl FileJournal {
 
     fn publish(&self, changes: &[FileChange]) -> Result<()> {
         for change in changes {
-            let place = beneath(&self.root, &change.path);
+            let place = under_root(&self.root, &change.path);
             self.fault
                 .part()
                 .and_then(|()| match change.text {
@@ -277,7 +281,7 @@ impl FileJournal {
             .try_for_each(|change| self.flush(&change.path))
     }
 
-    fn sync(&self, record: &Record) -> Result<()> {
+    fn sync(&self, record: &JournalRecord) -> Result<()> {
         record
             .files
             .iter()
@@ -285,7 +289,7 @@ impl FileJournal {
     }
 
     fn flush(&self, path: &Path) -> Result<()> {
-        let place = beneath(&self.root, path);
+        let place = under_root(&self.root, path);
         sync_parent(&place)
             .with_context(|| format!("flushing the directory of {}", place.display()))
     }
@@ -293,9 +297,9 @@ impl FileJournal {
     /// Notes what is about to be told to others, so that a later process can tell them otherwise.
     pub(crate) fn note(&self, what: &impl Serialize) -> Result<()> {
         if !self.is_pending() {
-            self.begin(&Record::default())?;
+            self.begin(&JournalRecord::default())?;
         }
-        let place = self.pending().join(NOTE);
+        let place = self.pending().join(NOTE_NAME);
         let noting = || format!("writing {}", place.display());
         let text = serde_json::to_vec_pretty(what).with_context(noting)?;
         self.fault
@@ -306,26 +310,26 @@ impl FileJournal {
 
     /// What was noted, if anything was.
     pub(crate) fn noted<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        load(&self.pending().join(NOTE))
+        load(&self.pending().join(NOTE_NAME))
     }
 
     /// Puts every file back as it was, and says whether there is anything to be taken back at all.
     /// Once others were told too, [`end`](Self::end) is due.
     pub(crate) fn restore(&self) -> Result<bool> {
-        let Some(record) = load::<Record>(&self.pending().join(RECORD))? else {
+        let Some(record) = load::<JournalRecord>(&self.pending().join(RECORD_NAME))? else {
             return Ok(false);
         };
         for file in &record.files {
-            let place = beneath(&self.root, &file.path);
+            let place = under_root(&self.root, &file.path);
             self.fault
                 .part()
-                .and_then(|()| put_back(&place, file.stood))
+                .and_then(|()| put_back(&place, file.existed))
                 .with_context(|| format!("putting {} back", place.display()))?;
         }
         self.sync(&record)?;
         for dir in record.directories.iter().rev() {
             // One that meanwhile holds something of somebody else's stays.
-            let _ = fs::remove_dir(beneath(&self.root, dir));
+            let _ = fs::remove_dir(under_root(&self.root, dir));
         }
         Ok(true)
     }
@@ -335,7 +339,7 @@ impl FileJournal {
         let pending = self.pending();
         self.fault
             .part()
-            .and_then(|()| remove(&pending.join(RECORD)))
+            .and_then(|()| remove(&pending.join(RECORD_NAME)))
             .and_then(|()| clear(&pending))
             .with_context(|| format!("removing {}", pending.display()))
     }
@@ -360,15 +364,15 @@ impl FileJournal {
     /// goes in the next run.
     fn tidy(&self) {
         let previous = self.previous();
-        let path = previous.join(RECORD);
-        let Ok(Some(record)) = load::<Record>(&path) else {
+        let path = previous.join(RECORD_NAME);
+        let Ok(Some(record)) = load::<JournalRecord>(&path) else {
             return;
         };
-        let gone = |file: &Before| {
-            let name = kept(&beneath(&self.root, &file.path));
+        let gone = |file: &PreviousFile| {
+            let name = kept(&under_root(&self.root, &file.path));
             self.fault.part().and_then(|()| remove(&name)).is_ok()
         };
-        if record.files.iter().all(gone) && remove(&previous.join(NOTE)).is_ok() {
+        if record.files.iter().all(gone) && remove(&previous.join(NOTE_NAME)).is_ok() {
             let _ = self.fault.part().and_then(|()| remove(&path));
         }
         // It stays where it holds copies.
@@ -377,9 +381,9 @@ impl FileJournal {
 }
 
 /// Puts one file back; done twice it is done once.
-fn put_back(place: &Path, stood: bool) -> io::Result<()> {
+fn put_back(place: &Path, existed: bool) -> io::Result<()> {
     remove(&staged(place))?;
-    if !stood {
+    if !existed {
         return remove(place);
     }
     let kept = kept(place);

@@ -18,16 +18,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-pub(crate) use inspect::{Document, Inspected, inspect};
+pub(crate) use inspect::{Inspected, TextFile, inspect};
 pub(crate) use journal::FileJournal;
 pub(crate) use write::{remove, replace, sync_parent};
 
 use crate::owner;
 
 /// No configuration file is larger; one that is was not written for us.
-const FILE_LIMIT: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 /// No configuration directory holds more files.
-const DIR_LIMIT: usize = 4096;
+const MAX_DIR_FILES: usize = 4096;
 
 /// One file as it shall be.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl FileChange {
 
     /// Says whether the file is not yet what it shall be.
     pub(crate) fn is_due(&self, root: &Path) -> Result<bool> {
-        let stands = load(&beneath(root, &self.path))?;
+        let stands = load(&under_root(root, &self.path))?;
         Ok(match (stands, &self.text) {
             (None, None) => false,
             (Some((bytes, mode)), Some(text)) => {
@@ -111,7 +111,7 @@ impl Access {
 }
 
 /// The place of the host's absolute `path` below `root`.
-pub(crate) fn beneath(root: &Path, path: &Path) -> PathBuf {
+pub(crate) fn under_root(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
@@ -130,8 +130,8 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
         if let Ok(name) = entry.file_name().into_string() {
             names.push(name);
         }
-        if names.len() > DIR_LIMIT {
-            bail!("listing {}: more than {DIR_LIMIT} files", dir.display());
+        if names.len() > MAX_DIR_FILES {
+            bail!("listing {}: more than {MAX_DIR_FILES} files", dir.display());
         }
     }
     names.sort();
@@ -140,7 +140,7 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
 
 /// What stands at a path where configuration is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found<T = String> {
+pub(crate) enum FileLookup<T = String> {
     /// A small file with this text; one that is masked by a link to `/dev/null` has none.
     Text(T),
     /// Nothing, or a directory.
@@ -150,19 +150,19 @@ pub(crate) enum Found<T = String> {
 }
 
 /// Looks at a small file that others look after. A link is followed to a file that is root's alone.
-pub(crate) fn look(path: &Path) -> Result<Found> {
-    Ok(match look_at_bytes(path, FILE_LIMIT)? {
-        Found::Text(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Found::Text(text),
-            Err(_) => Found::Odd("is no text".to_owned()),
+pub(crate) fn look_up(path: &Path) -> Result<FileLookup> {
+    Ok(match look_up_bytes(path, MAX_FILE_BYTES)? {
+        FileLookup::Text(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => FileLookup::Text(text),
+            Err(_) => FileLookup::Odd("is not text".to_owned()),
         },
-        Found::Nothing => Found::Nothing,
-        Found::Odd(why) => Found::Odd(why),
+        FileLookup::Nothing => FileLookup::Nothing,
+        FileLookup::Odd(why) => FileLookup::Odd(why),
     })
 }
 
 /// The same, whatever the bytes are, up to so many of them.
-fn look_at_bytes(path: &Path, limit: u64) -> Result<Found<Vec<u8>>> {
+fn look_up_bytes(path: &Path, limit: u64) -> Result<FileLookup<Vec<u8>>> {
     let reading = || format!("reading {}", path.display());
     // Opening a named pipe would wait for its other end.
     let opened = OpenOptions::new()
@@ -172,29 +172,29 @@ fn look_at_bytes(path: &Path, limit: u64) -> Result<Found<Vec<u8>>> {
     let file = match opened {
         Ok(file) => file,
         Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Found::Nothing);
+            return Ok(FileLookup::Nothing);
         }
         // A socket, or a device without a driver.
         Err(err) if err.raw_os_error() == Some(nix::libc::ENXIO) => {
-            return Ok(Found::Odd("is no regular file".to_owned()));
+            return Ok(FileLookup::Odd("is not a regular file".to_owned()));
         }
         Err(err) => return Err(err).with_context(reading),
     };
     let meta = file.metadata().with_context(reading)?;
     let kind = meta.file_type();
     if kind.is_dir() {
-        return Ok(Found::Nothing);
+        return Ok(FileLookup::Nothing);
     }
     let null = nix::sys::stat::makedev(1, 3);
     if kind.is_char_device() && meta.rdev() == null {
-        return Ok(Found::Text(Vec::new()));
+        return Ok(FileLookup::Text(Vec::new()));
     }
-    let odd = |why: &str| Ok(Found::Odd(why.to_owned()));
+    let odd = |why: &str| Ok(FileLookup::Odd(why.to_owned()));
     if !kind.is_file() {
         return odd(if kind.is_fifo() {
             "is a named pipe"
         } else {
-            "is no regular file"
+            "is not a regular file"
         });
     }
     let linked = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
@@ -206,17 +206,17 @@ fn look_at_bytes(path: &Path, limit: u64) -> Result<Found<Vec<u8>>> {
         .read_to_end(&mut bytes)
         .with_context(reading)?;
     if bytes.len() as u64 > limit {
-        return Ok(Found::Odd(format!("has more than {limit} bytes")));
+        return Ok(FileLookup::Odd(format!("has more than {limit} bytes")));
     }
-    Ok(Found::Text(bytes))
+    Ok(FileLookup::Text(bytes))
 }
 
 /// The text of a small file that others look after; `None` where there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<String>> {
-    match look(path)? {
-        Found::Text(text) => Ok(Some(text)),
-        Found::Nothing => Ok(None),
-        Found::Odd(why) => bail!("{} {why}", path.display()),
+    match look_up(path)? {
+        FileLookup::Text(text) => Ok(Some(text)),
+        FileLookup::Nothing => Ok(None),
+        FileLookup::Odd(why) => bail!("{} {why}", path.display()),
     }
 }
 
@@ -242,9 +242,9 @@ pub(crate) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
         .metadata()
         .with_context(|| format!("looking at {}", path.display()))?;
     if !meta.is_file() {
-        bail!("{} is no regular file", path.display());
+        bail!("{} is not a regular file", path.display());
     }
-    if meta.len() > FILE_LIMIT {
+    if meta.len() > MAX_FILE_BYTES {
         bail!(
             "{} has {} bytes: more than a configuration file holds",
             path.display(),
@@ -252,7 +252,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<(Vec<u8>, u32)>> {
         );
     }
     let mut bytes = Vec::new();
-    file.take(FILE_LIMIT)
+    file.take(MAX_FILE_BYTES)
         .read_to_end(&mut bytes)
         .with_context(|| format!("reading {}", path.display()))?;
     Ok(Some((bytes, meta.mode() & 0o7777)))
@@ -264,7 +264,7 @@ pub(crate) fn load_text(path: &Path) -> Result<Option<String>> {
         return Ok(None);
     };
     let text = String::from_utf8(bytes).ok();
-    text.with_context(|| format!("{} is no text", path.display()))
+    text.with_context(|| format!("{} is not text", path.display()))
         .map(Some)
 }
 
@@ -280,7 +280,7 @@ pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
     }
     let now = fs::symlink_metadata(path).with_context(making)?;
     if !now.is_dir() {
-        bail!("{} is no directory", path.display());
+        bail!("{} is not a directory", path.display());
     }
     if now.permissions().mode() & 0o7777 & !mode != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(making)?;

@@ -44,9 +44,10 @@ impl Host {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
                 let meta = fs::symlink_metadata(&path).unwrap();
-                let (bytes, time) = match meta.is_dir() {
-                    true => (Vec::new(), SystemTime::UNIX_EPOCH),
-                    false => (fs::read(&path).unwrap(), meta.modified().unwrap()),
+                let (bytes, time) = if meta.is_dir() {
+                    (Vec::new(), SystemTime::UNIX_EPOCH)
+                } else {
+                    (fs::read(&path).unwrap(), meta.modified().unwrap())
                 };
                 if meta.is_dir() {
                     dirs.push(path.clone());
@@ -292,14 +293,14 @@ fn a_link_a_directory_and_a_huge_file_are_refused_by_name() {
     let huge = dir.path().join("huge");
     File::create(&huge)
         .unwrap()
-        .set_len(FILE_LIMIT + 1)
+        .set_len(MAX_FILE_BYTES + 1)
         .unwrap();
     for (path, ending) in [
         (
             link.as_path(),
             "link is a symbolic link: put the file itself there",
         ),
-        (dir.path(), "is no regular file"),
+        (dir.path(), "is not a regular file"),
         (
             huge.as_path(),
             "huge has 1048577 bytes: more than a configuration file holds",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Which list a script is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Phase {
+pub(super) enum ScriptPhase {
     /// Inside the installer.
     Postscripts,
     /// After the first boot.
@@ -17,7 +17,7 @@ pub(super) enum Phase {
     Update,
 }
 
-impl Phase {
+impl ScriptPhase {
     /// Returns what `SLIPWAY_PHASE` holds in the environment of a script.
     pub(super) fn variable(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Phase {
     }
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for ScriptPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Postscripts | Self::Update => "postscript",
@@ -40,7 +40,7 @@ impl fmt::Display for Phase {
 /// One script that is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ScriptJob {
-    pub(super) phase: Phase,
+    pub(super) phase: ScriptPhase,
     /// Who asked for it; `None` for a script that the list does not name.
     pub(super) origin: Option<Origin>,
     pub(super) line: ScriptLine,

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use definitions::{Origin, Results, Runlist, ScriptLine};
 
-use super::job::{Phase, ScriptJob};
+use super::job::{ScriptJob, ScriptPhase};
 use super::paths::NodePaths;
 use crate::files;
 
@@ -83,11 +83,11 @@ fn parse(bytes: &[u8]) -> Result<Runlist> {
 }
 
 /// Returns the entries of a phase in order; of equal ones the first.
-pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<ScriptJob> {
+pub(super) fn jobs(list: &Runlist, phase: ScriptPhase) -> Vec<ScriptJob> {
     let entries = match phase {
-        Phase::Postscripts => list.postscripts.as_slice(),
-        Phase::Postbootscripts => list.postbootscripts.as_slice(),
-        Phase::Update => &[],
+        ScriptPhase::Postscripts => list.postscripts.as_slice(),
+        ScriptPhase::Postbootscripts => list.postbootscripts.as_slice(),
+        ScriptPhase::Update => &[],
     };
     let mut jobs: Vec<ScriptJob> = Vec::new();
     for entry in entries {
@@ -104,8 +104,8 @@ pub(super) fn jobs(list: &Runlist, phase: Phase) -> Vec<ScriptJob> {
 
 /// Returns the entries of both phases.
 pub(super) fn all(list: &Runlist) -> Vec<ScriptJob> {
-    let mut all = jobs(list, Phase::Postscripts);
-    all.extend(jobs(list, Phase::Postbootscripts));
+    let mut all = jobs(list, ScriptPhase::Postscripts);
+    all.extend(jobs(list, ScriptPhase::Postbootscripts));
     all
 }
 
@@ -159,7 +159,7 @@ fn matching(all: &[ScriptJob], text: &str) -> Result<Vec<ScriptJob>> {
     }
     if found.is_empty() {
         found.push(ScriptJob {
-            phase: Phase::Update,
+            phase: ScriptPhase::Update,
             origin: None,
             line,
         });

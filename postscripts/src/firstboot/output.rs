@@ -121,7 +121,7 @@ impl Output {
     }
 }
 
-/// Opens a log for more lines; a long one is put aside first, so that two of them are all there ever is.
+/// Opens a log for more lines; a long one is renamed first, so that there are never more than two.
 fn open(log: &Path) -> io::Result<File> {
     let directory = log.parent().unwrap_or(Path::new("/"));
     files::ensure_dir(directory, 0o750).map_err(io::Error::other)?;

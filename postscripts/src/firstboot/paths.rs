@@ -77,9 +77,8 @@ impl NodePaths {
             .join(UNIT)
     }
 
-    /// Returns what names this boot of the machine, see random(4).
-    pub(super) fn boot_id(&self) -> PathBuf {
-        self.at("/proc/sys/kernel/random/boot_id")
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 }
 

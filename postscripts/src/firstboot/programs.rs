@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use definitions::{ProgramDigest, Runlist};
+use definitions::{AtomicFile, ProgramDigest, Runlist, hex};
 use sha2::{Digest, Sha256};
 
 use super::paths::NodePaths;
@@ -154,12 +154,9 @@ fn place(
     let directory = path.parent().unwrap_or(Path::new("/"));
     files::ensure_dir(directory, MODE).map_err(|e| local(format!("{e:#}")))?;
     let keeping = |e: io::Error| local(format!("keeping it in {}: {e}", directory.display()));
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".slipway-")
-        .tempfile_in(directory)
-        .map_err(keeping)?;
+    let mut file = AtomicFile::create(path, MODE).map_err(keeping)?;
     let mut hash = HashWriter::default();
-    let size = write(&mut TeeWriter(temporary.as_file_mut(), &mut hash))?;
+    let size = write(&mut TeeWriter(&mut file, &mut hash))?;
     let digest = hash.finish();
     if size != program.size {
         return Err(local(format!(
@@ -173,13 +170,7 @@ fn place(
             program.sha256
         )));
     }
-    let file = temporary.as_file();
-    file.set_permissions(fs::Permissions::from_mode(MODE))
-        .map_err(keeping)?;
-    file.sync_all().map_err(keeping)?;
-    temporary.persist(path).map_err(|e| keeping(e.error))?;
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(keeping)
+    file.commit().map_err(keeping)
 }
 
 /// A SHA-256 that bytes are written to.
@@ -188,8 +179,7 @@ struct HashWriter(Sha256);
 
 impl HashWriter {
     fn finish(self) -> String {
-        let digest = self.0.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.finalize())
     }
 }
 
@@ -205,7 +195,7 @@ impl Write for HashWriter {
 }
 
 /// A file and the hash of what is written to it.
-struct TeeWriter<'a>(&'a mut File, &'a mut HashWriter);
+struct TeeWriter<'a>(&'a mut AtomicFile, &'a mut HashWriter);
 
 impl Write for TeeWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -8,15 +8,15 @@ use std::fmt;
 use definitions::{Runlist, ScriptOrigin};
 use serde::{Deserialize, Serialize};
 
-use super::job::{Phase, ScriptJob};
+use super::job::{ScriptJob, ScriptPhase};
 
-/// How often a script may be cut short by a machine that goes down before it counts as failed.
+/// How often a script may be interrupted by a machine that goes down before it counts as failed.
 pub(super) const INTERRUPTIONS: u32 = 3;
 
 /// At how many boots a script may end with [`EX_TEMPFAIL`] to the last before it counts as failed.
 pub(super) const BOOTS: u32 = 10;
 
-/// The exit code of what another try may mend, a lack of network above all: EX_TEMPFAIL of sysexits.h.
+/// The exit code of what another try may fix, a lack of network above all: EX_TEMPFAIL of sysexits.h.
 pub(super) const EX_TEMPFAIL: i32 = 75;
 
 /// How far the node is; the words are xCAT's.
@@ -52,7 +52,7 @@ impl fmt::Display for InstallStatus {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ScriptState {
-    /// It has not run, or was cut short.
+    /// It has not run, or was interrupted.
     #[default]
     Pending,
     /// It runs.
@@ -67,7 +67,7 @@ pub(super) enum ScriptState {
 
 /// What names one run of one process group on this boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ProcessIdentity {
+pub(super) struct ScriptProcess {
     /// The boot, as the kernel names it.
     pub(super) boot: String,
     /// The process, once it is there.
@@ -79,7 +79,7 @@ pub(super) struct ProcessIdentity {
 /// One script and what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ScriptRecord {
-    pub(super) phase: Phase,
+    pub(super) phase: ScriptPhase,
     pub(super) origin: Option<ScriptOrigin>,
     pub(super) line: String,
     #[serde(default)]
@@ -93,7 +93,7 @@ pub(super) struct ScriptRecord {
     /// How often it was begun.
     #[serde(default)]
     pub(super) attempts: u32,
-    /// How often it was cut short by a machine that went down.
+    /// How often it was interrupted by a machine that went down.
     #[serde(default)]
     pub(super) interruptions: u32,
     /// At how many boots it asked for another try to the last.
@@ -114,7 +114,7 @@ pub(super) struct ScriptRecord {
     #[serde(default)]
     pub(super) tail: Vec<String>,
     #[serde(default)]
-    pub(super) process: Option<ProcessIdentity>,
+    pub(super) process: Option<ScriptProcess>,
 }
 
 impl ScriptRecord {
@@ -156,7 +156,7 @@ impl ScriptRecord {
             printed: 0,
             dropped: 0,
             tail: Vec::new(),
-            process: Some(ProcessIdentity {
+            process: Some(ScriptProcess {
                 boot: boot.to_owned(),
                 pid: None,
                 ticks: None,
@@ -251,7 +251,7 @@ impl Status {
                 ..record
             });
         }
-        old.retain(|record| record.phase == Phase::Update);
+        old.retain(|record| record.phase == ScriptPhase::Update);
         self.scripts.extend(old);
     }
 
@@ -266,7 +266,7 @@ impl Status {
 
     /// Says whether any script failed that is part of the list.
     pub(super) fn has_failed(&self) -> bool {
-        let listed = |record: &&ScriptRecord| record.phase != Phase::Update;
+        let listed = |record: &&ScriptRecord| record.phase != ScriptPhase::Update;
         self.scripts
             .iter()
             .filter(listed)
@@ -280,7 +280,7 @@ mod tests {
 
     fn record() -> ScriptRecord {
         ScriptRecord::new(&ScriptJob {
-            phase: Phase::Postbootscripts,
+            phase: ScriptPhase::Postbootscripts,
             origin: None,
             line: "mine".parse().unwrap(),
         })

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use definitions::{Results, Runlist, ScriptResult};
 
 use super::cli::{Args, PhaseArgument};
-use super::job::{Phase, ScriptJob};
+use super::job::{ScriptJob, ScriptPhase};
 use super::list;
 use super::paths::NodePaths;
 use super::record::{InstallStatus, ScriptRecord, ScriptState, Status};
@@ -61,7 +61,7 @@ fn installer(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
     let list = list::load(paths)?;
     let mut status = settle_interrupted(paths, &list)?;
     enter(paths, &list, &mut status, InstallStatus::Installing);
-    let jobs = list::jobs(&list, Phase::Postscripts);
+    let jobs = list::jobs(&list, ScriptPhase::Postscripts);
     let outcome = script_runner(paths, &list, &mut status, args, 30).run(&jobs)?;
     if !outcome.stopped {
         give_up_waiting(&mut status, &jobs);
@@ -180,7 +180,7 @@ fn settle_interrupted(paths: &NodePaths, list: &Runlist) -> Result<Status> {
             let what = record
                 .reason
                 .as_deref()
-                .unwrap_or("it was cut short and runs again");
+                .unwrap_or("it was interrupted and runs again");
             step(format!("{} {}: {what}", record.phase, record.line));
         }
     }

@@ -15,7 +15,7 @@ use super::paths::NodePaths;
 use super::programs::{self, MAX_PAUSE};
 use super::record::{EX_TEMPFAIL, ScriptRecord, ScriptState, Status};
 use super::report::{result, step};
-use super::script::{self, Ending, Script};
+use super::script::{self, Script, ScriptEnding};
 use super::status_file::{self, now};
 use crate::http::Url;
 
@@ -201,7 +201,7 @@ impl ScriptRunner<'_> {
         let record = &mut self.status.scripts[index];
         (record.printed, record.dropped, record.tail) =
             (printed.bytes, printed.dropped, printed.tail);
-        Ok((code, reason, matches!(ending, Ending::Stopped(_))))
+        Ok((code, reason, matches!(ending, ScriptEnding::Stopped(_))))
     }
 
     /// Says whether a failure is one of the network, so that another try may help: it says so itself, or

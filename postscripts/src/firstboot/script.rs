@@ -40,7 +40,7 @@ pub(super) struct Script<'a> {
 
 /// How a script ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum ScriptEnding {
     /// By itself or by a signal.
     Itself(ExitStatus),
     /// It could not be started.
@@ -58,7 +58,11 @@ impl Script<'_> {
     ///
     /// # Errors
     /// When we cannot watch it.
-    pub(super) fn run(&self, output: &mut Output, begun: &mut dyn FnMut(i32)) -> Result<Ending> {
+    pub(super) fn run(
+        &self,
+        output: &mut Output,
+        begun: &mut dyn FnMut(i32),
+    ) -> Result<ScriptEnding> {
         let signals = Signals::new()?;
         let (reader, writer) = pipe().context("making a pipe")?;
         let program = self.directory.join(self.program);
@@ -75,7 +79,11 @@ impl Script<'_> {
             .process_group(0);
         let child = match command.spawn() {
             Ok(child) => child,
-            Err(error) => return Ok(Ending::NotStarted(diagnosis::not_started(&program, &error))),
+            Err(error) => {
+                return Ok(ScriptEnding::NotStarted(diagnosis::not_started(
+                    &program, &error,
+                )));
+            }
         };
         signals.hold()?;
         // Our ends of the pipe for writing go with it.
@@ -101,18 +109,18 @@ struct RunningScript {
     reader: Option<PipeReader>,
     signals: Signals,
     /// Why it is being ended, and until when politely.
-    stopping: Option<(Ending, Instant)>,
+    stopping: Option<(ScriptEnding, Instant)>,
 }
 
 impl RunningScript {
-    fn until_it_ends(&mut self, deadline: Instant, output: &mut Output) -> Result<Ending> {
+    fn until_it_ends(&mut self, deadline: Instant, output: &mut Output) -> Result<ScriptEnding> {
         let status = loop {
             if let Some(status) = self.child.try_wait().context("waiting for the script")? {
                 break status;
             }
             let now = Instant::now();
             let next = match &self.stopping {
-                None if now >= deadline => self.stop(Ending::TimedOut),
+                None if now >= deadline => self.stop(ScriptEnding::TimedOut),
                 None => deadline,
                 Some((_, until)) if now >= *until => {
                     self.signal(Signal::SIGKILL);
@@ -134,18 +142,18 @@ impl RunningScript {
         }
         self.drain(output)?;
         let stopping = self.stopping.take();
-        Ok(stopping.map_or(Ending::Itself(status), |(ending, _)| ending))
+        Ok(stopping.map_or(ScriptEnding::Itself(status), |(ending, _)| ending))
     }
 
-    fn ending_of(&self, selected: StopRequest) -> Ending {
+    fn ending_of(&self, selected: StopRequest) -> ScriptEnding {
         let sender = Pid::from_raw(selected.sender);
         match getpgid(Some(sender)) {
-            Ok(group) if group == self.group => Ending::AskedUs(selected.signal),
-            _ => Ending::Stopped(selected.signal),
+            Ok(group) if group == self.group => ScriptEnding::AskedUs(selected.signal),
+            _ => ScriptEnding::Stopped(selected.signal),
         }
     }
 
-    fn stop(&mut self, ending: Ending) -> Instant {
+    fn stop(&mut self, ending: ScriptEnding) -> Instant {
         self.signal(Signal::SIGTERM);
         // One that is stopped hears nothing else.
         self.signal(Signal::SIGCONT);
@@ -225,31 +233,31 @@ pub(super) fn started(pid: i32) -> Option<u64> {
 }
 
 /// Returns the exit code that represents an ending, and the words for what it does not say.
-pub(super) fn code(ending: &Ending, timeout: Duration) -> (i32, Option<String>) {
+pub(super) fn code(ending: &ScriptEnding, timeout: Duration) -> (i32, Option<String>) {
     match ending {
-        Ending::Itself(status) => match (status.code(), status.signal()) {
+        ScriptEnding::Itself(status) => match (status.code(), status.signal()) {
             (Some(code), _) => (code, None),
             (None, signal) => {
                 let signal = signal.unwrap_or(0);
                 (128 + signal, Some(format!("{} ended it", name(signal))))
             }
         },
-        Ending::NotStarted(error) => (126, Some(format!("it could not be run: {error}"))),
-        Ending::TimedOut => {
+        ScriptEnding::NotStarted(error) => (126, Some(format!("it could not be run: {error}"))),
+        ScriptEnding::TimedOut => {
             let seconds = timeout.as_secs();
             (
                 124,
                 Some(format!("it did not end within {seconds} s and was killed")),
             )
         }
-        Ending::AskedUs(signal) => {
+        ScriptEnding::AskedUs(signal) => {
             let reason = format!(
                 "it sent {} to firstboot, which runs it, and was killed",
                 name(*signal)
             );
             (128 + signal, Some(reason))
         }
-        Ending::Stopped(signal) => (
+        ScriptEnding::Stopped(signal) => (
             128 + signal,
             Some(format!("firstboot got {}", name(*signal))),
         ),

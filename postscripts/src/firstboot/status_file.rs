@@ -54,8 +54,7 @@ pub(super) fn lock(paths: &NodePaths) -> Result<Lock> {
 
 /// Returns the kernel's name of this boot; an empty one where it has none.
 pub(super) fn boot_id(paths: &NodePaths) -> String {
-    let id = fs::read_to_string(paths.boot_id());
-    id.unwrap_or_default().trim().to_owned()
+    definitions::boot_id(paths.root()).unwrap_or_default()
 }
 
 /// Returns the time in the form of RFC 3339.

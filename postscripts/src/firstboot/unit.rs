@@ -19,7 +19,7 @@ use crate::files;
 ///
 /// - `simple` and not `oneshot`: multi-user.target would wait for a oneshot, and a script that starts a
 ///   service after that target would wait for itself. Old systemd also refuses `Restart=` for it.
-/// - `KillMode=process`: what a script leaves behind on purpose (a DHCP client, a watchdog) outlives us.
+/// - `KillMode=process`: what a script leaves running on purpose (a DHCP client, a watchdog) outlives us.
 /// - Restarts happen when we are killed. Each one settles the script that ran, so they come to an end,
 ///   if only its status can be written.
 fn render() -> String {

@@ -3,12 +3,15 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use nix::libc;
 use serde::{Deserialize, Serialize};
 
 use super::{AF_INET, AF_INET6};
 
-/// The bits of an attribute's number that are flags (`NLA_F_NESTED`, `NLA_F_NET_BYTEORDER`).
-const FLAGS: u16 = 0xc000;
+/// Marks an attribute that holds attributes.
+pub(crate) const NLA_F_NESTED: u16 = libc::NLA_F_NESTED as u16;
+/// The bits of an attribute's number that are no flags.
+const NLA_TYPE_MASK: u16 = libc::NLA_TYPE_MASK as u16;
 
 /// A netlink attribute that nothing here looks into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,13 @@ pub struct NetlinkAttribute {
     pub kind: u16,
     /// Its bytes.
     pub value: Vec<u8>,
+}
+
+impl NetlinkAttribute {
+    /// Reports whether it has this number, whatever its flags.
+    pub(crate) fn is(&self, kind: u16) -> bool {
+        self.kind & NLA_TYPE_MASK == kind
+    }
 }
 
 /// A message under construction.
@@ -92,9 +102,7 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> io::Result<Vec<NetlinkAttribute>> 
 
 /// Takes the attribute of that number out of the list.
 pub(crate) fn take(attributes: &mut Vec<NetlinkAttribute>, kind: u16) -> Option<Vec<u8>> {
-    let at = attributes
-        .iter()
-        .position(|attribute| attribute.kind & !FLAGS == kind)?;
+    let at = attributes.iter().position(|attribute| attribute.is(kind))?;
     Some(attributes.remove(at).value)
 }
 
@@ -140,6 +148,6 @@ pub(crate) fn family(v6: bool) -> u8 {
 pub(crate) fn short() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        "the kernel's answer is shorter than it says",
+        "the kernel's answer is shorter than its length states",
     )
 }

@@ -3,6 +3,7 @@
 //! Reference: linux/netfilter/nfnetlink.h; changes of nf_tables come in batches that the kernel makes
 //! as a whole or refuses.
 
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -15,20 +16,14 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::attribute::{self, NetlinkAttribute, attributes};
 
-/// `NFNL_SUBSYS_*`, above the message's own number.
-pub(crate) const NFTABLES: u16 = 10 << 8;
-pub(crate) const IPSET: u16 = 6 << 8;
-const BATCH_BEGIN: u16 = 0x10;
-const BATCH_END: u16 = 0x11;
-const HEADER: usize = 16;
-/// `NLM_F_DUMP_INTR`: something changed while the dump was made.
-const TORN: u16 = 0x10;
+/// `sizeof(struct nlmsghdr)`.
+const NLMSG_HDRLEN: usize = 16;
 /// The kernel answers at once or not at all.
-const PATIENCE: i64 = 5;
+const TIMEOUT_SECONDS: i64 = 5;
 /// The largest ruleset that is read.
-const LIMIT: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 /// How often a dump is begun anew because the rules changed meanwhile.
-const ATTEMPTS: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// A conversation with netfilter about this network namespace.
 #[derive(Debug)]
@@ -66,7 +61,7 @@ impl Netfilter {
         setsockopt(
             &socket,
             sockopt::ReceiveTimeout,
-            &TimeVal::seconds(PATIENCE),
+            &TimeVal::seconds(TIMEOUT_SECONDS),
         )?;
         Ok(Some(Self { socket }))
     }
@@ -80,8 +75,14 @@ impl Netfilter {
         body: &[u8],
     ) -> io::Result<Vec<NetfilterObject>> {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-        for _ in 0..ATTEMPTS {
-            self.send(&message(kind, flags, 0, family, 0, body))?;
+        for _ in 0..MAX_ATTEMPTS {
+            let header = MessageHeader {
+                kind,
+                flags,
+                family,
+                ..MessageHeader::default()
+            };
+            self.send(&message(header, body))?;
             match self.collect() {
                 Ok(Some(objects)) => return Ok(objects),
                 Ok(None) => {}
@@ -94,19 +95,19 @@ impl Netfilter {
 
     /// Reads a dump to its end; `None` when it is not of one moment.
     fn collect(&self) -> io::Result<Option<Vec<NetfilterObject>>> {
-        let (mut objects, mut size, mut torn) = (Vec::new(), 0, false);
+        let (mut objects, mut size, mut interrupted) = (Vec::new(), 0, false);
         loop {
             let answer = self.receive()?;
             size += answer.len();
-            if size > LIMIT {
+            if size > MAX_BYTES {
                 return Err(io::Error::other(
                     "the rules are too many to be looked through",
                 ));
             }
             for part in parts(&answer)? {
-                torn |= part.flags & TORN != 0;
+                interrupted |= i32::from(part.flags) & libc::NLM_F_DUMP_INTR != 0;
                 match i32::from(part.kind) {
-                    libc::NLMSG_DONE => return Ok((!torn).then_some(objects)),
+                    libc::NLMSG_DONE => return Ok((!interrupted).then_some(objects)),
                     libc::NLMSG_ERROR => part.refusal()?,
                     _ => objects.push(NetfilterObject {
                         family: part.body.first().copied().unwrap_or_default(),
@@ -119,22 +120,22 @@ impl Netfilter {
 
     /// Makes changes, all or none.
     pub(crate) fn change(&self, requests: &[BatchedChange]) -> io::Result<()> {
-        let plain = libc::NLM_F_REQUEST as u16;
-        let acknowledged = plain | libc::NLM_F_ACK as u16;
-        let mut batch = message(BATCH_BEGIN, plain, 0, 0, NFTABLES >> 8, &[]);
+        let acknowledged = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+        let mut batch = batch_limit(libc::NFNL_MSG_BATCH_BEGIN);
         for (number, request) in (1..).zip(requests) {
-            let kind = NFTABLES | request.kind;
             let flags = acknowledged | request.flags;
             batch.extend(message(
-                kind,
-                flags,
-                number,
-                request.family,
-                0,
+                MessageHeader {
+                    kind: request.kind,
+                    flags,
+                    sequence: number,
+                    family: request.family,
+                    resource: 0,
+                },
                 &request.body,
             ));
         }
-        batch.extend(message(BATCH_END, plain, 0, 0, NFTABLES >> 8, &[]));
+        batch.extend(batch_limit(libc::NFNL_MSG_BATCH_END));
         self.send(&batch)?;
         let (mut waiting, mut result) = (requests.len(), Ok(()));
         while waiting > 0 {
@@ -178,25 +179,54 @@ fn is_absent(error: &io::Error) -> bool {
         .is_some_and(|code| codes.contains(&code))
 }
 
-fn message(
+/// The number of a message of nf_tables.
+pub(crate) fn nftables(message: c_int) -> u16 {
+    subsystem(libc::NFNL_SUBSYS_NFTABLES) | message as u16
+}
+
+/// The number of a message of ipset.
+pub(crate) fn ipset(message: u16) -> u16 {
+    subsystem(libc::NFNL_SUBSYS_IPSET) | message
+}
+
+/// A subsystem's number is the high byte of a message's.
+fn subsystem(number: c_int) -> u16 {
+    (number as u16) << 8
+}
+
+/// The headers of a message: `struct nlmsghdr` and `struct nfgenmsg`.
+#[derive(Debug, Clone, Copy, Default)]
+struct MessageHeader {
     kind: u16,
     flags: u16,
     sequence: u32,
     family: u8,
     resource: u16,
-    body: &[u8],
-) -> Vec<u8> {
-    let length = HEADER + 4 + body.len().next_multiple_of(4);
+}
+
+/// Begins or ends a batch of changes of nf_tables.
+fn batch_limit(kind: c_int) -> Vec<u8> {
+    let header = MessageHeader {
+        kind: kind as u16,
+        flags: libc::NLM_F_REQUEST as u16,
+        resource: libc::NFNL_SUBSYS_NFTABLES as u16,
+        ..MessageHeader::default()
+    };
+    message(header, &[])
+}
+
+fn message(header: MessageHeader, body: &[u8]) -> Vec<u8> {
+    let length = NLMSG_HDRLEN + 4 + body.len().next_multiple_of(4);
     let mut bytes = u32::try_from(length)
         .unwrap_or(u32::MAX)
         .to_ne_bytes()
         .to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(flags.to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend(header.kind.to_ne_bytes());
+    bytes.extend(header.flags.to_ne_bytes());
+    bytes.extend(header.sequence.to_ne_bytes());
     bytes.extend([0; 4]);
-    bytes.extend([family, 0]);
-    bytes.extend(resource.to_be_bytes());
+    bytes.extend([header.family, 0]);
+    bytes.extend(header.resource.to_be_bytes());
     bytes.extend(body);
     bytes.resize(length, 0);
     bytes
@@ -227,10 +257,10 @@ impl ReceivedMessage<'_> {
 
 fn parts(mut bytes: &[u8]) -> io::Result<Vec<ReceivedMessage<'_>>> {
     let mut found = Vec::new();
-    while let Some(header) = bytes.first_chunk::<HEADER>() {
+    while let Some(header) = bytes.first_chunk::<NLMSG_HDRLEN>() {
         let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
         let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-        let body = bytes.get(HEADER..length);
+        let body = bytes.get(NLMSG_HDRLEN..length);
         found.push(ReceivedMessage {
             kind: u16::from_ne_bytes([k0, k1]),
             flags: u16::from_ne_bytes([f0, f1]),

@@ -40,3 +40,97 @@ pub(crate) const RTPROT_RA: u8 = 9;
 pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 pub(crate) const TCP_CLOSE: u32 = 7;
 pub(crate) const TCP_LISTEN: u32 = 10;
+
+// linux/netfilter/ipset/ip_set.h
+pub(crate) const IPSET_PROTOCOL: u8 = 6;
+pub(crate) const IPSET_CMD_LIST: u16 = 7;
+pub(crate) const IPSET_ATTR_PROTOCOL: u16 = 1;
+pub(crate) const IPSET_ATTR_SETNAME: u16 = 2;
+pub(crate) const IPSET_ATTR_ADT: u16 = 8;
+pub(crate) const IPSET_ATTR_IFACE: u16 = 23;
+
+// linux/netfilter/nf_tables.h: messages, flags and keys
+pub(crate) const NFT_MSG_GETFLOWTABLE: i32 = 23;
+pub(crate) const NFT_SET_CONCAT: i32 = 0x80;
+pub(crate) const NFT_SET_ELEM_CATCHALL: i32 = 0x2;
+pub(crate) const NFT_META_IIFKIND: i32 = 26;
+pub(crate) const NFT_META_OIFKIND: i32 = 27;
+pub(crate) const NFT_META_SDIF: i32 = 33;
+pub(crate) const NFT_META_SDIFNAME: i32 = 34;
+pub(crate) const NFT_FIB_RESULT_OIF: i32 = 1;
+pub(crate) const NFT_FIB_RESULT_OIFNAME: i32 = 2;
+
+// linux/netfilter/nf_tables.h: attributes of objects
+pub(crate) const NFTA_LIST_ELEM: u16 = 1;
+pub(crate) const NFTA_CHAIN_TABLE: u16 = 1;
+pub(crate) const NFTA_CHAIN_NAME: u16 = 3;
+pub(crate) const NFTA_CHAIN_HOOK: u16 = 4;
+pub(crate) const NFTA_HOOK_HOOKNUM: u16 = 1;
+pub(crate) const NFTA_HOOK_DEV: u16 = 3;
+pub(crate) const NFTA_HOOK_DEVS: u16 = 4;
+pub(crate) const NFTA_FLOWTABLE_TABLE: u16 = 1;
+pub(crate) const NFTA_FLOWTABLE_NAME: u16 = 2;
+pub(crate) const NFTA_FLOWTABLE_HOOK: u16 = 3;
+pub(crate) const NFTA_FLOWTABLE_HOOK_DEVS: u16 = 3;
+pub(crate) const NFTA_RULE_TABLE: u16 = 1;
+pub(crate) const NFTA_RULE_CHAIN: u16 = 2;
+pub(crate) const NFTA_RULE_HANDLE: u16 = 3;
+pub(crate) const NFTA_RULE_EXPRESSIONS: u16 = 4;
+pub(crate) const NFTA_RULE_COMPAT: u16 = 5;
+pub(crate) const NFTA_RULE_POSITION: u16 = 6;
+pub(crate) const NFTA_RULE_USERDATA: u16 = 7;
+pub(crate) const NFTA_RULE_COMPAT_PROTO: u16 = 1;
+pub(crate) const NFTA_RULE_COMPAT_FLAGS: u16 = 2;
+pub(crate) const NFTA_SET_TABLE: u16 = 1;
+pub(crate) const NFTA_SET_NAME: u16 = 2;
+pub(crate) const NFTA_SET_FLAGS: u16 = 3;
+pub(crate) const NFTA_SET_KEY_LEN: u16 = 5;
+pub(crate) const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
+pub(crate) const NFTA_SET_ELEM_LIST_SET: u16 = 2;
+pub(crate) const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
+pub(crate) const NFTA_SET_ELEM_KEY: u16 = 1;
+pub(crate) const NFTA_SET_ELEM_DATA: u16 = 2;
+pub(crate) const NFTA_SET_ELEM_FLAGS: u16 = 3;
+pub(crate) const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
+pub(crate) const NFTA_SET_ELEM_EXPIRATION: u16 = 5;
+pub(crate) const NFTA_SET_ELEM_KEY_END: u16 = 10;
+
+// linux/netfilter/nf_tables.h: attributes of expressions and of data
+pub(crate) const NFTA_EXPR_NAME: u16 = 1;
+pub(crate) const NFTA_EXPR_DATA: u16 = 2;
+pub(crate) const NFTA_DATA_VALUE: u16 = 1;
+pub(crate) const NFTA_DATA_VERDICT: u16 = 2;
+pub(crate) const NFTA_VERDICT_CODE: u16 = 1;
+pub(crate) const NFTA_VERDICT_CHAIN: u16 = 2;
+pub(crate) const NFTA_BITWISE_DREG: u16 = 2;
+pub(crate) const NFTA_BITWISE_MASK: u16 = 4;
+pub(crate) const NFTA_BYTEORDER_DREG: u16 = 2;
+pub(crate) const NFTA_CMP_SREG: u16 = 1;
+pub(crate) const NFTA_CMP_OP: u16 = 2;
+pub(crate) const NFTA_CMP_DATA: u16 = 3;
+pub(crate) const NFTA_CT_DREG: u16 = 1;
+pub(crate) const NFTA_CT_KEY: u16 = 2;
+pub(crate) const NFTA_FIB_DREG: u16 = 1;
+pub(crate) const NFTA_FIB_RESULT: u16 = 2;
+pub(crate) const NFTA_IMMEDIATE_DREG: u16 = 1;
+pub(crate) const NFTA_IMMEDIATE_DATA: u16 = 2;
+pub(crate) const NFTA_LOOKUP_SET: u16 = 1;
+pub(crate) const NFTA_LOOKUP_SREG: u16 = 2;
+pub(crate) const NFTA_LOOKUP_DREG: u16 = 3;
+pub(crate) const NFTA_LOOKUP_FLAGS: u16 = 5;
+pub(crate) const NFTA_META_DREG: u16 = 1;
+pub(crate) const NFTA_META_KEY: u16 = 2;
+pub(crate) const NFTA_META_SREG: u16 = 3;
+pub(crate) const NFTA_PAYLOAD_DREG: u16 = 1;
+pub(crate) const NFTA_PAYLOAD_BASE: u16 = 2;
+pub(crate) const NFTA_PAYLOAD_OFFSET: u16 = 3;
+pub(crate) const NFTA_PAYLOAD_LEN: u16 = 4;
+
+// linux/netfilter/nf_tables_compat.h
+pub(crate) const NFTA_MATCH_NAME: u16 = 1;
+pub(crate) const NFTA_MATCH_INFO: u16 = 3;
+pub(crate) const NFTA_TARGET_NAME: u16 = 1;
+
+// linux/netfilter/xt_physdev.h
+pub(crate) const XT_PHYSDEV_OP_ISIN: u8 = 0x08;
+pub(crate) const XT_PHYSDEV_OP_ISOUT: u8 = 0x10;

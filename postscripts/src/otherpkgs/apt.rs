@@ -1,19 +1,17 @@
 //! apt: sources as deb822, and the command lines.
 //!
 //! References: sources.list(5), apt-get(8), apt.conf(5). Nothing here upgrades, and nothing removes what it was
-//! not told to: an installation that would is refused.
+//! not asked to: an installation that would is refused.
 
-use std::fmt::Write;
-
-use anyhow::Result;
+use definitions::{AptKey, AptSource, PackageChanges, RepositoryFormat, RequestedPackage};
 
 use super::command::{CommandOutput, PackageCommand};
 use super::inventory::Inventory;
 use super::locks::{self, Locks};
 use super::package_manager::{
-    PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, interrupted_run, last_line,
+    PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, WRITTEN_BY, interrupted_run,
+    last_line,
 };
-use super::request::PackageTransaction;
 use super::sources::PackageSource;
 
 /// Where dpkg keeps the changes of its database that it has not merged yet.
@@ -36,6 +34,10 @@ impl PackageManager for Apt {
         "apt-get"
     }
 
+    fn format(&self) -> RepositoryFormat {
+        RepositoryFormat::Apt
+    }
+
     fn layout(&self) -> RepoLayout {
         RepoLayout {
             directory: "/etc/apt/sources.list.d",
@@ -50,19 +52,19 @@ impl PackageManager for Apt {
         &locks::DEB
     }
 
-    fn render(&self, sources: &[PackageSource]) -> Result<String> {
-        Ok(render(sources))
+    fn render(&self, sources: &[PackageSource]) -> String {
+        let stanza = |source: &PackageSource| format!("\n{}", apt_source(source).render());
+        let stanzas: String = sources.iter().map(stanza).collect();
+        format!("{WRITTEN_BY}{stanzas}")
     }
 
     fn names_source(&self, text: &str, source: &PackageSource) -> bool {
-        names_source(text, source)
+        let suite = source.suite.as_deref().unwrap_or("./");
+        let mut named = AptSource::parse_all(text).into_iter();
+        named.any(|named| source.is_at(&named.uri) && named.suite == suite)
     }
 
     fn allows_duplicate_sources(&self) -> bool {
-        false
-    }
-
-    fn downloads_keys(&self) -> bool {
         false
     }
 
@@ -155,23 +157,23 @@ impl PackageManager for Apt {
     fn simulate(
         &self,
         view: RepoView<'_>,
-        transaction: &PackageTransaction,
+        transaction: &PackageChanges,
         gone: &[String],
     ) -> PackageCommand {
         let command = apt_get(&["-s", "-y", "--no-install-recommends"])
             .and(view_options(view))
             .and(["install"]);
         let removed = gone.iter().map(|name| format!("{name}-"));
-        command.and(&transaction.install).and(removed)
+        command.and(names(transaction)).and(removed)
     }
 
     fn parse_simulation(&self, output: &CommandOutput, gone: &[String]) -> Simulation {
         parse_simulation(output, gone)
     }
 
-    fn install(&self, transaction: &PackageTransaction) -> PackageCommand {
+    fn install(&self, transaction: &PackageChanges) -> PackageCommand {
         let command = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(KEEP);
-        command.and(["install"]).and(&transaction.install)
+        command.and(["install"]).and(names(transaction))
     }
 
     fn remove(&self, names: &[String]) -> PackageCommand {
@@ -194,54 +196,24 @@ impl PackageManager for Apt {
     }
 }
 
-/// Renders sources as deb822.
-fn render(sources: &[PackageSource]) -> String {
-    let mut text =
-        "# Written by otherpkgs from the osimage's otherpkgdir; changes are lost.\n".to_owned();
-    for source in sources {
-        let suite = source.suite.as_deref().unwrap_or("./");
-        let _ = write!(
-            text,
-            "\nTypes: deb\nURIs: {}\nSuites: {suite}\n",
-            source.uri
-        );
-        for (field, words) in [
-            ("Components", &source.components),
-            ("Architectures", &source.architectures),
-        ] {
-            if !words.is_empty() {
-                let _ = writeln!(text, "{field}: {}", words.join(" "));
-            }
-        }
-        if let Some(key) = &source.key {
-            let _ = writeln!(text, "Signed-By: {key}");
-        }
-        if source.trusted {
-            text += "Trusted: yes\n";
-        }
+/// Returns a source as apt is configured for it.
+fn apt_source(source: &PackageSource) -> AptSource {
+    AptSource {
+        uri: source.uri.clone(),
+        suite: source.suite.as_deref().unwrap_or("./").to_owned(),
+        components: source.components.clone(),
+        architectures: source.architectures.clone(),
+        signed_by: source.key.clone().map(AptKey::File),
+        trusted: source.trusted,
     }
-    text
 }
 
-/// Says whether a line of a .list, or a stanza between empty lines, names a repository.
-fn names_source(text: &str, source: &PackageSource) -> bool {
-    let suite = source.suite.as_deref().unwrap_or("./");
-    let lines: Vec<_> = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .collect();
-    let stanzas = lines
-        .split(|line| line.trim().is_empty())
-        .map(|stanza| stanza.join(" "))
-        .filter(|stanza| stanza.contains("URIs:"));
-    let one_line = lines
+/// Returns what an installation names: packages with their versions or releases.
+fn names(transaction: &PackageChanges) -> impl Iterator<Item = String> {
+    transaction
+        .install
         .iter()
-        .filter(|line| line.trim_start().starts_with("deb"))
-        .map(|line| (*line).to_owned());
-    stanzas.chain(one_line).any(|entry| {
-        let words: Vec<_> = entry.split_whitespace().collect();
-        words.iter().any(|word| source.is_at(word)) && words.contains(&suite)
-    })
+        .map(RequestedPackage::with_version)
 }
 
 /// Returns the options that have apt read what is to be seen.
@@ -472,16 +444,16 @@ Reading package lists...
                 true,
             ),
             (
-                "URIs: https://h/debian\nSuites: trixie\n\nURIs: https://x\nSuites: bookworm\n",
+                "Types: deb\nURIs: https://h/debian\nSuites: trixie\n\nTypes: deb\nURIs: https://x\nSuites: bookworm\n",
                 false,
             ),
         ] {
-            assert_eq!(names_source(text, &source), expected, "{text}");
+            assert_eq!(Apt.names_source(text, &source), expected, "{text}");
         }
         let flat = PackageSource {
             suite: None,
             ..source.clone()
         };
-        assert!(names_source("deb https://h/debian ./\n", &flat));
+        assert!(Apt.names_source("deb https://h/debian ./\n", &flat));
     }
 }

@@ -48,7 +48,7 @@ impl PackageCommand {
 
     /// Runs it and returns what it printed.
     pub(super) fn capture(&self, environment: &[(String, String)]) -> Result<CommandOutput> {
-        // A file and no pipe: what the command leaves behind would hold a pipe open for ever.
+        // A file and no pipe: what the command leaves running would hold a pipe open for ever.
         let output = tempfile::tempfile().context("making a temporary file")?;
         let mut command = self.command(environment);
         command

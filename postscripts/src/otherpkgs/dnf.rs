@@ -2,7 +2,7 @@
 //!
 //! References: dnf(8), yum(8) of EL 7.
 
-use anyhow::Result;
+use definitions::{PackageChanges, RepositoryFormat, RequestedPackage};
 
 use super::command::{CommandOutput, PackageCommand};
 use super::inventory::Inventory;
@@ -10,8 +10,7 @@ use super::locks::{self, Locks};
 use super::package_manager::{
     PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, interrupted_run, last_line,
 };
-use super::request::PackageTransaction;
-use super::rpm::{self, RepoFileReader};
+use super::rpm;
 use super::sources::PackageSource;
 
 /// Where yum keeps the transactions that it has not completed.
@@ -33,6 +32,10 @@ impl PackageManager for Dnf {
         }
     }
 
+    fn format(&self) -> RepositoryFormat {
+        RepositoryFormat::Dnf
+    }
+
     fn layout(&self) -> RepoLayout {
         RepoLayout {
             directory: "/etc/yum.repos.d",
@@ -47,8 +50,8 @@ impl PackageManager for Dnf {
         &locks::RPM
     }
 
-    fn render(&self, sources: &[PackageSource]) -> Result<String> {
-        rpm::render_repo_file(sources, RepoFileReader::Dnf)
+    fn render(&self, sources: &[PackageSource]) -> String {
+        rpm::render_repo_file(sources, self.format())
     }
 
     fn names_source(&self, text: &str, source: &PackageSource) -> bool {
@@ -101,7 +104,7 @@ impl PackageManager for Dnf {
     fn simulate(
         &self,
         view: RepoView<'_>,
-        transaction: &PackageTransaction,
+        transaction: &PackageChanges,
         gone: &[String],
     ) -> PackageCommand {
         // What is removed first may conflict now.
@@ -118,7 +121,7 @@ impl PackageManager for Dnf {
         parse_simulation(output)
     }
 
-    fn install(&self, transaction: &PackageTransaction) -> PackageCommand {
+    fn install(&self, transaction: &PackageChanges) -> PackageCommand {
         self.installing()
             .and(["-y", "install"])
             .and(names(transaction))
@@ -167,9 +170,14 @@ fn view_options(view: RepoView<'_>) -> Vec<String> {
 }
 
 /// Returns what an installation names: packages and groups.
-fn names(transaction: &PackageTransaction) -> Vec<String> {
+fn names(transaction: &PackageChanges) -> Vec<String> {
     let groups = transaction.groups.iter().map(|group| format!("@{group}"));
-    transaction.install.iter().cloned().chain(groups).collect()
+    transaction
+        .install
+        .iter()
+        .map(RequestedPackage::with_version)
+        .chain(groups)
+        .collect()
 }
 
 /// Reads what `dnf --assumeno` prints; it ends with 1 when it would have done something.

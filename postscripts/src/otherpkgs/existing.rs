@@ -6,17 +6,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use definitions::PackageOrigin;
+
 use super::package_manager::PackageManager;
-use super::request::PackageList;
+use super::request::file_stem;
 use super::sources::FoundSources;
 
 /// Removes from `found` what other files of the node name, with a note; returns the installer's files, which ours replace.
 pub(super) fn resolve_duplicates(
     manager: &dyn PackageManager,
-    list: PackageList,
+    origin: PackageOrigin,
     found: &mut FoundSources,
 ) -> Vec<PathBuf> {
-    let files = files(manager, list);
+    let files = files(manager, origin);
     let mut superseded = Vec::new();
     let mut kept = Vec::new();
     for source in std::mem::take(&mut found.sources) {
@@ -55,11 +57,11 @@ pub(super) fn resolve_duplicates(
 }
 
 /// Returns the node's files that name repositories, except ours, with their texts.
-fn files(manager: &dyn PackageManager, list: PackageList) -> Vec<(PathBuf, String)> {
+fn files(manager: &dyn PackageManager, origin: PackageOrigin) -> Vec<(PathBuf, String)> {
     let layout = manager.layout();
     let extensions = [Some(layout.extension), layout.other_extension];
     let mut paths: Vec<_> = layout.other_file.map(PathBuf::from).into_iter().collect();
-    let ours = format!("{}.{}", list.stem(), layout.extension);
+    let ours = format!("{}.{}", file_stem(origin), layout.extension);
     for entry in fs::read_dir(layout.directory)
         .into_iter()
         .flatten()

@@ -91,8 +91,8 @@ impl FailureKind {
     }
 
     /// Says what to do, to be appended to what the package manager printed; `keyed`: the definition names a key
-    /// of every repository.
-    pub(super) fn advice(self, keyed: bool) -> String {
+    /// of every repository; `key_option`: the option that does.
+    pub(super) fn advice(self, keyed: bool, key_option: &str) -> String {
         match self {
             Self::Clock => format!(
                 ": the clock of this node is slow: it shows {}: synchronise its time (chrony, \
@@ -109,10 +109,9 @@ impl FailureKind {
                                    the right one there, or set [trusted=yes]"
                     .to_owned()
             }
-            Self::Key => {
-                ": name its key with [signed-by=PATH] in otherpkgdir, or set [trusted=yes] there"
-                    .to_owned()
-            }
+            Self::Key => format!(
+                ": name its key with [{key_option}=PATH] in otherpkgdir, or set [trusted=yes] there"
+            ),
             Self::Offline | Self::Other => String::new(),
         }
     }

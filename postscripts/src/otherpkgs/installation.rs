@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, anyhow, bail};
+use definitions::{PackageChanges, RequestedPackage};
 use tempfile::TempDir;
 
 use super::cli::Args;
@@ -12,7 +13,7 @@ use super::inventory::Inventory;
 use super::package_manager::{PackageManager, RefreshCommands, RepoView, Simulation, bare};
 use super::repo_files::RepoFiles;
 use super::report::Report;
-use super::request::{PackageTransaction, Request};
+use super::request::Request;
 use super::runner::ExclusiveRunner;
 use super::sources::PackageSource;
 
@@ -82,8 +83,8 @@ impl<'a> Installation<'a> {
         writes_files: bool,
         args: &Args,
         report: &mut Report,
-    ) -> Result<Vec<&'a PackageTransaction>> {
-        let transactions: &[PackageTransaction] = if args.repoonly {
+    ) -> Result<Vec<&'a PackageChanges>> {
+        let transactions: &[PackageChanges] = if args.repoonly {
             &[]
         } else {
             &self.request.transactions
@@ -166,7 +167,7 @@ impl<'a> Installation<'a> {
         let what = format!(
             "nothing was changed: reading the indices of the repositories: {}{}",
             problem.trim_end_matches('.'),
-            kind.advice(keyed)
+            kind.advice(keyed, self.manager.format().key_option())
         );
         if kind.is_temporary() {
             RetryLater(what).into()
@@ -179,13 +180,13 @@ impl<'a> Installation<'a> {
     fn resolve<'t>(
         &self,
         view: RepoView<'_>,
-        transactions: &'t [PackageTransaction],
-    ) -> Result<Vec<&'t PackageTransaction>> {
+        transactions: &'t [PackageChanges],
+    ) -> Result<Vec<&'t PackageChanges>> {
         let mut due = Vec::new();
         let mut problems = Vec::new();
         for transaction in transactions {
-            let gone = self.present(&transaction.before, &self.now);
-            let later = self.present(&transaction.after, &self.now);
+            let gone = self.present(&transaction.remove_before, &self.now);
+            let later = self.present(&transaction.remove_after, &self.now);
             let removes = !gone.is_empty() || !later.is_empty();
             for names in [&gone, &later] {
                 problems.extend(self.would_remove(names)?);
@@ -221,9 +222,13 @@ impl<'a> Installation<'a> {
 
     /// Says which packages of a list are installed twice, as an interrupted upgrade leaves them. Some may be: kernels
     /// have a capability for it.
-    fn duplicates(&self, transaction: &PackageTransaction) -> Result<Option<String>> {
+    fn duplicates(&self, transaction: &PackageChanges) -> Result<Option<String>> {
         let mut twice = Vec::new();
-        for name in transaction.install.iter().map(|name| bare(name)) {
+        for name in transaction
+            .install
+            .iter()
+            .map(|package| package.name.as_str())
+        {
             if self.now.duplicates.contains(name)
                 && let Some(line) = self.manager.list_capabilities(name)
             {
@@ -244,14 +249,16 @@ impl<'a> Installation<'a> {
         }))
     }
 
-    fn describe(&self, transaction: &PackageTransaction, report: &mut Report) {
-        let gone = self.present(&transaction.before, &self.now);
+    fn describe(&self, transaction: &PackageChanges, report: &mut Report) {
+        let gone = self.present(&transaction.remove_before, &self.now);
         let groups = transaction.groups.iter().map(|group| format!("@{group}"));
-        let names: Vec<_> = transaction.install.iter().cloned().chain(groups).collect();
+        let packages = transaction.install.iter();
+        let packages = packages.map(RequestedPackage::with_version);
+        let names: Vec<_> = packages.chain(groups).collect();
         for (verb, names) in [
             ("remove", gone),
             ("install", names),
-            ("remove", transaction.after.clone()),
+            ("remove", transaction.remove_after.clone()),
         ] {
             if !names.is_empty() {
                 report.step(format!("{verb} {}", names.join(" ")));
@@ -312,17 +319,17 @@ impl<'a> Installation<'a> {
         Ok(self.manager.would_remove(&output, names))
     }
 
-    fn apply(&self, transaction: &PackageTransaction) -> Result<()> {
-        self.remove(&transaction.before, transaction)?;
+    fn apply(&self, transaction: &PackageChanges) -> Result<()> {
+        self.remove(&transaction.remove_before, transaction)?;
         if !transaction.install.is_empty() || !transaction.groups.is_empty() {
             self.run_checked(self.manager.install(transaction), transaction)
                 .context("installing packages")?;
         }
-        self.remove(&transaction.after, transaction)
+        self.remove(&transaction.remove_after, transaction)
     }
 
     /// Removes those of the packages that are installed, and nothing with them.
-    fn remove(&self, names: &[String], transaction: &PackageTransaction) -> Result<()> {
+    fn remove(&self, names: &[String], transaction: &PackageChanges) -> Result<()> {
         if names.is_empty() {
             return Ok(());
         }
@@ -339,7 +346,7 @@ impl<'a> Installation<'a> {
     }
 
     /// Runs what has to succeed.
-    fn run_checked(&self, line: PackageCommand, transaction: &PackageTransaction) -> Result<()> {
+    fn run_checked(&self, line: PackageCommand, transaction: &PackageChanges) -> Result<()> {
         let code = self.runner.run(&line, &transaction.environment)?;
         if self.manager.succeeded(code) {
             return Ok(());

@@ -1,6 +1,6 @@
 //! The packages of this node: which are installed, and which an earlier run left half done.
 //!
-//! Reference: dpkg-query(1), `db:Status-Abbrev`; rpm has no such states, but where an upgrade is cut short it
+//! Reference: dpkg-query(1), `db:Status-Abbrev`; rpm has no such states, but where an upgrade is interrupted it
 //! knows two versions of one package.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    /// Reads a state, a name, a version and an architecture a line, parted by tabulators.
+    /// Reads a state, a name, a version and an architecture a line, separated by tabs.
     pub(super) fn parse(text: &str) -> Self {
         let mut all = Self::default();
         let mut view = BTreeSet::new();

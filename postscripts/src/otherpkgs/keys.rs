@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use definitions::{RepositoryEntry, RepositoryTrust};
 
-use super::repository::RepoEntry;
 use crate::owner;
 
 /// How an armoured key begins: RFC 9580, section 6.2.
@@ -25,7 +25,7 @@ pub(super) enum SigningKey {
 
 /// Finds an entry's key, if it names one: in the variable of the environment that is for it, or as a file.
 pub(super) fn find(
-    entry: &RepoEntry,
+    entry: &RepositoryEntry,
     name: &str,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<SigningKey>> {
@@ -34,21 +34,23 @@ pub(super) fn find(
             .map(Some)
             .with_context(|| format!("reading the key in {name}"));
     }
-    let Some(path) = &entry.signed_by else {
-        return Ok(None);
+    let path = match &entry.trust {
+        RepositoryTrust::Key(path) => path,
+        RepositoryTrust::KeyUrl(url) => return Ok(Some(SigningKey::Known(url.clone()))),
+        RepositoryTrust::Distribution
+        | RepositoryTrust::Explicit
+        | RepositoryTrust::Unspecified => return Ok(None),
     };
-    if path.starts_with("https://") {
-        return Ok(Some(SigningKey::Known(path.clone())));
-    }
-    if !Path::new(path).is_file() {
+    let shown = path.display();
+    if !path.is_file() {
         bail!(
-            "the key {path} is not a file of this node and is not in {name}; it is not downloaded, because \
+            "the key {shown} is not a file of this node and is not in {name}; it is not downloaded, because \
              anyone could answer: run nodeset for this node, which puts it into the node's list, or copy it to \
              that path here"
         );
     }
-    let file = owner::check(Path::new("/"), Path::new(path))
-        .with_context(|| format!("trusting the key {path}"))?;
+    let file =
+        owner::check(Path::new("/"), path).with_context(|| format!("trusting the key {shown}"))?;
     Ok(Some(SigningKey::Known(file.display().to_string())))
 }
 

@@ -38,7 +38,7 @@ pub(super) const DEB: Locks = Locks {
     pid_places: &[],
 };
 
-/// rpm's and those of what stands above it.
+/// rpm's and those of the programs that use it.
 pub(super) const RPM: Locks = Locks {
     record_locks: &[
         "/var/lib/rpm/.rpm.lock",
@@ -58,14 +58,14 @@ const PID_EXTENSION: &str = "pid";
 
 /// A process that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Holder {
+pub(super) struct LockHolder {
     /// Its number; 0 where it has none in this namespace.
     pid: i32,
     program: String,
     path: PathBuf,
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match self.pid {
@@ -80,7 +80,7 @@ impl Locks {
     ///
     /// # Errors
     /// When somebody else holds one, or a lock cannot be looked at.
-    pub(super) fn lock_holder(&self) -> Result<Option<Holder>> {
+    pub(super) fn lock_holder(&self) -> Result<Option<LockHolder>> {
         for path in self.record_locks.iter().map(Path::new) {
             let Some(pid) =
                 record_lock(path).with_context(|| format!("looking at {}", path.display()))?
@@ -109,8 +109,8 @@ impl Locks {
     }
 }
 
-fn held_by(pid: i32, path: &Path) -> Holder {
-    Holder {
+fn held_by(pid: i32, path: &Path) -> LockHolder {
+    LockHolder {
         pid,
         program: program(pid),
         path: path.to_owned(),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_holder_is_named_by_its_program() {
-        let lock_holder = |pid| Holder {
+        let lock_holder = |pid| LockHolder {
             pid,
             program: "unattended-upgrade".to_owned(),
             path: "/var/lib/dpkg/lock".into(),

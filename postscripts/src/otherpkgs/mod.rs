@@ -23,7 +23,6 @@ mod locks;
 mod package_manager;
 mod repo_files;
 mod report;
-mod repository;
 mod request;
 mod rpm;
 mod run;

@@ -4,13 +4,16 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use definitions::{PackageChanges, RepositoryFormat};
 
 use super::command::{CommandOutput, PackageCommand};
 use super::inventory::Inventory;
 use super::locks::Locks;
-use super::request::PackageTransaction;
 use super::sources::PackageSource;
+
+/// The first line of files that are written here.
+pub(super) const WRITTEN_BY: &str =
+    "# Written by otherpkgs from the osimage's otherpkgdir; changes are lost.\n";
 
 /// What a package manager says of a transaction that it only simulated.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +62,9 @@ pub(super) trait PackageManager {
     /// Returns the name of its program.
     fn program(&self) -> &'static str;
 
+    /// Returns the format of its repositories.
+    fn format(&self) -> RepositoryFormat;
+
     /// Returns where it keeps its repositories.
     fn layout(&self) -> RepoLayout;
 
@@ -66,21 +72,13 @@ pub(super) trait PackageManager {
     fn locks(&self) -> &'static Locks;
 
     /// Returns the text of the file that names repositories.
-    ///
-    /// # Errors
-    /// When it knows no such repository.
-    fn render(&self, sources: &[PackageSource]) -> Result<String>;
+    fn render(&self, sources: &[PackageSource]) -> String;
 
     /// Says whether the text of a repository file names a repository.
     fn names_source(&self, text: &str, source: &PackageSource) -> bool;
 
     /// Says whether two files may name one repository.
     fn allows_duplicate_sources(&self) -> bool {
-        true
-    }
-
-    /// Says whether it downloads keys that are named by address.
-    fn downloads_keys(&self) -> bool {
         true
     }
 
@@ -141,7 +139,7 @@ pub(super) trait PackageManager {
     fn simulate(
         &self,
         view: RepoView<'_>,
-        transaction: &PackageTransaction,
+        transaction: &PackageChanges,
         gone: &[String],
     ) -> PackageCommand;
 
@@ -149,7 +147,7 @@ pub(super) trait PackageManager {
     fn parse_simulation(&self, output: &CommandOutput, gone: &[String]) -> Simulation;
 
     /// Returns what installs a transaction's packages.
-    fn install(&self, transaction: &PackageTransaction) -> PackageCommand;
+    fn install(&self, transaction: &PackageChanges) -> PackageCommand;
 
     /// Returns what removes packages.
     fn remove(&self, names: &[String]) -> PackageCommand;
@@ -184,7 +182,7 @@ pub(super) fn last_line(text: &str) -> String {
         .to_owned()
 }
 
-/// Returns the name of `name=version`.
+/// Returns the name of `name=version` and `name/release`.
 pub(super) fn bare(name: &str) -> &str {
-    name.split_once('=').map_or(name, |(name, _)| name)
+    name.split(['=', '/']).next().unwrap_or(name)
 }

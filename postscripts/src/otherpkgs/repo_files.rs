@@ -8,10 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use definitions::PackageOrigin;
 use tempfile::TempDir;
 
 use super::package_manager::PackageManager;
-use super::request::PackageList;
+use super::request::file_stem;
 use super::sources::FoundSources;
 use crate::files;
 
@@ -52,27 +53,25 @@ impl RepoFiles {
     /// Plans the files for the repositories that were found; others make room for them.
     pub(super) fn plan(
         manager: &dyn PackageManager,
-        list: PackageList,
+        origin: PackageOrigin,
         found: &FoundSources,
         superseded: Vec<PathBuf>,
     ) -> Result<Self> {
         let layout = manager.layout();
         let repositories =
-            Path::new(layout.directory).join(format!("{}.{}", list.stem(), layout.extension));
+            Path::new(layout.directory).join(format!("{}.{}", file_stem(origin), layout.extension));
         let mut files: Vec<_> = found
             .keys
             .iter()
             .map(|(path, text)| (PathBuf::from(path), Some(text.clone())))
             .collect();
-        for stale in ours(Path::new(layout.keys), list.stem()) {
+        for stale in ours(Path::new(layout.keys), file_stem(origin)) {
             if files.iter().all(|(path, _)| *path != stale) {
                 files.push((stale, None));
             }
         }
         files.extend(superseded.into_iter().map(|path| (path, None)));
-        let text = (!found.sources.is_empty())
-            .then(|| manager.render(&found.sources))
-            .transpose()?;
+        let text = (!found.sources.is_empty()).then(|| manager.render(&found.sources));
         files.push((repositories.clone(), text));
         Ok(Self {
             repositories,
@@ -158,7 +157,7 @@ impl RepoFiles {
         Ok(directory)
     }
 
-    /// Returns where a file of ours stands in the preview.
+    /// Returns the path of a file of ours in the preview.
     pub(super) fn preview_path(&self, directory: &Path, path: &Path) -> PathBuf {
         directory.join(path.file_name().unwrap_or_default())
     }

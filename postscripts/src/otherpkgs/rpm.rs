@@ -3,59 +3,37 @@
 //! References: dnf.conf(5), yum.conf(5) of EL 7, zypper(8), rpm(8). `gpgcheck` is on unless the definition says
 //! `trusted=yes`. Pure.
 
-use std::fmt::Write;
-
-use anyhow::{Result, bail};
+use definitions::{RepositoryFormat, RpmRepo};
 
 use super::command::{CommandOutput, PackageCommand};
+use super::package_manager::WRITTEN_BY;
 use super::sources::PackageSource;
 
-/// Who reads a `.repo` file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RepoFileReader {
-    Dnf,
-    Zypper,
-}
-
 /// Renders sources as a `.repo` file.
-pub(super) fn render_repo_file(
-    sources: &[PackageSource],
-    reader: RepoFileReader,
-) -> Result<String> {
-    let mut text =
-        "# Written by otherpkgs from the osimage's otherpkgdir; changes are lost.\n".to_owned();
+pub(super) fn render_repo_file(sources: &[PackageSource], format: RepositoryFormat) -> String {
+    let mut text = WRITTEN_BY.to_owned();
     for source in sources {
-        if let Some(suite) = &source.suite {
-            bail!(
-                "'{} {suite}' names a suite, which only apt's repositories have: write '{}' alone",
-                source.uri,
-                source.uri
-            );
-        }
-        let check = u8::from(!source.trusted);
-        let _ = write!(
-            text,
-            "\n[{name}]\nname={name}\nbaseurl={uri}\nenabled=1\ngpgcheck={check}\n",
-            name = source.name,
-            uri = source.uri
-        );
-        if let Some(key) = &source.key {
+        let key_url = source.key.as_ref().map(|key| {
             let scheme = if key.starts_with('/') { "file://" } else { "" };
-            let _ = writeln!(text, "gpgkey={scheme}{key}");
-        }
-        if reader == RepoFileReader::Zypper {
-            text += "type=rpm-md\nautorefresh=1\n";
-        }
+            format!("{scheme}{key}")
+        });
+        let repo = RpmRepo {
+            name: source.name.clone(),
+            uri: source.uri.clone(),
+            key_url,
+            trusted: source.trusted,
+            zypper: format == RepositoryFormat::Zypper,
+        };
+        text.push('\n');
+        text.push_str(&repo.render());
     }
-    Ok(text)
+    text
 }
 
 /// Says whether a `.repo` file names a repository.
 pub(super) fn names_source(text: &str, source: &PackageSource) -> bool {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .filter_map(|line| line.split_once('='))
-        .any(|(key, value)| key.trim() == "baseurl" && source.is_at(value.trim()))
+    let mut named = RpmRepo::parse_all(text).into_iter();
+    named.any(|named| source.is_at(&named.uri))
 }
 
 /// Returns the file that every repository has.
@@ -107,7 +85,7 @@ mod tests {
             ..PackageSource::default()
         };
         let sources = [source("/etc/pki/rpm-gpg/a.asc"), source("https://h/gpg")];
-        let text = render_repo_file(&sources, RepoFileReader::Dnf).unwrap();
+        let text = render_repo_file(&sources, RepositoryFormat::Dnf);
         let section = |key: &str| {
             format!(
                 "\n[a]\nname=a\nbaseurl=https://h/$releasever\nenabled=1\ngpgcheck=1\ngpgkey={key}\n"

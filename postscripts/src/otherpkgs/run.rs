@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use definitions::PackageOrigin;
 
 use super::cli::Args;
 use super::detect::detect;
@@ -15,7 +16,7 @@ use super::inventory::Inventory;
 use super::package_manager::PackageManager;
 use super::repo_files::RepoFiles;
 use super::report::Report;
-use super::request::{self, PackageList};
+use super::request;
 use super::runner::ExclusiveRunner;
 use super::sources;
 use crate::http::Failure;
@@ -29,11 +30,11 @@ const EX_TEMPFAIL: u8 = 75;
 /// When a name cannot be resolved, and then nothing was changed; or when a transaction fails.
 pub fn run(args: Args) -> Result<ExitCode> {
     let name = std::env::args_os().next().unwrap_or_default();
-    let list = match Path::new(&name).file_name() {
-        Some(name) if name == "ospkgs" => PackageList::Os,
-        _ => PackageList::Others,
+    let origin = match Path::new(&name).file_name() {
+        Some(name) if name == "ospkgs" => PackageOrigin::Tree,
+        _ => PackageOrigin::Others,
     };
-    match act(list, &args) {
+    match act(origin, &args) {
         Ok(report) => {
             report.finish(args.json, args.dry_run)?;
             Ok(ExitCode::SUCCESS)
@@ -52,11 +53,11 @@ fn is_temporary(error: &anyhow::Error) -> bool {
     })
 }
 
-fn act(list: PackageList, args: &Args) -> Result<Report> {
+fn act(origin: PackageOrigin, args: &Args) -> Result<Report> {
     let variable = |name: &str| std::env::var(name).ok();
     let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let manager = detect(&os_release, &in_path)?;
-    let request = request::read(list, &variable)?;
+    let request = request::read(origin, manager.format(), &variable)?;
     let mut report = Report {
         manager: manager.program(),
         ..Report::default()
@@ -69,10 +70,10 @@ fn act(list: PackageList, args: &Args) -> Result<Report> {
     let runner = ExclusiveRunner::new(manager.locks(), Duration::from_secs(args.patience));
     let before = installation::inventory(manager, &runner)?;
     let now = recover_unfinished(manager, &runner, &before, args, &mut report)?;
-    let mut found = sources::find(manager, list, &request, &variable)?;
-    let superseded = existing::resolve_duplicates(manager, list, &mut found);
+    let mut found = sources::find(manager, origin, &request, &variable)?;
+    let superseded = existing::resolve_duplicates(manager, origin, &mut found);
     found.notes.drain(..).for_each(|note| report.note(note));
-    let files = RepoFiles::plan(manager, list, &found, superseded)?;
+    let files = RepoFiles::plan(manager, origin, &found, superseded)?;
     let installation = Installation {
         manager,
         runner: &runner,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::command::{CommandOutput, PackageCommand};
 use super::failure::RetryLater;
-use super::locks::{Holder, Locks};
+use super::locks::{LockHolder, Locks};
 
 /// How often the locks are read.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -20,7 +20,7 @@ pub(super) struct ExclusiveRunner {
     patience: Duration,
     end: Instant,
     /// The lock holder that was reported last.
-    reported: RefCell<Option<Holder>>,
+    reported: RefCell<Option<LockHolder>>,
 }
 
 impl ExclusiveRunner {
@@ -64,7 +64,7 @@ impl ExclusiveRunner {
         }
     }
 
-    fn lock_holder(&self) -> Result<Option<Holder>> {
+    fn lock_holder(&self) -> Result<Option<LockHolder>> {
         self.locks
             .lock_holder()
             .context("waiting for other package managers")

@@ -40,8 +40,8 @@ impl InstallServer {
         })
     }
 
-    /// Returns where it has a path of its machine: what is beneath the install directory, wherever that is,
-    /// is beneath `/install` there.
+    /// Returns where it has a path of its machine: what is in the install directory, wherever that is,
+    /// is in `/install` there.
     fn place(&self, path: &str) -> String {
         match path.strip_prefix(self.installdir.as_str()) {
             Some(rest) if !self.installdir.is_empty() && rest.starts_with('/') => {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use definitions::{PackageOrigin, RepositoryEntry, RepositoryLocation, RepositoryTrust};
 
 use super::keys::{self, SigningKey};
 use super::package_manager::PackageManager;
-use super::repository::{RepoEntry, SourceLocation};
-use super::request::{PackageList, Request};
+use super::request::{Request, file_stem};
 use super::server::InstallServer;
 use crate::owner;
 
@@ -47,7 +47,7 @@ pub(super) struct FoundSources {
 /// Finds the repositories of a request.
 pub(super) fn find(
     manager: &dyn PackageManager,
-    list: PackageList,
+    origin: PackageOrigin,
     request: &Request,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<FoundSources> {
@@ -55,21 +55,13 @@ pub(super) fn find(
     let mut found = FoundSources::default();
     for (at, entry) in request.entries.iter().enumerate() {
         let number = at + 1;
-        let key = keys::find(entry, &list.key_variable(number), variable)?;
-        if !manager.downloads_keys()
-            && let Some(SigningKey::Known(url)) = &key
-            && url.starts_with("https://")
-        {
-            bail!(
-                "{url}: {} does not download keys: name a file with signed-by=PATH",
-                manager.program()
-            );
-        }
+        let key = keys::find(entry, &origin.key_variable(number), variable)?;
         let indices = manager.index_files(entry.suite.as_deref());
-        let uris = match &entry.place {
-            SourceLocation::Net(uri) => vec![uri.clone()],
-            SourceLocation::Directory(path) => {
-                let uris = directories(&indices, entry, path, request, &server)?;
+        let uris = match &entry.location {
+            RepositoryLocation::Uri(uri) => vec![uri.clone()],
+            RepositoryLocation::Directory(path) => {
+                let path = path.display().to_string();
+                let uris = directories(&indices, entry, &path, request, &server)?;
                 if uris.is_empty() {
                     let index = indices.first().map_or("", String::as_str);
                     let note = format!("{path} has no {index} or the like: it is left out");
@@ -80,7 +72,7 @@ pub(super) fn find(
         };
         let installer_name = match &entry.name {
             Some(name) => name.clone(),
-            None => format!("{}{number}", list.installer_stem()),
+            None => format!("{}{number}", origin.repository_stem()),
         };
         let resolved = ResolvedEntry {
             entry,
@@ -88,14 +80,14 @@ pub(super) fn find(
             uris,
             key,
         };
-        found.add(list.stem(), manager.layout().keys, resolved);
+        found.add(file_stem(origin), manager.layout().keys, resolved);
     }
     Ok(found)
 }
 
 /// An entry with its addresses and its key.
 struct ResolvedEntry<'a> {
-    entry: &'a RepoEntry,
+    entry: &'a RepositoryEntry,
     installer_name: String,
     uris: Vec<String>,
     key: Option<SigningKey>,
@@ -124,18 +116,18 @@ impl FoundSources {
                 components: entry.components.clone(),
                 architectures: entry.architectures.iter().map(debian).collect(),
                 key: key.clone(),
-                trusted: entry.trusted,
+                trusted: entry.trust == RepositoryTrust::Explicit,
                 installer_name: resolved.installer_name.clone(),
             });
         }
     }
 }
 
-/// Returns the addresses of a directory, and of those beneath that names came with, as far as they have an
+/// Returns the addresses of a directory, and of its subdirectories that names came with, as far as they have an
 /// index. A directory that is mounted here is read here.
 fn directories(
     indices: &[String],
-    entry: &RepoEntry,
+    entry: &RepositoryEntry,
     path: &str,
     request: &Request,
     server: &dyn Fn() -> Result<InstallServer>,
@@ -143,7 +135,8 @@ fn directories(
     let below = request
         .transactions
         .iter()
-        .flat_map(|transaction| &transaction.directories);
+        .flat_map(|transaction| &transaction.install)
+        .filter_map(|package| package.directory.as_deref());
     let mut paths = vec![path.to_owned()];
     for directory in below.map(|directory| format!("{path}/{directory}")) {
         if !paths.contains(&directory) && entry.suite.is_none() {
@@ -154,7 +147,7 @@ fn directories(
     for path in paths {
         let here = indices.iter().map(|index| Path::new(&path).join(index));
         if let Some(index) = here.into_iter().find(|index| index.is_file()) {
-            if entry.trusted {
+            if entry.trust == RepositoryTrust::Explicit {
                 // Only its location vouches for it.
                 owner::check(Path::new("/"), &index)
                     .with_context(|| format!("trusting the packages of {path}"))?;

@@ -4,15 +4,14 @@
 //! repositories that are not written yet uses a cache of its own, without looking at signatures, and nothing is
 //! installed from there.
 
-use anyhow::Result;
+use definitions::{PackageChanges, RepositoryFormat, RequestedPackage};
 
 use super::command::{CommandOutput, PackageCommand};
 use super::locks::{self, Locks};
 use super::package_manager::{
     PackageManager, RefreshCommands, RepoLayout, RepoView, Simulation, last_line,
 };
-use super::request::PackageTransaction;
-use super::rpm::{self, RepoFileReader};
+use super::rpm;
 use super::sources::PackageSource;
 
 /// zypper.
@@ -22,6 +21,10 @@ pub(super) struct Zypper;
 impl PackageManager for Zypper {
     fn program(&self) -> &'static str {
         "zypper"
+    }
+
+    fn format(&self) -> RepositoryFormat {
+        RepositoryFormat::Zypper
     }
 
     fn layout(&self) -> RepoLayout {
@@ -38,8 +41,8 @@ impl PackageManager for Zypper {
         &locks::RPM
     }
 
-    fn render(&self, sources: &[PackageSource]) -> Result<String> {
-        rpm::render_repo_file(sources, RepoFileReader::Zypper)
+    fn render(&self, sources: &[PackageSource]) -> String {
+        rpm::render_repo_file(sources, self.format())
     }
 
     fn names_source(&self, text: &str, source: &PackageSource) -> bool {
@@ -75,7 +78,7 @@ impl PackageManager for Zypper {
     fn simulate(
         &self,
         view: RepoView<'_>,
-        transaction: &PackageTransaction,
+        transaction: &PackageChanges,
         gone: &[String],
     ) -> PackageCommand {
         installing(zypper(view))
@@ -88,7 +91,7 @@ impl PackageManager for Zypper {
         parse_simulation(output)
     }
 
-    fn install(&self, transaction: &PackageTransaction) -> PackageCommand {
+    fn install(&self, transaction: &PackageChanges) -> PackageCommand {
         installing(zypper(RepoView::default()))
             .and(["--"])
             .and(names(transaction))
@@ -132,13 +135,13 @@ fn zypper(view: RepoView<'_>) -> PackageCommand {
 }
 
 /// Returns what an installation names: packages and patterns.
-fn names(transaction: &PackageTransaction) -> Vec<String> {
+fn names(transaction: &PackageChanges) -> Vec<String> {
     let patterns = transaction.groups.iter();
     let patterns = patterns.map(|group| format!("pattern:{group}"));
     transaction
         .install
         .iter()
-        .cloned()
+        .map(RequestedPackage::with_version)
         .chain(patterns)
         .collect()
 }

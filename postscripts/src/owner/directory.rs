@@ -11,19 +11,19 @@ use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::fault;
+use super::untrusted_reason;
 
 /// No file of a DHCP client's is larger.
-const LIMIT: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A directory reached from the root one name at a time, no link among them, every one of them root's.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub(crate) struct RootOnlyDirectory {
     fd: OwnedFd,
     path: PathBuf,
 }
 
-impl Directory {
+impl RootOnlyDirectory {
     /// Opens the host's directory at the absolute `path`; `None` where there is none.
     ///
     /// # Errors
@@ -42,16 +42,16 @@ impl Directory {
                         Ok(next) => next,
                         Err(Errno::ENOENT) => return Ok(None),
                         Err(Errno::ELOOP | Errno::ENOTDIR) => {
-                            bail!("{} is no directory", at.display())
+                            bail!("{} is not a directory", at.display())
                         }
                         Err(error) => return Err(error).with_context(|| opening(&at)),
                     };
                 }
-                _ => bail!("{} is no plain path", path.display()),
+                _ => bail!("{} is not a plain path", path.display()),
             }
             let stat = fstat(&fd).with_context(|| opening(&at))?;
-            if let Some(fault) = fault(&stat) {
-                bail!("{} is not root's alone: {fault}", at.display());
+            if let Some(reason) = untrusted_reason(&stat) {
+                bail!("{} is not root's alone: {reason}", at.display());
             }
         }
         Ok(Some(Self { fd, path: at }))
@@ -67,12 +67,12 @@ impl Directory {
         };
         let reading = || format!("reading {}", self.path.join(name).display());
         let mut bytes = Vec::new();
-        file.take(LIMIT + 1)
+        file.take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .with_context(reading)?;
-        if bytes.len() as u64 > LIMIT {
+        if bytes.len() as u64 > MAX_BYTES {
             bail!(
-                "{} is larger than {LIMIT} bytes",
+                "{} is larger than {MAX_BYTES} bytes",
                 self.path.join(name).display()
             );
         }
@@ -131,10 +131,10 @@ impl Directory {
         };
         let stat = fstat(&fd).with_context(|| format!("looking at {}", path.display()))?;
         if stat.st_mode & 0o170_000 != 0o100_000 {
-            bail!("{} is no regular file", path.display());
+            bail!("{} is not a regular file", path.display());
         }
-        if let Some(fault) = fault(&stat) {
-            bail!("{} is not root's alone: {fault}", path.display());
+        if let Some(reason) = untrusted_reason(&stat) {
+            bail!("{} is not root's alone: {reason}", path.display());
         }
         Ok(Some(File::from(fd)))
     }

@@ -1,8 +1,8 @@
 //! Whose is it? What processes say of themselves, and files that they name, count only where root alone
 //! can have said so.
 //!
-//! In: the root directory with its `/proc`, names of programs, paths. Out: a [`Program`] that root alone
-//! can have put there, a [`Process`] that runs one, a [`Directory`] that root alone can have filled. All
+//! In: the root directory with its `/proc`, names of programs, paths. Out: a [`HostProgram`] that root alone
+//! can have put there, a [`HostProcess`] that runs one, a [`RootOnlyDirectory`] that root alone can have filled. All
 //! that looks at processes goes through here. What is never believed: a process's name (`comm`), its first
 //! word, `/proc/PID/exe` as something to be started, a path with a link in it.
 //!
@@ -32,12 +32,12 @@ mod tests;
 use nix::sys::stat::FileStat;
 use nix::unistd::geteuid;
 
-pub(crate) use directory::Directory;
-pub(crate) use process::{Process, View, is_trusted, running, unvouched};
-pub(crate) use program::{Program, check};
+pub(crate) use directory::RootOnlyDirectory;
+pub(crate) use process::{HostProcess, View, is_trusted, running, running_untrusted};
+pub(crate) use program::{HostProgram, check};
 
 /// Others than the owner may write, and what they put there is not confined to them (`S_ISVTX`).
-fn is_open(stat: &FileStat) -> bool {
+fn is_writable_by_others(stat: &FileStat) -> bool {
     const OTHERS: u32 = 0o022;
     const STICKY: u32 = 0o1000;
     const DIRECTORY: u32 = 0o040_000;
@@ -51,11 +51,11 @@ fn is_open(stat: &FileStat) -> bool {
 }
 
 /// What keeps a file or a directory from being root's alone, in words.
-fn fault(stat: &FileStat) -> Option<String> {
+fn untrusted_reason(stat: &FileStat) -> Option<String> {
     if !is_trusted(stat.st_uid) {
         return Some(format!("it belongs to user {}", stat.st_uid));
     }
-    is_open(stat).then(|| {
+    is_writable_by_others(stat).then(|| {
         format!(
             "others may write to it (mode {:04o})",
             stat.st_mode & 0o7777
@@ -64,6 +64,6 @@ fn fault(stat: &FileStat) -> Option<String> {
 }
 
 /// The user we are, who is root wherever anything is changed.
-fn ourselves() -> u32 {
+fn own_user() -> u32 {
     geteuid().as_raw()
 }

@@ -15,21 +15,21 @@ use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal as Code, pidfd_open, pidfd_send_signal};
 
-use super::{Program, fault, ourselves};
-use crate::files::beneath;
+use super::{HostProgram, own_user, untrusted_reason};
+use crate::files::under_root;
 
 /// No more is read of a file in `/proc`.
-const LIMIT: u64 = 256 << 10;
+const MAX_BYTES: u64 = 256 << 10;
 /// A process that was killed and is there still hangs in the kernel.
-const PATIENCE: Duration = Duration::from_secs(20);
+const END_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A process of the host's that runs a [`Program`].
+/// A process of the host's that runs a [`HostProgram`].
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct HostProcess {
     /// Its number, which may be another's once it has ended.
     pub(crate) pid: i32,
     /// What it runs.
-    pub(crate) program: Program,
+    pub(crate) program: HostProgram,
     /// Its words, the first being what it was called.
     pub(crate) words: Vec<String>,
     /// Whether it sees the files that we see.
@@ -52,7 +52,7 @@ pub(crate) enum View {
 
 /// What must be so when a process is looked at, and still afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity {
+struct ProcessIdentity {
     file: (u64, u64),
     users: Vec<u32>,
     session: i32,
@@ -61,17 +61,17 @@ struct Identity {
 /// Whether a user's word counts: root's does. Who is not root can change nothing by us, so that his own
 /// counts for himself.
 pub(crate) fn is_trusted(user: u32) -> bool {
-    user == 0 || user == ourselves()
+    user == 0 || user == own_user()
 }
 
 /// The processes of the host that run one of the programs, by number. All user IDs of each are one that
 /// `user` accepts.
 pub(crate) fn running(
     root: &Path,
-    programs: &[Program],
+    programs: &[HostProgram],
     user: impl Fn(u32) -> bool,
-) -> Result<Vec<Process>> {
-    look_through(root, user, |directory, view| {
+) -> Result<Vec<HostProcess>> {
+    scan_processes(root, user, |directory, view| {
         runs(directory, programs, view)
     })
 }
@@ -79,15 +79,19 @@ pub(crate) fn running(
 /// Root's processes in our namespaces that run a program of one of these names, and none of the host's: one
 /// that lies elsewhere, that others may change, or that is of other files than ours. Nobody but root can have
 /// started them, but what they run is not to be started again.
-pub(crate) fn unvouched(root: &Path, names: &[&str], programs: &[Program]) -> Result<Vec<Process>> {
-    look_through(root, is_trusted, |directory, view| {
+pub(crate) fn running_untrusted(
+    root: &Path,
+    names: &[&str],
+    programs: &[HostProgram],
+) -> Result<Vec<HostProcess>> {
+    scan_processes(root, is_trusted, |directory, view| {
         if runs(directory, programs, view).is_some() {
             return None;
         }
         let place = readlinkat(directory, "exe").ok()?.into_string().ok()?;
         let place = PathBuf::from(place.trim_end_matches(" (deleted)"));
         let name = place.file_name()?.to_str()?.to_owned();
-        names.contains(&name.as_str()).then_some(Program {
+        names.contains(&name.as_str()).then_some(HostProgram {
             name,
             path: place,
             file: inode(directory, "exe")?,
@@ -96,12 +100,12 @@ pub(crate) fn unvouched(root: &Path, names: &[&str], programs: &[Program]) -> Re
 }
 
 /// The host's processes that run what `program` says of their directory and view.
-fn look_through(
+fn scan_processes(
     root: &Path,
     user: impl Fn(u32) -> bool,
-    program: impl Fn(&OwnedFd, View) -> Option<Program>,
-) -> Result<Vec<Process>> {
-    let proc = beneath(root, Path::new("/proc"));
+    program: impl Fn(&OwnedFd, View) -> Option<HostProgram>,
+) -> Result<Vec<HostProcess>> {
+    let proc = under_root(root, Path::new("/proc"));
     let directory = |name: &str| {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         open(&proc.join(name), flags, Mode::empty()).ok()
@@ -118,29 +122,30 @@ fn look_through(
             continue;
         };
         let process = directory(&name)
-            .and_then(|directory| Process::look(pid, directory, &ourselves, &program));
+            .and_then(|directory| HostProcess::inspect(pid, directory, &ourselves, &program));
         found.extend(process.filter(|(_, users)| users.iter().all(|&id| user(id))));
     }
     let mut found: Vec<_> = found.into_iter().map(|(process, _)| process).collect();
-    found.sort_by_key(|process: &Process| process.pid);
+    found.sort_by_key(|process: &HostProcess| process.pid);
     Ok(found)
 }
 
-impl Process {
+impl HostProcess {
     /// Looks at a process; `None` for one that is not the host's or runs something else.
-    fn look(
+    fn inspect(
         pid: i32,
         directory: OwnedFd,
         ourselves: &OwnedFd,
-        program: impl Fn(&OwnedFd, View) -> Option<Program>,
+        program: impl Fn(&OwnedFd, View) -> Option<HostProgram>,
     ) -> Option<(Self, Vec<u32>)> {
         let same = |name: &str| inode(&directory, name) == inode(ourselves, name);
-        let view = match same("ns/mnt") && same("root") {
-            true => View::Ours,
-            false => View::Other,
+        let view = if same("ns/mnt") && same("root") {
+            View::Ours
+        } else {
+            View::Other
         };
         let program = program(&directory, view)?;
-        let identity = Identity::of(&directory)?;
+        let identity = ProcessIdentity::of(&directory)?;
         if !["ns/pid", "ns/net", "ns/user"].into_iter().all(same) {
             return None;
         }
@@ -151,7 +156,7 @@ impl Process {
             .lines()
             .find_map(|line| line.strip_prefix("0::/").map(PathBuf::from));
         // It may have become another program meanwhile, with another's rights and words.
-        if Identity::of(&directory).as_ref() != Some(&identity) {
+        if ProcessIdentity::of(&directory).as_ref() != Some(&identity) {
             return None;
         }
         let process = Self {
@@ -196,7 +201,7 @@ impl Process {
     pub(crate) fn await_end(&self) -> Result<()> {
         let began = Instant::now();
         while !self.has_ended() {
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > END_TIMEOUT {
                 bail!("process {} does not end", self.pid);
             }
             sleep(Duration::from_millis(1));
@@ -218,7 +223,7 @@ impl Process {
     }
 }
 
-impl Identity {
+impl ProcessIdentity {
     fn of(directory: &OwnedFd) -> Option<Self> {
         let status = String::from_utf8_lossy(&read(directory, "status")?).into_owned();
         let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
@@ -235,14 +240,14 @@ impl Identity {
 }
 
 /// Which of the programs a process runs.
-fn runs(directory: &OwnedFd, programs: &[Program], view: View) -> Option<Program> {
+fn runs(directory: &OwnedFd, programs: &[HostProgram], view: View) -> Option<HostProgram> {
     let stat = fstatat(directory, "exe", AtFlags::empty()).ok()?;
     let file = (stat.st_dev, stat.st_ino);
     if let Some(program) = programs.iter().find(|program| program.file == file) {
         return Some(program.clone());
     }
     // What it runs was replaced meanwhile, as by an upgrade. A file that has this very name is root's as well.
-    if view == View::Other || fault(&stat).is_some() {
+    if view == View::Other || untrusted_reason(&stat).is_some() {
         return None;
     }
     let place = readlinkat(directory, "exe").ok()?.into_string().ok()?;
@@ -263,6 +268,9 @@ fn read(directory: &OwnedFd, name: &str) -> Option<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty()).ok()?;
     let mut bytes = Vec::new();
-    File::from(file).take(LIMIT).read_to_end(&mut bytes).ok()?;
+    File::from(file)
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use nix::sys::stat::stat;
 
-use super::fault;
-use crate::files::beneath;
+use super::untrusted_reason;
+use crate::files::under_root;
 
 /// Where hosts keep programs, the daemons of systemd and NetworkManager's helpers among them.
 const PLACES: [&str; 9] = [
@@ -25,7 +25,7 @@ const PLACES: [&str; 9] = [
 
 /// A program of the host's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
+pub(crate) struct HostProgram {
     /// The name that it was looked for by.
     pub(crate) name: String,
     /// Where it lies, without a link, as the host sees it.
@@ -34,7 +34,7 @@ pub(crate) struct Program {
     pub(super) file: (u64, u64),
 }
 
-impl Program {
+impl HostProgram {
     /// Finds a program by its name; one that others may write to is none.
     pub(crate) fn find(root: &Path, name: &str) -> Option<Self> {
         Self::all(root, name).into_iter().next()
@@ -47,7 +47,7 @@ impl Program {
             let Ok(path) = check(root, &Path::new(place).join(name)) else {
                 continue;
             };
-            let Ok(meta) = fs::metadata(beneath(root, &path)) else {
+            let Ok(meta) = fs::metadata(under_root(root, &path)) else {
                 continue;
             };
             let file = (meta.dev(), meta.ino());
@@ -69,7 +69,7 @@ impl Program {
 /// # Errors
 /// When there is none, or somebody else may change it or what leads to it.
 pub(crate) fn check(root: &Path, path: &Path) -> Result<PathBuf> {
-    let place = beneath(root, path);
+    let place = under_root(root, path);
     let base = fs::canonicalize(root).with_context(|| format!("looking at {}", root.display()))?;
     let real =
         fs::canonicalize(&place).with_context(|| format!("looking at {}", path.display()))?;
@@ -77,16 +77,16 @@ pub(crate) fn check(root: &Path, path: &Path) -> Result<PathBuf> {
         bail!("{} leads out of {}", path.display(), root.display());
     };
     if !fs::metadata(&real)?.is_file() {
-        bail!("{} is no regular file", path.display());
+        bail!("{} is not a regular file", path.display());
     }
     // What leads there by name, and what leads there once links are followed.
-    let named = path.ancestors().skip(1).map(|dir| beneath(root, dir));
+    let named = path.ancestors().skip(1).map(|dir| under_root(root, dir));
     let followed = inside.ancestors().map(|dir| base.join(dir));
     for part in named.chain(followed) {
         let stat = stat(&part).with_context(|| format!("looking at {}", part.display()))?;
-        if let Some(fault) = fault(&stat) {
+        if let Some(reason) = untrusted_reason(&stat) {
             bail!(
-                "{} is not root's alone: {fault} ({})",
+                "{} is not root's alone: {reason} ({})",
                 path.display(),
                 part.display()
             );

@@ -69,20 +69,22 @@ impl Host {
         fs::write(dir.join("cgroup"), "0::/system.slice/x.service\n").unwrap();
         for name in ["pid", "net", "user", "mnt"] {
             let place = dir.join("ns").join(name);
-            match odd.contains(&name) {
-                true => fs::write(place, "").unwrap(),
-                false => symlink(self.at("proc/self/ns").join(name), place).unwrap(),
+            if odd.contains(&name) {
+                fs::write(place, "").unwrap()
+            } else {
+                symlink(self.at("proc/self/ns").join(name), place).unwrap()
             }
         }
-        let root = match odd.contains(&"root") {
-            true => self.at("usr"),
-            false => self.at("proc/self/root"),
+        let root = if odd.contains(&"root") {
+            self.at("usr")
+        } else {
+            self.at("proc/self/root")
         };
         symlink(root, dir.join("root")).unwrap();
     }
 
-    fn running(&self) -> Vec<Process> {
-        let programs = Program::all(self.root(), "dhclient");
+    fn running(&self) -> Vec<HostProcess> {
+        let programs = HostProgram::all(self.root(), "dhclient");
         running(self.root(), &programs, is_trusted).unwrap()
     }
 }
@@ -90,7 +92,7 @@ impl Host {
 #[test]
 fn a_program_is_one_that_nobody_else_can_have_put_there() {
     let host = Host::new();
-    let find = || Program::find(host.root(), "dhclient").map(|program| program.path);
+    let find = || HostProgram::find(host.root(), "dhclient").map(|program| program.path);
     let there = Some(PathBuf::from("/usr/sbin/dhclient"));
     assert_eq!(find(), there);
     for (path, mode, expected) in [
@@ -110,7 +112,7 @@ fn a_program_is_one_that_nobody_else_can_have_put_there() {
 #[test]
 fn a_link_counts_for_what_it_leads_to() {
     let host = Host::new();
-    let find = |name: &str| Program::find(host.root(), name).map(|program| program.path);
+    let find = |name: &str| HostProgram::find(host.root(), name).map(|program| program.path);
     host.write("usr/bin/busybox", 0o755);
     symlink("../bin/busybox", host.at("usr/sbin/udhcpc")).unwrap();
     assert_eq!(find("udhcpc"), Some(PathBuf::from("/usr/bin/busybox")));
@@ -193,10 +195,10 @@ fn what_root_runs_from_elsewhere_is_named_and_not_counted() {
     host.process(13, &elsewhere, us, &["pid", "mnt"], "dhclient eth0");
     host.process(15, &elsewhere, us, &["root"], "dhclient eth0");
     host.process(14, &host.at("opt/other"), us, &[], "dhclient eth0");
-    let pids = |found: &[Process]| found.iter().map(|process| process.pid).collect::<Vec<_>>();
+    let pids = |found: &[HostProcess]| found.iter().map(|process| process.pid).collect::<Vec<_>>();
     assert_eq!(pids(&host.running()), [10]);
-    let programs = Program::all(host.root(), "dhclient");
-    let found = unvouched(host.root(), &["dhclient"], &programs).unwrap();
+    let programs = HostProgram::all(host.root(), "dhclient");
+    let found = running_untrusted(host.root(), &["dhclient"], &programs).unwrap();
     assert_eq!(pids(&found), [11, 15]);
     assert_eq!(found[0].program.path, elsewhere);
 }
@@ -235,7 +237,7 @@ fn thousands_of_processes_are_looked_through() {
 fn a_file_counts_only_below_directories_that_are_roots_alone() {
     let host = Host::new();
     let place = Path::new("/var/lib/dhcp");
-    let open = || Directory::open(host.root(), place);
+    let open = || RootOnlyDirectory::open(host.root(), place);
     host.write("var/lib/dhcp/eth0.leases", 0o644);
     host.write("var/lib/dhcp/anyones.leases", 0o666);
     host.write("etc/shadow", 0o600);
@@ -257,7 +259,7 @@ fn a_file_counts_only_below_directories_that_are_roots_alone() {
         ),
         (
             "pipe.leases",
-            "/var/lib/dhcp/pipe.leases is no regular file",
+            "/var/lib/dhcp/pipe.leases is not a regular file",
         ),
         (
             "huge.leases",
@@ -284,8 +286,11 @@ fn a_file_counts_only_below_directories_that_are_roots_alone() {
     symlink("real", host.at("var/lib/dhcp")).unwrap();
     assert_eq!(
         open().unwrap_err().to_string(),
-        "/var/lib/dhcp is no directory"
+        "/var/lib/dhcp is not a directory"
     );
-    let up = Directory::open(host.root(), Path::new("/var/../etc"));
-    assert_eq!(up.unwrap_err().to_string(), "/var/../etc is no plain path");
+    let up = RootOnlyDirectory::open(host.root(), Path::new("/var/../etc"));
+    assert_eq!(
+        up.unwrap_err().to_string(),
+        "/var/../etc is not a plain path"
+    );
 }

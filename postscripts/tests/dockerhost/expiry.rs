@@ -140,7 +140,7 @@ fn authority_ends() {
     assert_eq!(steps[0], "the host's authority ends soon: a new one");
     assert_eq!(
         steps[1],
-        "the authority changed: the one before stays trusted too"
+        "the authority changed: the previous one stays trusted too"
     );
     let trusted = host.read("etc/docker/tls/ca.pem");
     assert_eq!(trusted.matches("BEGIN CERTIFICATE").count(), 2);

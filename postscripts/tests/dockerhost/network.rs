@@ -465,7 +465,7 @@ fn router() {
     let obstacles = &report["forwarding"]["obstacles"];
     assert_eq!(
         obstacles[1],
-        "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing behind this host; set \
+        "IPv4 forwarding is off: containers on mydocker0 reach their bridge and nothing beyond this host; set \
          net.ipv4.ip_forward=1"
     );
 }

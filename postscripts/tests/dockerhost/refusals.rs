@@ -71,7 +71,7 @@ fn a_hostile_daemon_json_is_refused() {
         ("[]", "reading it: no JSON object"),
         (
             "{\"tlsverify\": false}",
-            "\"tlsverify\" is false there and has to be true: take it out there, or set it to that",
+            "\"tlsverify\" is false there and has to be true: remove it there, or set it to that",
         ),
         (
             "{\"hosts\": \"fd://\"}",
@@ -97,17 +97,17 @@ fn a_hostile_daemon_json_is_refused() {
         )
     );
     fs::write(&path, b"{\"a\": \"\xff\"}").unwrap();
-    refused_as(&host, "is no text");
+    refused_as(&host, "is not text");
     fs::remove_file(&path).unwrap();
     symlink("/etc/passwd", &path).unwrap();
     refused_as(&host, "is a symbolic link: put the file itself there");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    refused_as(&host, "is no regular file");
+    refused_as(&host, "is not a regular file");
     fs::remove_dir(&path).unwrap();
     let made = Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
-    refused_as(&host, "is no regular file");
+    refused_as(&host, "is not a regular file");
     // What root cannot read either.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "{}").unwrap();
@@ -162,7 +162,7 @@ fn files_are_put_back() {
         "the daemon's own words are missing: {message}"
     );
     assert!(
-        message.ends_with("; what stood before was put back; dockerd runs"),
+        message.ends_with("; the previous state was restored; dockerd runs"),
         "{message}"
     );
     let unchanged = |files: Vec<(std::path::PathBuf, u32, i64, i64, Vec<u8>)>| {
@@ -198,20 +198,20 @@ fn refused_untouched() {
         (
             "--tlsverify=false",
             "{}",
-            "--tlsverify=false stands in DOCKER_OPTS in @ROOT@/etc/default/docker and \"tlsverify\" has to be \
-             true: take it out there",
+            "--tlsverify=false is in DOCKER_OPTS in @ROOT@/etc/default/docker and \"tlsverify\" has to be \
+             true: remove it there",
         ),
         (
             "\"--label a=b \\\n  --debug\"",
             "{\"debug\": true}",
-            "--debug stands in DOCKER_OPTS in @ROOT@/etc/default/docker and \"debug\" there: dockerd refuses \
-             to start with both; take one of them out",
+            "--debug is in DOCKER_OPTS in @ROOT@/etc/default/docker and \"debug\" there: dockerd refuses \
+             to start with both; remove one of them",
         ),
         (
             "'-H unix:///@ROOT@/second.sock'",
             "{}",
-            "-H unix:///@ROOT@/second.sock stands in DOCKER_OPTS in @ROOT@/etc/default/docker, and dockerd \
-             refuses to start with listeners there and in \"hosts\" too: take it out there, and put \
+            "-H unix:///@ROOT@/second.sock is in DOCKER_OPTS in @ROOT@/etc/default/docker, and dockerd \
+             refuses to start with listeners there and in \"hosts\" too: remove it there, and put \
              unix:///@ROOT@/second.sock into \"hosts\"",
         ),
     ] {
@@ -296,11 +296,11 @@ fn stays_down() {
     );
     let message = failure(output, 1);
     assert!(
-        message.contains("; putting back what stood before: restarting dockerd: "),
+        message.contains("; restoring the previous state: restarting dockerd: "),
         "{message}"
     );
     assert!(
-        message.ends_with("; dockerd does not run: mend what it said, and start it"),
+        message.ends_with("; dockerd does not run: fix what it reported, and start it"),
         "{message}"
     );
     assert_eq!(host.contents(), before);
@@ -362,16 +362,16 @@ fn refused_units() {
         (
             "/usr/sbin/dockerd -H fd:// -H tcp://10.0.0.5:2375",
             format!(
-                "merging into {root}/etc/docker/daemon.json: -H tcp://10.0.0.5:2375 stands in ExecStart in \
-                 {root}/{drop_in} and dockerd has to listen on tcp://{}: take it out, or name it with --listen",
+                "merging into {root}/etc/docker/daemon.json: -H tcp://10.0.0.5:2375 is in ExecStart in \
+                 {root}/{drop_in} and dockerd has to listen on tcp://{}: remove it, or name it with --listen",
                 host.listen
             ),
         ),
         (
             "/usr/sbin/dockerd --tlsverify --config-file /etc/docker/other.json --tlskey=/k",
             format!(
-                "merging into {root}/etc/docker/other.json: --tlskey=/k stands in ExecStart in {root}/{drop_in} \
-                 and \"tlskey\" has to be \"{root}/etc/docker/tls/key.pem\": take it out there"
+                "merging into {root}/etc/docker/other.json: --tlskey=/k is in ExecStart in {root}/{drop_in} \
+                 and \"tlskey\" has to be \"{root}/etc/docker/tls/key.pem\": remove it there"
             ),
         ),
     ] {
@@ -398,7 +398,7 @@ fn refused_units() {
         &host,
         &format!(
             "ListenStream=2375 in {root}/etc/systemd/system/docker.socket has systemd hand dockerd a TCP socket \
-             beside its own: take it out, run 'systemctl daemon-reload' and restart docker.socket"
+             beside its own: remove it, run 'systemctl daemon-reload' and restart docker.socket"
         ),
     );
     fs::remove_file(host.path("etc/systemd/system/docker.socket")).unwrap();
@@ -412,7 +412,7 @@ fn refused_units() {
         &host,
         &format!(
             "ListenStream=127.0.0.1:2375 in {root}/{socket} has systemd hand dockerd a TCP socket beside its own: \
-             take it out, run 'systemctl daemon-reload' and restart site.socket"
+             remove it, run 'systemctl daemon-reload' and restart site.socket"
         ),
     );
     write(socket, "[Socket]\nListenStream=127.0.0.1:2375\n");
@@ -585,7 +585,7 @@ fn a_complaint_of_the_engine() {
             "*--validate\\ --config-file*",
             "having dockerd check its configuration".to_owned(),
             format!("--validate --config-file {}", json.display()),
-            "; what stood before was put back; dockerd runs",
+            "; the previous state was restored; dockerd runs",
         ),
     ] {
         fs::remove_file(&dockerd).unwrap();

@@ -486,10 +486,10 @@ fn an_authority_below_others() {
     };
     fs::write(dir.join("ca.pem"), both).unwrap();
     refused(
-        "1 more certificate(s) stand with the authority's that are not above it: take them out, for everything \
-         there is trusted",
+        "1 more certificate(s) in the file are not above the \
+         authority's: remove them, because every one of them is trusted",
     );
-    let encrypted = "reading a private key: it is encrypted, and nobody is asked for a pass phrase here; decrypt a \
+    let encrypted = "reading a private key: it is encrypted, and this program asks for no pass phrase; decrypt a \
                      copy with 'openssl pkey -in FILE -out FILE'";
     for form in ["", " -traditional"] {
         openssl(
@@ -500,7 +500,7 @@ fn an_authority_below_others() {
     }
     openssl(dir, "ecparam -name secp521r1 -genkey -out ca-key.pem");
     refused(
-        "reading a private key: it is none of RSA (2048 bits or more), P-256, P-384 or Ed25519",
+        "reading a private key: it is not an RSA (2048 bits or more), P-256, P-384 or Ed25519 key",
     );
 }
 

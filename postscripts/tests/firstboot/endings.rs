@@ -135,7 +135,7 @@ fn mismatches() {
                 size - 1
             ),
             format!(
-                "chunked failed 126: {from}: its Transfer-Encoding is 'chunked', which nobody asked for"
+                "chunked failed 126: {from}: its Transfer-Encoding is 'chunked', which was not requested"
             ),
             format!("gone failed 127: {from}: the server answered 404: it has no such file"),
             "fine done 0".to_owned(),

@@ -134,7 +134,7 @@ fn power() {
     let ran = node.run(&[]).expect(0);
     assert_eq!(
         ran.err,
-        "firstboot: postbootscript long: it was cut short and runs again\n"
+        "firstboot: postbootscript long: it was interrupted and runs again\n"
     );
     assert_eq!(node.trace(), ["before", "long", "long", "after"]);
     let record = &node.status()["scripts"][1];

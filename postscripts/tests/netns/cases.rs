@@ -159,7 +159,11 @@ fn refusals() {
         ),
         (
             "eth0:br0 10.0.0.9",
-            "10.0.0.9 needs a length: say 10.0.0.9/24, for instance",
+            "10.0.0.9 needs a prefix length, such as 10.0.0.9/24",
+        ),
+        (
+            "eth0:br0 10.0.0.9/24 255.255.255.0",
+            "'10.0.0.9/24' has a prefix length: omit the netmask",
         ),
         (
             "eth0:br0 10.0.0.9 255.0.255.0",
@@ -171,7 +175,7 @@ fn refusals() {
         ),
         (
             "eth0:br0 2001:db8::9 255.255.255.0",
-            "2001:db8::9 is of IPv6 and has no mask",
+            "2001:db8::9 is an IPv6 address and takes no netmask: give a prefix length, such as 2001:db8::9/64",
         ),
         (
             "eth0:br0,eth1:br1 10.0.0.9/24",
@@ -211,7 +215,7 @@ fn listeners() {
     let output = lab.run(WORDS);
     assert_eq!(
         text(&output),
-        "bridgeprereq: a program listens at TCP port 22 on eth0 alone, and would hear nothing there: have it \
+        "bridgeprereq: a program listens at TCP port 22 on eth0 alone, and would receive nothing there: have it \
          listen on mydocker0 or at an address, or end it ('ss -lnp' names it)\n"
     );
     assert_eq!(output.status.code(), Some(1));
@@ -318,7 +322,7 @@ fn silent_gateway() {
     lab.wait_for_detection();
     let said = lab.succeed(WORDS);
     assert!(
-        said.contains("gateway 10.0.0.99 does not answer now, so it will not be asked"),
+        said.contains("gateway 10.0.0.99 does not answer now, so it will not be probed"),
         "{said}"
     );
     assert!(
@@ -742,12 +746,12 @@ fn old_forms() {
         (
             "eth0&eth1:mydocker0",
             "a bond of eth0 and eth1 is no longer made here: configure it as bond0 where this \
-             host's network is configured, then say bond0:mydocker0",
+             host's network is configured, then pass bond0:mydocker0",
         ),
         (
             "eth0:vlan5",
             "a VLAN is no longer made here by a bridge's name: configure eth0.5 where this host's \
-             network is configured, then say eth0.5:BRIDGE",
+             network is configured, then pass eth0.5:BRIDGE",
         ),
     ] {
         let output = lab.run(words);

@@ -103,7 +103,7 @@ fn refused() {
             assert_eq!(
                 lines.remove(0),
                 "bridgeprereq: the firewall has rules about eth0 that would not match what comes in by \
-                 mydocker0; nothing was changed. '--firewall translate' adds what stands right of each arrow, \
+                 mydocker0; nothing was changed. '--firewall translate' adds the rule to the right of each arrow, \
                  '--firewall keep' leaves the rules alone:"
             );
             lines.sort_unstable();

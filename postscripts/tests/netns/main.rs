@@ -118,9 +118,10 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
     for host in moves::HOSTS {
         let name = host.name;
         let tunnels = name == "encapsulation" && missing.is_none() && !has_tunnels();
-        let missing = match tunnels {
-            true => Some("needs a kernel with routes that encapsulate"),
-            false => missing,
+        let missing = if tunnels {
+            Some("needs a kernel with routes that encapsulate")
+        } else {
+            missing
         };
         let moves = Box::new(|| moves::moves(host));
         push(format!("moves::{name}"), missing, moves);

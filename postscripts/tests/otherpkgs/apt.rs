@@ -200,7 +200,7 @@ fn keys() {
         (
             "[signed-by=/var/tmp/repositories/foreign.asc]",
             ": another key than the one of otherpkgdir signs it, or none does: name the right one there, or \
-             say [trusted=yes]",
+             set [trusted=yes]",
         ),
     ] {
         machine.ask(&entry(&machine, options), "slip-one");
@@ -608,13 +608,13 @@ fn wrong() {
         (
             "ftp://host/repo stable main",
             "slip-one",
-            "reading OTHERPKGDIR: the entry 'ftp://host/repo stable main' is neither an address of http:// or \
-             https:// nor the path of a directory",
+            "reading OTHERPKGDIR: the entry 'ftp://host/repo stable main' has 'ftp://host/repo', which is \
+             neither an absolute directory nor an http or https URI",
         ),
         (
             "",
             "slip-one;reboot",
-            "reading OTHERPKGS1: 'slip-one;reboot' is not a package name: write NAME or NAME=VERSION",
+            "reading OTHERPKGS1: 'slip-one;reboot' is no package: write NAME or NAME=VERSION",
         ),
     ] {
         machine.ask(entry, list);

@@ -202,7 +202,7 @@ fn elsewhere() {
     let ran = machine.run_as("sh", &["-c", line]).expect(75);
     assert_eq!(
         ran.last(),
-        "otherpkgs: a process of another container holds /var/lib/dpkg/lock: it was waited for, for 1 s in all: \
+        "otherpkgs: a process of another container holds /var/lib/dpkg/lock, and did not end within 1 s: \
          run this again once it has ended"
     );
 }

@@ -179,7 +179,7 @@ fn half_removed() {
     let ran = machine.run(&[]).expect(1);
     assert!(
         ran.last().starts_with(
-            "otherpkgs: nothing was changed: slip-one (half-installed) cannot be ended: slip-two : Depends: slip-one"
+            "otherpkgs: nothing was changed: slip-one (half-installed) cannot be completed: slip-two : Depends: slip-one"
         ),
         "{}",
         ran.err
@@ -206,7 +206,7 @@ fn two_versions() {
                 rpm -i --force /var/tmp/repositories/rpm/slip-base*.rpm");
     assert_eq!(machine.installed(), ["slip-base 1", "slip-base 2"]);
     let entry = format!(
-        "{KEY} http://{}/install/repositories/rpm",
+        "[gpgkey=/var/tmp/repositories/key.asc] http://{}/install/repositories/rpm",
         machine.web.address
     );
     machine.ask(&entry, "slip-base");

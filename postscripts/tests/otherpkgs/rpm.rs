@@ -81,11 +81,11 @@ fn entry(machine: &Machine, options: &str) -> String {
     .to_owned()
 }
 
-const SIGNED: &str = "[signed-by=/var/tmp/repositories/key.asc]";
+const SIGNED: &str = "[gpgkey=/var/tmp/repositories/key.asc]";
 
 fn installs(system: System) {
     let mut machine = Machine::new(system);
-    let there = "[signed-by=/install/repositories/key.asc]";
+    let there = "[gpgkey=/install/repositories/key.asc]";
     machine.ask(&entry(&machine, there), "slip-two");
     let key = machine.read("/var/tmp/repositories/key.asc");
     machine.set(&[("OTHERPKGKEY1", &key)]);
@@ -96,7 +96,7 @@ fn installs(system: System) {
     );
     assert_eq!(machine.installed(), ["slip-one 1", "slip-two 1"]);
     let zypper = if system == System::Leap {
-        "type=rpm-md\nautorefresh=1\n"
+        "autorefresh=1\n"
     } else {
         ""
     };
@@ -109,9 +109,9 @@ fn installs(system: System) {
 name=slipway-otherpkgs1
 baseurl=http://{}/install/repositories/rpm
 enabled=1
-gpgcheck=1
+{zypper}gpgcheck=1
 gpgkey=file:///etc/pki/rpm-gpg/slipway-otherpkgs1.asc
-{zypper}",
+",
             machine.web.address
         )
     );
@@ -144,7 +144,7 @@ fn unknown(system: System) {
 
 fn keys(system: System) {
     let mut machine = Machine::new(system);
-    for options in ["", "[signed-by=/var/tmp/repositories/foreign.asc]"] {
+    for options in ["", "[gpgkey=/var/tmp/repositories/foreign.asc]"] {
         machine.ask(&entry(&machine, options), "slip-one");
         let ran = machine.run(&[]).expect(1);
         assert_eq!(machine.installed(), [""; 0], "{}", ran.err);

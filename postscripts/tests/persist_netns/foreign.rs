@@ -136,7 +136,7 @@ fn refused() {
         ),
         (
             CLIENT.replace("/usr/sbin", "/run/opt"),
-            "it runs /run/opt/udhcpc, which is no program of the host's that root alone can change: end it first",
+            "it runs /run/opt/udhcpc, which is not a program of this host that root alone can change: end it first",
         ),
     ] {
         // Not by `start`, which looks the program up.
@@ -225,7 +225,7 @@ fn odd_files() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     for line in [
-        "/etc/netplan/device.yaml is no regular file: it is not read",
+        "/etc/netplan/device.yaml is not a regular file: it is not read",
         "/etc/netplan/huge.yaml has more than 1048576 bytes: it is not read",
         "/etc/netplan/link.yaml is a link to a file that others may change: it is not read",
         "/etc/netplan/pipe.yaml is a named pipe: it is not read",

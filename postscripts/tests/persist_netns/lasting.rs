@@ -133,8 +133,8 @@ fn networkd() {
     assert_eq!(
         said(&output),
         format!(
-            "bridgeprereq: planning how eth0 is looked after until the next boot: systemd-networkd keeps {lease} on \
-             eth0 by a lease or by advertisements, and would do so on the port: leave --no-persist out, or take \
+            "bridgeprereq: planning how eth0 is configured until the next boot: systemd-networkd keeps {lease} on \
+             eth0 by a lease or by advertisements, and would do so on the port: omit --no-persist, or take \
              eth0 from systemd-networkd first\n"
         )
     );
@@ -180,8 +180,8 @@ fn configured_without_files() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(
         said(&output).trim_end().ends_with(
-            "/etc/dhcp/dhclient.conf names eth0, and what it says would not hold for mydocker0: leave --no-persist \
-             out, so that it moves too"
+            "/etc/dhcp/dhclient.conf names eth0, and its settings would not apply to mydocker0: omit \
+             --no-persist, so that they move too"
         ),
         "{}",
         said(&output)

@@ -120,12 +120,11 @@ fn files(dir: &str) -> BTreeMap<PathBuf, (i64, i64, Vec<u8>)> {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let meta = fs::symlink_metadata(&path).unwrap();
-            match meta.is_dir() {
-                true => dirs.push(path),
-                false => {
-                    let bytes = fs::read(&path).unwrap();
-                    files.insert(path, (meta.mtime(), meta.mtime_nsec(), bytes));
-                }
+            if meta.is_dir() {
+                dirs.push(path)
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                files.insert(path, (meta.mtime(), meta.mtime_nsec(), bytes));
             }
         }
     }

@@ -65,9 +65,10 @@ pub fn undo(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Resul
             refused.push(format!("{step}: {error}"));
         }
     }
-    match refused.is_empty() {
-        true => Ok(()),
-        false => Err(anyhow!(refused.join("; "))),
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(anyhow!(refused.join("; ")))
     }
 }
 

@@ -1,9 +1,19 @@
-//! From the network as it is and a wish to the steps between them.
+//! From the network as it is and the desired uplinks to the steps between them.
 //!
-//! Pure: nothing is asked and nothing is touched. An empty plan means that the wish stands already,
+//! Pure: nothing is read and nothing is changed. An empty plan means that everything is as desired already,
 //! and what must not be done is refused here, before anything is. The order is what keeps the host
 //! reachable: the bridge is whole, up and addressed before the NIC becomes its port; from then on
 //! every packet finds its way over the old routes or the new ones, and only then do the old ones go.
+//!
+//! Why this order, by what the kernel does:
+//!
+//! - A port hands every frame to its bridge before IP sees it (`br_handle_frame` is the port's `rx_handler`,
+//!   net/bridge/br_input.c): from `Enslave` on everything comes in by the bridge, which has to be up and to have
+//!   the addresses by then.
+//! - When the last device loses an IPv4 address, the routes go that have it as their source (`fib_del_ifaddr`,
+//!   net/ipv4/fib_frontend.c). So the addresses of the NIC go last, and each is on the bridge before.
+//! - A bridge takes the lowest hardware address of its ports unless one is set (`br_stp_recalculate_bridge_id`,
+//!   net/bridge/br_stp_if.c); `CreateBridge` sets the NIC's, so that neighbours and leases keep theirs.
 
 mod adopt;
 mod refuse;
@@ -46,7 +56,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Adds rules of the firewall, so that they stand before the first NIC becomes a port; those that
+    /// Adds rules of the firewall, so that they exist before the first NIC becomes a port; those that
     /// compare with the number of a bridge, once the last bridge has one.
     pub fn add_translations(&mut self, translations: Vec<Translation>) {
         let enslaves = |step: &Step| matches!(step, Step::Enslave { .. });
@@ -63,7 +73,8 @@ impl Plan {
     }
 }
 
-/// How a bridge of ours bridges: its ports forward at once.
+/// How a bridge of ours bridges: its ports forward at once. With the spanning tree protocol a new port first listens
+/// and then learns, for `forward_delay` each (`br_make_forwarding`, net/bridge/br_stp.c; 15 s by default).
 const FORWARD_AT_ONCE: BridgeSettings = BridgeSettings {
     stp: false,
     forward_delay: 0,
@@ -72,7 +83,7 @@ const FORWARD_AT_ONCE: BridgeSettings = BridgeSettings {
 /// How many seconds a router is a default router unless it states another time (RFC 4861 §6.2.1).
 const ROUTER_LIFETIME: u32 = 1800;
 
-/// Plans every uplink, each upon what the one before leaves behind.
+/// Plans every uplink, each upon the network that the one before leaves.
 ///
 /// # Errors
 /// When one of them must not be done; then none is.
@@ -145,7 +156,8 @@ impl Planner<'_> {
                 "{address} stays on {nic}: another host on the link has the same address"
             ));
         }
-        // the kernel lists IPv4 as it came and IPv6 the newest first
+        // A dump of IPv4 is in the order of addition. IPv6 inserts a new address before the others of its scope
+        // (ipv6_link_dev_addr, net/ipv6/addrconf.c), so that its dump has the newest first.
         let (mut ours, newest_first): (Vec<_>, Vec<_>) =
             ours.into_iter().partition(|address| address.ip.is_ipv4());
         ours.extend(newest_first.into_iter().rev());
@@ -201,7 +213,7 @@ impl Planner<'_> {
         let nic = self.nic;
         let enslaved = nic.master.is_some();
         if !enslaved || addressed {
-            self.hand_over_neighbours();
+            self.copy_neighbours();
         }
         if !nic.up {
             self.add(Step::SetUp {
@@ -227,7 +239,9 @@ impl Planner<'_> {
         }
     }
 
-    fn hand_over_neighbours(&mut self) {
+    /// Copies what the NIC has learnt. As `NUD_STALE` an entry is used at once and verified by its first use
+    /// (net/core/neighbour.c), so no packet waits for an answer and a wrong entry does not last.
+    fn copy_neighbours(&mut self) {
         let mut learnt: Vec<_> = self.nic.neighbours.clone();
         learnt.retain(|known| !is_administered(known));
         for neighbour in &mut learnt {
@@ -241,9 +255,10 @@ impl Planner<'_> {
         }
     }
 
-    /// Points routes and nexthop objects to the bridge: first those on the link, which the routers of
-    /// the others must be found by; the old ones go in the opposite order. What is chosen before others of its
-    /// rank is added before them, and so the last of several comes first.
+    /// Points routes and nexthop objects to the bridge: first those on the link, because the kernel refuses a
+    /// gateway that no route on the link leads to (`fib_check_nh`, net/ipv4/fib_semantics.c;
+    /// `ip6_route_check_nh`, net/ipv6/route.c); the old ones go in the opposite order. What is chosen before
+    /// others of its rank is added before them, and so the last of several comes first.
     fn move_routes(&mut self) -> Result<(), PlanRefusal> {
         self.keep_preferences()?;
         let (nic, bridge) = (self.uplink.nic.as_str(), self.uplink.bridge.as_str());
@@ -297,8 +312,9 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The kernel adds routes of IPv6 behind others of their rank: refuses where that would have it choose
-    /// another device, and says so where a router advertises the route anew anyway.
+    /// The kernel adds a route of IPv6 after others of the same metric, with `NLM_F_APPEND` and without
+    /// (`fib6_add_rt2node`, net/ipv6/ip6_fib.c; of IPv4 it adds before them without): refuses where that would have it
+    /// choose another device, and notes it where a router advertises the route again anyway.
     fn keep_preferences(&mut self) -> Result<(), PlanRefusal> {
         let (state, nic) = (self.state, self.nic.name.as_str());
         let ours = |route: &&KernelRoute| route.v6 && route.leaves_by(nic) && competes(route);
@@ -322,7 +338,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Returns the first route of the same rank that leaves by another device, where this one stands before it.
+    /// Returns the first route of the same rank that leaves by another device, where this one is listed before it.
     fn overtaken_by(&self, route: &KernelRoute) -> Option<&KernelRoute> {
         let (nic, routes) = (self.nic.name.as_str(), &self.state.routes);
         let is_other = |other: &KernelRoute| {
@@ -335,12 +351,14 @@ impl Planner<'_> {
         (own < other).then(|| &routes[other])
     }
 
-    /// Returns what stands in for a default route that the kernel made of an advertisement until it
-    /// makes one of the next: the same, one metric behind, for no longer than was advertised.
+    /// Returns the placeholder of a default route that the kernel made of an advertisement, until it makes one of
+    /// the next: the same, one metric higher, for no longer than was advertised. The kernel recognises its own
+    /// by `RTF_ADDRCONF` (`rt6_get_dflt_router`, net/ipv6/route.c), which netlink cannot set, and could not add
+    /// it beside a copy of the same metric (`EEXIST`).
     fn placeholder(&self, route: &KernelRoute) -> Option<KernelRoute> {
-        let heeds = self.nic.sysctls.get("ipv6/accept_ra");
+        let accepts_ra = self.nic.sysctls.get("ipv6/accept_ra");
         let advertised = route.v6 && route.is_default() && route.protocol == RTPROT_RA;
-        (advertised && heeds.is_some_and(|mode| mode != "0")).then(|| KernelRoute {
+        (advertised && accepts_ra.is_some_and(|mode| mode != "0")).then(|| KernelRoute {
             metric: route.metric.map(|metric| metric.saturating_add(1)),
             expires: route.expires.or(Some(ROUTER_LIFETIME)),
             ..route.clone()
@@ -367,8 +385,9 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes from the NIC what the bridge has now; addresses from the last to the first, because a
-    /// primary address takes its secondaries with it.
+    /// Removes from the NIC what the bridge has now; addresses from the last to the first, because a
+    /// primary IPv4 address takes its secondaries with it unless `promote_secondaries` is set
+    /// (`__inet_del_ifa`, net/ipv4/devinet.c).
     fn clear_nic(&mut self, moving: &[Address]) {
         let (nic, bridge) = (&self.uplink.nic, &self.uplink.bridge);
         let administered: Vec<_> = self.nic.neighbours.to_vec();

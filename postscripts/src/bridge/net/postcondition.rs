@@ -98,7 +98,7 @@ impl PostconditionCheck<'_> {
         let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
         let master = self.now.link(nic).and_then(|link| link.master.as_deref());
         if master != Some(bridge) {
-            self.say(format!("{nic} is no port of {bridge}"));
+            self.say(format!("{nic} is not a port of {bridge}"));
         }
         for name in [nic, bridge] {
             let (Some(expected), Some(now)) = (self.expected.link(name), self.now.link(name))

@@ -104,7 +104,12 @@ pub fn before(
     kernel: &HostKernel,
     targets: Vec<ProbeTarget>,
 ) -> (Vec<ProbeTarget>, Vec<ProbeTarget>) {
-    let silent = wait(kernel, &targets, Phase::Before, Instant::now() + BEFORE);
+    let silent = wait(
+        kernel,
+        &targets,
+        ProbePhase::Before,
+        Instant::now() + BEFORE,
+    );
     targets.into_iter().partition(|t| !silent.contains(t))
 }
 
@@ -113,7 +118,7 @@ pub fn before(
 /// # Errors
 /// When one of them does not before the deadline.
 pub fn after(kernel: &HostKernel, targets: &[ProbeTarget], deadline: Instant) -> Result<()> {
-    let silent = wait(kernel, targets, Phase::After, deadline);
+    let silent = wait(kernel, targets, ProbePhase::After, deadline);
     if silent.is_empty() {
         return Ok(());
     }
@@ -122,7 +127,7 @@ pub fn after(kernel: &HostKernel, targets: &[ProbeTarget], deadline: Instant) ->
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum ProbePhase {
     Before,
     After,
 }
@@ -131,11 +136,11 @@ enum Phase {
 fn wait(
     kernel: &HostKernel,
     targets: &[ProbeTarget],
-    phase: Phase,
+    phase: ProbePhase,
     end: Instant,
 ) -> Vec<ProbeTarget> {
     let mut silent = targets.to_vec();
-    if phase == Phase::Before {
+    if phase == ProbePhase::Before {
         // what the kernel has heard lately is good enough
         silent.retain(|target| !is_known(kernel, target, phase));
     }
@@ -157,7 +162,7 @@ fn wait(
 }
 
 /// Asks a target; says whether it has answered already.
-fn ask(kernel: &HostKernel, target: &ProbeTarget, phase: Phase) -> bool {
+fn ask(kernel: &HostKernel, target: &ProbeTarget, phase: ProbePhase) -> bool {
     match target {
         ProbeTarget::Gateway { ip, .. } => {
             // a device that is not there (yet) has nobody to ask
@@ -169,7 +174,7 @@ fn ask(kernel: &HostKernel, target: &ProbeTarget, phase: Phase) -> bool {
 }
 
 /// Says whether the kernel knows of itself that a target answers.
-fn is_known(kernel: &HostKernel, target: &ProbeTarget, phase: Phase) -> bool {
+fn is_known(kernel: &HostKernel, target: &ProbeTarget, phase: ProbePhase) -> bool {
     match target {
         ProbeTarget::Gateway { ip, .. } => kernel
             .neighbour_answers(target.device(phase), *ip)
@@ -179,10 +184,10 @@ fn is_known(kernel: &HostKernel, target: &ProbeTarget, phase: Phase) -> bool {
 }
 
 impl ProbeTarget {
-    fn device(&self, phase: Phase) -> &str {
+    fn device(&self, phase: ProbePhase) -> &str {
         match (self, phase) {
-            (Self::Gateway { before, .. }, Phase::Before) => before,
-            (Self::Gateway { after, .. }, Phase::After) => after,
+            (Self::Gateway { before, .. }, ProbePhase::Before) => before,
+            (Self::Gateway { after, .. }, ProbePhase::After) => after,
             (Self::Host { .. }, _) => "",
         }
     }

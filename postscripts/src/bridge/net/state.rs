@@ -1,6 +1,7 @@
-//! What the kernel says of the network, as plain values that can be compared, stored and put back.
+//! The kernel's network as plain values that can be compared, stored and put back.
 //!
-//! Devices are named, never numbered, so that a state outlives the devices it tells of. What is
+//! Devices are named, never numbered: a device that is deleted and created again has another number, and an undo
+//! has to find it all the same. What is
 //! modelled is what a decision hangs on; every other attribute of an object is carried along byte for
 //! byte ([`NetlinkAttribute`]), so that what is put back is what was there. Numbers are those of
 //! `linux/rtnetlink.h`, `if_addr.h`, `fib_rules.h`, `neighbour.h` and `nexthop.h`.
@@ -36,7 +37,7 @@ pub struct NetState {
 /// What keeps a device from being a port of a bridge, or would not work when it is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // the variants' lines say what the fields are
+#[allow(missing_docs)] // the variants' lines describe the fields
 pub enum PortObstacle {
     /// It resolves no addresses.
     NoArp,
@@ -46,7 +47,7 @@ pub enum PortObstacle {
         kind: String,
         elsewhere: bool,
     },
-    /// A tunnel that asks it, and nothing else, for the way to the other end.
+    /// A tunnel that looks up the route to its other end on this device alone.
     Tunnel { name: String, kind: String },
     /// A PPPoE session.
     Session,
@@ -84,11 +85,12 @@ pub struct Link {
     pub group: u32,
     /// The bridge, bond or other device it belongs to.
     pub master: Option<String>,
-    /// The device it stands upon: a VLAN's parent.
+    /// The device below it: a VLAN's parent (`IFLA_LINK`).
     pub parent: Option<String>,
     /// How it bridges, if it is a bridge.
     pub bridge: Option<BridgeSettings>,
-    /// Its addresses in the kernel's order, primaries before their secondaries.
+    /// Its addresses in the kernel's order, primaries before their secondaries. The first of a subnet is the
+    /// primary, and the kernel prefers it as a source: the order is part of the state.
     pub addresses: Vec<Address>,
     /// What it knows of its neighbours.
     pub neighbours: Vec<Neighbour>,
@@ -141,7 +143,8 @@ pub struct Address {
     pub broadcast: Option<Ipv4Addr>,
     /// An IPv4 label that is not just the device's name, such as `eth0:1`.
     pub label: Option<String>,
-    /// How far it reaches: 0 global, 253 link, 254 host.
+    /// How far it reaches: 0 global, 253 link, 254 host (`RT_SCOPE_*`). It decides which source address the
+    /// kernel chooses, so it has to be kept (`inet_select_addr`, net/ipv4/devinet.c).
     pub scope: u8,
     /// `IFA_F_*`.
     pub flags: u32,
@@ -181,16 +184,18 @@ pub struct KernelRoute {
     pub kind: u8,
     /// The type of service it is for.
     pub tos: u8,
-    /// Its metric; absent when zero.
+    /// Its metric; absent when zero. Of IPv6 it never is: the kernel makes zero 1024 (`IP6_RT_PRIO_USER`,
+    /// linux/ipv6_route.h).
     pub metric: Option<u32>,
     /// The source address that packets of this host take.
     pub source: Option<IpAddr>,
-    /// The ways it offers: one, or several for a multipath route; none for a blackhole and for a
-    /// route through a nexthop object.
+    /// Its next hops: one, or several for a multipath route; none for a blackhole and for a
+    /// route through a nexthop object. A multipath route of IPv6 is one route for each hop here, as the
+    /// kernel adds and removes its hops one by one (`ip6_route_multipath_add`, net/ipv6/route.c).
     pub hops: Vec<Hop>,
     /// The nexthop object it goes through.
     pub nexthop: Option<u32>,
-    /// Seconds after which it is gone, as a router's advertisement said.
+    /// Seconds after which it is gone, as a router advertised.
     pub expires: Option<u32>,
     /// Everything else: metrics such as an MTU, a preference, a realm.
     pub other: Vec<NetlinkAttribute>,
@@ -203,9 +208,9 @@ pub struct Hop {
     pub device: Option<String>,
     /// The router it goes to.
     pub gateway: Option<IpAddr>,
-    /// Its share among several ways: 1 unless said otherwise.
+    /// Its share among several hops, from 1; the kernel transmits one less (`rtnh_hops`).
     pub weight: u16,
-    /// Whether the router counts as reachable on the link though no address says so.
+    /// Whether the router counts as reachable on the link though no route leads to it (`RTNH_F_ONLINK`).
     pub onlink: bool,
     /// Everything else: an encapsulation.
     pub other: Vec<NetlinkAttribute>,
@@ -220,7 +225,7 @@ pub struct NextHop {
     pub family: u8,
     /// Who made it.
     pub protocol: u8,
-    /// `RTNH_F_*` as they were asked for.
+    /// `RTNH_F_*` as they were requested.
     pub flags: u32,
     /// The device it leaves by; absent for a group.
     pub device: Option<String>,
@@ -235,7 +240,8 @@ pub struct NextHop {
 pub struct PolicyRule {
     /// Whether it is of IPv6.
     pub v6: bool,
-    /// Its header (`struct fib_rule_hdr`), byte for byte.
+    /// Its header (`struct fib_rule_hdr`), byte for byte. A rule has no number: the kernel deletes the first
+    /// that fits the request (`fib_nl_delrule`, net/core/fib_rules.c), so nothing of it may be lost.
     pub header: Vec<u8>,
     /// The device that packets must have come in by.
     pub input: Option<String>,

@@ -15,8 +15,8 @@ use super::ini::Ini;
 use super::model::DesiredBridge;
 use super::sources::Sources;
 use super::{ifcfg, ifupdown, netplan, networkmanager, wicked};
-use crate::files::{self, beneath};
-use crate::owner::{self, Directory, Program};
+use crate::files::{self, under_root};
+use crate::owner::{self, HostProgram, RootOnlyDirectory};
 
 /// A backend's matched, or why it has none.
 type BackendMatch = std::result::Result<Backend, String>;
@@ -102,10 +102,12 @@ const WICKED: &str = "wickedd";
 /// The daemons among those that run, root's or the user's whom root gave the state of networkd to.
 fn daemons(root: &Path) -> Result<Vec<String>> {
     let names = [NETWORKD, NETWORK_MANAGER, WICKED].into_iter();
-    let programs: Vec<_> = names.flat_map(|name| Program::all(root, name)).collect();
+    let programs: Vec<_> = names
+        .flat_map(|name| HostProgram::all(root, name))
+        .collect();
     let state = Path::new("/run/systemd");
-    let networkd = match Directory::open(root, state) {
-        Ok(Some(_)) => fs::symlink_metadata(beneath(root, &state.join("netif"))).ok(),
+    let networkd = match RootOnlyDirectory::open(root, state) {
+        Ok(Some(_)) => fs::symlink_metadata(under_root(root, &state.join("netif"))).ok(),
         _ => None,
     };
     let networkd = networkd.map(|meta| meta.uid());
@@ -120,7 +122,7 @@ fn daemons(root: &Path) -> Result<Vec<String>> {
 impl<'a> HostConfiguration<'a> {
     fn look(root: &'a Path, nic: &'a str) -> Result<Self> {
         let class = Path::new("/sys/class/net").join(nic).join("ifindex");
-        let index = files::read(&beneath(root, &class))?;
+        let index = files::read(&under_root(root, &class))?;
         let mut interfaces = Sources::load(root, &ifupdown::DIRS, ifupdown::wanted)?;
         interfaces.load_file(root, Path::new(ifupdown::MAIN))?;
         Ok(Self {
@@ -196,7 +198,7 @@ impl<'a> HostConfiguration<'a> {
     /// What NetworkManager notes of the device: whether it manages it, and by which profile.
     fn device(&self) -> Option<(bool, Option<String>)> {
         let path = format!("/run/NetworkManager/devices/{}", self.index.as_deref()?);
-        let ini = Ini::parse(&files::read(&beneath(self.root, Path::new(&path))).ok()??);
+        let ini = Ini::parse(&files::read(&under_root(self.root, Path::new(&path))).ok()??);
         let managed = ini.value("device", "managed") == Some("true");
         Some((
             managed,
@@ -207,7 +209,7 @@ impl<'a> HostConfiguration<'a> {
     fn ifupdown(&self) -> Result<BackendMatch> {
         let installed = ["/sbin/ifup", "/usr/sbin/ifup"]
             .iter()
-            .any(|path| beneath(self.root, Path::new(path)).exists());
+            .any(|path| under_root(self.root, Path::new(path)).exists());
         Ok(match ifupdown::defines(&self.interfaces, self.nic) {
             Some(_) if installed => Ok(Backend::Ifupdown),
             Some(_) => Err("is not installed, though a stanza names it".to_owned()),
@@ -233,7 +235,7 @@ impl<'a> HostConfiguration<'a> {
             return Ok(Err("does not run".to_owned()));
         }
         let file = wicked::path(self.nic);
-        Ok(match files::read(&beneath(self.root, &file))? {
+        Ok(match files::read(&under_root(self.root, &file))? {
             Some(_) => Ok(Backend::Wicked),
             None => Err("no file names it".to_owned()),
         })
@@ -243,7 +245,7 @@ impl<'a> HostConfiguration<'a> {
 /// The file that networkd says it configures a device by, if it does.
 pub(super) fn network_file(root: &Path, index: &str) -> Result<Option<PathBuf>> {
     let link = Path::new("/run/systemd/netif/links").join(index);
-    let text = files::read(&beneath(root, &link))?.unwrap_or_default();
+    let text = files::read(&under_root(root, &link))?.unwrap_or_default();
     let value = |key: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
@@ -262,7 +264,7 @@ fn generated_by_netplan(path: &Path) -> bool {
 
 /// The identity association (RFC 4361) that the running DHCP client tells the server, if it does.
 pub(super) fn iaid(root: &Path, nic: &str) -> Result<Option<u32>> {
-    let index = files::read(&beneath(
+    let index = files::read(&under_root(
         root,
         &Path::new("/sys/class/net").join(nic).join("ifindex"),
     ))?;
@@ -277,13 +279,13 @@ pub(super) fn iaid(root: &Path, nic: &str) -> Result<Option<u32>> {
     let end = format!("-{nic}.lease");
     let internal = |name: &String| name.starts_with("internal-") && name.ends_with(&end);
     leases.extend(
-        files::names(&beneath(root, dir))?
+        files::names(&under_root(root, dir))?
             .iter()
             .filter(|name| internal(name))
             .map(|name| dir.join(name)),
     );
     for lease in leases {
-        let text = files::read(&beneath(root, &lease))?.unwrap_or_default();
+        let text = files::read(&under_root(root, &lease))?.unwrap_or_default();
         let client = text
             .lines()
             .find_map(|line| line.strip_prefix("CLIENTID=ff")?.get(..8));

@@ -15,7 +15,7 @@ use nix::libc;
 
 use super::model::{Addressing, DesiredBridge};
 use crate::bridge::net::{Mac, NetState};
-use crate::files::{self, beneath};
+use crate::files::{self, under_root};
 
 /// What has to be carried over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl NicIdentity {
             ..Self::default()
         };
         let mode = Path::new("/proc/sys/net/ipv6/conf").join(&desired.nic);
-        let mode = files::read(&beneath(root, &mode.join("addr_gen_mode")))?;
+        let mode = files::read(&under_root(root, &mode.join("addr_gen_mode")))?;
         identity.generation = mode.and_then(|mode| mode.trim().parse().ok());
         for address in state
             .link(&desired.nic)
@@ -144,7 +144,7 @@ fn eui64(Mac([a, b, c, d, e, f]): Mac) -> u64 {
 
 /// What NetworkManager's own DHCP client tells the server.
 fn client_id(root: &Path, nic: &str) -> Result<Option<String>> {
-    let dir = beneath(root, Path::new("/var/lib/NetworkManager"));
+    let dir = under_root(root, Path::new("/var/lib/NetworkManager"));
     let end = format!("-{nic}.lease");
     let wanted = |name: &&String| name.starts_with("internal-") && name.ends_with(&end);
     for name in files::names(&dir)?.iter().filter(wanted) {

@@ -66,7 +66,7 @@ pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<
     match port.value("BRIDGE").or_else(|| port.value("MASTER")) {
         Some(master) if master == desired.bridge => return Ok(Vec::new()),
         Some(master) => bail!(
-            "{} puts {} into {master} already: take it out there first",
+            "{} puts {} into {master} already: remove it there first",
             file.display(),
             desired.nic
         ),

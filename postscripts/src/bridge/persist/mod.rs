@@ -51,7 +51,7 @@ pub use running::{Running, plan_running};
 
 use crate::bridge::net::NetState;
 use crate::fault::Fault;
-use crate::files::{FileJournal, beneath};
+use crate::files::{FileJournal, under_root};
 use backend::Backend;
 use handover::Handover;
 use identity::NicIdentity;
@@ -255,7 +255,7 @@ impl Persistence {
 
     /// The plan in words, a line each.
     pub fn describe(&self) -> Vec<String> {
-        let existing = |change: &FileChange| beneath(&self.root, &change.path).exists();
+        let existing = |change: &FileChange| under_root(&self.root, &change.path).exists();
         let line = |change: &FileChange, whose: Option<&str>| {
             let verb = match (&change.text, existing(change)) {
                 (None, _) => "remove",
@@ -296,9 +296,10 @@ impl Persistence {
                 self.backend.name()
             )
         };
-        let checked = match self.changes.is_empty() {
-            true => None,
-            false => self.read_back().with_context(persisting)?,
+        let checked = if self.changes.is_empty() {
+            None
+        } else {
+            self.read_back().with_context(persisting)?
         };
         self.journal().apply(&changes).with_context(persisting)?;
         Ok(checked)
@@ -371,7 +372,7 @@ pub fn recover(root: &Path, bridge: &IfName, fault: &Fault) -> Result<bool> {
         return Ok(false);
     }
     if let Some(hand_over) = journal.noted::<Handover>()? {
-        hand_over.take_back(root)?;
+        hand_over.undo(root)?;
     }
     journal.end()?;
     Ok(true)
@@ -384,7 +385,7 @@ pub fn finish(root: &Path, bridge: &IfName, fault: &Fault) -> Result<()> {
 
 /// The files of one bridge.
 fn journal(root: &Path, bridge: &str, fault: &Fault) -> FileJournal {
-    let state = beneath(root, Path::new("/var/lib/slipway/bridgeprereq"));
+    let state = under_root(root, Path::new("/var/lib/slipway/bridgeprereq"));
     let journal = FileJournal::new(root, state.join(bridge)).with_copies();
     journal.with_fault(fault.clone())
 }

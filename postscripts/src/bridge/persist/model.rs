@@ -223,7 +223,7 @@ pub(super) fn compare(configured: &Addressing, device: &str, live: &NetState) ->
         };
         let dynamic = address.lifetimes.is_some() || address.flags & libc::IFA_F_PERMANENT == 0;
         if !configured.addresses.contains(&net) && !automatic && !dynamic {
-            words.push(format!("{device} has {net} and no configuration says so"));
+            words.push(format!("{device} has {net} which is not configured"));
         }
     }
     for route in configured

@@ -127,12 +127,13 @@ pub(super) fn rewrite(
             identity(&desired.nic, iaid),
         );
     }
-    Ok(
-        sources.changes_to(&after, |path| match path == bridge_netdev(desired) {
-            true => Access::Mode(0o644),
-            false => Access::Like(file.to_owned()),
-        }),
-    )
+    Ok(sources.changes_to(&after, |path| {
+        if path == bridge_netdev(desired) {
+            Access::Mode(0o644)
+        } else {
+            Access::Like(file.to_owned())
+        }
+    }))
 }
 
 /// Writes down what networkd would make anew from the bridge's name.
@@ -150,7 +151,7 @@ fn carry_identity(after: &mut Sources, network: &Path, desired: &DesiredBridge) 
     });
     if desired.iaid.is_none() && !written {
         let nic = &desired.nic;
-        let write = format!("write IAID= (networkctl status {nic} tells it) to [DHCPv6] there");
+        let write = format!("write IAID= (networkctl status {nic} shows it) to [DHCPv6] there");
         let made = format!("networkd makes the IAID from the name of {nic}");
         desired.identity.refuse_leased(&made, &write, desired)?;
     }
@@ -364,7 +365,7 @@ pub(super) fn load(sources: &mut Sources, root: &Path) -> Result<()> {
         files
             .iter()
             .for_each(|(path, text)| sources.insert(path, text));
-        for name in files::names(&files::beneath(root, Path::new(dir)))? {
+        for name in files::names(&files::under_root(root, Path::new(dir)))? {
             if name.ends_with(".network.d") {
                 let dropins = format!("{dir}/{name}");
                 let more = Sources::load(root, &[&dropins], |name| name.ends_with(".conf"))?;

@@ -76,7 +76,7 @@ pub(super) fn rewrite(
             return Ok(Vec::new());
         }
         bail!(
-            "{} puts {} into {master} already: take it out there first",
+            "{} puts {} into {master} already: remove it there first",
             file.display(),
             desired.nic
         );
@@ -142,9 +142,10 @@ pub(super) fn is_shared(sources: &Sources, file: &Path) -> bool {
 
 /// The UUID of the NIC's profile as a port: its own, or a new one where others need the old.
 pub(super) fn port_uuid(uuid: &str, shared: bool, nic: &str) -> String {
-    match shared {
-        true => derived_uuid(uuid, nic),
-        false => uuid.to_owned(),
+    if shared {
+        derived_uuid(uuid, nic)
+    } else {
+        uuid.to_owned()
     }
 }
 
@@ -273,7 +274,7 @@ fn carry_identity(bridge: &mut Ini, desired: &DesiredBridge) -> Result<()> {
     let written = iaid.is_some_and(|iaid| iaid == "mac" || iaid.parse::<u32>().is_ok());
     if desired.iaid.is_none() && !written {
         let nic = &desired.nic;
-        let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} tells it) there");
+        let write = format!("write dhcp-iaid= (nmcli -f DHCP6 device show {nic} shows it) there");
         let made = format!("NetworkManager makes the IAID from the name or the profile of {nic}");
         desired.identity.refuse_leased(&made, &write, desired)?;
     }

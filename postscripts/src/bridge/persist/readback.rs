@@ -18,11 +18,11 @@ use super::backend::Backend;
 use super::model::DesiredBridge;
 use super::sources::Sources;
 use super::{ifupdown, wicked};
-use crate::files::{FileChange, beneath};
+use crate::files::{FileChange, under_root};
 use crate::program;
 
 /// A tool that takes longer has hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Has the tool read the files; `scratch` is an empty directory for it. Says what read them.
 pub(super) fn check(
     backend: &Backend,
@@ -47,7 +47,7 @@ fn netplan(after: &Sources, scratch: &Path) -> Result<Option<&'static str>> {
     lay_out(after, scratch, str::to_owned)?;
     let mut command = Command::new(program);
     command.args(["generate", "--root-dir"]).arg(scratch);
-    program::run(&mut command, Stdio::null(), PATIENCE)
+    program::run(&mut command, Stdio::null(), TIMEOUT)
         .context("reading the files back with netplan generate")?;
     Ok(Some("netplan generate"))
 }
@@ -59,7 +59,7 @@ fn networkmanager(changes: &[FileChange], scratch: &Path) -> Result<Option<&'sta
     let mut version = Command::new(&program);
     version.args(["--offline", "--version"]);
     // Before 1.40 there is no --offline.
-    if program::run(&mut version, Stdio::null(), PATIENCE).is_err() {
+    if program::run(&mut version, Stdio::null(), TIMEOUT).is_err() {
         return Ok(None);
     }
     for change in changes {
@@ -78,7 +78,7 @@ fn networkmanager(changes: &[FileChange], scratch: &Path) -> Result<Option<&'sta
             "-1",
         ]);
         let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
-        program::run(&mut command, file.into(), PATIENCE)
+        program::run(&mut command, file.into(), TIMEOUT)
             .with_context(|| format!("reading {} back with nmcli", change.path.display()))?;
     }
     Ok(Some("nmcli --offline"))
@@ -104,10 +104,10 @@ fn ifquery(
         command
             .arg(format!(
                 "--interfaces={}",
-                beneath(scratch, Path::new(ifupdown::MAIN)).display()
+                under_root(scratch, Path::new(ifupdown::MAIN)).display()
             ))
             .arg(device);
-        program::run(&mut command, Stdio::null(), PATIENCE)
+        program::run(&mut command, Stdio::null(), TIMEOUT)
             .with_context(|| format!("reading {device} back with ifquery"))?;
     }
     Ok(Some("ifquery"))
@@ -124,14 +124,14 @@ fn wicked(
         return Ok(None);
     };
     lay_out(after, scratch, str::to_owned)?;
-    let here = beneath(scratch, Path::new(wicked::DIR));
+    let here = under_root(scratch, Path::new(wicked::DIR));
     let mut command = Command::new(program);
     command
         .args(["show-config", "--ifconfig"])
         .arg(format!("compat:suse:{}", here.display()))
         .args([&desired.nic, &desired.bridge]);
     // One that is too old to be asked is as good as none.
-    let Ok(shown) = program::run(&mut command, Stdio::null(), PATIENCE) else {
+    let Ok(shown) = program::run(&mut command, Stdio::null(), TIMEOUT) else {
         return Ok(None);
     };
     if let Some(complaint) = shown.lines().find(|line| line.contains("unable to parse")) {
@@ -149,7 +149,7 @@ fn wicked(
 
 fn lay_out(after: &Sources, scratch: &Path, adapt: impl Fn(&str) -> String) -> Result<()> {
     for (path, text) in after.iter() {
-        write(&beneath(scratch, path), &adapt(text))?;
+        write(&under_root(scratch, path), &adapt(text))?;
     }
     Ok(())
 }

@@ -100,9 +100,10 @@ pub(super) fn lines(text: &str, edit: impl Fn(&str) -> Result<String>) -> Result
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let body = line.trim_end_matches(['\n', '\r']);
-        match body.trim_start().starts_with(['#', ';']) {
-            true => out.push_str(body),
-            false => out.push_str(&edit(body)?),
+        if body.trim_start().starts_with(['#', ';']) {
+            out.push_str(body)
+        } else {
+            out.push_str(&edit(body)?)
         }
         out.push_str(&line[body.len()..]);
     }

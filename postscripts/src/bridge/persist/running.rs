@@ -39,12 +39,12 @@ pub fn plan_running(root: &Path, nic: &str, bridge: &str, state: &NetState) -> R
     let mut notes = Vec::new();
     match (detect::manager(root, nic)?, expiring) {
         (Some(manager), Some(address)) => bail!(
-            "{manager} keeps {} on {nic} by a lease or by advertisements, and would do so on the port: leave \
-             --no-persist out, or take {nic} from {manager} first",
+            "{manager} keeps {} on {nic} by a lease or by advertisements, and would do so on the port: omit \
+             --no-persist, or take {nic} from {manager} first",
             address.ip
         ),
         (Some(manager), None) if !addresses.is_empty() => notes.push(format!(
-            "{manager} goes on configuring {nic}: what it is told next may put addresses back on the port"
+            "{manager} goes on configuring {nic}: its next change may put addresses back on the port"
         )),
         (None, Some(address)) if address.ip.is_ipv4() && !hand_over.has_clients() => {
             notes.push(format!(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::files::{Access, FileChange, Found, beneath, look, names};
+use crate::files::{Access, FileChange, FileLookup, look_up, names, under_root};
 
 /// Configuration files by the absolute path the host knows them by, and what stands among them that is
 /// not read, in words.
@@ -27,7 +27,7 @@ impl Sources {
     }
 
     fn load_dir(&mut self, root: &Path, dir: &Path, wanted: fn(&str) -> bool) -> Result<()> {
-        for name in names(&beneath(root, dir))? {
+        for name in names(&under_root(root, dir))? {
             if wanted(&name) {
                 self.load_file(root, &dir.join(name))?;
             }
@@ -37,10 +37,10 @@ impl Sources {
 
     /// Reads the file at `path` below `root`; an absent one or a directory adds nothing.
     pub(super) fn load_file(&mut self, root: &Path, path: &Path) -> Result<()> {
-        match look(&beneath(root, path))? {
-            Found::Text(text) => drop(self.0.insert(path.to_owned(), text)),
-            Found::Nothing => {}
-            Found::Odd(why) => drop(self.1.insert(format!("{} {why}", path.display()))),
+        match look_up(&under_root(root, path))? {
+            FileLookup::Text(text) => drop(self.0.insert(path.to_owned(), text)),
+            FileLookup::Nothing => {}
+            FileLookup::Odd(why) => drop(self.1.insert(format!("{} {why}", path.display()))),
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::names::mentions;
 use super::networkmanager;
 use super::sources::Sources;
 use super::yaml;
-use crate::files::{self, Access, FileChange, beneath};
+use crate::files::{self, Access, FileChange, under_root};
 
 const CLOUD: &str = "/etc/cloud/cloud.cfg";
 const CLOUD_DIR: &str = "/etc/cloud/cloud.cfg.d";
@@ -38,14 +38,14 @@ pub(super) fn stop(
         && before.text(&path).and_then(origin).as_deref() == Some("nm-initrd-generator")
     {
         bail!(
-            "{} is made anew at each boot from the kernel's command line: take ip= and rd.neednet= out there \
+            "{} is generated at each boot from the kernel's command line: take ip= and rd.neednet= out there \
              first, and let a profile below /etc configure {}",
             path.display(),
             desired.nic
         );
     }
     let state = format!("{STATE}/ifcfg-{}", desired.nic);
-    if beneath(root, Path::new(&state)).exists() {
+    if under_root(root, Path::new(&state)).exists() {
         bail!(
             "{state} is copied over the file of the host at each boot: take ip= out of the kernel's command line first"
         );
@@ -89,12 +89,12 @@ fn stop_cloud_init(root: &Path, written: &Path) -> Result<Vec<FileChange>> {
     ];
     if off
         .iter()
-        .any(|path| beneath(root, Path::new(path)).exists())
+        .any(|path| under_root(root, Path::new(path)).exists())
     {
         return Ok(Vec::new());
     }
     // It believes the command line more than its own files.
-    let line = files::read(&beneath(root, Path::new("/proc/cmdline")))?.unwrap_or_default();
+    let line = files::read(&under_root(root, Path::new("/proc/cmdline")))?.unwrap_or_default();
     let mut words = line.split_whitespace();
     if words
         .clone()
@@ -112,14 +112,14 @@ fn stop_cloud_init(root: &Path, written: &Path) -> Result<Vec<FileChange>> {
     }
     let mut paths = vec![PathBuf::from(CLOUD)];
     paths.extend(
-        files::names(&beneath(root, Path::new(CLOUD_DIR)))?
+        files::names(&under_root(root, Path::new(CLOUD_DIR)))?
             .iter()
             .filter(|name| name.ends_with(".cfg"))
             .map(|name| Path::new(CLOUD_DIR).join(name)),
     );
     let mut stopped = None;
     for path in &paths {
-        let text = files::read(&beneath(root, path))?.unwrap_or_default();
+        let text = files::read(&under_root(root, path))?.unwrap_or_default();
         // One that is no YAML is none to cloud-init either.
         let says = yaml::parse(&text).ok().flatten().and_then(|node| {
             let network = node.value("network")?;

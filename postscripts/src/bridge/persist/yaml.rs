@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use granit_parser::{Event, Parser, Span, StructureStyle};
 
 /// Deeper than any network configuration.
-const DEPTH_LIMIT: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +128,9 @@ struct YamlTreeBuilder<'a, I> {
 
 impl<'a, I: Iterator<Item = (Event<'a>, Span)>> YamlTreeBuilder<'a, I> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<YamlNode> {
-        if depth > DEPTH_LIMIT {
+        if depth > MAX_DEPTH {
             bail!(
-                "line {}: is nested more than {DEPTH_LIMIT} levels deep",
+                "line {}: is nested more than {MAX_DEPTH} levels deep",
                 span.start.line()
             );
         }
@@ -218,7 +218,7 @@ impl<'a, I: Iterator<Item = (Event<'a>, Span)>> YamlTreeBuilder<'a, I> {
             bail!("line {}: has a key that is not a word", line + 1);
         };
         if name == "<<" || known.iter().any(|entry| entry.key == name) {
-            bail!("line {}: says {name} a second time", line + 1);
+            bail!("line {}: duplicate key {name}", line + 1);
         }
         let (event, span) = self.next()?;
         let mut value = self.node(event, span, depth + 1)?;
@@ -295,7 +295,7 @@ mod tests {
                 "a: &x {b: 1}\nc: *x\n",
                 "line 1: uses a YAML anchor, alias or tag, and lines that depend on others are not moved",
             ),
-            ("a: 1\na: 2\n", "line 2: says a a second time"),
+            ("a: 1\na: 2\n", "line 2: duplicate key a"),
             ("a: 1\n---\nb: 2\n", "holds more than one YAML document"),
         ];
         for (text, message) in cases {

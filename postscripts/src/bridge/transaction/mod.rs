@@ -34,7 +34,7 @@ const UNDO_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One change of the network and its files.
 #[derive(Debug)]
-pub(super) struct Transaction<'a> {
+pub(super) struct BridgeTransaction<'a> {
     pub(super) kernel: &'a HostKernel,
     pub(super) request: &'a Request,
     pub(super) planned: PlannedChange,
@@ -42,7 +42,7 @@ pub(super) struct Transaction<'a> {
     pub(super) targets: Vec<ProbeTarget>,
 }
 
-impl Transaction<'_> {
+impl BridgeTransaction<'_> {
     /// Changes, proves and commits, or undoes everything.
     pub(super) fn run(self, lock: &Lock, say: &mut dyn FnMut(&str)) -> Result<Report> {
         let mut fault = Fault::from_env();

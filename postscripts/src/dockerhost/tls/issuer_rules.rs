@@ -91,7 +91,7 @@ pub(super) fn check_names(
         {
             bail!(
                 "{subject} may not sign for {name}: its name constraints do not permit it, and a certificate \
-                 with a name that they do not permit is taken by nobody"
+                 with a name that they do not permit is accepted by no client"
             );
         }
     }
@@ -239,7 +239,7 @@ mod tests {
         let unpermitted = |name: &str| {
             format!(
                 "CN=site may not sign for {name}: its name constraints do not permit it, and a certificate \
-                 with a name that they do not permit is taken by nobody"
+                 with a name that they do not permit is accepted by no client"
             )
         };
         let excluded = |name: &str, subtree: &str| {

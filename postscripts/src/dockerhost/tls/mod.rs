@@ -89,7 +89,7 @@ pub trait Authority {
     fn certificate(&self) -> &str;
 
     /// Signs a request for one use until `not_after`; the names are those in the request. What comes
-    /// back is the certificate, and behind it what a caller needs to know whose it is.
+    /// back is the certificate, followed by the intermediate certificates.
     ///
     /// # Errors
     /// When the request is no request, is not signed by its own key, or the authority refuses.
@@ -122,7 +122,7 @@ impl KeyPem {
         ))
     }
 
-    /// Takes a key that stands in a file.
+    /// Wraps a key that was read from a file.
     pub fn new(pem: impl Into<String>) -> Self {
         Self(pem.into())
     }
@@ -167,7 +167,7 @@ impl KeyPem {
         // PKCS #8 says it in the label, the older forms in a header (RFC 1421 §4.6.1.1).
         if key.label.starts_with("ENCRYPTED") || key.text.contains("Proc-Type: 4,ENCRYPTED") {
             bail!(
-                "{reading}: it is encrypted, and nobody is asked for a pass phrase here; decrypt a copy with \
+                "{reading}: it is encrypted, and this program asks for no pass phrase; decrypt a copy with \
                  'openssl pkey -in FILE -out FILE'"
             );
         }
@@ -181,7 +181,7 @@ impl KeyPem {
         };
         let pair = der.and_then(|der| KeyPair::try_from(der.as_slice()).ok());
         pair.with_context(|| {
-            format!("{reading}: it is none of RSA (2048 bits or more), P-256, P-384 or Ed25519")
+            format!("{reading}: it is not an RSA (2048 bits or more), P-256, P-384 or Ed25519 key")
         })
     }
 }
@@ -229,7 +229,7 @@ impl LocalAuthority {
             rest.push((CertificateInfo::parse(&text)?, text));
         }
         if rest.is_empty() {
-            bail!("reading a certificate: no PEM block stands there");
+            bail!("reading a certificate: it contains no PEM block");
         }
         let mut own = None;
         for (at, (described, _)) in rest.iter().enumerate() {
@@ -254,8 +254,8 @@ impl LocalAuthority {
         }
         if !rest.is_empty() {
             bail!(
-                "{} more certificate(s) stand with the authority's that are not above it: take them out, for \
-                 everything there is trusted",
+                "{} more certificate(s) in the file are not above the \
+                 authority's: remove them, because every one of them is trusted",
                 rest.len()
             );
         }
@@ -343,7 +343,7 @@ impl CertificateInfo {
     pub fn parse(pem: &str) -> Result<Self> {
         let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
             .ok()
-            .context("reading a certificate: no PEM block stands there")?;
+            .context("reading a certificate: it contains no PEM block")?;
         let certificate = parsed(&block.contents)?;
         Ok(Self {
             names: subject_alt_names_of(&certificate),
@@ -355,7 +355,7 @@ impl CertificateInfo {
         })
     }
 
-    /// Says whether nobody stands above its holder.
+    /// Says whether its holder issued it.
     pub fn is_self_signed(&self) -> bool {
         self.subject == self.issuer
     }

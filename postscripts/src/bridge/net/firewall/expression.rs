@@ -3,19 +3,24 @@
 //! Pure. Reference: linux/netfilter/nf_tables.h; numbers are big-endian there, except what is compared
 //! with a register.
 
+use std::ffi::c_int;
 use std::io;
 
-use crate::netlink::NetlinkAttribute;
-use crate::netlink::attribute::{MessageBuilder, attributes};
+use nix::libc;
 use serde::{Deserialize, Serialize};
 
-/// `NFTA_LIST_ELEM`, `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA`, `NFTA_DATA_VALUE`.
-const ELEMENT: u16 = 1;
-const NAME: u16 = 1;
-const DATA: u16 = 2;
-const VALUE: u16 = 1;
+use crate::netlink::NetlinkAttribute;
+use crate::netlink::attribute::{MessageBuilder, NLA_F_NESTED, attributes};
+use crate::netlink::uapi::{
+    NFT_FIB_RESULT_OIF, NFT_FIB_RESULT_OIFNAME, NFT_META_IIFKIND, NFT_META_OIFKIND, NFT_META_SDIF,
+    NFT_META_SDIFNAME, NFTA_BITWISE_DREG, NFTA_BYTEORDER_DREG, NFTA_CMP_DATA, NFTA_CMP_OP,
+    NFTA_CMP_SREG, NFTA_DATA_VALUE, NFTA_EXPR_DATA, NFTA_EXPR_NAME, NFTA_FIB_DREG, NFTA_FIB_RESULT,
+    NFTA_IMMEDIATE_DATA, NFTA_IMMEDIATE_DREG, NFTA_LIST_ELEM, NFTA_LOOKUP_DREG, NFTA_META_DREG,
+    NFTA_META_KEY, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET,
+};
+
 /// The longest name of a device, with the byte that ends it.
-pub(super) const NAME_SIZE: usize = 16;
+pub(super) const NAME_SIZE: usize = libc::IFNAMSIZ;
 
 /// One expression: its name and its attributes as they came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +37,7 @@ pub(super) enum Device {
     Name(Direction),
     Index(Direction),
     /// What the kernel calls its kind by.
-    LinkKind,
+    Kind,
     /// The number of its group.
     Group,
 }
@@ -53,12 +58,17 @@ pub(super) struct Registers(Vec<(usize, Device)>);
 impl Expression {
     /// The value of an attribute.
     pub(super) fn get(&self, kind: u16) -> Option<&[u8]> {
-        let found = self.attributes.iter().find(|one| one.kind & 0x3fff == kind);
+        let found = self.attributes.iter().find(|one| one.is(kind));
         found.map(|one| one.value.as_slice())
     }
 
     pub(super) fn number(&self, kind: u16) -> Option<u32> {
         number(self.get(kind)?)
+    }
+
+    /// A number as libc has the kernel's enumerations.
+    pub(super) fn key(&self, kind: u16) -> Option<c_int> {
+        self.number(kind)?.try_into().ok()
     }
 
     pub(super) fn text(&self, kind: u16) -> Option<String> {
@@ -67,17 +77,17 @@ impl Expression {
 
     /// The bytes that a comparison compares with.
     pub(super) fn compared(&self) -> Option<Vec<u8>> {
-        value(self.get(3)?)
+        value(self.get(NFTA_CMP_DATA)?)
     }
 
     /// The same comparison with other bytes.
     pub(super) fn comparing(&self, bytes: &[u8]) -> Self {
         let data = MessageBuilder::default()
-            .attribute(VALUE, bytes)
+            .attribute(NFTA_DATA_VALUE, bytes)
             .into_bytes();
         let mut other = self.clone();
         for one in &mut other.attributes {
-            if one.kind & 0x3fff == 3 {
+            if one.is(NFTA_CMP_DATA) {
                 one.value.clone_from(&data);
             }
         }
@@ -87,19 +97,22 @@ impl Expression {
     /// A comparison of a register with bytes for equality.
     pub(super) fn equals(register: u32, bytes: &[u8]) -> Self {
         let data = MessageBuilder::default()
-            .attribute(VALUE, bytes)
+            .attribute(NFTA_DATA_VALUE, bytes)
             .into_bytes();
         let parts = [
-            (1, register.to_be_bytes().to_vec()),
-            (2, vec![0; 4]),
-            (3, data),
+            (NFTA_CMP_SREG, register.to_be_bytes().to_vec()),
+            (NFTA_CMP_OP, libc::NFT_CMP_EQ.to_be_bytes().to_vec()),
+            (NFTA_CMP_DATA, data),
         ];
         Self::new("cmp", parts)
     }
 
     /// Puts data, a verdict or a value, into a register.
     pub(super) fn immediate(register: u32, data: &[u8]) -> Self {
-        let parts = [(1, register.to_be_bytes().to_vec()), (2, data.to_vec())];
+        let parts = [
+            (NFTA_IMMEDIATE_DREG, register.to_be_bytes().to_vec()),
+            (NFTA_IMMEDIATE_DATA, data.to_vec()),
+        ];
         Self::new("immediate", parts)
     }
 
@@ -142,17 +155,21 @@ impl Registers {
     pub(super) fn follow(&mut self, expression: &Expression) {
         let register = match expression.name.as_str() {
             "cmp" | "range" | "dynset" | "counter" | "limit" | "log" => return,
-            "bitwise" | "byteorder" => expression.number(2),
-            "lookup" => expression.number(3),
-            _ => expression.number(1),
+            "bitwise" => expression.number(NFTA_BITWISE_DREG),
+            "byteorder" => expression.number(NFTA_BYTEORDER_DREG),
+            "lookup" => expression.number(NFTA_LOOKUP_DREG),
+            "fib" => expression.number(NFTA_FIB_DREG),
+            "meta" => expression.number(NFTA_META_DREG),
+            // the others, such as payload and ct, name their destination first too
+            _ => expression.number(NFTA_PAYLOAD_DREG),
         };
         let Some(byte) = register.and_then(byte) else {
             return;
         };
         self.0.retain(|(at, _)| *at != byte);
         let device = match expression.name.as_str() {
-            "meta" => expression.number(2).and_then(meta),
-            "fib" => expression.number(2).and_then(fib),
+            "meta" => expression.key(NFTA_META_KEY).and_then(meta),
+            "fib" => expression.key(NFTA_FIB_RESULT).and_then(fib),
             _ => None,
         };
         self.0.extend(device.map(|device| (byte, device)));
@@ -161,35 +178,38 @@ impl Registers {
 
 /// Where a register begins: four of sixteen bytes, or sixteen of four in the same place.
 pub(super) fn byte(register: u32) -> Option<usize> {
+    const FIRST: usize = libc::NFT_REG_1 as usize;
+    const LAST: usize = libc::NFT_REG_4 as usize;
+    const FIRST_32: usize = libc::NFT_REG32_00 as usize;
+    const LAST_32: usize = libc::NFT_REG32_15 as usize;
     let register = register as usize;
     match register {
-        1..=4 => Some((register - 1) * 16),
-        8..=23 => Some((register - 8) * 4),
+        FIRST..=LAST => Some((register - FIRST) * libc::NFT_REG_SIZE as usize),
+        FIRST_32..=LAST_32 => Some((register - FIRST_32) * libc::NFT_REG32_SIZE as usize),
         _ => None,
     }
 }
 
-/// `NFT_META_*`.
-fn meta(key: u32) -> Option<Device> {
+/// The device that `meta` loads.
+fn meta(key: c_int) -> Option<Device> {
     Some(match key {
-        4 => Device::Index(Direction::Input),
-        5 => Device::Index(Direction::Output),
-        6 => Device::Name(Direction::Input),
-        7 => Device::Name(Direction::Output),
-        17 | 34 => Device::Name(Direction::Input),
-        18 => Device::Name(Direction::Output),
-        21 | 22 => Device::Group,
-        26 | 27 => Device::LinkKind,
-        33 => Device::Index(Direction::Input),
+        libc::NFT_META_IIF | NFT_META_SDIF => Device::Index(Direction::Input),
+        libc::NFT_META_OIF => Device::Index(Direction::Output),
+        libc::NFT_META_IIFNAME | libc::NFT_META_BRI_IIFNAME | NFT_META_SDIFNAME => {
+            Device::Name(Direction::Input)
+        }
+        libc::NFT_META_OIFNAME | libc::NFT_META_BRI_OIFNAME => Device::Name(Direction::Output),
+        libc::NFT_META_IIFGROUP | libc::NFT_META_OIFGROUP => Device::Group,
+        NFT_META_IIFKIND | NFT_META_OIFKIND => Device::Kind,
         _ => return None,
     })
 }
 
-/// `NFT_FIB_RESULT_*`.
-fn fib(result: u32) -> Option<Device> {
+/// The device that `fib` finds.
+fn fib(result: c_int) -> Option<Device> {
     match result {
-        1 => Some(Device::Index(Direction::Route)),
-        2 => Some(Device::Name(Direction::Route)),
+        NFT_FIB_RESULT_OIF => Some(Device::Index(Direction::Route)),
+        NFT_FIB_RESULT_OIFNAME => Some(Device::Name(Direction::Route)),
         _ => None,
     }
 }
@@ -199,10 +219,12 @@ pub(super) fn decode(list: &[u8]) -> io::Result<Vec<Expression>> {
     let mut found = Vec::new();
     for element in attributes(list)? {
         let parts = attributes(&element.value)?;
-        let part = |kind| parts.iter().find(|part| part.kind & 0x3fff == kind);
+        let part = |kind| parts.iter().find(|part| part.is(kind));
         found.push(Expression {
-            name: part(NAME).map(|name| text(&name.value)).unwrap_or_default(),
-            attributes: attributes(part(DATA).map_or(&[], |data| &data.value))?,
+            name: part(NFTA_EXPR_NAME)
+                .map(|name| text(&name.value))
+                .unwrap_or_default(),
+            attributes: attributes(part(NFTA_EXPR_DATA).map_or(&[], |data| &data.value))?,
         });
     }
     Ok(found)
@@ -215,9 +237,11 @@ pub(super) fn encode(expressions: &[Expression]) -> Vec<u8> {
         let data = MessageBuilder::default()
             .others(&expression.attributes)
             .into_bytes();
-        let element = MessageBuilder::default().text(NAME, &expression.name);
-        let element = element.attribute(0x8000 | DATA, &data).into_bytes();
-        list = list.attribute(0x8000 | ELEMENT, &element);
+        let element = MessageBuilder::default().text(NFTA_EXPR_NAME, &expression.name);
+        let element = element
+            .attribute(NLA_F_NESTED | NFTA_EXPR_DATA, &data)
+            .into_bytes();
+        list = list.attribute(NLA_F_NESTED | NFTA_LIST_ELEM, &element);
     }
     list.into_bytes()
 }
@@ -231,15 +255,18 @@ pub(super) fn is_same(one: &[Expression], other: &[Expression]) -> bool {
 /// The transport protocol that a rule asks for: what extensions of iptables check themselves against.
 pub(super) fn protocol(expressions: &[Expression]) -> Option<u8> {
     let loads = |one: &Expression| match one.name.as_str() {
-        "meta" => one.number(2) == Some(16),
+        "meta" => one.key(NFTA_META_KEY) == Some(libc::NFT_META_L4PROTO),
+        // the next header of IPv6 and the protocol of IPv4, by their places in the header
         "payload" => {
-            let place = (one.number(2), one.number(3), one.number(4));
-            matches!(place, (Some(1), Some(6 | 9), Some(1)))
+            let place = [NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN].map(|kind| one.number(kind));
+            one.key(NFTA_PAYLOAD_BASE) == Some(libc::NFT_PAYLOAD_NETWORK_HEADER)
+                && matches!(place, [Some(6 | 9), Some(1)])
         }
         _ => false,
     };
     expressions.windows(2).find_map(|pair| {
-        let is_compared = pair[1].name == "cmp" && pair[1].number(2) == Some(0);
+        let is_compared =
+            pair[1].name == "cmp" && pair[1].key(NFTA_CMP_OP) == Some(libc::NFT_CMP_EQ);
         let compared = pair[1].compared()?;
         (loads(&pair[0]) && is_compared && compared.len() == 1).then(|| compared[0])
     })
@@ -249,7 +276,7 @@ pub(super) fn protocol(expressions: &[Expression]) -> Option<u8> {
 pub(super) fn value(nested: &[u8]) -> Option<Vec<u8>> {
     let mut inside = attributes(nested).ok()?.into_iter();
     inside
-        .find(|one| one.kind & 0x3fff == VALUE)
+        .find(|one| one.is(NFTA_DATA_VALUE))
         .map(|one| one.value)
 }
 

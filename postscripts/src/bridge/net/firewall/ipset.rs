@@ -8,24 +8,19 @@ use super::expression::text;
 use super::{Move, RuleFinding};
 use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, attributes, take};
-use crate::netlink::netfilter::{IPSET, Netfilter};
-
-/// `IPSET_CMD_LIST`; kernels since 2.6.39 know this version of the protocol.
-const LIST: u16 = IPSET | 7;
-const PROTOCOL: u8 = 6;
-/// `IPSET_ATTR_*`.
-const VERSION: u16 = 1;
-const NAME: u16 = 2;
-const ELEMENTS: u16 = 8;
-const DEVICE: u16 = 23;
+use crate::netlink::netfilter::{Netfilter, ipset};
+use crate::netlink::uapi::{
+    IPSET_ATTR_ADT, IPSET_ATTR_IFACE, IPSET_ATTR_PROTOCOL, IPSET_ATTR_SETNAME, IPSET_CMD_LIST,
+    IPSET_PROTOCOL,
+};
 
 /// Finds the sets that name a NIC and not its bridge.
 pub(super) fn find(netfilter: &Netfilter, moves: &[Move]) -> io::Result<Vec<RuleFinding>> {
     let body = MessageBuilder::default()
-        .attribute(VERSION, &[PROTOCOL])
+        .attribute(IPSET_ATTR_PROTOCOL, &[IPSET_PROTOCOL]) // known since Linux 2.6.39
         .into_bytes();
     let mut sets: Vec<(String, Vec<String>)> = Vec::new();
-    for object in netfilter.dump(LIST, 0, &body)? {
+    for object in netfilter.dump(ipset(IPSET_CMD_LIST), 0, &body)? {
         let (name, devices) = decode(object.attributes)?;
         // a long set comes in several parts
         match sets.iter_mut().find(|(known, _)| *known == name) {
@@ -52,13 +47,13 @@ fn look_through(sets: &[(String, Vec<String>)], moves: &[Move]) -> Vec<RuleFindi
 
 /// Reads a set, or a part of one: its name, and the devices that its elements name.
 fn decode(mut set: Vec<NetlinkAttribute>) -> io::Result<(String, Vec<String>)> {
-    let name = take(&mut set, NAME)
+    let name = take(&mut set, IPSET_ATTR_SETNAME)
         .map(|name| text(&name))
         .unwrap_or_default();
     let mut devices = Vec::new();
-    for element in attributes(&take(&mut set, ELEMENTS).unwrap_or_default())? {
+    for element in attributes(&take(&mut set, IPSET_ATTR_ADT).unwrap_or_default())? {
         let mut parts = attributes(&element.value)?;
-        devices.extend(take(&mut parts, DEVICE).map(|device| text(&device)));
+        devices.extend(take(&mut parts, IPSET_ATTR_IFACE).map(|device| text(&device)));
     }
     Ok((name, devices))
 }
@@ -66,17 +61,18 @@ fn decode(mut set: Vec<NetlinkAttribute>) -> io::Result<(String, Vec<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::attribute::NLA_F_NESTED;
 
     fn part(name: &str, devices: &[&str]) -> Vec<NetlinkAttribute> {
         let mut elements = MessageBuilder::default();
         for device in devices {
             let element = MessageBuilder::default()
                 .attribute(1, &[7; 8])
-                .text(DEVICE, device);
-            elements = elements.attribute(0x8007, &element.into_bytes());
+                .text(IPSET_ATTR_IFACE, device);
+            elements = elements.attribute(NLA_F_NESTED | 7, &element.into_bytes());
         }
-        let body = MessageBuilder::default().text(NAME, name);
-        let body = body.attribute(0x8000 | ELEMENTS, &elements.into_bytes());
+        let body = MessageBuilder::default().text(IPSET_ATTR_SETNAME, name);
+        let body = body.attribute(NLA_F_NESTED | IPSET_ATTR_ADT, &elements.into_bytes());
         attributes(&body.into_bytes()).unwrap()
     }
 
@@ -92,9 +88,10 @@ mod tests {
             let set = decode(part("lan", devices)).unwrap();
             let findings = look_through(&[set], &moves);
             let rules: Vec<_> = findings.iter().map(|one| one.rule.as_str()).collect();
-            let expected: &[&str] = match is_found {
-                true => &["ipset lan: elements with eth0"],
-                false => &[],
+            let expected: &[&str] = if is_found {
+                &["ipset lan: elements with eth0"]
+            } else {
+                &[]
             };
             assert_eq!(rules, expected, "{devices:?}");
         }

@@ -123,7 +123,7 @@ pub fn survey(
         Err(error) if is_forbidden(&error) => {
             survey
                 .notes
-                .push("the firewall was not looked at: that needs root".to_owned());
+                .push("the firewall was not read: that needs root".to_owned());
         }
         Err(error) => return Err(error),
     }
@@ -134,7 +134,7 @@ pub fn survey(
                 let why = format!("{error:#}");
                 survey.findings.push(RuleFinding::by_hand(
                     why,
-                    "nobody knows whether they name the NIC",
+                    "check by hand whether they name the NIC",
                 ));
             }
         }

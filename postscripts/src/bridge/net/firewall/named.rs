@@ -20,7 +20,7 @@ impl Device {
     /// How many bytes a register needs for it.
     pub(super) fn size(self) -> usize {
         match self {
-            Self::Name(_) | Self::LinkKind => NAME_SIZE,
+            Self::Name(_) | Self::Kind => NAME_SIZE,
             Self::Index(_) | Self::Group => 4,
         }
     }
@@ -48,7 +48,7 @@ impl Move {
         Some(match device {
             Device::Name(_) => padded(&self.nic),
             Device::Index(_) => self.nic_index.to_ne_bytes().into(),
-            Device::LinkKind => padded(self.nic_kind.as_deref()?),
+            Device::Kind => padded(self.nic_kind.as_deref()?),
             Device::Group => self.nic_group.to_ne_bytes().into(),
         })
     }
@@ -58,7 +58,7 @@ impl Move {
         Some(match device {
             Device::Name(_) => padded(&self.bridge),
             Device::Index(_) => self.bridge_index?.to_ne_bytes().into(),
-            Device::LinkKind => padded(BRIDGE),
+            Device::Kind => padded(BRIDGE),
             Device::Group => self.bridge_group.to_ne_bytes().into(),
         })
     }
@@ -153,9 +153,10 @@ impl Set {
                 verdict.map_or(name.clone(), |verdict| format!("{name} : {verdict}"))
             });
         let shown: Vec<_> = shown.collect();
-        match self.is_map() {
-            true => format!("vmap {{ {} }}", shown.join(", ")),
-            false => format!("{{ {} }}", shown.join(", ")),
+        if self.is_map() {
+            format!("vmap {{ {} }}", shown.join(", "))
+        } else {
+            format!("{{ {} }}", shown.join(", "))
         }
     }
 }

@@ -2,30 +2,26 @@
 //!
 //! Only sets that are looked up by a device are read to the end: a blocklist of addresses may be long.
 
+use std::ffi::c_int;
 use std::io;
 
+use nix::libc;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{self, Expression, Registers, byte, number, text, value};
 use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, attributes, short, take};
-use crate::netlink::netfilter::{NFTABLES, Netfilter, NetfilterObject};
-
-/// `NFT_MSG_*`.
-const GET_CHAIN: u16 = NFTABLES | 4;
-const GET_RULE: u16 = NFTABLES | 7;
-const GET_SET: u16 = NFTABLES | 10;
-const GET_ELEMENT: u16 = NFTABLES | 13;
-const GET_FLOWTABLE: u16 = NFTABLES | 23;
-/// `NFT_SET_*`.
-const ANONYMOUS: u32 = 1;
-const CONSTANT: u32 = 2;
-const INTERVAL: u32 = 4;
-const MAP: u32 = 8;
-const CONCATENATED: u32 = 0x80;
-/// `NFPROTO_*`.
-const AF_INET: u8 = 1;
-const NETDEV: u8 = 5;
+use crate::netlink::netfilter::{Netfilter, NetfilterObject, nftables};
+use crate::netlink::uapi::{
+    NFT_MSG_GETFLOWTABLE, NFT_SET_CONCAT, NFT_SET_ELEM_CATCHALL, NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME,
+    NFTA_CHAIN_TABLE, NFTA_FLOWTABLE_HOOK, NFTA_FLOWTABLE_HOOK_DEVS, NFTA_FLOWTABLE_NAME,
+    NFTA_FLOWTABLE_TABLE, NFTA_HOOK_DEV, NFTA_HOOK_DEVS, NFTA_HOOK_HOOKNUM, NFTA_LOOKUP_SET,
+    NFTA_LOOKUP_SREG, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_HANDLE, NFTA_RULE_TABLE,
+    NFTA_RULE_USERDATA, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_EXPIRATION, NFTA_SET_ELEM_FLAGS,
+    NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_KEY_END, NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_SET_ELEM_LIST_SET,
+    NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_TIMEOUT, NFTA_SET_FLAGS, NFTA_SET_KEY_LEN,
+    NFTA_SET_NAME, NFTA_SET_TABLE,
+};
 
 /// All of it, at one moment.
 #[derive(Debug, Clone, Default)]
@@ -84,25 +80,32 @@ impl NftRuleset {
     /// Reads it.
     pub(super) fn load(netfilter: &Netfilter) -> io::Result<Self> {
         let mut all = Self::default();
-        for object in netfilter.dump(GET_CHAIN, 0, &[])? {
+        for object in netfilter.dump(nftables(libc::NFT_MSG_GETCHAIN), 0, &[])? {
             all.add_chain(object)?;
         }
-        for object in netfilter.dump(GET_RULE, 0, &[])? {
+        for object in netfilter.dump(nftables(libc::NFT_MSG_GETRULE), 0, &[])? {
             all.rules.extend(decode_rule(object)?);
         }
-        for object in netfilter.dump(GET_SET, 0, &[])? {
+        for object in netfilter.dump(nftables(libc::NFT_MSG_GETSET), 0, &[])? {
             all.sets.extend(decode_set(object));
         }
         // kernels before 4.16 have none and refuse the question
-        for object in netfilter.dump(GET_FLOWTABLE, 0, &[]).unwrap_or_default() {
+        for object in netfilter
+            .dump(nftables(NFT_MSG_GETFLOWTABLE), 0, &[])
+            .unwrap_or_default()
+        {
             all.add_flowtable(object)?;
         }
         let wanted = all.looked_up_by_device();
         for set in all.sets.iter_mut().filter(|set| wanted.contains(&set.id())) {
             let body = MessageBuilder::default()
-                .text(1, &set.table)
-                .text(2, &set.name);
-            for object in netfilter.dump(GET_ELEMENT, set.family, &body.into_bytes())? {
+                .text(NFTA_SET_ELEM_LIST_TABLE, &set.table)
+                .text(NFTA_SET_ELEM_LIST_SET, &set.name);
+            for object in netfilter.dump(
+                nftables(libc::NFT_MSG_GETSETELEM),
+                set.family,
+                &body.into_bytes(),
+            )? {
                 set.elements.extend(decode_elements(object)?);
             }
         }
@@ -111,15 +114,15 @@ impl NftRuleset {
 
     fn add_chain(&mut self, object: NetfilterObject) -> io::Result<()> {
         let mut rest = object.attributes;
-        let table = take(&mut rest, 1)
+        let table = take(&mut rest, NFTA_CHAIN_TABLE)
             .map(|table| text(&table))
             .unwrap_or_default();
-        let name = take(&mut rest, 3)
+        let name = take(&mut rest, NFTA_CHAIN_NAME)
             .map(|name| text(&name))
             .unwrap_or_default();
-        let mut hook = attributes(&take(&mut rest, 4).unwrap_or_default())?;
-        let mut devices = devices(&mut hook, 4)?;
-        devices.extend(take(&mut hook, 3).map(|device| text(&device)));
+        let mut hook = attributes(&take(&mut rest, NFTA_CHAIN_HOOK).unwrap_or_default())?;
+        let mut devices = devices(&mut hook, NFTA_HOOK_DEVS)?;
+        devices.extend(take(&mut hook, NFTA_HOOK_DEV).map(|device| text(&device)));
         devices.dedup();
         if !devices.is_empty() {
             let family = super::words::family(object.family);
@@ -130,21 +133,23 @@ impl NftRuleset {
             family: object.family,
             table,
             name,
-            hook: take(&mut hook, 1).as_deref().and_then(number),
+            hook: take(&mut hook, NFTA_HOOK_HOOKNUM)
+                .as_deref()
+                .and_then(number),
         });
         Ok(())
     }
 
     fn add_flowtable(&mut self, object: NetfilterObject) -> io::Result<()> {
         let mut rest = object.attributes;
-        let table = take(&mut rest, 1)
+        let table = take(&mut rest, NFTA_FLOWTABLE_TABLE)
             .map(|table| text(&table))
             .unwrap_or_default();
-        let name = take(&mut rest, 2)
+        let name = take(&mut rest, NFTA_FLOWTABLE_NAME)
             .map(|name| text(&name))
             .unwrap_or_default();
-        let mut hook = attributes(&take(&mut rest, 3).unwrap_or_default())?;
-        let devices = devices(&mut hook, 3)?;
+        let mut hook = attributes(&take(&mut rest, NFTA_FLOWTABLE_HOOK).unwrap_or_default())?;
+        let devices = devices(&mut hook, NFTA_FLOWTABLE_HOOK_DEVS)?;
         let family = super::words::family(object.family);
         self.hooks
             .push((format!("flowtable {family} {table} {name}"), devices));
@@ -159,7 +164,7 @@ impl NftRuleset {
             for one in &rule.expressions {
                 if one.name == "lookup"
                     && let Some(set) = self.set_of(rule, one)
-                    && let Some(from) = one.number(2).and_then(byte)
+                    && let Some(from) = one.number(NFTA_LOOKUP_SREG).and_then(byte)
                     && !registers.within(from, set.key).is_empty()
                 {
                     found.push(set.id());
@@ -172,7 +177,7 @@ impl NftRuleset {
 
     /// The set that a lookup looks into.
     pub(super) fn set_of(&self, rule: &NftRule, lookup: &Expression) -> Option<&Set> {
-        let name = lookup.text(1)?;
+        let name = lookup.text(NFTA_LOOKUP_SET)?;
         self.sets
             .iter()
             .find(|set| (set.family, &set.table, &set.name) == (rule.family, &rule.table, &name))
@@ -180,13 +185,14 @@ impl NftRuleset {
 
     /// Says whether a rule sees frames of a device itself, be it a port or not.
     pub(super) fn is_below(&self, rule: &NftRule) -> bool {
-        const INGRESS: u32 = 5;
         let ingress = |chain: &NftChain| {
-            chain.family == AF_INET
-                && chain.hook == Some(INGRESS)
+            i32::from(chain.family) == libc::NFPROTO_INET
+                && chain.hook == Some(libc::NF_INET_INGRESS as u32)
                 && (&chain.table, &chain.name) == (&rule.table, &rule.chain)
         };
-        rule.family == NETDEV || rule.family == AF_INET && self.chains.iter().any(ingress)
+        let family = i32::from(rule.family);
+        family == libc::NFPROTO_NETDEV
+            || family == libc::NFPROTO_INET && self.chains.iter().any(ingress)
     }
 }
 
@@ -195,61 +201,72 @@ impl Set {
         (self.family, self.table.clone(), self.name.clone())
     }
 
+    fn has(&self, flag: c_int) -> bool {
+        self.flags & flag as u32 != 0
+    }
+
     pub(super) fn is_anonymous(&self) -> bool {
-        self.flags & ANONYMOUS != 0
+        self.has(libc::NFT_SET_ANONYMOUS)
     }
 
     /// Says whether elements may come and go.
     pub(super) fn is_open(&self) -> bool {
-        self.flags & CONSTANT == 0
+        !self.has(libc::NFT_SET_CONSTANT)
     }
 
     pub(super) fn is_map(&self) -> bool {
-        self.flags & MAP != 0
+        self.has(libc::NFT_SET_MAP)
     }
 
     /// Says whether its elements are the two ends of ranges.
     pub(super) fn has_ranges(&self) -> bool {
-        self.flags & INTERVAL != 0 && self.flags & CONCATENATED == 0
+        self.has(libc::NFT_SET_INTERVAL) && !self.has(NFT_SET_CONCAT)
     }
 }
 
 impl SetElement {
     pub(super) fn get(&self, kind: u16) -> Option<&[u8]> {
-        let found = self.attributes.iter().find(|one| one.kind & 0x3fff == kind);
+        let found = self.attributes.iter().find(|one| one.is(kind));
         found.map(|one| one.value.as_slice())
     }
 
     pub(super) fn key(&self) -> Option<Vec<u8>> {
-        value(self.get(1)?)
+        value(self.get(NFTA_SET_ELEM_KEY)?)
     }
 
     /// The last key of a range, in a set whose keys are of several parts.
     pub(super) fn last_key(&self) -> Option<Vec<u8>> {
-        value(self.get(10)?)
+        value(self.get(NFTA_SET_ELEM_KEY_END)?)
     }
 
-    /// `NFT_SET_ELEM_INTERVAL_END`.
+    fn has(&self, flag: c_int) -> bool {
+        let flags = self.get(NFTA_SET_ELEM_FLAGS).and_then(number);
+        flags.unwrap_or_default() & flag as u32 != 0
+    }
+
     pub(super) fn is_end(&self) -> bool {
-        self.get(3).and_then(number).unwrap_or_default() & 1 != 0
+        self.has(libc::NFT_SET_ELEM_INTERVAL_END)
     }
 
-    /// `NFT_SET_ELEM_CATCHALL`.
     pub(super) fn is_catch_all(&self) -> bool {
-        self.get(3).and_then(number).unwrap_or_default() & 2 != 0
+        self.has(NFT_SET_ELEM_CATCHALL)
     }
 
     /// How long it lives altogether and from now, as the attributes that say so.
     pub(super) fn lifetime(&self) -> Vec<NetlinkAttribute> {
-        const TIMEOUT: u16 = 4;
-        const EXPIRATION: u16 = 5;
-        let says = |one: &&NetlinkAttribute| matches!(one.kind & 0x3fff, TIMEOUT | EXPIRATION);
-        self.attributes.iter().filter(says).cloned().collect()
+        let is_lifetime = |one: &&NetlinkAttribute| {
+            one.is(NFTA_SET_ELEM_TIMEOUT) || one.is(NFTA_SET_ELEM_EXPIRATION)
+        };
+        self.attributes
+            .iter()
+            .filter(is_lifetime)
+            .cloned()
+            .collect()
     }
 
     /// What a map gives for it.
     pub(super) fn data(&self) -> Option<&[u8]> {
-        self.get(2)
+        self.get(NFTA_SET_ELEM_DATA)
     }
 }
 
@@ -261,7 +278,8 @@ fn devices(hook: &mut Vec<NetlinkAttribute>, kind: u16) -> io::Result<Vec<String
 
 fn decode_rule(object: NetfilterObject) -> io::Result<Option<NftRule>> {
     let mut rest = object.attributes;
-    let parts = [1, 2, 3].map(|kind| take(&mut rest, kind));
+    let parts =
+        [NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_HANDLE].map(|kind| take(&mut rest, kind));
     let [Some(table), Some(chain), Some(handle)] = parts else {
         return Ok(None);
     };
@@ -271,8 +289,10 @@ fn decode_rule(object: NetfilterObject) -> io::Result<Option<NftRule>> {
         table: text(&table),
         chain: text(&chain),
         handle: u64::from_be_bytes(handle),
-        expressions: expression::decode(&take(&mut rest, 4).unwrap_or_default())?,
-        note: take(&mut rest, 7),
+        expressions: expression::decode(
+            &take(&mut rest, NFTA_RULE_EXPRESSIONS).unwrap_or_default(),
+        )?,
+        note: take(&mut rest, NFTA_RULE_USERDATA),
     }))
 }
 
@@ -280,13 +300,13 @@ fn decode_set(object: NetfilterObject) -> Option<Set> {
     let mut rest = object.attributes;
     Some(Set {
         family: object.family,
-        table: text(&take(&mut rest, 1)?),
-        name: text(&take(&mut rest, 2)?),
-        flags: take(&mut rest, 3)
+        table: text(&take(&mut rest, NFTA_SET_TABLE)?),
+        name: text(&take(&mut rest, NFTA_SET_NAME)?),
+        flags: take(&mut rest, NFTA_SET_FLAGS)
             .as_deref()
             .and_then(number)
             .unwrap_or_default(),
-        key: take(&mut rest, 5)
+        key: take(&mut rest, NFTA_SET_KEY_LEN)
             .as_deref()
             .and_then(number)
             .unwrap_or_default() as usize,
@@ -296,7 +316,7 @@ fn decode_set(object: NetfilterObject) -> Option<Set> {
 
 fn decode_elements(object: NetfilterObject) -> io::Result<Vec<SetElement>> {
     let mut rest = object.attributes;
-    let list = attributes(&take(&mut rest, 3).unwrap_or_default())?;
+    let list = attributes(&take(&mut rest, NFTA_SET_ELEM_LIST_ELEMENTS).unwrap_or_default())?;
     list.iter()
         .map(|one| attributes(&one.value).map(|attributes| SetElement { attributes }))
         .collect()

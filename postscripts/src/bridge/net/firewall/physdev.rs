@@ -5,13 +5,19 @@
 
 use super::Move;
 use super::expression::{Expression, NAME_SIZE};
+use crate::netlink::uapi::{
+    NFTA_MATCH_INFO, NFTA_MATCH_NAME, XT_PHYSDEV_OP_ISIN, XT_PHYSDEV_OP_ISOUT,
+};
 
-/// `XT_PHYSDEV_OP_ISIN` and `XT_PHYSDEV_OP_ISOUT`: any port will do.
-const ANY_PORT: u8 = 0x08 | 0x10;
+/// Any port will do.
+const ANY_PORT: u8 = XT_PHYSDEV_OP_ISIN | XT_PHYSDEV_OP_ISOUT;
 
 /// Says whether an extension of nf_tables begins to match.
 pub(super) fn begins(one: &Expression, moves: &[Move]) -> bool {
-    one.text(1).as_deref() == Some("physdev") && one.get(3).is_some_and(|info| matches(info, moves))
+    one.text(NFTA_MATCH_NAME).as_deref() == Some("physdev")
+        && one
+            .get(NFTA_MATCH_INFO)
+            .is_some_and(|info| matches(info, moves))
 }
 
 /// `struct xt_physdev_info`: two names, each with the mask of the bytes that count, then two sets of flags.
@@ -21,7 +27,7 @@ fn matches(info: &[u8], moves: &[Move]) -> bool {
             .unwrap_or_default()
     });
     let flags = info.get(4 * NAME_SIZE..).unwrap_or_default();
-    let (invert, asked) = (flags.first().unwrap_or(&0), flags.get(1).unwrap_or(&0));
+    let (invert, wanted) = (flags.first().unwrap_or(&0), flags.get(1).unwrap_or(&0));
     let names = |name: &[u8], mask: &[u8]| {
         let is_named = |one: &&Move| {
             let own = super::expression::padded(&one.nic);
@@ -33,7 +39,7 @@ fn matches(info: &[u8], moves: &[Move]) -> bool {
             .filter(|one| !one.is_port)
             .any(|one| is_named(&one))
     };
-    let any_port = asked & ANY_PORT & !invert != 0 && moves.iter().any(|one| !one.is_port);
+    let any_port = wanted & ANY_PORT & !invert != 0 && moves.iter().any(|one| !one.is_port);
     any_port || names(input, input_mask) || names(output, output_mask)
 }
 

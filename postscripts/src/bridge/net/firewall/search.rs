@@ -2,17 +2,20 @@
 //!
 //! Pure: a ruleset comes in, findings go out.
 
+use std::ffi::c_int;
+
+use nix::libc;
+
 use super::expression::{Device, Expression, NAME_SIZE, Registers, byte, is_same, padded};
 use super::named::Lack;
 use super::nftables::{NftRule, NftRuleset, Set, SetElement};
 use super::translation::Translation;
 use super::{Move, RuleFinding, physdev, words};
-
-/// Compared for equality, or for the opposite (`NFT_CMP_*`).
-const EQUAL: u32 = 0;
-const UNEQUAL: u32 = 1;
-/// `NFPROTO_BRIDGE`.
-const BRIDGE: u8 = 7;
+use crate::netlink::uapi::{
+    NFTA_CMP_OP, NFTA_CMP_SREG, NFTA_CT_DREG, NFTA_IMMEDIATE_DATA, NFTA_LOOKUP_DREG,
+    NFTA_LOOKUP_FLAGS, NFTA_LOOKUP_SET, NFTA_LOOKUP_SREG, NFTA_MATCH_NAME, NFTA_META_DREG,
+    NFTA_META_KEY, NFTA_META_SREG, NFTA_PAYLOAD_DREG,
+};
 
 /// Looks through all rules.
 pub(super) fn find(ruleset: &NftRuleset, moves: &[Move]) -> Vec<RuleFinding> {
@@ -31,10 +34,11 @@ pub(super) fn find(ruleset: &NftRuleset, moves: &[Move]) -> Vec<RuleFinding> {
 /// Rules that ask for the group of a device, which a bridge has only until the next boot: whoever configures it then
 /// has to put it there.
 pub(super) fn by_group(ruleset: &NftRuleset, moves: &[Move]) -> Vec<String> {
-    const GROUPS: [Option<u32>; 2] = [Some(21), Some(22)];
+    const GROUPS: [Option<c_int>; 2] =
+        [Some(libc::NFT_META_IIFGROUP), Some(libc::NFT_META_OIFGROUP)];
     let asks = |one: &Expression| match one.name.as_str() {
-        "meta" => GROUPS.contains(&one.number(2)),
-        "match" => one.text(1).as_deref() == Some("devgroup"),
+        "meta" => GROUPS.contains(&one.key(NFTA_META_KEY)),
+        "match" => one.text(NFTA_MATCH_NAME).as_deref() == Some("devgroup"),
         _ => false,
     };
     let mut found = Vec::new();
@@ -97,7 +101,7 @@ impl<'a> RuleReading<'a> {
     }
 
     fn compare(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
-        let register = one.number(1);
+        let register = one.number(NFTA_CMP_SREG);
         let device = register.and_then(byte).and_then(|byte| registers.at(byte));
         let data = one.compared().unwrap_or_default();
         if let Some(device) = device {
@@ -108,13 +112,14 @@ impl<'a> RuleReading<'a> {
     }
 
     fn compare_device(&mut self, one: &Expression, device: Device, data: &[u8], moves: &[Move]) {
-        let (register, operator) = (one.number(1), one.number(2));
+        let (register, operator) = (one.number(NFTA_CMP_SREG), one.key(NFTA_CMP_OP));
         let means = |one: &Move| (one.nic_is(device, data), one.bridge_is(device, data));
         let excludes = |is: fn(&Move, Device, &[u8]) -> bool, named: &Move| {
             self.rule.expressions.iter().any(|other| {
                 let data = other.compared().unwrap_or_default();
                 other.name == "cmp"
-                    && (other.number(1), other.number(2)) == (register, Some(UNEQUAL))
+                    && other.number(NFTA_CMP_SREG) == register
+                    && other.key(NFTA_CMP_OP) == Some(libc::NFT_CMP_NEQ)
                     && is(named, device, &data)
             })
         };
@@ -123,14 +128,14 @@ impl<'a> RuleReading<'a> {
             .iter()
             .find(|one| !one.is_port && means(one) == (false, true));
         match (named, operator) {
-            (Some(named), Some(EQUAL)) => {
+            (Some(named), Some(libc::NFT_CMP_EQ)) => {
                 return self.replace(named, device, register.unwrap_or_default(), data.len());
             }
-            (Some(named), Some(UNEQUAL)) if !excludes(Move::bridge_is, named) => {
+            (Some(named), Some(libc::NFT_CMP_NEQ)) if !excludes(Move::bridge_is, named) => {
                 self.obstacle = Some(format!("has to leave out {} too", named.bridge));
             }
-            (None, Some(EQUAL)) if other.is_some() => self.changes = Some(super::BEGINS),
-            (None, Some(UNEQUAL)) => {
+            (None, Some(libc::NFT_CMP_EQ)) if other.is_some() => self.changes = Some(super::BEGINS),
+            (None, Some(libc::NFT_CMP_NEQ)) => {
                 if other.is_some_and(|other| !excludes(Move::nic_is, other)) {
                     self.changes = Some(super::ENDS);
                 }
@@ -164,7 +169,7 @@ impl<'a> RuleReading<'a> {
                     .push((self.translated.len(), named.bridge.clone()));
                 named.bridge_index.unwrap_or_default().to_ne_bytes().into()
             }
-            Device::LinkKind | Device::Group => {
+            Device::Kind | Device::Group => {
                 self.obstacle = Some(format!("has to name {} itself", named.bridge));
                 named.bridge_key(device).unwrap_or_default()
             }
@@ -173,11 +178,11 @@ impl<'a> RuleReading<'a> {
     }
 
     fn look_up(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
-        let from = one.number(2).and_then(byte);
+        let from = one.number(NFTA_LOOKUP_SREG).and_then(byte);
         let (Some(from), Some(set)) = (from, self.ruleset.set_of(self.rule, one)) else {
             return self.translated.push(one.clone());
         };
-        let inverted = one.number(5) == Some(1);
+        let inverted = one.key(NFTA_LOOKUP_FLAGS) == Some(libc::NFT_LOOKUP_F_INV);
         let mut lacking = Vec::new();
         for (at, device) in registers.within(from, set.key) {
             for named in moves {
@@ -206,8 +211,10 @@ impl<'a> RuleReading<'a> {
                 if set.is_anonymous() && is_device && !inverted =>
             {
                 let length = device.size();
-                self.replace(named, *device, one.number(2).unwrap_or_default(), length);
-                if let (Some(register), Some(data)) = (one.number(3), element.data()) {
+                let register = one.number(NFTA_LOOKUP_SREG).unwrap_or_default();
+                self.replace(named, *device, register, length);
+                if let (Some(register), Some(data)) = (one.number(NFTA_LOOKUP_DREG), element.data())
+                {
                     self.translated.push(Expression::immediate(register, data));
                 }
             }
@@ -247,7 +254,7 @@ impl<'a> RuleReading<'a> {
                 key.splice(place, index.to_ne_bytes());
                 Some((at, named.bridge.clone()))
             }
-            Device::LinkKind | Device::Group => None,
+            Device::Kind | Device::Group => None,
         };
         let family = words::family(set.family);
         let place = format!("nft set {family} {} {}", set.table, set.name);
@@ -279,11 +286,12 @@ impl<'a> RuleReading<'a> {
             };
         }
         let rule = self.words(&self.rule.expressions, moves);
-        if self.rule.family == BRIDGE {
+        if i32::from(self.rule.family) == libc::NFPROTO_BRIDGE {
             // it was about a port that was none
-            return match moves.iter().any(|one| one.is_port) {
-                true => Vec::new(),
-                false => vec![RuleFinding::by_hand(rule, super::BEGINS)],
+            return if moves.iter().any(|one| one.is_port) {
+                Vec::new()
+            } else {
+                vec![RuleFinding::by_hand(rule, super::BEGINS)]
             };
         }
         let mut findings = Vec::new();
@@ -347,7 +355,7 @@ impl<'a> RuleReading<'a> {
         };
         let set = |lookup: &Expression| match self.ruleset.set_of(self.rule, lookup) {
             Some(set) if set.is_anonymous() => set.names(),
-            _ => format!("@{}", lookup.text(1).unwrap_or_default()),
+            _ => format!("@{}", lookup.text(NFTA_LOOKUP_SET).unwrap_or_default()),
         };
         let place = words::place(self.rule);
         format!("nft {place}: {}", words::rule(expressions, device, set))
@@ -376,16 +384,17 @@ fn is_harmless(rule: &NftRule) -> bool {
         .iter()
         .filter(|one| one.name == "immediate");
     let is_plain = |one: &Expression| match one.name.as_str() {
-        // one that loads has the register that it loads into first
-        "meta" | "ct" => one.number(1).is_some() && one.number(3).is_none_or(|_| one.name == "ct"),
-        "payload" => one.number(1).is_some(),
-        "lookup" => one.number(3).is_none(),
-        "immediate" => one.get(2).is_some_and(is_accept),
+        // one that loads has a destination
+        "meta" => one.number(NFTA_META_DREG).is_some() && one.number(NFTA_META_SREG).is_none(),
+        "ct" => one.number(NFTA_CT_DREG).is_some(),
+        "payload" => one.number(NFTA_PAYLOAD_DREG).is_some(),
+        "lookup" => one.number(NFTA_LOOKUP_DREG).is_none(),
+        "immediate" => one.get(NFTA_IMMEDIATE_DATA).is_some_and(is_accept),
         name => MATCHES.contains(&name),
     };
     let accepts = verdicts
         .clone()
-        .any(|one| one.get(2).is_some_and(is_accept));
+        .any(|one| one.get(NFTA_IMMEDIATE_DATA).is_some_and(is_accept));
     accepts || rule.expressions.iter().all(is_plain)
 }
 

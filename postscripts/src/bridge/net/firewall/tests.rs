@@ -8,7 +8,7 @@ use super::*;
 use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::MessageBuilder;
 
-const AF_INET: u8 = 1;
+const NFPROTO_INET: u8 = libc::NFPROTO_INET as u8;
 const NAME_IN: u32 = 6;
 const NAME_OUT: u32 = 7;
 const INDEX_IN: u32 = 4;
@@ -88,7 +88,7 @@ fn accept() -> Expression {
 
 fn rule(handle: u64, expressions: Vec<Expression>) -> NftRule {
     NftRule {
-        family: AF_INET,
+        family: NFPROTO_INET,
         table: "t".to_owned(),
         chain: "input".to_owned(),
         handle,
@@ -102,7 +102,7 @@ fn set(name: &str, flags: u32, keys: &[Vec<u8>]) -> Set {
         attributes: expression("", &[(1, &data(key))]).attributes,
     };
     Set {
-        family: AF_INET,
+        family: NFPROTO_INET,
         table: "t".to_owned(),
         name: name.to_owned(),
         flags,
@@ -520,7 +520,7 @@ fn rules_below_the_bridge_go_on_and_rules_of_bridges_begin() {
     let expressions = vec![meta(NAME_IN, REGISTER), cmp(EQUAL, &padded("eth0"))];
     let mut below = ruleset(vec![expressions.clone()], Vec::new());
     below.chains.push(NftChain {
-        family: AF_INET,
+        family: NFPROTO_INET,
         table: "t".to_owned(),
         name: "input".to_owned(),
         hook: Some(5),

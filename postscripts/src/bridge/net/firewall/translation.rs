@@ -1,7 +1,8 @@
-//! What is added beside a rule that names the NIC, so that traffic by the bridge is treated alike.
+//! The translation of a rule that names the NIC: what is added beside it, so that traffic by the bridge is
+//! treated alike.
 //!
-//! A twin is plain data, so that the journal can hold it; it finds itself again by what it says, and
-//! so can be taken back by a later process. Reference: linux/netfilter/nf_tables.h, iptables(8).
+//! A translation is plain data, so that the journal can hold it; it is found again by its content, and so can
+//! be removed by a later process. Reference: linux/netfilter/nf_tables.h, iptables(8).
 
 use std::fmt;
 use std::io;
@@ -16,16 +17,17 @@ use serde::{Deserialize, Serialize};
 use super::expression::{encode, is_same, protocol};
 use super::nftables::{NftRule, NftRuleset};
 use crate::netlink::NetlinkAttribute;
-use crate::netlink::attribute::MessageBuilder;
-use crate::netlink::netfilter::{BatchedChange, Netfilter};
+use crate::netlink::attribute::{MessageBuilder, NLA_F_NESTED};
+use crate::netlink::netfilter::{BatchedChange, Netfilter, nftables};
+use crate::netlink::uapi::{
+    NFTA_DATA_VALUE, NFTA_LIST_ELEM, NFTA_RULE_CHAIN, NFTA_RULE_COMPAT, NFTA_RULE_COMPAT_FLAGS,
+    NFTA_RULE_COMPAT_PROTO, NFTA_RULE_EXPRESSIONS, NFTA_RULE_HANDLE, NFTA_RULE_POSITION,
+    NFTA_RULE_TABLE, NFTA_RULE_USERDATA, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_KEY,
+    NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_TABLE,
+};
 use crate::program;
 
-/// `NFT_MSG_*`.
-const NEW_RULE: u16 = 6;
-const DELETE_RULE: u16 = 8;
-const NEW_ELEMENT: u16 = 12;
-const DELETE_ELEMENT: u16 = 14;
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A rule, an element of a set, or a rule that only the tool of its kind can make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,27 +115,33 @@ impl Translation {
             Self::Rule { rule, .. } => {
                 let expressions = self.expressions()?;
                 let body = MessageBuilder::default()
-                    .text(1, &rule.table)
-                    .text(2, &rule.chain)
-                    .attribute(0x8000 | 4, &encode(&expressions))
-                    .attribute(6, &rule.handle.to_be_bytes())
-                    .maybe(rule.note.as_deref(), |body, note| body.attribute(7, note));
+                    .text(NFTA_RULE_TABLE, &rule.table)
+                    .text(NFTA_RULE_CHAIN, &rule.chain)
+                    .attribute(NLA_F_NESTED | NFTA_RULE_EXPRESSIONS, &encode(&expressions))
+                    .attribute(NFTA_RULE_POSITION, &rule.handle.to_be_bytes())
+                    .maybe(rule.note.as_deref(), |body, note| {
+                        body.attribute(NFTA_RULE_USERDATA, note)
+                    });
                 // extensions of iptables look at the protocol that their rule asks for
                 let compatible = expressions.iter().any(|one| is_extension(&one.name));
                 let protocol = u32::from(protocol(&expressions).unwrap_or(0)).to_be_bytes();
                 let checked = MessageBuilder::default()
-                    .attribute(1, &protocol)
-                    .attribute(2, &[0; 4]);
-                let body = match compatible {
-                    true => body.attribute(0x8000 | 5, &checked.into_bytes()),
-                    false => body,
+                    .attribute(NFTA_RULE_COMPAT_PROTO, &protocol)
+                    .attribute(NFTA_RULE_COMPAT_FLAGS, &[0; 4]);
+                let body = if compatible {
+                    body.attribute(NLA_F_NESTED | NFTA_RULE_COMPAT, &checked.into_bytes())
+                } else {
+                    body
                 };
                 let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
-                change(NEW_RULE, flags, rule.family, body)
+                change(libc::NFT_MSG_NEWRULE, flags, rule.family, body)
             }
-            Self::Element { family, .. } => {
-                change(NEW_ELEMENT, libc::NLM_F_CREATE, *family, self.element()?)
-            }
+            Self::Element { family, .. } => change(
+                libc::NFT_MSG_NEWSETELEM,
+                libc::NLM_F_CREATE,
+                *family,
+                self.element()?,
+            ),
             Self::Legacy {
                 position, words, ..
             } => self
@@ -156,13 +164,13 @@ impl Translation {
                     return Ok(());
                 };
                 let body = MessageBuilder::default()
-                    .text(1, &rule.table)
-                    .text(2, &rule.chain)
-                    .attribute(3, &there.handle.to_be_bytes());
-                change(DELETE_RULE, 0, rule.family, body)
+                    .text(NFTA_RULE_TABLE, &rule.table)
+                    .text(NFTA_RULE_CHAIN, &rule.chain)
+                    .attribute(NFTA_RULE_HANDLE, &there.handle.to_be_bytes());
+                change(libc::NFT_MSG_DELRULE, 0, rule.family, body)
             }
             Self::Element { family, .. } => {
-                match change(DELETE_ELEMENT, 0, *family, self.element()?) {
+                match change(libc::NFT_MSG_DELSETELEM, 0, *family, self.element()?) {
                     Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
                     result => result,
                 }
@@ -208,16 +216,24 @@ impl Translation {
         {
             place.copy_from_slice(&index(bridge)?.to_ne_bytes());
         }
-        let key = MessageBuilder::default().attribute(1, &key).into_bytes();
+        let key = MessageBuilder::default()
+            .attribute(NFTA_DATA_VALUE, &key)
+            .into_bytes();
         let element = MessageBuilder::default()
-            .attribute(0x8000 | 1, &key)
+            .attribute(NLA_F_NESTED | NFTA_SET_ELEM_KEY, &key)
             .maybe(data.as_deref(), |body, data| {
-                body.attribute(0x8000 | 2, data)
+                body.attribute(NLA_F_NESTED | NFTA_SET_ELEM_DATA, data)
             })
             .others(lifetime);
-        let list = MessageBuilder::default().attribute(0x8000 | 1, &element.into_bytes());
-        let body = MessageBuilder::default().text(1, table).text(2, set);
-        Ok(body.attribute(0x8000 | 3, &list.into_bytes()))
+        let list = MessageBuilder::default()
+            .attribute(NLA_F_NESTED | NFTA_LIST_ELEM, &element.into_bytes());
+        let body = MessageBuilder::default()
+            .text(NFTA_SET_ELEM_LIST_TABLE, table)
+            .text(NFTA_SET_ELEM_LIST_SET, set);
+        Ok(body.attribute(
+            NLA_F_NESTED | NFTA_SET_ELEM_LIST_ELEMENTS,
+            &list.into_bytes(),
+        ))
     }
 
     /// Runs the tool of the old iptables.
@@ -234,7 +250,7 @@ impl Translation {
         let mut command = Command::new(program);
         command.args(["-w", "5", "-t", table, verb, chain]);
         command.args(at.map(|at| at.to_string())).args(words);
-        program::run(&mut command, Stdio::null(), PATIENCE).map(drop)
+        program::run(&mut command, Stdio::null(), TIMEOUT).map(drop)
     }
 }
 
@@ -245,15 +261,15 @@ impl NftRule {
     }
 }
 
-/// Says whether an expression is an extension of iptables in the clothes of nf_tables.
+/// Reports whether an expression is an extension of iptables that nf_tables carries (nft_compat.c).
 fn is_extension(name: &str) -> bool {
     matches!(name, "match" | "target")
 }
 
-fn change(kind: u16, flags: i32, family: u8, body: MessageBuilder) -> io::Result<()> {
+fn change(message: i32, flags: i32, family: u8, body: MessageBuilder) -> io::Result<()> {
     let netfilter = Netfilter::open()?.ok_or(io::ErrorKind::Unsupported)?;
     netfilter.change(&[BatchedChange {
-        kind,
+        kind: nftables(message),
         flags: flags as u16,
         family,
         body: body.into_bytes(),

@@ -2,13 +2,21 @@
 //!
 //! What is not known here shows as its expression's name; nothing is decided by these words.
 
+use std::ffi::c_int;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use nix::libc;
 
 use super::expression::{Expression, text, value};
 use super::nftables::NftRule;
-
-/// `NFTA_DATA_VERDICT`.
-const VERDICT: u16 = 2;
+use crate::netlink::attribute::attributes;
+use crate::netlink::uapi::{
+    NFT_FIB_RESULT_OIF, NFT_FIB_RESULT_OIFNAME, NFT_META_IIFKIND, NFT_META_OIFKIND,
+    NFTA_BITWISE_MASK, NFTA_CMP_OP, NFTA_CT_KEY, NFTA_DATA_VERDICT, NFTA_FIB_RESULT,
+    NFTA_IMMEDIATE_DATA, NFTA_LOOKUP_FLAGS, NFTA_MATCH_NAME, NFTA_META_DREG, NFTA_META_KEY,
+    NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET, NFTA_TARGET_NAME, NFTA_VERDICT_CHAIN,
+    NFTA_VERDICT_CODE,
+};
 
 /// The table and chain that a rule stands in.
 pub(super) fn place(rule: &NftRule) -> String {
@@ -16,15 +24,15 @@ pub(super) fn place(rule: &NftRule) -> String {
     format!("{family} {} {}", rule.table, rule.chain)
 }
 
-/// `NFPROTO_*`.
+/// A family as nft(8) calls it.
 pub(super) fn family(number: u8) -> &'static str {
-    match number {
-        1 => "inet",
-        2 => "ip",
-        3 => "arp",
-        5 => "netdev",
-        7 => "bridge",
-        10 => "ip6",
+    match i32::from(number) {
+        libc::NFPROTO_INET => "inet",
+        libc::NFPROTO_IPV4 => "ip",
+        libc::NFPROTO_ARP => "arp",
+        libc::NFPROTO_NETDEV => "netdev",
+        libc::NFPROTO_BRIDGE => "bridge",
+        libc::NFPROTO_IPV6 => "ip6",
         _ => "unknown",
     }
 }
@@ -39,7 +47,10 @@ pub(super) fn rule(
     for one in expressions {
         let what = loaded.last().cloned().unwrap_or_default();
         match one.name.as_str() {
-            "meta" | "payload" | "ct" | "fib" if one.number(1).is_some() => loaded.push(load(one)),
+            // all four name their destination first
+            "meta" | "payload" | "ct" | "fib" if one.number(NFTA_META_DREG).is_some() => {
+                loaded.push(load(one));
+            }
             "bitwise" if what == "ct state" => {
                 loaded.clear();
                 loaded.push(format!("ct state {}", states(one)));
@@ -47,7 +58,8 @@ pub(super) fn rule(
             "bitwise" | "byteorder" | "counter" => {}
             "cmp" if what.starts_with("ct state ") => words.append(&mut loaded),
             "cmp" => {
-                let not = if one.number(2) == Some(0) { "" } else { "!= " };
+                let is_equal = one.key(NFTA_CMP_OP) == Some(libc::NFT_CMP_EQ);
+                let not = if is_equal { "" } else { "!= " };
                 let compared = one.compared().unwrap_or_default();
                 let compared = shown(&what, &compared, &device);
                 // the port says which protocol it is of
@@ -62,12 +74,14 @@ pub(super) fn rule(
                 loaded.clear();
             }
             "lookup" => {
-                let not = if one.number(5) == Some(1) { "!= " } else { "" };
+                let is_inverted = one.key(NFTA_LOOKUP_FLAGS) == Some(libc::NFT_LOOKUP_F_INV);
+                let not = if is_inverted { "!= " } else { "" };
                 words.push(format!("{} {not}{}", loaded.join(" . "), set(one)));
                 loaded.clear();
             }
-            "immediate" => words.extend(one.get(2).and_then(verdict)),
-            "match" | "target" => words.extend(one.text(1)),
+            "immediate" => words.extend(one.get(NFTA_IMMEDIATE_DATA).and_then(verdict)),
+            "match" => words.extend(one.text(NFTA_MATCH_NAME)),
+            "target" => words.extend(one.text(NFTA_TARGET_NAME)),
             "masq" => words.push("masquerade".to_owned()),
             "redir" => words.push("redirect".to_owned()),
             name => words.push(name.to_owned()),
@@ -79,7 +93,10 @@ pub(super) fn rule(
 /// The states of a connection that a mask lets through (`NF_CT_STATE_BIT`).
 fn states(mask: &Expression) -> String {
     const STATES: [&str; 4] = ["invalid", "established", "related", "new"];
-    let mask = mask.get(4).and_then(value).unwrap_or_default();
+    let mask = mask
+        .get(NFTA_BITWISE_MASK)
+        .and_then(value)
+        .unwrap_or_default();
     let mask = <[u8; 4]>::try_from(mask).map_or(0, u32::from_ne_bytes);
     let named = STATES
         .iter()
@@ -88,35 +105,58 @@ fn states(mask: &Expression) -> String {
     named.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
 }
 
+/// What an expression loads into its register.
 fn load(one: &Expression) -> String {
-    let numbers = [one.number(2), one.number(3), one.number(4)].map(Option::unwrap_or_default);
-    let word = match (one.name.as_str(), numbers) {
-        ("meta", [4, ..]) => "iif",
-        ("meta", [5, ..]) => "oif",
-        ("meta", [6, ..]) => "iifname",
-        ("meta", [7, ..]) => "oifname",
-        ("meta", [17, ..]) => "meta ibrname",
-        ("meta", [18, ..]) => "meta obrname",
-        ("meta", [21, ..]) => "iifgroup",
-        ("meta", [22, ..]) => "oifgroup",
-        ("meta", [26, ..]) => "meta iifkind",
-        ("meta", [27, ..]) => "meta oifkind",
-        ("meta", [15, ..]) => "meta nfproto",
-        ("meta", [16, ..]) => "meta l4proto",
-        ("payload", [1, 9, 1]) => "ip protocol",
-        ("payload", [1, 6, 1]) => "ip6 nexthdr",
-        ("payload", [1, 12, 1..=4]) => "ip saddr",
-        ("payload", [1, 16, 1..=4]) => "ip daddr",
-        ("payload", [1, 8, 16]) => "ip6 saddr",
-        ("payload", [1, 24, 16]) => "ip6 daddr",
-        ("payload", [2, 0, 2]) => "sport",
-        ("payload", [2, 2, 2]) => "dport",
-        ("ct", [0, ..]) => "ct state",
-        ("fib", [1, ..]) => "fib oif",
-        ("fib", [2, ..]) => "fib oifname",
-        (name, _) => name,
+    let word = match one.name.as_str() {
+        "meta" => one.key(NFTA_META_KEY).and_then(meta),
+        "payload" => payload(one),
+        "ct" if one.key(NFTA_CT_KEY) == Some(libc::NFT_CT_STATE) => Some("ct state"),
+        "fib" => match one.key(NFTA_FIB_RESULT) {
+            Some(NFT_FIB_RESULT_OIF) => Some("fib oif"),
+            Some(NFT_FIB_RESULT_OIFNAME) => Some("fib oifname"),
+            _ => None,
+        },
+        _ => None,
     };
-    word.to_owned()
+    word.unwrap_or(&one.name).to_owned()
+}
+
+fn meta(key: c_int) -> Option<&'static str> {
+    Some(match key {
+        libc::NFT_META_IIF => "iif",
+        libc::NFT_META_OIF => "oif",
+        libc::NFT_META_IIFNAME => "iifname",
+        libc::NFT_META_OIFNAME => "oifname",
+        libc::NFT_META_BRI_IIFNAME => "meta ibrname",
+        libc::NFT_META_BRI_OIFNAME => "meta obrname",
+        libc::NFT_META_IIFGROUP => "iifgroup",
+        libc::NFT_META_OIFGROUP => "oifgroup",
+        NFT_META_IIFKIND => "meta iifkind",
+        NFT_META_OIFKIND => "meta oifkind",
+        libc::NFT_META_NFPROTO => "meta nfproto",
+        libc::NFT_META_L4PROTO => "meta l4proto",
+        _ => return None,
+    })
+}
+
+/// A field of a header by its offset and its length (RFC 791, RFC 8200; ports are first in TCP and UDP).
+fn payload(one: &Expression) -> Option<&'static str> {
+    let base = one.key(NFTA_PAYLOAD_BASE)?;
+    let field = (
+        one.number(NFTA_PAYLOAD_OFFSET)?,
+        one.number(NFTA_PAYLOAD_LEN)?,
+    );
+    Some(match (base, field) {
+        (libc::NFT_PAYLOAD_NETWORK_HEADER, (9, 1)) => "ip protocol",
+        (libc::NFT_PAYLOAD_NETWORK_HEADER, (6, 1)) => "ip6 nexthdr",
+        (libc::NFT_PAYLOAD_NETWORK_HEADER, (12, 1..=4)) => "ip saddr",
+        (libc::NFT_PAYLOAD_NETWORK_HEADER, (16, 1..=4)) => "ip daddr",
+        (libc::NFT_PAYLOAD_NETWORK_HEADER, (8, 16)) => "ip6 saddr",
+        (libc::NFT_PAYLOAD_NETWORK_HEADER, (24, 16)) => "ip6 daddr",
+        (libc::NFT_PAYLOAD_TRANSPORT_HEADER, (0, 2)) => "sport",
+        (libc::NFT_PAYLOAD_TRANSPORT_HEADER, (2, 2)) => "dport",
+        _ => return None,
+    })
 }
 
 fn shown(loaded: &str, compared: &[u8], device: impl Fn(u32) -> String) -> String {
@@ -156,22 +196,24 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 /// Says what becomes of a packet (`NFT_JUMP` and its siblings).
 pub(super) fn verdict(data: &[u8]) -> Option<String> {
-    let parts = crate::netlink::attribute::attributes(data).ok()?;
-    let verdict = parts.iter().find(|part| part.kind & 0x3fff == VERDICT)?;
+    let parts = attributes(data).ok()?;
+    let verdict = parts.iter().find(|part| part.is(NFTA_DATA_VERDICT))?;
     let chain = || {
-        let parts = crate::netlink::attribute::attributes(&verdict.value).ok()?;
-        let chain = parts.iter().find(|part| part.kind & 0x3fff == 2)?;
+        let parts = attributes(&verdict.value).ok()?;
+        let chain = parts.iter().find(|part| part.is(NFTA_VERDICT_CHAIN))?;
         Some(text(&chain.value))
     };
-    let code = value(&verdict.value)?;
-    let word = match i32::from_be_bytes(code.try_into().ok()?) {
-        0 => "drop",
-        1 => "accept",
-        -1 => "continue",
-        -2 => "break",
-        -3 => return Some(format!("jump {}", chain()?)),
-        -4 => return Some(format!("goto {}", chain()?)),
-        -5 => "return",
+    let parts = attributes(&verdict.value).ok()?;
+    let code = parts.iter().find(|part| part.is(NFTA_VERDICT_CODE))?;
+    let code = <[u8; 4]>::try_from(code.value.as_slice()).ok()?;
+    let word = match i32::from_be_bytes(code) {
+        libc::NF_DROP => "drop",
+        libc::NF_ACCEPT => "accept",
+        libc::NFT_CONTINUE => "continue",
+        libc::NFT_BREAK => "break",
+        libc::NFT_JUMP => return Some(format!("jump {}", chain()?)),
+        libc::NFT_GOTO => return Some(format!("goto {}", chain()?)),
+        libc::NFT_RETURN => "return",
         _ => "queue",
     };
     Some(word.to_owned())

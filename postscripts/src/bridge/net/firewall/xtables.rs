@@ -17,7 +17,7 @@ use super::translation::Translation;
 use super::{Move, RuleFinding, physdev};
 use crate::program;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// What the kernel calls its tables by, and the tool that reads them.
 const KINDS: [(&str, &str); 3] = [
     ("/proc/net/ip_tables_names", "iptables"),
@@ -61,7 +61,7 @@ pub(super) fn find(moves: &[Move]) -> Result<Vec<RuleFinding>> {
             );
         };
         let save = program.with_file_name(format!("{}-save", name(&program)));
-        let text = program::run(&mut Command::new(&save), Stdio::null(), PATIENCE)
+        let text = program::run(&mut Command::new(&save), Stdio::null(), TIMEOUT)
             .with_context(|| format!("reading the rules of {tool}"))?;
         let complete = text.matches("\nCOMMIT").count() >= text.matches("\n*").count();
         if !complete || !text.contains("COMMIT") {
@@ -86,7 +86,7 @@ pub(super) fn explain(findings: &mut [RuleFinding], ruleset: &NftRuleset, moves:
         let Some(save) = tools.iter().find_map(|name| program::find(name)) else {
             continue;
         };
-        let text = program::run(&mut Command::new(save), Stdio::null(), PATIENCE);
+        let text = program::run(&mut Command::new(save), Stdio::null(), TIMEOUT);
         let lines = parse(&text.unwrap_or_default());
         for finding in findings.iter_mut() {
             if let Some((rule, words)) = finding.translated_rule()
@@ -131,9 +131,12 @@ pub(super) fn quoted(words: &[String]) -> String {
     let odd = |word: &str| {
         word.is_empty() || word.contains([' ', '"', '\'', '\\', '$', '`', '*', ';', '&', '|'])
     };
-    let shown = words.iter().map(|word| match odd(word) {
-        true => format!("'{}'", word.replace('\'', "'\\''")),
-        false => word.clone(),
+    let shown = words.iter().map(|word| {
+        if odd(word) {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        } else {
+            word.clone()
+        }
     });
     shown.collect::<Vec<_>>().join(" ")
 }
@@ -151,7 +154,7 @@ pub(super) fn find_of_bridges(moves: &[Move]) -> Result<Vec<RuleFinding>> {
         );
     };
     let save = program.with_file_name(format!("{}-save", name(&program)));
-    let text = program::run(&mut Command::new(&save), Stdio::null(), PATIENCE)
+    let text = program::run(&mut Command::new(&save), Stdio::null(), TIMEOUT)
         .context("reading the rules of ebtables")?;
     let lines = parse(&text).into_iter();
     let is_named = |words: &[String]| {
@@ -262,9 +265,10 @@ fn changes(line: &SavedRule, lines: &[SavedRule], moves: &[Move]) -> Option<&'st
         (&other.table, &other.chain) == (&line.table, &line.chain)
             && matches!(read(&other.words, moves), NicMention::Translation(twin) if twin == *words)
     };
-    let change = match physdev::begins_in(words, moves) {
-        true => super::BEGINS,
-        false => names_bridge(words, moves)?,
+    let change = if physdev::begins_in(words, moves) {
+        super::BEGINS
+    } else {
+        names_bridge(words, moves)?
     };
     (!lines.iter().any(is_twin)).then_some(change)
 }
@@ -277,9 +281,10 @@ fn names_bridge(words: &[String], moves: &[Move]) -> Option<&'static str> {
     };
     let is_option = |word: &str| matches!(word, "-i" | "-o" | "--logical-in" | "--logical-out");
     let at = (1..words.len()).find(|at| is_option(&words[at - 1]) && named(&words[*at]))?;
-    Some(match at > 1 && words[at - 2] == "!" {
-        true => super::ENDS,
-        false => super::BEGINS,
+    Some(if at > 1 && words[at - 2] == "!" {
+        super::ENDS
+    } else {
+        super::BEGINS
     })
 }
 
@@ -296,9 +301,10 @@ fn read(words: &[String], moves: &[Move]) -> NicMention {
         }
         twin[at].clone_from(&named.bridge);
     }
-    match twin == words {
-        true => NicMention::Not,
-        false => NicMention::Translation(twin),
+    if twin == words {
+        NicMention::Not
+    } else {
+        NicMention::Translation(twin)
     }
 }
 

@@ -9,9 +9,12 @@ use super::{FORWARD_AT_ONCE, Planner};
 use crate::bridge::net::{Address, Link, Mac, Step};
 use crate::netlink::uapi::{IFA_PROTO, IFAPROT_KERNEL_LL};
 
-/// Duplicate address detection: held back while addresses move, because it would find our own.
+/// Duplicate address detection: held back while addresses move. Until it ends an address is tentative and
+/// cannot be used (RFC 4862 §5.4), which would cost a second; and while the NIC has the address too, our own
+/// NIC could be taken for the other host.
 const DAD: &str = "ipv6/accept_dad";
-/// How a device makes its link-local address, and the mode in which it makes none.
+/// How a device makes its link-local address, and the mode in which it makes none (`IN6_ADDR_GEN_MODE_*`,
+/// linux/if_link.h).
 const GENERATION: &str = "ipv6/addr_gen_mode";
 const BY_MAC: &str = "0";
 const NONE: &str = "1";
@@ -85,7 +88,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Lets the bridge hear, answer and forward as the NIC did.
+    /// Makes the bridge accept, answer and forward as the NIC did.
     fn adopt_settings(&mut self) {
         let detection_later = self.moves_v6();
         for (key, value) in &self.nic.sysctls {

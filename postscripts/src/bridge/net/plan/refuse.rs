@@ -45,7 +45,7 @@ pub enum PlanRefusal {
     Session { nic: String },
     /// A program would hear nothing any more.
     #[error(
-        "a program listens at {protocol} port {port} on {nic} alone, and would hear nothing there: have it \
+        "a program listens at {protocol} port {port} on {nic} alone, and would receive nothing there: have it \
          listen on {bridge} or at an address, or end it ('ss -lnp' names it)"
     )]
     BoundSocket {
@@ -81,7 +81,7 @@ pub enum PlanRefusal {
     #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
     NameTaken { bridge: String, what: String },
     /// The NIC stands on the bridge itself.
-    #[error("{nic} stands on {bridge} and cannot become its port")]
+    #[error("{nic} is a device on top of {bridge} and cannot become its port")]
     Circle { nic: String, bridge: String },
 }
 
@@ -98,9 +98,10 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
             .filter(|link| unfit(&link.kind).is_none());
         let mut known: Vec<_> = candidates.map(|link| link.name.as_str()).collect();
         known.sort_unstable();
-        let known = match known.is_empty() {
-            true => "devices that cannot be ports".to_owned(),
-            false => known.join(", "),
+        let known = if known.is_empty() {
+            "devices that cannot be ports".to_owned()
+        } else {
+            known.join(", ")
         };
         return Err(PlanRefusal::NoNic { nic, known });
     };
@@ -161,12 +162,13 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
         } => PlanRefusal::Upper {
             nic,
             upper: name.clone(),
-            kind: match elsewhere {
-                true => format!(
+            kind: if *elsewhere {
+                format!(
                     "{} in another network namespace (a container's?)",
                     described(kind)
-                ),
-                false => described(kind),
+                )
+            } else {
+                described(kind)
             },
         },
     })

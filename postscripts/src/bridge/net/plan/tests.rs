@@ -83,10 +83,7 @@ prop_compose! {
         mtu in proptest::option::of(Just(NetlinkAttribute { kind: 8, value: vec![8, 0, 2, 0, 0, 5, 0, 0] })),
     ) -> KernelRoute {
         let ip = |last: u8| -> IpAddr {
-            match v6 {
-                true => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()).into(),
-                false => Ipv4Addr::new(10, 0, 0, last).into(),
-            }
+            if v6 { Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()).into() } else { Ipv4Addr::new(10, 0, 0, last).into() }
         };
         let hop = |(device, gateway, weight): (&str, Option<u8>, u16)| Hop {
             device: Some(device.to_owned()),

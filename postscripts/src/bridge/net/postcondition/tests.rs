@@ -244,7 +244,7 @@ fn what_was_lost_gained_or_strayed_is_named() {
         ),
         (
             |now| on(now, "eth0").master = None,
-            &["eth0 is no port of br0"],
+            &["eth0 is not a port of br0"],
         ),
         (|now| on(now, "eth0").up = false, &["eth0 is down"]),
         (

@@ -183,7 +183,7 @@ impl ClientArgument {
 fn moved_path(option: &str, value: &str, nic: &str, to: &str) -> Result<PathBuf> {
     let path = Path::new(value);
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-        bail!("its option {option} names {value}, which is no file");
+        bail!("its option {option} names {value}, which is not a file");
     };
     if !path.is_absolute() || holds(&dir.to_string_lossy(), nic) {
         bail!("its option {option} names {value}, which has no counterpart for {to}");

@@ -21,12 +21,12 @@ use super::config;
 use super::lease::Lease;
 use super::options::ClientKind;
 use crate::fault::Fault;
-use crate::files::beneath;
-use crate::owner::{self, Process, Program, View};
+use crate::files::under_root;
+use crate::owner::{self, HostProcess, HostProgram, View};
 use crate::program;
 
 /// How long a client may take to have its lease confirmed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client of the NIC, and what it shall be for the bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) struct DhcpClient {
     /// The control group that the next one belongs in as well.
     group: Option<PathBuf>,
     leases: Vec<Lease>,
-    /// The configuration that it was told to read.
+    /// The configuration that its command line names.
     config: Option<PathBuf>,
     /// Whether it does not go to the background.
     in_front: bool,
@@ -59,15 +59,16 @@ pub(super) fn find(
     bridge: &str,
     address: Option<&str>,
 ) -> Result<Vec<DhcpClient>> {
-    let of_nic = |(_, line): &(Process, ClientArguments)| line.covers(nic) && !line.is_managed();
-    let moving = |process: &Process, line: &ClientArguments| {
+    let of_nic =
+        |(_, line): &(HostProcess, ClientArguments)| line.covers(nic) && !line.is_managed();
+    let moving = |process: &HostProcess, line: &ClientArguments| {
         let (name, pid) = (line.kind.name(), process.pid);
         format!("moving {name} (process {pid}) from {nic} to {bridge}")
     };
-    if let Some((process, line)) = unvouched(root)?.into_iter().find(of_nic) {
+    if let Some((process, line)) = running_untrusted(root)?.into_iter().find(of_nic) {
         let place = process.program.path.display();
         return Err(anyhow!(
-            "it runs {place}, which is no program of the host's that root alone can change: end it first"
+            "it runs {place}, which is not a program of this host that root alone can change: end it first"
         )
         .context(moving(&process, &line)));
     }
@@ -83,11 +84,13 @@ pub(super) fn find(
 }
 
 /// The host's DHCP clients, each with what it was started with.
-fn running(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
+fn running(root: &Path) -> Result<Vec<(HostProcess, ClientArguments)>> {
     let mut found = Vec::new();
     for kind in ClientKind::ALL {
         let programs = kind.programs().iter();
-        let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
+        let programs: Vec<_> = programs
+            .flat_map(|name| HostProgram::all(root, name))
+            .collect();
         for process in owner::running(root, &programs, owner::is_trusted)? {
             if let Some(line) = ClientArguments::parse(kind, &process.words) {
                 found.push((process, line));
@@ -98,12 +101,14 @@ fn running(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
 }
 
 /// Root's DHCP clients that the host has no program of.
-fn unvouched(root: &Path) -> Result<Vec<(Process, ClientArguments)>> {
+fn running_untrusted(root: &Path) -> Result<Vec<(HostProcess, ClientArguments)>> {
     let mut found = Vec::new();
     for kind in ClientKind::ALL {
         let programs = kind.programs().iter();
-        let programs: Vec<_> = programs.flat_map(|name| Program::all(root, name)).collect();
-        for process in owner::unvouched(root, kind.programs(), &programs)? {
+        let programs: Vec<_> = programs
+            .flat_map(|name| HostProgram::all(root, name))
+            .collect();
+        for process in owner::running_untrusted(root, kind.programs(), &programs)? {
             if let Some(line) = ClientArguments::parse(kind, &process.words) {
                 found.push((process, line));
             }
@@ -120,13 +125,13 @@ fn restarting(root: &Path, group: Option<&Path>) -> Result<Option<String>> {
     let Some(unit) = unit.filter(|unit| unit.ends_with(".service")) else {
         return Ok(None);
     };
-    let managed = beneath(root, Path::new("/run/systemd/system")).exists();
+    let managed = under_root(root, Path::new("/run/systemd/system")).exists();
     let Some(systemctl) = program::find("systemctl").filter(|_| managed) else {
         return Ok(None);
     };
     let mut command = Command::new(systemctl);
     command.args(["show", "--property=Restart", "--", unit]);
-    let shown = program::run(&mut command, Stdio::null(), PATIENCE)?;
+    let shown = program::run(&mut command, Stdio::null(), TIMEOUT)?;
     let restarts = !matches!(shown.trim(), "Restart=no" | "Restart=");
     Ok(restarts.then(|| unit.to_owned()))
 }
@@ -162,7 +167,7 @@ fn is_kept_off(root: &Path, line: &ClientArguments, nic: &str, bridge: &str) -> 
 impl DhcpClient {
     fn plan(
         root: &Path,
-        process: &Process,
+        process: &HostProcess,
         line: &ClientArguments,
         nic: &str,
         bridge: &str,
@@ -203,7 +208,7 @@ impl DhcpClient {
         self.kind
     }
 
-    /// The configuration that it was told to read.
+    /// The configuration that its command line names.
     pub(super) fn config(&self) -> Option<(ClientKind, PathBuf)> {
         self.config.clone().map(|path| (self.kind, path))
     }
@@ -227,7 +232,8 @@ impl DhcpClient {
         )
     }
 
-    /// Stops the client on the NIC, so that it does not see the addresses go.
+    /// Stops the client on the NIC, so that it does not react when the addresses go: dhcpcd listens to netlink and
+    /// would configure the NIC again. A stopped process keeps its sockets and its lease, and an undo continues it.
     pub(super) fn pause(&self, root: &Path) -> Result<()> {
         let moving = || self.moving();
         for process in self.processes(root, &self.nic).with_context(moving)? {
@@ -251,23 +257,24 @@ impl DhcpClient {
     }
 
     /// Ends the client on the bridge and sees that one runs on the NIC.
-    pub(super) fn take_back(&self, root: &Path) -> Result<()> {
+    pub(super) fn undo(&self, root: &Path) -> Result<()> {
         let moving = || format!("moving {} back to {}", self.kind.name(), self.nic);
         self.end(root, &self.bridge).with_context(moving)?;
         let running = self.processes(root, &self.nic).with_context(moving)?;
         for process in &running {
             process.signal(Signal::SIGCONT).with_context(moving)?;
         }
-        match running.is_empty() {
-            true => self.start(root, &self.old).with_context(moving),
-            false => Ok(()),
+        if running.is_empty() {
+            self.start(root, &self.old).with_context(moving)
+        } else {
+            Ok(())
         }
     }
 
     /// Starts the client and waits until it has gone to the background with a lease.
     fn start(&self, root: &Path, arguments: &[String]) -> Result<()> {
         let place = owner::check(root, &self.program)?;
-        let mut command = Command::new(beneath(root, &place));
+        let mut command = Command::new(under_root(root, &place));
         command
             .arg0(self.kind.name())
             .args(arguments)
@@ -284,13 +291,13 @@ impl DhcpClient {
             match child.try_wait().context("waiting for it")? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => bail!("it ended with {status}"),
-                None if began.elapsed() > PATIENCE && self.in_front => return Ok(()),
-                None if began.elapsed() > PATIENCE => {
+                None if began.elapsed() > TIMEOUT && self.in_front => return Ok(()),
+                None if began.elapsed() > TIMEOUT => {
                     child
                         .kill()
                         .and_then(|()| child.wait())
                         .context("stopping it")?;
-                    bail!("it had no lease after {} s", PATIENCE.as_secs());
+                    bail!("it had no lease after {} s", TIMEOUT.as_secs());
                 }
                 None => sleep(Duration::from_millis(10)),
             }
@@ -300,7 +307,7 @@ impl DhcpClient {
     /// A client in our own control group would end with the unit that runs us.
     fn join_group(&self, root: &Path, child: &Child) {
         if let Some(group) = &self.group {
-            let procs = beneath(root, Path::new("/sys/fs/cgroup"))
+            let procs = under_root(root, Path::new("/sys/fs/cgroup"))
                 .join(group)
                 .join("cgroup.procs");
             // Best effort: where there are no control groups nothing ends the client either.
@@ -308,7 +315,8 @@ impl DhcpClient {
         }
     }
 
-    /// Kills every process of this client for the device.
+    /// Kills every process of this client for the device. SIGKILL and no other signal: at SIGTERM dhcpcd removes
+    /// the addresses (dhcpcd(8)), which the bridge has by now, and a stopped process handles no other.
     fn end(&self, root: &Path, device: &str) -> Result<()> {
         for process in self.processes(root, device)? {
             process.end()?;
@@ -317,7 +325,7 @@ impl DhcpClient {
     }
 
     /// The processes of this client for the device: of dhcpcd, root's one and those that gave its rights up.
-    fn processes(&self, root: &Path, device: &str) -> Result<Vec<Process>> {
+    fn processes(&self, root: &Path, device: &str) -> Result<Vec<HostProcess>> {
         let mut found = Vec::new();
         for (process, line) in running(root)? {
             let same = line.kind == self.kind && line.devices == [device];

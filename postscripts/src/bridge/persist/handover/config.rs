@@ -1,7 +1,7 @@
-//! What the configuration of DHCP clients says of the NIC by its name, moved to the bridge.
+//! Settings for the NIC by its name in the configuration of DHCP clients, moved to the bridge.
 //!
-//! In: the text of `dhclient.conf(5)` or `dhcpcd.conf(5)`. Out: the text in which the bridge stands in the
-//! NIC's place, or the line that cannot be moved. What is told to servers or taken from them (`send`,
+//! In: the text of `dhclient.conf(5)` or `dhcpcd.conf(5)`. Out: the text with the bridge in the
+//! NIC's place, or the line that cannot be moved. What is sent to servers or taken from them (`send`,
 //! `supersede`, a hostname, a client's identifier) stays as it is, whatever it holds; every other
 //! statement with the NIC's name in it is refused.
 
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::names::{holds, rename};
 use super::options::ClientKind;
 use crate::files::glob;
-use crate::files::{Access, FileChange, beneath, load_text};
+use crate::files::{Access, FileChange, load_text, under_root};
 
 /// Where each client keeps its configuration, for all devices and for one.
 const FOR_ALL: [(ClientKind, &str); 4] = [
@@ -28,13 +28,13 @@ const FOR_ONE: [&str; 4] = [
     "/etc/dhclient6-NIC.conf",
 ];
 
-/// The files that clients of these kinds read, and those that they were told to read.
+/// The files that clients of these kinds read, and those that their command lines name.
 pub(super) fn files(
     kinds: &[ClientKind],
-    told: &[(ClientKind, PathBuf)],
+    given: &[(ClientKind, PathBuf)],
     nic: &str,
 ) -> Vec<(ClientKind, PathBuf)> {
-    let mut files: Vec<(ClientKind, PathBuf)> = told.to_vec();
+    let mut files: Vec<(ClientKind, PathBuf)> = given.to_vec();
     let mut add = |kind: ClientKind, path: &str| {
         let file = (kind, PathBuf::from(path));
         if kinds.contains(&kind) && !files.contains(&file) {
@@ -53,7 +53,7 @@ pub(super) fn files(
 /// The files as they shall be, where they name the NIC.
 ///
 /// # Errors
-/// When one says something of the NIC that cannot be moved.
+/// When one has a setting for the NIC that cannot be moved.
 pub(super) fn changes(
     root: &Path,
     files: &[(ClientKind, PathBuf)],
@@ -69,7 +69,7 @@ pub(super) fn changes(
                 path.display()
             );
         }
-        let Some(text) = load_text(&beneath(root, path))? else {
+        let Some(text) = load_text(&under_root(root, path))? else {
             continue;
         };
         let moved = match kind {
@@ -85,7 +85,7 @@ pub(super) fn changes(
             continue;
         }
         if to != *path {
-            if load_text(&beneath(root, &to))?.is_some_and(|stands| stands != moved) {
+            if load_text(&under_root(root, &to))?.is_some_and(|existing| existing != moved) {
                 bail!("{} exists already: remove it first", to.display());
             }
             changes.push(FileChange::remove(path));
@@ -165,7 +165,7 @@ fn dhclient(text: &str, nic: &str, bridge: &str) -> Result<String> {
             done = token.at + nic.len();
         } else if holds(token.text, nic) && !STAY.contains(&statement) {
             bail!(
-                "line {}: {nic} stands in a statement '{statement}', which is not moved",
+                "line {}: {nic} is named in a statement '{statement}', which cannot be moved",
                 line(text, token.at)
             );
         }
@@ -224,7 +224,7 @@ fn dhcpcd(text: &str, nic: &str, bridge: &str) -> Result<String> {
             }
             _ if holds(body, nic) && !STAY.contains(&keyword) => {
                 bail!(
-                    "{}: {nic} stands in '{keyword}', which is not moved",
+                    "{}: {nic} is named in '{keyword}', which cannot be moved",
                     place()
                 )
             }
@@ -243,7 +243,7 @@ fn dhcpcd(text: &str, nic: &str, bridge: &str) -> Result<String> {
 
 /// Whether `dhcpcd.conf` keeps dhcpcd from a device.
 pub(super) fn dhcpcd_is_denied(root: &Path, nic: &str) -> Result<bool> {
-    let text = load_text(&beneath(root, Path::new("/etc/dhcpcd.conf")))?.unwrap_or_default();
+    let text = load_text(&under_root(root, Path::new("/etc/dhcpcd.conf")))?.unwrap_or_default();
     let (mut allowed, mut denied) = (None, false);
     for line in text.lines() {
         let mut words = line

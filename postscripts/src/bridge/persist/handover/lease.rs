@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::MovedArguments;
 use super::names::rename;
 use super::options::ClientKind;
-use crate::owner::Directory;
+use crate::owner::RootOnlyDirectory;
 
 /// Where clients keep what they know.
 fn directories(kind: ClientKind) -> &'static [&'static str] {
@@ -56,7 +56,7 @@ impl Lease {
         let named = moved.states.iter().map(|(option, path)| {
             let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
                 bail!(
-                    "its option {option} names {}, which is no file",
+                    "its option {option} names {}, which is not a file",
                     path.display()
                 );
             };
@@ -98,7 +98,7 @@ impl Lease {
         nic: &str,
         bridge: &str,
     ) -> Result<()> {
-        let Some(directory) = Directory::open(root, &self.directory)? else {
+        let Some(directory) = RootOnlyDirectory::open(root, &self.directory)? else {
             return Ok(());
         };
         let Some(bytes) = directory.read(&self.from)? else {

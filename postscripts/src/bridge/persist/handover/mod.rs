@@ -1,7 +1,7 @@
-//! Tells what runs that the bridge has the address now, so that nothing puts it back on the NIC.
+//! Hands the NIC's addresses over to the bridge in the programs that run, so that none puts them back on the NIC.
 //!
 //! In: the backend whose files are in place, and the live network with the bridge already up. Out:
-//! [`Handover`], a plan that can be shown, done and taken back by a later process.
+//! [`Handover`], a plan that can be shown, carried out, and undone by a later process.
 //!
 //! - systemd-networkd reloads (`networkctl reload`; `netplan generate` first where netplan is in
 //!   charge). A drop-in below `/run` has it keep the addresses until the next boot, so that no packet
@@ -10,7 +10,7 @@
 //! - wicked reloads both devices.
 //! - dhclient, dhcpcd and udhcpc are stopped before the NIC loses its addresses, started on the bridge with
 //!   the lease of the NIC, and once that lease is confirmed the old process is killed outright: it neither
-//!   releases nor deconfigures. What their configuration says of the NIC is moved with the other files.
+//!   releases nor deconfigures. The settings for the NIC in their configuration move with the other files.
 
 mod arguments;
 mod client;
@@ -37,21 +37,22 @@ use super::model::DesiredBridge;
 use super::netplan::Renderer;
 use super::networkmanager;
 use crate::fault::Fault;
-use crate::files::{FileChange, beneath};
-use crate::owner::Program;
+use crate::files::{FileChange, under_root};
+use crate::owner::HostProgram;
 use crate::program;
 use client::DhcpClient;
 use options::ClientKind;
 
 /// A daemon's command that takes longer has hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What runs and has to hear of the change.
+/// The programs that run and have to be notified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Handover {
     nic: String,
     bridge: String,
-    /// A drop-in for networkd that lives until the next boot.
+    /// A drop-in for networkd that lives until the next boot. Without `KeepConfiguration=` networkd removes
+    /// addresses that it did not add when it takes a device over (systemd.network(5)).
     keep: Option<PathBuf>,
     /// Commands that make the daemon read the files.
     forward: Vec<Vec<String>>,
@@ -62,7 +63,7 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// What has to be told; `address` is the leased one, for clients that keep no lease.
+    /// Plans the notifications; `address` is the leased one, for clients that keep no lease.
     pub(super) fn plan(
         root: &Path,
         backend: &Backend,
@@ -158,25 +159,25 @@ impl Handover {
         let kinds: Vec<ClientKind> = plan.clients.iter().map(DhcpClient::kind).collect();
         if let Some(change) = plan.configuration(root, &kinds)?.first() {
             anyhow::bail!(
-                "{} names {nic}, and what it says would not hold for {bridge}: leave --no-persist out, so that it \
-                 moves too",
+                "{} names {nic}, and its settings would not apply to {bridge}: omit --no-persist, so that they \
+                 move too",
                 change.path.display()
             );
         }
         Ok(plan)
     }
 
-    /// What the configuration of DHCP clients says of the NIC, moved to the bridge: that of clients that run
+    /// The settings for the NIC in the configuration of DHCP clients, moved to the bridge: that of clients that run
     /// for it, and of the one that the backend starts at boot.
     ///
     /// # Errors
-    /// When it says what cannot be moved.
+    /// When it has settings that cannot be moved.
     pub(super) fn changes(&self, root: &Path, backend: &Backend) -> Result<Vec<FileChange>> {
         let mut kinds = client::kinds(root, &self.nic)?;
         if matches!(backend, Backend::Ifupdown | Backend::Ifcfg { .. }) {
             let installed = |kind: &ClientKind| {
                 let mut names = kind.programs().iter();
-                names.any(|name| Program::find(root, name).is_some())
+                names.any(|name| HostProgram::find(root, name).is_some())
             };
             let started = [ClientKind::Dhclient, ClientKind::Dhcpcd]
                 .into_iter()
@@ -187,15 +188,15 @@ impl Handover {
     }
 
     fn configuration(&self, root: &Path, kinds: &[ClientKind]) -> Result<Vec<FileChange>> {
-        let told: Vec<_> = self.clients.iter().filter_map(DhcpClient::config).collect();
-        let files = config::files(kinds, &told, &self.nic);
+        let given: Vec<_> = self.clients.iter().filter_map(DhcpClient::config).collect();
+        let files = config::files(kinds, &given, &self.nic);
         config::changes(root, &files, &self.nic, &self.bridge)
     }
 
-    /// Stops the clients of the NIC, until they are moved or taken back.
+    /// Stops the clients of the NIC, until they are moved or the change is undone.
     pub(super) fn pause(&self, root: &Path, fault: &Fault) -> Result<()> {
         self.clients.iter().try_for_each(|client| {
-            fault.part().context("stopping what runs")?;
+            fault.part().context("stopping the running programs")?;
             client.pause(root)
         })
     }
@@ -221,7 +222,7 @@ impl Handover {
         self.back.clear();
     }
 
-    /// Whether nothing has to be told.
+    /// Whether nothing has to be notified.
     pub(super) fn is_empty(&self) -> bool {
         self.forward.is_empty() && self.clients.is_empty()
     }
@@ -237,10 +238,10 @@ impl Handover {
             .collect()
     }
 
-    /// Does it. After an error [`take_back`](Self::take_back) is due.
+    /// Notifies them. After an error [`undo`](Self::undo) is due.
     pub(super) fn forward(&self, root: &Path, fault: &Fault) -> Result<()> {
         if let Some(path) = &self.keep {
-            let place = beneath(root, path);
+            let place = under_root(root, path);
             let writing = || format!("writing {}", place.display());
             fault.part().with_context(writing)?;
             fs::create_dir_all(place.parent().unwrap_or(root)).with_context(writing)?;
@@ -249,10 +250,10 @@ impl Handover {
             fs::write(&place, text).with_context(writing)?;
         }
         for words in &self.forward {
-            fault.part().context("telling the running daemon")?;
+            fault.part().context("notifying the running daemon")?;
             command(words)?;
         }
-        fault.part().context("telling what runs")?;
+        fault.part().context("notifying the running programs")?;
         if self.keep.is_some() {
             self.announce(root)?;
         }
@@ -262,16 +263,13 @@ impl Handover {
     }
 
     /// Puts what runs back to the NIC, once the previous files are there again.
-    pub(super) fn take_back(&self, root: &Path) -> Result<()> {
-        let mut result = self
-            .clients
-            .iter()
-            .try_for_each(|client| client.take_back(root));
+    pub(super) fn undo(&self, root: &Path) -> Result<()> {
+        let mut result = self.clients.iter().try_for_each(|client| client.undo(root));
         if let Some(path) = &self.keep {
-            let _ = fs::remove_file(beneath(root, path));
+            let _ = fs::remove_file(under_root(root, path));
         }
         for words in &self.back {
-            // The one that fails must not keep the others from being told.
+            // One that fails must not keep the others from being notified.
             result = result.and(command(words));
         }
         if self.keep.is_some() {
@@ -280,22 +278,24 @@ impl Handover {
         result
     }
 
-    /// networkd answers before it has read its files anew, and till then says that it does not manage
-    /// the NIC, which would make the next run believe that nobody does.
+    /// `networkctl reload` returns before networkd has read its files again, and until then its state file
+    /// (`/run/systemd/netif/links/INDEX`) reports the NIC as unmanaged, which would make the next run find no
+    /// backend.
     fn await_networkd(&self, root: &Path) {
-        let class = beneath(root, Path::new("/sys/class/net"));
+        let class = under_root(root, Path::new("/sys/class/net"));
         let index = fs::read_to_string(class.join(&self.nic).join("ifindex")).unwrap_or_default();
-        let end = Instant::now() + PATIENCE / 4;
+        let end = Instant::now() + TIMEOUT / 4;
         let settled = || matches!(network_file(root, index.trim()), Ok(Some(_)));
         while !settled() && Instant::now() < end {
             sleep(Duration::from_millis(20));
         }
     }
 
-    /// networkd takes a bridge that existed before it only with the kernel's next word of it, and
-    /// leaves its ports half configured till then: a rewritten alias is such a word.
+    /// networkd configures a bridge that existed before only at the kernel's next notification about it
+    /// (`RTM_NEWLINK`), and leaves its ports half configured until then. Writing `ifalias`, even unchanged, makes
+    /// the kernel send one (`ifalias_store`, net/core/net-sysfs.c).
     fn announce(&self, root: &Path) -> Result<()> {
-        let path = beneath(root, Path::new("/sys/class/net"))
+        let path = under_root(root, Path::new("/sys/class/net"))
             .join(&self.bridge)
             .join("ifalias");
         let Ok(alias) = fs::read_to_string(&path) else {
@@ -322,10 +322,10 @@ fn command(words: &[String]) -> Result<()> {
         return Ok(());
     };
     let Some(path) = program::find(name) else {
-        anyhow::bail!("telling the running daemon: there is no {name} on this host");
+        anyhow::bail!("notifying the running daemon: there is no {name} on this host");
     };
     let mut command = Command::new(path);
-    program::run(command.args(arguments), Stdio::null(), PATIENCE)
+    program::run(command.args(arguments), Stdio::null(), TIMEOUT)
         .with_context(|| format!("running {}", words.join(" ")))
         .map(drop)
 }

@@ -13,9 +13,10 @@ use ClientKind::{Dhclient, Dhcpcd, Udhcpc};
 
 fn parse(kind: ClientKind, line: &str) -> Option<ClientArguments> {
     // dhcpcd writes one text over all its words.
-    let words: Vec<String> = match line.starts_with("dhcpcd: ") {
-        true => vec![line.to_owned()],
-        false => line.split(' ').map(str::to_owned).collect(),
+    let words: Vec<String> = if line.starts_with("dhcpcd: ") {
+        vec![line.to_owned()]
+    } else {
+        line.split(' ').map(str::to_owned).collect()
     };
     ClientArguments::parse(kind, &words)
 }
@@ -290,12 +291,12 @@ fn what_cannot_be_moved_is_refused_with_its_line() {
         (
             Dhclient,
             "\npseudo \"eth0:1\" \"eth0\" { }\n",
-            "line 2: eth0 stands in a statement 'pseudo', which is not moved",
+            "line 2: eth0 is named in a statement 'pseudo', which cannot be moved",
         ),
         (
             Dhclient,
             "script \"/etc/eth0.sh\";\n",
-            "line 1: eth0 stands in a statement 'script', which is not moved",
+            "line 1: eth0 is named in a statement 'script', which cannot be moved",
         ),
         (
             Dhclient,
@@ -315,7 +316,7 @@ fn what_cannot_be_moved_is_refused_with_its_line() {
         (
             Dhcpcd,
             "ia_pd 1 eth0/0\n",
-            "line 1: eth0 stands in 'ia_pd', which is not moved",
+            "line 1: eth0 is named in 'ia_pd', which cannot be moved",
         ),
     ] {
         let path = match kind {

@@ -72,7 +72,7 @@ pub(super) fn carry(
     }
     if target.is_some_and(|target| target.entry("networkmanager").is_some()) {
         bail!(
-            "both {} and {} say networkmanager: leave one",
+            "both {} and {} set networkmanager: keep one",
             desired.nic,
             desired.bridge
         );

@@ -264,7 +264,7 @@ fn carry(
                 continue;
             }
             bail!(
-                "both {} and {} say {key}: leave one",
+                "both {} and {} set {key}: keep one",
                 desired.nic,
                 desired.bridge
             );
@@ -289,9 +289,10 @@ fn carry(
 
 /// An address's label begins with the name of its device.
 fn labelled(line: &str, desired: &DesiredBridge) -> String {
-    match line.trim_start().starts_with("label:") {
-        true => rename(line, &desired.nic, &desired.bridge),
-        false => line.to_owned(),
+    if line.trim_start().starts_with("label:") {
+        rename(line, &desired.nic, &desired.bridge)
+    } else {
+        line.to_owned()
     }
 }
 
@@ -319,9 +320,10 @@ fn token(
     let has = |node: &&YamlNode| {
         node.entry("ipv6-address-token").is_some() || passthrough::has_token(node)
     };
-    match nodes.iter().any(has) {
-        true => Ok(None),
-        false => desired.identity.token(desired),
+    if nodes.iter().any(has) {
+        Ok(None)
+    } else {
+        desired.identity.token(desired)
     }
 }
 

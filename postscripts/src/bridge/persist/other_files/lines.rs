@@ -184,8 +184,9 @@ fn each(
             None => findings.push(UnclearLine::unclear(number, body, context)),
         }
     }
-    match findings.is_empty() {
-        true => Ok(out),
-        false => Err(findings),
+    if findings.is_empty() {
+        Ok(out)
+    } else {
+        Err(findings)
     }
 }

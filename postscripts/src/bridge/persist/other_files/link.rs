@@ -11,12 +11,12 @@ use super::{RewriteContext, UnclearLine};
 use crate::bridge::net::Mac;
 use crate::bridge::persist::ini::{Ini, IniSection};
 use crate::files::glob;
-use crate::files::{self, beneath};
+use crate::files::{self, under_root};
 
 /// The NIC's type as udev knows it.
 pub(super) fn type_of(root: &Path, nic: &str) -> Result<String> {
     let path = Path::new("/sys/class/net").join(nic).join("uevent");
-    let text = files::read(&beneath(root, &path))?.unwrap_or_default();
+    let text = files::read(&under_root(root, &path))?.unwrap_or_default();
     let kind = text.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
     Ok(kind.unwrap_or("ether").trim().to_owned())
 }
@@ -97,9 +97,10 @@ mod tests {
         for (conditions, taken) in cases {
             let text = format!("# lab\n[Match]\n{conditions}\n\n[Link]\nName=lan0\n");
             let new = rewrite(&text, &context(&desired)).ok().unwrap();
-            let expected = match taken {
-                true => format!("# lab\n[Match]\n{conditions}\nType=ether\n\n[Link]\nName=lan0\n"),
-                false => text,
+            let expected = if taken {
+                format!("# lab\n[Match]\n{conditions}\nType=ether\n\n[Link]\nName=lan0\n")
+            } else {
+                text
             };
             assert_eq!(new, expected);
             assert_eq!(

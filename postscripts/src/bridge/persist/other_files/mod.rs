@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::model::DesiredBridge;
-use crate::files::{self, Access, Document, FileChange, Inspected, beneath, glob};
+use crate::files::{self, Access, FileChange, Inspected, TextFile, glob, under_root};
 
 /// No configuration file is larger.
-const FILE_LIMIT: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Files of one kind, and how they are looked at.
 struct SearchedFiles {
@@ -157,7 +157,7 @@ pub(super) fn changes(
     }
     if !problems.is_empty() {
         bail!(
-            "{} is named elsewhere for what {} will have: {}",
+            "{} is named in other files for what {} will have: {}",
             desired.nic,
             desired.bridge,
             problems.join("; ")
@@ -173,11 +173,11 @@ fn units_for(root: &Path, desired: &DesiredBridge) -> Result<Vec<String>> {
     const FINE: [&str; 3] = ["wpa_supplicant", "ethtool", "sys-subsystem-net-devices"];
     let instance = format!("@{}.service", desired.nic);
     let mut found = Vec::new();
-    for dir in files::names(&beneath(root, Path::new(DIR)))? {
+    for dir in files::names(&under_root(root, Path::new(DIR)))? {
         if !dir.ends_with(".wants") && !dir.ends_with(".requires") {
             continue;
         }
-        for name in files::names(&beneath(root, &Path::new(DIR).join(&dir)))? {
+        for name in files::names(&under_root(root, &Path::new(DIR).join(&dir)))? {
             if let Some(unit) = name.strip_suffix(&instance)
                 && !FINE.iter().any(|fine| unit.starts_with(fine))
             {
@@ -203,16 +203,16 @@ fn documents(
     root: &Path,
     patterns: &[&str],
     skipped: &mut Vec<String>,
-) -> Result<Vec<(PathBuf, Document)>> {
-    let mut found: BTreeMap<PathBuf, Option<(PathBuf, Document)>> = BTreeMap::new();
+) -> Result<Vec<(PathBuf, TextFile)>> {
+    let mut found: BTreeMap<PathBuf, Option<(PathBuf, TextFile)>> = BTreeMap::new();
     for pattern in patterns {
         for path in glob::expand(root, Path::new(pattern))? {
             let target = in_etc(&path);
             if found.contains_key(&target) {
                 continue;
             }
-            match files::inspect(root, &path, FILE_LIMIT) {
-                Inspected::Document(document) => {
+            match files::inspect(root, &path, MAX_FILE_BYTES) {
+                Inspected::Text(document) => {
                     found.insert(target, Some((path, document)));
                 }
                 Inspected::Unread(what) => {
@@ -229,7 +229,7 @@ fn documents(
 /// The change that gives a file another text; an error says why nothing can make it.
 fn rewritten(
     path: &Path,
-    document: &Document,
+    document: &TextFile,
     new: String,
 ) -> std::result::Result<FileChange, String> {
     let shown = path.display();
@@ -248,7 +248,7 @@ fn rewritten(
             target.display()
         )),
         None if path.starts_with("/run") => Err(format!(
-            "{shown}: something makes it anew at each boot: change that first"
+            "{shown}: it is generated at each boot: change its generator first"
         )),
         None => Ok(FileChange::write(
             in_etc(path),

@@ -34,9 +34,12 @@ impl<'a> SysctlLine<'a> {
             .find(['.', '/'])
             .is_some_and(|at| key[at..].starts_with('/'));
         let (separator, other) = if slashes { ('/', '.') } else { ('.', '/') };
-        let part = |part: &str| match slashes {
-            true => part.to_owned(),
-            false => part.replace(other, &separator.to_string()),
+        let part = |part: &str| {
+            if slashes {
+                part.to_owned()
+            } else {
+                part.replace(other, &separator.to_string())
+            }
         };
         let key: Vec<String> = key
             .trim_start_matches("/proc/sys/")
@@ -65,12 +68,11 @@ impl<'a> SysctlLine<'a> {
     fn with_device(&self, device: &str) -> String {
         let mut key = self.key.clone();
         key[3] = device.to_owned();
-        let key = match self.slashes {
-            true => key.join("/"),
-            false => {
-                let parts: Vec<String> = key.iter().map(|part| part.replace('.', "/")).collect();
-                parts.join(".")
-            }
+        let key = if self.slashes {
+            key.join("/")
+        } else {
+            let parts: Vec<String> = key.iter().map(|part| part.replace('.', "/")).collect();
+            parts.join(".")
         };
         format!("{}{key}{}", self.start, self.rest)
     }
@@ -121,9 +123,10 @@ pub(super) fn rewrite(
             _ => out.push_str(line),
         }
     }
-    match findings.is_empty() {
-        true => Ok(out),
-        false => Err(findings),
+    if findings.is_empty() {
+        Ok(out)
+    } else {
+        Err(findings)
     }
 }
 

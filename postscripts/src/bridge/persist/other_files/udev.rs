@@ -36,9 +36,10 @@ pub(super) fn rewrite(
         }
         out.push_str(line);
     }
-    match findings.is_empty() {
-        true => Ok(out),
-        false => Err(findings),
+    if findings.is_empty() {
+        Ok(out)
+    } else {
+        Err(findings)
     }
 }
 

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::statements::{self, Statement, words};
-use super::{MOST, Search};
+use super::statements::{self, RuleStatement, words};
+use super::{MAX_COUNT, Search};
 use crate::files::{Inspected, inspect};
 
 /// What runs at boot, or when the network comes up.
@@ -65,8 +65,8 @@ impl Search<'_> {
                     continue;
                 }
                 // persistence names those that it does not read
-                let found = inspect(self.root, &path, super::LONGEST);
-                let Inspected::Document(document) = found else {
+                let found = inspect(self.root, &path, super::MAX_BYTES);
+                let Inspected::Text(document) = found else {
                     continue;
                 };
                 self.loaded(&path, &document.text);
@@ -77,7 +77,7 @@ impl Search<'_> {
                     self.script(&path, "an init script");
                 }
                 let called = statements::read(&document.text).into_iter();
-                for script in called.flat_map(|it| paths(&it.shown)).take(MOST) {
+                for script in called.flat_map(|it| paths(&it.shown)).take(MAX_COUNT) {
                     self.script(&script, &format!("run by {}", path.display()));
                 }
             }
@@ -98,15 +98,15 @@ impl Search<'_> {
 
     /// Looks through a script that changes rules itself.
     fn script(&mut self, path: &Path, owner: &str) {
-        let found = inspect(self.root, path, super::LONGEST);
-        let Inspected::Document(document) = found else {
+        let found = inspect(self.root, path, super::MAX_BYTES);
+        let Inspected::Text(document) = found else {
             return;
         };
         if !document.text.starts_with("#!") || !self.seen.insert(path.to_owned()) {
             return;
         }
         self.loaded(path, &document.text);
-        let changes = |it: &Statement| it.runs(|word| TOOLS.contains(&word));
+        let changes = |it: &RuleStatement| it.runs(|word| TOOLS.contains(&word));
         let mut statements = statements::read(&document.text);
         if statements.iter().any(changes) {
             statements.retain(|it| changes(it) || it.assigns());
@@ -116,7 +116,7 @@ impl Search<'_> {
 }
 
 /// Whether it loads a file of rules.
-fn loads(statement: &Statement) -> bool {
+fn loads(statement: &RuleStatement) -> bool {
     let is_restore = |word: &str| word.contains("tables") && word.ends_with("-restore");
     let is_file = |word: &str| {
         word == "--file" || (word.starts_with('-') && !word.starts_with("--") && word.contains('f'))

@@ -1,7 +1,7 @@
 //! Where a host keeps the rules that it loads at boot, and which of these files name the NIC.
 //!
 //! In: known places below the root directory, files that nftables includes, and files that hooks and
-//! units give to `iptables-restore` or `nft`. Out: the [`Stored`] lines that name a NIC without one beside
+//! units give to `iptables-restore` or `nft`. Out: the [`StoredRules`] lines that name a NIC without one beside
 //! them that says the same of its bridge. Nothing here writes: what a firewall is at the next boot is its
 //! administrator's to say.
 
@@ -15,8 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Move;
-use crate::files::{Inspected, beneath, glob, inspect};
-use statements::Statement;
+use crate::files::{Inspected, glob, inspect, under_root};
+use statements::RuleStatement;
 
 /// Files, directories of them, and patterns, and whose they are.
 const PLACES: [(&str, &str); 17] = [
@@ -42,13 +42,13 @@ const PLACES: [(&str, &str); 17] = [
 const WIREGUARD: &str = "/etc/wireguard/*.conf";
 const WG_QUICK: &str = "wg-quick";
 /// No file of rules is longer, no directory of them has more, or is nested deeper.
-const LONGEST: u64 = 4 << 20;
-const MOST: usize = 256;
-const DEEPEST: usize = 4;
+const MAX_BYTES: u64 = 4 << 20;
+const MAX_COUNT: usize = 256;
+const MAX_DEPTH: usize = 4;
 
 /// What the files for the next boot say.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(super) struct StoredRules {
     /// Lines that name a NIC and not its bridge, each with its place and its owner.
     pub(super) lines: Vec<String>,
     /// What is not read, and why.
@@ -56,16 +56,16 @@ pub(super) struct Stored {
 }
 
 /// Looks through the files for the next boot.
-pub(super) fn find(root: &Path, moves: &[Move]) -> Stored {
+pub(super) fn find(root: &Path, moves: &[Move]) -> StoredRules {
     let mut search = Search {
         root,
         moves,
         seen: BTreeSet::new(),
-        stored: Stored::default(),
+        stored: StoredRules::default(),
     };
     for (place, owner) in PLACES {
         for path in search.expand(Path::new(place)) {
-            search.place(&path, owner, DEEPEST);
+            search.place(&path, owner, MAX_DEPTH);
         }
     }
     search.callers();
@@ -77,27 +77,27 @@ struct Search<'a> {
     moves: &'a [Move],
     /// Files that were looked at.
     seen: BTreeSet<PathBuf>,
-    stored: Stored,
+    stored: StoredRules,
 }
 
 impl Search<'_> {
     /// A file of rules, or all that lie below a directory.
     fn place(&mut self, path: &Path, owner: &str, depth: usize) {
-        let Ok(entries) = fs::read_dir(beneath(self.root, path)) else {
+        let Ok(entries) = fs::read_dir(under_root(self.root, path)) else {
             return self.rules(path, owner);
         };
         let entries = entries.filter_map(|entry| Some(path.join(entry.ok()?.file_name())));
-        let mut below: Vec<_> = entries.take(MOST + 1).collect();
-        if below.len() > MOST || depth == 0 {
+        let mut below: Vec<_> = entries.take(MAX_COUNT + 1).collect();
+        if below.len() > MAX_COUNT || depth == 0 {
             let many = match depth {
                 0 => "is nested too deep".to_owned(),
-                _ => format!("has more than {MOST} files"),
+                _ => format!("has more than {MAX_COUNT} files"),
             };
             let all = format!("{} {many}: not all of it is read", path.display());
             self.stored.unread.push(all);
         }
         below.sort();
-        below.truncate(if depth == 0 { 0 } else { MOST });
+        below.truncate(if depth == 0 { 0 } else { MAX_COUNT });
         for path in below.iter().filter(|path| !is_copy(path)) {
             self.place(path, owner, depth - 1);
         }
@@ -114,7 +114,7 @@ impl Search<'_> {
         };
         let statements = statements::read(&text);
         self.report(path, owner, &statements);
-        for pattern in statements.iter().filter_map(Statement::included) {
+        for pattern in statements.iter().filter_map(RuleStatement::included) {
             for file in self.expand(&Path::new("/etc").join(pattern)) {
                 self.rules(&file, &format!("included by {}", path.display()));
             }
@@ -122,7 +122,7 @@ impl Search<'_> {
     }
 
     /// Adds the statements about a NIC that have none about its bridge beside them.
-    fn report(&mut self, path: &Path, owner: &str, statements: &[Statement]) {
+    fn report(&mut self, path: &Path, owner: &str, statements: &[RuleStatement]) {
         for one in self.moves {
             for statement in statements.iter().filter(|it| it.is_left(one, statements)) {
                 let zone = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -144,8 +144,8 @@ impl Search<'_> {
         if !self.seen.insert(path.to_owned()) {
             return None;
         }
-        match inspect(self.root, path, LONGEST) {
-            Inspected::Document(document) => Some(document.text),
+        match inspect(self.root, path, MAX_BYTES) {
+            Inspected::Text(document) => Some(document.text),
             Inspected::Nothing => None,
             Inspected::Unread(what) => {
                 self.stored.unread.push(what);

@@ -20,26 +20,26 @@ const SELECTORS: [&str; 8] = [
 
 /// The table and the chain that something stands in, where there are such.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Context {
+struct ChainScope {
     table: String,
     chain: String,
 }
 
 /// A rule, a setting or a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Statement {
+pub(super) struct RuleStatement {
     /// The line that it begins in.
     pub(super) number: usize,
     /// As it is written.
     pub(super) shown: String,
-    context: Context,
+    context: ChainScope,
     /// Without blanks and counters.
     plain: String,
 }
 
 /// Takes a file apart.
-pub(super) fn read(text: &str) -> Vec<Statement> {
-    let (mut statements, mut context) = (Vec::new(), Context::default());
+pub(super) fn read(text: &str) -> Vec<RuleStatement> {
+    let (mut statements, mut context) = (Vec::new(), ChainScope::default());
     let mut begun: Option<(usize, String)> = None;
     for (number, line) in (1..).zip(text.lines().map(without_comment)) {
         let goes_on = line.ends_with(['\\', ',']) || line.ends_with("= {");
@@ -70,7 +70,12 @@ fn without_comment(line: &str) -> &str {
 }
 
 /// Adds what one line says, or several that go on.
-fn take_apart(line: &str, number: usize, context: &mut Context, statements: &mut Vec<Statement>) {
+fn take_apart(
+    line: &str,
+    number: usize,
+    context: &mut ChainScope,
+    statements: &mut Vec<RuleStatement>,
+) {
     let mut quoted = false;
     let parts = line.split(|letter| {
         quoted ^= letter == '"';
@@ -84,7 +89,7 @@ fn take_apart(line: &str, number: usize, context: &mut Context, statements: &mut
                 Some("table") => true,
                 Some("chain" | "set" | "map") => false,
                 Some(word) if word.starts_with('*') => {
-                    *context = Context::default();
+                    *context = ChainScope::default();
                     context.table = word.to_owned();
                     break;
                 }
@@ -93,14 +98,13 @@ fn take_apart(line: &str, number: usize, context: &mut Context, statements: &mut
             let Some((header, rest)) = part.split_once('{') else {
                 break;
             };
-            statements.push(Statement::new(number, header, context));
+            statements.push(RuleStatement::new(number, header, context));
             let name = header.trim().to_owned();
-            match is_table {
-                true => {
-                    context.table = name;
-                    context.chain.clear();
-                }
-                false => context.chain = name,
+            if is_table {
+                context.table = name;
+                context.chain.clear();
+            } else {
+                context.chain = name
             }
             part = rest;
         }
@@ -108,13 +112,13 @@ fn take_apart(line: &str, number: usize, context: &mut Context, statements: &mut
             part = part[..part.len() - 1].trim_end();
         }
         if !part.is_empty() {
-            statements.push(Statement::new(number, part, context));
+            statements.push(RuleStatement::new(number, part, context));
         }
     }
 }
 
-impl Statement {
-    fn new(number: usize, shown: &str, context: &Context) -> Self {
+impl RuleStatement {
+    fn new(number: usize, shown: &str, context: &ChainScope) -> Self {
         let mut plain: Vec<&str> = shown.split_whitespace().collect();
         // what iptables-save and nft count
         if plain
@@ -157,7 +161,7 @@ impl Statement {
     }
 
     /// Whether it is about the NIC, not about its bridge too, and none beside it says the same of the bridge.
-    pub(super) fn is_left(&self, one: &Move, beside: &[Statement]) -> bool {
+    pub(super) fn is_left(&self, one: &Move, beside: &[RuleStatement]) -> bool {
         // such a chain stays bound to the port
         if self.plain.contains("hook ingress") || self.plain.contains("hook egress") {
             return false;

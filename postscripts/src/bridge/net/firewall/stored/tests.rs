@@ -6,9 +6,9 @@ use nix::sys::stat::Mode;
 use tempfile::TempDir;
 
 use super::super::tests::moves;
-use super::{LONGEST, Stored, find};
+use super::{MAX_BYTES, StoredRules, find};
 
-fn look(files: &[(&str, &str)]) -> Stored {
+fn look(files: &[(&str, &str)]) -> StoredRules {
     let root = host(files);
     find(root.path(), &moves())
 }
@@ -233,7 +233,7 @@ fn rules_are_found_wherever_a_host_loads_them_from() {
             .map(|(path, text)| (*path, moved(text)))
             .collect();
         let both: Vec<_> = both.iter().map(|(path, text)| (*path, &text[..])).collect();
-        assert_eq!(look(&both), Stored::default(), "{files:?}");
+        assert_eq!(look(&both), StoredRules::default(), "{files:?}");
     }
 }
 
@@ -254,7 +254,7 @@ fn what_loads_no_rules_is_not_taken_for_some() {
         ("/etc/init.d/lab", "#!/bin/sh\nNIC=eth0\nifup $NIC\n"),
         ("/etc/nftables.conf", "# include \"/etc/lab/rules\"\n"),
     ]);
-    assert_eq!(found, Stored::default());
+    assert_eq!(found, StoredRules::default());
 }
 
 #[test]
@@ -264,8 +264,8 @@ fn what_is_no_file_of_rules_is_named() {
             "/etc/network/interfaces",
             "  pre-up iptables-restore /etc/lab/pipe\n",
         ),
-        ("/etc/lab/big", &"#".repeat(LONGEST as usize + 1)),
-        ("/etc/nftables/big", &"#".repeat(LONGEST as usize + 1)),
+        ("/etc/lab/big", &"#".repeat(MAX_BYTES as usize + 1)),
+        ("/etc/nftables/big", &"#".repeat(MAX_BYTES as usize + 1)),
         ("/etc/ufw/program", "\u{7f}ELF eth0"),
         ("/etc/ufw/latin.rules", ""),
         ("/etc/iptables/x", ""),
