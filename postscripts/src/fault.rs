@@ -40,7 +40,7 @@ enum FaultKind {
     Refuse,
 }
 
-/// What goes wrong in this run: nothing, unless a test asks for it.
+/// The faults of this run: none, unless a test plans some.
 #[derive(Debug, Clone, Default)]
 pub struct Fault {
     planned: Vec<(FaultKind, FaultPoint)>,
@@ -50,7 +50,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Reads what a test asked for: `KIND:WHERE[:NUMBER]`, several joined by commas.
+    /// Reads the faults that a test plans: `KIND:WHERE[:NUMBER]`, several joined by commas.
     pub fn from_env() -> Self {
         if !cfg!(debug_assertions) {
             return Self::default();

@@ -22,7 +22,7 @@ pub enum Firewall {
 /// Looks at the firewall and brings the plan in line with it.
 ///
 /// # Errors
-/// When rules would not match any more and nobody said what to do about them.
+/// When rules would not match any more and the user has not chosen what to do about them.
 pub(super) fn plan(
     kernel: &HostKernel,
     request: &Request,
@@ -76,7 +76,7 @@ pub(super) fn plan(
     Ok(survey.findings)
 }
 
-/// Insists that no rule is left behind but those that were known before.
+/// Checks that no rule is left behind but those that were known before.
 ///
 /// # Errors
 /// When one is.

@@ -60,7 +60,7 @@ pub struct Request {
 /// # Errors
 /// When nothing was changed because something is in the way, or when something was changed and could
 /// not be undone. A change that failed and was undone is no error but [`Outcome::RolledBack`].
-pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
+pub fn run(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Report> {
     let kernel = HostKernel::open().context("opening a netlink socket")?;
     if request.dry_run {
         return Ok(PlannedChange::plan(&kernel, request)?.report(Outcome::Planned));
@@ -68,24 +68,24 @@ pub fn run(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Report> {
     if !net::may_change() {
         bail!("changing the network needs root (CAP_NET_ADMIN): nothing was changed");
     }
-    let lock = lock(&request.root, request.timeout, say)?;
-    recover(&kernel, request, say)?;
+    let lock = lock(&request.root, request.timeout, progress)?;
+    recover(&kernel, request, progress)?;
     let planned = PlannedChange::plan(&kernel, request)?;
     if planned.is_empty() {
         return Ok(planned.report(Outcome::Unchanged));
     }
-    let targets = reachable(&kernel, &planned.state, request, say)?;
+    let targets = reachable(&kernel, &planned.state, request, progress)?;
     let transaction = BridgeTransaction {
         kernel: &kernel,
         request,
         planned,
         targets,
     };
-    transaction.run(&lock, say)
+    transaction.run(&lock, progress)
 }
 
 /// Undoes what a run left that died together with its watchdog, or ends what it had finished.
-fn recover(kernel: &HostKernel, request: &Request, say: &mut dyn FnMut(&str)) -> Result<()> {
+fn recover(kernel: &HostKernel, request: &Request, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let Some(journal) = ChangeJournal::load(&request.root)? else {
         for uplink in &request.uplinks {
             persist::finish(&request.root, &uplink.bridge, &Fault::default())?;
@@ -93,7 +93,7 @@ fn recover(kernel: &HostKernel, request: &Request, say: &mut dyn FnMut(&str)) ->
         return Ok(());
     };
     let undoing = "undoing the change of a run that was interrupted";
-    say(undoing);
+    progress(undoing);
     undo(kernel, &journal, &Fault::default()).context(undoing)
 }
 
@@ -102,7 +102,7 @@ fn reachable(
     kernel: &HostKernel,
     state: &NetState,
     request: &Request,
-    say: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<ProbeTarget>> {
     let host = |role| move |ip| ProbeTarget::Host { ip, role };
     let mut targets = probe::gateways(state, &request.uplinks);
@@ -117,7 +117,7 @@ fn reachable(
             } => {
                 bail!("{ip} does not answer before the change either: nothing was changed")
             }
-            target => say(&format!(
+            target => progress(&format!(
                 "{target} does not answer now, so it will not be probed"
             )),
         }

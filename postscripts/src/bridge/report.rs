@@ -1,4 +1,4 @@
-//! What a run of `bridgeprereq` has to say in the end.
+//! What a run of `bridgeprereq` reports in the end.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::net;
 /// What came of it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// What was the matter, in one word.
+    /// The outcome, in one word.
     pub outcome: Outcome,
     /// The steps in words.
     pub steps: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It stood already.
+    /// It was as desired already.
     #[default]
     Unchanged,
     /// A dry run that found something to do.

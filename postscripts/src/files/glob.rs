@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{names, under_root};
 
-/// The paths below the root directory that an absolute pattern stands for, sorted; one without a wildcard
+/// The paths below the root directory that match an absolute pattern, sorted; one without a wildcard
 /// is itself. A wildcard fits no name that begins with a dot.
 pub(crate) fn expand(root: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = vec![PathBuf::from("/")];

@@ -1,4 +1,4 @@
-//! Files that an administrator wrote and that are looked through: in whatever encoding, and behind links
+//! Files that an administrator wrote and that are looked through: in whatever encoding, and beyond links
 //! that root alone can have made.
 
 use std::fs;
@@ -15,13 +15,13 @@ const ELF: &[u8] = b"\x7fELF";
 pub(crate) struct TextFile {
     /// Where the file lies, as the host sees it, when a link leads there.
     pub(crate) target: Option<PathBuf>,
-    /// What it says.
+    /// Its content.
     pub(crate) text: String,
     /// Whether the text is the file's, byte for byte: it is UTF-8.
     pub(crate) is_exact: bool,
 }
 
-/// What stands where somebody may have written a file.
+/// What is where somebody may have written a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Inspected {
     /// A file.

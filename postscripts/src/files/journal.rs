@@ -1,12 +1,12 @@
 //! Puts changed files in place, all or none, and puts the previous ones back exactly.
 //!
 //! In: the changes. Out: the files. `pending/journal.json` in the state directory is there before the
-//! first of them is touched and says which they are; then every new file is written beside its place,
+//! first of them is touched and lists them; then every new file is written beside its place,
 //! every old one gets a second name beside it, and only then do the new ones take their places. To
-//! take it back is to rename the old files, which have kept their bytes, mode, owner, labels and
+//! undo it is to rename the old files, which have kept their bytes, mode, owner, labels and
 //! times: that needs no room on the disk, leaves no copy of a key, works in any later process and as
-//! often as it is tried. What is told to others meanwhile is noted, so that they can be told otherwise.
-//! A commit makes `pending/` to `previous/`. Nothing is left behind, whenever a run is cut off.
+//! often as it is tried. What other programs are notified of meanwhile is noted, so that they can be notified again.
+//! A commit makes `pending/` to `previous/`. Nothing remains, whenever a run is interrupted.
 
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
@@ -33,7 +33,7 @@ pub(crate) struct FileJournal {
     fault: Fault,
 }
 
-/// What `journal.json` says.
+/// The content of `journal.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct JournalRecord {
     files: Vec<PreviousFile>,
@@ -74,7 +74,7 @@ impl FileJournal {
         }
     }
 
-    /// One that goes wrong where a test asks for it.
+    /// One with the faults that a test plans.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         Self { fault, ..self }
     }
@@ -87,7 +87,7 @@ impl FileJournal {
         self.dir.join("previous")
     }
 
-    /// Whether a change was begun and neither committed nor taken back.
+    /// Whether a change was begun and neither committed nor undone.
     pub(crate) fn is_pending(&self) -> bool {
         self.pending().join(RECORD_NAME).exists()
     }
@@ -119,7 +119,7 @@ impl FileJournal {
             .and_then(|()| self.publish(changes));
         if made.is_err() {
             self.restore().context("putting the previous files back")?;
-            // What others were told before is not taken back by that.
+            // What others were notified of before is not undone by that.
             if self.pending().join(NOTE_NAME).exists() {
                 self.begin(&JournalRecord::default())?
             } else {
@@ -129,7 +129,7 @@ impl FileJournal {
         made
     }
 
-    /// What stands at each place now; only a regular file can be changed.
+    /// What is at each place now; only a regular file can be changed.
     fn look_up(&self, changes: &[FileChange]) -> Result<Vec<Option<Metadata>>> {
         let one = |change: &FileChange| {
             let place = under_root(&self.root, &change.path);
@@ -294,7 +294,7 @@ impl FileJournal {
             .with_context(|| format!("flushing the directory of {}", place.display()))
     }
 
-    /// Notes what is about to be told to others, so that a later process can tell them otherwise.
+    /// Notes what others are about to be notified of, so that a later process can notify them again.
     pub(crate) fn note(&self, what: &impl Serialize) -> Result<()> {
         if !self.is_pending() {
             self.begin(&JournalRecord::default())?;
@@ -313,8 +313,8 @@ impl FileJournal {
         load(&self.pending().join(NOTE_NAME))
     }
 
-    /// Puts every file back as it was, and says whether there is anything to be taken back at all.
-    /// Once others were told too, [`end`](Self::end) is due.
+    /// Puts every file back as it was, and reports whether there is anything to undo at all.
+    /// Once others were notified too, [`end`](Self::end) is due.
     pub(crate) fn restore(&self) -> Result<bool> {
         let Some(record) = load::<JournalRecord>(&self.pending().join(RECORD_NAME))? else {
             return Ok(false);
@@ -334,7 +334,7 @@ impl FileJournal {
         Ok(true)
     }
 
-    /// Ends a change that was taken back.
+    /// Ends a change that was undone.
     pub(crate) fn end(&self) -> Result<()> {
         let pending = self.pending();
         self.fault
@@ -344,7 +344,7 @@ impl FileJournal {
             .with_context(|| format!("removing {}", pending.display()))
     }
 
-    /// Makes the change last: from here on it is not taken back any more. Also ends what an earlier
+    /// Makes the change last: from here on it is not undone any more. Also ends what an earlier
     /// commit left that was cut off.
     pub(crate) fn commit(&self) -> Result<()> {
         if self.is_pending() {

@@ -1,6 +1,6 @@
 //! Files of this host: read within bounds, changed all or none, put back by any later process.
 //!
-//! In: paths and what should stand there ([`FileChange`]). Out: what stands there, and a [`FileJournal`] that
+//! In: paths and what should be there ([`FileChange`]). Out: what is there, and a [`FileJournal`] that
 //! makes all changes or none. What is read is bounded; what is written is whole before its name counts.
 
 pub(crate) mod glob;
@@ -43,9 +43,9 @@ pub struct FileChange {
 /// Mode and owner of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Its own where it stands already, else those of the file at this path, which it takes text from.
+    /// Its own where it exists already, else those of the file at this path, which it takes text from.
     Like(PathBuf),
-    /// Its own where it stands already, else this mode and the caller for an owner.
+    /// Its own where it exists already, else this mode and the caller for an owner.
     Mode(u32),
     /// This mode, whatever stands there now.
     Exactly(u32),
@@ -72,7 +72,7 @@ impl FileChange {
         }
     }
 
-    /// Says whether the file is not yet what it shall be.
+    /// Reports whether the file is not yet what it shall be.
     pub(crate) fn is_due(&self, root: &Path) -> Result<bool> {
         let stands = load(&under_root(root, &self.path))?;
         Ok(match (stands, &self.text) {
@@ -138,7 +138,7 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What stands at a path where configuration is looked for.
+/// What is at a path where configuration is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileLookup<T = String> {
     /// A small file with this text; one that is masked by a link to `/dev/null` has none.

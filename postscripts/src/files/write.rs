@@ -1,18 +1,18 @@
 //! Files written whole: everything is set and flushed before the name counts.
 //!
-//! Nothing is followed: what stands at a path is replaced or removed itself, be it a link.
+//! Nothing is followed: what is at a path is replaced or removed itself, be it a link.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// Where the file that shall stand at `place` waits for its turn.
+/// Where the file that shall be at `place` waits for its turn.
 pub(super) fn staged(place: &Path) -> PathBuf {
     hidden(place, "new")
 }
 
-/// Where the file that stood at `place` waits in case it has to come back.
+/// Where the file that was at `place` waits in case it has to come back.
 pub(super) fn kept(place: &Path) -> PathBuf {
     hidden(place, "old")
 }
@@ -23,7 +23,7 @@ fn hidden(place: &Path, what: &str) -> PathBuf {
     place.with_file_name(format!(".{name}.slipway-{what}"))
 }
 
-/// Writes a file anew and flushes it; its mode is the final one before its first byte is there.
+/// Writes a new file and flushes it; its mode is the final one before its first byte is there.
 pub(super) fn create(
     path: &Path,
     bytes: &[u8],

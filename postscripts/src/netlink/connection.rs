@@ -16,7 +16,7 @@ use rtnetlink::proto::sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use rtnetlink::proto::{ConnectionHandle, new_connection};
 use tokio::runtime::{Builder, Runtime};
 
-/// A message as bytes behind its netlink header.
+/// A message as the bytes after its netlink header.
 #[derive(Debug)]
 struct RawMessage {
     kind: u16,

@@ -1,4 +1,4 @@
-//! Netlink: how this host's kernel is asked and how it answers (netlink(7), linux/netlink.h).
+//! Netlink: requests to this host's kernel and its answers (netlink(7), linux/netlink.h).
 //!
 //! In: a message's number, flags and body. Out: the bodies of the answers. [`attribute`] builds and reads
 //! bodies, [`Connection`] talks about links, addresses, routes and sockets, [`netfilter`] about the

@@ -158,7 +158,7 @@ impl Netfilter {
         Ok(())
     }
 
-    /// Receives what the kernel says, and nobody else.
+    /// Receives messages of the kernel and of nobody else.
     fn receive(&self) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -171,7 +171,7 @@ impl Netfilter {
     }
 }
 
-/// Says whether the kernel has no such part of netfilter, or no such family of it.
+/// Reports whether the kernel has no such part of netfilter, or no such family of it.
 fn is_absent(error: &io::Error) -> bool {
     let codes = [libc::EINVAL, libc::EOPNOTSUPP, libc::EAFNOSUPPORT];
     error

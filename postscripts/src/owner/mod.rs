@@ -1,9 +1,9 @@
-//! Whose is it? What processes say of themselves, and files that they name, count only where root alone
-//! can have said so.
+//! Whose is it? What processes report of themselves, and files that they name, count only where root alone
+//! can have written it.
 //!
 //! In: the root directory with its `/proc`, names of programs, paths. Out: a [`HostProgram`] that root alone
 //! can have put there, a [`HostProcess`] that runs one, a [`RootOnlyDirectory`] that root alone can have filled. All
-//! that looks at processes goes through here. What is never believed: a process's name (`comm`), its first
+//! that looks at processes goes through here. What is never trusted: a process's name (`comm`), its first
 //! word, `/proc/PID/exe` as something to be started, a path with a link in it.
 //!
 //! - A program is found by its name in the directories that hosts keep programs in; its file and every

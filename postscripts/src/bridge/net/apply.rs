@@ -72,7 +72,7 @@ pub fn undo(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Resul
     }
 }
 
-/// Makes a step happen; that it stands already is fine.
+/// Makes a step happen; that it has happened already is fine.
 fn perform(kernel: &HostKernel, step: &Step) -> io::Result<()> {
     match kernel.perform(step) {
         Err(error) if stands_already(step, &error) => Ok(()),
@@ -80,7 +80,7 @@ fn perform(kernel: &HostKernel, step: &Step) -> io::Result<()> {
     }
 }
 
-/// Says whether the kernel refuses because the step's outcome is there already. A secondary address
+/// Reports whether the kernel refuses because the step's outcome is there already. A secondary address
 /// may have gone with its primary, a lease may have run out, a router may have advertised its route
 /// anew, a device may have left with all that hung on it.
 fn stands_already(step: &Step, error: &io::Error) -> bool {

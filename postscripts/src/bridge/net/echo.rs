@@ -16,20 +16,20 @@ use nix::sys::time::TimeVal;
 /// A port that a management node serves.
 const HTTP: u16 = 80;
 
-/// Says whether the host answers within the time given.
-pub(crate) fn answers(ip: IpAddr, patience: Duration) -> bool {
-    echo(ip, patience / 2).unwrap_or(false) || connects(ip, patience / 2)
+/// Reports whether the host answers within the time given.
+pub(crate) fn answers(ip: IpAddr, timeout: Duration) -> bool {
+    echo(ip, timeout / 2).unwrap_or(false) || connects(ip, timeout / 2)
 }
 
-fn connects(ip: IpAddr, patience: Duration) -> bool {
-    match TcpStream::connect_timeout(&SocketAddr::new(ip, HTTP), patience) {
+fn connects(ip: IpAddr, timeout: Duration) -> bool {
+    match TcpStream::connect_timeout(&SocketAddr::new(ip, HTTP), timeout) {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
     }
 }
 
 /// Sends one echo request (RFC 792, RFC 4443 §4.1) and waits for its reply.
-fn echo(ip: IpAddr, patience: Duration) -> io::Result<bool> {
+fn echo(ip: IpAddr, timeout: Duration) -> io::Result<bool> {
     let (family, protocol, request, reply) = match ip {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp, 8, 0),
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
@@ -41,7 +41,7 @@ fn echo(ip: IpAddr, patience: Duration) -> io::Result<bool> {
     message[2..4].copy_from_slice(&sum.to_be_bytes());
     let to = SockaddrStorage::from(SocketAddr::new(ip, 0));
     sendto(socket.as_raw_fd(), &message, &to, MsgFlags::empty())?;
-    let end = Instant::now() + patience;
+    let end = Instant::now() + timeout;
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left < Duration::from_millis(1) {

@@ -48,7 +48,7 @@ impl HostKernel {
     /// Reads the whole network; the settings below `/proc/sys/net` of the named devices only.
     ///
     /// # Errors
-    /// When the kernel refuses to tell, or its answer makes no sense.
+    /// When the kernel refuses to answer, or its answer makes no sense.
     pub fn load(&self, devices: &[&str]) -> io::Result<NetState> {
         let (mut links, names, obstacles) = self.links(devices)?;
         let mut addresses = Vec::new();
@@ -88,7 +88,7 @@ impl HostKernel {
                 rules.push(message::decode_rule(&body)?);
             }
         }
-        // kernels before 5.3 have no nexthop objects and say so in more than one way
+        // kernels before 5.3 have no nexthop objects and report it in more than one way
         for body in self
             .netlink
             .dump(RTM_GETNEXTHOP, vec![0; 8])
@@ -162,7 +162,7 @@ impl HostKernel {
     /// Names the kinds of queueing that somebody gave a device (tc(8)).
     ///
     /// # Errors
-    /// When the kernel refuses to tell.
+    /// When the kernel refuses to answer.
     pub(super) fn shapers(&self, index: u32) -> io::Result<Vec<String>> {
         const BY_ITSELF: [&str; 5] = ["noqueue", "mq", "pfifo_fast", "fq_codel", "fq"];
         let mut kinds = Vec::new();
@@ -197,10 +197,10 @@ impl HostKernel {
         self.netlink.change(libc::RTM_NEWNEIGH, REPLACE, body)
     }
 
-    /// Says whether a neighbour has answered since it was last asked.
+    /// Reports whether a neighbour has answered since it was last asked.
     ///
     /// # Errors
-    /// When the kernel refuses to tell.
+    /// When the kernel refuses to answer.
     pub fn neighbour_answers(&self, link: &str, ip: IpAddr) -> io::Result<bool> {
         let known = self.neighbour(link, ip)?;
         Ok(known
@@ -223,8 +223,8 @@ impl HostKernel {
     }
 }
 
-/// Says whether this process may change the network (capabilities(7), `CAP_NET_ADMIN`); where the
-/// kernel does not tell, it may try.
+/// Reports whether this process may change the network (capabilities(7), `CAP_NET_ADMIN`); where the
+/// kernel does not report it, it may try.
 pub fn may_change() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -241,7 +241,7 @@ fn worth_keeping(neighbour: &Neighbour) -> bool {
     neighbour.flags & libc::NTF_PROXY != 0 || neighbour.state & (libc::NUD_PERMANENT | KNOWN) != 0
 }
 
-/// Says whether the kernel makes this route by itself: it is of the `local` table's kind, or it is
+/// Reports whether the kernel makes this route by itself: it is of the `local` table's kind, or it is
 /// the network of an address or of IPv6's link-local and multicast ranges. Who gives an address without its
 /// network (`IFA_F_NOPREFIXROUTE`: NetworkManager does) adds the route himself, as one of the kernel's.
 fn is_derived(route: &KernelRoute, links: &[Link]) -> bool {

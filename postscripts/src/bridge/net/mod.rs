@@ -1,8 +1,8 @@
-//! The network of this host as values: what the kernel says, and what shall be.
+//! The network of this host as values: what the kernel reports, and what is desired.
 //!
-//! [`HostKernel::load`] reads a [`NetState`]; [`plan()`] turns it and a wish into [`Step`]s without
+//! [`HostKernel::load`] reads a [`NetState`]; [`plan()`] turns it and desired uplinks into [`Step`]s without
 //! touching anything; [`apply()`] makes them happen, one by one, and [`undo()`] takes them back;
-//! [`probe`] finds out whether the world still answers; [`differences()`] says what is not as planned;
+//! [`probe`] finds out whether other hosts still answer; [`differences()`] reports what is not as planned;
 //! [`firewall`] finds the rules that would not match any more.
 
 mod announce;

@@ -46,7 +46,7 @@ pub struct Uplink {
     pub address: Option<IpNetwork>,
 }
 
-/// What is to be done, and what is left as it is though somebody might wonder.
+/// What is to be done, and what is left as it is though it might surprise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The changes, in order.

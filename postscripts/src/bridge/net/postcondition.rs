@@ -1,7 +1,7 @@
-//! What must hold when a change is over: everything that stood on the NIC stands on the bridge, nothing
+//! What must hold when a change is over: everything that the NIC had is on the bridge, nothing
 //! of it is on the port, and no other device has gained or lost any.
 //!
-//! Pure: the network as the plan leaves it and as the kernel tells of it go in, what differs comes out
+//! Pure: the network as the plan leaves it and as the kernel reports it go in, what differs comes out
 //! in words. What passes by itself is no difference: lifetimes that count down, addresses that every
 //! device makes of itself, temporary ones, what a router advertises anew.
 
@@ -59,7 +59,7 @@ impl PostconditionCheck<'_> {
                 Some(now) => self.addresses(link, now),
                 // a container or a tunnel that ended took its own device along
                 None if self.role(&link.name) == DeviceRole::Other => {}
-                None => self.say(format!("{} is gone", link.name)),
+                None => self.add(format!("{} is gone", link.name)),
             }
         }
         self.newcomers();
@@ -69,13 +69,13 @@ impl PostconditionCheck<'_> {
         for hop in &self.expected.nexthops {
             let same = |now: &&super::NextHop| (now.id, &now.device) == (hop.id, &hop.device);
             if !self.now.nexthops.iter().any(|now| same(&now)) {
-                self.say(format!("nexthop {} is gone or leads elsewhere", hop.id));
+                self.add(format!("nexthop {} is gone or leads elsewhere", hop.id));
             }
         }
         self.found
     }
 
-    fn say(&mut self, what: String) {
+    fn add(&mut self, what: String) {
         if !self.found.contains(&what) {
             self.found.push(what);
         }
@@ -98,7 +98,7 @@ impl PostconditionCheck<'_> {
         let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
         let master = self.now.link(nic).and_then(|link| link.master.as_deref());
         if master != Some(bridge) {
-            self.say(format!("{nic} is not a port of {bridge}"));
+            self.add(format!("{nic} is not a port of {bridge}"));
         }
         for name in [nic, bridge] {
             let (Some(expected), Some(now)) = (self.expected.link(name), self.now.link(name))
@@ -106,16 +106,16 @@ impl PostconditionCheck<'_> {
                 continue;
             };
             if !now.up {
-                self.say(format!("{name} is down"));
+                self.add(format!("{name} is down"));
             }
             if let (Some(was), Some(is)) = (expected.mac, now.mac)
                 && was != is
                 && !self.takes_from_ports(name, is)
             {
-                self.say(format!("{name} has the hardware address {is}, not {was}"));
+                self.add(format!("{name} has the hardware address {is}, not {was}"));
             }
             if now.mtu < expected.mtu {
-                self.say(format!(
+                self.add(format!(
                     "{name} has the MTU {}, not {}",
                     now.mtu, expected.mtu
                 ));
@@ -123,7 +123,7 @@ impl PostconditionCheck<'_> {
         }
     }
 
-    /// Says whether a hardware address is one that a bridge of several ports has from one of them.
+    /// Reports whether a hardware address is one that a bridge of several ports has from one of them.
     fn takes_from_ports(&self, bridge: &str, mac: super::Mac) -> bool {
         let mut ports = self.now.ports(bridge);
         self.expected.ports(bridge).count() > 1 && ports.any(|port| port.mac == Some(mac))
@@ -135,27 +135,27 @@ impl PostconditionCheck<'_> {
             let there = now.addresses.iter().find(|one| one.is_same(address));
             match there {
                 Some(there) if is_taken(there) && !is_taken(address) => {
-                    self.say(format!("another host on the link has {address}"));
+                    self.add(format!("another host on the link has {address}"));
                 }
                 Some(there) if address.lifetimes.is_none() && there.lifetimes.is_some() => {
-                    self.say(format!("{address} on {name} is only leased now"));
+                    self.add(format!("{address} on {name} is only leased now"));
                 }
                 Some(_) => {}
                 None if self.may_go(address, expected) => {}
                 // a manager of the network makes its own of what it knows the bridge by
                 None if is_renewed(address, expected, now) => {}
-                None => self.say(format!("{address} is gone from {name}")),
+                None => self.add(format!("{address} is gone from {name}")),
             }
         }
         for address in &now.addresses {
             let known = expected.addresses.iter().any(|one| one.is_same(address));
             if !known && !may_come(address, expected, role) {
-                self.say(format!("{name} has {address}"));
+                self.add(format!("{name} has {address}"));
             }
         }
     }
 
-    /// Says whether an address may be gone by itself.
+    /// Reports whether an address may be gone by itself.
     fn may_go(&self, address: &Address, link: &Link) -> bool {
         is_self_made(address, link) || is_temporary(address) || self.is_over(address)
     }
@@ -187,7 +187,7 @@ impl PostconditionCheck<'_> {
                 .iter()
                 .filter(|one| !one.is_link_local() && ours.contains(&one.ip))
             {
-                self.say(format!("{} has {address}", link.name));
+                self.add(format!("{} has {address}", link.name));
             }
         }
     }
@@ -199,9 +199,9 @@ impl PostconditionCheck<'_> {
             let devices = route.hops.iter().filter_map(|hop| hop.device.as_deref());
             let left =
                 |name: &str| self.role(name) == DeviceRole::Other && self.now.link(name).is_none();
-            let stands = self.now.routes.iter().any(|now| is_same_way(route, now));
-            if lasts && !stands && !devices.into_iter().any(left) && !self.is_connected(route) {
-                self.say(format!("the route {} is gone", without_metric(route)));
+            let exists = self.now.routes.iter().any(|now| is_same_way(route, now));
+            if lasts && !exists && !devices.into_iter().any(left) && !self.is_connected(route) {
+                self.add(format!("the route {} is gone", without_metric(route)));
             }
         }
         for route in &self.now.routes {
@@ -216,12 +216,12 @@ impl PostconditionCheck<'_> {
             let advertised = route.v6 && route.protocol == RTPROT_RA;
             let surprising = route.is_default() && !advertised && is_ours;
             if (port || surprising) && !self.expected.routes.iter().any(knows) {
-                self.say(format!("there is a new route {}", without_metric(route)));
+                self.add(format!("there is a new route {}", without_metric(route)));
             }
         }
     }
 
-    /// Says whether the kernel makes such a route of an address that is there.
+    /// Reports whether the kernel makes such a route of an address that is there.
     fn is_connected(&self, route: &KernelRoute) -> bool {
         let [hop] = route.hops.as_slice() else {
             return false;
@@ -264,7 +264,7 @@ impl PostconditionCheck<'_> {
                     table => format!(" in table {table}"),
                 };
                 let (now, expected) = (now.join(" and "), expected.join(" and "));
-                self.say(format!(
+                self.add(format!(
                     "the {what} of {family}{table} leads by {now}, not by {expected}"
                 ));
             }
@@ -299,7 +299,7 @@ impl PostconditionCheck<'_> {
     fn rules(&mut self) {
         for rule in &self.expected.rules {
             if !self.now.rules.contains(rule) {
-                self.say(format!("the rule {rule} is gone"));
+                self.add(format!("the rule {rule} is gone"));
             }
         }
         let names = |rule: &PolicyRule, name: &str| {
@@ -312,7 +312,7 @@ impl PostconditionCheck<'_> {
                 .iter()
                 .any(|uplink| names(rule, uplink.nic.as_str()));
             if port && !self.expected.rules.contains(rule) {
-                self.say(format!("there is a new rule {rule}"));
+                self.add(format!("there is a new rule {rule}"));
             }
         }
     }
@@ -325,7 +325,7 @@ pub fn other_link_locals(expected: &NetState, now: &NetState, uplinks: &[Uplink]
         let name = uplink.bridge.as_str();
         expected.link(name).zip(now.link(name))
     });
-    let told = bridges.flat_map(|(expected, now)| {
+    let notes = bridges.flat_map(|(expected, now)| {
         let gone = expected.addresses.iter().filter(|address| {
             let there = now.addresses.iter().any(|one| one.is_same(address));
             !there && is_renewed(address, expected, now)
@@ -338,10 +338,10 @@ pub fn other_link_locals(expected: &NetState, now: &NetState, uplinks: &[Uplink]
             ))
         })
     });
-    told.collect()
+    notes.collect()
 }
 
-/// Says whether another link-local address has come for one that is gone.
+/// Reports whether another link-local address has come for one that is gone.
 fn is_renewed(address: &Address, expected: &Link, now: &Link) -> bool {
     let count = |link: &Link| {
         link.addresses
@@ -352,7 +352,7 @@ fn is_renewed(address: &Address, expected: &Link, now: &Link) -> bool {
     address.is_link_local() && count(now) >= count(expected)
 }
 
-/// Says whether a device may have an address that nobody planned.
+/// Reports whether a device may have an address that nobody planned.
 fn may_come(address: &Address, expected: &Link, role: DeviceRole) -> bool {
     if address.is_link_local() {
         return true;
@@ -392,7 +392,7 @@ fn key(route: &KernelRoute) -> RouteKey {
     (*v6, *table, *destination, *from, *tos)
 }
 
-/// Says whether a route may compete with one by another device: every device has its own link-local network.
+/// Reports whether a route may compete with one by another device: every device has its own link-local network.
 pub(super) fn competes(route: &KernelRoute) -> bool {
     let is_own = |prefix: IpNetwork| match prefix.ip() {
         IpAddr::V4(_) => false,
@@ -401,7 +401,7 @@ pub(super) fn competes(route: &KernelRoute) -> bool {
     !route.destination.is_some_and(is_own)
 }
 
-/// Says whether a route leads where the expected one does, whoever made it and whatever its metric: a
+/// Reports whether a route leads where the expected one does, whoever made it and whatever its metric: a
 /// manager of the network has metrics of its own for bridges.
 fn is_same_way(expected: &KernelRoute, now: &KernelRoute) -> bool {
     let place = |route: &KernelRoute| {

@@ -1,4 +1,4 @@
-//! Who must be reachable before and after: the default gateways by ARP and neighbour discovery, the
+//! Hosts that must be reachable before and after: the default gateways by ARP and neighbour discovery, the
 //! management node, and whoever the user names.
 
 use std::fmt;
@@ -11,9 +11,9 @@ use anyhow::{Result, bail};
 use super::{HostKernel, KernelRoute, NetState, Uplink, echo};
 
 /// How long somebody may take to answer before the change.
-const BEFORE: Duration = Duration::from_millis(1500);
+const BEFORE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long to wait for one answer before asking again.
-const AGAIN: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Somebody who must be reachable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub fn before(
         kernel,
         &targets,
         ProbePhase::Before,
-        Instant::now() + BEFORE,
+        Instant::now() + BEFORE_TIMEOUT,
     );
     targets.into_iter().partition(|t| !silent.contains(t))
 }
@@ -141,14 +141,14 @@ fn wait(
 ) -> Vec<ProbeTarget> {
     let mut silent = targets.to_vec();
     if phase == ProbePhase::Before {
-        // what the kernel has heard lately is good enough
+        // what the kernel has learnt lately is good enough
         silent.retain(|target| !is_known(kernel, target, phase));
     }
-    let mut asked: Option<Instant> = None;
+    let mut last_probe: Option<Instant> = None;
     let mut pause = Duration::from_micros(200);
     loop {
-        if asked.is_none_or(|at| at.elapsed() > AGAIN) {
-            asked = Some(Instant::now());
+        if last_probe.is_none_or(|at| at.elapsed() > PROBE_INTERVAL) {
+            last_probe = Some(Instant::now());
             silent.retain(|target| !ask(kernel, target, phase));
         }
         silent.retain(|target| !is_known(kernel, target, phase));
@@ -161,7 +161,7 @@ fn wait(
     }
 }
 
-/// Asks a target; says whether it has answered already.
+/// Asks a target; reports whether it has answered already.
 fn ask(kernel: &HostKernel, target: &ProbeTarget, phase: ProbePhase) -> bool {
     match target {
         ProbeTarget::Gateway { ip, .. } => {
@@ -169,11 +169,11 @@ fn ask(kernel: &HostKernel, target: &ProbeTarget, phase: ProbePhase) -> bool {
             kernel.ask_neighbour(target.device(phase), *ip).ok();
             false
         }
-        ProbeTarget::Host { ip, .. } => echo::answers(*ip, AGAIN),
+        ProbeTarget::Host { ip, .. } => echo::answers(*ip, PROBE_INTERVAL),
     }
 }
 
-/// Says whether the kernel knows of itself that a target answers.
+/// Reports whether the kernel knows of itself that a target answers.
 fn is_known(kernel: &HostKernel, target: &ProbeTarget, phase: ProbePhase) -> bool {
     match target {
         ProbeTarget::Gateway { ip, .. } => kernel

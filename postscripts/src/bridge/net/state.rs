@@ -317,7 +317,7 @@ impl NetState {
 }
 
 impl Address {
-    /// Says whether the kernel would take both for one: the same address of the same network.
+    /// Reports whether the kernel would take both for one: the same address of the same network.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.ip, self.len, self.peer) == (other.ip, other.len, other.peer)
     }
@@ -327,14 +327,14 @@ impl Address {
         IpNetwork::new(self.peer.unwrap_or(self.ip), self.len).ok()
     }
 
-    /// Says whether it reaches no further than the link.
+    /// Reports whether it reaches no further than the link.
     pub fn is_link_local(&self) -> bool {
         matches!(self.ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
     }
 }
 
 impl KernelRoute {
-    /// Says whether it is a default route.
+    /// Reports whether it is a default route.
     pub fn is_default(&self) -> bool {
         self.destination.is_none()
     }
@@ -353,13 +353,13 @@ impl KernelRoute {
         )
     }
 
-    /// Says whether the kernel shares packets out among it and others of its rank (`rt6_qualify_for_ecmp`).
+    /// Reports whether the kernel shares packets out among it and others of its rank (`rt6_qualify_for_ecmp`).
     pub(crate) fn is_shared(&self) -> bool {
         let has_router = self.hops.iter().any(|hop| hop.gateway.is_some());
         self.v6 && has_router && self.protocol != RTPROT_RA
     }
 
-    /// Says whether one of its ways leaves by that device.
+    /// Reports whether one of its ways leaves by that device.
     pub fn leaves_by(&self, device: &str) -> bool {
         self.hops
             .iter()

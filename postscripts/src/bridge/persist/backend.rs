@@ -1,4 +1,4 @@
-//! The six backends behind one set of verbs.
+//! The six backends with one set of verbs.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Which backend is in charge of the NIC: found out from what runs and from what names the NIC.
 //!
 //! In: the root directory with its `/proc`, `/run` and configuration, and the NIC. Out: the one
-//! [`Backend`] that claims it, or an error that says what each of them showed. It never guesses: a
+//! [`Backend`] that has it, or an error that names the evidence of each. It never guesses: a
 //! backend that is installed but does not name the NIC has no matched, and two claims are an error.
 
 use std::fs;
@@ -137,7 +137,7 @@ impl<'a> HostConfiguration<'a> {
         })
     }
 
-    /// What stands among the configuration and is not read, each with the reason.
+    /// What is among the configuration and is not read, each with the reason.
     fn skipped(&self) -> Vec<String> {
         let all = [&self.netplan, &self.keyfiles, &self.interfaces, &self.ifcfg];
         let skipped = all.into_iter().flat_map(Sources::skipped);
@@ -242,7 +242,7 @@ impl<'a> HostConfiguration<'a> {
     }
 }
 
-/// The file that networkd says it configures a device by, if it does.
+/// The file that networkd reports to configure a device by, if it does.
 pub(super) fn network_file(root: &Path, index: &str) -> Result<Option<PathBuf>> {
     let link = Path::new("/run/systemd/netif/links").join(index);
     let text = files::read(&under_root(root, &link))?.unwrap_or_default();
@@ -262,7 +262,7 @@ fn generated_by_netplan(path: &Path) -> bool {
     path.starts_with("/run") && (name.starts_with("10-netplan-") || name.starts_with("netplan-"))
 }
 
-/// The identity association (RFC 4361) that the running DHCP client tells the server, if it does.
+/// The identity association (RFC 4361) that the running DHCP client sends to the server, if it does.
 pub(super) fn iaid(root: &Path, nic: &str) -> Result<Option<u32>> {
     let index = files::read(&under_root(
         root,

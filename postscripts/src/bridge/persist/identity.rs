@@ -1,9 +1,9 @@
 //! What the NIC is known by on its network, where that is made from its name or from a profile's UUID:
-//! the bridge has neither, so that it has to be told.
+//! the bridge has neither, so that it has to be configured.
 //!
 //! In: the live addresses and the leases that the daemons note. Out: the interface identifier of the
 //! addresses that routers advertise (RFC 7217 mixes the name in), the DHCP client identifier, and the
-//! addresses themselves for an error that says which would change.
+//! addresses themselves for an error that names those that would change.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -33,7 +33,7 @@ pub(super) struct NicIdentity {
 }
 
 impl NicIdentity {
-    /// Reads it off the NIC; `was` tells which addresses are configured.
+    /// Reads it off the NIC; `was` has the addresses that are configured.
     pub(super) fn read(
         root: &Path,
         desired: &DesiredBridge,
@@ -142,7 +142,7 @@ fn eui64(Mac([a, b, c, d, e, f]): Mac) -> u64 {
     u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
-/// What NetworkManager's own DHCP client tells the server.
+/// What NetworkManager's own DHCP client sends to the server.
 fn client_id(root: &Path, nic: &str) -> Result<Option<String>> {
     let dir = under_root(root, Path::new("/var/lib/NetworkManager"));
     let end = format!("-{nic}.lease");

@@ -1,7 +1,7 @@
 //! ifcfg: `/etc/sysconfig/network-scripts`, read by network-scripts and by NetworkManager's ifcfg-rh.
 //!
 //! In: those files and the desired bridge. Out: the NIC's file with its hardware keys and `BRIDGE=`, a file for
-//! the bridge with every other key as it stood, and the NIC's route, rule and alias files under the
+//! the bridge with every other key unchanged, and the NIC's route, rule and alias files under the
 //! bridge's name. Keys nobody here knows go with the address. Reference: sysconfig.txt of
 //! initscripts, nm-settings-ifcfg-rh(5).
 
@@ -29,12 +29,12 @@ pub(super) fn wanted(name: &str) -> bool {
         && !backup.iter().any(|end| name.ends_with(end))
 }
 
-/// Where the file of a device stands.
+/// Where the file of a device is.
 pub(super) fn path(device: &str) -> PathBuf {
     Path::new(DIR).join(format!("ifcfg-{device}"))
 }
 
-/// The NIC's file: by name, else by the device or the hardware address it tells of.
+/// The NIC's file: by name, else by the device or the hardware address in it.
 pub(super) fn find(sources: &Sources, desired: &DesiredBridge) -> Option<PathBuf> {
     if sources.holds(&path(&desired.nic)) {
         return Some(path(&desired.nic));
@@ -155,7 +155,7 @@ fn bridge_vars(port: &mut ShellVars, desired: &DesiredBridge) -> ShellVars {
     bridge
 }
 
-/// The NIC's route, rule and alias files, with where they go and what they say there.
+/// The NIC's route, rule and alias files, with where they go and their content there.
 fn companions(sources: &Sources, desired: &DesiredBridge) -> Vec<(PathBuf, PathBuf, String)> {
     let (nic, bridge) = (desired.nic.as_str(), desired.bridge.as_str());
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
 //! ifupdown: `/etc/network/interfaces` and what it sources.
 //!
-//! In: those files and the desired bridge. Out: the NIC's stanzas renamed to the bridge where they stand, with
+//! In: those files and the desired bridge. Out: the NIC's stanzas renamed to the bridge in place, with
 //! all their options and comments; the bridge is made and the NIC put into it by `pre-up` lines that
 //! need iproute2 alone (the `bridge_*` options need bridge-utils, which a host may lack); a `manual`
 //! stanza keeps the NIC's hardware options. Reference: interfaces(5).
@@ -22,7 +22,7 @@ use crate::files::{Access, FileChange};
 
 pub(super) use read::read;
 
-/// The file that everything starts from, and where others stand.
+/// The file that everything starts from, and where others are.
 pub(super) const MAIN: &str = "/etc/network/interfaces";
 pub(super) const DIRS: [&str; 1] = ["/etc/network/interfaces.d"];
 /// Options whose value is a command.
@@ -278,7 +278,7 @@ impl InterfacesEdit<'_> {
         if !names.iter().any(|name| self.is_nic(name)) {
             return vec![line.to_owned()];
         }
-        // The bridge stands right behind the NIC, and so before the aliases that need it.
+        // The bridge follows the NIC at once, and so before the aliases that need it.
         let words = line
             .split(' ')
             .map(|word| match word.strip_prefix(desired.nic.as_str()) {

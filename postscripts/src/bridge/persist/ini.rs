@@ -1,6 +1,6 @@
 //! Files of `[Section]` and `Key=value` lines, as systemd and NetworkManager write them.
 //!
-//! In: the text. Out: its sections with every line as it stands, so that a section can be moved with
+//! In: the text. Out: its sections with every line unchanged, so that a section can be moved with
 //! its comments. A section may occur several times. It never unescapes, reorders or prints values.
 //! Reference: systemd.syntax(7), nm-settings-keyfile(5).
 

@@ -2,7 +2,7 @@
 //! a backend.
 //!
 //! A key that no table knows goes with the address, as most do; one that names the NIC besides is
-//! refused by [`references`](super::references), as nobody can tell which of the two it means. The
+//! refused by [`references`](super::references), as it is unknown which of the two it means. The
 //! table of docs/bridge.md is this file in prose.
 
 /// Where a key goes.
@@ -18,7 +18,7 @@ pub(super) enum KeyOwner {
 
 use KeyOwner::{Both, Bridge, Nic};
 
-/// The known keys of a backend; one that ends in `*` stands for all that begin so.
+/// The known keys of a backend; one that ends in `*` matches all that begin so.
 pub(super) struct KeyTable(&'static [(&'static [&'static str], KeyOwner)]);
 
 impl KeyTable {

@@ -1,8 +1,8 @@
 //! The same bridge at the next boot: the files of whatever configures this host's network.
 //!
 //! The story: [`detect`] finds the one backend that runs and names the NIC. Its files are read as
-//! values ([`sources`]), the NIC's addressing keys are moved to the bridge as they stand (one file a
-//! backend), and what the new files say of the bridge must equal what the old ones said of the NIC
+//! values ([`sources`]), the NIC's addressing keys are moved to the bridge unchanged (one file a
+//! backend), and the addressing of the bridge in the new files must equal that of the NIC in the old ones
 //! ([`model`]); all of this is [`plan`] and touches nothing. [`Persistence::apply`] has the backend's
 //! own tool read the new files back, then puts them in place all at once;
 //! [`Running`] tells the daemons and DHCP clients that run. [`recover`], in this process
@@ -58,13 +58,13 @@ use identity::NicIdentity;
 use model::{Addressing, DesiredBridge};
 use sources::Sources;
 
-/// What has to change on disk so that the bridge stands after the next boot.
+/// What has to change on disk so that the bridge exists after the next boot.
 #[derive(Debug)]
 pub struct Persistence {
     root: PathBuf,
     desired: DesiredBridge,
     backend: Backend,
-    /// What stands among the files and was not read.
+    /// What is among the files and was not read.
     skipped: Vec<String>,
     changes: Vec<FileChange>,
     /// What changes in the configuration of DHCP clients.
@@ -73,7 +73,7 @@ pub struct Persistence {
     after: Sources,
     /// How the bridge is addressed by them.
     addressing: Addressing,
-    /// What runs and has to hear of it.
+    /// The programs that run and have to be notified.
     hand_over: Handover,
     fault: Fault,
 }
@@ -140,7 +140,7 @@ fn leased(state: &NetState, nic: &str, bridge: &str) -> Option<String> {
         .map(|address| address.ip.to_string())
 }
 
-/// The new files say of the bridge what the old ones said of the NIC, and need no second change.
+/// The new files address the bridge as the old ones did the NIC, and need no second change.
 fn prove(
     backend: &Backend,
     after: &Sources,
@@ -232,13 +232,13 @@ impl Persistence {
         Ok(plan.with_fault(&self.fault))
     }
 
-    /// Has it go wrong where a test asks for it.
+    /// Injects the faults that a test plans.
     pub fn with_fault(self, fault: &Fault) -> Self {
         let fault = fault.clone();
         Self { fault, ..self }
     }
 
-    /// Whether the files say so already and nothing that runs works for the NIC.
+    /// Whether the files are as desired already and nothing that runs works for the NIC.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.configuration.is_empty() && self.hand_over.is_empty()
     }
@@ -328,7 +328,7 @@ impl Persistence {
         checked
     }
 
-    /// What runs for the NIC and has to hear of the bridge.
+    /// The programs that run for the NIC and have to be notified.
     pub fn running(&self) -> Running {
         Running {
             root: self.root.clone(),
@@ -354,7 +354,7 @@ impl Persistence {
         model::compare(&self.addressing, &self.desired.bridge, live)
     }
 
-    /// What stands among the configuration and was not read, each with the reason.
+    /// What is among the configuration and was not read, each with the reason.
     pub fn skipped(&self) -> &[String] {
         &self.skipped
     }
@@ -365,7 +365,7 @@ impl Persistence {
     }
 }
 
-/// Puts everything back that is not committed, and what runs to it; says whether there was anything.
+/// Puts everything back that is not committed, and what runs to it; reports whether there was anything.
 pub fn recover(root: &Path, bridge: &IfName, fault: &Fault) -> Result<bool> {
     let journal = journal(root, bridge.as_str(), fault);
     if !journal.restore()? {

@@ -1,4 +1,4 @@
-//! The NIC's name where it stands for itself in a text.
+//! The NIC's name where it is a word of its own in a text.
 //!
 //! In: a line of any configuration. Out: whether it names the device, and the line with the bridge's
 //! name in its place. A longer name (`veth0`, `eth01`, `br-eth0`), a VLAN of the device (`eth0.100`)

@@ -2,7 +2,7 @@
 //!
 //! In: the files of networkd's directories, the one in force for the NIC, and the desired bridge. Out: the
 //! NIC's file cut in two. `[Match]` and `[Link]` stay with the NIC, which gains `Bridge=`; every
-//! other section goes, as it stands, to a file for the bridge. A file that covers more than the NIC,
+//! other section goes, unchanged, to a file for the bridge. A file that covers more than the NIC,
 //! or belongs to the vendor, is copied from and left alone, and the NIC gets a file that sorts
 //! first. Reference: systemd.network(5), systemd.netdev(5), systemd.unit(5) on drop-ins.
 
@@ -45,7 +45,7 @@ pub(super) fn identity(nic: &str, iaid: u32) -> String {
 
 /// The file in force for the NIC and what it becomes.
 struct Cut<'a> {
-    /// What networkd said it uses.
+    /// The file that networkd reports.
     file: &'a Path,
     text: &'a str,
     dropins: Vec<(PathBuf, &'a str)>,
@@ -136,7 +136,7 @@ pub(super) fn rewrite(
     }))
 }
 
-/// Writes down what networkd would make anew from the bridge's name.
+/// Writes down what networkd would generate from the bridge's name.
 fn carry_identity(after: &mut Sources, network: &Path, desired: &DesiredBridge) -> Result<()> {
     let own = dropin_dir(network);
     let files: Vec<PathBuf> = after
@@ -191,7 +191,7 @@ impl Cut<'_> {
             ini.sections.retain(|section| section.name == "Link");
             ini.sections.insert(0, IniSection::new("Match"));
         }
-        // The bridge has the NIC's address: only the name tells them apart.
+        // The bridge has the NIC's address: only the name distinguishes them.
         let desired = self.desired;
         let section = ini.section_mut("Match");
         if section.value("Name") != Some(desired.nic.as_str()) {

@@ -2,7 +2,7 @@
 //!
 //! In: the keyfiles, the one in force for the NIC, and the desired bridge. Out: that profile as a port of the
 //! bridge (its id, UUID and hardware settings stay), and a profile for the bridge that takes the
-//! sections that say how it is addressed as they stand. A profile of this boot or of the vendor is
+//! sections that say how it is addressed unchanged. A profile of this boot or of the vendor is
 //! taken over under the same UUID in `/etc`, and that of this boot goes, as it would hide the other.
 //! Reference: nm-settings-keyfile(5).
 
@@ -255,7 +255,7 @@ fn bridge_profile(port: &mut Ini, desired: &DesiredBridge) -> Result<Ini> {
     Ok(bridge)
 }
 
-/// Writes down what NetworkManager would make anew from the bridge's name or its profile's UUID.
+/// Writes down what NetworkManager would generate from the bridge's name or its profile's UUID.
 fn carry_identity(bridge: &mut Ini, desired: &DesiredBridge) -> Result<()> {
     let set =
         |section: &str, key: &str| bridge.value(section, key).filter(|value| !value.is_empty());
@@ -308,7 +308,7 @@ fn carry_identity(bridge: &mut Ini, desired: &DesiredBridge) -> Result<()> {
     Ok(())
 }
 
-/// Where the bridge's profile stands.
+/// Where the bridge's profile is.
 pub(super) fn bridge_path(desired: &DesiredBridge) -> PathBuf {
     Path::new(ETC).join(format!("{}.nmconnection", desired.bridge))
 }
@@ -357,7 +357,7 @@ pub(super) fn read(sources: &Sources, uuid: &str) -> Result<Addressing> {
     Ok(into)
 }
 
-/// Adds what `[ipv4]` and `[ipv6]` say of addresses, routes and names.
+/// Adds what `[ipv4]` and `[ipv6]` set of addresses, routes and names.
 pub(super) fn read_families(ini: &Ini, into: &mut Addressing) -> Result<()> {
     for (family, default) in [("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")] {
         for (key, value) in ini.all(family).flat_map(IniSection::pairs) {

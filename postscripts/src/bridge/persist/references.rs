@@ -1,9 +1,9 @@
-//! What the backend's own files say of the NIC beside its settings: rules that ask for the device a
+//! Where the backend's own files name the NIC beside its settings: rules that ask for the device a
 //! packet came by, scopes of name servers, gateways by device.
 //!
 //! In: the files as a backend would leave them. Out: the same with the bridge named wherever the
 //! addresses are meant, by the backend's table of [`keys`](super::keys). What names the NIC for its
-//! hardware stays; what names it by a key that no table knows is an error, never left behind.
+//! hardware stays; what names it by a key that no table knows is an error, never ignored.
 
 use std::path::Path;
 
@@ -85,7 +85,7 @@ fn syntax(backend: &Backend, path: &Path) -> Option<Syntax> {
         Backend::Netplan { .. } if path.extension().is_some_and(|end| end == "yaml") => {
             Syntax::Yaml
         }
-        // What netplan makes of its files is made anew.
+        // What netplan makes of its files is generated again.
         Backend::Netplan { .. } if path.starts_with("/run") => return None,
         Backend::Netplan { .. } | Backend::Networkd { .. } => Syntax::Keys(&NETWORKD),
         Backend::NetworkManager { .. } => Syntax::Keys(&KEYFILE_NAMES),

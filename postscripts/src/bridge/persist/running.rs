@@ -2,7 +2,7 @@
 //!
 //! The order is: plan, [`pause`](Running::pause) before the NIC loses its addresses,
 //! [`hand_over`](Running::hand_over) once the bridge has them and the files are in place. What is done is
-//! noted beforehand and taken back by [`recover`](super::recover), in this process or a later one.
+//! noted beforehand and undone by [`recover`](super::recover), in this process or a later one.
 
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ pub fn plan_running(root: &Path, nic: &str, bridge: &str, state: &NetState) -> R
 }
 
 impl Running {
-    /// Has it go wrong where a test asks for it.
+    /// Injects the faults that a test plans.
     pub fn with_fault(self, fault: &Fault) -> Self {
         let fault = fault.clone();
         Self { fault, ..self }
@@ -75,7 +75,7 @@ impl Running {
         self.hand_over.describe()
     }
 
-    /// What somebody should know.
+    /// Notes for the user.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::files::{Access, FileChange, FileLookup, look_up, names, under_root};
 
-/// Configuration files by the absolute path the host knows them by, and what stands among them that is
+/// Configuration files by the absolute path the host knows them by, and what is among them that is
 /// not read, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sources(BTreeMap<PathBuf, String>, BTreeSet<String>);
@@ -45,7 +45,7 @@ impl Sources {
         Ok(())
     }
 
-    /// What stands among them and is not read, each with the reason: `/etc/netplan/a.yaml is a named pipe`.
+    /// What is among them and is not read, each with the reason: `/etc/netplan/a.yaml is a named pipe`.
     pub(super) fn skipped(&self) -> impl Iterator<Item = &str> {
         self.1.iter().map(String::as_str)
     }
@@ -55,7 +55,7 @@ impl Sources {
         self.0.get(path).map(String::as_str)
     }
 
-    /// Whether a file stands at `path`.
+    /// Whether there is a file at `path`.
     pub(super) fn holds(&self, path: &Path) -> bool {
         self.0.contains_key(path)
     }
@@ -77,7 +77,7 @@ impl Sources {
         self.0.remove(path);
     }
 
-    /// What stands on disk once `changes` are made.
+    /// What is on disk once `changes` are made.
     pub(super) fn with(&self, changes: &[FileChange]) -> Self {
         let mut after = self.clone();
         for change in changes {

@@ -1,7 +1,7 @@
 //! wicked: `/etc/sysconfig/network` of SUSE.
 //!
 //! In: `ifcfg-*`, `ifroute-*`, `ifrule-*` and `routes` there, and the desired bridge. Out: the NIC's file with
-//! its hardware keys and no address, a file for the bridge with every other key as it stood, the
+//! its hardware keys and no address, a file for the bridge with every other key unchanged, the
 //! NIC's routes under the bridge's name. Reference: ifcfg(5), ifcfg-bridge(5), ifroute(5).
 
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(super) fn wanted(name: &str) -> bool {
             .any(|end| name.ends_with(end))
 }
 
-/// Where the file of a device stands.
+/// Where the file of a device is.
 pub(super) fn path(device: &str) -> PathBuf {
     Path::new(DIR).join(format!("ifcfg-{device}"))
 }

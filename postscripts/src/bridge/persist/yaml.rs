@@ -1,7 +1,7 @@
-//! A YAML file as a tree of values that know the lines they stand on.
+//! A YAML file as a tree of values that know the lines they are on.
 //!
 //! In: the text of one document. Out: [`YamlNode`]s with line numbers and byte ranges, so that an
-//! editor can move whole lines, comments and all, instead of printing the file anew. It never
+//! editor can move whole lines, comments and all, instead of printing the whole file again. It never
 //! prints YAML. Anchors, aliases and merge keys are refused: what one line says there depends on
 //! another, so that lines cannot be moved. Reference: YAML 1.2 chapters 6–8.
 
@@ -13,7 +13,7 @@ use granit_parser::{Event, Parser, Span, StructureStyle};
 /// Deeper than any network configuration.
 const MAX_DEPTH: usize = 32;
 
-/// A value and where it stands.
+/// A value and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct YamlNode {
     pub(super) kind: YamlValue,

@@ -1,6 +1,6 @@
 //! Edits to a YAML file, whole lines at a time, so that everything else keeps its bytes.
 //!
-//! In: the text, and the [`yaml`](super::yaml) nodes that say where things stand in it. Out: the
+//! In: the text, and the [`yaml`](super::yaml) nodes that say where things are in it. Out: the
 //! text with entries removed, moved or added. It does not know what the keys mean.
 
 use std::ops::Range;

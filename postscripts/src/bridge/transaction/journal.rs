@@ -3,7 +3,7 @@
 //! The journal holds the whole plan; since the undo of a step that never happened does no harm, it
 //! need not say how far the run came, and nothing is written while packets wait. It is removed when
 //! the run is over, one way or the other: a journal that is there when a run starts is of a run that
-//! died together with its watchdog. After a boot the kernel has forgotten all it tells of, so a
+//! died together with its watchdog. After a boot the kernel has forgotten all that it lists, so a
 //! journal of another boot is only thrown away.
 
 use std::fs;
@@ -25,7 +25,7 @@ const NAME: &str = "live.json";
 /// The plan of a run that is under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ChangeJournal {
-    /// Which boot of the kernel it tells of.
+    /// The boot of the kernel that it belongs to.
     boot: String,
     /// The root that the configuration lies below.
     pub(crate) root: PathBuf,

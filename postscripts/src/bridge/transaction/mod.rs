@@ -44,7 +44,7 @@ pub(super) struct BridgeTransaction<'a> {
 
 impl BridgeTransaction<'_> {
     /// Changes, proves and commits, or undoes everything.
-    pub(super) fn run(self, lock: &Lock, say: &mut dyn FnMut(&str)) -> Result<Report> {
+    pub(super) fn run(self, lock: &Lock, progress: &mut dyn FnMut(&str)) -> Result<Report> {
         let mut fault = Fault::from_env();
         let journal = self.begin()?;
         let watchdog = Watchdog::start(&self.request.root, self.request.timeout, lock.file());
@@ -65,7 +65,7 @@ impl BridgeTransaction<'_> {
         }
         let steps = self.planned.plan.steps.iter().map(ToString::to_string);
         for step in steps.chain(self.planned.files.iter().cloned()) {
-            say(&step);
+            progress(&step);
         }
         match changed {
             Ok(notes) => {

@@ -9,7 +9,7 @@ use crate::bridge::net::{self, HostKernel};
 use crate::bridge::persist;
 use crate::fault::Fault;
 
-/// Takes back whatever the journal tells of, in the kernel and on disk, and ends it.
+/// Undoes whatever the journal lists, in the kernel and on disk, and ends the journal.
 ///
 /// # Errors
 /// When something is not back; the journal stays for a later run.

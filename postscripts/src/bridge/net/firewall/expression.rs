@@ -1,4 +1,4 @@
-//! The expressions of an nf_tables rule: which registers hold a device, and what a rule says in words.
+//! The expressions of an nf_tables rule: which registers hold a device, and a rule in words.
 //!
 //! Pure. Reference: linux/netfilter/nf_tables.h; numbers are big-endian there, except what is compared
 //! with a register.
@@ -246,7 +246,7 @@ pub(super) fn encode(expressions: &[Expression]) -> Vec<u8> {
     list.into_bytes()
 }
 
-/// Says whether two rules do the same.
+/// Reports whether two rules do the same.
 pub(super) fn is_same(one: &[Expression], other: &[Expression]) -> bool {
     let lasting = Expression::lasting;
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| lasting(a) == lasting(b))

@@ -1,7 +1,7 @@
 //! Rules of the host's firewall that name the NIC: traffic will come in by the bridge, and they would
 //! not match.
 //!
-//! In: which NIC goes into which bridge. Out: a [`Survey`]: each such rule with what has to stand beside
+//! In: which NIC goes into which bridge. Out: a [`Survey`]: each such rule with what has to be added beside
 //! it, a [`Translation`]; what stays bound to the NIC and goes on; which files of the next boot name it.
 //! `nf_tables` is read by netlink, with nothing of the host's in between; the old tables by the tool that
 //! belongs to them. Nothing is changed.
@@ -43,14 +43,14 @@ pub struct Survey {
     pub findings: Vec<RuleFinding>,
     /// Lines of files for the next boot that name the NIC and not the bridge.
     pub stored: Vec<String>,
-    /// What stays as it is though somebody might wonder.
+    /// What stays as it is though it might surprise.
     pub notes: Vec<String>,
 }
 
-/// A rule that names the NIC, and what has to stand beside it.
+/// A rule that names the NIC, and what has to be added beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleFinding {
-    /// The rule, as its own tool says it where it is known.
+    /// The rule, as its own tool prints it where it is known.
     pub rule: String,
     /// What it needs beside it, or in its place.
     pub becomes: String,
@@ -97,7 +97,7 @@ impl RuleFinding {
 /// the root that they come from.
 ///
 /// # Errors
-/// When the kernel does not tell.
+/// When the kernel does not answer.
 pub fn survey(
     kernel: &HostKernel,
     root: &Path,
@@ -151,7 +151,7 @@ pub fn survey(
     Ok(survey)
 }
 
-/// What the kernel itself tells.
+/// What the kernel reports.
 fn by_netlink(moves: &[Move]) -> io::Result<Survey> {
     let Some(netfilter) = Netfilter::open()? else {
         return Ok(Default::default());

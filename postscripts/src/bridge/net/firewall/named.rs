@@ -27,14 +27,14 @@ impl Device {
 }
 
 impl Device {
-    /// Says whether it means one device alone, so that another can be meant beside it.
+    /// Reports whether it means one device alone, so that another can be meant beside it.
     pub(super) fn is_one(self) -> bool {
         matches!(self, Self::Name(_) | Self::Index(_))
     }
 }
 
 impl Move {
-    /// Says whether data that is compared with means the NIC: a name without its end is the beginning of one.
+    /// Reports whether data that is compared with means the NIC: a name without its end is the beginning of one.
     pub(super) fn nic_is(&self, device: Device, data: &[u8]) -> bool {
         is(self.nic_key(device), data)
     }
@@ -128,7 +128,7 @@ impl Set {
         last.filter(|element| !element.is_end())
     }
 
-    /// Says whether an element can be added to it as it is.
+    /// Reports whether an element can be added to it as it is.
     pub(super) fn takes_more(&self) -> bool {
         let is_plain = |element: &SetElement| element.last_key().is_none();
         !self.is_anonymous()

@@ -183,7 +183,7 @@ impl NftRuleset {
             .find(|set| (set.family, &set.table, &set.name) == (rule.family, &rule.table, &name))
     }
 
-    /// Says whether a rule sees frames of a device itself, be it a port or not.
+    /// Reports whether a rule sees frames of a device itself, be it a port or not.
     pub(super) fn is_below(&self, rule: &NftRule) -> bool {
         let ingress = |chain: &NftChain| {
             i32::from(chain.family) == libc::NFPROTO_INET
@@ -209,7 +209,7 @@ impl Set {
         self.has(libc::NFT_SET_ANONYMOUS)
     }
 
-    /// Says whether elements may come and go.
+    /// Reports whether elements may come and go.
     pub(super) fn is_open(&self) -> bool {
         !self.has(libc::NFT_SET_CONSTANT)
     }
@@ -218,7 +218,7 @@ impl Set {
         self.has(libc::NFT_SET_MAP)
     }
 
-    /// Says whether its elements are the two ends of ranges.
+    /// Reports whether its elements are the two ends of ranges.
     pub(super) fn has_ranges(&self) -> bool {
         self.has(libc::NFT_SET_INTERVAL) && !self.has(NFT_SET_CONCAT)
     }

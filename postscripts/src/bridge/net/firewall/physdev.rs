@@ -12,7 +12,7 @@ use crate::netlink::uapi::{
 /// Any port will do.
 const ANY_PORT: u8 = XT_PHYSDEV_OP_ISIN | XT_PHYSDEV_OP_ISOUT;
 
-/// Says whether an extension of nf_tables begins to match.
+/// Reports whether an extension of nf_tables begins to match.
 pub(super) fn begins(one: &Expression, moves: &[Move]) -> bool {
     one.text(NFTA_MATCH_NAME).as_deref() == Some("physdev")
         && one
@@ -43,7 +43,7 @@ fn matches(info: &[u8], moves: &[Move]) -> bool {
     any_port || names(input, input_mask) || names(output, output_mask)
 }
 
-/// Says whether the words of a rule of iptables begin to match.
+/// Reports whether the words of a rule of iptables begin to match.
 pub(super) fn begins_in(words: &[String], moves: &[Move]) -> bool {
     let mut unplugged = moves.iter().filter(|one| !one.is_port).peekable();
     let any_port = |(at, word): (usize, &String)| {

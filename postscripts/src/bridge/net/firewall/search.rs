@@ -1,4 +1,4 @@
-//! Which rules of nf_tables name the NIC and not the bridge, and what has to stand beside them.
+//! Which rules of nf_tables name the NIC and not the bridge, and what has to be added beside them.
 //!
 //! Pure: a ruleset comes in, findings go out.
 
@@ -189,7 +189,7 @@ impl<'a> RuleReading<'a> {
                 let [nic, bridge] = [named.nic_key(device), named.bridge_key(device)];
                 let found = set.lacks(at, nic.clone(), bridge.clone()).into_iter();
                 lacking.extend(found.map(|lack| (at, device, named, lack)));
-                // what stands in the place of another is seen above
+                // what takes the place of another is seen above
                 let found = set.lacks(at, bridge, nic).into_iter();
                 let is_effective = |lack: &Lack| !lack.element.data().is_some_and(is_accept);
                 let mut begin = found.filter(|lack| !lack.is_taken).filter(is_effective);
@@ -220,7 +220,7 @@ impl<'a> RuleReading<'a> {
             }
             all if set.takes_more() && all.iter().all(|(_, device, ..)| device.is_one()) => {
                 for (at, device, named, lack) in all {
-                    let finding = self.element(set, *at, *device, named, lack.element);
+                    let finding = self.element(set, (*at, *device), named, lack.element);
                     self.lacking.push(finding);
                 }
                 self.translated.push(one.clone());
@@ -233,12 +233,11 @@ impl<'a> RuleReading<'a> {
         }
     }
 
-    /// What a named set lacks.
+    /// What a named set lacks: the element about the NIC, with the bridge in the part of its key that is a device.
     fn element(
         &self,
         set: &Set,
-        at: usize,
-        device: Device,
+        (at, device): (usize, Device),
         named: &Move,
         element: &SetElement,
     ) -> RuleFinding {
@@ -317,12 +316,12 @@ impl<'a> RuleReading<'a> {
         findings
     }
 
-    /// Says whether the rule names a NIC.
+    /// Reports whether the rule names a NIC.
     fn is_named(&self) -> bool {
         self.differs || self.obstacle.is_some() || !self.lacking.is_empty()
     }
 
-    /// Says whether the rule is what another one of its chain needs beside it.
+    /// Reports whether the rule is what another one of its chain needs beside it.
     fn is_translation(&self, moves: &[Move]) -> bool {
         let mut others = self.ruleset.rules.iter();
         others.any(|other| {
@@ -362,7 +361,7 @@ impl<'a> RuleReading<'a> {
     }
 }
 
-/// Says whether a rule lets packets go on, whichever it matches: it accepts them, or only counts.
+/// Reports whether a rule lets packets go on, whichever it matches: it accepts them, or only counts.
 fn is_harmless(rule: &NftRule) -> bool {
     const MATCHES: [&str; 13] = [
         "bitwise",
@@ -398,7 +397,7 @@ fn is_harmless(rule: &NftRule) -> bool {
     accepts || rule.expressions.iter().all(is_plain)
 }
 
-/// Says whether data of a map or of a rule is the verdict to accept.
+/// Reports whether data of a map or of a rule is the verdict to accept.
 fn is_accept(data: &[u8]) -> bool {
     words::verdict(data).as_deref() == Some("accept")
 }

@@ -543,7 +543,7 @@ fn expressions_survive_being_read_and_written() {
     let expressions = vec![meta(NAME_IN, REGISTER), cmp(EQUAL, b"eth0\0"), accept()];
     let encoded = encode(&expressions);
     assert_eq!(expression::decode(&encoded).unwrap(), expressions);
-    // what is cut off or does not add up is an error or less, never a panic
+    // what is interrupted or does not add up is an error or less, never a panic
     for end in 0..encoded.len() {
         let _ = expression::decode(&encoded[..end]);
     }

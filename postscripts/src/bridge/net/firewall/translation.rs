@@ -57,7 +57,7 @@ pub enum Translation {
         /// How long it lives.
         #[serde(default)]
         lifetime: Vec<NetlinkAttribute>,
-        /// Where in the key a bridge's number stands.
+        /// Where in the key a bridge's number is.
         numbered: Option<(usize, String)>,
         /// The same in words.
         words: String,
@@ -72,7 +72,7 @@ pub enum Translation {
         chain: String,
         /// Which rule of the chain it becomes.
         position: usize,
-        /// What it says.
+        /// Its content.
         words: Vec<String>,
     },
 }
@@ -100,7 +100,7 @@ impl fmt::Display for Translation {
 }
 
 impl Translation {
-    /// Says whether it compares with the number of a bridge.
+    /// Reports whether it compares with the number of a bridge.
     pub fn is_numbered(&self) -> bool {
         match self {
             Self::Rule { numbered, .. } => !numbered.is_empty(),
@@ -255,7 +255,7 @@ impl Translation {
 }
 
 impl NftRule {
-    /// Says whether another rule stands in the same chain.
+    /// Reports whether another rule stands in the same chain.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         (self.family, &self.table, &self.chain) == (other.family, &other.table, &other.chain)
     }

@@ -18,7 +18,7 @@ use crate::netlink::uapi::{
     NFTA_VERDICT_CODE,
 };
 
-/// The table and chain that a rule stands in.
+/// The table and chain of a rule.
 pub(super) fn place(rule: &NftRule) -> String {
     let family = family(rule.family);
     format!("{family} {} {}", rule.table, rule.chain)
@@ -37,7 +37,7 @@ pub(super) fn family(number: u8) -> &'static str {
     }
 }
 
-/// What a rule says; `device` names a device by its number, `set` says what a set holds.
+/// A rule in words; `device` names a device by its number, `set` says what a set holds.
 pub(super) fn rule(
     expressions: &[Expression],
     device: impl Fn(u32) -> String,

@@ -1,7 +1,7 @@
 //! Rules that the old iptables keeps outside nf_tables, as `iptables-save` prints them.
 //!
 //! Read only where the kernel has such tables: the tool would make them otherwise. Reference:
-//! iptables-save(8); values with odd characters stand in double quotes, with backslashes.
+//! iptables-save(8); values with special characters are in double quotes, with backslashes.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -14,9 +14,9 @@ use crate::netlink::Connection;
 use crate::netlink::attribute::MessageBuilder;
 use crate::netlink::uapi::{NETNSA_PID, SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_LISTEN};
 
-/// Drivers whose devices take every frame of the NIC that they stand on, so that no bridge can.
+/// Drivers whose devices take every frame of the NIC below them, so that no bridge can.
 const EXCLUSIVE_UPPERS: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
-/// Drivers of tunnels: a device that such a one is bound to is asked for a route to the other end.
+/// Drivers of tunnels: a device that such a one is bound to is used to look up the route to the other end.
 const TUNNELS: [&str; 12] = [
     "vxlan",
     "gre",
@@ -112,7 +112,7 @@ impl HostKernel {
     /// Devices in other network namespaces that take the frames of one in ours: the number of ours, their
     /// name and their kind. Namespaces of others that we may not look into are left out.
     fn uppers_elsewhere(&self) -> io::Result<Vec<(u32, String, String)>> {
-        // kernels before 4.20 look nowhere else; they answer with our own devices, which say so
+        // kernels before 4.20 look nowhere else; they answer with our own devices, which shows it
         let Ok(dump) = self.netlink.dump(libc::RTM_GETNSID, vec![0; 4]) else {
             return Ok(Vec::new());
         };

@@ -16,7 +16,7 @@ const IFF_UP: u32 = libc::IFF_UP as u32;
 const IFF_LOOPBACK: u32 = libc::IFF_LOOPBACK as u32;
 const IFF_NOARP: u32 = libc::IFF_NOARP as u32;
 
-/// A device as one message tells of it; its master and its parent are numbers still.
+/// A device as one message describes it; its master and its parent are numbers still.
 #[derive(Debug)]
 pub(crate) struct LinkMessage {
     pub(crate) index: u32,

@@ -99,7 +99,7 @@ fn expires(info: &[u8]) -> Option<u32> {
         .then_some(ticks.div_ceil(USER_HZ))
 }
 
-/// Takes what says where a route with one way leads.
+/// Takes the attributes of the only hop of a route.
 fn single_hop(rest: &mut Vec<NetlinkAttribute>, onlink: bool, names: &DeviceNames) -> Option<Hop> {
     let device = take_number(rest, libc::RTA_OIF).and_then(|index| names.name(index));
     let gateway = take_gateway(rest);

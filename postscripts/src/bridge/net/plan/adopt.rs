@@ -48,7 +48,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Says whether the bridge is ours to shape: it is new, or has no port yet.
+    /// Reports whether the bridge is ours to shape: it is new, or has no port yet.
     fn is_free(&self) -> bool {
         let bridge = self.uplink.bridge.as_str();
         self.state.ports(bridge).next().is_none()
@@ -110,7 +110,7 @@ impl Planner<'_> {
         self.set(&self.uplink.bridge, self.bridge, DAD, OFF);
     }
 
-    /// Says whether an IPv6 address will be added to the bridge.
+    /// Reports whether an IPv6 address will be added to the bridge.
     fn moves_v6(&self) -> bool {
         let there = self.bridge.map_or(&[][..], |bridge| &bridge.addresses);
         let lacking = |address: &&Address| {
@@ -201,7 +201,7 @@ pub(super) fn link_local(nic: &Link, bridge: Option<&Link>) -> Option<Address> {
     own.cloned()
 }
 
-/// Says whether a device has this address of itself: it is the link-local one that the kernel makes.
+/// Reports whether a device has this address of itself: it is the link-local one that the kernel makes.
 pub(in crate::bridge::net) fn is_self_made(address: &Address, link: &Link) -> bool {
     let by_kernel = || {
         let stated = address.other.iter().find(|other| other.kind == IFA_PROTO);

@@ -22,7 +22,7 @@ pub enum PlanRefusal {
         master: String,
         advice: String,
     },
-    /// Something stands on the NIC that cannot stand on a port.
+    /// There is a device on top of the NIC that cannot be on a port.
     #[error("{nic} carries {upper}, {kind}, which a port of a bridge cannot: remove it first")]
     Upper {
         nic: String,
@@ -80,7 +80,7 @@ pub enum PlanRefusal {
     /// The bridge's name is taken.
     #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
     NameTaken { bridge: String, what: String },
-    /// The NIC stands on the bridge itself.
+    /// The NIC is a device on top of the bridge.
     #[error("{nic} is a device on top of {bridge} and cannot become its port")]
     Circle { nic: String, bridge: String },
 }
@@ -132,7 +132,7 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     }
 }
 
-/// Insists that nothing stands on the NIC or is bound to it that would not outlive the change.
+/// Checks that nothing is on top of the NIC or bound to it that would not outlive the change.
 fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefusal> {
     let mut obstacles = state.obstacles.iter();
     let Some((_, obstacle)) = obstacles.find(|(of, _)| of == nic) else {
@@ -174,7 +174,7 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
     })
 }
 
-/// Insists that no address is one that the kernel would make another of for the bridge.
+/// Checks that no address is one that the kernel would make another of for the bridge.
 fn made_from_no_secret(nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
     let mode = nic.sysctls.get("ipv6/addr_gen_mode");
     let mode = mode.filter(|mode| matches!(mode.as_str(), "2" | "3"));

@@ -49,16 +49,21 @@ pub(super) struct DhcpClient {
     bridge: String,
 }
 
+/// Where clients move.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientMove<'a> {
+    pub(super) nic: &'a str,
+    pub(super) bridge: &'a str,
+    /// The leased address, for clients that keep no lease.
+    pub(super) address: Option<&'a str>,
+}
+
 /// The clients that work for the NIC, each as it shall be for the bridge.
 ///
 /// # Errors
 /// When one of them cannot be moved.
-pub(super) fn find(
-    root: &Path,
-    nic: &str,
-    bridge: &str,
-    address: Option<&str>,
-) -> Result<Vec<DhcpClient>> {
+pub(super) fn find(root: &Path, to: &ClientMove<'_>) -> Result<Vec<DhcpClient>> {
+    let ClientMove { nic, bridge, .. } = *to;
     let of_nic =
         |(_, line): &(HostProcess, ClientArguments)| line.covers(nic) && !line.is_managed();
     let moving = |process: &HostProcess, line: &ClientArguments| {
@@ -77,7 +82,7 @@ pub(super) fn find(
         if is_kept_off(root, &line, nic, bridge)? {
             continue;
         }
-        let client = DhcpClient::plan(root, &process, &line, nic, bridge, address);
+        let client = DhcpClient::plan(root, &process, &line, to);
         clients.push(client.with_context(|| moving(&process, &line))?);
     }
     Ok(clients)
@@ -169,10 +174,13 @@ impl DhcpClient {
         root: &Path,
         process: &HostProcess,
         line: &ClientArguments,
-        nic: &str,
-        bridge: &str,
-        address: Option<&str>,
+        to: &ClientMove<'_>,
     ) -> Result<Self> {
+        let ClientMove {
+            nic,
+            bridge,
+            address,
+        } = *to;
         if process.view == View::Other {
             bail!(
                 "it runs in a mount namespace of its own, so that its files are not the host's: end it first"

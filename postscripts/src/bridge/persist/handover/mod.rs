@@ -40,7 +40,7 @@ use crate::fault::Fault;
 use crate::files::{FileChange, under_root};
 use crate::owner::HostProgram;
 use crate::program;
-use client::DhcpClient;
+use client::{ClientMove, DhcpClient};
 use options::ClientKind;
 
 /// A daemon's command that takes longer has hung.
@@ -136,7 +136,12 @@ impl Handover {
             }
             Backend::Ifupdown | Backend::Ifcfg { .. } => {}
         }
-        plan.clients = client::find(root, nic, bridge, address.as_deref())?;
+        let to = ClientMove {
+            nic,
+            bridge,
+            address: address.as_deref(),
+        };
+        plan.clients = client::find(root, &to)?;
         Ok(plan)
     }
 
@@ -150,10 +155,15 @@ impl Handover {
         bridge: &str,
         address: Option<String>,
     ) -> Result<Self> {
+        let to = ClientMove {
+            nic,
+            bridge,
+            address: address.as_deref(),
+        };
         let plan = Self {
             nic: nic.to_owned(),
             bridge: bridge.to_owned(),
-            clients: client::find(root, nic, bridge, address.as_deref())?,
+            clients: client::find(root, &to)?,
             ..Self::default()
         };
         let kinds: Vec<ClientKind> = plan.clients.iter().map(DhcpClient::kind).collect();

@@ -1,6 +1,6 @@
 //! A device's name inside of other names, as in `/run/dhclient.eth0.pid`.
 
-/// The text with the device's name changed wherever it stands for itself.
+/// The text with the device's name changed wherever it is a word of its own.
 pub(super) fn rename(text: &str, nic: &str, to: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -22,7 +22,7 @@ pub(super) fn rename(text: &str, nic: &str, to: &str) -> String {
     out + rest
 }
 
-/// Whether the device's name stands for itself somewhere in a text.
+/// Whether the device's name is a word of its own somewhere in a text.
 pub(super) fn holds(text: &str, nic: &str) -> bool {
     rename(text, nic, "") != text
 }

@@ -1,6 +1,6 @@
 //! The options of DHCP clients, in one table a client: what becomes of each when the client moves.
 //!
-//! What stands in no table is unknown. References: dhclient(8) with the options that EL adds, dhcpcd(8),
+//! What is in no table is unknown. References: dhclient(8) with the options that EL adds, dhcpcd(8),
 //! udhcpc of busybox.
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(super) enum OptionRule {
     Config,
     /// Its value is a program that the client runs.
     Script,
-    /// It goes with its value: what it asks for is asked for anew.
+    /// It goes with its value: what it asks for is requested again.
     Dropped,
     /// It goes, as the client is waited for until it has its lease.
     Hasty,

@@ -4,7 +4,7 @@
 //! line, under the bridge; what belongs to the hardware stays. Files merge by name order, so every
 //! file keeps its own share and its precedence. A definition that covers a group of NICs by a glob
 //! is copied, not moved, and the one NIC gets a definition that sorts first. It never prints a file
-//! anew and never touches another definition. Reference: netplan-yaml(5).
+//! again and never touches another definition. Reference: netplan-yaml(5).
 
 mod passthrough;
 mod read;

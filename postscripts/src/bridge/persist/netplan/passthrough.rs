@@ -124,7 +124,7 @@ fn passthrough(
     Ok(moved)
 }
 
-/// Adds what the settings say of addresses.
+/// Adds what the settings set of addresses.
 pub(super) fn read(definition: &YamlNode, into: &mut Addressing) -> Result<()> {
     let mut ini = Ini::default();
     for entry in entries(definition) {

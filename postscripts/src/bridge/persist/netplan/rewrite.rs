@@ -54,7 +54,7 @@ pub(in crate::bridge::persist) fn rewrite(
         .filter(|document| definition.files.contains(&document.path))
     {
         let text = sources.text(&document.path).unwrap_or_default();
-        let new = split(text, document, &definition, &port, &mut bridge, desired)
+        let new = split(text, document, &definition, &mut bridge, desired)
             .with_context(|| format!("editing {}", document.path.display()))?;
         if new != text {
             after.insert(in_etc(&document.path), new);
@@ -69,12 +69,12 @@ pub(in crate::bridge::persist) fn rewrite(
         );
     }
     Ok(sources.changes_to(&after, |path| {
-        let twin = documents
+        let original = documents
             .iter()
             .map(|document| &document.path)
             .find(|known| known.file_name() == path.file_name());
-        match twin {
-            Some(twin) => Access::Like(twin.clone()),
+        match original {
+            Some(original) => Access::Like(original.clone()),
             None => Access::Mode(0o644),
         }
     }))
@@ -172,10 +172,10 @@ fn split(
     text: &str,
     document: &NetplanFile,
     definition: &NetplanDefinition,
-    port: &str,
     bridge: &mut BridgeState,
     desired: &DesiredBridge,
 ) -> Result<String> {
+    let port = port_id(definition, desired);
     let root = document.root.as_ref().context("the file is empty")?;
     let step = step(root);
     let network = root.value("network").context("there is no network key")?;
@@ -195,7 +195,7 @@ fn split(
     let mut lines: Vec<String> = Vec::new();
     if !bridge.holds {
         match target.and_then(|entry| entry.value.entry("interfaces")) {
-            Some(interfaces) => edits.append_item(&interfaces.value, port)?,
+            Some(interfaces) => edits.append_item(&interfaces.value, &port)?,
             None => lines.push(format!("interfaces: [{port}]")),
         }
         if definition.group {

@@ -8,7 +8,7 @@ use crate::bridge::persist::names::{mentions, rename};
 /// Files whose lines begin with a key.
 pub(super) struct KeyedFiles {
     pub(super) files: &'static [&'static str],
-    /// Keys that mean the addresses; a name that ends in `*` stands for all that begin so.
+    /// Keys that mean the addresses; a name that ends in `*` matches all that begin so.
     moves: &'static [&'static str],
     /// Keys that mean the hardware.
     stays: &'static [&'static str],
@@ -148,7 +148,7 @@ pub(super) fn unit(text: &str, context: &RewriteContext<'_>) -> Result<String, V
     })
 }
 
-/// A script is not edited: its author has to say which of the two it means, by naming the bridge too.
+/// A script is not edited: its author has to decide which of the two it means, by naming the bridge too.
 pub(super) fn script(text: &str, context: &RewriteContext<'_>) -> Result<String, Vec<UnclearLine>> {
     let desired = context.desired;
     if mentions(text, &desired.bridge) {

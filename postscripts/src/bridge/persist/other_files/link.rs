@@ -1,7 +1,7 @@
 //! `.link` files that pick the NIC by its hardware address, which the bridge has too: udev would give
 //! the bridge the NIC's name and settings.
 //!
-//! `Type=` tells the two apart; it is added where no other condition does. Reference: systemd.link(5).
+//! `Type=` distinguishes the two; it is added where no other condition does. Reference: systemd.link(5).
 
 use std::path::Path;
 

@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Files of one kind, and how they are looked at.
 struct SearchedFiles {
-    /// Where they stand, strongest first; the last part may be a pattern. A file hides those of its
+    /// Where they are, strongest first; the last part may be a pattern. A file hides those of its
     /// name in later directories.
     files: &'static [&'static str],
     /// What they have to become; the lines that no rule is known for go to the findings.
@@ -226,7 +226,7 @@ fn documents(
     Ok(found.into_values().flatten().collect())
 }
 
-/// The change that gives a file another text; an error says why nothing can make it.
+/// The change that gives a file another text; the error is the reason why it cannot be made.
 fn rewritten(
     path: &Path,
     document: &TextFile,

@@ -12,7 +12,7 @@ struct SysctlLine<'a> {
     /// The key as a path: `net`, `ipv6`, `conf`, `eth0`, `accept_ra`.
     key: Vec<String>,
     slashes: bool,
-    /// What stands before the key: blanks, and `-` for a setting that may fail.
+    /// What is before the key: blanks, and `-` for a setting that may fail.
     start: &'a str,
     /// `=` with all that follows, or nothing for an exception.
     rest: &'a str,
@@ -29,7 +29,7 @@ impl<'a> SysctlLine<'a> {
         let end = name.find('=').unwrap_or(name.len());
         let key = name[..end].trim_end();
         let rest = &name[key.len()..];
-        // The first separator tells which of the two it is; the other one then is part of a name.
+        // The first separator shows which of the two it is; the other one then is part of a name.
         let slashes = key
             .find(['.', '/'])
             .is_some_and(|at| key[at..].starts_with('/'));

@@ -1,7 +1,7 @@
 //! udev rules that pick the NIC by its hardware address, which the bridge has too, and those that do
 //! something for the NIC's name.
 //!
-//! `DRIVERS=="?*"` tells them apart, as in the rules that udev itself used to write: a bridge hangs on
+//! `DRIVERS=="?*"` distinguishes them, as in the rules that udev itself used to write: a bridge hangs on
 //! no driver. Reference: udev(7).
 
 use super::{RewriteContext, UnclearLine};
@@ -69,7 +69,7 @@ fn takes_bridge(rule: &str, context: &RewriteContext<'_>) -> bool {
     names && by_address && !guarded
 }
 
-/// What a rule says of a key: its operators and values.
+/// The conditions of a rule on a key: its operators and values.
 fn assigned<'a>(rule: &'a str, key: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     rule.match_indices(key).filter_map(move |(at, _)| {
         let whole = rule[..at]

@@ -1,7 +1,7 @@
 //! Files of rules that something else loads: what hooks of the network, units and init scripts give to
 //! `iptables-restore` and `nft -f`, and scripts of the administrator's that they run.
 //!
-//! No shell is understood: a path counts where it stands as such, in the line of the loader or as the
+//! No shell is understood: a path counts where it is written out, in the line of the loader or as the
 //! value of a variable of the same file.
 
 use std::collections::BTreeSet;

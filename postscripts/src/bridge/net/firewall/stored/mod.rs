@@ -2,8 +2,8 @@
 //!
 //! In: known places below the root directory, files that nftables includes, and files that hooks and
 //! units give to `iptables-restore` or `nft`. Out: the [`StoredRules`] lines that name a NIC without one beside
-//! them that says the same of its bridge. Nothing here writes: what a firewall is at the next boot is its
-//! administrator's to say.
+//! them that is the same about its bridge. Nothing here writes: what a firewall is at the next boot is its
+//! administrator's decision.
 
 mod follow;
 mod statements;
@@ -46,7 +46,7 @@ const MAX_BYTES: u64 = 4 << 20;
 const MAX_COUNT: usize = 256;
 const MAX_DEPTH: usize = 4;
 
-/// What the files for the next boot say.
+/// The result for the files of the next boot.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct StoredRules {
     /// Lines that name a NIC and not its bridge, each with its place and its owner.
@@ -139,7 +139,7 @@ impl Search<'_> {
         }
     }
 
-    /// Reads a file once; what stands there and cannot be read is remembered.
+    /// Reads a file once; what is there and cannot be read is remembered.
     fn read(&mut self, path: &Path) -> Option<String> {
         if !self.seen.insert(path.to_owned()) {
             return None;
@@ -154,7 +154,7 @@ impl Search<'_> {
         }
     }
 
-    /// The paths that a pattern stands for; a directory that cannot be listed has none.
+    /// The paths that match a pattern; a directory that cannot be listed has none.
     fn expand(&mut self, pattern: &Path) -> Vec<PathBuf> {
         let found = glob::expand(self.root, pattern);
         found.unwrap_or_else(|error| {

@@ -1,12 +1,12 @@
 //! Files of rules as statements, and which of them are about a NIC alone.
 //!
 //! iptables-save, nft, ferm, shorewall, firewalld and shell scripts are read alike: lines, some of them
-//! with several statements, some of them going on in the next. Only what stands in one table and chain is
+//! with several statements, some of them going on in the next. Only statements of one table and chain are
 //! compared. Nothing is understood beyond names of devices.
 
 use super::super::Move;
 
-/// What stands before a device that a packet comes or goes by, one and no more.
+/// What is before a device that a packet comes or goes by, one and no more.
 const SELECTORS: [&str; 8] = [
     "-i",
     "-o",
@@ -18,7 +18,7 @@ const SELECTORS: [&str; 8] = [
     "oifname",
 ];
 
-/// The table and the chain that something stands in, where there are such.
+/// The table and the chain of a statement, where there are any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ChainScope {
     table: String,
@@ -160,7 +160,7 @@ impl RuleStatement {
         self.plain.contains('=') && !key.is_empty() && is_name(key)
     }
 
-    /// Whether it is about the NIC, not about its bridge too, and none beside it says the same of the bridge.
+    /// Whether it is about the NIC, not about its bridge too, and none beside it is the same about the bridge.
     pub(super) fn is_left(&self, one: &Move, beside: &[RuleStatement]) -> bool {
         // such a chain stays bound to the port
         if self.plain.contains("hook ingress") || self.plain.contains("hook egress") {
@@ -179,7 +179,7 @@ impl RuleStatement {
         !beside.any(|it| twins.iter().flatten().any(|twin| *twin == it.plain))
     }
 
-    /// The same about the bridge: what names the NIC behind a word that `wanted` accepts.
+    /// The same about the bridge: what names the NIC after a word that `wanted` accepts.
     fn renamed(&self, one: &Move, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let (mut out, mut before, mut differs) = (String::new(), "", false);
         for piece in self.plain.split_inclusive(|letter| !is_of_name(letter)) {
