@@ -246,7 +246,8 @@ fn verbose() {
     let lab = Lab::new(&[("n1", "127.0.1.1")]);
     fs::write(
         lab.path("nodes/127.0.1.1/first"),
-        "echo welcome; echo careful >&2\n",
+        // Standard error is another pipe: time for it to arrive before the scripts run.
+        "echo welcome; echo careful >&2; sleep 1\n",
     )
     .unwrap();
     assert_eq!(lab.run(&["n1", "-P"]).err, "");
