@@ -12,7 +12,7 @@ BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 r
 .PHONY: help demo test e2e bench fuzz lint docs install dist postscripts
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: ## import a real medium without root, and serve a node what it installs from [ISO=path] [KEEP=1]
 	@tests/setup demo
@@ -22,11 +22,11 @@ test: ## install what the tests need, run them all, print the totals last
 	@tests/setup test
 	@tests/run
 
-e2e: ## a bare machine in qemu becomes a docker host, from a medium on; as root [ISO=path]
+e2e: ## install a machine in qemu from a medium, and make it a docker host; as root [ISO=path]
 	@tests/setup e2e
 	@tests/e2e $(if $(ISO),'$(ISO)')
 
-bench: ## measure copycds, lsdef and nodeset, and as root what hosts run, beside other ways [ROUNDS=5]
+bench: ## measure copycds, lsdef and nodeset, and as root the programs for hosts, beside alternatives [ROUNDS=5]
 	@tests/setup bench
 	@tests/bench/run --rounds $(or $(ROUNDS),5)
 	@tests/bench/nodeset --rounds $(or $(ROUNDS),5)
@@ -34,29 +34,29 @@ bench: ## measure copycds, lsdef and nodeset, and as root what hosts run, beside
 	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
 	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
 
-fuzz: ## feed every reader of foreign bytes with damaged ones [SECONDS=600 each]
+fuzz: ## run every fuzz target [SECONDS=600 each]
 	@tests/setup test
 	@tests/fuzz/run $(or $(SECONDS),600)
 
-lint: ## formatting, clippy, shell scripts, dependency fences
+lint: ## check formatting, clippy, shell scripts and dependency rules
 	@tests/setup lint
 	@tests/lint
 
-docs: ## the pages and man pages as a site with search, in target/docs/html; every link is checked
+docs: ## build pages and man pages as a site with search, in target/docs/html; check every link
 	@tests/setup docs
 	@$(CARGO) build --quiet --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
 	@packaging/docs
 
-install: ## commands, what hosts run, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
+install: ## install commands, the programs for hosts, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
 	@[ '$(PROGRAMS)' != target/postscripts ] || packaging/postscripts >/dev/null
 	@packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
-dist: ## a .deb and an .rpm of the management node, in target/dist
+dist: ## build a .deb and an .rpm for the management node, in target/dist
 	@tests/setup dist
 	@rm -rf target/dist
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
 	@packaging/dist target/dist/root target/dist
 
-postscripts: ## build the static programs that hosts run, within their budgets
+postscripts: ## build the static programs that hosts run, each within its size limit
 	@packaging/postscripts

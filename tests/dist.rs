@@ -107,7 +107,7 @@ fn expect(output: &Output) -> Result<String> {
     Ok(text(&output.stdout))
 }
 
-/// What stands where, without what package managers write for themselves.
+/// The files of a system, without what package managers write for themselves.
 fn system(root: &Path) -> Result<Snapshot> {
     let mut found = snapshot(root)?;
     let own = [

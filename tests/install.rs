@@ -29,7 +29,7 @@ fn installed_works() -> Result<()> {
     let programs = usr.join("share/slipway/postscripts");
     same(
         &fs::read_to_string(programs.join("bridgeprereq"))?,
-        &"a stand-in".to_owned(),
+        &"a placeholder".to_owned(),
     )?;
     same(
         &fs::read_link(programs.join("xHRM"))?,
@@ -58,7 +58,7 @@ fn installed_works() -> Result<()> {
     Ok(())
 }
 
-/// Runs `make install` with the binaries of this test run and with stand-ins for what runs on hosts: to
+/// Runs `make install` with the binaries of this test run and with placeholders for the programs of hosts: to
 /// build optimised and static ones takes minutes.
 pub(crate) fn make_install(dest: &Path) -> Result<Output> {
     let mut built = None;
@@ -68,7 +68,7 @@ pub(crate) fn make_install(dest: &Path) -> Result<Output> {
     }
     let built = built.context("no binary was built")?;
     let programs = tempfile::tempdir()?;
-    fs::write(programs.path().join("bridgeprereq"), "a stand-in")?;
+    fs::write(programs.path().join("bridgeprereq"), "a placeholder")?;
     symlink("bridgeprereq", programs.path().join("xHRM"))?;
     let make = Command::new("make")
         .args([

@@ -91,7 +91,7 @@ fn mark_of_whole_tree(tree: &Path) -> Result<String> {
         .count();
     ensure!(
         recorded == present,
-        "{present} files stand there, {recorded} are recorded"
+        "{present} files are there, {recorded} are recorded"
     );
     let kernel = fs::read_to_string(tree.join("install.amd/vmlinuz"))?;
     Ok(kernel

@@ -1,4 +1,4 @@
-//! `updatenode` and the real `firstboot`, through a real sshd and a real web server: what is asked for on
+//! `updatenode` and the real `firstboot`, through a real sshd and a real web server: what is requested on
 //! the management node happens on a node.
 
 use std::fs;
@@ -237,7 +237,7 @@ fn answers(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Puts `T` in place of the times that end lines and stand in the summary.
+/// Puts `T` in place of the times at the end of lines and in the summary.
 fn without_times(text: &str) -> String {
     let timed = |line: &str| match (line.rfind(" ("), line.split_once(" in ")) {
         (Some(at), _) if line.ends_with(" s)") => format!("{} (T s)", &line[..at]),

@@ -202,7 +202,7 @@ fn ifupdown() -> Result<()> {
     holds_addresses(&machine, &uplinks)?;
     machine.reboot()?;
     holds_addresses(&machine, &uplinks).context("after a reboot")?;
-    // The client that was handed over went when it was told to: no shutdown waited for it.
+    // The client that was handed over ended on request: no shutdown waited for it.
     machine.has_not_said("systemd-shutdown")?;
     machine.power_off()
 }

@@ -17,7 +17,7 @@ pub struct DockerHost<'a> {
 }
 
 impl<'a> DockerHost<'a> {
-    /// What the host runs to become one, in order: the containers' gateway is the management node, behind
+    /// What the host runs to become one, in order: the containers' gateway is the management node, beyond
     /// the switch.
     pub const SCRIPTS: [&'static str; 2] = [
         "xHRM bridgeprereq eth0:mydocker0",
@@ -62,7 +62,7 @@ impl<'a> DockerHost<'a> {
             "--restart",
             "always",
         ];
-        // It ends when it is told to, as services do: `live-restore` leaves containers to a shutdown's end.
+        // It ends on SIGTERM, as services do: `live-restore` leaves containers to a shutdown's end.
         let script = "trap exit TERM; /bin/busybox sleep 1000000 & wait";
         let what = ["busybox", "/bin/busybox", "sh", "-c", script];
         self.docker(&[&["run", "-d", "--name", "dh01c01"], &place[..], &what[..]].concat())?;

@@ -1,4 +1,4 @@
-//! A directory as a value: what stands where, so that two moments or two tools can be compared.
+//! A directory as a value: its files, so that two moments or two tools can be compared.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// What stands at one path: its kind, bytes or target, and how it is marked.
+/// What is at one path: its kind, bytes or target, and how it is marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Contents of a file, target of a link, nothing for a directory.

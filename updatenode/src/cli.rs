@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(short = 'P', long, value_name = "SCRIPT[,SCRIPT…]", num_args = 0..=1, default_missing_value = "")]
     pub(crate) scripts: Vec<String>,
 
-    /// Install and remove software as the osimage says: run ospkgs and otherpkgs
+    /// Install and remove software as the osimage defines it: run ospkgs and otherpkgs
     #[arg(short = 'S', long)]
     pub(crate) software: bool,
 

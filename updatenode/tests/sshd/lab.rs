@@ -1,4 +1,4 @@
-//! A management node in a directory, and nodes behind one sshd.
+//! A management node in a directory, and nodes served by one sshd.
 
 use std::fs;
 use std::net::TcpListener;

@@ -158,7 +158,7 @@ fn with_list() {
     assert_eq!(
         now("setupdockerhost"),
         old.programs["setupdockerhost"],
-        "what is gone and not asked for stays"
+        "what is gone and not requested stays"
     );
     let expected = Runlist {
         programs: sent.programs.clone(),

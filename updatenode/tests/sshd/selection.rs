@@ -1,4 +1,4 @@
-//! What is asked for, and how it is told.
+//! Which scripts a request selects, and how the result is printed.
 
 use std::fs;
 
@@ -246,7 +246,8 @@ fn verbose() {
     let lab = Lab::new(&[("n1", "127.0.1.1")]);
     fs::write(
         lab.path("nodes/127.0.1.1/first"),
-        "echo welcome; echo careful >&2\n",
+        // Standard error is another pipe: time for it to arrive before the scripts run.
+        "echo welcome; echo careful >&2; sleep 1\n",
     )
     .unwrap();
     assert_eq!(lab.run(&["n1", "-P"]).err, "");
@@ -301,7 +302,7 @@ fn on_terminal() {
     let shown = lab.outcome(None, &output.stdout, b"").out;
     assert!(shown.contains(" 0/2 nodes, waiting for n1, n2"), "{shown}");
     assert!(shown.contains(" 1/2 nodes, waiting for n1"), "{shown}");
-    // What stays is what stands behind the last time that its line was cleared.
+    // What remains is the text after the last time that its line was cleared.
     let lines = shown
         .lines()
         .map(|line| line.rsplit("\u{1b}[2K").next().unwrap().trim_end());
