@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, Node, Program, Runlist, ScriptLine, hex};
+use definitions::{InstallDir, Node, ProgramDigest, Runlist, ScriptLine, hex};
 use sha2::{Digest, Sha256};
 
 use crate::markers::SessionMarkers;
@@ -34,11 +34,11 @@ const FIRSTBOOT: &str = "firstboot";
 pub(crate) struct NodeAssets {
     installdir: InstallDir,
     /// The program that runs the others, and its digest.
-    firstboot: (Arc<[u8]>, Program),
+    firstboot: (Arc<[u8]>, ProgramDigest),
     /// The files in its directory of scripts, by paths in it.
     files: BTreeSet<String>,
     /// The programs that were looked up: `None` for one that does not exist.
-    programs: HashMap<String, Option<Program>>,
+    programs: HashMap<String, Option<ProgramDigest>>,
 }
 
 /// What is to be done on one node.
@@ -80,7 +80,7 @@ impl NodeAssets {
     }
 
     /// Returns the program that runs the others.
-    pub(crate) fn firstboot(&self) -> &Program {
+    pub(crate) fn firstboot(&self) -> &ProgramDigest {
         &self.firstboot.1
     }
 
@@ -163,7 +163,7 @@ impl NodeAssets {
     }
 
     /// Returns the current digest of a program; `None` if it does not exist.
-    fn program(&mut self, name: &str) -> Result<Option<Program>> {
+    fn program(&mut self, name: &str) -> Result<Option<ProgramDigest>> {
         if let Some(known) = self.programs.get(name) {
             return Ok(known.clone());
         }
@@ -212,8 +212,8 @@ pub(crate) fn address(node: &Node) -> String {
 }
 
 /// Returns the digest and the size of a program.
-fn program_of(bytes: &[u8]) -> Program {
-    Program {
+fn program_of(bytes: &[u8]) -> ProgramDigest {
+    ProgramDigest {
         sha256: hex(&Sha256::digest(bytes)),
         size: bytes.len() as u64,
     }

@@ -9,7 +9,7 @@
 //! It needs a POSIX shell and `sha256sum head mktemp mv chmod mkdir`, as coreutils and busybox have them. It is one line
 //! without `'`, `\` and `!`, in single quotes: so every login shell, csh and fish included, passes it on unchanged.
 
-use definitions::{Program, Runlist, ScriptLine};
+use definitions::{ProgramDigest, Runlist, ScriptLine};
 
 use crate::markers::SessionMarkers;
 
@@ -35,7 +35,7 @@ const REFRESH: &str = concat!(
 
 /// Returns the command line for a node's shell; without lines, the whole list is run.
 pub(crate) fn command(
-    firstboot: &Program,
+    firstboot: &ProgramDigest,
     markers: &SessionMarkers,
     lines: &[ScriptLine],
 ) -> String {
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_script_prints_markers_and_the_line_contains_none() {
         let markers = SessionMarkers::new().unwrap();
-        let program = Program {
+        let program = ProgramDigest {
             sha256: "0".repeat(64),
             size: 1,
         };

@@ -4,7 +4,7 @@
 //! then scripts; and no line runs twice.
 
 use anyhow::{Result, bail};
-use definitions::{Entry, Origin, Runlist, ScriptLine};
+use definitions::{Runlist, RunlistEntry, ScriptLine, ScriptOrigin};
 
 /// The scripts that install and remove software: the distribution's, then other.
 const SOFTWARE: [&str; 2] = ["ospkgs", "otherpkgs"];
@@ -77,14 +77,14 @@ impl ScriptSelector {
     /// Lists the lines that it selects for one node.
     fn lines(&self, list: &Runlist) -> Vec<ScriptLine> {
         let entries = || list.postscripts.iter().chain(&list.postbootscripts);
-        let lines = |entries: &mut dyn Iterator<Item = &Entry>| -> Vec<ScriptLine> {
+        let lines = |entries: &mut dyn Iterator<Item = &RunlistEntry>| -> Vec<ScriptLine> {
             entries.map(|entry| entry.line.clone()).collect()
         };
         let name = match self {
             Self::Everything => return lines(&mut entries()),
             Self::Named(line) => line,
         };
-        let named = |entry: &&Entry| entry.line.program() == name.program();
+        let named = |entry: &&RunlistEntry| entry.line.program() == name.program();
         let same = lines(&mut entries().filter(named));
         // A line with arguments, or one that is in the list, means itself.
         if same.contains(name) || !name.arguments().is_empty() {
@@ -99,11 +99,11 @@ impl ScriptSelector {
 }
 
 /// Parses the words that select all scripts of one origin.
-fn origin(word: &str) -> Option<Origin> {
+fn origin(word: &str) -> Option<ScriptOrigin> {
     match word {
-        "site" | "xcatdefaults" => Some(Origin::Site),
-        "osimage" => Some(Origin::Osimage),
-        "node" => Some(Origin::Node),
+        "site" | "xcatdefaults" => Some(ScriptOrigin::Site),
+        "osimage" => Some(ScriptOrigin::Osimage),
+        "node" => Some(ScriptOrigin::Node),
         _ => None,
     }
 }
@@ -114,8 +114,8 @@ mod tests {
 
     fn list(postscripts: &[&str], postbootscripts: &[&str]) -> Runlist {
         let entries = |lines: &[&str]| {
-            let entry = |line: &&str| Entry {
-                origin: Origin::Node,
+            let entry = |line: &&str| RunlistEntry {
+                origin: ScriptOrigin::Node,
                 line: line.parse().unwrap(),
             };
             lines.iter().map(entry).collect()
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_list_is_named_by_who_asked_for_it() {
         let mut list = list(&["syslog"], &["mine", "node"]);
-        list.postscripts[0].origin = Origin::Site;
+        list.postscripts[0].origin = ScriptOrigin::Site;
         let planned = |text: &str, list: &Runlist| {
             let request = Request::parse(&[text.to_owned()], false).unwrap();
             let lines: Vec<_> = request.plan(list).iter().map(ToString::to_string).collect();

@@ -76,7 +76,7 @@ fn recover(host: &HostUpdate<'_>) -> Result<()> {
 
 /// One run at a time; the lock goes with the process.
 fn lock(paths: &HostPaths) -> Result<Lock> {
-    Lock::take_private(&paths.lock(), Duration::ZERO, &mut |_| {})
+    Lock::acquire_private(&paths.lock(), Duration::ZERO, &mut |_| {})
 }
 
 /// Refuses, before anything is touched, a network that cannot be made; then brings its NIC in.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use definitions::{Origin, ScriptLine};
+use definitions::{ScriptLine, ScriptOrigin};
 use serde::{Deserialize, Serialize};
 
 /// Which list a script is from.
@@ -42,6 +42,6 @@ impl fmt::Display for ScriptPhase {
 pub(super) struct ScriptJob {
     pub(super) phase: ScriptPhase,
     /// Who asked for it; `None` for a script that the list does not name.
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Option<ScriptOrigin>,
     pub(super) line: ScriptLine,
 }

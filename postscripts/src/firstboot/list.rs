@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use definitions::{Origin, Results, Runlist, ScriptLine};
+use definitions::{Results, Runlist, ScriptLine, ScriptOrigin};
 
 use super::job::{ScriptJob, ScriptPhase};
 use super::paths::NodePaths;
@@ -36,7 +36,7 @@ pub(super) fn receive(from: &Path, paths: &NodePaths) -> Result<(Runlist, String
         _ => Box::new(File::open(from).with_context(reading)?),
     };
     source
-        .take(Runlist::LIMIT + Results::LONGEST_NONCE as u64 + 2)
+        .take(Runlist::LIMIT + Results::MAX_NONCE_LENGTH as u64 + 2)
         .read_to_end(&mut bytes)
         .with_context(reading)?;
     let (nonce, bytes) = split(&bytes).with_context(reading)?;
@@ -65,7 +65,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
         .split(|byte| *byte == b'\n')
         .next()
         .unwrap_or_default();
-    let is_nonce = (1..=Results::LONGEST_NONCE).contains(&line.len())
+    let is_nonce = (1..=Results::MAX_NONCE_LENGTH).contains(&line.len())
         && line.iter().all(u8::is_ascii_alphanumeric);
     if !is_nonce || line.len() == bytes.len() {
         return Ok(("", bytes));
@@ -144,9 +144,9 @@ fn matching(all: &[ScriptJob], text: &str) -> Result<Vec<ScriptJob>> {
     };
     let mut found: Vec<_> = all.iter().filter(named).cloned().collect();
     let origin = match line.to_string().as_str() {
-        "xcatdefaults" | "site" => Some(Origin::Site),
-        "osimage" => Some(Origin::Osimage),
-        "node" => Some(Origin::Node),
+        "xcatdefaults" | "site" => Some(ScriptOrigin::Site),
+        "osimage" => Some(ScriptOrigin::Osimage),
+        "node" => Some(ScriptOrigin::Node),
         _ => None,
     };
     if found.is_empty() && origin.is_some() {
@@ -169,23 +169,26 @@ fn matching(all: &[ScriptJob], text: &str) -> Result<Vec<ScriptJob>> {
 
 #[cfg(test)]
 mod tests {
-    use definitions::Entry;
+    use definitions::RunlistEntry;
 
     use super::*;
 
     fn list() -> Runlist {
-        let entry = |origin, line: &str| Entry {
+        let entry = |origin, line: &str| RunlistEntry {
             origin,
             line: line.parse().unwrap(),
         };
         Runlist {
-            postscripts: vec![entry(Origin::Site, "syslog"), entry(Origin::Node, "syslog")],
+            postscripts: vec![
+                entry(ScriptOrigin::Site, "syslog"),
+                entry(ScriptOrigin::Node, "syslog"),
+            ],
             postbootscripts: vec![
-                entry(Origin::Site, "otherpkgs"),
-                entry(Origin::Osimage, "xHRM bridgeprereq eth0:a,eth1:b"),
-                entry(Origin::Node, "mine x"),
-                entry(Origin::Node, "mine y"),
-                entry(Origin::Node, "mine x"),
+                entry(ScriptOrigin::Site, "otherpkgs"),
+                entry(ScriptOrigin::Osimage, "xHRM bridgeprereq eth0:a,eth1:b"),
+                entry(ScriptOrigin::Node, "mine x"),
+                entry(ScriptOrigin::Node, "mine y"),
+                entry(ScriptOrigin::Node, "mine x"),
             ],
             ..Runlist::default()
         }
@@ -206,7 +209,7 @@ mod tests {
                 "{text:?}"
             );
         }
-        let long = format!("{}\n{{}}", "a".repeat(Results::LONGEST_NONCE + 1));
+        let long = format!("{}\n{{}}", "a".repeat(Results::MAX_NONCE_LENGTH + 1));
         assert_eq!(split(long.as_bytes()).unwrap().0, "");
     }
 

@@ -86,7 +86,7 @@ impl ChangeJournal {
 
 /// Takes the lock that one run at a time holds, with its watchdog; makes its directory if need be.
 pub(crate) fn lock(root: &Path, timeout: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
-    Lock::take_private(&root.join(STATE_DIR).join("lock"), timeout, waiting)
+    Lock::acquire_private(&root.join(STATE_DIR).join("lock"), timeout, waiting)
 }
 
 fn path(root: &Path) -> PathBuf {
