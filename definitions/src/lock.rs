@@ -94,7 +94,7 @@ fn open(path: &Path) -> Result<File> {
     }
     // Opening a named pipe would wait, and a link may lead anywhere.
     if !fs::symlink_metadata(path)?.is_file() {
-        bail!("it is no regular file: remove it");
+        bail!("it is not a regular file: remove it");
     }
     narrow(path, 0o600)?;
     Ok(options.open(path)?)
@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(
                 format!("{refused:#}"),
                 format!(
-                    "locking {}: it is no regular file: remove it",
+                    "locking {}: it is not a regular file: remove it",
                     path.display()
                 )
             );

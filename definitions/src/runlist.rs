@@ -158,7 +158,8 @@ fn named(text: &str, of: &str, files: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// What the name of a script or a program is.
-const NAMES: &str = "the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'";
+const NAMES: &str =
+    "the name of a script in the postscripts directory, of letters, digits, '.', '_', '+' and '-'";
 
 /// One script and its arguments, and who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -317,7 +318,7 @@ fn words(text: &str) -> Result<Vec<String>, &'static str> {
                 word.get_or_insert_default();
             }
             (Some('"') | None, '\\') => {
-                let kept = characters.next().ok_or("a character behind '\\'")?;
+                let kept = characters.next().ok_or("a character after '\\'")?;
                 // Within double quotes a backslash keeps only what would end or begin something.
                 if quote.is_some() && !matches!(kept, '"' | '\\') {
                     word.get_or_insert_default().push('\\');

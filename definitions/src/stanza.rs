@@ -147,7 +147,7 @@ fn raw_blocks(text: &str) -> Result<Vec<RawStanza<'_>>, Error> {
                     let attribute = (name.trim().to_owned(), value);
                     block.attributes.push(attribute);
                 }
-                None => return Err(wrong(format!("'{raw}' stands before the first 'name:'"))),
+                None => return Err(wrong(format!("'{raw}' comes before the first 'name:'"))),
             },
             (None, Some(name)) => blocks.push(RawStanza {
                 line,
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, expected) in [
-            ("a=b", "line 1: 'a=b' stands before the first 'name:'"),
+            ("a=b", "line 1: 'a=b' comes before the first 'name:'"),
             (
                 "n1:\n  objtype=node\n  what\n",
                 "line 3: 'what' is neither 'name:' nor 'attr=value'",

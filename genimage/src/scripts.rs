@@ -385,7 +385,7 @@ mod tests {
             problems,
             [
                 "n1: postbootscripts of the osimage: ''open' is not a script and its arguments: expected a quote that is closed",
-                "n1: postbootscripts of the node: '../mine' is not a script and its arguments: expected the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
+                "n1: postbootscripts of the node: '../mine' is not a script and its arguments: expected the name of a script in the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
             ]
         );
     }

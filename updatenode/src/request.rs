@@ -211,7 +211,7 @@ mod tests {
             let error = Request::parse(&[text.to_owned()], false).unwrap_err();
             error.to_string()
         };
-        let plain = "the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'";
+        let plain = "the name of a script in the postscripts directory, of letters, digits, '.', '_', '+' and '-'";
         assert_eq!(
             refused("../mine"),
             format!("'../mine' is not a script and its arguments: expected {plain}")

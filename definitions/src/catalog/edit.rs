@@ -197,7 +197,7 @@ impl<'c> CatalogEdit<'c> {
     pub fn rename(&mut self, kind: ObjectKind, name: &str, new: &str) -> Result<()> {
         let shelf = self.shelf(kind)?;
         if shelf.contains_key(new) {
-            bail!("a definition for the {kind} '{new}' exists already: remove it first");
+            bail!("a definition for the {kind} '{new}' already exists: remove it first");
         }
         let Some(StoredObject { object, file, .. }) = shelf.get(name).cloned() else {
             let known = shelf.keys().map(String::as_str);
@@ -309,7 +309,7 @@ fn descend<'t>(mut table: &'t mut dyn TableLike, keys: &[&str]) -> Result<&'t mu
         });
         table = match inner.as_table_like_mut() {
             Some(inner) => inner,
-            None => bail!("'{key}' is no table"),
+            None => bail!("'{key}' is not a table"),
         };
     }
     Ok(table)

@@ -107,7 +107,7 @@ impl TomlSource<'_> {
                 .map_err(|error| self.error(key.span().start, error))?;
             if self.secrets && !attribute.secret {
                 let message = format!(
-                    "'{}' is no secret: it belongs to the {kind}'s own file",
+                    "'{}' is not a secret: it belongs to the {kind}'s own file",
                     attribute.name
                 );
                 return Err(self.error(key.span().start, message));

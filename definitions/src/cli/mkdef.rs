@@ -64,7 +64,7 @@ impl Args {
     fn make(&self, edit: &mut CatalogEdit<'_>, request: &Request) -> Result<()> {
         let Request { kind, name, .. } = request;
         if edit.find(*kind, name)?.is_some() && !self.force {
-            bail!("a definition for the {kind} '{name}' exists already: use -f to replace it");
+            bail!("a definition for the {kind} '{name}' already exists: use -f to replace it");
         }
         let mut object = self.begin(edit, request)?;
         if self.operands.stanza {

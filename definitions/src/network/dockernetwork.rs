@@ -65,7 +65,7 @@ impl DockerNetwork {
             return Err(Error::invalid("a gateway", gateway.to_string(), expected));
         }
         if nic.as_ref() == Some(&name) {
-            let expected = "the NIC beneath the bridge, which has another name";
+            let expected = "the NIC below the bridge, which has another name";
             return Err(Error::invalid(
                 "the port of a bridge",
                 name.as_str(),
@@ -242,7 +242,7 @@ mod tests {
             ),
             (
                 "a=10.1.0.0/16@10.1.0.5:a",
-                "'a' is not the port of a bridge: expected the NIC beneath the bridge, which has another name",
+                "'a' is not the port of a bridge: expected the NIC below the bridge, which has another name",
             ),
             (
                 "a=10.1.0.0/16@10.1.0.5:",

@@ -81,7 +81,7 @@ fn factor(range: &str, text: &str, depth: usize) -> Result<Factor, Error> {
     if let Some(inner) = text.strip_prefix('(') {
         let inner = inner.strip_suffix(')');
         let inner =
-            inner.ok_or_else(|| wrong(range, format!("it has text behind ')' in '{text}'")))?;
+            inner.ok_or_else(|| wrong(range, format!("it has text after ')' in '{text}'")))?;
         return Ok(Factor::List(list(range, inner, depth + 1)?));
     }
     if Selection::is_one(text) {

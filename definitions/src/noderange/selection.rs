@@ -15,7 +15,7 @@ impl TextPattern {
     /// Parses a regular expression.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let built = RegexBuilder::new(text).size_limit(1 << 20).build();
-        let built = built.map_err(|error| format!("'{text}' is no regular expression: {error}"));
+        let built = built.map_err(|error| format!("'{text}' is not a regular expression: {error}"));
         Ok(Self(built?))
     }
 

@@ -16,7 +16,7 @@ pub(super) fn names(word: &str, limit: usize) -> Result<Vec<String>, String> {
         if from_to(first, limit).is_some() {
             return Err(format!("'{word}' counts in two ways: write one span"));
         }
-        let count = number(count).ok_or_else(|| format!("'{word}' lacks a number behind '+'"))?;
+        let count = number(count).ok_or_else(|| format!("'{word}' lacks a number after '+'"))?;
         let run =
             Run::parse(first).ok_or_else(|| format!("'{first}' has no number to count from"))?;
         let last = run.first.checked_add(count);

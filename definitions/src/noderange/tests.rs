@@ -141,7 +141,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             "n1+99999999999999999999",
-            "the node range 'n1+99999999999999999999': 'n1+99999999999999999999' lacks a number behind '+'",
+            "the node range 'n1+99999999999999999999': 'n1+99999999999999999999' lacks a number after '+'",
         ),
         (
             "n1+18446744073709551615",
@@ -194,7 +194,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             "(n1)x",
-            "the node range '(n1)x': it has text behind ')' in '(n1)x'",
+            "the node range '(n1)x': it has text after ')' in '(n1)x'",
         ),
         (
             "n1,-",
@@ -214,7 +214,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             "/*",
-            "the node range '/*': '*' is no regular expression: uncounted repetition operator must be applied to a sub-expression",
+            "the node range '/*': '*' is not a regular expression: uncounted repetition operator must be applied to a sub-expression",
         ),
         (
             "osx==1",

@@ -204,7 +204,9 @@ impl RepositoryEntry {
         }
         let good = |word: &&str| word.chars().all(is_url_character) && !word.contains("..");
         if let Some(word) = words.iter().find(|word| !good(word)) {
-            return Err(format!("has '{word}', which is no suite and no component"));
+            return Err(format!(
+                "has '{word}', which is neither a suite nor a component"
+            ));
         }
         match words {
             [] if matches!(self.location, RepositoryLocation::Uri(_)) => Err(
@@ -370,7 +372,7 @@ fn check_uri(uri: &str) -> Result<(), String> {
     let allowed = |c: char| is_url_character(c) || ":%@=[]".contains(c);
     if host.is_empty() || !rest.chars().all(allowed) {
         return Err(format!(
-            "has '{uri}', which is no URI of a repository: letters, digits and . _ + ~ - / : % @ = are allowed \
+            "has '{uri}', which is not the URI of a repository: letters, digits and . _ + ~ - / : % @ = are allowed \
              after the host"
         ));
     }

@@ -208,7 +208,7 @@ impl RequestedPackage {
                 .all(|part| !part.is_empty() && plain(part))
             {
                 return Err(format!(
-                    "'{}' of '{}' is no directory beneath {}",
+                    "'{}' of '{}' is no directory below {}",
                     directory.escape_debug(),
                     text.escape_debug(),
                     origin.directories_variable()
@@ -410,7 +410,7 @@ mod tests {
             ("a=", "'a=' is no package: write NAME or NAME=VERSION"),
             ("a=1=2", "'a=1=2' is no package: write NAME or NAME=VERSION"),
             ("a\nb", "'a\\nb' is no package: write NAME or NAME=VERSION"),
-            ("../a", "'..' of '../a' is no directory beneath OTHERPKGDIR"),
+            ("../a", "'..' of '../a' is no directory below OTHERPKGDIR"),
             ("@", "'@' is no group"),
             ("-@a;b", "'@a;b' is no group"),
         ] {

@@ -12,7 +12,7 @@ fn mkdef_makes_what_is_not_there() {
     for (line, expected) in [
         (
             "mkdef n01 groups=all",
-            "mkdef: a definition for the node 'n01' exists already: use -f to replace it\n",
+            "mkdef: a definition for the node 'n01' already exists: use -f to replace it\n",
         ),
         (
             "mkdef n03 ip=10.0.0.1",
@@ -198,7 +198,7 @@ fn chdef_refuses_what_it_cannot_do() {
         ),
         (
             "chdef n1 -n n1",
-            "chdef: a definition for the node 'n1' exists already: remove it first\n",
+            "chdef: a definition for the node 'n1' already exists: remove it first\n",
         ),
         (
             "chdef os==rocky9 ip=",

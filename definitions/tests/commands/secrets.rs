@@ -130,7 +130,7 @@ fn the_file_of_secrets_holds_nothing_else() {
     .unwrap();
     assert_eq!(
         site.fails("lsdef n1"),
-        "lsdef: secrets.toml:3: 'ip' is no secret: it belongs to the node's own file\n"
+        "lsdef: secrets.toml:3: 'ip' is not a secret: it belongs to the node's own file\n"
     );
     fs::write(site.path().join("secrets.toml"), "[network.x]\n").unwrap();
     assert_eq!(

@@ -33,7 +33,7 @@ fn lists() {
         (
             serde_json::to_string(&crooked).unwrap(),
             "reading install/autoinst/n1/postscripts.json: '../mine' is not a program's name: expected \
-             the name of a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
+             the name of a script in the postscripts directory, of letters, digits, '.', '_', '+' and '-'",
         ),
     ] {
         fs::write(&path, text).unwrap();

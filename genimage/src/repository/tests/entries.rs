@@ -217,7 +217,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &deb,
             "[trusted=yes] https://h/r ../x main",
-            "has '../x', which is no suite and no component",
+            "has '../x', which is neither a suite nor a component",
         ),
         (
             &deb,
@@ -243,7 +243,7 @@ fn a_bad_entry_is_an_error_that_says_what_to_write() {
         (
             &rpm,
             "[trusted=yes] https://h/$(id)",
-            "has 'https://h/$(id)', which is no URI of a repository: letters, digits and . _ + ~ - / : % @ = \
+            "has 'https://h/$(id)', which is not the URI of a repository: letters, digits and . _ + ~ - / : % @ = \
              are allowed after the host",
         ),
         (
