@@ -11,13 +11,13 @@ use crate::repository::Repository;
 
 /// A name of a list, and where it is looked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Query<'a> {
+pub(super) struct PackageQuery<'a> {
     pub(super) item: &'a ListItem,
     pub(super) sources: &'a [IndexedRepository<'a>],
     pub(super) cache: &'a IndexCache,
 }
 
-impl<'a> Query<'a> {
+impl<'a> PackageQuery<'a> {
     /// Tells of a package that cannot be installed.
     pub(super) fn package(&self, debarch: &str, findings: &mut Findings) {
         let name = &self.item.name;

@@ -19,7 +19,7 @@ use definitions::{Arch, Distro};
 
 pub use self::cache::IndexCache;
 use self::lookup::IndexedRepository;
-use self::messages::Query;
+use self::messages::PackageQuery;
 use super::Findings;
 use crate::pkglist::{ListItem, PkgList};
 use crate::repository::Repository;
@@ -78,7 +78,7 @@ pub fn packages(
         source.add_read_errors(&mut findings);
     }
     for (what, item) in queries {
-        let query = Query {
+        let query = PackageQuery {
             item,
             sources: &sources_for(item, &sources),
             cache,
