@@ -8,7 +8,7 @@ use super::arch_words::{arch_of, arch_words};
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, ReleaseFinding, Version, Weight};
 use super::rules::{
-    FamilyRules, NameRule, OtherSystem, PatternMatch, RecognitionRules, TextPattern,
+    FamilyRules, NameRule, OtherSystem, PatternMatch, RecognitionRules, RulePattern,
 };
 use super::source::{FindingSource, ReleaseFile};
 use super::statements::{ReleaseStatement, StatementKind, statements};
@@ -65,7 +65,7 @@ pub(super) fn match_rules(evidence: &Evidence, rules: &RecognitionRules) -> Rele
 
 fn other_system(statement: &ReleaseStatement, rules: &RecognitionRules) -> Option<OtherFinding> {
     let other = rules.others.iter().find(|other| {
-        let matches = |patterns: &[TextPattern]| {
+        let matches = |patterns: &[RulePattern]| {
             patterns
                 .iter()
                 .any(|pattern| pattern.match_text(&statement.text).is_some())

@@ -17,7 +17,7 @@ pub struct RecognitionRules {
     pub(super) families: Vec<FamilyRules>,
     pub(super) others: Vec<OtherSystem>,
     /// Labels that name no product, whatever is in them.
-    pub(super) neutral: Vec<TextPattern>,
+    pub(super) neutral: Vec<RulePattern>,
     /// What makes a release another one where a file shows it: `ostree`.
     pub(super) marks: Vec<String>,
     /// Names of files that hint at a family, an architecture or another system, and whose they are.
@@ -31,9 +31,9 @@ pub struct RecognitionRules {
 pub(super) struct FamilyRules {
     pub(super) name: String,
     pub(super) product: String,
-    pub(super) says: Vec<TextPattern>,
-    pub(super) disk_info: Vec<TextPattern>,
-    pub(super) release: Vec<TextPattern>,
+    pub(super) says: Vec<RulePattern>,
+    pub(super) disk_info: Vec<RulePattern>,
+    pub(super) release: Vec<RulePattern>,
     /// Version and codename, in the order of the file.
     pub(super) codenames: Vec<(Version, String)>,
     pub(super) arches: BTreeMap<String, Arch>,
@@ -48,13 +48,13 @@ pub(super) struct FamilyRules {
 pub(super) struct OtherSystem {
     pub(super) name: String,
     pub(super) derivative: bool,
-    pub(super) says: Vec<TextPattern>,
-    pub(super) ids: Vec<TextPattern>,
+    pub(super) says: Vec<RulePattern>,
+    pub(super) ids: Vec<RulePattern>,
 }
 
 /// A regular expression, and what it means besides what it captures.
 #[derive(Debug, Clone)]
-pub(super) struct TextPattern {
+pub(super) struct RulePattern {
     regex: Regex,
     version: Option<Version>,
     mark: Option<String>,
@@ -79,7 +79,7 @@ pub(super) enum NameRule {
 #[derive(Debug, Clone)]
 pub(super) struct NameRules {
     set: RegexSet,
-    rules: Vec<(NameRule, TextPattern)>,
+    rules: Vec<(NameRule, RulePattern)>,
 }
 
 /// What a pattern took from a text.
@@ -115,7 +115,7 @@ impl FamilyRules {
 }
 
 impl NameRules {
-    pub(super) fn new(rules: Vec<(NameRule, TextPattern)>) -> anyhow::Result<Self> {
+    pub(super) fn new(rules: Vec<(NameRule, RulePattern)>) -> anyhow::Result<Self> {
         let set = RegexSetBuilder::new(rules.iter().map(|(_, pattern)| pattern.regex.as_str()))
             .case_insensitive(true)
             .build()
@@ -143,7 +143,7 @@ impl NameRules {
     }
 }
 
-impl TextPattern {
+impl RulePattern {
     /// Compiles one pattern of a rules file: a regular expression, and after ` => ` the version it
     /// means, or after ` => .` what makes its version another release.
     pub(super) fn compile(text: &str, words: &TrailingWords) -> anyhow::Result<Self> {

@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::arch_words::arch_word;
 use super::finding::Version;
-use super::rules::{FamilyRules, NameRule, NameRules, OtherSystem, RecognitionRules, TextPattern};
+use super::rules::{FamilyRules, NameRule, NameRules, OtherSystem, RecognitionRules, RulePattern};
 use super::trailing_words::TrailingWords;
 
 /// A file of rules as it is written.
@@ -167,9 +167,9 @@ pub(super) fn compile(files: Vec<RawRules>) -> anyhow::Result<RecognitionRules> 
 struct CompiledRules {
     words: TrailingWords,
     others: Vec<OtherSystem>,
-    neutral: Vec<TextPattern>,
+    neutral: Vec<RulePattern>,
     marks: Vec<String>,
-    names: Vec<(NameRule, TextPattern)>,
+    names: Vec<(NameRule, RulePattern)>,
 }
 
 impl CompiledRules {
@@ -212,7 +212,7 @@ impl RawFamily {
         family: usize,
         source: &RulesFile,
         words: &TrailingWords,
-    ) -> anyhow::Result<Vec<(NameRule, TextPattern)>> {
+    ) -> anyhow::Result<Vec<(NameRule, RulePattern)>> {
         let rules = [
             (&self.packages, NameRule::Package { family, own: true }),
             (&self.also, NameRule::Package { family, own: false }),
@@ -268,10 +268,10 @@ fn compile_all(
     list: &[Spanned<String>],
     source: &RulesFile,
     words: &TrailingWords,
-) -> anyhow::Result<Vec<TextPattern>> {
+) -> anyhow::Result<Vec<RulePattern>> {
     list.iter()
         .map(|text| {
-            TextPattern::compile(text.get_ref(), words).map_err(|err| {
+            RulePattern::compile(text.get_ref(), words).map_err(|err| {
                 let line = source.line(text.span().start);
                 anyhow!("{}:{line}: '{}': {err}", source.file, text.get_ref())
             })
