@@ -209,7 +209,7 @@ fn suite() {
     machine.ask("https://host/repo stable main", "slip-one");
     assert_eq!(
         machine.run(&[]).expect(1).err,
-        "otherpkgs: 'https://host/repo stable' names a suite, which only apt's repositories have: write \
-         'https://host/repo' alone\n"
+        "otherpkgs: reading OTHERPKGDIR: the entry 'https://host/repo stable main' has 'stable' after the URI: \
+         suites and components are apt's, leave them out\n"
     );
 }
