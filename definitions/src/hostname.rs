@@ -23,9 +23,10 @@ pub fn host_name_fault(text: &str) -> Option<&'static str> {
             None
         }
     };
-    match text.len() > MAX_NAME {
-        true => Some("it has more than 253 characters"),
-        false => text.split('.').find_map(label_fault),
+    if text.len() > MAX_NAME {
+        Some("it has more than 253 characters")
+    } else {
+        text.split('.').find_map(label_fault)
     }
 }
 

@@ -89,9 +89,10 @@ impl AttributeSpec {
 
     /// Returns a value as a message may hold it.
     fn shown(&self, value: String) -> String {
-        match self.secret {
-            true => crate::MASK.to_owned(),
-            false => value,
+        if self.secret {
+            crate::MASK.to_owned()
+        } else {
+            value
         }
     }
 

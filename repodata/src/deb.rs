@@ -52,13 +52,14 @@ pub fn read_stanzas<E: From<ReadError>>(
         text.push(b'\n');
         Ok(())
     })?;
-    match text.is_empty() {
-        true => Ok(()),
-        false => visit(DebStanza {
+    if text.is_empty() {
+        Ok(())
+    } else {
+        visit(DebStanza {
             file: &file,
             first,
             text: &text,
-        }),
+        })
     }
 }
 

@@ -77,9 +77,10 @@ impl<'a> Input<'a> {
             let buffer = self.stream.fill_buf();
             let buffer = buffer.map_err(|error| at(number, error.to_string()))?;
             if buffer.is_empty() {
-                return match cut.is_empty() {
-                    true => Ok(()),
-                    false => visit(number, &cut),
+                return if cut.is_empty() {
+                    Ok(())
+                } else {
+                    visit(number, &cut)
                 };
             }
             let mut start = 0;

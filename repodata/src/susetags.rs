@@ -115,9 +115,10 @@ pub fn read_susetags<E: From<ReadError>>(
         } else if let Some(package) = &mut package
             && (in_provides || line.starts_with(b"=Cks:") || line.starts_with(b"=Loc:"))
         {
-            let read = match in_provides {
-                true => package.provide(text()?),
-                false => package.line(text()?),
+            let read = if in_provides {
+                package.provide(text()?)
+            } else {
+                package.line(text()?)
             };
             read.map_err(error)?;
         }

@@ -252,9 +252,10 @@ impl<'c> CatalogEdit<'c> {
             }
             let after = document.text().to_string();
             if after != document.before || !path.exists() {
-                let readers = match *path == secrets {
-                    true => file::Readers::Owner,
-                    false => file::Readers::All,
+                let readers = if *path == secrets {
+                    file::Readers::Owner
+                } else {
+                    file::Readers::All
                 };
                 file::replace(path, &after, readers)?;
             }

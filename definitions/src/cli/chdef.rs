@@ -56,9 +56,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let asked = args.operands.asked()?;
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
-    let scope = match args.create {
-        true => RequestScope::Any,
-        false => RequestScope::Existing,
+    let scope = if args.create {
+        RequestScope::Any
+    } else {
+        RequestScope::Existing
     };
     let mut requests = asked.requests(&mut edit, scope)?;
     if let Some(new) = &args.name {

@@ -202,9 +202,12 @@ impl Args {
             .iter()
             .filter_map(|name| nodes.own(name))
             .filter(meets);
-        let objects = chosen.filter_map(|node| match self.stanza {
-            true => Some(node.clone()),
-            false => nodes.effective(node.name()),
+        let objects = chosen.filter_map(|node| {
+            if self.stanza {
+                Some(node.clone())
+            } else {
+                nodes.effective(node.name())
+            }
         });
         Ok(objects.collect())
     }

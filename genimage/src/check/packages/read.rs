@@ -57,9 +57,12 @@ fn rpm(package: &PrimaryPackage, gathered: &mut Gathered) -> Result<()> {
 
 /// Reads rpm-md's `comps.xml`.
 pub(super) fn comps(input: Input<'_>, gathered: &mut Gathered) -> Result<()> {
-    read_comps(input, |group| match group.is_environment {
-        true => gathered.environments.add(&group.id, &group.name),
-        false => gathered.groups.add(&group.id, &group.name),
+    read_comps(input, |group| {
+        if group.is_environment {
+            gathered.environments.add(&group.id, &group.name)
+        } else {
+            gathered.groups.add(&group.id, &group.name)
+        }
     })
 }
 
