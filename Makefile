@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # What runs on the management node, and the section of its man page.
-BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
+BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint install dist postscripts
@@ -26,10 +26,11 @@ e2e: ## a bare machine in qemu becomes a docker host, from a medium on; as root 
 	@tests/setup e2e
 	@tests/e2e $(if $(ISO),'$(ISO)')
 
-bench: ## measure copycds, lsdef and nodeset, and as root what hosts run, beside other ways [ROUNDS=5]
+bench: ## measure copycds, lsdef, nodeset and makedhcp, and as root what hosts run, beside other ways [ROUNDS=5]
 	@tests/setup bench
 	@tests/bench/run --rounds $(or $(ROUNDS),5)
 	@tests/bench/nodeset --rounds $(or $(ROUNDS),5)
+	@tests/bench/makedhcp --rounds $(or $(ROUNDS),5)
 	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
 	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
 	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
