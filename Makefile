@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # What runs on the management node, and the section of its man page.
-BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
+BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint install dist postscripts

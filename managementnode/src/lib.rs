@@ -1,13 +1,16 @@
 //! The service that nodes talk to before and while they install.
 //!
 //! Definitions come in; what dnsmasq reads goes out: the addresses, the names and the boot files of nodes
-//! ([`dhcp`], [`dns`]). Nothing here renders an installer's file or changes a definition.
+//! ([`dhcp`], [`dns`]); and what nodes and clients know each other by: the site's authorities and what they sign
+//! ([`trust`]). Nothing here renders an installer's file or changes a definition.
 //! Reference: xCAT's makedhcp(8) and makedns(8), dnsmasq(8).
 
 pub mod dhcp;
 pub mod dns;
 mod dnsmasq;
+mod domains;
 mod nic;
 mod replace;
 mod report;
 mod subnet;
+pub mod trust;

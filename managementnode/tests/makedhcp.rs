@@ -7,6 +7,7 @@ mod lab;
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::ExitCode;
 
 use lab::{Ended, Lab};
 
@@ -30,6 +31,59 @@ mgt = "docker"
 ip = "10.1.3.1"
 mac = "52:54:00:aa:0b:09"
 "#;
+
+fn main() -> ExitCode {
+    lab::main(
+        &["dnsmasq"],
+        None,
+        &[
+            (
+                "networks_become_settings_that_are_written_once",
+                networks_become_settings_that_are_written_once,
+            ),
+            (
+                "what_a_network_says_is_given_out_in_it",
+                what_a_network_says_is_given_out_in_it,
+            ),
+            (
+                "nodes_are_listed_by_all_that_they_have",
+                nodes_are_listed_by_all_that_they_have,
+            ),
+            (
+                "a_node_that_cannot_be_listed_is_named_and_the_others_are_listed",
+                a_node_that_cannot_be_listed_is_named_and_the_others_are_listed,
+            ),
+            (
+                "what_two_nodes_share_is_refused_before_anything_is_written",
+                what_two_nodes_share_is_refused_before_anything_is_written,
+            ),
+            (
+                "no_value_of_a_definition_becomes_an_option",
+                no_value_of_a_definition_becomes_an_option,
+            ),
+            (
+                "what_dnsmasq_refuses_is_not_published",
+                what_dnsmasq_refuses_is_not_published,
+            ),
+            (
+                "without_settings_no_node_is_listed",
+                without_settings_no_node_is_listed,
+            ),
+            (
+                "a_program_reads_the_same_as_json",
+                a_program_reads_the_same_as_json,
+            ),
+            (
+                "names_are_listed_for_nodes_their_nics_and_containers",
+                names_are_listed_for_nodes_their_nics_and_containers,
+            ),
+            (
+                "a_thousand_nodes_and_their_names_are_checked_and_written",
+                a_thousand_nodes_and_their_names_are_checked_and_written,
+            ),
+        ],
+    )
+}
 
 fn makedhcp(lab: &Lab, arguments: &[&str]) -> Ended {
     lab.run(env!("CARGO_BIN_EXE_makedhcp"), arguments)
@@ -55,7 +109,6 @@ fn ready(nodes: &str) -> Lab {
     lab
 }
 
-#[test]
 fn networks_become_settings_that_are_written_once() {
     let lab = ready(NODES);
     let expected = "\
@@ -109,7 +162,6 @@ dhcp-hostsfile=<lab>/dnsmasq.d/slipway/dhcp-hosts
     );
 }
 
-#[test]
 fn what_a_network_says_is_given_out_in_it() {
     let lab = Lab::new(
         &format!(
@@ -152,7 +204,6 @@ fn what_a_network_says_is_given_out_in_it() {
     );
 }
 
-#[test]
 fn nodes_are_listed_by_all_that_they_have() {
     let lab = ready(NODES);
     let ended = makedhcp(&lab, &["-a"]);
@@ -194,7 +245,6 @@ fn nodes_are_listed_by_all_that_they_have() {
     );
 }
 
-#[test]
 fn a_node_that_cannot_be_listed_is_named_and_the_others_are_listed() {
     let lab = ready(
         r#"
@@ -243,7 +293,6 @@ mac = "52:54:00:00:00:09!other"
     );
 }
 
-#[test]
 fn what_two_nodes_share_is_refused_before_anything_is_written() {
     let lab = ready(
         "[node.a]\nip = \"10.1.0.2\"\nmac = \"52:54:00:00:00:01\"\n[node.b]\nip = \"10.1.0.2\"\nmac = \"52:54:00:00:00:02\"\n",
@@ -260,7 +309,6 @@ fn what_two_nodes_share_is_refused_before_anything_is_written() {
     );
 }
 
-#[test]
 fn no_value_of_a_definition_becomes_an_option() {
     for (network, site, expected) in [
         (
@@ -303,7 +351,6 @@ fn no_value_of_a_definition_becomes_an_option() {
     }
 }
 
-#[test]
 fn what_dnsmasq_refuses_is_not_published() {
     let lab = ready(NODES);
     let before = lab.read("dnsmasq.d/slipway-dhcp.conf");
@@ -332,7 +379,6 @@ fn what_dnsmasq_refuses_is_not_published() {
     );
 }
 
-#[test]
 fn without_settings_no_node_is_listed() {
     let lab = Lab::new(RACK, NODES);
     assert_eq!(
@@ -348,7 +394,6 @@ fn without_settings_no_node_is_listed() {
     );
 }
 
-#[test]
 fn a_program_reads_the_same_as_json() {
     let lab = ready(NODES);
     let ended = makedhcp(&lab, &["n1,n3", "--json"]);
@@ -368,7 +413,6 @@ fn a_program_reads_the_same_as_json() {
     assert_eq!(ended.code, Some(1));
 }
 
-#[test]
 fn names_are_listed_for_nodes_their_nics_and_containers() {
     let lab = Lab::new(&format!("{RACK}domain = \"rack.lab\"\n"), NODES);
     lab.site("domain = \"lab\"\nforwarders = [\"192.0.2.53\"]\n");
@@ -402,7 +446,6 @@ fn names_are_listed_for_nodes_their_nics_and_containers() {
     );
 }
 
-#[test]
 fn a_thousand_nodes_and_their_names_are_checked_and_written() {
     let mut nodes = String::new();
     for n in 0..1000 {

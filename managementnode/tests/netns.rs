@@ -10,7 +10,6 @@ mod lab;
 use std::process::{Command, ExitCode};
 
 use lab::Lab;
-use libtest_mimic::{Arguments, Failed, Trial};
 
 const RACK: &str = "[rack]\nnet = \"10.1.0.0\"\nmask = \"255.255.0.0\"\ndynamicrange = \"10.1.200.1-10.1.200.9\"\n";
 
@@ -45,45 +44,31 @@ start
 "#;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let missing = missing();
-    let cases: [(&str, fn()); 4] = [
-        (
-            "each_firmware_of_a_node_gets_its_address_and_its_boot_file",
-            boots,
-        ),
-        ("a_changed_list_is_in_force_and_no_lease_is_lost", reload),
-        ("settings_that_need_a_restart_are_said_to", restart),
-        ("nodes_and_containers_have_names", names),
-    ];
-    let trials = cases.into_iter().map(|(name, case)| {
-        let shown = missing.as_ref().map_or(name.to_owned(), |missing| {
-            format!("{name} (needs {missing})")
-        });
-        let run = move || {
-            std::panic::catch_unwind(case).map_err(|panic| {
-                let message = panic.downcast_ref::<String>().cloned();
-                Failed::from(message.unwrap_or_else(|| "it panicked".to_owned()))
-            })
-        };
-        Trial::test(shown, run).with_ignored_flag(missing.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    lab::main(
+        &["unshare", "ip", "dnsmasq", "busybox"],
+        missing(),
+        &[
+            (
+                "each_firmware_of_a_node_gets_its_address_and_its_boot_file",
+                boots,
+            ),
+            ("a_changed_list_is_in_force_and_no_lease_is_lost", reload),
+            ("settings_that_need_a_restart_are_said_to", restart),
+            ("nodes_and_containers_have_names", names),
+            (
+                "a_unit_is_restarted_for_settings_and_put_back_where_it_does_not_start",
+                unit,
+            ),
+        ],
+    )
 }
 
 fn missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("root".to_owned());
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        |tool: &&str| std::env::split_paths(&path).any(|directory| directory.join(tool).is_file());
-    let tools = ["unshare", "ip", "dnsmasq", "busybox"];
-    if let Some(tool) = tools.into_iter().find(|tool| !found(tool)) {
-        return Some(tool.to_owned());
-    }
     let namespace = Command::new("unshare")
-        .args(["--net", "--pid", "--fork", "true"])
+        .args(["--net", "--pid", "--mount", "--fork", "true"])
         .output();
     (!namespace.is_ok_and(|output| output.status.success()))
         .then(|| "network namespaces".to_owned())
@@ -235,5 +220,43 @@ done
         printed,
         "10.1.0.11\n10.1.3.1\nn2.lab\n<lab>/dnsmasq.d/slipway-dns.conf: unchanged\n\
          c1: changed: 10.1.3.2 c1.lab c1\n1 node: 1 changed; dnsmasq: reloaded\nmoved\n"
+    );
+}
+
+/// systemd itself is stood in for: a test does not restart what the machine runs.
+fn unit() {
+    let lab = Lab::new(RACK, NODES);
+    let printed = script(
+        &lab,
+        r#"
+mount -t tmpfs none /run
+mkdir -p /run/systemd/system "$LAB/bin"
+printf '%s\n' '#!/bin/sh' 'echo "systemctl $*"' '[ "$1" != restart ] || [ ! -e "$LAB/broken" ] || { echo "it does not start" >&2; exit 1; }' >"$LAB/bin/systemctl"
+chmod 755 "$LAB/bin/systemctl"
+PATH=$LAB/bin:$PATH
+dhcp() { "$MAKEDHCP" "$@" --directory "$LAB/dnsmasq.d"; }
+asked() { cat "$LAB/asked"; : >"$LAB/asked"; }
+sed -i 's/^echo.*/echo "$*" >>"$LAB\/asked"/; s/echo "systemctl $\*"/echo "$*" >>"$LAB\/asked"/' "$LAB/bin/systemctl"
+: >"$LAB/asked"
+dhcp n1 -d
+asked
+printf 'mtu = 1400\n' >>"$LAB/config/networks.toml"
+dhcp -n --loaders "$LAB/loaders"
+asked
+touch "$LAB/broken"
+before=$(cat "$LAB/dnsmasq.d/slipway-dhcp.conf")
+sed -i 's/1400/1300/' "$LAB/config/networks.toml"
+dhcp -n --loaders "$LAB/loaders" 2>&1 || echo "exit $?"
+[ "$before" = "$(cat "$LAB/dnsmasq.d/slipway-dhcp.conf")" ] && echo 'put back'
+asked
+"#,
+    );
+    assert_eq!(
+        printed,
+        "n1: removed\n1 node: 1 removed; dnsmasq: reloaded\n\
+         is-active --quiet dnsmasq.service\nkill --kill-who=main --signal=HUP dnsmasq.service\n\
+         <lab>/dnsmasq.d/slipway-dhcp.conf: written\ndnsmasq: restarted\nrestart dnsmasq.service\n\
+         makedhcp: systemctl restart dnsmasq.service: it does not start\nexit 1\nput back\n\
+         restart dnsmasq.service\nrestart dnsmasq.service\n"
     );
 }

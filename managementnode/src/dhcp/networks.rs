@@ -185,7 +185,7 @@ impl Served {
             option("ntp-server", &ntpservers)?;
         }
         if let Some(domain) = served.network.domain.as_ref().or(self.domain.as_ref()) {
-            crate::dns::check_domain(domain)?;
+            crate::domains::check_domain(domain)?;
             option("domain-name", std::slice::from_ref(domain))?;
         }
         if let Some(mtu) = served.network.mtu {

@@ -9,14 +9,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use definitions::{Definition, Kind, Network, Node, NodeName, Nodes, Site, host_name_fault};
-use ipnetwork::IpNetwork;
+use anyhow::{Result, bail};
+use definitions::{Kind, Node, Nodes, Site};
 
 use crate::dnsmasq::{Directory, Listing, setting};
-use crate::nic::nic_names;
+use crate::domains::Domains;
 use crate::report::{Report, SettingsChange};
-use crate::subnet::subnet;
 pub use cli::Args;
 
 /// The settings of the domains.
@@ -50,7 +48,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         match if args.delete {
             Ok(Vec::new())
         } else {
-            domains.lines(&node)
+            lines(&domains, &node)
         } {
             Ok(lines) => {
                 if lines.is_empty() && !args.delete {
@@ -107,95 +105,20 @@ fn chosen(args: &Args, nodes: &Nodes) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Refuses what is no domain.
-///
-/// # Errors
-/// What keeps it from being one.
-pub(crate) fn check_domain(domain: &str) -> Result<()> {
-    match host_name_fault(domain) {
-        Some(fault) => bail!("the domain '{domain}' is none: {fault}"),
-        None => Ok(()),
-    }
-}
-
-/// Which domain an address is in.
-#[derive(Debug)]
-struct Domains {
-    networks: Vec<(IpNetwork, Option<String>)>,
-    site: Option<String>,
+/// Returns a node's lines: one for each of its addresses.
+fn lines(domains: &Domains, node: &Node) -> Result<Vec<String>> {
+    let addresses = domains.addresses(node)?;
+    let line = |(address, names): &(IpAddr, Vec<String>)| format!("{address} {}", names.join(" "));
+    Ok(addresses.iter().map(line).collect())
 }
 
 impl Domains {
-    fn new(networks: &[definitions::Object], site: &Site) -> Result<Self> {
-        let networks = networks.iter().map(|object| {
-            let network = Network::from_object(object)?;
-            Ok((subnet(&network)?, network.domain))
-        });
-        let domains = Self {
-            networks: networks.collect::<Result<_>>()?,
-            site: site.domain.clone(),
-        };
-        domains.all().into_iter().try_for_each(check_domain)?;
-        Ok(domains)
-    }
-
-    /// Lists every domain once.
-    fn all(&self) -> BTreeSet<&str> {
-        let own = self
-            .networks
-            .iter()
-            .filter_map(|(_, domain)| domain.as_deref());
-        own.chain(self.site.as_deref()).collect()
-    }
-
-    fn of(&self, address: IpAddr) -> Option<&str> {
-        let holding = self
-            .networks
-            .iter()
-            .filter(|(network, _)| network.contains(address));
-        let nearest = holding.max_by_key(|(network, _)| network.prefix());
-        nearest
-            .and_then(|(_, domain)| domain.as_deref())
-            .or(self.site.as_deref())
-    }
-
-    /// Returns a node's lines: one for each of its addresses.
-    fn lines(&self, node: &Node) -> Result<Vec<String>> {
-        let further: Vec<NodeName> = node
-            .hostnames
-            .iter()
-            .flat_map(|names| names.split_whitespace())
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .context("reading its hostnames")?;
-        let name: NodeName = node.name.parse()?;
-        let own = node.ip.map(|address| (name, address, further));
-        let nics = nic_names(node)?
-            .into_iter()
-            .map(|nic| (nic.host, nic.address, nic.aliases));
-        let lines = own.into_iter().chain(nics).map(|(host, address, aliases)| {
-            let mut names = Vec::new();
-            // The first name is the one that the address has.
-            for name in [&host].into_iter().chain(&aliases) {
-                match self.of(address) {
-                    Some(domain) if !name.ends_with(&format!(".{domain}")) => {
-                        names.push(format!("{name}.{domain}"));
-                        names.push(name.to_string());
-                    }
-                    _ => names.push(name.to_string()),
-                }
-            }
-            format!("{address} {}", names.join(" "))
-        });
-        Ok(lines.collect())
-    }
-
     /// Returns the settings: names of our domains are asked of nobody else.
     fn settings(&self, site: &Site, directory: &Directory) -> Result<String> {
         let mut text =
             "# Written by makedns from the definitions: changes are lost.\ndomain-needed\n"
                 .to_owned();
-        if let Some(domain) = &self.site {
+        if let Some(domain) = self.site() {
             text += &setting("domain", &[domain])?;
         }
         for domain in self.all() {

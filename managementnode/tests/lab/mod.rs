@@ -2,9 +2,42 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
+use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
+
+/// Runs cases; where one of the programs is missing, or what `missing` names, they are *ignored*, with the reason.
+pub(crate) fn main(
+    tools: &[&str],
+    missing: Option<String>,
+    cases: &[(&'static str, fn())],
+) -> ExitCode {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        |tool: &&&str| std::env::split_paths(&path).any(|directory| directory.join(tool).is_file());
+    let tool = tools
+        .iter()
+        .find(|tool| !found(tool))
+        .map(|tool| (*tool).to_owned());
+    let missing = tool.or(missing);
+    let trials = cases.iter().map(|(name, case)| {
+        let shown = missing.as_ref().map_or((*name).to_owned(), |missing| {
+            format!("{name} (needs {missing})")
+        });
+        let case = *case;
+        let run = move || {
+            std::panic::catch_unwind(case).map_err(|panic| {
+                let message = panic.downcast_ref::<String>().cloned();
+                let message =
+                    message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                Failed::from(message.unwrap_or_else(|| "it panicked".to_owned()))
+            })
+        };
+        Trial::test(shown, run).with_ignored_flag(missing.is_some())
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
 
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +52,14 @@ pub(crate) struct Lab(TempDir);
 impl Lab {
     /// Makes a site with networks and nodes, as their files hold them.
     pub(crate) fn new(networks: &str, nodes: &str) -> Self {
-        let lab = Self(tempfile::tempdir().unwrap());
+        // In memory where there is some: what is tested flushes each file that it writes.
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let lab = Self(tempfile::tempdir_in(place).unwrap());
         for directory in ["config/nodes", "install", "dnsmasq.d", "loaders"] {
             fs::create_dir_all(lab.path(directory)).unwrap();
         }
@@ -37,6 +77,11 @@ impl Lab {
         let installdir = self.path("install");
         let text = format!("installdir = \"{}\"\n{more}", installdir.display());
         self.write("config/site.toml", &text);
+    }
+
+    #[allow(dead_code, reason = "not every suite names it")]
+    pub(crate) fn root(&self) -> &Path {
+        self.0.path()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
