@@ -900,13 +900,7 @@ fn ask(socket: &Path, node: &str, token: &str, request: &str) -> Value {
     };
     let line = json!({ "node": node, "token": token, "request": request, "from": "10.1.0.99" });
     // A signer that is killed meanwhile answers nothing.
-    let _ = stream.write_all(
-        format!(
-            "{line}
-"
-        )
-        .as_bytes(),
-    );
+    let _ = stream.write_all(format!("{line}\n").as_bytes());
     let mut text = String::new();
     let _ = stream.read_to_string(&mut text);
     serde_json::from_str(&text).unwrap_or(Value::Null)
