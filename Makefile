@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # What runs on the management node, and the section of its man page.
-BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
+BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint install dist postscripts
@@ -46,7 +46,7 @@ lint: ## formatting, clippy, shell scripts, dependency fences
 install: ## commands, what hosts run, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
 	@[ '$(PROGRAMS)' != target/postscripts ] || tests/postscripts >/dev/null
-	@tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
+	@DESTDIR='$(DESTDIR)' tests/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
 dist: ## a .deb and an .rpm of the management node, in target/dist
 	@tests/setup dist

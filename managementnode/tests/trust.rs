@@ -69,6 +69,10 @@ fn main() -> ExitCode {
                 wrong_secrets,
             ),
             ("fifty_nodes_enrol_at_once", fifty),
+            (
+                "a_signer_takes_the_socket_that_systemd_hands_over",
+                handed_over,
+            ),
             ("a_signer_that_is_killed_loses_nothing", killed),
         ],
     )
@@ -1062,6 +1066,32 @@ fn minus_a_day(stamp: &str) -> String {
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn handed_over() {
+    let lab = ready();
+    let socket = lab.path("handed.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let child = program(&lab)
+        .arg("signer")
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+        .stderr(Stdio::null())
+        .spawn();
+    let _signer = Signer(child.unwrap());
+    request(&lab, "n1", "basicConstraints=CA:FALSE");
+    let (_, token) = arm(&lab, "n1").remove(0);
+    assert!(ask(&socket, "n1", &token, &lab.read("n1.csr"))["certificate"].is_string());
+    // What is no socket is said to be none.
+    let mut none = program(&lab);
+    let ended = ended(none.arg("signer").stdin(Stdio::null()), lab.root());
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (
+            Some(1),
+            "slipway-trust: accepting a connection: is standard input a listening socket?: Socket operation on \
+             non-socket (os error 88)\n"
+        )
+    );
 }
 
 fn many() -> Lab {

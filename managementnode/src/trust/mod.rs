@@ -34,7 +34,10 @@ use crate::domains::Domains;
 use crate::report::write;
 pub use cli::Args;
 use cli::Verb;
+pub(crate) use enrol::{Answer, Enrolment};
 use issue::Wanted;
+pub(crate) use term::{now, stamp};
+pub(crate) use x509::certified_name;
 
 /// Runs `slipway-trust`.
 ///

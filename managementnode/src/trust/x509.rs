@@ -446,6 +446,13 @@ fn usages(purpose: Purpose) -> Vec<ExtendedKeyUsagePurpose> {
     }
 }
 
+/// Returns the name of a certificate's holder, DER: whoever verified the certificate knows it by that.
+pub(crate) fn certified_name(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let name = certificate.subject().iter_common_name().next()?;
+    name.as_str().ok().map(str::to_owned)
+}
+
 /// The longest common name (RFC 5280, appendix A.1: `ub-common-name`).
 const MAX_COMMON_NAME: usize = 64;
 

@@ -49,6 +49,7 @@ pub(crate) struct Ended {
 
 pub(crate) struct Lab(TempDir);
 
+#[allow(dead_code, reason = "no suite uses all of it")]
 impl Lab {
     /// Makes a site with networks and nodes, as their files hold them.
     pub(crate) fn new(networks: &str, nodes: &str) -> Self {
@@ -79,7 +80,6 @@ impl Lab {
         self.write("config/site.toml", &text);
     }
 
-    #[allow(dead_code, reason = "not every suite names it")]
     pub(crate) fn root(&self) -> &Path {
         self.0.path()
     }
@@ -97,7 +97,6 @@ impl Lab {
     }
 
     /// Runs one of our commands on the site's definitions and dnsmasq's directory.
-    #[allow(dead_code, reason = "netns runs them in a namespace")]
     pub(crate) fn run(&self, binary: &str, arguments: &[&str]) -> Ended {
         let mut command = Command::new(binary);
         command

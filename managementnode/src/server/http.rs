@@ -1,0 +1,220 @@
+//! What is answered to which request.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use definitions::terminal::escaped;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::files::{Content, Tree, plain};
+use super::limits::{BODY, ENROLMENT, MAX_BODY, MAX_ENROLMENTS};
+use super::nodes::KnownNodes;
+use crate::states::{Evidence, NodeState, StateReport, States};
+use crate::trust::{Answer, Enrolment, now};
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) tree: Tree,
+    pub(super) nodes: KnownNodes,
+    pub(super) states: Mutex<States>,
+    /// The root's certificate, where there is TLS.
+    pub(super) root: Option<String>,
+    pub(super) signer: PathBuf,
+    pub(super) enrolments: Semaphore,
+}
+
+/// Whoever asks.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) address: IpAddr,
+    pub(super) is_tls: bool,
+    /// The node, by its certificate.
+    pub(super) node: Option<String>,
+}
+
+/// The body of a report.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReportBody {
+    state: NodeState,
+    #[serde(default)]
+    lines: Vec<String>,
+}
+
+/// The body of an enrolment.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnrolmentBody {
+    node: String,
+    token: String,
+    request: String,
+}
+
+impl Service {
+    /// How many enrolments are with the signer at a time.
+    pub(super) fn enrolments() -> Semaphore {
+        Semaphore::new(MAX_ENROLMENTS)
+    }
+
+    /// Answers a request.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        caller: Caller,
+        request: Request<Incoming>,
+    ) -> Response<Content> {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let path = request.uri().path().to_owned();
+        if let Some(file) = path.strip_prefix("/install/").filter(|_| is_read) {
+            let is_head = request.method() == Method::HEAD;
+            return self.tree.answer(file, request.headers(), is_head).await;
+        }
+        match (request.method(), path.as_str()) {
+            (&Method::GET, "/v1/root") => match &self.root {
+                Some(root) => plain(StatusCode::OK, root),
+                None => plain(StatusCode::NOT_FOUND, ""),
+            },
+            (&Method::POST, "/v1/report") => match body(request).await {
+                Ok(body) => self.report(&caller, body).await,
+                Err(status) => plain(status, ""),
+            },
+            (&Method::POST, "/v1/enrol") if !caller.is_tls => {
+                plain(StatusCode::FORBIDDEN, "secrets are taken by TLS alone\n")
+            }
+            (&Method::POST, "/v1/enrol") => match body(request).await {
+                Ok(body) => self.enrol(&caller, body).await,
+                Err(status) => plain(status, ""),
+            },
+            (_, "/v1/root" | "/v1/report" | "/v1/enrol") => {
+                plain(StatusCode::METHOD_NOT_ALLOWED, "")
+            }
+            (_, path) if path.starts_with("/install/") => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
+            _ => plain(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    async fn report(self: Arc<Self>, caller: &Caller, body: ReportBody) -> Response<Content> {
+        let caller = caller.clone();
+        let recorded =
+            tokio::task::spawn_blocking(move || self.record(&caller, body.state, body.lines)).await;
+        match recorded {
+            Ok(Ok(true)) => plain(StatusCode::OK, "noted\n"),
+            Ok(Ok(false)) => plain(
+                StatusCode::FORBIDDEN,
+                "no node has this address or certificate\n",
+            ),
+            Ok(Err(error)) => {
+                eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+                plain(StatusCode::SERVICE_UNAVAILABLE, "")
+            }
+            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, ""),
+        }
+    }
+
+    /// Keeps a report, if a node made it.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub(super) fn record(
+        &self,
+        caller: &Caller,
+        state: NodeState,
+        lines: Vec<String>,
+    ) -> Result<bool> {
+        let (node, by) = match &caller.node {
+            Some(node) => (
+                self.nodes.exists(node).then(|| node.clone()),
+                Evidence::Certificate,
+            ),
+            None => (self.nodes.at(caller.address), Evidence::Address),
+        };
+        let Some(node) = node else {
+            return Ok(false);
+        };
+        let report = StateReport {
+            node,
+            state,
+            time: now(),
+            by,
+            lines,
+        };
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.record(report.bounded())?;
+        Ok(true)
+    }
+
+    async fn enrol(&self, caller: &Caller, body: EnrolmentBody) -> Response<Content> {
+        let enrolment = Enrolment {
+            node: body.node,
+            token: body.token,
+            request: body.request,
+            from: caller.address.to_string(),
+        };
+        let asked = async {
+            let _turn = self
+                .enrolments
+                .acquire()
+                .await
+                .context("waiting for the signer")?;
+            self.ask(&enrolment).await
+        };
+        let (status, answer) = match timeout(ENROLMENT, asked).await {
+            Ok(Ok(answer @ Answer::Certificate(_))) => (StatusCode::OK, answer),
+            Ok(Ok(answer @ Answer::Refused(_))) => (StatusCode::FORBIDDEN, answer),
+            Ok(Err(error)) => {
+                eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+                return plain(StatusCode::SERVICE_UNAVAILABLE, "");
+            }
+            Err(_) => return plain(StatusCode::SERVICE_UNAVAILABLE, ""),
+        };
+        match serde_json::to_string(&answer) {
+            Ok(text) => plain(status, &(text + "\n")),
+            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, ""),
+        }
+    }
+
+    /// Passes an enrolment on to the signer.
+    async fn ask(&self, enrolment: &Enrolment) -> Result<Answer> {
+        let asking = || format!("asking the signer on {}", self.signer.display());
+        let mut stream = UnixStream::connect(&self.signer)
+            .await
+            .with_context(asking)?;
+        let line = serde_json::to_string(enrolment).with_context(asking)? + "\n";
+        stream
+            .write_all(line.as_bytes())
+            .await
+            .with_context(asking)?;
+        let mut text = String::new();
+        let mut bounded = stream.take(MAX_BODY as u64);
+        bounded
+            .read_to_string(&mut text)
+            .await
+            .with_context(asking)?;
+        serde_json::from_str(&text).with_context(asking)
+    }
+}
+
+/// Reads the JSON of a request.
+async fn body<T: for<'a> Deserialize<'a>>(request: Request<Incoming>) -> Result<T, StatusCode> {
+    let limited = Limited::new(request.into_body(), MAX_BODY);
+    let collected = timeout(BODY, limited.collect())
+        .await
+        .map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
+    let bytes =
+        collected.map_err(
+            |error| match error.is::<http_body_util::LengthLimitError>() {
+                true => StatusCode::PAYLOAD_TOO_LARGE,
+                false => StatusCode::BAD_REQUEST,
+            },
+        )?;
+    serde_json::from_slice(&bytes.to_bytes()).map_err(|_| StatusCode::BAD_REQUEST)
+}
