@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
@@ -121,7 +122,12 @@ pub(crate) fn load(directory: &Path) -> Result<BTreeMap<String, StateReport>> {
     let path = directory.join(FILE);
     let reading = || format!("reading {}", path.display());
     let mut bytes = Vec::new();
-    match File::open(&path) {
+    // Whoever the daemon's user is: a pipe or a link in the place of the file is neither waited for nor followed.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(&path);
+    match opened {
         Ok(file) => file
             .take(MAX_BYTES)
             .read_to_end(&mut bytes)

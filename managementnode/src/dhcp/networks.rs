@@ -305,3 +305,90 @@ fn local_addresses() -> Result<Vec<LocalAddress>> {
     });
     Ok(local.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use definitions::{Definition as _, InstallDir, Kind, Object};
+    use proptest::prelude::*;
+
+    use super::super::boot::Loaders;
+    use super::*;
+
+    /// Every option that is ever written.
+    const OPTIONS: [&str; 12] = [
+        "bind-interfaces",
+        "dhcp-authoritative",
+        "dhcp-boot",
+        "dhcp-lease-max",
+        "dhcp-match",
+        "dhcp-option",
+        "dhcp-option-force",
+        "dhcp-range",
+        "enable-tftp",
+        "interface",
+        "tftp-no-fail",
+        "tftp-root",
+    ];
+
+    /// What somebody would write into a definition to have dnsmasq do something else.
+    fn hostile() -> impl Strategy<Value = String> {
+        let parts = [
+            "10.1.0.9",
+            "<xcatmaster>",
+            "dhcp-script",
+            "=/tmp/x",
+            "\n",
+            ",",
+            " #",
+            "\"",
+            "\\",
+            "tag:!x",
+            "lab",
+            "é",
+            "\r",
+        ];
+        let joined = proptest::collection::vec(proptest::sample::select(parts.to_vec()), 0..6);
+        prop_oneof![joined.prop_map(|parts| parts.concat()), "\\PC{0,20}"]
+    }
+
+    fn set(object: &mut Object, attribute: &str, value: &str) {
+        // What a definition refuses cannot come here.
+        let _ = object.set(attribute, value);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_of_a_definition_becomes_an_option(
+            values in proptest::collection::vec(hostile(), 9),
+            installdir in hostile(),
+        ) {
+            let mut network = Object::new(Kind::Network, "rack").unwrap();
+            for (attribute, value) in [("net", "10.1.0.0"), ("mask", "/16"), ("mgtifname", "!remote!x")] {
+                set(&mut network, attribute, value);
+            }
+            let attributes = ["gateway", "nameservers", "ntpservers", "domain", "dynamicrange", "tftpserver"];
+            for (attribute, value) in attributes.iter().zip(&values) {
+                set(&mut network, attribute, value);
+            }
+            let site = Site {
+                master: Some("10.1.0.1".to_owned()),
+                domain: Some(values[6].clone()),
+                nameservers: vec![values[7].clone()],
+                ntpservers: vec![values[8].clone()],
+                ..Site::default()
+            };
+            let network = Network::from_object(&network).unwrap();
+            let Ok(served) = Served::new(vec![network], &site, &[]) else {
+                return Ok(());
+            };
+            let loaders = Loaders::find(None, &InstallDir::new(installdir));
+            for text in [served.settings(), loaders.settings(&served)].into_iter().flatten() {
+                for line in text.lines().filter(|line| !line.starts_with("# Written by")) {
+                    let option = line.split('=').next().unwrap_or_default();
+                    prop_assert!(OPTIONS.contains(&option) && line.matches('=').count() <= 1, "{line}");
+                    prop_assert!(!line.contains([' ', '"', '\\', '#']), "{line}");
+                }
+            }
+        }
+    }
+}

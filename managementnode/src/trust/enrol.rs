@@ -252,6 +252,7 @@ fn refuse(
         node: short(&enrolment.node),
         from: short(&enrolment.from),
         what: what.to_owned(),
+        count: 1,
     });
     open.write(now)?;
     Ok(Answer::Refused(REFUSED.to_owned()))

@@ -77,8 +77,12 @@ pub(super) fn status(catalog: &Catalog, as_json: bool) -> Result<ExitCode> {
         text += &format!("armed: {}\n", armed.len());
     }
     for alarm in &store.alarms {
+        let times = match alarm.count {
+            1 => String::new(),
+            count => format!(" ({count} times, the last then)"),
+        };
         text += &format!(
-            "ALARM {} {} from {}: {}\n",
+            "ALARM {} {} from {}: {}{times}\n",
             stamp(alarm.time),
             alarm.node,
             alarm.from,

@@ -17,9 +17,6 @@ use crate::replace;
 /// How long another run is waited for.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many alarms are kept, the newest.
-const MAX_ALARMS: usize = 1000;
-
 /// How long what has ended is still listed.
 const KEPT: time::Duration = time::Duration::days(30);
 
@@ -92,6 +89,8 @@ pub(crate) struct Alarm {
     /// From which address.
     pub(crate) from: String,
     pub(crate) what: String,
+    /// How often.
+    pub(crate) count: u64,
 }
 
 /// The store, which no other process changes meanwhile.
@@ -120,11 +119,20 @@ impl Store {
         self.issued.insert(serial.as_str().to_owned(), issued);
     }
 
-    /// Raises an alarm; the oldest make room.
+    /// Raises an alarm. Of one kind a node has one, with the time and the address of the last; nodes that are not armed
+    /// share one: whoever asks for what does not exist neither fills the store nor drives out what matters.
     pub(crate) fn alarm(&mut self, alarm: Alarm) {
-        self.alarms.push(alarm);
-        let surplus = self.alarms.len().saturating_sub(MAX_ALARMS);
-        self.alarms.drain(..surplus);
+        let armed = &self.armed;
+        let same = |other: &Alarm| {
+            let is_known = armed.contains_key(&alarm.node);
+            other.what == alarm.what
+                && (other.node == alarm.node || !is_known && !armed.contains_key(&other.node))
+        };
+        let count = match self.alarms.iter().position(same) {
+            Some(at) => self.alarms.remove(at).count + alarm.count,
+            None => alarm.count,
+        };
+        self.alarms.push(Alarm { count, ..alarm });
     }
 
     /// Forgets what ended long ago.
@@ -165,22 +173,62 @@ impl OpenStore {
 mod tests {
     use super::*;
 
+    fn arming(until: OffsetDateTime) -> Arming {
+        Arming {
+            secret: "x".to_owned(),
+            until,
+            identity: Identity::default(),
+            used: None,
+        }
+    }
+
     #[test]
-    fn alarms_are_bounded_and_what_ended_long_ago_is_forgotten() {
-        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+    fn alarms_of_one_kind_are_counted_and_what_is_not_armed_drives_out_nothing() {
+        let now = OffsetDateTime::UNIX_EPOCH;
         let mut store = Store::default();
-        for number in 0..MAX_ALARMS + 5 {
+        for node in ["n1", "n2"] {
+            store.armed.insert(node.to_owned(), arming(now));
+        }
+        let mut alarm = |node: &str, what: &str| {
             store.alarm(Alarm {
                 time: now,
-                node: number.to_string(),
+                node: node.to_owned(),
                 from: String::new(),
-                what: String::new(),
+                what: what.to_owned(),
+                count: 1,
             });
+        };
+        for (node, what) in [
+            ("n1", "used twice"),
+            ("n2", "used twice"),
+            ("n1", "late"),
+            ("n1", "used twice"),
+        ] {
+            alarm(node, what);
         }
+        for number in 0..10_000 {
+            alarm(&number.to_string(), "not armed");
+        }
+        let shown: Vec<_> = store
+            .alarms
+            .iter()
+            .map(|alarm| format!("{} {} {}", alarm.node, alarm.what, alarm.count))
+            .collect();
         assert_eq!(
-            (store.alarms.len(), store.alarms[0].node.as_str()),
-            (MAX_ALARMS, "5")
+            shown,
+            [
+                "n2 used twice 1",
+                "n1 late 1",
+                "n1 used twice 2",
+                "9999 not armed 10000"
+            ]
         );
+    }
+
+    #[test]
+    fn what_ended_long_ago_is_forgotten() {
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+        let mut store = Store::default();
         for (serial, days) in [([1; 16], -31), ([2; 16], -29), ([3; 16], 1)] {
             let until = now + time::Duration::days(days);
             store.note(
@@ -204,15 +252,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
         let mut open = OpenStore::open(dir.path()).unwrap();
-        open.store.armed.insert(
-            "n1".to_owned(),
-            Arming {
-                secret: "x".to_owned(),
-                until: now,
-                identity: Identity::default(),
-                used: None,
-            },
-        );
+        open.store.armed.insert("n1".to_owned(), arming(now));
         open.write(now).unwrap();
         let mode = dir
             .path()
