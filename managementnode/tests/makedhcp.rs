@@ -386,6 +386,15 @@ fn without_settings_no_node_is_listed() {
         "makedhcp: dnsmasq is not set up to read a list of nodes: run makedhcp -n first, which writes \
          <lab>/dnsmasq.d/slipway-dhcp.conf\n"
     );
+    let changed = ready(NODES);
+    changed.write(
+        "config/networks.toml",
+        &format!("{RACK}[more]\nnet = \"10.2.0.0\"\nmask = \"/16\"\nmgtifname = \"lo\"\ntftpserver = \"10.2.0.1\"\n"),
+    );
+    assert_eq!(
+        makedhcp(&changed, &["n1"]).stderr,
+        "makedhcp: the networks have changed since makedhcp -n: run that again, then this\n"
+    );
     lab.write("config/networks.toml", "");
     assert_eq!(
         makedhcp(&lab, &["-n"]).stderr,

@@ -107,13 +107,17 @@ fn list(args: &Args, directory: &Directory) -> Result<ExitCode> {
     if args.delete {
         names.iter().for_each(|name| after.set(name, Vec::new()));
     } else {
-        if !directory.has_settings(SETTINGS) {
-            bail!(
+        let settings = directory.settings_text(SETTINGS)?.with_context(|| {
+            format!(
                 "dnsmasq is not set up to read a list of nodes: run makedhcp -n first, which writes {}",
                 args.dnsmasq.directory.join(SETTINGS).display()
-            );
-        }
+            )
+        })?;
         let served = Served::load(&catalog, &catalog.site()?)?;
+        // A node of a network that dnsmasq does not know would be listed and get nothing.
+        if !settings.starts_with(&served.settings()?) {
+            bail!("the networks have changed since makedhcp -n: run that again, then this");
+        }
         for name in &names {
             match served.entries(&nodes.node(name)?) {
                 Ok(entries) => after.set(name, entries),

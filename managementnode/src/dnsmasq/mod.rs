@@ -127,9 +127,12 @@ impl Directory {
         self.path.join("slipway").join(name)
     }
 
-    /// Says whether settings have been written.
-    pub(crate) fn has_settings(&self, name: &str) -> bool {
-        self.path.join(name).exists()
+    /// Reads settings that have been written; `None` where none have.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(crate) fn settings_text(&self, name: &str) -> Result<Option<String>> {
+        replace::read(&self.path.join(name))
     }
 
     /// Reads a list; one that is not there is empty.
