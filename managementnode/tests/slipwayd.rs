@@ -718,11 +718,48 @@ fn enrolment() {
         lines[1]
     );
     assert_eq!(lines[2..], ["n2:     one", "n2:     \\u001b[2Jtwo"]);
-    // One that is defined no more reports no more.
+    // One that is revoked reports no more, nor one that is defined no more.
+    let other = arm(&lab, "n1").remove(0).1;
+    let (status, answer) = enrol(&lab, &daemon, "n1", &other, "n1.csr");
+    assert_eq!(status, "200", "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let booted = "{\"state\":\"booted\"}";
+    trusted(&lab, &["revoke", "n1"]);
+    let end = Instant::now() + LONG;
+    while report(&daemon, &own, booted)
+        != ("403".to_owned(), "this certificate is revoked\n".to_owned())
+    {
+        assert!(Instant::now() < end, "a revoked certificate counts");
+        thread::sleep(Duration::from_millis(100));
+    }
+    lab.write("n1.crt", answer["certificate"].as_str().unwrap());
+    assert_eq!(
+        report(&daemon, &own, booted).0,
+        "403",
+        "all of a node are revoked"
+    );
+    let (_, again) = arm(&lab, "n1").remove(0);
+    let (_, answer) = enrol(&lab, &daemon, "n1", &again, "n1.csr");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    lab.write("n1.crt", answer["certificate"].as_str().unwrap());
+    assert_eq!(report(&daemon, &own, booted).0, "200");
     lab.write("config/nodes/nodes.toml", "[node.n2]\nip = \"127.0.0.2\"\n");
+    let mut daemon = daemon;
+    let signer = daemon.signer.take();
+    drop(daemon);
+    let mut daemon = Daemon::start(&lab);
+    daemon.signer = signer;
+    assert_eq!(
+        report(&daemon, &own, booted),
+        (
+            "403".to_owned(),
+            "no node has this address or certificate\n".to_owned()
+        )
+    );
+    // Who cannot be asked about it vouches for nothing.
     drop(daemon);
     let daemon = Daemon::start(&lab);
-    assert_eq!(report(&daemon, &own, "{\"state\":\"booted\"}").0, "403");
+    assert_eq!(report(&daemon, &own, booted).0, "503");
 }
 
 fn secrets() {

@@ -486,6 +486,34 @@ fn no_request() {
             "weak.key", "-out", "weak.csr",
         ],
     );
+    for (name, kind) in [("rsa", "rsa:2048"), ("p384", "ec"), ("ed25519", "ed25519")] {
+        let (key, csr) = (format!("{name}.key"), format!("{name}.csr"));
+        let curve: &[&str] = if kind == "ec" {
+            &["-pkeyopt", "ec_paramgen_curve:P-384"]
+        } else {
+            &[]
+        };
+        let fixed = [
+            "req", "-new", "-nodes", "-subj", "/CN=x", "-newkey", kind, "-keyout", &key, "-out",
+            &csr,
+        ];
+        openssl(&lab, &[&fixed, curve].concat());
+    }
+    succeed(
+        &lab,
+        &[
+            "issue",
+            "n1",
+            "--as",
+            "node",
+            "--request",
+            "ed25519.csr",
+            "--out",
+            "ed25519",
+        ],
+    );
+    assert_eq!(verify(&lab, "ed25519/cert.pem", &[]).code, Some(0));
+    let kind = "reading a signing request: its key is neither P-256 nor Ed25519";
     for (file, expected) in [
         (
             "forged.csr",
@@ -503,6 +531,8 @@ fn no_request() {
             "weak.csr",
             "reading a signing request: it is not signed by its own key",
         ),
+        ("rsa.csr", kind),
+        ("p384.csr", kind),
         (
             "none.csr",
             "reading none.csr: No such file or directory (os error 2)",
@@ -902,7 +932,7 @@ fn ask(socket: &Path, node: &str, token: &str, request: &str) -> Value {
         }
         thread::sleep(Duration::from_millis(10));
     };
-    let line = json!({ "node": node, "token": token, "request": request, "from": "10.1.0.99" });
+    let line = json!({ "enrol": { "node": node, "token": token, "request": request, "from": "10.1.0.99" } });
     // A signer that is killed meanwhile answers nothing.
     let _ = stream.write_all(format!("{line}\n").as_bytes());
     let mut text = String::new();

@@ -1,25 +1,22 @@
 //! What is answered to which request.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use definitions::terminal::escaped;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::files::{Content, Tree, plain};
-use super::limits::{BODY, ENROLMENT, MAX_BODY, MAX_ENROLMENTS};
+use super::limits::{BODY, MAX_BODY};
 use super::nodes::KnownNodes;
+use super::signer::SignerClient;
 use crate::states::{Evidence, NodeState, StateReport, States};
-use crate::trust::{Answer, Enrolment, now};
+use crate::trust::{Answer, CertificateHolder, Enrolment, Question, now};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -29,8 +26,7 @@ pub(super) struct Service {
     pub(super) states: Mutex<States>,
     /// The root's certificate, where there is TLS.
     pub(super) root: Option<String>,
-    pub(super) signer: PathBuf,
-    pub(super) enrolments: Semaphore,
+    pub(super) signer: SignerClient,
 }
 
 /// Whoever asks.
@@ -39,7 +35,7 @@ pub(super) struct Caller {
     pub(super) address: IpAddr,
     pub(super) is_tls: bool,
     /// The node, by its certificate.
-    pub(super) node: Option<String>,
+    pub(super) certificate: Option<CertificateHolder>,
 }
 
 /// The body of a report.
@@ -61,11 +57,6 @@ struct EnrolmentBody {
 }
 
 impl Service {
-    /// How many enrolments are with the signer at a time.
-    pub(super) fn enrolments() -> Semaphore {
-        Semaphore::new(MAX_ENROLMENTS)
-    }
-
     /// Answers a request.
     pub(super) async fn answer(
         self: Arc<Self>,
@@ -103,6 +94,13 @@ impl Service {
     }
 
     async fn report(self: Arc<Self>, caller: &Caller, body: ReportBody) -> Response<Content> {
+        if let Some(own) = &caller.certificate {
+            match self.signer.stands(&own.serial).await {
+                Ok(true) => {}
+                Ok(false) => return plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
+                Err(error) => return unavailable(&error),
+            }
+        }
         let caller = caller.clone();
         let recorded =
             tokio::task::spawn_blocking(move || self.record(&caller, body.state, body.lines)).await;
@@ -112,10 +110,7 @@ impl Service {
                 StatusCode::FORBIDDEN,
                 "no node has this address or certificate\n",
             ),
-            Ok(Err(error)) => {
-                eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
-                plain(StatusCode::SERVICE_UNAVAILABLE, "")
-            }
+            Ok(Err(error)) => unavailable(&error),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, ""),
         }
     }
@@ -130,9 +125,9 @@ impl Service {
         state: NodeState,
         lines: Vec<String>,
     ) -> Result<bool> {
-        let (node, by) = match &caller.node {
-            Some(node) => (
-                self.nodes.exists(node).then(|| node.clone()),
+        let (node, by) = match &caller.certificate {
+            Some(own) => (
+                self.nodes.exists(&own.name).then(|| own.name.clone()),
                 Evidence::Certificate,
             ),
             None => (self.nodes.at(caller.address), Evidence::Address),
@@ -159,48 +154,22 @@ impl Service {
             request: body.request,
             from: caller.address.to_string(),
         };
-        let asked = async {
-            let _turn = self
-                .enrolments
-                .acquire()
-                .await
-                .context("waiting for the signer")?;
-            self.ask(&enrolment).await
-        };
-        let (status, answer) = match timeout(ENROLMENT, asked).await {
-            Ok(Ok(answer @ Answer::Certificate(_))) => (StatusCode::OK, answer),
-            Ok(Ok(answer @ Answer::Refused(_))) => (StatusCode::FORBIDDEN, answer),
-            Ok(Err(error)) => {
-                eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
-                return plain(StatusCode::SERVICE_UNAVAILABLE, "");
-            }
-            Err(_) => return plain(StatusCode::SERVICE_UNAVAILABLE, ""),
+        let (status, answer) = match self.signer.ask(&Question::Enrol(enrolment)).await {
+            Ok(answer @ Answer::Certificate(_)) => (StatusCode::OK, answer),
+            Ok(answer) => (StatusCode::FORBIDDEN, answer),
+            Err(error) => return unavailable(&error),
         };
         match serde_json::to_string(&answer) {
             Ok(text) => plain(status, &(text + "\n")),
             Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, ""),
         }
     }
+}
 
-    /// Passes an enrolment on to the signer.
-    async fn ask(&self, enrolment: &Enrolment) -> Result<Answer> {
-        let asking = || format!("asking the signer on {}", self.signer.display());
-        let mut stream = UnixStream::connect(&self.signer)
-            .await
-            .with_context(asking)?;
-        let line = serde_json::to_string(enrolment).with_context(asking)? + "\n";
-        stream
-            .write_all(line.as_bytes())
-            .await
-            .with_context(asking)?;
-        let mut text = String::new();
-        let mut bounded = stream.take(MAX_BODY as u64);
-        bounded
-            .read_to_string(&mut text)
-            .await
-            .with_context(asking)?;
-        serde_json::from_str(&text).with_context(asking)
-    }
+/// Says on our side what is wrong, and to whoever asked that it may pass.
+fn unavailable(error: &anyhow::Error) -> Response<Content> {
+    eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+    plain(StatusCode::SERVICE_UNAVAILABLE, "")
 }
 
 /// Reads the JSON of a request.

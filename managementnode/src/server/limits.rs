@@ -28,9 +28,13 @@ pub(super) const PROGRESS: Duration = Duration::from_secs(60);
 /// How much of a file is in memory for each connection.
 pub(super) const CHUNK: usize = 128 << 10;
 
-/// How many enrolments are with the signer at a time, and how long each may take.
-pub(super) const MAX_ENROLMENTS: usize = 16;
-pub(super) const ENROLMENT: Duration = Duration::from_secs(30);
+/// How many questions are with the signer at a time, and how long each may take, waiting included.
+pub(super) const MAX_QUESTIONS: usize = 16;
+pub(super) const QUESTION: Duration = Duration::from_secs(30);
+
+/// How long an answer that a certificate counts is good, and how many are kept.
+pub(super) const STANDING: Duration = Duration::from_secs(5);
+pub(super) const MAX_STANDINGS: usize = 20_000;
 
 /// How long a report in xCAT's form may take, and how long it may be.
 pub(super) const REPORT: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@ mod files;
 mod http;
 mod limits;
 mod nodes;
+mod signer;
 mod stream;
 mod tls;
 
@@ -42,11 +43,12 @@ use files::Tree;
 use http::{Caller, Service};
 use limits::{Connections, HANDSHAKE, HEAD, MAX_FIELDS, MAX_HEAD, MAX_REPORT, REPORT};
 use nodes::KnownNodes;
+use signer::SignerClient;
 use stream::{Counting, Progress};
 use tls::Tls;
 
 use crate::states::{NodeState, States};
-use crate::trust::certified_name;
+use crate::trust::holder;
 
 /// Runs `slipwayd` until it is told to end.
 ///
@@ -77,8 +79,7 @@ async fn serve(args: Args) -> Result<ExitCode> {
         nodes: KnownNodes::load(catalog)?,
         states: Mutex::new(States::open(&args.state)?),
         root: tls.as_ref().map(|tls| tls.root.clone()),
-        signer: args.signer.clone(),
-        enrolments: Service::enrolments(),
+        signer: SignerClient::new(args.signer.clone()),
     });
     let mut listeners = vec![(args.http, Speaks::Http), (args.reports, Speaks::Reports)];
     match tls {
@@ -154,7 +155,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, speaks: Speaks, service
     let mut caller = Caller {
         address: peer.ip().to_canonical(),
         is_tls: false,
-        node: None,
+        certificate: None,
     };
     match speaks {
         Speaks::Http => answer(stream, caller, service).await,
@@ -167,9 +168,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, speaks: Speaks, service
             };
             caller.is_tls = true;
             let chain = stream.get_ref().1.peer_certificates();
-            caller.node = chain
-                .and_then(<[_]>::first)
-                .and_then(|own| certified_name(own));
+            caller.certificate = chain.and_then(<[_]>::first).and_then(|own| holder(own));
             answer(stream, caller, service).await;
         }
     }

@@ -15,9 +15,10 @@ use super::cli::IssuePurpose;
 use super::directory::{Holder, TrustDirectory};
 use super::identity::Identity;
 use super::secret::{digest, hex, random, secret_of, token};
+use super::statement::{Purpose, Serial, Statement};
 use super::store::{Alarm, Arming, Issued, OpenStore, Used};
 use super::term::{Term, stamp};
-use super::x509::{Certified, Purpose, RequestedKey, Serial, Statement};
+use super::x509::{Certified, RequestedKey};
 use super::{domains, output};
 
 /// What a node sends to enrol, and the address that it comes from.
@@ -33,6 +34,16 @@ pub(crate) struct Enrolment {
     pub(crate) from: String,
 }
 
+/// What slipwayd asks the signer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Question {
+    /// A node enrols.
+    Enrol(Enrolment),
+    /// Does a certificate count? Its serial.
+    Standing(String),
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +52,8 @@ pub(crate) enum Answer {
     Certificate(String),
     /// Nothing is signed; why is on record here, and not told to whoever asked.
     Refused(String),
+    /// Whether the certificate is on record and not revoked.
+    Standing(bool),
 }
 
 /// What whoever is refused is told.

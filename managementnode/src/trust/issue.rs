@@ -17,9 +17,10 @@ use super::directory::{Holder, TrustDirectory};
 use super::identity::Identity;
 use super::secret::random;
 use super::ssh::{self, HostKey};
+use super::statement::{Purpose, Serial, Statement};
 use super::store::{Issued, OpenStore, Store};
 use super::term::{Term, stamp};
-use super::x509::{Certified, PrivateKey, Purpose, RequestedKey, Serial, Statement};
+use super::x509::{Certified, PrivateKey, RequestedKey};
 use super::{domains, output};
 use crate::replace;
 

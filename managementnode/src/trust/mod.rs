@@ -18,6 +18,7 @@ mod issue;
 mod secret;
 mod signer;
 mod ssh;
+mod statement;
 mod status;
 mod store;
 mod term;
@@ -34,10 +35,10 @@ use crate::domains::Domains;
 use crate::report::write;
 pub use cli::Args;
 use cli::Verb;
-pub(crate) use enrol::{Answer, Enrolment};
+pub(crate) use enrol::{Answer, Enrolment, Question};
 use issue::Wanted;
 pub(crate) use term::{now, stamp};
-pub(crate) use x509::certified_name;
+pub(crate) use x509::{CertificateHolder, holder};
 
 /// Runs `slipway-trust`.
 ///

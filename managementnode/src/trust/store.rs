@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::identity::Identity;
-use super::x509::Serial;
+use super::statement::Serial;
 use crate::replace;
 
 /// How long another run is waited for.

@@ -4,21 +4,21 @@
 //! dockerd, Go's and OpenSSL's clients and rustls take. A request (PKCS #10, RFC 2986) gives its public key and
 //! nothing else: every word of a certificate is ours. Reference: RFC 5280.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
-use ipnetwork::IpNetwork;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
     DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, NameConstraints, PublicKeyData, RevokedCertParams, SanType,
-    SerialNumber, SubjectPublicKeyInfo,
+    KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData,
+    RevokedCertParams, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use time::{Duration, OffsetDateTime};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::statement::{Purpose, Scope, Serial, Statement};
 
 /// Certificates are valid from so long before they are made: clocks of nodes differ.
 const BACKDATED: Duration = Duration::hours(1);
@@ -35,46 +35,6 @@ impl fmt::Debug for PrivateKey {
         f.write_str("PrivateKey(not shown)")
     }
 }
-
-/// What a certificate of an authority permits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// To sign authorities.
-    Root,
-    /// To sign identities of hosts in these domains and networks.
-    Hosts {
-        domains: BTreeSet<String>,
-        networks: BTreeSet<IpNetwork>,
-    },
-    /// To sign clients, which speak for no name and no address.
-    Clients,
-}
-
-/// What a certificate may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To answer as this host, and to speak as it.
-    Host,
-    /// To speak as a client.
-    Client,
-}
-
-/// What a certificate is to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Statement {
-    /// Who it is about.
-    pub(crate) subject: String,
-    pub(crate) domains: BTreeSet<String>,
-    pub(crate) addresses: BTreeSet<IpAddr>,
-    pub(crate) purpose: Purpose,
-    pub(crate) serial: Serial,
-    pub(crate) from: OffsetDateTime,
-    pub(crate) until: OffsetDateTime,
-}
-
-/// The number of a certificate, which no other has: 127 random bits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Serial(String);
 
 /// A public key that came with proof that its owner has the private one.
 #[derive(Debug)]
@@ -105,31 +65,6 @@ impl fmt::Debug for Signer {
         f.debug_struct("Signer")
             .field("certificate", &self.described.subject)
             .finish()
-    }
-}
-
-impl Serial {
-    /// Makes a serial of random bytes; the first bit is 0, so that it is positive.
-    pub(crate) fn new(mut bytes: [u8; 16]) -> Self {
-        bytes[0] = bytes[0] & 0x7f | 0x40;
-        Self(super::secret::hex(&bytes))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Takes a serial that is stored.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            bail!("'{text}' is no serial: expected 32 hexadecimal digits");
-        }
-        Ok(Self(text.to_ascii_lowercase()))
-    }
-
-    fn number(&self) -> SerialNumber {
-        let digit = |at: usize| u8::from_str_radix(&self.0[at..at + 2], 16).unwrap_or_default();
-        SerialNumber::from((0..32).step_by(2).map(digit).collect::<Vec<_>>())
     }
 }
 
@@ -212,10 +147,12 @@ impl RequestedKey {
             .ok()
             .context("reading a signing request: it is not signed by its own key")?;
         let key = request.certification_request_info.subject_pki.raw;
-        let info = SubjectPublicKeyInfo::from_der(key);
+        let info = SubjectPublicKeyInfo::from_der(key)
+            .ok()
+            .filter(|info| [&PKCS_ECDSA_P256_SHA256, &PKCS_ED25519].contains(&info.algorithm()));
         Ok(Self {
             info: info
-                .context("reading a signing request: its key is of no kind that is signed here")?,
+                .context("reading a signing request: its key is neither P-256 nor Ed25519")?,
         })
     }
 
@@ -324,7 +261,7 @@ impl Signer {
     pub(crate) fn sign(&self, statement: &Statement, key: &RequestedKey) -> Result<String> {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(&statement.subject);
-        params.serial_number = Some(statement.serial.number());
+        params.serial_number = Some(serial_number(&statement.serial));
         params.not_before = (statement.from - BACKDATED).max(self.described.from);
         params.not_after = statement.until.min(self.described.until);
         params.is_ca = IsCa::ExplicitNoCa;
@@ -358,7 +295,7 @@ impl Signer {
         now: OffsetDateTime,
     ) -> Result<String> {
         let revoked = revoked.iter().map(|(serial, time)| RevokedCertParams {
-            serial_number: serial.number(),
+            serial_number: serial_number(serial),
             revocation_time: *time,
             reason_code: None,
             invalidity_date: None,
@@ -393,7 +330,7 @@ fn authority(
 ) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = subject(name);
-    params.serial_number = Some(serial.number());
+    params.serial_number = Some(serial_number(serial));
     params.not_before = now - BACKDATED;
     params.not_after = until;
     params.use_authority_key_identifier_extension = true;
@@ -432,6 +369,11 @@ fn authority(
     params
 }
 
+/// Writes a serial as certificates hold it.
+fn serial_number(serial: &Serial) -> SerialNumber {
+    SerialNumber::from(serial.bytes())
+}
+
 fn subnet(address: IpAddr, prefix: u8) -> GeneralSubtree {
     GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, prefix))
 }
@@ -446,11 +388,21 @@ fn usages(purpose: Purpose) -> Vec<ExtendedKeyUsagePurpose> {
     }
 }
 
-/// Returns the name of a certificate's holder, DER: whoever verified the certificate knows it by that.
-pub(crate) fn certified_name(der: &[u8]) -> Option<String> {
+/// Whom a certificate is about, and which one it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CertificateHolder {
+    pub(crate) name: String,
+    pub(crate) serial: String,
+}
+
+/// Returns the holder of a certificate, DER: for whoever has verified it.
+pub(crate) fn holder(der: &[u8]) -> Option<CertificateHolder> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let name = certificate.subject().iter_common_name().next()?;
-    name.as_str().ok().map(str::to_owned)
+    Some(CertificateHolder {
+        name: name.as_str().ok()?.to_owned(),
+        serial: super::secret::hex(certificate.raw_serial()),
+    })
 }
 
 /// The longest common name (RFC 5280, appendix A.1: `ub-common-name`).
