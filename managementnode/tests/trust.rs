@@ -198,7 +198,7 @@ fn made_once() {
     let lab = site();
     assert_eq!(
         succeed(&lab, &["init"]),
-        "<lab>/config/trust/: made\nhosts: names in cluster, addresses in 10.1.0.0/16\n\
+        "<lab>/config/trust: made\nhosts: names in cluster, addresses in 10.1.0.0/16\n\
          Put root.key where this machine cannot reach it; renew alone needs it. Keep a copy of all that is there.\n"
     );
     assert_eq!(mode(&lab, "config/trust"), 0o700);
@@ -224,7 +224,7 @@ fn made_once() {
         (again.code, again.stderr.as_str()),
         (
             Some(1),
-            "slipway-trust: there is an authority already: <lab>/config/trust/\n"
+            "slipway-trust: there is an authority already: <lab>/config/trust\n"
         )
     );
     assert!(!fs::read_dir(lab.path("config")).unwrap().any(|entry| {
@@ -877,7 +877,7 @@ fn ended_authority() {
 fn dry_run() {
     let lab = site();
     assert!(
-        succeed(&lab, &["init", "--dry-run"]).starts_with("<lab>/config/trust/: would be made\n")
+        succeed(&lab, &["init", "--dry-run"]).starts_with("<lab>/config/trust: would be made\n")
     );
     assert!(!lab.path("config/trust").exists());
     succeed(&lab, &["init"]);

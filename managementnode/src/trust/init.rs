@@ -82,7 +82,7 @@ impl Site {
 /// # Errors
 /// When there are some, or the site does not say what they may speak for.
 pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()> {
-    let target = TrustDirectory::of(catalog).path("");
+    let target = catalog.path().join("trust");
     if fs::symlink_metadata(&target).is_ok() {
         bail!("there is an authority already: {}", target.display());
     }
