@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # The commands of the management node, each with the section of its man page.
-BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
+BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint docs install dist postscripts
@@ -26,10 +26,11 @@ e2e: ## install a machine in qemu from a medium, and make it a docker host; as r
 	@tests/setup e2e
 	@tests/e2e $(if $(ISO),'$(ISO)')
 
-bench: ## measure copycds, lsdef and nodeset, and as root the programs for hosts, beside alternatives [ROUNDS=5]
+bench: ## measure copycds, lsdef, nodeset and makedhcp, and as root the programs for hosts, beside alternatives [ROUNDS=5]
 	@tests/setup bench
 	@tests/bench/run --rounds $(or $(ROUNDS),5)
 	@tests/bench/nodeset --rounds $(or $(ROUNDS),5)
+	@tests/bench/makedhcp --rounds $(or $(ROUNDS),5)
 	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
 	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
 	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
@@ -50,7 +51,7 @@ docs: ## build pages and man pages as a site with search, in target/docs/html; c
 install: ## install commands, the programs for hosts, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
 	@[ '$(PROGRAMS)' != target/postscripts ] || packaging/postscripts >/dev/null
-	@packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
+	@DESTDIR='$(DESTDIR)' packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
 dist: ## build a .deb and an .rpm for the management node, in target/dist
 	@tests/setup dist

@@ -153,6 +153,14 @@ fn expected() -> Result<BTreeSet<PathBuf>> {
     ] {
         paths.insert(Path::new("usr/share/doc/slipway").join(path));
     }
+    for path in [
+        "systemd/system/slipwayd.service",
+        "systemd/system/slipway-signer.service",
+        "systemd/system/slipway-signer.socket",
+        "sysusers.d/slipway.conf",
+    ] {
+        paths.insert(Path::new("usr/lib").join(path));
+    }
     for path in ["bridgeprereq", "xHRM"] {
         paths.insert(Path::new("usr/share/slipway/postscripts").join(path));
     }
@@ -247,6 +255,8 @@ fn rpm() -> Result<()> {
     let root = tempfile::tempdir()?;
     for directory in [
         "usr/bin",
+        "usr/lib/systemd/system",
+        "usr/lib/sysusers.d",
         "usr/share/doc",
         "usr/share/man/man1",
         "usr/share/man/man8",

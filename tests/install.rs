@@ -35,6 +35,8 @@ fn installed_works() -> Result<()> {
         &fs::read_link(programs.join("xHRM"))?,
         &"bridgeprereq".into(),
     )?;
+    let unit = fs::read_to_string(usr.join("lib/systemd/system/slipwayd.service"))?;
+    ensure!(unit.contains("\nExecStart=/usr/bin/slipwayd\n"), "{unit}");
     for document in [
         "README.md",
         "CHANGELOG.md",

@@ -128,6 +128,27 @@ mod generate {
         matches.map(form).transpose()
     }
 
+    /// Writes what the page says of one of a program's verbs: a section with its usage and its options.
+    fn verb_page(verb: &Command, out: &mut dyn Write) -> anyhow::Result<()> {
+        let title = verb
+            .get_bin_name()
+            .unwrap_or(verb.get_name())
+            .to_uppercase();
+        let page = clap_mangen::Man::new(verb.clone());
+        let mut text = Vec::new();
+        page.render_synopsis_section(&mut text)?;
+        page.render_description_section(&mut text)?;
+        page.render_options_section(&mut text)?;
+        let text = String::from_utf8(text)?;
+        let parts = text.lines().map(|line| match line.strip_prefix(".SH ") {
+            Some(part) => format!(".SS {part}\n"),
+            None => format!("{line}\n"),
+        });
+        writeln!(out, ".SH \"{}\"", title.replace('-', "\\-"))?;
+        out.write_all(parts.collect::<String>().as_bytes())?;
+        Ok(())
+    }
+
     impl GeneratedForm {
         /// Writes the page or the script for the parser `A`.
         pub(super) fn write<A: Parser>(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -135,7 +156,14 @@ mod generate {
             let name = parser.get_name().to_owned();
             let shell = match self {
                 Self::Man => {
-                    clap_mangen::Man::new(parser).render(out)?;
+                    clap_mangen::Man::new(parser.clone()).render(out)?;
+                    parser.build();
+                    for verb in parser
+                        .get_subcommands()
+                        .filter(|verb| verb.get_name() != "help")
+                    {
+                        verb_page(verb, out)?;
+                    }
                     return Ok(ExitCode::SUCCESS);
                 }
                 Self::Bash => Shell::Bash,
@@ -197,6 +225,35 @@ mod tests {
             form.write::<Args>(&mut page).unwrap();
             let page = String::from_utf8(page).unwrap();
             assert!(page.contains("trial"), "{form:?}: {page}");
+        }
+    }
+
+    /// A program with verbs, for the tests.
+    #[cfg(feature = "generate")]
+    #[derive(Debug, Parser)]
+    #[command(name = "trial-verbs")]
+    enum Verbs {
+        /// Makes something
+        Make {
+            /// How large
+            #[arg(long)]
+            size: u32,
+        },
+    }
+
+    #[cfg(feature = "generate")]
+    #[test]
+    fn a_page_says_what_each_verb_takes() {
+        let mut page = Vec::new();
+        generate::Form::Man.write::<Verbs>(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        for part in [
+            ".SH \"TRIAL\\-VERBS MAKE\"\n",
+            ".SS OPTIONS\n",
+            "\\-\\-size",
+            "How large",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
         }
     }
 

@@ -23,6 +23,14 @@ impl MacAddresses {
         let end = self.0.find(['!', '|']);
         end.map_or(&self.0, |end| &self.0[..end])
     }
+
+    /// Lists the addresses, each with the host name that it belongs to where one is given.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.split('|').map(|entry| match entry.split_once('!') {
+            Some((address, host)) => (address, Some(host)),
+            None => (entry, None),
+        })
+    }
 }
 
 impl FromStr for MacAddresses {
@@ -131,6 +139,11 @@ mod tests {
         ] {
             let addresses: MacAddresses = text.parse().unwrap();
             assert_eq!((&*addresses, addresses.first()), (stored, first), "{text}");
+            let entries = addresses.entries().map(|(mac, host)| match host {
+                Some(host) => format!("{mac}!{host}"),
+                None => mac.to_owned(),
+            });
+            assert_eq!(entries.collect::<Vec<_>>().join("|"), stored);
         }
     }
 

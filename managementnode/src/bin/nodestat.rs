@@ -1,0 +1,7 @@
+//! `nodestat`: says how nodes are.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    definitions::command::main(managementnode::nodestat::run)
+}

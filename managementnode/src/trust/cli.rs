@@ -1,0 +1,210 @@
+//! The command line of `slipway-trust`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use definitions::Noderange;
+use definitions::command::Config;
+
+use super::term::Term;
+
+/// The site's authorities: what nodes and clients know each other by
+///
+/// The authorities lie in trust/ below the directory of the definitions, for root alone. None of their keys ever leaves
+/// this machine, but for the root's, which should: it is needed by renew alone.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "slipway-trust", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub(crate) config: Config,
+
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Say what would be done; change nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Verb {
+    /// Make the authorities, once: root, nodes, clients, ssh hosts, and a key that signs boot files
+    Init,
+
+    /// Say what there is, until when, and what is wrong; exits with 1 if something is
+    Status,
+
+    /// Sign a certificate
+    Issue {
+        /// The client, or the node
+        name: String,
+
+        /// How long it is valid: 12h for a client unless given, 30d for a node
+        #[arg(long = "for", value_name = "TERM")]
+        term: Option<Term>,
+
+        /// What it is for
+        #[arg(long = "as", value_name = "PURPOSE", default_value = "client")]
+        purpose: IssuePurpose,
+
+        /// Sign the key of this request (PKCS #10, or a public ssh key); a node's names are those of its definition
+        #[arg(long, value_name = "FILE")]
+        request: Option<PathBuf>,
+
+        /// Put the files into DIR: cert.pem, key.pem, ca.pem, as docker reads them; NAME unless given
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+
+    /// Sign an authority, or this machine's own certificate, anew; needs the root's key, but for server
+    Renew {
+        /// Which
+        #[arg(required = true, value_parser = ["nodes", "clients", "server"])]
+        holders: Vec<String>,
+
+        /// With a new key: what the old one signed is not trusted any more
+        #[arg(long)]
+        new_key: bool,
+    },
+
+    /// Revoke all certificates of a name
+    Revoke {
+        /// The client, or the node; the serial of one certificate with --serial
+        name: String,
+
+        /// It is the serial of one certificate
+        #[arg(long)]
+        serial: bool,
+    },
+
+    /// Print what others are to trust
+    Export {
+        /// What
+        what: ExportedPart,
+    },
+
+    /// Let nodes enrol, once each; --json prints the one-time secrets
+    Arm {
+        /// The nodes
+        nodes: Noderange,
+
+        /// For how long
+        #[arg(long = "for", value_name = "TERM", default_value = "4h")]
+        term: Term,
+    },
+
+    /// Let nodes enrol no more
+    Disarm {
+        /// The nodes
+        nodes: Noderange,
+    },
+
+    /// Sign for nodes that enrol: what slipwayd asks, on its socket; the only part of it that reads keys
+    Signer {
+        /// Listen on PATH; unless given, standard input is the listening socket, as systemd hands it over
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IssuePurpose {
+    /// A client of docker hosts
+    Client,
+    /// The identity of a node
+    Node,
+    /// The ssh host key of a node
+    SshHost,
+}
+
+impl IssuePurpose {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Node => "node",
+            Self::SshHost => "ssh-host",
+        }
+    }
+
+    /// How long it is valid unless asked otherwise, and at most.
+    pub(crate) fn terms(self) -> (Term, Term) {
+        match self {
+            Self::Client => (Term::hours(12), Term::hours(30 * 24)),
+            Self::Node | Self::SshHost => (Term::hours(30 * 24), Term::hours(90 * 24)),
+        }
+    }
+}
+
+/// What others are to trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportedPart {
+    /// The root's certificate
+    Root,
+    /// The certificate of the authority of clients: what dockerd trusts
+    Clients,
+    /// The line of known_hosts for ssh hosts
+    Ssh,
+    /// The public key of boot files and trees
+    Signing,
+    /// The lists of what is revoked
+    Crl,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slipway-trust init
+  slipway-trust status
+  slipway-trust issue alice --for 12h          alice/{cert,key,ca}.pem: DOCKER_CERT_PATH=alice
+  slipway-trust issue host01 --as node --request host01.csr
+  slipway-trust arm rack1 --for 4h --json      one-time secrets, for nodes that install
+  slipway-trust revoke alice
+  slipway-trust export ssh >>/etc/ssh/ssh_known_hosts
+
+Exit status: 0: done; 1: not, or status found something wrong; 2: wrong usage.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_is_sound() {
+        Args::command().debug_assert();
+        let parsed = |line: &str| Args::try_parse_from(line.split(' '));
+        for line in [
+            "init --dry-run",
+            "status --json",
+            "issue alice --for 12h",
+            "renew nodes clients --new-key",
+            "arm n[1-3] --for 4h --json",
+            "revoke --serial 00",
+            "export ssh",
+        ] {
+            assert!(parsed(&format!("slipway-trust {line}")).is_ok(), "{line}");
+        }
+        for line in [
+            "issue",
+            "issue a --for 1y",
+            "renew root",
+            "renew",
+            "arm",
+            "export key",
+            "x",
+        ] {
+            assert_eq!(
+                parsed(&format!("slipway-trust {line}"))
+                    .unwrap_err()
+                    .exit_code(),
+                2,
+                "{line}"
+            );
+        }
+    }
+}

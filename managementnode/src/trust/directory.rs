@@ -1,0 +1,219 @@
+//! The directory of the site's authorities: `<config>/trust`, which is its owner's alone.
+//!
+//! ```text
+//! root.crt root.key         signs the authorities; the key may be taken away
+//! nodes.crt nodes.key       signs identities of hosts, within the site's domains and networks
+//! clients.crt clients.key   signs clients, which speak for no name
+//! server.crt server.key     what the management node answers with
+//! ssh_host_ca ssh_host_ca.pub   signs hosts' ssh keys
+//! signing.key signing.pub   signs boot files and trees
+//! store.json                what was signed, what is revoked, who is armed
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use definitions::Catalog;
+use nix::fcntl::OFlag;
+use time::OffsetDateTime;
+
+use super::term::stamp;
+use super::x509::{Certified, PrivateKey, Signer};
+use crate::replace;
+
+/// No key is as long.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// What has a certificate and a key there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Holder {
+    /// The root, which signs the others.
+    Root,
+    /// What signs identities of hosts.
+    Nodes,
+    /// What signs clients.
+    Clients,
+    /// The management node as nodes reach it.
+    Server,
+}
+
+impl Holder {
+    /// All of them, those that sign first.
+    pub(crate) const ALL: [Self; 4] = [Self::Root, Self::Nodes, Self::Clients, Self::Server];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Nodes => "nodes",
+            Self::Clients => "clients",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// The directory.
+#[derive(Debug, Clone)]
+pub(crate) struct TrustDirectory(PathBuf);
+
+impl TrustDirectory {
+    /// Names the directory.
+    pub(crate) fn of(catalog: &Catalog) -> Self {
+        Self(catalog.path().join("trust"))
+    }
+
+    /// Names a directory in which authorities are being made.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Returns the directory, which must be there and its owner's alone.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn existing(&self) -> Result<&Path> {
+        let path = &self.0;
+        let meta = match fs::symlink_metadata(path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!(
+                    "the site has no authority yet: {} is not there: run slipway-trust init",
+                    path.display()
+                );
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("looking at {}", path.display()));
+            }
+        };
+        if !meta.is_dir() {
+            bail!("{} is no directory", path.display());
+        }
+        guarded(path, &meta, "entered", "700")?;
+        Ok(path)
+    }
+
+    /// Returns the path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn certificate(&self, holder: Holder) -> Result<String> {
+        let path = self.path(&format!("{}.crt", holder.name()));
+        replace::read(&path)?.with_context(|| {
+            format!(
+                "the certificate of '{}' is missing: {}",
+                holder.name(),
+                path.display()
+            )
+        })
+    }
+
+    /// Reads a key that nobody else can have read.
+    ///
+    /// # Errors
+    /// When it is missing, or others can read it.
+    pub(crate) fn key(&self, holder: Holder) -> Result<PrivateKey> {
+        let path = self.path(&format!("{}.key", holder.name()));
+        let advice = match holder {
+            Holder::Root => "it was taken away: put it back for as long as this takes",
+            _ => "put it back from your copy, or run slipway-trust renew --new-key",
+        };
+        let text = self::secret(&path)?.with_context(|| {
+            format!(
+                "the key of '{}' is missing: {}: {advice}",
+                holder.name(),
+                path.display()
+            )
+        })?;
+        Ok(PrivateKey::new(text))
+    }
+
+    /// Puts an authority's certificate and key together, to sign now.
+    ///
+    /// # Errors
+    /// When either is missing, others can read the key, or the certificate is not valid now.
+    pub(crate) fn signer(&self, holder: Holder, now: OffsetDateTime) -> Result<Signer> {
+        let certificate = self.certificate(holder)?;
+        check_term(holder, &Certified::parse(&certificate)?, now)?;
+        Signer::load(&certificate, &self.key(holder)?)
+    }
+}
+
+/// Refuses a certificate that is not valid now.
+///
+/// # Errors
+/// When it is not.
+pub(crate) fn check_term(holder: Holder, certified: &Certified, now: OffsetDateTime) -> Result<()> {
+    let name = holder.name();
+    if now > certified.until {
+        let advice = match holder {
+            Holder::Root => "make new authorities".to_owned(),
+            _ => format!("run slipway-trust renew {name}"),
+        };
+        bail!(
+            "the certificate of '{name}' ended at {}: {advice}",
+            stamp(certified.until)
+        );
+    }
+    if now < certified.from {
+        bail!(
+            "the clock says {}, and the certificate of '{name}' begins at {}: set the clock",
+            stamp(now),
+            stamp(certified.from)
+        );
+    }
+    Ok(())
+}
+
+/// Reads a file that is ours alone; `None` where there is none.
+///
+/// # Errors
+/// When others can read it, or it is no file.
+pub(crate) fn secret(path: &Path) -> Result<Option<String>> {
+    let reading = || format!("reading {}", path.display());
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(reading),
+    };
+    let meta = file.metadata().with_context(reading)?;
+    if !meta.is_file() {
+        bail!("{} is no regular file", path.display());
+    }
+    guarded(path, &meta, "read", "600")?;
+    let mut text = String::new();
+    file.take(MAX_BYTES)
+        .read_to_string(&mut text)
+        .with_context(reading)?;
+    Ok(Some(text))
+}
+
+/// Refuses what is not its owner's, and ours, alone.
+fn guarded(path: &Path, meta: &fs::Metadata, what: &str, mode: &str) -> Result<()> {
+    let us = nix::unistd::geteuid().as_raw();
+    if meta.uid() != us && meta.uid() != 0 {
+        bail!(
+            "{} belongs to user {}, who can change what is in it: chown root it",
+            path.display(),
+            meta.uid()
+        );
+    }
+    if meta.mode() & 0o077 != 0 {
+        bail!(
+            "{} can be {what} by others (mode {:04o}): chmod {mode} it if nobody has, else make a new key",
+            path.display(),
+            meta.mode() & 0o7777
+        );
+    }
+    Ok(())
+}

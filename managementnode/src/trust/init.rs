@@ -1,0 +1,278 @@
+//! `init` and `renew`: the authorities themselves.
+//!
+//! `init` makes everything in a directory beside and renames it into its place: the authorities are there whole or not
+//! at all.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context, Result, bail};
+use definitions::Catalog;
+use ipnetwork::IpNetwork;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::directory::{Holder, TrustDirectory};
+use super::identity::{self, Identity};
+use super::secret::random;
+use super::ssh;
+use super::statement::{Purpose, Scope, Serial, Statement};
+use super::store::{Issued, OpenStore};
+use super::term::{Term, stamp};
+use super::x509::{PrivateKey, Signer};
+use super::{domains, output};
+use crate::domains::Domains;
+use crate::replace;
+
+/// How long the root, the other authorities and the management node's own certificate are valid.
+const ROOT_TERM: Term = Term::hours(20 * 365 * 24);
+const AUTHORITY_TERM: Term = Term::hours(5 * 365 * 24);
+const SERVER_TERM: Term = Term::hours(397 * 24);
+
+/// What is made from.
+struct Site {
+    domains: Domains,
+    server: Identity,
+    domain: String,
+}
+
+impl Site {
+    fn load(catalog: &Catalog) -> Result<Self> {
+        let domains = domains(catalog)?;
+        let domain = domains
+            .site()
+            .context("the site has no domain, which names of hosts are in: chdef -t site clustersite domain=cluster")?;
+        let domain = domain.to_owned();
+        if domains.networks().next().is_none() {
+            bail!(
+                "no network is defined, which addresses of hosts are in: mkdef -t network rack net=10.1.0.0 mask=255.255.0.0"
+            );
+        }
+        let server = identity::server(catalog.site()?.master.as_deref(), &domains)?;
+        Ok(Self {
+            domains,
+            server,
+            domain,
+        })
+    }
+
+    /// Returns what the authority of hosts may speak for.
+    fn scope(&self, holder: Holder) -> Scope {
+        match holder {
+            Holder::Nodes => Scope::Hosts {
+                domains: self.domains.all().into_iter().map(str::to_owned).collect(),
+                networks: self.networks(),
+            },
+            _ => Scope::Clients,
+        }
+    }
+
+    fn networks(&self) -> BTreeSet<IpNetwork> {
+        self.domains.networks().collect()
+    }
+
+    fn subject(&self, holder: Holder) -> String {
+        format!("Slipway {} {}", holder.name(), self.domain)
+    }
+}
+
+/// Makes the authorities.
+///
+/// # Errors
+/// When there are some, or the site does not say what they may speak for.
+pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()> {
+    let target = catalog.path().join("trust");
+    if fs::symlink_metadata(&target).is_ok() {
+        bail!("there is an authority already: {}", target.display());
+    }
+    let site = Site::load(catalog)?;
+    let now = super::term::now();
+    if !dry_run {
+        fs::create_dir_all(catalog.path())
+            .with_context(|| format!("making {}", catalog.path().display()))?;
+        let scratch = tempfile::Builder::new()
+            .prefix(".trust-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(catalog.path())
+            .context("making a directory for the authorities")?;
+        make(&TrustDirectory::at(scratch.path()), &site, now)?;
+        fs::rename(scratch.path(), &target).with_context(|| {
+            format!(
+                "publishing {}: another run may have made it meanwhile",
+                target.display()
+            )
+        })?;
+        // It has another name now.
+        let _ = scratch.keep();
+        fs::File::open(catalog.path())
+            .and_then(|directory| directory.sync_all())
+            .context("publishing the authorities")?;
+    }
+    let domains: Vec<_> = site.domains.all().into_iter().collect();
+    let networks: Vec<_> = site.networks().iter().map(ToString::to_string).collect();
+    let document = json!({
+        "directory": target,
+        "dry_run": dry_run,
+        "domains": domains,
+        "networks": networks,
+        "until": stamp(ROOT_TERM.after(now)),
+    });
+    let would = if dry_run { "would be " } else { "" };
+    let text = format!(
+        "{}: {would}made\nhosts: names in {}, addresses in {}\n\
+         Put root.key where this machine cannot reach it; renew alone needs it. Keep a copy of all that is there.\n",
+        target.display(),
+        domains.join(", "),
+        networks.join(", ")
+    );
+    output(as_json, &text, document)
+}
+
+fn make(directory: &TrustDirectory, site: &Site, now: OffsetDateTime) -> Result<()> {
+    let root = PrivateKey::generate()?;
+    let until = ROOT_TERM.after(now);
+    let certificate = Signer::root(&site.subject(Holder::Root), &root, &serial()?, now, until)?;
+    write(directory, Holder::Root, Some(&root), &certificate)?;
+    ssh::generate(&directory.path("ssh_host_ca"))?;
+    let signing = PrivateKey::generate()?;
+    replace::write(
+        &directory.path("signing.key"),
+        signing.reveal().as_bytes(),
+        0o600,
+    )?;
+    replace::write(
+        &directory.path("signing.pub"),
+        signing.public_pem()?.as_bytes(),
+        0o644,
+    )?;
+    let mut open = OpenStore::open(&directory.path(""))?;
+    for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {
+        sign(directory, site, holder, true, now, &mut open)?;
+    }
+    Ok(())
+}
+
+/// Signs authorities anew.
+///
+/// # Errors
+/// When the key that signs is not there.
+pub(super) fn renew(
+    catalog: &Catalog,
+    holders: &[String],
+    new_key: bool,
+    as_json: bool,
+    dry_run: bool,
+) -> Result<()> {
+    let directory = TrustDirectory::of(catalog);
+    directory.existing()?;
+    let site = Site::load(catalog)?;
+    let now = super::term::now();
+    let holders: Vec<_> = Holder::ALL
+        .into_iter()
+        .filter(|holder| holders.iter().any(|name| name == holder.name()))
+        .collect();
+    let mut renewed = Vec::<Value>::new();
+    let mut text = String::new();
+    let mut open = OpenStore::open(directory.existing()?)?;
+    for holder in holders {
+        let until = if dry_run {
+            directory
+                .signer(issuer(holder), now)?
+                .until()
+                .min(term(holder).after(now))
+        } else {
+            sign(&directory, &site, holder, new_key, now, &mut open)?
+        };
+        let would = if dry_run { "would be " } else { "" };
+        text += &format!("{}: {would}signed until {}\n", holder.name(), stamp(until));
+        renewed.push(json!({ "name": holder.name(), "until": stamp(until), "new_key": new_key }));
+    }
+    output(
+        as_json,
+        &text,
+        json!({ "dry_run": dry_run, "renewed": renewed }),
+    )
+}
+
+fn issuer(holder: Holder) -> Holder {
+    match holder {
+        Holder::Server => Holder::Nodes,
+        _ => Holder::Root,
+    }
+}
+
+fn term(holder: Holder) -> Term {
+    match holder {
+        Holder::Server => SERVER_TERM,
+        _ => AUTHORITY_TERM,
+    }
+}
+
+/// Signs what is below the root, notes it and writes it.
+fn sign(
+    directory: &TrustDirectory,
+    site: &Site,
+    holder: Holder,
+    new_key: bool,
+    now: OffsetDateTime,
+    open: &mut OpenStore,
+) -> Result<OffsetDateTime> {
+    let signer = directory.signer(issuer(holder), now)?;
+    let key = match new_key {
+        true => PrivateKey::generate()?,
+        false => directory.key(holder)?,
+    };
+    let until = term(holder).after(now).min(signer.until());
+    let serial = serial()?;
+    let subject = site.subject(holder);
+    let certificate = match holder {
+        Holder::Server => {
+            let statement = Statement {
+                subject: subject.clone(),
+                domains: BTreeSet::new(),
+                addresses: site.server.addresses.clone(),
+                purpose: Purpose::Host,
+                serial: serial.clone(),
+                from: now,
+                until,
+            };
+            signer.sign(&statement, &key.public()?)?
+        }
+        holder => signer.authority(&subject, &key, &site.scope(holder), &serial, now, until)?,
+    };
+    let issued = Issued {
+        name: subject,
+        purpose: if holder == Holder::Server {
+            "server"
+        } else {
+            "authority"
+        }
+        .to_owned(),
+        issued: now,
+        until,
+        revoked: None,
+    };
+    open.store.note(&serial, issued);
+    open.write(now)?;
+    write(directory, holder, new_key.then_some(&key), &certificate)?;
+    Ok(until)
+}
+
+/// Writes the key before the certificate: a run that ends between them is repeated.
+fn write(
+    directory: &TrustDirectory,
+    holder: Holder,
+    key: Option<&PrivateKey>,
+    certificate: &str,
+) -> Result<()> {
+    let path = |ending: &str| directory.path(&format!("{}.{ending}", holder.name()));
+    if let Some(key) = key {
+        replace::write(&path("key"), key.reveal().as_bytes(), 0o600)?;
+    }
+    replace::write(&path("crt"), certificate.as_bytes(), 0o644)
+}
+
+fn serial() -> Result<Serial> {
+    Ok(Serial::new(random()?))
+}

@@ -1,0 +1,394 @@
+//! `issue`, `revoke`, `export`: what the authorities sign, and take back.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder};
+use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use definitions::{Catalog, NodeName};
+use ipnetwork::IpNetwork;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::cli::{ExportedPart, IssuePurpose};
+use super::directory::{Holder, TrustDirectory};
+use super::identity::Identity;
+use super::secret::random;
+use super::ssh::{self, HostKey};
+use super::statement::{Purpose, Serial, Statement};
+use super::store::{Issued, OpenStore, Store};
+use super::term::{Term, stamp};
+use super::x509::{Certified, PrivateKey, RequestedKey};
+use super::{domains, output};
+use crate::replace;
+
+/// No request is as long.
+const MAX_REQUEST: u64 = 64 << 10;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a str,
+    pub(super) term: Option<Term>,
+    pub(super) purpose: IssuePurpose,
+    pub(super) request: Option<&'a Path>,
+    pub(super) out: Option<&'a Path>,
+}
+
+/// What was signed.
+struct Signed {
+    serial: String,
+    until: OffsetDateTime,
+    identity: Identity,
+    /// Files with their modes.
+    files: Vec<(&'static str, String, u32)>,
+}
+
+/// Signs a certificate.
+///
+/// # Errors
+/// When the name is none that may have one, or the authority cannot sign.
+pub(super) fn issue(
+    catalog: &Catalog,
+    wanted: &Wanted<'_>,
+    as_json: bool,
+    dry_run: bool,
+) -> Result<()> {
+    let directory = TrustDirectory::of(catalog);
+    let path = directory.existing()?;
+    let (usual, longest) = wanted.purpose.terms();
+    let term = wanted.term.unwrap_or(usual);
+    if term > longest {
+        bail!("a {} is valid for {longest} at most", wanted.purpose.name());
+    }
+    let now = super::term::now();
+    let signed = match wanted.purpose {
+        IssuePurpose::Client => client(&directory, wanted, term, now)?,
+        IssuePurpose::Node => node(catalog, &directory, wanted, term, now)?,
+        IssuePurpose::SshHost => ssh_host(catalog, &directory, wanted, term, now)?,
+    };
+    let out = wanted
+        .out
+        .map_or_else(|| PathBuf::from(wanted.name), Path::to_owned);
+    if !dry_run {
+        let mut open = OpenStore::open(path)?;
+        let issued = Issued {
+            name: wanted.name.to_owned(),
+            purpose: wanted.purpose.name().to_owned(),
+            issued: now,
+            until: signed.until,
+            revoked: None,
+        };
+        // It is on record before anybody can have it.
+        open.store.issued.insert(signed.serial.clone(), issued);
+        open.write(now)?;
+        write(&out, &signed)?;
+    }
+    let files: Vec<_> = signed
+        .files
+        .iter()
+        .map(|(name, ..)| out.join(name))
+        .collect();
+    let document = json!({
+        "name": wanted.name,
+        "purpose": wanted.purpose.name(),
+        "serial": signed.serial,
+        "until": stamp(signed.until),
+        "names": signed.identity.domains,
+        "addresses": signed.identity.addresses,
+        "files": files,
+        "dry_run": dry_run,
+    });
+    let would = if dry_run { "would be " } else { "" };
+    let text = format!(
+        "{}: {} {would}valid until {}, in {}\n",
+        wanted.name,
+        wanted.purpose.name(),
+        stamp(signed.until),
+        out.display()
+    );
+    output(as_json, &text, document)
+}
+
+fn client(
+    directory: &TrustDirectory,
+    wanted: &Wanted<'_>,
+    term: Term,
+    now: OffsetDateTime,
+) -> Result<Signed> {
+    let name = wanted.name;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+        bail!("'{name}' is no name of a client: expected at most 64 letters, digits, '-' and '_'");
+    }
+    let (key, made) = match wanted.request {
+        Some(request) => (RequestedKey::parse(&read(request)?)?, None),
+        None => {
+            let made = PrivateKey::generate()?;
+            (made.public()?, Some(made))
+        }
+    };
+    let leaf = Leaf {
+        holder: Holder::Clients,
+        purpose: Purpose::Client,
+        identity: Identity::default(),
+        key,
+    };
+    let mut signed = leaf.sign(directory, name, term, now)?;
+    if let Some(key) = made {
+        signed
+            .files
+            .push(("key.pem", key.reveal().to_owned(), 0o600));
+    }
+    Ok(signed)
+}
+
+fn node(
+    catalog: &Catalog,
+    directory: &TrustDirectory,
+    wanted: &Wanted<'_>,
+    term: Term,
+    now: OffsetDateTime,
+) -> Result<Signed> {
+    let request = wanted.request.with_context(|| {
+        format!("the key of a node is made on it and never leaves it: give its request with --request {}.csr", wanted.name)
+    })?;
+    let identity = identity(catalog, wanted.name)?;
+    let leaf = Leaf {
+        holder: Holder::Nodes,
+        purpose: Purpose::Host,
+        identity,
+        key: RequestedKey::parse(&read(request)?)?,
+    };
+    leaf.sign(directory, wanted.name, term, now)
+}
+
+/// A certificate that is to be signed.
+struct Leaf {
+    holder: Holder,
+    purpose: Purpose,
+    identity: Identity,
+    key: RequestedKey,
+}
+
+impl Leaf {
+    fn sign(
+        self,
+        directory: &TrustDirectory,
+        name: &str,
+        term: Term,
+        now: OffsetDateTime,
+    ) -> Result<Signed> {
+        let signer = directory.signer(self.holder, now)?;
+        let statement = Statement {
+            subject: name.to_owned(),
+            domains: self.identity.domains.clone(),
+            addresses: self.identity.addresses.clone(),
+            purpose: self.purpose,
+            serial: Serial::new(random()?),
+            from: now,
+            until: term.after(now).min(signer.until()),
+        };
+        let files = vec![
+            ("cert.pem", signer.sign(&statement, &self.key)?, 0o644),
+            ("ca.pem", directory.certificate(Holder::Root)?, 0o644),
+        ];
+        Ok(Signed {
+            serial: statement.serial.as_str().to_owned(),
+            until: statement.until,
+            identity: self.identity,
+            files,
+        })
+    }
+}
+
+fn ssh_host(
+    catalog: &Catalog,
+    directory: &TrustDirectory,
+    wanted: &Wanted<'_>,
+    term: Term,
+    now: OffsetDateTime,
+) -> Result<Signed> {
+    let request = wanted.request.with_context(|| {
+        format!(
+            "an ssh host key is made on the node: give its public key with --request {}.pub",
+            wanted.name
+        )
+    })?;
+    let identity = identity(catalog, wanted.name)?;
+    let key = HostKey::parse(&read(request)?)?;
+    let serial = u64::from_be_bytes(random()?);
+    let authority = directory.path("ssh_host_ca");
+    super::directory::secret(&authority)?.with_context(|| {
+        format!(
+            "the key of the ssh host authority is missing: {}",
+            authority.display()
+        )
+    })?;
+    let signed = ssh::sign(
+        &authority,
+        &key,
+        wanted.name,
+        &identity.principals(),
+        serial,
+        term,
+    )?;
+    Ok(Signed {
+        serial: format!("ssh-{serial}"),
+        until: term.after(now),
+        identity,
+        files: vec![("ssh_host_key-cert.pub", signed, 0o644)],
+    })
+}
+
+/// Returns the names of a node's definition.
+fn identity(catalog: &Catalog, name: &str) -> Result<Identity> {
+    name.parse::<NodeName>()?;
+    let node = catalog.nodes()?.node(name)?;
+    Identity::of(&node, &domains(catalog)?).with_context(|| format!("naming {name}"))
+}
+
+fn read(path: &Path) -> Result<String> {
+    let reading = || format!("reading {}", path.display());
+    let mut text = String::new();
+    let file = fs::File::open(path).with_context(reading)?;
+    file.take(MAX_REQUEST)
+        .read_to_string(&mut text)
+        .with_context(reading)?;
+    Ok(text)
+}
+
+fn write(out: &Path, signed: &Signed) -> Result<()> {
+    let making = || format!("making {}", out.display());
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(out)
+        .with_context(making)?;
+    for (name, text, mode) in &signed.files {
+        replace::write(&out.join(name), text.as_bytes(), *mode)?;
+    }
+    Ok(())
+}
+
+/// Revokes what a name has.
+///
+/// # Errors
+/// When it has nothing.
+pub(super) fn revoke(
+    catalog: &Catalog,
+    name: &str,
+    by_serial: bool,
+    as_json: bool,
+    dry_run: bool,
+) -> Result<()> {
+    let directory = TrustDirectory::of(catalog);
+    let mut open = OpenStore::open(directory.existing()?)?;
+    let now = super::term::now();
+    let is_meant = |serial: &str, issued: &Issued| match by_serial {
+        true => serial == name,
+        false => issued.name == name,
+    };
+    let mut revoked = Vec::new();
+    for (serial, issued) in &mut open.store.issued {
+        if is_meant(serial, issued) && issued.revoked.is_none() && issued.until > now {
+            issued.revoked = Some(now);
+            revoked.push(serial.clone());
+        }
+    }
+    let disarmed = !by_serial && open.store.armed.remove(name).is_some();
+    if revoked.is_empty() && !disarmed {
+        bail!("nothing that is valid was signed for '{name}'");
+    }
+    if !dry_run {
+        open.write(now)?;
+    }
+    let would = if dry_run { "would be " } else { "" };
+    let text = format!(
+        "{name}: {} {would}revoked: have hosts read slipway-trust export crl\n",
+        if revoked.len() == 1 {
+            "1 certificate".to_owned()
+        } else {
+            format!("{} certificates", revoked.len())
+        }
+    );
+    output(
+        as_json,
+        &text,
+        json!({ "name": name, "revoked": revoked, "disarmed": disarmed, "dry_run": dry_run }),
+    )
+}
+
+/// Prints what others are to trust.
+///
+/// # Errors
+/// When it is not there.
+pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Result<()> {
+    let directory = TrustDirectory::of(catalog);
+    let path = directory.existing()?;
+    let now = super::term::now();
+    let text = match what {
+        ExportedPart::Root => directory.certificate(Holder::Root)?,
+        ExportedPart::Clients => directory.certificate(Holder::Clients)?,
+        ExportedPart::Signing => required(&directory.path("signing.pub"))?,
+        ExportedPart::Ssh => {
+            let public = required(&directory.path("ssh_host_ca.pub"))?;
+            ssh::known_hosts(&public, &patterns(catalog)?)
+        }
+        ExportedPart::Crl => {
+            let store = Store::load(path)?;
+            let mut text = String::new();
+            for holder in [Holder::Nodes, Holder::Clients] {
+                let signer = directory.signer(holder, now)?;
+                text += &signer.revocations(&revoked(&store, holder), now.unix_timestamp(), now)?;
+            }
+            text
+        }
+    };
+    let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
+    let document = json!({ "text": text, "root_sha256": super::secret::digest(&root.der) });
+    output(as_json, &text, document)
+}
+
+fn revoked(store: &Store, holder: Holder) -> Vec<(Serial, OffsetDateTime)> {
+    let purposes: &[&str] = match holder {
+        Holder::Clients => &["client"],
+        _ => &["node", "server"],
+    };
+    let issued = store
+        .issued
+        .iter()
+        .filter(|(_, issued)| purposes.contains(&issued.purpose.as_str()));
+    issued
+        .filter_map(|(serial, issued)| Some((Serial::parse(serial).ok()?, issued.revoked?)))
+        .collect()
+}
+
+fn required(path: &Path) -> Result<String> {
+    replace::read(path)?.with_context(|| format!("{} is missing", path.display()))
+}
+
+/// Lists the hosts that the ssh host authority speaks for, as `known_hosts` names them.
+fn patterns(catalog: &Catalog) -> Result<Vec<String>> {
+    let domains = domains(catalog)?;
+    let mut patterns: BTreeSet<String> = domains
+        .all()
+        .iter()
+        .map(|domain| format!("*.{domain}"))
+        .collect();
+    for network in domains.networks() {
+        // Whole octets alone: the certificate says which addresses it is for.
+        if let IpNetwork::V4(network) = network {
+            let octets = network.network().octets();
+            let whole = octets.iter().take(usize::from(network.prefix() / 8));
+            let mut pattern: Vec<String> = whole.map(ToString::to_string).collect();
+            if pattern.len() < 4 {
+                pattern.push("*".to_owned());
+            }
+            patterns.insert(pattern.join("."));
+        }
+    }
+    Ok(patterns.into_iter().collect())
+}

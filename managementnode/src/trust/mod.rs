@@ -1,0 +1,93 @@
+//! `slipway-trust`: the site's authorities, what they sign, and who may enrol.
+//!
+//! ```text
+//! root (may be taken away) ─┬─> nodes ───> identities of hosts, this machine's own certificate
+//!                           └─> clients ─> clients of docker hosts
+//! ssh host authority ─> ssh host keys          signing key ─> boot files, trees
+//! ```
+//!
+//! Whatever a request says, a certificate holds what the definition says. Nothing is signed that is not on record first.
+//! Reference: RFC 5280, ssh-keygen(1).
+
+mod cli;
+mod directory;
+mod enrol;
+mod identity;
+mod init;
+mod issue;
+mod secret;
+mod signer;
+mod ssh;
+mod statement;
+mod status;
+mod store;
+mod term;
+mod x509;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use definitions::terminal::escaped;
+use definitions::{Catalog, Kind};
+use serde_json::Value;
+
+use crate::domains::Domains;
+use crate::report::write;
+pub use cli::Args;
+use cli::Verb;
+pub(crate) use enrol::{Answer, Enrolment, Question};
+use issue::Wanted;
+pub(crate) use term::{now, stamp};
+pub(crate) use x509::{CertificateHolder, holder};
+
+/// Runs `slipway-trust`.
+///
+/// # Errors
+/// When what is asked for cannot be done.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let catalog = args.config.catalog();
+    let (json, dry_run) = (args.json, args.dry_run);
+    match &args.verb {
+        Verb::Init => init::init(&catalog, json, dry_run)?,
+        Verb::Status => return status::status(&catalog, json),
+        Verb::Issue {
+            name,
+            term,
+            purpose,
+            request,
+            out,
+        } => {
+            let wanted = Wanted {
+                name,
+                term: *term,
+                purpose: *purpose,
+                request: request.as_deref(),
+                out: out.as_deref(),
+            };
+            issue::issue(&catalog, &wanted, json, dry_run)?;
+        }
+        Verb::Renew { holders, new_key } => {
+            init::renew(&catalog, holders, *new_key, json, dry_run)?
+        }
+        Verb::Revoke { name, serial } => issue::revoke(&catalog, name, *serial, json, dry_run)?,
+        Verb::Export { what } => issue::export(&catalog, *what, json)?,
+        Verb::Arm { nodes, term } => enrol::arm(&catalog, nodes, *term, json, dry_run)?,
+        Verb::Disarm { nodes } => enrol::disarm(&catalog, nodes, json, dry_run)?,
+        Verb::Signer { socket } => signer::run(&catalog, socket.as_deref())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the domains and networks of the site.
+fn domains(catalog: &Catalog) -> Result<Domains> {
+    Domains::new(&catalog.objects(Kind::Network)?, &catalog.site()?)
+}
+
+/// Prints results: lines for people, or a document for programs.
+fn output(as_json: bool, text: &str, document: Value) -> Result<()> {
+    if as_json {
+        let text = serde_json::to_string_pretty(&document).context("writing JSON")?;
+        return write(&(escaped(&text, '\n') + "\n"));
+    }
+    write(&escaped(text, '\n'))
+}

@@ -1,0 +1,126 @@
+//! `status`: what there is, until when, and what is wrong.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use definitions::Catalog;
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use super::directory::{Holder, TrustDirectory, check_term};
+use super::output;
+use super::store::Store;
+use super::term::stamp;
+use super::x509::{Certified, Signer};
+
+/// From when on before its end a certificate is to be renewed.
+const SOON: Duration = Duration::days(60);
+
+/// Says what there is; exits with 1 when something is wrong.
+///
+/// # Errors
+/// When nothing can be said.
+pub(super) fn status(catalog: &Catalog, as_json: bool) -> Result<ExitCode> {
+    let directory = TrustDirectory::of(catalog);
+    let store = Store::load(directory.existing()?)?;
+    let now = super::term::now();
+    let (mut text, mut problems, mut holders) = (String::new(), Vec::new(), Vec::new());
+    for holder in Holder::ALL {
+        let name = holder.name();
+        let key = match holder {
+            Holder::Root if !directory.path("root.key").exists() => "away",
+            _ => "here",
+        };
+        match look(&directory, holder, key == "here", now) {
+            Ok(certified) => {
+                let until = stamp(certified.until);
+                let soon = if certified.until - SOON < now {
+                    ": renew it"
+                } else {
+                    ""
+                };
+                text += &format!("{name:<8} until {until}, key {key}{soon}\n");
+                holders.push(
+                    json!({ "name": name, "until": until, "key": key, "renew": !soon.is_empty() }),
+                );
+            }
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    for name in ["ssh_host_ca", "signing.key"] {
+        match super::directory::secret(&directory.path(name)) {
+            Ok(Some(_)) => text += &format!("{name:<8} here\n"),
+            Ok(None) => problems.push(format!("{} is missing", directory.path(name).display())),
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    let mut counts = BTreeMap::<&str, (usize, usize)>::new();
+    for issued in store.issued.values().filter(|issued| issued.until > now) {
+        let count = counts.entry(&issued.purpose).or_default();
+        match issued.revoked {
+            None => count.0 += 1,
+            Some(_) => count.1 += 1,
+        }
+    }
+    for (purpose, (valid, revoked)) in &counts {
+        text += &format!("{purpose}: {valid} valid, {revoked} revoked\n");
+    }
+    let armed = store
+        .armed
+        .iter()
+        .filter(|(_, arming)| arming.until > now && arming.used.is_none());
+    let armed: Vec<_> = armed
+        .map(|(node, arming)| json!({ "node": node, "until": stamp(arming.until) }))
+        .collect();
+    if !armed.is_empty() {
+        text += &format!("armed: {}\n", armed.len());
+    }
+    for alarm in &store.alarms {
+        let times = match alarm.count {
+            1 => String::new(),
+            count => format!(" ({count} times, the last then)"),
+        };
+        text += &format!(
+            "ALARM {} {} from {}: {}{times}\n",
+            stamp(alarm.time),
+            alarm.node,
+            alarm.from,
+            alarm.what
+        );
+    }
+    for problem in &problems {
+        text += &format!("WRONG {problem}\n");
+    }
+    let issued = counts.iter().map(|(purpose, (valid, revoked))| {
+        (*purpose, json!({ "valid": valid, "revoked": revoked }))
+    });
+    let document = json!({
+        "authorities": holders,
+        "issued": issued.collect::<BTreeMap<_, _>>(),
+        "armed": armed,
+        "alarms": store.alarms,
+        "problems": problems,
+    });
+    output(as_json, &text, document)?;
+    Ok(if problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn look(
+    directory: &TrustDirectory,
+    holder: Holder,
+    has_key: bool,
+    now: OffsetDateTime,
+) -> Result<Certified> {
+    let certificate = directory.certificate(holder)?;
+    let certified = Certified::parse(&certificate)?;
+    if has_key {
+        Signer::load(&certificate, &directory.key(holder)?)?;
+    }
+    check_term(holder, &certified, now)?;
+    Ok(certified)
+}

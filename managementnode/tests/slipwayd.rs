@@ -1,0 +1,993 @@
+//! The real `slipwayd` with the real signer on loopback addresses, asked by curl, by OpenSSL and by hand.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod lab;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lab::{Ended, Lab, ended};
+use serde_json::{Value, json};
+
+/// Longer than any bound of the daemon's, on a machine that has other work.
+const LONG: Duration = Duration::from_secs(120);
+
+const NETWORKS: &str = "[lo]\nnet = \"127.0.0.0\"\nmask = \"/8\"\n";
+
+fn main() -> ExitCode {
+    lab::main(
+        &["curl", "openssl"],
+        None,
+        &[
+            ("files_are_served_whole_and_in_part", files),
+            ("no_path_and_no_link_leaves_the_directory", paths),
+            ("a_head_that_does_not_end_is_ended", slow_loris),
+            ("one_address_does_not_take_all_connections", idle),
+            ("what_is_too_large_is_refused", large),
+            ("readers_that_do_not_read_cost_little", slow_readers),
+            ("old_versions_of_tls_are_refused", versions),
+            (
+                "a_node_enrols_by_tls_and_is_known_by_its_certificate",
+                enrolment,
+            ),
+            ("a_secret_that_is_not_right_is_refused", secrets),
+            ("fifty_nodes_enrol_at_once", fifty),
+            (
+                "without_a_signer_nothing_is_signed_and_nothing_is_lost",
+                no_signer,
+            ),
+            ("nodes_report_in_xcats_form_too", installstatus),
+            ("a_daemon_that_is_killed_keeps_what_it_noted", killed),
+            ("nodestat_says_what_changes", watch),
+        ],
+    )
+}
+
+/// A daemon, and the signer beside it.
+struct Daemon {
+    daemon: Child,
+    signer: Option<Child>,
+    http: SocketAddr,
+    tls: SocketAddr,
+    reports: SocketAddr,
+}
+
+impl Daemon {
+    /// Starts the daemon alone.
+    fn start(lab: &Lab) -> Self {
+        fs::create_dir_all(lab.path("state")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipwayd"));
+        command
+            .args([
+                "--http",
+                "127.0.0.1:0",
+                "--tls",
+                "127.0.0.1:0",
+                "--reports",
+                "127.0.0.1:0",
+                "--state",
+            ])
+            .arg(lab.path("state"))
+            .arg("--signer")
+            .arg(lab.path("signer.sock"))
+            .env("SLIPWAY_CONFIG", lab.path("config"))
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .stderr(Stdio::piped());
+        if lab.path("config/trust").exists() {
+            command.arg("--credentials").arg(lab.path("config/trust"));
+        }
+        let mut daemon = command.spawn().unwrap();
+        let mut lines = BufReader::new(daemon.stderr.take().unwrap()).lines();
+        let none: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let (mut http, mut tls, mut reports) = (none, none, none);
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            if line.starts_with("slipwayd: serving ") {
+                break;
+            }
+            let mut words = line.trim_start_matches("slipwayd: ").split(" on ");
+            let (what, address) = (words.next().unwrap(), words.next());
+            match what {
+                "http" => http = address.unwrap().parse().unwrap(),
+                "tls" => tls = address.unwrap().parse().unwrap(),
+                "reports" => reports = address.unwrap().parse().unwrap(),
+                other => assert!(other.contains("nodes cannot enrol"), "{line}"),
+            }
+        }
+        thread::spawn(move || lines.for_each(drop));
+        assert_ne!(http, none, "the daemon did not start");
+        Self {
+            daemon,
+            signer: None,
+            http,
+            tls,
+            reports,
+        }
+    }
+
+    /// Starts the signer, then the daemon.
+    fn with_signer(lab: &Lab) -> Self {
+        let signer = trust(lab)
+            .args(["signer", "--socket"])
+            .arg(lab.path("signer.sock"))
+            .stderr(Stdio::null())
+            .spawn();
+        let end = Instant::now() + LONG;
+        while UnixStream::connect(lab.path("signer.sock")).is_err() {
+            assert!(Instant::now() < end, "the signer does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let mut daemon = Self::start(lab);
+        daemon.signer = Some(signer.unwrap());
+        daemon
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    fn tls_url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.tls)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
+    }
+
+    /// Sends bytes; returns what is answered until the connection ends.
+    fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // What is refused while it is sent may end the connection first.
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn kill(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        for child in [Some(&mut self.daemon), self.signer.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn trust(lab: &Lab) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trust"));
+    command
+        .current_dir(lab.root())
+        .env("SLIPWAY_CONFIG", lab.path("config"));
+    command
+}
+
+fn trusted(lab: &Lab, arguments: &[&str]) -> Value {
+    let ended = ended(trust(lab).args(arguments).arg("--json"), lab.root());
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{arguments:?}"
+    );
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// Asks by curl: the status, and what is answered.
+fn curl(lab: &Lab, arguments: &[&str]) -> (String, String) {
+    let mut command = Command::new("curl");
+    command
+        .args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "120",
+            "--write-out",
+            "\n%{http_code}",
+            "--cacert",
+        ])
+        .arg(lab.path("config/trust/root.crt"))
+        .args(arguments)
+        .current_dir(lab.root());
+    let ended = ended(&mut command, lab.root());
+    let (body, status) = ended.stdout.rsplit_once('\n').unwrap();
+    match ended.code {
+        Some(0) => (status.to_owned(), body.to_owned()),
+        _ => ("failed".to_owned(), ended.stderr),
+    }
+}
+
+fn openssl(lab: &Lab, arguments: &[&str]) -> Ended {
+    let mut command = Command::new("openssl");
+    ended(
+        command
+            .args(arguments)
+            .current_dir(lab.root())
+            .stdin(Stdio::null()),
+        lab.root(),
+    )
+}
+
+fn site(nodes: &str) -> Lab {
+    let lab = Lab::new(NETWORKS, nodes);
+    lab.site("master = \"127.0.0.1\"\ndomain = \"cluster\"\n");
+    lab
+}
+
+/// A site with authorities, two nodes and a request.
+fn ready() -> Lab {
+    let lab = site("[node.n1]\nip = \"127.0.0.1\"\n[node.n2]\nip = \"127.0.0.2\"\n");
+    trusted(&lab, &["init"]);
+    request(&lab, "n1");
+    lab
+}
+
+fn request(lab: &Lab, name: &str) {
+    let (key, csr) = (format!("{name}.key"), format!("{name}.csr"));
+    let made = openssl(
+        lab,
+        &[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=x",
+            "-keyout",
+            &key,
+            "-out",
+            &csr,
+        ],
+    );
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+}
+
+fn arm(lab: &Lab, range: &str) -> Vec<(String, String)> {
+    let armed = trusted(lab, &["arm", range]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let nodes = armed["nodes"].as_array().unwrap().iter();
+    nodes
+        .map(|node| (text(&node["node"]), text(&node["token"])))
+        .collect()
+}
+
+fn enrol(lab: &Lab, daemon: &Daemon, node: &str, token: &str, request: &str) -> (String, String) {
+    let body = json!({ "node": node, "token": token, "request": lab.read(request) }).to_string();
+    curl(lab, &["--data-binary", &body, &daemon.tls_url("/v1/enrol")])
+}
+
+fn nodestat(lab: &Lab, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodestat"));
+    command
+        .args(arguments)
+        .arg("--state")
+        .arg(lab.path("state"))
+        .env("SLIPWAY_CONFIG", lab.path("config"));
+    ended(&mut command, lab.root())
+}
+
+fn state_of(lab: &Lab, node: &str) -> String {
+    let document: Value = serde_json::from_str(&nodestat(lab, &[node, "--json"]).stdout).unwrap();
+    let node = &document["nodes"][0];
+    format!(
+        "{} {}",
+        node["state"].as_str().unwrap_or("none"),
+        node["by"].as_str().unwrap_or("none")
+    )
+}
+
+fn files() {
+    let lab = site("");
+    let content: String = (0..100_000).map(|n| format!("{n:07}\n")).collect();
+    lab.write("install/file", &content);
+    lab.write("install/a b+c", "plain");
+    lab.write("install/empty", "");
+    let daemon = Daemon::start(&lab);
+    let url = daemon.url("/install/file");
+    let get = |arguments: &[&str]| curl(&lab, &[arguments, &[&url]].concat());
+    assert_eq!(get(&[]), ("200".to_owned(), content.clone()));
+    for (range, status, expected) in [
+        ("0-7", "206", &content[..8]),
+        ("799992-", "206", &content[799_992..]),
+        ("-8", "206", &content[799_992..]),
+        ("300000-500000", "206", &content[300_000..=500_000]),
+        ("0-1,4-5", "200", &content),
+        ("800000-", "416", ""),
+    ] {
+        assert_eq!(
+            get(&["--range", range]),
+            (status.to_owned(), expected.to_owned()),
+            "{range}"
+        );
+    }
+    let head = get(&["--head"]).1.to_lowercase();
+    for field in [
+        "content-length: 800000",
+        "accept-ranges: bytes",
+        "content-type: application/octet-stream",
+    ] {
+        assert!(head.contains(field), "{head}");
+    }
+    let tag = head
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "))
+        .unwrap()
+        .trim()
+        .to_owned();
+    assert_eq!(
+        get(&["--header", &format!("If-None-Match: {tag}")]),
+        ("304".to_owned(), String::new())
+    );
+    assert_eq!(
+        get(&["--range", "0-7", "--header", &format!("If-Range: {tag}")]).0,
+        "206"
+    );
+    // Another version: the whole of it, and not a part that does not go with what is there already.
+    assert_eq!(
+        get(&["--range", "0-7", "--header", "If-Range: \"other\""]).0,
+        "200"
+    );
+    assert_eq!(
+        curl(&lab, &[&daemon.url("/install/a%20b%2Bc")]),
+        ("200".to_owned(), "plain".to_owned())
+    );
+    assert_eq!(
+        curl(&lab, &[&daemon.url("/install/empty")]),
+        ("200".to_owned(), String::new())
+    );
+    for (arguments, status) in [
+        (&["--data", "x"][..], "405"),
+        (&["--request", "DELETE"], "405"),
+    ] {
+        assert_eq!(get(arguments).0, status);
+    }
+    for path in ["/", "/install", "/install/none", "/etc/passwd", "/v1"] {
+        assert_eq!(curl(&lab, &[&daemon.url(path)]).0, "404", "{path}");
+    }
+}
+
+fn paths() {
+    let lab = site("");
+    lab.write("secret", "secret");
+    fs::create_dir_all(lab.path("install/tree/dists/trixie")).unwrap();
+    lab.write("install/tree/dists/trixie/Release", "Suite: trixie");
+    let link = |target: &str, at: &str| std::os::unix::fs::symlink(target, lab.path(at)).unwrap();
+    link("trixie", "install/tree/dists/stable");
+    link("../secret", "install/out");
+    link("..", "install/up");
+    link("/etc/passwd", "install/absolute");
+    link(
+        &lab.path("install/tree").display().to_string(),
+        "install/inside-by-an-absolute-path",
+    );
+    link("loop", "install/loop");
+    link("/proc/self/root/etc/passwd", "install/magic");
+    nix::unistd::mkfifo(
+        &lab.path("install/pipe"),
+        nix::sys::stat::Mode::from_bits_truncate(0o644),
+    )
+    .unwrap();
+    let daemon = Daemon::start(&lab);
+    // A link that stays within is part of a tree.
+    assert_eq!(
+        curl(&lab, &[&daemon.url("/install/tree/dists/stable/Release")]),
+        ("200".to_owned(), "Suite: trixie".to_owned())
+    );
+    for path in [
+        "/install/../secret",
+        "/install/%2e%2e/secret",
+        "/install/..%2fsecret",
+        "/install/tree/../../secret",
+        "/install/./tree/dists/trixie/Release",
+        "/install//etc/passwd",
+        "/install/%2fetc/passwd",
+        "/install/%00",
+        "/install/out",
+        "/install/up/secret",
+        "/install/absolute",
+        "/install/inside-by-an-absolute-path/dists/trixie/Release",
+        "/install/loop",
+        "/install/magic",
+        "/install/pipe",
+        "/install/tree",
+        "/install/tree/",
+        "/install/tree/dists/trixie/Release/",
+    ] {
+        let (status, body) = curl(&lab, &["--path-as-is", &daemon.url(path)]);
+        assert_eq!(
+            (status.as_str(), body.as_str()),
+            ("404", "404 Not Found\n"),
+            "{path}"
+        );
+    }
+}
+
+fn slow_loris() {
+    let lab = site("");
+    lab.write("install/file", "x");
+    let daemon = Daemon::start(&lab);
+    let start = Instant::now();
+    let mut streams: Vec<_> = (0..20).map(|_| daemon.connect()).collect();
+    for stream in &mut streams {
+        stream
+            .write_all(b"GET /install/file HTTP/1.1\r\nHost: x\r\n")
+            .unwrap();
+    }
+    assert_eq!(curl(&lab, &[&daemon.url("/install/file")]).0, "200");
+    for (at, stream) in streams.iter_mut().enumerate() {
+        // One field more each second does not make it live longer.
+        let mut ended = [0; 1];
+        while at == 0 && start.elapsed() < Duration::from_secs(8) {
+            let _ = stream.write_all(b"X-More: y\r\n");
+            thread::sleep(Duration::from_secs(1));
+        }
+        let left = loop {
+            match stream.read(&mut ended) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        };
+        assert!(left, "a connection without a request is kept");
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(9) && took < LONG, "{took:?}");
+    // A body that does not come is ended likewise.
+    let start = Instant::now();
+    let answer = daemon.raw(b"POST /v1/report HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answer}"
+    );
+    assert!(start.elapsed() < LONG);
+}
+
+fn idle() {
+    let lab = site("");
+    lab.write("install/file", "x");
+    let daemon = Daemon::start(&lab);
+    let held: Vec<_> = (0..64).map(|_| daemon.connect()).collect();
+    // Once they are all counted, one more from here is one too many.
+    let end = Instant::now() + Duration::from_secs(8);
+    let refused = loop {
+        let answer = daemon.raw(b"GET /install/file HTTP/1.0\r\n\r\n");
+        if answer.is_empty() || Instant::now() > end {
+            break answer;
+        }
+    };
+    assert_eq!(refused, "");
+    let (status, _) = curl(
+        &lab,
+        &["--interface", "127.0.0.9", &daemon.url("/install/file")],
+    );
+    assert_eq!(status, "200");
+    drop(held);
+    let end = Instant::now() + LONG;
+    while curl(&lab, &[&daemon.url("/install/file")]).0 != "200" {
+        assert!(Instant::now() < end, "connections that have ended count on");
+    }
+}
+
+fn large() {
+    let lab = site("");
+    let daemon = Daemon::start(&lab);
+    for (what, head) in [
+        ("one field", format!("X-Large: {}\r\n", "x".repeat(100_000))),
+        (
+            "many fields",
+            (0..100).map(|n| format!("X-{n}: y\r\n")).collect(),
+        ),
+    ] {
+        let answer = daemon.raw(format!("GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n").as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 431 ") || answer.is_empty(),
+            "{what}: {answer}"
+        );
+    }
+    let many = daemon.raw(
+        format!(
+            "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
+            "X-A: y\r\n".repeat(65)
+        )
+        .as_bytes(),
+    );
+    assert!(many.starts_with("HTTP/1.1 431 "), "{many}");
+    let long = daemon.raw(
+        format!(
+            "GET /install/{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            "x".repeat(10_000)
+        )
+        .as_bytes(),
+    );
+    assert!(long.starts_with("HTTP/1.1 404 "), "{long}");
+    lab.write("body", &"x".repeat(65 << 10));
+    let report = daemon.url("/v1/report");
+    assert_eq!(curl(&lab, &["--data-binary", "@body", &report]).0, "413");
+    assert_eq!(
+        curl(
+            &lab,
+            &[
+                "--header",
+                "Transfer-Encoding: chunked",
+                "--data-binary",
+                "@body",
+                &report
+            ]
+        )
+        .0,
+        "413"
+    );
+    for body in [
+        "",
+        "x",
+        "{}",
+        "{\"state\":\"gone\"}",
+        "{\"state\":\"booted\",\"more\":1}",
+    ] {
+        assert_eq!(
+            curl(&lab, &["--data-binary", body, &report]).0,
+            "400",
+            "{body}"
+        );
+    }
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"GET\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
+        let answer = daemon.raw(bytes);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
+    }
+    assert_eq!(curl(&lab, &[&daemon.url("/")]).0, "404");
+}
+
+fn slow_readers() {
+    let lab = site("");
+    let file = fs::File::create(lab.path("install/large")).unwrap();
+    file.set_len(200 << 20).unwrap();
+    let daemon = Daemon::start(&lab);
+    let mut held: Vec<_> = (0..60).map(|_| daemon.connect()).collect();
+    for stream in &mut held {
+        stream
+            .write_all(b"GET /install/large HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let mut begin = [0; 15];
+        stream.read_exact(&mut begin).unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200 OK");
+    }
+    thread::sleep(Duration::from_secs(2));
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.daemon.id())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(
+        kib < 100 << 10,
+        "60 readers that do not read take {kib} KiB"
+    );
+}
+
+fn versions() {
+    let lab = ready();
+    let daemon = Daemon::start(&lab);
+    let address = daemon.tls.to_string();
+    for (version, is_fine) in [
+        ("-tls1", false),
+        ("-tls1_1", false),
+        ("-tls1_2", true),
+        ("-tls1_3", true),
+    ] {
+        let ended = openssl(
+            &lab,
+            &[
+                "s_client",
+                "-connect",
+                &address,
+                version,
+                "-cipher",
+                "DEFAULT@SECLEVEL=0",
+                "-CAfile",
+                "config/trust/root.crt",
+                "-verify_return_error",
+            ],
+        );
+        assert_eq!(
+            ended.code == Some(0),
+            is_fine,
+            "{version}: {}{}",
+            ended.stdout,
+            ended.stderr
+        );
+        if !is_fine {
+            assert!(
+                ended.stderr.contains("alert"),
+                "{version} was not the daemon's to refuse: {}",
+                ended.stderr
+            );
+        }
+    }
+    // A client that says nothing is not waited for.
+    let mut stream = TcpStream::connect(daemon.tls).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
+}
+
+fn enrolment() {
+    let lab = ready();
+    let daemon = Daemon::with_signer(&lab);
+    let (_, token) = arm(&lab, "n1").remove(0);
+    // What is fetched in the clear is believed since the token holds its digest.
+    let (status, root) = curl(&lab, &[&daemon.url("/v1/root")]);
+    lab.write("root.pem", &root);
+    let der = openssl(
+        &lab,
+        &[
+            "x509", "-in", "root.pem", "-outform", "DER", "-out", "root.der",
+        ],
+    );
+    let digest = openssl(&lab, &["dgst", "-sha256", "-r", "root.der"]).stdout;
+    assert_eq!((status.as_str(), der.code), ("200", Some(0)));
+    assert!(
+        token.contains(digest.split(' ').next().unwrap()),
+        "{token} {digest}"
+    );
+    let body = json!({ "node": "n1", "token": token, "request": lab.read("n1.csr") }).to_string();
+    assert_eq!(
+        curl(&lab, &["--data-binary", &body, &daemon.url("/v1/enrol")]),
+        (
+            "403".to_owned(),
+            "secrets are taken by TLS alone\n".to_owned()
+        )
+    );
+    let (status, answer) = enrol(&lab, &daemon, "n1", &token, "n1.csr");
+    assert_eq!(status, "200", "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    lab.write("n1.crt", answer["certificate"].as_str().unwrap());
+    let report = |daemon: &Daemon, certificate: &[&str], body: &str| {
+        curl(
+            &lab,
+            &[
+                certificate,
+                &["--data-binary", body, &daemon.tls_url("/v1/report")],
+            ]
+            .concat(),
+        )
+    };
+    let own = ["--cert", "n1.crt", "--key", "n1.key"];
+    assert_eq!(
+        report(&daemon, &own, "{\"state\":\"booted\"}"),
+        ("200".to_owned(), "noted\n".to_owned())
+    );
+    assert_eq!(state_of(&lab, "n1"), "booted certificate");
+    // The same without a certificate is known by the address alone, and from no node's address not at all.
+    let failed = "{\"state\":\"failed\",\"lines\":[\"one\",\"\\u001b[2Jtwo\"]}";
+    assert_eq!(
+        report(&daemon, &["--interface", "127.0.0.2"], failed).0,
+        "200"
+    );
+    assert_eq!(state_of(&lab, "n2"), "failed address");
+    assert_eq!(
+        report(&daemon, &["--interface", "127.0.0.3"], failed),
+        (
+            "403".to_owned(),
+            "no node has this address or certificate\n".to_owned()
+        )
+    );
+    // A client that has a node's name is no node.
+    trusted(&lab, &["issue", "n2"]);
+    let refused = report(
+        &daemon,
+        &["--cert", "n2/cert.pem", "--key", "n2/key.pem"],
+        "{\"state\":\"booted\"}",
+    );
+    assert_eq!(refused.0, "failed", "{}", refused.1);
+    assert_eq!(state_of(&lab, "n2"), "failed address");
+    let shown = nodestat(&lab, &["n1,n2"]);
+    assert_eq!(shown.code, Some(1));
+    let lines: Vec<_> = shown.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("n1: booted since 2") && !lines[0].contains("by its address"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].starts_with("n2: failed since 2") && lines[1].ends_with(" (by its address)"),
+        "{}",
+        lines[1]
+    );
+    assert_eq!(lines[2..], ["n2:     one", "n2:     \\u001b[2Jtwo"]);
+    // One that is revoked reports no more, nor one that is defined no more.
+    let other = arm(&lab, "n1").remove(0).1;
+    let (status, answer) = enrol(&lab, &daemon, "n1", &other, "n1.csr");
+    assert_eq!(status, "200", "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let booted = "{\"state\":\"booted\"}";
+    trusted(&lab, &["revoke", "n1"]);
+    let end = Instant::now() + LONG;
+    while report(&daemon, &own, booted)
+        != ("403".to_owned(), "this certificate is revoked\n".to_owned())
+    {
+        assert!(Instant::now() < end, "a revoked certificate counts");
+        thread::sleep(Duration::from_millis(100));
+    }
+    lab.write("n1.crt", answer["certificate"].as_str().unwrap());
+    assert_eq!(
+        report(&daemon, &own, booted).0,
+        "403",
+        "all of a node are revoked"
+    );
+    let (_, again) = arm(&lab, "n1").remove(0);
+    let (_, answer) = enrol(&lab, &daemon, "n1", &again, "n1.csr");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    lab.write("n1.crt", answer["certificate"].as_str().unwrap());
+    assert_eq!(report(&daemon, &own, booted).0, "200");
+    lab.write("config/nodes/nodes.toml", "[node.n2]\nip = \"127.0.0.2\"\n");
+    let mut daemon = daemon;
+    let signer = daemon.signer.take();
+    drop(daemon);
+    let mut daemon = Daemon::start(&lab);
+    daemon.signer = signer;
+    assert_eq!(
+        report(&daemon, &own, booted),
+        (
+            "403".to_owned(),
+            "no node has this address or certificate\n".to_owned()
+        )
+    );
+    // Who cannot be asked about it vouches for nothing.
+    drop(daemon);
+    let daemon = Daemon::start(&lab);
+    assert_eq!(report(&daemon, &own, booted).0, "503");
+}
+
+fn secrets() {
+    let lab = ready();
+    let daemon = Daemon::with_signer(&lab);
+    let tokens = arm(&lab, "n1,n2");
+    request(&lab, "thief");
+    for (what, node, token) in [
+        ("another node's", "n1", tokens[1].1.as_str()),
+        ("none", "n1", ""),
+        ("a node that is not defined", "n9", &tokens[0].1),
+        ("a name that is none", "../../etc", &tokens[0].1),
+    ] {
+        let (status, answer) = enrol(&lab, &daemon, node, token, "n1.csr");
+        assert_eq!(status, "403", "{what}: {answer}");
+    }
+    assert_eq!(enrol(&lab, &daemon, "n1", &tokens[0].1, "n1.csr").0, "200");
+    assert_eq!(
+        enrol(&lab, &daemon, "n1", &tokens[0].1, "n1.csr").0,
+        "200",
+        "an answer that was lost"
+    );
+    assert_eq!(
+        enrol(&lab, &daemon, "n1", &tokens[0].1, "thief.csr").0,
+        "403",
+        "a second use"
+    );
+    let mut store: Value = serde_json::from_str(&lab.read("config/trust/store.json")).unwrap();
+    store["armed"]["n2"]["until"] = json!(
+        store["issued"]
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()["issued"]
+    );
+    lab.write("config/trust/store.json", &store.to_string());
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(
+        enrol(&lab, &daemon, "n2", &tokens[1].1, "n1.csr").0,
+        "403",
+        "a late one"
+    );
+    let status = trusted(&lab, &["status"]);
+    let alarms = status["alarms"].as_array().unwrap().iter();
+    let alarms: Vec<_> = alarms
+        .map(|alarm| {
+            format!(
+                "{} {} {}",
+                alarm["node"].as_str().unwrap(),
+                alarm["from"].as_str().unwrap(),
+                alarm["what"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        alarms,
+        [
+            "n1 127.0.0.1 its secret is not the one that it was armed with",
+            "n1 127.0.0.1 its token is for another authority, or none",
+            "../../etc 127.0.0.1 it is not armed",
+            "n1 127.0.0.1 its secret was used a second time, with another key",
+            "n2 127.0.0.1 its secret came after its time",
+        ]
+    );
+}
+
+fn fifty() {
+    let nodes: String = (1..=50)
+        .map(|n| format!("[node.m{n:02}]\nip = \"127.0.1.{n}\"\n"))
+        .collect();
+    let lab = site(&nodes);
+    trusted(&lab, &["init"]);
+    request(&lab, "m");
+    let daemon = Daemon::with_signer(&lab);
+    let tokens = arm(&lab, "m[01-50]");
+    let answers: Vec<_> = thread::scope(|scope| {
+        let asked = tokens.iter().map(|(node, token)| {
+            let (lab, daemon) = (&lab, &daemon);
+            scope.spawn(move || enrol(lab, daemon, node, token, "m.csr"))
+        });
+        asked
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    for (status, answer) in &answers {
+        assert_eq!(status, "200", "{answer}");
+    }
+    let status = trusted(&lab, &["status"]);
+    assert_eq!(
+        (&status["issued"]["node"]["valid"], &status["alarms"]),
+        (&json!(50), &json!([]))
+    );
+}
+
+fn no_signer() {
+    let lab = ready();
+    let daemon = Daemon::start(&lab);
+    let (_, token) = arm(&lab, "n1").remove(0);
+    assert_eq!(enrol(&lab, &daemon, "n1", &token, "n1.csr").0, "503");
+    drop(daemon);
+    let mut daemon = Daemon::with_signer(&lab);
+    // The daemon dies while nodes enrol: their secrets serve again, for the same key.
+    let url = daemon.tls_url("/v1/enrol");
+    let body = json!({ "node": "n1", "token": token, "request": lab.read("n1.csr") }).to_string();
+    let first = thread::scope(|scope| {
+        let asked = scope.spawn(|| curl(&lab, &["--data-binary", &body, &url]));
+        thread::sleep(Duration::from_millis(15));
+        daemon.kill();
+        asked.join().unwrap()
+    });
+    let signer = daemon.signer.take();
+    drop(daemon);
+    let mut daemon = Daemon::start(&lab);
+    daemon.signer = signer;
+    let (status, answer) = enrol(&lab, &daemon, "n1", &token, "n1.csr");
+    assert_eq!(status, "200", "{answer}");
+    if first.0 == "200" {
+        assert_eq!(first.1, answer);
+    }
+    assert_eq!(trusted(&lab, &["status"])["issued"]["node"]["valid"], 1);
+}
+
+fn installstatus() {
+    let lab = ready();
+    let daemon = Daemon::start(&lab);
+    let tell = |text: &str| {
+        let mut stream = TcpStream::connect(daemon.reports).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let mut answer = [0; 6];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"ready\n");
+        let _ = stream.write_all(text.as_bytes());
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    assert_eq!(tell("installstatus installing\n"), "done\n");
+    assert_eq!(state_of(&lab, "n1"), "installing address");
+    assert_eq!(tell("installstatus booted\n"), "done\n");
+    for odd in [
+        "installstatus gone\n",
+        "status booting\n",
+        "\n",
+        &format!("{}\n", "x".repeat(1000)),
+    ] {
+        tell(odd);
+        assert_eq!(state_of(&lab, "n1"), "booted address", "{odd}");
+    }
+}
+
+fn killed() {
+    let nodes: String = (1..=200)
+        .map(|n| format!("[node.k{n:03}]\nip = \"127.0.2.{n}\"\n"))
+        .collect();
+    let lab = site(&nodes);
+    let mut noted = Vec::new();
+    for round in 0..4 {
+        let mut daemon = Daemon::start(&lab);
+        let url = daemon.url("/v1/report");
+        for n in (round * 50 + 1)..=(round * 50 + 50) {
+            let from = format!("127.0.2.{n}");
+            if curl(
+                &lab,
+                &[
+                    "--interface",
+                    &from,
+                    "--data-binary",
+                    "{\"state\":\"booted\"}",
+                    &url,
+                ],
+            )
+            .0 == "200"
+            {
+                noted.push(format!("k{n:03}"));
+            }
+        }
+        daemon.kill();
+    }
+    assert_eq!(noted.len(), 200);
+    let document: Value =
+        serde_json::from_str(&nodestat(&lab, &["k[001-200]", "--json"]).stdout).unwrap();
+    let nodes = document["nodes"].as_array().unwrap();
+    assert!(nodes.len() == 200 && nodes.iter().all(|node| node["state"] == "booted"));
+}
+
+fn watch() {
+    let lab = ready();
+    let daemon = Daemon::start(&lab);
+    let url = daemon.url("/v1/report");
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_nodestat"))
+        .args(["-w", "n1,n2", "--state"])
+        .arg(lab.path("state"))
+        .env("SLIPWAY_CONFIG", lab.path("config"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap())
+        .lines()
+        .map(|line| line.unwrap());
+    assert_eq!(lines.next().unwrap(), "n1: unknown");
+    assert_eq!(lines.next().unwrap(), "n2: unknown");
+    for state in ["installing", "booted"] {
+        assert_eq!(
+            curl(
+                &lab,
+                &[
+                    "--data-binary",
+                    &json!({ "state": state }).to_string(),
+                    &url
+                ]
+            )
+            .0,
+            "200"
+        );
+        let line = lines.next().unwrap();
+        assert!(line.starts_with(&format!("n1: {state} since ")), "{line}");
+    }
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    let unknown = nodestat(&lab, &["n9"]);
+    assert_eq!(
+        (unknown.code, unknown.stderr.as_str()),
+        (
+            Some(1),
+            "nodestat: Could not find an object named 'n9' of type 'node'.\n"
+        )
+    );
+}
