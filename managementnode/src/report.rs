@@ -45,17 +45,19 @@ impl Report {
     /// # Errors
     /// When nothing can be printed.
     pub(crate) fn print(&self, as_json: bool) -> Result<ExitCode> {
-        let text = match as_json {
-            true => serde_json::to_string_pretty(&self.document())? + "\n",
-            false => self.lines(),
+        let text = if as_json {
+            serde_json::to_string_pretty(&self.document())? + "\n"
+        } else {
+            self.lines()
         };
         if !as_json {
             self.tell();
         }
         write(&escaped(&text, '\n'))?;
-        Ok(match self.problems.is_empty() {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
+        Ok(if self.problems.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
         })
     }
 

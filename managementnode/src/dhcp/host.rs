@@ -85,16 +85,17 @@ impl Served {
             )
         };
         let Some(address) = address else {
-            return match self
+            return if self
                 .networks
                 .iter()
                 .any(|network| !network.ranges.is_empty())
             {
-                true => Ok(None),
-                false => Err(format!(
+                Ok(None)
+            } else {
+                Err(format!(
                     "it has no address, and no network has a dynamicrange to give it one from: chdef {} ip=10.1.0.11",
                     node.name
-                )),
+                ))
             };
         };
         let IpAddr::V4(address) = address else {

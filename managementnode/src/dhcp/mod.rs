@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use definitions::{Definition, Kind, Network, Nodes};
+use definitions::{Definition, Network, Nodes, ObjectKind};
 
 use crate::dnsmasq::{self, Directory, Listing};
 use crate::report::{Report, SettingsChange, write};
@@ -39,9 +39,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.query {
         return query(&args);
     }
-    let directory = match args.dry_run {
-        true => Directory::look(&args.dnsmasq.directory),
-        false => Directory::lock(&args.dnsmasq.directory)?,
+    let directory = if args.dry_run {
+        Directory::look(&args.dnsmasq.directory)
+    } else {
+        Directory::lock(&args.dnsmasq.directory)?
     };
     if args.new {
         settings(&args, &directory)
@@ -133,9 +134,10 @@ fn list(args: &Args, directory: &Directory) -> Result<ExitCode> {
     }
     let draft = [directory.dhcp_hosts(LIST, after.render("makedhcp"))?];
     directory.check(&draft)?;
-    let dnsmasq = match args.dry_run {
-        true => "untouched",
-        false => directory.publish(&draft, &args.dnsmasq.service())?,
+    let dnsmasq = if args.dry_run {
+        "untouched"
+    } else {
+        directory.publish(&draft, &args.dnsmasq.service())?
     };
     let mut changes = after.changes(&before);
     let meant: BTreeSet<_> = names.iter().collect();
@@ -219,7 +221,7 @@ fn refuse_shared(listing: &Listing) -> Result<()> {
 
 /// Loads every network of the site.
 fn networks_of(catalog: &definitions::Catalog) -> Result<Vec<Network>> {
-    let objects = catalog.objects(Kind::Network)?;
+    let objects = catalog.objects(ObjectKind::Network)?;
     let networks = objects.iter().map(Network::from_object);
     networks
         .collect::<Result<_, _>>()

@@ -362,7 +362,7 @@ mod tests {
             values in proptest::collection::vec(hostile(), 9),
             installdir in hostile(),
         ) {
-            let mut network = Object::new(Kind::Network, "rack").unwrap();
+            let mut network = Object::new(ObjectKind::Network, "rack").unwrap();
             for (attribute, value) in [("net", "10.1.0.0"), ("mask", "/16"), ("mgtifname", "!remote!x")] {
                 set(&mut network, attribute, value);
             }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use definitions::{Kind, Node, Nodes, Site};
+use definitions::{Node, Nodes, ObjectKind, Site};
 
 use crate::dnsmasq::{Directory, Listing, setting};
 use crate::domains::Domains;
@@ -28,13 +28,14 @@ const LIST: &str = "dns-hosts";
 /// # Errors
 /// When dnsmasq refuses what the definitions make, or a file cannot be written.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let directory = match args.dry_run {
-        true => Directory::look(&args.dnsmasq.directory),
-        false => Directory::lock(&args.dnsmasq.directory)?,
+    let directory = if args.dry_run {
+        Directory::look(&args.dnsmasq.directory)
+    } else {
+        Directory::lock(&args.dnsmasq.directory)?
     };
     let catalog = args.config.catalog();
     let (nodes, site) = (catalog.nodes()?, catalog.site()?);
-    let domains = Domains::new(&catalog.objects(Kind::Network)?, &site)?;
+    let domains = Domains::new(&catalog.objects(ObjectKind::Network)?, &site)?;
     let names = chosen(&args, &nodes)?;
     let before = directory.listing(LIST)?;
     let mut after = if args.new {
@@ -68,9 +69,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         directory.settings(SETTINGS, text.clone())?,
     ];
     directory.check(&drafts)?;
-    let dnsmasq = match args.dry_run {
-        true => "untouched",
-        false => directory.publish(&drafts, &args.dnsmasq.service())?,
+    let dnsmasq = if args.dry_run {
+        "untouched"
+    } else {
+        directory.publish(&drafts, &args.dnsmasq.service())?
     };
     let mut changes = after.changes(&before);
     let meant: BTreeSet<_> = names.iter().collect();

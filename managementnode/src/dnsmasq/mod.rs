@@ -113,7 +113,7 @@ impl Directory {
             .mode(0o755)
             .create(&lists)
             .with_context(|| format!("making {}", lists.display()))?;
-        let lock = Lock::take(&lists.join(".lock"), TIMEOUT, &mut |text| {
+        let lock = Lock::acquire(&lists.join(".lock"), TIMEOUT, &mut |text| {
             eprintln!("{text}");
         })?;
         Ok(Self {

@@ -74,9 +74,10 @@ fn show(
         if before.is_some_and(|before| now.get(name) == before.get(name)) {
             continue;
         }
-        let text = match args.json {
-            true => document(name, now.get(name)).to_string() + "\n",
-            false => lines(name, now.get(name)),
+        let text = if args.json {
+            document(name, now.get(name)).to_string() + "\n"
+        } else {
+            lines(name, now.get(name))
         };
         write(&escaped(&text, '\n'))?;
     }

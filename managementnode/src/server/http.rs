@@ -178,12 +178,12 @@ async fn body<T: for<'a> Deserialize<'a>>(request: Request<Incoming>) -> Result<
     let collected = timeout(BODY, limited.collect())
         .await
         .map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
-    let bytes =
-        collected.map_err(
-            |error| match error.is::<http_body_util::LengthLimitError>() {
-                true => StatusCode::PAYLOAD_TOO_LARGE,
-                false => StatusCode::BAD_REQUEST,
-            },
-        )?;
+    let bytes = collected.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else {
+            StatusCode::BAD_REQUEST
+        }
+    })?;
     serde_json::from_slice(&bytes.to_bytes()).map_err(|_| StatusCode::BAD_REQUEST)
 }

@@ -137,9 +137,10 @@ pub(super) fn disarm(
     for name in names {
         let was_armed = open.store.armed.remove(&name).is_some();
         let would = if dry_run { "would be " } else { "" };
-        text += &match was_armed {
-            true => format!("{name}: {would}disarmed\n"),
-            false => format!("{name}: not armed\n"),
+        text += &if was_armed {
+            format!("{name}: {would}disarmed\n")
+        } else {
+            format!("{name}: not armed\n")
         };
         listed.push(json!({ "node": name, "was_armed": was_armed }));
     }

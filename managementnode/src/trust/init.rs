@@ -219,9 +219,10 @@ fn sign(
     open: &mut OpenStore,
 ) -> Result<OffsetDateTime> {
     let signer = directory.signer(issuer(holder), now)?;
-    let key = match new_key {
-        true => PrivateKey::generate()?,
-        false => directory.key(holder)?,
+    let key = if new_key {
+        PrivateKey::generate()?
+    } else {
+        directory.key(holder)?
     };
     let until = term(holder).after(now).min(signer.until());
     let serial = serial()?;

@@ -287,9 +287,12 @@ pub(super) fn revoke(
     let directory = TrustDirectory::of(catalog);
     let mut open = OpenStore::open(directory.existing()?)?;
     let now = super::term::now();
-    let is_meant = |serial: &str, issued: &Issued| match by_serial {
-        true => serial == name,
-        false => issued.name == name,
+    let is_meant = |serial: &str, issued: &Issued| {
+        if by_serial {
+            serial == name
+        } else {
+            issued.name == name
+        }
     };
     let mut revoked = Vec::new();
     for (serial, issued) in &mut open.store.issued {

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use definitions::terminal::escaped;
-use definitions::{Catalog, Kind};
+use definitions::{Catalog, ObjectKind};
 use serde_json::Value;
 
 use crate::domains::Domains;
@@ -80,7 +80,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 /// Reads the domains and networks of the site.
 fn domains(catalog: &Catalog) -> Result<Domains> {
-    Domains::new(&catalog.objects(Kind::Network)?, &catalog.site()?)
+    Domains::new(&catalog.objects(ObjectKind::Network)?, &catalog.site()?)
 }
 
 /// Prints results: lines for people, or a document for programs.

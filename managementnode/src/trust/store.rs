@@ -148,7 +148,7 @@ impl OpenStore {
     /// # Errors
     /// When it cannot be locked or read.
     pub(crate) fn open(directory: &Path) -> Result<Self> {
-        let lock = Lock::take(&directory.join(".lock"), TIMEOUT, &mut |text| {
+        let lock = Lock::acquire(&directory.join(".lock"), TIMEOUT, &mut |text| {
             eprintln!("{text}")
         })?;
         Ok(Self {
