@@ -15,6 +15,7 @@ mod catalog;
 pub mod cli;
 #[cfg(feature = "command")]
 pub mod command;
+mod container;
 mod distro;
 mod error;
 mod hardware;
@@ -40,6 +41,11 @@ pub mod terminal;
 pub use arch::Arch;
 #[cfg(feature = "catalog")]
 pub use catalog::{Catalog, Edit};
+pub use container::{
+    CapabilityChange, ContainerLink, ContainerUser, CpuLimit, DeviceMapping, DockerHost,
+    DockerName, EngineOptions, HealthCheck, ImageReference, MemorySize, NamedValue,
+    ProcessArguments, PublishedPort, RestartPolicy, Switch, VolumeMount,
+};
 pub use distro::Distro;
 pub use error::Error;
 pub use hardware::MacAddresses;
