@@ -370,7 +370,7 @@ impl RawTerminal {
         let before = tcgetattr(stdin()).context("reading the terminal's mode")?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(stdin(), OptionalActions::Flush, &raw).context("setting the terminal's mode")?;
+        tcsetattr(stdin(), OptionalActions::Drain, &raw).context("setting the terminal's mode")?;
         Ok(Self(before))
     }
 }
@@ -378,6 +378,6 @@ impl RawTerminal {
 impl Drop for RawTerminal {
     fn drop(&mut self) {
         // A terminal that is gone needs no mode.
-        let _ = tcsetattr(stdin(), OptionalActions::Flush, &self.0);
+        let _ = tcsetattr(stdin(), OptionalActions::Drain, &self.0);
     }
 }

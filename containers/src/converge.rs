@@ -204,10 +204,10 @@ impl<'a> One<'a> {
     }
 
     /// Makes a container under a name; one that cannot be made whole is not left behind.
-    fn make(&mut self, name: &str, body: Map<String, Value>) -> Result<String> {
+    fn make(&mut self, name: &str, body: Value) -> Result<String> {
         let call = Call::post("/containers/create")
             .query("name", name)
-            .body(Value::Object(body));
+            .body(body);
         let made = self.engine.ask(&call)?.succeeded()?;
         let id = made["Id"].as_str().unwrap_or_default().to_owned();
         for (network, settings) in self.declaration.connected_later(self.engine.api()) {
@@ -484,7 +484,7 @@ fn connect(engine: &mut Engine, network: &str, container: &str, settings: &Value
 }
 
 /// Hands on what the old one keeps in volumes that have no name: what the image declares and nobody mounted.
-fn keep_nameless_volumes(body: &mut Map<String, Value>, old: &Value) {
+fn keep_nameless_volumes(body: &mut Value, old: &Value) {
     if !body["HostConfig"]["Mounts"].is_null() {
         return;
     }

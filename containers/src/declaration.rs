@@ -26,8 +26,8 @@ pub(crate) struct Declaration {
     /// The first network, which has the addresses.
     pub(crate) network: String,
     pub(crate) addresses: Vec<IpAddr>,
-    /// The create request.
-    pub(crate) request: Map<String, Value>,
+    /// The create request, an object.
+    pub(crate) request: Value,
     /// What is to be known of how it came about.
     pub(crate) remarks: Vec<String>,
 }
@@ -38,32 +38,41 @@ impl Declaration {
     /// # Errors
     /// When it has no image, no address where it needs one, or links to what has none.
     pub(crate) fn of(node: &Node, nodes: &Nodes) -> Result<Self> {
+        let name = &node.name;
+        ensure!(
+            name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()),
+            "no engine takes {name} as the name of a container: it wants two characters or more, a letter or digit first"
+        );
         let mut remarks = Vec::new();
         let (image, command) = what_runs(node)?;
         let network = first_network(node)?;
         let mut request = process(node, command);
-        request.insert("HostConfig".to_owned(), host_config(node, nodes)?);
-        set(&mut request, &["HostConfig", "NetworkMode"], json!(network));
-        set(&mut request, &["Image"], json!(image.to_string()));
+        request["HostConfig"] = host_config(node, nodes)?;
+        request["HostConfig"]["NetworkMode"] = json!(network);
+        request["Image"] = json!(image.to_string());
         ports(node, &mut request);
         networks(node, &network, &mut request);
-        if let Some(flags) = &node.dockerflag {
+        if let (Some(flags), Value::Object(request)) = (&node.dockerflag, &mut request) {
             let mut overridden = Vec::new();
-            merge(&mut request, flags.object(), "", &mut overridden);
-            remarks.extend(
-                overridden
-                    .iter()
-                    .map(|path| format!("dockerflag overrides {path}")),
+            merge(request, flags.object(), "", &mut overridden);
+            let told = |path: &String| format!("dockerflag overrides {path}");
+            remarks.extend(overridden.iter().map(told));
+        }
+        for key in ["HostConfig", "NetworkingConfig", "Labels"] {
+            let value = &request[key];
+            ensure!(
+                value.is_null() || value.is_object(),
+                "dockerflag has {key}={value}, and engines want an object there"
             );
         }
-        let image = request.get("Image").and_then(Value::as_str);
+        let image = request["Image"].as_str();
         let image: ImageReference = image.context("dockerflag names no image")?.parse()?;
         let image = tagged(image, &mut remarks)?;
-        set(&mut request, &["Image"], json!(image.to_string()));
+        request["Image"] = json!(image.to_string());
         let network = request["HostConfig"]["NetworkMode"].as_str();
         Ok(Self {
             node: node.name.clone(),
-            network: network.unwrap_or(&network_or_default(node)).to_owned(),
+            network: network.map_or_else(|| network_or_default(node), str::to_owned),
             addresses: addresses(node),
             image,
             request,
@@ -72,34 +81,23 @@ impl Declaration {
     }
 
     /// Makes the body of the request for an engine, with the labels that keep the declaration.
-    pub(crate) fn body(&self, api: ApiVersion) -> Map<String, Value> {
+    pub(crate) fn body(&self, api: ApiVersion) -> Value {
         let mut body = self.request.clone();
-        let kept = Value::Object(self.request.clone()).to_string();
-        set(&mut body, &["Labels", labels::NODE], json!(self.node));
-        set(&mut body, &["Labels", labels::DECLARATION], json!(kept));
+        body["Labels"][labels::NODE] = json!(self.node);
+        body["Labels"][labels::DECLARATION] = json!(self.request.to_string());
         if api >= ApiVersion::ENDPOINT_SETTINGS {
             return body;
         }
-        let Some(Value::Object(endpoints)) = body["NetworkingConfig"]["EndpointsConfig"]
-            .as_object_mut()
-            .map(std::mem::take)
-            .map(Value::Object)
-        else {
-            return body;
-        };
-        let mut first = endpoints.get(&self.network).cloned().unwrap_or(Value::Null);
-        let mac = first
-            .as_object_mut()
-            .and_then(|first| first.remove("MacAddress"));
-        if let Some(mac) = mac {
-            body.insert("MacAddress".to_owned(), mac);
-        }
-        if !first.is_null() {
-            set(
-                &mut body,
-                &["NetworkingConfig", "EndpointsConfig", &self.network],
-                first,
-            );
+        let first = self.request["NetworkingConfig"]["EndpointsConfig"].get(&self.network);
+        if let Some(first) = first {
+            let mut first = first.clone();
+            if let Some(mac) = first
+                .as_object_mut()
+                .and_then(|first| first.remove("MacAddress"))
+            {
+                body["MacAddress"] = mac;
+            }
+            body["NetworkingConfig"]["EndpointsConfig"] = json!({ &self.network: first });
         }
         body
     }
@@ -116,10 +114,7 @@ impl Declaration {
 
     /// Lists the networks, each with its settings.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let endpoints = self
-            .request
-            .get("NetworkingConfig")
-            .and_then(|networking| networking["EndpointsConfig"].as_object());
+        let endpoints = self.request["NetworkingConfig"]["EndpointsConfig"].as_object();
         endpoints
             .into_iter()
             .flatten()
@@ -199,11 +194,11 @@ fn addresses(node: &Node) -> Vec<IpAddr> {
 }
 
 /// What runs in the container.
-fn process(node: &Node, command: Option<Vec<String>>) -> Map<String, Value> {
-    let mut request = Map::from_iter([("Hostname".to_owned(), json!(node.name))]);
+fn process(node: &Node, command: Option<Vec<String>>) -> Value {
+    let mut request = json!({ "Hostname": node.name });
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
-            request.insert(key.to_owned(), value);
+            request[key] = value;
         }
     };
     put("Cmd", command.map(|words| json!(words)));
@@ -344,16 +339,15 @@ fn linked(node: &Node, nodes: &Nodes) -> Result<Vec<String>> {
     Ok(hosts)
 }
 
-fn ports(node: &Node, request: &mut Map<String, Value>) {
+fn ports(node: &Node, request: &mut Value) {
     for port in &node.ports {
         let key = format!("{}/{}", port.container, port.protocol);
-        set(request, &["ExposedPorts", &key], json!({}));
+        request["ExposedPorts"][&key] = json!({});
         let binding = json!({
             "HostIp": port.address.map(|address| address.to_string()).unwrap_or_default(),
             "HostPort": port.host.map(|port| port.to_string()).unwrap_or_default(),
         });
-        let bindings = &mut request["HostConfig"]["PortBindings"][&key];
-        match bindings {
+        match &mut request["HostConfig"]["PortBindings"][&key] {
             Value::Array(bindings) => bindings.push(binding),
             none => *none = json!([binding]),
         }
@@ -361,7 +355,7 @@ fn ports(node: &Node, request: &mut Map<String, Value>) {
 }
 
 /// Says which networks the container is on, and with which addresses on the first.
-fn networks(node: &Node, first: &str, request: &mut Map<String, Value>) {
+fn networks(node: &Node, first: &str, request: &mut Value) {
     let mut endpoints = Map::new();
     let mut settings = Map::new();
     let mut fixed = Map::new();
@@ -390,8 +384,7 @@ fn networks(node: &Node, first: &str, request: &mut Map<String, Value>) {
         endpoints.entry(first).or_insert_with(|| json!({}));
     }
     if !endpoints.is_empty() {
-        let endpoints = json!({ "EndpointsConfig": endpoints });
-        request.insert("NetworkingConfig".to_owned(), endpoints);
+        request["NetworkingConfig"] = json!({ "EndpointsConfig": endpoints });
     }
 }
 
@@ -407,24 +400,6 @@ pub(crate) fn hardware_address(node: &Node) -> Option<String> {
             Some(format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}"))
         }
         _ => None,
-    }
-}
-
-/// Sets a value at a path, through objects that are made on the way.
-fn set(request: &mut Map<String, Value>, path: &[&str], value: Value) {
-    let Some((key, rest)) = path.split_first() else {
-        return;
-    };
-    if rest.is_empty() {
-        request.insert((*key).to_owned(), value);
-        return;
-    }
-    let below = request.entry(*key).or_insert_with(|| json!({}));
-    if !below.is_object() {
-        *below = json!({});
-    }
-    if let Value::Object(below) = below {
-        set(below, rest, value);
     }
 }
 
@@ -555,7 +530,7 @@ mod tests {
                 "back": {},
             }},
         });
-        assert_eq!(Value::Object(declaration.request), expected);
+        assert_eq!(declaration.request, expected);
         assert_eq!(declaration.remarks, [""; 0]);
     }
 

@@ -116,8 +116,8 @@ impl fmt::Display for Difference {
 
 /// Compares; `image` is the identity of the image that the declared reference means on that host, where it is known.
 pub(crate) fn compare(
-    then: &Map<String, Value>,
-    now: &Map<String, Value>,
+    then: &Value,
+    now: &Value,
     container: &Value,
     image: Option<&str>,
 ) -> Vec<Difference> {
@@ -163,9 +163,11 @@ pub(crate) fn compare(
 }
 
 /// Flattens a request: what is empty says nothing, and the environment has a key for each variable.
-fn flat(request: &Map<String, Value>) -> BTreeMap<Keys, Value> {
+fn flat(request: &Value) -> BTreeMap<Keys, Value> {
     let mut values = BTreeMap::new();
-    descend(request, &mut Vec::new(), &mut values);
+    if let Value::Object(request) = request {
+        descend(request, &mut Vec::new(), &mut values);
+    }
     values
 }
 
@@ -315,8 +317,8 @@ mod tests {
         })
     }
 
-    fn declaration() -> Map<String, Value> {
-        object(json!({
+    fn declaration() -> Value {
+        json!({
             "Image": "app:1", "Cmd": ["a"], "Env": ["A=1", "TOKEN=x"], "Labels": { "l": "1" }, "Hostname": "web1",
             "StopTimeout": 30,
             "HostConfig": {
@@ -326,12 +328,12 @@ mod tests {
             "NetworkingConfig": { "EndpointsConfig": { "mydocker0": {
                 "IPAMConfig": { "IPv4Address": "10.1.0.20" }, "MacAddress": "02:42:0a:01:00:14",
             }}},
-        }))
+        })
     }
 
     fn told(then: Value, now: Value, container: &Value) -> Vec<String> {
         let merged = |change: Value| {
-            let mut request = declaration();
+            let mut request = object(declaration());
             for (key, value) in object(change) {
                 match (request.get_mut(&key), value) {
                     (Some(Value::Object(below)), Value::Object(value)) => below.extend(value),
@@ -339,7 +341,7 @@ mod tests {
                     (_, value) => drop(request.insert(key, value)),
                 }
             }
-            request
+            Value::Object(request)
         };
         let differences = compare(&merged(then), &merged(now), container, Some("sha256:aa"));
         differences.iter().map(ToString::to_string).collect()

@@ -1,6 +1,6 @@
 //! The labels of the containers that `mkdocker` makes: whose they are, and how they were declared.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The node that a container is.
 pub(crate) const NODE: &str = "slipway.node";
@@ -15,6 +15,6 @@ pub(crate) fn is_of(labels: &Value, node: &str) -> bool {
 }
 
 /// Reads the declaration that a container was made of.
-pub(crate) fn declaration(labels: &Value) -> Option<Map<String, Value>> {
+pub(crate) fn declaration(labels: &Value) -> Option<Value> {
     serde_json::from_str(labels[DECLARATION].as_str()?).ok()
 }

@@ -1,5 +1,6 @@
 //! One connection to an engine, opened again when it is lost between two calls.
 
+use std::future::Future;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,8 +22,12 @@ use tokio_rustls::TlsConnector;
 
 use super::{Answer, ApiVersion, Call, Credentials};
 
-/// How long a connection and its handshake may take.
+/// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the handshake over it may take, on a host that is busy.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the first answer may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest answer: thousands of containers have some megabytes.
 const MAX_ANSWER: usize = 32 << 20;
 /// The port of engines that speak TLS, and the one that those have that do not.
@@ -86,11 +91,7 @@ impl Connection {
     }
 
     async fn reopen(&mut self) -> Result<&mut SendRequest<Full<Bytes>>> {
-        let opening = tokio::time::timeout(CONNECT_TIMEOUT, dial(&self.endpoint));
-        let opened = opening.await.unwrap_or_else(|_| {
-            let seconds = CONNECT_TIMEOUT.as_secs();
-            Err(anyhow!("no connection came about within {seconds} s"))
-        });
+        let opened = dial(&self.endpoint).await;
         let sender =
             opened.with_context(|| format!("connecting to the engine at {}", self.endpoint))?;
         Ok(self.sender.insert(sender))
@@ -101,7 +102,8 @@ impl Connection {
         let mut response = None;
         for method in [Method::HEAD, Method::GET] {
             let request = self.head(&method, "/_ping").body(Full::default())?;
-            let sent = self.exchange(request).await.map_err(explained)?;
+            let answered = within(PING_TIMEOUT, "it does not answer", self.exchange(request));
+            let sent = answered.await?.map_err(explained)?;
             let unknown = matches!(
                 sent.status(),
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
@@ -237,9 +239,9 @@ async fn dial(endpoint: &Endpoint) -> Result<SendRequest<Full<Bytes>>> {
             port,
             credentials,
         } => {
-            let tcp = TcpStream::connect((host.as_str(), *port))
-                .await
-                .map_err(|error| refused(error, *port))?;
+            let connecting = TcpStream::connect((host.as_str(), *port));
+            let tcp = within(CONNECT_TIMEOUT, "it does not answer", connecting).await?;
+            let tcp = tcp.map_err(|error| refused(error, *port))?;
             tcp.set_nodelay(true)?;
             let name = match host.parse::<IpAddr>() {
                 Ok(address) => ServerName::from(address),
@@ -247,10 +249,17 @@ async fn dial(endpoint: &Endpoint) -> Result<SendRequest<Full<Bytes>>> {
                     .with_context(|| format!("taking '{host}' as the name of an engine"))?,
             };
             let tls = TlsConnector::from(credentials.config());
-            let stream = tls.connect(name, tcp).await;
+            let shaking = tls.connect(name, tcp);
+            let stream = within(HANDSHAKE_TIMEOUT, "it speaks no TLS", shaking).await?;
             speak(stream.map_err(explained)?).await
         }
     }
+}
+
+/// Waits no longer than that, and else says what it means.
+async fn within<T>(timeout: Duration, meaning: &str, wait: impl Future<Output = T>) -> Result<T> {
+    let limited = tokio::time::timeout(timeout, wait).await;
+    limited.map_err(|_| anyhow!("nothing came for {} s: {meaning}", timeout.as_secs()))
 }
 
 async fn speak<S>(stream: S) -> Result<SendRequest<Full<Bytes>>>

@@ -292,11 +292,11 @@ fn killed() {
     // Killed between the two renames, and after them.
     for (renames, told) in [
         (
-            &[("k1", "k1..old"), ("x", "k1..new")][..],
+            &[("k1", "k1..old"), ("twin", "k1..new")][..],
             "ends a replacement that was interrupted",
         ),
         (
-            &[("x", "k1..old")],
+            &[("twin", "k1..old")],
             "removes the old one that an interrupted replacement left",
         ),
         (
@@ -305,9 +305,9 @@ fn killed() {
         ),
     ] {
         let site = Site::new(&definition("k1", "10.73.25.1", ""));
-        if renames.iter().any(|(name, _)| *name == "x") {
-            let twin = Site::new(&definition("x", "10.73.25.2", ""));
-            twin.ok("mkdocker x");
+        if renames.iter().any(|(name, _)| *name == "twin") {
+            let twin = Site::new(&definition("twin", "10.73.25.2", ""));
+            twin.ok("mkdocker twin");
         }
         for (name, to) in renames {
             lab().docker("host01", &["rename", name, to]);

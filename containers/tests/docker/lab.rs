@@ -1,4 +1,4 @@
-//! Two docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
+//! Three docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
 
 use std::fs;
 use std::io::Read;
@@ -11,13 +11,19 @@ use std::time::{Duration, Instant};
 /// The switch's address, which is the containers' router as well.
 pub(crate) const ROUTER: &str = "10.73.0.254";
 /// The names and addresses of the hosts.
-pub(crate) const HOSTS: [(&str, &str); 2] = [("host01", "10.73.0.5"), ("host02", "10.73.0.6")];
+pub(crate) const HOSTS: [(&str, &str); 3] = [
+    ("host01", "10.73.0.5"),
+    ("host02", "10.73.0.6"),
+    (RESTARTED, "10.73.0.7"),
+];
+/// The host whose engine a case may kill.
+pub(crate) const RESTARTED: &str = "host03";
 
 /// All of it; started by the first case that needs it.
 pub(crate) struct Lab {
     directory: tempfile::TempDir,
     containerd: Mutex<Child>,
-    daemons: [Mutex<Child>; 2],
+    daemons: Vec<Mutex<Child>>,
 }
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -49,7 +55,9 @@ impl Lab {
         make_networks();
         make_certificates(&path);
         let containerd = start_containerd(&path);
-        let daemons = HOSTS.map(|host| Mutex::new(start_daemon(&path, host)));
+        let daemons = HOSTS
+            .map(|host| Mutex::new(start_daemon(&path, host)))
+            .into();
         let lab = Self {
             directory,
             containerd: Mutex::new(containerd),
@@ -197,7 +205,7 @@ impl Lab {
                 Command::new("umount").args(["-l", target]).status().ok();
             }
         }
-        for name in ["switch", "host01", "host02"] {
+        for name in HOSTS.map(|(name, _)| name).into_iter().chain(["switch"]) {
             Command::new("ip")
                 .args(["netns", "del", &namespace(name)])
                 .status()

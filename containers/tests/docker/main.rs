@@ -1,4 +1,4 @@
-//! The real commands against real engines: two docker hosts, each in a network namespace, behind one switch.
+//! The real commands against real engines: three docker hosts, each in a network namespace, behind one switch.
 //!
 //! Needs root, dockerd with its client and containerd, openssl, ip, nsenter and a static busybox; what is missing makes
 //! every case *ignored*, with the reason in its name. Namespaces, daemons and certificates are this run's own, and go with
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         registry::serve(directory.as_ref());
     }
     let mut arguments = Arguments::from_args();
-    // The engines are the slow part, and there are two.
+    // The engines are the slow part, and more at once only wait for each other.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let missing = missing();
     let engines = [
