@@ -316,45 +316,70 @@ fn window() -> Option<(u16, u16)> {
 /// What is typed, read by a thread of its own for the whole session.
 #[derive(Debug)]
 struct Keyboard {
-    input: Arc<Mutex<Option<ConsoleInput>>>,
+    typed: Arc<Mutex<Typed>>,
     left: Arc<AtomicBool>,
+}
+
+/// Where keys go: to the console, or, while there is none, to the next one.
+#[derive(Debug, Default)]
+struct Typed {
+    console: Option<ConsoleInput>,
+    waiting: Vec<u8>,
+}
+
+impl Typed {
+    /// How many keys wait at most.
+    const MAX_WAITING: usize = 4096;
 }
 
 impl Keyboard {
     fn start() -> Self {
         let keyboard = Self {
-            input: Arc::default(),
+            typed: Arc::default(),
             left: Arc::default(),
         };
-        let (input, left) = (Arc::clone(&keyboard.input), Arc::clone(&keyboard.left));
+        let (typed, left) = (Arc::clone(&keyboard.typed), Arc::clone(&keyboard.left));
         thread::spawn(move || {
             let (mut buffer, mut last) = ([0; 4096], Vec::new());
             while let Ok(length @ 1..) = stdin().lock().read(&mut buffer) {
-                let typed = &buffer[..length];
-                last.extend_from_slice(typed);
+                let keys = &buffer[..length];
+                last.extend_from_slice(keys);
                 let leaves = |window: &[u8]| window == LEAVE_TYPED;
                 if last.windows(LEAVE_TYPED.len()).any(leaves) {
                     left.store(true, Ordering::Relaxed);
                 }
                 last.drain(..last.len().saturating_sub(LEAVE_TYPED.len() - 1));
-                let console = lock(&input).clone();
+                let console = {
+                    let mut typed = lock(&typed);
+                    let room = Typed::MAX_WAITING.saturating_sub(typed.waiting.len());
+                    if typed.console.is_none() {
+                        typed.waiting.extend_from_slice(&keys[..length.min(room)]);
+                    }
+                    typed.console.clone()
+                };
+                // Without the lock: a console that takes no more for a while keeps nobody else waiting.
                 if let Some(console) = console {
-                    console.send(typed);
+                    console.send(keys);
                 }
             }
             // The terminal is gone: so is the session.
             left.store(true, Ordering::Relaxed);
-            lock(&input).take();
+            lock(&typed).console.take();
         });
         keyboard
     }
 
     fn feed(&self, console: ConsoleInput) {
-        lock(&self.input).replace(console);
+        let mut typed = lock(&self.typed);
+        let waiting = std::mem::take(&mut typed.waiting);
+        if !waiting.is_empty() {
+            console.send(&waiting);
+        }
+        typed.console = Some(console);
     }
 
     fn rest(&self) {
-        lock(&self.input).take();
+        lock(&self.typed).console.take();
     }
 
     fn left(&self) -> bool {

@@ -161,7 +161,9 @@ fn pull(engine: &mut Engine, image: &ImageReference, say: &dyn Fn(String)) -> Re
         progress.note(&event);
         if said.elapsed() >= PROGRESS_INTERVAL {
             said = Instant::now();
-            say(format!("Pull image {image}: {}", progress.told()));
+            if let Some(told) = progress.told() {
+                say(format!("Pull image {image}: {told}"));
+            }
         }
         Ok(())
     });
@@ -198,11 +200,12 @@ impl Progress {
         self.0.insert(layer.to_owned(), (current, total));
     }
 
-    fn told(&self) -> String {
+    /// Tells it, once there is something to tell.
+    fn told(&self) -> Option<String> {
         let sum = |part: fn(&(u64, u64)) -> u64| self.0.values().map(part).sum::<u64>();
         let megabytes = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
         let (current, total) = (sum(|(current, _)| *current), sum(|(_, total)| *total));
-        format!("{} of {} MB", megabytes(current), megabytes(total))
+        (total > 0).then(|| format!("{} of {} MB", megabytes(current), megabytes(total)))
     }
 }
 
@@ -214,6 +217,7 @@ mod tests {
     #[test]
     fn progress_is_the_sum_of_the_layers_and_a_failure_is_found_in_either_place() {
         let mut progress = Progress::default();
+        assert_eq!(progress.told(), None);
         for (layer, current, total) in [
             ("a", 1, 2_000_000),
             ("b", 500_000, 500_000),
@@ -225,7 +229,7 @@ mod tests {
         }
         progress.note(&json!({ "id": "a", "status": "Extracting", "progressDetail": { "current": 1, "total": 9 } }));
         progress.note(&json!({ "status": "Pulling" }));
-        assert_eq!(progress.told(), "1.7 of 2.5 MB");
+        assert_eq!(progress.told().as_deref(), Some("1.7 of 2.5 MB"));
         for event in [
             json!({ "errorDetail": { "message": "no such host\n" } }),
             json!({ "error": "no such host" }),

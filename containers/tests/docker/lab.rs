@@ -223,7 +223,10 @@ fn make_networks() {
         run("ip", &["netns", "add", &name]);
         let inside = |line: &str| run("ip", &[&["-n", name.as_str()], &*words(line)].concat());
         inside("link set lo up");
-        inside("link add mydocker0 type bridge");
+        // As bridgeprereq has it: a bridge without an address of its own takes another with each port.
+        let last = address.rsplit('.').next().unwrap();
+        let mac = format!("02:00:00:00:00:{:02x}", last.parse::<u8>().unwrap());
+        inside(&format!("link add mydocker0 address {mac} type bridge"));
         inside(&format!("addr add {address}/16 dev mydocker0"));
         inside("link set mydocker0 up");
     }

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         changes::CASES,
         reached::CASES,
         console::CASES,
+        registry::CASES,
     ]
     .concat();
     let engines = engines
