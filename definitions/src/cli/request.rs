@@ -6,6 +6,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail};
 
 use super::assignment::Assignment;
+use super::spread;
 use crate::catalog::Edit;
 use crate::{Chosen, Error, Group, Kind, Noderange, Nodes, Object, Site, stanza};
 
@@ -107,16 +108,20 @@ impl Asked {
                 names,
                 assignments,
             } => {
-                let names = match kind {
+                let mut names = match kind {
                     Kind::Node => nodes(&names, &edit.nodes()?, scope)?,
                     _ => listed(&names),
                 };
-                let request = |name| Request {
+                let told = match kind {
+                    Kind::Node => spread::over(&mut names, &assignments)?,
+                    _ => vec![assignments; names.len()],
+                };
+                let request = |(name, assignments)| Request {
                     kind,
                     name,
-                    assignments: assignments.clone(),
+                    assignments,
                 };
-                names.into_iter().map(request).collect()
+                names.into_iter().zip(told).map(request).collect()
             }
         };
         if scope == Scope::Existing {

@@ -79,3 +79,26 @@ fn what_no_engine_takes_is_refused_and_changes_nothing() {
     }
     assert_eq!(site.ok("lsdef c1"), before);
 }
+
+#[test]
+fn a_hundred_containers_are_two_commands() {
+    let site = Site::new();
+    site.ok("mkdef -t group web mgt=docker dockerhost=host01 image=nginx:1.27");
+    site.ok("mkdef 'web[001-100]' groups=web,docker ip=10.1.2.1-10.1.2.100");
+    for (node, ip) in [
+        ("web001", "10.1.2.1"),
+        ("web010", "10.1.2.10"),
+        ("web100", "10.1.2.100"),
+    ] {
+        assert_eq!(
+            site.ok(&format!("lsdef {node} -i ip,image -c")),
+            format!("{node}: image=nginx:1.27\n{node}: ip={ip}\n")
+        );
+    }
+    site.ok("chdef 'web[001-003]' ip=10.1.9.1-10.1.9.3");
+    assert_eq!(site.ok("lsdef web003 -i ip -c"), "web003: ip=10.1.9.3\n");
+    assert_eq!(
+        site.fails("chdef 'web[001-003]' ip=10.1.9.1-10.1.9.4"),
+        "chdef: ip=10.1.9.1-10.1.9.4 has 4 addresses, and the nodes are 3\n"
+    );
+}
