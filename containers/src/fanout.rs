@@ -18,7 +18,7 @@ use crate::engine::Engine;
 const MAX_CONNECTIONS: usize = 4;
 
 /// One node, its host, and what is to be done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Task<T> {
     pub(crate) node: String,
     pub(crate) host: Host,

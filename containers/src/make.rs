@@ -133,7 +133,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         declarations.insert(node.name.clone(), declaration);
     }
-    report.work(&converge, (&cluster, &args.cluster), &nodes, |node, _| {
+    report.work(&converge, (&cluster, &args.cluster), &nodes, |node| {
         let declaration = declarations.remove(&node.name);
         declaration.context("declaring it")?
     })?;

@@ -1,16 +1,19 @@
 //! `rpower`: starts, stops and pauses containers, and tells their states.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::PossibleValue;
-use definitions::Noderange;
+use definitions::{Node, Noderange};
 use serde_json::Value;
 
+use crate::address::{AddressBook, probe};
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::engine::{Call, Engine};
-use crate::fanout::{Task, Work};
+use crate::fanout::{self, Event, Task, Work};
 use crate::report::{Outcome, Report};
 
 /// How long a container has to end when it is stopped, unless its definition says otherwise.
@@ -37,6 +40,10 @@ pub struct Args {
     /// Say what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Start without asking the network whether somebody has the containers' addresses
+    #[arg(long)]
+    no_probe: bool,
 
     /// Print results as JSON, in the end
     #[arg(long)]
@@ -108,14 +115,73 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let cluster = Cluster::load(&args.cluster)?;
     let mut report = Report::new(args.json);
     let nodes = cluster.select(&args.nodes)?;
+    let timeout = |node: &Node| Ok(node.stoptimeout.unwrap_or(STOP_TIMEOUT));
+    let mut tasks = report.tasks(&cluster, &nodes, timeout)?;
+    let starts = matches!(args.action, Action::Start | Action::Restart);
+    if starts && !args.no_probe && !args.dry_run {
+        tasks = with_free_addresses(tasks, (&cluster, &args.cluster), &nodes, &mut report)?;
+    }
     let power = Power {
         action: args.action,
         dry_run: args.dry_run,
     };
-    report.work(&power, (&cluster, &args.cluster), &nodes, |node, _| {
-        Ok(node.stoptimeout.unwrap_or(STOP_TIMEOUT))
+    let hosts = args.cluster.fanout.into();
+    fanout::run(&power, tasks, hosts, &mut |node, event| {
+        report.event(node, event)
     })?;
     report.finish()
+}
+
+/// Leaves out the containers that do not run and whose addresses somebody has by now. All are asked for at once.
+fn with_free_addresses(
+    tasks: Vec<Task<u32>>,
+    (cluster, args): (&Cluster, &ClusterArgs),
+    nodes: &[Node],
+    report: &mut Report,
+) -> Result<Vec<Task<u32>>> {
+    let state = Power {
+        action: Action::State,
+        dry_run: false,
+    };
+    let mut stopped = BTreeSet::new();
+    let mut out = BTreeSet::new();
+    let asked = tasks.iter().map(Task::clone).collect();
+    fanout::run(&state, asked, args.fanout.into(), &mut |node, event| {
+        match event {
+            Event::Ended(Ok(outcome))
+                if ["created", "exited", "dead"].contains(&&*outcome.line) =>
+            {
+                stopped.insert(node.to_owned());
+            }
+            Event::Ended(Err(error)) => {
+                out.insert(node.to_owned());
+                report.error(node, &error)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let address = |node: &Node| match node.ip {
+        Some(IpAddr::V4(address)) if stopped.contains(&node.name) => Some(address),
+        _ => None,
+    };
+    let addresses = nodes.iter().filter_map(address).collect();
+    let taken = probe::taken(&addresses, &AddressBook::of(cluster)?.routers())
+        .context("asking the network for the containers' addresses")?;
+    for node in nodes {
+        let found = address(node).and_then(|address| Some((address, taken.get(&address)?)));
+        if let Some((address, owner)) = found {
+            let name = &node.name;
+            let error = anyhow!(
+                "the address {address} is in use on the network by {owner}: find out whose that is, or chdef {name} \
+                 ip=ANOTHER; rpower --no-probe starts it all the same"
+            );
+            out.insert(name.clone());
+            report.error(name, &error)?;
+        }
+    }
+    let stays = |task: &Task<u32>| !out.contains(&task.node);
+    Ok(tasks.into_iter().filter(stays).collect())
 }
 
 /// What is to be done, if only to be said.

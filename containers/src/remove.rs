@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         force: args.force,
         dry_run: args.dry_run,
     };
-    report.work(&removal, (&cluster, &args.cluster), &nodes, |_, _| Ok(()))?;
+    report.work(&removal, (&cluster, &args.cluster), &nodes, |_| Ok(()))?;
     report.finish()
 }
 

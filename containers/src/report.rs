@@ -11,7 +11,7 @@ use definitions::Node;
 use definitions::terminal::escaped;
 use serde_json::{Map, Value, json};
 
-use crate::cluster::{Cluster, ClusterArgs, Host};
+use crate::cluster::{Cluster, ClusterArgs};
 use crate::fanout::{self, Event, Task, Work};
 
 /// How a node ended well: its line, and what its document holds.
@@ -85,13 +85,38 @@ impl Report {
         work: &W,
         (cluster, args): (&Cluster, &ClusterArgs),
         nodes: &[Node],
-        mut item: impl FnMut(&Node, &Host) -> Result<W::Item>,
+        item: impl FnMut(&Node) -> Result<W::Item>,
     ) -> Result<()> {
+        let tasks = self.tasks(cluster, nodes, item)?;
+        fanout::run(work, tasks, args.fanout.into(), &mut |node, event| {
+            self.event(node, event)
+        })
+    }
+
+    /// Says what happened to a node.
+    pub(crate) fn event(&mut self, node: &str, event: Event<Outcome>) -> Result<()> {
+        match event {
+            Event::Said(line) => self.progress(node, &line),
+            Event::Ended(Ok(outcome)) => self.done(node, outcome),
+            Event::Ended(Err(error)) => self.error(node, &error),
+        }
+    }
+
+    /// Makes a task of each container, and says of which none can be made.
+    ///
+    /// # Errors
+    /// When nothing can be printed.
+    pub(crate) fn tasks<T>(
+        &mut self,
+        cluster: &Cluster,
+        nodes: &[Node],
+        mut item: impl FnMut(&Node) -> Result<T>,
+    ) -> Result<Vec<Task<T>>> {
         let mut tasks = Vec::new();
         for node in nodes {
             let made = cluster
                 .host_of(node)
-                .and_then(|host| item(node, &host).map(|item| (host, item)));
+                .and_then(|host| Ok((host, item(node)?)));
             match made {
                 Ok((host, item)) => tasks.push(Task {
                     node: node.name.clone(),
@@ -101,16 +126,7 @@ impl Report {
                 Err(error) => self.error(&node.name, &error)?,
             }
         }
-        fanout::run(
-            work,
-            tasks,
-            args.fanout.into(),
-            &mut |node, event| match event {
-                Event::Said(line) => self.progress(node, &line),
-                Event::Ended(Ok(outcome)) => self.done(node, outcome),
-                Event::Ended(Err(error)) => self.error(node, &error),
-            },
-        )
+        Ok(tasks)
     }
 
     /// Says how a node ended well.

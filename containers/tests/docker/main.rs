@@ -42,7 +42,18 @@ fn main() -> ExitCode {
         .into_iter()
         .map(|case| trial(case, missing.as_deref()));
     let trials = engines.chain(answers::CASES.iter().map(|case| trial(*case, None)));
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let trials: Vec<_> = trials.collect();
+    let wanted = |trial: &Trial| {
+        let name = trial.name();
+        let filter = arguments.filter.as_deref().unwrap_or_default();
+        !trial.has_ignored_flag() && name.contains(filter)
+    };
+    // By this thread, with which what it starts ends; and not for cases that need no engine.
+    let engines = trials.len() - answers::CASES.len();
+    if !arguments.list && trials[..engines].iter().any(wanted) {
+        lab::lab();
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
     lab::end();
     conclusion.exit_code()
 }

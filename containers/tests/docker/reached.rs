@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::Case;
-use crate::lab::lab;
+use crate::lab::{lab, text};
 use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("certificates_are_found_for_each_host", certificates),
     ("an_address_is_refused_before_anything_is_made", addresses),
     ("engines_refuse_what_no_definition_knows", networks),
+    ("an_address_that_somebody_has_by_now_is_not_started", probed),
 ];
 
 fn definition(name: &str, host: &str, ip: &str) -> String {
@@ -197,4 +198,52 @@ fn networks() {
         ]
     );
     site.ok("rmdocker n3");
+}
+
+fn probed() {
+    let containers = [
+        definition("y1", "host01", "10.73.45.1"),
+        definition("y2", "host01", "10.73.46.1"),
+        definition("y3", "host01", "10.73.45.3"),
+    ];
+    let site = Site::new(&containers.concat());
+    let on_host = |line: &str| {
+        let mut words = line.split(' ');
+        let mut command = lab().inside("host02", words.next().unwrap());
+        let output = command.args(words).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    };
+    // A machine that nobody defined, and a router that answers for a network behind it.
+    on_host("ip addr add 10.73.45.1/16 dev mydocker0");
+    on_host("ip route add 10.73.46.0/24 dev lo");
+    on_host("sysctl -qw net.ipv4.ip_forward=1");
+    on_host("sysctl -qw net.ipv4.conf.mydocker0.proxy_arp=1");
+    site.ok("mkdocker y1-y3");
+    let owner = "02:00:00:00:00:06";
+    let refused = |node: &str, address: &str| {
+        format!(
+            "{node}: [mn]: Error: the address {address} is in use on the network by {owner}: find out whose that is, or \
+             chdef {node} ip=ANOTHER; rpower --no-probe starts it all the same"
+        )
+    };
+    let outcome = site.run("rpower y1-y3 start");
+    assert_eq!((outcome.code, outcome.out.as_str()), (1, "y3: success\n"));
+    let mut errors: Vec<_> = outcome.err.lines().collect();
+    errors.sort_unstable();
+    assert_eq!(
+        errors,
+        [refused("y1", "10.73.45.1"), refused("y2", "10.73.46.1")]
+    );
+    assert_eq!(
+        site.ok("rpower y3 start"),
+        "y3: container already started\n"
+    );
+    let network = "[behind]\nnet = \"10.73.46.0\"\nmask = \"/24\"\ngateway = \"10.73.0.6\"\n";
+    fs::write(site.path().join("networks.toml"), network).unwrap();
+    assert_eq!(site.ok("rpower y2 start"), "y2: success\n");
+    // Whoever had it is gone, and the neighbours still remember.
+    on_host("ip addr del 10.73.45.1/16 dev mydocker0");
+    assert_eq!(site.ok("rpower y1 start"), "y1: success\n");
+    on_host("ip route del 10.73.46.0/24 dev lo");
+    site.ok("rmdocker y1-y3 -f");
 }

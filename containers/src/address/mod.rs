@@ -3,8 +3,11 @@
 //! Engines know their own containers alone, and hand out an address on each host without a word. Here every node, router
 //! and range of the definitions is looked at before anything is made.
 
+mod neighbour;
+pub(crate) mod probe;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result, bail};
 use definitions::{Definition, Kind, Network, Node};
@@ -45,6 +48,17 @@ impl AddressBook {
             book.add_network(&Network::from_object(&object)?)?;
         }
         Ok(book)
+    }
+
+    /// Lists the routers of the networks.
+    pub(crate) fn routers(&self) -> BTreeSet<Ipv4Addr> {
+        let routers = self.networks.iter().filter_map(|network| network.router);
+        routers
+            .filter_map(|router| match router {
+                IpAddr::V4(router) => Some(router),
+                IpAddr::V6(_) => None,
+            })
+            .collect()
     }
 
     fn add(&mut self, node: &Node) {
