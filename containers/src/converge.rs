@@ -1,14 +1,8 @@
 //! Brings one container to its declaration: made, kept, changed in place, or replaced with a way back.
-//!
-//! A replacement is made beside the old one, with the same address; the old one is stopped, the new one started and
-//! watched for a while, and only when it settles are both renamed and the old one removed. Whatever fails before that
-//! removes the new one and starts the old one again. The names of both are such as no node has (`web1..new`,
-//! `web1..old`), so that whatever is left by a run that was killed is known, and the next run goes on from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use ipnetwork::IpNetwork;
@@ -23,10 +17,6 @@ use crate::labels;
 use crate::locks;
 use crate::report::Outcome;
 
-/// How often a new container is looked at until it settles.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// How long a container with a health check may take until it is healthy.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a container may take to end when it is stopped, at most.
 const MAX_STOP: u64 = 3_600;
 
@@ -48,9 +38,9 @@ pub(crate) struct Converge {
 #[derive(Debug)]
 pub(crate) struct Known {
     /// The names of the containers that were made by `mkdocker`.
-    ours: BTreeSet<String>,
+    pub(crate) ours: BTreeSet<String>,
     networks: BTreeMap<String, Value>,
-    images: Images,
+    pub(crate) images: Images,
 }
 
 impl Work for Converge {
@@ -114,23 +104,18 @@ impl Work for Converge {
 }
 
 /// One container on one host.
-struct One<'a> {
-    engine: &'a mut Engine,
-    known: &'a Known,
-    how: &'a Converge,
-    declaration: &'a Declaration,
+pub(crate) struct One<'a> {
+    pub(crate) engine: &'a mut Engine,
+    pub(crate) known: &'a Known,
+    pub(crate) how: &'a Converge,
+    pub(crate) declaration: &'a Declaration,
     host: &'a str,
-    say: &'a dyn Fn(String),
+    pub(crate) say: &'a dyn Fn(String),
 }
 
 impl<'a> One<'a> {
-    fn node(&self) -> &'a str {
+    pub(crate) fn node(&self) -> &'a str {
         &self.declaration.node
-    }
-
-    /// Names the container that is to replace another, or the one that was replaced.
-    fn beside(&self, which: &str) -> String {
-        format!("{}..{which}", self.node())
     }
 
     /// Refuses what an engine would create, and could not start or would give an address of somebody else's.
@@ -176,7 +161,7 @@ impl<'a> One<'a> {
         Ok(())
     }
 
-    fn inspect(&mut self, name: &str) -> Result<Option<Value>> {
+    pub(crate) fn inspect(&mut self, name: &str) -> Result<Option<Value>> {
         let answer = self
             .engine
             .ask(&Call::get(format!("/containers/{name}/json")))?;
@@ -204,7 +189,7 @@ impl<'a> One<'a> {
     }
 
     /// Makes a container under a name; one that cannot be made whole is not left behind.
-    fn make(&mut self, name: &str, body: Value) -> Result<String> {
+    pub(crate) fn make(&mut self, name: &str, body: Value) -> Result<String> {
         let call = Call::post("/containers/create")
             .query("name", name)
             .body(body);
@@ -315,118 +300,13 @@ impl<'a> One<'a> {
         Ok(())
     }
 
-    /// Makes a new one beside the old one, and has it take its place once it has settled.
-    fn replace(&mut self, old: &Value) -> Result<String> {
-        let node = self.node().to_owned();
-        ensure!(
-            old["State"]["Paused"] != true,
-            "it is paused, and can only be stopped when it runs: rpower {node} unpause"
-        );
-        self.known
-            .images
-            .ensure(self.engine, &self.declaration.image, self.say)?;
-        let runs = old["State"]["Running"] == true;
-        let (new, last) = (self.beside("new"), self.beside("old"));
-        let mut body = self.declaration.body(self.engine.api());
-        body["Labels"][labels::REPLACES] = json!(runs.to_string());
-        keep_nameless_volumes(&mut body, old);
-        let id = self.make(&new, body).context("making the new one")?;
-        if runs {
-            self.stop(&node, old).context("stopping the old one")?;
-            if let Err(error) = self.start_and_watch(&new) {
-                let back = self.remove(&new).and_then(|()| self.start(&node));
-                return Err(match back {
-                    Ok(()) => error.context("the old one runs again, for the new one did not settle"),
-                    Err(back) => error.context(format!(
-                        "the new one did not settle, and the old one cannot be started ({back:#}): mkdocker {node} tries again"
-                    )),
-                });
-            }
-        }
-        self.rename(&node, &last)?;
-        self.rename(&new, &node)?;
-        self.remove(&last).context("removing the old one")?;
-        Ok(id)
-    }
-
-    /// Starts a container and watches it: with an init process or a restart policy a start that succeeded is no proof.
-    fn start_and_watch(&mut self, name: &str) -> Result<()> {
-        self.start(name)?;
-        let (begun, mut restarts) = (Instant::now(), None);
-        loop {
-            let found = self.inspect(name)?.context("it is gone")?;
-            let state = &found["State"];
-            let counted = found["RestartCount"].as_u64();
-            if state["Running"] != true
-                || counted != *restarts.get_or_insert(counted)
-                || counted > Some(0)
-            {
-                let code = state["ExitCode"].as_i64().unwrap_or_default();
-                bail!(
-                    "it ended with code {code} after {:.1} s",
-                    begun.elapsed().as_secs_f32()
-                );
-            }
-            let settled = begun.elapsed() >= self.how.settle;
-            match state["Health"]["Status"].as_str() {
-                Some("unhealthy") => bail!("its health check fails"),
-                Some("starting") if begun.elapsed() >= HEALTH_TIMEOUT => {
-                    bail!("it is not healthy after {} s", HEALTH_TIMEOUT.as_secs())
-                }
-                Some("starting") => {}
-                _ if settled => return Ok(()),
-                _ => {}
-            }
-            sleep(LOOK_INTERVAL);
-        }
-    }
-
-    /// Says whether an interrupted replacement of this container left something.
-    fn left_over(&self) -> bool {
-        let names = ["new", "old"].map(|which| self.beside(which));
-        names.iter().any(|name| self.known.ours.contains(name))
-    }
-
-    /// Ends what an interrupted replacement left: the old one is back, or the new one is in its place.
-    fn recover(&mut self) -> Result<()> {
-        let node = self.node().to_owned();
-        let (new, last) = (self.beside("new"), self.beside("old"));
-        let current = self.inspect(&node)?;
-        let found = [self.inspect(&new)?, self.inspect(&last)?];
-        match (current, found) {
-            (Some(_), [_, Some(_)]) => {
-                (self.say)("removes the old one that an interrupted replacement left".to_owned());
-                self.remove(&last)?;
-            }
-            (None, [Some(_), Some(_)]) => {
-                (self.say)("ends a replacement that was interrupted".to_owned());
-                self.rename(&new, &node)?;
-                self.remove(&last)?;
-            }
-            (None, [None, Some(_)]) => {
-                (self.say)("puts back the old one that an interrupted replacement left".to_owned());
-                self.rename(&last, &node)?;
-            }
-            (current, [Some(unsettled), None]) => {
-                (self.say)("takes back a replacement that was interrupted".to_owned());
-                self.remove(&new)?;
-                let ran = unsettled["Config"]["Labels"][labels::REPLACES] == "true";
-                if current.is_some_and(|current| ran && current["State"]["Running"] != true) {
-                    self.start(&node)?;
-                }
-            }
-            (_, [None, None]) => {}
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn start(&mut self, name: &str) -> Result<()> {
         let call = Call::post(format!("/containers/{name}/start"));
         self.engine.ask(&call)?.succeeded()?;
         Ok(())
     }
 
-    fn stop(&mut self, name: &str, container: &Value) -> Result<()> {
+    pub(crate) fn stop(&mut self, name: &str, container: &Value) -> Result<()> {
         let timeout = container["Config"]["StopTimeout"].as_u64().unwrap_or(10);
         let call = Call::post(format!("/containers/{name}/stop"));
         let call = call.patient(Duration::from_secs(timeout.min(MAX_STOP)));
@@ -434,7 +314,7 @@ impl<'a> One<'a> {
         Ok(())
     }
 
-    fn rename(&mut self, name: &str, to: &str) -> Result<()> {
+    pub(crate) fn rename(&mut self, name: &str, to: &str) -> Result<()> {
         let call = Call::post(format!("/containers/{name}/rename")).query("name", to);
         let renamed = self.engine.ask(&call)?.succeeded();
         renamed.with_context(|| format!("renaming {name} to {to}"))?;
@@ -442,7 +322,7 @@ impl<'a> One<'a> {
     }
 
     /// Removes a container, running or not; volumes stay, those without a name too.
-    fn remove(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn remove(&mut self, name: &str) -> Result<()> {
         let call = Call::delete(format!("/containers/{name}")).query("force", "1");
         match self.engine.ask(&call)?.succeeded() {
             Ok(_) | Err(Refusal { status: 404, .. }) => Ok(()),
@@ -483,22 +363,6 @@ fn connect(engine: &mut Engine, network: &str, container: &str, settings: &Value
     Ok(())
 }
 
-/// Hands on what the old one keeps in volumes that have no name: what the image declares and nobody mounted.
-fn keep_nameless_volumes(body: &mut Value, old: &Value) {
-    if !body["HostConfig"]["Mounts"].is_null() {
-        return;
-    }
-    let is_nameless = |name: &str| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    let mounts: Vec<_> = list(&old["Mounts"])
-        .iter()
-        .filter(|mount| mount["Type"] == "volume" && mount["Name"].as_str().is_some_and(is_nameless))
-        .map(|mount| json!({ "Type": "volume", "Source": mount["Name"], "Target": mount["Destination"] }))
-        .collect();
-    if !mounts.is_empty() {
-        body["HostConfig"]["Mounts"] = json!(mounts);
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -58,6 +58,12 @@ impl Declaration {
             let told = |path: &String| format!("dockerflag overrides {path}");
             remarks.extend(overridden.iter().map(told));
         }
+        if request["NetworkDisabled"] == true
+            && let Value::Object(request) = &mut request
+        {
+            // What the engine does not connect has no address there: another tool gives it one.
+            request.remove("NetworkingConfig");
+        }
         for key in ["HostConfig", "NetworkingConfig", "Labels"] {
             let value = &request[key];
             ensure!(

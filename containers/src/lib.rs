@@ -28,4 +28,5 @@ mod logs;
 pub mod make;
 pub mod power;
 pub mod remove;
+mod replace;
 mod report;

@@ -10,7 +10,9 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::engine::{Call, Engine};
 use crate::fanout::{self, Event, Task, Work};
+use crate::labels;
 use crate::logs::LogLines;
+use crate::replace;
 use crate::report::Report;
 
 /// List the containers of docker hosts, containers by name, or what containers have printed
@@ -201,11 +203,7 @@ impl Listing<'_> {
                 name,
             };
             let bare = name.trim_start_matches('/');
-            let remark = match self.cluster.get(bare) {
-                None => Some("no definition".to_owned()),
-                Some(Some(host)) if *host != task.host.name => Some(format!("defined on {host}")),
-                Some(_) => None,
-            };
+            let remark = self.remark(bare, &container["Labels"], &task.host.name);
             let marked = remark.as_ref().map(|remark| format!(" ({remark})"));
             say(row.line() + marked.as_deref().unwrap_or_default());
             let mut document = row.document();
@@ -219,6 +217,22 @@ impl Listing<'_> {
             "containers".to_owned(),
             Value::Array(documents),
         )]))
+    }
+
+    /// Says what is odd about a container that is on a host.
+    fn remark(&self, name: &str, labels: &Value, host: &str) -> Option<String> {
+        let of = labels[labels::NODE].as_str();
+        if let Some(node) = of.filter(|node| replace::beside(node).iter().any(|left| left == name))
+        {
+            return Some(format!(
+                "left by an interrupted replacement: mkdocker {node}"
+            ));
+        }
+        match self.cluster.get(name) {
+            None => Some("no definition".to_owned()),
+            Some(Some(defined)) if defined != host => Some(format!("defined on {defined}")),
+            Some(_) => None,
+        }
     }
 
     /// Prints what a container has printed.

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, ensure};
 use definitions::Noderange;
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
+use crate::converge::list;
 use crate::engine::{Call, Engine};
 use crate::fanout::{Task, Work};
 use crate::labels;
+use crate::replace::beside;
 use crate::report::{Outcome, Report};
 
 /// Remove containers from their docker hosts; their definitions stay
@@ -85,20 +88,26 @@ impl Work for Removal {
         _: &dyn Fn(String),
     ) -> Result<Outcome> {
         let node = &task.node;
-        let call = Call::get(format!("/containers/{node}/json"));
-        let found = engine.ask(&call)?.succeeded()?;
-        if !self.force && !labels::is_of(&found["Config"]["Labels"], node) {
-            bail!(
-                "the container {node} on {} was not made by mkdocker: rmdocker -f removes it all the same",
-                task.host.name
-            );
-        }
+        let left = self.left_over(engine, node)?;
+        let found = inspect(engine, node)?;
+        let is_ours = labels::is_of(&found["Config"]["Labels"], node);
+        ensure!(
+            is_ours || self.force,
+            "the container {node} on {} was not made by mkdocker: rmdocker -f removes it all the same",
+            task.host.name
+        );
         let running = found["State"]["Running"] == true;
         if self.dry_run {
-            if running && !self.force {
-                bail!("it runs: rmdocker -f would remove it");
-            }
+            ensure!(
+                !running || self.force,
+                "it runs: rmdocker -f would remove it"
+            );
             return Ok(Outcome::status("would be removed"));
+        }
+        for name in left {
+            let call = Call::delete(format!("/containers/{name}")).query("force", "1");
+            let removed = engine.ask(&call)?.succeeded();
+            removed.context("removing what an interrupted replacement left")?;
         }
         let mut call = Call::delete(format!("/containers/{node}"));
         if self.force {
@@ -108,4 +117,24 @@ impl Work for Removal {
         // Volumes without a name stay: with them, what a container kept would be gone at once.
         Ok(Outcome::status("success"))
     }
+}
+
+impl Removal {
+    /// Lists what an interrupted replacement of a node's container left.
+    fn left_over(&self, engine: &mut Engine, node: &str) -> Result<Vec<String>> {
+        let filter = json!({ "label": [format!("{}={node}", labels::NODE)] }).to_string();
+        let call = Call::get("/containers/json")
+            .query("all", "1")
+            .query("filters", &filter);
+        let listed = engine.ask(&call)?.succeeded()?;
+        let names = list(&listed).iter().flat_map(|found| list(&found["Names"]));
+        let names: Vec<_> = names.filter_map(Value::as_str).collect();
+        let is_left = |name: &String| names.contains(&&*format!("/{name}"));
+        Ok(beside(node).into_iter().filter(is_left).collect())
+    }
+}
+
+fn inspect(engine: &mut Engine, node: &str) -> Result<Value> {
+    let call = Call::get(format!("/containers/{node}/json"));
+    Ok(engine.ask(&call)?.succeeded()?)
 }

@@ -279,6 +279,12 @@ fn killed() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(others("k1"), "k1 k1..new");
+    let listed = site.ok("lsdocker host01");
+    let remark = " /k1..new (left by an interrupted replacement: mkdocker k1)";
+    assert!(
+        listed.lines().any(|line| line.ends_with(remark)),
+        "{listed}"
+    );
     // The definition is as before: the old one is what is declared.
     site.redefine("labels = [\"v=2\"]\n", "");
     assert_eq!(
@@ -321,7 +327,32 @@ fn killed() {
         site.ok("mkdocker k1");
         site.ok("rpower k1 start");
     }
+    // Whoever removes a container removes what a replacement left of it.
+    let twin = Site::new(&definition("twin", "10.73.25.2", ""));
+    twin.ok("mkdocker twin");
+    lab().docker("host01", &["rename", "twin", "k1..new"]);
     site.ok("rmdocker k1 -f");
+    assert_eq!(others("k1"), "k1..new", "it is of another node");
+    lab().docker("host01", &["rm", "k1..new"]);
+    site.ok("mkdocker k1");
+    let made = lab().inspect(
+        "host01",
+        "k1",
+        "{{index .Config.Labels \"slipway.declaration\"}}",
+    );
+    let labels = [
+        "--label",
+        "slipway.node=k1",
+        "--label",
+        &format!("slipway.declaration={made}"),
+    ];
+    let create = ["create", "--net", "none", "--name", "k1..old"];
+    lab().docker(
+        "host01",
+        &[&create[..], &labels, &["busybox:1", "sleep"]].concat(),
+    );
+    site.ok("rmdocker k1 -f");
+    assert_eq!(others("k1"), "");
 }
 
 fn at_once() {

@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("logs_are_lines_behind_the_node", logs),
     ("what_is_not_ours_is_left_alone", not_ours),
     ("dry_runs_change_nothing", dry_runs),
+    ("a_container_without_a_network_is_as_in_xcat", no_network),
 ];
 
 /// Definitions of a container that stays until it is told to end.
@@ -252,6 +253,23 @@ fn not_ours() {
     assert_eq!(site.ok("rmdocker o1 -f"), "o1: success\n");
     assert_eq!(site.ok("mkdocker o1"), "o1: success\n");
     assert_eq!(site.ok("rmdocker o1"), "o1: success\n");
+}
+
+/// The network of a container whose address another tool is to give.
+fn no_network() {
+    let site = Site::new(
+        "[node.m1]\ngroups = [\"docker\"]\nmgt = \"docker\"\ndockerhost = \"host01\"\nip = \"10.73.7.1\"\n",
+    );
+    let flags = r#"{"AttachStdin":true,"OpenStdin":true,"NetworkDisabled":true}"#;
+    let line = format!("mkdocker m1 image=busybox:1 command=/bin/sh 'dockerflag={flags}'");
+    assert_eq!(site.ok(&line), "m1: success\n");
+    site.ok("rpower m1 start");
+    assert_eq!(site.ok("mkdocker m1"), "m1: unchanged\n");
+    assert_eq!(
+        lab().inspect("host01", "m1", "{{.Config.NetworkDisabled}}"),
+        "true"
+    );
+    site.ok("rmdocker m1 -f");
 }
 
 fn dry_runs() {
