@@ -7,7 +7,7 @@ PROGRAMS ?= target/postscripts
 
 # What runs on the management node, and the section of its man page.
 BINARIES = copycds:8 genimage:1 nodeset:8 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 \
-    mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1
+    mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint install dist postscripts

@@ -145,7 +145,14 @@ fn inspect(engine: &mut Engine, image: &ImageReference) -> Result<Option<String>
 }
 
 /// Pulls one tag or digest: a request that names neither would take every tag of the repository.
-fn pull(engine: &mut Engine, image: &ImageReference, say: &dyn Fn(String)) -> Result<()> {
+///
+/// # Errors
+/// When the engine or the registry refuses it, or the stream ends within a message.
+pub(crate) fn pull(
+    engine: &mut Engine,
+    image: &ImageReference,
+    say: &dyn Fn(String),
+) -> Result<()> {
     let reference = image.digest().or(image.tag()).unwrap_or("latest");
     let call = Call::post("/images/create")
         .query("fromImage", image.repository())
@@ -173,7 +180,7 @@ fn pull(engine: &mut Engine, image: &ImageReference, say: &dyn Fn(String)) -> Re
 }
 
 /// Finds what went wrong: engines say it within a stream that began with 200, old ones and new ones differently.
-fn failure(event: &Value) -> Option<String> {
+pub(crate) fn failure(event: &Value) -> Option<String> {
     let detail = event["errorDetail"]["message"].as_str();
     detail
         .or(event["error"].as_str())

@@ -20,6 +20,7 @@ mod declaration;
 mod difference;
 mod engine;
 mod fanout;
+pub mod image;
 mod images;
 mod labels;
 pub mod list;

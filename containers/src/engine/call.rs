@@ -1,11 +1,17 @@
 //! What is asked of an engine, and what it answers.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::future::Future;
+use std::io::Read;
+use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
+use http_body_util::channel::Channel;
+use http_body_util::{Either, Full};
 use hyper::Method;
 use serde_json::Value;
 
@@ -22,7 +28,16 @@ pub(crate) struct Call {
     body: Option<Value>,
     timeout: Option<Duration>,
     upgrades: bool,
+    file: Option<PathBuf>,
+    without_password: bool,
 }
+
+/// The body of a request: at once, or as it is read from a file.
+pub(super) type Payload = Either<Full<Bytes>, Channel<Bytes, std::io::Error>>;
+
+/// How much of a file is sent at a time, and how many such pieces wait.
+const PIECE: usize = 128 << 10;
+const MAX_WAITING: usize = 4;
 
 impl Call {
     fn new(method: Method, path: impl Into<String>) -> Self {
@@ -32,6 +47,8 @@ impl Call {
             body: None,
             timeout: Some(TIMEOUT),
             upgrades: false,
+            file: None,
+            without_password: false,
         }
     }
 
@@ -60,6 +77,18 @@ impl Call {
     /// Sends a body.
     pub(crate) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// Sends a file, an archive.
+    pub(crate) fn file(mut self, path: PathBuf) -> Self {
+        self.file = Some(path);
+        self
+    }
+
+    /// Says that there is no password for the registry: some calls are refused that say nothing of it.
+    pub(crate) fn without_password(mut self) -> Self {
+        self.without_password = true;
         self
     }
 
@@ -93,10 +122,55 @@ impl Call {
         &self.target
     }
 
-    pub(super) fn payload(&self) -> Bytes {
-        self.body
-            .as_ref()
-            .map_or_else(Bytes::new, |body| Bytes::from(body.to_string()))
+    pub(super) fn is_without_password(&self) -> bool {
+        self.without_password
+    }
+
+    pub(super) fn content_type(&self) -> &'static str {
+        match self.file {
+            Some(_) => "application/x-tar",
+            None => "application/json",
+        }
+    }
+
+    /// Makes the body; a file is read by a thread of its own.
+    pub(super) fn payload(&self) -> Result<Payload> {
+        let Some(path) = &self.file else {
+            let body = self.body.as_ref();
+            let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+            return Ok(Either::Left(Full::new(body)));
+        };
+        let mut file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+        let (mut sender, channel) = Channel::new(MAX_WAITING);
+        let (pieces, mut read) = tokio::sync::mpsc::channel(MAX_WAITING);
+        thread::spawn(move || {
+            loop {
+                let mut piece = vec![0; PIECE];
+                let length = file.read(&mut piece);
+                let ended = !matches!(length, Ok(1..));
+                let piece = length.map(|length| {
+                    piece.truncate(length);
+                    Bytes::from(piece)
+                });
+                if pieces.blocking_send(piece).is_err() || ended {
+                    return;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            while let Some(piece) = read.recv().await {
+                match piece {
+                    Ok(piece) if piece.is_empty() => return,
+                    Ok(piece) => {
+                        if sender.send_data(piece).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => return sender.abort(error),
+                }
+            }
+        });
+        Ok(Either::Right(channel))
     }
 
     /// Waits for something no longer than the call may take.

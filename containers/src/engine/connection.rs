@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE, USER_AGENT};
@@ -20,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::call::Payload;
 use super::{Answer, ApiVersion, Call, Credentials};
 
 /// How long a connection may take to come about.
@@ -65,7 +65,7 @@ impl std::fmt::Display for Endpoint {
 pub(super) struct Connection {
     endpoint: Endpoint,
     api: ApiVersion,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    sender: Option<SendRequest<Payload>>,
 }
 
 impl Connection {
@@ -90,7 +90,7 @@ impl Connection {
         self.api
     }
 
-    async fn reopen(&mut self) -> Result<&mut SendRequest<Full<Bytes>>> {
+    async fn reopen(&mut self) -> Result<&mut SendRequest<Payload>> {
         let opened = dial(&self.endpoint).await;
         let sender =
             opened.with_context(|| format!("connecting to the engine at {}", self.endpoint))?;
@@ -101,7 +101,9 @@ impl Connection {
     async fn ping(&mut self) -> Result<ApiVersion> {
         let mut response = None;
         for method in [Method::HEAD, Method::GET] {
-            let request = self.head(&method, "/_ping").body(Full::default())?;
+            let request = self
+                .head(&method, "/_ping")
+                .body(Either::Left(Full::default()))?;
             let answered = within(PING_TIMEOUT, "it does not answer", self.exchange(request));
             let sent = answered.await?.map_err(explained)?;
             let unknown = matches!(
@@ -190,7 +192,7 @@ impl Connection {
 
     async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<Payload>,
     ) -> Result<Response<Incoming>, hyper::Error> {
         let Some(sender) = self.sender.as_mut() else {
             unreachable!("a connection is opened before it is used")
@@ -206,14 +208,18 @@ impl Connection {
     }
 
     /// Makes the request of a call.
-    fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>> {
+    fn request(&self, call: &Call) -> Result<Request<Payload>> {
         let target = format!("/v{}{}", self.api, call.target());
         let mut request = self.head(call.method(), &target);
+        request = request.header(CONTENT_TYPE, call.content_type());
         if call.upgrades() {
             request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "tcp");
         }
-        let body = Full::new(call.payload());
-        request.body(body).context("making a request")
+        if call.is_without_password() {
+            // An empty object, as RFC 4648 §5 has it.
+            request = request.header("X-Registry-Auth", "e30=");
+        }
+        request.body(call.payload()?).context("making a request")
     }
 
     fn head(&self, method: &Method, target: &str) -> hyper::http::request::Builder {
@@ -226,12 +232,11 @@ impl Connection {
             .uri(target)
             .header(HOST, host)
             .header(USER_AGENT, concat!("slipway/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
     }
 }
 
 /// Opens a connection and has a task of its own move its bytes.
-async fn dial(endpoint: &Endpoint) -> Result<SendRequest<Full<Bytes>>> {
+async fn dial(endpoint: &Endpoint) -> Result<SendRequest<Payload>> {
     match endpoint {
         Endpoint::Unix(path) => speak(UnixStream::connect(path).await?).await,
         Endpoint::Tls {
@@ -262,7 +267,7 @@ async fn within<T>(timeout: Duration, meaning: &str, wait: impl Future<Output = 
     limited.map_err(|_| anyhow!("nothing came for {} s: {meaning}", timeout.as_secs()))
 }
 
-async fn speak<S>(stream: S) -> Result<SendRequest<Full<Bytes>>>
+async fn speak<S>(stream: S) -> Result<SendRequest<Payload>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
