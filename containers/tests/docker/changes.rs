@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::Case;
-use crate::lab::{eventually, lab};
+use crate::lab::{RESTARTED, eventually, lab, restarts};
 use crate::site::{Site, outcome};
 
 pub(crate) const CASES: &[Case] = &[
@@ -22,6 +22,11 @@ pub(crate) const CASES: &[Case] = &[
         "a_replacement_that_was_killed_is_taken_back_or_ended",
         killed,
     ),
+    (
+        "an_engine_that_goes_in_the_middle_is_caught_up_with",
+        engine_gone,
+    ),
+    ("a_new_one_that_is_not_healthy_gives_way", unhealthy),
     ("two_runs_at_once_make_one_container", at_once),
     ("another_image_under_the_same_tag_is_seen", other_image),
 ];
@@ -353,6 +358,66 @@ fn killed() {
     );
     site.ok("rmdocker k1 -f");
     assert_eq!(others("k1"), "");
+}
+
+fn engine_gone() {
+    let _alone = restarts();
+    let definition = definition("s1", "10.73.28.1", "").replace("host01", RESTARTED);
+    let site = Site::new(&definition);
+    site.ok("mkdocker s1");
+    site.ok("rpower s1 start");
+    site.redefine("image =", "labels = [\"v=2\"]\nimage =");
+    let mut command = site.command("mkdocker");
+    command.args(["s1", "--replace", "--settle", "600"]);
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("the new one runs", || {
+        let format = ["inspect", "-f", "{{.State.Running}}", "s1..new"];
+        lab().try_docker(RESTARTED, &format).stdout == b"true\n"
+    });
+    lab().kill_daemon(RESTARTED);
+    let told = outcome(child.wait_with_output().unwrap());
+    assert_eq!(told.code, 1, "{told:?}");
+    assert!(
+        told.err.starts_with(
+            "s1: [mn]: Error: the new one did not settle, and the old one cannot be started ("
+        ) && told.err.contains("): mkdocker s1 tries again: "),
+        "{told:?}"
+    );
+    lab().start_daemon(RESTARTED);
+    assert_eq!(
+        site.ok("mkdocker s1 --replace --settle 1"),
+        "s1: takes back a replacement that was interrupted\ns1: success\n"
+    );
+    let state = "{{.State.Status}} {{.Config.Labels.v}}";
+    assert_eq!(lab().inspect(RESTARTED, "s1", state), "running 2");
+    assert_eq!(site.ok("mkdocker s1"), "s1: unchanged\n");
+    site.ok("rmdocker s1 -f");
+}
+
+fn unhealthy() {
+    let quick = "dockerflag = '{\"Healthcheck\":{\"Interval\":500000000,\"Retries\":2}}'\n";
+    let site = Site::new(&definition("f2", "10.73.29.1", quick));
+    site.ok("mkdocker f2");
+    site.ok("rpower f2 start");
+    let before = id("f2");
+    site.redefine("image =", "healthcheck = \"false\"\nimage =");
+    assert_eq!(
+        site.fails("mkdocker f2 --replace --settle 0"),
+        "f2: [mn]: Error: the old one runs again, for the new one did not settle: its health check fails\n"
+    );
+    assert_eq!(id("f2"), before);
+    site.redefine("\"false\"", "\"true\"");
+    assert_eq!(site.ok("mkdocker f2 --replace --settle 0"), "f2: success\n");
+    assert_eq!(
+        lab().inspect("host01", "f2", "{{.State.Health.Status}}"),
+        "healthy"
+    );
+    site.ok("rmdocker f2 -f");
 }
 
 fn at_once() {

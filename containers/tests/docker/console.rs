@@ -11,7 +11,7 @@ use nix::pty::{Winsize, openpty};
 use rustix::termios::{LocalModes, tcgetattr, tcsetwinsize};
 
 use crate::Case;
-use crate::lab::{RESTARTED, lab};
+use crate::lab::{RESTARTED, lab, restarts};
 use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
@@ -250,6 +250,7 @@ fn refused() {
 }
 
 fn engine_restarts() {
+    let _alone = restarts();
     let site = Site::new(&definition("q5", RESTARTED, "10.73.60.5", SHELL));
     site.ok("mkdocker q5");
     site.ok("rpower q5 start");

@@ -16,8 +16,16 @@ pub(crate) const HOSTS: [(&str, &str); 3] = [
     ("host02", "10.73.0.6"),
     (RESTARTED, "10.73.0.7"),
 ];
-/// The host whose engine a case may kill.
+/// The host whose engine a case may kill, while it holds the guard.
 pub(crate) const RESTARTED: &str = "host03";
+static RESTARTS: Mutex<()> = Mutex::new(());
+
+/// Keeps other cases from the engine of that host.
+pub(crate) fn restarts() -> MutexGuard<'static, ()> {
+    RESTARTS
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// All of it; started by the first case that needs it.
 pub(crate) struct Lab {
