@@ -5,7 +5,7 @@
 //! its own nodes, all at once, and nobody else's.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -16,6 +16,9 @@ use crate::engine::Engine;
 
 /// How many connections a host has: more do not make an engine faster.
 const MAX_CONNECTIONS: usize = 4;
+
+/// How many events wait to be told: whoever says more than is printed waits.
+const MAX_WAITING: usize = 1024;
 
 /// One node, its host, and what is to be done.
 #[derive(Debug, Clone)]
@@ -87,7 +90,7 @@ pub(crate) fn run<W: Work>(
     }
     let width = hosts.clamp(1, lanes.len().max(1));
     let lanes: Mutex<VecDeque<_>> = Mutex::new(lanes.into_values().map(Mutex::new).collect());
-    let (sender, events): (Sender<Told<W::Done>>, Receiver<_>) = channel();
+    let (sender, events): (SyncSender<Told<W::Done>>, Receiver<_>) = sync_channel(MAX_WAITING);
     thread::scope(|scope| {
         for _ in 0..width {
             let (lanes, sender) = (&lanes, sender.clone());
@@ -108,7 +111,7 @@ pub(crate) fn run<W: Work>(
 }
 
 /// Does the tasks of one host.
-fn work_on<W: Work>(work: &W, lane: &Lane<W::Item>, events: &Sender<Told<W::Done>>) {
+fn work_on<W: Work>(work: &W, lane: &Lane<W::Item>, events: &SyncSender<Told<W::Done>>) {
     let Some(endpoint) = lock(lane).front().map(|task| task.host.endpoint.clone()) else {
         return;
     };
@@ -147,7 +150,7 @@ fn perform_all<W: Work>(
     mut engine: Engine,
     known: &W::Known,
     lane: &Lane<W::Item>,
-    events: &Sender<Told<W::Done>>,
+    events: &SyncSender<Told<W::Done>>,
 ) {
     while let Some(task) = next(lane) {
         let say = |line: String| send(events, &task.node, Event::Said(line));
@@ -156,7 +159,7 @@ fn perform_all<W: Work>(
     }
 }
 
-fn send<D>(events: &Sender<Told<D>>, node: &str, event: Event<D>) {
+fn send<D>(events: &SyncSender<Told<D>>, node: &str, event: Event<D>) {
     // The receiver ends after all senders.
     let _ = events.send((node.to_owned(), event));
 }

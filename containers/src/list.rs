@@ -15,6 +15,9 @@ use crate::logs::LogLines;
 use crate::replace;
 use crate::report::Report;
 
+/// How many lines of a log a document holds.
+const MAX_LINES: usize = 100_000;
+
 /// List the containers of docker hosts, containers by name, or what containers have printed
 ///
 /// Of a docker host all containers that run are listed, whoever made them; what no definition names, or names on
@@ -258,10 +261,15 @@ impl Listing<'_> {
         }
         let mut kept = Vec::new();
         let mut each = |line: &str| {
-            match self.args.json {
-                true => kept.push(json!(line)),
-                false => say(line.to_owned()),
+            if !self.args.json {
+                say(line.to_owned());
+                return Ok(());
             }
+            ensure!(
+                kept.len() < MAX_LINES,
+                "it has printed more than {MAX_LINES} lines: give --tail with --json"
+            );
+            kept.push(json!(line));
             Ok(())
         };
         let mut lines = LogLines::new(has_terminal);
