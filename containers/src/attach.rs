@@ -17,8 +17,8 @@ use definitions::{Noderange, ProcessArguments};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, ClusterArgs, Host};
-use crate::engine::{Call, Console, ConsoleInput, Engine};
+use crate::cluster::{Cluster, ClusterArgs, EngineHost};
+use crate::engine::{Call, Console, ConsoleInput, EngineClient};
 use crate::fanout::lock;
 
 /// What leaves a console, as the engine writes it, and as it is typed.
@@ -77,7 +77,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         )
     };
     let host = cluster.host_of(node).with_context(|| node.name.clone())?;
-    let session = Session::open(&node.name, host, args.exec);
+    let session = ConsoleSession::open(&node.name, host, args.exec);
     let mut session = session.with_context(|| node.name.clone())?;
     if args.json || args.dry_run {
         return session.preview(args.json);
@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 /// How a console is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
+enum ConsoleWay {
     /// To the terminal that the container has.
     Attach {
         /// Whether the container reads what is typed.
@@ -110,15 +110,15 @@ enum Way {
 
 /// A console of one container.
 #[derive(Debug)]
-struct Session {
+struct ConsoleSession {
     node: String,
-    host: Host,
-    engine: Engine,
-    way: Way,
+    host: EngineHost,
+    engine: EngineClient,
+    way: ConsoleWay,
 }
 
 /// How a session ended.
-enum Ending {
+enum ConsoleEnding {
     /// The keys that leave it were typed, or this process is to end.
     Left,
     /// What ran in it ended.
@@ -127,9 +127,9 @@ enum Ending {
     Lost,
 }
 
-impl Session {
-    fn open(node: &str, host: Host, exec: Option<ProcessArguments>) -> Result<Self> {
-        let mut engine = Engine::connect(&host.endpoint)?;
+impl ConsoleSession {
+    fn open(node: &str, host: EngineHost, exec: Option<ProcessArguments>) -> Result<Self> {
+        let mut engine = EngineClient::connect(&host.endpoint)?;
         let found = inspect(&mut engine, node)?;
         let state = found["State"]["Status"].as_str().unwrap_or("unknown");
         // An engine opens a console of one that does not run, too, and then is silent.
@@ -139,9 +139,9 @@ impl Session {
             state => bail!("it is not running (its state is {state}): rpower {node} start"),
         }
         let way = match (exec, found["Config"]["Tty"] == true) {
-            (Some(command), _) => Way::Exec(command.words().to_vec()),
-            (None, false) => Way::Exec(vec!["/bin/sh".to_owned()]),
-            (None, true) => Way::Attach {
+            (Some(command), _) => ConsoleWay::Exec(command.words().to_vec()),
+            (None, false) => ConsoleWay::Exec(vec!["/bin/sh".to_owned()]),
+            (None, true) => ConsoleWay::Attach {
                 takes_input: found["Config"]["OpenStdin"] == true,
             },
         };
@@ -156,11 +156,11 @@ impl Session {
     /// Says what would be opened.
     fn preview(&self, as_json: bool) -> Result<ExitCode> {
         let (how, command) = match &self.way {
-            Way::Attach { takes_input: true } => ("attached to its terminal", None),
-            Way::Attach { takes_input: false } => {
+            ConsoleWay::Attach { takes_input: true } => ("attached to its terminal", None),
+            ConsoleWay::Attach { takes_input: false } => {
                 ("attached to its terminal, which takes no input", None)
             }
-            Way::Exec(words) => ("by a program of its own", Some(words)),
+            ConsoleWay::Exec(words) => ("by a program of its own", Some(words)),
         };
         let mut out = stdout().lock();
         if as_json {
@@ -184,20 +184,22 @@ impl Session {
         let keyboard = Keyboard::start();
         loop {
             match self.once(&keyboard)? {
-                Ending::Left => return Ok(0),
-                Ending::Ended(code) => return Ok(code),
-                Ending::Lost if matches!(self.way, Way::Attach { .. }) => {
+                ConsoleEnding::Left => return Ok(0),
+                ConsoleEnding::Ended(code) => return Ok(code),
+                ConsoleEnding::Lost if matches!(self.way, ConsoleWay::Attach { .. }) => {
                     write!(stderr(), "\r\n[the engine is gone; waiting for it]\r\n")?;
                     self.wait_for_engine()?;
                     write!(stderr(), "[attached again]\r\n")?;
                 }
-                Ending::Lost => bail!("the engine was lost, and with it what ran in the console"),
+                ConsoleEnding::Lost => {
+                    bail!("the engine was lost, and with it what ran in the console")
+                }
             }
         }
     }
 
     /// Opens the console once, and finds out how it ended.
-    fn once(&mut self, keyboard: &Keyboard) -> Result<Ending> {
+    fn once(&mut self, keyboard: &Keyboard) -> Result<ConsoleEnding> {
         let (call, exec) = self.call()?;
         let resize = match &exec {
             Some(id) => format!("/exec/{id}/resize"),
@@ -213,7 +215,7 @@ impl Session {
         let ended = self.engine.console(&call, &mut console);
         keyboard.rest();
         if keyboard.left() || console.interrupted {
-            return Ok(Ending::Left);
+            return Ok(ConsoleEnding::Left);
         }
         ended?;
         match exec {
@@ -225,7 +227,7 @@ impl Session {
     /// Makes the call that opens the console; an exec has an identity.
     fn call(&mut self) -> Result<(Call, Option<String>)> {
         match &self.way {
-            Way::Attach { takes_input } => {
+            ConsoleWay::Attach { takes_input } => {
                 let input = if *takes_input { "1" } else { "0" };
                 let call = Call::post(format!("/containers/{}/attach", self.node))
                     .query("stream", "1")
@@ -235,7 +237,7 @@ impl Session {
                     .query("detachKeys", LEAVE);
                 Ok((call.upgrading(), None))
             }
-            Way::Exec(words) => {
+            ConsoleWay::Exec(words) => {
                 let body = json!({
                     "AttachStdin": true, "AttachStdout": true, "AttachStderr": true, "Tty": true,
                     "Cmd": words, "DetachKeys": LEAVE,
@@ -252,37 +254,37 @@ impl Session {
     }
 
     /// Asks what became of the container.
-    fn ending(&mut self) -> Result<Ending> {
+    fn ending(&mut self) -> Result<ConsoleEnding> {
         let Ok(found) = inspect(&mut self.engine, &self.node) else {
-            return Ok(Ending::Lost);
+            return Ok(ConsoleEnding::Lost);
         };
         Ok(match found["State"]["Running"] == true {
-            true => Ending::Lost,
-            false => Ending::Ended(code(&found["State"]["ExitCode"])),
+            true => ConsoleEnding::Lost,
+            false => ConsoleEnding::Ended(code(&found["State"]["ExitCode"])),
         })
     }
 
     /// Asks what became of a program beside it; the engine may tell a moment later that it ended.
-    fn exec_ending(&mut self, id: &str) -> Result<Ending> {
+    fn exec_ending(&mut self, id: &str) -> Result<ConsoleEnding> {
         let deadline = Instant::now() + Duration::from_secs(2);
         while let Ok(answer) = self.engine.ask(&Call::get(format!("/exec/{id}/json"))) {
             let Ok(found) = answer.succeeded() else { break };
             if found["Running"] != true {
-                return Ok(Ending::Ended(code(&found["ExitCode"])));
+                return Ok(ConsoleEnding::Ended(code(&found["ExitCode"])));
             }
             if Instant::now() >= deadline {
                 break;
             }
             thread::sleep(Duration::from_millis(50));
         }
-        Ok(Ending::Lost)
+        Ok(ConsoleEnding::Lost)
     }
 
     /// Waits until the engine answers again and the container runs.
     fn wait_for_engine(&mut self) -> Result<()> {
         let deadline = Instant::now() + RETURN_TIMEOUT;
         loop {
-            match Engine::connect(&self.host.endpoint) {
+            match EngineClient::connect(&self.host.endpoint) {
                 Ok(engine) => {
                     self.engine = engine;
                     return Ok(());
@@ -296,7 +298,7 @@ impl Session {
     }
 }
 
-fn inspect(engine: &mut Engine, node: &str) -> Result<Value> {
+fn inspect(engine: &mut EngineClient, node: &str) -> Result<Value> {
     let call = Call::get(format!("/containers/{node}/json"));
     Ok(engine.ask(&call)?.succeeded()?)
 }

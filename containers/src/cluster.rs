@@ -31,7 +31,7 @@ pub(crate) struct ClusterArgs {
 
 /// A docker host: its name, and where its engine is.
 #[derive(Debug, Clone)]
-pub(crate) struct Host {
+pub(crate) struct EngineHost {
     /// The name that messages have for it, the same for all its containers.
     pub(crate) name: String,
     pub(crate) endpoint: Endpoint,
@@ -84,7 +84,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the node is no container, has no host, or nothing says who the client is there.
-    pub(crate) fn host_of(&self, node: &Node) -> Result<Host> {
+    pub(crate) fn host_of(&self, node: &Node) -> Result<EngineHost> {
         if !Self::is_container(node) {
             let mgt = node.mgt.as_deref().unwrap_or("not set");
             bail!("it is no container: its mgt is {mgt}, and {DOCKER} of a container");
@@ -100,7 +100,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Self::host_of`].
-    pub(crate) fn host_itself(&self, node: &Node) -> Result<Host> {
+    pub(crate) fn host_itself(&self, node: &Node) -> Result<EngineHost> {
         let named = DockerHost::Remote {
             host: node.name.clone(),
             port: None,
@@ -108,10 +108,10 @@ impl Cluster {
         self.resolve(&named)
     }
 
-    fn resolve(&self, host: &DockerHost) -> Result<Host> {
+    fn resolve(&self, host: &DockerHost) -> Result<EngineHost> {
         let (name, port) = match host {
             DockerHost::Socket(path) => {
-                return Ok(Host {
+                return Ok(EngineHost {
                     name: host.to_string(),
                     endpoint: Endpoint::Unix(path.clone()),
                 });
@@ -123,7 +123,7 @@ impl Cluster {
         // A docker host with a port of its own says so by its own dockerhost.
         let own = node.as_ref().and_then(|node| node.dockerhost.as_ref());
         if let (None, Some(DockerHost::Socket(path))) = (port, own) {
-            return Ok(Host {
+            return Ok(EngineHost {
                 name: name.clone(),
                 endpoint: Endpoint::Unix(path.clone()),
             });
@@ -138,7 +138,7 @@ impl Cluster {
             port: port.or(own_port).unwrap_or(DockerHost::PORT),
             credentials: self.credentials(name)?,
         };
-        Ok(Host {
+        Ok(EngineHost {
             name: name.clone(),
             endpoint,
         })

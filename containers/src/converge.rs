@@ -9,10 +9,10 @@ use ipnetwork::IpNetwork;
 use serde_json::{Map, Value, json};
 
 use crate::declaration::Declaration;
-use crate::difference::{Difference, compare};
-use crate::engine::{Call, Engine, Refusal};
-use crate::fanout::{Task, Work};
-use crate::images::{Images, Pull};
+use crate::difference::{FieldDifference, compare};
+use crate::engine::{Call, EngineClient, EngineRefusal};
+use crate::fanout::{HostWork, Task};
+use crate::images::{HostImages, Pull};
 use crate::labels;
 use crate::locks;
 use crate::report::Outcome;
@@ -36,19 +36,19 @@ pub(crate) struct Converge {
 
 /// What is known of a host, once for all its containers.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct HostState {
     /// The names of the containers that were made by `mkdocker`.
     pub(crate) ours: BTreeSet<String>,
     networks: BTreeMap<String, Value>,
-    pub(crate) images: Images,
+    pub(crate) images: HostImages,
 }
 
-impl Work for Converge {
+impl HostWork for Converge {
     type Item = Declaration;
-    type Known = Known;
+    type Known = HostState;
     type Done = Outcome;
 
-    fn prepare(&self, engine: &mut Engine) -> Result<Known> {
+    fn prepare(&self, engine: &mut EngineClient) -> Result<HostState> {
         let filter = json!({ "label": [labels::NODE] }).to_string();
         let call = Call::get("/containers/json")
             .query("all", "1")
@@ -65,23 +65,23 @@ impl Work for Converge {
             let name = network["Name"].as_str()?;
             Some((name.to_owned(), network.clone()))
         });
-        Ok(Known {
+        Ok(HostState {
             ours: names
                 .map(|name| name.trim_start_matches('/').to_owned())
                 .collect(),
             networks: networks.collect(),
-            images: Images::new(self.pull),
+            images: HostImages::new(self.pull),
         })
     }
 
     fn perform(
         &self,
-        engine: &mut Engine,
-        known: &Known,
+        engine: &mut EngineClient,
+        known: &HostState,
         task: &Task<Declaration>,
         say: &dyn Fn(String),
     ) -> Result<Outcome> {
-        let mut one = One {
+        let mut one = ContainerOnHost {
             engine,
             known,
             how: self,
@@ -104,16 +104,16 @@ impl Work for Converge {
 }
 
 /// One container on one host.
-pub(crate) struct One<'a> {
-    pub(crate) engine: &'a mut Engine,
-    pub(crate) known: &'a Known,
+pub(crate) struct ContainerOnHost<'a> {
+    pub(crate) engine: &'a mut EngineClient,
+    pub(crate) known: &'a HostState,
     pub(crate) how: &'a Converge,
     pub(crate) declaration: &'a Declaration,
     host: &'a str,
     pub(crate) say: &'a dyn Fn(String),
 }
 
-impl<'a> One<'a> {
+impl<'a> ContainerOnHost<'a> {
     pub(crate) fn node(&self) -> &'a str {
         &self.declaration.node
     }
@@ -245,7 +245,7 @@ impl<'a> One<'a> {
             return Ok(self.outcome(status, status, &differences, id));
         }
         if replaced && !self.how.replace {
-            let fields: Vec<_> = differences.iter().map(Difference::field).collect();
+            let fields: Vec<_> = differences.iter().map(FieldDifference::field).collect();
             bail!(
                 "it differs from its definition in {}: mkdocker {node} --replace makes it anew, --dry-run shows both",
                 fields.join(", ")
@@ -264,7 +264,7 @@ impl<'a> One<'a> {
     }
 
     /// Changes what can be changed while the container goes on.
-    fn update(&mut self, container: &Value, differences: &[Difference]) -> Result<()> {
+    fn update(&mut self, container: &Value, differences: &[FieldDifference]) -> Result<()> {
         let mut changes = Map::new();
         for difference in differences {
             let keys: Vec<_> = difference.keys.iter().map(String::as_str).collect();
@@ -325,7 +325,7 @@ impl<'a> One<'a> {
     pub(crate) fn remove(&mut self, name: &str) -> Result<()> {
         let call = Call::delete(format!("/containers/{name}")).query("force", "1");
         match self.engine.ask(&call)?.succeeded() {
-            Ok(_) | Err(Refusal { status: 404, .. }) => Ok(()),
+            Ok(_) | Err(EngineRefusal { status: 404, .. }) => Ok(()),
             Err(refusal) => Err(refusal).with_context(|| format!("removing {name}")),
         }
     }
@@ -334,10 +334,10 @@ impl<'a> One<'a> {
         &self,
         line: &str,
         status: &str,
-        differences: &[Difference],
+        differences: &[FieldDifference],
         id: Option<&str>,
     ) -> Outcome {
-        let differences: Vec<_> = differences.iter().map(Difference::document).collect();
+        let differences: Vec<_> = differences.iter().map(FieldDifference::document).collect();
         Outcome {
             line: line.to_owned(),
             document: Map::from_iter([
@@ -355,7 +355,12 @@ impl<'a> One<'a> {
 }
 
 /// Puts a container on a further network.
-fn connect(engine: &mut Engine, network: &str, container: &str, settings: &Value) -> Result<()> {
+fn connect(
+    engine: &mut EngineClient,
+    network: &str,
+    container: &str,
+    settings: &Value,
+) -> Result<()> {
     let body = json!({ "Container": container, "EndpointConfig": settings });
     let call = Call::post(format!("/networks/{network}/connect")).body(body);
     let connected = engine.ask(&call)?.succeeded();

@@ -25,24 +25,24 @@ const IN_PLACE: [&str; 11] = [
 ];
 
 /// The keys that lead to a value in a create request.
-type Keys = Vec<String>;
+type FieldPath = Vec<String>;
 
 /// One value that is not what the definition says.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Difference {
-    pub(crate) keys: Keys,
+pub(crate) struct FieldDifference {
+    pub(crate) keys: FieldPath,
     /// What the definition says, if it still does.
     pub(crate) now: Option<Value>,
     /// What the container has; what it was made with where the engine does not tell.
     pub(crate) live: Option<Value>,
     /// Whether it can be ended without a new container.
     pub(crate) in_place: bool,
-    pub(crate) cause: Cause,
+    pub(crate) cause: DifferenceCause,
 }
 
 /// Who made a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum DifferenceCause {
     /// The definition was changed since the container was made.
     Definition,
     /// Somebody changed the container.
@@ -51,7 +51,7 @@ pub(crate) enum Cause {
     Both,
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for DifferenceCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Definition => "the definition changed",
@@ -61,7 +61,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl Difference {
+impl FieldDifference {
     /// Names the value: `HostConfig.Memory`.
     pub(crate) fn field(&self) -> String {
         self.keys.join(".")
@@ -96,7 +96,7 @@ impl Difference {
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for FieldDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = |value: Option<&Value>| match value {
             None => "nothing".to_owned(),
@@ -120,7 +120,7 @@ pub(crate) fn compare(
     now: &Value,
     container: &Value,
     image: Option<&str>,
-) -> Vec<Difference> {
+) -> Vec<FieldDifference> {
     let (then, now) = (flat(then), flat(now));
     let keys: BTreeSet<_> = then.keys().chain(now.keys()).collect();
     let mut differences = Vec::new();
@@ -132,15 +132,15 @@ pub(crate) fn compare(
             continue;
         }
         let (redefined, touched) = (!same(keys, then, now), !same(keys, then, live.as_ref()));
-        differences.push(Difference {
+        differences.push(FieldDifference {
             in_place: in_place(keys, now),
             keys: keys.clone(),
             now: now.cloned(),
             live,
             cause: match (redefined, touched) {
-                (true, true) => Cause::Both,
-                (true, false) => Cause::Definition,
-                _ => Cause::Host,
+                (true, true) => DifferenceCause::Both,
+                (true, false) => DifferenceCause::Definition,
+                _ => DifferenceCause::Host,
             },
         });
     }
@@ -151,19 +151,19 @@ pub(crate) fn compare(
     if let (false, Some(live), Some(declared)) = (named, live, declared)
         && live != declared
     {
-        differences.push(Difference {
+        differences.push(FieldDifference {
             keys: vec!["Image".to_owned(), "Id".to_owned()],
             now: Some(json!(declared)),
             live: Some(json!(live)),
             in_place: false,
-            cause: Cause::Host,
+            cause: DifferenceCause::Host,
         });
     }
     differences
 }
 
 /// Flattens a request: what is empty says nothing, and the environment has a key for each variable.
-fn flat(request: &Value) -> BTreeMap<Keys, Value> {
+fn flat(request: &Value) -> BTreeMap<FieldPath, Value> {
     let mut values = BTreeMap::new();
     if let Value::Object(request) = request {
         descend(request, &mut Vec::new(), &mut values);
@@ -171,7 +171,11 @@ fn flat(request: &Value) -> BTreeMap<Keys, Value> {
     values
 }
 
-fn descend(object: &Map<String, Value>, above: &mut Keys, values: &mut BTreeMap<Keys, Value>) {
+fn descend(
+    object: &Map<String, Value>,
+    above: &mut FieldPath,
+    values: &mut BTreeMap<FieldPath, Value>,
+) {
     for (key, value) in object {
         above.push(key.clone());
         match value {

@@ -11,8 +11,8 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 
-use crate::cluster::Host;
-use crate::engine::Engine;
+use crate::cluster::EngineHost;
+use crate::engine::EngineClient;
 
 /// How many connections a host has: more do not make an engine faster.
 const MAX_CONNECTIONS: usize = 4;
@@ -24,12 +24,12 @@ const MAX_WAITING: usize = 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Task<T> {
     pub(crate) node: String,
-    pub(crate) host: Host,
+    pub(crate) host: EngineHost,
     pub(crate) item: T,
 }
 
 /// What is done with every task.
-pub(crate) trait Work: Sync {
+pub(crate) trait HostWork: Sync {
     /// What a task holds.
     type Item: Send;
     /// What is known of a host, once for all its tasks.
@@ -43,12 +43,12 @@ pub(crate) trait Work: Sync {
     }
 
     /// Looks at a host before its tasks.
-    fn prepare(&self, engine: &mut Engine) -> Result<Self::Known>;
+    fn prepare(&self, engine: &mut EngineClient) -> Result<Self::Known>;
 
     /// Does one task; `say` takes a line for whoever watches.
     fn perform(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         known: &Self::Known,
         task: &Task<Self::Item>,
         say: &dyn Fn(String),
@@ -65,19 +65,19 @@ pub(crate) enum Event<D> {
 }
 
 /// An event, and the node that it is of.
-type Told<D> = (String, Event<D>);
+type NodeEvent<D> = (String, Event<D>);
 
 /// What takes events, each with the name of its node.
 type Each<'a, D> = &'a mut dyn FnMut(&str, Event<D>) -> Result<()>;
 
 /// The tasks of one host.
-type Lane<T> = Mutex<VecDeque<Task<T>>>;
+type HostQueue<T> = Mutex<VecDeque<Task<T>>>;
 
 /// Does all tasks, so many hosts at a time; `each` takes the events.
 ///
 /// # Errors
 /// What `each` returned first: the tasks are done all the same.
-pub(crate) fn run<W: Work>(
+pub(crate) fn run<W: HostWork>(
     work: &W,
     tasks: Vec<Task<W::Item>>,
     hosts: usize,
@@ -90,7 +90,7 @@ pub(crate) fn run<W: Work>(
     }
     let width = hosts.clamp(1, lanes.len().max(1));
     let lanes: Mutex<VecDeque<_>> = Mutex::new(lanes.into_values().map(Mutex::new).collect());
-    let (sender, events): (SyncSender<Told<W::Done>>, Receiver<_>) = sync_channel(MAX_WAITING);
+    let (sender, events): (SyncSender<NodeEvent<W::Done>>, Receiver<_>) = sync_channel(MAX_WAITING);
     thread::scope(|scope| {
         for _ in 0..width {
             let (lanes, sender) = (&lanes, sender.clone());
@@ -111,11 +111,15 @@ pub(crate) fn run<W: Work>(
 }
 
 /// Does the tasks of one host.
-fn work_on<W: Work>(work: &W, lane: &Lane<W::Item>, events: &SyncSender<Told<W::Done>>) {
+fn work_on<W: HostWork>(
+    work: &W,
+    lane: &HostQueue<W::Item>,
+    events: &SyncSender<NodeEvent<W::Done>>,
+) {
     let Some(endpoint) = lock(lane).front().map(|task| task.host.endpoint.clone()) else {
         return;
     };
-    let opened = Engine::connect(&endpoint).and_then(|mut engine| {
+    let opened = EngineClient::connect(&endpoint).and_then(|mut engine| {
         let known = work.prepare(&mut engine)?;
         Ok((engine, known))
     });
@@ -135,7 +139,7 @@ fn work_on<W: Work>(work: &W, lane: &Lane<W::Item>, events: &SyncSender<Told<W::
             let (known, endpoint) = (&known, &endpoint);
             scope.spawn(move || {
                 // The first connection does what a further one does not get to.
-                if let Ok(engine) = Engine::connect(endpoint) {
+                if let Ok(engine) = EngineClient::connect(endpoint) {
                     perform_all(work, engine, known, lane, events);
                 }
             });
@@ -145,12 +149,12 @@ fn work_on<W: Work>(work: &W, lane: &Lane<W::Item>, events: &SyncSender<Told<W::
 }
 
 /// Does tasks over one connection until there is none left.
-fn perform_all<W: Work>(
+fn perform_all<W: HostWork>(
     work: &W,
-    mut engine: Engine,
+    mut engine: EngineClient,
     known: &W::Known,
-    lane: &Lane<W::Item>,
-    events: &SyncSender<Told<W::Done>>,
+    lane: &HostQueue<W::Item>,
+    events: &SyncSender<NodeEvent<W::Done>>,
 ) {
     while let Some(task) = next(lane) {
         let say = |line: String| send(events, &task.node, Event::Said(line));
@@ -159,7 +163,7 @@ fn perform_all<W: Work>(
     }
 }
 
-fn send<D>(events: &SyncSender<Told<D>>, node: &str, event: Event<D>) {
+fn send<D>(events: &SyncSender<NodeEvent<D>>, node: &str, event: Event<D>) {
     // The receiver ends after all senders.
     let _ = events.send((node.to_owned(), event));
 }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::list;
-use crate::engine::{Call, Engine};
-use crate::fanout::{self, Task, Work};
+use crate::engine::{Call, EngineClient};
+use crate::fanout::{self, HostWork, Task};
 use crate::images;
 use crate::report::{Outcome, Report};
 
@@ -34,7 +34,7 @@ pub struct Args {
 
     /// What is to be done
     #[arg(value_name = "ACTION", value_enum)]
-    action: Action,
+    action: ImageAction,
 
     /// The docker hosts
     #[arg(value_name = "NODERANGE")]
@@ -69,7 +69,7 @@ Exit status: 0 all is done, 1 a host failed, 2 wrong usage.";
 
 /// What can be done with images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Action {
+enum ImageAction {
     /// Fetch an image from its registry
     Pull,
     /// Send an image to its registry
@@ -84,7 +84,7 @@ enum Action {
 
 /// One action, and what it is about.
 #[derive(Debug)]
-enum Job {
+enum ImageJob {
     Pull(ImageReference),
     Push(ImageReference),
     Load(PathBuf),
@@ -115,7 +115,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Err(error) => report.error(&node.name, &error)?,
         }
     }
-    let work = Images {
+    let work = ImageWork {
         job,
         dry_run: args.dry_run,
     };
@@ -127,10 +127,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Reads what the action is about.
-fn job(args: &Args) -> Result<Job> {
+fn job(args: &Args) -> Result<ImageJob> {
     let subject = args.subject.clone();
     let needed = || {
-        let what = if args.action == Action::Load {
+        let what = if args.action == ImageAction::Load {
             "a file"
         } else {
             "an image"
@@ -150,76 +150,76 @@ fn job(args: &Args) -> Result<Job> {
         Ok(image)
     };
     Ok(match args.action {
-        Action::Pull => Job::Pull(image()?),
-        Action::Push => Job::Push(image()?),
-        Action::Rm => Job::Remove {
+        ImageAction::Pull => ImageJob::Pull(image()?),
+        ImageAction::Push => ImageJob::Push(image()?),
+        ImageAction::Rm => ImageJob::Remove {
             image: image()?,
             force: args.force,
         },
-        Action::Ls => Job::List(subject),
-        Action::Load => {
+        ImageAction::Ls => ImageJob::List(subject),
+        ImageAction::Load => {
             let Some(path) = &subject else {
                 needed().exit()
             };
             let found = std::fs::metadata(path).with_context(|| format!("reading {path}"))?;
             ensure!(found.is_file(), "{path} is no file");
-            Job::Load(path.into())
+            ImageJob::Load(path.into())
         }
     })
 }
 
 /// What is done on each host.
 #[derive(Debug)]
-struct Images {
-    job: Job,
+struct ImageWork {
+    job: ImageJob,
     dry_run: bool,
 }
 
-impl Work for Images {
+impl HostWork for ImageWork {
     type Item = ();
     type Known = ();
     type Done = Outcome;
 
-    fn prepare(&self, _: &mut Engine) -> Result<()> {
+    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         (): &(),
         _: &Task<()>,
         say: &dyn Fn(String),
     ) -> Result<Outcome> {
-        if let Job::List(repository) = &self.job {
+        if let ImageJob::List(repository) = &self.job {
             return listed(engine, repository.as_deref(), say);
         }
         if self.dry_run {
             let what = match &self.job {
-                Job::Pull(image) => format!("would pull {image}"),
-                Job::Push(image) => format!("would push {image}"),
-                Job::Remove { image, .. } => format!("would remove {image}"),
-                Job::Load(path) => format!("would load {}", path.display()),
-                Job::List(_) => String::new(),
+                ImageJob::Pull(image) => format!("would pull {image}"),
+                ImageJob::Push(image) => format!("would push {image}"),
+                ImageJob::Remove { image, .. } => format!("would remove {image}"),
+                ImageJob::Load(path) => format!("would load {}", path.display()),
+                ImageJob::List(_) => String::new(),
             };
             return Ok(Outcome::status(what));
         }
         match &self.job {
-            Job::Pull(image) => images::pull(engine, image, say)?,
-            Job::Push(image) => push(engine, image, say)?,
-            Job::Load(path) => load(engine, path.clone(), say)?,
-            Job::Remove { image, force } => {
+            ImageJob::Pull(image) => images::pull(engine, image, say)?,
+            ImageJob::Push(image) => push(engine, image, say)?,
+            ImageJob::Load(path) => load(engine, path.clone(), say)?,
+            ImageJob::Remove { image, force } => {
                 let force = if *force { "1" } else { "0" };
                 let call = Call::delete(format!("/images/{image}")).query("force", force);
                 engine.ask(&call)?.succeeded()?;
             }
-            Job::List(_) => {}
+            ImageJob::List(_) => {}
         }
         Ok(Outcome::status("success"))
     }
 }
 
-fn push(engine: &mut Engine, image: &ImageReference, say: &dyn Fn(String)) -> Result<()> {
+fn push(engine: &mut EngineClient, image: &ImageReference, say: &dyn Fn(String)) -> Result<()> {
     let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
         bail!("an image is pushed under a tag, and {image} has a digest")
     };
@@ -238,7 +238,7 @@ fn push(engine: &mut Engine, image: &ImageReference, say: &dyn Fn(String)) -> Re
 }
 
 /// Sends a file; the engine tells what was in it.
-fn load(engine: &mut Engine, path: PathBuf, say: &dyn Fn(String)) -> Result<()> {
+fn load(engine: &mut EngineClient, path: PathBuf, say: &dyn Fn(String)) -> Result<()> {
     let shown = path.display().to_string();
     let size = std::fs::metadata(&path).map_or(0, |found| found.len());
     // The engine answers when it has all of it.
@@ -260,7 +260,11 @@ fn load(engine: &mut Engine, path: PathBuf, say: &dyn Fn(String)) -> Result<()> 
 }
 
 /// Lists images by name: identity, megabytes, name.
-fn listed(engine: &mut Engine, repository: Option<&str>, say: &dyn Fn(String)) -> Result<Outcome> {
+fn listed(
+    engine: &mut EngineClient,
+    repository: Option<&str>,
+    say: &dyn Fn(String),
+) -> Result<Outcome> {
     let answer = engine.ask(&Call::get("/images/json"))?.succeeded()?;
     let mut rows = Vec::new();
     for image in list(&answer) {

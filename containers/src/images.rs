@@ -8,7 +8,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use definitions::ImageReference;
 use serde_json::Value;
 
-use crate::engine::{Call, Engine};
+use crate::engine::{Call, EngineClient};
 use crate::fanout::lock;
 
 /// How often a pull that takes long says how far it is.
@@ -28,19 +28,19 @@ pub(crate) enum Pull {
 }
 
 /// What is known of an image on a host; whoever finds out first keeps others waiting.
-type Shared = Arc<Mutex<Option<Found>>>;
+type Shared = Arc<Mutex<Option<ImageLookup>>>;
 
 /// What came of looking for an image, and of pulling it: its identity, that it is not there, or what went wrong.
-type Found = Result<Option<String>, String>;
+type ImageLookup = Result<Option<String>, String>;
 
 /// The images of a host, as far as they were asked for.
 #[derive(Debug)]
-pub(crate) struct Images {
+pub(crate) struct HostImages {
     pull: Pull,
     known: Mutex<BTreeMap<String, Shared>>,
 }
 
-impl Images {
+impl HostImages {
     /// Knows nothing yet.
     pub(crate) fn new(pull: Pull) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Images {
     /// When the engine does not tell, or the pull fails.
     pub(crate) fn find(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         image: &ImageReference,
         say: &dyn Fn(String),
     ) -> Result<Option<String>> {
@@ -72,7 +72,7 @@ impl Images {
     /// When the engine does not tell.
     pub(crate) fn look(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         image: &ImageReference,
     ) -> Result<Option<String>> {
         self.once(image, |known| {
@@ -86,7 +86,7 @@ impl Images {
     /// When it cannot be had.
     pub(crate) fn ensure(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         image: &ImageReference,
         say: &dyn Fn(String),
     ) -> Result<String> {
@@ -107,7 +107,7 @@ impl Images {
     fn once(
         &self,
         image: &ImageReference,
-        find: impl FnOnce(Option<Found>) -> Found,
+        find: impl FnOnce(Option<ImageLookup>) -> ImageLookup,
     ) -> Result<Option<String>> {
         let shared = self.shared(image);
         let mut known = lock(&shared);
@@ -125,13 +125,13 @@ fn text(error: Error) -> String {
     format!("{error:#}")
 }
 
-fn pulled(engine: &mut Engine, image: &ImageReference, say: &dyn Fn(String)) -> Found {
+fn pulled(engine: &mut EngineClient, image: &ImageReference, say: &dyn Fn(String)) -> ImageLookup {
     pull(engine, image, say)
         .and_then(|()| inspect(engine, image))
         .map_err(text)
 }
 
-fn inspect(engine: &mut Engine, image: &ImageReference) -> Result<Option<String>> {
+fn inspect(engine: &mut EngineClient, image: &ImageReference) -> Result<Option<String>> {
     let answer = engine.ask(&Call::get(format!("/images/{image}/json")))?;
     if answer.status == 404 {
         return Ok(None);
@@ -149,7 +149,7 @@ fn inspect(engine: &mut Engine, image: &ImageReference) -> Result<Option<String>
 /// # Errors
 /// When the engine or the registry refuses it, or the stream ends within a message.
 pub(crate) fn pull(
-    engine: &mut Engine,
+    engine: &mut EngineClient,
     image: &ImageReference,
     say: &dyn Fn(String),
 ) -> Result<()> {
@@ -159,7 +159,7 @@ pub(crate) fn pull(
         .query("tag", reference)
         .patient(REGISTRY_TIMEOUT);
     say(format!("Pull image {image} start"));
-    let mut progress = Progress::default();
+    let mut progress = PullProgress::default();
     let mut said = Instant::now();
     let pulled = engine.stream(&call, &mut |event| {
         if let Some(reason) = failure(&event) {
@@ -189,9 +189,9 @@ pub(crate) fn failure(event: &Value) -> Option<String> {
 
 /// How far a pull is: bytes by layer.
 #[derive(Debug, Default)]
-struct Progress(BTreeMap<String, (u64, u64)>);
+struct PullProgress(BTreeMap<String, (u64, u64)>);
 
-impl Progress {
+impl PullProgress {
     /// The most layers that an image has.
     const MAX_LAYERS: usize = 1_000;
 
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn progress_is_the_sum_of_the_layers_and_a_failure_is_found_in_either_place() {
-        let mut progress = Progress::default();
+        let mut progress = PullProgress::default();
         assert_eq!(progress.told(), None);
         for (layer, current, total) in [
             ("a", 1, 2_000_000),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::engine::{Call, Engine};
-use crate::fanout::{self, Event, Task, Work};
+use crate::engine::{Call, EngineClient};
+use crate::fanout::{self, Event, HostWork, Task};
 use crate::labels;
 use crate::logs::LogLines;
 use crate::replace;
@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Err(error) => report.error(&node.name, &error)?,
         }
     }
-    let listing = Listing {
+    let listing = ContainerListing {
         args: &args,
         // Before there are threads: then nobody could say any more.
         offset: UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC),
@@ -101,17 +101,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 /// What a node is listed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Subject {
+enum ListSubject {
     Container,
-    Host,
+    DockerHost,
 }
 
-fn prepared(cluster: &Cluster, node: &Node, logs: bool) -> Result<Task<Subject>> {
+fn prepared(cluster: &Cluster, node: &Node, logs: bool) -> Result<Task<ListSubject>> {
     let (host, item) = match Cluster::is_container(node) {
-        true => (cluster.host_of(node)?, Subject::Container),
+        true => (cluster.host_of(node)?, ListSubject::Container),
         false => {
             ensure!(!logs, " -l is not support for {}", node.name);
-            (cluster.host_itself(node)?, Subject::Host)
+            (cluster.host_itself(node)?, ListSubject::DockerHost)
         }
     };
     let node = node.name.clone();
@@ -140,14 +140,14 @@ fn definitions_of(cluster: &Cluster) -> Defined {
 
 /// What is listed, and how.
 #[derive(Debug)]
-struct Listing<'a> {
+struct ContainerListing<'a> {
     args: &'a Args,
     offset: UtcOffset,
     cluster: Defined,
 }
 
-impl Work for Listing<'_> {
-    type Item = Subject;
+impl HostWork for ContainerListing<'_> {
+    type Item = ListSubject;
     type Known = ();
     type Done = Map<String, Value>;
 
@@ -158,31 +158,31 @@ impl Work for Listing<'_> {
         }
     }
 
-    fn prepare(&self, _: &mut Engine) -> Result<()> {
+    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         (): &(),
-        task: &Task<Subject>,
+        task: &Task<ListSubject>,
         say: &dyn Fn(String),
     ) -> Result<Map<String, Value>> {
         match (task.item, self.args.logs) {
-            (Subject::Host, _) => self.host(engine, task, say),
-            (Subject::Container, false) => container(engine, task, say),
-            (Subject::Container, true) => self.logs(engine, task, say),
+            (ListSubject::DockerHost, _) => self.host(engine, task, say),
+            (ListSubject::Container, false) => container(engine, task, say),
+            (ListSubject::Container, true) => self.logs(engine, task, say),
         }
     }
 }
 
-impl Listing<'_> {
+impl ContainerListing<'_> {
     /// Lists what a host has.
     fn host(
         &self,
-        engine: &mut Engine,
-        task: &Task<Subject>,
+        engine: &mut EngineClient,
+        task: &Task<ListSubject>,
         say: &dyn Fn(String),
     ) -> Result<Map<String, Value>> {
         let all = if self.args.all { "1" } else { "0" };
@@ -197,7 +197,7 @@ impl Listing<'_> {
         for container in &containers {
             let name = text(&container["Names"][0]);
             let created = container["Created"].as_i64().unwrap_or_default();
-            let row = Row {
+            let row = ContainerRow {
                 id: text(&container["Id"]),
                 image: text(&container["Image"]),
                 command: text(&container["Command"]),
@@ -241,8 +241,8 @@ impl Listing<'_> {
     /// Prints what a container has printed.
     fn logs(
         &self,
-        engine: &mut Engine,
-        task: &Task<Subject>,
+        engine: &mut EngineClient,
+        task: &Task<ListSubject>,
         say: &dyn Fn(String),
     ) -> Result<Map<String, Value>> {
         let path = format!("/containers/{}", task.node);
@@ -289,8 +289,8 @@ impl Listing<'_> {
 
 /// Lists one container.
 fn container(
-    engine: &mut Engine,
-    task: &Task<Subject>,
+    engine: &mut EngineClient,
+    task: &Task<ListSubject>,
     say: &dyn Fn(String),
 ) -> Result<Map<String, Value>> {
     let call = Call::get(format!("/containers/{}/json", task.node));
@@ -300,7 +300,7 @@ fn container(
     let words = words.chain(arguments.iter().map(|word| quoted(text(word))));
     let command = words.collect::<Vec<_>>().join(" ");
     let created = text(&found["Created"]);
-    let row = Row {
+    let row = ContainerRow {
         id: text(&found["Id"]),
         image: text(&found["Config"]["Image"]),
         command: &command,
@@ -318,7 +318,7 @@ fn container(
 
 /// A container as xCAT lists it.
 #[derive(Debug)]
-struct Row<'a> {
+struct ContainerRow<'a> {
     id: &'a str,
     image: &'a str,
     command: &'a str,
@@ -327,7 +327,7 @@ struct Row<'a> {
     name: &'a str,
 }
 
-impl Row<'_> {
+impl ContainerRow<'_> {
     /// Prints the columns, each at least as wide as xCAT has it.
     fn line(&self) -> String {
         let Self {
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_columns_of_xcat() {
-        let row = Row {
+        let row = ContainerRow {
             id: "4c01db0b339ca1b2c3",
             image: "ubuntu:22.04",
             command: "/bin/bash",

@@ -32,7 +32,7 @@ pub struct Args {
 
     /// image=IMAGE, command=COMMAND (with an image), dockerflag=JSON
     #[arg(value_name = "ATTR=VALUE")]
-    assignments: Vec<Assignment>,
+    assignments: Vec<StoredAttribute>,
 
     /// Say what would be done, and change nothing, neither on hosts nor in definitions
     #[arg(long)]
@@ -72,12 +72,12 @@ Exit status: 0 all are as declared, 1 a container is not, 2 wrong usage.";
 
 /// One `attr=value` that is stored first.
 #[derive(Debug, Clone)]
-struct Assignment {
+struct StoredAttribute {
     attribute: &'static str,
     value: String,
 }
 
-impl std::str::FromStr for Assignment {
+impl std::str::FromStr for StoredAttribute {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -140,7 +140,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     report.finish()
 }
 
-fn check(assignments: &[Assignment]) -> Result<()> {
+fn check(assignments: &[StoredAttribute]) -> Result<()> {
     let has = |name| assignments.iter().any(|given| given.attribute == name);
     if has("command") && !has("image") {
         bail!("Must set 'image' if use 'command'");
@@ -171,7 +171,7 @@ fn store(cluster: &mut Cluster, names: &[String], args: &Args) -> Result<()> {
                 object.set("command", "")?;
             }
         }
-        for Assignment { attribute, value } in &args.assignments {
+        for StoredAttribute { attribute, value } in &args.assignments {
             object.set(attribute, value)?;
         }
         edit.put(&object)?;

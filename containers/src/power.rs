@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::address::{AddressBook, probe};
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::engine::{Call, Engine};
-use crate::fanout::{self, Event, Task, Work};
+use crate::engine::{Call, EngineClient};
+use crate::fanout::{self, Event, HostWork, Task};
 use crate::report::{Outcome, Report};
 
 /// How long a container has to end when it is stopped, unless its definition says otherwise.
@@ -35,7 +35,7 @@ pub struct Args {
 
     /// What is to be done; on and boot, off, reset and stat are xCAT's words for machines
     #[arg(value_name = "ACTION")]
-    action: Action,
+    action: PowerAction,
 
     /// Say what would be done, and change nothing
     #[arg(long)]
@@ -61,7 +61,7 @@ Exit status: 0 all is done or was so, 1 a container failed, 2 wrong usage.";
 
 /// What can be done to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
+enum PowerAction {
     Start,
     Stop,
     Restart,
@@ -70,7 +70,7 @@ enum Action {
     State,
 }
 
-impl clap::ValueEnum for Action {
+impl clap::ValueEnum for PowerAction {
     fn value_variants<'a>() -> &'a [Self] {
         &[
             Self::Start,
@@ -94,7 +94,7 @@ impl clap::ValueEnum for Action {
     }
 }
 
-impl Action {
+impl PowerAction {
     fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -117,7 +117,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let nodes = cluster.select(&args.nodes)?;
     let timeout = |node: &Node| Ok(node.stoptimeout.unwrap_or(STOP_TIMEOUT));
     let mut tasks = report.tasks(&cluster, &nodes, timeout)?;
-    let starts = matches!(args.action, Action::Start | Action::Restart);
+    let starts = matches!(args.action, PowerAction::Start | PowerAction::Restart);
     if starts && !args.no_probe && !args.dry_run {
         tasks = with_free_addresses(tasks, (&cluster, &args.cluster), &nodes, &mut report)?;
     }
@@ -140,7 +140,7 @@ fn with_free_addresses(
     report: &mut Report,
 ) -> Result<Vec<Task<u32>>> {
     let state = Power {
-        action: Action::State,
+        action: PowerAction::State,
         dry_run: false,
     };
     let mut stopped = BTreeSet::new();
@@ -187,36 +187,36 @@ fn with_free_addresses(
 /// What is to be done, if only to be said.
 #[derive(Debug)]
 struct Power {
-    action: Action,
+    action: PowerAction,
     dry_run: bool,
 }
 
-impl Work for Power {
+impl HostWork for Power {
     type Item = u32;
     type Known = ();
     type Done = Outcome;
 
-    fn prepare(&self, _: &mut Engine) -> Result<()> {
+    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         (): &(),
         task: &Task<u32>,
         _: &dyn Fn(String),
     ) -> Result<Outcome> {
         let path = format!("/containers/{}", task.node);
         let action = self.action;
-        if action == Action::State || self.dry_run {
+        if action == PowerAction::State || self.dry_run {
             let call = Call::get(format!("{path}/json"));
             let state = engine.ask(&call)?.succeeded()?["State"]["Status"].take();
             let Value::String(state) = state else {
                 bail!("the engine named no state of it")
             };
             return Ok(match action {
-                Action::State => Outcome::status(state),
+                PowerAction::State => Outcome::status(state),
                 _ => Outcome::status(format!("would {}, is {state}", action.name())),
             });
         }
@@ -225,7 +225,7 @@ impl Work for Power {
         let answer = engine.ask(&call.patient(Duration::from_secs(task.item.into())))?;
         if answer.status == 304 {
             let state = match action {
-                Action::Start => "started",
+                PowerAction::Start => "started",
                 _ => "stopped",
             };
             return Ok(Outcome::status(format!("container already {state}")));

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::list;
-use crate::engine::{Call, Engine};
-use crate::fanout::{Task, Work};
+use crate::engine::{Call, EngineClient};
+use crate::fanout::{HostWork, Task};
 use crate::labels;
 use crate::replace::beside;
 use crate::report::{Outcome, Report};
@@ -71,18 +71,18 @@ struct Removal {
     dry_run: bool,
 }
 
-impl Work for Removal {
+impl HostWork for Removal {
     type Item = ();
     type Known = ();
     type Done = Outcome;
 
-    fn prepare(&self, _: &mut Engine) -> Result<()> {
+    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut Engine,
+        engine: &mut EngineClient,
         (): &(),
         task: &Task<()>,
         _: &dyn Fn(String),
@@ -121,7 +121,7 @@ impl Work for Removal {
 
 impl Removal {
     /// Lists what an interrupted replacement of a node's container left.
-    fn left_over(&self, engine: &mut Engine, node: &str) -> Result<Vec<String>> {
+    fn left_over(&self, engine: &mut EngineClient, node: &str) -> Result<Vec<String>> {
         let filter = json!({ "label": [format!("{}={node}", labels::NODE)] }).to_string();
         let call = Call::get("/containers/json")
             .query("all", "1")
@@ -134,7 +134,7 @@ impl Removal {
     }
 }
 
-fn inspect(engine: &mut Engine, node: &str) -> Result<Value> {
+fn inspect(engine: &mut EngineClient, node: &str) -> Result<Value> {
     let call = Call::get(format!("/containers/{node}/json"));
     Ok(engine.ask(&call)?.succeeded()?)
 }

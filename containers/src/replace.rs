@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::converge::{One, list};
+use crate::converge::{ContainerOnHost, list};
 use crate::labels;
 
 /// How often a new container is looked at until it settles.
@@ -24,7 +24,7 @@ pub(crate) fn beside(node: &str) -> [String; 2] {
     ["new", "old"].map(|which| format!("{node}..{which}"))
 }
 
-impl One<'_> {
+impl ContainerOnHost<'_> {
     /// Makes a new one beside the old one, and has it take its place once it has settled.
     pub(crate) fn replace(&mut self, old: &Value) -> Result<String> {
         let node = self.node().to_owned();

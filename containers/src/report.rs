@@ -12,7 +12,7 @@ use definitions::terminal::escaped;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::fanout::{self, Event, Task, Work};
+use crate::fanout::{self, Event, HostWork, Task};
 
 /// How a node ended well: its line, and what its document holds.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Report {
     ///
     /// # Errors
     /// When nothing can be printed; what becomes of nodes is told.
-    pub(crate) fn work<W: Work<Done = Outcome>>(
+    pub(crate) fn work<W: HostWork<Done = Outcome>>(
         &mut self,
         work: &W,
         (cluster, args): (&Cluster, &ClusterArgs),

@@ -23,7 +23,7 @@ const AF_INET: u8 = 2;
 
 /// A neighbour that the kernel knows, or asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Neighbour {
+pub(super) struct ArpEntry {
     /// Its hardware address, once it has answered.
     pub(super) hardware: Option<String>,
     /// The device behind which it is.
@@ -31,17 +31,17 @@ pub(super) struct Neighbour {
 }
 
 /// The table, by address.
-pub(super) type Neighbours = BTreeMap<Ipv4Addr, Neighbour>;
+pub(super) type ArpTable = BTreeMap<Ipv4Addr, ArpEntry>;
 
 /// Reads the table.
-pub(super) fn neighbours() -> Result<Neighbours> {
+pub(super) fn neighbours() -> Result<ArpTable> {
     let path = "/proc/net/arp";
     let table = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
     Ok(parse(&table))
 }
 
 /// Reads its text: `10.1.0.1  0x1  0x2  52:54:00:00:00:01  *  eth0`; the second flag says that it has answered.
-fn parse(table: &str) -> Neighbours {
+fn parse(table: &str) -> ArpTable {
     let entry = |line: &str| {
         let words: Vec<_> = line.split_whitespace().collect();
         let [address, _, flags, hardware, _, device] = words[..] else {
@@ -50,12 +50,12 @@ fn parse(table: &str) -> Neighbours {
         let flags = u32::from_str_radix(flags.strip_prefix("0x")?, 16).ok()?;
         let hardware = (flags & 2 != 0).then(|| hardware.to_owned());
         let device = device.to_owned();
-        Some((address.parse().ok()?, Neighbour { hardware, device }))
+        Some((address.parse().ok()?, ArpEntry { hardware, device }))
     };
     table.lines().skip(1).filter_map(entry).collect()
 }
 
-impl Neighbour {
+impl ArpEntry {
     /// Has the kernel forget it, so that it is asked for anew; needs the right to configure the network.
     pub(super) fn forget(&self, address: Ipv4Addr) -> Result<()> {
         let index = if_nametoindex(self.device.as_str())?;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::neighbour::{Neighbours, neighbours};
+use super::neighbour::{ArpTable, neighbours};
 
 /// How long the kernel asks for a neighbour that it does not know: three times a second, and a little more.
 const UNKNOWN_TIMEOUT: Duration = Duration::from_millis(3_300);
@@ -73,12 +73,12 @@ pub(crate) fn taken(
             .filter_map(|router| now.get(router)?.hardware.as_ref())
             .collect();
         open.retain(|address| {
-            let hardware = |table: &Neighbours| Some(table.get(address)?.hardware.clone());
+            let hardware = |table: &ArpTable| Some(table.get(address)?.hardware.clone());
             let was_known = matches!(hardware(&known), Some(Some(_)));
             match judge(hardware(&now), was_known, age) {
-                Seen::Open => true,
-                Seen::Free => false,
-                Seen::Taken(hardware) => {
+                ProbeVerdict::Open => true,
+                ProbeVerdict::Free => false,
+                ProbeVerdict::Taken(hardware) => {
                     if !proxies.contains(&hardware) {
                         taken.insert(*address, hardware);
                     }
@@ -92,7 +92,7 @@ pub(crate) fn taken(
 
 /// What is known of an address by now.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+enum ProbeVerdict {
     /// Nothing yet.
     Open,
     /// Nobody has it, or nobody can say.
@@ -103,15 +103,15 @@ enum Seen {
 
 /// Judges an entry of the table. One that was there before may be of somebody who is gone: it counts when it is still
 /// there after the kernel has asked again.
-fn judge(entry: Option<Option<String>>, was_known: bool, age: Duration) -> Seen {
+fn judge(entry: Option<Option<String>>, was_known: bool, age: Duration) -> ProbeVerdict {
     match entry {
-        Some(Some(hardware)) if !was_known || age >= KNOWN_TIMEOUT => Seen::Taken(hardware),
-        Some(Some(_)) => Seen::Open,
-        Some(None) if was_known && age < KNOWN_TIMEOUT => Seen::Open,
-        Some(None) if age < UNKNOWN_TIMEOUT => Seen::Open,
+        Some(Some(hardware)) if !was_known || age >= KNOWN_TIMEOUT => ProbeVerdict::Taken(hardware),
+        Some(Some(_)) => ProbeVerdict::Open,
+        Some(None) if was_known && age < KNOWN_TIMEOUT => ProbeVerdict::Open,
+        Some(None) if age < UNKNOWN_TIMEOUT => ProbeVerdict::Open,
         // Without an entry there is no network on which it could be asked for; it has one at once where there is.
-        None if age < LOOK_INTERVAL * 4 => Seen::Open,
-        Some(None) | None => Seen::Free,
+        None if age < LOOK_INTERVAL * 4 => ProbeVerdict::Open,
+        Some(None) | None => ProbeVerdict::Free,
     }
 }
 
@@ -135,18 +135,18 @@ mod tests {
     #[test]
     fn an_entry_counts_when_it_is_new_or_outlasts_a_further_question() {
         let mac = Some(Some("52:54:00:00:00:01".to_owned()));
-        let taken = || Seen::Taken("52:54:00:00:00:01".to_owned());
+        let taken = || ProbeVerdict::Taken("52:54:00:00:00:01".to_owned());
         let asked = Some(None);
         for (entry, was_known, millis, expected) in [
             (mac.clone(), false, 50, taken()),
-            (mac.clone(), true, 50, Seen::Open),
+            (mac.clone(), true, 50, ProbeVerdict::Open),
             (mac, true, 60_100, taken()),
-            (asked.clone(), true, 8_000, Seen::Open),
-            (asked.clone(), true, 60_100, Seen::Free),
-            (asked.clone(), false, 50, Seen::Open),
-            (asked, false, 3_400, Seen::Free),
-            (None, false, 50, Seen::Open),
-            (None, false, 250, Seen::Free),
+            (asked.clone(), true, 8_000, ProbeVerdict::Open),
+            (asked.clone(), true, 60_100, ProbeVerdict::Free),
+            (asked.clone(), false, 50, ProbeVerdict::Open),
+            (asked, false, 3_400, ProbeVerdict::Free),
+            (None, false, 50, ProbeVerdict::Open),
+            (None, false, 250, ProbeVerdict::Free),
         ] {
             let shown = format!("{entry:?} {was_known} {millis}");
             let seen = judge(entry, was_known, Duration::from_millis(millis));

@@ -198,7 +198,7 @@ fn encoded(text: &str) -> String {
 
 /// What an engine answered.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct EngineAnswer {
     /// The HTTP status.
     pub(crate) status: u16,
     /// The body; null where there is none.
@@ -207,22 +207,22 @@ pub(crate) struct Answer {
 
 /// An answer that says that the call was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct EngineRefusal {
     /// The HTTP status.
     pub(crate) status: u16,
     /// What the engine says about it.
     pub(crate) message: String,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for EngineRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for EngineRefusal {}
 
-impl Answer {
+impl EngineAnswer {
     /// Reads an answer; a body that is no JSON is refused with the beginning of its text.
     pub(super) fn parse(status: u16, body: &[u8]) -> Result<Self> {
         if body.iter().all(u8::is_ascii_whitespace) {
@@ -249,15 +249,15 @@ impl Answer {
     /// Returns the body of a call that was done, or was so already.
     ///
     /// # Errors
-    /// A [`Refusal`] with the engine's own words.
-    pub(crate) fn succeeded(self) -> Result<Value, Refusal> {
+    /// A [`EngineRefusal`] with the engine's own words.
+    pub(crate) fn succeeded(self) -> Result<Value, EngineRefusal> {
         if self.status < 400 {
             return Ok(self.body);
         }
         let message = self.body["message"].as_str().map(str::trim);
         let message = message.filter(|message| !message.is_empty());
         let silent = || format!("the engine answered {} without a reason", self.status);
-        Err(Refusal {
+        Err(EngineRefusal {
             status: self.status,
             message: message.map_or_else(silent, str::to_owned),
         })
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn an_answer_is_json_or_nothing_and_a_refusal_has_a_reason() {
         let refused = |status, body: &str| {
-            let answer = Answer::parse(status, body.as_bytes());
+            let answer = EngineAnswer::parse(status, body.as_bytes());
             let refusal = answer.map(|answer| answer.succeeded().unwrap_err().message);
             refusal.unwrap_or_else(|error| error.to_string())
         };
@@ -318,11 +318,11 @@ mod tests {
             assert_eq!(refused(status, body), message, "{body}");
         }
         assert_eq!(
-            Answer::parse(304, b"").unwrap().succeeded(),
+            EngineAnswer::parse(304, b"").unwrap().succeeded(),
             Ok(Value::Null)
         );
         assert_eq!(
-            Answer::parse(200, b"hello").unwrap_err().to_string(),
+            EngineAnswer::parse(200, b"hello").unwrap_err().to_string(),
             "what answers there is no docker engine: it sent no JSON with status 200"
         );
     }

@@ -20,7 +20,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::call::Payload;
-use super::{Answer, ApiVersion, Call, Credentials};
+use super::{ApiVersion, Call, Credentials, EngineAnswer};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -157,7 +157,7 @@ impl Connection {
         &mut self,
         response: Response<Incoming>,
         call: &Call,
-    ) -> Result<Answer> {
+    ) -> Result<EngineAnswer> {
         let status = response.status().as_u16();
         let limited = http_body_util::Limited::new(response.into_body(), MAX_ANSWER);
         let body = match call.limited(limited.collect()).await? {
@@ -173,7 +173,7 @@ impl Connection {
                 return Err(Error::from_boxed(error)).context("reading the answer");
             }
         };
-        Answer::parse(status, &body)
+        EngineAnswer::parse(status, &body)
     }
 
     /// Sends a call that turns the connection into a stream of bytes both ways; the next call opens another.

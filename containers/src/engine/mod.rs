@@ -1,6 +1,6 @@
 //! A client of the Docker Engine API: one engine, one connection, blocking.
 //!
-//! A [`Call`] comes in, an [`Answer`] or a stream goes out. The engine is reached over a unix socket or by mutual TLS,
+//! A [`Call`] comes in, an [`EngineAnswer`] or a stream goes out. The engine is reached over a unix socket or by mutual TLS,
 //! never in the clear. One `HEAD /_ping` decides the version of the API, which every later call names; a status
 //! other than 2xx is an answer as any other, so that the 304 of "already started" is kept. Answers are JSON values:
 //! what an engine adds is no error. Every answer has a bound, every wait a limit. Nothing here knows nodes.
@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) use call::{Answer, Call, Refusal};
+pub(crate) use call::{Call, EngineAnswer, EngineRefusal};
 pub(crate) use connection::Endpoint;
 pub(crate) use console::{Console, ConsoleInput};
 pub(crate) use credentials::Credentials;
@@ -30,12 +30,12 @@ use json_lines::JsonLines;
 
 /// An engine that answered, and the version of the API that is spoken with it.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub(crate) struct EngineClient {
     runtime: Runtime,
     connection: Connection,
 }
 
-impl Engine {
+impl EngineClient {
     /// Connects and asks for the version of the API.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine does not answer in time, or its answer is not of the API.
-    pub(crate) fn ask(&mut self, call: &Call) -> Result<Answer> {
+    pub(crate) fn ask(&mut self, call: &Call) -> Result<EngineAnswer> {
         let connection = &mut self.connection;
         self.runtime.block_on(async {
             let response = connection.send(call).await?;
@@ -72,7 +72,7 @@ impl Engine {
     /// Makes a call whose answer is a stream of JSON values, and hands on each as it comes.
     ///
     /// # Errors
-    /// A [`Refusal`] when the call is refused; else as [`Self::ask`], or what `each` returns.
+    /// A [`EngineRefusal`] when the call is refused; else as [`Self::ask`], or what `each` returns.
     pub(crate) fn stream(
         &mut self,
         call: &Call,
