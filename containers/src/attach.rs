@@ -18,7 +18,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs, EngineHost};
-use crate::engine::{Call, Console, ConsoleInput, EngineClient};
+use crate::engine::{Call, Console, ConsoleInput, EngineApi};
 use crate::fanout::lock;
 
 /// What leaves a console, as the engine writes it, and as it is typed.
@@ -113,7 +113,7 @@ enum ConsoleWay {
 struct ConsoleSession {
     node: String,
     host: EngineHost,
-    engine: EngineClient,
+    engine: EngineApi,
     way: ConsoleWay,
 }
 
@@ -129,7 +129,7 @@ enum ConsoleEnding {
 
 impl ConsoleSession {
     fn open(node: &str, host: EngineHost, exec: Option<ProcessArguments>) -> Result<Self> {
-        let mut engine = EngineClient::connect(&host.endpoint)?;
+        let mut engine = EngineApi::connect(&host.endpoint)?;
         let found = inspect(&mut engine, node)?;
         let state = found["State"]["Status"].as_str().unwrap_or("unknown");
         // An engine opens a console of one that does not run, too, and then is silent.
@@ -284,7 +284,7 @@ impl ConsoleSession {
     fn wait_for_engine(&mut self) -> Result<()> {
         let deadline = Instant::now() + RETURN_TIMEOUT;
         loop {
-            match EngineClient::connect(&self.host.endpoint) {
+            match EngineApi::connect(&self.host.endpoint) {
                 Ok(engine) => {
                     self.engine = engine;
                     return Ok(());
@@ -298,7 +298,7 @@ impl ConsoleSession {
     }
 }
 
-fn inspect(engine: &mut EngineClient, node: &str) -> Result<Value> {
+fn inspect(engine: &mut EngineApi, node: &str) -> Result<Value> {
     let call = Call::get(format!("/containers/{node}/json"));
     Ok(engine.ask(&call)?.succeeded()?)
 }

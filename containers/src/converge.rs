@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::declaration::Declaration;
 use crate::difference::{FieldDifference, compare};
-use crate::engine::{Call, EngineClient, EngineRefusal};
+use crate::engine::{Call, EngineApi, EngineRefusal};
 use crate::fanout::{HostWork, Task};
 use crate::images::{HostImages, Pull};
 use crate::labels;
@@ -48,7 +48,7 @@ impl HostWork for Converge {
     type Known = HostState;
     type Done = Outcome;
 
-    fn prepare(&self, engine: &mut EngineClient) -> Result<HostState> {
+    fn prepare(&self, engine: &mut EngineApi) -> Result<HostState> {
         let filter = json!({ "label": [labels::NODE] }).to_string();
         let call = Call::get("/containers/json")
             .query("all", "1")
@@ -76,7 +76,7 @@ impl HostWork for Converge {
 
     fn perform(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         known: &HostState,
         task: &Task<Declaration>,
         say: &dyn Fn(String),
@@ -105,7 +105,7 @@ impl HostWork for Converge {
 
 /// One container on one host.
 pub(crate) struct ContainerOnHost<'a> {
-    pub(crate) engine: &'a mut EngineClient,
+    pub(crate) engine: &'a mut EngineApi,
     pub(crate) known: &'a HostState,
     pub(crate) how: &'a Converge,
     pub(crate) declaration: &'a Declaration,
@@ -355,12 +355,7 @@ impl<'a> ContainerOnHost<'a> {
 }
 
 /// Puts a container on a further network.
-fn connect(
-    engine: &mut EngineClient,
-    network: &str,
-    container: &str,
-    settings: &Value,
-) -> Result<()> {
+fn connect(engine: &mut EngineApi, network: &str, container: &str, settings: &Value) -> Result<()> {
     let body = json!({ "Container": container, "EndpointConfig": settings });
     let call = Call::post(format!("/networks/{network}/connect")).body(body);
     let connected = engine.ask(&call)?.succeeded();

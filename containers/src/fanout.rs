@@ -12,7 +12,7 @@ use std::thread;
 use anyhow::{Result, anyhow};
 
 use crate::cluster::EngineHost;
-use crate::engine::EngineClient;
+use crate::engine::EngineApi;
 
 /// How many connections a host has: more do not make an engine faster.
 const MAX_CONNECTIONS: usize = 4;
@@ -43,12 +43,12 @@ pub(crate) trait HostWork: Sync {
     }
 
     /// Looks at a host before its tasks.
-    fn prepare(&self, engine: &mut EngineClient) -> Result<Self::Known>;
+    fn prepare(&self, engine: &mut EngineApi) -> Result<Self::Known>;
 
     /// Does one task; `say` takes a line for whoever watches.
     fn perform(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         known: &Self::Known,
         task: &Task<Self::Item>,
         say: &dyn Fn(String),
@@ -119,7 +119,7 @@ fn work_on<W: HostWork>(
     let Some(endpoint) = lock(lane).front().map(|task| task.host.endpoint.clone()) else {
         return;
     };
-    let opened = EngineClient::connect(&endpoint).and_then(|mut engine| {
+    let opened = EngineApi::connect(&endpoint).and_then(|mut engine| {
         let known = work.prepare(&mut engine)?;
         Ok((engine, known))
     });
@@ -139,7 +139,7 @@ fn work_on<W: HostWork>(
             let (known, endpoint) = (&known, &endpoint);
             scope.spawn(move || {
                 // The first connection does what a further one does not get to.
-                if let Ok(engine) = EngineClient::connect(endpoint) {
+                if let Ok(engine) = EngineApi::connect(endpoint) {
                     perform_all(work, engine, known, lane, events);
                 }
             });
@@ -151,7 +151,7 @@ fn work_on<W: HostWork>(
 /// Does tasks over one connection until there is none left.
 fn perform_all<W: HostWork>(
     work: &W,
-    mut engine: EngineClient,
+    mut engine: EngineApi,
     known: &W::Known,
     lane: &HostQueue<W::Item>,
     events: &SyncSender<NodeEvent<W::Done>>,

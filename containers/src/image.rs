@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::list;
-use crate::engine::{Call, EngineClient};
+use crate::engine::{Call, EngineApi};
 use crate::fanout::{self, HostWork, Task};
 use crate::images;
 use crate::report::{Outcome, Report};
@@ -180,13 +180,13 @@ impl HostWork for ImageWork {
     type Known = ();
     type Done = Outcome;
 
-    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
+    fn prepare(&self, _: &mut EngineApi) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         (): &(),
         _: &Task<()>,
         say: &dyn Fn(String),
@@ -219,7 +219,7 @@ impl HostWork for ImageWork {
     }
 }
 
-fn push(engine: &mut EngineClient, image: &ImageReference, say: &dyn Fn(String)) -> Result<()> {
+fn push(engine: &mut EngineApi, image: &ImageReference, say: &dyn Fn(String)) -> Result<()> {
     let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
         bail!("an image is pushed under a tag, and {image} has a digest")
     };
@@ -238,7 +238,7 @@ fn push(engine: &mut EngineClient, image: &ImageReference, say: &dyn Fn(String))
 }
 
 /// Sends a file; the engine tells what was in it.
-fn load(engine: &mut EngineClient, path: PathBuf, say: &dyn Fn(String)) -> Result<()> {
+fn load(engine: &mut EngineApi, path: PathBuf, say: &dyn Fn(String)) -> Result<()> {
     let shown = path.display().to_string();
     let size = std::fs::metadata(&path).map_or(0, |found| found.len());
     // The engine answers when it has all of it.
@@ -261,7 +261,7 @@ fn load(engine: &mut EngineClient, path: PathBuf, say: &dyn Fn(String)) -> Resul
 
 /// Lists images by name: identity, megabytes, name.
 fn listed(
-    engine: &mut EngineClient,
+    engine: &mut EngineApi,
     repository: Option<&str>,
     say: &dyn Fn(String),
 ) -> Result<Outcome> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use definitions::ImageReference;
 use serde_json::Value;
 
-use crate::engine::{Call, EngineClient};
+use crate::engine::{Call, EngineApi};
 use crate::fanout::lock;
 
 /// How often a pull that takes long says how far it is.
@@ -55,7 +55,7 @@ impl HostImages {
     /// When the engine does not tell, or the pull fails.
     pub(crate) fn find(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         image: &ImageReference,
         say: &dyn Fn(String),
     ) -> Result<Option<String>> {
@@ -72,7 +72,7 @@ impl HostImages {
     /// When the engine does not tell.
     pub(crate) fn look(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         image: &ImageReference,
     ) -> Result<Option<String>> {
         self.once(image, |known| {
@@ -86,7 +86,7 @@ impl HostImages {
     /// When it cannot be had.
     pub(crate) fn ensure(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         image: &ImageReference,
         say: &dyn Fn(String),
     ) -> Result<String> {
@@ -125,13 +125,13 @@ fn text(error: Error) -> String {
     format!("{error:#}")
 }
 
-fn pulled(engine: &mut EngineClient, image: &ImageReference, say: &dyn Fn(String)) -> ImageLookup {
+fn pulled(engine: &mut EngineApi, image: &ImageReference, say: &dyn Fn(String)) -> ImageLookup {
     pull(engine, image, say)
         .and_then(|()| inspect(engine, image))
         .map_err(text)
 }
 
-fn inspect(engine: &mut EngineClient, image: &ImageReference) -> Result<Option<String>> {
+fn inspect(engine: &mut EngineApi, image: &ImageReference) -> Result<Option<String>> {
     let answer = engine.ask(&Call::get(format!("/images/{image}/json")))?;
     if answer.status == 404 {
         return Ok(None);
@@ -149,7 +149,7 @@ fn inspect(engine: &mut EngineClient, image: &ImageReference) -> Result<Option<S
 /// # Errors
 /// When the engine or the registry refuses it, or the stream ends within a message.
 pub(crate) fn pull(
-    engine: &mut EngineClient,
+    engine: &mut EngineApi,
     image: &ImageReference,
     say: &dyn Fn(String),
 ) -> Result<()> {

@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::engine::{Call, EngineClient};
+use crate::engine::{Call, EngineApi};
 use crate::fanout::{self, Event, HostWork, Task};
 use crate::labels;
-use crate::logs::LogLines;
+use crate::logs::ContainerLog;
 use crate::replace;
 use crate::report::Report;
 
@@ -158,13 +158,13 @@ impl HostWork for ContainerListing<'_> {
         }
     }
 
-    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
+    fn prepare(&self, _: &mut EngineApi) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         (): &(),
         task: &Task<ListSubject>,
         say: &dyn Fn(String),
@@ -181,7 +181,7 @@ impl ContainerListing<'_> {
     /// Lists what a host has.
     fn host(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         task: &Task<ListSubject>,
         say: &dyn Fn(String),
     ) -> Result<Map<String, Value>> {
@@ -241,7 +241,7 @@ impl ContainerListing<'_> {
     /// Prints what a container has printed.
     fn logs(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         task: &Task<ListSubject>,
         say: &dyn Fn(String),
     ) -> Result<Map<String, Value>> {
@@ -272,7 +272,7 @@ impl ContainerListing<'_> {
             kept.push(json!(line));
             Ok(())
         };
-        let mut lines = LogLines::new(has_terminal);
+        let mut lines = ContainerLog::new(has_terminal);
         let mut silent = true;
         engine.bytes(&call, &mut |chunk| {
             silent = false;
@@ -289,7 +289,7 @@ impl ContainerListing<'_> {
 
 /// Lists one container.
 fn container(
-    engine: &mut EngineClient,
+    engine: &mut EngineApi,
     task: &Task<ListSubject>,
     say: &dyn Fn(String),
 ) -> Result<Map<String, Value>> {

@@ -10,7 +10,7 @@ const MAX_LINE: usize = 64 << 10;
 
 /// Parts what comes into lines.
 #[derive(Debug)]
-pub(crate) struct LogLines {
+pub(crate) struct ContainerLog {
     /// Whether the stream has frames.
     framed: bool,
     head: Vec<u8>,
@@ -21,7 +21,7 @@ pub(crate) struct LogLines {
     pending: [Vec<u8>; 3],
 }
 
-impl LogLines {
+impl ContainerLog {
     /// Begins.
     pub(crate) fn new(has_terminal: bool) -> Self {
         Self {
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn lines(has_terminal: bool, bytes: &[u8], cut: usize) -> Result<Vec<String>> {
-        let mut log = LogLines::new(has_terminal);
+        let mut log = ContainerLog::new(has_terminal);
         let mut lines = Vec::new();
         let mut each = |line: &str| {
             lines.push(line.to_owned());

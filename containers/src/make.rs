@@ -9,7 +9,7 @@ use definitions::{
     EngineOptions, Error, ImageReference, Kind, Noderange, Object, ProcessArguments,
 };
 
-use crate::address::AddressBook;
+use crate::address::AddressRegister;
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::Converge;
 use crate::declaration::Declaration;
@@ -111,7 +111,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if !args.assignments.is_empty() {
         store(&mut cluster, &names, &args)?;
     }
-    let book = AddressBook::of(&cluster)?;
+    let book = AddressRegister::of(&cluster)?;
     let nodes = cluster.select(&args.nodes)?;
     let mut report = Report::new(args.json);
     let converge = Converge {

@@ -10,9 +10,9 @@ use clap::builder::PossibleValue;
 use definitions::{Node, Noderange};
 use serde_json::Value;
 
-use crate::address::{AddressBook, probe};
+use crate::address::{AddressRegister, probe};
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::engine::{Call, EngineClient};
+use crate::engine::{Call, EngineApi};
 use crate::fanout::{self, Event, HostWork, Task};
 use crate::report::{Outcome, Report};
 
@@ -166,7 +166,7 @@ fn with_free_addresses(
         _ => None,
     };
     let addresses = nodes.iter().filter_map(address).collect();
-    let taken = probe::taken(&addresses, &AddressBook::of(cluster)?.routers())
+    let taken = probe::taken(&addresses, &AddressRegister::of(cluster)?.routers())
         .context("asking the network for the containers' addresses")?;
     for node in nodes {
         let found = address(node).and_then(|address| Some((address, taken.get(&address)?)));
@@ -196,13 +196,13 @@ impl HostWork for Power {
     type Known = ();
     type Done = Outcome;
 
-    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
+    fn prepare(&self, _: &mut EngineApi) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         (): &(),
         task: &Task<u32>,
         _: &dyn Fn(String),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::list;
-use crate::engine::{Call, EngineClient};
+use crate::engine::{Call, EngineApi};
 use crate::fanout::{HostWork, Task};
 use crate::labels;
 use crate::replace::beside;
@@ -76,13 +76,13 @@ impl HostWork for Removal {
     type Known = ();
     type Done = Outcome;
 
-    fn prepare(&self, _: &mut EngineClient) -> Result<()> {
+    fn prepare(&self, _: &mut EngineApi) -> Result<()> {
         Ok(())
     }
 
     fn perform(
         &self,
-        engine: &mut EngineClient,
+        engine: &mut EngineApi,
         (): &(),
         task: &Task<()>,
         _: &dyn Fn(String),
@@ -121,7 +121,7 @@ impl HostWork for Removal {
 
 impl Removal {
     /// Lists what an interrupted replacement of a node's container left.
-    fn left_over(&self, engine: &mut EngineClient, node: &str) -> Result<Vec<String>> {
+    fn left_over(&self, engine: &mut EngineApi, node: &str) -> Result<Vec<String>> {
         let filter = json!({ "label": [format!("{}={node}", labels::NODE)] }).to_string();
         let call = Call::get("/containers/json")
             .query("all", "1")
@@ -134,7 +134,7 @@ impl Removal {
     }
 }
 
-fn inspect(engine: &mut EngineClient, node: &str) -> Result<Value> {
+fn inspect(engine: &mut EngineApi, node: &str) -> Result<Value> {
     let call = Call::get(format!("/containers/{node}/json"));
     Ok(engine.ask(&call)?.succeeded()?)
 }

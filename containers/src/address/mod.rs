@@ -18,7 +18,7 @@ use crate::declaration::hardware_address;
 
 /// Who has which address, by the definitions.
 #[derive(Debug, Default)]
-pub(crate) struct AddressBook {
+pub(crate) struct AddressRegister {
     addresses: BTreeMap<IpAddr, BTreeSet<String>>,
     hardware: BTreeMap<String, BTreeSet<String>>,
     networks: Vec<KnownNetwork>,
@@ -34,7 +34,7 @@ struct KnownNetwork {
     dynamic: Vec<(IpAddr, IpAddr)>,
 }
 
-impl AddressBook {
+impl AddressRegister {
     /// Reads all definitions.
     ///
     /// # Errors
@@ -198,8 +198,8 @@ mod tests {
         Node::from_object(&object).unwrap()
     }
 
-    fn book() -> AddressBook {
-        let mut book = AddressBook::default();
+    fn book() -> AddressRegister {
+        let mut book = AddressRegister::default();
         for node in [
             node("host01", &["ip=10.1.0.5", "nicips=eth1!10.2.0.5|fd00::5"]),
             node("web1", &["ip=10.1.0.20"]),
@@ -272,7 +272,9 @@ mod tests {
             dynamicrange: Some("10.1.0.9-10.1.0.1".to_owned()),
             ..Network::default()
         };
-        let error = AddressBook::default().add_network(&network).unwrap_err();
+        let error = AddressRegister::default()
+            .add_network(&network)
+            .unwrap_err();
         assert_eq!(
             format!("{error:#}"),
             "reading dynamicrange=10.1.0.9-10.1.0.1 of the network cluster: it is no FIRST-LAST"

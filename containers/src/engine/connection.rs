@@ -62,13 +62,13 @@ impl std::fmt::Display for Endpoint {
 
 /// An open connection; without a sender it is opened again by the next call.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct EngineConnection {
     endpoint: Endpoint,
     api: ApiVersion,
     sender: Option<SendRequest<Payload>>,
 }
 
-impl Connection {
+impl EngineConnection {
     /// Connects, and settles which version of the API is spoken.
     pub(super) async fn open(endpoint: Endpoint) -> Result<Self> {
         let mut connection = Self {

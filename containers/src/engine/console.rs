@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Call;
-use super::connection::Connection;
+use super::connection::EngineConnection;
 
 /// How many pieces of input wait at most.
 const MAX_WAITING: usize = 16;
@@ -59,7 +59,7 @@ impl<'a> Console<'a> {
     pub(super) async fn run(
         &mut self,
         stream: TokioIo<Upgraded>,
-        connection: &mut Connection,
+        connection: &mut EngineConnection,
     ) -> Result<()> {
         let (mut reader, mut writer) = split(stream);
         let mut changed =
@@ -102,7 +102,7 @@ impl<'a> Console<'a> {
     }
 
     /// Sets the size of the far side. One that has just ended has none, which is no error.
-    async fn follow_window(&self, connection: &mut Connection) {
+    async fn follow_window(&self, connection: &mut EngineConnection) {
         let Some((rows, columns)) = (self.window)() else {
             return;
         };

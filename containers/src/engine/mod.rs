@@ -25,17 +25,17 @@ pub(crate) use console::{Console, ConsoleInput};
 pub(crate) use credentials::Credentials;
 pub(crate) use version::ApiVersion;
 
-use connection::Connection;
+use connection::EngineConnection;
 use json_lines::JsonLines;
 
 /// An engine that answered, and the version of the API that is spoken with it.
 #[derive(Debug)]
-pub(crate) struct EngineClient {
+pub(crate) struct EngineApi {
     runtime: Runtime,
-    connection: Connection,
+    connection: EngineConnection,
 }
 
-impl EngineClient {
+impl EngineApi {
     /// Connects and asks for the version of the API.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl EngineClient {
             .enable_all()
             .build()
             .context("starting the client's event loop")?;
-        let connection = runtime.block_on(Connection::open(endpoint.clone()))?;
+        let connection = runtime.block_on(EngineConnection::open(endpoint.clone()))?;
         Ok(Self {
             runtime,
             connection,
