@@ -245,7 +245,9 @@ mod tests {
     #[test]
     fn a_page_says_what_each_verb_takes() {
         let mut page = Vec::new();
-        generate::Form::Man.write::<Verbs>(&mut page).unwrap();
+        generate::GeneratedForm::Man
+            .write::<Verbs>(&mut page)
+            .unwrap();
         let page = String::from_utf8(page).unwrap();
         for part in [
             ".SH \"TRIAL\\-VERBS MAKE\"\n",

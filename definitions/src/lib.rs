@@ -15,6 +15,7 @@ mod catalog;
 pub mod cli;
 #[cfg(feature = "command")]
 pub mod command;
+mod container;
 mod distro;
 mod error;
 #[cfg(feature = "files")]
@@ -46,6 +47,11 @@ pub mod terminal;
 pub use arch::Arch;
 #[cfg(feature = "catalog")]
 pub use catalog::{Catalog, CatalogEdit};
+pub use container::{
+    CapabilityChange, ContainerLink, ContainerUser, CpuLimit, DeviceMapping, DockerHost,
+    DockerName, EngineOptions, HealthCheck, ImageReference, MemorySize, NamedValue,
+    ProcessArguments, PublishedPort, RestartPolicy, Switch, VolumeMount,
+};
 pub use distro::Distro;
 pub use error::Error;
 #[cfg(feature = "files")]

@@ -138,16 +138,50 @@ macro_rules! like_a_node {
             bmcpassword: Option<crate::Secret>,
 
             // A container.
-            /// The docker host of a container: `host[:port]`.
-            dockerhost: Option<String>,
-            /// How many processors a container may use.
-            dockercpus: Option<String>,
-            /// How much memory a container may use.
-            dockermemory: Option<String>,
-            /// More for the engine, as JSON.
-            dockerflag: Option<String>,
-            /// The docker networks of a container.
-            dockernics: Vec<String>,
+            /// Where a container runs: a node, `HOST:PORT`, or `unix:/PATH` on the management node.
+            dockerhost: Option<crate::DockerHost>,
+            /// The image of a container: `[REGISTRY/]NAME[:TAG][@DIGEST]`.
+            image: Option<crate::ImageReference>,
+            /// What a container runs in place of the image's command: words, or a JSON array.
+            command: Option<crate::ProcessArguments>,
+            /// What a container runs the command by, in place of the image's entry point.
+            entrypoint: Option<crate::ProcessArguments>,
+            /// The environment of a container, `NAME=VALUE` each.
+            environment: Vec<crate::NamedValue>,
+            /// What a container has at its paths: `/HOST/PATH:/PATH[:ro]`, `NAME:/PATH`, `tmpfs:/PATH`.
+            volumes: Vec<crate::VolumeMount>,
+            /// Ports of a container that its host offers: `[ADDRESS:][PORT:]PORT[/udp]`.
+            ports: Vec<crate::PublishedPort>,
+            /// Other containers, on any host, that a container knows by name: `NODE[:ALIAS]`.
+            links: Vec<crate::ContainerLink>,
+            /// How many processors a container may use (`1.5`), or which (`0-3`, `2-2`).
+            dockercpus: Option<crate::CpuLimit>,
+            /// How much memory a container may use: `512M`, `2g`; a number alone is MiB.
+            dockermemory: Option<crate::MemorySize>,
+            /// More for the engine, a JSON object that goes before all other attributes.
+            dockerflag: Option<crate::EngineOptions>,
+            /// The docker networks of a container; the first has its address.
+            dockernics: Vec<crate::DockerName>,
+            /// The second address of a container, of the other family.
+            ip6: Option<std::net::Ipv6Addr>,
+            /// What becomes of a container that ends: `no`, `always`, `unless-stopped`, `on-failure[:TIMES]`.
+            restart: Option<crate::RestartPolicy>,
+            /// `1`: a container has an init process that reaps what it leaves.
+            init: Option<crate::Switch>,
+            /// How a container's health is looked at: a line for its shell, a JSON array, or `none`.
+            healthcheck: Option<crate::HealthCheck>,
+            /// The user that a container's process runs as: `USER[:GROUP]`.
+            user: Option<crate::ContainerUser>,
+            /// Capabilities that a container gets, or with `-` does not get: `NET_ADMIN`, `-ALL`.
+            caps: Vec<crate::CapabilityChange>,
+            /// Devices that a container may use: `/dev/NAME[:/dev/NAME][:rwm]`.
+            devices: Vec<crate::DeviceMapping>,
+            /// Labels of a container, `NAME=VALUE` each.
+            labels: Vec<crate::NamedValue>,
+            /// Where what a container prints is kept: `json-file`, `local`, `journald`, `none`.
+            logdriver: Option<crate::DockerName>,
+            /// How many seconds a container has to end when it is stopped, before it is killed.
+            stoptimeout: Option<u32>,
 
             // A virtual machine.
             /// The host of a virtual machine.

@@ -306,7 +306,7 @@ fn is_plain_name(name: &str) -> bool {
 }
 
 /// Parts a line into words; quotes keep blanks, a backslash keeps the next character.
-fn words(text: &str) -> Result<Vec<String>, &'static str> {
+pub(crate) fn words(text: &str) -> Result<Vec<String>, &'static str> {
     let (mut words, mut word) = (Vec::new(), None::<String>);
     let mut quote = None;
     let mut characters = text.chars();

@@ -246,6 +246,7 @@ macro_rules! words {
 
 words! {
     IpAddr: "an IP address", "an address such as '10.1.0.5' or 'fd00::5'";
+    std::net::Ipv6Addr: "an IPv6 address", "an address such as 'fd00::5'";
     u32: "a number", "digits";
 }
 
@@ -267,6 +268,12 @@ macro_rules! own_words {
 }
 
 own_words!(false: Arch, Distro, crate::GroupName, crate::GroupType, crate::MacAddresses, crate::ProvMethod);
+// Containers.
+own_words!(false: crate::CapabilityChange, crate::ContainerLink, crate::ContainerUser, crate::CpuLimit);
+own_words!(false: crate::DeviceMapping, crate::DockerHost, crate::DockerName, crate::EngineOptions);
+own_words!(false: crate::HealthCheck, crate::ImageReference, crate::MemorySize, crate::NamedValue);
+own_words!(false: crate::ProcessArguments, crate::PublishedPort, crate::RestartPolicy, crate::Switch);
+own_words!(false: crate::VolumeMount);
 own_words!(true: crate::CryptedPassword, crate::Secret);
 
 /// Declares a noun: the struct, its table of attributes and its conversions, all from one list.

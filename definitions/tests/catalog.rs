@@ -295,6 +295,9 @@ proptest! {
 
     #[test]
     fn whatever_is_stored_is_loaded_again_after_every_change(before in objects(), after in objects()) {
+        // A name is a node's or a group's, and the catalog refuses what would be both.
+        let shared = before.iter().any(|one| after.iter().any(|other| one.name() == other.name()));
+        prop_assume!(!shared || before[0].kind() == after[0].kind());
         let (_directory, catalog) = catalog(&[]);
         for objects in [before, after] {
             let mut edit = catalog.edit().unwrap();

@@ -85,6 +85,8 @@ const ONE_CHANGED: &str = "1 object definitions have been created or modified.\n
 
 #[path = "commands/changes.rs"]
 mod changes;
+#[path = "commands/containers.rs"]
+mod containers;
 #[path = "commands/life_cycle.rs"]
 mod life_cycle;
 #[path = "commands/lists.rs"]

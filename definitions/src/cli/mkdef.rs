@@ -17,6 +17,8 @@ Examples:
   mkdef 'n[01-10]' groups=compute,all             ten nodes
   mkdef -t group compute os=debian12 arch=x86_64  attributes that the members inherit
   mkdef -t osimage new --template old             a copy under another name
+  mkdef 'web[001-100]' groups=web ip=10.1.2.1-10.1.2.100
+                                              a hundred, each with the next address
   mkdef -t osimage debian12.9.0-x86_64-install-dockerhost -u profile=dockerhost provmethod=install
   lsdef -z host01 | sed s/host01/host02/ | mkdef -z";
 

@@ -13,3 +13,4 @@ mod groups;
 mod listing;
 mod report;
 mod request;
+mod spread;

@@ -6,6 +6,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail};
 
 use super::assignment::Assignment;
+use super::spread;
 use crate::catalog::CatalogEdit;
 use crate::{Chosen, Error, Group, Noderange, Nodes, Object, ObjectKind, Site, stanza};
 
@@ -111,16 +112,20 @@ impl Query {
                 names,
                 assignments,
             } => {
-                let names = match kind {
+                let mut names = match kind {
                     ObjectKind::Node => nodes(&names, &edit.nodes()?, scope)?,
                     _ => listed(&names),
                 };
-                let request = |name| Request {
+                let assignments = match kind {
+                    ObjectKind::Node => spread::over(&mut names, &assignments)?,
+                    _ => vec![assignments; names.len()],
+                };
+                let request = |(name, assignments)| Request {
                     kind,
                     name,
-                    assignments: assignments.clone(),
+                    assignments,
                 };
-                names.into_iter().map(request).collect()
+                names.into_iter().zip(assignments).map(request).collect()
             }
         };
         if scope == RequestScope::Existing {

@@ -308,7 +308,7 @@ fn local_addresses() -> Result<Vec<LocalAddress>> {
 
 #[cfg(test)]
 mod tests {
-    use definitions::{Definition as _, InstallDir, Kind, Object};
+    use definitions::{Definition as _, InstallDir, Object, ObjectKind};
     use proptest::prelude::*;
 
     use super::super::boot::Loaders;

@@ -1,0 +1,7 @@
+//! `dockerimage`: the images of docker hosts.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    definitions::command::main(containers::image::run)
+}

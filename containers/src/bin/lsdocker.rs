@@ -1,0 +1,7 @@
+//! `lsdocker`: lists containers.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    definitions::command::main(containers::list::run)
+}

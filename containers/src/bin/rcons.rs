@@ -1,0 +1,7 @@
+//! `rcons`: opens the console of a container.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    definitions::command::main(containers::attach::run)
+}

@@ -1,0 +1,85 @@
+//! Who a client is to an engine, and whom it believes: the three files that docker's own client takes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// The files: the authority, the client's certificate, its key.
+const FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
+/// The longest of them.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A client's certificate and key, and the authority that engines are signed by.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials(Arc<ClientConfig>);
+
+impl Credentials {
+    /// Says whether a directory holds them.
+    pub(crate) fn are_in(directory: &Path) -> bool {
+        FILES.iter().all(|file| directory.join(file).is_file())
+    }
+
+    /// Loads them: `ca.pem`, `cert.pem` and `key.pem` of a directory. No authority of the system is believed.
+    ///
+    /// # Errors
+    /// When a file is missing or is not what it should be, or others may read the key.
+    pub(crate) fn load(directory: &Path) -> Result<Self> {
+        let [authority, chain, key] = FILES.map(|file| directory.join(file));
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&authority)? {
+            let reading = || format!("reading {}", authority.display());
+            roots.add(certificate).with_context(reading)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(certificates(&chain)?, private_key(&key)?)
+            .with_context(|| format!("taking {} and {}", chain.display(), key.display()))?;
+        Ok(Self(Arc::new(config)))
+    }
+
+    pub(super) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = read(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.with_context(|| format!("reading {}", path.display()))?;
+    ensure!(
+        !certificates.is_empty(),
+        "{} holds no certificate",
+        path.display()
+    );
+    Ok(certificates)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    let mode = fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
+    let mode = mode.permissions().mode() & 0o777;
+    ensure!(
+        mode & 0o077 == 0,
+        "{} may be read or changed by others than its owner (mode {mode:03o}), and whoever has it is root on every \
+         docker host: chmod 600 it",
+        path.display()
+    );
+    PrivateKeyDer::from_pem_slice(&read(path)?)
+        .with_context(|| format!("reading {}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let reading = || format!("reading {}", path.display());
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).with_context(reading)?;
+    let mut file = std::io::Read::take(file, MAX_BYTES);
+    std::io::Read::read_to_end(&mut file, &mut bytes).with_context(reading)?;
+    Ok(bytes)
+}

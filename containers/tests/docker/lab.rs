@@ -1,0 +1,478 @@
+//! Three docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// The switch's address, which is the containers' router as well.
+pub(crate) const ROUTER: &str = "10.73.0.254";
+/// The names and addresses of the hosts.
+pub(crate) const HOSTS: [(&str, &str); 3] = [
+    ("host01", "10.73.0.5"),
+    ("host02", "10.73.0.6"),
+    (RESTARTED, "10.73.0.7"),
+];
+/// The host whose engine a case may kill, while it holds the guard.
+pub(crate) const RESTARTED: &str = "host03";
+static RESTARTS: Mutex<()> = Mutex::new(());
+
+/// Keeps other cases from the engine of that host.
+pub(crate) fn restarts() -> MutexGuard<'static, ()> {
+    RESTARTS
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// All of it; started by the first case that needs it.
+pub(crate) struct Lab {
+    directory: tempfile::TempDir,
+    containerd: Mutex<Child>,
+    daemons: Vec<Mutex<Child>>,
+}
+
+static LAB: OnceLock<Lab> = OnceLock::new();
+
+/// Returns the lab, which is started when it is needed first.
+pub(crate) fn lab() -> &'static Lab {
+    LAB.get_or_init(Lab::start)
+}
+
+/// Takes the lab down.
+pub(crate) fn end() {
+    if let Some(lab) = LAB.get() {
+        lab.end();
+    }
+}
+
+/// Names a network namespace of this run.
+fn namespace(name: &str) -> String {
+    format!("cnt-{name}-{}", std::process::id())
+}
+
+impl Lab {
+    fn start() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("cnt")
+            .tempdir_in("/tmp")
+            .unwrap();
+        let path = directory.path().to_owned();
+        make_networks();
+        make_certificates(&path);
+        let containerd = start_containerd(&path);
+        let daemons = HOSTS
+            .map(|host| Mutex::new(start_daemon(&path, host)))
+            .into();
+        let lab = Self {
+            directory,
+            containerd: Mutex::new(containerd),
+            daemons,
+        };
+        let image = make_image(&path);
+        for (host, _) in HOSTS {
+            lab.wait_for(host);
+            lab.docker(
+                host,
+                &[
+                    "network",
+                    "create",
+                    "--subnet",
+                    "10.73.0.0/16",
+                    "--gateway",
+                    ROUTER,
+                    "-o",
+                    "com.docker.network.bridge.name=mydocker0",
+                    "-o",
+                    "com.docker.network.bridge.inhibit_ipv4=true",
+                    "mydocker0",
+                ],
+            );
+            lab.docker(
+                host,
+                &["network", "create", "--subnet", "10.74.0.0/24", "back"],
+            );
+            let import = [
+                "import",
+                "--change",
+                "VOLUME /kept",
+                image.to_str().unwrap(),
+                "busybox:1",
+            ];
+            lab.docker(host, &import);
+        }
+        lab
+    }
+
+    /// Returns the directory of the client's certificate.
+    pub(crate) fn client(&self) -> PathBuf {
+        self.directory.path().join("client")
+    }
+
+    /// Returns a file of the lab.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Makes a command that runs in a namespace: `switch`, or a host.
+    pub(crate) fn inside(&self, place: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", namespace(place)));
+        command.arg(program);
+        command
+    }
+
+    /// Runs docker's own client on a host, which must succeed; returns what it prints.
+    pub(crate) fn docker(&self, host: &str, arguments: &[&str]) -> String {
+        let output = self.try_docker(host, arguments);
+        assert!(
+            output.status.success(),
+            "docker {arguments:?}: {}\n{}",
+            text(&output.stderr),
+            self.last_words(host)
+        );
+        text(&output.stdout).trim().to_owned()
+    }
+
+    /// The same, whatever becomes of it.
+    pub(crate) fn try_docker(&self, host: &str, arguments: &[&str]) -> Output {
+        let socket = format!("unix://{}", self.path(host).join("docker.sock").display());
+        let mut command = Command::new("docker");
+        command
+            .env_remove("DOCKER_TLS_VERIFY")
+            .env_remove("DOCKER_CERT_PATH");
+        command
+            .args(["-H", &socket])
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// Asks the engine for one value of a container.
+    pub(crate) fn inspect(&self, host: &str, container: &str, format: &str) -> String {
+        self.docker(host, &["inspect", "-f", format, container])
+    }
+
+    /// Kills a host's engine; its containers go on.
+    pub(crate) fn kill_daemon(&self, host: &str) {
+        let mut daemon = self.daemon(host);
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
+    /// Starts it again.
+    pub(crate) fn start_daemon(&self, host: &str) {
+        let found = HOSTS.iter().find(|(name, _)| *name == host).unwrap();
+        fs::remove_file(self.path(host).join("docker.pid")).ok();
+        *self.daemon(host) = start_daemon(self.directory.path(), *found);
+        self.wait_for(host);
+    }
+
+    fn daemon(&self, host: &str) -> MutexGuard<'_, Child> {
+        let at = HOSTS.iter().position(|(name, _)| *name == host).unwrap();
+        self.daemons[at]
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn wait_for(&self, host: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.try_docker(host, &["version"]).status.success() {
+            assert!(Instant::now() < deadline, "{}", self.last_words(host));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn last_words(&self, host: &str) -> String {
+        let log = fs::read_to_string(self.path(host).join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+
+    fn end(&self) {
+        for (host, _) in HOSTS {
+            let ids = text(&self.try_docker(host, &["ps", "-aq"]).stdout);
+            let ids: Vec<_> = ids.split_whitespace().collect();
+            if !ids.is_empty() {
+                self.try_docker(host, &[&["rm", "-f"], ids.as_slice()].concat());
+            }
+            let mut daemon = self.daemon(host);
+            let id = daemon.id().to_string();
+            Command::new("kill").arg(id).status().ok();
+            daemon.wait().ok();
+        }
+        let mut containerd = self.containerd.lock().unwrap();
+        containerd.kill().ok();
+        containerd.wait().ok();
+        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        for line in mounts.lines().rev() {
+            let target = line.split_whitespace().nth(1).unwrap_or_default();
+            if Path::new(target).starts_with(self.directory.path()) {
+                Command::new("umount").args(["-l", target]).status().ok();
+            }
+        }
+        for name in HOSTS.map(|(name, _)| name).into_iter().chain(["switch"]) {
+            Command::new("ip")
+                .args(["netns", "del", &namespace(name)])
+                .status()
+                .ok();
+        }
+        fs::remove_dir_all(self.directory.path()).ok();
+    }
+}
+
+/// Joins the hosts' bridges by the switch's.
+fn make_networks() {
+    let addresses = [("switch", ROUTER)].into_iter().chain(HOSTS);
+    for (name, address) in addresses {
+        let name = namespace(name);
+        run("ip", &["netns", "add", &name]);
+        let inside = |line: &str| run("ip", &[&["-n", name.as_str()], &*words(line)].concat());
+        inside("link set lo up");
+        // As bridgeprereq has it: a bridge without an address of its own takes another with each port.
+        let last = address.rsplit('.').next().unwrap();
+        let mac = format!("02:00:00:00:00:{:02x}", last.parse::<u8>().unwrap());
+        inside(&format!("link add mydocker0 address {mac} type bridge"));
+        inside(&format!("addr add {address}/16 dev mydocker0"));
+        inside("link set mydocker0 up");
+    }
+    let switch = namespace("switch");
+    for (host, _) in HOSTS {
+        let name = namespace(host);
+        run(
+            "ip",
+            &[
+                &["-n", name.as_str()],
+                &*words(&format!("link add eth0 type veth peer name {host}")),
+            ]
+            .concat(),
+        );
+        run("ip", &["-n", &name, "link", "set", host, "netns", &switch]);
+        run(
+            "ip",
+            &[
+                "-n",
+                &name,
+                "link",
+                "set",
+                "eth0",
+                "master",
+                "mydocker0",
+                "up",
+            ],
+        );
+        run(
+            "ip",
+            &[
+                "-n",
+                &switch,
+                "link",
+                "set",
+                host,
+                "master",
+                "mydocker0",
+                "up",
+            ],
+        );
+    }
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
+/// Makes an authority, a certificate for each host, and one for the client; and a client of another authority.
+fn make_certificates(path: &Path) {
+    let make = |authority: &str, directory: &str, name: &str, extensions: &str| {
+        let directory = path.join(directory);
+        fs::create_dir_all(&directory).unwrap();
+        let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+        let own = |name: &str| {
+            path.join(format!("{authority}{name}"))
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
+        if !path.join(format!("{authority}.pem")).exists() {
+            let line = format!(
+                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={authority} -days 2 -keyout {} \
+                 -out {}",
+                own(".key"),
+                own(".pem")
+            );
+            run("openssl", &words(&line));
+        }
+        let line = format!(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {} -out {}",
+            file("key.pem"),
+            file("request.pem")
+        );
+        run("openssl", &words(&line));
+        fs::write(file("extensions"), extensions).unwrap();
+        let line = format!(
+            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days 2 -extfile {} -out {}",
+            file("request.pem"),
+            own(".pem"),
+            own(".key"),
+            file("extensions"),
+            file("cert.pem")
+        );
+        run("openssl", &words(&line));
+        fs::copy(own(".pem"), file("ca.pem")).unwrap();
+    };
+    for (host, address) in HOSTS {
+        let extensions =
+            format!("subjectAltName=IP:{address},DNS:{host}\nextendedKeyUsage=serverAuth\n");
+        make("authority", host, host, &extensions);
+    }
+    make(
+        "authority",
+        "client",
+        "client",
+        "extendedKeyUsage=clientAuth\n",
+    );
+    make(
+        "foreign",
+        "stranger",
+        "stranger",
+        "extendedKeyUsage=clientAuth\n",
+    );
+    fs::copy(path.join("authority.pem"), path.join("stranger/ca.pem")).unwrap();
+}
+
+fn start_containerd(path: &Path) -> Child {
+    let socket = path.join("containerd.sock");
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "TERM", "containerd", "--address"])
+        .arg(&socket)
+        .arg("--root")
+        .arg(path.join("containerd/root"))
+        .arg("--state")
+        .arg(path.join("containerd/state"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("containerd answers", || {
+        UnixStream::connect(&socket).is_ok()
+    });
+    child
+}
+
+/// Starts the engine of a host: with its socket, and over TLS for clients of the authority.
+fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
+    let directory = path.join(host);
+    let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file("log"))
+        .unwrap();
+    let tag = format!("{host}-{}", std::process::id());
+    fs::write(file("daemon.json"), "{}").unwrap();
+    // `ip netns exec` would hide the control groups below a /sys of its own.
+    Command::new("nsenter")
+        .arg(format!("--net=/run/netns/{}", namespace(host)))
+        .args([
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "dockerd",
+            "--config-file",
+            &file("daemon.json"),
+        ])
+        .args(["-H", &format!("unix://{}", file("docker.sock"))])
+        .args(["-H", &format!("tcp://{address}:2376"), "--tlsverify"])
+        .args([
+            "--tlscacert",
+            &file("ca.pem"),
+            "--tlscert",
+            &file("cert.pem"),
+            "--tlskey",
+            &file("key.pem"),
+        ])
+        .args([
+            "--data-root",
+            &file("data"),
+            "--exec-root",
+            &file("exec"),
+            "--pidfile",
+            &file("docker.pid"),
+        ])
+        .arg("--containerd")
+        .arg(path.join("containerd.sock"))
+        .args([
+            "--containerd-namespace",
+            &tag,
+            "--containerd-plugins-namespace",
+            &format!("{tag}-plugins"),
+        ])
+        .args(["--bridge=none", "--iptables=false", "--live-restore"])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// Makes an image's file system of busybox alone.
+fn make_image(path: &Path) -> PathBuf {
+    let bin = path.join("image/bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::copy(busybox().unwrap(), bin.join("busybox")).unwrap();
+    for name in ["sh", "sleep", "cat", "stty", "ping", "touch"] {
+        std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
+    }
+    let archive = path.join("image.tar");
+    let tree = path.join("image");
+    run(
+        "tar",
+        &[
+            "-C",
+            tree.to_str().unwrap(),
+            "-cf",
+            archive.to_str().unwrap(),
+            "bin",
+        ],
+    );
+    archive
+}
+
+/// Runs a program that must succeed.
+pub(crate) fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        text(&output.stderr)
+    );
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Waits until a condition holds, a minute at most: the machine may be busy.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it did not come true: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Returns a busybox that runs where there is no library: a static one.
+pub(crate) fn busybox() -> Option<PathBuf> {
+    let is_static = |program: &PathBuf| {
+        let mut head = [0; 4096];
+        let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut head));
+        read.is_ok() && !head.windows(4).any(|four| four == b"/ld-")
+    };
+    ["/bin/busybox", "/usr/bin/busybox"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(is_static)
+}

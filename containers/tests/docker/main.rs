@@ -1,0 +1,100 @@
+//! The real commands against real engines: three docker hosts, each in a network namespace, behind one switch.
+//!
+//! Needs root, dockerd with its client and containerd, openssl, ip, nsenter and a static busybox; what is missing makes
+//! every case *ignored*, with the reason in its name. Namespaces, daemons and certificates are this run's own, and go with
+//! it; definitions are each case's own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod answers;
+mod changes;
+mod console;
+mod lab;
+mod life_cycle;
+mod reached;
+mod registry;
+mod site;
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A case: its name, and what it does.
+type Case = (&'static str, fn());
+
+fn main() -> ExitCode {
+    if let Some(directory) = std::env::var_os(registry::SERVE) {
+        registry::serve(directory.as_ref());
+    }
+    let mut arguments = Arguments::from_args();
+    // The engines are the slow part, and more at once only wait for each other.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let missing = missing();
+    let engines = [
+        life_cycle::CASES,
+        changes::CASES,
+        reached::CASES,
+        console::CASES,
+        registry::CASES,
+    ]
+    .concat();
+    let engines = engines
+        .into_iter()
+        .map(|case| trial(case, missing.as_deref()));
+    let trials = engines.chain(answers::CASES.iter().map(|case| trial(*case, None)));
+    let trials: Vec<_> = trials.collect();
+    let wanted = |trial: &Trial| {
+        let name = trial.name();
+        let filter = arguments.filter.as_deref().unwrap_or_default();
+        !trial.has_ignored_flag() && name.contains(filter)
+    };
+    // By this thread, with which what it starts ends; and not for cases that need no engine.
+    let engines = trials.len() - answers::CASES.len();
+    if !arguments.list && trials[..engines].iter().any(wanted) {
+        lab::lab();
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    lab::end();
+    conclusion.exit_code()
+}
+
+fn trial((name, case): Case, missing: Option<&str>) -> Trial {
+    let shown = missing.map_or(name.to_owned(), |missing| {
+        format!("{name} (needs {missing})")
+    });
+    let run = move || {
+        std::panic::catch_unwind(case).map_err(|panic| {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message =
+                message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Failed::from(message.unwrap_or_else(|| "it panicked".to_owned()))
+        })
+    };
+    Trial::test(shown, run).with_ignored_flag(missing.is_some())
+}
+
+/// Says what this machine lacks.
+fn missing() -> Option<String> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("root".to_owned());
+    }
+    if lab::busybox().is_none() {
+        return Some("a static busybox".to_owned());
+    }
+    let tools = [
+        "dockerd",
+        "docker",
+        "containerd",
+        "openssl",
+        "ip",
+        "nsenter",
+        "setpriv",
+        "setsid",
+        "tar",
+        "sha256sum",
+    ];
+    tools
+        .into_iter()
+        .find(|tool| Command::new(tool).arg("--help").output().is_err())
+        .map(str::to_owned)
+}
