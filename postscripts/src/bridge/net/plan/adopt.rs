@@ -6,7 +6,7 @@ use definitions::IfName;
 use nix::libc;
 
 use super::{FORWARD_AT_ONCE, Planner};
-use crate::bridge::net::{Address, Link, Mac, Step};
+use crate::bridge::net::{Address, Link, Mac, Step, sysctl};
 use crate::netlink::uapi::{IFA_PROTO, IFAPROT_KERNEL_LL};
 
 /// Duplicate address detection: held back while addresses move. Until it ends an address is tentative and
@@ -92,6 +92,9 @@ impl Planner<'_> {
     fn adopt_settings(&mut self) {
         let detection_later = self.moves_v6();
         for (key, value) in &self.nic.sysctls {
+            if key == sysctl::MTU || sysctl::MULTICAST_ROUTING.contains(&key.as_str()) {
+                continue;
+            }
             if key == GENERATION && value != NONE {
                 // with the NIC's own address to be given, none is to be made
                 self.set(&self.uplink.bridge, self.bridge, key, NONE);
@@ -125,9 +128,14 @@ impl Planner<'_> {
         own.is_some() || moving.filter(lacking).count() > 0
     }
 
-    /// Lets detection and address generation be again what they are on the NIC.
+    /// Lets detection and address generation be again what they are on the NIC, and IPv6 have packets as large: a
+    /// device that comes up has them as large as itself.
     pub(super) fn settle(&mut self) {
         let nic = self.nic;
+        let (own, mtu) = (nic.sysctls.get(sysctl::MTU), nic.mtu.to_string());
+        if let Some(own) = own.filter(|own| self.is_free() && **own != mtu) {
+            self.push_setting(&self.uplink.bridge, sysctl::MTU, self.held(&mtu), own);
+        }
         let Some(detection) = nic.sysctls.get(DAD) else {
             return;
         };
@@ -156,7 +164,7 @@ impl Planner<'_> {
     }
 
     /// Returns what a setting of the bridge goes back to: nothing on a bridge that goes itself.
-    fn held(&self, value: &'static str) -> Option<&'static str> {
+    fn held<'v>(&self, value: &'v str) -> Option<&'v str> {
         self.bridge.map(|_| value)
     }
 

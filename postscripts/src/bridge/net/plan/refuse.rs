@@ -3,7 +3,7 @@
 use nix::libc;
 
 use super::Uplink;
-use crate::bridge::net::{Link, LinkKind, NetState, PortObstacle, SocketProtocol};
+use crate::bridge::net::{Link, LinkKind, NetState, PortObstacle, SocketProtocol, sysctl};
 
 /// Why an uplink cannot be planned: what is in the way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,26 @@ pub enum PlanRefusal {
          ('ip link set {nic} arp on'), or leave it out"
     )]
     NoArp { nic: String, bridge: String },
+    /// A program routes multicast packets by the NIC.
+    #[error(
+        "a program routes multicast by {nic} ({setting}), and would receive none there: end it first, and have it use \
+         {bridge} then"
+    )]
+    MulticastRouting {
+        nic: String,
+        bridge: String,
+        setting: &'static str,
+    },
+    /// What the administrator bound to the NIC by its number.
+    #[error(
+        "{what} is bound to {nic}, which no packet of this host will leave or come in by: remove it first, and bind it \
+         to {bridge} then"
+    )]
+    Bound {
+        nic: String,
+        bridge: String,
+        what: String,
+    },
     /// The kernel makes an address from a secret and the device's name.
     #[error(
         "the kernel makes {address} from a secret (addr_gen_mode {mode} of {nic}) and would make another one for \
@@ -122,6 +142,7 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     if link.master.is_none() {
         unhindered(state, &nic, &bridge)?;
         made_from_no_secret(link, &bridge)?;
+        routes_no_multicast(link, &bridge)?;
     }
     match state.link(&bridge) {
         Some(other) if other.kind != LinkKind::Bridge => {
@@ -143,6 +164,11 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
     Err(match obstacle {
         PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
         PortObstacle::Session => PlanRefusal::Session { nic },
+        PortObstacle::Bound { what } => PlanRefusal::Bound {
+            nic,
+            bridge,
+            what: what.clone(),
+        },
         PortObstacle::BoundSocket { protocol, port } => PlanRefusal::BoundSocket {
             nic,
             bridge,
@@ -172,6 +198,19 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
             },
         },
     })
+}
+
+/// Checks that no program routes multicast by the NIC: what comes in by the bridge is not for its interface.
+fn routes_no_multicast(nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
+    let is_on = |key: &&str| nic.sysctls.get(*key).is_some_and(|value| value != "0");
+    match sysctl::MULTICAST_ROUTING.into_iter().find(is_on) {
+        None => Ok(()),
+        Some(setting) => Err(PlanRefusal::MulticastRouting {
+            nic: nic.name.clone(),
+            bridge: bridge.to_owned(),
+            setting,
+        }),
+    }
 }
 
 /// Checks that no address is one that the kernel would make another of for the bridge.
