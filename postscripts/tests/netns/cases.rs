@@ -280,7 +280,7 @@ fn bound() {
     for (add, remove, what) in [
         (
             "addrlabel add prefix fd00::/8 dev eth0 label 99",
-            "addrlabel del prefix fd00::/8 dev eth0",
+            "addrlabel del prefix fd00::/8 dev eth0 label 99",
             "the address label 99 of fd00::/8",
         ),
         (

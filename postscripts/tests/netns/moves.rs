@@ -380,7 +380,6 @@ pub(crate) const HOSTS: &[Host] = &[
             ("ipv4/neigh/eth0/ucast_solicit", "5"),
             ("ipv6/conf/eth0/disable_policy", "1"),
             ("ipv6/conf/eth0/hop_limit", "77"),
-            ("ipv6/conf/eth0/mtu", "1400"),
             ("ipv6/conf/eth0/temp_valid_lft", "86400"),
             ("ipv6/neigh/eth0/gc_stale_time", "90"),
             ("ipv6/neigh/eth0/retrans_time_ms", "1500"),

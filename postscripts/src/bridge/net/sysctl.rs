@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Reports that a program routes multicast by the device; nobody can set it.
 pub(super) const MULTICAST_ROUTING: [&str; 2] = ["ipv4/mc_forwarding", "ipv6/mc_forwarding"];
-/// The largest packet of IPv6, which follows that of the device and what routers advertise.
+/// The largest packet of IPv6, which the kernel makes that of the device whenever the carrier comes
+/// (`addrconf_notify`, net/ipv6/addrconf.c), until a router advertises another.
 pub(super) const MTU: &str = "ipv6/mtu";
 
 /// What no other device gets: a setting that is another one in a coarser unit, and the secret of the addresses that

@@ -128,14 +128,9 @@ impl Planner<'_> {
         own.is_some() || moving.filter(lacking).count() > 0
     }
 
-    /// Lets detection and address generation be again what they are on the NIC, and IPv6 have packets as large: a
-    /// device that comes up has them as large as itself.
+    /// Lets detection and address generation be again what they are on the NIC.
     pub(super) fn settle(&mut self) {
         let nic = self.nic;
-        let (own, mtu) = (nic.sysctls.get(sysctl::MTU), nic.mtu.to_string());
-        if let Some(own) = own.filter(|own| self.is_free() && **own != mtu) {
-            self.push_setting(&self.uplink.bridge, sysctl::MTU, self.held(&mtu), own);
-        }
         let Some(detection) = nic.sysctls.get(DAD) else {
             return;
         };
@@ -164,7 +159,7 @@ impl Planner<'_> {
     }
 
     /// Returns what a setting of the bridge goes back to: nothing on a bridge that goes itself.
-    fn held<'v>(&self, value: &'v str) -> Option<&'v str> {
+    fn held(&self, value: &'static str) -> Option<&'static str> {
         self.bridge.map(|_| value)
     }
 

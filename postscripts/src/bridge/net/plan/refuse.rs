@@ -3,7 +3,10 @@
 use nix::libc;
 
 use super::Uplink;
-use crate::bridge::net::{Link, LinkKind, NetState, PortObstacle, SocketProtocol, sysctl};
+use crate::bridge::net::{
+    KernelRoute, Link, LinkKind, NetState, PortObstacle, SocketProtocol, sysctl,
+};
+use crate::netlink::uapi::RTPROT_RA;
 
 /// Why an uplink cannot be planned: what is in the way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +72,16 @@ pub enum PlanRefusal {
         nic: String,
         bridge: String,
         setting: &'static str,
+    },
+    /// IPv6 has smaller packets than the NIC, and nobody would see to it that the bridge's are as small.
+    #[error(
+        "{nic} has packets of {own} bytes for IPv6 (ipv6/mtu), which the kernel would forget for {bridge}: give {nic} \
+         this MTU itself, or have a router advertise it, first"
+    )]
+    PacketSize {
+        nic: String,
+        bridge: String,
+        own: String,
     },
     /// What the administrator bound to the NIC by its number.
     #[error(
@@ -143,6 +156,7 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
         unhindered(state, &nic, &bridge)?;
         made_from_no_secret(link, &bridge)?;
         routes_no_multicast(link, &bridge)?;
+        has_packets_of_its_mtu(state, link, &bridge)?;
     }
     match state.link(&bridge) {
         Some(other) if other.kind != LinkKind::Bridge => {
@@ -198,6 +212,23 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
             },
         },
     })
+}
+
+/// Checks that IPv6 has the packets of the device, or those that a router advertises and will advertise again.
+fn has_packets_of_its_mtu(state: &NetState, nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
+    let is_advertised = |route: &KernelRoute| {
+        let by_router = route.protocol == RTPROT_RA || route.expires.is_some();
+        route.v6 && by_router && route.leaves_by(&nic.name)
+    };
+    let own = nic.sysctls.get(sysctl::MTU);
+    match own.filter(|own| **own != nic.mtu.to_string()) {
+        Some(own) if !state.routes.iter().any(is_advertised) => Err(PlanRefusal::PacketSize {
+            nic: nic.name.clone(),
+            bridge: bridge.to_owned(),
+            own: own.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that no program routes multicast by the NIC: what comes in by the bridge is not for its interface.

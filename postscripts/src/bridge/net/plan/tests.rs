@@ -458,18 +458,17 @@ fn whatever_setting_differs_from_the_default_is_the_bridges_too() {
 }
 
 #[test]
-fn smaller_packets_of_ipv6_are_set_once_the_bridge_is_up() {
-    for before in [None, Some(link("mydocker0", LinkKind::Bridge, 9))] {
-        let state = with_settings(&[("ipv6/mtu", "1400")], before);
-        let steps = plan(&state, &[uplink()]).unwrap().steps;
-        let shown: Vec<_> = steps.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            shown.last().unwrap(),
-            "setting ipv6/mtu of mydocker0 to 1400"
-        );
-        let after = state.after(&steps);
-        assert_eq!(plan(&after, &[uplink()]).unwrap().steps, []);
-    }
+fn smaller_packets_of_ipv6_are_refused_unless_a_router_advertises_them() {
+    let mut state = with_settings(&[("ipv6/mtu", "1400")], None);
+    assert_eq!(
+        plan(&state, &[uplink()]).unwrap_err().to_string(),
+        "eth0 has packets of 1400 bytes for IPv6 (ipv6/mtu), which the kernel would forget for mydocker0: give eth0 this \
+         MTU itself, or have a router advertise it, first"
+    );
+    state.routes = vec![default_route("eth1", Some("fe80::1"), RTPROT_RA)];
+    assert!(plan(&state, &[uplink()]).is_err());
+    state.routes = vec![default_route("eth0", Some("fe80::1"), RTPROT_RA)];
+    assert!(plan(&state, &[uplink()]).is_ok());
 }
 
 #[test]
