@@ -699,3 +699,10 @@ fn what_sends_packets_to_the_nic_is_for_the_administrator() {
         ["nft: fwd of netdev t input goes on to send to eth0, as a port"]
     );
 }
+
+#[test]
+fn families_have_the_numbers_of_the_kernel() {
+    // linux/netfilter.h
+    let families = [1, 2, 3, 5, 7, 10].map(words::family);
+    assert_eq!(families, ["inet", "ip", "arp", "netdev", "bridge", "ip6"]);
+}

@@ -317,3 +317,14 @@ fn what_is_no_file_of_rules_is_named() {
         "{found:?}"
     );
 }
+
+#[test]
+fn a_rule_about_all_but_the_nic_needs_the_bridge_in_itself() {
+    let rules = "-A INPUT ! -i eth0 -j DROP\n-A INPUT ! -i br0 -j DROP\n";
+    assert_eq!(
+        look(&[("/etc/iptables/rules.v4", rules)]).lines,
+        [
+            "/etc/iptables/rules.v4, line 1: -A INPUT ! -i eth0 -j DROP (netfilter-persistent: it has to leave out br0 too)"
+        ]
+    );
+}
