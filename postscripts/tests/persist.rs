@@ -257,7 +257,7 @@ type Refusal = (
     &'static str,
 );
 
-const REFUSALS: [Refusal; 24] = [
+const REFUSALS: [Refusal; 27] = [
     (
         "wicked",
         "dhcp",
@@ -341,6 +341,33 @@ const REFUSALS: [Refusal; 24] = [
             "mapping eth*\n    script /bin/true\n",
         )],
         "editing /etc/network/interfaces.d/map: a mapping or rename stanza covers eth0: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "iface eth0 inet dhcp\n\niface eth1 inet dhcp inherits eth0\n",
+        )],
+        "editing /etc/network/interfaces: the stanza of eth1 inherits from that of eth0: write its options out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "iface lab inet static\n    address 10.0.0.5/24\n\niface eth0 inherits lab\n",
+        )],
+        "editing /etc/network/interfaces: the stanza of eth0 inherits from that of lab: write its options out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "iface lab\n    address 10.0.0.5/24\n\niface eth0\n    inherit lab\n",
+        )],
+        "editing /etc/network/interfaces: the stanza of eth0 inherits from that of lab: write its options out first",
     ),
     (
         "ifupdown",
@@ -1081,7 +1108,10 @@ fn a_symbolic_link_is_not_followed() {
     let elsewhere = host.root().join("etc/network/real");
     fs::rename(&place, &elsewhere).unwrap();
     std::os::unix::fs::symlink("real", &place).unwrap();
-    let err = host.plan().unwrap().apply().unwrap_err();
+    let plan = host.plan().unwrap();
+    let early = plan.check().unwrap_err();
+    let err = plan.apply().unwrap_err();
+    assert_eq!(format!("{early:#}"), format!("{err:#}"));
     let expected = format!(
         "persisting mydocker0 through ifupdown: {} is not a regular file: replace it by one first",
         place.display()

@@ -74,6 +74,7 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Report> 
     if planned.is_empty() {
         return Ok(planned.report(Outcome::Unchanged));
     }
+    planned.check()?;
     let targets = reachable(&kernel, &planned.state, request, progress)?;
     let transaction = BridgeTransaction {
         kernel: &kernel,

@@ -61,6 +61,16 @@ impl PlannedChange {
         })
     }
 
+    /// Checks that the files can be changed as planned, before anything is.
+    pub(super) fn check(&self) -> Result<()> {
+        for config in &self.configs {
+            if let UplinkConfig::Persistent(files) = config {
+                files.check().context("nothing was changed")?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.plan.steps.is_empty() && self.files.is_empty()
     }

@@ -129,6 +129,11 @@ impl FileJournal {
         made
     }
 
+    /// Checks that each place can be changed, and changes none.
+    pub(crate) fn check(&self, changes: &[FileChange]) -> Result<()> {
+        self.look_up(changes).map(drop)
+    }
+
     /// What is at each place now; only a regular file can be changed.
     fn look_up(&self, changes: &[FileChange]) -> Result<Vec<Option<Metadata>>> {
         let one = |change: &FileChange| {

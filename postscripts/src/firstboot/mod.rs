@@ -24,6 +24,7 @@ mod runner;
 mod script;
 mod show;
 mod signals;
+mod start;
 mod status_file;
 mod unit;
 mod xcat_status;

@@ -9,19 +9,22 @@
 use std::collections::BTreeMap;
 use std::io::{PipeReader, Read, pipe};
 use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getpgid};
 
 use super::diagnosis;
 use super::output::Output;
 use super::signals::{Signals, StopRequest};
+use super::start;
 
 /// How long a group has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -63,35 +66,20 @@ impl Script<'_> {
         output: &mut Output,
         begun: &mut dyn FnMut(i32),
     ) -> Result<ScriptEnding> {
-        let signals = Signals::new()?;
+        // From here on: a script may signal us with its first instruction.
+        let signals = Signals::hold()?;
         let (reader, writer) = pipe().context("making a pipe")?;
         let program = self.directory.join(self.program);
-        let mut command = Command::new(&program);
-        command
-            .args(self.arguments)
-            // What lies beside a script is found as `./NAME`.
-            .current_dir(program.parent().unwrap_or(self.directory))
-            .env_clear()
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone().context("making a pipe")?)
-            .stderr(writer)
-            .process_group(0);
-        let child = match command.spawn() {
-            Ok(child) => child,
+        let group = match start::start(&program, self.arguments, self.environment, writer) {
+            Ok(pid) => pid,
             Err(error) => {
                 return Ok(ScriptEnding::NotStarted(diagnosis::not_started(
                     &program, &error,
                 )));
             }
         };
-        signals.hold()?;
-        // Our ends of the pipe for writing go with it.
-        drop(command);
-        let group = Pid::from_raw(child.id() as i32);
         begun(group.as_raw());
         let mut watch = RunningScript {
-            child,
             group,
             reader: Some(reader),
             signals,
@@ -103,7 +91,7 @@ impl Script<'_> {
 
 /// A script that runs.
 struct RunningScript {
-    child: Child,
+    /// Its process group, by the process ID of the script.
     group: Pid,
     /// Until nobody can print any more.
     reader: Option<PipeReader>,
@@ -115,7 +103,15 @@ struct RunningScript {
 impl RunningScript {
     fn until_it_ends(&mut self, deadline: Instant, output: &mut Output) -> Result<ScriptEnding> {
         let status = loop {
-            if let Some(status) = self.child.try_wait().context("waiting for the script")? {
+            // In this order: what the script sent before its end has come by then.
+            let ended = self.ended()?;
+            if let Some(selected) = self.signals.read()?
+                && self.stopping.is_none()
+            {
+                let ending = self.ending_of(selected);
+                self.stop(ending);
+            }
+            if let Some(status) = ended {
                 break status;
             }
             let now = Instant::now();
@@ -129,20 +125,30 @@ impl RunningScript {
                 Some((_, until)) => *until,
             };
             self.wait(next.saturating_duration_since(now), output)?;
-            if let Some(selected) = self.signals.read()?
-                && self.stopping.is_none()
-            {
-                let ending = self.ending_of(selected);
-                self.stop(ending);
-            }
         };
         if self.stopping.is_some() {
             // Some of the group may not have listened to SIGTERM.
             self.signal(Signal::SIGKILL);
         }
+        waitpid(self.group, None).context("waiting for the script")?;
         self.drain(output)?;
         let stopping = self.stopping.take();
         Ok(stopping.map_or(ScriptEnding::Itself(status), |(ending, _)| ending))
+    }
+
+    /// Returns how the script ended, if it has. It stays a zombie until [`waitpid`], so that its process ID and
+    /// its group are its own as long as we ask about them.
+    fn ended(&self) -> Result<Option<ExitStatus>> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let raw = match waitid(Id::Pid(self.group), flags) {
+            Err(Errno::EINTR) => return Ok(None),
+            status => match status.context("waiting for the script")? {
+                WaitStatus::Exited(_, code) => (code & 0xff) << 8,
+                WaitStatus::Signaled(_, signal, _) => signal as i32,
+                _ => return Ok(None),
+            },
+        };
+        Ok(Some(ExitStatus::from_raw(raw)))
     }
 
     fn ending_of(&self, selected: StopRequest) -> ScriptEnding {
@@ -212,7 +218,7 @@ fn await_any(files: &mut [PollFd], at_most: Duration) -> Result<i32> {
     // Rounded up, so that the time has passed when none can.
     let timeout = PollTimeout::try_from(at_most + Duration::from_micros(999));
     match poll(files, timeout.unwrap_or(PollTimeout::MAX)) {
-        Err(nix::errno::Errno::EINTR) => Ok(1),
+        Err(Errno::EINTR) => Ok(1),
         ready => ready.context("waiting for the script"),
     }
 }

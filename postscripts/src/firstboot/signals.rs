@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 /// The signals that ask a program to end.
 const STOP_SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-/// Signals that are held back and can be read, from [`hold`](Self::hold) on and as long as it lives.
+/// Signals that are held back and can be read, as long as it lives.
 #[derive(Debug)]
 pub(super) struct Signals {
     set: SigSet,
@@ -26,18 +26,15 @@ pub(super) struct StopRequest {
 }
 
 impl Signals {
-    pub(super) fn new() -> Result<Self> {
+    /// Begins. What is started meanwhile inherits what is held back: [`start`](super::start) sees to it that a
+    /// script does not, because it would hand that on to its daemons, which then could never be asked to end.
+    pub(super) fn hold() -> Result<Self> {
         let mut set: SigSet = STOP_SIGNALS.into_iter().collect();
         set.add(Signal::SIGCHLD);
+        set.thread_block().context("holding signals back")?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let file = SignalFd::with_flags(&set, flags).context("making a signalfd")?;
         Ok(Self { set, file })
-    }
-
-    /// Begins. A script inherits what its parent holds back and hands it on to the daemons that it starts,
-    /// which then could never be asked to end: so it is started before.
-    pub(super) fn hold(&self) -> Result<()> {
-        self.set.thread_block().context("holding signals back")
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {

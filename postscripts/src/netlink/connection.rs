@@ -12,7 +12,9 @@ use rtnetlink::packet_core::{
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use rtnetlink::proto::sys::SocketAddr;
-use rtnetlink::proto::sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
+use rtnetlink::proto::sys::protocols::{
+    NETLINK_GENERIC, NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_XFRM,
+};
 use rtnetlink::proto::{ConnectionHandle, new_connection};
 use tokio::runtime::{Builder, Runtime};
 
@@ -63,6 +65,16 @@ impl Connection {
     /// Opens one about sockets.
     pub(crate) fn about_sockets() -> io::Result<Self> {
         Self::speaking(NETLINK_SOCK_DIAG)
+    }
+
+    /// Opens one about IPsec.
+    pub(crate) fn about_ipsec() -> io::Result<Self> {
+        Self::speaking(NETLINK_XFRM)
+    }
+
+    /// Opens one about what has no protocol of its own.
+    pub(crate) fn generic() -> io::Result<Self> {
+        Self::speaking(NETLINK_GENERIC)
     }
 
     fn speaking(protocol: isize) -> io::Result<Self> {

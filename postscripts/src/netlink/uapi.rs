@@ -11,6 +11,12 @@ pub(crate) const FRA_OIFNAME: u16 = 17;
 pub(crate) const FIB_RULE_IIF_DETACHED: u32 = 0x08;
 pub(crate) const FIB_RULE_OIF_DETACHED: u32 = 0x10;
 
+// linux/genetlink.h
+pub(crate) const GENL_ID_CTRL: u16 = 0x10;
+pub(crate) const CTRL_CMD_GETFAMILY: u8 = 3;
+pub(crate) const CTRL_ATTR_FAMILY_ID: u16 = 1;
+pub(crate) const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+
 // linux/if_addr.h
 pub(crate) const IFA_PROTO: u16 = 11;
 pub(crate) const IFAPROT_KERNEL_LL: u8 = 3;
@@ -19,6 +25,19 @@ pub(crate) const IFAPROT_KERNEL_LL: u8 = 3;
 pub(crate) const IFLA_BR_FORWARD_DELAY: u16 = 1;
 pub(crate) const IFLA_BR_STP_STATE: u16 = 5;
 pub(crate) const IFLA_VXLAN_LINK: u16 = 3;
+
+// linux/if_addrlabel.h
+pub(crate) const IFAL_ADDRESS: u16 = 1;
+pub(crate) const IFAL_LABEL: u16 = 2;
+
+// linux/mptcp_pm.h, linux/mptcp.h
+pub(crate) const MPTCP_PM_NAME: &str = "mptcp_pm";
+pub(crate) const MPTCP_PM_CMD_GET_ADDR: u8 = 3;
+pub(crate) const MPTCP_PM_ATTR_ADDR: u16 = 1;
+pub(crate) const MPTCP_PM_ADDR_ATTR_ID: u16 = 2;
+pub(crate) const MPTCP_PM_ADDR_ATTR_ADDR4: u16 = 3;
+pub(crate) const MPTCP_PM_ADDR_ATTR_ADDR6: u16 = 4;
+pub(crate) const MPTCP_PM_ADDR_ATTR_IF_IDX: u16 = 7;
 
 // linux/net_namespace.h
 pub(crate) const NETNSA_NSID: u16 = 1;
@@ -40,6 +59,11 @@ pub(crate) const RTPROT_RA: u8 = 9;
 pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 pub(crate) const TCP_CLOSE: u32 = 7;
 pub(crate) const TCP_LISTEN: u32 = 10;
+
+// linux/xfrm.h
+pub(crate) const XFRM_MSG_GETSA: u16 = 0x12;
+pub(crate) const XFRM_MSG_GETPOLICY: u16 = 0x15;
+pub(crate) const XFRMA_OFFLOAD_DEV: u16 = 28;
 
 // linux/netfilter/ipset/ip_set.h
 pub(crate) const IPSET_PROTOCOL: u8 = 6;
@@ -110,8 +134,10 @@ pub(crate) const NFTA_CMP_OP: u16 = 2;
 pub(crate) const NFTA_CMP_DATA: u16 = 3;
 pub(crate) const NFTA_CT_DREG: u16 = 1;
 pub(crate) const NFTA_CT_KEY: u16 = 2;
+pub(crate) const NFTA_DUP_SREG_DEV: u16 = 2;
 pub(crate) const NFTA_FIB_DREG: u16 = 1;
 pub(crate) const NFTA_FIB_RESULT: u16 = 2;
+pub(crate) const NFTA_FWD_SREG_DEV: u16 = 1;
 pub(crate) const NFTA_IMMEDIATE_DREG: u16 = 1;
 pub(crate) const NFTA_IMMEDIATE_DATA: u16 = 2;
 pub(crate) const NFTA_LOOKUP_SET: u16 = 1;
@@ -130,6 +156,7 @@ pub(crate) const NFTA_PAYLOAD_LEN: u16 = 4;
 pub(crate) const NFTA_MATCH_NAME: u16 = 1;
 pub(crate) const NFTA_MATCH_INFO: u16 = 3;
 pub(crate) const NFTA_TARGET_NAME: u16 = 1;
+pub(crate) const NFTA_TARGET_INFO: u16 = 3;
 
 // linux/netfilter/xt_physdev.h
 pub(crate) const XT_PHYSDEV_OP_ISIN: u8 = 0x08;

@@ -240,7 +240,7 @@ fn unknown() {
     assert_eq!(
         ran.err,
         "firstboot: reading --scripts: '../mine' is not a script and its arguments: expected the name of \
-         a script beneath the postscripts directory, of letters, digits, '.', '_', '+' and '-'\n"
+         a script in the postscripts directory, of letters, digits, '.', '_', '+' and '-'\n"
     );
     node.run(&["-P", "mine"]).expect(2);
 }

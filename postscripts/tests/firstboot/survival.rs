@@ -18,6 +18,11 @@ pub(crate) const TESTS: &[Test] = &[
         asks_parent,
     ),
     (
+        "a_script_that_asks_its_parent_to_end_at_once_has_failed_too",
+        Need::Nothing,
+        asks_parent_at_once,
+    ),
+    (
         "after_a_loss_of_power_only_what_was_cut_short_runs_again",
         Need::Nothing,
         power,
@@ -91,6 +96,26 @@ fn asks_parent() {
         node.results(),
         [&format!("asks failed 143: {reason}"), "after done 0"]
     );
+}
+
+/// As its first instruction, as often as it takes for one of them to be early.
+fn asks_parent_at_once() {
+    const TIMES: usize = 40;
+    let mut node = Node::new();
+    for number in 0..TIMES {
+        let end = if number % 2 == 0 { "; sleep 600" } else { "" };
+        node.script(&format!("asks{number}"), &format!("kill -TERM $PPID{end}"));
+    }
+    node.script("mask", "grep ^SigBlk: /proc/self/status >> trace");
+    node.install();
+    node.run(&[]).expect(143);
+    let reason = "it sent SIGTERM to firstboot, which runs it, and was killed";
+    let mut expected: Vec<_> = (0..TIMES)
+        .map(|number| format!("asks{number} failed 143: {reason}"))
+        .collect();
+    expected.push("mask done 0".to_owned());
+    assert_eq!(node.results(), expected);
+    assert_eq!(node.trace(), ["SigBlk:\t0000000000000000"]);
 }
 
 /// Starts a run, waits until a script has made its mark, and takes the power away.

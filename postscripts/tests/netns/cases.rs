@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("what_a_port_cannot_carry_is_named_wherever_it_is", uppers),
     ("a_program_that_hears_the_nic_alone_is_named", listeners),
+    ("what_is_bound_to_the_nic_by_its_number_is_named", bound),
     (
         "a_gateway_that_is_gone_afterwards_puts_everything_back",
         gateway_gone,
@@ -270,6 +271,51 @@ fn uppers() {
         Place::Host,
         "link add vx0 type vxlan id 7 dstport 4789 remote 10.0.0.1",
     );
+    lab.succeed(WORDS);
+    lab.assert_reachable(REACH);
+}
+
+fn bound() {
+    let lab = lab();
+    for (add, remove, what) in [
+        (
+            "addrlabel add prefix fd00::/8 dev eth0 label 99",
+            "addrlabel del prefix fd00::/8 dev eth0 label 99",
+            "the address label 99 of fd00::/8",
+        ),
+        (
+            "mptcp endpoint add 10.0.0.5 dev eth0 subflow id 3",
+            "mptcp endpoint delete id 3",
+            "the MPTCP endpoint 10.0.0.5 (id 3)",
+        ),
+        (
+            "xfrm policy add src 10.0.0.0/16 dst 10.1.0.0/24 dev eth0 dir out action block",
+            "xfrm policy delete src 10.0.0.0/16 dst 10.1.0.0/24 dev eth0 dir out",
+            "the IPsec policy for packets from 10.0.0.0/16 to 10.1.0.0/24",
+        ),
+    ] {
+        lab.ip(Place::Host, add);
+        let before = lab.snapshot();
+        let output = lab.run(WORDS);
+        assert_eq!(
+            text(&output),
+            format!(
+                "bridgeprereq: {what} is bound to eth0, which no packet of this host will leave or come in by: remove \
+                 it first, and bind it to mydocker0 then\n"
+            )
+        );
+        assert_eq!(output.status.code(), Some(1));
+        assert_same(&before, &lab.snapshot());
+        lab.ip(Place::Host, remove);
+    }
+    // what is bound to no device, or to another one, goes on
+    for other in [
+        "addrlabel add prefix fd00::/8 label 99",
+        "mptcp endpoint add 10.0.0.5 subflow id 3",
+        "xfrm policy add src 10.0.0.0/16 dst 10.1.0.0/24 dev lo dir fwd action allow",
+    ] {
+        lab.ip(Place::Host, other);
+    }
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
 }

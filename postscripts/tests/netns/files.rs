@@ -19,6 +19,7 @@ pub(crate) const CASES: &[Case] = &[
         both_killed,
     ),
     ("a_refusal_at_any_part_of_the_files_is_taken_back", refused),
+    ("a_file_that_cannot_be_changed_changes_nothing", linked_file),
     ("a_full_etc_puts_everything_back", full_etc),
     ("a_read_only_etc_puts_everything_back", read_only_etc),
     ("a_full_state_directory_changes_nothing", full_state),
@@ -267,6 +268,24 @@ fn is_put_back(host: &Host, reason: &str) {
     assert_eq!(host.files(), files);
     assert_same(&network, &host.lab.snapshot());
     host.lab.assert_reachable(REACH);
+}
+
+fn linked_file() {
+    let host = Host::new();
+    let place = host.at(SCRIPTS).join("ifcfg-eth0");
+    fs::rename(&place, host.at(SCRIPTS).join("real")).unwrap();
+    std::os::unix::fs::symlink("real", &place).unwrap();
+    let (network, files) = (host.lab.snapshot(), host.files());
+    let output = host.run("");
+    let expected = format!(
+        "bridgeprereq: nothing was changed: persisting mydocker0 through ifcfg: {} is not a regular file: replace it by \
+         one first\n",
+        place.display()
+    );
+    assert_eq!(text(&output), expected);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(host.files(), files);
+    assert_same(&network, &host.lab.snapshot());
 }
 
 fn full_etc() {

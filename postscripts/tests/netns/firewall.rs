@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("rules_that_are_kept_are_left_alone", kept),
     ("what_cannot_be_translated_is_refused", untranslatable),
+    ("what_sends_copies_to_the_nic_is_refused", copies),
     ("rules_that_would_begin_to_match_are_refused", beginning),
     ("what_is_bound_to_the_port_itself_stays_and_is_said", bound),
     ("rules_about_others_are_none_of_ours", others),
@@ -217,6 +218,29 @@ fn untranslatable() {
             said.ends_with("-> has to leave out mydocker0 too\n"),
             "{said}"
         );
+        assert_same(&before, &(lab.snapshot() + &rules(&lab)));
+    }
+}
+
+fn copies() {
+    for (tool, gateway) in TOOLS
+        .into_iter()
+        .zip(["10.0.0.9", "2001:db8::9"].into_iter().cycle())
+    {
+        let lab = lab();
+        lab.host(&format!(
+            "{tool} -t mangle -A PREROUTING -j TEE --gateway {gateway} --oif eth0"
+        ));
+        let before = lab.snapshot() + &rules(&lab);
+        for words in [WORDS, "eth0:mydocker0 --firewall translate"] {
+            let output = lab.run(words);
+            let said = text(&output);
+            assert_eq!(output.status.code(), Some(1), "{tool}: {said}");
+            assert!(
+                said.ends_with("-> has to send to mydocker0 in place of eth0\n"),
+                "{said}"
+            );
+        }
         assert_same(&before, &(lab.snapshot() + &rules(&lab)));
     }
 }

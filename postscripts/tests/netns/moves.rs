@@ -362,6 +362,31 @@ pub(crate) const HOSTS: &[Host] = &[
         reach: &["10.0.0.5", "10.0.0.6"],
         shown: &[],
     },
+    Host {
+        name: "settings_of_every_kind",
+        host: &[
+            "addr add 10.0.0.5/24 dev eth0",
+            "addr add 2001:db8::5/64 dev eth0 nodad",
+            "route add default via 10.0.0.1",
+        ],
+        gateway: GATEWAY,
+        settings: &[
+            ("ipv4/conf/eth0/disable_policy", "1"),
+            ("ipv4/conf/eth0/disable_xfrm", "1"),
+            ("ipv4/conf/eth0/drop_gratuitous_arp", "1"),
+            ("ipv4/neigh/eth0/app_solicit", "1"),
+            ("ipv4/neigh/eth0/base_reachable_time_ms", "45000"),
+            ("ipv4/neigh/eth0/gc_stale_time", "120"),
+            ("ipv4/neigh/eth0/ucast_solicit", "5"),
+            ("ipv6/conf/eth0/disable_policy", "1"),
+            ("ipv6/conf/eth0/hop_limit", "77"),
+            ("ipv6/conf/eth0/temp_valid_lft", "86400"),
+            ("ipv6/neigh/eth0/gc_stale_time", "90"),
+            ("ipv6/neigh/eth0/retrans_time_ms", "1500"),
+        ],
+        reach: &["10.0.0.5", "2001:db8::5"],
+        shown: &[],
+    },
 ];
 
 const WORDS: &str = "eth0:mydocker0";

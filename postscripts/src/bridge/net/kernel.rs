@@ -3,6 +3,7 @@
 //! What the kernel derives from addresses by itself (connected routes, the `local` table) is not
 //! read: it comes and goes with them.
 
+mod bound;
 mod obstacles;
 mod perform;
 
@@ -98,7 +99,7 @@ impl HostKernel {
         }
         Ok(NetState {
             links,
-            defaults: sysctl::load("default"),
+            defaults: sysctl::load_defaults(),
             routes,
             nexthops,
             rules,

@@ -51,6 +51,8 @@ pub enum PortObstacle {
     Tunnel { name: String, kind: String },
     /// A PPPoE session.
     Session,
+    /// An object of the kernel that is bound to it by its number, in words.
+    Bound { what: String },
     /// A program that listens on this device alone.
     BoundSocket { protocol: SocketProtocol, port: u16 },
 }

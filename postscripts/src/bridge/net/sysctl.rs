@@ -1,70 +1,83 @@
-//! A device's settings below `/proc/sys/net`: those that change what it hears, answers and forwards.
+//! A device's settings below `/proc/sys/net`: all that change what it hears, answers, asks and forwards.
+//!
+//! `ipv4/rp_filter` is that of `ipv4/conf/DEVICE`, `ipv4/neigh/gc_stale_time` that of `ipv4/neigh/DEVICE`. A bridge
+//! gets whatever its NIC has and a new device has not; what kernels add is among it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// What a bridge must do as its NIC did. Kernels that lack one lack its effect too.
-const KEYS: &[&str] = &[
-    "ipv4/accept_local",
-    "ipv4/accept_redirects",
-    "ipv4/accept_source_route",
-    "ipv4/arp_accept",
-    "ipv4/arp_announce",
-    "ipv4/arp_filter",
-    "ipv4/arp_ignore",
-    "ipv4/arp_notify",
-    "ipv4/forwarding",
-    "ipv4/ignore_routes_with_linkdown",
-    "ipv4/log_martians",
-    "ipv4/promote_secondaries",
-    "ipv4/proxy_arp",
-    "ipv4/route_localnet",
-    "ipv4/rp_filter",
-    "ipv4/secure_redirects",
-    "ipv4/send_redirects",
-    "ipv4/shared_media",
-    "ipv4/src_valid_mark",
-    "ipv6/disable_ipv6",
-    "ipv6/forwarding",
-    "ipv6/accept_dad",
-    "ipv6/accept_ra",
-    "ipv6/accept_ra_defrtr",
-    "ipv6/accept_ra_from_local",
-    "ipv6/accept_ra_mtu",
-    "ipv6/accept_ra_pinfo",
-    "ipv6/accept_ra_rt_info_max_plen",
-    "ipv6/accept_ra_rtr_pref",
-    "ipv6/accept_redirects",
-    "ipv6/accept_source_route",
-    "ipv6/addr_gen_mode",
-    "ipv6/autoconf",
-    "ipv6/dad_transmits",
-    "ipv6/ignore_routes_with_linkdown",
-    "ipv6/proxy_ndp",
-    "ipv6/use_tempaddr",
+/// Reports that a program routes multicast by the device; nobody can set it.
+pub(super) const MULTICAST_ROUTING: [&str; 2] = ["ipv4/mc_forwarding", "ipv6/mc_forwarding"];
+/// The largest packet of IPv6, which the kernel makes that of the device whenever the carrier comes
+/// (`addrconf_notify`, net/ipv6/addrconf.c), until a router advertises another.
+pub(super) const MTU: &str = "ipv6/mtu";
+
+/// What no other device gets: a setting that is another one in a coarser unit, and the secret of the addresses that
+/// the kernel makes, which are looked at themselves.
+const LEFT_OUT: [&str; 7] = [
+    "ipv4/neigh/base_reachable_time",
+    "ipv4/neigh/retrans_time",
+    "ipv4/neigh/unres_qlen",
+    "ipv6/neigh/base_reachable_time",
+    "ipv6/neigh/retrans_time",
+    "ipv6/neigh/unres_qlen",
+    "ipv6/stable_secret",
 ];
+/// A network namespace but the first has no `neigh/default`; its loopback device began with the same.
+const NEIGHBOUR_DEFAULTS: [&str; 2] = ["default", "lo"];
 
-fn path(device: &str, key: &str) -> Option<PathBuf> {
-    let (family, key) = key.split_once('/')?;
-    Some(
-        ["/proc/sys/net", family, "conf", device, key]
-            .iter()
-            .collect(),
-    )
+/// The directories of a device, each with what is before the keys of its settings.
+fn directories(device: &str) -> [(&'static str, PathBuf); 4] {
+    [
+        ("ipv4", "ipv4/conf"),
+        ("ipv4/neigh", "ipv4/neigh"),
+        ("ipv6", "ipv6/conf"),
+        ("ipv6/neigh", "ipv6/neigh"),
+    ]
+    .map(|(start, directory)| {
+        (
+            start,
+            Path::new("/proc/sys/net").join(directory).join(device),
+        )
+    })
 }
 
 /// Reads what there is.
 pub(crate) fn load(device: &str) -> BTreeMap<String, String> {
-    let value = |key: &str| fs::read_to_string(path(device, key)?).ok();
-    KEYS.iter()
-        .filter_map(|key| Some((key.to_string(), value(key)?.trim().to_owned())))
+    let directories = directories(device).into_iter();
+    directories
+        .flat_map(|(start, directory)| settings(start, &directory))
         .collect()
+}
+
+/// Reads what a new device begins with.
+pub(crate) fn load_defaults() -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for device in NEIGHBOUR_DEFAULTS.iter().rev() {
+        let is_default = |key: &str| *device == "default" || key.contains("/neigh/");
+        all.extend(load(device).into_iter().filter(|(key, _)| is_default(key)));
+    }
+    all
+}
+
+/// Kernels that lack a setting lack its effect too; one that is not set cannot be read.
+fn settings(start: &str, directory: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let setting = |entry: fs::DirEntry| {
+        let key = format!("{start}/{}", entry.file_name().to_str()?);
+        let value = fs::read_to_string(entry.path()).ok()?;
+        (!LEFT_OUT.contains(&key.as_str())).then(|| (key, value.trim().to_owned()))
+    };
+    entries.filter_map(setting).collect()
 }
 
 /// Writes one.
 pub(crate) fn save(device: &str, key: &str, value: &str) -> io::Result<()> {
-    let path = path(device, key).ok_or(io::ErrorKind::InvalidInput)?;
-    fs::write(path, value)
+    let (start, name) = key.rsplit_once('/').ok_or(io::ErrorKind::InvalidInput)?;
+    let mut directories = directories(device).into_iter();
+    let directory = directories.find(|(known, _)| *known == start);
+    let (_, directory) = directory.ok_or(io::ErrorKind::InvalidInput)?;
+    fs::write(directory.join(name), value)
 }

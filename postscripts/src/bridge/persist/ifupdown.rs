@@ -230,6 +230,7 @@ impl InterfacesEdit<'_> {
         for line in logical(text) {
             match InterfacesLine::parse(&line) {
                 InterfacesLine::Iface(name, family, method) => {
+                    self.inherits_nothing(&line, name)?;
                     inside = self.is_nic(name);
                     if inside {
                         out.extend(self.header(&line, name, family, method));
@@ -272,6 +273,19 @@ impl InterfacesEdit<'_> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
+    /// Checks that a stanza's options are its own: what the NIC's inherits would have to move too, and what inherits
+    /// from the NIC's would lose it.
+    fn inherits_nothing(&self, line: &str, name: &str) -> Result<()> {
+        let mut words = line.split_whitespace();
+        let inherited = words.find(|word| *word == "inherits").and(words.next());
+        match inherited {
+            Some(base) if self.is_nic(name) || self.is_nic(base) => bail!(
+                "the stanza of {name} inherits from that of {base}: write its options out first"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// The bridge comes up where the NIC did; the NIC first, as it is a device of its own now.
     fn class_lines(&self, line: &str, class: &str, names: &[&str]) -> Vec<String> {
         let desired = self.desired;
@@ -298,6 +312,12 @@ impl InterfacesEdit<'_> {
     fn option(&mut self, line: &str, key: &str, value: &str, out: &mut Vec<String>) -> Result<()> {
         let desired = self.desired;
         let key = option_name(key);
+        if key == "inherit" {
+            bail!(
+                "the stanza of {} inherits from that of {value}: write its options out first",
+                desired.nic
+            );
+        }
         let goes = if COMMANDS.contains(&key.as_str()) {
             // What a stanza's command calls $IFACE is the NIC as well.
             match command::about(value, &[&desired.nic, "$IFACE", "${IFACE}"]) {

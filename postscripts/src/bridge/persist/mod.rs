@@ -282,30 +282,46 @@ impl Persistence {
             .collect()
     }
 
+    /// Finds out what would keep [`apply`](Self::apply) from its work, while nothing is changed: a tool that does not
+    /// read the new files, a place that holds no regular file.
+    pub fn check(&self) -> Result<()> {
+        let changes = self.all_changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let check = || {
+            self.journal().check(&changes)?;
+            self.read_back()
+        };
+        check().map(drop).with_context(|| self.persisting())
+    }
+
     /// Has the new files read back and puts them in place, all or none; they can be undone until
     /// [`commit`](Self::commit). Returns what read them back.
     pub fn apply(&self) -> Result<Option<&'static str>> {
-        let changes = [self.changes.as_slice(), &self.configuration].concat();
+        let changes = self.all_changes();
         if changes.is_empty() {
             return Ok(None);
         }
-        let persisting = || {
-            format!(
-                "persisting {} through {}",
-                self.desired.bridge,
-                self.backend.name()
-            )
-        };
-        let checked = if self.changes.is_empty() {
-            None
-        } else {
-            self.read_back().with_context(persisting)?
-        };
-        self.journal().apply(&changes).with_context(persisting)?;
+        let checked = self.read_back().with_context(|| self.persisting())?;
+        let applied = self.journal().apply(&changes);
+        applied.with_context(|| self.persisting())?;
         Ok(checked)
     }
 
+    fn all_changes(&self) -> Vec<FileChange> {
+        [self.changes.as_slice(), &self.configuration].concat()
+    }
+
+    fn persisting(&self) -> String {
+        let (bridge, backend) = (&self.desired.bridge, self.backend.name());
+        format!("persisting {bridge} through {backend}")
+    }
+
     fn read_back(&self) -> Result<Option<&'static str>> {
+        if self.changes.is_empty() {
+            return Ok(None);
+        }
         let scratch = self.root.join(format!(
             "run/slipway-{}-{}",
             self.desired.bridge,

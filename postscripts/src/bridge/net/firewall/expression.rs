@@ -14,9 +14,10 @@ use crate::netlink::attribute::{MessageBuilder, NLA_F_NESTED, attributes};
 use crate::netlink::uapi::{
     NFT_FIB_RESULT_OIF, NFT_FIB_RESULT_OIFNAME, NFT_META_IIFKIND, NFT_META_OIFKIND, NFT_META_SDIF,
     NFT_META_SDIFNAME, NFTA_BITWISE_DREG, NFTA_BYTEORDER_DREG, NFTA_CMP_DATA, NFTA_CMP_OP,
-    NFTA_CMP_SREG, NFTA_DATA_VALUE, NFTA_EXPR_DATA, NFTA_EXPR_NAME, NFTA_FIB_DREG, NFTA_FIB_RESULT,
-    NFTA_IMMEDIATE_DATA, NFTA_IMMEDIATE_DREG, NFTA_LIST_ELEM, NFTA_LOOKUP_DREG, NFTA_META_DREG,
-    NFTA_META_KEY, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET,
+    NFTA_CMP_SREG, NFTA_DATA_VALUE, NFTA_DUP_SREG_DEV, NFTA_EXPR_DATA, NFTA_EXPR_NAME,
+    NFTA_FIB_DREG, NFTA_FIB_RESULT, NFTA_FWD_SREG_DEV, NFTA_IMMEDIATE_DATA, NFTA_IMMEDIATE_DREG,
+    NFTA_LIST_ELEM, NFTA_LOOKUP_DREG, NFTA_META_DREG, NFTA_META_KEY, NFTA_PAYLOAD_BASE,
+    NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET, NFTA_TARGET_INFO, NFTA_TARGET_NAME,
 };
 
 /// The longest name of a device, with the byte that ends it.
@@ -29,6 +30,15 @@ pub struct Expression {
     pub name: String,
     /// Its attributes.
     pub attributes: Vec<NetlinkAttribute>,
+}
+
+/// What a rule sends to a device, by its number in a register or by its name.
+const DUPLICATES: [(&str, u16); 2] = [("dup", NFTA_DUP_SREG_DEV), ("fwd", NFTA_FWD_SREG_DEV)];
+
+/// The device that a rule sends packets or copies of them to.
+pub(super) enum Destination {
+    Index(u32),
+    Name(String),
 }
 
 /// What of a device a register holds.
@@ -73,6 +83,26 @@ impl Expression {
 
     pub(super) fn text(&self, kind: u16) -> Option<String> {
         self.get(kind).map(text)
+    }
+
+    /// The device that it sends to; `before` are the expressions of its rule before it.
+    pub(super) fn destination(&self, before: &[Self]) -> Option<Destination> {
+        if self.name == "target" && self.text(NFTA_TARGET_NAME).as_deref() == Some("TEE") {
+            // `struct xt_tee_tginfo`: an address, then the name of a device
+            let name = self.get(NFTA_TARGET_INFO)?.get(16..16 + NAME_SIZE)?;
+            return Some(Destination::Name(text(name)));
+        }
+        let (_, kind) = DUPLICATES.iter().find(|(name, _)| *name == self.name)?;
+        let from = byte(self.number(*kind)?)?;
+        let loads = |one: &&Self| {
+            let into = one.number(NFTA_IMMEDIATE_DREG).and_then(byte);
+            one.name == "immediate" && into == Some(from)
+        };
+        let loaded = before.iter().rev().find(loads)?;
+        let index = value(loaded.get(NFTA_IMMEDIATE_DATA)?)?;
+        Some(Destination::Index(u32::from_ne_bytes(
+            index.first_chunk().copied()?,
+        )))
     }
 
     /// The bytes that a comparison compares with.

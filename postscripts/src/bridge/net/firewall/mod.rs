@@ -171,12 +171,29 @@ fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
 }
 
-/// What hooks the NIC itself, below the bridge.
+/// What hooks the NIC itself, or sends to it, below the bridge.
 fn hooks(ruleset: &NftRuleset, moves: &[Move]) -> Vec<String> {
     let mut notes = Vec::new();
     for (hook, devices) in &ruleset.hooks {
         for one in moves.iter().filter(|one| devices.contains(&one.nic)) {
             notes.push(format!("nft: {hook} stays bound to {}, as a port", one.nic));
+        }
+    }
+    for rule in ruleset.rules.iter().filter(|rule| ruleset.is_below(rule)) {
+        for (at, one) in rule.expressions.iter().enumerate() {
+            let destination = one.destination(&rule.expressions[..at]);
+            let named = |one: &&Move| {
+                destination
+                    .as_ref()
+                    .is_some_and(|it| one.is_destination(it))
+            };
+            notes.extend(moves.iter().filter(named).map(|named| {
+                let (place, name) = (words::place(rule), &one.name);
+                format!(
+                    "nft: {name} of {place} goes on to send to {}, as a port",
+                    named.nic
+                )
+            }));
         }
     }
     notes

@@ -2,7 +2,7 @@
 //! elements of a set.
 
 use super::Move;
-use super::expression::{Device, NAME_SIZE, padded, text};
+use super::expression::{Destination, Device, NAME_SIZE, padded, text};
 use super::nftables::{Set, SetElement};
 use super::words;
 
@@ -37,6 +37,14 @@ impl Move {
     /// Reports whether data that is compared with means the NIC: a name without its end is the beginning of one.
     pub(super) fn nic_is(&self, device: Device, data: &[u8]) -> bool {
         is(self.nic_key(device), data)
+    }
+
+    /// Reports whether packets that are sent there leave by the NIC.
+    pub(super) fn is_destination(&self, destination: &Destination) -> bool {
+        match destination {
+            Destination::Index(index) => *index == self.nic_index,
+            Destination::Name(name) => *name == self.nic,
+        }
     }
 
     pub(super) fn bridge_is(&self, device: Device, data: &[u8]) -> bool {

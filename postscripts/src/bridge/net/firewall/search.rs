@@ -6,7 +6,9 @@ use std::ffi::c_int;
 
 use nix::libc;
 
-use super::expression::{Device, Expression, NAME_SIZE, Registers, byte, is_same, padded};
+use super::expression::{
+    Destination, Device, Expression, NAME_SIZE, Registers, byte, is_same, padded,
+};
 use super::named::Lack;
 use super::nftables::{NftRule, NftRuleset, Set, SetElement};
 use super::translation::Translation;
@@ -88,7 +90,10 @@ impl<'a> RuleReading<'a> {
             changes: None,
         };
         let mut registers = Registers::default();
-        for one in &rule.expressions {
+        for (at, one) in rule.expressions.iter().enumerate() {
+            if let Some(destination) = one.destination(&rule.expressions[..at]) {
+                reading.send(&destination, moves);
+            }
             match one.name.as_str() {
                 "cmp" => reading.compare(one, &registers, moves),
                 "lookup" => reading.look_up(one, &registers, moves),
@@ -148,6 +153,16 @@ impl<'a> RuleReading<'a> {
             _ => {}
         }
         self.translated.push(one.clone());
+    }
+
+    /// What is sent to a NIC that is a port passes its bridge by, and has no route there.
+    fn send(&mut self, destination: &Destination, moves: &[Move]) {
+        if let Some(one) = moves.iter().find(|one| one.is_destination(destination)) {
+            self.obstacle = Some(format!(
+                "has to send to {} in place of {}",
+                one.bridge, one.nic
+            ));
+        }
     }
 
     /// An extension of iptables that asks for ports of bridges.

@@ -230,6 +230,14 @@ fn what_no_twin_can_say_is_for_the_administrator() {
             "has to leave out br0 too",
         ),
         (
+            vec![
+                meta(INDEX_IN, REGISTER),
+                cmp(UNEQUAL, &2u32.to_ne_bytes()),
+                accept(),
+            ],
+            "has to leave out br0 too",
+        ),
+        (
             vec![meta(NAME_IN, REGISTER), lookup("__all", true)],
             "needs br0 in its set beside eth0",
         ),
@@ -648,4 +656,53 @@ fn files_of_the_next_boot_that_name_the_nic_alone_are_shown_with_their_owner() {
              --permanent --zone=public --add-interface=br0)",
         ]
     );
+}
+
+fn tee(device: &str) -> Expression {
+    let info = [vec![0; 16], padded(device)].concat();
+    expression("target", &[(1, b"TEE\0"), (2, &[0; 4]), (3, &info)])
+}
+
+#[test]
+fn what_sends_packets_to_the_nic_is_for_the_administrator() {
+    const NEED: &[&str] = &["has to send to br0 in place of eth0"];
+    let immediate = |register: u32, bytes: &[u8]| Expression::immediate(register, &data(bytes));
+    let (to, device) = (REGISTER.to_be_bytes(), 2u32.to_be_bytes());
+    let dup = || expression("dup", &[(1, &to), (2, &device)]);
+    let fwd = || expression("fwd", &[(1, &device)]);
+    let gateway = || immediate(REGISTER, &[10, 0, 0, 9]);
+    let nic = || immediate(2, &2u32.to_ne_bytes());
+    let other = || immediate(2, &3u32.to_ne_bytes());
+    for (expressions, needs) in [
+        (vec![gateway(), nic(), dup()], NEED),
+        (vec![nic(), fwd()], NEED),
+        (vec![tee("eth0")], NEED),
+        (vec![nic(), other(), fwd()], &[]),
+        (vec![gateway(), other(), dup()], &[]),
+        (vec![gateway(), expression("dup", &[(1, &to)])], &[]),
+        (vec![tee("eth1")], &[]),
+        (vec![tee("")], &[]),
+    ] {
+        let ruleset = ruleset(vec![expressions.clone()], Vec::new());
+        let needs: Vec<_> = needs
+            .iter()
+            .map(|need| ((*need).to_owned(), false))
+            .collect();
+        assert_eq!(found(&ruleset), needs, "{expressions:?}");
+    }
+    // below the bridge it goes on, which a note says
+    let mut ruleset = ruleset(vec![vec![nic(), fwd()]], Vec::new());
+    ruleset.rules[0].family = libc::NFPROTO_NETDEV as u8;
+    assert_eq!(found(&ruleset), []);
+    assert_eq!(
+        hooks(&ruleset, &moves()),
+        ["nft: fwd of netdev t input goes on to send to eth0, as a port"]
+    );
+}
+
+#[test]
+fn families_have_the_numbers_of_the_kernel() {
+    // linux/netfilter.h
+    let families = [1, 2, 3, 5, 7, 10].map(words::family);
+    assert_eq!(families, ["inet", "ip", "arp", "netdev", "bridge", "ip6"]);
 }

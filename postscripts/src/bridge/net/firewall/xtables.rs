@@ -215,6 +215,11 @@ pub(super) fn look_through(
                 findings.push(RuleFinding::by_hand(rule, &need));
                 continue;
             }
+            NicMention::Sends(bridge, nic) => {
+                let need = format!("has to send to {bridge} in place of {nic}");
+                findings.push(RuleFinding::by_hand(rule, &need));
+                continue;
+            }
             NicMention::Translation(words) => words,
         };
         let place = (line.table.as_str(), line.chain.as_str());
@@ -247,6 +252,8 @@ enum NicMention {
     Not,
     /// Everything but the NIC is meant: two devices cannot be left out by one rule.
     Negated(String),
+    /// It sends packets to the NIC (TEE): to the bridge, in place of the NIC.
+    Sends(String, String),
     /// The words of its translation.
     Translation(Vec<String>),
 }
@@ -291,13 +298,17 @@ fn names_bridge(words: &[String], moves: &[Move]) -> Option<&'static str> {
 fn read(words: &[String], moves: &[Move]) -> NicMention {
     let mut twin = words.to_vec();
     for at in 1..words.len() {
-        let is_device = matches!(words[at - 1].as_str(), "-i" | "-o");
+        let sends = words[at - 1] == "--oif";
+        let is_device = sends || matches!(words[at - 1].as_str(), "-i" | "-o");
         let named = |one: &&Move| covers(&words[at], &one.nic) && !covers(&words[at], &one.bridge);
         let Some(named) = moves.iter().find(named).filter(|_| is_device) else {
             continue;
         };
         if at > 1 && words[at - 2] == "!" {
             return NicMention::Negated(named.bridge.clone());
+        }
+        if sends {
+            return NicMention::Sends(named.bridge.clone(), named.nic.clone());
         }
         twin[at].clone_from(&named.bridge);
     }

@@ -17,7 +17,7 @@ use crate::netlink::uapi::{NETNSA_PID, SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_LISTE
 /// Drivers whose devices take every frame of the NIC below them, so that no bridge can.
 const EXCLUSIVE_UPPERS: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
 /// Drivers of tunnels: a device that such a one is bound to is used to look up the route to the other end.
-const TUNNELS: [&str; 12] = [
+const TUNNELS: [&str; 13] = [
     "vxlan",
     "gre",
     "gretap",
@@ -30,6 +30,7 @@ const TUNNELS: [&str; 12] = [
     "ip6tnl",
     "vti",
     "vti6",
+    "xfrm",
 ];
 /// Where a socket waits for anybody: its protocol, and its state as a bit of a mask. One of UDP that is not
 /// connected is closed.
@@ -94,6 +95,9 @@ impl HostKernel {
                 names.name(index),
                 PortObstacle::BoundSocket { protocol, port },
             );
+        }
+        for (index, what) in self.bound_objects()? {
+            add(names.name(index), PortObstacle::Bound { what });
         }
         for (index, name, kind) in self.uppers_elsewhere()? {
             let elsewhere = true;

@@ -5,6 +5,7 @@
 //! is too short or does not add up is an error, never a guess.
 
 mod address;
+mod bound;
 mod link;
 mod neighbour;
 mod nexthop;
@@ -16,6 +17,10 @@ mod socket;
 use std::collections::BTreeMap;
 
 pub(crate) use address::{decode_address, encode_address};
+pub(crate) use bound::{
+    decode_address_label, decode_endpoint, decode_family, decode_ipsec_association,
+    decode_ipsec_policy, encode_family_request,
+};
 pub(crate) use link::{
     LinkChange, LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
     encode_link_change, encode_link_name, encode_links_of_namespace,

@@ -6,7 +6,7 @@ use definitions::IfName;
 use nix::libc;
 
 use super::{FORWARD_AT_ONCE, Planner};
-use crate::bridge::net::{Address, Link, Mac, Step};
+use crate::bridge::net::{Address, Link, Mac, Step, sysctl};
 use crate::netlink::uapi::{IFA_PROTO, IFAPROT_KERNEL_LL};
 
 /// Duplicate address detection: held back while addresses move. Until it ends an address is tentative and
@@ -92,6 +92,9 @@ impl Planner<'_> {
     fn adopt_settings(&mut self) {
         let detection_later = self.moves_v6();
         for (key, value) in &self.nic.sysctls {
+            if key == sysctl::MTU || sysctl::MULTICAST_ROUTING.contains(&key.as_str()) {
+                continue;
+            }
             if key == GENERATION && value != NONE {
                 // with the NIC's own address to be given, none is to be made
                 self.set(&self.uplink.bridge, self.bridge, key, NONE);

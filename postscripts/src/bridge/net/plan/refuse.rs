@@ -3,7 +3,10 @@
 use nix::libc;
 
 use super::Uplink;
-use crate::bridge::net::{Link, LinkKind, NetState, PortObstacle, SocketProtocol};
+use crate::bridge::net::{
+    KernelRoute, Link, LinkKind, NetState, PortObstacle, SocketProtocol, sysctl,
+};
+use crate::netlink::uapi::RTPROT_RA;
 
 /// Why an uplink cannot be planned: what is in the way, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +63,36 @@ pub enum PlanRefusal {
          ('ip link set {nic} arp on'), or leave it out"
     )]
     NoArp { nic: String, bridge: String },
+    /// A program routes multicast packets by the NIC.
+    #[error(
+        "a program routes multicast by {nic} ({setting}), and would receive none there: end it first, and have it use \
+         {bridge} then"
+    )]
+    MulticastRouting {
+        nic: String,
+        bridge: String,
+        setting: &'static str,
+    },
+    /// IPv6 has smaller packets than the NIC, and nobody would see to it that the bridge's are as small.
+    #[error(
+        "{nic} has packets of {own} bytes for IPv6 (ipv6/mtu), which the kernel would forget for {bridge}: give {nic} \
+         this MTU itself, or have a router advertise it, first"
+    )]
+    PacketSize {
+        nic: String,
+        bridge: String,
+        own: String,
+    },
+    /// What the administrator bound to the NIC by its number.
+    #[error(
+        "{what} is bound to {nic}, which no packet of this host will leave or come in by: remove it first, and bind it \
+         to {bridge} then"
+    )]
+    Bound {
+        nic: String,
+        bridge: String,
+        what: String,
+    },
     /// The kernel makes an address from a secret and the device's name.
     #[error(
         "the kernel makes {address} from a secret (addr_gen_mode {mode} of {nic}) and would make another one for \
@@ -122,6 +155,8 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     if link.master.is_none() {
         unhindered(state, &nic, &bridge)?;
         made_from_no_secret(link, &bridge)?;
+        routes_no_multicast(link, &bridge)?;
+        has_packets_of_its_mtu(state, link, &bridge)?;
     }
     match state.link(&bridge) {
         Some(other) if other.kind != LinkKind::Bridge => {
@@ -143,6 +178,11 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
     Err(match obstacle {
         PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
         PortObstacle::Session => PlanRefusal::Session { nic },
+        PortObstacle::Bound { what } => PlanRefusal::Bound {
+            nic,
+            bridge,
+            what: what.clone(),
+        },
         PortObstacle::BoundSocket { protocol, port } => PlanRefusal::BoundSocket {
             nic,
             bridge,
@@ -172,6 +212,36 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
             },
         },
     })
+}
+
+/// Checks that IPv6 has the packets of the device, or those that a router advertises and will advertise again.
+fn has_packets_of_its_mtu(state: &NetState, nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
+    let is_advertised = |route: &KernelRoute| {
+        let by_router = route.protocol == RTPROT_RA || route.expires.is_some();
+        route.v6 && by_router && route.leaves_by(&nic.name)
+    };
+    let own = nic.sysctls.get(sysctl::MTU);
+    match own.filter(|own| **own != nic.mtu.to_string()) {
+        Some(own) if !state.routes.iter().any(is_advertised) => Err(PlanRefusal::PacketSize {
+            nic: nic.name.clone(),
+            bridge: bridge.to_owned(),
+            own: own.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that no program routes multicast by the NIC: what comes in by the bridge is not for its interface.
+fn routes_no_multicast(nic: &Link, bridge: &str) -> Result<(), PlanRefusal> {
+    let is_on = |key: &&str| nic.sysctls.get(*key).is_some_and(|value| value != "0");
+    match sysctl::MULTICAST_ROUTING.into_iter().find(is_on) {
+        None => Ok(()),
+        Some(setting) => Err(PlanRefusal::MulticastRouting {
+            nic: nic.name.clone(),
+            bridge: bridge.to_owned(),
+            setting,
+        }),
+    }
 }
 
 /// Checks that no address is one that the kernel would make another of for the bridge.

@@ -416,3 +416,70 @@ fn what_no_bridge_can_have_for_a_port_is_refused_by_what_it_is() {
         assert!(plan(&state, &[uplink()]).is_ok());
     }
 }
+
+fn with_settings(settings: &[(&str, &str)], before: Option<Link>) -> NetState {
+    let mut nic = link("eth0", LinkKind::Ethernet, 1);
+    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    nic.sysctls = settings.iter().map(pair).collect();
+    NetState {
+        links: [Some(nic), before].into_iter().flatten().collect(),
+        defaults: BTreeMap::from([
+            pair(&("ipv4/disable_policy", "0")),
+            pair(&("ipv4/neigh/gc_stale_time", "60")),
+            pair(&("ipv6/mtu", "1280")),
+        ]),
+        ..NetState::default()
+    }
+}
+
+#[test]
+fn whatever_setting_differs_from_the_default_is_the_bridges_too() {
+    let settings = [
+        ("ipv4/disable_policy", "1"),
+        ("ipv4/neigh/gc_stale_time", "60"),
+        ("ipv4/neigh/locktime", "7"),
+        ("ipv6/mtu", "1500"),
+        ("ipv6/nobody_knows_this", "3"),
+    ];
+    let steps = plan(&with_settings(&settings, None), &[uplink()])
+        .unwrap()
+        .steps;
+    let set = steps
+        .iter()
+        .filter(|step| matches!(step, Step::SetSysctl { .. }));
+    assert_eq!(
+        set.map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "setting ipv4/disable_policy of mydocker0 to 1",
+            "setting ipv4/neigh/locktime of mydocker0 to 7",
+            "setting ipv6/nobody_knows_this of mydocker0 to 3",
+        ]
+    );
+}
+
+#[test]
+fn smaller_packets_of_ipv6_are_refused_unless_a_router_advertises_them() {
+    let mut state = with_settings(&[("ipv6/mtu", "1400")], None);
+    assert_eq!(
+        plan(&state, &[uplink()]).unwrap_err().to_string(),
+        "eth0 has packets of 1400 bytes for IPv6 (ipv6/mtu), which the kernel would forget for mydocker0: give eth0 this \
+         MTU itself, or have a router advertise it, first"
+    );
+    state.routes = vec![default_route("eth1", Some("fe80::1"), RTPROT_RA)];
+    assert!(plan(&state, &[uplink()]).is_err());
+    state.routes = vec![default_route("eth0", Some("fe80::1"), RTPROT_RA)];
+    assert!(plan(&state, &[uplink()]).is_ok());
+}
+
+#[test]
+fn a_program_that_routes_multicast_by_the_nic_is_refused() {
+    let settings = [("ipv4/mc_forwarding", "0"), ("ipv6/mc_forwarding", "1")];
+    assert_eq!(
+        plan(&with_settings(&settings, None), &[uplink()])
+            .unwrap_err()
+            .to_string(),
+        "a program routes multicast by eth0 (ipv6/mc_forwarding), and would receive none there: end it first, and have \
+         it use mydocker0 then"
+    );
+    assert!(plan(&with_settings(&settings[..1], None), &[uplink()]).is_ok());
+}

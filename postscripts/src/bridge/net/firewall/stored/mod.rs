@@ -133,6 +133,9 @@ impl Search<'_> {
                     "firewalld" if path.starts_with("/etc/firewalld/zones") => format!(
                         "{place} (firewalld: firewall-cmd --permanent --zone={zone} --add-interface={bridge})"
                     ),
+                    _ if statement.excludes(&one.nic) => {
+                        format!("{place} ({owner}: it has to leave out {bridge} too)")
+                    }
                     _ => format!("{place} ({owner}: the same for {bridge})"),
                 });
             }

@@ -169,6 +169,9 @@ impl RuleStatement {
         let Some(whole) = self.renamed(one, |_| true) else {
             return false;
         };
+        if self.excludes(&one.nic) {
+            return !self.excludes(&one.bridge);
+        }
         let selected = self.renamed(one, |before| SELECTORS.contains(&before));
         let names_both = words(&self.plain).any(|word| covers(word, &one.bridge));
         if names_both && selected.is_none() {
@@ -177,6 +180,28 @@ impl RuleStatement {
         let twins = [Some(whole), selected];
         let mut beside = beside.iter().filter(|it| it.context == self.context);
         !beside.any(|it| twins.iter().flatten().any(|twin| *twin == it.plain))
+    }
+
+    /// Whether it is about everything but this device: the same about another one is the opposite of what it needs.
+    pub(super) fn excludes(&self, device: &str) -> bool {
+        // `! -i eth0`, `iifname != "eth0"` and `iifname != { "lo", "eth0" }`
+        let (mut negated, mut depth) = (false, 0);
+        for piece in self.plain.split_inclusive(|letter| !is_of_name(letter)) {
+            let word = piece.trim_end_matches(|letter| !is_of_name(letter));
+            if negated && covers(word, device) {
+                return true;
+            }
+            if !word.is_empty() && depth == 0 && !SELECTORS.contains(&word) {
+                negated = false;
+            }
+            match piece.chars().next_back() {
+                Some('!') => negated = true,
+                Some('{') => depth += 1,
+                Some('}') => depth = 0,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// The same about the bridge: what names the NIC after a word that `wanted` accepts.

@@ -59,6 +59,18 @@ fn a_rule_is_settled_by_one_that_says_the_same_of_the_bridge() {
             0,
         ),
         ("iifname != \"eth0\" iifname != \"br0\" drop", 0),
+        ("iifname != \"eth0\" drop\niifname != \"br0\" drop", 1),
+        ("-A INPUT ! -i eth0 -j DROP\n-A INPUT ! -i br0 -j DROP", 1),
+        ("iif != eth0 oifname \"br0\" drop", 1),
+        (
+            "iifname != { \"lo\", \"eth0\" } drop\niifname != { \"lo\", \"br0\" } drop",
+            1,
+        ),
+        ("iifname != { \"br0\", \"eth0\" } drop", 0),
+        (
+            "iifname != \"lo\" oifname \"eth0\" drop\niifname != \"lo\" oifname \"br0\" drop",
+            0,
+        ),
         ("iifname \"eth0\" oifname \"br0\" drop", 1),
         ("elements = { \"eth0\",\n  # the lab\n  \"br0\" }", 0),
         ("elements = {\n\"eth0\",\n\"eth1\"\n}", 1),
@@ -303,5 +315,16 @@ fn what_is_no_file_of_rules_is_named() {
             .iter()
             .any(|line| line.starts_with("/etc/ufw/linked, line 1: ")),
         "{found:?}"
+    );
+}
+
+#[test]
+fn a_rule_about_all_but_the_nic_needs_the_bridge_in_itself() {
+    let rules = "-A INPUT ! -i eth0 -j DROP\n-A INPUT ! -i br0 -j DROP\n";
+    assert_eq!(
+        look(&[("/etc/iptables/rules.v4", rules)]).lines,
+        [
+            "/etc/iptables/rules.v4, line 1: -A INPUT ! -i eth0 -j DROP (netfilter-persistent: it has to leave out br0 too)"
+        ]
     );
 }
