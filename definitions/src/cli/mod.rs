@@ -11,5 +11,6 @@ pub mod rmdef;
 mod assignment;
 mod groups;
 mod listing;
+mod object_errors;
 mod report;
 mod request;
