@@ -357,7 +357,7 @@ fn ids_of_older_and_stranger_media_are_read() {
 
 #[test]
 fn a_label_alone_names_no_disc_without_an_installer_or_a_repository() {
-    let rows: [(&[&str], &str); 9] = [
+    let rows: [(&[&str], &str); 14] = [
         (&[ROOT], "not-an-install-medium"),
         (
             &[ROOT, "DCIM", "DCIM/IMG_0001.JPG"],
@@ -381,7 +381,34 @@ fn a_label_alone_names_no_disc_without_an_installer_or_a_repository() {
             "rhels9.4 x86_64",
         ),
         (&[ROOT, "images/install.img"], "rhels9.4 x86_64"),
-        (&[ROOT, "BaseOS/repodata/repomd.xml"], "rhels9.4 x86_64"),
+        (
+            &[
+                ROOT,
+                "BaseOS/repodata/repomd.xml",
+                "BaseOS/Packages/b/bash-5.1.8-9.el9.x86_64.rpm",
+            ],
+            "rhels9.4 x86_64",
+        ),
+        (
+            &[ROOT, "IMAGES/PXEBOOT/VMLINUZ", "IMAGES/PXEBOOT/INITRD.IMG"],
+            "rhels9.4 x86_64",
+        ),
+        (
+            &[ROOT, "backup/vmlinuz", "backup/initrd.img"],
+            "not-an-install-medium",
+        ),
+        (
+            &[ROOT, "install.amd/vmlinuz", "install.amd/initrd.gz"],
+            "not-an-install-medium",
+        ),
+        (
+            &[ROOT, "repodata", "repodata/repomd.xml"],
+            "not-an-install-medium",
+        ),
+        (
+            &[ROOT, "LiveOS", "isolinux", "ppc"],
+            "not-an-install-medium",
+        ),
     ];
     for (names, expected) in rows {
         let medium = with_names(volume("RHEL-9-4-0-BaseOS-x86_64"), names);
@@ -401,6 +428,191 @@ fn a_label_alone_names_no_disc_without_an_installer_or_a_repository() {
     assert!(
         text.ends_with("; to import its packages all the same, name it with -n rhels9.4"),
         "{text}"
+    );
+}
+
+#[test]
+fn a_layered_product_and_the_tree_of_an_add_on_are_not_the_base_release() {
+    let rhel = "[general]\nfamily = Red Hat Enterprise Linux\nversion = 9.4\narch = x86_64\n";
+    let release = "[release]\nname = Red Hat Enterprise Linux\nversion = 9.4\n";
+    let base = "[base_product]\nname = Red Hat Enterprise Linux\nversion = 9.4\n";
+    let acme = "[release]\nname = ACME Storage\nversion = 5.1\nis_layered = true\n";
+    for (name, text, expected) in [
+        ("plain", format!("{rhel}{release}"), "rhels9.4 x86_64"),
+        (
+            "not layered",
+            format!("{rhel}{release}is_layered = false\n"),
+            "rhels9.4 x86_64",
+        ),
+        (
+            "a flag",
+            format!("{rhel}{release}is_layered = True\n"),
+            "conflict",
+        ),
+        ("a base", format!("{rhel}{release}{base}"), "conflict"),
+        ("both", format!("{rhel}{acme}{base}"), "conflict"),
+        (
+            "alone",
+            format!("{acme}{base}[tree]\narch = x86_64\n"),
+            "unknown",
+        ),
+        (
+            "base variants",
+            format!("{rhel}variant = BaseOS\n{release}[tree]\nvariants = AppStream,BaseOS\n"),
+            "rhels9.4 x86_64",
+        ),
+        (
+            "a base variant with add-ons",
+            format!("{rhel}{release}[tree]\nvariants = SAP, AppStream\n"),
+            "rhels9.4 x86_64",
+        ),
+        (
+            "SAP",
+            format!("{rhel}{release}[tree]\nvariants = SAP\n"),
+            "conflict",
+        ),
+        (
+            "an add-on under the name of a variant",
+            format!("{rhel}variant = BaseOS\n{release}[tree]\nvariants = ResilientStorage\n"),
+            "conflict",
+        ),
+        (
+            "add-ons",
+            format!(
+                "{release}[tree]\narch = x86_64\nvariants = HighAvailability,ResilientStorage\n"
+            ),
+            "conflict",
+        ),
+        ("in general", format!("{rhel}variants = NFV\n"), "conflict"),
+    ] {
+        let medium = Evidence::of_file(".treeinfo", text);
+        assert_eq!(answer(&medium), expected, "{name}");
+    }
+    let text = |tree: String| {
+        recognise(&Evidence::of_file(".treeinfo", tree))
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        text(format!("{acme}{base}")),
+        "no rule knows this medium: .treeinfo says 'ACME Storage 5.1': not a release that a rule knows; .treeinfo says \
+         'ACME Storage 5.1, a layered product on Red Hat Enterprise Linux 9.4': not a release that a rule knows; to \
+         import it all the same, name it with -n (and -a), or add a rule to media.d"
+    );
+    assert_eq!(
+        text(format!("{rhel}{release}[tree]\nvariants = SAP,NFV\n")),
+        "the medium contradicts itself about the distribution: .treeinfo says 'Red Hat Enterprise Linux 9.4': rhels 9.4 \
+         x86_64, but .treeinfo says 'Red Hat Enterprise Linux 9.4 SAP,NFV': not a release that a rule knows; to import it \
+         all the same, name it with -n"
+    );
+}
+
+#[test]
+fn a_release_file_in_capitals_is_evidence() {
+    let rocky = "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n";
+    for (path, expected) in [
+        (".treeinfo", "conflict"),
+        (".TREEINFO", "conflict"),
+        ("TREEINFO", "conflict"),
+        ("INSTALL/.TREEINFO", "conflict"),
+        ("Packages/.TREEINFO", "rhels9.4 x86_64"),
+    ] {
+        assert_eq!(Evidence::wants(path), expected == "conflict", "{path}");
+        let mut medium = volume("RHEL-9-4-0-BaseOS-x86_64");
+        if Evidence::wants(path) {
+            medium.files.insert(path.to_owned(), rocky.into());
+        }
+        assert_eq!(answer(&medium), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_trees_in_directories() {
+    let medium = |names: &[&str]| with_names(volume("MYLAB"), names);
+    let text = |names: &[&str]| recognise(&medium(names)).unwrap_err().to_string();
+    let unknown = "no rule knows this medium: volume id says 'MYLAB'; to import it all the same, name it with -n (and \
+                   -a), or add a rule to media.d";
+    assert_eq!(text(&[ROOT, "BaseOS", "a/b/.treeinfo"]), unknown);
+    assert_eq!(
+        text(&[ROOT, "BaseOS/.treeinfo"]),
+        format!(
+            "{unknown}; there is a tree in a directory of it (BaseOS/.treeinfo): to import a tree alone, give copycds its \
+             directory, here BaseOS of the mounted medium"
+        )
+    );
+    assert_eq!(
+        text(&[
+            ROOT,
+            "a/.treeinfo",
+            "b/.TREEINFO",
+            "c/treeinfo",
+            "d/.treeinfo",
+            "e/.treeinfo"
+        ]),
+        format!(
+            "{unknown}; there is a tree in a directory of it (a/.treeinfo, b/.TREEINFO, c/treeinfo and 2 more): to import \
+             a tree alone, give copycds its directory, here a of the mounted medium"
+        )
+    );
+}
+
+#[test]
+fn a_release_package_of_another_product_counts_against_the_base_release() {
+    let redhat = "Packages/r/redhat-release-9.4-0.5.el9.x86_64.rpm";
+    let centos = "Packages/centos-release-7-9.2009.0.el7.centos.x86_64.rpm";
+    let rocky = "Packages/r/rocky-release-9.4-1.2.el9.noarch.rpm";
+    for (label, names, expected) in [
+        ("RHEL-9-4-0-BaseOS-x86_64", vec![redhat], "rhels9.4 x86_64"),
+        (
+            "RHEL-9-4-0-BaseOS-x86_64",
+            vec![redhat, "Packages/a/acme-release-9.4-1.el9.noarch.rpm"],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![redhat, "acme-os-release-1-1.x86_64.rpm"],
+            "unknown",
+        ),
+        (
+            "MYLAB",
+            vec![centos, "Packages/acme-release-7-1.noarch.rpm"],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![centos, "Packages/epel-release-7-14.noarch.rpm"],
+            "centos7.9 x86_64",
+        ),
+        (
+            "MYLAB",
+            vec![rocky, "Packages/a/Acme_HCI-release-2.1-1.noarch.rpm"],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![
+                rocky,
+                "Packages/e/elrepo-release-9.4-1.el9.noarch.rpm",
+                "Packages/r/rpmfusion-free-release-9-1.noarch.rpm",
+                "Packages/t/texlive-pressrelease-2021.189-1.noarch.rpm",
+                "Packages/a/acme-release-notes-9.4-1.noarch.rpm",
+            ],
+            "rocky9.4 -",
+        ),
+    ] {
+        let medium = with_names(volume(label), &names);
+        assert_eq!(answer(&medium), expected, "{names:?}");
+    }
+    let medium = with_names(
+        volume("RHEL-9-4-0-BaseOS-x86_64"),
+        &[redhat, "Packages/a/acme-release-9.4-1.el9.noarch.rpm"],
+    );
+    assert_eq!(
+        recognise(&medium).unwrap_err().to_string(),
+        "the medium contradicts itself about the distribution: volume id says 'RHEL-9-4-0-BaseOS-x86_64': rhels 9.4 \
+         x86_64, but the package says 'acme-release-9.4-1.el9.noarch.rpm': not a release that a rule knows; the package \
+         says 'redhat-release-9.4-0.5.el9.x86_64.rpm': a hint of rhels 9.4 x86_64; to import it all the same, name it \
+         with -n"
     );
 }
 

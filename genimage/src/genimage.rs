@@ -21,7 +21,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let nodes = catalog.nodes()?;
     let site = SiteContext::open(&catalog, &nodes)?;
-    match args.action()? {
+    let action = args.action()?;
+    if !matches!(action, GenimageAction::Check(_)) {
+        site.check()?;
+    }
+    match action {
         GenimageAction::List(None) => list_all(&site),
         GenimageAction::List(Some(name)) => list_for(&site, &catalog.load(name)?),
         GenimageAction::Export(directory) => export(&site, directory),
@@ -43,6 +47,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         GenimageAction::Check(name) => {
             let (checked, mut report) = site.prepare(&catalog, name)?;
+            report.problems.splice(0..0, site.problems.iter().cloned());
             let mut assets = None;
             if let Some(checked) = &checked {
                 let rendered = render::assets(

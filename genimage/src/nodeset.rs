@@ -29,7 +29,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let chosen = select(&args, &nodes)?;
     let site = SiteContext::open(&catalog, &nodes)?;
     let mut report = Report {
-        programs: site.programs(args.dry_run)?,
+        programs: site.programs(args.dry_run || !site.problems.is_empty())?,
+        problems: site.problems.clone(),
         ..Report::default()
     };
     let mut checked = BTreeMap::new();
@@ -46,6 +47,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let image = choice.osimage.as_ref().and_then(|name| checked.get(name));
         choice.outcome(&renderer, &assets_dir, image)
     });
+    if !report.problems.is_empty() {
+        report.fail_nodes();
+    }
     if args.dry_run {
         report
             .nodes

@@ -14,6 +14,9 @@ use crate::problem::Problem;
 pub(crate) struct Report {
     /// Programs that nodes fetch which were brought up to date.
     pub(crate) programs: Vec<String>,
+    /// What is wrong with the site: no node gets anything.
+    #[serde(serialize_with = "lines")]
+    pub(crate) problems: Vec<Problem>,
     /// The osimages, by name.
     pub(crate) osimages: BTreeMap<String, OsimageReport>,
     /// The nodes, sorted.
@@ -74,7 +77,14 @@ impl Report {
             .osimages
             .values()
             .any(|image| !image.problems.is_empty());
-        images || self.count(NodeState::Failed) > 0
+        !self.problems.is_empty() || images || self.count(NodeState::Failed) > 0
+    }
+
+    /// Makes every node one that gets nothing.
+    pub(crate) fn fail_nodes(&mut self) {
+        for node in &mut self.nodes {
+            node.state = NodeState::Failed;
+        }
     }
 
     fn count(&self, state: NodeState) -> usize {
@@ -130,6 +140,9 @@ impl Report {
     /// Says what is wrong and what a person should know, each once, a line each.
     pub(crate) fn complaints(&self) -> String {
         let mut text = String::new();
+        for problem in &self.problems {
+            let _ = writeln!(text, "{problem}");
+        }
         for (name, image) in &self.osimages {
             for note in &image.notes {
                 let _ = writeln!(text, "{name}: note: {note}");

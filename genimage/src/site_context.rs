@@ -39,6 +39,8 @@ pub(crate) struct SiteContext {
     /// The group that files with a secret are given to, unless the site accepts that everybody reads them.
     secrets: Option<Gid>,
     indices: check::packages::IndexCache,
+    /// What is wrong with the site: its osimages and nodes are checked all the same, and nothing is published.
+    pub(crate) problems: Vec<Problem>,
     /// What a person should know of the site.
     notes: Vec<Problem>,
 }
@@ -55,7 +57,8 @@ impl SiteContext {
     /// Reads the site.
     ///
     /// # Errors
-    /// When the definitions cannot be read, or what they say of the site is wrong.
+    /// When the definitions cannot be read, or no address of a node can be told from them; then with everything that is
+    /// wrong with the site.
     pub(crate) fn open(catalog: &Catalog, nodes: &Nodes) -> Result<Self> {
         let site = catalog.site()?;
         let networks = catalog.objects(ObjectKind::Network)?;
@@ -67,20 +70,45 @@ impl SiteContext {
         let web_server = secrets::web_server().context("looking for the web server's group")?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
-        let note = zone
-            .transpose()
-            .map_err(|problem| join_problems(vec![problem]))?;
+        let mut problems = Vec::new();
+        let note = zone.transpose().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let root = root_access::load(&site, web_server).unwrap_or_else(|found| {
+            problems.extend(found);
+            RootAccess::default()
+        });
+        let addresses = match AddressBook::new(nodes, networks) {
+            Ok(addresses) => addresses,
+            Err(found) => {
+                problems.extend(found);
+                return Err(join_problems(&problems));
+            }
+        };
         Ok(Self {
             notes: note.flatten().into_iter().collect(),
-            addresses: AddressBook::new(nodes, networks).map_err(join_problems)?,
+            addresses,
             programs: Programs::new(installdir.postscripts(), shipped::home()),
             library: Library::new(installdir.custom()),
-            root: root_access::load(&site, web_server).map_err(join_problems)?,
+            root,
+            problems,
             secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
             indices: check::packages::IndexCache::default(),
             installdir,
             site,
         })
+    }
+
+    /// Refuses a site with which something is wrong.
+    ///
+    /// # Errors
+    /// With everything that is.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.problems.is_empty() {
+            true => Ok(()),
+            false => Err(join_problems(&self.problems)),
+        }
     }
 
     /// Brings the programs that nodes fetch up to date, and names those that were not.
@@ -142,7 +170,7 @@ impl SiteContext {
         if self.root.password.is_some() && self.secrets.is_some() {
             report.notes.push(secrets::password_note());
         }
-        if self.root.password.is_none() && self.root.keys.is_empty() {
+        if self.problems.is_empty() && self.root.password.is_none() && self.root.keys.is_empty() {
             report.notes.push(Problem::new(
                 "nobody can log in to its nodes: root's password is locked and no key lets it in; set the site's \
                  authorizedkeys (a file of public keys) or rootpassword (crypted)",
@@ -180,7 +208,7 @@ impl SiteContext {
 }
 
 /// Joins problems to one error, a line each.
-fn join_problems(problems: Vec<Problem>) -> anyhow::Error {
+fn join_problems(problems: &[Problem]) -> anyhow::Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     anyhow!("{}", lines.join("\n"))
 }

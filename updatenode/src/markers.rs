@@ -20,6 +20,14 @@ pub(crate) struct SessionMarkers {
     results: String,
 }
 
+/// A program that a signal ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KilledProgram {
+    pub(crate) signal: i32,
+    /// The script that it ran then, if its status names one.
+    pub(crate) script: Option<String>,
+}
+
 impl SessionMarkers {
     /// Makes markers from fresh random numbers.
     pub(crate) fn new() -> Result<Self> {
@@ -47,6 +55,22 @@ impl SessionMarkers {
     /// Returns the line that says that the program is in place and reads its list.
     pub(crate) fn ready_notice(&self) -> String {
         format!("slipway: ready {}", self.shell)
+    }
+
+    /// Parses the notice of the shell that a signal ended the program; returns the text before it, too, as a program that
+    /// is killed ends in a line of output.
+    pub(crate) fn parse_killed<'l>(&self, line: &'l str) -> Option<(&'l str, KilledProgram)> {
+        let mark = format!("slipway: killed {} ", self.shell);
+        let at = line.rfind(&mark)?;
+        let rest = &line[at + mark.len()..];
+        let (code, running) = rest.split_once(' ').unwrap_or((rest, ""));
+        let signal = code.parse::<i32>().ok()?.checked_sub(128)?;
+        // `"line": "the script",`, one for each that ran
+        let script = running.trim().strip_prefix("\"line\": ").and_then(|value| {
+            let mut values = serde_json::Deserializer::from_str(value).into_iter();
+            values.next()?.ok()
+        });
+        Some((&line[..at], KilledProgram { signal, script }))
     }
 
     /// Parses the results in a line; returns the text before them, too: output without a newline may precede them.
@@ -90,6 +114,31 @@ mod tests {
         assert!(
             one.shell != one.results && one.shell != other.shell && one.results != other.results
         );
+    }
+
+    #[test]
+    fn the_signal_that_ended_the_program_is_read_with_the_script_that_ran() {
+        for (line, expected) in [
+            (
+                "slipway: killed S 137 \"line\": \"mine \\\"a b\\\"\",",
+                Some(("", 9, Some("mine \"a b\""))),
+            ),
+            (
+                "no endslipway: killed S 143 \"line\": \"a\", \"line\": \"b\",",
+                Some(("no end", 15, Some("a"))),
+            ),
+            ("slipway: killed S 137 ", Some(("", 9, None))),
+            ("slipway: killed S 137 sed: no", Some(("", 9, None))),
+            ("slipway: killed R 137 ", None),
+            ("slipway: killed S x", None),
+        ] {
+            let expected = expected.map(|(before, signal, script)| {
+                let script = script.map(str::to_owned);
+                (before, KilledProgram { signal, script })
+            });
+            let found = SessionMarkers::known().parse_killed(line);
+            assert_eq!(found, expected, "{line}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 use definitions::Results;
 
 use crate::lines::OutputTail;
-use crate::markers::SessionMarkers;
+use crate::markers::{KilledProgram, SessionMarkers};
 use crate::outcome::{NodeStatus, failures};
 use crate::ssh;
 
@@ -30,6 +30,10 @@ pub(crate) struct Protocol {
     pub(crate) refreshed: bool,
     /// The results of the scripts, once the node has sent them.
     pub(crate) results: Option<Results>,
+    /// What ended the program, if it was a signal.
+    killed: Option<KilledProgram>,
+    /// Whether standard output had a line before the shell was ready: only a shell prints there, not ssh.
+    shell_printed: bool,
 }
 
 /// How far the session is.
@@ -90,6 +94,18 @@ impl Protocol {
                     }
                     return LineAction::Done(before);
                 }
+                let killed = self
+                    .markers
+                    .parse_killed(line)
+                    .filter(|_| stream == OutputStream::Out);
+                if let Some((before, killed)) = killed {
+                    self.killed = Some(killed);
+                    if before.is_empty() {
+                        return LineAction::Hold(line);
+                    }
+                    self.output.keep(before);
+                    return LineAction::OutputPrinter(before);
+                }
                 self.output.keep(line);
                 LineAction::OutputPrinter(line)
             }
@@ -105,6 +121,7 @@ impl Protocol {
                 LineAction::SendList
             }
             _ => {
+                self.shell_printed |= stream == OutputStream::Out;
                 self.held.keep(line);
                 LineAction::Hold(line)
             }
@@ -114,8 +131,13 @@ impl Protocol {
     /// Returns what has not happened yet, as long as no script can run.
     pub(crate) fn pending_event(&self) -> Option<String> {
         let what = match self.state {
-            ProtocolState::Greeting => "its shell has run no command",
-            ProtocolState::Refreshing => "firstboot has not arrived",
+            ProtocolState::Greeting if self.shell_printed => {
+                "connected, but the remote shell printed nothing that updatenode asked for"
+            }
+            ProtocolState::Greeting => "ssh reports no error, and the remote shell printed nothing",
+            ProtocolState::Refreshing => {
+                "firstboot was sent, but the remote shell did not say that it has arrived"
+            }
             ProtocolState::Running => return None,
         };
         Some(match self.last_held() {
@@ -166,6 +188,15 @@ impl Protocol {
 
     /// Returns the error of a `firstboot` that ran nothing.
     fn firstboot_error(&self, code: i32) -> String {
+        if let Some(KilledProgram { signal, script }) = &self.killed {
+            let script = script.as_ref().map(|script| {
+                format!(" while it ran {script}, and the scripts after it were not run")
+            });
+            return format!(
+                "firstboot was ended by signal {signal}{}",
+                script.unwrap_or_default()
+            );
+        }
         let last = self.output.iter().next_back();
         match last.and_then(|line| line.strip_prefix("firstboot: ")) {
             Some(firstboot_error) => firstboot_error.to_owned(),
@@ -316,12 +347,21 @@ mod tests {
     #[test]
     fn a_timeout_before_the_scripts_names_what_has_not_happened() {
         for (lines, expected) in [
-            (&[][..], Some("its shell has run no command")),
+            (
+                &[][..],
+                Some("ssh reports no error, and the remote shell printed nothing"),
+            ),
             (
                 &[">Password expired."],
-                Some("its shell has run no command (it printed: Password expired.)"),
+                Some(
+                    "connected, but the remote shell printed nothing that updatenode asked for (it printed: Password \
+                     expired.)",
+                ),
             ),
-            (&[">slipway: send S"], Some("firstboot has not arrived")),
+            (
+                &[">slipway: send S"],
+                Some("firstboot was sent, but the remote shell did not say that it has arrived"),
+            ),
             (&[READY], None),
         ] {
             let mut protocol = Protocol::new(SessionMarkers::known());
@@ -350,6 +390,19 @@ mod tests {
                 &[READY, "!firstboot: another one is at work"],
                 exited(1),
                 failed(1, "another one is at work"),
+            ),
+            (
+                &[READY, ">x", ">slipway: killed S 137 \"line\": \"mine a\","],
+                exited(137),
+                failed(
+                    137,
+                    "firstboot was ended by signal 9 while it ran mine a, and the scripts after it were not run",
+                ),
+            ),
+            (
+                &[READY, ">slipway: killed S 143 "],
+                exited(143),
+                failed(143, "firstboot was ended by signal 15"),
             ),
             (&[READY, BAD], exited(255), failed(9, "a ended with 9")),
             (&[READY, BAD], None, failed(9, "a ended with 9")),

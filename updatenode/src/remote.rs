@@ -3,8 +3,8 @@
 //! A notice begins on a line of its own, whatever was printed before, and ends in a nonce of the session
 //! ([`crate::markers`]), which is an argument of the line and not part of its script. The script compares the program on
 //! the node with the one here, by SHA-256. If they differ it requests the program on standard output, reads it from
-//! standard input, verifies it and moves it into place by a rename. Then it prints that it is ready and executes that
-//! program, which reads the list.
+//! standard input, verifies it and moves it into place by a rename. Then it prints that it is ready and runs that
+//! program, which reads the list. If a signal ends the program, the script prints which script it was running.
 //!
 //! It needs a POSIX shell and `sha256sum head mktemp mv chmod mkdir`, as coreutils and busybox have them. It is one line
 //! without `'`, `\` and `!`, in single quotes: so every login shell, csh and fish included, passes it on unchanged.
@@ -16,10 +16,11 @@ use crate::markers::SessionMarkers;
 /// Becomes root: an ssh configuration may name another user.
 const AS_ROOT: &str = r#"if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi"#;
 
-/// Puts the program in place and executes it: `$1` is the program, `$2` its SHA-256, `$3` its size, `$4` the nonce.
+/// Puts the program in place and runs it: `$1` is the program, `$2` its SHA-256, `$3` its size, `$4` the nonce.
 ///
 /// The temporary file has mode 0600 until its digest is verified. `head` reads no byte too many, because none is sent
-/// before the shell prints that it is ready.
+/// before the shell prints that it is ready. A program that a signal ended cannot report: in its status, `sed` finds the
+/// `"line"` before the `"state"` that is `"running"`.
 const REFRESH: &str = concat!(
     r#"to=$1 sum=$2 size=$3 mark=$4; shift 4; "#,
     r#"command -v sha256sum >/dev/null || { echo "there is no sha256sum here" >&2; exit 1; }; "#,
@@ -30,7 +31,9 @@ const REFRESH: &str = concat!(
     r#"head -c "$size" >"$new" || exit 1; "#,
     r#"is "$new" || { echo "the program arrived damaged" >&2; exit 1; }; "#,
     r#"chmod 755 "$new" && mv -f "$new" "$to" || exit 1; trap - EXIT; "#,
-    r#"fi; echo; echo "slipway: ready $mark"; exec "$to" --update --results --list - "$@""#
+    r#"fi; echo; echo "slipway: ready $mark"; "$to" --update --results --list - "$@"; code=$?; "#,
+    r#"[ "$code" -lt 128 ] || { printf %s "slipway: killed $mark $code $(sed -n "/^ *.line.: /h; /^ *.state.: .running./{g;p;}" /var/lib/slipway/status.json 2>/dev/null)"; echo; }; "#,
+    r#"exit "$code""#
 );
 
 /// Returns the command line for a node's shell; without lines, the whole list is run.

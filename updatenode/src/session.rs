@@ -22,7 +22,8 @@ use crate::lines::LineReader;
 use crate::outcome::{NodeStatus, Outcome};
 use crate::protocol::{LineAction, OutputStream, Protocol};
 
-/// How long a node may take until its shell runs: connection, login and start of the shell.
+/// How long a node may take until its shell runs: connection, login and start of the shell; and how long the shell may
+/// take to accept bytes of the program or, after the last one, to say that it has arrived.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long ssh has to end after SIGTERM.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -209,7 +210,7 @@ impl Session {
         match act {
             SessionAction::SendProgram => {
                 self.sending = Some((Arc::clone(&self.job.firstboot), 0));
-                self.deadline = self.limit;
+                self.deadline = self.limit.min(Instant::now() + CONNECT_TIMEOUT);
             }
             SessionAction::SendList => {
                 self.deadline = self.limit;
@@ -228,7 +229,12 @@ impl Session {
             return;
         };
         match input.write(&bytes[*sent..]) {
-            Ok(written) => *sent += written,
+            Ok(written) => {
+                *sent += written;
+                if !self.close_after_sending {
+                    self.deadline = self.limit.min(Instant::now() + CONNECT_TIMEOUT);
+                }
+            }
             Err(error)
                 if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
             {

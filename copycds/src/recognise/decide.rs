@@ -31,6 +31,7 @@ pub fn identify(
     decide(evidence, &found, rules, requested).map_err(|reason| Rejection {
         reason,
         evidence: found.all,
+        trees: evidence.trees_in_directories(),
     })
 }
 
@@ -310,8 +311,9 @@ fn source_rank(source: &FindingSource) -> u8 {
 }
 
 /// A disc whose names are known and hold nothing that could be installed or booted is no install medium,
-/// whatever it calls itself. A label alone is taken for a release where there is an installer or the index
-/// of a repository; with a file that describes the release, packages are enough, and `-n` anything at all.
+/// whatever it calls itself. A label alone is taken for a release where the installer of the family is in its place,
+/// or packages are in a repository; with a file that describes the release, packages are enough, and `-n` anything
+/// at all.
 fn reject_empty_media(
     evidence: &Evidence,
     findings: &[&ReleaseFinding],
@@ -321,13 +323,16 @@ fn reject_empty_media(
     let names = &evidence.names;
     let files = names.iter().filter(|name| *name != ROOT).count();
     let packages = installer::holds_packages(names);
-    let label = |finding: &&ReleaseFinding| finding.source.is_label();
+    // a name that hints at an architecture alone describes no release
+    let describes = |finding: &&ReleaseFinding| {
+        !finding.source.is_label() && (finding.family.is_some() || finding.source.file().is_some())
+    };
+    let by_label = !findings.iter().any(describes);
     let enough = names.is_empty()
         || requested.name.is_some() && files > 0
-        || packages && !findings.iter().all(label)
-        || installer::of(evidence, distro).is_some()
-        || installer::holds_index(names)
-        || installer::holds_boot(names);
+        || installer::is_in_place(names, distro)
+        || packages && installer::holds_index(names)
+        || !by_label && (packages || installer::of(evidence, distro).is_some());
     if enough {
         return Ok(());
     }

@@ -26,10 +26,10 @@ pub const ROOT: &str = ".";
 /// No file of interest is longer; a longer one is an error, not a reason to read on.
 const LIMIT: u64 = 4 << 20;
 
-/// The files that are read, when they are directly under one of [`ROOTS`].
+/// The files that are read, in any case, when they are directly under one of [`ROOTS`].
 const FILES: &[&str] = &[
     ".disk/info",
-    "README.diskdefines",
+    "readme.diskdefines",
     ".treeinfo",
     "treeinfo",
     ".discinfo",
@@ -59,15 +59,28 @@ impl Evidence {
 
     /// Returns whether the file at a path is one that recognition reads.
     pub fn wants(path: &str) -> bool {
+        let path = path.to_ascii_lowercase();
         let name = ROOTS
             .iter()
             .rev()
             .find_map(|root| path.strip_prefix(root))
-            .unwrap_or(path);
+            .unwrap_or(&path);
         FILES.contains(&name)
             || is_release_file(name)
             || matches!(name.split_once('/'), Some((dir, "media" | "products"))
                 if dir.strip_prefix("media.").is_some_and(|n| n.parse::<u8>().is_ok()))
+    }
+
+    /// Returns the `.treeinfo` of each tree in a directory of the medium: `BaseOS/.treeinfo`. Recognition reads none
+    /// of them, because a medium of several trees is none of the trees.
+    pub(super) fn trees_in_directories(&self) -> Vec<String> {
+        let in_directory = |path: &&String| {
+            let (dir, name) = path.split_once('/').unwrap_or_default();
+            let root = dir.eq_ignore_ascii_case("install");
+            let known = [".treeinfo", "treeinfo"];
+            !root && known.iter().any(|known| name.eq_ignore_ascii_case(known))
+        };
+        self.names.iter().filter(in_directory).cloned().collect()
     }
 
     /// Returns the text of a file, whatever its encoding, without a NUL or a byte order mark.
@@ -78,12 +91,12 @@ impl Evidence {
     }
 }
 
-/// `dists/<suite>/Release`, and nothing deeper.
+/// `dists/<suite>/release`, and nothing deeper.
 fn is_release_file(name: &str) -> bool {
     let mut parts = name.split('/');
     parts.next() == Some("dists")
         && parts.next().is_some()
-        && parts.next() == Some("Release")
+        && parts.next() == Some("release")
         && parts.next().is_none()
 }
 
@@ -122,6 +135,8 @@ mod tests {
             "media.2/media",
             "install/media.1/products",
             "install/.treeinfo",
+            ".TREEINFO",
+            "README.DISKDEFINES",
             "content",
         ] {
             assert!(Evidence::wants(path), "{path}");

@@ -80,6 +80,7 @@ impl MediumIdentity {
                 distro: self.distro.clone(),
             },
             evidence: self.evidence.clone(),
+            trees: Vec::new(),
         })
     }
 

@@ -1,8 +1,6 @@
 //! Which installer a medium boots, and whether it holds anything to install at all, by the names of
 //! its files.
 
-use std::collections::BTreeSet;
-
 use definitions::Distro;
 
 use super::evidence::Evidence;
@@ -29,27 +27,76 @@ pub(super) fn holds_index(names: &[String]) -> bool {
     })
 }
 
-/// Names of kernels as boot loaders of media have them, without a version.
-const KERNELS: &[&str] = &["vmlinuz", "vmlinux", "linux", "kernel.img", "vmlinuz.efi"];
-
-/// Names of what they boot into.
-const RAMDISKS: &[&str] = &[
-    "initrd",
-    "initrd.img",
+/// Where debian-installer, its small netboot image, casper and live-boot are, as patterns of [`is_at`].
+const DEBIAN: &[&str] = &[
     "initrd.gz",
-    "initrd.lz",
-    "initrd.xz",
-    "ramdisk.image.gz",
+    "install*/vmlinuz",
+    "install*/vmlinux",
+    "install*/*/vmlinuz",
+    "install*/*/vmlinux",
+    "install*/*/*/*/linux",
+    "casper/vmlinuz*",
+    "casper/install-sources.yaml",
+    "casper/*.squashfs",
+    "live/vmlinuz*",
+    "live/*.squashfs",
 ];
 
-/// Returns whether a kernel and its first root file system are in one directory, as on everything that boots.
-pub(super) fn holds_boot(names: &[String]) -> bool {
-    let dirs = |files: &[&str]| -> BTreeSet<&str> {
-        let parts = names.iter().filter_map(|name| name.rsplit_once('/'));
-        let found = parts.filter(|(_, file)| files.contains(file));
-        found.map(|(dir, _)| dir).collect()
+/// Where Anaconda is, in all its ages and on all its machines, and its live and OSTree media.
+const RED_HAT: &[&str] = &[
+    "images/pxeboot/vmlinuz*",
+    "images/kernel.img",
+    "images/install.img",
+    "images/stage2.img",
+    "isolinux/vmlinuz*",
+    "ppc/*/vmlinuz*",
+    "boot/*/loader/linux",
+    "LiveOS/squashfs.img",
+    "ostree/repo/config",
+];
+
+/// Where YaST and Agama are, and the disk images of the Micro systems.
+const SUSE: &[&str] = &[
+    "boot/*/loader/linux",
+    "boot/*/linux",
+    "boot/*/root",
+    "boot/s390x/vmrdr.ikr",
+    "suseboot/linux*",
+    "LiveOS/squashfs.img",
+    "*.raw.squashfs",
+    "*.raw.xz",
+    "*.raw.gz",
+];
+
+/// Returns whether an installer of the release's family is where that family has it. A family that only a user's
+/// rules know may have any of these.
+pub(super) fn is_in_place(names: &[String], distro: &Distro) -> bool {
+    let places: &[&[&str]] = match distro.family() {
+        "debian" | "ubuntu" => &[DEBIAN],
+        "sles" | "sled" | "sle" | "slemicro" | "slmicro" | "leapmicro" | "leap" | "opensuse"
+        | "opensuse-microos" => &[SUSE],
+        "rhels" | "centos" | "centos-stream" | "rocky" | "alma" | "alma-kitten" | "ol"
+        | "fedora" | "SL" | "cloudlinux" | "anolis" | "openeuler" => &[RED_HAT],
+        _ => &[DEBIAN, RED_HAT, SUSE],
     };
-    !dirs(KERNELS).is_disjoint(&dirs(RAMDISKS))
+    let mut patterns = places.iter().flat_map(|patterns| *patterns);
+    patterns.any(|pattern| names.iter().any(|name| is_at(name, pattern)))
+}
+
+/// Returns whether a path is where a pattern says, part by part and in any case: `*` is any text in a part.
+fn is_at(path: &str, pattern: &str) -> bool {
+    let matches = |part: &str, pattern: &str| match pattern.split_once('*') {
+        Some((start, end)) => {
+            part.len() >= start.len() + end.len() && part.starts_with(start) && part.ends_with(end)
+        }
+        None => part == pattern,
+    };
+    let (path, pattern) = (path.to_ascii_lowercase(), pattern.to_ascii_lowercase());
+    path.split('/').count() == pattern.split('/').count()
+        && path
+            .split('/')
+            .zip(pattern.split('/'))
+            .all(|(part, pattern)| matches(part, pattern))
 }
 
 /// Tells the installer from the files that it needs; the first row that fits.

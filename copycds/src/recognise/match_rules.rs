@@ -85,6 +85,17 @@ fn finding(statement: &ReleaseStatement, rules: &RecognitionRules) -> Option<Rel
     if statement.kind == StatementKind::Ids {
         return None;
     }
+    let variants = statement.alternatives.iter().find_map(|text| {
+        let statement = ReleaseStatement {
+            text: text.clone(),
+            alternatives: Vec::new(),
+            ..statement.clone()
+        };
+        finding(&statement, rules).filter(|finding| finding.family.is_some())
+    });
+    if variants.is_some() {
+        return variants;
+    }
     let extent = LabelEnd::of(&statement.text, statement.kind.width());
     match read(statement, extent, rules) {
         Some((family, matched)) => Some(family_finding(statement, family, matched, extent, rules)),
@@ -274,13 +285,19 @@ fn match_names(evidence: &Evidence, rules: &RecognitionRules, found: &mut Releas
                 ..hint
             }),
             NameRule::Mark(index) => found.mark = Some(rules.marks[index].clone()),
+            NameRule::ReleasePackage => {
+                let unknown = matches.iter().map(|(path, _)| *path);
+                found
+                    .all
+                    .extend(unknown.filter_map(|path| unknown_release(path, rules)));
+            }
             NameRule::Other(index) if found.other.is_none() => {
                 let other = &rules.others[index];
                 let finding = ReleaseFinding::new(FindingSource::Name, path, Weight::Firm);
                 found.all.push(finding.clone());
                 found.other = Some(OtherFinding::new(other, finding));
             }
-            NameRule::Other(_) => {}
+            NameRule::KnownReleasePackage | NameRule::Other(_) => {}
         }
     }
     for (suite, path) in codenames {
@@ -312,6 +329,24 @@ fn package_finding(
             .map(str::to_owned),
         ..ReleaseFinding::new(FindingSource::Package, base, weight)
     }
+}
+
+/// A release package that no family has and that is not one of those that only add a repository: the medium of
+/// another product.
+fn unknown_release(path: &str, rules: &RecognitionRules) -> Option<ReleaseFinding> {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    let is_known = |rule: &NameRule| match rule {
+        NameRule::Package { .. } | NameRule::KnownReleasePackage | NameRule::Other(_) => true,
+        NameRule::ReleasePackage | NameRule::Family(_) | NameRule::Arch(_) | NameRule::Mark(_) => {
+            false
+        }
+    };
+    let known = rules
+        .names
+        .matching(path)
+        .iter()
+        .any(|(rule, _)| is_known(rule));
+    (!known).then(|| ReleaseFinding::new(FindingSource::Package, base, Weight::Foreign))
 }
 
 /// What the versions in several names have in common; names without one do not count.

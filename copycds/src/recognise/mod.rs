@@ -33,6 +33,7 @@ mod rules_file;
 mod source;
 mod statements;
 mod trailing_words;
+mod treeinfo;
 
 pub use decide::identify;
 pub use evidence::{Evidence, ROOT, gather};

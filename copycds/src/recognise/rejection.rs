@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::advice::advice;
-use super::finding::ReleaseFinding;
+use super::finding::{ReleaseFinding, clean};
 use super::reason::RejectionReason;
 
 /// Why a medium is not identified. Its text is whole: why, every text that was read, then what to do.
@@ -13,6 +13,8 @@ pub struct Rejection {
     pub reason: RejectionReason,
     /// Every text that was read, of use or not.
     pub evidence: Vec<ReleaseFinding>,
+    /// The `.treeinfo` of each tree in a directory of the medium.
+    pub trees: Vec<String>,
 }
 
 impl Rejection {
@@ -36,6 +38,35 @@ impl Rejection {
             RejectionReason::NotAnInstallMedium { .. } => "not-an-install-medium",
             RejectionReason::Unnameable { .. } => "unnameable",
         }
+    }
+
+    /// Names the trees in directories, which are to be imported one by one.
+    fn write_trees(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX_COUNT: usize = 3;
+        let Some(first) = self.trees.first() else {
+            return Ok(());
+        };
+        let shown: Vec<String> = self
+            .trees
+            .iter()
+            .take(MAX_COUNT)
+            .map(|path| clean(path))
+            .collect();
+        let more = self.trees.len() - shown.len();
+        write!(
+            f,
+            "; there is a tree in a directory of it ({}",
+            shown.join(", ")
+        )?;
+        if more > 0 {
+            write!(f, " and {more} more")?;
+        }
+        let dir = first.split('/').next().unwrap_or_default();
+        write!(
+            f,
+            "): to import a tree alone, give copycds its directory, here {} of the mounted medium",
+            clean(dir)
+        )
     }
 
     /// What was read, without what the reason itself shows.
@@ -68,10 +99,10 @@ impl fmt::Display for Rejection {
             };
             write!(f, "{link}{}", rest.join("; "))?;
         }
-        match advice(&self.reason, &self.evidence) {
-            Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
+        if let Some(advice) = advice(&self.reason, &self.evidence) {
+            write!(f, "; {advice}")?;
         }
+        self.write_trees(f)
     }
 }
 

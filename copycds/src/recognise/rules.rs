@@ -65,6 +65,10 @@ pub(super) struct RulePattern {
 pub(super) enum NameRule {
     /// A package of this family (index), and whether only this family has it.
     Package { family: usize, own: bool },
+    /// A package that says which product a medium of RPM packages is: `acme-release-9.4-1.noarch.rpm`.
+    ReleasePackage,
+    /// A package that has such a name and says nothing of the product: it adds a repository.
+    KnownReleasePackage,
     /// A path that hints at this family (index).
     Family(usize),
     /// A path that hints at an architecture.
@@ -114,6 +118,16 @@ impl FamilyRules {
     }
 }
 
+impl NameRule {
+    /// Whether it is matched against the file name of a package, not against the path of a file.
+    fn is_of_package(self) -> bool {
+        matches!(
+            self,
+            Self::Package { .. } | Self::ReleasePackage | Self::KnownReleasePackage
+        )
+    }
+}
+
 impl NameRules {
     pub(super) fn new(rules: Vec<(NameRule, RulePattern)>) -> anyhow::Result<Self> {
         let set = RegexSetBuilder::new(rules.iter().map(|(_, pattern)| pattern.regex.as_str()))
@@ -131,7 +145,7 @@ impl NameRules {
                 .matches(text)
                 .into_iter()
                 .map(|index| &self.rules[index])
-                .filter(|(rule, _)| matches!(rule, NameRule::Package { .. }) == package)
+                .filter(|(rule, _)| rule.is_of_package() == package)
                 .filter_map(|(rule, pattern)| Some((*rule, pattern.match_text(text)?)))
                 .collect::<Vec<_>>()
         };

@@ -30,6 +30,8 @@ pub(super) struct RawRules {
     marker: Vec<RawMarker>,
     #[serde(default)]
     neutral: Vec<RawNeutral>,
+    #[serde(default)]
+    releases: Vec<RawReleases>,
 }
 
 /// Where a table came from, to say file and line.
@@ -94,6 +96,16 @@ struct RawNeutral {
     says: Vec<Spanned<String>>,
 }
 
+/// Names of packages that look like the release package of a product.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawReleases {
+    #[serde(default)]
+    packages: Vec<Spanned<String>>,
+    #[serde(default)]
+    known: Vec<Spanned<String>>,
+}
+
 impl RecognitionRules {
     /// Returns the rules that come with this program.
     ///
@@ -141,6 +153,7 @@ pub(super) fn compile(files: Vec<RawRules>) -> anyhow::Result<RecognitionRules> 
         }
         all.markers(table.marker, &source)?;
         all.others(table.other, &source)?;
+        all.releases(&table.releases, &source)?;
         for raw in table.neutral {
             let patterns = compile_all(&raw.says, &source, &all.words)?;
             all.neutral.extend(patterns);
@@ -184,6 +197,21 @@ impl CompiledRules {
                 }
             }
             self.marks.extend(raw.mark);
+        }
+        Ok(())
+    }
+
+    fn releases(&mut self, raws: &[RawReleases], source: &RulesFile) -> anyhow::Result<()> {
+        for raw in raws {
+            let lists = [
+                (&raw.packages, NameRule::ReleasePackage),
+                (&raw.known, NameRule::KnownReleasePackage),
+            ];
+            for (list, rule) in lists {
+                let patterns = compile_all(list, source, &self.words)?;
+                self.names
+                    .extend(patterns.into_iter().map(|pattern| (rule, pattern)));
+            }
         }
         Ok(())
     }

@@ -48,11 +48,13 @@ pub(super) enum ReleaseFile {
 }
 
 impl ReleaseFile {
-    /// Tells the format by the path, from the root of the medium or from `install/`.
+    /// Tells the format by the path, from the root of the medium or from `install/`, in whatever case: a medium
+    /// without Rock Ridge has names in capitals.
     pub(super) fn at(path: &str) -> Option<Self> {
-        Some(match path.strip_prefix("install/").unwrap_or(path) {
+        let path = path.to_ascii_lowercase();
+        Some(match path.strip_prefix("install/").unwrap_or(&path) {
             ".disk/info" => Self::DiskInfo,
-            "README.diskdefines" => Self::DiskDefines,
+            "readme.diskdefines" => Self::DiskDefines,
             ".treeinfo" | "treeinfo" => Self::Treeinfo,
             ".discinfo" => Self::Discinfo,
             "media.repo" => Self::MediaRepo,

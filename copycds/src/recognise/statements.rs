@@ -10,6 +10,7 @@ use super::arch_words::arch_of;
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, clean};
 use super::source::{FindingSource, ReleaseFile};
+use super::treeinfo;
 
 /// One text about the product, with what its file says beside it in fixed places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct ReleaseStatement {
     pub(super) codename: Option<String>,
     pub(super) variant: Option<String>,
     pub(super) disc: Option<DiscNumber>,
+    /// Texts of which one is enough to read the statement, where it lists the variants of a tree.
+    pub(super) alternatives: Vec<String>,
 }
 
 /// Which patterns read a statement, and what it means when none does.
@@ -66,7 +69,7 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
         match file {
             ReleaseFile::DiskInfo => all.extend(disk_info(path, &text)),
             ReleaseFile::DiskDefines => all.extend(diskdefines(path, &text)),
-            ReleaseFile::Treeinfo => all.extend(treeinfo(path, &text)),
+            ReleaseFile::Treeinfo => all.extend(treeinfo::statements(path, &text)),
             ReleaseFile::Discinfo => all.extend(discinfo(path, &text)),
             ReleaseFile::MediaRepo => all.extend(media_repo(path, &text)),
             ReleaseFile::SuseContent => all.extend(content(path, &text)),
@@ -166,93 +169,8 @@ fn diskdefines(path: &str, text: &str) -> Option<ReleaseStatement> {
     })
 }
 
-/// productmd's file: `[general]` on every one, `[release]` or `[product]` and `[tree]` on newer ones.
-/// Each section names the product and the architecture in its own way, and none may be another's.
-fn treeinfo(path: &str, text: &str) -> Vec<ReleaseStatement> {
-    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
-    let number = |section: &str, key: &str| get(section, key)?.parse::<u32>().ok();
-    let disc = |key: &str| number("media", key).or_else(|| number("general", key));
-    let words = [get("general", "arch"), get("tree", "arch")];
-    let (arches, other_arch) = arch_word_of(words.into_iter().flatten().next());
-    let base = ReleaseStatement {
-        arches,
-        other_arch,
-        variant: get("general", "variant").map(clean),
-        disc: disc("discnum").map(|number| DiscNumber {
-            number,
-            of: disc("totaldiscs"),
-        }),
-        ..ReleaseStatement::in_file(path, "", StatementKind::Product)
-    };
-    let mut texts = treeinfo_products(text);
-    if texts.is_empty() {
-        texts.push(String::new());
-    }
-    let of = |text| ReleaseStatement {
-        text,
-        ..base.clone()
-    };
-    texts.extend(repeated(text));
-    let mut all: Vec<ReleaseStatement> = texts.into_iter().map(of).collect();
-    if let [Some(general), Some(tree)] = words
-        && general != tree
-    {
-        let (arches, other_arch) = arch_word_of(Some(tree));
-        all.push(ReleaseStatement {
-            arches,
-            other_arch,
-            ..ReleaseStatement::in_file(path, "", StatementKind::Product)
-        });
-    }
-    all
-}
-
-/// What the sections of `.treeinfo` call the product, each longer than what was said before.
-fn treeinfo_products(text: &str) -> Vec<String> {
-    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
-    let version = ["general", "release", "product"]
-        .iter()
-        .find_map(|section| get(section, "version"));
-    let named = |section: &str, key: &str| {
-        let version = get(section, "version").or(version).unwrap_or_default();
-        Some(format!("{} {version}", get(section, key)?))
-    };
-    let variant = get("general", "variant").unwrap_or_default();
-    let names = [
-        named("general", "family").map(|name| format!("{name} {variant}")),
-        named("release", "name"),
-        named("product", "name"),
-        get("general", "name").map(str::to_owned),
-    ];
-    let mut texts: Vec<String> = Vec::new();
-    for name in names.into_iter().flatten() {
-        let name = name.trim().to_owned();
-        if !texts.iter().any(|text| text.starts_with(&name)) {
-            texts.push(name);
-        }
-    }
-    texts
-}
-
-/// What a section of `.treeinfo` says again, in other words, of the product: a reader of the first alone would pass
-/// over what a reader of the last one uses.
-fn repeated(text: &str) -> Vec<String> {
-    let keys = [
-        ("general", "family"),
-        ("general", "name"),
-        ("release", "name"),
-        ("product", "name"),
-    ];
-    let again = keys.into_iter().flat_map(|(section, key)| {
-        let mut all = ini_all(text, section, key);
-        let first = all.next();
-        all.filter(move |value| Some(*value) != first)
-    });
-    again.map(str::to_owned).collect()
-}
-
 /// Reads the word in the place of the architecture: one of ours, or none.
-fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
+pub(super) fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
     match word.filter(|word| !word.is_empty()) {
         Some(word) => match arch_of(word) {
             Some(arch) => (vec![arch], None),
@@ -386,26 +304,6 @@ fn label_disc(text: &str) -> Option<DiscNumber> {
     Some(DiscNumber { number, of: None })
 }
 
-/// Looks a key up in one section of an INI file.
-fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
-    ini_all(text, section, key).next()
-}
-
-/// Lists every value that a section has for a key, in order.
-fn ini_all<'a>(text: &'a str, section: &str, key: &str) -> impl Iterator<Item = &'a str> {
-    let mut here = false;
-    text.lines().map(str::trim).filter_map(move |line| {
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            here = name == section;
-            return None;
-        }
-        let (found, value) = line
-            .split_once(['=', ':'])
-            .filter(|_| here && !line.starts_with([';', '#']))?;
-        (found.trim() == key).then(|| value.trim())
-    })
-}
-
 impl ReleaseStatement {
     fn new(source: FindingSource, text: &str, kind: StatementKind) -> Self {
         Self {
@@ -416,7 +314,7 @@ impl ReleaseStatement {
         }
     }
 
-    fn in_file(path: &str, text: &str, kind: StatementKind) -> Self {
+    pub(super) fn in_file(path: &str, text: &str, kind: StatementKind) -> Self {
         Self::new(FindingSource::File(path.to_owned()), text, kind)
     }
 }

@@ -79,7 +79,7 @@ fn damage(image: &Path) {
         for (at, _) in changes {
             file.write_all_at(&good[at..=at], at as u64).unwrap();
         }
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(took < Duration::from_secs(60), "{took:?}");
         Ok(())
     });
     result.unwrap();

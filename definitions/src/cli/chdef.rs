@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::assignment::Mode;
+use super::object_errors::ObjectErrors;
 use super::request::{self, Operands, Request, RequestScope};
 use super::{groups, report};
 use crate::catalog::CatalogEdit;
@@ -72,11 +73,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let nodes = edit.nodes()?;
     let mut created = Vec::new();
+    let mut errors = ObjectErrors::default();
     for request in &requests {
-        if args.change(&mut edit, request, &nodes)? {
+        let changed = args.change(&mut edit, request, &nodes, &mut errors);
+        if errors.check(request, changed) == Some(true) {
             created.push(request.name.as_str());
         }
     }
+    errors.finish()?;
     edit.commit()?;
     if !created.is_empty() {
         let created = created.join(",");
@@ -97,7 +101,13 @@ impl Args {
     }
 
     /// Changes one object; says whether it was made.
-    fn change(&self, edit: &mut CatalogEdit<'_>, request: &Request, nodes: &Nodes) -> Result<bool> {
+    fn change(
+        &self,
+        edit: &mut CatalogEdit<'_>,
+        request: &Request,
+        nodes: &Nodes,
+        errors: &mut ObjectErrors,
+    ) -> Result<bool> {
         let Request { kind, name, .. } = request;
         let found = edit.find(*kind, name)?.cloned();
         let known = found.is_some() || *kind == ObjectKind::Group && groups::exists(nodes, name);
@@ -105,16 +115,23 @@ impl Args {
             Some(object) => object,
             None => Object::new(*kind, name.as_str())?,
         };
+        let mut is_wrong = false;
         for assignment in &request.assignments {
             if *kind == ObjectKind::Group && assignment.attribute == groups::MEMBERS {
-                groups::change_members(edit, name, self.mode(), &assignment.value)?;
+                let changed = groups::change_members(edit, name, self.mode(), &assignment.value);
+                is_wrong |= errors.check(request, changed).is_none();
                 continue;
             }
-            let missing = assignment.apply(&mut object, self.mode(), nodes)?;
-            for entry in missing {
+            let applied = assignment.apply(&mut object, self.mode(), nodes);
+            let missing = errors.check(request, applied);
+            is_wrong |= missing.is_none();
+            for entry in missing.unwrap_or_default() {
                 let attribute = &assignment.attribute;
                 eprintln!("chdef: '{entry}' is not in {attribute} of the {kind} '{name}' itself");
             }
+        }
+        if is_wrong {
+            return Ok(false);
         }
         if !known {
             request::check_new(&object)?;

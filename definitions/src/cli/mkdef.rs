@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 
 use super::assignment::{Assignment, Mode};
+use super::object_errors::ObjectErrors;
 use super::request::{self, Operands, Request, RequestScope};
 use super::{groups, report};
 use crate::catalog::CatalogEdit;
@@ -54,16 +55,24 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let mut edit = catalog.edit()?;
     let requests = asked.requests(&mut edit, RequestScope::New)?;
+    let mut errors = ObjectErrors::default();
     for request in &requests {
-        args.make(&mut edit, request)?;
+        let made = args.make(&mut edit, request, &mut errors);
+        errors.check(request, made);
     }
+    errors.finish()?;
     edit.commit()?;
     report::changed(&requests, args.verbose)
 }
 
 impl Args {
-    /// Makes one object.
-    fn make(&self, edit: &mut CatalogEdit<'_>, request: &Request) -> Result<()> {
+    /// Makes one object, unless one of its assignments is wrong.
+    fn make(
+        &self,
+        edit: &mut CatalogEdit<'_>,
+        request: &Request,
+        errors: &mut ObjectErrors,
+    ) -> Result<()> {
         let Request { kind, name, .. } = request;
         if edit.find(*kind, name)?.is_some() && !self.force {
             bail!("a definition for the {kind} '{name}' already exists: use -f to replace it");
@@ -72,13 +81,20 @@ impl Args {
         if self.operands.stanza {
             keep_secrets(edit, &mut object)?;
         }
+        let mut is_wrong = false;
         for assignment in &request.assignments {
             if *kind == ObjectKind::Group && assignment.attribute == groups::MEMBERS {
                 edit.put(&object)?;
-                groups::change_members(edit, name, Mode::Set, &assignment.value)?;
+                let changed = groups::change_members(edit, name, Mode::Set, &assignment.value);
+                is_wrong |= errors.check(request, changed).is_none();
             } else {
-                assignment.apply(&mut object, Mode::Set, &Nodes::default())?;
+                let applied = assignment.apply(&mut object, Mode::Set, &Nodes::default());
+                is_wrong |= errors.check(request, applied).is_none();
             }
+        }
+        if is_wrong {
+            // groups may name it as a member; nothing is committed
+            return edit.put(&object);
         }
         request::check_new(&object)?;
         edit.put(&object)

@@ -11,6 +11,7 @@ pub mod rmdef;
 mod assignment;
 mod groups;
 mod listing;
+mod object_errors;
 mod report;
 mod request;
 mod spread;

@@ -145,7 +145,15 @@ impl Noderange {
         let Evaluated { nodes, unknown, .. } = self.evaluate(universe)?;
         match unknown.first() {
             None => Ok(nodes),
-            Some((_, name)) => Err(missing(name, universe)),
+            Some((_, name)) => Err(match span::with_other_words(name) {
+                Some([one, other]) => Error::Noderange {
+                    range: self.text.clone(),
+                    message: format!(
+                        "there is no node '{name}', and the ends of a span have the same words: write {one} or {other}"
+                    ),
+                },
+                None => missing(name, universe),
+            }),
         }
     }
 

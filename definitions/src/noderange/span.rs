@@ -96,10 +96,14 @@ fn between(
             .map(|piece| &first[piece.clone()])
             .zip(others.iter().map(|piece| &last[piece.clone()]))
     };
-    let same_text =
-        |(one, other): (&str, &str)| one == other || (is_digits(one) && is_digits(other));
-    if ones.len() != others.len() || !pairs().all(same_text) {
+    let same_text = |(one, other): (&str, &str)| {
+        one.eq_ignore_ascii_case(other) || (is_digits(one) && is_digits(other))
+    };
+    if ones.len() != others.len() || !pairs().all(same_text) || !pairs().any(is_number) {
         return None;
+    }
+    if let Err(error) = check_ends(word, pairs()) {
+        return Some(Err(error));
     }
     let value = |digits: &str| digits.trim_start_matches('0').to_owned();
     let differ: Vec<_> = (0..ones.len())
@@ -130,6 +134,93 @@ fn between(
         run.before = "node";
     }
     Some(run.names(last, word, limit))
+}
+
+/// Refuses ends that are written in two ways, in case or in the padding of a number, and shows both: which one is
+/// meant is not to be guessed, because the names of one may exist beside those of the other.
+fn check_ends<'a>(
+    word: &str,
+    pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> Result<(), String> {
+    let mark = if word.contains(':') { ":" } else { "-" };
+    let reading = |one: &dyn Fn((&'a str, &'a str)) -> (String, String)| {
+        let (first, last): (String, String) = pairs.clone().map(one).unzip();
+        format!("{first}{mark}{last}")
+    };
+    let is_text = |(one, _): &(&str, &str)| !is_digits(one);
+    if pairs
+        .clone()
+        .filter(is_text)
+        .any(|(one, other)| one != other)
+    {
+        let alike = |of_first: bool| {
+            reading(&move |(one, other): (&str, &str)| match is_digits(one) {
+                true => (one.to_owned(), other.to_owned()),
+                false => {
+                    let text = if of_first { one } else { other };
+                    (text.to_owned(), text.to_owned())
+                }
+            })
+        };
+        return Err(format!(
+            "the ends of '{word}' differ in case: write {} or {}",
+            alike(true),
+            alike(false)
+        ));
+    }
+    if pairs.clone().any(is_padded_once) {
+        let padded = |(one, other): (&str, &str)| match is_padded_once((one, other)) {
+            true => {
+                let width = one.len().max(other.len());
+                (format!("{one:0>width$}"), format!("{other:0>width$}"))
+            }
+            false => (one.to_owned(), other.to_owned()),
+        };
+        let plain = |(one, other): (&str, &str)| match is_padded_once((one, other)) {
+            true => (without_zeros(one), without_zeros(other)),
+            false => (one.to_owned(), other.to_owned()),
+        };
+        return Err(format!(
+            "the ends of '{word}' are padded differently: write {} or {}",
+            reading(&padded),
+            reading(&plain)
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a number is padded to a width that the other one does not have: `01` and `3`, `1` and `03`; `08` and `12`
+/// are alike, as are `08` and `100`.
+fn is_padded_once((one, other): (&str, &str)) -> bool {
+    let padded = |digits: &str| digits.len() > 1 && digits.starts_with('0');
+    is_number((one, other))
+        && (padded(one) && other.len() < one.len() || padded(other) && other.len() != one.len())
+}
+
+fn is_number((one, other): (&str, &str)) -> bool {
+    is_digits(one) && is_digits(other)
+}
+
+fn without_zeros(digits: &str) -> String {
+    let plain = digits.trim_start_matches('0');
+    if plain.is_empty() { "0" } else { plain }.to_owned()
+}
+
+/// Returns the two spans that one with ends of different words may be meant as: `n1-n3` and `m1-m3` of `n1-m3`, which is
+/// also the name of a node.
+pub(super) fn with_other_words(word: &str) -> Option<[String; 2]> {
+    word.match_indices(['-', ':']).find_map(|(at, mark)| {
+        let (first, last) = (Run::parse(&word[..at])?, Run::parse(&word[at + 1..])?);
+        let whole = first.after.is_empty() && last.after.is_empty();
+        let span = |before: &str| {
+            let digits = [
+                &word[first.before.len()..at],
+                &word[at + 1 + last.before.len()..],
+            ];
+            format!("{before}{}{mark}{before}{}", digits[0], digits[1])
+        };
+        (whole && first.before != last.before).then(|| [span(first.before), span(last.before)])
+    })
 }
 
 /// Parts a name into its numbers and what stands between.
@@ -182,6 +273,15 @@ fn choices(text: &str, word: &str, limit: usize) -> Result<Vec<String>, String> 
         let numeric = number(first).zip(number(last));
         let (low, high) =
             numeric.ok_or_else(|| format!("'{word}' has '[{text}]', which are no numbers"))?;
+        if is_padded_once((first, last)) {
+            let longest = first.len().max(last.len());
+            return Err(format!(
+                "the ends of '{part}' in '{word}' are padded differently: write {first:0>longest$}-{last:0>longest$} or \
+                 {}-{}",
+                without_zeros(first),
+                without_zeros(last)
+            ));
+        }
         let width = width(first);
         let numbers = numbers(low, high, word, limit.saturating_sub(choices.len()))?;
         choices.extend(numbers.map(|n| format!("{n:0width$}")));

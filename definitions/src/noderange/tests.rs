@@ -169,6 +169,42 @@ fn what_is_wrong_is_named() {
             "the node range 'n1-n3+2': 'n1-n3+2' counts in two ways: write one span",
         ),
         (
+            "R5-r7",
+            "the node range 'R5-r7': the ends of 'R5-r7' differ in case: write R5-R7 or r5-r7",
+        ),
+        (
+            "N01.Lab-n03.lab",
+            "the node range 'N01.Lab-n03.lab': the ends of 'N01.Lab-n03.lab' differ in case: write N01.Lab-N03.Lab or n01.lab-n03.lab",
+        ),
+        (
+            "n1-m3",
+            "the node range 'n1-m3': there is no node 'n1-m3', and the ends of a span have the same words: write n1-n3 or m1-m3",
+        ),
+        (
+            "compute,-n01:node3",
+            "the node range 'compute,-n01:node3': 'n01:node3' does not lead from a name to a later one",
+        ),
+        (
+            "n1-n03",
+            "the node range 'n1-n03': the ends of 'n1-n03' are padded differently: write n01-n03 or n1-n3",
+        ),
+        (
+            "n001-n03",
+            "the node range 'n001-n03': the ends of 'n001-n03' are padded differently: write n001-n003 or n1-n3",
+        ),
+        (
+            "n01:n3",
+            "the node range 'n01:n3': the ends of 'n01:n3' are padded differently: write n01:n03 or n1:n3",
+        ),
+        (
+            "n[1-2,5-007]",
+            "the node range 'n[1-2,5-007]': the ends of '5-007' in 'n[1-2,5-007]' are padded differently: write 005-007 or 5-7",
+        ),
+        (
+            "r01u34-r1u36",
+            "the node range 'r01u34-r1u36': the ends of 'r01u34-r1u36' are padded differently: write r01u34-r01u36 or r1u34-r1u36",
+        ),
+        (
             "rack1-rack4",
             "Could not find an object named 'rack3' of type 'node'. Did you mean 'rack1'?",
         ),
@@ -242,6 +278,10 @@ fn names_to_be_made_are_those_asked_for_and_not_taken_out() {
         ("(m1,m2),-(m2,m9)", "", "m1"),
         ("compute,m1", "n1 n2 n3", "m1"),
         ("m01u1-m03u1", "", "m01u1 m02u1 m03u1"),
+        ("m08-m10", "", "m08 m09 m10"),
+        ("m098-m100", "", "m098 m099 m100"),
+        ("m99-m100", "", "m99 m100"),
+        ("m0-m2", "", "m0 m1 m2"),
         ("dc1-rack2", "", "dc1-rack2"),
         ("rack[2-3]", "n7", "rack3"),
     ] {

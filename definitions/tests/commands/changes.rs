@@ -3,6 +3,47 @@
 use super::*;
 
 #[test]
+fn all_that_is_wrong_with_objects_is_reported_at_once() {
+    let site = Site::new();
+    let stanza = "a:\n objtype=node\n groups=all\n grups=x\n ip=10.0.0.256\nb:\n objtype=node\n grups=x\nc:\n objtype=node\n \
+                  ip=10.0.0.1\ng:\n objtype=group\n members=a,b\n ox=debian12\n";
+    let outcome = site.pipe("mkdef -z", stanza);
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (
+            1,
+            "mkdef: 4 errors, and nothing is changed:\n\
+             the node 'a' and 1 more: 'grups' is not a valid attribute name for an object type of 'node'; did you mean 'groups'?\n\
+             the node 'a': '10.0.0.256' is not an IP address: expected an address such as '10.1.0.5' or 'fd00::5'\n\
+             the node 'c': the attribute 'groups' must be set for the node 'c'\n\
+             the group 'g': 'ox' is not a valid attribute name for an object type of 'group'\n"
+        )
+    );
+    // nothing is there: these would be refused otherwise
+    site.ok("mkdef a,b,c,n1,n2 groups=all");
+    assert_eq!(
+        site.fails("chdef n1,n2 ipp=10.0.0.1 comments=new ip=x"),
+        "chdef: 3 errors, and nothing is changed:\n\
+         the node 'n1' and 1 more: 'ipp' is not a valid attribute name for an object type of 'node'; did you mean 'ip'?\n\
+         the node 'n1' and 1 more: 'comments' is not a valid attribute name for an object type of 'node'\n\
+         the node 'n1' and 1 more: 'x' is not an IP address: expected an address such as '10.1.0.5' or 'fd00::5'\n"
+    );
+    let many: String = (1..=25)
+        .map(|at| format!("m{at}:\n objtype=node\n groups=all\n ip=x{at}\n"))
+        .collect();
+    let outcome = site.pipe("mkdef -z", &many);
+    let lines: Vec<_> = outcome.err.lines().collect();
+    assert_eq!(
+        (lines[0], lines.len(), lines[21]),
+        (
+            "mkdef: 25 errors, and nothing is changed:",
+            22,
+            "and 5 more"
+        )
+    );
+}
+
+#[test]
 fn mkdef_makes_what_is_not_there() {
     let site = Site::new();
     assert_eq!(

@@ -186,13 +186,9 @@ fn man_pages_and_completions_come_from_the_parsers() {
 #[test]
 fn the_recipe_for_dnsmasq_makes_a_line_for_each_node_with_a_mac() {
     let page = include_str!("../../../docs/nodeset.md");
-    let recipe = page
-        .split("```sh\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
+    let blocks = page.split("```sh\n").skip(1);
+    let mut blocks = blocks.filter_map(|block| block.split("```").next());
+    let recipe = blocks.find(|block| block.contains("dhcp-hosts")).unwrap();
     let recipe = recipe.replace(">/etc/slipway/dhcp-hosts", "");
     let site = Site::new();
     site.ok("mkdef a1 groups=all ip=10.9.0.11 mac=52-54-00-00-00-01");

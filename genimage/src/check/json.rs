@@ -134,7 +134,7 @@ impl<'a> JsonReader<'a> {
         self.skip(length);
         match scalar {
             "null" => ValueKind::Null,
-            "true" | "false" => ValueKind::Boolean,
+            "true" | "false" => ValueKind::Boolean(scalar == "true"),
             number if number.contains(['.', 'e', 'E']) => ValueKind::Number,
             number => ValueKind::Integer(Cow::Borrowed(number)),
         }

@@ -14,7 +14,7 @@ pub(super) struct SpannedValue<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ValueKind<'a> {
     Null,
-    Boolean,
+    Boolean(bool),
     /// A whole number, as written.
     Integer(Cow<'a, str>),
     Number,
@@ -53,7 +53,7 @@ impl ValueKind<'_> {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Boolean => "true or false",
+            Self::Boolean(_) => "true or false",
             Self::Integer(_) => "a whole number",
             Self::Number => "a number",
             Self::String(_) => "a text",

@@ -164,7 +164,7 @@ impl ElementReader<'_, '_> {
         }
         let kind = match kind {
             Some(ElementType::Boolean) if matches!(text.trim(), "true" | "false") => {
-                ValueKind::Boolean
+                ValueKind::Boolean(text.trim() == "true")
             }
             Some(ElementType::Boolean) => {
                 let text = text.trim();

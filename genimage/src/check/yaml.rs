@@ -137,8 +137,12 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), YamlError>>> YamlReader<I>
 fn plain(text: Cow<'_, str>) -> ValueKind<'_> {
     match text.as_ref() {
         "" | "~" | "null" | "Null" | "NULL" => return ValueKind::Null,
-        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "yes" | "Yes" | "YES" | "no"
-        | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF" => return ValueKind::Boolean,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            return ValueKind::Boolean(true);
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+            return ValueKind::Boolean(false);
+        }
         _ => {}
     }
     let bytes = text.as_bytes();

@@ -248,6 +248,7 @@ fn results_come_as_json() {
         report,
         serde_json::json!({
             "programs": [],
+            "problems": [],
             "osimages": { IMAGE: { "problems": [], "notes": [] } },
             "nodes": nodes,
         })

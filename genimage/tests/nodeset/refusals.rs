@@ -50,6 +50,50 @@ fn a_profile_without_a_template_or_a_list_says_where_to_put_one() {
 }
 
 #[test]
+fn what_is_wrong_with_the_site_hides_nothing_that_is_wrong_with_an_osimage_or_a_node() {
+    let site = site();
+    let settings = site.read("config/site.toml");
+    let keys = settings
+        .lines()
+        .find(|line| line.starts_with("authorizedkeys"));
+    let settings = settings.replace(
+        keys.unwrap(),
+        "authorizedkeys = \"/no/such/keys\"\ntimezone = \"Europe/Berlinn\"",
+    );
+    site.write("config/site.toml", &settings);
+    site.write(
+        "install/custom/pkglists/debian/dockerhost.pkglist",
+        "opensh-server\n",
+    );
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    for expected in [
+        "nodeset: the site's authorizedkeys: reading /no/such/keys: No such file or directory (os error 2)\n",
+        "Europe/Berlinn",
+        "there is no package 'opensh-server' in tree",
+    ] {
+        assert!(ran.err.contains(expected), "{expected}: {}", ran.err);
+    }
+    // With an osimage that is right, a problem of a node is found, too.
+    site.write(
+        "install/custom/pkglists/debian/dockerhost.pkglist",
+        "openssh-server\n",
+    );
+    let nodes = site.read("config/nodes/nodes.toml");
+    site.write(
+        "config/nodes/nodes.toml",
+        &format!("{nodes}[node.late]\ngroups = [\"rack1\"]\n"),
+    );
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    for expected in ["/no/such/keys", "Europe/Berlinn", "late: "] {
+        assert!(ran.err.contains(expected), "{expected}: {}", ran.err);
+    }
+    assert!(!site.path("install/autoinst").exists());
+    assert_eq!(site.read("install/postscripts/firstboot"), "firstboot");
+}
+
+#[test]
 fn a_package_that_does_not_exist_is_named_with_file_line_and_the_nearest() {
     let site = site();
     site.write(

@@ -10,6 +10,12 @@ pub(crate) const CASES: &[Case] = &[
     ("a_login_shell_may_print_anything_after", &[], after),
     ("no_script_can_forge_results", &[], forged),
     ("output_of_a_node_moves_no_cursor", &[], escaped),
+    (
+        "a_shell_that_swallows_the_notices_is_named_early",
+        &[],
+        filtered,
+    ),
+    ("a_program_that_a_script_kills_has_failed", &[], killed),
     ("results_of_many_scripts_arrive_complete", &[], long),
 ];
 
@@ -132,6 +138,99 @@ fn escaped() {
     let document: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
     let output = document["nodes"][0]["output"][1].as_str().unwrap();
     assert_eq!(output, "a\u{1b}[1Ab\u{9b}c\rn2: ok (T s)\u{202e}");
+}
+
+fn filtered() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    let shell = lab.path("shell");
+    let path = shell.display().to_string();
+    fs::write(lab.path(&format!("nodes/{ADDRESS}/shell")), path).unwrap();
+    for (filter, expected) in [
+        (
+            "sed -u s/^slipway.*/hello/",
+            "connected, but the remote shell printed nothing that updatenode asked for (it printed: hello)",
+        ),
+        (
+            "cat >/dev/null",
+            "ssh reports no error, and the remote shell printed nothing",
+        ),
+    ] {
+        write_program(&shell, &format!("#!/bin/sh\nsh \"$@\" | {filter}\n"));
+        let outcome = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "8"]);
+        assert_eq!(
+            (outcome.code, outcome.out),
+            (
+                Some(124),
+                format!(
+                    "n1: timed out: {expected} within 8 s; nothing was run (T s)\n1 node in T s: 1 timed out\ntimed out: n1\n"
+                )
+            )
+        );
+    }
+    // While the program is sent it is the same, and no longer than the shell is silent.
+    fs::write(lab.on(ADDRESS, "slipway/bin/firstboot"), "another").unwrap();
+    write_program(&shell, "#!/bin/sh\nsh \"$@\" | sed -u s/.*ready.*/hello/\n");
+    let started = std::time::Instant::now();
+    let outcome = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "600"]);
+    assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());
+    assert_eq!(outcome.code, Some(124));
+    assert!(
+        outcome.out.starts_with(
+            "n1: timed out: firstboot was sent, but the remote shell did not say that it has arrived (it printed: hello) \
+             within "
+        ),
+        "{}",
+        outcome.out
+    );
+}
+
+fn killed() {
+    let lab = Lab::new(&[("n1", ADDRESS)]);
+    let node = lab.path(&format!("nodes/{ADDRESS}"));
+    lab.behave(ADDRESS, "echo begun; kill -9 $$");
+    let run = || lab.run(&["n1", "-P", "otherpkgs", "--timeout", "60"]);
+    let begun = "n1: --update --results --list - -P otherpkgs\nn1: begun\n";
+    let end = "(T s)\n1 node in T s: 1 failed\nfailed: n1\n";
+    let outcome = run();
+    assert_eq!(
+        (outcome.code, outcome.out),
+        (
+            Some(137),
+            format!("{begun}n1: failed: firstboot was ended by signal 9 {end}")
+        )
+    );
+    let script = |line: &str, state: &str| {
+        format!(
+            "    {{\n      \"phase\": \"postbootscripts\",\n      \"line\": \"{line}\",\n      \"state\": \"{state}\",\n      \
+             \"tail\": [\n        \"line=: x\"\n      ]\n    }}"
+        )
+    };
+    let scripts = [
+        script("first", "done"),
+        script("mine * \\\\\\\"n", "running"),
+        script("last", "pending"),
+    ];
+    let status = format!(
+        "{{\n  \"state\": \"postbooting\",\n  \"scripts\": [\n{}\n  ]\n}}\n",
+        scripts.join(",\n")
+    );
+    fs::write(node.join("status.json"), status).unwrap();
+    fs::write(
+        node.join("first"),
+        "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/slipway && cp \"$node/status.json\" /var/lib/slipway",
+    )
+    .unwrap();
+    let outcome = run();
+    assert_eq!(
+        (outcome.code, outcome.out),
+        (
+            Some(137),
+            format!(
+                "{begun}n1: failed: firstboot was ended by signal 9 while it ran mine * \\\"n, and the scripts after it were not \
+                 run {end}"
+            )
+        )
+    );
 }
 
 fn long() {

@@ -47,6 +47,8 @@ pub(super) struct RepoIndex {
     pub(super) suites: Vec<String>,
     /// Whether a part could be read; it may hold nothing.
     pub(super) read: bool,
+    /// Which indices do not exist. A tree holds one for each architecture of its nodes, and need not hold others.
+    pub(super) absent: Vec<String>,
     /// Why a part could not be read; the repository may then hold more than is known.
     pub(super) unread: Vec<String>,
     /// What is damaged, and would stop an installation.
@@ -102,6 +104,7 @@ struct IndexReader<'a> {
     gathered: Gathered,
     suites: Vec<String>,
     read: bool,
+    absent: Vec<String>,
     unread: Vec<String>,
     damaged: Vec<Problem>,
 }
@@ -114,6 +117,7 @@ impl RepoIndex {
             gathered: Gathered::default(),
             suites: Vec::new(),
             read: false,
+            absent: Vec::new(),
             unread: Vec::new(),
             damaged: Vec::new(),
         };
@@ -128,6 +132,7 @@ impl RepoIndex {
             index: reader.gathered.finish(),
             suites: reader.suites,
             read: reader.read,
+            absent: reader.absent,
             unread: reader.unread,
             damaged: reader.damaged,
         }
@@ -268,7 +273,7 @@ impl IndexReader<'_> {
             None => match index_file::find(&plain[0], self.packings, |_| true) {
                 IndexFile::Missing => {
                     let shown = plain[0].display();
-                    self.unread.push(format!("there is no {shown}"));
+                    self.absent.push(format!("there is no {shown}"));
                 }
                 _ => self.damaged.push(at(
                     &plain[0],

@@ -13,6 +13,8 @@ use crate::repository::Repository;
 pub(super) struct IndexedRepository<'a> {
     pub(super) repository: &'a Repository,
     pub(super) repo_index: &'a RepoIndex,
+    /// Whether packages of an architecture that the nodes do not have are looked up in it.
+    pub(super) is_foreign: bool,
 }
 
 /// What is known of a name.
@@ -32,7 +34,8 @@ pub(super) enum LookupResult<'a> {
     Missing,
 }
 
-/// Looks up a package for apt: `name`, `name:arch`, a virtual package that one package provides.
+/// Looks up a package for apt: `name`, `name:arch` in sources of that architecture, a virtual package that one package
+/// provides.
 pub(super) fn apt<'a>(
     name: &str,
     version: Option<&VersionPin>,
@@ -61,8 +64,8 @@ pub(super) fn apt<'a>(
     };
     let name = match name.split_once(':') {
         Some((name, arch)) if arch == debarch || matches!(arch, "all" | "any" | "native") => name,
-        Some(_) => return LookupResult::NotLookedUp("packages of another architecture"),
-        None => name,
+        // sources of another architecture are asked for its packages alone
+        _ => name,
     };
     let answer = by_name(name, version, is_deb_version, sources);
     if answer != LookupResult::Missing || version.is_some() {
@@ -78,6 +81,12 @@ pub(super) fn apt<'a>(
         1 => LookupResult::Found,
         _ => LookupResult::Virtual(providers),
     }
+}
+
+/// Returns the architecture that a name asks apt for, where it is not the nodes' own.
+pub(super) fn foreign_arch<'n>(name: &'n str, debarch: &str) -> Option<&'n str> {
+    let (_, arch) = name.split_once(':')?;
+    (arch != debarch && !matches!(arch, "all" | "any" | "native")).then_some(arch)
 }
 
 /// Looks up a package for dnf or zypper: `name`, `name.arch`, `name-version`, `name-version.arch`, what a package

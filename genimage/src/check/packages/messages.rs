@@ -2,7 +2,7 @@
 
 use definitions::{RepositoryFormat, did_you_mean, nearest};
 
-use super::cache::IndexCache;
+use super::cache::{IndexCache, RepoIndex};
 use super::lookup::{IndexedRepository, LookupResult, apt, group, groups, indices, rpm};
 use crate::check::Findings;
 use crate::pkglist::{ListItem, VersionPin};
@@ -134,7 +134,14 @@ impl<'a> PackageQuery<'a> {
     fn missing(&self, advice: &str) -> Option<Problem> {
         let names = || indices(self.sources).flat_map(|index| index.packages.iter());
         self.not_found("package", &self.item.name, advice, || {
-            did_you_mean(&nearest(&self.item.name, names()))
+            // the architecture is not a part of the names
+            let (name, arch) = match self.item.name.split_once(':') {
+                Some((name, arch)) if self.is_apt() => (name, format!(":{arch}")),
+                _ => (&*self.item.name, String::new()),
+            };
+            let near = nearest(name, names()).into_iter();
+            let near: Vec<String> = near.map(|near| format!("{near}{arch}")).collect();
+            did_you_mean(&near.iter().map(String::as_str).collect::<Vec<_>>())
         })
     }
 
@@ -147,7 +154,16 @@ impl<'a> PackageQuery<'a> {
         advice: &str,
         near: impl FnOnce() -> Option<String>,
     ) -> Option<Problem> {
-        let read = self.read();
+        let mut read = self.read();
+        if read.is_empty() {
+            // a repository without an index of another architecture has no packages of it
+            let names = self
+                .sources
+                .iter()
+                .filter(|source| source.is_foreign && !source.is_partial());
+            let names: Vec<_> = names.map(|source| label(source.repository)).collect();
+            read = names.join(", ");
+        }
         if read.is_empty() {
             return None;
         }
@@ -216,13 +232,20 @@ impl IndexedRepository<'_> {
             .repo_index
             .unread
             .iter()
+            .chain(&self.repo_index.absent)
             .map(|why| Problem::new(format!("packages of {name} are not looked up: {why}")));
         findings.notes.extend(notes);
     }
 
     /// Whether it may hold more than was read.
     fn is_partial(&self) -> bool {
-        !self.repo_index.unread.is_empty() || !self.repo_index.damaged.is_empty()
+        let RepoIndex {
+            absent,
+            unread,
+            damaged,
+            ..
+        } = self.repo_index;
+        !unread.is_empty() || !damaged.is_empty() || !self.is_foreign && !absent.is_empty()
     }
 
     fn is_read(&self) -> bool {

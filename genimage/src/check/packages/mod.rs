@@ -15,13 +15,17 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
+use std::sync::{Arc, OnceLock};
+
 use definitions::{Arch, Distro};
 
 pub use self::cache::IndexCache;
+use self::cache::RepoIndex;
 use self::lookup::IndexedRepository;
 use self::messages::PackageQuery;
 use super::Findings;
 use crate::pkglist::{ListItem, PkgList};
+use crate::problem::Problem;
 use crate::repository::Repository;
 
 /// The nodes that install: their release, whose package manager reads the indices, and their architecture.
@@ -54,42 +58,92 @@ pub fn packages(
         return findings;
     }
     let debarch = debian_name(platform.arch);
-    let slots: Vec<_> = repositories
-        .iter()
-        .filter(|repository| is_used(repository, debarch))
-        .map(|repository| {
-            (
-                repository,
-                cache.index_of(repository, debarch, platform.distro),
-            )
-        })
-        .collect();
-    let sources: Vec<_> = slots
-        .iter()
-        .filter_map(|(repository, slot)| {
-            let repo_index = slot.get()?;
-            Some(IndexedRepository {
-                repository,
-                repo_index,
-            })
-        })
-        .collect();
+    let slots = index_slots(repositories, debarch, platform, cache);
+    let sources = indexed(&slots, false);
     for source in &sources {
         source.add_read_errors(&mut findings);
     }
+    let is_apt = repositories.iter().any(|one| one.suite.is_some());
     for (what, item) in queries {
-        let query = PackageQuery {
-            item,
-            sources: &sources_for(item, &sources),
-            cache,
-        };
-        match what {
-            ItemUse::Install => query.package(debarch, &mut findings),
-            ItemUse::Group => query.group(&mut findings),
-            ItemUse::Exclude => query.excluded(debarch, &mut findings),
+        match lookup::foreign_arch(&item.name, debarch).filter(|_| is_apt) {
+            Some(arch) => {
+                let slots = index_slots(repositories, arch, platform, cache);
+                match &*indexed(&slots, true) {
+                    [] => no_repository(what, item, arch, &mut findings),
+                    sources => look_up(what, item, sources, arch, cache, &mut findings),
+                }
+            }
+            None => look_up(what, item, &sources, debarch, cache, &mut findings),
         }
     }
     findings
+}
+
+/// A repository, and where its index is once it was read.
+type IndexSlot<'a> = (&'a Repository, Arc<OnceLock<RepoIndex>>);
+
+/// Reads the indices of an architecture, each one once a run.
+fn index_slots<'a>(
+    repositories: &'a [Repository],
+    arch: &str,
+    platform: TargetPlatform<'_>,
+    cache: &IndexCache,
+) -> Vec<IndexSlot<'a>> {
+    let used = repositories
+        .iter()
+        .filter(|repository| is_used(repository, arch));
+    used.map(|repository| {
+        (
+            repository,
+            cache.index_of(repository, arch, platform.distro),
+        )
+    })
+    .collect()
+}
+
+fn indexed<'a>(slots: &'a [IndexSlot<'a>], is_foreign: bool) -> Vec<IndexedRepository<'a>> {
+    let read = slots
+        .iter()
+        .filter_map(|(repository, slot)| Some((repository, slot.get()?)));
+    read.map(|(repository, repo_index)| IndexedRepository {
+        repository,
+        repo_index,
+        is_foreign,
+    })
+    .collect()
+}
+
+/// Tells of a package of an architecture that no repository is for: `arch=` limits all of them to others.
+fn no_repository(what: ItemUse, item: &ListItem, arch: &str, findings: &mut Findings) {
+    let message = format!(
+        "there is no package '{}': no repository is for {arch}: correct the name, or name its repository in otherpkgdir",
+        item.name
+    );
+    let found = match what {
+        ItemUse::Install => &mut findings.problems,
+        ItemUse::Group | ItemUse::Exclude => &mut findings.notes,
+    };
+    found.push(Problem::at(item.place.clone(), message));
+}
+
+fn look_up(
+    what: ItemUse,
+    item: &ListItem,
+    sources: &[IndexedRepository<'_>],
+    arch: &str,
+    cache: &IndexCache,
+    findings: &mut Findings,
+) {
+    let query = PackageQuery {
+        item,
+        sources: &sources_for(item, sources),
+        cache,
+    };
+    match what {
+        ItemUse::Install => query.package(arch, findings),
+        ItemUse::Group => query.group(findings),
+        ItemUse::Exclude => query.excluded(arch, findings),
+    }
 }
 
 fn queries(list: &PkgList) -> impl Iterator<Item = (ItemUse, &ListItem)> {

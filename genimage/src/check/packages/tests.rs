@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::pkglist::{PackageTransaction, VersionPin};
-use crate::problem::{FileLine, Problem};
+use crate::problem::FileLine;
 
 static DEBIAN: LazyLock<Distro> = LazyLock::new(|| "debian12.9.0".parse().unwrap());
 static ROCKY: LazyLock<Distro> = LazyLock::new(|| "rocky9.4".parse().unwrap());
@@ -204,12 +204,70 @@ fn what_apt_cannot_install_is_reported_with_what_is_near() {
             "note: a.pkglist:1: there is no package 'zsh' in tree (DIR/tree bookworm main contrib): the package to keep out does not exist anyway",
         ),
         (
-            "libc6:i386",
-            "note: a.pkglist:1: 'libc6:i386' is not looked up: packages of another architecture are not",
+            "postfix:i386",
+            "a.pkglist:1: there is no package 'postfix:i386' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+        ),
+        (
+            "--postfix:i386",
+            "note: a.pkglist:1: there is no package 'postfix:i386' in tree (DIR/tree bookworm main contrib): the package to keep out does not exist anyway",
         ),
     ] {
         assert_eq!(Scene::debian().messages(&[wanted]), [messages]);
     }
+}
+
+#[test]
+fn a_package_of_another_architecture_is_looked_up_in_the_indices_of_that_one() {
+    let index = "Package: libc6\nVersion: 2.36-9\n\nPackage: wine32\nVersion: 8.0\n";
+    let scene = || {
+        Scene::debian().file(
+            "tree/dists/bookworm/main/binary-i386/Packages.gz",
+            &gzip(index),
+        )
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(
+        scene().messages(&["libc6:i386", "libc6:i386=2.36-9", "postfix:any"]),
+        nothing
+    );
+    for (wanted, message) in [
+        (
+            "postfix:i386",
+            "a.pkglist:1: there is no package 'postfix:i386' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+        ),
+        (
+            "wine3:i386",
+            "a.pkglist:1: there is no package 'wine3:i386' in tree (DIR/tree bookworm main contrib): did you mean 'wine32:i386'?",
+        ),
+        (
+            "libc6",
+            "a.pkglist:1: there is no package 'libc6' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+        ),
+        (
+            "libc6:i386=1",
+            "a.pkglist:1: there is no version '1' of 'libc6:i386' in tree (DIR/tree bookworm main contrib): there is '2.36-9'",
+        ),
+        (
+            "libc6:arm64",
+            "a.pkglist:1: there is no package 'libc6:arm64' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+        ),
+    ] {
+        assert_eq!(scene().messages(&[wanted]), [message]);
+    }
+    let mut limited = scene();
+    limited.repositories[0].architectures = vec!["amd64".to_owned()];
+    assert_eq!(
+        limited.messages(&["libc6:i386"]),
+        [
+            "a.pkglist:1: there is no package 'libc6:i386': no repository is for i386: correct the name, or name its repository in otherpkgdir"
+        ]
+    );
+    assert_eq!(
+        Scene::debian().internet().messages(&["libc6:i386"])[1..],
+        [
+            "note: a.pkglist:1: there is no package 'libc6:i386' in tree (DIR/tree bookworm main contrib), and docker (https://docker.example.invalid/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir"
+        ]
+    );
 }
 
 #[test]

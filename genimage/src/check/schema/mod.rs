@@ -222,7 +222,7 @@ impl<'a> Validator<'a, '_> {
 fn is_of_type(wanted: ValueType, kind: &ValueKind<'_>) -> bool {
     match kind {
         ValueKind::Null => wanted == ValueType::Null,
-        ValueKind::Boolean => wanted == ValueType::Boolean,
+        ValueKind::Boolean(_) => wanted == ValueType::Boolean,
         ValueKind::Integer(_) => matches!(wanted, ValueType::Integer | ValueType::Number),
         ValueKind::Number => wanted == ValueType::Number,
         ValueKind::String(_) => wanted == ValueType::Text,
@@ -249,7 +249,7 @@ fn wrong_type(
                 _ => message,
             };
         }
-        (_, ValueKind::Boolean | ValueKind::Integer(_) | ValueKind::Number)
+        (_, ValueKind::Boolean(_) | ValueKind::Integer(_) | ValueKind::Number)
             if schema.types.contains(&ValueType::Text) =>
         {
             ": write it in quotation marks"
