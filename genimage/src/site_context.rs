@@ -105,9 +105,10 @@ impl SiteContext {
     /// # Errors
     /// With everything that is.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.problems.is_empty() {
-            true => Ok(()),
-            false => Err(join_problems(&self.problems)),
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(join_problems(&self.problems))
         }
     }
 

@@ -154,9 +154,10 @@ fn check_ends<'a>(
         .any(|(one, other)| one != other)
     {
         let alike = |of_first: bool| {
-            reading(&move |(one, other): (&str, &str)| match is_digits(one) {
-                true => (one.to_owned(), other.to_owned()),
-                false => {
+            reading(&move |(one, other): (&str, &str)| {
+                if is_digits(one) {
+                    (one.to_owned(), other.to_owned())
+                } else {
                     let text = if of_first { one } else { other };
                     (text.to_owned(), text.to_owned())
                 }
@@ -169,16 +170,20 @@ fn check_ends<'a>(
         ));
     }
     if pairs.clone().any(is_padded_once) {
-        let padded = |(one, other): (&str, &str)| match is_padded_once((one, other)) {
-            true => {
+        let padded = |(one, other): (&str, &str)| {
+            if is_padded_once((one, other)) {
                 let width = one.len().max(other.len());
                 (format!("{one:0>width$}"), format!("{other:0>width$}"))
+            } else {
+                (one.to_owned(), other.to_owned())
             }
-            false => (one.to_owned(), other.to_owned()),
         };
-        let plain = |(one, other): (&str, &str)| match is_padded_once((one, other)) {
-            true => (without_zeros(one), without_zeros(other)),
-            false => (one.to_owned(), other.to_owned()),
+        let plain = |(one, other): (&str, &str)| {
+            if is_padded_once((one, other)) {
+                (without_zeros(one), without_zeros(other))
+            } else {
+                (one.to_owned(), other.to_owned())
+            }
         };
         return Err(format!(
             "the ends of '{word}' are padded differently: write {} or {}",
