@@ -182,21 +182,3 @@ fn man_pages_and_completions_come_from_the_parsers() {
         );
     }
 }
-
-#[test]
-fn the_recipe_for_dnsmasq_makes_a_line_for_each_node_with_a_mac() {
-    let page = include_str!("../../../docs/nodeset.md");
-    let blocks = page.split("```sh\n").skip(1);
-    let mut blocks = blocks.filter_map(|block| block.split("```").next());
-    let recipe = blocks.find(|block| block.contains("dhcp-hosts")).unwrap();
-    let recipe = recipe.replace(">/etc/slipway/dhcp-hosts", "");
-    let site = Site::new();
-    site.ok("mkdef a1 groups=all ip=10.9.0.11 mac=52-54-00-00-00-01");
-    site.ok("mkdef a2 groups=all 'mac=52:54:00:00:00:02'");
-    site.ok("mkdef a3 groups=all ip=10.9.0.13 'mac=52:54:00:00:00:03!a3|52:54:00:00:00:33!a3-ib'");
-    site.ok("mkdef a4 groups=all ip=10.9.0.14");
-    assert_eq!(
-        site.ok(&recipe),
-        "52:54:00:00:00:01,10.9.0.11,a1\n52:54:00:00:00:02,a2\n52:54:00:00:00:03,10.9.0.13,a3\n"
-    );
-}

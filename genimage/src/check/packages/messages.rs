@@ -154,20 +154,23 @@ impl<'a> PackageQuery<'a> {
         advice: &str,
         near: impl FnOnce() -> Option<String>,
     ) -> Option<Problem> {
-        let mut read = self.read();
-        if read.is_empty() {
+        let read = self.read();
+        let mut message = if read.is_empty() {
             // a repository without an index of another architecture has no packages of it
             let names = self
                 .sources
                 .iter()
                 .filter(|source| source.is_foreign && !source.is_partial());
             let names: Vec<_> = names.map(|source| label(source.repository)).collect();
-            read = names.join(", ");
-        }
-        if read.is_empty() {
-            return None;
-        }
-        let mut message = format!("there is no {kind} '{name}' in {read}");
+            let (_, arch) = name.rsplit_once(':')?;
+            if names.is_empty() {
+                return None;
+            }
+            let names = names.join(", ");
+            format!("'{name}' is not looked up: there is no index of {arch} in {names}")
+        } else {
+            format!("there is no {kind} '{name}' in {read}")
+        };
         let unread = self.unread();
         if !unread.is_empty() {
             message = format!("{message}, and {unread} could not be read");

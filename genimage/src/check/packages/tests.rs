@@ -205,11 +205,11 @@ fn what_apt_cannot_install_is_reported_with_what_is_near() {
         ),
         (
             "postfix:i386",
-            "a.pkglist:1: there is no package 'postfix:i386' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+            "a.pkglist:1: 'postfix:i386' is not looked up: there is no index of i386 in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
         ),
         (
             "--postfix:i386",
-            "note: a.pkglist:1: there is no package 'postfix:i386' in tree (DIR/tree bookworm main contrib): the package to keep out does not exist anyway",
+            "note: a.pkglist:1: 'postfix:i386' is not looked up: there is no index of i386 in tree (DIR/tree bookworm main contrib): the package to keep out does not exist anyway",
         ),
     ] {
         assert_eq!(Scene::debian().messages(&[wanted]), [messages]);
@@ -249,7 +249,7 @@ fn a_package_of_another_architecture_is_looked_up_in_the_indices_of_that_one() {
         ),
         (
             "libc6:arm64",
-            "a.pkglist:1: there is no package 'libc6:arm64' in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
+            "a.pkglist:1: 'libc6:arm64' is not looked up: there is no index of arm64 in tree (DIR/tree bookworm main contrib): correct the name, or name its repository in otherpkgdir",
         ),
     ] {
         assert_eq!(scene().messages(&[wanted]), [message]);
@@ -265,7 +265,7 @@ fn a_package_of_another_architecture_is_looked_up_in_the_indices_of_that_one() {
     assert_eq!(
         Scene::debian().internet().messages(&["libc6:i386"])[1..],
         [
-            "note: a.pkglist:1: there is no package 'libc6:i386' in tree (DIR/tree bookworm main contrib), and docker (https://docker.example.invalid/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir"
+            "note: a.pkglist:1: 'libc6:i386' is not looked up: there is no index of i386 in tree (DIR/tree bookworm main contrib), and docker (https://docker.example.invalid/linux/debian bookworm stable) could not be read: correct the name, or name its repository in otherpkgdir"
         ]
     );
 }

@@ -1,6 +1,6 @@
 //! What the administrator bound to a device by its number: address labels, endpoints of MPTCP, IPsec.
 
-use std::io;
+use std::{fs, io};
 
 use nix::libc;
 
@@ -22,7 +22,8 @@ impl HostKernel {
         for body in labels.unwrap_or_default() {
             found.extend(message::decode_address_label(&body)?);
         }
-        found.extend(endpoints()?);
+        let endpoints = endpoints()?.into_iter();
+        found.extend(endpoints.filter(|(index, _)| !is_networkmanagers(*index)));
         found.extend(ipsec()?);
         found.retain(|(index, _)| *index != 0);
         Ok(found)
@@ -45,6 +46,13 @@ fn endpoints() -> io::Result<Vec<(u32, String)>> {
         found.extend(message::decode_endpoint(&body)?);
     }
     Ok(found)
+}
+
+/// Whether NetworkManager manages a device. Its MPTCP endpoints follow the addresses then: it removes those of the
+/// port and adds those of the bridge (`connection.mptcp-flags` in nm-settings(5)). Only root writes that directory.
+fn is_networkmanagers(index: u32) -> bool {
+    let state = fs::read_to_string(format!("/run/NetworkManager/devices/{index}"));
+    state.is_ok_and(|text| text.lines().any(|line| line == "managed=true"))
 }
 
 /// Policies and associations of IPsec. A kernel without has no such protocol, and only root may ask.
