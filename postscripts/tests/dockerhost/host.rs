@@ -80,7 +80,9 @@ impl Host {
     }
 
     pub(crate) fn start(&self) {
-        let output = Command::new(self.path("etc/init.d/docker"))
+        // Its interpreter reads it: a program of another thread may still have the file open for writing.
+        let output = Command::new("sh")
+            .arg(self.path("etc/init.d/docker"))
             .arg("start")
             .output()
             .unwrap();
