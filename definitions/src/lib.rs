@@ -64,7 +64,7 @@ pub use installdir::InstallDir;
 pub use lock::Lock;
 pub use name::{GroupName, NodeName};
 pub use nearest::{best_match, did_you_mean, nearest};
-pub use network::{BridgePort, DockerNetwork, IfName, Network};
+pub use network::{BridgePort, DockerNetwork, IfName, Network, NetworkFault};
 pub use node::{Group, GroupType, Node};
 #[cfg(feature = "catalog")]
 pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Universe};

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use definitions::{Definition, MacAddresses, Network, Node, Nodes, Site};
+use definitions::{MacAddresses, Network, Node, Nodes, Site};
 use ipnetwork::IpNetwork;
 
 use crate::context;
@@ -34,10 +34,10 @@ impl AddressBook {
         let mut problems = Vec::new();
         let networks = networks
             .into_iter()
-            .filter_map(|network| match range(&network) {
-                Ok(range) => Some((network, range)),
-                Err(problem) => {
-                    problems.push(problem);
+            .filter_map(|network| match network.subnet() {
+                Ok(subnet) => Some((network, subnet)),
+                Err(fault) => {
+                    problems.push(Problem::new(fault.to_string()));
                     None
                 }
             })
@@ -222,27 +222,9 @@ fn nic(node: &Node) -> Option<String> {
     named.cloned()
 }
 
-/// Returns the addresses of a network.
-fn range(network: &Network) -> Result<IpNetwork, Problem> {
-    let name = &network.name;
-    let Some(net) = network.net else {
-        return Err(Problem::new(format!(
-            "the network {name} has no address: chdef -t {} {name} net=10.1.0.0",
-            Network::KIND
-        )));
-    };
-    let mask = network.mask.as_deref().unwrap_or_default();
-    let range = format!("{net}/{}", mask.trim_start_matches('/')).parse::<IpNetwork>();
-    range.map_err(|_| {
-        Problem::new(format!(
-            "the network {name} ({net}) has the mask '{mask}': expected one such as 255.255.0.0 or /16"
-        ))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use definitions::{Object, ObjectKind};
+    use definitions::{Definition, Object, ObjectKind};
 
     use super::*;
 

@@ -81,7 +81,7 @@ pub(crate) struct FileDifference {
     /// The file's name.
     pub(crate) file: String,
     /// What is to happen to it.
-    pub(crate) change: FileChange,
+    pub(crate) change: AssetChange,
     /// Its published content.
     #[serde(skip)]
     pub(crate) published: Vec<u8>,
@@ -90,7 +90,7 @@ pub(crate) struct FileDifference {
 /// What happens to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum FileChange {
+pub(crate) enum AssetChange {
     /// It is added.
     New,
     /// Its content changes.
@@ -121,8 +121,8 @@ impl AssetsDir {
             let may_stay = |open: bool| !open || !assets.restricted.contains_key(file);
             let (change, old) = match published.get(file) {
                 Some((old, open)) if old == bytes && may_stay(*open) => continue,
-                Some((old, _)) => (FileChange::Changed, old.clone()),
-                None => (FileChange::New, Vec::new()),
+                Some((old, _)) => (AssetChange::Changed, old.clone()),
+                None => (AssetChange::New, Vec::new()),
             };
             differences.push(FileDifference {
                 file: file.to_owned(),
@@ -134,7 +134,7 @@ impl AssetsDir {
             if !assets.files.contains_key(&file) {
                 differences.push(FileDifference {
                     file,
-                    change: FileChange::Removed,
+                    change: AssetChange::Removed,
                     published: bytes,
                 });
             }
@@ -315,7 +315,7 @@ mod tests {
         writer.publish(&[node]).unwrap();
     }
 
-    fn changes(assets_dir: &AssetsDir, node: &str, assets: &Assets) -> Vec<(String, FileChange)> {
+    fn changes(assets_dir: &AssetsDir, node: &str, assets: &Assets) -> Vec<(String, AssetChange)> {
         let differences = assets_dir.compare(node, assets).unwrap();
         let changes = differences.into_iter();
         changes
@@ -331,8 +331,8 @@ mod tests {
         assert_eq!(
             changes(&assets_dir, "n1", &first),
             [
-                ("boot.ipxe".to_owned(), FileChange::New),
-                ("preseed.cfg".to_owned(), FileChange::New)
+                ("boot.ipxe".to_owned(), AssetChange::New),
+                ("preseed.cfg".to_owned(), AssetChange::New)
             ]
         );
         write(&assets_dir, "n1", &first);
@@ -347,9 +347,9 @@ mod tests {
         assert_eq!(
             changes(&assets_dir, "n1", &second),
             [
-                ("boot.ipxe".to_owned(), FileChange::Changed),
-                ("ks.cfg".to_owned(), FileChange::New),
-                ("preseed.cfg".to_owned(), FileChange::Removed)
+                ("boot.ipxe".to_owned(), AssetChange::Changed),
+                ("ks.cfg".to_owned(), AssetChange::New),
+                ("preseed.cfg".to_owned(), AssetChange::Removed)
             ]
         );
         write(&assets_dir, "n1", &second);
@@ -369,7 +369,7 @@ mod tests {
         write(&assets_dir, "n1", &wanted);
         // nobody but root may give a file to another group than an own one
         wanted.restrict("preseed.cfg", nix::unistd::getegid());
-        let changed = [("preseed.cfg".to_owned(), FileChange::Changed)];
+        let changed = [("preseed.cfg".to_owned(), AssetChange::Changed)];
         assert_eq!(changes(&assets_dir, "n1", &wanted), changed);
         write(&assets_dir, "n1", &wanted);
         assert!(changes(&assets_dir, "n1", &wanted).is_empty());

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Serialize, Serializer};
 use similar::TextDiff;
 
-use crate::assets::{Assets, FileChange, FileDifference};
+use crate::assets::{AssetChange, Assets, FileDifference};
 use crate::problem::Problem;
 
 /// What a run did, or would do.
@@ -106,9 +106,9 @@ impl Report {
             };
             let files = node.files.iter().map(|difference| {
                 let change = match difference.change {
-                    FileChange::New => "new",
-                    FileChange::Changed => "changed",
-                    FileChange::Removed => "removed",
+                    AssetChange::New => "new",
+                    AssetChange::Changed => "changed",
+                    AssetChange::Removed => "removed",
                 };
                 format!("{} {change}", difference.file)
             });

@@ -10,7 +10,6 @@ use definitions::{Definition, Network, Node, NodeName, Site, host_name_fault};
 use ipnetwork::IpNetwork;
 
 use crate::nic::nic_names;
-use crate::subnet::subnet;
 
 /// Refuses what is no domain.
 ///
@@ -38,7 +37,7 @@ impl Domains {
     pub(crate) fn new(networks: &[definitions::Object], site: &Site) -> Result<Self> {
         let networks = networks.iter().map(|object| {
             let network = Network::from_object(object)?;
-            Ok((subnet(&network)?, network.domain))
+            Ok((network.subnet()?, network.domain))
         });
         let domains = Self {
             networks: networks.collect::<Result<_>>()?,

@@ -16,5 +16,4 @@ mod replace;
 mod report;
 pub mod server;
 mod states;
-mod subnet;
 pub mod trust;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use definitions::terminal::escaped;
 use serde_json::{Value, json};
 
-use crate::dnsmasq::{Change, Done, Listing};
+use crate::dnsmasq::{Change, NodeEntries, ReloadOutcome};
 
 /// What a run did.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub(crate) struct Report {
     pub(crate) settings: Option<SettingsChange>,
     pub(crate) changes: BTreeMap<String, Change>,
     /// What is listed now.
-    pub(crate) listing: Listing,
+    pub(crate) listing: NodeEntries,
     /// Nodes that are not meant, and why.
     pub(crate) left_out: Vec<(String, String)>,
     /// Nodes that could not be listed, and why; they keep what they had.
     pub(crate) problems: Vec<(String, String)>,
     /// What else is to be known.
     pub(crate) notes: Vec<String>,
-    pub(crate) dnsmasq: Done,
+    pub(crate) dnsmasq: ReloadOutcome,
 }
 
 /// What became of a file of settings.

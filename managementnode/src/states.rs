@@ -35,7 +35,7 @@ const MAX_LINE: usize = 400;
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum NodeState {
+pub(crate) enum ReportedState {
     /// The installer runs.
     Installing,
     /// The node starts from its disk.
@@ -48,7 +48,7 @@ pub(crate) enum NodeState {
     Failed,
 }
 
-impl NodeState {
+impl ReportedState {
     const ALL: [Self; 5] = [
         Self::Installing,
         Self::Booting,
@@ -73,7 +73,7 @@ impl NodeState {
     }
 }
 
-impl fmt::Display for NodeState {
+impl fmt::Display for ReportedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -82,7 +82,7 @@ impl fmt::Display for NodeState {
 /// How it is known that a report is the node's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Evidence {
+pub(crate) enum ReportEvidence {
     /// It came from the node's address, which others on its network can forge.
     Address,
     /// It came with the certificate of the node.
@@ -93,10 +93,10 @@ pub(crate) enum Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StateReport {
     pub(crate) node: String,
-    pub(crate) state: NodeState,
+    pub(crate) state: ReportedState,
     #[serde(with = "rfc3339")]
     pub(crate) time: OffsetDateTime,
-    pub(crate) by: Evidence,
+    pub(crate) by: ReportEvidence,
     /// The last lines of what failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) lines: Vec<String>,
@@ -208,12 +208,12 @@ fn rewritten(path: &Path, newest: &BTreeMap<String, StateReport>) -> Result<(Fil
 mod tests {
     use super::*;
 
-    fn report(node: &str, state: NodeState, lines: &[&str]) -> StateReport {
+    fn report(node: &str, state: ReportedState, lines: &[&str]) -> StateReport {
         StateReport {
             node: node.to_owned(),
             state,
             time: OffsetDateTime::UNIX_EPOCH,
-            by: Evidence::Address,
+            by: ReportEvidence::Address,
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         }
     }
@@ -223,25 +223,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut states = States::open(dir.path()).unwrap();
         states
-            .record(report("n1", NodeState::Installing, &[]))
+            .record(report("n1", ReportedState::Installing, &[]))
             .unwrap();
         states
-            .record(report("n2", NodeState::Booting, &[]))
+            .record(report("n2", ReportedState::Booting, &[]))
             .unwrap();
         states
-            .record(report("n1", NodeState::Failed, &["x"]))
+            .record(report("n1", ReportedState::Failed, &["x"]))
             .unwrap();
         drop(states);
         let path = dir.path().join(FILE);
         let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
         torn.write_all(b"{\"node\":\"n2\",\"sta").unwrap();
         let kept = load(dir.path()).unwrap();
-        assert_eq!(kept["n1"], report("n1", NodeState::Failed, &["x"]));
-        assert_eq!(kept["n2"].state, NodeState::Booting);
+        assert_eq!(kept["n1"], report("n1", ReportedState::Failed, &["x"]));
+        assert_eq!(kept["n2"].state, ReportedState::Booting);
         // The torn line does not swallow the next one.
         let mut states = States::open(dir.path()).unwrap();
-        states.record(report("n2", NodeState::Booted, &[])).unwrap();
-        assert_eq!(load(dir.path()).unwrap()["n2"].state, NodeState::Booted);
+        states
+            .record(report("n2", ReportedState::Booted, &[]))
+            .unwrap();
+        assert_eq!(load(dir.path()).unwrap()["n2"].state, ReportedState::Booted);
     }
 
     #[test]
@@ -251,7 +253,7 @@ mod tests {
         let line = "x".repeat(300);
         for _ in 0..10_000 {
             states
-                .record(report("n1", NodeState::Booting, &[&line]))
+                .record(report("n1", ReportedState::Booting, &[&line]))
                 .unwrap();
         }
         let size = dir.path().join(FILE).metadata().unwrap().len();
@@ -262,10 +264,10 @@ mod tests {
     fn a_report_is_cut_to_its_last_lines() {
         let many: Vec<_> = (0..30).map(|n| n.to_string()).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let cut = report("n1", NodeState::Failed, &many).bounded();
+        let cut = report("n1", ReportedState::Failed, &many).bounded();
         assert_eq!((cut.lines.len(), cut.lines[0].as_str()), (MAX_LINES, "10"));
         let long = "é".repeat(MAX_LINE + 1);
-        let cut = report("n1", NodeState::Failed, &[&long]).bounded();
+        let cut = report("n1", ReportedState::Failed, &[&long]).bounded();
         assert_eq!(cut.lines[0].chars().count(), MAX_LINE);
     }
 }

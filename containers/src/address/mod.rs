@@ -24,11 +24,11 @@ pub(crate) struct AddressRegister {
     networks: Vec<KnownNetwork>,
 }
 
-/// A network of the definitions, as far as it can be read.
+/// A network of the definitions.
 #[derive(Debug)]
 struct KnownNetwork {
     name: String,
-    subnet: Option<IpNetwork>,
+    subnet: IpNetwork,
     router: Option<IpAddr>,
     /// What DHCP hands out, from the first to the last.
     dynamic: Vec<(IpAddr, IpAddr)>,
@@ -73,23 +73,14 @@ impl AddressRegister {
     }
 
     fn add_network(&mut self, network: &Network) -> Result<()> {
-        let mut dynamic = Vec::new();
-        let text = network.dynamicrange.as_deref().unwrap_or_default();
-        let parts = text.split([',', ';', ' ']);
-        for part in parts.filter(|part| !part.is_empty()) {
-            dynamic.push(range(part).with_context(|| {
-                let name = &network.name;
-                format!("reading dynamicrange={text} of the network {name}: it is no FIRST-LAST")
-            })?);
-        }
         self.networks.push(KnownNetwork {
             name: network.name.clone(),
-            subnet: network.net.zip(network.mask.as_deref()).and_then(subnet),
+            subnet: network.subnet()?,
             router: network
                 .gateway
                 .as_deref()
                 .and_then(|text| text.parse().ok()),
-            dynamic,
+            dynamic: network.dynamic_ranges()?,
         });
         Ok(())
     }
@@ -142,9 +133,7 @@ impl KnownNetwork {
         {
             bail!("DHCP hands it out in the network {name} (dynamicrange {first}-{last})");
         }
-        let Some(subnet) = self.subnet else {
-            return Ok(());
-        };
+        let subnet = self.subnet;
         let is_broadcast =
             subnet.is_ipv4() && subnet.prefix() < 31 && subnet.broadcast() == address;
         if subnet.network() == address || is_broadcast {
@@ -166,22 +155,6 @@ fn addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
         .into_iter()
         .chain(node.ip6.map(IpAddr::V6))
         .chain(nics)
-}
-
-fn subnet((net, mask): (IpAddr, &str)) -> Option<IpNetwork> {
-    match mask.strip_prefix('/') {
-        Some(prefix) => IpNetwork::new(net, prefix.parse().ok()?).ok(),
-        None => IpNetwork::with_netmask(net, mask.parse().ok()?).ok(),
-    }
-}
-
-fn range(text: &str) -> Option<(IpAddr, IpAddr)> {
-    if let Ok(subnet) = text.parse::<IpNetwork>() {
-        return Some((subnet.network(), subnet.broadcast()));
-    }
-    let (first, last) = text.split_once('-')?;
-    let (first, last): (IpAddr, IpAddr) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-    (first.is_ipv4() == last.is_ipv4() && first <= last).then_some((first, last))
 }
 
 #[cfg(test)]
@@ -263,21 +236,5 @@ mod tests {
             let told = checked.err().map(|error| format!("{error:#}"));
             assert_eq!(told.as_deref(), message, "{attributes:?}");
         }
-    }
-
-    #[test]
-    fn a_range_that_cannot_be_read_is_an_error() {
-        let network = Network {
-            name: "cluster".to_owned(),
-            dynamicrange: Some("10.1.0.9-10.1.0.1".to_owned()),
-            ..Network::default()
-        };
-        let error = AddressRegister::default()
-            .add_network(&network)
-            .unwrap_err();
-        assert_eq!(
-            format!("{error:#}"),
-            "reading dynamicrange=10.1.0.9-10.1.0.1 of the network cluster: it is no FIRST-LAST"
-        );
     }
 }

@@ -3,6 +3,7 @@
 //! [`BridgePort`] and [`DockerNetwork`] are the arguments of `bridgeprereq` and `setupdockerhost`: the
 //! same type prints the line on the management node and parses it on the host.
 
+mod addresses;
 mod bridgeport;
 mod dockernetwork;
 mod ifname;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 
 use crate::schema::definition;
 
+pub use addresses::NetworkFault;
 pub use bridgeport::BridgePort;
 pub use dockernetwork::DockerNetwork;
 pub use ifname::IfName;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use definitions::InstallDir;
 
-use super::networks::{Served, tag};
+use super::networks::{ServedNetworks, tag};
 use crate::dnsmasq::setting;
 use crate::replace;
 
@@ -150,7 +150,7 @@ impl Loaders {
     ///
     /// # Errors
     /// When the install directory cannot be in dnsmasq's files.
-    pub(super) fn settings(&self, served: &Served) -> Result<String> {
+    pub(super) fn settings(&self, served: &ServedNetworks) -> Result<String> {
         let mut text = "enable-tftp\ntftp-no-fail\n".to_owned();
         text += &setting("tftp-root", &[&self.directory.display().to_string()])?;
         text += &setting("dhcp-match", &["set:slipway-ipxe", "175"])?;
@@ -176,7 +176,7 @@ impl Loaders {
 }
 
 impl Firmware {
-    fn settings(&self, served: &Served) -> Result<String> {
+    fn settings(&self, served: &ServedNetworks) -> Result<String> {
         let mut text = String::new();
         let by_http = format!("{}-http", self.tag);
         for (tag, clients) in [(self.tag, self.tftp), (&by_http, self.http)] {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use definitions::Node;
 
-use super::networks::Served;
+use super::networks::ServedNetworks;
 use crate::dnsmasq::fields;
 use crate::nic::nic_names;
 
@@ -26,7 +26,7 @@ pub(super) enum Unlisted {
     Wrong(String),
 }
 
-impl Served {
+impl ServedNetworks {
     /// Returns the entries of a node.
     ///
     /// # Errors

@@ -12,18 +12,18 @@ mod cli;
 mod host;
 mod networks;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use definitions::{Definition, Network, Nodes, ObjectKind};
 
-use crate::dnsmasq::{self, Directory, Listing};
+use crate::dnsmasq::{self, Directory, NodeEntries};
 use crate::report::{Report, SettingsChange, write};
 use boot::Loaders;
 pub use cli::Args;
 use host::Unlisted;
-use networks::Served;
+use networks::ServedNetworks;
 
 /// The settings that `-n` writes.
 const SETTINGS: &str = "slipway-dhcp.conf";
@@ -39,11 +39,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.query {
         return query(&args);
     }
-    let directory = if args.dry_run {
-        Directory::look(&args.dnsmasq.directory)
-    } else {
-        Directory::lock(&args.dnsmasq.directory)?
-    };
+    let directory = Directory::open(&args.dnsmasq.directory, args.dry_run)?;
     if args.new {
         settings(&args, &directory)
     } else {
@@ -55,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn settings(args: &Args, directory: &Directory) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let site = catalog.site()?;
-    let served = Served::load(&catalog, &site)?;
+    let served = ServedNetworks::load(&catalog, &site)?;
     let loaders = Loaders::find(args.loaders.as_deref(), &site.install_dir());
     let text = served.settings()?
         + &loaders.settings(&served)?
@@ -69,12 +65,10 @@ fn settings(args: &Args, directory: &Directory) -> Result<ExitCode> {
         directory.dhcp_hosts(LIST, directory.listing(LIST)?.render("makedhcp"))?,
     ];
     directory.check(&drafts)?;
-    let done = if args.dry_run {
-        "untouched"
-    } else {
+    if !args.dry_run {
         loaders.publish()?;
-        directory.publish(&drafts, &args.dnsmasq.service())?
-    };
+    }
+    let dnsmasq = directory.publish(&drafts, &args.dnsmasq.service())?;
     let report = Report {
         command: "makedhcp",
         dry_run: args.dry_run,
@@ -84,11 +78,11 @@ fn settings(args: &Args, directory: &Directory) -> Result<ExitCode> {
             is_changed: drafts[0].is_changed(),
         }),
         changes: Default::default(),
-        listing: Listing::default(),
+        listing: NodeEntries::default(),
         left_out: Vec::new(),
         problems: Vec::new(),
         notes: [served.notes(), loaders.notes()].concat(),
-        dnsmasq: done,
+        dnsmasq,
     };
     report.print(args.json)
 }
@@ -100,7 +94,7 @@ fn list(args: &Args, directory: &Directory) -> Result<ExitCode> {
     let before = directory.listing(LIST)?;
     let names = chosen(args, &nodes)?;
     let mut after = if args.all {
-        Listing::default()
+        NodeEntries::default()
     } else {
         before.clone()
     };
@@ -114,7 +108,7 @@ fn list(args: &Args, directory: &Directory) -> Result<ExitCode> {
                 args.dnsmasq.directory.join(SETTINGS).display()
             )
         })?;
-        let served = Served::load(&catalog, &catalog.site()?)?;
+        let served = ServedNetworks::load(&catalog, &catalog.site()?)?;
         // A node of a network that dnsmasq does not know would be listed and get nothing.
         if !settings.starts_with(&served.settings()?) {
             bail!("the networks have changed since makedhcp -n: run that again, then this");
@@ -134,15 +128,8 @@ fn list(args: &Args, directory: &Directory) -> Result<ExitCode> {
     }
     let draft = [directory.dhcp_hosts(LIST, after.render("makedhcp"))?];
     directory.check(&draft)?;
-    let dnsmasq = if args.dry_run {
-        "untouched"
-    } else {
-        directory.publish(&draft, &args.dnsmasq.service())?
-    };
-    let mut changes = after.changes(&before);
-    let meant: BTreeSet<_> = names.iter().collect();
-    let wrong: BTreeSet<_> = problems.iter().map(|(name, _)| name.clone()).collect();
-    changes.retain(|name, _| (args.all || meant.contains(name)) && !wrong.contains(name));
+    let dnsmasq = directory.publish(&draft, &args.dnsmasq.service())?;
+    let changes = after.changes(&before, (!args.all).then_some(&names), &problems);
     let report = Report {
         command: "makedhcp",
         dry_run: args.dry_run,
@@ -204,7 +191,7 @@ fn chosen(args: &Args, nodes: &Nodes) -> Result<Vec<String>> {
 }
 
 /// Refuses a list in which two nodes have one hardware address or one address.
-fn refuse_shared(listing: &Listing) -> Result<()> {
+fn refuse_shared(listing: &NodeEntries) -> Result<()> {
     let mut owners = HashMap::<&str, &str>::new();
     for (node, entry) in listing.entries() {
         for (what, value) in host::keys(entry) {

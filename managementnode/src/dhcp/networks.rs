@@ -12,7 +12,6 @@ use nix::net::if_::if_nametoindex;
 
 use super::networks_of;
 use crate::dnsmasq::setting;
-use crate::subnet::{ranges, subnet};
 
 /// How long an address from a dynamic range, and that of a node, is given out for: xCAT's time.
 const LEASE: &str = "12h";
@@ -26,7 +25,7 @@ const ITSELF: &str = "0.0.0.0";
 
 /// The networks that are served here.
 #[derive(Debug)]
-pub(super) struct Served {
+pub(super) struct ServedNetworks {
     pub(super) networks: Vec<ServedNetwork>,
     /// The port of the web server.
     pub(super) port: u32,
@@ -55,7 +54,7 @@ struct LocalAddress {
     address: Ipv4Addr,
 }
 
-impl Served {
+impl ServedNetworks {
     /// Finds the networks that are served here.
     ///
     /// # Errors
@@ -235,7 +234,7 @@ fn served_network(
     local: &[LocalAddress],
 ) -> Result<Result<ServedNetwork, String>> {
     let name = network.name.clone();
-    let IpNetwork::V4(subnet) = subnet(&network)? else {
+    let IpNetwork::V4(subnet) = network.subnet()? else {
         return Ok(Err("makedhcp gives out IPv4 addresses alone".to_owned()));
     };
     let within = local.iter().find(|local| subnet.contains(local.address));
@@ -280,7 +279,14 @@ fn served_network(
             "the network {name} has no server: set its tftpserver, or the site's master, to an IPv4 address of this machine"
         )
     })?;
-    let ranges = ranges(&network, subnet)?;
+    // Within a network of IPv4 they are all of it.
+    let ranges = network.dynamic_ranges()?.into_iter();
+    let ranges = ranges
+        .filter_map(|range| match range {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Some((first, last)),
+            _ => None,
+        })
+        .collect();
     Ok(Ok(ServedNetwork {
         network,
         subnet,
@@ -378,7 +384,7 @@ mod tests {
                 ..Site::default()
             };
             let network = Network::from_object(&network).unwrap();
-            let Ok(served) = Served::new(vec![network], &site, &[]) else {
+            let Ok(served) = ServedNetworks::new(vec![network], &site, &[]) else {
                 return Ok(());
             };
             let loaders = Loaders::find(None, &InstallDir::new(installdir));

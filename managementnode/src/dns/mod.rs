@@ -5,14 +5,13 @@
 
 mod cli;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use definitions::{Node, Nodes, ObjectKind, Site};
 
-use crate::dnsmasq::{Directory, Listing, setting};
+use crate::dnsmasq::{Directory, NodeEntries, setting};
 use crate::domains::Domains;
 use crate::report::{Report, SettingsChange};
 pub use cli::Args;
@@ -28,29 +27,26 @@ const LIST: &str = "dns-hosts";
 /// # Errors
 /// When dnsmasq refuses what the definitions make, or a file cannot be written.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let directory = if args.dry_run {
-        Directory::look(&args.dnsmasq.directory)
-    } else {
-        Directory::lock(&args.dnsmasq.directory)?
-    };
+    let directory = Directory::open(&args.dnsmasq.directory, args.dry_run)?;
     let catalog = args.config.catalog();
     let (nodes, site) = (catalog.nodes()?, catalog.site()?);
     let domains = Domains::new(&catalog.objects(ObjectKind::Network)?, &site)?;
     let names = chosen(&args, &nodes)?;
     let before = directory.listing(LIST)?;
     let mut after = if args.new {
-        Listing::default()
+        NodeEntries::default()
     } else {
         before.clone()
     };
     let (mut left_out, mut problems) = (Vec::new(), Vec::new());
     for name in &names {
         let node = nodes.node(name)?;
-        match if args.delete {
+        let lines = if args.delete {
             Ok(Vec::new())
         } else {
             lines(&domains, &node)
-        } {
+        };
+        match lines {
             Ok(lines) => {
                 if lines.is_empty() && !args.delete {
                     left_out.push((name.clone(), "it has no address".to_owned()));
@@ -69,15 +65,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         directory.settings(SETTINGS, text.clone())?,
     ];
     directory.check(&drafts)?;
-    let dnsmasq = if args.dry_run {
-        "untouched"
-    } else {
-        directory.publish(&drafts, &args.dnsmasq.service())?
-    };
-    let mut changes = after.changes(&before);
-    let meant: BTreeSet<_> = names.iter().collect();
-    let wrong: BTreeSet<_> = problems.iter().map(|(name, _)| name.clone()).collect();
-    changes.retain(|name, _| (args.new || meant.contains(name)) && !wrong.contains(name));
+    let dnsmasq = directory.publish(&drafts, &args.dnsmasq.service())?;
+    let changes = after.changes(&before, (!args.new).then_some(&names), &problems);
     let report = Report {
         command: "makedns",
         dry_run: args.dry_run,

@@ -2,7 +2,7 @@
 //!
 //! A text comes in and goes out again; in between, entries are looked up and changed by node. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ const OWNER: &str = " # ";
 
 /// The entries of each node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Listing(BTreeMap<String, Vec<String>>);
+pub(crate) struct NodeEntries(BTreeMap<String, Vec<String>>);
 
 /// What a run did with the entries of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Change {
     }
 }
 
-impl Listing {
+impl NodeEntries {
     /// Reads the text of a file.
     ///
     /// # Errors
@@ -91,9 +91,20 @@ impl Listing {
             .flat_map(|(node, entries)| entries.iter().map(|entry| (node.as_str(), entry.as_str())))
     }
 
-    /// Says what became of each node that was or is listed.
-    pub(crate) fn changes(&self, before: &Self) -> BTreeMap<String, Change> {
-        let names = self.0.keys().chain(before.0.keys());
+    /// Returns what became of each node that was or is listed: of those that were asked for, or of all, but for those
+    /// with a problem.
+    pub(crate) fn changes(
+        &self,
+        before: &Self,
+        requested: Option<&Vec<String>>,
+        problems: &[(String, String)],
+    ) -> BTreeMap<String, Change> {
+        let requested = requested.map(|names| names.iter().collect::<BTreeSet<_>>());
+        let wrong: BTreeSet<_> = problems.iter().map(|(name, _)| name).collect();
+        let is_reported = |name: &&String| {
+            requested.as_ref().is_none_or(|names| names.contains(name)) && !wrong.contains(name)
+        };
+        let names = self.0.keys().chain(before.0.keys()).filter(is_reported);
         let change = |name: &String| match (before.0.get(name), self.0.get(name)) {
             (None, _) => Change::Added,
             (_, None) => Change::Removed,
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_was_written_and_foreign_lines_are_named() {
-        let mut listing = Listing::default();
+        let mut listing = NodeEntries::default();
         listing.set("n2", vec!["a,b".to_owned(), "c".to_owned()]);
         listing.set("n1", vec!["d".to_owned()]);
         let text = listing.render("makedhcp");
@@ -118,19 +129,24 @@ mod tests {
             text,
             "# Written by makedhcp from the definitions: changes are lost.\nd # n1\na,b # n2\nc # n2\n"
         );
-        assert_eq!(Listing::parse(&text).unwrap(), listing);
+        assert_eq!(NodeEntries::parse(&text).unwrap(), listing);
         let mut after = listing.clone();
         after.set("n2", Vec::new());
         after.set("n1", vec!["e".to_owned()]);
         after.set("n3", vec!["f".to_owned()]);
-        let changes = after.changes(&listing);
+        let changes = after.changes(&listing, None, &[]);
         let shown: Vec<_> = changes
             .iter()
             .map(|(node, change)| format!("{node} {}", change.word()))
             .collect();
         assert_eq!(shown, ["n1 changed", "n2 removed", "n3 added"]);
+        // of those that were asked for, and without those with a problem
+        let requested = vec!["n1".to_owned(), "n3".to_owned()];
+        let problems = [("n3".to_owned(), "it has no address".to_owned())];
+        let changes = after.changes(&listing, Some(&requested), &problems);
+        assert_eq!(changes.into_keys().collect::<Vec<_>>(), ["n1"]);
         assert_eq!(
-            Listing::parse("# x\nlog-queries\n")
+            NodeEntries::parse("# x\nlog-queries\n")
                 .unwrap_err()
                 .to_string(),
             "line 2 names no node, so it is not ours: move it to another file"

@@ -20,8 +20,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use definitions::Lock;
 
-pub(crate) use listing::{Change, Listing};
-pub(crate) use service::{Action, Done, Service};
+pub(crate) use listing::{Change, NodeEntries};
+pub(crate) use service::{Action, DnsmasqService, ReloadOutcome};
 pub(crate) use setting::{fields, setting};
 
 use crate::replace;
@@ -57,11 +57,13 @@ pub(crate) struct Options {
 
 impl Options {
     /// Says how dnsmasq is reached.
-    pub(crate) fn service(&self) -> Service {
+    pub(crate) fn service(&self) -> DnsmasqService {
         match &self.pid_file {
-            Some(path) => Service::PidFile(path.clone()),
-            None if Path::new("/run/systemd/system").is_dir() => Service::Unit(self.unit.clone()),
-            None => Service::Unreached,
+            Some(path) => DnsmasqService::PidFile(path.clone()),
+            None if Path::new("/run/systemd/system").is_dir() => {
+                DnsmasqService::Unit(self.unit.clone())
+            }
+            None => DnsmasqService::Unreached,
         }
     }
 }
@@ -86,19 +88,32 @@ enum Form {
     DnsHosts,
 }
 
-/// dnsmasq's directory, which no other run changes meanwhile.
+/// dnsmasq's directory.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    _lock: Option<Lock>,
+    /// Keeps other runs from changing it; without, nothing here is published.
+    lock: Option<Lock>,
 }
 
 impl Directory {
+    /// Opens the directory for a run, or only to look where nothing is to change.
+    ///
+    /// # Errors
+    /// When it cannot be made or locked.
+    pub(crate) fn open(path: &Path, dry_run: bool) -> Result<Self> {
+        if dry_run {
+            Ok(Self::look(path))
+        } else {
+            Self::lock(path)
+        }
+    }
+
     /// Names the directory, to look at what is there.
     pub(crate) fn look(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            _lock: None,
+            lock: None,
         }
     }
 
@@ -118,7 +133,7 @@ impl Directory {
         })?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: Some(lock),
+            lock: Some(lock),
         })
     }
 
@@ -139,10 +154,10 @@ impl Directory {
     ///
     /// # Errors
     /// When it cannot be read, or has lines that are not ours.
-    pub(crate) fn listing(&self, name: &str) -> Result<Listing> {
+    pub(crate) fn listing(&self, name: &str) -> Result<NodeEntries> {
         let path = self.list(name);
         let text = replace::read(&path)?.unwrap_or_default();
-        Listing::parse(&text).with_context(|| format!("reading {}", path.display()))
+        NodeEntries::parse(&text).with_context(|| format!("reading {}", path.display()))
     }
 
     /// Prepares settings.
@@ -219,17 +234,24 @@ impl Directory {
         )
     }
 
-    /// Publishes checked files, and has dnsmasq work with them.
+    /// Publishes checked files, and has dnsmasq work with them; neither where the directory is only looked at.
     ///
     /// # Errors
     /// When a file cannot be written or dnsmasq does not start with it; what was there is put back.
-    pub(crate) fn publish(&self, drafts: &[Draft], service: &Service) -> Result<Done> {
+    pub(crate) fn publish(
+        &self,
+        drafts: &[Draft],
+        service: &DnsmasqService,
+    ) -> Result<ReloadOutcome> {
+        if self.lock.is_none() {
+            return Ok("untouched");
+        }
         let result = drafts
             .iter()
             .filter(|draft| draft.is_changed())
             .try_for_each(|draft| replace::write(&draft.path, draft.text.as_bytes(), 0o644))
             .and_then(|()| service.apply(action(drafts)));
-        if result.is_err() && matches!(service, Service::Unit(_)) {
+        if result.is_err() && matches!(service, DnsmasqService::Unit(_)) {
             put_back(drafts)?;
             // It ran with what was there before; that it starts again is all that is left to do.
             let _ = service.apply(action(drafts));

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 /// How dnsmasq is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Service {
+pub(crate) enum DnsmasqService {
     /// As a unit of systemd.
     Unit(String),
     /// As the process of a pid file.
@@ -34,14 +34,14 @@ pub(crate) enum Action {
 }
 
 /// What was done, in a word for reports.
-pub(crate) type Done = &'static str;
+pub(crate) type ReloadOutcome = &'static str;
 
-impl Service {
+impl DnsmasqService {
     /// Has dnsmasq work with what is published.
     ///
     /// # Errors
     /// When it does not.
-    pub(crate) fn apply(&self, action: Action) -> Result<Done> {
+    pub(crate) fn apply(&self, action: Action) -> Result<ReloadOutcome> {
         match (self, action) {
             (_, Action::Nothing) => Ok("untouched"),
             (Self::Unreached, _) => {
@@ -133,7 +133,7 @@ mod tests {
     fn only_a_dnsmasq_is_signalled() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pid");
-        let service = Service::PidFile(path.clone());
+        let service = DnsmasqService::PidFile(path.clone());
         assert_eq!(service.apply(Action::Reload).unwrap(), "not running");
         fs::write(&path, "1\n").unwrap();
         assert_eq!(

@@ -14,7 +14,7 @@ use definitions::terminal::escaped;
 use serde_json::json;
 
 use crate::report::write;
-use crate::states::{Evidence, NodeState, StateReport, load};
+use crate::states::{ReportEvidence, ReportedState, StateReport, load};
 use crate::trust::stamp;
 pub use cli::Args;
 
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let failed = names.iter().any(|name| {
         states
             .get(name)
-            .is_some_and(|report| report.state == NodeState::Failed)
+            .is_some_and(|report| report.state == ReportedState::Failed)
     });
     Ok(if failed {
         ExitCode::FAILURE
@@ -89,8 +89,8 @@ fn lines(name: &str, report: Option<&StateReport>) -> String {
         return format!("{name}: unknown\n");
     };
     let doubt = match report.by {
-        Evidence::Certificate => "",
-        Evidence::Address => " (by its address)",
+        ReportEvidence::Certificate => "",
+        ReportEvidence::Address => " (by its address)",
     };
     let mut text = format!(
         "{name}: {} since {}{doubt}\n",

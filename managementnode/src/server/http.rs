@@ -15,7 +15,7 @@ use super::files::{Content, Tree, plain};
 use super::limits::{BODY, MAX_BODY};
 use super::nodes::KnownNodes;
 use super::signer::SignerClient;
-use crate::states::{Evidence, NodeState, StateReport, States};
+use crate::states::{ReportEvidence, ReportedState, StateReport, States};
 use crate::trust::{Answer, CertificateHolder, Enrolment, Question, now};
 
 /// What all connections share.
@@ -42,7 +42,7 @@ pub(super) struct Caller {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReportBody {
-    state: NodeState,
+    state: ReportedState,
     #[serde(default)]
     lines: Vec<String>,
 }
@@ -95,7 +95,7 @@ impl Service {
 
     async fn report(self: Arc<Self>, caller: &Caller, body: ReportBody) -> Response<Content> {
         if let Some(own) = &caller.certificate {
-            match self.signer.stands(&own.serial).await {
+            match self.signer.is_valid(&own.serial).await {
                 Ok(true) => {}
                 Ok(false) => return plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
                 Err(error) => return unavailable(&error),
@@ -122,15 +122,15 @@ impl Service {
     pub(super) fn record(
         &self,
         caller: &Caller,
-        state: NodeState,
+        state: ReportedState,
         lines: Vec<String>,
     ) -> Result<bool> {
         let (node, by) = match &caller.certificate {
             Some(own) => (
                 self.nodes.exists(&own.name).then(|| own.name.clone()),
-                Evidence::Certificate,
+                ReportEvidence::Certificate,
             ),
-            None => (self.nodes.at(caller.address), Evidence::Address),
+            None => (self.nodes.at(caller.address), ReportEvidence::Address),
         };
         let Some(node) = node else {
             return Ok(false);

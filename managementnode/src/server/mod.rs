@@ -47,7 +47,7 @@ use signer::SignerClient;
 use stream::{Counting, Progress};
 use tls::Tls;
 
-use crate::states::{NodeState, States};
+use crate::states::{ReportedState, States};
 use crate::trust::holder;
 
 /// Runs `slipwayd` until it is told to end.
@@ -209,7 +209,7 @@ async fn report(mut stream: TcpStream, caller: Caller, service: Arc<Service>) ->
     let state = line
         .trim()
         .strip_prefix("installstatus ")
-        .and_then(NodeState::parse);
+        .and_then(ReportedState::parse);
     if let Some(state) = state {
         let recorded =
             tokio::task::spawn_blocking(move || service.record(&caller, state, Vec::new())).await?;

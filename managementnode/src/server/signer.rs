@@ -58,7 +58,7 @@ impl SignerClient {
     ///
     /// # Errors
     /// When the signer does not say.
-    pub(super) async fn stands(&self, serial: &str) -> Result<bool> {
+    pub(super) async fn is_valid(&self, serial: &str) -> Result<bool> {
         let known = {
             let standings = self
                 .standings

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use definitions::Noderange;
 use definitions::command::Config;
 
-use super::term::Term;
+use super::term::Validity;
 
 /// The site's authorities: what nodes and clients know each other by
 ///
@@ -46,7 +46,7 @@ pub(crate) enum Verb {
 
         /// How long it is valid: 12h for a client unless given, 30d for a node
         #[arg(long = "for", value_name = "TERM")]
-        term: Option<Term>,
+        term: Option<Validity>,
 
         /// What it is for
         #[arg(long = "as", value_name = "PURPOSE", default_value = "client")]
@@ -95,7 +95,7 @@ pub(crate) enum Verb {
 
         /// For how long
         #[arg(long = "for", value_name = "TERM", default_value = "4h")]
-        term: Term,
+        term: Validity,
     },
 
     /// Let nodes enrol no more
@@ -133,10 +133,10 @@ impl IssuePurpose {
     }
 
     /// How long it is valid unless asked otherwise, and at most.
-    pub(crate) fn terms(self) -> (Term, Term) {
+    pub(crate) fn terms(self) -> (Validity, Validity) {
         match self {
-            Self::Client => (Term::hours(12), Term::hours(30 * 24)),
-            Self::Node | Self::SshHost => (Term::hours(30 * 24), Term::hours(90 * 24)),
+            Self::Client => (Validity::hours(12), Validity::hours(30 * 24)),
+            Self::Node | Self::SshHost => (Validity::hours(30 * 24), Validity::hours(90 * 24)),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::identity::Identity;
 use super::secret::{digest, hex, random, secret_of, token};
 use super::statement::{Purpose, Serial, Statement};
 use super::store::{Alarm, Arming, Issued, OpenStore, Used};
-use super::term::{Term, stamp};
+use super::term::{Validity, stamp};
 use super::x509::{Certified, RequestedKey};
 use super::{domains, output};
 
@@ -67,11 +67,11 @@ const REFUSED: &str = "this node is not armed, or the secret is not its own: on 
 pub(super) fn arm(
     catalog: &Catalog,
     range: &Noderange,
-    term: Term,
+    term: Validity,
     as_json: bool,
     dry_run: bool,
 ) -> Result<()> {
-    if term > Term::hours(7 * 24) {
+    if term > Validity::hours(7 * 24) {
         bail!("a node is armed for 7d at most");
     }
     let directory = TrustDirectory::of(catalog);

@@ -19,25 +19,25 @@ use super::secret::random;
 use super::ssh;
 use super::statement::{Purpose, Scope, Serial, Statement};
 use super::store::{Issued, OpenStore};
-use super::term::{Term, stamp};
+use super::term::{Validity, stamp};
 use super::x509::{PrivateKey, Signer};
 use super::{domains, output};
 use crate::domains::Domains;
 use crate::replace;
 
 /// How long the root, the other authorities and the management node's own certificate are valid.
-const ROOT_TERM: Term = Term::hours(20 * 365 * 24);
-const AUTHORITY_TERM: Term = Term::hours(5 * 365 * 24);
-const SERVER_TERM: Term = Term::hours(397 * 24);
+const ROOT_TERM: Validity = Validity::hours(20 * 365 * 24);
+const AUTHORITY_TERM: Validity = Validity::hours(5 * 365 * 24);
+const SERVER_TERM: Validity = Validity::hours(397 * 24);
 
 /// What is made from.
-struct Site {
+struct SiteIdentity {
     domains: Domains,
     server: Identity,
     domain: String,
 }
 
-impl Site {
+impl SiteIdentity {
     fn load(catalog: &Catalog) -> Result<Self> {
         let domains = domains(catalog)?;
         let domain = domains
@@ -86,7 +86,7 @@ pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()
     if fs::symlink_metadata(&target).is_ok() {
         bail!("there is an authority already: {}", target.display());
     }
-    let site = Site::load(catalog)?;
+    let site = SiteIdentity::load(catalog)?;
     let now = super::term::now();
     if !dry_run {
         fs::create_dir_all(catalog.path())
@@ -129,7 +129,7 @@ pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()
     output(as_json, &text, document)
 }
 
-fn make(directory: &TrustDirectory, site: &Site, now: OffsetDateTime) -> Result<()> {
+fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) -> Result<()> {
     let root = PrivateKey::generate()?;
     let until = ROOT_TERM.after(now);
     let certificate = Signer::root(&site.subject(Holder::Root), &root, &serial()?, now, until)?;
@@ -166,7 +166,7 @@ pub(super) fn renew(
 ) -> Result<()> {
     let directory = TrustDirectory::of(catalog);
     directory.existing()?;
-    let site = Site::load(catalog)?;
+    let site = SiteIdentity::load(catalog)?;
     let now = super::term::now();
     let holders: Vec<_> = Holder::ALL
         .into_iter()
@@ -202,7 +202,7 @@ fn issuer(holder: Holder) -> Holder {
     }
 }
 
-fn term(holder: Holder) -> Term {
+fn term(holder: Holder) -> Validity {
     match holder {
         Holder::Server => SERVER_TERM,
         _ => AUTHORITY_TERM,
@@ -212,7 +212,7 @@ fn term(holder: Holder) -> Term {
 /// Signs what is below the root, notes it and writes it.
 fn sign(
     directory: &TrustDirectory,
-    site: &Site,
+    site: &SiteIdentity,
     holder: Holder,
     new_key: bool,
     now: OffsetDateTime,

@@ -19,7 +19,7 @@ use super::secret::random;
 use super::ssh::{self, HostKey};
 use super::statement::{Purpose, Serial, Statement};
 use super::store::{Issued, OpenStore, Store};
-use super::term::{Term, stamp};
+use super::term::{Validity, stamp};
 use super::x509::{Certified, PrivateKey, RequestedKey};
 use super::{domains, output};
 use crate::replace;
@@ -31,7 +31,7 @@ const MAX_REQUEST: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) name: &'a str,
-    pub(super) term: Option<Term>,
+    pub(super) term: Option<Validity>,
     pub(super) purpose: IssuePurpose,
     pub(super) request: Option<&'a Path>,
     pub(super) out: Option<&'a Path>,
@@ -115,7 +115,7 @@ pub(super) fn issue(
 fn client(
     directory: &TrustDirectory,
     wanted: &Wanted<'_>,
-    term: Term,
+    term: Validity,
     now: OffsetDateTime,
 ) -> Result<Signed> {
     let name = wanted.name;
@@ -149,7 +149,7 @@ fn node(
     catalog: &Catalog,
     directory: &TrustDirectory,
     wanted: &Wanted<'_>,
-    term: Term,
+    term: Validity,
     now: OffsetDateTime,
 ) -> Result<Signed> {
     let request = wanted.request.with_context(|| {
@@ -178,7 +178,7 @@ impl Leaf {
         self,
         directory: &TrustDirectory,
         name: &str,
-        term: Term,
+        term: Validity,
         now: OffsetDateTime,
     ) -> Result<Signed> {
         let signer = directory.signer(self.holder, now)?;
@@ -208,7 +208,7 @@ fn ssh_host(
     catalog: &Catalog,
     directory: &TrustDirectory,
     wanted: &Wanted<'_>,
-    term: Term,
+    term: Validity,
     now: OffsetDateTime,
 ) -> Result<Signed> {
     let request = wanted.request.with_context(|| {

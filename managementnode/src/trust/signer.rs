@@ -39,7 +39,7 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
             UnixListener::from(stdin.context("taking the socket on standard input")?)
         }
     };
-    let mut records = Records::default();
+    let mut records = SignedRecords::default();
     loop {
         let (stream, _) = listener
             .accept()
@@ -59,7 +59,11 @@ fn listen(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-fn serve(directory: &TrustDirectory, records: &mut Records, mut stream: &UnixStream) -> Result<()> {
+fn serve(
+    directory: &TrustDirectory,
+    records: &mut SignedRecords,
+    mut stream: &UnixStream,
+) -> Result<()> {
     stream
         .set_read_timeout(Some(TIMEOUT))
         .context("setting a time limit")?;
@@ -73,7 +77,7 @@ fn serve(directory: &TrustDirectory, records: &mut Records, mut stream: &UnixStr
     let question: Question = serde_json::from_str(&line).context("reading a request")?;
     let answer = match question {
         Question::Enrol(enrolment) => enrolled(directory, &enrolment)?,
-        Question::Standing(serial) => Answer::Standing(records.stands(directory, &serial)?),
+        Question::Standing(serial) => Answer::Standing(records.is_valid(directory, &serial)?),
     };
     let text = serde_json::to_string(&answer).context("writing an answer")? + "\n";
     stream
@@ -96,15 +100,15 @@ fn enrolled(directory: &TrustDirectory, enrolment: &Enrolment) -> Result<Answer>
 
 /// What was signed, read again when the store is another file.
 #[derive(Debug, Default)]
-struct Records {
+struct SignedRecords {
     /// Number, size and time of the file.
     file: (u64, u64, i64),
     store: Store,
 }
 
-impl Records {
+impl SignedRecords {
     /// Says whether a certificate is on record and not revoked.
-    fn stands(&mut self, directory: &TrustDirectory, serial: &str) -> Result<bool> {
+    fn is_valid(&mut self, directory: &TrustDirectory, serial: &str) -> Result<bool> {
         let path = directory.path("store.json");
         let meta = fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?;
         let file = (meta.ino(), meta.len(), meta.mtime_nsec());

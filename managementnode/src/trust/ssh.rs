@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::term::Term;
+use super::term::Validity;
 
 /// No public key is as long.
 const MAX_BYTES: usize = 4 << 10;
@@ -82,7 +82,7 @@ pub(crate) fn sign(
     id: &str,
     names: &BTreeSet<String>,
     serial: u64,
-    term: Term,
+    term: Validity,
 ) -> Result<String> {
     let scratch = tempfile::tempdir().context("making a directory to sign in")?;
     let file = scratch.path().join("host.pub");

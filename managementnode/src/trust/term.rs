@@ -9,9 +9,9 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 
 /// How long something is valid: `90m`, `12h`, `30d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Term(Duration);
+pub(crate) struct Validity(Duration);
 
-impl Term {
+impl Validity {
     /// A term of so many hours.
     pub(crate) const fn hours(hours: i64) -> Self {
         Self(Duration::hours(hours))
@@ -23,7 +23,7 @@ impl Term {
     }
 }
 
-impl FromStr for Term {
+impl FromStr for Validity {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -51,7 +51,7 @@ impl FromStr for Term {
     }
 }
 
-impl fmt::Display for Term {
+impl fmt::Display for Validity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = self.0.whole_minutes();
         match minutes {
@@ -88,7 +88,7 @@ mod tests {
             ("30d", "30d"),
             ("060m", "1h"),
         ] {
-            assert_eq!(text.parse::<Term>().unwrap().to_string(), shown);
+            assert_eq!(text.parse::<Validity>().unwrap().to_string(), shown);
         }
         for text in [
             "",
@@ -104,7 +104,7 @@ mod tests {
             "1é",
         ] {
             assert_eq!(
-                text.parse::<Term>().unwrap_err().to_string(),
+                text.parse::<Validity>().unwrap_err().to_string(),
                 format!("'{text}' is no term: expected one such as 90m, 12h or 30d")
             );
         }
