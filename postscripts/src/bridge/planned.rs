@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::net::firewall::RuleFinding;
-use super::net::{self, HostKernel, NetState, Plan, Uplink};
+use super::net::{self, HostKernel, NetState, Plan, PortObstacle, Uplink};
 use super::persist::{self, Persistence, Running};
 use super::{Outcome, Report, Request, firewall};
 
@@ -40,7 +40,8 @@ impl PlannedChange {
         let devices: Vec<_> = request.uplinks.iter().flat_map(devices).collect();
         let devices: Vec<_> = devices.iter().map(String::as_str).collect();
         let began = Instant::now();
-        let state = kernel.load(&devices).context("reading the network")?;
+        let mut state = kernel.load(&devices).context("reading the network")?;
+        drop_endpoints_that_follow(request, &mut state)?;
         let mut plan = net::plan(&state, &request.uplinks)?;
         let configs = request.uplinks.iter();
         let configs: Vec<_> = configs
@@ -90,6 +91,23 @@ impl PlannedChange {
             ..Report::default()
         }
     }
+}
+
+/// NetworkManager makes endpoints of MPTCP for the devices that it manages, and moves them with the addresses
+/// (`connection.mptcp-flags`, nm-settings(5)): they do not keep the NIC from becoming a port.
+fn drop_endpoints_that_follow(request: &Request, state: &mut NetState) -> Result<()> {
+    for uplink in &request.uplinks {
+        let nic = uplink.nic.as_str();
+        let is_endpoint = |(of, obstacle): &(String, PortObstacle)| {
+            of == nic && matches!(obstacle, PortObstacle::MptcpEndpoint { .. })
+        };
+        if state.obstacles.iter().any(is_endpoint)
+            && persist::is_networkmanagers(&request.root, nic)?
+        {
+            state.obstacles.retain(|obstacle| !is_endpoint(obstacle));
+        }
+    }
+    Ok(())
 }
 
 impl UplinkConfig {

@@ -53,6 +53,8 @@ pub enum PortObstacle {
     Session,
     /// An object of the kernel that is bound to it by its number, in words.
     Bound { what: String },
+    /// An address that connections of MPTCP use by this device, in words.
+    MptcpEndpoint { what: String },
     /// A program that listens on this device alone.
     BoundSocket { protocol: SocketProtocol, port: u16 },
 }

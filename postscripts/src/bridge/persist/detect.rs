@@ -119,6 +119,15 @@ fn daemons(root: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
+/// Whether NetworkManager runs and manages a NIC.
+///
+/// # Errors
+/// When what is configured cannot be read.
+pub fn is_networkmanagers(root: &Path, nic: &str) -> Result<bool> {
+    let host = HostConfiguration::look(root, nic)?;
+    Ok(host.runs(NETWORK_MANAGER) && host.device().is_some_and(|(managed, _)| managed))
+}
+
 impl<'a> HostConfiguration<'a> {
     fn look(root: &'a Path, nic: &'a str) -> Result<Self> {
         let class = Path::new("/sys/class/net").join(nic).join("ifindex");

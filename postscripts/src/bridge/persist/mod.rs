@@ -47,6 +47,7 @@ use definitions::IfName;
 use ipnetwork::IpNetwork;
 
 pub use crate::files::{Access, FileChange};
+pub use detect::is_networkmanagers;
 pub use running::{Running, plan_running};
 
 use crate::bridge::net::NetState;

@@ -1,6 +1,6 @@
-//! What the administrator bound to a device by its number: address labels, endpoints of MPTCP, IPsec.
+//! What is bound to a device by its number: address labels, endpoints of MPTCP, IPsec.
 
-use std::{fs, io};
+use std::io;
 
 use nix::libc;
 
@@ -12,7 +12,7 @@ use crate::netlink::uapi::{
 use crate::netlink::{AF_INET6, Connection};
 
 impl HostKernel {
-    /// Finds them all, each with the number of its device.
+    /// Finds labels and IPsec, each with the number of its device.
     pub(super) fn bound_objects(&self) -> io::Result<Vec<(u32, String)>> {
         let mut found = Vec::new();
         let mut body = vec![0; 12];
@@ -22,8 +22,6 @@ impl HostKernel {
         for body in labels.unwrap_or_default() {
             found.extend(message::decode_address_label(&body)?);
         }
-        let endpoints = endpoints()?.into_iter();
-        found.extend(endpoints.filter(|(index, _)| !is_networkmanagers(*index)));
         found.extend(ipsec()?);
         found.retain(|(index, _)| *index != 0);
         Ok(found)
@@ -31,7 +29,7 @@ impl HostKernel {
 }
 
 /// Addresses of this host that connections of MPTCP use. A kernel without has no such family, and only root may ask.
-fn endpoints() -> io::Result<Vec<(u32, String)>> {
+pub(super) fn mptcp_endpoints() -> io::Result<Vec<(u32, String)>> {
     let Ok(netlink) = Connection::generic() else {
         return Ok(Vec::new());
     };
@@ -46,13 +44,6 @@ fn endpoints() -> io::Result<Vec<(u32, String)>> {
         found.extend(message::decode_endpoint(&body)?);
     }
     Ok(found)
-}
-
-/// Whether NetworkManager manages a device. Its MPTCP endpoints follow the addresses then: it removes those of the
-/// port and adds those of the bridge (`connection.mptcp-flags` in nm-settings(5)). Only root writes that directory.
-fn is_networkmanagers(index: u32) -> bool {
-    let state = fs::read_to_string(format!("/run/NetworkManager/devices/{index}"));
-    state.is_ok_and(|text| text.lines().any(|line| line == "managed=true"))
 }
 
 /// Policies and associations of IPsec. A kernel without has no such protocol, and only root may ask.

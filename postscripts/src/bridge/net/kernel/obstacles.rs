@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use nix::libc;
 
 use super::HostKernel;
+use super::bound::mptcp_endpoints;
 use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
 use crate::bridge::net::{PortObstacle, SocketProtocol};
 use crate::netlink::Connection;
@@ -98,6 +99,9 @@ impl HostKernel {
         }
         for (index, what) in self.bound_objects()? {
             add(names.name(index), PortObstacle::Bound { what });
+        }
+        for (index, what) in mptcp_endpoints()? {
+            add(names.name(index), PortObstacle::MptcpEndpoint { what });
         }
         for (index, name, kind) in self.uppers_elsewhere()? {
             let elsewhere = true;

@@ -83,7 +83,7 @@ pub enum PlanRefusal {
         bridge: String,
         own: String,
     },
-    /// What the administrator bound to the NIC by its number.
+    /// What is bound to the NIC by its number.
     #[error(
         "{what} is bound to {nic}, which no packet of this host will leave or come in by: remove it first, and bind it \
          to {bridge} then"
@@ -178,7 +178,7 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
     Err(match obstacle {
         PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
         PortObstacle::Session => PlanRefusal::Session { nic },
-        PortObstacle::Bound { what } => PlanRefusal::Bound {
+        PortObstacle::Bound { what } | PortObstacle::MptcpEndpoint { what } => PlanRefusal::Bound {
             nic,
             bridge,
             what: what.clone(),
