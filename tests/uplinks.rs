@@ -230,7 +230,8 @@ fn holds_addresses(machine: &Machine, uplinks: &[(&str, &str)]) -> Result<()> {
 
 fn answers(site: &Site, addresses: &[&str]) -> Result<()> {
     for address in addresses {
-        ensure!(site.reaches(address, 30)?, "{address} does not answer");
+        let is_up = site.reaches(address, SETTLING.as_secs())?;
+        ensure!(is_up, "{address} does not answer");
     }
     Ok(())
 }
