@@ -1,9 +1,11 @@
 //! Passwords in plain text in an installer's file, which whoever reaches the web server can fetch.
 //!
 //! The text of a file comes in; a problem with its line for each password goes out, which never shows the password.
-//! References: debian-installer's templates of user-setup; kickstart's `rootpw` and `user`; [`keys`] for the others.
+//! References: debian-installer's templates of user-setup; kickstart's commands; [`keys`] for the others.
 
 mod keys;
+
+use std::borrow::Cow;
 
 use super::findings::FindingsBuilder;
 use super::kickstart::words::split;
@@ -58,22 +60,50 @@ fn kickstart(text: &str, findings: &mut FindingsBuilder<'_>) {
             "%include" | "%ksappend" => {}
             word if word.starts_with('%') && !in_section => in_section = true,
             word if !in_section => {
-                let has = |option: &str| rest.iter().any(|word| word == option);
-                let given = match word {
-                    "rootpw" => rest.iter().any(|word| !word.starts_with("--")),
-                    "user" | "sshpw" => rest.iter().any(|word| word.starts_with("--password")),
-                    _ => continue,
-                };
-                if given && !has("--iscrypted") {
-                    let message = format!(
-                        "'{word}' has a password in plain text: write '--iscrypted' and what `mkpasswd -m sha-512` prints"
-                    );
+                if let Some(message) = kickstart_message(word, rest) {
                     findings.problem(number, message);
                 }
             }
             _ => {}
         }
     }
+}
+
+/// Returns what is wrong with a command that has a password or another secret. References: pykickstart's commands.
+fn kickstart_message(command: &str, words: &[Cow<'_, str>]) -> Option<String> {
+    let has = |option: &str| {
+        words
+            .iter()
+            .any(|word| word.split('=').next() == Some(option))
+    };
+    let mut after_username = false;
+    let has_argument = words.iter().any(|word| {
+        let is_argument = !word.starts_with("--") && !after_username;
+        after_username = word == "--username";
+        is_argument
+    });
+    let is_plain = match command {
+        "rootpw" | "sshpw" => has_argument && !has("--iscrypted"),
+        "user" | "bootloader" => has("--password") && !has("--iscrypted"),
+        _ => false,
+    };
+    if is_plain {
+        return Some(format!(
+            "'{command}' has a password in plain text: write '--iscrypted' and what `mkpasswd -m sha-512` prints"
+        ));
+    }
+    let secrets: &[_] = match command {
+        "part" | "partition" | "logvol" | "raid" | "autopart" => &["--passphrase"],
+        "vnc" | "rdp" => &["--password"],
+        "iscsi" => &["--password", "--reverse-password"],
+        "realm" => &["--one-time-password"],
+        "rhsm" => &["--activation-key"],
+        _ => &[],
+    };
+    let option = secrets.iter().find(|option| has(option))?;
+    Some(format!(
+        "'{command} {option}' is a secret in plain text: keep it out of this file"
+    ))
 }
 
 #[cfg(test)]
@@ -229,16 +259,32 @@ mod tests {
                  sha-512` prints"
             )
         };
+        let secret = |line: usize, option: &str| {
+            format!("file:{line}: '{option}' is a secret in plain text: keep it out of this file")
+        };
         let text = "rootpw Geheim\nrootpw --plaintext Geheim\nuser --name=a --password=Geheim\n\
                     rootpw --iscrypted $6$salt$hash\nrootpw --lock\nuser --name=a\n\
-                    user --name=a --password=$6$s$h --iscrypted\n%post\nrootpw Geheim\n%end\nrootpw Geheim\n";
+                    user --name=a --password=$6$s$h --iscrypted\n%post\nrootpw Geheim\n%end\nrootpw Geheim\n\
+                    sshpw --username=a Geheim\nsshpw --username a --lock\nbootloader --password=Geheim\n\
+                    bootloader --password=grub.pbkdf2.x --iscrypted\nbootloader --location=mbr\n\
+                    part / --encrypted --passphrase=Geheim\npart / --encrypted\nautopart --passphrase Geheim\n\
+                    vnc --password=Geheim\nvnc\niscsi --ipaddr=10.1.0.9 --user=a --reverse-password=Geheim\n\
+                    realm join --one-time-password=Geheim a.example\nrhsm --activation-key=Geheim\n";
         assert_eq!(
             messages(InstallerKind::Kickstart, text),
             [
                 plain(1, "rootpw"),
                 plain(2, "rootpw"),
                 plain(3, "user"),
-                plain(11, "rootpw")
+                plain(11, "rootpw"),
+                plain(12, "sshpw"),
+                plain(14, "bootloader"),
+                secret(17, "part --passphrase"),
+                secret(19, "autopart --passphrase"),
+                secret(20, "vnc --password"),
+                secret(22, "iscsi --reverse-password"),
+                secret(23, "realm --one-time-password"),
+                secret(24, "rhsm --activation-key"),
             ]
         );
     }
