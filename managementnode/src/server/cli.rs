@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use definitions::command::Config;
+use definitions::states::DIRECTORY;
 
 /// Serve nodes their files, hear how they are, and pass on what enrols
 ///
@@ -32,7 +33,7 @@ pub struct Args {
     pub(crate) reports: SocketAddr,
 
     /// The directory that states are kept in
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/slipwayd")]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_STATE", default_value = DIRECTORY)]
     pub(crate) state: PathBuf,
 
     /// The directory of root.crt, nodes.crt, server.crt and server.key; without one there is no TLS
