@@ -10,7 +10,8 @@ use definitions::states::DIRECTORY;
 /// Serve nodes their files, hear how they are, and pass on what enrols
 ///
 /// Runs as a user of its own, which needs to read the definitions and the install directory, and no key but that of its
-/// certificate. Everything is bounded: connections, their number from one address, sizes and times.
+/// certificate. Everything is bounded: connections, their number from one address, sizes and times. Sockets that systemd
+/// passes, named http, tls and reports, go before the addresses that are given.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "slipwayd", version, after_help = EXAMPLES, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -24,9 +25,9 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:80")]
     pub(crate) http: SocketAddr,
 
-    /// Serve, enrol and hear reports by TLS here
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8443")]
-    pub(crate) tls: SocketAddr,
+    /// Serve, enrol, hear reports and answer clients by TLS here; may be given several times
+    #[arg(long, value_name = "ADDRESS:PORT", default_values = ["0.0.0.0:8443", "0.0.0.0:443"])]
+    pub(crate) tls: Vec<SocketAddr>,
 
     /// Hear reports in xCAT's form here
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:3002")]
@@ -65,12 +66,14 @@ pub(crate) enum Verb {
 
 const EXAMPLES: &str = "\
 Examples:
-  systemctl enable --now slipwayd.service
+  systemctl enable --now slipwayd-http.socket slipwayd-tls.socket slipwayd-reports.socket
   slipwayd --http 10.1.0.1:80 --tls 10.1.0.1:8443 --credentials /etc/slipway/trust
 
 GET /install/…    files of the install directory, with ranges; no link is followed out of it
 POST /v1/report   {\"state\":\"booted\"}: by the node's certificate, or by plain HTTP from its address
 POST /v1/enrol    {\"node\":…,\"token\":…,\"request\":…}: by TLS alone
+GET /             the status page: by TLS, to clients and to the site's statusnetworks
+GET /v1/…         the API, by TLS, to clients; /v1/openapi.json describes it
 GET /v1/root      the certificate of the site's root, whose digest a node's token holds";
 
 #[cfg(test)]

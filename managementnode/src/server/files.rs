@@ -138,7 +138,18 @@ impl Tree {
         let opened = openat2(&*self.0, path, how).map_err(|error| match error {
             Errno::EACCES => StatusCode::FORBIDDEN,
             Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::NOT_FOUND,
+            // Not there, or led out of the directory.
+            Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::ELOOP
+            | Errno::EXDEV
+            | Errno::ENXIO
+            | Errno::ENAMETOOLONG
+            | Errno::EINVAL => StatusCode::NOT_FOUND,
+            other => {
+                super::http::log(&format!("opening {path} for a node: {other}"));
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         })?;
         let file = File::from(opened);
         let meta = file

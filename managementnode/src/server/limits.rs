@@ -25,6 +25,12 @@ pub(super) const BODY: Duration = Duration::from_secs(10);
 pub(super) const MIN_PROGRESS: u64 = 4 << 10;
 pub(super) const PROGRESS: Duration = Duration::from_secs(60);
 
+/// How long requests that are under way when the daemon is told to end may take still.
+pub(super) const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a connection may be open then before its first request begins.
+pub(super) const BEGIN: Duration = Duration::from_secs(1);
+
 /// How much of a file is in memory for each connection.
 pub(super) const CHUNK: usize = 128 << 10;
 

@@ -5,11 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 
 use super::limits::{MIN_PROGRESS, PROGRESS};
+
+/// How often it is looked whether a connection has begun.
+const BEGUN_PAUSE: Duration = Duration::from_millis(20);
 
 /// How much has moved.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +22,13 @@ pub(super) struct Progress(Arc<AtomicU64>);
 impl Progress {
     fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Returns when anything has moved.
+    pub(super) async fn begun(&self) {
+        while self.0.load(Ordering::Relaxed) == 0 {
+            sleep(BEGUN_PAUSE).await;
+        }
     }
 
     /// Returns when too little has moved for too long.
