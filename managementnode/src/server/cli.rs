@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use definitions::command::Config;
 use definitions::states::DIRECTORY;
 
+use super::limits;
+
 /// Serve nodes their files, hear how they are, and pass on what enrols
 ///
 /// Runs as a user of its own, which needs to read the definitions and the install directory, and no key but that of its
@@ -40,6 +42,14 @@ pub struct Args {
     /// The directory of root.crt, nodes.crt, server.crt and server.key; without one there is no TLS
     #[arg(long, value_name = "DIR", env = "CREDENTIALS_DIRECTORY")]
     pub(crate) credentials: Option<PathBuf>,
+
+    /// The most connections at a time
+    #[arg(long, value_name = "N", default_value_t = limits::MAX_CONNECTIONS)]
+    pub(crate) max_connections: usize,
+
+    /// The most connections from one address: more where many nodes share one
+    #[arg(long, value_name = "N", default_value_t = limits::MAX_PER_ADDRESS)]
+    pub(crate) max_per_address: usize,
 
     /// The socket of slipway-trust signer
     #[arg(long, value_name = "PATH", default_value = "/run/slipway/signer.sock")]

@@ -5,9 +5,10 @@
 //! out of it, however it changes meanwhile. Reference: RFC 9110 §14.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind};
+use std::future::Future as _;
+use std::io::{Error, ErrorKind, IoSliceMut};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,9 +24,14 @@ use hyper::http::response::Builder;
 use hyper::{Response, StatusCode};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use tokio::io::{AsyncRead as _, AsyncSeekExt as _, ReadBuf};
+use nix::sys::sendfile::sendfile64;
+use rustix::io::{ReadWriteFlags, preadv2};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
-use super::limits::CHUNK;
+use super::limits::{CHUNK, SENT};
+use super::stream::Progress;
 
 /// The directory that is served.
 #[derive(Debug, Clone)]
@@ -41,8 +47,12 @@ pub(super) enum Content {
 /// A part of a file on its way.
 #[derive(Debug)]
 pub(super) struct FilePart {
-    file: tokio::fs::File,
+    file: Arc<File>,
+    /// What comes next.
+    at: u64,
     left: u64,
+    /// The next chunk, where the kernel has to fetch it.
+    reading: Option<JoinHandle<std::io::Result<Vec<u8>>>>,
 }
 
 impl Tree {
@@ -123,11 +133,13 @@ impl Tree {
         if is_head {
             return finish(builder, Content::Bytes(None));
         }
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(CHUNK);
-        let seek = file.seek(std::io::SeekFrom::Start(first)).await;
-        seek.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-        finish(builder, Content::File(FilePart { file, left: length }))
+        let part = FilePart {
+            file: Arc::new(file),
+            at: first,
+            left: length,
+            reading: None,
+        };
+        finish(builder, Content::File(part))
     }
 
     /// Opens a regular file beneath the directory; says how large it is, and names its version.
@@ -297,21 +309,93 @@ impl FilePart {
             return Poll::Ready(None);
         }
         let size = usize::try_from(self.left).unwrap_or(CHUNK).min(CHUNK);
-        let mut chunk = vec![0; size];
-        let mut buffer = ReadBuf::new(&mut chunk);
-        if let Err(error) = ready!(Pin::new(&mut self.file).poll_read(context, &mut buffer)) {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let read = buffer.filled().len();
-        if read == 0 {
-            // It was cut meanwhile: what was promised cannot be kept, so the connection ends.
-            self.left = 0;
-            return Poll::Ready(Some(Err(ErrorKind::UnexpectedEof.into())));
-        }
-        chunk.truncate(read);
-        self.left -= read as u64;
-        Poll::Ready(Some(Ok(Frame::data(chunk.into()))))
+        let chunk = match self.reading.as_mut() {
+            None => match cached(&self.file, self.at, size) {
+                Some(chunk) => chunk,
+                None => {
+                    let (file, at) = (Arc::clone(&self.file), self.at);
+                    let reading = tokio::task::spawn_blocking(move || read(&file, at, size));
+                    self.reading = Some(reading);
+                    return self.poll_chunk(context);
+                }
+            },
+            Some(reading) => {
+                let read = ready!(Pin::new(reading).poll(context));
+                self.reading = None;
+                read.unwrap_or_else(|error| Err(Error::other(error)))
+            }
+        };
+        let chunk = match chunk {
+            Ok(chunk) if chunk.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+            chunk => chunk,
+        };
+        Poll::Ready(Some(match chunk {
+            Ok(chunk) => {
+                self.at += chunk.len() as u64;
+                self.left -= chunk.len() as u64;
+                Ok(Frame::data(chunk.into()))
+            }
+            Err(error) => {
+                // It was cut meanwhile: what was promised cannot be kept, so the connection ends.
+                self.left = 0;
+                Err(error)
+            }
+        }))
     }
+
+    /// Has the kernel send the part on a plain connection.
+    ///
+    /// # Errors
+    /// When the connection ends, or the file was cut meanwhile: what was promised cannot be kept.
+    pub(super) async fn send(
+        mut self,
+        stream: &TcpStream,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        while self.left > 0 {
+            stream.writable().await?;
+            let count = usize::try_from(self.left).unwrap_or(SENT).min(SENT);
+            let mut at = self.at.cast_signed();
+            // A file that has to be fetched first keeps no other connection waiting.
+            let sent = tokio::task::block_in_place(|| {
+                stream.try_io(Interest::WRITABLE, || {
+                    Ok(sendfile64(stream, &*self.file, Some(&mut at), count)?)
+                })
+            });
+            let sent = match sent {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(sent) => sent,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            progress.add(sent);
+            self.at += sent as u64;
+            self.left -= sent as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Reads from a file what is in memory; nothing where that would wait.
+fn cached(file: &File, at: u64, size: usize) -> Option<std::io::Result<Vec<u8>>> {
+    let mut chunk = vec![0; size];
+    let read = preadv2(
+        file,
+        &mut [IoSliceMut::new(&mut chunk)],
+        at,
+        ReadWriteFlags::NOWAIT,
+    );
+    let read = read.ok()?;
+    chunk.truncate(read);
+    Some(Ok(chunk))
+}
+
+/// Reads from a file, however long that takes.
+fn read(file: &File, at: u64, size: usize) -> std::io::Result<Vec<u8>> {
+    let mut chunk = vec![0; size];
+    let read = file.read_at(&mut chunk, at)?;
+    chunk.truncate(read);
+    Ok(chunk)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod limits;
 mod listeners;
 mod nodes;
 mod page;
+mod plain;
 mod signer;
 mod stream;
 mod tls;
@@ -53,6 +54,7 @@ use limits::{
 };
 use listeners::Protocol;
 use nodes::KnownNodes;
+use plain::{Begun, Rest};
 use signer::{SignerClient, SocketClient};
 use stream::{Counting, Progress};
 use tls::Tls;
@@ -101,7 +103,7 @@ async fn serve(args: Args) -> Result<ExitCode> {
     let listening = Listening {
         service,
         tls,
-        connections: Connections::default(),
+        connections: Connections::new(args.max_connections, args.max_per_address),
         stopping,
     };
     for (listener, protocol) in listeners::open(&wanted)? {
@@ -182,7 +184,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, protocol: Protocol, lis
         peer: None,
     };
     match (protocol, listening.tls) {
-        (Protocol::Http, _) => answer(stream, caller, service, stopping).await,
+        (Protocol::Http, _) => answer_plain(stream, caller, service, stopping).await,
         (Protocol::Reports, _) => {
             let _ = timeout(REPORT, report(stream, caller, service)).await;
         }
@@ -196,6 +198,23 @@ async fn connection(stream: TcpStream, peer: SocketAddr, protocol: Protocol, lis
             answer(stream, caller, service, stopping).await;
         }
         (Protocol::Tls, None) => {}
+    }
+}
+
+/// Answers requests for files on a plain connection, then whatever else comes.
+async fn answer_plain(
+    mut stream: TcpStream,
+    caller: Caller,
+    service: Arc<Service>,
+    mut stopping: watch::Receiver<()>,
+) {
+    let progress = Progress::default();
+    let rest = tokio::select! {
+        rest = plain::serve(&mut stream, &service.tree, &progress, &mut stopping) => rest,
+        () = progress.stalled() => return,
+    };
+    if let Rest::Request(read) = rest {
+        answer(Begun::new(read, stream), caller, service, stopping).await;
     }
 }
 

@@ -20,7 +20,7 @@ const BEGUN_PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    fn add(&self, bytes: usize) {
+    pub(super) fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
