@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::daemon::{Daemon, LONG, curl, ready, site};
+use lab::daemon::{Daemon, LONG, arm, curl, ready, site, trusted};
 use lab::{Lab, ended};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 use serde_json::{Value, json};
@@ -28,6 +28,10 @@ fn main() -> ExitCode {
             ("a_full_disk_loses_no_report_that_was_taken", full),
             ("a_backup_of_yesterday_is_a_beginning", backup),
             ("credentials_that_are_wrong_are_named", credentials),
+            (
+                "an_enrolment_that_is_killed_at_any_step_is_made_once",
+                enrolments,
+            ),
         ],
     )
 }
@@ -237,4 +241,51 @@ fn credentials() {
             && said.starts_with("slipwayd: putting server.crt and server.key together: "),
         "{said}"
     );
+}
+
+fn enrolments() {
+    let lab = ready();
+    let mut enrolled = 0;
+    let mut answered = 0;
+    for delay in [0, 1, 2, 4, 6, 9, 12, 16, 20, 30, 50] {
+        let (_, token) = arm(&lab, "n1").remove(0);
+        let body =
+            json!({ "node": "n1", "token": token, "request": lab.read("n1.csr") }).to_string();
+        let mut daemon = Daemon::with_signer(&lab);
+        let url = daemon.tls_url("/v1/enrol");
+        let first = thread::scope(|scope| {
+            let asked = scope.spawn(|| curl(&lab, &["--data-binary", &body, &url]));
+            thread::sleep(Duration::from_millis(delay));
+            // One of the two first, in turns.
+            let mut signer = daemon.signer.take().unwrap();
+            if delay % 2 == 0 {
+                daemon.kill();
+            }
+            signer.kill().unwrap();
+            signer.wait().unwrap();
+            if delay % 2 == 1 {
+                daemon.kill();
+            }
+            asked.join().unwrap()
+        });
+        drop(daemon);
+        let daemon = Daemon::with_signer(&lab);
+        let (status, answer) = curl(
+            &lab,
+            &["--data-binary", &body, &daemon.tls_url("/v1/enrol")],
+        );
+        assert_eq!(status, "200", "killed after {delay} ms: {answer}");
+        if first.0 == "200" {
+            answered += 1;
+            assert_eq!(first.1, answer, "killed after {delay} ms");
+        }
+        enrolled += 1;
+        let status = trusted(&lab, &["status"]);
+        assert_eq!(
+            (&status["issued"]["node"]["valid"], &status["alarms"]),
+            (&json!(enrolled), &json!([])),
+            "killed after {delay} ms"
+        );
+    }
+    assert!(answered < enrolled, "nothing was killed in time");
 }

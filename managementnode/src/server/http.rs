@@ -15,7 +15,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::files::{Content, Tree, plain};
+use super::content::Content;
+use super::files::{Tree, plain};
 use super::limits::{BODY, MAX_BODY};
 use super::nodes::KnownNodes;
 use super::signer::{SignerClient, SocketClient};

@@ -9,14 +9,14 @@ use listenfd::ListenFd;
 
 /// What is spoken on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(super) enum SocketProtocol {
     Http,
     Tls,
     /// xCAT's `installstatus`.
     Reports,
 }
 
-impl Protocol {
+impl SocketProtocol {
     const ALL: [Self; 3] = [Self::Http, Self::Tls, Self::Reports];
 
     /// Returns the name that a unit gives such a socket.
@@ -33,7 +33,9 @@ impl Protocol {
 ///
 /// # Errors
 /// When a socket has no name of ours, or one cannot be opened.
-pub(super) fn open(wanted: &[(SocketAddr, Protocol)]) -> Result<Vec<(TcpListener, Protocol)>> {
+pub(super) fn open(
+    wanted: &[(SocketAddr, SocketProtocol)],
+) -> Result<Vec<(TcpListener, SocketProtocol)>> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut passed = ListenFd::from_env();
     if passed.len() == 0 {
@@ -53,7 +55,7 @@ pub(super) fn open(wanted: &[(SocketAddr, Protocol)]) -> Result<Vec<(TcpListener
     Ok(listeners)
 }
 
-fn bound(address: SocketAddr, protocol: Protocol) -> Result<(TcpListener, Protocol)> {
+fn bound(address: SocketAddr, protocol: SocketProtocol) -> Result<(TcpListener, SocketProtocol)> {
     let listener = TcpListener::bind(address);
     Ok((
         listener.with_context(|| format!("listening on {address}"))?,
@@ -62,9 +64,9 @@ fn bound(address: SocketAddr, protocol: Protocol) -> Result<(TcpListener, Protoc
 }
 
 /// Reads what is spoken on which of the sockets that are passed.
-fn protocols(names: &str, count: usize) -> Result<Vec<Protocol>> {
+fn protocols(names: &str, count: usize) -> Result<Vec<SocketProtocol>> {
     let known = |name: &str| {
-        Protocol::ALL
+        SocketProtocol::ALL
             .into_iter()
             .find(|protocol| protocol.name() == name)
     };
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn each_socket_has_a_name_that_says_what_is_spoken_there() {
-        use Protocol::{Http, Reports, Tls};
+        use SocketProtocol::{Http, Reports, Tls};
         assert_eq!(
             protocols("http:tls:tls:reports", 4).unwrap(),
             [Http, Tls, Tls, Reports]

@@ -11,6 +11,7 @@
 
 mod api;
 mod cli;
+mod content;
 mod files;
 mod http;
 mod limits;
@@ -52,7 +53,7 @@ use limits::{
     BEGIN, Connections, DRAIN, HANDSHAKE, HEAD, MAX_FIELDS, MAX_HEAD, MAX_READERS, MAX_REPORT,
     REPORT,
 };
-use listeners::Protocol;
+use listeners::SocketProtocol;
 use nodes::KnownNodes;
 use plain::{Begun, Rest};
 use signer::{SignerClient, SocketClient};
@@ -91,13 +92,17 @@ async fn serve(args: Args) -> Result<ExitCode> {
         editor: SocketClient::new("editor", args.editor.clone()),
     });
     let mut wanted = vec![
-        (args.http, Protocol::Http),
-        (args.reports, Protocol::Reports),
+        (args.http, SocketProtocol::Http),
+        (args.reports, SocketProtocol::Reports),
     ];
-    wanted.extend(args.tls.iter().map(|address| (*address, Protocol::Tls)));
+    wanted.extend(
+        args.tls
+            .iter()
+            .map(|address| (*address, SocketProtocol::Tls)),
+    );
     if tls.is_none() {
         eprintln!("slipwayd: no --credentials: nodes cannot enrol, and there is no TLS");
-        wanted.retain(|(_, protocol)| *protocol != Protocol::Tls);
+        wanted.retain(|(_, protocol)| *protocol != SocketProtocol::Tls);
     }
     let (stop, stopping) = watch::channel(());
     let listening = Listening {
@@ -107,7 +112,7 @@ async fn serve(args: Args) -> Result<ExitCode> {
         stopping,
     };
     for (listener, protocol) in listeners::open(&wanted)? {
-        if protocol == Protocol::Tls && listening.tls.is_none() {
+        if protocol == SocketProtocol::Tls && listening.tls.is_none() {
             continue;
         }
         let name = protocol.name();
@@ -144,7 +149,7 @@ struct Listening {
     stopping: watch::Receiver<()>,
 }
 
-async fn accept(listener: TcpListener, protocol: Protocol, mut listening: Listening) {
+async fn accept(listener: TcpListener, protocol: SocketProtocol, mut listening: Listening) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -175,7 +180,12 @@ async fn accept(listener: TcpListener, protocol: Protocol, mut listening: Listen
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, protocol: Protocol, listening: Listening) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    protocol: SocketProtocol,
+    listening: Listening,
+) {
     let _ = stream.set_nodelay(true);
     let (service, stopping) = (listening.service, listening.stopping);
     let mut caller = Caller {
@@ -184,11 +194,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, protocol: Protocol, lis
         peer: None,
     };
     match (protocol, listening.tls) {
-        (Protocol::Http, _) => answer_plain(stream, caller, service, stopping).await,
-        (Protocol::Reports, _) => {
+        (SocketProtocol::Http, _) => answer_plain(stream, caller, service, stopping).await,
+        (SocketProtocol::Reports, _) => {
             let _ = timeout(REPORT, report(stream, caller, service)).await;
         }
-        (Protocol::Tls, Some(tls)) => {
+        (SocketProtocol::Tls, Some(tls)) => {
             let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.acceptor.accept(stream)).await else {
                 return;
             };
@@ -197,7 +207,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, protocol: Protocol, lis
             caller.peer = chain.and_then(|chain| tls.peer(chain));
             answer(stream, caller, service, stopping).await;
         }
-        (Protocol::Tls, None) => {}
+        (SocketProtocol::Tls, None) => {}
     }
 }
 

@@ -20,7 +20,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::files::{Content, Tree};
+use super::content::Content;
+use super::files::Tree;
 use super::limits::{BEGIN, HEAD, MAX_FIELDS, MAX_HEAD};
 use super::stream::Progress;
 
