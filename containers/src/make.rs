@@ -14,6 +14,7 @@ use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::Converge;
 use crate::declaration::Declaration;
 use crate::images::Pull;
+use crate::names::ClusterNames;
 use crate::report::Report;
 
 /// Make the containers that nodes are, or bring those that are there to their definitions
@@ -121,11 +122,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         replace: args.replace,
         settle: Duration::from_secs(args.settle.into()),
     };
+    let names = ClusterNames::new(&cluster.nodes, book.networks());
     let mut declarations = BTreeMap::new();
     for node in &nodes {
         let declaration = book
             .check(node)
-            .and_then(|()| Declaration::of(node, &cluster.nodes));
+            .and_then(|()| Declaration::of(node, &names));
         if let Ok(declaration) = &declaration {
             for remark in &declaration.remarks {
                 report.note(&node.name, remark)?;

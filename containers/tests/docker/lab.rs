@@ -1,4 +1,4 @@
-//! Three docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
+//! Four docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
 
 use std::fs;
 use std::io::Read;
@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 /// The switch's address, which is the containers' router as well.
 pub(crate) const ROUTER: &str = "10.73.0.254";
 /// The names and addresses of the hosts.
-pub(crate) const HOSTS: [(&str, &str); 3] = [
+pub(crate) const HOSTS: [(&str, &str); 4] = [
     ("host01", "10.73.0.5"),
     ("host02", "10.73.0.6"),
     (RESTARTED, "10.73.0.7"),
+    ("host04", "10.73.0.8"),
 ];
 /// The host whose engine a case may kill, while it holds the guard.
 pub(crate) const RESTARTED: &str = "host03";
@@ -72,24 +73,15 @@ impl Lab {
             daemons,
         };
         let image = make_image(&path);
-        for (host, _) in HOSTS {
+        for (host, address) in HOSTS {
             lab.wait_for(host);
-            lab.docker(
-                host,
-                &[
-                    "network",
-                    "create",
-                    "--subnet",
-                    "10.73.0.0/16",
-                    "--gateway",
-                    ROUTER,
-                    "-o",
-                    "com.docker.network.bridge.name=mydocker0",
-                    "-o",
-                    "com.docker.network.bridge.inhibit_ipv4=true",
-                    "mydocker0",
-                ],
+            // As setupdockerhost makes it.
+            let line = format!(
+                "network create --subnet 10.73.0.0/16 --gateway {ROUTER} --ip-range {ROUTER}/32 --aux-address \
+                 host1={address} -o com.docker.network.bridge.name=mydocker0 -o \
+                 com.docker.network.bridge.inhibit_ipv4=true mydocker0"
             );
+            lab.docker(host, &words(&line));
             lab.docker(
                 host,
                 &["network", "create", "--subnet", "10.74.0.0/24", "back"],
@@ -160,6 +152,25 @@ impl Lab {
         let mut daemon = self.daemon(host);
         daemon.kill().unwrap();
         daemon.wait().unwrap();
+    }
+
+    /// Ends a host's engine and all that runs in its containers at once, as a switch does, and starts the engine again.
+    pub(crate) fn reboot(&self, host: &str) {
+        self.kill_daemon(host);
+        let namespace = format!("{host}-{}", std::process::id());
+        let ctr = |arguments: &[&str]| {
+            let mut command = Command::new("ctr");
+            command.arg("--address").arg(self.path("containerd.sock"));
+            command.args(["--namespace", &namespace]).args(arguments);
+            text(&command.output().unwrap().stdout)
+        };
+        for task in ctr(&["tasks", "list", "-q"]).split_whitespace() {
+            ctr(&["tasks", "kill", "--all", "--signal", "SIGKILL", task]);
+        }
+        eventually("nothing runs there", || {
+            !ctr(&["tasks", "list"]).contains("RUNNING")
+        });
+        self.start_daemon(host);
     }
 
     /// Starts it again.

@@ -1,4 +1,4 @@
-//! The real commands against real engines: three docker hosts, each in a network namespace, behind one switch.
+//! The real commands against real engines: four docker hosts, each in a network namespace, behind one switch.
 //!
 //! Needs root, dockerd with its client and containerd, openssl, ip, nsenter and a static busybox; what is missing makes
 //! every case *ignored*, with the reason in its name. Namespaces, daemons and certificates are this run's own, and go with
@@ -8,6 +8,7 @@
 
 mod answers;
 mod changes;
+mod cluster;
 mod console;
 mod lab;
 mod life_cycle;
@@ -16,6 +17,7 @@ mod registry;
 mod site;
 
 use std::process::{Command, ExitCode};
+use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let missing = missing();
     let engines = [
+        cluster::CASES,
         life_cycle::CASES,
         changes::CASES,
         reached::CASES,
@@ -40,8 +43,14 @@ fn main() -> ExitCode {
     .concat();
     let engines = engines
         .into_iter()
-        .map(|case| trial(case, missing.as_deref()));
-    let trials = engines.chain(answers::CASES.iter().map(|case| trial(*case, None)));
+        .map(|case| trial(case, missing.as_deref(), Engines::Shared));
+    let alone = cluster::ALONE.iter().copied();
+    let engines = engines.chain(alone.map(|case| trial(case, missing.as_deref(), Engines::Alone)));
+    let trials = engines.chain(
+        answers::CASES
+            .iter()
+            .map(|case| trial(*case, None, Engines::None)),
+    );
     let trials: Vec<_> = trials.collect();
     let wanted = |trial: &Trial| {
         let name = trial.name();
@@ -58,11 +67,27 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn trial((name, case): Case, missing: Option<&str>) -> Trial {
+/// What a case does with the engines of the lab.
+#[derive(Clone, Copy)]
+enum Engines {
+    None,
+    Shared,
+    /// It restarts all of them.
+    Alone,
+}
+
+static ENGINES: RwLock<()> = RwLock::new(());
+
+fn trial((name, case): Case, missing: Option<&str>, engines: Engines) -> Trial {
     let shown = missing.map_or(name.to_owned(), |missing| {
         format!("{name} (needs {missing})")
     });
     let run = move || {
+        let shared = matches!(engines, Engines::Shared)
+            .then(|| ENGINES.read().unwrap_or_else(PoisonError::into_inner));
+        let alone = matches!(engines, Engines::Alone)
+            .then(|| ENGINES.write().unwrap_or_else(PoisonError::into_inner));
+        let _held = (shared, alone);
         std::panic::catch_unwind(case).map_err(|panic| {
             let message = panic.downcast_ref::<String>().cloned();
             let message =
@@ -92,6 +117,7 @@ fn missing() -> Option<String> {
         "setsid",
         "tar",
         "sha256sum",
+        "dnsmasq",
     ];
     tools
         .into_iter()
