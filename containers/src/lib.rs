@@ -14,6 +14,7 @@
 
 mod address;
 pub mod attach;
+mod client_certificate;
 mod cluster;
 mod converge;
 mod declaration;
