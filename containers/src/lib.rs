@@ -32,6 +32,7 @@ pub mod make;
 mod names;
 mod networks;
 pub mod power;
+pub mod registry;
 pub mod remove;
 mod replace;
 mod report;

@@ -11,6 +11,7 @@ mod call;
 mod connection;
 mod console;
 mod credentials;
+mod https;
 mod json_lines;
 mod version;
 
@@ -23,6 +24,7 @@ pub(crate) use call::{Call, EngineAnswer, EngineRefusal};
 pub(crate) use connection::Endpoint;
 pub(crate) use console::{Console, ConsoleInput};
 pub(crate) use credentials::Credentials;
+pub(crate) use https::HttpsProbe;
 pub(crate) use version::ApiVersion;
 
 use connection::EngineConnection;

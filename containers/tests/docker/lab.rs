@@ -338,6 +338,10 @@ fn make_certificates(path: &Path) {
             format!("subjectAltName=IP:{address},DNS:{host}\nextendedKeyUsage=serverAuth\n");
         make("authority", host, host, &extensions);
     }
+    let extensions = format!("subjectAltName=IP:{ROUTER}\nextendedKeyUsage=serverAuth\n");
+    for name in ["server", "renewed"] {
+        make("authority", name, "server", &extensions);
+    }
     make(
         "authority",
         "client",

@@ -15,6 +15,7 @@ mod life_cycle;
 mod reached;
 mod registry;
 mod site;
+mod site_registry;
 
 use std::process::{Command, ExitCode};
 use std::sync::{PoisonError, RwLock};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         reached::CASES,
         console::CASES,
         registry::CASES,
+        site_registry::CASES,
     ]
     .concat();
     let engines = engines
@@ -118,6 +120,8 @@ fn missing() -> Option<String> {
         "tar",
         "sha256sum",
         "dnsmasq",
+        "curl",
+        "docker-registry",
     ];
     tools
         .into_iter()
