@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,6 +16,7 @@ use crate::fanout::{HostWork, Task, lock};
 use crate::images::{HostImages, Pull};
 use crate::labels;
 use crate::locks;
+use crate::registries::Registries;
 use crate::report::Outcome;
 
 /// How long a container may take to end when it is stopped, at most.
@@ -25,6 +26,7 @@ const MAX_STOP: u64 = 3_600;
 #[derive(Debug)]
 pub(crate) struct Converge {
     pub(crate) pull: Pull,
+    pub(crate) registries: Arc<Registries>,
     /// Whether only to say what would be done.
     pub(crate) dry_run: bool,
     /// Whether to show every difference.
@@ -71,7 +73,7 @@ impl HostWork for Converge {
                 .map(|name| name.trim_start_matches('/').to_owned())
                 .collect(),
             networks: Mutex::new(networks.collect()),
-            images: HostImages::new(self.pull),
+            images: HostImages::new(self.pull, &self.registries),
         })
     }
 
@@ -213,8 +215,8 @@ impl<'a> ContainerOnHost<'a> {
             let line = format!("would be made on {}{pulled}", self.host);
             return Ok(self.outcome(&line, "would be created", &[], None));
         }
-        images.ensure(self.engine, image, self.say)?;
-        let body = self.declaration.body(self.engine.api());
+        let image = images.ensure(self.engine, image, self.say)?;
+        let body = self.declaration.body(self.engine.api(), &image);
         let id = self.make(self.node(), body)?;
         Ok(self.outcome("success", "created", &[], Some(&id)))
     }
@@ -256,7 +258,12 @@ impl<'a> ContainerOnHost<'a> {
                 .find(self.engine, &self.declaration.image, self.say)?
         };
         let now = &self.declaration.request;
-        let differences = compare(&then, now, container, image.as_deref());
+        let differences = compare(
+            &then,
+            now,
+            container,
+            image.map(|image| image.id).as_deref(),
+        );
         let replaced = differences.iter().any(|difference| !difference.in_place);
         let id = container["Id"].as_str();
         if differences.is_empty() {

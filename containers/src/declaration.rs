@@ -11,6 +11,7 @@ use definitions::{CpuLimit, HealthCheck, ImageReference, Node, RestartPolicy, Vo
 use serde_json::{Map, Value, json};
 
 use crate::engine::ApiVersion;
+use crate::images::HostImage;
 use crate::labels;
 use crate::macvlan::MacvlanNetwork;
 use crate::names::ClusterNames;
@@ -92,8 +93,11 @@ impl Declaration {
     }
 
     /// Makes the body of the request for an engine, with the labels that keep the declaration.
-    pub(crate) fn body(&self, api: ApiVersion) -> Value {
+    pub(crate) fn body(&self, api: ApiVersion, image: &HostImage) -> Value {
         let mut body = self.request.clone();
+        if let Some(digest) = &image.digest {
+            body["Labels"][labels::IMAGE] = json!(digest);
+        }
         body["Labels"][labels::NODE] = json!(self.node);
         body["Labels"][labels::DECLARATION] = json!(self.request.to_string());
         if api >= ApiVersion::ENDPOINT_SETTINGS {
@@ -570,7 +574,12 @@ mod tests {
     #[test]
     fn an_engine_gets_each_thing_where_its_version_wants_it() {
         let declaration = declared(&ALL).unwrap();
-        let old = declaration.body(ApiVersion::new(1, 43));
+        let image = HostImage {
+            id: "sha256:aa".to_owned(),
+            digest: Some("reg:5000/app@sha256:bb".to_owned()),
+        };
+        let old = declaration.body(ApiVersion::new(1, 43), &image);
+        assert_eq!(old["Labels"][labels::IMAGE], "reg:5000/app@sha256:bb");
         assert_eq!(old["MacAddress"], "02:42:0a:01:00:14");
         assert_eq!(
             old["NetworkingConfig"]["EndpointsConfig"],
@@ -580,7 +589,7 @@ mod tests {
             declaration.connected_later(ApiVersion::new(1, 43)),
             [("back", &json!({}))]
         );
-        let new = declaration.body(ApiVersion::new(1, 44));
+        let new = declaration.body(ApiVersion::new(1, 44), &image);
         assert_eq!(new.get("MacAddress"), None);
         assert_eq!(
             new["NetworkingConfig"],

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,7 @@ use crate::converge::Converge;
 use crate::declaration::Declaration;
 use crate::images::Pull;
 use crate::names::ClusterNames;
+use crate::registries::{Registries, RegistryArgs};
 use crate::report::Report;
 
 /// Make the containers that nodes are, or bring those that are there to their definitions
@@ -46,6 +48,9 @@ pub struct Args {
     /// Allow to replace containers: new beside old, old stopped, new started and watched, old removed
     #[arg(long)]
     replace: bool,
+
+    #[command(flatten)]
+    registries: RegistryArgs,
 
     /// When to pull images
     #[arg(long, value_name = "WHEN", value_enum, default_value = "missing")]
@@ -117,6 +122,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut report = Report::new(args.json);
     let converge = Converge {
         pull: args.pull,
+        registries: Arc::new(Registries::load(&args.registries, cluster.catalog.path())?),
         dry_run: args.dry_run,
         diff: args.diff,
         replace: args.replace,

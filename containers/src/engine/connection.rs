@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -215,9 +215,11 @@ impl EngineConnection {
         if call.upgrades() {
             request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "tcp");
         }
-        if call.is_without_password() {
-            // An empty object, as RFC 4648 §5 has it.
-            request = request.header("X-Registry-Auth", "e30=");
+        if let Some(auth) = call.auth() {
+            let mut value =
+                HeaderValue::from_str(auth.value()).context("saying who we are to a registry")?;
+            value.set_sensitive(true);
+            request = request.header("X-Registry-Auth", value);
         }
         request.body(call.payload()?).context("making a request")
     }

@@ -20,7 +20,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) use call::{Call, EngineAnswer, EngineRefusal};
+pub(crate) use call::{Call, EngineAnswer, EngineRefusal, RegistryAuth};
 pub(crate) use connection::Endpoint;
 pub(crate) use console::{Console, ConsoleInput};
 pub(crate) use credentials::Credentials;

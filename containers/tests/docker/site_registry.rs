@@ -15,6 +15,14 @@ pub(crate) const CASES: &[Case] = &[
         served,
     ),
     (
+        "a_registrys_password_is_given_to_it_and_shown_nowhere",
+        password,
+    ),
+    (
+        "images_go_from_host_to_host_without_a_registry",
+        host_to_host,
+    ),
+    (
         "what_a_registry_lacks_is_said_before_anything_is_written",
         lacking,
     ),
@@ -245,7 +253,15 @@ fn lacking() {
     }
     // Somebody else's server, in the namespace in which the registry is to be.
     let mut other = lab().inside("switch", "setpriv");
-    other.args(["--pdeathsig", "TERM", "busybox", "httpd", "-f", "-p", "5077"]);
+    other.args([
+        "--pdeathsig",
+        "TERM",
+        "busybox",
+        "httpd",
+        "-f",
+        "-p",
+        "5077",
+    ]);
     let mut other = other.stdin(Stdio::null()).spawn().unwrap();
     eventually("the port is taken", || {
         let mut get = lab().inside("switch", "curl");
@@ -360,6 +376,58 @@ fn pushes_and_pulls(node: &ManagementNode) {
     assert_eq!(id("host01"), id("host02"));
     node.site
         .ok(&format!("dockerimage rm host01,host02 {image}"));
+    // What a tag means is asked once, and all hosts get that, two at a time.
+    let log = || fs::read_to_string(node.root.join("slipway-registry.log")).unwrap();
+    let before = log().len();
+    let pulled = node
+        .site
+        .ok(&format!("dockerimage pull host01,host02,host03 {image} --pulls 2"));
+    assert_eq!(pulled.matches(": success\n").count(), 3, "{pulled}");
+    let asked = log()[before..].to_owned();
+    assert_eq!(asked.matches(" /v2/app/manifests/1 HTTP").count(), 1, "{asked}");
+    committed(node, &image);
+    node.site
+        .ok(&format!("dockerimage rm host01,host02,host03 {image}"));
+}
+
+/// A container becomes an image with a digest, and a container of that says of which.
+fn committed(node: &ManagementNode, image: &str) {
+    let own = format!("{ROUTER}:5000/own:1");
+    node.site.define(&format!(
+        "[node.host01]\nip = \"10.73.0.5\"\n[node.host02]\nip = \"10.73.0.6\"\n[node.host03]\nip = \"10.73.0.7\"\n\
+         [node.j1]\nmgt = \"docker\"\ndockerhost = \"host01\"\nip = \"10.73.80.1\"\nimage = \"{image}\"\ncommand = \"sleep 1000\"\n\
+         [node.j2]\nmgt = \"docker\"\ndockerhost = \"host02\"\nip = \"10.73.80.2\"\nimage = \"{own}\"\ncommand = \"cat /made\"\n"
+    ));
+    let site = &node.site;
+    site.ok("mkdocker j1");
+    site.ok("rpower j1 start");
+    lab().docker("host01", &["exec", "j1", "touch", "/made"]);
+    assert_eq!(
+        site.ok(&format!("dockerimage commit j1 {own} --dry-run")),
+        format!("j1: would become {own}\n")
+    );
+    assert_eq!(
+        site.fails(&format!("dockerimage commit j1,j2 {own}")),
+        "dockerimage: commit makes one image of one container, and the node range names 2\n"
+    );
+    assert_eq!(
+        site.fails("dockerimage commit j2 own:1"),
+        "j2: [mn]: Error: making own:1 of j2: No such container: j2\n"
+    );
+    let made = site.ok(&format!("dockerimage commit j1 {own} --push"));
+    let digest = made.lines().last().unwrap().strip_prefix("j1: success: ").unwrap().to_owned();
+    assert!(digest.starts_with(&format!("{ROUTER}:5000/own@sha256:")), "{made}");
+    site.ok("mkdocker j2");
+    let recorded = |host, name| lab().inspect(host, name, "{{index .Config.Labels \"slipway.image\"}}");
+    assert_eq!(recorded("host02", "j2"), digest);
+    assert!(recorded("host01", "j1").starts_with(&format!("{ROUTER}:5000/app@sha256:")));
+    assert_eq!(site.ok("mkdocker j2"), "j2: unchanged\n");
+    site.ok("rpower j2 start");
+    eventually("it has what the container had", || {
+        lab().inspect("host02", "j2", "{{.State.Status}} {{.State.ExitCode}}") == "exited 0"
+    });
+    site.ok("rmdocker j1,j2 -f");
+    site.ok(&format!("dockerimage rm host01,host02 {own}"));
 }
 
 fn garbage_is_collected(node: &ManagementNode) {
@@ -449,4 +517,87 @@ fn mirrored(node: &ManagementNode) {
     // What was fetched once stays when the upstream is gone.
     node.site.ok(&format!("dockerimage pull host01 {image}"));
     node.site.ok(&format!("dockerimage rm host01 {image}"));
+}
+
+/// The password `geheim>>>???`, as a registry keeps it; in base64 it has characters that URLs encode otherwise.
+const PASSWORD: &str = "carol:$2b$05$abcdefghijklmnopqrstuuQ0KQCgOahibF4a7ZYBYtRDP/zy.nEbC\n";
+
+fn password() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("htpasswd"), PASSWORD).unwrap();
+    let text = format!(
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {0}/images\nhttp:\n  addr: :5050\n  tls:\n    certificate: {1}\n    \
+         key: {2}\nauth:\n  htpasswd:\n    realm: test\n    path: {0}/htpasswd\n",
+        directory.path().display(),
+        lab().path("server/cert.pem").display(),
+        lab().path("server/key.pem").display()
+    );
+    fs::write(path("config.yml"), text).unwrap();
+    let mut command = lab().inside("switch", "setpriv");
+    command.args(["--pdeathsig", "TERM", "docker-registry", "serve"]);
+    command.arg(path("config.yml"));
+    let null = Stdio::null;
+    let _registry = Upstream(command.stdin(null()).stdout(null()).stderr(null()).spawn().unwrap());
+    let _trust = HostTrust::new(5050);
+    let site = Site::new("");
+    let image = format!("{ROUTER}:5050/kept:1");
+    lab().docker("host03", &["tag", "busybox:1", &image]);
+    let push = format!("dockerimage push host03 {image}");
+    eventually("the registry answers", || {
+        site.run(&push).err.contains("no basic auth credentials")
+    });
+    let file = site.path().join("registry-auth.json");
+    let auth = format!("{{\"auths\":{{\"{ROUTER}:5050\":{{\"auth\":\"Y2Fyb2w6Z2VoZWltPj4+Pz8/\"}}}}}}");
+    fs::write(&file, auth).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(
+        site.fails(&push),
+        format!(
+            "dockerimage: {} holds passwords, and others than its owner may read or change it (mode 644): chmod 600 it\n",
+            file.display()
+        )
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut said = site.ok(&push);
+    said += &site.ok(&format!("dockerimage rm host03 {image}"));
+    said += &site.ok(&format!("dockerimage pull host02 {image}"));
+    said += &site.ok(&format!("dockerimage rm host02 {image}"));
+    // A wrong one is refused, and is not in what is said of it.
+    let wrong = format!("{{\"auths\":{{\"{ROUTER}:5050\":{{\"username\":\"carol\",\"password\":\"falsch\"}}}}}}");
+    fs::write(&file, wrong).unwrap();
+    let refused = site.fails(&format!("dockerimage pull host02 {image}"));
+    assert!(refused.contains("pulling the image") && refused.contains("unauthorized"), "{refused}");
+    said += &refused;
+    let engines: String = ["host02", "host03"]
+        .map(|host| fs::read_to_string(lab().path(host).join("log")).unwrap())
+        .concat();
+    for secret in ["geheim", "Z2VoZWlt", "falsch"] {
+        assert!(!said.contains(secret) && !engines.contains(secret), "{secret}: {said}");
+    }
+}
+
+fn host_to_host() {
+    let site = Site::new("");
+    lab().docker("host01", &["tag", "busybox:1", "handed:1"]);
+    let loaded = site.ok("dockerimage load host02,host03 handed:1 --from host01");
+    assert_eq!(loaded.matches("Loaded image: handed:1\n").count(), 2, "{loaded}");
+    assert_eq!(loaded.matches(": success\n").count(), 2, "{loaded}");
+    let id = |host| lab().docker(host, &["inspect", "-f", "{{.Id}}", "handed:1"]);
+    assert_eq!([id("host02"), id("host03")], [id("host01"), id("host01")]);
+    for (line, message) in [
+        (
+            "dockerimage load host02 absent:1 --from host01",
+            "host02: [mn]: Error: loading absent:1 of host01: asking host01 for the image: no such image: absent:1: No such \
+             image: absent:1\n",
+        ),
+        (
+            "dockerimage load host02 handed:1 --from host01,host03",
+            "dockerimage: --from names 2 hosts, and an image comes from one\n",
+        ),
+    ] {
+        assert_eq!(site.fails(line), message);
+    }
+    assert_eq!(site.run("dockerimage pull host02 handed:1 --from host01").code, 2);
+    site.ok("dockerimage rm host01,host02,host03 handed:1");
 }
