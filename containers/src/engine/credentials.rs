@@ -10,6 +10,8 @@ use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 /// The files: the authority, the client's certificate, its key.
 const FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
@@ -32,8 +34,10 @@ impl Credentials {
     /// When a file is missing or is not what it should be, or others may read the key.
     pub(crate) fn load(directory: &Path) -> Result<Self> {
         let [authority, chain, key] = FILES.map(|file| directory.join(file));
+        let certified = certificates(&chain)?;
+        check_term(&certified, &chain)?;
         let config = believing(&authority)?
-            .with_client_auth_cert(certificates(&chain)?, private_key(&key)?)
+            .with_client_auth_cert(certified, private_key(&key)?)
             .with_context(|| format!("taking {} and {}", chain.display(), key.display()))?;
         Ok(Self(Arc::new(config)))
     }
@@ -74,6 +78,30 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         path.display()
     );
     Ok(certificates)
+}
+
+/// Refuses a certificate that is not valid now: engines say of any that they do not take it, and not why.
+fn check_term(certified: &[CertificateDer<'_>], path: &Path) -> Result<()> {
+    let Some(own) = certified.first() else {
+        return Ok(());
+    };
+    let (_, own) = X509Certificate::from_der(own)
+        .ok()
+        .with_context(|| format!("reading {}: it is damaged", path.display()))?;
+    let (term, now) = (own.validity(), ASN1Time::now());
+    ensure!(
+        now <= term.not_after,
+        "the client's certificate {} ended on {}: have another signed, or copy /etc/slipway/client of the host again",
+        path.display(),
+        term.not_after
+    );
+    ensure!(
+        now >= term.not_before,
+        "the client's certificate {} begins on {}: set the clock",
+        path.display(),
+        term.not_before
+    );
+    Ok(())
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {

@@ -297,6 +297,7 @@ fn words(line: &str) -> Vec<&str> {
 /// Makes an authority, a certificate for each host, and one for the client; and a client of another authority.
 fn make_certificates(path: &Path) {
     let make = |authority: &str, directory: &str, name: &str, extensions: &str| {
+        let days = if directory == "expired" { 0 } else { 2 };
         let directory = path.join(directory);
         fs::create_dir_all(&directory).unwrap();
         let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
@@ -323,7 +324,7 @@ fn make_certificates(path: &Path) {
         run("openssl", &words(&line));
         fs::write(file("extensions"), extensions).unwrap();
         let line = format!(
-            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days 2 -extfile {} -out {}",
+            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days {days} -extfile {} -out {}",
             file("request.pem"),
             own(".pem"),
             own(".key"),
@@ -342,12 +343,9 @@ fn make_certificates(path: &Path) {
     for name in ["server", "renewed"] {
         make("authority", name, "server", &extensions);
     }
-    make(
-        "authority",
-        "client",
-        "client",
-        "extendedKeyUsage=clientAuth\n",
-    );
+    for name in ["client", "expired"] {
+        make("authority", name, "client", "extendedKeyUsage=clientAuth\n");
+    }
     make(
         "foreign",
         "stranger",
@@ -387,7 +385,8 @@ fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
         .open(file("log"))
         .unwrap();
     let tag = format!("{host}-{}", std::process::id());
-    fs::write(file("daemon.json"), "{}").unwrap();
+    // A download that fails is the case's to see, and not tried for minutes.
+    fs::write(file("daemon.json"), "{\"max-download-attempts\":1}").unwrap();
     // `ip netns exec` would hide the control groups below a /sys of its own.
     Command::new("nsenter")
         .arg(format!("--net=/run/netns/{}", namespace(host)))

@@ -10,6 +10,7 @@ mod answers;
 mod changes;
 mod cluster;
 mod console;
+mod faults;
 mod lab;
 mod life_cycle;
 mod reached;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         reached::CASES,
         console::CASES,
         registry::CASES,
+        faults::CASES,
         site_registry::CASES,
     ]
     .concat();

@@ -379,12 +379,16 @@ fn pushes_and_pulls(node: &ManagementNode) {
     // What a tag means is asked once, and all hosts get that, two at a time.
     let log = || fs::read_to_string(node.root.join("slipway-registry.log")).unwrap();
     let before = log().len();
-    let pulled = node
-        .site
-        .ok(&format!("dockerimage pull host01,host02,host03 {image} --pulls 2"));
+    let pulled = node.site.ok(&format!(
+        "dockerimage pull host01,host02,host03 {image} --pulls 2"
+    ));
     assert_eq!(pulled.matches(": success\n").count(), 3, "{pulled}");
     let asked = log()[before..].to_owned();
-    assert_eq!(asked.matches(" /v2/app/manifests/1 HTTP").count(), 1, "{asked}");
+    assert_eq!(
+        asked.matches(" /v2/app/manifests/1 HTTP").count(),
+        1,
+        "{asked}"
+    );
     committed(node, &image);
     node.site
         .ok(&format!("dockerimage rm host01,host02,host03 {image}"));
@@ -415,10 +419,20 @@ fn committed(node: &ManagementNode, image: &str) {
         "j2: [mn]: Error: making own:1 of j2: No such container: j2\n"
     );
     let made = site.ok(&format!("dockerimage commit j1 {own} --push"));
-    let digest = made.lines().last().unwrap().strip_prefix("j1: success: ").unwrap().to_owned();
-    assert!(digest.starts_with(&format!("{ROUTER}:5000/own@sha256:")), "{made}");
+    let digest = made
+        .lines()
+        .last()
+        .unwrap()
+        .strip_prefix("j1: success: ")
+        .unwrap()
+        .to_owned();
+    assert!(
+        digest.starts_with(&format!("{ROUTER}:5000/own@sha256:")),
+        "{made}"
+    );
     site.ok("mkdocker j2");
-    let recorded = |host, name| lab().inspect(host, name, "{{index .Config.Labels \"slipway.image\"}}");
+    let recorded =
+        |host, name| lab().inspect(host, name, "{{index .Config.Labels \"slipway.image\"}}");
     assert_eq!(recorded("host02", "j2"), digest);
     assert!(recorded("host01", "j1").starts_with(&format!("{ROUTER}:5000/app@sha256:")));
     assert_eq!(site.ok("mkdocker j2"), "j2: unchanged\n");
@@ -538,7 +552,14 @@ fn password() {
     command.args(["--pdeathsig", "TERM", "docker-registry", "serve"]);
     command.arg(path("config.yml"));
     let null = Stdio::null;
-    let _registry = Upstream(command.stdin(null()).stdout(null()).stderr(null()).spawn().unwrap());
+    let _registry = Upstream(
+        command
+            .stdin(null())
+            .stdout(null())
+            .stderr(null())
+            .spawn()
+            .unwrap(),
+    );
     let _trust = HostTrust::new(5050);
     let site = Site::new("");
     let image = format!("{ROUTER}:5050/kept:1");
@@ -548,7 +569,8 @@ fn password() {
         site.run(&push).err.contains("no basic auth credentials")
     });
     let file = site.path().join("registry-auth.json");
-    let auth = format!("{{\"auths\":{{\"{ROUTER}:5050\":{{\"auth\":\"Y2Fyb2w6Z2VoZWltPj4+Pz8/\"}}}}}}");
+    let auth =
+        format!("{{\"auths\":{{\"{ROUTER}:5050\":{{\"auth\":\"Y2Fyb2w6Z2VoZWltPj4+Pz8/\"}}}}}}");
     fs::write(&file, auth).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(
@@ -564,16 +586,24 @@ fn password() {
     said += &site.ok(&format!("dockerimage pull host02 {image}"));
     said += &site.ok(&format!("dockerimage rm host02 {image}"));
     // A wrong one is refused, and is not in what is said of it.
-    let wrong = format!("{{\"auths\":{{\"{ROUTER}:5050\":{{\"username\":\"carol\",\"password\":\"falsch\"}}}}}}");
+    let wrong = format!(
+        "{{\"auths\":{{\"{ROUTER}:5050\":{{\"username\":\"carol\",\"password\":\"falsch\"}}}}}}"
+    );
     fs::write(&file, wrong).unwrap();
     let refused = site.fails(&format!("dockerimage pull host02 {image}"));
-    assert!(refused.contains("pulling the image") && refused.contains("unauthorized"), "{refused}");
+    assert!(
+        refused.contains("pulling the image") && refused.contains("unauthorized"),
+        "{refused}"
+    );
     said += &refused;
     let engines: String = ["host02", "host03"]
         .map(|host| fs::read_to_string(lab().path(host).join("log")).unwrap())
         .concat();
     for secret in ["geheim", "Z2VoZWlt", "falsch"] {
-        assert!(!said.contains(secret) && !engines.contains(secret), "{secret}: {said}");
+        assert!(
+            !said.contains(secret) && !engines.contains(secret),
+            "{secret}: {said}"
+        );
     }
 }
 
@@ -581,7 +611,11 @@ fn host_to_host() {
     let site = Site::new("");
     lab().docker("host01", &["tag", "busybox:1", "handed:1"]);
     let loaded = site.ok("dockerimage load host02,host03 handed:1 --from host01");
-    assert_eq!(loaded.matches("Loaded image: handed:1\n").count(), 2, "{loaded}");
+    assert_eq!(
+        loaded.matches("Loaded image: handed:1\n").count(),
+        2,
+        "{loaded}"
+    );
     assert_eq!(loaded.matches(": success\n").count(), 2, "{loaded}");
     let id = |host| lab().docker(host, &["inspect", "-f", "{{.Id}}", "handed:1"]);
     assert_eq!([id("host02"), id("host03")], [id("host01"), id("host01")]);
@@ -598,6 +632,10 @@ fn host_to_host() {
     ] {
         assert_eq!(site.fails(line), message);
     }
-    assert_eq!(site.run("dockerimage pull host02 handed:1 --from host01").code, 2);
+    assert_eq!(
+        site.run("dockerimage pull host02 handed:1 --from host01")
+            .code,
+        2
+    );
     site.ok("dockerimage rm host01,host02,host03 handed:1");
 }
