@@ -32,8 +32,9 @@ bench: ## measure copycds, lsdef, nodeset and makedhcp, and as root the programs
 	@tests/bench/nodeset --rounds $(or $(ROUNDS),5)
 	@tests/bench/makedhcp --rounds $(or $(ROUNDS),5)
 	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
-	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
-	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
+	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3) && \
+	tests/bench/containers --rounds $(or $(ROUNDS),3); \
+	else echo "what hosts run is not measured: tests/bench/{bridge,containers,dockerhost,updatenode} need root"; fi
 
 fuzz: ## run every fuzz target [SECONDS=600 each]
 	@tests/setup test

@@ -243,13 +243,14 @@ pub(crate) fn failure(event: &Value) -> Option<String> {
 
 /// How far a pull is: bytes by layer.
 #[derive(Debug, Default)]
-struct PullProgress(BTreeMap<String, (u64, u64)>);
+pub(crate) struct PullProgress(BTreeMap<String, (u64, u64)>);
 
 impl PullProgress {
     /// The most layers that an image has.
     const MAX_LAYERS: usize = 1_000;
 
-    fn note(&mut self, event: &Value) {
+    /// Takes what a pull says.
+    pub(crate) fn note(&mut self, event: &Value) {
         let detail = &event["progressDetail"];
         let (Some(layer), Some(total)) = (event["id"].as_str(), detail["total"].as_u64()) else {
             return;
@@ -262,7 +263,7 @@ impl PullProgress {
     }
 
     /// Tells it, once there is something to tell.
-    fn told(&self) -> Option<String> {
+    pub(crate) fn told(&self) -> Option<String> {
         let sum = |part: fn(&(u64, u64)) -> u64| self.0.values().map(part).sum::<u64>();
         let megabytes = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
         let (current, total) = (sum(|(current, _)| *current), sum(|(_, total)| *total));

@@ -21,6 +21,7 @@ mod declaration;
 mod difference;
 mod engine;
 mod fanout;
+pub mod foreign;
 pub mod image;
 mod images;
 mod labels;

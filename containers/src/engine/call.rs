@@ -266,7 +266,7 @@ impl std::error::Error for EngineRefusal {}
 
 impl EngineAnswer {
     /// Reads an answer; a body that is no JSON is refused with the beginning of its text.
-    pub(super) fn parse(status: u16, body: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(status: u16, body: &[u8]) -> Result<Self> {
         if body.iter().all(u8::is_ascii_whitespace) {
             let body = Value::Null;
             return Ok(Self { status, body });

@@ -25,10 +25,10 @@ pub(crate) use connection::Endpoint;
 pub(crate) use console::{Console, ConsoleInput};
 pub(crate) use credentials::Credentials;
 pub(crate) use https::HttpsProbe;
+pub(crate) use json_lines::JsonLines;
 pub(crate) use version::ApiVersion;
 
 use connection::EngineConnection;
-use json_lines::JsonLines;
 
 /// An engine that answered, and the version of the API that is spoken with it.
 #[derive(Debug)]

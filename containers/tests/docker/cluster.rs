@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 
 use crate::Case;
-use crate::lab::{HOSTS, ROUTER, eventually, lab, text};
+use crate::lab::{HOSTS, RELEASES as RELEASES_OF_HOSTS, ROUTER, eventually, lab, restarts, text};
 use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
@@ -21,6 +21,12 @@ pub(crate) const CASES: &[Case] = &[
         names,
     ),
 ];
+
+/// What needs the engines of other releases.
+pub(crate) const RELEASES: &[Case] = &[(
+    "the_engine_of_each_release_is_spoken_with_in_its_own_version",
+    releases,
+)];
 
 /// What restarts every engine.
 pub(crate) const ALONE: &[Case] = &[(
@@ -250,6 +256,50 @@ fn names() {
         "{shown}"
     );
     site.ok("rmdocker n5-n8 -f");
+}
+
+fn releases() {
+    let _alone = restarts();
+    for (host, _) in RELEASES_OF_HOSTS {
+        let version = lab().docker(
+            host,
+            &[
+                "version",
+                "-f",
+                "{{.Server.Version}} {{.Server.APIVersion}}",
+            ],
+        );
+        let (engine, api) = version.split_once(' ').unwrap();
+        let numbers = |text: &str| {
+            text.split('.')
+                .map_while(|part| part.parse::<u32>().ok())
+                .collect::<Vec<_>>()
+        };
+        // Newer than what takes the hardware address with the endpoint, and still with a graph driver or not.
+        assert!(
+            numbers(engine) >= vec![26, 1] && numbers(api) >= vec![1, 44],
+            "{host}: {version}"
+        );
+        let name = format!("r{}", &host[4..]);
+        let site = site(&[definition(
+            &name,
+            host,
+            &format!("ip = \"10.73.53.{}\"\n", &host[5..]),
+        )]);
+        site.ok(&format!("mkdocker {name}"));
+        site.ok(&format!("rpower {name} start"));
+        let mac = "{{.NetworkSettings.Networks.mydocker0.MacAddress}}";
+        let expected = format!("02:42:0a:49:35:0{}", &host[5..]);
+        for _ in 0..2 {
+            assert_eq!(lab().inspect(host, &name, mac), expected, "{version}");
+            site.ok(&format!("rpower {name} restart"));
+        }
+        assert_eq!(
+            site.ok(&format!("mkdocker {name}")),
+            format!("{name}: unchanged\n")
+        );
+        site.ok(&format!("rmdocker {name} -f"));
+    }
 }
 
 fn four_hosts() {

@@ -160,11 +160,9 @@ fn every_step() {
             version += 1;
             site.redefine(&socket, &through);
             let told = site.run("mkdocker k9 --replace --settle 0");
-            assert_eq!(
-                killer.changes.load(Ordering::SeqCst),
-                kill_at,
-                "{at}: {told:?}"
-            );
+            // Whoever finds the engine gone in the middle tries to start the old one again.
+            let changes = killer.changes.load(Ordering::SeqCst);
+            assert!(changes >= kill_at, "{at}: {changes} {told:?}");
             // One that dies after the last step has done all of it, and cannot say so.
             assert_eq!(told.code, 1, "{at}: {told:?}");
             assert!(

@@ -1,5 +1,6 @@
 //! Four docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -28,10 +29,22 @@ pub(crate) fn restarts() -> MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The release of Debian whose engine a host runs, where tests/media/engine has made it; else it is this machine's own.
+pub(crate) const RELEASES: [(&str, &str); 2] = [(RESTARTED, "trixie"), ("host04", "testing")];
+
+/// Finds the root of the engine of a host, as it was made.
+pub(crate) fn made_root(host: &str) -> Option<PathBuf> {
+    let (_, release) = RELEASES.iter().find(|(name, _)| *name == host)?;
+    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/media");
+    let root = media.join(format!("engine-{release}"));
+    root.join("usr/sbin/dockerd").exists().then_some(root)
+}
+
 /// All of it; started by the first case that needs it.
 pub(crate) struct Lab {
     directory: tempfile::TempDir,
-    containerd: Mutex<Child>,
+    /// By host; this machine's own has the name of none.
+    containerds: Mutex<BTreeMap<&'static str, Child>>,
     daemons: Vec<Mutex<Child>>,
 }
 
@@ -63,13 +76,28 @@ impl Lab {
         let path = directory.path().to_owned();
         make_networks();
         make_certificates(&path);
-        let containerd = start_containerd(&path);
+        for (host, _) in HOSTS {
+            fs::create_dir_all(path.join(host)).unwrap();
+            if let Some(made) = made_root(host) {
+                mount_root(&path, host, &made);
+            }
+        }
+        let others = HOSTS.map(|(host, _)| host).into_iter();
+        let others = others.filter(|host| made_root(host).is_some());
+        let containerds: BTreeMap<_, _> = [""]
+            .into_iter()
+            .chain(others)
+            .map(|host| (host, start_containerd(&path, host)))
+            .collect();
         let daemons = HOSTS
-            .map(|host| Mutex::new(start_daemon(&path, host)))
+            .map(|host| {
+                let mounts_of = containerds.get(host.0).map(Child::id);
+                Mutex::new(start_daemon(&path, host, mounts_of))
+            })
             .into();
         let lab = Self {
             directory,
-            containerd: Mutex::new(containerd),
+            containerds: Mutex::new(containerds),
             daemons,
         };
         let image = make_image(&path);
@@ -160,7 +188,9 @@ impl Lab {
         let namespace = format!("{host}-{}", std::process::id());
         let ctr = |arguments: &[&str]| {
             let mut command = Command::new("ctr");
-            command.arg("--address").arg(self.path("containerd.sock"));
+            command
+                .arg("--address")
+                .arg(containerd_socket(self.directory.path(), host));
             command.args(["--namespace", &namespace]).args(arguments);
             text(&command.output().unwrap().stdout)
         };
@@ -177,7 +207,8 @@ impl Lab {
     pub(crate) fn start_daemon(&self, host: &str) {
         let found = HOSTS.iter().find(|(name, _)| *name == host).unwrap();
         fs::remove_file(self.path(host).join("docker.pid")).ok();
-        *self.daemon(host) = start_daemon(self.directory.path(), *found);
+        let mounts_of = self.containerds.lock().unwrap().get(host).map(Child::id);
+        *self.daemon(host) = start_daemon(self.directory.path(), *found, mounts_of);
         self.wait_for(host);
     }
 
@@ -214,15 +245,12 @@ impl Lab {
             Command::new("kill").arg(id).status().ok();
             daemon.wait().ok();
         }
-        let mut containerd = self.containerd.lock().unwrap();
-        containerd.kill().ok();
-        containerd.wait().ok();
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        for line in mounts.lines().rev() {
-            let target = line.split_whitespace().nth(1).unwrap_or_default();
-            if Path::new(target).starts_with(self.directory.path()) {
-                Command::new("umount").args(["-l", target]).status().ok();
-            }
+        for containerd in self.containerds.lock().unwrap().values_mut() {
+            containerd.kill().ok();
+            containerd.wait().ok();
+        }
+        for target in self.mounts().iter().rev() {
+            Command::new("umount").args(["-l", target]).status().ok();
         }
         for name in HOSTS.map(|(name, _)| name).into_iter().chain(["switch"]) {
             Command::new("ip")
@@ -230,7 +258,99 @@ impl Lab {
                 .status()
                 .ok();
         }
-        fs::remove_dir_all(self.directory.path()).ok();
+        // What is still mounted there is somebody else's.
+        if self.mounts().is_empty() {
+            fs::remove_dir_all(self.directory.path()).ok();
+        }
+    }
+
+    /// Lists what is mounted below the lab's directory.
+    fn mounts(&self) -> Vec<String> {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let targets = mounts
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1));
+        let ours = targets.filter(|target| Path::new(target).starts_with(self.directory.path()));
+        ours.map(str::to_owned).collect()
+    }
+}
+
+/// Where the engine of a host is rooted.
+fn root_of(path: &Path, host: &str) -> PathBuf {
+    path.join(format!("root-{host}"))
+}
+
+/// Makes a system of another release one in which an engine runs: with the kernel's file systems, and the lab's own
+/// directory at the same path.
+fn mount_root(path: &Path, host: &str, made: &Path) {
+    let root = root_of(path, host);
+    fs::create_dir_all(&root).unwrap();
+    let at = |below: &str| format!("{}{below}", root.display());
+    let mount = |line: &str| run("mount", &words(line));
+    mount(&format!(
+        "--bind {} {}",
+        made.canonicalize().unwrap().display(),
+        at("")
+    ));
+    mount(&format!("-t proc proc {}", at("/proc")));
+    mount(&format!("-t sysfs sys {}", at("/sys")));
+    mount(&format!("--rbind /sys/fs/cgroup {}", at("/sys/fs/cgroup")));
+    for below in ["/dev", "/run", "/tmp"] {
+        mount(&format!("-t tmpfs none {}", at(below)));
+    }
+    for (name, minor) in [
+        ("null", 3),
+        ("zero", 5),
+        ("full", 7),
+        ("random", 8),
+        ("urandom", 9),
+    ] {
+        let node = at(&format!("/dev/{name}"));
+        run("mknod", &words(&format!("-m 666 {node} c 1 {minor}")));
+    }
+    // These systems have no umount.
+    fs::copy(busybox().unwrap(), at("/run/busybox")).unwrap();
+    // What hosts trust registries by is in dockerd's own directory.
+    fs::create_dir_all("/etc/docker/certs.d").unwrap();
+    for shared in [Path::new("/etc/docker"), path] {
+        fs::create_dir_all(at(shared.to_str().unwrap())).unwrap();
+        mount(&format!(
+            "--bind {0} {1}",
+            shared.display(),
+            at(shared.to_str().unwrap())
+        ));
+    }
+}
+
+/// Begins a command that makes the system of a host its own root, in a mount namespace: in a chroot alone, what is
+/// executed in a container would see the root of the namespace, which is this machine's.
+fn rooted(path: &Path, host: &str) -> Vec<String> {
+    let root = root_of(path, host);
+    if host.is_empty() || !root.exists() {
+        return Vec::new();
+    }
+    let script = "cd \"$0\" && mkdir -p .before && pivot_root . .before && /run/busybox umount -l /.before && exec \"$@\"";
+    [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        script,
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([root.display().to_string()])
+    .collect()
+}
+
+/// The socket of the containerd that an engine uses: each release has its own.
+fn containerd_socket(path: &Path, host: &str) -> PathBuf {
+    if !host.is_empty() && root_of(path, host).exists() {
+        path.join(format!("containerd-{host}.sock"))
+    } else {
+        path.join("containerd.sock")
     }
 }
 
@@ -355,15 +475,19 @@ fn make_certificates(path: &Path) {
     fs::copy(path.join("authority.pem"), path.join("stranger/ca.pem")).unwrap();
 }
 
-fn start_containerd(path: &Path) -> Child {
-    let socket = path.join("containerd.sock");
+fn start_containerd(path: &Path, host: &str) -> Child {
+    let socket = containerd_socket(path, host);
+    let directory = socket.with_extension("d");
     let child = Command::new("setpriv")
-        .args(["--pdeathsig", "TERM", "containerd", "--address"])
+        .args(["--pdeathsig", "TERM"])
+        .args(rooted(path, host))
+        .arg("containerd")
+        .arg("--address")
         .arg(&socket)
         .arg("--root")
-        .arg(path.join("containerd/root"))
+        .arg(directory.join("root"))
         .arg("--state")
-        .arg(path.join("containerd/state"))
+        .arg(directory.join("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -376,7 +500,7 @@ fn start_containerd(path: &Path) -> Child {
 }
 
 /// Starts the engine of a host: with its socket, and over TLS for clients of the authority.
-fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
+fn start_daemon(path: &Path, (host, address): (&str, &str), mounts_of: Option<u32>) -> Child {
     let directory = path.join(host);
     let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let log = fs::OpenOptions::new()
@@ -390,14 +514,9 @@ fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
     // `ip netns exec` would hide the control groups below a /sys of its own.
     Command::new("nsenter")
         .arg(format!("--net=/run/netns/{}", namespace(host)))
-        .args([
-            "setpriv",
-            "--pdeathsig",
-            "TERM",
-            "dockerd",
-            "--config-file",
-            &file("daemon.json"),
-        ])
+        .args(mounts_of.map(|id| format!("--mount=/proc/{id}/ns/mnt")))
+        .args(["setpriv", "--pdeathsig", "TERM", "dockerd"])
+        .args(["--config-file", &file("daemon.json")])
         .args(["-H", &format!("unix://{}", file("docker.sock"))])
         .args(["-H", &format!("tcp://{address}:2376"), "--tlsverify"])
         .args([
@@ -417,7 +536,7 @@ fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
             &file("docker.pid"),
         ])
         .arg("--containerd")
-        .arg(path.join("containerd.sock"))
+        .arg(containerd_socket(path, host))
         .args([
             "--containerd-namespace",
             &tag,

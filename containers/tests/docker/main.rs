@@ -13,6 +13,7 @@ mod console;
 mod faults;
 mod lab;
 mod life_cycle;
+mod pages;
 mod reached;
 mod registry;
 mod site;
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
     if let Some(directory) = std::env::var_os(registry::SERVE) {
         registry::serve(directory.as_ref());
     }
+    if std::env::var_os(pages::MKDEF).is_some() {
+        return definitions::command::main(definitions::cli::mkdef::run);
+    }
     let mut arguments = Arguments::from_args();
     // The engines are the slow part, and more at once only wait for each other.
     arguments.test_threads = arguments.test_threads.or(Some(2));
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         reached::CASES,
         console::CASES,
         registry::CASES,
+        pages::TYPED,
         faults::CASES,
         site_registry::CASES,
     ]
@@ -48,13 +53,20 @@ fn main() -> ExitCode {
     let engines = engines
         .into_iter()
         .map(|case| trial(case, missing.as_deref(), Engines::Shared));
+    let others = lab::RELEASES
+        .iter()
+        .all(|(host, _)| lab::made_root(host).is_some());
+    let lacking = missing
+        .clone()
+        .or_else(|| (!others).then(|| "tests/media/engine of two releases".to_owned()));
+    let releases = cluster::RELEASES.iter().copied();
+    let engines =
+        engines.chain(releases.map(|case| trial(case, lacking.as_deref(), Engines::Shared)));
     let alone = cluster::ALONE.iter().copied();
     let engines = engines.chain(alone.map(|case| trial(case, missing.as_deref(), Engines::Alone)));
-    let trials = engines.chain(
-        answers::CASES
-            .iter()
-            .map(|case| trial(*case, None, Engines::None)),
-    );
+    let without = [answers::CASES, pages::CASES].concat();
+    let count = without.len();
+    let trials = engines.chain(without.iter().map(|case| trial(*case, None, Engines::None)));
     let trials: Vec<_> = trials.collect();
     let wanted = |trial: &Trial| {
         let name = trial.name();
@@ -62,10 +74,13 @@ fn main() -> ExitCode {
         !trial.has_ignored_flag() && name.contains(filter)
     };
     // By this thread, with which what it starts ends; and not for cases that need no engine.
-    let engines = trials.len() - answers::CASES.len();
+    let engines = trials.len() - count;
     if !arguments.list && trials[..engines].iter().any(wanted) {
         lab::lab();
     }
+    pages::NAMES
+        .set(trials.iter().map(|trial| trial.name().to_owned()).collect())
+        .unwrap();
     let conclusion = libtest_mimic::run(&arguments, trials);
     lab::end();
     conclusion.exit_code()
