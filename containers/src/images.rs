@@ -264,7 +264,11 @@ impl PullProgress {
 
     /// Tells it, once there is something to tell.
     pub(crate) fn told(&self) -> Option<String> {
-        let sum = |part: fn(&(u64, u64)) -> u64| self.0.values().map(part).sum::<u64>();
+        // An engine may say any number.
+        let sum = |part: fn(&(u64, u64)) -> u64| {
+            let parts = self.0.values().map(part);
+            parts.fold(0, u64::saturating_add)
+        };
         let megabytes = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
         let (current, total) = (sum(|(current, _)| *current), sum(|(_, total)| *total));
         (total > 0).then(|| format!("{} of {} MB", megabytes(current), megabytes(total)))
@@ -292,6 +296,12 @@ mod tests {
         progress.note(&json!({ "id": "a", "status": "Extracting", "progressDetail": { "current": 1, "total": 9 } }));
         progress.note(&json!({ "status": "Pulling" }));
         assert_eq!(progress.told().as_deref(), Some("1.7 of 2.5 MB"));
+        for layer in ["c", "d"] {
+            let most = json!({ "current": u64::MAX, "total": u64::MAX });
+            progress.note(&json!({ "id": layer, "status": "Downloading", "progressDetail": most }));
+        }
+        let most = "18446744073709.5";
+        assert_eq!(progress.told(), Some(format!("{most} of {most} MB")));
         for event in [
             json!({ "errorDetail": { "message": "no such host\n" } }),
             json!({ "error": "no such host" }),

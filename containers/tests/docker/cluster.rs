@@ -218,7 +218,7 @@ fn names() {
             "host02",
             "ip = \"10.73.51.2\"\nlinks = [\"dbs\", \"n5:front\"]\n",
         ),
-        definition("n7", "host03", "ip = \"10.73.51.3\"\n")
+        definition("n7", "host04", "ip = \"10.73.51.3\"\n")
             .replace("\"docker\"]", "\"docker\", \"dbs\"]"),
         definition("n8", "host01", "ip = \"10.73.51.4\"\n")
             .replace("\"docker\"]", "\"docker\", \"dbs\"]"),
@@ -232,7 +232,7 @@ fn names() {
     for (host, from, to) in [
         ("host01", "n5", "n6"),
         ("host01", "n5", "n6.cluster"),
-        ("host03", "n7", "n5"),
+        ("host04", "n7", "n5"),
         ("host02", "n6", "n7"),
         ("host02", "n6", "n8"),
         ("host02", "n6", "front"),

@@ -380,7 +380,7 @@ fn pushes_and_pulls(node: &ManagementNode) {
     let log = || fs::read_to_string(node.root.join("slipway-registry.log")).unwrap();
     let before = log().len();
     let pulled = node.site.ok(&format!(
-        "dockerimage pull host01,host02,host03 {image} --pulls 2"
+        "dockerimage pull host01,host02,host04 {image} --pulls 2"
     ));
     assert_eq!(pulled.matches(": success\n").count(), 3, "{pulled}");
     let asked = log()[before..].to_owned();
@@ -391,14 +391,14 @@ fn pushes_and_pulls(node: &ManagementNode) {
     );
     committed(node, &image);
     node.site
-        .ok(&format!("dockerimage rm host01,host02,host03 {image}"));
+        .ok(&format!("dockerimage rm host01,host02,host04 {image}"));
 }
 
 /// A container becomes an image with a digest, and a container of that says of which.
 fn committed(node: &ManagementNode, image: &str) {
     let own = format!("{ROUTER}:5000/own:1");
     node.site.define(&format!(
-        "[node.host01]\nip = \"10.73.0.5\"\n[node.host02]\nip = \"10.73.0.6\"\n[node.host03]\nip = \"10.73.0.7\"\n\
+        "[node.host01]\nip = \"10.73.0.5\"\n[node.host02]\nip = \"10.73.0.6\"\n[node.host04]\nip = \"10.73.0.8\"\n\
          [node.j1]\nmgt = \"docker\"\ndockerhost = \"host01\"\nip = \"10.73.80.1\"\nimage = \"{image}\"\ncommand = \"sleep 1000\"\n\
          [node.j2]\nmgt = \"docker\"\ndockerhost = \"host02\"\nip = \"10.73.80.2\"\nimage = \"{own}\"\ncommand = \"cat /made\"\n"
     ));
@@ -563,8 +563,8 @@ fn password() {
     let _trust = HostTrust::new(5050);
     let site = Site::new("");
     let image = format!("{ROUTER}:5050/kept:1");
-    lab().docker("host03", &["tag", "busybox:1", &image]);
-    let push = format!("dockerimage push host03 {image}");
+    lab().docker("host04", &["tag", "busybox:1", &image]);
+    let push = format!("dockerimage push host04 {image}");
     eventually("the registry answers", || {
         site.run(&push).err.contains("no basic auth credentials")
     });
@@ -582,7 +582,7 @@ fn password() {
     );
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let mut said = site.ok(&push);
-    said += &site.ok(&format!("dockerimage rm host03 {image}"));
+    said += &site.ok(&format!("dockerimage rm host04 {image}"));
     said += &site.ok(&format!("dockerimage pull host02 {image}"));
     said += &site.ok(&format!("dockerimage rm host02 {image}"));
     // A wrong one is refused, and is not in what is said of it.
@@ -596,7 +596,7 @@ fn password() {
         "{refused}"
     );
     said += &refused;
-    let engines: String = ["host02", "host03"]
+    let engines: String = ["host02", "host04"]
         .map(|host| fs::read_to_string(lab().path(host).join("log")).unwrap())
         .concat();
     for secret in ["geheim", "Z2VoZWlt", "falsch"] {
@@ -610,7 +610,7 @@ fn password() {
 fn host_to_host() {
     let site = Site::new("");
     lab().docker("host01", &["tag", "busybox:1", "handed:1"]);
-    let loaded = site.ok("dockerimage load host02,host03 handed:1 --from host01");
+    let loaded = site.ok("dockerimage load host02,host04 handed:1 --from host01");
     assert_eq!(
         loaded.matches("Loaded image: handed:1\n").count(),
         2,
@@ -618,7 +618,7 @@ fn host_to_host() {
     );
     assert_eq!(loaded.matches(": success\n").count(), 2, "{loaded}");
     let id = |host| lab().docker(host, &["inspect", "-f", "{{.Id}}", "handed:1"]);
-    assert_eq!([id("host02"), id("host03")], [id("host01"), id("host01")]);
+    assert_eq!([id("host02"), id("host04")], [id("host01"), id("host01")]);
     for (line, message) in [
         (
             "dockerimage load host02 absent:1 --from host01",
@@ -626,7 +626,7 @@ fn host_to_host() {
              image: absent:1\n",
         ),
         (
-            "dockerimage load host02 handed:1 --from host01,host03",
+            "dockerimage load host02 handed:1 --from host01,host04",
             "dockerimage: --from names 2 hosts, and an image comes from one\n",
         ),
     ] {
@@ -637,5 +637,5 @@ fn host_to_host() {
             .code,
         2
     );
-    site.ok("dockerimage rm host01,host02,host03 handed:1");
+    site.ok("dockerimage rm host01,host02,host04 handed:1");
 }
