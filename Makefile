@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # The commands of the management node, each with the section of its man page.
-BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1
+BINARIES = copycds:8 genimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint docs install dist postscripts
@@ -33,8 +33,9 @@ bench: ## measure copycds, lsdef, nodeset, makedhcp and slipwayd, and as root th
 	@tests/bench/makedhcp --rounds $(or $(ROUNDS),5)
 	@tests/bench/slipwayd --rounds $(or $(ROUNDS),5)
 	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
-	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3); \
-	else echo "what hosts run is not measured: tests/bench/{bridge,dockerhost,updatenode} need root"; fi
+	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3) && \
+	tests/bench/containers --rounds $(or $(ROUNDS),3); \
+	else echo "what hosts run is not measured: tests/bench/{bridge,containers,dockerhost,updatenode} need root"; fi
 
 fuzz: ## run every fuzz target [SECONDS=600 each]
 	@tests/setup test

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use definitions::command::Config;
 use definitions::{Catalog, DockerHost, Node, Noderange, Nodes};
 
+use crate::client_certificate;
 use crate::engine::{Credentials, Endpoint};
 
 /// The value of `mgt` that makes a node a container.
@@ -19,8 +20,9 @@ pub(crate) struct ClusterArgs {
     #[command(flatten)]
     pub(crate) config: Config,
 
-    /// Where the client's ca.pem, cert.pem and key.pem are, or those of each host in a directory of its name;
-    /// the directory 'client' of the definitions unless given
+    /// Where the client's ca.pem, cert.pem and key.pem are, or those of each host in a directory of its name; unless
+    /// given, root has a certificate of the site's authority where there is one, others the directory 'client' of the
+    /// definitions
     #[arg(long, value_name = "DIR", env = "DOCKER_CERT_PATH")]
     cert_path: Option<PathBuf>,
 
@@ -42,7 +44,8 @@ pub(crate) struct EngineHost {
 pub(crate) struct Cluster {
     pub(crate) catalog: Catalog,
     pub(crate) nodes: Nodes,
-    certificates: PathBuf,
+    /// What `--cert-path` names.
+    certificates: Option<PathBuf>,
     loaded: RefCell<BTreeMap<PathBuf, Credentials>>,
 }
 
@@ -53,10 +56,9 @@ impl Cluster {
     /// When they cannot be read.
     pub(crate) fn load(args: &ClusterArgs) -> Result<Self> {
         let catalog = args.config.catalog();
-        let certificates = args.cert_path.clone();
         Ok(Self {
             nodes: catalog.nodes()?,
-            certificates: certificates.unwrap_or_else(|| catalog.path().join("client")),
+            certificates: args.cert_path.clone(),
             catalog,
             loaded: RefCell::default(),
         })
@@ -144,24 +146,38 @@ impl Cluster {
         })
     }
 
-    /// Loads who the client is on a host: the files of that host, else those of all.
+    /// Loads who the client is on a host: the files of that host, else those of all, which the site's authority makes
+    /// where there is one and no other directory is given.
     fn credentials(&self, host: &str) -> Result<Credentials> {
-        let all = self.certificates.as_path();
+        let config = self.catalog.path();
+        let usual = || config.join("client");
+        let all = self.certificates.clone().unwrap_or_else(usual);
         let own = all.join(host);
-        let directory: &Path = if Credentials::are_in(&own) { &own } else { all };
-        if let Some(loaded) = self.loaded.borrow().get(directory) {
+        let has_own = Credentials::are_in(&own);
+        let of_authority =
+            !has_own && self.certificates.is_none() && client_certificate::has_authority(config);
+        let directory = match (has_own, of_authority) {
+            (true, _) => own.clone(),
+            (_, true) => config.join("trust"),
+            _ => all.clone(),
+        };
+        if let Some(loaded) = self.loaded.borrow().get(&directory) {
             return Ok(loaded.clone());
         }
         ensure!(
-            Credentials::are_in(directory),
+            of_authority || Credentials::are_in(&directory),
             "nothing lets a client in on {host}: neither {} nor {} has ca.pem, cert.pem and key.pem: copy \
              {host}:/etc/slipway/client there, or name another directory with --cert-path",
             own.display(),
             all.display()
         );
-        let credentials = Credentials::load(directory)?;
+        let credentials = if of_authority {
+            client_certificate::load(config)?
+        } else {
+            Credentials::load(&directory)?
+        };
         let mut loaded = self.loaded.borrow_mut();
-        loaded.insert(directory.to_owned(), credentials.clone());
+        loaded.insert(directory, credentials.clone());
         Ok(credentials)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,10 +12,11 @@ use serde_json::{Map, Value, json};
 use crate::declaration::Declaration;
 use crate::difference::{FieldDifference, compare};
 use crate::engine::{Call, EngineApi, EngineRefusal};
-use crate::fanout::{HostWork, Task};
+use crate::fanout::{HostWork, Task, lock};
 use crate::images::{HostImages, Pull};
 use crate::labels;
 use crate::locks;
+use crate::registries::Registries;
 use crate::report::Outcome;
 
 /// How long a container may take to end when it is stopped, at most.
@@ -24,6 +26,7 @@ const MAX_STOP: u64 = 3_600;
 #[derive(Debug)]
 pub(crate) struct Converge {
     pub(crate) pull: Pull,
+    pub(crate) registries: Arc<Registries>,
     /// Whether only to say what would be done.
     pub(crate) dry_run: bool,
     /// Whether to show every difference.
@@ -39,7 +42,7 @@ pub(crate) struct Converge {
 pub(crate) struct HostState {
     /// The names of the containers that were made by `mkdocker`.
     pub(crate) ours: BTreeSet<String>,
-    networks: BTreeMap<String, Value>,
+    networks: Mutex<BTreeMap<String, Value>>,
     pub(crate) images: HostImages,
 }
 
@@ -69,8 +72,8 @@ impl HostWork for Converge {
             ours: names
                 .map(|name| name.trim_start_matches('/').to_owned())
                 .collect(),
-            networks: networks.collect(),
-            images: HostImages::new(self.pull),
+            networks: Mutex::new(networks.collect()),
+            images: HostImages::new(self.pull, &self.registries),
         })
     }
 
@@ -119,44 +122,74 @@ impl<'a> ContainerOnHost<'a> {
     }
 
     /// Refuses what an engine would create, and could not start or would give an address of somebody else's.
-    fn check_networks(&self) -> Result<()> {
+    fn check_networks(&mut self) -> Result<()> {
         let Declaration {
             network, addresses, ..
         } = self.declaration;
         let further = self.declaration.endpoints().map(|(name, _)| name);
-        let names = further.chain([network.as_str()]);
-        for name in names.filter(|name| *name != "default" && !name.starts_with("container:")) {
-            ensure!(
-                self.known.networks.contains_key(name),
-                "{} has no docker network {name}: updatenode {} -P 'setupdockerhost {name}=NET/LEN@GATEWAY' makes it",
-                self.host,
-                self.host
-            );
+        let names: BTreeSet<_> = further.chain([network.as_str()]).collect();
+        let mut networks = lock(&self.known.networks);
+        for name in names {
+            let is_built_in = name == "default" || name.starts_with("container:");
+            if is_built_in || networks.contains_key(name) {
+                continue;
+            }
+            let macvlan = self
+                .declaration
+                .macvlan
+                .as_ref()
+                .filter(|_| name == network);
+            let host = self.host;
+            let macvlan = macvlan.with_context(|| {
+                format!("{host} has no docker network {name}: updatenode {host} -P 'setupdockerhost {name}=NET/LEN@GATEWAY' makes it")
+            })?;
+            if self.how.dry_run {
+                (self.say)(format!("the docker network {name} would be made on {host}"));
+            } else {
+                let made = macvlan.create(self.engine)?;
+                (self.say)(format!("made the docker network {name} on {host}"));
+                networks.insert(name.to_owned(), made);
+            }
         }
-        let Some(network) = self.known.networks.get(network) else {
+        let Some(found) = networks.get(network) else {
             return Ok(());
         };
-        let name = &self.declaration.network;
-        let subnets: Vec<IpNetwork> = list(&network["IPAM"]["Config"])
+        self.check_addresses(found, addresses)
+    }
+
+    /// Refuses addresses that a docker network of the host does not give, or gives at others' expense.
+    fn check_addresses(&self, found: &Value, addresses: &[IpAddr]) -> Result<()> {
+        let (name, node) = (&self.declaration.network, self.node());
+        // What setupdockerhost makes is the LAN itself, where engines would hand out the same address on every host.
+        let shared = found["Options"]["com.docker.network.bridge.inhibit_ipv4"] == "true";
+        ensure!(
+            !(shared && found["EnableIPv6"] == true),
+            "the docker network {name} of {} has IPv6, and engines from 28 on take the host's own IPv6 addresses from \
+             its bridge: setupdockerhost makes it anew, and dockernics=macvlan-{name} gives containers IPv6",
+            self.host
+        );
+        let subnets: Vec<IpNetwork> = list(&found["IPAM"]["Config"])
             .iter()
             .filter_map(|config| config["Subnet"].as_str()?.parse().ok())
             .collect();
         let outside = |address: &IpAddr| !subnets.iter().any(|subnet| subnet.contains(*address));
         if let Some(address) = addresses.iter().find(|address| outside(address)) {
             let shown: Vec<_> = subnets.iter().map(ToString::to_string).collect();
+            let advice = if shared && address.is_ipv6() {
+                format!(": chdef {node} dockernics=macvlan-{name} gives it both families")
+            } else {
+                String::new()
+            };
             bail!(
-                "the address {address} is not in the docker network {name} of {}, which has {}",
+                "the address {address} is not in the docker network {name} of {}, which has {}{advice}",
                 self.host,
                 shown.join(", ")
             );
         }
-        // What setupdockerhost makes is the LAN itself, where engines would hand out the same address on every host.
-        let shared = network["Options"]["com.docker.network.bridge.inhibit_ipv4"] == "true";
         ensure!(
             !(shared && addresses.is_empty()),
-            "the docker network {name} is the hosts' own, and no engine knows which of its addresses are free: chdef {} \
-             ip=ADDRESS",
-            self.node()
+            "the docker network {name} is the hosts' own, and no engine knows which of its addresses are free: chdef \
+             {node} ip=ADDRESS"
         );
         Ok(())
     }
@@ -182,8 +215,8 @@ impl<'a> ContainerOnHost<'a> {
             let line = format!("would be made on {}{pulled}", self.host);
             return Ok(self.outcome(&line, "would be created", &[], None));
         }
-        images.ensure(self.engine, image, self.say)?;
-        let body = self.declaration.body(self.engine.api());
+        let image = images.ensure(self.engine, image, self.say)?;
+        let body = self.declaration.body(self.engine.api(), &image);
         let id = self.make(self.node(), body)?;
         Ok(self.outcome("success", "created", &[], Some(&id)))
     }
@@ -225,7 +258,12 @@ impl<'a> ContainerOnHost<'a> {
                 .find(self.engine, &self.declaration.image, self.say)?
         };
         let now = &self.declaration.request;
-        let differences = compare(&then, now, container, image.as_deref());
+        let differences = compare(
+            &then,
+            now,
+            container,
+            image.map(|image| image.id).as_deref(),
+        );
         let replaced = differences.iter().any(|difference| !difference.in_place);
         let id = container["Id"].as_str();
         if differences.is_empty() {

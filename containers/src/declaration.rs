@@ -7,11 +7,14 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{CpuLimit, HealthCheck, ImageReference, Node, Nodes, RestartPolicy, VolumeMount};
+use definitions::{CpuLimit, HealthCheck, ImageReference, Node, RestartPolicy, VolumeMount};
 use serde_json::{Map, Value, json};
 
 use crate::engine::ApiVersion;
+use crate::images::HostImage;
 use crate::labels;
+use crate::macvlan::MacvlanNetwork;
+use crate::names::ClusterNames;
 
 /// The network that a container with an address is on unless its definition names another: `setupdockerhost`'s.
 const NETWORK: &str = "mydocker0";
@@ -26,6 +29,8 @@ pub(crate) struct Declaration {
     /// The first network, which has the addresses.
     pub(crate) network: String,
     pub(crate) addresses: Vec<IpAddr>,
+    /// The first network where it is one that `mkdocker` makes itself.
+    pub(crate) macvlan: Option<MacvlanNetwork>,
     /// The create request, an object.
     pub(crate) request: Value,
     /// What is to be known of how it came about.
@@ -37,7 +42,7 @@ impl Declaration {
     ///
     /// # Errors
     /// When it has no image, no address where it needs one, or links to what has none.
-    pub(crate) fn of(node: &Node, nodes: &Nodes) -> Result<Self> {
+    pub(crate) fn of(node: &Node, names: &ClusterNames<'_>) -> Result<Self> {
         let name = &node.name;
         ensure!(
             name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()),
@@ -47,7 +52,7 @@ impl Declaration {
         let (image, command) = what_runs(node)?;
         let network = first_network(node)?;
         let mut request = process(node, command);
-        request["HostConfig"] = host_config(node, nodes)?;
+        request["HostConfig"] = host_config(node, names)?;
         request["HostConfig"]["NetworkMode"] = json!(network);
         request["Image"] = json!(image.to_string());
         ports(node, &mut request);
@@ -78,6 +83,7 @@ impl Declaration {
         let network = request["HostConfig"]["NetworkMode"].as_str();
         Ok(Self {
             node: node.name.clone(),
+            macvlan: MacvlanNetwork::of(node, names.networks())?,
             network: network.map_or_else(|| network_or_default(node), str::to_owned),
             addresses: addresses(node),
             image,
@@ -87,8 +93,11 @@ impl Declaration {
     }
 
     /// Makes the body of the request for an engine, with the labels that keep the declaration.
-    pub(crate) fn body(&self, api: ApiVersion) -> Value {
+    pub(crate) fn body(&self, api: ApiVersion, image: &HostImage) -> Value {
         let mut body = self.request.clone();
+        if let Some(digest) = &image.digest {
+            body["Labels"][labels::IMAGE] = json!(digest);
+        }
         body["Labels"][labels::NODE] = json!(self.node);
         body["Labels"][labels::DECLARATION] = json!(self.request.to_string());
         if api >= ApiVersion::ENDPOINT_SETTINGS {
@@ -192,7 +201,8 @@ fn first_network(node: &Node) -> Result<String> {
     Ok(network)
 }
 
-fn addresses(node: &Node) -> Vec<IpAddr> {
+/// Lists the addresses of a container.
+pub(crate) fn addresses(node: &Node) -> Vec<IpAddr> {
     node.ip
         .into_iter()
         .chain(node.ip6.map(IpAddr::V6))
@@ -242,7 +252,7 @@ fn process(node: &Node, command: Option<Vec<String>>) -> Value {
 }
 
 /// What the host gives to the container.
-fn host_config(node: &Node, nodes: &Nodes) -> Result<Value> {
+fn host_config(node: &Node, names: &ClusterNames<'_>) -> Result<Value> {
     let mut config = Map::new();
     let mut put = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
@@ -314,35 +324,8 @@ fn host_config(node: &Node, nodes: &Nodes) -> Result<Value> {
     if let Some(driver) = &node.logdriver {
         put("LogConfig", json!({ "Type": &**driver }));
     }
-    let hosts = linked(node, nodes)?;
-    if !hosts.is_empty() {
-        put("ExtraHosts", json!(hosts));
-    }
-    if !node.nameservers.is_empty() {
-        put("Dns", json!(node.nameservers));
-    }
+    names.put(node, &mut config)?;
     Ok(Value::Object(config))
-}
-
-/// Makes the lines of the hosts file that links stand for: they lead to containers on any host.
-fn linked(node: &Node, nodes: &Nodes) -> Result<Vec<String>> {
-    let mut hosts = Vec::new();
-    for link in &node.links {
-        let other = nodes
-            .node(&link.node)
-            .with_context(|| format!("linking to {}", link.node))?;
-        let addresses = addresses(&other);
-        ensure!(
-            !addresses.is_empty(),
-            "linking to {}: it has no ip",
-            link.node
-        );
-        let names = [&link.node].into_iter().chain(&link.alias);
-        for name in names {
-            hosts.extend(addresses.iter().map(|address| format!("{name}:{address}")));
-        }
-    }
-    Ok(hosts)
 }
 
 fn ports(node: &Node, request: &mut Value) {
@@ -445,7 +428,9 @@ fn merge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use definitions::{Definition, Object, ObjectKind};
+    use definitions::{Definition, Network, Nodes, Object, ObjectKind, Site};
+
+    use crate::networks::SiteNetworks;
 
     fn node(name: &str, attributes: &[&str]) -> Object {
         let mut object = Object::new(ObjectKind::Node, name).unwrap();
@@ -460,10 +445,29 @@ mod tests {
         let web = node("web1", attributes);
         let node = Node::from_object(&web).unwrap();
         let others = [
-            node_of("db1", &["ip=10.1.0.30", "ip6=fd00::30"]),
-            node_of("bare", &[]),
+            node_of("db1", &["ip=10.1.0.30", "ip6=fd00::30", "groups=dbs"]),
+            node_of("db3", &["ip=10.1.0.33", "groups=dbs"]),
+            node_of("bare", &["groups=dbs"]),
         ];
-        Declaration::of(&node, &Nodes::new(others))
+        let nodes = Nodes::new(others);
+        let network = |name: &str, net: &str, mask: &str, gateway: &str| Network {
+            name: name.to_owned(),
+            net: net.parse().ok(),
+            mask: Some(mask.to_owned()),
+            gateway: Some(gateway.to_owned()),
+            nameservers: vec!["10.1.0.2".to_owned()],
+            ..Network::default()
+        };
+        let networks = [
+            network("cluster", "10.1.0.0", "/16", "10.1.0.1"),
+            network("six", "fd00::", "/64", "fd00::1"),
+        ];
+        let site = Site {
+            domain: Some("cluster".to_owned()),
+            ..Site::default()
+        };
+        let networks = SiteNetworks::new(&networks, &site)?;
+        Declaration::of(&node, &ClusterNames::new(&nodes, &networks))
     }
 
     fn node_of(name: &str, attributes: &[&str]) -> Object {
@@ -520,6 +524,8 @@ mod tests {
                 }],
                 "LogConfig": { "Type": "local" },
                 "ExtraHosts": ["db1:10.1.0.30", "db1:fd00::30", "sql:10.1.0.30", "sql:fd00::30"],
+                "Dns": ["10.1.0.2"],
+                "DnsSearch": ["cluster"],
                 "NetworkMode": "mydocker0",
                 "PortBindings": {
                     "80/tcp": [{ "HostIp": "", "HostPort": "8080" }],
@@ -541,9 +547,39 @@ mod tests {
     }
 
     #[test]
+    fn links_lead_to_members_of_groups_and_names_are_answered_for_by_the_network() {
+        let host_config = |attributes: &[&str]| {
+            let base = ["ip=10.1.0.20", "image=a:1"];
+            let all = [&base[..], attributes].concat();
+            declared(&all).map(|declaration| declaration.request["HostConfig"].clone())
+        };
+        let config = host_config(&["links=dbs", "groups=dbs", "nameservers=10.1.0.9"]).unwrap();
+        assert_eq!(
+            config,
+            json!({
+                "ExtraHosts": ["db1:10.1.0.30", "db1:fd00::30", "db3:10.1.0.33"],
+                "Dns": ["10.1.0.9"], "DnsSearch": ["cluster"], "NetworkMode": "mydocker0",
+            })
+        );
+        // A container whose host alone knows its address resolves by what its host does.
+        let local = declared(&["image=a:1", "dockernics=bridge"]).unwrap();
+        assert_eq!(
+            local.request["HostConfig"],
+            json!({ "NetworkMode": "bridge" })
+        );
+        let error = host_config(&["links=dbs:sql"]).unwrap_err();
+        assert_eq!(error.to_string(), "linking to dbs: a group has no alias");
+    }
+
+    #[test]
     fn an_engine_gets_each_thing_where_its_version_wants_it() {
         let declaration = declared(&ALL).unwrap();
-        let old = declaration.body(ApiVersion::new(1, 43));
+        let image = HostImage {
+            id: "sha256:aa".to_owned(),
+            digest: Some("reg:5000/app@sha256:bb".to_owned()),
+        };
+        let old = declaration.body(ApiVersion::new(1, 43), &image);
+        assert_eq!(old["Labels"][labels::IMAGE], "reg:5000/app@sha256:bb");
         assert_eq!(old["MacAddress"], "02:42:0a:01:00:14");
         assert_eq!(
             old["NetworkingConfig"]["EndpointsConfig"],
@@ -553,7 +589,7 @@ mod tests {
             declaration.connected_later(ApiVersion::new(1, 43)),
             [("back", &json!({}))]
         );
-        let new = declaration.body(ApiVersion::new(1, 44));
+        let new = declaration.body(ApiVersion::new(1, 44), &image);
         assert_eq!(new.get("MacAddress"), None);
         assert_eq!(
             new["NetworkingConfig"],

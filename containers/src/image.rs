@@ -1,10 +1,8 @@
-//! `dockerimage`: the images of docker hosts: pulled, pushed, loaded from a file, listed, removed.
+//! `dockerimage`: the images of docker hosts: pulled, pushed, made of containers, loaded, listed, removed.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, ValueEnum};
 use definitions::{ImageReference, Noderange};
@@ -15,17 +13,14 @@ use crate::converge::list;
 use crate::engine::{Call, EngineApi};
 use crate::fanout::{self, HostWork, Task};
 use crate::images;
+use crate::registries::{Registries, RegistryArgs};
 use crate::report::{Outcome, Report};
+use crate::transfer::{self, Archive};
 
-/// How much longer than other answers a registry or a disk may keep silent.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// How many bytes a second a file is sent with at least.
-const MIN_RATE: u64 = 500_000;
-
-/// Pull, push, load, list or remove images on docker hosts
+/// Pull, push, load, list or remove images on docker hosts, or make one of a container
 ///
-/// An image is named with its tag or digest. --fanout bounds how many hosts pull at a time, and so what a registry has to
-/// send at once.
+/// An image is named with its tag or digest. --pulls bounds how many hosts pull at a time, and so what a registry has to
+/// send at once; a tag means the same on all of them.
 #[derive(Debug, clap::Parser)]
 #[command(name = "dockerimage", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -36,13 +31,24 @@ pub struct Args {
     #[arg(value_name = "ACTION", value_enum)]
     action: ImageAction,
 
-    /// The docker hosts
+    #[command(flatten)]
+    registries: RegistryArgs,
+
+    /// The docker hosts; for commit the container
     #[arg(value_name = "NODERANGE")]
     hosts: Noderange,
 
-    /// The image; for load the file, as 'docker save' writes it; for ls only those of a repository
+    /// The image; for load the file, as 'docker save' writes it, or with --from an image; for ls only those of a repository
     #[arg(value_name = "IMAGE | FILE")]
     subject: Option<String>,
+
+    /// With load: take the image from this docker host, without a registry
+    #[arg(long, value_name = "HOST")]
+    from: Option<Noderange>,
+
+    /// With commit: push the image too, and say by which digest it is known from now on
+    #[arg(long)]
+    push: bool,
 
     /// With rm: also where a stopped container was made of it
     #[arg(short, long)]
@@ -59,8 +65,10 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  dockerimage pull hosts nginx:1.27 --fanout 4    on all members of a group, four at a time
+  dockerimage pull hosts nginx:1.27 --pulls 4     on all members of a group, four at a time
   dockerimage load hosts app.tar                  from a file of 'docker save', without a registry
+  dockerimage load hosts app:1 --from host01      from another docker host, without a registry
+  dockerimage commit web01 reg:5000/web:2 --push  what a container has become, as an image
   dockerimage push host01 reg:5000/app:1          to the registry that the name begins with
   dockerimage ls host01,host02                    what is there
   dockerimage rm hosts nginx:1.26                 what is not in use
@@ -74,7 +82,9 @@ enum ImageAction {
     Pull,
     /// Send an image to its registry
     Push,
-    /// Send a file of images to the hosts
+    /// Make an image of a container as it is now
+    Commit,
+    /// Send a file of images, or an image of another host, to the hosts
     Load,
     /// List images
     Ls,
@@ -87,7 +97,8 @@ enum ImageAction {
 enum ImageJob {
     Pull(ImageReference),
     Push(ImageReference),
-    Load(PathBuf),
+    Commit { image: ImageReference, push: bool },
+    Load(Archive),
     List(Option<String>),
     Remove { image: ImageReference, force: bool },
 }
@@ -97,15 +108,22 @@ enum ImageJob {
 /// # Errors
 /// When no host can be begun with; what becomes of each is told and makes the exit code.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let job = job(&args)?;
     let cluster = Cluster::load(&args.cluster)?;
+    let job = job(&args, &cluster)?;
     let mut report = Report::new(args.json);
     let mut tasks = Vec::new();
-    for node in cluster.select(&args.hosts)? {
-        let host = if Cluster::is_container(&node) {
-            Err(anyhow::anyhow!("it is a container: name its docker host"))
-        } else {
-            cluster.host_itself(&node)
+    let nodes = cluster.select(&args.hosts)?;
+    let commits = matches!(job, ImageJob::Commit { .. });
+    ensure!(
+        !commits || nodes.len() == 1,
+        "commit makes one image of one container, and the node range names {}",
+        nodes.len()
+    );
+    for node in nodes {
+        let host = match (commits, Cluster::is_container(&node)) {
+            (true, _) => cluster.host_of(&node),
+            (false, true) => Err(anyhow!("it is a container: name its docker host")),
+            (false, false) => cluster.host_itself(&node),
         };
         match host {
             Ok(host) => tasks.push(Task {
@@ -118,6 +136,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let work = ImageWork {
         job,
+        registries: Registries::load(&args.registries, cluster.catalog.path())?,
         dry_run: args.dry_run,
     };
     let hosts = args.cluster.fanout.into();
@@ -128,10 +147,21 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Reads what the action is about.
-fn job(args: &Args) -> Result<ImageJob> {
+fn job(args: &Args, cluster: &Cluster) -> Result<ImageJob> {
+    for (given, option, action) in [
+        (args.from.is_some(), "--from", ImageAction::Load),
+        (args.push, "--push", ImageAction::Commit),
+    ] {
+        if given && args.action != action {
+            let message = format!("{option} is of '{action:?}' alone").to_lowercase();
+            Args::command()
+                .error(ErrorKind::ArgumentConflict, message)
+                .exit();
+        }
+    }
     let subject = args.subject.clone();
     let needed = || {
-        let what = if args.action == ImageAction::Load {
+        let what = if args.action == ImageAction::Load && args.from.is_none() {
             "a file"
         } else {
             "an image"
@@ -158,14 +188,38 @@ fn job(args: &Args) -> Result<ImageJob> {
             force: args.force,
         },
         ImageAction::Ls => ImageJob::List(subject),
-        ImageAction::Load => {
-            let Some(path) = &subject else {
-                needed().exit()
-            };
-            let found = std::fs::metadata(path).with_context(|| format!("reading {path}"))?;
-            ensure!(found.is_file(), "{path} is no file");
-            ImageJob::Load(path.into())
-        }
+        ImageAction::Commit => ImageJob::Commit {
+            image: image()?,
+            push: args.push,
+        },
+        ImageAction::Load => ImageJob::Load(match &args.from {
+            Some(from) => {
+                let image = image()?;
+                ensure!(
+                    image.digest().is_none(),
+                    "an image that another host hands over has no digest of a registry there: pull {image}, or name its tag"
+                );
+                let from = cluster.select(from)?;
+                let [from] = &from[..] else {
+                    bail!(
+                        "--from names {} hosts, and an image comes from one",
+                        from.len()
+                    )
+                };
+                Archive::Image {
+                    image,
+                    from: cluster.host_itself(from)?,
+                }
+            }
+            None => {
+                let Some(path) = &subject else {
+                    needed().exit()
+                };
+                let found = std::fs::metadata(path).with_context(|| format!("reading {path}"))?;
+                ensure!(found.is_file(), "{path} is no file");
+                Archive::File(path.into())
+            }
+        }),
     })
 }
 
@@ -173,6 +227,7 @@ fn job(args: &Args) -> Result<ImageJob> {
 #[derive(Debug)]
 struct ImageWork {
     job: ImageJob,
+    registries: Registries,
     dry_run: bool,
 }
 
@@ -189,7 +244,7 @@ impl HostWork for ImageWork {
         &self,
         engine: &mut EngineApi,
         (): &(),
-        _: &Task<()>,
+        task: &Task<()>,
         say: &dyn Fn(String),
     ) -> Result<Outcome> {
         if let ImageJob::List(repository) = &self.job {
@@ -200,15 +255,25 @@ impl HostWork for ImageWork {
                 ImageJob::Pull(image) => format!("would pull {image}"),
                 ImageJob::Push(image) => format!("would push {image}"),
                 ImageJob::Remove { image, .. } => format!("would remove {image}"),
-                ImageJob::Load(path) => format!("would load {}", path.display()),
+                ImageJob::Commit { image, .. } => format!("would become {image}"),
+                ImageJob::Load(archive) => format!("would load {archive}"),
                 ImageJob::List(_) => String::new(),
             };
             return Ok(Outcome::status(what));
         }
         match &self.job {
-            ImageJob::Pull(image) => images::pull(engine, image, say)?,
-            ImageJob::Push(image) => push(engine, image, say)?,
-            ImageJob::Load(path) => load(engine, path.clone(), say)?,
+            ImageJob::Pull(image) => images::pull(engine, image, &self.registries, say)?,
+            ImageJob::Push(image) => {
+                transfer::push(engine, image, &self.registries, say)?;
+            }
+            ImageJob::Commit { image, push } => {
+                let registries = push.then_some(&self.registries);
+                return transfer::commit(engine, &task.node, image, registries, say);
+            }
+            ImageJob::Load(archive) => {
+                let _turn = self.registries.turn();
+                transfer::load(engine, archive, say)?;
+            }
             ImageJob::Remove { image, force } => {
                 let force = if *force { "1" } else { "0" };
                 let call = Call::delete(format!("/images/{image}")).query("force", force);
@@ -218,46 +283,6 @@ impl HostWork for ImageWork {
         }
         Ok(Outcome::status("success"))
     }
-}
-
-fn push(engine: &mut EngineApi, image: &ImageReference, say: &dyn Fn(String)) -> Result<()> {
-    let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
-        bail!("an image is pushed under a tag, and {image} has a digest")
-    };
-    let call = Call::post(format!("/images/{}/push", image.repository()))
-        .query("tag", tag)
-        .without_password()
-        .patient(PATIENCE);
-    say(format!("Push image {image} start"));
-    let pushed = engine.stream(&call, &mut |event| match images::failure(&event) {
-        Some(reason) => bail!(reason),
-        None => Ok(()),
-    });
-    pushed.with_context(|| format!("pushing the image {image}"))?;
-    say(format!("Push image {image} done"));
-    Ok(())
-}
-
-/// Sends a file; the engine tells what was in it.
-fn load(engine: &mut EngineApi, path: PathBuf, say: &dyn Fn(String)) -> Result<()> {
-    let shown = path.display().to_string();
-    let size = std::fs::metadata(&path).map_or(0, |found| found.len());
-    // The engine answers when it has all of it.
-    let sending = Duration::from_secs(size / MIN_RATE);
-    let call = Call::post("/images/load")
-        .query("quiet", "1")
-        .file(path)
-        .patient(PATIENCE + sending);
-    let loaded = engine.stream(&call, &mut |event| {
-        if let Some(reason) = images::failure(&event) {
-            bail!(reason);
-        }
-        if let Some(text) = event["stream"].as_str() {
-            say(text.trim().to_owned());
-        }
-        Ok(())
-    });
-    loaded.with_context(|| format!("loading {shown}"))
 }
 
 /// Lists images by name: identity, megabytes, name.

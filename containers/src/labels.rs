@@ -6,6 +6,8 @@ use serde_json::Value;
 pub(crate) const NODE: &str = "slipway.node";
 /// The whole declaration that it was made of, as JSON.
 pub(crate) const DECLARATION: &str = "slipway.declaration";
+/// The image as it was when the container was made: the repository with the digest that its tag meant.
+pub(crate) const IMAGE: &str = "slipway.image";
 /// On one that is to replace another: whether that one ran.
 pub(crate) const REPLACES: &str = "slipway.replaces";
 

@@ -14,20 +14,28 @@
 
 mod address;
 pub mod attach;
+mod client_certificate;
 mod cluster;
 mod converge;
 mod declaration;
 mod difference;
 mod engine;
 mod fanout;
+pub mod foreign;
 pub mod image;
 mod images;
 mod labels;
 pub mod list;
 mod locks;
 mod logs;
+mod macvlan;
 pub mod make;
+mod names;
+mod networks;
 pub mod power;
+mod registries;
+pub mod registry;
 pub mod remove;
 mod replace;
 mod report;
+mod transfer;

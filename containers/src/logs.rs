@@ -76,11 +76,15 @@ impl ContainerLog {
         each: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<()> {
         let pending = &mut self.pending[stream];
-        for piece in text.split_inclusive(|byte| *byte == b'\n') {
-            pending.extend_from_slice(piece);
-            if pending.ends_with(b"\n") || pending.len() >= MAX_LINE {
-                each(&shown(pending))?;
-                pending.clear();
+        for mut piece in text.split_inclusive(|byte| *byte == b'\n') {
+            while !piece.is_empty() {
+                let (fits, rest) = piece.split_at(piece.len().min(MAX_LINE - pending.len()));
+                pending.extend_from_slice(fits);
+                piece = rest;
+                if pending.ends_with(b"\n") || pending.len() >= MAX_LINE {
+                    each(&shown(pending))?;
+                    pending.clear();
+                }
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,8 @@ use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::Converge;
 use crate::declaration::Declaration;
 use crate::images::Pull;
+use crate::names::ClusterNames;
+use crate::registries::{Registries, RegistryArgs};
 use crate::report::Report;
 
 /// Make the containers that nodes are, or bring those that are there to their definitions
@@ -45,6 +48,9 @@ pub struct Args {
     /// Allow to replace containers: new beside old, old stopped, new started and watched, old removed
     #[arg(long)]
     replace: bool,
+
+    #[command(flatten)]
+    registries: RegistryArgs,
 
     /// When to pull images
     #[arg(long, value_name = "WHEN", value_enum, default_value = "missing")]
@@ -116,16 +122,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut report = Report::new(args.json);
     let converge = Converge {
         pull: args.pull,
+        registries: Arc::new(Registries::load(&args.registries, cluster.catalog.path())?),
         dry_run: args.dry_run,
         diff: args.diff,
         replace: args.replace,
         settle: Duration::from_secs(args.settle.into()),
     };
+    let names = ClusterNames::new(&cluster.nodes, book.networks());
     let mut declarations = BTreeMap::new();
     for node in &nodes {
         let declaration = book
             .check(node)
-            .and_then(|()| Declaration::of(node, &cluster.nodes));
+            .and_then(|()| Declaration::of(node, &names));
         if let Ok(declaration) = &declaration {
             for remark in &declaration.remarks {
                 report.note(&node.name, remark)?;

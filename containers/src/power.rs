@@ -10,10 +10,11 @@ use clap::builder::PossibleValue;
 use definitions::{Node, Noderange};
 use serde_json::Value;
 
-use crate::address::{AddressRegister, probe};
+use crate::address::probe;
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::engine::{Call, EngineApi};
 use crate::fanout::{self, Event, HostWork, Task};
+use crate::networks::SiteNetworks;
 use crate::report::{Outcome, Report};
 
 /// How long a container has to end when it is stopped, unless its definition says otherwise.
@@ -166,7 +167,8 @@ fn with_free_addresses(
         _ => None,
     };
     let addresses = nodes.iter().filter_map(address).collect();
-    let taken = probe::taken(&addresses, &AddressRegister::of(cluster)?.routers())
+    let routers = SiteNetworks::load(cluster)?.routers().collect();
+    let taken = probe::taken(&addresses, &routers)
         .context("asking the network for the containers' addresses")?;
     for node in nodes {
         let found = address(node).and_then(|address| Some((address, taken.get(&address)?)));

@@ -32,12 +32,13 @@ impl ContainerOnHost<'_> {
             old["State"]["Paused"] != true,
             "it is paused, and can only be stopped when it runs: rpower {node} unpause"
         );
-        self.known
+        let image = self
+            .known
             .images
             .ensure(self.engine, &self.declaration.image, self.say)?;
         let runs = old["State"]["Running"] == true;
         let [new, last] = beside(&node);
-        let mut body = self.declaration.body(self.engine.api());
+        let mut body = self.declaration.body(self.engine.api(), &image);
         body["Labels"][labels::REPLACES] = json!(runs.to_string());
         keep_nameless_volumes(&mut body, old);
         let id = self.make(&new, body).context("making the new one")?;

@@ -152,7 +152,7 @@ macro_rules! like_a_node {
             volumes: Vec<crate::VolumeMount>,
             /// Ports of a container that its host offers: `[ADDRESS:][PORT:]PORT[/udp]`.
             ports: Vec<crate::PublishedPort>,
-            /// Other containers, on any host, that a container knows by name: `NODE[:ALIAS]`.
+            /// Other containers, on any host, that a container knows by name: `NODE[:ALIAS]`, `GROUP`.
             links: Vec<crate::ContainerLink>,
             /// How many processors a container may use (`1.5`), or which (`0-3`, `2-2`).
             dockercpus: Option<crate::CpuLimit>,

@@ -7,31 +7,21 @@ mod neighbour;
 pub(crate) mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
-use definitions::{Definition, Network, Node, ObjectKind};
-use ipnetwork::IpNetwork;
+use definitions::Node;
 
 use crate::cluster::Cluster;
 use crate::declaration::hardware_address;
+use crate::networks::SiteNetworks;
 
 /// Who has which address, by the definitions.
 #[derive(Debug, Default)]
 pub(crate) struct AddressRegister {
     addresses: BTreeMap<IpAddr, BTreeSet<String>>,
     hardware: BTreeMap<String, BTreeSet<String>>,
-    networks: Vec<KnownNetwork>,
-}
-
-/// A network of the definitions.
-#[derive(Debug)]
-struct KnownNetwork {
-    name: String,
-    subnet: IpNetwork,
-    router: Option<IpAddr>,
-    /// What DHCP hands out, from the first to the last.
-    dynamic: Vec<(IpAddr, IpAddr)>,
+    networks: SiteNetworks,
 }
 
 impl AddressRegister {
@@ -40,25 +30,19 @@ impl AddressRegister {
     /// # Errors
     /// When the networks cannot be read.
     pub(crate) fn of(cluster: &Cluster) -> Result<Self> {
-        let mut book = Self::default();
+        let mut book = Self {
+            networks: SiteNetworks::load(cluster)?,
+            ..Self::default()
+        };
         for name in cluster.nodes.names() {
             book.add(&cluster.nodes.node(name)?);
-        }
-        for object in cluster.catalog.objects(ObjectKind::Network)? {
-            book.add_network(&Network::from_object(&object)?)?;
         }
         Ok(book)
     }
 
-    /// Lists the routers of the networks.
-    pub(crate) fn routers(&self) -> BTreeSet<Ipv4Addr> {
-        let routers = self.networks.iter().filter_map(|network| network.router);
-        routers
-            .filter_map(|router| match router {
-                IpAddr::V4(router) => Some(router),
-                IpAddr::V6(_) => None,
-            })
-            .collect()
+    /// Returns the networks.
+    pub(crate) fn networks(&self) -> &SiteNetworks {
+        &self.networks
     }
 
     fn add(&mut self, node: &Node) {
@@ -70,19 +54,6 @@ impl AddressRegister {
             let owners = self.hardware.entry(mac).or_default();
             owners.insert(node.name.clone());
         }
-    }
-
-    fn add_network(&mut self, network: &Network) -> Result<()> {
-        self.networks.push(KnownNetwork {
-            name: network.name.clone(),
-            subnet: network.subnet()?,
-            router: network
-                .gateway
-                .as_deref()
-                .and_then(|text| text.parse().ok()),
-            dynamic: network.dynamic_ranges()?,
-        });
-        Ok(())
     }
 
     /// Refuses a container whose address is somebody else's, or can become it.
@@ -102,11 +73,9 @@ impl AddressRegister {
                     "the address {address} of {name} is also that of {others}: chdef {name} ip=ANOTHER"
                 );
             }
-            for network in &self.networks {
-                network.check(address).with_context(|| {
-                    format!("the address {address} of {name} cannot be its own")
-                })?;
-            }
+            self.networks
+                .check(address)
+                .with_context(|| format!("the address {address} of {name} cannot be its own"))?;
         }
         if let Some(mac) = hardware_address(node) {
             let others = self.hardware.get(&mac).map(others).unwrap_or_default();
@@ -115,29 +84,6 @@ impl AddressRegister {
                     "the hardware address {mac} of {name} is also that of {others}: chdef {name} mac=ANOTHER"
                 );
             }
-        }
-        Ok(())
-    }
-}
-
-impl KnownNetwork {
-    fn check(&self, address: IpAddr) -> Result<()> {
-        let name = &self.name;
-        if self.router == Some(address) {
-            bail!("it is the router's of the network {name}");
-        }
-        if let Some((first, last)) = self
-            .dynamic
-            .iter()
-            .find(|(first, last)| (*first..=*last).contains(&address))
-        {
-            bail!("DHCP hands it out in the network {name} (dynamicrange {first}-{last})");
-        }
-        let subnet = self.subnet;
-        let is_broadcast =
-            subnet.is_ipv4() && subnet.prefix() < 31 && subnet.broadcast() == address;
-        if subnet.network() == address || is_broadcast {
-            bail!("it is the network {name}'s own, {subnet}");
         }
         Ok(())
     }
@@ -160,7 +106,7 @@ fn addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use definitions::Object;
+    use definitions::{Definition, Network, Object, ObjectKind, Site};
 
     fn node(name: &str, attributes: &[&str]) -> Node {
         let mut object = Object::new(ObjectKind::Node, name).unwrap();
@@ -188,7 +134,7 @@ mod tests {
             dynamicrange: Some("10.1.200.1-10.1.250.1".to_owned()),
             ..Network::default()
         };
-        book.add_network(&network).unwrap();
+        book.networks = SiteNetworks::new(&[network], &Site::default()).unwrap();
         book
     }
 

@@ -1,14 +1,13 @@
 //! What is asked of an engine, and what it answers.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::future::Future;
 use std::io::Read;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use http_body_util::channel::Channel;
 use http_body_util::{Either, Full};
@@ -28,14 +27,54 @@ pub(crate) struct Call {
     body: Option<Value>,
     timeout: Option<Duration>,
     upgrades: bool,
-    file: Option<PathBuf>,
-    without_password: bool,
+    upload: Option<Upload>,
+    registry_auth: Option<RegistryAuth>,
 }
 
-/// The body of a request: at once, or as it is read from a file.
+/// Who we are to a registry, as the header `X-Registry-Auth` has it. Prints as nothing, so that no log ever holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct RegistryAuth(String);
+
+impl std::fmt::Debug for RegistryAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RegistryAuth(not shown)")
+    }
+}
+
+impl RegistryAuth {
+    /// Takes JSON in base64, of the alphabet for URLs.
+    pub(crate) fn new(encoded: String) -> Self {
+        Self(encoded)
+    }
+
+    /// Says that there is no password: some calls are refused that say nothing of it.
+    pub(crate) fn nobody() -> Self {
+        // An empty object.
+        Self("e30=".to_owned())
+    }
+
+    /// Returns the header's value; for the one request that has it.
+    pub(crate) fn value(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An archive that is sent: how it is opened, once for each time that it is.
+#[derive(Clone)]
+struct Upload(Arc<OpenUpload>);
+
+type OpenUpload = dyn Fn() -> Result<Box<dyn Read + Send>> + Send + Sync;
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Upload")
+    }
+}
+
+/// The body of a request: at once, or as it is read.
 pub(super) type Payload = Either<Full<Bytes>, Channel<Bytes, std::io::Error>>;
 
-/// How much of a file is sent at a time, and how many such pieces wait.
+/// How much of an archive is sent at a time, and how many such pieces wait.
 const PIECE: usize = 128 << 10;
 const MAX_WAITING: usize = 4;
 
@@ -47,8 +86,8 @@ impl Call {
             body: None,
             timeout: Some(TIMEOUT),
             upgrades: false,
-            file: None,
-            without_password: false,
+            upload: None,
+            registry_auth: None,
         }
     }
 
@@ -80,15 +119,18 @@ impl Call {
         self
     }
 
-    /// Sends a file, an archive.
-    pub(crate) fn file(mut self, path: PathBuf) -> Self {
-        self.file = Some(path);
+    /// Sends an archive, which is read while it is sent.
+    pub(crate) fn upload(
+        mut self,
+        open: impl Fn() -> Result<Box<dyn Read + Send>> + Send + Sync + 'static,
+    ) -> Self {
+        self.upload = Some(Upload(Arc::new(open)));
         self
     }
 
-    /// Says that there is no password for the registry: some calls are refused that say nothing of it.
-    pub(crate) fn without_password(mut self) -> Self {
-        self.without_password = true;
+    /// Says who we are to the registry that the engine asks.
+    pub(crate) fn registry_auth(mut self, auth: RegistryAuth) -> Self {
+        self.registry_auth = Some(auth);
         self
     }
 
@@ -122,31 +164,31 @@ impl Call {
         &self.target
     }
 
-    pub(super) fn is_without_password(&self) -> bool {
-        self.without_password
+    pub(super) fn auth(&self) -> Option<&RegistryAuth> {
+        self.registry_auth.as_ref()
     }
 
     pub(super) fn content_type(&self) -> &'static str {
-        match self.file {
+        match self.upload {
             Some(_) => "application/x-tar",
             None => "application/json",
         }
     }
 
-    /// Makes the body; a file is read by a thread of its own.
+    /// Makes the body; an archive is read by a thread of its own.
     pub(super) fn payload(&self) -> Result<Payload> {
-        let Some(path) = &self.file else {
+        let Some(Upload(open)) = &self.upload else {
             let body = self.body.as_ref();
             let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
             return Ok(Either::Left(Full::new(body)));
         };
-        let mut file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+        let mut archive = open()?;
         let (mut sender, channel) = Channel::new(MAX_WAITING);
         let (pieces, mut read) = tokio::sync::mpsc::channel(MAX_WAITING);
         thread::spawn(move || {
             loop {
                 let mut piece = vec![0; PIECE];
-                let length = file.read(&mut piece);
+                let length = archive.read(&mut piece);
                 let ended = !matches!(length, Ok(1..));
                 let piece = length.map(|length| {
                     piece.truncate(length);
@@ -224,7 +266,7 @@ impl std::error::Error for EngineRefusal {}
 
 impl EngineAnswer {
     /// Reads an answer; a body that is no JSON is refused with the beginning of its text.
-    pub(super) fn parse(status: u16, body: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(status: u16, body: &[u8]) -> Result<Self> {
         if body.iter().all(u8::is_ascii_whitespace) {
             let body = Value::Null;
             return Ok(Self { status, body });

@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -215,9 +215,11 @@ impl EngineConnection {
         if call.upgrades() {
             request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "tcp");
         }
-        if call.is_without_password() {
-            // An empty object, as RFC 4648 §5 has it.
-            request = request.header("X-Registry-Auth", "e30=");
+        if let Some(auth) = call.auth() {
+            let mut value =
+                HeaderValue::from_str(auth.value()).context("saying who we are to a registry")?;
+            value.set_sensitive(true);
+            request = request.header("X-Registry-Auth", value);
         }
         request.body(call.payload()?).context("making a request")
     }
@@ -248,16 +250,21 @@ async fn dial(endpoint: &Endpoint) -> Result<SendRequest<Payload>> {
             let tcp = within(CONNECT_TIMEOUT, "it does not answer", connecting).await?;
             let tcp = tcp.map_err(|error| refused(error, *port))?;
             tcp.set_nodelay(true)?;
-            let name = match host.parse::<IpAddr>() {
-                Ok(address) => ServerName::from(address),
-                Err(_) => ServerName::try_from(host.clone())
-                    .with_context(|| format!("taking '{host}' as the name of an engine"))?,
-            };
+            let name = server_name(host)?;
             let tls = TlsConnector::from(credentials.config());
             let shaking = tls.connect(name, tcp);
             let stream = within(HANDSHAKE_TIMEOUT, "it speaks no TLS", shaking).await?;
             speak(stream.map_err(explained)?).await
         }
+    }
+}
+
+/// Takes a name or an address as that of a server.
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => Ok(ServerName::from(address)),
+        Err(_) => ServerName::try_from(host.to_owned())
+            .with_context(|| format!("taking '{host}' as the name of a server")),
     }
 }
 
@@ -292,7 +299,7 @@ fn refused(error: std::io::Error, port: u16) -> Error {
 }
 
 /// Adds to an error of TLS what it means for whoever has to mend it.
-fn explained(error: impl Into<Error>) -> Error {
+pub(super) fn explained(error: impl Into<Error>) -> Error {
     let error: Error = error.into();
     let text = format!("{error:#}");
     let meaning = [

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 /// The files: the authority, the client's certificate, its key.
 const FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
@@ -31,23 +34,38 @@ impl Credentials {
     /// When a file is missing or is not what it should be, or others may read the key.
     pub(crate) fn load(directory: &Path) -> Result<Self> {
         let [authority, chain, key] = FILES.map(|file| directory.join(file));
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(&authority)? {
-            let reading = || format!("reading {}", authority.display());
-            roots.add(certificate).with_context(reading)?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(certificates(&chain)?, private_key(&key)?)
+        let certified = certificates(&chain)?;
+        check_term(&certified, &chain)?;
+        let config = believing(&authority)?
+            .with_client_auth_cert(certified, private_key(&key)?)
             .with_context(|| format!("taking {} and {}", chain.display(), key.display()))?;
         Ok(Self(Arc::new(config)))
+    }
+
+    /// Makes those of a client who believes an authority and has no certificate.
+    ///
+    /// # Errors
+    /// When the authority's certificate is not one.
+    pub(crate) fn without_certificate(authority: &Path) -> Result<Self> {
+        Ok(Self(Arc::new(believing(authority)?.with_no_client_auth())))
     }
 
     pub(super) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.0)
     }
+}
+
+/// Begins a client's configuration that believes one authority alone.
+fn believing(authority: &Path) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authority)? {
+        let reading = || format!("reading {}", authority.display());
+        roots.add(certificate).with_context(reading)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_root_certificates(roots))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -60,6 +78,30 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         path.display()
     );
     Ok(certificates)
+}
+
+/// Refuses a certificate that is not valid now: engines say of any that they do not take it, and not why.
+fn check_term(certified: &[CertificateDer<'_>], path: &Path) -> Result<()> {
+    let Some(own) = certified.first() else {
+        return Ok(());
+    };
+    let (_, own) = X509Certificate::from_der(own)
+        .ok()
+        .with_context(|| format!("reading {}: it is damaged", path.display()))?;
+    let (term, now) = (own.validity(), ASN1Time::now());
+    ensure!(
+        now <= term.not_after,
+        "the client's certificate {} ended on {}: have another signed, or copy /etc/slipway/client of the host again",
+        path.display(),
+        term.not_after
+    );
+    ensure!(
+        now >= term.not_before,
+        "the client's certificate {} begins on {}: set the clock",
+        path.display(),
+        term.not_before
+    );
+    Ok(())
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {

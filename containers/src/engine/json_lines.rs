@@ -1,6 +1,6 @@
 //! JSON values one after the other, as pulls send them: cut anywhere, with or without ends of lines.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Deserializer, Value};
 
 /// The longest single value.
@@ -8,14 +8,14 @@ const MAX_LENGTH: usize = 1 << 20;
 
 /// Values that are not complete yet.
 #[derive(Debug, Default)]
-pub(super) struct JsonLines {
+pub(crate) struct JsonLines {
     pending: Vec<u8>,
     read: usize,
 }
 
 impl JsonLines {
     /// Adds what came.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<()> {
         self.pending.drain(..self.read);
         self.read = 0;
         let length = self.pending.len() + chunk.len();
@@ -28,8 +28,13 @@ impl JsonLines {
     }
 
     /// Returns the next complete value.
-    pub(super) fn next(&mut self) -> Result<Option<Value>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Value>> {
         let rest = &self.pending[self.read..];
+        let first = rest.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first.is_some_and(|first| *first != b'{') {
+            // A number that is cut would be two.
+            return Err(anyhow!("expected an object")).context("reading the engine's stream");
+        }
         let mut values = Deserializer::from_slice(rest).into_iter::<Value>();
         match values.next() {
             None => Ok(None),
@@ -43,7 +48,7 @@ impl JsonLines {
     }
 
     /// Refuses a stream that ends within a value.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         let rest = &self.pending[self.read..];
         ensure!(
             rest.iter().all(u8::is_ascii_whitespace),

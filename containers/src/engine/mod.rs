@@ -11,6 +11,7 @@ mod call;
 mod connection;
 mod console;
 mod credentials;
+mod https;
 mod json_lines;
 mod version;
 
@@ -19,14 +20,15 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) use call::{Call, EngineAnswer, EngineRefusal};
+pub(crate) use call::{Call, EngineAnswer, EngineRefusal, RegistryAuth};
 pub(crate) use connection::Endpoint;
 pub(crate) use console::{Console, ConsoleInput};
 pub(crate) use credentials::Credentials;
+pub(crate) use https::HttpsProbe;
+pub(crate) use json_lines::JsonLines;
 pub(crate) use version::ApiVersion;
 
 use connection::EngineConnection;
-use json_lines::JsonLines;
 
 /// An engine that answered, and the version of the API that is spoken with it.
 #[derive(Debug)]

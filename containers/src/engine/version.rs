@@ -15,6 +15,8 @@ impl ApiVersion {
     pub(crate) const OLDEST: Self = Self::new(1, 24);
     /// The newest that is spoken: engines of 2026.
     pub(crate) const NEWEST: Self = Self::new(1, 55);
+    /// The first that asks a registry what a tag means.
+    pub(crate) const DISTRIBUTION: Self = Self::new(1, 30);
     /// The first that takes the hardware address with the endpoint, and several networks at once.
     pub(crate) const ENDPOINT_SETTINGS: Self = Self::new(1, 44);
 

@@ -203,6 +203,14 @@ fn pull_fails() {
             if line.contains("/containers/json") {
                 return answer("200 OK", "application/json", "[]");
             }
+            if line.contains("/distribution/") {
+                let digest = format!("sha256:{}", "a".repeat(64));
+                let body = format!("{{\"Descriptor\":{{\"digest\":\"{digest}\"}}}}");
+                return answer("200 OK", "application/json", &body);
+            }
+            if line.contains("/tag?") {
+                return answer("201 Created", "application/json", "");
+            }
             if line.contains("/networks") {
                 return answer("200 OK", "application/json", "[{\"Name\":\"bridge\"}]");
             }

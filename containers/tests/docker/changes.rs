@@ -43,7 +43,15 @@ fn id(name: &str) -> String {
     lab().inspect("host01", name, "{{.Id}}")
 }
 
+/// On the engine of each release: they differ in where they want things, and in how they tell them.
 fn everything() {
+    let _alone = restarts();
+    for host in ["host01", RESTARTED, "host04"] {
+        everything_on(host);
+    }
+}
+
+fn everything_on(host: &str) {
     let site = Site::new(&format!(
         "{}[node.e2]\nip = \"10.73.20.2\"\n",
         definition(
@@ -58,13 +66,14 @@ fn everything() {
              nameservers = [\"10.73.0.254\"]\n\
              dockerflag = '{\"Tty\":true,\"OpenStdin\":true,\"HostConfig\":{\"PidsLimit\":50,\"ShmSize\":33554432}}'\n",
         )
+        .replace("\"host01\"", &format!("\"{host}\""))
     ));
     assert_eq!(site.ok("mkdocker e1"), "e1: success\n");
     assert_eq!(site.ok("mkdocker e1"), "e1: unchanged\n");
     site.ok("rpower e1 start");
     assert_eq!(site.ok("mkdocker e1"), "e1: unchanged\n");
     let live = lab().inspect(
-        "host01",
+        host,
         "e1",
         "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.ExtraHosts}} \
          {{.NetworkSettings.Networks.mydocker0.IPAddress}} {{.NetworkSettings.Networks.mydocker0.MacAddress}} \
@@ -85,11 +94,7 @@ fn everything() {
     site.ok("mkdocker e1 --replace");
     assert_eq!(site.ok("mkdocker e1"), "e1: unchanged\n");
     assert_eq!(
-        lab().inspect(
-            "host01",
-            "e1",
-            "{{.State.Status}} {{.HostConfig.CpusetCpus}}"
-        ),
+        lab().inspect(host, "e1", "{{.State.Status}} {{.HostConfig.CpusetCpus}}"),
         "created 0-1"
     );
     site.ok("rmdocker e1");

@@ -1,5 +1,6 @@
-//! Three docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
+//! Four docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -11,10 +12,11 @@ use std::time::{Duration, Instant};
 /// The switch's address, which is the containers' router as well.
 pub(crate) const ROUTER: &str = "10.73.0.254";
 /// The names and addresses of the hosts.
-pub(crate) const HOSTS: [(&str, &str); 3] = [
+pub(crate) const HOSTS: [(&str, &str); 4] = [
     ("host01", "10.73.0.5"),
     ("host02", "10.73.0.6"),
     (RESTARTED, "10.73.0.7"),
+    ("host04", "10.73.0.8"),
 ];
 /// The host whose engine a case may kill, while it holds the guard.
 pub(crate) const RESTARTED: &str = "host03";
@@ -27,10 +29,22 @@ pub(crate) fn restarts() -> MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The release of Debian whose engine a host runs, where tests/media/engine has made it; else it is this machine's own.
+pub(crate) const RELEASES: [(&str, &str); 2] = [(RESTARTED, "trixie"), ("host04", "testing")];
+
+/// Finds the root of the engine of a host, as it was made.
+pub(crate) fn made_root(host: &str) -> Option<PathBuf> {
+    let (_, release) = RELEASES.iter().find(|(name, _)| *name == host)?;
+    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/media");
+    let root = media.join(format!("engine-{release}"));
+    root.join("usr/sbin/dockerd").exists().then_some(root)
+}
+
 /// All of it; started by the first case that needs it.
 pub(crate) struct Lab {
     directory: tempfile::TempDir,
-    containerd: Mutex<Child>,
+    /// By host; this machine's own has the name of none.
+    containerds: Mutex<BTreeMap<&'static str, Child>>,
     daemons: Vec<Mutex<Child>>,
 }
 
@@ -62,34 +76,40 @@ impl Lab {
         let path = directory.path().to_owned();
         make_networks();
         make_certificates(&path);
-        let containerd = start_containerd(&path);
+        for (host, _) in HOSTS {
+            fs::create_dir_all(path.join(host)).unwrap();
+            if let Some(made) = made_root(host) {
+                mount_root(&path, host, &made);
+            }
+        }
+        let others = HOSTS.map(|(host, _)| host).into_iter();
+        let others = others.filter(|host| made_root(host).is_some());
+        let containerds: BTreeMap<_, _> = [""]
+            .into_iter()
+            .chain(others)
+            .map(|host| (host, start_containerd(&path, host)))
+            .collect();
         let daemons = HOSTS
-            .map(|host| Mutex::new(start_daemon(&path, host)))
+            .map(|host| {
+                let mounts_of = containerds.get(host.0).map(Child::id);
+                Mutex::new(start_daemon(&path, host, mounts_of))
+            })
             .into();
         let lab = Self {
             directory,
-            containerd: Mutex::new(containerd),
+            containerds: Mutex::new(containerds),
             daemons,
         };
         let image = make_image(&path);
-        for (host, _) in HOSTS {
+        for (host, address) in HOSTS {
             lab.wait_for(host);
-            lab.docker(
-                host,
-                &[
-                    "network",
-                    "create",
-                    "--subnet",
-                    "10.73.0.0/16",
-                    "--gateway",
-                    ROUTER,
-                    "-o",
-                    "com.docker.network.bridge.name=mydocker0",
-                    "-o",
-                    "com.docker.network.bridge.inhibit_ipv4=true",
-                    "mydocker0",
-                ],
+            // As setupdockerhost makes it.
+            let line = format!(
+                "network create --subnet 10.73.0.0/16 --gateway {ROUTER} --ip-range {ROUTER}/32 --aux-address \
+                 host1={address} -o com.docker.network.bridge.name=mydocker0 -o \
+                 com.docker.network.bridge.inhibit_ipv4=true mydocker0"
             );
+            lab.docker(host, &words(&line));
             lab.docker(
                 host,
                 &["network", "create", "--subnet", "10.74.0.0/24", "back"],
@@ -162,11 +182,33 @@ impl Lab {
         daemon.wait().unwrap();
     }
 
+    /// Ends a host's engine and all that runs in its containers at once, as a switch does, and starts the engine again.
+    pub(crate) fn reboot(&self, host: &str) {
+        self.kill_daemon(host);
+        let namespace = format!("{host}-{}", std::process::id());
+        let ctr = |arguments: &[&str]| {
+            let mut command = Command::new("ctr");
+            command
+                .arg("--address")
+                .arg(containerd_socket(self.directory.path(), host));
+            command.args(["--namespace", &namespace]).args(arguments);
+            text(&command.output().unwrap().stdout)
+        };
+        for task in ctr(&["tasks", "list", "-q"]).split_whitespace() {
+            ctr(&["tasks", "kill", "--all", "--signal", "SIGKILL", task]);
+        }
+        eventually("nothing runs there", || {
+            !ctr(&["tasks", "list"]).contains("RUNNING")
+        });
+        self.start_daemon(host);
+    }
+
     /// Starts it again.
     pub(crate) fn start_daemon(&self, host: &str) {
         let found = HOSTS.iter().find(|(name, _)| *name == host).unwrap();
         fs::remove_file(self.path(host).join("docker.pid")).ok();
-        *self.daemon(host) = start_daemon(self.directory.path(), *found);
+        let mounts_of = self.containerds.lock().unwrap().get(host).map(Child::id);
+        *self.daemon(host) = start_daemon(self.directory.path(), *found, mounts_of);
         self.wait_for(host);
     }
 
@@ -203,15 +245,12 @@ impl Lab {
             Command::new("kill").arg(id).status().ok();
             daemon.wait().ok();
         }
-        let mut containerd = self.containerd.lock().unwrap();
-        containerd.kill().ok();
-        containerd.wait().ok();
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        for line in mounts.lines().rev() {
-            let target = line.split_whitespace().nth(1).unwrap_or_default();
-            if Path::new(target).starts_with(self.directory.path()) {
-                Command::new("umount").args(["-l", target]).status().ok();
-            }
+        for containerd in self.containerds.lock().unwrap().values_mut() {
+            containerd.kill().ok();
+            containerd.wait().ok();
+        }
+        for target in self.mounts().iter().rev() {
+            Command::new("umount").args(["-l", target]).status().ok();
         }
         for name in HOSTS.map(|(name, _)| name).into_iter().chain(["switch"]) {
             Command::new("ip")
@@ -219,7 +258,99 @@ impl Lab {
                 .status()
                 .ok();
         }
-        fs::remove_dir_all(self.directory.path()).ok();
+        // What is still mounted there is somebody else's.
+        if self.mounts().is_empty() {
+            fs::remove_dir_all(self.directory.path()).ok();
+        }
+    }
+
+    /// Lists what is mounted below the lab's directory.
+    fn mounts(&self) -> Vec<String> {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let targets = mounts
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1));
+        let ours = targets.filter(|target| Path::new(target).starts_with(self.directory.path()));
+        ours.map(str::to_owned).collect()
+    }
+}
+
+/// Where the engine of a host is rooted.
+fn root_of(path: &Path, host: &str) -> PathBuf {
+    path.join(format!("root-{host}"))
+}
+
+/// Makes a system of another release one in which an engine runs: with the kernel's file systems, and the lab's own
+/// directory at the same path.
+fn mount_root(path: &Path, host: &str, made: &Path) {
+    let root = root_of(path, host);
+    fs::create_dir_all(&root).unwrap();
+    let at = |below: &str| format!("{}{below}", root.display());
+    let mount = |line: &str| run("mount", &words(line));
+    mount(&format!(
+        "--bind {} {}",
+        made.canonicalize().unwrap().display(),
+        at("")
+    ));
+    mount(&format!("-t proc proc {}", at("/proc")));
+    mount(&format!("-t sysfs sys {}", at("/sys")));
+    mount(&format!("--rbind /sys/fs/cgroup {}", at("/sys/fs/cgroup")));
+    for below in ["/dev", "/run", "/tmp"] {
+        mount(&format!("-t tmpfs none {}", at(below)));
+    }
+    for (name, minor) in [
+        ("null", 3),
+        ("zero", 5),
+        ("full", 7),
+        ("random", 8),
+        ("urandom", 9),
+    ] {
+        let node = at(&format!("/dev/{name}"));
+        run("mknod", &words(&format!("-m 666 {node} c 1 {minor}")));
+    }
+    // These systems have no umount.
+    fs::copy(busybox().unwrap(), at("/run/busybox")).unwrap();
+    // What hosts trust registries by is in dockerd's own directory.
+    fs::create_dir_all("/etc/docker/certs.d").unwrap();
+    for shared in [Path::new("/etc/docker"), path] {
+        fs::create_dir_all(at(shared.to_str().unwrap())).unwrap();
+        mount(&format!(
+            "--bind {0} {1}",
+            shared.display(),
+            at(shared.to_str().unwrap())
+        ));
+    }
+}
+
+/// Begins a command that makes the system of a host its own root, in a mount namespace: in a chroot alone, what is
+/// executed in a container would see the root of the namespace, which is this machine's.
+fn rooted(path: &Path, host: &str) -> Vec<String> {
+    let root = root_of(path, host);
+    if host.is_empty() || !root.exists() {
+        return Vec::new();
+    }
+    let script = "cd \"$0\" && mkdir -p .before && pivot_root . .before && /run/busybox umount -l /.before && exec \"$@\"";
+    [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        script,
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([root.display().to_string()])
+    .collect()
+}
+
+/// The socket of the containerd that an engine uses: each release has its own.
+fn containerd_socket(path: &Path, host: &str) -> PathBuf {
+    if !host.is_empty() && root_of(path, host).exists() {
+        path.join(format!("containerd-{host}.sock"))
+    } else {
+        path.join("containerd.sock")
     }
 }
 
@@ -286,6 +417,7 @@ fn words(line: &str) -> Vec<&str> {
 /// Makes an authority, a certificate for each host, and one for the client; and a client of another authority.
 fn make_certificates(path: &Path) {
     let make = |authority: &str, directory: &str, name: &str, extensions: &str| {
+        let days = if directory == "expired" { 0 } else { 2 };
         let directory = path.join(directory);
         fs::create_dir_all(&directory).unwrap();
         let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
@@ -312,7 +444,7 @@ fn make_certificates(path: &Path) {
         run("openssl", &words(&line));
         fs::write(file("extensions"), extensions).unwrap();
         let line = format!(
-            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days 2 -extfile {} -out {}",
+            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days {days} -extfile {} -out {}",
             file("request.pem"),
             own(".pem"),
             own(".key"),
@@ -327,12 +459,13 @@ fn make_certificates(path: &Path) {
             format!("subjectAltName=IP:{address},DNS:{host}\nextendedKeyUsage=serverAuth\n");
         make("authority", host, host, &extensions);
     }
-    make(
-        "authority",
-        "client",
-        "client",
-        "extendedKeyUsage=clientAuth\n",
-    );
+    let extensions = format!("subjectAltName=IP:{ROUTER}\nextendedKeyUsage=serverAuth\n");
+    for name in ["server", "renewed"] {
+        make("authority", name, "server", &extensions);
+    }
+    for name in ["client", "expired"] {
+        make("authority", name, "client", "extendedKeyUsage=clientAuth\n");
+    }
     make(
         "foreign",
         "stranger",
@@ -342,15 +475,19 @@ fn make_certificates(path: &Path) {
     fs::copy(path.join("authority.pem"), path.join("stranger/ca.pem")).unwrap();
 }
 
-fn start_containerd(path: &Path) -> Child {
-    let socket = path.join("containerd.sock");
+fn start_containerd(path: &Path, host: &str) -> Child {
+    let socket = containerd_socket(path, host);
+    let directory = socket.with_extension("d");
     let child = Command::new("setpriv")
-        .args(["--pdeathsig", "TERM", "containerd", "--address"])
+        .args(["--pdeathsig", "TERM"])
+        .args(rooted(path, host))
+        .arg("containerd")
+        .arg("--address")
         .arg(&socket)
         .arg("--root")
-        .arg(path.join("containerd/root"))
+        .arg(directory.join("root"))
         .arg("--state")
-        .arg(path.join("containerd/state"))
+        .arg(directory.join("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -363,7 +500,7 @@ fn start_containerd(path: &Path) -> Child {
 }
 
 /// Starts the engine of a host: with its socket, and over TLS for clients of the authority.
-fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
+fn start_daemon(path: &Path, (host, address): (&str, &str), mounts_of: Option<u32>) -> Child {
     let directory = path.join(host);
     let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let log = fs::OpenOptions::new()
@@ -372,18 +509,14 @@ fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
         .open(file("log"))
         .unwrap();
     let tag = format!("{host}-{}", std::process::id());
-    fs::write(file("daemon.json"), "{}").unwrap();
+    // A download that fails is the case's to see, and not tried for minutes.
+    fs::write(file("daemon.json"), "{\"max-download-attempts\":1}").unwrap();
     // `ip netns exec` would hide the control groups below a /sys of its own.
     Command::new("nsenter")
         .arg(format!("--net=/run/netns/{}", namespace(host)))
-        .args([
-            "setpriv",
-            "--pdeathsig",
-            "TERM",
-            "dockerd",
-            "--config-file",
-            &file("daemon.json"),
-        ])
+        .args(mounts_of.map(|id| format!("--mount=/proc/{id}/ns/mnt")))
+        .args(["setpriv", "--pdeathsig", "TERM", "dockerd"])
+        .args(["--config-file", &file("daemon.json")])
         .args(["-H", &format!("unix://{}", file("docker.sock"))])
         .args(["-H", &format!("tcp://{address}:2376"), "--tlsverify"])
         .args([
@@ -403,7 +536,7 @@ fn start_daemon(path: &Path, (host, address): (&str, &str)) -> Child {
             &file("docker.pid"),
         ])
         .arg("--containerd")
-        .arg(path.join("containerd.sock"))
+        .arg(containerd_socket(path, host))
         .args([
             "--containerd-namespace",
             &tag,

@@ -1,4 +1,4 @@
-//! The real commands against real engines: three docker hosts, each in a network namespace, behind one switch.
+//! The real commands against real engines: four docker hosts, each in a network namespace, behind one switch.
 //!
 //! Needs root, dockerd with its client and containerd, openssl, ip, nsenter and a static busybox; what is missing makes
 //! every case *ignored*, with the reason in its name. Namespaces, daemons and certificates are this run's own, and go with
@@ -8,14 +8,19 @@
 
 mod answers;
 mod changes;
+mod cluster;
 mod console;
+mod faults;
 mod lab;
 mod life_cycle;
+mod pages;
 mod reached;
 mod registry;
 mod site;
+mod site_registry;
 
 use std::process::{Command, ExitCode};
+use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -26,22 +31,42 @@ fn main() -> ExitCode {
     if let Some(directory) = std::env::var_os(registry::SERVE) {
         registry::serve(directory.as_ref());
     }
+    if std::env::var_os(pages::MKDEF).is_some() {
+        return definitions::command::main(definitions::cli::mkdef::run);
+    }
     let mut arguments = Arguments::from_args();
     // The engines are the slow part, and more at once only wait for each other.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let missing = missing();
     let engines = [
+        cluster::CASES,
         life_cycle::CASES,
         changes::CASES,
         reached::CASES,
         console::CASES,
         registry::CASES,
+        pages::TYPED,
+        faults::CASES,
+        site_registry::CASES,
     ]
     .concat();
     let engines = engines
         .into_iter()
-        .map(|case| trial(case, missing.as_deref()));
-    let trials = engines.chain(answers::CASES.iter().map(|case| trial(*case, None)));
+        .map(|case| trial(case, missing.as_deref(), Engines::Shared));
+    let others = lab::RELEASES
+        .iter()
+        .all(|(host, _)| lab::made_root(host).is_some());
+    let lacking = missing
+        .clone()
+        .or_else(|| (!others).then(|| "tests/media/engine of two releases".to_owned()));
+    let releases = cluster::RELEASES.iter().copied();
+    let engines =
+        engines.chain(releases.map(|case| trial(case, lacking.as_deref(), Engines::Shared)));
+    let alone = cluster::ALONE.iter().copied();
+    let engines = engines.chain(alone.map(|case| trial(case, missing.as_deref(), Engines::Alone)));
+    let without = [answers::CASES, pages::CASES].concat();
+    let count = without.len();
+    let trials = engines.chain(without.iter().map(|case| trial(*case, None, Engines::None)));
     let trials: Vec<_> = trials.collect();
     let wanted = |trial: &Trial| {
         let name = trial.name();
@@ -49,20 +74,39 @@ fn main() -> ExitCode {
         !trial.has_ignored_flag() && name.contains(filter)
     };
     // By this thread, with which what it starts ends; and not for cases that need no engine.
-    let engines = trials.len() - answers::CASES.len();
+    let engines = trials.len() - count;
     if !arguments.list && trials[..engines].iter().any(wanted) {
         lab::lab();
     }
+    pages::NAMES
+        .set(trials.iter().map(|trial| trial.name().to_owned()).collect())
+        .unwrap();
     let conclusion = libtest_mimic::run(&arguments, trials);
     lab::end();
     conclusion.exit_code()
 }
 
-fn trial((name, case): Case, missing: Option<&str>) -> Trial {
+/// What a case does with the engines of the lab.
+#[derive(Clone, Copy)]
+enum Engines {
+    None,
+    Shared,
+    /// It restarts all of them.
+    Alone,
+}
+
+static ENGINES: RwLock<()> = RwLock::new(());
+
+fn trial((name, case): Case, missing: Option<&str>, engines: Engines) -> Trial {
     let shown = missing.map_or(name.to_owned(), |missing| {
         format!("{name} (needs {missing})")
     });
     let run = move || {
+        let shared = matches!(engines, Engines::Shared)
+            .then(|| ENGINES.read().unwrap_or_else(PoisonError::into_inner));
+        let alone = matches!(engines, Engines::Alone)
+            .then(|| ENGINES.write().unwrap_or_else(PoisonError::into_inner));
+        let _held = (shared, alone);
         std::panic::catch_unwind(case).map_err(|panic| {
             let message = panic.downcast_ref::<String>().cloned();
             let message =
@@ -92,6 +136,9 @@ fn missing() -> Option<String> {
         "setsid",
         "tar",
         "sha256sum",
+        "dnsmasq",
+        "curl",
+        "docker-registry",
     ];
     tools
         .into_iter()

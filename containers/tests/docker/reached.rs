@@ -14,6 +14,10 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("what_keeps_a_client_out_is_said_with_what_helps", kept_out),
     ("certificates_are_found_for_each_host", certificates),
+    (
+        "the_sites_authority_gives_the_client_a_certificate_of_hours",
+        of_the_authority,
+    ),
     ("an_address_is_refused_before_anything_is_made", addresses),
     ("engines_refuse_what_no_definition_knows", networks),
     ("an_address_that_somebody_has_by_now_is_not_started", probed),
@@ -138,6 +142,59 @@ fn certificates() {
         site.path().join("client").display()
     );
     assert_eq!(site.ok(&line), "z1: success\n");
+}
+
+/// The commands ask the signer beside them once, and use what they got again. Here it is a program that answers as
+/// `slipway-trust issue` does.
+fn of_the_authority() {
+    let site = Site::new(&definition("z2", "host02", "10.73.42.2"));
+    let trust = site.path().join("trust");
+    fs::create_dir_all(&trust).unwrap();
+    fs::copy(lab().path("authority.pem"), trust.join("root.crt")).unwrap();
+    fs::copy(lab().path("authority.pem"), trust.join("clients.crt")).unwrap();
+    let bin = site.path().join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let built = std::path::Path::new(env!("CARGO_BIN_EXE_rpower"));
+    fs::copy(built, bin.join("rpower")).unwrap();
+    let signer = bin.join("slipway-trust");
+    let sign = |script: &str| {
+        fs::write(&signer, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&signer, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let record = site.path().join("asked");
+    let told = || {
+        let mut command = lab().inside("switch", bin.join("rpower"));
+        command
+            .env("SLIPWAY_CONFIG", site.path())
+            .env("SUDO_USER", "carol");
+        command.env_remove("DOCKER_CERT_PATH").args(["z2", "state"]);
+        crate::site::outcome(command.output().unwrap())
+    };
+    sign("echo 'slipway-trust: the clock is wrong' >&2; exit 1");
+    assert_eq!(
+        told().err,
+        "z2: [mn]: Error: getting a client certificate of the site's authority: slipway-trust: the clock is wrong\n"
+    );
+    let (record_at, client) = (record.display(), lab().client());
+    let client = client.display();
+    sign(&format!(
+        "echo \"$*\" >>{record_at}\nfor last; do :; done\nmkdir -p $last\ncp {client}/*.pem $last/"
+    ));
+    site.ok("mkdocker z2");
+    assert_eq!(told().out, "z2: created\n");
+    assert_eq!(told().out, "z2: created\n");
+    let asked = format!(
+        "--config {} issue carol --as client --for 12h --out /run/slipway/client/carol\n",
+        site.path().display()
+    );
+    assert_eq!(fs::read_to_string(&record).unwrap(), asked, "once for both");
+    let kept = fs::metadata("/run/slipway/client").unwrap().permissions();
+    assert_eq!(kept.mode() & 0o777, 0o700);
+    // What is given goes before the authority.
+    sign("exit 1");
+    fs::remove_dir_all("/run/slipway/client/carol").unwrap();
+    assert_eq!(site.ok("rpower z2 state"), "z2: created\n");
+    site.ok("rmdocker z2");
 }
 
 fn addresses() {

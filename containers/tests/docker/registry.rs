@@ -13,11 +13,17 @@ use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
     ("images_are_pulled_once_a_host_and_when_asked", pulled),
+    (
+        "a_registry_that_goes_in_the_middle_of_a_pull_is_an_error",
+        cut_off,
+    ),
     ("images_are_pushed_loaded_listed_and_removed", images),
 ];
 
 /// The variable that makes this program the registry of a directory.
 pub(crate) const SERVE: &str = "CONTAINERS_TEST_REGISTRY";
+/// The file that has the registry end in the middle.
+const CUT_OFF: &str = "cut-off";
 const ADDRESS: &str = "127.0.0.1:5000";
 /// Registries of two cases are on two hosts.
 const HOST: &str = "host01";
@@ -91,6 +97,11 @@ pub(crate) fn serve(directory: &Path) -> ! {
                 body.len()
             );
             stream.write_all(head.as_bytes()).ok();
+            // It goes in the middle of the longest blob.
+            if directory.join(CUT_OFF).exists() && body.len() > 100_000 {
+                stream.write_all(&body[..body.len() / 2]).ok();
+                return;
+            }
             if request.method != "HEAD" {
                 stream.write_all(&body).ok();
             }
@@ -278,6 +289,34 @@ fn pulled() {
     );
     assert_eq!(site.ok("mkdocker h2 --pull never"), "h2: unchanged\n");
     site.ok("rmdocker h1,h2");
+}
+
+fn cut_off() {
+    let directory = tempfile::tempdir().unwrap();
+    publish(directory.path(), "3");
+    fs::write(directory.path().join(CUT_OFF), "").unwrap();
+    let mut registry = start("host04", directory.path());
+    let site = Site::new(&format!(
+        "[node.g1]\nmgt = \"docker\"\ndockerhost = \"host04\"\nip = \"10.73.70.3\"\nimage = \"{ADDRESS}/app:3\"\n\
+         command = \"sleep 1000\"\n"
+    ));
+    // The words are the engine's, which asks for the rest once more.
+    let refused = site.fails("mkdocker g1");
+    let pulling = format!("g1: [mn]: Error: pulling the image {ADDRESS}/app:3: ");
+    assert!(
+        refused.starts_with(&pulling) && refused.lines().count() == 1,
+        "{refused}"
+    );
+    assert_eq!(
+        site.ok("dockerimage ls host04 127.0.0.1:5000/app"),
+        "host04: 0 images\n"
+    );
+    fs::remove_file(directory.path().join(CUT_OFF)).unwrap();
+    let made = site.ok("mkdocker g1");
+    assert!(made.ends_with("g1: success\n"), "{made}");
+    registry.kill().unwrap();
+    registry.wait().unwrap();
+    site.ok("rmdocker g1");
 }
 
 fn images() {

@@ -1,11 +1,19 @@
 //! The docker network on the bridge: what should be there, against what is.
+//!
+//! The bridge is the LAN itself, and an engine knows its own containers alone: it would hand out the same address on
+//! every host. So the network has an address range of one address, the gateway's, which is taken: a container gets the
+//! address that it asks for, or none. The host's own addresses are reserved. Reference: moby `libnetwork/ipam`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
 use definitions::DockerNetwork;
 use ipnetwork::IpNetwork;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::engine::EngineClient;
+use super::host_names;
 use crate::fault::Fault;
 
 /// The option that names the bridge of a network of the bridge driver.
@@ -19,15 +27,24 @@ const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
 pub(super) enum NetworkAction {
     /// It is as it should be.
     Keep,
+    /// It is used and cannot be replaced; what it does not reserve as it should is said.
+    KeepInUse(String),
     /// There is none of that name.
     Create(Value),
     /// There is one that differs and that nothing uses.
     Replace { with: Value, before: Value },
 }
 
+impl NetworkAction {
+    /// Says whether anything is done.
+    pub(super) fn changes(&self) -> bool {
+        matches!(self, Self::Create(_) | Self::Replace { .. })
+    }
+}
+
 /// Compares what the engine has with what should be there.
 pub(super) fn plan(engine: &EngineClient, network: &DockerNetwork) -> Result<NetworkAction> {
-    let wanted = request(network);
+    let wanted = request(network, &host_addresses(network)?);
     let networks = engine.networks()?;
     refuse_overlap(network, &networks)?;
     let Some(there) = engine.network(network.name().as_str())? else {
@@ -37,6 +54,14 @@ pub(super) fn plan(engine: &EngineClient, network: &DockerNetwork) -> Result<Net
         return Ok(NetworkAction::Keep);
     }
     let users = engine.containers_on(network.name().as_str())?;
+    if !users.is_empty() && is_equal_but_for_reservations(&there, &wanted) {
+        return Ok(NetworkAction::KeepInUse(format!(
+            "the docker network {} does not reserve what it should, and a container without an address may get one that \
+             is in use: remove {} and run setupdockerhost again",
+            network.name(),
+            users.join(", ")
+        )));
+    }
     if !users.is_empty() {
         bail!(
             "the docker network {} differs from {network} and is used by {}: remove them first",
@@ -67,6 +92,10 @@ pub(super) fn apply(
     };
     match step {
         NetworkAction::Keep => Ok(()),
+        NetworkAction::KeepInUse(warning) => {
+            eprintln!("setupdockerhost: {warning}");
+            Ok(())
+        }
         NetworkAction::Create(wanted) => create(wanted),
         NetworkAction::Replace { with, before } => {
             let removing = || format!("removing the docker network {name}");
@@ -83,16 +112,34 @@ pub(super) fn apply(
     }
 }
 
+/// Lists the addresses of this host in the subnet, but for the gateway: those of the bridge, or of the NIC that joins it.
+fn host_addresses(network: &DockerNetwork) -> Result<BTreeSet<IpAddr>> {
+    let mut addresses = host_names::addresses_v4()?;
+    addresses
+        .retain(|address| network.subnet().contains(*address) && *address != network.gateway());
+    Ok(addresses)
+}
+
 /// Returns what the engine is asked for.
-fn request(network: &DockerNetwork) -> Value {
+fn request(network: &DockerNetwork, host: &BTreeSet<IpAddr>) -> Value {
+    let gateway = network.gateway();
+    let mut config = json!({
+        "Subnet": network.subnet().to_string(),
+        "IPRange": format!("{gateway}/32"),
+        "Gateway": gateway.to_string(),
+    });
+    let names = (1..).map(|number| format!("host{number}"));
+    let reserved: Map<_, _> = names
+        .zip(host.iter().map(|address| json!(address.to_string())))
+        .collect();
+    if !reserved.is_empty() {
+        config["AuxiliaryAddresses"] = Value::Object(reserved);
+    }
     json!({
         "Name": network.name().as_str(),
         "CheckDuplicate": true,
         "Driver": "bridge",
-        "IPAM": { "Config": [{
-            "Subnet": network.subnet().to_string(),
-            "Gateway": network.gateway().to_string(),
-        }] },
+        "IPAM": { "Config": [config] },
         "Options": { BRIDGE_NAME: network.name().as_str(), INHIBIT_IPV4: "true" },
     })
 }
@@ -116,13 +163,29 @@ fn recreate_request(before: &Value) -> Value {
 }
 
 fn is_equal(there: &Value, wanted: &Value) -> bool {
-    let (has, wants) = (&there["IPAM"]["Config"][0], &wanted["IPAM"]["Config"][0]);
+    let (has, wants) = (ipam(there), ipam(wanted));
+    is_equal_but_for_reservations(there, wanted)
+        && ["IPRange", "AuxiliaryAddresses"]
+            .iter()
+            .all(|key| has[*key] == wants[*key])
+}
+
+/// Compares the rest. A network of both families is never equal: engines from 28 on take the host's own IPv6 addresses
+/// from the bridge.
+fn is_equal_but_for_reservations(there: &Value, wanted: &Value) -> bool {
+    let (has, wants) = (ipam(there), ipam(wanted));
     there["Driver"] == wanted["Driver"]
+        && there["EnableIPv6"] != true
         && has["Subnet"] == wants["Subnet"]
         && has["Gateway"] == wants["Gateway"]
         && [BRIDGE_NAME, INHIBIT_IPV4]
             .iter()
             .all(|option| there["Options"][*option] == wanted["Options"][*option])
+}
+
+/// Returns the one subnet of a network, with what is reserved in it.
+fn ipam(network: &Value) -> &Value {
+    &network["IPAM"]["Config"][0]
 }
 
 /// Refuses a subnet that another network holds; the engine would say so later and less clearly.
@@ -175,6 +238,37 @@ fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_range_is_the_gateway_and_what_the_host_has_is_reserved() {
+        let network: DockerNetwork = "mydocker0=10.1.0.0/16@10.1.0.1".parse().unwrap();
+        let host = ["10.1.0.5", "10.1.0.6"].map(|address| address.parse().unwrap());
+        assert_eq!(
+            request(&network, &BTreeSet::from(host))["IPAM"]["Config"],
+            json!([{
+                "Subnet": "10.1.0.0/16", "IPRange": "10.1.0.1/32", "Gateway": "10.1.0.1",
+                "AuxiliaryAddresses": { "host1": "10.1.0.5", "host2": "10.1.0.6" },
+            }])
+        );
+        // The host is the router: its address is the gateway, which is reserved already.
+        assert_eq!(
+            request(&network, &BTreeSet::new())["IPAM"]["Config"],
+            json!([{ "Subnet": "10.1.0.0/16", "IPRange": "10.1.0.1/32", "Gateway": "10.1.0.1" }])
+        );
+    }
+
+    #[test]
+    fn a_network_of_both_families_is_not_equal() {
+        let network: DockerNetwork = "mydocker0=10.1.0.0/16@10.1.0.1".parse().unwrap();
+        let wanted = request(&network, &BTreeSet::new());
+        assert!(is_equal(&wanted, &wanted));
+        let mut both = wanted.clone();
+        both["EnableIPv6"] = json!(true);
+        assert!(!is_equal(&both, &wanted) && !is_equal_but_for_reservations(&both, &wanted));
+        let mut open = wanted.clone();
+        open["IPAM"]["Config"][0]["IPRange"] = json!("10.1.0.0/16");
+        assert!(!is_equal(&open, &wanted) && is_equal_but_for_reservations(&open, &wanted));
+    }
 
     #[test]
     fn what_is_in_the_way_is_said_with_what_can_be_done() {

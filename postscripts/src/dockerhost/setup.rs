@@ -106,7 +106,7 @@ fn ensure_network(
     let step_wanted = network::plan(engine, network)?;
     network::apply(engine, network, &step_wanted, fault)?;
     let what = describe(&step_wanted, network);
-    if step_wanted != NetworkAction::Keep {
+    if step_wanted.changes() {
         report.changed = true;
         report.step(what.clone());
     }
@@ -120,7 +120,7 @@ fn ensure_network(
 
 fn describe(step: &NetworkAction, network: &DockerNetwork) -> String {
     let verb = match step {
-        NetworkAction::Keep => "kept",
+        NetworkAction::Keep | NetworkAction::KeepInUse(_) => "kept",
         NetworkAction::Create(_) => "created",
         NetworkAction::Replace { .. } => "replaced",
     };
@@ -145,7 +145,7 @@ fn show_plan(host: &HostUpdate<'_>, plan: &Plan, args: &Args) -> Result<ExitCode
     }
     if let Some(network) = &args.network
         && answers
-        && network::plan(host.engine, network)? != NetworkAction::Keep
+        && network::plan(host.engine, network)?.changes()
     {
         steps.push(format!("make the docker network {network}"));
     }

@@ -17,6 +17,10 @@ pub(crate) const TESTS: &[Test] = &[
         refused,
     ),
     ("a_nic_joins_the_bridge_first", a_nic_joins_first),
+    (
+        "no_engine_hands_out_an_address_by_itself",
+        nothing_handed_out,
+    ),
     ("a_host_that_does_not_route_for_its_network_says_so", router),
     (
         "a_network_half_replaced_is_made_by_the_next_run",
@@ -136,6 +140,90 @@ fn kept_and_replaced() {
         shown.contains("network: mydocker0=10.71.0.0/16@10.71.0.254 on mydocker0\n"),
         "{shown}"
     );
+}
+
+/// The network gives the address that is asked for, and none that is the host's or the router's.
+fn nothing_handed_out() {
+    let namespace = Namespace::new("dhr", "10.78.0.5/16");
+    let host = Host::inside(&namespace.0, "10.78.0.5:2376");
+    host.load_busybox();
+    let wanted = "mydocker0=10.78.0.0/16@10.78.0.1";
+    // As it was made by earlier releases, and by hand: it hands out 10.78.0.2 on every host.
+    let create = |more: &[&str]| {
+        let line = "network create --subnet 10.78.0.0/16 --gateway 10.78.0.1 \
+                    -o com.docker.network.bridge.name=mydocker0 -o com.docker.network.bridge.inhibit_ipv4=true";
+        let words: Vec<_> = line
+            .split_whitespace()
+            .chain(more.iter().copied())
+            .collect();
+        let made = host.docker(&[&words[..], &["mydocker0"]].concat());
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    };
+    let remove = || {
+        assert!(
+            host.docker(&["network", "rm", "mydocker0"])
+                .status
+                .success()
+        )
+    };
+    let ask = |more: &[&str]| {
+        let create = ["run", "-d", "--name", "asks", "--network", "mydocker0"];
+        let what = ["busybox", "/bin/busybox", "sleep", "1000"];
+        let made = host.docker(&[&create[..], more, &what].concat());
+        host.docker(&["rm", "-f", "asks"]);
+        (made.status.success(), text(&made.stderr))
+    };
+    create(&[]);
+    assert!(
+        ask(&[]).0 && ask(&["--ip", "10.78.0.5"]).0,
+        "what is shown here does not happen"
+    );
+    // One that is used is kept, with a warning; it is brought there when nothing uses it.
+    host.start_container("guest", &["--network", "mydocker0", "--ip", "10.78.0.20"]);
+    let output = host.command(&[wanted]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let warning = "setupdockerhost: the docker network mydocker0 does not reserve what it should, and a container \
+                   without an address may get one that is in use: remove guest and run setupdockerhost again\n";
+    assert!(
+        text(&output.stderr).contains(warning),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(host.docker(&["rm", "-f", "guest"]).status.success());
+    host.setup(&[wanted]);
+    let refuses = || {
+        let (made, said) = ask(&[]);
+        assert!(!made && said.contains("no available"), "{said}");
+        for address in ["10.78.0.5", "10.78.0.1"] {
+            let (made, said) = ask(&["--ip", address]);
+            assert!(
+                !made && said.contains("Address already in use"),
+                "{address}: {said}"
+            );
+        }
+        let (made, said) = ask(&["--ip", "10.78.0.20"]);
+        assert!(made, "{said}");
+    };
+    refuses();
+    assert_eq!(host.setup(&[wanted]), "nothing to do\n");
+    // A network of both families on the bridge is replaced too.
+    remove();
+    create(&["--ipv6", "--subnet", "fd78::/64", "--gateway", "fd78::1"]);
+    host.setup(&[wanted]);
+    let format = [
+        "network",
+        "inspect",
+        "-f",
+        "{{.EnableIPv6}} {{len .IPAM.Config}}",
+        "mydocker0",
+    ];
+    assert_eq!(text(&host.docker(&format).stdout), "false 1\n");
+    refuses();
+    // Another address of the host takes the place of the one before.
+    namespace.ip(&["addr", "add", "10.78.0.6/16", "dev", "mydocker0"]);
+    host.setup(&[wanted]);
+    let (made, said) = ask(&["--ip", "10.78.0.6"]);
+    assert!(!made && said.contains("Address already in use"), "{said}");
 }
 
 fn refused() {
