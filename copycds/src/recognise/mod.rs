@@ -28,6 +28,7 @@ mod installer;
 mod match_rules;
 mod reason;
 mod rejection;
+mod release_files;
 mod rules;
 mod rules_file;
 mod source;

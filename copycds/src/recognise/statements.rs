@@ -9,7 +9,8 @@ use definitions::Arch;
 use super::arch_words::arch_of;
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, clean};
-use super::source::{FindingSource, ReleaseFile};
+use super::release_files::ReleaseFile;
+use super::source::FindingSource;
 use super::treeinfo;
 
 /// One text about the product, with what its file says beside it in fixed places.
@@ -73,7 +74,7 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
             ReleaseFile::Discinfo => all.extend(discinfo(path, &text)),
             ReleaseFile::MediaRepo => all.extend(media_repo(path, &text)),
             ReleaseFile::SuseContent => all.extend(content(path, &text)),
-            ReleaseFile::SuseMedia => all.extend(media(path, &text)),
+            ReleaseFile::SuseMedia { disc } => all.extend(media(path, &text, disc)),
             ReleaseFile::AptRelease => all.extend(release(path, &text)),
         }
     }
@@ -206,21 +207,18 @@ fn media_repo(path: &str, text: &str) -> Vec<ReleaseStatement> {
 
 /// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`, and
 /// the products of directories below).
-fn media(path: &str, text: &str) -> Vec<ReleaseStatement> {
-    let number = path
-        .strip_prefix("install/")
-        .unwrap_or(path)
-        .split(['.', '/'])
-        .nth(1)
-        .and_then(|number| number.parse().ok());
-    let disc = number.map(|number| DiscNumber { number, of: None });
+fn media(path: &str, text: &str, disc: u8) -> Vec<ReleaseStatement> {
+    let disc = DiscNumber {
+        number: disc.into(),
+        of: None,
+    };
     let of_directory = |line: &str| line.starts_with('/') && !line.starts_with("/ ");
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| !line.is_empty() && !of_directory(line))
         .take(2)
         .map(|line| ReleaseStatement {
-            disc: label_disc(line).or(disc),
+            disc: label_disc(line).or(Some(disc)),
             ..ReleaseStatement::in_file(
                 path,
                 line.strip_prefix("/ ").unwrap_or(line),
