@@ -94,6 +94,12 @@ pub struct Chosen {
     pub groups: Vec<String>,
 }
 
+/// Returns the two spans that a name may have been meant as: `n1-n3` and `m1-m3` of `n1-m3`, whose ends have different
+/// words.
+pub(crate) fn possible_spans(name: &str) -> Option<[String; 2]> {
+    span::with_other_words(name)
+}
+
 impl FromStr for Noderange {
     type Err = Error;
 
@@ -145,7 +151,7 @@ impl Noderange {
         let Evaluated { nodes, unknown, .. } = self.evaluate(universe)?;
         match unknown.first() {
             None => Ok(nodes),
-            Some((_, name)) => Err(match span::with_other_words(name) {
+            Some((_, name)) => Err(match possible_spans(name) {
                 Some([one, other]) => Error::Noderange {
                     range: self.text.clone(),
                     message: format!(
