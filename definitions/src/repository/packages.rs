@@ -65,7 +65,7 @@ pub struct PackageChanges {
 /// A package that is to be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedPackage {
-    /// The directory beneath `otherpkgdir` that it comes from.
+    /// The directory below `otherpkgdir` that it comes from.
     pub directory: Option<String>,
     /// Its name.
     pub name: String,

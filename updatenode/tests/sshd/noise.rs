@@ -1,4 +1,4 @@
-//! Nodes whose shells and scripts print what they like: nothing of it ends a session or speaks for another node.
+//! Nodes whose shells and scripts print what they like: nothing of it ends a session or counts for another node.
 
 use std::fs;
 
