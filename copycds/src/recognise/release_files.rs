@@ -25,7 +25,7 @@ pub(super) enum ReleaseFile {
         /// The number of the disc in its set.
         disc: u8,
     },
-    /// `dists/*/Release` (apt).
+    /// `dists/*/Release` and `InRelease` (apt).
     AptRelease,
 }
 
@@ -54,7 +54,8 @@ impl ReleaseFile {
                 spells(dir, &format!("media.{number}")).then_some(Self::SuseMedia { disc })
             }
             [dists, _, name] if spells(dists, "dists") => {
-                spells(name, "release").then_some(Self::AptRelease)
+                let is = spells(name, "release") || spells(name, "inrelease");
+                is.then_some(Self::AptRelease)
             }
             _ => None,
         }
@@ -157,7 +158,11 @@ mod tests {
             (disc(12), &["media.12/products"]),
             (
                 AptRelease,
-                &["dists/bookworm/Release", "dists/trixie/release"],
+                &[
+                    "dists/bookworm/Release",
+                    "dists/trixie/release",
+                    "dists/trixie/InRelease",
+                ],
             ),
         ] {
             for path in paths {
