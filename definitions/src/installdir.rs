@@ -13,6 +13,9 @@ impl InstallDir {
     /// xCAT's default, which Slipway keeps.
     pub const DEFAULT: &'static str = "/install";
 
+    /// What genimage keeps with a tree that copycds published, below the tree: which initrd can install over a network.
+    pub const INITRD_RECORD: &'static str = ".slipway/initrd.json";
+
     /// Names the install directory.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
