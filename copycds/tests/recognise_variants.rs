@@ -696,3 +696,91 @@ fn what_a_file_says_again_in_other_words_counts_too() {
         assert_eq!(answer(&evidence), expected, "{label}");
     }
 }
+
+#[test]
+fn a_file_that_describes_a_release_in_no_form_we_read_counts_against_its_label() {
+    let rhel = ("RHEL-9-4-0-BaseOS-x86_64", "conflict");
+    let debian = ("Debian 12.9.0 amd64 n", "conflict");
+    let imitation = ("Debian 12.9.0 amd64 n", "derivative");
+    let sle = ("SLE-15-SP4-Full-x86_64", "conflict");
+    for ((label, expected), path, text) in [
+        (
+            rhel,
+            ".treeinfo",
+            "[general]\nFamily = Acme Linux\nVersion = 9.4\n",
+        ),
+        (rhel, ".treeinfo", "[ general ]\nfamily = Acme Linux\n"),
+        (rhel, ".treeinfo", "[GENERAL]\nfamily = Acme Linux\n"),
+        (rhel, ".treeinfo", "family = Acme Linux\n"),
+        (
+            rhel,
+            ".treeinfo",
+            "[release]\nshort = ACME\nversion = 9.4\n",
+        ),
+        (rhel, ".treeinfo", "[variant-Acme]\nname = Acme\n"),
+        (
+            rhel,
+            ".treeinfo",
+            "[general]\nfamily =\n Acme Linux\narch = x86_64\n",
+        ),
+        (rhel, ".treeinfo", "a text of Acme"),
+        (rhel, ".discinfo", "Acme Linux 9.4"),
+        (rhel, ".discinfo", "1.5\rAcme Linux 9.4\rx86_64\r"),
+        (rhel, "media.repo", "[InstallMedia]\nNAME: Acme Linux 9.4\n"),
+        (rhel, "media.repo", "Acme Linux 9.4\n"),
+        (
+            imitation,
+            ".disk/info",
+            "Debian GNU/Linux 12.9.0 \"Bookworm\" - Official amd64 NETINST\nAcme 1\n",
+        ),
+        (
+            imitation,
+            "README.diskdefines",
+            "# define DISKNAME  Acme 1\n",
+        ),
+        (
+            imitation,
+            "dists/bookworm/Release",
+            "Label: Acme\nSuite: stable\n",
+        ),
+        (
+            imitation,
+            "dists/bookworm/Release",
+            "origin: Acme\nversion: 12.9\ncodename: bookworm\n",
+        ),
+        (
+            imitation,
+            "dists/bookworm/Release",
+            "Origin: Debian\nLabel: Debian-Acme\nVersion: 12.9\nCodename: bookworm\n",
+        ),
+        (
+            imitation,
+            "dists/bookworm/InRelease",
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Acme\nVersion: 12.9\n",
+        ),
+        (debian, "content", "PRODUCT=Acme\nVERSION=1\n"),
+        (sle, "content", "VENDOR Acme\n"),
+        (sle, "content", "PRODUCT=Acme\nVERSION=1\n"),
+    ] {
+        let mut evidence = volume(label);
+        evidence.files.insert(path.to_owned(), text.into());
+        assert_eq!(answer(&evidence), expected, "{path}: {text}");
+    }
+    // An empty one says nothing, and one that says the same in another case agrees.
+    for (path, text) in [
+        (".treeinfo", ""),
+        (".discinfo", "1.5\n"),
+        (
+            ".treeinfo",
+            "[General]\nFamily: Red Hat Enterprise Linux\nVersion: 9.4\nArch: x86_64\n",
+        ),
+        (
+            "media.repo",
+            "[InstallMedia]\nName = Red Hat Enterprise Linux 9.4\n",
+        ),
+    ] {
+        let mut evidence = volume(rhel.0);
+        evidence.files.insert(path.to_owned(), text.into());
+        assert_eq!(answer(&evidence), "rhels9.4 x86_64", "{path}: {text}");
+    }
+}

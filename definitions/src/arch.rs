@@ -60,7 +60,7 @@ pub enum Arch {
     M68k,
 }
 
-/// Every architecture with its own name first and every other name it goes by behind it.
+/// Every architecture with its own name first and every other name after it.
 const NAMES: &[(Arch, &[&str])] = &[
     (Arch::X86_64, &["x86_64", "amd64"]),
     (Arch::X86, &["x86", "i386", "i486", "i586", "i686"]),

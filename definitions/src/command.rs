@@ -39,7 +39,7 @@ pub fn main_from<A: Parser>(
 
 /// Prints a message of the parser: help and version are results, all else is wrong usage.
 fn usage(error: &clap::Error) -> ExitCode {
-    // A terminal that is gone leaves nobody to tell.
+    // A terminal that is gone leaves nobody to print to.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
@@ -67,7 +67,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Where the definitions lie: an option of every command that reads them.
+/// Where the definitions are: an option of every command that reads them.
 #[cfg(feature = "catalog")]
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
@@ -107,7 +107,7 @@ mod generate {
 
     /// Reads the option where it is the first argument.
     ///
-    /// It has a parser of its own, so that neither operands that a run needs nor variables that stand
+    /// It has a parser of its own, so that neither operands that a run needs nor variables that are
     /// for options are in its way.
     pub(super) fn asked(
         name: &str,

@@ -21,7 +21,7 @@ pub struct Distro {
     family: usize,
 }
 
-/// What stands for a version where there is no number yet, or never will be.
+/// What takes the place of a version where there is no number yet, or never will be.
 const ROLLING: &[&str] = &["testing", "rawhide", "eln", "tumbleweed"];
 
 impl Distro {
@@ -46,7 +46,7 @@ impl Distro {
         &self.name
     }
 
-    /// Returns what stands before the version: `rocky`.
+    /// Returns what is before the version: `rocky`.
     pub fn family(&self) -> &str {
         &self.name[..self.family]
     }

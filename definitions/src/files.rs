@@ -104,7 +104,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Returns the kernel's name of this boot, of the system beneath `root`.
+/// Returns the kernel's name of this boot, of the system below `root`.
 ///
 /// # Errors
 /// When the kernel's file cannot be read.

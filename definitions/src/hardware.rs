@@ -1,8 +1,8 @@
 //! Hardware addresses of NICs, however they are spelt.
 //!
 //! A text comes in, in any usual spelling; it goes out in one: lower-case pairs with colons between, as the
-//! kernel prints them. Several stand behind each other with `|` between, each with the host name that it
-//! belongs to behind a `!`. Reference: IEEE 802 (six octets), RFC 4391 (InfiniBand: eight or twenty).
+//! kernel prints them. Several are separated by `|`, each with the host name that it
+//! belongs to after a `!`. Reference: IEEE 802 (six octets), RFC 4391 (InfiniBand: eight or twenty).
 
 use std::str::FromStr;
 
@@ -66,7 +66,7 @@ fn normalised(entry: &str) -> Result<String, Error> {
 
 /// Reads the octets of an address, each as two lower-case digits.
 ///
-/// There is one kind of separator or none. Six parts are octets, of which a zero in front may be left out;
+/// There is one kind of separator or none. Six parts are octets, whose leading zero may be left out;
 /// longer parts, all of one length, hold several octets each.
 fn octets(text: &str) -> Option<Vec<String>> {
     let text = text

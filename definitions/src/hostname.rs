@@ -7,7 +7,7 @@
 pub(crate) const MAX_NAME: usize = 253;
 pub(crate) const MAX_LABEL: usize = 63;
 
-/// Says what keeps a text from being a host name that a certificate can speak for, if anything does.
+/// Says what keeps a text from being a host name that a certificate can name, if anything does.
 pub fn host_name_fault(text: &str) -> Option<&'static str> {
     let label_fault = |label: &str| {
         let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

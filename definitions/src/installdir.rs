@@ -13,6 +13,9 @@ impl InstallDir {
     /// xCAT's default, which Slipway keeps.
     pub const DEFAULT: &'static str = "/install";
 
+    /// What genimage keeps with a tree that copycds published, below the tree: which initrd can install over a network.
+    pub const INITRD_RECORD: &'static str = ".slipway/initrd.json";
+
     /// Names the install directory.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
@@ -28,7 +31,7 @@ impl InstallDir {
         self.0.join(distro.as_str()).join(arch.name())
     }
 
-    /// Returns where extra packages of a release lie: `<installdir>/post/otherpkgs/<osvers>/<arch>`.
+    /// Returns where extra packages of a release are: `<installdir>/post/otherpkgs/<osvers>/<arch>`.
     pub fn otherpkgs(&self, distro: &Distro, arch: Arch) -> PathBuf {
         self.0
             .join("post/otherpkgs")
@@ -56,12 +59,12 @@ impl InstallDir {
         self.0.join("autoinst")
     }
 
-    /// Returns where the programs lie that nodes fetch and run: `<installdir>/postscripts`.
+    /// Returns where the programs are that nodes fetch and run: `<installdir>/postscripts`.
     pub fn postscripts(&self) -> PathBuf {
         self.0.join("postscripts")
     }
 
-    /// Returns where an administrator's own templates and lists lie: `<installdir>/custom`.
+    /// Returns where an administrator's own templates and lists are: `<installdir>/custom`.
     pub fn custom(&self) -> PathBuf {
         self.0.join("custom")
     }

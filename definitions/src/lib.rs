@@ -75,7 +75,8 @@ pub use object::{AttributeValue, Attributes, Object, ObjectKind};
 pub use osimage::{OsImage, ProvMethod};
 pub use repository::{
     AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
-    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, is_url_character,
+    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, foreign_architecture,
+    is_url_character,
 };
 pub use runlist::{
     ProgramDigest, Results, Runlist, RunlistEntry, ScriptLine, ScriptOrigin, ScriptResult,

@@ -1,8 +1,8 @@
-//! The names of nodes and of groups: what may stand in host tables, certificates and node ranges.
+//! The names of nodes and of groups: what may be in host tables, certificates and node ranges.
 //!
 //! A text comes in; a name that cannot be wrong goes out. A node's name is a host name by RFC 1123,
 //! section 2.1, and RFC 1035, section 2.3.1: labels of 1 to 63 letters, digits and `-`, none of which
-//! begins or ends with `-`, 253 characters in all. `_` may stand in it, too: hosts that have it are in
+//! begins or ends with `-`, 253 characters in all. `_` may be in it, too: hosts that have it are in
 //! use, and resolvers and docker's clients take it. What inet_aton(3) reads as an address is no name.
 
 use std::str::FromStr;

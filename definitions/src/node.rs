@@ -1,6 +1,6 @@
 //! Nodes, and the groups whose attributes they inherit.
 //!
-//! Both say the same things, so their attributes stand here once. What a node is in the end is worked
+//! Both say the same things, so their attributes are here once. What a node is in the end is worked
 //! out in [`crate::Nodes`].
 
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ macro_rules! like_a_node {
             postbootscripts: Vec<String>,
 
             // How it is installed.
-            /// The disk that is installed to: `/dev/sda`, or a path beneath `/dev/disk/`.
+            /// The disk that is installed to: `/dev/sda`, or a path below `/dev/disk/`.
             disk: Option<String>,
             /// The NIC that the node installs over: a name, or `mac`.
             installnic: Option<String>,
@@ -190,7 +190,7 @@ macro_rules! like_a_node {
             vmcpus: Option<String>,
             /// How much memory it has.
             vmmemory: Option<String>,
-            /// Where its disks lie.
+            /// Where its disks are.
             vmstorage: Option<String>,
             /// What kind of disk it sees.
             vmstoragemodel: Option<String>,
@@ -224,12 +224,12 @@ macro_rules! like_a_node {
             niccustomscripts: Vec<String>,
             /// Further settings, `name=value`.
             nicextraparams: Vec<String>,
-            /// The NICs beneath a bridge, a bond or a VLAN.
+            /// The NICs below a bridge, a bond or a VLAN.
             nicdevices: Vec<String>,
             /// What the hardware says of the NIC.
             nicsadapter: Vec<String>,
 
-            // Where it stands and what it is made of.
+            // Where it is and what it is made of.
             /// The room.
             room: Option<String>,
             /// The rack.
@@ -289,7 +289,7 @@ like_a_node! {
 }
 
 impl Group {
-    /// The group that every node is in without saying so, behind all others.
+    /// The group that every node is in without being listed, after all others.
     pub const EVERYONE: &'static str = "xcatdefaults";
 
     /// The name by which node ranges mean every node, whether it says so or not.

@@ -33,12 +33,12 @@ impl Nodes {
     pub fn new(objects: impl IntoIterator<Item = Object>) -> Self {
         let mut nodes = Self::default();
         for object in objects {
-            let shelf = match object.kind() {
+            let by_name = match object.kind() {
                 ObjectKind::Node => &mut nodes.nodes,
                 ObjectKind::Group => &mut nodes.groups,
                 _ => continue,
             };
-            shelf.insert(object.name().to_owned(), object);
+            by_name.insert(object.name().to_owned(), object);
         }
         nodes
     }
@@ -84,7 +84,7 @@ impl Nodes {
         if OF_THE_GROUP.contains(&attribute) {
             return None;
         }
-        self.behind(node)
+        self.inherited_from(node)
             .find_map(|group| group.value(attribute))
             .cloned()
     }
@@ -103,7 +103,7 @@ impl Nodes {
     pub fn effective(&self, name: &str) -> Option<Object> {
         let node = self.nodes.get(name)?;
         let mut effective = node.clone();
-        for group in self.behind(node) {
+        for group in self.inherited_from(node) {
             let inherited = group
                 .attributes()
                 .iter()
@@ -144,8 +144,11 @@ impl Nodes {
         Node::from_object(&self.effective(name).ok_or_else(missing)?)
     }
 
-    /// Lists the groups behind a node, the one with the most to say first.
-    fn behind<'a>(&'a self, node: &'a Object) -> impl DoubleEndedIterator<Item = &'a Object> {
+    /// Lists the groups that a node inherits from, the one that takes precedence first.
+    fn inherited_from<'a>(
+        &'a self,
+        node: &'a Object,
+    ) -> impl DoubleEndedIterator<Item = &'a Object> {
         let named = groups_of(node).filter(|name| *name != Group::EVERYONE);
         let names: Vec<_> = named.chain([Group::EVERYONE]).collect();
         names.into_iter().filter_map(|name| self.groups.get(name))

@@ -76,7 +76,7 @@ impl ObjectKind {
             })
     }
 
-    /// Checks the name of an object: it stands on command lines, in node ranges and in file names.
+    /// Checks the name of an object: it is on command lines, in node ranges and in file names.
     fn check_name(self, name: &str) -> Result<(), Error> {
         if self == Self::Site && name != Site::NAME {
             return Err(Error::invalid("the name of the site", name, Site::NAME));

@@ -90,7 +90,7 @@ definition! {
         osupdatename: Option<String>,
         /// The installer template.
         template: Option<String>,
-        /// The tree, and further repositories behind it.
+        /// The tree, and further repositories after it.
         pkgdir: Vec<String>,
         /// Files that list packages of the tree.
         pkglist: Vec<String>,
@@ -110,7 +110,7 @@ definition! {
         rootfstype: Option<String>,
         /// Mount options of a root filesystem on NFS.
         nfsrootopts: Option<String>,
-        /// Where another kernel's packages lie.
+        /// Where another kernel's packages are.
         kerneldir: Option<String>,
         /// The kernel of a root image.
         kernelver: Option<String>,

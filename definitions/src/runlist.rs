@@ -22,7 +22,7 @@ pub struct Runlist {
     /// The osimage whose scripts are among them.
     pub osimage: String,
     /// Where the programs are fetched from: `http://10.1.0.1/install/postscripts`; a program's name
-    /// follows behind a `/`.
+    /// follows after a `/`.
     pub source: String,
     /// The environment of every script: `NODE`, `MASTER`, `OSVER` …
     pub environment: BTreeMap<String, String>,
@@ -37,13 +37,13 @@ pub struct Runlist {
 impl Runlist {
     /// The file's name among a node's assets.
     pub const FILE: &'static str = "postscripts.json";
-    /// Where the list lies on the node.
+    /// Where the list is on the node.
     pub const ON_NODE: &'static str = "/var/lib/slipway/postscripts.json";
     /// The program that runs the list, on the node.
     pub const FIRSTBOOT: &'static str = "/opt/slipway/bin/firstboot";
-    /// Where the programs of the list lie on the node, verified.
+    /// Where the programs of the list are on the node, verified.
     pub const PROGRAMS: &'static str = "/opt/slipway/postscripts";
-    /// What a program starts that has to stand beside it: `setupdockerhost NAME=…:NIC` starts
+    /// What a program starts that has to be beside it: `setupdockerhost NAME=…:NIC` starts
     /// `bridgeprereq`.
     pub const BESIDE: [(&'static str, &'static str); 1] = [("setupdockerhost", "bridgeprereq")];
     /// The most bytes that a list may have.
@@ -73,7 +73,7 @@ impl Runlist {
             }
             let beside = Self::BESIDE.iter().filter(|(of, _)| *of == name);
             due.extend(beside.map(|(_, beside)| (*beside).to_owned()));
-            due.extend(beneath(directory_of(&name), files));
+            due.extend(files_below(directory_of(&name), files));
             due.extend(
                 text(&name)
                     .iter()
@@ -115,13 +115,13 @@ impl Runlist {
     }
 }
 
-/// Returns the directory of a path, with its `/`; an empty one for what lies at the top.
+/// Returns the directory of a path, with its `/`; an empty one for what is at the top.
 fn directory_of(path: &str) -> &str {
     path.rfind('/').map_or("", |at| &path[..=at])
 }
 
-/// Returns the files beneath a directory, which is named with its `/`; none for the top.
-fn beneath(directory: &str, files: &BTreeSet<String>) -> Vec<String> {
+/// Returns the files below a directory, which is named with its `/`; none for the top.
+fn files_below(directory: &str, files: &BTreeSet<String>) -> Vec<String> {
     let from = files.range(directory.to_owned()..);
     let within = from.take_while(|file| file.starts_with(directory));
     match directory {
@@ -131,7 +131,7 @@ fn beneath(directory: &str, files: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// Returns the files that a text names: by their paths from the text's own directory, or from the top. What
-/// stands before a path may be anything: `$(dirname "$0")/functions` names `functions`, `./lib/` all of `lib`.
+/// is before a path may be anything: `$(dirname "$0")/functions` names `functions`, `./lib/` all of `lib`.
 fn named(text: &str, of: &str, files: &BTreeSet<String>) -> Vec<String> {
     let is_of_path = |c: char| c.is_ascii_alphanumeric() || "._+-/".contains(c);
     let mut found = Vec::new();
@@ -149,7 +149,7 @@ fn named(text: &str, of: &str, files: &BTreeSet<String>) -> Vec<String> {
                 if files.contains(&place) {
                     found.push(place);
                 } else if word.contains('/') && !path.is_empty() {
-                    found.extend(beneath(&format!("{place}/"), files));
+                    found.extend(files_below(&format!("{place}/"), files));
                 }
             }
         }
@@ -193,7 +193,7 @@ impl fmt::Display for ScriptOrigin {
     }
 }
 
-/// What became of the scripts of an update: the last line that `firstboot --results` prints, as JSON behind
+/// What became of the scripts of an update: the last line that `firstboot --results` prints, as JSON after
 /// [`Results::mark`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -207,7 +207,7 @@ impl Results {
     /// The longest nonce.
     pub const MAX_NONCE_LENGTH: usize = 64;
 
-    /// Begins the line. The nonce is known to the one who asked and to `firstboot` alone: it stands in a line of its
+    /// Begins the line. The nonce is known to the one who asked and to `firstboot` alone: it is in a line of its
     /// own before the list, and nothing that a script prints is taken for the results. It may be empty.
     pub fn mark(nonce: &str) -> String {
         let blank = if nonce.is_empty() { "" } else { " " };
@@ -220,7 +220,7 @@ impl Results {
 pub struct ScriptResult {
     /// The script and its arguments.
     pub line: ScriptLine,
-    /// What it ended with, or what stands for it.
+    /// What it ended with, or what takes its place.
     pub code: u8,
     /// How long it took.
     pub seconds: f64,
@@ -241,7 +241,7 @@ pub struct ProgramDigest {
 
 /// A script's name and its arguments, as one entry of `postscripts` or `postbootscripts`.
 ///
-/// Words are parted by blanks; `'…'`, `"…"` and `\` keep blanks, as in a shell, and nothing is expanded
+/// Words are separated by blanks; `'…'`, `"…"` and `\` keep blanks, as in a shell, and nothing is expanded
 /// or run: no shell ever sees the line. The name is a relative path of plain names: `site/mine.sh`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -261,7 +261,7 @@ impl ScriptLine {
         &self.words[1..]
     }
 
-    /// Parts a list of scripts at its commas; those in quotes and behind a `\` are of an argument.
+    /// Splits a list of scripts at its commas; those in quotes and after a `\` are of an argument.
     pub fn parts(list: &str) -> impl Iterator<Item = &str> {
         let (mut quote, mut keeps) = (None, false);
         list.split(move |c: char| {

@@ -1,4 +1,4 @@
-//! The one table of attributes behind every form of an object.
+//! The one table of attributes of every form of an object.
 //!
 //! A noun declares its attributes once, in [`definition!`]: name, type and what it means. From that come
 //! the struct, its checks, its conversion to and from an [`Object`], and with it the TOML files, the

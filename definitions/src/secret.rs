@@ -1,7 +1,7 @@
 //! Secrets among attributes: what they are, and how they are kept from being seen.
 //!
-//! An attribute is secret by the type of its value. Such a value stands in a file of its own that is its
-//! owner's alone, and a listing shows [`MASK`] in its place. Names that look like a secret's are told by
+//! An attribute is secret by the type of its value. Such a value is in a file of its own that is its
+//! owner's alone, and a listing shows [`MASK`] in its place. Names that look like a secret's are known by
 //! [`is_secret_name`]: values that travel beside others, such as those of `environvar`, have no type.
 
 use std::fmt;

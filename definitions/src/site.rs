@@ -38,19 +38,19 @@ definition! {
         authorizedkeys: Option<String>,
         /// `1`: no password is ever given to root.
         secureroot: Option<String>,
-        /// `1`: what looks like a secret of scripts may stand in files that whoever reaches the web server can fetch, which nodeset refuses otherwise, and files with root's crypted password may be read by every local user.
+        /// `1`: what looks like a secret of scripts may be in files that whoever reaches the web server can fetch, which nodeset refuses otherwise, and files with root's crypted password may be read by every local user.
         publishsecrets: Option<String>,
         /// The path of the directory that TFTP serves.
         tftpdir: Option<String>,
         /// The port on which xCAT's daemon listens.
         xcatdport: Option<u32>,
-        /// The port on which xCAT's daemon hears of installations.
+        /// The port on which xCAT's daemon receives reports of installations.
         xcatiport: Option<u32>,
         /// How root image files are shared: `1` lets service nodes mount the install directory.
         installloc: Option<String>,
         /// Whether nodes share the TFTP directory.
         sharedtftp: Option<String>,
-        /// How much installers tell while they run: `0`, `1` or `2`.
+        /// How much installers print while they run: `0`, `1` or `2`.
         xcatdebugmode: Option<String>,
         /// The clients, by the names of their certificates, that may change definitions by slipwayd's API: none unless set.
         apiwriters: Vec<String>,

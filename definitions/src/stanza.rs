@@ -10,8 +10,8 @@
 //!
 //! A text comes in and blocks go out, each still a list of `attr=value`, since the reader decides whether
 //! they make an object or change one; objects come in and a text goes out. A comment takes a whole line,
-//! `default-<type>:` holds what the objects behind it say unless they say otherwise, and an object has
-//! one block. A value may stand in double quotes. Reference: xCAT's `xcatstanzafile(5)`.
+//! `default-<type>:` holds what the objects after it have unless they have their own, and an object has
+//! one block. A value may be in double quotes. Reference: xCAT's `xcatstanzafile(5)`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::{Error, Object, ObjectKind};
 /// The first line of a stanza file.
 const HEADER: &str = "# <xCAT data object stanza file>";
 
-/// One block: an object's kind, its name, and what is said of it, in order.
+/// One block: an object's kind, its name, and its attributes, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StanzaBlock {
     /// The kind that `objtype` names.
@@ -85,7 +85,7 @@ pub fn render<'a>(objects: impl IntoIterator<Item = &'a Object>) -> String {
     text
 }
 
-/// Writes a value so that it is read back: one that stands in quotes itself gets another pair.
+/// Writes a value so that it is read back: one that is in quotes itself gets another pair.
 fn quoted(value: String) -> String {
     match unquoted(&value) {
         same if same == value => value,
@@ -93,7 +93,7 @@ fn quoted(value: String) -> String {
     }
 }
 
-/// Takes the pair of double quotes away in which a value stands.
+/// Removes the pair of double quotes around a value.
 fn unquoted(value: &str) -> &str {
     let inner = value
         .strip_prefix('"')
@@ -101,7 +101,7 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
-/// A block as it stands in the text.
+/// A block as it is in the text.
 struct RawStanza<'t> {
     line: usize,
     name: &'t str,

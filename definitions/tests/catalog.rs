@@ -307,7 +307,7 @@ proptest! {
             edit.commit().unwrap();
             let loaded = catalog.objects(objects[0].kind()).unwrap();
             for (at, object) in objects.iter().enumerate() {
-                // Of several objects of one name the last one stands.
+                // Of several objects of one name the last one counts.
                 if !objects[at + 1..].iter().any(|later| later.name() == object.name()) {
                     prop_assert!(loaded.contains(object), "{:?} is not in {:?}", object, loaded);
                 }

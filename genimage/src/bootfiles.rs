@@ -11,6 +11,7 @@ use std::path::Path;
 use definitions::Arch;
 use flate2::read::MultiGzDecoder;
 
+use crate::initrd_record::InitrdRecord;
 use crate::installer::{DistroFamily, InstallerKind};
 use crate::problem::Problem;
 
@@ -50,7 +51,7 @@ impl BootFiles {
             )));
         };
         if installer == InstallerKind::Preseed {
-            check_network_initrd(&tree.join(initrd))?;
+            check_network_initrd(tree, initrd)?;
         }
         Ok(Self {
             kernel: kernel.clone(),
@@ -121,11 +122,25 @@ fn candidates(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec
 ///
 /// The component `net-retriever` fetches over the network; the one for discs has `cdrom-retriever` in
 /// its stead. Their names are in the archive's headers (cpio(5), "newc").
-fn check_network_initrd(initrd: &Path) -> Result<(), Problem> {
-    let contains = File::open(initrd)
+///
+/// What was read through is kept with the tree.
+fn check_network_initrd(tree: &Path, initrd: &str) -> Result<(), Problem> {
+    // as it is before it is read: a change meanwhile makes the record one of another file
+    let record = InitrdRecord::of(tree, initrd).ok();
+    if record
+        .as_ref()
+        .is_some_and(|record| record.is_kept_in(tree))
+    {
+        return Ok(());
+    }
+    let initrd = tree.join(initrd);
+    let contains = File::open(&initrd)
         .and_then(|file| contains_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
     match contains {
-        Ok(true) => Ok(()),
+        Ok(true) => {
+            record.iter().for_each(|record| record.keep_in(tree));
+            Ok(())
+        }
         Ok(false) => Err(Problem::new(format!(
             "{} installs from a disc only and not over a network: put the vmlinuz and initrd.gz of \
              netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
@@ -277,6 +292,75 @@ mod tests {
                 }
             );
         }
+    }
+
+    #[test]
+    fn an_initrd_that_was_read_is_read_again_when_it_differs() {
+        let net = cpio(&["usr/lib/debian-installer/retriever/net-retriever"]);
+        let disc = cpio(&["usr/lib/debian-installer/retriever/dvd-retriever"]);
+        assert_eq!(net.len(), disc.len(), "the length alone tells nothing");
+        let tree = tree(&net);
+        let (root, record) = (tree.path(), tree.path().join(".slipway/initrd.json"));
+        find(root).unwrap();
+        assert!(
+            !record.exists(),
+            "a directory that was not imported stays as it is"
+        );
+        std::fs::create_dir(root.join(".slipway")).unwrap();
+        find(root).unwrap();
+        let kept = std::fs::read(&record).unwrap();
+        find(root).unwrap();
+        assert_eq!(std::fs::read(&record).unwrap(), kept);
+
+        let initrd = root.join("install.amd/initrd.gz");
+        let before = std::fs::metadata(&initrd).unwrap().modified().unwrap();
+        // in place, with the time that it had
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&initrd)
+            .unwrap();
+        (&file).write_all(&disc).unwrap();
+        file.set_modified(before).unwrap();
+        drop(file);
+        assert!(
+            find(root)
+                .unwrap_err()
+                .to_string()
+                .contains("from a disc only")
+        );
+        // by another file
+        let other = root.join("install.amd/other");
+        std::fs::write(&other, &disc).unwrap();
+        std::fs::rename(&other, &initrd).unwrap();
+        assert!(
+            find(root)
+                .unwrap_err()
+                .to_string()
+                .contains("from a disc only")
+        );
+        // a record that is of something else, damaged or a link is none
+        std::fs::write(&initrd, &net).unwrap();
+        for text in [
+            "",
+            "{}",
+            "not JSON",
+            "{\"initrd\":\"install.amd/initrd.gz\"}",
+        ] {
+            std::fs::write(&record, text).unwrap();
+            find(root).unwrap();
+            assert_ne!(std::fs::read(&record).unwrap(), text.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_believed_for_the_file_that_it_is_of() {
+        // The only way to see that nothing is read: a file that would be refused if it were.
+        let disc = cpio(&["usr/lib/debian-installer/retriever/dvd-retriever"]);
+        let tree = tree(&disc);
+        std::fs::create_dir(tree.path().join(".slipway")).unwrap();
+        let record = InitrdRecord::of(tree.path(), "install.amd/initrd.gz").unwrap();
+        record.keep_in(tree.path());
+        find(tree.path()).unwrap();
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod context;
 mod environment;
 pub mod genimage;
 mod image;
+mod initrd_record;
 pub mod installer;
 pub mod library;
 mod node_context;

@@ -110,7 +110,7 @@ impl NodeRenderer<'_> {
         let mut context = TemplateContext {
             node: facts,
             image: image.facts.clone(),
-            packages: PkgList::packages(&[&image.packages, &image.others]),
+            packages: PkgList::packages(&[&image.packages, &image.others], &image.facts),
             source,
             tree,
             extras,

@@ -58,6 +58,17 @@ pub(crate) struct NodeJob {
     pub(crate) list: Arc<[u8]>,
 }
 
+impl NodeJob {
+    /// Returns the job that reads which script is running on the node.
+    pub(crate) fn inquiry(&self) -> Self {
+        Self {
+            command: remote::inquiry(&self.markers),
+            list: Arc::new([]),
+            ..self.clone()
+        }
+    }
+}
+
 impl NodeAssets {
     /// Reads what every node needs.
     pub(crate) fn open(installdir: InstallDir) -> Result<Self> {

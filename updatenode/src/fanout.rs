@@ -22,6 +22,8 @@ use crate::ssh::Ssh;
 const TICK: Duration = Duration::from_millis(50);
 /// How often a process whose pipes are closed is checked for its end.
 const EXIT_TICK: Duration = Duration::from_millis(1);
+/// How long it may take to find out what became of a lost session.
+const INQUIRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many files one session has open here.
 const FILES_PER_SESSION: u64 = 3;
 /// How many files everything else may have open.
@@ -69,6 +71,7 @@ impl Fanout<'_> {
                         .for_each(|session| session.interrupt(now));
                 }
             }
+            let mut ended = Vec::new();
             running.retain_mut(|session| {
                 let outcome = if due || session.is_silent() {
                     session.ended(now)
@@ -76,9 +79,18 @@ impl Fanout<'_> {
                     None
                 };
                 let stays = outcome.is_none();
-                outcomes.extend(outcome.inspect(|outcome| printer.ended(outcome)));
+                ended.extend(outcome.map(|outcome| (session.inquiry(&outcome), outcome)));
                 stays
             });
+            for (inquiry, outcome) in ended {
+                match inquiry.and_then(|job| self.inquire(job, &outcome, printer)) {
+                    Some(session) => running.push(session),
+                    None => {
+                        printer.ended(&outcome);
+                        outcomes.push(outcome);
+                    }
+                }
+            }
             printer.flush(due.then(|| running.iter().map(Session::node).collect()));
         }
         let rest = jobs.map(|job| not_begun(&job));
@@ -114,6 +126,22 @@ impl Fanout<'_> {
                 }
             }
         }
+    }
+
+    /// Starts the session that finds out what became of a lost one, unless everything is to end.
+    fn inquire(
+        &self,
+        job: NodeJob,
+        lost: &Outcome,
+        printer: &mut OutputPrinter,
+    ) -> Option<Session> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let arguments = self.ssh.arguments(&job.address, &job.command);
+        printer.started(&job.node, &arguments);
+        let session = Session::start(job, &arguments, self.timeout.min(INQUIRY_TIMEOUT)).ok()?;
+        Some(session.after(lost.clone()))
     }
 
     /// Asks for as many open files as the sessions need.

@@ -37,8 +37,10 @@ pub(crate) enum NodeStatus {
         /// What had not happened yet, if no script could run.
         before: Option<String>,
     },
-    /// It could not be reached, or the connection was lost.
+    /// It could not be reached.
     Unreachable(String),
+    /// The session ended while `firstboot` ran, and this is what ssh reported.
+    Lost(String),
     /// The administrator interrupted it.
     Interrupted,
     /// The administrator interrupted the run before its session started.
@@ -53,7 +55,7 @@ impl NodeStatus {
             Self::Failed { .. } => "failed",
             Self::Unprepared(_) => "unprepared",
             Self::TimedOut { .. } => "timed out",
-            Self::Unreachable(_) => "unreachable",
+            Self::Unreachable(_) | Self::Lost(_) => "unreachable",
             Self::Interrupted => "interrupted",
             Self::NotBegun => "not begun",
         }
@@ -67,7 +69,7 @@ impl NodeStatus {
             Self::Unprepared(_) => 1,
             Self::TimedOut { .. } => 124,
             Self::Interrupted | Self::NotBegun => 130,
-            Self::Unreachable(_) => 255,
+            Self::Unreachable(_) | Self::Lost(_) => 255,
         }
     }
 
@@ -78,6 +80,7 @@ impl NodeStatus {
             Self::Failed { reason, .. } | Self::Unprepared(reason) | Self::Unreachable(reason) => {
                 Some(reason.clone())
             }
+            Self::Lost(how) => Some(format!("{how}; its script may still be running")),
             Self::TimedOut { after, before } => {
                 let what = before.as_deref().unwrap_or("not done");
                 let rest = match before {

@@ -159,10 +159,7 @@ impl Protocol {
                 code: exit_code(code).max(1),
                 reason: self.firstboot_error(code),
             },
-            (ProtocolState::Running, None, None) => NodeStatus::Unreachable(format!(
-                "the connection was lost{}; its script may still be running",
-                self.last_words(status)
-            )),
+            (ProtocolState::Running, None, None) => NodeStatus::Lost(self.loss(status)),
             (_, _, Some(code)) => NodeStatus::Failed {
                 code: exit_code(code).max(1),
                 reason: match self.last_held() {
@@ -205,21 +202,35 @@ impl Protocol {
         }
     }
 
-    /// Returns the message of ssh when it lost the connection.
-    fn last_words(&self, status: Option<ExitStatus>) -> String {
+    /// Returns what ended the session, by the last message of ssh. Where ssh prints none, the connection was sound, and a
+    /// signal ended what ran on the node (RFC 4254 §6.10, `exit-signal`).
+    fn loss(&self, status: Option<ExitStatus>) -> String {
         if let Some(signal) = status.and_then(|status| status.signal()) {
-            return format!(" (ssh was ended by signal {signal})");
+            return format!("the connection was lost (ssh was ended by signal {signal})");
         }
-        match self.output.iter().next_back() {
-            Some(line)
-                if line.contains("closed by")
-                    || line.contains("reset by")
-                    || line.starts_with("Timeout") =>
-            {
-                format!(" ({line})")
-            }
-            _ => String::new(),
+        let of_ssh = |line: &&str| {
+            ["closed by", "reset by", "Broken pipe", "Connection "]
+                .iter()
+                .any(|words| line.contains(words))
+                || line.starts_with("Timeout")
+        };
+        match self.output.iter().next_back().filter(of_ssh) {
+            Some(line) => format!("the connection was lost ({line})"),
+            None => "the shell that ran firstboot was killed".to_owned(),
         }
+    }
+
+    /// Returns how a session that was lost ended, from what a second one read in the node's record: nothing where that one
+    /// did not get so far.
+    pub(crate) fn status_of_lost(&self, how: &str) -> Option<NodeStatus> {
+        let KilledProgram { script, .. } = self.killed.as_ref()?;
+        let reason = match script {
+            Some(script) => format!(
+                "{how} while it ran {script}, which may still be running: see firstboot --status there"
+            ),
+            None => format!("{how}, and no script is running there: see firstboot --status there"),
+        };
+        Some(NodeStatus::Failed { code: 1, reason })
     }
 }
 
@@ -379,6 +390,7 @@ mod tests {
             reason: reason.to_owned(),
         };
         let unreachable = |reason: &str| NodeStatus::Unreachable(reason.to_owned());
+        let lost = |how: &str| NodeStatus::Lost(how.to_owned());
         for (lines, status, expected) in [
             (&[READY, BAD][..], exited(9), failed(9, "a ended with 9")),
             (
@@ -410,21 +422,17 @@ mod tests {
             (
                 &[READY, ">x", "!Connection to n1 closed by remote host."],
                 exited(255),
-                unreachable(
-                    "the connection was lost (Connection to n1 closed by remote host.); its script may still be running",
-                ),
+                lost("the connection was lost (Connection to n1 closed by remote host.)"),
             ),
             (
                 &[READY, ">x"],
                 exited(255),
-                unreachable("the connection was lost; its script may still be running"),
+                lost("the shell that ran firstboot was killed"),
             ),
             (
                 &[READY],
                 Some(ExitStatus::from_raw(11)),
-                unreachable(
-                    "the connection was lost (ssh was ended by signal 11); its script may still be running",
-                ),
+                lost("the connection was lost (ssh was ended by signal 11)"),
             ),
             (
                 &["!ssh: connect to host n1 port 22: Connection refused"],

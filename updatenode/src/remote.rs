@@ -16,11 +16,25 @@ use crate::markers::SessionMarkers;
 /// Becomes root: an ssh configuration may name another user.
 const AS_ROOT: &str = r#"if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi"#;
 
+/// Prints which script the status of `firstboot` says is running: `sed` finds the `"line"` before the `"state"` that is
+/// `"running"`.
+macro_rules! running_script {
+    () => {
+        r#"$(sed -n "/^ *.line.: /h; /^ *.state.: .running./{g;p;}" /var/lib/slipway/status.json 2>/dev/null)"#
+    };
+}
+
+/// Prints which script is running: `$1` is the nonce.
+const INQUIRE: &str = concat!(
+    r#"mark=$1; echo; echo "slipway: ready $mark"; printf %s "slipway: killed $mark 128 "#,
+    running_script!(),
+    r#""; echo"#
+);
+
 /// Puts the program in place and runs it: `$1` is the program, `$2` its SHA-256, `$3` its size, `$4` the nonce.
 ///
 /// The temporary file has mode 0600 until its digest is verified. `head` reads no byte too many, because none is sent
-/// before the shell prints that it is ready. A program that a signal ended cannot report: in its status, `sed` finds the
-/// `"line"` before the `"state"` that is `"running"`.
+/// before the shell prints that it is ready. A program that a signal ended cannot report: its status says what it ran.
 const REFRESH: &str = concat!(
     r#"to=$1 sum=$2 size=$3 mark=$4; shift 4; "#,
     r#"command -v sha256sum >/dev/null || { echo "there is no sha256sum here" >&2; exit 1; }; "#,
@@ -32,7 +46,9 @@ const REFRESH: &str = concat!(
     r#"is "$new" || { echo "the program arrived damaged" >&2; exit 1; }; "#,
     r#"chmod 755 "$new" && mv -f "$new" "$to" || exit 1; trap - EXIT; "#,
     r#"fi; echo; echo "slipway: ready $mark"; "$to" --update --results --list - "$@"; code=$?; "#,
-    r#"[ "$code" -lt 128 ] || { printf %s "slipway: killed $mark $code $(sed -n "/^ *.line.: /h; /^ *.state.: .running./{g;p;}" /var/lib/slipway/status.json 2>/dev/null)"; echo; }; "#,
+    r#"[ "$code" -lt 128 ] || { printf %s "slipway: killed $mark $code "#,
+    running_script!(),
+    r#""; echo; }; "#,
     r#"exit "$code""#
 );
 
@@ -56,6 +72,22 @@ pub(crate) fn command(
     words.extend(lines.iter().flat_map(|line| ["-P", line]));
     let quoted: Vec<_> = words.into_iter().map(quoted).collect();
     quoted.join(" ")
+}
+
+/// Returns the command line that reads which script is running on a node.
+pub(crate) fn inquiry(markers: &SessionMarkers) -> String {
+    let words = [
+        "sh",
+        "-c",
+        AS_ROOT,
+        "slipway",
+        "sh",
+        "-c",
+        INQUIRE,
+        "slipway",
+        markers.shell_nonce(),
+    ];
+    words.map(quoted).join(" ")
 }
 
 /// Quotes a word for a shell.
@@ -86,7 +118,7 @@ mod tests {
 
     #[test]
     fn every_login_shell_passes_the_script_on() {
-        for script in [AS_ROOT, REFRESH] {
+        for script in [AS_ROOT, REFRESH, INQUIRE] {
             assert!(!script.contains(['\n', '\\', '!', '\'']), "{script}");
         }
     }

@@ -52,7 +52,7 @@ fn rank(status: &NodeStatus) -> usize {
         NodeStatus::Failed { .. } => 1,
         NodeStatus::Unprepared(_) => 2,
         NodeStatus::TimedOut { .. } => 3,
-        NodeStatus::Unreachable(_) => 4,
+        NodeStatus::Unreachable(_) | NodeStatus::Lost(_) => 4,
         NodeStatus::Interrupted => 5,
         NodeStatus::NotBegun => 6,
     }

@@ -52,6 +52,8 @@ pub(crate) struct Session {
     stopped: Option<StopReason>,
     /// When it is killed.
     force: Option<Instant>,
+    /// The outcome of the session that was lost, where this one reads what became of it.
+    lost: Option<Outcome>,
 }
 
 /// StopReason a session is stopped before ssh ends it.
@@ -125,8 +127,23 @@ impl Session {
             child,
             stopped: None,
             force: None,
+            lost: None,
             job,
         })
+    }
+
+    /// Returns the job that finds out what became of a session that was lost.
+    pub(crate) fn inquiry(&self, outcome: &Outcome) -> Option<NodeJob> {
+        let is_lost = matches!(outcome.status, NodeStatus::Lost(_));
+        (is_lost && self.lost.is_none()).then(|| self.job.inquiry())
+    }
+
+    /// Makes this the session that finds out what became of a lost one.
+    pub(crate) fn after(self, lost: Outcome) -> Self {
+        Self {
+            lost: Some(lost),
+            ..self
+        }
     }
 
     /// Returns the node's name.
@@ -331,6 +348,15 @@ impl Session {
             Some(StopReason::Lingering) => self.protocol.status(None),
             None => self.protocol.status(status),
         };
+        if let Some(mut lost) = self.lost.clone() {
+            if let NodeStatus::Lost(how) = &lost.status
+                && let Some(status) = self.protocol.status_of_lost(how)
+            {
+                lost.status = status;
+            }
+            lost.took += now - self.started;
+            return lost;
+        }
         Outcome {
             node: self.job.node.clone(),
             address: Some(self.job.address.clone()),

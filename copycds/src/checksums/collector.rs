@@ -284,8 +284,14 @@ impl<'a> Collector<'a> {
             more if more + 1 == MAX_MISSING => format!(" (and {more} more files, or still more)"),
             more => format!(" (and {more} more files)"),
         };
+        let cause = if self.medium.has_cut_names() {
+            "its files have other names, because it has neither Rock Ridge nor Joliet; use the publisher's image, or make \
+             one with Rock Ridge (xorriso -as mkisofs -R)"
+        } else {
+            "it is damaged or incomplete; fetch it again"
+        };
         bail!(
-            "{}, which {} lists, is not on the medium{more}: it is damaged or incomplete; fetch it again",
+            "{}, which {} lists, is not on the medium{more}: {cause}",
             String::from_utf8_lossy(path),
             self.checksums.sources[source.0]
         );

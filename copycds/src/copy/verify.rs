@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use definitions::InstallDir;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
@@ -62,7 +63,7 @@ pub fn verify(tree: &Path, progress: &ByteProgress) -> Result<Differences> {
     };
     let known: BTreeSet<&MediumPath> = files.keys().chain(links.keys()).copied().collect();
     let ours = |path: &MediumPath| {
-        [RECORD, MANIFEST]
+        [RECORD, MANIFEST, InstallDir::INITRD_RECORD]
             .map(str::as_bytes)
             .contains(&path.as_bytes())
     };

@@ -23,6 +23,7 @@ pub struct Medium {
     entries: Vec<MediumEntry>,
     left_out: Vec<MediumEntry>,
     boot: Vec<BootImage>,
+    names_cut: bool,
 }
 
 /// Where the bytes come from.
@@ -53,6 +54,7 @@ impl Medium {
                 entries,
                 left_out,
                 boot: Vec::new(),
+                names_cut: false,
             });
         }
         ensure!(
@@ -74,7 +76,7 @@ impl Medium {
     fn parse(path: &Path, file: File) -> Result<Self> {
         let image = ImageFile::new(file).context("finding its end")?;
         let descriptors = iso9660::descriptors(&image)?;
-        let (ids, entries) = tree(&image, &descriptors)?;
+        let (ids, entries, names_cut) = tree(&image, &descriptors)?;
         let (entries, left_out) = confine(entries);
         let boot = match descriptors.boot_catalog {
             Some(sector) => iso9660::boot_images(&image, sector)?,
@@ -87,6 +89,7 @@ impl Medium {
             entries,
             left_out,
             boot,
+            names_cut,
         })
     }
 
@@ -120,6 +123,11 @@ impl Medium {
     /// Returns what firmware would boot from the medium, as far as its boot catalog says.
     pub fn boot(&self) -> &[BootImage] {
         &self.boot
+    }
+
+    /// Returns whether the names of the files are those of plain ISO 9660, which has few characters and cuts names.
+    pub fn has_cut_names(&self) -> bool {
+        self.names_cut
     }
 
     /// Returns the image that [`DataLocation::Extents`] count in, unless the medium is a directory.
@@ -229,8 +237,8 @@ fn extents_of(entry: &MediumEntry) -> Option<(&[super::entry::Extent], bool)> {
 
 /// Reads the best tree that an image has: Rock Ridge, which alone has POSIX names, modes and links;
 /// though UDF may know a length better; else UDF, whose names are whole and which is where discs with an empty shell of ISO 9660 have
-/// everything; else Joliet, which cuts names at 64 characters; else plain ISO 9660.
-fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<MediumEntry>)> {
+/// everything; else Joliet, which cuts names at 64 characters; else plain ISO 9660, and whether it was that.
+fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<MediumEntry>, bool)> {
     let names = match &found.primary {
         Some(primary) => {
             ensure!(
@@ -248,18 +256,19 @@ fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<Medium
         (NamingScheme::Plain, primary, _) if found.udf => {
             let volume = udf::UdfVolume::find(image).context("reading its UDF volume")?;
             let entries = udf::entries(image, &volume).context("reading its UDF tree")?;
-            (primary.as_ref().map_or(volume.ids, ids), entries)
+            (primary.as_ref().map_or(volume.ids, ids), entries, false)
         }
         (NamingScheme::Plain, Some(primary), Some(joliet)) => (
             ids(primary),
             iso9660::entries(image, joliet, NamingScheme::Joliet)?,
+            false,
         ),
         (names, Some(primary), _) => {
             let mut entries = iso9660::entries(image, primary, names)?;
             if found.udf {
                 bridge::correct_lengths(image, &mut entries)?;
             }
-            (ids(primary), entries)
+            (ids(primary), entries, names == NamingScheme::Plain)
         }
         (_, None, _) => bail!(
             "it is not an ISO 9660 or UDF image ({})",

@@ -3,8 +3,8 @@
 
 use super::finding::{ReleaseFinding, Version, Weight};
 use super::reason::RejectionReason;
+use super::release_files::ReleaseFile;
 use super::rules::FamilyRules;
-use super::source::ReleaseFile;
 
 /// Refuses a version whose codename is another's or that nothing confirms. A family without codenames
 /// needs no confirmation.

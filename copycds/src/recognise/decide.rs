@@ -11,8 +11,9 @@ use super::installer;
 use super::match_rules::{ReleaseFindings, match_rules};
 use super::reason::{ConflictSubject, RejectionReason};
 use super::rejection::Rejection;
+use super::release_files::ReleaseFile;
 use super::rules::{FamilyRules, RecognitionRules};
-use super::source::{FindingSource, ReleaseFile};
+use super::source::FindingSource;
 
 /// Says what a medium is.
 ///

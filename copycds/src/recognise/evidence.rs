@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 
+use super::release_files::ReleaseFile;
 use crate::media::{EntryKind, Medium, VolumeIds};
 
 /// Everything that recognition may look at. What is absent was not there or is not known, and counts
@@ -26,20 +27,6 @@ pub const ROOT: &str = ".";
 /// No file of interest is longer; a longer one is an error, not a reason to read on.
 const LIMIT: u64 = 4 << 20;
 
-/// The files that are read, in any case, when they are directly under one of [`ROOTS`].
-const FILES: &[&str] = &[
-    ".disk/info",
-    "readme.diskdefines",
-    ".treeinfo",
-    "treeinfo",
-    ".discinfo",
-    "media.repo",
-    "content",
-];
-
-/// Where they may be: at the top, or under `install/` on Agama media.
-const ROOTS: &[&str] = &["", "install/"];
-
 impl Evidence {
     /// Builds evidence of a volume descriptor alone.
     pub fn of_volume(ids: VolumeIds) -> Self {
@@ -59,28 +46,17 @@ impl Evidence {
 
     /// Returns whether the file at a path is one that recognition reads.
     pub fn wants(path: &str) -> bool {
-        let path = path.to_ascii_lowercase();
-        let name = ROOTS
-            .iter()
-            .rev()
-            .find_map(|root| path.strip_prefix(root))
-            .unwrap_or(&path);
-        FILES.contains(&name)
-            || is_release_file(name)
-            || matches!(name.split_once('/'), Some((dir, "media" | "products"))
-                if dir.strip_prefix("media.").is_some_and(|n| n.parse::<u8>().is_ok()))
+        ReleaseFile::at(path).is_some()
     }
 
     /// Returns the `.treeinfo` of each tree in a directory of the medium: `BaseOS/.treeinfo`. Recognition reads none
     /// of them, because a medium of several trees is none of the trees.
     pub(super) fn trees_in_directories(&self) -> Vec<String> {
-        let in_directory = |path: &&String| {
-            let (dir, name) = path.split_once('/').unwrap_or_default();
-            let root = dir.eq_ignore_ascii_case("install");
-            let known = [".treeinfo", "treeinfo"];
-            !root && known.iter().any(|known| name.eq_ignore_ascii_case(known))
-        };
-        self.names.iter().filter(in_directory).cloned().collect()
+        let names = self.names.iter();
+        names
+            .filter(|path| ReleaseFile::is_of_tree_in_directory(path))
+            .cloned()
+            .collect()
     }
 
     /// Returns the text of a file, whatever its encoding, without a NUL or a byte order mark.
@@ -89,15 +65,6 @@ impl Evidence {
         let text = String::from_utf8_lossy(bytes).replace('\0', "");
         Some(text.trim_start_matches('\u{feff}').to_owned())
     }
-}
-
-/// `dists/<suite>/release`, and nothing deeper.
-fn is_release_file(name: &str) -> bool {
-    let mut parts = name.split('/');
-    parts.next() == Some("dists")
-        && parts.next().is_some()
-        && parts.next() == Some("release")
-        && parts.next().is_none()
 }
 
 /// Reads a medium's evidence: all its names, and at most 4 MiB of each file that matters.
@@ -125,32 +92,6 @@ pub fn gather(medium: &Medium) -> anyhow::Result<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_files_that_speak_of_the_release_are_wanted_and_no_others() {
-        for path in [
-            ".disk/info",
-            "dists/bookworm/Release",
-            "media.1/products",
-            "media.2/media",
-            "install/media.1/products",
-            "install/.treeinfo",
-            ".TREEINFO",
-            "README.DISKDEFINES",
-            "content",
-        ] {
-            assert!(Evidence::wants(path), "{path}");
-        }
-        for path in [
-            "pool/.disk/info",
-            "dists/bookworm/main/Release",
-            "media.x/media",
-            "install/netboot/content",
-            "Module-Basesystem/media.1/products",
-        ] {
-            assert!(!Evidence::wants(path), "{path}");
-        }
-    }
 
     #[test]
     fn padding_is_no_part_of_a_text() {

@@ -7,10 +7,10 @@ use definitions::Arch;
 use super::arch_words::{arch_of, arch_words};
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, ReleaseFinding, Version, Weight};
-use super::rules::{
-    FamilyRules, NameRule, OtherSystem, PatternMatch, RecognitionRules, RulePattern,
-};
-use super::source::{FindingSource, ReleaseFile};
+use super::pattern::{PatternMatch, RulePattern};
+use super::release_files::ReleaseFile;
+use super::rules::{FamilyRules, NameRule, OtherSystem, RecognitionRules};
+use super::source::FindingSource;
 use super::statements::{ReleaseStatement, StatementKind, statements};
 use super::trailing_words::{LabelEnd, names_a_product};
 

@@ -2,13 +2,13 @@
 //! whatever files a user lays beside it.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use anyhow::{Context, anyhow};
 use definitions::Arch;
-use regex::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexSet, RegexSetBuilder};
 
-use super::arch_words::arch_words;
 use super::finding::{ReleaseFinding, Version};
+use super::pattern::{PatternMatch, RulePattern};
 use super::trailing_words::TrailingWords;
 
 /// The rules in force.
@@ -52,14 +52,6 @@ pub(super) struct OtherSystem {
     pub(super) ids: Vec<RulePattern>,
 }
 
-/// A regular expression, and what it means besides what it captures.
-#[derive(Debug, Clone)]
-pub(super) struct RulePattern {
-    regex: Regex,
-    version: Option<Version>,
-    mark: Option<String>,
-}
-
 /// Which rule a file's name matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NameRule {
@@ -79,31 +71,21 @@ pub(super) enum NameRule {
     Other(usize),
 }
 
-/// All patterns for names, matched in one pass.
+/// All patterns for names.
 #[derive(Debug, Clone)]
 pub(super) struct NameRules {
-    set: RegexSet,
+    /// Those of which the beginning of every match is known, by its first byte.
+    by_first: BTreeMap<u8, Vec<(NameRule, RulePattern)>>,
+    /// The others: of paths, and of packages.
+    sets: [OpenPatterns; 2],
+}
+
+/// Patterns of which no beginning is known.
+#[derive(Debug, Clone)]
+struct OpenPatterns {
     rules: Vec<(NameRule, RulePattern)>,
+    set: OnceLock<Option<RegexSet>>,
 }
-
-/// What a pattern took from a text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct PatternMatch {
-    pub(super) version: Option<Version>,
-    pub(super) codename: Option<String>,
-    pub(super) variant: Option<String>,
-    pub(super) disc: Option<u32>,
-    /// What makes it another release than the plain one: `beta`, `ostree`.
-    pub(super) mark: Option<String>,
-    /// Where in the text the last digit of the version is.
-    pub(super) version_end: usize,
-    /// Where in the text the pattern ends.
-    pub(super) end: usize,
-}
-
-const VERSION: &str = "(?<version>[0-9]{1,2}(?:[._-][0-9]{1,2})?)";
-const VERSION3: &str = r"(?<version>[0-9]{1,2}(?:\.[0-9]{1,2}){0,2})";
-const END: &str = "(?:[ ._-]|$)";
 
 impl FamilyRules {
     /// Returns the findings that count for a family: its own, and those of a format that names none.
@@ -129,106 +111,105 @@ impl NameRule {
 }
 
 impl NameRules {
-    pub(super) fn new(rules: Vec<(NameRule, RulePattern)>) -> anyhow::Result<Self> {
-        let set = RegexSetBuilder::new(rules.iter().map(|(_, pattern)| pattern.regex.as_str()))
-            .case_insensitive(true)
-            .build()
-            .context("compiling the patterns for names")?;
-        Ok(Self { set, rules })
+    /// Sorts patterns by how the names begin that they match.
+    pub(super) fn new(rules: Vec<(NameRule, RulePattern)>) -> Self {
+        let (known, open): (Vec<_>, Vec<_>) = rules
+            .into_iter()
+            .partition(|(_, pattern)| !pattern.prefix().is_empty());
+        let mut by_first = BTreeMap::<u8, Vec<_>>::new();
+        for rule in known {
+            let first = rule.1.prefix().as_bytes()[0];
+            by_first.entry(first).or_default().push(rule);
+        }
+        let sets = [false, true].map(|package| OpenPatterns {
+            rules: open
+                .iter()
+                .filter(|(rule, _)| rule.is_of_package() == package)
+                .cloned()
+                .collect(),
+            set: OnceLock::new(),
+        });
+        Self { by_first, sets }
     }
 
     /// Returns the rules that a path matches: packages by their last component, others whole.
     pub(super) fn matching(&self, path: &str) -> Vec<(NameRule, PatternMatch)> {
         let base = path.rsplit('/').next().unwrap_or(path);
-        let match_text = |text: &str, package: bool| {
-            self.set
-                .matches(text)
-                .into_iter()
-                .map(|index| &self.rules[index])
-                .filter(|(rule, _)| rule.is_of_package() == package)
-                .filter_map(|(rule, pattern)| Some((*rule, pattern.match_text(text)?)))
-                .collect::<Vec<_>>()
-        };
-        let mut found = match_text(path, false);
+        let mut found = self.match_text(path, false);
         if base.ends_with(".rpm") || base.ends_with(".deb") {
-            found.extend(match_text(base, true));
+            found.extend(self.match_text(base, true));
         }
         found
     }
+
+    fn match_text(&self, text: &str, package: bool) -> Vec<(NameRule, PatternMatch)> {
+        let first = text.bytes().next().map(|byte| byte.to_ascii_lowercase());
+        let known = first.and_then(|first| self.by_first.get(&first));
+        let known = known.into_iter().flatten();
+        let known = known.filter(|(rule, _)| rule.is_of_package() == package);
+        let open = self.sets[usize::from(package)].matching(text);
+        known
+            .chain(open)
+            .filter_map(|(rule, pattern)| Some((*rule, pattern.match_text(text)?)))
+            .collect()
+    }
 }
 
-impl RulePattern {
-    /// Compiles one pattern of a rules file: a regular expression, and after ` => ` the version it
-    /// means, or after ` => .` what makes its version another release.
-    pub(super) fn compile(text: &str, words: &TrailingWords) -> anyhow::Result<Self> {
-        let (regex, given) = match text.split_once(" => ") {
-            Some((regex, given)) => (regex, Some(given)),
-            None => (text, None),
+impl OpenPatterns {
+    /// Returns the rules that match a text: all of them are tried in one pass.
+    fn matching(&self, text: &str) -> impl Iterator<Item = &(NameRule, RulePattern)> {
+        let compile = || {
+            let patterns = self.rules.iter().map(|(_, pattern)| pattern.as_str());
+            RegexSetBuilder::new(patterns)
+                .case_insensitive(true)
+                .build()
+                .ok()
         };
-        let mark = given.and_then(|given| given.strip_prefix('.'));
-        let version = given.filter(|_| mark.is_none()).map(Version::new);
-        let regex = regex
-            .replace("{version}", VERSION)
-            .replace("{version3}", VERSION3)
-            .replace("{end}", END)
-            .replace("{words}", &words.pattern())
-            .replace("{arch}", &format!("(?:{})", arch_words().join("|")));
-        let regex = RegexBuilder::new(&regex)
-            .case_insensitive(true)
-            .size_limit(1 << 20)
-            .build()
-            .map_err(|err| {
-                let message = err.to_string();
-                let last = message.lines().last().unwrap_or_default();
-                anyhow!("{}", last.trim_start_matches("error: "))
-            })?;
-        Ok(Self {
-            regex,
-            version,
-            mark: mark.map(str::to_owned),
-        })
-    }
-
-    /// Matches a text.
-    pub(super) fn match_text(&self, text: &str) -> Option<PatternMatch> {
-        let found = self.regex.captures(text)?;
-        let group = |name| found.name(name).map(|group| group.as_str().to_owned());
-        Some(PatternMatch {
-            version: captured_version(&found).or_else(|| self.version.clone()),
-            codename: group("codename").map(|name| name.to_lowercase()),
-            variant: group("variant"),
-            disc: group("disc").and_then(|digits| digits.parse().ok()),
-            mark: group("mark")
-                .map(|word| mark(&word.to_lowercase()))
-                .or_else(|| self.mark.clone()),
-            end: found.get(0).map_or(0, |whole| whole.end()),
-            version_end: ["third", "minor", "version", "major"]
-                .iter()
-                .find_map(|name| found.name(name))
-                .map_or(0, |group| group.end()),
-        })
+        let set = match self.rules.as_slice() {
+            [] => None,
+            _ => self.set.get_or_init(compile).as_ref(),
+        };
+        let matches = set.map(|set| set.matches(text));
+        let indices = matches.into_iter().flatten();
+        indices.map(|index| &self.rules[index])
     }
 }
 
-/// Media abbreviate what is not finished: `Fedora-S-23_B`.
-fn mark(word: &str) -> String {
-    let whole = match word {
-        "a" => "alpha",
-        "b" => "beta",
-        "release candidate" => "rc",
-        other => other,
-    };
-    whole.replace(|c: char| !c.is_ascii_alphanumeric(), "")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn captured_version(found: &Captures<'_>) -> Option<Version> {
-    let group = |name| found.name(name).map(|group| group.as_str());
-    let parts: Vec<_> = ["major", "minor", "third"]
-        .into_iter()
-        .filter_map(group)
-        .collect();
-    match group("version") {
-        Some(version) => Some(Version::new(version)),
-        None => (!parts.is_empty()).then(|| Version::new(&parts.join("."))),
+    #[test]
+    fn every_pattern_that_comes_with_this_program_compiles() {
+        let rules = RecognitionRules::embedded().unwrap();
+        let of_families = rules
+            .families
+            .iter()
+            .flat_map(|family| [&family.says, &family.disk_info, &family.release]);
+        let of_others = rules
+            .others
+            .iter()
+            .flat_map(|other| [&other.says, &other.ids]);
+        let of_texts = of_families
+            .chain(of_others)
+            .chain([&rules.neutral])
+            .flatten();
+        let names = &rules.names;
+        let known = names.by_first.values().flatten();
+        let open = names.sets.iter().flat_map(|set| &set.rules);
+        let of_names = known.chain(open).map(|(_, pattern)| pattern);
+        let mut count = 0;
+        for pattern in of_texts.chain(of_names) {
+            pattern.ensure_compiles().unwrap();
+            count += 1;
+        }
+        assert!(count > 150, "{count}");
+        for set in &names.sets {
+            let _ = set.matching("a").count();
+            assert!(set.rules.is_empty() || matches!(set.set.get(), Some(Some(_))));
+        }
+        for family in &rules.families {
+            assert!(family.words.reads("x86_64 1"), "{}", family.name);
+        }
     }
 }

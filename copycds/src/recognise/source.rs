@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::release_files::ReleaseFile;
+
 /// Where a text is on a medium. Prints as a user is shown it: `.treeinfo`, `volume id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -24,51 +26,6 @@ pub enum FindingSource {
     Package,
     /// The file at this path.
     File(String),
-}
-
-/// The formats of files that describe a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReleaseFile {
-    /// `.disk/info` (debian-cd, ubuntu-cdimage).
-    DiskInfo,
-    /// `README.diskdefines` (ubuntu-cdimage).
-    DiskDefines,
-    /// `.treeinfo` (productmd).
-    Treeinfo,
-    /// `.discinfo` (anaconda).
-    Discinfo,
-    /// `media.repo` (anaconda).
-    MediaRepo,
-    /// `content` (SUSE).
-    SuseContent,
-    /// `media.N/media` and `media.N/products` (SUSE).
-    SuseMedia,
-    /// `dists/*/Release` (apt).
-    AptRelease,
-}
-
-impl ReleaseFile {
-    /// Tells the format by the path, from the root of the medium or from `install/`, in whatever case: a medium
-    /// without Rock Ridge has names in capitals.
-    pub(super) fn at(path: &str) -> Option<Self> {
-        let path = path.to_ascii_lowercase();
-        Some(match path.strip_prefix("install/").unwrap_or(&path) {
-            ".disk/info" => Self::DiskInfo,
-            "readme.diskdefines" => Self::DiskDefines,
-            ".treeinfo" | "treeinfo" => Self::Treeinfo,
-            ".discinfo" => Self::Discinfo,
-            "media.repo" => Self::MediaRepo,
-            "content" => Self::SuseContent,
-            name if name.starts_with("dists/") => Self::AptRelease,
-            name if name.starts_with("media.") => Self::SuseMedia,
-            _ => return None,
-        })
-    }
-
-    /// Whether only Debian and what is built from it has such files.
-    pub(super) fn is_of_debian(self) -> bool {
-        matches!(self, Self::DiskInfo | Self::DiskDefines | Self::AptRelease)
-    }
 }
 
 impl FindingSource {

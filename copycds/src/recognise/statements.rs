@@ -9,7 +9,8 @@ use definitions::Arch;
 use super::arch_words::arch_of;
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, clean};
-use super::source::{FindingSource, ReleaseFile};
+use super::release_files::ReleaseFile;
+use super::source::FindingSource;
 use super::treeinfo;
 
 /// One text about the product, with what its file says beside it in fixed places.
@@ -66,15 +67,21 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
         let Some(file) = ReleaseFile::at(path) else {
             continue;
         };
-        match file {
-            ReleaseFile::DiskInfo => all.extend(disk_info(path, &text)),
-            ReleaseFile::DiskDefines => all.extend(diskdefines(path, &text)),
-            ReleaseFile::Treeinfo => all.extend(treeinfo::statements(path, &text)),
-            ReleaseFile::Discinfo => all.extend(discinfo(path, &text)),
-            ReleaseFile::MediaRepo => all.extend(media_repo(path, &text)),
-            ReleaseFile::SuseContent => all.extend(content(path, &text)),
-            ReleaseFile::SuseMedia => all.extend(media(path, &text)),
-            ReleaseFile::AptRelease => all.extend(release(path, &text)),
+        let found = match file {
+            ReleaseFile::DiskInfo => disk_info(path, &text),
+            ReleaseFile::DiskDefines => diskdefines(path, &text),
+            ReleaseFile::Treeinfo => treeinfo::statements(path, &text),
+            ReleaseFile::Discinfo => discinfo(path, &text),
+            ReleaseFile::MediaRepo => media_repo(path, &text),
+            ReleaseFile::SuseContent => content(path, &text),
+            ReleaseFile::SuseMedia { disc } => media(path, &text, disc),
+            ReleaseFile::AptRelease => release(path, &text),
+        };
+        let names_product = found.iter().any(|statement| !statement.text.is_empty());
+        all.extend(found);
+        // an archive of a live medium has a suite alone
+        if !names_product && file != ReleaseFile::AptRelease {
+            all.extend(unread(path, &text));
         }
     }
     all.extend(fields(evidence));
@@ -85,6 +92,19 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
             || statement.other_arch.is_some()
     });
     all
+}
+
+/// What a file says in which its format has no product: a text that no rule reads, so that it counts like one.
+fn unread(path: &str, text: &str) -> Option<ReleaseStatement> {
+    let is_number = |line: &str| line.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let says_nothing = |line: &&str| line.starts_with('[') || is_number(line);
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| !says_nothing(line))?;
+    Some(ReleaseStatement::in_file(
+        path,
+        line,
+        StatementKind::Product,
+    ))
 }
 
 /// The fields of the volume descriptor (ECMA-119 §8.4): 32 bytes for the volume, 128 for the others.
@@ -116,9 +136,14 @@ fn fields(evidence: &Evidence) -> Vec<ReleaseStatement> {
     .collect()
 }
 
-/// `<product> <version> "<codename>" - <status> <architectures> <kind> …`, the rest in any order.
-fn disk_info(path: &str, text: &str) -> Option<ReleaseStatement> {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+/// `<product> <version> "<codename>" - <status> <architectures> <kind> …`, the rest in any order; one line, and every
+/// other one counts as well.
+fn disk_info(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| disk_info_line(path, line)).collect()
+}
+
+fn disk_info_line(path: &str, line: &str) -> ReleaseStatement {
     let tail = line.split_once(" - ").map_or("", |(_, tail)| tail);
     let words = || tail.split(|c: char| c.is_whitespace() || c == '/');
     let numbered = |word: &str| {
@@ -137,16 +162,16 @@ fn disk_info(path: &str, text: &str) -> Option<ReleaseStatement> {
             "NETINST" | "CD" | "DVD" | "BD" | "DLBD" | "LIVE" | "BC"
         )
     };
-    Some(ReleaseStatement {
+    ReleaseStatement {
         arches: words().filter_map(arch_of).collect(),
         disc: words().find_map(numbered),
         variant: words().find(kind).map(clean),
         ..ReleaseStatement::in_file(path, line, StatementKind::DiskInfo)
-    })
+    }
 }
 
 /// `#define DISKNAME  …`, which is `.disk/info` again, and `#define DISKNUM  1`: which disc of a set.
-fn diskdefines(path: &str, text: &str) -> Option<ReleaseStatement> {
+fn diskdefines(path: &str, text: &str) -> Vec<ReleaseStatement> {
     let value = |key: &str| {
         text.lines().find_map(|line| {
             let rest = line.trim().strip_prefix("#define")?.trim_start();
@@ -156,17 +181,15 @@ fn diskdefines(path: &str, text: &str) -> Option<ReleaseStatement> {
     };
     let number = value("DISKNUM").and_then(|text| text.parse().ok());
     let of = value("TOTALNUM").and_then(|text| text.parse().ok());
-    Some(ReleaseStatement {
-        disc: number.map(|number| DiscNumber {
-            number,
-            of: of.filter(|of| *of >= number),
-        }),
-        ..ReleaseStatement::in_file(
-            path,
-            value("DISKNAME").unwrap_or_default(),
-            StatementKind::DiskInfo,
-        )
-    })
+    let disc = number.map(|number| DiscNumber {
+        number,
+        of: of.filter(|of| *of >= number),
+    });
+    let name = value("DISKNAME").unwrap_or_default();
+    vec![ReleaseStatement {
+        disc,
+        ..ReleaseStatement::in_file(path, name, StatementKind::DiskInfo)
+    }]
 }
 
 /// Reads the word in the place of the architecture: one of ours, or none.
@@ -181,24 +204,23 @@ pub(super) fn arch_word_of(word: Option<&str>) -> (Vec<Arch>, Option<String>) {
 }
 
 /// Time stamp, description, architecture, disc numbers (`ALL`, `1`, `1,2,3`; may be missing).
-fn discinfo(path: &str, text: &str) -> Option<ReleaseStatement> {
-    let mut lines = text.lines().map(str::trim);
-    lines.next()?;
-    let description = lines.next()?.trim_matches('"');
+fn discinfo(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let mut lines = text.lines().map(str::trim).skip(1);
+    let description = lines.next().unwrap_or_default().trim_matches('"');
     let (arches, other_arch) = arch_word_of(lines.next());
     let disc = lines.next().and_then(|line| line.parse().ok());
-    Some(ReleaseStatement {
+    vec![ReleaseStatement {
         arches,
         other_arch,
         disc: disc.map(|number| DiscNumber { number, of: None }),
         ..ReleaseStatement::in_file(path, description, StatementKind::Product)
-    })
+    }]
 }
 
 fn media_repo(path: &str, text: &str) -> Vec<ReleaseStatement> {
-    let keys = text.lines().filter_map(|line| line.split_once('='));
+    let keys = text.lines().filter_map(|line| line.split_once(['=', ':']));
     let keys = keys.map(|(key, value)| (key.trim(), value.trim()));
-    let names = keys.filter(|(key, _)| *key == "name");
+    let names = keys.filter(|(key, _)| key.eq_ignore_ascii_case("name"));
     names
         .map(|(_, name)| ReleaseStatement::in_file(path, name, StatementKind::Product))
         .collect()
@@ -206,21 +228,18 @@ fn media_repo(path: &str, text: &str) -> Vec<ReleaseStatement> {
 
 /// `media.N/media` (vendor, build, number of media) and `media.N/products` (`/ <product> <version>`, and
 /// the products of directories below).
-fn media(path: &str, text: &str) -> Vec<ReleaseStatement> {
-    let number = path
-        .strip_prefix("install/")
-        .unwrap_or(path)
-        .split(['.', '/'])
-        .nth(1)
-        .and_then(|number| number.parse().ok());
-    let disc = number.map(|number| DiscNumber { number, of: None });
+fn media(path: &str, text: &str, disc: u8) -> Vec<ReleaseStatement> {
+    let disc = DiscNumber {
+        number: disc.into(),
+        of: None,
+    };
     let of_directory = |line: &str| line.starts_with('/') && !line.starts_with("/ ");
     let lines = text.lines().map(str::trim);
     lines
         .filter(|line| !line.is_empty() && !of_directory(line))
         .take(2)
         .map(|line| ReleaseStatement {
-            disc: label_disc(line).or(disc),
+            disc: label_disc(line).or(Some(disc)),
             ..ReleaseStatement::in_file(
                 path,
                 line.strip_prefix("/ ").unwrap_or(line),
@@ -266,10 +285,11 @@ fn release(path: &str, text: &str) -> Vec<ReleaseStatement> {
     let value = |key: &str| {
         text.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
-            (found == key).then(|| value.trim())
+            found.eq_ignore_ascii_case(key).then(|| value.trim())
         })
     };
-    let Some(origin) = value("Origin") else {
+    let label = value("Label");
+    let Some(origin) = value("Origin").or(label) else {
         return Vec::new();
     };
     let version = value("Version").or_else(|| value("Suite")).unwrap_or("");
@@ -281,14 +301,20 @@ fn release(path: &str, text: &str) -> Vec<ReleaseStatement> {
             StatementKind::Release,
         )
     };
-    // a label that is no part of the origin's name is another product's: `Debian`, `Debian-Security`, `AcmeOS`
-    let is_own = |label: &&str| label.to_lowercase().starts_with(&origin.to_lowercase());
-    let label = value("Label").filter(|label| !label.is_empty() && !is_own(label));
+    let label = label.filter(|label| !label.is_empty() && !is_part_of(label, origin));
     [Some(origin), label]
         .into_iter()
         .flatten()
         .map(of)
         .collect()
+}
+
+/// Whether a label is that of an origin or of a part of its archive: `Debian`, `Debian-Security`, and not `AcmeOS`.
+fn is_part_of(label: &str, origin: &str) -> bool {
+    const PARTS: [&str; 5] = ["", "security", "backports", "updates", "lts"];
+    let label = label.to_lowercase();
+    let part = label.strip_prefix(&origin.to_lowercase());
+    part.is_some_and(|part| PARTS.contains(&part.trim_start_matches(['-', ' '])))
 }
 
 /// `DiscNumber 2`, `Media2`: the one number that labels of every vendor carry in words.

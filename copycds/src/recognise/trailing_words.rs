@@ -2,17 +2,16 @@
 //! or the kind of the disc to their release; any other word makes it another product, so that a text
 //! with one is not read at all.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
-use anyhow::Context;
 use regex::Regex;
 
 use super::arch_words::arch_words;
 
-/// The words that may follow, compiled.
+/// The words that may follow.
 #[derive(Debug, Clone)]
 pub(super) struct TrailingWords {
-    rest: Regex,
+    rest: OnceLock<Option<Regex>>,
     words: Vec<String>,
     /// One of the words or an architecture, as a pattern.
     any: String,
@@ -31,8 +30,8 @@ pub(super) struct LabelEnd {
 const SEPARATOR: &str = "[^A-Za-z0-9]";
 
 impl TrailingWords {
-    /// Compiles plain trailing_words; digits may be glued to each.
-    pub(super) fn new<'a>(words: impl Iterator<Item = &'a String>) -> anyhow::Result<Self> {
+    /// Takes plain words; digits may be glued to each.
+    pub(super) fn new<'a>(words: impl Iterator<Item = &'a String>) -> Self {
         let words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
         let known: Vec<String> = arch_words()
             .into_iter()
@@ -40,13 +39,22 @@ impl TrailingWords {
             .chain(words.iter().map(|word| regex::escape(word)))
             .collect();
         let any = known.join("|");
-        let item = format!("(?:(?:{any})?[0-9]*)");
-        let rest = format!("^(?i:{item})(?:{SEPARATOR}+(?i:{item}))*$");
-        Ok(Self {
-            rest: Regex::new(&rest).context("compiling the words that may follow")?,
+        Self {
+            rest: OnceLock::new(),
             words,
             any,
-        })
+        }
+    }
+
+    /// Whether a text is of these words alone.
+    pub(super) fn reads(&self, text: &str) -> bool {
+        let compile = || {
+            let item = format!("(?:(?:{})?[0-9]*)", self.any);
+            Regex::new(&format!("^(?i:{item})(?:{SEPARATOR}+(?i:{item}))*$")).ok()
+        };
+        // every word is escaped, so that it compiles
+        let rest = self.rest.get_or_init(compile).as_ref();
+        rest.is_some_and(|rest| rest.is_match(text))
     }
 
     /// Returns the pattern of any number of these words, each with what separates it from the next.
@@ -59,14 +67,14 @@ impl TrailingWords {
         let rest = text
             .get(from.min(extent.end)..extent.end)
             .unwrap_or_default();
-        if self.rest.is_match(rest) {
+        if self.reads(rest) {
             return true;
         }
         let before = rest.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
         let last = rest[before.len()..].to_lowercase();
         let beginning = |word: &str| word.starts_with(&last);
         extent.cut
-            && self.rest.is_match(before)
+            && self.reads(before)
             && (self.words.iter().any(|word| beginning(word))
                 || arch_words().into_iter().any(beginning))
     }
@@ -115,7 +123,7 @@ mod tests {
 
     fn known(rest: &str, width: Option<usize>) -> bool {
         let words = ["dvd", "media", "build", "netinst"].map(str::to_owned);
-        let words = TrailingWords::new(words.iter()).unwrap();
+        let words = TrailingWords::new(words.iter());
         words.know(rest, 0, LabelEnd::of(rest, width))
     }
 

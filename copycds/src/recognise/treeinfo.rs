@@ -150,7 +150,7 @@ fn repeated(text: &str) -> Vec<String> {
     again.map(str::to_owned).collect()
 }
 
-/// Looks a key up in one section of an INI file.
+/// Looks a key up in one section of an INI file, in any case, as Python's `configparser` does.
 fn ini<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
     ini_all(text, section, key).next()
 }
@@ -160,12 +160,12 @@ fn ini_all<'a>(text: &'a str, section: &str, key: &str) -> impl Iterator<Item = 
     let mut here = false;
     text.lines().map(str::trim).filter_map(move |line| {
         if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            here = name == section;
+            here = name.trim().eq_ignore_ascii_case(section);
             return None;
         }
         let (found, value) = line
             .split_once(['=', ':'])
             .filter(|_| here && !line.starts_with([';', '#']))?;
-        (found.trim() == key).then(|| value.trim())
+        found.trim().eq_ignore_ascii_case(key).then(|| value.trim())
     })
 }

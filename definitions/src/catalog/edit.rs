@@ -20,7 +20,7 @@ use crate::{AttributeValue, Error, Lock, Nodes, Object, ObjectKind, Site};
 #[derive(Debug)]
 pub struct CatalogEdit<'c> {
     catalog: &'c Catalog,
-    shelves: BTreeMap<ObjectKind, ObjectsByName>,
+    by_kind: BTreeMap<ObjectKind, ObjectsByName>,
     documents: BTreeMap<PathBuf, EditedFile>,
     /// The names that the change brings.
     added: Added,
@@ -34,7 +34,7 @@ struct EditedFile {
     before: String,
     after: DocumentMut,
     removed: bool,
-    /// Tables that are to go, of each section: all at once, since each of them moves all behind it.
+    /// Tables that are to go, of each section: all at once, since each of them moves all after it.
     doomed: BTreeMap<Option<&'static str>, HashSet<String>>,
 }
 
@@ -72,21 +72,21 @@ impl<'c> CatalogEdit<'c> {
         Ok(Self {
             _lock: file::lock(catalog.path())?,
             catalog,
-            shelves: BTreeMap::new(),
+            by_kind: BTreeMap::new(),
             documents: BTreeMap::new(),
             added: Added::default(),
         })
     }
 
-    /// Returns an object as it stands in this change.
+    /// Returns an object as it is in this change.
     ///
     /// # Errors
     /// When a file cannot be read or does not hold what it should.
     pub fn find(&mut self, kind: ObjectKind, name: &str) -> Result<Option<&Object>> {
-        Ok(self.shelf(kind)?.get(name).map(|stored| &stored.object))
+        Ok(self.by_name(kind)?.get(name).map(|stored| &stored.object))
     }
 
-    /// Returns nodes and groups as they stand in this change.
+    /// Returns nodes and groups as they are in this change.
     ///
     /// # Errors
     /// As [`Self::find`].
@@ -104,12 +104,12 @@ impl<'c> CatalogEdit<'c> {
         self.catalog.site()
     }
 
-    /// Returns every object of a kind as it stands in this change, sorted by name.
+    /// Returns every object of a kind as it is in this change, sorted by name.
     ///
     /// # Errors
     /// As [`Self::find`].
     pub fn objects(&mut self, kind: ObjectKind) -> Result<Vec<Object>> {
-        let stored = self.shelf(kind)?.values();
+        let stored = self.by_name(kind)?.values();
         Ok(stored.map(|stored| stored.object.clone()).collect())
     }
 
@@ -119,7 +119,7 @@ impl<'c> CatalogEdit<'c> {
     /// When a file cannot be read, or cannot hold the object.
     pub fn put(&mut self, object: &Object) -> Result<()> {
         let (kind, name) = (object.kind(), object.name());
-        let stored = self.shelf(kind)?.get(name).cloned();
+        let stored = self.by_name(kind)?.get(name).cloned();
         let before = stored.as_ref().map(|stored| &stored.object);
         if before == Some(object) && stored.as_ref().is_none_or(|stored| !stored.misplaced) {
             return Ok(());
@@ -140,7 +140,7 @@ impl<'c> CatalogEdit<'c> {
         write_attributes(table, before, &object.part(false));
         self.put_secrets(before, object)?;
         let stored = StoredObject::new(object.clone(), path.into());
-        self.shelf(kind)?.insert(name.to_owned(), stored);
+        self.by_name(kind)?.insert(name.to_owned(), stored);
         Ok(())
     }
 
@@ -188,9 +188,9 @@ impl<'c> CatalogEdit<'c> {
     /// # Errors
     /// [`Error::NotFound`] where there is none; otherwise when a file cannot be read.
     pub fn remove(&mut self, kind: ObjectKind, name: &str) -> Result<()> {
-        let shelf = self.shelf(kind)?;
-        let Some(stored) = shelf.remove(name) else {
-            let known = shelf.keys().map(String::as_str);
+        let by_name = self.by_name(kind)?;
+        let Some(stored) = by_name.remove(name) else {
+            let known = by_name.keys().map(String::as_str);
             return Err(Error::not_found(kind, name, known).into());
         };
         self.remove_secrets(&stored.object)?;
@@ -210,19 +210,19 @@ impl<'c> CatalogEdit<'c> {
     /// [`Error::NotFound`] where there is none, or when the new name is taken or none that an object
     /// can have; otherwise when a file cannot be read.
     pub fn rename(&mut self, kind: ObjectKind, name: &str, new: &str) -> Result<()> {
-        let shelf = self.shelf(kind)?;
-        if shelf.contains_key(new) {
+        let by_name = self.by_name(kind)?;
+        if by_name.contains_key(new) {
             bail!("a definition for the {kind} '{new}' already exists: remove it first");
         }
-        let Some(StoredObject { object, file, .. }) = shelf.get(name).cloned() else {
-            let known = shelf.keys().map(String::as_str);
+        let Some(StoredObject { object, file, .. }) = by_name.get(name).cloned() else {
+            let known = by_name.keys().map(String::as_str);
             return Err(Error::not_found(kind, name, known).into());
         };
         let renamed = object.renamed(new)?;
         self.added.note(None, &renamed);
         self.remove_secrets(&object)?;
         self.put_secrets(None, &renamed)?;
-        self.shelf(kind)?.remove(name);
+        self.by_name(kind)?.remove(name);
         let layout = self.catalog.layout(&file);
         let file = match layout.keys(kind, name).split_last() {
             None => {
@@ -243,7 +243,7 @@ impl<'c> CatalogEdit<'c> {
             }
         };
         let stored = StoredObject::new(renamed, file);
-        self.shelf(kind)?.insert(new.to_owned(), stored);
+        self.by_name(kind)?.insert(new.to_owned(), stored);
         Ok(())
     }
 
@@ -257,7 +257,7 @@ impl<'c> CatalogEdit<'c> {
             self.added.check(&nodes)?;
         }
         let secrets = self.catalog.secrets();
-        // What is secret stands in its own file before it is taken out of another.
+        // What is secret is in its own file before it is taken out of another.
         let mut documents: Vec<_> = self.documents.iter_mut().collect();
         documents.sort_by_key(|(path, _)| **path != secrets);
         for (path, document) in documents {
@@ -279,11 +279,11 @@ impl<'c> CatalogEdit<'c> {
     }
 
     /// Reads the objects of a kind, once.
-    fn shelf(&mut self, kind: ObjectKind) -> Result<&mut ObjectsByName> {
-        if !self.shelves.contains_key(&kind) {
-            self.shelves.insert(kind, self.catalog.shelf(kind)?);
+    fn by_name(&mut self, kind: ObjectKind) -> Result<&mut ObjectsByName> {
+        if !self.by_kind.contains_key(&kind) {
+            self.by_kind.insert(kind, self.catalog.by_name(kind)?);
         }
-        Ok(self.shelves.entry(kind).or_default())
+        Ok(self.by_kind.entry(kind).or_default())
     }
 
     /// Reads a file to be edited, once; one that does not exist is empty.
@@ -360,7 +360,7 @@ fn fresh(value: &AttributeValue) -> Item {
     }
 }
 
-/// Writes a value over another and keeps the comment behind it; entries of a list that stay keep
+/// Writes a value over another and keeps the comment after it; entries of a list that stay keep
 /// theirs too.
 fn rewrite(item: &mut Item, value: &AttributeValue) {
     if let (Some(array), AttributeValue::List(entries)) = (item.as_array_mut(), value) {

@@ -8,9 +8,9 @@
 //! <config>/secrets.toml         [site.clustersite] [node.NAME] [group.NAME]   what is secret of them
 //! ```
 //!
-//! `<config>` is `/etc/slipway` unless told otherwise. A file comes in whole or not at all, since writers
+//! `<config>` is `/etc/slipway` unless the user names another directory. A file comes in whole or not at all, since writers
 //! replace files by renaming; what goes out keeps the comments and the order of the file it came from.
-//! Secret attributes stand in a file that only its owner can read; who cannot read it sees the rest. Where a person
+//! Secret attributes are in a file that only its owner can read; who cannot read it sees the rest. Where a person
 //! wrote one into another file, it moves when its object is next changed.
 //! Every key that is not known is an error with file, line and the nearest key that is.
 
@@ -37,17 +37,17 @@ pub use edit::CatalogEdit;
 #[derive(Debug, Clone)]
 pub struct Catalog(PathBuf);
 
-/// An object and the file that it stands in.
+/// An object and the file that it is in.
 #[derive(Debug, Clone)]
 struct StoredObject {
     object: Object,
     file: Arc<Path>,
-    /// Whether a secret stands there, and not in the file of secrets.
+    /// Whether a secret is there, and not in the file of secrets.
     misplaced: bool,
 }
 
 impl StoredObject {
-    /// Describes an object whose secrets stand where they belong.
+    /// Describes an object whose secrets are where they belong.
     fn new(object: Object, file: Arc<Path>) -> Self {
         Self {
             object,
@@ -61,7 +61,7 @@ impl StoredObject {
 type ObjectsByName = BTreeMap<String, StoredObject>;
 
 impl Catalog {
-    /// Where definitions lie unless the user says otherwise.
+    /// Where definitions are unless the user says otherwise.
     pub const DEFAULT: &'static str = "/etc/slipway";
 
     /// Names the directory; one that does not exist yet holds nothing.
@@ -87,8 +87,8 @@ impl Catalog {
             }
             kind => self.files(kind)?,
         };
-        let shelves = self.read(&files)?;
-        let stored = shelves.get(&D::KIND).and_then(|shelf| shelf.get(name));
+        let by_kind = self.read(&files)?;
+        let stored = by_kind.get(&D::KIND).and_then(|by_name| by_name.get(name));
         stored
             .map(|stored| Ok(D::from_object(&stored.object)?))
             .transpose()
@@ -102,8 +102,8 @@ impl Catalog {
         if let Some(found) = self.find(name)? {
             return Ok(found);
         }
-        let shelf = self.shelf(D::KIND)?;
-        let known = shelf.keys().map(String::as_str);
+        let by_name = self.by_name(D::KIND)?;
+        let known = by_name.keys().map(String::as_str);
         Err(Error::not_found(D::KIND, name, known).into())
     }
 
@@ -112,8 +112,8 @@ impl Catalog {
     /// # Errors
     /// As [`Self::find`].
     pub fn nodes(&self) -> Result<Nodes> {
-        let shelves = self.read(&self.files(ObjectKind::Node)?)?;
-        let stored = shelves.into_values().flat_map(ObjectsByName::into_values);
+        let by_kind = self.read(&self.files(ObjectKind::Node)?)?;
+        let stored = by_kind.into_values().flat_map(ObjectsByName::into_values);
         Ok(Nodes::new(stored.map(|stored| stored.object)))
     }
 
@@ -133,8 +133,8 @@ impl Catalog {
     /// # Errors
     /// As [`Self::find`].
     pub fn objects(&self, kind: ObjectKind) -> Result<Vec<Object>> {
-        let shelf = self.shelf(kind)?;
-        Ok(shelf.into_values().map(|stored| stored.object).collect())
+        let by_name = self.by_name(kind)?;
+        Ok(by_name.into_values().map(|stored| stored.object).collect())
     }
 
     /// Saves a definition: adds it, or changes what differs from what is stored under its name.
@@ -157,14 +157,14 @@ impl Catalog {
     }
 
     /// Reads the objects of one kind.
-    fn shelf(&self, kind: ObjectKind) -> Result<ObjectsByName> {
-        let mut shelves = self.read(&self.files(kind)?)?;
-        Ok(shelves.remove(&kind).unwrap_or_default())
+    fn by_name(&self, kind: ObjectKind) -> Result<ObjectsByName> {
+        let mut by_kind = self.read(&self.files(kind)?)?;
+        Ok(by_kind.remove(&kind).unwrap_or_default())
     }
 
-    /// Reads files into one shelf a kind; a file that does not exist holds nothing.
+    /// Reads files into one map a kind; a file that does not exist holds nothing.
     fn read(&self, files: &[PathBuf]) -> Result<BTreeMap<ObjectKind, ObjectsByName>> {
-        let mut shelves = BTreeMap::<ObjectKind, ObjectsByName>::new();
+        let mut by_kind = BTreeMap::<ObjectKind, ObjectsByName>::new();
         for file in files {
             let text = match fs::read_to_string(file) {
                 Ok(text) => text,
@@ -175,10 +175,10 @@ impl Catalog {
             };
             let path: Arc<Path> = Arc::from(file.as_path());
             for object in text::parse(&self.layout(file), file, &text)? {
-                let shelf = shelves.entry(object.kind()).or_default();
+                let by_name = by_kind.entry(object.kind()).or_default();
                 let misplaced = object.has_secrets();
                 let file = Arc::clone(&path);
-                match shelf.entry(object.name().to_owned()) {
+                match by_name.entry(object.name().to_owned()) {
                     Entry::Vacant(place) => place.insert(StoredObject {
                         object,
                         file,
@@ -194,8 +194,8 @@ impl Catalog {
                 };
             }
         }
-        self.read_secrets(&mut shelves)?;
-        Ok(shelves)
+        self.read_secrets(&mut by_kind)?;
+        Ok(by_kind)
     }
 
     /// Lists the files that may hold objects of a kind, sorted.

@@ -1,7 +1,7 @@
-//! The names that a change brings, held against those that there are.
+//! The names that a change brings, compared with those that exist.
 //!
 //! A name is a node's or a group's and never both's, for a node range means one of them by it; and host
-//! names that differ in case alone are one name (RFC 4343). What stood before the change is not judged.
+//! names that differ in case alone are one name (RFC 4343). What existed before the change is not judged.
 
 use std::collections::{BTreeSet, HashMap};
 

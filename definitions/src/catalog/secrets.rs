@@ -19,7 +19,7 @@ impl Catalog {
     /// Adds to objects what is secret of them, as far as this user may read it.
     pub(super) fn read_secrets(
         &self,
-        shelves: &mut BTreeMap<ObjectKind, ObjectsByName>,
+        by_kind: &mut BTreeMap<ObjectKind, ObjectsByName>,
     ) -> Result<()> {
         use ErrorKind::{NotFound, PermissionDenied};
         let file = self.secrets();
@@ -29,8 +29,8 @@ impl Catalog {
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
         for secrets in text::parse(&Layout::Secrets, &file, &text)? {
-            let shelf = shelves.get_mut(&secrets.kind());
-            if let Some(stored) = shelf.and_then(|shelf| shelf.get_mut(secrets.name())) {
+            let by_name = by_kind.get_mut(&secrets.kind());
+            if let Some(stored) = by_name.and_then(|by_name| by_name.get_mut(secrets.name())) {
                 let attributes = secrets.attributes().clone();
                 stored.object.attributes_mut().extend(attributes);
             }

@@ -50,7 +50,7 @@ impl Assignment {
 
     /// Does to an object what the mode says; returns what it could not remove.
     ///
-    /// `nodes` tells what a node has from its groups: a list is changed as it is seen, unless it is one
+    /// `nodes` has what a node inherits from its groups: a list is changed as it is seen, unless it is one
     /// to which groups add anyway.
     pub(super) fn apply(
         &self,

@@ -1,5 +1,6 @@
 //! `mkdef`: makes definitions.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
@@ -10,6 +11,7 @@ use super::request::{Operands, Request, RequestScope};
 use super::{groups, report};
 use crate::catalog::CatalogEdit;
 use crate::command::Config;
+use crate::noderange;
 use crate::{Arch, Definition, Distro, Error, Nodes, Object, ObjectKind, OsImage, ProvMethod};
 
 const EXAMPLES: &str = "\
@@ -61,8 +63,61 @@ pub fn run(args: Args) -> Result<ExitCode> {
         errors.check(request, made);
     }
     errors.finish()?;
+    let notes = notes(&mut edit, &requests)?;
     edit.commit()?;
+    notes
+        .iter()
+        .for_each(|note| eprintln!("mkdef: note: {note}"));
     report::changed(&requests, args.verbose)
+}
+
+/// Says which new nodes may have been meant as several: a span whose ends have different words is a name, and no other
+/// node has it with other numbers.
+fn notes(edit: &mut CatalogEdit<'_>, requests: &[Request]) -> Result<Vec<String>> {
+    let nodes = requests
+        .iter()
+        .filter(|request| request.kind == ObjectKind::Node);
+    let spans = nodes.filter_map(|request| {
+        let name = request.name.as_str();
+        Some((name, noderange::possible_spans(name)?))
+    });
+    let spans: Vec<_> = spans.collect();
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = edit.objects(ObjectKind::Node)?;
+    let counts = count_by_words(all.iter().map(Object::name));
+    let alone = |name: &str| counts.get(&words_of(name)).is_none_or(|count| *count < 2);
+    let note = |(name, [one, other]): (&str, [String; 2])| {
+        alone(name).then(|| {
+            format!(
+                "'{name}' is one node: if several were meant, remove it and write {one} or {other}"
+            )
+        })
+    };
+    Ok(spans.into_iter().filter_map(note).collect())
+}
+
+/// Returns how many names are alike but for their numbers: `rack1-n1` and `rack1-n2`.
+fn count_by_words<'n>(names: impl Iterator<Item = &'n str>) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for name in names {
+        *counts.entry(words_of(name)).or_default() += 1;
+    }
+    counts
+}
+
+/// Returns a name with `#` in the place of each number.
+fn words_of(name: &str) -> String {
+    let mut words = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.is_ascii_digit() {
+            true if words.ends_with('#') => {}
+            true => words.push('#'),
+            false => words.push(c),
+        }
+    }
+    words
 }
 
 impl Args {

@@ -1,4 +1,4 @@
-//! What a command line or a stanza asks for: which objects, and what is said of them.
+//! What a command line or a stanza asks for: which objects, and their attributes.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -39,7 +39,7 @@ pub(super) struct Operands {
 }
 
 impl Operands {
-    /// Parts the operands into the objects' names and what is said of them.
+    /// Parts the operands into the objects' names and their attributes.
     fn split(&self) -> Result<(Option<&str>, Vec<Assignment>)> {
         let mut names = self.objects.as_deref();
         let mut assignments = Vec::new();
@@ -79,7 +79,7 @@ impl Operands {
 pub(super) enum Query {
     /// Objects with what their stanzas say.
     Stanzas(Vec<Request>),
-    /// Objects that are all told the same.
+    /// Objects that all get the same.
     Named {
         kind: ObjectKind,
         names: String,
@@ -92,14 +92,14 @@ pub(super) enum Query {
 pub(super) enum RequestScope {
     /// Those that exist.
     Existing,
-    /// Those to be made; of nodes, no group stands for them.
+    /// Those to be made; of nodes, no group has their name.
     New,
     /// Both.
     Any,
 }
 
 impl Query {
-    /// Lists the objects; which nodes a range names, the catalog tells.
+    /// Lists the objects; which nodes a range names, the catalog knows.
     pub(super) fn requests(
         self,
         edit: &mut CatalogEdit<'_>,

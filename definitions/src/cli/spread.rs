@@ -10,7 +10,7 @@ use super::assignment::Assignment;
 /// The attributes of which no two nodes have the same value.
 const SPREAD: [&str; 2] = ["ip", "ip6"];
 
-/// Says what each of several nodes is told: the same, but for ranges of addresses, which are handed out by name.
+/// Says what each of several nodes gets: the same, but for ranges of addresses, which are handed out by name.
 ///
 /// # Errors
 /// When a range has not as many addresses as there are nodes.
@@ -18,7 +18,7 @@ pub(super) fn over(
     names: &mut [String],
     assignments: &[Assignment],
 ) -> Result<Vec<Vec<Assignment>>> {
-    let mut told = vec![assignments.to_vec(); names.len()];
+    let mut assigned = vec![assignments.to_vec(); names.len()];
     for (at, assignment) in assignments.iter().enumerate() {
         let Some((first, last)) = range(assignment) else {
             continue;
@@ -34,15 +34,15 @@ pub(super) fn over(
             names.len()
         );
         names.sort_by(|one, other| by_number(one, other));
-        for (told, number) in told.iter_mut().zip(first..) {
-            told[at].value = if assignment.value.contains(':') {
+        for (assigned, number) in assigned.iter_mut().zip(first..) {
+            assigned[at].value = if assignment.value.contains(':') {
                 IpAddr::from(number.to_be_bytes()).to_string()
             } else {
                 IpAddr::from((number as u32).to_be_bytes()).to_string()
             };
         }
     }
-    Ok(told)
+    Ok(assigned)
 }
 
 /// Reads `FIRST-LAST`, two addresses of one family.
@@ -65,7 +65,7 @@ fn by_number(one: &str, other: &str) -> Ordering {
     parts(one).cmp(&parts(other)).then_with(|| one.cmp(other))
 }
 
-/// Parts a name into what is between numbers, and the numbers without zeros in front, by length first.
+/// Splits a name into what is between numbers, and the numbers without leading zeros, by length first.
 fn parts(name: &str) -> Vec<(&str, usize, &str)> {
     let mut parts = Vec::new();
     let mut rest = name;
@@ -88,25 +88,25 @@ fn parts(name: &str) -> Vec<(&str, usize, &str)> {
 mod tests {
     use super::*;
 
-    fn told(names: &[&str], assignments: &[&str]) -> Result<Vec<String>> {
+    fn assigned(names: &[&str], assignments: &[&str]) -> Result<Vec<String>> {
         let mut names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let assignments: Result<Vec<Assignment>> =
             assignments.iter().map(|text| text.parse()).collect();
-        let told = over(&mut names, &assignments?)?;
-        let values = |told: Vec<Assignment>| {
-            let values = told.into_iter().map(|assignment| assignment.value);
+        let assigned = over(&mut names, &assignments?)?;
+        let values = |assigned: Vec<Assignment>| {
+            let values = assigned.into_iter().map(|assignment| assignment.value);
             values.collect::<Vec<_>>().join(" ")
         };
-        let pairs = names.into_iter().zip(told);
+        let pairs = names.into_iter().zip(assigned);
         Ok(pairs
-            .map(|(name, told)| format!("{name} {}", values(told)))
+            .map(|(name, assigned)| format!("{name} {}", values(assigned)))
             .collect())
     }
 
     #[test]
     fn each_node_gets_the_address_of_its_number() {
         assert_eq!(
-            told(
+            assigned(
                 &["web10", "web2", "web1"],
                 &[
                     "mgt=docker",
@@ -123,7 +123,7 @@ mod tests {
         );
         // What is no range is the same for all, as it was.
         assert_eq!(
-            told(&["b", "a"], &["ip=10.1.1.1", "usercomment=a-b"]).unwrap(),
+            assigned(&["b", "a"], &["ip=10.1.1.1", "usercomment=a-b"]).unwrap(),
             ["b 10.1.1.1 a-b", "a 10.1.1.1 a-b"]
         );
     }
@@ -135,7 +135,7 @@ mod tests {
             ("10.1.2.3-10.1.2.1", 0),
             ("10.1.2.1-10.1.2.1", 1),
         ] {
-            let error = told(&["a", "b"], &[&format!("ip={range}")]).unwrap_err();
+            let error = assigned(&["a", "b"], &[&format!("ip={range}")]).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!("ip={range} has {count} addresses, and the nodes are 2")

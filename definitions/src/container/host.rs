@@ -22,7 +22,7 @@ pub enum DockerHost {
 }
 
 impl DockerHost {
-    /// The port of engines that speak TLS.
+    /// The port of engines that use TLS.
     pub const PORT: u16 = 2376;
 }
 

@@ -1,4 +1,4 @@
-//! What a container is told by the attributes of its node, each a type that parsing alone makes.
+//! What a container gets from the attributes of its node, each a type that parsing alone makes.
 //!
 //! A text comes in, as a command line or a file has it; a value goes out that an engine can be asked for. What an
 //! engine alone can know (whether an image exists, whether a network does) is not looked at here.

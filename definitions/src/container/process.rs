@@ -1,4 +1,4 @@
-//! What runs in a container, how its health is looked at, and what is said in the engine's own words.
+//! What runs in a container, how its health is looked at, and attributes in the engine's own words.
 
 use std::fmt;
 use std::str::FromStr;

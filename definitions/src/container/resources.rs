@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::{is_absolute_path, is_docker_name};
 use crate::{Error, NodeName};
 
-/// What a container has at one of its paths; options stand behind further colons: `/srv:/srv:ro`.
+/// What a container has at one of its paths; options follow further colons: `/srv:/srv:ro`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VolumeMount {
     /// A path of the host, or a volume of the engine by its name.

@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 
 use super::Network;
 
-/// Why the addresses of a network cannot be told.
+/// Why the addresses of a network are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkFault {
     /// It has no `net`.
@@ -78,7 +78,7 @@ impl Network {
     /// with `;` or `,` between, or `10.1.2.0/24`, all addresses of it that a host may have.
     ///
     /// # Errors
-    /// Those of [`subnet`](Self::subnet), and a range that is not one or does not lie within it.
+    /// Those of [`subnet`](Self::subnet), and a range that is not one or is not within it.
     pub fn dynamic_ranges(&self) -> Result<Vec<(IpAddr, IpAddr)>, NetworkFault> {
         let subnet = self.subnet()?;
         let text = self.dynamicrange.as_deref().unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::Error;
 /// NIC that becomes the bridge's port: `mydocker0=10.1.0.0/16@10.1.0.5:eth0`.
 ///
 /// The gateway is the docker host's own address in the subnet: docker gives it to the bridge. An IPv6
-/// gateway stands in brackets before a NIC (`net6=fd00::/64@[fd00::5]:eth0`).
+/// gateway is in brackets before a NIC (`net6=fd00::/64@[fd00::5]:eth0`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DockerNetwork {
@@ -126,7 +126,7 @@ fn parse_subnet(text: &str) -> Option<IpNetwork> {
     IpNetwork::new(address.parse().ok()?, prefix).ok()
 }
 
-/// Parts `GATEWAY[:NIC]`, where an IPv6 gateway before a NIC stands in brackets.
+/// Parts `GATEWAY[:NIC]`, where an IPv6 gateway before a NIC is in brackets.
 fn split_gateway(text: &str) -> Option<(IpAddr, Option<&str>)> {
     if let Ok(gateway) = text.parse() {
         return Some((gateway, None));

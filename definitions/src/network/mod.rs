@@ -1,4 +1,4 @@
-//! Networks: the site's, and what a docker host's postscripts are told of theirs.
+//! Networks: the site's, and what a docker host's postscripts get of theirs.
 //!
 //! [`BridgePort`] and [`DockerNetwork`] are the arguments of `bridgeprereq` and `setupdockerhost`: the
 //! same type prints the line on the management node and parses it on the host.

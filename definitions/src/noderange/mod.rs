@@ -11,10 +11,10 @@
 //! | `/n\d+` | the nodes whose whole names match the regular expression |
 //! | `os==debian12`, `!=`, `=~`, `!~` | the nodes whose attribute is, is not, matches, does not match |
 //! | `a@b` | the nodes in both |
-//! | `-a` | no node of `a`, wherever it stands in the list |
+//! | `-a` | no node of `a`, wherever it is in the list |
 //! | `(a,b)` | a list within a term |
 //! | `all` | every node, in a group of that name or not |
-//! | `^path` | what a file lists: ranges parted by commas, blanks or lines; `#` begins a comment |
+//! | `^path` | what a file lists: ranges separated by commas, blanks or lines; `#` begins a comment |
 //!
 //! A text comes in; names come out, sorted and each once. A name that does not exist is handed back and
 //! never dropped. Nothing here reads a disk: nodes, groups and files are a [`Universe`]'s. Bounded: no
@@ -94,6 +94,12 @@ pub struct Chosen {
     pub groups: Vec<String>,
 }
 
+/// Returns the two spans that a name may have been meant as: `n1-n3` and `m1-m3` of `n1-m3`, whose ends have different
+/// words.
+pub(crate) fn possible_spans(name: &str) -> Option<[String; 2]> {
+    span::with_other_words(name)
+}
+
 impl FromStr for Noderange {
     type Err = Error;
 
@@ -145,7 +151,7 @@ impl Noderange {
         let Evaluated { nodes, unknown, .. } = self.evaluate(universe)?;
         match unknown.first() {
             None => Ok(nodes),
-            Some((_, name)) => Err(match span::with_other_words(name) {
+            Some((_, name)) => Err(match possible_spans(name) {
                 Some([one, other]) => Error::Noderange {
                     range: self.text.clone(),
                     message: format!(
@@ -194,7 +200,7 @@ fn missing(name: &str, universe: &impl Universe) -> Error {
     Error::not_found(crate::ObjectKind::Node, name, known)
 }
 
-/// Where in a range a name stands.
+/// Where in a range a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NamePosition {
     /// It is asked for.

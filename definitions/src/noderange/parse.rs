@@ -104,7 +104,7 @@ fn factor(range: &str, text: &str, depth: usize) -> Result<Factor, Error> {
     }
 }
 
-/// Splits a text where a character stands outside of all brackets.
+/// Splits a text at a character outside of all brackets.
 ///
 /// Regular expressions may hold brackets of every kind, escaped ones and classes such as `[^(]`.
 fn split<'t>(range: &str, text: &'t str, at: char) -> Result<Vec<&'t str>, Error> {

@@ -1,4 +1,4 @@
-//! Selections: `attr==value`, `!=`, `=~`, `!~`, as they stand in node ranges and behind `-w`.
+//! Selections: `attr==value`, `!=`, `=~`, `!~`, as they are in node ranges and after `-w`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ impl TextPattern {
 
     /// Parses a regular expression that is to match the whole of a text.
     pub(crate) fn parse_whole(text: &str) -> Result<Self, String> {
-        // By itself first: what is wrong is told of what was typed, and nothing of it ends the group.
+        // By itself first: the error is about what was typed, and nothing of it ends the group.
         Self::parse(text)?;
         Self::parse(&format!("^(?:{text})$"))
     }
@@ -112,7 +112,7 @@ impl FromStr for Selection {
         let attribute = text[..at].trim();
         let attribute = attribute.rsplit('.').next().unwrap_or(attribute);
         let wanted = text[at + operator.len()..].trim();
-        // A pattern may stand between slashes, as in a node range.
+        // A pattern may be between slashes, as in a node range.
         let bare = wanted
             .strip_prefix('/')
             .map(|rest| rest.strip_suffix('/').unwrap_or(rest));

@@ -1,4 +1,4 @@
-//! Spans: the names that `n[1-10]`, `n1-n10`, `n1:n10` and `n10+3` stand for, whether they exist or not.
+//! Spans: the names of `n[1-10]`, `n1-n10`, `n1:n10` and `n10+3`, whether they exist or not.
 //!
 //! What can only be meant as a span is one or is refused: it is never one name with a `-` in it.
 
@@ -50,7 +50,7 @@ impl<'a> Run<'a> {
         Self::at(name, begin..end)
     }
 
-    /// Takes the number that stands at a place of a name.
+    /// Takes the number at a place of a name.
     fn at(name: &'a str, place: Range<usize>) -> Option<Self> {
         Some(Self {
             before: &name[..place.start],
@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Reads `n1-n10` and `n1:n10`: both sides are the same but for one number, wherever it stands.
+/// Reads `n1-n10` and `n1:n10`: both sides are the same but for one number, wherever it is.
 ///
 /// `None`: it is no such span, since the sides differ in more than numbers; a name may hold a `-` itself.
 fn from_to(word: &str, limit: usize) -> Option<Result<Vec<String>, String>> {
@@ -228,7 +228,7 @@ pub(super) fn with_other_words(word: &str) -> Option<[String; 2]> {
     })
 }
 
-/// Parts a name into its numbers and what stands between.
+/// Splits a name into its numbers and what is between.
 fn pieces(name: &str) -> Vec<Range<usize>> {
     let mut pieces = Vec::<Range<usize>>::new();
     let mut digits = None;
@@ -270,7 +270,7 @@ fn brackets(word: &str, limit: usize) -> Result<Vec<String>, String> {
     }
 }
 
-/// Reads what stands between brackets: `01-04,7`.
+/// Reads what is between brackets: `01-04,7`.
 fn choices(text: &str, word: &str, limit: usize) -> Result<Vec<String>, String> {
     let mut choices = Vec::new();
     for part in text.split(',') {

@@ -13,5 +13,5 @@ pub use apt::{AptKey, AptSource};
 pub use entry::{
     RepositoryEntry, RepositoryFormat, RepositoryLocation, RepositoryTrust, is_url_character,
 };
-pub use packages::{PackageChanges, PackageOrigin, RequestedPackage};
+pub use packages::{PackageChanges, PackageOrigin, RequestedPackage, foreign_architecture};
 pub use rpm::RpmRepo;

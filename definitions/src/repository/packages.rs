@@ -65,7 +65,7 @@ pub struct PackageChanges {
 /// A package that is to be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedPackage {
-    /// The directory beneath `otherpkgdir` that it comes from.
+    /// The directory below `otherpkgdir` that it comes from.
     pub directory: Option<String>,
     /// Its name.
     pub name: String,
@@ -245,6 +245,14 @@ impl fmt::Display for RequestedPackage {
     }
 }
 
+/// Returns the architecture that the name of a package asks apt for, where it is another one than the node's own: `i386`
+/// of `libc6:i386` on `amd64`. dpkg knows it once it was added (dpkg(1), `--add-architecture`).
+pub fn foreign_architecture<'n>(name: &'n str, native: &str) -> Option<&'n str> {
+    let (_, arch) = name.split_once(':')?;
+    let arch = arch.split(['=', '/']).next().unwrap_or(arch);
+    (arch != native && !matches!(arch, "all" | "any" | "native")).then_some(arch)
+}
+
 /// Names the variables of a list, from 1: its packages and their environment.
 fn names(origin: PackageOrigin, number: usize) -> (String, String) {
     match origin {
@@ -311,6 +319,21 @@ mod tests {
 
     use super::PackageOrigin::{Others, Tree};
     use super::*;
+
+    #[test]
+    fn an_architecture_after_a_name_is_foreign_where_it_is_not_the_nodes_own() {
+        for (name, arch) in [
+            ("libc6:i386", Some("i386")),
+            ("libc6:i386=2.36-9", Some("i386")),
+            ("libc6:i386/bookworm", Some("i386")),
+            ("libc6:amd64", None),
+            ("libc6:any", None),
+            ("libc6:all", None),
+            ("libc6", None),
+        ] {
+            assert_eq!(foreign_architecture(name, "amd64"), arch, "{name}");
+        }
+    }
 
     fn read(
         origin: PackageOrigin,

@@ -15,6 +15,32 @@ fn site() -> Site {
 const NODES: &str = "aa1  (node)\naa2  (node)\nbb1  (node)\nbb2  (node)\n";
 
 #[test]
+fn mkdef_says_that_a_span_of_different_words_is_one_node_unless_others_have_such_names() {
+    let site = site();
+    let note = |name: &str, one: &str, other: &str| {
+        format!(
+            "mkdef: note: '{name}' is one node: if several were meant, remove it and write {one} or {other}\n"
+        )
+    };
+    for (line, expected) in [
+        ("mkdef n1-m3 groups=all", note("n1-m3", "n1-n3", "m1-m3")),
+        ("mkdef 'rack1-node[1-4]' groups=all", String::new()),
+        ("mkdef rack1-node12 groups=all", String::new()),
+        ("mkdef web-1 groups=all", String::new()),
+        ("mkdef c1-c2 groups=all", String::new()),
+        (
+            "mkdef gpu1-ib0,x9 groups=all",
+            note("gpu1-ib0", "gpu1-gpu0", "ib1-ib0"),
+        ),
+        ("mkdef gpu2-ib0 groups=all", String::new()),
+    ] {
+        let outcome = site.run(line);
+        assert_eq!((outcome.code, outcome.err), (0, expected), "{line}");
+    }
+    assert_eq!(site.ok("lsdef -s n1-m3"), "n1-m3  (node)\n");
+}
+
+#[test]
 fn chdef_changes_what_exists_and_names_the_nearest() {
     let site = site();
     for (line, expected) in [

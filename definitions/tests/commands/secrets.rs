@@ -149,7 +149,7 @@ fn a_stanza_that_is_read_again_loses_no_secret() {
         site.ok("lsdef n1 -i bmcusername,bmcpassword -c --secrets"),
         "n1: bmcpassword=Geheim1\nn1: bmcusername=root\n"
     );
-    // said in so many words, the definition is made anew
+    // said in so many words, the definition is made again
     site.ok("mkdef -f n1 groups=rack,all");
     assert!(!site.read("secrets.toml").contains("Geheim1"));
 }

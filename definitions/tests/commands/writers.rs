@@ -87,7 +87,7 @@ fn a_killed_writer_leaves_the_old_file_or_the_new_one() {
         );
         last = now;
     }
-    // The next writer clears what killed ones left behind.
+    // The next writer clears what killed ones left.
     site.ok("chdef 'n[1-1000]' usercomment=end");
     let mut names: Vec<_> = fs::read_dir(site.path().join("nodes"))
         .unwrap()

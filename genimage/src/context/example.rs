@@ -18,9 +18,11 @@ impl TemplateContext {
             image: image(),
             server: server(),
             packages: Packages {
-                install: texts(&["openssh-server", "chrony", "docker.io"]),
+                install: texts(&["openssh-server", "chrony", "docker.io", "libc6:i386"]),
                 groups: texts(&["standard"]),
                 exclude: texts(&["telnet"]),
+                foreign: texts(&["libc6:i386"]),
+                architectures: texts(&["i386"]),
             },
             source: InstallSource::new("http://10.1.0.1/install/debian13.1.0/x86_64", true),
             tree: vec![repository("tree")],

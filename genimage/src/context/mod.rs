@@ -170,6 +170,10 @@ pub struct Packages {
     pub groups: Vec<String>,
     /// What is kept out.
     pub exclude: Vec<String>,
+    /// Those of `install` that are of another architecture than the node, on Debian and Ubuntu: `libc6:i386`.
+    pub foreign: Vec<String>,
+    /// Their architectures, which dpkg has to know before: `i386`.
+    pub architectures: Vec<String>,
 }
 
 /// Where the system is installed to.

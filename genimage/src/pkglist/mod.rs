@@ -13,9 +13,9 @@ mod parse;
 
 use std::collections::BTreeMap;
 
-use definitions::PackageOrigin;
+use definitions::{PackageOrigin, foreign_architecture};
 
-use crate::context::Packages;
+use crate::context::{ImageFacts, Packages};
 use crate::installer::DistroFamily;
 use crate::library::{Asset, AssetKind, AssetOrigin, Library, SearchTarget};
 use crate::problem::{FileLine, Problem};
@@ -186,8 +186,8 @@ impl PkgList {
         directories
     }
 
-    /// Tells an installer what to install from several lists: it takes all of them at once.
-    pub fn packages(lists: &[&Self]) -> Packages {
+    /// Tells an installer of a release what to install from several lists: it takes all of them at once.
+    pub fn packages(lists: &[&Self], image: &ImageFacts) -> Packages {
         let mut packages = Packages::default();
         for list in lists.iter().flat_map(|list| &list.transactions) {
             extend(&mut packages.install, &list.install, "");
@@ -195,7 +195,25 @@ impl PkgList {
             extend(&mut packages.exclude, &list.exclude, "");
             extend(&mut packages.exclude, &list.exclude_groups, "@");
         }
+        if matches!(image.family.as_str(), "debian" | "ubuntu") {
+            packages.find_foreign(&image.debarch);
+        }
         packages
+    }
+}
+
+impl Packages {
+    /// Finds the packages that are of another architecture than the node.
+    fn find_foreign(&mut self, native: &str) {
+        for name in &self.install {
+            let Some(arch) = foreign_architecture(name, native) else {
+                continue;
+            };
+            self.foreign.push(name.clone());
+            if !self.architectures.iter().any(|known| known == arch) {
+                self.architectures.push(arch.to_owned());
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lists as they are written, on texts alone.
 
 use super::*;
+use crate::context::TemplateContext;
 use definitions::PackageOrigin;
 
 /// Files by name, as a library would have them.
@@ -73,10 +74,11 @@ fn a_list_is_names_with_comments_and_signs() {
     let place = &list.transactions[0].install[1].place;
     assert_eq!(place.to_string(), "a:4");
     // Of two lists that say the same, each name counts once.
-    let packages = serde_json::to_string(&PkgList::packages(&[&list, &list])).unwrap();
+    let facts = TemplateContext::example().image;
+    let packages = serde_json::to_string(&PkgList::packages(&[&list, &list], &facts)).unwrap();
     assert_eq!(
         packages,
-        r#"{"install":["chrony","openssh-server"],"groups":["core","^minimal-environment","Development Tools","nodejs:20/common"],"exclude":["nano","iwl*-firmware","@dial-up"]}"#
+        r#"{"install":["chrony","openssh-server"],"groups":["core","^minimal-environment","Development Tools","nodejs:20/common"],"exclude":["nano","iwl*-firmware","@dial-up"],"foreign":[],"architectures":[]}"#
     );
 }
 

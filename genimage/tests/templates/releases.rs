@@ -184,6 +184,16 @@ impl Release {
             InstallerKind::Preseed | InstallerKind::Autoinstall => "standard",
         };
         context.packages.groups = vec![group.to_owned()];
+        let apt = matches!(
+            self.installer,
+            InstallerKind::Preseed | InstallerKind::Autoinstall
+        );
+        if !apt {
+            let foreign = std::mem::take(&mut context.packages.foreign);
+            let native = |name: &String| !foreign.contains(name);
+            context.packages.install.retain(native);
+            context.packages.architectures.clear();
+        }
     }
 }
 
@@ -202,6 +212,8 @@ fn minimise(context: &mut TemplateContext) {
     context.packages.install.clear();
     context.packages.groups.clear();
     context.packages.exclude.clear();
+    context.packages.foreign.clear();
+    context.packages.architectures.clear();
     context.extras.clear();
     context.root.password = None;
     context.root.keys.clear();

@@ -93,6 +93,16 @@ impl PackageManager for Apt {
         PackageCommand::new("dpkg-query", &["-W", "-f", FORMAT])
     }
 
+    fn list_architectures(&self) -> Vec<PackageCommand> {
+        ["--print-architecture", "--print-foreign-architectures"]
+            .map(|option| PackageCommand::new("dpkg", &[option]))
+            .into()
+    }
+
+    fn add_architecture(&self, arch: &str) -> Option<PackageCommand> {
+        Some(PackageCommand::new("dpkg", &["--add-architecture", arch]))
+    }
+
     fn unfinished_run(
         &self,
         packages: &Inventory,
@@ -143,6 +153,7 @@ impl PackageManager for Apt {
                     format!("Dir::Etc::SourceList={}", file.display()),
                 ])
                 .and(["-o", "Dir::Etc::SourceParts=/dev/null"])
+                .and(architecture_options(view))
         });
         RefreshCommands {
             ours,
@@ -224,7 +235,15 @@ fn view_options(view: RepoView<'_>) -> Vec<String> {
     parts
         .into_iter()
         .flat_map(|parts| ["-o".to_owned(), parts])
+        .chain(architecture_options(view))
         .collect()
+}
+
+/// Returns the options that have apt read architectures as if dpkg knew them, beside those that it knows (apt.conf(5),
+/// `APT::Architectures`).
+fn architecture_options(view: RepoView<'_>) -> impl Iterator<Item = String> {
+    let listed = view.architectures.iter();
+    listed.flat_map(|arch| ["-o".to_owned(), format!("APT::Architectures::={arch}")])
 }
 
 /// apt-get with what every call has: some patience with locks that others take meanwhile, little with silent

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use definitions::{PackageChanges, RequestedPackage};
 use tempfile::TempDir;
 
+use super::architectures;
 use super::cli::Args;
 use super::command::PackageCommand;
 use super::failure::{FailureKind, RetryLater};
@@ -48,15 +49,25 @@ impl<'a> Installation<'a> {
             Some(directory) => files.preview_path(directory, &files.repositories),
             None => files.repositories.clone(),
         };
+        let architectures = if args.repoonly {
+            Vec::new()
+        } else {
+            architectures::missing(self.manager, self.runner, &self.request.transactions)?
+        };
         let view = RepoView {
             directory,
             ours: files.has_repositories().then_some(&*repositories),
+            architectures: &architectures,
         };
         let transactions = self.check(view, !due.is_empty(), args, report)?;
         for (path, text) in &due {
             let verb = if text.is_some() { "write" } else { "remove" };
             report.step(format!("{verb} {}", path.display()));
             report.files.push(path.display().to_string());
+        }
+        let added = self.additions(&architectures, &transactions);
+        for (_, command) in &added {
+            report.step(command.to_string());
         }
         if args.dry_run {
             for transaction in transactions {
@@ -68,11 +79,32 @@ impl<'a> Installation<'a> {
             self.write_repositories(report)?;
             report.changed = true;
         }
+        for (arch, command) in added {
+            self.run_checked(command, &PackageChanges::default())
+                .with_context(|| format!("adding the architecture {arch}"))?;
+            report.changed = true;
+        }
         for transaction in transactions {
             self.describe(transaction, report);
             self.apply(transaction)?;
         }
         self.finish(args, report)
+    }
+
+    /// Returns what adds the architectures of what is going to be installed.
+    fn additions<'m>(
+        &self,
+        missing: &'m [String],
+        transactions: &[&PackageChanges],
+    ) -> Vec<(&'m str, PackageCommand)> {
+        let needed = |arch: &&String| {
+            let mut lists = transactions.iter();
+            lists.any(|list| architectures::needed(list, "").any(|one| one == **arch))
+        };
+        let due = missing.iter().filter(needed);
+        let command =
+            |arch: &'m String| Some((arch.as_str(), self.manager.add_architecture(arch)?));
+        due.filter_map(command).collect()
     }
 
     /// Reads the indices, completes what is unfinished and resolves every name, where there is anything to do; returns
@@ -279,6 +311,7 @@ impl<'a> Installation<'a> {
                 .files
                 .has_repositories()
                 .then_some(self.files.repositories.as_path()),
+            architectures: &[],
         };
         let known = self
             .import_keys(report)

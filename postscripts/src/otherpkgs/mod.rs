@@ -10,6 +10,7 @@
 //! `trusted=yes`, and never removes what no list removes.
 
 mod apt;
+mod architectures;
 mod cli;
 mod command;
 mod detect;

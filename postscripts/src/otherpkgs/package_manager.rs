@@ -31,6 +31,8 @@ pub(super) struct RepoView<'a> {
     pub(super) directory: Option<&'a Path>,
     /// The file of ours among them, if there is one.
     pub(super) ours: Option<&'a Path>,
+    /// Architectures that the node does not have yet, which are read as if it had them.
+    pub(super) architectures: &'a [String],
 }
 
 /// Where a package manager keeps its repositories and their keys.
@@ -96,6 +98,17 @@ pub(super) trait PackageManager {
 
     /// Returns what lists the capabilities of an installed package; `None` where no package is installed in two versions.
     fn list_capabilities(&self, _name: &str) -> Option<PackageCommand> {
+        None
+    }
+
+    /// Returns what prints the node's own architecture, and what prints the others that it takes packages of; nothing where
+    /// names have no architecture to add.
+    fn list_architectures(&self) -> Vec<PackageCommand> {
+        Vec::new()
+    }
+
+    /// Returns what adds an architecture of [`Self::list_architectures`].
+    fn add_architecture(&self, _arch: &str) -> Option<PackageCommand> {
         None
     }
 

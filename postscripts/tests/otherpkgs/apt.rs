@@ -71,6 +71,11 @@ pub(crate) const TESTS: &[Test] = &[
         NEEDS,
         ospkgs,
     ),
+    (
+        "apt_packages_of_another_architecture_have_dpkg_learn_it_first",
+        NEEDS,
+        foreign,
+    ),
     ("apt_is_not_asked_on_a_diskless_node", NEEDS, diskless),
     (
         "apt_packages_are_installed_from_a_mypostscript_of_xcat",
@@ -187,6 +192,64 @@ fn unknown() {
          to correct problems, you have held broken packages.\n"
     );
     assert_eq!(machine.snapshot(), before);
+}
+
+fn foreign() {
+    let mut machine = Machine::new(System::Debian);
+    let known = |machine: &Machine| machine.sh("dpkg --print-foreign-architectures");
+    let native = machine.sh("dpkg --print-architecture");
+    let native = native.trim();
+    let arch = if native == "i386" { "amd64" } else { "i386" };
+    assert_eq!(known(&machine), "", "this test is about the first one");
+
+    // One that no repository has: the architecture is not added.
+    for (name, why) in [
+        (
+            format!("slip-none:{arch}"),
+            format!("Unable to locate package slip-none:{arch}"),
+        ),
+        (
+            "slip-foreign:sparc".to_owned(),
+            "Unable to locate package slip-foreign:sparc".to_owned(),
+        ),
+    ] {
+        machine.ask(&signed(&machine), &name);
+        let before = machine.snapshot();
+        let ran = machine.run(&[]).expect(1);
+        assert_eq!(ran.err, format!("otherpkgs: nothing was changed: {why}\n"));
+        assert_eq!(machine.snapshot(), before);
+        assert_eq!(known(&machine), "");
+    }
+
+    machine.ask(&signed(&machine), &format!("slip-foreign:{arch},slip-one"));
+    let step = format!("dpkg --add-architecture {arch}\n");
+    let ran = machine.run(&["--dry-run"]).expect(0);
+    assert!(ran.out.contains(&step), "{}", ran.out);
+    assert_eq!(known(&machine), "");
+    let ran = machine.run(&[]).expect(0);
+    assert!(
+        ran.err.contains(&format!("otherpkgs: {step}")),
+        "{}",
+        ran.err
+    );
+    assert_eq!(known(&machine), format!("{arch}\n"));
+    assert_eq!(machine.installed(), ["slip-foreign 1", "slip-one 1"]);
+
+    let before = machine.snapshot();
+    let ran = machine.run(&[]).expect(0);
+    assert_eq!(
+        (ran.out.as_str(), ran.err.as_str()),
+        ("nothing to do\n", "")
+    );
+    assert_eq!(machine.snapshot(), before);
+
+    // The node's own architecture, by its name, is no other one.
+    machine.sh(&format!(
+        "dpkg --force-all -P slip-foreign:{arch} && dpkg --remove-architecture {arch}"
+    ));
+    machine.ask(&signed(&machine), "slip-two:any");
+    machine.run(&[]).expect(0);
+    assert_eq!(known(&machine), "");
 }
 
 fn keys() {

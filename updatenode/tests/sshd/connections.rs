@@ -197,7 +197,10 @@ fn slow() {
 fn lost() {
     let lab = Lab::new(&[("n1", "127.0.1.1")]);
     // Its sessions end without a word, as when the power goes.
-    lab.behave("127.0.1.1", "kill -KILL -1");
+    lab.behave(
+        "127.0.1.1",
+        "echo 'kill -KILL -1' >\"$node/first\"; kill -KILL -1",
+    );
     let outcome = lab.run(&["n1", "-P"]);
     assert_eq!(outcome.code, Some(255));
     let line = outcome

@@ -1,4 +1,4 @@
-//! Nodes whose shells and scripts print what they like: nothing of it ends a session or speaks for another node.
+//! Nodes whose shells and scripts print what they like: nothing of it ends a session or counts for another node.
 
 use std::fs;
 
@@ -16,6 +16,11 @@ pub(crate) const CASES: &[Case] = &[
         filtered,
     ),
     ("a_program_that_a_script_kills_has_failed", &[], killed),
+    (
+        "a_node_whose_shell_a_script_kills_has_failed_with_what_it_ran",
+        &[],
+        shell_killed,
+    ),
     ("results_of_many_scripts_arrive_complete", &[], long),
 ];
 
@@ -231,6 +236,56 @@ fn killed() {
             )
         )
     );
+}
+
+/// A script kills the shell above `firstboot`, or the whole session; the node answers a second time.
+fn shell_killed() {
+    let end = "(T s)\n1 node in T s: 1 failed\nfailed: n1\n";
+    let see = "see firstboot --status there";
+    let shell = "the shell that ran firstboot was killed";
+    let closed =
+        format!("the connection was lost (Connection to {ADDRESS} closed by remote host.)");
+    for (behaviour, how) in [("kill -9 $PPID $$", shell), ("kill -9 -1", closed.as_str())] {
+        for (record, what) in [
+            (None, format!(", and no script is running there: {see}")),
+            (
+                Some("running"),
+                format!(" while it ran mine x, which may still be running: {see}"),
+            ),
+            (
+                Some("done"),
+                format!(", and no script is running there: {see}"),
+            ),
+        ] {
+            let lab = Lab::new(&[("n1", ADDRESS)]);
+            let node = lab.path(&format!("nodes/{ADDRESS}"));
+            lab.behave(ADDRESS, &format!("echo begun; {behaviour}; sleep 1"));
+            if let Some(state) = record {
+                let status = format!(
+                    "{{\n  \"scripts\": [\n    {{\n      \"line\": \"mine x\",\n      \"state\": \"{state}\"\n    }}\n  ]\n}}\n"
+                );
+                fs::write(node.join("status.json"), status).unwrap();
+                fs::write(
+                    node.join("first"),
+                    "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/slipway && \
+                     cp \"$node/status.json\" /var/lib/slipway",
+                )
+                .unwrap();
+            }
+            let outcome = lab.run(&["n1", "-P", "otherpkgs", "--timeout", "60"]);
+            // what the script printed may be lost with the connection
+            let last = outcome.out.split_inclusive('\n').filter(|line| {
+                !line.starts_with("n1: -")
+                    && !line.starts_with("n1: b")
+                    && !line.starts_with("n1: C")
+            });
+            assert_eq!(
+                (outcome.code, last.collect::<String>()),
+                (Some(1), format!("n1: failed: {how}{what} {end}")),
+                "{behaviour} {record:?}"
+            );
+        }
+    }
 }
 
 fn long() {

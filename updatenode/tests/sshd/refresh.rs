@@ -187,7 +187,7 @@ fn full_disk() {
     write_program(&old, "#!/bin/sh\necho the old one\n");
     let text = include_str!("firstboot").to_owned() + &"#".repeat(1 << 20);
     write_program(&lab.path("install/postscripts/firstboot"), &text);
-    // The node's own file system, small; a copy of what is there, since it lies over it.
+    // The node's own file system, small; a copy of what is there, since it covers it.
     let small = "cp -a /opt/slipway /tmp/.slipway.$$ && mount -t tmpfs -o size=64k none /opt && \
                  mv /tmp/.slipway.$$ /opt/slipway; trap 'ls -A /opt/slipway/bin >\"$node/left\"' EXIT\n\
                  bash -c \"$SSH_ORIGINAL_COMMAND\"; exit\n";

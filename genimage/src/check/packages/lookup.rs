@@ -83,12 +83,6 @@ pub(super) fn apt<'a>(
     }
 }
 
-/// Returns the architecture that a name asks apt for, where it is not the nodes' own.
-pub(super) fn foreign_arch<'n>(name: &'n str, debarch: &str) -> Option<&'n str> {
-    let (_, arch) = name.split_once(':')?;
-    (arch != debarch && !matches!(arch, "all" | "any" | "native")).then_some(arch)
-}
-
 /// Looks up a package for dnf or zypper: `name`, `name.arch`, `name-version`, `name-version.arch`, what a package
 /// provides. An architecture is the package's own: nothing but `noarch` is there for all of them.
 pub(super) fn rpm<'a>(

@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::{Arc, OnceLock};
 
-use definitions::{Arch, Distro};
+use definitions::{Arch, Distro, foreign_architecture};
 
 pub use self::cache::IndexCache;
 use self::cache::RepoIndex;
@@ -57,7 +57,7 @@ pub fn packages(
     if queries.is_empty() {
         return findings;
     }
-    let debarch = debian_name(platform.arch);
+    let debarch = platform.arch.debian_name();
     let slots = index_slots(repositories, debarch, platform, cache);
     let sources = indexed(&slots, false);
     for source in &sources {
@@ -65,7 +65,7 @@ pub fn packages(
     }
     let is_apt = repositories.iter().any(|one| one.suite.is_some());
     for (what, item) in queries {
-        match lookup::foreign_arch(&item.name, debarch).filter(|_| is_apt) {
+        match foreign_architecture(&item.name, debarch).filter(|_| is_apt) {
             Some(arch) => {
                 let slots = index_slots(repositories, arch, platform, cache);
                 match &*indexed(&slots, true) {
@@ -158,15 +158,6 @@ fn queries(list: &PkgList) -> impl Iterator<Item = (ItemUse, &ListItem)> {
             .chain(install)
             .chain(exclude.map(|item| (ItemUse::Exclude, item)))
     })
-}
-
-/// Debian's name of an architecture: the last of Debian's that differ, the kernel's own otherwise.
-fn debian_name(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86 => "i386",
-        Arch::Armv7l => "armhf",
-        other => other.names().last().copied().unwrap_or("all"),
-    }
 }
 
 /// Whether a node of that architecture takes packages from it.
