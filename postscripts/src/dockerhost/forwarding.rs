@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::host_names;
 use super::iptables::{FilterTable, Frame, FrameVerdict};
-use super::nftables::{self, Device, Layer, Obstacle, Passage};
+use super::nftables::{self, Layer, Obstacle, Passage, PassageDevice};
 use crate::nftables::{Drops, NftRuleset};
 use crate::program;
 
@@ -224,7 +224,7 @@ impl Bridge {
         let port = self
             .port
             .as_deref()
-            .map_or(Device::Container, Device::Named);
+            .map_or(PassageDevice::Container, PassageDevice::Named);
         let passage = |layer, input, output, is_within: bool| Passage {
             layer,
             bridge,
@@ -233,14 +233,17 @@ impl Bridge {
             source: self.subnet,
             destination: is_within.then_some(self.subnet),
         };
-        let frames = [(Device::Container, port), (port, Device::Container)];
+        let frames = [
+            (PassageDevice::Container, port),
+            (port, PassageDevice::Container),
+        ];
         let frames = frames.map(|(input, output)| {
             let passage = passage(Layer::Ethernet, input, output, true);
             (passage, "frames that", "forwards")
         });
         let packets = self.ways().map(|(output, what, verb)| {
             let is_within = output == bridge;
-            let devices = [bridge, output].map(Device::Named);
+            let devices = [bridge, output].map(PassageDevice::Named);
             let passage = passage(Layer::Ip, devices[0], devices[1], is_within);
             (passage, what, verb)
         });

@@ -11,8 +11,8 @@ use nix::net::if_::if_nametoindex;
 
 use crate::netlink::netfilter::Netfilter;
 use crate::nftables::{
-    ARP_FRAME, Drops, Finding, IPV4_FRAME, IPV6_FRAME, Interface, NftChain, NftRuleset, Packet,
-    Tracking, family, judge,
+    ARP_FRAME, Drops, Finding, Hook, IPV4_FRAME, IPV6_FRAME, Interface, NftChain, NftRuleset,
+    Packet, Tracking, family, judge,
 };
 
 // NF_INET_PRE_ROUTING and so on; those of bridges have the same numbers.
@@ -42,8 +42,8 @@ pub(super) struct Passage<'a> {
     pub(super) layer: Layer,
     /// The bridge that it comes in by.
     pub(super) bridge: &'a str,
-    pub(super) input: Device<'a>,
-    pub(super) output: Device<'a>,
+    pub(super) input: PassageDevice<'a>,
+    pub(super) output: PassageDevice<'a>,
     /// The network that it comes from, and the one that it goes to where that is known.
     pub(super) source: IpNetwork,
     pub(super) destination: Option<IpNetwork>,
@@ -51,7 +51,7 @@ pub(super) struct Passage<'a> {
 
 /// A device on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Device<'a> {
+pub(super) enum PassageDevice<'a> {
     Named(&'a str),
     /// The port of a container, which no rule knows by its whole name.
     Container,
@@ -83,10 +83,8 @@ pub(super) fn obstacles(ruleset: &NftRuleset, passage: Passage<'_>) -> Vec<Obsta
     for ether_type in passage.ether_types() {
         let mut tracking = passage.tracking(*ether_type);
         for (hook, chain) in passage.chains(ruleset) {
-            let packet = passage.at(hook, *ether_type, tracking);
-            let place = chain.hook.as_ref();
-            let is_early = hook == PREROUTING
-                && place.is_some_and(|place| place.priority < CONNECTION_TRACKING);
+            let packet = passage.at(hook.number, *ether_type, tracking);
+            let is_early = hook.number == PREROUTING && hook.priority < CONNECTION_TRACKING;
             let judged = Packet {
                 tracking: if is_early {
                     Tracking::Invalid
@@ -147,7 +145,7 @@ impl<'a> Passage<'a> {
     }
 
     /// The base chains on the way, in its order.
-    fn chains<'b>(&self, ruleset: &'b NftRuleset) -> Vec<(u32, &'b NftChain)> {
+    fn chains<'b>(&self, ruleset: &'b NftRuleset) -> Vec<(&'b Hook, &'b NftChain)> {
         let own = if self.is_ipv6() { IPV6 } else { IPV4 };
         let is_shown = |chain: &NftChain| {
             chain.family == own && chain.table == "filter" && chain.name == "FORWARD"
@@ -157,13 +155,14 @@ impl<'a> Passage<'a> {
             Layer::Ip => chain.family == INET || chain.family == own && !is_shown(chain),
         };
         let chains = ruleset.chains.iter().filter(|chain| looks(chain));
-        let mut hooked: Vec<_> = chains
-            .filter_map(|chain| Some((chain.hook.as_ref()?, chain)))
-            .filter(|(hook, _)| HOOKS.contains(&hook.number))
-            .collect();
-        hooked.sort_by_key(|(hook, _)| (hook.number, hook.priority));
-        let hooked = hooked.into_iter();
-        hooked.map(|(hook, chain)| (hook.number, chain)).collect()
+        let hooked = chains.filter_map(|chain| Some((chain.hook.as_ref()?, chain)));
+        let mut found: Vec<(&Hook, &NftChain)> = Vec::new();
+        for (hook, chain) in hooked.filter(|(hook, _)| HOOKS.contains(&hook.number)) {
+            let key = |hook: &Hook| (hook.number, hook.priority);
+            let at = found.partition_point(|(other, _)| key(other) <= key(hook));
+            found.insert(at, (hook, chain));
+        }
+        found
     }
 
     /// What a packet shows at a hook: before the routing it has no way out yet, and after it a frame no longer
@@ -173,7 +172,7 @@ impl<'a> Passage<'a> {
         let has_input = hook != POSTROUTING || !is_bridged;
         let has_output = hook != PREROUTING;
         let is_ethernet = self.layer == Layer::Ethernet;
-        let bridge = Device::Named(self.bridge).interface();
+        let bridge = PassageDevice::Named(self.bridge).interface();
         let family = match (self.layer, self.is_ipv6()) {
             (Layer::Ethernet, _) => BRIDGE,
             (Layer::Ip, true) => IPV6,
@@ -197,8 +196,8 @@ impl<'a> Passage<'a> {
         let bridge = self.bridge;
         let devices = [(&packet.input, self.input), (&packet.output, self.output)];
         let [input, output] = devices.map(|(shown, device)| match device {
-            Device::Named(name) => shown.as_ref().map(|_| name),
-            Device::Container => None,
+            PassageDevice::Named(name) => shown.as_ref().map(|_| name),
+            PassageDevice::Container => None,
         });
         match (self.layer, input, output) {
             (Layer::Ethernet, ..) if packet.input.is_some() => {
@@ -212,7 +211,7 @@ impl<'a> Passage<'a> {
     }
 }
 
-impl Device<'_> {
+impl PassageDevice<'_> {
     fn interface(self) -> Interface {
         match self {
             Self::Named(name) => Interface::named(name, if_nametoindex(name).ok()),

@@ -21,9 +21,7 @@ pub(crate) use expression::{
     Expression, NAME_SIZE, byte, encode, is_same, padded, protocol, text, value,
 };
 pub(crate) use packet::{ARP_FRAME, IPV4_FRAME, IPV6_FRAME, Interface, Packet, Tracking};
-#[cfg(test)]
-pub(crate) use ruleset::Hook;
-pub(crate) use ruleset::{NftChain, NftRule, NftRuleset};
+pub(crate) use ruleset::{Hook, NftChain, NftRule, NftRuleset};
 pub(crate) use set::{Set, SetElement};
 pub(crate) use value::{Certainty, Comparison, Value};
 pub(crate) use verdict::Verdict;

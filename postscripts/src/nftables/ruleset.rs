@@ -33,10 +33,10 @@ const MAX_BYTES: usize = 64 << 20;
 const MAX_SET_BYTES: usize = 8 << 20;
 
 /// What is listed; nothing where it is too much.
-type Answer = io::Result<Option<Vec<NetfilterObject>>>;
+type DumpResult = io::Result<Option<Vec<NetfilterObject>>>;
 
 /// Asks by a message's number, a family, a body and how much is too much.
-type Question<'a> = dyn FnMut(c_int, u8, &[u8], usize) -> Answer + 'a;
+type DumpRequest<'a> = dyn FnMut(c_int, u8, &[u8], usize) -> DumpResult + 'a;
 
 /// All of it, at one moment.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +100,7 @@ impl NftRuleset {
 
     /// Reads it from the answers to what is asked.
     pub(super) fn read(
-        ask: &mut Question<'_>,
+        ask: &mut DumpRequest<'_>,
         is_wanted: impl Fn(&Self, &Set) -> bool,
     ) -> io::Result<Self> {
         let mut dump = |kind| {

@@ -97,7 +97,9 @@ impl Set {
         let ends = self.read().iter().filter(|element| !element.is_catch_all());
         let mut ends: Vec<_> = ends.filter_map(|one| Some((one.key()?, one))).collect();
         // an end and a beginning may be in the same place: the end is of the range before
-        ends.sort_by(|(a, one), (b, other)| a.cmp(b).then(other.is_end().cmp(&one.is_end())));
+        ends.sort_unstable_by(|(a, one), (b, other)| {
+            a.cmp(b).then(other.is_end().cmp(&one.is_end()))
+        });
         let next: Vec<_> = ends.iter().skip(1).map(|(key, _)| key.clone()).collect();
         let certainty = |first: &[u8], end: Option<&Vec<u8>>| {
             key.part(0, first.len())

@@ -37,7 +37,7 @@ const FORWARD: &str = "filter hook forward priority 0";
 const BEFORE_TRACKING: &str = "filter hook prerouting priority -300";
 
 /// A base chain: the family, where it is, its policy and its rules; and what it does to what is forwarded.
-struct Case(
+struct RuleCase(
     &'static str,
     &'static str,
     &'static str,
@@ -55,93 +55,93 @@ const POLICY: Expected = &[(Drops::All, "its policy is drop")];
 
 /// What the kernel does to a new conversation of 10.1.0.0/16, from mydocker0 to mydocker0.
 #[rustfmt::skip]
-const CASES: &[Case] = &[
-    Case("inet", FORWARD, "drop", "", POLICY),
-    Case("inet", FORWARD, "accept", "", NOTHING),
-    Case("inet", FORWARD, "accept", "ct state vmap { established : accept, related : accept, new : drop }", ALL),
-    Case("inet", FORWARD, "accept", "ct state vmap { established : accept, invalid : drop }", NOTHING),
-    Case("inet", FORWARD, "drop", "ct state { new, established } accept", NOTHING),
-    Case("inet", FORWARD, "drop", "ct state established,related accept", POLICY),
-    Case("inet", FORWARD, "drop", "ct direction original accept", NOTHING),
-    Case("inet", FORWARD, "accept", "iifname != { \"eth0\", \"eth1\" } drop", ALL),
-    Case("inet", FORWARD, "accept", "iifname vmap @where", &[(Drops::All, "rule N drops them")]),
-    Case("inet", FORWARD, "accept", "oifname vmap { \"eth*\" : drop, \"my*\" : accept }", NOTHING),
-    Case("inet", FORWARD, "drop", "ip saddr @lan ip daddr @lan accept", NOTHING),
-    Case("inet", FORWARD, "accept", "ip saddr @hosts drop", SOME),
-    Case("inet", FORWARD, "accept", "ip saddr @far drop", NOTHING),
-    Case("inet", FORWARD, "accept", "ip saddr != @lan drop", NOTHING),
-    Case("inet", FORWARD, "accept", "oifname @wild drop", ALL),
-    Case("inet", FORWARD, "accept", "iifname . ip saddr @pairs drop", ALL),
-    Case("inet", FORWARD, "accept", "iifname . ip saddr @strange drop", NOTHING),
-    Case("inet", FORWARD, "accept", "iifname . ip saddr . ip daddr { \"mydocker0\" . 10.1.0.0/17 . 10.0.0.0/8 } drop", SOME),
-    Case("inet", FORWARD, "accept", "ip saddr 10.0.0.0-10.255.255.255 drop", ALL),
-    Case("inet", FORWARD, "accept", "ip saddr != 10.0.0.0-10.255.255.255 drop", NOTHING),
-    Case("inet", FORWARD, "accept", "ip saddr > 10.2.0.0 drop", NOTHING),
-    Case("inet", FORWARD, "accept", "ip saddr < 10.2.0.0 drop", ALL),
-    Case("inet", FORWARD, "accept", "ip daddr >= 10.1.128.0 drop", SOME),
-    Case("inet", FORWARD, "accept", "iifname >= \"my\" drop", ALL),
-    Case("inet", FORWARD, "accept", "iifname < \"my\" drop", NOTHING),
-    Case("inet", FORWARD, "accept", "iif 1-9 drop", ALL),
-    Case("inet", FORWARD, "accept", "iif 10-20 drop", NOTHING),
-    Case("inet", FORWARD, "accept", "iif { 1-3, 6-9 } drop", ALL),
-    Case("inet", FORWARD, "accept", "iif { 1-3, 8-9 } drop", NOTHING),
-    Case("inet", FORWARD, "accept", "iif & 3 == 3 drop", ALL),
-    Case("inet", FORWARD, "accept", "ip saddr & 255.0.0.0 == 10.0.0.0 drop", ALL),
-    Case("inet", FORWARD, "accept", "ip saddr & 0.0.0.255 == 0.0.0.9 drop", SOME),
-    Case("inet", FORWARD, "accept", "ip version 4 drop", ALL),
-    Case("inet", FORWARD, "accept", "tcp dport 22 drop", SOME),
-    Case("inet", FORWARD, "drop", "tcp dport 22 accept", POLICY),
-    Case("inet", FORWARD, "accept", "meta nfproto ipv6 drop", NOTHING),
-    Case("inet", FORWARD, "accept", "ip6 saddr fd00:1::/64 drop", NOTHING),
-    Case("inet", FORWARD, "drop", "goto returns; accept", POLICY),
-    Case("inet", FORWARD, "drop", "jump returns; accept", NOTHING),
-    Case("inet", FORWARD, "accept", "iifname \"mydocker0\" goto accepts; drop", NOTHING),
-    Case("inet", FORWARD, "accept", "iifname \"eth0\" goto accepts; drop", ALL),
-    Case("inet", FORWARD, "accept", "meta mark 7 goto accepts; drop", ALL),
-    Case("inet", FORWARD, "accept", "limit rate over 5/second drop", SOME),
-    Case("inet", FORWARD, "accept", "limit name \"slow\" drop", SOME),
-    Case("inet", FORWARD, "accept", "counter name \"seen\" log prefix \"x \" drop", ALL),
-    Case("inet", FORWARD, "accept", "iifname \"mydocker0\" reject with icmpx admin-prohibited", ALL),
-    Case("inet", FORWARD, "accept", "synproxy mss 1460 wscale 7", &[(Drops::Unread, "rule N uses \"synproxy\"")]),
-    Case("inet", FORWARD, "drop", "synproxy accept", &[
+const CASES: &[RuleCase] = &[
+    RuleCase("inet", FORWARD, "drop", "", POLICY),
+    RuleCase("inet", FORWARD, "accept", "", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ct state vmap { established : accept, related : accept, new : drop }", ALL),
+    RuleCase("inet", FORWARD, "accept", "ct state vmap { established : accept, invalid : drop }", NOTHING),
+    RuleCase("inet", FORWARD, "drop", "ct state { new, established } accept", NOTHING),
+    RuleCase("inet", FORWARD, "drop", "ct state established,related accept", POLICY),
+    RuleCase("inet", FORWARD, "drop", "ct direction original accept", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iifname != { \"eth0\", \"eth1\" } drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iifname vmap @where", &[(Drops::All, "rule N drops them")]),
+    RuleCase("inet", FORWARD, "accept", "oifname vmap { \"eth*\" : drop, \"my*\" : accept }", NOTHING),
+    RuleCase("inet", FORWARD, "drop", "ip saddr @lan ip daddr @lan accept", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ip saddr @hosts drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "ip saddr @far drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ip saddr != @lan drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "oifname @wild drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iifname . ip saddr @pairs drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iifname . ip saddr @strange drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iifname . ip saddr . ip daddr { \"mydocker0\" . 10.1.0.0/17 . 10.0.0.0/8 } drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "ip saddr 10.0.0.0-10.255.255.255 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "ip saddr != 10.0.0.0-10.255.255.255 drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ip saddr > 10.2.0.0 drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ip saddr < 10.2.0.0 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "ip daddr >= 10.1.128.0 drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "iifname >= \"my\" drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iifname < \"my\" drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iif 1-9 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iif 10-20 drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iif { 1-3, 6-9 } drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iif { 1-3, 8-9 } drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iif & 3 == 3 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "ip saddr & 255.0.0.0 == 10.0.0.0 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "ip saddr & 0.0.0.255 == 0.0.0.9 drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "ip version 4 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "tcp dport 22 drop", SOME),
+    RuleCase("inet", FORWARD, "drop", "tcp dport 22 accept", POLICY),
+    RuleCase("inet", FORWARD, "accept", "meta nfproto ipv6 drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ip6 saddr fd00:1::/64 drop", NOTHING),
+    RuleCase("inet", FORWARD, "drop", "goto returns; accept", POLICY),
+    RuleCase("inet", FORWARD, "drop", "jump returns; accept", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iifname \"mydocker0\" goto accepts; drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "iifname \"eth0\" goto accepts; drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "meta mark 7 goto accepts; drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "limit rate over 5/second drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "limit name \"slow\" drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "counter name \"seen\" log prefix \"x \" drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "iifname \"mydocker0\" reject with icmpx admin-prohibited", ALL),
+    RuleCase("inet", FORWARD, "accept", "synproxy mss 1460 wscale 7", &[(Drops::Unread, "rule N uses \"synproxy\"")]),
+    RuleCase("inet", FORWARD, "drop", "synproxy accept", &[
         (Drops::Unread, "rule N uses \"synproxy\""),
         (Drops::Unread, "its policy is drop, and rule N uses \"synproxy\""),
     ]),
-    Case("inet", FORWARD, "accept", "meta mark set ip saddr map @tones meta mark 7 drop", SOME),
-    Case("inet", FORWARD, "accept", "fib daddr type local drop", SOME),
-    Case("inet", FORWARD, "accept", "update @hosts { ip saddr } drop", ALL),
-    Case("inet", FORWARD, "accept", "update @hosts { ip saddr limit rate over 5/second } drop", SOME),
-    Case("inet", FORWARD, "accept", "meta oifkind \"vlan\" drop", SOME),
-    Case("inet", BEFORE_TRACKING, "accept", "ct state new accept; oifname != \"eth0\" drop", ALL),
-    Case("ip", "nat hook postrouting priority 100", "accept", "masquerade; drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "meta mark set ip saddr map @tones meta mark 7 drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "fib daddr type local drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "update @hosts { ip saddr } drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "update @hosts { ip saddr limit rate over 5/second } drop", SOME),
+    RuleCase("inet", FORWARD, "accept", "meta oifkind \"vlan\" drop", SOME),
+    RuleCase("inet", BEFORE_TRACKING, "accept", "ct state new accept; oifname != \"eth0\" drop", ALL),
+    RuleCase("ip", "nat hook postrouting priority 100", "accept", "masquerade; drop", NOTHING),
 ];
 
 /// The same for fd00:1::/64.
 #[rustfmt::skip]
-const CASES_OF_IPV6: &[Case] = &[
-    Case("ip6", FORWARD, "drop", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept", POLICY),
-    Case("ip6", FORWARD, "drop", "iifname \"mydocker0\" oifname \"mydocker0\" accept", NOTHING),
-    Case("ip6", FORWARD, "accept", "ip6 saddr fd00::/16 ip6 daddr fd00:1::-fd00:2:: drop", ALL),
-    Case("ip6", FORWARD, "accept", "ip6 daddr { fd00:1::7, fd00:2::/64 } drop", SOME),
-    Case("ip6", FORWARD, "accept", "ip6 saddr < fd00:1:: drop", NOTHING),
-    Case("inet", FORWARD, "accept", "ip saddr 10.0.0.0/8 drop; meta nfproto ipv6 drop", ALL),
-    Case("inet", FORWARD, "accept", "ct state vmap { new : accept }; drop", NOTHING),
-    Case("inet", FORWARD, "accept", "exthdr frag exists drop", SOME),
+const CASES_OF_IPV6: &[RuleCase] = &[
+    RuleCase("ip6", FORWARD, "drop", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept", POLICY),
+    RuleCase("ip6", FORWARD, "drop", "iifname \"mydocker0\" oifname \"mydocker0\" accept", NOTHING),
+    RuleCase("ip6", FORWARD, "accept", "ip6 saddr fd00::/16 ip6 daddr fd00:1::-fd00:2:: drop", ALL),
+    RuleCase("ip6", FORWARD, "accept", "ip6 daddr { fd00:1::7, fd00:2::/64 } drop", SOME),
+    RuleCase("ip6", FORWARD, "accept", "ip6 saddr < fd00:1:: drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "ip saddr 10.0.0.0/8 drop; meta nfproto ipv6 drop", ALL),
+    RuleCase("inet", FORWARD, "accept", "ct state vmap { new : accept }; drop", NOTHING),
+    RuleCase("inet", FORWARD, "accept", "exthdr frag exists drop", SOME),
 ];
 
 /// What bridges do to ARP, from a container's port to eth0.
 #[rustfmt::skip]
-const CASES_OF_ARP: &[Case] = &[
-    Case("bridge", FORWARD, "drop", "ether type arp accept", NOTHING),
-    Case("bridge", FORWARD, "drop", "meta protocol { ip, vlan } accept", POLICY),
-    Case("bridge", FORWARD, "accept", "ether type vmap { ip : accept, arp : drop }", ALL),
-    Case("bridge", FORWARD, "drop", "arp saddr ip 10.1.0.0/16 accept", NOTHING),
-    Case("bridge", FORWARD, "drop", "arp operation request accept", POLICY),
-    Case("bridge", FORWARD, "accept", "iifname \"veth12ab\" drop", SOME),
-    Case("bridge", FORWARD, "accept", "ether saddr 02:00:00:00:00:00 drop", SOME),
+const CASES_OF_ARP: &[RuleCase] = &[
+    RuleCase("bridge", FORWARD, "drop", "ether type arp accept", NOTHING),
+    RuleCase("bridge", FORWARD, "drop", "meta protocol { ip, vlan } accept", POLICY),
+    RuleCase("bridge", FORWARD, "accept", "ether type vmap { ip : accept, arp : drop }", ALL),
+    RuleCase("bridge", FORWARD, "drop", "arp saddr ip 10.1.0.0/16 accept", NOTHING),
+    RuleCase("bridge", FORWARD, "drop", "arp operation request accept", POLICY),
+    RuleCase("bridge", FORWARD, "accept", "iifname \"veth12ab\" drop", SOME),
+    RuleCase("bridge", FORWARD, "accept", "ether saddr 02:00:00:00:00:00 drop", SOME),
 ];
 
-fn cases() -> impl Iterator<Item = &'static Case> {
+fn cases() -> impl Iterator<Item = &'static RuleCase> {
     CASES.iter().chain(CASES_OF_IPV6).chain(CASES_OF_ARP)
 }
 
@@ -153,7 +153,7 @@ fn text() -> String {
         if family == "inet" {
             text.push_str(SETS);
         }
-        for (at, Case(_, hook, policy, rules, _)) in
+        for (at, RuleCase(_, hook, policy, rules, _)) in
             cases().enumerate().filter(|(_, case)| case.0 == family)
         {
             writeln!(text, "chain c{at} {{\ntype {hook}; policy {policy};").unwrap();
@@ -306,7 +306,7 @@ fn every_rule_is_read_as_the_kernel_applies_it() {
         ..bridged(libc::NFPROTO_BRIDGE, ARP_FRAME, "10.1.0.0/16")
     };
     let mut wrong = Vec::new();
-    for (at, Case(family, hook, policy, rules, expected)) in cases().enumerate() {
+    for (at, RuleCase(family, hook, policy, rules, expected)) in cases().enumerate() {
         let mut packet = match at {
             at if at < CASES.len() => ipv4.clone(),
             at if at < CASES.len() + CASES_OF_IPV6.len() => ipv6.clone(),

@@ -39,6 +39,10 @@ pub(crate) const FILTERED: &[Test] = &[
         at_every_hook,
     ),
     ("what_is_said_of_rules_of_nft_is_what_they_do", by_nft),
+    (
+        "the_ipv6_subnet_of_a_network_is_looked_at_as_well",
+        dual_stack,
+    ),
 ];
 
 /// A network namespace with a bridge `mydocker0` that has an address; gone when dropped.
@@ -548,6 +552,46 @@ fn by_nft() {
         assert_eq!(pair.unnumbered().1, obstacles, "{family} {policy} {rule}");
         host.run(&format!("nft delete table {family} t"));
     }
+}
+
+/// An administrator's own network of both families is kept, and both are answered for.
+fn dual_stack() {
+    let namespace = Namespace::new("dhq", "10.77.0.5/16");
+    let host = Host::inside(&namespace.0, "10.77.0.5:2376");
+    host.setup(&[]);
+    let made = host.docker(&[
+        "network",
+        "create",
+        "--ipv6",
+        "--subnet=10.77.0.0/16",
+        "--gateway=10.77.0.1",
+        "--subnet=fd00:77::/64",
+        "--gateway=fd00:77::1",
+        "--opt=com.docker.network.bridge.name=mydocker0",
+        "--opt=com.docker.network.bridge.inhibit_ipv4=true",
+        "mydocker0",
+    ]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    for family in ["", "6"] {
+        namespace.run(&format!(
+            "sysctl -qw net.bridge.bridge-nf-call-ip{family}tables=1"
+        ));
+    }
+    namespace.run("nft add table ip6 t; add chain ip6 t c { type filter hook forward priority 0; policy drop; }");
+    let network = "mydocker0=10.77.0.0/16@10.77.0.1";
+    let report: Value = serde_json::from_str(&host.setup(&["--json", network])).unwrap();
+    assert_eq!(report["changed"], false);
+    let obstacles = report["forwarding"]["obstacles"].to_string();
+    let policy = "nftables drops frames that mydocker0 forwards: its policy is drop (chain ip6 t c); let them through \
+                  with 'nft insert rule ip6 t c iifname mydocker0 oifname mydocker0 accept'";
+    assert!(obstacles.contains(policy), "{obstacles}");
+    namespace.run("nft delete table ip6 t");
+    let status = host.bare(&["--status"]).output().unwrap();
+    assert!(
+        !text(&status.stdout).contains("nftables"),
+        "{}",
+        text(&status.stdout)
+    );
 }
 
 /// A host that is its network's router says whether it routes.
