@@ -7,7 +7,8 @@
 //! osimage's extra packages: [`otherpkgs`].
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
-//! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `program` and `http`;
+//! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `nftables` (what its firewall does to
+//! a packet), `program` and `http`;
 //! [`fault`] makes tests of interrupted runs possible. Nothing here runs a shell, resolves a name or asks a
 //! name service.
 
@@ -18,6 +19,7 @@ mod files;
 pub mod firstboot;
 mod http;
 mod netlink;
+mod nftables;
 pub mod otherpkgs;
 mod owner;
 mod program;

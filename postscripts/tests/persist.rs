@@ -511,7 +511,14 @@ const UNCLEAR: &str = "names eth0, and whether it means the addresses, which myd
                        known: have it name mydocker0 as well, or take it out first";
 
 /// What names the NIC for its addresses, and cannot be moved by a rule.
-const NAMED: [(&str, &str, &str, &str, usize); 17] = [
+const NAMED: [(&str, &str, &str, &str, usize); 18] = [
+    (
+        "networkmanager",
+        "/etc/NetworkManager/conf.d/10-defaults.conf",
+        "[connection-uplink]\nmatch-device=interface-name:eth0\nipv6.ip6-privacy=2\n",
+        "match-device=interface-name:eth0",
+        2,
+    ),
     (
         "ifupdown",
         "/etc/network/if-up.d/lab",
@@ -1174,4 +1181,97 @@ fn an_address_is_given_to_a_nic_that_has_none() {
         let missing = "mydocker0 is configured and does not exist";
         assert_eq!(plan.differences(&state()), [missing], "{backend}");
     }
+}
+
+#[test]
+fn a_nic_that_something_else_takes_at_the_next_boot_is_refused() {
+    let networkd = "/etc/systemd/network/eth0.network.d/more.conf";
+    let keyfile = "/etc/NetworkManager/system-connections/mv0.nmconnection";
+    let ifcfg = "/etc/sysconfig/network-scripts/ifcfg-eth0";
+    let cases = [
+        (
+            "networkd",
+            networkd,
+            "[Network]\nMACVLAN=mv0\n",
+            "MACVLAN=mv0 of /etc/systemd/network/eth0.network takes every frame of eth0, which a port of a bridge cannot: \
+             remove it first",
+        ),
+        (
+            "networkd",
+            networkd,
+            "[Network]\nIPVLAN=iv0\n",
+            "IPVLAN=iv0 of /etc/systemd/network/eth0.network takes every frame of eth0, which a port of a bridge cannot: \
+             remove it first",
+        ),
+        (
+            "networkd",
+            networkd,
+            "[Network]\nVRF=red\n",
+            "/etc/systemd/network/eth0.network puts eth0 into red already: take it out there first",
+        ),
+        (
+            "networkmanager",
+            keyfile,
+            "[connection]\nid=mv0\ntype=macvlan\n[macvlan]\nmode=2\nparent=eth0\n",
+            "/etc/NetworkManager/system-connections/mv0.nmconnection puts a macvlan on eth0, which a port of a bridge \
+             cannot carry: remove it first",
+        ),
+        (
+            "networkmanager",
+            keyfile,
+            "[connection]\nid=ms0\ntype=macsec\n[macsec]\nparent=2f5c7a3e-7a4e-4c1f-9d3f-0a4a1d1a1b1c\n",
+            "/etc/NetworkManager/system-connections/mv0.nmconnection puts a macsec on eth0, which a port of a bridge \
+             cannot carry: remove it first",
+        ),
+        (
+            "ifcfg",
+            ifcfg,
+            "DEVICE=eth0\nBOOTPROTO=dhcp\nVRF=red\n",
+            "/etc/sysconfig/network-scripts/ifcfg-eth0 puts eth0 into red already: remove it there first",
+        ),
+        (
+            "ifcfg",
+            ifcfg,
+            "DEVICE=eth0\nTEAM_MASTER=team0\n",
+            "/etc/sysconfig/network-scripts/ifcfg-eth0 puts eth0 into team0 already: remove it there first",
+        ),
+    ];
+    for (backend, path, text, message) in cases {
+        let host = Host::of(backend, "static4");
+        host.write(path, text);
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        assert_eq!(format!("{err:#}"), message, "{path}: {text}");
+    }
+}
+
+#[test]
+fn an_ifcfg_file_is_the_devices_that_it_names_and_keeps_what_authenticates() {
+    let host = Host::of("ifcfg", "static4");
+    let dir = "/etc/sysconfig/network-scripts/";
+    let other = "DEVICE=eth9\nBOOTPROTO=dhcp\n";
+    host.write(&format!("{dir}ifcfg-eth0"), other);
+    host.write(
+        &format!("{dir}ifcfg-Wired_1"),
+        "DEVICE=eth0\nIPADDR=10.0.0.5\nPREFIX=24\nKEY_MGMT=IEEE8021X\nIEEE_8021X_IDENTITY=host\n",
+    );
+    let range = "IPADDR_START=10.0.0.100\nIPADDR_END=10.0.0.110\nCLONENUM_START=0\n";
+    host.write(&format!("{dir}ifcfg-eth0-range0"), range);
+    let plan = host.plan().unwrap();
+    plan.apply().unwrap();
+    plan.commit().unwrap();
+    let read = |name: &str| fs::read_to_string(host.root().join(&dir[1..]).join(name)).ok();
+    assert_eq!(read("ifcfg-eth0").as_deref(), Some(other));
+    assert_eq!(
+        read("ifcfg-Wired_1").as_deref(),
+        Some("DEVICE=eth0\nKEY_MGMT=IEEE8021X\nIEEE_8021X_IDENTITY=host\nBRIDGE=mydocker0\n")
+    );
+    assert_eq!(
+        read("ifcfg-mydocker0").as_deref(),
+        Some(
+            "DEVICE=mydocker0\nNAME=mydocker0\nTYPE=Bridge\nSTP=no\nDELAY=0\nMACADDR=52:54:00:12:34:56\n\
+             IPADDR=10.0.0.5\nPREFIX=24\n"
+        )
+    );
+    assert_eq!(read("ifcfg-mydocker0-range0").as_deref(), Some(range));
+    assert_eq!(read("ifcfg-eth0-range0"), None);
 }

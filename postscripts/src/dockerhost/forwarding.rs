@@ -6,6 +6,7 @@
 //! them do so (`net/bridge/br_netfilter_hooks.c`); packets to anywhere else are routed by this host when the
 //! network's gateway is one of its addresses.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -16,15 +17,13 @@ use serde::Serialize;
 
 use super::host_names;
 use super::iptables::{FilterTable, Frame, FrameVerdict};
-use super::nftables::{Drops, Layer, Obstacle, Passage, Ruleset};
+use super::nftables::{self, Layer, Obstacle, Passage, PassageDevice};
+use crate::nftables::{Drops, NftRuleset};
 use crate::program;
 
 /// Strict reverse path filtering (`ip-sysctl.rst`).
 const STRICT: u8 = 1;
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The port of a container on a bridge, which no rule knows by its whole name.
-const CONTAINER: &str = "veth";
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -58,61 +57,122 @@ struct Bridge {
     on_link: bool,
     /// The device that packets leave to the world by.
     world: Option<String>,
+    names: &'static FamilyNames,
 }
 
-/// Looks.
-pub(super) fn check(network: &DockerNetwork) -> Forwarding {
-    let own = host_names::addresses_v4().unwrap_or_default();
-    let routes = own.contains(&network.gateway());
-    let bridge = Bridge::load(network.name().as_str(), network.subnet(), routes);
-    let looks = bridge.filtered || routes;
-    let mut forwarding = bridge.judge(looks.then(load_rules));
-    match Ruleset::load() {
-        Ok(ruleset) => bridge.judge_nftables(&ruleset, &mut forwarding),
-        Err(error) => forwarding.facts.push(format!(
-            "what nftables does to what {} forwards cannot be read: {error}",
-            bridge.name
-        )),
+/// What one family of addresses has by other names than the other.
+struct FamilyNames {
+    family: &'static str,
+    iptables: &'static str,
+    bridge_calls: &'static str,
+    forwarding: &'static str,
+}
+
+const IPV4: FamilyNames = FamilyNames {
+    family: "IPv4",
+    iptables: "iptables",
+    bridge_calls: "call_iptables",
+    forwarding: "net.ipv4.ip_forward",
+};
+const IPV6: FamilyNames = FamilyNames {
+    family: "IPv6",
+    iptables: "ip6tables",
+    bridge_calls: "call_ip6tables",
+    forwarding: "net.ipv6.conf.all.forwarding",
+};
+
+/// Looks at each subnet of a docker network.
+pub(super) fn check(subnets: &[DockerNetwork]) -> Forwarding {
+    let mut all = Forwarding::default();
+    let ruleset = nftables::load();
+    for network in subnets {
+        let bridge = Bridge::load(network);
+        let looks = bridge.filtered || bridge.routes;
+        let mut forwarding = bridge.judge(looks.then(|| bridge.load_rules()));
+        match &ruleset {
+            Ok(ruleset) => bridge.judge_nftables(ruleset, &mut forwarding),
+            Err(error) => forwarding.obstacles.push(format!(
+                "what nftables does to what {} forwards cannot be read: {error}",
+                bridge.name
+            )),
+        }
+        let add = |to: &mut Vec<String>, from: Vec<String>| {
+            for text in from {
+                if !to.contains(&text) {
+                    to.push(text);
+                }
+            }
+        };
+        add(&mut all.facts, forwarding.facts);
+        add(&mut all.obstacles, forwarding.obstacles);
     }
-    forwarding
-}
-
-/// Reads the filter table by the program that the engine writes it with.
-fn load_rules() -> Option<FilterTable> {
-    let mut command = Command::new(program::find("iptables")?);
-    let shown = program::run(command.args(["-w", "-S"]), Stdio::null(), TIMEOUT).ok()?;
-    Some(FilterTable::parse(&shown))
+    all
 }
 
 impl Bridge {
-    fn load(name: &str, subnet: IpNetwork, routes: bool) -> Self {
+    fn load(network: &DockerNetwork) -> Self {
+        let (name, subnet) = (network.name().as_str(), network.subnet());
+        let names = if subnet.is_ipv6() { &IPV6 } else { &IPV4 };
         let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
         let number = |path: String| read(path).trim().parse::<u8>().unwrap_or(0);
+        let sysctl = |name: &str| number(format!("/proc/sys/{}", name.replace('.', "/")));
         let class = format!("/sys/class/net/{name}");
         let ports = std::fs::read_dir(Path::new(&class).join("brif"));
         let ports = ports.into_iter().flatten().flatten();
         let mut ports = ports.map(|port| port.file_name().to_string_lossy().into_owned());
-        let table = read("/proc/net/route".to_owned());
+        let own: Vec<_> = match subnet {
+            IpNetwork::V4(_) => host_names::addresses_v4().into_iter().flatten().collect(),
+            IpNetwork::V6(_) => host_names::addresses_v6().collect(),
+        };
+        let routes = match subnet {
+            IpNetwork::V4(_) => routes_v4(&read("/proc/net/route".to_owned())),
+            IpNetwork::V6(_) => routes_v6(&read("/proc/net/ipv6_route".to_owned())),
+        };
         let conf = |device: &str| number(format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"));
         Self {
             port: ports.find(|port| !host_names::is_made_by_docker(port)),
-            filtered: number("/proc/sys/net/bridge/bridge-nf-call-iptables".to_owned()) != 0
-                || number(format!("{class}/bridge/nf_call_iptables")) != 0,
-            routes,
-            forwards: number("/proc/sys/net/ipv4/ip_forward".to_owned()) != 0,
-            rp_filter: conf("all").max(conf(name)),
-            on_link: routes_of(&table).any(|route| route.device == name && route.covers(subnet)),
-            world: routes_of(&table)
-                .find(|route| route.mask == 0)
-                .map(|route| route.device.to_owned()),
+            filtered: sysctl(&format!(
+                "net.bridge.bridge-nf-{}",
+                names.bridge_calls.replace('_', "-")
+            )) != 0
+                || number(format!("{class}/bridge/nf_{}", names.bridge_calls)) != 0,
+            routes: own.contains(&network.gateway()),
+            forwards: sysctl(names.forwarding) != 0,
+            // IPv6 has none but in rules
+            rp_filter: if subnet.is_ipv6() {
+                0
+            } else {
+                conf("all").max(conf(name))
+            },
+            on_link: routes
+                .iter()
+                .any(|route| route.device == name && route.covers(subnet)),
+            world: routes
+                .iter()
+                .find(|route| route.destination.prefix() == 0)
+                .map(|route| route.device.clone()),
             name: name.to_owned(),
             subnet,
+            names,
         }
+    }
+
+    /// Reads the filter table by the program that the engine writes it with.
+    fn load_rules(&self) -> Option<FilterTable> {
+        let mut command = Command::new(program::find(self.names.iptables)?);
+        let shown = program::run(command.args(["-w", "-S"]), Stdio::null(), TIMEOUT).ok()?;
+        Some(FilterTable::parse(&shown))
     }
 
     fn judge(&self, rules: Option<Option<FilterTable>>) -> Forwarding {
         let mut forwarding = Forwarding::default();
         let (name, subnet) = (&self.name, self.subnet);
+        let FamilyNames {
+            family,
+            iptables,
+            bridge_calls,
+            forwarding: sysctl,
+        } = self.names;
         if self.port.is_none() {
             forwarding.obstacles.push(format!(
                 "the bridge {name} has no NIC for a port: its containers do not reach other hosts; join one with \
@@ -121,13 +181,14 @@ impl Bridge {
         }
         if !self.filtered {
             forwarding.facts.push(format!(
-                "frames that {name} forwards do not pass iptables (bridge-nf-call-iptables is off)"
+                "frames that {name} forwards do not pass {iptables} (bridge-nf-{} is off)",
+                bridge_calls.replace('_', "-")
             ));
         }
         if self.routes && !self.forwards {
             forwarding.obstacles.push(format!(
-                "IPv4 forwarding is off: containers on {name} reach their bridge and nothing beyond \
-                 this host; set net.ipv4.ip_forward=1"
+                "{family} forwarding is off: containers on {name} reach their bridge and nothing beyond \
+                 this host; set {sysctl}=1"
             ));
         }
         if self.rp_filter == STRICT && !self.on_link {
@@ -140,7 +201,7 @@ impl Bridge {
         match rules {
             None => {}
             Some(None) => forwarding.facts.push(format!(
-                "no iptables on this host shows what becomes of what {name} forwards"
+                "no {iptables} on this host shows what becomes of what {name} forwards"
             )),
             Some(Some(rules)) => self.judge_rules(&rules, &mut forwarding),
         }
@@ -160,35 +221,40 @@ impl Bridge {
     /// Each way again as nftables has it: frames pass the rules of bridges too, and there from port to port.
     fn passages(&self) -> Vec<(Passage<'_>, &'static str, &'static str)> {
         let bridge = self.name.as_str();
-        let port = self.port.as_deref().unwrap_or(CONTAINER);
-        let frames = [(CONTAINER, port), (port, CONTAINER)].map(|(input, output)| {
-            let layer = Layer::Ethernet;
-            let passage = Passage {
-                layer,
-                bridge,
-                input,
-                output,
-            };
+        let port = self
+            .port
+            .as_deref()
+            .map_or(PassageDevice::Container, PassageDevice::Named);
+        let passage = |layer, input, output, is_within: bool| Passage {
+            layer,
+            bridge,
+            input,
+            output,
+            source: self.subnet,
+            destination: is_within.then_some(self.subnet),
+        };
+        let frames = [
+            (PassageDevice::Container, port),
+            (port, PassageDevice::Container),
+        ];
+        let frames = frames.map(|(input, output)| {
+            let passage = passage(Layer::Ethernet, input, output, true);
             (passage, "frames that", "forwards")
         });
         let packets = self.ways().map(|(output, what, verb)| {
-            let (layer, input) = (Layer::Ip, bridge);
-            let passage = Passage {
-                layer,
-                bridge,
-                input,
-                output,
-            };
+            let is_within = output == bridge;
+            let devices = [bridge, output].map(PassageDevice::Named);
+            let passage = passage(Layer::Ip, devices[0], devices[1], is_within);
             (passage, what, verb)
         });
         frames.into_iter().chain(packets).collect()
     }
 
     /// What the chains that iptables does not show do to it.
-    fn judge_nftables(&self, ruleset: &Ruleset, forwarding: &mut Forwarding) {
+    fn judge_nftables(&self, ruleset: &NftRuleset, forwarding: &mut Forwarding) {
         let name = self.name.as_str();
         for (passage, what, verb) in self.passages() {
-            for obstacle in ruleset.judge(passage) {
+            for obstacle in nftables::obstacles(ruleset, passage) {
                 let Obstacle {
                     chain,
                     what: why,
@@ -209,16 +275,13 @@ impl Bridge {
                 } else {
                     format!("'nft insert rule {chain} {accept}'")
                 };
-                let (list, text) = match obstacle.drops {
-                    Drops::Unread => (
-                        &mut forwarding.facts,
-                        format!("{subject}, which is not looked at here (chain {chain})"),
-                    ),
-                    _ => (
-                        &mut forwarding.obstacles,
-                        format!("{subject} (chain {chain}); let them through with {help}"),
-                    ),
+                let known = match obstacle.drops {
+                    Drops::Unread => ", which is not looked at here",
+                    Drops::All | Drops::Some => "",
                 };
+                let text =
+                    format!("{subject}{known} (chain {chain}); let them through with {help}");
+                let list = &mut forwarding.obstacles;
                 if !list.contains(&text) {
                     list.push(text);
                 }
@@ -228,7 +291,7 @@ impl Bridge {
 
     /// What the rules do to a new conversation, bridged and, where this host is the router, routed.
     fn judge_rules(&self, rules: &FilterTable, forwarding: &mut Forwarding) {
-        let name = self.name.as_str();
+        let (name, iptables) = (self.name.as_str(), self.names.iptables);
         for (output, what, verb) in self.ways() {
             let frame = Frame {
                 input: name,
@@ -244,10 +307,10 @@ impl Bridge {
             };
             match outcome {
                 FrameVerdict::Passes(why) => forwarding.facts.push(format!(
-                    "{what} {name} {verb}{by} pass iptables: {why}"
+                    "{what} {name} {verb}{by} pass {iptables}: {why}"
                 )),
                 FrameVerdict::Dropped(why) => forwarding.obstacles.push(format!(
-                    "iptables drops {what} {name} {verb}{by}: {why}; let them through with 'iptables -I \
+                    "{iptables} drops {what} {name} {verb}{by}: {why}; let them through with '{iptables} -I \
                      {} -i {name} -o {output} -j ACCEPT'",
                     rules.users_chain()
                 )),
@@ -255,44 +318,61 @@ impl Bridge {
             forwarding
                 .obstacles
                 .extend(doubtful.into_iter().map(|rule| {
-                    format!("iptables drops some of the {what} {name} {verb}{by}: {rule}")
+                    format!("{iptables} drops some of the {what} {name} {verb}{by}: {rule}")
                 }));
         }
     }
 }
 
-/// A line of `/proc/net/route` (`net/ipv4/fib_trie.c`, `fib_route_seq_show`).
-struct RouteLine<'a> {
-    device: &'a str,
-    destination: u32,
-    mask: u32,
+/// A route of the main table.
+struct RouteLine {
+    device: String,
+    destination: IpNetwork,
 }
 
-fn routes_of(table: &str) -> impl Iterator<Item = RouteLine<'_>> {
-    table.lines().skip(1).filter_map(|line| {
+/// Reads `/proc/net/route` (`net/ipv4/fib_trie.c`, `fib_route_seq_show`).
+fn routes_v4(table: &str) -> Vec<RouteLine> {
+    let read = |line: &str| {
         let columns: Vec<_> = line.split_whitespace().collect();
-        // Numbers stand there as they lie in memory.
-        let number = |at: usize| {
+        // numbers are there as they are in memory
+        let address = |at: usize| {
             let number = u32::from_str_radix(columns.get(at)?, 16).ok()?;
-            Some(u32::from_be_bytes(number.to_ne_bytes()))
+            Some(Ipv4Addr::from(number.to_ne_bytes()))
         };
         Some(RouteLine {
-            device: columns.first()?,
-            destination: number(1)?,
-            mask: number(7)?,
+            device: (*columns.first()?).to_owned(),
+            destination: IpNetwork::with_netmask(address(1)?.into(), address(7)?.into()).ok()?,
         })
-    })
+    };
+    table.lines().skip(1).filter_map(read).collect()
 }
 
-impl RouteLine<'_> {
+/// Reads `/proc/net/ipv6_route` (`net/ipv6/ip6_fib.c`, `ipv6_route_native_seq_show`), but for what is rejected there.
+fn routes_v6(table: &str) -> Vec<RouteLine> {
+    const RTF_REJECT: u32 = 0x0200;
+    let read = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let [destination, length, .., flags, device] = columns.as_slice() else {
+            return None;
+        };
+        let bits = u128::from_str_radix(destination, 16).ok()?;
+        let length = u8::from_str_radix(length, 16).ok()?;
+        let flags = u32::from_str_radix(flags, 16).ok()?;
+        Some(RouteLine {
+            device: (*device).to_owned(),
+            destination: IpNetwork::new(Ipv6Addr::from_bits(bits).into(), length).ok()?,
+        })
+        .filter(|_| flags & RTF_REJECT == 0)
+    };
+    table.lines().filter_map(read).collect()
+}
+
+impl RouteLine {
     /// Whether it leads to all of a network, and to more than everything.
     fn covers(&self, subnet: IpNetwork) -> bool {
-        let IpNetwork::V4(subnet) = subnet else {
-            return false;
-        };
-        let first = subnet.network().to_bits();
-        let narrower = subnet.mask().to_bits() & self.mask == self.mask;
-        self.mask != 0 && narrower && first & self.mask == self.destination
+        self.destination.prefix() != 0
+            && self.destination.prefix() <= subnet.prefix()
+            && self.destination.contains(subnet.network())
     }
 }
 
@@ -311,6 +391,7 @@ mod tests {
             rp_filter: 2,
             on_link: true,
             world: Some("mydocker0".to_owned()),
+            names: &IPV4,
         }
     }
 
@@ -412,15 +493,33 @@ mod tests {
                      eth1\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
                      mydocker0\t0000010A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
                      cut short\n";
-        let on = |device: &str, subnet: &str| {
+        let covers = |routes: &[RouteLine], device: &str, subnet: &str| {
             let subnet = subnet.parse().unwrap();
-            let mut routes = routes_of(table);
+            let mut routes = routes.iter();
             routes.any(|route| route.device == device && route.covers(subnet))
         };
+        let routes = routes_v4(table);
+        let on = |device, subnet| covers(&routes, device, subnet);
         assert!(on("mydocker0", "10.1.0.0/16") && on("mydocker0", "10.1.7.0/24"));
         assert!(!on("mydocker0", "10.0.0.0/8") && !on("mydocker0", "10.2.0.0/16"));
         assert!(!on("eth1", "10.1.0.0/16") && !on("mydocker0", "fd00::/64"));
-        let world = routes_of(table).find(|route| route.mask == 0);
+        let world = routes.iter().find(|route| route.destination.prefix() == 0);
+        assert_eq!(world.unwrap().device, "eth1");
+
+        let none = "0".repeat(32);
+        let line = |to: &str, length: &str, flags: &str, device: &str| {
+            format!("{to} {length} {none} 00 {none} 00000400 00000001 00000000 {flags} {device}\n")
+        };
+        let fd = "fd000000000000000000000000000000";
+        let table = line(fd, "40", "00000001", "mydocker0")
+            + &line(&none, "00", "00200200", "lo")
+            + &line(&none, "00", "00000003", "eth1")
+            + "cut short\n";
+        let routes = routes_v6(&table);
+        let on = |device, subnet| covers(&routes, device, subnet);
+        assert!(on("mydocker0", "fd00::/64") && !on("mydocker0", "fd01::/64"));
+        assert!(!on("eth1", "fd00::/64"));
+        let world = routes.iter().find(|route| route.destination.prefix() == 0);
         assert_eq!(world.unwrap().device, "eth1");
     }
 }

@@ -28,10 +28,7 @@ pub(super) fn load(hosts: &Path, extra: &[San]) -> Result<SubjectAltNames> {
         dns: dns_names(&hostname, &hosts),
         addresses: addresses_v4()?,
     };
-    let inet6 = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
-    names
-        .addresses
-        .extend(parse_inet6(&inet6).into_iter().map(IpAddr::from));
+    names.addresses.extend(addresses_v6());
     for san in extra {
         match san {
             San::Address(address) => names.addresses.insert(*address),
@@ -106,6 +103,12 @@ pub(super) fn addresses_v4() -> Result<BTreeSet<IpAddr>> {
         .filter(|address| !address.is_loopback() && !address.is_link_local())
         .map(IpAddr::from)
         .collect())
+}
+
+/// Returns the lasting IPv6 addresses of this host.
+pub(super) fn addresses_v6() -> impl Iterator<Item = IpAddr> {
+    let text = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    parse_inet6(&text).into_iter().map(IpAddr::from)
 }
 
 /// Reads `/proc/net/if_inet6`: address, interface index, prefix length, scope, flags (all

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use ipnetwork::IpNetwork;
 
+use crate::nftables::Certainty;
+
 /// Chains jump to chains; no real table is deeper.
 const MAX_DEPTH: usize = 16;
 
@@ -63,13 +65,6 @@ pub(super) struct Frame<'a> {
 pub(super) enum FrameVerdict {
     Passes(String),
     Dropped(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Certainty {
-    No,
-    Maybe,
-    Yes,
 }
 
 impl FilterTable {
@@ -226,11 +221,10 @@ impl RuleMatch {
                 Certainty::Maybe
             }
         };
-        match (self.negated, certainty) {
-            (false, certainty) => certainty,
-            (true, Certainty::Yes) => Certainty::No,
-            (true, Certainty::No) => Certainty::Yes,
-            (true, Certainty::Maybe) => Certainty::Maybe,
+        if self.negated {
+            certainty.not()
+        } else {
+            certainty
         }
     }
 }

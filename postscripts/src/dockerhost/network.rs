@@ -162,6 +162,20 @@ fn recreate_request(before: &Value) -> Value {
         .into()
 }
 
+/// Reads the subnets of a network that is bound to the bridge of its own name, as ours are.
+pub(super) fn bound(network: &Value) -> Vec<DockerNetwork> {
+    let bridge = network["Options"][BRIDGE_NAME].as_str();
+    let name = network["Name"]
+        .as_str()
+        .filter(|name| Some(*name) == bridge);
+    let configs = network["IPAM"]["Config"].as_array();
+    let read = |config: &Value| {
+        let (subnet, gateway) = (config["Subnet"].as_str()?, config["Gateway"].as_str()?);
+        format!("{}={subnet}@{gateway}", name?).parse().ok()
+    };
+    configs.into_iter().flatten().filter_map(read).collect()
+}
+
 fn is_equal(there: &Value, wanted: &Value) -> bool {
     let (has, wants) = (ipam(there), ipam(wanted));
     is_equal_but_for_reservations(there, wanted)

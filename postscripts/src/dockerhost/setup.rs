@@ -111,7 +111,9 @@ fn ensure_network(
         report.step(what.clone());
     }
     report.network = Some(what);
-    report.forwarding = forwarding::check(network);
+    let there = engine.network(network.name().as_str())?;
+    report.forwarding =
+        forwarding::check(&there.iter().flat_map(network::bound).collect::<Vec<_>>());
     for found in report.forwarding.iter() {
         eprintln!("setupdockerhost: {found}");
     }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use definitions::DockerNetwork;
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -13,7 +12,7 @@ use super::engine::EngineClient;
 use super::listener::DEFAULT_SOCKET;
 use super::paths::HostPaths;
 use super::service::DockerService;
-use super::{daemon, forwarding};
+use super::{daemon, forwarding, network};
 use crate::dockerhost::tls::{CertificateInfo, SubjectAltNames};
 use crate::files::load_text;
 
@@ -84,7 +83,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
         client: certificate(&paths.client_dir().join("cert.pem"))?,
         authority: certificate(&paths.authority_certificate())?,
         networks: networks.iter().filter_map(describe).collect(),
-        forwarding: networks.iter().filter_map(bound).flat_map(found).collect(),
+        forwarding: networks.iter().flat_map(found).collect(),
     })
 }
 
@@ -102,17 +101,8 @@ fn certificate(path: &std::path::Path) -> Result<Option<Certificate>> {
     }))
 }
 
-/// Reads a network that is bound to the bridge of its own name, as ours are.
-fn bound(network: &Value) -> Option<DockerNetwork> {
-    let bridge = network["Options"]["com.docker.network.bridge.name"].as_str()?;
-    let config = &network["IPAM"]["Config"][0];
-    let (subnet, gateway) = (config["Subnet"].as_str()?, config["Gateway"].as_str()?);
-    let network = network["Name"].as_str().filter(|name| *name == bridge)?;
-    format!("{network}={subnet}@{gateway}").parse().ok()
-}
-
-fn found(network: DockerNetwork) -> Vec<String> {
-    let found = forwarding::check(&network);
+fn found(engines: &Value) -> Vec<String> {
+    let found = forwarding::check(&network::bound(engines));
     found.iter().map(str::to_owned).collect()
 }
 

@@ -38,6 +38,14 @@ pub(crate) struct NetfilterObject {
     pub(crate) attributes: Vec<NetlinkAttribute>,
 }
 
+/// What came of a dump.
+enum Dump {
+    Whole(Vec<NetfilterObject>),
+    /// It is not of one moment.
+    Interrupted,
+    TooLarge,
+}
+
 /// One change within a batch.
 #[derive(Debug)]
 pub(crate) struct BatchedChange {
@@ -74,6 +82,18 @@ impl Netfilter {
         family: u8,
         body: &[u8],
     ) -> io::Result<Vec<NetfilterObject>> {
+        let all = self.dump_up_to(MAX_BYTES, kind, family, body)?;
+        all.ok_or_else(|| io::Error::other("the rules are too many to be looked through"))
+    }
+
+    /// Asks for the same; `None` when it is larger than that.
+    pub(crate) fn dump_up_to(
+        &self,
+        bytes: usize,
+        kind: u16,
+        family: u8,
+        body: &[u8],
+    ) -> io::Result<Option<Vec<NetfilterObject>>> {
         let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
         for _ in 0..MAX_ATTEMPTS {
             let header = MessageHeader {
@@ -83,32 +103,31 @@ impl Netfilter {
                 ..MessageHeader::default()
             };
             self.send(&message(header, body))?;
-            match self.collect() {
-                Ok(Some(objects)) => return Ok(objects),
-                Ok(None) => {}
-                Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            match self.collect(bytes) {
+                Ok(Dump::Interrupted) => {}
+                Ok(Dump::TooLarge) => return Ok(None),
+                Ok(Dump::Whole(objects)) => return Ok(Some(objects)),
+                Err(error) if is_absent(&error) => return Ok(Some(Vec::new())),
                 Err(error) => return Err(error),
             }
         }
         Err(io::Error::other("the rules change all the time"))
     }
 
-    /// Reads a dump to its end; `None` when it is not of one moment.
-    fn collect(&self) -> io::Result<Option<Vec<NetfilterObject>>> {
+    /// Reads a dump to its end, and keeps no more of it than so many bytes.
+    fn collect(&self, bytes: usize) -> io::Result<Dump> {
         let (mut objects, mut size, mut interrupted) = (Vec::new(), 0, false);
         loop {
             let answer = self.receive()?;
             size += answer.len();
-            if size > MAX_BYTES {
-                return Err(io::Error::other(
-                    "the rules are too many to be looked through",
-                ));
-            }
             for part in parts(&answer)? {
                 interrupted |= i32::from(part.flags) & libc::NLM_F_DUMP_INTR != 0;
                 match i32::from(part.kind) {
-                    libc::NLMSG_DONE => return Ok((!interrupted).then_some(objects)),
+                    libc::NLMSG_DONE if interrupted => return Ok(Dump::Interrupted),
+                    libc::NLMSG_DONE if size > bytes => return Ok(Dump::TooLarge),
+                    libc::NLMSG_DONE => return Ok(Dump::Whole(objects)),
                     libc::NLMSG_ERROR => part.refusal()?,
+                    _ if size > bytes => objects.clear(),
                     _ => objects.push(NetfilterObject {
                         family: part.body.first().copied().unwrap_or_default(),
                         attributes: attributes(part.body.get(4..).unwrap_or_default())?,

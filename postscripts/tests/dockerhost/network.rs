@@ -42,6 +42,11 @@ pub(crate) const FILTERED: &[Test] = &[
         "rules_of_bridges_and_of_other_hooks_are_looked_at_too",
         at_every_hook,
     ),
+    ("what_is_said_of_rules_of_nft_is_what_they_do", by_nft),
+    (
+        "the_ipv6_subnet_of_a_network_is_looked_at_as_well",
+        dual_stack,
+    ),
 ];
 
 /// A network namespace with a bridge `mydocker0` that has an address; gone when dropped.
@@ -351,6 +356,19 @@ impl Pair {
     }
 
     /// What the first host's own run says of what it forwards.
+    /// The same with N for the number of a rule, which is whatever its table has come to.
+    fn unnumbered(&self) -> (Vec<String>, Vec<String>) {
+        let (facts, obstacles) = self.forwarding();
+        let unnumbered = |text: String| match text.split_once(" drops them") {
+            Some((before, after)) => {
+                let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
+                format!("{before}N drops them{after}")
+            }
+            None => text,
+        };
+        (facts, obstacles.into_iter().map(unnumbered).collect())
+    }
+
     fn forwarding(&self) -> (Vec<String>, Vec<String>) {
         let report = self.hosts[0].setup(&["--json", NETWORK]);
         let report: Value = serde_json::from_str(&report).unwrap();
@@ -466,19 +484,7 @@ fn at_every_hook() {
              insert rule {chain} {rule}'"
         )
     };
-    // Rules have whatever number their table has come to.
-    let found = || {
-        let (facts, obstacles) = pair.forwarding();
-        let unnumbered = |text: String| match text.split_once(" drops them") {
-            Some((before, after)) => {
-                let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
-                format!("{before}N drops them{after}")
-            }
-            None => text,
-        };
-        let obstacles: Vec<_> = obstacles.into_iter().map(unnumbered).collect();
-        (facts, obstacles)
-    };
+    let found = || pair.unnumbered();
     let policy = drops(
         "its policy is drop",
         "bridge filter FORWARD",
@@ -538,6 +544,142 @@ fn at_every_hook() {
         assert!(pair.pings(0, GUESTS[1]), "{opens}");
         assert_eq!(found(), (vec![fact.to_owned()], vec![]), "{opens}");
     }
+}
+
+/// Rules of nft(8): the family, the policy and what is in the chain; what a ping does, and what is said of it.
+const NFT: &[(&str, &str, &str, Option<&str>)] = &[
+    ("inet", "drop", "", Some("drops frames: its policy is drop")),
+    (
+        "inet",
+        "accept",
+        "ct state vmap { established : accept, related : accept, new : drop }",
+        Some("drops frames: rule N drops them"),
+    ),
+    (
+        "inet",
+        "accept",
+        "iifname . ip saddr { mydocker0 . 10.73.0.0/16 } drop",
+        Some("drops frames: rule N drops them"),
+    ),
+    (
+        "inet",
+        "accept",
+        "ip saddr 10.73.0.0-10.73.255.255 drop",
+        Some("drops frames: rule N drops them"),
+    ),
+    (
+        "inet",
+        "accept",
+        "iifname >= my iifname < n drop",
+        Some("drops frames: rule N drops them"),
+    ),
+    (
+        "inet",
+        "accept",
+        "tcp dport 22 drop",
+        Some("drops some of the frames: rule N drops them"),
+    ),
+    (
+        "inet",
+        "drop",
+        "ip saddr { 10.0.0.0/8, 192.168.0.0/16 } ip daddr { 10.0.0.0/8 } accept",
+        None,
+    ),
+    ("inet", "accept", "ip saddr < 10.73.0.0 drop", None),
+    ("inet", "accept", "meta nfproto ipv6 drop", None),
+    ("ip6", "drop", "", None),
+    (
+        "bridge",
+        "accept",
+        "ether type ip ip saddr 10.73.0.0/16 drop",
+        Some("drops frames: rule N drops them"),
+    ),
+    (
+        "bridge",
+        "accept",
+        "iifname vmap { eth* : drop }",
+        Some("drops frames: rule N drops them"),
+    ),
+    ("bridge", "accept", "ip daddr 192.0.2.0/24 drop", None),
+];
+
+/// What is said of rules is what the kernel does by them.
+fn by_nft() {
+    let pair = Pair::new("dhn");
+    for host in &pair.hosts {
+        host.setup(&[NETWORK]);
+    }
+    pair.start_guests();
+    let host = &pair.namespaces[0];
+    host.run("sysctl -qw net.bridge.bridge-nf-call-iptables=1");
+    eventually("a ping", || pair.pings(0, GUESTS[1]));
+    for (family, policy, rule, said) in NFT {
+        let hook = "type filter hook forward priority 0";
+        host.run(&format!(
+            "nft add table {family} t; add chain {family} t c {{ {hook}; policy {policy}; }}"
+        ));
+        if !rule.is_empty() {
+            host.run(&format!("nft add rule {family} t c {rule}"));
+        }
+        let drops = said.is_some_and(|said| said.starts_with("drops frames"));
+        assert_eq!(pair.pings(0, GUESTS[1]), !drops, "{family} {policy} {rule}");
+        let accept = match *family {
+            "bridge" => "meta ibrname mydocker0 accept",
+            _ => "iifname mydocker0 oifname mydocker0 accept",
+        };
+        let help = format!(
+            "(chain {family} t c); let them through with 'nft insert rule {family} t c {accept}'"
+        );
+        let obstacles: Vec<_> = said
+            .iter()
+            .filter_map(|said| said.split_once("frames"))
+            .map(|(drops, why)| {
+                format!("nftables {drops}frames that mydocker0 forwards{why} {help}")
+            })
+            .collect();
+        assert_eq!(pair.unnumbered().1, obstacles, "{family} {policy} {rule}");
+        host.run(&format!("nft delete table {family} t"));
+    }
+}
+
+/// An administrator's own network of both families is kept, and both are answered for.
+fn dual_stack() {
+    let namespace = Namespace::new("dhq", "10.77.0.5/16");
+    let host = Host::inside(&namespace.0, "10.77.0.5:2376");
+    host.setup(&[]);
+    let made = host.docker(&[
+        "network",
+        "create",
+        "--ipv6",
+        "--subnet=10.77.0.0/16",
+        "--gateway=10.77.0.1",
+        "--subnet=fd00:77::/64",
+        "--gateway=fd00:77::1",
+        "--opt=com.docker.network.bridge.name=mydocker0",
+        "--opt=com.docker.network.bridge.inhibit_ipv4=true",
+        "mydocker0",
+    ]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    for family in ["", "6"] {
+        namespace.run(&format!(
+            "sysctl -qw net.bridge.bridge-nf-call-ip{family}tables=1"
+        ));
+    }
+    namespace.run("nft add table ip6 t; add chain ip6 t c { type filter hook forward priority 0; policy drop; }");
+    let network = "mydocker0=10.77.0.0/16@10.77.0.1";
+    let report: Value = serde_json::from_str(&host.setup(&["--json", network])).unwrap();
+    assert_eq!(report["changed"], false);
+    let obstacles = report["forwarding"]["obstacles"].to_string();
+    let policy = "nftables drops frames that mydocker0 forwards: its policy is drop (chain ip6 t c); let them through \
+                  with 'nft insert rule ip6 t c iifname mydocker0 oifname mydocker0 accept'";
+    assert!(obstacles.contains(policy), "{obstacles}");
+    namespace.run("nft delete table ip6 t");
+    let status = host.bare(&["--status"]).output().unwrap();
+    assert!(
+        !text(&status.stdout).contains("nftables"),
+        "{}",
+        text(&status.stdout)
+    );
 }
 
 /// A host that is its network's router says whether it routes.

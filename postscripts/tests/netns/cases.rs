@@ -17,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("what_a_port_cannot_carry_is_named_wherever_it_is", uppers),
     ("a_program_that_hears_the_nic_alone_is_named", listeners),
+    (
+        "programs_that_receive_frames_or_groups_by_the_nic_are_named",
+        receivers,
+    ),
     ("what_is_bound_to_the_nic_by_its_number_is_named", bound),
     (
         "a_gateway_that_is_gone_afterwards_puts_everything_back",
@@ -224,6 +228,80 @@ fn listeners() {
     drop(listener);
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
+}
+
+/// A program that gets frames of a type from the NIC; it ends with its standard input.
+fn receives(lab: &Lab, ether_type: u16) -> std::process::Child {
+    let program = format!(
+        "import socket, sys\ns = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)\n\
+         s.bind(('eth0', {ether_type}))\nprint('ready', flush=True)\nsys.stdin.read()"
+    );
+    let mut child = std::process::Command::new("ip")
+        .args([
+            "netns",
+            "exec",
+            &lab.name(Place::Host),
+            "python3",
+            "-c",
+            &program,
+        ])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    child
+}
+
+fn receivers() {
+    let lab = lab();
+    // EAPOL passes a bridge by
+    let mut harmless = receives(&lab, 0x888e);
+    let mut sessions = receives(&lab, 0x8863);
+    let before = lab.snapshot();
+    let output = lab.run(WORDS);
+    assert_eq!(
+        text(&output),
+        "bridgeprereq: a program receives frames of the type 0x8863 at eth0 itself, and would receive none there: end \
+         it first, and have it use mydocker0 then\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_same(&before, &lab.snapshot());
+    drop(sessions.stdin.take());
+    sessions.wait().unwrap();
+
+    let joined = lab.within(Place::Host, || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:5405").unwrap();
+        let (group, own) = ("239.1.1.1".parse().unwrap(), "10.0.0.5".parse().unwrap());
+        socket.join_multicast_v4(&group, &own).unwrap();
+        // somebody follows links that come, as mDNS does
+        socket
+            .join_multicast_v4(&"224.0.0.251".parse().unwrap(), &own)
+            .unwrap();
+        let socket_v6 = std::net::UdpSocket::bind("[::]:5406").unwrap();
+        let index = nix::net::if_::if_nametoindex("eth0").unwrap();
+        socket_v6
+            .join_multicast_v6(&"ff05::99".parse().unwrap(), index)
+            .unwrap();
+        (socket, socket_v6)
+    });
+    let said = lab.succeed(WORDS);
+    let notes: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("joined the group"))
+        .collect();
+    let note = |group: &str| {
+        format!(
+            "bridgeprereq: a program joined the group {group} on eth0 and receives nothing of it there any more: have \
+             it join on mydocker0"
+        )
+    };
+    assert_eq!(notes, [note("239.1.1.1"), note("ff05::99")]);
+    lab.assert_settled(WORDS);
+    drop(joined);
+    drop(harmless.stdin.take());
+    harmless.wait().unwrap();
 }
 
 fn uppers() {

@@ -167,6 +167,17 @@ pub(crate) fn every_kind() {
     );
 }
 
+/// A run that is slow and then takes its change back is not killed for it.
+pub(crate) fn slow_undo() {
+    let pauses = |at: &str| {
+        (1..=9)
+            .map(|step| format!("pause:{at}:{step},"))
+            .collect::<String>()
+    };
+    let (change, undo) = (pauses("before"), pauses("undo"));
+    survives(Victim::Full, &format!("refuse:before:12,{change}{undo}"));
+}
+
 /// Runs with one fault, then proves that nothing is lost.
 pub(crate) fn survives(victim: Victim, fault: &str) {
     let lab = victim.lab();

@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("rules_that_are_kept_are_left_alone", kept),
     ("what_cannot_be_translated_is_refused", untranslatable),
+    ("rules_of_nft_are_read_in_every_form", by_nft),
     ("what_sends_copies_to_the_nic_is_refused", copies),
     ("rules_that_would_begin_to_match_are_refused", beginning),
     ("what_is_bound_to_the_port_itself_stays_and_is_said", bound),
@@ -267,6 +268,80 @@ fn beginning() {
         lab.succeed(WORDS);
         lab.host(&format!("{tool} -A FORWARD -i mydocker+ -j DROP"));
         lab.assert_settled(WORDS);
+    }
+}
+
+/// Rules as nft(8) makes them, and what each has to become; nothing where it is about others.
+const NFT: &[(&str, Option<&str>)] = &[
+    (
+        "iifname \"eth0\" drop",
+        Some("nft inet t c: iifname \"mydocker0\" drop"),
+    ),
+    (
+        "iifname \"eth*\" drop",
+        Some("nft inet t c: iifname \"mydocker0\" drop"),
+    ),
+    (
+        "iifname { \"eth0\", \"eth1\" } drop",
+        Some("nft inet t c: iifname \"mydocker0\" drop"),
+    ),
+    (
+        "iifname { \"eth*\", \"wl*\" } drop",
+        Some("nft inet t c: iifname \"mydocker0\" drop"),
+    ),
+    (
+        "iifname . tcp dport { \"eth0\" . 22 } accept",
+        Some("needs mydocker0 in its set beside eth0"),
+    ),
+    (
+        "iifname . ip saddr { \"eth0\" . 10.0.0.0/8 } accept",
+        Some("needs mydocker0 in its set beside eth0"),
+    ),
+    (
+        "iifname vmap { \"eth0\" : accept, \"lo\" : accept }",
+        Some("nft inet t c: iifname \"mydocker0\" accept"),
+    ),
+    (
+        "iifname != \"eth0\" drop",
+        Some("has to leave out mydocker0 too"),
+    ),
+    (
+        "iifname >= \"eth0\" iifname <= \"eth9\" drop",
+        Some("has to be about mydocker0 too"),
+    ),
+    (
+        "iif 2-9999 iif \"eth0\" drop",
+        Some("has to be about mydocker0 too"),
+    ),
+    ("iif < 2 drop", None),
+    ("iifname < \"a\" drop", None),
+    ("iifname \"wl*\" drop", None),
+    ("iifname { \"eth1\", \"lo\" } drop", None),
+    ("ip saddr 10.0.0.0-10.0.0.255 accept", None),
+];
+
+fn by_nft() {
+    let lab = lab();
+    for (rule, becomes) in NFT {
+        lab.host("nft add table inet t");
+        let chain = "type filter hook prerouting priority 0";
+        let file = lab.root().join("rules.nft");
+        let made = format!("table inet t {{\nchain c {{\n{chain};\n{rule}\n}}\n}}\n");
+        std::fs::write(&file, made).unwrap();
+        lab.host(&format!("nft -f {}", file.display()));
+        let output = lab.run("eth0:mydocker0 --dry-run");
+        let said = text(&output);
+        match becomes {
+            Some(becomes) => {
+                assert_eq!(output.status.code(), Some(1), "{rule}: {said}");
+                assert!(
+                    said.ends_with(&format!(" -> {becomes}\n")),
+                    "{rule}: {said}"
+                );
+            }
+            None => assert_eq!(output.status.code(), Some(0), "{rule}: {said}"),
+        }
+        lab.host("nft delete table inet t");
     }
 }
 

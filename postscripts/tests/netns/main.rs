@@ -145,6 +145,10 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
         "faults::every_kind_of_step_is_struck".to_owned(),
         Box::new(faults::every_kind),
     );
+    add(
+        "faults::a_slow_run_that_takes_its_change_back_is_not_killed".to_owned(),
+        Box::new(faults::slow_undo),
+    );
     for victim in [Victim::Full, Victim::Bridged] {
         let (steps, undone) = match missing {
             None => faults::steps(victim),

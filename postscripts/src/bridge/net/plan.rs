@@ -32,7 +32,7 @@ pub(super) use adopt::is_self_made;
 pub use refuse::PlanRefusal;
 
 use super::firewall::Translation;
-use super::{Address, BridgeSettings, KernelRoute, Link, NetState, Step};
+use super::{Address, BridgeSettings, KernelRoute, Link, NetState, PortObstacle, Step};
 use crate::netlink::uapi::RTPROT_RA;
 
 /// The NIC that shall be a port, and its bridge.
@@ -209,6 +209,23 @@ impl Planner<'_> {
         self.plan.steps.iter().filter_map(added).collect()
     }
 
+    /// Programs may join a group again where packets come in then, or may not.
+    fn note_groups(&mut self) {
+        let (nic, bridge) = (&self.nic.name, &self.uplink.bridge);
+        // an address may join a group (`autojoin`), and takes it along
+        let is_address = |group: &IpAddr| self.nic.addresses.iter().any(|one| one.ip == *group);
+        let joined = self.state.obstacles.iter().filter(|(of, _)| of == nic);
+        let notes = joined.filter_map(|(_, obstacle)| match obstacle {
+            PortObstacle::Group { group } if !is_address(group) => Some(format!(
+                "a program joined the group {group} on {nic} and receives nothing of it there any more: have it join on \
+                 {bridge}"
+            )),
+            _ => None,
+        });
+        let notes: Vec<_> = notes.collect();
+        self.plan.notes.extend(notes);
+    }
+
     fn enslave(&mut self, addressed: bool) {
         let nic = self.nic;
         let enslaved = nic.master.is_some();
@@ -221,6 +238,7 @@ impl Planner<'_> {
             });
         }
         if !enslaved {
+            self.note_groups();
             self.add(Step::Enslave {
                 port: self.uplink.nic.clone(),
                 bridge: self.uplink.bridge.clone(),

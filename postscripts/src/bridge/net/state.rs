@@ -57,6 +57,10 @@ pub enum PortObstacle {
     MptcpEndpoint { what: String },
     /// A program that listens on this device alone.
     BoundSocket { protocol: SocketProtocol, port: u16 },
+    /// A program that receives frames of a type here.
+    Frames { ether_type: u16 },
+    /// A group that a program joined here.
+    Group { group: IpAddr },
 }
 
 /// The protocol of a socket; prints as `TCP`.

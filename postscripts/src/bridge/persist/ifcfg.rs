@@ -19,6 +19,16 @@ use super::sources::Sources;
 use crate::files::{Access, FileChange};
 
 pub(super) const DIR: &str = "/etc/sysconfig/network-scripts";
+/// What a device is put into, in the words of initscripts, teamd, Open vSwitch and NetworkManager.
+const MASTERS: [&str; 7] = [
+    "BRIDGE",
+    "MASTER",
+    "BRIDGE_UUID",
+    "TEAM_MASTER",
+    "OVS_BRIDGE",
+    "VRF",
+    "VRF_UUID",
+];
 /// Files that go with the address, by the start of their name.
 const COMPANIONS: [&str; 4] = ["route-", "route6-", "rule-", "rule6-"];
 
@@ -36,8 +46,15 @@ pub(super) fn path(device: &str) -> PathBuf {
 
 /// The NIC's file: by name, else by the device or the hardware address in it.
 pub(super) fn find(sources: &Sources, desired: &DesiredBridge) -> Option<PathBuf> {
-    if sources.holds(&path(&desired.nic)) {
-        return Some(path(&desired.nic));
+    // a file may have another device's name
+    let named = path(&desired.nic);
+    let of_another = |text: &str| {
+        let vars = ShellVars::parse(text);
+        vars.value("DEVICE")
+            .is_some_and(|device| device != desired.nic)
+    };
+    if sources.text(&named).is_some_and(|text| !of_another(text)) {
+        return Some(named);
     }
     let holds = |vars: &ShellVars| match vars.value("DEVICE") {
         Some(device) => device == desired.nic,
@@ -63,7 +80,7 @@ pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<
     let file =
         find(sources, desired).with_context(|| format!("{DIR} has no file for {}", desired.nic))?;
     let mut port = ShellVars::parse(sources.text(&file).unwrap_or_default());
-    match port.value("BRIDGE").or_else(|| port.value("MASTER")) {
+    match MASTERS.iter().find_map(|key| port.value(key)) {
         Some(master) if master == desired.bridge => return Ok(Vec::new()),
         Some(master) => bail!(
             "{} puts {} into {master} already: remove it there first",
@@ -109,7 +126,7 @@ pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<
 /// The file that a new one takes its text from.
 fn origin(path: &Path, nic_file: &Path, desired: &DesiredBridge) -> PathBuf {
     let name = file_name(path).replacen(&desired.bridge, &desired.nic, 1);
-    if name.starts_with("ifcfg-") && !name.contains(':') {
+    if name.starts_with("ifcfg-") && !name.contains(':') && !name.contains("-range") {
         nic_file.to_owned()
     } else {
         Path::new(DIR).join(name)
@@ -170,7 +187,7 @@ fn companions(sources: &Sources, desired: &DesiredBridge) -> Vec<(PathBuf, PathB
         let alias = name
             .strip_prefix("ifcfg-")
             .and_then(|rest| rest.strip_prefix(nic))
-            .is_some_and(|rest| rest.starts_with(':'));
+            .is_some_and(|rest| rest.starts_with(':') || rest.starts_with("-range"));
         if routes || alias {
             let to = Path::new(DIR).join(name.replacen(nic, bridge, 1));
             found.push((path.to_owned(), to, readdress(text, nic, bridge)));

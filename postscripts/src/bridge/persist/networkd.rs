@@ -77,6 +77,13 @@ pub(super) fn rewrite(
             desired.nic
         );
     }
+    if let Some((key, upper)) = exclusive(&cut) {
+        bail!(
+            "{key}={upper} of {} takes every frame of {}, which a port of a bridge cannot: remove it first",
+            file.display(),
+            desired.nic
+        );
+    }
     // Written by an earlier run, though networkd has not read it yet.
     let written = |path: PathBuf| {
         let ini = sources.text(&path).map(Ini::parse);
@@ -294,12 +301,28 @@ fn covers_one(ini: &Ini, desired: &DesiredBridge) -> bool {
         })
 }
 
+/// What takes every frame of the NIC below it, so that no bridge can.
+fn exclusive(cut: &Cut<'_>) -> Option<(&'static str, String)> {
+    const KEYS: [&str; 5] = ["MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "MACsec"];
+    let texts = std::iter::once(cut.text).chain(cut.dropins.iter().map(|(_, text)| *text));
+    texts.map(Ini::parse).find_map(|ini| {
+        let value = |key| {
+            ini.value("Network", key)
+                .filter(|name: &&str| !name.is_empty())
+        };
+        let mut found = KEYS
+            .into_iter()
+            .filter_map(|key| Some((key, value(key)?.to_owned())));
+        found.next()
+    })
+}
+
 fn master(cut: &Cut<'_>) -> Option<String> {
     let texts = std::iter::once(cut.text).chain(cut.dropins.iter().map(|(_, text)| *text));
     texts
         .map(Ini::parse)
         .filter_map(|ini| {
-            let master = ["Bridge", "Bond"]
+            let master = ["Bridge", "Bond", "VRF", "BatmanAdvanced"]
                 .into_iter()
                 .find_map(|key| ini.value("Network", key));
             master.filter(|name| !name.is_empty()).map(str::to_owned)

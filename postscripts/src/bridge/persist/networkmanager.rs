@@ -53,6 +53,20 @@ fn profile(sources: &Sources, wanted: impl Fn(&Ini) -> bool) -> Option<PathBuf> 
     })
 }
 
+/// A profile of a device that takes every frame of the NIC below it.
+fn exclusive(sources: &Sources, nic: &str, uuid: &str) -> Option<(PathBuf, &'static str)> {
+    let is_above = |text: &str, kind: &str| {
+        let ini = Ini::parse(text);
+        let parent = ini.value(kind, "parent");
+        parent.is_some_and(|parent| parent == nic || parent == uuid)
+    };
+    sources.iter().find_map(|(path, text)| {
+        let kinds = ["macvlan", "ipvlan", "macsec"];
+        let kind = kinds.into_iter().find(|kind| is_above(text, kind))?;
+        Some((path.to_owned(), kind))
+    })
+}
+
 /// The files as they shall be; the NIC's profile has this UUID.
 pub(super) fn rewrite(
     sources: &Sources,
@@ -78,6 +92,13 @@ pub(super) fn rewrite(
         bail!(
             "{} puts {} into {master} already: remove it there first",
             file.display(),
+            desired.nic
+        );
+    }
+    if let Some((upper, kind)) = exclusive(sources, &desired.nic, uuid) {
+        bail!(
+            "{} puts a {kind} on {}, which a port of a bridge cannot carry: remove it first",
+            upper.display(),
             desired.nic
         );
     }

@@ -106,7 +106,7 @@ impl BridgeTransaction<'_> {
     /// The part that may fail and is then undone. The end of the journal is the commit.
     fn change(&self, journal: &ChangeJournal, fault: &Fault) -> Result<Vec<String>> {
         let (kernel, timeout) = (self.kernel, self.request.timeout);
-        // the watchdog needs the last fifth, should this process hang in the middle of the undo
+        // what follows the proof needs the last fifth
         let deadline = Instant::now() + timeout.mul_f32(0.8);
         for config in &self.planned.configs {
             config.running().with_fault(fault).pause()?;
@@ -163,7 +163,13 @@ impl BridgeTransaction<'_> {
         Ok(notes)
     }
 
-    fn roll_back(&self, journal: &ChangeJournal, watchdog: Watchdog, fault: &Fault) -> Result<()> {
+    fn roll_back(
+        &self,
+        journal: &ChangeJournal,
+        mut watchdog: Watchdog,
+        fault: &Fault,
+    ) -> Result<()> {
+        watchdog.expect_undo();
         match undo(self.kernel, journal, fault) {
             Ok(()) => watchdog.dismiss(),
             Err(_) => watchdog.delegate_undo(),

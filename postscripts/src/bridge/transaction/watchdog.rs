@@ -3,7 +3,8 @@
 //! It is started before the first change, in a session of its own, with the journal read and its netlink
 //! socket open, so that it needs nothing afterwards that the change could take away. It reads a socket on its
 //! standard input: `done` ends it, the end of the stream means that the run died, and no word before the time
-//! limit means that the run hangs, which is then killed. The run's lock is its standard output, so that a
+//! limit means that the run hangs, which is then killed. `undo` begins the time anew: a run that takes its own
+//! change back is no run that hangs, however late it begins. The run's lock is its standard output, so that a
 //! second run waits for it too.
 
 use std::fs::File;
@@ -27,6 +28,7 @@ use crate::fault::Fault;
 pub(crate) const WATCHDOG: &str = "--watchdog";
 const READY: &[u8] = b"ready\n";
 const DONE: &[u8] = b"done\n";
+const UNDO: &[u8] = b"undo\n";
 /// How a watchdog exits that had to undo the change, and did.
 const UNDONE: u8 = 3;
 
@@ -75,6 +77,12 @@ impl Watchdog {
             bail!("the watchdog ended early ({status}) and may have put the network back");
         }
         Ok(())
+    }
+
+    /// Says that the run undoes the change itself, which may take as long as the change.
+    pub(crate) fn expect_undo(&mut self) {
+        // one that has ended is seen when it is dismissed
+        let _ = self.stream.write_all(UNDO);
     }
 
     /// Leaves the undo to it.
@@ -141,7 +149,7 @@ fn wait_for_end(
     timeout: Duration,
     run: Pid,
 ) -> Result<Option<&'static str>> {
-    let end = Instant::now() + timeout;
+    let mut end = Instant::now() + timeout;
     let mut received = Vec::new();
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -163,6 +171,10 @@ fn wait_for_end(
         }
         if received.ends_with(DONE) {
             return Ok(None);
+        }
+        if received.ends_with(UNDO) {
+            received.clear();
+            end = Instant::now() + timeout;
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::io;
 
-use super::expression::text;
 use super::{Move, RuleFinding};
 use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, attributes, take};
@@ -13,6 +12,7 @@ use crate::netlink::uapi::{
     IPSET_ATTR_ADT, IPSET_ATTR_IFACE, IPSET_ATTR_PROTOCOL, IPSET_ATTR_SETNAME, IPSET_CMD_LIST,
     IPSET_PROTOCOL,
 };
+use crate::nftables::text;
 
 /// Finds the sets that name a NIC and not its bridge.
 pub(super) fn find(netfilter: &Netfilter, moves: &[Move]) -> io::Result<Vec<RuleFinding>> {

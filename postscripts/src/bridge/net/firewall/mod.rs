@@ -6,17 +6,15 @@
 //! `nf_tables` is read by netlink, with nothing of the host's in between; the old tables by the tool that
 //! belongs to them. Nothing is changed.
 
-mod expression;
+mod device;
 mod ipset;
 mod named;
-mod nftables;
 mod physdev;
 mod search;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod translation;
-mod words;
 mod xtables;
 
 use std::io;
@@ -28,8 +26,7 @@ use nix::net::if_::if_nametoindex;
 use super::kernel::HostKernel;
 use super::{NetState, Uplink};
 use crate::netlink::netfilter::Netfilter;
-use expression::Expression;
-use nftables::{NftRule, NftRuleset};
+use crate::nftables::{NftRule, NftRuleset, place};
 pub use translation::Translation;
 
 /// What becomes of a rule about the bridge or about ports, once the NIC is one.
@@ -156,7 +153,7 @@ fn by_netlink(moves: &[Move]) -> io::Result<Survey> {
     let Some(netfilter) = Netfilter::open()? else {
         return Ok(Default::default());
     };
-    let ruleset = NftRuleset::load(&netfilter)?;
+    let ruleset = NftRuleset::load(&netfilter, search::is_looked_up_by_device)?;
     let mut findings = search::find(&ruleset, moves);
     xtables::explain(&mut findings, &ruleset, moves);
     findings.extend(ipset::find(&netfilter, moves)?);
@@ -181,14 +178,14 @@ fn hooks(ruleset: &NftRuleset, moves: &[Move]) -> Vec<String> {
     }
     for rule in ruleset.rules.iter().filter(|rule| ruleset.is_below(rule)) {
         for (at, one) in rule.expressions.iter().enumerate() {
-            let destination = one.destination(&rule.expressions[..at]);
+            let destination = device::destination(one, &rule.expressions[..at]);
             let named = |one: &&Move| {
                 destination
                     .as_ref()
                     .is_some_and(|it| one.is_destination(it))
             };
             notes.extend(moves.iter().filter(named).map(|named| {
-                let (place, name) = (words::place(rule), &one.name);
+                let (place, name) = (place(rule), &one.name);
                 format!(
                     "nft: {name} of {place} goes on to send to {}, as a port",
                     named.nic

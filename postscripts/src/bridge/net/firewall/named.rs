@@ -2,9 +2,8 @@
 //! elements of a set.
 
 use super::Move;
-use super::expression::{Destination, Device, NAME_SIZE, padded, text};
-use super::nftables::{Set, SetElement};
-use super::words;
+use super::device::{Destination, Device};
+use crate::nftables::{NAME_SIZE, Set, SetElement, Verdict, padded, text};
 
 /// The kind that the kernel calls a bridge by.
 const BRIDGE: &str = "bridge";
@@ -23,13 +22,6 @@ impl Device {
             Self::Name(_) | Self::Kind => NAME_SIZE,
             Self::Index(_) | Self::Group => 4,
         }
-    }
-}
-
-impl Device {
-    /// Reports whether it means one device alone, so that another can be meant beside it.
-    pub(super) fn is_one(self) -> bool {
-        matches!(self, Self::Name(_) | Self::Index(_))
     }
 }
 
@@ -117,10 +109,10 @@ impl Set {
         let beside = |element: &SetElement| {
             other.as_ref()?;
             let wanted = (moved(element.key()), moved(element.last_key()));
-            let mut all = self.elements.iter();
+            let mut all = self.read().iter();
             all.find(|other| (other.key(), other.last_key()) == wanted)
         };
-        let found = self.elements.iter().filter(is_about);
+        let found = self.read().iter().filter(is_about);
         found
             .map(|element| (element, beside(element)))
             .filter(|(element, beside)| beside.is_none_or(|beside| beside.data() != element.data()))
@@ -131,7 +123,7 @@ impl Set {
     /// Returns the beginning of the range that a key falls into.
     fn range(&self, key: &[u8]) -> Option<&SetElement> {
         let ends = |element: &&SetElement| element.key().is_some_and(|end| end.as_slice() <= key);
-        let below = self.elements.iter().filter(ends);
+        let below = self.read().iter().filter(ends);
         let last = below.max_by_key(|element| (element.key(), !element.is_end()));
         last.filter(|element| !element.is_end())
     }
@@ -142,13 +134,13 @@ impl Set {
         !self.is_anonymous()
             && self.is_open()
             && !self.has_ranges()
-            && self.elements.iter().all(is_plain)
+            && self.read().iter().all(is_plain)
     }
 
     /// Its elements in words.
     pub(super) fn names(&self) -> String {
         let shown = self
-            .elements
+            .read()
             .iter()
             .filter(|element| !element.is_end())
             .map(|element| {
@@ -157,7 +149,7 @@ impl Set {
                     ..NAME_SIZE => format!("{key:02x?}"),
                     _ => format!("\"{}\"", text(&key)),
                 };
-                let verdict = element.data().and_then(words::verdict);
+                let verdict = element.data().and_then(Verdict::parse);
                 verdict.map_or(name.clone(), |verdict| format!("{name} : {verdict}"))
             });
         let shown: Vec<_> = shown.collect();

@@ -4,10 +4,10 @@
 //! Reference: linux/netfilter/xt_physdev.h.
 
 use super::Move;
-use super::expression::{Expression, NAME_SIZE};
 use crate::netlink::uapi::{
     NFTA_MATCH_INFO, NFTA_MATCH_NAME, XT_PHYSDEV_OP_ISIN, XT_PHYSDEV_OP_ISOUT,
 };
+use crate::nftables::{Expression, NAME_SIZE, padded};
 
 /// Any port will do.
 const ANY_PORT: u8 = XT_PHYSDEV_OP_ISIN | XT_PHYSDEV_OP_ISOUT;
@@ -30,7 +30,7 @@ fn matches(info: &[u8], moves: &[Move]) -> bool {
     let (invert, wanted) = (flags.first().unwrap_or(&0), flags.get(1).unwrap_or(&0));
     let names = |name: &[u8], mask: &[u8]| {
         let is_named = |one: &&Move| {
-            let own = super::expression::padded(&one.nic);
+            let own = padded(&one.nic);
             let mut bytes = name.iter().zip(mask).zip(&own);
             mask.iter().any(|byte| *byte != 0) && bytes.all(|((a, mask), b)| a & mask == b & mask)
         };

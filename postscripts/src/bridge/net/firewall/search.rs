@@ -6,17 +6,18 @@ use std::ffi::c_int;
 
 use nix::libc;
 
-use super::expression::{
-    Destination, Device, Expression, NAME_SIZE, Registers, byte, is_same, padded,
-};
+use super::device::{Destination, Device, HeldDevice, Registers, destination};
 use super::named::Lack;
-use super::nftables::{NftRule, NftRuleset, Set, SetElement};
 use super::translation::Translation;
-use super::{Move, RuleFinding, physdev, words};
+use super::{Move, RuleFinding, physdev};
 use crate::netlink::uapi::{
     NFTA_CMP_OP, NFTA_CMP_SREG, NFTA_CT_DREG, NFTA_IMMEDIATE_DATA, NFTA_LOOKUP_DREG,
     NFTA_LOOKUP_FLAGS, NFTA_LOOKUP_SET, NFTA_LOOKUP_SREG, NFTA_MATCH_NAME, NFTA_META_DREG,
     NFTA_META_KEY, NFTA_META_SREG, NFTA_PAYLOAD_DREG,
+};
+use crate::nftables::{
+    Certainty, Comparison, Expression, NAME_SIZE, NftRule, NftRuleset, Set, SetElement, Verdict,
+    byte, family, is_same, padded, place, rule_words,
 };
 
 /// Looks through all rules.
@@ -31,6 +32,23 @@ pub(super) fn find(ruleset: &NftRuleset, moves: &[Move]) -> Vec<RuleFinding> {
         }
     }
     findings
+}
+
+/// Reports whether a rule looks into a set by a key with a device in it.
+pub(super) fn is_looked_up_by_device(ruleset: &NftRuleset, set: &Set) -> bool {
+    ruleset.rules.iter().any(|rule| {
+        let mut registers = Registers::default();
+        rule.expressions.iter().any(|one| {
+            let from = one.number(NFTA_LOOKUP_SREG).and_then(byte);
+            let is_sought = ruleset
+                .set_of(rule, one)
+                .is_some_and(|other| other.id() == set.id());
+            let has_device = |from| !registers.within(from, set.key).is_empty();
+            let found = is_sought && from.is_some_and(has_device);
+            registers.follow(one);
+            found
+        })
+    })
 }
 
 /// Rules that ask for the group of a device, which a bridge has only until the next boot: whoever configures it then
@@ -91,11 +109,11 @@ impl<'a> RuleReading<'a> {
         };
         let mut registers = Registers::default();
         for (at, one) in rule.expressions.iter().enumerate() {
-            if let Some(destination) = one.destination(&rule.expressions[..at]) {
+            if let Some(destination) = destination(one, &rule.expressions[..at]) {
                 reading.send(&destination, moves);
             }
             match one.name.as_str() {
-                "cmp" => reading.compare(one, &registers, moves),
+                "cmp" | "range" => reading.compare(one, &registers, moves),
                 "lookup" => reading.look_up(one, &registers, moves),
                 "match" => reading.extend(one, moves),
                 _ => reading.translated.push(one.clone()),
@@ -105,14 +123,48 @@ impl<'a> RuleReading<'a> {
         reading
     }
 
-    fn compare(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
+    fn compare(&mut self, one: &Expression, registers: &Registers<'_>, moves: &[Move]) {
         let register = one.number(NFTA_CMP_SREG);
-        let device = register.and_then(byte).and_then(|byte| registers.at(byte));
-        let data = one.compared().unwrap_or_default();
-        if let Some(device) = device {
-            self.compare_device(one, device, &data, moves);
-        } else {
-            self.translated.push(one.clone());
+        let held = register.and_then(byte).and_then(|byte| registers.at(byte));
+        let is_equality = matches!(
+            one.key(NFTA_CMP_OP),
+            Some(libc::NFT_CMP_EQ | libc::NFT_CMP_NEQ)
+        );
+        match held {
+            Some(held) if held.is_plain() && is_equality && one.name == "cmp" => {
+                let data = one.compared().unwrap_or_default();
+                self.compare_device(one, held.device, &data, moves);
+            }
+            Some(held) => {
+                self.compare_order(one, held, moves);
+                self.translated.push(one.clone());
+            }
+            None => self.translated.push(one.clone()),
+        }
+    }
+
+    /// What is said of ranges, or of something computed, no rule beside it can say of the bridge alone.
+    fn compare_order(&mut self, one: &Expression, held: &HeldDevice<'_>, moves: &[Move]) {
+        let comparison = Comparison::of(one);
+        let holds = |key: Vec<u8>| {
+            let comparison = comparison.as_ref();
+            comparison.map_or(Certainty::Maybe, |one| one.holds(&held.value(&key)))
+        };
+        for named in moves.iter().filter(|one| one.nic != one.bridge) {
+            // what has no kind is compared with nothing
+            let nic = named.nic_key(held.device).map_or(Certainty::No, holds);
+            let bridge = named
+                .bridge_key(held.device)
+                .map_or(Certainty::Maybe, holds);
+            match (nic, bridge) {
+                (Certainty::No, Certainty::Yes) if !named.is_port => {
+                    self.changes = Some(super::BEGINS);
+                }
+                (Certainty::No, _) | (Certainty::Yes, Certainty::Yes) => {}
+                _ => {
+                    self.obstacle = Some(format!("has to be about {} too", named.bridge));
+                }
+            }
         }
     }
 
@@ -192,28 +244,37 @@ impl<'a> RuleReading<'a> {
         self.translated.push(Expression::equals(register, &bytes));
     }
 
-    fn look_up(&mut self, one: &Expression, registers: &Registers, moves: &[Move]) {
+    fn look_up(&mut self, one: &Expression, registers: &Registers<'_>, moves: &[Move]) {
         let from = one.number(NFTA_LOOKUP_SREG).and_then(byte);
         let (Some(from), Some(set)) = (from, self.ruleset.set_of(self.rule, one)) else {
             return self.translated.push(one.clone());
         };
         let inverted = one.key(NFTA_LOOKUP_FLAGS) == Some(libc::NFT_LOOKUP_F_INV);
+        let held = registers.within(from, set.key);
+        if set.elements.is_none() && !held.is_empty() {
+            self.obstacle = Some(format!(
+                "has a set that is too long to be read ({})",
+                set.name
+            ));
+        }
         let mut lacking = Vec::new();
-        for (at, device) in registers.within(from, set.key) {
+        for (at, held) in held {
             for named in moves {
-                let [nic, bridge] = [named.nic_key(device), named.bridge_key(device)];
+                let keys = [named.nic_key(held.device), named.bridge_key(held.device)];
+                let computed = |key: Vec<u8>| held.value(&key).whole().map(<[u8]>::to_vec);
+                let [nic, bridge] = keys.map(|key| key.and_then(computed));
                 let found = set.lacks(at, nic.clone(), bridge.clone()).into_iter();
-                lacking.extend(found.map(|lack| (at, device, named, lack)));
+                lacking.extend(found.map(|lack| (at, held, named, lack)));
                 // what takes the place of another is seen above
                 let found = set.lacks(at, bridge, nic).into_iter();
-                let is_effective = |lack: &Lack| !lack.element.data().is_some_and(is_accept);
+                let is_effective = |lack: &Lack<'_>| !lack.element.data().is_some_and(is_accept);
                 let mut begin = found.filter(|lack| !lack.is_taken).filter(is_effective);
                 if !named.is_port && begin.next().is_some() {
                     self.changes = Some(if inverted { super::ENDS } else { super::BEGINS });
                 }
             }
         }
-        let is_device = matches!(lacking.as_slice(), [(0, device, ..)] if set.key == device.size());
+        let is_device = matches!(lacking.as_slice(), [(0, held, ..)] if held.is_plain() && set.key == held.device.size());
         match lacking.as_slice() {
             [] => self.translated.push(one.clone()),
             all if all.iter().any(|(.., lack)| lack.is_taken) => {
@@ -222,20 +283,20 @@ impl<'a> RuleReading<'a> {
                 self.obstacle = Some(format!("has to give {bridge} what it gives {nic}"));
                 self.translated.push(one.clone());
             }
-            [(_, device, named, Lack { element, .. })]
+            [(_, held, named, Lack { element, .. })]
                 if set.is_anonymous() && is_device && !inverted =>
             {
-                let length = device.size();
+                let length = held.device.size();
                 let register = one.number(NFTA_LOOKUP_SREG).unwrap_or_default();
-                self.replace(named, *device, register, length);
+                self.replace(named, held.device, register, length);
                 if let (Some(register), Some(data)) = (one.number(NFTA_LOOKUP_DREG), element.data())
                 {
                     self.translated.push(Expression::immediate(register, data));
                 }
             }
-            all if set.takes_more() && all.iter().all(|(_, device, ..)| device.is_one()) => {
-                for (at, device, named, lack) in all {
-                    let finding = self.element(set, (*at, *device), named, lack.element);
+            all if set.takes_more() && all.iter().all(|(_, held, ..)| held.is_one()) => {
+                for (at, held, named, lack) in all {
+                    let finding = self.element(set, (*at, held.device), named, lack.element);
                     self.lacking.push(finding);
                 }
                 self.translated.push(one.clone());
@@ -270,8 +331,7 @@ impl<'a> RuleReading<'a> {
             }
             Device::Kind | Device::Group => None,
         };
-        let family = words::family(set.family);
-        let place = format!("nft set {family} {} {}", set.table, set.name);
+        let place = format!("nft set {} {} {}", family(set.family), set.table, set.name);
         let becomes = format!("{place}: element \"{}\"", named.bridge);
         RuleFinding {
             rule: format!("{place}: element \"{}\"", named.nic),
@@ -371,8 +431,8 @@ impl<'a> RuleReading<'a> {
             Some(set) if set.is_anonymous() => set.names(),
             _ => format!("@{}", lookup.text(NFTA_LOOKUP_SET).unwrap_or_default()),
         };
-        let place = words::place(self.rule);
-        format!("nft {place}: {}", words::rule(expressions, device, set))
+        let place = place(self.rule);
+        format!("nft {place}: {}", rule_words(expressions, device, set))
     }
 }
 
@@ -414,5 +474,5 @@ fn is_harmless(rule: &NftRule) -> bool {
 
 /// Reports whether data of a map or of a rule is the verdict to accept.
 fn is_accept(data: &[u8]) -> bool {
-    words::verdict(data).as_deref() == Some("accept")
+    Verdict::parse(data) == Some(Verdict::Accept)
 }

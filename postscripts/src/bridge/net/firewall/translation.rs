@@ -14,8 +14,6 @@ use nix::libc;
 use nix::net::if_::if_nametoindex;
 use serde::{Deserialize, Serialize};
 
-use super::expression::{encode, is_same, protocol};
-use super::nftables::{NftRule, NftRuleset};
 use crate::netlink::NetlinkAttribute;
 use crate::netlink::attribute::{MessageBuilder, NLA_F_NESTED};
 use crate::netlink::netfilter::{BatchedChange, Netfilter, nftables};
@@ -25,6 +23,7 @@ use crate::netlink::uapi::{
     NFTA_RULE_TABLE, NFTA_RULE_USERDATA, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_KEY,
     NFTA_SET_ELEM_LIST_ELEMENTS, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_TABLE,
 };
+use crate::nftables::{Expression, NftRule, NftRuleset, encode, is_same, protocol};
 use crate::program;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -156,7 +155,7 @@ impl Translation {
             Self::Rule { rule, .. } => {
                 let ours = self.expressions()?;
                 let netfilter = Netfilter::open()?.ok_or(io::ErrorKind::Unsupported)?;
-                let there = NftRuleset::load(&netfilter)?
+                let there = NftRuleset::load(&netfilter, |_, _| false)?
                     .rules
                     .into_iter()
                     .find(|other| other.is_beside(rule) && is_same(&other.expressions, &ours));
@@ -183,7 +182,7 @@ impl Translation {
     }
 
     /// The expressions of a rule, with the numbers that bridges have now.
-    fn expressions(&self) -> io::Result<Vec<super::Expression>> {
+    fn expressions(&self) -> io::Result<Vec<Expression>> {
         let Self::Rule { rule, numbered, .. } = self else {
             return Ok(Vec::new());
         };
@@ -251,13 +250,6 @@ impl Translation {
         command.args(["-w", "5", "-t", table, verb, chain]);
         command.args(at.map(|at| at.to_string())).args(words);
         program::run(&mut command, Stdio::null(), TIMEOUT).map(drop)
-    }
-}
-
-impl NftRule {
-    /// Reports whether another rule stands in the same chain.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
-        (self.family, &self.table, &self.chain) == (other.family, &other.table, &other.chain)
     }
 }
 

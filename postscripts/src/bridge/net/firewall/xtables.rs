@@ -12,9 +12,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::libc;
 
-use super::nftables::{NftRule, NftRuleset};
 use super::translation::Translation;
 use super::{Move, RuleFinding, physdev};
+use crate::nftables::{NftRule, NftRuleset};
 use crate::program;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use nix::libc;
 
 use super::HostKernel;
 use super::bound::mptcp_endpoints;
+use super::receivers::receivers;
 use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
 use crate::bridge::net::{PortObstacle, SocketProtocol};
 use crate::netlink::Connection;
@@ -96,6 +97,9 @@ impl HostKernel {
                 names.name(index),
                 PortObstacle::BoundSocket { protocol, port },
             );
+        }
+        for (index, obstacle) in receivers() {
+            add(names.name(index), obstacle);
         }
         for (index, what) in self.bound_objects()? {
             add(names.name(index), PortObstacle::Bound { what });

@@ -57,6 +57,16 @@ pub enum PlanRefusal {
         protocol: SocketProtocol,
         port: u16,
     },
+    /// A program would get no frames any more.
+    #[error(
+        "a program receives frames of the type {ether_type:#06x} at {nic} itself, and would receive none there: end it \
+         first, and have it use {bridge} then"
+    )]
+    Frames {
+        nic: String,
+        bridge: String,
+        ether_type: u16,
+    },
     /// The NIC resolves no addresses.
     #[error(
         "{nic} resolves no addresses (NOARP), and nobody would find {bridge}, which does: let it \
@@ -169,14 +179,27 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
 
 /// Checks that nothing is on top of the NIC or bound to it that would not outlive the change.
 fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefusal> {
-    let mut obstacles = state.obstacles.iter();
-    let Some((_, obstacle)) = obstacles.find(|(of, _)| of == nic) else {
-        return Ok(());
-    };
+    let own = state.obstacles.iter().filter(|(of, _)| of == nic);
+    for (_, obstacle) in own {
+        if let Some(refusal) = refusal(obstacle, nic, bridge) {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+/// What an obstacle is a reason for; a group that somebody joined is worth a note.
+fn refusal(obstacle: &PortObstacle, nic: &str, bridge: &str) -> Option<PlanRefusal> {
     let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
     let described = |kind: &str| describe(&LinkKind::Other(kind.to_owned()));
-    Err(match obstacle {
+    Some(match obstacle {
+        PortObstacle::Group { .. } => return None,
         PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
+        PortObstacle::Frames { ether_type } => PlanRefusal::Frames {
+            nic,
+            bridge,
+            ether_type: *ether_type,
+        },
         PortObstacle::Session => PlanRefusal::Session { nic },
         PortObstacle::Bound { what } | PortObstacle::MptcpEndpoint { what } => PlanRefusal::Bound {
             nic,

@@ -14,7 +14,16 @@ pub(super) struct KeyedFiles {
     stays: &'static [&'static str],
 }
 
-pub(super) const KEYED: [KeyedFiles; 10] = [
+pub(super) const KEYED: [KeyedFiles; 11] = [
+    KeyedFiles {
+        files: &[
+            "/etc/NetworkManager/NetworkManager.conf",
+            "/etc/NetworkManager/conf.d/*.conf",
+        ],
+        // what "match-device" is about, each section says
+        moves: &[],
+        stays: &["no-auto-default", "unmanaged-devices"],
+    },
     KeyedFiles {
         files: &["/etc/sysconfig/network"],
         moves: &["GATEWAYDEV", "IPV6_DEFAULTDEV", "IPV6_DEFAULTGW"],
@@ -117,7 +126,7 @@ impl KeyedFiles {
                 keys.iter()
                     .any(|known| crate::files::glob::matches(known, key))
             };
-            if among(self.stays) {
+            if among(self.stays) || mentions(line, &desired.bridge) {
                 Some(line.to_owned())
             } else if among(self.moves) {
                 Some(rename(line, &desired.nic, &desired.bridge))

@@ -8,24 +8,23 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use nix::libc;
 
 use super::expression::{Expression, text, value};
-use super::nftables::NftRule;
-use crate::netlink::attribute::attributes;
+use super::ruleset::NftRule;
+use super::verdict::Verdict;
 use crate::netlink::uapi::{
     NFT_FIB_RESULT_OIF, NFT_FIB_RESULT_OIFNAME, NFT_META_IIFKIND, NFT_META_OIFKIND,
-    NFTA_BITWISE_MASK, NFTA_CMP_OP, NFTA_CT_KEY, NFTA_DATA_VERDICT, NFTA_FIB_RESULT,
-    NFTA_IMMEDIATE_DATA, NFTA_LOOKUP_FLAGS, NFTA_MATCH_NAME, NFTA_META_DREG, NFTA_META_KEY,
-    NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET, NFTA_TARGET_NAME, NFTA_VERDICT_CHAIN,
-    NFTA_VERDICT_CODE,
+    NFTA_BITWISE_MASK, NFTA_CMP_OP, NFTA_CT_KEY, NFTA_FIB_RESULT, NFTA_IMMEDIATE_DATA,
+    NFTA_LOOKUP_FLAGS, NFTA_MATCH_NAME, NFTA_META_DREG, NFTA_META_KEY, NFTA_PAYLOAD_BASE,
+    NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET, NFTA_TARGET_NAME,
 };
 
 /// The table and chain of a rule.
-pub(super) fn place(rule: &NftRule) -> String {
+pub(crate) fn place(rule: &NftRule) -> String {
     let family = family(rule.family);
     format!("{family} {} {}", rule.table, rule.chain)
 }
 
 /// A family as nft(8) calls it.
-pub(super) fn family(number: u8) -> &'static str {
+pub(crate) fn family(number: u8) -> &'static str {
     match i32::from(number) {
         libc::NFPROTO_INET => "inet",
         libc::NFPROTO_IPV4 => "ip",
@@ -38,7 +37,7 @@ pub(super) fn family(number: u8) -> &'static str {
 }
 
 /// A rule in words; `device` names a device by its number, `set` says what a set holds.
-pub(super) fn rule(
+pub(crate) fn rule(
     expressions: &[Expression],
     device: impl Fn(u32) -> String,
     set: impl Fn(&Expression) -> String,
@@ -79,7 +78,10 @@ pub(super) fn rule(
                 words.push(format!("{} {not}{}", loaded.join(" . "), set(one)));
                 loaded.clear();
             }
-            "immediate" => words.extend(one.get(NFTA_IMMEDIATE_DATA).and_then(verdict)),
+            "immediate" => {
+                let verdict = one.get(NFTA_IMMEDIATE_DATA).and_then(Verdict::parse);
+                words.extend(verdict.map(|verdict| verdict.to_string()));
+            }
             "match" => words.extend(one.text(NFTA_MATCH_NAME)),
             "target" => words.extend(one.text(NFTA_TARGET_NAME)),
             "masq" => words.push("masquerade".to_owned()),
@@ -192,29 +194,4 @@ fn shown(loaded: &str, compared: &[u8], device: impl Fn(u32) -> String) -> Strin
 fn hexadecimal(bytes: &[u8]) -> String {
     let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
     format!("0x{}", digits.collect::<String>())
-}
-
-/// Says what becomes of a packet (`NFT_JUMP` and its siblings).
-pub(super) fn verdict(data: &[u8]) -> Option<String> {
-    let parts = attributes(data).ok()?;
-    let verdict = parts.iter().find(|part| part.is(NFTA_DATA_VERDICT))?;
-    let chain = || {
-        let parts = attributes(&verdict.value).ok()?;
-        let chain = parts.iter().find(|part| part.is(NFTA_VERDICT_CHAIN))?;
-        Some(text(&chain.value))
-    };
-    let parts = attributes(&verdict.value).ok()?;
-    let code = parts.iter().find(|part| part.is(NFTA_VERDICT_CODE))?;
-    let code = <[u8; 4]>::try_from(code.value.as_slice()).ok()?;
-    let word = match i32::from_be_bytes(code) {
-        libc::NF_DROP => "drop",
-        libc::NF_ACCEPT => "accept",
-        libc::NFT_CONTINUE => "continue",
-        libc::NFT_BREAK => "break",
-        libc::NFT_JUMP => return Some(format!("jump {}", chain()?)),
-        libc::NFT_GOTO => return Some(format!("goto {}", chain()?)),
-        libc::NFT_RETURN => "return",
-        _ => "queue",
-    };
-    Some(word.to_owned())
 }
