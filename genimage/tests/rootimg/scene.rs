@@ -12,7 +12,7 @@ const HEAD: &str = "Version: 1\nRelease: 1\nSummary: a package of a test\nLicens
                     %description\nA package of a test.\n";
 
 /// The packages of the tree: the name, and the rest of the spec. Debian's rpmbuild runs them with dash.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     (
         "system",
         "Provides: /bin/sh\n%install\nmkdir -p %{buildroot}/bin %{buildroot}/etc/ssh %{buildroot}/boot %{buildroot}/tmp \
@@ -48,6 +48,7 @@ const PACKAGES: [(&str, &str); 9] = [
         "Requires: system\n%install\nmkdir -p %{buildroot}/srv\ndd if=/dev/zero of=%{buildroot}/srv/zeros bs=1024 \
          count=8192 2>/dev/null\n%files\n/srv/zeros\n",
     ),
+    ("afar", "Requires: system\n%files\n"),
     (
         "slow",
         "Requires: system\n%post\nfor i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 1; done\n%files\n",
@@ -119,6 +120,16 @@ fn installdir() -> &'static Path {
                     .arg(&spec),
             );
         }
+        // One package is at another place than the tree.
+        let mirror = dir.path().join("mirror");
+        fs::create_dir(&mirror).unwrap();
+        let afar = "x86_64/afar-1-1.x86_64.rpm";
+        fs::rename(
+            tree.join("Packages").join(afar),
+            mirror.join("afar-1-1.x86_64.rpm"),
+        )
+        .unwrap();
+        done(Command::new("createrepo_c").arg("--quiet").arg(&mirror));
         done(Command::new("createrepo_c").arg("--quiet").arg(&tree));
         dir.keep()
     })
@@ -165,6 +176,15 @@ impl Scene {
         fs::write(scene.path("pkglist"), packages).unwrap();
         scene.define("");
         scene
+    }
+
+    /// Writes the definition, with a mirror after the tree.
+    pub(crate) fn define_mirror(&self, port: u16) {
+        self.define("");
+        let path = self.path("osimages/image.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let mirror = format!("/x86_64\", \"[trusted=yes] http://127.0.0.1:{port}\"]");
+        fs::write(path, text.replace("/x86_64\"]", &mirror)).unwrap();
     }
 
     /// Writes the definition, with further attributes.
