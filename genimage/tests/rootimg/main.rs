@@ -5,7 +5,7 @@ mod scene;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -47,6 +47,10 @@ fn main() {
             "a_package_that_lacks_something_is_refused_before_anything_is_built",
             closure,
         ),
+        case("a_package_that_no_known_key_signs_is_refused", unsigned),
+        case("a_package_that_a_known_key_signs_is_installed", signed),
+        case("zypper_installs_what_dnf_does", zypper),
+        case("a_tree_that_others_cannot_enter_is_refused", closed_tree),
         case("a_script_that_fails_or_hangs_fails_the_build", failures),
         case("what_a_package_leaves_running_is_ended", daemons),
         case("a_script_that_mounts_leaves_nothing_of_it", mounts),
@@ -330,6 +334,80 @@ fn closure() {
         none.err,
         "packimage: the osimage image has no root image yet: genimage image builds it\n"
     );
+}
+
+fn zypper() {
+    let scene = Scene::of("leap15.6", "zypper", "system\nowners\n");
+    scene.ok("genimage image");
+    let listing = scene.listing();
+    for (begin, name) in [
+        ("-rwsr-xr-x 0/0 ", "./srv/setuid"),
+        ("-rw-r----- 1000/1001 ", "./srv/other"),
+    ] {
+        let found = listing.lines().find(|line| line.ends_with(name));
+        assert!(
+            found.is_some_and(|line| line.starts_with(begin)),
+            "{name}: {listing}"
+        );
+    }
+    assert!(listing.contains(" ./usr/lib/sysimage/rpm/"), "{listing}");
+    assert!(scene.read("etc/zypp/repos.d/tree.repo").is_some());
+    fs::write(scene.path("pkglist"), "system\nbroken\n").unwrap();
+    let ran = scene.run("genimage image --dry-run");
+    assert!(
+        ran.err
+            .contains("nothing provides nowhere needed by broken-1-1.x86_64"),
+        "{ran:?}"
+    );
+}
+
+fn unsigned() {
+    for (release, profile, said) in [
+        ("rocky9.4", "unsigned-dnf", "GPG check FAILED"),
+        ("leap15.6", "unsigned-zypper", "zypper failed ("),
+    ] {
+        let scene = Scene::of(release, profile, "system\n");
+        scene.untrust();
+        scene.make_key();
+        let ran = scene.run("genimage image");
+        assert!(ran.code == Some(1) && ran.err.contains(said), "{ran:?}");
+        assert!(scene.names().is_empty(), "{:?}", scene.names());
+    }
+}
+
+fn signed() {
+    for (release, profile) in [("rocky9.5", "signed-dnf"), ("leap15.5", "signed-zypper")] {
+        let scene = Scene::of(release, profile, "system\nowners\n");
+        scene.make_key();
+        scene.sign_tree();
+        scene.untrust();
+        scene.ok("genimage image");
+    }
+}
+
+fn closed_tree() {
+    let scene = Scene::new("closed", "afar\n");
+    let closed = scene.installdir().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let copy = Command::new("cp")
+        .arg("-r")
+        .arg(scene.installdir().join("mirror"))
+        .arg(&closed)
+        .status()
+        .unwrap();
+    assert!(copy.success());
+    scene.define(&format!(
+        "otherpkgdir = [\"[trusted=yes] {}/mirror\"]\n",
+        closed.display()
+    ));
+    let ran = scene.run("genimage image");
+    let said = format!(
+        "others cannot enter {closed}, and packages are installed by a user of a namespace, who is nobody here: chmod \
+         o+x {closed}\n",
+        closed = closed.display()
+    );
+    assert!(ran.err.contains(&said), "{ran:?}");
 }
 
 fn failures() {
