@@ -97,11 +97,11 @@ fn debian() -> Result<()> {
         "no init"
     );
     ensure!(
-        !listing.contains("policy-rc.d"),
+        !listing.contains("squashfs-root/usr/sbin/policy-rc.d"),
         "services would never start"
     );
     ensure!(
-        !listing.contains("/boot/vmlinuz-"),
+        !listing.contains("squashfs-root/boot/vmlinuz-"),
         "the kernel is in the image too"
     );
     let sources = Command::new("unsquashfs")

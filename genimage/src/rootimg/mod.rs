@@ -13,6 +13,7 @@ pub(crate) mod build;
 mod exlist;
 mod finish;
 pub(crate) mod inside;
+mod keys;
 mod namespace;
 mod pack;
 mod plan;
