@@ -47,12 +47,12 @@ pub(crate) struct ResolvedImage {
 pub(crate) type TemplateFiles = Vec<(&'static str, String)>;
 
 /// What an osimage must say before anything else can be looked up.
-struct ImageBasics<'a> {
-    target: SearchTarget<'a>,
-    family: DistroFamily,
-    tree: PathBuf,
+pub(crate) struct ImageBasics<'a> {
+    pub(crate) target: SearchTarget<'a>,
+    pub(crate) family: DistroFamily,
+    pub(crate) tree: PathBuf,
     /// Whether the definition says explicitly that the tree needs no signature.
-    trusted: bool,
+    pub(crate) trusted: bool,
 }
 
 impl ResolvedImage {
@@ -65,7 +65,7 @@ impl ResolvedImage {
         installdir: &InstallDir,
         library: &Library,
     ) -> Result<Self, Vec<Problem>> {
-        let basics = basics(&definition)?;
+        let basics = basics(&definition, ProvMethod::Install)?;
         let mut problems = Vec::new();
         let mut collector = ProblemCollector(&mut problems);
         let tree = collector.one(served(&basics.tree, installdir));
@@ -129,11 +129,18 @@ impl ResolvedImage {
 pub(crate) fn target(
     definition: &OsImage,
 ) -> Result<(SearchTarget<'_>, DistroFamily), Vec<Problem>> {
-    basics(definition).map(|basics| (basics.target, basics.family))
+    let method = definition.provmethod.unwrap_or(ProvMethod::Install);
+    basics(definition, method).map(|basics| (basics.target, basics.family))
 }
 
-/// Finds out what an osimage installs.
-fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
+/// Finds out what an osimage installs, if it does so by a method.
+///
+/// # Errors
+/// What it does not say, another method, and a tree that is not there.
+pub(crate) fn basics(
+    definition: &OsImage,
+    wanted: ProvMethod,
+) -> Result<ImageBasics<'_>, Vec<Problem>> {
     let name = &definition.name;
     let missing = |attribute: &str, example: &str| {
         Problem::new(format!(
@@ -142,10 +149,10 @@ fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
         ))
     };
     let method = definition.provmethod.unwrap_or(ProvMethod::Install);
-    if method != ProvMethod::Install {
+    if method != wanted || !matches!(method, ProvMethod::Install | ProvMethod::Netboot) {
         return Err(vec![Problem::new(format!(
             "the osimage {name} has provmethod={method}: only osimages that an installer writes to disk \
-             (provmethod=install) can be rendered so far"
+             (provmethod=install) can be rendered, and a root image is built of those with provmethod=netboot"
         ))]);
     }
     let mut problems = Vec::new();
@@ -206,7 +213,7 @@ fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
 }
 
 /// Finds the repositories: the tree's, then what else `pkgdir` names, then those of `otherpkgdir`.
-fn repositories(
+pub(crate) fn repositories(
     definition: &OsImage,
     basics: &ImageBasics<'_>,
     installdir: &InstallDir,

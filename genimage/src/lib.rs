@@ -7,7 +7,7 @@
 //!      ─> assets (written, only what changed)
 //! ```
 //!
-//! Nothing here reaches a network, runs a program or needs root. A problem names file and line; all
+//! Nothing here but [`rootimg`] reaches a network or runs a program, and nothing needs root. A problem names file and line; all
 //! problems of a run are reported together, and a node that has one gets nothing.
 
 mod address_book;
@@ -25,12 +25,14 @@ pub mod installer;
 pub mod library;
 mod node_context;
 pub mod nodeset;
+pub mod packimage;
 pub mod pkglist;
 pub mod problem;
 mod render;
 mod report;
 pub mod repository;
 mod root_access;
+pub mod rootimg;
 mod scripts;
 mod secrets;
 mod shipped;
