@@ -43,6 +43,8 @@ mod schema;
 mod secret;
 mod site;
 pub mod stanza;
+#[cfg(feature = "states")]
+pub mod states;
 pub mod terminal;
 
 pub use arch::Arch;
