@@ -219,27 +219,12 @@ fn ssh_host(
     })?;
     let identity = identity(catalog, wanted.name)?;
     let key = HostKey::parse(&read(request)?)?;
-    let serial = u64::from_be_bytes(random()?);
-    let authority = directory.path("ssh_host_ca");
-    super::directory::secret(&authority)?.with_context(|| {
-        format!(
-            "the key of the ssh host authority is missing: {}",
-            authority.display()
-        )
-    })?;
-    let signed = ssh::sign(
-        &authority,
-        &key,
-        wanted.name,
-        &identity.principals(),
-        serial,
-        term,
-    )?;
+    let signed = key.sign(directory, wanted.name, &identity, term)?;
     Ok(Signed {
-        serial: format!("ssh-{serial}"),
+        serial: signed.serial,
         until: term.after(now),
         identity,
-        files: vec![("ssh_host_key-cert.pub", signed, 0o644)],
+        files: vec![("ssh_host_key-cert.pub", signed.certificate, 0o644)],
     })
 }
 
