@@ -4,6 +4,7 @@
 mod boot;
 mod chain;
 mod dist;
+mod enrol;
 mod install;
 mod rules;
 mod survive;
@@ -19,6 +20,7 @@ fn main() {
         survive::trials(),
         install::trials(),
         dist::trials(),
+        enrol::trials(),
         update::trials(),
         uplinks::trials(),
         rules::trials(),
