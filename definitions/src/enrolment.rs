@@ -177,6 +177,9 @@ pub struct SignedIdentity {
     pub ssh: Option<String>,
 }
 
+/// The file beside the definitions by which `ssh` knows the site's hosts: `slipway-trust` writes it, `updatenode` reads it.
+pub const KNOWN_HOSTS: &str = "ssh_known_hosts";
+
 /// The identity that a node has from the site: `enrol` writes it, `setupdockerhost` takes it.
 #[derive(Debug, Clone, Copy)]
 pub struct IdentityFiles;

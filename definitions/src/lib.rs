@@ -57,7 +57,8 @@ pub use container::{
 };
 pub use distro::Distro;
 pub use enrolment::{
-    EnrolmentOrder, EnrolmentRequest, EnrolmentToken, IdentityFiles, RenewalRequest, SignedIdentity,
+    EnrolmentOrder, EnrolmentRequest, EnrolmentToken, IdentityFiles, KNOWN_HOSTS, RenewalRequest,
+    SignedIdentity,
 };
 pub use error::Error;
 #[cfg(feature = "files")]

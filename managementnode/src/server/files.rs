@@ -55,14 +55,16 @@ impl Tree {
         Ok(Self(Arc::new(file.into())))
     }
 
-    /// Answers a request for a file; `path` is what follows `/install/`.
+    /// Answers a request for a file; `path` is what follows `/install/`. A file that not everybody may read is the node's
+    /// among whose assets it is: `node` says who asks.
     pub(super) async fn answer(
         &self,
         path: &str,
         fields: &HeaderMap,
         is_head: bool,
+        node: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Response<Content> {
-        match self.part(path, fields, is_head).await {
+        match self.part(path, fields, is_head, node).await {
             Ok(response) => response,
             Err(status) => plain(status, ""),
         }
@@ -73,10 +75,11 @@ impl Tree {
         path: &str,
         fields: &HeaderMap,
         is_head: bool,
+        node: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Result<Response<Content>, StatusCode> {
         let path = decoded(path).ok_or(StatusCode::NOT_FOUND)?;
         let tree = self.clone();
-        let opened = tokio::task::spawn_blocking(move || tree.file(&path)).await;
+        let opened = tokio::task::spawn_blocking(move || tree.file(&path, node)).await;
         let (file, size, tag) = opened.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)??;
         let is_same = |name| {
             fields
@@ -131,7 +134,11 @@ impl Tree {
     }
 
     /// Opens a regular file beneath the directory; says how large it is, and names its version.
-    fn file(&self, path: &str) -> Result<(File, u64, String), StatusCode> {
+    fn file(
+        &self,
+        path: &str,
+        node: impl FnOnce() -> Option<String>,
+    ) -> Result<(File, u64, String), StatusCode> {
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
@@ -146,6 +153,10 @@ impl Tree {
             .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
         if !meta.is_file() {
             return Err(StatusCode::NOT_FOUND);
+        }
+        let is_own = |node: String| path.starts_with(&format!("autoinst/{node}/"));
+        if meta.mode() & 0o004 == 0 && !node().is_some_and(is_own) {
+            return Err(StatusCode::FORBIDDEN);
         }
         let tag = format!(
             "\"{:x}-{:x}-{:x}\"",

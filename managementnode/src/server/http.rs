@@ -67,7 +67,10 @@ impl Service {
         let path = request.uri().path().to_owned();
         if let Some(file) = path.strip_prefix("/install/").filter(|_| is_read) {
             let is_head = request.method() == Method::HEAD;
-            return self.tree.answer(file, request.headers(), is_head).await;
+            let (service, asking) = (Arc::clone(&self), caller.clone());
+            let node = move || service.node(&asking);
+            let fields = request.headers();
+            return self.tree.answer(file, fields, is_head, node).await;
         }
         match (request.method(), path.as_str()) {
             (&Method::GET, "/v1/root") => match &self.root {
@@ -100,6 +103,15 @@ impl Service {
                 page::answer(self, &caller, request.uri()).await
             }
             _ => plain(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    /// Returns the node that asks: by its certificate, else by its address.
+    fn node(&self, caller: &Caller) -> Option<String> {
+        match &caller.peer {
+            Some(Peer::Node(own)) => Some(own.name.clone()),
+            Some(Peer::Client(_)) => None,
+            None => self.nodes.at(caller.address),
         }
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use definitions::{Catalog, NodeName};
+use definitions::{Catalog, KNOWN_HOSTS, NodeName};
 use ipnetwork::IpNetwork;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -321,10 +321,7 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
         ExportedPart::Root => directory.certificate(Holder::Root)?,
         ExportedPart::Clients => directory.certificate(Holder::Clients)?,
         ExportedPart::Signing => required(&directory.path("signing.pub"))?,
-        ExportedPart::Ssh => {
-            let public = required(&directory.path("ssh_host_ca.pub"))?;
-            ssh::known_hosts(&public, &patterns(catalog)?)
-        }
+        ExportedPart::Ssh => known_hosts(catalog)?,
         ExportedPart::Crl => {
             let store = Store::load(path)?;
             let mut text = String::new();
@@ -338,6 +335,20 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
     let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
     let document = json!({ "text": text, "root_sha256": super::secret::digest(&root.der) });
     output(as_json, &text, document)
+}
+
+/// Writes what `ssh` knows the site's hosts by where everybody can read it: `updatenode` does.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn publish_known_hosts(catalog: &Catalog) -> Result<()> {
+    let path = catalog.path().join(KNOWN_HOSTS);
+    replace::write(&path, known_hosts(catalog)?.as_bytes(), 0o644)
+}
+
+fn known_hosts(catalog: &Catalog) -> Result<String> {
+    let public = required(&TrustDirectory::of(catalog).path("ssh_host_ca.pub"))?;
+    Ok(ssh::known_hosts(&public, &patterns(catalog)?))
 }
 
 fn revoked(store: &Store, holder: Holder) -> Vec<(Serial, OffsetDateTime)> {
