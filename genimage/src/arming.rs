@@ -38,7 +38,7 @@ pub(crate) fn root_certificate(catalog: &Catalog) -> Result<Option<String>> {
 
 /// What lets a node enrol, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct ArmedNode {
+pub(crate) struct NodeToken {
     node: String,
     pub(crate) token: EnrolmentToken,
     pub(crate) until: String,
@@ -47,7 +47,7 @@ pub(crate) struct ArmedNode {
 /// What `slipway-trust arm --json` prints, as far as it is read.
 #[derive(Debug, Deserialize)]
 struct ArmingReport {
-    nodes: Vec<ArmedNode>,
+    nodes: Vec<NodeToken>,
 }
 
 /// The program, and the definitions that it is to read.
@@ -73,7 +73,7 @@ impl TrustProgram {
     ///
     /// # Errors
     /// What the program says; no node of the part that it refuses is armed.
-    pub(crate) fn arm(&self, nodes: &[&str], term: &str) -> Result<BTreeMap<String, ArmedNode>> {
+    pub(crate) fn arm(&self, nodes: &[&str], term: &str) -> Result<BTreeMap<String, NodeToken>> {
         let mut armed = BTreeMap::new();
         for part in nodes.chunks(MAX_NODES) {
             let text = self.run("arm", part, &["--for", term, "--json"])?;
@@ -133,7 +133,7 @@ mod tests {
         let report: ArmingReport = serde_json::from_str(&text).unwrap();
         assert_eq!(
             report.nodes,
-            [ArmedNode {
+            [NodeToken {
                 node: "n1".to_owned(),
                 token,
                 until: "2026-01-01T00:00:00Z".to_owned(),

@@ -31,14 +31,14 @@ const PARENT_MODE: u32 = 0o755;
 
 /// What an entry is, with what it holds.
 #[derive(Clone, PartialEq, Eq)]
-enum Content {
+enum EntryContent {
     Directory,
     File(Vec<u8>),
     Link(String),
     CharacterDevice { major: u32, minor: u32 },
 }
 
-impl Content {
+impl EntryContent {
     /// The kind in the mode of an entry (inode(7)).
     fn kind(&self) -> u32 {
         match self {
@@ -66,7 +66,7 @@ impl Content {
 }
 
 /// Shows sizes and not contents, which may be secret.
-impl fmt::Debug for Content {
+impl fmt::Debug for EntryContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory => f.write_str("Directory"),
@@ -82,7 +82,7 @@ impl fmt::Debug for Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     permissions: u32,
-    content: Content,
+    content: EntryContent,
     /// Whether it is there for what is in it alone.
     is_implied: bool,
 }
@@ -105,7 +105,7 @@ impl BootArchive {
     /// # Errors
     /// A path or mode that no entry may have, or that another entry has.
     pub fn directory(&mut self, path: &str, mode: u32) -> Result<()> {
-        self.add(path, mode, Content::Directory)
+        self.add(path, mode, EntryContent::Directory)
     }
 
     /// Adds a file.
@@ -119,7 +119,7 @@ impl BootArchive {
                 "'{path}' is larger than the {MAX_FILE} bytes that an archive for the kernel can hold"
             );
         }
-        self.add(path, mode, Content::File(bytes))
+        self.add(path, mode, EntryContent::File(bytes))
     }
 
     /// Adds a symbolic link; where it leads is not looked at.
@@ -130,7 +130,7 @@ impl BootArchive {
         if target.is_empty() || target.len() > MAX_PATH || target.contains('\0') {
             bail!("'{path}' cannot be a link to '{}'", target.escape_debug());
         }
-        self.add(path, 0o777, Content::Link(target.to_owned()))
+        self.add(path, 0o777, EntryContent::Link(target.to_owned()))
     }
 
     /// Adds a character device, such as `dev/console`.
@@ -144,15 +144,15 @@ impl BootArchive {
         major: u32,
         minor: u32,
     ) -> Result<()> {
-        self.add(path, mode, Content::CharacterDevice { major, minor })
+        self.add(path, mode, EntryContent::CharacterDevice { major, minor })
     }
 
-    fn add(&mut self, path: &str, permissions: u32, content: Content) -> Result<()> {
+    fn add(&mut self, path: &str, permissions: u32, content: EntryContent) -> Result<()> {
         check_path(path)?;
         if permissions & !0o7777 != 0 {
             bail!("'{path}' cannot have the mode {permissions:o}: a mode has at most 7777");
         }
-        let is_directory = content == Content::Directory;
+        let is_directory = content == EntryContent::Directory;
         let taken = self.entries.get(path);
         if taken.is_some_and(|entry| !(entry.is_implied && is_directory)) {
             bail!("'{path}' is in the archive already");
@@ -160,14 +160,14 @@ impl BootArchive {
         let parents = || path.match_indices('/').map(|(at, _)| &path[..at]);
         for parent in parents() {
             let entry = self.entries.get(parent);
-            if entry.is_some_and(|entry| entry.content != Content::Directory) {
+            if entry.is_some_and(|entry| entry.content != EntryContent::Directory) {
                 bail!("'{path}' cannot be in the archive: '{parent}' is no directory");
             }
         }
         for parent in parents() {
             let implied = || Entry {
                 permissions: PARENT_MODE,
-                content: Content::Directory,
+                content: EntryContent::Directory,
                 is_implied: true,
             };
             self.entries
@@ -195,7 +195,7 @@ impl BootArchive {
         }
         let trailer = Entry {
             permissions: 0,
-            content: Content::File(Vec::new()),
+            content: EntryContent::File(Vec::new()),
             is_implied: false,
         };
         append(&mut archive, 0, TRAILER, &trailer);
@@ -236,7 +236,11 @@ fn append(archive: &mut Vec<u8>, inode: u32, path: &str, entry: &Entry) {
     } else {
         content.kind() | entry.permissions
     };
-    let links = if *content == Content::Directory { 2 } else { 1 };
+    let links = if *content == EntryContent::Directory {
+        2
+    } else {
+        1
+    };
     let (major, minor) = content.device();
     let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX); // both are bounded when they are added
     let fields = [

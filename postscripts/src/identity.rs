@@ -13,7 +13,7 @@ use crate::tls::{CertificateInfo, KeyPem, certificates_in};
 
 /// The identity of a host.
 #[derive(Debug)]
-pub(crate) struct SiteIdentity {
+pub(crate) struct HostIdentity {
     pub(crate) key: KeyPem,
     /// The host's certificate, then that of its authority, PEM.
     pub(crate) certificate: String,
@@ -30,7 +30,7 @@ pub(crate) fn directory(root: &Path) -> PathBuf {
     root.join(IdentityFiles::DIRECTORY.trim_start_matches('/'))
 }
 
-impl SiteIdentity {
+impl HostIdentity {
     /// Loads the identity; `None` where the host has none yet.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::paths::HostPaths;
 use super::site;
 use crate::files::{Access, FileChange, load_text};
-use crate::identity::SiteIdentity;
+use crate::identity::HostIdentity;
 use crate::tls::{
     Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
     certificates_in,
@@ -46,9 +46,9 @@ pub(super) enum CertificateIssuer {
     /// The host's own authority.
     Own,
     /// A cluster's authority, whose key is at hand.
-    Cluster(LocalAuthority),
+    Cluster(Box<LocalAuthority>),
     /// The site's: it signed the identity that `enrol` keeps, and its key is elsewhere.
-    Site(Box<SiteIdentity>),
+    Site(Box<HostIdentity>),
 }
 
 /// The files that the host should have.
@@ -86,7 +86,7 @@ pub(super) fn plan(paths: &HostPaths, request: &CertificateRequest<'_>) -> Resul
         has_client: true,
     };
     let mut own = None;
-    let authority = match request.issuer {
+    let authority: &LocalAuthority = match request.issuer {
         CertificateIssuer::Site(identity) => {
             site::plan(paths, identity, request, &mut certificates)?;
             return Ok(certificates);

@@ -17,7 +17,7 @@ use super::paths::HostPaths;
 use super::preflight::{self, Installed};
 use super::{daemon, host_names, validation};
 use crate::files::{self, Access, FileChange, load_text};
-use crate::identity::SiteIdentity;
+use crate::identity::HostIdentity;
 use crate::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
 use crate::tls_client::is_usable_name;
 
@@ -91,7 +91,7 @@ pub(super) fn plan(
     };
     let mut certificates = certificates::plan(paths, &request)?;
     if let CertificateIssuer::Cluster(cluster) = issuer {
-        certificates.authority = Some(cluster);
+        certificates.authority = Some(*cluster);
     }
 
     let text = load_text(&installed.config)?.unwrap_or_default();
@@ -205,9 +205,11 @@ fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> 
 /// Says who signs: whom an option names, else the site where it has signed an identity for this host.
 fn issuer(args: &Args, now: OffsetDateTime) -> Result<CertificateIssuer> {
     if let Some(dir) = args.ca.as_deref() {
-        return Ok(CertificateIssuer::Cluster(load_authority(dir, now)?));
+        return Ok(CertificateIssuer::Cluster(Box::new(load_authority(
+            dir, now,
+        )?)));
     }
-    let Some(identity) = SiteIdentity::load(&args.root)? else {
+    let Some(identity) = HostIdentity::load(&args.root)? else {
         return Ok(CertificateIssuer::Own);
     };
     if !args.san.is_empty() {

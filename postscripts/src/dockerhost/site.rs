@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::certificates::{CertificatePlan, CertificateRequest, PUBLIC, SECRET};
 use super::paths::HostPaths;
 use crate::files::{FileChange, load_text};
-use crate::identity::SiteIdentity;
+use crate::identity::HostIdentity;
 use crate::tls::{KeyPem, LocalAuthority, certificates_in};
 
 /// Plans the files.
@@ -18,7 +18,7 @@ use crate::tls::{KeyPem, LocalAuthority, certificates_in};
 /// When the identity has ended.
 pub(super) fn plan(
     paths: &HostPaths,
-    identity: &SiteIdentity,
+    identity: &HostIdentity,
     request: &CertificateRequest<'_>,
     certificates: &mut CertificatePlan,
 ) -> Result<()> {
@@ -57,7 +57,7 @@ pub(super) fn plan(
 }
 
 /// Returns the authorities that dockerd trusted before it trusts the site's: none where it does already.
-fn previous_authorities(paths: &HostPaths, identity: &SiteIdentity) -> Result<Vec<String>> {
+fn previous_authorities(paths: &HostPaths, identity: &HostIdentity) -> Result<Vec<String>> {
     let stored = load_text(&paths.server_authorities())?.unwrap_or_default();
     let stored = certificates_in(&stored);
     let own = certificates_in(&identity.clients);
@@ -190,7 +190,7 @@ mod tests {
         let request = key.request("n1", &SubjectAltNames::default()).unwrap();
         let certificate = hosts.sign(&request, Usage::Server, until).unwrap();
         let clients = clients.certificate().to_owned();
-        let identity = SiteIdentity {
+        let identity = HostIdentity {
             key,
             info: CertificateInfo::parse(&certificate).unwrap(),
             certificate,

@@ -16,7 +16,7 @@ use super::paths::HostPaths;
 use super::service::DockerService;
 use super::{daemon, forwarding};
 use crate::files::load_text;
-use crate::identity::SiteIdentity;
+use crate::identity::HostIdentity;
 use crate::tls::{CertificateInfo, SubjectAltNames};
 
 /// One certificate.
@@ -75,7 +75,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
         .map(Vec::as_slice)
         .unwrap_or_default();
     let networks = engine.networks().unwrap_or_default();
-    let identity = SiteIdentity::load(&paths.at("/"))?;
+    let identity = HostIdentity::load(&paths.at("/"))?;
     Ok(Status {
         engine: engine.version().ok(),
         hosts: hosts
@@ -91,7 +91,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
     })
 }
 
-fn certificate(path: &Path, identity: Option<&SiteIdentity>) -> Result<Option<Certificate>> {
+fn certificate(path: &Path, identity: Option<&HostIdentity>) -> Result<Option<Certificate>> {
     let Some(text) = load_text(path)? else {
         return Ok(None);
     };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TRY_AGAIN;
 use crate::http;
-use crate::identity::SiteIdentity;
+use crate::identity::HostIdentity;
 use crate::tls::{KeyPem, SubjectAltNames};
 use crate::tls_client::{ClientIdentity, TlsClient};
 
@@ -23,14 +23,14 @@ const MAX_ANSWER: u64 = 64 << 10;
 
 /// Why nothing was signed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum EnrolmentFailure {
     /// Another try may help: slipwayd cannot be reached, or its signer.
     ForNow(anyhow::Error),
     /// Another try does not help.
     Lasting(anyhow::Error),
 }
 
-impl Failure {
+impl EnrolmentFailure {
     /// Says what failed; exits so that firstboot tries again where that may help.
     pub(super) fn exit(self, what: &'static str) -> Result<ExitCode> {
         match self {
@@ -43,7 +43,7 @@ impl Failure {
     }
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for EnrolmentFailure {
     fn from(error: anyhow::Error) -> Self {
         Self::Lasting(error)
     }
@@ -59,7 +59,7 @@ pub(super) struct ServerAddress {
 }
 
 /// The management node, as this host knows it.
-pub(super) struct Site<'a> {
+pub(super) struct SlipwaydClient<'a> {
     pub(super) server: SocketAddr,
     pub(super) name: IpAddr,
     /// The certificate of the site's root, PEM.
@@ -68,11 +68,11 @@ pub(super) struct Site<'a> {
 
 /// What is answered to who gets nothing.
 #[derive(Debug, Deserialize)]
-struct Refusal {
+struct AnsweredRefusal {
     refused: String,
 }
 
-impl Site<'_> {
+impl SlipwaydClient<'_> {
     pub(super) fn address(&self) -> ServerAddress {
         ServerAddress {
             server: self.server,
@@ -86,7 +86,7 @@ impl Site<'_> {
         order: &EnrolmentOrder,
         key: &KeyPem,
         ssh: Option<String>,
-    ) -> Result<SignedIdentity, Failure> {
+    ) -> Result<SignedIdentity, EnrolmentFailure> {
         let request = EnrolmentRequest {
             node: order.node.clone(),
             token: order.token.reveal(),
@@ -99,9 +99,9 @@ impl Site<'_> {
     /// Asks for the next certificate over the present one.
     pub(super) fn renew(
         &self,
-        identity: &SiteIdentity,
+        identity: &HostIdentity,
         ssh: Option<String>,
-    ) -> Result<SignedIdentity, Failure> {
+    ) -> Result<SignedIdentity, EnrolmentFailure> {
         let request = RenewalRequest {
             request: request(&identity.key)?,
             ssh,
@@ -115,7 +115,7 @@ impl Site<'_> {
         path: &str,
         request: &impl Serialize,
         identity: Option<ClientIdentity<'_>>,
-    ) -> Result<SignedIdentity, Failure> {
+    ) -> Result<SignedIdentity, EnrolmentFailure> {
         let name = self.name.to_string();
         let client = TlsClient {
             authorities: self.root,
@@ -126,12 +126,12 @@ impl Site<'_> {
         let connected = self.connect().and_then(|stream| client.connect(stream));
         let mut stream = connected
             .with_context(|| format!("connecting to slipwayd on {}", self.server))
-            .map_err(Failure::ForNow)?;
+            .map_err(EnrolmentFailure::ForNow)?;
         let host = self.server.to_string();
         let answered = http::post(&mut stream, &host, path, &text, MAX_ANSWER);
         let (status, answer) = answered
             .with_context(|| format!("asking slipwayd on {}", self.server))
-            .map_err(Failure::ForNow)?;
+            .map_err(EnrolmentFailure::ForNow)?;
         answer_of(status, &answer)
     }
 
@@ -149,24 +149,26 @@ fn request(key: &KeyPem) -> Result<String> {
     Ok(request.as_pem().to_owned())
 }
 
-fn answer_of(status: u16, answer: &[u8]) -> Result<SignedIdentity, Failure> {
+fn answer_of(status: u16, answer: &[u8]) -> Result<SignedIdentity, EnrolmentFailure> {
     match status {
         200 => Ok(serde_json::from_slice(answer).context("reading slipwayd's answer")?),
         403 => {
-            let refusal = serde_json::from_slice::<Refusal>(answer);
+            let refusal = serde_json::from_slice::<AnsweredRefusal>(answer);
             let why = refusal.map_or_else(
                 |_| String::from_utf8_lossy(answer).trim().to_owned(),
                 |refusal| refusal.refused,
             );
-            Err(Failure::Lasting(anyhow!(
+            Err(EnrolmentFailure::Lasting(anyhow!(
                 "refused: {}",
                 escaped(&why, '\t')
             )))
         }
-        status @ (408 | 429 | 500..=599) => {
-            Err(Failure::ForNow(anyhow!("slipwayd answered {status}")))
-        }
-        status => Err(Failure::Lasting(anyhow!("slipwayd answered {status}"))),
+        status @ (408 | 429 | 500..=599) => Err(EnrolmentFailure::ForNow(anyhow!(
+            "slipwayd answered {status}"
+        ))),
+        status => Err(EnrolmentFailure::Lasting(anyhow!(
+            "slipwayd answered {status}"
+        ))),
     }
 }
 
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn what_may_pass_is_told_from_what_does_not() {
         let lasting = |status, text: &str| match answer_of(status, text.as_bytes()) {
-            Err(Failure::Lasting(error)) => format!("{error:#}"),
+            Err(EnrolmentFailure::Lasting(error)) => format!("{error:#}"),
             other => panic!("{other:?}"),
         };
         assert_eq!(
@@ -191,7 +193,10 @@ mod tests {
         assert_eq!(lasting(404, ""), "slipwayd answered 404");
         assert!(lasting(200, "{}").starts_with("reading slipwayd's answer: "));
         for status in [408, 429, 500, 503] {
-            assert!(matches!(answer_of(status, b""), Err(Failure::ForNow(_))));
+            assert!(matches!(
+                answer_of(status, b""),
+                Err(EnrolmentFailure::ForNow(_))
+            ));
         }
         let signed = answer_of(200, br#"{"certificate":"c","clients":"d","more":1}"#).unwrap();
         assert_eq!((signed.certificate.as_str(), signed.ssh), ("c", None));

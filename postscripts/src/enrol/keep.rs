@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use definitions::{IdentityFiles, SignedIdentity};
 
-use super::ask::{Failure, ServerAddress};
+use super::ask::{EnrolmentFailure, ServerAddress};
 use super::sshd;
 use crate::files::{self, load_text};
-use crate::identity::{SiteIdentity, directory};
+use crate::identity::{HostIdentity, directory};
 use crate::tls::KeyPem;
 
 /// What is to be kept.
@@ -38,9 +38,9 @@ pub(super) fn server(root: &Path) -> Result<ServerAddress> {
 }
 
 /// Keeps an identity, if it is one for this host's key from the site's root.
-pub(super) fn keep(root: &Path, kept: Kept<'_>) -> Result<SiteIdentity, Failure> {
+pub(super) fn keep(root: &Path, kept: Kept<'_>) -> Result<HostIdentity, EnrolmentFailure> {
     let ssh = kept.signed.ssh.clone();
-    let identity = SiteIdentity::check(kept.key, kept.root.to_owned(), kept.signed)
+    let identity = HostIdentity::check(kept.key, kept.root.to_owned(), kept.signed)
         .context("checking what the site signed")?;
     let server = serde_json::to_string(kept.server).context("writing where slipwayd is")?;
     let directory = directory(root);

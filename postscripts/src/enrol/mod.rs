@@ -23,9 +23,9 @@ use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
 use time::OffsetDateTime;
 
 use crate::files::{self, load_text, under_root};
-use crate::identity::{SiteIdentity, directory};
+use crate::identity::{HostIdentity, directory};
 use crate::program;
-use ask::Failure;
+use ask::EnrolmentFailure;
 pub use cli::Args;
 use keep::Kept;
 
@@ -72,47 +72,36 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 /// What is to be done.
 enum Due {
-    Nothing(SiteIdentity),
+    Nothing(HostIdentity),
     Enrolment(EnrolmentOrder),
-    Renewal(SiteIdentity),
+    Renewal(HostIdentity),
 }
 
 fn order_path(root: &Path) -> std::path::PathBuf {
     under_root(root, Path::new(EnrolmentOrder::ON_NODE))
 }
 
-/// Finds out what is to be done.
+/// Finds out what is to be done. An order is followed also where there is an identity, which may be revoked; with the key
+/// that is there, so that a run that was cut off gets the answer that it had.
 fn due(args: &Args) -> Result<Due> {
+    if let Some(order) = order(&args.root)? {
+        return Ok(Due::Enrolment(order));
+    }
     let now = OffsetDateTime::now_utc();
-    let order = order(&args.root)?;
-    let identity = match SiteIdentity::load(&args.root) {
-        // with an order, a new one takes its place
-        Err(error) if order.is_some() => {
-            eprintln!("enrol: {error:#}");
-            None
-        }
-        loaded => loaded?,
-    };
+    let identity = HostIdentity::load(&args.root)?;
     let identity = identity.filter(|identity| identity.info.not_after > now);
-    Ok(match (identity, order) {
-        (Some(identity), Some(order)) if !is_of(&identity, &order) => Due::Enrolment(order),
-        (Some(identity), _) if args.renew || schedule::is_due(&identity.info, now) => {
-            Due::Renewal(identity)
-        }
-        (Some(identity), _) => Due::Nothing(identity),
-        (None, Some(order)) => Due::Enrolment(order),
-        (None, None) => bail!(
+    let Some(identity) = identity else {
+        bail!(
             "this host has no valid identity and nothing to enrol by: on the management node, let it in with \
              slipway-trust arm, and put what that prints into {} (nodeset does both for a node that installs)",
             EnrolmentOrder::ON_NODE
-        ),
+        );
+    };
+    Ok(if args.renew || schedule::is_due(&identity.info, now) {
+        Due::Renewal(identity)
+    } else {
+        Due::Nothing(identity)
     })
-}
-
-/// Says whether an identity is of the site that an order is for.
-fn is_of(identity: &SiteIdentity, order: &EnrolmentOrder) -> bool {
-    crate::tls::CertificateInfo::parse(&identity.root)
-        .is_ok_and(|root| root.sha256() == order.token.root())
 }
 
 /// Reads the order that the installer left.
@@ -133,9 +122,9 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
     Ok(Some(order))
 }
 
-fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<SiteIdentity, Failure> {
+fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentFailure> {
     let key = keep::key(root)?;
-    let site = ask::Site {
+    let site = ask::SlipwaydClient {
         server: order.server,
         name: order.name,
         root: &order.root,
@@ -152,9 +141,9 @@ fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<SiteIdentity, Failure> {
     )
 }
 
-fn renew(root: &Path, identity: &SiteIdentity) -> Result<SiteIdentity, Failure> {
+fn renew(root: &Path, identity: &HostIdentity) -> Result<HostIdentity, EnrolmentFailure> {
     let server = keep::server(root)?;
-    let site = ask::Site {
+    let site = ask::SlipwaydClient {
         server: server.server,
         name: server.name,
         root: &identity.root,
@@ -172,7 +161,7 @@ fn renew(root: &Path, identity: &SiteIdentity) -> Result<SiteIdentity, Failure> 
 }
 
 /// Has dockerd take the identity, where this host is a docker host that has another certificate.
-fn hand_on(root: &Path, identity: &SiteIdentity) -> Result<()> {
+fn hand_on(root: &Path, identity: &HostIdentity) -> Result<()> {
     let dockerd = load_text(&under_root(root, Path::new("/etc/docker/tls/cert.pem")))?;
     if dockerd.is_none_or(|certificate| certificate == identity.certificate) {
         return Ok(());
