@@ -16,7 +16,6 @@ const IMAGE: &str = "osimage=debian12.9.0-x86_64-install-compute";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let needs = &[
-        Need::MEDIA,
         Need::Root,
         Need::Tools(&[
             "ip",
@@ -85,9 +84,55 @@ impl Lab {
                 lab.sandbox.install().join("postscripts").join(name),
             )?;
         }
-        lab.sandbox.import(&lab.sandbox.medium("one", 0)?)?;
+        lab.tree()?;
         lab.succeed("slipway-trust", &["init"])?;
         Ok(lab)
+    }
+
+    /// Makes a tree as copycds publishes one, with an installer that fetches over a network, and an osimage of it.
+    fn tree(&self) -> Result<()> {
+        let tree = self.sandbox.install().join("debian12.9.0/x86_64");
+        let index = tree.join("dists/bookworm/main/binary-amd64");
+        let initrd = self.sandbox.path("own/usr/lib/debian-installer/retriever");
+        for directory in [
+            &index,
+            &tree.join("install.amd"),
+            &initrd,
+            &self.sandbox.config().join("osimages"),
+        ] {
+            fs::create_dir_all(directory)?;
+        }
+        fs::write(initrd.join("net-retriever"), "")?;
+        let script = "find . | cpio -o -H newc --quiet | gzip -n >\"$1\"";
+        let packed = tree.join("install.amd/initrd.gz");
+        let ended = outcome(
+            Command::new("sh")
+                .args(["-c", script, "sh"])
+                .arg(packed)
+                .current_dir(self.sandbox.path("own")),
+        )?;
+        ensure!(ended.code == Some(0), "cpio: {ended:?}");
+        fs::write(tree.join("install.amd/vmlinuz"), "kernel")?;
+        fs::write(
+            index.join("Packages"),
+            "Package: openssh-server\nVersion: 1\nArchitecture: amd64\n\n",
+        )?;
+        let release = "Suite: stable\nCodename: bookworm\nComponents: main\nArchitectures: amd64\n";
+        fs::write(tree.join("dists/bookworm/Release"), release)?;
+        fs::write(tree.join("dists/bookworm/Release.gpg"), "")?;
+        let list = self.sandbox.path("list");
+        fs::write(&list, "openssh-server\n")?;
+        let image = format!(
+            "osvers = \"debian12.9.0\"\nosarch = \"x86_64\"\nprovmethod = \"install\"\nprofile = \"compute\"\n\
+             pkgdir = [\"{}\"]\npkglist = [\"{}\"]\n",
+            tree.display(),
+            list.display()
+        );
+        let path = self
+            .sandbox
+            .config()
+            .join("osimages/debian12.9.0-x86_64-install-compute.toml");
+        Ok(fs::write(path, image)?)
     }
 
     fn succeed(&self, name: &str, arguments: &[&str]) -> Result<String> {
@@ -149,7 +194,7 @@ impl Lab {
         let archive = self.sandbox.install().join("autoinst/host01/boot.cpio.gz");
         let into = self.sandbox.path("initrd");
         fs::create_dir_all(&into)?;
-        let script = "gunzip -c \"$1\" | cpio -idm --quiet";
+        let script = "gunzip -c \"$1\" | cpio -idmu --quiet";
         let ended = outcome(
             Command::new("sh")
                 .args(["-c", script, "sh"])
@@ -259,11 +304,8 @@ fn enrols() -> Result<()> {
         let is_open = fs::metadata(&path)?.permissions().mode() & 0o004 != 0;
         let holds = String::from_utf8_lossy(&fs::read(&path)?).contains("SLIPWAY-1-");
         ensure!(!(is_open && holds), "{} is everybody's", path.display());
-        ensure!(
-            is_open != path.ends_with("boot.cpio.gz"),
-            "{}",
-            path.display()
-        );
+        let is_secret = path.ends_with("boot.cpio.gz") || path.ends_with("preseed.cfg");
+        ensure!(is_open != is_secret, "{}", path.display());
     }
     lab.install()?;
 

@@ -10,7 +10,7 @@ use super::certificates::{CertificatePlan, CertificateRequest, PUBLIC, SECRET};
 use super::paths::HostPaths;
 use crate::files::{FileChange, load_text};
 use crate::identity::HostIdentity;
-use crate::tls::{KeyPem, LocalAuthority, certificates_in};
+use crate::tls::{CertificateInfo, KeyPem, LocalAuthority, certificates_in};
 
 /// Plans the files.
 ///
@@ -88,16 +88,14 @@ fn takes_old_client(paths: &HostPaths, certificates: &mut CertificatePlan) -> Re
     Ok(true)
 }
 
-/// Erases what a host of the site does not have: an authority's key, and a client of it.
+/// Erases what a host of the site does not have: an authority's key, and a client of it. A client that somebody else signed is
+/// not ours: a management node has one that speaks to all hosts.
 fn erase(paths: &HostPaths, certificates: &mut CertificatePlan) -> Result<()> {
-    let client = paths.client_dir();
-    let all = [
-        paths.authority_key(),
-        paths.authority_certificate(),
-        client.join("key.pem"),
-        client.join("cert.pem"),
-        client.join("ca.pem"),
-    ];
+    let mut all = vec![paths.authority_key(), paths.authority_certificate()];
+    if has_own_client(paths)? {
+        let client = paths.client_dir();
+        all.extend(["key.pem", "cert.pem", "ca.pem"].map(|name| client.join(name)));
+    }
     for path in all {
         if load_text(&path)?.is_some() {
             certificates.reasons.push(format!(
@@ -110,6 +108,16 @@ fn erase(paths: &HostPaths, certificates: &mut CertificatePlan) -> Result<()> {
     Ok(())
 }
 
+/// Says whether the client that is here is one of the host's own authority.
+fn has_own_client(paths: &HostPaths) -> Result<bool> {
+    let authority = load_text(&paths.authority_certificate())?;
+    let client = load_text(&paths.client_dir().join("cert.pem"))?;
+    let (Some(authority), Some(client)) = (authority, client) else {
+        return Ok(false);
+    };
+    CertificateInfo::parse(&client)?.is_signed_by(&CertificateInfo::parse(&authority)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -119,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::dockerhost::certificates::{self, CertificateIssuer};
-    use crate::tls::{Authority, CertificateInfo, SubjectAltNames, Usage};
+    use crate::tls::{Authority, SubjectAltNames, Usage};
 
     /// A host in a directory.
     struct TestHost {
@@ -248,6 +256,21 @@ mod tests {
         assert_eq!(host.own_files(), Vec::<PathBuf>::new());
         assert_eq!(host.trusts(), [clients]);
         assert_eq!(host.run(&site).unwrap(), (Vec::new(), false));
+    }
+
+    #[test]
+    fn a_client_that_the_site_signed_stays_where_it_is() {
+        let host = TestHost::new();
+        let (site, _) = identity(host.now, host.now + Duration::days(30));
+        let client = host.paths().client_dir();
+        fs::create_dir_all(&client).unwrap();
+        let CertificateIssuer::Site(identity) = &site else {
+            unreachable!("it is the site's");
+        };
+        fs::write(client.join("cert.pem"), &identity.certificate).unwrap();
+        host.run(&site).unwrap();
+        assert_eq!(host.run(&site).unwrap(), (Vec::new(), false));
+        assert!(client.join("cert.pem").exists());
     }
 
     #[test]
