@@ -155,12 +155,18 @@ fn expected() -> Result<BTreeSet<PathBuf>> {
     }
     for path in [
         "systemd/system/slipwayd.service",
+        "systemd/system/slipwayd-http.socket",
+        "systemd/system/slipwayd-tls.socket",
+        "systemd/system/slipwayd-reports.socket",
+        "systemd/system/slipwayd-editor.service",
+        "systemd/system/slipwayd-editor.socket",
         "systemd/system/slipway-signer.service",
         "systemd/system/slipway-signer.socket",
         "sysusers.d/slipway.conf",
     ] {
         paths.insert(Path::new("usr/lib").join(path));
     }
+    paths.insert("usr/share/slipway/nginx.conf".into());
     for path in ["bridgeprereq", "xHRM"] {
         paths.insert(Path::new("usr/share/slipway/postscripts").join(path));
     }

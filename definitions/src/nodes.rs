@@ -120,6 +120,21 @@ impl Nodes {
         Some(effective)
     }
 
+    /// Gives nodes what they reported of themselves: it counts more than what a definition says of their status.
+    #[cfg(feature = "states")]
+    pub fn report<'r>(
+        &mut self,
+        reports: impl IntoIterator<Item = &'r crate::states::StateReport>,
+    ) {
+        for report in reports {
+            if let Some(node) = self.nodes.get_mut(&report.node) {
+                for (name, value) in report.attributes() {
+                    node.replace(name, value);
+                }
+            }
+        }
+    }
+
     /// Returns a node with all that it has, typed.
     ///
     /// # Errors

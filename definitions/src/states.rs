@@ -14,7 +14,10 @@ use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use time::serde::rfc3339;
+
+use crate::AttributeValue;
 
 /// The directory of the file, unless the user says otherwise.
 pub const DIRECTORY: &str = "/var/lib/slipwayd";
@@ -116,6 +119,15 @@ pub struct StateReport {
 }
 
 impl StateReport {
+    /// Returns what the report says of the node's attributes: `status`, and `statustime` by RFC 3339.
+    pub fn attributes(&self) -> [(&'static str, AttributeValue); 2] {
+        let time = self.time.format(&Rfc3339).unwrap_or_default();
+        [
+            ("status", AttributeValue::Text(self.state.to_string())),
+            ("statustime", AttributeValue::Text(time)),
+        ]
+    }
+
     /// Cuts the report to what is kept.
     pub fn bounded(mut self) -> Self {
         let surplus = self.lines.len().saturating_sub(MAX_LINES);

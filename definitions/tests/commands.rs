@@ -39,6 +39,7 @@ impl Site {
             .args(["-c", line])
             .env("PATH", path)
             .env("SLIPWAY_CONFIG", self.path())
+            .env("SLIPWAY_STATE", self.path().join("state"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -5,9 +5,9 @@
 //! nodes that are not defined have no state, a report has at most 20 lines.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -27,6 +27,8 @@ pub(crate) struct States {
     appended: u64,
     /// How large the file was when it was last written anew.
     compact: u64,
+    /// Whether the file may end in a part of a line.
+    is_torn: bool,
 }
 
 impl States {
@@ -44,6 +46,7 @@ impl States {
             newest,
             appended: 0,
             compact,
+            is_torn: false,
         })
     }
 
@@ -57,8 +60,17 @@ impl States {
     /// # Errors
     /// When it cannot be written; the one before stays.
     pub(crate) fn record(&mut self, report: StateReport) -> Result<()> {
-        let line = serde_json::to_string(&report).context("writing a report")? + "\n";
+        let mut line = serde_json::to_string(&report).context("writing a report")? + "\n";
+        if !self.is_in_place() {
+            (self.file, self.compact) = rewritten(&self.path, &self.newest)?;
+            (self.appended, self.is_torn) = (0, false);
+        }
+        if self.is_torn {
+            // What a full disk took in of the one before does not spoil this one.
+            line.insert(0, '\n');
+        }
         let written = self.file.write_all(line.as_bytes());
+        self.is_torn = written.is_err();
         written.with_context(|| format!("writing {}", self.path.display()))?;
         self.appended += line.len() as u64;
         self.newest.insert(report.node.clone(), report);
@@ -67,6 +79,15 @@ impl States {
             self.appended = 0;
         }
         Ok(())
+    }
+}
+
+impl States {
+    /// Whether the file that is written is the one that others read: a backup may have been put in its place.
+    fn is_in_place(&self) -> bool {
+        let place = fs::symlink_metadata(&self.path);
+        let own = self.file.metadata();
+        matches!((place, own), (Ok(place), Ok(own)) if (place.dev(), place.ino()) == (own.dev(), own.ino()))
     }
 }
 
@@ -128,6 +149,32 @@ mod tests {
             .record(report("n2", ReportedState::Booted, &[]))
             .unwrap();
         assert_eq!(load(dir.path()).unwrap()["n2"].state, ReportedState::Booted);
+    }
+
+    #[test]
+    fn a_backup_that_is_put_in_the_files_place_takes_nothing_that_was_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let mut states = States::open(dir.path()).unwrap();
+        states
+            .record(report("n1", ReportedState::Installing, &[]))
+            .unwrap();
+        fs::copy(&path, dir.path().join("backup")).unwrap();
+        states
+            .record(report("n1", ReportedState::Booted, &[]))
+            .unwrap();
+        fs::rename(dir.path().join("backup"), &path).unwrap();
+        states
+            .record(report("n2", ReportedState::Booting, &[]))
+            .unwrap();
+        let kept = load(dir.path()).unwrap();
+        assert_eq!(kept["n1"].state, ReportedState::Booted);
+        assert_eq!(kept["n2"].state, ReportedState::Booting);
+        fs::remove_file(&path).unwrap();
+        states
+            .record(report("n2", ReportedState::Booted, &[]))
+            .unwrap();
+        assert_eq!(load(dir.path()).unwrap().len(), 2);
     }
 
     #[test]

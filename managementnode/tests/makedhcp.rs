@@ -46,6 +46,10 @@ fn main() -> ExitCode {
                 what_a_network_says_is_given_out_in_it,
             ),
             (
+                "networks_of_ipv6_are_served_by_dhcpv6_and_router_advertisements",
+                networks_of_ipv6_are_served_by_dhcpv6_and_router_advertisements,
+            ),
+            (
                 "nodes_are_listed_by_all_that_they_have",
                 nodes_are_listed_by_all_that_they_have,
             ),
@@ -167,7 +171,7 @@ fn what_a_network_says_is_given_out_in_it() {
         &format!(
             "{RACK}gateway = \"<xcatmaster>\"\ndomain = \"rack.cluster\"\nmtu = 9000\nnameservers = [\"10.1.0.2\", \
              \"<xcatmaster>\"]\nntpservers = [\"10.1.0.3\", \"time\"]\ndynamicrange = \"10.1.200.1-10.1.200.9;10.1.201.0/24\"\n\
-             [six]\nnet = \"fd00::\"\nmask = \"/64\"\n[remote]\nnet = \"10.2.0.0\"\nmask = \"/24\"\n\
+             [six]\nnet = \"fd09::\"\nmask = \"/64\"\n[remote]\nnet = \"10.2.0.0\"\nmask = \"/24\"\n\
              mgtifname = \"!remote!eth3\"\n"
         ),
         "",
@@ -192,7 +196,8 @@ fn what_a_network_says_is_given_out_in_it() {
         );
     }
     assert!(ended.stderr.contains(
-        "note: the network six is not served: makedhcp gives out IPv4 addresses alone\n"
+        "note: the network six is not served: this machine has no address in it, and no interface is named: chdef -t network \
+         six mgtifname=eth1\n"
     ));
     assert!(ended.stderr.contains(
         "note: the time server 'time' of the network rack is a name: DHCP gives out addresses alone\n"
@@ -201,6 +206,57 @@ fn what_a_network_says_is_given_out_in_it() {
     assert!(
         !lab.path("dnsmasq.d/slipway-dhcp.conf").exists(),
         "a dry run wrote"
+    );
+}
+
+fn networks_of_ipv6_are_served_by_dhcpv6_and_router_advertisements() {
+    let lab = Lab::new(
+        "[six]\nnet = \"fd00:1::\"\nmask = \"/64\"\nmgtifname = \"lo\"\nmtu = 9000\ndomain = \"rack.cluster\"\n\
+         nameservers = [\"<xcatmaster>\", \"fd00:1::53\", \"10.1.0.2\"]\nntpservers = [\"fd00:1::7b\"]\n\
+         dynamicrange = \"fd00:1::1000-fd00:1::1fff\"\n\
+         [router]\nnet = \"fd00:2::\"\nmask = \"/64\"\nmgtifname = \"!remote!eth3\"\n\
+         [wide]\nnet = \"fd01::\"\nmask = \"/48\"\nmgtifname = \"lo\"\n",
+        "[node.n1]\nip = \"fd00:1::11\"\nmac = \"52:54:00:00:00:01\"\n\
+         [node.n2]\nip = \"fd00:2::12\"\nmac = \"52:54:00:00:00:02\"\n\
+         [node.far]\nip = \"fd00:3::1\"\nmac = \"52:54:00:00:00:03\"\n",
+    );
+    let written = makedhcp(&lab, &["-n"]);
+    // It is written, so dnsmasq --test took it.
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    let note = "note: the network wide is not served: DHCPv6 gives out addresses of prefixes of at least /64\n";
+    assert!(written.stderr.contains(note), "{}", written.stderr);
+    let settings = lab.read("dnsmasq.d/slipway-dhcp.conf");
+    let six: Vec<_> = settings
+        .lines()
+        .skip_while(|line| *line != "enable-ra")
+        .take_while(|line| !line.starts_with("enable-tftp"))
+        .collect();
+    assert_eq!(
+        six,
+        [
+            "enable-ra",
+            "dhcp-range=set:slipway-net6-0,fd00:2::,static,64,12h",
+            "dhcp-range=set:slipway-net6-1,fd00:1::1000,fd00:1::1fff,64,12h",
+            "ra-param=lo,mtu:9000,0,0",
+            "dhcp-option=tag:slipway-net6-1,option6:dns-server,[::],[fd00:1::53]",
+            "dhcp-option=tag:slipway-net6-1,option6:sntp-server,[fd00:1::7b]",
+            "dhcp-option=tag:slipway-net6-1,option6:domain-search,rack.cluster",
+        ]
+    );
+    let listed = makedhcp(&lab, &["n1,n2,far"]);
+    assert_eq!(
+        lab.read("dnsmasq.d/slipway/dhcp-hosts"),
+        "# Written by makedhcp from the definitions: changes are lost.\n\
+         52:54:00:00:00:01,[fd00:1::11],n1 # n1\n\
+         52:54:00:00:00:02,[fd00:2::12],n2 # n2\n"
+    );
+    assert_eq!(
+        listed.stderr,
+        "makedhcp: far: its address fd00:3::1 lies in no network that DHCP serves here: those are fd00:2::/64, fd00:1::/64\n"
+    );
+    assert_eq!(
+        makedhcp(&lab, &["-q", "n1"]).stdout,
+        "n1: ip-address = [fd00:1::11], hardware-address = 52:54:00:00:00:01\n"
     );
 }
 
@@ -289,7 +345,7 @@ mac = "52:54:00:00:00:09!other"
          makedhcp: none: it has no hardware address: chdef none mac=52:54:00:00:00:01\n\
          makedhcp: odd: its hardware address belongs to other, which no NIC of it is (nicips)\n\
          makedhcp: own: its address 10.1.0.1 is this machine's own\n\
-         makedhcp: six: its address fd00::1 is IPv6: makedhcp gives out IPv4 addresses\n"
+         makedhcp: six: its address fd00::1 lies in no network that DHCP serves here: those are 10.1.0.0/16\n"
     );
 }
 

@@ -45,7 +45,7 @@ start
 
 fn main() -> ExitCode {
     lab::main(
-        &["unshare", "ip", "dnsmasq", "busybox"],
+        &["unshare", "ip", "dnsmasq", "busybox", "dhclient"],
         missing(),
         &[
             (
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
             ("a_changed_list_is_in_force_and_no_lease_is_lost", reload),
             ("settings_that_need_a_restart_are_said_to", restart),
             ("nodes_and_containers_have_names", names),
+            ("a_node_gets_its_ipv6_address_and_no_router", six),
             (
                 "a_unit_is_restarted_for_settings_and_put_back_where_it_does_not_start",
                 unit,
@@ -259,4 +260,41 @@ asked
          makedhcp: systemctl restart dnsmasq.service: it does not start\nexit 1\nput back\n\
          restart dnsmasq.service\nrestart dnsmasq.service\n"
     );
+}
+
+fn six() {
+    let networks = format!(
+        "{RACK}[six]\nnet = \"fd00:1::\"\nmask = \"/64\"\nnameservers = [\"<xcatmaster>\"]\nmgtifname = \"eth1\"\n"
+    );
+    let nodes = "[node.n1]\nip = \"fd00:1::11\"\nmac = \"52:54:00:00:00:01\"\n";
+    let lab = Lab::new(&networks, nodes);
+    let printed = script(
+        &lab,
+        r#"
+kill "$(cat "$LAB/dnsmasq.pid")"
+ip address add fd00:1::1/64 dev eth1 nodad
+start
+cat >"$LAB/lease6" <<'LEASE'
+#!/bin/sh
+[ "$reason" != BOUND6 ] || echo "$new_ip6_address dns=$new_dhcp6_name_servers" >"$LAB/bound"
+LEASE
+chmod 755 "$LAB/lease6"
+ip link set node down
+ip link set node address 52:54:00:00:00:01
+# The node is a machine of its own, which hears no packet of its own address.
+ip netns add peer 2>/dev/null || true
+ip link set node netns peer
+ip netns exec peer sysctl -qw net.ipv6.conf.node.accept_dad=0
+ip -n peer link set lo up
+ip -n peer link set node up
+export LAB
+timeout 60 ip netns exec peer dhclient -6 -1 -d -e LAB="$LAB" -sf "$LAB/lease6" -lf "$LAB/leases6" -pf "$LAB/pid6" node >/dev/null 2>&1 &
+for _ in $(seq 500); do [ ! -s "$LAB/bound" ] || break; sleep 0.1; done
+cat "$LAB/bound"
+kill $!
+ip -n peer -6 route show default | wc -l
+ip netns del peer
+"#,
+    );
+    assert_eq!(printed, "fd00:1::11 dns=fd00:1::1\n0\n");
 }

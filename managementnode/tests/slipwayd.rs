@@ -98,7 +98,8 @@ fn files() {
             "{range}"
         );
     }
-    let head = get(&["--head"]).1.to_lowercase();
+    let head = get(&["--head"]).1;
+    let head = head.replace("ETag", "etag");
     for field in [
         "content-length: 800000",
         "accept-ranges: bytes",
@@ -120,6 +121,35 @@ fn files() {
         get(&["--range", "0-7", "--header", &format!("If-Range: {tag}")]).0,
         "206"
     );
+    let date = head
+        .lines()
+        .find_map(|line| line.strip_prefix("last-modified: "));
+    let date = date.unwrap().trim();
+    let past = "Sat, 01 Jan 2000 00:00:00 GMT";
+    for (field, status) in [
+        (format!("If-None-Match: \"other\", W/{tag}"), "304"),
+        ("If-None-Match: *".to_owned(), "304"),
+        ("If-None-Match: \"other\"".to_owned(), "200"),
+        (format!("If-Modified-Since: {date}"), "304"),
+        (format!("If-Modified-Since: {past}"), "200"),
+        ("If-Modified-Since: yesterday".to_owned(), "200"),
+    ] {
+        assert_eq!(get(&["--header", &field]).0, status, "{field}");
+    }
+    // A tag goes before a date.
+    let (other, since) = (
+        "If-None-Match: \"other\"",
+        format!("If-Modified-Since: {date}"),
+    );
+    assert_eq!(get(&["--header", other, "--header", &since]).0, "200");
+    for (begun, status) in [(date, "206"), (past, "200")] {
+        let begun = format!("If-Range: {begun}");
+        assert_eq!(
+            get(&["--range", "0-7", "--header", &begun]).0,
+            status,
+            "{begun}"
+        );
+    }
     // Another version: the whole of it, and not a part that does not go with what is there already.
     assert_eq!(
         get(&["--range", "0-7", "--header", "If-Range: \"other\""]).0,

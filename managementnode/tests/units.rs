@@ -10,8 +10,13 @@ use std::process::{Command, ExitCode};
 
 use lab::ended;
 
-const UNITS: [&str; 3] = [
+const UNITS: [&str; 8] = [
     "slipwayd.service",
+    "slipwayd-http.socket",
+    "slipwayd-tls.socket",
+    "slipwayd-reports.socket",
+    "slipwayd-editor.service",
+    "slipwayd-editor.socket",
     "slipway-signer.service",
     "slipway-signer.socket",
 ];
@@ -57,11 +62,11 @@ fn sound() {
 
 fn hardened() {
     let dir = units();
-    for unit in ["slipwayd.service", "slipway-signer.service"] {
+    for unit in UNITS.iter().filter(|unit| unit.ends_with(".service")) {
         let mut command = Command::new("systemd-analyze");
         // Ten times systemd's exposure: 0 is nothing, 100 everything.
         command
-            .args(["security", "--offline=yes", "--threshold=25", "--no-pager"])
+            .args(["security", "--offline=yes", "--threshold=15", "--no-pager"])
             .arg(dir.path().join(unit));
         let said = ended(&mut command, dir.path());
         assert_eq!(said.code, Some(0), "{unit}: {}{}", said.stdout, said.stderr);

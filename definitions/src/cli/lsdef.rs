@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -9,6 +10,7 @@ use anyhow::{Context, Result};
 use super::listing::{self, ListingFormat};
 use super::{groups, request};
 use crate::command::Config;
+use crate::states;
 use crate::{AttributeValue, Catalog, Error, MASK, Noderange, Object, ObjectKind, Selection, Site};
 
 const EXAMPLES: &str = "\
@@ -17,6 +19,7 @@ Examples:
   lsdef host01                             what host01 has, from itself and from its groups
   lsdef 'compute,-n[3-4]' -i ip,os -c      two attributes of some nodes, one a line
   lsdef -w os==debian12 -w 'mac!='         the nodes that meet both conditions
+  lsdef all -i status,statustime -c        how nodes are, by what they reported last
   lsdef -t osimage                         the names of all osimages
   lsdef -t osimage -l                      all that the osimages say
   lsdef -a -z > all.stanza                 everything, to be read by mkdef -z
@@ -76,6 +79,9 @@ pub struct Args {
     /// The attributes that objects of the types can have, and what they mean
     #[arg(long)]
     attributes: bool,
+    /// The directory in which slipwayd keeps how nodes are: their status and statustime
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_STATE", default_value = states::DIRECTORY)]
+    state: PathBuf,
 }
 
 /// Runs `lsdef`.
@@ -191,7 +197,10 @@ impl Args {
 
     /// Loads nodes: what they have, or for the stanza what they say themselves.
     fn load_nodes(&self, catalog: &Catalog, range: Option<&str>) -> Result<Vec<Object>> {
-        let nodes = catalog.nodes()?;
+        let mut nodes = catalog.nodes()?;
+        if !self.stanza {
+            nodes.report(states::load(&self.state)?.values());
+        }
         let names = match range {
             Some(range) => range.parse::<Noderange>()?.select(&nodes)?,
             None => nodes.names().map(str::to_owned).collect(),

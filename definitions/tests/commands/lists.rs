@@ -182,3 +182,44 @@ fn man_pages_and_completions_come_from_the_parsers() {
         );
     }
 }
+
+#[test]
+fn what_nodes_reported_is_their_status() {
+    let site = site();
+    site.ok("chdef n1 status=defined");
+    site.ok("chdef n3 status=defined");
+    fs::create_dir(site.path().join("state")).unwrap();
+    let reports = "{\"node\":\"n1\",\"state\":\"booting\",\"time\":\"2026-11-28T09:00:00Z\",\"by\":\"address\"}\n\
+                   {\"node\":\"n1\",\"state\":\"booted\",\"time\":\"2026-11-28T09:05:00Z\",\"by\":\"certificate\"}\n\
+                   {\"node\":\"gone\",\"state\":\"booted\",\"time\":\"2026-11-28T09:05:00Z\",\"by\":\"certificate\"}\n\
+                   {\"node\":\"n2\",\"st";
+    fs::write(site.path().join("state/states.jsonl"), reports).unwrap();
+    for (line, expected) in [
+        (
+            "lsdef -i status,statustime -c",
+            "n1: status=booted\nn1: statustime=2026-11-28T09:05:00Z\nn2: status=\nn2: statustime=\n\
+             n3: status=defined\nn3: statustime=\n",
+        ),
+        ("lsdef -w status==booted", "n1  (node)\n"),
+        ("lsdef status==defined -s", "n3  (node)\n"),
+        ("lsdef compute@status==booted -s", "n1  (node)\n"),
+        // What a node says of itself is no definition.
+        (
+            "lsdef -z n1 -i status",
+            "# <xCAT data object stanza file>\n\nn1:\n    objtype=node\n    status=defined\n",
+        ),
+        (
+            "lsdef --state /nowhere n1 -i status -c",
+            "n1: status=defined\n",
+        ),
+    ] {
+        assert_eq!(site.ok(line), expected, "{line}");
+    }
+    // What cannot be read is not left out.
+    fs::remove_file(site.path().join("state/states.jsonl")).unwrap();
+    fs::create_dir(site.path().join("state/states.jsonl")).unwrap();
+    assert_eq!(
+        site.fails("lsdef n1 -i status"),
+        "lsdef: reading state/states.jsonl: Is a directory (os error 21)\n"
+    );
+}

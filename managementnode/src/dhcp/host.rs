@@ -57,7 +57,10 @@ impl ServedNetworks {
         }
         let entry = |(host, identifiers): (&str, Vec<String>)| {
             let address = self.address(node, host)?;
-            let address = address.map(|address| address.to_string());
+            let address = address.map(|address| match address {
+                IpAddr::V4(address) => address.to_string(),
+                IpAddr::V6(address) => format!("[{address}]"),
+            });
             check_host(host)?;
             let mut values: Vec<&str> = identifiers.iter().map(String::as_str).collect();
             values.extend(address.as_deref());
@@ -69,7 +72,7 @@ impl ServedNetworks {
     }
 
     /// Finds the address of one of a node's host names; `None` where it is to have one from a dynamic range.
-    fn address(&self, node: &Node, host: &str) -> Result<Option<Ipv4Addr>, String> {
+    fn address(&self, node: &Node, host: &str) -> Result<Option<IpAddr>, String> {
         let address = if host == node.name {
             node.ip
         } else {
@@ -98,20 +101,34 @@ impl ServedNetworks {
                 ))
             };
         };
-        let IpAddr::V4(address) = address else {
-            return Err(format!(
-                "its address {address} is IPv6: makedhcp gives out IPv4 addresses"
-            ));
-        };
+        match address {
+            IpAddr::V4(address) => self.check_address(address)?,
+            IpAddr::V6(own) if self.network6_of(own).is_none() => return Err(self.outside(address)),
+            IpAddr::V6(_) => {}
+        }
+        Ok(Some(address))
+    }
+
+    /// Says which networks there are for an address that is in none of them.
+    fn outside(&self, address: IpAddr) -> String {
+        let served = self
+            .networks
+            .iter()
+            .map(|network| network.subnet.to_string());
+        let served6 = self
+            .networks6
+            .iter()
+            .map(|network| network.subnet.to_string());
+        let served: Vec<_> = served.chain(served6).collect();
+        format!(
+            "its address {address} lies in no network that DHCP serves here: those are {}",
+            served.join(", ")
+        )
+    }
+
+    fn check_address(&self, address: Ipv4Addr) -> Result<(), String> {
         let Some(network) = self.network_of(address) else {
-            let served = self
-                .networks
-                .iter()
-                .map(|network| network.subnet.to_string());
-            return Err(format!(
-                "its address {address} lies in no network that DHCP serves here: those are {}",
-                served.collect::<Vec<_>>().join(", ")
-            ));
+            return Err(self.outside(address.into()));
         };
         let prefix = network.subnet.prefix();
         if prefix < 31 && [network.subnet.network(), network.subnet.broadcast()].contains(&address)
@@ -124,7 +141,7 @@ impl ServedNetworks {
         if address == network.server {
             return Err(format!("its address {address} is this machine's own"));
         }
-        Ok(Some(address))
+        Ok(())
     }
 }
 
@@ -160,7 +177,9 @@ fn check_host(host: &str) -> Result<(), String> {
 pub(super) fn keys(entry: &str) -> impl Iterator<Item = (&'static str, &str)> {
     let host = entry.rsplit(',').next().unwrap_or_default();
     entry.split(',').map(move |field| {
-        if field.contains(':') {
+        if field.starts_with('[') {
+            ("address", field)
+        } else if field.contains(':') {
             ("hardware address", field)
         } else if field == host {
             ("host name", field)

@@ -11,6 +11,7 @@ mod boot;
 mod cli;
 mod host;
 mod networks;
+mod networks6;
 
 use std::collections::HashMap;
 use std::process::ExitCode;

@@ -11,27 +11,29 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 
 use super::networks_of;
+use super::networks6::ServedNetwork6;
 use crate::dnsmasq::setting;
 
 /// How long an address from a dynamic range, and that of a node, is given out for: xCAT's time.
-const LEASE: &str = "12h";
+pub(super) const LEASE: &str = "12h";
 
 /// More leases than these are given to nobody: what a flood of clients can make dnsmasq keep.
 const MAX_LEASES: &str = "65536";
 
 /// What stands for the server that a node faces; to dnsmasq, for itself.
-const SERVER: &str = "<xcatmaster>";
+pub(super) const SERVER: &str = "<xcatmaster>";
 const ITSELF: &str = "0.0.0.0";
 
 /// The networks that are served here.
 #[derive(Debug)]
 pub(super) struct ServedNetworks {
     pub(super) networks: Vec<ServedNetwork>,
+    pub(super) networks6: Vec<ServedNetwork6>,
     /// The port of the web server.
     pub(super) port: u32,
-    domain: Option<String>,
-    nameservers: Vec<String>,
-    ntpservers: Vec<String>,
+    pub(super) domain: Option<String>,
+    pub(super) nameservers: Vec<String>,
+    pub(super) ntpservers: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -51,7 +53,13 @@ pub(super) struct ServedNetwork {
 #[derive(Debug, Clone)]
 struct LocalAddress {
     interface: String,
-    address: Ipv4Addr,
+    address: IpAddr,
+}
+
+/// A network that is served.
+enum NetworkFamily {
+    V4(ServedNetwork),
+    V6(ServedNetwork6),
 }
 
 impl ServedNetworks {
@@ -66,6 +74,7 @@ impl ServedNetworks {
     fn new(networks: Vec<Network>, site: &Site, local: &[LocalAddress]) -> Result<Self> {
         let mut served = Self {
             networks: Vec::new(),
+            networks6: Vec::new(),
             port: site.httpport.unwrap_or(80),
             domain: site.domain.clone(),
             nameservers: site.nameservers.clone(),
@@ -75,13 +84,14 @@ impl ServedNetworks {
         for network in networks {
             let name = network.name.clone();
             match served_network(network, site, local)? {
-                Ok(network) => served.networks.push(network),
+                Ok(NetworkFamily::V4(network)) => served.networks.push(network),
+                Ok(NetworkFamily::V6(network)) => served.networks6.push(network),
                 Err(reason) => served
                     .notes
                     .push(format!("the network {name} is not served: {reason}")),
             }
         }
-        if served.networks.is_empty() {
+        if served.networks.is_empty() && served.networks6.is_empty() {
             let mut reasons = served.notes.join("; ");
             if reasons.is_empty() {
                 "none is defined: mkdef -t network rack net=10.1.0.0 mask=255.255.0.0 mgtifname=eth1"
@@ -125,11 +135,10 @@ impl ServedNetworks {
         let mut text = "# Written by makedhcp from the definitions: changes are lost.\n".to_owned();
         text += "bind-interfaces\ndhcp-authoritative\n";
         text += &setting("dhcp-lease-max", &[MAX_LEASES])?;
-        let mut interfaces: Vec<_> = self
-            .networks
-            .iter()
-            .filter_map(|network| network.interface.as_deref())
-            .collect();
+        let interfaces = self.networks.iter().map(|network| &network.interface);
+        let interfaces6 = self.networks6.iter().map(|network| &network.interface);
+        let interfaces = interfaces.chain(interfaces6);
+        let mut interfaces: Vec<_> = interfaces.filter_map(Option::as_deref).collect();
         interfaces.sort_unstable();
         interfaces.dedup();
         for interface in interfaces {
@@ -140,6 +149,7 @@ impl ServedNetworks {
             text += &settings
                 .with_context(|| format!("writing the network {}", network.network.name))?;
         }
+        text += &self.settings6()?;
         Ok(text)
     }
 
@@ -200,9 +210,18 @@ impl ServedNetworks {
         of: fn(&Network) -> &Vec<String>,
         site: &'a [String],
     ) -> &'a [String] {
-        let own = of(&served.network);
-        if own.is_empty() { site } else { own }
+        list(&served.network, of, site)
     }
+}
+
+/// Returns a list of a network, else the site's.
+pub(super) fn list<'a>(
+    network: &'a Network,
+    of: fn(&Network) -> &Vec<String>,
+    site: &'a [String],
+) -> &'a [String] {
+    let own = of(network);
+    if own.is_empty() { site } else { own }
 }
 
 /// Names the tag of a network: names of networks hold what tags cannot.
@@ -232,11 +251,9 @@ fn served_network(
     network: Network,
     site: &Site,
     local: &[LocalAddress],
-) -> Result<Result<ServedNetwork, String>> {
+) -> Result<Result<NetworkFamily, String>> {
     let name = network.name.clone();
-    let IpNetwork::V4(subnet) = network.subnet()? else {
-        return Ok(Err("makedhcp gives out IPv4 addresses alone".to_owned()));
-    };
+    let subnet = network.subnet()?;
     let within = local.iter().find(|local| subnet.contains(local.address));
     let interface = match network.mgtifname.as_deref() {
         // A service node's interface: requests come through a relay.
@@ -265,6 +282,12 @@ fn served_network(
             bail!("the network {name} is served on {interface}, which this machine does not have");
         }
     }
+    let subnet = match subnet {
+        IpNetwork::V4(subnet) => subnet,
+        IpNetwork::V6(subnet) => {
+            return Ok(ServedNetwork6::new(network, subnet, interface)?.map(NetworkFamily::V6));
+        }
+    };
     let configured = network
         .tftpserver
         .as_deref()
@@ -273,7 +296,10 @@ fn served_network(
         .master
         .as_deref()
         .and_then(|master| master.parse().ok());
-    let own = within.map(|local| local.address);
+    let own = within.and_then(|local| match local.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
     let server = configured.or(own).or(master).with_context(|| {
         format!(
             "the network {name} has no server: set its tftpserver, or the site's master, to an IPv4 address of this machine"
@@ -287,27 +313,32 @@ fn served_network(
             _ => None,
         })
         .collect();
-    Ok(Ok(ServedNetwork {
+    Ok(Ok(NetworkFamily::V4(ServedNetwork {
         network,
         subnet,
         interface,
         server,
         ranges,
-    }))
+    })))
 }
 
 fn local_addresses() -> Result<Vec<LocalAddress>> {
     let found = getifaddrs().context("reading this machine's addresses")?;
     let local = found.filter_map(|found| {
         let address = found.address?;
-        let address = IpAddr::V4(address.as_sockaddr_in()?.ip());
-        match address {
-            IpAddr::V4(address) if !address.is_loopback() => Some(LocalAddress {
-                interface: found.interface_name,
-                address,
-            }),
-            _ => None,
-        }
+        let v4 = address
+            .as_sockaddr_in()
+            .map(|address| IpAddr::V4(address.ip()));
+        let v6 = || {
+            address
+                .as_sockaddr_in6()
+                .map(|address| IpAddr::V6(address.ip()))
+        };
+        let address = v4.or_else(v6)?;
+        (!address.is_loopback()).then_some(LocalAddress {
+            interface: found.interface_name,
+            address,
+        })
     });
     Ok(local.collect())
 }
@@ -321,7 +352,7 @@ mod tests {
     use super::*;
 
     /// Every option that is ever written.
-    const OPTIONS: [&str; 12] = [
+    const OPTIONS: [&str; 14] = [
         "bind-interfaces",
         "dhcp-authoritative",
         "dhcp-boot",
@@ -330,8 +361,10 @@ mod tests {
         "dhcp-option",
         "dhcp-option-force",
         "dhcp-range",
+        "enable-ra",
         "enable-tftp",
         "interface",
+        "ra-param",
         "tftp-no-fail",
         "tftp-root",
     ];

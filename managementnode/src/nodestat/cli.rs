@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use definitions::Noderange;
 use definitions::command::Config;
+use definitions::states::DIRECTORY;
 
 /// Say how nodes are, by what they reported last
 #[derive(Debug, Clone, Parser)]
@@ -22,7 +23,7 @@ pub struct Args {
     pub(crate) watch: bool,
 
     /// The directory in which slipwayd keeps states
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/slipwayd")]
+    #[arg(long, value_name = "DIR", env = "SLIPWAY_STATE", default_value = DIRECTORY)]
     pub(crate) state: PathBuf,
 
     /// Print results as JSON; with --watch, one object a line
@@ -34,6 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   nodestat rack1      host01: booted since 2026-11-28T09:00:00Z
   nodestat -w rack1   the same, then whatever changes
+  nodestat status==failed
   nodestat all --json
 
 A state that is known by the node's address alone says so: others on its network can forge it.

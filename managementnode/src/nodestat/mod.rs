@@ -26,12 +26,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # Errors
 /// When the states cannot be read.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let nodes = args.config.catalog().nodes()?;
+    let mut nodes = args.config.catalog().nodes()?;
+    let mut states = load(&args.state)?;
+    nodes.report(states.values());
     let names = args.nodes.select(&nodes)?;
     if names.is_empty() {
         bail!("the node range names no node");
     }
-    let mut states = load(&args.state)?;
     if args.json && !args.watch {
         let listed: Vec<_> = names
             .iter()

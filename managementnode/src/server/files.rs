@@ -5,45 +5,27 @@
 //! out of it, however it changes meanwhile. Reference: RFC 9110 §14.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH,
-    IF_RANGE, RANGE,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use hyper::http::response::Builder;
 use hyper::{Response, StatusCode};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use tokio::io::{AsyncRead as _, AsyncSeekExt as _, ReadBuf};
 
-use super::limits::CHUNK;
+use super::content::{Content, FilePart};
 
 /// The directory that is served.
 #[derive(Debug, Clone)]
 pub(super) struct Tree(Arc<OwnedFd>);
-
-/// What an answer holds.
-#[derive(Debug)]
-pub(super) enum Content {
-    Bytes(Option<Bytes>),
-    File(FilePart),
-}
-
-/// A part of a file on its way.
-#[derive(Debug)]
-pub(super) struct FilePart {
-    file: tokio::fs::File,
-    left: u64,
-}
 
 impl Tree {
     /// Opens the directory.
@@ -78,25 +60,27 @@ impl Tree {
         node: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Result<Response<Content>, StatusCode> {
         let path = decoded(path).ok_or(StatusCode::NOT_FOUND)?;
-        let tree = self.clone();
-        let opened = tokio::task::spawn_blocking(move || tree.file(&path, node)).await;
-        let (file, size, tag) = opened.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)??;
-        let is_same = |name| {
-            fields
-                .get(name)
-                .is_some_and(|value| value.as_bytes() == tag.as_bytes())
-        };
+        let (file, size, version) = self.opened(path.clone()).await?;
+        if !version.is_open {
+            // who asks may have to be looked up in the definitions
+            let node = tokio::task::spawn_blocking(node).await;
+            let node = node.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+            if !node.is_some_and(|node| path.starts_with(&format!("autoinst/{node}/"))) {
+                return Err(StatusCode::FORBIDDEN);
+            }
+        }
         let builder = Response::builder()
-            .header(ETAG, &tag)
+            .header(ETAG, &version.tag)
+            .header(LAST_MODIFIED, version.date())
             .header(ACCEPT_RANGES, "bytes");
-        if is_same(IF_NONE_MATCH) {
+        if version.is_known(fields) {
             return finish(
                 builder.status(StatusCode::NOT_MODIFIED),
                 Content::Bytes(None),
             );
         }
         // A part of another version than the one that was begun with is of no use.
-        let is_current = !fields.contains_key(IF_RANGE) || is_same(IF_RANGE);
+        let is_current = text(fields, IF_RANGE).is_none_or(|begun| version.is(begun));
         let range = fields
             .get(RANGE)
             .filter(|_| is_current)
@@ -126,46 +110,112 @@ impl Tree {
         if is_head {
             return finish(builder, Content::Bytes(None));
         }
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(CHUNK);
-        let seek = file.seek(std::io::SeekFrom::Start(first)).await;
-        seek.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-        finish(builder, Content::File(FilePart { file, left: length }))
+        finish(builder, Content::File(FilePart::new(file, first, length)))
     }
 
-    /// Opens a regular file beneath the directory; says how large it is, and names its version.
-    fn file(
-        &self,
-        path: &str,
-        node: impl FnOnce() -> Option<String>,
-    ) -> Result<(File, u64, String), StatusCode> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let opened = openat2(&*self.0, path, how).map_err(|error| match error {
-            Errno::EACCES => StatusCode::FORBIDDEN,
-            Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::NOT_FOUND,
-        })?;
-        let file = File::from(opened);
-        let meta = file
-            .metadata()
-            .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-        if !meta.is_file() {
-            return Err(StatusCode::NOT_FOUND);
+    /// Opens a file: at once where the kernel knows the path already, else by a thread that may wait.
+    async fn opened(&self, path: String) -> Result<(File, u64, FileVersion), StatusCode> {
+        let known = openat2(&*self.0, path.as_str(), how(RESOLVE_CACHED));
+        // Kernels before 5.12 know no such thing.
+        if !matches!(known, Err(Errno::EAGAIN | Errno::EINVAL)) {
+            return file(&path, known);
         }
-        let is_own = |node: String| path.starts_with(&format!("autoinst/{node}/"));
-        if meta.mode() & 0o004 == 0 && !node().is_some_and(is_own) {
-            return Err(StatusCode::FORBIDDEN);
-        }
-        let tag = format!(
-            "\"{:x}-{:x}-{:x}\"",
-            meta.ino(),
-            meta.len(),
-            meta.mtime_nsec() + meta.mtime() * 1_000_000_000
-        );
-        Ok((file, meta.len(), tag))
+        let tree = self.clone();
+        let open = move || {
+            let opened = openat2(&*tree.0, path.as_str(), how(ResolveFlag::empty()));
+            file(&path, opened)
+        };
+        let opened = tokio::task::spawn_blocking(open).await;
+        opened.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?
     }
+}
+
+/// Resolves a path from memory alone, or fails with `EAGAIN` (openat2(2)); nix does not name it.
+const RESOLVE_CACHED: ResolveFlag = ResolveFlag::from_bits_retain(0x20);
+
+/// How a file is opened.
+fn how(resolve: ResolveFlag) -> OpenHow {
+    let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(beneath | resolve)
+}
+
+/// Takes what was opened for a regular file; says how large it is, and names its version.
+fn file(path: &str, opened: nix::Result<OwnedFd>) -> Result<(File, u64, FileVersion), StatusCode> {
+    let opened = opened.map_err(|error| match error {
+        Errno::EACCES => StatusCode::FORBIDDEN,
+        Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN => StatusCode::SERVICE_UNAVAILABLE,
+        // Not there, or led out of the directory.
+        Errno::ENOENT
+        | Errno::ENOTDIR
+        | Errno::ELOOP
+        | Errno::EXDEV
+        | Errno::ENXIO
+        | Errno::ENAMETOOLONG
+        | Errno::EINVAL => StatusCode::NOT_FOUND,
+        other => {
+            super::http::log(&format!("opening {path} for a node: {other}"));
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    })?;
+    let file = File::from(opened);
+    let meta = file
+        .metadata()
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    if !meta.is_file() {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    let tag = format!(
+        "\"{:x}-{:x}-{:x}\"",
+        meta.ino(),
+        meta.len(),
+        meta.mtime_nsec() + meta.mtime() * 1_000_000_000
+    );
+    let modified = u64::try_from(meta.mtime()).unwrap_or_default();
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(modified);
+    let version = FileVersion {
+        tag,
+        modified,
+        is_open: meta.mode() & 0o004 != 0,
+    };
+    Ok((file, meta.len(), version))
+}
+
+/// Which version of a file there is.
+struct FileVersion {
+    tag: String,
+    /// To the second, as HTTP tells it.
+    modified: SystemTime,
+    /// Whether everybody may read it.
+    is_open: bool,
+}
+
+impl FileVersion {
+    fn date(&self) -> String {
+        httpdate::fmt_http_date(self.modified)
+    }
+
+    /// Whether a tag or a date names this version and no other.
+    fn is(&self, text: &str) -> bool {
+        text == self.tag || text == self.date()
+    }
+
+    /// Whether who asks has this version already (RFC 9110 §13.2.2: tags go before dates).
+    fn is_known(&self, fields: &HeaderMap) -> bool {
+        if let Some(tags) = text(fields, IF_NONE_MATCH) {
+            let mut tags = tags.split(',').map(str::trim);
+            return tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag);
+        }
+        let since = text(fields, IF_MODIFIED_SINCE);
+        let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+        since.is_some_and(|since| self.modified <= since)
+    }
+}
+
+/// Returns the value of a field.
+fn text(fields: &HeaderMap, name: HeaderName) -> Option<&str> {
+    fields.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn finish(builder: Builder, content: Content) -> Result<Response<Content>, StatusCode> {
@@ -256,61 +306,6 @@ impl Range {
             (Some(first), _) if first >= size => Self::Outside,
             (Some(first), last) => Self::Part(first, last.unwrap_or(u64::MAX).min(size - 1)),
         }
-    }
-}
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.get_mut() {
-            Self::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::File(part) => part.poll_chunk(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Bytes(bytes) => bytes.is_none(),
-            Self::File(part) => part.left == 0,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
-            Self::File(part) => part.left,
-        })
-    }
-}
-
-impl FilePart {
-    fn poll_chunk(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        let size = usize::try_from(self.left).unwrap_or(CHUNK).min(CHUNK);
-        let mut chunk = vec![0; size];
-        let mut buffer = ReadBuf::new(&mut chunk);
-        if let Err(error) = ready!(Pin::new(&mut self.file).poll_read(context, &mut buffer)) {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let read = buffer.filled().len();
-        if read == 0 {
-            // It was cut meanwhile: what was promised cannot be kept, so the connection ends.
-            self.left = 0;
-            return Poll::Ready(Some(Err(ErrorKind::UnexpectedEof.into())));
-        }
-        chunk.truncate(read);
-        self.left -= read as u64;
-        Poll::Ready(Some(Ok(Frame::data(chunk.into()))))
     }
 }
 

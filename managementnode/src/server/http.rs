@@ -15,7 +15,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::files::{Content, Tree, plain};
+use super::content::Content;
+use super::files::{Tree, plain};
 use super::limits::{BODY, MAX_BODY};
 use super::nodes::KnownNodes;
 use super::signer::{SignerClient, SocketClient};
@@ -107,7 +108,7 @@ impl Service {
     }
 
     /// Returns the node that asks: by its certificate, else by its address.
-    fn node(&self, caller: &Caller) -> Option<String> {
+    pub(super) fn node(&self, caller: &Caller) -> Option<String> {
         match &caller.peer {
             Some(Peer::Node(own)) => Some(own.name.clone()),
             Some(Peer::Client(_)) => None,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many connections there are at a time, and how many of them from one address.
+/// How many connections there are at a time, and how many of them from one address, unless the user says otherwise.
 pub(super) const MAX_CONNECTIONS: usize = 1024;
 pub(super) const MAX_PER_ADDRESS: usize = 64;
 
@@ -25,8 +25,17 @@ pub(super) const BODY: Duration = Duration::from_secs(10);
 pub(super) const MIN_PROGRESS: u64 = 4 << 10;
 pub(super) const PROGRESS: Duration = Duration::from_secs(60);
 
+/// How long requests that are under way when the daemon is told to end may take still.
+pub(super) const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a connection may be open then before its first request begins.
+pub(super) const BEGIN: Duration = Duration::from_secs(1);
+
 /// How much of a file is in memory for each connection.
-pub(super) const CHUNK: usize = 128 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// How much of a file the kernel is asked to send at a time.
+pub(super) const SENT: usize = 1 << 20;
 
 /// How many questions are with the signer at a time, and how long each may take, waiting included.
 pub(super) const MAX_QUESTIONS: usize = 16;
@@ -47,8 +56,18 @@ pub(super) const REPORT: Duration = Duration::from_secs(10);
 pub(super) const MAX_REPORT: u64 = 256;
 
 /// Counts connections.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Connections(Arc<Mutex<HashMap<IpAddr, usize>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    max: usize,
+    max_per_address: usize,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
 
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
@@ -58,18 +77,24 @@ pub(super) struct Counted {
 }
 
 impl Connections {
+    pub(super) fn new(max: usize, max_per_address: usize) -> Self {
+        let counts = Arc::default();
+        Self {
+            max,
+            max_per_address,
+            counts,
+        }
+    }
+
     /// Counts a connection; `None` when there are too many.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Counted> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = counts.values().sum();
-        let count = counts.entry(address).or_default();
-        if all >= MAX_CONNECTIONS || *count >= MAX_PER_ADDRESS {
-            if *count == 0 {
-                counts.remove(&address);
-            }
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = counts.by_address.get(&address).copied().unwrap_or_default();
+        if counts.all >= self.max || own >= self.max_per_address {
             return None;
         }
-        *count += 1;
+        counts.all += 1;
+        counts.by_address.insert(address, own + 1);
         Some(Counted {
             connections: self.clone(),
             address,
@@ -79,15 +104,13 @@ impl Connections {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut counts = self
-            .connections
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
+        let counts = &self.connections.counts;
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.all -= 1;
+        if let Some(own) = counts.by_address.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                counts.by_address.remove(&self.address);
             }
         }
     }
@@ -99,7 +122,7 @@ mod tests {
 
     #[test]
     fn neither_one_address_nor_all_have_more_than_their_share() {
-        let connections = Connections::default();
+        let connections = Connections::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
         let address = |n: u8| IpAddr::from([10, 0, 0, n]);
         let mut held: Vec<_> = (0..MAX_PER_ADDRESS)
             .map(|_| connections.admit(address(1)).unwrap())
@@ -113,6 +136,7 @@ mod tests {
         held.pop();
         assert!(connections.admit(address(200)).is_some());
         held.clear();
-        assert!(connections.0.lock().unwrap().is_empty());
+        let counts = connections.counts.lock().unwrap();
+        assert!(counts.by_address.is_empty() && counts.all == 0);
     }
 }

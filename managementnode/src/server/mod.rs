@@ -11,11 +11,14 @@
 
 mod api;
 mod cli;
+mod content;
 mod files;
 mod http;
 mod limits;
+mod listeners;
 mod nodes;
 mod page;
+mod plain;
 mod signer;
 mod stream;
 mod tls;
@@ -23,6 +26,7 @@ mod tls;
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,15 +42,20 @@ use tokio::io::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 pub use cli::Args;
 use cli::Verb;
 use files::Tree;
 use http::{Caller, Service};
-use limits::{Connections, HANDSHAKE, HEAD, MAX_FIELDS, MAX_HEAD, MAX_READERS, MAX_REPORT, REPORT};
+use limits::{
+    BEGIN, Connections, DRAIN, HANDSHAKE, HEAD, MAX_FIELDS, MAX_HEAD, MAX_READERS, MAX_REPORT,
+    REPORT,
+};
+use listeners::SocketProtocol;
 use nodes::KnownNodes;
+use plain::{Begun, Rest};
 use signer::{SignerClient, SocketClient};
 use stream::{Counting, Progress};
 use tls::Tls;
@@ -69,15 +78,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     runtime.context("starting")?.block_on(serve(args))
 }
 
-/// What a listener does with its connections.
-#[derive(Clone)]
-enum Speaks {
-    Http,
-    Tls(Tls),
-    /// xCAT's `installstatus`.
-    Reports,
-}
-
 async fn serve(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let installdir = catalog.site()?.install_dir();
@@ -91,31 +91,39 @@ async fn serve(args: Args) -> Result<ExitCode> {
         signer: SignerClient::new(args.signer.clone()),
         editor: SocketClient::new("editor", args.editor.clone()),
     });
-    let mut listeners = vec![(args.http, Speaks::Http), (args.reports, Speaks::Reports)];
-    match tls {
-        Some(tls) => listeners.push((args.tls, Speaks::Tls(tls))),
-        None => eprintln!("slipwayd: no --credentials: nodes cannot enrol, and there is no TLS"),
+    let mut wanted = vec![
+        (args.http, SocketProtocol::Http),
+        (args.reports, SocketProtocol::Reports),
+    ];
+    wanted.extend(
+        args.tls
+            .iter()
+            .map(|address| (*address, SocketProtocol::Tls)),
+    );
+    if tls.is_none() {
+        eprintln!("slipwayd: no --credentials: nodes cannot enrol, and there is no TLS");
+        wanted.retain(|(_, protocol)| *protocol != SocketProtocol::Tls);
     }
-    let connections = Connections::default();
-    for (address, speaks) in listeners {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("listening on {address}"))?;
-        let address = listener
-            .local_addr()
-            .with_context(|| format!("listening on {address}"))?;
-        let name = match speaks {
-            Speaks::Http => "http",
-            Speaks::Tls(_) => "tls",
-            Speaks::Reports => "reports",
-        };
+    let (stop, stopping) = watch::channel(());
+    let listening = Listening {
+        service,
+        tls,
+        connections: Connections::new(args.max_connections, args.max_per_address),
+        stopping,
+    };
+    for (listener, protocol) in listeners::open(&wanted)? {
+        if protocol == SocketProtocol::Tls && listening.tls.is_none() {
+            continue;
+        }
+        let name = protocol.name();
+        let opening = || format!("listening for {name}");
+        let address = listener.local_addr().with_context(opening)?;
+        listener.set_nonblocking(true).with_context(opening)?;
+        let listener = TcpListener::from_std(listener).with_context(opening)?;
         eprintln!("slipwayd: {name} on {address}");
-        tokio::spawn(accept(
-            listener,
-            speaks,
-            Arc::clone(&service),
-            connections.clone(),
-        ));
+        tokio::spawn(accept(listener, protocol, listening.clone()));
     }
+    drop(listening);
     eprintln!("slipwayd: serving {}", installdir.path().display());
     let (mut end, mut interrupt) = (
         signal(SignalKind::terminate()).context("setting a handler for signals")?,
@@ -125,17 +133,29 @@ async fn serve(args: Args) -> Result<ExitCode> {
         _ = end.recv() => {}
         _ = interrupt.recv() => {}
     }
+    // What was asked before is answered still; who connects now is the next process's.
+    let _ = stop.send(());
+    let _ = timeout(DRAIN, stop.closed()).await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn accept(
-    listener: TcpListener,
-    speaks: Speaks,
+/// What all listeners share.
+#[derive(Clone)]
+struct Listening {
     service: Arc<Service>,
+    tls: Option<Tls>,
     connections: Connections,
-) {
+    /// Changes when the daemon is told to end; whoever has it is waited for.
+    stopping: watch::Receiver<()>,
+}
+
+async fn accept(listener: TcpListener, protocol: SocketProtocol, mut listening: Listening) {
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = listening.stopping.changed() => return,
+        };
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // A client that is gone again is nothing; without descriptors, waiting is all that helps.
@@ -149,44 +169,74 @@ async fn accept(
                 continue;
             }
         };
-        let Some(counted) = connections.admit(peer.ip().to_canonical()) else {
+        let Some(counted) = listening.connections.admit(peer.ip().to_canonical()) else {
             continue;
         };
-        let (speaks, service) = (speaks.clone(), Arc::clone(&service));
+        let listening = listening.clone();
         tokio::spawn(async move {
-            connection(stream, peer, speaks, service).await;
+            connection(stream, peer, protocol, listening).await;
             drop(counted);
         });
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, speaks: Speaks, service: Arc<Service>) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    protocol: SocketProtocol,
+    listening: Listening,
+) {
     let _ = stream.set_nodelay(true);
+    let (service, stopping) = (listening.service, listening.stopping);
     let mut caller = Caller {
         address: peer.ip().to_canonical(),
         is_tls: false,
         peer: None,
     };
-    match speaks {
-        Speaks::Http => answer(stream, caller, service).await,
-        Speaks::Reports => {
+    match (protocol, listening.tls) {
+        (SocketProtocol::Http, _) => answer_plain(stream, caller, service, stopping).await,
+        (SocketProtocol::Reports, _) => {
             let _ = timeout(REPORT, report(stream, caller, service)).await;
         }
-        Speaks::Tls(tls) => {
+        (SocketProtocol::Tls, Some(tls)) => {
             let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.acceptor.accept(stream)).await else {
                 return;
             };
             caller.is_tls = true;
             let chain = stream.get_ref().1.peer_certificates();
             caller.peer = chain.and_then(|chain| tls.peer(chain));
-            answer(stream, caller, service).await;
+            answer(stream, caller, service, stopping).await;
         }
+        (SocketProtocol::Tls, None) => {}
+    }
+}
+
+/// Answers requests for files on a plain connection, then whatever else comes.
+async fn answer_plain(
+    mut stream: TcpStream,
+    caller: Caller,
+    service: Arc<Service>,
+    mut stopping: watch::Receiver<()>,
+) {
+    let progress = Progress::default();
+    let (asked, asking) = (Arc::clone(&service), caller.clone());
+    let node = move || asked.node(&asking);
+    let rest = tokio::select! {
+        rest = plain::serve(&mut stream, &service.tree, node, &progress, &mut stopping) => rest,
+        () = progress.stalled() => return,
+    };
+    if let Rest::Request(read) = rest {
+        answer(Begun::new(read, stream), caller, service, stopping).await;
     }
 }
 
 /// Answers requests until the connection ends, or nothing moves on it.
-async fn answer<S>(stream: S, caller: Caller, service: Arc<Service>)
-where
+async fn answer<S>(
+    stream: S,
+    caller: Caller,
+    service: Arc<Service>,
+    mut stopping: watch::Receiver<()>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let progress = Progress::default();
@@ -201,11 +251,26 @@ where
         .max_headers(MAX_FIELDS)
         .max_buf_size(MAX_HEAD)
         .serve_connection(stream, service);
-    tokio::select! {
-        // What went wrong on a connection is its client's to know.
-        _ = connection => {}
-        () = progress.stalled() => {}
+    let (mut connection, mut stalled) = (pin!(connection), pin!(progress.stalled()));
+    let mut is_last = false;
+    loop {
+        tokio::select! {
+            // What went wrong on a connection is its client's to know.
+            _ = connection.as_mut() => return,
+            () = stalled.as_mut() => return,
+            () = is_to_end(&mut stopping, &progress), if !is_last => {
+                is_last = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
     }
+}
+
+/// Returns when the daemon is told to end and the connection has begun: hyper would close one that has not, although its
+/// request is on its way.
+async fn is_to_end(stopping: &mut watch::Receiver<()>, progress: &Progress) {
+    let _ = stopping.changed().await;
+    let _ = timeout(BEGIN, progress.begun()).await;
 }
 
 /// Hears a report in xCAT's form: we say `ready`, the node `installstatus STATE`, we `done`.

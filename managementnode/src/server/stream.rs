@@ -1,23 +1,34 @@
 //! A connection that counts what moves over it, so that one on which nothing does can be ended.
 
-use std::io::Result;
+use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 
 use super::limits::{MIN_PROGRESS, PROGRESS};
 
+/// How often it is looked whether a connection has begun.
+const BEGUN_PAUSE: Duration = Duration::from_millis(20);
+
 /// How much has moved.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    fn add(&self, bytes: usize) {
+    pub(super) fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Returns when anything has moved.
+    pub(super) async fn begun(&self) {
+        while self.0.load(Ordering::Relaxed) == 0 {
+            sleep(BEGUN_PAUSE).await;
+        }
     }
 
     /// Returns when too little has moved for too long.
@@ -69,6 +80,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
             self.progress.add(*written);
         }
         polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.progress.add(*written);
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {

@@ -3,10 +3,13 @@
 //! A node's certificate counts when the authority of hosts signed it, a client's when that of clients did: neither signs
 //! for the other. TLS 1.2 and 1.3.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -46,7 +49,7 @@ impl Tls {
         };
         let authority = |name: &str| certificates(&read(name)?, name);
         let (nodes, clients) = (authority("nodes.crt")?, authority("clients.crt")?);
-        let (server, key) = (read("server.crt")?, read("server.key")?);
+        let (server, key) = (read("server.crt")?, private(&directory.join("server.key"))?);
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
             .ok()
             .context("reading server.key")?;
@@ -81,6 +84,23 @@ impl Tls {
             None
         }
     }
+}
+
+/// Reads a key, which nobody but its owner and its group may read.
+fn private(path: &Path) -> Result<String> {
+    let reading = || format!("reading {}", path.display());
+    let mut file = File::open(path).with_context(reading)?;
+    let mode = file.metadata().with_context(reading)?.mode() & 0o777;
+    if mode & 0o007 != 0 {
+        bail!(
+            "{} can be read by others (mode {mode:04o}): chmod 600 it if nobody has read it, else slipway-trust renew server \
+             --new-key",
+            path.display()
+        );
+    }
+    let mut key = String::new();
+    file.read_to_string(&mut key).with_context(reading)?;
+    Ok(key)
 }
 
 /// Checks certificates by authorities; who has none is let in as nobody.

@@ -30,8 +30,22 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the daemon alone.
     pub(crate) fn start(lab: &Lab) -> Self {
+        Self::run(lab, Command::new(env!("CARGO_BIN_EXE_slipwayd")))
+    }
+
+    /// Starts the daemon alone, its states in a file system of its own that has so much space.
+    pub(crate) fn with_space(lab: &Lab, size: &str) -> Self {
+        let mount = "mount -t tmpfs -o size=$1 tmpfs \"$2\" && shift 2 && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", mount, "sh", size])
+            .arg(lab.path("state"))
+            .arg(env!("CARGO_BIN_EXE_slipwayd"));
+        Self::run(lab, command)
+    }
+
+    fn run(lab: &Lab, mut command: Command) -> Self {
         fs::create_dir_all(lab.path("state")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slipwayd"));
         command
             .args([
                 "--http",

@@ -25,14 +25,15 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::files::{Content, decoded};
+use super::content::Content;
+use super::files::decoded;
 use super::http::{Caller, Service, body};
 use super::tls::Peer;
 use crate::editor::{ChangeAnswer, ChangeQuestion, Condition, Refusal};
 use crate::trust::{Answer, Question};
-use operations::{Action, FoundOperation};
-pub(crate) use types::NodeState;
-use types::{Problem, StateList, TrustStatus};
+use operations::{ApiAction, FoundOperation};
+pub(crate) use types::ApiNodeState;
+use types::{ProblemDetails, StateList, TrustStatus};
 
 /// What every path of the API begins with.
 pub(super) const PREFIX: &str = "/v1/";
@@ -99,29 +100,29 @@ pub(super) async fn answer(
 async fn act(
     service: Arc<Service>,
     caller: &Caller,
-    action: Action,
+    action: ApiAction,
     name: String,
     request: Request<Incoming>,
 ) -> Result<Reply, Refused> {
-    if action == Action::Describe {
+    if action == ApiAction::Describe {
         return Reply::new(&openapi::document());
     }
     let client = client(&service, caller).await?;
     let fields = request.headers().clone();
     match action {
-        Action::Describe
-        | Action::List(_)
-        | Action::Read(_)
-        | Action::Effective
-        | Action::States
-        | Action::State => {
+        ApiAction::Describe
+        | ApiAction::List(_)
+        | ApiAction::Read(_)
+        | ApiAction::Effective
+        | ApiAction::States
+        | ApiAction::State => {
             let query = request.uri().query().map(str::to_owned);
             let turn = service.readers.clone().acquire_owned().await;
             let _turn = turn.map_err(internal)?;
             let read = move || read(&service, action, &name, query.as_deref(), &fields);
             tokio::task::spawn_blocking(read).await.map_err(internal)?
         }
-        Action::Put(kind) => {
+        ApiAction::Put(kind) => {
             let condition = condition(&fields, kind != ObjectKind::Site)?;
             let is_json = fields
                 .get(CONTENT_TYPE)
@@ -154,7 +155,7 @@ async fn act(
             )
             .await
         }
-        Action::Delete(kind) => {
+        ApiAction::Delete(kind) => {
             let condition = condition(&fields, false)?;
             edit(
                 &service,
@@ -168,7 +169,7 @@ async fn act(
             )
             .await
         }
-        Action::Trust => match service.signer.ask(&Question::Status).await {
+        ApiAction::Trust => match service.signer.ask(&Question::Status).await {
             Ok(Answer::Status(status)) => {
                 let status: TrustStatus = serde_json::from_value(status).map_err(internal)?;
                 Reply::new(&status)
@@ -209,7 +210,7 @@ pub(super) async fn client(service: &Service, caller: &Caller) -> Result<String,
 /// Reads definitions or states.
 fn read(
     service: &Service,
-    action: Action,
+    action: ApiAction,
     name: &str,
     query: Option<&str>,
     fields: &HeaderMap,
@@ -217,9 +218,9 @@ fn read(
     let catalog = service.nodes.catalog();
     let range = objects::noderange(query)?;
     match action {
-        Action::List(kind) => Reply::new(&objects::list(catalog, kind, range.as_ref())?),
-        Action::Effective => Reply::new(&objects::effective(catalog, name)?),
-        Action::Read(kind) => {
+        ApiAction::List(kind) => Reply::new(&objects::list(catalog, kind, range.as_ref())?),
+        ApiAction::Effective => Reply::new(&objects::effective(catalog, name)?),
+        ApiAction::Read(kind) => {
             let (tag, document) = objects::read(catalog, kind, name)?;
             let known = fields
                 .get(IF_NONE_MATCH)
@@ -234,12 +235,12 @@ fn read(
             }
             Ok(Reply::new(&document)?.tagged(StatusCode::OK, tag))
         }
-        Action::State => {
+        ApiAction::State => {
             let nodes = objects::nodes(catalog)?;
             let Some(node) = nodes.own(name) else {
                 return Err(objects::missing(ObjectKind::Node, name, nodes.names()));
             };
-            Reply::new(&NodeState::new(name, service.states().of(node.name())))
+            Reply::new(&ApiNodeState::new(name, service.states().of(node.name())))
         }
         _ => {
             let nodes = objects::nodes(catalog)?;
@@ -247,7 +248,7 @@ fn read(
             let states = service.states();
             let states = names
                 .iter()
-                .map(|name| NodeState::new(name, states.of(name)));
+                .map(|name| ApiNodeState::new(name, states.of(name)));
             let states = states.collect();
             Reply::new(&StateList { states })
         }
@@ -255,7 +256,7 @@ fn read(
 }
 
 /// The states of the nodes that a query chooses, each with its time, and the node range as it was given.
-pub(super) type ChosenStates = (String, Vec<(NodeState, Option<OffsetDateTime>)>);
+pub(super) type ChosenStates = (String, Vec<(ApiNodeState, Option<OffsetDateTime>)>);
 
 /// Reads the states of the nodes that a query chooses.
 ///
@@ -277,7 +278,7 @@ pub(super) async fn states_of(
         let states = names.iter().map(|name| {
             let report = states.of(name);
             (
-                NodeState::new(name, report),
+                ApiNodeState::new(name, report),
                 report.map(|report| report.time),
             )
         });
@@ -377,7 +378,7 @@ fn respond(reply: Reply) -> Response<Content> {
 
 /// Says what is wrong (RFC 9457).
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Content> {
-    let problem = Problem {
+    let problem = ProblemDetails {
         title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
         detail: detail.to_owned(),

@@ -7,8 +7,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::operations::{Action, Operation, all, collection};
-use super::types::{NodeState, Problem, StateList, TrustStatus};
+use super::operations::{ApiAction, Operation, all, collection};
+use super::types::{ApiNodeState, ProblemDetails, StateList, TrustStatus};
 
 /// Describes the API.
 pub(super) fn document() -> Value {
@@ -45,10 +45,10 @@ fn describe(operation: &Operation) -> Value {
         "parameters": parameters(operation),
         "responses": responses(operation),
     });
-    if operation.action == Action::Describe {
+    if operation.action == ApiAction::Describe {
         described["security"] = json!([]);
     }
-    if let Action::Put(kind) = operation.action {
+    if let ApiAction::Put(kind) = operation.action {
         described["requestBody"] = json!({
             "required": true,
             "content": { "application/json": { "schema": reference(title(kind)) } },
@@ -59,33 +59,35 @@ fn describe(operation: &Operation) -> Value {
 
 fn id(operation: &Operation) -> String {
     match operation.action {
-        Action::Describe => "describe".to_owned(),
-        Action::List(kind) => format!("list_{}", collection(kind)),
-        Action::Read(kind) => format!("read_{kind}"),
-        Action::Effective => "read_effective_node".to_owned(),
-        Action::Put(kind) => format!("put_{kind}"),
-        Action::Delete(kind) => format!("delete_{kind}"),
-        Action::States => "list_states".to_owned(),
-        Action::State => "read_state".to_owned(),
-        Action::Trust => "read_trust".to_owned(),
+        ApiAction::Describe => "describe".to_owned(),
+        ApiAction::List(kind) => format!("list_{}", collection(kind)),
+        ApiAction::Read(kind) => format!("read_{kind}"),
+        ApiAction::Effective => "read_effective_node".to_owned(),
+        ApiAction::Put(kind) => format!("put_{kind}"),
+        ApiAction::Delete(kind) => format!("delete_{kind}"),
+        ApiAction::States => "list_states".to_owned(),
+        ApiAction::State => "read_state".to_owned(),
+        ApiAction::Trust => "read_trust".to_owned(),
     }
 }
 
-fn summary(action: Action) -> String {
+fn summary(action: ApiAction) -> String {
     match action {
-        Action::Describe => "Describe this API".to_owned(),
-        Action::List(kind) => format!("List {}, with what they say themselves", collection(kind)),
-        Action::Read(ObjectKind::Site) => "Read the site's settings".to_owned(),
-        Action::Read(kind) => format!("Read one {kind}, with what it says itself"),
-        Action::Effective => "Read one node, with what it has from its groups".to_owned(),
-        Action::Put(ObjectKind::Site) => "Change the site's settings to these".to_owned(),
-        Action::Put(kind) => format!(
+        ApiAction::Describe => "Describe this API".to_owned(),
+        ApiAction::List(kind) => {
+            format!("List {}, with what they say themselves", collection(kind))
+        }
+        ApiAction::Read(ObjectKind::Site) => "Read the site's settings".to_owned(),
+        ApiAction::Read(kind) => format!("Read one {kind}, with what it says itself"),
+        ApiAction::Effective => "Read one node, with what it has from its groups".to_owned(),
+        ApiAction::Put(ObjectKind::Site) => "Change the site's settings to these".to_owned(),
+        ApiAction::Put(kind) => format!(
             "Make one {kind}, or have it say this; secrets that it has stay unless others are given"
         ),
-        Action::Delete(kind) => format!("Remove one {kind}"),
-        Action::States => "List how nodes are, by what they reported last".to_owned(),
-        Action::State => "Read how one node is".to_owned(),
-        Action::Trust => {
+        ApiAction::Delete(kind) => format!("Remove one {kind}"),
+        ApiAction::States => "List how nodes are, by what they reported last".to_owned(),
+        ApiAction::State => "Read how one node is".to_owned(),
+        ApiAction::Trust => {
             "Read what authorities the site has, and what is wrong with them".to_owned()
         }
     }
@@ -106,17 +108,17 @@ fn parameters(operation: &Operation) -> Value {
         parameters.push(text("name", "path", "The name of the object"));
     }
     match operation.action {
-        Action::List(ObjectKind::Node) | Action::States => {
+        ApiAction::List(ObjectKind::Node) | ApiAction::States => {
             parameters.push(text(
                 "noderange",
                 "query",
                 "The nodes, by a node range; all unless given",
             ));
         }
-        Action::Read(_) => {
+        ApiAction::Read(_) => {
             parameters.push(text("If-None-Match", "header", "The ETag of what is known"))
         }
-        Action::Put(_) | Action::Delete(_) => {
+        ApiAction::Put(_) | ApiAction::Delete(_) => {
             parameters.push(text(
                 "If-Match",
                 "header",
@@ -125,7 +127,7 @@ fn parameters(operation: &Operation) -> Value {
         }
         _ => {}
     }
-    if matches!(operation.action, Action::Put(kind) if kind != ObjectKind::Site) {
+    if matches!(operation.action, ApiAction::Put(kind) if kind != ObjectKind::Site) {
         parameters.push(text(
             "If-None-Match",
             "header",
@@ -150,19 +152,19 @@ fn responses(operation: &Operation) -> Value {
         responses.insert(status.to_owned(), response);
     };
     let schema = match operation.action {
-        Action::Describe => json!({ "type": "object" }),
-        Action::List(kind) => list_schema(kind),
-        Action::Read(kind) | Action::Put(kind) => reference(title(kind)),
-        Action::Effective => reference(title(ObjectKind::Node)),
-        Action::Delete(_) => Value::Null,
-        Action::States => reference("StateList"),
-        Action::State => reference("NodeState"),
-        Action::Trust => reference("TrustStatus"),
+        ApiAction::Describe => json!({ "type": "object" }),
+        ApiAction::List(kind) => list_schema(kind),
+        ApiAction::Read(kind) | ApiAction::Put(kind) => reference(title(kind)),
+        ApiAction::Effective => reference(title(ObjectKind::Node)),
+        ApiAction::Delete(_) => Value::Null,
+        ApiAction::States => reference("StateList"),
+        ApiAction::State => reference("ApiNodeState"),
+        ApiAction::Trust => reference("TrustStatus"),
     };
-    let has_tag = matches!(operation.action, Action::Read(_) | Action::Put(_));
+    let has_tag = matches!(operation.action, ApiAction::Read(_) | ApiAction::Put(_));
     match operation.action {
-        Action::Delete(_) => add("204", "It is removed", Value::Null, false),
-        Action::Put(kind) => {
+        ApiAction::Delete(_) => add("204", "It is removed", Value::Null, false),
+        ApiAction::Put(kind) => {
             add("200", "It is so now", schema.clone(), has_tag);
             if kind != ObjectKind::Site {
                 add("201", "It is made", schema, has_tag);
@@ -170,7 +172,7 @@ fn responses(operation: &Operation) -> Value {
         }
         _ => add("200", "What was asked for", schema, has_tag),
     }
-    if let Action::Read(_) = operation.action {
+    if let ApiAction::Read(_) = operation.action {
         add("304", "It is as it was", Value::Null, true);
     }
     for (status, about) in problems(operation) {
@@ -178,7 +180,7 @@ fn responses(operation: &Operation) -> Value {
             status.to_owned(),
             json!({
                 "description": about,
-                "content": { "application/problem+json": { "schema": reference("Problem") } },
+                "content": { "application/problem+json": { "schema": reference("ProblemDetails") } },
             }),
         );
     }
@@ -188,7 +190,7 @@ fn responses(operation: &Operation) -> Value {
 /// Lists the statuses of requests that are not answered as they ask.
 fn problems(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     let mut problems = Vec::new();
-    if operation.action == Action::Describe {
+    if operation.action == ApiAction::Describe {
         return problems;
     }
     problems.push(("403", "The client may not, or is none"));
@@ -199,7 +201,11 @@ fn problems(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     ));
     if matches!(
         operation.action,
-        Action::List(_) | Action::States | Action::Read(_) | Action::Effective | Action::State
+        ApiAction::List(_)
+            | ApiAction::States
+            | ApiAction::Read(_)
+            | ApiAction::Effective
+            | ApiAction::State
     ) {
         problems.push(("400", "The node range names what is not there"));
     }
@@ -212,7 +218,7 @@ fn problems(operation: &Operation) -> Vec<(&'static str, &'static str)> {
         problems.push(("413", "The body is too large"));
         problems.push(("415", "The body is not JSON"));
     }
-    if matches!(operation.action, Action::Put(_) | Action::Delete(_)) {
+    if matches!(operation.action, ApiAction::Put(_) | ApiAction::Delete(_)) {
         problems.push(("412", "It is not as it was when it was read"));
         problems.push(("422", "A name or an attribute is not right"));
         problems.push(("428", "If-Match or If-None-Match is missing"));
@@ -247,8 +253,8 @@ fn schemas() -> Value {
     });
     let mut generator = settings.into_generator();
     for add in [
-        add::<Problem>,
-        add::<NodeState>,
+        add::<ProblemDetails>,
+        add::<ApiNodeState>,
         add::<StateList>,
         add::<TrustStatus>,
     ] {

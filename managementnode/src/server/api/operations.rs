@@ -5,7 +5,7 @@ use hyper::Method;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum ApiAction {
     /// The description of the API.
     Describe,
     List(ObjectKind),
@@ -25,14 +25,14 @@ pub(super) struct Operation {
     pub(super) method: Method,
     /// `{name}` is the name of an object.
     pub(super) path: String,
-    pub(super) action: Action,
+    pub(super) action: ApiAction,
 }
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FoundOperation {
     /// The operation, and the name in its path.
-    Operation(Action, String),
+    Operation(ApiAction, String),
     /// The path has operations with these methods alone.
     OtherMethods(String),
     Nothing,
@@ -59,30 +59,34 @@ pub(super) fn all() -> Vec<Operation> {
             action,
         });
     };
-    add(Method::GET, "openapi.json".to_owned(), Action::Describe);
+    add(Method::GET, "openapi.json".to_owned(), ApiAction::Describe);
     for kind in ObjectKind::ALL {
         let all = collection(kind);
         let one = if kind == ObjectKind::Site {
             all.to_owned()
         } else {
-            add(Method::GET, all.to_owned(), Action::List(kind));
+            add(Method::GET, all.to_owned(), ApiAction::List(kind));
             format!("{all}/{{name}}")
         };
-        add(Method::GET, one.clone(), Action::Read(kind));
+        add(Method::GET, one.clone(), ApiAction::Read(kind));
         if kind == ObjectKind::Node {
-            add(Method::GET, format!("{one}/effective"), Action::Effective);
+            add(
+                Method::GET,
+                format!("{one}/effective"),
+                ApiAction::Effective,
+            );
         }
         // Groups are made and lose their members by nodes, too: chdef and rmdef change them.
         if kind != ObjectKind::Group {
-            add(Method::PUT, one.clone(), Action::Put(kind));
+            add(Method::PUT, one.clone(), ApiAction::Put(kind));
         }
         if !matches!(kind, ObjectKind::Group | ObjectKind::Site) {
-            add(Method::DELETE, one, Action::Delete(kind));
+            add(Method::DELETE, one, ApiAction::Delete(kind));
         }
     }
-    add(Method::GET, "states".to_owned(), Action::States);
-    add(Method::GET, "states/{name}".to_owned(), Action::State);
-    add(Method::GET, "trust".to_owned(), Action::Trust);
+    add(Method::GET, "states".to_owned(), ApiAction::States);
+    add(Method::GET, "states/{name}".to_owned(), ApiAction::State);
+    add(Method::GET, "trust".to_owned(), ApiAction::Trust);
     operations
 }
 
@@ -131,22 +135,28 @@ mod tests {
             (
                 Method::GET,
                 "nodes",
-                FoundOperation::Operation(Action::List(ObjectKind::Node), "clustersite".to_owned()),
+                FoundOperation::Operation(
+                    ApiAction::List(ObjectKind::Node),
+                    "clustersite".to_owned(),
+                ),
             ),
             (
                 Method::PUT,
                 "nodes/n1",
-                FoundOperation::Operation(Action::Put(ObjectKind::Node), "n1".to_owned()),
+                FoundOperation::Operation(ApiAction::Put(ObjectKind::Node), "n1".to_owned()),
             ),
             (
                 Method::GET,
                 "nodes/n1/effective",
-                FoundOperation::Operation(Action::Effective, "n1".to_owned()),
+                FoundOperation::Operation(ApiAction::Effective, "n1".to_owned()),
             ),
             (
                 Method::PUT,
                 "site",
-                FoundOperation::Operation(Action::Put(ObjectKind::Site), "clustersite".to_owned()),
+                FoundOperation::Operation(
+                    ApiAction::Put(ObjectKind::Site),
+                    "clustersite".to_owned(),
+                ),
             ),
             (
                 Method::DELETE,

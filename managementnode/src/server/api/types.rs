@@ -10,7 +10,7 @@ use crate::trust::stamp;
 
 /// What is wrong with a request (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Problem {
+pub(super) struct ProblemDetails {
     /// The reason phrase of the status.
     pub(super) title: String,
     /// The status.
@@ -21,7 +21,7 @@ pub(super) struct Problem {
 
 /// How a node is, by what it reported last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct NodeState {
+pub(crate) struct ApiNodeState {
     /// The node.
     pub(crate) node: String,
     /// `installing`, `booting`, `postbooting`, `booted` or `failed`; null when it has reported nothing.
@@ -34,7 +34,7 @@ pub(crate) struct NodeState {
     pub(crate) lines: Vec<String>,
 }
 
-impl NodeState {
+impl ApiNodeState {
     /// Describes a node.
     pub(crate) fn new(node: &str, report: Option<&StateReport>) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl NodeState {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct StateList {
     /// Each node, sorted by name.
-    pub(super) states: Vec<NodeState>,
+    pub(super) states: Vec<ApiNodeState>,
 }
 
 /// The site's authorities, as `slipway-trust status --json` prints them.

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 use time::{Duration, OffsetDateTime};
 
-use crate::server::api::NodeState;
+use crate::server::api::ApiNodeState;
 
 /// How long a node may install, boot or run its scripts before that is wrong.
 const OVERDUE: Duration = Duration::hours(2);
@@ -17,7 +17,7 @@ pub(super) struct PageContent {
     pub(super) site: Option<String>,
     /// The node range that was asked for.
     pub(super) range: String,
-    pub(super) states: Vec<(NodeState, Option<OffsetDateTime>)>,
+    pub(super) states: Vec<(ApiNodeState, Option<OffsetDateTime>)>,
     pub(super) now: OffsetDateTime,
     /// For clients alone.
     pub(super) trust: Option<TrustLine>,
@@ -136,7 +136,7 @@ fn trust(trust: Option<&TrustLine>) -> Markup {
     }
 }
 
-type Listed<'a> = &'a (NodeState, Option<OffsetDateTime>);
+type Listed<'a> = &'a (ApiNodeState, Option<OffsetDateTime>);
 
 /// Lists nodes with all that is known, those that are so longest first.
 fn table(title: &str, class: &str, nodes: &[Listed<'_>], now: OffsetDateTime) -> Markup {
@@ -177,7 +177,7 @@ fn names(title: &str, class: &str, nodes: &[Listed<'_>]) -> Markup {
     }
 }
 
-fn title_of(node: &NodeState) -> String {
+fn title_of(node: &ApiNodeState) -> String {
     match &node.since {
         Some(since) => format!("{} since {since}", node.node),
         None => node.node.clone(),
@@ -185,7 +185,7 @@ fn title_of(node: &NodeState) -> String {
 }
 
 /// Marks what is known by an address alone.
-fn mark(node: &NodeState) -> &'static str {
+fn mark(node: &ApiNodeState) -> &'static str {
     if node.by.as_deref() == Some("address") {
         "*"
     } else {
@@ -207,7 +207,7 @@ fn age(lasted: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn content(states: Vec<(NodeState, Option<OffsetDateTime>)>) -> PageContent {
+    fn content(states: Vec<(ApiNodeState, Option<OffsetDateTime>)>) -> PageContent {
         PageContent {
             site: Some("<site>".to_owned()),
             range: "\"><script>".to_owned(),
@@ -225,9 +225,9 @@ mod tests {
         state: &str,
         hours: i64,
         lines: &[&str],
-    ) -> (NodeState, Option<OffsetDateTime>) {
+    ) -> (ApiNodeState, Option<OffsetDateTime>) {
         let since = OffsetDateTime::UNIX_EPOCH + Duration::hours(hours);
-        let state = NodeState {
+        let state = ApiNodeState {
             node: node.to_owned(),
             state: Some(state.to_owned()),
             since: Some(crate::trust::stamp(since)),

@@ -14,13 +14,17 @@ use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_P
 use hyper::{Response, StatusCode, Uri};
 
 use super::api::{client, states_of};
-use super::files::Content;
+use super::content::Content;
 use super::http::{Caller, Service, with_type};
 use super::tls::Peer;
 use crate::trust::{Answer, Question, now};
 use html::{PageContent, TrustLine};
 
 const STYLE: &str = include_str!("page.css");
+
+/// What whoever may not see the page is told.
+const UNSEEN: &str = "This page is for clients of the site: on the management node, as root: slipway-trust issue NAME; or let \
+                      a network see it: chdef -t site -p statusnetworks=ADDRESS/LENGTH";
 
 /// Nothing is run, and nothing is fetched but the style.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -58,13 +62,10 @@ async fn content(
 ) -> Result<PageContent, (StatusCode, String)> {
     let site = service.site().await?;
     let is_client = matches!(caller.peer, Some(Peer::Client(_)));
-    if is_client || !is_seen_from(&site, caller.address) {
-        client(service, caller).await.map_err(|(status, detail)| {
-            let detail = format!(
-                "{detail}; or let a network see this page: chdef -t site -p statusnetworks=ADDRESS/LENGTH"
-            );
-            (status, if is_client { detail.split(';').next().unwrap_or_default().to_owned() } else { detail })
-        })?;
+    if is_client {
+        client(service, caller).await?;
+    } else if !is_seen_from(&site, caller.address) {
+        return Err((StatusCode::FORBIDDEN, UNSEEN.to_owned()));
     }
     let query = uri.query().map(str::to_owned);
     let (range, states) = states_of(service, query).await?;
