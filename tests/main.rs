@@ -5,6 +5,7 @@ mod boot;
 mod chain;
 mod diskless;
 mod dist;
+mod enrol;
 mod install;
 mod rules;
 mod survive;
@@ -21,6 +22,7 @@ fn main() {
         survive::trials(),
         install::trials(),
         dist::trials(),
+        enrol::trials(),
         update::trials(),
         uplinks::trials(),
         rules::trials(),

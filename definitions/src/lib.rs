@@ -17,6 +17,7 @@ pub mod cli;
 pub mod command;
 mod container;
 mod distro;
+mod enrolment;
 mod error;
 #[cfg(feature = "files")]
 mod files;
@@ -55,6 +56,10 @@ pub use container::{
     ProcessArguments, PublishedPort, RestartPolicy, Switch, VolumeMount,
 };
 pub use distro::Distro;
+pub use enrolment::{
+    EnrolmentOrder, EnrolmentRequest, EnrolmentToken, IdentityFiles, KNOWN_HOSTS, RenewalRequest,
+    SignedIdentity,
+};
 pub use error::Error;
 #[cfg(feature = "files")]
 pub use files::{AtomicFile, boot_id, sync_directory, write_atomic};

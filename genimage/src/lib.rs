@@ -11,7 +11,9 @@
 //! problems of a run are reported together, and a node that has one gets nothing.
 
 mod address_book;
+mod arming;
 mod assets;
+pub mod boot_archive;
 mod bootfiles;
 pub mod check;
 mod cli;
@@ -23,6 +25,7 @@ mod image;
 mod initrd_record;
 pub mod installer;
 pub mod library;
+mod node_archive;
 mod node_context;
 pub mod nodeset;
 pub mod packimage;

@@ -7,6 +7,7 @@ mod lab;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,10 @@ fn main() -> ExitCode {
         &[
             ("files_are_served_whole_and_in_part", files),
             ("no_path_and_no_link_leaves_the_directory", paths),
+            (
+                "what_not_everybody_may_read_is_served_to_its_own_node_alone",
+                restricted,
+            ),
             ("a_head_that_does_not_end_is_ended", slow_loris),
             ("one_address_does_not_take_all_connections", idle),
             ("what_is_too_large_is_refused", large),
@@ -166,6 +171,40 @@ fn files() {
     }
     for path in ["/", "/install", "/install/none", "/etc/passwd", "/v1"] {
         assert_eq!(curl(&lab, &[&daemon.url(path)]).0, "404", "{path}");
+    }
+}
+
+fn restricted() {
+    let lab = site("[node.n1]\nip = \"127.0.0.2\"\n[node.n2]\nip = \"127.0.0.3\"\n");
+    for node in ["n1", "n2"] {
+        fs::create_dir_all(lab.path(&format!("install/autoinst/{node}"))).unwrap();
+        for (file, mode) in [("boot.cpio.gz", 0o640), ("boot.ipxe", 0o644)] {
+            let file = format!("install/autoinst/{node}/{file}");
+            lab.write(&file, node);
+            fs::set_permissions(lab.path(&file), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+    lab.write("install/alone", "alone");
+    fs::set_permissions(lab.path("install/alone"), fs::Permissions::from_mode(0o600)).unwrap();
+    let link = |target: &str, at: &str| std::os::unix::fs::symlink(target, lab.path(at)).unwrap();
+    link("autoinst", "install/nodes");
+    let daemon = Daemon::start(&lab);
+    let get = |from: &str, path: &str| {
+        let url = daemon.url(&format!("/install/{path}"));
+        curl(&lab, &["--interface", from, "--path-as-is", &url]).0
+    };
+    for (from, path, status) in [
+        ("127.0.0.2", "autoinst/n1/boot.cpio.gz", "200"),
+        ("127.0.0.2", "autoinst/n2/boot.cpio.gz", "403"),
+        ("127.0.0.3", "autoinst/n2/boot.cpio.gz", "200"),
+        ("127.0.0.9", "autoinst/n1/boot.cpio.gz", "403"),
+        ("127.0.0.9", "nodes/n1/boot.cpio.gz", "403"),
+        ("127.0.0.9", "autoinst//n1/boot.cpio.gz", "403"),
+        ("127.0.0.9", "autoinst/%6e1/boot.cpio.gz", "403"),
+        ("127.0.0.2", "alone", "403"),
+        ("127.0.0.9", "autoinst/n1/boot.ipxe", "200"),
+    ] {
+        assert_eq!(get(from, path), status, "{path} from {from}");
     }
 }
 

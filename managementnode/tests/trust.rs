@@ -68,6 +68,10 @@ fn main() -> ExitCode {
                 "a_secret_of_another_node_or_too_late_is_refused_and_alarms",
                 wrong_secrets,
             ),
+            (
+                "a_node_gets_its_next_certificate_by_the_present_one",
+                renewal,
+            ),
             ("fifty_nodes_enrol_at_once", fifty),
             (
                 "a_signer_takes_the_socket_that_systemd_hands_over",
@@ -924,6 +928,14 @@ impl Drop for Signer {
 
 /// Asks the signer, as slipwayd does.
 fn ask(socket: &Path, node: &str, token: &str, request: &str) -> Value {
+    let request = json!({ "node": node, "token": token, "request": request });
+    question(
+        socket,
+        &json!({ "enrol": { "request": request, "from": "10.1.0.99" } }),
+    )
+}
+
+fn question(socket: &Path, line: &Value) -> Value {
     let end = Instant::now() + Duration::from_secs(60);
     let mut stream = loop {
         match UnixStream::connect(socket) {
@@ -932,7 +944,6 @@ fn ask(socket: &Path, node: &str, token: &str, request: &str) -> Value {
         }
         thread::sleep(Duration::from_millis(10));
     };
-    let line = json!({ "enrol": { "node": node, "token": token, "request": request, "from": "10.1.0.99" } });
     // A signer that is killed meanwhile answers nothing.
     let _ = stream.write_all(format!("{line}\n").as_bytes());
     let mut text = String::new();
@@ -1042,6 +1053,74 @@ fn enrolment() {
         (&status["issued"]["node"], &status["armed"]),
         (&json!({ "valid": 1, "revoked": 0 }), &json!([]))
     );
+}
+
+fn renewal() {
+    let lab = ready();
+    let _signer = Signer::start(&lab);
+    let socket = lab.path("signer.sock");
+    let made = other(
+        &lab,
+        "ssh-keygen",
+        &["-q", "-t", "ed25519", "-N", "", "-f", "host"],
+    );
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let (_, token) = arm(&lab, "n1").remove(0);
+    request(&lab, "n1", "basicConstraints=CA:FALSE");
+    let (csr, ssh) = (lab.read("n1.csr"), lab.read("host.pub"));
+    let enrolment = json!({ "node": "n1", "token": token, "request": csr, "ssh": ssh });
+    let enrolled = question(
+        &socket,
+        &json!({ "enrol": { "request": enrolment, "from": "" } }),
+    );
+    // dockerd is told whom to let in, and ssh clients know the host.
+    assert_eq!(enrolled["clients"], lab.read("config/trust/clients.crt"));
+    lab.write("host-cert.pub", enrolled["ssh"].as_str().unwrap());
+    let shown = other(&lab, "ssh-keygen", &["-L", "-f", "host-cert.pub"]);
+    for part in [
+        "host certificate",
+        "Key ID: \"n1\"",
+        "n1.cluster",
+        "10.1.0.11",
+    ] {
+        assert!(shown.stdout.contains(part), "{part}: {}", shown.stdout);
+    }
+    lab.write("cert.pem", enrolled["certificate"].as_str().unwrap());
+    let serial = |file: &str| {
+        let shown = openssl(&lab, &["x509", "-in", file, "-noout", "-serial"]);
+        shown.trim().trim_start_matches("serial=").to_lowercase()
+    };
+    let first = serial("cert.pem");
+    let renew = |node: &str, serial: &str| {
+        let renewal =
+            json!({ "request": { "request": csr }, "node": node, "serial": serial, "from": "" });
+        question(&socket, &json!({ "renew": renewal }))
+    };
+    lab.write(
+        "next.pem",
+        renew("n1", &first)["certificate"].as_str().unwrap(),
+    );
+    let verified = verify(
+        &lab,
+        "next.pem",
+        &["-purpose", "sslserver", "-verify_ip", "10.1.0.11"],
+    );
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    let second = serial("next.pem");
+    assert_ne!(first, second);
+    let refused = json!({ "refused": REFUSED });
+    // Another's serial, one of nobody, and one that is revoked.
+    assert_eq!(renew("n2", &first), refused);
+    assert_eq!(renew("n1", &"0".repeat(32)), refused);
+    assert_eq!(
+        alarms(&lab),
+        [
+            "n2 : it would renew a certificate that does not count",
+            "n1 : it would renew a certificate that does not count"
+        ]
+    );
+    succeed(&lab, &["revoke", "n1"]);
+    assert_eq!(renew("n1", &second), refused);
 }
 
 fn wrong_secrets() {

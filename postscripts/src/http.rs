@@ -127,6 +127,31 @@ impl Url {
     }
 }
 
+/// Sends a body to a path over a connection that is open, and returns the status and what is answered.
+///
+/// # Errors
+/// When there is no whole answer of at most `limit` bytes.
+pub(crate) fn post(
+    stream: &mut (impl Read + Write),
+    host: &str,
+    path: &str,
+    text: &str,
+    limit: u64,
+) -> Result<(u16, Vec<u8>), Failure> {
+    let sending = |e: std::io::Error| Failure::Network(format!("sending a request: {e}"));
+    let length = text.len();
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         User-Agent: slipway\r\n\r\n{text}"
+    );
+    stream.write_all(request.as_bytes()).map_err(sending)?;
+    stream.flush().map_err(sending)?;
+    let (head, first) = head(stream)?;
+    let mut answer = Vec::new();
+    body(stream, &first, head.length, limit, &mut answer)?;
+    Ok((head.status, answer))
+}
+
 /// How long a fetch of so many bytes may take, from the first word to the last.
 fn timeout(bytes: u64) -> Duration {
     BASE_TIMEOUT + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)

@@ -1,25 +1,29 @@
 //! What a host runs once it is installed: small static programs, each one step of the bring-up.
 //!
-//! Four equal rooms, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
+//! Five equal rooms, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
 //! [`bridge`]. `setupdockerhost` gives the host's dockerd a key, a certificate and clients that it trusts,
 //! and proves it: [`dockerhost`]. `firstboot` runs them in
 //! the order that the node's definition asks for, each once: [`firstboot`]. `otherpkgs` installs the
-//! osimage's extra packages: [`otherpkgs`].
+//! osimage's extra packages: [`otherpkgs`]. `enrol` gets the host an identity that the site's authority signs: [`enrol`].
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
 //! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `nftables` (what its firewall does to
-//! a packet), `program` and `http`;
+//! a packet), `program`, `http` and `tls_client`;
 //! [`fault`] makes tests of interrupted runs possible. Nothing here runs a shell, resolves a name or asks a
 //! name service.
 
 pub mod bridge;
 pub mod dockerhost;
+pub mod enrol;
 pub mod fault;
 mod files;
 pub mod firstboot;
 mod http;
+mod identity;
 mod netlink;
 mod nftables;
 pub mod otherpkgs;
 mod owner;
 mod program;
+pub mod tls;
+mod tls_client;

@@ -2,7 +2,7 @@
 //!
 //! `tests/e2e` builds the medium and runs this. Commands are typed as an administrator types them, from
 //! binaries that are installed below a prefix of their own; the management node is a network namespace in
-//! which the distribution's DHCP, TFTP and web servers run; the bare machine is one of qemu. What its
+//! which the distribution's dnsmasq and slipwayd run; the bare machine is one of qemu. What its
 //! console says is kept in `target/machines/console/`.
 
 mod management_node;
@@ -32,7 +32,7 @@ fn run() -> Result<()> {
     let needs = [
         Need::Machines,
         Need::Tools(DockerHost::TOOLS),
-        Need::Tools(&["nginx", "ssh-keygen"]),
+        Need::Tools(&["ssh-keygen"]),
     ];
     if let Some(lacking) = needs.into_iter().find_map(Need::lacking) {
         bail!("the full chain {lacking}");
@@ -46,14 +46,15 @@ fn run() -> Result<()> {
     progress.done("nodeset");
 
     let site = Site::new()?;
-    site.serve_files(&management_node.installdir())?;
-    site.serve_addresses(&management_node.boot_service()?)?;
+    management_node.serve(&site)?;
+    progress.done("makedhcp, slipwayd");
     let mut machine = unattended::install(&management_node, &site, &mut progress)?;
     machine.wait_for_first_boot()?;
     let status = "/opt/slipway/bin/firstboot --status";
     println!("$ ssh root@host01 {status}\n{}", machine.succeed(status)?);
-    progress.done("firstboot: bridgeprereq, setupdockerhost");
-    let host = DockerHost::of(&site, &machine)?;
+    progress.done("firstboot: enrol, bridgeprereq, setupdockerhost");
+    management_node.has_enrolled(&machine)?;
+    let host = DockerHost::by(&site, management_node.client()?);
     host.start_container()?;
     host.holds(&machine)?;
     progress.done("container started, host proven");

@@ -121,30 +121,110 @@ impl ManagementNode {
                 &["host01", "-p", &format!("postbootscripts={script}")],
             )?;
         }
+        self.typed("slipway-trust", &["init"])?;
         self.typed("nodeset", &["host01", &format!("osimage={osimage}")])?;
         Ok(())
     }
 
-    /// Returns what tells dnsmasq to boot machines: iPXE fetches a script over TFTP, and that the node's.
-    pub(crate) fn boot_service(&self) -> Result<Vec<String>> {
-        let root = self.path("tftp");
-        fs::create_dir_all(&root)?;
-        let script = "#!ipxe\nchain http://${next-server}/install/autoinst/${hostname}/boot.ipxe\n";
-        fs::write(root.join("boot.ipxe"), script)?;
-        Ok(vec![
-            "--enable-tftp".to_owned(),
-            format!("--tftp-root={}", root.display()),
-            "--tftp-no-fail".to_owned(),
-            format!("--dhcp-boot=boot.ipxe,,{}", Site::ADDRESS),
-        ])
+    /// Serves addresses and boot files by what `makedhcp` and `makedns` write, and all else by `slipwayd`.
+    pub(crate) fn serve(&self, site: &Site) -> Result<()> {
+        let settings = self.path("dnsmasq.d");
+        fs::create_dir_all(&settings)?;
+        let (directory, pid) = (shown(&settings), shown(&self.path("dnsmasq.pid")));
+        let options = ["--directory", &directory, "--pid-file", &pid];
+        for (name, what) in [("makedhcp", "-n"), ("makedhcp", "-a"), ("makedns", "-n")] {
+            let program = site.command(self.path("usr/bin").join(name));
+            self.shown(program, name, &[&[what], &options[..]].concat())?;
+        }
+        let mut server = site.command("dnsmasq");
+        server
+            .args([
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--user=root",
+                "--no-hosts",
+            ])
+            .arg(format!("--conf-dir={directory}"))
+            .arg(format!("--pid-file={pid}"))
+            .arg(format!(
+                "--dhcp-leasefile={}",
+                self.path("leases").display()
+            ))
+            .arg(format!(
+                "--log-facility={}",
+                self.path("dnsmasq.log").display()
+            ));
+        server.spawn().context("starting dnsmasq")?;
+        let socket = shown(&self.path("signer.sock"));
+        let (state, trust) = (self.path("state"), shown(&self.path("config/trust")));
+        fs::create_dir_all(&state)?;
+        let at = |port: u16| format!("{}:{port}", Site::ADDRESS);
+        let daemon = [
+            "--http",
+            &at(80),
+            "--tls",
+            &at(8443),
+            "--reports",
+            &at(3002),
+            "--signer",
+            &socket,
+            "--credentials",
+            &trust,
+            "--state",
+            &shown(&state),
+        ]
+        .map(str::to_owned);
+        for (name, arguments) in [
+            (
+                "slipway-trust",
+                vec!["signer".to_owned(), "--socket".to_owned(), socket.clone()],
+            ),
+            ("slipwayd", daemon.to_vec()),
+        ] {
+            println!(
+                "$ {name} {}    # by its unit",
+                arguments.join(" ").replace(&shown(self.dir.path()), "")
+            );
+            let log = fs::File::create(self.path(&format!("{name}.log")))?;
+            let mut server = site.command(self.path("usr/bin").join(name));
+            server
+                .args(&arguments)
+                .env("SLIPWAY_CONFIG", self.path("config"))
+                .stderr(log);
+            server.spawn().with_context(|| format!("starting {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// Has the site sign a client for docker hosts; returns its directory.
+    pub(crate) fn client(&self) -> Result<PathBuf> {
+        self.typed(
+            "slipway-trust",
+            &["issue", "administrator", "--out", "client"],
+        )?;
+        Ok(self.path("client"))
+    }
+
+    /// The node is known by what the site signed, has no authority's key, and renews by itself.
+    pub(crate) fn has_enrolled(&self, machine: &Machine) -> Result<()> {
+        machine.succeed(
+            "test -s /etc/slipway/identity/cert.pem && test ! -e /etc/slipway/authority/ca-key.pem",
+        )?;
+        machine.succeed(
+            "test ! -e /var/lib/slipway/enrolment.json && systemctl is-enabled slipway-enrol.timer",
+        )?;
+        self.typed(
+            "nodestat",
+            &["host01", "--state", &shown(&self.path("state"))],
+        )?;
+        Ok(())
     }
 
     /// Has the node run `setupdockerhost` again, which finds nothing to do.
     pub(crate) fn update(&self, site: &Site) -> Result<()> {
         let config = self.path("ssh_config");
         let text = format!(
-            "Host *\n User root\n IdentityFile {}\n IdentitiesOnly yes\n UserKnownHostsFile {}\n \
-             StrictHostKeyChecking accept-new\n",
+            "Host *\n User root\n IdentityFile {}\n IdentitiesOnly yes\n UserKnownHostsFile {}\n",
             self.key().display(),
             self.path("known_hosts").display()
         );
@@ -202,4 +282,8 @@ impl ManagementNode {
         ensure!(ended.code == Some(0), "{name}: {}", ended.stderr);
         Ok(ended.stdout)
     }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }

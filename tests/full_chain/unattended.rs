@@ -14,14 +14,12 @@ const DISK: u64 = 12 << 30;
 /// How long one stage of the installation may take.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// What the machine asks the web server for first when a stage begins, and what is over then.
-const STAGES: [(&str, &str); 6] = [
-    ("/boot.ipxe", "power on, DHCP, TFTP"),
-    ("/preseed.cfg", "kernel and installer"),
-    ("_amd64.deb", "components, disk"),
-    ("/openssh-server_", "base system"),
-    ("/grub-pc_", "packages"),
-    ("/postscripts/firstboot", "boot loader"),
+/// What the console says first when a stage begins, and what is over then.
+const STAGES: [(&str, &str); 4] = [
+    ("Linux version", "power on, DHCP, boot script"),
+    ("Detecting network hardware", "kernel and installer"),
+    ("Installing the base system", "components, disk"),
+    ("Select and install software", "base system"),
 ];
 
 /// Switches the machine on; returns when its new system lets root in.
@@ -36,9 +34,9 @@ pub(crate) fn install<'a>(
     let mut machine =
         Machine::switch_on(site, "full-chain", &disk, &kernel, management_node.key())?;
     println!("$ ipmitool -H host01-bmc power on    # here: qemu, with an empty disk");
-    for (asked, over) in STAGES {
+    for (said, over) in STAGES {
         let end = Instant::now() + STAGE_TIMEOUT;
-        while !site.was_asked(asked) {
+        while !machine.has_said(said)? {
             ensure!(
                 machine.is_on()?,
                 "the machine went off: {}",
@@ -56,7 +54,7 @@ pub(crate) fn install<'a>(
     machine
         .wait(STAGE_TIMEOUT)
         .context("waiting for the installed system")?;
-    progress.done("late scripts, reboot from disk");
+    progress.done("packages, boot loader, late scripts, reboot from disk");
     Ok(machine)
 }
 

@@ -28,16 +28,21 @@ impl<'a> DockerHost<'a> {
     /// The address of the container on the bridge.
     pub const CONTAINER: &'static str = "10.77.0.50";
 
-    /// Fetches the client's certificate over ssh.
+    /// Fetches the client's certificate over ssh, from a host with an authority of its own.
     pub fn of(site: &'a Site, machine: &Machine) -> Result<Self> {
         let bundle = site.path("client");
         println!("$ scp -r root@host01:/etc/slipway/client .");
         machine.fetch("/etc/slipway/client", &bundle)?;
+        Ok(Self::by(site, bundle))
+    }
+
+    /// Takes the client's certificate from a directory: the site signed it, and the host's.
+    pub fn by(site: &'a Site, bundle: PathBuf) -> Self {
         let at = Machine::ADDRESS;
         println!(
             "$ export DOCKER_HOST=tcp://{at}:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=client"
         );
-        Ok(Self { site, bundle })
+        Self { site, bundle }
     }
 
     /// Makes an image of busybox and starts a container of it, with an address of its own, for good.

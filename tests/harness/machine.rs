@@ -243,6 +243,12 @@ impl<'a> Machine<'a> {
             .map(drop)
     }
 
+    /// Says whether the console's output contains a text.
+    pub fn has_said(&self, text: &str) -> Result<bool> {
+        let said = fs::read(&self.console).context("reading the console")?;
+        Ok(String::from_utf8_lossy(&said).contains(text))
+    }
+
     /// Fails if the console's output contains a text.
     pub fn has_not_said(&self, text: &str) -> Result<()> {
         let said = fs::read(&self.console).context("reading the console")?;

@@ -107,7 +107,7 @@ impl Site {
             "daemon off; user root; worker_processes 1; pid {at}/nginx.pid; error_log {at}/nginx.log;
 events {{ worker_connections 64; }}
 http {{
-    access_log {at}/asked.log; sendfile on; default_type application/octet-stream;
+    access_log off; sendfile on; default_type application/octet-stream;
     client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;
     uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
     server {{ listen {}:80; location /install/ {{ alias {}/; }} }}
@@ -124,12 +124,6 @@ http {{
             .args(["-e", "/dev/null"]);
         server.spawn().context("starting nginx")?;
         Ok(())
-    }
-
-    /// Says whether something that a text is part of was asked of that server.
-    pub fn was_asked(&self, text: &str) -> bool {
-        let log = std::fs::read_to_string(self.path("asked.log")).unwrap_or_default();
-        log.lines().any(|line| line.contains(text))
     }
 
     /// Returns the site's own directory.

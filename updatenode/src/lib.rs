@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use definitions::Node;
+use definitions::{KNOWN_HOSTS, Node};
 
 use assets::{NodeAssets, NodeJob};
 pub use cli::Args;
@@ -50,12 +50,14 @@ use ssh::Ssh;
 pub fn run(args: Args) -> Result<ExitCode> {
     let started = Instant::now();
     let request = Request::parse(&args.scripts, args.software)?;
+    let catalog = args.config.catalog();
+    let known_hosts = catalog.path().join(KNOWN_HOSTS);
     let ssh = Ssh::new(
         args.ssh_config.as_deref(),
         args.user.as_deref(),
         args.persist,
+        known_hosts.exists().then_some(known_hosts.as_path()),
     )?;
-    let catalog = args.config.catalog();
     let mut assets = NodeAssets::open(catalog.site()?.install_dir())?;
     let nodes = selected_nodes(&args)?;
     let (jobs, settled) = prepare(&nodes, &mut assets, &request);

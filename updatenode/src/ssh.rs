@@ -34,7 +34,14 @@ impl Ssh {
     ///
     /// Connections are kept open only on request: each is a process. Without a request, a connection that the user's own
     /// configuration keeps open is used, and none is made.
-    pub(crate) fn new(config: Option<&Path>, user: Option<&str>, persist: u32) -> Result<Self> {
+    /// Where the site has an authority of ssh host keys, `known_hosts` is the file with its line: hosts are known by it, beside
+    /// those that the user's own files have, and no other key is accepted.
+    pub(crate) fn new(
+        config: Option<&Path>,
+        user: Option<&str>,
+        persist: u32,
+        known_hosts: Option<&Path>,
+    ) -> Result<Self> {
         let mut options = vec![OsString::from("-T")];
         if let Some(config) = config {
             // ssh would report the same, once for every node.
@@ -51,6 +58,15 @@ impl Ssh {
                 "ControlMaster=auto".into(),
                 path,
                 format!("ControlPersist={persist}").into(),
+            ]);
+        }
+        if let Some(path) = known_hosts {
+            let path = path.display().to_string().replace('%', "%%");
+            set.extend([
+                // a client before OpenSSH 8.5 knows no command for it
+                "IgnoreUnknown=KnownHostsCommand".into(),
+                format!("KnownHostsCommand=/bin/cat \"{path}\"").into(),
+                "StrictHostKeyChecking=yes".into(),
             ]);
         }
         options.extend(set.into_iter().flat_map(|option| ["-o".into(), option]));
@@ -101,8 +117,8 @@ pub(crate) fn reason(messages: &[&str]) -> String {
         return changed_key(messages);
     }
     if any("Host key verification failed") {
-        return "its host key is not known here, and ssh is configured to be strict: compare the key and add it to \
-                known_hosts, or log in manually once"
+        return "its host key is not known here, and ssh is configured to be strict: let the node enrol, so that the site signs it \
+                (nodeset --arm), or compare the key and add it to known_hosts"
             .to_owned();
     }
     let last = messages
@@ -169,8 +185,8 @@ mod tests {
                 format!(
                     "No ED25519 host key is known for n1 and you have requested strict checking.\n{failed}"
                 ),
-                "its host key is not known here, and ssh is configured to be strict: compare the key and add it to \
-                 known_hosts, or log in manually once",
+                "its host key is not known here, and ssh is configured to be strict: let the node enrol, so that the site \
+                 signs it (nodeset --arm), or compare the key and add it to known_hosts",
             ),
             (
                 "root@10.0.0.5: Permission denied (publickey,password).\r\n".to_owned(),
@@ -189,7 +205,7 @@ mod tests {
 
     #[test]
     fn options_precede_the_node_and_ssh_never_prompts() {
-        let ssh = Ssh::new(None, Some("admin"), 0).unwrap();
+        let ssh = Ssh::new(None, Some("admin"), 0, None).unwrap();
         let arguments = ssh.arguments("10.0.0.5", "true");
         let arguments: Vec<_> = arguments
             .iter()
@@ -204,7 +220,20 @@ mod tests {
             arguments.ends_with(" -o ControlMaster=no -l admin -- 10.0.0.5 true"),
             "{arguments}"
         );
-        let missing = Ssh::new(Some(Path::new("/no/such/file")), None, 0).unwrap_err();
+        let site = Ssh::new(None, None, 0, Some(Path::new("/etc/100% ours"))).unwrap();
+        let arguments = site.arguments("10.0.0.5", "true");
+        let options = [
+            "IgnoreUnknown=KnownHostsCommand",
+            "KnownHostsCommand=/bin/cat \"/etc/100%% ours\"",
+            "StrictHostKeyChecking=yes",
+        ];
+        assert!(
+            options
+                .iter()
+                .all(|option| arguments.iter().any(|word| word == *option)),
+            "{arguments:?}"
+        );
+        let missing = Ssh::new(Some(Path::new("/no/such/file")), None, 0, None).unwrap_err();
         assert_eq!(
             format!("{missing:#}"),
             "opening /no/such/file: No such file or directory (os error 2)"

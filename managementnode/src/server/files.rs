@@ -37,14 +37,16 @@ impl Tree {
         Ok(Self(Arc::new(file.into())))
     }
 
-    /// Answers a request for a file; `path` is what follows `/install/`.
+    /// Answers a request for a file; `path` is what follows `/install/`. A file that not everybody may read is the node's
+    /// among whose assets it is: `node` says who asks.
     pub(super) async fn answer(
         &self,
         path: &str,
         fields: &HeaderMap,
         is_head: bool,
+        node: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Response<Content> {
-        match self.part(path, fields, is_head).await {
+        match self.part(path, fields, is_head, node).await {
             Ok(response) => response,
             Err(status) => plain(status, ""),
         }
@@ -55,9 +57,18 @@ impl Tree {
         path: &str,
         fields: &HeaderMap,
         is_head: bool,
+        node: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Result<Response<Content>, StatusCode> {
         let path = decoded(path).ok_or(StatusCode::NOT_FOUND)?;
-        let (file, size, version) = self.opened(path).await?;
+        let (file, size, version) = self.opened(path.clone()).await?;
+        if !version.is_open {
+            // who asks may have to be looked up in the definitions
+            let node = tokio::task::spawn_blocking(node).await;
+            let node = node.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+            if !node.is_some_and(|node| path.starts_with(&format!("autoinst/{node}/"))) {
+                return Err(StatusCode::FORBIDDEN);
+            }
+        }
         let builder = Response::builder()
             .header(ETAG, &version.tag)
             .header(LAST_MODIFIED, version.date())
@@ -163,7 +174,12 @@ fn file(path: &str, opened: nix::Result<OwnedFd>) -> Result<(File, u64, FileVers
     );
     let modified = u64::try_from(meta.mtime()).unwrap_or_default();
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(modified);
-    Ok((file, meta.len(), FileVersion { tag, modified }))
+    let version = FileVersion {
+        tag,
+        modified,
+        is_open: meta.mode() & 0o004 != 0,
+    };
+    Ok((file, meta.len(), version))
 }
 
 /// Which version of a file there is.
@@ -171,6 +187,8 @@ struct FileVersion {
     tag: String,
     /// To the second, as HTTP tells it.
     modified: SystemTime,
+    /// Whether everybody may read it.
+    is_open: bool,
 }
 
 impl FileVersion {

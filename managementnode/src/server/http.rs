@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use definitions::Site;
 use definitions::states::{ReportEvidence, ReportedState, StateReport};
 use definitions::terminal::escaped;
+use definitions::{EnrolmentRequest, RenewalRequest, Site};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -23,7 +23,7 @@ use super::signer::{SignerClient, SocketClient};
 use super::tls::Peer;
 use super::{api, page};
 use crate::states::States;
-use crate::trust::{Answer, Enrolment, Question, now};
+use crate::trust::{Answer, Enrolment, Question, Renewal, now};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -57,15 +57,6 @@ struct ReportBody {
     lines: Vec<String>,
 }
 
-/// The body of an enrolment.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnrolmentBody {
-    node: String,
-    token: String,
-    request: String,
-}
-
 impl Service {
     /// Answers a request.
     pub(super) async fn answer(
@@ -77,7 +68,10 @@ impl Service {
         let path = request.uri().path().to_owned();
         if let Some(file) = path.strip_prefix("/install/").filter(|_| is_read) {
             let is_head = request.method() == Method::HEAD;
-            return self.tree.answer(file, request.headers(), is_head).await;
+            let (service, asking) = (Arc::clone(&self), caller.clone());
+            let node = move || service.node(&asking);
+            let fields = request.headers();
+            return self.tree.answer(file, fields, is_head, node).await;
         }
         match (request.method(), path.as_str()) {
             (&Method::GET, "/v1/root") => match &self.root {
@@ -95,7 +89,11 @@ impl Service {
                 Ok(body) => self.enrol(&caller, body).await,
                 Err(status) => plain(status, ""),
             },
-            (_, "/v1/root" | "/v1/report" | "/v1/enrol") => {
+            (&Method::POST, "/v1/renew") => match body(request).await {
+                Ok(body) => self.renew(&caller, body).await,
+                Err(status) => plain(status, ""),
+            },
+            (_, "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew") => {
                 plain(StatusCode::METHOD_NOT_ALLOWED, "")
             }
             (_, path) if path.starts_with("/install/") => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
@@ -106,6 +104,15 @@ impl Service {
                 page::answer(self, &caller, request.uri()).await
             }
             _ => plain(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    /// Returns the node that asks: by its certificate, else by its address.
+    pub(super) fn node(&self, caller: &Caller) -> Option<String> {
+        match &caller.peer {
+            Some(Peer::Node(own)) => Some(own.name.clone()),
+            Some(Peer::Client(_)) => None,
+            None => self.nodes.at(caller.address),
         }
     }
 
@@ -177,15 +184,30 @@ impl Service {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn enrol(&self, caller: &Caller, body: EnrolmentBody) -> Response<Content> {
-        let enrolment = Enrolment {
-            node: body.node,
-            token: body.token,
-            request: body.request,
+    async fn enrol(&self, caller: &Caller, request: EnrolmentRequest) -> Response<Content> {
+        let from = caller.address.to_string();
+        self.signed(Question::Enrol(Enrolment { request, from }))
+            .await
+    }
+
+    /// Has a node's certificate be followed by another: whoever has it is the node.
+    async fn renew(&self, caller: &Caller, request: RenewalRequest) -> Response<Content> {
+        let Some(Peer::Node(own)) = &caller.peer else {
+            return plain(StatusCode::FORBIDDEN, "no node has this certificate\n");
+        };
+        let renewal = Renewal {
+            request,
+            node: own.name.clone(),
+            serial: own.serial.clone(),
             from: caller.address.to_string(),
         };
-        let (status, answer) = match self.signer.ask(&Question::Enrol(enrolment)).await {
-            Ok(answer @ Answer::Certificate(_)) => (StatusCode::OK, answer),
+        self.signed(Question::Renew(renewal)).await
+    }
+
+    /// Passes on what the signer answers.
+    async fn signed(&self, question: Question) -> Response<Content> {
+        let (status, answer) = match self.signer.ask(&question).await {
+            Ok(answer @ Answer::Signed(_)) => (StatusCode::OK, answer),
             Ok(answer) => (StatusCode::FORBIDDEN, answer),
             Err(error) => return unavailable(&error),
         };

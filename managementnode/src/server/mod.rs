@@ -219,8 +219,10 @@ async fn answer_plain(
     mut stopping: watch::Receiver<()>,
 ) {
     let progress = Progress::default();
+    let (asked, asking) = (Arc::clone(&service), caller.clone());
+    let node = move || asked.node(&asking);
     let rest = tokio::select! {
-        rest = plain::serve(&mut stream, &service.tree, &progress, &mut stopping) => rest,
+        rest = plain::serve(&mut stream, &service.tree, node, &progress, &mut stopping) => rest,
         () = progress.stalled() => return,
     };
     if let Rest::Request(read) = rest {

@@ -51,10 +51,11 @@ enum Read {
     Other,
 }
 
-/// Answers requests for files until another comes.
+/// Answers requests for files until another comes; `node` says who asks.
 pub(super) async fn serve(
     stream: &mut TcpStream,
     tree: &Tree,
+    node: impl Fn() -> Option<String> + Clone + Send + 'static,
     progress: &Progress,
     stopping: &mut watch::Receiver<()>,
 ) -> Rest {
@@ -72,7 +73,8 @@ pub(super) async fn serve(
         };
         read.drain(..request.length);
         let is_last = stopping.has_changed().unwrap_or(true) || closes(&request.fields);
-        let response = tree.answer(&request.path, &request.fields, false).await;
+        let response = tree.answer(&request.path, &request.fields, false, node.clone());
+        let response = response.await;
         if send(stream, response, is_last, progress).await.is_err() || is_last {
             let _ = stream.shutdown().await;
             return Rest::Nothing;

@@ -6,7 +6,9 @@
 //! costs nothing; anybody else who comes with the secret raises an alarm.
 
 use anyhow::{Context, Result, bail};
-use definitions::{Catalog, Noderange};
+use definitions::{
+    Catalog, EnrolmentRequest, EnrolmentToken, Noderange, RenewalRequest, SignedIdentity,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -14,7 +16,8 @@ use time::OffsetDateTime;
 use super::cli::IssuePurpose;
 use super::directory::{Holder, TrustDirectory};
 use super::identity::Identity;
-use super::secret::{digest, hex, random, secret_of, token};
+use super::secret::{digest, hex, random};
+use super::ssh::HostKey;
 use super::statement::{Purpose, Serial, Statement};
 use super::store::{Alarm, Arming, Issued, OpenStore, Used};
 use super::term::{Validity, stamp};
@@ -25,12 +28,17 @@ use super::{domains, output};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Enrolment {
+    pub(crate) request: EnrolmentRequest,
+    pub(crate) from: String,
+}
+
+/// What a node sends to get a further certificate, and the certificate that it is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Renewal {
+    pub(crate) request: RenewalRequest,
     pub(crate) node: String,
-    /// `SLIPWAY-1-…`: pins the root, and holds the secret.
-    pub(crate) token: String,
-    /// PKCS #10, PEM.
-    pub(crate) request: String,
-    #[serde(default)]
+    pub(crate) serial: String,
     pub(crate) from: String,
 }
 
@@ -40,6 +48,8 @@ pub(crate) struct Enrolment {
 pub(crate) enum Question {
     /// A node enrols.
     Enrol(Enrolment),
+    /// A node's certificate is to be followed by another.
+    Renew(Renewal),
     /// Does a certificate count? Its serial.
     Standing(String),
     /// What is there, and what is wrong?
@@ -50,14 +60,15 @@ pub(crate) enum Question {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Answer {
-    /// The certificate and those above it, PEM.
-    Certificate(String),
     /// Nothing is signed; why is on record here, and not told to whoever asked.
     Refused(String),
     /// Whether the certificate is on record and not revoked.
     Standing(bool),
     /// What `status --json` prints.
     Status(Value),
+    /// What the node gets.
+    #[serde(untagged)]
+    Signed(SignedIdentity),
 }
 
 /// What whoever is refused is told.
@@ -95,7 +106,8 @@ pub(super) fn arm(
             identity,
             used: None,
         };
-        armings.push((name, token(&root.der, &secret), arming));
+        let token = EnrolmentToken::new(&digest(&root.der), &secret)?;
+        armings.push((name, token.reveal(), arming));
     }
     let mut text = String::new();
     let mut listed = Vec::new();
@@ -178,48 +190,144 @@ pub(super) fn enrol(
     let path = directory.existing()?;
     let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
     let mut open = OpenStore::open(path)?;
-    let key = match RequestedKey::parse(&enrolment.request) {
-        Ok(key) => key,
-        Err(error) => return refuse(&mut open, enrolment, now, &format!("{error:#}")),
+    let request = &enrolment.request;
+    let refused = |open: &mut OpenStore, what: &str| {
+        refuse(open, (&request.node, &enrolment.from), now, what)
     };
-    let key_digest = digest(&key.der());
-    let arming = match judged(&open, enrolment, &root, &key_digest, now) {
-        Err(reason) => return refuse(&mut open, enrolment, now, reason),
-        Ok(Judgement::Again(certificate)) => return Ok(Answer::Certificate(certificate)),
+    let keys = match NodeKeys::parse(&request.request, request.ssh.as_deref()) {
+        Ok(keys) => keys,
+        Err(error) => return refused(&mut open, &format!("{error:#}")),
+    };
+    let key_digest = digest(&keys.tls.der());
+    let arming = match judged(&open, request, &root, &key_digest, now) {
+        Err(reason) => return refused(&mut open, reason),
+        Ok(Judgement::Again(used)) => {
+            return Ok(Answer::Signed(SignedIdentity {
+                certificate: used.certificate,
+                clients: directory.certificate(Holder::Clients)?,
+                ssh: used.ssh,
+            }));
+        }
         Ok(Judgement::First(arming)) => arming,
     };
-    let signer = directory.signer(Holder::Nodes, now)?;
-    let (term, _) = IssuePurpose::Node.terms();
-    let statement = Statement {
-        subject: enrolment.node.clone(),
-        domains: arming.identity.domains.clone(),
-        addresses: arming.identity.addresses.clone(),
-        purpose: Purpose::Host,
-        serial: Serial::new(random()?),
-        from: now,
-        until: term.after(now).min(signer.until()),
-    };
-    let certificate = signer.sign(&statement, &key)?;
-    let issued = Issued {
-        name: enrolment.node.clone(),
-        purpose: IssuePurpose::Node.name().to_owned(),
-        issued: now,
-        until: statement.until,
-        revoked: None,
-    };
-    open.store.note(&statement.serial, issued);
+    let signed = keys.sign(directory, &mut open, &request.node, &arming.identity, now)?;
     let used = Used {
         time: now,
         key: key_digest,
-        certificate: certificate.clone(),
+        certificate: signed.certificate.clone(),
+        ssh: signed.ssh.clone(),
     };
     let arming = Arming {
         used: Some(used),
         ..arming
     };
-    open.store.armed.insert(enrolment.node.clone(), arming);
+    open.store.armed.insert(request.node.clone(), arming);
     open.write(now)?;
-    Ok(Answer::Certificate(certificate))
+    Ok(Answer::Signed(signed))
+}
+
+/// Answers a node that has a certificate and asks for the next.
+///
+/// # Errors
+/// When nothing can be signed or kept.
+pub(super) fn renew(
+    catalog: &Catalog,
+    directory: &TrustDirectory,
+    renewal: &Renewal,
+    now: OffsetDateTime,
+) -> Result<Answer> {
+    let mut open = OpenStore::open(directory.existing()?)?;
+    let refused =
+        |open: &mut OpenStore, what: &str| refuse(open, (&renewal.node, &renewal.from), now, what);
+    let request = &renewal.request;
+    let keys = match NodeKeys::parse(&request.request, request.ssh.as_deref()) {
+        Ok(keys) => keys,
+        Err(error) => return refused(&mut open, &format!("{error:#}")),
+    };
+    let is_valid = |issued: &Issued| {
+        issued.revoked.is_none()
+            && issued.name == renewal.node
+            && issued.purpose == IssuePurpose::Node.name()
+    };
+    if !open.store.issued.get(&renewal.serial).is_some_and(is_valid) {
+        return refused(
+            &mut open,
+            "it would renew a certificate that does not count",
+        );
+    }
+    let nodes = catalog.nodes()?;
+    let Ok(node) = nodes.node(&renewal.node) else {
+        return refused(&mut open, "it would renew, and is not defined any more");
+    };
+    let identity = Identity::of(&node, &domains(catalog)?)
+        .with_context(|| format!("naming {}", renewal.node))?;
+    let signed = keys.sign(directory, &mut open, &renewal.node, &identity, now)?;
+    open.write(now)?;
+    Ok(Answer::Signed(signed))
+}
+
+/// The keys of a node: all that counts of what it sends.
+struct NodeKeys {
+    tls: RequestedKey,
+    ssh: Option<HostKey>,
+}
+
+impl NodeKeys {
+    fn parse(request: &str, ssh: Option<&str>) -> Result<Self> {
+        Ok(Self {
+            tls: RequestedKey::parse(request)?,
+            ssh: ssh.map(HostKey::parse).transpose()?,
+        })
+    }
+
+    /// Signs the keys for what a definition says, and notes that; the store is still to be written.
+    fn sign(
+        &self,
+        directory: &TrustDirectory,
+        open: &mut OpenStore,
+        node: &str,
+        identity: &Identity,
+        now: OffsetDateTime,
+    ) -> Result<SignedIdentity> {
+        let signer = directory.signer(Holder::Nodes, now)?;
+        let (term, _) = IssuePurpose::Node.terms();
+        let statement = Statement {
+            subject: node.to_owned(),
+            domains: identity.domains.clone(),
+            addresses: identity.addresses.clone(),
+            purpose: Purpose::Host,
+            serial: Serial::new(random()?),
+            from: now,
+            until: term.after(now).min(signer.until()),
+        };
+        let certificate = signer.sign(&statement, &self.tls)?;
+        let mut note = |serial: String, purpose: IssuePurpose, until| {
+            let issued = Issued {
+                name: node.to_owned(),
+                purpose: purpose.name().to_owned(),
+                issued: now,
+                until,
+                revoked: None,
+            };
+            open.store.issued.insert(serial, issued);
+        };
+        note(
+            statement.serial.as_str().to_owned(),
+            IssuePurpose::Node,
+            statement.until,
+        );
+        let mut ssh = None;
+        if let Some(key) = &self.ssh {
+            let signed = key.sign(directory, node, identity, term)?;
+            note(signed.serial, IssuePurpose::SshHost, term.after(now));
+            ssh = Some(signed.certificate);
+        }
+        Ok(SignedIdentity {
+            certificate,
+            clients: directory.certificate(Holder::Clients)?,
+            ssh,
+        })
+    }
 }
 
 /// What becomes of a request.
@@ -227,12 +335,12 @@ enum Judgement {
     /// The secret is used now.
     First(Arming),
     /// The same key asks again for what it got.
-    Again(String),
+    Again(Used),
 }
 
 fn judged(
     open: &OpenStore,
-    enrolment: &Enrolment,
+    request: &EnrolmentRequest,
     root: &Certified,
     key: &str,
     now: OffsetDateTime,
@@ -240,12 +348,14 @@ fn judged(
     let arming = open
         .store
         .armed
-        .get(&enrolment.node)
+        .get(&request.node)
         .ok_or("it is not armed")?;
-    let secret = secret_of(&enrolment.token, &root.der)
+    let token: Option<EnrolmentToken> = request.token.parse().ok();
+    let token = token
+        .filter(|token| token.root() == digest(&root.der))
         .ok_or("its token is for another authority, or none")?;
     // Digests are compared, so that how long it takes says nothing of the secret.
-    if digest(secret.as_bytes()) != arming.secret {
+    if digest(token.secret().as_bytes()) != arming.secret {
         return Err("its secret is not the one that it was armed with");
     }
     if now > arming.until {
@@ -253,22 +363,22 @@ fn judged(
     }
     match &arming.used {
         None => Ok(Judgement::First(arming.clone())),
-        Some(used) if used.key == key => Ok(Judgement::Again(used.certificate.clone())),
+        Some(used) if used.key == key => Ok(Judgement::Again(used.clone())),
         Some(_) => Err("its secret was used a second time, with another key"),
     }
 }
 
 fn refuse(
     open: &mut OpenStore,
-    enrolment: &Enrolment,
+    (node, from): (&str, &str),
     now: OffsetDateTime,
     what: &str,
 ) -> Result<Answer> {
     let short = |text: &str| text.chars().take(253).collect::<String>();
     open.store.alarm(Alarm {
         time: now,
-        node: short(&enrolment.node),
-        from: short(&enrolment.from),
+        node: short(node),
+        from: short(from),
         what: what.to_owned(),
         count: 1,
     });

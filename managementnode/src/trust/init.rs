@@ -108,6 +108,7 @@ pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()
         fs::File::open(catalog.path())
             .and_then(|directory| directory.sync_all())
             .context("publishing the authorities")?;
+        super::issue::publish_known_hosts(catalog)?;
     }
     let domains: Vec<_> = site.domains.all().into_iter().collect();
     let networks: Vec<_> = site.networks().iter().map(ToString::to_string).collect();
@@ -187,6 +188,9 @@ pub(super) fn renew(
         let would = if dry_run { "would be " } else { "" };
         text += &format!("{}: {would}signed until {}\n", holder.name(), stamp(until));
         renewed.push(json!({ "name": holder.name(), "until": stamp(until), "new_key": new_key }));
+    }
+    if !dry_run {
+        super::issue::publish_known_hosts(catalog)?;
     }
     output(
         as_json,

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use definitions::{Catalog, NodeName};
+use definitions::{Catalog, KNOWN_HOSTS, NodeName};
 use ipnetwork::IpNetwork;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -219,27 +219,12 @@ fn ssh_host(
     })?;
     let identity = identity(catalog, wanted.name)?;
     let key = HostKey::parse(&read(request)?)?;
-    let serial = u64::from_be_bytes(random()?);
-    let authority = directory.path("ssh_host_ca");
-    super::directory::secret(&authority)?.with_context(|| {
-        format!(
-            "the key of the ssh host authority is missing: {}",
-            authority.display()
-        )
-    })?;
-    let signed = ssh::sign(
-        &authority,
-        &key,
-        wanted.name,
-        &identity.principals(),
-        serial,
-        term,
-    )?;
+    let signed = key.sign(directory, wanted.name, &identity, term)?;
     Ok(Signed {
-        serial: format!("ssh-{serial}"),
+        serial: signed.serial,
         until: term.after(now),
         identity,
-        files: vec![("ssh_host_key-cert.pub", signed, 0o644)],
+        files: vec![("ssh_host_key-cert.pub", signed.certificate, 0o644)],
     })
 }
 
@@ -336,10 +321,7 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
         ExportedPart::Root => directory.certificate(Holder::Root)?,
         ExportedPart::Clients => directory.certificate(Holder::Clients)?,
         ExportedPart::Signing => required(&directory.path("signing.pub"))?,
-        ExportedPart::Ssh => {
-            let public = required(&directory.path("ssh_host_ca.pub"))?;
-            ssh::known_hosts(&public, &patterns(catalog)?)
-        }
+        ExportedPart::Ssh => known_hosts(catalog)?,
         ExportedPart::Crl => {
             let store = Store::load(path)?;
             let mut text = String::new();
@@ -353,6 +335,20 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
     let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
     let document = json!({ "text": text, "root_sha256": super::secret::digest(&root.der) });
     output(as_json, &text, document)
+}
+
+/// Writes what `ssh` knows the site's hosts by where everybody can read it: `updatenode` does.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn publish_known_hosts(catalog: &Catalog) -> Result<()> {
+    let path = catalog.path().join(KNOWN_HOSTS);
+    replace::write(&path, known_hosts(catalog)?.as_bytes(), 0o644)
+}
+
+fn known_hosts(catalog: &Catalog) -> Result<String> {
+    let public = required(&TrustDirectory::of(catalog).path("ssh_host_ca.pub"))?;
+    Ok(ssh::known_hosts(&public, &patterns(catalog)?))
 }
 
 fn revoked(store: &Store, holder: Holder) -> Vec<(Serial, OffsetDateTime)> {

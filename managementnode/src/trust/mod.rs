@@ -35,7 +35,7 @@ use crate::domains::Domains;
 use crate::report::write;
 pub use cli::Args;
 use cli::Verb;
-pub(crate) use enrol::{Answer, Enrolment, Question};
+pub(crate) use enrol::{Answer, Enrolment, Question, Renewal};
 use issue::Wanted;
 pub(crate) use term::{now, stamp};
 pub(crate) use x509::{CertificateHolder, holder};

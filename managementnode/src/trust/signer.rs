@@ -12,7 +12,7 @@ use definitions::Catalog;
 use definitions::terminal::escaped;
 
 use super::directory::TrustDirectory;
-use super::enrol::{Answer, Enrolment, Question, enrol};
+use super::enrol::{Answer, Enrolment, Question, Renewal, enrol, renew};
 use super::status::{Sight, look};
 use super::store::Store;
 use crate::local;
@@ -31,6 +31,7 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
     local::serve("slipway-trust", socket, MAX_LINE, |question| {
         Ok(match question {
             Question::Enrol(enrolment) => enrolled(&directory, &enrolment)?,
+            Question::Renew(renewal) => renewed(catalog, &directory, &renewal)?,
             Question::Standing(serial) => Answer::Standing(records.is_valid(&directory, &serial)?),
             Question::Status => Answer::Status(look(&directory, Sight::Signer)?.document),
         })
@@ -38,16 +39,29 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
 }
 
 fn enrolled(directory: &TrustDirectory, enrolment: &Enrolment) -> Result<Answer> {
+    let node = &enrolment.request.node;
     let answer = enrol(directory, enrolment, super::term::now())
-        .with_context(|| format!("signing for {}", enrolment.node))?;
-    if let Answer::Certificate(_) = answer {
+        .with_context(|| format!("signing for {node}"))?;
+    log(&answer, node, "enrolled", &enrolment.from);
+    Ok(answer)
+}
+
+fn renewed(catalog: &Catalog, directory: &TrustDirectory, renewal: &Renewal) -> Result<Answer> {
+    let answer = renew(catalog, directory, renewal, super::term::now())
+        .with_context(|| format!("signing for {}", renewal.node))?;
+    log(&answer, &renewal.node, "renewed", &renewal.from);
+    Ok(answer)
+}
+
+/// Says what was signed.
+fn log(answer: &Answer, node: &str, did: &str, from: &str) {
+    if let Answer::Signed(_) = answer {
         eprintln!(
-            "slipway-trust: {} enrolled from {}",
-            escaped(&enrolment.node, '\t'),
-            escaped(&enrolment.from, '\t')
+            "slipway-trust: {} {did} from {}",
+            escaped(node, '\t'),
+            escaped(from, '\t')
         );
     }
-    Ok(answer)
 }
 
 /// What was signed, read again when the store is another file.

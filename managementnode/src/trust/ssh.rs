@@ -10,6 +10,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::directory::TrustDirectory;
+use super::identity::Identity;
+use super::secret::random;
 use super::term::Validity;
 
 /// No public key is as long.
@@ -51,6 +54,40 @@ impl HostKey {
     }
 }
 
+/// The certificate of a host's key.
+pub(crate) struct SignedHostKey {
+    pub(crate) serial: String,
+    pub(crate) certificate: String,
+}
+
+impl HostKey {
+    /// Has the site's authority sign the key for a node's names.
+    ///
+    /// # Errors
+    /// When the authority's key is missing, or what ssh-keygen says.
+    pub(crate) fn sign(
+        &self,
+        directory: &TrustDirectory,
+        node: &str,
+        identity: &Identity,
+        term: Validity,
+    ) -> Result<SignedHostKey> {
+        let authority = directory.path("ssh_host_ca");
+        super::directory::secret(&authority)?.with_context(|| {
+            format!(
+                "the key of the ssh host authority is missing: {}",
+                authority.display()
+            )
+        })?;
+        let serial = u64::from_be_bytes(random()?);
+        let names = identity.principals();
+        Ok(SignedHostKey {
+            serial: format!("ssh-{serial}"),
+            certificate: sign(&authority, self, node, &names, serial, term)?,
+        })
+    }
+}
+
 /// Makes the authority's key.
 ///
 /// # Errors
@@ -76,7 +113,7 @@ pub(crate) fn generate(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// What ssh-keygen says.
-pub(crate) fn sign(
+fn sign(
     authority: &Path,
     key: &HostKey,
     id: &str,

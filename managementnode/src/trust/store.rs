@@ -77,6 +77,8 @@ pub(crate) struct Used {
     pub(crate) key: String,
     /// What was answered.
     pub(crate) certificate: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ssh: Option<String>,
 }
 
 /// Something that should not have happened.

@@ -14,9 +14,9 @@ use super::preflight::Installed;
 use super::report::Report;
 use super::tls_check::{self, TlsEndpoint};
 use super::validation;
-use crate::dockerhost::tls::{Authority, KeyPem};
 use crate::fault::Fault;
 use crate::files::{self, FileJournal};
+use crate::tls::{Authority, KeyPem};
 
 /// How long dockerd may take to answer on its own socket.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -155,16 +155,23 @@ fn check_endpoint(paths: &HostPaths, plan: &Plan, report: &mut Report) -> Result
         files::load_text(path)?.with_context(|| format!("no {}", path.display()))
     };
     let client = paths.client_dir();
-    let authority = text(&client.join("ca.pem"))?;
-    let client_certificate = text(&client.join("cert.pem"))?;
-    let client_key = KeyPem::new(text(&client.join("key.pem"))?);
+    let client = if plan.certificates.has_client {
+        let key = KeyPem::new(text(&client.join("key.pem"))?);
+        Some((text(&client.join("cert.pem"))?, key))
+    } else {
+        None
+    };
+    let trusted = text(&paths.server_authorities())?;
     let server_certificate = text(&paths.server_certificate())?;
     let server_key = KeyPem::new(text(&paths.server_key())?);
     report.proof = tls_check::check(&TlsEndpoint {
         address: connect_address(plan.listen),
         name: &plan.name,
-        authority: &authority,
-        client: (&client_certificate, &client_key),
+        authority: &plan.certificates.roots,
+        trusted: &trusted,
+        client: client
+            .as_ref()
+            .map(|(certificate, key)| (certificate.as_str(), key)),
         server: (&server_certificate, &server_key),
         signer: plan
             .certificates

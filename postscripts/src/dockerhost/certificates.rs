@@ -8,18 +8,20 @@ use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
 use super::paths::HostPaths;
-use crate::dockerhost::tls::{
+use super::site;
+use crate::files::{Access, FileChange, load_text};
+use crate::identity::HostIdentity;
+use crate::tls::{
     Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
     certificates_in,
 };
-use crate::files::{Access, FileChange, load_text};
 
 /// A certificate is made again when this much of [`LEAF_LIFE`] is left.
 pub(super) const RENEW_WITHIN: time::Duration = time::Duration::days(365);
 
 /// What anyone may read, and what its owner alone may in a directory that is open.
-const PUBLIC: Access = Access::Exactly(0o644);
-const SECRET: Access = Access::Exactly(0o600);
+pub(super) const PUBLIC: Access = Access::Exactly(0o644);
+pub(super) const SECRET: Access = Access::Exactly(0o600);
 
 /// What the certificates must hold.
 #[derive(Debug)]
@@ -28,14 +30,25 @@ pub(super) struct CertificateRequest<'a> {
     pub(super) names: &'a SubjectAltNames,
     /// The host's short name, for people who read certificates.
     pub(super) hostname: &'a str,
-    /// A cluster's authority; the host's own where there is none.
-    pub(super) cluster: Option<&'a LocalAuthority>,
+    /// Who signs.
+    pub(super) issuer: &'a CertificateIssuer,
     /// Of those above a cluster's authority, trust none to name clients.
     pub(super) issuer_only: bool,
     /// Make everything but the authority anew.
     pub(super) renew: bool,
     /// The time.
     pub(super) now: OffsetDateTime,
+}
+
+/// Who signs this host's certificates, and its clients'.
+#[derive(Debug)]
+pub(super) enum CertificateIssuer {
+    /// The host's own authority.
+    Own,
+    /// A cluster's authority, whose key is at hand.
+    Cluster(Box<LocalAuthority>),
+    /// The site's: it signed the identity that `enrol` keeps, and its key is elsewhere.
+    Site(Box<HostIdentity>),
 }
 
 /// The files that the host should have.
@@ -48,6 +61,10 @@ pub(super) struct CertificatePlan {
     pub(super) reasons: Vec<String>,
     /// What the proof needs to try a client that dockerd must refuse; absent when nothing is made.
     pub(super) authority: Option<LocalAuthority>,
+    /// What clients verify dockerd by, PEM.
+    pub(super) roots: String,
+    /// Whether a client's key is here, to prove that it gets in.
+    pub(super) has_client: bool,
 }
 
 /// A key and its certificate, as two files hold them.
@@ -65,15 +82,17 @@ pub(super) fn plan(paths: &HostPaths, request: &CertificateRequest<'_>) -> Resul
         other: Vec::new(),
         reasons: Vec::new(),
         authority: None,
+        roots: String::new(),
+        has_client: true,
     };
-    let own = match request.cluster {
-        Some(_) => None,
-        None => Some(own_authority(paths, request, &mut certificates)?),
-    };
-    let authority: &LocalAuthority = match (request.cluster, &own) {
-        (Some(cluster), _) => cluster,
-        (None, Some(own)) => own,
-        (None, None) => bail!("no authority to sign with"),
+    let mut own = None;
+    let authority: &LocalAuthority = match request.issuer {
+        CertificateIssuer::Site(identity) => {
+            site::plan(paths, identity, request, &mut certificates)?;
+            return Ok(certificates);
+        }
+        CertificateIssuer::Cluster(cluster) => cluster,
+        CertificateIssuer::Own => &*own.insert(own_authority(paths, request, &mut certificates)?),
     };
     authority
         .check_names(request.names)
@@ -86,6 +105,7 @@ pub(super) fn plan(paths: &HostPaths, request: &CertificateRequest<'_>) -> Resul
         PUBLIC,
     ));
     plan_client(paths, request, authority, &mut certificates)?;
+    certificates.roots = authority.chain().collect();
     certificates.authority = own;
     Ok(certificates)
 }
@@ -316,7 +336,7 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::dockerhost::tls::AUTHORITY_LIFE;
+    use crate::tls::AUTHORITY_LIFE;
 
     /// A host in a directory whose clock moves.
     struct TestHost {
@@ -342,7 +362,7 @@ mod tests {
             let request = CertificateRequest {
                 names: &names,
                 hostname: "host01",
-                cluster: None,
+                issuer: &CertificateIssuer::Own,
                 issuer_only: false,
                 renew,
                 now: self.now,

@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use definitions::host_name_fault;
 
-use crate::dockerhost::tls::SubjectAltNames;
+use crate::tls::SubjectAltNames;
 
 /// `IFA_F_TEMPORARY | IFA_F_DADFAILED | IFA_F_DEPRECATED | IFA_F_TENTATIVE` (`linux/if_addr.h`).
 const PASSING_FLAGS: u8 = 0x01 | 0x08 | 0x20 | 0x40;

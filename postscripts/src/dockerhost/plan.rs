@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::certificates::{self, CertificatePlan};
+use super::certificates::{self, CertificateIssuer, CertificatePlan};
 use super::cli::Args;
 use super::dockerd_command::Flag;
 use super::dockerd_process::DockerdProcess;
@@ -15,9 +15,11 @@ use super::engine::EngineClient;
 use super::listener::{DEFAULT_SOCKET, ListenAddress};
 use super::paths::HostPaths;
 use super::preflight::{self, Installed};
-use super::{daemon, host_names, tls_check, validation};
-use crate::dockerhost::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
+use super::{daemon, host_names, validation};
 use crate::files::{self, Access, FileChange, load_text};
+use crate::identity::HostIdentity;
+use crate::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
+use crate::tls_client::is_usable_name;
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).
 const PORT: u16 = 2376;
@@ -71,21 +73,26 @@ pub(super) fn plan(
     args: &Args,
 ) -> Result<Plan> {
     let now = preflight::clock()?;
-    let names = host_names::load(&paths.at("/etc/hosts"), &args.san)?;
+    let issuer = issuer(args, now)?;
+    let names = match &issuer {
+        // what the node's definition says
+        CertificateIssuer::Site(identity) => identity.info.names.clone(),
+        _ => host_names::load(&paths.at("/etc/hosts"), &args.san)?,
+    };
     let name = reachable_name(&names)?;
     let hostname = names.dns.iter().min_by_key(|name| name.len()).cloned();
-    let cluster = args.ca.as_deref();
-    let cluster = cluster.map(|dir| load_authority(dir, now)).transpose()?;
     let request = certificates::CertificateRequest {
         names: &names,
         hostname: hostname.as_deref().unwrap_or("docker host"),
-        cluster: cluster.as_ref(),
+        issuer: &issuer,
         issuer_only: args.issuer_only,
         renew: args.renew,
         now,
     };
     let mut certificates = certificates::plan(paths, &request)?;
-    certificates.authority = certificates.authority.or(cluster);
+    if let CertificateIssuer::Cluster(cluster) = issuer {
+        certificates.authority = Some(*cluster);
+    }
 
     let text = load_text(&installed.config)?.unwrap_or_default();
     let flags = installed.service.flags();
@@ -137,7 +144,7 @@ fn reachable_name(names: &SubjectAltNames) -> Result<String> {
     let addresses = names.addresses.iter().map(ToString::to_string);
     let mut names = names.dns.iter().cloned().chain(addresses);
     names
-        .find(|name| tls_check::is_usable_name(name))
+        .find(|name| is_usable_name(name))
         .context("this host has neither a name nor an address: give one with --san")
 }
 
@@ -193,6 +200,30 @@ fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> 
         }
     });
     requested.or(configured).unwrap_or(everywhere)
+}
+
+/// Says who signs: whom an option names, else the site where it has signed an identity for this host.
+fn issuer(args: &Args, now: OffsetDateTime) -> Result<CertificateIssuer> {
+    if let Some(dir) = args.ca.as_deref() {
+        return Ok(CertificateIssuer::Cluster(Box::new(load_authority(
+            dir, now,
+        )?)));
+    }
+    let Some(identity) = HostIdentity::load(&args.root)? else {
+        return Ok(CertificateIssuer::Own);
+    };
+    if !args.san.is_empty() {
+        bail!(
+            "--san: the site signs the names and addresses of this node's definition: add it there (hostnames, nicips), \
+             and run enrol --renew"
+        );
+    }
+    if args.renew {
+        bail!(
+            "--renew: the site signs for this host: run enrol --renew, which has dockerd take what it gets"
+        );
+    }
+    Ok(CertificateIssuer::Site(Box::new(identity)))
 }
 
 fn load_authority(dir: &Path, now: OffsetDateTime) -> Result<LocalAuthority> {

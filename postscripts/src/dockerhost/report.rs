@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::forwarding::Forwarding;
 use super::tls_check::TlsCheck;
-use crate::dockerhost::tls::SubjectAltNames;
+use crate::tls::SubjectAltNames;
 
 /// What was done, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]

@@ -1,5 +1,6 @@
 //! `--status`: the present state, which is not changed.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -13,8 +14,9 @@ use super::listener::DEFAULT_SOCKET;
 use super::paths::HostPaths;
 use super::service::DockerService;
 use super::{daemon, forwarding, network};
-use crate::dockerhost::tls::{CertificateInfo, SubjectAltNames};
 use crate::files::load_text;
+use crate::identity::HostIdentity;
+use crate::tls::{CertificateInfo, SubjectAltNames};
 
 /// One certificate.
 #[derive(Debug, Serialize)]
@@ -72,6 +74,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
         .map(Vec::as_slice)
         .unwrap_or_default();
     let networks = engine.networks().unwrap_or_default();
+    let identity = HostIdentity::load(&paths.at("/"))?;
     Ok(Status {
         engine: engine.version().ok(),
         hosts: hosts
@@ -79,25 +82,26 @@ fn load(paths: &HostPaths) -> Result<Status> {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect(),
-        server: certificate(&paths.server_certificate())?,
-        client: certificate(&paths.client_dir().join("cert.pem"))?,
-        authority: certificate(&paths.authority_certificate())?,
+        server: certificate(&paths.server_certificate(), identity.as_ref())?,
+        client: certificate(&paths.client_dir().join("cert.pem"), None)?,
+        authority: certificate(&paths.authority_certificate(), None)?,
         networks: networks.iter().filter_map(describe).collect(),
         forwarding: networks.iter().flat_map(found).collect(),
     })
 }
 
-fn certificate(path: &std::path::Path) -> Result<Option<Certificate>> {
+fn certificate(path: &Path, identity: Option<&HostIdentity>) -> Result<Option<Certificate>> {
     let Some(text) = load_text(path)? else {
         return Ok(None);
     };
     let described = CertificateInfo::parse(&text)?;
+    let by_site = identity.is_some_and(|identity| identity.certificate == text);
     let left = described.not_after - OffsetDateTime::now_utc();
     Ok(Some(Certificate {
         names: described.names,
         ends: described.not_after.date().to_string(),
         days_left: left.whole_days(),
-        renewed_at_next_run: left < RENEW_WITHIN,
+        renewed_at_next_run: left < RENEW_WITHIN && !by_site,
     }))
 }
 

@@ -1,32 +1,28 @@
 //! Checks that dockerd accepts the trusted client, and no other.
 //!
-//! Six clients call at the daemon's TCP address: one that is trusted, and five that are not. Each asks
-//! for `/version` as the real client does; only an HTTP answer of 200 counts as having got in. The
-//! only file that knows rustls.
+//! Six clients call at the daemon's TCP address: one that is trusted, and five that are not. Where the site signs clients, no
+//! trusted one is on the host: dockerd says then whose certificates it asks for. Each asks
+//! for `/version` as the real client does; only an HTTP answer of 200 counts as having got in.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::dockerhost::tls::{
-    Authority, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
+use crate::tls::{
+    Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
+    certificates_in,
 };
+use crate::tls_client::{ClientIdentity, TlsClient};
 
 /// How long one client waits.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long dockerd may take until it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A client's certificate chain and key, PEM.
-pub(super) type ClientIdentity<'a> = (&'a str, &'a KeyPem);
 
 /// One client and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,8 +43,10 @@ pub(super) struct TlsEndpoint<'a> {
     pub(super) name: &'a str,
     /// The authority that signed it, PEM.
     pub(super) authority: &'a str,
-    /// The trusted client.
-    pub(super) client: ClientIdentity<'a>,
+    /// The authorities whose clients dockerd lets in, PEM.
+    pub(super) trusted: &'a str,
+    /// A trusted client; where the site signs them, none is here.
+    pub(super) client: Option<ClientIdentity<'a>>,
     /// dockerd's own pair, to try it as a client's.
     pub(super) server: ClientIdentity<'a>,
     /// The signing authority, where its key is here, to make an expired certificate.
@@ -60,9 +58,12 @@ pub(super) struct TlsEndpoint<'a> {
 /// Sends every client to the endpoint.
 pub(super) fn check(endpoint: &TlsEndpoint<'_>) -> Result<Vec<TlsCheck>> {
     wait_until_it_listens(endpoint.address)?;
-    let trusted = request_version(endpoint, Some(endpoint.client));
+    let (client, trusted) = match endpoint.client {
+        Some(client) => ("a trusted client", request_version(endpoint, Some(client))),
+        None => ("clients that get in", check_requested(endpoint)),
+    };
     let mut checks = vec![TlsCheck {
-        client: "a trusted client",
+        client,
         holds: trusted.is_ok(),
         seen: trusted.unwrap_or_else(|error| format!("{error:#}")),
     }];
@@ -97,9 +98,29 @@ pub(super) fn check(endpoint: &TlsEndpoint<'_>) -> Result<Vec<TlsCheck>> {
     Ok(checks)
 }
 
-/// Whether a name is one that the clients here can ask for: of all digits it is none.
-pub(super) fn is_usable_name(name: &str) -> bool {
-    ServerName::try_from(name).is_ok()
+/// Compares the authorities that dockerd asks for a certificate of with those that it is to trust.
+fn check_requested(endpoint: &TlsEndpoint<'_>) -> Result<String> {
+    let client = TlsClient {
+        authorities: endpoint.authority,
+        name: endpoint.name,
+        identity: None,
+    };
+    let asked: BTreeSet<_> = client
+        .requested_authorities(connect(endpoint.address)?)?
+        .into_iter()
+        .collect();
+    let mut wanted = BTreeSet::new();
+    for certificate in certificates_in(endpoint.trusted) {
+        wanted.insert(CertificateInfo::parse(&certificate)?.subject().to_vec());
+    }
+    if asked != wanted {
+        bail!(
+            "dockerd asks for certificates of {} authorities, and not of the {} that it is to trust",
+            asked.len(),
+            wanted.len()
+        );
+    }
+    Ok("those of the site's authority alone are asked for".to_owned())
 }
 
 fn must_be_refused(client: &'static str, outcome: Result<String>) -> TlsCheck {
@@ -128,39 +149,14 @@ fn request_version(
     endpoint: &TlsEndpoint<'_>,
     identity: Option<ClientIdentity<'_>>,
 ) -> Result<String> {
-    let config = config(endpoint.authority, identity)?;
-    let name = ServerName::try_from(endpoint.name.to_owned()).context("taking a server's name")?;
-    let connection = ClientConnection::new(Arc::new(config), name)?;
-    let mut stream = StreamOwned::new(connection, connect(endpoint.address)?);
-    stream.flush().context("shaking hands")?;
-    read_version(&mut stream)?;
-    let version = stream.conn.protocol_version();
-    Ok(version
-        .and_then(|version| version.as_str())
-        .unwrap_or("TLS")
-        .replace('v', " ")
-        .replace('_', "."))
-}
-
-/// Trusts the one authority and no other: not those of the system.
-fn config(authority: &str, identity: Option<ClientIdentity<'_>>) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(authority.as_bytes()) {
-        roots.add(authority.context("reading the authority's certificate")?)?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_root_certificates(roots);
-    let Some((chain, key)) = identity else {
-        return Ok(builder.with_no_client_auth());
+    let client = TlsClient {
+        authorities: endpoint.authority,
+        name: endpoint.name,
+        identity,
     };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
-        .collect::<Result<_, _>>()
-        .context("reading a client's certificate")?;
-    let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes());
-    let key = key.context("reading a client's key")?;
-    Ok(builder.with_client_auth_cert(chain, key)?)
+    let mut stream = client.connect(connect(endpoint.address)?)?;
+    read_version(&mut stream)?;
+    Ok(stream.protocol())
 }
 
 /// Sends the request and reads the status; TLS 1.3 tells a client that it is refused only here.

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use postscripts::dockerhost::tls::{Authority, KeyPem, LocalAuthority, SubjectAltNames, Usage};
+use postscripts::tls::{Authority, KeyPem, LocalAuthority, SubjectAltNames, Usage};
 use serde_json::Value;
 use time::OffsetDateTime;
 

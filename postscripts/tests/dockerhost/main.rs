@@ -11,6 +11,7 @@ mod host;
 mod interrupted;
 mod network;
 mod refusals;
+mod site;
 mod trust;
 
 use std::process::{Command, ExitCode};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         trust::TESTS,
         expiry::TESTS,
         refusals::TESTS,
+        site::TESTS,
         network::TESTS,
         interrupted::TESTS,
     ]

@@ -26,6 +26,11 @@ pub(crate) const CASES: &[Case] = &[
         &[],
         unknown_key,
     ),
+    (
+        "a_node_that_the_site_signed_is_known_and_no_other_is_taken_on_trust",
+        &[],
+        signed_key,
+    ),
     ("a_node_that_takes_no_key_asks_for_no_password", &[], no_key),
     ("an_account_without_a_shell_says_so", &[], no_shell),
     ("a_node_that_hangs_is_given_up_in_its_time", &[], hanging),
@@ -125,10 +130,31 @@ fn unknown_key() {
     fs::write(lab.path("known"), "").unwrap();
     assert_eq!(
         lab.run(&["n1", "-P"]).out,
-        "n1: unreachable: its host key is not known here, and ssh is configured to be strict: compare the key and \
-         add it to known_hosts, or log in manually once (T s)\n1 node in T s: 1 unreachable\nunreachable: n1\n"
+        "n1: unreachable: its host key is not known here, and ssh is configured to be strict: let the node enrol, so \
+         that the site signs it (nodeset --arm), or compare the key and add it to known_hosts (T s)\n1 node in T s: 1 unreachable\nunreachable: n1\n"
     );
     assert_eq!(fs::read_to_string(lab.path("known")).unwrap(), "");
+}
+
+fn signed_key() {
+    // 127.0.1.2 shows the certificate of another, as whoever answers in its place would.
+    let lab = Lab::new(&[("n1", "127.0.1.1"), ("n2", "127.0.1.2")]);
+    lab.write_ssh_config("StrictHostKeyChecking accept-new\n");
+    // a key of before the node was installed again is in nobody's way
+    let other = fs::read_to_string(lab.path("other.pub")).unwrap();
+    let stale = format!("[127.0.1.1]:{} {other}", lab.port());
+    fs::write(lab.path("known"), &stale).unwrap();
+    let authority = fs::read_to_string(lab.path("authority.pub")).unwrap();
+    let line = format!("@cert-authority [127.0.1.*]:{} {authority}", lab.port());
+    fs::write(lab.path("config/ssh_known_hosts"), line).unwrap();
+    let outcome = lab.run(&["n1,n2", "-P"]);
+    assert!(outcome.out.contains("n1: ok (T s)\n"), "{}", outcome.out);
+    assert!(
+        outcome.out.contains("n2: unreachable: ") && outcome.code == Some(255),
+        "{}",
+        outcome.out
+    );
+    assert_eq!(fs::read_to_string(lab.path("known")).unwrap(), stale);
 }
 
 fn no_key() {

@@ -68,7 +68,7 @@ impl Lab {
                 &format!("the program {name}\n"),
             );
         }
-        for key in ["host", "client", "other"] {
+        for key in ["host", "client", "other", "authority"] {
             let made = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(path.join(key))
@@ -76,6 +76,12 @@ impl Lab {
             assert!(made.unwrap().success());
         }
         fs::copy(path.join("client.pub"), path.join("authorized")).unwrap();
+        let signed = Command::new("ssh-keygen")
+            .args(["-q", "-I", "n1", "-h", "-n", "127.0.1.1", "-s"])
+            .arg(path.join("authority"))
+            .arg(path.join("host.pub"))
+            .status();
+        assert!(signed.unwrap().success());
         let node = include_str!("node").replace("@LAB@", &path.display().to_string());
         write_program(&path.join("node"), &node);
         let (sshd, port) = start_sshd(path);
@@ -246,7 +252,7 @@ fn start_sshd(lab: &Path) -> (Child, u16) {
             .unwrap()
             .port();
         let config = format!(
-            "Port {port}\nListenAddress 0.0.0.0\nHostKey {lab}/host\nAuthorizedKeysFile {lab}/authorized\n\
+            "Port {port}\nListenAddress 0.0.0.0\nHostKey {lab}/host\nHostCertificate {lab}/host-cert.pub\nAuthorizedKeysFile {lab}/authorized\n\
              ForceCommand {lab}/node\nPidFile none\nUsePAM no\nStrictModes no\nMaxStartups 2000\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\n\
              PrintMotd no\nPrintLastLog no\nLogLevel VERBOSE\n"

@@ -19,10 +19,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
+use definitions::hex;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
+use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -72,6 +74,8 @@ pub struct SubjectAltNames {
 pub struct CertificateInfo {
     /// The names in it.
     pub names: SubjectAltNames,
+    /// When it begins.
+    pub not_before: OffsetDateTime,
     /// When it ends.
     pub not_after: OffsetDateTime,
     /// The public key, DER (`SubjectPublicKeyInfo`).
@@ -183,6 +187,13 @@ impl KeyPem {
         pair.with_context(|| {
             format!("{reading}: it is not an RSA (2048 bits or more), P-256, P-384 or Ed25519 key")
         })
+    }
+}
+
+impl SigningRequest {
+    /// Returns the PEM text.
+    pub fn as_pem(&self) -> &str {
+        &self.0
     }
 }
 
@@ -347,12 +358,23 @@ impl CertificateInfo {
         let certificate = parsed(&block.contents)?;
         Ok(Self {
             names: subject_alt_names_of(&certificate),
+            not_before: certificate.validity().not_before.to_datetime(),
             not_after: certificate.validity().not_after.to_datetime(),
             public_key: certificate.public_key().raw.to_vec(),
             subject: certificate.subject().as_raw().to_vec(),
             issuer: certificate.issuer().as_raw().to_vec(),
             der: block.contents.clone(),
         })
+    }
+
+    /// Returns its SHA-256, in hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        hex(&Sha256::digest(&self.der))
+    }
+
+    /// Returns its subject, DER.
+    pub fn subject(&self) -> &[u8] {
+        &self.subject
     }
 
     /// Says whether its holder issued it.

@@ -1,0 +1,204 @@
+//! What is asked of slipwayd, over TLS with the site's root as the only authority.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use definitions::terminal::escaped;
+use definitions::{EnrolmentOrder, EnrolmentRequest, RenewalRequest, SignedIdentity};
+use serde::{Deserialize, Serialize};
+
+use super::TRY_AGAIN;
+use crate::http;
+use crate::identity::HostIdentity;
+use crate::tls::{KeyPem, SubjectAltNames};
+use crate::tls_client::{ClientIdentity, TlsClient};
+
+/// How long slipwayd may take to accept a connection, and then to say something: its signer may have a queue.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// No answer is longer.
+const MAX_ANSWER: u64 = 64 << 10;
+
+/// Why nothing was signed.
+#[derive(Debug)]
+pub(super) enum EnrolmentFailure {
+    /// Another try may help: slipwayd cannot be reached, or its signer.
+    ForNow(anyhow::Error),
+    /// Another try does not help.
+    Lasting(anyhow::Error),
+}
+
+impl EnrolmentFailure {
+    /// Says what failed; exits so that firstboot tries again where that may help.
+    pub(super) fn exit(self, what: &'static str) -> Result<ExitCode> {
+        match self {
+            Self::ForNow(error) => {
+                eprintln!("enrol: {:#}", error.context(what));
+                Ok(ExitCode::from(TRY_AGAIN))
+            }
+            Self::Lasting(error) => Err(error.context(what)),
+        }
+    }
+}
+
+impl From<anyhow::Error> for EnrolmentFailure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Lasting(error)
+    }
+}
+
+/// Where slipwayd is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerAddress {
+    pub(super) server: SocketAddr,
+    /// The address that its certificate is for.
+    pub(super) name: IpAddr,
+}
+
+/// The management node, as this host knows it.
+pub(super) struct SlipwaydClient<'a> {
+    pub(super) server: SocketAddr,
+    pub(super) name: IpAddr,
+    /// The certificate of the site's root, PEM.
+    pub(super) root: &'a str,
+}
+
+/// What is answered to who gets nothing.
+#[derive(Debug, Deserialize)]
+struct AnsweredRefusal {
+    refused: String,
+}
+
+impl SlipwaydClient<'_> {
+    pub(super) fn address(&self) -> ServerAddress {
+        ServerAddress {
+            server: self.server,
+            name: self.name,
+        }
+    }
+
+    /// Enrols: the secret is said to the site alone.
+    pub(super) fn enrol(
+        &self,
+        order: &EnrolmentOrder,
+        key: &KeyPem,
+        ssh: Option<String>,
+    ) -> Result<SignedIdentity, EnrolmentFailure> {
+        let request = EnrolmentRequest {
+            node: order.node.clone(),
+            token: order.token.reveal(),
+            request: request(key)?,
+            ssh,
+        };
+        self.post("/v1/enrol", &request, None)
+    }
+
+    /// Asks for the next certificate over the present one.
+    pub(super) fn renew(
+        &self,
+        identity: &HostIdentity,
+        ssh: Option<String>,
+    ) -> Result<SignedIdentity, EnrolmentFailure> {
+        let request = RenewalRequest {
+            request: request(&identity.key)?,
+            ssh,
+        };
+        let own = (identity.certificate.as_str(), &identity.key);
+        self.post("/v1/renew", &request, Some(own))
+    }
+
+    fn post(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+        identity: Option<ClientIdentity<'_>>,
+    ) -> Result<SignedIdentity, EnrolmentFailure> {
+        let name = self.name.to_string();
+        let client = TlsClient {
+            authorities: self.root,
+            name: &name,
+            identity,
+        };
+        let text = serde_json::to_string(request).context("writing a request")?;
+        let connected = self.connect().and_then(|stream| client.connect(stream));
+        let mut stream = connected
+            .with_context(|| format!("connecting to slipwayd on {}", self.server))
+            .map_err(EnrolmentFailure::ForNow)?;
+        let host = self.server.to_string();
+        let answered = http::post(&mut stream, &host, path, &text, MAX_ANSWER);
+        let (status, answer) = answered
+            .with_context(|| format!("asking slipwayd on {}", self.server))
+            .map_err(EnrolmentFailure::ForNow)?;
+        answer_of(status, &answer)
+    }
+
+    fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect_timeout(&self.server, CONNECT_TIMEOUT)?;
+        stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
+        stream.set_write_timeout(Some(IDLE_TIMEOUT))?;
+        Ok(stream)
+    }
+}
+
+/// Makes the request over a key; who it is for is said beside it, and what may be signed is the site's to know.
+fn request(key: &KeyPem) -> Result<String> {
+    let request = key.request("host", &SubjectAltNames::default())?;
+    Ok(request.as_pem().to_owned())
+}
+
+fn answer_of(status: u16, answer: &[u8]) -> Result<SignedIdentity, EnrolmentFailure> {
+    match status {
+        200 => Ok(serde_json::from_slice(answer).context("reading slipwayd's answer")?),
+        403 => {
+            let refusal = serde_json::from_slice::<AnsweredRefusal>(answer);
+            let why = refusal.map_or_else(
+                |_| String::from_utf8_lossy(answer).trim().to_owned(),
+                |refusal| refusal.refused,
+            );
+            Err(EnrolmentFailure::Lasting(anyhow!(
+                "refused: {}",
+                escaped(&why, '\t')
+            )))
+        }
+        status @ (408 | 429 | 500..=599) => Err(EnrolmentFailure::ForNow(anyhow!(
+            "slipwayd answered {status}"
+        ))),
+        status => Err(EnrolmentFailure::Lasting(anyhow!(
+            "slipwayd answered {status}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_does_not() {
+        let lasting = |status, text: &str| match answer_of(status, text.as_bytes()) {
+            Err(EnrolmentFailure::Lasting(error)) => format!("{error:#}"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            lasting(403, r#"{"refused":"not armed\u001b"}"#),
+            "refused: not armed\\u001b"
+        );
+        assert_eq!(
+            lasting(403, "no node has this certificate\n"),
+            "refused: no node has this certificate"
+        );
+        assert_eq!(lasting(404, ""), "slipwayd answered 404");
+        assert!(lasting(200, "{}").starts_with("reading slipwayd's answer: "));
+        for status in [408, 429, 500, 503] {
+            assert!(matches!(
+                answer_of(status, b""),
+                Err(EnrolmentFailure::ForNow(_))
+            ));
+        }
+        let signed = answer_of(200, br#"{"certificate":"c","clients":"d","more":1}"#).unwrap();
+        assert_eq!((signed.certificate.as_str(), signed.ssh), ("c", None));
+    }
+}

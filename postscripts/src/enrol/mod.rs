@@ -1,0 +1,185 @@
+//! `enrol`: an identity for this host, signed by the site's authority, and the next one before it ends.
+//!
+//! What comes in is the order that the installer left, or the identity that is there; what goes out is a key that was made
+//! here, its certificate, the authorities that go with it, and a signed ssh host key. The order is
+//! `look → ask → check → keep → use`: nothing that the site answers is kept before it is proven to be for this key and from the
+//! root whose digest is in the order, and the order is removed when all is kept. A run that is cut off asks again with the
+//! same key, and gets the same answer.
+//!
+//! The key never leaves the host. A timer runs this every hour; most runs find nothing to do.
+
+mod ask;
+mod cli;
+mod keep;
+mod schedule;
+mod sshd;
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
+use time::OffsetDateTime;
+
+use crate::files::{self, load_text, under_root};
+use crate::identity::{HostIdentity, directory};
+use crate::program;
+use ask::EnrolmentFailure;
+pub use cli::Args;
+use keep::Kept;
+
+/// What is exited with when another try may help: EX_TEMPFAIL of sysexits.h, which firstboot heeds.
+const TRY_AGAIN: u8 = 75;
+
+/// How long `setupdockerhost` may take.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Runs `enrol`.
+///
+/// # Errors
+/// When the host has no identity then, or one that ends soon; what it had stays.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let root = args.root.as_path();
+    files::ensure_dir(&directory(root), 0o700)?;
+    let _lock = Lock::acquire_private(&directory(root).join(".lock"), Duration::ZERO, &mut |_| {})?;
+    let identity = match due(&args)? {
+        Due::Nothing(identity) => identity,
+        Due::Enrolment(order) => match enrol(root, &order) {
+            Ok(identity) => {
+                println!(
+                    "enrolled as {} until {}",
+                    order.node, identity.info.not_after
+                );
+                identity
+            }
+            Err(failure) => return failure.exit("enrolling"),
+        },
+        Due::Renewal(identity) => match renew(root, &identity) {
+            Ok(identity) => {
+                println!("renewed until {}", identity.info.not_after);
+                identity
+            }
+            Err(failure) => return failure.exit("renewing"),
+        },
+    };
+    files::remove(&order_path(root)).context("removing what this host enrolled by")?;
+    sshd::apply(root)?;
+    schedule::apply(root)?;
+    hand_on(root, &identity)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be done.
+enum Due {
+    Nothing(HostIdentity),
+    Enrolment(EnrolmentOrder),
+    Renewal(HostIdentity),
+}
+
+fn order_path(root: &Path) -> std::path::PathBuf {
+    under_root(root, Path::new(EnrolmentOrder::ON_NODE))
+}
+
+/// Finds out what is to be done. An order is followed also where there is an identity, which may be revoked; with the key
+/// that is there, so that a run that was cut off gets the answer that it had.
+fn due(args: &Args) -> Result<Due> {
+    if let Some(order) = order(&args.root)? {
+        return Ok(Due::Enrolment(order));
+    }
+    let now = OffsetDateTime::now_utc();
+    let identity = HostIdentity::load(&args.root)?;
+    let identity = identity.filter(|identity| identity.info.not_after > now);
+    let Some(identity) = identity else {
+        bail!(
+            "this host has no valid identity and nothing to enrol by: on the management node, let it in with \
+             slipway-trust arm, and put what that prints into {} (nodeset does both for a node that installs)",
+            EnrolmentOrder::ON_NODE
+        );
+    };
+    Ok(if args.renew || schedule::is_due(&identity.info, now) {
+        Due::Renewal(identity)
+    } else {
+        Due::Nothing(identity)
+    })
+}
+
+/// Reads the order that the installer left.
+fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
+    let path = order_path(root);
+    let reading = || format!("reading {}", path.display());
+    let Some(text) = load_text(&path)? else {
+        return Ok(None);
+    };
+    let order: EnrolmentOrder = serde_json::from_str(&text).with_context(reading)?;
+    let anchor = crate::tls::CertificateInfo::parse(&order.root).with_context(reading)?;
+    if anchor.sha256() != order.token.root() {
+        bail!(
+            "{}: the root's certificate is not the one that the token names",
+            path.display()
+        );
+    }
+    Ok(Some(order))
+}
+
+fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentFailure> {
+    let key = keep::key(root)?;
+    let site = ask::SlipwaydClient {
+        server: order.server,
+        name: order.name,
+        root: &order.root,
+    };
+    let signed = site.enrol(order, &key, sshd::public_key(root)?)?;
+    keep::keep(
+        root,
+        Kept {
+            key,
+            root: &order.root,
+            server: &site.address(),
+            signed,
+        },
+    )
+}
+
+fn renew(root: &Path, identity: &HostIdentity) -> Result<HostIdentity, EnrolmentFailure> {
+    let server = keep::server(root)?;
+    let site = ask::SlipwaydClient {
+        server: server.server,
+        name: server.name,
+        root: &identity.root,
+    };
+    let signed = site.renew(identity, sshd::public_key(root)?)?;
+    keep::keep(
+        root,
+        Kept {
+            key: identity.key.clone(),
+            root: &identity.root,
+            server: &server,
+            signed,
+        },
+    )
+}
+
+/// Has dockerd take the identity, where this host is a docker host that has another certificate.
+fn hand_on(root: &Path, identity: &HostIdentity) -> Result<()> {
+    let dockerd = load_text(&under_root(root, Path::new("/etc/docker/tls/cert.pem")))?;
+    if dockerd.is_none_or(|certificate| certificate == identity.certificate) {
+        return Ok(());
+    }
+    let name = "setupdockerhost";
+    let path = under_root(root, Path::new(Runlist::PROGRAMS)).join(name);
+    if !path.exists() {
+        return Ok(());
+    }
+    crate::owner::check(Path::new("/"), &path)
+        .with_context(|| format!("looking at {}", path.display()))?;
+    let printed = program::run(&mut Command::new(&path), Stdio::null(), SETUP_TIMEOUT)
+        .with_context(|| {
+            format!(
+                "having dockerd take the identity in {}",
+                IdentityFiles::DIRECTORY
+            )
+        })?;
+    print!("{printed}");
+    Ok(())
+}
