@@ -12,6 +12,7 @@
 
 mod address_book;
 mod assets;
+pub mod boot_archive;
 mod bootfiles;
 pub mod check;
 mod cli;
