@@ -31,6 +31,7 @@ mod render;
 mod report;
 pub mod repository;
 mod root_access;
+pub mod rootimg;
 mod scripts;
 mod secrets;
 mod shipped;
