@@ -1,10 +1,11 @@
 //! What a host runs once it is installed: small static programs, each one step of the bring-up.
 //!
-//! Four equal rooms, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
+//! Five equal rooms, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
 //! [`bridge`]. `setupdockerhost` gives the host's dockerd a key, a certificate and clients that it trusts,
 //! and proves it: [`dockerhost`]. `firstboot` runs them in
 //! the order that the node's definition asks for, each once: [`firstboot`]. `otherpkgs` installs the
-//! osimage's extra packages: [`otherpkgs`].
+//! osimage's extra packages: [`otherpkgs`]. `netboot` is the first program of a node without a disk: it fetches the root
+//! image that all others run in: [`netboot`].
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
 //! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `program` and `http`;
@@ -17,6 +18,7 @@ pub mod fault;
 mod files;
 pub mod firstboot;
 mod http;
+pub mod netboot;
 mod netlink;
 pub mod otherpkgs;
 mod owner;

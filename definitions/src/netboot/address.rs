@@ -134,9 +134,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_parses_to_the_same(ip: [u8; 16], v6: bool, prefix in 0u8..=128, router: [u8; 16], routed: bool) {
-            let make = |bytes: [u8; 16]| match v6 {
-                true => IpAddr::from(bytes),
-                false => IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            let make = |bytes: [u8; 16]| if v6 {
+                IpAddr::from(bytes)
+            } else {
+                IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]])
             };
             let address = IpNetwork::new(make(ip), prefix.min(if v6 { 128 } else { 32 })).unwrap();
             if let Ok(address) = NetbootAddress::new(address, routed.then(|| make(router))) {
