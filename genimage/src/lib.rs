@@ -21,6 +21,7 @@ pub mod context;
 mod environment;
 pub mod genimage;
 mod image;
+pub mod initrd;
 pub mod installer;
 pub mod library;
 mod node_context;
