@@ -1,8 +1,14 @@
 <# Puts the program and the list of postscripts on the node, checks both, and makes them run after the
-    first boot. The one place that knows firstboot's options.
+    first boot; and, for root alone, what the node enrols with. The one place that knows firstboot's options.
 
     The script before sets $target, where the installed system is mounted, and inside(), which runs a
     command in it. #>
+<% if enrolment %>
+order=$target<@ enrolment.path | sh @>
+mkdir -p "${order%/*}"
+rm -f "$order"
+(umask 077 && printf '%s\n' <@ enrolment.text | sh @> >"$order")
+<% endif %>
 <% if firstboot %>
 fetch() {
     mkdir -p "$target${2%/*}"

@@ -26,6 +26,16 @@ pub enum Error {
         /// The name that was probably meant.
         nearest: Option<String>,
     },
+    /// An object to be made that lacks what objects of its kind need.
+    #[error("the attribute '{attribute}' must be set for the {kind} '{name}'")]
+    Missing {
+        /// The attribute.
+        attribute: &'static str,
+        /// The kind of object.
+        kind: ObjectKind,
+        /// The name of the object.
+        name: String,
+    },
     /// A node range that cannot be read.
     #[error("the node range '{range}': {message}")]
     Noderange {

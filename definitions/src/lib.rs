@@ -17,6 +17,7 @@ pub mod cli;
 pub mod command;
 mod container;
 mod distro;
+mod enrolment;
 mod error;
 #[cfg(feature = "files")]
 mod files;
@@ -43,6 +44,8 @@ mod schema;
 mod secret;
 mod site;
 pub mod stanza;
+#[cfg(feature = "states")]
+pub mod states;
 pub mod terminal;
 
 pub use arch::Arch;
@@ -54,6 +57,9 @@ pub use container::{
     ProcessArguments, PublishedPort, RestartPolicy, Switch, VolumeMount,
 };
 pub use distro::Distro;
+pub use enrolment::{
+    EnrolmentOrder, EnrolmentRequest, EnrolmentToken, IdentityFiles, RenewalRequest, SignedIdentity,
+};
 pub use error::Error;
 #[cfg(feature = "files")]
 pub use files::{AtomicFile, boot_id, sync_directory, write_atomic};

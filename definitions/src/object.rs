@@ -135,6 +135,14 @@ impl AttributeValue {
             Self::List(entries) => entries,
         }
     }
+
+    /// Writes the value for programs: a list is an array.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::List(entries) => entries.as_slice().into(),
+        }
+    }
 }
 
 /// Prints a list joined by commas, as xCAT does.
@@ -227,12 +235,45 @@ impl Object {
         Ok(())
     }
 
+    /// Sets an attribute from JSON, as [`Self::to_json`] writes it; an empty text or list removes it.
+    ///
+    /// # Errors
+    /// As [`Self::set`], and when a list is no array of texts, or another attribute no text.
+    pub fn set_json(&mut self, name: &str, value: &serde_json::Value) -> Result<(), Error> {
+        let attribute = self.kind.attribute(name)?;
+        let value = attribute.accept(attribute.read_json(value)?)?;
+        self.put(attribute, value);
+        Ok(())
+    }
+
+    /// Writes the attributes for programs: lists are arrays, and what is not set is left out.
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        let set = self.attributes.iter();
+        set.map(|(name, value)| ((*name).to_owned(), value.to_json()))
+            .collect()
+    }
+
     /// Sets or removes an attribute; the value is one that the attribute accepted.
     pub(crate) fn put(&mut self, attribute: &'static AttributeSpec, value: Option<AttributeValue>) {
         match value {
             Some(value) => self.attributes.insert(attribute.name, value),
             None => self.attributes.remove(attribute.name),
         };
+    }
+
+    /// Refuses an object to be made that lacks what objects of its kind need.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] names the attribute.
+    pub fn check_new(&self) -> Result<(), Error> {
+        if self.kind == ObjectKind::Node && self.value("groups").is_none() {
+            return Err(Error::Missing {
+                attribute: "groups",
+                kind: self.kind,
+                name: self.name.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// Returns the same attributes under another name.

@@ -87,6 +87,31 @@ impl AttributeSpec {
         (self.check)(value).map(Some)
     }
 
+    /// Reads a value from JSON: a text, or an array of texts where it is a list.
+    ///
+    /// # Errors
+    /// When the value has another shape.
+    pub(crate) fn read_json(&self, value: &serde_json::Value) -> Result<AttributeValue, Error> {
+        let read = match self.shape {
+            AttributeShape::Text => value
+                .as_str()
+                .map(|text| AttributeValue::Text(text.to_owned())),
+            AttributeShape::List => value.as_array().and_then(|entries| {
+                let entries = entries
+                    .iter()
+                    .map(|entry| entry.as_str().map(str::to_owned));
+                entries.collect::<Option<_>>().map(AttributeValue::List)
+            }),
+        };
+        read.ok_or_else(|| {
+            let expected = match self.shape {
+                AttributeShape::Text => "a string",
+                AttributeShape::List => "an array of strings",
+            };
+            Error::invalid("written as its value must be", self.name, expected)
+        })
+    }
+
     /// Returns a value as a message may hold it.
     fn shown(&self, value: String) -> String {
         if self.secret {
@@ -247,6 +272,7 @@ macro_rules! words {
 words! {
     IpAddr: "an IP address", "an address such as '10.1.0.5' or 'fd00::5'";
     std::net::Ipv6Addr: "an IPv6 address", "an address such as 'fd00::5'";
+    ipnetwork::IpNetwork: "a network", "an address and the length of its prefix, such as '10.1.0.0/16'";
     u32: "a number", "digits";
 }
 

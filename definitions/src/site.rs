@@ -52,6 +52,10 @@ definition! {
         sharedtftp: Option<String>,
         /// How much installers tell while they run: `0`, `1` or `2`.
         xcatdebugmode: Option<String>,
+        /// The clients, by the names of their certificates, that may change definitions by slipwayd's API: none unless set.
+        apiwriters: Vec<String>,
+        /// The networks whose machines see slipwayd's status page without a certificate, such as `10.1.0.0/16`: none unless set.
+        statusnetworks: Vec<ipnetwork::IpNetwork>,
         /// A remark of the user.
         comments: Option<String>,
     }

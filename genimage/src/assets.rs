@@ -20,6 +20,8 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::unistd::Gid;
 use serde::Serialize;
 
+use crate::node_archive::NodeArchive;
+
 /// Where all nodes are staged, beside them; no node has a name that begins with a dot.
 const STAGING: &str = ".staging";
 
@@ -46,6 +48,34 @@ impl Assets {
         self.files.insert(name.into(), bytes.into());
     }
 
+    /// Writes one text in the place of another, which must be as long, in every file.
+    pub(crate) fn replace(&mut self, from: &str, to: &str) {
+        for bytes in self.files.values_mut() {
+            let found: Vec<_> = memchr::memmem::find_iter(bytes, from).collect();
+            for at in found {
+                bytes.splice(at..at + from.len(), to.bytes());
+            }
+        }
+    }
+
+    /// Names the files that hold a text.
+    pub(crate) fn holding(&self, text: &[u8]) -> Vec<String> {
+        let holding = self
+            .files()
+            .filter(|(_, bytes)| memchr::memmem::find(bytes, text).is_some());
+        holding.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Returns the group that a file is kept for.
+    pub(crate) fn group(&self, name: &str) -> Option<Gid> {
+        self.restricted.get(name).copied()
+    }
+
+    /// Returns a file.
+    pub(crate) fn file(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(Vec::as_slice)
+    }
+
     /// Keeps a file from everybody but its owner and a group.
     pub(crate) fn restrict(&mut self, name: impl Into<String>, group: Gid) {
         self.restricted.insert(name.into(), group);
@@ -61,9 +91,10 @@ impl Assets {
 
 /// Whether a name is one that a node's assets have, have had, or may have.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "agama.json",
         "autoinst.xml",
+        NodeArchive::FILE,
         "boot.ipxe",
         "ks.cfg",
         "meta-data",

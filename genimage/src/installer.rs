@@ -42,6 +42,15 @@ impl InstallerKind {
         }
     }
 
+    /// Returns where the installer takes its main file from in the boot archive; one that runs from a file system of the
+    /// medium has left the initrd when it looks for its file, and fetches it.
+    pub fn archive_path(self) -> Option<&'static str> {
+        match self {
+            Self::Preseed | Self::Kickstart | Self::Autoyast => Some(self.files()[0].name),
+            Self::Autoinstall | Self::Agama => None,
+        }
+    }
+
     /// Returns what a node of this installer is given: its main file first, the boot script last.
     pub fn files(self) -> &'static [InstallerFile] {
         match self {

@@ -11,6 +11,7 @@
 //! problems of a run are reported together, and a node that has one gets nothing.
 
 mod address_book;
+mod arming;
 mod assets;
 pub mod boot_archive;
 mod bootfiles;
@@ -24,6 +25,7 @@ mod image;
 pub mod initrd;
 pub mod installer;
 pub mod library;
+mod node_archive;
 mod node_context;
 pub mod nodeset;
 pub mod pkglist;

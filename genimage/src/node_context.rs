@@ -7,17 +7,21 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use definitions::{InstallDir, Node, Nodes, RepositoryFormat, Runlist, Site};
+use definitions::{
+    EnrolmentOrder, EnrolmentToken, InstallDir, Node, Nodes, RepositoryFormat, Runlist,
+    RunlistEntry, ScriptOrigin, Site,
+};
 use nix::unistd::Gid;
 
 use crate::address_book::AddressBook;
 use crate::cmdline;
 use crate::context::{
-    BootParameters, Disk, Firstboot, InstallSource, Locale, RootAccess, ServerFacts,
+    BootParameters, Disk, EnrolmentFile, Firstboot, InstallSource, Locale, RootAccess, ServerFacts,
     TemplateContext,
 };
 use crate::environment;
 use crate::image::ResolvedImage;
+use crate::node_archive::NodeArchive;
 use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
 use crate::repository::Repository;
@@ -45,6 +49,40 @@ pub(crate) struct NodeRenderer<'a> {
     /// The group that files with root's password are given to; without one they are everybody's, which the site
     /// accepts.
     pub(crate) secrets: Option<Gid>,
+    /// The certificate of the site's root, PEM, where the site has one.
+    pub(crate) authority: Option<&'a str>,
+    /// How nodes enrol, where they are to be armed.
+    pub(crate) enrolment: Option<&'a SiteEnrolment>,
+}
+
+/// How a site's nodes enrol.
+#[derive(Debug, Clone)]
+pub(crate) struct SiteEnrolment {
+    /// The certificate of the site's root, PEM.
+    pub(crate) root: String,
+    /// The address that slipwayd's certificate is for.
+    pub(crate) name: IpAddr,
+    /// The group that what a node enrols with is kept for: the web server's.
+    pub(crate) group: Gid,
+}
+
+impl SiteEnrolment {
+    /// Makes what a node enrols with; its token is put there when the node is armed.
+    fn order(&self, node: &str, server: IpAddr) -> Result<EnrolmentFile, Problem> {
+        let order = EnrolmentOrder {
+            node: node.to_owned(),
+            server: (server, EnrolmentOrder::PORT).into(),
+            name: self.name,
+            root: self.root.clone(),
+            token: EnrolmentToken::placeholder(),
+        };
+        let text = serde_json::to_string(&order)
+            .map_err(|error| Problem::new(format!("{node}: writing its enrolment: {error}")))?;
+        Ok(EnrolmentFile {
+            path: EnrolmentOrder::ON_NODE.to_owned(),
+            text,
+        })
+    }
 }
 
 /// What one node's templates are rendered from.
@@ -76,6 +114,10 @@ impl NodeRenderer<'_> {
         collector.one(check_architecture(node, image));
         let kernel = collector.one(kernel(node, image));
         let lists = collector.all(ScriptLists::of(&image.definition, self.nodes, &node.name));
+        let lists = lists.map(|lists| self.with_enrolment(lists));
+        let enrolment = self
+            .enrolment
+            .and_then(|site| collector.one(site.order(&node.name, address)));
         let programs = lists
             .as_ref()
             .and_then(|lists| collector.all(lists.programs(&node.name, self.programs)));
@@ -120,6 +162,7 @@ impl NodeRenderer<'_> {
             ports: ports(&lists),
             kernel,
             firstboot: None,
+            enrolment,
             environment: parse_environment(&image.definition.environvar),
             server,
         };
@@ -155,6 +198,29 @@ impl NodeRenderer<'_> {
             context,
             runlist: text,
         })
+    }
+
+    /// Has a node that is to be armed enrol before it runs anything else.
+    fn with_enrolment(&self, mut lists: ScriptLists) -> ScriptLists {
+        let enrols = |entry: &RunlistEntry| entry.line.program() == EnrolmentOrder::PROGRAM;
+        if self.enrolment.is_some()
+            && !lists.entries().any(enrols)
+            && let Ok(line) = EnrolmentOrder::PROGRAM.parse()
+        {
+            let origin = ScriptOrigin::Site;
+            lists
+                .postbootscripts
+                .insert(0, RunlistEntry { origin, line });
+        }
+        lists
+    }
+
+    /// Returns what a node's boot archive is made from.
+    pub(crate) fn archive(&self, image: &ResolvedImage) -> NodeArchive<'_> {
+        NodeArchive {
+            installer: image.installer,
+            root: self.authority,
+        }
     }
 
     /// Says how a node reaches the management node.
@@ -329,6 +395,10 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
     Ok(BootParameters {
         kernel: image.boot.kernel.clone(),
         initrds: vec![image.boot.initrd.clone()],
+        archive: image
+            .installer
+            .archive_path()
+            .map(|_| NodeArchive::FILE.to_owned()),
         install,
         installed,
         console: node.serialport.map(|port| format!("ttyS{port},{speed}")),

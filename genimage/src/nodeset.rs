@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::thread;
 
-use anyhow::{Result, bail};
-use definitions::{Catalog, Nodes, ObjectKind};
+use anyhow::{Context, Result, bail};
+use definitions::{Catalog, EnrolmentToken, Nodes, ObjectKind};
 use nix::sys::stat::Mode;
 
+use crate::arming::TrustProgram;
 use crate::assets::{Assets, AssetsDir, FileDifference};
 use crate::cli::nodeset::Args;
-use crate::node_context::NodeRenderer;
+use crate::node_context::{NodeRenderer, SiteEnrolment};
 use crate::problem::Problem;
 use crate::render;
 use crate::report::{NodeReport, NodeState, Report};
@@ -41,7 +42,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             checked.extend(image.map(|image| (name.to_owned(), image)));
         }
     }
-    let renderer = site.renderer(&nodes);
+    let enrolment = enrolment(&args, &site)?;
+    let mut renderer = site.renderer(&nodes);
+    renderer.enrolment = enrolment.as_ref();
     let assets_dir = site.assets_dir();
     report.nodes = in_parallel(&chosen, |choice| {
         let image = choice.osimage.as_ref().and_then(|name| checked.get(name));
@@ -49,6 +52,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     });
     if !report.problems.is_empty() {
         report.fail_nodes();
+    }
+    if !report.ready().is_empty() {
+        report.notes.push(level_note(renderer.authority.is_some()));
     }
     if args.dry_run {
         report
@@ -59,10 +65,66 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 node.state = NodeState::WouldWrite;
             });
     } else {
+        let trust = TrustProgram::of(&catalog);
+        if enrolment.is_some() {
+            arm(&trust, args.term(), &mut report, |assets, osimage| {
+                let image = checked.get(osimage);
+                image.map_or(Ok(()), |image| renderer.archive(&image.image).add(assets))
+            })?;
+        } else if args.disarm && renderer.authority.is_some() {
+            trust.disarm(&report.sound()).context("disarming nodes")?;
+        }
         publish(&assets_dir, &report)?;
         record_provmethod(&catalog, &nodes, &report)?;
     }
     args.print(&report)
+}
+
+/// Says how nodes are to enrol: as the site has it, unless they shall not.
+fn enrolment(args: &Args, site: &SiteContext) -> Result<Option<SiteEnrolment>> {
+    if args.disarm {
+        return Ok(None);
+    }
+    let enrolment = site.enrolment()?;
+    if enrolment.is_none() && args.arm.is_some() {
+        bail!("the site has no authority that nodes could enrol at: run slipway-trust init");
+    }
+    Ok(enrolment)
+}
+
+/// Says what nodes trust before anything vouches for it.
+fn level_note(has_authority: bool) -> Problem {
+    Problem::new(if has_authority {
+        "boot script, kernel and boot archive travel by plain HTTP: whoever answers on the nodes' network in this machine's \
+         place while they boot is root on them, and whoever reads an archive first can enrol as its node, which raises an \
+         alarm: keep that network separate"
+    } else {
+        "the site has no authority (slipway-trust init): nodes do not enrol, and whoever answers on their network in this \
+         machine's place while they boot is root on them: keep that network separate"
+    })
+}
+
+/// Arms the nodes that get files, and puts what each of them enrols with into its own.
+///
+/// # Errors
+/// When they cannot be armed; nothing is published then.
+fn arm(
+    trust: &TrustProgram,
+    term: &str,
+    report: &mut Report,
+    archive: impl Fn(&mut Assets, &str) -> Result<()>,
+) -> Result<()> {
+    let ready = report.ready();
+    let armed = trust.arm(&ready, term).context("arming nodes")?;
+    let placeholder = EnrolmentToken::placeholder().reveal();
+    for node in &mut report.nodes {
+        if let Some(armed) = armed.get(&node.node) {
+            node.assets.replace(&placeholder, &armed.token.reveal());
+            archive(&mut node.assets, &node.osimage)?;
+            node.armed_until = Some(armed.until.clone());
+        }
+    }
+    Ok(())
 }
 
 /// A node, and the osimage that it is to get.
@@ -110,6 +172,7 @@ impl NodeSelection<'_> {
             files: Vec::new(),
             problems: Vec::new(),
             notes: Vec::new(),
+            armed_until: None,
             assets: Assets::default(),
         };
         if self.osimage.is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use definitions::{Node, Runlist};
+use definitions::{EnrolmentToken, Node, Runlist};
 
 use crate::assets::Assets;
 use crate::check::{self, Findings};
@@ -50,11 +50,13 @@ pub(crate) fn assets(
     if let (Some(password), Some(group)) = (&context.root.password, renderer.secrets) {
         // the hash alone: each language quotes the rest in its own way, and none has to quote this
         let hash = password.rsplit('$').next().unwrap_or(password).as_bytes();
-        let contains = |bytes: &[u8]| memchr::memmem::find(bytes, hash).is_some();
-        let names = assets.files().filter(|(_, bytes)| contains(bytes));
-        let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
-        for name in names {
+        for name in assets.holding(hash) {
             assets.restrict(name, group);
+        }
+    }
+    if let Some(enrolment) = renderer.enrolment {
+        for name in assets.holding(EnrolmentToken::placeholder().reveal().as_bytes()) {
+            assets.restrict(name, enrolment.group);
         }
     }
     for repository in context.tree.iter().chain(&context.extras) {
@@ -63,6 +65,12 @@ pub(crate) fn assets(
         }
     }
     assets.add(Runlist::FILE, node_context.runlist);
+    if let Err(error) = renderer.archive(image).add(&mut assets) {
+        let name = &node.name;
+        findings
+            .problems
+            .push(Problem::new(format!("{name}: {error:#}")));
+    }
     if findings.is_ok() {
         Ok((assets, findings.notes))
     } else {

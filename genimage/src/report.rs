@@ -17,6 +17,9 @@ pub(crate) struct Report {
     /// What is wrong with the site: no node gets anything.
     #[serde(serialize_with = "lines")]
     pub(crate) problems: Vec<Problem>,
+    /// What a person should know of the site besides.
+    #[serde(serialize_with = "lines")]
+    pub(crate) notes: Vec<Problem>,
     /// The osimages, by name.
     pub(crate) osimages: BTreeMap<String, OsimageReport>,
     /// The nodes, sorted.
@@ -47,6 +50,9 @@ pub(crate) struct NodeReport {
     /// What a person should know besides.
     #[serde(serialize_with = "lines")]
     pub(crate) notes: Vec<Problem>,
+    /// Until when it may enrol, where it was armed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) armed_until: Option<String>,
     /// What was rendered.
     #[serde(skip)]
     pub(crate) assets: Assets,
@@ -85,6 +91,24 @@ impl Report {
         for node in &mut self.nodes {
             node.state = NodeState::Failed;
         }
+    }
+
+    /// Names the nodes that have their files, or are about to.
+    pub(crate) fn sound(&self) -> Vec<&str> {
+        let sound = self
+            .nodes
+            .iter()
+            .filter(|node| node.state != NodeState::Failed);
+        sound.map(|node| node.node.as_str()).collect()
+    }
+
+    /// Names the nodes whose files are to be written.
+    pub(crate) fn ready(&self) -> Vec<&str> {
+        let written = self
+            .nodes
+            .iter()
+            .filter(|node| node.state == NodeState::Written);
+        written.map(|node| node.node.as_str()).collect()
     }
 
     fn count(&self, state: NodeState) -> usize {
@@ -133,7 +157,13 @@ impl Report {
         let counts = counts.collect::<Vec<_>>().join(", ");
         let nodes = self.nodes.len();
         let noun = if nodes == 1 { "node" } else { "nodes" };
-        let _ = writeln!(text, "{nodes} {noun}: {counts}");
+        let armed = self.nodes.iter().find_map(|node| node.armed_until.as_ref());
+        let armed = armed.map(|until| format!("; armed until {until}"));
+        let _ = writeln!(
+            text,
+            "{nodes} {noun}: {counts}{}",
+            armed.unwrap_or_default()
+        );
         text
     }
 
@@ -142,6 +172,9 @@ impl Report {
         let mut text = String::new();
         for problem in &self.problems {
             let _ = writeln!(text, "{problem}");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "note: {note}");
         }
         for (name, image) in &self.osimages {
             for note in &image.notes {
@@ -192,6 +225,9 @@ impl NodeReport {
         let new: BTreeMap<_, _> = self.assets.files().collect();
         let mut text = String::new();
         for difference in &self.files {
+            if difference.file.ends_with(".gz") {
+                continue; // what is in it is shown as the files that it is made from
+            }
             let old = String::from_utf8_lossy(&difference.published);
             let new =
                 String::from_utf8_lossy(new.get(difference.file.as_str()).unwrap_or(&&[][..]));

@@ -24,8 +24,8 @@ pub(crate) fn accepts_secrets(site: &Site) -> bool {
     site.publishsecrets.as_deref() == Some("1")
 }
 
-/// The groups that web servers run as: Debian's and Ubuntu's, nginx's, Apache's of the RHEL family, SUSE's.
-const WEB_SERVERS: [&str; 4] = ["www-data", "nginx", "apache", "www"];
+/// The groups that web servers run as: Debian's and Ubuntu's, nginx's, Apache's of the RHEL family, SUSE's, and slipwayd's.
+const WEB_SERVERS: [&str; 5] = ["www-data", "nginx", "apache", "www", "slipway"];
 
 /// Finds the group of the web server, which files with a secret are given to; only root can give a file away.
 pub(crate) fn web_server() -> io::Result<Option<Gid>> {

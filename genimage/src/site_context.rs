@@ -8,16 +8,17 @@ use definitions::{
     Arch, Catalog, Definition, InstallDir, Network, Nodes, ObjectKind, OsImage, Site,
 };
 
-use nix::unistd::Gid;
+use nix::unistd::{Gid, getegid};
 
 use crate::address_book::AddressBook;
+use crate::arming;
 use crate::assets::AssetsDir;
 use crate::check;
 use crate::context::RootAccess;
 use crate::environment;
 use crate::image::ResolvedImage;
 use crate::library::Library;
-use crate::node_context::NodeRenderer;
+use crate::node_context::{NodeRenderer, SiteEnrolment};
 use crate::problem::Problem;
 use crate::report::OsimageReport;
 use crate::repository;
@@ -38,6 +39,10 @@ pub(crate) struct SiteContext {
     root: RootAccess,
     /// The group that files with a secret are given to, unless the site accepts that everybody reads them.
     secrets: Option<Gid>,
+    /// The web server's group.
+    web_server: Option<Gid>,
+    /// The certificate of the site's root, PEM, where the site has one.
+    authority: Option<String>,
     indices: check::packages::IndexCache,
     /// What is wrong with the site: its osimages and nodes are checked all the same, and nothing is published.
     pub(crate) problems: Vec<Problem>,
@@ -68,6 +73,7 @@ impl SiteContext {
             .collect::<Result<Vec<_>, _>>()?;
         let installdir = site.install_dir();
         let web_server = secrets::web_server().context("looking for the web server's group")?;
+        let authority = arming::root_certificate(catalog)?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
         let mut problems = Vec::new();
@@ -94,6 +100,8 @@ impl SiteContext {
             root,
             problems,
             secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
+            web_server,
+            authority,
             indices: check::packages::IndexCache::default(),
             installdir,
             site,
@@ -168,6 +176,12 @@ impl SiteContext {
         report
             .notes
             .extend(tree.iter().filter_map(repository::unsigned));
+        if self.authority.is_some() && image.installer.archive_path().is_none() {
+            report.notes.push(Problem::new(
+                "its installer has left its initrd when it looks for its file, and fetches it by plain HTTP: whoever answers \
+                 in this machine's place then is root on its nodes, whatever their boot script was fetched by",
+            ));
+        }
         if self.root.password.is_some() && self.secrets.is_some() {
             report.notes.push(secrets::password_note());
         }
@@ -194,7 +208,29 @@ impl SiteContext {
             programs: &self.programs,
             root: self.root.clone(),
             secrets: self.secrets,
+            authority: self.authority.as_deref(),
+            enrolment: None,
         }
+    }
+
+    /// Says how nodes enrol, where the site has an authority.
+    ///
+    /// # Errors
+    /// When the site does not say by which address nodes reach this machine.
+    pub(crate) fn enrolment(&self) -> Result<Option<SiteEnrolment>> {
+        let Some(root) = self.authority.clone() else {
+            return Ok(None);
+        };
+        let master = self.site.master.as_deref();
+        let name = master.and_then(|master| master.parse().ok()).context(
+            "the site does not say by which address nodes reach this machine, which they need to enrol: \
+             chdef -t site clustersite master=10.1.0.1",
+        )?;
+        Ok(Some(SiteEnrolment {
+            root,
+            name,
+            group: self.web_server.unwrap_or_else(getegid),
+        }))
     }
 
     /// Returns the library of lists and templates.

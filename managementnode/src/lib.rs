@@ -10,6 +10,8 @@ pub mod dhcp;
 pub mod dns;
 mod dnsmasq;
 mod domains;
+mod editor;
+mod local;
 mod nic;
 pub mod nodestat;
 mod replace;

@@ -5,142 +5,18 @@
 //! nodes that are not defined have no state, a report has at most 20 lines.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::fcntl::OFlag;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::serde::rfc3339;
+use definitions::states::{FILE, StateReport, load};
 
 use crate::replace;
 
-/// The file's name.
-const FILE: &str = "states.jsonl";
-
-/// More than this is not read.
-const MAX_BYTES: u64 = 256 << 20;
-
 /// How much is appended before the file is written anew, at least.
 const COMPACTED: u64 = 1 << 20;
-
-/// How many lines of output a report keeps, the last, and how long each may be.
-const MAX_LINES: usize = 20;
-const MAX_LINE: usize = 400;
-
-/// What a node does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ReportedState {
-    /// The installer runs.
-    Installing,
-    /// The node starts from its disk.
-    Booting,
-    /// The postbootscripts run.
-    Postbooting,
-    /// Everything has ended well.
-    Booted,
-    /// Something has failed.
-    Failed,
-}
-
-impl ReportedState {
-    const ALL: [Self; 5] = [
-        Self::Installing,
-        Self::Booting,
-        Self::Postbooting,
-        Self::Booted,
-        Self::Failed,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Installing => "installing",
-            Self::Booting => "booting",
-            Self::Postbooting => "postbooting",
-            Self::Booted => "booted",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Reads the word for a state.
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == word)
-    }
-}
-
-impl fmt::Display for ReportedState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// How it is known that a report is the node's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ReportEvidence {
-    /// It came from the node's address, which others on its network can forge.
-    Address,
-    /// It came with the certificate of the node.
-    Certificate,
-}
-
-/// What a node reported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StateReport {
-    pub(crate) node: String,
-    pub(crate) state: ReportedState,
-    #[serde(with = "rfc3339")]
-    pub(crate) time: OffsetDateTime,
-    pub(crate) by: ReportEvidence,
-    /// The last lines of what failed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) lines: Vec<String>,
-}
-
-impl StateReport {
-    /// Cuts the report to what is kept.
-    pub(crate) fn bounded(mut self) -> Self {
-        let surplus = self.lines.len().saturating_sub(MAX_LINES);
-        self.lines.drain(..surplus);
-        for line in &mut self.lines {
-            *line = line.chars().take(MAX_LINE).collect();
-        }
-        self
-    }
-}
-
-/// Reads the newest report of each node.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(crate) fn load(directory: &Path) -> Result<BTreeMap<String, StateReport>> {
-    let path = directory.join(FILE);
-    let reading = || format!("reading {}", path.display());
-    let mut bytes = Vec::new();
-    // Whoever the daemon's user is: a pipe or a link in the place of the file is neither waited for nor followed.
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(&path);
-    match opened {
-        Ok(file) => file
-            .take(MAX_BYTES)
-            .read_to_end(&mut bytes)
-            .with_context(reading)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error).with_context(reading),
-    };
-    let lines = bytes.split(|byte| *byte == b'\n');
-    let reports = lines.filter_map(|line| serde_json::from_slice::<StateReport>(line).ok());
-    Ok(reports
-        .map(|report| (report.node.clone(), report))
-        .collect())
-}
 
 /// The states, kept by the one process that writes them.
 #[derive(Debug)]
@@ -169,6 +45,11 @@ impl States {
             appended: 0,
             compact,
         })
+    }
+
+    /// Returns what a node reported last.
+    pub(crate) fn of(&self, node: &str) -> Option<&StateReport> {
+        self.newest.get(node)
     }
 
     /// Keeps a report.
@@ -206,6 +87,9 @@ fn rewritten(path: &Path, newest: &BTreeMap<String, StateReport>) -> Result<(Fil
 
 #[cfg(test)]
 mod tests {
+    use definitions::states::{MAX_LINE, MAX_LINES, ReportEvidence, ReportedState};
+    use time::OffsetDateTime;
+
     use super::*;
 
     fn report(node: &str, state: ReportedState, lines: &[&str]) -> StateReport {

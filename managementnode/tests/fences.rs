@@ -24,6 +24,8 @@ fn each_heavy_crate_has_one_place() {
     for (heavy, place) in [
         ("rcgen", "trust/x509.rs"),
         ("x509_parser", "trust/x509.rs"),
+        ("maud", "server/page/html.rs"),
+        ("schemars", "server/api/"),
         ("hyper", "server/"),
         ("hyper_util", "server/"),
         ("http_body_util", "server/"),

@@ -144,6 +144,21 @@ impl<'c> CatalogEdit<'c> {
         Ok(())
     }
 
+    /// Gives an object the secrets of the one that it replaces, where it has none of its own: what lists objects leaves
+    /// secrets out, and to write back what was listed loses none.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn keep_secrets(&mut self, object: &mut Object) -> Result<()> {
+        let stored = self.find(object.kind(), object.name())?;
+        let secrets = stored.map(|stored| stored.part(true));
+        for (name, value) in secrets.iter().flat_map(Object::attributes) {
+            let attributes = object.attributes_mut();
+            attributes.entry(name).or_insert_with(|| value.clone());
+        }
+        Ok(())
+    }
+
     /// Writes the secrets of an object into their file, or takes them out.
     fn put_secrets(&mut self, before: Option<&Object>, object: &Object) -> Result<()> {
         if !object.has_secrets() {

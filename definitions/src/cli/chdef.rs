@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::assignment::Mode;
 use super::object_errors::ObjectErrors;
-use super::request::{self, Operands, Request, RequestScope};
+use super::request::{Operands, Request, RequestScope};
 use super::{groups, report};
 use crate::catalog::CatalogEdit;
 use crate::command::Config;
@@ -134,7 +134,7 @@ impl Args {
             return Ok(false);
         }
         if !known {
-            request::check_new(&object)?;
+            object.check_new()?;
         }
         edit.put(&object)?;
         Ok(!known && *kind != ObjectKind::Site)

@@ -98,12 +98,7 @@ fn narrowed(object: &Object, only: &[String]) -> Object {
 fn json(object: &Object, only: &[String]) -> Json {
     let set = attributes(object, only).into_iter();
     let set = set.filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    let attributes: Map<_, _> = set
-        .map(|(name, value)| match value {
-            AttributeValue::Text(text) => (name, json!(text)),
-            AttributeValue::List(entries) => (name, json!(entries)),
-        })
-        .collect();
+    let attributes: Map<_, _> = set.map(|(name, value)| (name, value.to_json())).collect();
     json!({
         "type": object.kind().name(),
         "name": object.name(),

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::assignment::{Assignment, Mode};
 use super::object_errors::ObjectErrors;
-use super::request::{self, Operands, Request, RequestScope};
+use super::request::{Operands, Request, RequestScope};
 use super::{groups, report};
 use crate::catalog::CatalogEdit;
 use crate::command::Config;
@@ -79,7 +79,7 @@ impl Args {
         }
         let mut object = self.begin(edit, request)?;
         if self.operands.stanza {
-            keep_secrets(edit, &mut object)?;
+            edit.keep_secrets(&mut object)?;
         }
         let mut is_wrong = false;
         for assignment in &request.assignments {
@@ -96,7 +96,7 @@ impl Args {
             // groups may name it as a member; nothing is committed
             return edit.put(&object);
         }
-        request::check_new(&object)?;
+        object.check_new()?;
         edit.put(&object)
     }
 
@@ -128,24 +128,6 @@ impl Args {
         }
         Ok(object)
     }
-}
-
-/// Carries over the secrets of the object that is replaced: stanzas are written without them, and to restore one
-/// loses none.
-fn keep_secrets(edit: &mut CatalogEdit<'_>, object: &mut Object) -> Result<()> {
-    let (kind, name) = (object.kind(), object.name().to_owned());
-    let Some(stored) = edit.find(kind, &name)? else {
-        return Ok(());
-    };
-    let is_secret = |name: &str| kind.attribute(name).is_ok_and(|attribute| attribute.secret);
-    let secrets = stored
-        .attributes()
-        .iter()
-        .filter(|(name, _)| is_secret(name));
-    for (name, value) in secrets {
-        object.set(name, &value.to_string())?;
-    }
-    Ok(())
 }
 
 /// What an osimage is derived from.

@@ -189,17 +189,6 @@ pub(super) fn from_stanza() -> Result<Vec<Request>> {
     Ok(requests)
 }
 
-/// Refuses an object to be made that lacks what objects of its kind need.
-pub(super) fn check_new(object: &Object) -> Result<()> {
-    if object.kind() == ObjectKind::Node && object.value("groups").is_none() {
-        bail!(
-            "the attribute 'groups' must be set for the node '{}'",
-            object.name()
-        );
-    }
-    Ok(())
-}
-
 /// Lists the nodes that a range names.
 fn nodes(range: &str, nodes: &Nodes, scope: RequestScope) -> Result<Vec<String>> {
     let parsed = range.parse::<Noderange>()?;

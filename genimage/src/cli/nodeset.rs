@@ -9,6 +9,7 @@ use clap::Parser;
 use definitions::Noderange;
 use definitions::command::Config;
 
+use crate::arming::DEFAULT_TERM;
 use crate::report::Report;
 
 const EXAMPLES: &str = "\
@@ -16,12 +17,15 @@ Examples:
   nodeset host01 osimage=debian12.9.0-x86_64-install-dockerhost
                                         render, check and write what host01 installs
   nodeset rack1 osimage                 render each node's own osimage (provmethod) again
+  nodeset rack1 osimage --arm=12h       let each of them enrol within 12 hours
   nodeset rack1 osimage --diff --dry-run
                                         show what would change, line by line
 
-Each node's files go to <installdir>/autoinst/<node>/: what its installer reads, boot.ipxe, and
-postscripts.json with the scripts that it runs. They are checked by the installer's rules, and every
-package is looked up, before anything is written; a node that has a problem keeps what it had.
+Each node's files go to <installdir>/autoinst/<node>/: what its installer reads, boot.ipxe, postscripts.json
+with the scripts that it runs, and boot.cpio.gz, the archive that follows the installer's initrd and holds what
+it reads. They are checked by the installer's rules, and every package is looked up, before anything is
+written; a node that has a problem keeps what it had. Where the site has an authority (slipway-trust), each node
+gets a one-time secret, by which it enrols at its first boot.
 
 Exit status: 0 when all nodes have their assets, 1 when something is wrong, 2 for wrong usage.";
 
@@ -37,6 +41,12 @@ pub struct Args {
     /// The osimage: osimage=NAME, or osimage alone for each node's provmethod
     #[arg(value_name = "osimage[=NAME]")]
     pub(crate) osimage: OsimageArgument,
+    /// Let the nodes enrol for TERM, once each, while they install [default: 4h, where the site has an authority]
+    #[arg(long, value_name = "TERM", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_TERM)]
+    pub(crate) arm: Option<String>,
+    /// Let them enrol no more, and put nothing to enrol with into their files
+    #[arg(long, visible_alias = "no-arm", conflicts_with = "arm")]
+    pub(crate) disarm: bool,
     /// Print what would be written; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -75,6 +85,11 @@ impl FromStr for OsimageArgument {
 }
 
 impl Args {
+    /// For how long nodes are armed.
+    pub(crate) fn term(&self) -> &str {
+        self.arm.as_deref().unwrap_or(DEFAULT_TERM)
+    }
+
     /// Prints a report: results to stdout, what is wrong to stderr.
     pub(crate) fn print(&self, report: &Report) -> Result<ExitCode> {
         let mut out = io::stdout().lock();
@@ -120,12 +135,18 @@ mod tests {
             parsed("nodeset rack1 osimage").unwrap().osimage.name(),
             None
         );
+        let arm = |line: &str| parsed(line).unwrap().arm;
+        assert_eq!(arm("nodeset rack1 osimage"), None);
+        assert_eq!(arm("nodeset rack1 osimage --arm").as_deref(), Some("4h"));
+        assert_eq!(arm("nodeset rack1 osimage --arm=2d").as_deref(), Some("2d"));
+        assert!(parsed("nodeset rack1 osimage --no-arm").unwrap().disarm);
         for line in [
             "nodeset",
             "nodeset rack1",
             "nodeset rack1 osimage=",
             "nodeset rack1 install",
             "nodeset a osimage --json --diff",
+            "nodeset a osimage --arm --disarm",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

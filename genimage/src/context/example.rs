@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use definitions::RepositoryFormat;
 
 use super::{
-    BootParameters, Disk, Firstboot, ImageFacts, InstallSource, Locale, NodeFacts, Packages,
-    RootAccess, ServerFacts, TemplateContext,
+    BootParameters, Disk, EnrolmentFile, Firstboot, ImageFacts, InstallSource, Locale, NodeFacts,
+    Packages, RootAccess, ServerFacts, TemplateContext,
 };
 use crate::repository::Repository;
 
@@ -42,6 +42,7 @@ impl TemplateContext {
             ports: texts(&["22/tcp", "2376/tcp"]),
             kernel: kernel(),
             firstboot: Some(firstboot()),
+            enrolment: Some(enrolment()),
             environment: BTreeMap::from([("SITE".to_owned(), "lab 1".to_owned())]),
         }
     }
@@ -111,6 +112,7 @@ fn kernel() -> BootParameters {
     BootParameters {
         kernel: "install.amd/vmlinuz".to_owned(),
         initrds: texts(&["install.amd/initrd.gz"]),
+        archive: text("boot.cpio.gz"),
         install: texts(&["net.ifnames=0"]),
         installed: texts(&["net.ifnames=0"]),
         console: text("ttyS0,115200"),
@@ -126,6 +128,17 @@ fn firstboot() -> Firstboot {
         list_sha256: "c4".repeat(32),
         list_path: "/etc/slipway/runlist.json".to_owned(),
         in_installer: true,
+    }
+}
+
+fn enrolment() -> EnrolmentFile {
+    EnrolmentFile {
+        path: "/var/lib/slipway/enrolment.json".to_owned(),
+        text: format!(
+            "{{\"node\":\"host01\",\"root\":\"-----BEGIN CERTIFICATE-----\\nMII=\\n\",\"token\":\"SLIPWAY-1-{}-{}\"}}",
+            "0".repeat(64),
+            "0".repeat(32)
+        ),
     }
 }
 

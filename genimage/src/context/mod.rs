@@ -3,7 +3,7 @@
 //! Made from definitions by the node's assets, read by templates under the names of the fields:
 //! `<@ node.mac @>`. A field that may be absent is `Option` and left out where it is, so that templates must
 //! ask with `<% if … %>`; a name that is no field is an error. Nothing here holds a secret but the crypted
-//! password of root.
+//! password of root and the text that a node enrols with.
 //! `docs/templates.md` lists the fields for those who write templates.
 
 use std::collections::BTreeMap;
@@ -48,6 +48,9 @@ pub struct TemplateContext {
     /// What makes the node run its postscripts; without it, none are run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firstboot: Option<Firstboot>,
+    /// How the node enrols at the site; without it, it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<EnrolmentFile>,
     /// The administrator's own values, from the osimage's `environvar`.
     pub environment: BTreeMap<String, String>,
 }
@@ -214,6 +217,10 @@ pub struct BootParameters {
     pub kernel: String,
     /// Its initrds.
     pub initrds: Vec<String>,
+    /// The boot archive among the node's assets, which follows them: `boot.cpio.gz`. Installers that cannot take their
+    /// file from it have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
     /// More for the installer's command line.
     pub install: Vec<String>,
     /// More for the installed system's: what `addkcmdline` marks with `R::`.
@@ -240,4 +247,13 @@ pub struct Firstboot {
     pub list_path: String,
     /// Whether postscripts are to run inside the installer.
     pub in_installer: bool,
+}
+
+/// What a node enrols with.
+#[derive(Debug, Clone, Serialize)]
+pub struct EnrolmentFile {
+    /// Where it goes on the node, for root alone.
+    pub path: String,
+    /// What is in it: JSON with the one-time secret.
+    pub text: String,
 }

@@ -7,6 +7,7 @@ mod refusals;
 mod site;
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -42,6 +43,17 @@ fn nodeset(site: &Site, more: &[&str]) -> Ran {
     site.run("nodeset", &[&["rack1", &image], more].concat())
 }
 
+/// What is said to a site whose nodes do not enrol, when they get files.
+const NO_AUTHORITY: &str = "nodeset: note: the site has no authority (slipway-trust init): nodes do not enrol, and whoever \
+    answers on their network in this machine's place while they boot is root on them: keep that network separate\n";
+
+fn written(out: &str) -> Ran {
+    Ran {
+        err: NO_AUTHORITY.to_owned(),
+        ..done(out)
+    }
+}
+
 fn done(out: &str) -> Ran {
     Ran {
         code: 0,
@@ -55,9 +67,9 @@ fn nodes_get_their_files_and_a_second_run_touches_nothing() {
     let site = site();
     assert_eq!(
         nodeset(&site, &[]),
-        done(
-            "host01: boot.ipxe new, postscripts.json new, preseed.cfg new\n\
-             host02: boot.ipxe new, postscripts.json new, preseed.cfg new\n\
+        written(
+            "host01: boot.cpio.gz new, boot.ipxe new, postscripts.json new, preseed.cfg new\n\
+             host02: boot.cpio.gz new, boot.ipxe new, postscripts.json new, preseed.cfg new\n\
              2 nodes: 2 written\n"
         )
     );
@@ -74,7 +86,10 @@ fn nodes_get_their_files_and_a_second_run_touches_nothing() {
     }
     let boot = site.read("install/autoinst/host02/boot.ipxe");
     assert!(
-        boot.contains("url=http://10.1.0.1/install/autoinst/host02/preseed.cfg"),
+        boot.contains(" initrd=initrd.gz initrd=boot.cpio.gz priority=critical file=/preseed.cfg ")
+            && boot.ends_with(
+                "initrd --name boot.cpio.gz http://10.1.0.1/install/autoinst/host02/boot.cpio.gz\nboot\n"
+            ),
         "{boot}"
     );
     let mode = fs::metadata(site.path("install/autoinst/host01/preseed.cfg"))
@@ -86,6 +101,85 @@ fn nodes_get_their_files_and_a_second_run_touches_nothing() {
     let before = site.standing("install");
     assert_eq!(nodeset(&site, &[]), done("2 nodes: 2 unchanged\n"));
     assert_eq!(site.standing("install"), before);
+}
+
+/// The installer finds in its initrd what it would else have to fetch from whoever answers.
+#[test]
+fn the_archive_after_the_initrd_holds_the_installer_s_file() {
+    let site = site();
+    assert_eq!(nodeset(&site, &[]).code, 0);
+    let path = site.path("install/autoinst/host01/boot.cpio.gz");
+    let packed = fs::read(&path).unwrap();
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..])
+        .read_to_end(&mut plain)
+        .unwrap();
+    let holds = |text: &str| {
+        plain
+            .windows(text.len())
+            .any(|bytes| bytes == text.as_bytes())
+    };
+    assert!(holds(&site.read("install/autoinst/host01/preseed.cfg")));
+    assert!(holds(
+        &site.read("install/autoinst/host01/postscripts.json")
+    ));
+    assert!(holds("preseed.cfg\0"));
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o644
+    );
+}
+
+#[test]
+fn a_site_without_an_authority_cannot_arm_nodes() {
+    let site = site();
+    let ran = nodeset(&site, &["--arm"]);
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (
+            1,
+            "nodeset: the site has no authority that nodes could enrol at: run slipway-trust init\n"
+        )
+    );
+    assert!(!site.path("install/autoinst").exists());
+}
+
+/// What a node enrols with is put into files that are rendered and checked, and nobody else may read.
+#[test]
+fn nodes_that_cannot_be_armed_get_nothing() {
+    let site = site();
+    site.write("config/trust/root.crt", "-----BEGIN CERTIFICATE-----\n");
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(
+        ran.err
+            .contains("host01: 'enrol' of the site: there is no HERE/install/postscripts/enrol\n"),
+        "{}",
+        ran.err
+    );
+    site.write("install/postscripts/enrol", "enrol");
+    let program = site.path("bin/slipway-trust");
+    site.write(
+        "bin/slipway-trust",
+        "#!/bin/sh\necho \"slipway-trust: reading the key of 'nodes': $*\" >&2\nexit 1\n",
+    );
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let image = format!("osimage={IMAGE}");
+    let mut command = site.command("nodeset", &["rack1", &image]);
+    let path = std::env::join_paths([
+        program.parent().unwrap(),
+        "/usr/bin".as_ref(),
+        "/bin".as_ref(),
+    ]);
+    let output = command.env("PATH", path.unwrap()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    // beside the binary there may be a real one, which finds no authority that is one
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.starts_with("nodeset: arming nodes: slipway-trust arm: "),
+        "{said}"
+    );
+    assert!(!site.path("install/autoinst/host01").exists());
 }
 
 #[test]
@@ -182,7 +276,7 @@ fn what_changes_is_shown_before_and_only_that_is_written() {
     site.nodes(&NODES.replace("10.1.0.11", "10.1.0.21"));
     let ran = nodeset(&site, &["--dry-run", "--diff"]);
     assert_eq!(site.standing("install"), before);
-    assert!(ran.out.starts_with("host01: would write postscripts.json changed, preseed.cfg changed\n--- a/host01/postscripts.json\n+++ b/host01/postscripts.json\n"), "{}", ran.out);
+    assert!(ran.out.starts_with("host01: would write boot.cpio.gz changed, postscripts.json changed, preseed.cfg changed\n--- a/host01/postscripts.json\n+++ b/host01/postscripts.json\n"), "{}", ran.out);
     assert!(
         ran.out
             .contains("-    \"IPADDR\": \"10.1.0.11\",\n+    \"IPADDR\": \"10.1.0.21\",\n"),
@@ -197,7 +291,7 @@ fn what_changes_is_shown_before_and_only_that_is_written() {
 
     assert_eq!(
         nodeset(&site, &[]).out,
-        "host01: postscripts.json changed, preseed.cfg changed\n2 nodes: 1 written, 1 unchanged\n"
+        "host01: boot.cpio.gz changed, postscripts.json changed, preseed.cfg changed\n2 nodes: 1 written, 1 unchanged\n"
     );
     let host02 = |standing: Vec<(std::path::PathBuf, u64, i64)>| {
         standing
@@ -237,7 +331,12 @@ fn results_come_as_json() {
     let site = site();
     let ran = nodeset(&site, &["--json"]);
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    let files = ["boot.ipxe", "postscripts.json", "preseed.cfg"];
+    let files = [
+        "boot.cpio.gz",
+        "boot.ipxe",
+        "postscripts.json",
+        "preseed.cfg",
+    ];
     let files = files.map(|file| serde_json::json!({ "file": file, "change": "new" }));
     let nodes = ["host01", "host02"].map(|node| {
         serde_json::json!({
@@ -249,6 +348,7 @@ fn results_come_as_json() {
         serde_json::json!({
             "programs": [],
             "problems": [],
+            "notes": [NO_AUTHORITY.trim_start_matches("nodeset: note: ").trim_end()],
             "osimages": { IMAGE: { "problems": [], "notes": [] } },
             "nodes": nodes,
         })
@@ -267,7 +367,7 @@ fn a_site_overrides_a_block_and_a_list_without_copying_either() {
         "#INCLUDE:builtin/pkglists/debian/dockerhost.pkglist#\n-snmpd # ours\n",
     );
     let ran = nodeset(&site, &[]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!((ran.code, ran.err.as_str()), (0, NO_AUTHORITY));
     let preseed = site.read("install/autoinst/host01/preseed.cfg");
     assert!(
         preseed.contains("\nd-i hw-detect/load_firmware boolean true\n"),
@@ -323,7 +423,7 @@ fn an_osimage_is_checked_without_a_node() {
     assert_eq!(
         site.run("genimage", &[IMAGE]),
         done(&format!(
-            "{IMAGE}: boot.ipxe, postscripts.json, preseed.cfg are valid\n"
+            "{IMAGE}: boot.cpio.gz, boot.ipxe, postscripts.json, preseed.cfg are valid\n"
         ))
     );
     assert!(!site.path("install/autoinst").exists());
@@ -388,7 +488,7 @@ fn programs_that_ship_beside_nodeset_are_served_and_kept_up_to_date() {
     site.write("usr/share/slipway/postscripts/bridgeprereq", "newer");
     assert_eq!(
         run(&[]),
-        "postscripts/bridgeprereq brought up to date\nhost01: postscripts.json changed, preseed.cfg changed\n1 node: 1 written\n"
+        "postscripts/bridgeprereq brought up to date\nhost01: boot.cpio.gz changed, postscripts.json changed, preseed.cfg changed\n1 node: 1 written\n"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use definitions::Distro;
+use definitions::{Distro, EnrolmentToken};
 use genimage::check::installer_file;
 use genimage::context::{ContextFields, InstallSource, TemplateContext};
 use genimage::installer::InstallerKind;
@@ -167,6 +167,13 @@ fn secrets() {
         for profile in PROFILES {
             let mut full = release.context(profile, Extent::Full);
             full.root.password = Some("$6$salt$onlythisone".to_owned());
+            // A node enrols with a secret that is in the installer's file alone.
+            let token = EnrolmentToken::placeholder().reveal();
+            for file in render(release, profile, &full) {
+                let is_main = file.name == release.installer.files()[0].name;
+                assert_eq!(file.text.contains(&token), is_main, "{}", file.name);
+            }
+            full.enrolment = None;
             for file in render(release, profile, &full) {
                 let given = file.text.replace("$6$salt$onlythisone", "*");
                 no_secret(release.osvers, file.name, &given);

@@ -125,6 +125,9 @@ impl Release {
         context.source = InstallSource::new(&context.server.tree, true);
         context.kernel.kernel = self.kernel.0.to_owned();
         context.kernel.initrds = vec![self.kernel.1.to_owned()];
+        if self.installer.archive_path().is_none() {
+            context.kernel.archive = None;
+        }
         context.disk.device = None;
         context.disk.layout = None;
         self.repositories(&mut context);
@@ -197,6 +200,7 @@ fn minimise(context: &mut TemplateContext) {
     context.node.gateway = None;
     context.node.nameservers.clear();
     context.image.codename = None;
+    context.enrolment = None;
     context.server.mirror = None;
     context.server.timeservers.clear();
     context.packages.install.clear();

@@ -10,11 +10,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use definitions::states::{ReportEvidence, ReportedState, StateReport, load};
 use definitions::terminal::escaped;
 use serde_json::json;
 
 use crate::report::write;
-use crate::states::{ReportEvidence, ReportedState, StateReport, load};
 use crate::trust::stamp;
 pub use cli::Args;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use definitions::command::Config;
 
 /// Serve nodes their files, hear how they are, and pass on what enrols
@@ -11,8 +11,11 @@ use definitions::command::Config;
 /// Runs as a user of its own, which needs to read the definitions and the install directory, and no key but that of its
 /// certificate. Everything is bounded: connections, their number from one address, sizes and times.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "slipwayd", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "slipwayd", version, after_help = EXAMPLES, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+
     #[command(flatten)]
     pub(crate) config: Config,
 
@@ -39,6 +42,24 @@ pub struct Args {
     /// The socket of slipway-trust signer
     #[arg(long, value_name = "PATH", default_value = "/run/slipway/signer.sock")]
     pub(crate) signer: PathBuf,
+
+    /// The socket of slipwayd editor
+    #[arg(long, value_name = "PATH", default_value = "/run/slipway/editor.sock")]
+    pub(crate) editor: PathBuf,
+}
+
+/// What it does in place of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Verb {
+    /// Change definitions for clients of the API that the site names in apiwriters
+    Editor {
+        #[command(flatten)]
+        config: Config,
+
+        /// Listen here; unless given, on the socket that is standard input
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
+    },
 }
 
 const EXAMPLES: &str = "\

@@ -175,14 +175,14 @@ pub(super) fn plain(status: StatusCode, text: &str) -> Response<Content> {
     response
 }
 
-/// Reads the path of a request: `%` escapes are taken back (RFC 3986 §2.1), `.` and `..` are refused.
-fn decoded(path: &str) -> Option<String> {
-    let bytes = path.as_bytes();
+/// Takes `%` escapes back (RFC 3986 §2.1).
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
         if bytes[at] == b'%' {
-            let digits = path.get(at + 1..at + 3)?;
+            let digits = text.get(at + 1..at + 3)?;
             if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return None;
             }
@@ -193,7 +193,12 @@ fn decoded(path: &str) -> Option<String> {
             at += 1;
         }
     }
-    let path = String::from_utf8(plain).ok()?;
+    String::from_utf8(plain).ok()
+}
+
+/// Reads the path of a request: escapes are taken back, `.` and `..` are refused.
+pub(super) fn decoded(path: &str) -> Option<String> {
+    let path = percent_decoded(path)?;
     let is_odd = |part: &str| matches!(part, "." | "..");
     (!path.is_empty()
         && !path.starts_with('/')

@@ -1,22 +1,28 @@
 //! What is answered to which request.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use definitions::Site;
+use definitions::states::{ReportEvidence, ReportedState, StateReport};
 use definitions::terminal::escaped;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::files::{Content, Tree, plain};
 use super::limits::{BODY, MAX_BODY};
 use super::nodes::KnownNodes;
-use super::signer::SignerClient;
-use crate::states::{ReportEvidence, ReportedState, StateReport, States};
-use crate::trust::{Answer, CertificateHolder, Enrolment, Question, now};
+use super::signer::{SignerClient, SocketClient};
+use super::tls::Peer;
+use super::{api, page};
+use crate::states::States;
+use crate::trust::{Answer, Enrolment, Question, now};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -24,6 +30,9 @@ pub(super) struct Service {
     pub(super) tree: Tree,
     pub(super) nodes: KnownNodes,
     pub(super) states: Mutex<States>,
+    /// The turns of those who read definitions.
+    pub(super) readers: Arc<Semaphore>,
+    pub(super) editor: SocketClient,
     /// The root's certificate, where there is TLS.
     pub(super) root: Option<String>,
     pub(super) signer: SignerClient,
@@ -34,8 +43,8 @@ pub(super) struct Service {
 pub(super) struct Caller {
     pub(super) address: IpAddr,
     pub(super) is_tls: bool,
-    /// The node, by its certificate.
-    pub(super) certificate: Option<CertificateHolder>,
+    /// Who it is, by its certificate.
+    pub(super) peer: Option<Peer>,
 }
 
 /// The body of a report.
@@ -89,12 +98,18 @@ impl Service {
                 plain(StatusCode::METHOD_NOT_ALLOWED, "")
             }
             (_, path) if path.starts_with("/install/") => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
+            (_, path) if caller.is_tls && path.starts_with(api::PREFIX) => {
+                api::answer(self, &caller, request).await
+            }
+            (&Method::GET, path) if caller.is_tls && page::is_for(path) => {
+                page::answer(self, &caller, request.uri()).await
+            }
             _ => plain(StatusCode::NOT_FOUND, ""),
         }
     }
 
     async fn report(self: Arc<Self>, caller: &Caller, body: ReportBody) -> Response<Content> {
-        if let Some(own) = &caller.certificate {
+        if let Some(Peer::Node(own)) = &caller.peer {
             match self.signer.is_valid(&own.serial).await {
                 Ok(true) => {}
                 Ok(false) => return plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
@@ -125,11 +140,13 @@ impl Service {
         state: ReportedState,
         lines: Vec<String>,
     ) -> Result<bool> {
-        let (node, by) = match &caller.certificate {
-            Some(own) => (
+        let (node, by) = match &caller.peer {
+            Some(Peer::Node(own)) => (
                 self.nodes.exists(&own.name).then(|| own.name.clone()),
                 ReportEvidence::Certificate,
             ),
+            // A client is no node, whatever its name and wherever it is.
+            Some(Peer::Client(_)) => (None, ReportEvidence::Certificate),
             None => (self.nodes.at(caller.address), ReportEvidence::Address),
         };
         let Some(node) = node else {
@@ -142,9 +159,21 @@ impl Service {
             by,
             lines,
         };
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.record(report.bounded())?;
+        self.states().record(report.bounded())?;
         Ok(true)
+    }
+
+    /// Reads the site's settings.
+    pub(super) async fn site(self: &Arc<Self>) -> Result<Site, api::Refused> {
+        let service = Arc::clone(self);
+        let read = move || service.nodes.catalog().site();
+        let site = tokio::task::spawn_blocking(read).await;
+        site.map_err(api::internal)?
+            .map_err(|error| api::unavailable(&error))
+    }
+
+    pub(super) fn states(&self) -> MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn enrol(&self, caller: &Caller, body: EnrolmentBody) -> Response<Content> {
@@ -166,14 +195,31 @@ impl Service {
     }
 }
 
+/// Says on our side what is wrong.
+pub(super) fn log(text: &str) {
+    eprintln!("slipwayd: {}", escaped(text, '\t'));
+}
+
+/// Answers with a text of a type, which nobody keeps and no browser takes for another type.
+pub(super) fn with_type(kind: &'static str, text: String) -> Response<Content> {
+    let mut response = Response::new(Content::Bytes(Some(text.into())));
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 /// Says on our side what is wrong, and to whoever asked that it may pass.
 fn unavailable(error: &anyhow::Error) -> Response<Content> {
-    eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+    log(&format!("{error:#}"));
     plain(StatusCode::SERVICE_UNAVAILABLE, "")
 }
 
 /// Reads the JSON of a request.
-async fn body<T: for<'a> Deserialize<'a>>(request: Request<Incoming>) -> Result<T, StatusCode> {
+pub(super) async fn body<T: for<'a> Deserialize<'a>>(
+    request: Request<Incoming>,
+) -> Result<T, StatusCode> {
     let limited = Limited::new(request.into_body(), MAX_BODY);
     let collected = timeout(BODY, limited.collect())
         .await

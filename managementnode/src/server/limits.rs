@@ -32,6 +32,12 @@ pub(super) const CHUNK: usize = 128 << 10;
 pub(super) const MAX_QUESTIONS: usize = 16;
 pub(super) const QUESTION: Duration = Duration::from_secs(30);
 
+/// The longest answer: the status of a site has all its armed nodes and alarms.
+pub(super) const MAX_ANSWER: u64 = 4 << 20;
+
+/// How many requests read definitions at a time: each may read all of them.
+pub(super) const MAX_READERS: usize = 4;
+
 /// How long an answer that a certificate counts is good, and how many are kept.
 pub(super) const STANDING: Duration = Duration::from_secs(5);
 pub(super) const MAX_STANDINGS: usize = 20_000;

@@ -9,11 +9,13 @@
 //! It reads no authority's key and runs as a user of its own. Everything that others can make grow is bounded in
 //! [`limits`]. This directory alone knows hyper, tokio and rustls.
 
+mod api;
 mod cli;
 mod files;
 mod http;
 mod limits;
 mod nodes;
+mod page;
 mod signer;
 mod stream;
 mod tls;
@@ -26,6 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use definitions::states::ReportedState;
 use definitions::terminal::escaped;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -35,26 +38,31 @@ use tokio::io::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 pub use cli::Args;
+use cli::Verb;
 use files::Tree;
 use http::{Caller, Service};
-use limits::{Connections, HANDSHAKE, HEAD, MAX_FIELDS, MAX_HEAD, MAX_REPORT, REPORT};
+use limits::{Connections, HANDSHAKE, HEAD, MAX_FIELDS, MAX_HEAD, MAX_READERS, MAX_REPORT, REPORT};
 use nodes::KnownNodes;
-use signer::SignerClient;
+use signer::{SignerClient, SocketClient};
 use stream::{Counting, Progress};
 use tls::Tls;
 
-use crate::states::{ReportedState, States};
-use crate::trust::holder;
+use crate::editor;
+use crate::states::States;
 
 /// Runs `slipwayd` until it is told to end.
 ///
 /// # Errors
 /// When it cannot begin.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(Verb::Editor { config, socket }) = &args.verb {
+        editor::run(&config.catalog(), socket.as_deref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -65,7 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 #[derive(Clone)]
 enum Speaks {
     Http,
-    Tls(TlsAcceptor),
+    Tls(Tls),
     /// xCAT's `installstatus`.
     Reports,
 }
@@ -79,11 +87,13 @@ async fn serve(args: Args) -> Result<ExitCode> {
         nodes: KnownNodes::load(catalog)?,
         states: Mutex::new(States::open(&args.state)?),
         root: tls.as_ref().map(|tls| tls.root.clone()),
+        readers: Arc::new(Semaphore::new(MAX_READERS)),
         signer: SignerClient::new(args.signer.clone()),
+        editor: SocketClient::new("editor", args.editor.clone()),
     });
     let mut listeners = vec![(args.http, Speaks::Http), (args.reports, Speaks::Reports)];
     match tls {
-        Some(tls) => listeners.push((args.tls, Speaks::Tls(tls.acceptor))),
+        Some(tls) => listeners.push((args.tls, Speaks::Tls(tls))),
         None => eprintln!("slipwayd: no --credentials: nodes cannot enrol, and there is no TLS"),
     }
     let connections = Connections::default();
@@ -155,20 +165,20 @@ async fn connection(stream: TcpStream, peer: SocketAddr, speaks: Speaks, service
     let mut caller = Caller {
         address: peer.ip().to_canonical(),
         is_tls: false,
-        certificate: None,
+        peer: None,
     };
     match speaks {
         Speaks::Http => answer(stream, caller, service).await,
         Speaks::Reports => {
             let _ = timeout(REPORT, report(stream, caller, service)).await;
         }
-        Speaks::Tls(acceptor) => {
-            let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+        Speaks::Tls(tls) => {
+            let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.acceptor.accept(stream)).await else {
                 return;
             };
             caller.is_tls = true;
             let chain = stream.get_ref().1.peer_certificates();
-            caller.certificate = chain.and_then(<[_]>::first).and_then(|own| holder(own));
+            caller.peer = chain.and_then(|chain| tls.peer(chain));
             answer(stream, caller, service).await;
         }
     }

@@ -39,6 +39,11 @@ impl KnownNodes {
         Ok(Self { catalog, known })
     }
 
+    /// Returns where the definitions are.
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Says whether there is such a node.
     pub(super) fn exists(&self, name: &str) -> bool {
         self.find(|known| known.names.get(name).cloned()).is_some()

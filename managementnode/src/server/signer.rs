@@ -1,4 +1,4 @@
-//! The signer, asked on its socket.
+//! The signer and the editor, asked on their sockets.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,19 +6,59 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::limits::{MAX_BODY, MAX_QUESTIONS, MAX_STANDINGS, QUESTION, STANDING};
+use super::limits::{MAX_ANSWER, MAX_QUESTIONS, MAX_STANDINGS, QUESTION, STANDING};
 use crate::trust::{Answer, Question};
+
+/// A process that is asked on its socket.
+#[derive(Debug)]
+pub(super) struct SocketClient {
+    /// What it is called.
+    name: &'static str,
+    socket: PathBuf,
+    turns: Semaphore,
+}
+
+impl SocketClient {
+    pub(super) fn new(name: &'static str, socket: PathBuf) -> Self {
+        let turns = Semaphore::new(MAX_QUESTIONS);
+        Self {
+            name,
+            socket,
+            turns,
+        }
+    }
+
+    /// Asks it.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub(super) async fn ask<Q: Serialize, A: DeserializeOwned>(&self, question: &Q) -> Result<A> {
+        let asking = || format!("asking the {} on {}", self.name, self.socket.display());
+        let asked = async {
+            let _turn = self.turns.acquire().await?;
+            let mut stream = UnixStream::connect(&self.socket).await?;
+            let line = serde_json::to_string(question)? + "\n";
+            stream.write_all(line.as_bytes()).await?;
+            let mut text = String::new();
+            stream.take(MAX_ANSWER).read_to_string(&mut text).await?;
+            Ok(serde_json::from_str(&text)?)
+        };
+        let answered: Result<_> = timeout(QUESTION, asked).await.with_context(asking)?;
+        answered.with_context(asking)
+    }
+}
 
 /// The signer.
 #[derive(Debug)]
 pub(super) struct SignerClient {
-    socket: PathBuf,
-    turns: Semaphore,
+    client: SocketClient,
     /// Which certificates count, and since when that is known.
     standings: Mutex<HashMap<String, (bool, Instant)>>,
 }
@@ -26,8 +66,7 @@ pub(super) struct SignerClient {
 impl SignerClient {
     pub(super) fn new(socket: PathBuf) -> Self {
         Self {
-            socket,
-            turns: Semaphore::new(MAX_QUESTIONS),
+            client: SocketClient::new("signer", socket),
             standings: Mutex::new(HashMap::new()),
         }
     }
@@ -37,21 +76,7 @@ impl SignerClient {
     /// # Errors
     /// When it does not answer in time.
     pub(super) async fn ask(&self, question: &Question) -> Result<Answer> {
-        let asking = || format!("asking the signer on {}", self.socket.display());
-        let asked = async {
-            let _turn = self.turns.acquire().await?;
-            let mut stream = UnixStream::connect(&self.socket).await?;
-            let line = serde_json::to_string(question)? + "\n";
-            stream.write_all(line.as_bytes()).await?;
-            let mut text = String::new();
-            stream
-                .take(MAX_BODY as u64)
-                .read_to_string(&mut text)
-                .await?;
-            Ok(serde_json::from_str(&text)?)
-        };
-        let answered: Result<_> = timeout(QUESTION, asked).await.with_context(asking)?;
-        answered.with_context(asking)
+        self.client.ask(question).await
     }
 
     /// Says whether a certificate is on record and not revoked, as of a few seconds ago at most.

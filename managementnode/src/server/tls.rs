@@ -1,6 +1,7 @@
-//! TLS: this machine's certificate, and which nodes are known by theirs.
+//! TLS: this machine's certificate, and which nodes and clients are known by theirs.
 //!
-//! A node's certificate counts when the authority of hosts signed it; that of clients signs for no node. TLS 1.2 and 1.3.
+//! A node's certificate counts when the authority of hosts signed it, a client's when that of clients did: neither signs
+//! for the other. TLS 1.2 and 1.3.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +10,28 @@ use anyhow::{Context, Result};
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
 
+use crate::trust::{CertificateHolder, holder};
+
 /// What TLS is made of.
+#[derive(Clone)]
 pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
     /// The root's certificate, PEM.
     pub(super) root: String,
+    nodes: Arc<dyn ClientCertVerifier>,
+    clients: Arc<dyn ClientCertVerifier>,
+}
+
+/// Who the other side is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Peer {
+    Node(CertificateHolder),
+    Client(CertificateHolder),
 }
 
 impl Tls {
@@ -30,33 +44,58 @@ impl Tls {
             let path = directory.join(name);
             std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
         };
-        let (nodes, server, key) = (read("nodes.crt")?, read("server.crt")?, read("server.key")?);
-        let mut authorities = RootCertStore::empty();
-        for certificate in certificates(&nodes, "nodes.crt")? {
-            authorities.add(certificate).context("reading nodes.crt")?;
-        }
-        let provider = Arc::new(default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(
-            Arc::new(authorities),
-            Arc::clone(&provider),
-        )
-        .allow_unauthenticated()
-        .build()
-        .context("making the check of nodes' certificates")?;
+        let authority = |name: &str| certificates(&read(name)?, name);
+        let (nodes, clients) = (authority("nodes.crt")?, authority("clients.crt")?);
+        let (server, key) = (read("server.crt")?, read("server.key")?);
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
             .ok()
             .context("reading server.key")?;
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let all = [nodes.as_slice(), clients.as_slice()].concat();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .context("choosing versions of TLS")?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(verifier(all)?)
             .with_single_cert(certificates(&server, "server.crt")?, key)
             .context("putting server.crt and server.key together")?;
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             root: read("root.crt")?,
+            nodes: verifier(nodes)?,
+            clients: verifier(clients)?,
         })
     }
+
+    /// Says who the other side is, by the certificates of a handshake that succeeded.
+    pub(super) fn peer(&self, chain: &[CertificateDer<'_>]) -> Option<Peer> {
+        let (own, above) = chain.split_first()?;
+        let is_of = |authority: &Arc<dyn ClientCertVerifier>| {
+            authority
+                .verify_client_cert(own, above, UnixTime::now())
+                .is_ok()
+        };
+        if is_of(&self.nodes) {
+            holder(own).map(Peer::Node)
+        } else if is_of(&self.clients) {
+            holder(own).map(Peer::Client)
+        } else {
+            None
+        }
+    }
+}
+
+/// Checks certificates by authorities; who has none is let in as nobody.
+fn verifier(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities {
+        roots
+            .add(certificate)
+            .context("reading the authorities' certificates")?;
+    }
+    let provider = Arc::new(default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .context("making the check of certificates")
 }
 
 fn certificates(pem: &str, name: &str) -> Result<Vec<CertificateDer<'static>>> {

@@ -8,7 +8,7 @@
 use anyhow::{Context, Result, bail};
 use definitions::{Catalog, Noderange};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::cli::IssuePurpose;
@@ -42,6 +42,8 @@ pub(crate) enum Question {
     Enrol(Enrolment),
     /// Does a certificate count? Its serial.
     Standing(String),
+    /// What is there, and what is wrong?
+    Status,
 }
 
 /// What is answered.
@@ -54,6 +56,8 @@ pub(crate) enum Answer {
     Refused(String),
     /// Whether the certificate is on record and not revoked.
     Standing(bool),
+    /// What `status --json` prints.
+    Status(Value),
 }
 
 /// What whoever is refused is told.

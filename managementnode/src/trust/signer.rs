@@ -3,13 +3,9 @@
 //! One JSON line comes in, one goes out, and the connection ends. This process reads the authority's keys and talks to no
 //! network; slipwayd talks to the network and reads no key. Bounded: one connection at a time, 128 KiB, 5 seconds.
 
-use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use definitions::Catalog;
@@ -17,13 +13,12 @@ use definitions::terminal::escaped;
 
 use super::directory::TrustDirectory;
 use super::enrol::{Answer, Enrolment, Question, enrol};
+use super::status::{Sight, look};
 use super::store::Store;
+use crate::local;
 
 /// The longest line that is read: longer than what slipwayd takes.
 const MAX_LINE: u64 = 128 << 10;
-
-/// How long a connection may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers until it is ended.
 ///
@@ -32,57 +27,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
     let directory = TrustDirectory::of(catalog);
     directory.existing()?;
-    let listener = match socket {
-        Some(path) => listen(path)?,
-        None => {
-            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-            UnixListener::from(stdin.context("taking the socket on standard input")?)
-        }
-    };
     let mut records = SignedRecords::default();
-    loop {
-        let (stream, _) = listener
-            .accept()
-            .context("accepting a connection: is standard input a listening socket?")?;
-        if let Err(error) = serve(&directory, &mut records, &stream) {
-            eprintln!("slipway-trust: {}", escaped(&format!("{error:#}"), '\t'));
-        }
-    }
-}
-
-/// Listens on a path, for its owner alone.
-fn listen(path: &Path) -> Result<UnixListener> {
-    let listening = || format!("listening on {}", path.display());
-    crate::replace::remove(path)?;
-    let listener = UnixListener::bind(path).with_context(listening)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600)).with_context(listening)?;
-    Ok(listener)
-}
-
-fn serve(
-    directory: &TrustDirectory,
-    records: &mut SignedRecords,
-    mut stream: &UnixStream,
-) -> Result<()> {
-    stream
-        .set_read_timeout(Some(TIMEOUT))
-        .context("setting a time limit")?;
-    stream
-        .set_write_timeout(Some(TIMEOUT))
-        .context("setting a time limit")?;
-    let mut line = String::new();
-    BufReader::new(stream.take(MAX_LINE))
-        .read_line(&mut line)
-        .context("reading a request")?;
-    let question: Question = serde_json::from_str(&line).context("reading a request")?;
-    let answer = match question {
-        Question::Enrol(enrolment) => enrolled(directory, &enrolment)?,
-        Question::Standing(serial) => Answer::Standing(records.is_valid(directory, &serial)?),
-    };
-    let text = serde_json::to_string(&answer).context("writing an answer")? + "\n";
-    stream
-        .write_all(text.as_bytes())
-        .context("writing an answer")
+    local::serve("slipway-trust", socket, MAX_LINE, |question| {
+        Ok(match question {
+            Question::Enrol(enrolment) => enrolled(&directory, &enrolment)?,
+            Question::Standing(serial) => Answer::Standing(records.is_valid(&directory, &serial)?),
+            Question::Status => Answer::Status(look(&directory, Sight::Signer)?.document),
+        })
+    })
 }
 
 fn enrolled(directory: &TrustDirectory, enrolment: &Enrolment) -> Result<Answer> {

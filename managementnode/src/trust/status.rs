@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use definitions::Catalog;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::directory::{Holder, TrustDirectory, check_term};
@@ -22,17 +22,47 @@ const SOON: Duration = Duration::days(60);
 /// # Errors
 /// When nothing can be said.
 pub(super) fn status(catalog: &Catalog, as_json: bool) -> Result<ExitCode> {
-    let directory = TrustDirectory::of(catalog);
+    let found = look(&TrustDirectory::of(catalog), Sight::All)?;
+    output(as_json, &found.text, found.document)?;
+    Ok(if found.is_right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What whoever looks can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    All,
+    /// The signer, from which the root's key is hidden.
+    Signer,
+}
+
+/// What there is.
+#[derive(Debug)]
+pub(super) struct TrustSurvey {
+    pub(super) text: String,
+    pub(super) document: Value,
+    pub(super) is_right: bool,
+}
+
+/// Looks at what there is.
+///
+/// # Errors
+/// When nothing can be said.
+pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurvey> {
     let store = Store::load(directory.existing()?)?;
     let now = super::term::now();
     let (mut text, mut problems, mut holders) = (String::new(), Vec::new(), Vec::new());
     for holder in Holder::ALL {
         let name = holder.name();
         let key = match holder {
+            Holder::Root if sight == Sight::Signer => "hidden",
             Holder::Root if !directory.path("root.key").exists() => "away",
             _ => "here",
         };
-        match look(&directory, holder, key == "here", now) {
+        match certified(directory, holder, key == "here", now) {
             Ok(certified) => {
                 let until = stamp(certified.until);
                 let soon = if certified.until - SOON < now {
@@ -102,15 +132,14 @@ pub(super) fn status(catalog: &Catalog, as_json: bool) -> Result<ExitCode> {
         "alarms": store.alarms,
         "problems": problems,
     });
-    output(as_json, &text, document)?;
-    Ok(if problems.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(TrustSurvey {
+        text,
+        document,
+        is_right: problems.is_empty(),
     })
 }
 
-fn look(
+fn certified(
     directory: &TrustDirectory,
     holder: Holder,
     has_key: bool,

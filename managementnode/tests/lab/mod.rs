@@ -1,5 +1,8 @@
 //! A site of its own for each test: definitions, an install directory, a directory of dnsmasq.
 
+#[allow(dead_code, reason = "no suite uses all of it")]
+pub(crate) mod daemon;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

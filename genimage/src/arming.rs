@@ -1,0 +1,143 @@
+//! Letting nodes enrol while they install: `slipway-trust`, asked as a program, and what it answers in the nodes' files.
+//!
+//! Nodes whose files are rendered and checked come in; each one's files with a one-time secret go out. The authority's keys
+//! are read by `slipway-trust` alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use definitions::terminal::escaped;
+use definitions::{Catalog, EnrolmentToken};
+use serde::Deserialize;
+
+/// The program that signs and arms.
+const PROGRAM: &str = "slipway-trust";
+
+/// How many nodes it is given at a time: a command line has a bound.
+const MAX_NODES: usize = 500;
+
+/// How long a node is armed unless asked otherwise.
+pub(crate) const DEFAULT_TERM: &str = "4h";
+
+/// Reads the certificate of the site's root, where the site has one.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn root_certificate(catalog: &Catalog) -> Result<Option<String>> {
+    let path = catalog.path().join("trust/root.crt");
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+/// What lets a node enrol, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ArmedNode {
+    node: String,
+    pub(crate) token: EnrolmentToken,
+    pub(crate) until: String,
+}
+
+/// What `slipway-trust arm --json` prints, as far as it is read.
+#[derive(Debug, Deserialize)]
+struct ArmingReport {
+    nodes: Vec<ArmedNode>,
+}
+
+/// The program, and the definitions that it is to read.
+#[derive(Debug, Clone)]
+pub(crate) struct TrustProgram {
+    path: PathBuf,
+    config: PathBuf,
+}
+
+impl TrustProgram {
+    /// Finds the program beside this one, else in the `PATH`.
+    pub(crate) fn of(catalog: &Catalog) -> Self {
+        let own = std::env::current_exe().ok();
+        let beside = own.and_then(|own| Some(own.parent()?.join(PROGRAM)));
+        let path = beside.filter(|path| path.is_file());
+        Self {
+            path: path.unwrap_or_else(|| PathBuf::from(PROGRAM)),
+            config: catalog.path().to_owned(),
+        }
+    }
+
+    /// Arms nodes; returns what each of them enrols with.
+    ///
+    /// # Errors
+    /// What the program says; no node of the part that it refuses is armed.
+    pub(crate) fn arm(&self, nodes: &[&str], term: &str) -> Result<BTreeMap<String, ArmedNode>> {
+        let mut armed = BTreeMap::new();
+        for part in nodes.chunks(MAX_NODES) {
+            let text = self.run("arm", part, &["--for", term, "--json"])?;
+            let report: ArmingReport = serde_json::from_str(&text)
+                .with_context(|| format!("reading what {PROGRAM} arm prints"))?;
+            armed.extend(
+                report
+                    .nodes
+                    .into_iter()
+                    .map(|node| (node.node.clone(), node)),
+            );
+        }
+        Ok(armed)
+    }
+
+    /// Disarms nodes.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub(crate) fn disarm(&self, nodes: &[&str]) -> Result<()> {
+        for part in nodes.chunks(MAX_NODES) {
+            self.run("disarm", part, &[])?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, verb: &str, nodes: &[&str], options: &[&str]) -> Result<String> {
+        let output = Command::new(&self.path)
+            .arg("--config")
+            .arg(&self.config)
+            .arg(verb)
+            .arg(nodes.join(","))
+            .args(options)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("running {}", Path::new(&self.path).display()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim().trim_start_matches("slipway-trust: ");
+            bail!("{PROGRAM} {verb}: {}", escaped(said, '\t'));
+        }
+        String::from_utf8(output.stdout).with_context(|| format!("reading what {PROGRAM} prints"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_armed_nodes_is_read_with_all_that_is_not_needed() {
+        let token = EnrolmentToken::new(&"ab".repeat(32), &"01".repeat(16)).unwrap();
+        let text = format!(
+            r#"{{"dry_run":false,"nodes":[{{"node":"n1","until":"2026-01-01T00:00:00Z","token":"{}","names":[],"addresses":["10.1.0.11"]}}]}}"#,
+            token.reveal()
+        );
+        let report: ArmingReport = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            report.nodes,
+            [ArmedNode {
+                node: "n1".to_owned(),
+                token,
+                until: "2026-01-01T00:00:00Z".to_owned(),
+            }]
+        );
+    }
+}
