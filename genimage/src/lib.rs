@@ -25,6 +25,7 @@ mod image;
 pub mod initrd;
 pub mod installer;
 pub mod library;
+mod netboot;
 mod node_archive;
 mod node_context;
 pub mod nodeset;

@@ -176,7 +176,10 @@ impl SiteContext {
         report
             .notes
             .extend(tree.iter().filter_map(repository::unsigned));
-        if self.authority.is_some() && image.installer.archive_path().is_none() {
+        if self.authority.is_some()
+            && image.packed.is_none()
+            && image.installer.archive_path().is_none()
+        {
             report.notes.push(Problem::new(
                 "its installer has left its initrd when it looks for its file, and fetches it by plain HTTP: whoever answers \
                  in this machine's place then is root on its nodes, whatever their boot script was fetched by",
