@@ -58,7 +58,7 @@ const NAMES: [&str; 29] = [
 ];
 
 /// What is in the directories and boots nothing.
-const UNUSED: [&str; 7] = [
+const UNUSED: [&str; 8] = [
     // NVMe over other networks than a bus
     "nvme_rdma",
     "nvme_fc",
@@ -68,6 +68,7 @@ const UNUSED: [&str; 7] = [
     "virtio_balloon",
     "virtio_mem",
     "virtio_dma_buf",
+    "virtio_vdpa",
 ];
 
 /// Selects the modules of an initrd, with all that they need.
@@ -107,7 +108,7 @@ pub(super) fn select<'a>(
     let by_directory = by_directory.map(|(name, _)| name);
     let wanted = by_directory
         .chain(NAMES)
-        .chain([fs_type.name()])
+        .chain(RootFsType::ALL.map(RootFsType::name))
         .chain(names);
     Ok(index.closure(wanted).into_iter().collect())
 }
