@@ -4,12 +4,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use definitions::{Node, Nodes, OsImage};
+use definitions::{Catalog, Node, Nodes, OsImage, ProvMethod};
+use nix::sys::stat::Mode;
 
 use crate::cli::genimage::{Args, GenimageAction};
 use crate::library::{AssetKind, AssetOrigin, Exported};
 use crate::problem::Problem;
 use crate::render;
+use crate::rootimg;
 use crate::site_context::SiteContext;
 
 /// Runs `genimage`.
@@ -18,6 +20,9 @@ use crate::site_context::SiteContext;
 /// When the definitions cannot be read or something cannot be written; what is wrong with the osimage is
 /// reported, and makes the exit code 1.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(stage) = args.stage() {
+        return rootimg::inside::run(stage);
+    }
     let catalog = args.config.catalog();
     let nodes = catalog.nodes()?;
     let site = SiteContext::open(&catalog, &nodes)?;
@@ -45,6 +50,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        GenimageAction::Check(name) if is_netboot(&catalog, name)? => {
+            // What nodes fetch is read by a web server, however careful the umask of who publishes it.
+            nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+            let (spec, report) = site.prepare_root(&catalog, name)?;
+            let built = spec.map(|spec| rootimg::build::build(&spec, args.build_options()));
+            args.print_root(name, &report, built)
+        }
         GenimageAction::Check(name) => {
             let (checked, mut report) = site.prepare(&catalog, name)?;
             report.problems.splice(0..0, site.problems.iter().cloned());
@@ -67,6 +79,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
             args.print(name, &report, assets.as_ref())
         }
     }
+}
+
+fn is_netboot(catalog: &Catalog, name: &str) -> Result<bool> {
+    let image: OsImage = catalog.load(name)?;
+    Ok(image.provmethod == Some(ProvMethod::Netboot))
 }
 
 /// A node with a name that no node of the site has.

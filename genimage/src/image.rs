@@ -50,12 +50,12 @@ pub(crate) struct ResolvedImage {
 pub(crate) type TemplateFiles = Vec<(&'static str, String)>;
 
 /// What an osimage must say before anything else can be looked up.
-struct ImageBasics<'a> {
-    target: SearchTarget<'a>,
-    family: DistroFamily,
-    tree: PathBuf,
+pub(crate) struct ImageBasics<'a> {
+    pub(crate) target: SearchTarget<'a>,
+    pub(crate) family: DistroFamily,
+    pub(crate) tree: PathBuf,
     /// Whether the definition says explicitly that the tree needs no signature.
-    trusted: bool,
+    pub(crate) trusted: bool,
 }
 
 impl ResolvedImage {
@@ -68,10 +68,10 @@ impl ResolvedImage {
         installdir: &InstallDir,
         library: &Library,
     ) -> Result<Self, Vec<Problem>> {
-        let basics = basics(&definition)?;
+        let method = definition.provmethod.unwrap_or(ProvMethod::Install);
+        let mut basics = basics(&definition, method)?;
         let mut problems = Vec::new();
         let mut collector = ProblemCollector(&mut problems);
-        let booted = collector.one(booted(&definition, &basics, installdir));
         let environment = BTreeMap::new();
         let list = |origin, names: &[String]| {
             PkgList::load(library, origin, names, &basics.target, &environment)
@@ -86,6 +86,10 @@ impl ResolvedImage {
             others.as_ref().unwrap_or(&none),
         );
         let repositories = collector.all(repositories);
+        if method == ProvMethod::Netboot {
+            basics.target.installer = InstallerKind::Netboot; // whose lists are those of the release's installer
+        }
+        let booted = collector.one(booted(&definition, &basics, installdir));
         let templates = collector.all(templates(&definition, &basics, library));
         let layout = collector.one(layout(&definition));
         let (Some(booted), Some(packages), Some(others), Some((repositories, own))) =
@@ -160,11 +164,18 @@ fn booted(
 pub(crate) fn target(
     definition: &OsImage,
 ) -> Result<(SearchTarget<'_>, DistroFamily), Vec<Problem>> {
-    basics(definition).map(|basics| (basics.target, basics.family))
+    let method = definition.provmethod.unwrap_or(ProvMethod::Install);
+    basics(definition, method).map(|basics| (basics.target, basics.family))
 }
 
-/// Finds out what an osimage installs.
-fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
+/// Finds out what an osimage installs, if it does so by a method.
+///
+/// # Errors
+/// What it does not say, another method, and a tree that is not there.
+pub(crate) fn basics(
+    definition: &OsImage,
+    wanted: ProvMethod,
+) -> Result<ImageBasics<'_>, Vec<Problem>> {
     let name = &definition.name;
     let missing = |attribute: &str, example: &str| {
         Problem::new(format!(
@@ -173,7 +184,7 @@ fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
         ))
     };
     let method = definition.provmethod.unwrap_or(ProvMethod::Install);
-    if !matches!(method, ProvMethod::Install | ProvMethod::Netboot) {
+    if method != wanted || !matches!(method, ProvMethod::Install | ProvMethod::Netboot) {
         return Err(vec![Problem::new(format!(
             "the osimage {name} has provmethod={method}: only osimages that an installer writes to disk \
              (provmethod=install) can be rendered, and a root image is built of those with provmethod=netboot"
@@ -207,10 +218,7 @@ fn basics(definition: &OsImage) -> Result<ImageBasics<'_>, Vec<Problem>> {
         return Err(problems);
     }
     let family = DistroFamily::of(distro).map_err(|problem| vec![problem])?;
-    let installer = match method {
-        ProvMethod::Netboot => InstallerKind::Netboot,
-        _ => InstallerKind::of(distro, &tree).map_err(|problem| vec![problem])?,
-    };
+    let installer = InstallerKind::of(distro, &tree).map_err(|problem| vec![problem])?;
     Ok(ImageBasics {
         target: SearchTarget {
             profile,
@@ -240,7 +248,7 @@ fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
 }
 
 /// Finds the repositories: the tree's, then what else `pkgdir` names, then those of `otherpkgdir`.
-fn repositories(
+pub(crate) fn repositories(
     definition: &OsImage,
     basics: &ImageBasics<'_>,
     installdir: &InstallDir,

@@ -7,7 +7,7 @@
 //!      ─> assets (written, only what changed)
 //! ```
 //!
-//! Nothing here reaches a network, runs a program or needs root. A problem names file and line; all
+//! Nothing here but [`rootimg`] reaches a network or runs a program, and nothing needs root. A problem names file and line; all
 //! problems of a run are reported together, and a node that has one gets nothing.
 
 mod address_book;
@@ -29,6 +29,7 @@ mod netboot;
 mod node_archive;
 mod node_context;
 pub mod nodeset;
+pub mod packimage;
 pub mod pkglist;
 pub mod problem;
 mod render;

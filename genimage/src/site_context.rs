@@ -19,10 +19,13 @@ use crate::environment;
 use crate::image::ResolvedImage;
 use crate::library::Library;
 use crate::node_context::{NodeRenderer, SiteEnrolment};
+use crate::pkglist::PkgList;
 use crate::problem::Problem;
 use crate::report::OsimageReport;
 use crate::repository;
+use crate::repository::Repository;
 use crate::root_access;
+use crate::rootimg::spec::RootSpec;
 use crate::scripts::Programs;
 use crate::secrets;
 use crate::shipped;
@@ -157,25 +160,17 @@ impl SiteContext {
             report.problems.extend(problems);
             BTreeMap::new()
         });
-        // A package of the other repositories may have what it needs in the tree; the tree's list may not
-        // reach beyond it.
-        let platform = check::packages::TargetPlatform {
-            distro: &image.distro,
-            arch: image.definition.osarch.unwrap_or(Arch::X86_64),
-        };
-        let tree = &image.repositories[..image.own];
-        let mut found = check::packages::packages(&image.packages, tree, platform, &self.indices);
-        found.append(check::packages::packages(
-            &image.others,
-            &image.repositories,
-            platform,
-            &self.indices,
-        ));
-        report.problems.extend(found.problems);
-        report.notes.extend(found.notes);
-        report
-            .notes
-            .extend(tree.iter().filter_map(repository::unsigned));
+        // what is in a root image was looked up when it was built
+        if image.packed.is_none() {
+            self.look_up(
+                &image.packages,
+                &image.others,
+                &image.repositories,
+                image.own,
+                &image.definition,
+                &mut report,
+            );
+        }
         if self.authority.is_some()
             && image.packed.is_none()
             && image.installer.archive_path().is_none()
@@ -199,6 +194,83 @@ impl SiteContext {
             .is_empty()
             .then_some(CheckedImage { image, environment });
         Ok((checked, report))
+    }
+
+    /// Looks up what the lists of an osimage name in its repositories.
+    fn look_up(
+        &self,
+        packages: &PkgList,
+        others: &PkgList,
+        repositories: &[Repository],
+        own: usize,
+        definition: &OsImage,
+        report: &mut OsimageReport,
+    ) {
+        let Some(distro) = &definition.osvers else {
+            return; // which was a problem of its own
+        };
+        // A package of the other repositories may have what it needs in the tree; the tree's list may not
+        // reach beyond it.
+        let platform = check::packages::TargetPlatform {
+            distro,
+            arch: definition.osarch.unwrap_or(Arch::X86_64),
+        };
+        let tree = &repositories[..own];
+        let mut found = check::packages::packages(packages, tree, platform, &self.indices);
+        found.append(check::packages::packages(
+            others,
+            repositories,
+            platform,
+            &self.indices,
+        ));
+        report.problems.extend(found.problems);
+        report.notes.extend(found.notes);
+        report
+            .notes
+            .extend(tree.iter().filter_map(repository::unsigned));
+    }
+
+    /// Works out an osimage of which a root image is built, and looks up its packages.
+    ///
+    /// # Errors
+    /// When there is no such osimage, or definitions cannot be read.
+    pub(crate) fn prepare_root(
+        &self,
+        catalog: &Catalog,
+        name: &str,
+    ) -> Result<(Option<RootSpec>, OsimageReport)> {
+        let definition: OsImage = catalog.load(name)?;
+        let mut report = OsimageReport {
+            problems: self.problems.clone(),
+            ..OsimageReport::default()
+        };
+        let master = self.site.master.as_deref();
+        let keyrings = catalog.path().join("keyrings");
+        match RootSpec::load(
+            definition,
+            &self.installdir,
+            &self.library,
+            master,
+            &keyrings,
+        ) {
+            Ok(spec) => {
+                report.notes.extend(spec.notes.iter().cloned());
+                self.look_up(
+                    &spec.packages,
+                    &spec.others,
+                    &spec.repositories,
+                    spec.own,
+                    &spec.definition,
+                    &mut report,
+                );
+                let right = report.problems.is_empty();
+                Ok((right.then_some(spec), report))
+            }
+            Err(problems) => {
+                report.problems.extend(problems);
+                Ok((None, report))
+            }
+        }
     }
 
     /// Returns the renderer of nodes.

@@ -194,6 +194,17 @@ fn every_list_belongs_to_a_release() -> Result<(), Failed> {
         let family = DistroFamily::of(&distro).unwrap().name();
         // Chosen by its name, in an osimage's otherpkglist.
         used.insert(format!("pkglists/{family}/docker-ce.pkglist"));
+        // What every root image has, of each architecture.
+        for arch in [Arch::X86_64, Arch::Aarch64, Arch::Ppc64le] {
+            let target = SearchTarget {
+                profile: "netboot",
+                distro: &distro,
+                arch,
+                installer: InstallerKind::Preseed,
+            };
+            let found = library.found(AssetKind::PkgList, &target).unwrap();
+            used.extend(found.iter().map(|found| found.origin.name()));
+        }
         for profile in PROFILES {
             for (origin, kind) in [
                 (PackageOrigin::Tree, AssetKind::PkgList),

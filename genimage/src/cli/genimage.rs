@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
@@ -10,11 +11,14 @@ use definitions::command::Config;
 
 use crate::assets::Assets;
 use crate::report::OsimageReport;
+use crate::rootimg::build::{BuildOptions, BuildOutcome};
 
 const EXAMPLES: &str = "\
 Examples:
   genimage debian12.9.0-x86_64-install-dockerhost
                                       check that everything its nodes need is there
+  genimage debian12.9.0-x86_64-netboot-dockerhost
+                                      build the root image of its diskless nodes; packimage packs it
   genimage rocky9.4-x86_64-install-compute --show ks.cfg
                                       print the file that a node's installer reads
   genimage --context NAME             print all fields of templates, with example values
@@ -24,16 +28,18 @@ Examples:
 Your own files go to <installdir>/custom/templates/ and <installdir>/custom/pkglists/, under the names that
 --export-assets writes; a template may also extend a built-in one and override a block of it.
 
+A root image (provmethod=netboot) is built in memory, in a user namespace; nothing of it needs root.
+
 Exit status: 0 when nothing is wrong, 1 when something is, 2 for wrong usage.";
 
-/// Render and check what an osimage installs, for a placeholder node
+/// Check what an osimage installs, or build the root image of its diskless nodes
 #[derive(Debug, Parser)]
 #[command(name = "genimage", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
     #[command(flatten)]
     pub(crate) config: Config,
     /// The osimage
-    #[arg(value_name = "OSIMAGE", required_unless_present_any = ["list_assets", "export_assets"])]
+    #[arg(value_name = "OSIMAGE", required_unless_present_any = ["list_assets", "export_assets", "inside"])]
     osimage: Option<String>,
     /// Print one of the files that were rendered, or all
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
@@ -50,6 +56,21 @@ pub struct Args {
     /// Print results as JSON
     #[arg(long, conflicts_with = "show")]
     json: bool,
+    /// Of a root image: only look up its packages, with all that they need
+    #[arg(long, conflicts_with_all = ["show", "context", "list_assets", "export_assets"])]
+    dry_run: bool,
+    /// Of a root image: print what has changed since it was built, and build nothing
+    #[arg(long, conflicts_with_all = ["show", "context", "list_assets", "export_assets", "dry_run"])]
+    diff: bool,
+    /// Of a root image: build it although nothing has changed
+    #[arg(long, conflicts_with_all = ["show", "context", "list_assets", "export_assets", "dry_run", "diff"])]
+    rebuild: bool,
+    /// Of a root image: give up when nothing is printed for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Run a stage of a build, in its namespace
+    #[arg(long, hide = true, exclusive = true, num_args = 1.., value_name = "STAGE")]
+    inside: Option<Vec<String>>,
 }
 
 /// What is asked for.
@@ -66,6 +87,59 @@ pub(crate) enum GenimageAction<'a> {
 }
 
 impl Args {
+    /// Returns the stage of a build that this process is.
+    pub(crate) fn stage(&self) -> Option<&[String]> {
+        self.inside.as_deref()
+    }
+
+    /// Returns how a root image is built.
+    pub(crate) fn build_options(&self) -> BuildOptions {
+        BuildOptions {
+            rebuild: self.rebuild,
+            dry_run: self.dry_run,
+            diff: self.diff,
+            idle: Duration::from_secs(self.timeout),
+        }
+    }
+
+    /// Prints what became of a root image.
+    pub(crate) fn print_root(
+        &self,
+        name: &str,
+        report: &OsimageReport,
+        built: Option<Result<BuildOutcome>>,
+    ) -> Result<ExitCode> {
+        let mut notes: Vec<_> = report.notes.iter().map(ToString::to_string).collect();
+        let mut problems: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+        let mut message = None;
+        match built {
+            Some(Ok(outcome)) => {
+                notes.extend(outcome.notes);
+                message = Some(outcome.message);
+            }
+            Some(Err(error)) => problems.push(format!("{error:#}")),
+            None => {}
+        }
+        if self.json {
+            let report = serde_json::json!({ "problems": problems, "notes": notes });
+            let json = serde_json::json!({ "osimage": name, "result": message, "report": report });
+            println!("{}", serde_json::to_string_pretty(&json)?);
+        } else if let Some(message) = message {
+            println!("{message}");
+        }
+        notes
+            .iter()
+            .for_each(|note| eprintln!("genimage: note: {note}"));
+        problems
+            .iter()
+            .for_each(|problem| eprintln!("genimage: {problem}"));
+        Ok(if problems.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
     /// Says what is asked for.
     pub(crate) fn action(&self) -> Result<GenimageAction<'_>> {
         Ok(match (&self.export_assets, &self.osimage) {

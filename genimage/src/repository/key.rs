@@ -22,7 +22,7 @@ pub(super) const BEGIN_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file that a definition names as a key.
-pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;
     // A pipe would block, a device never end.
     if !file.metadata()?.is_file() {
@@ -42,12 +42,24 @@ pub(super) fn load(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// What is no public key, or more than that: a secret one above all.
-pub(super) fn armoured(bytes: &[u8]) -> Result<String, String> {
+pub(crate) fn armoured(bytes: &[u8]) -> Result<String, String> {
     let packets = match std::str::from_utf8(bytes) {
         Ok(text) if text.contains("-----BEGIN PGP ") => disarmour(text, BEGIN)?,
         _ => bytes.to_vec(),
     };
     check(&packets)?;
+    Ok(armour(&packets))
+}
+
+/// Returns the public keys of several files as one armoured block.
+///
+/// # Errors
+/// What is no public key, whichever file has it.
+pub(crate) fn merged(files: &[Vec<u8>]) -> Result<String, String> {
+    let mut packets = Vec::new();
+    for bytes in files {
+        packets.extend(disarmour(&armoured(bytes)?, BEGIN)?);
+    }
     Ok(armour(&packets))
 }
 

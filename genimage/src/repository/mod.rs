@@ -7,7 +7,7 @@
 
 mod extra;
 mod file;
-mod key;
+pub(crate) mod key;
 mod local;
 pub(crate) mod packing;
 mod signature;

@@ -1,3 +1,27 @@
 //! Root images of diskless nodes: built from an osimage's lists and repositories, packed, and recorded.
+//!
+//! ```text
+//! spec (of what?) ─> stage, namespace (where?) ─> inside, apt, rpm (by whom?) ─> tree, finish (what is in it?)
+//!      ─> root (one sorted tar) ─> pack (in which form?) ─> record (what do nodes get?)
+//! ```
+//!
+//! Packages and scripts run in a user namespace, as nobody whom this machine knows, and in memory. From there on a
+//! root is the entries of archives: nothing is unpacked, and nothing needs root.
 
+mod apt;
+pub(crate) mod build;
+mod exlist;
+mod finish;
+mod initrd_file;
+pub(crate) mod inside;
+mod namespace;
+mod pack;
+mod plan;
+pub(crate) mod publish;
 pub mod record;
+mod root;
+mod rpm;
+pub(crate) mod spec;
+mod stage;
+mod synclist;
+mod tree;

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 const NAME_DIGITS: usize = 16;
 
 /// The most bytes that a record may have.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// How a root image is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +213,9 @@ pub struct RootImageRecord {
     /// The initrd, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initrd: Option<FileRecord>,
+    /// The SHA-256 of what the initrd was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initrd_from: Option<String>,
     /// The SHA-256 of every file in the image, as `sha256sum` prints them.
     pub manifest: FileRecord,
     /// What dm-verity needs; only of a squashfs or an erofs.
@@ -339,28 +342,36 @@ impl RootImageDir {
     /// When it cannot be read, is not a record, or names a file that is missing or has another size.
     pub fn load(&self) -> Result<Option<RootImageRecord>> {
         let path = self.path.join(Self::RECORD);
-        let reading = || format!("reading {}", path.display());
-        match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(reading),
-            Ok(found) if !found.is_file() || found.len() > MAX_BYTES => bail!(
-                "{} is not a record of a root image: remove it, and run packimage again",
-                path.display()
-            ),
-            Ok(_) => {}
-        }
-        let text = fs::read_to_string(&path).with_context(reading)?;
-        let record = RootImageRecord::parse(&text).with_context(reading)?;
-        for file in record.files() {
+        let Some(text) = read_record(&path, "packimage")? else {
+            return Ok(None);
+        };
+        let record =
+            RootImageRecord::parse(&text).with_context(|| format!("reading {}", path.display()))?;
+        self.check(&path, record.files(), "packimage")?;
+        Ok(Some(record))
+    }
+
+    /// Checks that the files that a record names are there.
+    ///
+    /// # Errors
+    /// The first that is not, or has another size, with what writes it again.
+    pub(super) fn check<'a>(
+        &self,
+        record: &Path,
+        files: impl IntoIterator<Item = &'a FileRecord>,
+        remedy: &str,
+    ) -> Result<()> {
+        for file in files {
+            file.check()?;
             let found = fs::symlink_metadata(self.file(file)).ok();
             ensure!(
                 found.is_some_and(|found| found.is_file() && found.len() == file.bytes),
-                "{} names {}, which is missing or has another size: run packimage again",
-                path.display(),
+                "{} names {}, which is missing or has another size: run {remedy} again",
+                record.display(),
                 file.file
             );
         }
-        Ok(Some(record))
+        Ok(())
     }
 
     /// Publishes a record whose files are there.
@@ -371,6 +382,23 @@ impl RootImageDir {
         let path = self.path.join(Self::RECORD);
         write_atomic(&path, record.render()?.as_bytes(), 0o644)
             .with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// Reads the text of a record; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read or is larger than a record, with what writes it again.
+pub(super) fn read_record(path: &Path, remedy: &str) -> Result<Option<String>> {
+    let reading = || format!("reading {}", path.display());
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(reading),
+        Ok(found) if !found.is_file() || found.len() > MAX_BYTES => bail!(
+            "{} is not a record of a root image: remove it, and run {remedy} again",
+            path.display()
+        ),
+        Ok(_) => fs::read_to_string(path).map(Some).with_context(reading),
     }
 }
 
@@ -394,6 +422,7 @@ mod tests {
             kernel_version: "6.1.0-28-cloud-amd64".into(),
             kernel: file("kernel", None),
             initrd: None,
+            initrd_from: None,
             manifest: file("rootimg", Some("sha256sums")),
             verity: None,
         }

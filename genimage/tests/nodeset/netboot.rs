@@ -56,6 +56,7 @@ fn pack(site: &Site, change: impl FnOnce(&mut RootImageRecord)) {
         kernel_version: "6.1.0-28-cloud-amd64".to_owned(),
         kernel: file(site, "kernel", None, 10),
         initrd: Some(file(site, "initrd", None, 20)),
+        initrd_from: None,
         manifest: file(site, "rootimg", Some("sha256sums"), 30),
         verity: None,
     };

@@ -1,0 +1,242 @@
+//! The pipeline of `packimage`: packed, published with its record, and what no node names any more removed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use definitions::{InstallDir, OsImage, ProvMethod};
+
+use super::build::{STAGING, lock};
+use super::initrd_file;
+use super::pack::Packing;
+use super::record::{ImageCompression, ImageFormat, RootImageDir, RootImageRecord};
+use super::root::{RootRecord, publish_bytes, remove_leftovers};
+
+/// The largest asset of a node that may name an image.
+const MAX_ASSET: u64 = 1 << 20;
+
+/// What became of an image.
+#[derive(Debug)]
+pub(crate) struct PackOutcome {
+    pub(crate) record: RootImageRecord,
+    pub(crate) changed: bool,
+    pub(crate) removed: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Packs the root of an osimage, unless it is packed so already, and removes what nothing names.
+///
+/// # Errors
+/// When there is no root, or it cannot be packed; then the image that was there stays.
+pub(crate) fn publish(
+    image: &OsImage,
+    installdir: &InstallDir,
+    format: ImageFormat,
+    compression: ImageCompression,
+) -> Result<PackOutcome> {
+    let name = &image.name;
+    let method = image.provmethod.unwrap_or(ProvMethod::Install);
+    anyhow::ensure!(
+        method == ProvMethod::Netboot,
+        "the osimage {name} has provmethod={method}: only a root image (provmethod=netboot) is packed"
+    );
+    let directory = RootImageDir::of(image, installdir)?;
+    let built = || format!("the osimage {name} has no root image yet: genimage {name} builds it");
+    anyhow::ensure!(directory.path().is_dir(), built());
+    let _lock = lock(directory.path())?;
+    let root = RootRecord::load(&directory)?.with_context(built)?;
+    let packing = Packing {
+        format,
+        compression,
+    };
+    let old = directory.load().ok().flatten();
+    let mut notes = Vec::new();
+    let is_current = |record: &RootImageRecord| {
+        let same = record.packed_from == root.tar.sha256 && record.built_from == root.built_from;
+        same && record.format == format && record.compression == Some(compression)
+    };
+    let staging = make_staging(directory.path())?;
+    let mut record = match old.clone().filter(is_current) {
+        Some(record) => record,
+        None => {
+            let image = pack(&directory, staging.path(), &root, packing, &mut notes)
+                .with_context(|| format!("packing the root image of {name}"))?;
+            RootImageRecord {
+                osimage: name.clone(),
+                built_from: root.built_from.clone(),
+                packed_from: root.tar.sha256.clone(),
+                format,
+                compression: Some(compression),
+                image,
+                unpacked_bytes: root.unpacked_bytes,
+                kernel_version: root.kernel_version.clone(),
+                kernel: root.kernel.clone(),
+                initrd: None,
+                initrd_from: None,
+                manifest: root.manifest.clone(),
+                verity: None,
+            }
+        }
+    };
+    let made = initrd_file::program(installdir).and_then(|program| {
+        initrd_file::ensure(
+            &directory,
+            staging.path(),
+            &root,
+            image,
+            &program,
+            &mut record,
+        )
+    });
+    if let Err(error) = made {
+        record.initrd = None;
+        notes.push(format!(
+            "{name} has no initrd, and nodeset refuses it until packimage can make one: {error:#}"
+        ));
+    }
+    let changed = old.as_ref() != Some(&record);
+    if changed {
+        directory.save(&record)?;
+    }
+    let removed = remove_unused(&directory, installdir, &root, &record)?;
+    Ok(PackOutcome {
+        record,
+        changed,
+        removed,
+        notes,
+    })
+}
+
+/// Makes a directory for what is not complete yet.
+fn make_staging(directory: &Path) -> Result<tempfile::TempDir> {
+    remove_leftovers(directory, STAGING)?;
+    tempfile::Builder::new()
+        .prefix(STAGING)
+        .tempdir_in(directory)
+        .with_context(|| format!("making a directory in {}", directory.display()))
+}
+
+fn pack(
+    directory: &RootImageDir,
+    staging: &Path,
+    root: &RootRecord,
+    packing: Packing,
+    notes: &mut Vec<String>,
+) -> Result<super::record::FileRecord> {
+    let path = directory.path();
+    let packed = staging.join("image");
+    notes.extend(packing.pack(&directory.file(&root.tar), &packed, root.epoch)?);
+    let mut file = fs::File::open(&packed).context("reading what was packed")?;
+    let ending = packing.ending();
+    publish_bytes(staging, path, ("rootimg", Some(&ending)), &mut file)
+}
+
+/// Removes images, kernels and initrds of this directory that no record and no node's assets name.
+fn remove_unused(
+    directory: &RootImageDir,
+    installdir: &InstallDir,
+    root: &RootRecord,
+    record: &RootImageRecord,
+) -> Result<Vec<String>> {
+    let own = [&root.tar, &root.kernel, &root.manifest];
+    let mut used: BTreeSet<String> = own.map(|file| file.file.clone()).into();
+    used.extend(record.files().map(|file| file.file.clone()));
+    let mut unused = Vec::new();
+    let reading = || format!("reading {}", directory.path().display());
+    for entry in fs::read_dir(directory.path()).with_context(reading)? {
+        let name = entry.with_context(reading)?.file_name();
+        let name = name.to_string_lossy().into_owned();
+        if is_digest_named(&name) && !used.contains(&name) {
+            unused.push(name);
+        }
+    }
+    unused.sort();
+    if !unused.is_empty() {
+        let named = named_by_nodes(&installdir.autoinst(), &unused)?;
+        unused.retain(|name| !named.contains(name));
+    }
+    for name in &unused {
+        let path = directory.path().join(name);
+        fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+    }
+    Ok(unused)
+}
+
+/// Whether a file has a name of ours: a stem, 16 digits of a digest, and perhaps an ending.
+fn is_digest_named(name: &str) -> bool {
+    let mut parts = name.splitn(3, '.');
+    let stem = parts.next().unwrap_or_default();
+    let digest = parts.next().unwrap_or_default();
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    ["rootimg", "root", "kernel", "initrd"].contains(&stem)
+        && digest.len() == 16
+        && digest.bytes().all(digit)
+}
+
+/// Returns those of the names that some node's assets have.
+fn named_by_nodes(autoinst: &Path, names: &[String]) -> Result<BTreeSet<String>> {
+    let reading = || format!("reading what nodes boot, below {}", autoinst.display());
+    let mut found = BTreeSet::new();
+    let nodes = match fs::read_dir(autoinst) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        nodes => nodes.with_context(reading)?,
+    };
+    for node in nodes {
+        let node = node.with_context(reading)?;
+        if !node.file_type().with_context(reading)?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(node.path()).with_context(reading)? {
+            let file = file.with_context(reading)?;
+            let meta = file.metadata().with_context(reading)?;
+            if !meta.is_file() || meta.len() > MAX_ASSET {
+                continue;
+            }
+            let bytes = fs::read(file.path()).with_context(reading)?;
+            let text = String::from_utf8_lossy(&bytes);
+            found.extend(names.iter().filter(|name| text.contains(*name)).cloned());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_ours_are_named_by_a_digest() {
+        for (name, expected) in [
+            ("rootimg.0123456789abcdef.squashfs", true),
+            ("rootimg.0123456789abcdef.tar.zst", true),
+            ("kernel.0123456789abcdef", true),
+            ("rootimg.json", false),
+            ("rootimg.gz", false),
+            ("kernel.0123456789ABCDEF", false),
+            ("mine.0123456789abcdef", false),
+        ] {
+            assert_eq!(is_digest_named(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_kept_while_a_node_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [
+            "kernel.0123456789abcdef".to_owned(),
+            "kernel.fedcba9876543210".to_owned(),
+        ];
+        assert!(
+            named_by_nodes(&dir.path().join("none"), &names)
+                .unwrap()
+                .is_empty()
+        );
+        fs::create_dir(dir.path().join("n1")).unwrap();
+        let text = "kernel http://10.1.0.1/install/netboot/debian12/x86_64/compute/kernel.0123456789abcdef quiet\n";
+        fs::write(dir.path().join("n1/boot.ipxe"), text).unwrap();
+        let named = named_by_nodes(dir.path(), &names).unwrap();
+        assert_eq!(named.into_iter().collect::<Vec<_>>(), names[..1]);
+    }
+}

@@ -1,0 +1,238 @@
+//! The RHEL family, Fedora and SUSE: `dnf --installroot` and `zypper --root`, and an archive by tar(1).
+//!
+//! A plan comes in; the programs and their arguments go out, and an archive on standard output. The package manager of
+//! the management node serves: its settings, its repositories and its plugins count for nothing.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use definitions::RpmRepo;
+use nix::mount::{MsFlags, mount};
+
+use super::inside::{Workspace, customize, done};
+use super::plan::{BuildPlan, PackageSource, RootFormat, SourceTrust, Transaction};
+
+/// What scriptlets write to.
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+/// What package managers leave, other bytes each time, and the booted system does without.
+const LEFTOVERS: [&str; 7] = [
+    "var/lib/dnf",
+    "var/cache/dnf",
+    "var/cache/libdnf5",
+    "var/cache/zypp",
+    "var/log/zypp",
+    "run/zypp.pid",
+    "var/cache/ldconfig/aux-cache",
+];
+
+/// Builds the root, and archives it.
+pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
+    let root = workspace.path("root");
+    let repositories = workspace.path("repos.d");
+    fs::create_dir_all(&repositories).context("making the directory of repositories")?;
+    for source in &plan.sources {
+        let name = format!("repos.d/{}.repo", source.name);
+        workspace.write(
+            &name,
+            repository(workspace, source, plan.format)?.as_bytes(),
+        )?;
+    }
+    // Debian's rpm keeps its database in a place of its own, where the booted system does not look.
+    workspace.write(".rpmmacros", database(&root, plan).as_bytes())?;
+    prepare(&root)?;
+    let all = |of: fn(&Transaction) -> &Vec<String>| {
+        plan.transactions.iter().flat_map(of).cloned().collect()
+    };
+    let at_once = [Transaction {
+        install: all(|one| &one.install),
+        groups: all(|one| &one.groups),
+        exclude: all(|one| &one.exclude),
+        ..Transaction::default()
+    }];
+    let transactions = if plan.simulate {
+        &at_once[..]
+    } else {
+        &plan.transactions
+    };
+    for transaction in transactions {
+        for words in commands(plan, &root, &repositories, transaction) {
+            let (program, words) = words.split_first().context("composing a command")?;
+            let mut command = workspace.command(program, plan);
+            command
+                .args(words)
+                .envs(
+                    transaction
+                        .environment
+                        .iter()
+                        .map(|(name, value)| (name, value)),
+                )
+                .stdout(std::io::stderr());
+            done(&mut command)?;
+        }
+    }
+    if plan.simulate {
+        return Ok(());
+    }
+    customize(workspace, plan, &root)?;
+    for path in LEFTOVERS {
+        let path = root.join(path);
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("removing {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    let mut tar = workspace.command("tar", plan);
+    tar.args([
+        "--create",
+        "--format=pax",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--acls",
+    ])
+    .args([
+        "--numeric-owner",
+        "--one-file-system",
+        "--sort=name",
+        "--exclude=./dev/*",
+    ])
+    .args(["--exclude=./proc/*", "--exclude=./sys/*", "-C"])
+    .arg(&root)
+    .arg(".");
+    done(&mut tar)
+}
+
+/// Makes the directories, devices and file systems that scriptlets need.
+fn prepare(root: &Path) -> Result<()> {
+    for name in ["dev", "proc", "sys", "tmp"] {
+        fs::create_dir_all(root.join(name)).context("making the root")?;
+    }
+    let none = None::<&str>;
+    for name in DEVICES {
+        let (host, own) = (Path::new("/dev").join(name), root.join("dev").join(name));
+        fs::write(&own, "").context("making the root's devices")?;
+        mount(Some(&host), &own, none, MsFlags::MS_BIND, none)
+            .with_context(|| format!("giving the root {}", host.display()))?;
+    }
+    let proc = root.join("proc");
+    mount(Some("proc"), &proc, Some("proc"), MsFlags::empty(), none)
+        .context("giving the root /proc")
+}
+
+/// Where the root's rpm has its database: `/usr/lib/sysimage/rpm` since EL 10 and in SUSE, `/var/lib/rpm` before.
+fn database(root: &Path, plan: &BuildPlan) -> String {
+    let major = plan.release.split('.').next().unwrap_or_default();
+    let old = plan.format == RootFormat::Dnf && major.parse().is_ok_and(|major: u32| major < 10);
+    let place = if old {
+        "/var/lib/rpm"
+    } else {
+        "/usr/lib/sysimage/rpm"
+    };
+    let _ = root;
+    format!("%_dbpath {place}\n%_netsharedpath /proc:/sys\n")
+}
+
+/// A file of yum.repos.d(5), with the keys beside it.
+fn repository(workspace: &Workspace, source: &PackageSource, format: RootFormat) -> Result<String> {
+    let key = match &source.trust {
+        SourceTrust::Explicit => None,
+        SourceTrust::Keys(keys) => {
+            let name = format!("{}.asc", source.name);
+            Some(workspace.write(&name, keys.as_bytes())?)
+        }
+    };
+    let uri = match source.directory() {
+        Some(directory) => format!("file://{}", directory.display()),
+        None => source.location.clone(),
+    };
+    let repo = RpmRepo {
+        name: source.name.clone(),
+        uri,
+        key_url: key.map(|path| format!("file://{}", path.display())),
+        trusted: source.trust == SourceTrust::Explicit,
+        zypper: format == RootFormat::Zypper,
+    };
+    Ok(repo.render())
+}
+
+/// The commands of one transaction.
+fn commands(
+    plan: &BuildPlan,
+    root: &Path,
+    repositories: &Path,
+    transaction: &Transaction,
+) -> Vec<Vec<String>> {
+    let (root, repositories) = (root.display(), repositories.display());
+    let (base, install, remove) = match plan.format {
+        RootFormat::Dnf | RootFormat::Apt => (
+            vec![
+                "dnf".to_owned(),
+                "--assumeyes".to_owned(),
+                format!("--installroot={root}"),
+                format!("--releasever={}", plan.release),
+                format!("--forcearch={}", plan.arch),
+                format!("--setopt=reposdir={repositories}"),
+                "--setopt=plugins=0".to_owned(),
+                "--setopt=install_weak_deps=False".to_owned(),
+                "--setopt=varsdir=/nonexistent".to_owned(),
+            ],
+            "install",
+            "remove",
+        ),
+        RootFormat::Zypper => (
+            vec![
+                "zypper".to_owned(),
+                "--non-interactive".to_owned(),
+                format!("--root={root}"),
+                format!("--reposd-dir={repositories}"),
+                "--gpg-auto-import-keys".to_owned(),
+            ],
+            "install",
+            "remove",
+        ),
+    };
+    let is_dnf = plan.format != RootFormat::Zypper;
+    let mut found = Vec::new();
+    let mut operands: Vec<String> = transaction.install.clone();
+    operands.extend(transaction.groups.iter().map(|group| {
+        if is_dnf {
+            format!("@{group}")
+        } else {
+            format!("pattern:{group}")
+        }
+    }));
+    if !operands.is_empty() {
+        let mut words = base.clone();
+        if is_dnf && plan.simulate {
+            // Downloads and checks nothing but the solution; "no" to its question would be a failure.
+            words.push("--setopt=tsflags=test".to_owned());
+        }
+        if is_dnf && !transaction.exclude.is_empty() {
+            words.push(format!("--exclude={}", transaction.exclude.join(",")));
+        }
+        words.push(install.to_owned());
+        if !is_dnf {
+            words.push("--no-recommends".to_owned());
+            words.push("--auto-agree-with-licenses".to_owned());
+            words.extend(plan.simulate.then(|| "--dry-run".to_owned()));
+            operands.extend(transaction.exclude.iter().map(|name| format!("!{name}")));
+        }
+        words.extend(operands);
+        found.push(words);
+    }
+    if !transaction.remove_after.is_empty() && !plan.simulate {
+        let mut words = base;
+        words.push(remove.to_owned());
+        words.extend(transaction.remove_after.iter().cloned());
+        found.push(words);
+    }
+    found
+}

@@ -1,0 +1,552 @@
+//! What a root image is built of: an osimage's lists, repositories, keys, scripts and files, read once.
+//!
+//! An osimage's definition and the site's own files come in; everything that decides what is in the image goes out, with
+//! a digest of each part, or every problem that there is. Two builds of equal parts make the same image.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use definitions::{Distro, InstallDir, OsImage, PackageOrigin, ProvMethod, RepositoryFormat, hex};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use super::exlist::ExcludeList;
+use super::plan::{BuildPlan, PackageSource, Script, SourceTrust, Transaction};
+use super::record::RootImageDir;
+use super::synclist::SyncList;
+use crate::image::{self, ImageBasics};
+use crate::installer::DistroFamily;
+use crate::library::{Library, SearchTarget};
+use crate::pkglist::{ListItem, PackageTransaction, PkgList};
+use crate::problem::{Problem, ProblemCollector};
+use crate::repository::{Repository, codename, format_of, key, unsigned};
+
+/// The profile of the lists of what every root image has beside its own profile's: a kernel, an init.
+const EVERY_ROOT: &str = "netboot";
+
+/// What is counted up when the same parts make another image.
+const VERSION: &str = "1";
+
+/// The most bytes of a script.
+const MAX_SCRIPT: u64 = 16 << 20;
+
+/// Keyrings of distributions, where their packages and those of others put them.
+const KEYRINGS: [(DistroFamily, &[&str]); 5] = [
+    (
+        DistroFamily::Debian,
+        &[
+            "/usr/share/keyrings/debian-archive-keyring.gpg",
+            "/usr/share/keyrings/debian-archive-keyring.pgp",
+        ],
+    ),
+    (
+        DistroFamily::Ubuntu,
+        &[
+            "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+            "/usr/share/keyrings/ubuntu-archive-keyring.pgp",
+        ],
+    ),
+    (DistroFamily::Rh, &["/etc/pki/rpm-gpg"]),
+    (DistroFamily::Fedora, &["/etc/pki/rpm-gpg"]),
+    (DistroFamily::Suse, &["/usr/lib/rpm/gnupg/keys"]),
+];
+
+/// Everything that decides what is in a root image.
+#[derive(Debug)]
+pub(crate) struct RootSpec {
+    pub(crate) definition: OsImage,
+    pub(crate) repositories: Vec<Repository>,
+    /// How many of them are those of `pkgdir`.
+    pub(crate) own: usize,
+    pub(crate) packages: PkgList,
+    pub(crate) others: PkgList,
+    pub(crate) notes: Vec<Problem>,
+    pub(super) directory: RootImageDir,
+    pub(super) exclude: ExcludeList,
+    pub(super) sync: SyncList,
+    /// The files that tell the image's package manager where packages are, by name.
+    pub(super) sources: Vec<(String, String)>,
+    plan: BuildPlan,
+    /// Every part by a name that a person knows, with its digest.
+    pub(super) parts: BTreeMap<String, String>,
+}
+
+impl RootSpec {
+    /// Reads everything; `master` is the address of the management node, which the image's sources name.
+    ///
+    /// # Errors
+    /// Every problem that there is.
+    pub(crate) fn load(
+        definition: OsImage,
+        installdir: &InstallDir,
+        library: &Library,
+        master: Option<&str>,
+        keyrings: &Path,
+    ) -> Result<Self, Vec<Problem>> {
+        let basics = image::basics(&definition, ProvMethod::Netboot)?;
+        let mut problems = Vec::new();
+        let mut collector = ProblemCollector(&mut problems);
+        let about = |error: &dyn std::fmt::Display| Problem::new(format!("{error:#}"));
+        let directory = RootImageDir::of(&definition, installdir).map_err(|error| about(&error));
+        let directory = collector.one(directory);
+        let packages = collector.all(lists(library, &definition, &basics));
+        let none = BTreeMap::new();
+        let names = &definition.otherpkglist;
+        let target = &basics.target;
+        let others = PkgList::load(library, PackageOrigin::Others, names, target, &none);
+        let others = collector.all(others).unwrap_or_default();
+        let repositories = image::repositories(&definition, &basics, installdir, &others);
+        let (repositories, own) = collector.all(repositories).unwrap_or_default();
+        let exclude = ExcludeList::load(definition.exlist.as_deref().map(Path::new));
+        let exclude = collector.all(exclude).unwrap_or_default();
+        let files: Vec<_> = definition.synclists.iter().map(PathBuf::from).collect();
+        let sync = collector.all(SyncList::load(&files)).unwrap_or_default();
+        let scripts = collector.all(scripts(&definition)).unwrap_or_default();
+        let family = Keys {
+            family: basics.family,
+            own: keyrings,
+        };
+        let sources = collector.all(family.sources(&repositories));
+        let (Some(directory), Some(packages), Some(sources)) = (directory, packages, sources)
+        else {
+            return Err(problems);
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let plan = plan(&definition, &basics, sources, (&packages, &others), scripts);
+        let mut notes: Vec<_> = packages
+            .notes
+            .iter()
+            .chain(&others.notes)
+            .cloned()
+            .collect();
+        notes.extend(sync.notes.iter().cloned());
+        let mut spec = Self {
+            sources: image_sources(&repositories, master, &mut notes),
+            parts: BTreeMap::new(),
+            definition,
+            repositories,
+            own,
+            packages,
+            others,
+            notes,
+            directory,
+            exclude,
+            sync,
+            plan,
+        };
+        spec.parts = spec.digests();
+        Ok(spec)
+    }
+
+    /// Returns what is done in the namespace.
+    pub(super) fn plan(&self, space: u64, simulate: bool) -> BuildPlan {
+        BuildPlan {
+            space,
+            simulate,
+            ..self.plan.clone()
+        }
+    }
+
+    /// Returns the digest of all parts.
+    pub(super) fn key(&self) -> String {
+        let parts = self.parts.iter();
+        let text: String = parts
+            .map(|(name, digest)| format!("{name}={digest}\n"))
+            .collect();
+        sha256(text.as_bytes())
+    }
+
+    /// Returns the newest time that a file of the image has.
+    pub(super) fn epoch(&self) -> u64 {
+        u64::try_from(self.plan.epoch).unwrap_or(0)
+    }
+
+    /// Whether packages are fetched over a network.
+    pub(super) fn is_remote(&self) -> bool {
+        self.plan
+            .sources
+            .iter()
+            .any(|source| source.directory().is_none())
+    }
+
+    fn digests(&self) -> BTreeMap<String, String> {
+        let plan = &self.plan;
+        let mut parts = BTreeMap::new();
+        let mut add = |name: String, text: &str| {
+            parts.insert(name, sha256(text.as_bytes()));
+        };
+        let settings = format!(
+            "{VERSION} {:?} {} {} {:?} {:?} {:?}",
+            plan.format, plan.arch, plan.release, plan.arguments, plan.environment, self.sources
+        );
+        add("settings".to_owned(), &settings);
+        add("packages".to_owned(), &format!("{:?}", plan.transactions));
+        add(
+            "kernel".to_owned(),
+            &format!("{:?}", self.definition.kernelver),
+        );
+        add("exlist".to_owned(), &format!("{:?}", self.exclude));
+        for script in &plan.scripts {
+            add(format!("postinstall {}", script.path), &script.base64);
+        }
+        for (source, repository) in plan.sources.iter().zip(&self.repositories) {
+            let name = format!("repository {} {}", source.name, source.location);
+            add(name, &format!("{source:?} {}", index_digest(repository)));
+        }
+        for (name, digest) in self.sync.digests() {
+            parts.insert(format!("synclist {name}"), digest);
+        }
+        parts
+    }
+}
+
+/// Returns a SHA-256 as digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Loads the lists of the tree's packages: those that the osimage names, or the list of every root and the profile's.
+fn lists(
+    library: &Library,
+    definition: &OsImage,
+    basics: &ImageBasics<'_>,
+) -> Result<PkgList, Vec<Problem>> {
+    let none = BTreeMap::new();
+    let load = |target: &SearchTarget<'_>| {
+        let names = &definition.pkglist;
+        PkgList::load(library, PackageOrigin::Tree, names, target, &none)
+    };
+    if !definition.pkglist.is_empty() {
+        return load(&basics.target);
+    }
+    let every = SearchTarget {
+        profile: EVERY_ROOT,
+        ..basics.target
+    };
+    let mut list = load(&every)?;
+    let own = load(&basics.target)?;
+    list.notes.extend(own.notes);
+    for (at, transaction) in own.transactions.into_iter().enumerate() {
+        match list.transactions.first_mut().filter(|_| at == 0) {
+            Some(first) => join(first, transaction),
+            None => list.transactions.push(transaction),
+        }
+    }
+    Ok(list)
+}
+
+/// Makes two transactions one, so that what they need is worked out at once.
+fn join(first: &mut PackageTransaction, other: PackageTransaction) {
+    first.environment.extend(other.environment);
+    first.install.extend(other.install);
+    first.groups.extend(other.groups);
+    first.exclude.extend(other.exclude);
+    first.exclude_groups.extend(other.exclude_groups);
+    first.remove_after.extend(other.remove_after);
+}
+
+/// Reads the scripts that finish the image: `path` each, without arguments, as xCAT takes them.
+fn scripts(definition: &OsImage) -> Result<Vec<Script>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut scripts = Vec::new();
+    for path in &definition.postinstall {
+        let found = fs::metadata(path);
+        match found.and_then(|found| Ok((found.is_file(), found.len(), fs::read(path)?))) {
+            Ok((true, size, bytes)) if size <= MAX_SCRIPT => scripts.push(Script {
+                path: path.clone(),
+                base64: STANDARD.encode(bytes),
+            }),
+            Ok(_) => problems.push(Problem::new(format!(
+                "postinstall {path}: is not a file of at most {MAX_SCRIPT} bytes"
+            ))),
+            Err(error) => problems.push(Problem::new(format!(
+                "postinstall {path}: cannot be read: {error}"
+            ))),
+        }
+    }
+    if problems.is_empty() {
+        Ok(scripts)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Who vouches for the packages of a family.
+struct Keys<'a> {
+    family: DistroFamily,
+    /// The site's own keyrings.
+    own: &'a Path,
+}
+
+impl Keys<'_> {
+    /// Says of each repository how it is reached here, and by which keys it is believed.
+    fn sources(&self, repositories: &[Repository]) -> Result<Vec<PackageSource>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut collector = ProblemCollector(&mut problems);
+        let mut sources = Vec::new();
+        for repository in repositories {
+            let trust = collector.one(self.trust(repository));
+            sources.extend(trust.map(|trust| {
+                PackageSource {
+                    name: repository.name.clone(),
+                    location: repository
+                        .directory
+                        .clone()
+                        .unwrap_or(repository.uri.clone()),
+                    suite: repository.suite.clone(),
+                    components: repository.components.clone(),
+                    trust,
+                }
+            }));
+        }
+        if problems.is_empty() {
+            Ok(sources)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn trust(&self, repository: &Repository) -> Result<SourceTrust, Problem> {
+        let name = &repository.name;
+        if repository.trusted {
+            return Ok(SourceTrust::Explicit);
+        }
+        if let Some(problem) = unsigned(repository) {
+            return Err(problem);
+        }
+        if let Some(key) = &repository.key {
+            return Ok(SourceTrust::Keys(key.clone()));
+        }
+        if let Some(url) = repository
+            .key_url
+            .as_ref()
+            .filter(|url| !url.starts_with("file:"))
+        {
+            return Err(Problem::new(format!(
+                "the repository {name}: its key is at {url}, and what is fetched from there nobody vouches for: save \
+                 it, compare its fingerprint, and name the file as key="
+            )));
+        }
+        let files = self.files();
+        let keys: Result<Vec<_>, _> = files
+            .iter()
+            .map(|path| {
+                let bytes = key::load(path).map_err(|error| error.to_string());
+                let bytes = bytes.and_then(|bytes| key::armoured(&bytes).map(String::into_bytes));
+                bytes.map_err(|why| Problem::new(format!("the keyring {}: {why}", path.display())))
+            })
+            .collect();
+        let keys = keys?;
+        if keys.is_empty() {
+            return Err(Problem::new(format!(
+                "the repository {name}: there is no key on this machine that could vouch for it: put the \
+                 distribution's keyring into {}, or '[trusted=yes]' before it if nobody else can change it",
+                self.own.display()
+            )));
+        }
+        key::merged(&keys)
+            .map(SourceTrust::Keys)
+            .map_err(Problem::new)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let family = KEYRINGS.iter().find(|(family, _)| *family == self.family);
+        let places = family.map_or(&[][..], |(_, places)| places);
+        let mut files = listed(self.own);
+        for place in places.iter().map(Path::new) {
+            if place.is_file() {
+                files.push(place.to_owned());
+            } else {
+                files.extend(listed(place));
+            }
+        }
+        files
+    }
+}
+
+/// Lists the files of a directory, which need not exist; hidden ones do not count.
+fn listed(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        path.is_file() && name.is_some_and(|name| !name.starts_with('.'))
+    });
+    files.sort();
+    files
+}
+
+fn plan(
+    definition: &OsImage,
+    basics: &ImageBasics<'_>,
+    sources: Vec<PackageSource>,
+    (packages, others): (&PkgList, &PkgList),
+    scripts: Vec<Script>,
+) -> BuildPlan {
+    let form = format_of(basics.family);
+    let SearchTarget {
+        distro,
+        arch,
+        profile,
+        ..
+    } = basics.target;
+    let release = match form {
+        RepositoryFormat::Apt => codename(&basics.tree).unwrap_or_else(|| "stable".to_owned()),
+        RepositoryFormat::Dnf => distro.major().to_owned(),
+        RepositoryFormat::Zypper => distro.version().to_owned(),
+    };
+    let mut transactions: Vec<_> = packages.transactions.iter().map(transaction).collect();
+    for (at, list) in others.transactions.iter().enumerate() {
+        let further = transaction(list);
+        match transactions.last_mut() {
+            // One run of the package manager instead of two, where nothing demands two.
+            Some(last) if at == 0 && last.can_be_joined() && further.can_be_joined() => {
+                last.install.extend(further.install);
+                last.groups.extend(further.groups);
+            }
+            _ => transactions.push(further),
+        }
+    }
+    BuildPlan {
+        format: form.into(),
+        arch: match form {
+            RepositoryFormat::Apt => arch.debian_name().to_owned(),
+            RepositoryFormat::Dnf | RepositoryFormat::Zypper => arch.name().to_owned(),
+        },
+        release,
+        sources,
+        transactions,
+        scripts,
+        arguments: vec![
+            "/".to_owned(),
+            distro.to_string(),
+            arch.to_string(),
+            profile.to_owned(),
+        ],
+        environment: environment(definition),
+        epoch: epoch(&basics.tree, &codename(&basics.tree).unwrap_or_default()),
+        space: 0,
+        simulate: false,
+    }
+}
+
+fn transaction(list: &PackageTransaction) -> Transaction {
+    let names = |items: &[ListItem]| items.iter().map(ListItem::wanted).collect();
+    Transaction {
+        environment: list.environment.clone(),
+        install: names(&list.install),
+        groups: names(&list.groups),
+        exclude: names(&list.exclude),
+        remove_after: names(&list.remove_after),
+    }
+}
+
+/// The environment of xCAT's postinstall scripts; the root is `/` of the script.
+fn environment(image: &OsImage) -> Vec<(String, String)> {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    [
+        ("IMG_ROOTIMGDIR", "/".to_owned()),
+        ("IMG_ARCH", text(image.osarch.map(|arch| arch.to_string()))),
+        ("IMG_NAME", image.name.clone()),
+        (
+            "IMG_OSVER",
+            text(image.osvers.as_ref().map(Distro::to_string)),
+        ),
+        ("IMG_KERNELVERSION", text(image.kernelver.clone())),
+        ("IMG_PROFILE", text(image.profile.clone())),
+        ("IMG_PKGLIST", image.pkglist.join(",")),
+        ("IMG_PKGDIR", image.pkgdir.join(",")),
+        ("IMG_OTHERPKGLIST", image.otherpkglist.join(",")),
+        ("IMG_OTHERPKGDIR", image.otherpkgdir.join(",")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into_iter()
+    .chain(
+        image
+            .environvar
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    )
+    .collect()
+}
+
+/// When the tree was released, by its own `Release` or `repomd.xml`: no file of the image is newer, whenever it is
+/// built.
+fn epoch(tree: &Path, suite: &str) -> i64 {
+    let release = fs::read_to_string(tree.join("dists").join(suite).join("Release"));
+    let date = release.ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("Date:"))?;
+        let line = line.trim().replace("UTC", "+0000");
+        OffsetDateTime::parse(&line, &Rfc2822).ok()
+    });
+    let revision = || {
+        let text = fs::read_to_string(tree.join("repodata/repomd.xml")).ok()?;
+        let (_, rest) = text.split_once("<revision>")?;
+        rest.split_once('<')?.0.trim().parse().ok()
+    };
+    date.map(OffsetDateTime::unix_timestamp)
+        .or_else(revision)
+        .filter(|seconds| (0..1 << 33).contains(seconds))
+        .unwrap_or(0)
+}
+
+/// Returns the digest of a repository's signed index, which changes with each of its packages; of one that is not on
+/// this machine there is none to be had without fetching it.
+fn index_digest(repository: &Repository) -> String {
+    let Some(directory) = repository.directory.as_deref().map(Path::new) else {
+        return String::new();
+    };
+    let suite = match repository.suite.as_deref() {
+        Some(flat) if flat.ends_with('/') => directory.join(flat),
+        Some(suite) => directory.join("dists").join(suite),
+        None => directory.join("repodata"),
+    };
+    let names = [
+        "InRelease",
+        "Release",
+        "repomd.xml",
+        "Packages",
+        "Packages.gz",
+    ];
+    let found = names
+        .iter()
+        .find_map(|name| fs::read(suite.join(name)).ok());
+    found.map_or_else(String::new, |bytes| sha256(&bytes))
+}
+
+/// Returns the files that tell the image's package manager where packages are: from the management node, if the site
+/// says which address it has.
+fn image_sources(
+    repositories: &[Repository],
+    master: Option<&str>,
+    notes: &mut Vec<Problem>,
+) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut left_out = Vec::new();
+    for repository in repositories {
+        let mut reached = repository.clone();
+        if let Some(rest) = repository.uri.strip_prefix("http://server/") {
+            let Some(master) = master else {
+                left_out.push(repository.name.as_str());
+                continue;
+            };
+            reached.uri = format!("http://{master}/{rest}");
+        }
+        files.push((reached.file_name(), reached.file()));
+    }
+    if !left_out.is_empty() {
+        notes.push(Problem::new(format!(
+            "the site has no master, so that the image does not say where nodes find {}: chdef -t site clustersite \
+             master=ADDRESS",
+            left_out.join(", ")
+        )));
+    }
+    files
+}

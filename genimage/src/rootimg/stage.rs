@@ -1,0 +1,218 @@
+//! How a stage in the namespace is run: its plan goes in, its archive is spooled, what it says is kept in a log.
+//!
+//! A stage that says nothing for too long is ended, with everything that it started. What went wrong is told in the
+//! package manager's own words.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::ChildStderr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use definitions::terminal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::inside::NOTE;
+use super::namespace;
+use super::plan::BuildPlan;
+
+/// How often it is looked whether a stage is still busy.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many of the last lines are kept for an error.
+const MAX_LINES: usize = 400;
+/// How many lines an error has.
+const MAX_SHOWN: usize = 8;
+/// The longest line that is kept.
+const MAX_LINE: usize = 2000;
+
+/// What a stage said.
+#[derive(Debug, Default)]
+pub(super) struct StageOutput {
+    /// What a person should know of it.
+    pub(super) notes: Vec<String>,
+    /// The last lines.
+    lines: VecDeque<String>,
+}
+
+/// Runs a plan: its archive is written to `out`, what it says to `log`.
+///
+/// # Errors
+/// When it fails, cannot be written, or says nothing for `idle`.
+pub(super) fn run(
+    plan: &BuildPlan,
+    network: bool,
+    out: &mut dyn Write,
+    log: &mut File,
+    idle: Duration,
+) -> Result<StageOutput> {
+    let mut child = namespace::start(network)?;
+    let pid = Pid::from_raw(i32::try_from(child.id()).context("reading a process id")?);
+    let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(mut input), Some(mut output), Some(errors)) = (input, output, errors) else {
+        bail!("reaching the namespace");
+    };
+    let text = serde_json::to_vec(plan)?;
+    let began = Instant::now();
+    let busy = AtomicU64::new(0);
+    let touch = || {
+        let now = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        busy.store(now, Ordering::Relaxed);
+    };
+    let (ended, hung) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (spooled, said, status) = thread::scope(|scope| {
+        // A stage that ends early does not read it; why is in what it says.
+        scope.spawn(move || input.write_all(&text).and_then(|()| input.flush()));
+        let reading = scope.spawn(|| read_lines(errors, log, &touch));
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                thread::sleep(PAUSE);
+                let last = Duration::from_millis(busy.load(Ordering::Relaxed));
+                if began.elapsed().saturating_sub(last) > idle {
+                    hung.store(true, Ordering::Relaxed);
+                    let _ = kill(pid, Signal::SIGKILL);
+                    return;
+                }
+            }
+        });
+        let spooled = spool(&mut output, out, &touch);
+        if spooled.is_err() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        drop(output);
+        let said = reading.join();
+        let status = child.wait();
+        ended.store(true, Ordering::Relaxed);
+        (spooled, said, status)
+    });
+    let said = match said {
+        Ok(said) => said.context("writing the log")?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    if hung.load(Ordering::Relaxed) {
+        bail!(
+            "it printed nothing for {} s and was ended; last: {}",
+            idle.as_secs(),
+            said.lines.back().map_or("nothing", String::as_str)
+        );
+    }
+    spooled?;
+    if !status.context("waiting for the namespace")?.success() {
+        bail!("{}", said.reasons().join("; "));
+    }
+    Ok(said)
+}
+
+fn spool(from: &mut impl Read, to: &mut dyn Write, touch: &impl Fn()) -> Result<()> {
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let read = from
+            .read(&mut buffer)
+            .context("reading the archive of the root")?;
+        if read == 0 {
+            return to.flush().context("writing the archive of the root");
+        }
+        touch();
+        to.write_all(&buffer[..read])
+            .context("writing the archive of the root")?;
+    }
+}
+
+fn read_lines(from: ChildStderr, log: &mut File, touch: &impl Fn()) -> Result<StageOutput> {
+    let mut reader = BufReader::new(from);
+    let mut said = StageOutput::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = MAX_LINE as u64;
+        if reader.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+            return Ok(said);
+        }
+        touch();
+        log.write_all(&line)?;
+        let text = String::from_utf8_lossy(&line);
+        let text = terminal::escaped(text.trim_end(), '\t').into_owned();
+        if let Some(note) = text.strip_prefix(NOTE) {
+            said.notes.push(note.to_owned());
+        }
+        said.lines.push_back(text);
+        if said.lines.len() > MAX_LINES {
+            said.lines.pop_front();
+        }
+    }
+}
+
+impl StageOutput {
+    /// Returns what the package manager and our own stage say is wrong; the last lines, if they say nothing that is
+    /// known.
+    fn reasons(&self) -> Vec<String> {
+        let all = self.lines.iter().map(|line| line.trim());
+        let is_reason = |line: &str| {
+            let own = line.starts_with("genimage: ");
+            let apt = line.starts_with("E: ") && !line.starts_with("E: setup failed");
+            let apt = apt && line != "E: mmdebstrap failed to run";
+            let unmet = [
+                " : Depends: ",
+                " : PreDepends: ",
+                " : Conflicts: ",
+                " : Breaks: ",
+            ];
+            let dpkg =
+                line.starts_with("dpkg: error") || line.contains("returned error exit status");
+            let rpm = [
+                "Error:",
+                "Problem",
+                "- nothing provides",
+                "No provider of",
+                "nothing provides",
+            ];
+            let full = line.contains("No space left on device");
+            own || apt
+                || dpkg
+                || full
+                || unmet.iter().any(|word| line.contains(word))
+                || rpm.iter().any(|word| line.starts_with(word))
+        };
+        let mut reasons: Vec<String> = Vec::new();
+        for line in all.clone().filter(|line| is_reason(line)) {
+            let line = line.trim_start_matches("genimage: ").to_owned();
+            if !reasons.contains(&line) {
+                reasons.push(line);
+            }
+        }
+        if reasons.is_empty() {
+            reasons = all.map(str::to_owned).collect();
+        }
+        let more = reasons.len().saturating_sub(MAX_SHOWN);
+        reasons.drain(..more);
+        reasons
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_what_the_package_manager_says() {
+        let said = |text: &str| StageOutput {
+            lines: text.lines().map(str::to_owned).collect(),
+            ..StageOutput::default()
+        };
+        let apt = "I: running\n docker.io : Depends: runc but it is not installable\nE: Unable to correct problems\n\
+                   E: setup failed: E: apt-get failed\nE: mmdebstrap failed to run\n\
+                   genimage: mmdebstrap failed (exit status: 25)";
+        assert_eq!(
+            said(apt).reasons(),
+            [
+                "docker.io : Depends: runc but it is not installable",
+                "E: Unable to correct problems",
+                "mmdebstrap failed (exit status: 25)"
+            ]
+        );
+        assert_eq!(said("a\nb").reasons(), ["a", "b"]);
+    }
+}
