@@ -5,6 +5,7 @@ mod boot;
 mod chain;
 mod dist;
 mod install;
+mod netboot;
 mod rules;
 mod survive;
 mod update;
@@ -15,6 +16,7 @@ use libtest_mimic::Arguments;
 fn main() {
     let trials = [
         boot::trials(),
+        netboot::trials(),
         chain::trials(),
         survive::trials(),
         install::trials(),

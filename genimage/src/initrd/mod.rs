@@ -54,7 +54,7 @@ pub fn render(request: InitrdRequest<'_>, read: &ReadFile<'_>) -> Result<Vec<u8>
     let modules = selection::select(&index, request.fs_type, request.drivers, release)?;
     let mut archive = BootArchive::new();
     archive.file("init", 0o755, request.program)?;
-    // the kernel runs it for what it needs itself: a file system's checksum, say
+    // the kernel runs it for what it needs itself: a NIC's PHY, say
     archive.link("sbin/modprobe", "../init")?;
     archive.character_device("dev/console", 0o600, 5, 1)?;
     for mount_point in ["proc", "sys", "run"] {

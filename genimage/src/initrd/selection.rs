@@ -1,8 +1,8 @@
 //! Which modules of a kernel an initrd has. Pure.
 //!
-//! All Ethernet drivers and those of virtual machines, so that one initrd boots every machine; what disks with state need;
-//! and what mounts the image. Not those of wireless and USB NICs, which nobody boots a docker host by: the osimage's
-//! `netdrivers` adds them.
+//! All Ethernet drivers and those of virtual machines, so that one initrd boots every machine, and what mounts the image.
+//! Drivers of disks are the image's own: it is the root before state is mounted. Not there are drivers of wireless and USB
+//! NICs, which nobody boots a docker host by: the osimage's `netdrivers` adds them.
 
 use std::collections::BTreeSet;
 
@@ -10,65 +10,27 @@ use anyhow::{Result, bail};
 use definitions::{ModuleIndex, RootFsType};
 
 /// Directories whose modules are all taken.
-const DIRECTORIES: [&str; 6] = [
+const DIRECTORIES: [&str; 4] = [
     "kernel/drivers/net/ethernet/",
     "kernel/drivers/net/hyperv/",
     "kernel/drivers/net/phy/",
     "kernel/drivers/net/vmxnet3/",
-    "kernel/drivers/nvme/host/",
-    "kernel/drivers/virtio/",
 ];
 
 /// Modules that are taken by name, where the kernel has them.
-const NAMES: [&str; 29] = [
-    // networks of virtual machines
+const NAMES: [&str; 9] = [
+    // networks of virtual machines, and the buses that they are on
     "virtio_net",
+    "virtio_pci",
+    "virtio_mmio",
     "xen_netfront",
-    // buses
     "hv_vmbus",
     "pci_hyperv",
+    // buses behind which NICs are
     "vmd",
-    // disks
-    "virtio_blk",
-    "virtio_scsi",
-    "xen_blkfront",
-    "hv_storvsc",
-    "vmw_pvscsi",
-    "sd_mod",
-    "ahci",
-    "ata_piix",
-    "aacraid",
-    "hpsa",
-    "megaraid_sas",
-    "mpi3mr",
-    "mpt3sas",
-    "smartpqi",
-    "mmc_block",
-    "sdhci_pci",
-    // file systems that hold state, and what they ask the kernel for
-    "ext4",
-    "xfs",
-    "crc32c_generic",
-    "crc32c_intel",
-    "crc32c_cryptoapi",
-    "libcrc32c",
     // what mounts the image
     "brd",
     "overlay",
-];
-
-/// What is in the directories and boots nothing.
-const UNUSED: [&str; 8] = [
-    // NVMe over other networks than a bus
-    "nvme_rdma",
-    "nvme_fc",
-    "nvme_tcp",
-    // devices of a virtual machine that are not its network or disk
-    "virtio_input",
-    "virtio_balloon",
-    "virtio_mem",
-    "virtio_dma_buf",
-    "virtio_vdpa",
 ];
 
 /// Selects the modules of an initrd, with all that they need.
@@ -99,12 +61,8 @@ pub(super) fn select<'a>(
             unknown.join(", ")
         );
     }
-    let by_directory = index.modules().filter(|(name, path)| {
-        let within = DIRECTORIES
-            .iter()
-            .any(|directory| path.starts_with(directory));
-        within && !UNUSED.contains(name)
-    });
+    let is_wanted = |path: &str| DIRECTORIES.iter().any(|within| path.starts_with(within));
+    let by_directory = index.modules().filter(|(_, path)| is_wanted(path));
     let by_directory = by_directory.map(|(name, _)| name);
     let wanted = by_directory
         .chain(NAMES)
@@ -123,14 +81,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn network_and_state_are_there_and_what_boots_nothing_is_not() {
+    fn networks_are_there_and_what_boots_nothing_is_not() {
         let dep = "kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko.xz: kernel/drivers/ptp/ptp.ko.xz\n\
                    kernel/drivers/ptp/ptp.ko.xz:\n\
                    kernel/drivers/net/virtio_net.ko.xz:\n\
                    kernel/drivers/net/wireless/a.ko.xz:\n\
-                   kernel/drivers/nvme/host/nvme.ko.xz: kernel/drivers/nvme/host/nvme-core.ko.xz\n\
-                   kernel/drivers/nvme/host/nvme-core.ko.xz:\n\
-                   kernel/drivers/nvme/host/nvme-tcp.ko.xz: kernel/drivers/nvme/host/nvme-core.ko.xz\n\
+                   kernel/drivers/nvme/host/nvme.ko.xz:\n\
                    kernel/drivers/net/usb/r8152.ko.xz:\n\
                    kernel/drivers/block/brd.ko.xz:\n\
                    kernel/fs/squashfs/squashfs.ko.xz:\n";
@@ -140,16 +96,7 @@ mod tests {
         let selected: Vec<_> = selected.into_iter().collect();
         assert_eq!(
             selected,
-            [
-                "brd",
-                "e1000e",
-                "nvme",
-                "nvme_core",
-                "ptp",
-                "r8152",
-                "squashfs",
-                "virtio_net"
-            ]
+            ["brd", "e1000e", "ptp", "r8152", "squashfs", "virtio_net"]
         );
         let error = select(&index, RootFsType::Erofs, &[], "6.1").unwrap_err();
         assert!(

@@ -18,7 +18,7 @@ use super::drivers::Drivers;
 use super::mounts::{mount_at, mount_kernel};
 use super::ram_disk::RamDisk;
 use super::root::{self, ROOT};
-use super::state::below;
+use super::state::{below, private_directory};
 use super::{files, identity, memory, nic, state};
 use crate::firstboot;
 use crate::http::Url;
@@ -26,6 +26,8 @@ use crate::http::Url;
 /// How long a NIC may take to appear.
 const NIC_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The directory of the boot archive.
+const ARCHIVE: &str = "slipway";
 /// How long a person may read why a boot failed.
 const RESTART_AFTER: Duration = Duration::from_secs(60);
 
@@ -61,20 +63,12 @@ fn boot(console: &Console, server: &mut Option<IpAddr>) -> Result<()> {
     *server = server_of(&parameters);
     fetch_image(&parameters, &drivers, console)?;
     root::mount_root(parameters.image.fs_type, &drivers)?;
-    let root = Path::new(ROOT);
-    state::mount_state(root, parameters.state.as_ref(), &drivers, console)?;
-    furnish(root, console)?;
-    let is_kept = parameters.state.is_some();
-    identity::ensure_machine_id(root, is_kept)?;
+    keep_archive(Path::new(ROOT))?;
     root::switch()?;
-    // a program of the image needs devices and a temporary directory in memory, which the system's init mounts anew
-    mount_at(
-        "tmpfs",
-        Path::new("/run"),
-        "tmpfs",
-        MsFlags::MS_NOSUID,
-        "mode=0755",
-    )?;
+    state::mount_state(parameters.state.as_ref(), console)?;
+    furnish(console)?;
+    let is_kept = parameters.state.is_some();
+    identity::ensure_machine_id(Path::new("/"), is_kept)?;
     identity::ensure_host_keys(is_kept, console)?;
     console.say("starting the system");
     root::start_init()
@@ -113,9 +107,18 @@ fn fetch_image(parameters: &NetbootParameters, drivers: &Drivers, console: &Cons
     Ok(())
 }
 
+/// Keeps what the boot archive brought where the root has its memory, since the initrd is out of reach from there.
+fn keep_archive(root: &Path) -> Result<()> {
+    let run = root.join("run");
+    mount_at("tmpfs", &run, "tmpfs", MsFlags::MS_NOSUID, "mode=0755")?;
+    let kept = run.join(ARCHIVE);
+    private_directory(&kept)?;
+    files::copy(&Path::new("/").join(ARCHIVE), &kept)
+}
+
 /// Puts the node's own files into its root, and has its scripts run.
-fn furnish(root: &Path, console: &Console) -> Result<()> {
-    let archive = Path::new("/");
+fn furnish(console: &Console) -> Result<()> {
+    let (root, archive) = (Path::new("/"), Path::new("/run"));
     files::copy(&archive.join(FetchList::ROOT), root)
         .context("putting the node's files into its root")?;
     let list = archive.join(FetchList::LIST);
@@ -127,5 +130,6 @@ fn furnish(root: &Path, console: &Console) -> Result<()> {
     if below(root, Runlist::ON_NODE).exists() {
         firstboot::enable_below(root).context("having the node's scripts run")?;
     }
-    Ok(())
+    let kept = archive.join(ARCHIVE);
+    fs::remove_dir_all(&kept).with_context(|| format!("removing {}", kept.display()))
 }

@@ -1,4 +1,4 @@
-//! Modules of the initrd: for the devices that the machine has, and for what the kernel asks for.
+//! Modules of the initrd, which are for networks and what mounts an image: for the devices that the machine has, and for what the kernel asks for.
 //!
 //! Devices say what they are in `modalias` files below `/sys/devices`; a module makes further devices appear (a bus), so
 //! that they are read again and again. Files of modules are not packed: the initrd is, as a whole.
@@ -109,7 +109,7 @@ impl Drivers {
 }
 
 /// Lists what the machine's devices say of themselves.
-fn devices(sys: &Path) -> BTreeSet<String> {
+pub(super) fn devices(sys: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     walk(&sys.join("devices"), MAX_DEPTH, &mut found);
     found

@@ -1,5 +1,7 @@
 //! Where a diskless node keeps what must not be in its overlay: a file system with the label of the definition, or memory.
 //!
+//! It is mounted once the image is the root, by the drivers of the image: the initrd has none for disks.
+//!
 //! Docker's layers cannot be on an overlay (the kernel refuses one as `upperdir`, and dockerd falls back to vfs without a
 //! word), so that they have a file system of their own either way.
 
@@ -7,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,12 +19,15 @@ use nix::mount::MsFlags;
 use nix::sys::statvfs::statvfs;
 
 use super::console::Console;
-use super::drivers::{Drivers, names_in};
+use super::drivers::{devices, names_in};
 use super::mounts::{bind, mount_at};
 use super::superblock::{HEAD_BYTES, StateFs, identify};
+use crate::program;
 
 /// How long a disk may take to appear.
 const DISK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the drivers of a machine may take to load.
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The most memory that state may take, where it is in memory.
 const MEMORY_SHARE: &str = "size=50%,mode=0755";
@@ -36,28 +42,26 @@ const LAYERS: [(&str, &str); 2] = [
     ("docker", "/var/lib/docker"),
     ("containerd", "/var/lib/containerd"),
 ];
-/// What is worth keeping over a boot only: the engine's key and certificate.
-const KEPT: [(&str, &str); 1] = [("docker-tls", "/etc/docker/tls")];
+/// What is worth keeping over a boot only: the engine's key and certificate, and the authority that its clients trust.
+const KEPT: [(&str, &str); 2] = [
+    ("docker-tls", "/etc/docker/tls"),
+    ("slipway", "/etc/slipway"),
+];
 
-/// Mounts the state below a root, and at the places where programs expect parts of it.
+/// Mounts the state, and at the places where programs expect parts of it.
 ///
 /// # Errors
 /// When no file system has the label, several have, or it cannot be mounted: the node is not started without its state.
-pub(super) fn mount_state(
-    root: &Path,
-    label: Option<&StateLabel>,
-    drivers: &Drivers,
-    console: &Console,
-) -> Result<()> {
-    let state = below(root, STATE);
+pub(super) fn mount_state(label: Option<&StateLabel>, console: &Console) -> Result<()> {
+    let state = Path::new(STATE);
     match label {
-        None => mount_at("tmpfs", &state, "tmpfs", MsFlags::empty(), MEMORY_SHARE)?,
+        None => mount_at("tmpfs", state, "tmpfs", MsFlags::empty(), MEMORY_SHARE)?,
         Some(label) => {
-            let (device, fs_type) = wait_for(label, drivers)?;
-            mount_at(&device, &state, fs_type, MsFlags::MS_NOATIME, "")
+            let (device, fs_type) = wait_for(label)?;
+            mount_at(&device, state, fs_type, MsFlags::MS_NOATIME, "")
                 .with_context(|| format!("the state's file system '{label}'"))?;
             let free =
-                statvfs(&state).context("reading how much of the state's file system is free")?;
+                statvfs(state).context("reading how much of the state's file system is free")?;
             console.say(format!(
                 "state is kept on {device} ({fs_type}, label {label})"
             ));
@@ -70,7 +74,7 @@ pub(super) fn mount_state(
     }
     let kept = KEPT.iter().filter(|_| label.is_some());
     for (name, path) in LAYERS.iter().chain(kept) {
-        bind(&state.join(name), &below(root, path))?;
+        bind(&state.join(name), Path::new(path))?;
     }
     Ok(())
 }
@@ -81,11 +85,11 @@ pub(super) fn below(root: &Path, path: &str) -> PathBuf {
 }
 
 /// Waits for the one device whose file system has the label.
-fn wait_for(label: &StateLabel, drivers: &Drivers) -> Result<(String, &'static str)> {
+fn wait_for(label: &StateLabel) -> Result<(String, &'static str)> {
     let began = Instant::now();
     let mut done = BTreeSet::new();
     loop {
-        drivers.insert_for_devices(Path::new("/sys"), &mut done);
+        load_drivers(&mut done);
         let found = labelled(Path::new("/sys/class/block"), Path::new("/dev"))?;
         if let Some(found) = choose(&found, label)? {
             return Ok(found);
@@ -95,6 +99,22 @@ fn wait_for(label: &StateLabel, drivers: &Drivers) -> Result<(String, &'static s
         }
         sleep(POLL_INTERVAL);
     }
+}
+
+/// Has the image's own modprobe(8) load its drivers for devices that were not there before. What the kernel has built in
+/// needs none, so that a failure shows as a disk that is missing.
+fn load_drivers(done: &mut BTreeSet<String>) {
+    let mut new = devices(Path::new("/sys"));
+    new.retain(|device| !done.contains(device));
+    let Some(modprobe) = program::find("modprobe").filter(|_| !new.is_empty()) else {
+        return;
+    };
+    let mut command = Command::new(modprobe);
+    command
+        .args(["--all", "--quiet", "--use-blacklist", "--"])
+        .args(&new);
+    let _ = program::run(&mut command, Stdio::null(), DRIVER_TIMEOUT);
+    done.extend(new);
 }
 
 /// Chooses the device with the label, if there is one.
