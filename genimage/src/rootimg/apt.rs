@@ -68,7 +68,6 @@ fn arguments(plan: &BuildPlan) -> Vec<String> {
         "--verbose",
         "--mode=root",
         "--variant=minbase",
-        "--skip=check/empty,cleanup/reproducible/machine-id",
         "--aptopt=APT::Install-Recommends \"false\"",
         "--aptopt=Acquire::Languages \"none\"",
         "--aptopt=Acquire::Retries \"2\"",

@@ -9,7 +9,7 @@ use super::synclist::{SyncAction, merge_accounts};
 use super::tree::{Entry, Kind, Metadata, RootTree};
 
 /// What is never in an image that anybody may fetch, or would be the same on all of its nodes: with everything in it.
-const OWN: [&str; 14] = [
+const OWN: [&str; 26] = [
     "etc/resolv.conf",
     "etc/hostname",
     "etc/machine-id",
@@ -24,6 +24,20 @@ const OWN: [&str; 14] = [
     "root/.bash_history",
     "root/.ssh",
     "swapfile",
+    // What package managers note of their own runs.
+    "var/cache/dnf",
+    "var/cache/libdnf5",
+    "var/cache/zypp",
+    "var/lib/dnf",
+    "var/log/dnf.librepo.log",
+    "var/log/dnf.log",
+    "var/log/dnf.rpm.log",
+    "var/log/hawkey.log",
+    "var/log/zypp",
+    // A shared-memory index of sqlite, which makes it again.
+    "usr/lib/sysimage/rpm/rpmdb.sqlite-shm",
+    "var/lib/rpm/rpmdb.sqlite-shm",
+    "run/zypp.pid",
 ];
 
 /// The same, of which the directory stays.

@@ -16,17 +16,6 @@ use super::plan::{BuildPlan, PackageSource, RootFormat, SourceTrust, Transaction
 /// What scriptlets write to.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
-/// What package managers leave, other bytes each time, and the booted system does without.
-const LEFTOVERS: [&str; 7] = [
-    "var/lib/dnf",
-    "var/cache/dnf",
-    "var/cache/libdnf5",
-    "var/cache/zypp",
-    "var/log/zypp",
-    "run/zypp.pid",
-    "var/cache/ldconfig/aux-cache",
-];
-
 /// Builds the root, and archives it.
 pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
     let root = workspace.path("root");
@@ -40,7 +29,7 @@ pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
         )?;
     }
     // Debian's rpm keeps its database in a place of its own, where the booted system does not look.
-    workspace.write(".rpmmacros", database(&root, plan).as_bytes())?;
+    workspace.write(".rpmmacros", database(plan).as_bytes())?;
     prepare(&root)?;
     let all = |of: fn(&Transaction) -> &Vec<String>| {
         plan.transactions.iter().flat_map(of).cloned().collect()
@@ -76,20 +65,6 @@ pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
         return Ok(());
     }
     customize(workspace, plan, &root)?;
-    for path in LEFTOVERS {
-        let path = root.join(path);
-        let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        match removed {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("removing {}", path.display()));
-            }
-            _ => {}
-        }
-    }
     let mut tar = workspace.command("tar", plan);
     tar.args([
         "--create",
@@ -128,7 +103,7 @@ fn prepare(root: &Path) -> Result<()> {
 }
 
 /// Where the root's rpm has its database: `/usr/lib/sysimage/rpm` since EL 10 and in SUSE, `/var/lib/rpm` before.
-fn database(root: &Path, plan: &BuildPlan) -> String {
+fn database(plan: &BuildPlan) -> String {
     let major = plan.release.split('.').next().unwrap_or_default();
     let old = plan.format == RootFormat::Dnf && major.parse().is_ok_and(|major: u32| major < 10);
     let place = if old {
@@ -136,7 +111,6 @@ fn database(root: &Path, plan: &BuildPlan) -> String {
     } else {
         "/usr/lib/sysimage/rpm"
     };
-    let _ = root;
     format!("%_dbpath {place}\n%_netsharedpath /proc:/sys\n")
 }
 

@@ -1,0 +1,447 @@
+//! Root images by the real commands: what is in them, how they are packed, and what a build survives.
+
+mod scene;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Trial};
+
+use scene::{Scene, lacking};
+
+fn main() {
+    let lacking = lacking();
+    let case = |name: &str, run: fn()| {
+        let trial = Trial::test(name, move || {
+            run();
+            Ok(())
+        });
+        let kind = lacking.clone().unwrap_or_default();
+        trial.with_kind(kind).with_ignored_flag(lacking.is_some())
+    };
+    let mut trials = vec![
+        case("owners_capabilities_and_links_are_kept", owners_are_kept),
+        case(
+            "what_is_one_machines_own_is_not_in_the_image",
+            identity_is_removed,
+        ),
+        case("lists_and_files_of_the_site_are_applied", lists_are_applied),
+        case(
+            "a_second_run_does_nothing_and_says_what_would_change",
+            second_run,
+        ),
+        case(
+            "two_builds_and_two_packings_give_the_same_bytes",
+            reproducible,
+        ),
+        case("every_form_is_packed_without_root", forms),
+        case("what_no_node_names_is_removed", unused),
+        case(
+            "a_package_that_lacks_something_is_refused_before_anything_is_built",
+            closure,
+        ),
+        case("a_script_that_fails_or_hangs_fails_the_build", failures),
+        case("what_a_package_leaves_running_is_ended", daemons),
+        case("a_script_that_mounts_leaves_nothing_of_it", mounts),
+        case(
+            "a_killed_build_leaves_what_was_there_and_nothing_that_runs",
+            killed,
+        ),
+        case("two_builds_at_once_are_one_after_the_other", two_at_once),
+    ];
+    let needs_root = lacking.clone().or_else(|| {
+        let root = nix::unistd::Uid::effective().is_root();
+        (!root).then(|| "not root".to_owned())
+    });
+    trials.push(
+        Trial::test("a_full_disk_leaves_what_was_there", || {
+            full_disk();
+            Ok(())
+        })
+        .with_ignored_flag(needs_root.is_some())
+        .with_kind(needs_root.unwrap_or_default()),
+    );
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    scene::clear();
+    conclusion.exit();
+}
+
+fn owners_are_kept() {
+    let scene = Scene::new("owners", "owners\n");
+    let ran = scene.ok("genimage image");
+    assert!(ran.out.starts_with("image: built, "), "{ran:?}");
+    let listing = scene.listing();
+    for (begin, name) in [
+        ("-rwsr-xr-x 0/0 ", "./srv/setuid"),
+        ("-rw-r----- 1000/1001 ", "./srv/other"),
+        ("drwxrwxrwt 0/0 ", "./tmp/"),
+        ("hrw-r--r-- 0/0 ", "./srv/twin link to ./srv/plain"),
+    ] {
+        let found = listing.lines().find(|line| line.ends_with(name));
+        let found = found.unwrap_or_else(|| panic!("{name}: {listing}"));
+        assert!(found.starts_with(begin), "{found}");
+    }
+    scene.ok("packimage image");
+    let image = scene.one("rootimg.", ".squashfs");
+    // An extended attribute is written by root alone: the file system is read, and not unpacked.
+    let raw = fs::read(&image).unwrap();
+    assert_eq!(&raw[..4], b"hsqs");
+    let tar = fs::read(scene.one("root.", ".tar")).unwrap();
+    let has = |bytes: &[u8]| tar.windows(bytes.len()).any(|part| part == bytes);
+    assert!(has(b"SCHILY.xattr.security.capability="));
+    let said = Command::new("sqfs2tar")
+        .arg(&image)
+        .output()
+        .unwrap()
+        .stdout;
+    let key = b"SCHILY.xattr.security.capability=";
+    assert!(said.windows(key.len()).any(|part| part == key));
+}
+
+fn identity_is_removed() {
+    let scene = Scene::new("identity", "system\n");
+    scene.ok("genimage image");
+    assert_eq!(scene.read("etc/machine-id").as_deref(), Some(""));
+    assert_eq!(scene.read("etc/ssh/ssh_host_ed25519_key"), None);
+    assert_eq!(scene.read("etc/resolv.conf"), None);
+    assert_eq!(
+        scene.read("etc/hosts").as_deref(),
+        Some("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")
+    );
+    assert!(
+        scene
+            .read("etc/.updated")
+            .is_some_and(|text| text.starts_with("TIMESTAMP_NSEC="))
+    );
+    assert_eq!(scene.read("boot/vmlinuz-1.0-test"), None);
+    assert_eq!(
+        fs::read_to_string(scene.one("kernel.", "")).unwrap(),
+        "kernel\n"
+    );
+    let repository = scene.read("etc/yum.repos.d/tree.repo").unwrap();
+    assert!(
+        repository.contains("baseurl=http://10.1.0.1/install/rocky9.4/x86_64\n"),
+        "{repository}"
+    );
+    // Where the booted system's rpm looks.
+    assert!(scene.listing().contains(" ./var/lib/rpm/"));
+}
+
+fn lists_are_applied() {
+    let scene = Scene::new("lists", "system\n");
+    let post = scene.script(
+        "post",
+        "#!/bin/sh\necho \"$# $1 $2 $3 $4 $IMG_NAME $IMG_ROOTIMGDIR\" > $1/etc/post\n",
+    );
+    fs::write(scene.path("exlist"), "./usr/share/man*\n").unwrap();
+    fs::write(scene.path("motd"), "hello\n").unwrap();
+    fs::write(scene.path("accounts"), "ops:x:7:7::/:/bin/sh\n").unwrap();
+    let sync = format!(
+        "{dir}/motd -> /etc/motd\nAPPEND:\n{dir}/motd -> /etc/motd\nMERGE:\n{dir}/accounts -> /etc/passwd\n",
+        dir = scene.path("").display()
+    );
+    fs::write(scene.path("sync"), sync.replace("//", "/")).unwrap();
+    fs::write(scene.path("others"), "removed\n--removed\n").unwrap();
+    scene.define(&format!(
+        "otherpkglist = [{:?}]\npostinstall = [{post:?}]\nexlist = {:?}\nsynclists = [{:?}]\n",
+        scene.path("others"),
+        scene.path("exlist"),
+        scene.path("sync")
+    ));
+    scene.ok("genimage image");
+    assert_eq!(
+        scene.read("etc/post").as_deref(),
+        Some("4 / rocky9.4 x86_64 lists image /\n")
+    );
+    assert_eq!(scene.read("etc/motd").as_deref(), Some("hello\nhello\n"));
+    assert_eq!(
+        scene.read("etc/passwd").as_deref(),
+        Some("root:x:0:0::/root:/bin/sh\nops:x:7:7::/:/bin/sh\n")
+    );
+    assert_eq!(scene.read("srv/removed"), None);
+    let listing = scene.listing();
+    assert!(!listing.contains("usr/share/man"), "{listing}");
+    assert!(!listing.contains("slipway"), "{listing}");
+}
+
+fn second_run() {
+    let scene = Scene::new("second", "system\n");
+    scene.ok("genimage image");
+    let tar = scene.one("root.", ".tar");
+    let before = fs::metadata(&tar).unwrap();
+    let ran = scene.ok("genimage image");
+    assert!(ran.out.starts_with("image: is up to date: "), "{ran:?}");
+    let after = fs::metadata(&tar).unwrap();
+    assert_eq!(
+        (before.ino(), before.mtime_nsec()),
+        (after.ino(), after.mtime_nsec())
+    );
+    assert_eq!(
+        scene.ok("genimage image --diff").out,
+        "image: is up to date\n"
+    );
+    fs::write(scene.path("pkglist"), "system\nowners\n").unwrap();
+    assert_eq!(
+        scene.ok("genimage image --diff").out,
+        "image: packages has changed\n"
+    );
+    assert_eq!(fs::metadata(&tar).unwrap().ino(), before.ino());
+}
+
+fn reproducible() {
+    let scene = Scene::new("same", "system\nowners\n");
+    let digests = |scene: &Scene| {
+        scene.ok("genimage image --rebuild");
+        let forms = [("squashfs", "zstd"), ("cpio", "gzip"), ("tar", "xz")];
+        let packed = forms.map(|(form, compression)| {
+            scene.ok(&format!("packimage -m {form} -c {compression} image"));
+            let record = fs::read_to_string(scene.images().join("rootimg.json")).unwrap();
+            let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+            record["image"]["sha256"].as_str().unwrap().to_owned()
+        });
+        (
+            packed,
+            scene.one("root.", ".tar"),
+            scene.one("root.", ".sha256sums"),
+        )
+    };
+    let first = digests(&scene);
+    std::thread::sleep(Duration::from_millis(1100)); // another second of the clock
+    assert_eq!(digests(&scene), first);
+}
+
+fn forms() {
+    let scene = Scene::new("forms", "owners\n");
+    scene.ok("genimage image");
+    for (words, ending, magic) in [
+        ("", ".squashfs", &b"hsqs"[..]),
+        ("-m squashfs -c gzip ", ".squashfs", b"hsqs"),
+        ("-m cpio ", ".cpio.zst", b"\x28\xb5\x2f\xfd"),
+        ("-m cpio -c gzip ", ".cpio.gz", b"\x1f\x8b"),
+        ("-m tar -c xz ", ".tar.xz", b"\xfd7zXZ"),
+    ] {
+        let ran = scene.ok(&format!("packimage {words}image"));
+        assert!(ran.out.starts_with("image: packed: rootimg."), "{ran:?}");
+        let image = scene.one("rootimg.", ending);
+        assert!(fs::read(&image).unwrap().starts_with(magic), "{words}");
+        if words.contains("cpio") {
+            let note = "packimage: note: cpio keeps no capabilities and no other extended attributes: 1 files lose \
+                        theirs, such as /srv/capable\n";
+            assert_eq!(ran.err, note);
+        }
+        let again = scene.ok(&format!("packimage {words}image"));
+        assert!(
+            again.out.starts_with("image: is packed already: "),
+            "{again:?}"
+        );
+    }
+    // What cpio(1) reads of it.
+    scene.ok("packimage -m cpio -c gzip image");
+    let shell = "zcat \"$0\" | cpio -itv --quiet";
+    let output = Command::new("sh")
+        .args(["-c", shell])
+        .arg(scene.one("rootimg.", ".cpio.gz"))
+        .output()
+        .unwrap();
+    let listing = String::from_utf8(output.stdout).unwrap();
+    let line = |name: &str| {
+        listing
+            .lines()
+            .find(|line| line.ends_with(name))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        line("srv/setuid").starts_with("-rwsr-xr-x   1 root"),
+        "{listing}"
+    );
+    assert!(
+        line("srv/twin").starts_with("-rw-r--r--   2 root"),
+        "{listing}"
+    );
+    let sums = scene.one("root.", ".sha256sums");
+    assert!(fs::read_to_string(sums).unwrap().contains("  srv/other\n"));
+    let refused = scene.run("packimage -m ext4 image");
+    assert_eq!(refused.code, Some(2));
+}
+
+fn unused() {
+    let scene = Scene::new("unused", "system\n");
+    scene.ok("genimage image");
+    scene.ok("packimage image");
+    let first = scene.one("rootimg.", ".squashfs");
+    let name = first.file_name().unwrap().to_str().unwrap().to_owned();
+    let node = scene.installdir().join("autoinst/unused1");
+    fs::create_dir_all(&node).unwrap();
+    fs::write(
+        node.join("boot.ipxe"),
+        format!("kernel http://10.1.0.1/{name}\n"),
+    )
+    .unwrap();
+    scene.ok("packimage -m tar image");
+    assert!(first.exists(), "a node names it");
+    fs::remove_dir_all(&node).unwrap();
+    let ran = scene.ok("packimage -m tar image");
+    assert!(
+        ran.out
+            .contains(&format!("image: removed {name}, which no node names\n")),
+        "{ran:?}"
+    );
+    assert!(!first.exists());
+}
+
+fn closure() {
+    let scene = Scene::new("closure", "system\nbroken\n");
+    for line in ["genimage image --dry-run", "genimage image"] {
+        let ran = scene.run(line);
+        assert_eq!(ran.code, Some(1));
+        assert!(
+            ran.err
+                .contains("looking up the packages, with all that they need: "),
+            "{ran:?}"
+        );
+        assert!(
+            ran.err
+                .contains("nothing provides nowhere needed by broken-1-1.x86_64"),
+            "{ran:?}"
+        );
+    }
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
+    fs::write(scene.path("pkglist"), "system\nownerz\n").unwrap();
+    let ran = scene.run("genimage image");
+    assert!(ran.err.contains("there is no package 'ownerz'"), "{ran:?}");
+    let none = scene.run("packimage image");
+    assert_eq!(
+        none.err,
+        "packimage: the osimage image has no root image yet: genimage image builds it\n"
+    );
+}
+
+fn failures() {
+    let scene = Scene::new("failures", "system\nfails\n");
+    let ran = scene.run("genimage image");
+    assert_eq!(ran.code, Some(1));
+    let log = scene.images().join("genimage.log");
+    let begin = format!(
+        "building the root image of image (the log is {}): installing the packages: ",
+        log.display()
+    );
+    assert!(ran.err.contains(&begin), "{ran:?}");
+    fs::write(scene.path("pkglist"), "system\nhangs\n").unwrap();
+    let began = Instant::now();
+    let ran = scene.run("genimage image --timeout 4");
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.err
+            .contains("it printed nothing for 4 s and was ended; last: "),
+        "{ran:?}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(300));
+    fs::write(scene.path("pkglist"), "system\n").unwrap();
+    let script = scene.script("bad", "#!/bin/sh\necho no more >&2\nexit 3\n");
+    scene.define(&format!("postinstall = [{script:?}]\n"));
+    let ran = scene.run("genimage image");
+    let expected = format!("running the postinstall {} in the root: ", script.display());
+    assert!(ran.err.contains(&expected), "{ran:?}");
+    let script = scene.script("none", "#!/usr/bin/perl\n");
+    scene.define(&format!("postinstall = [{script:?}]\n"));
+    let ran = scene.run("genimage image");
+    assert!(
+        ran.err
+            .contains("starting it: does the root have its interpreter?"),
+        "{ran:?}"
+    );
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
+}
+
+fn daemons() {
+    let scene = Scene::new("daemons", "system\ndaemon\n");
+    let ran = scene.ok("genimage image");
+    let note = "genimage: note: a package or a script left 'sleep' running, which was ended: it is not in the image\n";
+    assert!(ran.err.contains(note), "{ran:?}");
+}
+
+fn mounts() {
+    let scene = Scene::new("mounts", "system\n");
+    let script = scene.script(
+        "mounts",
+        "#!/bin/sh\nmkdir /srv && mount -t tmpfs none /srv && echo lost > /srv/lost && echo kept > /etc/kept\n",
+    );
+    scene.define(&format!("postinstall = [{script:?}]\n"));
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    scene.ok("genimage image");
+    assert_eq!(scene.read("etc/kept").as_deref(), Some("kept\n"));
+    assert_eq!(scene.read("srv/lost"), None);
+    let after = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert_eq!(before.contains("/srv"), after.contains("/srv"));
+}
+
+fn killed() {
+    let scene = Scene::new("killed", "system\n");
+    scene.ok("genimage image");
+    let before = scene.names();
+    let record = fs::read(scene.images().join("root.json")).unwrap();
+    let script = scene.script("marker", "#!/bin/sh\necho here\nexec sleep 987654\n");
+    scene.define(&format!("postinstall = [{script:?}]\n"));
+    let mut child = scene.start("genimage image");
+    scene.wait_for("here");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while running("987654") {
+        assert!(Instant::now() < end, "the script still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(fs::read(scene.images().join("root.json")).unwrap(), record);
+    scene.define("");
+    scene.ok("genimage image --rebuild");
+    assert_eq!(scene.names(), before, "the next run clears what was left");
+}
+
+fn running(word: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let wanted = format!("sleep\0{word}\0");
+    lines.any(|line| String::from_utf8_lossy(&line).contains(&wanted))
+}
+
+fn full_disk() {
+    let scene = Scene::new("full", "system\nlarge\n");
+    fs::create_dir_all(scene.images()).unwrap();
+    let images = scene.images();
+    let images = images.display();
+    // A file system of its own, of 6 MB, for this one process: the root has more.
+    let line = format!(
+        "mount -t tmpfs -o size=6m none {images} && {} image; echo $?; ls -A {images}",
+        env!("CARGO_BIN_EXE_genimage")
+    );
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &line])
+        .env("SLIPWAY_CONFIG", scene.path(""))
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "1\n.lock\ngenimage.log\n",
+        "{err}"
+    );
+    let said = "installing the packages: writing the archive of the root: No space left on device (os error 28)";
+    assert!(err.contains(said), "{err}");
+}
+
+fn two_at_once() {
+    let scene = Scene::new("twice", "system\nslow\n");
+    let mut first = scene.start("genimage image");
+    scene.wait_for("slow");
+    let second = scene.run("genimage image");
+    assert!(first.wait().unwrap().success());
+    assert_eq!(second.code, Some(0), "{second:?}");
+    assert!(second.err.contains("waiting for "), "{second:?}");
+    assert!(
+        second.out.starts_with("image: is up to date: "),
+        "{second:?}"
+    );
+}
