@@ -6,6 +6,7 @@
 //! word), so that they have a file system of their own either way.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,8 @@ pub(super) fn mount_state(label: Option<&StateLabel>, console: &Console) -> Resu
         None => mount_at("tmpfs", state, "tmpfs", MsFlags::empty(), MEMORY_SHARE)?,
         Some(label) => {
             let (device, fs_type) = wait_for(label)?;
+            // the kernel would look for a helper in the initrd, which is gone
+            modprobe([fs_type]);
             mount_at(&device, state, fs_type, MsFlags::MS_NOATIME, "")
                 .with_context(|| format!("the state's file system '{label}'"))?;
             let free =
@@ -106,15 +109,22 @@ fn wait_for(label: &StateLabel) -> Result<(String, &'static str)> {
 fn load_drivers(done: &mut BTreeSet<String>) {
     let mut new = devices(Path::new("/sys"));
     new.retain(|device| !done.contains(device));
-    let Some(modprobe) = program::find("modprobe").filter(|_| !new.is_empty()) else {
+    if !new.is_empty() {
+        modprobe(&new);
+        done.extend(new);
+    }
+}
+
+/// Loads modules by their names, or those for devices.
+fn modprobe<S: AsRef<OsStr>>(wanted: impl IntoIterator<Item = S>) {
+    let Some(modprobe) = program::find("modprobe") else {
         return;
     };
     let mut command = Command::new(modprobe);
     command
         .args(["--all", "--quiet", "--use-blacklist", "--"])
-        .args(&new);
+        .args(wanted);
     let _ = program::run(&mut command, Stdio::null(), DRIVER_TIMEOUT);
-    done.extend(new);
 }
 
 /// Chooses the device with the label, if there is one.
