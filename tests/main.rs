@@ -3,6 +3,7 @@
 
 mod boot;
 mod chain;
+mod diskless;
 mod dist;
 mod install;
 mod netboot;
@@ -18,6 +19,7 @@ fn main() {
         boot::trials(),
         netboot::trials(),
         chain::trials(),
+        diskless::trials(),
         survive::trials(),
         install::trials(),
         dist::trials(),

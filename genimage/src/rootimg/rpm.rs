@@ -31,6 +31,18 @@ pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
     // Debian's rpm keeps its database in a place of its own, where the booted system does not look.
     workspace.write(".rpmmacros", database(plan).as_bytes())?;
     prepare(&root)?;
+    if plan.format == RootFormat::Zypper {
+        // Of itself zypper takes a key only from who is asked, or whatever the repository brings.
+        for source in plan
+            .sources
+            .iter()
+            .filter(|source| source.trust != SourceTrust::Explicit)
+        {
+            let mut import = workspace.command("rpmkeys", plan);
+            import.arg("--root").arg(&root).arg("--import");
+            done(import.arg(workspace.path(&format!("{}.asc", source.name))))?;
+        }
+    }
     let all = |of: fn(&Transaction) -> &Vec<String>| {
         plan.transactions.iter().flat_map(of).cloned().collect()
     };
@@ -167,7 +179,6 @@ fn commands(
                 "--non-interactive".to_owned(),
                 format!("--root={root}"),
                 format!("--reposd-dir={repositories}"),
-                "--gpg-auto-import-keys".to_owned(),
             ],
             "install",
             "remove",

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -291,6 +292,7 @@ impl Keys<'_> {
         let mut collector = ProblemCollector(&mut problems);
         let mut sources = Vec::new();
         for repository in repositories {
+            collector.one(enterable(repository));
             let trust = collector.one(self.trust(repository));
             sources.extend(trust.map(|trust| {
                 PackageSource {
@@ -367,6 +369,27 @@ impl Keys<'_> {
             }
         }
         files
+    }
+}
+
+/// Refuses a directory that only its owner, or a group, may enter: packages are read by somebody who is neither.
+fn enterable(repository: &Repository) -> Result<(), Problem> {
+    let Some(directory) = repository.directory.as_deref().map(Path::new) else {
+        return Ok(());
+    };
+    let closed = directory.ancestors().find(|path| {
+        let found = fs::metadata(path);
+        found.is_ok_and(|found| found.permissions().mode() & 0o001 == 0)
+    });
+    match closed {
+        None => Ok(()),
+        Some(path) => Err(Problem::new(format!(
+            "the repository {}: others cannot enter {}, and packages are installed by a user of a namespace, who is \
+             nobody here: chmod o+x {}",
+            repository.name,
+            path.display(),
+            path.display()
+        ))),
     }
 }
 

@@ -3,8 +3,13 @@
 mod scene;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
@@ -42,6 +47,10 @@ fn main() {
             "a_package_that_lacks_something_is_refused_before_anything_is_built",
             closure,
         ),
+        case("a_package_that_no_known_key_signs_is_refused", unsigned),
+        case("a_package_that_a_known_key_signs_is_installed", signed),
+        case("zypper_installs_what_dnf_does", zypper),
+        case("a_tree_that_others_cannot_enter_is_refused", closed_tree),
         case("a_script_that_fails_or_hangs_fails_the_build", failures),
         case("what_a_package_leaves_running_is_ended", daemons),
         case("a_script_that_mounts_leaves_nothing_of_it", mounts),
@@ -49,20 +58,28 @@ fn main() {
             "a_killed_build_leaves_what_was_there_and_nothing_that_runs",
             killed,
         ),
+        case("a_mirror_that_goes_away_fails_the_build", mirror),
         case("two_builds_at_once_are_one_after_the_other", two_at_once),
     ];
     let needs_root = lacking.clone().or_else(|| {
         let root = nix::unistd::Uid::effective().is_root();
         (!root).then(|| "not root".to_owned())
     });
-    trials.push(
-        Trial::test("a_full_disk_leaves_what_was_there", || {
-            full_disk();
+    for (name, run) in [
+        ("a_full_disk_leaves_what_was_there", full_disk as fn()),
+        ("an_ordinary_user_builds_the_same_image", ordinary_user),
+    ] {
+        let trial = Trial::test(name, move || {
+            run();
             Ok(())
-        })
-        .with_ignored_flag(needs_root.is_some())
-        .with_kind(needs_root.unwrap_or_default()),
-    );
+        });
+        let kind = needs_root.clone().unwrap_or_default();
+        trials.push(
+            trial
+                .with_kind(kind)
+                .with_ignored_flag(needs_root.is_some()),
+        );
+    }
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     scene::clear();
     conclusion.exit();
@@ -319,6 +336,80 @@ fn closure() {
     );
 }
 
+fn zypper() {
+    let scene = Scene::of("leap15.6", "zypper", "system\nowners\n");
+    scene.ok("genimage image");
+    let listing = scene.listing();
+    for (begin, name) in [
+        ("-rwsr-xr-x 0/0 ", "./srv/setuid"),
+        ("-rw-r----- 1000/1001 ", "./srv/other"),
+    ] {
+        let found = listing.lines().find(|line| line.ends_with(name));
+        assert!(
+            found.is_some_and(|line| line.starts_with(begin)),
+            "{name}: {listing}"
+        );
+    }
+    assert!(listing.contains(" ./usr/lib/sysimage/rpm/"), "{listing}");
+    assert!(scene.read("etc/zypp/repos.d/tree.repo").is_some());
+    fs::write(scene.path("pkglist"), "system\nbroken\n").unwrap();
+    let ran = scene.run("genimage image --dry-run");
+    assert!(
+        ran.err
+            .contains("nothing provides nowhere needed by broken-1-1.x86_64"),
+        "{ran:?}"
+    );
+}
+
+fn unsigned() {
+    for (release, profile, said) in [
+        ("rocky9.4", "unsigned-dnf", "GPG check FAILED"),
+        ("leap15.6", "unsigned-zypper", "zypper failed ("),
+    ] {
+        let scene = Scene::of(release, profile, "system\n");
+        scene.untrust();
+        scene.make_key();
+        let ran = scene.run("genimage image");
+        assert!(ran.code == Some(1) && ran.err.contains(said), "{ran:?}");
+        assert!(scene.names().is_empty(), "{:?}", scene.names());
+    }
+}
+
+fn signed() {
+    for (release, profile) in [("rocky9.5", "signed-dnf"), ("leap15.5", "signed-zypper")] {
+        let scene = Scene::of(release, profile, "system\nowners\n");
+        scene.make_key();
+        scene.sign_tree();
+        scene.untrust();
+        scene.ok("genimage image");
+    }
+}
+
+fn closed_tree() {
+    let scene = Scene::new("closed", "afar\n");
+    let closed = scene.installdir().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let copy = Command::new("cp")
+        .arg("-r")
+        .arg(scene.installdir().join("mirror"))
+        .arg(&closed)
+        .status()
+        .unwrap();
+    assert!(copy.success());
+    scene.define(&format!(
+        "otherpkgdir = [\"[trusted=yes] {}/mirror\"]\n",
+        closed.display()
+    ));
+    let ran = scene.run("genimage image");
+    let said = format!(
+        "others cannot enter {closed}, and packages are installed by a user of a namespace, who is nobody here: chmod \
+         o+x {closed}\n",
+        closed = closed.display()
+    );
+    assert!(ran.err.contains(&said), "{ran:?}");
+}
+
 fn failures() {
     let scene = Scene::new("failures", "system\nfails\n");
     let ran = scene.run("genimage image");
@@ -430,6 +521,79 @@ fn full_disk() {
     );
     let said = "installing the packages: writing the archive of the root: No space left on device (os error 28)";
     assert!(err.contains(said), "{err}");
+}
+
+/// A web server that serves the mirror: whole, or packages by half before it hangs up.
+fn serve(listener: &TcpListener, directory: &Path, whole: &AtomicBool) {
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).unwrap_or(0);
+        let text = String::from_utf8_lossy(&request[..read]).into_owned();
+        let path = text
+            .split(' ')
+            .nth(1)
+            .unwrap_or("/")
+            .trim_start_matches('/');
+        let Ok(bytes) = fs::read(directory.join(path)) else {
+            let _ = stream.write_all(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+            continue;
+        };
+        let cut = path.ends_with(".rpm") && !whole.load(Ordering::Relaxed);
+        let sent = if cut { bytes.len() / 2 } else { bytes.len() };
+        let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+        let _ = stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&bytes[..sent]));
+    }
+}
+
+fn mirror() {
+    let scene = Scene::new("mirror", "system\nafar\n");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    scene.define_mirror(listener.local_addr().unwrap().port());
+    let directory = scene.installdir().join("mirror");
+    let whole = Arc::new(AtomicBool::new(false));
+    let served = Arc::clone(&whole);
+    std::thread::spawn(move || serve(&listener, &directory, &served));
+    let ran = scene.run("genimage image");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("afar"), "{ran:?}");
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
+    whole.store(true, Ordering::Relaxed);
+    scene.ok("genimage image");
+}
+
+fn ordinary_user() {
+    let by_root = Scene::new("by-root", "owners\n");
+    by_root.ok("genimage image");
+    let scene = Scene::new("by-nobody", "owners\n");
+    fs::create_dir_all(scene.images()).unwrap();
+    // Readable by nobody, who has ids here alone.
+    let config = scene.path("");
+    let script = format!(
+        "chmod -R a+rX {config} && chown nobody {images} && for kind in uid gid; do echo nobody:200000:65536 > \
+         {config}/sub$kind && mount --bind {config}/sub$kind /etc/sub$kind || exit 9; done && exec setpriv --reuid \
+         65534 --regid 65534 --clear-groups {genimage} image",
+        config = config.display(),
+        images = scene.images().display(),
+        genimage = env!("CARGO_BIN_EXE_genimage"),
+    );
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        assert!(
+            Path::new(file).exists(),
+            "{file} is there wherever newuidmap is"
+        );
+    }
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .env("SLIPWAY_CONFIG", &config)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    let (own, other) = (scene.one("root.", ".tar"), by_root.one("root.", ".tar"));
+    assert_eq!(own.file_name(), other.file_name());
 }
 
 fn two_at_once() {

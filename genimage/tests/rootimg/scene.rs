@@ -12,7 +12,7 @@ const HEAD: &str = "Version: 1\nRelease: 1\nSummary: a package of a test\nLicens
                     %description\nA package of a test.\n";
 
 /// The packages of the tree: the name, and the rest of the spec. Debian's rpmbuild runs them with dash.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     (
         "system",
         "Provides: /bin/sh\n%install\nmkdir -p %{buildroot}/bin %{buildroot}/etc/ssh %{buildroot}/boot %{buildroot}/tmp \
@@ -48,6 +48,7 @@ const PACKAGES: [(&str, &str); 9] = [
         "Requires: system\n%install\nmkdir -p %{buildroot}/srv\ndd if=/dev/zero of=%{buildroot}/srv/zeros bs=1024 \
          count=8192 2>/dev/null\n%files\n/srv/zeros\n",
     ),
+    ("afar", "Requires: system\n%files\n"),
     (
         "slow",
         "Requires: system\n%post\nfor i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 1; done\n%files\n",
@@ -58,8 +59,11 @@ const PACKAGES: [(&str, &str); 9] = [
 pub(crate) fn lacking() -> Option<String> {
     for program in [
         "rpmbuild",
+        "rpmsign",
         "createrepo_c",
         "dnf",
+        "zypper",
+        "gpg",
         "tar",
         "tar2sqfs",
         "unsquashfs",
@@ -119,7 +123,24 @@ fn installdir() -> &'static Path {
                     .arg(&spec),
             );
         }
+        // One package is at another place than the tree.
+        let mirror = dir.path().join("mirror");
+        fs::create_dir(&mirror).unwrap();
+        let afar = "x86_64/afar-1-1.x86_64.rpm";
+        fs::rename(
+            tree.join("Packages").join(afar),
+            mirror.join("afar-1-1.x86_64.rpm"),
+        )
+        .unwrap();
+        done(Command::new("createrepo_c").arg("--quiet").arg(&mirror));
         done(Command::new("createrepo_c").arg("--quiet").arg(&tree));
+        let other = dir.path().join("leap15.6");
+        done(
+            Command::new("cp")
+                .arg("-r")
+                .arg(dir.path().join("rocky9.4"))
+                .arg(other),
+        );
         dir.keep()
     })
 }
@@ -143,6 +164,7 @@ fn done(command: &mut Command) -> Output {
 /// A site with one osimage, whose profile is the test's own.
 pub(crate) struct Scene {
     config: tempfile::TempDir,
+    release: &'static str,
     pub(crate) profile: &'static str,
 }
 
@@ -157,8 +179,17 @@ pub(crate) struct Ran {
 impl Scene {
     /// Makes an osimage with a list of packages.
     pub(crate) fn new(profile: &'static str, packages: &str) -> Self {
+        Self::of("rocky9.4", profile, packages)
+    }
+
+    /// Makes one of another release, whose tree is the same.
+    pub(crate) fn of(release: &'static str, profile: &'static str, packages: &str) -> Self {
         let config = tempfile::tempdir().unwrap();
-        let scene = Self { config, profile };
+        let scene = Self {
+            config,
+            release,
+            profile,
+        };
         fs::create_dir(scene.path("osimages")).unwrap();
         let site = format!("installdir = {:?}\nmaster = \"10.1.0.1\"\n", installdir());
         fs::write(scene.path("site.toml"), site).unwrap();
@@ -167,16 +198,96 @@ impl Scene {
         scene
     }
 
+    /// Writes the definition, with a mirror after the tree.
+    pub(crate) fn define_mirror(&self, port: u16) {
+        self.define("");
+        let path = self.path("osimages/image.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let mirror = format!("/x86_64\", \"[trusted=yes] http://127.0.0.1:{port}\"]");
+        fs::write(path, text.replace("/x86_64\"]", &mirror)).unwrap();
+    }
+
     /// Writes the definition, with further attributes.
     pub(crate) fn define(&self, more: &str) {
         let installdir = installdir().display();
         let text = format!(
-            "provmethod = \"netboot\"\nprofile = {:?}\nosvers = \"rocky9.4\"\nosarch = \"x86_64\"\n\
-             pkgdir = [\"[trusted=yes] {installdir}/rocky9.4/x86_64\"]\npkglist = [{:?}]\n{more}",
+            "provmethod = \"netboot\"\nprofile = {:?}\nosvers = {:?}\nosarch = \"x86_64\"\n\
+             pkgdir = [\"[trusted=yes] {installdir}/{}/x86_64\"]\npkglist = [{:?}]\n{more}",
             self.profile,
+            self.release,
+            self.release,
             self.path("pkglist")
         );
         fs::write(self.path("osimages/image.toml"), text).unwrap();
+    }
+
+    /// Has signatures asked for.
+    pub(crate) fn untrust(&self) {
+        let path = self.path("osimages/image.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace("[trusted=yes] ", "")).unwrap();
+    }
+
+    /// Puts a key among the site's keyrings that has signed nothing.
+    pub(crate) fn make_key(&self) {
+        let home = self.path("gnupg");
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir(self.path("keyrings")).unwrap();
+        let gpg = || {
+            let mut command = Command::new("gpg");
+            command.args(["--batch", "--quiet", "--homedir"]).arg(&home);
+            command
+        };
+        let words = [
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            "other",
+            "rsa2048",
+            "sign",
+            "never",
+        ];
+        done(gpg().args(words));
+        let key = done(gpg().args(["--armor", "--export"])).stdout;
+        fs::write(self.path("keyrings/other.asc"), key).unwrap();
+    }
+
+    /// Makes the tree of this release, signed by the key that was made.
+    pub(crate) fn sign_tree(&self) {
+        let tree = installdir().join(self.release).join("x86_64");
+        fs::create_dir_all(tree.parent().unwrap()).unwrap();
+        done(
+            Command::new("cp")
+                .arg("-r")
+                .arg(installdir().join("rocky9.4/x86_64"))
+                .arg(&tree),
+        );
+        let packages = fs::read_dir(tree.join("Packages/x86_64")).unwrap();
+        let packages = packages.map(|entry| entry.unwrap().path());
+        let home = format!("_gpg_path {}", self.path("gnupg").display());
+        // Debian's rpm does not say where gpg is.
+        let sign = [
+            "--define",
+            "_gpg_name other",
+            "--define",
+            &home,
+            "--define",
+            "__gpg /usr/bin/gpg",
+            "--addsign",
+        ];
+        done(Command::new("rpmsign").args(sign).args(packages));
+        done(Command::new("createrepo_c").arg("--quiet").arg(&tree));
+        let index = tree.join("repodata/repomd.xml");
+        let mut gpg = Command::new("gpg");
+        gpg.args([
+            "--batch",
+            "--quiet",
+            "--armor",
+            "--detach-sign",
+            "--homedir",
+        ]);
+        done(gpg.arg(self.path("gnupg")).arg(&index));
     }
 
     /// Returns the path of a file beside the definitions.
@@ -195,7 +306,9 @@ impl Scene {
     /// Returns the directory of the root image.
     pub(crate) fn images(&self) -> PathBuf {
         installdir()
-            .join("netboot/rocky9.4/x86_64")
+            .join("netboot")
+            .join(self.release)
+            .join("x86_64")
             .join(self.profile)
     }
 
