@@ -1,5 +1,7 @@
 //! Root images by the real commands: what is in them, how they are packed, and what a build survives.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test fails; without the harness clippy does not know it for one
+
 mod scene;
 
 use std::fs;

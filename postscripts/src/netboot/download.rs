@@ -214,8 +214,11 @@ mod tests {
         patience: 3,
     };
 
+    /// Makes an answer to a request.
+    type Answer = Box<dyn FnOnce(&str) -> Vec<u8> + Send>;
+
     /// Serves one answer a connection; the request is passed to it.
-    fn serve(mut answers: Vec<Box<dyn FnOnce(&str) -> Vec<u8> + Send>>) -> SocketAddr {
+    fn serve(mut answers: Vec<Answer>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         answers.reverse();
@@ -240,7 +243,7 @@ mod tests {
     }
 
     /// Answers with what is asked for, up to a byte of the file at which the connection ends.
-    fn up_to(end: usize) -> Box<dyn FnOnce(&str) -> Vec<u8> + Send> {
+    fn up_to(end: usize) -> Answer {
         Box::new(move |request| {
             let whole = content();
             let range = request
@@ -260,7 +263,7 @@ mod tests {
         })
     }
 
-    fn answer(bytes: &[u8]) -> Box<dyn FnOnce(&str) -> Vec<u8> + Send> {
+    fn answer(bytes: &[u8]) -> Answer {
         let bytes = bytes.to_vec();
         Box::new(move |_| bytes)
     }
