@@ -7,6 +7,7 @@ mod diskless;
 mod dist;
 mod enrol;
 mod install;
+mod netboot;
 mod rules;
 mod survive;
 mod update;
@@ -17,6 +18,7 @@ use libtest_mimic::Arguments;
 fn main() {
     let trials = [
         boot::trials(),
+        netboot::trials(),
         chain::trials(),
         diskless::trials(),
         survive::trials(),

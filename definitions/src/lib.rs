@@ -30,6 +30,7 @@ mod installdir;
 mod lock;
 mod name;
 mod nearest;
+mod netboot;
 mod network;
 mod node;
 #[cfg(feature = "catalog")]
@@ -71,6 +72,10 @@ pub use installdir::InstallDir;
 pub use lock::Lock;
 pub use name::{GroupName, NodeName};
 pub use nearest::{best_match, did_you_mean, nearest};
+pub use netboot::{
+    FetchList, FetchedFile, ImageSource, ModuleIndex, NetbootAddress, NetbootParameters,
+    RootFsType, StateLabel,
+};
 pub use network::{BridgePort, DockerNetwork, IfName, Network, NetworkFault};
 pub use node::{Group, GroupType, Node};
 #[cfg(feature = "catalog")]

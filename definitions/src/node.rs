@@ -44,6 +44,8 @@ macro_rules! like_a_node {
             postbootscripts: Vec<String>,
 
             // How it is installed.
+            /// The label of the file system that keeps the state of a node without an installed disk: layers of containers, ssh host keys.
+            statelabel: Option<crate::StateLabel>,
             /// The disk that is installed to: `/dev/sda`, or a path below `/dev/disk/`.
             disk: Option<String>,
             /// The NIC that the node installs over: a name, or `mac`.

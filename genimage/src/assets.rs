@@ -91,10 +91,11 @@ impl Assets {
 
 /// Whether a name is one that a node's assets have, have had, or may have.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "agama.json",
         "autoinst.xml",
         NodeArchive::FILE,
+        NodeArchive::OF_ROOT_IMAGE,
         "boot.ipxe",
         "ks.cfg",
         "meta-data",

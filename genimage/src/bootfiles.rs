@@ -107,6 +107,7 @@ fn candidates(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec
             Arch::S390x => vec![pair("images/kernel.img", "images/initrd.img")],
             _ => vec![pair("images/pxeboot/vmlinuz", "images/pxeboot/initrd.img")],
         },
+        InstallerKind::Netboot => Vec::new(), // its kernel is in no tree
         InstallerKind::Autoyast | InstallerKind::Agama => {
             let dir = format!("boot/{arch}");
             vec![

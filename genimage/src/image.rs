@@ -12,6 +12,7 @@ use crate::bootfiles::BootFiles;
 use crate::context;
 use crate::installer::{DistroFamily, InstallerKind};
 use crate::library::{self, Asset, AssetKind, AssetOrigin, Library, SearchTarget};
+use crate::netboot::PackedImage;
 use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
 use crate::repository::{OsimageRepositories, Repository, Served, codename, of_image};
@@ -29,6 +30,8 @@ pub(crate) struct ResolvedImage {
     /// The tree's path below the install directory: `debian12.9.0/x86_64`.
     pub(crate) tree: String,
     pub(crate) boot: BootFiles,
+    /// The root image that its nodes boot, where nothing is installed.
+    pub(crate) packed: Option<PackedImage>,
     /// The repositories of `pkgdir`, the tree's first, then those of `otherpkgdir`.
     pub(crate) repositories: Vec<Repository>,
     /// How many of them are those of `pkgdir`.
@@ -65,16 +68,10 @@ impl ResolvedImage {
         installdir: &InstallDir,
         library: &Library,
     ) -> Result<Self, Vec<Problem>> {
-        let basics = basics(&definition, ProvMethod::Install)?;
+        let method = definition.provmethod.unwrap_or(ProvMethod::Install);
+        let mut basics = basics(&definition, method)?;
         let mut problems = Vec::new();
         let mut collector = ProblemCollector(&mut problems);
-        let tree = collector.one(served(&basics.tree, installdir));
-        let boot = collector.one(BootFiles::find(
-            &basics.tree,
-            basics.family,
-            basics.target.installer,
-            basics.target.arch,
-        ));
         let environment = BTreeMap::new();
         let list = |origin, names: &[String]| {
             PkgList::load(library, origin, names, &basics.target, &environment)
@@ -89,10 +86,14 @@ impl ResolvedImage {
             others.as_ref().unwrap_or(&none),
         );
         let repositories = collector.all(repositories);
+        if method == ProvMethod::Netboot {
+            basics.target.installer = InstallerKind::Netboot; // whose lists are those of the release's installer
+        }
+        let booted = collector.one(booted(&definition, &basics, installdir));
         let templates = collector.all(templates(&definition, &basics, library));
         let layout = collector.one(layout(&definition));
-        let (Some(tree), Some(boot), Some(packages), Some(others), Some((repositories, own))) =
-            (tree, boot, packages, others, repositories)
+        let (Some(booted), Some(packages), Some(others), Some((repositories, own))) =
+            (booted, packages, others, repositories)
         else {
             return Err(problems);
         };
@@ -102,6 +103,8 @@ impl ResolvedImage {
         let (layout, note) = layout.unzip();
         notes.extend(note.flatten());
         notes.extend(packages.notes.iter().chain(&others.notes).cloned());
+        let BootedFrom { tree, boot, packed } = booted;
+        notes.extend(packed.as_ref().map(PackedImage::memory_note));
         Ok(Self {
             facts: basics.facts(&definition),
             distro: basics.target.distro.clone(),
@@ -110,6 +113,7 @@ impl ResolvedImage {
             definition,
             tree,
             boot,
+            packed,
             repositories,
             own,
             packages,
@@ -120,6 +124,37 @@ impl ResolvedImage {
             notes,
         })
     }
+}
+
+/// What a node boots: an installer from a tree, or a root image.
+struct BootedFrom {
+    /// The directory below the install directory.
+    tree: String,
+    boot: BootFiles,
+    packed: Option<PackedImage>,
+}
+
+fn booted(
+    definition: &OsImage,
+    basics: &ImageBasics<'_>,
+    installdir: &InstallDir,
+) -> Result<BootedFrom, Problem> {
+    let target = &basics.target;
+    if target.installer == InstallerKind::Netboot {
+        let packed = PackedImage::load(definition, installdir)?;
+        return Ok(BootedFrom {
+            tree: packed.served(),
+            boot: packed.boot.clone(),
+            packed: Some(packed),
+        });
+    }
+    let tree = served(&basics.tree, installdir)?;
+    let boot = BootFiles::find(&basics.tree, basics.family, target.installer, target.arch)?;
+    Ok(BootedFrom {
+        tree,
+        boot,
+        packed: None,
+    })
 }
 
 /// Says for whom an osimage's files are looked for.
@@ -310,14 +345,11 @@ fn templates(
     basics: &ImageBasics<'_>,
     library: &Library,
 ) -> Result<(Templates, TemplateFiles, Vec<Problem>), Vec<Problem>> {
-    let main = match &definition.template {
-        Some(name) => library.named(AssetKind::Template, basics.family, name),
-        None => library
-            .find(AssetKind::Template, &basics.target)
-            .and_then(|found| found.ok_or_else(|| no_template(definition, basics))),
-    };
-    let main = main.map_err(|problem| vec![problem])?;
-    let mut notes: Vec<_> = main.note().into_iter().collect();
+    let files = basics.target.installer.files();
+    let main = files.iter().any(|file| file.main);
+    let main = main.then(|| main_template(definition, basics, library));
+    let main = main.transpose().map_err(|problem| vec![problem])?;
+    let mut notes: Vec<_> = main.iter().filter_map(Asset::note).collect();
     let mut sources: Vec<_> = library
         .embedded(AssetKind::Template)
         .map(|(name, text)| TemplateSource::built_in(below(name), text))
@@ -326,28 +358,28 @@ fn templates(
         notes.extend(asset.note());
         sources.push(source(below(&name).to_owned(), asset));
     }
-    let main_name = match main.origin {
+    let main_name = main.map_or(String::new(), |main| match main.origin {
         AssetOrigin::Embedded(name) => format!("{BUILT_IN}{}", below(name)),
         AssetOrigin::Custom(_) => {
             let name = main.origin.name();
             sources.push(source(name.clone(), main));
             name
         }
-    };
+    });
     let family = basics.family.name();
     let known: BTreeSet<_> = sources.iter().map(|source| source.name.as_str()).collect();
     let beside = |ending: &str| {
-        let own = format!("{family}/{}.{ending}", basics.target.profile);
-        let there =
-            known.contains(own.as_str()) || known.contains(format!("{BUILT_IN}{own}").as_str());
-        if there {
-            own
-        } else {
-            format!("{family}/base.{ending}")
-        }
+        let is_there = |name: &String| {
+            known.contains(name.as_str()) || known.contains(format!("{BUILT_IN}{name}").as_str())
+        };
+        let of_profile = format!("{family}/{}.{ending}", basics.target.profile);
+        let of_family = format!("{family}/base.{ending}");
+        let mut names = [of_profile, of_family].into_iter();
+        // what is the same for all families is not in the directory of one
+        names.find(is_there).unwrap_or_else(|| ending.to_owned())
     };
-    let files = basics.target.installer.files().iter();
     let files: Vec<_> = files
+        .iter()
         .map(|file| {
             let template = if file.main {
                 main_name.clone()
@@ -362,6 +394,20 @@ fn templates(
     notes.dedup();
     let templates = Templates::compile(sources.iter().cloned(), &wanted)?;
     Ok((templates, files, notes))
+}
+
+/// Finds the template of an installer's main file.
+fn main_template(
+    definition: &OsImage,
+    basics: &ImageBasics<'_>,
+    library: &Library,
+) -> Result<Asset, Problem> {
+    match &definition.template {
+        Some(name) => library.named(AssetKind::Template, basics.family, name),
+        None => library
+            .find(AssetKind::Template, &basics.target)
+            .and_then(|found| found.ok_or_else(|| no_template(definition, basics))),
+    }
 }
 
 fn no_template(definition: &OsImage, basics: &ImageBasics<'_>) -> Problem {

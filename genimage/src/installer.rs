@@ -19,10 +19,12 @@ pub enum InstallerKind {
     Autoyast,
     /// Agama: SLE and Leap since 16.
     Agama,
+    /// None: the node boots a root image.
+    Netboot,
 }
 
 impl InstallerKind {
-    /// Every installer.
+    /// Every installer that writes to a disk.
     pub const ALL: [Self; 5] = [
         Self::Preseed,
         Self::Autoinstall,
@@ -39,6 +41,7 @@ impl InstallerKind {
             Self::Kickstart => "ks",
             Self::Autoyast => "autoyast",
             Self::Agama => "agama",
+            Self::Netboot => "netboot",
         }
     }
 
@@ -47,7 +50,7 @@ impl InstallerKind {
     pub fn archive_path(self) -> Option<&'static str> {
         match self {
             Self::Preseed | Self::Kickstart | Self::Autoyast => Some(self.files()[0].name),
-            Self::Autoinstall | Self::Agama => None,
+            Self::Autoinstall | Self::Agama | Self::Netboot => None,
         }
     }
 
@@ -96,6 +99,7 @@ impl InstallerKind {
                     ]
                 }
             }
+            Self::Netboot => const { &[InstallerFile::beside("boot.ipxe", "netboot.ipxe")] },
         }
     }
 

@@ -29,6 +29,16 @@ pub(crate) struct NodeArchive<'a> {
 impl NodeArchive<'_> {
     /// The archive's name among a node's assets.
     pub(crate) const FILE: &'static str = "boot.cpio.gz";
+    /// That of a node that boots a root image: plain, so that what the node enrols with can be put into it.
+    pub(crate) const OF_ROOT_IMAGE: &'static str = "boot.cpio";
+
+    /// Returns the name of the archive that a node of an installer is given, if it is given one.
+    pub(crate) fn name(installer: InstallerKind) -> Option<&'static str> {
+        match installer {
+            InstallerKind::Netboot => Some(Self::OF_ROOT_IMAGE),
+            other => other.archive_path().map(|_| Self::FILE),
+        }
+    }
 
     /// Adds the archive to the assets that it is made from, for the group that what it holds is kept for.
     ///

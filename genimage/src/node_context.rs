@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use definitions::{
-    EnrolmentOrder, EnrolmentToken, InstallDir, Node, Nodes, RepositoryFormat, Runlist,
-    RunlistEntry, ScriptOrigin, Site,
+    EnrolmentOrder, EnrolmentToken, InstallDir, Node, Nodes, ProgramDigest, RepositoryFormat,
+    Runlist, RunlistEntry, ScriptOrigin, Site,
 };
 use nix::unistd::Gid;
 
@@ -91,6 +91,8 @@ pub(crate) struct NodeContext {
     pub(crate) context: TemplateContext,
     /// The list of scripts as the node fetches it.
     pub(crate) runlist: String,
+    /// What the program that runs them must be, where there are any.
+    pub(crate) firstboot: Option<ProgramDigest>,
 }
 
 impl NodeRenderer<'_> {
@@ -147,6 +149,13 @@ impl NodeRenderer<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
+        let mut kernel = kernel;
+        if let Some(packed) = &image.packed {
+            let words = packed.words(node, &facts, &server.url);
+            kernel
+                .install
+                .splice(0..0, words.map_err(|problem| vec![problem])?);
+        }
         let all = as_seen_by_node(&image.repositories, self.installdir, &server);
         let (source, tree, extras) = split_repositories(all, &server);
         let mut context = TemplateContext {
@@ -168,6 +177,9 @@ impl NodeRenderer<'_> {
         };
         let mut environment = shared.clone();
         environment::of_node(node, &image.definition, &context, address, &mut environment);
+        if image.packed.is_some() {
+            environment.insert("NODESETSTATE".to_owned(), "netboot".to_owned());
+        }
         let in_installer = !lists.postscripts.is_empty();
         let runlist = Runlist {
             node: node.name.clone(),
@@ -185,9 +197,9 @@ impl NodeRenderer<'_> {
             ))]
         })?;
         text.push('\n');
-        context.firstboot = firstboot.map(|program| Firstboot {
+        context.firstboot = firstboot.as_ref().map(|program| Firstboot {
             url: format!("{}/{FIRSTBOOT}", runlist.source),
-            sha256: program.sha256,
+            sha256: program.sha256.clone(),
             path: Runlist::FIRSTBOOT.to_owned(),
             list_url: format!("{}/{}", context.server.assets, Runlist::FILE),
             list_sha256: sha256(text.as_bytes()),
@@ -197,6 +209,7 @@ impl NodeRenderer<'_> {
         Ok(NodeContext {
             context,
             runlist: text,
+            firstboot,
         })
     }
 
@@ -395,10 +408,7 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
     Ok(BootParameters {
         kernel: image.boot.kernel.clone(),
         initrds: vec![image.boot.initrd.clone()],
-        archive: image
-            .installer
-            .archive_path()
-            .map(|_| NodeArchive::FILE.to_owned()),
+        archive: NodeArchive::name(image.installer).map(str::to_owned),
         install,
         installed,
         console: node.serialport.map(|port| format!("ttyS{port},{speed}")),

@@ -7,6 +7,8 @@ use definitions::{EnrolmentToken, Node, Runlist};
 use crate::assets::Assets;
 use crate::check::{self, Findings};
 use crate::image::ResolvedImage;
+use crate::netboot;
+use crate::node_archive::NodeArchive;
 use crate::node_context::{NodeRenderer, key_file};
 use crate::problem::Problem;
 use crate::secrets;
@@ -47,6 +49,17 @@ pub(crate) fn assets(
         }
     }
     let context = &node_context.context;
+    if image.packed.is_some() {
+        let firstboot = node_context.firstboot.as_ref();
+        match netboot::archive(context, &node_context.runlist, firstboot) {
+            Ok(archive) => assets.add(NodeArchive::OF_ROOT_IMAGE, archive.render()),
+            Err(error) => {
+                let name = &node.name;
+                let problem = Problem::new(format!("{name}: {error:#}"));
+                findings.problems.push(problem);
+            }
+        }
+    }
     if let (Some(password), Some(group)) = (&context.root.password, renderer.secrets) {
         // the hash alone: each language quotes the rest in its own way, and none has to quote this
         let hash = password.rsplit('$').next().unwrap_or(password).as_bytes();

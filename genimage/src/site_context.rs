@@ -160,20 +160,26 @@ impl SiteContext {
             report.problems.extend(problems);
             BTreeMap::new()
         });
-        self.look_up(
-            &image.packages,
-            &image.others,
-            &image.repositories,
-            image.own,
-            &image.definition,
-            &mut report,
-        );
-        report.notes.extend(
-            image.repositories[..image.own]
-                .iter()
-                .filter_map(repository::unsigned),
-        );
-        if self.authority.is_some() && image.installer.archive_path().is_none() {
+        // What is in a root image was looked up when it was built.
+        if image.packed.is_none() {
+            self.look_up(
+                &image.packages,
+                &image.others,
+                &image.repositories,
+                image.own,
+                &image.definition,
+                &mut report,
+            );
+            report.notes.extend(
+                image.repositories[..image.own]
+                    .iter()
+                    .filter_map(repository::unsigned),
+            );
+        }
+        if self.authority.is_some()
+            && image.packed.is_none()
+            && image.installer.archive_path().is_none()
+        {
             report.notes.push(Problem::new(
                 "its installer has left its initrd when it looks for its file, and fetches it by plain HTTP: whoever answers \
                  in this machine's place then is root on its nodes, whatever their boot script was fetched by",

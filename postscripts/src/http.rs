@@ -80,10 +80,32 @@ impl Url {
     /// # Errors
     /// When it could not be fetched whole.
     pub(crate) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
-        let mut response = self.request("GET", name, timeout(limit))?;
+        let mut response = self.request("GET", name, "", timeout(limit))?;
         let (head, first) = head(&mut response)?;
         check(&head)?;
         body(&mut response, &first, head.length, limit, out)
+    }
+
+    /// Writes the bytes of a file from `from` on to `out`, where the file has `total` bytes. A server that knows no
+    /// ranges sends all of them, and the first ones are passed over.
+    ///
+    /// # Errors
+    /// When the rest did not come, or is that of another file; what was written until then is right as far as the server
+    /// is.
+    pub(crate) fn load_rest(
+        &self,
+        name: &str,
+        from: u64,
+        total: u64,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let range = match from {
+            0 => String::new(),
+            from => format!("Range: bytes={from}-\r\n"),
+        };
+        let mut response = self.request("GET", name, &range, timeout(total))?;
+        let (head, first) = head(&mut response)?;
+        rest(&mut response, &first, &head, from, total, out)
     }
 
     /// Says whether the server has the file of a name.
@@ -91,7 +113,7 @@ impl Url {
     /// # Errors
     /// When it does not answer, or neither yes nor no.
     pub(crate) fn has(&self, name: &str) -> Result<bool, Failure> {
-        let mut response = self.request("HEAD", name, timeout(0))?;
+        let mut response = self.request("HEAD", name, "", timeout(0))?;
         match check(&head(&mut response)?.0) {
             Ok(()) => Ok(true),
             Err(Failure::Absent(_)) => Ok(false),
@@ -103,6 +125,7 @@ impl Url {
         &self,
         method: &str,
         name: &str,
+        fields: &str,
         timeout: Duration,
     ) -> Result<HttpResponse, Failure> {
         let deadline = Instant::now() + timeout;
@@ -115,7 +138,7 @@ impl Url {
             .set_write_timeout(Some(IDLE_TIMEOUT.min(timeout)))
             .map_err(requesting)?;
         let request = format!(
-            "{method} {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n\r\n",
+            "{method} {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n{fields}\r\n",
             self.path, self.host
         );
         stream.write_all(request.as_bytes()).map_err(requesting)?;
@@ -191,6 +214,8 @@ impl Read for HttpResponse {
 struct Head {
     status: u16,
     length: Option<u64>,
+    /// The first byte that the body holds, and how many the whole file has.
+    range: Option<(u64, u64)>,
 }
 
 /// Reads the head of an answer, and what came of its body with it.
@@ -271,6 +296,79 @@ fn body(
     }
 }
 
+/// Passes on the body of an answer from the byte `from` of the file on, whichever part of the file it holds.
+fn rest(
+    response: &mut dyn Read,
+    first: &[u8],
+    head: &Head,
+    from: u64,
+    total: u64,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let begin = match (head.status, head.range) {
+        (206, Some((begin, of))) if begin == from && of == total => from,
+        (206, Some((begin, of))) => {
+            return Err(Failure::Refused(format!(
+                "it was asked for the bytes from {from} of {total} and sends those from {begin} of {of}"
+            )));
+        }
+        (206, None) => {
+            let why = "it sends a part of the file and not which";
+            return Err(Failure::Refused(why.to_owned()));
+        }
+        _ => {
+            check(head)?;
+            0
+        }
+    };
+    let expected = total - begin;
+    if let Some(length) = head.length.filter(|&length| length != expected) {
+        return Err(Failure::Refused(format!(
+            "it has {} bytes and not {total}",
+            begin.saturating_add(length)
+        )));
+    }
+    let mut out = Tail {
+        out,
+        pass_over: from - begin,
+    };
+    let seen = body(response, first, head.length, expected, &mut out)?;
+    if seen < expected {
+        return Err(Failure::Network(format!(
+            "the connection ended after {} of {total} bytes",
+            begin + seen
+        )));
+    }
+    Ok(())
+}
+
+/// Passes over the first bytes.
+struct Tail<'a> {
+    out: &'a mut dyn Write,
+    pass_over: u64,
+}
+
+impl Write for Tail<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let skipped = usize::try_from(self.pass_over).map_or(bytes.len(), |n| n.min(bytes.len()));
+        self.pass_over -= skipped as u64;
+        self.out.write_all(&bytes[skipped..])?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Parses `bytes 100-199/200`.
+fn content_range(value: &str) -> Option<(u64, u64)> {
+    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (begin, end) = range.split_once('-')?;
+    let (begin, end, total) = (begin.parse().ok()?, end.parse().ok()?, total.parse().ok()?);
+    (begin <= end && u64::checked_add(end, 1) == Some(total)).then_some((begin, total))
+}
+
 /// Reads some bytes; none at the end.
 fn some(from: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Failure> {
     loop {
@@ -300,7 +398,7 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
         .and_then(|rest| rest.split(' ').nth(1))
         .and_then(|status| status.parse().ok())
         .ok_or_else(|| refused("its answer is not HTTP".to_owned()))?;
-    let mut length = None;
+    let (mut length, mut range) = (None, None);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
@@ -311,6 +409,7 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
                 }
                 length = parsed;
             }
+            "content-range" => range = content_range(value),
             "transfer-encoding" | "content-encoding" if value != "identity" => {
                 return Err(refused(format!(
                     "its {name} is '{value}', which was not requested"
@@ -319,7 +418,11 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
             _ => {}
         }
     }
-    Ok(Head { status, length })
+    Ok(Head {
+        status,
+        length,
+        range,
+    })
 }
 
 #[cfg(test)]
@@ -443,6 +546,75 @@ mod tests {
         assert_eq!(endless, Err("its answer has an endless head".to_owned()));
     }
 
+    fn load_rest(response: &[u8], from: u64, total: u64) -> (Result<(), String>, Vec<u8>) {
+        let mut out = Vec::new();
+        let mut body = response;
+        let result = head(&mut body)
+            .and_then(|(head, first)| rest(&mut body, &first, &head, from, total, &mut out));
+        (result.map_err(|failure| failure.to_string()), out)
+    }
+
+    #[test]
+    fn the_rest_of_a_file_comes_alone_or_after_the_whole() {
+        for response in [
+            &b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-5/6\r\nContent-Length: 4\r\n\r\ncdef"[..],
+            b"HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 2-5/6\r\n\r\ncdef",
+            b"HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nabcdef",
+            b"HTTP/1.0 200 OK\r\n\r\nabcdef",
+        ] {
+            let (result, out) = load_rest(response, 2, 6);
+            assert_eq!((result, out.as_slice()), (Ok(()), &b"cdef"[..]));
+        }
+    }
+
+    #[test]
+    fn the_rest_of_another_file_is_refused_in_words() {
+        for (response, message, out) in [
+            (
+                "HTTP/1.1 206 P\r\nContent-Range: bytes 1-5/6\r\n\r\nbcdef",
+                "it was asked for the bytes from 2 of 6 and sends those from 1 of 6",
+                "",
+            ),
+            (
+                "HTTP/1.1 206 P\r\nContent-Range: bytes 2-6/7\r\n\r\ncdefg",
+                "it was asked for the bytes from 2 of 6 and sends those from 2 of 7",
+                "",
+            ),
+            (
+                "HTTP/1.1 206 P\r\nContent-Range: bytes 2-9/6\r\n\r\ncdef",
+                "it sends a part of the file and not which",
+                "",
+            ),
+            (
+                "HTTP/1.1 206 P\r\nContent-Range: bytes 2-5/6\r\n\r\ncde",
+                "the connection ended after 5 of 6 bytes",
+                "cde",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nabcdefg",
+                "it has 7 bytes and not 6",
+                "",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\n\r\nabc",
+                "the connection ended after 3 of 6 bytes",
+                "c",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\n\r\nabcdefgh",
+                "it has more than 6 bytes",
+                "",
+            ),
+            ("HTTP/1.1 416 Range\r\n\r\n", "the server answered 416", ""),
+        ] {
+            assert_eq!(
+                load_rest(response.as_bytes(), 2, 6),
+                (Err(message.to_owned()), out.as_bytes().to_vec()),
+                "{response}"
+            );
+        }
+    }
+
     #[test]
     fn a_whole_fetch_has_an_end_however_its_bytes_come() {
         assert_eq!(timeout(0), Duration::from_secs(30));
@@ -465,7 +637,7 @@ mod tests {
                 }
             });
             let began = Instant::now();
-            let mut response = url.request("GET", "b", Duration::from_secs(1)).unwrap();
+            let mut response = url.request("GET", "b", "", Duration::from_secs(1)).unwrap();
             let result = head(&mut response).and_then(|(head, first)| {
                 body(&mut response, &first, head.length, 1 << 20, &mut Vec::new())
             });

@@ -5,6 +5,7 @@
 //! and proves it: [`dockerhost`]. `firstboot` runs them in
 //! the order that the node's definition asks for, each once: [`firstboot`]. `otherpkgs` installs the
 //! osimage's extra packages: [`otherpkgs`]. `enrol` gets the host an identity that the site's authority signs: [`enrol`].
+//! `netboot` is the first program of a node without a disk: it fetches the root image that all others run in: [`netboot`].
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
 //! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `nftables` (what its firewall does to
@@ -20,6 +21,7 @@ mod files;
 pub mod firstboot;
 mod http;
 mod identity;
+pub mod netboot;
 mod netlink;
 mod nftables;
 pub mod otherpkgs;

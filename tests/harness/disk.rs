@@ -1,4 +1,5 @@
-//! The disk of an installed machine, as `tests/machines/disk` built it.
+//! The disk of an installed machine, as `tests/machines/disk` built it, and the root image of one without, of
+//! `tests/machines/rootimg`.
 
 use std::path::PathBuf;
 
@@ -15,19 +16,47 @@ impl Disk {
     /// else of the one that it builds unasked.
     pub fn find() -> Option<Self> {
         let suite = std::env::var("MACHINE_SUITE").unwrap_or_else(|_| "trixie".to_owned());
-        let entries = workspace().join("target/machines").read_dir().ok()?;
-        entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| {
-                let name = path.file_name().and_then(|name| name.to_str());
-                let of = name.and_then(|name| Some(name.rsplit_once('-')?.0));
-                of == Some(suite.as_str()) && path.join("disk.raw").is_file()
-            })
-            .map(|dir| Self { dir })
+        built(&suite, "disk.raw").map(|dir| Self { dir })
     }
 
     /// Returns the key that lets root in.
     pub fn key(&self) -> PathBuf {
         self.dir.join("key")
     }
+}
+
+/// The root image of a machine without a disk, and the site that it is of.
+#[derive(Debug, Clone)]
+pub struct RootImage {
+    dir: PathBuf,
+}
+
+impl RootImage {
+    /// Finds what `tests/machines/rootimg` built, if it did.
+    pub fn find() -> Option<Self> {
+        let record = "install/netboot/debian13/x86_64/dockerhost/root.json";
+        built("rootimg-trixie", record).map(|dir| Self { dir })
+    }
+
+    /// Returns a path of the site's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Returns the key that lets root in.
+    pub fn key(&self) -> PathBuf {
+        self.path("key")
+    }
+}
+
+/// Finds the directory below `target/machines` that is named after this and a key, once it holds a file.
+fn built(name: &str, file: &str) -> Option<PathBuf> {
+    let entries = workspace().join("target/machines").read_dir().ok()?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            let own = path.file_name().and_then(|own| own.to_str());
+            let of = own.and_then(|own| Some(own.rsplit_once('-')?.0));
+            of == Some(name) && path.join(file).is_file()
+        })
 }

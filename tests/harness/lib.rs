@@ -19,7 +19,7 @@ mod tree;
 pub use bin::{binary, static_programs, workspace};
 pub use commands::{Installed, commands};
 pub use deadline::OutOfTime;
-pub use disk::Disk;
+pub use disk::{Disk, RootImage};
 pub use docker::{DockerHost, typed};
 pub use machine::Machine;
 pub use need::Need;

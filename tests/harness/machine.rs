@@ -126,6 +126,38 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// Switches on a machine that boots from the network each time, with a disk that it does not boot from. Returns when
+    /// it lets root in.
+    pub fn boot_from_network(
+        site: &'a Site,
+        name: &str,
+        disk: &Path,
+        key: PathBuf,
+        kernel: &Path,
+    ) -> Result<Self> {
+        let turn = turn();
+        let mut qemu = Qemu::new(site, name, kernel, MACHINE_TIMEOUT)?;
+        let drive = format!(
+            "if=none,id=disk,format=raw,cache=unsafe,file={}",
+            disk.display()
+        );
+        qemu.command
+            .args(["-m", "2048", "-drive", &drive])
+            .args(["-device", "virtio-blk-pci,drive=disk"]);
+        // The NIC's own ROM is iPXE.
+        qemu.plug(site, 0, "sw", ",bootindex=1")?;
+        let machine = Self {
+            site,
+            qemu: qemu.command.spawn().context("starting qemu")?,
+            key,
+            console: qemu.console,
+            boot: 0,
+            _turn: turn,
+        };
+        machine.wait(IDLE_TIMEOUT)?;
+        Ok(machine)
+    }
+
     /// Says whether it is still on.
     pub fn is_on(&mut self) -> Result<bool> {
         Ok(self.qemu.try_wait()?.is_none())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::bin::workspace;
-use crate::disk::Disk;
+use crate::disk::{Disk, RootImage};
 use crate::site;
 
 /// Something that a machine may lack.
@@ -25,6 +25,8 @@ pub enum Need {
     DebianRoot,
     /// The disk of an installed machine, of `tests/machines/disk`; `make test` builds it first.
     MachineDisk,
+    /// The root image of `tests/machines/rootimg`; `make test` builds it first.
+    RootImage,
 }
 
 impl Need {
@@ -57,6 +59,9 @@ impl Need {
             Self::MachineDisk => Disk::find()
                 .is_none()
                 .then(|| "needs tests/machines/disk to have run".to_owned()),
+            Self::RootImage => RootImage::find()
+                .is_none()
+                .then(|| "needs tests/machines/rootimg to have run".to_owned()),
             Self::Root => (!is_root()).then(|| "needs root".to_owned()),
             Self::DebianRoot => Self::debian_root()
                 .is_none()

@@ -43,6 +43,7 @@ pub fn installer_file(
         InstallerKind::Autoinstall => autoinstall::check(name, text),
         InstallerKind::Agama => agama::check(distro, name, text),
         InstallerKind::Autoyast => autoyast::check(name, text),
+        InstallerKind::Netboot => Findings::default(),
     }
 }
 

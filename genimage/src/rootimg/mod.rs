@@ -12,6 +12,7 @@ mod apt;
 pub(crate) mod build;
 mod exlist;
 mod finish;
+mod initrd_file;
 pub(crate) mod inside;
 mod keys;
 mod namespace;

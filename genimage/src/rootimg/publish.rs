@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use definitions::{InstallDir, OsImage, ProvMethod};
 
 use super::build::{STAGING, lock};
+use super::initrd_file;
 use super::pack::Packing;
 use super::record::{ImageCompression, ImageFormat, RootImageDir, RootImageRecord};
 use super::root::{RootRecord, publish_bytes, remove_leftovers};
@@ -56,14 +57,13 @@ pub(crate) fn publish(
         let same = record.packed_from == root.tar.sha256 && record.built_from == root.built_from;
         same && record.format == format && record.compression == Some(compression)
     };
-    let (record, changed) = match old.clone().filter(is_current) {
-        Some(record) => (record, false),
+    let staging = make_staging(directory.path())?;
+    let mut record = match old.clone().filter(is_current) {
+        Some(record) => record,
         None => {
-            let image = pack(&directory, &root, packing, &mut notes)
+            let image = pack(&directory, staging.path(), &root, packing, &mut notes)
                 .with_context(|| format!("packing the root image of {name}"))?;
-            // An initrd is of a kernel and its modules, whatever the form of the image.
-            let initrd = old.filter(|old| old.packed_from == root.tar.sha256);
-            let record = RootImageRecord {
+            RootImageRecord {
                 osimage: name.clone(),
                 built_from: root.built_from.clone(),
                 packed_from: root.tar.sha256.clone(),
@@ -73,14 +73,33 @@ pub(crate) fn publish(
                 unpacked_bytes: root.unpacked_bytes,
                 kernel_version: root.kernel_version.clone(),
                 kernel: root.kernel.clone(),
-                initrd: initrd.and_then(|old| old.initrd),
+                initrd: None,
+                initrd_from: None,
                 manifest: root.manifest.clone(),
                 verity: None,
-            };
-            directory.save(&record)?;
-            (record, true)
+            }
         }
     };
+    let made = initrd_file::program(installdir).and_then(|program| {
+        initrd_file::ensure(
+            &directory,
+            staging.path(),
+            &root,
+            image,
+            &program,
+            &mut record,
+        )
+    });
+    if let Err(error) = made {
+        record.initrd = None;
+        notes.push(format!(
+            "{name} has no initrd, and nodeset refuses it until packimage can make one: {error:#}"
+        ));
+    }
+    let changed = old.as_ref() != Some(&record);
+    if changed {
+        directory.save(&record)?;
+    }
     let removed = remove_unused(&directory, installdir, &root, &record)?;
     Ok(PackOutcome {
         record,
@@ -90,23 +109,28 @@ pub(crate) fn publish(
     })
 }
 
+/// Makes a directory for what is not complete yet.
+fn make_staging(directory: &Path) -> Result<tempfile::TempDir> {
+    remove_leftovers(directory, STAGING)?;
+    tempfile::Builder::new()
+        .prefix(STAGING)
+        .tempdir_in(directory)
+        .with_context(|| format!("making a directory in {}", directory.display()))
+}
+
 fn pack(
     directory: &RootImageDir,
+    staging: &Path,
     root: &RootRecord,
     packing: Packing,
     notes: &mut Vec<String>,
 ) -> Result<super::record::FileRecord> {
     let path = directory.path();
-    remove_leftovers(path, STAGING)?;
-    let staging = tempfile::Builder::new()
-        .prefix(STAGING)
-        .tempdir_in(path)
-        .with_context(|| format!("making a directory in {}", path.display()))?;
-    let packed = staging.path().join("image");
+    let packed = staging.join("image");
     notes.extend(packing.pack(&directory.file(&root.tar), &packed, root.epoch)?);
     let mut file = fs::File::open(&packed).context("reading what was packed")?;
     let ending = packing.ending();
-    publish_bytes(staging.path(), path, ("rootimg", Some(&ending)), &mut file)
+    publish_bytes(staging, path, ("rootimg", Some(&ending)), &mut file)
 }
 
 /// Removes images, kernels and initrds of this directory that no record and no node's assets name.

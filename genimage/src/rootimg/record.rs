@@ -213,6 +213,9 @@ pub struct RootImageRecord {
     /// The initrd, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initrd: Option<FileRecord>,
+    /// The SHA-256 of what the initrd was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initrd_from: Option<String>,
     /// The SHA-256 of every file in the image, as `sha256sum` prints them.
     pub manifest: FileRecord,
     /// What dm-verity needs; only of a squashfs or an erofs.
@@ -419,6 +422,7 @@ mod tests {
             kernel_version: "6.1.0-28-cloud-amd64".into(),
             kernel: file("kernel", None),
             initrd: None,
+            initrd_from: None,
             manifest: file("rootimg", Some("sha256sums")),
             verity: None,
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod installer;
+mod netboot;
 mod refusals;
 mod site;
 

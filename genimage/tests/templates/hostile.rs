@@ -163,7 +163,10 @@ fn schema(release: &Release, text: &str) -> Shape {
     let form = match release.installer {
         InstallerKind::Preseed => questions(text),
         InstallerKind::Kickstart => commands(text),
-        InstallerKind::Autoinstall | InstallerKind::Autoyast | InstallerKind::Agama => {
+        InstallerKind::Autoinstall
+        | InstallerKind::Autoyast
+        | InstallerKind::Agama
+        | InstallerKind::Netboot => {
             let listed = String::from_utf8(output.stdout).unwrap();
             listed.lines().map(str::to_owned).collect()
         }

@@ -319,6 +319,7 @@ fn mirrors() {
                 ),
                 ("boot.ipxe", "install=http://10.1.0.1/install/"),
             ],
+            InstallerKind::Netboot => &[],
             InstallerKind::Agama => &[
                 (
                     "boot.ipxe",

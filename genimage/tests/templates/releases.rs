@@ -142,7 +142,9 @@ impl Release {
 impl Release {
     fn repositories(&self, context: &mut TemplateContext) {
         let form = match self.installer {
-            InstallerKind::Preseed | InstallerKind::Autoinstall => RepositoryFormat::Apt,
+            InstallerKind::Preseed | InstallerKind::Autoinstall | InstallerKind::Netboot => {
+                RepositoryFormat::Apt
+            }
             InstallerKind::Kickstart => RepositoryFormat::Dnf,
             InstallerKind::Autoyast | InstallerKind::Agama => RepositoryFormat::Zypper,
         };
@@ -184,7 +186,9 @@ impl Release {
         let group = match self.installer {
             InstallerKind::Kickstart => "^minimal-environment",
             InstallerKind::Autoyast | InstallerKind::Agama => "base",
-            InstallerKind::Preseed | InstallerKind::Autoinstall => "standard",
+            InstallerKind::Preseed | InstallerKind::Autoinstall | InstallerKind::Netboot => {
+                "standard"
+            }
         };
         context.packages.groups = vec![group.to_owned()];
         let apt = matches!(

@@ -31,3 +31,5 @@ mod xcat_status;
 
 pub use cli::Args;
 pub use run::run;
+pub(crate) use unit::enable_below;
+pub(crate) use xcat_status::report_failure;

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -54,8 +55,22 @@ WantedBy=multi-user.target
     )
 }
 
-/// Writes the unit and links it into the boot.
+/// Writes the unit and links it into the boot, and says what was done.
 pub(super) fn enable(paths: &NodePaths) -> Result<ExitCode> {
+    if ensure(paths)? {
+        println!("{UNIT} runs at every boot until all is done")
+    } else {
+        println!("nothing to do")
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does the same in a system that is not running.
+pub(crate) fn enable_below(root: &Path) -> Result<()> {
+    ensure(&NodePaths::new(root)).map(drop)
+}
+
+fn ensure(paths: &NodePaths) -> Result<bool> {
     let homes = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
     if !homes.iter().any(|systemd| paths.at(systemd).exists()) {
         bail!(
@@ -79,12 +94,7 @@ pub(super) fn enable(paths: &NodePaths) -> Result<ExitCode> {
         remove(&link)?;
         symlink(&target, &link).with_context(|| format!("linking {}", link.display()))?;
     }
-    if wrote || !linked {
-        println!("{UNIT} runs at every boot until all is done")
-    } else {
-        println!("nothing to do")
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(wrote || !linked)
 }
 
 /// Removes the unit.
@@ -98,7 +108,7 @@ pub(super) fn disable(paths: &NodePaths) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn remove(path: &std::path::Path) -> Result<bool> {
+fn remove(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

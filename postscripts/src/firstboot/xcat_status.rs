@@ -36,6 +36,11 @@ pub(super) fn report(environment: &BTreeMap<String, String>, state: InstallStatu
     let _ = send(SocketAddr::new(address, port.unwrap_or(PORT)), state);
 }
 
+/// Reports to a management node that the boot has failed, if it listens.
+pub(crate) fn report_failure(server: IpAddr) {
+    let _ = send(SocketAddr::new(server, PORT), InstallStatus::Failed);
+}
+
 /// It says `ready`, we say the state, it says `done`.
 fn send(server: SocketAddr, state: InstallStatus) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&server, TIMEOUT)?;

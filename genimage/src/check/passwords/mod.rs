@@ -22,6 +22,7 @@ pub(crate) fn plain_passwords(installer: InstallerKind, name: &str, text: &str) 
         InstallerKind::Autoyast => keys::autoyast(text, &mut findings),
         InstallerKind::Agama => keys::agama(text, &mut findings),
         InstallerKind::Autoinstall => keys::autoinstall(text, &mut findings),
+        InstallerKind::Netboot => {}
     }
     findings.finish().problems
 }

@@ -1,0 +1,15 @@
+//! What a diskless node is told before it has a root: words of its kernel's command line, and files beside its initrd.
+//!
+//! `nodeset` prints [`NetbootParameters`] into `boot.ipxe`, the initrd's program `netboot` parses the same type from
+//! `/proc/cmdline`. What only the node may have is in the boot archive: the files below [`FetchList::ROOT`] are copied into
+//! the root, and [`FetchList::LIST`] names what is fetched into it. Pure.
+
+mod address;
+mod files;
+mod modules;
+mod parameters;
+
+pub use address::NetbootAddress;
+pub use files::{FetchList, FetchedFile};
+pub use modules::ModuleIndex;
+pub use parameters::{ImageSource, NetbootParameters, RootFsType, StateLabel};

@@ -1,0 +1,302 @@
+//! The words of a kernel's command line that a diskless node boots by.
+//!
+//! | word | what |
+//! |---|---|
+//! | `BOOTIF=01-52-54-00-00-00-01` | the hardware address of the NIC, in the form of PXELINUX |
+//! | `slipway.ip=10.1.0.5/24@10.1.0.1` | its address, and the router if there is one |
+//! | `slipway.image=http://10.1.0.1/install/netboot/…` | where the root image is |
+//! | `slipway.type=squashfs` | the file system that it is |
+//! | `slipway.bytes=173510656` | how many bytes it has |
+//! | `slipway.sha256=…` | their SHA-256 |
+//! | `slipway.state=docker` | the label of the file system that keeps state; without it state is in memory |
+//!
+//! The kernel takes a word with a '.' for a parameter of a module, and so passes none of them to init. Other words are
+//! those of others.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::NetbootAddress;
+use crate::{Error, MacAddresses};
+
+/// What a diskless node boots by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetbootParameters {
+    /// The hardware address of its NIC.
+    pub mac: MacAddresses,
+    /// Its address.
+    pub address: NetbootAddress,
+    /// Its root image.
+    pub image: ImageSource,
+    /// The file system that keeps its state; without one, state is in memory.
+    pub state: Option<StateLabel>,
+}
+
+/// Where a root image is, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSource {
+    /// Its address: `http://10.1.0.1/install/netboot/…`.
+    pub url: String,
+    /// The file system that it is.
+    pub fs_type: RootFsType,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Their SHA-256: 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A read-only file system that a root image can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootFsType {
+    /// Squashfs.
+    Squashfs,
+    /// EROFS.
+    Erofs,
+}
+
+impl RootFsType {
+    /// Every type.
+    pub const ALL: [Self; 2] = [Self::Squashfs, Self::Erofs];
+
+    /// Returns its name, which mount(2) takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Squashfs => "squashfs",
+            Self::Erofs => "erofs",
+        }
+    }
+}
+
+impl fmt::Display for RootFsType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for RootFsType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|one| one.name() == text);
+        found.ok_or_else(|| {
+            Error::invalid(
+                "a file system of root images",
+                text,
+                "'squashfs' or 'erofs'",
+            )
+        })
+    }
+}
+
+/// The label of the file system that keeps a diskless node's state: ext4 and XFS keep 12 bytes or more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StateLabel(String);
+
+crate::name::text! { StateLabel }
+
+impl FromStr for StateLabel {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if (1..=12).contains(&text.len()) && text.chars().all(plain) {
+            return Ok(Self(text.to_owned()));
+        }
+        let expected = "1 to 12 letters, digits, '.', '_' and '-'";
+        Err(Error::invalid("the label of a file system", text, expected))
+    }
+}
+
+impl fmt::Display for NetbootParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ImageSource {
+            url,
+            fs_type,
+            bytes,
+            sha256,
+        } = &self.image;
+        let mac = self.mac.first().replace(':', "-");
+        write!(f, "BOOTIF=01-{mac} slipway.ip={}", self.address)?;
+        write!(f, " slipway.image={url} slipway.type={fs_type}")?;
+        write!(f, " slipway.bytes={bytes} slipway.sha256={sha256}")?;
+        match &self.state {
+            Some(label) => write!(f, " slipway.state={label}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for NetbootParameters {
+    type Err = Error;
+
+    /// Parses a whole command line; words of others are passed over.
+    fn from_str(line: &str) -> Result<Self, Error> {
+        for word in line.split_ascii_whitespace() {
+            let name = word.split_once('=').map_or(word, |(name, _)| name);
+            if name.starts_with("slipway.") && !WORDS.contains(&name) {
+                let expected = format!("one of {}", WORDS.join(", "));
+                return Err(Error::invalid("a word of netboot", word, expected));
+            }
+        }
+        let bootif = required(line, "BOOTIF")?;
+        let mac = bootif
+            .strip_prefix("01-")
+            .ok_or_else(|| malformed("BOOTIF", bootif, "01-52-54-00-00-00-01"))?;
+        let sha256 = required(line, "slipway.sha256")?;
+        let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if sha256.len() != 64 || !sha256.bytes().all(digit) {
+            let expected = "64 lower-case hexadecimal digits";
+            return Err(malformed("slipway.sha256", sha256, expected));
+        }
+        let bytes = required(line, "slipway.bytes")?;
+        let bytes = bytes
+            .parse()
+            .ok()
+            .filter(|bytes| *bytes > 0)
+            .ok_or_else(|| malformed("slipway.bytes", bytes, "a number of bytes"))?;
+        Ok(Self {
+            mac: mac.parse()?,
+            address: required(line, "slipway.ip")?.parse()?,
+            image: ImageSource {
+                url: required(line, "slipway.image")?.to_owned(),
+                fs_type: required(line, "slipway.type")?.parse()?,
+                bytes,
+                sha256: sha256.to_owned(),
+            },
+            state: one(line, "slipway.state")?.map(str::parse).transpose()?,
+        })
+    }
+}
+
+/// The words that are ours.
+const WORDS: [&str; 6] = [
+    "slipway.ip",
+    "slipway.image",
+    "slipway.type",
+    "slipway.bytes",
+    "slipway.sha256",
+    "slipway.state",
+];
+
+fn malformed(word: &str, value: &str, expected: &str) -> Error {
+    Error::invalid(
+        "what the kernel's command line must have",
+        format!("{word}={value}"),
+        format!("{word}={expected}"),
+    )
+}
+
+/// Returns the value of a word, which may be there once.
+fn one<'a>(line: &'a str, name: &str) -> Result<Option<&'a str>, Error> {
+    let mut values = line
+        .split_ascii_whitespace()
+        .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let first = values.next();
+    match values.next() {
+        Some(second) if Some(second) != first => Err(malformed(name, second, "… once")),
+        _ => Ok(first),
+    }
+}
+
+fn required<'a>(line: &'a str, name: &str) -> Result<&'a str, Error> {
+    one(line, name)?.ok_or_else(|| malformed(name, "", "…, as nodeset writes it into boot.ipxe"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parameters() -> NetbootParameters {
+        NetbootParameters {
+            mac: "52:54:00:00:00:01".parse().unwrap(),
+            address: "10.1.0.5/24@10.1.0.1".parse().unwrap(),
+            image: ImageSource {
+                url: "http://10.1.0.1/install/netboot/a/rootimg.0123.squashfs".to_owned(),
+                fs_type: RootFsType::Squashfs,
+                bytes: 4096,
+                sha256: "ab".repeat(32),
+            },
+            state: Some("docker".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn words_of_others_are_passed_over() {
+        let line = format!("quiet console=ttyS0,115200 {} panic=60\n", parameters());
+        assert_eq!(line.parse::<NetbootParameters>().unwrap(), parameters());
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let whole = parameters().to_string();
+        for (from, to, message) in [
+            (
+                " slipway.ip=10.1.0.5/24@10.1.0.1",
+                "",
+                "'slipway.ip=' is not what the kernel's command line must have: expected slipway.ip=…, as nodeset \
+                 writes it into boot.ipxe",
+            ),
+            (
+                "BOOTIF=01-",
+                "BOOTIF=",
+                "'BOOTIF=52-54-00-00-00-01' is not what the kernel's command line must have: expected \
+                 BOOTIF=01-52-54-00-00-00-01",
+            ),
+            (
+                "bytes=4096",
+                "bytes=0",
+                "'slipway.bytes=0' is not what the kernel's command line must have: expected slipway.bytes=a number of \
+                 bytes",
+            ),
+            (
+                "type=squashfs",
+                "type=ext4",
+                "'ext4' is not a file system of root images: expected 'squashfs' or 'erofs'",
+            ),
+            (
+                "state=docker",
+                "state=a/b",
+                "'a/b' is not the label of a file system: expected 1 to 12 letters, digits, '.', '_' and '-'",
+            ),
+            (
+                "slipway.state",
+                "slipway.stat",
+                "'slipway.stat=docker' is not a word of netboot: expected one of slipway.ip, slipway.image, \
+                 slipway.type, slipway.bytes, slipway.sha256, slipway.state",
+            ),
+            (
+                "slipway.state=docker",
+                "slipway.bytes=1",
+                "'slipway.bytes=1' is not what the kernel's command line must have: expected slipway.bytes=… once",
+            ),
+        ] {
+            let error = whole.replace(from, to).parse::<NetbootParameters>();
+            assert_eq!(error.unwrap_err().to_string(), message);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_parses_to_the_same(
+            mac in "([0-9a-f]{2}:){5}[0-9a-f]{2}",
+            path in "[!-~]{0,40}",
+            bytes in 1u64..,
+            sha256 in "[0-9a-f]{64}",
+            erofs: bool,
+            state in proptest::option::of("[a-zA-Z0-9_.-]{1,12}"),
+        ) {
+            let mut wanted = parameters();
+            wanted.mac = mac.parse().unwrap();
+            wanted.image = ImageSource {
+                url: format!("http://10.1.0.1/{path}"),
+                fs_type: if erofs { RootFsType::Erofs } else { RootFsType::Squashfs },
+                bytes,
+                sha256,
+            };
+            wanted.state = state.map(|state| state.parse().unwrap());
+            prop_assert_eq!(wanted.to_string().parse::<NetbootParameters>().unwrap(), wanted);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What a node that boots a root image is given: words for its kernel, and a boot archive with its own files.
+//!
+//! A packed image's record, a node's context and its list of scripts come in; a command line and an archive go out, both
+//! in the forms that the program `netboot` reads. Pure but for the record, which is read once for an osimage.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+use definitions::{
+    FetchList, FetchedFile, ImageSource, InstallDir, NetbootAddress, NetbootParameters, Node,
+    OsImage, ProgramDigest, RootFsType, Runlist,
+};
+use ipnetwork::IpNetwork;
+
+use crate::boot_archive::BootArchive;
+use crate::bootfiles::BootFiles;
+use crate::context::{NodeFacts, TemplateContext};
+use crate::problem::Problem;
+use crate::rootimg::record::{ImageFormat, RootImageDir, RootImageRecord};
+
+/// What a system with a docker engine takes beside its root image, to come up and to run a small container.
+const MEMORY_BESIDE_IMAGE: u64 = 768 << 20;
+
+/// Seconds after which a kernel that cannot go on starts the machine again.
+const PANIC: &str = "panic=60";
+
+/// A packed root image.
+#[derive(Debug)]
+pub(crate) struct PackedImage {
+    record: RootImageRecord,
+    directory: RootImageDir,
+    fs_type: RootFsType,
+    /// What boots it, below [`PackedImage::served`].
+    pub(crate) boot: BootFiles,
+}
+
+impl PackedImage {
+    /// Reads what was packed of an osimage.
+    ///
+    /// # Errors
+    /// When there is no image, one without an initrd, or one in a form that nodes do not boot, with what to run.
+    pub(crate) fn load(definition: &OsImage, installdir: &InstallDir) -> Result<Self, Problem> {
+        let name = &definition.name;
+        let problem = |error: anyhow::Error| Problem::new(format!("{error:#}"));
+        let directory = RootImageDir::of(definition, installdir).map_err(problem)?;
+        let record = directory.load().map_err(problem)?.ok_or_else(|| {
+            Problem::new(format!(
+                "the osimage {name} has no packed root image in {}: genimage {name}, then packimage {name}",
+                directory.path().display()
+            ))
+        })?;
+        if record.osimage != *name {
+            return Err(Problem::new(format!(
+                "the root image in {} is that of the osimage {}: packimage {name}, or give one of them a rootimgdir of its \
+                 own",
+                directory.path().display(),
+                record.osimage
+            )));
+        }
+        let fs_type = fs_type(record.format).ok_or_else(|| {
+            Problem::new(format!(
+                "the root image of {name} is packed as {}, which an engine cannot run on in memory: packimage -m squashfs \
+                 {name}",
+                record.format
+            ))
+        })?;
+        let Some(initrd) = &record.initrd else {
+            return Err(Problem::new(format!(
+                "the root image of {name} has no initrd: packimage {name}"
+            )));
+        };
+        let boot = BootFiles {
+            kernel: record.kernel.file.clone(),
+            initrd: initrd.file.clone(),
+        };
+        Ok(Self {
+            record,
+            directory,
+            fs_type,
+            boot,
+        })
+    }
+
+    /// Returns the path of the image's directory below the install directory, which is what the web server serves.
+    pub(crate) fn served(&self) -> String {
+        let file = self.directory.served(&self.record.image);
+        file.rsplit_once('/')
+            .map_or(String::new(), |(directory, _)| directory.to_owned())
+    }
+
+    /// Says how much memory its nodes need.
+    pub(crate) fn memory_note(&self) -> Problem {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let image = self.record.image.bytes;
+        Problem::new(format!(
+            "its root image is kept in {} MiB of each node's memory: a node needs {} MiB, and more for what its containers \
+             use and write",
+            mib(image),
+            mib(image + MEMORY_BESIDE_IMAGE)
+        ))
+    }
+
+    /// Returns the words by which a node boots the image; `served` is where the install directory is.
+    ///
+    /// # Errors
+    /// When the node has no address, or one that no network of the site has.
+    pub(crate) fn words(
+        &self,
+        node: &Node,
+        facts: &NodeFacts,
+        served: &str,
+    ) -> Result<Vec<String>, Problem> {
+        let image = ImageSource {
+            url: format!("{served}/{}", self.directory.served(&self.record.image)),
+            fs_type: self.fs_type,
+            bytes: self.record.image.bytes,
+            sha256: self.record.image.sha256.clone(),
+        };
+        let wrong = |error: definitions::Error| Problem::new(format!("{}: {error}", node.name));
+        let parameters = NetbootParameters {
+            mac: facts.mac.parse().map_err(wrong)?,
+            address: address(node, facts)?,
+            image,
+            state: node.statelabel.clone(),
+        };
+        let words = parameters.to_string();
+        Ok(words.split(' ').chain([PANIC]).map(str::to_owned).collect())
+    }
+}
+
+fn fs_type(format: ImageFormat) -> Option<RootFsType> {
+    match format {
+        ImageFormat::Squashfs => Some(RootFsType::Squashfs),
+        ImageFormat::Erofs => Some(RootFsType::Erofs),
+        ImageFormat::Cpio | ImageFormat::Tar => None,
+    }
+}
+
+/// Returns the address that a node fetches its image with.
+fn address(node: &Node, facts: &NodeFacts) -> Result<NetbootAddress, Problem> {
+    let name = &node.name;
+    let (Some(ip), Some(prefix)) = (node.ip, facts.prefix) else {
+        return Err(Problem::new(format!(
+            "{name}: no address in a network of the site, and it fetches its root image with no other: chdef {name} \
+             ip=10.1.0.5, and a network with net and mask"
+        )));
+    };
+    let wrong = |error: &dyn std::fmt::Display| Problem::new(format!("{name}: {error}"));
+    let gateway = facts.gateway.as_deref().map(str::parse::<IpAddr>);
+    let gateway = gateway.transpose().map_err(|_| {
+        let gateway = facts.gateway.as_deref().unwrap_or_default();
+        Problem::new(format!(
+            "{name}: the gateway '{gateway}' of its network is not an address, and no name is looked up while it boots"
+        ))
+    })?;
+    let network = IpNetwork::new(ip, prefix).map_err(|error| wrong(&error))?;
+    NetbootAddress::new(network, gateway).map_err(|error| wrong(&error))
+}
+
+/// Makes the boot archive of a node: its files, and the list of what it fetches.
+///
+/// # Errors
+/// When two of its files are to be in one place.
+pub(crate) fn archive(
+    context: &TemplateContext,
+    runlist: &str,
+    firstboot: Option<&ProgramDigest>,
+) -> Result<BootArchive> {
+    let mut archive = BootArchive::new();
+    archive.directory("slipway", 0o700)?;
+    let mut fetch = Vec::new();
+    let mut put = |path: &str, mode: u32, text: &str| {
+        let path = format!("{}/{}", FetchList::ROOT, path.trim_start_matches('/'));
+        archive.file(&path, mode, text)
+    };
+    let node = &context.node;
+    put("etc/hostname", 0o644, &format!("{}\n", node.name))?;
+    put("etc/hosts", 0o644, &hosts(node))?;
+    if !node.nameservers.is_empty() {
+        put("etc/resolv.conf", 0o644, &resolver(node))?;
+    }
+    if !context.root.keys.is_empty() {
+        let keys: String = context
+            .root
+            .keys
+            .iter()
+            .map(|key| format!("{key}\n"))
+            .collect();
+        put("root/.ssh/authorized_keys", 0o600, &keys)?;
+    }
+    if let Some(enrolment) = &context.enrolment {
+        put(&enrolment.path, 0o600, &enrolment.text)?;
+    }
+    if let (Some(unit), Some(program)) = (&context.firstboot, firstboot) {
+        put(Runlist::ON_NODE, 0o600, runlist)?;
+        fetch.push(FetchedFile {
+            url: unit.url.clone(),
+            bytes: program.size,
+            sha256: program.sha256.clone(),
+            path: unit.path.clone(),
+            mode: 0o755,
+        });
+    }
+    if !context.root.keys.is_empty() {
+        archive.directory(&format!("{}/root/.ssh", FetchList::ROOT), 0o700)?;
+    }
+    let zone = format!("../usr/share/zoneinfo/{}", context.locale.timezone);
+    archive.link(&format!("{}/etc/localtime", FetchList::ROOT), &zone)?;
+    let list = serde_json::to_string_pretty(&FetchList { fetch })
+        .context("writing the list of what the node fetches")?;
+    archive.file(FetchList::LIST, 0o600, list)?;
+    Ok(archive)
+}
+
+fn hosts(node: &NodeFacts) -> String {
+    let mut text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
+    if let Some(ip) = &node.ip {
+        let names = if node.hostname == node.name {
+            node.name.clone()
+        } else {
+            format!("{} {}", node.hostname, node.name)
+        };
+        text += &format!("{ip} {names}\n");
+    }
+    text
+}
+
+/// Writes resolv.conf(5), which has three servers at most.
+fn resolver(node: &NodeFacts) -> String {
+    let search = node
+        .domain
+        .iter()
+        .map(|domain| format!("search {domain}\n"));
+    let servers = node.nameservers.iter().take(3);
+    let servers = servers.map(|server| format!("nameserver {server}\n"));
+    search.chain(servers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> NodeFacts {
+        let mut facts = TemplateContext::example().node;
+        facts.name = "host01".to_owned();
+        facts.hostname = "host01.cluster".to_owned();
+        facts.ip = Some("10.1.0.5".to_owned());
+        facts.prefix = Some(24);
+        facts.gateway = Some("10.1.0.1".to_owned());
+        facts
+    }
+
+    #[test]
+    fn a_node_s_files_are_below_the_root_of_its_archive() {
+        let mut context = TemplateContext::example();
+        context.node = facts();
+        context.node.nameservers = vec!["10.1.0.1".to_owned()];
+        context.node.domain = Some("cluster".to_owned());
+        let program = ProgramDigest {
+            sha256: "ab".repeat(32),
+            size: 7,
+        };
+        let archive = archive(&context, "{}\n", Some(&program)).unwrap();
+        let text = String::from_utf8_lossy(&archive.render()).replace('\0', "");
+        for part in [
+            "slipway/root/etc/hostnamehost01\n",
+            "10.1.0.5 host01.cluster host01\n",
+            "slipway/root/etc/resolv.confsearch cluster\nnameserver 10.1.0.1\n",
+            "slipway/root/var/lib/slipway/postscripts.json{}\n",
+            "slipway/root/root/.ssh/authorized_keys",
+            "slipway/root/etc/localtime../usr/share/zoneinfo/",
+            "\"path\": \"/opt/slipway/bin/firstboot\"",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_node_without_an_address_is_refused() {
+        let mut node = Node {
+            name: "host01".to_owned(),
+            ..Node::default()
+        };
+        let expected = "host01: no address in a network of the site, and it fetches its root image with no other: chdef \
+                        host01 ip=10.1.0.5, and a network with net and mask";
+        assert_eq!(address(&node, &facts()).unwrap_err().message, expected);
+        node.ip = "10.1.0.5".parse().ok();
+        assert_eq!(
+            address(&node, &facts()).unwrap().to_string(),
+            "10.1.0.5/24@10.1.0.1"
+        );
+        let other = NodeFacts {
+            gateway: Some("router".to_owned()),
+            ..facts()
+        };
+        assert_eq!(
+            address(&node, &other).unwrap_err().message,
+            "host01: the gateway 'router' of its network is not an address, and no name is looked up while it boots"
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Nodes that boot a root image: what they are given, and what is refused.
+
+use std::fs;
+
+use genimage::rootimg::record::{
+    FileRecord, ImageCompression, ImageFormat, RootImageDir, RootImageRecord,
+};
+
+use crate::NO_AUTHORITY;
+use crate::site::{Ran, Site};
+
+const IMAGE: &str = "debian12.9.0-x86_64-netboot-dockerhost";
+const DIRECTORY: &str = "install/netboot/debian12.9.0/x86_64/dockerhost";
+
+/// A site with the osimage, nodes in its network, and no image yet.
+fn site() -> Site {
+    let site = Site::new();
+    let tree = site.path("install/debian12.9.0/x86_64");
+    site.write(
+        &format!("config/osimages/{IMAGE}.toml"),
+        &format!(
+            "osvers = \"debian12.9.0\"\nosarch = \"x86_64\"\nprovmethod = \"netboot\"\nprofile = \"dockerhost\"\n\
+             pkgdir = [\"{}\"]\nrootimgdir = \"{}\"\naddkcmdline = \"quiet\"\n",
+            tree.display(),
+            site.path(DIRECTORY).display()
+        ),
+    );
+    site.write(
+        "config/networks.toml",
+        "[rack]\nnet = \"10.1.0.0\"\nmask = \"255.255.0.0\"\ngateway = \"10.1.0.254\"\nnameservers = [\"10.1.0.1\"]\n",
+    );
+    site.nodes(
+        "[node.host01]\nip = \"10.1.0.11\"\nmac = \"52:54:00:00:00:01\"\nstatelabel = \"docker\"\n\
+         postbootscripts = [\"setupdockerhost\"]\n\
+         [node.host02]\nmac = \"52:54:00:00:00:02\"\n",
+    );
+    site
+}
+
+fn file(site: &Site, stem: &str, ending: Option<&str>, bytes: usize) -> FileRecord {
+    let record = FileRecord::new(stem, ending, "ab".repeat(32), bytes as u64);
+    site.write(&format!("{DIRECTORY}/{}", record.file), &"x".repeat(bytes));
+    record
+}
+
+/// Packs an image, as far as its record says.
+fn pack(site: &Site, change: impl FnOnce(&mut RootImageRecord)) {
+    let mut record = RootImageRecord {
+        osimage: IMAGE.to_owned(),
+        built_from: "b".repeat(64),
+        packed_from: "c".repeat(64),
+        format: ImageFormat::Squashfs,
+        compression: Some(ImageCompression::Zstd),
+        image: file(site, "rootimg", Some("squashfs"), 3 << 20),
+        unpacked_bytes: 12 << 20,
+        kernel_version: "6.1.0-28-cloud-amd64".to_owned(),
+        kernel: file(site, "kernel", None, 10),
+        initrd: Some(file(site, "initrd", None, 20)),
+        initrd_from: None,
+        manifest: file(site, "rootimg", Some("sha256sums"), 30),
+        verity: None,
+    };
+    change(&mut record);
+    let path = format!("{DIRECTORY}/{}", RootImageDir::RECORD);
+    site.write(&path, &record.render().unwrap());
+}
+
+fn nodeset(site: &Site, node: &str) -> Ran {
+    site.run("nodeset", &[node, &format!("osimage={IMAGE}")])
+}
+
+const MEMORY: &str = "nodeset: debian12.9.0-x86_64-netboot-dockerhost: note: its root image is kept in 3 MiB of each node's \
+    memory: a node needs 771 MiB, and more for what its containers use and write\n";
+
+#[test]
+fn a_node_boots_the_image_of_the_record_with_its_own_address_and_files() {
+    let site = site();
+    pack(&site, |_| ());
+    let ran = nodeset(&site, "host01");
+    assert_eq!(
+        ran,
+        Ran {
+            code: 0,
+            out: "host01: boot.cpio new, boot.ipxe new, postscripts.json new\n1 node: 1 written\n"
+                .to_owned(),
+            err: format!("{NO_AUTHORITY}{MEMORY}"),
+        }
+    );
+    let served = "http://10.1.0.1/install/netboot/debian12.9.0/x86_64/dockerhost";
+    let digest = "ab".repeat(32);
+    let short = &digest[..16];
+    assert_eq!(
+        site.read("install/autoinst/host01/boot.ipxe"),
+        format!(
+            "#!ipxe\n# Written by Slipway for host01: {IMAGE}\necho Booting debian12.9.0 on host01\n\
+             kernel {served}/kernel.{short} initrd=initrd.{short} initrd=boot.cpio \
+             BOOTIF=01-52-54-00-00-00-01 slipway.ip=10.1.0.11/16@10.1.0.254 \
+             slipway.image={served}/rootimg.{short}.squashfs slipway.type=squashfs slipway.bytes=3145728 \
+             slipway.sha256={digest} slipway.state=docker panic=60 quiet\n\n\
+             initrd --name initrd.{short} {served}/initrd.{short}\n\
+             initrd --name boot.cpio http://10.1.0.1/install/autoinst/host01/boot.cpio\nboot\n"
+        )
+    );
+    let archive = fs::read(site.path("install/autoinst/host01/boot.cpio")).unwrap();
+    let archive = String::from_utf8_lossy(&archive).replace('\0', "");
+    for part in [
+        "slipway/root/etc/hostnamehost01\n",
+        "10.1.0.11 host01\n",
+        "nameserver 10.1.0.1\n",
+        "slipway/root/root/.ssh/authorized_keysssh-ed25519 ",
+        "\"NODESETSTATE\": \"netboot\"",
+        "\"url\": \"http://10.1.0.1/install/postscripts/firstboot\"",
+    ] {
+        assert!(archive.contains(part), "{part}: {archive}");
+    }
+    let again = nodeset(&site, "host01");
+    assert_eq!(
+        (again.code, again.out.as_str()),
+        (0, "1 node: 1 unchanged\n")
+    );
+}
+
+#[test]
+fn what_cannot_boot_is_refused_with_the_command_that_helps() {
+    let refused = |change: Option<fn(&mut RootImageRecord)>, node: &str, message: &str| {
+        let site = site();
+        if let Some(change) = change {
+            pack(&site, change);
+        }
+        let ran = nodeset(&site, node);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(
+            ran.err.contains(&format!("nodeset: {message}\n")),
+            "{ran:?}"
+        );
+        assert!(!site.path("install/autoinst").exists());
+    };
+    refused(
+        None,
+        "host01",
+        &format!(
+            "{IMAGE}: the osimage {IMAGE} has no packed root image in HERE/{DIRECTORY}: genimage {IMAGE}, then packimage \
+             {IMAGE}"
+        ),
+    );
+    refused(
+        Some(|record| record.initrd = None),
+        "host01",
+        &format!("{IMAGE}: the root image of {IMAGE} has no initrd: packimage {IMAGE}"),
+    );
+    refused(
+        Some(|record| record.format = ImageFormat::Cpio),
+        "host01",
+        &format!(
+            "{IMAGE}: the root image of {IMAGE} is packed as cpio, which an engine cannot run on in memory: packimage -m \
+             squashfs {IMAGE}"
+        ),
+    );
+    refused(
+        Some(|record| record.osimage = "other".to_owned()),
+        "host01",
+        &format!(
+            "{IMAGE}: the root image in HERE/{DIRECTORY} is that of the osimage other: packimage {IMAGE}, or give one of \
+             them a rootimgdir of its own"
+        ),
+    );
+    refused(
+        Some(|_| ()),
+        "host02",
+        "host02: no address in a network of the site, and it fetches its root image with no other: chdef host02 \
+         ip=10.1.0.5, and a network with net and mask",
+    );
+}

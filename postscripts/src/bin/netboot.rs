@@ -1,0 +1,7 @@
+//! The init of a diskless node's initrd; see `postscripts::netboot`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postscripts::netboot::main()
+}

@@ -1,0 +1,135 @@
+//! The boot of a diskless node, step by step.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use definitions::{FetchList, MacAddresses, NetbootParameters, Runlist};
+use nix::mount::MsFlags;
+use nix::sys::reboot::{RebootMode, reboot};
+
+use super::console::Console;
+use super::download::{Download, Waits};
+use super::drivers::Drivers;
+use super::mounts::{mount_at, mount_kernel};
+use super::ram_disk::RamDisk;
+use super::root::{self, ROOT};
+use super::state::{below, private_directory};
+use super::{files, identity, memory, nic, state};
+use crate::firstboot;
+use crate::http::Url;
+
+/// How long a NIC may take to appear.
+const NIC_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The directory of the boot archive.
+const ARCHIVE: &str = "slipway";
+/// How long a person may read why a boot failed.
+const RESTART_AFTER: Duration = Duration::from_secs(60);
+
+/// Boots the node; returns only where it can not even start again.
+pub(super) fn run() -> Result<()> {
+    let console = Console::of_machine();
+    let mut server = None;
+    if let Err(error) = boot(&console, &mut server) {
+        console.say(format!("{error:#}"));
+        console.say(format!(
+            "this node cannot be booted; it starts again in {} s",
+            RESTART_AFTER.as_secs()
+        ));
+        if let Some(server) = server {
+            firstboot::report_failure(server);
+        }
+    }
+    sleep(RESTART_AFTER);
+    reboot(RebootMode::RB_AUTOBOOT).context("starting again")?;
+    Ok(())
+}
+
+/// Goes through all steps, to the system's own init. `server` is who can be told of a failure, once there is a network.
+fn boot(console: &Console, server: &mut Option<IpAddr>) -> Result<()> {
+    for (fs_type, target) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
+        mount_kernel(fs_type, target)?;
+    }
+    let line = fs::read_to_string("/proc/cmdline").context("reading the kernel's command line")?;
+    let parameters: NetbootParameters = line.parse()?;
+    let drivers = Drivers::load(Path::new(Drivers::HOME))?;
+    wait_for_nic(&drivers, &parameters.mac, console)?;
+    nic::configure(&parameters, console)?;
+    *server = server_of(&parameters);
+    fetch_image(&parameters, &drivers, console)?;
+    root::mount_root(parameters.image.fs_type, &drivers)?;
+    keep_archive(Path::new(ROOT))?;
+    root::switch()?;
+    state::mount_state(parameters.state.as_ref(), console)?;
+    furnish(console)?;
+    let is_kept = parameters.state.is_some();
+    identity::ensure_machine_id(Path::new("/"), is_kept)?;
+    identity::ensure_host_keys(is_kept, console)?;
+    console.say("starting the system");
+    root::start_init()
+}
+
+/// Loads drivers until the NIC is there.
+fn wait_for_nic(drivers: &Drivers, mac: &MacAddresses, console: &Console) -> Result<()> {
+    let (sys, nics) = (Path::new("/sys"), Path::new("/sys/class/net"));
+    let (began, mut done) = (Instant::now(), BTreeSet::new());
+    loop {
+        for problem in drivers.insert_for_devices(sys, &mut done) {
+            console.say(problem);
+        }
+        if nic::find(nics, mac)?.is_some() {
+            return Ok(());
+        }
+        if began.elapsed() > NIC_TIMEOUT {
+            return Err(nic::missing(nics, mac));
+        }
+        sleep(POLL_INTERVAL);
+    }
+}
+
+fn server_of(parameters: &NetbootParameters) -> Option<IpAddr> {
+    let url: Url = parameters.image.url.parse().ok()?;
+    Some(url.server.ip())
+}
+
+/// Fetches the image into memory.
+fn fetch_image(parameters: &NetbootParameters, drivers: &Drivers, console: &Console) -> Result<()> {
+    memory::check(parameters.image.bytes)?;
+    let mut disk = RamDisk::create(drivers, parameters.image.bytes)?;
+    console.say(format!("fetching {}", parameters.image.url));
+    Download::new(&parameters.image, console, Waits::default())?.run(&mut disk)?;
+    console.say("the root image is complete and is the expected one");
+    Ok(())
+}
+
+/// Keeps what the boot archive brought where the root has its memory, since the initrd is out of reach from there.
+fn keep_archive(root: &Path) -> Result<()> {
+    let run = root.join("run");
+    mount_at("tmpfs", &run, "tmpfs", MsFlags::MS_NOSUID, "mode=0755")?;
+    let kept = run.join(ARCHIVE);
+    private_directory(&kept)?;
+    files::copy(&Path::new("/").join(ARCHIVE), &kept)
+}
+
+/// Puts the node's own files into its root, and has its scripts run.
+fn furnish(console: &Console) -> Result<()> {
+    let (root, archive) = (Path::new("/"), Path::new("/run"));
+    files::copy(&archive.join(FetchList::ROOT), root)
+        .context("putting the node's files into its root")?;
+    let list = archive.join(FetchList::LIST);
+    if let Some(text) = crate::files::read(&list)? {
+        let list =
+            FetchList::parse(&text).with_context(|| format!("reading {}", list.display()))?;
+        files::fetch(&list, root, console, Waits::default())?;
+    }
+    if below(root, Runlist::ON_NODE).exists() {
+        firstboot::enable_below(root).context("having the node's scripts run")?;
+    }
+    let kept = archive.join(ARCHIVE);
+    fs::remove_dir_all(&kept).with_context(|| format!("removing {}", kept.display()))
+}

@@ -1,0 +1,27 @@
+//! `netboot`: the first program of a diskless node, which makes the root that all others run in.
+//!
+//! What comes in is the kernel's command line ([`definitions::NetbootParameters`]), the modules in the initrd, and the
+//! files that the boot archive brought beside it; what goes out is a running system. The story is `kernel file systems
+//! → drivers → the NIC and its address → the root image, fetched and verified → overlay → the archive's files → state →
+//! init` ([`boot`]).
+//!
+//! Of the image nothing is used before the SHA-256 of all of it is the expected one. No shell runs, no name is looked
+//! up, and no error ends the program: it is printed in words, reported, and the machine starts again after a minute,
+//! with what the management node serves by then.
+
+mod boot;
+mod command;
+mod console;
+mod download;
+mod drivers;
+mod files;
+mod identity;
+mod memory;
+mod mounts;
+mod nic;
+mod ram_disk;
+mod root;
+mod state;
+mod superblock;
+
+pub use command::main;
