@@ -39,6 +39,10 @@ pub struct Args {
     /// The socket of slipway-trust signer
     #[arg(long, value_name = "PATH", default_value = "/run/slipway/signer.sock")]
     pub(crate) signer: PathBuf,
+
+    /// Ask the daemon that runs here with these options whether it answers, and end: for health checks
+    #[arg(long)]
+    pub(crate) probe: bool,
 }
 
 const EXAMPLES: &str = "\

@@ -14,6 +14,7 @@ mod files;
 mod http;
 mod limits;
 mod nodes;
+mod probe;
 mod signer;
 mod stream;
 mod tls;
@@ -55,10 +56,24 @@ use crate::trust::holder;
 /// # Errors
 /// When it cannot begin.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if args.probe {
+        return probe(&args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     runtime.context("starting")?.block_on(serve(args))
+}
+
+/// Asks the daemon that runs whether it answers.
+fn probe(args: &Args) -> Result<ExitCode> {
+    probe::by_http(args.http)?;
+    if let Some(credentials) = &args.credentials {
+        let master = args.config.catalog().site()?.master;
+        let master = master.context("the site has no master, as which nodes know this machine")?;
+        probe::by_tls(args.tls, credentials, &master)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What a listener does with its connections.

@@ -2,6 +2,8 @@
 //!
 //! A node's certificate counts when the authority of hosts signed it; that of clients signs for no node. TLS 1.2 and 1.3.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use anyhow::{Context, Result};
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
 
@@ -57,6 +59,29 @@ impl Tls {
             root: read("root.crt")?,
         })
     }
+}
+
+/// Speaks TLS with a server that must be the master, by a certificate below the root.
+///
+/// # Errors
+/// When the root or the master's name cannot be read.
+pub(super) fn client(root: &str, master: &str, socket: TcpStream) -> Result<impl Read + Write> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(root, "root.crt")? {
+        roots.add(certificate).context("reading root.crt")?;
+    }
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .context("choosing versions of TLS")?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(master.to_owned())
+        .with_context(|| format!("reading the site's master '{master}'"))?;
+    let connection = rustls::ClientConnection::new(Arc::new(config), name);
+    Ok(rustls::StreamOwned::new(
+        connection.context("beginning TLS")?,
+        socket,
+    ))
 }
 
 fn certificates(pem: &str, name: &str) -> Result<Vec<CertificateDer<'static>>> {

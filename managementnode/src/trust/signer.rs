@@ -3,10 +3,10 @@
 //! One JSON line comes in, one goes out, and the connection ends. This process reads the authority's keys and talks to no
 //! network; slipwayd talks to the network and reads no key. Bounded: one connection at a time, 128 KiB, 5 seconds.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
@@ -50,13 +50,10 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
     }
 }
 
-/// Listens on a path, for its owner alone.
+/// Listens on a path, for those whom the umask leaves to write: its owner alone, unless it leaves more.
 fn listen(path: &Path) -> Result<UnixListener> {
-    let listening = || format!("listening on {}", path.display());
     crate::replace::remove(path)?;
-    let listener = UnixListener::bind(path).with_context(listening)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600)).with_context(listening)?;
-    Ok(listener)
+    UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))
 }
 
 fn serve(
