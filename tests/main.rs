@@ -3,6 +3,7 @@
 
 mod boot;
 mod chain;
+mod container;
 mod dist;
 mod install;
 mod rules;
@@ -16,6 +17,7 @@ fn main() {
     let trials = [
         boot::trials(),
         chain::trials(),
+        container::trials(),
         survive::trials(),
         install::trials(),
         dist::trials(),
