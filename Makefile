@@ -9,7 +9,7 @@ PROGRAMS ?= target/postscripts
 BINARIES = copycds:8 genimage:1 packimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench fuzz lint docs install dist postscripts
+.PHONY: help demo test e2e bench fuzz lint docs install dist image postscripts
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -61,6 +61,12 @@ dist: ## build a .deb and an .rpm for the management node, in target/dist
 	@rm -rf target/dist
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
 	@packaging/dist target/dist/root target/dist
+
+image: ## build container images of the management node and of slipwayd alone, without an engine, in target/image
+	@tests/setup image
+	@rm -rf target/image
+	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/image/root
+	@packaging/image/build target/image/root target/image
 
 postscripts: ## build the static programs that hosts run, each within its size limit
 	@packaging/postscripts

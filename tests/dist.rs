@@ -62,15 +62,20 @@ fn made() -> Result<PathBuf> {
     if dir.exists() {
         fs::remove_dir_all(&dir)?;
     }
-    let root = dir.join("root");
-    fs::create_dir_all(&root)?;
-    expect(&install::make_install(&root)?)?;
+    let root = stripped(&dir.join("root"))?;
+    package(&root, &dir.join("out"))?;
+    Ok(made.insert(dir).clone())
+}
+
+/// Installs this test run's binaries below a directory, without what helps to debug them.
+pub(crate) fn stripped(root: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(root)?;
+    expect(&install::make_install(root)?)?;
     for command in commands()? {
         let binary = root.join("usr/bin").join(&command.name);
         expect(&Command::new("strip").arg(binary).output()?)?;
     }
-    package(&root, &dir.join("out"))?;
-    Ok(made.insert(dir).clone())
+    Ok(root.to_owned())
 }
 
 /// Returns the one package of a kind.

@@ -3,6 +3,7 @@
 
 mod boot;
 mod chain;
+mod container;
 mod diskless;
 mod dist;
 mod enrol;
@@ -20,6 +21,7 @@ fn main() {
         boot::trials(),
         netboot::trials(),
         chain::trials(),
+        container::trials(),
         diskless::trials(),
         survive::trials(),
         install::trials(),

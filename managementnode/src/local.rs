@@ -2,10 +2,8 @@
 //!
 //! One JSON line comes in, one goes out, and the connection ends. Bounded: one connection at a time, 5 seconds each.
 
-use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
@@ -48,13 +46,10 @@ pub(crate) fn serve<Q: DeserializeOwned, A: Serialize>(
     }
 }
 
-/// Listens on a path, for its owner alone.
+/// Listens on a path, for those whom the umask leaves to write: its owner alone, unless it leaves more.
 fn listen(path: &Path) -> Result<UnixListener> {
-    let listening = || format!("listening on {}", path.display());
     crate::replace::remove(path)?;
-    let listener = UnixListener::bind(path).with_context(listening)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600)).with_context(listening)?;
-    Ok(listener)
+    UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))
 }
 
 fn read<Q: DeserializeOwned>(stream: &UnixStream, max_line: u64) -> Result<Q> {

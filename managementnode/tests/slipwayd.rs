@@ -45,6 +45,8 @@ fn main() -> ExitCode {
             ("nodes_report_in_xcats_form_too", installstatus),
             ("a_daemon_that_is_killed_keeps_what_it_noted", killed),
             ("nodestat_says_what_changes", watch),
+            ("a_health_check_finds_what_nodes_would_find", probe),
+            ("the_umask_says_who_may_ask_the_signer", umask),
         ],
     )
 }
@@ -840,4 +842,91 @@ fn watch() {
             "nodestat: Could not find an object named 'n9' of type 'node'.\n"
         )
     );
+}
+
+fn probe() {
+    let lab = ready();
+    let mut daemon = Daemon::start(&lab);
+    let ask = |daemon: &Daemon, credentials: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipwayd"));
+        command
+            .args(["--probe", "--http", &daemon.http.to_string()])
+            .args(["--tls", &daemon.tls.to_string(), "--credentials"])
+            .arg(lab.path(credentials))
+            .env("SLIPWAY_CONFIG", lab.path("config"));
+        ended(&mut command, lab.root())
+    };
+    let well = ask(&daemon, "config/trust");
+    assert_eq!((well.code, well.stderr.as_str()), (Some(0), ""));
+    // A certificate of another authority, and the right one of another machine.
+    let other = ready();
+    fs::create_dir(lab.path("other")).unwrap();
+    fs::copy(
+        other.path("config/trust/root.crt"),
+        lab.path("other/root.crt"),
+    )
+    .unwrap();
+    let ended = ask(&daemon, "other");
+    assert_eq!(ended.code, Some(1));
+    let asking = format!(
+        "slipwayd: asking by TLS on {}: invalid peer certificate: ",
+        daemon.tls
+    );
+    assert!(ended.stderr.starts_with(&asking), "{}", ended.stderr);
+    lab.site("master = \"127.0.0.9\"\n");
+    let ended = ask(&daemon, "config/trust");
+    assert!(
+        ended.stderr.contains("not valid for name"),
+        "{}",
+        ended.stderr
+    );
+    // What is no slipwayd.
+    (daemon.http, daemon.tls) = (daemon.reports, daemon.http);
+    let ended = ask(&daemon, "config/trust");
+    assert_eq!(
+        ended.stderr,
+        format!(
+            "slipwayd: asking by HTTP on {}: what answers there is not slipwayd\n",
+            daemon.http
+        )
+    );
+    daemon.kill();
+    let ended = ask(&daemon, "config/trust");
+    assert_eq!(
+        ended.stderr,
+        format!(
+            "slipwayd: asking by HTTP on {}: Connection refused (os error 111)\n",
+            daemon.http
+        )
+    );
+}
+
+fn umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = ready();
+    for (mask, others) in [("022", 0), ("007", 0o020)] {
+        fs::remove_file(lab.path("signer.sock")).ok();
+        let mut signer = Command::new("sh")
+            .args([
+                "-c",
+                &format!("umask {mask}; exec \"$0\" signer --socket \"$1\""),
+            ])
+            .arg(env!("CARGO_BIN_EXE_slipway-trust"))
+            .arg(lab.path("signer.sock"))
+            .env("SLIPWAY_CONFIG", lab.path("config"))
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + LONG;
+        while UnixStream::connect(lab.path("signer.sock")).is_err() {
+            assert!(Instant::now() < end, "the signer does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let mode = fs::metadata(lab.path("signer.sock"))
+            .unwrap()
+            .permissions()
+            .mode();
+        signer.kill().unwrap();
+        signer.wait().unwrap();
+        assert_eq!(mode & 0o022, others, "{mask}");
+    }
 }

@@ -5,6 +5,7 @@
 //! <config>/networks.toml        [NAME]                     one table a network
 //! <config>/osimages/NAME.toml   one file an osimage
 //! <config>/nodes/*.toml         [node.NAME] [group.NAME]   any number a file
+//! <config>/format               the form of all this, once a version has changed it
 //! <config>/secrets.toml         [site.clustersite] [node.NAME] [group.NAME]   what is secret of them
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod edit;
 mod file;
+mod form;
 mod names;
 mod secrets;
 mod text;
@@ -148,6 +150,14 @@ impl Catalog {
         edit.commit()
     }
 
+    /// Refuses a directory that a newer version has changed the form of.
+    ///
+    /// # Errors
+    /// When it has.
+    pub fn check_form(&self) -> Result<()> {
+        form::check(&self.0)
+    }
+
     /// Begins a change: waits until no other writer is at work, and keeps others waiting until it ends.
     ///
     /// # Errors
@@ -164,6 +174,7 @@ impl Catalog {
 
     /// Reads files into one map a kind; a file that does not exist holds nothing.
     fn read(&self, files: &[PathBuf]) -> Result<BTreeMap<ObjectKind, ObjectsByName>> {
+        self.check_form()?;
         let mut by_kind = BTreeMap::<ObjectKind, ObjectsByName>::new();
         for file in files {
             let text = match fs::read_to_string(file) {

@@ -160,7 +160,7 @@ impl Loaders {
             }
         }
         for (number, network) in served.networks.iter().enumerate() {
-            let server = network.server.to_string();
+            let server = network.web_server.to_string();
             let script = format!(
                 "{}/autoinst/${{hostname}}/boot.ipxe",
                 url(&server, served.port)
@@ -189,13 +189,13 @@ impl Firmware {
         }
         let (tftp, http) = (format!("tag:{}", self.tag), format!("tag:{by_http}"));
         for (number, network) in served.networks.iter().enumerate() {
-            let server = network.server.to_string();
+            let (server, web_server) = (network.server.to_string(), network.web_server.to_string());
             let when = format!("tag:{}", tag(number));
             let not = "tag:!slipway-ipxe";
             text += &setting("dhcp-boot", &[&tftp, not, &when, self.file, "", &server])?;
             if !self.http.is_empty() {
-                let loader = format!("{}/ipxe/{}", url(&server, served.port), self.file);
-                text += &setting("dhcp-boot", &[&http, not, &when, &loader, "", &server])?;
+                let loader = format!("{}/ipxe/{}", url(&web_server, served.port), self.file);
+                text += &setting("dhcp-boot", &[&http, not, &when, &loader, "", &web_server])?;
             }
         }
         if !self.http.is_empty() {

@@ -44,8 +44,10 @@ pub(super) struct ServedNetwork {
     pub(super) subnet: Ipv4Network,
     /// Which of its interfaces this machine serves it on; another's relay reaches it otherwise.
     interface: Option<String>,
-    /// This machine as nodes there reach it.
+    /// This machine as nodes there reach it, by TFTP.
     pub(super) server: Ipv4Addr,
+    /// Where nodes fetch by HTTP: in a container, the web server has an address of its own.
+    pub(super) web_server: Ipv4Addr,
     pub(super) ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
 
@@ -305,6 +307,8 @@ fn served_network(
             "the network {name} has no server: set its tftpserver, or the site's master, to an IPv4 address of this machine"
         )
     })?;
+    let own_master = master.filter(|master| subnet.contains(*master));
+    let web_server = configured.or(own_master).unwrap_or(server);
     // Within a network of IPv4 they are all of it.
     let ranges = network.dynamic_ranges()?.into_iter();
     let ranges = ranges
@@ -318,6 +322,7 @@ fn served_network(
         subnet,
         interface,
         server,
+        web_server,
         ranges,
     })))
 }
@@ -393,6 +398,38 @@ mod tests {
     fn set(object: &mut Object, attribute: &str, value: &str) {
         // What a definition refuses cannot come here.
         let _ = object.set(attribute, value);
+    }
+
+    #[test]
+    fn nodes_fetch_from_the_master_where_it_has_an_address_of_its_own() {
+        for (tftpserver, master, tftp, http) in [
+            // TFTP is dnsmasq's, HTTP the master's, when that is in the network.
+            (None, "10.1.0.2", "10.1.0.3", "10.1.0.2"),
+            (None, "10.2.0.2", "10.1.0.3", "10.1.0.3"),
+            (None, "master", "10.1.0.3", "10.1.0.3"),
+            (Some("10.1.0.4"), "10.1.0.2", "10.1.0.4", "10.1.0.4"),
+        ] {
+            let mut network = Object::new(ObjectKind::Network, "rack").unwrap();
+            for (attribute, value) in [("net", "10.1.0.0"), ("mask", "/16")] {
+                network.set(attribute, value).unwrap();
+            }
+            if let Some(server) = tftpserver {
+                network.set("tftpserver", server).unwrap();
+            }
+            let network = Network::from_object(&network).unwrap();
+            let site = Site {
+                master: Some(master.to_owned()),
+                ..Site::default()
+            };
+            let local = LocalAddress {
+                interface: "lo".to_owned(),
+                address: Ipv4Addr::new(10, 1, 0, 3),
+            };
+            let served = ServedNetworks::new(vec![network], &site, &[local]).unwrap();
+            let served = &served.networks[0];
+            let servers = (served.server.to_string(), served.web_server.to_string());
+            assert_eq!(servers, (tftp.to_owned(), http.to_owned()), "{master}");
+        }
     }
 
     proptest! {

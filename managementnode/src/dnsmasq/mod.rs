@@ -51,7 +51,12 @@ pub(crate) struct Options {
     unit: String,
 
     /// Reach dnsmasq by the process number in FILE, and not as a unit of systemd
-    #[arg(long, value_name = "FILE", conflicts_with = "unit")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "unit",
+        env = "SLIPWAY_DNSMASQ_PID"
+    )]
     pid_file: Option<PathBuf>,
 }
 

@@ -58,6 +58,10 @@ pub struct Args {
     /// The socket of slipwayd editor
     #[arg(long, value_name = "PATH", default_value = "/run/slipway/editor.sock")]
     pub(crate) editor: PathBuf,
+
+    /// Ask the daemon that runs here with these options whether it answers, and end: for health checks
+    #[arg(long)]
+    pub(crate) probe: bool,
 }
 
 /// What it does in place of serving.

@@ -19,6 +19,7 @@ mod listeners;
 mod nodes;
 mod page;
 mod plain;
+mod probe;
 mod signer;
 mod stream;
 mod tls;
@@ -72,10 +73,26 @@ pub fn run(args: Args) -> Result<ExitCode> {
         editor::run(&config.catalog(), socket.as_deref())?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.probe {
+        return probe(&args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     runtime.context("starting")?.block_on(serve(args))
+}
+
+/// Asks the daemon that runs whether it answers.
+fn probe(args: &Args) -> Result<ExitCode> {
+    probe::by_http(args.http)?;
+    if let Some(credentials) = &args.credentials {
+        let master = args.config.catalog().site()?.master;
+        let master = master.context("the site has no master, as which nodes know this machine")?;
+        for address in &args.tls {
+            probe::by_tls(*address, credentials, &master)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(args: Args) -> Result<ExitCode> {

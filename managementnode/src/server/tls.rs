@@ -4,7 +4,8 @@
 //! for the other. TLS 1.2 and 1.3.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
@@ -116,6 +117,29 @@ fn verifier(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ClientC
         .allow_unauthenticated()
         .build()
         .context("making the check of certificates")
+}
+
+/// Speaks TLS with a server that must be the master, by a certificate below the root.
+///
+/// # Errors
+/// When the root or the master's name cannot be read.
+pub(super) fn client(root: &str, master: &str, socket: TcpStream) -> Result<impl Read + Write> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(root, "root.crt")? {
+        roots.add(certificate).context("reading root.crt")?;
+    }
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .context("choosing versions of TLS")?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(master.to_owned())
+        .with_context(|| format!("reading the site's master '{master}'"))?;
+    let connection = rustls::ClientConnection::new(Arc::new(config), name);
+    Ok(rustls::StreamOwned::new(
+        connection.context("beginning TLS")?,
+        socket,
+    ))
 }
 
 fn certificates(pem: &str, name: &str) -> Result<Vec<CertificateDer<'static>>> {

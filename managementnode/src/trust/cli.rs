@@ -106,7 +106,7 @@ pub(crate) enum Verb {
 
     /// Sign for nodes that enrol: what slipwayd asks, on its socket; the only part of it that reads keys
     Signer {
-        /// Listen on PATH; unless given, standard input is the listening socket, as systemd hands it over
+        /// Listen on PATH, for those whom the umask lets write; unless given, standard input is the listening socket, as systemd hands it over
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
     },

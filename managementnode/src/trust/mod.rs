@@ -46,6 +46,7 @@ pub(crate) use x509::{CertificateHolder, holder};
 /// When what is asked for cannot be done.
 pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
+    catalog.check_form()?;
     let (json, dry_run) = (args.json, args.dry_run);
     match &args.verb {
         Verb::Init => init::init(&catalog, json, dry_run)?,

@@ -1,0 +1,101 @@
+//! The management node in a container: the images, and what comes of them on a machine with Docker and nothing else.
+
+mod archive;
+mod engine;
+mod faults;
+mod settings;
+mod story;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Need, outcome, trial, workspace};
+use libtest_mimic::Trial;
+
+use crate::dist;
+
+const BUILD: Need = Need::Tools(&[
+    "make",
+    "mmdebstrap",
+    "dpkg-query",
+    "jq",
+    "python3",
+    "strip",
+    "tar",
+]);
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let build = &[BUILD, Need::Root];
+    let engine = &[BUILD, Need::Root, Need::Tools(engine::TOOLS), Need::MEDIA];
+    vec![
+        trial(
+            "container::an_image_is_a_layout_and_an_archive_and_says_what_is_in_it",
+            build,
+            archive::layout,
+        ),
+        trial(
+            "container::the_same_input_makes_the_same_images",
+            build,
+            archive::reproducible,
+        ),
+        trial(
+            "container::compose_and_quadlet_say_the_same",
+            &[],
+            settings::agree,
+        ),
+        trial(
+            "container::compose_brings_up_a_management_node_that_keeps_what_it_has",
+            engine,
+            story::story,
+        ),
+        trial(
+            "container::a_volume_that_cannot_be_used_is_named",
+            engine,
+            faults::volumes,
+        ),
+    ]
+}
+
+/// Makes the images of this test run's binaries, without what helps to debug them, once per process; returns their
+/// directory.
+fn made() -> Result<PathBuf> {
+    static MADE: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut made = MADE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(dir) = &*made {
+        return Ok(dir.clone());
+    }
+    let dir = workspace().join("target/images");
+    if dir.exists() {
+        fs::remove_dir_all(&dir)?;
+    }
+    build(&dist::stripped(&dir.join("root"))?, &dir)?;
+    Ok(made.insert(dir).clone())
+}
+
+fn build(root: &Path, out: &Path) -> Result<()> {
+    let ended = outcome(
+        Command::new(workspace().join("packaging/image/build"))
+            .args([root, out])
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .env("REVISION", "0000000000000000000000000000000000000000")
+            .env("COMPRESSION", "1"),
+    )
+    .context("building the images")?;
+    ensure!(ended.code == Some(0), "building the images: {ended:?}");
+    Ok(())
+}
+
+/// Returns an image.
+fn image(name: &str) -> Result<PathBuf> {
+    Ok(made()?.join(format!("{name}-image.tar")))
+}
+
+/// The tag of an image.
+fn tag(name: &str) -> String {
+    format!("{name}:{}", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,83 @@
+//! Volumes that cannot be used: what is wrong is one sentence.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+
+use anyhow::{Result, ensure};
+use e2e::same;
+
+use super::engine::Engine;
+use super::{image, tag};
+
+/// How every service runs.
+const HARDENED: [&str; 6] = [
+    "run",
+    "--rm",
+    "--network=none",
+    "--read-only",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+];
+
+pub(super) fn volumes() -> Result<()> {
+    let engine = Engine::start()?;
+    let image = image("slipway")?.display().to_string();
+    engine.succeed(&["load", "--input", &image])?;
+    let directory = |name: &str| -> Result<String> {
+        let path = engine.path(name);
+        fs::create_dir(&path)?;
+        Ok(path.display().to_string())
+    };
+    let (plain, foreign) = (directory("plain")?, directory("foreign")?);
+    chown(&foreign, Some(1234), Some(1234))?;
+    let newer = directory("newer")?;
+    fs::write(engine.path("newer/format"), "2\n")?;
+    let full = "type=tmpfs,destination=/etc/slipway,tmpfs-size=4096";
+    let fill = "cat /dev/zero >/etc/slipway/zero; exec /usr/lib/slipway/entrypoint signer";
+    let in_config = |path: &str, mode: &str| format!("--volume={path}:/etc/slipway{mode}");
+    let run = "--tmpfs=/run/slipway";
+    for (options, command, expected) in [
+        (
+            vec![run.to_owned(), in_config(&plain, ":ro")],
+            vec!["signer"],
+            "slipway: the volume of /etc/slipway is read-only: mount it without 'ro'\n",
+        ),
+        (
+            vec![run.to_owned(), in_config(&foreign, "")],
+            vec!["signer"],
+            "slipway: the volume of /etc/slipway belongs to user 1234, and this runs as 0: chown it\n",
+        ),
+        (
+            vec![run.to_owned(), format!("--mount={full}")],
+            vec!["bash", "-c", fill],
+            "slipway: the volume of /etc/slipway is full\n",
+        ),
+        (
+            vec![run.to_owned(), in_config(&plain, "")],
+            vec!["signer"],
+            "slipway: there are no definitions in /etc/slipway: set SLIPWAY_DOMAIN and SLIPWAY_NETWORK\n",
+        ),
+        (
+            vec![in_config(&plain, ":ro")],
+            vec!["mkdef", "host01", "groups=all"],
+            "mkdef: locking /etc/slipway/.lock: Read-only file system (os error 30)\n",
+        ),
+        (
+            vec![in_config(&newer, "")],
+            vec!["lsdef"],
+            "lsdef: /etc/slipway has definitions of form 2, and this version reads form 1: use the version that wrote them, or a newer one\n",
+        ),
+    ] {
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let image = tag("slipway");
+        let arguments = [&HARDENED[..], &options, &[image.as_str()], &command].concat();
+        let ended = engine.docker(&arguments)?;
+        let last = ended.stderr.lines().last().unwrap_or_default().to_owned() + "\n";
+        same(&last.as_str(), &expected)?;
+        ensure!(ended.code == Some(1), "{ended:?}");
+    }
+    let mode = fs::metadata(engine.path("plain"))?.permissions().mode();
+    same(&(mode & 0o7777), &0o755)?;
+    same(&fs::read_dir(engine.path("plain"))?.count(), &0)?;
+    Ok(())
+}

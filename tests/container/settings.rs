@@ -1,0 +1,79 @@
+//! What compose.yaml and the quadlet files say: the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{same, workspace};
+
+use super::tag;
+
+/// Reads a file of `packaging/image`.
+fn read(name: &str) -> Result<String> {
+    let path = workspace().join("packaging/image").join(name);
+    fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Returns what compose.yaml says of a service, line by line.
+fn service<'a>(compose: &'a str, name: &str) -> Vec<&'a str> {
+    let after = compose
+        .lines()
+        .skip_while(|line| *line != format!("  {name}:"))
+        .skip(1);
+    after
+        .take_while(|line| line.starts_with("    ") || line.is_empty())
+        .map(str::trim)
+        .collect()
+}
+
+pub(super) fn agree() -> Result<()> {
+    let (compose, example) = (read("compose.yaml")?, read("env.example")?);
+    ensure!(
+        compose.contains(&format!(
+            "  image: ${{SLIPWAY_IMAGE:-{}}}\n",
+            tag("slipway")
+        )) && example.contains(&format!("\nSLIPWAY_IMAGE={}\n", tag("slipway"))),
+        "the image is not of this version"
+    );
+    for name in ["signer", "slipwayd", "dnsmasq"] {
+        let file = format!("quadlet/slipway-{name}.container");
+        let (unit, lines) = (read(&file)?, service(&compose, name));
+        let of = |key: &str| -> BTreeSet<String> {
+            let values = unit.lines().filter_map(|line| line.strip_prefix(key));
+            values.map(str::to_owned).collect()
+        };
+        let named = |key: &str| {
+            let value = lines.iter().find_map(|line| line.strip_prefix(key));
+            value.map(|value| value.trim_matches(['[', ']', '"']).replace(", ", " "))
+        };
+        let one = |value: Option<String>| value.into_iter().collect::<BTreeSet<_>>();
+        same(
+            &of("Image="),
+            &one(Some(format!("localhost/{}", tag("slipway")))),
+        )?;
+        same(&of("Exec="), &one(named("command: ")))?;
+        same(&of("User="), &one(named("user: ")))?;
+        same(&of("AddCapability="), &one(named("cap_add: ")))?;
+        let health = named("test: [CMD, ").context("no health check")?;
+        same(&of("HealthCmd="), &one(Some(health)))?;
+        let sysctl = named("net.ipv4.").map(|set| format!("net.ipv4.{}", set.replace(": ", "=")));
+        same(&of("Sysctl="), &one(sysctl))?;
+        let volumes = lines.iter().filter_map(|line| line.strip_prefix("- "));
+        // Volumes with a file of their own, which says that they are in memory.
+        let volumes = volumes.map(|volume| {
+            let (name, rest) = volume.split_once(':').unwrap_or((volume, ""));
+            let own = if name.ends_with("run") { ".volume" } else { "" };
+            format!("slipway-{name}{own}:{rest}")
+        });
+        same(&of("Volume="), &volumes.collect())?;
+        for line in [
+            "ReadOnly=true",
+            "ReadOnlyTmpfs=false",
+            "DropCapability=all",
+            "NoNewPrivileges=true",
+        ] {
+            ensure!(unit.lines().any(|has| has == line), "{file} has no {line}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! A management node from compose.yaml, as the page about it tells: it comes up, serves a node behind the NIC, and keeps what
+//! it has when it goes down, when the engine starts anew, and when its volumes move.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Outcome, Sandbox, binary, commands, outcome, same, workspace};
+
+use super::engine::{Engine, Place, eventually, succeeded};
+use super::{image, tag};
+
+/// The node behind the NIC.
+const MAC: &str = "52:54:00:10:00:01";
+
+/// A directory with compose.yaml and .env, and the engine that it is for.
+struct Site<'a> {
+    engine: &'a Engine,
+    directory: PathBuf,
+}
+
+impl<'a> Site<'a> {
+    /// Makes one as the page tells: compose.yaml as it is, .env from the example; the project has a name.
+    fn new(engine: &'a Engine, project: &str) -> Result<Self> {
+        let directory = engine.path(project);
+        fs::create_dir_all(directory.join("media"))?;
+        let source = workspace().join("packaging/image");
+        fs::copy(source.join("compose.yaml"), directory.join("compose.yaml"))?;
+        let example = fs::read_to_string(source.join("env.example"))?;
+        let line = "COMPOSE_PROJECT_NAME=slipway\n";
+        ensure!(example.contains(line), "the example names no project");
+        let named = example.replace(line, &format!("COMPOSE_PROJECT_NAME={project}\n"));
+        fs::write(directory.join(".env"), named)?;
+        Ok(Self { engine, directory })
+    }
+
+    fn compose(&self, arguments: &[&str]) -> Result<String> {
+        let ended = self.engine.compose(&self.directory, arguments)?;
+        succeeded(ended).with_context(|| format!("compose {arguments:?}"))
+    }
+
+    /// Runs a command of the management node.
+    fn manage(&self, arguments: &[&str]) -> Result<Outcome> {
+        let run = ["run", "--rm", "-T", "manage"];
+        let outcome = self
+            .engine
+            .compose(&self.directory, &[&run[..], arguments].concat())?;
+        Ok(outcome)
+    }
+
+    /// The same, which must succeed; returns what it prints.
+    fn managed(&self, arguments: &[&str]) -> Result<String> {
+        succeeded(self.manage(arguments)?).with_context(|| format!("{arguments:?}"))
+    }
+
+    /// Names the container of a service.
+    fn container(&self, service: &str) -> Result<String> {
+        let id = self.compose(&["ps", "--quiet", service])?;
+        Ok(id.trim().to_owned())
+    }
+
+    /// Waits until all services are healthy.
+    fn is_healthy(&self) -> Result<()> {
+        for service in ["signer", "slipwayd", "dnsmasq"] {
+            eventually(&format!("{service} is healthy"), || {
+                let id = self.container(service)?;
+                let format = "{{.State.Health.Status}}";
+                let health = self.engine.docker(&["inspect", "--format", format, &id])?;
+                Ok(health.stdout == "healthy\n")
+            })
+            .with_context(|| self.compose(&["logs"]).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn story() -> Result<()> {
+    let mut engine = Engine::start()?;
+    let image = image("slipway")?.display().to_string();
+    engine.succeed(&["load", "--input", &image])?;
+    every_command_runs(&engine)?;
+    // The NIC into the bridge, whose addresses stay the host's.
+    let bridgeprereq = binary("postscripts", "bridgeprereq")?;
+    let mut bridge = engine.inside(Place::Host, bridgeprereq);
+    succeeded(outcome(bridge.args(["--no-persist", "eth0:mgtbr"]))?)?;
+    let site = Site::new(&engine, "slipway")?;
+    let began = Instant::now();
+    site.compose(&["up", "--detach"])?;
+    site.is_healthy()?;
+    println!(
+        "from compose up until all are healthy: {:.1?}",
+        began.elapsed()
+    );
+    let address = outcome(
+        engine
+            .inside(Place::Host, "ip")
+            .args(["-4", "-o", "address", "show", "mgtbr"]),
+    )?;
+    ensure!(address.stdout.contains("inet 10.1.0.1/16"), "{address:?}");
+    nothing_is_privileged(&site)?;
+    lease(&site)?;
+    println!(
+        "from compose up to the node's lease: {:.1?}",
+        began.elapsed()
+    );
+    let root = asked(&engine)?;
+    import(&site)?;
+    let kept = site.managed(&["lsdef", "-z", "host01"])?;
+
+    site.compose(&["down"])?;
+    site.compose(&["up", "--detach"])?;
+    site.is_healthy()?;
+    same(&asked(&engine)?, &root)?;
+    same(&site.managed(&["lsdef", "-z", "host01"])?, &kept)?;
+
+    engine.restart()?;
+    let site = Site::new(&engine, "slipway")?;
+    site.is_healthy()?;
+    same(&asked(&engine)?, &root)?;
+
+    moved(&engine, &site)?;
+    let elsewhere = Site::new(&engine, "elsewhere")?;
+    elsewhere.compose(&["up", "--detach"])?;
+    elsewhere.is_healthy()?;
+    same(&asked(&engine)?, &root)?;
+    same(&elsewhere.managed(&["lsdef", "-z", "host01"])?, &kept)?;
+    let trees = elsewhere.managed(&["copycds", "--verify", "/install/debian12.9.0/x86_64"])?;
+    ensure!(
+        trees.ends_with(" files are as they were published\n"),
+        "{trees}"
+    );
+    Ok(())
+}
+
+/// Each verb says its version, as whoever runs it.
+fn every_command_runs(engine: &Engine) -> Result<()> {
+    let image = tag("slipway");
+    for command in commands()? {
+        let name = command.name.as_str();
+        let run = [
+            "run",
+            "--rm",
+            "--network=none",
+            "--read-only",
+            "--cap-drop=ALL",
+            "--user=1000",
+        ];
+        let arguments = [&run[..], &[image.as_str(), name, "--version"]].concat();
+        same(
+            &engine.succeed(&arguments)?,
+            &format!("{name} {}\n", env!("CARGO_PKG_VERSION")),
+        )?;
+    }
+    Ok(())
+}
+
+/// What runs has the capabilities that compose.yaml names, and writes nothing but volumes.
+fn nothing_is_privileged(site: &Site) -> Result<()> {
+    for (service, capabilities) in [
+        ("signer", "0000000000000000"),
+        ("slipwayd", "0000000000000000"),
+        // NET_ADMIN and NET_RAW; SETGID and SETUID are gone.
+        ("dnsmasq", "0000000000003000"),
+    ] {
+        let id = site.container(service)?;
+        let program = match service {
+            "signer" => "slipway-trust",
+            service => service,
+        };
+        let script = format!(
+            "for pid in /proc/[0-9]*; do [ \"$(cat $pid/comm)\" != {} ] || sed -n 's/^CapEff:\\t//p; s/^NoNewPrivs:\\t//p' $pid/status; done",
+            &program[..program.len().min(15)]
+        );
+        let status = site.engine.succeed(&["exec", &id, "bash", "-c", &script])?;
+        same(&status, &format!("{capabilities}\n1\n")).context(service)?;
+        let write = site
+            .engine
+            .docker(&["exec", &id, "touch", "/usr/written"])?;
+        ensure!(write.stderr.contains("Read-only file system"), "{write:?}");
+    }
+    Ok(())
+}
+
+/// The node gets its address, its name and its loader.
+fn lease(site: &Site) -> Result<()> {
+    let engine = site.engine;
+    let mac = ["link", "set", "eth0", "address", MAC];
+    succeeded(outcome(engine.inside(Place::Node, "ip").args(mac))?)?;
+    let node = ["mkdef", "host01", "groups=all", "ip=10.1.0.11"];
+    site.managed(&[&node[..], &[&format!("mac={MAC}")]].concat())?;
+    let said = site.managed(&["makedhcp", "-a"])?;
+    ensure!(said.contains("dnsmasq: reloaded\n"), "{said}");
+    let said = site.managed(&["makedns"])?;
+    ensure!(said.contains("dnsmasq: reloaded\n"), "{said}");
+    let script = engine.path("lease");
+    fs::write(
+        &script,
+        "#!/bin/sh\necho $1 $ip $siaddr $boot_file $hostname $dns\n",
+    )?;
+    succeeded(outcome(Command::new("chmod").arg("+x").arg(&script))?)?;
+    let mut client = engine.inside(Place::Node, "busybox");
+    client
+        .args([
+            "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "20", "-T", "2",
+        ])
+        .args(["-x", "0x5d:0000", "-O", "hostname", "-s"])
+        .arg(&script);
+    let answer = succeeded(outcome(&mut client)?)?;
+    same(
+        &answer.lines().last(),
+        &Some("bound 10.1.0.11 10.1.0.3 undionly.kpxe host01 10.1.0.3"),
+    )?;
+    let address = ["address", "add", "10.1.0.11/16", "dev", "eth0"];
+    succeeded(outcome(engine.inside(Place::Node, "ip").args(address))?)?;
+    let mut loader = engine.inside(Place::Node, "curl");
+    loader.args(["--silent", "--show-error", "--max-time", "60", "--output"]);
+    loader
+        .arg(engine.path("loader"))
+        .arg("tftp://10.1.0.3/undionly.kpxe");
+    succeeded(outcome(&mut loader)?)?;
+    ensure!(
+        fs::metadata(engine.path("loader"))?.len() > 10_000,
+        "no loader"
+    );
+    let mut name = engine.inside(Place::Node, "busybox");
+    let named = succeeded(outcome(name.args([
+        "nslookup",
+        "host01.cluster",
+        "10.1.0.3",
+    ]))?)?;
+    ensure!(named.contains("10.1.0.11"), "{named}");
+    Ok(())
+}
+
+/// Asks the daemon from the node, by TLS, for the root; it must be the one that it says by HTTP.
+fn asked(engine: &Engine) -> Result<String> {
+    let curl = |arguments: &[&str]| {
+        let mut curl = engine.inside(Place::Node, "curl");
+        curl.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
+        succeeded(outcome(curl.args(arguments))?)
+    };
+    let root = curl(&["http://10.1.0.2/v1/root"])?;
+    fs::write(engine.path("root.crt"), &root)?;
+    let file = engine.path("root.crt").display().to_string();
+    same(
+        &curl(&["--cacert", &file, "https://10.1.0.2:8443/v1/root"])?,
+        &root,
+    )?;
+    Ok(root)
+}
+
+/// A medium becomes a tree, and a node's files are rendered from it and served.
+fn import(site: &Site) -> Result<()> {
+    let sandbox = Sandbox::new()?;
+    let medium = sandbox.medium("container", 1)?;
+    let media = site.directory.join("media");
+    fs::copy(&medium.iso, media.join("debian.iso"))?;
+    fs::copy(&medium.keyring, media.join("container.gpg"))?;
+    let keyring = [
+        "bash",
+        "-c",
+        "mkdir -p /etc/slipway/keyrings && cp /media/container.gpg /etc/slipway/keyrings/",
+    ];
+    site.managed(&keyring)?;
+    let would = site.managed(&["copycds", "--dry-run", "debian.iso"])?;
+    ensure!(would.contains("/install/debian12.9.0/x86_64"), "{would}");
+    let done = site.managed(&["copycds", "debian.iso"])?;
+    ensure!(
+        done.contains("osimage debian12.9.0-x86_64-install-compute created\n"),
+        "{done}"
+    );
+    let mut curl = site.engine.inside(Place::Node, "curl");
+    curl.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
+    let served = outcome(curl.arg("http://10.1.0.2/install/debian12.9.0/x86_64/.disk/info"))?;
+    ensure!(succeeded(served)?.contains("12.9.0"), "no tree is served");
+    Ok(())
+}
+
+/// Takes a management node down and copies its volumes to those of another project.
+fn moved(engine: &Engine, site: &Site) -> Result<()> {
+    site.compose(&["down"])?;
+    for volume in ["config", "install", "state", "dnsmasq", "leases", "home"] {
+        engine.succeed(&[
+            "run",
+            "--rm",
+            "--volume",
+            &format!("slipway_{volume}:/from:ro"),
+            "--volume",
+            &format!("elsewhere_{volume}:/to"),
+            &tag("slipway"),
+            "cp",
+            "--archive",
+            "/from/.",
+            "/to/",
+        ])?;
+    }
+    Ok(())
+}
