@@ -423,7 +423,7 @@ mod tests {
             };
             let local = LocalAddress {
                 interface: "lo".to_owned(),
-                address: Ipv4Addr::new(10, 1, 0, 3),
+                address: IpAddr::from([10, 1, 0, 3]),
             };
             let served = ServedNetworks::new(vec![network], &site, &[local]).unwrap();
             let served = &served.networks[0];
