@@ -190,7 +190,9 @@ fn works(before: &Snapshot, root: &Path, run: impl Fn(&str) -> Command) -> Resul
     }
     for (path, node) in after.iter().filter(|(path, _)| !before.contains_key(*path)) {
         let mode = node.mode & 0o7777;
-        let fits = match path.starts_with("usr/bin") || path.starts_with("usr/share/slipway") {
+        let fits = match path.starts_with("usr/bin")
+            || path.starts_with("usr/share/slipway/postscripts")
+        {
             _ if node.mode & 0o170_000 == 0o120_000 => true,
             executable => {
                 mode == if executable || node.mode & 0o170_000 == 0o040_000 {

@@ -50,8 +50,8 @@ fn boots_into_a_docker_host() -> Result<()> {
     let mut machine =
         Machine::boot_from_network(&site, "netboot", &disk, node.image.key(), &node.kernel()?)?;
     progress.done("booted");
-    expected_root(&machine)?;
     machine.wait_for_first_boot()?;
+    expected_root(&machine)?;
     progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
@@ -61,9 +61,9 @@ fn boots_into_a_docker_host() -> Result<()> {
     let before = machine.succeed(identity)?;
     machine.reboot()?;
     progress.done("rebooted");
-    expected_root(&machine)?;
     same(&machine.succeed(identity)?, &before)?;
     machine.wait_for_first_boot()?;
+    expected_root(&machine)?;
     host.holds(&machine).context("after the reboot")?;
     progress.done("proven again");
     machine.power_off()?;

@@ -23,6 +23,8 @@ impl Qemu {
         let consoles = workspace().join("target/machines/console");
         fs::create_dir_all(&consoles)?;
         let console = consoles.join(format!("{name}.log"));
+        // qemu empties it when it starts, which is later than the first look at it.
+        fs::write(&console, "")?;
         let (accelerator, processor) = accelerator(kernel)?;
         let mut command = site.command("timeout");
         command
