@@ -248,7 +248,7 @@ fn forms() {
         if words.contains("cpio") {
             let note = "packimage: note: cpio keeps no capabilities and no other extended attributes: 1 files lose \
                         theirs, such as /srv/capable\n";
-            assert_eq!(ran.err, note);
+            assert!(ran.err.starts_with(note), "{ran:?}");
         }
         let again = scene.ok(&format!("packimage {words}image"));
         assert!(
