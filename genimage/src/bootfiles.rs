@@ -22,6 +22,8 @@ pub(crate) struct BootFiles {
     pub(crate) kernel: String,
     /// The initrd.
     pub(crate) initrd: String,
+    /// What the tree does not say yet of an initrd that was read through.
+    pub(crate) record: Option<InitrdRecord>,
 }
 
 /// The most that is read of an initrd, unpacked.
@@ -50,12 +52,14 @@ impl BootFiles {
                 first.collect::<Vec<_>>().join(", ")
             )));
         };
-        if installer == InstallerKind::Preseed {
-            check_network_initrd(tree, initrd)?;
-        }
+        let record = match installer {
+            InstallerKind::Preseed => check_network_initrd(tree, initrd)?,
+            _ => None,
+        };
         Ok(Self {
             kernel: kernel.clone(),
             initrd: initrd.clone(),
+            record,
         })
     }
 }
@@ -124,24 +128,21 @@ fn candidates(family: DistroFamily, installer: InstallerKind, arch: Arch) -> Vec
 /// The component `net-retriever` fetches over the network; the one for discs has `cdrom-retriever` in
 /// its stead. Their names are in the archive's headers (cpio(5), "newc").
 ///
-/// What was read through is kept with the tree.
-fn check_network_initrd(tree: &Path, initrd: &str) -> Result<(), Problem> {
+/// An initrd of which the tree's record says so already is not read. Returns what the tree may keep of one that was.
+fn check_network_initrd(tree: &Path, initrd: &str) -> Result<Option<InitrdRecord>, Problem> {
     // as it is before it is read: a change meanwhile makes the record one of another file
     let record = InitrdRecord::of(tree, initrd).ok();
     if record
         .as_ref()
         .is_some_and(|record| record.is_kept_in(tree))
     {
-        return Ok(());
+        return Ok(None);
     }
     let initrd = tree.join(initrd);
     let contains = File::open(&initrd)
         .and_then(|file| contains_name(BufReader::with_capacity(1 << 17, file), "net-retriever"));
     match contains {
-        Ok(true) => {
-            record.iter().for_each(|record| record.keep_in(tree));
-            Ok(())
-        }
+        Ok(true) => Ok(record),
         Ok(false) => Err(Problem::new(format!(
             "{} installs from a disc only and not over a network: put the vmlinuz and initrd.gz of \
              netboot (package debian-installer-<version>-netboot-<arch>) into install/netboot of the tree",
@@ -285,12 +286,10 @@ mod tests {
         let two = [cpio(&["kernel/x86/microcode"]), net.clone()].concat();
         for initrd in [gzip(&net), net, two] {
             let tree = tree(&initrd);
+            let found = find(tree.path()).unwrap();
             assert_eq!(
-                find(tree.path()).unwrap(),
-                BootFiles {
-                    kernel: "install.amd/vmlinuz".to_owned(),
-                    initrd: "install.amd/initrd.gz".to_owned(),
-                }
+                (found.kernel.as_str(), found.initrd.as_str()),
+                ("install.amd/vmlinuz", "install.amd/initrd.gz")
             );
         }
     }
@@ -302,16 +301,20 @@ mod tests {
         assert_eq!(net.len(), disc.len(), "the length alone tells nothing");
         let tree = tree(&net);
         let (root, record) = (tree.path(), tree.path().join(".slipway/initrd.json"));
-        find(root).unwrap();
+        let read = || find(root).unwrap().record;
+        let keep = || read().unwrap().keep_in(root);
+        keep();
         assert!(
             !record.exists(),
             "a directory that was not imported stays as it is"
         );
         std::fs::create_dir(root.join(".slipway")).unwrap();
-        find(root).unwrap();
-        let kept = std::fs::read(&record).unwrap();
-        find(root).unwrap();
-        assert_eq!(std::fs::read(&record).unwrap(), kept);
+        assert!(
+            read().is_some() && !record.exists(),
+            "to find is not to write"
+        );
+        keep();
+        assert_eq!(read(), None);
 
         let initrd = root.join("install.amd/initrd.gz");
         let before = std::fs::metadata(&initrd).unwrap().modified().unwrap();
@@ -348,7 +351,7 @@ mod tests {
             "{\"initrd\":\"install.amd/initrd.gz\"}",
         ] {
             std::fs::write(&record, text).unwrap();
-            find(root).unwrap();
+            keep();
             assert_ne!(std::fs::read(&record).unwrap(), text.as_bytes(), "{text}");
         }
     }

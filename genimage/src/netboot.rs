@@ -72,6 +72,7 @@ impl PackedImage {
         let boot = BootFiles {
             kernel: record.kernel.file.clone(),
             initrd: initrd.file.clone(),
+            record: None,
         };
         Ok(Self {
             record,

@@ -75,6 +75,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             trust.disarm(&report.sound()).context("disarming nodes")?;
         }
         publish(&assets_dir, &report)?;
+        checked
+            .values()
+            .for_each(|checked| site.keep_record(&checked.image));
         record_provmethod(&catalog, &nodes, &report)?;
     }
     args.print(&report)

@@ -201,6 +201,13 @@ impl SiteContext {
         Ok((checked, report))
     }
 
+    /// Keeps with an osimage's tree that its initrd was read through, so that the next run need not.
+    pub(crate) fn keep_record(&self, image: &ResolvedImage) {
+        if let Some(record) = &image.boot.record {
+            record.keep_in(&self.installdir.path().join(&image.tree));
+        }
+    }
+
     /// Looks up what the lists of an osimage name in its repositories.
     fn look_up(
         &self,
