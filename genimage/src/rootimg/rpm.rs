@@ -16,18 +16,29 @@ use super::plan::{BuildPlan, PackageSource, RootFormat, SourceTrust, Transaction
 /// What scriptlets write to.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
+/// Where the root's repositories are configured.
+const REPOSITORIES: &str = "repos.d";
+/// The settings of dnf, of the library that zypper uses, and of zypper: files that say nothing.
+const DNF_CONFIG: &str = "dnf.conf";
+const ZYPP_CONFIG: &str = "zypp.conf";
+const ZYPPER_CONFIG: &str = "zypper.conf";
+
 /// Builds the root, and archives it.
 pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
     let root = workspace.path("root");
-    let repositories = workspace.path("repos.d");
-    fs::create_dir_all(&repositories).context("making the directory of repositories")?;
+    fs::create_dir_all(workspace.path(REPOSITORIES))
+        .context("making the directory of repositories")?;
     for source in &plan.sources {
-        let name = format!("repos.d/{}.repo", source.name);
+        let name = format!("{REPOSITORIES}/{}.repo", source.name);
         workspace.write(
             &name,
             repository(workspace, source, plan.format)?.as_bytes(),
         )?;
     }
+    // Settings of the management node are for its own packages: dnf.conf(5), zypp.conf of libzypp, zypper(8).
+    workspace.write(DNF_CONFIG, b"[main]\n")?;
+    workspace.write(ZYPP_CONFIG, b"[main]\n")?;
+    workspace.write(ZYPPER_CONFIG, b"[main]\n")?;
     // Debian's rpm keeps its database in a place of its own, where the booted system does not look.
     workspace.write(".rpmmacros", database(plan).as_bytes())?;
     prepare(&root)?;
@@ -58,11 +69,12 @@ pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
         &plan.transactions
     };
     for transaction in transactions {
-        for words in commands(plan, &root, &repositories, transaction) {
+        for words in commands(workspace, plan, transaction) {
             let (program, words) = words.split_first().context("composing a command")?;
             let mut command = workspace.command(program, plan);
             command
                 .args(words)
+                .env("ZYPP_CONF", workspace.path(ZYPP_CONFIG))
                 .envs(
                     transaction
                         .environment
@@ -151,17 +163,18 @@ fn repository(workspace: &Workspace, source: &PackageSource, format: RootFormat)
 
 /// The commands of one transaction.
 fn commands(
+    workspace: &Workspace,
     plan: &BuildPlan,
-    root: &Path,
-    repositories: &Path,
     transaction: &Transaction,
 ) -> Vec<Vec<String>> {
-    let (root, repositories) = (root.display(), repositories.display());
+    let path = |name: &str| workspace.path(name).display().to_string();
+    let (root, repositories) = (path("root"), path(REPOSITORIES));
     let (base, install, remove) = match plan.format {
         RootFormat::Dnf | RootFormat::Apt => (
             vec![
                 "dnf".to_owned(),
                 "--assumeyes".to_owned(),
+                format!("--config={}", path(DNF_CONFIG)),
                 format!("--installroot={root}"),
                 format!("--releasever={}", plan.release),
                 format!("--forcearch={}", plan.arch),
@@ -176,6 +189,7 @@ fn commands(
         RootFormat::Zypper => (
             vec![
                 "zypper".to_owned(),
+                format!("--config={}", path(ZYPPER_CONFIG)),
                 "--non-interactive".to_owned(),
                 format!("--root={root}"),
                 format!("--reposd-dir={repositories}"),

@@ -70,6 +70,10 @@ fn main() {
     for (name, run) in [
         ("a_full_disk_leaves_what_was_there", full_disk as fn()),
         ("an_ordinary_user_builds_the_same_image", ordinary_user),
+        (
+            "settings_of_the_management_node_count_for_nothing",
+            settings,
+        ),
     ] {
         let trial = Trial::test(name, move || {
             run();
@@ -596,6 +600,36 @@ fn ordinary_user() {
     assert_eq!(output.status.code(), Some(0), "{err}");
     let (own, other) = (scene.one("root.", ".tar"), by_root.one("root.", ".tar"));
     assert_eq!(own.file_name(), other.file_name());
+}
+
+/// Runs `genimage` where package managers have settings that leave a package out and check no signature.
+fn run_with_settings(scene: &Scene) -> std::process::Output {
+    let script = format!(
+        "printf '[main]\\nexcludepkgs=owners\\ngpgcheck=0\\n' > {config}/dnf && printf \
+         '[main]\\ngpgcheck=off\\nrepo_gpgcheck=off\\npkg_gpgcheck=off\\n' > {config}/zypp && mount --bind {config}/dnf \
+         /etc/dnf/dnf.conf && mount -t tmpfs none /etc/zypp && cp {config}/zypp /etc/zypp/zypp.conf || exit 9; exec \
+         {genimage} image",
+        config = scene.path("").display(),
+        genimage = env!("CARGO_BIN_EXE_genimage"),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]);
+    command.env("SLIPWAY_CONFIG", scene.path(""));
+    command.output().unwrap()
+}
+
+fn settings() {
+    let dnf = run_with_settings(&Scene::new("settings-dnf", "owners\n"));
+    let err = String::from_utf8_lossy(&dnf.stderr);
+    assert_eq!(dnf.status.code(), Some(0), "{err}");
+    let scene = Scene::of("leap15.6", "settings-zypper", "system\n");
+    scene.untrust();
+    scene.make_key();
+    let zypper = run_with_settings(&scene);
+    let err = String::from_utf8_lossy(&zypper.stderr);
+    assert_eq!(zypper.status.code(), Some(1), "{err}");
+    assert!(err.contains("zypper failed ("), "{err}");
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
 }
 
 fn two_at_once() {
