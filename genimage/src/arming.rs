@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -50,6 +50,21 @@ struct ArmingReport {
     nodes: Vec<NodeToken>,
 }
 
+impl ArmingReport {
+    /// Returns what each of the nodes enrols with.
+    ///
+    /// # Errors
+    /// When there is none of a node.
+    fn of(self, nodes: &[&str]) -> Result<BTreeMap<String, NodeToken>> {
+        let pairs = self.nodes.into_iter();
+        let armed: BTreeMap<_, _> = pairs.map(|node| (node.node.clone(), node)).collect();
+        match nodes.iter().find(|node| !armed.contains_key(**node)) {
+            Some(missing) => bail!("{PROGRAM} arm has not armed {missing}"),
+            None => Ok(armed),
+        }
+    }
+}
+
 /// The program, and the definitions that it is to read.
 #[derive(Debug, Clone)]
 pub(crate) struct TrustProgram {
@@ -79,12 +94,7 @@ impl TrustProgram {
             let text = self.run("arm", part, &["--for", term, "--json"])?;
             let report: ArmingReport = serde_json::from_str(&text)
                 .with_context(|| format!("reading what {PROGRAM} arm prints"))?;
-            armed.extend(
-                report
-                    .nodes
-                    .into_iter()
-                    .map(|node| (node.node.clone(), node)),
-            );
+            armed.extend(report.of(part)?);
         }
         Ok(armed)
     }
@@ -109,7 +119,7 @@ impl TrustProgram {
             .args(options)
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("running {}", Path::new(&self.path).display()))?;
+            .with_context(|| format!("running {}", self.path.display()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.trim().trim_start_matches("slipway-trust: ");
@@ -130,14 +140,19 @@ mod tests {
             r#"{{"dry_run":false,"nodes":[{{"node":"n1","until":"2026-01-01T00:00:00Z","token":"{}","names":[],"addresses":["10.1.0.11"]}}]}}"#,
             token.reveal()
         );
-        let report: ArmingReport = serde_json::from_str(&text).unwrap();
+        let report = || serde_json::from_str::<ArmingReport>(&text).unwrap();
+        let armed = NodeToken {
+            node: "n1".to_owned(),
+            token,
+            until: "2026-01-01T00:00:00Z".to_owned(),
+        };
         assert_eq!(
-            report.nodes,
-            [NodeToken {
-                node: "n1".to_owned(),
-                token,
-                until: "2026-01-01T00:00:00Z".to_owned(),
-            }]
+            report().of(&["n1"]).unwrap(),
+            BTreeMap::from([("n1".to_owned(), armed)])
+        );
+        assert_eq!(
+            report().of(&["n1", "n2"]).unwrap_err().to_string(),
+            "slipway-trust arm has not armed n2"
         );
     }
 }
