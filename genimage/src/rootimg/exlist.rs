@@ -4,7 +4,8 @@
 //! goes over `/` too: `./usr/share/man*`; with `-` before it the same, with `+` what is kept all the same;
 //! `#INCLUDE:file#` reads another list, `#` begins a comment. Pure but for the files that are read.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use definitions::glob;
@@ -46,7 +47,7 @@ impl ExcludeList {
             file: path.display().to_string().into(),
             line,
         };
-        let text = match bounded(path) {
+        let text = match text(path) {
             Ok(text) => text,
             Err(why) => return problems.push(Problem::at(place(0), why)),
         };
@@ -81,13 +82,29 @@ impl ExcludeList {
     }
 }
 
-/// Reads a file of a bounded size as text.
-pub(super) fn bounded(path: &Path) -> Result<String, String> {
-    let found = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
-    if !found.is_file() || found.len() > MAX_BYTES {
-        return Err(format!("is not a file of at most {MAX_BYTES} bytes"));
+/// Reads a list as text.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    let bytes = bounded(path, MAX_BYTES)?;
+    String::from_utf8(bytes).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// Reads a file of at most so many bytes.
+pub(super) fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    let wrong = || format!("is not a file of at most {limit} bytes");
+    let found = fs::metadata(path).map_err(cannot)?;
+    if !found.is_file() {
+        return Err(wrong()); // to open a pipe would wait for its writer
     }
-    fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+    let file = File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > limit {
+        return Err(wrong());
+    }
+    Ok(bytes)
 }
 
 /// What a line says.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::exlist::ExcludeList;
+use super::exlist::{ExcludeList, bounded};
 use super::keys::Keys;
 use super::plan::{BuildPlan, PackageSource, Script, Transaction};
 use super::record::RootImageDir;
@@ -235,18 +235,12 @@ fn scripts(definition: &OsImage) -> Result<Vec<Script>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut scripts = Vec::new();
     for path in &definition.postinstall {
-        let found = fs::metadata(path);
-        match found.and_then(|found| Ok((found.is_file(), found.len(), fs::read(path)?))) {
-            Ok((true, size, bytes)) if size <= MAX_SCRIPT => scripts.push(Script {
+        match bounded(Path::new(path), MAX_SCRIPT) {
+            Ok(bytes) => scripts.push(Script {
                 path: path.clone(),
                 base64: STANDARD.encode(bytes),
             }),
-            Ok(_) => problems.push(Problem::new(format!(
-                "postinstall {path}: is not a file of at most {MAX_SCRIPT} bytes"
-            ))),
-            Err(error) => problems.push(Problem::new(format!(
-                "postinstall {path}: cannot be read: {error}"
-            ))),
+            Err(why) => problems.push(Problem::new(format!("postinstall {path}: {why}"))),
         }
     }
     if problems.is_empty() {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use definitions::glob;
 use walkdir::WalkDir;
 
-use super::exlist::bounded;
+use super::exlist;
 use super::spec::sha256;
 use crate::problem::{FileLine, Problem};
 
@@ -68,7 +68,7 @@ impl SyncList {
                 file: path.display().to_string().into(),
                 line,
             };
-            let text = match bounded(path) {
+            let text = match exlist::text(path) {
                 Ok(text) => text,
                 Err(why) => {
                     problems.push(Problem::at(place(0), why));
