@@ -68,7 +68,7 @@ pub(super) fn ensure_host_keys(is_kept: bool, console: &Console) -> Result<()> {
     if is_kept {
         copy_keys(&kept, &ssh)?;
     }
-    if host_keys(&ssh)?.is_empty() {
+    if !has_private_key(&ssh)? {
         let Some(keygen) = program::find("ssh-keygen") else {
             return Ok(());
         };
@@ -108,6 +108,12 @@ fn host_keys(directory: &Path) -> Result<Vec<String>> {
     let names = entries.flatten().map(|entry| entry.file_name());
     let names = names.filter_map(|name| name.into_string().ok());
     Ok(names.filter(|name| is_host_key(name)).collect())
+}
+
+/// Says whether sshd has a key in a directory: of a copy that broke off there may be a public part alone.
+fn has_private_key(directory: &Path) -> Result<bool> {
+    let keys = host_keys(directory)?;
+    Ok(keys.iter().any(|name| !name.ends_with(".pub")))
 }
 
 fn is_host_key(name: &str) -> bool {
@@ -172,6 +178,9 @@ mod tests {
         let key = fs::metadata(to.path().join(HOST_KEY)).unwrap();
         assert_eq!(key.permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(to.path()).unwrap().count(), 2);
-        assert!(host_keys(&to.path().join("none")).unwrap().is_empty());
+        assert!(has_private_key(to.path()).unwrap());
+        fs::remove_file(to.path().join(HOST_KEY)).unwrap();
+        assert!(!has_private_key(to.path()).unwrap());
+        assert!(!has_private_key(&to.path().join("none")).unwrap());
     }
 }

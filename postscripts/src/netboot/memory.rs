@@ -19,7 +19,7 @@ pub(super) fn check(image_bytes: u64) -> Result<()> {
 
 fn fits(meminfo: &str, image_bytes: u64) -> Result<()> {
     let available = bytes(meminfo, "MemAvailable")?;
-    let needed = image_bytes + MIN_BESIDE_IMAGE;
+    let needed = image_bytes.saturating_add(MIN_BESIDE_IMAGE);
     if available >= needed {
         return Ok(());
     }
@@ -56,6 +56,7 @@ mod tests {
             "the root image takes 257 MiB of memory and the system at least 256 MiB beside it, and 512 MiB of 989 MiB \
              are free: give the machine more memory, or leave more out of the image (exlist)"
         );
+        assert!(fits(meminfo, u64::MAX).is_err());
         assert_eq!(
             fits("MemTotal: 1 kB\n", 1).unwrap_err().to_string(),
             "/proc/meminfo has no MemAvailable"
