@@ -83,6 +83,25 @@ impl EnrolmentToken {
         &self.secret
     }
 
+    /// Returns a text with every token in it taken out, so that it can be shown.
+    #[must_use]
+    pub fn hide_in(text: &str) -> String {
+        let length = Self::placeholder().reveal().len();
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(Self::FORM) {
+            let found = rest.get(at..at + length);
+            let is_token = found.is_some_and(|found| found.parse::<Self>().is_ok());
+            let end = at + if is_token { length } else { Self::FORM.len() };
+            shown.push_str(&rest[..at + Self::FORM.len()]);
+            if is_token {
+                shown.push_str("-…");
+            }
+            rest = &rest[end..];
+        }
+        shown + rest
+    }
+
     /// Returns the token's text, for the one place that holds it.
     #[must_use]
     pub fn reveal(&self) -> String {
@@ -214,6 +233,23 @@ mod tests {
             placeholder.reveal().parse::<EnrolmentToken>().unwrap(),
             placeholder
         );
+    }
+
+    #[test]
+    fn tokens_in_a_text_are_not_shown() {
+        let token = EnrolmentToken::new(&"ab".repeat(32), &"01".repeat(16)).unwrap();
+        let token = token.reveal();
+        for (text, shown) in [
+            (
+                format!("a '{token}' b\n{token}"),
+                "a 'SLIPWAY-1-…' b\nSLIPWAY-1-…",
+            ),
+            (format!("SLIPWAY-1{token}é"), "SLIPWAY-1SLIPWAY-1-…é"),
+            ("SLIPWAY-1-ab of é".to_owned(), "SLIPWAY-1-ab of é"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(EnrolmentToken::hide_in(&text), shown);
+        }
     }
 
     #[test]

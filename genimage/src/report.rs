@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use definitions::EnrolmentToken;
 use serde::{Serialize, Serializer};
 use similar::TextDiff;
 
 use crate::assets::{AssetChange, Assets, FileDifference};
+use crate::node_archive::NodeArchive;
 use crate::problem::Problem;
 
 /// What a run did, or would do.
@@ -225,12 +227,14 @@ impl NodeReport {
         let new: BTreeMap<_, _> = self.assets.files().collect();
         let mut text = String::new();
         for difference in &self.files {
-            if difference.file.ends_with(".gz") {
-                continue; // what is in it is shown as the files that it is made from
+            let archives = [NodeArchive::FILE, NodeArchive::OF_ROOT_IMAGE];
+            if archives.contains(&difference.file.as_str()) {
+                continue; // no text
             }
-            let old = String::from_utf8_lossy(&difference.published);
-            let new =
-                String::from_utf8_lossy(new.get(difference.file.as_str()).unwrap_or(&&[][..]));
+            // a terminal keeps what it shows, and a log too
+            let shown = |bytes: &[u8]| EnrolmentToken::hide_in(&String::from_utf8_lossy(bytes));
+            let old = shown(&difference.published);
+            let new = shown(new.get(difference.file.as_str()).unwrap_or(&&[][..]));
             let path = format!("{}/{}", self.node, difference.file);
             let diff = TextDiff::from_lines(&old, &new);
             text += &diff

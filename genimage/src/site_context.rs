@@ -170,11 +170,6 @@ impl SiteContext {
                 &image.definition,
                 &mut report,
             );
-            report.notes.extend(
-                image.repositories[..image.own]
-                    .iter()
-                    .filter_map(repository::unsigned),
-            );
         }
         if self.authority.is_some()
             && image.packed.is_none()

@@ -309,6 +309,39 @@ fn what_changes_is_shown_before_and_only_that_is_written() {
     assert_eq!(host02(site.standing("install")), host02(before));
 }
 
+/// What is shown is kept by a terminal's history and by logs.
+#[test]
+fn what_a_node_enrols_with_is_not_shown() {
+    let site = site();
+    site.write("config/trust/root.crt", "-----BEGIN CERTIFICATE-----\n");
+    site.write("install/postscripts/enrol", "enrol");
+    let published = format!("SLIPWAY-1-{}-{}", "ab".repeat(32), "cd".repeat(16));
+    let preseed = "install/autoinst/host01/preseed.cfg";
+    site.write(preseed, &format!("token {published}\n"));
+    site.write("install/autoinst/host01/boot.cpio", &published);
+    let ran = nodeset(&site, &["--dry-run", "--diff"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("-token SLIPWAY-1-…\n"), "{}", ran.out);
+    assert!(ran.out.contains("\"token\":\"SLIPWAY-1-…\""), "{}", ran.out);
+    for secret in ["cd".repeat(16), "0".repeat(32)] {
+        assert!(!ran.out.contains(&secret), "{}", ran.out);
+    }
+}
+
+#[test]
+fn a_tree_that_nothing_signs_is_noted_once() {
+    let site = site();
+    let signature = "install/debian12.9.0/x86_64/dists/bookworm/Release.gpg";
+    fs::remove_file(site.path(signature)).unwrap();
+    let ran = site.run("genimage", &[IMAGE]);
+    assert_eq!(
+        ran.err.matches("has no InRelease").count(),
+        1,
+        "{}",
+        ran.err
+    );
+}
+
 #[test]
 fn a_node_remembers_what_it_was_given() {
     let site = site();
