@@ -26,6 +26,8 @@ const LOG: &str = "genimage.log";
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 /// The least memory that a root can be built in.
 const MIN_MEMORY: u64 = 256 << 20;
+/// The most memory, and so the most bytes that a root has: packed, nodes keep it in theirs.
+const MAX_MEMORY: u64 = 32 << 30;
 /// The largest record of installed packages.
 const MAX_STATUS: u64 = 64 << 20;
 
@@ -175,7 +177,7 @@ fn install(
     Ok((raw, said.notes))
 }
 
-/// Returns how much memory a root may take: four fifths of what is available.
+/// Returns how much memory a root may take: four fifths of what is available, up to a limit.
 fn memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
     let line = text
@@ -187,7 +189,7 @@ fn memory() -> Result<u64> {
         bytes >= MIN_MEMORY,
         "only {bytes} bytes of memory are available: a root image is built in memory"
     );
-    Ok(bytes)
+    Ok(bytes.min(MAX_MEMORY))
 }
 
 /// Finishes the root, and publishes it with its kernel, its manifest and its record.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use definitions::{InstallDir, OsImage, RootFsType, hex};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ use crate::shipped;
 const PROGRAM: &str = "netboot";
 /// What is counted up when the same parts make another initrd.
 const VERSION: &str = "1";
-/// Bounds a file of the root that is read for it.
+/// The most bytes of a file of the root that is read for it.
 const MAX_FILE: u64 = 64 << 20;
 
 /// Finds the program.
@@ -74,15 +74,17 @@ pub(super) fn ensure(
     let mut tree = RootTree::default();
     tree.read(&open(&directory.file(&root.tar))?)?;
     let read = |path: &str| {
-        let Some((_, content)) = tree.open(path.as_bytes()) else {
+        let Some((size, mut content)) = tree.open(path.as_bytes()) else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
         let reading = || format!("reading {path} of the root");
-        content
-            .take(MAX_FILE)
-            .read_to_end(&mut bytes)
-            .with_context(reading)?;
+        ensure!(
+            size <= MAX_FILE,
+            "{}: it has more than {MAX_FILE} bytes",
+            reading()
+        );
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes).with_context(reading)?;
         Ok(Some(bytes))
     };
     let request = InitrdRequest {

@@ -78,7 +78,7 @@ pub(super) fn run(
                 }
             }
         });
-        let spooled = spool(&mut output, out, &touch);
+        let spooled = spool(&mut output, out, plan.space, &touch);
         if spooled.is_err() {
             let _ = kill(pid, Signal::SIGKILL);
         }
@@ -106,8 +106,10 @@ pub(super) fn run(
     Ok(said)
 }
 
-fn spool(from: &mut impl Read, to: &mut dyn Write, touch: &impl Fn()) -> Result<()> {
+/// Copies an archive, which is not larger than the memory that the root is in: what a hole of a file says is not there.
+fn spool(from: &mut impl Read, to: &mut dyn Write, limit: u64, touch: &impl Fn()) -> Result<()> {
     let mut buffer = vec![0; 1 << 18];
+    let mut left = limit;
     loop {
         let read = from
             .read(&mut buffer)
@@ -116,6 +118,12 @@ fn spool(from: &mut impl Read, to: &mut dyn Write, touch: &impl Fn()) -> Result<
             return to.flush().context("writing the archive of the root");
         }
         touch();
+        left = left.checked_sub(read as u64).with_context(|| {
+            format!(
+                "the archive of the root has more than the {limit} bytes of memory that the root is built in: a package or \
+                 a script left a file with holes"
+            )
+        })?;
         to.write_all(&buffer[..read])
             .context("writing the archive of the root")?;
     }
@@ -194,7 +202,27 @@ impl StageOutput {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+
+    #[test]
+    fn an_archive_that_is_larger_than_the_memory_of_its_root_is_not_spooled() {
+        let mut spooled = Vec::new();
+        let mut spool_all = |bytes: u64, limit| {
+            spooled.clear();
+            let copied = spool(&mut io::repeat(0).take(bytes), &mut spooled, limit, &|| ());
+            (copied.map_err(|error| error.to_string()), spooled.len())
+        };
+        assert_eq!(spool_all(600_000, 600_000), (Ok(()), 600_000));
+        let (refused, written) = spool_all(u64::MAX, 600_000);
+        assert_eq!(
+            refused.unwrap_err(),
+            "the archive of the root has more than the 600000 bytes of memory that the root is built in: a package or a \
+             script left a file with holes"
+        );
+        assert!(written <= 600_000, "{written}");
+    }
 
     #[test]
     fn the_reason_is_what_the_package_manager_says() {
