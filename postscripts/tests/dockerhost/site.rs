@@ -260,6 +260,16 @@ fn refuses_what_does_not_belong_together() {
             "the site's root did not sign the authority of clients",
         ),
         (
+            "clients.pem",
+            site.read("clients.pem") + &before_pem(&host),
+            "the site's root did not sign the authority of clients",
+        ),
+        (
+            "clients.pem",
+            String::new(),
+            "there is no certificate of the authority of clients",
+        ),
+        (
             "cert.pem",
             site.read("host01.pem"),
             "there are 1 certificates and not the host's and its authority's",
