@@ -50,9 +50,10 @@ impl TlsClient<'_> {
         let asked = Arc::new(RequestedAuthorities::default());
         let resolver = Arc::clone(&asked);
         let config = self.builder()?.with_client_cert_resolver(resolver);
-        // a server that speaks TLS 1.2 refuses a client without a certificate before the handshake ends
+        // a server asks before it proves who it is, and one that speaks TLS 1.2 refuses a client without a certificate
+        // after that and before the handshake ends
         if let Err(error) = self.handshake(config, stream)
-            && asked.subjects().is_empty()
+            && !is_refusal(&error)
         {
             return Err(error);
         }
@@ -92,6 +93,15 @@ impl TlsClient<'_> {
         let key = key.context("reading a client's key")?;
         Ok(builder.with_client_auth_cert(chain, key)?)
     }
+}
+
+/// Says whether the server ended a handshake: this side had nothing against its certificate.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let error = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    let error = error.and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// Whether a name is one that a client can ask for: of all digits it is none.
@@ -157,5 +167,92 @@ impl ResolvesClientCert for RequestedAuthorities {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+    use time::{Duration, OffsetDateTime};
+
+    use super::*;
+    use crate::tls::{Authority, CertificateInfo, LocalAuthority, SubjectAltNames, Usage};
+
+    fn authority(name: &str) -> LocalAuthority {
+        LocalAuthority::create(name, OffsetDateTime::now_utc())
+            .unwrap()
+            .0
+    }
+
+    /// A server that lets in the clients of an authority alone.
+    fn server(
+        version: &'static SupportedProtocolVersion,
+        hosts: &LocalAuthority,
+        clients: &LocalAuthority,
+    ) -> TcpStream {
+        let names = SubjectAltNames {
+            dns: ["host01".to_owned()].into(),
+            ..SubjectAltNames::default()
+        };
+        let key = KeyPem::generate().unwrap();
+        let request = key.request("host01", &names).unwrap();
+        let until = OffsetDateTime::now_utc() + Duration::days(1);
+        let certificate = hosts.sign(&request, Usage::Server, until).unwrap();
+        let mut roots = RootCertStore::empty();
+        let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        roots.add(der(clients.certificate())).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                vec![der(&certificate)],
+                PrivateKeyDer::from_pem_slice(key.reveal().as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            // until the client is gone: one that has no certificate is refused
+            while connection.complete_io(&mut stream).is_ok() {}
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        TcpStream::connect(address).unwrap()
+    }
+
+    #[test]
+    fn what_a_server_asks_for_counts_where_it_is_the_one() {
+        let (hosts, clients, other) =
+            (authority("hosts"), authority("clients"), authority("other"));
+        let expected = CertificateInfo::parse(clients.certificate()).unwrap();
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let asked = |authority: &LocalAuthority, name| {
+                let client = TlsClient {
+                    authorities: authority.certificate(),
+                    name,
+                    identity: None,
+                };
+                let asked = client.requested_authorities(server(version, &hosts, &clients));
+                asked.map_err(|error| format!("{error:#}"))
+            };
+            assert_eq!(
+                asked(&hosts, "host01"),
+                Ok(vec![expected.subject().to_vec()])
+            );
+            let refused = "shaking hands: invalid peer certificate: ";
+            for (authority, name) in [(&other, "host01"), (&hosts, "host02")] {
+                let why = asked(authority, name).unwrap_err();
+                assert!(why.starts_with(refused), "{version:?} {name}: {why}");
+            }
+        }
     }
 }

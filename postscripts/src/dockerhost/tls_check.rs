@@ -120,7 +120,7 @@ fn check_requested(endpoint: &TlsEndpoint<'_>) -> Result<String> {
             wanted.len()
         );
     }
-    Ok("those of the site's authority alone are asked for".to_owned())
+    Ok("those of the trusted authorities alone are asked for".to_owned())
 }
 
 fn must_be_refused(client: &'static str, outcome: Result<String>) -> TlsCheck {
