@@ -1,6 +1,6 @@
 //! What a host runs once it is installed: small static programs, each one step of the bring-up.
 //!
-//! Five equal rooms, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
+//! Six equal modules, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
 //! [`bridge`]. `setupdockerhost` gives the host's dockerd a key, a certificate and clients that it trusts,
 //! and proves it: [`dockerhost`]. `firstboot` runs them in
 //! the order that the node's definition asks for, each once: [`firstboot`]. `otherpkgs` installs the
