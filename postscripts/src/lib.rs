@@ -9,7 +9,7 @@
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
 //! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `nftables` (what its firewall does to
-//! a packet), `program`, `http` and `tls_client`;
+//! a packet), `program`, `timed_stream`, `http` and `tls_client`;
 //! [`fault`] makes tests of interrupted runs possible. Nothing here runs a shell, resolves a name or asks a
 //! name service.
 
@@ -27,5 +27,6 @@ mod nftables;
 pub mod otherpkgs;
 mod owner;
 mod program;
+mod timed_stream;
 pub mod tls;
 mod tls_client;

@@ -4,7 +4,6 @@
 //! file that knows rustls.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -14,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme, StreamOwned};
 
+use crate::timed_stream::TimedStream;
 use crate::tls::KeyPem;
 
 /// A client's certificate chain and key, PEM.
@@ -31,14 +31,14 @@ pub(crate) struct TlsClient<'a> {
 }
 
 /// What is said to a server that is proven to be the one.
-pub(crate) struct TlsStream(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) struct TlsStream(StreamOwned<ClientConnection, TimedStream>);
 
 impl TlsClient<'_> {
     /// Shakes hands.
     ///
     /// # Errors
     /// When the server is another, or does not answer.
-    pub(crate) fn connect(&self, stream: TcpStream) -> Result<TlsStream> {
+    pub(crate) fn connect(&self, stream: TimedStream) -> Result<TlsStream> {
         self.handshake(self.config()?, stream)
     }
 
@@ -46,7 +46,7 @@ impl TlsClient<'_> {
     ///
     /// # Errors
     /// When the server is another, or does not answer.
-    pub(crate) fn requested_authorities(&self, stream: TcpStream) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn requested_authorities(&self, stream: TimedStream) -> Result<Vec<Vec<u8>>> {
         let asked = Arc::new(RequestedAuthorities::default());
         let resolver = Arc::clone(&asked);
         let config = self.builder()?.with_client_cert_resolver(resolver);
@@ -60,7 +60,7 @@ impl TlsClient<'_> {
         Ok(asked.subjects())
     }
 
-    fn handshake(&self, config: ClientConfig, stream: TcpStream) -> Result<TlsStream> {
+    fn handshake(&self, config: ClientConfig, stream: TimedStream) -> Result<TlsStream> {
         let name = ServerName::try_from(self.name.to_owned()).context("taking a server's name")?;
         let connection = ClientConnection::new(Arc::new(config), name)?;
         let mut stream = StreamOwned::new(connection, stream);
@@ -172,7 +172,7 @@ impl ResolvesClientCert for RequestedAuthorities {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::thread;
 
     use rustls::server::WebPkiClientVerifier;
@@ -180,6 +180,7 @@ mod tests {
     use time::{Duration, OffsetDateTime};
 
     use super::*;
+    use crate::timed_stream::TimeLimits;
     use crate::tls::{Authority, CertificateInfo, LocalAuthority, SubjectAltNames, Usage};
 
     fn authority(name: &str) -> LocalAuthority {
@@ -193,7 +194,7 @@ mod tests {
         version: &'static SupportedProtocolVersion,
         hosts: &LocalAuthority,
         clients: &LocalAuthority,
-    ) -> TcpStream {
+    ) -> SocketAddr {
         let names = SubjectAltNames {
             dns: ["host01".to_owned()].into(),
             ..SubjectAltNames::default()
@@ -226,7 +227,16 @@ mod tests {
             while connection.complete_io(&mut stream).is_ok() {}
             let _ = stream.read_to_end(&mut Vec::new());
         });
-        TcpStream::connect(address).unwrap()
+        address
+    }
+
+    fn connect(address: SocketAddr, seconds: u64) -> TimedStream {
+        let limits = TimeLimits {
+            connect: std::time::Duration::from_secs(20),
+            idle: std::time::Duration::from_secs(20),
+            total: std::time::Duration::from_secs(seconds),
+        };
+        TimedStream::connect(&address, limits).unwrap()
     }
 
     #[test]
@@ -241,7 +251,8 @@ mod tests {
                     name,
                     identity: None,
                 };
-                let asked = client.requested_authorities(server(version, &hosts, &clients));
+                let stream = connect(server(version, &hosts, &clients), 60);
+                let asked = client.requested_authorities(stream);
                 asked.map_err(|error| format!("{error:#}"))
             };
             assert_eq!(
@@ -254,5 +265,27 @@ mod tests {
                 assert!(why.starts_with(refused), "{version:?} {name}: {why}");
             }
         }
+    }
+
+    #[test]
+    fn a_handshake_has_an_end_however_its_bytes_come() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // the head of a record of 16 KiB, and then one byte and another
+            stream.write_all(&[22, 3, 3, 64, 0]).unwrap();
+            while stream.write_all(&[0]).is_ok() {
+                thread::sleep(std::time::Duration::from_millis(50));
+            }
+        });
+        let hosts = authority("hosts");
+        let client = TlsClient {
+            authorities: hosts.certificate(),
+            name: "host01",
+            identity: None,
+        };
+        let error = client.connect(connect(address, 1)).err().unwrap();
+        assert_eq!(format!("{error:#}"), "shaking hands: it took more than 1 s");
     }
 }
