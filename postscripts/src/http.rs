@@ -7,11 +7,13 @@
 //! with a SHA-256 that came another way.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+
+use crate::timed_stream::{TimeLimits, TimedStream};
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -127,26 +129,23 @@ impl Url {
         name: &str,
         fields: &str,
         timeout: Duration,
-    ) -> Result<HttpResponse, Failure> {
-        let deadline = Instant::now() + timeout;
-        let mut stream = TcpStream::connect_timeout(&self.server, CONNECT_TIMEOUT.min(timeout))
+    ) -> Result<TimedStream, Failure> {
+        let limits = TimeLimits {
+            connect: CONNECT_TIMEOUT,
+            idle: IDLE_TIMEOUT,
+            total: timeout,
+        };
+        let mut stream = TimedStream::connect(&self.server, limits)
             .map_err(|e| Failure::Network(format!("connecting to {}: {e}", self.server)))?;
         let requesting = |e: std::io::Error| {
             Failure::Network(format!("sending a request to {}: {e}", self.server))
         };
-        stream
-            .set_write_timeout(Some(IDLE_TIMEOUT.min(timeout)))
-            .map_err(requesting)?;
         let request = format!(
             "{method} {}/{name} HTTP/1.0\r\nHost: {}\r\nAccept-Encoding: identity\r\nUser-Agent: slipway\r\n{fields}\r\n",
             self.path, self.host
         );
         stream.write_all(request.as_bytes()).map_err(requesting)?;
-        Ok(HttpResponse {
-            stream,
-            deadline,
-            timeout,
-        })
+        Ok(stream)
     }
 }
 
@@ -178,35 +177,6 @@ pub(crate) fn post(
 /// How long a fetch of so many bytes may take, from the first word to the last.
 fn timeout(bytes: u64) -> Duration {
     BASE_TIMEOUT + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
-}
-
-/// What a server sends, until the whole fetch has taken too long.
-struct HttpResponse {
-    stream: TcpStream,
-    deadline: Instant,
-    timeout: Duration,
-}
-
-impl Read for HttpResponse {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let late = || {
-            let seconds = self.timeout.as_secs();
-            std::io::Error::other(format!("it took more than {seconds} s"))
-        };
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(late());
-        }
-        self.stream.set_read_timeout(Some(IDLE_TIMEOUT.min(left)))?;
-        self.stream.read(buffer).map_err(|error| {
-            let ended = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-            if ended && left < IDLE_TIMEOUT {
-                late()
-            } else {
-                error
-            }
-        })
-    }
 }
 
 /// What the head of an answer says.
@@ -374,11 +344,8 @@ fn some(from: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Failure> {
     loop {
         match from.read(buffer) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                let seconds = IDLE_TIMEOUT.as_secs();
-                return Err(Failure::Network(format!(
-                    "the server sent nothing for {seconds} s"
-                )));
+            Err(e) if e.kind() == ErrorKind::TimedOut => {
+                return Err(Failure::Network(e.to_string()));
             }
             Err(e) => return Err(Failure::Network(format!("reading its answer: {e}"))),
             Ok(n) => return Ok(n),
@@ -428,6 +395,7 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Instant;
 
     use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! What a host runs once it is installed: small static programs, each one step of the bring-up.
 //!
-//! Five equal rooms, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
+//! Six equal modules, one a program. `bridgeprereq` moves the host's uplink into a bridge as a transaction:
 //! [`bridge`]. `setupdockerhost` gives the host's dockerd a key, a certificate and clients that it trusts,
 //! and proves it: [`dockerhost`]. `firstboot` runs them in
 //! the order that the node's definition asks for, each once: [`firstboot`]. `otherpkgs` installs the
@@ -9,7 +9,7 @@
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
 //! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `nftables` (what its firewall does to
-//! a packet), `program`, `http` and `tls_client`;
+//! a packet), `program`, `timed_stream`, `http` and `tls_client`;
 //! [`fault`] makes tests of interrupted runs possible. Nothing here runs a shell, resolves a name or asks a
 //! name service.
 
@@ -27,5 +27,6 @@ mod nftables;
 pub mod otherpkgs;
 mod owner;
 mod program;
+mod timed_stream;
 pub mod tls;
 mod tls_client;

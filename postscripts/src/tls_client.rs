@@ -4,7 +4,6 @@
 //! file that knows rustls.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -14,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme, StreamOwned};
 
+use crate::timed_stream::TimedStream;
 use crate::tls::KeyPem;
 
 /// A client's certificate chain and key, PEM.
@@ -31,14 +31,14 @@ pub(crate) struct TlsClient<'a> {
 }
 
 /// What is said to a server that is proven to be the one.
-pub(crate) struct TlsStream(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) struct TlsStream(StreamOwned<ClientConnection, TimedStream>);
 
 impl TlsClient<'_> {
     /// Shakes hands.
     ///
     /// # Errors
     /// When the server is another, or does not answer.
-    pub(crate) fn connect(&self, stream: TcpStream) -> Result<TlsStream> {
+    pub(crate) fn connect(&self, stream: TimedStream) -> Result<TlsStream> {
         self.handshake(self.config()?, stream)
     }
 
@@ -46,20 +46,21 @@ impl TlsClient<'_> {
     ///
     /// # Errors
     /// When the server is another, or does not answer.
-    pub(crate) fn requested_authorities(&self, stream: TcpStream) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn requested_authorities(&self, stream: TimedStream) -> Result<Vec<Vec<u8>>> {
         let asked = Arc::new(RequestedAuthorities::default());
         let resolver = Arc::clone(&asked);
         let config = self.builder()?.with_client_cert_resolver(resolver);
-        // a server that speaks TLS 1.2 refuses a client without a certificate before the handshake ends
+        // a server asks before it proves who it is, and one that speaks TLS 1.2 refuses a client without a certificate
+        // after that and before the handshake ends
         if let Err(error) = self.handshake(config, stream)
-            && asked.subjects().is_empty()
+            && !is_refusal(&error)
         {
             return Err(error);
         }
         Ok(asked.subjects())
     }
 
-    fn handshake(&self, config: ClientConfig, stream: TcpStream) -> Result<TlsStream> {
+    fn handshake(&self, config: ClientConfig, stream: TimedStream) -> Result<TlsStream> {
         let name = ServerName::try_from(self.name.to_owned()).context("taking a server's name")?;
         let connection = ClientConnection::new(Arc::new(config), name)?;
         let mut stream = StreamOwned::new(connection, stream);
@@ -92,6 +93,15 @@ impl TlsClient<'_> {
         let key = key.context("reading a client's key")?;
         Ok(builder.with_client_auth_cert(chain, key)?)
     }
+}
+
+/// Says whether the server ended a handshake: this side had nothing against its certificate.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let error = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    let error = error.and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// Whether a name is one that a client can ask for: of all digits it is none.
@@ -157,5 +167,125 @@ impl ResolvesClientCert for RequestedAuthorities {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread;
+
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+    use time::{Duration, OffsetDateTime};
+
+    use super::*;
+    use crate::timed_stream::TimeLimits;
+    use crate::tls::{Authority, CertificateInfo, LocalAuthority, SubjectAltNames, Usage};
+
+    fn authority(name: &str) -> LocalAuthority {
+        LocalAuthority::create(name, OffsetDateTime::now_utc())
+            .unwrap()
+            .0
+    }
+
+    /// A server that lets in the clients of an authority alone.
+    fn server(
+        version: &'static SupportedProtocolVersion,
+        hosts: &LocalAuthority,
+        clients: &LocalAuthority,
+    ) -> SocketAddr {
+        let names = SubjectAltNames {
+            dns: ["host01".to_owned()].into(),
+            ..SubjectAltNames::default()
+        };
+        let key = KeyPem::generate().unwrap();
+        let request = key.request("host01", &names).unwrap();
+        let until = OffsetDateTime::now_utc() + Duration::days(1);
+        let certificate = hosts.sign(&request, Usage::Server, until).unwrap();
+        let mut roots = RootCertStore::empty();
+        let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        roots.add(der(clients.certificate())).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                vec![der(&certificate)],
+                PrivateKeyDer::from_pem_slice(key.reveal().as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            // until the client is gone: one that has no certificate is refused
+            while connection.complete_io(&mut stream).is_ok() {}
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        address
+    }
+
+    fn connect(address: SocketAddr, seconds: u64) -> TimedStream {
+        let limits = TimeLimits {
+            connect: std::time::Duration::from_secs(20),
+            idle: std::time::Duration::from_secs(20),
+            total: std::time::Duration::from_secs(seconds),
+        };
+        TimedStream::connect(&address, limits).unwrap()
+    }
+
+    #[test]
+    fn what_a_server_asks_for_counts_where_it_is_the_one() {
+        let (hosts, clients, other) =
+            (authority("hosts"), authority("clients"), authority("other"));
+        let expected = CertificateInfo::parse(clients.certificate()).unwrap();
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let asked = |authority: &LocalAuthority, name| {
+                let client = TlsClient {
+                    authorities: authority.certificate(),
+                    name,
+                    identity: None,
+                };
+                let stream = connect(server(version, &hosts, &clients), 60);
+                let asked = client.requested_authorities(stream);
+                asked.map_err(|error| format!("{error:#}"))
+            };
+            assert_eq!(
+                asked(&hosts, "host01"),
+                Ok(vec![expected.subject().to_vec()])
+            );
+            let refused = "shaking hands: invalid peer certificate: ";
+            for (authority, name) in [(&other, "host01"), (&hosts, "host02")] {
+                let why = asked(authority, name).unwrap_err();
+                assert!(why.starts_with(refused), "{version:?} {name}: {why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_handshake_has_an_end_however_its_bytes_come() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // the head of a record of 16 KiB, and then one byte and another
+            stream.write_all(&[22, 3, 3, 64, 0]).unwrap();
+            while stream.write_all(&[0]).is_ok() {
+                thread::sleep(std::time::Duration::from_millis(50));
+            }
+        });
+        let hosts = authority("hosts");
+        let client = TlsClient {
+            authorities: hosts.certificate(),
+            name: "host01",
+            identity: None,
+        };
+        let error = client.connect(connect(address, 1)).err().unwrap();
+        assert_eq!(format!("{error:#}"), "shaking hands: it took more than 1 s");
     }
 }

@@ -111,9 +111,7 @@ fn ensure_network(
         report.step(what.clone());
     }
     report.network = Some(what);
-    let there = engine.network(network.name().as_str())?;
-    report.forwarding =
-        forwarding::check(&there.iter().flat_map(network::bound).collect::<Vec<_>>());
+    report.forwarding = forwarding::check(std::slice::from_ref(network));
     for found in report.forwarding.iter() {
         eprintln!("setupdockerhost: {found}");
     }

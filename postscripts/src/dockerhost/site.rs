@@ -46,7 +46,7 @@ pub(super) fn plan(
     if previous.is_empty() {
         erase(paths, certificates)?;
     }
-    let bundle = certificates_in(&identity.clients).concat() + &previous.concat();
+    let bundle = identity.clients.clone() + &previous.concat();
     let server = [
         FileChange::write(paths.server_key(), identity.key.reveal(), SECRET),
         FileChange::write(paths.server_certificate(), &identity.certificate, PUBLIC),

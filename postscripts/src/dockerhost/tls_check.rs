@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::timed_stream::{TimeLimits, TimedStream};
 use crate::tls::{
     Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
     certificates_in,
@@ -20,6 +21,11 @@ use crate::tls::{
 use crate::tls_client::{ClientIdentity, TlsClient};
 
 /// How long one client waits.
+const LIMITS: TimeLimits = TimeLimits {
+    connect: TIMEOUT,
+    idle: TIMEOUT,
+    total: Duration::from_secs(60),
+};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long dockerd may take until it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -120,7 +126,7 @@ fn check_requested(endpoint: &TlsEndpoint<'_>) -> Result<String> {
             wanted.len()
         );
     }
-    Ok("those of the site's authority alone are asked for".to_owned())
+    Ok("those of the trusted authorities alone are asked for".to_owned())
 }
 
 fn must_be_refused(client: &'static str, outcome: Result<String>) -> TlsCheck {
@@ -179,16 +185,8 @@ fn read_version<S: Read + Write>(mut stream: S) -> Result<String> {
     }
 }
 
-fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let connecting = || format!("connecting to {address}");
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT).with_context(connecting)?;
-    stream
-        .set_read_timeout(Some(TIMEOUT))
-        .with_context(connecting)?;
-    stream
-        .set_write_timeout(Some(TIMEOUT))
-        .with_context(connecting)?;
-    Ok(stream)
+fn connect(address: SocketAddr) -> Result<TimedStream> {
+    TimedStream::connect(&address, LIMITS).with_context(|| format!("connecting to {address}"))
 }
 
 fn wait_until_it_listens(address: SocketAddr) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What is asked of slipwayd, over TLS with the site's root as the only authority.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,12 +12,16 @@ use serde::{Deserialize, Serialize};
 use super::TRY_AGAIN;
 use crate::http;
 use crate::identity::HostIdentity;
+use crate::timed_stream::{TimeLimits, TimedStream};
 use crate::tls::{KeyPem, SubjectAltNames};
 use crate::tls_client::{ClientIdentity, TlsClient};
 
-/// How long slipwayd may take to accept a connection, and then to say something: its signer may have a queue.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long slipwayd may take: its signer may have a queue.
+const LIMITS: TimeLimits = TimeLimits {
+    connect: Duration::from_secs(10),
+    idle: Duration::from_secs(60),
+    total: Duration::from_secs(120),
+};
 /// No answer is longer.
 const MAX_ANSWER: u64 = 64 << 10;
 
@@ -123,7 +127,8 @@ impl SlipwaydClient<'_> {
             identity,
         };
         let text = serde_json::to_string(request).context("writing a request")?;
-        let connected = self.connect().and_then(|stream| client.connect(stream));
+        let connected = TimedStream::connect(&self.server, LIMITS).map_err(anyhow::Error::from);
+        let connected = connected.and_then(|stream| client.connect(stream));
         let mut stream = connected
             .with_context(|| format!("connecting to slipwayd on {}", self.server))
             .map_err(EnrolmentFailure::ForNow)?;
@@ -133,13 +138,6 @@ impl SlipwaydClient<'_> {
             .with_context(|| format!("asking slipwayd on {}", self.server))
             .map_err(EnrolmentFailure::ForNow)?;
         answer_of(status, &answer)
-    }
-
-    fn connect(&self) -> Result<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.server, CONNECT_TIMEOUT)?;
-        stream.set_read_timeout(Some(IDLE_TIMEOUT))?;
-        stream.set_write_timeout(Some(IDLE_TIMEOUT))?;
-        Ok(stream)
     }
 }
 

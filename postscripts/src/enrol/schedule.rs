@@ -61,9 +61,9 @@ pub(super) fn apply(root: &Path) -> Result<()> {
     }
     if changed {
         super::sshd::systemctl(root, &["daemon-reload"])?;
-        super::sshd::systemctl(root, &["start", &format!("{NAME}.timer")])?;
     }
-    Ok(())
+    // also where a run before was cut off here; one that runs is left alone
+    super::sshd::systemctl(root, &["start", &format!("{NAME}.timer")])
 }
 
 fn service() -> String {

@@ -57,16 +57,17 @@ pub(super) fn apply(root: &Path) -> Result<()> {
             &format!("{DROP_INS}/{DROP_IN}"),
             &format!("# Written by 'enrol'.\n{line}"),
         )?
-    } else if config.contains(&line) {
+    } else if holds_for_all(&config, line.trim_end()) {
         false
     } else {
         // first, as what follows a Match holds for some connections alone
         write(root, CONFIG, &format!("{line}{config}"))?
     };
     if changed {
+        // a pattern is of those that are loaded: a name that the distribution does not use is an error
         systemctl(
             root,
-            &["try-reload-or-restart", "ssh.service", "sshd.service"],
+            &["reload-or-try-restart", "ssh[.]service", "sshd[.]service"],
         )?;
     }
     Ok(())
@@ -81,6 +82,18 @@ fn reads_drop_ins(config: &str) -> bool {
             .is_some_and(|word| word.eq_ignore_ascii_case("include"))
             && words.any(|word| word.starts_with(DROP_INS))
     })
+}
+
+/// Says whether a line of a configuration is before all that a Match limits.
+fn holds_for_all(config: &str, line: &str) -> bool {
+    let is_match = |line: &&str| {
+        let first = line.split_whitespace().next();
+        first.is_some_and(|word| word.eq_ignore_ascii_case("match"))
+    };
+    let mut lines = config.lines().map(str::trim);
+    lines
+        .find(|one| *one == line || is_match(one))
+        .is_some_and(|one| one == line)
 }
 
 /// Writes a file of ssh, which others may read as they could.
@@ -147,6 +160,11 @@ mod tests {
             (
                 "Port 22\nMatch User x\n",
                 format!("{line}Port 22\nMatch User x\n"),
+                false,
+            ),
+            (
+                &format!("#{line}Match User x\n{line}"),
+                format!("{line}#{line}Match User x\n{line}"),
                 false,
             ),
         ] {

@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use ipnetwork::IpNetwork;
 use nix::libc;
 
-use super::expression::{Expression, NAME_SIZE};
+use super::expression::{Expression, NAME_SIZE, padded};
 use super::value::Value;
 use crate::netlink::uapi::{
     NFT_META_IIFKIND, NFT_META_OIFKIND, NFTA_CT_KEY, NFTA_META_KEY, NFTA_PAYLOAD_BASE,
@@ -85,13 +85,6 @@ impl Interface {
             kind: Value::of(&padded(kind)),
         }
     }
-}
-
-/// A name as registers hold it.
-pub(super) fn padded(name: &str) -> Vec<u8> {
-    let mut bytes = name.as_bytes().to_vec();
-    bytes.resize(NAME_SIZE, 0);
-    bytes
 }
 
 /// What an expression loads.

@@ -194,21 +194,15 @@ impl NftRuleset {
     pub(crate) fn is_looked_up(&self, set: &Set) -> bool {
         let mut rules = self.rules.iter();
         rules.any(|rule| {
-            let mut sought = rule.expressions.iter();
-            sought.any(|one| {
-                self.set_of(rule, one)
-                    .is_some_and(|other| other.id() == set.id())
-            })
+            let mut expressions = rule.expressions.iter();
+            expressions.any(|one| rule.looks_into(one, set))
         })
     }
 
     /// The set that an expression looks into.
     pub(crate) fn set_of(&self, rule: &NftRule, lookup: &Expression) -> Option<&Set> {
-        let is_lookup = lookup.name == "lookup";
-        let name = lookup.text(NFTA_LOOKUP_SET).filter(|_| is_lookup)?;
-        self.sets
-            .iter()
-            .find(|set| (set.family, &set.table, &set.name) == (rule.family, &rule.table, &name))
+        let mut sets = self.sets.iter();
+        sets.find(|set| rule.looks_into(lookup, set))
     }
 
     /// The rules of a chain in their order.
@@ -242,6 +236,13 @@ impl NftRuleset {
 }
 
 impl NftRule {
+    /// Reports whether one of its expressions looks into a set.
+    pub(crate) fn looks_into(&self, one: &Expression, set: &Set) -> bool {
+        one.name == "lookup"
+            && (self.family, &self.table) == (set.family, &set.table)
+            && one.text(NFTA_LOOKUP_SET).as_deref() == Some(&set.name)
+    }
+
     /// Reports whether another rule is in the same chain.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         (self.family, &self.table, &self.chain) == (other.family, &other.table, &other.chain)

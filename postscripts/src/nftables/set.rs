@@ -41,11 +41,6 @@ pub(crate) struct SetElement {
 }
 
 impl Set {
-    /// What no other set of the kernel has.
-    pub(crate) fn id(&self) -> (u8, String, String) {
-        (self.family, self.table.clone(), self.name.clone())
-    }
-
     /// Its elements as far as they were read.
     pub(crate) fn read(&self) -> &[SetElement] {
         self.elements.as_deref().unwrap_or_default()

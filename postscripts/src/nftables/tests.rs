@@ -378,7 +378,7 @@ fn rules_of_bridges_see_the_bridge_and_what_belongs_to_no_conversation() {
     };
     let drop = || Expression::immediate(0, &verdict(0));
     let invalid = Expression::equals(1, &1_u32.to_ne_bytes());
-    let named = |name: &str| Expression::equals(1, &packet::padded(name));
+    let named = |name: &str| Expression::equals(1, &expression::padded(name));
     let frame = Packet {
         input: Some(Interface::beginning("veth", "veth")),
         output: Some(Interface::named("eth0", Some(2))),

@@ -355,8 +355,7 @@ impl Pair {
         self.hosts[host].docker(&ping).status.success()
     }
 
-    /// What the first host's own run says of what it forwards.
-    /// The same with N for the number of a rule, which is whatever its table has come to.
+    /// What the first host's own run says, with N for the number of a rule, which is whatever its table has come to.
     fn unnumbered(&self) -> (Vec<String>, Vec<String>) {
         let (facts, obstacles) = self.forwarding();
         let unnumbered = |text: String| match text.split_once(" drops them") {
@@ -369,6 +368,7 @@ impl Pair {
         (facts, obstacles.into_iter().map(unnumbered).collect())
     }
 
+    /// What the first host's own run says of what it forwards.
     fn forwarding(&self) -> (Vec<String>, Vec<String>) {
         let report = self.hosts[0].setup(&["--json", NETWORK]);
         let report: Value = serde_json::from_str(&report).unwrap();
@@ -642,7 +642,7 @@ fn by_nft() {
     }
 }
 
-/// An administrator's own network of both families is kept, and both are answered for.
+/// Of a network of both families, `--status` answers for both; a run puts one of IPv4 alone in its place.
 fn dual_stack() {
     let namespace = Namespace::new("dhq", "10.77.0.5/16");
     let host = Host::inside(&namespace.0, "10.77.0.5:2376");

@@ -169,8 +169,7 @@ fn takes_the_identity() {
     let said = host.command(&[]).output().unwrap();
     assert!(said.status.success(), "{}", text(&said.stderr));
     // no client's key is on the host, and so dockerd says itself whom it lets in
-    let proof =
-        "setupdockerhost: clients that get in: those of the site's authority alone are asked for\n";
+    let proof = "setupdockerhost: clients that get in: those of the trusted authorities alone are asked for\n";
     assert!(text(&said.stderr).contains(proof), "{}", text(&said.stderr));
     assert_eq!(other_keys(&host), [""; 0]);
     assert_eq!(host.read("etc/docker/tls/ca.pem"), site.read("clients.pem"));
@@ -258,6 +257,16 @@ fn refuses_what_does_not_belong_together() {
             "clients.pem",
             before_pem(&host),
             "the site's root did not sign the authority of clients",
+        ),
+        (
+            "clients.pem",
+            site.read("clients.pem") + &before_pem(&host),
+            "the site's root did not sign the authority of clients",
+        ),
+        (
+            "clients.pem",
+            String::new(),
+            "there is no certificate of the authority of clients",
         ),
         (
             "cert.pem",

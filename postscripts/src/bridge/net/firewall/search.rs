@@ -40,9 +40,7 @@ pub(super) fn is_looked_up_by_device(ruleset: &NftRuleset, set: &Set) -> bool {
         let mut registers = Registers::default();
         rule.expressions.iter().any(|one| {
             let from = one.number(NFTA_LOOKUP_SREG).and_then(byte);
-            let is_sought = ruleset
-                .set_of(rule, one)
-                .is_some_and(|other| other.id() == set.id());
+            let is_sought = rule.looks_into(one, set);
             let has_device = |from| !registers.within(from, set.key).is_empty();
             let found = is_sought && from.is_some_and(has_device);
             registers.follow(one);
