@@ -35,7 +35,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use definitions::states::ReportedState;
-use definitions::terminal::escaped;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -303,7 +302,7 @@ async fn report(mut stream: TcpStream, caller: Caller, service: Arc<Service>) ->
         let recorded =
             tokio::task::spawn_blocking(move || service.record(&caller, state, Vec::new())).await?;
         if let Err(error) = recorded {
-            eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+            http::log(&format!("{error:#}"));
         }
     }
     write.write_all(b"done\n").await?;
