@@ -209,7 +209,7 @@ fn thousand() {
         ">2 wrong<",
         ">8 under way<",
         ">970 booted<",
-        ">20 silent<",
+        ">20 unknown<",
         "<td>n0400</td><td class=\"bad\">installing*</td><td>5 h 0 min</td>",
         "E: Unable to locate package docker-ce</pre>",
     ] {

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
             ),
             ("nodes_report_in_xcats_form_too", installstatus),
             ("a_daemon_that_is_killed_keeps_what_it_noted", killed),
+            ("what_is_asked_while_a_daemon_ends_is_answered_last", ending),
             ("nodestat_says_what_changes", watch),
             ("a_health_check_finds_what_nodes_would_find", probe),
             ("the_umask_says_who_may_ask_the_signer", umask),
@@ -571,7 +572,18 @@ fn enrolment() {
         lines[1]
     );
     assert_eq!(lines[2..], ["n2:     one", "n2:     \\u001b[2Jtwo"]);
-    // One that is revoked reports no more, nor one that is defined no more.
+    // What is the node's alone is served to its certificate, wherever it is.
+    fs::create_dir_all(lab.path("install/autoinst/n1")).unwrap();
+    lab.write("install/autoinst/n1/boot.cpio.gz", "secret");
+    let archive = lab.path("install/autoinst/n1/boot.cpio.gz");
+    fs::set_permissions(archive, fs::Permissions::from_mode(0o640)).unwrap();
+    let fetched = |daemon: &Daemon| {
+        let url = daemon.tls_url("/install/autoinst/n1/boot.cpio.gz");
+        let from = ["--interface", "127.0.0.9"];
+        curl(&lab, &[&from[..], &own, &[&url]].concat()).0
+    };
+    assert_eq!(fetched(&daemon), "200");
+    // One that is revoked reports and gets no more, nor one that is defined no more.
     let other = arm(&lab, "n1").remove(0).1;
     let (status, answer) = enrol(&lab, &daemon, "n1", &other, "n1.csr");
     assert_eq!(status, "200", "{answer}");
@@ -585,6 +597,7 @@ fn enrolment() {
         assert!(Instant::now() < end, "a revoked certificate counts");
         thread::sleep(Duration::from_millis(100));
     }
+    assert_eq!(fetched(&daemon), "403");
     lab.write("n1.crt", answer["certificate"].as_str().unwrap());
     assert_eq!(
         report(&daemon, &own, booted).0,
@@ -609,10 +622,12 @@ fn enrolment() {
             "no node has this address or certificate\n".to_owned()
         )
     );
+    assert_eq!(fetched(&daemon), "403");
     // Who cannot be asked about it vouches for nothing.
     drop(daemon);
     let daemon = Daemon::start(&lab);
     assert_eq!(report(&daemon, &own, booted).0, "503");
+    assert_eq!(fetched(&daemon), "503");
 }
 
 fn secrets() {
@@ -799,6 +814,36 @@ fn killed() {
         serde_json::from_str(&nodestat(&lab, &["k[001-200]", "--json"]).stdout).unwrap();
     let nodes = document["nodes"].as_array().unwrap();
     assert!(nodes.len() == 200 && nodes.iter().all(|node| node["state"] == "booted"));
+}
+
+fn ending() {
+    let lab = site("");
+    lab.write("install/file", "x");
+    let end = Instant::now() + LONG;
+    let answer = loop {
+        let mut daemon = Daemon::start(&lab);
+        let mut stream = daemon.connect();
+        // Once this is answered, the connection that was made before is accepted too.
+        daemon.raw(b"GET /install/file HTTP/1.0\r\n\r\n");
+        let pid = nix::unistd::Pid::from_raw(daemon.daemon.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        while TcpStream::connect(daemon.http).is_ok() {
+            assert!(Instant::now() < end, "the daemon does not end");
+        }
+        let _ = stream.write_all(b"GET /install/file HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(daemon.daemon.wait().unwrap().success());
+        // A machine with other work may send it later than the daemon waits.
+        if !answer.is_empty() {
+            break answer;
+        }
+        assert!(Instant::now() < end, "nothing is answered");
+    };
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nconnection: close\r\n"),
+        "{answer}"
+    );
 }
 
 fn watch() {

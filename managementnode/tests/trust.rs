@@ -72,6 +72,10 @@ fn main() -> ExitCode {
                 "a_node_gets_its_next_certificate_by_the_present_one",
                 renewal,
             ),
+            (
+                "a_node_that_renews_without_end_is_refused_and_alarms",
+                endless_renewal,
+            ),
             ("fifty_nodes_enrol_at_once", fifty),
             (
                 "a_signer_takes_the_socket_that_systemd_hands_over",
@@ -1124,6 +1128,42 @@ fn renewal() {
     assert_eq!(renew("n1", &second), refused);
 }
 
+fn endless_renewal() {
+    let lab = ready();
+    let _signer = Signer::start(&lab);
+    let socket = lab.path("signer.sock");
+    let (_, token) = arm(&lab, "n1").remove(0);
+    request(&lab, "n1", "basicConstraints=CA:FALSE");
+    let csr = lab.read("n1.csr");
+    ask(&socket, "n1", &token, &csr);
+    let store: Value = serde_json::from_str(&lab.read("config/trust/store.json")).unwrap();
+    let mut issued = store["issued"].as_object().unwrap().iter();
+    let (serial, _) = issued
+        .find(|(_, issued)| issued["purpose"] == "node")
+        .unwrap();
+    let renewal =
+        json!({ "request": { "request": csr }, "node": "n1", "serial": serial, "from": "" });
+    let renew = || question(&socket, &json!({ "renew": renewal }));
+    for number in 2..=64 {
+        assert!(renew()["certificate"].is_string(), "{number}");
+    }
+    assert_eq!(renew(), json!({ "refused": REFUSED }));
+    assert_eq!(renew(), json!({ "refused": REFUSED }));
+    let status = json_of(&lab, &["status"]);
+    assert_eq!(
+        status["issued"]["node"],
+        json!({ "valid": 64, "revoked": 0 })
+    );
+    assert_eq!(
+        alarms(&lab),
+        ["n1 : it has 64 certificates that are valid: revoke it and arm it again"]
+    );
+    // Whoever is armed again goes on.
+    succeed(&lab, &["revoke", "n1"]);
+    let (_, token) = arm(&lab, "n1").remove(0);
+    assert!(ask(&socket, "n1", &token, &csr)["certificate"].is_string());
+}
+
 fn wrong_secrets() {
     let lab = ready();
     let _signer = Signer::start(&lab);
@@ -1135,7 +1175,11 @@ fn wrong_secrets() {
     assert_eq!(ask(&socket, "n1", &tokens[1].1, &csr), refused);
     assert_eq!(ask(&socket, "n1", "SLIPWAY-1-00-11", &csr), refused);
     assert_eq!(ask(&socket, "far", &tokens[0].1, &csr), refused);
-    assert_eq!(ask(&socket, "n1", &tokens[0].1, "no request"), refused);
+    // What is no request raises one alarm, whatever is in it.
+    let other = "-----BEGIN A-----\nAAAA\n-----END A-----\n";
+    for text in ["no request", other, &other.replace('A', "B")] {
+        assert_eq!(ask(&socket, "n1", &tokens[0].1, text), refused, "{text}");
+    }
     // The clock of the store goes on: what was armed an hour ago for a minute is late.
     let store = lab.read("config/trust/store.json");
     let mut document: Value = serde_json::from_str(&store).unwrap();
@@ -1150,7 +1194,7 @@ fn wrong_secrets() {
             "n1 10.1.0.99: its secret is not the one that it was armed with",
             "n1 10.1.0.99: its token is for another authority, or none",
             "far 10.1.0.99: it is not armed",
-            "n1 10.1.0.99: reading a signing request: there is no PEM block",
+            "n1 10.1.0.99: its signing request or ssh host key cannot be read",
             "n2 10.1.0.99: its secret came after its time",
         ]
     );

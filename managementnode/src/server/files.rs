@@ -44,7 +44,7 @@ impl Tree {
         path: &str,
         fields: &HeaderMap,
         is_head: bool,
-        node: impl FnOnce() -> Option<String> + Send + 'static,
+        node: impl Future<Output = Result<Option<String>, StatusCode>>,
     ) -> Response<Content> {
         match self.part(path, fields, is_head, node).await {
             Ok(response) => response,
@@ -57,14 +57,12 @@ impl Tree {
         path: &str,
         fields: &HeaderMap,
         is_head: bool,
-        node: impl FnOnce() -> Option<String> + Send + 'static,
+        node: impl Future<Output = Result<Option<String>, StatusCode>>,
     ) -> Result<Response<Content>, StatusCode> {
         let path = decoded(path).ok_or(StatusCode::NOT_FOUND)?;
         let (file, size, version) = self.opened(path.clone()).await?;
         if !version.is_open {
-            // who asks may have to be looked up in the definitions
-            let node = tokio::task::spawn_blocking(node).await;
-            let node = node.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+            let node = node.await?;
             if !node.is_some_and(|node| path.starts_with(&format!("autoinst/{node}/"))) {
                 return Err(StatusCode::FORBIDDEN);
             }

@@ -68,8 +68,7 @@ impl Service {
         let path = request.uri().path().to_owned();
         if let Some(file) = path.strip_prefix("/install/").filter(|_| is_read) {
             let is_head = request.method() == Method::HEAD;
-            let (service, asking) = (Arc::clone(&self), caller.clone());
-            let node = move || service.node(&asking);
+            let node = Arc::clone(&self).node(caller);
             let fields = request.headers();
             return self.tree.answer(file, fields, is_head, node).await;
         }
@@ -107,12 +106,39 @@ impl Service {
         }
     }
 
-    /// Returns the node that asks: by its certificate, else by its address.
-    pub(super) fn node(&self, caller: &Caller) -> Option<String> {
+    /// Returns the node that asks: by its certificate, while that counts, else by its address.
+    ///
+    /// # Errors
+    /// When that cannot be known now.
+    pub(super) async fn node(
+        self: Arc<Self>,
+        caller: Caller,
+    ) -> Result<Option<String>, StatusCode> {
+        if let Some(Peer::Node(own)) = &caller.peer {
+            match self.signer.is_valid(&own.serial).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    log(&format!("{error:#}"));
+                    return Err(StatusCode::SERVICE_UNAVAILABLE);
+                }
+            }
+        }
+        // Who asks may have to be looked up in the definitions.
+        let known = tokio::task::spawn_blocking(move || self.known(&caller).0).await;
+        known.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Returns the node that asks, if it is defined, and how that is known; revoked certificates are not looked for.
+    fn known(&self, caller: &Caller) -> (Option<String>, ReportEvidence) {
         match &caller.peer {
-            Some(Peer::Node(own)) => Some(own.name.clone()),
-            Some(Peer::Client(_)) => None,
-            None => self.nodes.at(caller.address),
+            Some(Peer::Node(own)) => (
+                self.nodes.exists(&own.name).then(|| own.name.clone()),
+                ReportEvidence::Certificate,
+            ),
+            // A client is no node, whatever its name and wherever it is.
+            Some(Peer::Client(_)) => (None, ReportEvidence::Certificate),
+            None => (self.nodes.at(caller.address), ReportEvidence::Address),
         }
     }
 
@@ -148,15 +174,7 @@ impl Service {
         state: ReportedState,
         lines: Vec<String>,
     ) -> Result<bool> {
-        let (node, by) = match &caller.peer {
-            Some(Peer::Node(own)) => (
-                self.nodes.exists(&own.name).then(|| own.name.clone()),
-                ReportEvidence::Certificate,
-            ),
-            // A client is no node, whatever its name and wherever it is.
-            Some(Peer::Client(_)) => (None, ReportEvidence::Certificate),
-            None => (self.nodes.at(caller.address), ReportEvidence::Address),
-        };
+        let (node, by) = self.known(caller);
         let Some(node) = node else {
             return Ok(false);
         };

@@ -21,6 +21,7 @@ mod page;
 mod plain;
 mod probe;
 mod signer;
+mod stopping;
 mod stream;
 mod tls;
 
@@ -34,7 +35,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use definitions::states::ReportedState;
-use definitions::terminal::escaped;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,7 +43,7 @@ use tokio::io::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 pub use cli::Args;
@@ -58,6 +58,7 @@ use listeners::SocketProtocol;
 use nodes::KnownNodes;
 use plain::{Begun, Rest};
 use signer::{SignerClient, SocketClient};
+use stopping::Stopping;
 use stream::{Counting, Progress};
 use tls::Tls;
 
@@ -121,7 +122,7 @@ async fn serve(args: Args) -> Result<ExitCode> {
         eprintln!("slipwayd: no --credentials: nodes cannot enrol, and there is no TLS");
         wanted.retain(|(_, protocol)| *protocol != SocketProtocol::Tls);
     }
-    let (stop, stopping) = watch::channel(());
+    let (stop, stopping) = Stopping::new();
     let listening = Listening {
         service,
         tls,
@@ -151,7 +152,7 @@ async fn serve(args: Args) -> Result<ExitCode> {
         _ = interrupt.recv() => {}
     }
     // What was asked before is answered still; who connects now is the next process's.
-    let _ = stop.send(());
+    let _ = stop.send(true);
     let _ = timeout(DRAIN, stop.closed()).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -162,15 +163,15 @@ struct Listening {
     service: Arc<Service>,
     tls: Option<Tls>,
     connections: Connections,
-    /// Changes when the daemon is told to end; whoever has it is waited for.
-    stopping: watch::Receiver<()>,
+    /// Whoever has it is waited for when the daemon is told to end.
+    stopping: Stopping,
 }
 
 async fn accept(listener: TcpListener, protocol: SocketProtocol, mut listening: Listening) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = listening.stopping.changed() => return,
+            _ = listening.stopping.told() => return,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -233,11 +234,10 @@ async fn answer_plain(
     mut stream: TcpStream,
     caller: Caller,
     service: Arc<Service>,
-    mut stopping: watch::Receiver<()>,
+    mut stopping: Stopping,
 ) {
     let progress = Progress::default();
-    let (asked, asking) = (Arc::clone(&service), caller.clone());
-    let node = move || asked.node(&asking);
+    let node = || Arc::clone(&service).node(caller.clone());
     let rest = tokio::select! {
         rest = plain::serve(&mut stream, &service.tree, node, &progress, &mut stopping) => rest,
         () = progress.stalled() => return,
@@ -248,12 +248,8 @@ async fn answer_plain(
 }
 
 /// Answers requests until the connection ends, or nothing moves on it.
-async fn answer<S>(
-    stream: S,
-    caller: Caller,
-    service: Arc<Service>,
-    mut stopping: watch::Receiver<()>,
-) where
+async fn answer<S>(stream: S, caller: Caller, service: Arc<Service>, mut stopping: Stopping)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let progress = Progress::default();
@@ -285,8 +281,8 @@ async fn answer<S>(
 
 /// Returns when the daemon is told to end and the connection has begun: hyper would close one that has not, although its
 /// request is on its way.
-async fn is_to_end(stopping: &mut watch::Receiver<()>, progress: &Progress) {
-    let _ = stopping.changed().await;
+async fn is_to_end(stopping: &mut Stopping, progress: &Progress) {
+    stopping.told().await;
     let _ = timeout(BEGIN, progress.begun()).await;
 }
 
@@ -306,7 +302,7 @@ async fn report(mut stream: TcpStream, caller: Caller, service: Arc<Service>) ->
         let recorded =
             tokio::task::spawn_blocking(move || service.record(&caller, state, Vec::new())).await?;
         if let Err(error) = recorded {
-            eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+            http::log(&format!("{error:#}"));
         }
     }
     write.write_all(b"done\n").await?;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use definitions::Catalog;
-use definitions::terminal::escaped;
 
 use crate::nic::nic_names;
 
@@ -66,7 +65,7 @@ impl KnownNodes {
             Ok(now) => *known = now,
             Err(error) => {
                 known.since = Instant::now();
-                eprintln!("slipwayd: {}", escaped(&format!("{error:#}"), '\t'));
+                super::http::log(&format!("{error:#}"));
             }
         }
         look(&known)

@@ -17,12 +17,12 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::content::Content;
 use super::files::Tree;
 use super::limits::{BEGIN, HEAD, MAX_FIELDS, MAX_HEAD};
+use super::stopping::Stopping;
 use super::stream::Progress;
 
 /// What follows the requests for files.
@@ -52,13 +52,16 @@ enum Read {
 }
 
 /// Answers requests for files until another comes; `node` says who asks.
-pub(super) async fn serve(
+pub(super) async fn serve<N>(
     stream: &mut TcpStream,
     tree: &Tree,
-    node: impl Fn() -> Option<String> + Clone + Send + 'static,
+    node: impl Fn() -> N,
     progress: &Progress,
-    stopping: &mut watch::Receiver<()>,
-) -> Rest {
+    stopping: &mut Stopping,
+) -> Rest
+where
+    N: Future<Output = Result<Option<String>, StatusCode>>,
+{
     let mut read = Vec::new();
     let mut is_first = true;
     loop {
@@ -72,8 +75,8 @@ pub(super) async fn serve(
             Ok(Err(_)) | Err(_) => return Rest::Nothing,
         };
         read.drain(..request.length);
-        let is_last = stopping.has_changed().unwrap_or(true) || closes(&request.fields);
-        let response = tree.answer(&request.path, &request.fields, false, node.clone());
+        let is_last = stopping.is_told() || closes(&request.fields);
+        let response = tree.answer(&request.path, &request.fields, false, node());
         let response = response.await;
         if send(stream, response, is_last, progress).await.is_err() || is_last {
             let _ = stream.shutdown().await;
@@ -84,8 +87,8 @@ pub(super) async fn serve(
 }
 
 /// Returns when the daemon is told to end; the first request of a connection is waited for a while.
-async fn is_to_end(stopping: &mut watch::Receiver<()>, is_first: bool) {
-    let _ = stopping.changed().await;
+async fn is_to_end(stopping: &mut Stopping, is_first: bool) {
+    stopping.told().await;
     if is_first {
         tokio::time::sleep(BEGIN).await;
     }

@@ -71,6 +71,15 @@ pub(crate) enum Answer {
     Signed(SignedIdentity),
 }
 
+/// How many certificates of a node are valid at a time: one that asks without end does not fill the store.
+const MAX_VALID: usize = 64;
+
+/// What is wrong with a renewal beyond that.
+const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm it again";
+
+/// What is wrong with a request whose keys cannot be taken.
+const NO_KEYS: &str = "its signing request or ssh host key cannot be read";
+
 /// What whoever is refused is told.
 const REFUSED: &str = "this node is not armed, or the secret is not its own: on the management node: slipway-trust status, then \
                        slipway-trust arm";
@@ -191,12 +200,10 @@ pub(super) fn enrol(
     let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
     let mut open = OpenStore::open(path)?;
     let request = &enrolment.request;
-    let refused = |open: &mut OpenStore, what: &str| {
-        refuse(open, (&request.node, &enrolment.from), now, what)
-    };
-    let keys = match NodeKeys::parse(&request.request, request.ssh.as_deref()) {
-        Ok(keys) => keys,
-        Err(error) => return refused(&mut open, &format!("{error:#}")),
+    let refused =
+        |open: &mut OpenStore, what| refuse(open, (&request.node, &enrolment.from), now, what);
+    let Ok(keys) = NodeKeys::parse(&request.request, request.ssh.as_deref()) else {
+        return refused(&mut open, NO_KEYS);
     };
     let key_digest = digest(&keys.tls.der());
     let arming = match judged(&open, request, &root, &key_digest, now) {
@@ -238,22 +245,26 @@ pub(super) fn renew(
 ) -> Result<Answer> {
     let mut open = OpenStore::open(directory.existing()?)?;
     let refused =
-        |open: &mut OpenStore, what: &str| refuse(open, (&renewal.node, &renewal.from), now, what);
+        |open: &mut OpenStore, what| refuse(open, (&renewal.node, &renewal.from), now, what);
     let request = &renewal.request;
-    let keys = match NodeKeys::parse(&request.request, request.ssh.as_deref()) {
-        Ok(keys) => keys,
-        Err(error) => return refused(&mut open, &format!("{error:#}")),
+    let Ok(keys) = NodeKeys::parse(&request.request, request.ssh.as_deref()) else {
+        return refused(&mut open, NO_KEYS);
     };
-    let is_valid = |issued: &Issued| {
+    let is_valid = |issued: &&Issued| {
         issued.revoked.is_none()
             && issued.name == renewal.node
             && issued.purpose == IssuePurpose::Node.name()
     };
-    if !open.store.issued.get(&renewal.serial).is_some_and(is_valid) {
+    let issued = &open.store.issued;
+    if !issued.get(&renewal.serial).as_ref().is_some_and(is_valid) {
         return refused(
             &mut open,
             "it would renew a certificate that does not count",
         );
+    }
+    let valid = issued.values().filter(is_valid);
+    if valid.filter(|issued| issued.until > now).count() >= MAX_VALID {
+        return refused(&mut open, TOO_MANY);
     }
     let nodes = catalog.nodes()?;
     let Ok(node) = nodes.node(&renewal.node) else {
@@ -368,11 +379,12 @@ fn judged(
     }
 }
 
+/// Raises an alarm; `what` is one of our own sentences, so that whoever asks makes no kinds of alarms without end.
 fn refuse(
     open: &mut OpenStore,
     (node, from): (&str, &str),
     now: OffsetDateTime,
-    what: &str,
+    what: &'static str,
 ) -> Result<Answer> {
     let short = |text: &str| text.chars().take(253).collect::<String>();
     open.store.alarm(Alarm {

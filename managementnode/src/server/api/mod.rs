@@ -17,13 +17,14 @@ mod types;
 
 use std::sync::Arc;
 
+use anyhow::{Context as _, bail};
 use definitions::ObjectKind;
+use definitions::states::StateReport;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 
 use super::content::Content;
 use super::files::decoded;
@@ -32,8 +33,7 @@ use super::tls::Peer;
 use crate::editor::{ChangeAnswer, ChangeQuestion, Condition, Refusal};
 use crate::trust::{Answer, Question};
 use operations::{ApiAction, FoundOperation};
-pub(crate) use types::ApiNodeState;
-use types::{ProblemDetails, StateList, TrustStatus};
+use types::{ApiNodeState, ProblemDetails, StateList, TrustStatus};
 
 /// What every path of the API begins with.
 pub(super) const PREFIX: &str = "/v1/";
@@ -110,73 +110,40 @@ async fn act(
     let client = client(&service, caller).await?;
     let fields = request.headers().clone();
     match action {
-        ApiAction::Describe
-        | ApiAction::List(_)
-        | ApiAction::Read(_)
-        | ApiAction::Effective
-        | ApiAction::States
-        | ApiAction::State => {
+        ApiAction::Put(kind) => {
+            let condition = condition(&fields, kind != ObjectKind::Site)?;
+            let attributes = Some(attributes(&fields, &name, request).await?);
+            let kind = kind.to_string();
+            let question = ChangeQuestion {
+                client,
+                kind,
+                name,
+                condition,
+                attributes,
+            };
+            edit(&service, question).await
+        }
+        ApiAction::Delete(kind) => {
+            let question = ChangeQuestion {
+                client,
+                kind: kind.to_string(),
+                name,
+                condition: condition(&fields, false)?,
+                attributes: None,
+            };
+            edit(&service, question).await
+        }
+        ApiAction::Trust => {
+            let status = trust(&service).await;
+            Reply::new(&status.map_err(|error| unavailable(&error))?)
+        }
+        _ => {
             let query = request.uri().query().map(str::to_owned);
             let turn = service.readers.clone().acquire_owned().await;
             let _turn = turn.map_err(internal)?;
             let read = move || read(&service, action, &name, query.as_deref(), &fields);
             tokio::task::spawn_blocking(read).await.map_err(internal)?
         }
-        ApiAction::Put(kind) => {
-            let condition = condition(&fields, kind != ObjectKind::Site)?;
-            let is_json = fields
-                .get(CONTENT_TYPE)
-                .and_then(|value| value.to_str().ok());
-            if is_json.is_none_or(|kind| {
-                kind.split(';').next().map(str::trim) != Some("application/json")
-            }) {
-                let detail = "the body is to be application/json".to_owned();
-                return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-            }
-            let object: ObjectBody = body(request).await.map_err(|status| {
-                let detail =
-                    "the body is not {\"name\": …, \"attributes\": {…}}, of at most 64 KiB";
-                (status, detail.to_owned())
-            })?;
-            if object.name.is_some_and(|own| own != name) {
-                let detail = "the name is not the one in the path".to_owned();
-                return Err((StatusCode::UNPROCESSABLE_ENTITY, detail));
-            }
-            let attributes = Some(object.attributes);
-            edit(
-                &service,
-                ChangeQuestion {
-                    client,
-                    kind: kind.to_string(),
-                    name,
-                    condition,
-                    attributes,
-                },
-            )
-            .await
-        }
-        ApiAction::Delete(kind) => {
-            let condition = condition(&fields, false)?;
-            edit(
-                &service,
-                ChangeQuestion {
-                    client,
-                    kind: kind.to_string(),
-                    name,
-                    condition,
-                    attributes: None,
-                },
-            )
-            .await
-        }
-        ApiAction::Trust => match service.signer.ask(&Question::Status).await {
-            Ok(Answer::Status(status)) => {
-                let status: TrustStatus = serde_json::from_value(status).map_err(internal)?;
-                Reply::new(&status)
-            }
-            Ok(_) => Err(internal("the signer gives another answer")),
-            Err(error) => Err(unavailable(&error)),
-        },
     }
 }
 
@@ -186,6 +153,44 @@ async fn act(
 struct ObjectBody {
     name: Option<String>,
     attributes: Map<String, Value>,
+}
+
+/// Reads what the object of a name is to say.
+async fn attributes(
+    fields: &HeaderMap,
+    name: &str,
+    request: Request<Incoming>,
+) -> Result<Map<String, Value>, Refused> {
+    let kind = fields
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+    if kind != Some("application/json") {
+        let detail = "the body is to be application/json".to_owned();
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let object: ObjectBody = body(request).await.map_err(|status| {
+        let detail = "the body is not {\"name\": …, \"attributes\": {…}}, of at most 64 KiB";
+        (status, detail.to_owned())
+    })?;
+    if object.name.is_some_and(|own| own != name) {
+        let detail = "the name is not the one in the path".to_owned();
+        return Err((StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    Ok(object.attributes)
+}
+
+/// Asks the signer what authorities there are, and what is wrong with them.
+///
+/// # Errors
+/// When it does not say.
+pub(super) async fn trust(service: &Service) -> anyhow::Result<TrustStatus> {
+    match service.signer.ask(&Question::Status).await? {
+        Answer::Status(status) => {
+            serde_json::from_value(status).context("reading the signer's answer")
+        }
+        _ => bail!("the signer gives another answer"),
+    }
 }
 
 /// Returns the name of the client that asks.
@@ -255,17 +260,17 @@ fn read(
     }
 }
 
-/// The states of the nodes that a query chooses, each with its time, and the node range as it was given.
-pub(super) type ChosenStates = (String, Vec<(ApiNodeState, Option<OffsetDateTime>)>);
+/// The nodes that a query chooses, each with its last report, and the node range as it was given.
+pub(super) type ChosenReports = (String, Vec<(String, Option<StateReport>)>);
 
-/// Reads the states of the nodes that a query chooses.
+/// Reads what the nodes that a query chooses reported last.
 ///
 /// # Errors
 /// When the query or the definitions are not right.
-pub(super) async fn states_of(
+pub(super) async fn reports_of(
     service: &Arc<Service>,
     query: Option<String>,
-) -> Result<ChosenStates, Refused> {
+) -> Result<ChosenReports, Refused> {
     let turn = service.readers.clone().acquire_owned().await;
     let _turn = turn.map_err(internal)?;
     let service = Arc::clone(service);
@@ -275,14 +280,11 @@ pub(super) async fn states_of(
         let nodes = objects::nodes(service.nodes.catalog())?;
         let names = objects::chosen(&nodes, range.as_ref())?;
         let states = service.states();
-        let states = names.iter().map(|name| {
-            let report = states.of(name);
-            (
-                ApiNodeState::new(name, report),
-                report.map(|report| report.time),
-            )
+        let reports = names.into_iter().map(|name| {
+            let report = states.of(&name).cloned();
+            (name, report)
         });
-        Ok((text, states.collect()))
+        Ok((text, reports.collect()))
     };
     tokio::task::spawn_blocking(read).await.map_err(internal)?
 }

@@ -1,6 +1,7 @@
 //! What answers hold; their schemas are made from these types.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use definitions::states::StateReport;
 use schemars::JsonSchema;
@@ -21,22 +22,22 @@ pub(super) struct ProblemDetails {
 
 /// How a node is, by what it reported last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub(crate) struct ApiNodeState {
+pub(super) struct ApiNodeState {
     /// The node.
-    pub(crate) node: String,
+    node: String,
     /// `installing`, `booting`, `postbooting`, `booted` or `failed`; null when it has reported nothing.
-    pub(crate) state: Option<String>,
+    state: Option<String>,
     /// Since when, by RFC 3339.
-    pub(crate) since: Option<String>,
+    since: Option<String>,
     /// How it is known: `certificate`, or `address`, which others on the node's network can forge.
-    pub(crate) by: Option<String>,
+    by: Option<String>,
     /// The last lines of what failed.
-    pub(crate) lines: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl ApiNodeState {
     /// Describes a node.
-    pub(crate) fn new(node: &str, report: Option<&StateReport>) -> Self {
+    pub(super) fn new(node: &str, report: Option<&StateReport>) -> Self {
         Self {
             node: node.to_owned(),
             state: report.map(|report| report.state.to_string()),
@@ -58,7 +59,7 @@ pub(super) struct StateList {
 
 /// The site's authorities, as `slipway-trust status --json` prints them.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(super) struct TrustStatus {
+pub(in crate::server) struct TrustStatus {
     /// The certificates and their keys.
     authorities: Vec<AuthorityStatus>,
     /// What is valid and what is revoked, by purpose.
@@ -66,9 +67,9 @@ pub(super) struct TrustStatus {
     /// The nodes that may enrol.
     armed: Vec<ArmedNode>,
     /// What was refused.
-    alarms: Vec<AlarmStatus>,
+    pub(in crate::server) alarms: Vec<AlarmStatus>,
     /// What is wrong.
-    problems: Vec<String>,
+    pub(in crate::server) problems: Vec<String>,
 }
 
 /// A certificate of the site.
@@ -100,7 +101,7 @@ struct ArmedNode {
 
 /// An enrolment that was refused.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct AlarmStatus {
+pub(in crate::server) struct AlarmStatus {
     node: String,
     /// The address that it came from.
     from: String,
@@ -110,4 +111,14 @@ struct AlarmStatus {
     time: String,
     /// How often.
     count: u64,
+}
+
+impl fmt::Display for AlarmStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} from {}: {}",
+            self.time, self.node, self.from, self.what
+        )
+    }
 }

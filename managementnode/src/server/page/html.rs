@@ -1,9 +1,10 @@
 //! The page's HTML. Everything that comes from elsewhere is escaped by the type that it is written through.
 
+use definitions::states::{ReportEvidence, ReportedState, StateReport};
 use maud::{DOCTYPE, Markup, html};
 use time::{Duration, OffsetDateTime};
 
-use crate::server::api::ApiNodeState;
+use crate::trust::stamp;
 
 /// How long a node may install, boot or run its scripts before that is wrong.
 const OVERDUE: Duration = Duration::hours(2);
@@ -17,7 +18,8 @@ pub(super) struct PageContent {
     pub(super) site: Option<String>,
     /// The node range that was asked for.
     pub(super) range: String,
-    pub(super) states: Vec<(ApiNodeState, Option<OffsetDateTime>)>,
+    /// The nodes, and what each reported last.
+    pub(super) nodes: Vec<(String, Option<StateReport>)>,
     pub(super) now: OffsetDateTime,
     /// For clients alone.
     pub(super) trust: Option<TrustLine>,
@@ -39,18 +41,18 @@ enum Section {
     Wrong,
     Busy,
     Good,
-    Silent,
+    Unknown,
 }
 
 impl Section {
-    /// Says where a node in a state since a time is listed.
-    fn of(state: Option<&str>, since: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
-        match (state, since) {
-            (None, _) => Self::Silent,
-            (Some("booted"), _) => Self::Good,
-            (Some("failed"), _) => Self::Wrong,
-            (Some(_), Some(since)) if now - since > OVERDUE => Self::Wrong,
-            (Some(_), _) => Self::Busy,
+    /// Says where a node with a last report is listed.
+    fn of(report: Option<&StateReport>, now: OffsetDateTime) -> Self {
+        match report.map(|report| (report.state, now - report.time)) {
+            None => Self::Unknown,
+            Some((ReportedState::Booted, _)) => Self::Good,
+            Some((ReportedState::Failed, _)) => Self::Wrong,
+            Some((_, lasted)) if lasted > OVERDUE => Self::Wrong,
+            Some(_) => Self::Busy,
         }
     }
 }
@@ -58,14 +60,13 @@ impl Section {
 /// Writes the page.
 pub(super) fn render(content: &PageContent) -> Markup {
     let of = |section| {
-        let states = content.states.iter();
-        let listed = states.filter(move |(node, since)| {
-            Section::of(node.state.as_deref(), *since, content.now) == section
-        });
+        let nodes = content.nodes.iter();
+        let listed =
+            nodes.filter(move |(_, report)| Section::of(report.as_ref(), content.now) == section);
         listed.collect::<Vec<_>>()
     };
     let (wrong, busy) = (of(Section::Wrong), of(Section::Busy));
-    let (good, silent) = (of(Section::Good), of(Section::Silent));
+    let (good, unknown) = (of(Section::Good), of(Section::Unknown));
     let site = content.site.as_deref().unwrap_or("nodes");
     html! {
         (DOCTYPE)
@@ -74,17 +75,17 @@ pub(super) fn render(content: &PageContent) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="refresh" content=(REFRESH);
-                title { (site) ": " (wrong.len()) " wrong of " (content.states.len()) }
+                title { (site) ": " (wrong.len()) " wrong of " (content.nodes.len()) }
                 link rel="stylesheet" href="/page.css";
             }
             body {
                 header {
                     h1 { (site) }
-                    span.count { (content.states.len()) " nodes" }
+                    span.count { (content.nodes.len()) " nodes" }
                     span.count.bad { (wrong.len()) " wrong" }
                     span.count.busy { (busy.len()) " under way" }
                     span.count.good { (good.len()) " booted" }
-                    span.count.none { (silent.len()) " silent" }
+                    span.count.none { (unknown.len()) " unknown" }
                     form {
                         input name="noderange" value=(content.range) placeholder="node range" aria-label="node range";
                         " " button { "Show" }
@@ -95,10 +96,10 @@ pub(super) fn render(content: &PageContent) -> Markup {
                     (table("Wrong", "bad", &wrong, content.now))
                     (table("Under way", "busy", &busy, content.now))
                     (names("Booted", "good", &good))
-                    (names("Silent: nothing reported", "none", &silent))
+                    (names("Unknown: nothing reported", "none", &unknown))
                 }
                 footer {
-                    "As of " (crate::trust::stamp(content.now)) ". What is known by a node's address alone (*) can be forged on its network."
+                    "As of " (stamp(content.now)) ". What is known by a node's address alone (*) can be forged on its network."
                 }
             }
         }
@@ -136,25 +137,28 @@ fn trust(trust: Option<&TrustLine>) -> Markup {
     }
 }
 
-type Listed<'a> = &'a (ApiNodeState, Option<OffsetDateTime>);
+type Listed<'a> = &'a (String, Option<StateReport>);
 
 /// Lists nodes with all that is known, those that are so longest first.
 fn table(title: &str, class: &str, nodes: &[Listed<'_>], now: OffsetDateTime) -> Markup {
-    let mut nodes = nodes.to_vec();
-    nodes.sort_by_key(|(_, since)| *since);
+    let known = nodes
+        .iter()
+        .filter_map(|(node, report)| Some((node, report.as_ref()?)));
+    let mut known: Vec<_> = known.collect();
+    known.sort_by_key(|(_, report)| report.time);
     html! {
-        @if !nodes.is_empty() {
-            h2 class=(class) { (title) " (" (nodes.len()) ")" }
+        @if !known.is_empty() {
+            h2 class=(class) { (title) " (" (known.len()) ")" }
             table {
                 thead { tr { th { "Node" } th { "State" } th { "For" } th { "Since" } th { "Last lines" } } }
                 tbody {
-                    @for (node, since) in nodes {
+                    @for (node, report) in known {
                         tr {
-                            td { (node.node) }
-                            td class=(class) { (node.state.as_deref().unwrap_or_default()) (mark(node)) }
-                            td { @if let Some(since) = since { (age(now - *since)) } }
-                            td { (node.since.as_deref().unwrap_or_default()) }
-                            td { @if !node.lines.is_empty() { pre { (node.lines.join("\n")) } } }
+                            td { (node) }
+                            td class=(class) { (report.state) (mark(report)) }
+                            td { (age(now - report.time)) }
+                            td { (stamp(report.time)) }
+                            td { @if !report.lines.is_empty() { pre { (report.lines.join("\n")) } } }
                         }
                     }
                 }
@@ -169,27 +173,22 @@ fn names(title: &str, class: &str, nodes: &[Listed<'_>]) -> Markup {
         @if !nodes.is_empty() {
             h2 class=(class) { (title) " (" (nodes.len()) ")" }
             ul {
-                @for (node, _) in nodes {
-                    li title=(title_of(node)) { (node.node) (mark(node)) }
+                @for (node, report) in nodes {
+                    @match report {
+                        Some(report) => li title=(format!("{node} since {}", stamp(report.time))) { (node) (mark(report)) },
+                        None => li title=(node) { (node) },
+                    }
                 }
             }
         }
     }
 }
 
-fn title_of(node: &ApiNodeState) -> String {
-    match &node.since {
-        Some(since) => format!("{} since {since}", node.node),
-        None => node.node.clone(),
-    }
-}
-
 /// Marks what is known by an address alone.
-fn mark(node: &ApiNodeState) -> &'static str {
-    if node.by.as_deref() == Some("address") {
-        "*"
-    } else {
-        ""
+fn mark(report: &StateReport) -> &'static str {
+    match report.by {
+        ReportEvidence::Address => "*",
+        ReportEvidence::Certificate => "",
     }
 }
 
@@ -207,11 +206,11 @@ fn age(lasted: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn content(states: Vec<(ApiNodeState, Option<OffsetDateTime>)>) -> PageContent {
+    fn content(nodes: Vec<(String, Option<StateReport>)>) -> PageContent {
         PageContent {
             site: Some("<site>".to_owned()),
             range: "\"><script>".to_owned(),
-            states,
+            nodes,
             now: OffsetDateTime::UNIX_EPOCH + Duration::hours(100),
             trust: Some(TrustLine::Known {
                 problems: Vec::new(),
@@ -220,28 +219,27 @@ mod tests {
         }
     }
 
-    fn state(
+    fn reported(
         node: &str,
-        state: &str,
+        state: ReportedState,
         hours: i64,
         lines: &[&str],
-    ) -> (ApiNodeState, Option<OffsetDateTime>) {
-        let since = OffsetDateTime::UNIX_EPOCH + Duration::hours(hours);
-        let state = ApiNodeState {
+    ) -> (String, Option<StateReport>) {
+        let report = StateReport {
             node: node.to_owned(),
-            state: Some(state.to_owned()),
-            since: Some(crate::trust::stamp(since)),
-            by: Some("address".to_owned()),
+            state,
+            time: OffsetDateTime::UNIX_EPOCH + Duration::hours(hours),
+            by: ReportEvidence::Address,
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         };
-        (state, Some(since))
+        (node.to_owned(), Some(report))
     }
 
     #[test]
     fn what_nodes_and_browsers_say_is_text_and_never_markup() {
-        let page = render(&content(vec![state(
+        let page = render(&content(vec![reported(
             "n1",
-            "failed",
+            ReportedState::Failed,
             1,
             &["</pre><img src=x onerror=alert(1)>", "&amp;"],
         )]));
@@ -262,10 +260,10 @@ mod tests {
     #[test]
     fn what_takes_too_long_is_wrong_and_the_longest_is_first() {
         let page = render(&content(vec![
-            state("new", "installing", 99, &[]),
-            state("failed", "failed", 98, &[]),
-            state("stuck", "installing", 50, &[]),
-            state("fine", "booted", 0, &[]),
+            reported("new", ReportedState::Installing, 99, &[]),
+            reported("failed", ReportedState::Failed, 98, &[]),
+            reported("stuck", ReportedState::Installing, 50, &[]),
+            reported("fine", ReportedState::Booted, 0, &[]),
         ]));
         let page = page.into_string();
         let at = |text: &str| {

@@ -13,11 +13,11 @@ use definitions::terminal::escaped;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use hyper::{Response, StatusCode, Uri};
 
-use super::api::{client, states_of};
+use super::api::{self, client, reports_of};
 use super::content::Content;
 use super::http::{Caller, Service, with_type};
 use super::tls::Peer;
-use crate::trust::{Answer, Question, now};
+use crate::trust::now;
 use html::{PageContent, TrustLine};
 
 const STYLE: &str = include_str!("page.css");
@@ -68,7 +68,7 @@ async fn content(
         return Err((StatusCode::FORBIDDEN, UNSEEN.to_owned()));
     }
     let query = uri.query().map(str::to_owned);
-    let (range, states) = states_of(service, query).await?;
+    let (range, nodes) = reports_of(service, query).await?;
     let trust = if is_client {
         Some(trust(service).await)
     } else {
@@ -77,7 +77,7 @@ async fn content(
     Ok(PageContent {
         site: site.domain.or(site.master),
         range,
-        states,
+        nodes,
         now: now(),
         trust,
     })
@@ -92,27 +92,11 @@ fn is_seen_from(site: &Site, address: IpAddr) -> bool {
 
 /// Says what is wrong with the authorities.
 async fn trust(service: &Service) -> TrustLine {
-    let text =
-        |value: &serde_json::Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    match service.signer.ask(&Question::Status).await {
-        Ok(Answer::Status(status)) => {
-            let alarms = status["alarms"].as_array().into_iter().flatten();
-            let alarms = alarms.map(|alarm| {
-                let (node, from) = (text(alarm, "node"), text(alarm, "from"));
-                format!(
-                    "{} {node} from {from}: {}",
-                    text(alarm, "time"),
-                    text(alarm, "what")
-                )
-            });
-            let problems = status["problems"].as_array().into_iter().flatten();
-            let problems = problems.map(|problem| problem.as_str().unwrap_or_default().to_owned());
-            TrustLine::Known {
-                problems: problems.collect(),
-                alarms: alarms.collect(),
-            }
-        }
-        Ok(_) => TrustLine::Unknown("the signer gives another answer".to_owned()),
+    match api::trust(service).await {
+        Ok(status) => TrustLine::Known {
+            alarms: status.alarms.iter().map(ToString::to_string).collect(),
+            problems: status.problems,
+        },
         Err(error) => TrustLine::Unknown(escaped(&format!("{error:#}"), '\t').to_string()),
     }
 }
