@@ -6,13 +6,11 @@ mod faults;
 mod settings;
 mod story;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Need, outcome, trial, workspace};
+use e2e::{MadeOnce, Need, outcome, trial, workspace};
 use libtest_mimic::Trial;
 
 use crate::dist;
@@ -59,22 +57,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Makes the images of this test run's binaries, without what helps to debug them, once per process; returns their
-/// directory.
+/// Makes the images of this test run's binaries, without what helps to debug them; returns their directory.
 fn made() -> Result<PathBuf> {
-    static MADE: Mutex<Option<PathBuf>> = Mutex::new(None);
-    let mut made = MADE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(dir) = &*made {
-        return Ok(dir.clone());
-    }
-    let dir = workspace().join("target/images");
-    if dir.exists() {
-        fs::remove_dir_all(&dir)?;
-    }
-    build(&dist::stripped(&dir.join("root"))?, &dir)?;
-    Ok(made.insert(dir).clone())
+    static MADE: MadeOnce = MadeOnce::new("images");
+    MADE.get(|dir| build(&dist::stripped(&dir.join("root"))?, dir))
 }
 
 fn build(root: &Path, out: &Path) -> Result<()> {

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Need, Snapshot, commands, same, snapshot, trial, workspace};
+use e2e::{MadeOnce, Need, Snapshot, commands, same, snapshot, trial, workspace};
 use libtest_mimic::Trial;
 
 use crate::install;
@@ -47,24 +46,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Makes the packages of this test run's binaries, without what helps to debug them, once per process:
-/// optimised ones take minutes to build, and these minutes to compress. Returns where they lie, in `out`,
-/// beside what they were made of, in `root`.
+/// Makes the packages of this test run's binaries, without what helps to debug them: optimised ones take minutes to build,
+/// and these minutes to compress. Returns where they are, in `out`, beside what they were made of, in `root`.
 fn made() -> Result<PathBuf> {
-    static MADE: Mutex<Option<PathBuf>> = Mutex::new(None);
-    let mut made = MADE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(dir) = &*made {
-        return Ok(dir.clone());
-    }
-    let dir = workspace().join("target/packages");
-    if dir.exists() {
-        fs::remove_dir_all(&dir)?;
-    }
-    let root = stripped(&dir.join("root"))?;
-    package(&root, &dir.join("out"))?;
-    Ok(made.insert(dir).clone())
+    static MADE: MadeOnce = MadeOnce::new("packages");
+    MADE.get(|dir| package(&stripped(&dir.join("root"))?, &dir.join("out")))
 }
 
 /// Installs this test run's binaries below a directory, without what helps to debug them.

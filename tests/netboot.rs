@@ -48,7 +48,7 @@ fn boots_into_a_docker_host() -> Result<()> {
     let disk = site.path("state.raw");
     make_state_disk(&disk)?;
     let mut machine =
-        Machine::boot_from_network(&site, "netboot", &disk, node.image.key(), &node.kernel()?)?;
+        Machine::boot_from_network(&site, "netboot", &disk, &node.kernel()?, node.image.key())?;
     progress.done("booted");
     machine.wait_for_first_boot()?;
     expected_root(&machine)?;

@@ -30,6 +30,15 @@ pub(crate) fn has_authority(config: &Path) -> bool {
     nix::unistd::geteuid().is_root() && config.join("trust/clients.crt").is_file()
 }
 
+/// Says how somebody who has no certificate gets one for a host; that there is an authority is no secret.
+pub(crate) fn advice(config: &Path, host: &str) -> String {
+    if config.join("trust").is_dir() {
+        "have root sign one ('slipway-trust issue NAME --out DIR'), and name its directory with --cert-path".to_owned()
+    } else {
+        format!("copy {host}:/etc/slipway/client there, or name another directory with --cert-path")
+    }
+}
+
 /// Returns the client's certificate, a new one where that of before is old or of another authority.
 ///
 /// # Errors
@@ -68,6 +77,13 @@ fn is_current(directory: &Path, trust: &Path) -> bool {
 }
 
 fn issue(config: &Path, name: &str, directory: &Path) -> Result<()> {
+    // A signer that is killed leaves some of the new files: never beside some of the old ones.
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing {}", directory.display()));
+        }
+        _ => {}
+    }
     let program = signer();
     let mut command = Command::new(&program);
     command.arg("--config").arg(config);

@@ -166,10 +166,10 @@ impl Cluster {
         }
         ensure!(
             of_authority || Credentials::are_in(&directory),
-            "nothing lets a client in on {host}: neither {} nor {} has ca.pem, cert.pem and key.pem: copy \
-             {host}:/etc/slipway/client there, or name another directory with --cert-path",
+            "nothing lets a client in on {host}: neither {} nor {} has ca.pem, cert.pem and key.pem: {}",
             own.display(),
-            all.display()
+            all.display(),
+            client_certificate::advice(config, host)
         );
         let credentials = if of_authority {
             client_certificate::load(config)?

@@ -165,7 +165,7 @@ impl<'a> ContainerOnHost<'a> {
         ensure!(
             !(shared && found["EnableIPv6"] == true),
             "the docker network {name} of {} has IPv6, and engines from 28 on take the host's own IPv6 addresses from \
-             its bridge: setupdockerhost makes it anew, and dockernics=macvlan-{name} gives containers IPv6",
+             its bridge: setupdockerhost replaces it, and dockernics=macvlan-{name} gives containers IPv6",
             self.host
         );
         let subnets: Vec<IpNetwork> = list(&found["IPAM"]["Config"])

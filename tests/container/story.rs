@@ -107,6 +107,7 @@ pub(super) fn story() -> Result<()> {
     );
     let root = asked(&engine)?;
     import(&site)?;
+    clients_are_certified(&site)?;
     let kept = site.managed(&["lsdef", "-z", "host01"])?;
 
     site.compose(&["down"])?;
@@ -275,6 +276,19 @@ fn import(site: &Site) -> Result<()> {
     curl.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
     let served = outcome(curl.arg("http://10.1.0.2/install/debian12.9.0/x86_64/.disk/info"))?;
     ensure!(succeeded(served)?.contains("12.9.0"), "no tree is served");
+    Ok(())
+}
+
+/// Commands for containers get a certificate of the site's authority, and then find no engine on the node.
+fn clients_are_certified(site: &Site) -> Result<()> {
+    let node = ["mkdef", "web01", "groups=web", "mgt=docker", "ip=10.1.0.21"];
+    site.managed(&[&node[..], &["dockerhost=host01", "image=app:1"]].concat())?;
+    let told = site.manage(&["mkdocker", "web01"])?;
+    ensure!(
+        told.stderr
+            .contains("connecting to the engine at 10.1.0.11:2376: Connection refused"),
+        "{told:?}"
+    );
     Ok(())
 }
 

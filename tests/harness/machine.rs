@@ -34,6 +34,15 @@ const SYSTEMD_TIMEOUTS: &str = "systemd.default_timeout_start_sec=1200 systemd.d
 /// The same for a machine that is installed first, in seconds.
 const INSTALLATION_TIMEOUT: &str = "14400";
 
+/// Where firmware looks for what to boot.
+#[derive(Debug, Clone, Copy)]
+enum BootOrder {
+    /// The disk once it can be booted, until then the network.
+    DiskThenNetwork,
+    /// The network alone, each time.
+    Network,
+}
+
 /// A machine that runs.
 #[derive(Debug)]
 pub struct Machine<'a> {
@@ -105,25 +114,7 @@ impl<'a> Machine<'a> {
         kernel: &Path,
         key: PathBuf,
     ) -> Result<Self> {
-        let turn = turn();
-        let mut qemu = Qemu::new(site, name, kernel, INSTALLATION_TIMEOUT)?;
-        let drive = format!(
-            "if=none,id=disk,format=raw,cache=unsafe,file={}",
-            disk.display()
-        );
-        qemu.command
-            .args(["-m", "2048", "-drive", &drive])
-            .args(["-device", "virtio-blk-pci,drive=disk,bootindex=1"]);
-        // The NIC's own ROM is iPXE.
-        qemu.plug(site, 0, "sw", ",bootindex=2")?;
-        Ok(Self {
-            site,
-            qemu: qemu.command.spawn().context("starting qemu")?,
-            key,
-            console: qemu.console,
-            boot: 0,
-            _turn: turn,
-        })
+        Self::start(site, name, disk, kernel, key, BootOrder::DiskThenNetwork)
     }
 
     /// Switches on a machine that boots from the network each time, with a disk that it does not boot from. Returns when
@@ -132,30 +123,46 @@ impl<'a> Machine<'a> {
         site: &'a Site,
         name: &str,
         disk: &Path,
-        key: PathBuf,
         kernel: &Path,
+        key: PathBuf,
+    ) -> Result<Self> {
+        let machine = Self::start(site, name, disk, kernel, key, BootOrder::Network)?;
+        machine.wait(IDLE_TIMEOUT)?;
+        Ok(machine)
+    }
+
+    /// Starts a machine on which nothing is installed, with one NIC.
+    fn start(
+        site: &'a Site,
+        name: &str,
+        disk: &Path,
+        kernel: &Path,
+        key: PathBuf,
+        order: BootOrder,
     ) -> Result<Self> {
         let turn = turn();
-        let mut qemu = Qemu::new(site, name, kernel, MACHINE_TIMEOUT)?;
+        let (of_disk, of_nic, life) = match order {
+            BootOrder::DiskThenNetwork => (",bootindex=1", ",bootindex=2", INSTALLATION_TIMEOUT),
+            BootOrder::Network => ("", ",bootindex=1", MACHINE_TIMEOUT),
+        };
+        let mut qemu = Qemu::new(site, name, kernel, life)?;
         let drive = format!(
             "if=none,id=disk,format=raw,cache=unsafe,file={}",
             disk.display()
         );
         qemu.command
-            .args(["-m", "2048", "-drive", &drive])
-            .args(["-device", "virtio-blk-pci,drive=disk"]);
+            .args(["-m", "2048", "-drive", &drive, "-device"])
+            .arg(format!("virtio-blk-pci,drive=disk{of_disk}"));
         // The NIC's own ROM is iPXE.
-        qemu.plug(site, 0, "sw", ",bootindex=1")?;
-        let machine = Self {
+        qemu.plug(site, 0, "sw", of_nic)?;
+        Ok(Self {
             site,
             qemu: qemu.command.spawn().context("starting qemu")?,
             key,
             console: qemu.console,
             boot: 0,
             _turn: turn,
-        };
-        machine.wait(IDLE_TIMEOUT)?;
-        Ok(machine)
+        })
     }
 
     /// Says whether it is still on.

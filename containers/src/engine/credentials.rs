@@ -91,7 +91,8 @@ fn check_term(certified: &[CertificateDer<'_>], path: &Path) -> Result<()> {
     let (term, now) = (own.validity(), ASN1Time::now());
     ensure!(
         now <= term.not_after,
-        "the client's certificate {} ended on {}: have another signed, or copy /etc/slipway/client of the host again",
+        "the client's certificate {} ended on {}: have another signed ('slipway-trust issue NAME --out DIR'), or copy \
+         /etc/slipway/client of the host again",
         path.display(),
         term.not_after
     );

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::Request;
 use hyper::client::conn::http1::handshake;
 use hyper::header::HOST;
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -34,16 +34,28 @@ impl HttpsProbe {
     ///
     /// # Errors
     /// When TLS is refused by either side, or nothing answers.
-    pub(crate) fn status(&self, path: &str) -> Result<u16> {
+    pub(crate) fn get(&self, path: &str) -> Result<u16> {
+        self.status(Method::GET, path)
+    }
+
+    /// Posts nothing to a path; returns the status of the answer.
+    ///
+    /// # Errors
+    /// As [`HttpsProbe::get`].
+    pub(crate) fn post(&self, path: &str) -> Result<u16> {
+        self.status(Method::POST, path)
+    }
+
+    fn status(&self, method: Method, path: &str) -> Result<u16> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("starting the client's event loop")?;
-        let asked = async { tokio::time::timeout(TIMEOUT, self.ask(path)).await };
+        let asked = async { tokio::time::timeout(TIMEOUT, self.ask(method, path)).await };
         runtime
             .block_on(asked)
             .map_err(|_| anyhow!("nothing came for {} s", TIMEOUT.as_secs()))?
     }
 
-    async fn ask(&self, path: &str) -> Result<u16> {
+    async fn ask(&self, method: Method, path: &str) -> Result<u16> {
         let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
         let tls = TlsConnector::from(self.credentials.config());
         let stream = tls
@@ -55,7 +67,9 @@ impl HttpsProbe {
             // Whoever waits for the answer hears of an error there.
             let _ = connection.await;
         });
-        let request = Request::get(path)
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
             .header(HOST, &self.name)
             .body(Empty::<Bytes>::new())?;
         // With TLS 1.3 a server refuses a client's certificate after the handshake.

@@ -1,7 +1,8 @@
 //! Frees the space of what no image needs any more, while the registry takes no image.
 //!
 //! A layer that is pushed while garbage is collected would be deleted with it (distribution's documentation says so). So the
-//! registry is restarted read-only, which the next boot and the next `setupregistry` end, whatever becomes of this run.
+//! registry is restarted read-only, and has to refuse a push before anything is deleted. The next boot and the next
+//! `setupregistry` end that, whatever becomes of this run.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
@@ -9,9 +10,9 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::Args;
 use super::files::RegistryFiles;
 use super::service::RegistryService;
+use super::{Args, RegistryProof};
 
 /// Collects, and has the registry take images again, whatever became of it.
 ///
@@ -21,7 +22,7 @@ pub(super) fn collect(
     args: &Args,
     files: &RegistryFiles,
     service: &RegistryService,
-    prove: impl Fn() -> Result<()>,
+    proof: impl FnOnce() -> Result<RegistryProof>,
 ) -> Result<ExitCode> {
     ensure!(
         service.is_active(),
@@ -35,16 +36,17 @@ pub(super) fn collect(
         );
         return Ok(ExitCode::SUCCESS);
     }
+    let proof = proof()?;
     let collected = service.enter_read_only().and_then(|()| {
         // What was being pushed has ended with the restart.
-        prove()?;
+        proof.nobody_pushes()?;
         run(args, files)
     });
     service.leave_read_only()?;
     service
         .start()
         .context("having the registry take images again")?;
-    prove()?;
+    proof.only_clients_get_in()?;
     let deleted = collected.context("collecting garbage")?;
     if args.json {
         println!(

@@ -161,7 +161,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let files = RegistryFiles::plan(&args, &catalog, &instance)?;
     let service = RegistryService::new(&args.root, instance.name)?;
     if args.collect_garbage {
-        return garbage::collect(&args, &files, &service, || prove(&catalog, &instance));
+        let proof = || RegistryProof::load(&catalog, &instance);
+        return garbage::collect(&args, &files, &service, proof);
     }
     let due = files.due()?;
     let runs = service.is_active();
@@ -182,7 +183,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         service.start()?;
     }
     if !args.dry_run {
-        prove(&catalog, &instance)
+        RegistryProof::load(&catalog, &instance)?
+            .only_clients_get_in()
             .with_context(|| format!("proving who gets in at {}", instance.prefix()))?;
     }
     report(&args, &instance, &steps)?;
@@ -226,30 +228,58 @@ fn refuse_taken_port(port: u16) -> Result<()> {
     }
 }
 
-/// Proves that a client of the site gets in, and that one without a certificate does not.
-fn prove(catalog: &Catalog, instance: &RegistryInstance) -> Result<()> {
-    let trusted = client_certificate::load(catalog.path())?;
-    let nobody = Credentials::without_certificate(&catalog.path().join("trust/root.crt"))?;
-    let probe = |credentials| HttpsProbe {
-        port: instance.port,
-        name: instance.address.clone(),
-        credentials,
-    };
-    let deadline = Instant::now() + START_TIMEOUT;
-    let (trusted, nobody) = (probe(trusted), probe(nobody));
-    loop {
-        match trusted.status("/v2/") {
-            Ok(200) => break,
-            Ok(status) => bail!("a client of the site is answered with {status}"),
-            Err(error) if Instant::now() > deadline => {
-                return Err(error).context("a client of the site gets no answer");
-            }
-            Err(_) => sleep(LOOK_INTERVAL),
+/// What proves who gets in: a client of the site, and one without a certificate.
+#[derive(Debug)]
+struct RegistryProof {
+    trusted: HttpsProbe,
+    nobody: HttpsProbe,
+}
+
+impl RegistryProof {
+    fn load(catalog: &Catalog, instance: &RegistryInstance) -> Result<Self> {
+        let probe = |credentials| HttpsProbe {
+            port: instance.port,
+            name: instance.address.clone(),
+            credentials,
+        };
+        let authority = catalog.path().join("trust/root.crt");
+        Ok(Self {
+            trusted: probe(client_certificate::load(catalog.path())?),
+            nobody: probe(Credentials::without_certificate(&authority)?),
+        })
+    }
+
+    /// Proves that a client of the site gets in, and that one without a certificate does not.
+    fn only_clients_get_in(&self) -> Result<()> {
+        self.answers_clients()?;
+        if let Ok(status) = self.nobody.get("/v2/") {
+            bail!("a client without a certificate is answered with {status}");
+        }
+        // It was not that the registry had ended meanwhile.
+        self.answers_clients()
+    }
+
+    /// Proves that a client of the site cannot push.
+    fn nobody_pushes(&self) -> Result<()> {
+        self.answers_clients()?;
+        match self.trusted.post("/v2/slipway/blobs/uploads/")? {
+            405 => Ok(()),
+            status => bail!("the registry is not read-only: it answers a push with {status}"),
         }
     }
-    match nobody.status("/v2/") {
-        Err(_) => Ok(()),
-        Ok(status) => bail!("a client without a certificate is answered with {status}"),
+
+    fn answers_clients(&self) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            match self.trusted.get("/v2/") {
+                Ok(200) => return Ok(()),
+                Ok(status) => bail!("a client of the site is answered with {status}"),
+                Err(error) if Instant::now() > deadline => {
+                    return Err(error).context("a client of the site gets no answer");
+                }
+                Err(_) => sleep(LOOK_INTERVAL),
+            }
+        }
     }
 }
 

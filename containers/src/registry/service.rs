@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use definitions::write_atomic;
 
-/// The drop-in that makes a registry refuse pushes and deletions; gone with the next boot.
+/// The drop-in that makes a registry refuse pushes and deletions; gone with the next boot. systemd removes quotes that are
+/// not themselves within quotes.
 const READ_ONLY: &str = "\
 # Made by setupregistry --collect-garbage, which removes it.
 [Service]
-Environment=REGISTRY_STORAGE_MAINTENANCE_READONLY={\"enabled\":true}
+Environment='REGISTRY_STORAGE_MAINTENANCE_READONLY={\"enabled\":true}'
 ";
 
 /// The unit of a registry.

@@ -172,7 +172,7 @@ fn no_dual_stack_bridge() {
     assert_eq!(
         site.fails("mkdocker d6"),
         "d6: [mn]: Error: the docker network both of host01 has IPv6, and engines from 28 on take the host's own IPv6 \
-         addresses from its bridge: setupdockerhost makes it anew, and dockernics=macvlan-both gives containers IPv6\n"
+         addresses from its bridge: setupdockerhost replaces it, and dockernics=macvlan-both gives containers IPv6\n"
     );
     lab().docker("host01", &["network", "rm", "both"]);
 }

@@ -198,7 +198,7 @@ fn expired() {
     let refused = site.fails(&line);
     let [told, advice] = [
         "e7: [mn]: Error: the client's certificate ",
-        ": have another signed, or copy",
+        ": have another signed ('slipway-trust issue NAME --out DIR'), or copy",
     ];
     assert!(
         refused.starts_with(told)

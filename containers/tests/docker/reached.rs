@@ -107,7 +107,23 @@ fn kept_out() {
         )
     );
     fs::remove_file(&key).unwrap();
-    assert!(told(copy.path()).starts_with("nothing lets a client in on host01: neither "));
+    let neither = format!(
+        "nothing lets a client in on host01: neither {0}/host01 nor {0} has ca.pem, cert.pem and key.pem: ",
+        copy.path().display()
+    );
+    assert_eq!(
+        told(copy.path()),
+        format!(
+            "{neither}copy host01:/etc/slipway/client there, or name another directory with --cert-path"
+        )
+    );
+    fs::create_dir(site.path().join("trust")).unwrap();
+    assert_eq!(
+        told(copy.path()),
+        format!(
+            "{neither}have root sign one ('slipway-trust issue NAME --out DIR'), and name its directory with --cert-path"
+        )
+    );
     // A name that the certificate does not have.
     site.redefine("dockerhost = \"host01\"", "dockerhost = \"127.0.0.1:2376\"");
     let outcome = site.run("rpower v1 state");
@@ -190,6 +206,24 @@ fn of_the_authority() {
     assert_eq!(fs::read_to_string(&record).unwrap(), asked, "once for both");
     let kept = fs::metadata("/run/slipway/client").unwrap().permissions();
     assert_eq!(kept.mode() & 0o777, 0o700);
+    // A signer that is killed after two of three files: another certificate is signed, and never one with another's key.
+    let cert = std::path::Path::new("/run/slipway/client/carol/cert.pem");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7 * 3600);
+    let file = fs::File::options().write(true).open(cert).unwrap();
+    file.set_modified(old).unwrap();
+    sign(&format!(
+        "for last; do :; done\nmkdir -p $last\ncp {client}/ca.pem {client}/cert.pem $last/\necho Killed >&2\nexit 1"
+    ));
+    assert_eq!(
+        told().err,
+        "z2: [mn]: Error: getting a client certificate of the site's authority: Killed\n"
+    );
+    sign(&format!(
+        "for last; do :; done\nmkdir -p $last\ncp {client}/*.pem $last/"
+    ));
+    assert_eq!(told().out, "z2: created\n");
+    let made = fs::metadata(cert).unwrap().modified().unwrap();
+    assert!(made > old, "it was signed again");
     // What is given goes before the authority.
     sign("exit 1");
     fs::remove_dir_all("/run/slipway/client/carol").unwrap();

@@ -49,11 +49,13 @@ restart)
     set -- $(sed -n 's/^ExecStart=//p' "$file")
     sed "s|/run/credentials/$unit|$credentials|" "$3" >"$config"
     drop_in=@ROOT@/run/systemd/system/$unit.d/read-only.conf
-    setting=$(sed -n 's/^Environment=//p' "$drop_in" 2>/dev/null)
+    engine=$1 verb=$2
+    # As systemd, the shell removes quotes, also those in the middle of a word.
+    eval "set -- $(sed -n 's/^Environment=//p' "$drop_in" 2>/dev/null)"
     umask 027
-    env ${setting:+"$setting"} SSL_CERT_FILE=@AUTHORITY@ \
+    env "$@" SSL_CERT_FILE=@AUTHORITY@ \
         setpriv --reuid docker-registry --regid docker-registry --clear-groups \
-        "$1" "$2" "$config" >>"@ROOT@/$name.log" 2>&1 </dev/null &
+        "$engine" "$verb" "$config" >>"@ROOT@/$name.log" 2>&1 </dev/null &
     echo $! >"$pid"
     ;;
 esac
@@ -309,7 +311,7 @@ fn served() {
         .join("run/systemd/system/slipway-registry.service.d/read-only.conf");
     fs::write(
         &drop_in,
-        "[Service]\nEnvironment=REGISTRY_STORAGE_MAINTENANCE_READONLY={\"enabled\":true}\n",
+        "[Service]\nEnvironment='REGISTRY_STORAGE_MAINTENANCE_READONLY={\"enabled\":true}'\n",
     )
     .unwrap();
     let mut restart = lab().inside("switch", node.root.join("bin/systemctl"));
