@@ -13,7 +13,10 @@ use anyhow::{Context, Result};
 /// When the directory cannot be written to; what was there stays.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let writing = || format!("writing {}", path.display());
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    let directory = match path.parent() {
+        Some(parent) if parent == Path::new("") => Path::new("."),
+        parent => parent.unwrap_or(Path::new("/")),
+    };
     // Hidden: dnsmasq reads every other file of a directory.
     let mut new = tempfile::Builder::new()
         .prefix(".slipway-")

@@ -10,17 +10,19 @@
 //! | iPXE, of a node that is listed | `<installdir>/autoinst/<node>/boot.ipxe`, which nodeset writes | HTTP |
 //!
 //! Loaders are those of the distribution's packages; they lie in `<installdir>/ipxe`, from where TFTP and HTTP serve
-//! them alike.
+//! them alike. Where the site has an iPXE of its own (`slipway-trust ipxe`), that is the only loader, and the only iPXE
+//! that gets a boot script: it says so by its user class (RFC 3004). Another one, such as that of a NIC, loads it first.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use definitions::InstallDir;
+use definitions::{Catalog, InstallDir};
 
 use super::networks::{ServedNetworks, tag};
 use crate::dnsmasq::setting;
 use crate::replace;
+use crate::trust::SiteIpxe;
 
 /// Where packages put loaders: Debian's and Ubuntu's, then those of the RHEL family and SUSE.
 const PACKAGES: [&str; 2] = ["/usr/lib/ipxe", "/usr/share/ipxe"];
@@ -86,6 +88,8 @@ pub(super) struct Loaders {
     found: Vec<(&'static Firmware, Option<PathBuf>)>,
     /// From where they are served.
     directory: PathBuf,
+    /// Whether they are the site's own.
+    is_own: bool,
 }
 
 impl Loaders {
@@ -105,7 +109,41 @@ impl Loaders {
             (firmware, paths.find(|path| path.is_file()))
         };
         let found = FIRMWARE.iter().map(find).collect();
-        Self { found, directory }
+        Self {
+            found,
+            directory,
+            is_own: false,
+        }
+    }
+
+    /// Takes the site's own, where it has some, else looks for others.
+    ///
+    /// # Errors
+    /// When the site's are not as they were built.
+    pub(super) fn of_site(
+        catalog: &Catalog,
+        given: Option<&Path>,
+        installdir: &InstallDir,
+    ) -> Result<Self> {
+        let Some(own) = SiteIpxe::load(catalog)? else {
+            return Ok(Self::find(given, installdir));
+        };
+        if let Some(given) = given {
+            bail!(
+                "the site has an iPXE of its own, and nodes are to boot nothing else: leave --loaders {} out, or run \
+                 slipway-trust ipxe --remove",
+                given.display()
+            );
+        }
+        let directory = installdir.path().join("ipxe");
+        let find =
+            |firmware: &'static Firmware| Ok((firmware, own.loader(&directory, firmware.file)?));
+        let found = FIRMWARE.iter().map(find).collect::<Result<_>>()?;
+        Ok(Self {
+            found,
+            directory,
+            is_own: true,
+        })
     }
 
     /// Puts the loaders where they are served from.
@@ -135,6 +173,12 @@ impl Loaders {
     pub(super) fn notes(&self) -> Vec<String> {
         let missing = self.found.iter().filter(|(_, path)| path.is_none());
         let note = |(firmware, _): &(&Firmware, Option<PathBuf>)| {
+            if self.is_own {
+                return format!(
+                    "machines with {} get no boot file: the site's iPXE was not built for them",
+                    firmware.name
+                );
+            }
             format!(
                 "machines with {} get no boot file: there is no {} in {}: install the package that has it, or name its \
                  directory with --loaders",
@@ -153,7 +197,11 @@ impl Loaders {
     pub(super) fn settings(&self, served: &ServedNetworks) -> Result<String> {
         let mut text = "enable-tftp\ntftp-no-fail\n".to_owned();
         text += &setting("tftp-root", &[&self.directory.display().to_string()])?;
-        text += &setting("dhcp-match", &["set:slipway-ipxe", "175"])?;
+        text += &if self.is_own {
+            setting("dhcp-userclass", &["set:slipway-ipxe", "slipway"])?
+        } else {
+            setting("dhcp-match", &["set:slipway-ipxe", "175"])?
+        };
         for (firmware, path) in &self.found {
             if path.is_some() {
                 text += &firmware.settings(served)?;

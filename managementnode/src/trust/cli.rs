@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use definitions::Noderange;
 use definitions::command::Config;
 
+use super::ipxe::{Firmware, SourcePlace};
+use super::sign::SignedFile;
 use super::term::Validity;
 
 /// The site's authorities: what nodes and clients know each other by
@@ -64,7 +66,7 @@ pub(crate) enum Verb {
     /// Sign an authority, or this machine's own certificate, anew; needs the root's key, but for server
     Renew {
         /// Which
-        #[arg(required = true, value_parser = ["nodes", "clients", "server"])]
+        #[arg(required = true, value_parser = ["nodes", "clients", "server", "bootfiles"])]
         holders: Vec<String>,
 
         /// With a new key: what the old one signed is not trusted any more
@@ -102,6 +104,40 @@ pub(crate) enum Verb {
     Disarm {
         /// The nodes
         nodes: Noderange,
+    },
+
+    /// Build the site's own iPXE, which boots nothing that the site did not sign
+    Ipxe {
+        /// Where its source is: the distribution's source package, or a directory that holds it unpacked
+        #[arg(long, value_name = "apt|DIR", default_value = "apt")]
+        source: SourcePlace,
+
+        /// For which firmware; all that this machine has a compiler for unless given
+        #[arg(long, value_name = "FIRMWARE", value_delimiter = ',')]
+        firmware: Vec<Firmware>,
+
+        /// Put what is built into DIR, for a trial: nodes go on booting what they do
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+
+        /// Give a person at the machine iPXE's shell when nothing boots
+        #[arg(long)]
+        shell: bool,
+
+        /// Remove it: nodes boot the distribution's iPXE again, which checks nothing
+        #[arg(long, conflicts_with_all = ["source", "firmware", "out", "shell"])]
+        remove: bool,
+    },
+
+    /// Sign what nodes boot, as nodeset does: FILE.sig beside each
+    Sign {
+        /// Files, and as what each is signed: node:NAME=FILE, osimage:NAME=FILE
+        #[arg(required = true, value_name = "SIGNER=FILE")]
+        files: Vec<SignedFile>,
+
+        /// Put the signatures into DIR
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
 
     /// Sign for nodes that enrol: what slipwayd asks, on its socket; the only part of it that reads keys
@@ -165,6 +201,7 @@ Examples:
   slipway-trust arm rack1 --for 4h --json      one-time secrets, for nodes that install
   slipway-trust revoke alice
   slipway-trust export ssh >>/etc/ssh/ssh_known_hosts
+  slipway-trust ipxe                           then makedhcp -n and nodeset: nodes boot what is signed alone
 
 Exit status: 0: done; 1: not, or status found something wrong; 2: wrong usage.";
 
@@ -186,6 +223,10 @@ mod tests {
             "arm n[1-3] --for 4h --json",
             "revoke --serial 00",
             "export ssh",
+            "ipxe --source /src/ipxe --firmware bios,x86_64 --shell",
+            "ipxe --remove",
+            "sign node:n1=boot.ipxe osimage:a=b=c --out d",
+            "renew bootfiles",
         ] {
             assert!(parsed(&format!("slipway-trust {line}")).is_ok(), "{line}");
         }
@@ -196,6 +237,9 @@ mod tests {
             "renew",
             "arm",
             "export key",
+            "ipxe --remove --shell",
+            "sign",
+            "sign boot.ipxe",
             "x",
         ] {
             assert_eq!(

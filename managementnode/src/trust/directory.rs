@@ -5,6 +5,9 @@
 //! nodes.crt nodes.key       signs identities of hosts, within the site's domains and networks
 //! clients.crt clients.key   signs clients, which speak for no name
 //! server.crt server.key     what the management node answers with
+//! boot.crt boot.key         signs bootfiles, and is the only root of the site's iPXE; the key may be taken away
+//! bootfiles.crt bootfiles.key   signs what nodes boot
+//! ipxe.json                 the iPXE that was built
 //! ssh_host_ca ssh_host_ca.pub   signs hosts' ssh keys
 //! signing.key signing.pub   signs boot files and trees
 //! store.json                what was signed, what is revoked, who is armed
@@ -38,11 +41,22 @@ pub(crate) enum Holder {
     Clients,
     /// The management node as nodes reach it.
     Server,
+    /// The root of what nodes boot, which iPXE trusts alone.
+    Boot,
+    /// What signs boot files.
+    BootFiles,
 }
 
 impl Holder {
     /// All of them, those that sign first.
-    pub(crate) const ALL: [Self; 4] = [Self::Root, Self::Nodes, Self::Clients, Self::Server];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Root,
+        Self::Nodes,
+        Self::Clients,
+        Self::Server,
+        Self::Boot,
+        Self::BootFiles,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -50,7 +64,14 @@ impl Holder {
             Self::Nodes => "nodes",
             Self::Clients => "clients",
             Self::Server => "server",
+            Self::Boot => "boot",
+            Self::BootFiles => "bootfiles",
         }
+    }
+
+    /// Whether its key is needed to renew others alone, and may be taken away.
+    pub(crate) fn is_root(self) -> bool {
+        matches!(self, Self::Root | Self::Boot)
     }
 }
 
@@ -99,6 +120,14 @@ impl TrustDirectory {
         self.0.join(name)
     }
 
+    /// Lists what has a certificate and a key there; what concerns iPXE, where it was built.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = Holder> {
+        let has_boot = self.path("boot.crt").exists();
+        let of_boot = |holder: &Holder| matches!(holder, Holder::Boot | Holder::BootFiles);
+        let all = Holder::ALL.into_iter();
+        all.filter(move |holder| has_boot || !of_boot(holder))
+    }
+
     /// Reads a certificate.
     ///
     /// # Errors
@@ -121,7 +150,7 @@ impl TrustDirectory {
     pub(crate) fn key(&self, holder: Holder) -> Result<PrivateKey> {
         let path = self.path(&format!("{}.key", holder.name()));
         let advice = match holder {
-            Holder::Root => "it was taken away: put it back for as long as this takes",
+            root if root.is_root() => "it was taken away: put it back for as long as this takes",
             _ => "put it back from your copy, or run slipway-trust renew --new-key",
         };
         let text = self::secret(&path)?.with_context(|| {
@@ -153,7 +182,7 @@ pub(crate) fn check_term(holder: Holder, certified: &Certified, now: OffsetDateT
     let name = holder.name();
     if now > certified.until {
         let advice = match holder {
-            Holder::Root => "make new authorities".to_owned(),
+            root if root.is_root() => "make new authorities".to_owned(),
             _ => format!("run slipway-trust renew {name}"),
         };
         bail!(

@@ -64,6 +64,8 @@ impl SiteIdentity {
                 domains: self.domains.all().into_iter().map(str::to_owned).collect(),
                 networks: self.networks(),
             },
+            Holder::Boot => Scope::Boot,
+            Holder::BootFiles => Scope::BootFiles,
             _ => Scope::Clients,
         }
     }
@@ -133,7 +135,14 @@ pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()
 fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) -> Result<()> {
     let root = PrivateKey::generate()?;
     let until = ROOT_TERM.after(now);
-    let certificate = Signer::root(&site.subject(Holder::Root), &root, &serial()?, now, until)?;
+    let certificate = Signer::root(
+        &site.subject(Holder::Root),
+        &root,
+        &Scope::Root,
+        &serial()?,
+        now,
+        until,
+    )?;
     write(directory, Holder::Root, Some(&root), &certificate)?;
     ssh::generate(&directory.path("ssh_host_ca"))?;
     let signing = PrivateKey::generate()?;
@@ -151,6 +160,29 @@ fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) ->
     for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {
         sign(directory, site, holder, true, now, &mut open)?;
     }
+    Ok(())
+}
+
+/// Makes the authority of what nodes boot, where there is none.
+///
+/// # Errors
+/// When the site does not say its domain, or there is no openssl.
+pub(super) fn ensure_boot_authority(catalog: &Catalog) -> Result<()> {
+    let directory = TrustDirectory::of(catalog);
+    let mut open = OpenStore::open(directory.existing()?)?;
+    let exists = |name: &str| directory.path(name).exists();
+    if exists("boot.crt") && exists("bootfiles.crt") {
+        return Ok(());
+    }
+    let site = SiteIdentity::load(catalog)?;
+    let now = super::term::now();
+    if !exists("boot.crt") {
+        let key = PrivateKey::generate_rsa()?;
+        let (subject, until) = (site.subject(Holder::Boot), ROOT_TERM.after(now));
+        let certificate = Signer::root(&subject, &key, &Scope::Boot, &serial()?, now, until)?;
+        write(&directory, Holder::Boot, Some(&key), &certificate)?;
+    }
+    sign(&directory, &site, Holder::BootFiles, true, now, &mut open)?;
     Ok(())
 }
 
@@ -202,6 +234,7 @@ pub(super) fn renew(
 fn issuer(holder: Holder) -> Holder {
     match holder {
         Holder::Server => Holder::Nodes,
+        Holder::BootFiles => Holder::Boot,
         _ => Holder::Root,
     }
 }
@@ -223,10 +256,10 @@ fn sign(
     open: &mut OpenStore,
 ) -> Result<OffsetDateTime> {
     let signer = directory.signer(issuer(holder), now)?;
-    let key = if new_key {
-        PrivateKey::generate()?
-    } else {
-        directory.key(holder)?
+    let key = match (new_key, holder) {
+        (true, Holder::BootFiles) => PrivateKey::generate_rsa()?,
+        (true, _) => PrivateKey::generate()?,
+        (false, holder) => directory.key(holder)?,
     };
     let until = term(holder).after(now).min(signer.until());
     let serial = serial()?;

@@ -3,19 +3,23 @@
 //! ```text
 //! root (may be taken away) ─┬─> nodes ───> identities of hosts, this machine's own certificate
 //!                           └─> clients ─> clients of docker hosts
-//! ssh host authority ─> ssh host keys          signing key ─> boot files, trees
+//! ssh host authority ─> ssh host keys          signing key ─> trees
+//! boot (may be taken away) ─> bootfiles ─> what nodes boot, which the site's iPXE checks
 //! ```
 //!
 //! Whatever a request says, a certificate holds what the definition says. Nothing is signed that is not on record first.
 //! Reference: RFC 5280, ssh-keygen(1).
 
 mod cli;
+mod cms;
 mod directory;
 mod enrol;
 mod identity;
 mod init;
+mod ipxe;
 mod issue;
 mod secret;
+mod sign;
 mod signer;
 mod ssh;
 mod statement;
@@ -36,6 +40,7 @@ use crate::report::write;
 pub use cli::Args;
 use cli::Verb;
 pub(crate) use enrol::{Answer, Enrolment, Question, Renewal};
+pub(crate) use ipxe::SiteIpxe;
 use issue::Wanted;
 pub(crate) use term::{now, stamp};
 pub(crate) use x509::{CertificateHolder, holder};
@@ -74,6 +79,23 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Verb::Export { what } => issue::export(&catalog, *what, json)?,
         Verb::Arm { nodes, term } => enrol::arm(&catalog, nodes, *term, json, dry_run)?,
         Verb::Disarm { nodes } => enrol::disarm(&catalog, nodes, json, dry_run)?,
+        Verb::Ipxe { remove: true, .. } => ipxe::remove(&catalog, json, dry_run)?,
+        Verb::Ipxe {
+            source,
+            firmware,
+            out,
+            shell,
+            ..
+        } => {
+            let wanted = ipxe::Wanted {
+                source,
+                firmware,
+                out: out.as_deref(),
+                shell: *shell,
+            };
+            ipxe::ipxe(&catalog, &wanted, json, dry_run)?;
+        }
+        Verb::Sign { files, out } => sign::sign(&catalog, files, out.as_deref(), json, dry_run)?,
         Verb::Signer { socket } => signer::run(&catalog, socket.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)

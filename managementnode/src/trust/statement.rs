@@ -19,6 +19,10 @@ pub(crate) enum Scope {
     },
     /// To sign clients, which speak for no name and no address.
     Clients,
+    /// To sign what signs boot files.
+    Boot,
+    /// To sign boot files.
+    BootFiles,
 }
 
 /// What a certificate may be used for.

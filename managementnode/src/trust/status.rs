@@ -55,11 +55,11 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
     let store = Store::load(directory.existing()?)?;
     let now = super::term::now();
     let (mut text, mut problems, mut holders) = (String::new(), Vec::new(), Vec::new());
-    for holder in Holder::ALL {
+    for holder in directory.holders() {
         let name = holder.name();
         let key = match holder {
-            Holder::Root if sight == Sight::Signer => "hidden",
-            Holder::Root if !directory.path("root.key").exists() => "away",
+            root if root.is_root() && sight == Sight::Signer => "hidden",
+            root if root.is_root() && !directory.path(&format!("{name}.key")).exists() => "away",
             _ => "here",
         };
         match certified(directory, holder, key == "here", now) {
@@ -70,7 +70,7 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
                 } else {
                     ""
                 };
-                text += &format!("{name:<8} until {until}, key {key}{soon}\n");
+                text += &format!("{name:<9} until {until}, key {key}{soon}\n");
                 holders.push(
                     json!({ "name": name, "until": until, "key": key, "renew": !soon.is_empty() }),
                 );
@@ -80,7 +80,7 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
     }
     for name in ["ssh_host_ca", "signing.key"] {
         match super::directory::secret(&directory.path(name)) {
-            Ok(Some(_)) => text += &format!("{name:<8} here\n"),
+            Ok(Some(_)) => text += &format!("{name:<9} here\n"),
             Ok(None) => problems.push(format!("{} is missing", directory.path(name).display())),
             Err(error) => problems.push(format!("{error:#}")),
         }

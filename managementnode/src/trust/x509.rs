@@ -1,23 +1,26 @@
 //! Keys, requests and certificates: this file alone knows rcgen and x509-parser.
 //!
 //! Names come in, PEM text goes out; nothing here touches a disk or a socket. Keys are ECDSA P-256 (FIPS 186-5), which
-//! dockerd, Go's and OpenSSL's clients and rustls take. A request (PKCS #10, RFC 2986) gives its public key and
+//! dockerd, Go's and OpenSSL's clients and rustls take; those of what nodes boot are RSA, as no iPXE before 2026 checks
+//! others. A request (PKCS #10, RFC 2986) gives its public key and
 //! nothing else: every word of a certificate is ours. Reference: RFC 5280.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
     DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod,
     KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData,
-    RevokedCertParams, SanType, SerialNumber, SubjectPublicKeyInfo,
+    RevokedCertParams, SanType, SerialNumber, SigningKey as _, SubjectPublicKeyInfo,
 };
 use time::{Duration, OffsetDateTime};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::cms;
 use super::statement::{Purpose, Scope, Serial, Statement};
 
 /// Certificates are valid from so long before they are made: clocks of nodes differ.
@@ -78,6 +81,23 @@ impl PrivateKey {
         Ok(Self(pair.serialize_pem()))
     }
 
+    /// Makes a new RSA key, by OpenSSL, which whoever builds iPXE has.
+    ///
+    /// # Errors
+    /// When there is no openssl, or it makes none.
+    pub(crate) fn generate_rsa() -> Result<Self> {
+        let made = Command::new("openssl")
+            .args(["genpkey", "-algorithm", "RSA"])
+            .args(["-pkeyopt", "rsa_keygen_bits:3072"])
+            .stdin(Stdio::null())
+            .output()
+            .context("making an RSA key: running openssl")?;
+        match String::from_utf8(made.stdout) {
+            Ok(pem) if made.status.success() => Ok(Self(pem)),
+            _ => bail!("making an RSA key: openssl ended with {}", made.status),
+        }
+    }
+
     /// Takes a key that is in a file.
     pub(crate) fn new(pem: String) -> Self {
         Self(pem)
@@ -114,7 +134,7 @@ impl PrivateKey {
             );
         }
         KeyPair::from_pem(&self.0)
-            .context("reading a private key: expected PKCS #8 as PEM, P-256 or Ed25519")
+            .context("reading a private key: expected PKCS #8 as PEM, P-256, Ed25519 or RSA")
     }
 }
 
@@ -222,11 +242,12 @@ impl Signer {
     pub(crate) fn root(
         subject: &str,
         key: &PrivateKey,
+        scope: &Scope,
         serial: &Serial,
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<String> {
-        let params = authority(subject, &Scope::Root, serial, now, until);
+        let params = authority(subject, scope, serial, now, until);
         let signed = params
             .self_signed(&key.pair()?)
             .context("signing the root")?;
@@ -284,6 +305,42 @@ impl Signer {
         Ok(signed.pem() + &self.certificate)
     }
 
+    /// Signs bytes that nodes boot, as their signer: a certificate of that name over the authority's own key, the same one
+    /// each time, so that a signature is the same too. `above` are the certificates up to the root, PEM.
+    ///
+    /// # Errors
+    /// When the name can be in no certificate, or the key cannot sign.
+    pub(crate) fn sign_boot_file(&self, name: &str, above: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = subject(name);
+        let number = super::secret::short_digest(&[name.as_bytes(), &self.described.der].concat());
+        params.serial_number = Some(serial_number(&Serial::new(number)));
+        params.not_before = self.described.from;
+        params.not_after = self.described.until;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        let signed = params
+            .signed_by(self.issuer.key(), &self.issuer)
+            .context("signing a certificate")?;
+        let own = signed.der();
+        let (_, certificate) = X509Certificate::from_der(own)
+            .ok()
+            .context("reading a certificate: it is damaged")?;
+        let signature = self
+            .issuer
+            .key()
+            .sign(bytes)
+            .context("signing a boot file")?;
+        let above = Certified::parse(above)?.der;
+        Ok(cms::signed_data(&cms::Signed {
+            certificates: &[own, &self.described.der, &above],
+            issuer: certificate.issuer().as_raw(),
+            serial: certificate.raw_serial(),
+            signature: &signature,
+        }))
+    }
+
     /// Signs the list of what is revoked.
     ///
     /// # Errors
@@ -336,12 +393,16 @@ fn authority(
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let levels = match scope {
-        Scope::Root => 1,
-        Scope::Hosts { .. } | Scope::Clients => 0,
+        Scope::Root | Scope::Boot => 1,
+        Scope::Hosts { .. } | Scope::Clients | Scope::BootFiles => 0,
     };
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(levels));
     match scope {
         Scope::Root => {}
+        // Without constraints of names: iPXE refuses a critical extension that it does not know.
+        Scope::Boot | Scope::BootFiles => {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        }
         Scope::Hosts { domains, networks } => {
             params.extended_key_usages = usages(Purpose::Host);
             let names = domains.iter().cloned().map(GeneralSubtree::DnsName);
