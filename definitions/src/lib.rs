@@ -93,4 +93,4 @@ pub use runlist::{
 };
 pub use schema::{AttributeShape, AttributeSpec, Definition};
 pub use secret::{CryptedPassword, MASK, Secret, has_credential, looks_secret};
-pub use site::Site;
+pub use site::{BootLevel, Site};

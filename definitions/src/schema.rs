@@ -294,7 +294,7 @@ macro_rules! own_words {
 }
 
 own_words!(false: Arch, Distro, crate::GroupName, crate::GroupType, crate::MacAddresses, crate::ProvMethod);
-own_words!(false: crate::StateLabel);
+own_words!(false: crate::BootLevel, crate::StateLabel);
 // Containers.
 own_words!(false: crate::CapabilityChange, crate::ContainerLink, crate::ContainerUser, crate::CpuLimit);
 own_words!(false: crate::DeviceMapping, crate::DockerHost, crate::DockerName, crate::EngineOptions);

@@ -1,9 +1,11 @@
 //! The site: settings that hold for everything.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use crate::InstallDir;
 use crate::schema::definition;
+use crate::{Error, InstallDir};
 
 definition! {
     /// The site's settings; the one object is named `clustersite`.
@@ -56,8 +58,41 @@ definition! {
         apiwriters: Vec<String>,
         /// The networks whose machines see slipwayd's status page without a certificate, such as `10.1.0.0/16`: none unless set.
         statusnetworks: Vec<ipnetwork::IpNetwork>,
+        /// The least level of what checks that which nodes boot: `1`, nothing does, or `2`, the site's iPXE does by signatures; nodeset accepts no node below it.
+        bootlevel: Option<crate::BootLevel>,
         /// A remark of the user.
         comments: Option<String>,
+    }
+}
+
+/// What checks that which a node boots from its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum BootLevel {
+    /// Nothing does.
+    #[default]
+    Unchecked,
+    /// The site's iPXE does, by the site's signatures.
+    Signed,
+}
+
+impl fmt::Display for BootLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unchecked => "1",
+            Self::Signed => "2",
+        })
+    }
+}
+
+impl FromStr for BootLevel {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "1" => Ok(Self::Unchecked),
+            "2" => Ok(Self::Signed),
+            other => Err(Error::invalid("a boot level", other, "'1' or '2'")),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! Letting nodes enrol while they install: `slipway-trust`, asked as a program, and what it answers in the nodes' files.
+//! Letting nodes enrol while they install, and signing what they boot: `slipway-trust`, asked as a program, and what it
+//! answers in the nodes' files.
 //!
 //! Nodes whose files are rendered and checked come in; each one's files with a one-time secret go out. The authority's keys
 //! are read by `slipway-trust` alone.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +36,16 @@ pub(crate) fn root_certificate(catalog: &Catalog) -> Result<Option<String>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }
+}
+
+/// Whether the site's nodes boot its own iPXE, which boots nothing that is not signed.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn has_ipxe(catalog: &Catalog) -> Result<bool> {
+    let path = catalog.path().join("trust/ipxe.json");
+    path.try_exists()
+        .with_context(|| format!("looking at {}", path.display()))
 }
 
 /// What lets a node enrol, and until when.
@@ -91,7 +103,7 @@ impl TrustProgram {
     pub(crate) fn arm(&self, nodes: &[&str], term: &str) -> Result<BTreeMap<String, NodeToken>> {
         let mut armed = BTreeMap::new();
         for part in nodes.chunks(MAX_NODES) {
-            let text = self.run("arm", part, &["--for", term, "--json"])?;
+            let text = self.run("arm", [&part.join(","), "--for", term, "--json"])?;
             let report: ArmingReport = serde_json::from_str(&text)
                 .with_context(|| format!("reading what {PROGRAM} arm prints"))?;
             armed.extend(report.of(part)?);
@@ -105,18 +117,41 @@ impl TrustProgram {
     /// What the program says.
     pub(crate) fn disarm(&self, nodes: &[&str]) -> Result<()> {
         for part in nodes.chunks(MAX_NODES) {
-            self.run("disarm", part, &[])?;
+            self.run("disarm", [part.join(",")])?;
         }
         Ok(())
     }
 
-    fn run(&self, verb: &str, nodes: &[&str], options: &[&str]) -> Result<String> {
+    /// Signs files that nodes boot, each as its signer; the signatures are beside them, or in a directory.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub(crate) fn sign(&self, files: &[(String, PathBuf)], out: Option<&Path>) -> Result<()> {
+        for part in files.chunks(MAX_NODES) {
+            let files = part.iter().map(|(signer, path)| {
+                let mut argument = OsString::from(format!("{signer}="));
+                argument.push(path);
+                argument
+            });
+            let out = out
+                .iter()
+                .flat_map(|out| ["--out".into(), out.as_os_str().to_owned()]);
+            self.run("sign", files.chain(out))
+                .context("signing what nodes boot")?;
+        }
+        Ok(())
+    }
+
+    fn run(
+        &self,
+        verb: &str,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<String> {
         let output = Command::new(&self.path)
             .arg("--config")
             .arg(&self.config)
             .arg(verb)
-            .arg(nodes.join(","))
-            .args(options)
+            .args(arguments)
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("running {}", self.path.display()))?;

@@ -25,6 +25,9 @@ use crate::node_archive::NodeArchive;
 /// Where all nodes are staged, beside them; no node has a name that begins with a dot.
 const STAGING: &str = ".staging";
 
+/// What the names of detached signatures end with.
+const SIGNATURE: &str = ".sig";
+
 /// What the one who writes holds.
 const LOCK: &str = ".lock";
 
@@ -104,7 +107,7 @@ fn is_ours(name: &str) -> bool {
         "user-data",
         "vendor-data",
     ];
-    NAMES.contains(&name) || name.ends_with(".asc")
+    NAMES.contains(&name) || name.ends_with(".asc") || name.ends_with(SIGNATURE)
 }
 
 /// How a file differs from the published one.
@@ -163,7 +166,10 @@ impl AssetsDir {
             });
         }
         for (file, (bytes, _)) in published {
-            if !assets.files.contains_key(&file) {
+            // The signature of a file is made when that is published, and differs with it alone.
+            let signed = file.strip_suffix(SIGNATURE);
+            let is_made_then = signed.is_some_and(|signed| assets.files.contains_key(signed));
+            if !assets.files.contains_key(&file) && !is_made_then {
                 differences.push(FileDifference {
                     file,
                     change: AssetChange::Removed,
@@ -280,6 +286,11 @@ impl AssetsWriter<'_> {
             written.with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// Names a file of a node that is staged.
+    pub(crate) fn staged(&self, node: &str, file: &str) -> PathBuf {
+        self.staging().join(node).join(file)
     }
 
     /// Publishes what was staged, node by node, and ends.

@@ -54,6 +54,19 @@ impl InstallerKind {
         }
     }
 
+    /// Says what the installer runs or believes though nothing vouches for it, whatever it was booted by.
+    pub fn unchecked(self) -> Option<&'static str> {
+        match self {
+            Self::Preseed | Self::Autoyast | Self::Netboot => None,
+            Self::Autoinstall | Self::Agama => Some(
+                "its installer has left its initrd when it looks for its file, and fetches it by plain HTTP",
+            ),
+            Self::Kickstart => {
+                Some("its installer fetches its second part by plain HTTP and checks nothing of it")
+            }
+        }
+    }
+
     /// Returns what a node of this installer is given: its main file first, the boot script last.
     pub fn files(self) -> &'static [InstallerFile] {
         match self {

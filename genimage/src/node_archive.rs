@@ -32,6 +32,9 @@ impl NodeArchive<'_> {
     /// That of a node that boots a root image: plain, so that what the node enrols with can be put into it.
     pub(crate) const OF_ROOT_IMAGE: &'static str = "boot.cpio";
 
+    /// What a node boots of its own: its script, and its archive of either name.
+    pub(crate) const BOOTED: [&'static str; 3] = ["boot.ipxe", Self::FILE, Self::OF_ROOT_IMAGE];
+
     /// Returns the name of the archive that a node of an installer is given, if it is given one.
     pub(crate) fn name(installer: InstallerKind) -> Option<&'static str> {
         match installer {

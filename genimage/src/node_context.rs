@@ -16,8 +16,8 @@ use nix::unistd::Gid;
 use crate::address_book::AddressBook;
 use crate::cmdline;
 use crate::context::{
-    BootParameters, Disk, EnrolmentFile, Firstboot, InstallSource, Locale, RootAccess, ServerFacts,
-    TemplateContext,
+    BootParameters, BootSigners, Disk, EnrolmentFile, Firstboot, InstallSource, Locale, RootAccess,
+    ServerFacts, TemplateContext,
 };
 use crate::environment;
 use crate::image::ResolvedImage;
@@ -53,6 +53,8 @@ pub(crate) struct NodeRenderer<'a> {
     pub(crate) authority: Option<&'a str>,
     /// How nodes enrol, where they are to be armed.
     pub(crate) enrolment: Option<&'a SiteEnrolment>,
+    /// Whether nodes boot what the site signed alone.
+    pub(crate) signs: bool,
 }
 
 /// How a site's nodes enrol.
@@ -150,6 +152,9 @@ impl NodeRenderer<'_> {
         }
         let server = self.server(address, node, image);
         let mut kernel = kernel;
+        kernel.signers = self
+            .signs
+            .then(|| BootSigners::new(&image.definition.name, &node.name));
         if let Some(packed) = &image.packed {
             let words = packed.words(node, &facts, &server.url);
             kernel
@@ -409,6 +414,7 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
         kernel: image.boot.kernel.clone(),
         initrds: vec![image.boot.initrd.clone()],
         archive: NodeArchive::name(image.installer).map(str::to_owned),
+        signers: None,
         install,
         installed,
         console: node.serialport.map(|port| format!("ttyS{port},{speed}")),

@@ -11,6 +11,8 @@ use nix::sys::stat::Mode;
 use crate::arming::TrustProgram;
 use crate::assets::{Assets, AssetsDir, FileDifference};
 use crate::cli::nodeset::Args;
+use crate::context::BootSigners;
+use crate::node_archive::NodeArchive;
 use crate::node_context::{NodeRenderer, SiteEnrolment};
 use crate::problem::Problem;
 use crate::render;
@@ -42,6 +44,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
             checked.extend(image.map(|image| (name.to_owned(), image)));
         }
     }
+    let trust = TrustProgram::of(&catalog);
+    if site.signs {
+        for image in checked.values_mut() {
+            image.sign(&trust, site.installdir())?;
+        }
+    }
     let enrolment = enrolment(&args, &site)?;
     let mut renderer = site.renderer(&nodes);
     renderer.enrolment = enrolment.as_ref();
@@ -54,7 +62,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         report.fail_nodes();
     }
     if !report.ready().is_empty() {
-        report.notes.push(level_note(renderer.authority.is_some()));
+        let has_authority = renderer.authority.is_some();
+        report.notes.push(level_note(has_authority, site.signs));
     }
     if args.dry_run {
         report
@@ -65,7 +74,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 node.state = NodeState::WouldWrite;
             });
     } else {
-        let trust = TrustProgram::of(&catalog);
         if enrolment.is_some() {
             arm(&trust, args.term(), &mut report, |assets, osimage| {
                 let image = checked.get(osimage);
@@ -74,7 +82,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         } else if args.disarm && renderer.authority.is_some() {
             trust.disarm(&report.sound()).context("disarming nodes")?;
         }
-        publish(&assets_dir, &report)?;
+        publish(&assets_dir, &report, site.signs.then_some(&trust))?;
         checked
             .values()
             .for_each(|checked| site.keep_record(&checked.image));
@@ -96,8 +104,12 @@ fn enrolment(args: &Args, site: &SiteContext) -> Result<Option<SiteEnrolment>> {
 }
 
 /// Says what nodes trust before anything vouches for it.
-fn level_note(has_authority: bool) -> Problem {
-    Problem::new(if has_authority {
+fn level_note(has_authority: bool, signs: bool) -> Problem {
+    Problem::new(if signs {
+        "nodes boot what the site signed alone once its iPXE runs (makedhcp -n). Firmware loads that unchecked: whoever \
+         answers in this machine's place then is root on them; and whoever reads an archive first can enrol as its node, \
+         which raises an alarm"
+    } else if has_authority {
         "boot script, kernel and boot archive travel by plain HTTP: whoever answers on the nodes' network in this machine's \
          place while they boot is root on them, and whoever reads an archive first can enrol as its node, which raises an \
          alarm: keep that network separate"
@@ -216,8 +228,11 @@ impl NodeSelection<'_> {
             .nodes
             .node(&self.node)
             .map_err(|error| problem(&error))?;
-        let (assets, notes) =
+        let (mut assets, notes) =
             render::assets(renderer, &node, &checked.image, &checked.environment)?;
+        for (name, signature) in &checked.signatures {
+            assets.add(name, signature.as_slice());
+        }
         let files = assets_dir
             .compare(&self.node, &assets)
             .map_err(|error| problem(&format!("{error:#}")))?;
@@ -243,8 +258,8 @@ fn in_parallel<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec
     })
 }
 
-/// Writes what differs.
-fn publish(assets_dir: &AssetsDir, report: &Report) -> Result<()> {
+/// Writes what differs, signed where nodes check it.
+fn publish(assets_dir: &AssetsDir, report: &Report, trust: Option<&TrustProgram>) -> Result<()> {
     let changed = report
         .nodes
         .iter()
@@ -256,6 +271,18 @@ fn publish(assets_dir: &AssetsDir, report: &Report) -> Result<()> {
     let writer = assets_dir.writer()?;
     let staged = in_parallel(&changed, |node| writer.stage(&node.node, &node.assets));
     staged.into_iter().collect::<Result<()>>()?;
+    if let Some(trust) = trust {
+        let files = changed.iter().flat_map(|report| {
+            let node = &report.node;
+            let signer = BootSigners::new("", node).node;
+            let files = NodeArchive::BOOTED
+                .into_iter()
+                .filter(|file| report.assets.file(file).is_some());
+            let writer = &writer;
+            files.map(move |file| (signer.clone(), writer.staged(node, file)))
+        });
+        trust.sign(&files.collect::<Vec<_>>(), None)?;
+    }
     let names: Vec<_> = changed.iter().map(|node| node.node.as_str()).collect();
     writer.publish(&names)
 }

@@ -1,20 +1,21 @@
 //! What a run needs whichever nodes it is about: the site, its networks, its programs, and osimages.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use definitions::{
-    Arch, Catalog, Definition, InstallDir, Network, Nodes, ObjectKind, OsImage, Site,
+    Arch, BootLevel, Catalog, Definition, InstallDir, Network, Nodes, ObjectKind, OsImage, Site,
 };
 
 use nix::unistd::{Gid, getegid};
 
 use crate::address_book::AddressBook;
-use crate::arming;
+use crate::arming::{self, TrustProgram};
 use crate::assets::AssetsDir;
 use crate::check;
-use crate::context::RootAccess;
+use crate::context::{BootSigners, RootAccess};
 use crate::environment;
 use crate::image::ResolvedImage;
 use crate::library::Library;
@@ -46,6 +47,8 @@ pub(crate) struct SiteContext {
     web_server: Option<Gid>,
     /// The certificate of the site's root, PEM, where the site has one.
     authority: Option<String>,
+    /// Whether nodes boot the site's own iPXE, which boots nothing that is not signed.
+    pub(crate) signs: bool,
     indices: check::packages::IndexCache,
     /// What is wrong with the site: its osimages and nodes are checked all the same, and nothing is published.
     pub(crate) problems: Vec<Problem>,
@@ -59,6 +62,32 @@ pub(crate) struct CheckedImage {
     pub(crate) image: ResolvedImage,
     /// What the environment of scripts says of the osimage and the site.
     pub(crate) environment: BTreeMap<String, String>,
+    /// The signatures of its kernel and initrd, where nodes check them, by the names of their files.
+    pub(crate) signatures: Vec<(String, Vec<u8>)>,
+}
+
+impl CheckedImage {
+    /// Has the kernel and the initrd signed, as what nodes of this osimage boot.
+    ///
+    /// # Errors
+    /// When they cannot be signed.
+    pub(crate) fn sign(&mut self, trust: &TrustProgram, installdir: &InstallDir) -> Result<()> {
+        let image = &self.image;
+        let signer = BootSigners::new(&image.definition.name, "").osimage;
+        let tree = installdir.path().join(&image.tree);
+        let files = [&image.boot.kernel, &image.boot.initrd];
+        let files = files.map(|file| (signer.clone(), tree.join(file)));
+        let scratch = tempfile::tempdir().context("making a directory for signatures")?;
+        trust.sign(&files, Some(scratch.path()))?;
+        for (_, file) in &files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{name}.sig");
+            let path = scratch.path().join(&name);
+            let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            self.signatures.push((name, bytes));
+        }
+        Ok(())
+    }
 }
 
 impl SiteContext {
@@ -77,9 +106,16 @@ impl SiteContext {
         let installdir = site.install_dir();
         let web_server = secrets::web_server().context("looking for the web server's group")?;
         let authority = arming::root_certificate(catalog)?;
+        let signs = arming::has_ipxe(catalog)?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
         let mut problems = Vec::new();
+        if site.bootlevel == Some(BootLevel::Signed) && !signs {
+            problems.push(Problem::new(
+                "the site's bootlevel is 2, and its nodes boot an iPXE that checks nothing: run slipway-trust ipxe, then \
+                 makedhcp -n; or chdef -t site clustersite bootlevel=1",
+            ));
+        }
         let note = zone.transpose().unwrap_or_else(|problem| {
             problems.push(problem);
             None
@@ -105,6 +141,7 @@ impl SiteContext {
             secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
             web_server,
             authority,
+            signs,
             indices: check::packages::IndexCache::default(),
             installdir,
             site,
@@ -171,14 +208,19 @@ impl SiteContext {
                 &mut report,
             );
         }
-        if self.authority.is_some()
-            && image.packed.is_none()
-            && image.installer.archive_path().is_none()
+        if let Some(unchecked) = image.installer.unchecked()
+            && self.authority.is_some()
         {
-            report.notes.push(Problem::new(
-                "its installer has left its initrd when it looks for its file, and fetches it by plain HTTP: whoever answers \
-                 in this machine's place then is root on its nodes, whatever their boot script was fetched by",
-            ));
+            if self.site.bootlevel == Some(BootLevel::Signed) {
+                report.problems.push(Problem::new(format!(
+                    "{unchecked}: that is level 1, and the site's bootlevel is 2"
+                )));
+            } else {
+                report.notes.push(Problem::new(format!(
+                    "{unchecked}: whoever answers in this machine's place then is root on its nodes, whatever their boot \
+                     script was fetched by"
+                )));
+            }
         }
         if self.root.password.is_some() && self.secrets.is_some() {
             report.notes.push(secrets::password_note());
@@ -189,10 +231,11 @@ impl SiteContext {
                  authorizedkeys (a file of public keys) or rootpassword (crypted)",
             ));
         }
-        let checked = report
-            .problems
-            .is_empty()
-            .then_some(CheckedImage { image, environment });
+        let checked = report.problems.is_empty().then_some(CheckedImage {
+            image,
+            environment,
+            signatures: Vec::new(),
+        });
         Ok((checked, report))
     }
 
@@ -292,6 +335,7 @@ impl SiteContext {
             secrets: self.secrets,
             authority: self.authority.as_deref(),
             enrolment: None,
+            signs: self.signs,
         }
     }
 
@@ -318,6 +362,11 @@ impl SiteContext {
     /// Returns the library of lists and templates.
     pub(crate) fn library(&self) -> &Library {
         &self.library
+    }
+
+    /// Returns the install directory.
+    pub(crate) fn installdir(&self) -> &InstallDir {
+        &self.installdir
     }
 
     /// Returns the directory of the nodes' assets.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use definitions::RepositoryFormat;
 
 use super::{
-    BootParameters, Disk, EnrolmentFile, Firstboot, ImageFacts, InstallSource, Locale, NodeFacts,
-    Packages, RootAccess, ServerFacts, TemplateContext,
+    BootParameters, BootSigners, Disk, EnrolmentFile, Firstboot, ImageFacts, InstallSource, Locale,
+    NodeFacts, Packages, RootAccess, ServerFacts, TemplateContext,
 };
 use crate::repository::Repository;
 
@@ -115,6 +115,10 @@ fn kernel() -> BootParameters {
         kernel: "install.amd/vmlinuz".to_owned(),
         initrds: texts(&["install.amd/initrd.gz"]),
         archive: text("boot.cpio.gz"),
+        signers: Some(BootSigners::new(
+            "debian13.1.0-x86_64-install-dockerhost",
+            "host01",
+        )),
         install: texts(&["net.ifnames=0"]),
         installed: texts(&["net.ifnames=0"]),
         console: text("ttyS0,115200"),

@@ -225,6 +225,9 @@ pub struct BootParameters {
     /// file from it have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
+    /// Who signs these files, where the node's iPXE checks signatures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signers: Option<BootSigners>,
     /// More for the installer's command line.
     pub install: Vec<String>,
     /// More for the installed system's: what `addkcmdline` marks with `R::`.
@@ -232,6 +235,25 @@ pub struct BootParameters {
     /// The serial console, `ttyS0,115200`, where the node has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console: Option<String>,
+}
+
+/// By which names the site signs what a node boots: a file of another node or osimage is not taken for its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BootSigners {
+    /// That of the kernel and the initrds: `osimage:debian12.9.0-x86_64-install-dockerhost`.
+    pub osimage: String,
+    /// That of the boot script and the boot archive: `node:host01`.
+    pub node: String,
+}
+
+impl BootSigners {
+    /// Names those of a node and its osimage.
+    pub fn new(osimage: &str, node: &str) -> Self {
+        Self {
+            osimage: format!("osimage:{osimage}"),
+            node: format!("node:{node}"),
+        }
+    }
 }
 
 /// What makes the node run its postscripts.

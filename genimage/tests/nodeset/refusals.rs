@@ -180,6 +180,32 @@ fn a_template_that_asks_for_what_is_not_there_is_reported_once_with_file_and_lin
     );
 }
 
+/// A node that nothing checks the boot of is none that the site accepts, and no file is left for it.
+#[test]
+fn a_node_below_the_least_level_of_the_site_is_refused() {
+    let site = site();
+    let text = site.read("config/site.toml");
+    site.write("config/site.toml", &format!("{text}bootlevel = \"2\"\n"));
+    failed(
+        &site,
+        &nodeset(&site, &[]),
+        &[
+            "the site's bootlevel is 2, and its nodes boot an iPXE that checks nothing: run slipway-trust ipxe, then makedhcp \
+           -n; or chdef -t site clustersite bootlevel=1",
+        ],
+    );
+    site.write("config/site.toml", &format!("{text}bootlevel = \"3\"\n"));
+    let ran = nodeset(&site, &[]);
+    assert!(
+        ran.code == 1
+            && ran
+                .err
+                .contains("'3' is not a boot level: expected '1' or '2'"),
+        "{}",
+        ran.err
+    );
+}
+
 #[test]
 fn an_override_of_nothing_is_refused() {
     let site = site();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use definitions::RepositoryFormat;
-use genimage::context::{InstallSource, TemplateContext};
+use genimage::context::{BootSigners, InstallSource, TemplateContext};
 use genimage::installer::InstallerKind;
 use genimage::repository::Repository;
 use genimage::template::{RenderValues, TemplateSource, Templates};
@@ -125,6 +125,7 @@ impl Release {
         context.source = InstallSource::new(&context.server.tree, true);
         context.kernel.kernel = self.kernel.0.to_owned();
         context.kernel.initrds = vec![self.kernel.1.to_owned()];
+        context.kernel.signers = Some(BootSigners::new(&context.image.name, &context.node.name));
         if self.installer.archive_path().is_none() {
             context.kernel.archive = None;
         }
@@ -229,6 +230,7 @@ fn minimise(context: &mut TemplateContext) {
     context.kernel.install.clear();
     context.kernel.installed.clear();
     context.kernel.console = None;
+    context.kernel.signers = None;
     context.firstboot = None;
     context.environment.clear();
 }

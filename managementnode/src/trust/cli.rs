@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use definitions::Noderange;
 use definitions::command::Config;
 
-use super::ipxe::{Firmware, SourcePlace};
+use super::ipxe::{FirmwareKind, SourcePlace};
 use super::sign::SignedFile;
 use super::term::Validity;
 
@@ -114,7 +114,7 @@ pub(crate) enum Verb {
 
         /// For which firmware; all that this machine has a compiler for unless given
         #[arg(long, value_name = "FIRMWARE", value_delimiter = ',')]
-        firmware: Vec<Firmware>,
+        firmware: Vec<FirmwareKind>,
 
         /// Put what is built into DIR, for a trial: nodes go on booting what they do
         #[arg(long, value_name = "DIR")]

@@ -13,7 +13,7 @@ const SHA256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
 
 /// What was signed, and by whom.
 #[derive(Debug)]
-pub(super) struct Signed<'a> {
+pub(super) struct SignatureParts<'a> {
     /// The signer's, then those up to the root, DER.
     pub(super) certificates: &'a [&'a [u8]],
     /// The issuer that the signer's certificate names, DER.
@@ -25,7 +25,7 @@ pub(super) struct Signed<'a> {
 }
 
 /// Writes the signature of a content that is not in it.
-pub(super) fn signed_data(signed: &Signed<'_>) -> Vec<u8> {
+pub(super) fn signed_data(signed: &SignatureParts<'_>) -> Vec<u8> {
     yasna::construct_der(|writer| {
         writer.write_sequence(|writer| {
             write_oid(writer.next(), SIGNED_DATA);
@@ -36,7 +36,7 @@ pub(super) fn signed_data(signed: &Signed<'_>) -> Vec<u8> {
     })
 }
 
-fn write_signed_data(writer: DERWriter<'_>, signed: &Signed<'_>) {
+fn write_signed_data(writer: DERWriter<'_>, signed: &SignatureParts<'_>) {
     writer.write_sequence(|writer| {
         writer.next().write_u8(1);
         writer
@@ -60,7 +60,7 @@ fn write_signed_data(writer: DERWriter<'_>, signed: &Signed<'_>) {
     });
 }
 
-fn write_signer(writer: DERWriter<'_>, signed: &Signed<'_>) {
+fn write_signer(writer: DERWriter<'_>, signed: &SignatureParts<'_>) {
     writer.write_sequence(|writer| {
         writer.next().write_u8(1);
         writer.next().write_sequence(|writer| {

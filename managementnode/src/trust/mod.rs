@@ -87,7 +87,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             shell,
             ..
         } => {
-            let wanted = ipxe::Wanted {
+            let wanted = ipxe::IpxeRequest {
                 source,
                 firmware,
                 out: out.as_deref(),

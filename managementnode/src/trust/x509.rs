@@ -333,7 +333,7 @@ impl Signer {
             .sign(bytes)
             .context("signing a boot file")?;
         let above = Certified::parse(above)?.der;
-        Ok(cms::signed_data(&cms::Signed {
+        Ok(cms::signed_data(&cms::SignatureParts {
             certificates: &[own, &self.described.der, &above],
             issuer: certificate.issuer().as_raw(),
             serial: certificate.raw_serial(),

@@ -19,7 +19,7 @@ const LAST_LINES: usize = 12;
 
 /// A kind of firmware that iPXE is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Firmware {
+pub(crate) enum FirmwareKind {
     /// BIOS
     Bios,
     /// UEFI on x86-64
@@ -29,7 +29,7 @@ pub(crate) enum Firmware {
     Aarch64,
 }
 
-impl Firmware {
+impl FirmwareKind {
     const ALL: [Self; 3] = [Self::Bios, Self::X86_64, Self::Aarch64];
 
     /// Returns what makedhcp names it.
@@ -77,9 +77,9 @@ impl Firmware {
 ///
 /// # Errors
 /// When there is no compiler.
-pub(super) fn targets(asked: &[Firmware]) -> Result<Vec<Firmware>> {
+pub(super) fn targets(asked: &[FirmwareKind]) -> Result<Vec<FirmwareKind>> {
     if asked.is_empty() {
-        let all = Firmware::ALL.into_iter();
+        let all = FirmwareKind::ALL.into_iter();
         let built: Vec<_> = all
             .filter(|firmware| firmware.missing_compiler().is_none())
             .collect();
@@ -96,7 +96,7 @@ pub(super) fn targets(asked: &[Firmware]) -> Result<Vec<Firmware>> {
             );
         }
     }
-    let all = Firmware::ALL.into_iter();
+    let all = FirmwareKind::ALL.into_iter();
     Ok(all.filter(|firmware| asked.contains(firmware)).collect())
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Returns the digest of all that it is made from.
-    pub(super) fn digest(&self, source: &str, targets: &[Firmware]) -> String {
+    pub(super) fn digest(&self, source: &str, targets: &[FirmwareKind]) -> String {
         let targets = targets.iter().map(|target| target.make_target());
         let mut all = vec![source, &self.root];
         all.extend(targets);
@@ -129,7 +129,7 @@ impl Recipe {
     pub(super) fn build(
         &self,
         source: &Path,
-        targets: &[Firmware],
+        targets: &[FirmwareKind],
     ) -> Result<Vec<(&'static str, PathBuf)>> {
         let directory = source.join("src");
         let (script, root) = (
@@ -199,9 +199,9 @@ impl Recipe {
 }
 
 /// UEFI's own console is on the serial port where the firmware has it so.
-const CONSOLE: &str = "#if defined ( PLATFORM_pcbios )\n#define CONSOLE_SERIAL\n#endif\n";
+const CONSOLE: &str = "#ifdef CONSOLE_PCBIOS\n#define CONSOLE_SERIAL\n#endif\n";
 
-fn make(directory: &Path, target: Firmware) -> Result<()> {
+fn make(directory: &Path, target: FirmwareKind) -> Result<()> {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let mut command = Command::new("make");
     command
@@ -261,17 +261,17 @@ mod tests {
 
     #[test]
     fn all_that_it_is_made_from_is_in_its_digest() {
-        let one = recipe(false).digest("a", &[Firmware::Bios]);
-        assert_eq!(one, recipe(false).digest("a", &[Firmware::Bios]));
+        let one = recipe(false).digest("a", &[FirmwareKind::Bios]);
+        assert_eq!(one, recipe(false).digest("a", &[FirmwareKind::Bios]));
         let other = Recipe {
             root: "other\n".to_owned(),
             ..recipe(false)
         };
         for other in [
-            recipe(false).digest("b", &[Firmware::Bios]),
-            recipe(false).digest("a", &[Firmware::Bios, Firmware::X86_64]),
-            recipe(true).digest("a", &[Firmware::Bios]),
-            other.digest("a", &[Firmware::Bios]),
+            recipe(false).digest("b", &[FirmwareKind::Bios]),
+            recipe(false).digest("a", &[FirmwareKind::Bios, FirmwareKind::X86_64]),
+            recipe(true).digest("a", &[FirmwareKind::Bios]),
+            other.digest("a", &[FirmwareKind::Bios]),
         ] {
             assert_ne!(other, one);
         }

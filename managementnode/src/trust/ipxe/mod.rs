@@ -23,7 +23,7 @@ use serde_json::json;
 use super::directory::{Holder, TrustDirectory};
 use super::{init, output, secret};
 use crate::replace;
-pub(super) use build::Firmware;
+pub(super) use build::FirmwareKind;
 use build::Recipe;
 pub(super) use source::SourcePlace;
 
@@ -35,9 +35,9 @@ const MAX_LOADER: u64 = 16 << 20;
 
 /// What is asked for.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct IpxeRequest<'a> {
     pub(super) source: &'a SourcePlace,
-    pub(super) firmware: &'a [Firmware],
+    pub(super) firmware: &'a [FirmwareKind],
     pub(super) out: Option<&'a Path>,
     pub(super) shell: bool,
 }
@@ -102,7 +102,7 @@ impl SiteIpxe {
 /// When there is no source or no compiler, or something cannot be written; what was there stays.
 pub(super) fn ipxe(
     catalog: &Catalog,
-    wanted: &Wanted<'_>,
+    wanted: &IpxeRequest<'_>,
     as_json: bool,
     dry_run: bool,
 ) -> Result<()> {

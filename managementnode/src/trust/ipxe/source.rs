@@ -67,7 +67,7 @@ pub(super) fn fetch(place: &SourcePlace, scratch: &Path) -> Result<SourceTree> {
         );
     }
     let path = scratch.join("source");
-    let mut copy = Copy {
+    let mut copy = SourceCopy {
         digest: Sha256::new(),
         left: MAX_BYTES,
     };
@@ -80,12 +80,12 @@ pub(super) fn fetch(place: &SourcePlace, scratch: &Path) -> Result<SourceTree> {
 }
 
 /// Copies a source, and computes its digest meanwhile.
-struct Copy {
+struct SourceCopy {
     digest: Sha256,
     left: u64,
 }
 
-impl Copy {
+impl SourceCopy {
     fn directory(&mut self, from: &Path, to: &Path, below: &Path) -> Result<()> {
         fs::create_dir(to)?;
         let entries = fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>()?;
