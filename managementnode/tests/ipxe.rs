@@ -1,5 +1,5 @@
 //! The site's own iPXE: built once, served by makedhcp alone, and signatures that OpenSSL reads. What is built here is a
-//! source whose make copies what it was given; the real one boots in `tests/` (`signed_boot`).
+//! source whose make copies what it was given.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
