@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "enrol::whoever_answers_in_the_site_s_place_hears_no_secret",
             needs,
             other_site,
+        ),
+        trial(
+            "enrol::what_a_node_boots_is_signed_as_its_own_where_its_ipxe_checks_that",
+            &[&needs[..], &[Need::Tools(&["make", "gcc"])]].concat(),
+            signs,
         ),
     ]
 }
@@ -133,6 +138,34 @@ impl Lab {
             .config()
             .join("osimages/debian12.9.0-x86_64-install-compute.toml");
         Ok(fs::write(path, image)?)
+    }
+
+    /// Has OpenSSL check a signature by the root of what nodes boot; returns whose it is.
+    fn signer(&self, file: &Path, signature: &Path) -> Result<String> {
+        let trust = self.sandbox.config().join("trust");
+        let signer = self.sandbox.path("signer.pem");
+        let mut command = Command::new("openssl");
+        command
+            .args([
+                "cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any",
+            ])
+            .args(["-out", "/dev/null", "-CAfile"])
+            .arg(trust.join("boot.crt"))
+            .arg("-signer")
+            .arg(&signer)
+            .arg("-content")
+            .arg(file)
+            .arg("-in")
+            .arg(signature);
+        let verified = outcome(&mut command)?;
+        ensure!(verified.code == Some(0), "{}: {verified:?}", file.display());
+        let mut command = Command::new("openssl");
+        command
+            .args(["x509", "-noout", "-subject", "-nameopt", "multiline", "-in"])
+            .arg(&signer);
+        let subject = outcome(&mut command)?.stdout;
+        let name = subject.lines().find_map(|line| line.split_once("= "));
+        Ok(name.context("the signer has no name")?.1.to_owned())
     }
 
     fn succeed(&self, name: &str, arguments: &[&str]) -> Result<String> {
@@ -462,4 +495,71 @@ fn other_site() -> Result<()> {
             ),
         ),
     )
+}
+
+/// What iPXE checks, OpenSSL checks here.
+fn signs() -> Result<()> {
+    let lab = Lab::new()?;
+    // Its make puts out what it was given.
+    let source = lab.sandbox.path("source/src");
+    fs::create_dir_all(source.join("config"))?;
+    fs::write(
+        source.join("Makefile"),
+        "%:\n\t@mkdir -p $(@D)\n\t@cat $(EMBED) $(CERT) >$@\n",
+    )?;
+    let source = lab.sandbox.path("source").display().to_string();
+    lab.succeed(
+        "slipway-trust",
+        &["ipxe", "--source", &source, "--firmware", "bios"],
+    )?;
+    lab.succeed("chdef", &["-t", "site", "clustersite", "bootlevel=2"])?;
+    let written = lab.sandbox.run("nodeset", &["host01", IMAGE])?;
+    ensure!(
+        written.code == Some(0)
+            && written.stderr.contains("note: nodes boot what the site signed alone, ")
+            && written.stdout.starts_with(
+                "host01: boot.cpio.gz new, boot.ipxe new, initrd.gz.sig new, postscripts.json new, preseed.cfg new, \
+                 vmlinuz.sig new\n"
+            ),
+        "{written:?}"
+    );
+    let own = lab.sandbox.install().join("autoinst/host01");
+    let script = fs::read_to_string(own.join("boot.ipxe"))?;
+    let url = format!("http://{}/install/autoinst/host01", Site::ADDRESS);
+    let image = IMAGE.replace('=', ":");
+    for line in [
+        "iseq ${netX/mac} 52:54:00:77:00:01 || goto other",
+        &format!("imgverify --signer {image} vmlinuz {url}/vmlinuz.sig"),
+        &format!("imgverify --signer {image} initrd.gz {url}/initrd.gz.sig"),
+        &format!("imgverify --signer node:host01 boot.cpio.gz {url}/boot.cpio.gz.sig"),
+    ] {
+        ensure!(
+            script.lines().any(|found| found == line),
+            "{line}\n{script}"
+        );
+    }
+    let kernel = lab
+        .sandbox
+        .install()
+        .join("debian12.9.0/x86_64/install.amd");
+    for (file, signature, signer) in [
+        (own.join("boot.ipxe"), "boot.ipxe.sig", "node:host01"),
+        (own.join("boot.cpio.gz"), "boot.cpio.gz.sig", "node:host01"),
+        (kernel.join("vmlinuz"), "vmlinuz.sig", &image),
+        (kernel.join("initrd.gz"), "initrd.gz.sig", &image),
+    ] {
+        same(&lab.signer(&file, &own.join(signature))?.as_str(), &signer)?;
+    }
+    // Nothing is signed again that is as it was, and all is that the tree has anew.
+    lab.succeed("nodeset", &["host01", IMAGE, "--disarm"])?;
+    let unchanged = lab.succeed("nodeset", &["host01", IMAGE, "--disarm"])?;
+    same(&unchanged.as_str(), &"1 node: 1 unchanged\n")?;
+    fs::write(kernel.join("vmlinuz"), "another kernel")?;
+    let changed = lab.succeed("nodeset", &["host01", IMAGE, "--disarm"])?;
+    same(
+        &changed.as_str(),
+        &"host01: vmlinuz.sig changed\n1 node: 1 written\n",
+    )?;
+    lab.signer(&own.join("boot.ipxe"), &own.join("boot.ipxe.sig"))
+        .map(drop)
 }

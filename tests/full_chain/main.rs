@@ -2,7 +2,8 @@
 //!
 //! `tests/e2e` builds the medium and runs this. Commands are typed as an administrator types them, from
 //! binaries that are installed below a prefix of their own; the management node is a network namespace in
-//! which the distribution's dnsmasq and slipwayd run; the bare machine is one of qemu. What its
+//! which the distribution's dnsmasq and slipwayd run; the bare machine is one of qemu. With `LEVEL=2` it boots the
+//! site's own iPXE, built from the source that `IPXE_SOURCE` names, else from the source package. What its
 //! console says is kept in `target/machines/console/`.
 
 mod management_node;
@@ -42,7 +43,12 @@ fn run() -> Result<()> {
     progress.done("programs built and installed");
     let osimage = management_node.import(&medium)?;
     progress.done("copycds");
-    management_node.define(&osimage)?;
+    management_node.define()?;
+    if std::env::var("LEVEL").is_ok_and(|level| level == "2") {
+        management_node.build_ipxe()?;
+        progress.done("slipway-trust ipxe");
+    }
+    management_node.render(&osimage)?;
     progress.done("nodeset");
 
     let site = Site::new()?;

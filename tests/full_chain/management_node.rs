@@ -86,8 +86,8 @@ impl ManagementNode {
         Ok(image.to_owned())
     }
 
-    /// Defines the site, its network and the node, and renders what the node fetches.
-    pub(crate) fn define(&self, osimage: &str) -> Result<()> {
+    /// Defines the site, its network and the node, and makes the site's authorities.
+    pub(crate) fn define(&self) -> Result<()> {
         let keys = format!("authorizedkeys={}.pub", self.key().display());
         let master = format!("master={}", Site::ADDRESS);
         self.typed(
@@ -121,9 +121,22 @@ impl ManagementNode {
                 &["host01", "-p", &format!("postbootscripts={script}")],
             )?;
         }
-        self.typed("slipway-trust", &["init"])?;
-        self.typed("nodeset", &["host01", &format!("osimage={osimage}")])?;
-        Ok(())
+        self.typed("slipway-trust", &["init"]).map(drop)
+    }
+
+    /// Has the node boot what the site signed, and nothing else.
+    pub(crate) fn build_ipxe(&self) -> Result<()> {
+        let source = std::env::var("IPXE_SOURCE").unwrap_or_else(|_| "apt".to_owned());
+        let build = ["ipxe", "--firmware", "bios", "--source", &source];
+        self.typed("slipway-trust", &build)?;
+        self.typed("chdef", &["-t", "site", "clustersite", "bootlevel=2"])
+            .map(drop)
+    }
+
+    /// Renders what the node fetches.
+    pub(crate) fn render(&self, osimage: &str) -> Result<()> {
+        self.typed("nodeset", &["host01", &format!("osimage={osimage}")])
+            .map(drop)
     }
 
     /// Serves addresses and boot files by what `makedhcp` and `makedns` write, and all else by `slipwayd`.
