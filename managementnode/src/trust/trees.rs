@@ -46,6 +46,36 @@ struct SignatureRecord {
     files: Vec<String>,
 }
 
+impl SignatureRecord {
+    /// Says whether a tree that nobody vouched for is accepted explicitly: now, or for the present signatures, whichever
+    /// key made them, as long as the tree is the same.
+    ///
+    /// # Errors
+    /// When nobody vouched for it, and it is not.
+    fn is_accepted(
+        &self,
+        tree: &ImportedTree,
+        accept_unsigned: bool,
+        present: Option<&Self>,
+    ) -> Result<bool> {
+        let Some(label) = &tree.unvouched else {
+            return Ok(false);
+        };
+        let is_same = |present: &Self| {
+            present.unsigned_accepted
+                && (&present.tree, &present.manifest) == (&self.tree, &self.manifest)
+        };
+        if accept_unsigned || present.is_some_and(is_same) {
+            return Ok(true);
+        }
+        bail!(
+            "nobody vouched for '{label}' when it was imported: import it again with its publisher's signed list (copycds \
+             --sums) or its digest (--sha256), or sign it all the same: slipway-trust sign-tree --accept-unsigned {}",
+            tree.given.display()
+        );
+    }
+}
+
 /// What became of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TreeOutcome {
@@ -82,7 +112,8 @@ impl TreeOutcome {
 /// What gpg says, or when it cannot be written.
 pub(super) fn make_key(directory: &TrustDirectory, domain: &str) -> Result<()> {
     let key = openpgp::generate(&format!("Slipway trees {domain}"))?;
-    // Whoever finds no public key makes both again.
+    // A run that is killed leaves no public key, and the next makes both again: the two never are of two keys.
+    replace::remove(&directory.path(PUBLIC))?;
     replace::write(&directory.path(SECRET), key.secret.as_bytes(), 0o600)?;
     replace::write(&directory.path(PUBLIC), key.public.as_bytes(), 0o644)
 }
@@ -180,22 +211,7 @@ fn sign_one(
         unsigned_accepted: false,
         files: tree.indices.keys().cloned().collect(),
     };
-    if let Some(label) = &tree.unvouched {
-        // What was accepted once is accepted as long as the tree is the same, whatever the key.
-        wanted.unsigned_accepted = accept_unsigned
-            || present.as_ref().is_some_and(|present| {
-                present.unsigned_accepted
-                    && (&present.tree, &present.manifest) == (&wanted.tree, &wanted.manifest)
-            });
-        if !wanted.unsigned_accepted {
-            bail!(
-                "nobody vouched for '{label}' when it was imported: import it again with its publisher's signed list \
-                 (copycds --sums) or its digest (--sha256), or sign it all the same: slipway-trust sign-tree \
-                 --accept-unsigned {}",
-                path.display()
-            );
-        }
-    }
+    wanted.unsigned_accepted = wanted.is_accepted(&tree, accept_unsigned, present.as_ref())?;
     if tree.indices.is_empty() {
         return Ok((TreeOutcome::NothingToSign, wanted));
     }

@@ -35,6 +35,8 @@ struct DiscTrust {
 
 /// A tree.
 pub(super) struct ImportedTree {
+    /// Where it is, as it was given and by the directories that lead there.
+    pub(super) given: PathBuf,
     pub(super) path: PathBuf,
     /// The text of its record.
     pub(super) record: String,
@@ -51,8 +53,8 @@ impl ImportedTree {
     ///
     /// # Errors
     /// When `copycds` did not make it, others can change it, or it is not what its manifest says.
-    pub(super) fn load(path: &Path) -> Result<Self> {
-        let path = fs::canonicalize(path).context("looking for it")?;
+    pub(super) fn load(given: &Path) -> Result<Self> {
+        let path = fs::canonicalize(given).context("looking for it")?;
         let own = path.join(".slipway");
         if !own.join("tree.toml").is_file() {
             bail!(
@@ -85,6 +87,7 @@ impl ImportedTree {
         let is_vouched = |disc: &DiscTrust| matches!(disc.trust.as_str(), "signed" | "digest");
         let unvouched = trust.discs.into_iter().find(|disc| !is_vouched(disc));
         Ok(Self {
+            given: given.to_owned(),
             path,
             record,
             manifest,
