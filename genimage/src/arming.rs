@@ -1,12 +1,14 @@
-//! Letting nodes enrol while they install: `slipway-trust`, asked as a program, and what it answers in the nodes' files.
+//! Letting nodes enrol while they install, and signing their trees: `slipway-trust`, asked as a program, and what it answers
+//! in the nodes' files.
 //!
 //! Nodes whose files are rendered and checked come in; each one's files with a one-time secret go out. The authority's keys
 //! are read by `slipway-trust` alone.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -28,7 +30,19 @@ pub(crate) const DEFAULT_TERM: &str = "4h";
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn root_certificate(catalog: &Catalog) -> Result<Option<String>> {
-    let path = catalog.path().join("trust/root.crt");
+    public_part(catalog, "root.crt")
+}
+
+/// Reads the key that the site signs trees with, where it has one.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn tree_key(catalog: &Catalog) -> Result<Option<String>> {
+    public_part(catalog, "trees.asc")
+}
+
+fn public_part(catalog: &Catalog, name: &str) -> Result<Option<String>> {
+    let path = catalog.path().join("trust").join(name);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -91,7 +105,7 @@ impl TrustProgram {
     pub(crate) fn arm(&self, nodes: &[&str], term: &str) -> Result<BTreeMap<String, NodeToken>> {
         let mut armed = BTreeMap::new();
         for part in nodes.chunks(MAX_NODES) {
-            let text = self.run("arm", part, &["--for", term, "--json"])?;
+            let text = self.run("arm", part.join(","), &["--for", term, "--json"])?;
             let report: ArmingReport = serde_json::from_str(&text)
                 .with_context(|| format!("reading what {PROGRAM} arm prints"))?;
             armed.extend(report.of(part)?);
@@ -105,17 +119,25 @@ impl TrustProgram {
     /// What the program says.
     pub(crate) fn disarm(&self, nodes: &[&str]) -> Result<()> {
         for part in nodes.chunks(MAX_NODES) {
-            self.run("disarm", part, &[])?;
+            self.run("disarm", part.join(","), &[])?;
         }
         Ok(())
     }
 
-    fn run(&self, verb: &str, nodes: &[&str], options: &[&str]) -> Result<String> {
+    /// Has the site sign a tree that `copycds` published; one that is signed is left alone.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub(crate) fn sign_tree(&self, tree: &Path) -> Result<()> {
+        self.run("sign-tree", tree.as_os_str(), &[]).map(drop)
+    }
+
+    fn run(&self, verb: &str, operand: impl AsRef<OsStr>, options: &[&str]) -> Result<String> {
         let output = Command::new(&self.path)
             .arg("--config")
             .arg(&self.config)
             .arg(verb)
-            .arg(nodes.join(","))
+            .arg(operand)
             .args(options)
             .stdin(Stdio::null())
             .output()

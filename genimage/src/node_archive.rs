@@ -6,7 +6,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use definitions::Runlist;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -14,9 +14,13 @@ use flate2::write::GzEncoder;
 use crate::assets::Assets;
 use crate::boot_archive::BootArchive;
 use crate::installer::InstallerKind;
+use crate::repository::key;
 
 /// The directory of an archive for what no installer knows.
 const DIRECTORY: &str = "slipway";
+
+/// The keys by which debian-installer verifies its own parts and the base system (net-retriever, bootstrap-base).
+const KEYRING: &str = "usr/share/keyrings/archive.gpg";
 
 /// What the archive of a node is made from, beside its assets.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +28,8 @@ pub(crate) struct NodeArchive<'a> {
     pub(crate) installer: InstallerKind,
     /// The certificate of the site's root, PEM, where the site has one.
     pub(crate) root: Option<&'a str>,
+    /// The armoured key that signs what is installed from, where it is not the distribution's.
+    pub(crate) key: Option<&'a str>,
 }
 
 impl NodeArchive<'_> {
@@ -57,6 +63,10 @@ impl NodeArchive<'_> {
         }
         if let Some(root) = self.root {
             archive.file(&format!("{DIRECTORY}/root.crt"), 0o644, root)?;
+        }
+        if let (InstallerKind::Preseed, Some(key)) = (self.installer, self.key) {
+            let keys = key::binary(key).map_err(|why| anyhow!("the key of its tree {why}"))?;
+            archive.file(KEYRING, 0o644, keys)?;
         }
         let packed = pack(&archive.render()).context("packing the boot archive")?;
         let group = assets.group(main);
@@ -93,6 +103,7 @@ mod tests {
         let archive = NodeArchive {
             installer: InstallerKind::Preseed,
             root: Some("root\n"),
+            key: None,
         };
         let (mut one, mut other) = (assets(), assets());
         archive.add(&mut one).unwrap();
@@ -114,6 +125,46 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_has_the_keys_by_which_debian_installer_verifies_the_tree() {
+        const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQABAQ==\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        let archive = |installer, key| NodeArchive {
+            installer,
+            root: None,
+            key,
+        };
+        let plain = |archive: NodeArchive<'_>, main: &str| {
+            let mut assets = Assets::default();
+            assets.add(main, "x");
+            archive.add(&mut assets)?;
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(assets.file(NodeArchive::FILE).unwrap())
+                .read_to_end(&mut plain)?;
+            anyhow::Ok(plain)
+        };
+        let holds = |plain: &[u8]| {
+            let name = KEYRING.as_bytes();
+            plain.windows(name.len()).any(|part| part == name)
+        };
+        let keys = plain(archive(InstallerKind::Preseed, Some(KEY)), "preseed.cfg").unwrap();
+        assert!(holds(&keys));
+        assert!(keys.windows(4).any(|part| part == [0x99, 0, 1, 1]));
+        for other in [
+            plain(archive(InstallerKind::Preseed, None), "preseed.cfg").unwrap(),
+            plain(archive(InstallerKind::Kickstart, Some(KEY)), "ks.cfg").unwrap(),
+        ] {
+            assert!(!holds(&other));
+        }
+        let error = plain(
+            archive(InstallerKind::Preseed, Some("no key")),
+            "preseed.cfg",
+        );
+        assert_eq!(
+            format!("{:#}", error.unwrap_err()),
+            "the key of its tree is not an OpenPGP public key"
+        );
+    }
+
+    #[test]
     fn an_archive_is_kept_as_what_it_holds() {
         let group = nix::unistd::getegid();
         let mut assets = assets();
@@ -121,6 +172,7 @@ mod tests {
         let archive = NodeArchive {
             installer: InstallerKind::Preseed,
             root: None,
+            key: None,
         };
         archive.add(&mut assets).unwrap();
         assert_eq!(assets.group(NodeArchive::FILE), Some(group));
@@ -132,6 +184,7 @@ mod tests {
         let archive = NodeArchive {
             installer: InstallerKind::Autoinstall,
             root: None,
+            key: None,
         };
         archive.add(&mut assets).unwrap();
         assert_eq!(assets.file(NodeArchive::FILE), None);

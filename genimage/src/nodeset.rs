@@ -37,7 +37,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut checked = BTreeMap::new();
     for name in chosen.iter().filter_map(|choice| choice.osimage.as_deref()) {
         if !report.osimages.contains_key(name) {
-            let (image, found) = site.prepare(&catalog, name)?;
+            let unsigned = if args.dry_run {
+                None
+            } else {
+                site.sign_tree(&catalog, name)?
+            };
+            let (image, mut found) = site.prepare(&catalog, name)?;
+            found.notes.extend(unsigned);
             report.osimages.insert(name.to_owned(), found);
             checked.extend(image.map(|image| (name.to_owned(), image)));
         }

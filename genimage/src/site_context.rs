@@ -11,12 +11,12 @@ use definitions::{
 use nix::unistd::{Gid, getegid};
 
 use crate::address_book::AddressBook;
-use crate::arming;
+use crate::arming::{self, TrustProgram};
 use crate::assets::AssetsDir;
 use crate::check;
 use crate::context::RootAccess;
 use crate::environment;
-use crate::image::ResolvedImage;
+use crate::image::{self, ResolvedImage};
 use crate::library::Library;
 use crate::node_context::{NodeRenderer, SiteEnrolment};
 use crate::pkglist::PkgList;
@@ -46,6 +46,8 @@ pub(crate) struct SiteContext {
     web_server: Option<Gid>,
     /// The certificate of the site's root, PEM, where the site has one.
     authority: Option<String>,
+    /// The key that the site signs trees with, where it has one.
+    tree_key: Option<String>,
     indices: check::packages::IndexCache,
     /// What is wrong with the site: its osimages and nodes are checked all the same, and nothing is published.
     pub(crate) problems: Vec<Problem>,
@@ -77,6 +79,7 @@ impl SiteContext {
         let installdir = site.install_dir();
         let web_server = secrets::web_server().context("looking for the web server's group")?;
         let authority = arming::root_certificate(catalog)?;
+        let tree_key = arming::tree_key(catalog)?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
         let mut problems = Vec::new();
@@ -105,6 +108,7 @@ impl SiteContext {
             secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
             web_server,
             authority,
+            tree_key,
             indices: check::packages::IndexCache::default(),
             installdir,
             site,
@@ -145,7 +149,12 @@ impl SiteContext {
     ) -> Result<(Option<CheckedImage>, OsimageReport)> {
         let definition: OsImage = catalog.load(name)?;
         let mut report = OsimageReport::default();
-        let image = match ResolvedImage::load(definition, &self.installdir, &self.library) {
+        let image = match ResolvedImage::load(
+            definition,
+            &self.installdir,
+            &self.library,
+            self.tree_key.as_deref(),
+        ) {
             Ok(image) => image,
             Err(problems) => {
                 report.problems = problems;
@@ -235,6 +244,29 @@ impl SiteContext {
         report
             .notes
             .extend(tree.iter().filter_map(repository::unsigned));
+        report
+            .notes
+            .extend(tree.iter().filter_map(repository::accepted_unsigned));
+    }
+
+    /// Has the site sign the tree of an osimage, where it has an authority and `copycds` made the tree; says why not
+    /// else.
+    ///
+    /// # Errors
+    /// When there is no such osimage, or definitions cannot be read.
+    pub(crate) fn sign_tree(&self, catalog: &Catalog, name: &str) -> Result<Option<Problem>> {
+        let definition: OsImage = catalog.load(name)?;
+        let tree = definition.pkgdir.first();
+        let tree = tree.and_then(|entry| image::tree_of(name, entry).ok());
+        let Some((tree, false)) = tree.filter(|_| self.authority.is_some()) else {
+            return Ok(None);
+        };
+        if !tree.join(repository::RECORD).is_file() {
+            return Ok(None);
+        }
+        let signed = TrustProgram::of(catalog).sign_tree(&tree);
+        let not = |error| Problem::new(format!("the site does not sign its tree: {error:#}"));
+        Ok(signed.err().map(not))
     }
 
     /// Works out an osimage of which a root image is built, and looks up its packages.
@@ -259,6 +291,7 @@ impl SiteContext {
             &self.library,
             master,
             &keyrings,
+            self.tree_key.as_deref(),
         ) {
             Ok(spec) => {
                 report.notes.extend(spec.notes.iter().cloned());

@@ -51,6 +51,16 @@ pub(crate) fn armoured(bytes: &[u8]) -> Result<String, String> {
     Ok(armour(&packets))
 }
 
+/// Returns the packets of an armoured block, as gpgv reads a keyring.
+///
+/// # Errors
+/// What is no public key.
+pub(crate) fn binary(armoured: &str) -> Result<Vec<u8>, String> {
+    let packets = disarmour(armoured, BEGIN)?;
+    check(&packets)?;
+    Ok(packets)
+}
+
 /// Returns the public keys of several files as one armoured block.
 ///
 /// # Errors

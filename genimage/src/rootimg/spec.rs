@@ -65,6 +65,7 @@ impl RootSpec {
         library: &Library,
         master: Option<&str>,
         keyrings: &Path,
+        tree_key: Option<&str>,
     ) -> Result<Self, Vec<Problem>> {
         let basics = image::basics(&definition, ProvMethod::Netboot)?;
         let mut problems = Vec::new();
@@ -78,7 +79,7 @@ impl RootSpec {
         let target = &basics.target;
         let others = PkgList::load(library, PackageOrigin::Others, names, target, &none);
         let others = collector.all(others).unwrap_or_default();
-        let repositories = image::repositories(&definition, &basics, installdir, &others);
+        let repositories = image::repositories(&definition, &basics, installdir, &others, tree_key);
         let (repositories, own) = collector.all(repositories).unwrap_or_default();
         let exclude = ExcludeList::load(definition.exlist.as_deref().map(Path::new));
         let exclude = collector.all(exclude).unwrap_or_default();

@@ -6,7 +6,8 @@
 //! clients.crt clients.key   signs clients, which speak for no name
 //! server.crt server.key     what the management node answers with
 //! ssh_host_ca ssh_host_ca.pub   signs hosts' ssh keys
-//! signing.key signing.pub   signs boot files and trees
+//! signing.key signing.pub   signs boot files
+//! trees.key trees.asc       signs trees (OpenPGP)
 //! store.json                what was signed, what is revoked, who is armed
 //! ```
 

@@ -3,7 +3,8 @@
 //! ```text
 //! root (may be taken away) ─┬─> nodes ───> identities of hosts, this machine's own certificate
 //!                           └─> clients ─> clients of docker hosts
-//! ssh host authority ─> ssh host keys          signing key ─> boot files, trees
+//! ssh host authority ─> ssh host keys          signing key ─> boot files
+//! key of trees (OpenPGP) ─> trees that copycds published
 //! ```
 //!
 //! Whatever a request says, a certificate holds what the definition says. Nothing is signed that is not on record first.
@@ -15,6 +16,7 @@ mod enrol;
 mod identity;
 mod init;
 mod issue;
+mod openpgp;
 mod secret;
 mod signer;
 mod ssh;
@@ -22,6 +24,7 @@ mod statement;
 mod status;
 mod store;
 mod term;
+mod trees;
 mod x509;
 
 use std::process::ExitCode;
@@ -74,6 +77,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Verb::Export { what } => issue::export(&catalog, *what, json)?,
         Verb::Arm { nodes, term } => enrol::arm(&catalog, nodes, *term, json, dry_run)?,
         Verb::Disarm { nodes } => enrol::disarm(&catalog, nodes, json, dry_run)?,
+        Verb::SignTree {
+            trees,
+            accept_unsigned,
+        } => trees::sign(&catalog, trees, *accept_unsigned, json, dry_run)?,
         Verb::Signer { socket } => signer::run(&catalog, socket.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
