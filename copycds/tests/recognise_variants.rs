@@ -746,6 +746,11 @@ fn what_a_file_says_again_in_other_words_counts_too() {
         ),
         ("media.1/media", media, "sle15.4 x86_64"),
         (
+            "media.1/media",
+            "SUSE - openSUSE-Leap-15.6-DVD-x86_64-Build710.3-Media\nopenSUSE-Leap-15.6-DVD-x86_64-Build710.3\n1\n",
+            "leap15.6 x86_64",
+        ),
+        (
             "media.1/products",
             "/ SLES 12\n/ SLES 12\n/ Acme 1\n",
             "conflict",
