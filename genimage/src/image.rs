@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use definitions::{Definition, Distro, InstallDir, OsImage, PackageOrigin, ProvMethod};
 
 use crate::bootfiles::BootFiles;
+use crate::check::says_nothing;
 use crate::context;
 use crate::installer::{DistroFamily, InstallerKind};
 use crate::library::{self, Asset, AssetKind, AssetOrigin, Library, SearchTarget};
@@ -340,6 +341,12 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
         ),
         ..problem
     })?;
+    if says_nothing(&text) {
+        return Err(Problem::new(format!(
+            "{file}: holds no partition, as the partitionfile of the osimage {name}: write some, or unset it (chdef -t \
+             osimage {name} partitionfile=)"
+        )));
+    }
     Ok(Some((text, cleaned.then(|| library::cleaned(file)))))
 }
 
