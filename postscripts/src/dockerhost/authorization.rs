@@ -221,7 +221,7 @@ fn beside() -> Result<PathBuf> {
     let path = own.with_file_name(PROGRAM);
     if !path.exists() {
         bail!(
-            "no {PROGRAM} beside {}: put both into one directory",
+            "no dockerauthz beside {}: put both into one directory",
             own.display()
         );
     }
