@@ -251,7 +251,9 @@ fn parse(bytes: &[u8]) -> RequestHead {
         .find(|field| field.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|field| std::str::from_utf8(field.value).ok()?.parse().ok());
     match (request.method, request.path, length) {
-        (Some("POST"), Some(path), Some(length)) => RequestHead::Whole(path.to_owned(), head, length),
+        (Some("POST"), Some(path), Some(length)) => {
+            RequestHead::Whole(path.to_owned(), head, length)
+        }
         _ => RequestHead::Other,
     }
 }
@@ -275,7 +277,10 @@ mod tests {
                 "POST /a HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
                 RequestHead::Other,
             ),
-            ("GET /a HTTP/1.1\r\nContent-Length: 3\r\n\r\n", RequestHead::Other),
+            (
+                "GET /a HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+                RequestHead::Other,
+            ),
             ("\u{16}\u{3}", RequestHead::Other),
         ] {
             assert_eq!(parse(bytes.as_bytes()), head, "{bytes:?}");
