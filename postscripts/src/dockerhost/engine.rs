@@ -142,6 +142,13 @@ impl EngineClient {
             .map(drop)
     }
 
+    /// Asks something of whoever answers there.
+    pub(super) fn post(&self, path: &str) -> Result<Value> {
+        let asking = || format!("asking on {}", self.socket.display());
+        let answered = self.request("POST", path, None).with_context(asking)?;
+        Ok(answered.body)
+    }
+
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<EngineResponse> {
         let response = self.exchange(method, path, body)?;
         if !(200..300).contains(&response.status) {

@@ -10,6 +10,7 @@
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 
 mod apply;
+mod authorization;
 mod certificates;
 mod cli;
 mod daemon;

@@ -70,6 +70,11 @@ impl HostPaths {
         self.at("/etc/systemd/system/docker.service.d")
     }
 
+    /// Returns the directory of the drop-in that has systemd listen for trusted clients.
+    pub(super) fn socket_drop_ins(&self) -> PathBuf {
+        self.at("/etc/systemd/system/docker.socket.d")
+    }
+
     /// Whether this is the host itself and no directory of a test.
     pub(super) fn is_host(&self) -> bool {
         self.root == Path::new("/")

@@ -428,6 +428,26 @@ fn refused_units() {
     ] {
         assert!(planned.contains(&line), "{planned}");
     }
+    // systemd has the port where dockerd takes all of its sockets, and not where it takes some of them.
+    write(
+        "lib/systemd/system/docker.socket",
+        "[Socket]\nListenStream=/run/docker.sock\n",
+    );
+    let moves = format!(
+        "systemd has {} from now on (docker.socket): a restart of dockerd refuses no connection\n",
+        host.listen
+    );
+    let wrote = format!("write {root}/etc/systemd/system/docker.socket.d/slipway.conf\n");
+    for (takes, is_there) in [("fd://", true), ("fd://docker.socket", false)] {
+        write(
+            drop_in,
+            &starts(&format!("/usr/sbin/dockerd -H {takes} --debug")),
+        );
+        let planned = host.setup(&["--dry-run"]);
+        for line in [&moves, &wrote] {
+            assert_eq!(planned.contains(line), is_there, "{planned}");
+        }
+    }
     // Masked, the unit is not there.
     symlink("/dev/null", host.path("etc/systemd/system/docker.service")).unwrap();
     untouched(
