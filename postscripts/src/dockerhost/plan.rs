@@ -1,5 +1,6 @@
 //! What this host should have, found out before anything is changed.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use super::engine::EngineClient;
 use super::listener::{DEFAULT_SOCKET, ListenAddress};
 use super::paths::HostPaths;
 use super::preflight::{self, Installed};
+use super::registries::{self, RegistryAddress};
 use super::{daemon, host_names, validation};
 use crate::files::{self, Access, FileChange, load_text};
 use crate::identity::HostIdentity;
@@ -35,6 +37,8 @@ pub(super) struct Plan {
     pub(super) config: Vec<FileChange>,
     /// What becomes of the host's own settings.
     pub(super) notes: Vec<String>,
+    /// The registries that dockerd has this host's identity for.
+    pub(super) registries: BTreeSet<RegistryAddress>,
     /// Whether the engine is a node of a swarm.
     pub(super) swarm: bool,
     pub(super) now: OffsetDateTime,
@@ -73,7 +77,9 @@ pub(super) fn plan(
     args: &Args,
 ) -> Result<Plan> {
     let now = preflight::clock()?;
-    let issuer = issuer(args, now)?;
+    let identity = HostIdentity::load(&args.root)?;
+    let registries = registries::plan(paths, args, identity.as_ref())?;
+    let issuer = issuer(args, identity, now)?;
     let names = match &issuer {
         // what the node's definition says
         CertificateIssuer::Site(identity) => identity.info.names.clone(),
@@ -93,6 +99,8 @@ pub(super) fn plan(
     if let CertificateIssuer::Cluster(cluster) = issuer {
         certificates.authority = Some(*cluster);
     }
+    certificates.other.extend(registries.changes);
+    certificates.reasons.extend(registries.reasons);
 
     let text = load_text(&installed.config)?.unwrap_or_default();
     let flags = installed.service.flags();
@@ -129,6 +137,7 @@ pub(super) fn plan(
         listen,
         certificates,
         config,
+        registries: registries.registries,
         notes: merged
             .notes
             .into_iter()
@@ -203,13 +212,17 @@ fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> 
 }
 
 /// Says who signs: whom an option names, else the site where it has signed an identity for this host.
-fn issuer(args: &Args, now: OffsetDateTime) -> Result<CertificateIssuer> {
+fn issuer(
+    args: &Args,
+    identity: Option<HostIdentity>,
+    now: OffsetDateTime,
+) -> Result<CertificateIssuer> {
     if let Some(dir) = args.ca.as_deref() {
         return Ok(CertificateIssuer::Cluster(Box::new(load_authority(
             dir, now,
         )?)));
     }
-    let Some(identity) = HostIdentity::load(&args.root)? else {
+    let Some(identity) = identity else {
         return Ok(CertificateIssuer::Own);
     };
     if !args.san.is_empty() {

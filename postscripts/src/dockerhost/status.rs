@@ -1,5 +1,6 @@
 //! `--status`: the present state, which is not changed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use super::certificates::RENEW_WITHIN;
 use super::engine::EngineClient;
 use super::listener::DEFAULT_SOCKET;
 use super::paths::HostPaths;
+use super::registries::{self, RegistryAddress};
 use super::service::DockerService;
 use super::{daemon, forwarding, network};
 use crate::files::load_text;
@@ -35,6 +37,8 @@ struct Status {
     server: Option<Certificate>,
     client: Option<Certificate>,
     authority: Option<Certificate>,
+    /// The registries that dockerd has this host's identity for.
+    registries: BTreeSet<RegistryAddress>,
     networks: Vec<String>,
     /// How containers on their bridges reach others, and what is in their way.
     forwarding: Vec<String>,
@@ -85,6 +89,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
         server: certificate(&paths.server_certificate(), identity.as_ref())?,
         client: certificate(&paths.client_dir().join("cert.pem"), None)?,
         authority: certificate(&paths.authority_certificate(), None)?,
+        registries: registries::ours(paths)?,
         networks: networks.iter().filter_map(describe).collect(),
         forwarding: networks.iter().flat_map(found).collect(),
     })
@@ -150,6 +155,9 @@ fn print(status: &Status) {
                 }
             }
         }
+    }
+    for registry in &status.registries {
+        println!("registry: {registry}");
     }
     for network in &status.networks {
         println!("network: {network}");
