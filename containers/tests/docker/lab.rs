@@ -415,7 +415,7 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 /// Makes an authority, a certificate for each host, and one for the client; and a client of another authority.
-fn make_certificates(path: &Path) {
+pub(crate) fn make_certificates(path: &Path) {
     let make = |authority: &str, directory: &str, name: &str, extensions: &str| {
         let days = if directory == "expired" { 0 } else { 2 };
         let directory = path.join(directory);
