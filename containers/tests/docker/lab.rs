@@ -417,7 +417,11 @@ fn words(line: &str) -> Vec<&str> {
 /// Makes an authority, a certificate for each host, and one for the client; and a client of another authority.
 pub(crate) fn make_certificates(path: &Path) {
     let make = |authority: &str, directory: &str, name: &str, extensions: &str| {
-        let days = if directory == "expired" { 0 } else { 2 };
+        let days = if directory.starts_with("expired") {
+            0
+        } else {
+            2
+        };
         let directory = path.join(directory);
         fs::create_dir_all(&directory).unwrap();
         let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
@@ -460,7 +464,7 @@ pub(crate) fn make_certificates(path: &Path) {
         make("authority", host, host, &extensions);
     }
     let extensions = format!("subjectAltName=IP:{ROUTER}\nextendedKeyUsage=serverAuth\n");
-    for name in ["server", "renewed"] {
+    for name in ["server", "renewed", "expired-server"] {
         make("authority", name, "server", &extensions);
     }
     for name in ["client", "expired"] {
