@@ -103,13 +103,7 @@ impl Lab {
         let image = make_image(&path);
         for (host, address) in HOSTS {
             lab.wait_for(host);
-            // As setupdockerhost makes it.
-            let line = format!(
-                "network create --subnet 10.73.0.0/16 --gateway {ROUTER} --ip-range {ROUTER}/32 --aux-address \
-                 host1={address} -o com.docker.network.bridge.name=mydocker0 -o \
-                 com.docker.network.bridge.inhibit_ipv4=true mydocker0"
-            );
-            lab.docker(host, &words(&line));
+            lab.make_docker_network(host, address);
             lab.docker(
                 host,
                 &["network", "create", "--subnet", "10.74.0.0/24", "back"],
@@ -124,6 +118,15 @@ impl Lab {
             lab.docker(host, &import);
         }
         lab
+    }
+
+    /// Makes the docker network on a host's bridge, as `setupdockerhost` does.
+    pub(crate) fn make_docker_network(&self, host: &str, address: &str) {
+        let line = format!(
+            "network create --subnet 10.73.0.0/16 --gateway {ROUTER} --ip-range {ROUTER}/32 --aux-address host1={address} -o \
+             com.docker.network.bridge.name=mydocker0 -o com.docker.network.bridge.inhibit_ipv4=true mydocker0"
+        );
+        self.docker(host, &words(&line));
     }
 
     /// Returns the directory of the client's certificate.
