@@ -11,6 +11,7 @@ use super::engine::EngineClient;
 use super::paths::HostPaths;
 use super::plan::Plan;
 use super::preflight::Installed;
+use super::registries;
 use super::report::Report;
 use super::service::Restart;
 use super::tls_check::{self, TlsEndpoint};
@@ -54,7 +55,8 @@ impl HostUpdate<'_> {
         self.journal.apply(&due)?;
         report.changed = true;
         for change in &due {
-            report.step(format!("wrote {}", change.path.display()));
+            let did = change.text.as_ref().map_or("removed", |_| "wrote");
+            report.step(format!("{did} {}", change.path.display()));
         }
         let changed = self.apply_to_dockerd(restart, plan, report).and_then(|()| {
             self.fault.part()?;
@@ -65,6 +67,7 @@ impl HostUpdate<'_> {
         if let Err(error) = changed {
             return Err(self.explain_and_roll_back(error));
         }
+        registries::tidy(&due);
         report.steps.splice(0..0, plan.reasons());
         Ok(())
     }

@@ -27,6 +27,7 @@ mod nftables;
 mod paths;
 mod plan;
 mod preflight;
+mod registries;
 mod report;
 mod service;
 mod setup;
@@ -39,4 +40,5 @@ mod validation;
 
 pub use cli::Args;
 pub use host_names::San;
+pub use registries::RegistryAddress;
 pub use setup::run;

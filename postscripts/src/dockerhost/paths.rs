@@ -60,6 +60,11 @@ impl HostPaths {
         self.server_dir().join("key.pem")
     }
 
+    /// Returns what dockerd trusts registries by; no option of dockerd names another directory.
+    pub(super) fn registries(&self) -> PathBuf {
+        self.at("/etc/docker/certs.d")
+    }
+
     /// Returns dockerd's configuration, unless its command line names another.
     pub(super) fn daemon_json(&self) -> PathBuf {
         self.at("/etc/docker/daemon.json")

@@ -1,5 +1,6 @@
 //! What this host should have, found out before anything is changed.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use super::engine::EngineClient;
 use super::listener::{DEFAULT_SOCKET, ListenAddress};
 use super::paths::HostPaths;
 use super::preflight::{self, Installed};
+use super::registries::{self, RegistryAddress};
 use super::service::ServiceManager;
 use super::{authorization, daemon, host_names, validation};
 use crate::files::{self, Access, FileChange, load_text};
@@ -40,6 +42,8 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
     /// Whether the site signed for this host.
     pub(super) is_of_site: bool,
+    /// The registries that dockerd has this host's identity for.
+    pub(super) registries: BTreeSet<RegistryAddress>,
     /// Whether the engine is a node of a swarm.
     pub(super) swarm: bool,
     pub(super) now: OffsetDateTime,
@@ -83,7 +87,9 @@ pub(super) fn plan(
     args: &Args,
 ) -> Result<Plan> {
     let now = preflight::clock()?;
-    let issuer = issuer(args, now)?;
+    let identity = HostIdentity::load(&args.root)?;
+    let registries = registries::plan(paths, args, identity.as_ref())?;
+    let issuer = issuer(args, identity, now)?;
     let is_of_site = matches!(issuer, CertificateIssuer::Site(_));
     if is_of_site && installed.service.manager == ServiceManager::Systemd {
         authorization::check(installed)?;
@@ -107,6 +113,8 @@ pub(super) fn plan(
     if let CertificateIssuer::Cluster(cluster) = issuer {
         certificates.authority = Some(*cluster);
     }
+    certificates.other.extend(registries.changes);
+    certificates.reasons.extend(registries.reasons);
 
     let text = load_text(&installed.config)?.unwrap_or_default();
     let flags = installed.service.flags();
@@ -161,6 +169,7 @@ pub(super) fn plan(
         config,
         notes: notes.into_iter().chain(host_names::left_out()?).collect(),
         is_of_site,
+        registries: registries.registries,
         swarm,
         now,
     })
@@ -235,13 +244,17 @@ fn listen_address(
 }
 
 /// Says who signs: whom an option names, else the site where it has signed an identity for this host.
-fn issuer(args: &Args, now: OffsetDateTime) -> Result<CertificateIssuer> {
+fn issuer(
+    args: &Args,
+    identity: Option<HostIdentity>,
+    now: OffsetDateTime,
+) -> Result<CertificateIssuer> {
     if let Some(dir) = args.ca.as_deref() {
         return Ok(CertificateIssuer::Cluster(Box::new(load_authority(
             dir, now,
         )?)));
     }
-    let Some(identity) = HostIdentity::load(&args.root)? else {
+    let Some(identity) = identity else {
         return Ok(CertificateIssuer::Own);
     };
     if !args.san.is_empty() {

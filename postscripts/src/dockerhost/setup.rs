@@ -15,7 +15,7 @@ use super::network::{self, NetworkAction};
 use super::paths::HostPaths;
 use super::plan::{Plan, plan};
 use super::report::Report;
-use super::{apply, authorization, forwarding, preflight, status, uplink};
+use super::{apply, authorization, forwarding, preflight, registries, status, uplink};
 use crate::fault::Fault;
 
 /// Runs `setupdockerhost`.
@@ -54,6 +54,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     report.listen = plan.listen.to_string();
     host.apply(&plan, &mut report)?;
     authorization::apply(&host, &plan, &mut report)?;
+    report.registries = registries::ask(&engine, &plan.registries);
     if let Some(network) = &args.network {
         ensure_network(&engine, network, &fault, &mut report)?;
     }

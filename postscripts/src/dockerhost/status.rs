@@ -1,5 +1,6 @@
 //! `--status`: the present state, which is not changed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use super::certificates::RENEW_WITHIN;
 use super::engine::EngineClient;
 use super::listener::DEFAULT_SOCKET;
 use super::paths::HostPaths;
+use super::registries::{self, RegistryAddress};
 use super::service::DockerService;
 use super::{authorization, daemon, forwarding, network};
 use crate::files::load_text;
@@ -37,6 +39,8 @@ struct Status {
     authority: Option<Certificate>,
     /// What dockerd's authorization plugin knows of revoked clients; absent where it has none of ours.
     revocations: Option<Value>,
+    /// The registries that dockerd has this host's identity for.
+    registries: BTreeSet<RegistryAddress>,
     networks: Vec<String>,
     /// How containers on their bridges reach others, and what is in their way.
     forwarding: Vec<String>,
@@ -100,6 +104,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
         client: certificate(&paths.client_dir().join("cert.pem"), None)?,
         authority: certificate(&paths.authority_certificate(), None)?,
         revocations: authorization::status(&config),
+        registries: registries::ours(paths)?,
         networks: networks.iter().filter_map(describe).collect(),
         forwarding: networks.iter().flat_map(found).collect(),
     })
@@ -177,6 +182,9 @@ fn print(status: &Status) {
     }
     for wrong in status.wrong() {
         println!("wrong: {wrong}");
+    }
+    for registry in &status.registries {
+        println!("registry: {registry}");
     }
     for network in &status.networks {
         println!("network: {network}");
