@@ -25,6 +25,7 @@ use crate::report::OsimageReport;
 use crate::repository;
 use crate::repository::Repository;
 use crate::root_access;
+use crate::rootimg::container::ContainerSource;
 use crate::rootimg::spec::RootSpec;
 use crate::scripts::Programs;
 use crate::secrets;
@@ -245,6 +246,7 @@ impl SiteContext {
         &self,
         catalog: &Catalog,
         name: &str,
+        from: Option<&ContainerSource>,
     ) -> Result<(Option<RootSpec>, OsimageReport)> {
         let definition: OsImage = catalog.load(name)?;
         let mut report = OsimageReport {
@@ -259,6 +261,7 @@ impl SiteContext {
             &self.library,
             master,
             &keyrings,
+            from,
         ) {
             Ok(spec) => {
                 report.notes.extend(spec.notes.iter().cloned());
