@@ -11,15 +11,15 @@ use definitions::{AtomicFile, Catalog, Node, Object, ObjectKind, OsImage, ProvMe
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use super::manifest::{MANIFEST, Manifest, Member, Named, NodeScripts, image_path};
-use super::{FILE_ATTRIBUTES, MAX_FILE, split_value};
+use super::manifest::{BundleManifest, MANIFEST, Member, Named, NodeScripts, image_path};
+use super::{FILE_ATTRIBUTES, MAX_FILE, plain, split_value};
 use crate::image;
 use crate::library::{AssetKind, AssetOrigin, Library};
 use crate::rootimg::record::RootImageDir;
 
 /// What was written.
 #[derive(Debug)]
-pub(crate) struct Exported {
+pub(crate) struct ExportOutcome {
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
@@ -29,7 +29,7 @@ pub(crate) struct Exported {
 
 /// Where the bytes of a member are.
 #[derive(Debug)]
-enum Content {
+enum MemberContent {
     Bytes(Vec<u8>),
     File(PathBuf),
 }
@@ -44,14 +44,14 @@ pub(crate) fn export(
     name: &str,
     node: Option<&str>,
     to: &Path,
-) -> Result<Exported> {
+) -> Result<ExportOutcome> {
     let image: OsImage = catalog.load(name)?;
     let mut objects = catalog.objects(ObjectKind::OsImage)?.into_iter();
     let object = objects
         .find(|object| object.name() == name)
         .with_context(|| format!("finding the osimage {name}"))?;
     let installdir = catalog.site()?.install_dir();
-    let mut manifest = Manifest::new(
+    let mut manifest = BundleManifest::new(
         name,
         object.to_json(),
         &installdir.path().display().to_string(),
@@ -83,13 +83,13 @@ pub(crate) fn export(
                 bytes: file.bytes,
                 named: None,
             });
-            contents.push(Content::File(directory.file(file)));
+            contents.push(MemberContent::File(directory.file(file)));
         }
         manifest.image = Some(record);
     }
     let (bytes, sha256) =
         write(&manifest, contents, to).with_context(|| format!("writing {}", to.display()))?;
-    Ok(Exported {
+    Ok(ExportOutcome {
         path: to.to_owned(),
         bytes,
         sha256,
@@ -103,9 +103,9 @@ fn named_files(
     object: &Object,
     image: &OsImage,
     library: &Library,
-    manifest: &mut Manifest,
+    manifest: &mut BundleManifest,
     notes: &mut Vec<String>,
-) -> Result<Vec<Content>> {
+) -> Result<Vec<MemberContent>> {
     let mut contents = Vec::new();
     for attribute in FILE_ATTRIBUTES {
         let values = object
@@ -135,7 +135,7 @@ fn named_files(
                     value: value.clone(),
                 }),
             });
-            contents.push(Content::Bytes(bytes));
+            contents.push(MemberContent::Bytes(bytes));
         }
     }
     Ok(contents)
@@ -185,20 +185,12 @@ fn beside(attribute: &str, path: &Path, bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// A name of letters that every file system and every archive has.
-fn plain(name: &str) -> String {
-    let known = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
-    let name: String = name
-        .chars()
-        .map(|c| if known(c) { c } else { '_' })
-        .collect();
-    name.get(name.len().saturating_sub(40)..)
-        .unwrap_or("file")
-        .to_owned()
-}
-
 /// Writes the archive; returns its size and its digest.
-fn write(manifest: &Manifest, contents: Vec<Content>, to: &Path) -> Result<(u64, String)> {
+fn write(
+    manifest: &BundleManifest,
+    contents: Vec<MemberContent>,
+    to: &Path,
+) -> Result<(u64, String)> {
     let file = AtomicFile::create(to, 0o644)?;
     let mut builder = Builder::new(HashingWriter {
         inner: file,
@@ -214,13 +206,13 @@ fn write(manifest: &Manifest, contents: Vec<Content>, to: &Path) -> Result<(u64,
     )?;
     for (member, content) in manifest.members.iter().zip(contents) {
         let mut reader: Box<dyn Read> = match content {
-            Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
-            Content::File(path) => {
+            MemberContent::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+            MemberContent::File(path) => {
                 let opening = || format!("opening {}", path.display());
                 Box::new(File::open(&path).with_context(opening)?)
             }
         };
-        let mut hashing = HashingReader {
+        let mut hashing = MemberReader {
             inner: reader.as_mut(),
             hash: Sha256::new(),
         };
@@ -286,12 +278,12 @@ impl Write for HashingWriter {
 }
 
 /// Hashes what is read.
-struct HashingReader<'a> {
+struct MemberReader<'a> {
     inner: &'a mut dyn Read,
     hash: Sha256,
 }
 
-impl Read for HashingReader<'_> {
+impl Read for MemberReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.hash.update(&buffer[..read]);

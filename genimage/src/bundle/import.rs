@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tar::{Archive, EntryType};
 
 use super::install::{ImportRequest, definition};
-use super::manifest::{MANIFEST, MAX_MANIFEST, Manifest, Member};
+use super::manifest::{BundleManifest, MANIFEST, MAX_MANIFEST, Member};
 use super::{Bundle, BundleFile, MAX_FILE, StagedImage, xcat};
 use crate::rootimg::build::{STAGING, lock, remove_leftovers};
 use crate::rootimg::container::open_regular;
@@ -60,7 +60,7 @@ pub(crate) fn read(
             )
         })?;
     let text = bounded(&mut first, MAX_MANIFEST).with_context(reading)?;
-    let manifest = Manifest::parse(&text).with_context(reading)?;
+    let manifest = BundleManifest::parse(&text).with_context(reading)?;
     let mut left = Vec::new();
     let object = definition(
         (

@@ -12,7 +12,7 @@ use definitions::{
 };
 use serde_json::{Map, Value};
 
-use super::{Bundle, NodeScripts, StagedImage, split_value};
+use super::{Bundle, NodeScripts, StagedImage, plain, split_value};
 use crate::rootimg::record::RootImageDir;
 
 /// How an osimage is taken in.
@@ -30,7 +30,7 @@ pub(crate) struct ImportRequest {
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) struct Imported {
+pub(crate) struct ImportOutcome {
     pub(crate) name: String,
     pub(crate) files: usize,
     pub(crate) has_image: bool,
@@ -114,7 +114,7 @@ pub(crate) fn install(
     catalog: &Catalog,
     installdir: &InstallDir,
     dry_run: bool,
-) -> Result<Imported> {
+) -> Result<ImportOutcome> {
     let mut left = bundle.left;
     let mut ignored = Vec::new(); // a bundle of ours has said so when it was read
     let there = bundle.installdir.as_deref();
@@ -142,7 +142,7 @@ pub(crate) fn install(
     };
     let has_image = bundle.image.is_some();
     if dry_run {
-        return Ok(Imported {
+        return Ok(ImportOutcome {
             name,
             files: bundle.files.len(),
             has_image,
@@ -180,7 +180,7 @@ pub(crate) fn install(
             };
             let (prefix, path) = split_value(&value);
             let stem = path.rsplit('/').next().unwrap_or_default();
-            let to = place.join(format!("{at}-{stem}"));
+            let to = place.join(format!("{at}-{}", plain(stem)));
             let mode = if attribute == "postinstall" {
                 0o755
             } else {
@@ -197,7 +197,7 @@ pub(crate) fn install(
     }
     edit.put(&object)?;
     edit.commit()?;
-    Ok(Imported {
+    Ok(ImportOutcome {
         name,
         files: bundle.files.len(),
         has_image,

@@ -55,7 +55,7 @@ pub(super) struct Named {
 /// What a bundle says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+pub(super) struct BundleManifest {
     format: u32,
     pub(super) osimage: String,
     pub(super) attributes: Map<String, Value>,
@@ -67,7 +67,7 @@ pub(super) struct Manifest {
     pub(super) image: Option<RootImageRecord>,
 }
 
-impl Manifest {
+impl BundleManifest {
     /// Begins one of an osimage.
     pub(super) fn new(osimage: &str, attributes: Map<String, Value>, installdir: &str) -> Self {
         Self {

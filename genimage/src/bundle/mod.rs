@@ -74,3 +74,15 @@ fn split_value(value: &str) -> (&str, &str) {
         _ => ("", value),
     }
 }
+
+/// A name of letters that every file system and every archive has.
+fn plain(name: &str) -> String {
+    let known = |c: char| c.is_ascii_alphanumeric() || "._+~-".contains(c);
+    let name: String = name
+        .chars()
+        .map(|c| if known(c) { c } else { '_' })
+        .collect();
+    name.get(name.len().saturating_sub(40)..)
+        .unwrap_or("file")
+        .to_owned()
+}

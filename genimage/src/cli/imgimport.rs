@@ -10,7 +10,7 @@ use definitions::command::Config;
 use nix::sys::stat::Mode;
 
 use crate::bundle::import::read;
-use crate::bundle::install::{ImportRequest, Imported, install};
+use crate::bundle::install::{ImportOutcome, ImportRequest, install};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,8 +77,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 impl Args {
-    fn print(&self, imported: &Imported) -> Result<()> {
-        let Imported {
+    fn print(&self, imported: &ImportOutcome) -> Result<()> {
+        let ImportOutcome {
             name,
             files,
             has_image,

@@ -67,7 +67,7 @@ fn install_into(workspace: &Workspace, plan: &BuildPlan, sources: &[String]) -> 
     }
     workspace.write("sources.list", (sources.join("\n") + "\n").as_bytes())?;
     workspace.write(CONFIG, config(workspace, plan).as_bytes())?;
-    let apt = Apt::new(workspace, plan, &root, workspace.path(CONFIG));
+    let apt = AptGet::new(workspace, plan, &root, workspace.path(CONFIG));
     let none = Transaction::default();
     apt.run(&["update"], &[], &none)?;
     if plan.simulate {
@@ -109,14 +109,14 @@ fn config(workspace: &Workspace, plan: &BuildPlan) -> String {
 }
 
 /// apt-get(8) for one root.
-struct Apt<'a> {
+struct AptGet<'a> {
     workspace: &'a Workspace,
     plan: &'a BuildPlan,
     root: &'a Path,
     config: PathBuf,
 }
 
-impl<'a> Apt<'a> {
+impl<'a> AptGet<'a> {
     fn new(workspace: &'a Workspace, plan: &'a BuildPlan, root: &'a Path, config: PathBuf) -> Self {
         Self {
             workspace,
@@ -219,7 +219,7 @@ pub(super) fn further_transactions(
         let config = std::env::var("MMDEBSTRAP_APT_CONFIG");
         (1, config.context("reading mmdebstrap's apt.conf")?.into())
     };
-    let apt = Apt::new(workspace, plan, root, config);
+    let apt = AptGet::new(workspace, plan, root, config);
     for (at, transaction) in plan.transactions.iter().enumerate() {
         let operands = operands(transaction);
         if at >= first && !operands.is_empty() {

@@ -22,6 +22,29 @@ use super::tree::{Entry, Kind, RootTree};
 /// The one extended attribute that a user namespace may set.
 const CAPABILITY: &str = "security.capability";
 
+/// Where is written from outside of the root: by package managers of the management node, and by us.
+const WRITTEN: [&str; 19] = [
+    "dev",
+    "etc/apt",
+    "etc/dnf",
+    "etc/pki/rpm-gpg",
+    "etc/yum.repos.d",
+    "etc/zypp/repos.d",
+    "proc",
+    "run",
+    "sys",
+    "tmp",
+    "usr/lib/sysimage/rpm",
+    "usr/sbin",
+    "var/cache/apt/archives/partial",
+    "var/cache/dnf",
+    "var/cache/zypp",
+    "var/lib/dnf",
+    "var/lib/dpkg",
+    "var/lib/rpm",
+    "var/log",
+];
+
 /// What packages are installed into.
 #[derive(Debug)]
 pub(super) struct Base {
@@ -50,6 +73,10 @@ impl Base {
         }
         tree.check_owners(namespace::COUNT)
             .context("reading the container image")?;
+        for path in WRITTEN {
+            tree.check_inside(path)
+                .context("reading the container image")?;
+        }
         let mut notes = Vec::new();
         notes.extend(bootc_note(image.is_bootc, &tree));
         notes.extend(take_back(&mut tree));

@@ -301,7 +301,7 @@ fn as_much_of_a_bundle_of_xcat_is_read_as_carries_over() {
                     <nodebootif>eth0</nodebootif>\n  <osarch>x86_64</osarch>\n  <osvers>debian12.9.0</osvers>\n  \
                     <pkglist>/install/custom/netboot/compute.pkglist,/install/custom/gone.pkglist</pkglist>\n  \
                     <profile>compute</profile>\n  <provmethod>netboot</provmethod>\n  \
-                    <rootimgdir>/install/netboot/debian12.9.0/x86_64/compute</rootimgdir>\n  <kitcomponents>k</kitcomponents>\n\
+                    <rootimgdir>/install/netboot/debian12.9.0/x86_64/compute</rootimgdir>\n  <kits>k</kits>\n\
                     </xcatimage>\n";
     for (name, text) in [
         ("manifest.xml", manifest),
@@ -336,7 +336,7 @@ fn as_much_of_a_bundle_of_xcat_is_read_as_carries_over() {
     assert_eq!(
         ran.err,
         [
-            note("kitcomponents=k is not an attribute of an osimage here"),
+            note("kits=k is not an attribute of an osimage here"),
             note("pkglist /install/custom/gone.pkglist is not in the bundle"),
             note("kernel is the image's own, and packimage takes it from there"),
             note("initrd-stateless.gz starts xCAT's own scripts: packimage makes another"),

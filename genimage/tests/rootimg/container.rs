@@ -111,9 +111,9 @@ fn digits(bytes: &[u8]) -> String {
 }
 
 /// An image in the OCI layout, in a directory.
-pub(crate) struct Layout(pub(crate) PathBuf);
+pub(crate) struct LayoutImage(pub(crate) PathBuf);
 
-impl Layout {
+impl LayoutImage {
     /// Makes one of packed layers: how each is packed is the text before it.
     pub(crate) fn new(path: PathBuf, layers: &[(&str, Vec<u8>)], labels: Value) -> Self {
         fs::create_dir_all(path.join("blobs/sha256")).unwrap();
@@ -200,9 +200,9 @@ fn piped(program: &str, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-pub(crate) fn image_of(scene: &Scene, labels: Value) -> Layout {
+pub(crate) fn image_of(scene: &Scene, labels: Value) -> LayoutImage {
     let layers = [("gzip", layer(&SYSTEM)), ("zstd", layer(&UPPER))];
-    Layout::new(scene.path("layout"), &layers, labels)
+    LayoutImage::new(scene.path("layout"), &layers, labels)
 }
 
 pub(crate) fn becomes_a_root() {
@@ -280,7 +280,7 @@ pub(crate) fn conflicts() {
     let root = fs::read(base.one("root.", ".tar")).unwrap();
     let kernel = [(FILE, "boot/vmlinuz-1.0-test", "kernel", 0o644, 0)];
     let layers = [("", root), ("", layer(&SYSTEM)), ("", layer(&kernel))];
-    let image = Layout::new(base.path("layout"), &layers, Value::Null);
+    let image = LayoutImage::new(base.path("layout"), &layers, Value::Null);
     let line = format!("genimage image --from oci:{}", image.0.display());
 
     let scene = Scene::new("container-clash", "clash\n");
@@ -365,7 +365,7 @@ fn tar(directory: &Path, to: &Path, names: &[&str]) {
 /// What is not the image that it should be is refused before anything is built of it.
 pub(crate) fn hostile() {
     let scene = Scene::new("container-hostile", "system\n");
-    let refused = |image: &Layout, expected: &str| {
+    let refused = |image: &LayoutImage, expected: &str| {
         let from = format!("oci:{}", image.0.display());
         let ran = scene.run(&format!("genimage image --from {from}"));
         assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -410,6 +410,10 @@ pub(crate) fn hostile() {
             (FILE, "srv/far", "", 0o644, 70_000),
             "/srv/far is owned by 70000:70000, and a root image is built with the ids 0 to 65535",
         ),
+        (
+            (LINK, "dev", "/tmp", 0o777, 0),
+            "/dev of it leads to /tmp, out of the root",
+        ),
         // A link that leads out leads to a directory of the root: it has no such release.
         (
             (FILE, ".wh..wh..opq", "", 0o644, 0),
@@ -418,7 +422,7 @@ pub(crate) fn hostile() {
     ] {
         let layers = [("gzip", layer(&SYSTEM)), ("gzip", layer(&[entry]))];
         refused(
-            &Layout::new(scene.path("layout"), &layers, Value::Null),
+            &LayoutImage::new(scene.path("layout"), &layers, Value::Null),
             expected,
         );
     }

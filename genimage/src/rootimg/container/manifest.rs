@@ -148,7 +148,7 @@ pub(super) struct ImageConfig {
     pub(super) os: String,
     pub(super) rootfs: RootFs,
     #[serde(default)]
-    config: Option<Running>,
+    config: Option<RunConfig>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -158,7 +158,7 @@ pub(super) struct RootFs {
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-struct Running {
+struct RunConfig {
     #[serde(rename = "Labels", default)]
     labels: Option<BTreeMap<String, String>>,
 }

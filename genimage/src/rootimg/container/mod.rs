@@ -26,7 +26,7 @@ pub(crate) use source::ContainerSource;
 
 pub(crate) use super::tree::RootTree;
 use manifest::{Document, ImageConfig, SavedImage, choose};
-use registry::Registry;
+use registry::RegistryBlobs;
 use source::BlobDigest;
 use store::{ArchiveFiles, BlobName, BlobStore, LayoutDirectory, document, layer};
 pub(crate) use store::{archive, open_regular};
@@ -38,7 +38,7 @@ const MAX_DEPTH: usize = 4;
 #[derive(Debug)]
 pub(super) struct ContainerImage {
     store: Box<dyn BlobStore>,
-    layers: Vec<Layer>,
+    layers: Vec<ImageLayer>,
     /// What names all of it: the digest of the manifest, or of the configuration that names each layer's.
     pub(super) digest: BlobDigest,
     /// Whether it says that bootc(8) boots it.
@@ -46,7 +46,7 @@ pub(super) struct ContainerImage {
 }
 
 #[derive(Debug)]
-struct Layer {
+struct ImageLayer {
     blob: BlobName,
     diff_id: BlobDigest,
 }
@@ -87,7 +87,7 @@ impl ContainerImage {
                 }
             }
             ContainerSource::Registry(image) => {
-                let store = Registry::new(image)?;
+                let store = RegistryBlobs::new(image)?;
                 let first = BlobName::of_digest(&image.digest, None);
                 Self::of_manifest(Box::new(store), first, arch)
             }
@@ -155,7 +155,7 @@ impl ContainerImage {
         Self {
             store,
             layers: pairs
-                .map(|(blob, diff_id)| Layer { blob, diff_id })
+                .map(|(blob, diff_id)| ImageLayer { blob, diff_id })
                 .collect(),
             digest,
             is_bootc,

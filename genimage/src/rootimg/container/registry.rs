@@ -43,7 +43,7 @@ const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd
 
 /// A repository of a registry.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(super) struct RegistryBlobs {
     host: String,
     repository: String,
     agent: Agent,
@@ -56,7 +56,7 @@ struct Token {
     access_token: Option<String>,
 }
 
-impl Registry {
+impl RegistryBlobs {
     /// Prepares for an image.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Registry {
     }
 }
 
-impl BlobStore for Registry {
+impl BlobStore for RegistryBlobs {
     fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
         self.fetch("blobs", name)
     }

@@ -136,12 +136,12 @@ pub(super) fn layer(
     let (packed, digest) = spool(&mut source, staging, most).with_context(reading)?;
     check(blob, &digest).with_context(reading)?;
     let (unpacked, digest) = match packing(&packed).with_context(reading)? {
-        Packing::Plain => (packed, digest),
-        Packing::Gzip => {
+        LayerPacking::Plain => (packed, digest),
+        LayerPacking::Gzip => {
             let mut reader = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, packed));
             spool(&mut reader, staging, limit).with_context(reading)?
         }
-        Packing::Zstd => {
+        LayerPacking::Zstd => {
             let mut reader = zstd::Decoder::new(packed).with_context(reading)?;
             spool(&mut reader, staging, limit).with_context(reading)?
         }
@@ -156,21 +156,21 @@ pub(super) fn layer(
 
 /// How a file is packed, by how it begins: media types are what a server says they are.
 #[derive(Debug, PartialEq, Eq)]
-enum Packing {
+enum LayerPacking {
     Plain,
     Gzip,
     Zstd,
 }
 
-fn packing(file: &File) -> Result<Packing> {
+fn packing(file: &File) -> Result<LayerPacking> {
     let mut begin = [0; 4];
     let mut from = file;
     let read = from.take(4).read(&mut begin)?;
     from.rewind()?;
     Ok(match &begin[..read] {
-        [0x1f, 0x8b, ..] => Packing::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd] => Packing::Zstd,
-        _ => Packing::Plain,
+        [0x1f, 0x8b, ..] => LayerPacking::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd] => LayerPacking::Zstd,
+        _ => LayerPacking::Plain,
     })
 }
 
@@ -182,8 +182,8 @@ pub(crate) fn archive(path: &Path, staging: &Path, limit: u64) -> Result<Arc<Fil
     let reading = || format!("reading {}", path.display());
     let file = open_regular(path)?;
     let unpacked = match packing(&file).with_context(reading)? {
-        Packing::Plain => file,
-        Packing::Gzip => {
+        LayerPacking::Plain => file,
+        LayerPacking::Gzip => {
             spool(
                 &mut MultiGzDecoder::new(BufReader::new(file)),
                 staging,
@@ -192,7 +192,7 @@ pub(crate) fn archive(path: &Path, staging: &Path, limit: u64) -> Result<Arc<Fil
             .with_context(reading)?
             .0
         }
-        Packing::Zstd => {
+        LayerPacking::Zstd => {
             spool(&mut zstd::Decoder::new(file)?, staging, limit)
                 .with_context(reading)?
                 .0

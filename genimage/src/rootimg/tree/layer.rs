@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tar::EntryType;
 
 use super::read::each;
-use super::{RootTree, shown};
+use super::{Kind, MAX_LINKS, RootTree, parts, shown};
 
 /// What the name of a file begins with that removes another one.
 const WHITEOUT: &[u8] = b".wh.";
@@ -83,13 +83,43 @@ impl RootTree {
         })
     }
 
+    /// Refuses links on a path that lead out of the root for whoever is not in it, as package managers are not.
+    ///
+    /// # Errors
+    /// The first one, with where it leads.
+    pub(in crate::rootimg) fn check_inside(&self, path: &str) -> Result<()> {
+        let mut todo: Vec<&[u8]> = parts(path.as_bytes()).rev().collect();
+        let mut done: Vec<&[u8]> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            if part == b".." {
+                ensure!(done.pop().is_some(), "/{path} of it leads out of the root");
+                continue;
+            }
+            done.push(part);
+            let Some(Kind::Link(target)) = self.entry(&done.join(&b'/')).map(|entry| &entry.kind)
+            else {
+                continue;
+            };
+            links += 1;
+            ensure!(
+                !target.starts_with(b"/") && links <= MAX_LINKS,
+                "/{path} of it leads to {}, out of the root",
+                shown(target)
+            );
+            done.pop();
+            todo.extend(parts(target).rev());
+        }
+        Ok(())
+    }
+
     /// Moves a file or a link to another path.
     ///
     /// # Errors
     /// When there is none, or it is a directory.
     pub(in crate::rootimg) fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
         let entry = self.entry(from).context("it is not there")?.clone();
-        ensure!(entry.kind != super::Kind::Directory, "it is a directory");
+        ensure!(entry.kind != Kind::Directory, "it is a directory");
         self.remove(from);
         self.insert(to.to_vec(), entry);
         Ok(())

@@ -271,6 +271,17 @@ fn a_layer_that_reaches_out_of_the_root_is_refused() {
         let refused = layers(&[upper]).map(|tree| paths(&tree)).unwrap_err();
         assert_eq!(format!("{refused:#}"), expected);
     }
+    for (target, path, expected) in [
+        ("/tmp", "l", Some("/l of it leads to /tmp, out of the root")),
+        ("../tmp", "l/x", Some("/l/x of it leads out of the root")),
+        ("l", "l", Some("/l of it leads to l, out of the root")),
+        ("usr/../etc", "l/x", None),
+        ("usr", "none", None),
+    ] {
+        let tree = layers(&[&[(LINK, "l", target)]]).unwrap();
+        let checked = tree.check_inside(path).map_err(|error| error.to_string());
+        assert_eq!(checked.err().as_deref(), expected, "{target}");
+    }
     let outside = layers(&[&[(FILE, "a", "")]])
         .unwrap()
         .check_owners(1000)
