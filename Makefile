@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # The commands of the management node, each with the section of its man page.
-BINARIES = copycds:8 genimage:1 packimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
+BINARIES = copycds:8 genimage:1 packimage:1 imgexport:1 imgimport:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint docs install dist image postscripts

@@ -59,12 +59,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
             } else {
                 site.sign_tree(&catalog, name)?
             };
-            let (spec, mut report) = site.prepare_root(&catalog, name)?;
+            let (spec, mut report) = site.prepare_root(&catalog, name, args.from())?;
             report.notes.extend(unsigned);
             let built = spec.map(|spec| rootimg::build::build(&spec, options));
             args.print_root(name, &report, built)
         }
         GenimageAction::Check(name) => {
+            args.ensure_no_root(name)?;
             let (checked, mut report) = site.prepare(&catalog, name)?;
             report.problems.splice(0..0, site.problems.iter().cloned());
             let mut assets = None;

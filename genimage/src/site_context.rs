@@ -25,6 +25,7 @@ use crate::report::OsimageReport;
 use crate::repository;
 use crate::repository::Repository;
 use crate::root_access;
+use crate::rootimg::container::ContainerSource;
 use crate::rootimg::spec::RootSpec;
 use crate::scripts::Programs;
 use crate::secrets;
@@ -277,6 +278,7 @@ impl SiteContext {
         &self,
         catalog: &Catalog,
         name: &str,
+        from: Option<&ContainerSource>,
     ) -> Result<(Option<RootSpec>, OsimageReport)> {
         let definition: OsImage = catalog.load(name)?;
         let mut report = OsimageReport {
@@ -292,6 +294,7 @@ impl SiteContext {
             master,
             &keyrings,
             self.tree_key.as_deref(),
+            from,
         ) {
             Ok(spec) => {
                 report.notes.extend(spec.notes.iter().cloned());
