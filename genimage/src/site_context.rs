@@ -105,7 +105,7 @@ impl SiteContext {
             secrets: web_server.filter(|_| !secrets::accepts_secrets(&site)),
             web_server,
             authority,
-            indices: check::packages::IndexCache::default(),
+            indices: check::packages::IndexCache::of_user(),
             installdir,
             site,
         })
