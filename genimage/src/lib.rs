@@ -36,6 +36,7 @@ pub mod nodeset;
 pub mod packimage;
 pub mod pkglist;
 pub mod problem;
+mod published;
 mod render;
 mod report;
 pub mod repository;

@@ -110,7 +110,7 @@ impl SiteContext {
             web_server,
             authority,
             tree_key,
-            indices: check::packages::IndexCache::default(),
+            indices: check::packages::IndexCache::of_user(),
             installdir,
             site,
         })
