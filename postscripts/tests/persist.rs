@@ -257,7 +257,7 @@ type Refusal = (
     &'static str,
 );
 
-const REFUSALS: [Refusal; 27] = [
+const REFUSALS: [Refusal; 30] = [
     (
         "wicked",
         "dhcp",
@@ -341,6 +341,33 @@ const REFUSALS: [Refusal; 27] = [
             "mapping eth*\n    script /bin/true\n",
         )],
         "editing /etc/network/interfaces.d/map: a mapping or rename stanza covers eth0: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto /eth*=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'auto /eth*=lab' has eth0 come up by another stanza: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto eth0=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'auto eth0=lab' has eth0 come up by another stanza: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto /pci/0000:00*=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'auto /pci/0000:00*=lab' has eth0 come up by another stanza: write its stanza out first",
     ),
     (
         "ifupdown",
