@@ -376,7 +376,7 @@ pub(crate) const HOSTS: &[Host] = &[
             "addr add 10.0.0.5/24 dev eth0",
             "addr add 2001:db8::5/64 dev eth0 nodad",
             "route add default via 10.0.0.1",
-            "token set ::5:5 dev eth0",
+            "token set ::a:0:0:5 dev eth0",
         ],
         gateway: GATEWAY,
         settings: &[
@@ -394,7 +394,7 @@ pub(crate) const HOSTS: &[Host] = &[
             ("ipv6/neigh/eth0/retrans_time_ms", "1500"),
         ],
         reach: &["10.0.0.5", "2001:db8::5"],
-        shown: &[("token show dev mydocker0", "token ::5:5 dev mydocker0")],
+        shown: &[("token show dev mydocker0", "token ::a:0:0:5 dev mydocker0")],
     },
 ];
 
