@@ -317,25 +317,27 @@ fn parse_simulation(output: &CommandOutput, gone: &[String]) -> Simulation {
     }
 }
 
-/// What apt names before it refuses, each with what it would be and what to do.
-const REFUSED: [(&str, &str); 2] = [
+/// What apt names before it refuses, each with what it is and what to do.
+const REFUSED: [(&str, &str, &str); 2] = [
     (
         "The following held packages will be changed:",
-        "would be changed and are on hold: release them ('apt-mark unhold'), or take them off the list",
+        "packages on hold would be changed",
+        "release them ('apt-mark unhold'), or take them off the list",
     ),
     (
         "The following packages will be DOWNGRADED:",
-        "would be downgraded: name no older version in the list, or remove them before, with a '-' in front",
+        "packages would be downgraded",
+        "name no older version in the list, or remove them before, with a '-' in front",
     ),
 ];
 
 /// Returns the errors among what apt printed, with what it said of dependencies before.
 fn errors(text: &str) -> String {
-    let refused = |(heading, why): &(&str, &str)| {
+    let refused = |(heading, what, advice): &(&str, &str, &str)| {
         let mut lines = text.lines().skip_while(|line| line != heading).skip(1);
         let names = lines.by_ref().take_while(|line| line.starts_with("  "));
         let names: Vec<_> = names.flat_map(str::split_whitespace).collect();
-        (!names.is_empty()).then(|| format!("{} {why}", names.join(", ")))
+        (!names.is_empty()).then(|| format!("{what} ({}): {advice}", names.join(", ")))
     };
     if let Some(refused) = REFUSED.iter().find_map(refused) {
         return refused;
@@ -366,13 +368,13 @@ mod tests {
             (
                 "The following held packages will be changed:",
                 "Held packages were changed and -y was used without --allow-change-held-packages.",
-                "a, b, c would be changed and are on hold: release them ('apt-mark unhold'), or take them off the list",
+                "packages on hold would be changed (a, b, c): release them ('apt-mark unhold'), or take them off the list",
             ),
             (
                 "The following packages will be DOWNGRADED:",
                 "Packages were downgraded and -y was used without --allow-downgrades.",
-                "a, b, c would be downgraded: name no older version in the list, or remove them before, with a '-' in \
-                 front",
+                "packages would be downgraded (a, b, c): name no older version in the list, or remove them before, with a \
+                 '-' in front",
             ),
             (
                 "",
