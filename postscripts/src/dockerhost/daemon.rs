@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::dockerd_command::Flag;
 use super::listener::ListenAddress;
+use super::unique_keys;
 
 /// What we want dockerd to do.
 #[derive(Debug, Clone)]
@@ -66,8 +67,7 @@ const LISTS: [&str; 13] = [
 /// not said here again.
 pub(super) fn merge(text: &str, flags: &[Flag], settings: &DaemonSettings<'_>) -> Result<Merged> {
     let text = if text.trim().is_empty() { "{}" } else { text };
-    let parsed: Value = serde_json::from_str(text).context("reading it as JSON")?;
-    let Value::Object(mut config) = parsed else {
+    let Value::Object(mut config) = unique_keys::parse(text)? else {
         bail!("reading it: no JSON object")
     };
     let before = config.clone();
@@ -139,7 +139,7 @@ fn key_of(name: &str) -> String {
 
 /// Returns every address that dockerd is configured to listen on, in the file and on the command line.
 pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
-    let config: Value = serde_json::from_str(text).unwrap_or_default();
+    let config = unique_keys::parse(text).unwrap_or_default();
     let hosts = config["hosts"].as_array().map(Vec::as_slice);
     let hosts = hosts.unwrap_or_default().iter().filter_map(Value::as_str);
     let given = flags.iter().filter(|flag| flag.name == "host");
@@ -178,7 +178,7 @@ pub(super) fn with_plugin(text: &str, plugin: &str, asks: bool) -> Result<Option
 
 /// Returns the same without listeners on TCP, and without TLS, whose files may not be there yet.
 pub(super) fn without_tls(text: &str) -> String {
-    let Ok(Value::Object(mut config)) = serde_json::from_str(text) else {
+    let Ok(Value::Object(mut config)) = unique_keys::parse(text) else {
         return text.to_owned();
     };
     config.retain(|key, _| !key.starts_with("tls"));
@@ -194,7 +194,7 @@ pub(super) fn without_tls(text: &str) -> String {
 
 /// Returns where dockerd already listens for trusted clients, if its configuration says so.
 pub(super) fn listens_on(text: &str) -> Option<SocketAddr> {
-    let config: Value = serde_json::from_str(text).ok()?;
+    let config = unique_keys::parse(text).ok()?;
     if config["tlsverify"] != true {
         return None;
     }

@@ -34,6 +34,7 @@ mod setup;
 mod site;
 mod status;
 mod tls_check;
+mod unique_keys;
 mod unit;
 mod uplink;
 mod validation;

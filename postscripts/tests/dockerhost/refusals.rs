@@ -63,7 +63,7 @@ fn a_hostile_daemon_json_is_refused() {
     let host = Host::new();
     let path = host.path("etc/docker/daemon.json");
     let merging = format!("setupdockerhost: merging into {}: ", path.display());
-    let cases: [(&str, &str); 5] = [
+    let cases: [(&str, &str); 6] = [
         (
             "{\"a\": ",
             "reading it as JSON: EOF while parsing a value at line 1 column 6",
@@ -76,6 +76,10 @@ fn a_hostile_daemon_json_is_refused() {
         (
             "{\"hosts\": \"fd://\"}",
             "\"hosts\" is \"fd://\" there: no list",
+        ),
+        (
+            "{\"log-opts\": {\"max-size\": \"9m\"}, \"log-opts\": {\"max-file\": \"3\"}}",
+            "reading it as JSON: \"log-opts\" is there twice: make one of the two at line 1 column 63",
         ),
         (
             "\u{fffd}{",

@@ -72,6 +72,41 @@ pub fn undo(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Resul
     }
 }
 
+/// Removes the policy rules that the steps removed and that are there again: NetworkManager adds a rule again that it
+/// knows the NIC by, for as long as it does.
+///
+/// # Errors
+/// When the kernel refuses to answer, or to remove one.
+pub fn remove_rules_again(kernel: &HostKernel, steps: &[Step]) -> io::Result<()> {
+    let now = kernel.load(&[])?.rules;
+    for step in steps {
+        match step {
+            Step::RemoveRule { rule } if now.contains(rule) => perform(kernel, step)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Adds the policy rules that the steps removed and that are gone once all is undone: systemd-networkd takes those
+/// along that it knew a device by, and does not add them again.
+///
+/// # Errors
+/// When the kernel refuses to answer, or to add one.
+pub fn restore_rules(kernel: &HostKernel, steps: &[Step]) -> io::Result<()> {
+    let now = kernel.load(&[])?.rules;
+    for step in steps {
+        match step {
+            Step::RemoveRule { rule } if !now.iter().any(|known| known.is_alike(rule)) => {
+                let rule = rule.clone();
+                perform(kernel, &Step::AddRule { rule })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Makes a step happen; that it has happened already is fine.
 fn perform(kernel: &HostKernel, step: &Step) -> io::Result<()> {
     match kernel.perform(step) {
