@@ -313,9 +313,9 @@ fn unknown_image() {
 }
 
 /// An engine whose disk is small; the one before is back when it is dropped.
-struct SmallDisk(PathBuf);
+struct SmallEngineDisk(PathBuf);
 
-impl SmallDisk {
+impl SmallEngineDisk {
     fn mount() -> Self {
         let data = lab().path(RESTARTED).join("data");
         lab().kill_daemon(RESTARTED);
@@ -338,7 +338,7 @@ impl SmallDisk {
     }
 }
 
-impl Drop for SmallDisk {
+impl Drop for SmallEngineDisk {
     fn drop(&mut self) {
         lab().kill_daemon(RESTARTED);
         run("umount", &["-R", self.0.to_str().unwrap()]);
@@ -348,7 +348,7 @@ impl Drop for SmallDisk {
 
 fn full_disk() {
     let _alone = restarts();
-    let disk = SmallDisk::mount();
+    let disk = SmallEngineDisk::mount();
     let nodes = [
         definition("d8", RESTARTED, "10.73.90.11", ""),
         definition("d9", "host01", "10.73.90.7", ""),

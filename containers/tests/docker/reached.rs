@@ -141,9 +141,9 @@ fn kept_out() {
 }
 
 /// A server that is no engine of the site; it ends when dropped.
-struct Server(Child);
+struct WrongServer(Child);
 
-impl Server {
+impl WrongServer {
     fn start(words: &[&str]) -> Self {
         let mut command = lab().inside("switch", "setpriv");
         command.args(["--pdeathsig", "TERM"]).args(words);
@@ -153,7 +153,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for WrongServer {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -205,7 +205,7 @@ fn wrong_servers() {
         ),
     ] {
         let words: Vec<_> = server.iter().map(String::as_str).collect();
-        let _server = Server::start(&words);
+        let _server = WrongServer::start(&words);
         let told = || site.fails("rpower v2 state");
         eventually("it listens", || !told().contains("Connection refused"));
         let told = told();

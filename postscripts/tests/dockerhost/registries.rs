@@ -176,6 +176,11 @@ fn pulls() {
         status["registries"],
         serde_json::json!([{ "registry": REGISTRY, "answers": true, "seen": "it lets this host in" }])
     );
+    let status = text(&host.host.bare(&["--status"]).output().unwrap().stdout);
+    assert!(
+        status.contains(&format!("\nregistry: {REGISTRY}\n")),
+        "{status}"
+    );
     moves_images(&host.host);
 
     // The next identity is shown there too, by the run that has no option, as enrol makes it.
