@@ -6,7 +6,7 @@
 //! any moment, each node has the one or the other; the next run clears what was staged. A file that is no
 //! asset of ours is never taken away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -21,6 +21,7 @@ use nix::unistd::Gid;
 use serde::Serialize;
 
 use crate::node_archive::NodeArchive;
+use crate::packing::pack;
 use crate::published::PublishedDir;
 
 /// Where all nodes are staged, beside them; no node has a name that begins with a dot.
@@ -36,6 +37,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Assets {
     files: BTreeMap<String, Vec<u8>>,
+    /// Those that are packed when they are written, which takes longer than to compare them with what is published.
+    packed: BTreeSet<String>,
     /// Those that this group alone may read beside their owner.
     restricted: BTreeMap<String, Gid>,
 }
@@ -44,6 +47,13 @@ impl Assets {
     /// Adds a file.
     pub(crate) fn add(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.files.insert(name.into(), bytes.into());
+    }
+
+    /// Adds a file that is packed when it is written.
+    pub(crate) fn add_packed(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        let name = name.into();
+        self.packed.insert(name.clone());
+        self.add(name, bytes);
     }
 
     /// Writes one text in the place of another, which must be as long, in every file.
@@ -69,7 +79,7 @@ impl Assets {
         self.restricted.get(name).copied()
     }
 
-    /// Returns a file.
+    /// Returns a file, as it is before it is packed.
     pub(crate) fn file(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(Vec::as_slice)
     }
@@ -79,7 +89,7 @@ impl Assets {
         self.restricted.insert(name.into(), group);
     }
 
-    /// Returns the files.
+    /// Returns the files, as they are before they are packed.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files
             .iter()
@@ -147,7 +157,7 @@ impl AssetsDir {
             let mut file = published.file(&name)?;
             let same = match assets.files.get(&name) {
                 Some(wanted) if !file.is_open || !assets.restricted.contains_key(&name) => {
-                    file.holds(wanted)?
+                    file.holds(wanted, assets.packed.contains(&name))?
                 }
                 _ => false,
             };
@@ -232,6 +242,10 @@ impl AssetsWriter<'_> {
         make_directory(&directory)?;
         for (name, bytes) in assets.files() {
             let path = directory.join(name);
+            let packed = assets.packed.contains(name).then(|| pack(bytes));
+            let packed = packed.transpose();
+            let packed = packed.with_context(|| format!("packing {}", path.display()))?;
+            let bytes = packed.as_deref().unwrap_or(bytes);
             let group = assets.restricted.get(name);
             let mut options = OpenOptions::new();
             // nobody else may open it before it is the group's

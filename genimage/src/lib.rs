@@ -34,6 +34,7 @@ mod node_archive;
 mod node_context;
 pub mod nodeset;
 pub mod packimage;
+mod packing;
 pub mod pkglist;
 pub mod problem;
 mod published;

@@ -4,12 +4,8 @@
 //! ends, and a plain one at a multiple of four bytes alone, which not every boot loader pads to. Nothing is read or written
 //! here.
 
-use std::io::Write;
-
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use definitions::Runlist;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use crate::assets::Assets;
 use crate::boot_archive::BootArchive;
@@ -35,7 +31,7 @@ pub(crate) struct NodeArchive<'a> {
 impl NodeArchive<'_> {
     /// The archive's name among a node's assets.
     pub(crate) const FILE: &'static str = "boot.cpio.gz";
-    /// That of a node that boots a root image: plain, so that what the node enrols with can be put into it.
+    /// That of a node that boots a root image.
     pub(crate) const OF_ROOT_IMAGE: &'static str = "boot.cpio";
 
     /// Returns the name of the archive that a node of an installer is given, if it is given one.
@@ -68,9 +64,8 @@ impl NodeArchive<'_> {
             let keys = key::binary(key).map_err(|why| anyhow!("the key of its tree {why}"))?;
             archive.file(KEYRING, 0o644, keys)?;
         }
-        let packed = pack(&archive.render()).context("packing the boot archive")?;
         let group = assets.group(main);
-        assets.add(Self::FILE, packed);
+        assets.add_packed(Self::FILE, archive.render());
         if let Some(group) = group {
             assets.restrict(Self::FILE, group);
         }
@@ -78,17 +73,8 @@ impl NodeArchive<'_> {
     }
 }
 
-/// Packs bytes, without a name or a time in the header: the same bytes for the same archive.
-fn pack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(bytes)?;
-    packed.finish()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn assets() -> Assets {
@@ -109,11 +95,6 @@ mod tests {
         archive.add(&mut one).unwrap();
         archive.add(&mut other).unwrap();
         assert_eq!(one, other);
-        let mut plain = Vec::new();
-        let packed = one.file(NodeArchive::FILE).unwrap();
-        flate2::read::GzDecoder::new(packed)
-            .read_to_end(&mut plain)
-            .unwrap();
         let mut expected = BootArchive::new();
         expected.directory("slipway", 0o700).unwrap();
         expected.file("preseed.cfg", 0o600, "d-i a b\n").unwrap();
@@ -121,7 +102,8 @@ mod tests {
             .file("slipway/postscripts.json", 0o600, "{}\n")
             .unwrap();
         expected.file("slipway/root.crt", 0o644, "root\n").unwrap();
-        assert_eq!(plain, expected.render());
+        let expected = expected.render();
+        assert_eq!(one.file(NodeArchive::FILE), Some(expected.as_slice()));
     }
 
     #[test]
@@ -136,10 +118,7 @@ mod tests {
             let mut assets = Assets::default();
             assets.add(main, "x");
             archive.add(&mut assets)?;
-            let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(assets.file(NodeArchive::FILE).unwrap())
-                .read_to_end(&mut plain)?;
-            anyhow::Ok(plain)
+            anyhow::Ok(assets.file(NodeArchive::FILE).unwrap().to_vec())
         };
         let holds = |plain: &[u8]| {
             let name = KEYRING.as_bytes();

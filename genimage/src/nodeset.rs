@@ -162,9 +162,6 @@ impl<'a> Provisioning<'a> {
         for RenderedNode { report, assets } in nodes.iter_mut().map(|node| &mut **node) {
             if let Some(armed) = armed.get(&report.node) {
                 assets.replace(&placeholder, &armed.token.reveal());
-                if let Some(checked) = self.checked.get(&report.osimage) {
-                    self.renderer.archive(&checked.image).add(assets)?;
-                }
                 report.armed_until = Some(armed.until.clone());
             }
         }

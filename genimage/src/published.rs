@@ -15,6 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use crate::assets::is_ours;
+use crate::packing::unpacks_to;
 
 /// The most that is read of a file.
 const MAX_BYTES: u64 = 16 << 20;
@@ -118,11 +119,14 @@ impl PublishedDir {
 }
 
 impl PublishedFile {
-    /// Says whether it holds these bytes.
+    /// Says whether it holds these bytes, as they are or packed.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) fn holds(&mut self, wanted: &[u8]) -> Result<bool> {
+    pub(crate) fn holds(&mut self, wanted: &[u8], packed: bool) -> Result<bool> {
+        if packed {
+            return Ok(unpacks_to(&self.bytes()?, wanted));
+        }
         Ok(self.bytes == wanted.len() as u64 && self.bytes()? == wanted)
     }
 

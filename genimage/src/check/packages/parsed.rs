@@ -49,7 +49,7 @@ fn read(
     let differs = |digest: Digest| expected.is_some_and(|expected| expected != digest);
     let is_kept = store.is_there() && file.metadata()?.len() >= MIN_BYTES;
     if is_kept {
-        let digest = HashingReader::new(&file).digest()?;
+        let digest = HashedIndex::new(&file).digest()?;
         if differs(digest) {
             return Ok(ParsedIndex::Differs);
         }
@@ -60,7 +60,7 @@ fn read(
     }
     let name = path.display().to_string();
     if is_kept || expected.is_some() {
-        let mut hashed = HashingReader::new(&file);
+        let mut hashed = HashedIndex::new(&file);
         let parsed = Input::open(&name, &mut hashed).map_err(anyhow::Error::from);
         let parsed = parsed.and_then(|input| kind.read(input, gathered));
         let digest = hashed.digest()?;
@@ -79,12 +79,12 @@ fn read(
 }
 
 /// Hashes what is read.
-struct HashingReader<R> {
+struct HashedIndex<R> {
     inner: R,
     hasher: Hasher,
 }
 
-impl<R: Read> HashingReader<R> {
+impl<R: Read> HashedIndex<R> {
     fn new(inner: R) -> Self {
         Self {
             inner,
@@ -105,7 +105,7 @@ impl<R: Read> HashingReader<R> {
     }
 }
 
-impl<R: Read> Read for HashingReader<R> {
+impl<R: Read> Read for HashedIndex<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..length]);
