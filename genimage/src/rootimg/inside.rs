@@ -212,8 +212,8 @@ pub(super) fn archive(workspace: &Workspace, plan: &BuildPlan, root: &Path) -> R
         "--create",
         "--format=pax",
         "--xattrs",
+        // Access control lists among them: as records of their own they have lines, which no reader of ours takes.
         "--xattrs-include=*",
-        "--acls",
     ])
     .args([
         "--numeric-owner",
