@@ -6,7 +6,7 @@ BUILT ?= target/release
 PROGRAMS ?= target/postscripts
 
 # The commands of the management node, each with the section of its man page.
-BINARIES = copycds:8 genimage:1 packimage:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
+BINARIES = copycds:8 genimage:1 packimage:1 imgexport:1 imgimport:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test e2e bench fuzz lint docs install dist image postscripts
@@ -26,17 +26,9 @@ e2e: ## install a machine in qemu from a medium, and make it a docker host; as r
 	@tests/setup e2e
 	@tests/e2e $(if $(ISO),'$(ISO)')
 
-bench: ## measure copycds, lsdef, nodeset, makedhcp, slipwayd and genimage, and as root the programs for hosts, beside alternatives [ROUNDS=5]
+bench: ## measure copycds, lsdef, nodeset, makedhcp, slipwayd and genimage, and as root the programs for hosts, beside alternatives; docs/performance.md keeps it [ROUNDS=5]
 	@tests/setup bench
-	@tests/bench/run --rounds $(or $(ROUNDS),5)
-	@tests/bench/nodeset --rounds $(or $(ROUNDS),5)
-	@tests/bench/makedhcp --rounds $(or $(ROUNDS),5)
-	@tests/bench/slipwayd --rounds $(or $(ROUNDS),5)
-	@tests/bench/rootimg --rounds $(or $(ROUNDS),2)
-	@if [ "$$(id -u)" -eq 0 ]; then tests/bench/bridge --rounds $(or $(ROUNDS),10) && \
-	tests/bench/dockerhost --rounds $(or $(ROUNDS),5) && tests/bench/updatenode --rounds $(or $(ROUNDS),3) && \
-	tests/bench/containers --rounds $(or $(ROUNDS),3); \
-	else echo "what hosts run is not measured: tests/bench/{bridge,containers,dockerhost,updatenode} need root"; fi
+	@tests/bench/page $(if $(ROUNDS),--rounds $(ROUNDS))
 
 fuzz: ## run every fuzz target [SECONDS=600 each]
 	@tests/setup test

@@ -114,9 +114,136 @@ fn debian() -> Result<()> {
         sources.contains("URIs: http://10.1.0.1/install/debian"),
         "{sources}"
     );
-    let sum = Command::new("sha256sum").arg(file("kernel")?).output()?;
+    same(
+        &sha256(&file("kernel")?)?.as_str(),
+        &record["kernel"]["sha256"].as_str().unwrap_or_default(),
+    )?;
+    container_image(&sandbox, name, &keyring)
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let sum = Command::new("sha256sum").arg(path).output()?;
     let sum = String::from_utf8(sum.stdout)?;
-    same(&sum.split(' ').next(), &record["kernel"]["sha256"].as_str())
+    Ok(sum.split(' ').next().unwrap_or_default().to_owned())
+}
+
+/// A Debian of packages that every container image has, as mmdebstrap makes it, becomes a root image too.
+fn container_image(sandbox: &Sandbox, name: &str, keyring: &Path) -> Result<()> {
+    let shown = done(sandbox.run("lsdef", &["-t", "osimage", name, "-i", "pkgdir"])?)?.stdout;
+    let tree = PathBuf::from(shown.split_once("pkgdir=").context("no pkgdir")?.1.trim());
+    let mut suites = fs::read_dir(tree.join("dists"))?;
+    let suite = suites.next().context("no suite")??.file_name();
+    let lower = sandbox.path("lower.tar");
+    let made = Command::new("mmdebstrap")
+        .args(["--quiet", "--variant=essential", "--format=tar"])
+        .arg(&suite)
+        .arg(&lower)
+        .arg(format!(
+            "deb [signed-by={}] copy:{} {} main",
+            keyring.display(),
+            tree.display(),
+            suite.display()
+        ))
+        .env("SOURCE_DATE_EPOCH", "1")
+        .output()?;
+    ensure!(made.status.success(), "{made:?}");
+    // What the images of engines have beside that.
+    let upper = sandbox.path("upper");
+    fs::create_dir_all(upper.join("usr/sbin"))?;
+    fs::write(upper.join("usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n")?;
+    fs::write(upper.join(".dockerenv"), "")?;
+    let layer = |name: &str| -> Result<PathBuf> {
+        let to = sandbox.path(name);
+        let words = ["-C", ".", "--owner=0", "--group=0", "-cf"];
+        let mut tar = Command::new("tar");
+        tar.args(words).arg(&to).arg("-C").arg(&upper).arg(".");
+        ensure!(tar.status()?.success(), "{tar:?}");
+        Ok(to)
+    };
+    let plain = layout(sandbox, "plain", &[&lower, &layer("upper.tar")?])?;
+
+    // A package of the image that conflicts with one of the osimage is named, and nothing is removed.
+    let status = Command::new("tar")
+        .args(["-xOf"])
+        .arg(&lower)
+        .arg("./var/lib/dpkg/status")
+        .output()?;
+    let status = String::from_utf8(status.stdout)?;
+    fs::create_dir_all(upper.join("var/lib/dpkg"))?;
+    fs::write(
+        upper.join("var/lib/dpkg/status"),
+        status.trim_end().to_owned() + CONFLICTING,
+    )?;
+    let conflicting = layout(sandbox, "conflicting", &[&lower, &layer("conflict.tar")?])?;
+    let refused = sandbox.run("genimage", &[name, "--from", &conflicting, "--dry-run"])?;
+    same(&refused.code, &Some(1))?;
+    let said = "packages of the container image conflict with those of the osimage: site-ping; ";
+    ensure!(refused.stderr.contains(said), "{refused:?}");
+
+    let checked = sandbox.run("genimage", &[name, "--from", &plain, "--check"])?;
+    same(&checked.code, &Some(1))?;
+    let said = "lacks a kernel with its modules: linux-image in pkglist brings it\n";
+    ensure!(checked.stdout.contains(said), "{checked:?}");
+    let built = done(sandbox.run("genimage", &[name, "--from", &plain])?)?;
+    let note = "of the container image were removed: /.dockerenv, /usr/sbin/policy-rc.d\n";
+    ensure!(built.stderr.contains(note), "{built:?}");
+    let checked = done(sandbox.run("genimage", &[name, "--check"])?)?;
+    ensure!(checked.stdout.contains("has an init: "), "{checked:?}");
+    let packed = done(sandbox.run("packimage", &[name, "--json"])?)?;
+    let packed: serde_json::Value = serde_json::from_str(&packed.stdout)?;
+    let image = packed["record"]["image"]["file"].as_str();
+    let image = directory(sandbox, name)?.join(image.context("no image")?);
+    let listing = Command::new("unsquashfs").arg("-lln").arg(image).output()?;
+    let listing = String::from_utf8(listing.stdout)?;
+    for (path, there) in [
+        ("/usr/bin/ping", true),
+        ("/etc/systemd/network/80-slipway.network", true),
+        ("/usr/sbin/policy-rc.d", false),
+        ("/.dockerenv", false),
+    ] {
+        let found = listing
+            .lines()
+            .any(|line| line.ends_with(&format!("squashfs-root{path}")));
+        same(&(path, found), &(path, there))?;
+    }
+    Ok(())
+}
+
+/// A package that dpkg knows, and with which one of the osimage's cannot be.
+const CONFLICTING: &str = "\n\nPackage: site-ping\nStatus: install ok installed\nPriority: optional\nSection: net\n\
+                           Installed-Size: 1\nMaintainer: nobody\nArchitecture: all\nVersion: 1\n\
+                           Conflicts: iputils-ping\nDescription: of a test\n\n";
+
+/// An image in the OCI layout: returns what `--from` names it by.
+fn layout(sandbox: &Sandbox, name: &str, layers: &[&Path]) -> Result<String> {
+    let directory = sandbox.path(name);
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    let blob = |path: &Path| -> Result<serde_json::Value> {
+        let digest = sha256(path)?;
+        fs::copy(path, blobs.join(&digest))?;
+        let size = fs::metadata(path)?.len();
+        Ok(serde_json::json!({ "digest": format!("sha256:{digest}"), "size": size }))
+    };
+    let text = |value: serde_json::Value| -> Result<serde_json::Value> {
+        let path = sandbox.path("document.json");
+        fs::write(&path, value.to_string())?;
+        blob(&path)
+    };
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|path| blob(path))
+        .collect::<Result<_>>()?;
+    let architecture = Command::new("dpkg").arg("--print-architecture").output()?;
+    let architecture = String::from_utf8(architecture.stdout)?.trim().to_owned();
+    let diff_ids: Vec<_> = layers.iter().map(|layer| &layer["digest"]).collect();
+    let config = text(serde_json::json!({
+        "architecture": architecture, "os": "linux", "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    }))?;
+    let manifest = serde_json::json!({ "schemaVersion": 2, "config": config, "layers": layers });
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [text(manifest)?] });
+    fs::write(directory.join("index.json"), index.to_string())?;
+    Ok(format!("oci:{}", directory.display()))
 }
 
 /// The directory of the root image, as the osimage's definition says it.

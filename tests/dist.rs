@@ -153,6 +153,8 @@ fn expected() -> Result<BTreeSet<PathBuf>> {
         "systemd/system/slipwayd-editor.socket",
         "systemd/system/slipway-signer.service",
         "systemd/system/slipway-signer.socket",
+        "systemd/system/slipway-registry-garbage.service",
+        "systemd/system/slipway-registry-garbage.timer",
         "sysusers.d/slipway.conf",
     ] {
         paths.insert(Path::new("usr/lib").join(path));

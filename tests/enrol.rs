@@ -516,7 +516,7 @@ fn signs() -> Result<()> {
     let written = lab.sandbox.run("nodeset", &["host01", IMAGE])?;
     ensure!(
         written.code == Some(0)
-            && written.stderr.contains("note: nodes boot what the site signed alone, ")
+            && written.stderr.contains("note: nodes boot what the site signed alone once ")
             && written.stdout.starts_with(
                 "host01: boot.cpio.gz new, boot.ipxe new, initrd.gz.sig new, postscripts.json new, preseed.cfg new, \
                  vmlinuz.sig new\n"

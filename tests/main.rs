@@ -9,6 +9,7 @@ mod dist;
 mod enrol;
 mod install;
 mod netboot;
+mod revocation;
 mod rules;
 mod survive;
 mod update;
@@ -27,6 +28,7 @@ fn main() {
         install::trials(),
         dist::trials(),
         enrol::trials(),
+        revocation::trials(),
         update::trials(),
         uplinks::trials(),
         rules::trials(),

@@ -24,6 +24,9 @@ const IN_PLACE: [&str; 11] = [
     "RestartPolicy",
 ];
 
+/// How much of a value a line shows, in characters; the JSON has all of it.
+const MAX_SHOWN: usize = 200;
+
 /// The keys that lead to a value in a create request.
 type FieldPath = Vec<String>;
 
@@ -93,11 +96,19 @@ impl FieldDifference {
     }
 }
 
+/// Cuts what is longer than a line, and says how long it is.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((at, _)) => format!("{}… ({} characters)", &text[..at], text.chars().count()),
+        None => text,
+    }
+}
+
 impl fmt::Display for FieldDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = |value: Option<&Value>| match value {
             None => "nothing".to_owned(),
-            value => self.shown(value).to_string(),
+            value => shortened(self.shown(value).to_string()),
         };
         write!(
             f,
@@ -375,6 +386,14 @@ mod tests {
                 &[
                     "HostConfig.Memory: 512 -> 128 (in place; the definition changed, and it was changed on the host)",
                 ],
+            ),
+            (
+                json!({}),
+                json!({ "User": "é".repeat(10_000) }),
+                &[&format!(
+                    "User: nothing -> \"{}… (10002 characters) (replace; the definition changed)",
+                    "é".repeat(199)
+                )],
             ),
             (
                 json!({}),

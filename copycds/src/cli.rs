@@ -64,7 +64,8 @@ pub struct Args {
     pub sha256: Option<Digest>,
 
     /// Import a medium as unsigned although it carries signatures that do not count here, or although its
-    /// tree is signed so far: they are listed, and the tree is recorded as unsigned.
+    /// tree is signed so far: they are listed, and the tree is recorded as unsigned. The site signs it all the same, if it has an
+    /// authority.
     #[arg(long, conflicts_with = "inspection")]
     pub accept_unsigned: bool,
 

@@ -14,6 +14,7 @@ use crate::disc::RecognisedDisc;
 use crate::media::MediumEntry;
 use crate::progress;
 use crate::run_config::RunConfig;
+use crate::site_signature;
 
 /// What an interrupted run ends with.
 const STOPPED: &str = "interrupted before anything was written";
@@ -165,7 +166,14 @@ impl<'a> DiscImport<'a> {
             ImportAction::Skipped => Vec::new(),
             _ => describe::save(&self.config.catalog, &self.images())?,
         };
-        Ok(self.outcome(action, osimages))
+        let config = self.config;
+        let mut outcome = self.outcome(action, osimages);
+        if action != ImportAction::Skipped && config.hash {
+            let (catalog, accept) = (&config.catalog, config.accept_unsigned);
+            let unsigned = site_signature::sign(catalog, &outcome.target, accept);
+            outcome.notes.extend(unsigned);
+        }
+        Ok(outcome)
     }
 
     /// Whether a tree holds this very disc, and as well vouched for.

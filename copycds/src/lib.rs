@@ -16,6 +16,7 @@ mod progress;
 pub mod recognise;
 mod report;
 mod run_config;
+mod site_signature;
 mod verify;
 
 pub use repodata::digest;

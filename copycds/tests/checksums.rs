@@ -40,6 +40,7 @@ fn main() {
             debian,
             clear_signed,
         ),
+        trial("a_list_counts_under_every_usual_name", debian, list_names),
         trial("a_lost_package_is_refused", debian, lost_package),
         trial(
             "a_damaged_index_is_refused_by_its_own_name",
@@ -196,6 +197,28 @@ fn clear_signed() {
     assert!(message(&tree, &keys).starts_with(
         "dists/bookworm/InRelease is not a signature of what dists/bookworm/InRelease holds now"
     ));
+}
+
+fn list_names() {
+    let bench = Workbench::new();
+    let tree = bench.mini_debian_tree(false);
+    let text = fs::read(tree.join("sha256sum.txt")).unwrap();
+    for list in ["sha256sum.txt", "md5sum.txt"] {
+        fs::remove_file(tree.join(list)).unwrap();
+    }
+    for name in [
+        "sha256sum.txt",
+        "SHA256SUM.TXT",
+        "sha256sums.txt",
+        "SHA256SUMS",
+        "sha256sum",
+    ] {
+        fs::write(tree.join(name), &text).unwrap();
+        let (checksums, _) = gather(&tree, &bench.keys()).unwrap();
+        let by = checksums.source(expected(&checksums, "install.amd/vmlinuz"));
+        assert_eq!(by.path, name);
+        fs::remove_file(tree.join(name)).unwrap();
+    }
 }
 
 fn lost_package() {

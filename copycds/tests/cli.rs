@@ -7,7 +7,7 @@ mod workbench;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -61,6 +61,11 @@ fn main() {
         ),
         trial("json_says_all_of_it", tools, json),
         trial("verify_finds_what_was_changed_in_a_tree", tools, verify),
+        trial(
+            "the_site_signs_what_is_published_and_a_note_says_where_it_does_not",
+            tools,
+            signed_by_site,
+        ),
         trial(
             "two_discs_that_differ_under_one_name_are_refused",
             tools,
@@ -536,6 +541,61 @@ fn verify() {
              changed and 1 are missing, and 1 were added; import the disc again\n"
         )
     );
+}
+
+/// A program in the place of `slipway-trust`, beside a `copycds` of its own: it signs by a file, and refuses what is
+/// unsigned unless it is accepted.
+fn signed_by_site() {
+    let site = Site::new();
+    let bin = site.bench.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_copycds"), bin.join("copycds")).unwrap();
+    let program = bin.join("slipway-trust");
+    fs::write(
+        &program,
+        "#!/bin/sh\necho \"$*\" >>\"${0%/*}/asked\"\ncase $* in *--accept-unsigned*) ;; *) echo 'slipway-trust: signing: \
+         nobody vouched' >&2; exit 1 ;; esac\nmkdir -p \"$4/.slipway/signed/dists\"\n: \
+         >\"$4/.slipway/signed/signature.json\"\n",
+    )
+    .unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let iso = site.bench.mini_debian("m.iso", false);
+    let (tree, config) = (site.tree(), site.bench.path().join("config"));
+    let asked = || fs::read_to_string(bin.join("asked")).unwrap_or_default();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(bin.join("copycds"));
+        command.arg("--config").arg(&config).args(arguments);
+        let ran = Ran(command.stdin(Stdio::null()).output().unwrap());
+        assert_eq!(ran.code(), 0, "{}", ran.stderr());
+        ran.stderr()
+    };
+    // A site without an authority.
+    let note = "the site does not sign this tree: signing: nobody vouched";
+    assert!(!run(&[text(&iso)]).contains("does not sign"));
+    assert_eq!(asked(), "");
+    fs::create_dir(config.join("trust")).unwrap();
+    run(&["--dry-run", text(&iso)]);
+    run(&["-w", text(&iso)]);
+    assert_eq!(asked(), "");
+    let stderr = run(&[text(&iso)]);
+    assert!(stderr.contains(note), "{stderr}");
+    let words = format!("--config {} sign-tree {}", config.display(), tree.display());
+    assert_eq!(asked(), format!("{words}\n"));
+    let stderr = run(&["--accept-unsigned", text(&iso)]);
+    assert!(!stderr.contains("does not sign"), "{stderr}");
+    assert_eq!(asked(), format!("{words}\n{words} --accept-unsigned\n"));
+    // The signatures are no part of what was published, and none of another tree's.
+    let signature = tree.join(".slipway/signed/signature.json");
+    assert!(signature.is_file());
+    fs::create_dir(tree.join(".slipway/.signed-killed")).unwrap();
+    fs::write(tree.join(".slipway/.signed-killed/x"), "").unwrap();
+    run(&["--verify", text(&tree)]);
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let again = site.bench.mini_debian_of("again.iso", false, "again");
+    run(&["--accept-unsigned", text(&again)]);
+    assert!(!tree.join(".slipway/signed").exists());
 }
 
 fn two_discs() {

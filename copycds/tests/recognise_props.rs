@@ -193,6 +193,15 @@ fn no_directory_of_tables_means_only_the_embedded_ones() {
 }
 
 #[test]
+fn a_pipe_among_the_tables_is_an_error_and_no_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.toml");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let message = format!("{:#}", RecognitionRules::load(dir.path()).unwrap_err());
+    assert_eq!(message, format!("{} is not a file", pipe.display()));
+}
+
+#[test]
 fn a_mistake_in_a_table_is_said_with_file_and_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bad.toml");

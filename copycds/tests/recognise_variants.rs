@@ -589,6 +589,57 @@ fn a_release_package_of_another_product_counts_against_the_base_release() {
             "conflict",
         ),
         (
+            "RHEL-9-4-0-BaseOS-x86_64",
+            vec![redhat, "Packages/r/release-acme-9.4-1.el9.noarch.rpm"],
+            "conflict",
+        ),
+        (
+            "RHEL-9-4-0-BaseOS-x86_64",
+            vec![
+                redhat,
+                "Packages/a/acme-release-server-9.4-1.el9.x86_64.rpm",
+            ],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![centos, "Packages/release-acme-7-1.noarch.rpm"],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![centos, "Packages/acme_release-7-1.noarch.rpm"],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![centos, "PACKAGES/ACME-RELEASE-7-1.NOARCH.RPM"],
+            "conflict",
+        ),
+        (
+            "MYLAB",
+            vec![centos, "Packages/lsb_release-3.3-1.noarch.rpm"],
+            "centos7.9 x86_64",
+        ),
+        (
+            "MYLAB",
+            vec![
+                centos,
+                "Packages/centos-release-scl-rh-2-3.el7.centos.noarch.rpm",
+                "Packages/maven-release-2.2.1-7.el7.noarch.rpm",
+                "Packages/maven-release-plugin-2.2.1-7.el7.noarch.rpm",
+            ],
+            "centos7.9 x86_64",
+        ),
+        (
+            "SLE-15-SP4-Full-x86_64",
+            vec![
+                "Module-Basesystem/noarch/release-notes-sles-15.4.20220610-150400.1.2.noarch.rpm",
+                "Module-Basesystem/x86_64/sle-module-basesystem-release-15.4-150400.58.2.x86_64.rpm",
+            ],
+            "sle15.4 x86_64",
+        ),
+        (
             "MYLAB",
             vec![
                 rocky,
@@ -667,12 +718,48 @@ fn what_a_file_says_again_in_other_words_counts_too() {
     );
     let alike = format!("{general}family = Red Hat Enterprise Linux\n");
     let other = format!("{general}family = Other Linux\n");
+    let release = "[release]\nname = Red Hat Enterprise Linux\nversion = 9.4\n";
+    let short = |short: &str| format!("{general}{release}short = {short}\n");
     let repo = "[media]\nname=Red Hat Enterprise Linux 9.4\n";
+    let media =
+        "SUSE - SLE-15-SP4-Full-x86_64-Build151.1-Media\nSLE-15-SP4-Full-x86_64-Build151.1\n1\n";
     for (path, text, expected) in [
         (".treeinfo", general, "rhels9.4 x86_64"),
         (".treeinfo", alike.as_str(), "rhels9.4 x86_64"),
         (".treeinfo", other.as_str(), "conflict"),
         (".treeinfo", twice.as_str(), "conflict"),
+        (".treeinfo", &short("RHEL"), "rhels9.4 x86_64"),
+        (".treeinfo", &short("Rhel"), "rhels9.4 x86_64"),
+        (".treeinfo", &short("ACME"), "conflict"),
+        (".treeinfo", &short("Rocky"), "conflict"),
+        (".treeinfo", &short("RHEL\nshort = ACME"), "conflict"),
+        (".treeinfo", &format!("{general}short = ACME\n"), "conflict"),
+        (
+            ".treeinfo",
+            "[release]\nname = CentOS Stream\nshort = CentOS-Stream\nversion = 9\n[tree]\narch = x86_64\n",
+            "centos-stream9 x86_64",
+        ),
+        (
+            ".treeinfo",
+            "[release]\nname = CentOS Linux\nshort = CentOS-Stream\nversion = 8\n[tree]\narch = x86_64\n",
+            "conflict",
+        ),
+        ("media.1/media", media, "sle15.4 x86_64"),
+        (
+            "media.1/media",
+            "SUSE - openSUSE-Leap-15.6-DVD-x86_64-Build710.3-Media\nopenSUSE-Leap-15.6-DVD-x86_64-Build710.3\n1\n",
+            "leap15.6 x86_64",
+        ),
+        (
+            "media.1/products",
+            "/ SLES 12\n/ SLES 12\n/ Acme 1\n",
+            "conflict",
+        ),
+        (
+            "media.1/build",
+            "SLE-12-SP3-Server-DVD-x86_64-Build0473\n",
+            "sles12.3 x86_64",
+        ),
         ("media.repo", repo, "rhels9.4 -"),
         (
             "media.repo",
@@ -758,6 +845,9 @@ fn a_file_that_describes_a_release_in_no_form_we_read_counts_against_its_label()
             "dists/bookworm/InRelease",
             "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Acme\nVersion: 12.9\n",
         ),
+        (sle, "content", "LABEL SLE-15-SP4\nLABEL Acme 1\n"),
+        (sle, "media.1/build", "Acme-15-SP4-DVD-x86_64-Build0473\n"),
+        (sle, "media.1/build", "SLE-15-SP3-Full-x86_64-Build151.1\n"),
         (debian, "content", "PRODUCT=Acme\nVERSION=1\n"),
         (sle, "content", "VENDOR Acme\n"),
         (sle, "content", "PRODUCT=Acme\nVERSION=1\n"),
@@ -783,4 +873,63 @@ fn a_file_that_describes_a_release_in_no_form_we_read_counts_against_its_label()
         evidence.files.insert(path.to_owned(), text.into());
         assert_eq!(answer(&evidence), "rhels9.4 x86_64", "{path}: {text}");
     }
+}
+
+#[test]
+fn packages_for_other_machines_count_against_the_architecture_of_a_label() {
+    let rocky = |package: &str| {
+        with_names(
+            volume("Rocky-9-4-x86_64-dvd"),
+            &[
+                ROOT,
+                "images/pxeboot/vmlinuz",
+                "Packages/rocky-release-9.4-1.7.el9.noarch.rpm",
+                "Packages/bash-5.1.8-9.el9.noarch.rpm",
+                package,
+            ],
+        )
+    };
+    for (package, expected) in [
+        ("Packages/glibc-2.34-100.el9.x86_64.rpm", "rocky9.4 x86_64"),
+        ("Packages/glibc-2.34-100.el9.aarch64.rpm", "conflict"),
+        ("Packages/glibc-2.34-100.el9.i686.rpm", "conflict"),
+        ("Packages/glibc-2.34-100.el9.x86_64_v2.rpm", "other-arch"),
+        ("Packages/glibc-2.34-100.el9.src.rpm", "rocky9.4 x86_64"),
+    ] {
+        assert_eq!(answer(&rocky(package)), expected, "{package}");
+    }
+    assert_eq!(
+        recognise(&rocky("Packages/glibc-2.34-100.el9.aarch64.rpm"))
+            .unwrap_err()
+            .to_string(),
+        "the medium contradicts itself about the architecture: volume id says 'Rocky-9-4-x86_64-dvd': rocky 9.4 \
+         x86_64, but the package says 'glibc-2.34-100.el9.aarch64.rpm': a hint of aarch64; the package says \
+         'rocky-release-9.4-1.7.el9.noarch.rpm': rocky 9.4; say which with -a aarch64 or -a x86_64"
+    );
+    for (package, name, arch, expected) in [
+        ("aarch64", None, Arch::X86_64, Some("x86_64")),
+        ("aarch64", None, Arch::Aarch64, Some("aarch64")),
+        ("aarch64", None, Arch::S390x, None),
+        ("x86_64_v2", None, Arch::X86_64, None),
+        ("x86_64_v2", Some("rocky9.4"), Arch::X86_64, Some("x86_64")),
+    ] {
+        let requested = RequestedRelease {
+            name: name.map(|name: &str| name.parse().unwrap()),
+            arch: Some(arch),
+        };
+        let medium = rocky(&format!("Packages/glibc-2.34-100.el9.{package}.rpm"));
+        let found = identify(&medium, &RULES, &requested).ok();
+        let found = found.map(|identity| identity.arch.map_or("-", Arch::name));
+        assert_eq!(found, expected, "{package} {name:?} {arch}");
+    }
+    let hint = with_names(
+        volume("MYLAB"),
+        &[
+            ROOT,
+            "install.amd/vmlinuz",
+            "dists/bookworm/Release",
+            "pool/main/b/bash/bash_5.2_arm64.deb",
+        ],
+    );
+    assert_eq!(answer(&hint), "debian12 -");
 }

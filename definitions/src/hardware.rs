@@ -55,6 +55,9 @@ fn normalised(entry: &str) -> Result<String, Error> {
         "six pairs of hexadecimal digits such as 52:54:00:00:00:01; several as mac!host|mac2!host2";
     let octets =
         octets(address).ok_or_else(|| Error::invalid("a hardware address", address, expected))?;
+    if let Some(fault) = octets_fault(&octets) {
+        return Err(Error::invalid("the address of a NIC", address, fault));
+    }
     let address = octets.join(":");
     match host {
         None => Ok(address),
@@ -62,6 +65,13 @@ fn normalised(entry: &str) -> Result<String, Error> {
         Some("*NOIP*") => Ok(format!("{address}!*NOIP*")),
         Some(host) => Ok(format!("{address}!{}", host.parse::<crate::NodeName>()?)),
     }
+}
+
+/// Says what keeps octets from being the address of one NIC: tools print all zeros for one that they could not read,
+/// and all ones are everybody's (IEEE 802-2014 §8.2).
+fn octets_fault(octets: &[String]) -> Option<&'static str> {
+    let all = |octet: &str| octets.iter().all(|other| other == octet);
+    (all("00") || all("ff")).then_some("that of one NIC, and not zero or the broadcast address")
 }
 
 /// Reads the octets of an address, each as two lower-case digits.
@@ -144,6 +154,20 @@ mod tests {
                 None => mac.to_owned(),
             });
             assert_eq!(entries.collect::<Vec<_>>().join("|"), stored);
+        }
+    }
+
+    #[test]
+    fn an_address_of_no_single_nic_is_refused() {
+        for text in ["000000000000", "FF:FF:FF:FF:FF:FF", "ff-ff-ff-ff-ff-ff!n1"] {
+            let address = text.split('!').next().unwrap();
+            assert_eq!(
+                text.parse::<MacAddresses>().unwrap_err().to_string(),
+                format!(
+                    "'{address}' is not the address of a NIC: expected that of one NIC, and not zero or the broadcast \
+                     address"
+                )
+            );
         }
     }
 

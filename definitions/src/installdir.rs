@@ -16,6 +16,10 @@ impl InstallDir {
     /// What genimage keeps with a tree that copycds published, below the tree: which initrd can install over a network.
     pub const INITRD_RECORD: &'static str = ".slipway/initrd.json";
 
+    /// What slipway-trust keeps with a tree that copycds published, below the tree: the tree by links, with the site's
+    /// signatures in the place of the medium's. It is no part of what was published.
+    pub const SIGNED: &'static str = ".slipway/signed";
+
     /// Names the install directory.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())

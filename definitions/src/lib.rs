@@ -38,6 +38,8 @@ mod noderange;
 mod nodes;
 mod object;
 mod osimage;
+#[cfg(feature = "catalog")]
+mod parallel;
 mod repository;
 mod runlist;
 mod schema;
@@ -83,6 +85,8 @@ pub use noderange::{Chosen, LIMIT as NODERANGE_LIMIT, Noderange, Selection, Univ
 pub use nodes::Nodes;
 pub use object::{AttributeValue, Attributes, Object, ObjectKind};
 pub use osimage::{OsImage, ProvMethod};
+#[cfg(feature = "catalog")]
+pub use parallel::in_parallel;
 pub use repository::{
     AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
     RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, foreign_architecture,

@@ -62,6 +62,8 @@ impl FromStr for NodeName {
             )
         } else if text.split('.').all(is_number) {
             "a name with a letter in it, for numbers alone are an address".to_owned()
+        } else if text.split('.').next_back().is_some_and(is_localhost) {
+            "another name, for this one is every machine's own (RFC 6761)".to_owned()
         } else {
             return Ok(Self(text.to_owned()));
         };
@@ -83,6 +85,10 @@ impl FromStr for GroupName {
         );
         Err(Error::invalid("the name of a group", text, expected))
     }
+}
+
+fn is_localhost(label: &str) -> bool {
+    label.eq_ignore_ascii_case("localhost")
 }
 
 /// Says whether inet_aton(3) reads a label as a number: decimal, octal or hexadecimal.
@@ -147,6 +153,16 @@ mod tests {
                 )
             );
         }
+        for name in ["localhost", "Localhost", "n1.localhost"] {
+            assert_eq!(
+                name.parse::<NodeName>().unwrap_err().to_string(),
+                format!(
+                    "'{name}' is not the name of a node: expected another name, for this one is every machine's own \
+                     (RFC 6761)"
+                )
+            );
+        }
+        assert!("localhost1".parse::<NodeName>().is_ok());
         assert_eq!(
             format!("b{long}")
                 .parse::<NodeName>()

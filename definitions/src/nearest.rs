@@ -7,7 +7,7 @@ const MAX_COUNT: usize = 3;
 
 /// Returns the names that are nearest to one that is not known: at most three, the nearest first.
 ///
-/// A name is near when at most a third of its letters differ. When none is, those that go on where the
+/// A name is near when at most a third of its letters differ, or their case alone. When none is, those that go on where the
 /// misspelt one ends (`docker` → `docker-compose`) are.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = letters(wrong);
@@ -15,6 +15,11 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
     let mut longer: Vec<&str> = Vec::new();
     let mut best = usize::MAX;
     for name in known {
+        if name.eq_ignore_ascii_case(wrong) {
+            best = 0;
+            near.push((0, name));
+            continue;
+        }
         let reach = (wrong.len().max(name.len()) / 3).min(best.saturating_add(1));
         if wrong.len().abs_diff(name.len()) <= reach && fewest_edits(wanted, letters(name)) <= reach
         {
@@ -94,6 +99,7 @@ mod tests {
         ] {
             assert_eq!(nearest(wrong, KNOWN), offered, "{wrong}");
         }
+        assert_eq!(nearest("N1", ["n2", "n1"]), ["n1"]);
         assert_eq!(
             nearest("docker", ["docker-compose-plugin"]),
             ["docker-compose-plugin"]

@@ -43,6 +43,15 @@ impl Nodes {
         nodes
     }
 
+    /// Takes nodes and groups that are by their names already.
+    #[cfg(feature = "catalog")]
+    pub(crate) fn by_name(
+        nodes: BTreeMap<String, Object>,
+        groups: BTreeMap<String, Object>,
+    ) -> Self {
+        Self { nodes, groups }
+    }
+
     /// Lists the nodes' names, sorted.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.nodes.keys().map(String::as_str)

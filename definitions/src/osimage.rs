@@ -90,7 +90,7 @@ definition! {
         osupdatename: Option<String>,
         /// The installer template.
         template: Option<String>,
-        /// The tree, and further repositories after it.
+        /// The tree, and further repositories after it; with `[trusted=yes]` before it nodes check no signature of the tree.
         pkgdir: Vec<String>,
         /// Files that list packages of the tree.
         pkglist: Vec<String>,

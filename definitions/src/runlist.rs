@@ -44,8 +44,11 @@ impl Runlist {
     /// Where the programs of the list are on the node, verified.
     pub const PROGRAMS: &'static str = "/opt/slipway/postscripts";
     /// What a program starts that has to be beside it: `setupdockerhost NAME=…:NIC` starts
-    /// `bridgeprereq`.
-    pub const BESIDE: [(&'static str, &'static str); 1] = [("setupdockerhost", "bridgeprereq")];
+    /// `bridgeprereq`, and dockerd asks `dockerauthz` on a host of the site.
+    pub const BESIDE: [(&'static str, &'static str); 2] = [
+        ("setupdockerhost", "bridgeprereq"),
+        ("setupdockerhost", "dockerauthz"),
+    ];
     /// The most bytes that a list may have.
     pub const LIMIT: u64 = 1 << 20;
 
@@ -439,6 +442,7 @@ mod tests {
             ("custom/deep/data", ""),
             ("setupdockerhost", "\0"),
             ("bridgeprereq", "\0"),
+            ("dockerauthz", "\0"),
         ];
         let files: BTreeSet<_> = all.iter().map(|(name, _)| (*name).to_owned()).collect();
         let text = |name: &str| {
@@ -457,7 +461,10 @@ mod tests {
                 "custom/uses",
                 "custom/deep/data custom/lib.sh custom/uses functions",
             ),
-            ("setupdockerhost a=b", "bridgeprereq setupdockerhost"),
+            (
+                "setupdockerhost a=b",
+                "bridgeprereq dockerauthz setupdockerhost",
+            ),
             ("nowhere", "nowhere"),
         ] {
             let needs = Runlist::needs(&line.parse().unwrap(), &files, &text);

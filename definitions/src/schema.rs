@@ -41,6 +41,9 @@ impl AttributeSpec {
             shape: F::SHAPE,
             secret: F::SECRET,
             check: |value| {
+                if F::VERBATIM {
+                    return Ok(value);
+                }
                 let field = F::parse(Some(&value))?;
                 Ok(field.value().unwrap_or(value))
             },
@@ -202,6 +205,8 @@ pub trait Definition: Sized {
 pub(crate) trait TypedField: Sized {
     const SHAPE: AttributeShape;
     const SECRET: bool;
+    /// Whether every value is accepted as it is.
+    const VERBATIM: bool;
     fn parse(value: Option<&AttributeValue>) -> Result<Self, Error>;
     fn value(&self) -> Option<AttributeValue>;
 }
@@ -209,6 +214,7 @@ pub(crate) trait TypedField: Sized {
 /// A type that one text makes.
 pub(crate) trait TextField: Sized {
     const SECRET: bool = false;
+    const VERBATIM: bool = false;
     fn from_text(text: &str) -> Result<Self, Error>;
     fn to_text(&self) -> String;
 }
@@ -216,11 +222,14 @@ pub(crate) trait TextField: Sized {
 impl<W: TextField> TypedField for Option<W> {
     const SHAPE: AttributeShape = AttributeShape::Text;
     const SECRET: bool = W::SECRET;
+    const VERBATIM: bool = W::VERBATIM;
 
     fn parse(value: Option<&AttributeValue>) -> Result<Self, Error> {
-        value
-            .map(|value| W::from_text(&value.to_string()))
-            .transpose()
+        let parsed = value.map(|value| match value {
+            AttributeValue::Text(text) => W::from_text(text),
+            list @ AttributeValue::List(_) => W::from_text(&list.to_string()),
+        });
+        parsed.transpose()
     }
 
     fn value(&self) -> Option<AttributeValue> {
@@ -232,6 +241,7 @@ impl<W: TextField> TypedField for Option<W> {
 impl<W: TextField> TypedField for Vec<W> {
     const SHAPE: AttributeShape = AttributeShape::List;
     const SECRET: bool = W::SECRET;
+    const VERBATIM: bool = W::VERBATIM;
 
     fn parse(value: Option<&AttributeValue>) -> Result<Self, Error> {
         let entries = value.map_or(&[][..], AttributeValue::entries);
@@ -245,6 +255,8 @@ impl<W: TextField> TypedField for Vec<W> {
 }
 
 impl TextField for String {
+    const VERBATIM: bool = true;
+
     fn from_text(text: &str) -> Result<Self, Error> {
         Ok(text.to_owned())
     }

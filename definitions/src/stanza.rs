@@ -36,7 +36,7 @@ pub struct StanzaBlock {
 ///
 /// # Errors
 /// [`Error::Stanza`] with the line: for a line that is neither `name:` nor `attr=value`, for a block
-/// without `objtype` or an object with two blocks.
+/// without `objtype` or with an attribute twice, or an object with two blocks.
 pub fn parse(text: &str) -> Result<Vec<StanzaBlock>, Error> {
     let mut blocks = Vec::new();
     let mut defaults = BTreeMap::<ObjectKind, Vec<(String, String)>>::new();
@@ -143,9 +143,12 @@ fn raw_blocks(text: &str) -> Result<Vec<RawStanza<'_>>, Error> {
         match (raw.split_once('='), raw.strip_suffix(':')) {
             (Some((name, value)), _) => match blocks.last_mut() {
                 Some(block) => {
-                    let value = unquoted(value.trim()).to_owned();
-                    let attribute = (name.trim().to_owned(), value);
-                    block.attributes.push(attribute);
+                    let (name, value) = (name.trim(), unquoted(value.trim()).to_owned());
+                    if block.attributes.iter().any(|(known, _)| known == name) {
+                        let message = format!("'{}' has '{name}' twice", block.name);
+                        return Err(wrong(message));
+                    }
+                    block.attributes.push((name.to_owned(), value));
                 }
                 None => return Err(wrong(format!("'{raw}' comes before the first 'name:'"))),
             },
@@ -275,6 +278,10 @@ mod tests {
             (
                 "n1:\n  objtype=nod\n",
                 "line 1: 'nod' is not a type of object: expected one of group, network, node, osimage, site",
+            ),
+            (
+                "n1:\n objtype=node\n room=1\n room=2",
+                "line 4: 'n1' has 'room' twice",
             ),
             (
                 "n1:\n objtype=node\nn1:\n objtype=node\n",

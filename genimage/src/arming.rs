@@ -1,5 +1,5 @@
-//! Letting nodes enrol while they install, and signing what they boot: `slipway-trust`, asked as a program, and what it
-//! answers in the nodes' files.
+//! Letting nodes enrol while they install, and signing what they boot and their trees: `slipway-trust`, asked as a program,
+//! and what it answers in the nodes' files.
 //!
 //! Nodes whose files are rendered and checked come in; each one's files with a one-time secret go out. The authority's keys
 //! are read by `slipway-trust` alone.
@@ -30,7 +30,19 @@ pub(crate) const DEFAULT_TERM: &str = "4h";
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn root_certificate(catalog: &Catalog) -> Result<Option<String>> {
-    let path = catalog.path().join("trust/root.crt");
+    public_part(catalog, "root.crt")
+}
+
+/// Reads the key that the site signs trees with, where it has one.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn tree_key(catalog: &Catalog) -> Result<Option<String>> {
+    public_part(catalog, "trees.asc")
+}
+
+fn public_part(catalog: &Catalog, name: &str) -> Result<Option<String>> {
+    let path = catalog.path().join("trust").join(name);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -140,6 +152,14 @@ impl TrustProgram {
                 .context("signing what nodes boot")?;
         }
         Ok(())
+    }
+
+    /// Has the site sign a tree that `copycds` published; one that is signed is left alone.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub(crate) fn sign_tree(&self, tree: &Path) -> Result<()> {
+        self.run("sign-tree", [tree]).map(drop)
     }
 
     fn run(

@@ -6,14 +6,14 @@
 //! any moment, each node has the one or the other; the next run clears what was staged. A file that is no
 //! asset of ours is never taken away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use definitions::Lock;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -21,6 +21,8 @@ use nix::unistd::Gid;
 use serde::Serialize;
 
 use crate::node_archive::NodeArchive;
+use crate::packing::pack;
+use crate::published::PublishedDir;
 
 /// Where all nodes are staged, beside them; no node has a name that begins with a dot.
 const STAGING: &str = ".staging";
@@ -34,13 +36,12 @@ const LOCK: &str = ".lock";
 /// How long another writer may take, for thousands of nodes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The most that is read of a published file, to compare it.
-const MAX_BYTES: u64 = 16 << 20;
-
 /// The rendered files of one node, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Assets {
     files: BTreeMap<String, Vec<u8>>,
+    /// Those that are packed when they are written, which takes longer than to compare them with what is published.
+    packed: BTreeSet<String>,
     /// Those that this group alone may read beside their owner.
     restricted: BTreeMap<String, Gid>,
 }
@@ -49,6 +50,13 @@ impl Assets {
     /// Adds a file.
     pub(crate) fn add(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.files.insert(name.into(), bytes.into());
+    }
+
+    /// Adds a file that is packed when it is written.
+    pub(crate) fn add_packed(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        let name = name.into();
+        self.packed.insert(name.clone());
+        self.add(name, bytes);
     }
 
     /// Writes one text in the place of another, which must be as long, in every file.
@@ -74,7 +82,7 @@ impl Assets {
         self.restricted.get(name).copied()
     }
 
-    /// Returns a file.
+    /// Returns a file, as it is before it is packed.
     pub(crate) fn file(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(Vec::as_slice)
     }
@@ -84,7 +92,7 @@ impl Assets {
         self.restricted.insert(name.into(), group);
     }
 
-    /// Returns the files.
+    /// Returns the files, as they are before they are packed.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files
             .iter()
@@ -93,7 +101,7 @@ impl Assets {
 }
 
 /// Whether a name is one that a node's assets have, have had, or may have.
-fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     const NAMES: [&str; 11] = [
         "agama.json",
         "autoinst.xml",
@@ -117,9 +125,6 @@ pub(crate) struct FileDifference {
     pub(crate) file: String,
     /// What is to happen to it.
     pub(crate) change: AssetChange,
-    /// Its published content.
-    #[serde(skip)]
-    pub(crate) published: Vec<u8>,
 }
 
 /// What happens to a file.
@@ -149,35 +154,43 @@ impl AssetsDir {
     /// # Errors
     /// When a published file cannot be read, or is not a directory of assets.
     pub(crate) fn compare(&self, node: &str, assets: &Assets) -> Result<Vec<FileDifference>> {
-        let directory = self.0.join(node);
-        let published = published(&directory)?;
-        let mut differences = Vec::new();
-        for (file, bytes) in assets.files() {
-            let may_stay = |open: bool| !open || !assets.restricted.contains_key(file);
-            let (change, old) = match published.get(file) {
-                Some((old, open)) if old == bytes && may_stay(*open) => continue,
-                Some((old, _)) => (AssetChange::Changed, old.clone()),
-                None => (AssetChange::New, Vec::new()),
+        let mut published = PublishedDir::open(self.0.join(node))?;
+        let mut is_same = BTreeMap::new();
+        for name in published.names()? {
+            let mut file = published.file(&name)?;
+            let same = match assets.files.get(&name) {
+                Some(wanted) if !file.is_open || !assets.restricted.contains_key(&name) => {
+                    file.holds(wanted, assets.packed.contains(&name))?
+                }
+                _ => false,
             };
-            differences.push(FileDifference {
-                file: file.to_owned(),
-                change,
-                published: old,
-            });
+            is_same.insert(name, same);
         }
-        for (file, (bytes, _)) in published {
-            // The signature of a file is made when that is published, and differs with it alone.
-            let signed = file.strip_suffix(SIGNATURE);
-            let is_made_then = signed.is_some_and(|signed| assets.files.contains_key(signed));
-            if !assets.files.contains_key(&file) && !is_made_then {
-                differences.push(FileDifference {
-                    file,
-                    change: AssetChange::Removed,
-                    published: bytes,
-                });
-            }
-        }
-        Ok(differences)
+        let wanted = assets.files.keys();
+        let wanted = wanted.filter_map(|file| match is_same.get(file) {
+            Some(true) => None,
+            Some(false) => Some((file, AssetChange::Changed)),
+            None => Some((file, AssetChange::New)),
+        });
+        // The signature of a file is made when that is published, and differs with it alone.
+        let is_wanted = |file: &str| {
+            let signed = file.strip_suffix(SIGNATURE).unwrap_or(file);
+            assets.files.contains_key(file) || assets.files.contains_key(signed)
+        };
+        let removed = is_same.keys().filter(|file| !is_wanted(file));
+        let removed = removed.map(|file| (file, AssetChange::Removed));
+        let differences = wanted.chain(removed).map(|(file, change)| FileDifference {
+            file: file.clone(),
+            change,
+        });
+        Ok(differences.collect())
+    }
+
+    /// Returns a published file, to be shown; one that does not exist is empty.
+    pub(crate) fn read(&self, node: &str, file: &str) -> Vec<u8> {
+        let published = PublishedDir::open(self.0.join(node));
+        let bytes = published.and_then(|published| published.file(file)?.bytes());
+        bytes.unwrap_or_default()
     }
 
     /// Begins to write: waits for other writers, and clears what a killed one left.
@@ -200,42 +213,6 @@ impl AssetsDir {
         make_directory(&writer.staging())?;
         Ok(writer)
     }
-}
-
-/// Reads the published files of a node, and whether everybody may read it.
-fn published(directory: &Path) -> Result<BTreeMap<String, (Vec<u8>, bool)>> {
-    let mut files = BTreeMap::new();
-    match fs::symlink_metadata(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
-        Err(error) => {
-            return Err(error).with_context(|| format!("looking at {}", directory.display()));
-        }
-        Ok(metadata) if !metadata.is_dir() => bail!(
-            "{} is not a directory: move it away, so that the node's assets can be written there",
-            directory.display()
-        ),
-        Ok(_) => {}
-    }
-    let reading = || format!("reading {}", directory.display());
-    for entry in fs::read_dir(directory).with_context(reading)? {
-        let entry = entry.with_context(reading)?;
-        let path = entry.path();
-        let name = entry.file_name().into_string().ok();
-        let name = name.filter(|name| is_ours(name));
-        let metadata = entry
-            .metadata()
-            .with_context(|| format!("looking at {}", path.display()))?;
-        let Some(name) = name.filter(|_| metadata.is_file() && metadata.len() <= MAX_BYTES) else {
-            bail!(
-                "{} is not an asset that nodeset writes, and so it is not removed: move it away",
-                path.display()
-            );
-        };
-        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let is_open = metadata.permissions().mode() & 0o007 != 0;
-        files.insert(name, (bytes, is_open));
-    }
-    Ok(files)
 }
 
 /// The one who writes.
@@ -271,6 +248,10 @@ impl AssetsWriter<'_> {
         make_directory(&directory)?;
         for (name, bytes) in assets.files() {
             let path = directory.join(name);
+            let packed = assets.packed.contains(name).then(|| pack(bytes));
+            let packed = packed.transpose();
+            let packed = packed.with_context(|| format!("packing {}", path.display()))?;
+            let bytes = packed.as_deref().unwrap_or(bytes);
             let group = assets.restricted.get(name);
             let mut options = OpenOptions::new();
             // nobody else may open it before it is the group's

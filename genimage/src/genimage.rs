@@ -53,11 +53,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         GenimageAction::Check(name) if is_netboot(&catalog, name)? => {
             // What nodes fetch is read by a web server, however careful the umask of who publishes it.
             nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-            let (spec, report) = site.prepare_root(&catalog, name)?;
-            let built = spec.map(|spec| rootimg::build::build(&spec, args.build_options()));
+            let options = args.build_options();
+            let unsigned = if options.dry_run || options.diff {
+                None
+            } else {
+                site.sign_tree(&catalog, name)?
+            };
+            let (spec, mut report) = site.prepare_root(&catalog, name, args.from())?;
+            report.notes.extend(unsigned);
+            let built = spec.map(|spec| rootimg::build::build(&spec, options));
             args.print_root(name, &report, built)
         }
         GenimageAction::Check(name) => {
+            args.ensure_no_root(name)?;
             let (checked, mut report) = site.prepare(&catalog, name)?;
             report.problems.splice(0..0, site.problems.iter().cloned());
             let mut assets = None;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use definitions::{Definition, Distro, InstallDir, OsImage, PackageOrigin, ProvMethod};
 
 use crate::bootfiles::BootFiles;
+use crate::check::says_nothing;
 use crate::context;
 use crate::installer::{DistroFamily, InstallerKind};
 use crate::library::{self, Asset, AssetKind, AssetOrigin, Library, SearchTarget};
@@ -67,6 +68,7 @@ impl ResolvedImage {
         definition: OsImage,
         installdir: &InstallDir,
         library: &Library,
+        tree_key: Option<&str>,
     ) -> Result<Self, Vec<Problem>> {
         let method = definition.provmethod.unwrap_or(ProvMethod::Install);
         let mut basics = basics(&definition, method)?;
@@ -84,6 +86,7 @@ impl ResolvedImage {
             &basics,
             installdir,
             others.as_ref().unwrap_or(&none),
+            tree_key,
         );
         let repositories = collector.all(repositories);
         if method == ProvMethod::Netboot {
@@ -233,7 +236,7 @@ pub(crate) fn basics(
 }
 
 /// Reads the first entry of `pkgdir`: the tree, or `[trusted=yes]` and the tree.
-fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
+pub(crate) fn tree_of(name: &str, entry: &str) -> Result<(PathBuf, bool), Problem> {
     let (trusted, path) = match entry.strip_prefix("[trusted=yes]") {
         Some(path) => (true, path.trim_start()),
         None => (false, entry),
@@ -253,6 +256,7 @@ pub(crate) fn repositories(
     basics: &ImageBasics<'_>,
     installdir: &InstallDir,
     others: &PkgList,
+    tree_key: Option<&str>,
 ) -> Result<(Vec<Repository>, usize), Vec<Problem>> {
     let served = Served {
         installdir,
@@ -260,6 +264,7 @@ pub(crate) fn repositories(
         url: "http://server/install",
         distro: basics.target.distro,
         arch: basics.target.arch,
+        tree_key,
     };
     let tree = (basics.tree.as_path(), basics.trusted);
     let directories = others.directories();
@@ -336,6 +341,12 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
         ),
         ..problem
     })?;
+    if says_nothing(&text) {
+        return Err(Problem::new(format!(
+            "{file}: holds no partition, as the partitionfile of the osimage {name}: write some, or unset it (chdef -t \
+             osimage {name} partitionfile=)"
+        )));
+    }
     Ok(Some((text, cleaned.then(|| library::cleaned(file)))))
 }
 

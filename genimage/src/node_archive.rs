@@ -4,19 +4,19 @@
 //! ends, and a plain one at a multiple of four bytes alone, which not every boot loader pads to. Nothing is read or written
 //! here.
 
-use std::io::Write;
-
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use definitions::Runlist;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use crate::assets::Assets;
 use crate::boot_archive::BootArchive;
 use crate::installer::InstallerKind;
+use crate::repository::key;
 
 /// The directory of an archive for what no installer knows.
 const DIRECTORY: &str = "slipway";
+
+/// The keys by which debian-installer verifies its own parts and the base system (net-retriever, bootstrap-base).
+const KEYRING: &str = "usr/share/keyrings/archive.gpg";
 
 /// What the archive of a node is made from, beside its assets.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +24,14 @@ pub(crate) struct NodeArchive<'a> {
     pub(crate) installer: InstallerKind,
     /// The certificate of the site's root, PEM, where the site has one.
     pub(crate) root: Option<&'a str>,
+    /// The armoured key that signs what is installed from, where it is not the distribution's.
+    pub(crate) key: Option<&'a str>,
 }
 
 impl NodeArchive<'_> {
     /// The archive's name among a node's assets.
     pub(crate) const FILE: &'static str = "boot.cpio.gz";
-    /// That of a node that boots a root image: plain, so that what the node enrols with can be put into it.
+    /// That of a node that boots a root image.
     pub(crate) const OF_ROOT_IMAGE: &'static str = "boot.cpio";
 
     /// What a node boots of its own: its script, and its archive of either name.
@@ -61,9 +63,12 @@ impl NodeArchive<'_> {
         if let Some(root) = self.root {
             archive.file(&format!("{DIRECTORY}/root.crt"), 0o644, root)?;
         }
-        let packed = pack(&archive.render()).context("packing the boot archive")?;
+        if let (InstallerKind::Preseed, Some(key)) = (self.installer, self.key) {
+            let keys = key::binary(key).map_err(|why| anyhow!("the key of its tree {why}"))?;
+            archive.file(KEYRING, 0o644, keys)?;
+        }
         let group = assets.group(main);
-        assets.add(Self::FILE, packed);
+        assets.add_packed(Self::FILE, archive.render());
         if let Some(group) = group {
             assets.restrict(Self::FILE, group);
         }
@@ -71,17 +76,8 @@ impl NodeArchive<'_> {
     }
 }
 
-/// Packs bytes, without a name or a time in the header: the same bytes for the same archive.
-fn pack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(bytes)?;
-    packed.finish()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     fn assets() -> Assets {
@@ -96,16 +92,12 @@ mod tests {
         let archive = NodeArchive {
             installer: InstallerKind::Preseed,
             root: Some("root\n"),
+            key: None,
         };
         let (mut one, mut other) = (assets(), assets());
         archive.add(&mut one).unwrap();
         archive.add(&mut other).unwrap();
         assert_eq!(one, other);
-        let mut plain = Vec::new();
-        let packed = one.file(NodeArchive::FILE).unwrap();
-        flate2::read::GzDecoder::new(packed)
-            .read_to_end(&mut plain)
-            .unwrap();
         let mut expected = BootArchive::new();
         expected.directory("slipway", 0o700).unwrap();
         expected.file("preseed.cfg", 0o600, "d-i a b\n").unwrap();
@@ -113,7 +105,45 @@ mod tests {
             .file("slipway/postscripts.json", 0o600, "{}\n")
             .unwrap();
         expected.file("slipway/root.crt", 0o644, "root\n").unwrap();
-        assert_eq!(plain, expected.render());
+        let expected = expected.render();
+        assert_eq!(one.file(NodeArchive::FILE), Some(expected.as_slice()));
+    }
+
+    #[test]
+    fn an_archive_has_the_keys_by_which_debian_installer_verifies_the_tree() {
+        const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQABAQ==\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        let archive = |installer, key| NodeArchive {
+            installer,
+            root: None,
+            key,
+        };
+        let plain = |archive: NodeArchive<'_>, main: &str| {
+            let mut assets = Assets::default();
+            assets.add(main, "x");
+            archive.add(&mut assets)?;
+            anyhow::Ok(assets.file(NodeArchive::FILE).unwrap().to_vec())
+        };
+        let holds = |plain: &[u8]| {
+            let name = KEYRING.as_bytes();
+            plain.windows(name.len()).any(|part| part == name)
+        };
+        let keys = plain(archive(InstallerKind::Preseed, Some(KEY)), "preseed.cfg").unwrap();
+        assert!(holds(&keys));
+        assert!(keys.windows(4).any(|part| part == [0x99, 0, 1, 1]));
+        for other in [
+            plain(archive(InstallerKind::Preseed, None), "preseed.cfg").unwrap(),
+            plain(archive(InstallerKind::Kickstart, Some(KEY)), "ks.cfg").unwrap(),
+        ] {
+            assert!(!holds(&other));
+        }
+        let error = plain(
+            archive(InstallerKind::Preseed, Some("no key")),
+            "preseed.cfg",
+        );
+        assert_eq!(
+            format!("{:#}", error.unwrap_err()),
+            "the key of its tree is not an OpenPGP public key"
+        );
     }
 
     #[test]
@@ -124,6 +154,7 @@ mod tests {
         let archive = NodeArchive {
             installer: InstallerKind::Preseed,
             root: None,
+            key: None,
         };
         archive.add(&mut assets).unwrap();
         assert_eq!(assets.group(NodeArchive::FILE), Some(group));
@@ -135,6 +166,7 @@ mod tests {
         let archive = NodeArchive {
             installer: InstallerKind::Autoinstall,
             root: None,
+            key: None,
         };
         archive.add(&mut assets).unwrap();
         assert_eq!(assets.file(NodeArchive::FILE), None);

@@ -234,10 +234,12 @@ impl NodeRenderer<'_> {
     }
 
     /// Returns what a node's boot archive is made from.
-    pub(crate) fn archive(&self, image: &ResolvedImage) -> NodeArchive<'_> {
+    pub(crate) fn archive<'b>(&'b self, image: &'b ResolvedImage) -> NodeArchive<'b> {
+        let first = image.repositories.first();
         NodeArchive {
             installer: image.installer,
             root: self.authority,
+            key: first.and_then(|source| source.key.as_deref()),
         }
     }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::thread;
 
 use anyhow::{Context, Result, bail};
-use definitions::{Catalog, EnrolmentToken, Nodes, ObjectKind};
+use definitions::{Catalog, EnrolmentToken, Nodes, ObjectKind, in_parallel};
 use nix::sys::stat::Mode;
 
 use crate::arming::TrustProgram;
-use crate::assets::{Assets, AssetsDir, FileDifference};
+use crate::assets::{Assets, AssetsDir, AssetsWriter, FileDifference};
 use crate::cli::nodeset::Args;
 use crate::context::BootSigners;
 use crate::node_archive::NodeArchive;
@@ -39,7 +38,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut checked = BTreeMap::new();
     for name in chosen.iter().filter_map(|choice| choice.osimage.as_deref()) {
         if !report.osimages.contains_key(name) {
-            let (image, found) = site.prepare(&catalog, name)?;
+            let unsigned = if args.dry_run {
+                None
+            } else {
+                site.sign_tree(&catalog, name)?
+            };
+            let (image, mut found) = site.prepare(&catalog, name)?;
+            found.notes.extend(unsigned);
             report.osimages.insert(name.to_owned(), found);
             checked.extend(image.map(|image| (name.to_owned(), image)));
         }
@@ -54,41 +59,142 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut renderer = site.renderer(&nodes);
     renderer.enrolment = enrolment.as_ref();
     let assets_dir = site.assets_dir();
-    report.nodes = in_parallel(&chosen, |choice| {
-        let image = choice.osimage.as_ref().and_then(|name| checked.get(name));
-        choice.outcome(&renderer, &assets_dir, image)
-    });
-    if !report.problems.is_empty() {
-        report.fail_nodes();
+    let provisioning = Provisioning {
+        args: &args,
+        trust,
+        has_problems: !report.problems.is_empty(),
+        renderer,
+        assets_dir: &assets_dir,
+        checked,
+    };
+    let mut writer = None;
+    for batch in chosen.chunks(BATCH) {
+        report.nodes.extend(provisioning.batch(batch, &mut writer)?);
     }
-    if !report.ready().is_empty() {
-        let has_authority = renderer.authority.is_some();
+    let has_authority = provisioning.renderer.authority.is_some();
+    if report.nodes.iter().any(NodeReport::differs) {
         report.notes.push(level_note(has_authority, site.signs));
     }
-    if args.dry_run {
-        report
-            .nodes
-            .iter_mut()
-            .filter(|node| node.state == NodeState::Written)
-            .for_each(|node| {
-                node.state = NodeState::WouldWrite;
-            });
-    } else {
-        if enrolment.is_some() {
-            arm(&trust, args.term(), &mut report, |assets, osimage| {
-                let image = checked.get(osimage);
-                image.map_or(Ok(()), |image| renderer.archive(&image.image).add(assets))
-            })?;
-        } else if args.disarm && renderer.authority.is_some() {
+    if !args.dry_run {
+        if args.disarm && has_authority {
+            let trust = &provisioning.trust;
             trust.disarm(&report.sound()).context("disarming nodes")?;
         }
-        publish(&assets_dir, &report, site.signs.then_some(&trust))?;
-        checked
-            .values()
-            .for_each(|checked| site.keep_record(&checked.image));
+        if let Some(writer) = writer {
+            writer.publish(&report.written())?;
+        }
+        for checked in provisioning.checked.values() {
+            site.keep_record(&checked.image);
+        }
         record_provmethod(&catalog, &nodes, &report)?;
     }
     args.print(&report)
+}
+
+/// How many nodes are rendered, armed, staged and signed at a time: the files of no more nodes are in memory.
+const BATCH: usize = 500;
+
+/// What makes the files of nodes, and where they go.
+struct Provisioning<'a> {
+    args: &'a Args,
+    trust: TrustProgram,
+    /// Whether something is wrong with the site: its nodes are checked all the same, and nothing is written.
+    has_problems: bool,
+    renderer: NodeRenderer<'a>,
+    assets_dir: &'a AssetsDir,
+    checked: BTreeMap<String, CheckedImage>,
+}
+
+/// A node with its files, before they are staged.
+struct RenderedNode {
+    report: NodeReport,
+    /// Those of a node whose files differ from the published ones.
+    assets: Assets,
+}
+
+impl<'a> Provisioning<'a> {
+    /// Renders some nodes, and stages what differs from what is published, signed where nodes check it; the first that does
+    /// begins to write.
+    fn batch(
+        &self,
+        batch: &[NodeSelection<'_>],
+        writer: &mut Option<AssetsWriter<'a>>,
+    ) -> Result<Vec<NodeReport>> {
+        let mut nodes = in_parallel(batch, |choice| self.rendered(choice));
+        let is_written = |node: &&mut RenderedNode| node.report.state == NodeState::Written;
+        let mut written: Vec<_> = nodes.iter_mut().filter(is_written).collect();
+        if !written.is_empty() {
+            let writer = match writer {
+                Some(writer) => writer,
+                none => none.insert(self.assets_dir.writer()?),
+            };
+            if self.renderer.enrolment.is_some() {
+                self.arm(&mut written)?;
+            }
+            let stage = |node: &&mut RenderedNode| writer.stage(&node.report.node, &node.assets);
+            in_parallel(&written, stage)
+                .into_iter()
+                .collect::<Result<()>>()?;
+            if self.renderer.signs {
+                self.sign(&written, writer)?;
+            }
+        }
+        Ok(nodes.into_iter().map(|node| node.report).collect())
+    }
+
+    /// Renders and compares; writes nothing.
+    fn rendered(&self, choice: &NodeSelection<'_>) -> RenderedNode {
+        let image = choice.osimage.as_ref();
+        let image = image.and_then(|name| self.checked.get(name));
+        let mut node = choice.outcome(&self.renderer, self.assets_dir, image);
+        let RenderedNode { report, assets } = &mut node;
+        if self.has_problems {
+            report.state = NodeState::Failed;
+        } else if report.state == NodeState::Written {
+            if self.args.diff {
+                let published = |file: &str| self.assets_dir.read(&choice.node, file);
+                report.diff = report.diff_of(assets, published);
+            }
+            if self.args.dry_run {
+                report.state = NodeState::WouldWrite;
+            }
+        }
+        node
+    }
+
+    /// Arms nodes, and puts what each of them enrols with into its files.
+    ///
+    /// # Errors
+    /// When they cannot be armed; nothing is published then.
+    fn arm(&self, nodes: &mut [&mut RenderedNode]) -> Result<()> {
+        let names: Vec<_> = nodes.iter().map(|node| node.report.node.as_str()).collect();
+        let armed = self.trust.arm(&names, self.args.term());
+        let armed = armed.context("arming nodes")?;
+        let placeholder = EnrolmentToken::placeholder().reveal();
+        for RenderedNode { report, assets } in nodes.iter_mut().map(|node| &mut **node) {
+            if let Some(armed) = armed.get(&report.node) {
+                assets.replace(&placeholder, &armed.token.reveal());
+                report.armed_until = Some(armed.until.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what nodes boot of their own signed, as it is staged.
+    ///
+    /// # Errors
+    /// When it cannot be signed; nothing is published then.
+    fn sign(&self, nodes: &[&mut RenderedNode], writer: &AssetsWriter<'_>) -> Result<()> {
+        let files = nodes.iter().flat_map(|RenderedNode { report, assets }| {
+            let node = &report.node;
+            let signer = BootSigners::new("", node).node;
+            let files = NodeArchive::BOOTED
+                .into_iter()
+                .filter(|file| assets.file(file).is_some());
+            files.map(move |file| (signer.clone(), writer.staged(node, file)))
+        });
+        self.trust.sign(&files.collect::<Vec<_>>(), None)
+    }
 }
 
 /// Says how nodes are to enrol: as the site has it, unless they shall not.
@@ -117,29 +223,6 @@ fn level_note(has_authority: bool, signs: bool) -> Problem {
         "the site has no authority (slipway-trust init): nodes do not enrol, and whoever answers on their network in this \
          machine's place while they boot is root on them: keep that network separate"
     })
-}
-
-/// Arms the nodes that get files, and puts what each of them enrols with into its own.
-///
-/// # Errors
-/// When they cannot be armed; nothing is published then.
-fn arm(
-    trust: &TrustProgram,
-    term: &str,
-    report: &mut Report,
-    archive: impl Fn(&mut Assets, &str) -> Result<()>,
-) -> Result<()> {
-    let ready = report.ready();
-    let armed = trust.arm(&ready, term).context("arming nodes")?;
-    let placeholder = EnrolmentToken::placeholder().reveal();
-    for node in &mut report.nodes {
-        if let Some(armed) = armed.get(&node.node) {
-            node.assets.replace(&placeholder, &armed.token.reveal());
-            archive(&mut node.assets, &node.osimage)?;
-            node.armed_until = Some(armed.until.clone());
-        }
-    }
-    Ok(())
 }
 
 /// A node, and the osimage that it is to get.
@@ -179,8 +262,9 @@ impl NodeSelection<'_> {
         renderer: &NodeRenderer<'_>,
         assets_dir: &AssetsDir,
         image: Option<&CheckedImage>,
-    ) -> NodeReport {
-        let mut outcome = NodeReport {
+    ) -> RenderedNode {
+        let mut assets = Assets::default();
+        let mut report = NodeReport {
             node: self.node.clone(),
             osimage: self.osimage.clone().unwrap_or_default(),
             state: NodeState::Failed,
@@ -188,32 +272,31 @@ impl NodeSelection<'_> {
             problems: Vec::new(),
             notes: Vec::new(),
             armed_until: None,
-            assets: Assets::default(),
+            diff: String::new(),
         };
         if self.osimage.is_none() {
             let name = &self.node;
-            outcome.problems.push(Problem::new(format!(
+            report.problems.push(Problem::new(format!(
                 "{name}: no osimage: nodeset {name} osimage=NAME, or chdef {name} provmethod=NAME"
             )));
         }
         // What is wrong with an osimage was reported once, with the osimage.
-        let Some(checked) = image else { return outcome };
+        let Some(checked) = image else {
+            return RenderedNode { report, assets };
+        };
         match self.differences(renderer, assets_dir, checked) {
-            Ok((assets, notes, files)) => {
-                outcome.notes = notes;
-                let changed = !files.is_empty();
-                outcome.state = if changed {
-                    NodeState::Written
-                } else {
-                    NodeState::Unchanged
-                };
-                outcome.files = files;
-                // Ten thousand unchanged nodes need not be kept in memory.
-                outcome.assets = if changed { assets } else { Assets::default() };
+            Ok((rendered, notes, files)) => {
+                report.notes = notes;
+                report.state = NodeState::Unchanged;
+                if !files.is_empty() {
+                    report.state = NodeState::Written;
+                    assets = rendered;
+                }
+                report.files = files;
             }
-            Err(problems) => outcome.problems = problems,
+            Err(problems) => report.problems = problems,
         }
-        outcome
+        RenderedNode { report, assets }
     }
 
     fn differences(
@@ -238,53 +321,6 @@ impl NodeSelection<'_> {
             .map_err(|error| problem(&format!("{error:#}")))?;
         Ok((assets, notes, files))
     }
-}
-
-/// Does the same for each, on every processor; the results are in the order of what was given.
-fn in_parallel<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let share = all.len().div_ceil(workers).max(1);
-    thread::scope(|scope| {
-        let act = &act;
-        let threads: Vec<_> = all
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(act).collect::<Vec<_>>()))
-            .collect();
-        let finished = threads.into_iter().flat_map(|thread| match thread.join() {
-            Ok(results) => results,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        finished.collect()
-    })
-}
-
-/// Writes what differs, signed where nodes check it.
-fn publish(assets_dir: &AssetsDir, report: &Report, trust: Option<&TrustProgram>) -> Result<()> {
-    let changed = report
-        .nodes
-        .iter()
-        .filter(|node| node.state == NodeState::Written);
-    let changed: Vec<_> = changed.collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let writer = assets_dir.writer()?;
-    let staged = in_parallel(&changed, |node| writer.stage(&node.node, &node.assets));
-    staged.into_iter().collect::<Result<()>>()?;
-    if let Some(trust) = trust {
-        let files = changed.iter().flat_map(|report| {
-            let node = &report.node;
-            let signer = BootSigners::new("", node).node;
-            let files = NodeArchive::BOOTED
-                .into_iter()
-                .filter(|file| report.assets.file(file).is_some());
-            let writer = &writer;
-            files.map(move |file| (signer.clone(), writer.staged(node, file)))
-        });
-        trust.sign(&files.collect::<Vec<_>>(), None)?;
-    }
-    let names: Vec<_> = changed.iter().map(|node| node.node.as_str()).collect();
-    writer.publish(&names)
 }
 
 /// Makes the definitions of nodes say what they were given, where they say something else.

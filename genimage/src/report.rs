@@ -55,9 +55,9 @@ pub(crate) struct NodeReport {
     /// Until when it may enrol, where it was armed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) armed_until: Option<String>,
-    /// What was rendered.
+    /// What changes in its files, line by line, where that is asked for.
     #[serde(skip)]
-    pub(crate) assets: Assets,
+    pub(crate) diff: String,
 }
 
 /// How a node ended.
@@ -88,13 +88,6 @@ impl Report {
         !self.problems.is_empty() || images || self.count(NodeState::Failed) > 0
     }
 
-    /// Makes every node one that gets nothing.
-    pub(crate) fn fail_nodes(&mut self) {
-        for node in &mut self.nodes {
-            node.state = NodeState::Failed;
-        }
-    }
-
     /// Names the nodes that have their files, or are about to.
     pub(crate) fn sound(&self) -> Vec<&str> {
         let sound = self
@@ -104,8 +97,8 @@ impl Report {
         sound.map(|node| node.node.as_str()).collect()
     }
 
-    /// Names the nodes whose files are to be written.
-    pub(crate) fn ready(&self) -> Vec<&str> {
+    /// Names the nodes whose files are written.
+    pub(crate) fn written(&self) -> Vec<&str> {
         let written = self
             .nodes
             .iter()
@@ -118,7 +111,7 @@ impl Report {
     }
 
     /// Says what was done, a line for each node that changed.
-    pub(crate) fn results(&self, diff: bool) -> String {
+    pub(crate) fn results(&self) -> String {
         let mut text = String::new();
         for node in self
             .nodes
@@ -140,9 +133,7 @@ impl Report {
             });
             let files = files.collect::<Vec<_>>().join(", ");
             let _ = writeln!(text, "{}: {would}{files}", node.node);
-            if diff {
-                text += &node.diff();
-            }
+            text += &node.diff;
         }
         let counts = [
             (NodeState::Written, "written"),
@@ -222,9 +213,13 @@ impl Report {
 }
 
 impl NodeReport {
+    /// Whether its files differ from the published ones, and nothing is wrong.
+    pub(crate) fn differs(&self) -> bool {
+        matches!(self.state, NodeState::Written | NodeState::WouldWrite)
+    }
+
     /// Shows what changes in its files.
-    fn diff(&self) -> String {
-        let new: BTreeMap<_, _> = self.assets.files().collect();
+    pub(crate) fn diff_of(&self, assets: &Assets, published: impl Fn(&str) -> Vec<u8>) -> String {
         let mut text = String::new();
         for difference in &self.files {
             let archives = [NodeArchive::FILE, NodeArchive::OF_ROOT_IMAGE];
@@ -233,8 +228,8 @@ impl NodeReport {
             }
             // a terminal keeps what it shows, and a log too
             let shown = |bytes: &[u8]| EnrolmentToken::hide_in(&String::from_utf8_lossy(bytes));
-            let old = shown(&difference.published);
-            let new = shown(new.get(difference.file.as_str()).unwrap_or(&&[][..]));
+            let old = shown(&published(&difference.file));
+            let new = shown(assets.file(&difference.file).unwrap_or_default());
             let path = format!("{}/{}", self.node, difference.file);
             let diff = TextDiff::from_lines(&old, &new);
             text += &diff

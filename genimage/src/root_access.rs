@@ -1,6 +1,7 @@
 //! How root gets in to the nodes: public ssh keys and a crypted password, and nothing by default.
 
 use std::fs;
+use std::io;
 
 use definitions::Site;
 use nix::unistd::Gid;
@@ -30,8 +31,8 @@ pub(crate) fn load(site: &Site, web_server: Option<Gid>) -> Result<RootAccess, V
     }
     let keys = match &site.authorizedkeys {
         None => Vec::new(),
-        Some(file) => match fs::read_to_string(file) {
-            Ok(text) => keys(file, &text, &mut problems),
+        Some(file) => match read(file) {
+            Ok(text) => keys(file, text.trim_start_matches('\u{feff}'), &mut problems),
             Err(error) => {
                 problems.push(Problem::new(format!(
                     "the site's authorizedkeys: reading {file}: {error}"
@@ -45,6 +46,14 @@ pub(crate) fn load(site: &Site, web_server: Option<Gid>) -> Result<RootAccess, V
     } else {
         Err(problems)
     }
+}
+
+/// Reads a file; a pipe would block, a device never end.
+fn read(file: &str) -> io::Result<String> {
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    fs::read_to_string(file)
 }
 
 /// Takes the keys of a file, a line each; `#` begins a comment line, as in sshd(8).

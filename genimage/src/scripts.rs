@@ -119,6 +119,10 @@ fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
 /// Reads a file that is a text.
 fn text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
+    // A pipe would block.
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
     let file = fs::File::open(path).ok()?;
     file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).ok()?;
     if bytes.len() as u64 > MAX_TEXT_BYTES || bytes.contains(&0) {

@@ -17,7 +17,7 @@ use crate::assets::AssetsDir;
 use crate::check;
 use crate::context::{BootSigners, RootAccess};
 use crate::environment;
-use crate::image::ResolvedImage;
+use crate::image::{self, ResolvedImage};
 use crate::library::Library;
 use crate::node_context::{NodeRenderer, SiteEnrolment};
 use crate::pkglist::PkgList;
@@ -26,6 +26,7 @@ use crate::report::OsimageReport;
 use crate::repository;
 use crate::repository::Repository;
 use crate::root_access;
+use crate::rootimg::container::ContainerSource;
 use crate::rootimg::spec::RootSpec;
 use crate::scripts::Programs;
 use crate::secrets;
@@ -49,6 +50,8 @@ pub(crate) struct SiteContext {
     authority: Option<String>,
     /// Whether nodes boot the site's own iPXE, which boots nothing that is not signed.
     pub(crate) signs: bool,
+    /// The key that the site signs trees with, where it has one.
+    tree_key: Option<String>,
     indices: check::packages::IndexCache,
     /// What is wrong with the site: its osimages and nodes are checked all the same, and nothing is published.
     pub(crate) problems: Vec<Problem>,
@@ -107,6 +110,7 @@ impl SiteContext {
         let web_server = secrets::web_server().context("looking for the web server's group")?;
         let authority = arming::root_certificate(catalog)?;
         let signs = arming::has_ipxe(catalog)?;
+        let tree_key = arming::tree_key(catalog)?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
         let mut problems = Vec::new();
@@ -142,7 +146,8 @@ impl SiteContext {
             web_server,
             authority,
             signs,
-            indices: check::packages::IndexCache::default(),
+            tree_key,
+            indices: check::packages::IndexCache::of_user(),
             installdir,
             site,
         })
@@ -182,7 +187,12 @@ impl SiteContext {
     ) -> Result<(Option<CheckedImage>, OsimageReport)> {
         let definition: OsImage = catalog.load(name)?;
         let mut report = OsimageReport::default();
-        let image = match ResolvedImage::load(definition, &self.installdir, &self.library) {
+        let image = match ResolvedImage::load(
+            definition,
+            &self.installdir,
+            &self.library,
+            self.tree_key.as_deref(),
+        ) {
             Ok(image) => image,
             Err(problems) => {
                 report.problems = problems;
@@ -278,6 +288,29 @@ impl SiteContext {
         report
             .notes
             .extend(tree.iter().filter_map(repository::unsigned));
+        report
+            .notes
+            .extend(tree.iter().filter_map(repository::accepted_unsigned));
+    }
+
+    /// Has the site sign the tree of an osimage, where it has an authority and `copycds` made the tree; says why not
+    /// else.
+    ///
+    /// # Errors
+    /// When there is no such osimage, or definitions cannot be read.
+    pub(crate) fn sign_tree(&self, catalog: &Catalog, name: &str) -> Result<Option<Problem>> {
+        let definition: OsImage = catalog.load(name)?;
+        let tree = definition.pkgdir.first();
+        let tree = tree.and_then(|entry| image::tree_of(name, entry).ok());
+        let Some((tree, false)) = tree.filter(|_| self.authority.is_some()) else {
+            return Ok(None);
+        };
+        if !tree.join(repository::RECORD).is_file() {
+            return Ok(None);
+        }
+        let signed = TrustProgram::of(catalog).sign_tree(&tree);
+        let not = |error| Problem::new(format!("the site does not sign its tree: {error:#}"));
+        Ok(signed.err().map(not))
     }
 
     /// Works out an osimage of which a root image is built, and looks up its packages.
@@ -288,6 +321,7 @@ impl SiteContext {
         &self,
         catalog: &Catalog,
         name: &str,
+        from: Option<&ContainerSource>,
     ) -> Result<(Option<RootSpec>, OsimageReport)> {
         let definition: OsImage = catalog.load(name)?;
         let mut report = OsimageReport {
@@ -302,6 +336,8 @@ impl SiteContext {
             &self.library,
             master,
             &keyrings,
+            self.tree_key.as_deref(),
+            from,
         ) {
             Ok(spec) => {
                 report.notes.extend(spec.notes.iter().cloned());

@@ -583,6 +583,25 @@ fn enrolment() {
         curl(&lab, &[&from[..], &own, &[&url]].concat()).0
     };
     assert_eq!(fetched(&daemon), "200");
+    // What is revoked is told to nodes.
+    let revocations = |daemon: &Daemon, certificate: &[&str]| {
+        curl(
+            &lab,
+            &[certificate, &[&daemon.tls_url("/v1/revocations")]].concat(),
+        )
+    };
+    let (status, lists) = revocations(&daemon, &own);
+    let counted = lists.matches("-----BEGIN X509 CRL-----").count();
+    assert_eq!((status.as_str(), counted), ("200", 2), "{lists}");
+    for other in [&[][..], &["--cert", "n2/cert.pem", "--key", "n2/key.pem"]] {
+        assert_eq!(
+            revocations(&daemon, other),
+            (
+                "403".to_owned(),
+                "no node has this certificate\n".to_owned()
+            )
+        );
+    }
     // One that is revoked reports and gets no more, nor one that is defined no more.
     let other = arm(&lab, "n1").remove(0).1;
     let (status, answer) = enrol(&lab, &daemon, "n1", &other, "n1.csr");
@@ -598,6 +617,10 @@ fn enrolment() {
         thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(fetched(&daemon), "403");
+    assert_eq!(
+        revocations(&daemon, &own),
+        ("403".to_owned(), "this certificate is revoked\n".to_owned())
+    );
     lab.write("n1.crt", answer["certificate"].as_str().unwrap());
     assert_eq!(
         report(&daemon, &own, booted).0,

@@ -149,6 +149,20 @@ impl Url {
     }
 }
 
+/// Reads what is at a path over a connection that is open, and returns the status and what is answered.
+///
+/// # Errors
+/// When there is no whole answer of at most `limit` bytes.
+pub(crate) fn get(
+    stream: &mut (impl Read + Write),
+    host: &str,
+    path: &str,
+    limit: u64,
+) -> Result<(u16, Vec<u8>), Failure> {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: slipway\r\n\r\n");
+    exchange(stream, &request, limit)
+}
+
 /// Sends a body to a path over a connection that is open, and returns the status and what is answered.
 ///
 /// # Errors
@@ -160,12 +174,20 @@ pub(crate) fn post(
     text: &str,
     limit: u64,
 ) -> Result<(u16, Vec<u8>), Failure> {
-    let sending = |e: std::io::Error| Failure::Network(format!("sending a request: {e}"));
     let length = text.len();
     let request = format!(
         "POST {path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
          User-Agent: slipway\r\n\r\n{text}"
     );
+    exchange(stream, &request, limit)
+}
+
+fn exchange(
+    stream: &mut (impl Read + Write),
+    request: &str,
+    limit: u64,
+) -> Result<(u16, Vec<u8>), Failure> {
+    let sending = |e: std::io::Error| Failure::Network(format!("sending a request: {e}"));
     stream.write_all(request.as_bytes()).map_err(sending)?;
     stream.flush().map_err(sending)?;
     let (head, first) = head(stream)?;

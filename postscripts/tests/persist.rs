@@ -257,7 +257,7 @@ type Refusal = (
     &'static str,
 );
 
-const REFUSALS: [Refusal; 27] = [
+const REFUSALS: [Refusal; 30] = [
     (
         "wicked",
         "dhcp",
@@ -341,6 +341,33 @@ const REFUSALS: [Refusal; 27] = [
             "mapping eth*\n    script /bin/true\n",
         )],
         "editing /etc/network/interfaces.d/map: a mapping or rename stanza covers eth0: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto /eth*=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'auto /eth*=lab' has eth0 come up by another stanza: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto eth0=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'auto eth0=lab' has eth0 come up by another stanza: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "auto /pci/0000:00*=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'auto /pci/0000:00*=lab' has eth0 come up by another stanza: write its stanza out first",
     ),
     (
         "ifupdown",
@@ -658,6 +685,81 @@ fn what_names_the_nic_and_no_rule_is_known_for_is_refused_with_its_line() {
             assert!(host.plan().is_ok(), "{path}");
         }
     }
+}
+
+/// What runs at boot or from time to time: a file, a line of it, and another file that runs it.
+type Job = (
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
+const JOBS: &[Job] = &[
+    (
+        "/etc/cron.d/lab",
+        "@reboot root /sbin/ip route add 10.9.0.0/16 via 10.0.0.9 dev eth0",
+        None,
+    ),
+    (
+        "/var/spool/cron/crontabs/root",
+        "*/5 * * * * ip rule add iif eth0 table 7",
+        None,
+    ),
+    (
+        "/etc/init.d/lab",
+        "sysctl -w net.ipv4.conf.eth0.rp_filter=2",
+        None,
+    ),
+    (
+        "/etc/wireguard/wg0.conf",
+        "PostUp = ip route add 10.9.0.0/16 dev eth0",
+        None,
+    ),
+    (
+        "/usr/local/sbin/lab-routes",
+        "ip route add 10.9.0.0/16 dev eth0",
+        Some((
+            "/etc/systemd/system/lab.service",
+            "[Service]\nExecStart=-/usr/local/sbin/lab-routes\n",
+        )),
+    ),
+    (
+        "/opt/lab/routes",
+        "ip route add 10.9.0.0/16 dev eth0",
+        Some((
+            "/etc/cron.d/lab",
+            "@reboot root /opt/lab/routes >/dev/null\n",
+        )),
+    ),
+];
+
+#[test]
+fn a_job_that_gives_the_nic_routes_is_refused_and_what_else_names_it_is_said() {
+    for (path, line, caller) in JOBS {
+        let host = Host::of("ifupdown", "dhcp");
+        if let Some((caller, text)) = caller {
+            host.write(caller, text);
+        }
+        host.write(path, &format!("#!/bin/sh\n# eth0\n{line}\n"));
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let message = format!(
+            "eth0 is named in other files for what mydocker0 will have: {path}:3: {line:?} gives eth0 what mydocker0 \
+             has to have: have it name mydocker0 as well, or take it out first"
+        );
+        assert_eq!(format!("{err:#}"), message, "{path}");
+        let both = line.replace("eth0", "mydocker0");
+        host.write(path, &format!("#!/bin/sh\n{line}\n{both}\n"));
+        assert!(host.plan().is_ok(), "{path}");
+    }
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/cron.d/lab", "@daily root vnstat -i eth0\n");
+    host.write(
+        "/etc/init.d/lab",
+        "iptables -A INPUT -i eth0 -j ACCEPT\nethtool -K eth0 gro off\n",
+    );
+    let expected = "/etc/cron.d/lab:1: \"@daily root vnstat -i eth0\" names eth0: have it name mydocker0 if it means \
+                    the addresses";
+    assert_eq!(host.plan().unwrap().skipped(), [expected]);
 }
 
 #[test]

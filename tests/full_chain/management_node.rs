@@ -76,13 +76,9 @@ impl ManagementNode {
             .split_whitespace()
             .find(|word| word.ends_with("-install-dockerhost"))
             .context("copycds defines no osimage for docker hosts")?;
-        let shown = self.typed("lsdef", &["-t", "osimage", image])?;
-        let tree = shown
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("pkgdir="));
-        println!("# This medium is signed by a key of its own, which no installer knows:");
-        let trusted = format!("pkgdir=[trusted=yes] {}", tree.context("it has no tree")?);
-        self.typed("chdef", &["-t", "osimage", image, &trusted])?;
+        println!(
+            "# This medium is signed by a key of its own, which no installer knows: the site signs the tree."
+        );
         Ok(image.to_owned())
     }
 

@@ -15,6 +15,7 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -301,47 +302,45 @@ fn refused(error: std::io::Error, port: u16) -> Error {
 /// Adds to an error of TLS what it means for whoever has to mend it.
 pub(super) fn explained(error: impl Into<Error>) -> Error {
     let error: Error = error.into();
-    let text = format!("{error:#}");
-    let meaning = [
-        (
-            "UnknownIssuer",
-            "the engine's certificate is of another authority than ca.pem",
-        ),
-        (
-            "UnknownCA",
-            "the engine does not know the authority that signed the client's certificate",
-        ),
-        (
-            "certificate expired",
-            "a certificate has expired, or a clock is wrong",
-        ),
-        (
-            "Expired",
-            "the engine's certificate has expired, or a clock is wrong: setupdockerhost renews it",
-        ),
-        (
-            "not valid for name",
-            "the engine's certificate is for another name: setupdockerhost makes one for all that the host has",
-        ),
-        (
-            "CertificateRequired",
-            "the engine wants a client's certificate",
-        ),
-        (
-            "CertificateExpired",
-            "the client's certificate has expired, or a clock is wrong",
-        ),
-        (
-            "BadCertificate",
-            "the engine does not take the client's certificate",
-        ),
-        (
-            "InvalidContentType",
-            "what listens there speaks no TLS, and an engine without it obeys whoever reaches it: run setupdockerhost there",
-        ),
-    ];
-    match meaning.iter().find(|(sign, _)| text.contains(sign)) {
-        Some((_, meaning)) => error.context(*meaning),
+    let of_tls = error.chain().find_map(|cause| {
+        let inner = cause.downcast_ref::<std::io::Error>()?.get_ref()?;
+        inner.downcast_ref::<rustls::Error>()
+    });
+    match of_tls.and_then(meaning) {
+        Some(meaning) => error.context(meaning),
         None => error,
     }
+}
+
+/// Says what is wrong with the engine's certificate, or what the engine finds wrong with the client's.
+fn meaning(error: &rustls::Error) -> Option<&'static str> {
+    Some(match error {
+        rustls::Error::InvalidCertificate(fault) => match fault {
+            CertificateError::UnknownIssuer => {
+                "the engine's certificate is of another authority than ca.pem"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the engine's certificate has expired, or a clock is wrong: setupdockerhost renews it"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the engine's certificate is for another name: setupdockerhost makes one for all that the host has"
+            }
+            _ => return None,
+        },
+        rustls::Error::AlertReceived(alert) => match alert {
+            AlertDescription::UnknownCA => {
+                "the engine does not know the authority that signed the client's certificate"
+            }
+            AlertDescription::CertificateRequired => "the engine wants a client's certificate",
+            AlertDescription::CertificateExpired => {
+                "the client's certificate has expired, or a clock is wrong"
+            }
+            AlertDescription::BadCertificate => "the engine does not take the client's certificate",
+            _ => return None,
+        },
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "what listens there speaks no TLS, and an engine without it obeys whoever reaches it: run setupdockerhost there"
+        }
+        _ => return None,
+    })
 }

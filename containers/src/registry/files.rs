@@ -97,6 +97,13 @@ impl RegistryFiles {
         Ok(due)
     }
 
+    /// Says whether anything was ever pushed: distribution's own collection fails where nothing was.
+    pub(super) fn has_images(&self) -> bool {
+        self.storage
+            .join("docker/registry/v2/repositories")
+            .exists()
+    }
+
     /// Writes them. The images' directory is the registry's alone: what is below the install directory is served to all.
     ///
     /// # Errors

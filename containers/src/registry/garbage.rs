@@ -36,6 +36,9 @@ pub(super) fn collect(
         );
         return Ok(ExitCode::SUCCESS);
     }
+    if !files.has_images() {
+        return report(args, 0);
+    }
     let proof = proof()?;
     let collected = service.enter_read_only().and_then(|()| {
         // What was being pushed has ended with the restart.
@@ -47,7 +50,10 @@ pub(super) fn collect(
         .start()
         .context("having the registry take images again")?;
     proof.only_clients_get_in()?;
-    let deleted = collected.context("collecting garbage")?;
+    report(args, collected.context("collecting garbage")?)
+}
+
+fn report(args: &Args, deleted: usize) -> Result<ExitCode> {
     if args.json {
         println!(
             "{}",

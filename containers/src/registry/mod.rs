@@ -209,9 +209,7 @@ fn report(args: &Args, instance: &RegistryInstance, steps: &[String]) -> Result<
         (true, false) => steps.iter().for_each(|step| println!("{step}")),
         (false, false) => {
             println!("{prefix} answers clients of the site's authority, and nobody else");
-            println!(
-                "docker hosts need ca.crt, client.cert and client.key in /etc/docker/certs.d/{prefix}"
-            );
+            println!("docker hosts use it after: setupdockerhost --registry {prefix}");
         }
     }
     Ok(())

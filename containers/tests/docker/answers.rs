@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("what_is_no_engine_is_told_from_one", no_engine),
     ("an_engine_that_goes_wrong_later_is_told_too", wrong_later),
     ("a_pull_that_fails_within_its_stream_fails", pull_fails),
+    ("no_image_means_latest_in_silence", latest),
     ("the_version_that_is_spoken_is_the_engines", versions),
     ("what_an_engine_says_does_nothing_to_a_terminal", escaped),
 ];
@@ -254,6 +255,72 @@ fn pull_fails() {
             "f1: [mn]: Error: the host does not have the image app:1, and --pull never keeps it from the registry\n"
         )
     );
+}
+
+fn latest() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = serve(
+        directory.path(),
+        after_ping(|line| {
+            if line.contains("/networks") {
+                return answer("200 OK", "application/json", "[{\"Name\":\"bridge\"}]");
+            }
+            let body = "{\"message\":\"No such image\"}";
+            answer("404 Not Found", "application/json", body)
+        }),
+    );
+    let site = Site::bare("");
+    let said = |image: &str, line: &str| {
+        site.define(&format!(
+            "[node.f1]\nmgt = \"docker\"\ndockerhost = \"unix:{}\"\ndockernics = [\"bridge\"]\n{image}\n",
+            socket.display()
+        ));
+        let outcome = site.run(line);
+        format!("{}{}", outcome.out, outcome.err)
+    };
+    // Wherever an image comes from, and whatever is done with it.
+    for (image, line) in [
+        ("image = \"app\"", "mkdocker f1 --pull never"),
+        ("image = \"app\"", "mkdocker f1 --dry-run"),
+        ("image = \"app\"", "mkdocker f1 --dry-run --json"),
+        ("provmethod = \"app!sh\"", "mkdocker f1 --dry-run"),
+        ("image = \"other:1\"", "mkdocker f1 image=app --dry-run"),
+        (
+            "image = \"other:1\"",
+            "mkdocker f1 'dockerflag={\"Image\":\"app\"}' --dry-run",
+        ),
+    ] {
+        let said = said(image, line);
+        assert_eq!(
+            said.lines()
+                .filter(|line| *line == "f1: the image app names no tag: app:latest is meant")
+                .count(),
+            1,
+            "{image} {line}\n{said}"
+        );
+    }
+    let pinned = format!("image = \"app@sha256:{}\"", "a".repeat(64));
+    for image in [
+        "image = \"app:1\"",
+        "image = \"mn:5000/app:latest\"",
+        &pinned,
+    ] {
+        let said = said(image, "mkdocker f1 --dry-run");
+        assert!(!said.contains("names no tag"), "{said}");
+    }
+    for line in [
+        "dockerimage pull h app",
+        "dockerimage push h app",
+        "dockerimage rm h app",
+        "dockerimage commit f1 app",
+        "dockerimage load h app --from h",
+    ] {
+        assert_eq!(
+            said("image = \"app:1\"\n[node.h]", line),
+            "dockerimage: the image app names no tag: name one, such as app:latest\n",
+            "{line}"
+        );
+    }
 }
 
 fn versions() {

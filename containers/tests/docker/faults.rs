@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::Case;
-use crate::lab::{RESTARTED, eventually, lab, restarts};
+use crate::lab::{RESTARTED, eventually, lab, restarts, run};
 use crate::site::{Site, outcome};
 
 pub(crate) const CASES: &[Case] = &[
@@ -31,6 +31,8 @@ pub(crate) const CASES: &[Case] = &[
         changed_meanwhile,
     ),
     ("an_unknown_image_leaves_others_alone", unknown_image),
+    ("a_full_disk_is_of_its_host_alone", full_disk),
+    ("a_declaration_of_megabytes_loses_nothing", megabytes),
 ];
 
 fn definition(name: &str, host: &str, ip: &str, more: &str) -> String {
@@ -308,4 +310,88 @@ fn unknown_image() {
     );
     fs::write(site.path().join("note"), "").unwrap();
     site.ok("rmdocker u8");
+}
+
+/// An engine whose disk is small; the one before is back when it is dropped.
+struct SmallEngineDisk(PathBuf);
+
+impl SmallEngineDisk {
+    fn mount() -> Self {
+        let data = lab().path(RESTARTED).join("data");
+        lab().kill_daemon(RESTARTED);
+        let size = ["-t", "tmpfs", "-o", "size=32m", "none"];
+        run("mount", &[&size[..], &[data.to_str().unwrap()]].concat());
+        let disk = Self(data);
+        lab().start_daemon(RESTARTED);
+        lab().make_docker_network(RESTARTED, "10.73.0.7");
+        disk
+    }
+
+    fn fill(&self) {
+        let mut file = fs::File::create(self.0.join("fill")).unwrap();
+        let full = (0..64).find_map(|_| file.write_all(&[1; 1 << 20]).err());
+        assert_eq!(full.unwrap().raw_os_error(), Some(nix::libc::ENOSPC));
+    }
+
+    fn empty(&self) {
+        fs::remove_file(self.0.join("fill")).unwrap();
+    }
+}
+
+impl Drop for SmallEngineDisk {
+    fn drop(&mut self) {
+        lab().kill_daemon(RESTARTED);
+        run("umount", &["-R", self.0.to_str().unwrap()]);
+        lab().start_daemon(RESTARTED);
+    }
+}
+
+fn full_disk() {
+    let _alone = restarts();
+    let disk = SmallEngineDisk::mount();
+    let nodes = [
+        definition("d8", RESTARTED, "10.73.90.11", ""),
+        definition("d9", "host01", "10.73.90.7", ""),
+    ];
+    let site = Site::new(&nodes.concat());
+    let saved = site.path().join("saved.tar");
+    lab().docker(
+        "host01",
+        &["save", "-o", saved.to_str().unwrap(), "busybox:1"],
+    );
+    let load = format!("dockerimage load {RESTARTED},host01 {}", saved.display());
+    disk.fill();
+    for (line, good, bad) in [
+        (load.as_str(), "host01: ", RESTARTED),
+        ("mkdocker d8,d9 --pull never", "d9: ", "d8"),
+    ] {
+        let told = site.run(line);
+        assert!(
+            told.code == 1
+                && told.out.contains(&format!("{good}success\n"))
+                && told.err.starts_with(&format!("{bad}: [mn]: Error: "))
+                && told.err.lines().count() == 1
+                && told.err.contains("no space left on device"),
+            "{line}: {told:?}"
+        );
+        if line == load {
+            // With the image there, it is the container for which there is no room.
+            disk.empty();
+            site.ok(&load);
+            disk.fill();
+        }
+    }
+    disk.empty();
+    site.ok("mkdocker d8,d9");
+    assert_eq!(site.ok("mkdocker d8"), "d8: unchanged\n");
+    site.ok("rmdocker d8,d9");
+}
+
+fn megabytes() {
+    let flag = "x".repeat(10_000_000);
+    let flag = format!("dockerflag = '{{\"Labels\":{{\"large\":\"{flag}\"}}}}'\n");
+    let site = Site::new(&definition("l8", "host01", "10.73.90.8", &flag));
+    assert_eq!(site.ok("mkdocker l8"), "l8: success\n");
+    assert_eq!(site.ok("mkdocker l8"), "l8: unchanged\n");
+    lab().docker("host01", &["rm", "l8"]);
 }

@@ -18,6 +18,7 @@ mod reached;
 mod registry;
 mod site;
 mod site_registry;
+mod systemd;
 
 use std::process::{Command, ExitCode};
 use std::sync::{PoisonError, RwLock};
@@ -65,8 +66,16 @@ fn main() -> ExitCode {
     let alone = cluster::ALONE.iter().copied();
     let engines = engines.chain(alone.map(|case| trial(case, missing.as_deref(), Engines::Alone)));
     let without = [answers::CASES, pages::CASES].concat();
-    let count = without.len();
-    let trials = engines.chain(without.iter().map(|case| trial(*case, None, Engines::None)));
+    let count = without.len() + systemd::CASES.len();
+    let booted = missing
+        .clone()
+        .or_else(|| lacks(&["systemd-nspawn", "unshare"]));
+    let booted = systemd::CASES
+        .iter()
+        .map(|case| trial(*case, booted.as_deref(), Engines::None));
+    let trials = engines
+        .chain(without.iter().map(|case| trial(*case, None, Engines::None)))
+        .chain(booted);
     let trials: Vec<_> = trials.collect();
     let wanted = |trial: &Trial| {
         let name = trial.name();
@@ -125,7 +134,7 @@ fn missing() -> Option<String> {
     if lab::busybox().is_none() {
         return Some("a static busybox".to_owned());
     }
-    let tools = [
+    lacks(&[
         "dockerd",
         "docker",
         "containerd",
@@ -139,9 +148,12 @@ fn missing() -> Option<String> {
         "dnsmasq",
         "curl",
         "docker-registry",
-    ];
+    ])
+}
+
+fn lacks(tools: &[&str]) -> Option<String> {
     tools
-        .into_iter()
+        .iter()
         .find(|tool| Command::new(tool).arg("--help").output().is_err())
-        .map(str::to_owned)
+        .map(|tool| (*tool).to_owned())
 }

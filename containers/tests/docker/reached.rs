@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Stdio};
 
 use crate::Case;
-use crate::lab::{lab, text};
+use crate::lab::{eventually, lab, text};
 use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
@@ -13,6 +14,10 @@ pub(crate) const CASES: &[Case] = &[
         one_bad_host,
     ),
     ("what_keeps_a_client_out_is_said_with_what_helps", kept_out),
+    (
+        "what_an_engine_shows_and_should_not_is_told_with_what_helps",
+        wrong_servers,
+    ),
     ("certificates_are_found_for_each_host", certificates),
     (
         "the_sites_authority_gives_the_client_a_certificate_of_hours",
@@ -133,6 +138,83 @@ fn kept_out() {
             .contains("connecting to the engine at 127.0.0.1:2376: Connection refused"),
         "{outcome:?}"
     );
+}
+
+/// A server that is no engine of the site; it ends when dropped.
+struct WrongServer(Child);
+
+impl WrongServer {
+    fn start(words: &[&str]) -> Self {
+        let mut command = lab().inside("switch", "setpriv");
+        command.args(["--pdeathsig", "TERM"]).args(words);
+        let null = Stdio::null;
+        command.stdin(null()).stdout(null()).stderr(null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for WrongServer {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn wrong_servers() {
+    let site = Site::new(&definition("v2", "10.73.0.254:2381", "10.73.41.2"));
+    let file = |name: &str| lab().path(name).display().to_string();
+    let tls = |directory: &str| {
+        let (cert, key) = (
+            file(&format!("{directory}/cert.pem")),
+            file(&format!("{directory}/key.pem")),
+        );
+        [
+            "openssl",
+            "s_server",
+            "-quiet",
+            "-accept",
+            "10.73.0.254:2381",
+            "-cert",
+            &cert,
+            "-key",
+            &key,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    };
+    let plain = "busybox httpd -f -p 10.73.0.254:2381"
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    for (server, meaning) in [
+        (
+            tls("expired-server"),
+            "the engine's certificate has expired, or a clock is wrong: setupdockerhost renews it: ",
+        ),
+        (
+            tls("host01"),
+            "the engine's certificate is for another name: setupdockerhost makes one for all that the host has: ",
+        ),
+        (
+            tls("client"),
+            "invalid peer certificate: certificate does not allow extended key usage for server authentication, ",
+        ),
+        (
+            plain,
+            "what listens there speaks no TLS, and an engine without it obeys whoever reaches it: run setupdockerhost there: ",
+        ),
+    ] {
+        let words: Vec<_> = server.iter().map(String::as_str).collect();
+        let _server = WrongServer::start(&words);
+        let told = || site.fails("rpower v2 state");
+        eventually("it listens", || !told().contains("Connection refused"));
+        let told = told();
+        let connecting = "v2: [mn]: Error: connecting to the engine at 10.73.0.254:2381: ";
+        assert!(
+            told.starts_with(&format!("{connecting}{meaning}")) && told.lines().count() == 1,
+            "{words:?}: {told}"
+        );
+    }
 }
 
 fn certificates() {

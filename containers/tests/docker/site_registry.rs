@@ -184,7 +184,8 @@ impl Drop for ManagementNode {
     }
 }
 
-/// What docker hosts have of a registry, in dockerd's own directory, which is that of this machine; gone when dropped.
+/// What docker hosts have of a registry, as `setupdockerhost --registry` makes it, in dockerd's own directory, which is that of this
+/// machine; gone when dropped.
 struct HostTrust(PathBuf);
 
 impl HostTrust {
@@ -289,8 +290,8 @@ fn served() {
     assert!(!node.root.join("etc").exists());
     assert_eq!(
         node.ok(&[]),
-        "10.73.0.254:5000 answers clients of the site's authority, and nobody else\ndocker hosts need ca.crt, \
-         client.cert and client.key in /etc/docker/certs.d/10.73.0.254:5000\n"
+        "10.73.0.254:5000 answers clients of the site's authority, and nobody else\ndocker hosts use it after: \
+         setupdockerhost --registry 10.73.0.254:5000\n"
     );
     assert_eq!(node.ok(&[]), "nothing to do\n");
     // The install directory is served to everybody, and this part of it to nobody.

@@ -6,17 +6,26 @@ use repodata::{Compression, ListedFile, SuseContent, read_susetags};
 use super::collector::{Collector, Listing};
 use super::locate::{locate, split};
 use super::{sums, treeinfo};
+use crate::media::MediumEntry;
 
-/// The lists that a medium may have at its root, of all its files.
-const SUMS: [&str; 8] = [
+/// The lists that a medium may have at its root, of all its files, strongest first; in any case.
+const SUMS: [&str; 16] = [
     "SHA256SUMS",
     "sha256sum.txt",
+    "sha256sums.txt",
+    "sha256sum",
     "SHA512SUMS",
     "sha512sum.txt",
+    "sha512sums.txt",
+    "sha512sum",
     "SHA1SUMS",
     "sha1sum.txt",
+    "sha1sums.txt",
+    "sha1sum",
     "md5sum.txt",
     "MD5SUMS",
+    "md5sums.txt",
+    "md5sum",
 ];
 
 /// SUSE's `CHECKSUMS`, signed, at the root and in each module's directory. What is deeper may have
@@ -109,19 +118,29 @@ pub(super) fn treeinfo(collector: &mut Collector<'_>) -> Result<()> {
 /// The lists at the root, strongest first.
 pub(super) fn sums(collector: &mut Collector<'_>) -> Result<()> {
     for name in SUMS {
-        let Some(list) = locate(collector.medium, b"", name.as_bytes())? else {
-            continue;
-        };
-        let signature = [".gpg", ".sign", ".asc"]
-            .iter()
-            .find_map(|end| collector.sibling(list, end));
-        let text = collector.read(list)?;
-        let (source, text) = collector.add_signed_source(list, text, name, signature)?;
-        for listed in sums::parse(&text) {
-            let added =
-                listed.and_then(|listed| collector.add(source, b"", listed, Listing::Medium));
-            added.with_context(|| format!("reading {}", list.path))?;
+        let medium = collector.medium;
+        let spellings = medium.entries().iter().filter(|entry| {
+            let path = entry.path.as_str();
+            path.is_some_and(|path| path.eq_ignore_ascii_case(name))
+        });
+        for spelling in spellings {
+            if let Some(list) = locate(medium, b"", spelling.path.as_bytes())? {
+                sums_in(collector, list, name)?;
+            }
         }
+    }
+    Ok(())
+}
+
+fn sums_in(collector: &mut Collector<'_>, list: &MediumEntry, name: &'static str) -> Result<()> {
+    let signature = [".gpg", ".sign", ".asc"]
+        .iter()
+        .find_map(|end| collector.sibling(list, end));
+    let text = collector.read(list)?;
+    let (source, text) = collector.add_signed_source(list, text, name, signature)?;
+    for listed in sums::parse(&text) {
+        let added = listed.and_then(|listed| collector.add(source, b"", listed, Listing::Medium));
+        added.with_context(|| format!("reading {}", list.path))?;
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ use repodata::ListedFile;
 
 use crate::digest::Digest;
 
-/// Reads the lines one by one; empty lines and comments are passed over.
+/// Reads the lines one by one; a byte order mark, empty lines and comments are passed over.
 pub(super) fn parse(text: &[u8]) -> impl Iterator<Item = Result<ListedFile>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let lines = text.split(|&byte| byte == b'\n').enumerate();
     lines.filter_map(|(number, line)| {
         let line = line.trim_ascii();
@@ -111,6 +112,9 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&listed[0].path), path);
             assert_eq!(listed[0].digest, Digest::of(Algorithm::Md5, b""));
         }
+        let marked = format!("\u{feff}{hex}  a.iso\r\n");
+        let listed: Vec<_> = parse(marked.as_bytes()).flatten().collect();
+        assert_eq!(listed[0].path, b"a.iso");
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn decide(
         (None, Some(family)) => release_of(&findings, family, found)?,
         (None, None) => return Err(RejectionReason::Unknown),
     };
-    let arch = arch_of(&findings, family, requested)?;
+    let arch = arch_of(&findings, found.packages.as_ref(), family, requested)?;
     reject_empty_media(evidence, &findings, &distro, requested)?;
     let best = best_words(&findings, family);
     Ok(MediumIdentity {
@@ -204,9 +204,11 @@ fn most_precise<'a>(
     }
 }
 
-/// Settles the architecture: what all firm findings allow, else what the hints do, else `-a`.
+/// Settles the architecture: what all firm findings allow and the packages are for, else what the hints do, else
+/// `-a`.
 fn arch_of(
     findings: &[&ReleaseFinding],
+    packages: Option<&ReleaseFinding>,
     family: Option<&FamilyRules>,
     requested: &RequestedRelease,
 ) -> Result<Option<Arch>, RejectionReason> {
@@ -224,8 +226,9 @@ fn arch_of(
             .filter(counts)
     };
     let overridden = requested.name.is_some() && requested.arch.is_some();
-    let other = findings.iter().filter(counts);
+    let other = findings.iter().copied().filter(|finding| counts(&finding));
     if let Some(word) = other
+        .chain(packages)
         .filter_map(|finding| finding.other_arch.clone())
         .next()
         && !overridden
@@ -238,11 +241,13 @@ fn arch_of(
             .collect();
         hinted.sort();
         hinted.dedup();
-        let only = (hinted.len() == 1).then(|| hinted[0]);
+        let fits = |arch: &Arch| packages.is_none_or(|packages| packages.arches.contains(arch));
+        let only = (hinted.len() == 1).then(|| hinted[0]).filter(fits);
         return Ok(requested.arch.or(only));
     };
+    let firm = || of(Weight::Firm).copied().chain(packages);
     let mut allowed = first.arches.clone();
-    for finding in of(Weight::Firm) {
+    for finding in firm() {
         allowed.retain(|arch| finding.arches.contains(arch));
         if allowed.is_empty() && requested.arch.is_none() {
             return Err(conflict(ConflictSubject::Architecture, first, finding));
@@ -251,9 +256,7 @@ fn arch_of(
     match requested.arch {
         // -a decides between findings that contradict each other, if one of them names it
         Some(arch) if allowed.is_empty() => {
-            let named: Vec<Arch> = of(Weight::Firm)
-                .flat_map(|finding| finding.arches.clone())
-                .collect();
+            let named: Vec<Arch> = firm().flat_map(|finding| finding.arches.clone()).collect();
             if named.contains(&arch) {
                 Ok(Some(arch))
             } else {

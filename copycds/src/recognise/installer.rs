@@ -5,13 +5,11 @@ use definitions::Distro;
 
 use super::evidence::Evidence;
 use super::identity::MediumInstaller;
+use super::package_names::is_package;
 
 /// Returns whether any of these names is a package.
 pub(super) fn holds_packages(names: &[String]) -> bool {
-    let endings = [".rpm", ".deb", ".udeb"];
-    names
-        .iter()
-        .any(|name| endings.iter().any(|ending| name.ends_with(ending)))
+    names.iter().any(|name| is_package(name))
 }
 
 /// Returns whether there is the index of a repository of packages: RPM's, Debian's or one of SUSE's.

@@ -7,6 +7,7 @@ use definitions::Arch;
 use super::arch_words::{arch_of, arch_words};
 use super::evidence::Evidence;
 use super::finding::{DiscNumber, ReleaseFinding, Version, Weight};
+use super::package_names::{common_version, package_finding, packages_finding, unknown_release};
 use super::pattern::{PatternMatch, RulePattern};
 use super::release_files::ReleaseFile;
 use super::rules::{FamilyRules, NameRule, OtherSystem, RecognitionRules};
@@ -21,6 +22,8 @@ pub(super) struct ReleaseFindings {
     pub(super) all: Vec<ReleaseFinding>,
     /// What makes the release another one, by a file that only that one has: `ostree`.
     pub(super) mark: Option<String>,
+    /// For which machines its packages are, if they are for any.
+    pub(super) packages: Option<ReleaseFinding>,
     /// Another system that it is, if it is one.
     pub(super) other: Option<OtherFinding>,
 }
@@ -300,70 +303,10 @@ fn match_names(evidence: &Evidence, rules: &RecognitionRules, found: &mut Releas
             NameRule::KnownReleasePackage | NameRule::Other(_) => {}
         }
     }
+    found.packages = packages_finding(&evidence.names);
     for (suite, path) in codenames {
         found.all.extend(codename_hint(suite, path, rules));
     }
-}
-
-/// What the packages of one rule agree on. Several of one family may be on a medium (updates beside
-/// the first build): only what they have in common counts.
-fn package_finding(
-    family: &FamilyRules,
-    own: bool,
-    found: &[(&str, PatternMatch)],
-) -> ReleaseFinding {
-    let base = found[0].0.rsplit('/').next().unwrap_or_default();
-    let words = || found.iter().filter_map(|(path, _)| package_arch(path));
-    let arches: BTreeSet<_> = words().filter_map(arch_of).collect();
-    let weight = if own { Weight::Firm } else { Weight::Hint };
-    ReleaseFinding {
-        family: Some(family.name.clone()),
-        version: common_version(found),
-        arches: if arches.len() == 1 {
-            arches.into_iter().collect()
-        } else {
-            Vec::new()
-        },
-        other_arch: words()
-            .find(|word| arch_of(word).is_none())
-            .map(str::to_owned),
-        ..ReleaseFinding::new(FindingSource::Package, base, weight)
-    }
-}
-
-/// A release package that no family has and that is not one of those that only add a repository: the medium of
-/// another product.
-fn unknown_release(path: &str, rules: &RecognitionRules) -> Option<ReleaseFinding> {
-    let base = path.rsplit('/').next().unwrap_or(path);
-    let is_known = |rule: &NameRule| match rule {
-        NameRule::Package { .. } | NameRule::KnownReleasePackage | NameRule::Other(_) => true,
-        NameRule::ReleasePackage | NameRule::Family(_) | NameRule::Arch(_) | NameRule::Mark(_) => {
-            false
-        }
-    };
-    let known = rules
-        .names
-        .matching(path)
-        .iter()
-        .any(|(rule, _)| is_known(rule));
-    (!known).then(|| ReleaseFinding::new(FindingSource::Package, base, Weight::Foreign))
-}
-
-/// What the versions in several names have in common; names without one do not count.
-fn common_version(found: &[(&str, PatternMatch)]) -> Option<Version> {
-    let mut versions = found
-        .iter()
-        .filter_map(|(_, matched)| matched.version.clone());
-    let first = versions.next()?;
-    versions.try_fold(first, |common, version| common.common(&version))
-}
-
-/// `….x86_64.rpm`, `…_amd64.deb`; none for a package that fits every architecture.
-fn package_arch(path: &str) -> Option<&str> {
-    let (stem, suffix) = path.rsplit_once('.')?;
-    let separator = if suffix == "deb" { '_' } else { '.' };
-    let word = stem.rsplit(separator).next()?;
-    (!matches!(word, "noarch" | "all" | "src" | "nosrc")).then_some(word)
 }
 
 /// A directory of `dists/` that carries a codename which only one family has.

@@ -26,6 +26,7 @@ mod finding;
 mod identity;
 mod installer;
 mod match_rules;
+mod package_names;
 mod pattern;
 mod reason;
 mod rejection;

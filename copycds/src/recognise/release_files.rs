@@ -25,6 +25,8 @@ pub(super) enum ReleaseFile {
         /// The number of the disc in its set.
         disc: u8,
     },
+    /// `media.N/build` (SUSE).
+    SuseBuild,
     /// `dists/*/Release` and `InRelease` (apt).
     AptRelease,
 }
@@ -49,10 +51,11 @@ impl ReleaseFile {
             [name] => Self::at_root(name),
             [dir, name] if spells(dir, ".disk") => spells(name, "info").then_some(Self::DiskInfo),
             [dir, name] if spells(name, "media") || spells(name, "products") => {
-                let number = dir.trim_start_matches(|c: char| !c.is_ascii_digit());
-                let disc = number.parse().ok()?;
-                spells(dir, &format!("media.{number}")).then_some(Self::SuseMedia { disc })
+                Some(Self::SuseMedia {
+                    disc: suse_disc(dir)?,
+                })
             }
+            [dir, name] if spells(name, "build") => suse_disc(dir).map(|_| Self::SuseBuild),
             [dists, _, name] if spells(dists, "dists") => {
                 let is = spells(name, "release") || spells(name, "inrelease");
                 is.then_some(Self::AptRelease)
@@ -82,6 +85,13 @@ impl ReleaseFile {
     pub(super) fn is_of_debian(self) -> bool {
         matches!(self, Self::DiskInfo | Self::DiskDefines | Self::AptRelease)
     }
+}
+
+/// Reads the number of the disc in the name of the directory `media.N`.
+fn suse_disc(dir: &str) -> Option<u8> {
+    let number = dir.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let disc = number.parse().ok()?;
+    spells(dir, &format!("media.{number}")).then_some(disc)
 }
 
 fn is_treeinfo(name: &str) -> bool {
@@ -156,6 +166,7 @@ mod tests {
                 ],
             ),
             (disc(12), &["media.12/products"]),
+            (SuseBuild, &["media.1/build", "install/MEDIA_1/BUILD"]),
             (
                 AptRelease,
                 &[
@@ -178,6 +189,8 @@ mod tests {
             "dists/bookworm/main/Release",
             "media.x/media",
             "media.1000/media",
+            "media.x/build",
+            "boot/build",
             "mediax1/media",
             "install/netboot/content",
             "Module-Basesystem/media.1/products",

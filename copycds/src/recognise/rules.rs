@@ -8,6 +8,7 @@ use definitions::Arch;
 use regex::{Regex, RegexSet, RegexSetBuilder};
 
 use super::finding::{ReleaseFinding, Version};
+use super::package_names::is_package;
 use super::pattern::{PatternMatch, RulePattern};
 use super::trailing_words::TrailingWords;
 
@@ -136,7 +137,7 @@ impl NameRules {
     pub(super) fn matching(&self, path: &str) -> Vec<(NameRule, PatternMatch)> {
         let base = path.rsplit('/').next().unwrap_or(path);
         let mut found = self.match_text(path, false);
-        if base.ends_with(".rpm") || base.ends_with(".deb") {
+        if is_package(base) {
             found.extend(self.match_text(base, true));
         }
         found

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use definitions::Arch;
 use serde::Deserialize;
 use toml::Spanned;
@@ -127,8 +127,11 @@ impl RecognitionRules {
     pub fn load(dir: &Path) -> anyhow::Result<Self> {
         let mut files = vec![parse(include_str!("rules.toml"), EMBEDDED)?];
         for path in tables(dir)? {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let reading = || format!("reading {}", path.display());
+            // a pipe would block
+            let is_file = fs::metadata(&path).with_context(reading)?.is_file();
+            ensure!(is_file, "{} is not a file", path.display());
+            let text = fs::read_to_string(&path).with_context(reading)?;
             files.push(parse(&text, &path.display().to_string())?);
         }
         compile(files)

@@ -75,6 +75,7 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
             ReleaseFile::MediaRepo => media_repo(path, &text),
             ReleaseFile::SuseContent => content(path, &text),
             ReleaseFile::SuseMedia { disc } => media(path, &text, disc),
+            ReleaseFile::SuseBuild => build(path, &text),
             ReleaseFile::AptRelease => release(path, &text),
         };
         let names_product = found.iter().any(|statement| !statement.text.is_empty());
@@ -234,10 +235,10 @@ fn media(path: &str, text: &str, disc: u8) -> Vec<ReleaseStatement> {
         of: None,
     };
     let of_directory = |line: &str| line.starts_with('/') && !line.starts_with("/ ");
+    let is_count = |line: &str| line.bytes().all(|byte| byte.is_ascii_digit());
     let lines = text.lines().map(str::trim);
     lines
-        .filter(|line| !line.is_empty() && !of_directory(line))
-        .take(2)
+        .filter(|line| !of_directory(line) && !is_count(line))
         .map(|line| ReleaseStatement {
             disc: label_disc(line).or(Some(disc)),
             ..ReleaseStatement::in_file(
@@ -249,15 +250,24 @@ fn media(path: &str, text: &str, disc: u8) -> Vec<ReleaseStatement> {
         .collect()
 }
 
+/// `media.N/build`: the label of the build, and nothing else.
+fn build(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| ReleaseStatement::in_file(path, line, StatementKind::Product))
+        .collect()
+}
+
 /// SUSE's `content`: lines of a key and a value.
 fn content(path: &str, text: &str) -> Vec<ReleaseStatement> {
-    let value = |key: &str| {
-        text.lines().find_map(|line| {
+    let values = |key: &'static str| {
+        text.lines().filter_map(move |line| {
             let (found, value) = line.trim().split_once(char::is_whitespace)?;
             (found == key).then(|| value.trim())
         })
     };
-    let first = |keys: &[&str]| keys.iter().find_map(|key| value(key));
+    let value = |key: &'static str| values(key).next();
+    let first = |keys: &[&'static str]| keys.iter().find_map(|key| value(key));
     let product = first(&["PRODUCT", "DISTPRODUCT", "NAME"])
         .zip(first(&["VERSION", "DISTVERSION"]))
         .map(|(product, version)| format!("{product} {version}"));
@@ -266,18 +276,17 @@ fn content(path: &str, text: &str) -> Vec<ReleaseStatement> {
         .flat_map(str::split_whitespace)
         .filter_map(arch_of)
         .collect();
-    [
-        product.as_deref(),
-        value("LABEL"),
-        value("DISTRO").and_then(|distro| distro.split(',').next()),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|text| ReleaseStatement {
-        arches: base.clone(),
-        ..ReleaseStatement::in_file(path, text, StatementKind::Product)
-    })
-    .collect()
+    let distros = values("DISTRO").filter_map(|distro| distro.split(',').next());
+    product
+        .as_deref()
+        .into_iter()
+        .chain(values("LABEL"))
+        .chain(distros)
+        .map(|text| ReleaseStatement {
+            arches: base.clone(),
+            ..ReleaseStatement::in_file(path, text, StatementKind::Product)
+        })
+        .collect()
 }
 
 /// apt's `Release`. Its architectures are those of the archive, not of the disc.

@@ -32,6 +32,7 @@ pub(super) fn statements(path: &str, text: &str) -> Vec<ReleaseStatement> {
         ..base.clone()
     };
     texts.extend(repeated(text));
+    texts.extend(short_names(text));
     texts.extend(layered_product(text));
     let variants = variants_of_tree(text, &texts);
     let mut all: Vec<ReleaseStatement> = texts.into_iter().map(of).collect();
@@ -148,6 +149,39 @@ fn repeated(text: &str) -> Vec<String> {
         all.filter(move |value| Some(*value) != first)
     });
     again.map(str::to_owned).collect()
+}
+
+/// The short names that are no abbreviation of the name beside them: another product's.
+fn short_names(text: &str) -> Vec<String> {
+    let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
+    let version = |section: &str| get(section, "version").or_else(|| get("general", "version"));
+    let name = |section: &str| get(section, "name").or_else(|| get("general", "family"));
+    let of = |section: &'static str| {
+        let name = name(section).unwrap_or_default();
+        let version = version(section).unwrap_or_default();
+        let shorts = ini_all(text, section, "short").filter(|short| !short.is_empty());
+        shorts
+            .filter(move |short| !is_abbreviation(short, name))
+            .map(move |short| format!("{short} {version}").trim().to_owned())
+    };
+    ["general", "release", "product"]
+        .into_iter()
+        .flat_map(of)
+        .collect()
+}
+
+/// Whether a short name is the initials of a name (`RHEL`), or a part of it (`CentOS`).
+fn is_abbreviation(short: &str, name: &str) -> bool {
+    let letters = |text: &str| -> String {
+        let plain = text.chars().filter(char::is_ascii_alphanumeric);
+        plain.map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let initials: String = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter_map(|word| word.chars().next())
+        .collect();
+    let short = letters(short);
+    letters(name).contains(&short) || letters(&initials).starts_with(&short)
 }
 
 /// Looks a key up in one section of an INI file, in any case, as Python's `configparser` does.

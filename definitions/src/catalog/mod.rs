@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Definition, Error, Nodes, Object, ObjectKind, Site};
+use crate::{Definition, Error, Nodes, Object, ObjectKind, Site, in_parallel};
 
 pub use edit::CatalogEdit;
 
@@ -114,9 +114,13 @@ impl Catalog {
     /// # Errors
     /// As [`Self::find`].
     pub fn nodes(&self) -> Result<Nodes> {
-        let by_kind = self.read(&self.files(ObjectKind::Node)?)?;
-        let stored = by_kind.into_values().flat_map(ObjectsByName::into_values);
-        Ok(Nodes::new(stored.map(|stored| stored.object)))
+        let mut by_kind = self.read(&self.files(ObjectKind::Node)?)?;
+        let mut by_name = |kind| {
+            let stored = by_kind.remove(&kind).unwrap_or_default().into_iter();
+            stored.map(|(name, stored)| (name, stored.object)).collect()
+        };
+        let nodes = by_name(ObjectKind::Node);
+        Ok(Nodes::by_name(nodes, by_name(ObjectKind::Group)))
     }
 
     /// Loads the site's settings; a site that says nothing has the defaults.
@@ -176,16 +180,10 @@ impl Catalog {
     fn read(&self, files: &[PathBuf]) -> Result<BTreeMap<ObjectKind, ObjectsByName>> {
         self.check_form()?;
         let mut by_kind = BTreeMap::<ObjectKind, ObjectsByName>::new();
-        for file in files {
-            let text = match fs::read_to_string(file) {
-                Ok(text) => text,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => {
-                    return Err(error).with_context(|| format!("reading {}", file.display()));
-                }
-            };
+        let parsed = in_parallel(files, |file| self.parse(file));
+        for (file, objects) in files.iter().zip(parsed) {
             let path: Arc<Path> = Arc::from(file.as_path());
-            for object in text::parse(&self.layout(file), file, &text)? {
+            for object in objects? {
                 let by_name = by_kind.entry(object.kind()).or_default();
                 let misplaced = object.has_secrets();
                 let file = Arc::clone(&path);
@@ -207,6 +205,15 @@ impl Catalog {
         }
         self.read_secrets(&mut by_kind)?;
         Ok(by_kind)
+    }
+
+    /// Reads one file.
+    fn parse(&self, file: &Path) -> Result<Vec<Object>> {
+        match fs::read_to_string(file) {
+            Ok(text) => text::parse(&self.layout(file), file, &text),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+        }
     }
 
     /// Lists the files that may hold objects of a kind, sorted.

@@ -211,12 +211,11 @@ impl Args {
             .iter()
             .filter_map(|name| nodes.own(name))
             .filter(meets);
-        let objects = chosen.filter_map(|node| {
-            if self.stanza {
-                Some(node.clone())
-            } else {
-                nodes.effective(node.name())
-            }
+        let form = self.form(false);
+        let objects = chosen.filter_map(|node| match form {
+            ListingFormat::Names => Object::new(node.kind(), node.name()).ok(),
+            ListingFormat::Stanza => Some(node.clone()),
+            _ => nodes.effective(node.name()),
         });
         Ok(objects.collect())
     }

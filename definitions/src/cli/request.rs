@@ -58,7 +58,13 @@ impl Operands {
     /// Reads all that is to be read before the catalog is locked.
     pub(super) fn asked(&self) -> Result<Query> {
         if self.stanza {
-            return Ok(Query::Stanzas(from_stanza()?));
+            let requests = from_stanza()?;
+            if requests.is_empty() {
+                bail!(
+                    "the stanza on standard input names no object: expected lines of 'name:' and 'attr=value'"
+                );
+            }
+            return Ok(Query::Stanzas(requests));
         }
         let (names, assignments) = self.split()?;
         let names = match (names, self.kind) {
@@ -171,10 +177,13 @@ pub(super) fn what_names(kind: ObjectKind) -> &'static str {
 /// Reads requests from standard input; groups come last, since they may name nodes as members.
 pub(super) fn from_stanza() -> Result<Vec<Request>> {
     let mut text = String::new();
-    let mut input = std::io::stdin().lock().take(MAX_BYTES);
+    let mut input = std::io::stdin().lock().take(MAX_BYTES + 1);
     input
         .read_to_string(&mut text)
         .context("reading the stanza from standard input")?;
+    if text.len() as u64 > MAX_BYTES {
+        bail!("the stanza on standard input has more than {MAX_BYTES} bytes: give it in parts");
+    }
     let requests = stanza::parse(&text)?.into_iter().map(|block| Request {
         kind: block.kind,
         name: block.name,

@@ -100,6 +100,9 @@ impl Args {
             ObjectKind::Node => named.parse::<Noderange>()?.select(&edit.nodes()?)?,
             _ => request::listed(&named),
         };
+        if names.is_empty() {
+            bail!("'{named}' names no {kind}");
+        }
         Ok(names.into_iter().map(|name| (kind, name)).collect())
     }
 }

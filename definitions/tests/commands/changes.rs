@@ -341,6 +341,17 @@ fn rmdef_removes_what_is_named_and_nothing_else() {
             "rmdef -t group rack",
             "rmdef: Could not find an object named 'rack' of type 'group'.\n",
         ),
+        ("rmdef ''", "rmdef: '' names no node\n"),
+        ("rmdef /x.*", "rmdef: '/x.*' names no node\n"),
+        ("rmdef -t group ,", "rmdef: ',' names no group\n"),
+        (
+            "mkdef -z </dev/null",
+            "mkdef: the stanza on standard input names no object: expected lines of 'name:' and 'attr=value'\n",
+        ),
+        (
+            "lsdef -z nosuch 2>/dev/null | chdef -z",
+            "chdef: the stanza on standard input names no object: expected lines of 'name:' and 'attr=value'\n",
+        ),
     ] {
         assert_eq!(site.fails(line), expected, "{line}");
     }

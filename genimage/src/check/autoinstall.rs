@@ -64,7 +64,7 @@ pub(super) fn check(name: &str, text: &str) -> Findings {
 
 fn empty(file: &str, findings: &mut FindingsBuilder<'_>) {
     if !matches!(file, "meta-data" | "vendor-data") {
-        findings.problem(0, "the file is empty, so that the installer would ask");
+        findings.problem(0, super::EMPTY);
     }
 }
 
@@ -85,6 +85,12 @@ fn cloud_config(file: &str, value: &SpannedValue<'_>, findings: &mut FindingsBui
 
 fn autoinstall(value: &SpannedValue<'_>, findings: &mut FindingsBuilder<'_>) {
     AUTOINSTALL.check(value, Language::Yaml, Strictness::Exact, findings);
+    let storage = value.entry("storage");
+    if let Some(inner) = storage.and_then(|storage| storage.value.entry("storage")) {
+        let message = "'storage' has 'storage' in it, which the installer passes over: leave that line out, and indent \
+                       those below it less";
+        findings.problem(inner.line, message);
+    }
     if let Some(data) = value.entry("user-data") {
         for entry in data.value.entries() {
             CLOUD_CONFIG.check_entry(entry, Strictness::Newer, findings);
@@ -152,6 +158,12 @@ mod tests {
                 "storage",
                 "storag",
                 "user-data:5: 'the file' has no key 'storag': did you mean 'storage'?",
+            ),
+            (
+                "{layout: {name: direct}}",
+                "{storage: {layout: {name: direct}}}",
+                "user-data:5: 'storage' has 'storage' in it, which the installer passes over: leave that line out, and \
+                 indent those below it less",
             ),
             (
                 "- touch /target/a",

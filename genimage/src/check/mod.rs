@@ -23,6 +23,7 @@ mod value;
 mod xml;
 mod yaml;
 
+use self::findings::FindingsBuilder;
 pub(crate) use self::passwords::plain_passwords;
 
 use definitions::Distro;
@@ -38,6 +39,11 @@ pub fn installer_file(
     text: &str,
 ) -> Findings {
     match installer {
+        InstallerKind::Preseed | InstallerKind::Kickstart if says_nothing(text) => {
+            let mut findings = FindingsBuilder::of(name);
+            findings.problem(0, EMPTY);
+            findings.finish()
+        }
         InstallerKind::Preseed => preseed::check(name, text),
         InstallerKind::Kickstart => kickstart::check(distro, name, text),
         InstallerKind::Autoinstall => autoinstall::check(name, text),
@@ -45,6 +51,15 @@ pub fn installer_file(
         InstallerKind::Autoyast => autoyast::check(name, text),
         InstallerKind::Netboot => Findings::default(),
     }
+}
+
+/// What is wrong with an installer's file without a line.
+const EMPTY: &str = "the file is empty, so that the installer would ask";
+
+/// Whether a text has no line but comments.
+pub(crate) fn says_nothing(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    lines.all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 /// What a check found.
@@ -80,6 +95,21 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_comments_alone_would_make_the_installer_ask() {
+        let distro = "rocky9.4".parse().unwrap();
+        for (installer, name) in [
+            (InstallerKind::Preseed, "preseed.cfg"),
+            (InstallerKind::Kickstart, "ks.cfg"),
+        ] {
+            for text in ["", "\n", "# nothing\n\n  # more\n"] {
+                let found = installer_file(installer, &distro, name, text);
+                let found: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
+                assert_eq!(found, [format!("{name}: {EMPTY}")], "{text:?}");
+            }
+        }
+    }
 
     #[test]
     fn what_two_checks_found_is_reported_once() {

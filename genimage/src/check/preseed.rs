@@ -281,10 +281,12 @@ impl<'a> PreseedAnswer<'a> {
     }
 }
 
-/// Returns the first word and what follows it, whatever spaces come first.
+/// Returns the first word and what follows it, whatever spaces come first. A no-break space is none, as for isspace(3)
+/// in the installer's locale.
 fn word(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start();
-    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    let is_blank = |c: char| c.is_ascii_whitespace();
+    let text = text.trim_start_matches(is_blank);
+    let end = text.find(is_blank).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
@@ -343,6 +345,10 @@ mod tests {
             (
                 "d-i passwd/make-user",
                 "'d-i passwd/make-user' is not an answer: write owner, template, type and value, such as 'd-i passwd/make-user boolean false'",
+            ),
+            (
+                "d-i clock-setup/utc\u{a0}boolean true",
+                "there is no type 'true', so that the line would be skipped: write one of boolean, multiselect, note, password, select, string, text, title",
             ),
             (
                 "d-i passwd/make-user bolean false",

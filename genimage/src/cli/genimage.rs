@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use definitions::command::Config;
 
 use crate::assets::Assets;
 use crate::report::OsimageReport;
 use crate::rootimg::build::{BuildOptions, BuildOutcome};
+use crate::rootimg::container::ContainerSource;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +20,10 @@ Examples:
                                       check that everything its nodes need is there
   genimage debian12.9.0-x86_64-netboot-dockerhost
                                       build the root image of its diskless nodes; packimage packs it
+  genimage NAME --from docker-archive:base.tar
+                                      install its packages into a container image instead of nothing
+  genimage NAME --from oci:layout --check
+                                      say whether a container image could boot, and what it lacks
   genimage rocky9.4-x86_64-install-compute --show ks.cfg
                                       print the file that a node's installer reads
   genimage --context NAME             print all fields of templates, with example values
@@ -62,8 +67,15 @@ pub struct Args {
     /// Of a root image: print what has changed since it was built, and build nothing
     #[arg(long, conflicts_with_all = ["show", "context", "list_assets", "export_assets", "dry_run"])]
     diff: bool,
-    /// Of a root image: build it although nothing has changed
+    /// Of a root image: install its packages into a container image instead of nothing: docker-archive:FILE,
+    /// oci:DIRECTORY or docker://REGISTRY/IMAGE@DIGEST
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["show", "context", "list_assets", "export_assets"])]
+    from: Option<ContainerSource>,
+    /// Of a root image, or of the container image that --from names: print whether it can boot, and what it lacks
     #[arg(long, conflicts_with_all = ["show", "context", "list_assets", "export_assets", "dry_run", "diff"])]
+    check: bool,
+    /// Of a root image: build it although nothing has changed
+    #[arg(long, conflicts_with_all = ["show", "context", "list_assets", "export_assets", "dry_run", "diff", "check"])]
     rebuild: bool,
     /// Of a root image: give up when nothing is printed for so long
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
@@ -98,8 +110,26 @@ impl Args {
             rebuild: self.rebuild,
             dry_run: self.dry_run,
             diff: self.diff,
+            check: self.check,
             idle: Duration::from_secs(self.timeout),
         }
+    }
+
+    /// Returns the container image that packages are installed into.
+    pub(crate) fn from(&self) -> Option<&ContainerSource> {
+        self.from.as_ref()
+    }
+
+    /// Refuses what is for root images alone.
+    ///
+    /// # Errors
+    /// When it is asked for.
+    pub(crate) fn ensure_no_root(&self, name: &str) -> Result<()> {
+        ensure!(
+            self.from.is_none() && !self.check,
+            "{name} is no root image: --from and --check are for osimages with provmethod=netboot"
+        );
+        Ok(())
     }
 
     /// Prints what became of a root image.
@@ -115,6 +145,7 @@ impl Args {
         match built {
             Some(Ok(outcome)) => {
                 notes.extend(outcome.notes);
+                problems.extend(outcome.problems);
                 message = Some(outcome.message);
             }
             Some(Err(error)) => problems.push(format!("{error:#}")),

@@ -105,7 +105,7 @@ impl Args {
                 };
                 writeln!(out, "postscripts/{program} {would} up to date")?;
             }
-            out.write_all(report.results(self.diff).as_bytes())?;
+            out.write_all(report.results().as_bytes())?;
         }
         out.flush()?;
         for line in report.complaints().lines() {

@@ -23,11 +23,11 @@ pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
         Problem::at(FileLine { file, line }, message)
     };
     let cannot = |err: std::io::Error| at(0, format!("cannot be read: {err}"));
-    let opened = fs::File::open(path).map_err(cannot)?;
     // A pipe would block, a device never end.
-    if !opened.metadata().map_err(cannot)?.is_file() {
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
         return Err(at(0, "is not a file: name one".to_owned()));
     }
+    let opened = fs::File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     opened
         .take(MAX_BYTES + 1)

@@ -23,11 +23,11 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file that a definition names as a key.
 pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
-    let file = std::fs::File::open(path)?;
     // A pipe would block, a device never end.
-    if !file.metadata()?.is_file() {
+    if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
+    let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -49,6 +49,16 @@ pub(crate) fn armoured(bytes: &[u8]) -> Result<String, String> {
     };
     check(&packets)?;
     Ok(armour(&packets))
+}
+
+/// Returns the packets of an armoured block, as gpgv reads a keyring.
+///
+/// # Errors
+/// What is no public key.
+pub(crate) fn binary(armoured: &str) -> Result<Vec<u8>, String> {
+    let packets = disarmour(armoured, BEGIN)?;
+    check(&packets)?;
+    Ok(packets)
 }
 
 /// Returns the public keys of several files as one armoured block.

@@ -167,7 +167,7 @@ fn has_release(suite: &Path) -> bool {
 }
 
 /// Refuses a signature that none of the named keys made.
-fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> {
+pub(super) fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> {
     let shown = signature.display();
     let bytes = key::load(signature).map_err(|err| format!("{shown} cannot be read: {err}"))?;
     let issuers =

@@ -23,7 +23,8 @@ use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
-pub use tree::{codename, of_tree, unsigned};
+pub(crate) use tree::RECORD;
+pub use tree::{accepted_unsigned, codename, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it after a `-`.
 const TREE: &str = "tree";
@@ -123,6 +124,8 @@ pub struct Served<'a> {
     pub distro: &'a Distro,
     /// The architecture.
     pub arch: Arch,
+    /// The armoured key that the site signs trees with, where it has one.
+    pub tree_key: Option<&'a str>,
 }
 
 impl Served<'_> {

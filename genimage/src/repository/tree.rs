@@ -5,23 +5,26 @@
 //! several products on one medium, `Product-SLES` and what may be had with it; of SLE 12, whose index is
 //! YaST's own, the root.
 //!
-//! A Debian disc carries no signature on its index. However well `copycds` has verified it, a node that fetches
-//! it over the network could not tell its packages from somebody else's, while it is installed and ever after:
-//! such a tree has to be declared `trusted=yes`. Until it is, its nodes ask for signatures and
-//! get none, which [`unsigned`] says; a tree that `copycds` did not import is refused at once.
+//! A Debian disc carries no signature on its index, or that of a key which nodes do not have. However well `copycds` has
+//! verified it, a node that fetches it over the network could not tell its packages from somebody else's, while it is
+//! installed and ever after. So the site signs it ([`InstallDir::SIGNED`]), and nodes get the site's key. A tree that it
+//! has not signed has to be declared `trusted=yes`. Until it is, its nodes ask for signatures and get none, which
+//! [`unsigned`] says; a tree that `copycds` did not import is refused at once. The media of Ubuntu are signed by keys that
+//! their installers have and name.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use definitions::RepositoryFormat;
+use definitions::{InstallDir, RepositoryFormat};
 use repodata::{AptRelease, Input};
 
-use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file};
+use super::local::is_key_of;
+use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file, key};
 use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 /// What `copycds` leaves in a tree that it has imported.
-const RECORD: &str = ".slipway/tree.toml";
+pub(crate) const RECORD: &str = ".slipway/tree.toml";
 
 /// Where `copycds` keeps the further discs of a set, a directory each.
 const DISCS: &str = ".slipway/discs";
@@ -61,7 +64,7 @@ pub fn of_tree(
             stem: &stem,
         };
         found.extend(match family {
-            DistroFamily::Debian | DistroFamily::Ubuntu => part.suites(served, trusted)?,
+            DistroFamily::Debian | DistroFamily::Ubuntu => part.suites(served, family, trusted)?,
             DistroFamily::Rh | DistroFamily::Fedora | DistroFamily::Suse => {
                 part.metadata(served, family, trusted)?
             }
@@ -127,7 +130,12 @@ pub fn codename(tree: &Path) -> Option<String> {
 }
 
 impl DiscTree<'_> {
-    fn suites(&self, served: &Served<'_>, trusted: bool) -> Result<Vec<Repository>, Problem> {
+    fn suites(
+        &self,
+        served: &Served<'_>,
+        family: DistroFamily,
+        trusted: bool,
+    ) -> Result<Vec<Repository>, Problem> {
         let mut found = Vec::new();
         let dists = self.directory.join("dists");
         if !dists.is_dir() {
@@ -149,6 +157,11 @@ impl DiscTree<'_> {
             if components.is_empty() || !is_file(&suite, "Release") {
                 continue;
             }
+            let keeps_own = trusted || family == DistroFamily::Ubuntu && is_signed(&suite);
+            let signed = served
+                .tree_key
+                .filter(|_| !keeps_own)
+                .and_then(|key| self.signed_by_site(&name, key));
             if !trusted && !is_signed(&suite) && !is_file(self.tree, RECORD) {
                 return Err(Problem::new(format!(
                     "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
@@ -158,11 +171,14 @@ impl DiscTree<'_> {
             }
             // main first, as everybody writes it
             components.sort_by_key(|name| (name != "main", name.clone()));
+            let (directory, key) = signed.unzip();
+            let directory = directory.unwrap_or_else(|| self.directory.to_owned());
             found.push(Repository {
                 name: self.name((!found.is_empty()).then_some(&*name)),
                 form: RepositoryFormat::Apt,
-                uri: self.url.to_owned(),
-                directory: Some(self.directory.display().to_string()),
+                uri: served.url(&directory).map_err(Problem::new)?,
+                directory: Some(directory.display().to_string()),
+                key,
                 suite: Some(name.into_owned()),
                 components,
                 trusted,
@@ -170,6 +186,18 @@ impl DiscTree<'_> {
             });
         }
         Ok(found)
+    }
+}
+
+impl DiscTree<'_> {
+    /// Returns where the disc is with the site's signature of a suite, if that is by this key, and the key.
+    fn signed_by_site(&self, suite: &str, armoured: &str) -> Option<(PathBuf, String)> {
+        let below = self.directory.strip_prefix(self.tree).ok()?;
+        let directory = self.tree.join(InstallDir::SIGNED).join(below);
+        let directory: PathBuf = directory.components().collect(); // without a slash at its end
+        let signature = directory.join("dists").join(suite).join("InRelease");
+        is_key_of(&signature, armoured).ok()?;
+        Some((directory, key::armoured(armoured.as_bytes()).ok()?))
     }
 }
 
@@ -186,9 +214,22 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
     refused.then(|| {
         Problem::new(format!(
             "{} has no InRelease and no Release.gpg, so that nodes cannot tell its packages from anybody else's on \
-             their network, and their installer will refuse them: put '[trusted=yes]' in front of the tree in \
-             pkgdir to have nodes take them without a signature, now and later, or import a medium that is signed",
+             their network, and their installer will refuse them: have the site sign it (slipway-trust init, then \
+             slipway-trust sign-tree), or put '[trusted=yes]' in front of the tree in pkgdir to have nodes take them \
+             without a signature, now and later",
             suite.display()
+        ))
+    })
+}
+
+/// Says what it means that the definition calls a tree trusted.
+pub fn accepted_unsigned(part: &Repository) -> Option<Problem> {
+    let means = part.name == TREE && part.trusted;
+    means.then(|| {
+        Problem::new(format!(
+            "pkgdir has '[trusted=yes]' in front of its tree: its nodes take as packages of {} what anybody on their \
+             network hands out, now and later; leave it out where the site signs the tree (slipway-trust sign-tree)",
+            part.directory.as_deref().unwrap_or(&part.uri)
         ))
     })
 }

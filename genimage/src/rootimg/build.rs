@@ -6,18 +6,21 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use definitions::Lock;
 
+use super::base::{Base, check};
 use super::finish::finish;
+use super::kernel::Kernel;
 use super::record::FileRecord;
-use super::root::{DigestNamedFile, RootRecord, open, publish_bytes, remove_leftovers};
+pub(crate) use super::root::remove_leftovers;
+use super::root::{DigestNamedFile, RootRecord, open, publish_bytes};
 use super::spec::RootSpec;
-use super::stage;
+use super::stage::{self, StageInput};
 use super::tree::RootTree;
 
 /// What the names of staging directories begin with.
-pub(super) const STAGING: &str = ".building-";
+pub(crate) const STAGING: &str = ".building-";
 /// What one run at a time holds, of genimage and of packimage.
 const LOCK: &str = ".lock";
 /// What the package manager and the scripts have said.
@@ -40,6 +43,8 @@ pub(crate) struct BuildOptions {
     pub(crate) dry_run: bool,
     /// Only say what has changed.
     pub(crate) diff: bool,
+    /// Only say whether it can boot.
+    pub(crate) check: bool,
     /// How long nothing may be printed.
     pub(crate) idle: Duration,
 }
@@ -49,6 +54,8 @@ pub(crate) struct BuildOptions {
 pub(crate) struct BuildOutcome {
     pub(crate) message: String,
     pub(crate) notes: Vec<String>,
+    /// What is wrong with what was found.
+    pub(crate) problems: Vec<String>,
 }
 
 /// Builds the root of an osimage, unless there is one of the same parts.
@@ -58,11 +65,19 @@ pub(crate) struct BuildOutcome {
 pub(crate) fn build(spec: &RootSpec, options: BuildOptions) -> Result<BuildOutcome> {
     let name = &spec.definition.name;
     let directory = spec.directory.path();
+    if options.check {
+        return check(spec);
+    }
     if options.dry_run {
-        look_up(spec, options.idle, None)?;
+        let staging = tempfile::tempdir_in(spec.installdir.path()).with_context(|| {
+            format!("making a directory in {}", spec.installdir.path().display())
+        })?;
+        let base = Base::prepare(spec, staging.path(), memory()?)?;
+        look_up(spec, base.as_ref(), options.idle, None)?;
         return Ok(BuildOutcome {
             message: format!("{name}: the repositories have every package, and all that they need"),
             notes: Vec::new(),
+            problems: Vec::new(),
         });
     }
     if options.diff {
@@ -77,6 +92,7 @@ pub(crate) fn build(spec: &RootSpec, options: BuildOptions) -> Result<BuildOutco
         return Ok(BuildOutcome {
             message: format!("{name}: is up to date: {}", described(&record)),
             notes: Vec::new(),
+            problems: Vec::new(),
         });
     }
     remove_leftovers(directory, STAGING)?;
@@ -85,18 +101,20 @@ pub(crate) fn build(spec: &RootSpec, options: BuildOptions) -> Result<BuildOutco
         .tempdir_in(directory)
         .with_context(|| format!("making a directory in {}", directory.display()))?;
     let log = directory.join(LOG);
-    let built = install(spec, staging.path(), &log, options.idle);
-    let (raw, notes) = built.with_context(|| {
+    let base = Base::prepare(spec, staging.path(), memory()?)?;
+    let built = install(spec, base.as_ref(), staging.path(), &log, options.idle);
+    let (raw, mut notes) = built.with_context(|| {
         format!(
             "building the root image of {name} (the log is {})",
             log.display()
         )
     })?;
-    let record = publish(spec, staging.path(), &raw)
+    let record = publish(spec, base, staging.path(), &raw, &mut notes)
         .with_context(|| format!("publishing the root image of {name}"))?;
     Ok(BuildOutcome {
         message: format!("{name}: built, {}", described(&record)),
         notes,
+        problems: Vec::new(),
     })
 }
 
@@ -121,6 +139,7 @@ fn difference(spec: &RootSpec) -> Result<BuildOutcome> {
     Ok(BuildOutcome {
         message,
         notes: Vec::new(),
+        problems: Vec::new(),
     })
 }
 
@@ -128,7 +147,7 @@ fn difference(spec: &RootSpec) -> Result<BuildOutcome> {
 ///
 /// # Errors
 /// When one does for too long.
-pub(super) fn lock(directory: &Path) -> Result<Lock> {
+pub(crate) fn lock(directory: &Path) -> Result<Lock> {
     let waiting = &mut |what: &str| eprintln!("{what}, which works in {}", directory.display());
     Lock::acquire(&directory.join(LOCK), LOCK_TIMEOUT, waiting)
 }
@@ -143,15 +162,15 @@ fn described(record: &RootRecord) -> String {
 }
 
 /// Looks up the packages with everything that they need, by the package manager that installs them.
-fn look_up(spec: &RootSpec, idle: Duration, log: Option<&Path>) -> Result<()> {
+fn look_up(spec: &RootSpec, base: Option<&Base>, idle: Duration, log: Option<&Path>) -> Result<()> {
     let mut log = match log {
         Some(path) => File::create(path).with_context(|| format!("writing {}", path.display()))?,
         None => tempfile::tempfile().context("making a file for what is printed")?,
     };
     eprintln!("genimage: looking up packages");
-    let plan = spec.plan(memory()?, true);
+    let input = StageInput::new(spec, base, memory()?, true);
     let mut out = std::io::sink();
-    stage::run(&plan, spec.is_remote(), &mut out, &mut log, idle)
+    stage::run(&input, &mut out, &mut log, idle)
         .context("looking up the packages, with all that they need")?;
     Ok(())
 }
@@ -159,26 +178,29 @@ fn look_up(spec: &RootSpec, idle: Duration, log: Option<&Path>) -> Result<()> {
 /// Installs into memory, and spools the archive of it.
 fn install(
     spec: &RootSpec,
+    base: Option<&Base>,
     staging: &Path,
     log: &Path,
     idle: Duration,
 ) -> Result<(std::path::PathBuf, Vec<String>)> {
-    look_up(spec, idle, Some(log))?;
+    look_up(spec, base, idle, Some(log))?;
     eprintln!("genimage: installing packages");
     let raw = staging.join("raw.tar");
     let file = File::create(&raw).with_context(|| format!("writing {}", raw.display()))?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let mut log = fs::OpenOptions::new().append(true).open(log)?;
-    let plan = spec.plan(memory()?, false);
-    let said = stage::run(&plan, spec.is_remote(), &mut out, &mut log, idle)
-        .context("installing the packages")?;
+    let input = StageInput::new(spec, base, memory()?, false);
+    let said = stage::run(&input, &mut out, &mut log, idle).context("installing the packages")?;
     out.flush()
         .with_context(|| format!("writing {}", raw.display()))?;
     Ok((raw, said.notes))
 }
 
 /// Returns how much memory a root may take: four fifths of what is available, up to a limit.
-fn memory() -> Result<u64> {
+///
+/// # Errors
+/// When it cannot be read, or is too little.
+pub(super) fn memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
     let line = text
         .lines()
@@ -193,10 +215,19 @@ fn memory() -> Result<u64> {
 }
 
 /// Finishes the root, and publishes it with its kernel, its manifest and its record.
-fn publish(spec: &RootSpec, staging: &Path, raw: &Path) -> Result<RootRecord> {
+fn publish(
+    spec: &RootSpec,
+    base: Option<Base>,
+    staging: &Path,
+    raw: &Path,
+    notes: &mut Vec<String>,
+) -> Result<RootRecord> {
     eprintln!("genimage: writing the image's tree");
     let mut tree = RootTree::default();
     tree.read(&open(raw)?)?;
+    if let Some(base) = base {
+        notes.splice(0..0, base.complete(&mut tree, spec)?);
+    }
     let kernel = Kernel::find(&tree, spec.definition.kernelver.as_deref())?;
     let packages = packages(&tree);
     let directory = spec.directory.path();
@@ -242,59 +273,6 @@ fn remove_unless(directory: &Path, file: &FileRecord, current: &FileRecord) {
     if file.file != current.file {
         // It is read by nobody, and the next run says so again if it stays.
         let _ = fs::remove_file(directory.join(&file.file));
-    }
-}
-
-/// The kernel of a root.
-#[derive(Debug, PartialEq, Eq)]
-struct Kernel {
-    version: String,
-    path: Vec<u8>,
-}
-
-impl Kernel {
-    /// Finds the one kernel that has modules, or the one that is named.
-    fn find(tree: &RootTree, wanted: Option<&str>) -> Result<Self> {
-        let mut found: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        for modules in ["usr/lib/modules", "lib/modules"] {
-            for name in tree.names(modules.as_bytes()) {
-                let Ok(version) = std::str::from_utf8(name) else {
-                    continue;
-                };
-                let places = [
-                    format!("boot/vmlinuz-{version}"),
-                    format!("boot/vmlinux-{version}"),
-                    format!("boot/Image-{version}"),
-                    format!("{modules}/{version}/vmlinuz"),
-                ];
-                let path = places
-                    .iter()
-                    .find(|path| tree.open(path.as_bytes()).is_some());
-                if let Some(path) = path {
-                    found.insert(version.to_owned(), path.clone().into_bytes());
-                }
-            }
-        }
-        let all = || found.keys().cloned().collect::<Vec<_>>().join(", ");
-        let version = match (wanted, found.len()) {
-            (Some(wanted), _) if found.contains_key(wanted) => wanted.to_owned(),
-            (Some(wanted), 0) => bail!("the image has no kernel, and kernelver asks for {wanted}"),
-            (Some(wanted), _) => bail!(
-                "the image has no kernel {wanted}, which kernelver asks for: it has {}",
-                all()
-            ),
-            (None, 0) => bail!(
-                "the image has no kernel with its modules: name its package in pkglist, such as linux-image-amd64 or \
-                 kernel"
-            ),
-            (None, 1) => all(),
-            (None, _) => bail!(
-                "the image has several kernels ({}): name one as kernelver",
-                all()
-            ),
-        };
-        let path = found.remove(&version).context("finding the kernel")?;
-        Ok(Self { version, path })
     }
 }
 

@@ -5,8 +5,9 @@
 //! root is in memory, so that nothing of it is left however this ends; of the management node only the repositories and
 //! the programs are read. No shell of ours.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,9 @@ pub(super) const POLICY: &str = "usr/sbin/policy-rc.d";
 
 /// Where the memory file system is mounted: a directory that every system has and no package manager needs.
 const PLACES: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
+
+/// What packages' scripts write to.
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Where a script is in the root while it runs.
 const SCRIPT: &str = "/tmp/slipway-postinstall";
@@ -123,11 +127,10 @@ impl Workspace {
 /// The stage "build": process 1 of the namespace.
 fn build() -> Result<ExitCode> {
     set_pdeathsig(Signal::SIGKILL).context("asking to end with the parent")?;
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .context("reading the plan")?;
-    let plan: BuildPlan = serde_json::from_str(&text).context("reading the plan")?;
+    // Not through a buffer: what follows the plan is for tar.
+    let input = std::io::stdin().as_fd().try_clone_to_owned();
+    let mut input = File::from(input.context("reading the plan")?);
+    let plan = read_plan(&mut input).context("reading the plan")?;
     let proc = Some("proc");
     mount(proc, "/proc", proc, MsFlags::empty(), None::<&str>).context(
         "mounting /proc of the namespace: a container hides parts of its own, and so may not: run outside of it, or \
@@ -141,11 +144,87 @@ fn build() -> Result<ExitCode> {
     }
     sethostname("localhost").context("naming the namespace's host")?;
     let workspace = Workspace::mount(&plan)?;
+    if plan.base.is_some() {
+        unpack(&workspace, &plan, input)?;
+    }
     match plan.format {
         RootFormat::Apt => apt::install(&workspace, &plan)?,
         RootFormat::Dnf | RootFormat::Zypper => rpm::install(&workspace, &plan)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read_plan(input: &mut impl Read) -> Result<BuildPlan> {
+    let mut length = [0; 8];
+    input.read_exact(&mut length)?;
+    let mut text = Vec::new();
+    input
+        .take(u64::from_be_bytes(length))
+        .read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// Unpacks what packages are installed into: a sorted archive of ours, whose paths go through no link.
+fn unpack(workspace: &Workspace, plan: &BuildPlan, archive: File) -> Result<()> {
+    let root = workspace.path("root");
+    fs::create_dir(&root).context("making the root")?;
+    let mut tar = workspace.command("tar", plan);
+    tar.args([
+        "--extract",
+        "--numeric-owner",
+        "--same-owner",
+        "--preserve-permissions",
+    ])
+    .args(["--xattrs", "--xattrs-include=security.capability", "-C"])
+    .arg(&root)
+    .stdin(archive)
+    .stdout(std::io::stderr());
+    done(&mut tar).context("unpacking the container image")
+}
+
+/// Makes the directories, devices and file systems that packages' scripts need.
+///
+/// # Errors
+/// When the root already has something else in their places.
+pub(super) fn prepare(root: &Path) -> Result<()> {
+    for name in ["dev", "proc", "sys", "tmp"] {
+        fs::create_dir_all(root.join(name)).context("making the root")?;
+    }
+    let none = None::<&str>;
+    for name in DEVICES {
+        let (host, own) = (Path::new("/dev").join(name), root.join("dev").join(name));
+        fs::write(&own, "").context("making the root's devices")?;
+        mount(Some(&host), &own, none, MsFlags::MS_BIND, none)
+            .with_context(|| format!("giving the root {}", host.display()))?;
+    }
+    let proc = root.join("proc");
+    mount(Some("proc"), &proc, Some("proc"), MsFlags::empty(), none)
+        .context("giving the root /proc")
+}
+
+/// Archives the root, to standard output.
+///
+/// # Errors
+/// When tar fails.
+pub(super) fn archive(workspace: &Workspace, plan: &BuildPlan, root: &Path) -> Result<()> {
+    let mut tar = workspace.command("tar", plan);
+    tar.args([
+        "--create",
+        "--format=pax",
+        "--xattrs",
+        // Access control lists among them: as records of their own they have lines, which no reader of ours takes.
+        "--xattrs-include=*",
+    ])
+    .args([
+        "--numeric-owner",
+        "--one-file-system",
+        "--sort=name",
+        "--exclude=./dev/*",
+    ])
+    .args(["--exclude=./proc/*", "--exclude=./sys/*", "-C"])
+    .arg(root)
+    .arg(".");
+    done(&mut tar)
 }
 
 /// Runs a program whose output is for the log, and says which failed.

@@ -1,25 +1,30 @@
 //! Root images of diskless nodes: built from an osimage's lists and repositories, packed, and recorded.
 //!
 //! ```text
-//! spec (of what?) ─> stage, namespace (where?) ─> inside, apt, rpm (by whom?) ─> tree, finish (what is in it?)
-//!      ─> root (one sorted tar) ─> pack (in which form?) ─> record (what do nodes get?)
+//! spec (of what?) ─> container, base (into which container image, if any?) ─> stage, namespace (where?)
+//!       ─> inside, apt, rpm (by whom?) ─> tree, finish (what is in it?) ─> root (one sorted tar)
+//!       ─> pack (in which form?) ─> record (what do nodes get?)
 //! ```
 //!
 //! Packages and scripts run in a user namespace, as nobody whom this machine knows, and in memory. From there on a
 //! root is the entries of archives: nothing is unpacked, and nothing needs root.
 
 mod apt;
+mod base;
 pub(crate) mod build;
+pub(crate) mod container;
 mod exlist;
 mod finish;
 mod initrd_file;
 pub(crate) mod inside;
+mod kernel;
 mod keys;
 mod namespace;
 mod pack;
 mod plan;
 pub(crate) mod publish;
 pub mod record;
+mod repositories;
 mod root;
 mod rpm;
 pub(crate) mod spec;

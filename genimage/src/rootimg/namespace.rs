@@ -21,7 +21,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, User, setgroups, setresgid, setresuid};
 
 /// How many ids the namespace has: those that packages may own files by.
-const COUNT: u32 = 65_536;
+pub(super) const COUNT: u32 = 65_536;
 
 /// The first of root's, unless /etc/subuid gives root some: the range that is meant for nobody in systemd's
 /// "Users, Groups, UIDs and GIDs".

@@ -31,6 +31,8 @@ pub(super) struct BuildPlan {
     pub(super) space: u64,
     /// Whether the packages are only looked up, with all that they need.
     pub(super) simulate: bool,
+    /// How many bytes of an archive follow the plan: the root that the packages are installed into, if there is one.
+    pub(super) base: Option<u64>,
 }
 
 /// A family of package managers that install into a directory.
@@ -47,6 +49,16 @@ impl From<RepositoryFormat> for RootFormat {
             RepositoryFormat::Apt => Self::Apt,
             RepositoryFormat::Dnf => Self::Dnf,
             RepositoryFormat::Zypper => Self::Zypper,
+        }
+    }
+}
+
+impl From<RootFormat> for RepositoryFormat {
+    fn from(format: RootFormat) -> Self {
+        match format {
+            RootFormat::Apt => Self::Apt,
+            RootFormat::Dnf => Self::Dnf,
+            RootFormat::Zypper => Self::Zypper,
         }
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn publish_bytes(
 ///
 /// # Errors
 /// When it cannot be removed.
-pub(super) fn remove_leftovers(directory: &Path, prefix: &str) -> Result<()> {
+pub(crate) fn remove_leftovers(directory: &Path, prefix: &str) -> Result<()> {
     for entry in
         fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?
     {

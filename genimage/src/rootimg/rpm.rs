@@ -8,13 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use definitions::RpmRepo;
-use nix::mount::{MsFlags, mount};
 
-use super::inside::{Workspace, customize, done};
+use super::container::host::CONTAINER_PACKAGES;
+use super::inside::{NOTE, Workspace, archive, customize, done, prepare};
 use super::plan::{BuildPlan, PackageSource, RootFormat, SourceTrust, Transaction};
-
-/// What scriptlets write to.
-const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Where the root's repositories are configured.
 const REPOSITORIES: &str = "repos.d";
@@ -42,6 +39,9 @@ pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
     // Debian's rpm keeps its database in a place of its own, where the booted system does not look.
     workspace.write(".rpmmacros", database(plan).as_bytes())?;
     prepare(&root)?;
+    if plan.base.is_some() {
+        erase_placeholders(workspace, plan, &root)?;
+    }
     if plan.format == RootFormat::Zypper {
         // Of itself zypper takes a key only from who is asked, or whatever the repository brings.
         for source in plan
@@ -89,41 +89,27 @@ pub(super) fn install(workspace: &Workspace, plan: &BuildPlan) -> Result<()> {
         return Ok(());
     }
     customize(workspace, plan, &root)?;
-    let mut tar = workspace.command("tar", plan);
-    tar.args([
-        "--create",
-        "--format=pax",
-        "--xattrs",
-        "--xattrs-include=*",
-        "--acls",
-    ])
-    .args([
-        "--numeric-owner",
-        "--one-file-system",
-        "--sort=name",
-        "--exclude=./dev/*",
-    ])
-    .args(["--exclude=./proc/*", "--exclude=./sys/*", "-C"])
-    .arg(&root)
-    .arg(".");
-    done(&mut tar)
+    archive(workspace, plan, &root)
 }
 
-/// Makes the directories, devices and file systems that scriptlets need.
-fn prepare(root: &Path) -> Result<()> {
-    for name in ["dev", "proc", "sys", "tmp"] {
-        fs::create_dir_all(root.join(name)).context("making the root")?;
+/// Erases packages that only hold the place of others, which conflict with them.
+fn erase_placeholders(workspace: &Workspace, plan: &BuildPlan, root: &Path) -> Result<()> {
+    let rpm = || {
+        let mut command = workspace.command("rpm", plan);
+        command.arg("--root").arg(root).stdout(std::io::stderr());
+        command
+    };
+    for name in CONTAINER_PACKAGES {
+        let found = rpm()
+            .args(["--query", name])
+            .status()
+            .context("running rpm")?;
+        if found.success() {
+            done(rpm().args(["--erase", "--nodeps", name]))?;
+            eprintln!("{NOTE}the package {name}, which only containers have, was removed");
+        }
     }
-    let none = None::<&str>;
-    for name in DEVICES {
-        let (host, own) = (Path::new("/dev").join(name), root.join("dev").join(name));
-        fs::write(&own, "").context("making the root's devices")?;
-        mount(Some(&host), &own, none, MsFlags::MS_BIND, none)
-            .with_context(|| format!("giving the root {}", host.display()))?;
-    }
-    let proc = root.join("proc");
-    mount(Some("proc"), &proc, Some("proc"), MsFlags::empty(), none)
-        .context("giving the root /proc")
+    Ok(())
 }
 
 /// Where the root's rpm has its database: `/usr/lib/sysimage/rpm` since EL 10 and in SUSE, `/var/lib/rpm` before.

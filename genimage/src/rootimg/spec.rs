@@ -4,20 +4,21 @@
 //! a digest of each part, or every problem that there is. Two builds of equal parts make the same image.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use definitions::{Distro, InstallDir, OsImage, PackageOrigin, ProvMethod, RepositoryFormat, hex};
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
+use super::build::memory;
+use super::container::{ContainerImage, ContainerSource};
 use super::exlist::{ExcludeList, bounded};
 use super::keys::Keys;
 use super::plan::{BuildPlan, PackageSource, Script, Transaction};
 use super::record::RootImageDir;
+use super::repositories::{epoch, image_sources, index_digest};
 use super::synclist::SyncList;
 use crate::image::{self, ImageBasics};
 use crate::library::{Library, SearchTarget};
@@ -45,6 +46,9 @@ pub(crate) struct RootSpec {
     pub(crate) others: PkgList,
     pub(crate) notes: Vec<Problem>,
     pub(super) directory: RootImageDir,
+    pub(super) installdir: InstallDir,
+    /// The container image that packages are installed into.
+    pub(super) base: Option<ContainerImage>,
     pub(super) exclude: ExcludeList,
     pub(super) sync: SyncList,
     /// The files that tell the image's package manager where packages are, by name.
@@ -65,6 +69,8 @@ impl RootSpec {
         library: &Library,
         master: Option<&str>,
         keyrings: &Path,
+        tree_key: Option<&str>,
+        from: Option<&ContainerSource>,
     ) -> Result<Self, Vec<Problem>> {
         let basics = image::basics(&definition, ProvMethod::Netboot)?;
         let mut problems = Vec::new();
@@ -78,7 +84,7 @@ impl RootSpec {
         let target = &basics.target;
         let others = PkgList::load(library, PackageOrigin::Others, names, target, &none);
         let others = collector.all(others).unwrap_or_default();
-        let repositories = image::repositories(&definition, &basics, installdir, &others);
+        let repositories = image::repositories(&definition, &basics, installdir, &others, tree_key);
         let (repositories, own) = collector.all(repositories).unwrap_or_default();
         let exclude = ExcludeList::load(definition.exlist.as_deref().map(Path::new));
         let exclude = collector.all(exclude).unwrap_or_default();
@@ -97,6 +103,7 @@ impl RootSpec {
         if !problems.is_empty() {
             return Err(problems);
         }
+        let base = base(from, &basics, installdir).map_err(|error| vec![about(&error)])?;
         let plan = plan(&definition, &basics, sources, (&packages, &others), scripts);
         let mut notes: Vec<_> = packages
             .notes
@@ -115,6 +122,8 @@ impl RootSpec {
             others,
             notes,
             directory,
+            installdir: installdir.clone(),
+            base,
             exclude,
             sync,
             plan,
@@ -130,6 +139,11 @@ impl RootSpec {
             simulate,
             ..self.plan.clone()
         }
+    }
+
+    /// Returns whose package manager installs it.
+    pub(super) fn form(&self) -> RepositoryFormat {
+        self.plan.format.into()
     }
 
     /// Returns the digest of all parts.
@@ -178,6 +192,12 @@ impl RootSpec {
             let name = format!("repository {} {}", source.name, source.location);
             add(name, &format!("{source:?} {}", index_digest(repository)));
         }
+        if let Some(image) = &self.base {
+            parts.insert(
+                "container image".to_owned(),
+                image.digest.digits().to_owned(),
+            );
+        }
         for (name, digest) in self.sync.digests() {
             parts.insert(format!("synclist {name}"), digest);
         }
@@ -188,6 +208,18 @@ impl RootSpec {
 /// Returns a SHA-256 as digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// Finds the container image.
+fn base(
+    from: Option<&ContainerSource>,
+    basics: &ImageBasics<'_>,
+    installdir: &InstallDir,
+) -> anyhow::Result<Option<ContainerImage>> {
+    let Some(from) = from else { return Ok(None) };
+    let image = ContainerImage::open(from, basics.target.arch, installdir.path(), memory()?)
+        .with_context(|| format!("reading {from}"))?;
+    Ok(Some(image))
 }
 
 /// Loads the lists of the tree's packages: those that the osimage names, or the list of every root and the profile's.
@@ -301,6 +333,7 @@ fn plan(
         epoch: epoch(&basics.tree, &codename(&basics.tree).unwrap_or_default()),
         space: 0,
         simulate: false,
+        base: None,
     }
 }
 
@@ -343,78 +376,4 @@ fn environment(image: &OsImage) -> Vec<(String, String)> {
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
     )
     .collect()
-}
-
-/// When the tree was released, by its own `Release` or `repomd.xml`: no file of the image is newer, whenever it is
-/// built.
-fn epoch(tree: &Path, suite: &str) -> i64 {
-    let release = fs::read_to_string(tree.join("dists").join(suite).join("Release"));
-    let date = release.ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("Date:"))?;
-        let line = line.trim().replace("UTC", "+0000");
-        OffsetDateTime::parse(&line, &Rfc2822).ok()
-    });
-    let revision = || {
-        let text = fs::read_to_string(tree.join("repodata/repomd.xml")).ok()?;
-        let (_, rest) = text.split_once("<revision>")?;
-        rest.split_once('<')?.0.trim().parse().ok()
-    };
-    date.map(OffsetDateTime::unix_timestamp)
-        .or_else(revision)
-        .filter(|seconds| (0..1 << 33).contains(seconds))
-        .unwrap_or(0)
-}
-
-/// Returns the digest of a repository's signed index, which changes with each of its packages; of one that is not on
-/// this machine there is none to be had without fetching it.
-fn index_digest(repository: &Repository) -> String {
-    let Some(directory) = repository.directory.as_deref().map(Path::new) else {
-        return String::new();
-    };
-    let suite = match repository.suite.as_deref() {
-        Some(flat) if flat.ends_with('/') => directory.join(flat),
-        Some(suite) => directory.join("dists").join(suite),
-        None => directory.join("repodata"),
-    };
-    let names = [
-        "InRelease",
-        "Release",
-        "repomd.xml",
-        "Packages",
-        "Packages.gz",
-    ];
-    let found = names
-        .iter()
-        .find_map(|name| fs::read(suite.join(name)).ok());
-    found.map_or_else(String::new, |bytes| sha256(&bytes))
-}
-
-/// Returns the files that tell the image's package manager where packages are: from the management node, if the site
-/// says which address it has.
-fn image_sources(
-    repositories: &[Repository],
-    master: Option<&str>,
-    notes: &mut Vec<Problem>,
-) -> Vec<(String, String)> {
-    let mut files = Vec::new();
-    let mut left_out = Vec::new();
-    for repository in repositories {
-        let mut reached = repository.clone();
-        if let Some(rest) = repository.uri.strip_prefix("http://server/") {
-            let Some(master) = master else {
-                left_out.push(repository.name.as_str());
-                continue;
-            };
-            reached.uri = format!("http://{master}/{rest}");
-        }
-        files.push((reached.file_name(), reached.file()));
-    }
-    if !left_out.is_empty() {
-        notes.push(Problem::new(format!(
-            "the site has no master, so that the image does not say where nodes find {}: chdef -t site clustersite \
-             master=ADDRESS",
-            left_out.join(", ")
-        )));
-    }
-    files
 }

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::ChildStderr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,9 +17,11 @@ use definitions::terminal;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::base::Base;
 use super::inside::NOTE;
 use super::namespace;
 use super::plan::BuildPlan;
+use super::spec::RootSpec;
 
 /// How often it is looked whether a stage is still busy.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -38,24 +41,61 @@ pub(super) struct StageOutput {
     lines: VecDeque<String>,
 }
 
+/// What a stage is given.
+#[derive(Debug)]
+pub(super) struct StageInput<'a> {
+    plan: BuildPlan,
+    /// Whether it fetches packages.
+    network: bool,
+    /// The archive of the root that packages are installed into.
+    base: Option<&'a Path>,
+}
+
+impl<'a> StageInput<'a> {
+    /// Has a spec built in so many bytes of memory, or its packages looked up.
+    pub(super) fn new(spec: &RootSpec, base: Option<&'a Base>, space: u64, simulate: bool) -> Self {
+        Self {
+            plan: spec.plan(space, simulate),
+            network: spec.is_remote(),
+            base: base.map(|base| base.archive.as_path()),
+        }
+    }
+}
+
+/// Writes a plan with its length before it, and the archive after it.
+fn feed(mut plan: BuildPlan, base: Option<File>, mut input: ChildStdin) -> Result<()> {
+    plan.base = base
+        .as_ref()
+        .map(|file| Ok::<_, io::Error>(file.metadata()?.len()))
+        .transpose()?;
+    let text = serde_json::to_vec(&plan)?;
+    input.write_all(&(text.len() as u64).to_be_bytes())?;
+    input.write_all(&text)?;
+    if let Some(mut base) = base {
+        io::copy(&mut base, &mut input)?;
+    }
+    Ok(())
+}
+
 /// Runs a plan: its archive is written to `out`, what it says to `log`.
 ///
 /// # Errors
 /// When it fails, cannot be written, or says nothing for `idle`.
 pub(super) fn run(
-    plan: &BuildPlan,
-    network: bool,
+    stage: &StageInput<'_>,
     out: &mut dyn Write,
     log: &mut File,
     idle: Duration,
 ) -> Result<StageOutput> {
-    let mut child = namespace::start(network)?;
+    let opening =
+        |path: &Path| File::open(path).with_context(|| format!("opening {}", path.display()));
+    let base = stage.base.map(opening).transpose()?;
+    let mut child = namespace::start(stage.network)?;
     let pid = Pid::from_raw(i32::try_from(child.id()).context("reading a process id")?);
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(mut input), Some(mut output), Some(errors)) = (input, output, errors) else {
+    let (Some(input), Some(mut output), Some(errors)) = (input, output, errors) else {
         bail!("reaching the namespace");
     };
-    let text = serde_json::to_vec(plan)?;
     let began = Instant::now();
     let busy = AtomicU64::new(0);
     let touch = || {
@@ -65,7 +105,7 @@ pub(super) fn run(
     let (ended, hung) = (AtomicBool::new(false), AtomicBool::new(false));
     let (spooled, said, status) = thread::scope(|scope| {
         // A stage that ends early does not read it; why is in what it says.
-        scope.spawn(move || input.write_all(&text).and_then(|()| input.flush()));
+        scope.spawn(|| feed(stage.plan.clone(), base, input));
         let reading = scope.spawn(|| read_lines(errors, log, &touch));
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
@@ -78,7 +118,7 @@ pub(super) fn run(
                 }
             }
         });
-        let spooled = spool(&mut output, out, plan.space, &touch);
+        let spooled = spool(&mut output, out, stage.plan.space, &touch);
         if spooled.is_err() {
             let _ = kill(pid, Signal::SIGKILL);
         }
@@ -154,6 +194,23 @@ fn read_lines(from: ChildStderr, log: &mut File, touch: &impl Fn()) -> Result<St
 }
 
 impl StageOutput {
+    /// Names the packages that apt was not allowed to remove, which its error does not.
+    fn kept_packages(&self) -> Option<String> {
+        let mut lines = self.lines.iter();
+        let refused = |line: &String| line.contains("remove is disabled");
+        let begin = |line: &String| line.starts_with("The following packages will be REMOVED");
+        lines.clone().any(refused).then_some(())?;
+        lines.find(|line| begin(line))?;
+        let names: Vec<_> = lines
+            .take_while(|line| line.starts_with(' '))
+            .flat_map(|line| line.split_whitespace())
+            .collect();
+        Some(format!(
+            "packages of the container image conflict with those of the osimage: {}",
+            names.join(", ")
+        ))
+    }
+
     /// Returns what the package manager and our own stage say is wrong; the last lines, if they say nothing that is
     /// known.
     fn reasons(&self) -> Vec<String> {
@@ -173,6 +230,7 @@ impl StageOutput {
             let rpm = [
                 "Error:",
                 "Problem",
+                "- package ",
                 "- nothing provides",
                 "No provider of",
                 "nothing provides",
@@ -184,7 +242,7 @@ impl StageOutput {
                 || unmet.iter().any(|word| line.contains(word))
                 || rpm.iter().any(|word| line.starts_with(word))
         };
-        let mut reasons: Vec<String> = Vec::new();
+        let mut reasons: Vec<String> = self.kept_packages().into_iter().collect();
         for line in all.clone().filter(|line| is_reason(line)) {
             let line = line.trim_start_matches("genimage: ").to_owned();
             if !reasons.contains(&line) {
@@ -242,5 +300,14 @@ mod tests {
             ]
         );
         assert_eq!(said("a\nb").reasons(), ["a", "b"]);
+        let kept = "The following packages will be REMOVED:\n  one two\n  three\nThe following NEW packages:\n  x\n\
+                    E: Packages need to be removed but remove is disabled.";
+        assert_eq!(
+            said(kept).reasons(),
+            [
+                "packages of the container image conflict with those of the osimage: one, two, three",
+                "E: Packages need to be removed but remove is disabled."
+            ]
+        );
     }
 }

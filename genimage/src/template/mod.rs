@@ -28,6 +28,7 @@ mod names;
 mod scan;
 mod syntax;
 mod tokens;
+mod xcat_marks;
 
 /// The prefix by which a template names one that is built in: `<% extends "builtin/debian/base.preseed" %>`.
 pub const BUILT_IN: &str = "builtin/";
@@ -82,7 +83,8 @@ impl Templates {
             sources,
         };
         templates.add()?;
-        let problems = names::unknown(&templates.sources);
+        let mut problems = names::unknown(&templates.sources);
+        problems.extend(xcat_marks::problems(&templates.sources));
         if problems.is_empty() {
             Ok(templates)
         } else {

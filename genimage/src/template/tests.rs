@@ -45,6 +45,23 @@ fn a_site_overrides_a_block_of_what_is_built_in() {
 }
 
 #[test]
+fn marks_of_xcat_are_refused_in_templates_of_the_site() {
+    let own =
+        "a\n<# #XCATVAR:XCATMASTER# #>\nb\n#INCLUDE:other.tmpl#\n<@ node.name @> #HOSTNAME#\n";
+    let advice =
+        "is a mark of xCAT's templates, which are not read: docs/templates.md has what replaces it";
+    assert_eq!(
+        compile(&[("x/base.ks", own)], &["x/base.ks"]).unwrap_err(),
+        [
+            format!("/custom/x/base.ks:4: '#INCLUDE:other.tmpl#' {advice}"),
+            format!("/custom/x/base.ks:5: '#HOSTNAME#' {advice}"),
+        ]
+    );
+    let built_in = [("builtin/x/base.ks", own)];
+    assert!(compile(&built_in, &["x/base.ks"]).is_ok());
+}
+
+#[test]
 fn a_circle_is_reported_at_the_line_that_closes_it() {
     let templates = [
         ("builtin/x/base.ks", "a\n"),

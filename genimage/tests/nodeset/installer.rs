@@ -1,5 +1,8 @@
 //! What the installer gets is what was checked: repositories, kernel arguments and texts of the site.
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 use crate::site::IMAGE;
 use crate::{nodeset, site};
 
@@ -124,4 +127,35 @@ fn texts_that_were_saved_elsewhere_are_taken_without_their_line_ends_and_a_note(
         "{}",
         ran.err
     );
+    site.write("layout", "# nothing yet\n");
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1);
+    let empty = format!(
+        "HERE/layout: holds no partition, as the partitionfile of the osimage {IMAGE}: write some, or unset it (chdef -t \
+         osimage {IMAGE} partitionfile=)\n"
+    );
+    assert!(ran.err.contains(&empty), "{}", ran.err);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait() {
+    let site = site();
+    let pipe = site.path("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let pipe = pipe.display();
+    let osimage = |attribute: &str| {
+        site.osimage(IMAGE, &format!("profile = \"dockerhost\"\n{attribute}\n"));
+        let ran = nodeset(&site, &[]);
+        assert_eq!(ran.code, 1, "{attribute}: {}", ran.err);
+        ran.err
+    };
+    let layout = osimage(&format!("partitionfile = [\"{pipe}\"]"));
+    assert!(
+        layout.contains("HERE/pipe: is not a file: name one"),
+        "{layout}"
+    );
+    let key = osimage(&format!(
+        "otherpkgdir = [\"[signed-by={pipe}] https://h.example.invalid/x bookworm main\"]"
+    ));
+    assert!(key.contains("it is not a file"), "{key}");
 }

@@ -64,6 +64,32 @@ fn done(out: &str) -> Ran {
 }
 
 #[test]
+fn nodes_of_several_batches_are_published_together() {
+    let site = Site::new();
+    let node = |n: usize| {
+        format!(
+            "[node.n{n:03}]\ngroups = [\"rack1\"]\nip = \"10.1.{}.{}\"\nmac = \"52:54:00:00:{:02x}:{:02x}\"\n",
+            1 + n / 200,
+            1 + n % 200,
+            n / 200,
+            n % 200
+        )
+    };
+    site.nodes(&(0..=500).map(node).collect::<String>());
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.err, NO_AUTHORITY);
+    assert!(
+        ran.out.ends_with("\n501 nodes: 501 written\n"),
+        "{}",
+        ran.out
+    );
+    for name in ["n000", "n499", "n500"] {
+        let preseed = site.read(&format!("install/autoinst/{name}/preseed.cfg"));
+        assert!(preseed.contains(&format!("d-i netcfg/hostname string {name}\n")));
+    }
+}
+
+#[test]
 fn nodes_get_their_files_and_a_second_run_touches_nothing() {
     let site = site();
     assert_eq!(

@@ -65,6 +65,7 @@ impl Scene {
                 url: "http://10.1.0.1/install",
                 distro: &distro.parse().unwrap(),
                 arch: Arch::X86_64,
+                tree_key: None,
             },
             codename: None,
             directories: &[],

@@ -84,6 +84,7 @@ pub(crate) fn tree(
         url: "http://10.1.0.1/install",
         distro: &distro.parse()?,
         arch: Arch::X86_64,
+        tree_key: None,
     };
     let repositories = of_tree(&tree, &served, false).map_err(|problem| problem.to_string())?;
     let line = |repository: Repository| {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails; without the harness clippy does not know it for one
 
+mod container;
+mod registry;
 mod scene;
 
 use std::fs;
@@ -62,6 +64,23 @@ fn main() {
         ),
         case("a_mirror_that_goes_away_fails_the_build", mirror),
         case("two_builds_at_once_are_one_after_the_other", two_at_once),
+        case(
+            "a_container_image_becomes_the_root_of_machines",
+            container::becomes_a_root,
+        ),
+        case(
+            "a_package_that_conflicts_with_a_container_images_is_refused_and_a_placeholder_gives_way",
+            container::conflicts,
+        ),
+        case(
+            "whether_a_container_image_can_boot_is_said_of_every_form",
+            container::checked,
+        ),
+        case("a_hostile_container_image_is_refused", container::hostile),
+        case(
+            "a_registry_is_asked_over_https_by_digest",
+            registry::fetched,
+        ),
     ];
     let needs_root = lacking.clone().or_else(|| {
         let root = nix::unistd::Uid::effective().is_root();

@@ -12,7 +12,7 @@ const HEAD: &str = "Version: 1\nRelease: 1\nSummary: a package of a test\nLicens
                     %description\nA package of a test.\n";
 
 /// The packages of the tree: the name, and the rest of the spec. Debian's rpmbuild runs them with dash.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 13] = [
     (
         "system",
         "Provides: /bin/sh\n%install\nmkdir -p %{buildroot}/bin %{buildroot}/etc/ssh %{buildroot}/boot %{buildroot}/tmp \
@@ -47,6 +47,16 @@ const PACKAGES: [(&str, &str); 10] = [
         "large",
         "Requires: system\n%install\nmkdir -p %{buildroot}/srv\ndd if=/dev/zero of=%{buildroot}/srv/zeros bs=1024 \
          count=8192 2>/dev/null\n%files\n/srv/zeros\n",
+    ),
+    ("clash", "Conflicts: owners\n%files\n"),
+    (
+        "fakesystemd",
+        "%install\nmkdir -p %{buildroot}/srv\necho fake > %{buildroot}/srv/fake\n%files\n/srv/fake\n",
+    ),
+    (
+        "realsystemd",
+        "Conflicts: fakesystemd\n%install\nmkdir -p %{buildroot}/srv\necho real > %{buildroot}/srv/systemd\n\
+         %files\n/srv/systemd\n",
     ),
     ("afar", "Requires: system\n%files\n"),
     (

@@ -221,9 +221,12 @@ fn signatures() {
         "accept_unsigned",
     ];
     for release in RELEASES {
-        let says = |context: &TemplateContext| {
+        let render_text = |context: &TemplateContext| -> String {
             let files = render(release, "dockerhost", context);
-            let text: String = files.into_iter().map(|file| file.text).collect();
+            files.into_iter().map(|file| file.text).collect()
+        };
+        let says = |context: &TemplateContext| {
+            let text = render_text(context);
             unsigned.iter().filter(|word| text.contains(**word)).count()
         };
         let mut context = release.context("dockerhost", Extent::Full);
@@ -232,6 +235,18 @@ fn signatures() {
             repository.key = Some(KEY.to_owned());
         }
         assert_eq!(says(&context), 0, "{}", release.osvers);
+        if release.installer == InstallerKind::Preseed {
+            // The installer has the key of the tree, and fetches none that it signs with.
+            let text = render_text(&context);
+            assert!(text.contains(
+                "cp /usr/share/keyrings/archive.gpg /target/etc/apt/trusted.gpg.d/slipway-tree.gpg"
+            ));
+            assert!(!text.contains("/key string"), "{}", release.osvers);
+            for repository in &mut context.extras {
+                repository.key = Some(KEY.replace('A', "B"));
+            }
+            assert!(render_text(&context).contains("/key string"));
+        }
         context.extras[0].trusted = true;
         assert_ne!(says(&context), 0, "{}", release.osvers);
     }

@@ -92,7 +92,8 @@ impl Service {
                 Ok(body) => self.renew(&caller, body).await,
                 Err(status) => plain(status, ""),
             },
-            (_, "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew") => {
+            (&Method::GET, "/v1/revocations") => self.revocations(&caller).await,
+            (_, "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew" | "/v1/revocations") => {
                 plain(StatusCode::METHOD_NOT_ALLOWED, "")
             }
             (_, path) if path.starts_with("/install/") => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
@@ -220,6 +221,23 @@ impl Service {
             from: caller.address.to_string(),
         };
         self.signed(Question::Renew(renewal)).await
+    }
+
+    /// Tells a node what is revoked, as the authorities sign it.
+    async fn revocations(&self, caller: &Caller) -> Response<Content> {
+        let Some(Peer::Node(own)) = &caller.peer else {
+            return plain(StatusCode::FORBIDDEN, "no node has this certificate\n");
+        };
+        match self.signer.is_valid(&own.serial).await {
+            Ok(true) => {}
+            Ok(false) => return plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
+            Err(error) => return unavailable(&error),
+        }
+        match self.signer.ask(&Question::Revocations).await {
+            Ok(Answer::Revocations(lists)) => plain(StatusCode::OK, &lists),
+            Ok(_) => plain(StatusCode::SERVICE_UNAVAILABLE, ""),
+            Err(error) => unavailable(&error),
+        }
     }
 
     /// Passes on what the signer answers.

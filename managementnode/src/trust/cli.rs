@@ -35,7 +35,7 @@ pub struct Args {
 /// What is done.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Verb {
-    /// Make the authorities, once: root, nodes, clients, ssh hosts, and a key that signs boot files
+    /// Make the authorities, once: root, nodes, clients, ssh hosts, and the key that signs trees
     Init,
 
     /// Say what there is, until when, and what is wrong; exits with 1 if something is
@@ -63,10 +63,10 @@ pub(crate) enum Verb {
         out: Option<PathBuf>,
     },
 
-    /// Sign an authority, or this machine's own certificate, anew; needs the root's key, but for server
+    /// Sign an authority, or this machine's own certificate, anew; needs the root's key, for bootfiles that of boot, for server and trees neither
     Renew {
-        /// Which
-        #[arg(required = true, value_parser = ["nodes", "clients", "server", "bootfiles"])]
+        /// Which; trees is the key of trees, which is made where there is none
+        #[arg(required = true, value_parser = ["nodes", "clients", "server", "trees", "bootfiles"])]
         holders: Vec<String>,
 
         /// With a new key: what the old one signed is not trusted any more
@@ -140,6 +140,20 @@ pub(crate) enum Verb {
         out: Option<PathBuf>,
     },
 
+    /// Sign trees that copycds published, so that nodes can tell their packages from anybody else's
+    ///
+    /// copycds and nodeset run this by themselves. The medium's own signatures stay as they are; the site's are in
+    /// .slipway/signed below the tree, which has all of the tree by links. A tree that is signed is left alone.
+    SignTree {
+        /// The trees: /install/debian13.1.0/x86_64
+        #[arg(required = true, value_name = "TREE")]
+        trees: Vec<PathBuf>,
+
+        /// Sign also what nobody vouched for when it was imported
+        #[arg(long)]
+        accept_unsigned: bool,
+    },
+
     /// Sign for nodes that enrol: what slipwayd asks, on its socket; the only part of it that reads keys
     Signer {
         /// Listen on PATH, for those whom the umask lets write; unless given, standard input is the listening socket, as systemd hands it over
@@ -186,8 +200,10 @@ pub(crate) enum ExportedPart {
     Clients,
     /// The line of known_hosts for ssh hosts
     Ssh,
-    /// The public key of boot files and trees
+    /// The public key of signing.key, which signs nothing yet
     Signing,
+    /// The public key of trees (OpenPGP)
+    Trees,
     /// The lists of what is revoked
     Crl,
 }
@@ -200,6 +216,7 @@ Examples:
   slipway-trust issue host01 --as node --request host01.csr
   slipway-trust arm rack1 --for 4h --json      one-time secrets, for nodes that install
   slipway-trust revoke alice
+  slipway-trust sign-tree /install/debian13.1.0/x86_64
   slipway-trust export ssh >>/etc/ssh/ssh_known_hosts
   slipway-trust ipxe                           then makedhcp -n and nodeset: nodes boot what is signed alone
 
@@ -220,6 +237,8 @@ mod tests {
             "status --json",
             "issue alice --for 12h",
             "renew nodes clients --new-key",
+            "renew trees",
+            "sign-tree /install/a /install/b --accept-unsigned",
             "arm n[1-3] --for 4h --json",
             "revoke --serial 00",
             "export ssh",
@@ -236,6 +255,7 @@ mod tests {
             "renew root",
             "renew",
             "arm",
+            "sign-tree",
             "export key",
             "ipxe --remove --shell",
             "sign",

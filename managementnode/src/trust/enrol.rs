@@ -52,6 +52,8 @@ pub(crate) enum Question {
     Renew(Renewal),
     /// Does a certificate count? Its serial.
     Standing(String),
+    /// What is revoked?
+    Revocations,
     /// What is there, and what is wrong?
     Status,
 }
@@ -64,6 +66,8 @@ pub(crate) enum Answer {
     Refused(String),
     /// Whether the certificate is on record and not revoked.
     Standing(bool),
+    /// What `export crl` prints.
+    Revocations(String),
     /// What `status --json` prints.
     Status(Value),
     /// What the node gets.

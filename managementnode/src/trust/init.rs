@@ -156,6 +156,7 @@ fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) ->
         signing.public_pem()?.as_bytes(),
         0o644,
     )?;
+    super::trees::make_key(directory, &site.domain)?;
     let mut open = OpenStore::open(&directory.path(""))?;
     for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {
         sign(directory, site, holder, true, now, &mut open)?;
@@ -201,6 +202,7 @@ pub(super) fn renew(
     directory.existing()?;
     let site = SiteIdentity::load(catalog)?;
     let now = super::term::now();
+    let with_trees = holders.iter().any(|name| name == "trees");
     let holders: Vec<_> = Holder::ALL
         .into_iter()
         .filter(|holder| holders.iter().any(|name| name == holder.name()))
@@ -220,6 +222,19 @@ pub(super) fn renew(
         let would = if dry_run { "would be " } else { "" };
         text += &format!("{}: {would}signed until {}\n", holder.name(), stamp(until));
         renewed.push(json!({ "name": holder.name(), "until": stamp(until), "new_key": new_key }));
+    }
+    if with_trees {
+        let is_made = super::trees::renew_key(&directory, &site.domain, new_key, dry_run)?;
+        let (would, did) = match (is_made, dry_run) {
+            (false, _) => (
+                "",
+                "there is a key, which has no end: --new-key makes another",
+            ),
+            (true, true) => ("would be ", "made"),
+            (true, false) => ("", "made"),
+        };
+        text += &format!("trees: {would}{did}\n");
+        renewed.push(json!({ "name": "trees", "until": null, "new_key": is_made }));
     }
     if !dry_run {
         super::issue::publish_known_hosts(catalog)?;

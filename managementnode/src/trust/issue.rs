@@ -295,7 +295,7 @@ pub(super) fn revoke(
     }
     let would = if dry_run { "would be " } else { "" };
     let text = format!(
-        "{name}: {} {would}revoked: have hosts read slipway-trust export crl\n",
+        "{name}: {} {would}revoked: hosts of the site refuse it within a minute, at once after updatenode -P dockerauthz\n",
         if revoked.len() == 1 {
             "1 certificate".to_owned()
         } else {
@@ -316,25 +316,32 @@ pub(super) fn revoke(
 pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Result<()> {
     let directory = TrustDirectory::of(catalog);
     let path = directory.existing()?;
-    let now = super::term::now();
     let text = match what {
         ExportedPart::Root => directory.certificate(Holder::Root)?,
         ExportedPart::Clients => directory.certificate(Holder::Clients)?,
         ExportedPart::Signing => required(&directory.path("signing.pub"))?,
+        ExportedPart::Trees => super::trees::public_key(&directory)?,
         ExportedPart::Ssh => known_hosts(catalog)?,
-        ExportedPart::Crl => {
-            let store = Store::load(path)?;
-            let mut text = String::new();
-            for holder in [Holder::Nodes, Holder::Clients] {
-                let signer = directory.signer(holder, now)?;
-                text += &signer.revocations(&revoked(&store, holder), now.unix_timestamp(), now)?;
-            }
-            text
-        }
+        ExportedPart::Crl => revocations(&directory, &Store::load(path)?)?,
     };
     let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
     let document = json!({ "text": text, "root_sha256": super::secret::digest(&root.der) });
     output(as_json, &text, document)
+}
+
+/// Signs the lists of what is revoked, as of a store that was just read: each has a higher number than those before.
+///
+/// # Errors
+/// When an authority cannot sign.
+pub(super) fn revocations(directory: &TrustDirectory, store: &Store) -> Result<String> {
+    let (now, number) = (super::term::now(), OffsetDateTime::now_utc());
+    let number = i64::try_from(number.unix_timestamp_nanos()).context("numbering a list")?;
+    let mut text = String::new();
+    for holder in [Holder::Nodes, Holder::Clients] {
+        let signer = directory.signer(holder, now)?;
+        text += &signer.revocations(&revoked(store, holder), number, now)?;
+    }
+    Ok(text)
 }
 
 /// Writes what `ssh` knows the site's hosts by where everybody can read it: `updatenode` does.

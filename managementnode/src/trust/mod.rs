@@ -3,8 +3,9 @@
 //! ```text
 //! root (may be taken away) ─┬─> nodes ───> identities of hosts, this machine's own certificate
 //!                           └─> clients ─> clients of docker hosts
-//! ssh host authority ─> ssh host keys          signing key ─> trees
+//! ssh host authority ─> ssh host keys
 //! boot (may be taken away) ─> bootfiles ─> what nodes boot, which the site's iPXE checks
+//! key of trees (OpenPGP) ─> trees that copycds published
 //! ```
 //!
 //! Whatever a request says, a certificate holds what the definition says. Nothing is signed that is not on record first.
@@ -18,6 +19,7 @@ mod identity;
 mod init;
 mod ipxe;
 mod issue;
+mod openpgp;
 mod secret;
 mod sign;
 mod signer;
@@ -26,6 +28,7 @@ mod statement;
 mod status;
 mod store;
 mod term;
+mod trees;
 mod x509;
 
 use std::process::ExitCode;
@@ -96,6 +99,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
             ipxe::ipxe(&catalog, &wanted, json, dry_run)?;
         }
         Verb::Sign { files, out } => sign::sign(&catalog, files, out.as_deref(), json, dry_run)?,
+        Verb::SignTree {
+            trees,
+            accept_unsigned,
+        } => trees::sign(&catalog, trees, *accept_unsigned, json, dry_run)?,
         Verb::Signer { socket } => signer::run(&catalog, socket.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::thread;
 
 use anyhow::{Context, Result, bail};
-use definitions::Catalog;
+use definitions::{Catalog, in_parallel};
 use serde_json::json;
 
 use super::directory::{Holder, TrustDirectory};
@@ -64,22 +63,9 @@ pub(super) fn sign(
     }
     let signer = directory.signer(Holder::BootFiles, super::term::now())?;
     let root = directory.certificate(Holder::Boot)?;
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let share = files.len().div_ceil(workers).max(1);
     let one = |file: &SignedFile| sign_one(&signer, &root, file, out, dry_run);
-    let one = &one;
-    let signed: Vec<Result<Vec<PathBuf>>> = thread::scope(|scope| {
-        let threads: Vec<_> = files
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(one).collect()))
-            .collect();
-        let ended = threads.into_iter().map(|thread| match thread.join() {
-            Ok(ended) => ended,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        ended.collect()
-    });
-    let signed = signed.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let signed = in_parallel(files, one);
+    let signed = signed.into_iter().collect::<Result<Vec<_>>>()?;
     let would = if dry_run { "would be " } else { "" };
     let lines = signed
         .iter()

@@ -13,6 +13,7 @@ use definitions::terminal::escaped;
 
 use super::directory::TrustDirectory;
 use super::enrol::{Answer, Enrolment, Question, Renewal, enrol, renew};
+use super::issue::revocations;
 use super::status::{Sight, look};
 use super::store::Store;
 use crate::local;
@@ -33,6 +34,10 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
             Question::Enrol(enrolment) => enrolled(&directory, &enrolment)?,
             Question::Renew(renewal) => renewed(catalog, &directory, &renewal)?,
             Question::Standing(serial) => Answer::Standing(records.is_valid(&directory, &serial)?),
+            Question::Revocations => {
+                let store = records.read(&directory)?;
+                Answer::Revocations(revocations(&directory, store)?)
+            }
             Question::Status => Answer::Status(look(&directory, Sight::Signer)?.document),
         })
     })
@@ -75,6 +80,11 @@ struct SignedRecords {
 impl SignedRecords {
     /// Says whether a certificate is on record and not revoked.
     fn is_valid(&mut self, directory: &TrustDirectory, serial: &str) -> Result<bool> {
+        let issued = self.read(directory)?.issued.get(serial);
+        Ok(issued.is_some_and(|issued| issued.revoked.is_none()))
+    }
+
+    fn read(&mut self, directory: &TrustDirectory) -> Result<&Store> {
         let path = directory.path("store.json");
         let meta = fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?;
         let file = (meta.ino(), meta.len(), meta.mtime_nsec());
@@ -82,7 +92,6 @@ impl SignedRecords {
             self.store = Store::load(directory.existing()?)?;
             self.file = file;
         }
-        let issued = self.store.issued.get(serial);
-        Ok(issued.is_some_and(|issued| issued.revoked.is_none()))
+        Ok(&self.store)
     }
 }

@@ -8,6 +8,7 @@
 //! The rooms, each using only those after it: `cli` parses, `transaction` changes and undoes, [`persist`] is
 //! about the files for the next boot and about DHCP clients, [`net`] about the kernel's network.
 
+mod called_files;
 mod cli;
 mod firewall;
 pub mod net;

@@ -11,7 +11,9 @@ use super::engine::EngineClient;
 use super::paths::HostPaths;
 use super::plan::Plan;
 use super::preflight::Installed;
+use super::registries;
 use super::report::Report;
+use super::service::Restart;
 use super::tls_check::{self, TlsEndpoint};
 use super::validation;
 use crate::fault::Fault;
@@ -35,8 +37,15 @@ impl HostUpdate<'_> {
     /// everything back.
     pub(super) fn apply(&self, plan: &Plan, report: &mut Report) -> Result<()> {
         let (due, dockerd_reads_it) = plan.due()?;
-        let restart = dockerd_reads_it || self.engine.version().is_err();
-        if due.is_empty() && !restart {
+        let moves = due
+            .iter()
+            .any(|change| self.installed.service.is_of_socket(change));
+        let restart = match (moves, dockerd_reads_it || self.engine.version().is_err()) {
+            (true, _) => Some(Restart::WithSocket),
+            (false, true) => Some(Restart::Service),
+            (false, false) => None,
+        };
+        if due.is_empty() && restart.is_none() {
             return Ok(());
         }
         let socket = socket_mode(self.engine.socket());
@@ -46,7 +55,8 @@ impl HostUpdate<'_> {
         self.journal.apply(&due)?;
         report.changed = true;
         for change in &due {
-            report.step(format!("wrote {}", change.path.display()));
+            let did = change.text.as_ref().map_or("removed", |_| "wrote");
+            report.step(format!("{did} {}", change.path.display()));
         }
         let changed = self.apply_to_dockerd(restart, plan, report).and_then(|()| {
             self.fault.part()?;
@@ -57,36 +67,43 @@ impl HostUpdate<'_> {
         if let Err(error) = changed {
             return Err(self.explain_and_roll_back(error));
         }
+        registries::tidy(&due);
         report.steps.splice(0..0, plan.reasons());
         Ok(())
     }
 
     /// Has dockerd check its configuration and, where it must, read it.
-    fn apply_to_dockerd(&self, restart: bool, plan: &Plan, report: &mut Report) -> Result<()> {
+    fn apply_to_dockerd(
+        &self,
+        restart: Option<Restart>,
+        plan: &Plan,
+        report: &mut Report,
+    ) -> Result<()> {
         for dir in [self.paths.authority_dir(), self.paths.client_dir()] {
             files::restrict(&dir, 0o700)?;
         }
         self.fault.part()?;
         validation::check_file(self.installed)?;
-        if !restart {
+        let Some(restart) = restart else {
             return Ok(());
-        }
+        };
         self.installed.service.reload()?;
-        self.installed.service.check_reloaded()?;
+        let activated = plan.is_activated.then_some(plan.listen);
+        self.installed.service.check_reloaded(activated)?;
         if let Some(containers_that_stop) = containers_that_stop(self.engine, plan) {
             report.step(containers_that_stop);
         }
-        self.journal.note(&"dockerd is restarted")?;
+        self.journal.note(&restart)?;
         self.fault.part()?;
-        self.restart()?;
+        self.restart(restart)?;
         self.fault.part()?;
         report.restarted = true;
         report.step("restarted dockerd".to_owned());
         Ok(())
     }
 
-    fn restart(&self) -> Result<()> {
-        self.installed.service.restart()?;
+    fn restart(&self, restart: Restart) -> Result<()> {
+        self.installed.service.restart(restart)?;
         let deadline = Instant::now() + START_TIMEOUT;
         while let Err(error) = self.engine.version() {
             if Instant::now() > deadline {
@@ -104,14 +121,12 @@ impl HostUpdate<'_> {
         if !self.journal.restore()? {
             return Ok(());
         }
-        let was_restarted = self.journal.noted::<String>()?.is_some();
+        let noted = self.journal.noted::<Restart>()?;
         let reloaded = self.installed.service.reload();
-        let restarted = reloaded.and_then(|()| {
-            if was_restarted || self.engine.version().is_err() {
-                self.restart()
-            } else {
-                Ok(())
-            }
+        let restarted = reloaded.and_then(|()| match noted {
+            Some(restart) => self.restart(restart),
+            None if self.engine.version().is_err() => self.restart(Restart::Service),
+            None => Ok(()),
         });
         self.journal.end()?;
         restarted

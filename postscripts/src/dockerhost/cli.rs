@@ -7,6 +7,7 @@ use clap::Parser;
 use definitions::DockerNetwork;
 
 use super::host_names::San;
+use super::registries::RegistryAddress;
 
 /// Make dockerd reachable over TLS by trusted clients, and by nobody else.
 ///
@@ -40,6 +41,15 @@ pub struct Args {
     #[arg(long, requires = "ca")]
     pub issuer_only: bool,
 
+    /// Have dockerd show this host's identity to the site's image registry HOST:PORT, and know it by the site's root; may be given
+    /// several times. Those of an earlier run stay, and get a renewed identity, where the option is not given
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "status")]
+    pub registry: Vec<RegistryAddress>,
+
+    /// Remove what an earlier run with --registry made
+    #[arg(long, conflicts_with_all = ["registry", "status"])]
+    pub no_registry: bool,
+
     /// Make new keys and certificates now
     #[arg(long, conflicts_with = "status")]
     pub renew: bool,
@@ -67,6 +77,8 @@ Examples:
       trust for a host that has its bridge: key, certificate, dockerd on port 2376
   setupdockerhost mydocker0=10.1.0.0/16@10.1.0.1
       the same, and a docker network on the bridge mydocker0
+  setupdockerhost --registry 10.1.0.1:5000
+      the same as the first, and images come from the site's registry
   setupdockerhost --status
       whose certificate it is and how long it lasts
 

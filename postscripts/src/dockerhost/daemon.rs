@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::dockerd_command::Flag;
 use super::listener::ListenAddress;
+use super::unique_keys;
 
 /// What we want dockerd to do.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(super) struct DaemonSettings<'a> {
     pub(super) local: &'a str,
     /// Where it answers for trusted clients: `tcp://ADDR:PORT`.
     pub(super) remote: &'a str,
+    /// Whether systemd listens there for it, so that dockerd must not.
+    pub(super) is_activated: bool,
     /// The authorities whose clients it trusts.
     pub(super) authorities: &'a Path,
     /// Its certificate.
@@ -64,8 +67,7 @@ const LISTS: [&str; 13] = [
 /// not said here again.
 pub(super) fn merge(text: &str, flags: &[Flag], settings: &DaemonSettings<'_>) -> Result<Merged> {
     let text = if text.trim().is_empty() { "{}" } else { text };
-    let parsed: Value = serde_json::from_str(text).context("reading it as JSON")?;
-    let Value::Object(mut config) = parsed else {
+    let Value::Object(mut config) = unique_keys::parse(text)? else {
         bail!("reading it: no JSON object")
     };
     let before = config.clone();
@@ -137,7 +139,7 @@ fn key_of(name: &str) -> String {
 
 /// Returns every address that dockerd is configured to listen on, in the file and on the command line.
 pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
-    let config: Value = serde_json::from_str(text).unwrap_or_default();
+    let config = unique_keys::parse(text).unwrap_or_default();
     let hosts = config["hosts"].as_array().map(Vec::as_slice);
     let hosts = hosts.unwrap_or_default().iter().filter_map(Value::as_str);
     let given = flags.iter().filter(|flag| flag.name == "host");
@@ -145,9 +147,38 @@ pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
     hosts.chain(given).map(str::to_owned).collect()
 }
 
+/// Returns the same with a plugin among those that dockerd asks who may do what, or without; `None` where it is so.
+pub(super) fn with_plugin(text: &str, plugin: &str, asks: bool) -> Result<Option<String>> {
+    const KEY: &str = "authorization-plugins";
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    let mut config: Map<String, Value> =
+        serde_json::from_str(text).context("reading it as JSON")?;
+    let mut plugins = match config.get(KEY) {
+        None => Vec::new(),
+        Some(Value::Array(plugins)) => plugins.clone(),
+        Some(other) => bail!("\"{KEY}\" is {other} there: no list"),
+    };
+    if plugins.iter().any(|there| there == plugin) == asks {
+        return Ok(None);
+    }
+    if asks {
+        plugins.push(json!(plugin));
+    } else {
+        plugins.retain(|there| there != plugin);
+    }
+    if plugins.is_empty() {
+        config.shift_remove(KEY);
+    } else {
+        config.insert(KEY.to_owned(), json!(plugins));
+    }
+    let mut text = serde_json::to_string_pretty(&config).context("writing it as JSON")?;
+    text.push('\n');
+    Ok(Some(text))
+}
+
 /// Returns the same without listeners on TCP, and without TLS, whose files may not be there yet.
 pub(super) fn without_tls(text: &str) -> String {
-    let Ok(Value::Object(mut config)) = serde_json::from_str(text) else {
+    let Ok(Value::Object(mut config)) = unique_keys::parse(text) else {
         return text.to_owned();
     };
     config.retain(|key, _| !key.starts_with("tls"));
@@ -163,7 +194,7 @@ pub(super) fn without_tls(text: &str) -> String {
 
 /// Returns where dockerd already listens for trusted clients, if its configuration says so.
 pub(super) fn listens_on(text: &str) -> Option<SocketAddr> {
-    let config: Value = serde_json::from_str(text).ok()?;
+    let config = unique_keys::parse(text).ok()?;
     if config["tlsverify"] != true {
         return None;
     }
@@ -256,7 +287,9 @@ fn merge_hosts(
     if !hosts.iter().any(is_local) {
         hosts.push(json!(settings.local));
     }
-    if !hosts.iter().any(|there| there == settings.remote) {
+    if settings.is_activated {
+        hosts.retain(|there| there != settings.remote);
+    } else if !hosts.iter().any(|there| there == settings.remote) {
         hosts.push(json!(settings.remote));
     }
     Ok(notes)
@@ -276,6 +309,7 @@ mod tests {
         DaemonSettings {
             local: "fd://",
             remote: "tcp://0.0.0.0:2376",
+            is_activated: false,
             authorities: Path::new("/t/ca.pem"),
             certificate: Path::new("/t/cert.pem"),
             key: Path::new("/t/key.pem"),
@@ -320,6 +354,67 @@ mod tests {
         assert_eq!(merged(OURS), OURS);
         let spaced = OURS.replace("  ", "\t");
         assert_eq!(merged(&spaced), spaced);
+    }
+
+    #[test]
+    fn a_plugin_comes_beside_those_of_the_user_and_goes_alone() {
+        let with = |text: &str, asks| with_plugin(text, "slipway", asks).unwrap();
+        let plugins = |names: Value| {
+            let text = json!({ "authorization-plugins": names });
+            serde_json::to_string_pretty(&text).unwrap() + "\n"
+        };
+        for (text, asks, expected) in [
+            ("", true, Some(plugins(json!(["slipway"])))),
+            ("", false, None),
+            (
+                r#"{"authorization-plugins":["opa"]}"#,
+                true,
+                Some(plugins(json!(["opa", "slipway"]))),
+            ),
+            (r#"{"authorization-plugins":["opa"]}"#, false, None),
+            (r#"{"authorization-plugins":["slipway"]}"#, true, None),
+            (
+                r#"{"authorization-plugins":["slipway"]}"#,
+                false,
+                Some("{}\n".to_owned()),
+            ),
+        ] {
+            assert_eq!(with(text, asks), expected, "{text} {asks}");
+        }
+        let error = with_plugin(r#"{"authorization-plugins":"opa"}"#, "slipway", true);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "\"authorization-plugins\" is \"opa\" there: no list"
+        );
+    }
+
+    #[test]
+    fn where_systemd_listens_dockerd_does_not() {
+        let settings = DaemonSettings {
+            is_activated: true,
+            ..settings()
+        };
+        let activated = OURS.replace(",\n    \"tcp://0.0.0.0:2376\"", "");
+        for (text, command) in [
+            ("", "/usr/bin/dockerd -H fd://"),
+            (OURS, "/usr/bin/dockerd"),
+            (activated.as_str(), "/usr/bin/dockerd"),
+        ] {
+            let flags = flags(command, "");
+            let merged = merge(text, &flags, &settings).unwrap();
+            assert_eq!((merged.text, merged.notes), (activated.clone(), Vec::new()));
+        }
+        let open = r#"{"hosts": ["fd://", "tcp://0.0.0.0:2376"]}"#;
+        assert_eq!(
+            merge(open, &[], &settings).unwrap().notes,
+            ["tcp://0.0.0.0:2376 accepted every client; from now on it requires a certificate"]
+        );
+        let elsewhere = r#"{"hosts": ["fd://", "tcp://0.0.0.0:2375"]}"#;
+        assert_eq!(
+            merge(elsewhere, &[], &settings).unwrap_err().to_string(),
+            "\"hosts\" holds \"tcp://0.0.0.0:2375\" there and has to hold \"tcp://0.0.0.0:2376\": remove it, or name it \
+             with --listen"
+        );
     }
 
     #[test]

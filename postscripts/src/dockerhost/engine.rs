@@ -142,6 +142,19 @@ impl EngineClient {
             .map(drop)
     }
 
+    /// Asks something of whoever answers there.
+    pub(super) fn post(&self, path: &str) -> Result<Value> {
+        let asking = || format!("asking on {}", self.socket.display());
+        let answered = self.request("POST", path, None).with_context(asking)?;
+        Ok(answered.body)
+    }
+
+    /// Has the daemon call a registry as it does for an image: with what it has in `certs.d`, and without a password.
+    pub(super) fn call_registry(&self, registry: &str) -> Result<()> {
+        let request = serde_json::json!({ "serveraddress": registry });
+        self.request("POST", "/auth", Some(&request)).map(drop)
+    }
+
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<EngineResponse> {
         let response = self.exchange(method, path, body)?;
         if !(200..300).contains(&response.status) {

@@ -33,6 +33,11 @@ impl ListenAddress {
         }
     }
 
+    /// Whether it is every socket that systemd hands over: `fd://NAME` is some of them.
+    pub(super) fn is_all_activated(text: &str) -> bool {
+        matches!(text.trim(), "fd://" | "fd://*")
+    }
+
     /// Whether clients on this host call there.
     pub(super) fn is_local(&self) -> bool {
         matches!(self, Self::Activated | Self::Unix(_))

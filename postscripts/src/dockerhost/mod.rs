@@ -10,6 +10,7 @@
 //! No secret is ever printed, copied or sent, no vendor file edited, no name looked up.
 
 mod apply;
+mod authorization;
 mod certificates;
 mod cli;
 mod daemon;
@@ -26,16 +27,19 @@ mod nftables;
 mod paths;
 mod plan;
 mod preflight;
+mod registries;
 mod report;
 mod service;
 mod setup;
 mod site;
 mod status;
 mod tls_check;
+mod unique_keys;
 mod unit;
 mod uplink;
 mod validation;
 
 pub use cli::Args;
 pub use host_names::San;
+pub use registries::RegistryAddress;
 pub use setup::run;

@@ -60,6 +60,11 @@ impl HostPaths {
         self.server_dir().join("key.pem")
     }
 
+    /// Returns what dockerd trusts registries by; no option of dockerd names another directory.
+    pub(super) fn registries(&self) -> PathBuf {
+        self.at("/etc/docker/certs.d")
+    }
+
     /// Returns dockerd's configuration, unless its command line names another.
     pub(super) fn daemon_json(&self) -> PathBuf {
         self.at("/etc/docker/daemon.json")
@@ -68,6 +73,11 @@ impl HostPaths {
     /// Returns the directory of the drop-in that takes `-H` out of dockerd's command line.
     pub(super) fn drop_ins(&self) -> PathBuf {
         self.at("/etc/systemd/system/docker.service.d")
+    }
+
+    /// Returns the directory of the drop-in that has systemd listen for trusted clients.
+    pub(super) fn socket_drop_ins(&self) -> PathBuf {
+        self.at("/etc/systemd/system/docker.socket.d")
     }
 
     /// Whether this is the host itself and no directory of a test.

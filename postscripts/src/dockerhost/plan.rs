@@ -1,5 +1,6 @@
 //! What this host should have, found out before anything is changed.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -15,7 +16,9 @@ use super::engine::EngineClient;
 use super::listener::{DEFAULT_SOCKET, ListenAddress};
 use super::paths::HostPaths;
 use super::preflight::{self, Installed};
-use super::{daemon, host_names, validation};
+use super::registries::{self, RegistryAddress};
+use super::service::ServiceManager;
+use super::{authorization, daemon, host_names, validation};
 use crate::files::{self, Access, FileChange, load_text};
 use crate::identity::HostIdentity;
 use crate::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
@@ -30,11 +33,17 @@ pub(super) struct Plan {
     /// One of them that clients can ask for.
     pub(super) name: String,
     pub(super) listen: SocketAddr,
+    /// Whether systemd listens there for dockerd.
+    pub(super) is_activated: bool,
     pub(super) certificates: CertificatePlan,
     /// What dockerd or its service manager reads, changed or not.
     pub(super) config: Vec<FileChange>,
     /// What becomes of the host's own settings.
     pub(super) notes: Vec<String>,
+    /// Whether the site signed for this host.
+    pub(super) is_of_site: bool,
+    /// The registries that dockerd has this host's identity for.
+    pub(super) registries: BTreeSet<RegistryAddress>,
     /// Whether the engine is a node of a swarm.
     pub(super) swarm: bool,
     pub(super) now: OffsetDateTime,
@@ -44,6 +53,11 @@ impl Plan {
     /// Why anything changes, for people.
     pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
         self.certificates.reasons.iter().chain(&self.notes).cloned()
+    }
+
+    /// Returns dockerd's configuration as it has to be, where that is another.
+    pub(super) fn config_text(&self) -> Option<&str> {
+        self.config.last()?.text.as_deref()
     }
 
     /// The files that differ from the plan, and whether dockerd reads any of them.
@@ -73,7 +87,13 @@ pub(super) fn plan(
     args: &Args,
 ) -> Result<Plan> {
     let now = preflight::clock()?;
-    let issuer = issuer(args, now)?;
+    let identity = HostIdentity::load(&args.root)?;
+    let registries = registries::plan(paths, args, identity.as_ref())?;
+    let issuer = issuer(args, identity, now)?;
+    let is_of_site = matches!(issuer, CertificateIssuer::Site(_));
+    if is_of_site && installed.service.manager == ServiceManager::Systemd {
+        authorization::check(installed)?;
+    }
     let names = match &issuer {
         // what the node's definition says
         CertificateIssuer::Site(identity) => identity.info.names.clone(),
@@ -93,11 +113,17 @@ pub(super) fn plan(
     if let CertificateIssuer::Cluster(cluster) = issuer {
         certificates.authority = Some(*cluster);
     }
+    certificates.other.extend(registries.changes);
+    certificates.reasons.extend(registries.reasons);
 
     let text = load_text(&installed.config)?.unwrap_or_default();
     let flags = installed.service.flags();
-    let listen = listen_address(&text, flags, args.listen);
-    if daemon::listens_on(&text) != Some(listen) {
+    let present = installed.service.activated_listener();
+    let present = present.or_else(|| daemon::listens_on(&text));
+    let listeners = daemon::listeners(&text, flags);
+    let listen = listen_address(present, &listeners, args.listen);
+    let is_activated = installed.service.can_activate(&listeners);
+    if present != Some(listen) {
         let dockerd = DockerdProcess::of(&installed.service.manager, paths);
         preflight::port(listen, dockerd)?;
     }
@@ -108,6 +134,7 @@ pub(super) fn plan(
         &daemon::DaemonSettings {
             local: &format!("unix://{}", paths.at(DEFAULT_SOCKET).display()),
             remote: &format!("tcp://{listen}"),
+            is_activated,
             authorities: &paths.server_authorities(),
             certificate: &paths.server_certificate(),
             key: &paths.server_key(),
@@ -117,6 +144,16 @@ pub(super) fn plan(
     let merged = merged.with_context(|| format!("merging into {}", installed.config.display()))?;
     validation::check_text(installed, &merged.text)?;
     let mut config = installed.service.drop_ins();
+    let mut notes = merged.notes;
+    let activated = is_activated.then_some(listen);
+    if let Some(change) = installed.service.socket_drop_in(activated) {
+        if change.is_due(Path::new("/"))? && is_activated {
+            notes.push(format!(
+                "systemd has {listen} from now on (docker.socket): a restart of dockerd refuses no connection"
+            ));
+        }
+        config.push(change);
+    }
     let text = merged.text;
     config.push(FileChange::write(
         &installed.config,
@@ -127,13 +164,12 @@ pub(super) fn plan(
         names,
         name,
         listen,
+        is_activated,
         certificates,
         config,
-        notes: merged
-            .notes
-            .into_iter()
-            .chain(host_names::left_out()?)
-            .collect(),
+        notes: notes.into_iter().chain(host_names::left_out()?).collect(),
+        is_of_site,
+        registries: registries.registries,
         swarm,
         now,
     })
@@ -178,19 +214,24 @@ fn in_swarm(
 }
 
 /// Returns where dockerd shall listen: where it was asked for, where it does already, or everywhere.
-fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> SocketAddr {
+fn listen_address(
+    present: Option<SocketAddr>,
+    listeners: &[String],
+    requested: Option<SocketAddr>,
+) -> SocketAddr {
     let has_v6 = Path::new("/proc/net/if_inet6").exists();
     let everywhere = if has_v6 {
         (Ipv6Addr::UNSPECIFIED, PORT).into()
     } else {
         (Ipv4Addr::UNSPECIFIED, PORT).into()
     };
-    let given = daemon::listeners(text, flags).into_iter();
-    let given = given.filter_map(|text| match ListenAddress::parse(&text) {
-        ListenAddress::Tcp(address) => address.filter(|address| address.port() == PORT),
-        _ => None,
-    });
-    let configured = daemon::listens_on(text).or_else(|| given.into_iter().next());
+    let mut given = listeners
+        .iter()
+        .filter_map(|text| match ListenAddress::parse(text) {
+            ListenAddress::Tcp(address) => address.filter(|address| address.port() == PORT),
+            _ => None,
+        });
+    let configured = present.or_else(|| given.next());
     // A kernel that no longer has IPv6 has no such address either.
     let configured = configured.map(|address| {
         if address.ip() == Ipv6Addr::UNSPECIFIED && !has_v6 {
@@ -203,13 +244,17 @@ fn listen_address(text: &str, flags: &[Flag], requested: Option<SocketAddr>) -> 
 }
 
 /// Says who signs: whom an option names, else the site where it has signed an identity for this host.
-fn issuer(args: &Args, now: OffsetDateTime) -> Result<CertificateIssuer> {
+fn issuer(
+    args: &Args,
+    identity: Option<HostIdentity>,
+    now: OffsetDateTime,
+) -> Result<CertificateIssuer> {
     if let Some(dir) = args.ca.as_deref() {
         return Ok(CertificateIssuer::Cluster(Box::new(load_authority(
             dir, now,
         )?)));
     }
-    let Some(identity) = HostIdentity::load(&args.root)? else {
+    let Some(identity) = identity else {
         return Ok(CertificateIssuer::Own);
     };
     if !args.san.is_empty() {

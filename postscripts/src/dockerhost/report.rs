@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::forwarding::Forwarding;
+use super::registries::RegistryAnswer;
 use super::tls_check::TlsCheck;
 use crate::tls::SubjectAltNames;
 
@@ -18,6 +19,8 @@ pub(super) struct Report {
     pub(super) names: SubjectAltNames,
     pub(super) listen: String,
     pub(super) proof: Vec<TlsCheck>,
+    /// What the site's registries answer dockerd.
+    pub(super) registries: Vec<RegistryAnswer>,
     pub(super) network: Option<String>,
     /// How containers on the bridge reach others, and what is in their way.
     pub(super) forwarding: Forwarding,

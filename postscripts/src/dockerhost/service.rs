@@ -5,11 +5,13 @@
 
 use std::fs;
 use std::io::{Read, Seek};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 
 use super::dockerd_command::{DockerdCommandLine, Flag};
 use super::dockerd_process::{self, DockerdProcess};
@@ -23,6 +25,9 @@ use crate::program;
 /// How long the service manager may take to restart dockerd.
 const RESTART: Duration = Duration::from_secs(120);
 
+/// What listens for docker.service.
+const SOCKET: &str = "docker.socket";
+
 const NO_ENGINE: &str = "put the engine there with the packages of an osimage's dockerhost profile \
                          (docker-ce, docker.io or moby-engine)";
 
@@ -35,8 +40,10 @@ pub(super) struct DockerService {
     variables: Environment,
     /// The path of our drop-in, and the paths of former ones.
     drop_in: (PathBuf, Vec<PathBuf>),
-    /// What systemd listens on for docker.service.
+    /// What systemd listens on for docker.service, ours left out.
     streams: Vec<SocketStream>,
+    /// The path of our drop-in of docker.socket, and where it has systemd listen.
+    socket_drop_in: (PathBuf, Option<SocketAddr>),
 }
 
 /// A socket that systemd listens on.
@@ -46,6 +53,17 @@ struct SocketStream {
     /// The socket's unit, and the file of it that says so.
     unit: String,
     file: PathBuf,
+}
+
+/// What is restarted with dockerd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Restart {
+    /// Nothing: where systemd listens, it goes on.
+    #[serde(rename = "dockerd is restarted")]
+    Service,
+    /// `docker.socket`, which listens elsewhere then.
+    #[serde(rename = "docker.socket and dockerd are restarted")]
+    WithSocket,
 }
 
 /// Who starts dockerd.
@@ -93,6 +111,11 @@ impl DockerService {
             variables,
             drop_in: unit.own_drop_in(paths)?,
             streams: streams(paths)?,
+            socket_drop_in: {
+                let path = unit::socket_drop_in_path(paths);
+                let listens = unit::listens_in(&unit::text_of(&path)?);
+                (path, listens)
+            },
         })
     }
 
@@ -119,6 +142,7 @@ impl DockerService {
             variables,
             drop_in: Default::default(),
             streams: Vec::new(),
+            socket_drop_in: Default::default(),
         })
     }
 
@@ -182,6 +206,37 @@ impl DockerService {
         }
     }
 
+    /// Whether systemd can listen for trusted clients: where dockerd takes all that `docker.socket` listens on.
+    pub(super) fn can_activate(&self, listeners: &[String]) -> bool {
+        let has_socket = |stream: &SocketStream| stream.unit == SOCKET;
+        self.streams.iter().any(has_socket)
+            && listeners
+                .iter()
+                .any(|text| ListenAddress::is_all_activated(text))
+    }
+
+    /// Returns where systemd listens for trusted clients.
+    pub(super) fn activated_listener(&self) -> Option<SocketAddr> {
+        self.socket_drop_in.1
+    }
+
+    /// Says whether a change is one of what systemd listens on.
+    pub(super) fn is_of_socket(&self, change: &FileChange) -> bool {
+        change.path == self.socket_drop_in.0
+    }
+
+    /// Returns our drop-in of docker.socket as it has to be: systemd listens there, or nowhere.
+    pub(super) fn socket_drop_in(&self, listen: Option<SocketAddr>) -> Option<FileChange> {
+        let path = &self.socket_drop_in.0;
+        (self.manager == ServiceManager::Systemd).then(|| match listen {
+            Some(listen) => {
+                let text = unit::socket_drop_in(listen);
+                FileChange::write(path, text, Access::Exactly(0o644))
+            }
+            None => FileChange::remove(path),
+        })
+    }
+
     /// Returns our drop-in as it has to be.
     pub(super) fn drop_ins(&self) -> Vec<FileChange> {
         let (place, old) = &self.drop_in;
@@ -209,11 +264,21 @@ impl DockerService {
         }
     }
 
-    /// Fails when the service manager would still give dockerd a listener: better now than by a dockerd
-    /// that does not come back.
-    pub(super) fn check_reloaded(&self) -> Result<()> {
+    /// Fails when the service manager would still give dockerd a listener, or would not listen itself where it has to:
+    /// better now than by a dockerd that does not come back.
+    pub(super) fn check_reloaded(&self, activated: Option<SocketAddr>) -> Result<()> {
         if self.manager != ServiceManager::Systemd {
             return Ok(());
+        }
+        if let Some(listen) = activated {
+            let shown = run(Command::new("systemctl").args(["show", SOCKET, "-p", "Listen"]))?;
+            let expected = format!("Listen={listen} (Stream)");
+            if !shown.lines().any(|line| line == expected) {
+                bail!(
+                    "{SOCKET} does not listen on {listen}: something comes after {}, as 'systemctl cat {SOCKET}' shows",
+                    self.socket_drop_in.0.display()
+                );
+            }
         }
         let shown =
             dockerd_process::property(Command::new("systemctl"), "docker.service", "ExecStart");
@@ -232,12 +297,17 @@ impl DockerService {
     }
 
     /// Restarts dockerd, which must be running when this returns.
-    pub(super) fn restart(&self) -> Result<()> {
+    pub(super) fn restart(&self, restart: Restart) -> Result<()> {
         match &self.manager {
             ServiceManager::Systemd => {
+                let units: &[_] = match restart {
+                    Restart::Service => &["docker.service"],
+                    // Of one job, so that the service is stopped before its socket.
+                    Restart::WithSocket => &[SOCKET, "docker.service"],
+                };
                 // A start limit that an earlier failure used up is no reason to fail now.
-                run(Command::new("systemctl").args(["reset-failed", "docker.service"])).ok();
-                run(Command::new("systemctl").args(["restart", "docker.service"]))
+                run(Command::new("systemctl").arg("reset-failed").args(units)).ok();
+                run(Command::new("systemctl").arg("restart").args(units))
             }
             ServiceManager::OpenRc { script } | ServiceManager::Sysv { script, .. } => {
                 run(Command::new(script).arg("restart"))
@@ -321,7 +391,7 @@ fn streams(paths: &HostPaths) -> Result<Vec<SocketStream>> {
     };
     let mut streams = Vec::new();
     for name in unit::names(paths, ".socket")? {
-        let own = name == "docker.socket";
+        let own = name == SOCKET;
         if !own && !is_loaded(&name) {
             continue;
         }

@@ -15,7 +15,7 @@ use super::network::{self, NetworkAction};
 use super::paths::HostPaths;
 use super::plan::{Plan, plan};
 use super::report::Report;
-use super::{apply, forwarding, preflight, status, uplink};
+use super::{apply, authorization, forwarding, preflight, registries, status, uplink};
 use crate::fault::Fault;
 
 /// Runs `setupdockerhost`.
@@ -53,6 +53,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     report.listen = plan.listen.to_string();
     host.apply(&plan, &mut report)?;
+    authorization::apply(&host, &plan, &mut report)?;
+    report.registries = registries::ask(&engine, &plan.registries);
     if let Some(network) = &args.network {
         ensure_network(&engine, network, &fault, &mut report)?;
     }
@@ -143,6 +145,7 @@ fn show_plan(host: &HostUpdate<'_>, plan: &Plan, args: &Args) -> Result<ExitCode
         steps.extend(apply::containers_that_stop(host.engine, plan));
         steps.push("restart dockerd".to_owned());
     }
+    steps.extend(authorization::steps(host, plan)?);
     if let Some(network) = &args.network
         && answers
         && network::plan(host.engine, network)?.changes()

@@ -1,5 +1,6 @@
 //! `--status`: the present state, which is not changed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,8 +13,9 @@ use super::certificates::RENEW_WITHIN;
 use super::engine::EngineClient;
 use super::listener::DEFAULT_SOCKET;
 use super::paths::HostPaths;
+use super::registries::{self, RegistryAddress};
 use super::service::DockerService;
-use super::{daemon, forwarding, network};
+use super::{authorization, daemon, forwarding, network};
 use crate::files::load_text;
 use crate::identity::HostIdentity;
 use crate::tls::{CertificateInfo, SubjectAltNames};
@@ -35,12 +37,26 @@ struct Status {
     server: Option<Certificate>,
     client: Option<Certificate>,
     authority: Option<Certificate>,
+    /// What dockerd's authorization plugin knows of revoked clients; absent where it has none of ours.
+    revocations: Option<Value>,
+    /// The registries that dockerd has this host's identity for.
+    registries: BTreeSet<RegistryAddress>,
     networks: Vec<String>,
     /// How containers on their bridges reach others, and what is in their way.
     forwarding: Vec<String>,
 }
 
-/// Prints the status; exits with 1 when dockerd does not answer or has no certificate.
+impl Status {
+    /// What is wrong with what the plugin knows.
+    fn wrong(&self) -> Vec<&str> {
+        let wrong = self.revocations.as_ref();
+        let wrong = wrong.and_then(|known| known["wrong"].as_array());
+        let wrong = wrong.map(Vec::as_slice).unwrap_or_default();
+        wrong.iter().filter_map(Value::as_str).collect()
+    }
+}
+
+/// Prints the status; exits with 1 when dockerd does not answer, has no certificate, or does not know who is revoked.
 pub(super) fn show(paths: &HostPaths, json: bool) -> Result<ExitCode> {
     let status = load(paths)?;
     if json {
@@ -48,7 +64,7 @@ pub(super) fn show(paths: &HostPaths, json: bool) -> Result<ExitCode> {
     } else {
         print(&status);
     }
-    let ready = status.engine.is_some() && status.server.is_some();
+    let ready = status.engine.is_some() && status.server.is_some() && status.wrong().is_empty();
     Ok(if ready {
         ExitCode::SUCCESS
     } else {
@@ -73,6 +89,7 @@ fn load(paths: &HostPaths) -> Result<Status> {
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
+    let activated = service.as_ref().and_then(DockerService::activated_listener);
     let networks = engine.networks().unwrap_or_default();
     let identity = HostIdentity::load(&paths.at("/"))?;
     Ok(Status {
@@ -81,10 +98,13 @@ fn load(paths: &HostPaths) -> Result<Status> {
             .iter()
             .filter_map(Value::as_str)
             .map(str::to_owned)
+            .chain(activated.map(|address| format!("tcp://{address}")))
             .collect(),
         server: certificate(&paths.server_certificate(), identity.as_ref())?,
         client: certificate(&paths.client_dir().join("cert.pem"), None)?,
         authority: certificate(&paths.authority_certificate(), None)?,
+        revocations: authorization::status(&config),
+        registries: registries::ours(paths)?,
         networks: networks.iter().filter_map(describe).collect(),
         forwarding: networks.iter().flat_map(found).collect(),
     })
@@ -150,6 +170,21 @@ fn print(status: &Status) {
                 }
             }
         }
+    }
+    if let Some(known) = &status.revocations {
+        let text = |key: &str| known[key].as_str().unwrap_or("-").to_owned();
+        println!(
+            "revoked clients: {}, as of {}, valid until {}",
+            known["revoked"],
+            text("from"),
+            text("until")
+        );
+    }
+    for wrong in status.wrong() {
+        println!("wrong: {wrong}");
+    }
+    for registry in &status.registries {
+        println!("registry: {registry}");
     }
     for network in &status.networks {
         println!("network: {network}");

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -137,10 +138,34 @@ pub(super) fn drop_in(command: &str) -> String {
     )
 }
 
+/// Returns the drop-in that has systemd listen for trusted clients, so that the port is there while dockerd is not.
+pub(super) fn socket_drop_in(listen: SocketAddr) -> String {
+    // an address may come later than the socket
+    format!(
+        "# Written by setupdockerhost: systemd has the port, and a restart of dockerd refuses no connection.\n\
+         [Socket]\n\
+         ListenStream={listen}\n\
+         BindIPv6Only=both\n\
+         FreeBind=true\n"
+    )
+}
+
+/// Reads where such a drop-in has systemd listen.
+pub(super) fn listens_in(drop_in: &str) -> Option<SocketAddr> {
+    let streams = assignments(drop_in, "Socket", "ListenStream");
+    streams.first()?.parse().ok()
+}
+
+/// Returns the path of our drop-in of docker.socket.
+pub(super) fn socket_drop_in_path(paths: &HostPaths) -> PathBuf {
+    paths.socket_drop_ins().join(OWN)
+}
+
 /// Whether a drop-in is one that we wrote.
 fn is_own(paths: &HostPaths, file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str());
-    file.parent() == Some(&paths.drop_ins())
+    let homes = [paths.drop_ins(), paths.socket_drop_ins()];
+    homes.iter().any(|home| file.parent() == Some(home))
         && name.is_some_and(|name| name == OWN || name.ends_with(&format!(".{OWN}")))
 }
 

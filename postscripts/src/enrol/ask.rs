@@ -1,6 +1,5 @@
 //! What is asked of slipwayd, over TLS with the site's root as the only authority.
 
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::TRY_AGAIN;
 use crate::http;
 use crate::identity::HostIdentity;
-use crate::timed_stream::{TimeLimits, TimedStream};
+use crate::slipwayd::ServerAddress;
+use crate::timed_stream::TimeLimits;
 use crate::tls::{KeyPem, SubjectAltNames};
-use crate::tls_client::{ClientIdentity, TlsClient};
+use crate::tls_client::ClientIdentity;
 
 /// How long slipwayd may take: its signer may have a queue.
 const LIMITS: TimeLimits = TimeLimits {
@@ -53,19 +53,9 @@ impl From<anyhow::Error> for EnrolmentFailure {
     }
 }
 
-/// Where slipwayd is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ServerAddress {
-    pub(super) server: SocketAddr,
-    /// The address that its certificate is for.
-    pub(super) name: IpAddr,
-}
-
 /// The management node, as this host knows it.
 pub(super) struct SlipwaydClient<'a> {
-    pub(super) server: SocketAddr,
-    pub(super) name: IpAddr,
+    pub(super) address: ServerAddress,
     /// The certificate of the site's root, PEM.
     pub(super) root: &'a str,
 }
@@ -77,13 +67,6 @@ struct AnsweredRefusal {
 }
 
 impl SlipwaydClient<'_> {
-    pub(super) fn address(&self) -> ServerAddress {
-        ServerAddress {
-            server: self.server,
-            name: self.name,
-        }
-    }
-
     /// Enrols: the secret is said to the site alone.
     pub(super) fn enrol(
         &self,
@@ -120,22 +103,13 @@ impl SlipwaydClient<'_> {
         request: &impl Serialize,
         identity: Option<ClientIdentity<'_>>,
     ) -> Result<SignedIdentity, EnrolmentFailure> {
-        let name = self.name.to_string();
-        let client = TlsClient {
-            authorities: self.root,
-            name: &name,
-            identity,
-        };
         let text = serde_json::to_string(request).context("writing a request")?;
-        let connected = TimedStream::connect(&self.server, LIMITS).map_err(anyhow::Error::from);
-        let connected = connected.and_then(|stream| client.connect(stream));
-        let mut stream = connected
-            .with_context(|| format!("connecting to slipwayd on {}", self.server))
-            .map_err(EnrolmentFailure::ForNow)?;
-        let host = self.server.to_string();
+        let connected = self.address.connect(self.root, identity, LIMITS);
+        let mut stream = connected.map_err(EnrolmentFailure::ForNow)?;
+        let host = self.address.server.to_string();
         let answered = http::post(&mut stream, &host, path, &text, MAX_ANSWER);
         let (status, answer) = answered
-            .with_context(|| format!("asking slipwayd on {}", self.server))
+            .with_context(|| format!("asking slipwayd on {host}"))
             .map_err(EnrolmentFailure::ForNow)?;
         answer_of(status, &answer)
     }

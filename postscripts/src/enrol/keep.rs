@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use definitions::{IdentityFiles, SignedIdentity};
 
-use super::ask::{EnrolmentFailure, ServerAddress};
+use super::ask::EnrolmentFailure;
 use super::sshd;
 use crate::files::{self, load_text};
 use crate::identity::{HostIdentity, directory};
+use crate::slipwayd::ServerAddress;
 use crate::tls::KeyPem;
 
 /// What is to be kept.
@@ -28,13 +29,6 @@ pub(super) fn key(root: &Path) -> Result<KeyPem> {
     let key = KeyPem::generate()?;
     write(&path, key.reveal(), 0o600)?;
     Ok(key)
-}
-
-/// Returns where slipwayd is.
-pub(super) fn server(root: &Path) -> Result<ServerAddress> {
-    let path = directory(root).join(IdentityFiles::SERVER);
-    let text = load_text(&path)?.with_context(|| format!("there is no {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
 }
 
 /// Keeps an identity, if it is one for this host's key from the site's root.

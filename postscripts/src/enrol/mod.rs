@@ -25,6 +25,7 @@ use time::OffsetDateTime;
 use crate::files::{self, load_text, under_root};
 use crate::identity::{HostIdentity, directory};
 use crate::program;
+use crate::slipwayd::ServerAddress;
 use ask::EnrolmentFailure;
 pub use cli::Args;
 use keep::Kept;
@@ -125,8 +126,10 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
 fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentFailure> {
     let key = keep::key(root)?;
     let site = ask::SlipwaydClient {
-        server: order.server,
-        name: order.name,
+        address: ServerAddress {
+            server: order.server,
+            name: order.name,
+        },
         root: &order.root,
     };
     let signed = site.enrol(order, &key, sshd::public_key(root)?)?;
@@ -135,17 +138,15 @@ fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentF
         Kept {
             key,
             root: &order.root,
-            server: &site.address(),
+            server: &site.address,
             signed,
         },
     )
 }
 
 fn renew(root: &Path, identity: &HostIdentity) -> Result<HostIdentity, EnrolmentFailure> {
-    let server = keep::server(root)?;
     let site = ask::SlipwaydClient {
-        server: server.server,
-        name: server.name,
+        address: ServerAddress::load(root)?,
         root: &identity.root,
     };
     let signed = site.renew(identity, sshd::public_key(root)?)?;
@@ -154,7 +155,7 @@ fn renew(root: &Path, identity: &HostIdentity) -> Result<HostIdentity, Enrolment
         Kept {
             key: identity.key.clone(),
             root: &identity.root,
-            server: &server,
+            server: &site.address,
             signed,
         },
     )

@@ -7,6 +7,7 @@ pub(crate) const CAP_NET_ADMIN: u32 = 12;
 
 // linux/fib_rules.h
 pub(crate) const FRA_IIFNAME: u16 = 3;
+pub(crate) const FRA_PRIORITY: u16 = 6;
 pub(crate) const FRA_OIFNAME: u16 = 17;
 pub(crate) const FIB_RULE_IIF_DETACHED: u32 = 0x08;
 pub(crate) const FIB_RULE_OIF_DETACHED: u32 = 0x10;
@@ -25,6 +26,7 @@ pub(crate) const IFAPROT_KERNEL_LL: u8 = 3;
 pub(crate) const IFLA_BR_FORWARD_DELAY: u16 = 1;
 pub(crate) const IFLA_BR_STP_STATE: u16 = 5;
 pub(crate) const IFLA_VXLAN_LINK: u16 = 3;
+pub(crate) const IFLA_INET6_TOKEN: u16 = 7;
 
 // linux/if_addrlabel.h
 pub(crate) const IFAL_ADDRESS: u16 = 1;
@@ -38,6 +40,11 @@ pub(crate) const MPTCP_PM_ADDR_ATTR_ID: u16 = 2;
 pub(crate) const MPTCP_PM_ADDR_ATTR_ADDR4: u16 = 3;
 pub(crate) const MPTCP_PM_ADDR_ATTR_ADDR6: u16 = 4;
 pub(crate) const MPTCP_PM_ADDR_ATTR_IF_IDX: u16 = 7;
+
+// linux/neighbour.h
+pub(crate) const NDA_PROTOCOL: u16 = 12;
+pub(crate) const NDA_FLAGS_EXT: u16 = 15;
+pub(crate) const NTF_EXT_MANAGED: u32 = 1;
 
 // linux/net_namespace.h
 pub(crate) const NETNSA_NSID: u16 = 1;
@@ -57,6 +64,7 @@ pub(crate) const RTPROT_RA: u8 = 9;
 
 // linux/sock_diag.h, and the states of sockets (include/net/tcp_states.h)
 pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(crate) const TCP_ESTABLISHED: u32 = 1;
 pub(crate) const TCP_CLOSE: u32 = 7;
 pub(crate) const TCP_LISTEN: u32 = 10;
 

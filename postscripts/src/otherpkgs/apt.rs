@@ -317,8 +317,31 @@ fn parse_simulation(output: &CommandOutput, gone: &[String]) -> Simulation {
     }
 }
 
+/// What apt names before it refuses, each with what it is and what to do.
+const REFUSED: [(&str, &str, &str); 2] = [
+    (
+        "The following held packages will be changed:",
+        "packages on hold would be changed",
+        "release them ('apt-mark unhold'), or take them off the list",
+    ),
+    (
+        "The following packages will be DOWNGRADED:",
+        "packages would be downgraded",
+        "name no older version in the list, or remove them before, with a '-' in front",
+    ),
+];
+
 /// Returns the errors among what apt printed, with what it said of dependencies before.
 fn errors(text: &str) -> String {
+    let refused = |(heading, what, advice): &(&str, &str, &str)| {
+        let mut lines = text.lines().skip_while(|line| line != heading).skip(1);
+        let names = lines.by_ref().take_while(|line| line.starts_with("  "));
+        let names: Vec<_> = names.flat_map(str::split_whitespace).collect();
+        (!names.is_empty()).then(|| format!("{what} ({}): {advice}", names.join(", ")))
+    };
+    if let Some(refused) = REFUSED.iter().find_map(refused) {
+        return refused;
+    }
     let is_error = |line: &'_ str| {
         let depends = line.contains(" : Depends: ").then_some(line);
         let why = line.strip_prefix("E: ").or_else(|| {
@@ -338,6 +361,33 @@ fn errors(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_apt_changes_only_when_asked_to_is_named() {
+        for (heading, error, expected) in [
+            (
+                "The following held packages will be changed:",
+                "Held packages were changed and -y was used without --allow-change-held-packages.",
+                "packages on hold would be changed (a, b, c): release them ('apt-mark unhold'), or take them off the list",
+            ),
+            (
+                "The following packages will be DOWNGRADED:",
+                "Packages were downgraded and -y was used without --allow-downgrades.",
+                "packages would be downgraded (a, b, c): name no older version in the list, or remove them before, with a \
+                 '-' in front",
+            ),
+            (
+                "",
+                "Unable to locate package x",
+                "Unable to locate package x",
+            ),
+        ] {
+            let text = format!(
+                "Reading package lists...\n{heading}\n  a b\n  c\nThe following packages will be upgraded:\n  a\nE: {error}\n"
+            );
+            assert_eq!(errors(&text), expected);
+        }
+    }
 
     #[test]
     fn an_index_that_was_not_read_is_no_success() {

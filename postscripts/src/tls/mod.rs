@@ -13,6 +13,7 @@
 
 mod issuer_rules;
 mod pem;
+mod revocations;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,6 +29,10 @@ use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+#[cfg(test)]
+pub(crate) use revocations::tests as revocations_for_tests;
+pub(crate) use revocations::{PresentedCertificate, RevocationList};
 
 /// How long the certificate of a server or a client is valid.
 ///

@@ -1,6 +1,6 @@
 //! `setupdockerhost` against a real dockerd.
 //!
-//! Needs root, dockerd, the docker client, curl, openssl and a static busybox; what is missing makes
+//! Needs root, dockerd, the docker client, curl, openssl, docker-registry and a static busybox; what is missing makes
 //! every test *ignored*, with the reason in its name.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
@@ -11,6 +11,7 @@ mod host;
 mod interrupted;
 mod network;
 mod refusals;
+mod registries;
 mod site;
 mod trust;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         expiry::TESTS,
         refusals::TESTS,
         site::TESTS,
+        registries::TESTS,
         network::TESTS,
         interrupted::TESTS,
     ]
@@ -72,8 +74,15 @@ fn missing() -> Option<String> {
     if host::busybox().is_none() {
         return Some("a static busybox".to_owned());
     }
-    ["docker", "containerd", "curl", "openssl", "ip"]
-        .into_iter()
-        .find(|tool| Command::new(tool).arg("--help").output().is_err())
-        .map(str::to_owned)
+    [
+        "docker",
+        "containerd",
+        "curl",
+        "openssl",
+        "ip",
+        "docker-registry",
+    ]
+    .into_iter()
+    .find(|tool| Command::new(tool).arg("--help").output().is_err())
+    .map(str::to_owned)
 }

@@ -50,7 +50,7 @@ pub(crate) const FILTERED: &[Test] = &[
 ];
 
 /// A network namespace with a bridge `mydocker0` that has an address; gone when dropped.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
 
 impl Namespace {
     /// Makes one without the bridge.
@@ -62,7 +62,7 @@ impl Namespace {
         namespace
     }
 
-    fn new(name: &str, address: &str) -> Self {
+    pub(crate) fn new(name: &str, address: &str) -> Self {
         let namespace = Self::bare(name);
         namespace.ip(&["link", "add", "mydocker0", "type", "bridge"]);
         namespace.ip(&["addr", "add", address, "dev", "mydocker0"]);

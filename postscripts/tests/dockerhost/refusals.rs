@@ -63,7 +63,7 @@ fn a_hostile_daemon_json_is_refused() {
     let host = Host::new();
     let path = host.path("etc/docker/daemon.json");
     let merging = format!("setupdockerhost: merging into {}: ", path.display());
-    let cases: [(&str, &str); 5] = [
+    let cases: [(&str, &str); 6] = [
         (
             "{\"a\": ",
             "reading it as JSON: EOF while parsing a value at line 1 column 6",
@@ -76,6 +76,10 @@ fn a_hostile_daemon_json_is_refused() {
         (
             "{\"hosts\": \"fd://\"}",
             "\"hosts\" is \"fd://\" there: no list",
+        ),
+        (
+            "{\"log-opts\": {\"max-size\": \"9m\"}, \"log-opts\": {\"max-file\": \"3\"}}",
+            "reading it as JSON: \"log-opts\" is there twice: make one of the two at line 1 column 63",
         ),
         (
             "\u{fffd}{",
@@ -427,6 +431,26 @@ fn refused_units() {
         format!("write {root}/etc/systemd/system/docker.service.d/zz-site.slipway.conf\n"),
     ] {
         assert!(planned.contains(&line), "{planned}");
+    }
+    // systemd has the port where dockerd takes all of its sockets, and not where it takes some of them.
+    write(
+        "lib/systemd/system/docker.socket",
+        "[Socket]\nListenStream=/run/docker.sock\n",
+    );
+    let moves = format!(
+        "systemd has {} from now on (docker.socket): a restart of dockerd refuses no connection\n",
+        host.listen
+    );
+    let wrote = format!("write {root}/etc/systemd/system/docker.socket.d/slipway.conf\n");
+    for (takes, is_there) in [("fd://", true), ("fd://docker.socket", false)] {
+        write(
+            drop_in,
+            &starts(&format!("/usr/sbin/dockerd -H {takes} --debug")),
+        );
+        let planned = host.setup(&["--dry-run"]);
+        for line in [&moves, &wrote] {
+            assert_eq!(planned.contains(line), is_there, "{planned}");
+        }
     }
     // Masked, the unit is not there.
     symlink("/dev/null", host.path("etc/systemd/system/docker.service")).unwrap();

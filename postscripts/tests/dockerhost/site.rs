@@ -23,10 +23,10 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// The authorities of a site, made by OpenSSL.
-struct Site(tempfile::TempDir);
+pub(crate) struct Site(tempfile::TempDir);
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let site = Self(tempfile::tempdir().unwrap());
         site.write(
             "ca",
@@ -54,15 +54,20 @@ impl Site {
         site
     }
 
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.path().join(name), text).unwrap();
+    /// Returns a file of it.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
     }
 
     fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.path().join(name)).unwrap()
+        fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn request(&self, name: &str) {
+    pub(crate) fn request(&self, name: &str) {
         self.openssl(&[
             "req",
             "-new",
@@ -80,7 +85,7 @@ impl Site {
         ]);
     }
 
-    fn sign(&self, name: &str, issuer: &str, extensions: &str) {
+    pub(crate) fn sign(&self, name: &str, issuer: &str, extensions: &str) {
         self.openssl(&[
             "x509",
             "-req",
@@ -114,7 +119,7 @@ impl Site {
     }
 
     /// Puts the identity on a host, as `enrol` does.
-    fn enrol(&self, host: &Host) {
+    pub(crate) fn enrol(&self, host: &Host) {
         fs::create_dir_all(host.path("etc/slipway/identity")).unwrap();
         let chain = self.read("host01.pem") + &self.read("hosts.pem");
         for (name, text) in [
@@ -133,7 +138,7 @@ impl Site {
         for (from, name) in [
             (certificate, "cert.pem"),
             (key, "key.pem"),
-            (&self.0.path().join("root.pem"), "ca.pem"),
+            (&self.path("root.pem"), "ca.pem"),
         ] {
             fs::copy(from, client.path().join(name)).unwrap();
         }
@@ -143,8 +148,7 @@ impl Site {
     }
 
     fn lets_alice_in(&self, host: &Host) -> bool {
-        let at = |name: &str| self.0.path().join(name);
-        self.lets_in(host, &at("alice.pem"), &at("alice.key"))
+        self.lets_in(host, &self.path("alice.pem"), &self.path("alice.key"))
     }
 }
 

@@ -226,6 +226,24 @@ fn listeners() {
     assert_eq!(output.status.code(), Some(1));
     assert_same(&before, &lab.snapshot());
     drop(listener);
+
+    let connection = lab.within(Place::Host, || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:5999").unwrap();
+        let device = std::ffi::OsString::from("eth0");
+        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::BindToDevice, &device)
+            .unwrap();
+        socket.connect("10.0.0.1:9").unwrap();
+        socket
+    });
+    let output = lab.run(WORDS);
+    assert_eq!(
+        text(&output),
+        "bridgeprereq: a program's UDP connection with 10.0.0.1:9 is bound to eth0 alone, and would receive nothing \
+         there: end it, and have it bind itself to mydocker0 or to no device ('ss -np' names it)\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_same(&before, &lab.snapshot());
+    drop(connection);
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
 }
@@ -371,6 +389,11 @@ fn bound() {
             "xfrm policy delete src 10.0.0.0/16 dst 10.1.0.0/24 dev eth0 dir out",
             "the IPsec policy for packets from 10.0.0.0/16 to 10.1.0.0/24",
         ),
+        (
+            "maddr add 01:00:5e:7f:00:01 dev eth0",
+            "maddr del 01:00:5e:7f:00:01 dev eth0",
+            "the link-layer multicast address 01:00:5e:7f:00:01",
+        ),
     ] {
         lab.ip(Place::Host, add);
         let before = lab.snapshot();
@@ -388,6 +411,7 @@ fn bound() {
     }
     // what is bound to no device, or to another one, goes on
     for other in [
+        "maddr add 01:80:c2:00:00:0e dev eth0",
         "addrlabel add prefix fd00::/8 label 99",
         "mptcp endpoint add 10.0.0.5 subflow id 3",
         "xfrm policy add src 10.0.0.0/16 dst 10.1.0.0/24 dev lo dir fwd action allow",

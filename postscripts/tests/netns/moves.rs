@@ -330,8 +330,9 @@ pub(crate) const HOSTS: &[Host] = &[
         name: "static_neighbours",
         host: &[
             "addr add 10.0.0.5/24 dev eth0",
-            "neigh add 10.0.0.77 lladdr 52:54:00:00:00:77 dev eth0 nud permanent",
-            "neigh add proxy 10.0.0.78 dev eth0",
+            "neigh add 10.0.0.76 lladdr 52:54:00:00:00:76 dev eth0 nud noarp",
+            "neigh add 10.0.0.77 lladdr 52:54:00:00:00:77 dev eth0 nud permanent protocol static",
+            "neigh add proxy 10.0.0.78 dev eth0 protocol static",
             "route add default via 10.0.0.1",
         ],
         gateway: GATEWAY,
@@ -340,9 +341,16 @@ pub(crate) const HOSTS: &[Host] = &[
         shown: &[
             (
                 "neigh show nud permanent",
-                "10.0.0.77 dev mydocker0 lladdr 52:54:00:00:00:77",
+                "10.0.0.77 dev mydocker0 lladdr 52:54:00:00:00:77 PERMANENT proto static",
             ),
-            ("neigh show proxy", "10.0.0.78 dev mydocker0 proxy"),
+            (
+                "neigh show nud noarp",
+                "10.0.0.76 dev mydocker0 lladdr 52:54:00:00:00:76 NOARP",
+            ),
+            (
+                "neigh show proxy",
+                "10.0.0.78 dev mydocker0 proxy proto static",
+            ),
         ],
     },
     Host {
@@ -368,6 +376,7 @@ pub(crate) const HOSTS: &[Host] = &[
             "addr add 10.0.0.5/24 dev eth0",
             "addr add 2001:db8::5/64 dev eth0 nodad",
             "route add default via 10.0.0.1",
+            "token set ::a:0:0:5 dev eth0",
         ],
         gateway: GATEWAY,
         settings: &[
@@ -385,7 +394,7 @@ pub(crate) const HOSTS: &[Host] = &[
             ("ipv6/neigh/eth0/retrans_time_ms", "1500"),
         ],
         reach: &["10.0.0.5", "2001:db8::5"],
-        shown: &[],
+        shown: &[("token show dev mydocker0", "token ::a:0:0:5 dev mydocker0")],
     },
 ];
 

@@ -5,17 +5,16 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use anyhow::Result;
 use definitions::Distro;
-use repodata::{Algorithm, Digest, Hasher, Input, Location, ReadError, Repomd};
+use repodata::{Digest, Input, Location, ReadError, Repomd};
 
 use super::index::{Gathered, Index};
-use super::index_file::{self, IndexFile};
-use super::read;
+use super::index_file::{self, IndexFile, IndexKind};
+use super::parsed::ParsedIndex;
+use super::store::IndexStore;
 use super::suite::Suite;
 use crate::problem::{FileLine, Problem};
 use crate::repository::Repository;
@@ -24,6 +23,7 @@ use crate::repository::packing::Packings;
 /// The indices that were read so far; shared by all nodes of a run.
 #[derive(Debug, Default)]
 pub struct IndexCache {
+    store: IndexStore,
     read: Mutex<HashMap<CacheKey, Arc<OnceLock<RepoIndex>>>>,
     advice: Mutex<HashMap<String, Option<String>>>,
 }
@@ -56,6 +56,14 @@ pub(super) struct RepoIndex {
 }
 
 impl IndexCache {
+    /// Returns a cache that keeps large indices for the user's next run.
+    pub fn of_user() -> Self {
+        Self {
+            store: IndexStore::of_user(),
+            ..Self::default()
+        }
+    }
+
     /// Returns what a repository holds for nodes of a release; `arch` is Debian's name for repositories of apt.
     pub(super) fn index_of(
         &self,
@@ -75,7 +83,7 @@ impl IndexCache {
             Arc::clone(read.entry(key).or_default())
         };
         // Outside of the lock: two repositories are read at once, and one only once.
-        slot.get_or_init(|| RepoIndex::read(repository, arch, distro));
+        slot.get_or_init(|| RepoIndex::read(repository, arch, distro, &self.store));
         slot
     }
 
@@ -99,6 +107,7 @@ impl IndexCache {
 /// What is being read.
 #[derive(Debug)]
 struct IndexReader<'a> {
+    store: &'a IndexStore,
     distro: &'a Distro,
     packings: Packings,
     gathered: Gathered,
@@ -110,8 +119,9 @@ struct IndexReader<'a> {
 }
 
 impl RepoIndex {
-    fn read(repository: &Repository, arch: &str, distro: &Distro) -> Self {
+    fn read(repository: &Repository, arch: &str, distro: &Distro, store: &IndexStore) -> Self {
         let mut reader = IndexReader {
+            store,
             distro,
             packings: Packings::of(distro),
             gathered: Gathered::default(),
@@ -194,7 +204,7 @@ impl IndexReader<'_> {
         self.suites.push(suite.to_owned());
         self.suites.extend(dist.release.names.iter().cloned());
         if flat {
-            self.first(&dist, &[place.join("Packages")], read::apt);
+            self.first(&dist, &[place.join("Packages")]);
             return;
         }
         for component in components {
@@ -205,9 +215,9 @@ impl IndexReader<'_> {
             };
             let all = index_file::find(&index("all"), self.packings, |path| dist.counts(path));
             if dist.release.splits_all && all != IndexFile::Missing {
-                self.first(&dist, &[index("all")], read::apt);
+                self.first(&dist, &[index("all")]);
             }
-            self.first(&dist, &[index(arch), index("all")], read::apt);
+            self.first(&dist, &[index(arch), index("all")]);
         }
     }
 
@@ -220,15 +230,19 @@ impl IndexReader<'_> {
                 IndexFile::Missing => self
                     .unread
                     .push(format!("there is no {}", repomd.display())),
-                found => self.found(found, read::susetags),
+                found => self.found(found, IndexKind::Susetags, None),
             }
             return;
         }
-        let mut files = Vec::new();
-        self.file(&repomd, |reader, _| {
-            files = Repomd::read(reader)?.files;
-            Ok(())
-        });
+        let read = File::open(&repomd).map_err(anyhow::Error::from);
+        let read = read.and_then(|file| Ok(Input::open(&repomd.display().to_string(), file)?));
+        let files = match read.and_then(|input| Ok(Repomd::read(input)?.files)) {
+            Ok(files) => files,
+            Err(why) => {
+                self.damaged.push(unreadable(&repomd, &why));
+                Vec::new()
+            }
+        };
         let of = |kind: &str| {
             let data = files.iter().filter(|data| stays_below(&data.href));
             let data = data.filter(|data| data.kind.split('_').next() == Some(kind));
@@ -247,28 +261,25 @@ impl IndexReader<'_> {
                 "{} names no primary that can be opened",
                 repomd.display()
             )),
-            Some(found) => self.found(found, read::primary),
+            Some(found) => self.found(found, IndexKind::Primary, None),
         }
         if let Some(IndexFile::Readable(path)) = group {
-            self.file(&path, read::comps);
+            self.file(&path, IndexKind::Comps, None);
         }
     }
 
     /// Reads the first of these that lies on disk, packed or not.
-    fn first(&mut self, dist: &Dist<'_>, plain: &[PathBuf], parse: Parse) {
+    fn first(&mut self, dist: &Dist<'_>, plain: &[PathBuf]) {
         let mut found = plain
             .iter()
             .map(|plain| index_file::find(plain, self.packings, |path| dist.counts(path)));
         match found.find(|found| *found != IndexFile::Missing) {
             Some(found) => {
-                if let IndexFile::Readable(path) = &found
-                    && let Some(expected) = dist.expected(path)
-                    && let Some(problem) = differs(path, expected)
-                {
-                    self.damaged.push(problem);
-                    return;
-                }
-                self.found(found, parse);
+                let expected = match &found {
+                    IndexFile::Readable(path) => dist.expected(path),
+                    _ => None,
+                };
+                self.found(found, IndexKind::Apt, expected);
             }
             None => match index_file::find(&plain[0], self.packings, |_| true) {
                 IndexFile::Missing => {
@@ -285,9 +296,9 @@ impl IndexReader<'_> {
     }
 
     /// Reads an index that was found, or says who cannot.
-    fn found(&mut self, found: IndexFile, parse: Parse) {
+    fn found(&mut self, found: IndexFile, kind: IndexKind, expected: Option<Digest>) {
         match found {
-            IndexFile::Readable(path) => self.read |= self.file(&path, parse),
+            IndexFile::Readable(path) => self.read |= self.file(&path, kind, expected),
             IndexFile::NotHere(path) => self.unread.push(format!(
                 "{} has a compression that is not read here",
                 path.display()
@@ -304,44 +315,24 @@ impl IndexReader<'_> {
         }
     }
 
-    /// Reads a file; says whether it could be read.
-    fn file(
-        &mut self,
-        path: &Path,
-        parse: impl FnOnce(Input<'_>, &mut Gathered) -> Result<()>,
-    ) -> bool {
-        let read = File::open(path)
-            .map_err(anyhow::Error::from)
-            .and_then(|file| Ok(Input::open(&path.display().to_string(), file)?))
-            .and_then(|input| parse(input, &mut self.gathered));
-        let is_read = read.is_ok();
-        if let Err(why) = read {
-            self.damaged.push(unreadable(path, &why));
-        }
-        is_read
+    /// Reads an index; says whether it could be read.
+    fn file(&mut self, path: &Path, kind: IndexKind, expected: Option<Digest>) -> bool {
+        let (parsed, error) = match ParsedIndex::load(path, kind, expected, self.store) {
+            ParsedIndex::Read(parsed, error) => (parsed, error),
+            ParsedIndex::Differs => {
+                self.damaged.push(at(
+                    path,
+                    "differs from the digest in Release, and apt would refuse it: create Release again"
+                        .to_owned(),
+                ));
+                return false;
+            }
+        };
+        let error = error.or(self.gathered.append(parsed).err());
+        self.damaged
+            .extend(error.as_ref().map(|error| unreadable(path, error)));
+        error.is_none()
     }
-}
-
-/// Tells of an index that is not the one which `Release` names.
-fn differs(path: &Path, expected: Digest) -> Option<Problem> {
-    let mut reader = BufReader::with_capacity(64 << 10, File::open(path).ok()?);
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    loop {
-        let bytes = reader.fill_buf().ok()?;
-        if bytes.is_empty() {
-            break;
-        }
-        hasher.update(bytes);
-        let length = bytes.len();
-        reader.consume(length);
-    }
-    (hasher.finish() != expected).then(|| {
-        at(
-            path,
-            "differs from the digest in Release, and apt would refuse it: create Release again"
-                .to_owned(),
-        )
-    })
 }
 
 /// Tells of an index that cannot be read, at its line where that is known.
@@ -371,8 +362,6 @@ fn at(path: &Path, message: String) -> Problem {
     };
     Problem::at(place, message)
 }
-
-type Parse = fn(Input<'_>, &mut Gathered) -> Result<()>;
 
 /// Whether a path that a file names stays where it is joined.
 fn stays_below(path: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What one repository holds, as far as a list can ask for it.
 
+use anyhow::Result;
 use definitions::glob;
 
 use super::names::{NameTable, NameTableBuilder};
@@ -38,6 +39,49 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    fn tables(&mut self) -> [&mut NameTableBuilder; 4] {
+        let Self {
+            packages,
+            provides,
+            groups,
+            environments,
+        } = self;
+        [packages, provides, groups, environments]
+    }
+
+    /// Adds what another index holds.
+    pub(super) fn append(&mut self, mut other: Self) -> Result<()> {
+        let mut pairs = self.tables().into_iter().zip(other.tables());
+        pairs.try_for_each(|(all, other)| all.append(std::mem::take(other)))
+    }
+
+    /// Puts everything in order in its place.
+    pub(super) fn sort(&mut self) {
+        self.tables().into_iter().for_each(NameTableBuilder::sort);
+    }
+
+    /// Writes everything in the form that [`Self::load`] reads.
+    pub(super) fn render(&self, bytes: &mut Vec<u8>) {
+        let Self {
+            packages,
+            provides,
+            groups,
+            environments,
+        } = self;
+        for table in [packages, provides, groups, environments] {
+            table.render(bytes);
+        }
+    }
+
+    /// Reads everything; `None` where it is not in that form.
+    pub(super) fn load(mut bytes: &[u8]) -> Option<Self> {
+        let mut gathered = Self::default();
+        for table in gathered.tables() {
+            *table = NameTableBuilder::load(&mut bytes)?;
+        }
+        bytes.is_empty().then_some(gathered)
+    }
+
     /// Puts everything in order.
     pub(super) fn finish(self) -> Index {
         Index {

@@ -5,9 +5,47 @@
 
 use std::path::{Path, PathBuf};
 
-use repodata::Compression;
+use anyhow::Result;
+use repodata::{Compression, Input};
 
+use super::index::Gathered;
+use super::read;
 use crate::repository::packing::{Packings, compression_of};
+
+/// What an index is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IndexKind {
+    /// apt's `Packages`.
+    Apt,
+    /// rpm-md's `primary.xml`.
+    Primary,
+    /// rpm-md's `comps.xml`.
+    Comps,
+    /// SUSE's `packages`.
+    Susetags,
+}
+
+impl IndexKind {
+    /// Returns a word for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Apt => "apt",
+            Self::Primary => "primary",
+            Self::Comps => "comps",
+            Self::Susetags => "susetags",
+        }
+    }
+
+    /// Parses one.
+    pub(super) fn read(self, input: Input<'_>, gathered: &mut Gathered) -> Result<()> {
+        match self {
+            Self::Apt => read::apt(input, gathered),
+            Self::Primary => read::primary(input, gathered),
+            Self::Comps => read::comps(input, gathered),
+            Self::Susetags => read::susetags(input, gathered),
+        }
+    }
+}
 
 /// An index on disk.
 #[derive(Debug, PartialEq, Eq)]

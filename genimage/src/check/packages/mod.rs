@@ -10,7 +10,9 @@ mod index_file;
 mod lookup;
 mod messages;
 mod names;
+mod parsed;
 mod read;
+mod store;
 mod suite;
 #[cfg(test)]
 mod tests;

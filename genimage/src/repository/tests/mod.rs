@@ -55,6 +55,7 @@ impl Scene {
             url: "http://10.1.0.1/install",
             distro: &self.distro,
             arch: Arch::X86_64,
+            tree_key: None,
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::fs;
 
-use definitions::OsImage;
+use definitions::{InstallDir, OsImage};
 
 use super::{KEY, Scene};
 use crate::problem::Problem;
-use crate::repository::{codename, of_image, of_tree, unsigned};
+use crate::repository::signature::tests::signed_by;
+use crate::repository::{
+    Repository, Served, accepted_unsigned, codename, key, of_image, of_tree, unsigned,
+};
 
 #[test]
 fn a_tree_says_itself_what_repositories_it_has() {
@@ -112,9 +115,9 @@ fn a_tree_without_a_signature_is_accepted_only_if_it_is_called_trusted() {
             .unwrap()
             .replace(scene.directory.path().to_str().unwrap(), "DIR"),
         "DIR/t/dists/trixie has no InRelease and no Release.gpg, so that nodes cannot tell its packages from \
-         anybody else's on their network, and their installer will refuse them: put '[trusted=yes]' in front of \
-         the tree in pkgdir to have nodes take them without a signature, now and later, or import a medium that is \
-         signed"
+         anybody else's on their network, and their installer will refuse them: have the site sign it (slipway-trust \
+         init, then slipway-trust sign-tree), or put '[trusted=yes]' in front of the tree in pkgdir to have nodes take \
+         them without a signature, now and later"
     );
     assert_eq!(note(true), None);
     fs::write(tree.join("dists/trixie/Release.gpg"), "").unwrap();
@@ -126,6 +129,75 @@ fn a_tree_without_a_signature_is_accepted_only_if_it_is_called_trusted() {
     assert!(!found[0].trusted);
     let found = of_tree(&tree, &signed.served(), true).unwrap();
     assert!(found[0].trusted);
+}
+
+#[test]
+fn a_tree_that_the_site_signed_is_reached_by_the_site_s_signatures_with_its_key() {
+    let site = key::fingerprints(KEY).remove(0);
+    let parts = |distro: &str, signer: &str, trusted: bool| {
+        let mut files = Vec::new();
+        for disc in ["t/", "t/.slipway/discs/2/"] {
+            for name in ["Release", "Release.gpg", "main/binary-amd64/Packages"] {
+                files.push(format!("{disc}dists/trixie/{name}"));
+            }
+        }
+        files.push("t/.slipway/tree.toml".to_owned());
+        let scene = Scene::new(
+            distro,
+            &files.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        let tree = scene.directory.path().join("t");
+        for disc in ["", ".slipway/discs/2"] {
+            let suite = tree
+                .join(InstallDir::SIGNED)
+                .join(disc)
+                .join("dists/trixie");
+            fs::create_dir_all(&suite).unwrap();
+            fs::write(suite.join("InRelease"), signed_by(signer)).unwrap();
+        }
+        let served = Served {
+            tree_key: Some(KEY),
+            ..scene.served()
+        };
+        let found = of_tree(&tree, &served, trusted).unwrap();
+        let line = |part: &Repository| {
+            let directory = scene.hide(part.directory.as_deref().unwrap());
+            let key = part.key.as_deref().map_or("-", |key| {
+                assert_eq!(key::fingerprints(key), [site.as_str()]);
+                "site"
+            });
+            let uri = part.uri.trim_start_matches("http://10.1.0.1/install/");
+            let note = accepted_unsigned(part).map(|note| scene.hide(&note.to_string()));
+            let note = note.unwrap_or_default();
+            format!("{} {uri} {directory} {key} {note}", part.name)
+                .trim_end()
+                .to_owned()
+        };
+        found.iter().map(line).collect::<Vec<_>>()
+    };
+    let own = [
+        "tree t DIR/t -",
+        "disc2 t/.slipway/discs/2 DIR/t/.slipway/discs/2 -",
+    ];
+    assert_eq!(
+        parts("debian13", &site, false),
+        [
+            "tree t/.slipway/signed DIR/t/.slipway/signed site",
+            "disc2 t/.slipway/signed/.slipway/discs/2 DIR/t/.slipway/signed/.slipway/discs/2 site",
+        ]
+    );
+    // Another key than the site has now signs nothing; the installers of Ubuntu know who signs its media.
+    assert_eq!(parts("debian13", "0123456789ABCDEF", false), own);
+    assert_eq!(parts("ubuntu24.04", &site, false), own);
+    assert_eq!(
+        parts("debian13", &site, true),
+        [
+            "tree t DIR/t - pkgdir has '[trusted=yes]' in front of its tree: its nodes take as packages of DIR/t what \
+             anybody on their network hands out, now and later; leave it out where the site signs the tree \
+             (slipway-trust sign-tree)",
+            own[1],
+        ]
+    );
 }
 
 #[test]

@@ -7,29 +7,23 @@
 //!
 //! Reference: pax(1), tar(5) of libarchive for `SCHILY.xattr`.
 
+mod content;
 mod header;
+mod layer;
+mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::io::Read;
 
-use anyhow::{Context, Result, bail, ensure};
-use definitions::hex;
-use sha2::{Digest, Sha256};
-use tar::{Archive, Builder, EntryType};
+use anyhow::{Result, ensure};
 
-use header::Record;
+use content::{Content, ContentReader};
 
-/// The most entries that a root has.
-const MAX_COUNT: usize = 4_000_000;
 /// The longest path, and the longest target of a link: `PATH_MAX`.
 const MAX_PATH: usize = 4096;
-/// The most bytes of extended attributes that an entry has.
-const MAX_XATTRS: usize = 1 << 20;
 /// How many links are followed on one path, as the kernel does: `MAXSYMLINKS`.
 const MAX_LINKS: usize = 40;
 /// What pax records of extended attributes begin with.
@@ -37,7 +31,7 @@ const XATTR: &str = "SCHILY.xattr.";
 
 /// Who owns an entry, and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     /// The permissions, with the set-id bits.
     pub(super) mode: u32,
     pub(super) uid: u64,
@@ -62,7 +56,7 @@ impl Metadata {
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Directory,
     /// A file, by the number of its content: entries of one number are hard links of each other.
     File(usize),
@@ -74,164 +68,19 @@ pub(super) enum Kind {
 
 /// An entry of a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(super) metadata: Metadata,
     pub(super) kind: Kind,
 }
 
-/// Where the bytes of a file are.
-#[derive(Debug, Clone)]
-enum Content {
-    Stored {
-        archive: Arc<File>,
-        offset: u64,
-        size: u64,
-    },
-    Bytes(Vec<u8>),
-}
-
-impl Content {
-    fn size(&self) -> u64 {
-        match self {
-            Self::Stored { size, .. } => *size,
-            Self::Bytes(bytes) => bytes.len() as u64,
-        }
-    }
-}
-
-/// Reads a stored content.
-struct ContentReader<'a> {
-    content: &'a Content,
-    at: u64,
-}
-
-impl Read for ContentReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.content.size() - self.at;
-        let wanted = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let read = match self.content {
-            Content::Stored {
-                archive, offset, ..
-            } => archive.read_at(&mut buffer[..wanted], offset + self.at)?,
-            Content::Bytes(bytes) => {
-                let at = usize::try_from(self.at).unwrap_or(usize::MAX);
-                buffer[..wanted].copy_from_slice(&bytes[at..at + wanted]);
-                wanted
-            }
-        };
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
 /// A root file system: entries by path, without a `/` at either end. The root itself is the empty path.
 #[derive(Debug, Default)]
-pub(super) struct RootTree {
+pub(crate) struct RootTree {
     entries: BTreeMap<Vec<u8>, Entry>,
     contents: Vec<Content>,
 }
 
-/// What was written of a root.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct WrittenTree {
-    /// The bytes of all files, each once.
-    pub(super) unpacked: u64,
-    /// The SHA-256 of every file, as sha256sum(1) prints them.
-    pub(super) manifest: String,
-}
-
 impl RootTree {
-    /// Puts an archive over what is there.
-    ///
-    /// # Errors
-    /// When it is damaged, leads out of the root, or grows without a bound.
-    pub(super) fn read(&mut self, archive: &Arc<File>) -> Result<()> {
-        let mut reader = Archive::new(io::BufReader::new(ReadAt {
-            file: Arc::clone(archive),
-            at: 0,
-        }));
-        for entry in reader.entries().context("reading an archive")? {
-            let mut entry = entry.context("reading an archive")?;
-            let path = entry.path_bytes().into_owned();
-            self.add(archive, &path, &mut entry)
-                .with_context(|| format!("reading '{}' of an archive", shown(&path)))?;
-        }
-        Ok(())
-    }
-
-    fn add<R: Read>(
-        &mut self,
-        archive: &Arc<File>,
-        path: &[u8],
-        entry: &mut tar::Entry<'_, R>,
-    ) -> Result<()> {
-        let path = self.resolve(path)?;
-        ensure!(
-            self.entries.len() < MAX_COUNT,
-            "it has more than {MAX_COUNT} entries"
-        );
-        let kind = entry.header().entry_type();
-        let target = entry.link_name_bytes().map(|name| name.into_owned());
-        let metadata = metadata(entry)?;
-        let header = entry.header();
-        let device = || -> Result<(u32, u32)> {
-            let major = header.device_major()?.context("a device has no number")?;
-            let minor = header.device_minor()?.context("a device has no number")?;
-            Ok((major, minor))
-        };
-        let kind = match kind {
-            EntryType::Regular | EntryType::Continuous => {
-                let end = entry.raw_file_position().checked_add(entry.size());
-                let whole = archive.metadata()?.len();
-                ensure!(
-                    end.is_some_and(|end| end <= whole),
-                    "the archive is cut short"
-                );
-                self.contents.push(Content::Stored {
-                    archive: Arc::clone(archive),
-                    offset: entry.raw_file_position(),
-                    size: entry.size(),
-                });
-                Kind::File(self.contents.len() - 1)
-            }
-            EntryType::Link => {
-                let target = self.resolve(&target.context("a hard link has no target")?)?;
-                match self.entries.get(&target) {
-                    Some(found) if found.kind != Kind::Directory => {
-                        let found = found.clone();
-                        self.insert(path, found);
-                        return Ok(());
-                    }
-                    _ => bail!(
-                        "it is a hard link to '{}', which is no file before it",
-                        shown(&target)
-                    ),
-                }
-            }
-            EntryType::Symlink => {
-                let target = target.context("a link has no target")?;
-                ensure!(
-                    !target.is_empty() && target.len() < MAX_PATH && !target.contains(&0),
-                    "its target is not a path"
-                );
-                Kind::Link(target)
-            }
-            EntryType::Directory => Kind::Directory,
-            EntryType::Char => device().map(|(major, minor)| Kind::Character(major, minor))?,
-            EntryType::Block => device().map(|(major, minor)| Kind::Block(major, minor))?,
-            EntryType::Fifo => Kind::Fifo,
-            EntryType::XGlobalHeader => return Ok(()),
-            other => bail!(
-                "it is of a kind ('{}') that no root file system has",
-                char::from(other.as_byte()).escape_debug()
-            ),
-        };
-        self.insert(path, Entry { metadata, kind });
-        Ok(())
-    }
-
     /// Returns a path of an archive as a path of the root, links in its directories followed within it.
     pub(super) fn resolve(&self, path: &[u8]) -> Result<Vec<u8>> {
         ensure!(
@@ -323,12 +172,12 @@ impl RootTree {
     }
 
     /// Returns the entry at a path.
-    pub(super) fn entry(&self, path: &[u8]) -> Option<&Entry> {
+    pub(crate) fn entry(&self, path: &[u8]) -> Option<&Entry> {
         self.entries.get(path)
     }
 
     /// Returns every entry, sorted.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
         let entries = self.entries.iter();
         entries.map(|(path, entry)| (path.as_slice(), entry))
     }
@@ -365,11 +214,18 @@ impl RootTree {
     }
 
     /// Opens the file at a path, links followed within the root; `None` when there is none.
-    pub(super) fn open(&self, path: &[u8]) -> Option<(u64, impl Read)> {
+    pub(crate) fn open<'a>(&'a self, path: &[u8]) -> Option<(u64, impl Read + use<'a>)> {
+        match &self.entries.get(&self.real_path(path)?)?.kind {
+            Kind::File(number) => self.content(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns the path at which links end, followed within the root; `None` when nothing is there.
+    pub(super) fn real_path(&self, path: &[u8]) -> Option<Vec<u8>> {
         let mut path = self.resolve(path).ok()?;
         for _ in 0..MAX_LINKS {
             match &self.entries.get(&path)?.kind {
-                Kind::File(number) => return self.content(*number),
                 Kind::Link(target) if target.starts_with(b"/") => {
                     path = self.follow(b"", target)?
                 }
@@ -377,7 +233,7 @@ impl RootTree {
                     let at = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
                     path = self.follow(&path[..at], target)?;
                 }
-                _ => return None,
+                _ => return Some(path),
             }
         }
         None
@@ -403,92 +259,11 @@ impl RootTree {
     }
 
     /// Reads a file of at most so many bytes as text.
-    pub(super) fn text(&self, path: &str, limit: u64) -> Option<String> {
+    pub(crate) fn text(&self, path: &str, limit: u64) -> Option<String> {
         let (size, mut reader) = self.open(path.as_bytes())?;
         let mut text = String::new();
         (size <= limit && reader.read_to_string(&mut text).is_ok()).then_some(text)
     }
-
-    /// Writes the tree as one sorted archive, the same bytes for the same tree.
-    ///
-    /// # Errors
-    /// When it cannot be written, or a content is cut short.
-    pub(super) fn write(&self, out: impl Write) -> Result<WrittenTree> {
-        let mut builder = Builder::new(out);
-        let mut first: BTreeMap<usize, &[u8]> = BTreeMap::new();
-        let mut written = WrittenTree {
-            unpacked: 0,
-            manifest: String::new(),
-        };
-        for (path, entry) in self.entries() {
-            let mut record = Record::new(path, entry);
-            let Kind::File(number) = entry.kind else {
-                record.finish(&mut builder, io::empty())?;
-                continue;
-            };
-            if let Some(target) = first.get(&number) {
-                record.hard_link(target);
-                record.finish(&mut builder, io::empty())?;
-                continue;
-            }
-            first.insert(number, path);
-            let content = self.contents.get(number).context("finding a content")?;
-            record.header.set_size(content.size());
-            let mut reader = HashingReader {
-                inner: ContentReader { content, at: 0 },
-                hasher: Sha256::new(),
-            };
-            record
-                .finish(&mut builder, &mut reader)
-                .with_context(|| format!("writing '{}'", shown(path)))?;
-            written.unpacked += content.size();
-            manifest_line(&mut written.manifest, &reader.hasher.finalize(), path);
-        }
-        builder.finish().context("ending an archive")?;
-        Ok(written)
-    }
-}
-
-/// Adds a line as sha256sum(1) does: a name with a newline or a backslash is escaped, and the line says so.
-fn manifest_line(manifest: &mut String, digest: &[u8], path: &[u8]) {
-    let name = String::from_utf8_lossy(path);
-    let escaped = name.replace('\\', "\\\\").replace('\n', "\\n");
-    if escaped != name {
-        manifest.push('\\');
-    }
-    manifest.push_str(&format!("{}  {escaped}\n", hex(digest)));
-}
-
-/// Reads owner, mode and attributes.
-fn metadata<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Metadata> {
-    let mut xattrs = BTreeMap::new();
-    let mut total = 0;
-    if let Some(extensions) = entry.pax_extensions()? {
-        for extension in extensions {
-            let extension = extension?;
-            let key = String::from_utf8_lossy(extension.key_bytes()).into_owned();
-            ensure!(
-                !key.starts_with("GNU.sparse"),
-                "it is a sparse file: pack it without holes"
-            );
-            if let Some(name) = key.strip_prefix(XATTR) {
-                total += name.len() + extension.value_bytes().len();
-                ensure!(
-                    total <= MAX_XATTRS,
-                    "it has more than {MAX_XATTRS} bytes of attributes"
-                );
-                xattrs.insert(name.to_owned(), extension.value_bytes().to_vec());
-            }
-        }
-    }
-    let header = entry.header();
-    Ok(Metadata {
-        mode: header.mode()? & 0o7777,
-        uid: header.uid()?,
-        gid: header.gid()?,
-        mtime: header.mtime()?,
-        xattrs,
-    })
 }
 
 /// The parts of a path that say something.
@@ -500,32 +275,4 @@ fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 /// Shows a path of somebody else's.
 pub(super) fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).escape_debug().to_string()
-}
-
-/// Reads a file that others read too.
-struct ReadAt {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for ReadAt {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-/// Hashes what is read.
-struct HashingReader<R> {
-    inner: R,
-    hasher: Sha256,
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
-    }
 }

@@ -1,10 +1,15 @@
 //! Archives of other people's, and what is written of them.
 
-use std::io::Seek;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
+use anyhow::Context;
 use proptest::prelude::*;
-use tar::Header;
+use tar::{Builder, EntryType, Header};
 
+use super::write::manifest_line;
 use super::*;
 
 /// An archive as somebody else writes it: kind, name, target or content.
@@ -175,6 +180,118 @@ fn an_archive_that_is_cut_short_is_refused() {
     );
 }
 
+/// Layers over each other, the lowest first.
+fn layers(layers: &[&[(EntryType, &str, &str)]]) -> Result<RootTree> {
+    let mut tree = RootTree::default();
+    for (number, layer) in layers.iter().enumerate() {
+        tree.read_layer(&archive(layer))
+            .with_context(|| format!("layer {number}"))?;
+    }
+    Ok(tree)
+}
+
+#[test]
+fn a_layer_removes_what_lower_ones_have_and_nothing_of_its_own() {
+    let lower: &[_] = &[
+        (FILE, "etc/a", "1"),
+        (FILE, "etc/b", "1"),
+        (FILE, "usr/lib/x/y", "1"),
+        (LINK, "lib", "usr/lib"),
+    ];
+    for (upper, expected) in [
+        (
+            &[(FILE, "etc/.wh.a", "")][..],
+            "etc etc/b lib usr usr/lib usr/lib/x usr/lib/x/y",
+        ),
+        // Before or after what the layer itself has at the path.
+        (
+            &[(FILE, "etc/a", "2"), (FILE, "etc/.wh.a", "")],
+            "etc etc/a etc/b lib usr usr/lib usr/lib/x usr/lib/x/y",
+        ),
+        (
+            &[(FILE, "etc/c", "2"), (FILE, "etc/.wh..wh..opq", "")],
+            "etc etc/c lib usr usr/lib usr/lib/x usr/lib/x/y",
+        ),
+        (
+            &[(FILE, "usr/lib/.wh.x", "")],
+            "etc etc/a etc/b lib usr usr/lib",
+        ),
+        // Through a link of a lower layer.
+        (
+            &[(FILE, "lib/.wh.x", "")],
+            "etc etc/a etc/b lib usr usr/lib",
+        ),
+        (
+            &[(FILE, "lib/.wh..wh..opq", "")],
+            "etc etc/a etc/b lib usr usr/lib",
+        ),
+        (&[(FILE, ".wh..wh..opq", ""), (FILE, "new", "")], "new"),
+        (
+            &[(FILE, ".wh.absent", "")],
+            "etc etc/a etc/b lib usr usr/lib usr/lib/x usr/lib/x/y",
+        ),
+        (
+            &[(DIR, ".wh..wh.plnk", ""), (FILE, ".wh..wh.aufs", "")],
+            "etc etc/a etc/b lib usr usr/lib usr/lib/x usr/lib/x/y",
+        ),
+    ] {
+        let tree = layers(&[lower, upper]).unwrap();
+        assert_eq!(paths(&tree).join(" "), expected, "{upper:?}");
+    }
+    let tree = layers(&[lower, &[(HARD, "twin", "etc/a"), (FILE, "etc/.wh.b", "")]]).unwrap();
+    assert_eq!(tree.entry(b"twin"), tree.entry(b"etc/a"));
+}
+
+#[test]
+fn a_layer_that_reaches_out_of_the_root_is_refused() {
+    for (upper, expected) in [
+        (
+            &[(FILE, ".wh.", "")][..],
+            "layer 0: reading '.wh.' of an archive: it removes what is no file of the image",
+        ),
+        (
+            &[(FILE, "etc/.wh...", "")],
+            "layer 0: reading 'etc/.wh...' of an archive: it removes what is no file of the image",
+        ),
+        (
+            &[(FILE, "../.wh.etc", "")],
+            "layer 0: reading '../.wh.etc' of an archive: it leads out of its directory",
+        ),
+        (
+            &[(EntryType::Block, "srv/disk", "")],
+            "layer 0: reading 'srv/disk' of an archive: it is a device outside of /dev, which whoever may read it could \
+             use on the node",
+        ),
+        (
+            &[(LINK, "dev", "srv"), (EntryType::Char, "dev/mem", "")],
+            "layer 0: reading 'dev/mem' of an archive: it is a device outside of /dev, which whoever may read it could \
+             use on the node",
+        ),
+    ] {
+        let refused = layers(&[upper]).map(|tree| paths(&tree)).unwrap_err();
+        assert_eq!(format!("{refused:#}"), expected);
+    }
+    for (target, path, expected) in [
+        ("/tmp", "l", Some("/l of it leads to /tmp, out of the root")),
+        ("../tmp", "l/x", Some("/l/x of it leads out of the root")),
+        ("l", "l", Some("/l of it leads to l, out of the root")),
+        ("usr/../etc", "l/x", None),
+        ("usr", "none", None),
+    ] {
+        let tree = layers(&[&[(LINK, "l", target)]]).unwrap();
+        let checked = tree.check_inside(path).map_err(|error| error.to_string());
+        assert_eq!(checked.err().as_deref(), expected, "{target}");
+    }
+    let outside = layers(&[&[(FILE, "a", "")]])
+        .unwrap()
+        .check_owners(1000)
+        .unwrap_err();
+    assert_eq!(
+        outside.to_string(),
+        "/a is owned by 1000:7, and a root image is built with the ids 0 to 999"
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..2048), valid: bool) {
@@ -186,7 +303,9 @@ proptest! {
         }
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        let _ = RootTree::default().read(&Arc::new(file));
+        let file = Arc::new(file);
+        let _ = RootTree::default().read(&file);
+        let _ = RootTree::default().read_layer(&file);
     }
 
     #[test]

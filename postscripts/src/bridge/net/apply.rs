@@ -3,9 +3,10 @@
 use std::io;
 
 use anyhow::anyhow;
+use definitions::IfName;
 use nix::libc;
 
-use super::{HostKernel, Step};
+use super::{Address, HostKernel, Step};
 use crate::fault::{Fault, FaultPoint};
 
 /// The kernel knows no bridges: neither built in nor as a module that may be loaded.
@@ -70,6 +71,49 @@ pub fn undo(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Resul
     } else {
         Err(anyhow!(refused.join("; ")))
     }
+}
+
+/// Removes what the steps removed and is there again: NetworkManager adds addresses and policy rules again that it
+/// knows the NIC by, for as long as it does.
+///
+/// # Errors
+/// When the kernel refuses to answer, or to remove one.
+pub fn remove_again(kernel: &HostKernel, steps: &[Step]) -> io::Result<()> {
+    let now = kernel.load(&[])?;
+    let has = |link: &IfName, address: &Address| {
+        let addresses = now.link(link.as_str()).map(|link| &link.addresses);
+        addresses.is_some_and(|all| all.iter().any(|known| known.is_same(address)))
+    };
+    for step in steps {
+        let is_there = match step {
+            Step::RemoveRule { rule } => now.rules.contains(rule),
+            Step::RemoveAddress { link, address } => has(link, address),
+            _ => false,
+        };
+        if is_there {
+            perform(kernel, step)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the policy rules that the steps removed and that are gone once all is undone: systemd-networkd takes those
+/// along that it knew a device by, and does not add them again.
+///
+/// # Errors
+/// When the kernel refuses to answer, or to add one.
+pub fn restore_rules(kernel: &HostKernel, steps: &[Step]) -> io::Result<()> {
+    let now = kernel.load(&[])?.rules;
+    for step in steps {
+        match step {
+            Step::RemoveRule { rule } if !now.iter().any(|known| known.is_alike(rule)) => {
+                let rule = rule.clone();
+                perform(kernel, &Step::AddRule { rule })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes a step happen; that it has happened already is fine.

@@ -130,11 +130,11 @@ impl HostKernel {
                     .join(&m.name)
                     .join("phy80211")
                     .exists();
-            let sysctls = if devices.contains(&m.name.as_str()) {
-                sysctl::load(&m.name)
-            } else {
-                BTreeMap::new()
-            };
+            let mut sysctls = BTreeMap::new();
+            if devices.contains(&m.name.as_str()) {
+                sysctls = sysctl::load(&m.name);
+                sysctls.extend(m.token.map(|ip| (sysctl::TOKEN.to_owned(), ip.to_string())));
+            }
             Link {
                 kind: if wireless { LinkKind::Wireless } else { m.kind },
                 mac: m.mac,
@@ -238,9 +238,9 @@ fn index(name: &str) -> io::Result<u32> {
     if_nametoindex(name).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))
 }
 
-/// An administrator's entry, a proxy, or a hardware address that is known.
+/// An administrator's entry, or a hardware address that is known.
 fn worth_keeping(neighbour: &Neighbour) -> bool {
-    neighbour.flags & libc::NTF_PROXY != 0 || neighbour.state & (libc::NUD_PERMANENT | KNOWN) != 0
+    neighbour.administered().is_some() || neighbour.state & KNOWN != 0
 }
 
 /// Reports whether the kernel makes this route by itself: it is of the `local` table's kind, or it is

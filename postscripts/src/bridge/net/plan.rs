@@ -32,7 +32,7 @@ pub(super) use adopt::is_self_made;
 pub use refuse::PlanRefusal;
 
 use super::firewall::Translation;
-use super::{Address, BridgeSettings, KernelRoute, Link, NetState, PortObstacle, Step};
+use super::{Address, BridgeSettings, KernelRoute, Link, Neighbour, NetState, PortObstacle, Step};
 use crate::netlink::uapi::RTPROT_RA;
 
 /// The NIC that shall be a port, and its bridge.
@@ -261,7 +261,7 @@ impl Planner<'_> {
     /// (net/core/neighbour.c), so no packet waits for an answer and a wrong entry does not last.
     fn copy_neighbours(&mut self) {
         let mut learnt: Vec<_> = self.nic.neighbours.clone();
-        learnt.retain(|known| !is_administered(known));
+        learnt.retain(|known| known.administered().is_none());
         for neighbour in &mut learnt {
             neighbour.state = libc::NUD_STALE;
         }
@@ -408,8 +408,9 @@ impl Planner<'_> {
     /// (`__inet_del_ifa`, net/ipv4/devinet.c).
     fn clear_nic(&mut self, moving: &[Address]) {
         let (nic, bridge) = (&self.uplink.nic, &self.uplink.bridge);
-        let administered: Vec<_> = self.nic.neighbours.to_vec();
-        for neighbour in administered.into_iter().filter(is_administered) {
+        let known = self.nic.neighbours.iter();
+        let administered: Vec<_> = known.filter_map(Neighbour::administered).collect();
+        for neighbour in administered {
             self.add(Step::AddNeighbour {
                 link: bridge.clone(),
                 neighbour: neighbour.clone(),
@@ -435,10 +436,6 @@ impl Planner<'_> {
             });
         }
     }
-}
-
-fn is_administered(neighbour: &super::Neighbour) -> bool {
-    neighbour.flags & libc::NTF_PROXY != 0 || neighbour.state & libc::NUD_PERMANENT != 0
 }
 
 fn redirect(route: &KernelRoute, from: &str, to: &str) -> KernelRoute {

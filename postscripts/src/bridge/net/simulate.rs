@@ -6,7 +6,7 @@
 
 use definitions::IfName;
 
-use super::{KernelRoute, Link, LinkKind, NetState, Step};
+use super::{KernelRoute, Link, LinkKind, NetState, PolicyRule, Step};
 
 impl NetState {
     /// Returns this network after the steps, in order.
@@ -37,6 +37,19 @@ impl NetState {
             Some(place) if !self.routes.contains(route) => self.routes.insert(place, route.clone()),
             _ => add(&mut self.routes, route),
         }
+    }
+
+    /// The kernel keeps the rules of a family by their priorities, those of one priority by their age.
+    fn add_rule(&mut self, rule: &PolicyRule) {
+        if self.rules.contains(rule) {
+            return;
+        }
+        let is_before =
+            |known: &PolicyRule| known.v6 == rule.v6 && known.priority() <= rule.priority();
+        let family = self.rules.iter().position(|known| known.v6 == rule.v6);
+        let last = self.rules.iter().rposition(is_before).map(|at| at + 1);
+        let at = last.or(family).unwrap_or(self.rules.len());
+        self.rules.insert(at, rule.clone());
     }
 
     fn simulate(&mut self, step: &Step) {
@@ -102,7 +115,7 @@ impl NetState {
                     add(&mut self.routes, placeholder);
                 }
             }
-            Step::AddRule { rule } => add(&mut self.rules, rule),
+            Step::AddRule { rule } => self.add_rule(rule),
             Step::RemoveRule { rule } => self.rules.retain(|known| known != rule),
             Step::SetNextHop { to, .. } => {
                 for known in self.nexthops.iter_mut().filter(|known| known.id == to.id) {

@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::netlink::NetlinkAttribute;
-use crate::netlink::uapi::RTPROT_RA;
+use crate::netlink::attribute::number;
+use crate::netlink::uapi::{FRA_PRIORITY, NDA_FLAGS_EXT, NTF_EXT_MANAGED, RTPROT_RA};
 use ipnetwork::IpNetwork;
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,11 @@ pub enum PortObstacle {
     MptcpEndpoint { what: String },
     /// A program that listens on this device alone.
     BoundSocket { protocol: SocketProtocol, port: u16 },
+    /// A program that speaks to somebody by this device alone.
+    BoundConnection {
+        protocol: SocketProtocol,
+        peer: SocketAddr,
+    },
     /// A program that receives frames of a type here.
     Frames { ether_type: u16 },
     /// A group that a program joined here.
@@ -270,6 +276,62 @@ pub struct Neighbour {
     pub state: u16,
     /// `NTF_*`.
     pub flags: u8,
+    /// Who made it, and further flags.
+    #[serde(default)]
+    pub other: Vec<NetlinkAttribute>,
+}
+
+impl PolicyRule {
+    /// Returns its priority, 0 where none is stated.
+    pub(super) fn priority(&self) -> u32 {
+        let stated = self.other.iter().find(|one| one.is(FRA_PRIORITY));
+        stated
+            .and_then(|one| number(&one.value))
+            .unwrap_or_default()
+    }
+
+    /// Reports whether both do the same to the same packets: only their priorities may differ, which the kernel gives
+    /// to a rule that has none.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        let rest = |rule: &Self| -> Vec<NetlinkAttribute> {
+            let all = rule.other.iter();
+            all.filter(|one| !one.is(FRA_PRIORITY)).cloned().collect()
+        };
+        let place = |rule: &Self| {
+            (
+                rule.v6,
+                rule.header.clone(),
+                rule.input.clone(),
+                rule.output.clone(),
+            )
+        };
+        place(self) == place(other) && rest(self) == rest(other)
+    }
+}
+
+impl Neighbour {
+    /// Returns it as an administrator enters it, if one did: for good, as a proxy, as one that the kernel has to keep
+    /// reachable, or as one that is never asked for, which the kernel makes only of what is no host.
+    pub(super) fn administered(&self) -> Option<Self> {
+        let own = self.clone();
+        if self.is_managed() {
+            let state = match self.mac {
+                Some(_) => libc::NUD_STALE,
+                None => libc::NUD_NONE,
+            };
+            return Some(Self { state, ..own });
+        }
+        let is_host = !self.ip.is_multicast() && self.mac.is_some_and(|mac| mac.0[0] & 1 == 0);
+        let is_unasked = self.state & libc::NUD_NOARP != 0 && is_host;
+        let is_proxy = self.flags & libc::NTF_PROXY != 0;
+        (is_proxy || is_unasked || self.state & libc::NUD_PERMANENT != 0).then_some(own)
+    }
+
+    fn is_managed(&self) -> bool {
+        let extended = self.other.iter().find(|one| one.is(NDA_FLAGS_EXT));
+        let flags = extended.and_then(|one| number(&one.value));
+        flags.is_some_and(|flags| flags & NTF_EXT_MANAGED != 0)
+    }
 }
 
 /// `RT_TABLE_MAIN`, as wide as a table's number is.

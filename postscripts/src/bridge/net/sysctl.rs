@@ -14,6 +14,12 @@ pub(super) const MULTICAST_ROUTING: [&str; 2] = ["ipv4/mc_forwarding", "ipv6/mc_
 /// (`addrconf_notify`, net/ipv6/addrconf.c), until a router advertises another.
 pub(super) const MTU: &str = "ipv6/mtu";
 
+/// The host's part of the addresses that routers advertise networks for (`ip token`): no file has it, and netlink
+/// reads and sets it.
+pub(super) const TOKEN: &str = "ipv6/token";
+/// No token.
+const NO_TOKEN: &str = "::";
+
 /// What no other device gets: a setting that is another one in a coarser unit, and the secret of the addresses that
 /// the kernel makes, which are looked at themselves.
 const LEFT_OUT: [&str; 7] = [
@@ -54,7 +60,7 @@ pub(crate) fn load(device: &str) -> BTreeMap<String, String> {
 
 /// Reads what a new device begins with.
 pub(crate) fn load_defaults() -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
+    let mut all = BTreeMap::from([(TOKEN.to_owned(), NO_TOKEN.to_owned())]);
     for device in NEIGHBOUR_DEFAULTS.iter().rev() {
         let is_default = |key: &str| *device == "default" || key.contains("/neigh/");
         all.extend(load(device).into_iter().filter(|(key, _)| is_default(key)));

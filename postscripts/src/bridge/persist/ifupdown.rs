@@ -25,6 +25,8 @@ pub(super) use read::read;
 /// The file that everything starts from, and where others are.
 pub(super) const MAIN: &str = "/etc/network/interfaces";
 pub(super) const DIRS: [&str; 1] = ["/etc/network/interfaces.d"];
+/// The class of what comes up at boot.
+const AUTO: &str = "auto";
 /// Options whose value is a command.
 const COMMANDS: [&str; 6] = ["pre-up", "up", "post-up", "pre-down", "down", "post-down"];
 
@@ -113,9 +115,7 @@ impl<'a> InterfacesLine<'a> {
                 | "no-scripts",
                 _,
             ) => Self::Other(keyword, words),
-            (class, _) if class == "auto" || class.starts_with("allow-") => {
-                Self::Class(class, words)
-            }
+            (class, _) if class == AUTO || class.starts_with("allow-") => Self::Class(class, words),
             (option, _) => Self::Option(option, rest.trim()),
         }
     }
@@ -214,6 +214,17 @@ fn enslave(desired: &DesiredBridge) -> String {
     )
 }
 
+/// What a word names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NamedDevice {
+    Nic,
+    /// An alias of the NIC.
+    Alias,
+    /// The NIC, by the stanza of another.
+    Mapped,
+    Other,
+}
+
 struct InterfacesEdit<'a> {
     desired: &'a DesiredBridge,
     /// Options that stay with the NIC.
@@ -240,7 +251,12 @@ impl InterfacesEdit<'_> {
                 }
                 InterfacesLine::Class(class, names) => {
                     inside = false;
-                    out.extend(self.class_lines(&line, class, &names));
+                    out.extend(self.class_lines(&line, class, &names)?);
+                }
+                // what ifdown is to leave alone, and devices without scripts
+                InterfacesLine::Other("no-auto-down" | "no-scripts", names) => {
+                    inside = false;
+                    out.extend(self.class_lines(&line, AUTO, &names)?);
                 }
                 InterfacesLine::Other("mapping" | "rename", names)
                     if names.iter().any(|name| glob::matches(name, &desired.nic)) =>
@@ -287,24 +303,53 @@ impl InterfacesEdit<'_> {
     }
 
     /// The bridge comes up where the NIC did; the NIC first, as it is a device of its own now.
-    fn class_lines(&self, line: &str, class: &str, names: &[&str]) -> Vec<String> {
-        let desired = self.desired;
-        if !names.iter().any(|name| self.is_nic(name)) {
-            return vec![line.to_owned()];
+    fn class_lines(&self, line: &str, class: &str, names: &[&str]) -> Result<Vec<String>> {
+        let DesiredBridge { nic, bridge, .. } = self.desired;
+        let named: Vec<NamedDevice> = names.iter().map(|name| self.named(name)).collect();
+        if let Some(at) = named.iter().position(|named| *named == NamedDevice::Mapped) {
+            bail!(
+                "'{class} {}' has {nic} come up by another stanza: write its stanza out first",
+                names[at]
+            );
         }
         // The bridge follows the NIC at once, and so before the aliases that need it.
-        let words = line
-            .split(' ')
-            .map(|word| match word.strip_prefix(desired.nic.as_str()) {
-                Some("") if class == "auto" => format!("{word} {}", desired.bridge),
-                Some(alias) if alias.starts_with(':') => format!("{}{alias}", desired.bridge),
-                _ => word.to_owned(),
-            });
-        let line = words.collect::<Vec<_>>().join(" ");
-        if class == "auto" || !names.contains(&desired.nic.as_str()) {
-            vec![line]
+        let words = line.split_inclusive(char::is_whitespace).map(|piece| {
+            let word = piece.trim_end();
+            let blank = &piece[word.len()..];
+            match self.named(word) {
+                NamedDevice::Nic if class == AUTO => format!("{word} {bridge}{blank}"),
+                NamedDevice::Alias => rename(piece, nic, bridge),
+                _ => piece.to_owned(),
+            }
+        });
+        let line: String = words.collect();
+        if class == AUTO || !named.contains(&NamedDevice::Nic) {
+            Ok(vec![line])
         } else {
-            vec![line, format!("auto {}", desired.bridge)]
+            Ok(vec![line, format!("{AUTO} {bridge}")])
+        }
+    }
+
+    /// What a word of `auto` or `allow-*` means: a name, or a pattern of the devices that are there
+    /// (`/eth*`, `/mac/52:54:*`), either with the stanza that the device comes up by (`eth0=lab`).
+    fn named(&self, word: &str) -> NamedDevice {
+        let DesiredBridge { nic, mac, .. } = self.desired;
+        let (device, stanza) = match word.split_once('=') {
+            Some((device, stanza)) => (device, Some(stanza)),
+            None => (word, None),
+        };
+        let is_nic = match device.split('/').collect::<Vec<_>>()[..] {
+            [name] if name != nic && self.is_nic(name) => return NamedDevice::Alias,
+            [name] => name == nic,
+            ["", pattern] => glob::matches(pattern, nic),
+            ["", "mac", pattern] => glob::matches(pattern, &mac.to_string()),
+            // a pattern with more than that may mean it
+            _ => device.starts_with('/'),
+        };
+        match stanza {
+            _ if !is_nic => NamedDevice::Other,
+            Some(stanza) if stanza != nic => NamedDevice::Mapped,
+            _ => NamedDevice::Nic,
         }
     }
 

@@ -117,6 +117,8 @@ impl BridgeTransaction<'_> {
         let expected = ExpectedState::after(&self.planned, &self.request.uplinks);
         expected.wait_for(kernel, deadline, Duration::ZERO)?;
         let mut notes = self.configure(fault)?;
+        net::remove_again(kernel, &self.planned.plan.steps)
+            .context("removing once more what a daemon put back on the NIC")?;
         // a network manager that was told of the change, or that was not, may change something more
         let settle_time = match self.planned.files.as_slice() {
             [] => SETTLE_TIME,

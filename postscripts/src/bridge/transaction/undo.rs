@@ -2,7 +2,7 @@
 //!
 //! The same for the run itself, for its watchdog and for the next run.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::journal::ChangeJournal;
 use crate::bridge::net::{self, HostKernel};
@@ -19,5 +19,6 @@ pub(crate) fn undo(kernel: &HostKernel, journal: &ChangeJournal, fault: &Fault) 
         persist::recover(&journal.root, bridge, fault)?;
     }
     live?;
+    net::restore_rules(kernel, &journal.steps).context("restoring policy rules")?;
     journal.remove()
 }

@@ -137,6 +137,16 @@ impl Set {
             && self.read().iter().all(is_plain)
     }
 
+    /// Reports whether more names than one begin as the one that begins a range does: one name ends with itself.
+    fn is_wildcard(&self, first: &[u8]) -> bool {
+        let ends = self.read().iter().filter(|element| element.is_end());
+        let after = ends
+            .filter_map(SetElement::key)
+            .filter(|end| end.as_slice() > first);
+        let itself = |end: &[u8]| end.strip_prefix(&first[..first.len() - 1]) == Some(&[1]);
+        self.has_ranges() && !after.min().is_some_and(|end| itself(&end))
+    }
+
     /// Its elements in words.
     pub(super) fn names(&self) -> String {
         let shown = self
@@ -147,6 +157,7 @@ impl Set {
                 let key = element.key().unwrap_or_default();
                 let name = match key.len() {
                     ..NAME_SIZE => format!("{key:02x?}"),
+                    _ if self.is_wildcard(&key) => format!("\"{}*\"", text(&key)),
                     _ => format!("\"{}\"", text(&key)),
                 };
                 let verdict = element.data().and_then(Verdict::parse);

@@ -14,7 +14,9 @@ use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
 use crate::bridge::net::{PortObstacle, SocketProtocol};
 use crate::netlink::Connection;
 use crate::netlink::attribute::MessageBuilder;
-use crate::netlink::uapi::{NETNSA_PID, SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_LISTEN};
+use crate::netlink::uapi::{
+    NETNSA_PID, SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
+};
 
 /// Drivers whose devices take every frame of the NIC below them, so that no bridge can.
 const EXCLUSIVE_UPPERS: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
@@ -34,11 +36,11 @@ const TUNNELS: [&str; 13] = [
     "vti6",
     "xfrm",
 ];
-/// Where a socket waits for anybody: its protocol, and its state as a bit of a mask. One of UDP that is not
-/// connected is closed.
-const WAITING: [(SocketProtocol, u32); 2] = [
-    (SocketProtocol::Tcp, 1 << TCP_LISTEN),
-    (SocketProtocol::Udp, 1 << TCP_CLOSE),
+/// Where a socket waits for anybody or speaks to somebody: its protocol, and its states as a mask. One of UDP that
+/// is not connected is closed.
+const RECEIVING: [(SocketProtocol, u32); 2] = [
+    (SocketProtocol::Tcp, 1 << TCP_LISTEN | 1 << TCP_ESTABLISHED),
+    (SocketProtocol::Udp, 1 << TCP_CLOSE | 1 << TCP_ESTABLISHED),
 ];
 /// The ports of DHCP clients, which are handed over.
 const DHCP_CLIENT_PORTS: [u16; 2] = [68, 546];
@@ -92,11 +94,8 @@ impl HostKernel {
         {
             add(line.split_whitespace().nth(2), PortObstacle::Session);
         }
-        for (index, protocol, port) in bound_sockets() {
-            add(
-                names.name(index),
-                PortObstacle::BoundSocket { protocol, port },
-            );
+        for (index, obstacle) in bound_sockets() {
+            add(names.name(index), obstacle);
         }
         for (index, obstacle) in receivers() {
             add(names.name(index), obstacle);
@@ -165,14 +164,13 @@ impl HostKernel {
     }
 }
 
-/// Sockets that are bound to one device: its number, the protocol and the port. A kernel that does not report
-/// them has none.
-fn bound_sockets() -> Vec<(u32, SocketProtocol, u16)> {
+/// Sockets that are bound to one device, each with its number. A kernel that does not report them has none.
+fn bound_sockets() -> Vec<(u32, PortObstacle)> {
     let mut found = Vec::new();
     let Ok(netlink) = Connection::about_sockets() else {
         return found;
     };
-    for (protocol, states) in WAITING {
+    for (protocol, states) in RECEIVING {
         let number = match protocol {
             SocketProtocol::Tcp => libc::IPPROTO_TCP,
             SocketProtocol::Udp => libc::IPPROTO_UDP,
@@ -184,7 +182,14 @@ fn bound_sockets() -> Vec<(u32, SocketProtocol, u16)> {
                 .iter()
                 .filter_map(|body| message::decode_socket(body));
             let obstacles = sockets.filter(|socket| is_obstacle(protocol, socket));
-            found.extend(obstacles.map(|socket| (socket.device, protocol, socket.port)));
+            found.extend(obstacles.map(|socket| {
+                let (port, device) = (socket.port, socket.device);
+                let obstacle = match socket.peer {
+                    Some(peer) => PortObstacle::BoundConnection { protocol, peer },
+                    None => PortObstacle::BoundSocket { protocol, port },
+                };
+                (device, obstacle)
+            }));
         }
     }
     found
@@ -221,6 +226,7 @@ mod tests {
             let socket = BoundSocket {
                 port,
                 address: address.parse().ok(),
+                peer: None,
                 device,
                 user,
             };

@@ -68,6 +68,10 @@ impl HostKernel {
                 let group = Some(*to);
                 change_link(link, LinkChange { group, ..unchanged })
             }
+            Step::SetSysctl { link, key, to, .. } if key == sysctl::TOKEN => {
+                let token = to.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+                set_link(message::encode_token(index(link.as_str())?, token))
+            }
             Step::SetSysctl { link, key, to, .. } => sysctl::save(link.as_str(), key, to),
             Step::SetUp { link } => {
                 let up = Some(true);

@@ -1,16 +1,24 @@
 //! Programs that receive by the NIC itself what will come in by the bridge: frames of a type, groups that they joined.
 //!
 //! Reference: net/packet/af_packet.c (`packet_seq_show`), net/ipv4/igmp.c (`igmp_mc_seq_show`), net/ipv6/mcast.c
-//! (`igmp6_mc_seq_show`); net/bridge/br_input.c (`br_handle_frame`: what is for the link alone passes the bridge by).
+//! (`igmp6_mc_seq_show`); net/core/net-procfs.c (`dev_mc_seq_show`); net/bridge/br_input.c (`br_handle_frame`: what is for the link alone passes the bridge by).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::bridge::net::PortObstacle;
+use crate::bridge::net::{Mac, PortObstacle};
 
 /// Ether types of which a port's own receivers get all, or that clients of DHCP and detection of conflicts ask for,
 /// which are handed over or begin again: none, all, 802.2, IPv4, ARP, IPv6, LLDP, 802.1X.
 const HARMLESS: [u16; 8] = [
     0x0000, 0x0003, 0x0004, 0x0800, 0x0806, 0x86dd, 0x88cc, 0x888e,
+];
+/// Link-layer groups of protocols that end at the port itself, whose programs receive its frames as before: those of
+/// IEEE 802.1, of Cisco, Extreme and Nortel.
+const OF_LINK: [&[u8]; 4] = [
+    &[0x01, 0x80, 0xc2, 0, 0],
+    &[0x01, 0, 0x0c],
+    &[0x01, 0xe0, 0x52],
+    &[0x01, 0, 0x81],
 ];
 /// Groups of the kernel's own, and those of mDNS and LLMNR, whose programs join them on each link that comes.
 const OWN_V4: [Ipv4Addr; 4] = [
@@ -43,7 +51,26 @@ pub(super) fn receivers() -> Vec<(u32, PortObstacle)> {
     let groups_v6 = groups_v6(&read("igmp6")).into_iter();
     let groups_v6 = groups_v6.map(|(device, group)| (device, IpAddr::from(group)));
     let groups = groups_v4.chain(groups_v6).map(group);
-    frames.chain(groups).collect()
+    let multicast = multicast(&read("dev_mcast"));
+    frames.chain(groups).chain(multicast).collect()
+}
+
+/// Link-layer groups that somebody gave a device himself (`ip maddr`), those of its users apart: `Index Device Count
+/// Static Address`. A bridge has its own, and asks nobody for the port's.
+fn multicast(text: &str) -> Vec<(u32, PortObstacle)> {
+    let read = |line: &str| {
+        let [index, _, _, is_static, digits] = line.split_whitespace().collect::<Vec<_>>()[..]
+        else {
+            return None;
+        };
+        let bytes = u64::from_str_radix(digits, 16).ok()?.to_be_bytes();
+        let mac = Mac(<[u8; 6]>::try_from(bytes.get(2..)?).ok()?);
+        let is_of_link = OF_LINK.iter().any(|start| mac.0.starts_with(start));
+        let what = format!("the link-layer multicast address {mac}");
+        let counts = is_static != "0" && digits.len() == 12 && !is_of_link;
+        counts.then_some((index.parse().ok()?, PortObstacle::Bound { what }))
+    };
+    text.lines().filter_map(read).collect()
 }
 
 /// Sockets of root's that get the frames of one type from one device: `sk RefCnt Type Proto Iface R Rmem User Inode`.
@@ -107,6 +134,18 @@ mod tests {
                     0000000000000000 3      3    88f7   0     1 0      0      16\n\
                     cut short\n";
         assert_eq!(frames(text).collect::<Vec<_>>(), [(2, 0x8863), (0, 0x88f7)]);
+    }
+
+    #[test]
+    fn link_layer_groups_that_somebody_added_are_found() {
+        let text = "2    eth0            1     0     333300000001\n\
+                    2    eth0            1     1     01005e7f0001\n\
+                    3    eth1            2     1     0180c200000e\n\
+                    3    eth1            1     1     01000ccccccc\n\
+                    4    ib0             1     1     00ffffffff12401bffff000000000000ffffffff\n\
+                    cut short\n";
+        let what = "the link-layer multicast address 01:00:5e:7f:00:01".to_owned();
+        assert_eq!(multicast(text), [(2, PortObstacle::Bound { what })]);
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! Devices: `struct ifinfomsg` and `IFLA_*` (linux/if_link.h).
 
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 
 use nix::libc;
 
 use crate::bridge::net::{BridgeSettings, LinkKind, Mac};
-use crate::netlink::NetlinkAttribute;
-use crate::netlink::attribute::{MessageBuilder, attributes, split, take, take_number, take_text};
-use crate::netlink::uapi::{
-    IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_VXLAN_LINK, NETNSA_NSID,
+use crate::netlink::attribute::{
+    MessageBuilder, attributes, split, take, take_ip, take_number, take_text,
 };
+use crate::netlink::uapi::{
+    IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE, IFLA_INET6_TOKEN, IFLA_VXLAN_LINK, NETNSA_NSID,
+};
+use crate::netlink::{AF_INET6, NetlinkAttribute};
 
 /// Flags of a device, as wide as its header has them.
 const IFF_UP: u32 = libc::IFF_UP as u32;
@@ -40,6 +43,8 @@ pub(crate) struct LinkMessage {
     /// The network namespace that it is in, when we asked for another than ours.
     pub(crate) target_namespace: Option<i32>,
     pub(crate) bridge: Option<BridgeSettings>,
+    /// The host's part of its advertised addresses; zero for none, absent without IPv6.
+    pub(crate) token: Option<Ipv6Addr>,
 }
 
 /// Reads an `RTM_NEWLINK`.
@@ -87,7 +92,17 @@ pub(crate) fn decode_link(bytes: &[u8]) -> io::Result<LinkMessage> {
         foreign_parent: parent.zip(namespace),
         target_namespace: take_namespace(&mut rest, libc::IFLA_TARGET_NETNSID),
         bridge,
+        token: take_token(&mut rest)?,
     })
+}
+
+fn take_token(attributes_of_link: &mut Vec<NetlinkAttribute>) -> io::Result<Option<Ipv6Addr>> {
+    let families = take(attributes_of_link, libc::IFLA_AF_SPEC).unwrap_or_default();
+    let v6 = take(&mut attributes(&families)?, AF_INET6.into()).unwrap_or_default();
+    match take_ip(&mut attributes(&v6)?, IFLA_INET6_TOKEN) {
+        Some(IpAddr::V6(token)) => Ok(Some(token)),
+        _ => Ok(None),
+    }
 }
 
 fn take_namespace(attributes: &mut Vec<NetlinkAttribute>, kind: u16) -> Option<i32> {
@@ -182,6 +197,15 @@ pub(crate) fn encode_link_change(index: u32, change: LinkChange) -> Vec<u8> {
         .maybe(change.master, |body, master| {
             body.number(libc::IFLA_MASTER, master)
         })
+        .into_bytes()
+}
+
+/// Sets the host's part of the advertised addresses of a device.
+pub(crate) fn encode_token(index: u32, token: Ipv6Addr) -> Vec<u8> {
+    let v6 = MessageBuilder::default().address(IFLA_INET6_TOKEN, token.into());
+    let families = MessageBuilder::default().attribute(AF_INET6.into(), &v6.into_bytes());
+    header(index, None)
+        .attribute(libc::IFLA_AF_SPEC, &families.into_bytes())
         .into_bytes()
 }
 

@@ -23,7 +23,7 @@ pub(crate) use bound::{
 };
 pub(crate) use link::{
     LinkChange, LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
-    encode_link_change, encode_link_name, encode_links_of_namespace,
+    encode_link_change, encode_link_name, encode_links_of_namespace, encode_token,
 };
 pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
 pub(crate) use nexthop::{decode_nexthop, encode_nexthop};

@@ -8,6 +8,7 @@ use nix::libc;
 use super::DeviceNames;
 use crate::bridge::net::{Mac, Neighbour};
 use crate::netlink::attribute::{MessageBuilder, family, split, take, take_ip};
+use crate::netlink::uapi::{NDA_FLAGS_EXT, NDA_PROTOCOL};
 use crate::netlink::{AF_INET, AF_INET6};
 
 /// Reads an `RTM_NEWNEIGH`: the device, and the neighbour on it; none for a bridge's own table.
@@ -22,11 +23,14 @@ pub(crate) fn decode_neighbour(
         return Ok(None);
     };
     let mac = take(&mut rest, libc::NDA_LLADDR).and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
+    // the others count what the kernel did
+    rest.retain(|one| one.is(NDA_PROTOCOL) || one.is(NDA_FLAGS_EXT));
     let neighbour = Neighbour {
         ip,
         mac: mac.map(Mac),
         state: u16::from_ne_bytes([s0, s1]),
         flags,
+        other: rest,
     };
     Ok(matches!(family, AF_INET | AF_INET6).then(|| (device.to_owned(), neighbour)))
 }
@@ -38,6 +42,7 @@ pub(crate) fn encode_neighbour(index: u32, neighbour: &Neighbour) -> Vec<u8> {
         .maybe(neighbour.mac, |body, mac| {
             body.attribute(libc::NDA_LLADDR, &mac.0)
         })
+        .others(&neighbour.other)
         .into_bytes()
 }
 

@@ -92,7 +92,8 @@ impl Planner<'_> {
     fn adopt_settings(&mut self) {
         let detection_later = self.moves_v6();
         for (key, value) in &self.nic.sysctls {
-            if key == sysctl::MTU || sysctl::MULTICAST_ROUTING.contains(&key.as_str()) {
+            let is_read_only = sysctl::MULTICAST_ROUTING.contains(&key.as_str());
+            if key == sysctl::MTU || is_read_only || key == sysctl::TOKEN && !self.is_advertised() {
                 continue;
             }
             if key == GENERATION && value != NONE {
@@ -102,6 +103,19 @@ impl Planner<'_> {
                 self.set(&self.uplink.bridge, self.bridge, key, value);
             }
         }
+    }
+
+    /// Reports whether the NIC makes addresses of what routers advertise: nothing else can have a token
+    /// (`inet6_set_iftoken`, net/ipv6/addrconf.c).
+    fn is_advertised(&self) -> bool {
+        let setting = |key: &str| self.nic.sysctls.get(key).map_or("", String::as_str);
+        let is_router = setting("ipv6/forwarding") != "0";
+        let accepts = match setting("ipv6/accept_ra") {
+            "0" => false,
+            "2" => true,
+            _ => !is_router,
+        };
+        accepts && setting("ipv6/router_solicitations") != "0"
     }
 
     /// Holds detection back on both, so that neither the move nor its undo waits for it.

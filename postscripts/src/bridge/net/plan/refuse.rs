@@ -1,5 +1,7 @@
 //! What must not be done, found before anything is.
 
+use std::net::SocketAddr;
+
 use nix::libc;
 
 use super::Uplink;
@@ -56,6 +58,17 @@ pub enum PlanRefusal {
         bridge: String,
         protocol: SocketProtocol,
         port: u16,
+    },
+    /// A program's peer would not be heard any more.
+    #[error(
+        "a program's {protocol} connection with {peer} is bound to {nic} alone, and would receive nothing there: end it, \
+         and have it bind itself to {bridge} or to no device ('ss -np' names it)"
+    )]
+    BoundConnection {
+        nic: String,
+        bridge: String,
+        protocol: SocketProtocol,
+        peer: SocketAddr,
     },
     /// A program would get no frames any more.
     #[error(
@@ -211,6 +224,12 @@ fn refusal(obstacle: &PortObstacle, nic: &str, bridge: &str) -> Option<PlanRefus
             bridge,
             protocol: *protocol,
             port: *port,
+        },
+        PortObstacle::BoundConnection { protocol, peer } => PlanRefusal::BoundConnection {
+            nic,
+            bridge,
+            protocol: *protocol,
+            peer: *peer,
         },
         PortObstacle::Tunnel { name, kind } => PlanRefusal::Tunnel {
             nic,

@@ -9,6 +9,7 @@ use super::*;
 use crate::bridge::net::{
     Hop, Lifetimes, LinkKind, Mac, Neighbour, NetlinkAttribute, NextHop, PolicyRule,
 };
+use crate::netlink::uapi::{NDA_FLAGS_EXT, NDA_PROTOCOL, NTF_EXT_MANAGED};
 
 fn address_of(ip: IpAddr, length: u8) -> Address {
     static_address(IpNetwork::new(ip, length).unwrap())
@@ -154,6 +155,7 @@ prop_compose! {
                 mac: Some(Mac([2; 6])),
                 state,
                 flags: 0,
+                other: Vec::new(),
             })
             .collect();
         let mut links = vec![link("lo", LinkKind::Loopback, 0)];
@@ -303,6 +305,86 @@ fn an_address_that_the_kernel_makes_from_a_secret_is_refused() {
     nic.sysctls
         .insert("ipv6/addr_gen_mode".to_owned(), "1".to_owned());
     assert!(plan(&state(nic), &[uplink()]).is_ok());
+}
+
+#[test]
+fn neighbours_that_an_administrator_entered_move_as_he_entered_them() {
+    let other = |kind, number: u32| NetlinkAttribute {
+        kind,
+        value: number.to_ne_bytes().to_vec(),
+    };
+    let neighbour = |host, state, other: &[NetlinkAttribute]| Neighbour {
+        ip: Ipv4Addr::new(10, 0, 0, host).into(),
+        mac: Some(Mac([2; 6])),
+        state,
+        flags: 0,
+        other: other.to_vec(),
+    };
+    let managed = other(NDA_FLAGS_EXT, NTF_EXT_MANAGED);
+    let broadcast = Neighbour {
+        mac: Some(Mac([0xff; 6])),
+        ..neighbour(255, libc::NUD_NOARP, &[])
+    };
+    let unknown = Neighbour {
+        mac: None,
+        ..neighbour(5, libc::NUD_INCOMPLETE, std::slice::from_ref(&managed))
+    };
+    let permanent = neighbour(1, libc::NUD_PERMANENT, &[other(NDA_PROTOCOL, 4)]);
+    let unasked = neighbour(2, libc::NUD_NOARP, &[]);
+    let kept = neighbour(3, libc::NUD_REACHABLE, &[managed]);
+    for (there, moved) in [
+        (&permanent, Some(permanent.clone())),
+        (&unasked, Some(unasked.clone())),
+        (
+            &kept,
+            Some(Neighbour {
+                state: libc::NUD_STALE,
+                ..kept.clone()
+            }),
+        ),
+        (
+            &unknown,
+            Some(Neighbour {
+                state: libc::NUD_NONE,
+                ..unknown.clone()
+            }),
+        ),
+        (&broadcast, None),
+        (&neighbour(4, libc::NUD_REACHABLE, &[]), None),
+    ] {
+        assert_eq!(there.administered(), moved, "{there:?}");
+    }
+}
+
+#[test]
+fn a_bridge_gets_the_token_of_a_nic_that_routers_advertise_networks_to() {
+    for (settings, expected) in [
+        (&[("accept_ra", "1"), ("forwarding", "0")][..], true),
+        (&[("accept_ra", "2"), ("forwarding", "1")], true),
+        (&[("accept_ra", "1"), ("forwarding", "1")], false),
+        (&[("accept_ra", "0"), ("forwarding", "0")], false),
+        (
+            &[
+                ("accept_ra", "1"),
+                ("forwarding", "0"),
+                ("router_solicitations", "0"),
+            ],
+            false,
+        ),
+    ] {
+        let mut nic = link("eth0", LinkKind::Ethernet, 1);
+        let settings = settings.iter().chain(&[("token", "::5")]);
+        nic.sysctls = settings
+            .map(|(key, value)| (format!("ipv6/{key}"), (*value).to_owned()))
+            .collect();
+        let state = NetState {
+            links: vec![nic],
+            ..NetState::default()
+        };
+        let plan = plan(&state, &[uplink()]).unwrap();
+        let sets = |step: &Step| matches!(step, Step::SetSysctl { key, .. } if key == "ipv6/token");
+        assert_eq!(plan.steps.iter().any(sets), expected);
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use crate::bridge::net::plan::plan;
 use crate::bridge::net::{Hop, Lifetimes, LinkKind, Mac, NextHop};
+use crate::netlink::NetlinkAttribute;
+use crate::netlink::uapi::FRA_PRIORITY;
 
 use super::*;
 
@@ -70,13 +72,16 @@ fn default_route(gateway: &str, device: &str, metric: u32) -> KernelRoute {
     }
 }
 
-fn rule(input: &str) -> PolicyRule {
+fn rule(input: &str, priority: u32) -> PolicyRule {
     PolicyRule {
         v6: false,
         header: vec![2; 12],
         input: Some(input.to_owned()),
         output: None,
-        other: Vec::new(),
+        other: vec![NetlinkAttribute {
+            kind: FRA_PRIORITY,
+            value: priority.to_ne_bytes().to_vec(),
+        }],
     }
 }
 
@@ -105,7 +110,7 @@ fn expected() -> NetState {
             default_route("10.0.0.1", "eth0", 100),
             default_route("10.1.0.1", "eth1", 101),
         ],
-        rules: vec![rule("eth0")],
+        rules: vec![rule("eth0", 9), rule("eth1", 10)],
         nexthops: vec![NextHop {
             id: 7,
             family: 2,
@@ -232,10 +237,22 @@ fn what_was_lost_gained_or_strayed_is_named() {
         ),
         (
             |now| now.rules.clear(),
+            &[
+                "the rule of IPv4 iif br0 is gone",
+                "the rule of IPv4 iif eth1 is gone",
+            ],
+        ),
+        // a manager of the network has the kernel choose the priority again
+        (|now| now.rules[0] = rule("br0", 8), &[]),
+        (
+            |now| {
+                now.rules.remove(0);
+                now.rules.push(rule("br0", 11));
+            },
             &["the rule of IPv4 iif br0 is gone"],
         ),
         (
-            |now| now.rules.push(rule("eth0")),
+            |now| now.rules.push(rule("eth0", 9)),
             &["there is a new rule of IPv4 iif eth0"],
         ),
         (

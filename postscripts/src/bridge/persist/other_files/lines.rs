@@ -14,7 +14,7 @@ pub(super) struct KeyedFiles {
     stays: &'static [&'static str],
 }
 
-pub(super) const KEYED: [KeyedFiles; 11] = [
+pub(super) const KEYED: [KeyedFiles; 19] = [
     KeyedFiles {
         files: &[
             "/etc/NetworkManager/NetworkManager.conf",
@@ -106,6 +106,51 @@ pub(super) const KEYED: [KeyedFiles; 11] = [
         ],
         moves: &["INTERFACES*", "DHCPD*", "DHCRELAY*", "OPTIONS"],
         stays: &["EXCLUDE_INTERFACES", "CONFIGURE_INTERFACES"],
+    },
+    KeyedFiles {
+        files: &[
+            "/etc/tuned/*/tuned.conf",
+            "/etc/tuned/profiles/*/tuned.conf",
+        ],
+        moves: &["net.ipv4.*", "net.ipv6.*", "net/ipv4/*", "net/ipv6/*"],
+        stays: &["devices*", "summary"],
+    },
+    // All that a routing daemon does is about addresses.
+    KeyedFiles {
+        files: &["/etc/frr/*.conf", "/etc/quagga/*.conf"],
+        moves: &["*"],
+        stays: &["description"],
+    },
+    KeyedFiles {
+        files: &["/etc/bird/*.conf", "/etc/bird.conf", "/etc/bird6.conf"],
+        moves: &["*"],
+        stays: &[],
+    },
+    KeyedFiles {
+        files: &["/etc/avahi/avahi-daemon.conf"],
+        moves: &["allow-interfaces"],
+        stays: &["deny-interfaces"],
+    },
+    KeyedFiles {
+        files: &["/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"],
+        moves: &["ListenAddress"],
+        stays: &[],
+    },
+    KeyedFiles {
+        files: &["/etc/samba/smb.conf"],
+        moves: &["interfaces"],
+        stays: &[],
+    },
+    KeyedFiles {
+        files: &["/etc/udhcpd.conf"],
+        moves: &["interface"],
+        stays: &[],
+    },
+    // A plugin may put a macvlan or ipvlan on its master, which a port cannot carry.
+    KeyedFiles {
+        files: &["/etc/cni/net.d/*"],
+        moves: &[],
+        stays: &[],
     },
 ];
 

@@ -2,9 +2,10 @@
 //!
 //! In: known places below the root directory. Out: the files as they have to become, so that what held
 //! for the NIC holds for the bridge, or an error that names each line for which no rule is known; and
-//! what is not read (a program, a pipe, a link to what others may change). Only the name as a word of its
+//! what is not read (a program, a pipe, a link to what others may change) or may be about the NIC as such. Only the name as a word of its
 //! own counts, and no comment.
 
+mod jobs;
 mod lines;
 mod link;
 mod sysctl;
@@ -128,6 +129,7 @@ pub(super) fn changes(
     };
     let (mut changes, mut skipped): (Vec<FileChange>, _) = Default::default();
     let mut problems = units_for(root, desired)?;
+    let jobs = jobs::find(root, desired)?;
     let searched = SEARCHED.iter().map(|place| (place.files, place.rewrite));
     let mut look =
         |pattern: &[&str], rewrite: &dyn Fn(&str, &RewriteContext<'_>) -> _| -> Result<()> {
@@ -155,6 +157,8 @@ pub(super) fn changes(
     for keyed in &lines::KEYED {
         look(keyed.files, &|text, context| keyed.rewrite(text, context))?;
     }
+    problems.extend(jobs.problems);
+    skipped.extend(jobs.notes);
     if !problems.is_empty() {
         bail!(
             "{} is named in other files for what {} will have: {}",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::statements::{self, RuleStatement, words};
 use super::{MAX_COUNT, Search};
+use crate::bridge::called_files::called_files;
 use crate::files::{Inspected, inspect};
 
 /// What runs at boot, or when the network comes up.
@@ -37,10 +38,6 @@ const CALLERS: [&str; 24] = [
     "/etc/cron.d/*",
     "/etc/boot.d/*",
     "/etc/init.d/boot.local",
-];
-/// What belongs to packages or to the kernel, but for what is below `/usr/local`.
-const VENDORS: [&str; 8] = [
-    "/bin", "/sbin", "/lib", "/lib64", "/usr", "/dev", "/proc", "/sys",
 ];
 /// Programs that change rules.
 const TOOLS: [&str; 8] = [
@@ -77,7 +74,10 @@ impl Search<'_> {
                     self.script(&path, "an init script");
                 }
                 let called = statements::read(&document.text).into_iter();
-                for script in called.flat_map(|it| paths(&it.shown)).take(MAX_COUNT) {
+                for script in called
+                    .flat_map(|it| called_files(&it.shown))
+                    .take(MAX_COUNT)
+                {
                     self.script(&script, &format!("run by {}", path.display()));
                 }
             }
@@ -91,7 +91,7 @@ impl Search<'_> {
             return;
         }
         let named = statements.iter().filter(|it| loads(it) || it.assigns());
-        for file in named.flat_map(|it| paths(&it.shown)) {
+        for file in named.flat_map(|it| called_files(&it.shown)) {
             self.rules(&file, &format!("loaded by {}", path.display()));
         }
     }
@@ -124,20 +124,6 @@ fn loads(statement: &RuleStatement) -> bool {
     statement.runs(is_restore)
         || statement.runs(|word| word == "iptables-apply")
         || (statement.runs(|word| word == "nft") && words(&statement.shown).any(is_file))
-}
-
-/// The administrator's files in a line.
-fn paths(line: &str) -> Vec<PathBuf> {
-    let parts =
-        line.split(|letter: char| letter.is_whitespace() || "\"'<>=()`;|&{},".contains(letter));
-    let paths = parts
-        .map(|part| part.trim_start_matches(['-', '@', '+', '!', ':']))
-        .filter(|part| part.starts_with('/') && !part.contains(['$', '*', '%']))
-        .map(PathBuf::from);
-    let is_own = |path: &PathBuf| {
-        path.starts_with("/usr/local") || !VENDORS.iter().any(|dir| path.starts_with(dir))
-    };
-    paths.filter(is_own).collect()
 }
 
 /// The patterns of files that `interfaces` reads too.

@@ -1,13 +1,22 @@
 //! Four docker hosts behind a switch, each with its own network, engine and certificate; the switch is the management node.
 
+mod certificates;
+mod engine;
+mod network;
+mod release;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
+
+pub(crate) use certificates::make_certificates;
+use engine::{start_containerd, start_daemon};
+use network::make_networks;
+use release::{containerd_socket, mount_root};
 
 /// The switch's address, which is the containers' router as well.
 pub(crate) const ROUTER: &str = "10.73.0.254";
@@ -103,13 +112,7 @@ impl Lab {
         let image = make_image(&path);
         for (host, address) in HOSTS {
             lab.wait_for(host);
-            // As setupdockerhost makes it.
-            let line = format!(
-                "network create --subnet 10.73.0.0/16 --gateway {ROUTER} --ip-range {ROUTER}/32 --aux-address \
-                 host1={address} -o com.docker.network.bridge.name=mydocker0 -o \
-                 com.docker.network.bridge.inhibit_ipv4=true mydocker0"
-            );
-            lab.docker(host, &words(&line));
+            lab.make_docker_network(host, address);
             lab.docker(
                 host,
                 &["network", "create", "--subnet", "10.74.0.0/24", "back"],
@@ -124,6 +127,15 @@ impl Lab {
             lab.docker(host, &import);
         }
         lab
+    }
+
+    /// Makes the docker network on a host's bridge, as `setupdockerhost` does.
+    pub(crate) fn make_docker_network(&self, host: &str, address: &str) {
+        let line = format!(
+            "network create --subnet 10.73.0.0/16 --gateway {ROUTER} --ip-range {ROUTER}/32 --aux-address host1={address} -o \
+             com.docker.network.bridge.name=mydocker0 -o com.docker.network.bridge.inhibit_ipv4=true mydocker0"
+        );
+        self.docker(host, &words(&line));
     }
 
     /// Returns the directory of the client's certificate.
@@ -275,280 +287,8 @@ impl Lab {
     }
 }
 
-/// Where the engine of a host is rooted.
-fn root_of(path: &Path, host: &str) -> PathBuf {
-    path.join(format!("root-{host}"))
-}
-
-/// Makes a system of another release one in which an engine runs: with the kernel's file systems, and the lab's own
-/// directory at the same path.
-fn mount_root(path: &Path, host: &str, made: &Path) {
-    let root = root_of(path, host);
-    fs::create_dir_all(&root).unwrap();
-    let at = |below: &str| format!("{}{below}", root.display());
-    let mount = |line: &str| run("mount", &words(line));
-    mount(&format!(
-        "--bind {} {}",
-        made.canonicalize().unwrap().display(),
-        at("")
-    ));
-    mount(&format!("-t proc proc {}", at("/proc")));
-    mount(&format!("-t sysfs sys {}", at("/sys")));
-    mount(&format!("--rbind /sys/fs/cgroup {}", at("/sys/fs/cgroup")));
-    for below in ["/dev", "/run", "/tmp"] {
-        mount(&format!("-t tmpfs none {}", at(below)));
-    }
-    for (name, minor) in [
-        ("null", 3),
-        ("zero", 5),
-        ("full", 7),
-        ("random", 8),
-        ("urandom", 9),
-    ] {
-        let node = at(&format!("/dev/{name}"));
-        run("mknod", &words(&format!("-m 666 {node} c 1 {minor}")));
-    }
-    // These systems have no umount.
-    fs::copy(busybox().unwrap(), at("/run/busybox")).unwrap();
-    // What hosts trust registries by is in dockerd's own directory.
-    fs::create_dir_all("/etc/docker/certs.d").unwrap();
-    for shared in [Path::new("/etc/docker"), path] {
-        fs::create_dir_all(at(shared.to_str().unwrap())).unwrap();
-        mount(&format!(
-            "--bind {0} {1}",
-            shared.display(),
-            at(shared.to_str().unwrap())
-        ));
-    }
-}
-
-/// Begins a command that makes the system of a host its own root, in a mount namespace: in a chroot alone, what is
-/// executed in a container would see the root of the namespace, which is this machine's.
-fn rooted(path: &Path, host: &str) -> Vec<String> {
-    let root = root_of(path, host);
-    if host.is_empty() || !root.exists() {
-        return Vec::new();
-    }
-    let script = "cd \"$0\" && mkdir -p .before && pivot_root . .before && /run/busybox umount -l /.before && exec \"$@\"";
-    [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        script,
-    ]
-    .map(str::to_owned)
-    .into_iter()
-    .chain([root.display().to_string()])
-    .collect()
-}
-
-/// The socket of the containerd that an engine uses: each release has its own.
-fn containerd_socket(path: &Path, host: &str) -> PathBuf {
-    if !host.is_empty() && root_of(path, host).exists() {
-        path.join(format!("containerd-{host}.sock"))
-    } else {
-        path.join("containerd.sock")
-    }
-}
-
-/// Joins the hosts' bridges by the switch's.
-fn make_networks() {
-    let addresses = [("switch", ROUTER)].into_iter().chain(HOSTS);
-    for (name, address) in addresses {
-        let name = namespace(name);
-        run("ip", &["netns", "add", &name]);
-        let inside = |line: &str| run("ip", &[&["-n", name.as_str()], &*words(line)].concat());
-        inside("link set lo up");
-        // As bridgeprereq has it: a bridge without an address of its own takes another with each port.
-        let last = address.rsplit('.').next().unwrap();
-        let mac = format!("02:00:00:00:00:{:02x}", last.parse::<u8>().unwrap());
-        inside(&format!("link add mydocker0 address {mac} type bridge"));
-        inside(&format!("addr add {address}/16 dev mydocker0"));
-        inside("link set mydocker0 up");
-    }
-    let switch = namespace("switch");
-    for (host, _) in HOSTS {
-        let name = namespace(host);
-        run(
-            "ip",
-            &[
-                &["-n", name.as_str()],
-                &*words(&format!("link add eth0 type veth peer name {host}")),
-            ]
-            .concat(),
-        );
-        run("ip", &["-n", &name, "link", "set", host, "netns", &switch]);
-        run(
-            "ip",
-            &[
-                "-n",
-                &name,
-                "link",
-                "set",
-                "eth0",
-                "master",
-                "mydocker0",
-                "up",
-            ],
-        );
-        run(
-            "ip",
-            &[
-                "-n",
-                &switch,
-                "link",
-                "set",
-                host,
-                "master",
-                "mydocker0",
-                "up",
-            ],
-        );
-    }
-}
-
 fn words(line: &str) -> Vec<&str> {
     line.split(' ').collect()
-}
-
-/// Makes an authority, a certificate for each host, and one for the client; and a client of another authority.
-fn make_certificates(path: &Path) {
-    let make = |authority: &str, directory: &str, name: &str, extensions: &str| {
-        let days = if directory == "expired" { 0 } else { 2 };
-        let directory = path.join(directory);
-        fs::create_dir_all(&directory).unwrap();
-        let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-        let own = |name: &str| {
-            path.join(format!("{authority}{name}"))
-                .to_str()
-                .unwrap()
-                .to_owned()
-        };
-        if !path.join(format!("{authority}.pem")).exists() {
-            let line = format!(
-                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={authority} -days 2 -keyout {} \
-                 -out {}",
-                own(".key"),
-                own(".pem")
-            );
-            run("openssl", &words(&line));
-        }
-        let line = format!(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {} -out {}",
-            file("key.pem"),
-            file("request.pem")
-        );
-        run("openssl", &words(&line));
-        fs::write(file("extensions"), extensions).unwrap();
-        let line = format!(
-            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days {days} -extfile {} -out {}",
-            file("request.pem"),
-            own(".pem"),
-            own(".key"),
-            file("extensions"),
-            file("cert.pem")
-        );
-        run("openssl", &words(&line));
-        fs::copy(own(".pem"), file("ca.pem")).unwrap();
-    };
-    for (host, address) in HOSTS {
-        let extensions =
-            format!("subjectAltName=IP:{address},DNS:{host}\nextendedKeyUsage=serverAuth\n");
-        make("authority", host, host, &extensions);
-    }
-    let extensions = format!("subjectAltName=IP:{ROUTER}\nextendedKeyUsage=serverAuth\n");
-    for name in ["server", "renewed"] {
-        make("authority", name, "server", &extensions);
-    }
-    for name in ["client", "expired"] {
-        make("authority", name, "client", "extendedKeyUsage=clientAuth\n");
-    }
-    make(
-        "foreign",
-        "stranger",
-        "stranger",
-        "extendedKeyUsage=clientAuth\n",
-    );
-    fs::copy(path.join("authority.pem"), path.join("stranger/ca.pem")).unwrap();
-}
-
-fn start_containerd(path: &Path, host: &str) -> Child {
-    let socket = containerd_socket(path, host);
-    let directory = socket.with_extension("d");
-    let child = Command::new("setpriv")
-        .args(["--pdeathsig", "TERM"])
-        .args(rooted(path, host))
-        .arg("containerd")
-        .arg("--address")
-        .arg(&socket)
-        .arg("--root")
-        .arg(directory.join("root"))
-        .arg("--state")
-        .arg(directory.join("state"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("containerd answers", || {
-        UnixStream::connect(&socket).is_ok()
-    });
-    child
-}
-
-/// Starts the engine of a host: with its socket, and over TLS for clients of the authority.
-fn start_daemon(path: &Path, (host, address): (&str, &str), mounts_of: Option<u32>) -> Child {
-    let directory = path.join(host);
-    let file = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-    let log = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file("log"))
-        .unwrap();
-    let tag = format!("{host}-{}", std::process::id());
-    // A download that fails is the case's to see, and not tried for minutes.
-    fs::write(file("daemon.json"), "{\"max-download-attempts\":1}").unwrap();
-    // `ip netns exec` would hide the control groups below a /sys of its own.
-    Command::new("nsenter")
-        .arg(format!("--net=/run/netns/{}", namespace(host)))
-        .args(mounts_of.map(|id| format!("--mount=/proc/{id}/ns/mnt")))
-        .args(["setpriv", "--pdeathsig", "TERM", "dockerd"])
-        .args(["--config-file", &file("daemon.json")])
-        .args(["-H", &format!("unix://{}", file("docker.sock"))])
-        .args(["-H", &format!("tcp://{address}:2376"), "--tlsverify"])
-        .args([
-            "--tlscacert",
-            &file("ca.pem"),
-            "--tlscert",
-            &file("cert.pem"),
-            "--tlskey",
-            &file("key.pem"),
-        ])
-        .args([
-            "--data-root",
-            &file("data"),
-            "--exec-root",
-            &file("exec"),
-            "--pidfile",
-            &file("docker.pid"),
-        ])
-        .arg("--containerd")
-        .arg(containerd_socket(path, host))
-        .args([
-            "--containerd-namespace",
-            &tag,
-            "--containerd-plugins-namespace",
-            &format!("{tag}-plugins"),
-        ])
-        .args(["--bridge=none", "--iptables=false", "--live-restore"])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
 }
 
 /// Makes an image's file system of busybox alone.

@@ -14,21 +14,19 @@
 //! The digest in a name is the first 16 digits of the file's SHA-256. So a name never has other content: a node
 //! that boots while an image is replaced gets the one that its assets name.
 
+mod directory;
+
 use std::fmt;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, OsImage, write_atomic};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+
+pub use directory::RootImageDir;
+pub(super) use directory::read_record;
 
 /// How many digits of its SHA-256 a file has in its name.
 const NAME_DIGITS: usize = 16;
-
-/// The most bytes that a record may have.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// How a root image is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,152 +263,15 @@ impl RootImageRecord {
     }
 }
 
-/// Where the root image of an osimage is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RootImageDir {
-    path: PathBuf,
-    /// Its path below the install directory, as nodes ask the web server for it.
-    served: String,
-}
-
-impl RootImageDir {
-    /// The name of the record.
-    pub const RECORD: &'static str = "rootimg.json";
-
-    /// Finds the directory of an osimage: its `rootimgdir`, or that of its release, architecture and profile.
-    ///
-    /// # Errors
-    /// When the osimage does not say which, or the directory is not below the install directory and so not
-    /// served.
-    pub fn of(image: &OsImage, installdir: &InstallDir) -> Result<Self> {
-        let path = match (
-            &image.rootimgdir,
-            &image.osvers,
-            image.osarch,
-            &image.profile,
-        ) {
-            (Some(path), ..) => PathBuf::from(path),
-            (None, Some(distro), Some(arch), Some(profile)) => {
-                installdir.rootimg(distro, arch, profile)
-            }
-            _ => bail!(
-                "the osimage {} has no rootimgdir, and osvers, osarch and profile do not say it: set them with chdef",
-                image.name
-            ),
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._+~-/".contains(c);
-        let below = path.strip_prefix(installdir.path()).ok();
-        let normal = |path: &&Path| {
-            let normal = |part| matches!(part, std::path::Component::Normal(_));
-            path.components().all(normal) && *path != Path::new("")
-        };
-        let served = below.filter(normal).and_then(Path::to_str);
-        match served.filter(|served| served.chars().all(plain)) {
-            Some(served) => Ok(Self {
-                served: served.to_owned(),
-                path,
-            }),
-            None => bail!(
-                "the osimage {}: its rootimgdir {} is not a directory below {}, which is what nodes are served, with \
-                 letters, digits and . _ + ~ - only",
-                image.name,
-                path.display(),
-                installdir.path().display()
-            ),
-        }
-    }
-
-    /// Returns the directory.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns the path of a file that the record names.
-    pub fn file(&self, file: &FileRecord) -> PathBuf {
-        self.path.join(&file.file)
-    }
-
-    /// Returns where nodes fetch it, below the URL of the install directory:
-    /// `netboot/debian12.9.0/x86_64/dockerhost/kernel.0123456789abcdef`.
-    pub fn served(&self, file: &FileRecord) -> String {
-        format!("{}/{}", self.served, file.file)
-    }
-
-    /// Reads the record; `None` when no image was packed yet.
-    ///
-    /// # Errors
-    /// When it cannot be read, is not a record, or names a file that is missing or has another size.
-    pub fn load(&self) -> Result<Option<RootImageRecord>> {
-        let path = self.path.join(Self::RECORD);
-        let Some(text) = read_record(&path, "packimage")? else {
-            return Ok(None);
-        };
-        let record =
-            RootImageRecord::parse(&text).with_context(|| format!("reading {}", path.display()))?;
-        self.check(&path, record.files(), "packimage")?;
-        Ok(Some(record))
-    }
-
-    /// Checks that the files that a record names are there.
-    ///
-    /// # Errors
-    /// The first that is not, or has another size, with what writes it again.
-    pub(super) fn check<'a>(
-        &self,
-        record: &Path,
-        files: impl IntoIterator<Item = &'a FileRecord>,
-        remedy: &str,
-    ) -> Result<()> {
-        for file in files {
-            file.check()?;
-            let found = fs::symlink_metadata(self.file(file)).ok();
-            ensure!(
-                found.is_some_and(|found| found.is_file() && found.len() == file.bytes),
-                "{} names {}, which is missing or has another size: run {remedy} again",
-                record.display(),
-                file.file
-            );
-        }
-        Ok(())
-    }
-
-    /// Publishes a record whose files are there.
-    ///
-    /// # Errors
-    /// When it cannot be written; then the record that was there stays.
-    pub fn save(&self, record: &RootImageRecord) -> Result<()> {
-        let path = self.path.join(Self::RECORD);
-        write_atomic(&path, record.render()?.as_bytes(), 0o644)
-            .with_context(|| format!("writing {}", path.display()))
-    }
-}
-
-/// Reads the text of a record; `None` when there is none.
-///
-/// # Errors
-/// When it cannot be read or is larger than a record, with what writes it again.
-pub(super) fn read_record(path: &Path, remedy: &str) -> Result<Option<String>> {
-    let reading = || format!("reading {}", path.display());
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(reading),
-        Ok(found) if !found.is_file() || found.len() > MAX_BYTES => bail!(
-            "{} is not a record of a root image: remove it, and run {remedy} again",
-            path.display()
-        ),
-        Ok(_) => fs::read_to_string(path).map(Some).with_context(reading),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn file(stem: &str, ending: Option<&str>) -> FileRecord {
         FileRecord::new(stem, ending, "0123456789abcdef".repeat(4), 3)
     }
 
-    fn record() -> RootImageRecord {
+    pub(super) fn record() -> RootImageRecord {
         RootImageRecord {
             osimage: "debian12.9.0-x86_64-netboot-dockerhost".into(),
             built_from: "b".repeat(64),
@@ -469,68 +330,5 @@ mod tests {
             refused.to_string(),
             "'6 init=/bin/sh' is not the release of a kernel"
         );
-    }
-
-    #[test]
-    fn a_record_is_read_only_when_its_files_are_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let installdir = InstallDir::new(dir.path());
-        let image = OsImage {
-            name: "a".into(),
-            osvers: "debian12".parse().ok(),
-            osarch: "x86_64".parse().ok(),
-            profile: Some("compute".into()),
-            ..OsImage::default()
-        };
-        let place = RootImageDir::of(&image, &installdir).unwrap();
-        assert_eq!(
-            place.path(),
-            dir.path().join("netboot/debian12/x86_64/compute")
-        );
-        fs::create_dir_all(place.path()).unwrap();
-        assert_eq!(place.load().unwrap(), None);
-        let record = record();
-        place.save(&record).unwrap();
-        let refused = place.load().unwrap_err().to_string();
-        assert!(
-            refused.ends_with(
-                "rootimg.json names rootimg.0123456789abcdef.squashfs, which is missing or has another size: run \
-                 packimage again"
-            ),
-            "{refused}"
-        );
-        for file in record.files() {
-            fs::write(place.file(file), "abc").unwrap();
-        }
-        assert_eq!(place.load().unwrap(), Some(record.clone()));
-        assert_eq!(
-            place.served(&record.kernel),
-            "netboot/debian12/x86_64/compute/kernel.0123456789abcdef"
-        );
-    }
-
-    #[test]
-    fn a_directory_that_nodes_are_not_served_is_refused() {
-        let installdir = InstallDir::new("/install");
-        for path in [
-            "/srv/rootimg",
-            "/install",
-            "/install/../etc",
-            "/install/a b",
-        ] {
-            let image = OsImage {
-                name: "a".into(),
-                rootimgdir: Some(path.into()),
-                ..OsImage::default()
-            };
-            let refused = RootImageDir::of(&image, &installdir).unwrap_err();
-            assert_eq!(
-                refused.to_string(),
-                format!(
-                    "the osimage a: its rootimgdir {path} is not a directory below /install, which is what nodes are \
-                     served, with letters, digits and . _ + ~ - only"
-                )
-            );
-        }
     }
 }

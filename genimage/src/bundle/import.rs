@@ -1,0 +1,201 @@
+//! A file into a bundle: each of its members is the one that the manifest names, in this order, with this digest.
+//!
+//! A path comes in; a bundle goes out whose root image is in a staging directory beside where it goes, or what is wrong.
+//! Nothing leads out of that directory: names are compared, and never used as paths.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use definitions::{InstallDir, OsImage, hex};
+use sha2::{Digest, Sha256};
+use tar::{Archive, EntryType};
+
+use super::install::{ImportRequest, definition};
+use super::manifest::{BundleManifest, MANIFEST, MAX_MANIFEST, Member};
+use super::{Bundle, BundleFile, MAX_FILE, StagedImage, xcat};
+use crate::rootimg::build::{STAGING, lock, remove_leftovers};
+use crate::rootimg::container::open_regular;
+use crate::rootimg::record::RootImageDir;
+
+/// How gzip begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Reads a bundle of ours, or as much as carries over of one of xCAT's.
+///
+/// # Errors
+/// When it is damaged, has more or less than it says, or is another one than `sha256`.
+pub(crate) fn read(
+    path: &Path,
+    request: &ImportRequest,
+    installdir: &InstallDir,
+) -> Result<Bundle> {
+    let reading = || format!("reading {}", path.display());
+    let mut file = open_regular(path)?;
+    if let Some(expected) = &request.sha256 {
+        let digest = digest_of(&mut file).with_context(reading)?;
+        ensure!(
+            digest == *expected,
+            "{}: its SHA-256 is {digest}, and should be {expected}",
+            reading()
+        );
+    }
+    let mut begin = [0; 2];
+    let known = file.read(&mut begin).with_context(reading)?;
+    file.rewind().with_context(reading)?;
+    if known == 2 && begin == GZIP {
+        return xcat::read(path, installdir).with_context(reading);
+    }
+    let mut archive = Archive::new(io::BufReader::with_capacity(1 << 18, file));
+    let mut entries = archive.entries().with_context(reading)?;
+    let mut next = || -> Result<Option<_>> { Ok(entries.next().transpose()?) };
+    let first = next().with_context(reading)?;
+    let mut first = first
+        .filter(|entry| *entry.path_bytes() == *MANIFEST.as_bytes())
+        .with_context(|| {
+            format!(
+                "{}: it does not begin with {MANIFEST}: it is no bundle",
+                reading()
+            )
+        })?;
+    let text = bounded(&mut first, MAX_MANIFEST).with_context(reading)?;
+    let manifest = BundleManifest::parse(&text).with_context(reading)?;
+    let mut left = Vec::new();
+    let object = definition(
+        (
+            &manifest.osimage,
+            &manifest.attributes,
+            Some(&manifest.installdir),
+        ),
+        request,
+        installdir,
+        &mut left,
+    )?;
+    let mut staged = None;
+    if let Some(record) = &manifest.image {
+        let image: OsImage = definitions::Definition::from_object(&object)?;
+        let directory = RootImageDir::of(&image, installdir)?;
+        let path = directory.path();
+        fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))?;
+        let lock = lock(path)?;
+        remove_leftovers(path, STAGING)?;
+        let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(path);
+        let staging =
+            staging.with_context(|| format!("making a directory in {}", path.display()))?;
+        staged = Some(StagedImage {
+            record: record.clone(),
+            staging,
+            lock,
+        });
+    }
+    let mut files = Vec::new();
+    for member in &manifest.members {
+        let taking = || format!("{}: the member {}", reading(), member.path);
+        let entry = next().with_context(taking)?;
+        let mut entry = entry.with_context(|| format!("{} is missing", taking()))?;
+        let name = entry.path_bytes().into_owned();
+        ensure!(
+            name == member.path.as_bytes(),
+            "{}: it has '{}' where its manifest names {}",
+            reading(),
+            String::from_utf8_lossy(&name).escape_debug(),
+            member.path
+        );
+        let is_file = entry.header().entry_type() == EntryType::Regular;
+        ensure!(
+            is_file && entry.size() == member.bytes,
+            "{} is not a file of {} bytes",
+            taking(),
+            member.bytes
+        );
+        take(member, &mut entry, staged.as_ref(), &mut files).with_context(taking)?;
+    }
+    if let Some(more) = next().with_context(reading)? {
+        bail!(
+            "{}: it has '{}', which its manifest does not name",
+            reading(),
+            String::from_utf8_lossy(&more.path_bytes()).escape_debug()
+        );
+    }
+    Ok(Bundle {
+        name: manifest.osimage,
+        attributes: manifest.attributes,
+        installdir: Some(manifest.installdir),
+        files,
+        scripts: manifest.scripts,
+        image: staged,
+        left,
+    })
+}
+
+/// Takes a member in, if its digest is what it should be.
+fn take(
+    member: &Member,
+    entry: &mut impl Read,
+    staged: Option<&StagedImage>,
+    files: &mut Vec<BundleFile>,
+) -> Result<()> {
+    let digest = match (&member.named, staged) {
+        (Some(named), _) => {
+            let bytes = bounded(entry, MAX_FILE)?;
+            let digest = hex(&Sha256::digest(&bytes));
+            files.push(BundleFile {
+                attribute: named.attribute.clone(),
+                value: named.value.clone(),
+                bytes,
+            });
+            digest
+        }
+        (None, Some(staged)) => {
+            // The manifest was checked: a plain name of a file of the record.
+            let name = member.path.rsplit('/').next().unwrap_or_default();
+            let path = staged.staging.path().join(name);
+            let mut file =
+                File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+            let mut hash = Sha256::new();
+            let mut buffer = vec![0; 1 << 18];
+            loop {
+                let read = entry.read(&mut buffer)?;
+                if read == 0 {
+                    break;
+                }
+                hash.update(&buffer[..read]);
+                file.write_all(&buffer[..read])
+                    .with_context(|| format!("writing {}", path.display()))?;
+            }
+            file.sync_all()?;
+            hex(&hash.finalize())
+        }
+        (None, None) => bail!("there is no root image that it is of"),
+    };
+    ensure!(
+        digest == member.sha256,
+        "it was changed: its SHA-256 is {digest}, and should be {}",
+        member.sha256
+    );
+    Ok(())
+}
+
+fn bounded(from: &mut impl Read, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(limit + 1).read_to_end(&mut bytes)?;
+    ensure!(
+        bytes.len() as u64 <= limit,
+        "it has more than {limit} bytes"
+    );
+    Ok(bytes)
+}
+
+fn digest_of(file: &mut File) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            file.rewind()?;
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(&buffer[..read]);
+    }
+}

@@ -1,0 +1,3 @@
+//! `imgexport`: an osimage as one file.
+
+pub use crate::cli::imgexport::run;

@@ -1,0 +1,3 @@
+//! `imgimport`: an osimage from one file.
+
+pub use crate::cli::imgimport::run;
