@@ -291,10 +291,15 @@ impl Lab {
     }
 
     fn enrol(&self, more: &[&str]) -> Result<Outcome> {
+        outcome(self.enrol_command()?.args(more))
+    }
+
+    fn enrol_command(&self) -> Result<Command> {
         let programs = static_programs()?;
         let program = programs.iter().find(|path| path.ends_with("enrol"));
         let mut command = self.site.command(program.context("there is no enrol")?);
-        outcome(command.arg("--root").arg(self.node("")).args(more))
+        command.arg("--root").arg(self.node(""));
+        Ok(command)
     }
 
     fn alarms(&self) -> Result<Vec<String>> {
@@ -408,6 +413,35 @@ fn enrols() -> Result<()> {
         "no timer"
     );
     same(&lab.alarms()?, &Vec::new())?;
+
+    // What firstboot reports by it is known to be the node's.
+    let said = lab.sandbox.path("said");
+    fs::write(
+        &said,
+        "setupdockerhost: ended with 1\nthere is no dockerd\n",
+    )?;
+    let mut report = lab.enrol_command()?;
+    let reported = outcome(
+        report
+            .args(["--report", "failed"])
+            .stdin(fs::File::open(&said)?),
+    )?;
+    same(&(reported.code, reported.stderr.as_str()), &(Some(0), ""))?;
+    let states = lab.sandbox.path("state");
+    let states = states.to_str().context("a path that is text")?;
+    let known = lab
+        .sandbox
+        .run("nodestat", &["host01", "--state", states])?;
+    let lines: Vec<_> = known.stdout.lines().collect();
+    ensure!(
+        matches!(lines[..], [
+            state,
+            "host01:     setupdockerhost: ended with 1",
+            "host01:     there is no dockerd"
+        ]
+            if state.starts_with("host01: failed since ") && !state.contains("by its address")),
+        "{known:?}"
+    );
 
     // A second run changes nothing; the next certificate is had by the present one, over the same key.
     let first = fs::read_to_string(identity.join("cert.pem"))?;

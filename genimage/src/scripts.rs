@@ -398,7 +398,11 @@ mod tests {
     fn programs_are_named_by_what_they_are_with_those_they_need() {
         let dir = tempfile::tempdir().unwrap();
         let outside = tempfile::NamedTempFile::new().unwrap();
-        for (name, text) in [("bridgeprereq", "abc"), ("setupdockerhost", "")] {
+        for (name, text) in [
+            ("bridgeprereq", "abc"),
+            ("setupdockerhost", ""),
+            ("dockerauthz", ""),
+        ] {
             fs::write(dir.path().join(name), text).unwrap();
         }
         symlink("bridgeprereq", dir.path().join("xHRM")).unwrap();
@@ -417,7 +421,10 @@ mod tests {
             .programs("n1", &programs)
             .unwrap();
         let names: Vec<_> = found.keys().map(String::as_str).collect();
-        assert_eq!(names, ["bridgeprereq", "setupdockerhost", "xHRM"]);
+        assert_eq!(
+            names,
+            ["bridgeprereq", "dockerauthz", "setupdockerhost", "xHRM"]
+        );
         let abc = ProgramDigest {
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
             size: 3,

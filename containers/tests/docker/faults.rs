@@ -317,7 +317,7 @@ struct SmallEngineDisk(PathBuf);
 
 impl SmallEngineDisk {
     fn mount() -> Self {
-        let data = lab().path(RESTARTED).join("data");
+        let data = lab().engine_data(RESTARTED);
         lab().kill_daemon(RESTARTED);
         let size = ["-t", "tmpfs", "-o", "size=32m", "none"];
         run("mount", &[&size[..], &[data.to_str().unwrap()]].concat());

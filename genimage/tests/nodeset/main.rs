@@ -224,7 +224,10 @@ fn the_list_of_scripts_names_what_they_must_be_and_their_environment() {
         ])
     );
     let programs: Vec<_> = list["programs"].as_object().unwrap().keys().collect();
-    assert_eq!(programs, ["bridgeprereq", "setupdockerhost", "xHRM"]);
+    assert_eq!(
+        programs,
+        ["bridgeprereq", "dockerauthz", "setupdockerhost", "xHRM"]
+    );
     for (name, value) in [
         ("NODE", "host01"),
         ("MASTER", "10.1.0.1"),
@@ -515,7 +518,13 @@ fn an_osimage_is_checked_without_a_node() {
 fn programs_that_ship_beside_nodeset_are_served_and_kept_up_to_date() {
     let site = site();
     fs::remove_dir_all(site.path("install/postscripts")).unwrap();
-    for program in ["firstboot", "bridgeprereq", "xHRM", "setupdockerhost"] {
+    for program in [
+        "firstboot",
+        "bridgeprereq",
+        "xHRM",
+        "setupdockerhost",
+        "dockerauthz",
+    ] {
         site.write(&format!("usr/share/slipway/postscripts/{program}"), program);
     }
     fs::create_dir(site.path("usr/bin")).unwrap();
@@ -544,7 +553,7 @@ fn programs_that_ship_beside_nodeset_are_served_and_kept_up_to_date() {
     assert!(!site.path("install/postscripts").exists());
     assert!(
         run(&[]).starts_with(
-            "postscripts/bridgeprereq brought up to date\npostscripts/firstboot brought"
+            "postscripts/bridgeprereq brought up to date\npostscripts/dockerauthz brought up to date\npostscripts/firstboot brought"
         )
     );
     assert_eq!(site.read("install/postscripts/xHRM"), "xHRM");

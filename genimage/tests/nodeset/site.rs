@@ -51,7 +51,13 @@ impl Site {
                 &format!("profile = \"{profile}\"\n"),
             );
         }
-        for program in ["firstboot", "bridgeprereq", "xHRM", "setupdockerhost"] {
+        for program in [
+            "firstboot",
+            "bridgeprereq",
+            "xHRM",
+            "setupdockerhost",
+            "dockerauthz",
+        ] {
             site.write(&format!("install/postscripts/{program}"), program);
         }
         site.tree();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use super::report::STATES;
+
 /// Get this host an identity that the site's authority signs, or the next one when it is time.
 ///
 /// Makes a key on this host, which never leaves it, and asks slipwayd of the management node to sign it: by the one-time
@@ -16,6 +18,10 @@ pub struct Args {
     /// Get the next certificate now
     #[arg(long)]
     pub renew: bool,
+
+    /// Report STATE to slipwayd by the certificate, with the lines of standard input: what firstboot does
+    #[arg(long, value_name = "STATE", conflicts_with = "renew", value_parser = STATES)]
+    pub report: Option<String>,
 
     /// Work on the host below DIR (for testing)
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]

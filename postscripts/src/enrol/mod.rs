@@ -11,6 +11,7 @@
 mod ask;
 mod cli;
 mod keep;
+mod report;
 mod schedule;
 mod sshd;
 
@@ -42,6 +43,9 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
 /// When the host has no identity then, or one that ends soon; what it had stays.
 pub fn run(args: Args) -> Result<ExitCode> {
     let root = args.root.as_path();
+    if let Some(state) = &args.report {
+        return report::report(root, state).with_context(|| format!("reporting '{state}'"));
+    }
     files::ensure_dir(&directory(root), 0o700)?;
     let _lock = Lock::acquire_private(&directory(root).join(".lock"), Duration::ZERO, &mut |_| {})?;
     let identity = match due(&args)? {

@@ -7,8 +7,8 @@
 //! done`. It goes on after a failure and ends with the last one's code.
 //!
 //! A program whose bytes are not those that the list names is never run. No shell sees a line of the list,
-//! no name is looked up, and of the environment nothing is printed. The state line that the management node
-//! may listen for is xCAT's (`installstatus`); nothing depends on it.
+//! no name is looked up, and of the environment nothing is printed. States are reported to slipwayd by
+//! the node's certificate, or before it has one, and elsewhere, as xCAT's nodes do (`installstatus`); nothing depends on it.
 
 mod cli;
 mod diagnosis;
@@ -24,6 +24,7 @@ mod runner;
 mod script;
 mod show;
 mod signals;
+mod site_report;
 mod start;
 mod status_file;
 mod unit;

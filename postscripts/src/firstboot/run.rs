@@ -14,7 +14,7 @@ use super::record::{InstallStatus, ScriptRecord, ScriptState, Status};
 use super::report::{result, step};
 use super::runner::ScriptRunner;
 use super::status_file::{self, boot_id, now};
-use super::{programs, script, show, unit, xcat_status};
+use super::{programs, script, show, site_report, unit, xcat_status};
 use crate::files;
 
 /// Runs `firstboot`.
@@ -213,7 +213,9 @@ fn enter(paths: &NodePaths, list: &Runlist, status: &mut Status, to: InstallStat
     if let Err(error) = status_file::save(paths, status) {
         step(format!("{error:#}"));
     }
-    xcat_status::report(&list.environment, to);
+    if !site_report::report(paths, status) {
+        xcat_status::report(&list.environment, to);
+    }
 }
 
 /// What nobody tries again has failed.

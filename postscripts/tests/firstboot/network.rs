@@ -43,6 +43,11 @@ pub(crate) const TESTS: &[Test] = &[
         states,
     ),
     (
+        "states_are_reported_by_the_node_s_certificate_where_it_has_one",
+        Need::Nothing,
+        certified,
+    ),
+    (
         "a_management_node_that_says_nothing_or_is_a_name_holds_nothing_up",
         Need::Nothing,
         silent,
@@ -229,6 +234,35 @@ fn states() {
         heard,
         states.map(|state| format!("installstatus {state}\n"))
     );
+}
+
+fn certified() {
+    let (address, heard) = listener(true);
+    let mut node = Node::new();
+    for (name, value) in [
+        ("MASTER", address.ip().to_string()),
+        ("XCATIPORT", address.port().to_string()),
+    ] {
+        node.list.environment.insert(name.to_owned(), value);
+    }
+    let (identity, told) = (node.path("etc/slipway/identity"), node.path("told"));
+    let [identity, told] = [identity.display(), told.display()];
+    node.script(
+        "enrol",
+        &format!(
+            "case $3 in --report) echo \"$4\"; cat;; *) mkdir -p {identity}; : >{identity}/cert.pem; exit;; esac >>{told}"
+        ),
+    );
+    node.script("broken", "echo one; echo two >&2; exit 4");
+    node.install();
+    node.run(&[]).expect(4);
+    assert_eq!(
+        heard.try_iter().collect::<Vec<_>>(),
+        ["installstatus postbooting\n"],
+        "before there was an identity"
+    );
+    let told = fs::read_to_string(node.path("told")).unwrap();
+    assert_eq!(told, "failed\nbroken: ended with 4\none\ntwo");
 }
 
 fn silent() {

@@ -148,6 +148,12 @@ impl Lab {
         self.directory.path().join(name)
     }
 
+    /// Returns where the engine of a host keeps all that it has.
+    pub(crate) fn engine_data(&self, host: &str) -> PathBuf {
+        let lab = self.directory.path();
+        release::seen_by_engine(lab, host, &lab.join(host).join("data"))
+    }
+
     /// Makes a command that runs in a namespace: `switch`, or a host.
     pub(crate) fn inside(&self, place: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
