@@ -108,10 +108,13 @@ impl<'a> DockerHost<'a> {
             same(&said.as_str(), &"nothing to do\n").context(script)?;
         }
         let drop_ins = machine.succeed("systemctl show -P DropInPaths docker.service")?;
-        same(
-            &drop_ins.trim(),
-            &"/etc/systemd/system/docker.service.d/slipway.conf",
-        )?;
+        let drop_ins: Vec<_> = drop_ins.split_whitespace().collect();
+        let ours = "/etc/systemd/system/docker.service.d/slipway";
+        ensure!(
+            drop_ins.last() == Some(&format!("{ours}.conf").as_str())
+                && drop_ins.iter().all(|path| path.starts_with(ours)),
+            "drop-ins: {drop_ins:?}"
+        );
         let failed = machine.succeed("systemctl list-units --failed --plain --no-legend")?;
         same(&failed.as_str(), &"")
     }

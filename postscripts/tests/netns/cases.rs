@@ -244,6 +244,10 @@ fn listeners() {
     assert_eq!(output.status.code(), Some(1));
     assert_same(&before, &lab.snapshot());
     drop(connection);
+    // What another case starts meanwhile holds it until it is another program.
+    lab.wait_for("the connection to end", || {
+        lab.host("ss -Hanu sport = :5999").is_empty()
+    });
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
 }
