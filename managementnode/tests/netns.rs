@@ -271,7 +271,9 @@ fn six() {
     let printed = script(
         &lab,
         r#"
-kill "$(cat "$LAB/dnsmasq.pid")"
+before=$(cat "$LAB/dnsmasq.pid")
+kill "$before"
+while kill -0 "$before" 2>/dev/null; do sleep 0.05; done
 ip address add fd00:1::1/64 dev eth1 nodad
 start
 cat >"$LAB/lease6" <<'LEASE'
