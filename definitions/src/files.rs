@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,9 @@ use tempfile::NamedTempFile;
 
 /// Where the kernel names this boot: random(4).
 const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
+
+/// What the name of a file ends with that is being written: nothing that configuration is read from.
+const STAGED_SUFFIX: &str = ".new";
 
 /// A file that is being written beside its path, and is not there until it is committed. Dropped before, it
 /// leaves nothing.
@@ -30,14 +34,9 @@ impl AtomicFile {
     /// # Errors
     /// When the directory takes no file.
     pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
-        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-        // Hidden and with another ending: nobody reads configuration from it.
-        let mut prefix = OsString::from(".");
-        prefix.push(name);
-        prefix.push(".slipway-");
         let staged = tempfile::Builder::new()
-            .prefix(&prefix)
-            .suffix(".new")
+            .prefix(&staged_prefix(path)?)
+            .suffix(STAGED_SUFFIX)
             .permissions(Permissions::from_mode(mode & 0o700))
             .tempfile_in(directory(path))?;
         staged
@@ -94,6 +93,32 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = AtomicFile::create(path, mode)?;
     file.write_all(bytes)?;
     file.commit()
+}
+
+/// Removes what writers of a file left beside it that were killed; for who alone writes it.
+///
+/// # Errors
+/// When the directory cannot be read, or a file in it cannot be removed.
+pub fn remove_staged(path: &Path) -> io::Result<()> {
+    let prefix = staged_prefix(path)?;
+    for entry in fs::read_dir(directory(path))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_bytes();
+        if name.starts_with(prefix.as_bytes()) && name.ends_with(STAGED_SUFFIX.as_bytes()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What the name of a file begins with that is being written for a path: hidden, so that nobody reads it.
+fn staged_prefix(path: &Path) -> io::Result<OsString> {
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".slipway-");
+    Ok(prefix)
 }
 
 /// Makes the names in a directory survive a loss of power.

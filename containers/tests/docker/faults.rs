@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::Case;
-use crate::lab::{RESTARTED, eventually, lab, restarts, run};
+use crate::lab::{RESTARTED, eventually, lab, restarts};
 use crate::site::{Site, outcome};
 
 pub(crate) const CASES: &[Case] = &[
@@ -317,10 +317,11 @@ struct SmallEngineDisk(PathBuf);
 
 impl SmallEngineDisk {
     fn mount() -> Self {
-        let data = lab().engine_data(RESTARTED);
+        let data = lab().path(RESTARTED).join("data");
         lab().kill_daemon(RESTARTED);
-        let size = ["-t", "tmpfs", "-o", "size=32m", "none"];
-        run("mount", &[&size[..], &[data.to_str().unwrap()]].concat());
+        let (mut mount, _) = lab().beside_engine(RESTARTED);
+        mount.args(["mount", "-t", "tmpfs", "-o", "size=32m", "none"]);
+        assert!(mount.arg(&data).status().unwrap().success());
         let disk = Self(data);
         lab().start_daemon(RESTARTED);
         lab().make_docker_network(RESTARTED, "10.73.0.7");
@@ -328,20 +329,29 @@ impl SmallEngineDisk {
     }
 
     fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("fill")).unwrap();
+        let mut file = fs::File::create(self.seen("fill")).unwrap();
         let full = (0..64).find_map(|_| file.write_all(&[1; 1 << 20]).err());
         assert_eq!(full.unwrap().raw_os_error(), Some(nix::libc::ENOSPC));
     }
 
     fn empty(&self) {
-        fs::remove_file(self.0.join("fill")).unwrap();
+        fs::remove_file(self.seen("fill")).unwrap();
+    }
+
+    /// Returns where a file on the disk is seen from here.
+    fn seen(&self, name: &str) -> PathBuf {
+        let (_, root) = lab().beside_engine(RESTARTED);
+        root.join(self.0.strip_prefix("/").unwrap()).join(name)
     }
 }
 
 impl Drop for SmallEngineDisk {
     fn drop(&mut self) {
         lab().kill_daemon(RESTARTED);
-        run("umount", &["-R", self.0.to_str().unwrap()]);
+        // Lazily: what the engine mounted there goes along.
+        let (mut unmount, _) = lab().beside_engine(RESTARTED);
+        let ended = unmount.args(["umount", "-l"]).arg(&self.0).status();
+        assert!(ended.unwrap().success());
         lab().start_daemon(RESTARTED);
     }
 }

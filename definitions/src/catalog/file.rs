@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Lock, sync_directory, write_atomic};
+use crate::{Lock, remove_staged, sync_directory, write_atomic};
 
 /// How long another writer may take.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,6 +33,8 @@ pub(super) enum Readers {
 pub(super) fn replace(path: &Path, text: &str, readers: Readers) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     make_directory(directory)?;
+    // The writers' lock is ours: whoever began one of these is dead.
+    remove_staged(path).with_context(|| format!("clearing {}", directory.display()))?;
     let mode = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => bail!(
             "writing {}: it is a symbolic link, which would be lost; change the file that it names",

@@ -148,10 +148,16 @@ impl Lab {
         self.directory.path().join(name)
     }
 
-    /// Returns where the engine of a host keeps all that it has.
-    pub(crate) fn engine_data(&self, host: &str) -> PathBuf {
-        let lab = self.directory.path();
-        release::seen_by_engine(lab, host, &lab.join(host).join("data"))
+    /// Begins a command that runs where the engine of a host sees its files, and returns where they are seen from here.
+    pub(crate) fn beside_engine(&self, host: &str) -> (Command, PathBuf) {
+        let found = self.containerds.lock().unwrap().get(host).map(Child::id);
+        let Some(id) = found else {
+            return (Command::new("busybox"), PathBuf::from("/"));
+        };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{id}/ns/mnt"));
+        command.arg("/run/busybox");
+        (command, PathBuf::from(format!("/proc/{id}/root")))
     }
 
     /// Makes a command that runs in a namespace: `switch`, or a host.

@@ -10,16 +10,6 @@ fn root_of(path: &Path, host: &str) -> PathBuf {
     path.join(format!("root-{host}"))
 }
 
-/// Returns where a file of the lab is for the engine of a host: what is mounted later is not passed on to its root.
-pub(super) fn seen_by_engine(path: &Path, host: &str, file: &Path) -> PathBuf {
-    let root = root_of(path, host);
-    if root.exists() {
-        root.join(file.strip_prefix("/").unwrap())
-    } else {
-        file.to_owned()
-    }
-}
-
 /// Makes a system of another release one in which an engine runs: with the kernel's file systems, and the lab's own
 /// directory at the same path.
 pub(super) fn mount_root(path: &Path, host: &str, made: &Path) {
