@@ -19,6 +19,8 @@ use super::{Firewall, Outcome, Report, Request};
 
 /// The exit code of a change that failed and was taken back.
 const ROLLED_BACK: u8 = 3;
+/// The exit code of one that another run may do: EX_TEMPFAIL of sysexits.h, which firstboot heeds.
+const TRY_AGAIN: u8 = 75;
 
 /// Moves this host's uplink into a bridge, or leaves everything as it is.
 #[derive(Debug, Parser)]
@@ -26,7 +28,8 @@ const ROLLED_BACK: u8 = 3;
     name = "bridgeprereq",
     version,
     after_help = "Exit codes: 0 done or nothing to do, 1 failed and nothing was changed, 2 wrong \
-                  usage, 3 failed and everything was put back.\n\nWithout NIC: INSTALLNIC, \
+                  usage, 3 failed and everything was put back, 75 the same because something else \
+                  changed the network meanwhile: run it again.\n\nWithout NIC: INSTALLNIC, \
                   PRIMARYNIC ('mac' stands for the NIC with MACADDRESS), else the interface that \
                   holds the default route. MASTER, an address, must answer afterwards if it does \
                   before."
@@ -156,6 +159,7 @@ fn run(arguments: Args) -> Result<ExitCode> {
     let report = super::run(&request, &mut |step| eprintln!("bridgeprereq: {step}"))?;
     print(&report, arguments.json)?;
     Ok(match report.outcome {
+        Outcome::RolledBack if report.is_overtaken => ExitCode::from(TRY_AGAIN),
         Outcome::RolledBack => ExitCode::from(ROLLED_BACK),
         _ => ExitCode::SUCCESS,
     })
@@ -265,6 +269,9 @@ fn print(report: &Report, json: bool) -> Result<()> {
         Outcome::RolledBack => {
             let why = report.error.as_deref().unwrap_or_default();
             eprintln!("bridgeprereq: {why}: everything was put back");
+            if report.is_overtaken {
+                eprintln!("bridgeprereq: something else made it meanwhile: run this again");
+            }
         }
     }
     Ok(())

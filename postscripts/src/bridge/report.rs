@@ -19,6 +19,9 @@ pub struct Report {
     pub reached: Vec<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// Whether something else made what was to be made, so that another run can succeed.
+    #[serde(skip)]
+    pub is_overtaken: bool,
     /// The steps themselves.
     pub plan: Vec<net::Step>,
 }

@@ -8,6 +8,7 @@ mod journal;
 mod undo;
 mod watchdog;
 
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -88,6 +89,7 @@ impl BridgeTransaction<'_> {
                 }
                 let mut report = self.planned.report(Outcome::RolledBack);
                 report.error = Some(format!("{error:#}"));
+                report.is_overtaken = is_overtaken(&error);
                 Ok(report)
             }
         }
@@ -176,5 +178,27 @@ impl BridgeTransaction<'_> {
             Ok(()) => watchdog.dismiss(),
             Err(_) => watchdog.delegate_undo(),
         }
+    }
+}
+
+/// Whether a change failed as something else had made it since the network was read: dockerd makes the bridges of its
+/// networks when it starts.
+fn is_overtaken(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::AlreadyExists)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_already_was_made_meanwhile() {
+        let failed = |code| {
+            let error = anyhow::Error::new(io::Error::from_raw_os_error(code));
+            is_overtaken(&error.context("making bridge mydocker0"))
+        };
+        assert!(failed(nix::libc::EEXIST));
+        assert!(!failed(nix::libc::EBUSY));
     }
 }
