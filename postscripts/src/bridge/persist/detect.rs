@@ -7,6 +7,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -96,6 +98,13 @@ pub(super) fn manager(root: &Path, nic: &str) -> Result<Option<&'static str>> {
 }
 
 const NETWORKD: &str = "systemd-networkd";
+
+/// What networkd notes of each device.
+const LINKS: &str = "/run/systemd/netif/links";
+/// Its notes of a device for which it waits for udev.
+const UNDECIDED: [&str; 2] = ["ADMIN_STATE=pending", "ADMIN_STATE=initialized"];
+/// How long it may wait.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(10);
 const NETWORK_MANAGER: &str = "NetworkManager";
 const WICKED: &str = "wickedd";
 
@@ -174,6 +183,10 @@ impl<'a> HostConfiguration<'a> {
             return Ok(Err("does not run".to_owned()));
         }
         let index = self.index.as_deref().unwrap_or("none");
+        let end = Instant::now() + DECISION_TIMEOUT;
+        while is_undecided(self.root, index)? && Instant::now() < end {
+            sleep(Duration::from_millis(50));
+        }
         Ok(match network_file(self.root, index)? {
             None => Err("does not manage it".to_owned()),
             Some(file) if generated_by_netplan(&file) => Err("follows netplan".to_owned()),
@@ -251,9 +264,21 @@ impl<'a> HostConfiguration<'a> {
     }
 }
 
+/// Reports whether networkd has not decided yet whether it manages a device: it waits for udev, and early in a boot that
+/// takes a while (`LINK_STATE_PENDING`, src/network/networkd-link.h of systemd).
+fn is_undecided(root: &Path, index: &str) -> Result<bool> {
+    let read = |path: &Path| files::read(&under_root(root, path));
+    let state = |text: &str| text.lines().any(|line| UNDECIDED.contains(&line));
+    Ok(match read(&Path::new(LINKS).join(index))? {
+        Some(text) => state(&text),
+        // it has begun, and has noted nothing of its devices
+        None => read(Path::new("/run/systemd/netif/state"))?.is_some() && index != "none",
+    })
+}
+
 /// The file that networkd reports to configure a device by, if it does.
 pub(super) fn network_file(root: &Path, index: &str) -> Result<Option<PathBuf>> {
-    let link = Path::new("/run/systemd/netif/links").join(index);
+    let link = Path::new(LINKS).join(index);
     let text = files::read(&under_root(root, &link))?.unwrap_or_default();
     let value = |key: &str| {
         text.lines()
