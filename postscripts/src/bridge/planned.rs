@@ -39,6 +39,9 @@ impl PlannedChange {
         let devices = |uplink: &Uplink| [uplink.nic.to_string(), uplink.bridge.to_string()];
         let devices: Vec<_> = request.uplinks.iter().flat_map(devices).collect();
         let devices: Vec<_> = devices.iter().map(String::as_str).collect();
+        for uplink in &request.uplinks {
+            persist::wait_for_networkd(&request.root, uplink.nic.as_str())?;
+        }
         let began = Instant::now();
         let mut state = kernel.load(&devices).context("reading the network")?;
         drop_endpoints_that_follow(request, &mut state)?;

@@ -101,10 +101,14 @@ const NETWORKD: &str = "systemd-networkd";
 
 /// What networkd notes of each device.
 const LINKS: &str = "/run/systemd/netif/links";
-/// Its notes of a device for which it waits for udev.
-const UNDECIDED: [&str; 2] = ["ADMIN_STATE=pending", "ADMIN_STATE=initialized"];
-/// How long it may wait.
-const DECISION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Its notes of a device that it has not done with.
+const AT_WORK: [&str; 3] = [
+    "ADMIN_STATE=pending",
+    "ADMIN_STATE=initialized",
+    "ADMIN_STATE=configuring",
+];
+/// How long that may take.
+const NETWORKD_TIMEOUT: Duration = Duration::from_secs(10);
 const NETWORK_MANAGER: &str = "NetworkManager";
 const WICKED: &str = "wickedd";
 
@@ -183,10 +187,6 @@ impl<'a> HostConfiguration<'a> {
             return Ok(Err("does not run".to_owned()));
         }
         let index = self.index.as_deref().unwrap_or("none");
-        let end = Instant::now() + DECISION_TIMEOUT;
-        while is_undecided(self.root, index)? && Instant::now() < end {
-            sleep(Duration::from_millis(50));
-        }
         Ok(match network_file(self.root, index)? {
             None => Err("does not manage it".to_owned()),
             Some(file) if generated_by_netplan(&file) => Err("follows netplan".to_owned()),
@@ -264,16 +264,27 @@ impl<'a> HostConfiguration<'a> {
     }
 }
 
-/// Reports whether networkd has not decided yet whether it manages a device: it waits for udev, and early in a boot that
-/// takes a while (`LINK_STATE_PENDING`, src/network/networkd-link.h of systemd).
-fn is_undecided(root: &Path, index: &str) -> Result<bool> {
+/// Waits while networkd is at work on a NIC: early in a boot it waits for udev first (`LINK_STATE_PENDING`,
+/// src/network/networkd-link.h of systemd), and a network that is read then is not the one that it makes.
+///
+/// # Errors
+/// When its notes cannot be read.
+pub fn wait_for_networkd(root: &Path, nic: &str) -> Result<()> {
     let read = |path: &Path| files::read(&under_root(root, path));
-    let state = |text: &str| text.lines().any(|line| UNDECIDED.contains(&line));
-    Ok(match read(&Path::new(LINKS).join(index))? {
-        Some(text) => state(&text),
-        // it has begun, and has noted nothing of its devices
-        None => read(Path::new("/run/systemd/netif/state"))?.is_some() && index != "none",
-    })
+    let class = Path::new("/sys/class/net").join(nic).join("ifindex");
+    let Some(index) = read(&class)? else {
+        return Ok(());
+    };
+    let notes = Path::new(LINKS).join(index.trim());
+    let end = Instant::now() + NETWORKD_TIMEOUT;
+    while Instant::now() < end {
+        let text = read(&notes)?.unwrap_or_default();
+        if !text.lines().any(|line| AT_WORK.contains(&line)) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// The file that networkd reports to configure a device by, if it does.

@@ -47,7 +47,7 @@ use definitions::IfName;
 use ipnetwork::IpNetwork;
 
 pub use crate::files::{Access, FileChange};
-pub use detect::is_networkmanagers;
+pub use detect::{is_networkmanagers, wait_for_networkd};
 pub use running::{Running, plan_running};
 
 use crate::bridge::net::NetState;
