@@ -329,6 +329,22 @@ fn foreign() {
          go-w it"
     ));
     mode(".slipway", 0o755);
+    for name in ["tree.toml", "SHA256SUMS"] {
+        mode(&format!(".slipway/{name}"), 0o664);
+        is_refused(&format!(
+            "<lab>/{TREE}/.slipway/{name} can be written to by others (mode 0664), and what is signed here nodes install: \
+             chmod go-w it"
+        ));
+        mode(&format!(".slipway/{name}"), 0o644);
+    }
+    lay(
+        &lab,
+        ".slipway/tree.toml",
+        "[tree]\ndistro = \"debian13.1.0\"\n",
+    );
+    is_refused(&format!(
+        "<lab>/{TREE}/.slipway/tree.toml names no disc, so that nobody vouched for one: import the medium again"
+    ));
     let elsewhere = lab.path("elsewhere");
     fs::rename(lab.path(&format!("{TREE}/.slipway")), &elsewhere).unwrap();
     is_refused(&format!(

@@ -228,16 +228,25 @@ pub(crate) fn secret(path: &Path) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Refuses what is not its owner's, and ours, alone.
-fn guarded(path: &Path, meta: &fs::Metadata, what: &str, mode: &str) -> Result<()> {
+/// Refuses what belongs to another user than root and us, who can change it.
+///
+/// # Errors
+/// When it does; what to do then is `advice`.
+pub(super) fn check_owner(path: &Path, meta: &fs::Metadata, advice: &str) -> Result<()> {
     let us = nix::unistd::geteuid().as_raw();
     if meta.uid() != us && meta.uid() != 0 {
         bail!(
-            "{} belongs to user {}, who can change what is in it: chown root it",
+            "{} belongs to user {}, who can change what is in it: {advice}",
             path.display(),
             meta.uid()
         );
     }
+    Ok(())
+}
+
+/// Refuses what is not its owner's, and ours, alone.
+fn guarded(path: &Path, meta: &fs::Metadata, what: &str, mode: &str) -> Result<()> {
+    check_owner(path, meta, "chown root it")?;
     if meta.mode() & 0o077 != 0 {
         bail!(
             "{} can be {what} by others (mode {:04o}): chmod {mode} it if nobody has, else make a new key",

@@ -198,10 +198,11 @@ fn sign_one(
     dry_run: bool,
 ) -> Result<(TreeOutcome, SignatureRecord)> {
     let public = public_key(directory)?;
-    let tree = ImportedTree::load(path)?;
+    // Before the tree is read: a run that waits here while copycds publishes another tree signs that one.
     let _lock = Lock::acquire(&directory.path(".trees.lock"), TIMEOUT, &mut |text| {
         eprintln!("{text}");
     })?;
+    let tree = ImportedTree::load(path)?;
     let view = SignedView::of(&tree);
     let present = view.record()?;
     let mut wanted = SignatureRecord {

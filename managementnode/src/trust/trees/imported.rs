@@ -1,7 +1,7 @@
 //! A tree as `copycds` published it: what it says of itself, and the indices of packages that are to be signed.
 //!
-//! Who can change the tree or its record decides what is signed. So both have to be root's, or ours, and nobody else's to
-//! write to; each index has to have the digest that the manifest gives.
+//! Who can change the tree, its record or its manifest decides what is signed. So all of them have to be root's, or ours, and
+//! nobody else's to write to; each index has to have the digest that the manifest gives.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::read_bounded;
+use crate::trust::directory::check_owner;
 use crate::trust::secret::digest;
 
 /// No record, index of an archive or manifest is larger.
@@ -62,14 +63,24 @@ impl ImportedTree {
                 own.join("tree.toml").display()
             );
         }
-        for directory in [&path, &own] {
-            ours_alone(directory)?;
+        if !fs::symlink_metadata(&own).is_ok_and(|meta| meta.is_dir()) {
+            bail!("{} is no directory", own.display());
         }
-        let reading = || format!("reading {}", own.join("tree.toml").display());
-        let record = read_bounded(&own.join("tree.toml"), MAX_RECORD)?;
+        let (record_path, manifest_path) = (own.join("tree.toml"), own.join("SHA256SUMS"));
+        for part in [&path, &own, &record_path, &manifest_path] {
+            ours_alone(part)?;
+        }
+        let reading = || format!("reading {}", record_path.display());
+        let record = read_bounded(&record_path, MAX_RECORD)?;
         let record = String::from_utf8(record).with_context(reading)?;
         let trust: TreeTrust = toml::from_str(&record).with_context(reading)?;
-        let manifest = read_bounded(&own.join("SHA256SUMS"), MAX_MANIFEST)?;
+        if trust.discs.is_empty() {
+            bail!(
+                "{} names no disc, so that nobody vouched for one: import the medium again",
+                record_path.display()
+            );
+        }
+        let manifest = read_bounded(&manifest_path, MAX_MANIFEST)?;
         let mut indices = BTreeMap::new();
         for (expected, name) in manifest.split(|byte| *byte == b'\n').filter_map(listed) {
             if !is_index(name) {
@@ -116,22 +127,11 @@ fn is_index(name: &str) -> bool {
     is && Path::new(name).components().all(plain)
 }
 
-/// Refuses a directory that somebody else can change.
+/// Refuses what somebody else can change.
 fn ours_alone(path: &Path) -> Result<()> {
     let meta =
         fs::symlink_metadata(path).with_context(|| format!("looking at {}", path.display()))?;
-    let us = nix::unistd::geteuid().as_raw();
-    if !meta.is_dir() {
-        bail!("{} is no directory", path.display());
-    }
-    if meta.uid() != us && meta.uid() != 0 {
-        bail!(
-            "{} belongs to user {}, who can change what is in it, and what is signed here nodes install: import the \
-             medium as root",
-            path.display(),
-            meta.uid()
-        );
-    }
+    check_owner(path, &meta, "import the medium as root")?;
     if meta.mode() & 0o022 != 0 {
         bail!(
             "{} can be written to by others (mode {:04o}), and what is signed here nodes install: chmod go-w it",
