@@ -215,11 +215,11 @@ fn made_once() {
         ("nodes.key", 0o600),
         ("clients.key", 0o600),
         ("server.key", 0o600),
-        ("signing.key", 0o600),
+        ("trees.key", 0o600),
         ("ssh_host_ca", 0o600),
         ("store.json", 0o600),
         ("root.crt", 0o644),
-        ("signing.pub", 0o644),
+        ("trees.asc", 0o644),
     ] {
         assert_eq!(
             mode(&lab, &format!("config/trust/{name}")),
@@ -246,12 +246,6 @@ fn made_once() {
         let verified = verify(&lab, &format!("config/trust/{holder}.crt"), &[]);
         assert_eq!(verified.code, Some(0), "{holder}: {}", verified.stderr);
     }
-    openssl(&lab, &["pkey", "-in", "config/trust/signing.key", "-noout"]);
-    let public = openssl(
-        &lab,
-        &["pkey", "-in", "config/trust/signing.key", "-pubout"],
-    );
-    assert_eq!(public, succeed(&lab, &["export", "signing"]));
     let status = json_of(&lab, &["status"]);
     assert_eq!(status["problems"], json!([]));
     assert_eq!(

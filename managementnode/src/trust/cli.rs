@@ -200,8 +200,6 @@ pub(crate) enum ExportedPart {
     Clients,
     /// The line of known_hosts for ssh hosts
     Ssh,
-    /// The public key of signing.key, which signs nothing yet
-    Signing,
     /// The public key of trees (OpenPGP)
     Trees,
     /// The lists of what is revoked
@@ -257,6 +255,7 @@ mod tests {
             "arm",
             "sign-tree",
             "export key",
+            "export signing",
             "ipxe --remove --shell",
             "sign",
             "sign boot.ipxe",

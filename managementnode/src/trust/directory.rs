@@ -9,7 +9,6 @@
 //! bootfiles.crt bootfiles.key   signs what nodes boot
 //! ipxe.json                 the iPXE that was built
 //! ssh_host_ca ssh_host_ca.pub   signs hosts' ssh keys
-//! signing.key signing.pub   signs nothing yet
 //! trees.key trees.asc       signs trees (OpenPGP)
 //! store.json                what was signed, what is revoked, who is armed
 //! ```

@@ -145,17 +145,6 @@ fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) ->
     )?;
     write(directory, Holder::Root, Some(&root), &certificate)?;
     ssh::generate(&directory.path("ssh_host_ca"))?;
-    let signing = PrivateKey::generate()?;
-    replace::write(
-        &directory.path("signing.key"),
-        signing.reveal().as_bytes(),
-        0o600,
-    )?;
-    replace::write(
-        &directory.path("signing.pub"),
-        signing.public_pem()?.as_bytes(),
-        0o644,
-    )?;
     super::trees::make_key(directory, &site.domain)?;
     let mut open = OpenStore::open(&directory.path(""))?;
     for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {

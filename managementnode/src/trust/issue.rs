@@ -319,7 +319,6 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
     let text = match what {
         ExportedPart::Root => directory.certificate(Holder::Root)?,
         ExportedPart::Clients => directory.certificate(Holder::Clients)?,
-        ExportedPart::Signing => required(&directory.path("signing.pub"))?,
         ExportedPart::Trees => super::trees::public_key(&directory)?,
         ExportedPart::Ssh => known_hosts(catalog)?,
         ExportedPart::Crl => revocations(&directory, &Store::load(path)?)?,

@@ -78,7 +78,7 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
             Err(error) => problems.push(format!("{error:#}")),
         }
     }
-    for name in ["ssh_host_ca", "signing.key", super::trees::SECRET] {
+    for name in ["ssh_host_ca", super::trees::SECRET] {
         match super::directory::secret(&directory.path(name)) {
             Ok(Some(_)) => text += &format!("{name:<9} here\n"),
             Ok(None) => problems.push(format!("{} is missing", directory.path(name).display())),

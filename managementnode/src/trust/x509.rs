@@ -108,14 +108,6 @@ impl PrivateKey {
         &self.0
     }
 
-    /// Returns the public key, PEM.
-    ///
-    /// # Errors
-    /// When the key cannot be read.
-    pub(crate) fn public_pem(&self) -> Result<String> {
-        Ok(self.pair()?.public_key_pem())
-    }
-
     /// Returns the public key, to be certified.
     ///
     /// # Errors
