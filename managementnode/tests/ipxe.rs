@@ -272,6 +272,12 @@ fn signed() {
     assert_eq!(sign(&lab).code, Some(0));
     assert_eq!(verify(&lab, "boot.ipxe").code, Some(0));
     assert_eq!(ipxe(&lab, &[]), said(BUILT_ALREADY));
+    // Without its certificate the root is another one, which takes nothing of the first.
+    fs::remove_file(lab.path("config/trust/boot.crt")).unwrap();
+    assert_eq!(ipxe(&lab, &[]), said(BUILT));
+    assert_ne!(verify(&lab, "boot.ipxe").code, Some(0));
+    assert_eq!(sign(&lab).code, Some(0));
+    assert_eq!(verify(&lab, "boot.ipxe").code, Some(0));
 }
 
 fn served() {

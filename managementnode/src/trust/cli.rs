@@ -69,7 +69,7 @@ pub(crate) enum Verb {
         #[arg(required = true, value_parser = ["nodes", "clients", "server", "trees", "bootfiles"])]
         holders: Vec<String>,
 
-        /// With a new key: what the old one signed is not trusted any more
+        /// With a new key: what the old one signed is not trusted any more; that of bootfiles is until its certificate ends
         #[arg(long)]
         new_key: bool,
     },
