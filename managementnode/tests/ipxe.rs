@@ -331,6 +331,15 @@ fn served() {
             "the site's iPXE: removed\nmakedhcp -n and nodeset bring the distribution's back, which checks nothing.\n"
         )
     );
+    assert!(!lab.path("install/ipxe/undionly.kpxe").exists());
+    assert_eq!(lab.read("install/ipxe/ipxe-x86_64.efi"), "another");
+    lab.site(&format!("{SITE}bootlevel = \"2\"\n"));
+    refused(
+        &dhcp(&["--loaders", &loaders]),
+        "makedhcp: the site's bootlevel is 2, and it has no iPXE of its own: run slipway-trust ipxe; or chdef -t site \
+         clustersite bootlevel=1\n",
+    );
+    lab.site(SITE);
     assert_eq!(dhcp(&["--loaders", &loaders]).code, Some(0));
     assert_eq!(lab.read("install/ipxe/undionly.kpxe"), "undionly.kpxe");
 }

@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use definitions::{Catalog, InstallDir};
+use definitions::{BootLevel, Catalog, InstallDir, Site};
 
 use super::networks::{ServedNetworks, tag};
 use crate::dnsmasq::setting;
@@ -119,14 +119,17 @@ impl Loaders {
     /// Takes the site's own, where it has some, else looks for others.
     ///
     /// # Errors
-    /// When the site's are not as they were built.
-    pub(super) fn of_site(
-        catalog: &Catalog,
-        given: Option<&Path>,
-        installdir: &InstallDir,
-    ) -> Result<Self> {
+    /// When the site's are not as they were built, or its nodes are to boot nothing else and it has none.
+    pub(super) fn of_site(catalog: &Catalog, site: &Site, given: Option<&Path>) -> Result<Self> {
+        let installdir = site.install_dir();
         let Some(own) = SiteIpxe::load(catalog)? else {
-            return Ok(Self::find(given, installdir));
+            if site.bootlevel == Some(BootLevel::Signed) {
+                bail!(
+                    "the site's bootlevel is 2, and it has no iPXE of its own: run slipway-trust ipxe; or chdef -t site \
+                     clustersite bootlevel=1"
+                );
+            }
+            return Ok(Self::find(given, &installdir));
         };
         if let Some(given) = given {
             bail!(

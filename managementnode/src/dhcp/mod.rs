@@ -53,7 +53,7 @@ fn settings(args: &Args, directory: &Directory) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let site = catalog.site()?;
     let served = ServedNetworks::load(&catalog, &site)?;
-    let loaders = Loaders::of_site(&catalog, args.loaders.as_deref(), &site.install_dir())?;
+    let loaders = Loaders::of_site(&catalog, &site, args.loaders.as_deref())?;
     let text = served.settings()?
         + &loaders.settings(&served)?
         + &dnsmasq::setting(

@@ -175,10 +175,10 @@ pub(super) fn ipxe(
     output(as_json, &text, document)
 }
 
-/// Forgets the site's iPXE: nodes boot that of the distribution again.
+/// Removes the site's iPXE: nodes boot that of the distribution again. A loader that is another one by now stays.
 ///
 /// # Errors
-/// When there is none, or the record stays.
+/// When there is none, or something of it stays.
 pub(super) fn remove(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()> {
     let trust = TrustDirectory::of(catalog);
     trust.existing()?;
@@ -186,6 +186,13 @@ pub(super) fn remove(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<
         bail!("the site has no iPXE of its own");
     };
     if !dry_run {
+        let directory = catalog.site()?.install_dir().path().join("ipxe");
+        for (file, built) in &known.loaders {
+            let path = directory.join(file);
+            if digest(&path)?.as_ref() == Some(built) {
+                replace::remove(&path)?;
+            }
+        }
         replace::remove(&trust.path(RECORD))?;
     }
     let would = if dry_run { "would be " } else { "" };
