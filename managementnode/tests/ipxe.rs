@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitCode, Stdio};
 
+use lab::programs::trust;
 use lab::{Ended, Lab, ended};
 
 const NETWORKS: &str = "[rack]\nnet = \"10.1.0.0\"\nmask = \"/16\"\nmgtifname = \"lo\"\n";
@@ -40,14 +41,6 @@ fn site() -> Lab {
     lab.write("source/src/Makefile", MAKEFILE);
     assert_eq!(trust(&lab, &["init"]).code, Some(0));
     lab
-}
-
-fn trust(lab: &Lab, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trust"));
-    command
-        .current_dir(lab.root())
-        .env("SLIPWAY_CONFIG", lab.path("config"));
-    ended(command.args(arguments), lab.root())
 }
 
 fn ipxe(lab: &Lab, more: &[&str]) -> Ended {

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use lab::programs::{other, succeed, trust};
 use lab::{Ended, Lab, ended};
 use serde_json::Value;
 
@@ -111,29 +112,6 @@ fn sha256(lab: &Lab, name: &str) -> String {
     let printed = other(lab, "sha256sum", &[name]);
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     printed.stdout[..64].to_owned()
-}
-
-fn other(lab: &Lab, program: &str, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(program);
-    ended(command.current_dir(lab.root()).args(arguments), lab.root())
-}
-
-fn trust(lab: &Lab, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trust"));
-    command
-        .current_dir(lab.root())
-        .env("SLIPWAY_CONFIG", lab.path("config"));
-    ended(command.args(arguments), lab.root())
-}
-
-fn succeed(lab: &Lab, arguments: &[&str]) -> String {
-    let ended = trust(lab, arguments);
-    assert_eq!(
-        (ended.code, ended.stderr.as_str()),
-        (Some(0), ""),
-        "{arguments:?}"
-    );
-    ended.stdout
 }
 
 fn refused(lab: &Lab, arguments: &[&str]) -> String {

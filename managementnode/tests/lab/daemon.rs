@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::programs::program;
 use super::{Ended, Lab, ended};
 
 /// Longer than any bound of the daemon's, on a machine that has other work.
@@ -99,7 +100,7 @@ impl Daemon {
 
     /// Starts the signer, then the daemon.
     pub(crate) fn with_signer(lab: &Lab) -> Self {
-        let signer = trust(lab)
+        let signer = program(lab)
             .args(["signer", "--socket"])
             .arg(lab.path("signer.sock"))
             .stderr(Stdio::null())
@@ -179,16 +180,8 @@ fn listening(lab: &Lab, socket: &str) {
     }
 }
 
-pub(crate) fn trust(lab: &Lab) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trust"));
-    command
-        .current_dir(lab.root())
-        .env("SLIPWAY_CONFIG", lab.path("config"));
-    command
-}
-
 pub(crate) fn trusted(lab: &Lab, arguments: &[&str]) -> Value {
-    let ended = ended(trust(lab).args(arguments).arg("--json"), lab.root());
+    let ended = ended(program(lab).args(arguments).arg("--json"), lab.root());
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (Some(0), ""),

@@ -2,6 +2,8 @@
 
 #[allow(dead_code, reason = "no suite uses all of it")]
 pub(crate) mod daemon;
+#[allow(dead_code, reason = "no suite uses all of it")]
+pub(crate) mod programs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

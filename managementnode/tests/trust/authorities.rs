@@ -5,9 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use super::lab::Lab;
-use super::scene::{
-    NETWORKS, json_of, mode, openssl, other, ready, request, set_mode, site, succeed, trust, verify,
-};
+use super::lab::programs::{json_of, other, succeed, trust};
+use super::scene::{NETWORKS, mode, openssl, ready, request, set_mode, site, verify};
 
 pub(super) fn made_once() {
     let lab = site();

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::lab::programs::{json_of, other, program, succeed};
 use super::lab::{Lab, ended};
-use super::scene::{
-    NETWORKS, json_of, mode, openssl, other, program, ready, request, succeed, verify,
-};
+use super::scene::{NETWORKS, mode, openssl, ready, request, verify};
 
 /// The signer, on a socket.
 struct Signer(Child);

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::scene::{json_of, mode, openssl, other, ready, request, succeed, trust, verify};
+use super::lab::programs::{json_of, other, succeed, trust};
+use super::scene::{mode, openssl, ready, request, verify};
 
 pub(super) fn greedy_request() {
     let lab = ready();

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
-use super::lab::{Ended, Lab, ended};
+use super::lab::programs::{other, succeed};
+use super::lab::{Ended, Lab};
 
 pub(super) const NETWORKS: &str = "[rack]\nnet = \"10.1.0.0\"\nmask = \"/16\"\n";
 
@@ -21,46 +19,6 @@ ip = "10.1.0.12"
 ip = "192.0.2.1"
 [node.bare]
 "#;
-
-pub(super) fn trust(lab: &Lab, arguments: &[&str]) -> Ended {
-    let mut command = program(lab);
-    ended(command.args(arguments), lab.root())
-}
-
-pub(super) fn program(lab: &Lab) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trust"));
-    command
-        .current_dir(lab.root())
-        .env("SLIPWAY_CONFIG", lab.path("config"));
-    command
-}
-
-/// Runs what must succeed, and returns what it prints.
-pub(super) fn succeed(lab: &Lab, arguments: &[&str]) -> String {
-    let ended = trust(lab, arguments);
-    assert_eq!(
-        (ended.code, ended.stderr.as_str()),
-        (Some(0), ""),
-        "{arguments:?}"
-    );
-    ended.stdout
-}
-
-pub(super) fn json_of(lab: &Lab, arguments: &[&str]) -> Value {
-    serde_json::from_str(&succeed(lab, &[arguments, &["--json"]].concat())).unwrap()
-}
-
-/// Runs another program in the site's directory.
-pub(super) fn other(lab: &Lab, program: &str, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(program);
-    ended(
-        command
-            .current_dir(lab.root())
-            .args(arguments)
-            .stdin(Stdio::null()),
-        lab.root(),
-    )
-}
 
 pub(super) fn openssl(lab: &Lab, arguments: &[&str]) -> String {
     let ended = other(lab, "openssl", arguments);
