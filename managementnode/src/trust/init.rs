@@ -17,7 +17,7 @@ use super::directory::{Holder, TrustDirectory};
 use super::identity::{self, Identity};
 use super::secret::random;
 use super::ssh;
-use super::statement::{Purpose, Scope, Serial, Statement};
+use super::statement::{AuthorityStatement, Purpose, Scope, Serial, Statement};
 use super::store::{Issued, OpenStore};
 use super::term::{Validity, stamp};
 use super::x509::{PrivateKey, Signer};
@@ -57,13 +57,14 @@ impl SiteIdentity {
         })
     }
 
-    /// Returns what the authority of hosts may speak for.
+    /// Returns what an authority may sign.
     fn scope(&self, holder: Holder) -> Scope {
         match holder {
             Holder::Nodes => Scope::Hosts {
                 domains: self.domains.all().into_iter().map(str::to_owned).collect(),
                 networks: self.networks(),
             },
+            Holder::Root => Scope::Root,
             Holder::Boot => Scope::Boot,
             Holder::BootFiles => Scope::BootFiles,
             _ => Scope::Clients,
@@ -134,23 +135,38 @@ pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()
 
 fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) -> Result<()> {
     let root = PrivateKey::generate()?;
-    let until = ROOT_TERM.after(now);
-    let certificate = Signer::root(
-        &site.subject(Holder::Root),
-        &root,
-        &Scope::Root,
-        &serial()?,
-        now,
-        until,
-    )?;
-    write(directory, Holder::Root, Some(&root), &certificate)?;
+    make_root(directory, site, Holder::Root, &root, now)?;
     ssh::generate(&directory.path("ssh_host_ca"))?;
     super::trees::make_key(directory, &site.domain)?;
-    let mut open = OpenStore::open(&directory.path(""))?;
+    let mut authorities = Authorities {
+        directory,
+        site,
+        now,
+        open: OpenStore::open(&directory.path(""))?,
+    };
     for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {
-        sign(directory, site, holder, true, now, &mut open)?;
+        authorities.sign(holder, true)?;
     }
     Ok(())
+}
+
+/// Makes a root: its certificate over its own key.
+fn make_root(
+    directory: &TrustDirectory,
+    site: &SiteIdentity,
+    holder: Holder,
+    key: &PrivateKey,
+    now: OffsetDateTime,
+) -> Result<()> {
+    let statement = AuthorityStatement {
+        subject: site.subject(holder),
+        scope: site.scope(holder),
+        serial: serial()?,
+        from: now,
+        until: ROOT_TERM.after(now),
+    };
+    let certificate = Signer::root(&statement, key)?;
+    write(directory, holder, Some(key), &certificate)
 }
 
 /// Makes the authority of what nodes boot, where there is none.
@@ -159,7 +175,7 @@ fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) ->
 /// When the site does not say its domain, or there is no openssl.
 pub(super) fn ensure_boot_authority(catalog: &Catalog) -> Result<()> {
     let directory = TrustDirectory::of(catalog);
-    let mut open = OpenStore::open(directory.existing()?)?;
+    let open = OpenStore::open(directory.existing()?)?;
     let exists = |name: &str| directory.path(name).exists();
     if exists("boot.crt") && exists("bootfiles.crt") {
         return Ok(());
@@ -168,12 +184,15 @@ pub(super) fn ensure_boot_authority(catalog: &Catalog) -> Result<()> {
     let now = super::term::now();
     if !exists("boot.crt") {
         let key = PrivateKey::generate_rsa()?;
-        let (subject, until) = (site.subject(Holder::Boot), ROOT_TERM.after(now));
-        let certificate = Signer::root(&subject, &key, &Scope::Boot, &serial()?, now, until)?;
-        write(&directory, Holder::Boot, Some(&key), &certificate)?;
+        make_root(&directory, &site, Holder::Boot, &key, now)?;
     }
-    sign(&directory, &site, Holder::BootFiles, true, now, &mut open)?;
-    Ok(())
+    let mut authorities = Authorities {
+        directory: &directory,
+        site: &site,
+        now,
+        open,
+    };
+    authorities.sign(Holder::BootFiles, true).map(drop)
 }
 
 /// Signs authorities anew.
@@ -198,7 +217,12 @@ pub(super) fn renew(
         .collect();
     let mut renewed = Vec::<Value>::new();
     let mut text = String::new();
-    let mut open = OpenStore::open(directory.existing()?)?;
+    let mut authorities = Authorities {
+        directory: &directory,
+        site: &site,
+        now,
+        open: OpenStore::open(directory.existing()?)?,
+    };
     for holder in holders {
         let until = if dry_run {
             directory
@@ -206,7 +230,7 @@ pub(super) fn renew(
                 .until()
                 .min(term(holder).after(now))
         } else {
-            sign(&directory, &site, holder, new_key, now, &mut open)?
+            authorities.sign(holder, new_key)?
         };
         let would = if dry_run { "would be " } else { "" };
         text += &format!("{}: {would}signed until {}\n", holder.name(), stamp(until));
@@ -250,55 +274,64 @@ fn term(holder: Holder) -> Validity {
     }
 }
 
-/// Signs what is below the root, notes it and writes it.
-fn sign(
-    directory: &TrustDirectory,
-    site: &SiteIdentity,
-    holder: Holder,
-    new_key: bool,
+/// The authorities of a site, open to be signed.
+struct Authorities<'a> {
+    directory: &'a TrustDirectory,
+    site: &'a SiteIdentity,
     now: OffsetDateTime,
-    open: &mut OpenStore,
-) -> Result<OffsetDateTime> {
-    let signer = directory.signer(issuer(holder), now)?;
-    let key = match (new_key, holder) {
-        (true, Holder::BootFiles) => PrivateKey::generate_rsa()?,
-        (true, _) => PrivateKey::generate()?,
-        (false, holder) => directory.key(holder)?,
-    };
-    let until = term(holder).after(now).min(signer.until());
-    let serial = serial()?;
-    let subject = site.subject(holder);
-    let certificate = match holder {
-        Holder::Server => {
-            let statement = Statement {
-                subject: subject.clone(),
-                domains: BTreeSet::new(),
-                addresses: site.server.addresses.clone(),
-                purpose: Purpose::Host,
-                serial: serial.clone(),
-                from: now,
-                until,
-            };
-            signer.sign(&statement, &key.public()?)?
-        }
-        holder => signer.authority(&subject, &key, &site.scope(holder), &serial, now, until)?,
-    };
-    let issued = Issued {
-        name: subject,
-        purpose: if holder == Holder::Server {
-            "server"
-        } else {
-            "authority"
-        }
-        .to_owned(),
-        issued: now,
-        until,
-        revoked: None,
-    };
-    open.store.note(&serial, issued);
-    open.write(now)?;
-    write(directory, holder, new_key.then_some(&key), &certificate)?;
-    Ok(until)
+    open: OpenStore,
+}
+
+impl Authorities<'_> {
+    /// Signs what is below a root, notes it and writes it; returns its end.
+    fn sign(&mut self, holder: Holder, new_key: bool) -> Result<OffsetDateTime> {
+        let (site, now) = (self.site, self.now);
+        let signer = self.directory.signer(issuer(holder), now)?;
+        let key = match (new_key, holder) {
+            (true, Holder::BootFiles) => PrivateKey::generate_rsa()?,
+            (true, _) => PrivateKey::generate()?,
+            (false, holder) => self.directory.key(holder)?,
+        };
+        let until = term(holder).after(now).min(signer.until());
+        let serial = serial()?;
+        let subject = site.subject(holder);
+        let (purpose, certificate) = match holder {
+            Holder::Server => {
+                let statement = Statement {
+                    subject: subject.clone(),
+                    domains: BTreeSet::new(),
+                    addresses: site.server.addresses.clone(),
+                    purpose: Purpose::Host,
+                    serial: serial.clone(),
+                    from: now,
+                    until,
+                };
+                ("server", signer.sign(&statement, &key.public()?)?)
+            }
+            holder => {
+                let statement = AuthorityStatement {
+                    subject: subject.clone(),
+                    scope: site.scope(holder),
+                    serial: serial.clone(),
+                    from: now,
+                    until,
+                };
+                ("authority", signer.authority(&statement, &key)?)
+            }
+        };
+        let issued = Issued {
+            name: subject,
+            purpose: purpose.to_owned(),
+            issued: now,
+            until,
+            revoked: None,
+        };
+        self.open.store.note(&serial, issued);
+        self.open.write(now)?;
+        let key = new_key.then_some(&key);
+        write(self.directory, holder, key, &certificate)?;
+        Ok(until)
+    }
 }
 
 /// Writes the key before the certificate: a run that ends between them is repeated.

@@ -25,6 +25,17 @@ pub(crate) enum Scope {
     BootFiles,
 }
 
+/// What an authority's certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuthorityStatement {
+    /// Who the authority is.
+    pub(crate) subject: String,
+    pub(crate) scope: Scope,
+    pub(crate) serial: Serial,
+    pub(crate) from: OffsetDateTime,
+    pub(crate) until: OffsetDateTime,
+}
+
 /// What a certificate may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {

@@ -21,7 +21,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::cms;
-use super::statement::{Purpose, Scope, Serial, Statement};
+use super::statement::{AuthorityStatement, Purpose, Scope, Serial, Statement};
 
 /// Certificates are valid from so long before they are made: clocks of nodes differ.
 const BACKDATED: Duration = Duration::hours(1);
@@ -231,35 +231,25 @@ impl Signer {
     ///
     /// # Errors
     /// When the key cannot be read.
-    pub(crate) fn root(
-        subject: &str,
-        key: &PrivateKey,
-        scope: &Scope,
-        serial: &Serial,
-        now: OffsetDateTime,
-        until: OffsetDateTime,
-    ) -> Result<String> {
-        let params = authority(subject, scope, serial, now, until);
+    pub(crate) fn root(statement: &AuthorityStatement, key: &PrivateKey) -> Result<String> {
+        let params = authority(statement);
         let signed = params
             .self_signed(&key.pair()?)
             .context("signing the root")?;
         Ok(signed.pem())
     }
 
-    /// Signs another authority.
+    /// Signs another authority; its end is not after this one's own.
     ///
     /// # Errors
     /// When the key cannot be read.
     pub(crate) fn authority(
         &self,
-        subject: &str,
+        statement: &AuthorityStatement,
         key: &PrivateKey,
-        scope: &Scope,
-        serial: &Serial,
-        now: OffsetDateTime,
-        until: OffsetDateTime,
     ) -> Result<String> {
-        let params = authority(subject, scope, serial, now, until.min(self.described.until));
+        let mut params = authority(statement);
+        params.not_after = statement.until.min(self.described.until);
         let signed = params
             .signed_by(&key.pair()?, &self.issuer)
             .context("signing an authority")?;
@@ -370,18 +360,13 @@ impl Signer {
 }
 
 /// Describes an authority.
-fn authority(
-    name: &str,
-    scope: &Scope,
-    serial: &Serial,
-    now: OffsetDateTime,
-    until: OffsetDateTime,
-) -> CertificateParams {
+fn authority(statement: &AuthorityStatement) -> CertificateParams {
+    let scope = &statement.scope;
     let mut params = CertificateParams::default();
-    params.distinguished_name = subject(name);
-    params.serial_number = Some(serial_number(serial));
-    params.not_before = now - BACKDATED;
-    params.not_after = until;
+    params.distinguished_name = subject(&statement.subject);
+    params.serial_number = Some(serial_number(&statement.serial));
+    params.not_before = statement.from - BACKDATED;
+    params.not_after = statement.until;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let levels = match scope {
