@@ -257,6 +257,11 @@ fn signed() {
         trust(&lab, &["sign", "node:n1=none"]),
         refused("reading none: No such file or directory (os error 2)")
     );
+    // Its length is 0, and it never ends.
+    assert_eq!(
+        trust(&lab, &["sign", "node:n1=/dev/zero"]),
+        refused("/dev/zero is no regular file")
+    );
     // The key that signs is followed by another, by the root.
     assert_eq!(
         trust(&lab, &["renew", "bootfiles", "--new-key"]).code,

@@ -93,11 +93,15 @@ fn sign_one(
         );
     }
     let reading = || format!("reading {}", path.display());
-    let size = fs::metadata(path).with_context(reading)?.len();
-    if size > MAX_BYTES {
+    let meta = fs::metadata(path).with_context(reading)?;
+    if !meta.is_file() {
+        bail!("{} is no regular file", path.display());
+    }
+    if meta.len() > MAX_BYTES {
         bail!(
-            "{} has {size} bytes: no firmware loads as much",
-            path.display()
+            "{} has {} bytes: no firmware loads as much",
+            path.display(),
+            meta.len()
         );
     }
     let bytes = fs::read(path).with_context(reading)?;
