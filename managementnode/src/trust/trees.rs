@@ -3,7 +3,7 @@
 //! A tree with its record and manifest comes in (`.slipway/tree.toml`, `.slipway/SHA256SUMS`). What goes out is
 //! `.slipway/signed`: the tree by links, where each suite has the site's `InRelease` and `Release.gpg`, and each `repodata`
 //! the site's `repomd.xml.asc`, in the place of the medium's own, which stay as they are in the tree. It is there whole or
-//! not at all, and is the same for the same tree and key. Signed is what has the digest that the manifest gives, and what
+//! not at all, and is left alone while tree and key are the same. Signed is what has the digest that the manifest gives, and what
 //! somebody vouched for when it was imported, unless it is accepted explicitly.
 
 mod imported;
