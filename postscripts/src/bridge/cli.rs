@@ -268,10 +268,11 @@ fn print(report: &Report, json: bool) -> Result<()> {
         },
         Outcome::RolledBack => {
             let why = report.error.as_deref().unwrap_or_default();
-            eprintln!("bridgeprereq: {why}: everything was put back");
-            if report.is_overtaken {
-                eprintln!("bridgeprereq: something else made it meanwhile: run this again");
-            }
+            let next = match report.is_overtaken {
+                true => ": run this again",
+                false => "",
+            };
+            eprintln!("bridgeprereq: {why}: everything was put back{next}");
         }
     }
     Ok(())
