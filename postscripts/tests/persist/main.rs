@@ -288,6 +288,30 @@ fn what_a_daemon_notes_of_the_nic_as_a_port_changes_no_plan() {
 }
 
 #[test]
+fn a_daemon_at_work_is_waited_for_and_one_that_ended_is_not() {
+    let host = Host::bare();
+    let notes = "run/systemd/netif/links/1";
+    host.write("sys/class/net/eth0/ifindex", "1\n");
+    host.write(notes, "ADMIN_STATE=configuring\n");
+    let wait = || {
+        let mut said = Vec::new();
+        let waited = persist::wait_for_networkd(host.root(), "eth0", &mut |text| {
+            said.push(text.to_owned());
+            host.write(notes, "ADMIN_STATE=configured\n");
+        });
+        waited.map(|()| said).unwrap()
+    };
+    assert_eq!(wait(), Vec::<String>::new());
+    host.write("proc/7/comm", "systemd-network\n");
+    daemons::vouch(host.root());
+    assert_eq!(
+        wait(),
+        ["systemd-networkd is configuring eth0: waiting for at most 10 s"]
+    );
+    assert_eq!(wait(), Vec::<String>::new());
+}
+
+#[test]
 fn a_symbolic_link_is_not_followed() {
     let host = Host::of("ifupdown", "dhcp");
     let place = host.root().join("etc/network/interfaces");
