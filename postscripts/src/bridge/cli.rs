@@ -268,9 +268,10 @@ fn print(report: &Report, json: bool) -> Result<()> {
         },
         Outcome::RolledBack => {
             let why = report.error.as_deref().unwrap_or_default();
-            let next = match report.is_overtaken {
-                true => ": run this again",
-                false => "",
+            let next = if report.is_overtaken {
+                ": run this again"
+            } else {
+                ""
             };
             eprintln!("bridgeprereq: {why}: everything was put back{next}");
         }
