@@ -109,7 +109,7 @@ fn units(host: &HostUpdate<'_>, plan: &Plan) -> Vec<FileChange> {
 fn config(host: &HostUpdate<'_>, plan: &Plan) -> Result<Option<FileChange>> {
     let path = &host.installed.config;
     let is_there = host.installed.service.manager == ServiceManager::Systemd;
-    let text = match plan.config_text() {
+    let text = match plan.config_text(path) {
         Some(text) => text.to_owned(),
         None => load_text(path)?.unwrap_or_default(),
     };
