@@ -136,6 +136,9 @@ fn start(host: &HostUpdate<'_>, units: &[FileChange]) -> Result<()> {
 }
 
 fn end(host: &HostUpdate<'_>, units: &[FileChange]) -> Result<()> {
+    if units.is_empty() {
+        return Ok(());
+    }
     systemctl(&["stop", SOCKET_UNIT, SERVICE_UNIT])?;
     let changed = host
         .journal
