@@ -8,6 +8,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Url {
         };
         let mut response = self.request("GET", name, &range, timeout(total))?;
         let (head, first) = head(&mut response)?;
-        rest(&mut response, &first, &head, from, total, out)
+        rest(&mut response, &first, &head, from..total, out)
     }
 
     /// Says whether the server has the file of a name.
@@ -288,15 +289,15 @@ fn body(
     }
 }
 
-/// Passes on the body of an answer from the byte `from` of the file on, whichever part of the file it holds.
+/// Passes on the last bytes of a file, whichever part of the file the answer holds.
 fn rest(
     response: &mut dyn Read,
     first: &[u8],
     head: &Head,
-    from: u64,
-    total: u64,
+    wanted: Range<u64>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let (from, total) = (wanted.start, wanted.end);
     let begin = match (head.status, head.range) {
         (206, Some((begin, of))) if begin == from && of == total => from,
         (206, Some((begin, of))) => {
@@ -540,7 +541,7 @@ mod tests {
         let mut out = Vec::new();
         let mut body = response;
         let result = head(&mut body)
-            .and_then(|(head, first)| rest(&mut body, &first, &head, from, total, &mut out));
+            .and_then(|(head, first)| rest(&mut body, &first, &head, from..total, &mut out));
         (result.map_err(|failure| failure.to_string()), out)
     }
 

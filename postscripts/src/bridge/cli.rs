@@ -268,10 +268,12 @@ fn print(report: &Report, json: bool) -> Result<()> {
         },
         Outcome::RolledBack => {
             let why = report.error.as_deref().unwrap_or_default();
-            eprintln!("bridgeprereq: {why}: everything was put back");
-            if report.is_overtaken {
-                eprintln!("bridgeprereq: something else made it meanwhile: run this again");
-            }
+            let next = if report.is_overtaken {
+                ": run this again"
+            } else {
+                ""
+            };
+            eprintln!("bridgeprereq: {why}: everything was put back{next}");
         }
     }
     Ok(())

@@ -64,14 +64,14 @@ pub struct Request {
 pub fn run(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Report> {
     let kernel = HostKernel::open().context("opening a netlink socket")?;
     if request.dry_run {
-        return Ok(PlannedChange::plan(&kernel, request)?.report(Outcome::Planned));
+        return Ok(PlannedChange::plan(&kernel, request, progress)?.report(Outcome::Planned));
     }
     if !net::may_change() {
         bail!("changing the network needs root (CAP_NET_ADMIN): nothing was changed");
     }
     let lock = lock(&request.root, request.timeout, progress)?;
     recover(&kernel, request, progress)?;
-    let planned = PlannedChange::plan(&kernel, request)?;
+    let planned = PlannedChange::plan(&kernel, request, progress)?;
     if planned.is_empty() {
         return Ok(planned.report(Outcome::Unchanged));
     }

@@ -35,12 +35,16 @@ pub(super) enum UplinkConfig {
 }
 
 impl PlannedChange {
-    pub(super) fn plan(kernel: &HostKernel, request: &Request) -> Result<Self> {
+    pub(super) fn plan(
+        kernel: &HostKernel,
+        request: &Request,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
         let devices = |uplink: &Uplink| [uplink.nic.to_string(), uplink.bridge.to_string()];
         let devices: Vec<_> = request.uplinks.iter().flat_map(devices).collect();
         let devices: Vec<_> = devices.iter().map(String::as_str).collect();
         for uplink in &request.uplinks {
-            persist::wait_for_networkd(&request.root, uplink.nic.as_str())?;
+            persist::wait_for_networkd(&request.root, uplink.nic.as_str(), progress)?;
         }
         let began = Instant::now();
         let mut state = kernel.load(&devices).context("reading the network")?;

@@ -109,7 +109,7 @@ fn units(host: &HostUpdate<'_>, plan: &Plan) -> Vec<FileChange> {
 fn config(host: &HostUpdate<'_>, plan: &Plan) -> Result<Option<FileChange>> {
     let path = &host.installed.config;
     let is_there = host.installed.service.manager == ServiceManager::Systemd;
-    let text = match plan.config_text() {
+    let text = match plan.config_text(path) {
         Some(text) => text.to_owned(),
         None => load_text(path)?.unwrap_or_default(),
     };
@@ -136,6 +136,9 @@ fn start(host: &HostUpdate<'_>, units: &[FileChange]) -> Result<()> {
 }
 
 fn end(host: &HostUpdate<'_>, units: &[FileChange]) -> Result<()> {
+    if units.is_empty() {
+        return Ok(());
+    }
     systemctl(&["stop", SOCKET_UNIT, SERVICE_UNIT])?;
     let changed = host
         .journal

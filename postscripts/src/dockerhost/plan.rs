@@ -55,9 +55,10 @@ impl Plan {
         self.certificates.reasons.iter().chain(&self.notes).cloned()
     }
 
-    /// Returns dockerd's configuration as it has to be, where that is another.
-    pub(super) fn config_text(&self) -> Option<&str> {
-        self.config.last()?.text.as_deref()
+    /// Returns a file of the configuration as it has to be.
+    pub(super) fn config_text(&self, path: &Path) -> Option<&str> {
+        let change = self.config.iter().find(|change| change.path == path);
+        change?.text.as_deref()
     }
 
     /// The files that differ from the plan, and whether dockerd reads any of them.
@@ -145,6 +146,12 @@ pub(super) fn plan(
     validation::check_text(installed, &merged.text)?;
     let mut config = installed.service.drop_ins();
     let mut notes = merged.notes;
+    config.push(FileChange::write(
+        &installed.config,
+        merged.text,
+        Access::Mode(0o644),
+    ));
+    // last, and first on the way back: dockerd has to require certificates of whoever systemd hands over
     let activated = is_activated.then_some(listen);
     if let Some(change) = installed.service.socket_drop_in(activated) {
         if change.is_due(Path::new("/"))? && is_activated {
@@ -154,12 +161,6 @@ pub(super) fn plan(
         }
         config.push(change);
     }
-    let text = merged.text;
-    config.push(FileChange::write(
-        &installed.config,
-        text,
-        Access::Mode(0o644),
-    ));
     Ok(Plan {
         names,
         name,

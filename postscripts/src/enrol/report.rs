@@ -26,14 +26,14 @@ const LIMITS: TimeLimits = TimeLimits {
 /// No answer is longer.
 const MAX_ANSWER: u64 = 4 << 10;
 /// No more of standard input is read.
-const MAX_LINES: u64 = 32 << 10;
+const MAX_BYTES: u64 = 32 << 10;
 
 /// Reports a state, with the lines of standard input.
 pub(super) fn report(root: &Path, state: &str) -> Result<ExitCode> {
     let identity = HostIdentity::load(root)?.context("this host has no identity yet")?;
     let address = ServerAddress::load(root)?;
     let mut input = Vec::new();
-    let mut stdin = std::io::stdin().lock().take(MAX_LINES);
+    let mut stdin = std::io::stdin().lock().take(MAX_BYTES);
     stdin
         .read_to_end(&mut input)
         .context("reading standard input")?;

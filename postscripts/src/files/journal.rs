@@ -324,7 +324,8 @@ impl FileJournal {
         let Some(record) = load::<JournalRecord>(&self.pending().join(RECORD_NAME))? else {
             return Ok(false);
         };
-        for file in &record.files {
+        // the last first: what a later file relies on is there as long as it is
+        for file in record.files.iter().rev() {
             let place = under_root(&self.root, &file.path);
             self.fault
                 .part()

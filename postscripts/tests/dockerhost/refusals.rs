@@ -451,6 +451,10 @@ fn refused_units() {
         for line in [&moves, &wrote] {
             assert_eq!(planned.contains(line), is_there, "{planned}");
         }
+        // a port that systemd has before dockerd requires certificates would be open after a loss of power
+        let config = planned.find("etc/docker/daemon.json\n").unwrap();
+        let socket = planned.find("docker.socket.d/slipway.conf\n");
+        assert!(socket.is_none_or(|socket| config < socket), "{planned}");
     }
     // Masked, the unit is not there.
     symlink("/dev/null", host.path("etc/systemd/system/docker.service")).unwrap();

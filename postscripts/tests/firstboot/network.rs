@@ -215,8 +215,8 @@ fn listener(greets: bool) -> (SocketAddr, mpsc::Receiver<String>) {
     (address, receiver)
 }
 
-fn states() {
-    let (address, heard) = listener(true);
+/// A node that reports to a management node at an address.
+fn node_of(address: SocketAddr) -> Node {
     let mut node = Node::new();
     for (name, value) in [
         ("MASTER", address.ip().to_string()),
@@ -224,6 +224,12 @@ fn states() {
     ] {
         node.list.environment.insert(name.to_owned(), value);
     }
+    node
+}
+
+fn states() {
+    let (address, heard) = listener(true);
+    let mut node = node_of(address);
     node.script("broken", "exit 1");
     node.install();
     node.run(&["--phase", "installer"]).expect(0);
@@ -238,13 +244,7 @@ fn states() {
 
 fn certified() {
     let (address, heard) = listener(true);
-    let mut node = Node::new();
-    for (name, value) in [
-        ("MASTER", address.ip().to_string()),
-        ("XCATIPORT", address.port().to_string()),
-    ] {
-        node.list.environment.insert(name.to_owned(), value);
-    }
+    let mut node = node_of(address);
     let (identity, told) = (node.path("etc/slipway/identity"), node.path("told"));
     let [identity, told] = [identity.display(), told.display()];
     node.script(

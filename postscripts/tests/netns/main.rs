@@ -13,6 +13,7 @@ mod files;
 mod firewall;
 mod lab;
 mod moves;
+mod obstacles;
 mod ping;
 mod upheld;
 
@@ -137,6 +138,9 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
     }
     for (name, test) in firewall::CASES {
         add(format!("firewall::{name}"), Box::new(test));
+    }
+    for (name, test) in obstacles::CASES {
+        add(format!("obstacles::{name}"), Box::new(test));
     }
     for (name, test) in upheld::CASES {
         add(format!("upheld::{name}"), Box::new(test));

@@ -28,6 +28,10 @@ pub(crate) const CASES: &[Case] = &[
         "what_others_do_on_devices_of_their_own_is_theirs",
         strangers,
     ),
+    (
+        "a_bridge_that_somebody_made_meanwhile_stays_and_another_try_takes_it",
+        made_meanwhile,
+    ),
 ];
 
 const WORDS: &str = "eth0:mydocker0";
@@ -171,4 +175,37 @@ fn strangers() {
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     lab.assert_reachable(REACH);
+}
+
+/// dockerd makes the bridges of its networks when it starts.
+fn made_meanwhile() {
+    let lab = lab();
+    let mut command = lab.command(WORDS);
+    command.env("SLIPWAY_FAULT", "pause:before:1");
+    let run = thread::spawn(move || command.output().unwrap());
+    lab.wait_for("the plan", || lab.journal().exists());
+    lab.batch(
+        Place::Host,
+        &[
+            "link add mydocker0 address 02:42:00:00:00:07 type bridge",
+            "addr add 172.18.0.1/16 dev mydocker0",
+        ],
+    );
+    let before = lab.snapshot();
+    let output = run.join().unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(
+        said.contains("bridgeprereq: making bridge mydocker0 with address ")
+            && said.ends_with(
+                ": something else made it meanwhile: everything was put back: run this again\n"
+            ),
+        "{said}"
+    );
+    assert!(!lab.journal().exists());
+    assert_same(&before, &lab.snapshot());
+    lab.succeed(WORDS);
+    lab.assert_reachable(REACH);
+    let kept = lab.ip(Place::Host, "-o addr show dev mydocker0");
+    assert!(kept.contains("172.18.0.1/16"), "{kept}");
 }

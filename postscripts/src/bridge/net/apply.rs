@@ -16,18 +16,35 @@ use crate::fault::{Fault, FaultPoint};
 )]
 pub struct NoBridges;
 
+/// The bridge was made since the network was read: dockerd makes those of its networks when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("something else made it meanwhile")]
+pub struct MadeMeanwhile;
+
+/// Why not all steps happened.
+#[derive(Debug)]
+pub struct RefusedStep {
+    /// How many of the steps may have changed something.
+    pub begun: usize,
+    /// What the kernel said: [`NoBridges`] when it can make none, [`MadeMeanwhile`] when there is one of that name.
+    pub error: anyhow::Error,
+}
+
 /// Makes every step happen.
 ///
 /// # Errors
 /// At the first step that the kernel refuses; what was done before it stays until it is undone.
-/// [`NoBridges`] when it is the first bridge.
-pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> anyhow::Result<()> {
+pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> Result<(), RefusedStep> {
     for (number, step) in steps.iter().enumerate() {
         fault.inject(FaultPoint::Before(number + 1));
         fault
             .error_at(FaultPoint::Before(number + 1))
             .and_then(|()| perform(kernel, step))
-            .map_err(|error| refused(step, error))?;
+            .map_err(|error| RefusedStep {
+                // a bridge is made as a whole, or is that of somebody else
+                begun: number + usize::from(!matches!(step, Step::CreateBridge { .. })),
+                error: refused(step, error),
+            })?;
         fault.inject(FaultPoint::After(number + 1));
     }
     Ok(())
@@ -38,6 +55,9 @@ fn refused(step: &Step, error: io::Error) -> anyhow::Error {
     let unknown = error.raw_os_error() == Some(libc::EOPNOTSUPP);
     match (step, unknown) {
         (Step::CreateBridge { .. }, true) => NoBridges.into(),
+        (Step::CreateBridge { .. }, _) if error.raw_os_error() == Some(libc::EEXIST) => {
+            anyhow::Error::new(MadeMeanwhile).context(step.to_string())
+        }
         (Step::Enslave { port, .. }, _) if error.raw_os_error() == Some(libc::EBUSY) => {
             let why = format!(
                 "{port} is held by something that takes all its frames: a macvlan or ipvlan device, maybe of a \

@@ -19,7 +19,7 @@ mod state;
 mod step;
 mod sysctl;
 
-pub use apply::{NoBridges, apply, remove_again, restore_rules, undo};
+pub use apply::{MadeMeanwhile, NoBridges, RefusedStep, apply, remove_again, restore_rules, undo};
 pub use kernel::{HostKernel, may_change};
 pub use plan::{Plan, PlanRefusal, Uplink, plan};
 pub use postcondition::{differences, other_link_locals};

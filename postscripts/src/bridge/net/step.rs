@@ -121,7 +121,8 @@ pub enum Step {
 
 impl Step {
     /// Returns what undoes it, if anything has to be undone. The undo of a step
-    /// that never happened does no harm: it adds what is there or removes what is not.
+    /// that never happened does no harm: it adds what is there or removes what is not. A bridge that somebody else
+    /// made meanwhile is the exception, which [`apply`](super::apply()) reports.
     pub fn undo(&self) -> Option<Self> {
         use Step as S;
         let step = self.clone();

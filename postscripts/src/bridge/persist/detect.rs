@@ -265,25 +265,40 @@ impl<'a> HostConfiguration<'a> {
 }
 
 /// Waits while networkd is at work on a NIC: early in a boot it waits for udev first (`LINK_STATE_PENDING`,
-/// src/network/networkd-link.h of systemd), and a network that is read then is not the one that it makes.
+/// src/network/networkd-link.h of systemd), and a network that is read then is not the one that it makes. Where no DHCP
+/// server answers it never ends, so that the wait does, and `progress` gets both.
 ///
 /// # Errors
-/// When its notes cannot be read.
-pub fn wait_for_networkd(root: &Path, nic: &str) -> Result<()> {
+/// When its notes, or what runs, cannot be read.
+pub fn wait_for_networkd(root: &Path, nic: &str, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let read = |path: &Path| files::read(&under_root(root, path));
     let class = Path::new("/sys/class/net").join(nic).join("ifindex");
     let Some(index) = read(&class)? else {
         return Ok(());
     };
     let notes = Path::new(LINKS).join(index.trim());
+    let is_at_work = || -> Result<bool> {
+        let text = read(&notes)?.unwrap_or_default();
+        Ok(text.lines().any(|line| AT_WORK.contains(&line)))
+    };
+    // one that ended leaves its notes
+    if !is_at_work()? || !daemons(root)?.iter().any(|name| name == NETWORKD) {
+        return Ok(());
+    }
+    let seconds = NETWORKD_TIMEOUT.as_secs();
+    progress(&format!(
+        "{NETWORKD} is configuring {nic}: waiting for at most {seconds} s"
+    ));
     let end = Instant::now() + NETWORKD_TIMEOUT;
     while Instant::now() < end {
-        let text = read(&notes)?.unwrap_or_default();
-        if !text.lines().any(|line| AT_WORK.contains(&line)) {
+        sleep(Duration::from_millis(50));
+        if !is_at_work()? {
             return Ok(());
         }
-        sleep(Duration::from_millis(50));
     }
+    progress(&format!(
+        "{NETWORKD} is still configuring {nic}: going on with the network as it is"
+    ));
     Ok(())
 }
 

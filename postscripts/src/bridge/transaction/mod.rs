@@ -8,7 +8,6 @@ mod journal;
 mod undo;
 mod watchdog;
 
-use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -47,7 +46,7 @@ impl BridgeTransaction<'_> {
     /// Changes, proves and commits, or undoes everything.
     pub(super) fn run(self, lock: &Lock, progress: &mut dyn FnMut(&str)) -> Result<Report> {
         let mut fault = Fault::from_env();
-        let journal = self.begin()?;
+        let mut journal = self.begin()?;
         let watchdog = Watchdog::start(&self.request.root, self.request.timeout, lock.file());
         let watchdog = match watchdog {
             Ok(watchdog) => watchdog,
@@ -57,7 +56,7 @@ impl BridgeTransaction<'_> {
             }
         };
         fault.watched_by(watchdog.id());
-        let changed = self.change(&journal, &fault);
+        let changed = self.change(&mut journal, &fault);
         if let Err(error) = &changed
             && error.is::<net::NoBridges>()
         {
@@ -89,7 +88,7 @@ impl BridgeTransaction<'_> {
                 }
                 let mut report = self.planned.report(Outcome::RolledBack);
                 report.error = Some(format!("{error:#}"));
-                report.is_overtaken = is_overtaken(&error);
+                report.is_overtaken = error.is::<net::MadeMeanwhile>();
                 Ok(report)
             }
         }
@@ -106,14 +105,18 @@ impl BridgeTransaction<'_> {
     }
 
     /// The part that may fail and is then undone. The end of the journal is the commit.
-    fn change(&self, journal: &ChangeJournal, fault: &Fault) -> Result<Vec<String>> {
+    fn change(&self, journal: &mut ChangeJournal, fault: &Fault) -> Result<Vec<String>> {
         let (kernel, timeout) = (self.kernel, self.request.timeout);
         // what follows the proof needs the last fifth
         let deadline = Instant::now() + timeout.mul_f32(0.8);
         for config in &self.planned.configs {
             config.running().with_fault(fault).pause()?;
         }
-        net::apply(kernel, &self.planned.plan.steps, fault)?;
+        net::apply(kernel, &self.planned.plan.steps, fault).map_err(|refused| {
+            // what never happened is not undone: a bridge of the same name is somebody else's
+            journal.steps.truncate(refused.begun);
+            refused.error
+        })?;
         fault.inject(FaultPoint::Verify);
         probe::after(kernel, &self.targets, deadline)?;
         let expected = ExpectedState::after(&self.planned, &self.request.uplinks);
@@ -178,27 +181,5 @@ impl BridgeTransaction<'_> {
             Ok(()) => watchdog.dismiss(),
             Err(_) => watchdog.delegate_undo(),
         }
-    }
-}
-
-/// Whether a change failed as something else had made it since the network was read: dockerd makes the bridges of its
-/// networks when it starts.
-fn is_overtaken(error: &anyhow::Error) -> bool {
-    let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == ErrorKind::AlreadyExists)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_there_already_was_made_meanwhile() {
-        let failed = |code| {
-            let error = anyhow::Error::new(io::Error::from_raw_os_error(code));
-            is_overtaken(&error.context("making bridge mydocker0"))
-        };
-        assert!(failed(nix::libc::EEXIST));
-        assert!(!failed(nix::libc::EBUSY));
     }
 }

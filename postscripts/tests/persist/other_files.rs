@@ -1,0 +1,465 @@
+//! Other files that name the NIC: moved, kept, refused by their line, or named.
+
+use super::*;
+
+/// What names the NIC for its addresses, and cannot be moved by a rule.
+const NAMED: [(&str, &str, &str, &str, usize); 18] = [
+    (
+        "networkmanager",
+        "/etc/NetworkManager/conf.d/10-defaults.conf",
+        "[connection-uplink]\nmatch-device=interface-name:eth0\nipv6.ip6-privacy=2\n",
+        "match-device=interface-name:eth0",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/network/if-up.d/lab",
+        "#!/bin/sh\n[ \"$IFACE\" = eth0 ] || exit 0\n",
+        "[ \"$IFACE\" = eth0 ] || exit 0",
+        2,
+    ),
+    (
+        "wicked",
+        "/etc/sysconfig/network/scripts/lab",
+        "ip addr add 10.0.0.9/24 dev eth0\n",
+        "ip addr add 10.0.0.9/24 dev eth0",
+        1,
+    ),
+    (
+        "networkd",
+        "/etc/networkd-dispatcher/routable.d/lab",
+        "test $IFACE = eth0\n",
+        "test $IFACE = eth0",
+        1,
+    ),
+    (
+        "networkmanager",
+        "/etc/NetworkManager/dispatcher.d/50-lab",
+        "case $1 in eth0) ;; esac\n",
+        "case $1 in eth0) ;; esac",
+        1,
+    ),
+    (
+        "networkmanager",
+        "/etc/NetworkManager/dispatcher.d/pre-up.d/lab",
+        "\n\n[ $1 = eth0 ]\n",
+        "[ $1 = eth0 ]",
+        3,
+    ),
+    (
+        "ifcfg",
+        "/sbin/ifup-local",
+        "[ $1 = eth0 ] && start-it\n",
+        "[ $1 = eth0 ] && start-it",
+        1,
+    ),
+    (
+        "ifcfg",
+        "/etc/sysconfig/network",
+        "LAB_UPLINK=eth0\n",
+        "LAB_UPLINK=eth0",
+        1,
+    ),
+    (
+        "netplan",
+        "/etc/rc.local",
+        "lab-tunnel --over eth0\n",
+        "lab-tunnel --over eth0",
+        1,
+    ),
+    (
+        "netplan",
+        "/etc/systemd/system/lab.service",
+        "[Service]\nExecStart=/usr/bin/lab --iface=eth0\n",
+        "ExecStart=/usr/bin/lab --iface=eth0",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcp/dhclient-enter-hooks",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcp/dhclient-exit-hooks.d/lab",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhclient-exit-hooks",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcpcd.exit-hook",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/dhcpcd.enter-hook",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/lib/dhcpcd/dhcpcd-hooks/90-lab",
+        "# eth0\nif [ \"$interface\" = eth0 ]; then lab-route; fi\n",
+        "if [ \"$interface\" = eth0 ]; then lab-route; fi",
+        2,
+    ),
+    ("netplan", "/etc/chrony.conf", "lab eth0\n", "lab eth0", 1),
+    (
+        "netplan",
+        "/etc/sysctl.d/lab.conf",
+        "net.lab.eth0=1\n",
+        "net.lab.eth0=1",
+        1,
+    ),
+];
+
+#[test]
+fn what_names_the_nic_and_no_rule_is_known_for_is_refused_with_its_line() {
+    for (backend, path, text, line, number) in NAMED {
+        let host = Host::of(backend, "dhcp");
+        host.write(path, text);
+        let before = host.files();
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let message = format!(
+            "eth0 is named in other files for what mydocker0 will have: {path}:{number}: {line:?} {UNCLEAR}"
+        );
+        assert_eq!(format!("{err:#}"), message, "{path}");
+        assert_eq!(host.files(), before, "{path}");
+        // A script that names both was made for both.
+        if !path.ends_with(".conf")
+            && !path.ends_with(".service")
+            && path != "/etc/sysconfig/network"
+        {
+            host.write(
+                path,
+                &format!("{text}{}", text.replace("eth0", "mydocker0")),
+            );
+            assert!(host.plan().is_ok(), "{path}");
+        }
+    }
+}
+
+/// What runs at boot or from time to time: a file, a line of it, and another file that runs it.
+type Job = (
+    &'static str,
+    &'static str,
+    Option<(&'static str, &'static str)>,
+);
+
+const JOBS: &[Job] = &[
+    (
+        "/etc/cron.d/lab",
+        "@reboot root /sbin/ip route add 10.9.0.0/16 via 10.0.0.9 dev eth0",
+        None,
+    ),
+    (
+        "/var/spool/cron/crontabs/root",
+        "*/5 * * * * ip rule add iif eth0 table 7",
+        None,
+    ),
+    (
+        "/etc/init.d/lab",
+        "sysctl -w net.ipv4.conf.eth0.rp_filter=2",
+        None,
+    ),
+    (
+        "/etc/wireguard/wg0.conf",
+        "PostUp = ip route add 10.9.0.0/16 dev eth0",
+        None,
+    ),
+    (
+        "/usr/local/sbin/lab-routes",
+        "ip route add 10.9.0.0/16 dev eth0",
+        Some((
+            "/etc/systemd/system/lab.service",
+            "[Service]\nExecStart=-/usr/local/sbin/lab-routes\n",
+        )),
+    ),
+    (
+        "/opt/lab/routes",
+        "ip route add 10.9.0.0/16 dev eth0",
+        Some((
+            "/etc/cron.d/lab",
+            "@reboot root /opt/lab/routes >/dev/null\n",
+        )),
+    ),
+];
+
+#[test]
+fn a_job_that_gives_the_nic_routes_is_refused_and_what_else_names_it_is_said() {
+    for (path, line, caller) in JOBS {
+        let host = Host::of("ifupdown", "dhcp");
+        if let Some((caller, text)) = caller {
+            host.write(caller, text);
+        }
+        host.write(path, &format!("#!/bin/sh\n# eth0\n{line}\n"));
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let message = format!(
+            "eth0 is named in other files for what mydocker0 will have: {path}:3: {line:?} gives eth0 what mydocker0 \
+             has to have: have it name mydocker0 as well, or take it out first"
+        );
+        assert_eq!(format!("{err:#}"), message, "{path}");
+        let both = line.replace("eth0", "mydocker0");
+        host.write(path, &format!("#!/bin/sh\n{line}\n{both}\n"));
+        assert!(host.plan().is_ok(), "{path}");
+    }
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/cron.d/lab", "@daily root vnstat -i eth0\n");
+    host.write(
+        "/etc/init.d/lab",
+        "iptables -A INPUT -i eth0 -j ACCEPT\nethtool -K eth0 gro off\n",
+    );
+    let expected = "/etc/cron.d/lab:1: \"@daily root vnstat -i eth0\" names eth0: have it name mydocker0 if it means \
+                    the addresses";
+    assert_eq!(host.plan().unwrap().skipped(), [expected]);
+}
+
+#[test]
+fn a_plain_host_is_not_refused_for_a_name_that_is_not_the_nics() {
+    let files = [
+        (
+            "/etc/network/if-up.d/vlan",
+            "#!/bin/sh\n# eth0 as well\nip link set eth0.100 up\nip link set veth0 up\n",
+        ),
+        ("/etc/network/if-up.d/tune", "ethtool -K eth0 gro off\n"),
+        (
+            "/etc/rc.local",
+            "#!/bin/sh -e\n# ip route add 10.0.0.0/8 dev eth0\nexit 0\n",
+        ),
+        (
+            "/etc/sysctl.d/10.conf",
+            "net.ipv4.conf.all.rp_filter=1\nnet.ipv4.conf.eth01.rp_filter=1\n",
+        ),
+        (
+            "/etc/systemd/system/lab.service",
+            "[Unit]\nAfter=sys-subsystem-net-devices-eth0.device\n",
+        ),
+        (
+            "/etc/udev/rules.d/1.rules",
+            "KERNEL==\"eth0\", RUN+=\"/usr/sbin/ethtool -s eth0 wol g\"\n",
+        ),
+        ("/etc/sysconfig/network", "NETWORKING=yes\n"),
+        (
+            "/etc/dhcp/dhclient-exit-hooks.d/rfc3442",
+            "# eth0 has routes\nroute add -net $net dev ${interface}\n",
+        ),
+        (
+            "/lib/dhcpcd/dhcpcd-hooks/10-wpa",
+            "case $interface in eth0.7) exit ;; esac\n",
+        ),
+    ];
+    for backend in BACKENDS {
+        let host = Host::of(backend, "dhcp");
+        let plain = host.plan().unwrap().describe();
+        for (path, text) in files {
+            // The same path is a directory where wicked is.
+            if !host.root().join(&path[1..]).is_dir() {
+                host.write(path, text);
+            }
+        }
+        let plan = host
+            .plan()
+            .unwrap_or_else(|err| panic!("{backend}: {err:#}"));
+        assert_eq!(plan.describe(), plain, "{backend}");
+    }
+}
+
+#[test]
+fn what_is_not_looked_at_is_named() {
+    let host = Host::of("ifupdown", "dhcp");
+    let plain = host.plan().unwrap();
+    let at = |path: &str| host.root().join(path);
+    for dir in [
+        "etc/network/if-up.d",
+        "etc/systemd/system",
+        "etc/udev/rules.d",
+        "etc/sysctl.d",
+        "srv",
+    ] {
+        fs::create_dir_all(at(dir)).unwrap();
+    }
+    fs::write(at("etc/network/if-up.d/binary"), b"\x7fELF\xff eth0 \n").unwrap();
+    for pipe in [
+        "etc/network/if-up.d/pipe",
+        "etc/systemd/system/lab.service",
+        "etc/udev/rules.d/1.rules",
+        "etc/sysctl.d/pipe.conf",
+    ] {
+        nix::unistd::mkfifo(&at(pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    fs::write(at("etc/sysctl.d/large.conf"), "#".repeat((1 << 20) + 1)).unwrap();
+    fs::write(at("srv/theirs"), "ip route add 10.0.0.0/8 dev eth0\n").unwrap();
+    fs::set_permissions(at("srv/theirs"), fs::Permissions::from_mode(0o666)).unwrap();
+    let link = std::os::unix::fs::symlink::<&str, PathBuf>;
+    link("../../../srv/theirs", at("etc/network/if-up.d/theirs")).unwrap();
+    link("/proc/self/status", at("etc/network/if-up.d/out")).unwrap();
+    link("/dev/null", at("etc/sysctl.d/masked.conf")).unwrap();
+    link("missing", at("etc/sysctl.d/gone.conf")).unwrap();
+    let plan = host.plan().unwrap();
+    assert_eq!(plan.describe(), plain.describe());
+    let expected = [
+        "/etc/network/if-up.d/binary is a program: it is not read",
+        "/etc/network/if-up.d/out is a link to a file that others may change: it is not read",
+        "/etc/network/if-up.d/pipe is a named pipe: it is not read",
+        "/etc/network/if-up.d/theirs is a link to a file that others may change: it is not read",
+        "/etc/sysctl.d/large.conf has more than 1048576 bytes: it is not read",
+        "/etc/sysctl.d/pipe.conf is a named pipe: it is not read",
+        "/etc/systemd/system/lab.service is a named pipe: it is not read",
+        "/etc/udev/rules.d/1.rules is a named pipe: it is not read",
+    ];
+    assert_eq!(plan.skipped(), expected);
+}
+
+#[test]
+fn what_a_link_leads_to_is_looked_at_and_changed_there() {
+    const HOOK: &str = "[ \"$IFACE\" = eth0 ] && lab-route\n";
+    const SETTING: &str = "net.ipv6.conf.eth0.accept_ra=2\n";
+    let link = |host: &Host, target: &str, name: &str| {
+        host.write(&format!("{name}.beside"), "");
+        std::os::unix::fs::symlink(target, host.root().join(&name[1..])).unwrap();
+    };
+    let refusal = |host: &Host| format!("{:#}", host.plan().map(|_| ()).unwrap_err());
+    const NAMED: &str = "eth0 is named in other files for what mydocker0 will have: ";
+
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/lab/hook", HOOK);
+    link(&host, "../../lab/hook", "/etc/network/if-up.d/lab");
+    let line = format!("{:?}", HOOK.trim());
+    let expected = format!("{NAMED}/etc/network/if-up.d/lab:1: {line} {UNCLEAR}");
+    assert_eq!(refusal(&host), expected);
+
+    // by two names, one of them its own
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/sysctl.conf", SETTING);
+    link(&host, "../sysctl.conf", "/etc/sysctl.d/99-sysctl.conf");
+    let plan = host.plan().unwrap();
+    plan.apply().unwrap();
+    plan.commit().unwrap();
+    let text = fs::read_to_string(host.root().join("etc/sysctl.conf")).unwrap();
+    assert_eq!(text, SETTING.replace("eth0", "mydocker0"));
+    let name = host.root().join("etc/sysctl.d/99-sysctl.conf");
+    assert!(fs::symlink_metadata(name).unwrap().is_symlink());
+    assert!(host.plan().unwrap().is_empty());
+
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/usr/share/lab.conf", SETTING);
+    link(&host, "../../usr/share/lab.conf", "/etc/sysctl.d/lab.conf");
+    let expected = format!(
+        "{NAMED}/etc/sysctl.d/lab.conf: it has to change, and is a link to /usr/share/lab.conf: put a file of its own \
+         there first"
+    );
+    assert_eq!(refusal(&host), expected);
+}
+
+#[test]
+fn a_file_in_another_encoding_is_looked_at_and_not_changed() {
+    let host = Host::of("ifupdown", "dhcp");
+    host.write("/etc/sysctl.d/plain.conf", "");
+    host.write("/etc/network/if-up.d/plain", "");
+    let at = |path: &str| host.root().join(path);
+    fs::write(
+        at("etc/sysctl.d/lab.conf"),
+        b"# f\xfcr alle\nkernel.panic=9\n",
+    )
+    .unwrap();
+    assert!(host.plan().is_ok());
+    let setting = b"# f\xfcr uns\nnet.ipv6.conf.eth0.accept_ra=2\n";
+    fs::write(at("etc/sysctl.d/lab.conf"), setting).unwrap();
+    fs::write(
+        at("etc/network/if-up.d/lab"),
+        b"# f\xfcr uns\ntest $IFACE = eth0\n",
+    )
+    .unwrap();
+    let err = host.plan().map(|_| ()).unwrap_err();
+    let expected = format!(
+        "eth0 is named in other files for what mydocker0 will have: /etc/sysctl.d/lab.conf: it has to change, and is not \
+         written in UTF-8: convert it first (iconv -t UTF-8); /etc/network/if-up.d/lab:2: \"test $IFACE = eth0\" \
+         {UNCLEAR}"
+    );
+    assert_eq!(format!("{err:#}"), expected);
+    assert_eq!(fs::read(at("etc/sysctl.d/lab.conf")).unwrap(), setting);
+}
+
+/// What tells cloud-init's file by, and whether its switch is written.
+#[test]
+fn cloud_init_is_kept_from_its_files_once() {
+    const SWITCH: &str = "write /etc/cloud/cloud.cfg.d/99-disable-network-config.cfg";
+    let header =
+        "# Generated by cloud-init. Changes will be lost.\nauto eth0\niface eth0 inet dhcp\n";
+    let cases: [(&[(&str, &str)], bool); 7] = [
+        (&[("/etc/network/interfaces", header)], true),
+        (
+            &[(
+                "/etc/network/interfaces",
+                "# cloud-init was here\nauto eth0\niface eth0 inet dhcp\n",
+            )],
+            true,
+        ),
+        (
+            &[(
+                "/etc/network/interfaces",
+                "auto eth0\niface eth0 inet dhcp\n# not by cloud-init\n",
+            )],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                (
+                    "/etc/cloud/cloud.cfg.d/50.cfg",
+                    "network:\n  config: disabled\n",
+                ),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                ("/etc/cloud/cloud-init.disabled", ""),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                ("/proc/cmdline", "ro network-config=disabled\n"),
+            ],
+            false,
+        ),
+        (
+            &[
+                ("/etc/network/interfaces", header),
+                ("/etc/cloud/cloud.cfg.d/50.cfg", "network: {config: []}\n"),
+            ],
+            true,
+        ),
+    ];
+    for (files, written) in cases {
+        let host = Host::of("ifupdown", "dhcp");
+        for (path, text) in files {
+            host.write(path, text);
+        }
+        let plan = host.plan().unwrap();
+        assert_eq!(
+            plan.describe().iter().any(|line| line == SWITCH),
+            written,
+            "{files:?}"
+        );
+        plan.apply().unwrap();
+        plan.commit().unwrap();
+        assert!(host.plan().unwrap().is_empty(), "{files:?}");
+    }
+}
