@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use definitions::{Catalog, EnrolmentToken, Nodes, ObjectKind, in_parallel};
 use nix::sys::stat::Mode;
 
@@ -67,9 +67,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         assets_dir: &assets_dir,
         checked,
     };
-    let mut writer = None;
+    let mut staged = StagedNodes::default();
     for batch in chosen.chunks(BATCH) {
-        report.nodes.extend(provisioning.batch(batch, &mut writer)?);
+        let nodes = provisioning.batch(batch, &mut staged);
+        let nodes = nodes.map_err(|error| provisioning.disarm(&staged.armed, error))?;
+        report.nodes.extend(nodes);
     }
     let has_authority = provisioning.renderer.authority.is_some();
     if report.nodes.iter().any(NodeReport::differs) {
@@ -80,7 +82,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             let trust = &provisioning.trust;
             trust.disarm(&report.sound()).context("disarming nodes")?;
         }
-        if let Some(writer) = writer {
+        if let Some(writer) = staged.writer {
             writer.publish(&report.written())?;
         }
         for checked in provisioning.checked.values() {
@@ -105,6 +107,14 @@ struct Provisioning<'a> {
     checked: BTreeMap<String, CheckedImage>,
 }
 
+/// What was staged so far.
+#[derive(Debug, Default)]
+struct StagedNodes<'a> {
+    writer: Option<AssetsWriter<'a>>,
+    /// The nodes that were armed for it.
+    armed: Vec<String>,
+}
+
 /// A node with its files, before they are staged.
 struct RenderedNode {
     report: NodeReport,
@@ -118,18 +128,20 @@ impl<'a> Provisioning<'a> {
     fn batch(
         &self,
         batch: &[NodeSelection<'_>],
-        writer: &mut Option<AssetsWriter<'a>>,
+        staged: &mut StagedNodes<'a>,
     ) -> Result<Vec<NodeReport>> {
         let mut nodes = in_parallel(batch, |choice| self.rendered(choice));
         let is_written = |node: &&mut RenderedNode| node.report.state == NodeState::Written;
         let mut written: Vec<_> = nodes.iter_mut().filter(is_written).collect();
         if !written.is_empty() {
+            let StagedNodes { writer, armed } = staged;
             let writer = match writer {
                 Some(writer) => writer,
                 none => none.insert(self.assets_dir.writer()?),
             };
             if self.renderer.enrolment.is_some() {
                 self.arm(&mut written)?;
+                armed.extend(written.iter().map(|node| node.report.node.clone()));
             }
             let stage = |node: &&mut RenderedNode| writer.stage(&node.report.node, &node.assets);
             in_parallel(&written, stage)
@@ -178,6 +190,15 @@ impl<'a> Provisioning<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Disarms nodes whose files are not published because of an error, and returns that.
+    fn disarm(&self, armed: &[String], error: anyhow::Error) -> anyhow::Error {
+        let names: Vec<_> = armed.iter().map(String::as_str).collect();
+        match self.trust.disarm(&names) {
+            Ok(()) => error,
+            Err(why) => anyhow!("{error:#}; then disarming nodes that were armed: {why:#}"),
+        }
     }
 
     /// Has what nodes boot of their own signed, as it is staged.

@@ -25,7 +25,7 @@ pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Obje
     let document = document.into_inner();
     let mut objects = Vec::new();
     match layout {
-        Layout::Whole(kind, name) => source.object(*kind, name, 0, &document, &mut objects)?,
+        Layout::Whole(kind, name) => objects.push(source.object(*kind, (name, 0), &document)?),
         Layout::Tables(kind) => source.tables(*kind, &document, &mut objects)?,
         Layout::Sections | Layout::Secrets => {
             let known: &[ObjectKind] = match layout {
@@ -86,20 +86,18 @@ impl TomlSource<'_> {
     ) -> Result<()> {
         for (key, value) in tables {
             let table = self.table(key, value)?;
-            self.object(kind, key.get_ref(), key.span().start, table, objects)?;
+            objects.push(self.object(kind, (key.get_ref(), key.span().start), table)?);
         }
         Ok(())
     }
 
-    /// Reads one object.
+    /// Reads one object; its name is at a place of the text.
     fn object(
         &self,
         kind: ObjectKind,
-        name: &str,
-        at: usize,
+        (name, at): (&str, usize),
         table: &DeTable<'_>,
-        objects: &mut Vec<Object>,
-    ) -> Result<()> {
+    ) -> Result<Object> {
         let mut object = Object::new(kind, name).map_err(|error| self.error(at, error))?;
         for (key, value) in table {
             let attribute = kind
@@ -116,8 +114,7 @@ impl TomlSource<'_> {
                 .map_err(|error| self.error(value.span().start, error))?;
             object.put(attribute, value);
         }
-        objects.push(object);
-        Ok(())
+        Ok(object)
     }
 
     /// Takes a value for the table that it must be.

@@ -14,9 +14,9 @@ use tar::{Archive, EntryType};
 
 use super::install::{ImportRequest, definition};
 use super::manifest::{BundleManifest, MANIFEST, MAX_MANIFEST, Member};
-use super::{Bundle, BundleFile, MAX_FILE, StagedImage, xcat};
+use super::{Bundle, BundleFile, MAX_BYTES, MAX_FILE, StagedImage, xcat};
 use crate::rootimg::build::{STAGING, lock, remove_leftovers};
-use crate::rootimg::container::open_regular;
+use crate::rootimg::container::{open_regular, spool};
 use crate::rootimg::record::RootImageDir;
 
 /// How gzip begins.
@@ -32,20 +32,18 @@ pub(crate) fn read(
     installdir: &InstallDir,
 ) -> Result<Bundle> {
     let reading = || format!("reading {}", path.display());
-    let mut file = open_regular(path)?;
-    if let Some(expected) = &request.sha256 {
-        let digest = digest_of(&mut file).with_context(reading)?;
-        ensure!(
-            digest == *expected,
-            "{}: its SHA-256 is {digest}, and should be {expected}",
-            reading()
-        );
-    }
+    let staging = installdir.path();
+    fs::create_dir_all(staging).with_context(|| format!("making {}", staging.display()))?;
+    let file = open_regular(path)?;
+    let mut file = match &request.sha256 {
+        Some(expected) => verified(file, expected, staging).with_context(reading)?,
+        None => file,
+    };
     let mut begin = [0; 2];
     let known = file.read(&mut begin).with_context(reading)?;
     file.rewind().with_context(reading)?;
     if known == 2 && begin == GZIP {
-        return xcat::read(path, installdir).with_context(reading);
+        return xcat::read(file, staging).with_context(reading);
     }
     let mut archive = Archive::new(io::BufReader::with_capacity(1 << 18, file));
     let mut entries = archive.entries().with_context(reading)?;
@@ -187,15 +185,29 @@ fn bounded(from: &mut impl Read, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn digest_of(file: &mut File) -> Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            file.rewind()?;
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&buffer[..read]);
+/// Copies a file that is to have a digest: whoever it belongs to may write to it after it was compared.
+fn verified(mut file: File, expected: &str, staging: &Path) -> Result<File> {
+    let (copy, digest) = spool(&mut file, staging, MAX_BYTES)?;
+    let digest = digest.digits();
+    ensure!(
+        digest == expected,
+        "its SHA-256 is {digest}, and should be {expected}"
+    );
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_what_was_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bundle");
+        fs::write(&path, "the bundle").unwrap();
+        let digest = hex(&Sha256::digest("the bundle"));
+        let mut copy = verified(File::open(&path).unwrap(), &digest, dir.path()).unwrap();
+        fs::write(&path, "The bundle").unwrap();
+        assert_eq!(bounded(&mut copy, 100).unwrap(), b"the bundle");
     }
 }

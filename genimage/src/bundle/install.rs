@@ -12,7 +12,7 @@ use definitions::{
 };
 use serde_json::{Map, Value};
 
-use super::{Bundle, NodeScripts, StagedImage, plain, split_value};
+use super::{Bundle, NodeScripts, StagedImage, plain, split_value, texts};
 use crate::rootimg::record::RootImageDir;
 
 /// How an osimage is taken in.
@@ -162,23 +162,14 @@ pub(crate) fn install(
         }
         let place = directory.join(attribute);
         fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
-        let attributes = bundle.attributes.get(attribute);
-        let values: Vec<String> = match attributes {
-            Some(Value::Array(values)) => values
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
-            Some(Value::String(value)) => vec![value.clone()],
-            _ => Vec::new(),
-        };
         let mut renamed = Vec::new();
+        let values = texts(bundle.attributes.get(attribute));
         for (at, value) in values.into_iter().enumerate() {
             let Some(file) = own.iter().find(|file| file.value == value) else {
-                renamed.push(value);
+                renamed.push(value.to_owned());
                 continue;
             };
-            let (prefix, path) = split_value(&value);
+            let (prefix, path) = split_value(value);
             let stem = path.rsplit('/').next().unwrap_or_default();
             let to = place.join(format!("{at}-{}", plain(stem)));
             let mode = if attribute == "postinstall" {

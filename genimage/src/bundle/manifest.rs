@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FILE_ATTRIBUTES, MAX_FILE};
+use super::{FILE_ATTRIBUTES, MAX_FILE, split_value, texts};
 use crate::rootimg::record::RootImageRecord;
 
 /// The form that is written, and the only one that is read.
@@ -107,8 +107,31 @@ impl BundleManifest {
                 member.path
             );
         }
+        manifest.check_named()?;
         manifest.check_image()?;
         Ok(manifest)
+    }
+
+    /// A path that an attribute says is of a file of the bundle: what is already here may be a secret of this machine.
+    fn check_named(&self) -> Result<()> {
+        for attribute in FILE_ATTRIBUTES {
+            for value in texts(self.attributes.get(attribute)) {
+                let named = self
+                    .members
+                    .iter()
+                    .filter_map(|member| member.named.as_ref());
+                let mut named = named.filter(|named| named.attribute == attribute);
+                let has_path = value
+                    .split(',')
+                    .any(|one| split_value(one.trim()).1.starts_with('/'));
+                ensure!(
+                    !has_path || named.any(|named| named.value == value),
+                    "the {attribute} '{}' is not in the bundle",
+                    value.escape_debug()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The files of the root image are those that its record names, and no others.

@@ -23,6 +23,9 @@ pub(crate) use manifest::NodeScripts;
 /// The most bytes of a list, a template or a script.
 const MAX_FILE: u64 = 16 << 20;
 
+/// The most bytes of a bundle, and of what one of xCAT's unpacks to.
+const MAX_BYTES: u64 = 64 << 30;
+
 /// What a bundle holds, once it was checked.
 #[derive(Debug)]
 pub(crate) struct Bundle {
@@ -72,6 +75,15 @@ fn split_value(value: &str) -> (&str, &str) {
     match value.split_at_checked(2) {
         Some((prefix, path)) if prefix.ends_with(':') && path.starts_with('/') => (prefix, path),
         _ => ("", value),
+    }
+}
+
+/// The texts of an attribute, one or several.
+fn texts(value: Option<&Value>) -> Vec<&str> {
+    match value {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -5,18 +5,17 @@
 //!
 //! Reference: imgexport(1) of xCAT.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use definitions::{InstallDir, Object, ObjectKind};
-use serde_json::{Map, Value};
+use definitions::{Object, ObjectKind};
+use serde_json::Map;
 
-use super::{Bundle, BundleFile, FILE_ATTRIBUTES, MAX_FILE, split_value};
+use super::{Bundle, BundleFile, FILE_ATTRIBUTES, MAX_BYTES, MAX_FILE, split_value, texts};
 use crate::rootimg::container::{self, RootTree};
 
-/// The most bytes of an archive, unpacked.
-const MAX_BYTES: u64 = 64 << 30;
 /// The most bytes of a manifest.
 const MAX_MANIFEST: u64 = 4 << 20;
 
@@ -24,9 +23,9 @@ const MAX_MANIFEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// When it is not one, or damaged.
-pub(super) fn read(path: &Path, installdir: &InstallDir) -> Result<Bundle> {
+pub(super) fn read(file: File, staging: &Path) -> Result<Bundle> {
     let mut tree = RootTree::default();
-    tree.read(&container::archive(path, installdir.path(), MAX_BYTES)?)?;
+    tree.read(&container::unpacked(file, staging, MAX_BYTES)?)?;
     let manifest = tree
         .entries()
         .map(|(path, _)| String::from_utf8_lossy(path).into_owned())
@@ -43,7 +42,7 @@ pub(super) fn read(path: &Path, installdir: &InstallDir) -> Result<Bundle> {
     let mut files = Vec::new();
     for attribute in FILE_ATTRIBUTES {
         for value in texts(bundle.attributes.get(attribute)) {
-            let (_, path) = split_value(&value);
+            let (_, path) = split_value(value);
             // Lists of one base name have overwritten each other when it was written.
             let base = path.rsplit('/').next().unwrap_or_default();
             match tree.open(format!("{directory}{base}").as_bytes()) {
@@ -53,7 +52,7 @@ pub(super) fn read(path: &Path, installdir: &InstallDir) -> Result<Bundle> {
                     reader.read_to_end(&mut bytes)?;
                     files.push(BundleFile {
                         attribute: attribute.to_owned(),
-                        value: value.clone(),
+                        value: value.to_owned(),
                         bytes,
                     });
                 }
@@ -153,16 +152,4 @@ fn parse(text: &str) -> Result<Bundle> {
         image: None,
         left,
     })
-}
-
-fn texts(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(texts)) => texts
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-        _ => Vec::new(),
-    }
 }

@@ -115,7 +115,7 @@ mod tests {
             ),
             ("#XCAT_PARTITION_START#", Some("#XCAT_PARTITION_START#")),
             ("# see #HOSTNAME# here", Some("#HOSTNAME#")),
-            ("#TODO: fix bug #3", None),
+            ("#PORT: eth0 is on switch #3", None),
             ("### COMMAND: ###", None),
             ("# ENV: a # b", None),
             ("#HOSTNAME", None),

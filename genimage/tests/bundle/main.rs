@@ -268,6 +268,16 @@ fn a_bundle_that_is_not_what_its_manifest_says_is_refused() {
         |all| edit(&mut all[0], "\"format\": 1", "\"format\": 2"),
         "the bundle has the form 2, and this version reads 1",
     );
+    for value in ["/etc/shadow", "a,/etc/shadow", "s:/etc/shadow"] {
+        refused(
+            &bundle,
+            |all| {
+                let other = format!("\"attributes\": {{\"template\": \"{value}\",");
+                edit(&mut all[0], "\"attributes\": {", &other);
+            },
+            &format!("the template '{value}' is not in the bundle"),
+        );
+    }
 }
 
 #[test]

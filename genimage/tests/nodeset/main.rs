@@ -210,6 +210,60 @@ fn nodes_that_cannot_be_armed_get_nothing() {
 }
 
 #[test]
+fn nodes_whose_files_are_not_published_are_not_left_armed() {
+    const TRUST: &str = r#"#!/bin/sh
+echo "$3 $4" >>"$0.log"
+for last; do :; done
+case "$3 $*" in
+arm*)
+    comma= IFS=,
+    printf '{"nodes":['
+    for node in $4; do
+        printf '%s{"node":"%s","token":"TOKEN","until":"2026-01-01T00:00:00Z"}' "$comma" "$node"
+        comma=,
+    done
+    printf ']}' ;;
+"sign "*--out*)
+    for file; do
+        case "$file" in *=*) echo >"$last/${file##*/}.sig" ;; esac
+    done ;;
+"sign "*)
+    echo "slipway-trust: signing nothing" >&2
+    exit 1 ;;
+esac
+"#;
+    let site = site();
+    site.write("config/trust/root.crt", "-----BEGIN CERTIFICATE-----\n");
+    site.write("config/trust/ipxe.json", "{}\n");
+    site.write("install/postscripts/enrol", "enrol");
+    let token = definitions::EnrolmentToken::placeholder().reveal();
+    site.write("bin/slipway-trust", &TRUST.replace("TOKEN", &token));
+    let trust = site.path("bin/slipway-trust");
+    fs::set_permissions(&trust, fs::Permissions::from_mode(0o755)).unwrap();
+    // the program beside it is the one that it runs
+    let nodeset = site.path("bin/nodeset");
+    let built = env!("CARGO_BIN_EXE_nodeset");
+    fs::hard_link(built, &nodeset)
+        .or_else(|_| fs::copy(built, &nodeset).map(drop))
+        .unwrap();
+    let output = std::process::Command::new(nodeset)
+        .args(["rack1", &format!("osimage={IMAGE}")])
+        .env("SLIPWAY_CONFIG", site.path("config"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "nodeset: signing what nodes boot: slipway-trust sign: signing nothing\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let log = site.read("bin/slipway-trust.log");
+    let armed = log.lines().find_map(|line| line.strip_prefix("arm "));
+    let disarmed = format!("disarm {}", armed.unwrap());
+    assert_eq!(log.lines().last(), Some(disarmed.as_str()), "{log}");
+    assert!(!site.path("install/autoinst/host01").exists());
+}
+
+#[test]
 fn the_list_of_scripts_names_what_they_must_be_and_their_environment() {
     let site = site();
     assert_eq!(nodeset(&site, &[]).code, 0);

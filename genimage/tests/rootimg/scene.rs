@@ -415,6 +415,19 @@ impl Scene {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Expects entries of the root's tar: how the line of each begins and ends. Returns the list.
+    pub(crate) fn lists(&self, entries: &[(&str, &str)]) -> String {
+        let listing = self.listing();
+        for (begin, name) in entries {
+            let found = listing.lines().find(|line| line.ends_with(name));
+            assert!(
+                found.is_some_and(|line| line.starts_with(begin)),
+                "{name}: {listing}"
+            );
+        }
+        listing
+    }
+
     /// Reads a file of the root's tar.
     pub(crate) fn read(&self, path: &str) -> Option<String> {
         let tar = self.one("root.", ".tar");

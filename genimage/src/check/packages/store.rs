@@ -30,8 +30,8 @@ const MAX_FILE: u64 = 32 << 20;
 /// All files together are no larger.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// What a file begins with: another form has another number.
-const MAGIC: &[u8] = b"slipway-index 1\n";
+/// What a file begins with: another version may read more out of the same index, or read it right.
+const MAGIC: &[u8] = concat!("slipway-index ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
 
 /// The bytes of the digest that a file ends with.
 const DIGEST: usize = 32;

@@ -3,6 +3,8 @@
 //! A tree comes in, before packages are installed into it; the tree is changed, and what was done goes out, a sentence
 //! each. Everything that is known of containers is in the tables here.
 
+use std::collections::BTreeSet;
+
 use super::super::tree::{Entry, Kind, Metadata, RootTree};
 
 /// What images have for containers alone.
@@ -66,7 +68,10 @@ const DIVERTED: [&str; 7] = [
 ];
 
 const DIVERSIONS: &str = "var/lib/dpkg/diversions";
-const SHADOW: &str = "etc/shadow";
+/// Where passwords are, and the modes of these files: shadow(5), passwd(5).
+const ACCOUNTS: [(&str, u32); 2] = [("etc/shadow", 0o640), ("etc/passwd", 0o644)];
+/// What passwd(5) says for a password that shadow(5) has.
+const IN_SHADOW: &str = "x";
 /// The largest of these files.
 const MAX_TEXT: u64 = 16 << 20;
 
@@ -154,27 +159,35 @@ fn unmask(tree: &mut RootTree) -> Option<String> {
     })
 }
 
-/// Lets nobody in with a password that whoever has the image knows, or without one: shadow(5).
+/// Lets nobody in with a password that whoever has the image knows, or without one.
 fn lock_accounts(tree: &mut RootTree) -> Option<String> {
-    let text = tree.text(SHADOW, MAX_TEXT)?;
-    let mut locked = Vec::new();
-    let lines = text.lines().map(|line| {
-        let mut fields: Vec<&str> = line.split(':').collect();
-        if fields.len() > 2 && !fields[1].starts_with(['*', '!']) {
-            locked.push(fields[0].escape_debug().to_string());
-            fields[1] = "*";
+    let mut locked = BTreeSet::new();
+    for (path, mode) in ACCOUNTS {
+        let Some(text) = tree.text(path, MAX_TEXT) else {
+            continue;
+        };
+        let mut is_changed = false;
+        let lines = text.lines().map(|line| {
+            let mut fields: Vec<&str> = line.split(':').collect();
+            if fields.len() > 2 && fields[1] != IN_SHADOW && !fields[1].starts_with(['*', '!']) {
+                locked.insert(fields[0].escape_debug().to_string());
+                fields[1] = "*";
+                is_changed = true;
+            }
+            fields.join(":") + "\n"
+        });
+        let lines: String = lines.collect();
+        if is_changed {
+            put(tree, path, lines, mode);
         }
-        fields.join(":") + "\n"
-    });
-    let lines: String = lines.collect();
-    if locked.is_empty() {
-        return None;
     }
-    put(tree, SHADOW, lines, 0o640);
-    Some(format!(
-        "the container image has passwords that whoever has it knows; these accounts have none now: {}",
-        locked.join(", ")
-    ))
+    (!locked.is_empty()).then(|| {
+        let locked: Vec<_> = locked.into_iter().collect();
+        format!(
+            "the container image has passwords that whoever has it knows; these accounts have none now: {}",
+            locked.join(", ")
+        )
+    })
 }
 
 /// Puts a text in place of a file, with its owner.
@@ -224,6 +237,7 @@ pub(super) mod tests {
                     "etc/shadow",
                     "root::1:0\nops:$y$x:1:0\nbin:*:1:0\nsync:!:1:0\n",
                 ),
+                ("etc/passwd", "root:x:0:0\nold::1:1\n"),
             ],
             &[
                 ("sbin", "usr/sbin"),
@@ -243,7 +257,7 @@ pub(super) mod tests {
                 "of the container image were removed: /.dockerenv, /usr/sbin/policy-rc.d",
                 "diverted programs of the container image are in their places again: /sbin/initctl, /usr/bin/ischroot",
                 "units that the container image masks are not masked any more: systemd-udevd.service",
-                "the container image has passwords that whoever has it knows; these accounts have none now: root, ops",
+                "the container image has passwords that whoever has it knows; these accounts have none now: old, ops, root",
             ]
         );
         assert_eq!(tree.text("usr/sbin/initctl", 10).as_deref(), Some("real"));
@@ -254,8 +268,12 @@ pub(super) mod tests {
             Some("/usr/bin/a\n/usr/bin/b\npackage\n")
         );
         assert_eq!(
-            tree.text(SHADOW, 100).as_deref(),
+            tree.text("etc/shadow", 100).as_deref(),
             Some("root:*:1:0\nops:*:1:0\nbin:*:1:0\nsync:!:1:0\n")
+        );
+        assert_eq!(
+            tree.text("etc/passwd", 100).as_deref(),
+            Some("root:x:0:0\nold:*:1:1\n")
         );
         assert_eq!(
             tree.entry(b"etc/shadow").map(|entry| entry.metadata.mode),

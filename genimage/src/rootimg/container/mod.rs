@@ -29,7 +29,7 @@ use manifest::{Document, ImageConfig, SavedImage, choose};
 use registry::RegistryBlobs;
 use source::BlobDigest;
 use store::{ArchiveFiles, BlobName, BlobStore, LayoutDirectory, document, layer};
-pub(crate) use store::{archive, open_regular};
+pub(crate) use store::{open_regular, spool, unpacked};
 
 /// How deep indices name further ones.
 const MAX_DEPTH: usize = 4;
@@ -73,7 +73,8 @@ impl ContainerImage {
             }
             ContainerSource::DockerArchive(path) => {
                 let mut files = RootTree::default();
-                files.read(&archive(path, staging, limit)?)?;
+                let archive = unpacked(open_regular(path)?, staging, limit);
+                files.read(&archive.with_context(|| format!("reading {}", path.display()))?)?;
                 let has = |name: &[u8]| files.entry(name).is_some();
                 let (saved, layout) = (has(b"manifest.json"), has(b"index.json"));
                 let store = Box::new(ArchiveFiles(files));

@@ -20,7 +20,7 @@ impl BlobDigest {
     }
 
     /// Returns the digits.
-    pub(in crate::rootimg) fn digits(&self) -> &str {
+    pub(crate) fn digits(&self) -> &str {
         &self.0
     }
 }

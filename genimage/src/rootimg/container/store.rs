@@ -174,35 +174,24 @@ fn packing(file: &File) -> Result<LayerPacking> {
     })
 }
 
-/// Opens an archive, unpacked into a file of its own if it is packed.
+/// Unpacks an archive into a file of its own, if it is packed.
 ///
 /// # Errors
 /// When it cannot be read, or has more than `limit` bytes.
-pub(crate) fn archive(path: &Path, staging: &Path, limit: u64) -> Result<Arc<File>> {
-    let reading = || format!("reading {}", path.display());
-    let file = open_regular(path)?;
-    let unpacked = match packing(&file).with_context(reading)? {
+pub(crate) fn unpacked(file: File, staging: &Path, limit: u64) -> Result<Arc<File>> {
+    let unpacked = match packing(&file)? {
         LayerPacking::Plain => file,
         LayerPacking::Gzip => {
-            spool(
-                &mut MultiGzDecoder::new(BufReader::new(file)),
-                staging,
-                limit,
-            )
-            .with_context(reading)?
-            .0
+            let mut reader = MultiGzDecoder::new(BufReader::new(file));
+            spool(&mut reader, staging, limit)?.0
         }
-        LayerPacking::Zstd => {
-            spool(&mut zstd::Decoder::new(file)?, staging, limit)
-                .with_context(reading)?
-                .0
-        }
+        LayerPacking::Zstd => spool(&mut zstd::Decoder::new(file)?, staging, limit)?.0,
     };
     Ok(Arc::new(unpacked))
 }
 
 /// Copies into a file that has no name, and hashes.
-fn spool(from: &mut dyn Read, staging: &Path, limit: u64) -> Result<(File, BlobDigest)> {
+pub(crate) fn spool(from: &mut dyn Read, staging: &Path, limit: u64) -> Result<(File, BlobDigest)> {
     let file = tempfile::tempfile_in(staging)
         .with_context(|| format!("making a file in {}", staging.display()))?;
     let mut out = BufWriter::with_capacity(1 << 18, file);

@@ -1,7 +1,8 @@
 //! Where the bytes of files are, and readers of them: nothing is read before it is asked for.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -54,17 +55,34 @@ impl Read for ContentReader<'_> {
     }
 }
 
-/// Reads a file that others read too.
-pub(super) struct ReadAt {
-    pub(super) file: Arc<File>,
+/// Reads the headers of an archive that others read too: what is between them is passed over by seeking.
+pub(super) struct HeaderReader<'a> {
+    pub(super) archive: &'a File,
     pub(super) at: u64,
+    /// How many bytes the headers of an entry may still have.
+    pub(super) left: &'a Cell<u64>,
 }
 
-impl Read for ReadAt {
+impl Read for HeaderReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
+        let read = self.archive.read_at(buffer, self.at)?;
+        let left = self.left.get().checked_sub(read as u64);
+        let left = left.ok_or_else(|| io::Error::other("the headers of an entry are too long"))?;
+        self.left.set(left);
         self.at += read as u64;
         Ok(read)
+    }
+}
+
+impl Seek for HeaderReader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.archive.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }
 

@@ -1,20 +1,23 @@
 //! An archive into a tree: who owns an entry, what it is, and where its bytes are.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use tar::{Archive, EntryType};
 
-use super::content::{Content, ReadAt};
+use super::content::{Content, HeaderReader};
 use super::{Entry, Kind, MAX_PATH, Metadata, RootTree, XATTR, shown};
 
 /// The most entries that a root has.
 const MAX_COUNT: usize = 4_000_000;
 /// The most bytes of extended attributes that an entry has.
 const MAX_XATTRS: usize = 1 << 20;
+/// The most bytes of headers that an entry has, with its path and its attributes: tar reads them at once.
+const MAX_HEADERS: u64 = 2 << 20;
 
 impl RootTree {
     /// Puts an archive over what is there.
@@ -97,20 +100,24 @@ impl RootTree {
     }
 }
 
-/// Does something with each entry of an archive and its path.
+/// Does something with each entry of an archive and its path. Contents are not read.
 pub(super) fn each(
-    archive: &Arc<File>,
-    mut take: impl FnMut(&[u8], &mut tar::Entry<'_, BufReader<ReadAt>>) -> Result<()>,
+    archive: &File,
+    mut take: impl FnMut(&[u8], &mut tar::Entry<'_, HeaderReader<'_>>) -> Result<()>,
 ) -> Result<()> {
-    let mut reader = Archive::new(BufReader::new(ReadAt {
-        file: Arc::clone(archive),
+    let left = Cell::new(MAX_HEADERS);
+    let mut reader = Archive::new(HeaderReader {
+        archive,
         at: 0,
-    }));
-    for entry in reader.entries().context("reading an archive")? {
+        left: &left,
+    });
+    let entries = reader.entries_with_seek().context("reading an archive")?;
+    for entry in entries {
         let mut entry = entry.context("reading an archive")?;
         let path = entry.path_bytes().into_owned();
         take(&path, &mut entry)
             .with_context(|| format!("reading '{}' of an archive", shown(&path)))?;
+        left.set(MAX_HEADERS);
     }
     Ok(())
 }

@@ -180,6 +180,30 @@ fn an_archive_that_is_cut_short_is_refused() {
     );
 }
 
+#[test]
+fn headers_without_end_are_not_read_into_memory() {
+    for kind in [
+        EntryType::XHeader,
+        EntryType::XGlobalHeader,
+        EntryType::GNULongName,
+        EntryType::GNULongLink,
+    ] {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 30);
+        header.set_cksum();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(header.as_bytes()).unwrap();
+        file.set_len(1 << 30).unwrap(); // a hole, as of a layer that packs well
+        let refused = RootTree::default().read(&Arc::new(file)).unwrap_err();
+        let refused = format!("{refused:#}");
+        assert!(
+            refused.ends_with(": the headers of an entry are too long"),
+            "{kind:?}: {refused}"
+        );
+    }
+}
+
 /// Layers over each other, the lowest first.
 fn layers(layers: &[&[(EntryType, &str, &str)]]) -> Result<RootTree> {
     let mut tree = RootTree::default();
