@@ -164,6 +164,7 @@ fn what_a_file_says_again_in_other_words_counts_too() {
         (".treeinfo", &short("Rhel"), "rhels9.4 x86_64"),
         (".treeinfo", &short("ACME"), "conflict"),
         (".treeinfo", &short("Rocky"), "conflict"),
+        (".treeinfo", &short("红旗"), "conflict"),
         (".treeinfo", &short("RHEL\nshort = ACME"), "conflict"),
         (".treeinfo", &format!("{general}short = ACME\n"), "conflict"),
         (
