@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::{
-    DockerHost, Machine, Need, Progress, RootImage, Site, binary, outcome, same, static_programs,
-    trial, workspace,
+    BareMachine, DockerHost, Machine, Need, Progress, RootImage, Site, binary, outcome, same,
+    static_programs, trial, workspace,
 };
 use libtest_mimic::Trial;
 
@@ -47,8 +47,14 @@ fn boots_into_a_docker_host() -> Result<()> {
     site.serve_addresses(&[boot_service()])?;
     let disk = site.path("state.raw");
     make_state_disk(&disk)?;
-    let mut machine =
-        Machine::boot_from_network(&site, "netboot", &disk, &node.kernel()?, node.image.key())?;
+    let bare = BareMachine {
+        site: &site,
+        name: "netboot",
+        disk: &disk,
+        kernel: &node.kernel()?,
+        key: node.image.key(),
+    };
+    let mut machine = bare.boot_from_network()?;
     progress.done("booted");
     machine.wait_for_first_boot()?;
     expected_root(&machine)?;

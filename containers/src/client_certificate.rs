@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::Lock;
+use definitions::{Lock, program_path};
 
 use crate::engine::Credentials;
 
@@ -84,7 +84,7 @@ fn issue(config: &Path, name: &str, directory: &Path) -> Result<()> {
         }
         _ => {}
     }
-    let program = signer();
+    let program = program_path(SIGNER);
     let mut command = Command::new(&program);
     command.arg("--config").arg(config);
     command.args(["issue", name, "--as", "client", "--for", TERM, "--out"]);
@@ -100,15 +100,6 @@ fn issue(config: &Path, name: &str, directory: &Path) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", said.trim());
     Ok(())
-}
-
-/// Finds the program that signs: beside this one, else by its name.
-fn signer() -> PathBuf {
-    let beside = std::env::current_exe().ok();
-    let beside = beside.and_then(|own| Some(own.parent()?.join(SIGNER)));
-    beside
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| PathBuf::from(SIGNER))
 }
 
 /// Names the client: the user who became root, where that is a name that certificates have.

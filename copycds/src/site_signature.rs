@@ -3,11 +3,11 @@
 //! A tree that is published comes in; it is signed where the site has an authority, or a note says why it is not. The keys
 //! are read by `slipway-trust` alone, which signs what the tree's record says that somebody vouched for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use definitions::Catalog;
 use definitions::terminal::escaped;
+use definitions::{Catalog, program_path};
 
 use crate::progress;
 
@@ -20,10 +20,7 @@ pub(crate) fn sign(catalog: &Catalog, tree: &Path, accept_unsigned: bool) -> Opt
         return None;
     }
     progress::step("having the site sign the tree");
-    let own = std::env::current_exe().ok();
-    let beside = own.and_then(|own| Some(own.parent()?.join(PROGRAM)));
-    let program = beside.filter(|path| path.is_file());
-    let mut command = Command::new(program.unwrap_or_else(|| PathBuf::from(PROGRAM)));
+    let mut command = Command::new(program_path(PROGRAM));
     command
         .arg("--config")
         .arg(catalog.path())

@@ -40,6 +40,8 @@ mod object;
 mod osimage;
 #[cfg(feature = "catalog")]
 mod parallel;
+#[cfg(feature = "catalog")]
+mod program;
 mod repository;
 mod runlist;
 mod schema;
@@ -87,6 +89,8 @@ pub use object::{AttributeValue, Attributes, Object, ObjectKind};
 pub use osimage::{OsImage, ProvMethod};
 #[cfg(feature = "catalog")]
 pub use parallel::in_parallel;
+#[cfg(feature = "catalog")]
+pub use program::program_path;
 pub use repository::{
     AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
     RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, foreign_architecture,

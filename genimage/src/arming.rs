@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use definitions::terminal::escaped;
-use definitions::{Catalog, EnrolmentToken};
+use definitions::{Catalog, EnrolmentToken, program_path};
 use serde::Deserialize;
 
 /// The program that signs and arms.
@@ -97,13 +97,10 @@ pub(crate) struct TrustProgram {
 }
 
 impl TrustProgram {
-    /// Finds the program beside this one, else in the `PATH`.
+    /// Finds the program.
     pub(crate) fn of(catalog: &Catalog) -> Self {
-        let own = std::env::current_exe().ok();
-        let beside = own.and_then(|own| Some(own.parent()?.join(PROGRAM)));
-        let path = beside.filter(|path| path.is_file());
         Self {
-            path: path.unwrap_or_else(|| PathBuf::from(PROGRAM)),
+            path: program_path(PROGRAM),
             config: catalog.path().to_owned(),
         }
     }

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Machine, Progress, Site};
+use e2e::{BareMachine, Machine, Progress, Site};
 
 use crate::management_node::ManagementNode;
 
@@ -31,8 +31,14 @@ pub(crate) fn install<'a>(
     let disk = management_node.path("disk.raw");
     File::create(&disk)?.set_len(DISK)?;
     let kernel = kernel(management_node)?;
-    let mut machine =
-        Machine::switch_on(site, "full-chain", &disk, &kernel, management_node.key())?;
+    let bare = BareMachine {
+        site,
+        name: "full-chain",
+        disk: &disk,
+        kernel: &kernel,
+        key: management_node.key(),
+    };
+    let mut machine = bare.switch_on()?;
     println!("$ ipmitool -H host01-bmc power on    # here: qemu, with an empty disk");
     for (said, over) in STAGES {
         let end = Instant::now() + STAGE_TIMEOUT;

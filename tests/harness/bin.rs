@@ -1,6 +1,7 @@
 //! Our binaries, as cargo builds them.
 
 use std::collections::HashMap;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -14,11 +15,17 @@ pub fn workspace() -> &'static Path {
         .unwrap_or_else(|| unreachable!("the package e2e lies in the workspace"))
 }
 
-/// Builds a binary of a package, once per process, and returns where it lies.
+/// Returns where a binary of a package lies: in `PROGRAMS_BUILT`, else it is built, once per process.
 ///
 /// Cargo builds the binaries of a package for that package's own tests only, so a trial that ran
-/// whatever lies in `target/` would test yesterday's build.
+/// whatever lies in `target/` would test yesterday's build. `tests/run` has built all, and tests rooms with them meanwhile:
+/// a build of one package has other features, and would replace them.
 pub fn binary(package: &str, name: &str) -> Result<PathBuf> {
+    if let Some(built) = env::var_os("PROGRAMS_BUILT") {
+        let path = Path::new(&built).join(name);
+        ensure!(path.is_file(), "{} was not built", path.display());
+        return Ok(path);
+    }
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let mut guard = BUILT
         .lock()

@@ -22,7 +22,7 @@ pub use commands::{Installed, commands};
 pub use deadline::OutOfTime;
 pub use disk::{Disk, RootImage};
 pub use docker::{DockerHost, typed};
-pub use machine::Machine;
+pub use machine::{BareMachine, Machine};
 pub use need::Need;
 pub use once::MadeOnce;
 pub use progress::Progress;

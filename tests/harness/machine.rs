@@ -55,6 +55,61 @@ pub struct Machine<'a> {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// A machine on which nothing is installed, with one NIC.
+#[derive(Debug)]
+pub struct BareMachine<'site, 'a> {
+    /// Where its NIC is plugged in.
+    pub site: &'site Site,
+    /// What its console is named by.
+    pub name: &'a str,
+    /// Its disk, empty or not.
+    pub disk: &'a Path,
+    /// The kernel that it will run.
+    pub kernel: &'a Path,
+    /// The key by which its root will be let in.
+    pub key: PathBuf,
+}
+
+impl<'site> BareMachine<'site, '_> {
+    /// Switches it on; it boots from the network until the disk can be booted. Returns at once.
+    pub fn switch_on(self) -> Result<Machine<'site>> {
+        self.start(BootOrder::DiskThenNetwork)
+    }
+
+    /// Switches it on; it boots from the network each time, and never from its disk. Returns when it lets root in.
+    pub fn boot_from_network(self) -> Result<Machine<'site>> {
+        let machine = self.start(BootOrder::Network)?;
+        machine.wait(IDLE_TIMEOUT)?;
+        Ok(machine)
+    }
+
+    fn start(self, order: BootOrder) -> Result<Machine<'site>> {
+        let turn = turn();
+        let (of_disk, of_nic, life) = match order {
+            BootOrder::DiskThenNetwork => (",bootindex=1", ",bootindex=2", INSTALLATION_TIMEOUT),
+            BootOrder::Network => ("", ",bootindex=1", MACHINE_TIMEOUT),
+        };
+        let mut qemu = Qemu::new(self.site, self.name, self.kernel, life)?;
+        let drive = format!(
+            "if=none,id=disk,format=raw,cache=unsafe,file={}",
+            self.disk.display()
+        );
+        qemu.command
+            .args(["-m", "2048", "-drive", &drive, "-device"])
+            .arg(format!("virtio-blk-pci,drive=disk{of_disk}"));
+        // The NIC's own ROM is iPXE.
+        qemu.plug(self.site, 0, "sw", of_nic)?;
+        Ok(Machine {
+            site: self.site,
+            qemu: qemu.command.spawn().context("starting qemu")?,
+            key: self.key,
+            console: qemu.console,
+            boot: 0,
+            _turn: turn,
+        })
+    }
+}
+
 impl<'a> Machine<'a> {
     /// The first machine's address on the first switch.
     pub const ADDRESS: &'static str = "10.77.0.11";
@@ -103,66 +158,6 @@ impl<'a> Machine<'a> {
         };
         machine.wait(IDLE_TIMEOUT)?;
         Ok(machine)
-    }
-
-    /// Switches on a machine with an empty disk, which boots from the network until the disk can be booted,
-    /// and whose root will be let in with the given key. Returns at once.
-    pub fn switch_on(
-        site: &'a Site,
-        name: &str,
-        disk: &Path,
-        kernel: &Path,
-        key: PathBuf,
-    ) -> Result<Self> {
-        Self::start(site, name, disk, kernel, key, BootOrder::DiskThenNetwork)
-    }
-
-    /// Switches on a machine that boots from the network each time, with a disk that it does not boot from. Returns when
-    /// it lets root in.
-    pub fn boot_from_network(
-        site: &'a Site,
-        name: &str,
-        disk: &Path,
-        kernel: &Path,
-        key: PathBuf,
-    ) -> Result<Self> {
-        let machine = Self::start(site, name, disk, kernel, key, BootOrder::Network)?;
-        machine.wait(IDLE_TIMEOUT)?;
-        Ok(machine)
-    }
-
-    /// Starts a machine on which nothing is installed, with one NIC.
-    fn start(
-        site: &'a Site,
-        name: &str,
-        disk: &Path,
-        kernel: &Path,
-        key: PathBuf,
-        order: BootOrder,
-    ) -> Result<Self> {
-        let turn = turn();
-        let (of_disk, of_nic, life) = match order {
-            BootOrder::DiskThenNetwork => (",bootindex=1", ",bootindex=2", INSTALLATION_TIMEOUT),
-            BootOrder::Network => ("", ",bootindex=1", MACHINE_TIMEOUT),
-        };
-        let mut qemu = Qemu::new(site, name, kernel, life)?;
-        let drive = format!(
-            "if=none,id=disk,format=raw,cache=unsafe,file={}",
-            disk.display()
-        );
-        qemu.command
-            .args(["-m", "2048", "-drive", &drive, "-device"])
-            .arg(format!("virtio-blk-pci,drive=disk{of_disk}"));
-        // The NIC's own ROM is iPXE.
-        qemu.plug(site, 0, "sw", of_nic)?;
-        Ok(Self {
-            site,
-            qemu: qemu.command.spawn().context("starting qemu")?,
-            key,
-            console: qemu.console,
-            boot: 0,
-            _turn: turn,
-        })
     }
 
     /// Says whether it is still on.

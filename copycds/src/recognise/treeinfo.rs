@@ -181,7 +181,7 @@ fn is_abbreviation(short: &str, name: &str) -> bool {
         .filter_map(|word| word.chars().next())
         .collect();
     let short = letters(short);
-    letters(name).contains(&short) || letters(&initials).starts_with(&short)
+    !short.is_empty() && (letters(name).contains(&short) || letters(&initials).starts_with(&short))
 }
 
 /// Looks a key up in one section of an INI file, in any case, as Python's `configparser` does.
