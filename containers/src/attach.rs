@@ -18,7 +18,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs, EngineHost};
-use crate::engine::{Call, Console, ConsoleInput, EngineApi};
+use crate::engine::{Call, Console, ConsoleInput, EngineAnswer, EngineApi};
 use crate::fanout::lock;
 
 /// What leaves a console, as the engine writes it, and as it is typed.
@@ -130,7 +130,7 @@ enum ConsoleEnding {
 impl ConsoleSession {
     fn open(node: &str, host: EngineHost, exec: Option<ProcessArguments>) -> Result<Self> {
         let mut engine = EngineApi::connect(&host.endpoint)?;
-        let found = inspect(&mut engine, node)?;
+        let found = engine.inspect(node)?.succeeded()?;
         let state = found["State"]["Status"].as_str().unwrap_or("unknown");
         // An engine opens a console of one that does not run, too, and then is silent.
         match state {
@@ -255,7 +255,8 @@ impl ConsoleSession {
 
     /// Asks what became of the container.
     fn ending(&mut self) -> Result<ConsoleEnding> {
-        let Ok(found) = inspect(&mut self.engine, &self.node) else {
+        let found = self.engine.inspect(&self.node);
+        let Ok(Ok(found)) = found.map(EngineAnswer::succeeded) else {
             return Ok(ConsoleEnding::Lost);
         };
         Ok(if found["State"]["Running"] == true {
@@ -297,11 +298,6 @@ impl ConsoleSession {
             }
         }
     }
-}
-
-fn inspect(engine: &mut EngineApi, node: &str) -> Result<Value> {
-    let call = Call::get(format!("/containers/{node}/json"));
-    Ok(engine.ask(&call)?.succeeded()?)
 }
 
 /// Reads an exit code, of which processes have one byte.

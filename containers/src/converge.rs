@@ -122,9 +122,7 @@ impl<'a> ContainerOnHost<'a> {
     }
 
     pub(crate) fn inspect(&mut self, name: &str) -> Result<Option<Value>> {
-        let answer = self
-            .engine
-            .ask(&Call::get(format!("/containers/{name}/json")))?;
+        let answer = self.engine.inspect(name)?;
         if answer.status == 404 {
             return Ok(None);
         }

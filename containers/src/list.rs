@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::engine::{Call, EngineApi};
+use crate::engine::{Call, EngineApi, container_path};
 use crate::fanout::{self, Event, HostWork, Task};
 use crate::labels;
 use crate::logs::ContainerLog;
@@ -242,10 +242,8 @@ impl ContainerListing<'_> {
         task: &Task<ListSubject>,
         say: &dyn Fn(String),
     ) -> Result<Map<String, Value>> {
-        let path = format!("/containers/{}", task.node);
-        let found = engine
-            .ask(&Call::get(format!("{path}/json")))?
-            .succeeded()?;
+        let found = engine.inspect(&task.node)?.succeeded()?;
+        let path = container_path(&found)?;
         let has_terminal = found["Config"]["Tty"] == true;
         let mut call = Call::get(format!("{path}/logs"))
             .query("stdout", "1")
@@ -290,8 +288,7 @@ fn container(
     task: &Task<ListSubject>,
     say: &dyn Fn(String),
 ) -> Result<Map<String, Value>> {
-    let call = Call::get(format!("/containers/{}/json", task.node));
-    let found = engine.ask(&call)?.succeeded()?;
+    let found = engine.inspect(&task.node)?.succeeded()?;
     let arguments = found["Args"].as_array().map_or(&[][..], Vec::as_slice);
     let words = std::iter::once(text(&found["Path"]).to_owned());
     let words = words.chain(arguments.iter().map(|word| quoted(text(word))));

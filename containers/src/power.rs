@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::address::probe;
 use crate::cluster::{Cluster, ClusterArgs};
-use crate::engine::{Call, EngineApi};
+use crate::engine::{Call, EngineApi, container_path};
 use crate::fanout::{self, Event, HostWork, Task};
 use crate::networks::SiteNetworks;
 use crate::report::{Outcome, Report};
@@ -209,12 +209,11 @@ impl HostWork for Power {
         task: &Task<u32>,
         _: &dyn Fn(String),
     ) -> Result<Outcome> {
-        let path = format!("/containers/{}", task.node);
+        let mut found = engine.inspect(&task.node)?.succeeded()?;
+        let path = container_path(&found)?;
         let action = self.action;
         if action == PowerAction::State || self.dry_run {
-            let call = Call::get(format!("{path}/json"));
-            let state = engine.ask(&call)?.succeeded()?["State"]["Status"].take();
-            let Value::String(state) = state else {
+            let Value::String(state) = found["State"]["Status"].take() else {
                 bail!("the engine named no state of it")
             };
             return Ok(match action {

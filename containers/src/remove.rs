@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::list;
-use crate::engine::{Call, EngineApi};
+use crate::engine::{Call, EngineApi, container_path};
 use crate::fanout::{HostWork, Task};
 use crate::labels;
 use crate::replace::beside;
@@ -89,7 +89,7 @@ impl HostWork for Removal {
     ) -> Result<Outcome> {
         let node = &task.node;
         let left = self.left_over(engine, node)?;
-        let found = inspect(engine, node)?;
+        let found = engine.inspect(node)?.succeeded()?;
         let is_ours = labels::is_of(&found["Config"]["Labels"], node);
         ensure!(
             is_ours || self.force,
@@ -109,7 +109,7 @@ impl HostWork for Removal {
             let removed = engine.ask(&call)?.succeeded();
             removed.context("removing what an interrupted replacement left")?;
         }
-        let mut call = Call::delete(format!("/containers/{node}"));
+        let mut call = Call::delete(container_path(&found)?);
         if self.force {
             call = call.query("force", "1");
         }
@@ -132,9 +132,4 @@ impl Removal {
         let is_left = |name: &String| names.contains(&&*format!("/{name}"));
         Ok(beside(node).into_iter().filter(is_left).collect())
     }
-}
-
-fn inspect(engine: &mut EngineApi, node: &str) -> Result<Value> {
-    let call = Call::get(format!("/containers/{node}/json"));
-    Ok(engine.ask(&call)?.succeeded()?)
 }

@@ -200,14 +200,18 @@ pub(crate) fn commit(
     let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
         bail!("a container becomes an image with a tag, and {image} has a digest")
     };
+    let making = || format!("making {image} of {container}");
+    let found = engine.inspect(container)?.succeeded();
+    let found = found.with_context(making)?;
+    let id = found["Id"].as_str().context("the engine names no ID")?;
     let call = Call::post("/commit")
-        .query("container", container)
+        .query("container", id)
         .query("repo", image.repository())
         .query("tag", tag)
         .body(json!({}))
         .patient(PATIENCE);
     let made: Result<_, EngineRefusal> = engine.ask(&call)?.succeeded();
-    let made = made.with_context(|| format!("making {image} of {container}"))?;
+    let made = made.with_context(making)?;
     let id = made["Id"].as_str().unwrap_or_default();
     let digest = match registries {
         Some(registries) => push(engine, image, registries, say)?,

@@ -28,6 +28,13 @@ start() {
     dnsmasq --conf-file=/dev/null --conf-dir="$LAB/dnsmasq.d" --user=root --no-hosts \
         --pid-file="$LAB/dnsmasq.pid" --dhcp-leasefile="$LAB/leases" --log-facility="$LAB/log"
 }
+# Another one could not listen before this one has ended.
+stop() {
+    local before
+    before=$(cat "$LAB/dnsmasq.pid")
+    kill "$before"
+    while kill -0 "$before" 2>/dev/null; do sleep 0.05; done
+}
 printf '%s\n' '#!/bin/sh' '[ "$1" != bound ] || echo "$ip $boot_file $siaddr router=$router${opt60:+ $opt60}${vendor:+ $vendor}"' >"$LAB/lease"
 chmod 755 "$LAB/lease"
 ask() {
@@ -184,8 +191,7 @@ fn restart() {
 ask 52:54:00:00:00:02
 printf 'gateway = "10.1.0.254"\n' >>"$LAB/config/networks.toml"
 dhcp -n --loaders "$LAB/loaders" 2>&1 | sed 's/process [0-9]*/process N/' || true
-kill "$(cat "$LAB/dnsmasq.pid")"
-while kill -0 "$(cat "$LAB/dnsmasq.pid")" 2>/dev/null; do sleep 0.1; done
+stop
 start
 grep -o '10\.1\.0\.12 n2' "$LAB/leases"
 ask 52:54:00:00:00:02
@@ -271,9 +277,7 @@ fn six() {
     let printed = script(
         &lab,
         r#"
-before=$(cat "$LAB/dnsmasq.pid")
-kill "$before"
-while kill -0 "$before" 2>/dev/null; do sleep 0.05; done
+stop
 ip address add fd00:1::1/64 dev eth1 nodad
 start
 cat >"$LAB/lease6" <<'LEASE'

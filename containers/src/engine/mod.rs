@@ -17,7 +17,7 @@ mod version;
 
 use anyhow::{Context, Result};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use call::{Call, EngineAnswer, EngineRefusal, RegistryAuth};
@@ -68,6 +68,26 @@ impl EngineApi {
         self.runtime.block_on(async {
             let response = connection.send(call).await?;
             connection.answer(response, call).await
+        })
+    }
+
+    /// Asks for the container of a name; where there is none, the answer is 404.
+    ///
+    /// Engines take the beginning of an ID for a name too (`GetContainer`, daemon/container.go of moby): `db` would be
+    /// whatever container has an ID that begins so. What is done to a container is therefore done by the ID found here.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) fn inspect(&mut self, name: &str) -> Result<EngineAnswer> {
+        let answer = self.ask(&Call::get(format!("/containers/{name}/json")))?;
+        let is_another = answer.body["Name"].as_str() != Some(&format!("/{name}"));
+        Ok(if answer.status < 400 && is_another {
+            EngineAnswer {
+                status: 404,
+                body: json!({ "message": format!("No such container: {name}") }),
+            }
+        } else {
+            answer
         })
     }
 
@@ -129,4 +149,12 @@ impl EngineApi {
             console.run(stream, connection).await
         })
     }
+}
+/// Returns the path of calls about a container that was inspected.
+///
+/// # Errors
+/// When the engine named no ID.
+pub(crate) fn container_path(found: &Value) -> Result<String> {
+    let id = found["Id"].as_str().context("the engine names no ID")?;
+    Ok(format!("/containers/{id}"))
 }

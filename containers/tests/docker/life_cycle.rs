@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("lists_say_what_no_definition_names", lists),
     ("logs_are_lines_behind_the_node", logs),
     ("what_is_not_ours_is_left_alone", not_ours),
+    ("a_name_that_begins_an_id_is_nobody_else_s", named_as_an_id),
     ("dry_runs_change_nothing", dry_runs),
     ("a_container_without_a_network_is_as_in_xcat", no_network),
 ];
@@ -253,6 +254,46 @@ fn not_ours() {
     assert_eq!(site.ok("rmdocker o1 -f"), "o1: success\n");
     assert_eq!(site.ok("mkdocker o1"), "o1: success\n");
     assert_eq!(site.ok("rmdocker o1"), "o1: success\n");
+}
+
+/// Engines take the beginning of an ID for a name: a node called so is not the container that has that ID.
+fn named_as_an_id() {
+    let line = "run -d --net none --name stranger1 busybox:1 sleep 100000";
+    let line: Vec<_> = line.split(' ').collect();
+    let id = lab().docker("host01", &line);
+    let name = &id[..24];
+    let site = Site::new(&staying(name, "host01", "10.73.5.2"));
+    let nobody = format!("{name}: [mn]: Error: No such container: {name}\n");
+    for command in [
+        "rpower NAME stop",
+        "rpower NAME state",
+        "lsdocker NAME",
+        "lsdocker NAME -l",
+        "rmdocker NAME -f",
+    ] {
+        assert_eq!(
+            site.fails(&command.replace("NAME", name)),
+            nobody,
+            "{command}"
+        );
+    }
+    assert_eq!(
+        site.fails(&format!("dockerimage commit {name} own:1")),
+        format!("{name}: [mn]: Error: making own:1 of {name}: No such container: {name}\n")
+    );
+    assert_eq!(
+        site.ok(&format!("mkdocker {name}")),
+        format!("{name}: success\n")
+    );
+    assert_eq!(
+        site.ok(&format!("rmdocker {name}")),
+        format!("{name}: success\n")
+    );
+    assert_eq!(
+        lab().inspect("host01", "stranger1", "{{.State.Running}}"),
+        "true"
+    );
+    lab().docker("host01", &["rm", "-f", "stranger1"]);
 }
 
 /// The network of a container whose address another tool is to give.
