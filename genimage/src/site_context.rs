@@ -27,7 +27,7 @@ use crate::repository;
 use crate::repository::Repository;
 use crate::root_access;
 use crate::rootimg::container::ContainerSource;
-use crate::rootimg::spec::RootSpec;
+use crate::rootimg::spec::{RootSpec, SiteParts};
 use crate::scripts::Programs;
 use crate::secrets;
 use crate::shipped;
@@ -209,14 +209,9 @@ impl SiteContext {
         });
         // What is in a root image was looked up when it was built.
         if image.packed.is_none() {
-            self.look_up(
-                &image.packages,
-                &image.others,
-                &image.repositories,
-                image.own,
-                &image.definition,
-                &mut report,
-            );
+            let lists = (&image.packages, &image.others);
+            let repositories = (&*image.repositories, image.own);
+            self.look_up(lists, repositories, &image.definition, &mut report);
         }
         if let Some(unchecked) = image.installer.unchecked()
             && self.authority.is_some()
@@ -256,13 +251,12 @@ impl SiteContext {
         }
     }
 
-    /// Looks up what the lists of an osimage name in its repositories.
+    /// Looks up what the lists of an osimage, the tree's and the others', name in its repositories, of which the first
+    /// `own` are those of `pkgdir`.
     fn look_up(
         &self,
-        packages: &PkgList,
-        others: &PkgList,
-        repositories: &[Repository],
-        own: usize,
+        (packages, others): (&PkgList, &PkgList),
+        (repositories, own): (&[Repository], usize),
         definition: &OsImage,
         report: &mut OsimageReport,
     ) {
@@ -328,27 +322,19 @@ impl SiteContext {
             problems: self.problems.clone(),
             ..OsimageReport::default()
         };
-        let master = self.site.master.as_deref();
-        let keyrings = catalog.path().join("keyrings");
-        match RootSpec::load(
-            definition,
-            &self.installdir,
-            &self.library,
-            master,
-            &keyrings,
-            self.tree_key.as_deref(),
-            from,
-        ) {
+        let site = SiteParts {
+            installdir: &self.installdir,
+            library: &self.library,
+            master: self.site.master.as_deref(),
+            keyrings: &catalog.path().join("keyrings"),
+            tree_key: self.tree_key.as_deref(),
+        };
+        match RootSpec::load(definition, site, from) {
             Ok(spec) => {
                 report.notes.extend(spec.notes.iter().cloned());
-                self.look_up(
-                    &spec.packages,
-                    &spec.others,
-                    &spec.repositories,
-                    spec.own,
-                    &spec.definition,
-                    &mut report,
-                );
+                let lists = (&spec.packages, &spec.others);
+                let repositories = (&*spec.repositories, spec.own);
+                self.look_up(lists, repositories, &spec.definition, &mut report);
                 let right = report.problems.is_empty();
                 Ok((right.then_some(spec), report))
             }

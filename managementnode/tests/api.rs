@@ -59,8 +59,7 @@ fn get(lab: &Lab, daemon: &Daemon, path: &str) -> Answered {
 
 /// Changes an object as a client.
 fn put(
-    lab: &Lab,
-    daemon: &Daemon,
+    (lab, daemon): (&Lab, &Daemon),
     client: &str,
     path: &str,
     condition: &str,
@@ -287,11 +286,10 @@ fn versions() {
     let mut node = read.document.clone();
     node["attributes"]["usercomment"] = json!("moved");
     let needed = "428 a change needs If-Match with the ETag of what was read, or If-None-Match: * to make what is new";
-    let none = put(&lab, &daemon, "alice", "/v1/nodes/n2", "X-None: x", &node);
+    let none = put((&lab, &daemon), "alice", "/v1/nodes/n2", "X-None: x", &node);
     assert_eq!(problem(&none), needed);
     let changed = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n2",
         &if_match(&read.tag),
@@ -306,8 +304,7 @@ fn versions() {
         "{file}"
     );
     let stale = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n2",
         &if_match(&read.tag),
@@ -321,8 +318,7 @@ fn versions() {
     let read = get(&lab, &daemon, "/v1/nodes/n2");
     lab.write("config/nodes/nodes.toml", &file.replace("moved", "back"));
     let stale = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n2",
         &if_match(&read.tag),
@@ -332,8 +328,7 @@ fn versions() {
     // New ones.
     let new = json!({ "attributes": { "groups": ["rack1"] } });
     let made = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n3",
         "If-None-Match: *",
@@ -344,15 +339,20 @@ fn versions() {
         ("201", &json!("n3"))
     );
     let again = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n3",
         "If-None-Match: *",
         &new,
     );
     assert_eq!(again.status, "412");
-    let absent = put(&lab, &daemon, "alice", "/v1/nodes/n4", "If-Match: *", &new);
+    let absent = put(
+        (&lab, &daemon),
+        "alice",
+        "/v1/nodes/n4",
+        "If-Match: *",
+        &new,
+    );
     assert_eq!(problem(&absent), "412 there is no node 'n4'");
     // And gone.
     let delete = |condition: &str| {
@@ -377,7 +377,13 @@ fn versions() {
             "comments"
         };
         object["attributes"][remark] = json!("by the API");
-        let changed = put(&lab, &daemon, "alice", path, &if_match(&read.tag), &object);
+        let changed = put(
+            (&lab, &daemon),
+            "alice",
+            path,
+            &if_match(&read.tag),
+            &object,
+        );
         assert_eq!(
             (changed.status.as_str(), &changed.document),
             ("200", &object),
@@ -399,8 +405,7 @@ fn race() {
                 let mut node = read.document.clone();
                 node["attributes"]["usercomment"] = json!(format!("by {at}"));
                 put(
-                    lab,
-                    daemon,
+                    (lab, daemon),
                     "alice",
                     "/v1/nodes/n1",
                     &if_match(&read.tag),
@@ -472,8 +477,7 @@ fn checks() {
         ),
     ] {
         let answered = put(
-            &lab,
-            &daemon,
+            (&lab, &daemon),
             "alice",
             &format!("/v1/nodes/{path}"),
             new,
@@ -482,8 +486,7 @@ fn checks() {
         assert_eq!(problem(&answered), expected);
     }
     let named = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/-x",
         new,
@@ -514,8 +517,7 @@ fn writers() {
     let daemon = Daemon::with_editor(&lab);
     let new = json!({ "attributes": { "groups": ["rack1"] } });
     let refused = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "bob",
         "/v1/nodes/n3",
         "If-None-Match: *",
@@ -530,8 +532,7 @@ fn writers() {
     // Nobody may, unless the site says so.
     lab.site("master = \"127.0.0.1\"\ndomain = \"cluster\"\n");
     let refused = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n3",
         "If-None-Match: *",
@@ -543,8 +544,7 @@ fn writers() {
     let daemon = Daemon::with_signer(&lab);
     let _ = fs::remove_file(lab.path("editor.sock"));
     let refused = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n3",
         "If-None-Match: *",
@@ -579,8 +579,7 @@ fn secrets() {
     let mut node = read.document.clone();
     node["attributes"]["usercomment"] = json!("x");
     let changed = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n1",
         &if_match(&read.tag),
@@ -593,8 +592,7 @@ fn secrets() {
     );
     node["attributes"]["bmcpassword"] = json!("other");
     let changed = put(
-        &lab,
-        &daemon,
+        (&lab, &daemon),
         "alice",
         "/v1/nodes/n1",
         &if_match(&changed.tag),

@@ -45,6 +45,14 @@ pub(super) fn program(installdir: &InstallDir) -> Result<Vec<u8>> {
     )
 }
 
+/// What an initrd is made from.
+pub(super) struct InitrdParts<'a> {
+    pub(super) root: &'a RootRecord,
+    pub(super) image: &'a OsImage,
+    /// The program that it runs.
+    pub(super) program: &'a [u8],
+}
+
 /// Makes the initrd of a record, unless it has the one that would be made.
 ///
 /// # Errors
@@ -52,11 +60,14 @@ pub(super) fn program(installdir: &InstallDir) -> Result<Vec<u8>> {
 pub(super) fn ensure(
     directory: &RootImageDir,
     staging: &Path,
-    root: &RootRecord,
-    image: &OsImage,
-    program: &[u8],
+    parts: &InitrdParts<'_>,
     record: &mut RootImageRecord,
 ) -> Result<()> {
+    let InitrdParts {
+        root,
+        image,
+        program,
+    } = *parts;
     let mut hash = Sha256::new();
     for part in [VERSION, &root.tar.sha256, &record.format.to_string()] {
         hash.update(part);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use definitions::{InstallDir, OsImage, ProvMethod};
 
 use super::build::{STAGING, lock};
-use super::initrd_file;
+use super::initrd_file::{self, InitrdParts};
 use super::pack::Packing;
 use super::record::{ImageCompression, ImageFormat, RootImageDir, RootImageRecord};
 use super::root::{RootRecord, publish_bytes, remove_leftovers};
@@ -81,14 +81,12 @@ pub(crate) fn publish(
         }
     };
     let made = initrd_file::program(installdir).and_then(|program| {
-        initrd_file::ensure(
-            &directory,
-            staging.path(),
-            &root,
+        let parts = InitrdParts {
+            root: &root,
             image,
-            &program,
-            &mut record,
-        )
+            program: &program,
+        };
+        initrd_file::ensure(&directory, staging.path(), &parts, &mut record)
     });
     if let Err(error) = made {
         record.initrd = None;

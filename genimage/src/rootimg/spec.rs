@@ -58,20 +58,36 @@ pub(crate) struct RootSpec {
     pub(super) parts: BTreeMap<String, String>,
 }
 
+/// What the site has for every root image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SiteParts<'a> {
+    pub(crate) installdir: &'a InstallDir,
+    pub(crate) library: &'a Library,
+    /// The address of the management node, which the image's sources name.
+    pub(crate) master: Option<&'a str>,
+    /// The directory of the site's own keyrings.
+    pub(crate) keyrings: &'a Path,
+    /// The key, armored, by which the site signs its trees.
+    pub(crate) tree_key: Option<&'a str>,
+}
+
 impl RootSpec {
-    /// Reads everything; `master` is the address of the management node, which the image's sources name.
+    /// Reads everything.
     ///
     /// # Errors
     /// Every problem that there is.
     pub(crate) fn load(
         definition: OsImage,
-        installdir: &InstallDir,
-        library: &Library,
-        master: Option<&str>,
-        keyrings: &Path,
-        tree_key: Option<&str>,
+        site: SiteParts<'_>,
         from: Option<&ContainerSource>,
     ) -> Result<Self, Vec<Problem>> {
+        let SiteParts {
+            installdir,
+            library,
+            master,
+            keyrings,
+            tree_key,
+        } = site;
         let basics = image::basics(&definition, ProvMethod::Netboot)?;
         let mut problems = Vec::new();
         let mut collector = ProblemCollector(&mut problems);

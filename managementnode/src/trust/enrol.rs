@@ -221,7 +221,7 @@ pub(super) fn enrol(
         }
         Ok(Judgement::First(arming)) => arming,
     };
-    let signed = keys.sign(directory, &mut open, &request.node, &arming.identity, now)?;
+    let signed = keys.sign(directory, &mut open, (&request.node, &arming.identity), now)?;
     let used = Used {
         time: now,
         key: key_digest,
@@ -276,7 +276,7 @@ pub(super) fn renew(
     };
     let identity = Identity::of(&node, &domains(catalog)?)
         .with_context(|| format!("naming {}", renewal.node))?;
-    let signed = keys.sign(directory, &mut open, &renewal.node, &identity, now)?;
+    let signed = keys.sign(directory, &mut open, (&renewal.node, &identity), now)?;
     open.write(now)?;
     Ok(Answer::Signed(signed))
 }
@@ -300,8 +300,7 @@ impl NodeKeys {
         &self,
         directory: &TrustDirectory,
         open: &mut OpenStore,
-        node: &str,
-        identity: &Identity,
+        (node, identity): (&str, &Identity),
         now: OffsetDateTime,
     ) -> Result<SignedIdentity> {
         let signer = directory.signer(Holder::Nodes, now)?;

@@ -79,11 +79,15 @@ impl HostKey {
                 authority.display()
             )
         })?;
-        let serial = u64::from_be_bytes(random()?);
-        let names = identity.principals();
+        let certificate = HostCertificate {
+            id: node,
+            names: &identity.principals(),
+            serial: u64::from_be_bytes(random()?),
+            term,
+        };
         Ok(SignedHostKey {
-            serial: format!("ssh-{serial}"),
-            certificate: sign(&authority, self, node, &names, serial, term)?,
+            serial: format!("ssh-{}", certificate.serial),
+            certificate: sign(&authority, self, &certificate)?,
         })
     }
 }
@@ -109,18 +113,26 @@ pub(crate) fn generate(path: &Path) -> Result<()> {
     run(&mut command, "making the ssh host authority")
 }
 
-/// Signs a host's key for its names.
+/// What the authority says of a host's key.
+struct HostCertificate<'a> {
+    /// The name by which sshd's log knows it.
+    id: &'a str,
+    names: &'a BTreeSet<String>,
+    serial: u64,
+    term: Validity,
+}
+
+/// Signs a host's key.
 ///
 /// # Errors
 /// What ssh-keygen says.
-fn sign(
-    authority: &Path,
-    key: &HostKey,
-    id: &str,
-    names: &BTreeSet<String>,
-    serial: u64,
-    term: Validity,
-) -> Result<String> {
+fn sign(authority: &Path, key: &HostKey, certificate: &HostCertificate<'_>) -> Result<String> {
+    let HostCertificate {
+        id,
+        names,
+        serial,
+        term,
+    } = certificate;
     let scratch = tempfile::tempdir().context("making a directory to sign in")?;
     let file = scratch.path().join("host.pub");
     fs::write(&file, &key.0).context("writing the host's key")?;

@@ -177,7 +177,7 @@ impl<'a> ChainWalk<'a> {
                 Effect::Verdicts(verdicts) => {
                     for (certainty, verdict) in verdicts {
                         let under = condition.with(certainty);
-                        let flow = self.decide(chain, rule, &verdict, &under, depth);
+                        let flow = self.decide((chain, rule.handle), &verdict, &under, depth);
                         if flow != Flow::On && is_about_all && certainty == Certainty::Yes {
                             return flow;
                         }
@@ -188,16 +188,14 @@ impl<'a> ChainWalk<'a> {
         Flow::On
     }
 
-    /// Follows a verdict.
+    /// Follows a verdict of the rule with this handle.
     fn decide(
         &mut self,
-        chain: &'a NftChain,
-        rule: &NftRule,
+        (chain, handle): (&'a NftChain, u64),
         verdict: &Verdict,
         condition: &Condition,
         depth: usize,
     ) -> Flow {
-        let handle = rule.handle;
         match verdict {
             Verdict::Continue => Flow::On,
             Verdict::Return => Flow::Back,

@@ -55,7 +55,7 @@ impl Host {
     }
 
     /// A process that runs `exe`; `odd` names the namespaces that are not ours.
-    fn process(&self, pid: i32, exe: &Path, users: &str, odd: &[&str], line: &str) {
+    fn process(&self, pid: i32, (exe, users): (&Path, &str), odd: &[&str], line: &str) {
         let dir = self.at(&format!("proc/{pid}"));
         fs::create_dir_all(dir.join("ns")).unwrap();
         symlink(exe, dir.join("exe")).unwrap();
@@ -159,7 +159,7 @@ fn a_process_counts_only_as_roots_own_of_this_host() {
         (21, &ours, us, &["root"]),
         (22, &ours, "not a number", none),
     ] {
-        host.process(pid, exe, users, odd, line);
+        host.process(pid, (exe, users), odd, line);
     }
     fs::create_dir(host.at("proc/99")).unwrap();
     let found = host.running();
@@ -182,19 +182,23 @@ fn what_root_runs_from_elsewhere_is_named_and_not_counted() {
     host.write("opt/dhclient", 0o755);
     host.write("opt/other", 0o755);
     let (elsewhere, us) = (host.at("opt/dhclient"), "0 0 0 0");
-    host.process(10, &host.at("usr/sbin/dhclient"), us, &[], "dhclient eth0");
-    host.process(11, &elsewhere, us, &[], "dhclient eth0");
+    host.process(
+        10,
+        (&host.at("usr/sbin/dhclient"), us),
+        &[],
+        "dhclient eth0",
+    );
+    host.process(11, (&elsewhere, us), &[], "dhclient eth0");
     host.process(
         12,
-        &elsewhere,
-        "65534 65534 65534 65534",
+        (&elsewhere, "65534 65534 65534 65534"),
         &[],
         "dhclient eth0",
     );
     // A container's, and one in another root directory.
-    host.process(13, &elsewhere, us, &["pid", "mnt"], "dhclient eth0");
-    host.process(15, &elsewhere, us, &["root"], "dhclient eth0");
-    host.process(14, &host.at("opt/other"), us, &[], "dhclient eth0");
+    host.process(13, (&elsewhere, us), &["pid", "mnt"], "dhclient eth0");
+    host.process(15, (&elsewhere, us), &["root"], "dhclient eth0");
+    host.process(14, (&host.at("opt/other"), us), &[], "dhclient eth0");
     let pids = |found: &[HostProcess]| found.iter().map(|process| process.pid).collect::<Vec<_>>();
     assert_eq!(pids(&host.running()), [10]);
     let programs = HostProgram::all(host.root(), "dhclient");
@@ -208,8 +212,7 @@ fn a_control_group_outside_of_ours_is_none() {
     let host = Host::new();
     host.process(
         10,
-        &host.at("usr/sbin/dhclient"),
-        "0 0 0 0",
+        (&host.at("usr/sbin/dhclient"), "0 0 0 0"),
         &[],
         "dhclient",
     );
@@ -225,8 +228,7 @@ fn thousands_of_processes_are_looked_through() {
     }
     host.process(
         6000,
-        &host.at("usr/sbin/dhclient"),
-        "0 0 0 0",
+        (&host.at("usr/sbin/dhclient"), "0 0 0 0"),
         &[],
         "dhclient",
     );

@@ -2,6 +2,7 @@
 
 use definitions::{RepositoryFormat, did_you_mean, nearest};
 
+use super::ItemUse;
 use super::cache::{IndexCache, RepoIndex};
 use super::lookup::{IndexedRepository, LookupResult, apt, group, groups, indices, rpm};
 use crate::check::Findings;
@@ -18,8 +19,17 @@ pub(super) struct PackageQuery<'a> {
 }
 
 impl<'a> PackageQuery<'a> {
+    /// Tells of an item that cannot be used as its list says.
+    pub(super) fn look_up(&self, what: ItemUse, debarch: &str, findings: &mut Findings) {
+        match what {
+            ItemUse::Install => self.package(debarch, findings),
+            ItemUse::Group => self.group(findings),
+            ItemUse::Exclude => self.excluded(debarch, findings),
+        }
+    }
+
     /// Tells of a package that cannot be installed.
-    pub(super) fn package(&self, debarch: &str, findings: &mut Findings) {
+    fn package(&self, debarch: &str, findings: &mut Findings) {
         let name = &self.item.name;
         match self.answer(debarch) {
             LookupResult::Found => {}
@@ -55,7 +65,7 @@ impl<'a> PackageQuery<'a> {
     }
 
     /// Tells of a package that is to be kept out and is not there anyway: at most a note.
-    pub(super) fn excluded(&self, debarch: &str, findings: &mut Findings) {
+    fn excluded(&self, debarch: &str, findings: &mut Findings) {
         match self.answer(debarch) {
             LookupResult::Found
             | LookupResult::Virtual(_)
@@ -70,7 +80,7 @@ impl<'a> PackageQuery<'a> {
     }
 
     /// Tells of a group, a pattern, an environment or a task that is not there.
-    pub(super) fn group(&self, findings: &mut Findings) {
+    fn group(&self, findings: &mut Findings) {
         let name = self.item.name.trim_start_matches('^');
         if group(&self.item.name, self.sources) || self.is_apt() && name == "standard" {
             return;

@@ -72,10 +72,20 @@ pub fn packages(
                 let slots = index_slots(repositories, arch, platform, cache);
                 match &*indexed(&slots, true) {
                     [] => no_repository(what, item, arch, &mut findings),
-                    sources => look_up(what, item, sources, arch, cache, &mut findings),
+                    sources => PackageQuery {
+                        item,
+                        sources: &sources_for(item, sources),
+                        cache,
+                    }
+                    .look_up(what, arch, &mut findings),
                 }
             }
-            None => look_up(what, item, &sources, debarch, cache, &mut findings),
+            None => PackageQuery {
+                item,
+                sources: &sources_for(item, &sources),
+                cache,
+            }
+            .look_up(what, debarch, &mut findings),
         }
     }
     findings
@@ -126,26 +136,6 @@ fn no_repository(what: ItemUse, item: &ListItem, arch: &str, findings: &mut Find
         ItemUse::Group | ItemUse::Exclude => &mut findings.notes,
     };
     found.push(Problem::at(item.place.clone(), message));
-}
-
-fn look_up(
-    what: ItemUse,
-    item: &ListItem,
-    sources: &[IndexedRepository<'_>],
-    arch: &str,
-    cache: &IndexCache,
-    findings: &mut Findings,
-) {
-    let query = PackageQuery {
-        item,
-        sources: &sources_for(item, sources),
-        cache,
-    };
-    match what {
-        ItemUse::Install => query.package(arch, findings),
-        ItemUse::Group => query.group(findings),
-        ItemUse::Exclude => query.excluded(arch, findings),
-    }
 }
 
 fn queries(list: &PkgList) -> impl Iterator<Item = (ItemUse, &ListItem)> {
