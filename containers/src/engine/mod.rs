@@ -80,7 +80,8 @@ impl EngineApi {
     /// As [`Self::ask`].
     pub(crate) fn inspect(&mut self, name: &str) -> Result<EngineAnswer> {
         let answer = self.ask(&Call::get(format!("/containers/{name}/json")))?;
-        let is_another = answer.body["Name"].as_str() != Some(&format!("/{name}"));
+        let found = answer.body["Name"].as_str();
+        let is_another = found.is_some_and(|found| found.strip_prefix('/') != Some(name));
         Ok(if answer.status < 400 && is_another {
             EngineAnswer {
                 status: 404,

@@ -148,7 +148,7 @@ fn after_ping(answer: impl Fn(&str) -> Vec<u8>) -> impl Fn(&str) -> Vec<u8> {
 }
 
 fn wrong_later() {
-    let cases: [(&str, &str, String, &str); 5] = [
+    let cases: [(&str, &str, String, &str); 6] = [
         (
             "502 Bad Gateway",
             "text/html",
@@ -170,8 +170,17 @@ fn wrong_later() {
         (
             "200 OK",
             "application/json",
-            format!("{{\"a\":\"{}\"}}", "x".repeat(10_000_000)),
+            format!(
+                "{{\"Id\":\"c1\",\"Name\":\"/f1\",\"a\":\"{}\"}}",
+                "x".repeat(10_000_000)
+            ),
             "the engine named no state of it",
+        ),
+        (
+            "200 OK",
+            "application/json",
+            "{}".to_owned(),
+            "the engine names no ID",
         ),
         (
             "200 OK",
@@ -330,7 +339,7 @@ fn versions() {
         ("1.55", "/v1.55/"),
         ("1.57", "/v1.55/"),
     ] {
-        let state = "{\"State\":{\"Status\":\"running\"}}";
+        let state = "{\"Id\":\"c1\",\"Name\":\"/f1\",\"State\":{\"Status\":\"running\"}}";
         let (code, said) = told("rpower f1 state", move |line| {
             match line.contains("/_ping") {
                 true => ping(engine),
@@ -341,7 +350,7 @@ fn versions() {
         assert_eq!((code, said.as_str()), (0, "f1: running\n"), "{engine}");
     }
     // A state that nobody knew is a state.
-    let state = "{\"State\":{\"Status\":\"initialized\"}}";
+    let state = "{\"Id\":\"c1\",\"Name\":\"/f1\",\"State\":{\"Status\":\"initialized\"}}";
     let engine = after_ping(move |_| answer("200 OK", "application/json", state));
     assert_eq!(
         told("rpower f1 stat", engine),

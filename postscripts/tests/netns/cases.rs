@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::lab::{Lab, Place, assert_same, text};
+use crate::lab::{Lab, Place, text};
 use crate::moves::assert_shown;
 
 type Case = (&'static str, fn());
@@ -84,7 +84,7 @@ fn dry_run() {
     let said = text(&output);
     assert!(said.contains("putting eth0 into mydocker0\n"), "{said}");
     assert!(said.contains("removing 10.0.0.5/24 from eth0\n"), "{said}");
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     assert!(!lab.journal().exists());
 }
 
@@ -110,7 +110,7 @@ fn disturbed(lab: &Lab, meanwhile: impl FnOnce()) {
     lab.batch(Place::Switch, &["link set port1 up", "link set port2 up"]);
     lab.assert_reachable(REACH);
     lab.wait_for_detection();
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
 }
@@ -153,7 +153,7 @@ fn silent_probe() {
     let expected = "10.0.0.99 does not answer before the change either: nothing was changed";
     assert_eq!(text(&output), format!("bridgeprereq: {expected}\n"));
     assert_eq!(output.status.code(), Some(1));
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
 }
 
 fn probe() {
@@ -179,7 +179,7 @@ fn hangs() {
     lab.wait_for_watchdog();
     assert_eq!(output.status.code(), None, "{}", text(&output));
     assert!(text(&output).contains("watchdog: the change took too long: everything was put back"));
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
 }
@@ -337,7 +337,7 @@ fn first_route() {
     let output = lab.run_with_fault(WORDS, "kill:verify");
     assert_eq!(output.status.code(), None);
     lab.wait_for_watchdog();
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     let shown = |to: &str| lab.ip(Place::Host, &format!("route show {to}"));
     let routes = ["default", "10.7.0.0/16", "10.8.0.0/16"].map(shown);
     lab.succeed(WORDS);
@@ -359,7 +359,7 @@ fn two_bridges() {
     let output = lab.run_with_fault("eth0:mydocker0,eth1:br1", "kill:verify");
     assert_eq!(output.status.code(), None);
     lab.wait_for_watchdog();
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     lab.succeed("eth0:mydocker0,eth1:br1");
     lab.assert_reachable(REACH);
     assert_shown(&lab, "addr show br1", "inet 10.0.0.8/32 scope global br1");
@@ -529,7 +529,7 @@ fn no_permission() {
         "bridgeprereq: changing the network needs root (CAP_NET_ADMIN): nothing was changed\n"
     );
     assert_eq!(output.status.code(), Some(1));
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
 }
 
 /// The neighbourhood hears where the addresses are now, once each.

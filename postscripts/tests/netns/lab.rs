@@ -191,7 +191,7 @@ impl Lab {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(said, "nothing to do\n", "{}", text(&output));
         assert_eq!(output.status.code(), Some(0));
-        assert_same(&before, &self.snapshot());
+        self.assert_restored(&before);
     }
 
     /// Waits until no run and no watchdog is at work any more.
@@ -269,6 +269,16 @@ impl Lab {
             all += &format!("# {what}\n{}\n", lines.join("\n"));
         }
         all + &self.within(Place::Host, settings)
+    }
+
+    /// Asserts that the host has everything as it was; the kernel adds an address's local route once its duplicate
+    /// address detection has ended.
+    pub(crate) fn assert_restored(&self, before: &str) {
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.snapshot() != before && Instant::now() < end {
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert_same(before, &self.snapshot());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every kind of host moves into its bridge, stays reachable, and keeps all that it had.
 
-use crate::lab::{Lab, Place, assert_same, text};
+use crate::lab::{Lab, Place, text};
 use crate::ping::{Stream, Watch};
 
 /// A host before the move, and what must hold afterwards.
@@ -436,7 +436,7 @@ pub(crate) fn restores(case: &Host) {
     let output = lab.run_with_fault(WORDS, "refuse:before:999,kill:commit");
     assert_eq!(output.status.code(), None, "{}", text(&output));
     lab.wait_for_watchdog();
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     lab.assert_reachable(case.reach);
 }
 

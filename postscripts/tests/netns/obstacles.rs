@@ -1,7 +1,7 @@
 //! What keeps a NIC from being a port is refused by its name, before anything is changed.
 
 use crate::cases::{REACH, WORDS, lab};
-use crate::lab::{Lab, Place, assert_same, text};
+use crate::lab::{Lab, Place, text};
 
 type Case = (&'static str, fn());
 
@@ -116,7 +116,7 @@ fn refusals() {
         );
         assert_eq!(output.status.code(), Some(2), "{words}");
     }
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
 }
 
 fn listeners() {
@@ -144,7 +144,7 @@ fn listeners() {
          listen on mydocker0 or at an address, or end it ('ss -lnp' names it)\n"
     );
     assert_eq!(output.status.code(), Some(1));
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     drop(listener);
 
     let connection = lab.within(Place::Host, || {
@@ -162,7 +162,7 @@ fn listeners() {
          there: end it, and have it bind itself to mydocker0 or to no device ('ss -np' names it)\n"
     );
     assert_eq!(output.status.code(), Some(1));
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     drop(connection);
     // What another case starts meanwhile holds it until it is another program.
     lab.wait_for("the connection to end", || {
@@ -209,7 +209,7 @@ fn receivers() {
          it first, and have it use mydocker0 then\n"
     );
     assert_eq!(output.status.code(), Some(1));
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     drop(sessions.stdin.take());
     sessions.wait().unwrap();
 
@@ -280,7 +280,7 @@ fn uppers() {
         let output = lab.run(WORDS);
         assert_eq!(text(&output), format!("bridgeprereq: {expected}\n"));
         assert_eq!(output.status.code(), Some(1));
-        assert_same(&before, &lab.snapshot());
+        lab.assert_restored(&before);
         match gone {
             "" => lab.batch(Place::Gateway, &["link del mac0"]),
             gone => lab.batch(Place::Host, &[gone]),
@@ -330,7 +330,7 @@ fn bound() {
             )
         );
         assert_eq!(output.status.code(), Some(1));
-        assert_same(&before, &lab.snapshot());
+        lab.assert_restored(&before);
         lab.ip(Place::Host, remove);
     }
     // what is bound to no device, or to another one, goes on

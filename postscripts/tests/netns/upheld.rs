@@ -7,7 +7,7 @@ use std::process::Output;
 use std::thread;
 use std::time::Duration;
 
-use crate::lab::{Lab, Place, assert_same, text};
+use crate::lab::{Lab, Place, text};
 
 type Case = (&'static str, fn());
 
@@ -102,7 +102,7 @@ fn interfered() {
         let expected =
             format!("the network is not as planned: {difference}: everything was put back\n");
         assert!(said.ends_with(&expected), "{commands:?}: {said}");
-        assert_same(&before, &lab.snapshot());
+        lab.assert_restored(&before);
         lab.assert_reachable(REACH);
     }
 }
@@ -142,7 +142,7 @@ fn after_hand_over() {
         "{said}"
     );
     assert!(!written.exists());
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
 }
 
 fn not_put_back() {
@@ -203,7 +203,7 @@ fn made_meanwhile() {
         "{said}"
     );
     assert!(!lab.journal().exists());
-    assert_same(&before, &lab.snapshot());
+    lab.assert_restored(&before);
     lab.succeed(WORDS);
     lab.assert_reachable(REACH);
     let kept = lab.ip(Place::Host, "-o addr show dev mydocker0");
