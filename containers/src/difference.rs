@@ -346,7 +346,7 @@ mod tests {
         })
     }
 
-    fn told(then: Value, now: Value, container: &Value) -> Vec<String> {
+    fn differences(then: Value, now: Value, container: &Value) -> Vec<String> {
         let merged = |change: Value| {
             let mut request = object(declaration());
             for (key, value) in object(change) {
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn what_engines_and_images_add_is_no_difference() {
-        assert_eq!(told(json!({}), json!({}), &container()), [""; 0]);
+        assert_eq!(differences(json!({}), json!({}), &container()), [""; 0]);
     }
 
     #[test]
@@ -429,7 +429,7 @@ mod tests {
                 .iter()
                 .map(|line| line.replace("********", mask))
                 .collect();
-            assert_eq!(told(then, now, &container()), expected);
+            assert_eq!(differences(then, now, &container()), expected);
         }
     }
 

@@ -103,8 +103,8 @@ pub(crate) fn run<W: HostWork>(
         drop(sender);
         let mut result = Ok(());
         for (node, event) in events {
-            let told = each(&node, event);
-            result = result.and(told);
+            let reported = each(&node, event);
+            result = result.and(reported);
         }
         result
     })

@@ -44,17 +44,17 @@ pub fn read(bytes: &[u8]) {
 
 /// Reads a stream of JSON as a pull has it; `None` where it is damaged.
 fn stream(chunks: &[&[u8]]) -> Option<Vec<String>> {
-    let (mut lines, mut told) = (JsonLines::default(), Vec::new());
+    let (mut lines, mut messages) = (JsonLines::default(), Vec::new());
     let mut progress = PullProgress::default();
     for chunk in chunks {
         lines.push(chunk).ok()?;
         while let Some(event) = lines.next().ok()? {
             progress.note(&event);
-            told.extend(failure(&event).or(progress.told()));
+            messages.extend(failure(&event).or(progress.text()));
         }
     }
     lines.finish().ok()?;
-    Some(told)
+    Some(messages)
 }
 
 fn log(has_terminal: bool, chunks: &[&[u8]]) -> Option<Vec<String>> {

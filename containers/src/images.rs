@@ -225,8 +225,8 @@ fn transfer(
         progress.note(&event);
         if said.elapsed() >= PROGRESS_INTERVAL {
             said = Instant::now();
-            if let Some(told) = progress.told() {
-                say(format!("Pull image {image}: {told}"));
+            if let Some(text) = progress.text() {
+                say(format!("Pull image {image}: {text}"));
             }
         }
         Ok(())
@@ -262,8 +262,8 @@ impl PullProgress {
         self.0.insert(layer.to_owned(), (current, total));
     }
 
-    /// Tells it, once there is something to tell.
-    pub(crate) fn told(&self) -> Option<String> {
+    /// How far the pull is, once a size is known.
+    pub(crate) fn text(&self) -> Option<String> {
         // An engine may say any number.
         let sum = |part: fn(&(u64, u64)) -> u64| {
             let parts = self.0.values().map(part);
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn progress_is_the_sum_of_the_layers_and_a_failure_is_found_in_either_place() {
         let mut progress = PullProgress::default();
-        assert_eq!(progress.told(), None);
+        assert_eq!(progress.text(), None);
         for (layer, current, total) in [
             ("a", 1, 2_000_000),
             ("b", 500_000, 500_000),
@@ -295,13 +295,13 @@ mod tests {
         }
         progress.note(&json!({ "id": "a", "status": "Extracting", "progressDetail": { "current": 1, "total": 9 } }));
         progress.note(&json!({ "status": "Pulling" }));
-        assert_eq!(progress.told().as_deref(), Some("1.7 of 2.5 MB"));
+        assert_eq!(progress.text().as_deref(), Some("1.7 of 2.5 MB"));
         for layer in ["c", "d"] {
             let most = json!({ "current": u64::MAX, "total": u64::MAX });
             progress.note(&json!({ "id": layer, "status": "Downloading", "progressDetail": most }));
         }
         let most = "18446744073709.5";
-        assert_eq!(progress.told(), Some(format!("{most} of {most} MB")));
+        assert_eq!(progress.text(), Some(format!("{most} of {most} MB")));
         for event in [
             json!({ "errorDetail": { "message": "no such host\n" } }),
             json!({ "error": "no such host" }),

@@ -17,7 +17,7 @@ use crate::fanout::{self, Event, HostWork, Task};
 /// How a node ended well: its line, and what its document holds.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What stands after the node's name.
+    /// What follows the node's name.
     pub(crate) line: String,
     /// What its document has besides.
     pub(crate) document: Map<String, Value>,

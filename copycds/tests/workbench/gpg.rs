@@ -19,7 +19,7 @@ pub(crate) fn detach_sign(text: &[u8], keys: &Path) -> Vec<u8> {
 }
 
 fn sign(how: &str, text: &[u8], keys: &Path) -> Vec<u8> {
-    // Not beneath the bench: the path of gpg-agent's socket must fit in 108 bytes.
+    // Not below the bench: the path of gpg-agent's socket must fit in 108 bytes.
     let home = tempfile::tempdir().unwrap();
     let gpg = |arguments: &[&str], input: &[u8]| {
         let mut child = Command::new("gpg")

@@ -60,10 +60,10 @@ impl EntryResolver<'_> {
         suite: &str,
         base: &Repository,
     ) -> Result<(), String> {
-        let beneath = place.strip_prefix(top).unwrap_or(place).to_string_lossy();
-        let name = match beneath.as_ref() {
+        let below = place.strip_prefix(top).unwrap_or(place).to_string_lossy();
+        let name = match below.as_ref() {
             "" => base.name.clone(),
-            beneath => format!("{}-{}", base.name, beneath.replace(['/', '.'], "-")),
+            below => format!("{}-{}", base.name, below.replace(['/', '.'], "-")),
         };
         if !base.trusted {
             self.check_signature(place, suite, base.key.as_deref())?;

@@ -1,7 +1,7 @@
 //! Files of the install directory, whole or in part.
 //!
-//! A path of a request comes in; a file that lies beneath the directory goes out, or the status that says why not. The
-//! kernel itself resolves the path beneath the directory (openat2(2), `RESOLVE_BENEATH`): neither `..` nor a link leads
+//! A path of a request comes in; a file that lies below the directory goes out, or the status that says why not. The
+//! kernel itself resolves the path below the directory (openat2(2), `RESOLVE_BENEATH`): neither `..` nor a link leads
 //! out of it, however it changes meanwhile. Reference: RFC 9110 §14.
 
 use std::fs::File;
@@ -133,10 +133,10 @@ const RESOLVE_CACHED: ResolveFlag = ResolveFlag::from_bits_retain(0x20);
 
 /// How a file is opened.
 fn how(resolve: ResolveFlag) -> OpenHow {
-    let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let below = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
-        .resolve(beneath | resolve)
+        .resolve(below | resolve)
 }
 
 /// Takes what was opened for a regular file; says how large it is, and names its version.

@@ -48,8 +48,8 @@ pub(super) const MAX_ANSWER: u64 = 4 << 20;
 pub(super) const MAX_READERS: usize = 4;
 
 /// How long an answer that a certificate counts is good, and how many are kept.
-pub(super) const STANDING: Duration = Duration::from_secs(5);
-pub(super) const MAX_STANDINGS: usize = 20_000;
+pub(super) const VALIDITY_TTL: Duration = Duration::from_secs(5);
+pub(super) const MAX_VALIDITY: usize = 20_000;
 
 /// How long a report in xCAT's form may take, and how long it may be.
 pub(super) const REPORT: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::limits::{MAX_ANSWER, MAX_QUESTIONS, MAX_STANDINGS, QUESTION, STANDING};
+use super::limits::{MAX_ANSWER, MAX_QUESTIONS, MAX_VALIDITY, QUESTION, VALIDITY_TTL};
 use crate::trust::{Answer, Question};
 
 /// A process that is asked on its socket.
@@ -60,14 +60,14 @@ impl SocketClient {
 pub(super) struct SignerClient {
     client: SocketClient,
     /// Which certificates count, and since when that is known.
-    standings: Mutex<HashMap<String, (bool, Instant)>>,
+    validity: Mutex<HashMap<String, (bool, Instant)>>,
 }
 
 impl SignerClient {
     pub(super) fn new(socket: PathBuf) -> Self {
         Self {
             client: SocketClient::new("signer", socket),
-            standings: Mutex::new(HashMap::new()),
+            validity: Mutex::new(HashMap::new()),
         }
     }
 
@@ -85,29 +85,23 @@ impl SignerClient {
     /// When the signer does not say.
     pub(super) async fn is_valid(&self, serial: &str) -> Result<bool> {
         let known = {
-            let standings = self
-                .standings
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            standings.get(serial).copied()
+            let validity = self.validity.lock().unwrap_or_else(PoisonError::into_inner);
+            validity.get(serial).copied()
         };
-        if let Some((stands, since)) = known
-            && since.elapsed() < STANDING
+        if let Some((is_valid, since)) = known
+            && since.elapsed() < VALIDITY_TTL
         {
-            return Ok(stands);
+            return Ok(is_valid);
         }
-        let question = Question::Standing(serial.to_owned());
-        let Answer::Standing(stands) = self.ask(&question).await? else {
+        let question = Question::IsValid(serial.to_owned());
+        let Answer::IsValid(is_valid) = self.ask(&question).await? else {
             bail!("the signer does not say whether a certificate counts");
         };
-        let mut standings = self
-            .standings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if standings.len() >= MAX_STANDINGS {
-            standings.clear();
+        let mut validity = self.validity.lock().unwrap_or_else(PoisonError::into_inner);
+        if validity.len() >= MAX_VALIDITY {
+            validity.clear();
         }
-        standings.insert(serial.to_owned(), (stands, Instant::now()));
-        Ok(stands)
+        validity.insert(serial.to_owned(), (is_valid, Instant::now()));
+        Ok(is_valid)
     }
 }

@@ -51,7 +51,7 @@ pub(crate) enum Question {
     /// A node's certificate is to be followed by another.
     Renew(Renewal),
     /// Does a certificate count? Its serial.
-    Standing(String),
+    IsValid(String),
     /// What is revoked?
     Revocations,
     /// What is there, and what is wrong?
@@ -65,7 +65,7 @@ pub(crate) enum Answer {
     /// Nothing is signed; why is on record here, and not told to whoever asked.
     Refused(String),
     /// Whether the certificate is on record and not revoked.
-    Standing(bool),
+    IsValid(bool),
     /// What `export crl` prints.
     Revocations(String),
     /// What `status --json` prints.

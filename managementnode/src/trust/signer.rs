@@ -33,7 +33,7 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
         Ok(match question {
             Question::Enrol(enrolment) => enrolled(&directory, &enrolment)?,
             Question::Renew(renewal) => renewed(catalog, &directory, &renewal)?,
-            Question::Standing(serial) => Answer::Standing(records.is_valid(&directory, &serial)?),
+            Question::IsValid(serial) => Answer::IsValid(records.is_valid(&directory, &serial)?),
             Question::Revocations => {
                 let store = records.read(&directory)?;
                 Answer::Revocations(revocations(&directory, store)?)

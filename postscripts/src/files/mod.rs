@@ -47,7 +47,7 @@ pub enum Access {
     Like(PathBuf),
     /// Its own where it exists already, else this mode and the caller for an owner.
     Mode(u32),
-    /// This mode, whatever stands there now.
+    /// This mode, whatever it has now.
     Exactly(u32),
     /// For its owner alone, and so is a directory that has to be made for it.
     Private,
@@ -74,8 +74,8 @@ impl FileChange {
 
     /// Reports whether the file is not yet what it shall be.
     pub(crate) fn is_due(&self, root: &Path) -> Result<bool> {
-        let stands = load(&under_root(root, &self.path))?;
-        Ok(match (stands, &self.text) {
+        let existing = load(&under_root(root, &self.path))?;
+        Ok(match (existing, &self.text) {
             (None, None) => false,
             (Some((bytes, mode)), Some(text)) => {
                 bytes != text.as_bytes() || self.access.demanded().is_some_and(|wish| mode != wish)

@@ -64,7 +64,7 @@ impl Host {
             fs::create_dir_all(host.path(dir)).unwrap();
         }
         symlink(dockerd().unwrap(), host.path("usr/sbin/dockerd")).unwrap();
-        // `ip netns exec`, in which setupdockerhost runs, hides the control groups beneath a /sys of
+        // `ip netns exec`, in which setupdockerhost runs, hides the control groups below a /sys of
         // its own: dockerd gets the mounts of this test.
         let mounts = format!("/proc/{}/ns/mnt", std::process::id());
         let inside = host.namespace.as_ref();

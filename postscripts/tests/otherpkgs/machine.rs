@@ -50,7 +50,7 @@ ln -s /proc/self/fd "$root/dev/fd"
 exec chroot "$root" "$@"
 "#;
 
-/// Where the layers lie: a file system that is not the one beneath them.
+/// Where the layers lie: a file system that is not the one below them.
 const LAYERS: &str = "/dev/shm";
 
 /// Makes an empty layer.
@@ -163,7 +163,7 @@ impl Machine {
         machine
     }
 
-    /// Returns where a file lies that the machine has and the one beneath has not, or not so.
+    /// Returns where a file lies that the machine has and the one below has not, or not so.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.layer
             .path()
@@ -177,7 +177,7 @@ impl Machine {
 
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
-        // What the layer hides of the machine beneath is a device here.
+        // What the layer hides of the machine below is a device here.
         let _ = fs::remove_file(&path);
         fs::write(path, text).unwrap();
     }

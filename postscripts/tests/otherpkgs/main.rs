@@ -1,6 +1,6 @@
 //! `otherpkgs` with the real apt, dnf and zypper of this machine, each on a machine of its own.
 //!
-//! Such a machine is this one beneath a layer that takes every change: nothing is downloaded, and nothing stays.
+//! Such a machine is this one below a layer that takes every change: nothing is downloaded, and nothing stays.
 //! What is missing makes a test *ignored*, with the reason in its name.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]

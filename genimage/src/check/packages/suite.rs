@@ -61,7 +61,7 @@ impl Suite {
         }
     }
 
-    /// Says whether apt opens a file, by its path beneath the directory of the `Release`.
+    /// Says whether apt opens a file, by its path below the directory of the `Release`.
     pub(super) fn names_file(&self, path: &str) -> bool {
         self.files
             .as_ref()
