@@ -48,13 +48,13 @@ install: ## install commands, the programs for hosts, man pages, completions and
 	@[ '$(PROGRAMS)' != target/postscripts ] || packaging/postscripts >/dev/null
 	@DESTDIR='$(DESTDIR)' packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
-dist: ## build a .deb and an .rpm for the management node, in target/dist
+dist: ## build a .deb and an .rpm for the management node, in target/dist [SIGNING_KEY=]
 	@tests/setup dist
 	@rm -rf target/dist
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
 	@packaging/dist target/dist/root target/dist
 
-image: ## build container images of the management node and of slipwayd alone, without an engine, in target/image
+image: ## build container images of the management node and of slipwayd alone, without an engine, in target/image [SIGNING_KEY=]
 	@tests/setup image
 	@rm -rf target/image
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/image/root

@@ -43,6 +43,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             &[BUILD],
             reproducible,
         ),
+        trial(
+            "dist::the_list_of_digests_is_signed_by_the_key_that_is_named",
+            &[Need::Tools(&["gpg", "gpgv", "sha256sum"])],
+            signed,
+        ),
     ]
 }
 
@@ -84,6 +89,64 @@ fn package(root: &Path, out: &Path) -> Result<()> {
         .env("COMPRESSION", "gzip")
         .output()?;
     expect(&made).map(drop)
+}
+
+/// A key's signature covers the list, and the list the files; a key that is missing publishes nothing.
+fn signed() -> Result<()> {
+    let (out, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(out.path());
+        command.env("GNUPGHOME", home.path()).output()
+    };
+    let made_by = |key: &str| {
+        let mut command = Command::new(workspace().join("packaging/sums"));
+        command.arg(out.path()).args(["one.deb", "two.rpm"]);
+        command
+            .env("GNUPGHOME", home.path())
+            .env("SIGNING_KEY", key);
+        command.output()
+    };
+    for name in ["one.deb", "two.rpm"] {
+        fs::write(out.path().join(name), name)?;
+    }
+    let key = "release@slipway.invalid";
+    let refused = made_by(key)?;
+    ensure!(!refused.status.success(), "signed without a key");
+    ensure!(
+        !out.path().join("SHA256SUMS").exists(),
+        "published unsigned"
+    );
+    let generate = [
+        "--batch",
+        "--passphrase",
+        "",
+        "--quick-gen-key",
+        key,
+        "ed25519",
+    ];
+    expect(&run("gpg", &generate)?)?;
+    expect(&run("gpg", &["--output", "key.gpg", "--export", key])?)?;
+    expect(&made_by(key)?)?;
+    let check = ["--keyring", "./key.gpg", "SHA256SUMS.asc", "SHA256SUMS"];
+    expect(&run("gpgv", &check)?)?;
+    expect(&run("sha256sum", &["--check", "SHA256SUMS"])?)?;
+    // A file that changed is found, and so is a list that was changed with it.
+    fs::write(out.path().join("one.deb"), "other")?;
+    let found = run("sha256sum", &["--check", "SHA256SUMS"])?;
+    ensure!(!found.status.success(), "a changed file passed");
+    fs::write(out.path().join("SHA256SUMS"), "0  one.deb\n")?;
+    ensure!(
+        !run("gpgv", &check)?.status.success(),
+        "a changed list passed"
+    );
+    // What is made anew without a key has no signature left of before.
+    expect(&made_by("")?)?;
+    ensure!(
+        !out.path().join("SHA256SUMS.asc").exists(),
+        "an old signature was left"
+    );
+    Ok(())
 }
 
 /// Expects a program to succeed, and returns what it printed.
