@@ -74,6 +74,8 @@ impl Victim {
             }
             Self::Bridged => {
                 lab.sysctl(Place::Host, "ipv6/conf/eth0/accept_ra", "1");
+                // Else it answers as a host, and the kernel takes away the route that it advertised (rt6_clean_tohost).
+                lab.sysctl(Place::Gateway, "ipv6/conf/eth0/forwarding", "1");
                 lab.wait_for("an advertised route", || {
                     lab.within(Place::Gateway, || advertise("eth0", 900));
                     lab.ip(Place::Host, "-6 route show default")

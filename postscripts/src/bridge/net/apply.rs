@@ -24,8 +24,8 @@ pub struct MadeMeanwhile;
 /// Why not all steps happened.
 #[derive(Debug)]
 pub struct RefusedStep {
-    /// How many of the steps may have changed something.
-    pub begun: usize,
+    /// How many steps happened before it.
+    pub done: usize,
     /// What the kernel said: [`NoBridges`] when it can make none, [`MadeMeanwhile`] when there is one of that name.
     pub error: anyhow::Error,
 }
@@ -41,8 +41,7 @@ pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> Result<(), R
             .error_at(FaultPoint::Before(number + 1))
             .and_then(|()| perform(kernel, step))
             .map_err(|error| RefusedStep {
-                // a bridge is made as a whole, or is that of somebody else
-                begun: number + usize::from(!matches!(step, Step::CreateBridge { .. })),
+                done: number,
                 error: refused(step, error),
             })?;
         fault.inject(FaultPoint::After(number + 1));

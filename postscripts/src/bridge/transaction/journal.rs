@@ -1,8 +1,8 @@
 //! What a run is about to change, on disk before it changes anything.
 //!
 //! The journal holds the whole plan; since the undo of a step that never happened does no harm, it
-//! need not say how far the run came, and nothing is written while packets wait. The run itself, which
-//! knows, undoes no more than it began. It is removed when
+//! need not say how far the run came, and nothing is written while packets wait. A bridge that somebody
+//! else made meanwhile is the exception: the run undoes no step from there on. The journal is removed when
 //! the run is over, one way or the other: a journal that is there when a run starts is of a run that
 //! died together with its watchdog. After a boot the kernel has forgotten all that it lists, so a
 //! journal of another boot is only thrown away.

@@ -113,8 +113,11 @@ impl BridgeTransaction<'_> {
             config.running().with_fault(fault).pause()?;
         }
         net::apply(kernel, &self.planned.plan.steps, fault).map_err(|refused| {
-            // what never happened is not undone: a bridge of the same name is somebody else's
-            journal.steps.truncate(refused.begun);
+            // The undo of every other step that never happened does no harm, and takes back what the kernel added by
+            // itself: the route of an address.
+            if refused.error.is::<net::MadeMeanwhile>() {
+                journal.steps.truncate(refused.done);
+            }
             refused.error
         })?;
         fault.inject(FaultPoint::Verify);
