@@ -1,8 +1,10 @@
 //! The management node in a container: the images, and what comes of them on a machine with Docker and nothing else.
 
 mod archive;
+mod compose;
 mod engine;
 mod faults;
+mod machine;
 mod settings;
 mod story;
 
@@ -28,6 +30,13 @@ const BUILD: Need = Need::Tools(&[
 pub(crate) fn trials() -> Vec<Trial> {
     let build = &[BUILD, Need::Root];
     let engine = &[BUILD, Need::Root, Need::Tools(engine::TOOLS), Need::MEDIA];
+    let machine = &[
+        BUILD,
+        Need::Machines,
+        Need::RootImage,
+        Need::Tools(engine::TOOLS),
+        Need::Tools(&["mkfs.ext4", "mksquashfs"]),
+    ];
     vec![
         trial(
             "container::an_image_is_a_layout_and_an_archive_and_says_what_is_in_it",
@@ -48,6 +57,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "container::compose_brings_up_a_management_node_that_keeps_what_it_has",
             engine,
             story::story,
+        ),
+        trial(
+            "container::a_machine_behind_the_bridge_boots_enrols_and_is_a_docker_host",
+            machine,
+            machine::story,
         ),
         trial(
             "container::a_volume_that_cannot_be_used_is_named",

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::{
     BareMachine, DockerHost, Machine, Need, Progress, RootImage, Site, binary, outcome, same,
     static_programs, trial, workspace,
@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 /// The osimage of `tests/machines/rootimg`.
 const OSIMAGE: &str = "diskless";
 /// The label of the disk that keeps the machine's state.
-const LABEL: &str = "docker";
+pub(crate) const LABEL: &str = "docker";
 const DISK_BYTES: u64 = 2 << 30;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -51,7 +51,7 @@ fn boots_into_a_docker_host() -> Result<()> {
         site: &site,
         name: "netboot",
         disk: &disk,
-        kernel: &node.kernel()?,
+        kernel: &node.image.kernel()?,
         key: node.image.key(),
     };
     let mut machine = bare.boot_from_network()?;
@@ -92,7 +92,7 @@ fn expected_root(machine: &Machine) -> Result<()> {
 }
 
 /// Makes an empty disk whose file system has the label.
-fn make_state_disk(disk: &Path) -> Result<()> {
+pub(crate) fn make_state_disk(disk: &Path) -> Result<()> {
     File::create(disk)?.set_len(DISK_BYTES)?;
     let mut mkfs = Command::new("mkfs.ext4");
     let made = outcome(
@@ -154,19 +154,6 @@ impl ManagementNode {
             ended.stderr
         );
         Ok(ended.stdout)
-    }
-
-    /// Finds the kernel of the image, which is booted once to find out how qemu runs machines here.
-    fn kernel(&self) -> Result<PathBuf> {
-        let directory = self.install().join("netboot/debian13/x86_64/dockerhost");
-        for entry in fs::read_dir(&directory)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if name.is_some_and(|name| name.starts_with("kernel.")) {
-                return Ok(path);
-            }
-        }
-        bail!("no kernel in {}", directory.display())
     }
 }
 

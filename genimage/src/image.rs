@@ -72,6 +72,9 @@ impl ResolvedImage {
     ) -> Result<Self, Vec<Problem>> {
         let method = definition.provmethod.unwrap_or(ProvMethod::Install);
         let mut basics = basics(&definition, method)?;
+        if method == ProvMethod::Install {
+            basics.require_tree(&definition)?;
+        }
         let mut problems = Vec::new();
         let mut collector = ProblemCollector(&mut problems);
         let environment = BTreeMap::new();
@@ -168,7 +171,11 @@ pub(crate) fn target(
     definition: &OsImage,
 ) -> Result<(SearchTarget<'_>, DistroFamily), Vec<Problem>> {
     let method = definition.provmethod.unwrap_or(ProvMethod::Install);
-    basics(definition, method).map(|basics| (basics.target, basics.family))
+    let basics = basics(definition, method)?;
+    if method == ProvMethod::Install {
+        basics.require_tree(definition)?;
+    }
+    Ok((basics.target, basics.family))
 }
 
 /// Finds out what an osimage installs, if it does so by a method.
@@ -212,14 +219,6 @@ pub(crate) fn basics(
     else {
         return Err(problems);
     };
-    // The tree tells which installer Ubuntu 20.04 has.
-    if !tree.is_dir() {
-        problems.push(Problem::new(format!(
-            "the osimage {name}: its tree {} is not there: import the medium with copycds, or correct pkgdir",
-            tree.display()
-        )));
-        return Err(problems);
-    }
     let family = DistroFamily::of(distro).map_err(|problem| vec![problem])?;
     let installer = InstallerKind::of(distro, &tree).map_err(|problem| vec![problem])?;
     Ok(ImageBasics {
@@ -275,6 +274,21 @@ pub(crate) fn repositories(
 }
 
 impl ImageBasics<'_> {
+    /// Refuses an osimage that needs its tree where there is none: a root image that is packed boots without.
+    ///
+    /// # Errors
+    /// When the tree is not there.
+    pub(crate) fn require_tree(&self, definition: &OsImage) -> Result<(), Vec<Problem>> {
+        if self.tree.is_dir() {
+            return Ok(());
+        }
+        Err(vec![Problem::new(format!(
+            "the osimage {}: its tree {} is not there: import the medium with copycds, or correct pkgdir",
+            definition.name,
+            self.tree.display()
+        ))])
+    }
+
     /// Returns what templates see.
     fn facts(&self, definition: &OsImage) -> context::ImageFacts {
         let SearchTarget {

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Outcome, outcome};
+use e2e::{Outcome, Site, outcome};
 use tempfile::TempDir;
 
 /// How long something is waited for, at most: the machine may be busy.
@@ -44,8 +44,24 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts one.
+    /// Starts one, with a node beside it.
     pub(super) fn start() -> Result<Self> {
+        Self::start_in(make_networks)
+    }
+
+    /// Starts one whose machine's NIC is plugged into a site's switch, with this address.
+    pub(super) fn start_at(site: &Site, address: &str) -> Result<Self> {
+        Self::start_in(|path| {
+            let host = namespace(path, Place::Host);
+            ip(&format!("netns add {host}"))?;
+            ip(&format!("-n {host} link set lo up"))?;
+            site.connect(&host)?;
+            ip(&format!("-n {host} address add {address} dev eth0"))?;
+            ip(&format!("-n {host} link set eth0 up"))
+        })
+    }
+
+    fn start_in(make_networks: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("img").tempdir_in("/tmp")?;
         make_networks(dir.path())?;
         let socket = dir.path().join("containerd.sock");
@@ -180,9 +196,14 @@ fn make_networks(path: &Path) -> Result<()> {
         format!("-n {host} link set eth0 up"),
         format!("-n {node} link set eth0 up"),
     ] {
-        let made = outcome(Command::new("ip").args(line.split(' ')))?;
-        succeeded(made).with_context(|| format!("ip {line}"))?;
+        ip(&line)?;
     }
+    Ok(())
+}
+
+fn ip(line: &str) -> Result<()> {
+    let made = outcome(Command::new("ip").args(line.split(' ')))?;
+    succeeded(made).with_context(|| format!("ip {line}"))?;
     Ok(())
 }
 

@@ -2,79 +2,18 @@
 //! it has when it goes down, when the engine starts anew, and when its volumes move.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Outcome, Sandbox, binary, commands, outcome, same, workspace};
+use e2e::{Sandbox, binary, commands, outcome, same};
 
-use super::engine::{Engine, Place, eventually, succeeded};
+use super::compose::ComposeSite;
+use super::engine::{Engine, Place, succeeded};
 use super::{image, tag};
 
 /// The node behind the NIC.
 const MAC: &str = "52:54:00:10:00:01";
-
-/// A directory with compose.yaml and .env, and the engine that it is for.
-struct Site<'a> {
-    engine: &'a Engine,
-    directory: PathBuf,
-}
-
-impl<'a> Site<'a> {
-    /// Makes one as the page tells: compose.yaml as it is, .env from the example; the project has a name.
-    fn new(engine: &'a Engine, project: &str) -> Result<Self> {
-        let directory = engine.path(project);
-        fs::create_dir_all(directory.join("media"))?;
-        let source = workspace().join("packaging/image");
-        fs::copy(source.join("compose.yaml"), directory.join("compose.yaml"))?;
-        let example = fs::read_to_string(source.join("env.example"))?;
-        let line = "COMPOSE_PROJECT_NAME=slipway\n";
-        ensure!(example.contains(line), "the example names no project");
-        let named = example.replace(line, &format!("COMPOSE_PROJECT_NAME={project}\n"));
-        fs::write(directory.join(".env"), named)?;
-        Ok(Self { engine, directory })
-    }
-
-    fn compose(&self, arguments: &[&str]) -> Result<String> {
-        let ended = self.engine.compose(&self.directory, arguments)?;
-        succeeded(ended).with_context(|| format!("compose {arguments:?}"))
-    }
-
-    /// Runs a command of the management node.
-    fn manage(&self, arguments: &[&str]) -> Result<Outcome> {
-        let run = ["run", "--rm", "-T", "manage"];
-        let outcome = self
-            .engine
-            .compose(&self.directory, &[&run[..], arguments].concat())?;
-        Ok(outcome)
-    }
-
-    /// The same, which must succeed; returns what it prints.
-    fn managed(&self, arguments: &[&str]) -> Result<String> {
-        succeeded(self.manage(arguments)?).with_context(|| format!("{arguments:?}"))
-    }
-
-    /// Names the container of a service.
-    fn container(&self, service: &str) -> Result<String> {
-        let id = self.compose(&["ps", "--quiet", service])?;
-        Ok(id.trim().to_owned())
-    }
-
-    /// Waits until all services are healthy.
-    fn is_healthy(&self) -> Result<()> {
-        for service in ["signer", "slipwayd", "dnsmasq"] {
-            eventually(&format!("{service} is healthy"), || {
-                let id = self.container(service)?;
-                let format = "{{.State.Health.Status}}";
-                let health = self.engine.docker(&["inspect", "--format", format, &id])?;
-                Ok(health.stdout == "healthy\n")
-            })
-            .with_context(|| self.compose(&["logs"]).unwrap_or_default())?;
-        }
-        Ok(())
-    }
-}
 
 pub(super) fn story() -> Result<()> {
     let mut engine = Engine::start()?;
@@ -85,7 +24,7 @@ pub(super) fn story() -> Result<()> {
     let bridgeprereq = binary("postscripts", "bridgeprereq")?;
     let mut bridge = engine.inside(Place::Host, bridgeprereq);
     succeeded(outcome(bridge.args(["--no-persist", "eth0:mgtbr"]))?)?;
-    let site = Site::new(&engine, "slipway")?;
+    let site = ComposeSite::new(&engine, "slipway", &[])?;
     let began = Instant::now();
     site.compose(&["up", "--detach"])?;
     site.is_healthy()?;
@@ -117,12 +56,12 @@ pub(super) fn story() -> Result<()> {
     same(&site.managed(&["lsdef", "-z", "host01"])?, &kept)?;
 
     engine.restart()?;
-    let site = Site::new(&engine, "slipway")?;
+    let site = ComposeSite::new(&engine, "slipway", &[])?;
     site.is_healthy()?;
     same(&asked(&engine)?, &root)?;
 
     moved(&engine, &site)?;
-    let elsewhere = Site::new(&engine, "elsewhere")?;
+    let elsewhere = ComposeSite::new(&engine, "elsewhere", &[])?;
     elsewhere.compose(&["up", "--detach"])?;
     elsewhere.is_healthy()?;
     same(&asked(&engine)?, &root)?;
@@ -158,7 +97,7 @@ fn every_command_runs(engine: &Engine) -> Result<()> {
 }
 
 /// What runs has the capabilities that compose.yaml names, and writes nothing but volumes.
-fn nothing_is_privileged(site: &Site) -> Result<()> {
+fn nothing_is_privileged(site: &ComposeSite) -> Result<()> {
     for (service, capabilities) in [
         ("signer", "0000000000000000"),
         ("slipwayd", "0000000000000000"),
@@ -185,7 +124,7 @@ fn nothing_is_privileged(site: &Site) -> Result<()> {
 }
 
 /// The node gets its address, its name and its loader.
-fn lease(site: &Site) -> Result<()> {
+fn lease(site: &ComposeSite) -> Result<()> {
     let engine = site.engine;
     let mac = ["link", "set", "eth0", "address", MAC];
     succeeded(outcome(engine.inside(Place::Node, "ip").args(mac))?)?;
@@ -253,7 +192,7 @@ fn asked(engine: &Engine) -> Result<String> {
 }
 
 /// A medium becomes a tree, and a node's files are rendered from it and served.
-fn import(site: &Site) -> Result<()> {
+fn import(site: &ComposeSite) -> Result<()> {
     let sandbox = Sandbox::new()?;
     let medium = sandbox.medium("container", 1)?;
     let media = site.directory.join("media");
@@ -280,7 +219,7 @@ fn import(site: &Site) -> Result<()> {
 }
 
 /// Commands for containers get a certificate of the site's authority, and then find no engine on the node.
-fn clients_are_certified(site: &Site) -> Result<()> {
+fn clients_are_certified(site: &ComposeSite) -> Result<()> {
     let node = ["mkdef", "web01", "groups=web", "mgt=docker", "ip=10.1.0.21"];
     site.managed(&[&node[..], &["dockerhost=host01", "image=app:1"]].concat())?;
     let told = site.manage(&["mkdocker", "web01"])?;
@@ -293,7 +232,7 @@ fn clients_are_certified(site: &Site) -> Result<()> {
 }
 
 /// Takes a management node down and copies its volumes to those of another project.
-fn moved(engine: &Engine, site: &Site) -> Result<()> {
+fn moved(engine: &Engine, site: &ComposeSite) -> Result<()> {
     site.compose(&["down"])?;
     for volume in ["config", "install", "state", "dnsmasq", "leases", "home"] {
         engine.succeed(&[

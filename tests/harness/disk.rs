@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
+
 use crate::bin::workspace;
 
 /// The disk of an installed machine, and what boots it.
@@ -41,6 +43,21 @@ impl RootImage {
     /// Returns a path of the site's directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Finds its kernel, once packimage published one; qemu boots it to find out how it runs machines here.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn kernel(&self) -> Result<PathBuf> {
+        let directory = self.path("install/netboot/debian13/x86_64/dockerhost");
+        for entry in directory.read_dir()? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("kernel.") {
+                return Ok(entry.path());
+            }
+        }
+        bail!("no kernel in {}", directory.display())
     }
 
     /// Returns the key that lets root in.

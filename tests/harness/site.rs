@@ -66,6 +66,19 @@ impl Site {
         Ok(())
     }
 
+    /// Plugs the NIC `eth0` of a named network namespace, which is made here, into the switch `sw`.
+    pub fn connect(&self, namespace: &str) -> Result<()> {
+        let holder = self.holder.id().to_string();
+        let made = outcome(
+            Command::new("ip")
+                .args(["-n", namespace, "link", "add", "eth0", "type", "veth"])
+                .args(["peer", "name", namespace, "netns", &holder]),
+        )?;
+        ensure!(made.code == Some(0), "plugging in {namespace}: {made:?}");
+        self.succeed("ip", &["link", "set", namespace, "master", "sw", "up"])?;
+        Ok(())
+    }
+
     /// Gives out addresses on the switch `sw`, for ever the same to the same machine, and with `more`
     /// arguments of dnsmasq says what to boot.
     pub fn serve_addresses(&self, more: &[String]) -> Result<()> {

@@ -95,11 +95,16 @@ pub(super) fn definition(
     Ok(object)
 }
 
-/// A path below the install directory of there, below that of here.
+/// A path below the install directory of there, below that of here; `pkgdir` may have options before it:
+/// `[trusted=yes] /install/debian12.9.0/x86_64`.
 fn moved(text: &str, there: Option<&str>, here: &str) -> String {
-    let rest = there.and_then(|there| text.strip_prefix(there));
+    let (options, path) = match text.starts_with('[').then(|| text.split_once("] ")) {
+        Some(Some((options, path))) => (&text[..options.len() + 2], path),
+        _ => ("", text),
+    };
+    let rest = there.and_then(|there| path.strip_prefix(there));
     match rest.filter(|rest| rest.starts_with('/')) {
-        Some(rest) => format!("{here}{rest}"),
+        Some(rest) => format!("{options}{here}{rest}"),
         None => text.to_owned(),
     }
 }

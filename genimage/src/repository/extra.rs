@@ -82,10 +82,13 @@ pub fn of_image(
         directories: &[],
         read: &key::load,
     };
-    let mut found = OsimageRepositories {
-        tree: collect(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem])),
-        extra: Vec::new(),
-    };
+    // A root image that came from another management node boots without.
+    let has_tree = tree.is_dir();
+    let mut found = OsimageRepositories::default();
+    if has_tree {
+        found.tree =
+            collect(tree::of_tree(tree, &served, trusted).map_err(|problem| vec![problem]));
+    }
     found.tree.extend(collect(extra(mirrors, &with)));
     let with = ResolveContext {
         origin: PackageOrigin::Others,
@@ -93,7 +96,7 @@ pub fn of_image(
         ..with
     };
     found.extra = collect(extra(&image.otherpkgdir, &with));
-    if found.tree.is_empty() && problems.is_empty() {
+    if has_tree && found.tree.is_empty() && problems.is_empty() {
         problems.push(Problem::new(format!(
             "the osimage {}: its tree holds no packages for {}: import a medium that has them, or name a \
              mirror in pkgdir, after the tree",

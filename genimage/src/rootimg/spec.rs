@@ -89,6 +89,7 @@ impl RootSpec {
             tree_key,
         } = site;
         let basics = image::basics(&definition, ProvMethod::Netboot)?;
+        basics.require_tree(&definition)?;
         let mut problems = Vec::new();
         let mut collector = ProblemCollector(&mut problems);
         let about = |error: &dyn std::fmt::Display| Problem::new(format!("{error:#}"));

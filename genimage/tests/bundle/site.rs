@@ -48,8 +48,8 @@ impl Site {
         fs::write(site.path("sync"), "/etc/motd -> /etc/motd\n").unwrap();
         let text = format!(
             "provmethod = \"netboot\"\nprofile = \"dockerhost\"\nosvers = \"debian12.9.0\"\nosarch = \"x86_64\"\n\
-             pkgdir = [{:?}]\npkglist = [{:?}]\npostinstall = [{:?}]\nsynclists = [{:?}]\n",
-            site.install("debian12.9.0/x86_64"),
+             pkgdir = [\"[trusted=yes] {}\"]\npkglist = [{:?}]\npostinstall = [{:?}]\nsynclists = [{:?}]\n",
+            site.install("debian12.9.0/x86_64").display(),
             custom.join("mine.pkglist"),
             site.path("finish"),
             site.path("sync")

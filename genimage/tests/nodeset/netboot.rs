@@ -69,6 +69,28 @@ fn nodeset(site: &Site, node: &str) -> Ran {
     site.run("nodeset", &[node, &format!("osimage={IMAGE}")])
 }
 
+#[test]
+fn an_image_of_another_management_node_boots_without_the_tree_of_its_medium() {
+    let site = site();
+    pack(&site, |_| ());
+    fs::remove_dir_all(site.path("install/debian12.9.0")).unwrap();
+    let ran = nodeset(&site, "host01");
+    assert_eq!(ran.err, format!("{NO_AUTHORITY}{MEMORY}"));
+    assert_eq!(ran.code, 0);
+    // To build another, it is needed.
+    let ran = site.run("genimage", &[IMAGE]);
+    assert_eq!(
+        (ran.code, ran.err),
+        (
+            1,
+            format!(
+                "genimage: the osimage {IMAGE}: its tree HERE/install/debian12.9.0/x86_64 is not there: import the medium with \
+                 copycds, or correct pkgdir\n"
+            )
+        )
+    );
+}
+
 const MEMORY: &str = "nodeset: debian12.9.0-x86_64-netboot-dockerhost: note: its root image is kept in 3 MiB of each node's \
     memory: a node needs 771 MiB, and more for what its containers use and write\n";
 
