@@ -9,10 +9,10 @@ PROGRAMS ?= target/postscripts
 BINARIES = copycds:8 genimage:1 packimage:1 imgexport:1 imgimport:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench fuzz lint docs install dist image postscripts
+.PHONY: help demo test e2e e2e-container bench fuzz lint docs install dist image postscripts
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z0-9]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: ## import a real medium without root, and serve a node what it installs from [ISO=path] [KEEP=1]
 	@tests/setup demo
@@ -25,6 +25,11 @@ test: ## install what the tests need, run them all, print the totals last
 e2e: ## install a machine in qemu from a medium, and make it a docker host; as root [ISO=path]
 	@tests/setup e2e
 	@tests/e2e $(if $(ISO),'$(ISO)')
+
+e2e-container: ## boot a machine from the management node in a container, beside the other tests of that image
+	@tests/setup test
+	@tests/machines/rootimg >/dev/null
+	@$(CARGO) test --package e2e --locked -- container::
 
 bench: ## measure copycds, lsdef, nodeset, makedhcp, slipwayd and genimage, and as root the programs for hosts, beside alternatives; docs/performance.md keeps it [ROUNDS=5]
 	@tests/setup bench

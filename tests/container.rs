@@ -8,11 +8,12 @@ mod machine;
 mod settings;
 mod story;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{MadeOnce, Need, outcome, trial, workspace};
+use e2e::{MadeOnce, Need, outcome, static_programs, trial, workspace};
 use libtest_mimic::Trial;
 
 use crate::dist;
@@ -71,10 +72,22 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Makes the images of this test run's binaries, without what helps to debug them; returns their directory.
+/// Makes the images of this test run's binaries, without what helps to debug them, and of the programs for hosts; returns
+/// their directory.
 fn made() -> Result<PathBuf> {
     static MADE: MadeOnce = MadeOnce::new("images");
-    MADE.get(|dir| build(&dist::stripped(&dir.join("root"))?, dir))
+    MADE.get(|dir| {
+        static_programs()?;
+        let root = dist::stripped(&dir.join("root"))?;
+        let shipped = root.join("usr/share/slipway/postscripts");
+        fs::remove_dir_all(&shipped)?;
+        let mut copy = Command::new("cp");
+        copy.arg("--archive")
+            .arg(workspace().join("target/postscripts"));
+        let ended = outcome(copy.arg(&shipped))?;
+        ensure!(ended.code == Some(0), "copying programs: {ended:?}");
+        build(&root, dir)
+    })
 }
 
 fn build(root: &Path, out: &Path) -> Result<()> {

@@ -5,10 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{
-    BareMachine, DockerHost, Machine, Progress, RootImage, Site, binary, outcome, same,
-    static_programs,
-};
+use e2e::{BareMachine, DockerHost, Machine, Progress, RootImage, Site, binary, outcome, same};
 
 use super::compose::ComposeSite;
 use super::engine::{Engine, Place, succeeded};
@@ -26,7 +23,6 @@ const NETWORK: [(&str, &str); 4] = [
 const OSIMAGE: &str = "diskless";
 
 pub(super) fn story() -> Result<()> {
-    static_programs()?;
     let mut progress = Progress::begin();
     let root = RootImage::find().context("finding the root image of a machine")?;
     let wire = Site::new()?;
