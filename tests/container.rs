@@ -7,6 +7,7 @@ mod faults;
 mod machine;
 mod settings;
 mod story;
+mod takeover;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -24,6 +24,7 @@ pub(super) const TOOLS: &[&str] = &[
     "dockerd",
     "ip",
     "nsenter",
+    "openssl",
     "setpriv",
 ];
 

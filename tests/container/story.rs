@@ -10,7 +10,7 @@ use e2e::{Sandbox, binary, commands, outcome, same};
 
 use super::compose::ComposeSite;
 use super::engine::{Engine, Place, succeeded};
-use super::{image, tag};
+use super::{image, tag, takeover};
 
 /// The node behind the NIC.
 const MAC: &str = "52:54:00:10:00:01";
@@ -47,6 +47,7 @@ pub(super) fn story() -> Result<()> {
     let root = asked(&engine)?;
     import(&site)?;
     clients_are_certified(&site)?;
+    takeover::killed_while_nodes_enrol(&site)?;
     let kept = site.managed(&["lsdef", "-z", "host01"])?;
 
     site.compose(&["down"])?;
