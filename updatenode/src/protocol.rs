@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 use definitions::Results;
 
 use crate::lines::OutputTail;
-use crate::markers::{KilledProgram, SessionMarkers};
+use crate::markers::{KilledProgram, SessionMarkers, ends_with_notice};
 use crate::outcome::{NodeStatus, failures};
 use crate::ssh;
 
@@ -110,13 +110,13 @@ impl Protocol {
                 LineAction::OutputPrinter(line)
             }
             (ProtocolState::Greeting, OutputStream::Out)
-                if line.ends_with(&self.markers.send_request()) =>
+                if ends_with_notice(line, &self.markers.send_request()) =>
             {
                 self.state = ProtocolState::Refreshing;
                 self.refreshed = true;
                 LineAction::SendProgram
             }
-            (_, OutputStream::Out) if line.ends_with(&self.markers.ready_notice()) => {
+            (_, OutputStream::Out) if ends_with_notice(line, &self.markers.ready_notice()) => {
                 self.state = ProtocolState::Running;
                 LineAction::SendList
             }
@@ -289,7 +289,7 @@ mod tests {
                 ">welcome",
                 ">slipway: send",
                 ">no end, then \u{1b}[0mslipway: send S",
-                READY,
+                ">slipway: ready S\u{1b}[0m\u{1b}[K\u{1b}]0;n1\u{7} \r",
                 ">one",
                 "!two",
                 READY,
