@@ -7,7 +7,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use definitions::Results;
+use definitions::{Results, Runlist};
 
 use crate::lines::OutputTail;
 use crate::markers::{KilledProgram, SessionMarkers, ends_with_notice};
@@ -198,6 +198,11 @@ impl Protocol {
         match last.and_then(|line| line.strip_prefix("firstboot: ")) {
             Some(firstboot_error) => firstboot_error.to_owned(),
             None if code == 0 => "firstboot ended without reporting results".to_owned(),
+            // what a shell ends with that may not execute a file: POSIX.1-2017, XCU §2.8.2
+            None if code == 126 => format!(
+                "{} could not be executed there: is its file system mounted with noexec?",
+                Runlist::FIRSTBOOT
+            ),
             None => format!("firstboot ended with {code}"),
         }
     }
@@ -397,6 +402,17 @@ mod tests {
                 &[READY, ">oops"],
                 exited(4),
                 failed(4, "firstboot ended with 4"),
+            ),
+            (
+                &[
+                    READY,
+                    "!sh: 1: /opt/slipway/bin/firstboot: Permission denied",
+                ],
+                exited(126),
+                failed(
+                    126,
+                    "/opt/slipway/bin/firstboot could not be executed there: is its file system mounted with noexec?",
+                ),
             ),
             (
                 &[READY, "!firstboot: another one is at work"],
