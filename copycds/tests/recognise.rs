@@ -567,7 +567,10 @@ fn release_packages_name_the_release_where_nothing_else_does() {
     ];
     for (package, expected) in packages {
         assert_eq!(
-            answer(&with_names(Evidence::default(), &[package])),
+            answer(&with_names(
+                Evidence::default(),
+                &[package, "repodata/repomd.xml"]
+            )),
             expected,
             "{package}"
         );
@@ -577,6 +580,7 @@ fn release_packages_name_the_release_where_nothing_else_does() {
 #[test]
 fn a_package_that_clones_carry_too_is_only_a_hint() {
     let names = [
+        "BaseOS/repodata/repomd.xml",
         "BaseOS/Packages/oraclelinux-release-8.5-1.0.6.el8.x86_64.rpm",
         "BaseOS/Packages/redhat-release-8.5-1.0.0.1.el8.x86_64.rpm",
     ];
@@ -585,6 +589,7 @@ fn a_package_that_clones_carry_too_is_only_a_hint() {
         "ol8.5 x86_64"
     );
     let names = [
+        "repodata/repomd.xml",
         "x86_64/Leap-Micro-release-6.0-10.12.x86_64.rpm",
         "x86_64/SL-Micro-release-6.0-24.36.x86_64.rpm",
     ];

@@ -231,7 +231,9 @@ fn evidence(sources: &[EvidenceText]) -> Evidence {
         match form {
             Volume => evidence.ids.volume = (*text).to_owned(),
             Application => evidence.ids.application = (*text).to_owned(),
-            Name => evidence.names.push((*text).to_owned()),
+            Name => evidence
+                .names
+                .extend([(*text).to_owned(), "repodata/repomd.xml".to_owned()]),
             File(path) => {
                 evidence.files.insert((*path).to_owned(), (*text).into());
             }

@@ -12,7 +12,8 @@ use crate::Error;
 ///
 /// It names a directory under the install directory, so it holds letters, digits, `.`, `+`, `_` and
 /// `-` only, begins with a letter and has at most 64 bytes. The version begins with the first digit, or
-/// is one of the words that releases without a number go by: `debiantesting`, `fedorarawhide`.
+/// is one of the words that releases without a number go by, which a word more may follow: `debiantesting`,
+/// `fedorarawhide.ostree`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Distro {
@@ -73,10 +74,16 @@ impl FromStr for Distro {
     fn from_str(text: &str) -> Result<Self, Error> {
         let expected = "a family and a version such as 'rocky9.4' or 'ubuntu24.04.3'";
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '_' | '-');
-        let rolling = || ROLLING.iter().find_map(|word| text.strip_suffix(word));
+        let rolling = || {
+            ROLLING.iter().find_map(|word| {
+                let at = text.rfind(word)?;
+                let rest = &text[at + word.len()..];
+                (rest.is_empty() || rest.starts_with('.')).then_some(at)
+            })
+        };
         let family = text
             .find(|c: char| c.is_ascii_digit())
-            .or_else(|| rolling().map(str::len))
+            .or_else(rolling)
             .unwrap_or(0);
         let begins_with_letter = text.starts_with(|c: char| c.is_ascii_alphabetic());
         if family == 0 || !begins_with_letter || text.len() > 64 || !text.chars().all(allowed) {

@@ -68,10 +68,20 @@ fn normalised(entry: &str) -> Result<String, Error> {
 }
 
 /// Says what keeps octets from being the address of one NIC: tools print all zeros for one that they could not read,
-/// and all ones are everybody's (IEEE 802-2014 §8.2).
+/// and the lowest bit of the first octet of six is set for groups of NICs, all ones being everybody's (IEEE 802-2014
+/// §8.2.2).
 fn octets_fault(octets: &[String]) -> Option<&'static str> {
     let all = |octet: &str| octets.iter().all(|other| other == octet);
-    (all("00") || all("ff")).then_some("that of one NIC, and not zero or the broadcast address")
+    let is_of_group = octets.len() == 6
+        && octets[0]
+            .ends_with(|digit: char| digit.to_digit(16).is_some_and(|digit| digit % 2 == 1));
+    if all("00") || all("ff") {
+        Some("that of one NIC, and not zero or the broadcast address")
+    } else if is_of_group {
+        Some("that of one NIC, and not of a group of them, whose first octet is odd")
+    } else {
+        None
+    }
 }
 
 /// Reads the octets of an address, each as two lower-case digits.
@@ -169,6 +179,31 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn an_address_of_a_group_of_nics_is_refused() {
+        for text in [
+            "01:00:5e:00:00:01",
+            "33:33:00:00:00:01",
+            "0180.c200.0000",
+            "b5:54:00:00:00:01",
+        ] {
+            let error = text.parse::<MacAddresses>().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "'{text}' is not the address of a NIC: expected that of one NIC, and not of a group of them, whose \
+                     first octet is odd"
+                )
+            );
+        }
+        // InfiniBand's begin with a queue pair
+        assert!(
+            "a1:00:02:20:fe:80:00:00:00:00:00:00:e4:1d:2d:03:00:11:22:33"
+                .parse::<MacAddresses>()
+                .is_ok()
+        );
     }
 
     #[test]

@@ -146,7 +146,9 @@ impl AddressBook {
             if let Some(others) = self.addresses.get(&ip) {
                 problems.push(shared(name, "address", &ip.to_string(), others));
             }
-            if network.is_none() && !self.networks.is_empty() {
+            if let Some(fault) = address_fault(ip, network.map(|(_, range)| *range)) {
+                problems.push(Problem::new(format!("{name}: its address {ip} is {fault}")));
+            } else if network.is_none() && !self.networks.is_empty() {
                 let known = self.networks.iter();
                 let known = known.map(|(network, range)| format!("{} ({range})", network.name));
                 problems.push(Problem::new(format!(
@@ -155,17 +157,22 @@ impl AddressBook {
                 )));
             }
         }
+        let domain = network.and_then(|(network, _)| network.domain.as_ref());
+        let domain = domain.or(site.domain.as_ref()).cloned();
+        let hostname = hostname(name, domain.as_deref());
+        if hostname.len() > MAX_HOSTNAME {
+            problems.push(Problem::new(format!(
+                "{name}: its name has {} characters, and Linux keeps {MAX_HOSTNAME} of a host name",
+                name.len()
+            )));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let domain = network.and_then(|(network, _)| network.domain.as_ref());
-        let domain = domain.or(site.domain.as_ref()).cloned();
         let of_network = network.map(|(network, _)| network);
         Ok(context::NodeFacts {
             name: name.clone(),
-            hostname: domain
-                .as_ref()
-                .map_or_else(|| name.clone(), |domain| format!("{name}.{domain}")),
+            hostname,
             domain,
             mac: mac.to_owned(),
             nic: nic(node),
@@ -176,6 +183,38 @@ impl AddressBook {
                 .map(|gateway| resolve_server(gateway, server)),
             nameservers: nameservers(node, of_network, site, server),
         })
+    }
+}
+
+/// The longest host name that Linux keeps (`HOST_NAME_MAX`, gethostname(2)).
+const MAX_HOSTNAME: usize = 64;
+
+/// Says what keeps an address from being that of one node.
+fn address_fault(ip: IpAddr, network: Option<IpNetwork>) -> Option<&'static str> {
+    let network = network.filter(|network| network.is_ipv4() && network.prefix() < 31);
+    if ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() {
+        Some("of no single node")
+    } else if network.is_some_and(|network| network.network() == ip) {
+        Some("that of its network")
+    } else if network.is_some_and(|network| network.broadcast() == ip) {
+        Some("the broadcast address of its network")
+    } else {
+        None
+    }
+}
+
+/// Returns the name of a node with its domain, once, where both fit into a host name; without the domain otherwise.
+fn hostname(name: &str, domain: Option<&str>) -> String {
+    match domain {
+        Some(domain) if !name.ends_with(&format!(".{domain}")) => {
+            let full = format!("{name}.{domain}");
+            if full.len() > MAX_HOSTNAME {
+                name.to_owned()
+            } else {
+                full
+            }
+        }
+        _ => name.to_owned(),
     }
 }
 
@@ -340,6 +379,60 @@ mod tests {
                 "n2: its MAC 52:54:00:ab:00:01 is also that of n3",
                 "n2: its address 10.1.0.5 is also that of n3",
             ]
+        );
+    }
+
+    #[test]
+    fn an_address_that_no_single_node_has_is_reported() {
+        for (ip, expected) in [
+            ("10.1.0.1", None),
+            (
+                "10.1.0.0",
+                Some("n1: its address 10.1.0.0 is that of its network"),
+            ),
+            ("10.2.0.0", None),
+            (
+                "10.1.255.255",
+                Some("n1: its address 10.1.255.255 is the broadcast address of its network"),
+            ),
+            (
+                "127.0.0.1",
+                Some("n1: its address 127.0.0.1 is of no single node"),
+            ),
+            (
+                "224.0.0.1",
+                Some("n1: its address 224.0.0.1 is of no single node"),
+            ),
+            ("::", Some("n1: its address :: is of no single node")),
+        ] {
+            let ip = format!("ip={ip}");
+            let lab = Lab::new(&[("n1", &["mac=52:54:00:ab:00:01", &*ip])]);
+            let expected = expected.map(|text| vec![text.to_owned()]);
+            assert_eq!(lab.facts("n1").err(), expected, "{ip}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_has_its_domain_once_and_as_far_as_it_fits() {
+        let long = "a".repeat(55);
+        let longest = format!("{}.{}", "a".repeat(32), "b".repeat(31));
+        let too_long = format!("{longest}c");
+        for (name, expected) in [
+            ("n1", "n1.example.com"),
+            ("n1.example.com", "n1.example.com"),
+            ("n1.other", "n1.other.example.com"),
+            (&*long, &*long),
+            (&*longest, &*longest),
+        ] {
+            let lab = Lab::new(&[(name, &["mac=52:54:00:ab:00:01"])]);
+            assert_eq!(lab.facts(name).unwrap().hostname, expected);
+        }
+        let lab = Lab::new(&[(&too_long, &["mac=52:54:00:ab:00:01"])]);
+        assert_eq!(
+            lab.facts(&too_long).unwrap_err(),
+            [format!(
+                "{too_long}: its name has 65 characters, and Linux keeps 64 of a host name"
+            )]
         );
     }
 

@@ -117,6 +117,7 @@ impl NodeRenderer<'_> {
         let disk = collector.one(disk(node, image));
         collector.one(check_architecture(node, image));
         let kernel = collector.one(kernel(node, image));
+        collector.one(self.root.check(&node.name, &image.distro));
         let lists = collector.all(ScriptLists::of(&image.definition, self.nodes, &node.name));
         let lists = lists.map(|lists| self.with_enrolment(lists));
         let enrolment = self
@@ -391,7 +392,8 @@ fn ports(lists: &ScriptLists) -> Vec<String> {
 /// Makes the kernel's command line.
 ///
 /// # Errors
-/// A quote without its end, and one in what the installed system gets, whose boot loader would take it off.
+/// A quote without its end, and what the shell that reads the boot loader's settings on the installed system
+/// (`/etc/default/grub`) would not leave as it is.
 fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem> {
     let problem = |why: String| Problem::new(format!("{}: its addkcmdline: {why}", node.name));
     let lines = [&image.definition.addkcmdline, &node.addkcmdline];
@@ -406,6 +408,13 @@ fn kernel(node: &Node, image: &ResolvedImage) -> Result<BootParameters, Problem>
             return Err(problem(format!(
                 "'{word}' has quotes, which the installed system's boot loader removes: leave 'R::' out, and set it \
                  there with a postscript"
+            )));
+        }
+        let of_shell = kept.and_then(|kept| kept.chars().find(|c| "$`\\'".contains(*c)));
+        if let Some(sign) = of_shell {
+            return Err(problem(format!(
+                "'{word}' has a {sign}, which the shell that reads the installed system's boot loader settings takes \
+                 for its own: leave 'R::' out, and set it there with a postscript"
             )));
         }
         install.push(kept.unwrap_or(word).to_owned());

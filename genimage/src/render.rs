@@ -14,6 +14,9 @@ use crate::problem::Problem;
 use crate::secrets;
 use crate::template::RenderValues;
 
+/// What iPXE runs on the node.
+const BOOT_SCRIPT: &str = "boot.ipxe";
+
 /// Makes a node's assets, and says what a person should know besides.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub(crate) fn assets(
     let node_context = renderer.context(node, image, shared)?;
     let values = RenderValues::of(&node_context.context).map_err(|problem| vec![problem])?;
     let (mut assets, mut findings) = (Assets::default(), Findings::default());
-    // What it reads besides is too plain to be wrong, and iPXE has no checker.
+    // What it reads besides is too plain to be wrong.
     let main = image.installer.files()[0].name;
     for (file, template) in &image.files {
         match image.templates.render(template, &values) {
@@ -39,6 +42,9 @@ pub(crate) fn assets(
                         file,
                         &text,
                     ));
+                }
+                if *file == BOOT_SCRIPT {
+                    findings.append(check::boot_script(file, &text));
                 }
                 let site = renderer.site;
                 let secrets = secrets::file(site, image.installer, file, &text);

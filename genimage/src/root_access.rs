@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use definitions::Site;
+use definitions::{Distro, Site};
 use nix::unistd::Gid;
 
 use crate::context::RootAccess;
@@ -46,6 +46,39 @@ pub(crate) fn load(site: &Site, web_server: Option<Gid>) -> Result<RootAccess, V
     } else {
         Err(problems)
     }
+}
+
+impl RootAccess {
+    /// Checks that a node's release knows the method of the crypted password.
+    ///
+    /// # Errors
+    /// When it does not, so that nobody could log in.
+    pub(crate) fn check(&self, node: &str, distro: &Distro) -> Result<(), Problem> {
+        match &self.password {
+            Some(password) if !knows_method(distro, password) => Err(Problem::new(format!(
+                "{node}: the site's rootpassword is crypted by a method that {distro} does not know: use mkpasswd -m \
+                 sha-512"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the C library of a release knows the method of a crypted password (crypt(5)): before libxcrypt there were
+/// three, and these are the last releases without it.
+fn knows_method(distro: &Distro, password: &str) -> bool {
+    let methods = ["$1$", "$5$", "$6$"];
+    let last = match distro.family() {
+        "rhels" | "centos" | "ol" | "SL" | "cloudlinux" | "anolis" => 7,
+        "debian" => 10,
+        "ubuntu" => 19,
+        "fedora" => 27,
+        "sles" | "sled" => 12,
+        _ => return true,
+    };
+    let major: Option<u32> = distro.major().parse().ok();
+    methods.iter().any(|method| password.starts_with(method))
+        || major.is_none_or(|major| major > last)
 }
 
 /// Reads a file; a pipe would block, a device never end.
@@ -166,6 +199,37 @@ mod tests {
         let root = load(&site, Some(Gid::from_raw(33))).unwrap();
         assert_eq!(root.password.as_deref(), Some("$6$salt$hash"));
         assert!(load(&site, None).is_err());
+    }
+
+    #[test]
+    fn a_release_knows_the_method_of_the_password_or_the_node_is_refused() {
+        for (distro, password, knows) in [
+            ("centos7.9", "$6$salt$hash", true),
+            ("centos7.9", "$y$j9T$salt$hash", false),
+            ("rhels8.6.0", "$y$j9T$salt$hash", true),
+            ("debian10.5.0", "$2b$10$salt$hash", false),
+            ("debian12.9.0", "$y$j9T$salt$hash", true),
+            ("debiantesting", "$y$j9T$salt$hash", true),
+            ("ubuntu18.04.6", "$y$j9T$salt$hash", false),
+            ("ubuntu18.04.6", "$1$salt$hash", true),
+            ("sles12.5", "$gy$j9T$salt$hash", false),
+            ("rocky9.4", "$y$j9T$salt$hash", true),
+        ] {
+            let root = RootAccess {
+                password: Some(password.to_owned()),
+                keys: Vec::new(),
+            };
+            let expected = if knows {
+                Ok(())
+            } else {
+                Err(format!(
+                    "n1: the site's rootpassword is crypted by a method that {distro} does not know: use mkpasswd -m \
+                     sha-512"
+                ))
+            };
+            let checked = root.check("n1", &distro.parse().unwrap());
+            assert_eq!(checked.map_err(|problem| problem.to_string()), expected);
+        }
     }
 
     #[test]

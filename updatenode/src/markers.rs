@@ -91,6 +91,32 @@ impl SessionMarkers {
     }
 }
 
+/// Whether a line ends in a notice, but for what a terminal does not show after it: a shell whose output goes through a
+/// program that colours it adds escape sequences (ECMA-48 §5.4, and xterm's for titles) to each line.
+pub(crate) fn ends_with_notice(line: &str, notice: &str) -> bool {
+    let at = line.rfind(notice);
+    at.is_some_and(|at| shows_nothing(&line[at + notice.len()..]))
+}
+
+fn shows_nothing(text: &str) -> bool {
+    let mut rest = text.trim_start_matches(|c: char| c.is_control() && c != ESCAPE || c == ' ');
+    while let Some(sequence) = rest.strip_prefix(ESCAPE) {
+        let is_last = match sequence.chars().next() {
+            Some('[') => |c: char| ('@'..='~').contains(&c),
+            Some(']') => |c: char| c == '\u{7}',
+            _ => |_: char| true,
+        };
+        let begin = usize::from(sequence.starts_with(['[', ']']));
+        let mut inside = sequence.char_indices().skip(begin);
+        let end = inside.find(|(_, c)| is_last(*c));
+        rest = end.map_or("", |(at, c)| &sequence[at + c.len_utf8()..]);
+        rest = rest.trim_start_matches(|c: char| c.is_control() && c != ESCAPE || c == ' ');
+    }
+    rest.is_empty()
+}
+
+const ESCAPE: char = '\u{1b}';
+
 /// Makes 128 random bits, in hexadecimal digits.
 fn nonce() -> Result<String> {
     let mut bytes = [0; 16];
@@ -103,6 +129,27 @@ fn nonce() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_notice_may_have_after_it_what_a_terminal_does_not_show() {
+        for (line, is_one) in [
+            ("mark", true),
+            ("prompt> mark", true),
+            ("mark\r\r", true),
+            ("mark  ", true),
+            ("mark\u{1b}[0m\u{1b}[K\r", true),
+            ("\u{1b}[32mmark\u{1b}[0m", true),
+            ("mark\u{1b}]0;title\u{7}", true),
+            ("mark' slipway", false),
+            ("mark\u{1b}[0m end", false),
+            ("mark\u{1b}c", true),
+            ("mark\u{1b}cd", false),
+            ("marked", false),
+            ("mar", false),
+        ] {
+            assert_eq!(ends_with_notice(line, "mark"), is_one, "{line:?}");
+        }
+    }
 
     #[test]
     fn marks_differ_from_session_to_session_and_from_each_other() {

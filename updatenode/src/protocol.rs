@@ -7,10 +7,10 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use definitions::Results;
+use definitions::{Results, Runlist};
 
 use crate::lines::OutputTail;
-use crate::markers::{KilledProgram, SessionMarkers};
+use crate::markers::{KilledProgram, SessionMarkers, ends_with_notice};
 use crate::outcome::{NodeStatus, failures};
 use crate::ssh;
 
@@ -110,13 +110,13 @@ impl Protocol {
                 LineAction::OutputPrinter(line)
             }
             (ProtocolState::Greeting, OutputStream::Out)
-                if line.ends_with(&self.markers.send_request()) =>
+                if ends_with_notice(line, &self.markers.send_request()) =>
             {
                 self.state = ProtocolState::Refreshing;
                 self.refreshed = true;
                 LineAction::SendProgram
             }
-            (_, OutputStream::Out) if line.ends_with(&self.markers.ready_notice()) => {
+            (_, OutputStream::Out) if ends_with_notice(line, &self.markers.ready_notice()) => {
                 self.state = ProtocolState::Running;
                 LineAction::SendList
             }
@@ -198,6 +198,11 @@ impl Protocol {
         match last.and_then(|line| line.strip_prefix("firstboot: ")) {
             Some(firstboot_error) => firstboot_error.to_owned(),
             None if code == 0 => "firstboot ended without reporting results".to_owned(),
+            // what a shell ends with that may not execute a file: POSIX.1-2017, XCU §2.8.2
+            None if code == 126 => format!(
+                "{} could not be executed there: is its file system mounted with noexec?",
+                Runlist::FIRSTBOOT
+            ),
             None => format!("firstboot ended with {code}"),
         }
     }
@@ -289,7 +294,7 @@ mod tests {
                 ">welcome",
                 ">slipway: send",
                 ">no end, then \u{1b}[0mslipway: send S",
-                READY,
+                ">slipway: ready S\u{1b}[0m\u{1b}[K\u{1b}]0;n1\u{7} \r",
                 ">one",
                 "!two",
                 READY,
@@ -397,6 +402,17 @@ mod tests {
                 &[READY, ">oops"],
                 exited(4),
                 failed(4, "firstboot ended with 4"),
+            ),
+            (
+                &[
+                    READY,
+                    "!sh: 1: /opt/slipway/bin/firstboot: Permission denied",
+                ],
+                exited(126),
+                failed(
+                    126,
+                    "/opt/slipway/bin/firstboot could not be executed there: is its file system mounted with noexec?",
+                ),
             ),
             (
                 &[READY, "!firstboot: another one is at work"],

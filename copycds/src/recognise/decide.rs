@@ -253,6 +253,17 @@ fn arch_of(
             return Err(conflict(ConflictSubject::Architecture, first, finding));
         }
     }
+    let boots = |finding: &&&ReleaseFinding| {
+        let named = |arch: &Arch| allowed.iter().any(|other| boots_alike(*arch, *other));
+        finding.source == FindingSource::Name && finding.arches.iter().any(named)
+    };
+    let mut loaders = of(Weight::Hint).filter(|finding| finding.source == FindingSource::Name);
+    if requested.arch.is_none()
+        && !of(Weight::Hint).any(|finding| boots(&finding))
+        && let Some(loader) = loaders.next()
+    {
+        return Err(conflict(ConflictSubject::Architecture, first, loader));
+    }
     match requested.arch {
         // -a decides between findings that contradict each other, if one of them names it
         Some(arch) if allowed.is_empty() => {
@@ -268,6 +279,13 @@ fn arch_of(
         // a disc for several architectures names its first one first
         None => Ok(allowed.first().copied()),
     }
+}
+
+/// Whether the firmware of one machine starts the loaders of the other: media for 32-bit x86 have loaders for 64-bit
+/// firmware, and those of POWER are in directories of either name.
+fn boots_alike(one: Arch, other: Arch) -> bool {
+    let is_of = |pair: [Arch; 2]| pair.contains(&one) && pair.contains(&other);
+    one == other || is_of([Arch::X86, Arch::X86_64]) || is_of([Arch::Ppc64, Arch::Ppc64le])
 }
 
 fn wrong_arch(requested: Arch, mut found: Vec<Arch>) -> RejectionReason {
@@ -315,9 +333,9 @@ fn source_rank(source: &FindingSource) -> u8 {
 }
 
 /// A disc whose names are known and hold nothing that could be installed or booted is no install medium,
-/// whatever it calls itself. A label alone is taken for a release where the installer of the family is in its place,
-/// or packages are in a repository; with a file that describes the release, packages are enough, and `-n` anything
-/// at all.
+/// whatever it calls itself. A label or names of packages alone are taken for a release where the installer of the
+/// family is in its place, or packages are in a repository; with a file that describes the release, packages are
+/// enough, and `-n` anything at all.
 fn reject_empty_media(
     evidence: &Evidence,
     findings: &[&ReleaseFinding],
@@ -327,16 +345,16 @@ fn reject_empty_media(
     let names = &evidence.names;
     let files = names.iter().filter(|name| *name != ROOT).count();
     let packages = installer::holds_packages(names);
-    // a name that hints at an architecture alone describes no release
-    let describes = |finding: &&ReleaseFinding| {
-        !finding.source.is_label() && (finding.family.is_some() || finding.source.file().is_some())
-    };
-    let by_label = !findings.iter().any(describes);
+    let is_described = findings
+        .iter()
+        .any(|finding| finding.source.file().is_some());
+    // one tree of several, or a copy of one in a directory, is not what the medium is
+    let holds_trees = !is_described && !evidence.trees_in_directories().is_empty();
     let enough = names.is_empty()
         || requested.name.is_some() && files > 0
         || installer::is_in_place(names, distro)
-        || packages && installer::holds_index(names)
-        || !by_label && (packages || installer::of(evidence, distro).is_some());
+        || packages && installer::holds_index(names) && !holds_trees
+        || is_described && (packages || installer::of(evidence, distro).is_some());
     if enough {
         return Ok(());
     }

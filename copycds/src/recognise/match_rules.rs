@@ -60,7 +60,11 @@ pub(super) fn match_rules(evidence: &Evidence, rules: &RecognitionRules) -> Rele
                 .filter(|_| statement.kind == StatementKind::Ids);
             found.all.extend(labels.map(|other| other.finding.clone()));
         }
-        found.all.extend(finding(&statement, rules));
+        let read = finding(&statement, rules);
+        let other = read
+            .as_ref()
+            .and_then(|read| other_arches(&statement, read, rules));
+        found.all.extend(read.into_iter().chain(other));
     }
     match_names(evidence, rules, &mut found);
     found
@@ -180,6 +184,28 @@ fn family_finding(
         disc: statement.disc.or(disc),
         ..ReleaseFinding::new(statement.source.clone(), &statement.text, Weight::Firm)
     }
+}
+
+/// What the text of a statement says of the architecture where the place that its format has for it says another:
+/// `24.03-aarch64` beside `arch = x86_64`.
+fn other_arches(
+    statement: &ReleaseStatement,
+    read: &ReleaseFinding,
+    rules: &RecognitionRules,
+) -> Option<ReleaseFinding> {
+    let family = rules
+        .families
+        .iter()
+        .find(|family| Some(&family.name) == read.family.as_ref())?;
+    let extent = LabelEnd::of(&statement.text, statement.kind.width());
+    let arches = arches_in(&statement.text, family, rules, extent);
+    let differ = !statement.arches.is_empty()
+        && !arches.is_empty()
+        && !arches.iter().any(|arch| statement.arches.contains(arch));
+    differ.then(|| ReleaseFinding {
+        arches,
+        ..read.clone()
+    })
 }
 
 /// What is left of a statement that no rule reads: what is in fixed places, a bare version, or

@@ -61,7 +61,9 @@ impl RulePattern {
             regex = regex.replace("{words}", &words.pattern());
         }
         if regex.contains("{arch}") {
-            regex = regex.replace("{arch}", &format!("(?:{})", arch_words().join("|")));
+            // as a stage of a release, alpha has a capital
+            let arches = arch_words().join("|").replace("alpha", "(?-i:alpha)");
+            regex = regex.replace("{arch}", &format!("(?:{arches})"));
         }
         Self {
             regex,
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_prefix_rules_out_nothing_that_the_expression_matches() {
-        let words = TrailingWords::new(std::iter::empty());
+        let words = TrailingWords::new(std::iter::empty(), std::iter::empty());
         for (regex, text) in [
             ("^RHEL-{version}", "rhel-9.4"),
             ("^Fedora?-WS", "FEDOR-ws"),

@@ -143,7 +143,7 @@ pub(super) fn compile(files: Vec<RawRules>) -> anyhow::Result<RecognitionRules> 
     let words: Vec<String> = files.iter().flat_map(|table| table.words.clone()).collect();
     let mut raws: Vec<(RawFamily, RulesFile)> = Vec::new();
     let mut all = CompiledRules {
-        words: TrailingWords::new(words.iter()),
+        words: TrailingWords::new(words.iter(), std::iter::empty()),
         others: Vec::new(),
         neutral: Vec::new(),
         marks: Vec::new(),
@@ -272,8 +272,8 @@ impl RawFamily {
         }
         let own = self.product.split_whitespace().chain([&*self.name]);
         let own: Vec<String> = own.map(str::to_owned).collect();
-        let more = self.words.iter().chain(self.arches.keys()).chain(&own);
-        let words = TrailingWords::new(words.iter().chain(more));
+        let more = self.words.iter().chain(&own);
+        let words = TrailingWords::new(words.iter().chain(more), self.arches.keys());
         Ok(FamilyRules {
             says: compile_all(&self.says, source, &words)?,
             disk_info: compile_all(&self.disk_info, source, &words)?,

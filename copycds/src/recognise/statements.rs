@@ -171,7 +171,7 @@ fn disk_info_line(path: &str, line: &str) -> ReleaseStatement {
     }
 }
 
-/// `#define DISKNAME  …`, which is `.disk/info` again, and `#define DISKNUM  1`: which disc of a set.
+/// `#define DISKNAME  …`, which is `.disk/info` again, `#define ARCH  …`, and `#define DISKNUM  1`: which disc of a set.
 fn diskdefines(path: &str, text: &str) -> Vec<ReleaseStatement> {
     let value = |key: &str| {
         text.lines().find_map(|line| {
@@ -187,8 +187,13 @@ fn diskdefines(path: &str, text: &str) -> Vec<ReleaseStatement> {
         of: of.filter(|of| *of >= number),
     });
     let name = value("DISKNAME").unwrap_or_default();
+    // amd64+mac is for machines of one vendor
+    let arch = value("ARCH").and_then(|arch| arch.split('+').next());
+    let (arches, other_arch) = arch_word_of(arch);
     vec![ReleaseStatement {
         disc,
+        arches,
+        other_arch,
         ..ReleaseStatement::in_file(path, name, StatementKind::DiskInfo)
     }]
 }

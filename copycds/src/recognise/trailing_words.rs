@@ -30,15 +30,23 @@ pub(super) struct LabelEnd {
 const SEPARATOR: &str = "[^A-Za-z0-9]";
 
 impl TrailingWords {
-    /// Takes plain words; digits may be glued to each.
-    pub(super) fn new<'a>(words: impl Iterator<Item = &'a String>) -> Self {
-        let words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
-        let known: Vec<String> = arch_words()
-            .into_iter()
+    /// Takes plain words, in any case, and a family's own words for architectures, which are only as they are; digits
+    /// may be glued to each.
+    pub(super) fn new<'a>(
+        words: impl Iterator<Item = &'a String>,
+        own_arches: impl Iterator<Item = &'a String>,
+    ) -> Self {
+        let mut words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
+        let own_arches: Vec<String> = own_arches.map(|word| regex::escape(word)).collect();
+        let known: Vec<String> = label_arches()
             .map(str::to_owned)
             .chain(words.iter().map(|word| regex::escape(word)))
             .collect();
-        let any = known.join("|");
+        let mut any = format!("(?i:{})", known.join("|"));
+        if !own_arches.is_empty() {
+            any = format!("{any}|(?-i:{})", own_arches.join("|"));
+        }
+        words.extend(own_arches);
         Self {
             rest: OnceLock::new(),
             words,
@@ -50,11 +58,11 @@ impl TrailingWords {
     pub(super) fn reads(&self, text: &str) -> bool {
         let compile = || {
             let item = format!("(?:(?:{})?[0-9]*)", self.any);
-            Regex::new(&format!("^(?i:{item})(?:{SEPARATOR}+(?i:{item}))*$")).ok()
+            Regex::new(&format!("^{item}(?:{SEPARATOR}+{item})*$")).ok()
         };
         // every word is escaped, so that it compiles
         let rest = self.rest.get_or_init(compile).as_ref();
-        rest.is_some_and(|rest| rest.is_match(text))
+        rest.is_some_and(|rest| rest.is_match(text)) && !names_another_width(text)
     }
 
     /// Returns the pattern of any number of these words, each with what separates it from the next.
@@ -75,9 +83,31 @@ impl TrailingWords {
         let beginning = |word: &str| word.starts_with(&last);
         extent.cut
             && self.reads(before)
-            && (self.words.iter().any(|word| beginning(word))
-                || arch_words().into_iter().any(beginning))
+            && (self.words.iter().any(|word| beginning(word)) || label_arches().any(beginning))
     }
+}
+
+/// The words for architectures that may follow on the media of every family. `alpha` is not one of them: it is how far
+/// a release has come, and DEC's machine only on media of a family that says so.
+fn label_arches() -> impl Iterator<Item = &'static str> {
+    arch_words().into_iter().filter(|word| *word != "alpha")
+}
+
+/// Whether a word is one for an architecture with a width glued to it that makes it another, such as `mips64`, `riscv32`
+/// or `x8664`; other digits there are the number of a build.
+fn names_another_width(text: &str) -> bool {
+    let arches = arch_words();
+    let has_no_width = |word: &str| word == "x86" || !word.contains(|c: char| c.is_ascii_digit());
+    let is_another = |token: &str| {
+        let token = token.to_ascii_lowercase();
+        !arches.contains(&&*token)
+            && arches.iter().any(|word| {
+                let width = token.strip_prefix(word).filter(|_| has_no_width(word));
+                matches!(width, Some("32" | "64" | "128"))
+            })
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(is_another)
 }
 
 impl LabelEnd {
@@ -123,7 +153,8 @@ mod tests {
 
     fn known(rest: &str, width: Option<usize>) -> bool {
         let words = ["dvd", "media", "build", "netinst"].map(str::to_owned);
-        let words = TrailingWords::new(words.iter());
+        let own_arches = ["a64".to_owned()];
+        let words = TrailingWords::new(words.iter(), own_arches.iter());
         words.know(rest, 0, LabelEnd::of(rest, width))
     }
 
@@ -139,6 +170,17 @@ mod tests {
             (" Remix", false),
             ("-dvdx", false),
             ("dvd-Media", true),
+            ("-mips", true),
+            ("-mips64", false),
+            ("-riscv32-dvd", false),
+            ("-x8664", false),
+            ("-aarch6464.1", true),
+            ("-s390x64.1", true),
+            ("-ppc64le128", true),
+            ("-alpha", false),
+            ("-Alpha-x86_64", false),
+            ("-a64-DVD", true),
+            ("-A64", false),
         ] {
             assert_eq!(known(rest, None), expected, "{rest}");
         }

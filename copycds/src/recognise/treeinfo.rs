@@ -8,11 +8,17 @@ use super::statements::{ReleaseStatement, StatementKind, arch_word_of};
 /// productmd's file: `[general]` on every one, `[release]` or `[product]` and `[tree]` on newer ones.
 /// Each section names the product and the architecture in its own way, and none may be another's.
 pub(super) fn statements(path: &str, text: &str) -> Vec<ReleaseStatement> {
+    let text = &unfolded(text);
     let get = |section: &str, key: &str| ini(text, section, key).filter(|value| !value.is_empty());
     let number = |section: &str, key: &str| get(section, key)?.parse::<u32>().ok();
     let disc = |key: &str| number("media", key).or_else(|| number("general", key));
-    let words = [get("general", "arch"), get("tree", "arch")];
-    let (arches, other_arch) = arch_word_of(words.into_iter().flatten().next());
+    let mut words: Vec<&str> = ["general", "tree"]
+        .into_iter()
+        .flat_map(|section| ini_all(text, section, "arch"))
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.dedup();
+    let (arches, other_arch) = arch_word_of(words.first().copied());
     let base = ReleaseStatement {
         arches,
         other_arch,
@@ -40,16 +46,14 @@ pub(super) fn statements(path: &str, text: &str) -> Vec<ReleaseStatement> {
         alternatives,
         ..of(text)
     }));
-    if let [Some(general), Some(tree)] = words
-        && general != tree
-    {
-        let (arches, other_arch) = arch_word_of(Some(tree));
-        all.push(ReleaseStatement {
+    all.extend(words.iter().skip(1).map(|word| {
+        let (arches, other_arch) = arch_word_of(Some(word));
+        ReleaseStatement {
             arches,
             other_arch,
             ..ReleaseStatement::in_file(path, "", StatementKind::Product)
-        });
-    }
+        }
+    }));
     all
 }
 
@@ -134,6 +138,27 @@ fn variants_of_tree(text: &str, texts: &[String]) -> Option<(String, Vec<String>
     Some((format!("{name} {version} {listed}"), alternatives))
 }
 
+/// Joins each line that is further in than the key before it to that key's value, as Python's `configparser` does.
+fn unfolded(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut key_indent = None;
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let is_text = !line.trim().is_empty();
+        if is_text && key_indent.is_some_and(|key| indent > key) {
+            whole.push(' ');
+            whole.push_str(line.trim());
+            continue;
+        }
+        if is_text {
+            key_indent = line.contains(['=', ':']).then_some(indent);
+        }
+        whole.push('\n');
+        whole.push_str(line);
+    }
+    whole
+}
+
 /// What a section of `.treeinfo` says again, in other words, of the product: a reader of the first alone would pass
 /// over what a reader of the last one uses.
 fn repeated(text: &str) -> Vec<String> {
@@ -148,7 +173,19 @@ fn repeated(text: &str) -> Vec<String> {
         let first = all.next();
         all.filter(move |value| Some(*value) != first)
     });
-    again.map(str::to_owned).collect()
+    let versions = [
+        ("general", "family"),
+        ("release", "name"),
+        ("product", "name"),
+    ];
+    let other_versions = versions.into_iter().flat_map(|(section, name)| {
+        let name = ini(text, section, name).unwrap_or_default();
+        let mut all = ini_all(text, section, "version");
+        let first = all.next();
+        all.filter(move |version| Some(*version) != first)
+            .map(move |version| format!("{name} {version}").trim().to_owned())
+    });
+    again.map(str::to_owned).chain(other_versions).collect()
 }
 
 /// The short names that are no abbreviation of the name beside them: another product's.

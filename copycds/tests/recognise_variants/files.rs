@@ -307,3 +307,49 @@ fn a_file_that_describes_a_release_in_no_form_we_read_counts_against_its_label()
         assert_eq!(answer(&evidence), "rhels9.4 x86_64", "{path}: {text}");
     }
 }
+
+#[test]
+fn what_other_readers_of_treeinfo_would_read_counts_too() {
+    let rocky = "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n";
+    for (text, expected) in [
+        (rocky.to_owned(), "rocky9.4 x86_64"),
+        // one line over two: what is further in belongs to the value before it
+        (
+            "[general]\nfamily = Rocky Linux\n  Acme\nversion = 9.4\narch = x86_64\n".into(),
+            "unknown",
+        ),
+        (
+            "  [general]\n  family = Rocky Linux\n  version = 9.4\n  arch = x86_64\n".into(),
+            "rocky9.4 x86_64",
+        ),
+        (format!("{rocky}version = 9.5\n"), "conflict"),
+        (format!("{rocky}[general]\nversion = 9.5\n"), "conflict"),
+        (format!("{rocky}version = 9.4\n"), "rocky9.4 x86_64"),
+        (format!("{rocky}arch = aarch64\n"), "conflict"),
+        (format!("{rocky}[tree]\narch = x86_64_v2\n"), "other-arch"),
+    ] {
+        assert_eq!(
+            answer(&Evidence::of_file(".treeinfo", &*text)),
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_architecture_of_diskdefines_is_that_of_the_disc() {
+    let name = "Ubuntu-Server 24.04.1 LTS \"Noble Numbat\" - Release amd64 (20240827)";
+    for (arch, expected) in [
+        ("amd64", "ubuntu24.04.1 x86_64"),
+        ("amd64+mac", "ubuntu24.04.1 x86_64"),
+        ("arm64", "conflict"),
+        ("amd64v3", "other-arch"),
+    ] {
+        let mut medium = disk_info(name);
+        let defines = format!("#define DISKNAME  {name}\n#define ARCH  {arch}\n");
+        medium
+            .files
+            .insert("README.diskdefines".into(), defines.into());
+        assert_eq!(answer(&medium), expected, "{arch}");
+    }
+}

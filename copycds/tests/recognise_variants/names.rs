@@ -180,7 +180,8 @@ fn a_release_package_of_another_product_counts_against_the_base_release() {
         ),
     ] {
         for (others, expected) in rows {
-            let names: Vec<_> = others.split_whitespace().chain([own]).collect();
+            let repository = [own, "repodata/repomd.xml"];
+            let names: Vec<_> = others.split_whitespace().chain(repository).collect();
             let medium = with_names(volume(label), &names);
             assert_eq!(answer(&medium), *expected, "{label} {names:?}");
         }
@@ -255,4 +256,64 @@ fn packages_for_other_machines_count_against_the_architecture_of_a_label() {
         ],
     );
     assert_eq!(answer(&hint), "debian12 -");
+}
+
+#[test]
+fn names_of_packages_alone_are_no_medium_without_their_repository() {
+    let release = "BaseOS/Packages/r/rocky-release-9.4-1.7.el9.noarch.rpm";
+    let rows: [(&[&str], &str); 5] = [
+        (&[ROOT, release, "photo.jpg"], "not-an-install-medium"),
+        (
+            &[
+                ROOT,
+                release,
+                "BaseOS/Packages/b/bash-5.1.8-9.el9.x86_64.rpm",
+            ],
+            "not-an-install-medium",
+        ),
+        (&[ROOT, release, "BaseOS/repodata/repomd.xml"], "rocky9.4 -"),
+        (&[ROOT, release, "images/pxeboot/vmlinuz"], "rocky9.4 -"),
+        // a copy of a tree in a directory
+        (
+            &[
+                ROOT,
+                "server/.treeinfo",
+                "server/rocky-release-9.4-1.7.el9.noarch.rpm",
+                "server/repodata/repomd.xml",
+            ],
+            "not-an-install-medium",
+        ),
+    ];
+    for (names, expected) in rows {
+        let medium = with_names(volume("BACKUP"), names);
+        assert_eq!(answer(&medium), expected, "{names:?}");
+    }
+}
+
+#[test]
+fn a_label_of_another_machine_than_the_boot_loaders_is_refused() {
+    let kernel = "images/pxeboot/vmlinuz";
+    for (label, loaders, expected) in [
+        (
+            "Rocky-9-4-x86_64-dvd",
+            "EFI/BOOT/BOOTX64.EFI",
+            "rocky9.4 x86_64",
+        ),
+        ("Rocky-9-4-x86_64-dvd", "EFI/BOOT/BOOTAA64.EFI", "conflict"),
+        ("Rocky-9-4-aarch64-dvd", "EFI/BOOT/BOOTX64.EFI", "conflict"),
+        (
+            "Rocky-9-4-x86_64-dvd",
+            "EFI/BOOT/BOOTAA64.EFI EFI/BOOT/BOOTX64.EFI",
+            "rocky9.4 x86_64",
+        ),
+        ("CentOS-6.10-i386", "EFI/BOOT/BOOTX64.EFI", "centos6.10 x86"),
+        ("CentOS-7-ppc64", "boot/ppc64le/linux", "centos7 ppc64"),
+    ] {
+        let names: Vec<&str> = [ROOT, kernel]
+            .into_iter()
+            .chain(loaders.split(' '))
+            .collect();
+        let medium = with_names(volume(label), &names);
+        assert_eq!(answer(&medium), expected, "{label} {loaders}");
+    }
 }

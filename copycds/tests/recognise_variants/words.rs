@@ -184,6 +184,145 @@ fn another_word_in_a_label_makes_it_another_product() {
 }
 
 #[test]
+fn the_stage_of_a_release_is_no_architecture_and_no_word_of_the_plain_release() {
+    table(
+        &[
+            ("RHEL-9-4-0-Alpha-BaseOS-x86_64", "unknown"),
+            ("RHEL-9-4-0-BaseOS-alpha", "unknown"),
+            ("AlmaLinux-9-6-Alpha-x86_64", "unknown"),
+            ("SLE-15-SP4-Alpha2-Full-x86_64", "unknown"),
+            ("Fedora 16-Alpha x86_64 DVD", "fedora16.alpha x86_64"),
+            ("Fedora-18-Beta-x86_64-DVD", "fedora18.beta x86_64"),
+            ("Fedora-WS-43_RC1-x86_64", "fedora43.rc x86_64"),
+            ("Debian 4.0 r0 alpha Bin-1", "debian4.0 alpha"),
+            ("Debian 12.0.0 Alpha amd64 n", "unknown"),
+        ],
+        volume,
+    );
+    table(
+        &[
+            ("Red Hat Enterprise Linux/9.4 Alpha/x86_64/", "unknown"),
+            ("Rocky Linux/9.4-alpha/x86_64/", "unknown"),
+            ("Fedora/41 Alpha/x86_64/", "fedora41.alpha x86_64"),
+            ("Fedora Alpha/21/x86_64/", "fedora21.alpha x86_64"),
+        ],
+        treeinfo,
+    );
+    table(
+        &[
+            (
+                "Debian GNU/Linux 4.0 r0 \"Etch\" - Official alpha CD Binary-1 20070407-12:15",
+                "debian4.0 alpha",
+            ),
+            (
+                "Debian GNU/Linux 13.0.0 \"Trixie\" - Official Alpha amd64 NETINST",
+                "debian13.0.0.alpha x86_64",
+            ),
+            (
+                "Debian GNU/Linux 13.0.0 \"Trixie\" - Official amd64 Alpha NETINST",
+                "derivative",
+            ),
+            (
+                "Ubuntu 25.10 \"Questing Quokka\" - Snapshot 1 amd64 (20250527)",
+                "ubuntu25.10.snapshot x86_64",
+            ),
+        ],
+        disk_info,
+    );
+}
+
+#[test]
+fn a_width_that_is_glued_to_an_architecture_makes_it_another() {
+    table(
+        &[
+            ("RHEL-9-4-0-BaseOS-mips64", "unknown"),
+            ("RHEL-9-4-0-BaseOS-x8664", "unknown"),
+            ("openEuler-25.03-riscv32", "unknown"),
+            ("Debian 12.9.0 mips64 n", "unknown"),
+            ("Debian 12.9.0 mips64el n", "debian12.9.0 mips64el"),
+            ("openSUSE-Leap-15.6-NET-s390x64.1.001", "leap15.6 s390x"),
+        ],
+        volume,
+    );
+    table(
+        &[
+            (
+                "Debian GNU/Linux 12.5.0 \"Bookworm\" - Official mips64 NETINST",
+                "derivative",
+            ),
+            (
+                "Ubuntu-Server 24.04.1 LTS \"Noble Numbat\" - Release riscv128 (20240827)",
+                "derivative",
+            ),
+        ],
+        disk_info,
+    );
+}
+
+#[test]
+fn the_words_of_a_text_and_the_architecture_beside_it_are_of_one_machine() {
+    table(
+        &[
+            ("openEuler/24.03-aarch64/x86_64/", "conflict"),
+            ("openEuler/24.03-aarch64/aarch64/", "openeuler24.03 aarch64"),
+            ("Rocky Linux/9.4 ppc64le/s390x/", "conflict"),
+            ("Rocky Linux/9.4 amd64/x86_64/", "rocky9.4 x86_64"),
+        ],
+        treeinfo,
+    );
+    table(
+        &[
+            ("Rocky Linux 9.3 aarch64/x86_64", "conflict"),
+            ("Rocky Linux 9.3 x86_64/x86_64", "rocky9.3 x86_64"),
+        ],
+        |text| {
+            let (text, arch) = text.split_once('/').unwrap_or_default();
+            Evidence::of_file(".discinfo", format!("1699827798.6\n{text}\n{arch}\n1\n"))
+        },
+    );
+}
+
+#[test]
+fn no_variant_of_fedora_that_is_an_ostree_image_is_the_plain_release() {
+    for variant in [
+        "Silverblue",
+        "Kinoite",
+        "Sericea",
+        "Onyx",
+        "IoT",
+        "Sway-Atomic",
+        "Budgie-Atomic",
+        "COSMIC-Atomic",
+    ] {
+        let label = format!("Fedora-{variant}-x86_64-41");
+        assert_eq!(answer(&volume(&label)), "fedora41.ostree x86_64", "{label}");
+        for tree in [
+            format!("Fedora/41/x86_64/{variant}"),
+            format!("Fedora-{variant}/41/x86_64/"),
+            format!("Fedora {variant}/41/x86_64/"),
+        ] {
+            assert_eq!(answer(&treeinfo(&tree)), "fedora41.ostree x86_64", "{tree}");
+        }
+    }
+    table(
+        &[
+            ("Fedora-Kin-ostree-x86_64-42", "fedora42.ostree x86_64"),
+            ("Fedora-CSMCA-ostree-x86_64-42", "fedora42.ostree x86_64"),
+            (
+                "Fedora-SB-ostree-x86_64-rawh",
+                "fedorarawhide.ostree x86_64",
+            ),
+            ("Fedora-Dsgn-Live-41", "fedora41 -"),
+        ],
+        volume,
+    );
+    assert_eq!(
+        answer(&treeinfo("Fedora/Rawhide/x86_64/Silverblue")),
+        "fedorarawhide.ostree x86_64"
+    );
+}
+
+#[test]
 fn what_is_not_the_plain_release_has_a_name_of_its_own() {
     table(
         &[

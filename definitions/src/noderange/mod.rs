@@ -303,7 +303,13 @@ impl<U: Universe> Chooser<'_, U> {
     fn word(&mut self, word: &str) -> Result<NodeMarks, Error> {
         let mut marks = self.none();
         if self.mark(word, &mut marks) {
-            return Ok(marks);
+            return match self.span_of_others(word) {
+                Some(other) => Err(self.wrong(format!(
+                    "'{word}' is one name and a span of others, such as '{other}': write the span with brackets, or \
+                     give the one another name with chdef -o"
+                ))),
+                None => Ok(marks),
+            };
         }
         let names = span::names(word, LIMIT - self.made).map_err(|error| self.wrong(error))?;
         self.made += names.len();
@@ -313,6 +319,19 @@ impl<U: Universe> Chooser<'_, U> {
             }
         }
         Ok(marks)
+    }
+
+    /// Returns one of the names that exist and that a word means as a span, where the word is a name itself.
+    fn span_of_others(&self, word: &str) -> Option<String> {
+        let names = span::names(word, LIMIT)
+            .ok()
+            .filter(|names| names.len() > 1)?;
+        let universe = self.universe;
+        let groups = self.members.get_or_init(|| universe.groups());
+        let exists = |name: &String| {
+            self.names.binary_search(&name.as_str()).is_ok() || groups.contains_key(name.as_str())
+        };
+        names.into_iter().filter(|name| name != word).find(exists)
     }
 
     /// Marks the node of a name or, where there is none, the members of the group; says whether there is

@@ -359,3 +359,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_that_reads_as_a_span_of_others_is_not_guessed() {
+    let nodes = |groups: &[&str]| {
+        let of = |(at, groups): (usize, &&str)| {
+            let mut node = Object::new(ObjectKind::Node, format!("n{}", at + 1)).unwrap();
+            node.set("groups", groups).unwrap();
+            node
+        };
+        Nodes::new(groups.iter().enumerate().map(of).collect::<Vec<_>>())
+    };
+    let select = |groups: &[&str], range: &str| {
+        let range: Noderange = range.parse().unwrap();
+        range
+            .select(&nodes(groups))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        select(&["rack1", "rack2", "rack1-rack2"], "rack1-rack2"),
+        Err(
+            "the node range 'rack1-rack2': 'rack1-rack2' is one name and a span of others, such as 'rack1': write the \
+             span with brackets, or give the one another name with chdef -o"
+                .to_owned()
+        )
+    );
+    assert!(select(&["rack1", "rack2", "rack1-rack2"], "n1,-rack1-rack2").is_err());
+    for (groups, range, expected) in [
+        (
+            &["rack1", "rack2", "rack1-rack2"][..],
+            "rack[1-2]",
+            &["n1", "n2"][..],
+        ),
+        (&["rack1", "rack2", "rack1-rack2"], "rack1", &["n1"]),
+        // no other is meant where none of the span exists
+        (&["dc1-dc2", "x"], "dc1-dc2", &["n1"]),
+        (&["web1-2", "web1"], "web1-2", &["n1"]),
+    ] {
+        assert_eq!(
+            select(groups, range).unwrap(),
+            expected,
+            "{groups:?} {range}"
+        );
+    }
+}

@@ -13,6 +13,7 @@ pub mod packages;
 mod agama;
 mod autoinstall;
 mod autoyast;
+mod boot;
 mod findings;
 mod json;
 mod kickstart;
@@ -51,6 +52,11 @@ pub fn installer_file(
         InstallerKind::Autoyast => autoyast::check(name, text),
         InstallerKind::Netboot => Findings::default(),
     }
+}
+
+/// Checks the script that iPXE runs.
+pub(crate) fn boot_script(name: &str, text: &str) -> Findings {
+    boot::check(name, text)
 }
 
 /// What is wrong with an installer's file without a line.

@@ -77,6 +77,11 @@ fn a_quoted_kernel_argument_reaches_the_kernel_unchanged() {
             "'R::osi=\"!Site 2015\"' has quotes, which the installed system's boot loader removes: leave 'R::' out, and \
              set it there with a postscript",
         ),
+        (
+            "R::root=$HOME",
+            "'R::root=$HOME' has a $, which the shell that reads the installed system's boot loader settings takes for \
+             its own: leave 'R::' out, and set it there with a postscript",
+        ),
     ] {
         let ran = arguments(text);
         assert_eq!(ran.code, 1);
