@@ -8,13 +8,13 @@
 
 mod matching;
 mod read;
+mod split;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::ini::{Ini, IniSection};
-use super::keys::{KeyOwner, NETWORKD, NETWORKD_SECTIONS};
 use super::model::DesiredBridge;
 use super::references;
 use super::sources::Sources;
@@ -22,6 +22,7 @@ use crate::files::{self, Access, FileChange};
 use matching::{MatchedDevice, file_name};
 
 pub(super) use read::{read, read_bridge};
+use split::split;
 
 /// Where networkd reads, strongest last.
 pub(super) const DIRS: [&str; 4] = [
@@ -195,7 +196,13 @@ impl Cut<'_> {
         split(&mut ini);
         if !self.owned() {
             ini.preamble.clear();
-            ini.sections.retain(|section| section.name == "Link");
+            // its drop-ins are no longer the NIC's
+            for (_, text) in &self.dropins {
+                let mut dropin = Ini::parse(text);
+                split(&mut dropin);
+                ini.sections.extend(dropin.sections);
+            }
+            ini.sections.retain(|section| section.name != "Match");
             ini.sections.insert(0, IniSection::new("Match"));
         }
         // The bridge has the NIC's address: only the name distinguishes them.
@@ -215,24 +222,11 @@ impl Cut<'_> {
     /// The bridge's side: everything about addresses.
     fn bridge_text(&self) -> String {
         let desired = self.desired;
-        let mut ini = Ini::parse(self.text);
-        let mut shared: Vec<String> = Vec::new();
-        for (key, value) in ini.all("Link").flat_map(IniSection::pairs) {
-            if NETWORKD.goes(key) == KeyOwner::Both {
-                shared.push(format!("{key}={value}"));
-            }
-        }
         let mut sections = vec![IniSection {
             name: "Match".to_owned(),
             lines: vec![format!("Name={}", desired.bridge)],
         }];
-        if !shared.is_empty() {
-            sections.push(IniSection {
-                name: "Link".to_owned(),
-                lines: shared,
-            });
-        }
-        sections.extend(split(&mut ini));
+        sections.extend(split(&mut Ini::parse(self.text)));
         if !self.owned() {
             for (_, text) in &self.dropins {
                 sections.extend(split(&mut Ini::parse(text)));
@@ -256,31 +250,6 @@ impl Cut<'_> {
 
 fn render(preamble: Vec<String>, sections: Vec<IniSection>) -> String {
     Ini { preamble, sections }.render()
-}
-
-/// Takes the bridge's sections out of a NIC's file.
-fn split(ini: &mut Ini) -> Vec<IniSection> {
-    let mut moved = Vec::new();
-    for section in std::mem::take(&mut ini.sections) {
-        match section.name.as_str() {
-            name if NETWORKD_SECTIONS.goes(name) == KeyOwner::Nic => ini.sections.push(section),
-            "Network" => {
-                let mut theirs = section.clone();
-                let lines = theirs.take(|key| NETWORKD.goes(key) != KeyOwner::Nic);
-                if lines.iter().any(|line| !line.trim().is_empty()) {
-                    moved.push(IniSection {
-                        name: section.name,
-                        lines,
-                    });
-                }
-                if theirs.pairs().next().is_some() {
-                    ini.sections.push(theirs);
-                }
-            }
-            _ => moved.push(section),
-        }
-    }
-    moved
 }
 
 /// Whether `[Match]` holds for nothing but the NIC.

@@ -33,6 +33,7 @@ pub(in crate::bridge::persist) fn rewrite(
     }
     let documents = documents(sources)?;
     refuse_other_master(&documents, &definition.id, desired)?;
+    refuse_tunnels(&documents, &definition.id, desired)?;
     if definition.renderer == Renderer::Networkd {
         refuse_earlier(&documents, desired)?;
         let name = format!("10-netplan-{}.network", desired.bridge);
@@ -137,6 +138,25 @@ fn refuse_other_master(documents: &[NetplanFile], id: &str, desired: &DesiredBri
                     entry.key
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses tunnels that are bound to the NIC: a port has no route to their other end.
+fn refuse_tunnels(documents: &[NetplanFile], id: &str, desired: &DesiredBridge) -> Result<()> {
+    let tunnels = documents
+        .iter()
+        .filter_map(|document| document.class("tunnels"))
+        .flat_map(YamlNode::entries);
+    for tunnel in tunnels {
+        if tunnel.value.string("link") == Some(id) {
+            bail!(
+                "netplan binds the tunnel {} to {} (link: {id}), and a port has no route to its other end: take 'link' \
+                 out there first",
+                tunnel.key,
+                desired.nic
+            );
         }
     }
     Ok(())
