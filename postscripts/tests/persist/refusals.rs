@@ -413,6 +413,19 @@ fn a_nic_that_something_else_takes_at_the_next_boot_is_refused() {
              there first",
         ),
         (
+            "netplan",
+            "/etc/systemd/network/10-netplan-eth0.network.d/lab.conf",
+            "[Network]\nMACVLAN=mv0\n",
+            "MACVLAN=mv0 of /etc/systemd/network/10-netplan-eth0.network takes every frame of eth0, which a port of a bridge \
+             cannot: remove it first",
+        ),
+        (
+            "netplan",
+            "/etc/systemd/network/10-netplan-eth0.network.d/lab.conf",
+            "[Network]\nVRF=red\n",
+            "/etc/systemd/network/10-netplan-eth0.network puts eth0 into red already: take it out there first",
+        ),
+        (
             "wicked",
             "/etc/sysconfig/network/ifcfg-bond0",
             "BONDING_MASTER='yes'\nBONDING_SLAVE_0='eth0'\n",

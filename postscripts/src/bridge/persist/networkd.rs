@@ -68,23 +68,10 @@ pub(super) fn rewrite(
         dropins: dropins(sources, file),
         desired,
     };
-    if let Some(other) = master(&cut) {
-        if other == desired.bridge {
-            return Ok(Vec::new());
-        }
-        bail!(
-            "{} puts {} into {other} already: take it out there first",
-            file.display(),
-            desired.nic
-        );
+    if master(&cut).as_ref() == Some(&desired.bridge) {
+        return Ok(Vec::new());
     }
-    if let Some((key, upper)) = exclusive(&cut) {
-        bail!(
-            "{key}={upper} of {} takes every frame of {}, which a port of a bridge cannot: remove it first",
-            file.display(),
-            desired.nic
-        );
-    }
+    cut.refuse_taken()?;
     // Written by an earlier run, though networkd has not read it yet.
     let written = |path: PathBuf| {
         let ini = sources.text(&path).map(Ini::parse);
@@ -114,19 +101,7 @@ pub(super) fn rewrite(
     let network = matching::name_before(&desired.bridge, bridge_file(&after, desired))?;
     after.insert(&network, cut.bridge_text());
     if cut.owned() {
-        for (path, text) in &cut.dropins {
-            let mut ini = Ini::parse(text);
-            let moved = split(&mut ini);
-            if !moved.is_empty() {
-                let name = path.file_name().unwrap_or_default();
-                after.insert(dropin_dir(&network).join(name), render(Vec::new(), moved));
-                if ini.sections.is_empty() {
-                    after.remove(path);
-                } else {
-                    after.insert(path, ini.render());
-                }
-            }
-        }
+        cut.move_dropins(&mut after, file, &network);
     }
     carry_identity(&mut after, &network, desired)?;
     if let Some(iaid) = desired.iaid {
@@ -184,7 +159,67 @@ fn carry_identity(after: &mut Sources, network: &Path, desired: &DesiredBridge) 
     Ok(())
 }
 
+/// Moves what drop-ins of a file that netplan makes set for the addresses to those of the bridge's. What is the NIC's goes
+/// to those of `port`, which is the same file where no other NIC has it.
+pub(super) fn move_dropins(
+    sources: &Sources,
+    after: &mut Sources,
+    [file, port, bridge]: [&str; 3],
+    desired: &DesiredBridge,
+) -> Result<()> {
+    let path = |name: &str| Path::new(ETC).join(format!("10-netplan-{name}.network"));
+    let file = path(file);
+    let cut = Cut {
+        file: &file,
+        text: "",
+        dropins: dropins(sources, &file),
+        desired,
+    };
+    cut.refuse_taken()?;
+    cut.move_dropins(after, &path(port), &path(bridge));
+    Ok(())
+}
+
 impl Cut<'_> {
+    /// Refuses a NIC that something else takes at the next boot.
+    fn refuse_taken(&self) -> Result<()> {
+        let (file, nic) = (self.file.display(), &self.desired.nic);
+        if let Some(other) = master(self) {
+            bail!("{file} puts {nic} into {other} already: take it out there first");
+        }
+        if let Some((key, upper)) = exclusive(self) {
+            bail!(
+                "{key}={upper} of {file} takes every frame of {nic}, which a port of a bridge cannot: remove it first"
+            );
+        }
+        Ok(())
+    }
+
+    /// Cuts the drop-ins in two: the bridge's, and the port's, which are in place where its file is the same.
+    fn move_dropins(&self, after: &mut Sources, port: &Path, bridge: &Path) {
+        for (path, text) in &self.dropins {
+            let mut ini = Ini::parse(text);
+            let moved = split(&mut ini);
+            let name = path.file_name().unwrap_or_default();
+            let own = if port == self.file {
+                path.clone()
+            } else {
+                dropin_dir(port).join(name)
+            };
+            if moved.is_empty() && own == *path {
+                continue;
+            }
+            if ini.sections.is_empty() {
+                after.remove(&own);
+            } else {
+                after.insert(own, ini.render());
+            }
+            if !moved.is_empty() {
+                after.insert(dropin_dir(bridge).join(name), render(Vec::new(), moved));
+            }
+        }
+    }
+
     /// Whether the file is the administrator's and for this NIC alone.
     fn owned(&self) -> bool {
         self.file.starts_with(ETC) && covers_one(&Ini::parse(self.text), self.desired)

@@ -49,6 +49,7 @@ pub(in crate::bridge::persist) fn rewrite(
             .iter()
             .any(|document| ports(document, &desired.bridge).contains(&port.as_str())),
     };
+    let is_port = bridge.holds;
     let mut after = sources.clone();
     for document in documents
         .iter()
@@ -60,6 +61,10 @@ pub(in crate::bridge::persist) fn rewrite(
         if new != text {
             after.insert(in_etc(&document.path), new);
         }
+    }
+    if definition.renderer == Renderer::Networkd && !is_port {
+        let names = [definition.id.as_str(), &port, &desired.bridge];
+        networkd::move_dropins(sources, &mut after, names, desired)?;
     }
     if definition.renderer == Renderer::Networkd
         && let Some(iaid) = desired.iaid
