@@ -17,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
         receivers,
     ),
     ("what_is_bound_to_the_nic_by_its_number_is_named", bound),
+    (
+        "a_socket_for_a_protocol_that_is_bound_to_the_nic_is_named",
+        protocols,
+    ),
 ];
 
 fn refusals() {
@@ -172,11 +176,54 @@ fn listeners() {
     lab.assert_reachable(REACH);
 }
 
+/// Routers and keepalived have sockets for a whole protocol, which the kernel lists without their device.
+fn protocols() {
+    let lab = lab();
+    let holds = |family: &str, protocol: u8, device: &str| {
+        let socket = format!("socket.{family}, socket.SOCK_RAW, {protocol}");
+        holds_socket(&lab, &socket, &format!("s.setsockopt(1, 25, b'{device}')"))
+    };
+    let mut elsewhere = [
+        holds("AF_INET", 112, "lo"),
+        holds("AF_INET", 112, ""),
+        holds("AF_INET6", 58, "eth0"),
+    ];
+    let before = lab.snapshot();
+    for (family, protocol) in [("AF_INET", 112), ("AF_INET6", 89)] {
+        let mut socket = holds(family, protocol, "eth0");
+        let pid = socket.id();
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+        let output = lab.run(WORDS);
+        assert_eq!(
+            text(&output),
+            format!(
+                "bridgeprereq: the socket of {} (process {pid}) for packets of IP protocol {protocol} is bound to eth0, \
+                 which no packet of this host will leave or come in by: remove it first, and bind it to mydocker0 then\n",
+                comm.trim()
+            )
+        );
+        assert_eq!(output.status.code(), Some(1));
+        assert_same(&before, &lab.snapshot());
+        drop(socket.stdin.take());
+        socket.wait().unwrap();
+    }
+    lab.succeed(WORDS);
+    for other in &mut elsewhere {
+        drop(other.stdin.take());
+        other.wait().unwrap();
+    }
+}
+
 /// A program that gets frames of a type from the NIC; it ends with its standard input.
 fn receives(lab: &Lab, ether_type: u16) -> std::process::Child {
+    let bind = format!("s.bind(('eth0', {ether_type}))");
+    holds_socket(lab, "socket.AF_PACKET, socket.SOCK_RAW, 0", &bind)
+}
+
+/// A program with a socket, once it has done something with it; it ends with its standard input.
+fn holds_socket(lab: &Lab, socket: &str, act: &str) -> std::process::Child {
     let program = format!(
-        "import socket, sys\ns = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)\n\
-         s.bind(('eth0', {ether_type}))\nprint('ready', flush=True)\nsys.stdin.read()"
+        "import socket, sys\ns = socket.socket({socket})\n{act}\nprint('ready', flush=True)\nsys.stdin.read()"
     );
     let mut child = std::process::Command::new("ip")
         .args([

@@ -32,6 +32,10 @@ pub(crate) const CASES: &[Case] = &[
         "a_bridge_that_somebody_made_meanwhile_stays_and_another_try_takes_it",
         made_meanwhile,
     ),
+    (
+        "a_bridge_that_somebody_made_meanwhile_stays_whoever_puts_the_rest_back",
+        made_meanwhile_and_killed,
+    ),
 ];
 
 const WORDS: &str = "eth0:mydocker0";
@@ -208,4 +212,44 @@ fn made_meanwhile() {
     lab.assert_reachable(REACH);
     let kept = lab.ip(Place::Host, "-o addr show dev mydocker0");
     assert!(kept.contains("172.18.0.1/16"), "{kept}");
+}
+
+/// The run dies while it puts the first uplink back: the watchdog does it, or the next run.
+fn made_meanwhile_and_killed() {
+    const TWO: &str = "eth0:mydocker0,eth1:mydocker1";
+    for dies in ["kill", "both"] {
+        let lab = lab();
+        lab.wire(Place::Host, "eth1", "port3");
+        lab.ip(Place::Host, "addr add 10.1.0.5/24 dev eth1");
+        let planned = lab.run(&format!("{TWO} --dry-run --json"));
+        let planned: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+        let steps = planned["plan"].as_array().unwrap();
+        let makes = |step: &serde_json::Value| step["bridge"] == "mydocker1";
+        let number = steps.iter().position(makes).unwrap() + 1;
+        let mut command = lab.command(TWO);
+        let fault = format!("pause:before:1,pause:before:{number},{dies}:undo:1");
+        command.env("SLIPWAY_FAULT", fault);
+        let run = thread::spawn(move || command.output().unwrap());
+        lab.wait_for("the plan", || lab.journal().exists());
+        lab.batch(
+            Place::Host,
+            &[
+                "link add mydocker1 address 02:42:00:00:00:07 up type bridge",
+                "addr add 172.18.0.1/16 dev mydocker1",
+            ],
+        );
+        let output = run.join().unwrap();
+        assert_eq!(output.status.code(), None, "{dies}: {}", text(&output));
+        lab.wait_for_watchdog();
+        assert_eq!(lab.journal().exists(), dies == "both");
+        if dies == "both" {
+            // it begins with what the other left
+            lab.succeed("eth1:mydocker2");
+        }
+        let theirs = lab.ip(Place::Host, "-o addr show dev mydocker1 up");
+        assert!(theirs.contains("172.18.0.1/16"), "{dies}: {theirs}");
+        let links = lab.ip(Place::Host, "-o link");
+        assert!(!links.contains("mydocker0"), "{dies}: {links}");
+        lab.assert_reachable(REACH);
+    }
 }

@@ -292,7 +292,11 @@ fn a_daemon_at_work_is_waited_for_and_one_that_ended_is_not() {
     let host = Host::bare();
     let notes = "run/systemd/netif/links/1";
     host.write("sys/class/net/eth0/ifindex", "1\n");
-    host.write(notes, "ADMIN_STATE=configuring\n");
+    let file = "/etc/systemd/network/20-eth0.network";
+    host.write(
+        notes,
+        &format!("ADMIN_STATE=configuring\nNETWORK_FILE={file}\n"),
+    );
     let wait = || {
         let mut said = Vec::new();
         let waited = persist::wait_for_networkd(host.root(), "eth0", &mut |text| {
@@ -306,7 +310,10 @@ fn a_daemon_at_work_is_waited_for_and_one_that_ended_is_not() {
     daemons::vouch(host.root());
     assert_eq!(
         wait(),
-        ["systemd-networkd is configuring eth0: waiting for at most 10 s"]
+        [
+            "systemd-networkd is configuring eth0 by /etc/systemd/network/20-eth0.network: waiting for at most 10 s until \
+          it has its addresses"
+        ]
     );
     assert_eq!(wait(), Vec::<String>::new());
 }

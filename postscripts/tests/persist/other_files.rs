@@ -3,13 +3,20 @@
 use super::*;
 
 /// What names the NIC for its addresses, and cannot be moved by a rule.
-const NAMED: [(&str, &str, &str, &str, usize); 18] = [
+const NAMED: [(&str, &str, &str, &str, usize); 19] = [
     (
         "networkmanager",
-        "/etc/NetworkManager/conf.d/10-defaults.conf",
-        "[connection-uplink]\nmatch-device=interface-name:eth0\nipv6.ip6-privacy=2\n",
-        "match-device=interface-name:eth0",
-        2,
+        "/usr/lib/NetworkManager/dispatcher.d/50-lab",
+        "case $1 in eth0) ;; esac\n",
+        "case $1 in eth0) ;; esac",
+        1,
+    ),
+    (
+        "netplan",
+        "/etc/tmpfiles.d/lab.conf",
+        "w /var/lib/lab/eth0 - - - - 1\n",
+        "w /var/lib/lab/eth0 - - - - 1",
+        1,
     ),
     (
         "ifupdown",
@@ -225,6 +232,146 @@ fn a_job_that_gives_the_nic_routes_is_refused_and_what_else_names_it_is_said() {
     let expected = "/etc/cron.d/lab:1: \"@daily root vnstat -i eth0\" names eth0: have it name mydocker0 if it means \
                     the addresses";
     assert_eq!(host.plan().unwrap().skipped(), [expected]);
+}
+
+#[test]
+fn what_names_the_nic_for_its_addresses_names_the_bridge() {
+    const SAME: &str = "";
+    let cases = [
+        (
+            "/etc/keepalived/keepalived.conf",
+            "virtual_ipaddress {\n 10.0.0.9/24 dev eth0\n}\ntrack_interface {\n eth0 weight 5\n}\n",
+            "virtual_ipaddress {\n 10.0.0.9/24 dev mydocker0\n}\ntrack_interface {\n mydocker0 weight 5\n}\n",
+        ),
+        (
+            "/etc/keepalived/conf.d/lab.conf",
+            "vrrp_instance lab { interface eth0 }\n",
+            "vrrp_instance lab { interface mydocker0 }\n",
+        ),
+        (
+            "/etc/radvd.conf",
+            "prefix ::/64 { Base6Interface eth0; };\n",
+            "prefix ::/64 { Base6Interface mydocker0; };\n",
+        ),
+        (
+            "/etc/dnsmasq.d/lab",
+            "dhcp-relay=10.0.0.1,10.0.0.2,eth0\n",
+            "dhcp-relay=10.0.0.1,10.0.0.2,mydocker0\n",
+        ),
+        (
+            "/etc/default/networking",
+            "WAIT_ONLINE_IFACE=eth0\n",
+            "WAIT_ONLINE_IFACE=mydocker0\n",
+        ),
+        (
+            "/etc/sysconfig/static-routes",
+            "eth0 net 10.8.0.0 netmask 255.255.0.0\n",
+            "mydocker0 net 10.8.0.0 netmask 255.255.0.0\n",
+        ),
+        (
+            "/etc/sysconfig/network/ifsysctl",
+            "net.ipv4.conf.eth0.rp_filter = 2\n",
+            "net.ipv4.conf.mydocker0.rp_filter = 2\n",
+        ),
+        (
+            "/etc/tmpfiles.d/lab.conf",
+            "w /proc/sys/net/ipv4/conf/eth0/rp_filter - - - - 2\nw /sys/class/net/eth0/threaded - - - - 1\n",
+            "w /proc/sys/net/ipv4/conf/mydocker0/rp_filter - - - - 2\nw /sys/class/net/eth0/threaded - - - - 1\n",
+        ),
+        (
+            "/etc/lldpd.d/lab.conf",
+            "configure system interface pattern eth0\n",
+            SAME,
+        ),
+    ];
+    for (path, before, after) in cases {
+        let host = Host::of("netplan", "mtu9000");
+        host.write(path, before);
+        let plan = host.plan().unwrap_or_else(|err| panic!("{path}: {err:#}"));
+        plan.apply().unwrap();
+        plan.commit().unwrap();
+        let text = fs::read_to_string(host.root().join(&path[1..])).unwrap();
+        let expected = if after == SAME { before } else { after };
+        assert_eq!(text, expected, "{path}");
+        assert_eq!(plan.skipped(), Vec::<String>::new(), "{path}");
+    }
+    // a vendor's unit is overridden
+    let host = Host::of("netplan", "mtu9000");
+    let unit = "[Service]\nExecStart=/sbin/ip route add 10.9.0.0/16 dev eth0\n";
+    host.write("/usr/local/lib/systemd/system/lab.service", unit);
+    let plan = host.plan().unwrap();
+    plan.apply().unwrap();
+    plan.commit().unwrap();
+    let text = fs::read_to_string(host.root().join("etc/systemd/system/lab.service")).unwrap();
+    assert_eq!(text, unit.replace("eth0", "mydocker0"));
+    assert!(host.plan().unwrap().is_empty());
+}
+
+#[test]
+fn what_no_rule_is_known_for_below_etc_is_named_and_left_alone() {
+    let host = Host::of("netplan", "mtu9000");
+    let plain = host.plan().unwrap().describe();
+    for (path, text) in [
+        ("/etc/default/lab", "# eth0\nARGS=\"-i eth0\"\nMORE=eth0\n"),
+        (
+            "/etc/suricata/lab.yaml",
+            "af-packet:\n  - interface: eth0\n",
+        ),
+        ("/etc/lab/both", "eth0 mydocker0\n"),
+        ("/etc/lab/other", "veth0 eth0.7 # eth0\n"),
+        ("/etc/lab/binary", "eth0\0"),
+        ("/etc/.git/lab", "eth0\n"),
+    ] {
+        host.write(path, text);
+    }
+    let plan = host.plan().unwrap();
+    assert_eq!(plan.describe(), plain);
+    let named = |place: &str, line: &str| {
+        format!("{place}: {line:?} names eth0: have it name mydocker0 if it means the addresses")
+    };
+    let mut expected = vec![
+        named("/etc/default/lab:2", "ARGS=\"-i eth0\""),
+        named("/etc/suricata/lab.yaml:2", "- interface: eth0"),
+    ];
+    assert_eq!(plan.skipped(), expected);
+    for number in 10..40 {
+        host.write(&format!("/etc/more/{number}"), "eth0\n");
+    }
+    expected.remove(1);
+    expected.extend((10..29).map(|number| named(&format!("/etc/more/{number}:1"), "eth0")));
+    expected.push("12 more files below /etc name eth0".to_owned());
+    assert_eq!(host.plan().unwrap().skipped(), expected);
+}
+
+#[test]
+fn what_networkmanager_is_told_of_devices_counts_where_it_brings_the_bridge_up() {
+    let conf = "/etc/NetworkManager/conf.d/10-lab.conf";
+    let cases = [
+        (
+            "[keyfile]\nunmanaged-devices=*,except:interface-name:eth0\n",
+            "\"unmanaged-devices=*,except:interface-name:eth0\" keeps NetworkManager from mydocker0: change it first",
+        ),
+        (
+            "[connection-lab]\nmatch-device=interface-name:eth0\nipv6.ip6-privacy=2\n",
+            "\"match-device=interface-name:eth0\" is about the NIC and not about mydocker0: change it first",
+        ),
+        (
+            "[connection-lab]\nmatch-device=type:ethernet\nipv6.ip6-privacy=2\n",
+            "\"match-device=type:ethernet\" is about the NIC and not about mydocker0: change it first",
+        ),
+    ];
+    for (text, what) in cases {
+        let host = Host::of("networkmanager", "dhcp");
+        host.write(conf, text);
+        let before = host.files();
+        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let named = "eth0 is named in other files for what mydocker0 will have";
+        assert_eq!(format!("{err:#}"), format!("{named}: {conf}:2: {what}"));
+        assert_eq!(host.files(), before, "{text}");
+        let host = Host::of("networkd", "dhcp");
+        host.write(conf, text);
+        assert!(host.plan().is_ok(), "{text}");
+    }
 }
 
 #[test]

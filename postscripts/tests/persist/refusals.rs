@@ -303,6 +303,35 @@ fn what_cannot_be_persisted_is_refused_and_nothing_changes() {
 }
 
 #[test]
+fn files_that_cannot_be_joined_or_changed_are_refused() {
+    let dir = "/etc/sysconfig/network-scripts";
+    let host = Host::bare();
+    host.write("/sys/class/net/eth0/ifindex", "2\n");
+    let named = "DEVICE=eth0\nBOOTPROTO=dhcp\n";
+    host.write(&format!("{dir}/ifcfg-lab"), named);
+    for name in ["route-eth0", "route-lab"] {
+        host.write(&format!("{dir}/{name}"), "10.9.0.0/16 via 10.0.0.9\n");
+    }
+    let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+    let message = format!(
+        "{dir}/route-lab would go to {dir}/route-mydocker0, where another file is: join the two first"
+    );
+    assert_eq!(format!("{err:#}"), message);
+
+    let host = Host::of("ifupdown", "static4");
+    let place = host.root().join("etc/network/interfaces");
+    let text = fs::read_to_string(&place).unwrap();
+    host.write(
+        "/etc/network/interfaces",
+        &format!("source /opt/lab/*\n{text}"),
+    );
+    host.write("/opt/lab/more", "iface eth0 inet6 auto\n");
+    let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+    let message = "/opt/lab/more names eth0, and only files below /etc are changed: move its stanza there first";
+    assert_eq!(format!("{err:#}"), message);
+}
+
+#[test]
 fn a_nic_that_something_else_takes_at_the_next_boot_is_refused() {
     let networkd = "/etc/systemd/network/eth0.network.d/more.conf";
     let keyfile = "/etc/NetworkManager/system-connections/mv0.nmconnection";
@@ -349,8 +378,62 @@ fn a_nic_that_something_else_takes_at_the_next_boot_is_refused() {
             "/etc/sysconfig/network-scripts/ifcfg-eth0 puts eth0 into red already: remove it there first",
         ),
         (
+            "networkmanager",
+            keyfile,
+            "[connection]\nid=vx0\ntype=vxlan\n[vxlan]\nparent=eth0\n",
+            "/etc/NetworkManager/system-connections/mv0.nmconnection puts a vxlan on eth0, which a port of a bridge \
+             cannot carry: remove it first",
+        ),
+        (
+            "networkmanager",
+            keyfile,
+            "[connection]\nid=gre\ntype=ip-tunnel\n[ip-tunnel]\nparent=eth0\n",
+            "/etc/NetworkManager/system-connections/mv0.nmconnection puts an ip-tunnel on eth0, which a port of a bridge \
+             cannot carry: remove it first",
+        ),
+        (
+            "networkmanager",
+            keyfile,
+            "[connection]\nid=dsl\ntype=pppoe\n[pppoe]\nparent=eth0\n",
+            "/etc/NetworkManager/system-connections/mv0.nmconnection puts a pppoe on eth0, which a port of a bridge \
+             cannot carry: remove it first",
+        ),
+        (
+            "networkmanager",
+            keyfile,
+            "[connection]\nid=spare\nuuid=7b0d2c55-1f0e-4b57-8a39-6f2f6b9c3d10\ntype=ethernet\nautoconnect-priority=999\n",
+            "/etc/NetworkManager/system-connections/mv0.nmconnection is for eth0 too and is activated first at boot \
+             (autoconnect-priority=999): lower that first",
+        ),
+        (
+            "netplan",
+            "/etc/netplan/90-lab.yaml",
+            "network:\n  tunnels:\n    vx0:\n      mode: vxlan\n      link: eth0\n",
+            "netplan binds the tunnel vx0 to eth0 (link: eth0), and a port has no route to its other end: take 'link' out \
+             there first",
+        ),
+        (
+            "netplan",
+            "/etc/systemd/network/10-netplan-eth0.network.d/lab.conf",
+            "[Network]\nMACVLAN=mv0\n",
+            "MACVLAN=mv0 of /etc/systemd/network/10-netplan-eth0.network takes every frame of eth0, which a port of a bridge \
+             cannot: remove it first",
+        ),
+        (
+            "netplan",
+            "/etc/systemd/network/10-netplan-eth0.network.d/lab.conf",
+            "[Network]\nVRF=red\n",
+            "/etc/systemd/network/10-netplan-eth0.network puts eth0 into red already: take it out there first",
+        ),
+        (
+            "wicked",
+            "/etc/sysconfig/network/ifcfg-bond0",
+            "BONDING_MASTER='yes'\nBONDING_SLAVE_0='eth0'\n",
+            "/etc/sysconfig/network/ifcfg-bond0 puts eth0 into a bond (BONDING_SLAVE_0): take it out there first",
+        ),
+        (
             "ifcfg",
-            ifcfg,
+            "/etc/sysconfig/network-scripts/ifcfg-eth0",
             "DEVICE=eth0\nTEAM_MASTER=team0\n",
             "/etc/sysconfig/network-scripts/ifcfg-eth0 puts eth0 into team0 already: remove it there first",
         ),

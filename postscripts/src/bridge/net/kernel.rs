@@ -6,6 +6,7 @@
 mod bound;
 mod obstacles;
 mod perform;
+mod raw;
 mod receivers;
 
 use std::collections::BTreeMap;

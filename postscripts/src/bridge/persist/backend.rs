@@ -49,6 +49,18 @@ impl Backend {
         }
     }
 
+    /// Whether NetworkManager may bring the bridge up: it reads `ifcfg` files too.
+    pub(super) fn may_be_networkmanagers(&self) -> bool {
+        matches!(
+            self,
+            Self::NetworkManager { .. }
+                | Self::Ifcfg { .. }
+                | Self::Netplan {
+                    renderer: Renderer::NetworkManager
+                }
+        )
+    }
+
     /// Reads every file it may have to look at.
     pub(super) fn load(&self, root: &Path) -> Result<Sources> {
         match self {
@@ -65,11 +77,7 @@ impl Backend {
             Self::NetworkManager { .. } => {
                 Sources::load(root, &networkmanager::DIRS, networkmanager::wanted)
             }
-            Self::Ifupdown => {
-                let mut sources = Sources::load(root, &ifupdown::DIRS, ifupdown::wanted)?;
-                sources.load_file(root, Path::new(ifupdown::MAIN))?;
-                Ok(sources)
-            }
+            Self::Ifupdown => ifupdown::load(root),
             Self::Ifcfg { .. } => Sources::load(root, &[ifcfg::DIR], ifcfg::wanted),
             Self::Wicked => Sources::load(root, &[wicked::DIR], wicked::wanted),
         }

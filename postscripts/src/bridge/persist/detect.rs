@@ -145,8 +145,6 @@ impl<'a> HostConfiguration<'a> {
     fn look(root: &'a Path, nic: &'a str) -> Result<Self> {
         let class = Path::new("/sys/class/net").join(nic).join("ifindex");
         let index = files::read(&under_root(root, &class))?;
-        let mut interfaces = Sources::load(root, &ifupdown::DIRS, ifupdown::wanted)?;
-        interfaces.load_file(root, Path::new(ifupdown::MAIN))?;
         Ok(Self {
             root,
             nic,
@@ -154,7 +152,7 @@ impl<'a> HostConfiguration<'a> {
             index: index.map(|text| text.trim().to_owned()),
             netplan: Sources::load(root, &netplan::DIRS, netplan::wanted)?,
             keyfiles: Sources::load(root, &networkmanager::DIRS, networkmanager::wanted)?,
-            interfaces,
+            interfaces: ifupdown::load(root)?,
             ifcfg: Sources::load(root, &[ifcfg::DIR], ifcfg::wanted)?,
         })
     }
@@ -286,8 +284,11 @@ pub fn wait_for_networkd(root: &Path, nic: &str, progress: &mut dyn FnMut(&str))
         return Ok(());
     }
     let seconds = NETWORKD_TIMEOUT.as_secs();
+    let by = network_file(root, index.trim())?;
+    let by = by.map(|file| format!(" by {}", file.display()));
+    let by = by.unwrap_or_default();
     progress(&format!(
-        "{NETWORKD} is configuring {nic}: waiting for at most {seconds} s"
+        "{NETWORKD} is configuring {nic}{by}: waiting for at most {seconds} s until it has its addresses"
     ));
     let end = Instant::now() + NETWORKD_TIMEOUT;
     while Instant::now() < end {
@@ -297,7 +298,7 @@ pub fn wait_for_networkd(root: &Path, nic: &str, progress: &mut dyn FnMut(&str))
         }
     }
     progress(&format!(
-        "{NETWORKD} is still configuring {nic}: going on with the network as it is"
+        "{NETWORKD} is still configuring {nic}{by} (does a DHCP server answer?): going on with the network as it is"
     ));
     Ok(())
 }

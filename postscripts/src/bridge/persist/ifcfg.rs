@@ -5,6 +5,7 @@
 //! bridge's name. Keys nobody here knows go with the address. Reference: sysconfig.txt of
 //! initscripts, nm-settings-ifcfg-rh(5).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -109,28 +110,23 @@ pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<
     port.set("BRIDGE", &desired.bridge);
     after.insert(&file, port.render());
     after.insert(&target, bridge.render());
-    let mut removed = Vec::new();
-    for (from, to, text) in companions(sources, desired) {
+    let moved = companions(sources, &file, desired);
+    for (from, to, text) in &moved {
+        if after.holds(to) {
+            bail!(
+                "{} would go to {}, where another file is: join the two first",
+                from.display(),
+                to.display()
+            );
+        }
         after.insert(to, text);
-        removed.push(from);
     }
-    let mut changes = sources.changes_to(&after, |path| Access::Like(origin(path, &file, desired)));
-    changes.extend(removed.into_iter().map(|path| FileChange {
-        access: Access::Like(path.clone()),
-        path,
-        text: None,
-    }));
+    let origin = |path: &Path| moved.iter().find(|(_, to, _)| to == path);
+    let mut changes = sources.changes_to(&after, |path| {
+        Access::Like(origin(path).map_or_else(|| file.clone(), |(from, ..)| from.clone()))
+    });
+    changes.extend(moved.iter().map(|(from, ..)| FileChange::remove(from)));
     Ok(changes)
-}
-
-/// The file that a new one takes its text from.
-fn origin(path: &Path, nic_file: &Path, desired: &DesiredBridge) -> PathBuf {
-    let name = file_name(path).replacen(&desired.bridge, &desired.nic, 1);
-    if name.starts_with("ifcfg-") && !name.contains(':') && !name.contains("-range") {
-        nic_file.to_owned()
-    } else {
-        Path::new(DIR).join(name)
-    }
 }
 
 /// Takes the bridge's keys out of the NIC's file.
@@ -172,26 +168,43 @@ fn bridge_vars(port: &mut ShellVars, desired: &DesiredBridge) -> ShellVars {
     bridge
 }
 
+/// The names that the files of routes and rules may have: that of the device, as network-scripts looks for them, and
+/// that of its file, as NetworkManager does.
+fn own_names<'a>(file: &'a Path, device: &'a str) -> BTreeSet<&'a str> {
+    let named = file_name(file).strip_prefix("ifcfg-");
+    [device].into_iter().chain(named).collect()
+}
+
 /// The NIC's route, rule and alias files, with where they go and their content there.
-fn companions(sources: &Sources, desired: &DesiredBridge) -> Vec<(PathBuf, PathBuf, String)> {
+fn companions(
+    sources: &Sources,
+    file: &Path,
+    desired: &DesiredBridge,
+) -> Vec<(PathBuf, PathBuf, String)> {
     let (nic, bridge) = (desired.nic.as_str(), desired.bridge.as_str());
+    let names = own_names(file, nic);
     let mut found = Vec::new();
     for (path, text) in sources
         .iter()
         .filter(|(path, _)| path.parent() == Some(Path::new(DIR)))
     {
         let name = file_name(path);
-        let routes = COMPANIONS
-            .iter()
-            .any(|start| name.strip_prefix(start) == Some(nic));
+        let is_own = |start: &&&str| {
+            let device = name.strip_prefix(**start);
+            device.is_some_and(|device| names.contains(device))
+        };
+        let routes = COMPANIONS.iter().find(is_own);
         let alias = name
             .strip_prefix("ifcfg-")
             .and_then(|rest| rest.strip_prefix(nic))
-            .is_some_and(|rest| rest.starts_with(':') || rest.starts_with("-range"));
-        if routes || alias {
-            let to = Path::new(DIR).join(name.replacen(nic, bridge, 1));
-            found.push((path.to_owned(), to, readdress(text, nic, bridge)));
-        }
+            .filter(|rest| rest.starts_with(':') || rest.starts_with("-range"));
+        let to = match (routes, alias) {
+            (Some(start), _) => format!("{start}{bridge}"),
+            (None, Some(rest)) => format!("ifcfg-{bridge}{rest}"),
+            (None, None) => continue,
+        };
+        let to = Path::new(DIR).join(to);
+        found.push((path.to_owned(), to, readdress(text, nic, bridge)));
     }
     found
 }
@@ -235,15 +248,20 @@ pub(super) fn read(sources: &Sources, file: &Path, device: &str) -> Result<Addre
         ..Addressing::default()
     };
     addresses(&vars, &mut into).with_context(|| format!("reading {}", file.display()))?;
+    let names = own_names(file, device);
+    let texts = |start: &'static str| {
+        let paths = names
+            .iter()
+            .map(move |name| Path::new(DIR).join(format!("{start}{name}")));
+        paths.filter_map(|path| Some((sources.text(&path)?, path)))
+    };
     for (start, default) in [("route-", "0.0.0.0/0"), ("route6-", "::/0")] {
-        let path = Path::new(DIR).join(format!("{start}{device}"));
-        let text = sources.text(&path).unwrap_or_default();
-        routes(text, default, &mut into).with_context(|| format!("reading {}", path.display()))?;
+        for (text, path) in texts(start) {
+            let reading = || format!("reading {}", path.display());
+            routes(text, default, &mut into).with_context(reading)?;
+        }
     }
-    for start in ["rule-", "rule6-"] {
-        let text = sources
-            .text(&Path::new(DIR).join(format!("{start}{device}")))
-            .unwrap_or_default();
+    for (text, _) in ["rule-", "rule6-"].into_iter().flat_map(texts) {
         let rules = text
             .lines()
             .map(str::trim)

@@ -7,6 +7,7 @@
 
 mod read;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -35,6 +36,41 @@ pub(super) fn wanted(name: &str) -> bool {
     !name.starts_with('.') && !name.ends_with('~')
 }
 
+/// Every file that may be in force: wherever `source` leads, and on from there.
+pub(super) fn load(root: &Path) -> Result<Sources> {
+    let mut sources = Sources::load(root, &DIRS, wanted)?;
+    sources.load_file(root, Path::new(MAIN))?;
+    let mut followed = BTreeSet::new();
+    loop {
+        let lines = sources.iter().flat_map(|(_, text)| text.lines());
+        let found: BTreeSet<PathBuf> = lines.filter_map(sourced).map(|(_, to)| to).collect();
+        let new: Vec<PathBuf> = found.difference(&followed).cloned().collect();
+        if new.is_empty() {
+            return Ok(sources);
+        }
+        for pattern in new {
+            for path in glob::expand(root, &pattern)? {
+                if !sources.holds(&path) {
+                    sources.load_file(root, &path)?;
+                }
+            }
+            followed.insert(pattern);
+        }
+    }
+}
+
+/// What a line has read too: its keyword, and the pattern of the files.
+fn sourced(line: &str) -> Option<(&str, PathBuf)> {
+    let mut words = line.split_whitespace();
+    let (keyword, target) = (words.next()?, words.next()?);
+    let pattern = match keyword {
+        "source" => target.to_owned(),
+        "source-directory" => format!("{}/*", target.trim_end_matches('/')),
+        _ => return None,
+    };
+    Some((keyword, Path::new("/etc/network").join(pattern)))
+}
+
 /// The files in force: the main one and those it sources, in that order.
 pub(super) fn files(sources: &Sources) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -50,21 +86,8 @@ fn follow(sources: &Sources, path: &Path, files: &mut Vec<PathBuf>) {
         return;
     };
     files.push(path.to_owned());
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let (keyword, target) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
-        let pattern = match keyword {
-            "source" => target.to_owned(),
-            "source-directory" => format!("{}/*", target.trim_end_matches('/')),
-            _ => continue,
-        };
-        let pattern = Path::new("/etc/network")
-            .join(pattern)
-            .display()
-            .to_string();
+    for (keyword, pattern) in text.lines().filter_map(sourced) {
+        let pattern = pattern.display().to_string();
         let plain = |path: &Path| {
             let name = path
                 .file_name()
@@ -174,6 +197,13 @@ pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<
             .file(text)
             .with_context(|| format!("editing {}", path.display()))?;
         if new != text {
+            if !path.starts_with("/etc") {
+                bail!(
+                    "{} names {}, and only files below /etc are changed: move its stanza there first",
+                    path.display(),
+                    desired.nic
+                );
+            }
             if edit.made && first.is_none() {
                 first = Some(path.clone());
             }

@@ -23,11 +23,7 @@ impl Ini {
     pub(super) fn parse(text: &str) -> Self {
         let mut ini = Self::default();
         for line in text.lines() {
-            let header = line
-                .trim()
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'));
-            match (header, ini.sections.last_mut()) {
+            match (header(line), ini.sections.last_mut()) {
                 (Some(name), _) => ini.sections.push(IniSection::new(name)),
                 (None, Some(section)) => section.lines.push(line.to_owned()),
                 (None, None) => ini.preamble.push(line.to_owned()),
@@ -156,7 +152,13 @@ impl IniSection {
     }
 }
 
-fn pair(line: &str) -> Option<(&str, &str)> {
+/// The name of the section that a line begins.
+pub(super) fn header(line: &str) -> Option<&str> {
+    line.trim().strip_prefix('[')?.strip_suffix(']')
+}
+
+/// The key and the value of a line.
+pub(super) fn pair(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     if line.starts_with(['#', ';']) {
         return None;

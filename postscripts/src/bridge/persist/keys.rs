@@ -78,10 +78,7 @@ pub(super) const NETWORKD_SECTIONS: KeyTable = KeyTable(&[(
 
 /// Keys of a `.network` or `.netdev` file, whatever their section.
 pub(super) const NETWORKD: KeyTable = KeyTable(&[
-    (
-        &["MTUBytes", "RequiredForOnline", "RequiredFamilyForOnline"],
-        Both,
-    ),
+    (&["MTUBytes", "RequiredForOnline"], Both),
     (
         &[
             "Name",
@@ -97,7 +94,6 @@ pub(super) const NETWORKD: KeyTable = KeyTable(&[
             "IPVTAP",
             "LLDP",
             "EmitLLDP",
-            "IgnoreCarrierLoss",
             "BindCarrier",
             "Alias",
         ],
@@ -105,6 +101,7 @@ pub(super) const NETWORKD: KeyTable = KeyTable(&[
     ),
     (
         &[
+            "RequiredFamilyForOnline",
             "IncomingInterface",
             "OutgoingInterface",
             "UplinkInterface",
@@ -277,7 +274,13 @@ pub(super) const IFCFG: KeyTable = KeyTable(&[
         Nic,
     ),
     (
-        &["GATEWAYDEV", "IPV6_DEFAULTDEV", "IPV6_DEFAULTGW", "DNS*"],
+        &[
+            "GATEWAYDEV",
+            "IPV6_DEFAULTDEV",
+            "IPV6_DEFAULTGW",
+            "DNS*",
+            "ROUTING_RULE*",
+        ],
         Bridge,
     ),
 ]);

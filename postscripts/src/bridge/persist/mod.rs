@@ -204,7 +204,7 @@ impl Persistence {
             hand_over.leave_daemons();
         }
         let mut changes = own;
-        let (others, unread) = other_files::changes(root, &desired)?;
+        let (others, unread) = other_files::changes(root, &backend, &desired)?;
         changes.extend(others);
         skipped.extend(unread);
         skipped.sort();

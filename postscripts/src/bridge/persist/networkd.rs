@@ -8,13 +8,13 @@
 
 mod matching;
 mod read;
+mod split;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::ini::{Ini, IniSection};
-use super::keys::{KeyOwner, NETWORKD, NETWORKD_SECTIONS};
 use super::model::DesiredBridge;
 use super::references;
 use super::sources::Sources;
@@ -22,6 +22,7 @@ use crate::files::{self, Access, FileChange};
 use matching::{MatchedDevice, file_name};
 
 pub(super) use read::{read, read_bridge};
+use split::split;
 
 /// Where networkd reads, strongest last.
 pub(super) const DIRS: [&str; 4] = [
@@ -67,23 +68,10 @@ pub(super) fn rewrite(
         dropins: dropins(sources, file),
         desired,
     };
-    if let Some(other) = master(&cut) {
-        if other == desired.bridge {
-            return Ok(Vec::new());
-        }
-        bail!(
-            "{} puts {} into {other} already: take it out there first",
-            file.display(),
-            desired.nic
-        );
+    if master(&cut).as_ref() == Some(&desired.bridge) {
+        return Ok(Vec::new());
     }
-    if let Some((key, upper)) = exclusive(&cut) {
-        bail!(
-            "{key}={upper} of {} takes every frame of {}, which a port of a bridge cannot: remove it first",
-            file.display(),
-            desired.nic
-        );
-    }
+    cut.refuse_taken()?;
     // Written by an earlier run, though networkd has not read it yet.
     let written = |path: PathBuf| {
         let ini = sources.text(&path).map(Ini::parse);
@@ -113,19 +101,7 @@ pub(super) fn rewrite(
     let network = matching::name_before(&desired.bridge, bridge_file(&after, desired))?;
     after.insert(&network, cut.bridge_text());
     if cut.owned() {
-        for (path, text) in &cut.dropins {
-            let mut ini = Ini::parse(text);
-            let moved = split(&mut ini);
-            if !moved.is_empty() {
-                let name = path.file_name().unwrap_or_default();
-                after.insert(dropin_dir(&network).join(name), render(Vec::new(), moved));
-                if ini.sections.is_empty() {
-                    after.remove(path);
-                } else {
-                    after.insert(path, ini.render());
-                }
-            }
-        }
+        cut.move_dropins(&mut after, file, &network);
     }
     carry_identity(&mut after, &network, desired)?;
     if let Some(iaid) = desired.iaid {
@@ -183,7 +159,67 @@ fn carry_identity(after: &mut Sources, network: &Path, desired: &DesiredBridge) 
     Ok(())
 }
 
+/// Moves what drop-ins of a file that netplan makes set for the addresses to those of the bridge's. What is the NIC's goes
+/// to those of `port`, which is the same file where no other NIC has it.
+pub(super) fn move_dropins(
+    sources: &Sources,
+    after: &mut Sources,
+    [file, port, bridge]: [&str; 3],
+    desired: &DesiredBridge,
+) -> Result<()> {
+    let path = |name: &str| Path::new(ETC).join(format!("10-netplan-{name}.network"));
+    let file = path(file);
+    let cut = Cut {
+        file: &file,
+        text: "",
+        dropins: dropins(sources, &file),
+        desired,
+    };
+    cut.refuse_taken()?;
+    cut.move_dropins(after, &path(port), &path(bridge));
+    Ok(())
+}
+
 impl Cut<'_> {
+    /// Refuses a NIC that something else takes at the next boot.
+    fn refuse_taken(&self) -> Result<()> {
+        let (file, nic) = (self.file.display(), &self.desired.nic);
+        if let Some(other) = master(self) {
+            bail!("{file} puts {nic} into {other} already: take it out there first");
+        }
+        if let Some((key, upper)) = exclusive(self) {
+            bail!(
+                "{key}={upper} of {file} takes every frame of {nic}, which a port of a bridge cannot: remove it first"
+            );
+        }
+        Ok(())
+    }
+
+    /// Cuts the drop-ins in two: the bridge's, and the port's, which are in place where its file is the same.
+    fn move_dropins(&self, after: &mut Sources, port: &Path, bridge: &Path) {
+        for (path, text) in &self.dropins {
+            let mut ini = Ini::parse(text);
+            let moved = split(&mut ini);
+            let name = path.file_name().unwrap_or_default();
+            let own = if port == self.file {
+                path.clone()
+            } else {
+                dropin_dir(port).join(name)
+            };
+            if moved.is_empty() && own == *path {
+                continue;
+            }
+            if ini.sections.is_empty() {
+                after.remove(&own);
+            } else {
+                after.insert(own, ini.render());
+            }
+            if !moved.is_empty() {
+                after.insert(dropin_dir(bridge).join(name), render(Vec::new(), moved));
+            }
+        }
+    }
+
     /// Whether the file is the administrator's and for this NIC alone.
     fn owned(&self) -> bool {
         self.file.starts_with(ETC) && covers_one(&Ini::parse(self.text), self.desired)
@@ -195,7 +231,13 @@ impl Cut<'_> {
         split(&mut ini);
         if !self.owned() {
             ini.preamble.clear();
-            ini.sections.retain(|section| section.name == "Link");
+            // its drop-ins are no longer the NIC's
+            for (_, text) in &self.dropins {
+                let mut dropin = Ini::parse(text);
+                split(&mut dropin);
+                ini.sections.extend(dropin.sections);
+            }
+            ini.sections.retain(|section| section.name != "Match");
             ini.sections.insert(0, IniSection::new("Match"));
         }
         // The bridge has the NIC's address: only the name distinguishes them.
@@ -215,24 +257,11 @@ impl Cut<'_> {
     /// The bridge's side: everything about addresses.
     fn bridge_text(&self) -> String {
         let desired = self.desired;
-        let mut ini = Ini::parse(self.text);
-        let mut shared: Vec<String> = Vec::new();
-        for (key, value) in ini.all("Link").flat_map(IniSection::pairs) {
-            if NETWORKD.goes(key) == KeyOwner::Both {
-                shared.push(format!("{key}={value}"));
-            }
-        }
         let mut sections = vec![IniSection {
             name: "Match".to_owned(),
             lines: vec![format!("Name={}", desired.bridge)],
         }];
-        if !shared.is_empty() {
-            sections.push(IniSection {
-                name: "Link".to_owned(),
-                lines: shared,
-            });
-        }
-        sections.extend(split(&mut ini));
+        sections.extend(split(&mut Ini::parse(self.text)));
         if !self.owned() {
             for (_, text) in &self.dropins {
                 sections.extend(split(&mut Ini::parse(text)));
@@ -256,31 +285,6 @@ impl Cut<'_> {
 
 fn render(preamble: Vec<String>, sections: Vec<IniSection>) -> String {
     Ini { preamble, sections }.render()
-}
-
-/// Takes the bridge's sections out of a NIC's file.
-fn split(ini: &mut Ini) -> Vec<IniSection> {
-    let mut moved = Vec::new();
-    for section in std::mem::take(&mut ini.sections) {
-        match section.name.as_str() {
-            name if NETWORKD_SECTIONS.goes(name) == KeyOwner::Nic => ini.sections.push(section),
-            "Network" => {
-                let mut theirs = section.clone();
-                let lines = theirs.take(|key| NETWORKD.goes(key) != KeyOwner::Nic);
-                if lines.iter().any(|line| !line.trim().is_empty()) {
-                    moved.push(IniSection {
-                        name: section.name,
-                        lines,
-                    });
-                }
-                if theirs.pairs().next().is_some() {
-                    ini.sections.push(theirs);
-                }
-            }
-            _ => moved.push(section),
-        }
-    }
-    moved
 }
 
 /// Whether `[Match]` holds for nothing but the NIC.

@@ -6,6 +6,8 @@
 //! taken over under the same UUID in `/etc`, and that of this boot goes, as it would hide the other.
 //! Reference: nm-settings-keyfile(5).
 
+mod priority;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +17,7 @@ use super::keys::{KEYFILE_CONNECTION, KEYFILE_SECTIONS, KeyOwner};
 use super::model::{Addressing, DesiredBridge, RouteConfig, parse_network};
 use super::sources::Sources;
 use crate::files::{Access, FileChange};
+use priority::{MAX_PRIORITY, highest_rival, priority, priority_above};
 
 /// Where NetworkManager reads, strongest last: a profile of this boot hides the others of its UUID.
 pub(super) const DIRS: [&str; 3] = ["/usr/lib/NetworkManager/system-connections", ETC, RUN];
@@ -53,7 +56,7 @@ fn profile(sources: &Sources, wanted: impl Fn(&Ini) -> bool) -> Option<PathBuf> 
     })
 }
 
-/// A profile of a device that takes every frame of the NIC below it.
+/// A profile of a device above the NIC that takes its frames, or has no route by a port.
 fn exclusive(sources: &Sources, nic: &str, uuid: &str) -> Option<(PathBuf, &'static str)> {
     let is_above = |text: &str, kind: &str| {
         let ini = Ini::parse(text);
@@ -61,7 +64,8 @@ fn exclusive(sources: &Sources, nic: &str, uuid: &str) -> Option<(PathBuf, &'sta
         parent.is_some_and(|parent| parent == nic || parent == uuid)
     };
     sources.iter().find_map(|(path, text)| {
-        let kinds = ["macvlan", "ipvlan", "macsec"];
+        // a VLAN alone is above the bridge
+        let kinds = ["macvlan", "ipvlan", "macsec", "vxlan", "ip-tunnel", "pppoe"];
         let kind = kinds.into_iter().find(|kind| is_above(text, kind))?;
         Some((path.to_owned(), kind))
     })
@@ -96,8 +100,9 @@ pub(super) fn rewrite(
         );
     }
     if let Some((upper, kind)) = exclusive(sources, &desired.nic, uuid) {
+        let article = if kind.starts_with('i') { "an" } else { "a" };
         bail!(
-            "{} puts a {kind} on {}, which a port of a bridge cannot carry: remove it first",
+            "{} puts {article} {kind} on {}, which a port of a bridge cannot carry: remove it first",
             upper.display(),
             desired.nic
         );
@@ -128,7 +133,19 @@ pub(super) fn rewrite(
             );
         }
     }
+    let rival = highest_rival(sources, uuid, desired);
     let section = port.section_mut("connection");
+    let own = priority(section.value("autoconnect-priority"));
+    if let Some((path, above)) = rival.filter(|(_, above)| *above > own) {
+        if above >= MAX_PRIORITY {
+            bail!(
+                "{} is for {} too and is activated first at boot (autoconnect-priority={above}): lower that first",
+                path.display(),
+                desired.nic
+            );
+        }
+        section.set("autoconnect-priority", &(above + 1).to_string());
+    }
     section.set("interface-name", &desired.nic);
     // The names every version reads; `controller` and `port-type` came with 1.44.
     section.set("master", &desired.bridge);
@@ -180,18 +197,6 @@ fn make_own(port: &mut Ini, uuid: &str, desired: &DesiredBridge, priority: i32) 
     section.set("id", &desired.nic);
     section.set("uuid", &port_uuid(uuid, true, &desired.nic));
     section.set("autoconnect-priority", &priority.to_string());
-}
-
-/// A priority that no profile has: NetworkManager takes the highest that fits a device.
-fn priority_above(sources: &Sources) -> i32 {
-    let priority = |text: &str| -> Option<i32> {
-        let ini = Ini::parse(text);
-        ini.value("connection", "autoconnect-priority")?
-            .parse()
-            .ok()
-    };
-    let known = sources.iter().filter_map(|(_, text)| priority(text));
-    known.fold(0, i32::max).saturating_add(1).min(999)
 }
 
 /// The profile with this UUID that counts, and its text.

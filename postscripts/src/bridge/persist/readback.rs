@@ -97,8 +97,18 @@ fn ifquery(
         return Ok(None);
     };
     // The stanzas' own `source` lines must lead to the new files and not to the ones in force.
-    let here = scratch.join("etc/network").display().to_string();
-    lay_out(after, scratch, |text| text.replace("/etc/network", &here))?;
+    let here = |line: &str| match line.split_whitespace().next() {
+        Some("source" | "source-directory") => match line.find('/') {
+            Some(at) if line[..at].ends_with(char::is_whitespace) => {
+                format!("{}{}{}", &line[..at], scratch.display(), &line[at..])
+            }
+            _ => line.to_owned(),
+        },
+        _ => line.to_owned(),
+    };
+    lay_out(after, scratch, |text| {
+        text.split_inclusive('\n').map(here).collect()
+    })?;
     for device in [&desired.bridge, &desired.nic] {
         let mut command = Command::new(&program);
         command

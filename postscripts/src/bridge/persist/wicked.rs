@@ -1,6 +1,6 @@
 //! wicked: `/etc/sysconfig/network` of SUSE.
 //!
-//! In: `ifcfg-*`, `ifroute-*`, `ifrule-*` and `routes` there, and the desired bridge. Out: the NIC's file with
+//! In: `ifcfg-*`, `ifroute-*`, `ifrule-*`, `ifsysctl-*` and `routes` there, and the desired bridge. Out: the NIC's file with
 //! its hardware keys and no address, a file for the bridge with every other key unchanged, the
 //! NIC's routes under the bridge's name. Reference: ifcfg(5), ifcfg-bridge(5), ifroute(5).
 
@@ -18,13 +18,11 @@ use super::sources::Sources;
 use crate::files::{Access, FileChange};
 
 pub(super) const DIR: &str = "/etc/sysconfig/network";
-const COMPANIONS: [&str; 2] = ["ifroute-", "ifrule-"];
+const COMPANIONS: [&str; 3] = ["ifroute-", "ifrule-", "ifsysctl-"];
 
 pub(super) fn wanted(name: &str) -> bool {
-    let known = ["ifcfg-", "ifroute-", "ifrule-"]
-        .iter()
-        .any(|start| name.starts_with(start));
-    (known || name == "routes")
+    let known = COMPANIONS.iter().any(|start| name.starts_with(start));
+    (known || name.starts_with("ifcfg-") || name == "routes")
         && ![".bak", ".orig", ".rpmnew", ".rpmsave", "~"]
             .iter()
             .any(|end| name.ends_with(end))
@@ -49,6 +47,13 @@ pub(super) fn rewrite(sources: &Sources, desired: &DesiredBridge) -> Result<Vec<
         bail!(
             "{} lists {} in BRIDGE_PORTS=\"{ports}\": take it out there first",
             bridge.display(),
+            desired.nic
+        );
+    }
+    if let Some((bond, key)) = bond_of(sources, &desired.nic) {
+        bail!(
+            "{} puts {} into a bond ({key}): take it out there first",
+            bond.display(),
             desired.nic
         );
     }
@@ -108,6 +113,16 @@ fn bridge_of<'a>(sources: &'a Sources, nic: &str) -> Option<(&'a Path, String)> 
                 .any(|port| port == nic)
                 .then(|| (path, ports.to_owned()))
         })
+}
+
+/// The file of a bond that takes the NIC, and the key that says so.
+fn bond_of<'a>(sources: &'a Sources, nic: &str) -> Option<(&'a Path, String)> {
+    sources.iter().find_map(|(path, text)| {
+        let vars = ShellVars::parse(text);
+        let takes = |(key, value): &(&str, &str)| key.starts_with("BONDING_SLAVE") && *value == nic;
+        let (key, _) = vars.pairs().find(takes)?;
+        Some((path, key.to_owned()))
+    })
 }
 
 fn bridge_vars(port: &mut ShellVars, desired: &DesiredBridge) -> ShellVars {

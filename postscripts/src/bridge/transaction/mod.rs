@@ -179,7 +179,11 @@ impl BridgeTransaction<'_> {
         mut watchdog: Watchdog,
         fault: &Fault,
     ) -> Result<()> {
-        watchdog.expect_undo();
+        // the next run is to know as well, should both processes die
+        if journal.steps.len() < self.planned.plan.steps.len() {
+            let _ = journal.save();
+        }
+        watchdog.expect_undo(journal.steps.len());
         match undo(self.kernel, journal, fault) {
             Ok(()) => watchdog.dismiss(),
             Err(_) => watchdog.delegate_undo(),

@@ -3,8 +3,8 @@
 //! It is started before the first change, in a session of its own, with the journal read and its netlink
 //! socket open, so that it needs nothing afterwards that the change could take away. It reads a socket on its
 //! standard input: `done` ends it, the end of the stream means that the run died, and no word before the time
-//! limit means that the run hangs, which is then killed. `undo` begins the time anew: a run that takes its own
-//! change back is no run that hangs, however late it begins. The run's lock is its standard output, so that a
+//! limit means that the run hangs, which is then killed. `undo N` begins the time anew: a run that takes its own
+//! change back is no run that hangs, however late it begins; only the first N steps are to be undone. The run's lock is its standard output, so that a
 //! second run waits for it too.
 
 use std::fs::File;
@@ -28,7 +28,7 @@ use crate::fault::Fault;
 pub(crate) const WATCHDOG: &str = "--watchdog";
 const READY: &[u8] = b"ready\n";
 const DONE: &[u8] = b"done\n";
-const UNDO: &[u8] = b"undo\n";
+const UNDO: &str = "undo ";
 /// How a watchdog exits that had to undo the change, and did.
 const UNDONE: u8 = 3;
 
@@ -79,10 +79,11 @@ impl Watchdog {
         Ok(())
     }
 
-    /// Says that the run undoes the change itself, which may take as long as the change.
-    pub(crate) fn expect_undo(&mut self) {
+    /// Says that the run undoes the change itself, which may take as long as the change, and how many steps were begun:
+    /// what never happened may be somebody else's, and is not to be undone by the watchdog either.
+    pub(crate) fn expect_undo(&mut self, begun: usize) {
         // one that has ended is seen when it is dismissed
-        let _ = self.stream.write_all(UNDO);
+        let _ = self.stream.write_all(format!("{UNDO}{begun}\n").as_bytes());
     }
 
     /// Leaves the undo to it.
@@ -133,7 +134,8 @@ fn watch(root: &Path, timeout: Duration) -> Result<Option<&'static str>> {
     stream
         .write_all(READY)
         .context("reporting that the watchdog is ready")?;
-    let Some(reason) = wait_for_end(&mut stream, timeout, run)? else {
+    let mut journal = journal;
+    let Some(reason) = wait_for_end(&mut stream, timeout, run, &mut journal)? else {
         return Ok(None);
     };
     if !journal.exists() {
@@ -143,11 +145,13 @@ fn watch(root: &Path, timeout: Duration) -> Result<Option<&'static str>> {
     Ok(Some(reason))
 }
 
-/// Waits for the run to end; returns what is wrong when it does not report success.
+/// Waits for the run to end; returns what is wrong when it does not report success. The run shortens the journal when it
+/// undoes its change itself.
 fn wait_for_end(
     stream: &mut UnixStream,
     timeout: Duration,
     run: Pid,
+    journal: &mut ChangeJournal,
 ) -> Result<Option<&'static str>> {
     let mut end = Instant::now() + timeout;
     let mut received = Vec::new();
@@ -162,7 +166,7 @@ fn wait_for_end(
             return Ok(Some("the change took too long"));
         }
         stream.set_read_timeout(Some(left))?;
-        let mut bytes = [0; 8];
+        let mut bytes = [0; 32];
         match stream.read(&mut bytes) {
             Ok(0) => return Ok(Some("the change was interrupted")),
             Ok(count) => received.extend(&bytes[..count]),
@@ -172,11 +176,18 @@ fn wait_for_end(
         if received.ends_with(DONE) {
             return Ok(None);
         }
-        if received.ends_with(UNDO) {
+        if let Some(begun) = undone_steps(&received) {
             received.clear();
+            journal.steps.truncate(begun);
             end = Instant::now() + timeout;
         }
     }
+}
+
+/// Reads `undo N`, once the line is whole.
+fn undone_steps(line: &[u8]) -> Option<usize> {
+    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    line.strip_prefix(UNDO)?.parse().ok()
 }
 
 fn is_timeout(error: &io::Error) -> bool {
@@ -187,4 +198,23 @@ fn is_timeout(error: &io::Error) -> bool {
 /// Writes to standard error, if it is still open.
 fn log(text: &str) {
     let _ = writeln!(io::stderr(), "bridgeprereq: watchdog: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_says_how_many_steps_it_began() {
+        for (line, expected) in [
+            ("undo 0\n", Some(0)),
+            ("undo 12\n", Some(12)),
+            ("undo 1", None),
+            ("undo \n", None),
+            ("done\n", None),
+            ("", None),
+        ] {
+            assert_eq!(undone_steps(line.as_bytes()), expected, "{line:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use nix::libc;
 
 use super::HostKernel;
 use super::bound::mptcp_endpoints;
+use super::raw::raw_sockets;
 use super::receivers::receivers;
 use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
 use crate::bridge::net::{PortObstacle, SocketProtocol};
@@ -99,6 +100,9 @@ impl HostKernel {
         }
         for (index, obstacle) in receivers() {
             add(names.name(index), obstacle);
+        }
+        for (nic, obstacle) in raw_sockets() {
+            add(Some(&nic), obstacle);
         }
         for (index, what) in self.bound_objects()? {
             add(names.name(index), PortObstacle::Bound { what });

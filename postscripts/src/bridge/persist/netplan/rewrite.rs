@@ -33,6 +33,7 @@ pub(in crate::bridge::persist) fn rewrite(
     }
     let documents = documents(sources)?;
     refuse_other_master(&documents, &definition.id, desired)?;
+    refuse_tunnels(&documents, &definition.id, desired)?;
     if definition.renderer == Renderer::Networkd {
         refuse_earlier(&documents, desired)?;
         let name = format!("10-netplan-{}.network", desired.bridge);
@@ -48,6 +49,7 @@ pub(in crate::bridge::persist) fn rewrite(
             .iter()
             .any(|document| ports(document, &desired.bridge).contains(&port.as_str())),
     };
+    let is_port = bridge.holds;
     let mut after = sources.clone();
     for document in documents
         .iter()
@@ -59,6 +61,10 @@ pub(in crate::bridge::persist) fn rewrite(
         if new != text {
             after.insert(in_etc(&document.path), new);
         }
+    }
+    if definition.renderer == Renderer::Networkd && !is_port {
+        let names = [definition.id.as_str(), &port, &desired.bridge];
+        networkd::move_dropins(sources, &mut after, names, desired)?;
     }
     if definition.renderer == Renderer::Networkd
         && let Some(iaid) = desired.iaid
@@ -137,6 +143,25 @@ fn refuse_other_master(documents: &[NetplanFile], id: &str, desired: &DesiredBri
                     entry.key
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses tunnels that are bound to the NIC: a port has no route to their other end.
+fn refuse_tunnels(documents: &[NetplanFile], id: &str, desired: &DesiredBridge) -> Result<()> {
+    let tunnels = documents
+        .iter()
+        .filter_map(|document| document.class("tunnels"))
+        .flat_map(YamlNode::entries);
+    for tunnel in tunnels {
+        if tunnel.value.string("link") == Some(id) {
+            bail!(
+                "netplan binds the tunnel {} to {} (link: {id}), and a port has no route to its other end: take 'link' \
+                 out there first",
+                tunnel.key,
+                desired.nic
+            );
         }
     }
     Ok(())

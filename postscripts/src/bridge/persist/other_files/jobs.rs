@@ -100,7 +100,7 @@ pub(super) fn find(root: &Path, desired: &DesiredBridge) -> Result<FoundJobs> {
 }
 
 /// The lines that are no comments, with their numbers.
-fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = (1..).zip(text.lines());
     let lines = lines.map(|(number, line)| (number, line.split(" #").next().unwrap_or(line)));
     lines.filter(|(_, line)| !line.trim_start().starts_with(['#', ';']))

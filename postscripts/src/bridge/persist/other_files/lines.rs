@@ -14,15 +14,17 @@ pub(super) struct KeyedFiles {
     stays: &'static [&'static str],
 }
 
-pub(super) const KEYED: [KeyedFiles; 19] = [
+pub(super) const KEYED: [KeyedFiles; 20] = [
     KeyedFiles {
-        files: &[
-            "/etc/NetworkManager/NetworkManager.conf",
-            "/etc/NetworkManager/conf.d/*.conf",
-        ],
-        // what "match-device" is about, each section says
-        moves: &[],
-        stays: &["no-auto-default", "unmanaged-devices"],
+        files: &["/etc/sysconfig/static-routes*"],
+        moves: &["*"],
+        stays: &[],
+    },
+    KeyedFiles {
+        // how long a boot waits for the NIC to have its addresses
+        files: &["/etc/default/networking"],
+        moves: &["WAIT_ONLINE_IFACE"],
+        stays: &["EXCLUDE_INTERFACES", "CONFIGURE_INTERFACES"],
     },
     KeyedFiles {
         files: &["/etc/sysconfig/network"],
@@ -45,8 +47,15 @@ pub(super) const KEYED: [KeyedFiles; 19] = [
         stays: &["hwtimestamp"],
     },
     KeyedFiles {
-        files: &["/etc/ntp.conf", "/etc/ntpsec/ntp.conf", "/etc/ntp.d/*.conf"],
-        moves: &["interface", "nic"],
+        files: &[
+            "/etc/ntp.conf",
+            "/etc/ntpsec/ntp.conf",
+            "/etc/ntp.d/*.conf",
+            "/etc/default/ntp",
+            "/etc/default/ntpsec",
+            "/etc/sysconfig/ntpd",
+        ],
+        moves: &["interface", "nic", "NTPD_OPTS*", "OPTIONS*"],
         stays: &[],
     },
     KeyedFiles {
@@ -75,37 +84,36 @@ pub(super) const KEYED: [KeyedFiles; 19] = [
         stays: &[],
     },
     KeyedFiles {
-        files: &["/etc/dnsmasq.conf", "/etc/dnsmasq.d/*"],
-        moves: &[
-            "interface",
-            "except-interface",
-            "no-dhcp-interface",
-            "listen-interface",
-            "server",
-            "dhcp-range",
-            "bridge-interface",
-            "interface-name",
-            "auth-server",
-            "tag-if",
+        files: &[
+            "/etc/dnsmasq.conf",
+            "/etc/dnsmasq.d/*",
+            "/etc/default/dnsmasq",
+            "/etc/NetworkManager/dnsmasq.d/*",
+            "/etc/NetworkManager/dnsmasq-shared.d/*",
         ],
+        moves: &["*"],
         stays: &[],
     },
+    // All that they do is about addresses.
     KeyedFiles {
-        files: &["/etc/radvd.conf", "/etc/keepalived/*.conf"],
-        moves: &["interface", "track_interface", "virtual_ipaddress", "dev"],
+        files: &[
+            "/etc/radvd.conf",
+            "/etc/keepalived/*.conf",
+            "/etc/keepalived/*/*.conf",
+        ],
+        moves: &["*"],
         stays: &[],
     },
     KeyedFiles {
         files: &[
             "/etc/default/isc-dhcp-server",
             "/etc/default/isc-dhcp-relay",
-            "/etc/default/networking",
             "/etc/sysconfig/dhcpd",
             "/etc/sysconfig/dhcpd6",
             "/etc/sysconfig/dhcrelay",
         ],
         moves: &["INTERFACES*", "DHCPD*", "DHCRELAY*", "OPTIONS"],
-        stays: &["EXCLUDE_INTERFACES", "CONFIGURE_INTERFACES"],
+        stays: &[],
     },
     KeyedFiles {
         files: &[
@@ -215,7 +223,7 @@ pub(super) fn script(text: &str, context: &RewriteContext<'_>) -> Result<String,
 }
 
 /// Edits the lines that name the NIC, comments apart; `None` is one that no rule is known for.
-fn each(
+pub(super) fn each(
     text: &str,
     context: &RewriteContext<'_>,
     edit: impl Fn(&str) -> Option<String>,

@@ -8,7 +8,10 @@
 mod jobs;
 mod lines;
 mod link;
+mod manager;
+mod rest;
 mod sysctl;
+mod tmpfiles;
 mod udev;
 
 use std::collections::BTreeMap;
@@ -16,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::backend::Backend;
 use super::model::DesiredBridge;
 use crate::files::{self, Access, FileChange, Inspected, TextFile, glob, under_root};
 
@@ -38,6 +42,8 @@ struct RewriteContext<'a> {
     desired: &'a DesiredBridge,
     /// The NIC's type as udev knows it: `ether`, `bond`, `vlan` …
     link_type: String,
+    /// Whether NetworkManager may bring the bridge up.
+    is_networkmanagers: bool,
 }
 
 /// What names the NIC and cannot be moved: where in the file, and what to do.
@@ -46,7 +52,25 @@ struct UnclearLine {
     what: String,
 }
 
-const SEARCHED: [SearchedFiles; 6] = [
+const SEARCHED: [SearchedFiles; 8] = [
+    SearchedFiles {
+        files: &[
+            "/etc/NetworkManager/NetworkManager.conf",
+            "/etc/NetworkManager/conf.d/*.conf",
+            "/run/NetworkManager/conf.d/*.conf",
+            "/usr/lib/NetworkManager/conf.d/*.conf",
+        ],
+        rewrite: manager::rewrite,
+    },
+    SearchedFiles {
+        files: &[
+            "/etc/tmpfiles.d/*.conf",
+            "/run/tmpfiles.d/*.conf",
+            "/usr/local/lib/tmpfiles.d/*.conf",
+            "/usr/lib/tmpfiles.d/*.conf",
+        ],
+        rewrite: tmpfiles::rewrite,
+    },
     SearchedFiles {
         files: &[
             "/etc/sysctl.d/*.conf",
@@ -58,7 +82,7 @@ const SEARCHED: [SearchedFiles; 6] = [
         rewrite: sysctl::rewrite,
     },
     SearchedFiles {
-        files: &["/etc/sysctl.conf"],
+        files: &["/etc/sysctl.conf", "/etc/sysconfig/network/ifsysctl"],
         rewrite: sysctl::rewrite,
     },
     SearchedFiles {
@@ -80,6 +104,12 @@ const SEARCHED: [SearchedFiles; 6] = [
             "/etc/systemd/system/*.service",
             "/etc/systemd/system/*.socket",
             "/etc/systemd/system/*.d/*.conf",
+            "/usr/local/lib/systemd/system/*.service",
+            "/usr/local/lib/systemd/system/*.socket",
+            "/usr/lib/systemd/system/*.service",
+            "/usr/lib/systemd/system/*.socket",
+            "/lib/systemd/system/*.service",
+            "/lib/systemd/system/*.socket",
         ],
         rewrite: lines::unit,
     },
@@ -90,8 +120,11 @@ const SEARCHED: [SearchedFiles; 6] = [
             "/etc/network/if-down.d/*",
             "/etc/network/if-post-down.d/*",
             "/etc/networkd-dispatcher/*.d/*",
+            "/usr/lib/networkd-dispatcher/*.d/*",
             "/etc/NetworkManager/dispatcher.d/*",
             "/etc/NetworkManager/dispatcher.d/*.d/*",
+            "/usr/lib/NetworkManager/dispatcher.d/*",
+            "/usr/lib/NetworkManager/dispatcher.d/*.d/*",
             "/etc/sysconfig/network/scripts/*",
             "/etc/sysconfig/network/if-up.d/*",
             "/etc/sysconfig/network/if-down.d/*",
@@ -121,11 +154,13 @@ const SEARCHED: [SearchedFiles; 6] = [
 /// The files that have to change, and what is not read; an error names all that cannot be moved.
 pub(super) fn changes(
     root: &Path,
+    backend: &Backend,
     desired: &DesiredBridge,
 ) -> Result<(Vec<FileChange>, Vec<String>)> {
     let context = RewriteContext {
         desired,
         link_type: link::type_of(root, &desired.nic)?,
+        is_networkmanagers: backend.may_be_networkmanagers(),
     };
     let (mut changes, mut skipped): (Vec<FileChange>, _) = Default::default();
     let mut problems = units_for(root, desired)?;
@@ -159,6 +194,10 @@ pub(super) fn changes(
     }
     problems.extend(jobs.problems);
     skipped.extend(jobs.notes);
+    let searched = SEARCHED.iter().map(|place| place.files);
+    let keyed = lines::KEYED.iter().map(|keyed| keyed.files);
+    let seen: Vec<&str> = searched.chain(keyed).flatten().copied().collect();
+    skipped.extend(rest::notes(root, desired, &seen));
     if !problems.is_empty() {
         bail!(
             "{} is named in other files for what {} will have: {}",
@@ -290,6 +329,7 @@ mod tests {
         RewriteContext {
             desired,
             link_type: "ether".to_owned(),
+            is_networkmanagers: true,
         }
     }
 }
