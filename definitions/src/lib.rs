@@ -67,7 +67,9 @@ pub use enrolment::{
 };
 pub use error::Error;
 #[cfg(feature = "files")]
-pub use files::{AtomicFile, boot_id, remove_staged, sync_directory, write_atomic};
+pub use files::{
+    AtomicFile, boot_id, read_bounded, read_text, remove_staged, sync_directory, write_atomic,
+};
 pub use hardware::MacAddresses;
 pub use hex::hex;
 pub use hostname::host_name_fault;

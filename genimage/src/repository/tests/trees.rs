@@ -247,7 +247,7 @@ fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
     let named = "[name=one trusted=yes] https://h/r";
     assert_eq!(
         names(&["DIR/t", named], &[named, "[gpgkey=DIR/t] https://h/r"]).unwrap_err(),
-        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is not a file"
+        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is not a regular file"
     );
     assert_eq!(
         names(&["DIR/t", named], &[named]).unwrap_err(),
