@@ -95,8 +95,8 @@ pub use parallel::in_parallel;
 pub use program::program_path;
 pub use repository::{
     AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
-    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, foreign_architecture,
-    is_url_character,
+    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, RpmSignatures,
+    foreign_architecture, is_url_character,
 };
 pub use runlist::{
     ProgramDigest, Results, Runlist, RunlistEntry, ScriptLine, ScriptOrigin, ScriptResult,
