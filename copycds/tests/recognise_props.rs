@@ -198,7 +198,10 @@ fn a_pipe_among_the_tables_is_an_error_and_no_wait() {
     let pipe = dir.path().join("pipe.toml");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let message = format!("{:#}", RecognitionRules::load(dir.path()).unwrap_err());
-    assert_eq!(message, format!("{} is not a file", pipe.display()));
+    assert_eq!(
+        message,
+        format!("reading {}: it is not a regular file", pipe.display())
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Files that are replaced whole, and the identity of this boot. The only I/O here beside the catalog and the
-//! lock.
+//! Files that are replaced whole or read with a bound, and the identity of this boot. The only I/O here beside the
+//! catalog and the lock.
 //!
 //! A path and bytes come in; readers see the old file or the new one, and so does the next boot: a temporary
 //! file in the same directory, whose mode is never wider than the final one, fsync, rename, fsync of the
@@ -7,11 +7,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use tempfile::NamedTempFile;
 
 /// Where the kernel names this boot: random(4).
@@ -121,6 +122,40 @@ fn staged_prefix(path: &Path) -> io::Result<OsString> {
     Ok(prefix)
 }
 
+/// Reads a regular file of at most so many bytes. A pipe is not waited for, and a device is not read.
+///
+/// # Errors
+/// When it cannot be read, is anything else than a regular file, or is longer.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let odd = || io::Error::other("it is not a regular file");
+    // Looked at first, as opening a device can do something; and again by what was opened.
+    if !fs::metadata(path)?.is_file() {
+        return Err(odd());
+    }
+    let file = File::options()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(odd());
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Reads a text in the same way.
+///
+/// # Errors
+/// As for [`read_bounded`], and what is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    String::from_utf8(read_bounded(path, limit)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
 /// Makes the names in a directory survive a loss of power.
 ///
 /// # Errors
@@ -208,6 +243,31 @@ mod tests {
         write_atomic(&link, b"new", 0o644).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"kept");
         assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for_and_what_has_no_end_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        symlink("/dev/zero", at("device")).unwrap();
+        fs::write(at("four"), "1234").unwrap();
+        fs::write(at("five"), "12345").unwrap();
+        fs::write(at("bytes"), [0xff]).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for (name, expected) in [
+            ("four", "1234"),
+            ("five", "it has more than 4 bytes"),
+            ("bytes", "it is not UTF-8 text"),
+            ("pipe", "it is not a regular file"),
+            ("device", "it is not a regular file"),
+            ("socket", "it is not a regular file"),
+            (".", "it is not a regular file"),
+            ("none", "No such file or directory (os error 2)"),
+        ] {
+            let said = read_text(&at(name), 4).unwrap_or_else(|error| error.to_string());
+            assert_eq!(said, expected, "{name}");
+        }
     }
 
     #[test]

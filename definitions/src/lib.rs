@@ -67,7 +67,9 @@ pub use enrolment::{
 };
 pub use error::Error;
 #[cfg(feature = "files")]
-pub use files::{AtomicFile, boot_id, remove_staged, sync_directory, write_atomic};
+pub use files::{
+    AtomicFile, boot_id, read_bounded, read_text, remove_staged, sync_directory, write_atomic,
+};
 pub use hardware::MacAddresses;
 pub use hex::hex;
 pub use hostname::host_name_fault;
@@ -93,8 +95,8 @@ pub use parallel::in_parallel;
 pub use program::program_path;
 pub use repository::{
     AptKey, AptSource, PackageChanges, PackageOrigin, RepositoryEntry, RepositoryFormat,
-    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, foreign_architecture,
-    is_url_character,
+    RepositoryLocation, RepositoryTrust, RequestedPackage, RpmRepo, RpmSignatures,
+    foreign_architecture, is_url_character,
 };
 pub use runlist::{
     ProgramDigest, Results, Runlist, RunlistEntry, ScriptLine, ScriptOrigin, ScriptResult,

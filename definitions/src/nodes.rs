@@ -204,6 +204,10 @@ impl Object {
     }
 }
 
+/// No file of a node range (`^/path`) is longer, in bytes.
+#[cfg(feature = "catalog")]
+const MAX_LIST: u64 = 1 << 20;
+
 /// Node ranges choose by what nodes have.
 #[cfg(feature = "catalog")]
 impl crate::Universe for Nodes {
@@ -226,12 +230,8 @@ impl crate::Universe for Nodes {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        let reading = |error| format!("reading {path}: {error}");
-        let mut text = String::new();
-        let file = std::fs::File::open(path).map_err(reading)?;
-        let mut bounded = std::io::Read::take(file, 1 << 20);
-        std::io::Read::read_to_string(&mut bounded, &mut text).map_err(reading)?;
-        Ok(text)
+        crate::read_text(std::path::Path::new(path), MAX_LIST)
+            .map_err(|error| format!("reading {path}: {error}"))
     }
 }
 

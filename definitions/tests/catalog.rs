@@ -11,7 +11,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use definitions::{Catalog, Error, Object, ObjectKind, OsImage, ProvMethod, Site};
+use definitions::{Catalog, Error, Noderange, Object, ObjectKind, OsImage, ProvMethod, Site};
 
 /// Makes a directory of definitions that holds these files.
 fn catalog(files: &[(&str, &str)]) -> (tempfile::TempDir, Catalog) {
@@ -321,4 +321,54 @@ proptest! {
         let _ = catalog.objects(ObjectKind::Node);
         let _ = catalog.site();
     }
+}
+
+#[test]
+fn what_is_no_file_is_refused_by_name_and_not_waited_for() {
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    for name in [
+        "site.toml",
+        "networks.toml",
+        "nodes/rack1.toml",
+        "osimages/mine.toml",
+        "secrets.toml",
+        "format",
+    ] {
+        let (directory, catalog) = catalog(&[("nodes/nodes.toml", "[node.n1]\n")]);
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let expected = format!("reading {name}: it is not a regular file");
+        nix::unistd::mkfifo(&path, mode).unwrap();
+        let read = || {
+            let mut all = ObjectKind::ALL.into_iter();
+            all.try_for_each(|kind| catalog.objects(kind).map(drop))
+        };
+        let said = || message::<()>(directory.path(), read());
+        assert_eq!(said(), expected);
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert_eq!(said(), expected);
+    }
+}
+
+#[test]
+fn a_file_of_a_node_range_that_is_none_is_refused_and_not_waited_for() {
+    let (directory, catalog) = catalog(&[("nodes/nodes.toml", "[node.n1]\n")]);
+    let nodes = catalog.nodes().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", path("device")).unwrap();
+    fs::write(path("long"), "n1\n".repeat(400_000)).unwrap();
+    fs::write(path("list"), "n1\n").unwrap();
+    for (name, expected) in [
+        ("pipe", "it is not a regular file"),
+        ("device", "it is not a regular file"),
+        ("long", "it has more than 1048576 bytes"),
+    ] {
+        let range: Noderange = format!("^{}", path(name).display()).parse().unwrap();
+        let error = range.choose(&nodes).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("/{name}: {expected}")), "{error}");
+    }
+    let range: Noderange = format!("^{}", path("list").display()).parse().unwrap();
+    assert_eq!(range.choose(&nodes).unwrap().nodes, ["n1"]);
 }

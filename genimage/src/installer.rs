@@ -61,9 +61,9 @@ impl InstallerKind {
             Self::Autoinstall | Self::Agama => Some(
                 "its installer has left its initrd when it looks for its file, and fetches it by plain HTTP",
             ),
-            Self::Kickstart => {
-                Some("its installer fetches its second part by plain HTTP and checks nothing of it")
-            }
+            Self::Kickstart => Some(
+                "its installer fetches its second part by plain HTTP, and verifies no signature, of that nor of packages",
+            ),
         }
     }
 

@@ -15,8 +15,19 @@ use crate::repository::key;
 /// The directory of an archive for what no installer knows.
 const DIRECTORY: &str = "slipway";
 
-/// The keys by which debian-installer verifies its own parts and the base system (net-retriever, bootstrap-base).
-const KEYRING: &str = "usr/share/keyrings/archive.gpg";
+/// Where an installer finds the keys by which it verifies what it installs from, if it looks for them anywhere:
+/// debian-installer for its own parts and the base system (net-retriever, bootstrap-base); YaST takes every `/*.gpg` for a key
+/// that is trusted (`ImportGPGKeys` of yast-packager).
+fn keyring(installer: InstallerKind) -> Option<&'static str> {
+    match installer {
+        InstallerKind::Preseed => Some("usr/share/keyrings/archive.gpg"),
+        InstallerKind::Autoyast => Some("slipway-trees.gpg"),
+        InstallerKind::Autoinstall
+        | InstallerKind::Kickstart
+        | InstallerKind::Agama
+        | InstallerKind::Netboot => None,
+    }
+}
 
 /// What the archive of a node is made from, beside its assets.
 #[derive(Debug, Clone, Copy)]
@@ -63,9 +74,9 @@ impl NodeArchive<'_> {
         if let Some(root) = self.root {
             archive.file(&format!("{DIRECTORY}/root.crt"), 0o644, root)?;
         }
-        if let (InstallerKind::Preseed, Some(key)) = (self.installer, self.key) {
+        if let (Some(keyring), Some(key)) = (keyring(self.installer), self.key) {
             let keys = key::binary(key).map_err(|why| anyhow!("the key of its tree {why}"))?;
-            archive.file(KEYRING, 0o644, keys)?;
+            archive.file(keyring, 0o644, keys)?;
         }
         let group = assets.group(main);
         assets.add_packed(Self::FILE, archive.render());
@@ -110,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_has_the_keys_by_which_debian_installer_verifies_the_tree() {
+    fn an_archive_has_the_keys_by_which_installers_verify_the_tree() {
         const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQABAQ==\n-----END PGP PUBLIC KEY BLOCK-----\n";
         let archive = |installer, key| NodeArchive {
             installer,
@@ -123,18 +134,27 @@ mod tests {
             archive.add(&mut assets)?;
             anyhow::Ok(assets.file(NodeArchive::FILE).unwrap().to_vec())
         };
-        let holds = |plain: &[u8]| {
-            let name = KEYRING.as_bytes();
-            plain.windows(name.len()).any(|part| part == name)
+        let holds = |plain: &[u8], name: &str| {
+            let mut parts = plain.windows(name.len());
+            parts.any(|part| part == name.as_bytes())
         };
-        let keys = plain(archive(InstallerKind::Preseed, Some(KEY)), "preseed.cfg").unwrap();
-        assert!(holds(&keys));
-        assert!(keys.windows(4).any(|part| part == [0x99, 0, 1, 1]));
+        for (installer, main, keyring) in [
+            (
+                InstallerKind::Preseed,
+                "preseed.cfg",
+                "usr/share/keyrings/archive.gpg",
+            ),
+            (InstallerKind::Autoyast, "autoinst.xml", "slipway-trees.gpg"),
+        ] {
+            let keys = plain(archive(installer, Some(KEY)), main).unwrap();
+            assert!(holds(&keys, keyring));
+            assert!(keys.windows(4).any(|part| part == [0x99, 0, 1, 1]));
+        }
         for other in [
             plain(archive(InstallerKind::Preseed, None), "preseed.cfg").unwrap(),
             plain(archive(InstallerKind::Kickstart, Some(KEY)), "ks.cfg").unwrap(),
         ] {
-            assert!(!holds(&other));
+            assert!(!holds(&other, ".gpg"));
         }
         let error = plain(
             archive(InstallerKind::Preseed, Some("no key")),

@@ -240,7 +240,7 @@ impl NodeRenderer<'_> {
         NodeArchive {
             installer: image.installer,
             root: self.authority,
-            key: first.and_then(|source| source.key.as_deref()),
+            key: first.and_then(|source| source.index_key.as_deref().or(source.key.as_deref())),
         }
     }
 
@@ -320,6 +320,10 @@ fn split_repositories(
         by_itself || repository.name == first.name
     });
     let uri = match first.form {
+        // Anaconda verifies no signature, and is given the tree itself.
+        RepositoryFormat::Zypper if first.is_tree() && first.index_key.is_some() => {
+            &format!("{}/{}", server.tree, InstallDir::SIGNED)
+        }
         RepositoryFormat::Dnf | RepositoryFormat::Zypper if first.is_tree() => &server.tree,
         _ => &first.uri,
     };

@@ -1,14 +1,17 @@
 //! How root gets in to the nodes: public ssh keys and a crypted password, and nothing by default.
 
-use std::fs;
 use std::io;
+use std::path::Path;
 
-use definitions::{Distro, Site};
+use definitions::{Distro, Site, read_text};
 use nix::unistd::Gid;
 
 use crate::context::RootAccess;
 use crate::problem::{FileLine, Problem};
 use crate::secrets;
+
+/// No file of keys is longer, in bytes.
+const MAX_KEYS: u64 = 1 << 20;
 
 /// Reads what the site says.
 ///
@@ -81,12 +84,9 @@ fn knows_method(distro: &Distro, password: &str) -> bool {
         || major.is_none_or(|major| major > last)
 }
 
-/// Reads a file; a pipe would block, a device never end.
+/// Reads a file of keys.
 fn read(file: &str) -> io::Result<String> {
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    fs::read_to_string(file)
+    read_text(Path::new(file), MAX_KEYS)
 }
 
 /// Takes the keys of a file, a line each; `#` begins a comment line, as in sshd(8).

@@ -285,6 +285,9 @@ impl SiteContext {
         report
             .notes
             .extend(tree.iter().filter_map(repository::accepted_unsigned));
+        report
+            .notes
+            .extend(tree.iter().filter_map(repository::expired));
     }
 
     /// Has the site sign the tree of an osimage, where it has an authority and `copycds` made the tree; says why not

@@ -16,6 +16,9 @@ use serde_json::Value;
 const TREE: &str = "install/debian13.1.0/x86_64";
 const SIGNED: &str = "install/debian13.1.0/x86_64/.slipway/signed";
 
+/// Until when the second disc counts.
+const OVER: &str = "Valid-Until: Sat, 13 Sep 2025 09:30:13 UTC\n";
+
 /// What apt finds there.
 const PACKAGES: &str = "Package: hello\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: x\n\
                         Filename: pool/hello.deb\nSize: 1\nSHA256: 0000000000000000000000000000000000000000000000000000000000000000\n";
@@ -58,9 +61,11 @@ fn ready() -> Lab {
         let index = format!("{suite}/main/binary-amd64/Packages");
         lay(&lab, &index, PACKAGES);
         let digest = sha256(&lab, &format!("{TREE}/{index}"));
+        // A medium is old, and apt refuses an index whose time is over.
+        let end = if suite.starts_with('.') { OVER } else { "" };
         let release = format!(
             "Origin: Debian\nSuite: stable\nCodename: trixie\nComponents: main\nArchitectures: amd64\n\
-             Date: Sat, 06 Sep 2025 09:30:13 UTC\nSHA256:\n {digest} {} \
+             Date: Sat, 06 Sep 2025 09:30:13 UTC\n{end}SHA256:\n {digest} {} \
              main/binary-amd64/Packages\n",
             PACKAGES.len()
         );
@@ -189,8 +194,8 @@ fn verified() {
             is_good(&lab, &[&of("Release.gpg"), &of("Release")]),
             "{suite}"
         );
-        let release = fs::read(tree.join(suite).join("Release")).unwrap();
-        assert_eq!(fs::read(lab.path(&of("Release"))).unwrap(), release);
+        let release = fs::read_to_string(tree.join(suite).join("Release")).unwrap();
+        assert_eq!(lab.read(&of("Release")), release.replace(OVER, ""));
     }
     let metadata = format!("{SIGNED}/BaseOS/repodata/repomd.xml");
     assert!(is_good(&lab, &[&format!("{metadata}.asc"), &metadata]));

@@ -1,7 +1,8 @@
 //! Opens metadata in the compressions that repositories use, and never lets it grow without bound.
 //!
 //! A stream comes in with its compression; a stream of at most [`MAX_BYTES`] bytes goes out. Debian and Ubuntu
-//! compress with gzip and xz, rpm-md with gzip, xz (EL 7) and zstd (EL 10, Fedora).
+//! compress with gzip and xz, repositories that others make for apt with lz4 too, rpm-md with gzip, xz (EL 7) and zstd
+//! (EL 10, Fedora).
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,6 +12,7 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
 use crate::MAX_BYTES;
+use crate::lz4::Lz4Frames;
 
 /// No decoder's window is larger: `xz -9` needs 64 MiB, `zstd --ultra` is not used for metadata.
 const MAX_WINDOW: u32 = 96 << 20;
@@ -46,7 +48,7 @@ impl Compression {
     ];
 
     /// Those that are read here, the cheapest to read from a slow medium first.
-    pub const SUPPORTED: [Self; 4] = [Self::Gzip, Self::Zstd, Self::Xz, Self::None];
+    pub const SUPPORTED: [Self; 5] = [Self::Gzip, Self::Zstd, Self::Xz, Self::Lz4, Self::None];
 
     /// Returns what a file's name ends in: `.gz`.
     pub fn suffix(self) -> &'static str {
@@ -101,7 +103,8 @@ impl<'a> Decompressor<'a> {
                 let decoder = StreamingDecoder::new_with_max_window_size(packed, limit);
                 buffered(Box::new(decoder.map_err(io::Error::other)?))
             }
-            Compression::Bzip2 | Compression::Lz4 => {
+            Compression::Lz4 => buffered(Box::new(Lz4Frames::new(packed))),
+            Compression::Bzip2 => {
                 return Err(io::Error::other("its compression is not supported"));
             }
         };
@@ -170,7 +173,7 @@ mod tests {
         Ok(plain)
     }
 
-    /// Packs with the tool that makes such files; every development machine has all three.
+    /// Packs with the tool that makes such files; every development machine has all of them.
     fn packed(tool: &str, plain: &[u8]) -> Vec<u8> {
         let mut child = Command::new(tool)
             .arg("-c")
@@ -190,7 +193,12 @@ mod tests {
     fn what_each_tool_packs_is_read_back_and_half_a_file_is_an_error() {
         let plain: Vec<u8> = (0..300_000u32).flat_map(u32::to_le_bytes).collect();
         assert_eq!(inflated(Compression::None, &plain).unwrap(), plain);
-        for (tool, name) in [("gzip", "a.gz"), ("xz", "a.xz"), ("zstd", "a.xml.zst")] {
+        for (tool, name) in [
+            ("gzip", "a.gz"),
+            ("xz", "a.xz"),
+            ("zstd", "a.xml.zst"),
+            ("lz4", "Packages.lz4"),
+        ] {
             let compression = Compression::of(name);
             let packed = packed(tool, &plain);
             assert_eq!(inflated(compression, &packed).unwrap(), plain, "{tool}");

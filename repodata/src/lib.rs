@@ -15,6 +15,7 @@ pub mod digest;
 mod error;
 mod input;
 mod listed;
+mod lz4;
 mod primary;
 mod release;
 mod repomd;

@@ -16,6 +16,8 @@ pub struct AptRelease {
     pub suite: Option<String>,
     /// Its code name: `bookworm`.
     pub codename: Option<String>,
+    /// Until when it counts, where it says so.
+    pub valid_until: Option<String>,
     /// The architectures that it has indices of.
     pub architectures: Vec<String>,
     /// Whether indices of an architecture hold the packages of `all` too (`No-Support-for-Architecture-all`).
@@ -57,6 +59,7 @@ impl AptRelease {
         match name.as_str() {
             "suite" => self.suite = Some(value.to_owned()),
             "codename" => self.codename = Some(value.to_owned()),
+            "valid-until" => self.valid_until = Some(value.to_owned()),
             "architectures" => {
                 self.architectures = value.split_whitespace().map(str::to_owned).collect();
             }

@@ -4,12 +4,10 @@
 //! list counts is not decided here.
 
 use std::fs;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, ensure};
-use nix::fcntl::OFlag;
+use anyhow::Result;
+use definitions::read_bounded;
 
 use super::sums;
 use crate::digest::{Algorithm, Digest};
@@ -160,16 +158,5 @@ pub(super) fn signature_of(list: &Path) -> Option<PathBuf> {
 
 /// Reads a regular file of bounded length.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let nonblocking = OFlag::O_NONBLOCK.bits();
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)?;
-    ensure!(file.metadata()?.is_file(), "it is not a regular file");
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(anyhow!("it has more than {MAX_BYTES} bytes"));
-    }
-    Ok(bytes)
+    Ok(read_bounded(path, MAX_BYTES)?)
 }

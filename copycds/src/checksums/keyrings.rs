@@ -13,8 +13,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use definitions::glob;
+use anyhow::{Context, Result};
+use definitions::{glob, read_bounded, read_text};
 use serde::Deserialize;
 
 use super::gpgv::{GpgvResult, parse_status, run};
@@ -74,7 +74,7 @@ impl Keyrings {
             if path.extension().is_none_or(|ending| ending != "toml") {
                 continue;
             }
-            let text = fs::read_to_string(&path).map_err(anyhow::Error::from);
+            let text = read_text(&path, MAX_BYTES).map_err(anyhow::Error::from);
             let more = text.and_then(|text| parse(&text));
             bindings.extend(more.with_context(|| format!("reading {}", path.display()))?);
         }
@@ -203,13 +203,7 @@ impl Keys {
 /// Reads the keys of a file.
 fn packets(path: &Path) -> Result<Vec<u8>> {
     let reading = || format!("reading the keyring {}", path.display());
-    let len = fs::metadata(path).with_context(reading)?.len();
-    ensure!(
-        len <= MAX_BYTES,
-        "{}: it has {len} bytes, more than {MAX_BYTES}",
-        reading()
-    );
-    let bytes = fs::read(path).with_context(reading)?;
+    let bytes = read_bounded(path, MAX_BYTES).with_context(reading)?;
     openpgp::packets(bytes).with_context(reading)
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail, ensure};
-use definitions::Arch;
+use anyhow::{Context, anyhow, bail};
+use definitions::{Arch, read_text};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -14,6 +14,9 @@ use super::finding::Version;
 use super::pattern::RulePattern;
 use super::rules::{FamilyRules, NameRule, NameRules, OtherSystem, RecognitionRules};
 use super::trailing_words::TrailingWords;
+
+/// No file of rules is longer, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
 
 /// A file of rules as it is written.
 #[derive(Debug, Deserialize)]
@@ -128,10 +131,7 @@ impl RecognitionRules {
         let mut files = vec![parse(include_str!("rules.toml"), EMBEDDED)?];
         for path in tables(dir)? {
             let reading = || format!("reading {}", path.display());
-            // a pipe would block
-            let is_file = fs::metadata(&path).with_context(reading)?.is_file();
-            ensure!(is_file, "{} is not a file", path.display());
-            let text = fs::read_to_string(&path).with_context(reading)?;
+            let text = read_text(&path, MAX_BYTES).with_context(reading)?;
             files.push(parse(&text, &path.display().to_string())?);
         }
         compile(files)

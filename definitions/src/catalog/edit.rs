@@ -5,7 +5,6 @@
 //! new and some old, each of them whole.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +12,8 @@ use anyhow::{Context, Result, bail};
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
 use super::names::Added;
-use super::{Catalog, ObjectsByName, StoredObject, file};
-use crate::{AttributeValue, Error, Lock, Nodes, Object, ObjectKind, Site};
+use super::{Catalog, MAX_BYTES, ObjectsByName, StoredObject, file};
+use crate::{AttributeValue, Error, Lock, Nodes, Object, ObjectKind, Site, read_text};
 
 /// A change under way; dropping it changes nothing.
 #[derive(Debug)]
@@ -289,7 +288,7 @@ impl<'c> CatalogEdit<'c> {
     /// Reads a file to be edited, once; one that does not exist is empty.
     fn document(&mut self, path: &Path) -> Result<&mut EditedFile> {
         if !self.documents.contains_key(path) {
-            let before = match fs::read_to_string(path) {
+            let before = match read_text(path, MAX_BYTES) {
                 Ok(text) => text,
                 Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
                 Err(error) => {

@@ -3,11 +3,13 @@
 //! A directory comes in; an error goes out when a newer version wrote it. Without the file the form is the first. What
 //! holds for the definitions holds for the authorities beside them.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+
+use super::MAX_BYTES;
+use crate::read_text;
 
 /// The form that this version reads and writes.
 const FORM: u32 = 1;
@@ -18,7 +20,7 @@ const FORM: u32 = 1;
 /// When it is, or the file holds no number.
 pub(super) fn check(directory: &Path) -> Result<()> {
     let path = directory.join("format");
-    let text = match fs::read_to_string(&path) {
+    let text = match read_text(&path, MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
@@ -40,7 +42,8 @@ pub(super) fn check(directory: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+
     use crate::{Catalog, Node, Site};
 
     #[test]

@@ -31,9 +31,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Definition, Error, Nodes, Object, ObjectKind, Site, in_parallel};
+use crate::{Definition, Error, Nodes, Object, ObjectKind, Site, in_parallel, read_text};
 
 pub use edit::CatalogEdit;
+
+/// No file of definitions is longer, in bytes: ten times those of 100,000 nodes.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A directory of definitions.
 #[derive(Debug, Clone)]
@@ -209,7 +212,7 @@ impl Catalog {
 
     /// Reads one file.
     fn parse(&self, file: &Path) -> Result<Vec<Object>> {
-        match fs::read_to_string(file) {
+        match read_text(file, MAX_BYTES) {
             Ok(text) => text::parse(&self.layout(file), file, &text),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),

@@ -1,14 +1,13 @@
 //! What is secret of objects: a file that is its owner's alone, beside those that everybody may read.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Catalog, Layout, ObjectsByName, text};
-use crate::{Object, ObjectKind};
+use super::{Catalog, Layout, MAX_BYTES, ObjectsByName, text};
+use crate::{Object, ObjectKind, read_text};
 
 impl Catalog {
     /// Names the file.
@@ -23,7 +22,7 @@ impl Catalog {
     ) -> Result<()> {
         use ErrorKind::{NotFound, PermissionDenied};
         let file = self.secrets();
-        let text = match fs::read_to_string(&file) {
+        let text = match read_text(&file, MAX_BYTES) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => return Ok(()),
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),

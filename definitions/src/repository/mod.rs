@@ -14,4 +14,4 @@ pub use entry::{
     RepositoryEntry, RepositoryFormat, RepositoryLocation, RepositoryTrust, is_url_character,
 };
 pub use packages::{PackageChanges, PackageOrigin, RequestedPackage, foreign_architecture};
-pub use rpm::RpmRepo;
+pub use rpm::{RpmRepo, RpmSignatures};

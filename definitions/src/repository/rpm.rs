@@ -4,6 +4,25 @@
 
 use std::fmt::Write as _;
 
+/// Which signatures a package manager asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RpmSignatures {
+    /// None: the definition says so explicitly.
+    Nothing,
+    /// Those that it asks for by itself: dnf of each package, zypper of the index, and of packages where that has none.
+    #[default]
+    Usual,
+    /// That of the index (`repomd.xml.asc`) in any case, and those of packages.
+    IndexToo,
+}
+
+impl RpmSignatures {
+    /// Returns the usual ones, or none of a repository that is trusted explicitly.
+    pub fn unless_trusted(trusted: bool) -> Self {
+        if trusted { Self::Nothing } else { Self::Usual }
+    }
+}
+
 /// A repository as dnf or zypper is configured for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RpmRepo {
@@ -11,10 +30,10 @@ pub struct RpmRepo {
     pub name: String,
     /// Where it is.
     pub uri: String,
-    /// The URL of the key that signs its packages.
-    pub key_url: Option<String>,
-    /// Whether no signature is needed.
-    pub trusted: bool,
+    /// The URLs of the keys that sign its packages and its index.
+    pub key_urls: Vec<String>,
+    /// Which signatures are asked for.
+    pub signatures: RpmSignatures,
     /// Whether zypper reads it, which has switches of its own.
     pub zypper: bool,
 }
@@ -27,12 +46,14 @@ impl RpmRepo {
         if self.zypper {
             text.push_str("autorefresh=1\n");
         }
-        let _ = writeln!(text, "gpgcheck={}", u8::from(!self.trusted));
-        if self.trusted && self.zypper {
-            text.push_str("repo_gpgcheck=0\npkg_gpgcheck=0\n");
-        }
-        if let Some(url) = self.key_url.as_ref().filter(|_| !self.trusted) {
-            let _ = writeln!(text, "gpgkey={url}");
+        text.push_str(match (self.signatures, self.zypper) {
+            (RpmSignatures::Nothing, false) => "gpgcheck=0\n",
+            (RpmSignatures::Nothing, true) => "gpgcheck=0\nrepo_gpgcheck=0\npkg_gpgcheck=0\n",
+            (RpmSignatures::Usual, _) => "gpgcheck=1\n",
+            (RpmSignatures::IndexToo, _) => "gpgcheck=1\nrepo_gpgcheck=1\n",
+        });
+        if self.signatures != RpmSignatures::Nothing && !self.key_urls.is_empty() {
+            let _ = writeln!(text, "gpgkey={}", self.key_urls.join(" "));
         }
         text
     }
@@ -61,8 +82,13 @@ impl RpmRepo {
                 let value = value.trim();
                 match key.trim() {
                     "baseurl" => repo.uri = value.to_owned(),
-                    "gpgkey" => repo.key_url = Some(value.to_owned()),
-                    "gpgcheck" => repo.trusted = is_off(value),
+                    "gpgkey" => {
+                        let urls = value.split([' ', '\t', ',']);
+                        let urls = urls.filter(|url| !url.is_empty());
+                        repo.key_urls = urls.map(str::to_owned).collect();
+                    }
+                    "gpgcheck" => repo.signatures = RpmSignatures::unless_trusted(is_off(value)),
+                    "repo_gpgcheck" if !is_off(value) => repo.signatures = RpmSignatures::IndexToo,
                     "enabled" => *enabled = !is_off(value),
                     "autorefresh" => repo.zypper = true,
                     _ => {}
@@ -94,15 +120,25 @@ mod tests {
         let repo = RpmRepo {
             name: "extra1".to_owned(),
             uri: "https://h/r".to_owned(),
-            key_url: Some("https://h/key".to_owned()),
+            key_urls: vec!["https://h/key".to_owned()],
             ..RpmRepo::default()
         };
         assert_eq!(
             repo.render(),
             "[extra1]\nname=extra1\nbaseurl=https://h/r\nenabled=1\ngpgcheck=1\ngpgkey=https://h/key\n"
         );
+        let signed = RpmRepo {
+            key_urls: vec!["file:///k1".to_owned(), "file:///k2".to_owned()],
+            signatures: RpmSignatures::IndexToo,
+            ..repo.clone()
+        };
+        assert_eq!(
+            signed.render(),
+            "[extra1]\nname=extra1\nbaseurl=https://h/r\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\n\
+             gpgkey=file:///k1 file:///k2\n"
+        );
         let trusted = RpmRepo {
-            trusted: true,
+            signatures: RpmSignatures::Nothing,
             zypper: true,
             ..repo
         };
@@ -120,27 +156,33 @@ mod tests {
         let expected = RpmRepo {
             name: "a".to_owned(),
             uri: "http://h/a/".to_owned(),
-            trusted: true,
+            signatures: RpmSignatures::Nothing,
             ..RpmRepo::default()
         };
         assert_eq!(RpmRepo::parse_all(text), [expected]);
     }
 
     fn repos() -> impl Strategy<Value = RpmRepo> {
-        let key = prop::option::of("(https|file)://[a-z/=]{1,9}");
+        use RpmSignatures::{IndexToo, Nothing, Usual};
+        let keys = prop::collection::vec("(https|file)://[a-z/=]{1,9}", 0..3);
         (
             "[a-z0-9-]{1,9}",
             "https?://[a-z/$=]{1,9}",
-            key,
-            any::<bool>(),
+            keys,
+            prop::sample::select(vec![Nothing, Usual, IndexToo]),
             any::<bool>(),
         )
-            .prop_map(|(name, uri, key_url, trusted, zypper)| RpmRepo {
-                name,
-                uri,
-                key_url: key_url.filter(|_| !trusted),
-                trusted,
-                zypper,
+            .prop_map(|(name, uri, mut key_urls, signatures, zypper)| {
+                if signatures == Nothing {
+                    key_urls.clear();
+                }
+                RpmRepo {
+                    name,
+                    uri,
+                    key_urls,
+                    signatures,
+                    zypper,
+                }
             })
     }
 

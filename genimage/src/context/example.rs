@@ -105,6 +105,9 @@ fn repository(name: &str) -> Repository {
             "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n",
         ),
         key_url: text("http://10.1.0.1/install/autoinst/keys/tree.asc"),
+        index_key: text(
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ==\n-----END PGP PUBLIC KEY BLOCK-----\n",
+        ),
         trusted: false,
         architectures: texts(&["amd64"]),
     }

@@ -1,9 +1,10 @@
 //! The administrator's own files: read whole, as text, within bounds.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+
+use definitions::read_bounded;
 
 use super::{Asset, AssetKind, AssetOrigin};
 use crate::installer::InstallerKind;
@@ -23,22 +24,7 @@ pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
         Problem::at(FileLine { file, line }, message)
     };
     let cannot = |err: std::io::Error| at(0, format!("cannot be read: {err}"));
-    // A pipe would block, a device never end.
-    if !fs::metadata(path).map_err(cannot)?.is_file() {
-        return Err(at(0, "is not a file: name one".to_owned()));
-    }
-    let opened = fs::File::open(path).map_err(cannot)?;
-    let mut bytes = Vec::new();
-    opened
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(at(
-            0,
-            format!("is longer than {MAX_BYTES} bytes: no list and no template is"),
-        ));
-    }
+    let bytes = read_bounded(path, MAX_BYTES).map_err(cannot)?;
     let text = String::from_utf8(bytes).map_err(|err| {
         let good = &err.as_bytes()[..err.utf8_error().valid_up_to()];
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -176,7 +176,7 @@ fn a_file_that_is_no_text_is_an_error_with_its_line() {
     );
     assert_eq!(
         error("big.pkglist"),
-        "big.pkglist: is longer than 1048576 bytes: no list and no template is"
+        "big.pkglist: cannot be read: it has more than 1048576 bytes"
     );
 }
 

@@ -1,10 +1,13 @@
 //! Repositories as apt, dnf and zypper are configured for them. Pure.
 
-use definitions::{AptKey, AptSource, RepositoryFormat, RpmRepo};
+use definitions::{AptKey, AptSource, RepositoryFormat, RpmRepo, RpmSignatures};
 
 use super::Repository;
 
 impl Repository {
+    /// Where a node has the key of indices that the site signed.
+    pub(crate) const INDEX_KEY: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-slipway-trees";
+
     /// Returns the name of the file that configures a node for it: `extra1.sources`, `extra1.repo`.
     pub fn file_name(&self) -> String {
         match self.form {
@@ -35,11 +38,16 @@ impl Repository {
     }
 
     fn rpm_repo(&self) -> RpmRepo {
+        let index_key = self.index_key.as_ref();
+        let index_key_url = index_key.map(|_| format!("file://{}", Self::INDEX_KEY));
         RpmRepo {
             name: self.name.clone(),
             uri: self.uri.clone(),
-            key_url: self.key_url.clone(),
-            trusted: self.trusted,
+            key_urls: self.key_url.iter().cloned().chain(index_key_url).collect(),
+            signatures: match index_key {
+                Some(_) if !self.trusted => RpmSignatures::IndexToo,
+                _ => RpmSignatures::unless_trusted(self.trusted),
+            },
             zypper: self.form == RepositoryFormat::Zypper,
         }
     }

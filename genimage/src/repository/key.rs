@@ -5,11 +5,12 @@
 //!
 //! Reference: RFC 9580 §4.2 (packets), §5.5.4 (fingerprints), §6 (armour).
 
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use definitions::read_bounded;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -23,19 +24,7 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file that a definition names as a key.
 pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
-    // A pipe would block, a device never end.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let file = std::fs::File::open(path)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other(format!(
-            "it has more than {MAX_BYTES} bytes"
-        )));
-    }
-    Ok(bytes)
+    read_bounded(path, MAX_BYTES)
 }
 
 /// Returns the public keys of a file as one armoured block.

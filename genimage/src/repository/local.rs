@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use definitions::{RepositoryEntry, RepositoryFormat, RepositoryTrust};
 
 use super::extra::EntryResolver;
+use super::validity::ended;
 use super::{Repository, has_index, is_file, key, signature};
 
 impl EntryResolver<'_> {
@@ -65,8 +66,20 @@ impl EntryResolver<'_> {
             "" => base.name.clone(),
             below => format!("{}-{}", base.name, below.replace(['/', '.'], "-")),
         };
+        let index = match suite {
+            "" | "./" => place.to_owned(),
+            flat if flat.ends_with('/') => place.join(flat),
+            suite => place.join("dists").join(suite),
+        };
         if !base.trusted {
-            self.check_signature(place, suite, base.key.as_deref())?;
+            self.check_signature(&index, base.key.as_deref())?;
+        }
+        if let Some(end) = ended(&index) {
+            return Err(format!(
+                "{} counted until {end}, and nodes refuse it since: bring the mirror up to date, or leave Valid-Until out \
+                 when you sign it",
+                index.display()
+            ));
         }
         self.repositories.push(Repository {
             name,
@@ -80,12 +93,8 @@ impl EntryResolver<'_> {
 
     /// Refuses an index without the signature that the package manager asks for, or with one of another key than
     /// the one that is named; dnf asks for none, only for those of packages.
-    fn check_signature(&self, place: &Path, suite: &str, key: Option<&str>) -> Result<(), String> {
-        let suite = place.join("dists").join(suite);
-        let there = |name: &str| {
-            let in_suite = is_file(&suite, name).then(|| suite.join(name));
-            in_suite.or_else(|| is_file(place, name).then(|| place.join(name)))
-        };
+    fn check_signature(&self, place: &Path, key: Option<&str>) -> Result<(), String> {
+        let there = |name: &str| is_file(place, name).then(|| place.join(name));
         let (names, index): (&[&str], _) = match self.form {
             RepositoryFormat::Apt => (&["InRelease", "Release.gpg"], "Release"),
             RepositoryFormat::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),

@@ -12,6 +12,7 @@ mod local;
 pub(crate) mod packing;
 mod signature;
 mod tree;
+mod validity;
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ use crate::problem::Problem;
 
 pub use extra::{OsimageRepositories, ResolveContext, extra, of_image};
 pub(crate) use tree::RECORD;
-pub use tree::{accepted_unsigned, codename, of_tree, unsigned};
+pub use tree::{accepted_unsigned, codename, expired, of_tree, unsigned};
 
 /// What the repositories of a tree are called, with their part of it after a `-`.
 const TREE: &str = "tree";
@@ -41,9 +42,9 @@ pub fn format_of(family: DistroFamily) -> RepositoryFormat {
     }
 }
 
-/// A repository. Templates see its fields, and three more: `file_name` and `file`, the name and the text
-/// of the file that tells a node of it ([`Repository::file`]), and `fingerprints` of its key, where zypper
-/// reads it: the installers of SUSE know keys by them.
+/// A repository. Templates see its fields, and more: `file_name` and `file`, the name and the text of the file that
+/// tells a node of it ([`Repository::file`]), `index_key_file`, which that file names, and `fingerprints` of the key of
+/// its index, where zypper reads it: the installers of SUSE know keys by them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repository {
     /// A short name of letters, digits, `-` and `_`: `tree`, `extra1`.
@@ -63,6 +64,8 @@ pub struct Repository {
     pub key: Option<String>,
     /// Where a node reaches the key as a file.
     pub key_url: Option<String>,
+    /// The armoured key that the site signed the index with, where packages are signed by another: that of rpm trees.
+    pub index_key: Option<String>,
     /// Whether no signature is asked for: the definition says so explicitly.
     pub trusted: bool,
     /// The architectures of an apt repository, where the definition limits them.
@@ -78,7 +81,7 @@ impl Repository {
 
 impl Serialize for Repository {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Repository", 13)?;
+        let mut fields = serializer.serialize_struct("Repository", 15)?;
         fields.serialize_field("name", &self.name)?;
         fields.serialize_field("form", &self.form)?;
         fields.serialize_field("uri", &self.uri)?;
@@ -87,11 +90,11 @@ impl Serialize for Repository {
         fields.serialize_field("components", &self.components)?;
         serialize_optional(&mut fields, "key", &self.key)?;
         serialize_optional(&mut fields, "key_url", &self.key_url)?;
+        serialize_optional(&mut fields, "index_key", &self.index_key)?;
+        fields.serialize_field("index_key_file", Self::INDEX_KEY)?;
         fields.serialize_field("trusted", &self.trusted)?;
         fields.serialize_field("architectures", &self.architectures)?;
-        let zypper = self
-            .key
-            .as_deref()
+        let zypper = (self.index_key.as_deref().or(self.key.as_deref()))
             .filter(|_| self.form == RepositoryFormat::Zypper);
         let fingerprints = zypper.map(key::fingerprints);
         fields.serialize_field("fingerprints", &fingerprints.unwrap_or_default())?;

@@ -9,22 +9,24 @@
 //! verified it, a node that fetches it over the network could not tell its packages from somebody else's, while it is
 //! installed and ever after. So the site signs it ([`InstallDir::SIGNED`]), and nodes get the site's key. A tree that it
 //! has not signed has to be declared `trusted=yes`. Until it is, its nodes ask for signatures and get none, which
-//! [`unsigned`] says; a tree that `copycds` did not import is refused at once. The media of Ubuntu are signed by keys that
-//! their installers have and name.
+//! [`unsigned`] says; a tree that `copycds` did not import is refused at once. The media of Ubuntu and SUSE are signed by
+//! keys that their installers have; only one that is not signed gets the site's signature.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use definitions::{InstallDir, RepositoryFormat};
-use repodata::{AptRelease, Input};
 
 use super::local::is_key_of;
+use super::validity::{ended, load_release};
 use super::{DISC, Repository, Served, TREE, directories, format_of, has_index, is_file, key};
 use crate::installer::DistroFamily;
 use crate::problem::Problem;
 
 /// What `copycds` leaves in a tree that it has imported.
 pub(crate) const RECORD: &str = ".slipway/tree.toml";
+
+/// What signs the index of an rpm-md repository.
+const SIGNATURE: &str = "repodata/repomd.xml.asc";
 
 /// Where `copycds` keeps the further discs of a set, a directory each.
 const DISCS: &str = ".slipway/discs";
@@ -39,20 +41,16 @@ pub fn of_tree(
     served: &Served<'_>,
     trusted: bool,
 ) -> Result<Vec<Repository>, Problem> {
-    let about = |message: String| Problem::new(message);
     let family = DistroFamily::of(served.distro)?;
-    let url = served.url(tree).map_err(about)?;
-    let mut discs = vec![(tree.to_path_buf(), url)];
-    for disc in further_discs(tree)? {
-        let url = served.url(&disc).map_err(about)?;
-        discs.push((disc, url));
-    }
+    served.url(tree).map_err(Problem::new)?;
+    let mut discs = vec![tree.to_path_buf()];
+    discs.extend(further_discs(tree)?);
     if matches!(family, DistroFamily::Debian | DistroFamily::Ubuntu) {
         // the disc that boots has what the base system is made of, whichever was imported first
-        discs.sort_by_key(|(disc, _)| !has_installer(disc, served));
+        discs.sort_by_key(|disc| !has_installer(disc, served));
     }
     let mut found = Vec::new();
-    for (at, (disc, url)) in discs.iter().enumerate() {
+    for (at, disc) in discs.iter().enumerate() {
         let stem = match at {
             0 => TREE.to_owned(),
             further => format!("{DISC}{}", further + 1),
@@ -60,7 +58,6 @@ pub fn of_tree(
         let part = DiscTree {
             tree,
             directory: disc,
-            url,
             stem: &stem,
         };
         found.extend(match family {
@@ -99,7 +96,6 @@ fn has_installer(disc: &Path, served: &Served<'_>) -> bool {
 struct DiscTree<'a> {
     tree: &'a Path,
     directory: &'a Path,
-    url: &'a str,
     stem: &'a str,
 }
 
@@ -158,10 +154,11 @@ impl DiscTree<'_> {
                 continue;
             }
             let keeps_own = trusted || family == DistroFamily::Ubuntu && is_signed(&suite);
+            let signature = Path::new("dists").join(&*name).join("InRelease");
             let signed = served
                 .tree_key
                 .filter(|_| !keeps_own)
-                .and_then(|key| self.signed_by_site(&name, key));
+                .and_then(|key| self.signed_by_site(&signature, key));
             if !trusted && !is_signed(&suite) && !is_file(self.tree, RECORD) {
                 return Err(Problem::new(format!(
                     "{} has no InRelease and no Release.gpg, and nodes would refuse it: import the medium with \
@@ -190,13 +187,12 @@ impl DiscTree<'_> {
 }
 
 impl DiscTree<'_> {
-    /// Returns where the disc is with the site's signature of a suite, if that is by this key, and the key.
-    fn signed_by_site(&self, suite: &str, armoured: &str) -> Option<(PathBuf, String)> {
+    /// Returns where the disc is with the site's signatures, if one of them is by this key, and the key.
+    fn signed_by_site(&self, signature: &Path, armoured: &str) -> Option<(PathBuf, String)> {
         let below = self.directory.strip_prefix(self.tree).ok()?;
         let directory = self.tree.join(InstallDir::SIGNED).join(below);
         let directory: PathBuf = directory.components().collect(); // without a slash at its end
-        let signature = directory.join("dists").join(suite).join("InRelease");
-        is_key_of(&signature, armoured).ok()?;
+        is_key_of(&directory.join(signature), armoured).ok()?;
         Some((directory, key::armoured(armoured.as_bytes()).ok()?))
     }
 }
@@ -222,6 +218,18 @@ pub fn unsigned(part: &Repository) -> Option<Problem> {
     })
 }
 
+/// Says of a part of an imported tree that apt refuses it by its age, when it does.
+pub fn expired(part: &Repository) -> Option<Problem> {
+    let (directory, suite) = part.directory.as_ref().zip(part.suite.as_ref())?;
+    let suite = Path::new(directory).join("dists").join(suite);
+    let end = ended(&suite)?;
+    Some(Problem::new(format!(
+        "{} counted until {end}, and nodes refuse it since: have the site sign the tree (slipway-trust init, then \
+         slipway-trust sign-tree), whose signature has no end, or import a newer medium",
+        suite.display()
+    )))
+}
+
 /// Says what it means that the definition calls a tree trusted.
 pub fn accepted_unsigned(part: &Repository) -> Option<Problem> {
     let means = part.name == TREE && part.trusted;
@@ -234,12 +242,6 @@ pub fn accepted_unsigned(part: &Repository) -> Option<Problem> {
     })
 }
 
-/// Reads a suite's `Release`; one that is damaged says nothing.
-fn load_release(path: &Path) -> Option<AptRelease> {
-    let input = Input::plain(&path.display().to_string(), File::open(path).ok()?);
-    input.and_then(AptRelease::read).ok()
-}
-
 impl DiscTree<'_> {
     fn metadata(
         &self,
@@ -247,30 +249,43 @@ impl DiscTree<'_> {
         family: DistroFamily,
         trusted: bool,
     ) -> Result<Vec<Repository>, Problem> {
-        let (tree, url) = (self.directory, self.url);
-        let mut found = Vec::new();
-        let mut add = |directory: &Path, name: Option<&str>| {
-            found.push(Repository {
-                name: self.name(name),
-                form: format_of(family),
-                uri: name.map_or(url.to_owned(), |name| format!("{url}/{name}")),
-                directory: Some(directory.display().to_string()),
-                key_url: installed_key(served),
-                trusted,
-                ..Repository::default()
-            });
-        };
+        let tree = self.directory;
+        let mut parts = Vec::new();
         let yast = family == DistroFamily::Suse && is_file(tree, "content");
         if is_file(tree, "repodata/repomd.xml") || yast {
-            add(tree, None);
+            parts.push(None);
         }
         for directory in directories(tree)? {
             if let Some(name) = directory.file_name().and_then(|name| name.to_str())
                 && is_file(&directory, "repodata/repomd.xml")
                 && !of_other_products(name)
             {
-                add(&directory, Some(name));
+                parts.push(Some(name.to_owned()));
             }
+        }
+        let signature =
+            |part: &Option<String>| Path::new(part.as_deref().unwrap_or_default()).join(SIGNATURE);
+        let is_signed = |part: &Option<String>| tree.join(signature(part)).is_file();
+        let keeps_own = trusted || family == DistroFamily::Suse && parts.iter().any(is_signed);
+        let mut found = Vec::new();
+        for part in &parts {
+            let signed = served
+                .tree_key
+                .filter(|_| !keeps_own)
+                .and_then(|key| self.signed_by_site(&signature(part), key));
+            let (directory, index_key) = signed.unzip();
+            let mut directory = directory.unwrap_or_else(|| tree.to_owned());
+            directory.extend(part);
+            found.push(Repository {
+                name: self.name(part.as_deref()),
+                form: format_of(family),
+                uri: served.url(&directory).map_err(Problem::new)?,
+                directory: Some(directory.display().to_string()),
+                key_url: installed_key(served),
+                index_key,
+                trusted,
+                ..Repository::default()
+            });
         }
         found.sort_by_key(|repository| {
             let name = repository.name.as_str();

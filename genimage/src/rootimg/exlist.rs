@@ -4,11 +4,9 @@
 //! goes over `/` too: `./usr/share/man*`; with `-` before it the same, with `+` what is kept all the same;
 //! `#INCLUDE:file#` reads another list, `#` begins a comment. Pure but for the files that are read.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use definitions::glob;
+use definitions::{glob, read_bounded};
 
 use crate::problem::{FileLine, Problem};
 
@@ -90,21 +88,7 @@ pub(super) fn text(path: &Path) -> Result<String, String> {
 
 /// Reads a file of at most so many bytes.
 pub(super) fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let cannot = |error: io::Error| format!("cannot be read: {error}");
-    let wrong = || format!("is not a file of at most {limit} bytes");
-    let found = fs::metadata(path).map_err(cannot)?;
-    if !found.is_file() {
-        return Err(wrong()); // to open a pipe would wait for its writer
-    }
-    let file = File::open(path).map_err(cannot)?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    if bytes.len() as u64 > limit {
-        return Err(wrong());
-    }
-    Ok(bytes)
+    read_bounded(path, limit).map_err(|error| format!("cannot be read: {error}"))
 }
 
 /// What a line says.
@@ -156,6 +140,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -80,18 +80,8 @@ pub(super) fn finish(tree: &mut RootTree, spec: &RootSpec) -> Result<()> {
     put("etc/hosts", HOSTS);
     // Empty and there: systemd makes an id for each boot, machine-id(5).
     put("etc/machine-id", "");
-    let place = match spec
-        .definition
-        .osvers
-        .as_ref()
-        .map(|distro| distro.family())
-    {
-        Some("debian" | "ubuntu") => "etc/apt/sources.list.d",
-        Some("sle" | "sles" | "leap" | "opensuse") => "etc/zypp/repos.d",
-        _ => "etc/yum.repos.d",
-    };
-    for (name, text) in &spec.sources {
-        put(&format!("{place}/{name}"), text);
+    for (path, text) in &spec.sources {
+        put(path, text);
     }
     synchronise(tree, spec)?;
     let excluded: Vec<_> = tree

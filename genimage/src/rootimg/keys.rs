@@ -110,6 +110,9 @@ impl Keys<'_> {
                 self.own.display()
             )));
         }
+        // zypper verifies the index first, which the site may have signed.
+        let index_key = repository.index_key.clone().map(String::into_bytes);
+        let keys: Vec<_> = keys.into_iter().chain(index_key).collect();
         key::merged(&keys)
             .map(SourceTrust::Keys)
             .map_err(Problem::new)

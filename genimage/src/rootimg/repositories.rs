@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use definitions::RepositoryFormat;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -54,8 +55,8 @@ pub(super) fn index_digest(repository: &Repository) -> String {
     found.map_or_else(String::new, |bytes| sha256(&bytes))
 }
 
-/// Returns the files that tell the image's package manager where packages are: from the management node, if the site
-/// says which address it has.
+/// Returns the files that tell the image's package manager where packages are, with their paths and the key by which
+/// it verifies indices that the site signed: from the management node, if the site says which address it has.
 pub(super) fn image_sources(
     repositories: &[Repository],
     master: Option<&str>,
@@ -72,7 +73,17 @@ pub(super) fn image_sources(
             };
             reached.uri = format!("http://{master}/{rest}");
         }
-        files.push((reached.file_name(), reached.file()));
+        let place = match reached.form {
+            RepositoryFormat::Apt => "etc/apt/sources.list.d",
+            RepositoryFormat::Dnf => "etc/yum.repos.d",
+            RepositoryFormat::Zypper => "etc/zypp/repos.d",
+        };
+        files.push((format!("{place}/{}", reached.file_name()), reached.file()));
+        let key = reached.index_key.map(|key| {
+            let path = Repository::INDEX_KEY.trim_start_matches('/');
+            (path.to_owned(), key)
+        });
+        files.extend(key.filter(|key| !files.contains(key)));
     }
     if !left_out.is_empty() {
         notes.push(Problem::new(format!(

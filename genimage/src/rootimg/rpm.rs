@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use definitions::RpmRepo;
+use definitions::{RpmRepo, RpmSignatures};
 
 use super::container::host::CONTAINER_PACKAGES;
 use super::inside::{NOTE, Workspace, archive, customize, done, prepare};
@@ -140,8 +140,11 @@ fn repository(workspace: &Workspace, source: &PackageSource, format: RootFormat)
     let repo = RpmRepo {
         name: source.name.clone(),
         uri,
-        key_url: key.map(|path| format!("file://{}", path.display())),
-        trusted: source.trust == SourceTrust::Explicit,
+        key_urls: key
+            .map(|path| format!("file://{}", path.display()))
+            .into_iter()
+            .collect(),
+        signatures: RpmSignatures::unless_trusted(source.trust == SourceTrust::Explicit),
         zypper: format == RootFormat::Zypper,
     };
     Ok(repo.render())

@@ -51,7 +51,7 @@ pub(crate) struct RootSpec {
     pub(super) base: Option<ContainerImage>,
     pub(super) exclude: ExcludeList,
     pub(super) sync: SyncList,
-    /// The files that tell the image's package manager where packages are, by name.
+    /// The files that tell the image's package manager where packages are, by their paths in it.
     pub(super) sources: Vec<(String, String)>,
     plan: BuildPlan,
     /// Every part by a name that a person knows, with its digest.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use definitions::{AptKey, AptSource};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use genimage::repository::Repository;
 use scene::Scene;
 use trees::TREES;
 
@@ -35,7 +36,7 @@ fn main() {
     let apt = &["apt-get", "apt-ftparchive", "dpkg-deb", "gpg"][..];
     let dnf = &["dnf", "rpmbuild", "rpmsign", "createrepo_c", "gpg"][..];
     let zypper = &["zypper", "rpmbuild", "rpmsign", "createrepo_c", "gpg"][..];
-    let tools: [Real; 4] = [
+    let tools: [Real; 6] = [
         (
             "apt_believes_the_key_that_is_named_and_no_other",
             apt,
@@ -51,6 +52,16 @@ fn main() {
             "zypper_believes_the_key_that_is_named_and_no_other",
             zypper,
             zypper_takes_it,
+        ),
+        (
+            "dnf_believes_no_index_but_the_one_that_the_site_signed",
+            dnf,
+            dnf_verifies_the_index,
+        ),
+        (
+            "zypper_believes_no_index_but_the_one_that_the_site_signed",
+            zypper,
+            zypper_verifies_the_index,
         ),
     ];
     let mut trials: Vec<_> = tools
@@ -175,4 +186,37 @@ fn zypper_takes_it() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// Who signed the index of a tree whose packages the publisher signed, and whether its packages may be had.
+const INDICES: [(Option<&str>, bool); 3] =
+    [(Some("site"), true), (Some("wrong"), false), (None, false)];
+
+fn verifies_the_index(
+    distro: &str,
+    install: fn(&Scene, &Repository) -> (bool, String),
+    refusal: &str,
+) -> Result<(), Failed> {
+    let scene = Scene::new();
+    scene.rpm_repository();
+    let repository = scene.signed_tree(distro);
+    for (signer, expected) in INDICES {
+        scene.sign_index(signer);
+        let (installed, said) = install(&scene, &repository);
+        if installed != expected {
+            return Err(format!("signed by {signer:?}: {}\n{said}", repository.file()).into());
+        }
+        if !expected && !said.contains(refusal) {
+            return Err(format!("signed by {signer:?}: refused for another reason: {said}").into());
+        }
+    }
+    Ok(())
+}
+
+fn dnf_verifies_the_index() -> Result<(), Failed> {
+    verifies_the_index("rocky9.4", Scene::dnf, "repomd.xml")
+}
+
+fn zypper_verifies_the_index() -> Result<(), Failed> {
+    verifies_the_index("leap15.6", Scene::zypper, "repomd.xml")
 }

@@ -18,27 +18,21 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let scene = Self { directory };
-        for key in ["right", "wrong"] {
-            let home = scene.path(key);
-            fs::create_dir(&home).unwrap();
-            fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-            scene.gpg(
-                key,
-                &[
-                    "--passphrase",
-                    "",
-                    "--quick-gen-key",
-                    key,
-                    "rsa2048",
-                    "sign",
-                    "never",
-                ],
-            );
-            let armoured = scene.gpg(key, &["--armor", "--export"]).stdout;
-            fs::write(scene.path(&format!("{key}.asc")), armoured).unwrap();
-        }
+        scene.make_key("right");
+        scene.make_key("wrong");
         fs::create_dir_all(scene.path("install/ours")).unwrap();
         scene
+    }
+
+    /// Makes a key, and a file of its public half beside it.
+    fn make_key(&self, key: &str) {
+        let home = self.path(key);
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+        let words = ["--quick-gen-key", key, "rsa2048", "sign", "never"];
+        self.gpg(key, &[&["--passphrase", ""][..], &words].concat());
+        let armoured = self.gpg(key, &["--armor", "--export"]).stdout;
+        fs::write(self.path(&format!("{key}.asc")), armoured).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -206,6 +200,32 @@ impl Scene {
         );
     }
 
+    /// Signs the index by a key, or by none.
+    pub(crate) fn sign_index(&self, signer: Option<&str>) {
+        let _ = fs::remove_file(self.path("install/ours/repodata/repomd.xml.asc"));
+        if let Some(signer) = signer {
+            let words = [
+                "--armor",
+                "--detach-sign",
+                "install/ours/repodata/repomd.xml",
+            ];
+            self.gpg(signer, &words);
+        }
+    }
+
+    /// The repository as that of a tree: the right key signs its packages, and the site its index.
+    pub(crate) fn signed_tree(&self, distro: &str) -> Repository {
+        self.make_key("site");
+        let key_url = format!("file://{}", self.path("right.asc").display());
+        Repository {
+            name: "tree".to_owned(),
+            key: None,
+            key_url: Some(key_url).filter(|_| !distro.starts_with("leap")),
+            index_key: Some(fs::read_to_string(self.path("site.asc")).unwrap()),
+            ..self.repository(distro, "gpgkey=ROOT/right.asc")
+        }
+    }
+
     /// Installs the package into a root of its own.
     pub(crate) fn dnf(&self, repository: &Repository) -> (bool, String) {
         let name = self.root_with("repos", repository);
@@ -254,7 +274,11 @@ impl Scene {
         );
         let place = self.path(&name).join(place);
         fs::create_dir_all(&place).unwrap();
-        fs::write(place.join(repository.file_name()), repository.file()).unwrap();
+        // Nodes have the site's key where this machine may have its own.
+        let on_node = "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-slipway-trees";
+        let here = format!("file://{}", self.path("site.asc").display());
+        let text = repository.file().replace(on_node, &here);
+        fs::write(place.join(repository.file_name()), text).unwrap();
         name
     }
 }

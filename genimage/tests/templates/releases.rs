@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use definitions::RepositoryFormat;
+use definitions::{InstallDir, RepositoryFormat};
 use genimage::context::{BootSigners, InstallSource, TemplateContext};
 use genimage::installer::InstallerKind;
 use genimage::repository::Repository;
@@ -26,6 +26,9 @@ f5haXXvFbc3FuD6upuXNWLNjuO/dBpMA
 =dhz6
 -----END PGP PUBLIC KEY BLOCK-----
 ";
+
+/// The releases whose trees the site signed, and nobody else for their nodes.
+const SIGNED: [&str; 3] = ["ubuntu22.04.5", "rocky9.6", "leap15.6"];
 
 /// A release.
 #[derive(Debug, Clone, Copy)]
@@ -150,14 +153,27 @@ impl Release {
             InstallerKind::Autoyast | InstallerKind::Agama => RepositoryFormat::Zypper,
         };
         let apt = form == RepositoryFormat::Apt;
+        let signed = SIGNED.contains(&self.osvers);
+        let below = signed.then(|| format!("/{}", InstallDir::SIGNED));
+        let below = below.unwrap_or_default();
+        if signed {
+            context.server.mirror = None;
+        }
+        if form != RepositoryFormat::Dnf {
+            let uri = context.server.tree.clone() + &below;
+            context.source = InstallSource::new(&uri, true);
+        }
+        let key = signed.then(|| KEY.to_owned());
         let tree = Repository {
             name: "tree".to_owned(),
             form,
-            uri: context.server.tree.clone(),
-            directory: Some(context.server.tree_directory.clone()),
+            uri: context.server.tree.clone() + &below,
+            directory: Some(context.server.tree_directory.clone() + &below),
+            key: key.clone().filter(|_| apt),
+            index_key: key.filter(|_| !apt),
             suite: self.codename.filter(|_| apt).map(str::to_owned),
             components: apt.then(|| "main".to_owned()).into_iter().collect(),
-            trusted: apt,
+            trusted: apt && !signed,
             ..Repository::default()
         };
         let extra = Repository {

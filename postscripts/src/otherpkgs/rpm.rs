@@ -3,7 +3,7 @@
 //! References: dnf.conf(5), yum.conf(5) of EL 7, zypper(8), rpm(8). `gpgcheck` is on unless the definition says
 //! `trusted=yes`. Pure.
 
-use definitions::{RepositoryFormat, RpmRepo};
+use definitions::{RepositoryFormat, RpmRepo, RpmSignatures};
 
 use super::command::{CommandOutput, PackageCommand};
 use super::package_manager::WRITTEN_BY;
@@ -20,8 +20,8 @@ pub(super) fn render_repo_file(sources: &[PackageSource], format: RepositoryForm
         let repo = RpmRepo {
             name: source.name.clone(),
             uri: source.uri.clone(),
-            key_url,
-            trusted: source.trusted,
+            key_urls: key_url.into_iter().collect(),
+            signatures: RpmSignatures::unless_trusted(source.trusted),
             zypper: format == RepositoryFormat::Zypper,
         };
         text.push('\n');

@@ -552,11 +552,11 @@ fn an_index_that_the_node_cannot_read_is_reported() {
 #[test]
 fn an_index_that_only_apt_reads_makes_a_note() {
     let expected = [
-        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.lz4 has a compression that is not read here",
+        "note: packages of extra1 (DIR/extra1) are not looked up: DIR/extra1/./Packages.bz2 has a compression that is not read here",
     ];
     let scene = Scene::new()
         .repository("extra1", Some("./"), &[])
-        .file("extra1/Packages.lz4", b"");
+        .file("extra1/Packages.bz2", b"");
     assert_eq!(scene.messages(&["sitetool"]), expected);
 }
 

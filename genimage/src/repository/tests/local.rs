@@ -6,7 +6,7 @@ use definitions::AptSource;
 
 use super::{KEY, Scene};
 use crate::repository::signature::tests::signed_by;
-use crate::repository::{Repository, key};
+use crate::repository::{Repository, expired, key, of_tree};
 
 #[test]
 fn a_local_directory_is_a_repository_where_it_has_an_index() {
@@ -182,4 +182,54 @@ fn a_signature_of_another_key_is_refused() {
         let expected = expected.map(|why| format!("otherpkgdir '{entry}': {why}"));
         assert_eq!(scene.extra(&[entry], &[]).err(), expected);
     }
+}
+
+#[test]
+fn an_index_whose_time_is_over_is_refused_in_a_mirror_and_told_of_a_medium() {
+    let files =
+        ["noble", "over"].map(|suite| format!("m/dists/{suite}/main/binary-amd64/Packages"));
+    let flat = ["f/Packages", "f/sub/Packages", "m/.slipway/tree.toml"];
+    let files: Vec<_> = files.iter().map(String::as_str).chain(flat).collect();
+    let scene = Scene::new("ubuntu24.04", &files);
+    let release = |place: &str, end: &str| {
+        let text = format!("Suite: x\nValid-Until: {end}\n");
+        fs::write(scene.directory.path().join(place).join("Release"), text).unwrap();
+    };
+    let over = "Sat, 13 Sep 2025 09:30:13 UTC";
+    release("m/dists/noble", "Sat, 13 Sep 2185 09:30:13 UTC");
+    release("m/dists/over", over);
+    release("f/sub", over);
+    let message = |entry: &str| scene.extra(&[entry], &[]).map(drop).unwrap_err();
+    // Apt asks for the time whether or not it asks for a signature.
+    scene
+        .extra(&["[trusted=yes] DIR/m noble main"], &[])
+        .unwrap();
+    scene.extra(&["[trusted=yes] DIR/f"], &[]).unwrap();
+    for (entry, index) in [
+        ("DIR/m over main", "DIR/m/dists/over"),
+        ("DIR/f sub/", "DIR/f/sub/"),
+    ] {
+        let entry = format!("[trusted=yes] {entry}");
+        assert_eq!(
+            message(&entry),
+            format!(
+                "otherpkgdir '{entry}': {index} counted until {over}, and nodes refuse it since: bring the mirror up to date, \
+                 or leave Valid-Until out when you sign it"
+            )
+        );
+    }
+    let tree = of_tree(&scene.directory.path().join("m"), &scene.served(), false).unwrap();
+    let told: Vec<_> = tree.iter().map(expired).collect();
+    let told: Vec<_> = told
+        .iter()
+        .flatten()
+        .map(|note| scene.hide(&note.to_string()))
+        .collect();
+    assert_eq!(
+        told,
+        [format!(
+            "DIR/m/dists/over counted until {over}, and nodes refuse it since: have the site sign the tree (slipway-trust \
+             init, then slipway-trust sign-tree), whose signature has no end, or import a newer medium"
+        )]
+    );
 }

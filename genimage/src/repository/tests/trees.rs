@@ -201,6 +201,86 @@ fn a_tree_that_the_site_signed_is_reached_by_the_site_s_signatures_with_its_key(
 }
 
 #[test]
+fn an_index_of_rpms_that_the_site_signed_is_verified_by_the_site_s_key() {
+    let site = key::fingerprints(KEY).remove(0);
+    let repositories = |distro: &str, own: &str, signer: &str, trusted: bool| {
+        let files = [
+            "t/BaseOS/repodata/repomd.xml",
+            "t/AppStream/repodata/repomd.xml",
+            "t/.slipway/discs/2/repodata/repomd.xml",
+            own,
+        ];
+        let scene = Scene::new(distro, &files);
+        let tree = scene.directory.path().join("t");
+        for part in ["BaseOS", "AppStream", ".slipway/discs/2"] {
+            let metadata = tree.join(InstallDir::SIGNED).join(part).join("repodata");
+            fs::create_dir_all(&metadata).unwrap();
+            fs::write(metadata.join("repomd.xml.asc"), signed_by(signer)).unwrap();
+        }
+        let served = Served {
+            tree_key: Some(KEY),
+            ..scene.served()
+        };
+        let found = of_tree(&tree, &served, trusted).unwrap();
+        let line = |part: &Repository| {
+            let directory = part.directory.as_deref().unwrap();
+            let below = directory.strip_prefix(&tree.display().to_string()).unwrap();
+            assert_eq!(part.uri, format!("http://10.1.0.1/install/t{below}"));
+            let checked: Vec<_> = part
+                .file()
+                .lines()
+                .filter(|line| line.contains("gpg"))
+                .map(str::to_owned)
+                .collect();
+            format!("{}{below} {}", part.name, checked.join(" "))
+        };
+        found.iter().map(line).collect::<Vec<_>>()
+    };
+    let none = "t/images/boot.iso";
+    let site_key = "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-slipway-trees";
+    let rocky_key = "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9";
+    let both = format!("gpgcheck=1 repo_gpgcheck=1 gpgkey={rocky_key} {site_key}");
+    // Whatever else the medium has: nodes have no key of it.
+    for own in [none, "t/BaseOS/repodata/repomd.xml.asc"] {
+        assert_eq!(
+            repositories("rocky9.6", own, &site, false),
+            [
+                format!("tree-BaseOS/.slipway/signed/BaseOS {both}"),
+                format!("tree-AppStream/.slipway/signed/AppStream {both}"),
+                format!("disc2/.slipway/signed/.slipway/discs/2 {both}"),
+            ]
+        );
+    }
+    let usual = format!("gpgcheck=1 gpgkey={rocky_key}");
+    assert_eq!(
+        repositories("rocky9.6", none, "0123456789ABCDEF", false)[0],
+        format!("tree-BaseOS/BaseOS {usual}"),
+        "another key than the site has now signs nothing"
+    );
+    assert_eq!(
+        repositories("rocky9.6", none, &site, true)[0],
+        "tree-BaseOS/BaseOS gpgcheck=0"
+    );
+    // SUSE's installers have the keys of its media.
+    assert_eq!(
+        repositories(
+            "leap15.6",
+            "t/AppStream/repodata/repomd.xml.asc",
+            &site,
+            false
+        )[..2],
+        [
+            "tree-BaseOS/BaseOS gpgcheck=1",
+            "tree-AppStream/AppStream gpgcheck=1"
+        ]
+    );
+    assert_eq!(
+        repositories("leap15.6", none, &site, false)[0],
+        format!("tree-BaseOS/.slipway/signed/BaseOS gpgcheck=1 repo_gpgcheck=1 gpgkey={site_key}")
+    );
+}
+
+#[test]
 fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
     let scene = Scene::new("rocky8.9", &["t/BaseOS/repodata/repomd.xml", "k.asc"]);
     let own = scene.directory.path().display().to_string();
@@ -247,7 +327,7 @@ fn an_osimage_has_its_tree_then_mirrors_then_what_is_extra() {
     let named = "[name=one trusted=yes] https://h/r";
     assert_eq!(
         names(&["DIR/t", named], &[named, "[gpgkey=DIR/t] https://h/r"]).unwrap_err(),
-        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is not a file"
+        "otherpkgdir '[gpgkey=DIR/t] https://h/r': its key DIR/t cannot be read: it is not a regular file"
     );
     assert_eq!(
         names(&["DIR/t", named], &[named]).unwrap_err(),

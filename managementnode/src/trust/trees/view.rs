@@ -3,6 +3,7 @@
 //! Directories that lead to a signature are real, and all else is a link that is relative: web servers, apt's `copy:` and
 //! NFS resolve it wherever the tree is. It grows beside and is exchanged in one rename.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -45,12 +46,16 @@ impl SignedView {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Whether every signature is there.
+    /// Whether every signature is there, and every index that is not as it is in the tree.
     pub(super) fn is_complete(&self, tree: &ImportedTree) -> bool {
-        let files = tree.indices.keys().flat_map(|index| signatures(index));
-        files
-            .map(|(name, _)| self.path.join(name))
-            .all(|path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()))
+        let is_there = |name: &str| {
+            fs::symlink_metadata(self.path.join(name)).is_ok_and(|meta| meta.is_file())
+        };
+        tree.indices.iter().all(|(index, bytes)| {
+            let changed = matches!(without_end(bytes), Cow::Owned(_));
+            let mut signatures = signatures(index).into_iter();
+            (!changed || is_there(index)) && signatures.all(|(name, _)| is_there(&name))
+        })
     }
 
     /// Makes it, in the place of what was there.
@@ -66,16 +71,7 @@ impl SignedView {
     ) -> Result<()> {
         let own = self.path.parent().unwrap_or(&tree.path);
         clear_dead(own)?;
-        let mut files = BTreeMap::new();
-        for (index, bytes) in &tree.indices {
-            for (name, form) in signatures(index) {
-                let text = match form {
-                    Some(form) => signer.sign(bytes, form)?,
-                    None => public.to_owned(),
-                };
-                files.insert(PathBuf::from(name), text);
-            }
-        }
+        let files = signed_files(tree, signer, public)?;
         let staging = tempfile::Builder::new()
             .prefix(STAGING)
             .permissions(Permissions::from_mode(0o755))
@@ -93,7 +89,7 @@ impl SignedView {
         };
         links.fill(Path::new(""))?;
         for (name, text) in &files {
-            replace::write(&staging.path().join(name), text.as_bytes(), 0o644)?;
+            replace::write(&staging.path().join(name), text, 0o644)?;
         }
         let record = serde_json::to_string_pretty(record).context("writing what was signed")?;
         replace::write(
@@ -117,6 +113,29 @@ impl SignedView {
     }
 }
 
+/// Makes what takes the place of the tree's own files: signatures, and indices that are not as they are there.
+fn signed_files(
+    tree: &ImportedTree,
+    signer: &TreeSigner,
+    public: &str,
+) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for (index, bytes) in &tree.indices {
+        let bytes = without_end(bytes);
+        for (name, form) in signatures(index) {
+            let text = match form {
+                Some(form) => signer.sign(&bytes, form)?,
+                None => public.to_owned(),
+            };
+            files.insert(PathBuf::from(name), text.into_bytes());
+        }
+        if let Cow::Owned(bytes) = bytes {
+            files.insert(PathBuf::from(index), bytes);
+        }
+    }
+    Ok(files)
+}
+
 /// Returns the files that vouch for an index, each with how it is signed; the public key is not.
 fn signatures(index: &str) -> Vec<(String, Option<SignatureForm>)> {
     use SignatureForm::{Clear, Detached};
@@ -130,6 +149,21 @@ fn signatures(index: &str) -> Vec<(String, Option<SignatureForm>)> {
             (format!("{index}.key"), None),
         ],
     }
+}
+
+/// Leaves out until when an index of apt's counts (`Valid-Until`): it is for mirrors that are brought up to date, and what
+/// the site signs is a medium, which stays as it is.
+fn without_end(index: &[u8]) -> Cow<'_, [u8]> {
+    let is_end = |line: &[u8]| {
+        let name = line.split(|byte| *byte == b':').next();
+        name.is_some_and(|name| name.eq_ignore_ascii_case(b"Valid-Until"))
+    };
+    let lines = || index.split_inclusive(|byte| *byte == b'\n');
+    if !lines().any(is_end) {
+        return Cow::Borrowed(index);
+    }
+    let kept: Vec<_> = lines().filter(|line| !is_end(line)).collect();
+    Cow::Owned(kept.concat())
 }
 
 /// Removes what killed runs have left.
@@ -152,7 +186,7 @@ struct LinkFarm<'a> {
     /// Directories that are no links.
     real: BTreeSet<PathBuf>,
     /// What takes the place of the tree's.
-    files: &'a BTreeMap<PathBuf, String>,
+    files: &'a BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl LinkFarm<'_> {
