@@ -384,6 +384,7 @@ fn a_file_that_is_not_what_the_medium_says_of_it_stops_the_import() {
                         digest,
                         size: None,
                         source,
+                        md5: None,
                     },
                 )
                 .unwrap();
@@ -625,6 +626,7 @@ fn every_claim_of_many_files_is_held_whatever_its_algorithm() {
                             digest,
                             size,
                             source,
+                            md5: None,
                         },
                     )
                     .unwrap();

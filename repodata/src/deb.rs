@@ -126,6 +126,17 @@ impl<'a> DebStanza<'a> {
         }))
     }
 
+    /// Returns the MD5 that the stanza gives a binary package, which may have better digests beside it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn binary_md5(&self) -> Result<Option<Digest>, ReadError> {
+        let field = self.fields("MD5sum").last();
+        field
+            .map(|(number, hex)| self.digest(number, Algorithm::Md5, hex))
+            .transpose()
+    }
+
     /// Returns the files of a source package, each once with the best of its digests, in its directory.
     ///
     /// # Errors
@@ -252,6 +263,14 @@ mod tests {
                     \nPackage: without-a-file\n";
         let expected = empty("pool/main/a/a_1_all.deb", Algorithm::Sha256);
         assert_eq!(files(text).unwrap(), [expected]);
+        let mut beside = Vec::new();
+        let input = Input::plain("Packages", text.as_bytes()).unwrap();
+        read_stanzas(input, |stanza| {
+            beside.push(stanza.binary_md5()?);
+            Ok::<_, ReadError>(())
+        })
+        .unwrap();
+        assert_eq!(beside, [Some(Digest::of(Algorithm::Md5, b"")), None]);
     }
 
     #[test]

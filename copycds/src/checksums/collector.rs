@@ -167,6 +167,7 @@ impl<'a> Collector<'a> {
                 digest,
                 size,
                 source,
+                md5: None,
             },
         )
     }
@@ -198,6 +199,7 @@ impl<'a> Collector<'a> {
                     digest,
                     size: listed.size,
                     source,
+                    md5: None,
                 },
             )?;
         }

@@ -108,12 +108,18 @@ fn follow<'a>(
     let source = collector.add_indirect_source(root, index);
     collector.index(index, |collector, plain| {
         read_stanzas(plain, |stanza| {
-            let files = match stanza.binary_file()? {
-                Some(file) => vec![file],
-                None => stanza.source_files()?,
+            let Some(listed) = stanza.binary_file()? else {
+                for listed in stanza.source_files()? {
+                    collector.add(source, archive, listed, Listing::Medium)?;
+                }
+                return Ok(());
             };
-            for listed in files {
-                collector.add(source, archive, listed, Listing::Medium)?;
+            let digest = listed.digest;
+            let added = collector.add(source, archive, listed, Listing::Medium)?;
+            if let Some((entry, md5)) = added.zip(stanza.binary_md5()?) {
+                collector
+                    .checksums
+                    .add_md5(&entry.path, source, digest, md5);
             }
             Ok(())
         })

@@ -33,7 +33,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::media::{Medium, MediumPath};
 
 pub use coverage::{Cover, Coverage, HumanBytes};
@@ -72,6 +72,8 @@ pub struct ExpectedDigest {
     pub size: Option<u64>,
     /// Who says so.
     pub source: SourceId,
+    /// The MD5 that the same entry of the same source states beside a stronger digest.
+    pub md5: Option<[u8; 16]>,
 }
 
 /// The place of a [`DigestSource`] in its [`ExpectedDigests`].
@@ -129,6 +131,24 @@ impl ExpectedDigests {
     /// the algorithm.
     pub fn of(&self, path: &MediumPath) -> &[ExpectedDigest] {
         self.files.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the digests that the file at `path` is to be hashed for: all that is said of it, but for an MD5
+    /// that follows from another one of these.
+    pub fn to_compare(&self, path: &MediumPath) -> impl Iterator<Item = &ExpectedDigest> {
+        let all = self.of(path);
+        all.iter()
+            .filter(|expected| !all.iter().any(|other| self.implies(other, expected)))
+    }
+
+    /// Whether a file that matches `one` need not be hashed for `two`: the entry that states `one` says the same
+    /// as `two`, and is as well vouched for.
+    fn implies(&self, one: &ExpectedDigest, two: &ExpectedDigest) -> bool {
+        let is_said_beside = two.digest.algorithm() == Algorithm::Md5
+            && one
+                .md5
+                .is_some_and(|md5| md5.as_slice() == two.digest.as_bytes());
+        is_said_beside && (self.is_signed(one) || !self.is_signed(two))
     }
 
     /// Returns the SHA-256 of what was read at `path` while these were gathered, if it was read.
@@ -213,6 +233,15 @@ impl ExpectedDigests {
             .sort_by_key(|expected| std::cmp::Reverse((signed(expected), expected.digest.rank())));
         Ok(())
     }
+
+    /// Adds the MD5 that the entry which states `digest` has beside it, if that is a stronger one.
+    pub fn add_md5(&mut self, path: &MediumPath, source: SourceId, digest: Digest, md5: Digest) {
+        let stated = self.files.get_mut(path).into_iter().flatten();
+        let stated = stated.filter(|old| old.source == source && old.digest == digest);
+        for old in stated.filter(|old| old.digest.algorithm() >= Algorithm::Sha256) {
+            old.md5 = md5.as_bytes().try_into().ok();
+        }
+    }
 }
 
 /// Whether no file can be what both say.
@@ -263,6 +292,7 @@ mod tests {
             digest: Digest::of(algorithm, content),
             size,
             source,
+            md5: None,
         }
     }
 
@@ -306,6 +336,46 @@ mod tests {
         };
         checksums.add(path.clone(), confirmed).unwrap();
         assert_eq!(checksums.of(&path), [confirmed, signed]);
+    }
+
+    #[test]
+    fn an_md5_that_follows_from_a_stronger_digest_is_not_hashed_for() {
+        let path = MediumPath::new("a").unwrap();
+        let of = |content: &[u8]| Digest::of(Algorithm::Md5, content);
+        // Whether each list is signed; the stronger digest of the first, the MD5 beside it, that of the second list.
+        for (signed, strong, beside, listed, hashed) in [
+            ([false, false], Algorithm::Sha256, b"a", b"a", false),
+            ([true, false], Algorithm::Sha256, b"a", b"a", false),
+            ([true, true], Algorithm::Sha512, b"a", b"a", false),
+            ([false, true], Algorithm::Sha256, b"a", b"a", true),
+            ([true, false], Algorithm::Sha256, b"a", b"b", true),
+            ([false, false], Algorithm::Sha1, b"a", b"a", true),
+        ] {
+            let (mut checksums, list, index) = two_sources();
+            for (source, signed) in [index, list].into_iter().zip(signed) {
+                checksums.sources[source.0].signed_by = signed.then(|| "Ann".to_owned());
+            }
+            let stated = expected(strong, b"a", None, index);
+            checksums.add(path.clone(), stated).unwrap();
+            checksums.add_md5(&path, index, stated.digest, of(beside));
+            let md5 = expected(Algorithm::Md5, listed, None, list);
+            checksums.add(path.clone(), md5).unwrap();
+            let wanted: Vec<_> = checksums
+                .to_compare(&path)
+                .map(|expected| expected.digest.algorithm())
+                .filter(|algorithm| *algorithm == Algorithm::Md5)
+                .collect();
+            assert_eq!(!wanted.is_empty(), hashed, "{signed:?} {strong} {beside:?}");
+            assert_eq!(checksums.of(&path).len(), 2, "both are still told of");
+        }
+        // It is the entry that has both, not any that states the same digest.
+        let (mut checksums, list, index) = two_sources();
+        let stated = expected(Algorithm::Sha256, b"a", None, index);
+        checksums.add(path.clone(), stated).unwrap();
+        checksums.add_md5(&path, list, stated.digest, of(b"a"));
+        let md5 = expected(Algorithm::Md5, b"a", None, list);
+        checksums.add(path.clone(), md5).unwrap();
+        assert_eq!(checksums.to_compare(&path).count(), 2);
     }
 
     #[test]

@@ -200,6 +200,7 @@ mod tests {
                     digest,
                     size,
                     source,
+                    md5: None,
                 };
                 checksums
                     .add(MediumPath::new(*path).unwrap(), expected)

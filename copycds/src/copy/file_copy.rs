@@ -43,7 +43,7 @@ impl CopyContext<'_> {
         if !self.hash {
             return Vec::new();
         }
-        let expected = self.checksums.of(&step.entry.path).iter();
+        let expected = self.checksums.to_compare(&step.entry.path);
         let others = expected.map(|expected| expected.digest.algorithm());
         let others = others.filter(|algorithm| *algorithm != Algorithm::Sha256);
         std::iter::once(Algorithm::Sha256).chain(others).collect()
@@ -196,7 +196,7 @@ impl<'a> FileCopy<'a> {
 fn ensure_expected(context: &CopyContext<'_>, step: &Step<'_>, digests: &[Digest]) -> Result<()> {
     let path = &step.entry.path;
     let medium = context.medium.path().display();
-    for expected in context.checksums.of(path) {
+    for expected in context.checksums.to_compare(path) {
         let algorithm = expected.digest.algorithm();
         let got = digests
             .iter()

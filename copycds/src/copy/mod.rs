@@ -28,11 +28,13 @@ mod tests;
 mod tree_dir;
 mod verify;
 mod walk;
+mod write_back;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -215,7 +217,8 @@ pub fn import(
 }
 
 /// Copies the files of a plan, and meanwhile compares the image with what is said of it as a whole: both
-/// go through it from its beginning to its end, so that the disk is read once.
+/// go through it from its beginning to its end, so that the disk is read once. What was copied goes to the disk
+/// meanwhile, too.
 fn copy_and_check(
     job: &ImportJob<'_, '_>,
     context: &CopyContext<'_>,
@@ -231,11 +234,17 @@ fn copy_and_check(
             let go_on = || !context.progress.stopped() && !failed.load(Ordering::Relaxed);
             scope.spawn(move || image_digests.check(image, go_on))
         });
+        let (copying, copied) = mpsc::channel();
+        let writing =
+            scope.spawn(move || write_back::write_back(context.tree, context.progress, &copied));
         let digests = copier::copy_files(context, &plan.files);
         failed.store(digests.is_err(), Ordering::Relaxed);
+        drop(copying);
         let checked = check.map_or(Ok(Ok(())), thread::ScopedJoinHandle::join);
         let digests = digests?;
         checked.map_err(|_| anyhow!("the thread that hashes the image panicked"))??;
+        let written = writing.join();
+        written.map_err(|_| anyhow!("the thread that writes to the disk panicked"))??;
         Ok::<_, anyhow::Error>(digests)
     })?;
     job.medium.ensure_unchanged()?;

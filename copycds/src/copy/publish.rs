@@ -1,8 +1,7 @@
 //! One rename makes a tree appear whole, or nothing.
 //!
 //! A complete tree in its staging directory comes in; it is at the target when this returns, and
-//! what was there before is in the staging directory. Everything is on the disk before the rename
-//! (syncfs(2) once, which beats thousands of fsync(2) and reports a write that failed late), and the
+//! what was there before is in the staging directory. Everything is on the disk before the rename, and the
 //! rename itself is after it. Killed at any moment, the old tree or the new one is there. Where the file
 //! system cannot exchange two directories (NFS), an existing tree is refused rather than taken away for
 //! a moment.
@@ -16,16 +15,14 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat, renameat2};
 
 use super::staging::StagingDir;
+use super::write_back;
 
 /// Publishes the tree of `stage` at `target`, exchanging it for what is there if `exchange`.
 ///
 /// # Errors
 /// When something cannot be written or renamed; then the target is as it was.
 pub(super) fn publish(stage: &StagingDir, target: &Path, exchange: bool) -> Result<()> {
-    let tree = &stage.tree;
-    nix::unistd::syncfs(tree.fd())
-        .map_err(io::Error::from)
-        .with_context(|| format!("writing {} to the disk", tree.path().display()))?;
+    write_back::sync(&stage.tree)?;
     rename(stage, target, exchange)?;
     let parent = target.parent().filter(|parent| *parent != Path::new(""));
     let parent = parent.unwrap_or(Path::new("."));

@@ -100,11 +100,25 @@ fn is_treeinfo(name: &str) -> bool {
 
 /// Returns whether a name on a medium is a known one, which is in small letters: as it is, or as ISO 9660 has it.
 fn spells(name: &str, known: &str) -> bool {
+    // No spelling is longer, nor begins with another letter: this rules out most of the names on a medium.
+    if name.len() > known.len() || first_of(name) != first_of(known) {
+        return false;
+    }
     let is = |spelling: &str| name.eq_ignore_ascii_case(spelling);
     is(known)
         || is(&known.replace('.', "_"))
         || is(&iso_name(known, LEVEL_1))
         || is(&iso_name(known, LEVEL_2))
+}
+
+/// Returns the first letter of a name as every spelling has it, in small letters.
+fn first_of(name: &str) -> Option<u8> {
+    let first = name.bytes().next()?.to_ascii_lowercase();
+    Some(if first.is_ascii_alphanumeric() {
+        first
+    } else {
+        b'_'
+    })
 }
 
 /// Returns what becomes of a name where one dot is allowed, not at the beginning, with so many characters before and
