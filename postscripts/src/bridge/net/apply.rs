@@ -42,7 +42,7 @@ pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> Result<(), R
             .and_then(|()| perform(kernel, step))
             .map_err(|error| RefusedStep {
                 // a bridge is made as a whole, or is that of somebody else
-                begun: number + usize::from(!matches!(step, Step::CreateBridge { .. })),
+                begun: number + usize::from(!is_whole(step)),
                 error: refused(step, error),
             })?;
         fault.inject(FaultPoint::After(number + 1));
@@ -50,12 +50,17 @@ pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> Result<(), R
     Ok(())
 }
 
+/// Reports whether a device is made as a whole or not at all.
+fn is_whole(step: &Step) -> bool {
+    matches!(step, Step::CreateBridge { .. } | Step::CreateVeth { .. })
+}
+
 /// Says which step the kernel refused.
 fn refused(step: &Step, error: io::Error) -> anyhow::Error {
     let unknown = error.raw_os_error() == Some(libc::EOPNOTSUPP);
     match (step, unknown) {
         (Step::CreateBridge { .. }, true) => NoBridges.into(),
-        (Step::CreateBridge { .. }, _) if error.raw_os_error() == Some(libc::EEXIST) => {
+        _ if is_whole(step) && error.raw_os_error() == Some(libc::EEXIST) => {
             anyhow::Error::new(MadeMeanwhile).context(step.to_string())
         }
         (Step::Enslave { port, .. }, _) if error.raw_os_error() == Some(libc::EBUSY) => {
@@ -161,6 +166,8 @@ fn stands_already(step: &Step, error: &io::Error) -> bool {
         | Step::RemoveTranslation { .. }
         | Step::RemoveNeighbour { .. }
         | Step::DeleteBridge { .. }
+        | Step::DeleteVeth { .. }
+        | Step::StopDropping { .. }
         | Step::Release { .. }
         | Step::SetDown { .. } => &gone,
         _ => &[],

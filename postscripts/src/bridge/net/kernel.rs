@@ -7,6 +7,7 @@ mod bound;
 mod obstacles;
 mod perform;
 mod receivers;
+mod switch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,6 +35,8 @@ type LinkDump = (Vec<Link>, DeviceNames, Vec<(String, PortObstacle)>);
 #[derive(Debug)]
 pub struct HostKernel {
     netlink: Connection,
+    /// Whether Open vSwitch is read too.
+    reads_open_vswitch: bool,
 }
 
 impl HostKernel {
@@ -44,6 +47,7 @@ impl HostKernel {
     pub fn open() -> io::Result<Self> {
         Ok(Self {
             netlink: Connection::open()?,
+            reads_open_vswitch: false,
         })
     }
 
@@ -105,6 +109,7 @@ impl HostKernel {
             nexthops,
             rules,
             obstacles,
+            open_vswitch: self.open_vswitch()?,
         })
     }
 

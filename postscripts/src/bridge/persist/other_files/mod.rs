@@ -283,6 +283,7 @@ mod tests {
             iaid: None,
             identity: Default::default(),
             address: None,
+            switch: None,
         }
     }
 
