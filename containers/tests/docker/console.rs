@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
         "a_container_without_a_terminal_gets_a_shell_and_its_exit_code",
         shell,
     ),
+    ("a_console_works_in_script_and_in_tmux", in_others),
     ("a_console_that_cannot_be_is_an_error", refused),
     ("a_console_outlives_its_engine", engine_restarts),
 ];
@@ -43,6 +44,11 @@ struct Terminal {
 
 impl Terminal {
     fn open(site: &Site, arguments: &[&str]) -> Self {
+        Self::open_in(site, &[], arguments)
+    }
+
+    /// The same in a program that has a terminal of its own for it; the words before the command.
+    fn open_in(site: &Site, wrapper: &[&str], arguments: &[&str]) -> Self {
         let size = Winsize {
             ws_row: 31,
             ws_col: 97,
@@ -55,11 +61,13 @@ impl Terminal {
         let mut session = std::process::Command::new("setsid");
         session
             .args(["-c", "-w"])
+            .args(wrapper)
             .arg(command.get_program())
             .args(command.get_args());
         for (name, value) in command.get_envs() {
             session.env(name, value.unwrap());
         }
+        session.envs([("TERM", "xterm"), ("LC_ALL", "C.UTF-8")]);
         let side = || Stdio::from(pty.slave.try_clone().unwrap());
         let child = session
             .args(arguments)
@@ -210,6 +218,45 @@ fn shell() {
     assert_eq!(terminal.end(), 0);
     assert_eq!(site.ok("rpower q2 state"), "q2: running\n");
     site.ok("rmdocker q2 -f");
+}
+
+fn in_others() {
+    let site = Site::new(&definition("q6", "host01", "10.73.60.6", SHELL));
+    site.ok("mkdocker q6");
+    site.ok("rpower q6 start");
+    let log = site.path().join("typescript").display().to_string();
+    // it takes one word for the command
+    let script = [
+        "sh",
+        "-c",
+        "exec script -q -e -c \"$*\" \"$0\"",
+        log.as_str(),
+    ];
+    let socket = site.path().join("tmux").display().to_string();
+    let tmux = [
+        "tmux",
+        "-f",
+        "/dev/null",
+        "-S",
+        socket.as_str(),
+        "new-session",
+    ];
+    // the last line of tmux is its own
+    for (wrapper, size) in [(&script[..], "31 97"), (&tmux[..], "30 97")] {
+        let mut terminal = Terminal::open_in(&site, wrapper, &["q6"]);
+        terminal.expect("q6: Ctrl-E c . leaves the console");
+        terminal.type_in("stty size\r");
+        terminal.expect(size);
+        terminal.type_in("sh -c 'echo go\"\"ing; sleep 1000'\r");
+        terminal.expect("going");
+        terminal.type_in("\x03");
+        terminal.type_in("echo in''ter\r");
+        terminal.expect("inter");
+        terminal.type_in("\x05c.");
+        assert_eq!(terminal.end(), 0, "{wrapper:?}");
+        assert_eq!(site.ok("rpower q6 state"), "q6: running\n");
+    }
+    site.ok("rmdocker q6 -f");
 }
 
 fn refused() {
