@@ -68,6 +68,8 @@ impl<'a> Console<'a> {
         let mut hung_up = signal(SignalKind::hangup()).context("waiting for signals")?;
         let (_, closed) = channel(1);
         let mut input = std::mem::replace(&mut self.input, closed);
+        // before whatever is typed, which may ask for it
+        self.follow_window(connection).await;
         let typing = tokio::spawn(async move {
             while let Some(bytes) = input.recv().await {
                 if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
@@ -77,7 +79,6 @@ impl<'a> Console<'a> {
             // A far side that is gone needs no end of input.
             let _ = writer.shutdown().await;
         });
-        self.follow_window(connection).await;
         let mut buffer = vec![0; 16 << 10];
         let result = loop {
             tokio::select! {

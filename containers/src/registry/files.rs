@@ -50,7 +50,7 @@ impl RegistryFiles {
             format!("there is no user {0}: useradd --system --shell /usr/sbin/nologin {0}, or name another with --user", args.user)
         })?;
         let at = |path: String| args.root.join(path.trim_start_matches('/'));
-        let config = at(format!("/etc/slipway/registry/{}.yml", instance.name));
+        let config = config_path(&args.root, instance.name);
         let engine = engine(args)?;
         let certificate =
             fs::read_to_string(trust.join("server.crt")).context("reading server.crt")?;
@@ -138,6 +138,34 @@ impl RegistryFiles {
     }
 }
 
+/// Where the configuration of a registry is.
+fn config_path(root: &Path, name: &str) -> PathBuf {
+    root.join(format!("etc/slipway/registry/{name}.yml"))
+}
+
+/// The port of a registry that was set up before.
+///
+/// # Errors
+/// When its configuration cannot be read, or does not say.
+pub(super) fn port(root: &Path, name: &str) -> Result<Option<u16>> {
+    let path = config_path(root, name);
+    let reading = || format!("reading the port in {}", path.display());
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(reading)?,
+    };
+    let port = configured_port(&text).context("it says none: pass --port");
+    port.with_context(reading).map(Some)
+}
+
+/// Reads the port off a configuration as [`configuration`] renders it.
+fn configured_port(text: &str) -> Option<u16> {
+    let mut lines = text.lines().map(str::trim);
+    let address = lines.find_map(|line| line.strip_prefix("addr:"))?;
+    let (_, port) = address.trim_matches([' ', '"', '\'']).rsplit_once(':')?;
+    port.parse().ok()
+}
+
 /// Where systemd puts what the unit is handed.
 fn credential(instance: &RegistryInstance, name: &str) -> String {
     format!("/run/credentials/slipway-{}.service/{name}", instance.name)
@@ -223,3 +251,32 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 UMask=0027
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_read_off_the_configuration() {
+        let instance = RegistryInstance {
+            name: "registry",
+            port: 5055,
+            upstream: None,
+            address: "10.0.0.1".to_owned(),
+            storage: "/install/registry".into(),
+        };
+        assert_eq!(configured_port(&configuration(&instance, "")), Some(5055));
+        assert_eq!(
+            configured_port("http:\n  addr: '0.0.0.0:5066'\n"),
+            Some(5066)
+        );
+        for unclear in [
+            "",
+            "http:\n",
+            "http:\n  addr: \":x\"\n",
+            "http:\n  addr: unix\n",
+        ] {
+            assert_eq!(configured_port(unclear), None, "{unclear}");
+        }
+    }
+}

@@ -47,7 +47,7 @@ pub struct Args {
     #[command(flatten)]
     config: Config,
 
-    /// The port; 5000 unless given, 5001 with --upstream
+    /// The port; unless given the one that it has, at first 5000, or 5001 with --upstream
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
 
@@ -123,7 +123,10 @@ impl RegistryInstance {
         }
         Ok(Self {
             name,
-            port: args.port.unwrap_or(usual),
+            port: match args.port {
+                Some(port) => port,
+                None => files::port(&args.root, name)?.unwrap_or(usual),
+            },
             upstream: args.upstream.clone(),
             address: address(site)?,
             storage: site.install_dir().path().join(name),

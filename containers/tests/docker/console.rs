@@ -1,8 +1,8 @@
 //! `rcons` on a pseudo-terminal, as a user has it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
         "a_container_without_a_terminal_gets_a_shell_and_its_exit_code",
         shell,
     ),
+    ("a_console_works_in_script_in_tmux_and_by_ssh", in_others),
     ("a_console_that_cannot_be_is_an_error", refused),
     ("a_console_outlives_its_engine", engine_restarts),
 ];
@@ -43,6 +44,11 @@ struct Terminal {
 
 impl Terminal {
     fn open(site: &Site, arguments: &[&str]) -> Self {
+        Self::open_in(site, &[], arguments)
+    }
+
+    /// The same in a program that has a terminal of its own for it; the words before the command.
+    fn open_in(site: &Site, wrapper: &[&str], arguments: &[&str]) -> Self {
         let size = Winsize {
             ws_row: 31,
             ws_col: 97,
@@ -52,14 +58,16 @@ impl Terminal {
         let pty = openpty(Some(&size), None).unwrap();
         let command = site.command("rcons");
         // A session of its own, whose terminal this is: signals of the window go there.
-        let mut session = std::process::Command::new("setsid");
+        let mut session = Command::new("setsid");
         session
             .args(["-c", "-w"])
+            .args(wrapper)
             .arg(command.get_program())
             .args(command.get_args());
         for (name, value) in command.get_envs() {
             session.env(name, value.unwrap());
         }
+        session.envs([("TERM", "xterm"), ("LC_ALL", "C.UTF-8")]);
         let side = || Stdio::from(pty.slave.try_clone().unwrap());
         let child = session
             .args(arguments)
@@ -210,6 +218,94 @@ fn shell() {
     assert_eq!(terminal.end(), 0);
     assert_eq!(site.ok("rpower q2 state"), "q2: running\n");
     site.ok("rmdocker q2 -f");
+}
+
+/// The words that run a command by ssh on this machine, with a server of its own and no port.
+fn by_ssh(site: &Site) -> Vec<String> {
+    let at = |name: &str| site.path().join(name).display().to_string();
+    // sshd wants the directory that its package makes at boot; it puts nothing there
+    fs::create_dir_all("/run/sshd").unwrap();
+    for key in ["host", "user"] {
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]);
+        assert!(make.status().unwrap().success());
+    }
+    let config = format!(
+        "HostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n\
+         PasswordAuthentication no\nUseDNS no\nPrintMotd no\nPrintLastLog no\n",
+        at("host"),
+        at("user.pub")
+    );
+    fs::write(at("sshd_config"), config).unwrap();
+    let server = format!("ProxyCommand=/usr/sbin/sshd -i -f {}", at("sshd_config"));
+    let mut words = vec!["ssh", "-tt", "-F", "/dev/null", "-o", &server]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    for option in [
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "LogLevel=ERROR",
+    ] {
+        words.extend(["-o".to_owned(), option.to_owned()]);
+    }
+    words.extend([
+        "-i".to_owned(),
+        at("user"),
+        "root@here".to_owned(),
+        "env".to_owned(),
+    ]);
+    // a login has nothing of this environment
+    for (name, value) in site.command("rcons").get_envs() {
+        let (name, value) = (name.to_string_lossy(), value.unwrap().to_string_lossy());
+        words.push(format!("{name}={value}"));
+    }
+    words
+}
+
+fn in_others() {
+    let site = Site::new(&definition("q6", "host01", "10.73.60.6", SHELL));
+    site.ok("mkdocker q6");
+    site.ok("rpower q6 start");
+    let log = site.path().join("typescript").display().to_string();
+    // it takes one word for the command
+    let script = [
+        "sh",
+        "-c",
+        "exec script -q -e -c \"$*\" \"$0\"",
+        log.as_str(),
+    ];
+    let socket = site.path().join("tmux").display().to_string();
+    let tmux = [
+        "tmux",
+        "-f",
+        "/dev/null",
+        "-S",
+        socket.as_str(),
+        "new-session",
+    ];
+    let ssh = by_ssh(&site);
+    let ssh: Vec<_> = ssh.iter().map(String::as_str).collect();
+    // the last line of tmux is its own
+    for (wrapper, size) in [
+        (&script[..], "31 97"),
+        (&tmux[..], "30 97"),
+        (&ssh[..], "31 97"),
+    ] {
+        let mut terminal = Terminal::open_in(&site, wrapper, &["q6"]);
+        terminal.expect("q6: Ctrl-E c . leaves the console");
+        terminal.type_in("stty size\r");
+        terminal.expect(size);
+        terminal.type_in("sh -c 'echo go\"\"ing; sleep 1000'\r");
+        terminal.expect("going");
+        terminal.type_in("\x03");
+        terminal.type_in("echo in''ter\r");
+        terminal.expect("inter");
+        terminal.type_in("\x05c.");
+        assert_eq!(terminal.end(), 0, "{wrapper:?}");
+        assert_eq!(site.ok("rpower q6 state"), "q6: running\n");
+    }
+    site.ok("rmdocker q6 -f");
 }
 
 fn refused() {

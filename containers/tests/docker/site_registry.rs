@@ -333,7 +333,23 @@ fn served() {
     assert_eq!(document["changed"], true);
     assert_eq!(document["registry"], "10.73.0.254:5000");
     assert_eq!(document["steps"].as_array().unwrap().len(), 2, "{document}");
+    keeps_its_port(&node);
     mirrored(&node);
+}
+
+/// Docker hosts know a registry by its port: a run that is given none keeps it.
+fn keeps_its_port(node: &ManagementNode) {
+    let answers = |port: u16| {
+        format!(
+            "10.73.0.254:{port} answers clients of the site's authority, and nobody else\ndocker hosts use it after: \
+             setupdockerhost --registry 10.73.0.254:{port}\n"
+        )
+    };
+    assert_eq!(node.ok(&["--port", "5055"]), answers(5055));
+    assert_eq!(node.ok(&[]), "nothing to do\n");
+    let document: serde_json::Value = serde_json::from_str(&node.ok(&["--json"])).unwrap();
+    assert_eq!(document["registry"], "10.73.0.254:5055");
+    assert_eq!(node.ok(&["--port", "5000"]), answers(5000));
 }
 
 fn unit_is_sound(node: &ManagementNode) {

@@ -13,7 +13,7 @@ use clap::error::ErrorKind;
 use definitions::{BridgePort, command};
 use ipnetwork::IpNetwork;
 
-use super::net::{HostKernel, Uplink};
+use super::net::{HostKernel, SwitchRequest, Uplink};
 use super::transaction::{WATCHDOG, run_watchdog};
 use super::{Firewall, Outcome, Report, Request};
 
@@ -49,6 +49,9 @@ struct Args {
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Have a bridge of Open vSwitch hold the NIC, and connect BRIDGE to it
+    #[arg(long, value_name = "ovs[:BRIDGE[:netdev]]")]
+    switch: Option<SwitchRequest>,
     /// Leave the files alone that configure the network at boot
     #[arg(long)]
     no_persist: bool,
@@ -146,8 +149,11 @@ fn run(arguments: Args) -> Result<ExitCode> {
     if address.is_some() && arguments.bridges.0.len() > 1 {
         usage("an address belongs to one bridge: name one bridge at a time with it");
     }
+    if arguments.switch.is_some() && arguments.bridges.0.len() > 1 {
+        usage("a switch has one uplink: name one bridge at a time with --switch");
+    }
     let request = Request {
-        uplinks: uplinks(&arguments.bridges.0, address)?,
+        uplinks: uplinks(&arguments.bridges.0, address, arguments.switch.as_ref())?,
         dry_run: arguments.dry_run,
         firewall: arguments.firewall,
         persist: !arguments.no_persist,
@@ -210,7 +216,11 @@ fn address(text: Option<&str>, mask: Option<Ipv4Addr>) -> Result<Option<IpNetwor
 }
 
 /// Gives every bridge its NIC.
-fn uplinks(ports: &[BridgePort], address: Option<IpNetwork>) -> Result<Vec<Uplink>> {
+fn uplinks(
+    ports: &[BridgePort],
+    address: Option<IpNetwork>,
+    switch: Option<&SwitchRequest>,
+) -> Result<Vec<Uplink>> {
     let environment = |name: &str| std::env::var(name).ok();
     let mut uplinks = Vec::new();
     for port in ports {
@@ -230,6 +240,7 @@ fn uplinks(ports: &[BridgePort], address: Option<IpNetwork>) -> Result<Vec<Uplin
             nic,
             bridge,
             address,
+            switch: switch.cloned(),
         });
     }
     Ok(uplinks)

@@ -30,12 +30,8 @@ pub(super) fn plan(
     plan: &mut Plan,
 ) -> Result<Vec<RuleFinding>> {
     let mut survey = look(kernel, request, state)?;
-    let is_port = |name: &str, bridge: &str| {
-        let link = state.link(name);
-        link.is_some_and(|link| link.master.as_deref() == Some(bridge))
-    };
     let mut uplinks = request.uplinks.iter();
-    let settled = uplinks.all(|one| is_port(one.nic.as_str(), one.bridge.as_str()));
+    let settled = uplinks.all(|uplink| uplink.is_connected(state));
     if !request.persist {
         survey.stored.clear();
     }

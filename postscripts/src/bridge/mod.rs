@@ -62,7 +62,10 @@ pub struct Request {
 /// When nothing was changed because something is in the way, or when something was changed and could
 /// not be undone. A change that failed and was undone is no error but [`Outcome::RolledBack`].
 pub fn run(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Report> {
-    let kernel = HostKernel::open().context("opening a netlink socket")?;
+    let mut kernel = HostKernel::open().context("opening a netlink socket")?;
+    if request.uplinks.iter().any(|uplink| uplink.switch.is_some()) {
+        kernel = kernel.with_open_vswitch();
+    }
     if request.dry_run {
         return Ok(PlannedChange::plan(&kernel, request, progress)?.report(Outcome::Planned));
     }

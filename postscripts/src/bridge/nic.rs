@@ -61,7 +61,15 @@ fn by_default_route(state: &NetState, bridge: &IfName) -> Result<String> {
     }
     // it has moved already: the port that gave the bridge its hardware address
     let mac = state.link(&device).and_then(|link| link.mac);
-    match state.ports(&device).find(|port| port.mac == mac) {
+    // a switch may have it in the bridge's place
+    let by_switch = net::bridge_end(state, &device).is_some();
+    let switched = state.links.iter().filter(|link| {
+        let is_switch = |kind: &str| kind == "openvswitch" || kind == "tun";
+        let own = matches!(&link.kind, net::LinkKind::Other(kind) if is_switch(kind));
+        by_switch && !own && link.name != device
+    });
+    let mut candidates = state.ports(&device).chain(switched);
+    match candidates.find(|link| link.mac == mac) {
         Some(port) => Ok(port.name.clone()),
         None => bail!("{device} holds it, and none of its ports has its hardware address"),
     }

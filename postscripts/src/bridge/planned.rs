@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::net::firewall::RuleFinding;
-use super::net::{self, HostKernel, NetState, Plan, PortObstacle, Uplink};
+use super::net::{self, Datapath, HostKernel, NetState, Plan, PortObstacle, SwitchWiring, Uplink};
 use super::persist::{self, Persistence, Running};
 use super::{Outcome, Report, Request, firewall};
 
@@ -117,15 +117,31 @@ fn drop_endpoints_that_follow(request: &Request, state: &mut NetState) -> Result
     Ok(())
 }
 
+/// The database of Open vSwitch outlasts a boot: the kernel's datapath would take what the NIC receives then, and no
+/// bridge would be there to get it. What the userspace datapath gets, the kernel has too.
+fn refuse_lasting_switch(uplink: &Uplink, state: &NetState) -> Result<()> {
+    match SwitchWiring::of(uplink, state) {
+        Some(wiring) if wiring.datapath == Datapath::System => bail!(
+            "Open vSwitch keeps {} and its ports over a boot, when {} would have no {} to receive by: omit --no-persist",
+            wiring.switch,
+            uplink.nic,
+            uplink.bridge
+        ),
+        _ => Ok(()),
+    }
+}
+
 impl UplinkConfig {
     fn plan(request: &Request, uplink: &Uplink, state: &NetState) -> Result<Self> {
         let (root, nic, bridge) = (&request.root, uplink.nic.as_str(), uplink.bridge.as_str());
         if !request.persist {
+            refuse_lasting_switch(uplink, state)?;
             let running = persist::plan_running(root, nic, bridge, state)
                 .with_context(|| format!("planning how {nic} is configured until the next boot"))?;
             return Ok(Self::UntilBoot(Box::new(running)));
         }
-        let files = persist::plan(root, nic, bridge, uplink.address, state)
+        let wiring = SwitchWiring::of(uplink, state);
+        let files = persist::plan_with_switch(root, (nic, bridge), uplink.address, wiring, state)
             .with_context(|| format!("planning how {bridge} comes up at boot"))?;
         Ok(Self::Persistent(Box::new(files)))
     }

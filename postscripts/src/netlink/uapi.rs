@@ -5,6 +5,16 @@
 // linux/capability.h
 pub(crate) const CAP_NET_ADMIN: u32 = 12;
 
+// linux/ethtool_netlink.h
+pub(crate) const ETHTOOL_GENL_NAME: &str = "ethtool";
+pub(crate) const ETHTOOL_MSG_FEATURES_SET: u8 = 12;
+pub(crate) const ETHTOOL_A_HEADER_DEV_NAME: u16 = 2;
+pub(crate) const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
+pub(crate) const ETHTOOL_A_FEATURES_WANTED: u16 = 3;
+pub(crate) const ETHTOOL_A_BITSET_BITS: u16 = 3;
+pub(crate) const ETHTOOL_A_BITSET_BITS_BIT: u16 = 1;
+pub(crate) const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
+
 // linux/fib_rules.h
 pub(crate) const FRA_IIFNAME: u16 = 3;
 pub(crate) const FRA_PRIORITY: u16 = 6;
@@ -55,6 +65,9 @@ pub(crate) const NHA_ID: u16 = 1;
 pub(crate) const NHA_OIF: u16 = 5;
 pub(crate) const NHA_GATEWAY: u16 = 6;
 
+// linux/openvswitch.h
+pub(crate) const OVS_DATAPATH_FAMILY: &str = "ovs_datapath";
+
 // linux/rtnetlink.h
 pub(crate) const RTA_NH_ID: u16 = 30;
 pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
@@ -67,6 +80,9 @@ pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 pub(crate) const TCP_ESTABLISHED: u32 = 1;
 pub(crate) const TCP_CLOSE: u32 = 7;
 pub(crate) const TCP_LISTEN: u32 = 10;
+
+// linux/veth.h
+pub(crate) const VETH_INFO_PEER: u16 = 1;
 
 // linux/xfrm.h
 pub(crate) const XFRM_MSG_GETSA: u16 = 0x12;
@@ -98,6 +114,7 @@ pub(crate) const NFT_OBJECT_CONNLIMIT: u32 = 5;
 
 // linux/netfilter/nf_tables.h: attributes of objects
 pub(crate) const NFTA_LIST_ELEM: u16 = 1;
+pub(crate) const NFTA_TABLE_NAME: u16 = 1;
 pub(crate) const NFTA_CHAIN_TABLE: u16 = 1;
 pub(crate) const NFTA_CHAIN_NAME: u16 = 3;
 pub(crate) const NFTA_CHAIN_HOOK: u16 = 4;

@@ -14,7 +14,9 @@ mod firewall;
 mod lab;
 mod moves;
 mod obstacles;
+mod openvswitch;
 mod ping;
+mod switch;
 mod upheld;
 
 use std::os::unix::process::CommandExt;
@@ -145,6 +147,11 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
     for (name, test) in upheld::CASES {
         add(format!("upheld::{name}"), Box::new(test));
     }
+    let lacks_switch = missing.or(openvswitch::missing());
+    for (name, test) in switch::CASES {
+        push(format!("switch::{name}"), lacks_switch, Box::new(test));
+    }
+    let mut add = |name, test| push(name, missing, test);
     add(
         "faults::every_kind_of_step_is_struck".to_owned(),
         Box::new(faults::every_kind),

@@ -146,7 +146,8 @@ fn watch(ip: IpAddr, stop: &AtomicBool) -> Seen {
     let gaps = replies.windows(2).map(|pair| pair[1] - pair[0]);
     Seen {
         sent: usize::from(sent),
-        lost: usize::from(sent) - (replies.len() - 1),
+        // some may be answered twice while two devices receive
+        lost: usize::from(sent).saturating_sub(replies.len() - 1),
         gap: gaps.max().unwrap_or_default(),
     }
 }

@@ -10,6 +10,7 @@ mod addresses;
 mod daemons;
 mod other_files;
 mod refusals;
+mod switch;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -49,12 +49,17 @@ pub fn apply(kernel: &HostKernel, steps: &[Step], fault: &Fault) -> Result<(), R
     Ok(())
 }
 
+/// Reports whether a device is made as a whole or not at all.
+fn is_whole(step: &Step) -> bool {
+    matches!(step, Step::CreateBridge { .. } | Step::CreateVeth { .. })
+}
+
 /// Says which step the kernel refused.
 fn refused(step: &Step, error: io::Error) -> anyhow::Error {
     let unknown = error.raw_os_error() == Some(libc::EOPNOTSUPP);
     match (step, unknown) {
         (Step::CreateBridge { .. }, true) => NoBridges.into(),
-        (Step::CreateBridge { .. }, _) if error.raw_os_error() == Some(libc::EEXIST) => {
+        _ if is_whole(step) && error.raw_os_error() == Some(libc::EEXIST) => {
             anyhow::Error::new(MadeMeanwhile).context(step.to_string())
         }
         (Step::Enslave { port, .. }, _) if error.raw_os_error() == Some(libc::EBUSY) => {
@@ -160,6 +165,8 @@ fn stands_already(step: &Step, error: &io::Error) -> bool {
         | Step::RemoveTranslation { .. }
         | Step::RemoveNeighbour { .. }
         | Step::DeleteBridge { .. }
+        | Step::DeleteVeth { .. }
+        | Step::StopDropping { .. }
         | Step::Release { .. }
         | Step::SetDown { .. } => &gone,
         _ => &[],

@@ -8,6 +8,7 @@ mod obstacles;
 mod perform;
 mod raw;
 mod receivers;
+mod switch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,6 +36,8 @@ type LinkDump = (Vec<Link>, DeviceNames, Vec<(String, PortObstacle)>);
 #[derive(Debug)]
 pub struct HostKernel {
     netlink: Connection,
+    /// Whether Open vSwitch is read too.
+    reads_open_vswitch: bool,
 }
 
 impl HostKernel {
@@ -45,6 +48,7 @@ impl HostKernel {
     pub fn open() -> io::Result<Self> {
         Ok(Self {
             netlink: Connection::open()?,
+            reads_open_vswitch: false,
         })
     }
 
@@ -106,6 +110,7 @@ impl HostKernel {
             nexthops,
             rules,
             obstacles,
+            open_vswitch: self.open_vswitch()?,
         })
     }
 

@@ -17,6 +17,7 @@
 
 mod adopt;
 mod refuse;
+mod switch;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,10 @@ pub(super) use adopt::is_self_made;
 pub use refuse::PlanRefusal;
 
 use super::firewall::Translation;
-use super::{Address, BridgeSettings, KernelRoute, Link, Neighbour, NetState, PortObstacle, Step};
+use super::{
+    Address, BridgeSettings, KernelRoute, Link, Neighbour, NetState, PortObstacle, Step,
+    SwitchRequest, SwitchWiring,
+};
 use crate::netlink::uapi::RTPROT_RA;
 
 /// The NIC that shall be a port, and its bridge.
@@ -44,6 +48,8 @@ pub struct Uplink {
     pub bridge: IfName,
     /// An address that the bridge shall carry beside those of the NIC.
     pub address: Option<IpNetwork>,
+    /// The bridge of Open vSwitch that has the NIC, if one shall; else the NIC becomes a port of the bridge itself.
+    pub switch: Option<SwitchRequest>,
 }
 
 /// What is to be done, and what is left as it is though it might surprise.
@@ -59,7 +65,8 @@ impl Plan {
     /// Adds rules of the firewall, so that they exist before the first NIC becomes a port; those that
     /// compare with the number of a bridge, once the last bridge has one.
     pub fn add_translations(&mut self, translations: Vec<Translation>) {
-        let enslaves = |step: &Step| matches!(step, Step::Enslave { .. });
+        let enslaves =
+            |step: &Step| matches!(step, Step::Enslave { .. } | Step::AddSwitchPort { .. });
         let makes = |step: &Step| matches!(step, Step::CreateBridge { .. });
         let port = self.steps.iter().position(enslaves);
         let port = port.unwrap_or(self.steps.len());
@@ -100,15 +107,20 @@ pub fn plan(state: &NetState, uplinks: &[Uplink]) -> Result<Plan, PlanRefusal> {
 }
 
 fn plan_one(state: &NetState, uplink: &Uplink) -> Result<Plan, PlanRefusal> {
-    let nic = refuse::check(state, uplink)?;
+    let wiring = switch::check(state, uplink)?;
+    let nic = refuse::check(state, uplink, wiring.as_ref())?;
     let mut planner = Planner {
         state,
         nic,
         bridge: state.link(uplink.bridge.as_str()),
         uplink,
+        wiring,
         plan: Plan::default(),
     };
     let moving = planner.moving();
+    if let Some(wiring) = planner.wiring.clone() {
+        planner.make_switch(&wiring);
+    }
     planner.make_bridge();
     planner.address_bridge(&moving);
     let announced = planner.added_addresses();
@@ -128,6 +140,8 @@ struct Planner<'a> {
     /// The bridge, if it is there already.
     bridge: Option<&'a Link>,
     uplink: &'a Uplink,
+    /// How a switch connects both, if one does.
+    wiring: Option<SwitchWiring>,
     plan: Plan,
 }
 
@@ -228,8 +242,8 @@ impl Planner<'_> {
 
     fn enslave(&mut self, addressed: bool) {
         let nic = self.nic;
-        let enslaved = nic.master.is_some();
-        if !enslaved || addressed {
+        let connected = self.uplink.is_connected(self.state);
+        if !connected || addressed {
             self.copy_neighbours();
         }
         if !nic.up {
@@ -237,17 +251,25 @@ impl Planner<'_> {
                 link: self.uplink.nic.clone(),
             });
         }
-        if !enslaved {
-            self.note_groups();
-            self.add(Step::Enslave {
-                port: self.uplink.nic.clone(),
-                bridge: self.uplink.bridge.clone(),
-            });
+        match self.wiring.clone() {
+            Some(wiring) => self.connect(&wiring),
+            None if connected => {}
+            None => {
+                self.note_groups();
+                self.add(Step::Enslave {
+                    port: self.uplink.nic.clone(),
+                    bridge: self.uplink.bridge.clone(),
+                });
+            }
         }
+        let end = self
+            .wiring
+            .as_ref()
+            .map(|wiring| wiring.bridge_end.as_str());
         let others: Vec<_> = self
             .state
             .ports(self.uplink.bridge.as_str())
-            .filter(|port| port.name != nic.name)
+            .filter(|port| port.name != nic.name && Some(port.name.as_str()) != end)
             .map(|port| port.name.as_str())
             .collect();
         if !others.is_empty() {

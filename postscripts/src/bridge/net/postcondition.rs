@@ -13,7 +13,7 @@ use nix::libc;
 
 use super::plan::is_self_made;
 use super::state::RT_TABLE_MAIN;
-use super::{Address, KernelRoute, Link, NetState, PolicyRule, Uplink};
+use super::{Address, Datapath, KernelRoute, Link, NetState, PolicyRule, SwitchWiring, Uplink};
 use crate::netlink::uapi::RTPROT_RA;
 
 /// What a device is to the change.
@@ -96,11 +96,16 @@ impl PostconditionCheck<'_> {
     /// The NIC is a port, and both are as they were planned.
     fn port(&mut self, uplink: &Uplink) {
         let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
-        let master = self.now.link(nic).and_then(|link| link.master.as_deref());
-        if master != Some(bridge) {
-            self.add(format!("{nic} is not a port of {bridge}"));
+        let wiring = SwitchWiring::of(uplink, self.expected);
+        match &wiring {
+            Some(wiring) => self.switched(uplink, wiring),
+            None if uplink.is_connected(self.now) => {}
+            None => self.add(format!("{nic} is not a port of {bridge}")),
         }
-        for name in [nic, bridge] {
+        let ends = wiring
+            .iter()
+            .flat_map(|one| [one.bridge_end.as_str(), one.switch_end.as_str()]);
+        for name in [nic, bridge].into_iter().chain(ends) {
             let (Some(expected), Some(now)) = (self.expected.link(name), self.now.link(name))
             else {
                 continue;
@@ -121,6 +126,33 @@ impl PostconditionCheck<'_> {
                 ));
             }
         }
+    }
+
+    /// The switch has the NIC and one end of the pair, and packets pass both; the bridge has the other end.
+    fn switched(&mut self, uplink: &Uplink, wiring: &SwitchWiring) {
+        let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
+        let (switch, end) = (wiring.switch.as_str(), wiring.bridge_end.as_str());
+        let ovs = self.now.open_vswitch.as_ref();
+        let known = ovs.and_then(|ovs| ovs.switch(switch));
+        let mut found = Vec::new();
+        for port in [nic, wiring.switch_end.as_str()] {
+            match known.and_then(|known| known.port(port)) {
+                None => found.push(format!("{port} is not a port of {switch}")),
+                Some(port) => {
+                    let fault = port.fault.iter();
+                    found.extend(fault.map(|fault| format!("{}: {fault}", port.name)));
+                }
+            }
+        }
+        let master = self.now.link(end).and_then(|link| link.master.as_deref());
+        if master != Some(bridge) {
+            found.push(format!("{end} is not a port of {bridge}"));
+        }
+        let drops = ovs.is_some_and(|ovs| ovs.drops(nic, bridge));
+        if wiring.datapath == Datapath::Netdev && !drops {
+            found.push(format!("the kernel receives by {nic} beside {switch}"));
+        }
+        found.into_iter().for_each(|what| self.add(what));
     }
 
     /// Reports whether a hardware address is one that a bridge of several ports has from one of them.

@@ -6,7 +6,9 @@
 
 use definitions::IfName;
 
-use super::{KernelRoute, Link, LinkKind, NetState, PolicyRule, Step};
+use super::{
+    KernelRoute, Link, LinkKind, NetState, OpenVSwitch, PolicyRule, Step, Switch, SwitchPort,
+};
 
 impl NetState {
     /// Returns this network after the steps, in order.
@@ -122,11 +124,118 @@ impl NetState {
                     *known = to.clone();
                 }
             }
-            Step::AddTranslation { .. }
+            Step::CreateVeth { link, peer, mtu } => {
+                self.links.push(veth(link, peer, *mtu));
+                self.links.push(veth(peer, link, *mtu));
+            }
+            Step::DeleteVeth { link: end } => {
+                let is_end = |link: &Link| {
+                    let parent = link.parent.as_deref();
+                    link.name == end.as_str() || parent == Some(end.as_str())
+                };
+                self.links.retain(|link| !is_end(link));
+            }
+            Step::CreateSwitch { .. }
+            | Step::DeleteSwitch { .. }
+            | Step::SetSwitchMac { .. }
+            | Step::AddSwitchPort { .. }
+            | Step::RemoveSwitchPort { .. }
+            | Step::StartDropping { .. }
+            | Step::StopDropping { .. } => {
+                if let Some(ovs) = &mut self.open_vswitch {
+                    ovs.simulate(step);
+                }
+            }
+            Step::StopOffload { .. }
+            | Step::AddTranslation { .. }
             | Step::RemoveTranslation { .. }
             | Step::CopyNeighbours { .. }
             | Step::Announce { .. } => {}
         }
+    }
+}
+
+impl OpenVSwitch {
+    fn simulate(&mut self, step: &Step) {
+        let mut change = |name: &IfName, change: &dyn Fn(&mut Switch)| {
+            let mut all = self.switches.iter_mut();
+            all.find(|switch| switch.name == name.as_str())
+                .into_iter()
+                .for_each(change);
+        };
+        match step {
+            Step::CreateSwitch {
+                switch,
+                bridge,
+                datapath,
+                mac,
+            } => self.switches.push(Switch {
+                name: switch.to_string(),
+                datapath: Some(*datapath),
+                fixed_mac: Some(*mac),
+                mac: Some(*mac),
+                is_secure: false,
+                made_for: Some(bridge.to_string()),
+                ports: vec![SwitchPort {
+                    name: switch.to_string(),
+                    made_for: None,
+                    fault: None,
+                }],
+            }),
+            Step::DeleteSwitch { switch, bridge } => self.switches.retain(|known| {
+                known.name != switch.as_str() || known.made_for.as_deref() != Some(bridge.as_str())
+            }),
+            Step::SetSwitchMac { switch, to, .. } => {
+                change(switch, &|switch| switch.fixed_mac = *to);
+            }
+            Step::AddSwitchPort {
+                port,
+                switch,
+                bridge,
+            } => change(switch, &|switch| {
+                switch.ports.push(SwitchPort {
+                    name: port.to_string(),
+                    made_for: Some(bridge.to_string()),
+                    fault: None,
+                });
+            }),
+            Step::RemoveSwitchPort {
+                port,
+                switch,
+                bridge,
+            } => change(switch, &|switch| {
+                switch.ports.retain(|known| {
+                    known.name != port.as_str()
+                        || known.made_for.as_deref() != Some(bridge.as_str())
+                });
+            }),
+            Step::StartDropping { nic, bridge } => {
+                self.dropping.push((nic.to_string(), bridge.to_string()));
+            }
+            Step::StopDropping { bridge, .. } => {
+                self.dropping.retain(|(_, by)| by != bridge.as_str());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One end of a new veth pair.
+fn veth(name: &IfName, peer: &IfName, mtu: u32) -> Link {
+    Link {
+        name: name.to_string(),
+        kind: LinkKind::Other("veth".to_owned()),
+        mac: None,
+        mtu,
+        up: false,
+        carrier: false,
+        group: 0,
+        master: None,
+        parent: Some(peer.to_string()),
+        bridge: None,
+        addresses: Vec::new(),
+        neighbours: Vec::new(),
+        sysctls: Default::default(),
     }
 }
 

@@ -18,6 +18,8 @@ use ipnetwork::IpNetwork;
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
+use super::OpenVSwitch;
+
 /// The network of one host at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetState {
@@ -33,6 +35,9 @@ pub struct NetState {
     pub rules: Vec<PolicyRule>,
     /// What keeps devices from being ports, each with its device; only where a change is planned.
     pub obstacles: Vec<(String, PortObstacle)>,
+    /// Open vSwitch; only where an uplink has a switch.
+    #[serde(default)]
+    pub open_vswitch: Option<OpenVSwitch>,
 }
 
 /// What keeps a device from being a port of a bridge, or would not work when it is one.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::firewall::Translation;
 use super::state::RT_TABLE_MAIN;
-use super::{Address, BridgeSettings, KernelRoute, Mac, Neighbour, NextHop, PolicyRule};
+use super::{Address, BridgeSettings, Datapath, KernelRoute, Mac, Neighbour, NextHop, PolicyRule};
 
 /// One change that the kernel makes as a whole or refuses. Prints as what is being done: `adding
 /// 10.0.0.5/24 to mydocker0`.
@@ -112,6 +112,47 @@ pub enum Step {
         #[serde(rename = "twin")]
         translation: Translation,
     },
+    /// Makes a bridge of Open vSwitch, for the Linux bridge that it is connected to.
+    CreateSwitch {
+        switch: IfName,
+        bridge: IfName,
+        datapath: Datapath,
+        mac: Mac,
+    },
+    /// Takes a bridge of Open vSwitch away, if it was made for that Linux bridge.
+    DeleteSwitch { switch: IfName, bridge: IfName },
+    /// Fixes the hardware address of a bridge of Open vSwitch, or has it choose one again.
+    SetSwitchMac {
+        switch: IfName,
+        from: Option<Mac>,
+        to: Option<Mac>,
+    },
+    /// Makes a device a port of a bridge of Open vSwitch.
+    AddSwitchPort {
+        port: IfName,
+        switch: IfName,
+        bridge: IfName,
+    },
+    /// Takes a port out of a bridge of Open vSwitch, if it was added for that Linux bridge.
+    RemoveSwitchPort {
+        port: IfName,
+        switch: IfName,
+        bridge: IfName,
+    },
+    /// Makes a veth pair.
+    CreateVeth {
+        link: IfName,
+        peer: IfName,
+        mtu: u32,
+    },
+    /// Takes a veth pair away.
+    DeleteVeth { link: IfName },
+    /// Has the kernel complete the checksums of what it sends by a new device.
+    StopOffload { link: IfName },
+    /// Has the kernel drop what a NIC receives: the userspace datapath has it already.
+    StartDropping { nic: IfName, bridge: IfName },
+    /// Lets the kernel have what a NIC receives again.
+    StopDropping { nic: IfName, bridge: IfName },
     /// Announces addresses to the neighbourhood by gratuitous ARP and unsolicited neighbour advertisements.
     Announce {
         link: IfName,
@@ -175,12 +216,44 @@ impl Step {
             S::RemoveRule { rule } => S::AddRule { rule },
             S::AddTranslation { translation } => S::RemoveTranslation { translation },
             S::RemoveTranslation { translation } => S::AddTranslation { translation },
+            S::CreateSwitch { switch, bridge, .. } => S::DeleteSwitch { switch, bridge },
+            S::SetSwitchMac { switch, from, to } => S::SetSwitchMac {
+                switch,
+                from: to,
+                to: from,
+            },
+            S::AddSwitchPort {
+                port,
+                switch,
+                bridge,
+            } => S::RemoveSwitchPort {
+                port,
+                switch,
+                bridge,
+            },
+            S::CreateVeth { link, .. } => S::DeleteVeth { link },
+            S::StartDropping { nic, bridge } => S::StopDropping { nic, bridge },
             S::DeleteBridge { .. }
+            | S::DeleteSwitch { .. }
+            | S::RemoveSwitchPort { .. }
+            | S::DeleteVeth { .. }
+            | S::StopOffload { .. }
+            | S::StopDropping { .. }
             | S::ReviveRoute { .. }
             | S::SetSysctl { from: None, .. }
             | S::CopyNeighbours { .. }
             | S::Announce { .. } => return None,
         })
+    }
+}
+
+impl Step {
+    /// Reports whether it outlasts a boot: the database of Open vSwitch does, and the kernel's network does not.
+    pub fn outlasts_boot(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateSwitch { .. } | Self::SetSwitchMac { .. } | Self::AddSwitchPort { .. }
+        )
     }
 }
 
@@ -241,6 +314,33 @@ impl fmt::Display for Step {
             S::RemoveRule { rule } => write!(f, "removing rule {rule}"),
             S::AddTranslation { translation } => write!(f, "adding {translation}"),
             S::RemoveTranslation { translation } => write!(f, "removing {translation}"),
+            S::CreateSwitch {
+                switch, datapath, ..
+            } => write!(f, "making the Open vSwitch bridge {switch} ({datapath})"),
+            S::DeleteSwitch { switch, .. } => {
+                write!(f, "taking the Open vSwitch bridge {switch} away")
+            }
+            S::SetSwitchMac {
+                switch,
+                to: Some(mac),
+                ..
+            } => write!(f, "fixing the hardware address {mac} of {switch}"),
+            S::SetSwitchMac { switch, .. } => {
+                write!(f, "letting {switch} choose its hardware address")
+            }
+            S::AddSwitchPort { port, switch, .. } => {
+                write!(f, "putting {port} into the Open vSwitch bridge {switch}")
+            }
+            S::RemoveSwitchPort { port, switch, .. } => {
+                write!(f, "taking {port} out of the Open vSwitch bridge {switch}")
+            }
+            S::CreateVeth { link, peer, .. } => write!(f, "making the veth pair {link} and {peer}"),
+            S::DeleteVeth { link } => write!(f, "taking the veth pair {link} away"),
+            S::StopOffload { link } => write!(f, "completing the checksums sent by {link}"),
+            S::StartDropping { nic, .. } => {
+                write!(f, "dropping what {nic} receives beside Open vSwitch")
+            }
+            S::StopDropping { nic, .. } => write!(f, "receiving by {nic} again"),
             S::Announce { link, addresses } => {
                 write!(f, "announcing {} address(es) on {link}", addresses.len())
             }

@@ -176,6 +176,7 @@ mod tests {
             iaid: None,
             identity: NicIdentity::default(),
             address: None,
+            switch: None,
         }
     }
 

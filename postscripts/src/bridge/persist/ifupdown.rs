@@ -18,6 +18,7 @@ use super::model::DesiredBridge;
 use super::names::{mentions, rename};
 use super::references;
 use super::sources::Sources;
+use super::switch::SwitchConfig;
 use crate::files::glob;
 use crate::files::{Access, FileChange};
 
@@ -229,7 +230,7 @@ fn is_port(sources: &Sources, files: &[PathBuf], desired: &DesiredBridge) -> boo
             InterfacesLine::Iface(name, ..) => inside = name == desired.bridge,
             InterfacesLine::Option("pre-up", command) if inside && command == ours => return true,
             InterfacesLine::Option(key, ports) if inside && option_name(key) == "bridge-ports" => {
-                return ports.split_whitespace().any(|port| port == desired.nic);
+                return ports.split_whitespace().any(|port| port == desired.port());
             }
             _ => {}
         }
@@ -240,8 +241,22 @@ fn is_port(sources: &Sources, files: &[PathBuf], desired: &DesiredBridge) -> boo
 fn enslave(desired: &DesiredBridge) -> String {
     format!(
         "ip link set dev {} master {} up",
-        desired.nic, desired.bridge
+        desired.port(),
+        desired.bridge
     )
+}
+
+/// What makes the pair, its end in the switch up as the NIC is: that Open vSwitch has both is in its database.
+fn veth_pair(switch: &SwitchConfig, nic: &str) -> [String; 3] {
+    let (end, peer, mtu) = (switch.bridge_end(), switch.switch_end(), switch.mtu);
+    [
+        format!(
+            "    pre-up ip link show dev {end} >/dev/null 2>&1 || ip link add name {end} mtu {mtu} type veth peer name \
+             {peer} mtu {mtu}"
+        ),
+        format!("    pre-up ip link set dev {peer} up"),
+        format!("    pre-up ip link set dev {nic} up"),
+    ]
 }
 
 /// What a word names.
@@ -465,7 +480,14 @@ impl InterfacesEdit<'_> {
             "    pre-up ip link show dev {bridge} >/dev/null 2>&1 || ip link add name {bridge} \
              address {mac} type bridge stp_state 0 forward_delay 0"
         ));
+        if let Some(switch) = &self.desired.switch {
+            lines.extend(veth_pair(switch, nic));
+        }
         lines.push(format!("    pre-up {}", enslave(self.desired)));
+        if let Some(switch) = &self.desired.switch {
+            let end = switch.bridge_end();
+            lines.push(format!("    post-down ip link del dev {end}"));
+        }
         lines.push(format!("    post-down ip link del dev {bridge}"));
         if let Some(net) = address.filter(|net| net.is_ipv4() == (family == "inet"))
             && method == "manual"

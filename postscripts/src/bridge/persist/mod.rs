@@ -33,6 +33,7 @@ mod references;
 mod running;
 mod shellvars;
 mod sources;
+mod switch;
 mod wicked;
 mod writers;
 mod yaml;
@@ -50,7 +51,7 @@ pub use crate::files::{Access, FileChange};
 pub use detect::{is_networkmanagers, wait_for_networkd};
 pub use running::{Running, plan_running};
 
-use crate::bridge::net::NetState;
+use crate::bridge::net::{NetState, SwitchWiring};
 use crate::fault::Fault;
 use crate::files::{FileJournal, under_root};
 use backend::Backend;
@@ -58,6 +59,7 @@ use handover::Handover;
 use identity::NicIdentity;
 use model::{Addressing, DesiredBridge};
 use sources::Sources;
+use switch::SwitchConfig;
 
 /// What has to change on disk so that the bridge exists after the next boot.
 #[derive(Debug)]
@@ -87,6 +89,17 @@ pub fn plan(
     address: Option<IpNetwork>,
     state: &NetState,
 ) -> Result<Persistence> {
+    plan_with_switch(root, (nic, bridge), address, None, state)
+}
+
+/// Plans the same where a switch has the NIC.
+pub fn plan_with_switch(
+    root: &Path,
+    (nic, bridge): (&str, &str),
+    address: Option<IpNetwork>,
+    wiring: Option<SwitchWiring>,
+    state: &NetState,
+) -> Result<Persistence> {
     let link = state
         .link(nic)
         .with_context(|| format!("there is no {nic}"))?;
@@ -99,8 +112,14 @@ pub fn plan(
         iaid: detect::iaid(root, nic)?,
         identity: NicIdentity::default(),
         address: None,
+        switch: wiring.map(|wiring| SwitchConfig {
+            is_new: state.link(wiring.switch.as_str()).is_none(),
+            wiring,
+            mtu: link.mtu,
+        }),
     };
     let (backend, skipped) = detect::detect(root, &desired)?;
+    switch::check(&backend, &desired)?;
     let was = backend.read_nic(&backend.load(root)?, &desired)?;
     let address = address.filter(|_| was.is_empty());
     let identity = NicIdentity::read(root, &desired, &was, state)?;
@@ -206,6 +225,7 @@ impl Persistence {
         let mut changes = own;
         let (others, unread) = other_files::changes(root, &backend, &desired)?;
         changes.extend(others);
+        changes.extend(switch::changes(root, &desired)?);
         skipped.extend(unread);
         skipped.sort();
         skipped.dedup();

@@ -15,6 +15,7 @@ use nix::libc;
 
 use super::identity::NicIdentity;
 use super::names::rename;
+use super::switch::SwitchConfig;
 use crate::bridge::net::{Hop, Mac, NetState};
 
 /// What shall hold after the next boot: `nic` is a port of `bridge`.
@@ -32,6 +33,17 @@ pub(super) struct DesiredBridge {
     pub(super) identity: NicIdentity,
     /// An address for the bridge, where the NIC had none.
     pub(super) address: Option<IpNetwork>,
+    /// The switch that has the NIC, and a veth pair to the bridge; else the NIC is the bridge's port.
+    pub(super) switch: Option<SwitchConfig>,
+}
+
+impl DesiredBridge {
+    /// The port of the bridge by which packets leave: the NIC, or the end of the veth pair.
+    pub(super) fn port(&self) -> &str {
+        self.switch
+            .as_ref()
+            .map_or(&self.nic, |switch| switch.bridge_end())
+    }
 }
 
 /// How one device gets its addresses, as far as its configuration says.

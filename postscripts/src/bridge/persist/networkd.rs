@@ -7,6 +7,7 @@
 //! first. Reference: systemd.network(5), systemd.netdev(5), systemd.unit(5) on drop-ins.
 
 mod matching;
+mod pair;
 mod read;
 mod split;
 
@@ -68,7 +69,10 @@ pub(super) fn rewrite(
         dropins: dropins(sources, file),
         desired,
     };
-    if master(&cut).as_ref() == Some(&desired.bridge) {
+    if desired.switch.is_some() && pair::is_written(sources, desired) {
+        return Ok(Vec::new());
+    }
+    if master(&cut).as_ref() == Some(&desired.bridge) && desired.switch.is_none() {
         return Ok(Vec::new());
     }
     cut.refuse_taken()?;
@@ -81,7 +85,9 @@ pub(super) fn rewrite(
         return Ok(Vec::new());
     }
     let mut after = sources.clone();
-    let mut ours = matching::names(&desired.bridge).chain([bridge_netdev(desired)]);
+    let mut ours = matching::names(&desired.bridge)
+        .chain([bridge_netdev(desired)])
+        .chain(pair::files(desired));
     if let Some(known) = ours.find(|path| sources.holds(path)) {
         bail!(
             "{} exists already and {} does not use it: remove it first",
@@ -90,6 +96,7 @@ pub(super) fn rewrite(
         );
     }
     after.insert(bridge_netdev(desired), netdev(desired));
+    pair::insert(&mut after, desired)?;
     if cut.owned() {
         after.insert(file, cut.nic_text()?);
     } else {
@@ -111,7 +118,7 @@ pub(super) fn rewrite(
         );
     }
     Ok(sources.changes_to(&after, |path| {
-        if path == bridge_netdev(desired) {
+        if path == bridge_netdev(desired) || pair::files(desired).any(|own| own == path) {
             Access::Mode(0o644)
         } else {
             Access::Like(file.to_owned())
@@ -247,7 +254,10 @@ impl Cut<'_> {
             section.set("Name", &desired.nic);
         }
         let network = ini.section_mut("Network");
-        network.add(format!("Bridge={}", desired.bridge));
+        network.add(match &desired.switch {
+            None => format!("Bridge={}", desired.bridge),
+            Some(_) => pair::KEEP_MASTER.to_owned(),
+        });
         if !network.pairs().any(|(key, _)| key == "LinkLocalAddressing") {
             network.add("LinkLocalAddressing=no".to_owned());
         }

@@ -21,6 +21,7 @@ fn desired() -> DesiredBridge {
         iaid: None,
         identity: Default::default(),
         address: None,
+        switch: None,
     }
 }
 

@@ -4,8 +4,8 @@
 //! need not say how far the run came, and nothing is written while packets wait. A bridge that somebody
 //! else made meanwhile is the exception: the run undoes no step from there on. The journal is removed when
 //! the run is over, one way or the other: a journal that is there when a run starts is of a run that
-//! died together with its watchdog. After a boot the kernel has forgotten all that it lists, so a
-//! journal of another boot is only thrown away.
+//! died together with its watchdog. After a boot the kernel has forgotten all that it lists, and the database of Open
+//! vSwitch has not: that alone is left of the steps of another boot.
 
 use std::fs;
 use std::io;
@@ -47,7 +47,7 @@ impl ChangeJournal {
         })
     }
 
-    /// Loads the one that is there, if it is of this boot; steps of another boot are left out.
+    /// Loads the one that is there; of another boot only the steps that outlast it.
     pub(crate) fn load(root: &Path) -> Result<Option<Self>> {
         let path = path(root);
         let reading = || format!("reading {}", path.display());
@@ -58,7 +58,7 @@ impl ChangeJournal {
         };
         let mut journal: Self = serde_json::from_str(&text).with_context(reading)?;
         if journal.boot != boot()? {
-            journal.steps.clear();
+            journal.steps.retain(Step::outlasts_boot);
         }
         Ok(Some(journal))
     }

@@ -24,7 +24,7 @@ use nix::libc;
 use nix::net::if_::if_nametoindex;
 
 use super::kernel::HostKernel;
-use super::{NetState, Uplink};
+use super::{NetState, Uplink, rules_file};
 use crate::netlink::netfilter::Netfilter;
 use crate::nftables::{NftRule, NftRuleset, place};
 pub use translation::Translation;
@@ -105,7 +105,12 @@ pub fn survey(
         .iter()
         .map(|uplink| Move::of(uplink, state))
         .collect();
-    let stored = stored::find(root, &moves);
+    let mut stored = stored::find(root, &moves);
+    // rules of ours are about the NIC itself
+    let ours: Vec<_> = moves.iter().map(|one| rules_file(&one.bridge)).collect();
+    stored
+        .lines
+        .retain(|line| !ours.iter().any(|file| line.starts_with(file)));
     let mut survey = Survey {
         stored: stored.lines,
         notes: stored.unread,
@@ -200,7 +205,7 @@ impl Move {
     fn of(uplink: &Uplink, state: &NetState) -> Self {
         let (nic, bridge) = (uplink.nic.as_str(), uplink.bridge.as_str());
         let link = state.link(nic);
-        let is_port = link.is_some_and(|link| link.master.as_deref() == Some(bridge));
+        let is_port = uplink.is_connected(state);
         let nic_group = link.map(|link| link.group).unwrap_or_default();
         // one without other ports gets the NIC's
         let shaped = is_port || state.ports(bridge).next().is_some();

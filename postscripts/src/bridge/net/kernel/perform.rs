@@ -9,8 +9,8 @@ use nix::libc;
 use nix::net::if_::if_nameindex;
 
 use super::super::message::{self, DeviceNames, LinkChange};
-use super::super::{Address, KernelRoute, Neighbour, Step, announce, sysctl};
-use super::{HostKernel, REPLACE, index};
+use super::super::{Address, KernelRoute, Neighbour, Step, announce, openvswitch, sysctl};
+use super::{HostKernel, REPLACE, index, switch};
 use crate::netlink::uapi::RTM_NEWNEXTHOP;
 use crate::netlink::{AF_INET, AF_INET6};
 
@@ -135,6 +135,45 @@ impl HostKernel {
             Step::RemoveTranslation { translation } => translation.remove(),
             Step::AddRule { rule } => change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)),
             Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)),
+            Step::CreateSwitch {
+                switch,
+                bridge,
+                datapath,
+                mac,
+            } => openvswitch::create_switch(switch.as_str(), bridge.as_str(), *datapath, *mac)
+                .map_err(switch::in_words),
+            Step::DeleteSwitch { switch, bridge } => {
+                openvswitch::delete_switch(switch.as_str(), bridge.as_str())
+                    .map_err(switch::in_words)
+            }
+            Step::SetSwitchMac { switch, to, .. } => {
+                openvswitch::set_switch_mac(switch.as_str(), *to).map_err(switch::in_words)
+            }
+            Step::AddSwitchPort {
+                port,
+                switch,
+                bridge,
+            } => openvswitch::add_port(self, switch.as_str(), port.as_str(), bridge.as_str())
+                .map_err(switch::in_words),
+            Step::RemoveSwitchPort {
+                port,
+                switch,
+                bridge,
+            } => openvswitch::remove_port(self, switch.as_str(), port.as_str(), bridge.as_str())
+                .map_err(switch::in_words),
+            Step::CreateVeth { link, peer, mtu } => {
+                let body = message::encode_veth(link.as_str(), peer.as_str(), *mtu);
+                change(libc::RTM_NEWLINK, CREATE, body)
+            }
+            Step::DeleteVeth { link } => {
+                let body = message::encode_link_name(index(link.as_str())?);
+                change(libc::RTM_DELLINK, 0, body)
+            }
+            Step::StopOffload { link } => switch::stop_offload(link.as_str()),
+            Step::StartDropping { nic, bridge } => {
+                switch::start_dropping(nic.as_str(), bridge.as_str())
+            }
+            Step::StopDropping { bridge, .. } => switch::stop_dropping(bridge.as_str()),
             Step::Announce { link, addresses } => {
                 self.wait_until_operational(link.as_str())?;
                 announce::announce(link.as_str(), addresses)

@@ -13,6 +13,7 @@ mod queueing;
 mod route;
 mod rule;
 mod socket;
+mod veth;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub(crate) use queueing::decode_queueing;
 pub(crate) use route::{decode_routes, encode_route};
 pub(crate) use rule::{decode_rule, encode_rule};
 pub(crate) use socket::{BoundSocket, decode_socket, encode_socket_request};
+pub(crate) use veth::{encode_features_off, encode_veth};
 
 /// Which number each device has at the moment.
 #[derive(Debug, Clone, Default)]

@@ -194,7 +194,7 @@ impl Planner<'_> {
         }
     }
 
-    fn push_setting(&mut self, link: &IfName, key: &str, from: Option<&str>, to: &str) {
+    pub(super) fn push_setting(&mut self, link: &IfName, key: &str, from: Option<&str>, to: &str) {
         self.add(Step::SetSysctl {
             link: link.clone(),
             key: key.to_owned(),

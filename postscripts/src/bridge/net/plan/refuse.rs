@@ -6,7 +6,7 @@ use nix::libc;
 
 use super::Uplink;
 use crate::bridge::net::{
-    KernelRoute, Link, LinkKind, NetState, PortObstacle, SocketProtocol, sysctl,
+    KernelRoute, Link, LinkKind, NetState, PortObstacle, SocketProtocol, SwitchWiring, sysctl,
 };
 use crate::netlink::uapi::RTPROT_RA;
 
@@ -136,6 +136,50 @@ pub enum PlanRefusal {
     /// The bridge's name is taken.
     #[error("'{bridge}' is there already and is {what}, not a bridge: choose another name")]
     NameTaken { bridge: String, what: String },
+    /// A second way from the bridge to the NIC would be a loop.
+    #[error(
+        "{bridge} is connected to Open vSwitch by {end}, and the NIC beside it would be a loop: pass --switch ovs"
+    )]
+    HasSwitch { bridge: String, end: String },
+    /// The names of the devices of a switch would be too long.
+    #[error(
+        "'{bridge}' is too long a name for a bridge with a switch: at most {max} bytes, as devices are named after it"
+    )]
+    LongName { bridge: String, max: usize },
+    /// The NIC is a port of the bridge itself.
+    #[error(
+        "{nic} is a port of {bridge} itself, without a switch: take it out where this host's network is configured, or \
+         choose another bridge"
+    )]
+    PlainPort { nic: String, bridge: String },
+    /// The switch cannot be one.
+    #[error("{switch} {what}: choose another name (--switch ovs:BRIDGE)")]
+    NoSwitch { switch: String, what: String },
+    /// A device is in another switch.
+    #[error(
+        "{port} is a port of the Open vSwitch bridge {switch} already: pass --switch ovs:{switch}, or take it out first \
+         ('ovs-vsctl del-port {switch} {port}'), if {wanted} is to have it"
+    )]
+    OtherSwitch {
+        port: String,
+        switch: String,
+        wanted: String,
+    },
+    /// Something else has the names of the veth pair.
+    #[error(
+        "{bridge_end} and {switch_end} are not the veth pair between bridge and switch, or are in use elsewhere: remove \
+         or rename them first"
+    )]
+    NoPair {
+        bridge_end: String,
+        switch_end: String,
+    },
+    /// Nothing would forward what the switch gets.
+    #[error(
+        "this kernel has no datapath of Open vSwitch, and {switch} needs one: let it load the module 'openvswitch' \
+         (modprobe openvswitch), or boot a kernel that has it"
+    )]
+    NoDatapath { switch: String },
     /// The NIC is a device on top of the bridge.
     #[error("{nic} is a device on top of {bridge} and cannot become its port")]
     Circle { nic: String, bridge: String },
@@ -145,7 +189,11 @@ pub enum PlanRefusal {
 const NEVER: [&str; 4] = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
 
 /// Returns the NIC, if nothing is in the way.
-pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link, PlanRefusal> {
+pub(super) fn check<'a>(
+    state: &'a NetState,
+    uplink: &Uplink,
+    wiring: Option<&SwitchWiring>,
+) -> Result<&'a Link, PlanRefusal> {
     let (nic, bridge) = (uplink.nic.to_string(), uplink.bridge.to_string());
     let Some(link) = state.link(&nic) else {
         let candidates = state
@@ -164,7 +212,12 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     if let Some(what) = unfit(&link.kind) {
         return Err(PlanRefusal::NoPort { nic, what });
     }
-    if let Some(master) = link.master.clone().filter(|master| *master != bridge) {
+    let ovs = state.open_vswitch.as_ref();
+    let switch = ovs.and_then(|ovs| ovs.switch_of(&nic));
+    // which is the wanted one: others are refused before
+    let is_switched = wiring.is_some() && switch.is_some();
+    let master = link.master.clone().filter(|_| !is_switched);
+    if let Some(master) = master.filter(|master| *master != bridge) {
         let advice = way_out(state, &nic, &master, &bridge);
         return Err(PlanRefusal::OtherMaster {
             nic,
@@ -175,7 +228,7 @@ pub(super) fn check<'a>(state: &'a NetState, uplink: &Uplink) -> Result<&'a Link
     if link.parent.as_ref() == Some(&bridge) {
         return Err(PlanRefusal::Circle { nic, bridge });
     }
-    if link.master.is_none() {
+    if link.master.is_none() && !is_switched {
         unhindered(state, &nic, &bridge)?;
         made_from_no_secret(link, &bridge)?;
         routes_no_multicast(link, &bridge)?;
@@ -312,7 +365,9 @@ fn way_out(state: &NetState, nic: &str, master: &str, bridge: &str) -> String {
             format!("name the {kind} in its place ({master}:{bridge})")
         }
         Some(LinkKind::Other(kind)) if kind == "openvswitch" => {
-            format!("take it out of its Open vSwitch first ('ovs-vsctl del-port {nic}')")
+            format!(
+                "pass --switch ovs, or take it out of its Open vSwitch first ('ovs-vsctl del-port {nic}')"
+            )
         }
         _ => format!("take it out first ('ip link set {nic} nomaster')"),
     }

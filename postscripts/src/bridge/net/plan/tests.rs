@@ -20,6 +20,7 @@ fn uplink() -> Uplink {
         nic: "eth0".parse().unwrap(),
         bridge: "mydocker0".parse().unwrap(),
         address: None,
+        switch: None,
     }
 }
 
@@ -208,6 +209,7 @@ prop_compose! {
             nexthops: object.then_some(nexthop).into_iter().collect(),
             rules: rules.into_iter().map(rule).collect(),
             obstacles: Vec::new(),
+            open_vswitch: None,
         }
     }
 }

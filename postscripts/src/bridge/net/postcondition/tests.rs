@@ -90,6 +90,7 @@ fn uplink() -> Uplink {
         nic: "eth0".parse().unwrap(),
         bridge: "br0".parse().unwrap(),
         address: None,
+        switch: None,
     }
 }
 

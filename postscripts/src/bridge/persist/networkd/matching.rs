@@ -22,6 +22,8 @@ const PREFIXES: [&str; 5] = ["10-", "05-", "00-", "0-", "+"];
 pub(super) struct MatchedDevice<'a> {
     name: &'a str,
     mac: Mac,
+    /// What it is to the kernel, and to udev.
+    kinds: [&'a str; 2],
 }
 
 impl<'a> MatchedDevice<'a> {
@@ -30,6 +32,16 @@ impl<'a> MatchedDevice<'a> {
         Self {
             name: &desired.bridge,
             mac: desired.mac,
+            kinds: ["bridge", "bridge"],
+        }
+    }
+
+    /// An end of a veth pair.
+    pub(super) fn veth(name: &'a str) -> Self {
+        Self {
+            name,
+            mac: Mac([0; 6]),
+            kinds: ["veth", "ether"],
         }
     }
 
@@ -53,7 +65,8 @@ impl<'a> MatchedDevice<'a> {
         let address = |word: &str| word.parse::<Mac>().is_ok_and(|mac| mac == self.mac);
         match key {
             "Name" => list(self.name),
-            "Type" | "Kind" | "Driver" => list("bridge"),
+            "Kind" | "Driver" => list(self.kinds[0]),
+            "Type" => list(self.kinds[1]),
             "MACAddress" => value.is_empty() || value.split_whitespace().any(address),
             // A bridge has none of them.
             "PermanentMACAddress" | "Path" | "WLANInterfaceType" | "SSID" | "BSSID" => {
@@ -115,6 +128,7 @@ mod tests {
             iaid: None,
             identity: Default::default(),
             address: None,
+            switch: None,
         }
     }
 

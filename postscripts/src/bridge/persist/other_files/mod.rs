@@ -322,6 +322,7 @@ mod tests {
             iaid: None,
             identity: Default::default(),
             address: None,
+            switch: None,
         }
     }
 

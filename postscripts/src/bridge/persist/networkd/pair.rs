@@ -1,0 +1,71 @@
+//! The veth pair between a bridge and a switch: a `.netdev` file, and a `.network` file for each end.
+//!
+//! Open vSwitch is the master of the NIC and of one end, of which networkd knows nothing: it has to leave it alone
+//! (`KeepMaster=`, systemd.network(5)).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::matching::{self, MatchedDevice};
+use super::{ETC, Ini};
+use crate::bridge::persist::model::DesiredBridge;
+use crate::bridge::persist::sources::Sources;
+use crate::bridge::persist::switch::SwitchConfig;
+
+pub(super) const KEEP_MASTER: &str = "KeepMaster=yes";
+
+/// Whether an earlier run wrote it.
+pub(super) fn is_written(sources: &Sources, desired: &DesiredBridge) -> bool {
+    let is_port = |path: PathBuf| {
+        let ini = sources.text(&path).map(Ini::parse);
+        ini.is_some_and(|ini| ini.value("Network", "Bridge") == Some(&desired.bridge))
+    };
+    matching::names(desired.port()).any(is_port)
+}
+
+/// The files that may be ours.
+pub(super) fn files(desired: &DesiredBridge) -> impl Iterator<Item = PathBuf> + '_ {
+    let pair = desired.switch.iter();
+    pair.flat_map(|pair| {
+        let ends = [pair.bridge_end(), pair.switch_end()];
+        let switch = pair.is_new.then_some(pair.wiring.switch.as_str());
+        let networks = ends.into_iter().chain(switch).flat_map(matching::names);
+        networks.chain([netdev(pair)])
+    })
+}
+
+fn netdev(pair: &SwitchConfig) -> PathBuf {
+    Path::new(ETC).join(format!("10-{}.netdev", pair.bridge_end()))
+}
+
+/// Adds the files, each `.network` file before whatever covers its end too.
+pub(super) fn insert(after: &mut Sources, desired: &DesiredBridge) -> Result<()> {
+    let Some(pair) = &desired.switch else {
+        return Ok(());
+    };
+    let (end, peer, mtu) = (pair.bridge_end(), pair.switch_end(), pair.mtu);
+    let text = format!("[NetDev]\nName={end}\nKind=veth\nMTUBytes={mtu}\n\n[Peer]\nName={peer}\n");
+    after.insert(netdev(pair), text);
+    let master = format!("Bridge={}", desired.bridge);
+    for (device, master) in [(end, master.as_str()), (peer, KEEP_MASTER)] {
+        let in_force = matching::in_force(after, &MatchedDevice::veth(device));
+        let path = matching::name_before(device, in_force)?;
+        // the other end has no MTU of its own in a .netdev file
+        let text = format!(
+            "[Match]\nName={device}\n\n[Link]\nMTUBytes={mtu}\n\n[Network]\n{master}\nLinkLocalAddressing=no\n"
+        );
+        after.insert(path, text);
+    }
+    // nothing is to be sent or asked for by the switch's own port
+    let switch = pair.wiring.switch.as_str();
+    let covering = matching::in_force(after, &MatchedDevice::veth(switch));
+    if let Some(covering) = covering.filter(|_| pair.is_new) {
+        let path = matching::name_before(switch, Some(covering))?;
+        after.insert(
+            path,
+            format!("[Match]\nName={switch}\n\n[Link]\nUnmanaged=yes\n"),
+        );
+    }
+    Ok(())
+}
