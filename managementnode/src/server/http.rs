@@ -92,10 +92,13 @@ impl Service {
                 Ok(body) => self.renew(&caller, body).await,
                 Err(status) => plain(status, ""),
             },
+            (&Method::POST, "/v1/confirm") => self.confirm(&caller).await,
             (&Method::GET, "/v1/revocations") => self.revocations(&caller).await,
-            (_, "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew" | "/v1/revocations") => {
-                plain(StatusCode::METHOD_NOT_ALLOWED, "")
-            }
+            (
+                _,
+                "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew" | "/v1/confirm"
+                | "/v1/revocations",
+            ) => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
             (_, path) if path.starts_with("/install/") => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
             (_, path) if caller.is_tls && path.starts_with(api::PREFIX) => {
                 api::answer(self, &caller, request).await
@@ -221,6 +224,22 @@ impl Service {
             from: caller.address.to_string(),
         };
         self.signed(Question::Renew(renewal)).await
+    }
+
+    /// Hears that a node has its certificate in use, and says what the site's roots are now.
+    async fn confirm(&self, caller: &Caller) -> Response<Content> {
+        let Some(Peer::Node(own)) = &caller.peer else {
+            return plain(StatusCode::FORBIDDEN, "no node has this certificate\n");
+        };
+        match self
+            .signer
+            .ask(&Question::Confirm(own.serial.clone()))
+            .await
+        {
+            Ok(Answer::Confirmed(roots)) => plain(StatusCode::OK, &roots),
+            Ok(_) => plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
+            Err(error) => unavailable(&error),
+        }
     }
 
     /// Tells a node what is revoked, as the authorities sign it.

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use definitions::Catalog;
 use definitions::terminal::escaped;
 
-use super::directory::TrustDirectory;
-use super::enrol::{Answer, Enrolment, Question, Renewal, enrol, renew};
+use super::directory::{Holder, TrustDirectory};
+use super::enrol::{Answer, Enrolment, Question, REFUSED, Renewal, confirm, enrol, renew};
 use super::issue::revocations;
 use super::status::{Sight, look};
 use super::store::Store;
@@ -33,6 +33,7 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
         Ok(match question {
             Question::Enrol(enrolment) => enrolled(&directory, &enrolment)?,
             Question::Renew(renewal) => renewed(catalog, &directory, &renewal)?,
+            Question::Confirm(serial) => records.confirm(&directory, &serial)?,
             Question::Standing(serial) => Answer::Standing(records.is_valid(&directory, &serial)?),
             Question::Revocations => {
                 let store = records.read(&directory)?;
@@ -82,6 +83,18 @@ impl SignedRecords {
     fn is_valid(&mut self, directory: &TrustDirectory, serial: &str) -> Result<bool> {
         let issued = self.read(directory)?.issued.get(serial);
         Ok(issued.is_some_and(|issued| issued.revoked.is_none()))
+    }
+
+    /// Notes that a certificate is in use, once, and says what the roots are.
+    fn confirm(&mut self, directory: &TrustDirectory, serial: &str) -> Result<Answer> {
+        let issued = self.read(directory)?.issued.get(serial);
+        let Some(issued) = issued.filter(|issued| issued.revoked.is_none()) else {
+            return Ok(Answer::Refused(REFUSED.to_owned()));
+        };
+        if !issued.is_confirmed() {
+            confirm(directory, serial, super::term::now())?;
+        }
+        Ok(Answer::Confirmed(directory.trusted(Holder::Root)?))
     }
 
     fn read(&mut self, directory: &TrustDirectory) -> Result<&Store> {

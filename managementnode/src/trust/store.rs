@@ -51,6 +51,40 @@ pub(crate) struct Issued {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) revoked: Option<OffsetDateTime>,
+    /// What a host got with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) under: Option<Under>,
+}
+
+/// Who signed a certificate of a host or a client, and which roots went with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Under {
+    /// SHA-256 of the authority's certificate.
+    pub(crate) authority: String,
+    /// SHA-256 of the roots.
+    pub(crate) roots: String,
+    /// Whether the host said by it that it has it in use.
+    #[serde(default)]
+    pub(crate) confirmed: bool,
+}
+
+impl Issued {
+    pub(crate) fn is_under(&self, authority: &str) -> bool {
+        self.under
+            .as_ref()
+            .is_some_and(|under| under.authority == authority)
+    }
+
+    pub(crate) fn has_roots(&self, roots: &str) -> bool {
+        self.under
+            .as_ref()
+            .is_some_and(|under| under.roots == roots)
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.under.as_ref().is_some_and(|under| under.confirmed)
+    }
 }
 
 /// The permission of a node to enrol.
@@ -241,6 +275,7 @@ mod tests {
                     issued: now,
                     until,
                     revoked: None,
+                    under: None,
                 },
             );
         }

@@ -97,6 +97,17 @@ impl SlipwaydClient<'_> {
         self.post("/v1/renew", &request, Some(own))
     }
 
+    /// Says that the identity is in use, and returns the site's roots as they are now, PEM.
+    pub(super) fn confirm(&self, identity: &HostIdentity) -> Result<String, EnrolmentFailure> {
+        let own = (identity.certificate.as_str(), &identity.key);
+        let (status, answer) = self.asked("/v1/confirm", "", Some(own))?;
+        if status != 200 {
+            return Err(failure_of(status, &answer));
+        }
+        let roots = String::from_utf8(answer).context("reading slipwayd's answer");
+        Ok(roots?)
+    }
+
     fn post(
         &self,
         path: &str,
@@ -104,14 +115,23 @@ impl SlipwaydClient<'_> {
         identity: Option<ClientIdentity<'_>>,
     ) -> Result<SignedIdentity, EnrolmentFailure> {
         let text = serde_json::to_string(request).context("writing a request")?;
+        let (status, answer) = self.asked(path, &text, identity)?;
+        answer_of(status, &answer)
+    }
+
+    fn asked(
+        &self,
+        path: &str,
+        text: &str,
+        identity: Option<ClientIdentity<'_>>,
+    ) -> Result<(u16, Vec<u8>), EnrolmentFailure> {
         let connected = self.address.connect(self.root, identity, LIMITS);
         let mut stream = connected.map_err(EnrolmentFailure::ForNow)?;
         let host = self.address.server.to_string();
-        let answered = http::post(&mut stream, &host, path, &text, MAX_ANSWER);
-        let (status, answer) = answered
+        let answered = http::post(&mut stream, &host, path, text, MAX_ANSWER);
+        answered
             .with_context(|| format!("asking slipwayd on {host}"))
-            .map_err(EnrolmentFailure::ForNow)?;
-        answer_of(status, &answer)
+            .map_err(EnrolmentFailure::ForNow)
     }
 }
 
@@ -124,23 +144,24 @@ fn request(key: &KeyPem) -> Result<String> {
 fn answer_of(status: u16, answer: &[u8]) -> Result<SignedIdentity, EnrolmentFailure> {
     match status {
         200 => Ok(serde_json::from_slice(answer).context("reading slipwayd's answer")?),
+        status => Err(failure_of(status, answer)),
+    }
+}
+
+fn failure_of(status: u16, answer: &[u8]) -> EnrolmentFailure {
+    match status {
         403 => {
             let refusal = serde_json::from_slice::<AnsweredRefusal>(answer);
             let why = refusal.map_or_else(
                 |_| String::from_utf8_lossy(answer).trim().to_owned(),
                 |refusal| refusal.refused,
             );
-            Err(EnrolmentFailure::Lasting(anyhow!(
-                "refused: {}",
-                escaped(&why, '\t')
-            )))
+            EnrolmentFailure::Lasting(anyhow!("refused: {}", escaped(&why, '\t')))
         }
-        status @ (408 | 429 | 500..=599) => Err(EnrolmentFailure::ForNow(anyhow!(
-            "slipwayd answered {status}"
-        ))),
-        status => Err(EnrolmentFailure::Lasting(anyhow!(
-            "slipwayd answered {status}"
-        ))),
+        status @ (408 | 429 | 500..=599) => {
+            EnrolmentFailure::ForNow(anyhow!("slipwayd answered {status}"))
+        }
+        status => EnrolmentFailure::Lasting(anyhow!("slipwayd answered {status}")),
     }
 }
 

@@ -24,9 +24,10 @@ use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
 use time::OffsetDateTime;
 
 use crate::files::{self, load_text, under_root};
-use crate::identity::{HostIdentity, directory};
+use crate::identity::{HostIdentity, are_same_roots, directory};
 use crate::program;
 use crate::slipwayd::ServerAddress;
+use crate::tls::certificates_in;
 use ask::EnrolmentFailure;
 pub use cli::Args;
 use keep::Kept;
@@ -69,9 +70,40 @@ pub fn run(args: Args) -> Result<ExitCode> {
         },
     };
     files::remove(&order_path(root)).context("removing what this host enrolled by")?;
-    sshd::apply(root)?;
     schedule::apply(root)?;
-    hand_on(root, &identity)?;
+    follow(root, identity)
+}
+
+/// Has the host use the identity, and says so to the site; gets the next one where the site has other roots by now.
+fn follow(root: &Path, mut identity: HostIdentity) -> Result<ExitCode> {
+    let address = ServerAddress::load(root)?;
+    // once more at most: the site changes its roots rarely, and the timer asks again
+    for is_last in [false, true] {
+        sshd::apply(root)?;
+        hand_on(root, &identity)?;
+        let site = ask::SlipwaydClient {
+            address: address.clone(),
+            root: &identity.root,
+        };
+        match site.confirm(&identity) {
+            Ok(roots) if is_last || are_same_roots(&roots, &identity.root) => break,
+            Ok(_) => {}
+            // the identity holds; the timer asks again
+            Err(EnrolmentFailure::ForNow(error)) => {
+                eprintln!("enrol: telling the site: {error:#}");
+                break;
+            }
+            Err(failure) => return failure.exit("telling the site"),
+        }
+        identity = match renew(root, &identity) {
+            Ok(identity) => identity,
+            Err(failure) => return failure.exit("following the site's root"),
+        };
+        println!(
+            "the site's root changed: renewed until {}",
+            identity.info.not_after
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,7 +148,7 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
     let Some(text) = load_text(&path)? else {
         return Ok(None);
     };
-    let order: EnrolmentOrder = serde_json::from_str(&text).with_context(reading)?;
+    let mut order: EnrolmentOrder = serde_json::from_str(&text).with_context(reading)?;
     let anchor = crate::tls::CertificateInfo::parse(&order.root).with_context(reading)?;
     if anchor.sha256() != order.token.root() {
         bail!(
@@ -124,6 +156,9 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
             path.display()
         );
     }
+    // what follows it is not what the token names
+    let pinned = certificates_in(&order.root).into_iter().next();
+    order.root = pinned.with_context(reading)?;
     Ok(Some(order))
 }
 

@@ -284,6 +284,24 @@ impl LocalAuthority {
         })
     }
 
+    /// Signs another authority's key, as which it is known by its own certificate.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    #[cfg(test)]
+    pub(crate) fn cross(&self, other: &Self) -> Result<String> {
+        let described = CertificateInfo::parse(&other.certificate)?;
+        let certificate = parsed(&described.der)?;
+        let name = certificate.subject().iter_common_name().next();
+        let name = name.and_then(|name| name.as_str().ok());
+        let mut params = CertificateParams::default();
+        params.distinguished_name = subject(name.context("it has no name")?);
+        params.not_after = described.not_after;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let signed = params.signed_by(other.issuer.key(), &self.issuer)?;
+        Ok(signed.pem())
+    }
+
     /// Returns the certificates of the authority and of those above it.
     pub fn chain(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.certificate)
@@ -390,6 +408,11 @@ impl CertificateInfo {
     /// Says whether the other certificate is about whoever issued this one, by name.
     pub fn is_issued_by(&self, other: &Self) -> bool {
         self.issuer == other.subject
+    }
+
+    /// Says whether the other certificate is about the same holder, by name and key.
+    pub fn has_holder_of(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.public_key == other.public_key
     }
 
     /// Says whether the holder of the other certificate signed this one.
