@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::limits::{MAX_ANSWER, MAX_QUESTIONS, MAX_STANDINGS, QUESTION, STANDING};
-use crate::trust::{Answer, Question};
+use crate::trust::{Answer, Question, ShownCertificate};
 
 /// A process that is asked on its socket.
 #[derive(Debug)]
@@ -83,20 +83,21 @@ impl SignerClient {
     ///
     /// # Errors
     /// When the signer does not say.
-    pub(super) async fn is_valid(&self, serial: &str) -> Result<bool> {
+    pub(super) async fn is_valid(&self, shown: ShownCertificate) -> Result<bool> {
+        let serial = shown.serial.clone();
         let known = {
             let standings = self
                 .standings
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            standings.get(serial).copied()
+            standings.get(&serial).copied()
         };
         if let Some((stands, since)) = known
             && since.elapsed() < STANDING
         {
             return Ok(stands);
         }
-        let question = Question::Standing(serial.to_owned());
+        let question = Question::Standing(shown);
         let Answer::Standing(stands) = self.ask(&question).await? else {
             bail!("the signer does not say whether a certificate counts");
         };
@@ -107,7 +108,7 @@ impl SignerClient {
         if standings.len() >= MAX_STANDINGS {
             standings.clear();
         }
-        standings.insert(serial.to_owned(), (stands, Instant::now()));
+        standings.insert(serial, (stands, Instant::now()));
         Ok(stands)
     }
 }

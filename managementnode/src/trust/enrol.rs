@@ -42,6 +42,15 @@ pub(crate) struct Renewal {
     pub(crate) from: String,
 }
 
+/// A certificate that the site's authorities signed, and the address of who showed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShownCertificate {
+    pub(crate) name: String,
+    pub(crate) serial: String,
+    pub(crate) from: String,
+}
+
 /// What slipwayd asks the signer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,10 +59,10 @@ pub(crate) enum Question {
     Enrol(Enrolment),
     /// A node's certificate is to be followed by another.
     Renew(Renewal),
-    /// A node has the certificate of this serial in use.
-    Confirm(String),
-    /// Does a certificate count? Its serial.
-    Standing(String),
+    /// A node has a certificate in use.
+    Confirm(ShownCertificate),
+    /// Does a certificate count?
+    Standing(ShownCertificate),
     /// What is revoked?
     Revocations,
     /// What is there, and what is wrong?
@@ -81,6 +90,10 @@ pub(crate) enum Answer {
 
 /// How many certificates of a node are valid at a time: one that asks without end does not fill the store.
 const MAX_VALID: usize = 64;
+
+/// What is wrong with a certificate that is ours and not on record.
+const NOT_ON_RECORD: &str = "its certificate was signed here and is not on record: where the store was put back from a copy, let \
+                             the host enrol again; else somebody has the key of the authority: slipway-trust roll";
 
 /// What is wrong with a renewal beyond that.
 const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm it again";
@@ -284,6 +297,20 @@ pub(super) fn renew(
     let signed = keys.sign(directory, &mut open, &renewal.node, &identity, now)?;
     open.write(now)?;
     Ok(Answer::Signed(signed))
+}
+
+/// Raises an alarm about a certificate that is ours and not on record: what is signed is on record first, so that the store is
+/// an older one, or somebody else has the key.
+///
+/// # Errors
+/// When it cannot be noted.
+pub(super) fn unknown(
+    directory: &TrustDirectory,
+    shown: &ShownCertificate,
+    now: OffsetDateTime,
+) -> Result<Answer> {
+    let mut open = OpenStore::open(directory.existing()?)?;
+    refuse(&mut open, (&shown.name, &shown.from), now, NOT_ON_RECORD)
 }
 
 /// Notes that a node has a certificate in use, which it had with all that went with it.

@@ -55,6 +55,7 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
     let store = Store::load(directory.existing()?)?;
     let now = super::term::now();
     let (mut text, mut problems, mut holders) = (String::new(), Vec::new(), Vec::new());
+    problems.extend(store.loss(directory.existing()?)?);
     for holder in directory.holders() {
         let name = holder.name();
         let key = match holder {
