@@ -10,6 +10,7 @@
 
 mod ask;
 mod cli;
+mod clock;
 mod keep;
 mod report;
 mod schedule;
@@ -17,11 +18,10 @@ mod sshd;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::files::{self, load_text, under_root};
 use crate::identity::{HostIdentity, are_same_roots, directory};
@@ -36,7 +36,7 @@ use keep::Kept;
 const TRY_AGAIN: u8 = 75;
 
 /// How long `setupdockerhost` may take.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
+const SETUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Runs `enrol`.
 ///
@@ -48,11 +48,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return report::report(root, state).with_context(|| format!("reporting '{state}'"));
     }
     files::ensure_dir(&directory(root), 0o700)?;
-    let _lock = Lock::acquire_private(&directory(root).join(".lock"), Duration::ZERO, &mut |_| {})?;
+    let _lock = Lock::acquire_private(
+        &directory(root).join(".lock"),
+        std::time::Duration::ZERO,
+        &mut |_| {},
+    )?;
+    let mut behind = Duration::ZERO;
     let identity = match due(&args)? {
         Due::Nothing(identity) => identity,
         Due::Enrolment(order) => match enrol(root, &order) {
-            Ok(identity) => {
+            Ok((identity, still_behind)) => {
+                behind = still_behind;
                 println!(
                     "enrolled as {} until {}",
                     order.node, identity.info.not_after
@@ -61,7 +67,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             Err(failure) => return failure.exit("enrolling"),
         },
-        Due::Renewal(identity) => match renew(root, &identity) {
+        Due::Renewal(identity) => match renew(root, &identity, behind) {
             Ok(identity) => {
                 println!("renewed until {}", identity.info.not_after);
                 identity
@@ -71,11 +77,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     files::remove(&order_path(root)).context("removing what this host enrolled by")?;
     schedule::apply(root)?;
-    follow(root, identity)
+    follow(root, identity, behind)
 }
 
 /// Has the host use the identity, and says so to the site; gets the next one where the site has other roots by now.
-fn follow(root: &Path, mut identity: HostIdentity) -> Result<ExitCode> {
+fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<ExitCode> {
     let address = ServerAddress::load(root)?;
     // once more at most: the site changes its roots rarely, and the timer asks again
     for is_last in [false, true] {
@@ -84,6 +90,7 @@ fn follow(root: &Path, mut identity: HostIdentity) -> Result<ExitCode> {
         let site = ask::SlipwaydClient {
             address: address.clone(),
             root: &identity.root,
+            behind,
         };
         match site.confirm(&identity) {
             Ok(roots) if is_last || are_same_roots(&roots, &identity.root) => break,
@@ -95,7 +102,7 @@ fn follow(root: &Path, mut identity: HostIdentity) -> Result<ExitCode> {
             }
             Err(failure) => return failure.exit("telling the site"),
         }
-        identity = match renew(root, &identity) {
+        identity = match renew(root, &identity, behind) {
             Ok(identity) => identity,
             Err(failure) => return failure.exit("following the site's root"),
         };
@@ -162,17 +169,24 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
     Ok(Some(order))
 }
 
-fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentFailure> {
+/// Enrols; returns the identity, and by how much this host's clock is still behind.
+fn enrol(
+    root: &Path,
+    order: &EnrolmentOrder,
+) -> Result<(HostIdentity, Duration), EnrolmentFailure> {
     let key = keep::key(root)?;
-    let site = ask::SlipwaydClient {
+    let mut site = ask::SlipwaydClient {
         address: ServerAddress {
             server: order.server,
             name: order.name,
         },
         root: &order.root,
+        behind: Duration::ZERO,
     };
+    site.behind = clock::correct(root, site.clock()?);
     let signed = site.enrol(order, &key, sshd::public_key(root)?)?;
-    keep::keep(
+    let behind = site.behind;
+    let identity = keep::keep(
         root,
         Kept {
             key,
@@ -180,13 +194,19 @@ fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentF
             server: &site.address,
             signed,
         },
-    )
+    )?;
+    Ok((identity, behind))
 }
 
-fn renew(root: &Path, identity: &HostIdentity) -> Result<HostIdentity, EnrolmentFailure> {
+fn renew(
+    root: &Path,
+    identity: &HostIdentity,
+    behind: Duration,
+) -> Result<HostIdentity, EnrolmentFailure> {
     let site = ask::SlipwaydClient {
         address: ServerAddress::load(root)?,
         root: &identity.root,
+        behind,
     };
     let signed = site.renew(identity, sshd::public_key(root)?)?;
     keep::keep(

@@ -378,7 +378,15 @@ impl CertificateInfo {
         let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
             .ok()
             .context("reading a certificate: it contains no PEM block")?;
-        let certificate = parsed(&block.contents)?;
+        Self::of_der(&block.contents)
+    }
+
+    /// Reads a certificate, DER.
+    ///
+    /// # Errors
+    /// When it is not what RFC 5280 says.
+    pub fn of_der(der: &[u8]) -> Result<Self> {
+        let certificate = parsed(der)?;
         Ok(Self {
             names: subject_alt_names_of(&certificate),
             not_before: certificate.validity().not_before.to_datetime(),
@@ -386,7 +394,7 @@ impl CertificateInfo {
             public_key: certificate.public_key().raw.to_vec(),
             subject: certificate.subject().as_raw().to_vec(),
             issuer: certificate.issuer().as_raw().to_vec(),
-            der: block.contents.clone(),
+            der: der.to_vec(),
         })
     }
 
