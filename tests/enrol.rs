@@ -39,6 +39,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             other_site,
         ),
         trial(
+            "enrol::a_node_follows_the_site_to_another_authority",
+            needs,
+            follows,
+        ),
+        trial(
             "enrol::what_a_node_boots_is_signed_as_its_own_where_its_ipxe_checks_that",
             &[&needs[..], &[Need::Tools(&["make", "gcc"])]].concat(),
             signs,
@@ -214,6 +219,16 @@ impl Lab {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Starts both anew.
+    fn restart(&mut self) -> Result<()> {
+        for mut server in std::mem::take(&mut self.servers) {
+            server.kill()?;
+            server.wait()?;
+        }
+        fs::remove_file(self.sandbox.path("signer.sock"))?;
+        self.serve()
     }
 
     fn program(&self, name: &str) -> Result<Command> {
@@ -499,6 +514,64 @@ fn enrols() -> Result<()> {
 }
 
 /// The digest in the token says whom to speak to: another daemon with the site's address is told nothing.
+/// The site's authority is changed; the node comes by itself at each stage.
+fn follows() -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.succeed("nodeset", &["host01", IMAGE])?;
+    lab.install()?;
+    lab.serve()?;
+    ensure!(lab.enrol(&[])?.code == Some(0), "the node does not enrol");
+    let identity = lab.node("etc/slipway/identity");
+    let trust = lab.sandbox.config().join("trust");
+    let first = fs::read_to_string(trust.join("root.crt"))?;
+    for (stage, certificates) in [("distributing", 2), ("switched", 3)] {
+        let rolled = lab.sandbox.run("slipway-trust", &["roll"])?;
+        let expected = format!("{stage}: 0 of 1 hosts have ");
+        ensure!(
+            rolled.code == Some(75) && rolled.stdout.starts_with(&expected),
+            "{rolled:?}"
+        );
+        lab.restart()?;
+        let followed = lab.enrol(&[])?;
+        ensure!(
+            followed.code == Some(0)
+                && followed
+                    .stdout
+                    .starts_with("the site's root changed: renewed until "),
+            "{followed:?}"
+        );
+        let again = lab.enrol(&[])?;
+        same(&(again.code, again.stdout.as_str()), &(Some(0), ""))?;
+        for (own, sites) in [("root.pem", "root.crt"), ("clients.pem", "clients.crt")] {
+            same(
+                &fs::read_to_string(identity.join(own))?,
+                &fs::read_to_string(trust.join(sites))?,
+            )?;
+        }
+        let chain = fs::read_to_string(identity.join("cert.pem"))?;
+        same(&chain.matches("BEGIN CERTIFICATE").count(), &certificates)?;
+    }
+    lab.succeed("slipway-trust", &["roll"])?;
+    lab.restart()?;
+    ensure!(lab.enrol(&[])?.code == Some(0), "the node does not follow");
+    let root = fs::read_to_string(identity.join("root.pem"))?;
+    same(&root, &fs::read_to_string(trust.join("root.crt"))?)?;
+    ensure!(!root.contains(&first), "the old root is still there");
+
+    // One that nobody whom it trusts vouches for is another site's: a node that was left behind says so, and keeps what it has.
+    lab.succeed("slipway-trust", &["roll", "--leave", "host01"])?;
+    lab.restart()?;
+    let left = lab.enrol(&["--renew"])?;
+    ensure!(
+        left.code == Some(75)
+            && left
+                .stderr
+                .contains("enrol: renewing: connecting to slipwayd"),
+        "{left:?}"
+    );
+    same(&fs::read_to_string(identity.join("root.pem"))?, &root)
+}
+
 fn other_site() -> Result<()> {
     let mut lab = Lab::new()?;
     lab.succeed("nodeset", &["host01", IMAGE])?;

@@ -191,6 +191,9 @@ pub struct SignedIdentity {
     /// The certificate of the authority of clients, PEM: whom dockerd lets in.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub clients: String,
+    /// The site's roots, and certificates by which each of them vouches for another, PEM; those of before where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub roots: String,
     /// The certificate of its ssh host key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh: Option<String>,
@@ -210,7 +213,7 @@ impl IdentityFiles {
     pub const KEY: &'static str = "key.pem";
     /// Its certificate, and that of its authority.
     pub const CERTIFICATE: &'static str = "cert.pem";
-    /// The certificate of the site's root.
+    /// The certificates of the site's roots: one, and two while the authority changes.
     pub const ROOT: &'static str = "root.pem";
     /// The certificate of the authority of clients.
     pub const CLIENTS: &'static str = "clients.pem";

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::daemon::{Daemon, LONG, arm, curl, ready, site, trusted};
+use lab::daemon::{Daemon, LONG, arm, curl, ready, request, site, trusted};
 use lab::{Lab, ended};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             ("ten_thousand_connections_without_a_request_pass", idle),
             ("a_full_disk_loses_no_report_that_was_taken", full),
             ("a_backup_of_yesterday_is_a_beginning", backup),
+            ("a_store_that_was_put_back_lets_nobody_in_twice", restored),
             ("credentials_that_are_wrong_are_named", credentials),
             (
                 "an_enrolment_that_is_killed_at_any_step_is_made_once",
@@ -186,6 +187,57 @@ fn backup() {
     assert_eq!(states(&lab), 0);
     assert_eq!(report(&lab, &daemon, "127.0.0.1", "booted", &[]), "200");
     assert_eq!(states(&lab), 1);
+}
+
+fn restored() {
+    let lab = ready();
+    request(&lab, "thief");
+    let daemon = Daemon::with_signer(&lab);
+    let (_, token) = arm(&lab, "n1").remove(0);
+    let yesterday = lab.read("config/trust/store.json");
+    let enrol = |csr: &str| {
+        let body = json!({ "node": "n1", "token": token, "request": lab.read(csr) });
+        let url = daemon.tls_url("/v1/enrol");
+        curl(&lab, &["--data-binary", &body.to_string(), &url])
+    };
+    let (status, answer) = enrol("n1.csr");
+    assert_eq!(status, "200", "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    lab.write("n1.pem", answer["certificate"].as_str().unwrap());
+
+    lab.write("new", &yesterday);
+    fs::rename(lab.path("new"), lab.path("config/trust/store.json")).unwrap();
+    let said = lab::programs::trust(&lab, &["status"]);
+    let lost = "the store of what was signed was put back from a copy: 1 changes until ";
+    assert!(
+        said.code == Some(1) && said.stdout.contains(&format!("WRONG {lost}")),
+        "{said:?}"
+    );
+    // The secret that is unused again in the copy lets nobody in, and the host is told from one that is revoked.
+    assert_eq!(enrol("thief.csr").0, "403");
+    let own = [
+        "--cert",
+        "n1.pem",
+        "--key",
+        "n1.key",
+        "--data-binary",
+        "{\"state\":\"booted\"}",
+    ];
+    let url = daemon.tls_url("/v1/report");
+    let report = [&own[..], &[&url]].concat();
+    assert_eq!(curl(&lab, &report).0, "403");
+    let status = trusted(&lab, &["status"]);
+    let alarms: Vec<_> = status["alarms"].as_array().unwrap().iter().collect();
+    let what = |at: usize| alarms[at]["what"].as_str().unwrap();
+    assert_eq!(alarms.len(), 3, "{alarms:?}");
+    assert!(what(0).starts_with(lost), "{}", what(0));
+    assert_eq!(what(1), "it is not armed");
+    assert!(
+        what(2).starts_with("its certificate was signed here and is not on record: "),
+        "{}",
+        what(2)
+    );
+    assert_eq!(alarms[2]["node"], "n1");
 }
 
 fn credentials() {

@@ -1,7 +1,7 @@
 //! The identity that the site signs for this host, as `enrol` keeps it and `setupdockerhost` takes it.
 //!
-//! Files come in, and an identity that is one goes out: the key belongs to the certificate, whose authority the site's root
-//! signed. Nothing is written here.
+//! Files come in, and an identity that is one goes out: the key belongs to the certificate, whose authority one of the site's
+//! roots signed. While the site changes its authority it has two roots, and each vouches for the other. Nothing is written here.
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,9 @@ pub(crate) struct HostIdentity {
     pub(crate) certificate: String,
     /// What the certificate says.
     pub(crate) info: CertificateInfo,
-    /// The certificate of the site's root, PEM.
+    /// The certificates of the site's roots, PEM.
     pub(crate) root: String,
-    /// The certificate of the authority of clients, PEM.
+    /// The certificates of the authorities of clients, PEM.
     pub(crate) clients: String,
 }
 
@@ -49,6 +49,7 @@ impl HostIdentity {
             let signed = SignedIdentity {
                 certificate,
                 clients: required(IdentityFiles::CLIENTS)?,
+                roots: String::new(),
                 ssh: None,
             };
             Self::check(key, root, signed)
@@ -59,15 +60,22 @@ impl HostIdentity {
     /// Takes what was signed, if it is what was asked for.
     ///
     /// # Errors
-    /// When the certificate is for another key, or the root did not sign its authority or that of clients.
-    pub(crate) fn check(key: KeyPem, root: String, signed: SignedIdentity) -> Result<Self> {
+    /// When the certificate is for another key, no root that is trusted signed its authority or that of clients, or none of
+    /// those vouches for the roots that come with it.
+    pub(crate) fn check(key: KeyPem, trusted: String, signed: SignedIdentity) -> Result<Self> {
         let chain = certificates_in(&signed.certificate);
-        let [own, above] = &chain[..] else {
+        let [own, above, cross @ ..] = &chain[..] else {
             bail!(
                 "there are {} certificates and not the host's and its authority's",
                 chain.len()
             );
         };
+        if cross.len() > 1 {
+            bail!(
+                "there are {} certificates above the host's",
+                cross.len() + 1
+            );
+        }
         let (info, above) = (CertificateInfo::parse(own)?, CertificateInfo::parse(above)?);
         if !key.belongs_to(&info)? {
             bail!("the certificate is for another key");
@@ -75,8 +83,13 @@ impl HostIdentity {
         if !info.is_signed_by(&above)? {
             bail!("the authority beside the certificate did not sign it");
         }
-        let anchor = CertificateInfo::parse(&root)?;
-        if !above.is_signed_by(&anchor)? {
+        let root = if signed.roots.is_empty() {
+            trusted
+        } else {
+            vouched_roots(&trusted, &signed.roots)?
+        };
+        let anchors = parsed(&root)?;
+        if !is_signed_by_one(&above, &anchors)? {
             bail!("the site's root did not sign the authority of hosts");
         }
         let clients = certificates_in(&signed.clients);
@@ -85,7 +98,7 @@ impl HostIdentity {
         }
         // dockerd lets in the clients of each of them
         for authority in &clients {
-            if !CertificateInfo::parse(authority)?.is_signed_by(&anchor)? {
+            if !is_signed_by_one(&CertificateInfo::parse(authority)?, &anchors)? {
                 bail!("the site's root did not sign the authority of clients");
             }
         }
@@ -96,5 +109,116 @@ impl HostIdentity {
             root,
             clients: clients.concat(),
         })
+    }
+}
+
+fn parsed(text: &str) -> Result<Vec<CertificateInfo>> {
+    let certificates = certificates_in(text).into_iter();
+    certificates
+        .map(|pem| CertificateInfo::parse(&pem))
+        .collect()
+}
+
+fn is_signed_by_one(
+    certificate: &CertificateInfo,
+    authorities: &[CertificateInfo],
+) -> Result<bool> {
+    for authority in authorities {
+        if certificate.is_signed_by(authority)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns those of the roots that the site names which are trusted, or which one that is trusted vouches for: it signed a
+/// certificate over the same name and key.
+///
+/// # Errors
+/// When there is none.
+fn vouched_roots(trusted: &str, named: &str) -> Result<String> {
+    let trusted = parsed(trusted)?;
+    let named_ones = parsed(named)?;
+    let mut roots = String::new();
+    for (pem, root) in certificates_in(named).iter().zip(&named_ones) {
+        if !root.is_self_signed() || !root.is_signed_by(root)? {
+            continue;
+        }
+        let mut is_vouched = trusted.contains(root);
+        for word in named_ones.iter().filter(|word| word.has_holder_of(root)) {
+            is_vouched |= is_signed_by_one(word, &trusted)?;
+        }
+        if is_vouched {
+            roots.push_str(pem);
+        }
+    }
+    if roots.is_empty() {
+        bail!(
+            "the site has other roots, and none that this host trusts vouches for one: let the host enrol again, by \
+             slipway-trust arm"
+        );
+    }
+    Ok(roots)
+}
+
+/// Says whether two texts hold the same roots, the one that signs first.
+pub(crate) fn are_same_roots(one: &str, other: &str) -> bool {
+    certificates_in(one) == certificates_in(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::tls::{Authority, LocalAuthority};
+
+    #[test]
+    fn a_root_counts_when_one_that_is_trusted_vouches_for_it() {
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        let authority = |name: &str| LocalAuthority::create(name, now).unwrap().0;
+        let (one, two, three) = (authority("one"), authority("two"), authority("three"));
+        let pem = |authority: &LocalAuthority| authority.certificate().to_owned();
+        // each `by`'s word for `of`
+        let word = |by: &LocalAuthority, of: &LocalAuthority| by.cross(of).unwrap();
+        let (own, both) = (pem(&one), pem(&one) + &pem(&two));
+        for (what, named, expected) in [
+            ("the same", own.clone(), Some(own.clone())),
+            (
+                "a second",
+                both.clone() + &word(&one, &two),
+                Some(both.clone()),
+            ),
+            (
+                "the second alone",
+                pem(&two) + &word(&one, &two),
+                Some(pem(&two)),
+            ),
+            ("nobody vouches", pem(&two), None),
+            (
+                "nobody vouches for the second",
+                both.clone(),
+                Some(own.clone()),
+            ),
+            ("another vouches", pem(&two) + &word(&three, &two), None),
+            (
+                "it vouches for another",
+                pem(&two) + &word(&one, &three),
+                None,
+            ),
+            (
+                "one that is vouched for vouches",
+                pem(&three) + &word(&one, &two) + &word(&two, &three),
+                None,
+            ),
+            ("no root", word(&one, &two), None),
+        ] {
+            let roots = vouched_roots(&own, &named).map_err(|error| error.to_string());
+            let refused = "the site has other roots, and none that this host trusts vouches for one: let the host enrol \
+                           again, by slipway-trust arm";
+            assert_eq!(roots, expected.ok_or_else(|| refused.to_owned()), "{what}");
+        }
+        let turned = pem(&two) + &own;
+        assert!(are_same_roots(&both, &(both.clone() + "\n")) && !are_same_roots(&both, &turned));
     }
 }

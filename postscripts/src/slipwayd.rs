@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::load_text;
 use crate::identity::directory;
 use crate::timed_stream::{TimeLimits, TimedStream};
-use crate::tls_client::{ClientIdentity, TlsClient, TlsStream};
+use crate::tls_client::{CheckedTime, ClientIdentity, TlsClient, TlsStream};
 
 /// Where slipwayd is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,11 +43,26 @@ impl ServerAddress {
         identity: Option<ClientIdentity<'_>>,
         limits: TimeLimits,
     ) -> Result<TlsStream> {
+        self.connect_at(CheckedTime::NOW, root, identity, limits)
+    }
+
+    /// Connects; slipwayd's certificate is to be valid at a time.
+    ///
+    /// # Errors
+    /// When slipwayd is not there, or it is another server.
+    pub(crate) fn connect_at(
+        &self,
+        time: CheckedTime,
+        root: &str,
+        identity: Option<ClientIdentity<'_>>,
+        limits: TimeLimits,
+    ) -> Result<TlsStream> {
         let name = self.name.to_string();
         let client = TlsClient {
             authorities: root,
             name: &name,
             identity,
+            time,
         };
         let connected = TimedStream::connect(&self.server, limits).map_err(anyhow::Error::from);
         connected

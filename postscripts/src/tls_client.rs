@@ -7,17 +7,43 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    StreamOwned,
+};
+use time::{Duration, OffsetDateTime};
 
 use crate::timed_stream::TimedStream;
-use crate::tls::KeyPem;
+use crate::tls::{CertificateInfo, KeyPem};
 
 /// A client's certificate chain and key, PEM.
 pub(crate) type ClientIdentity<'a> = (&'a str, &'a KeyPem);
+
+/// At which time a server's certificate is to be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckedTime {
+    /// Now, by this host's clock, which is so far behind.
+    Behind(Duration),
+    /// At some time: whoever asks for the time cannot know it.
+    Any,
+}
+
+impl CheckedTime {
+    /// Now, by this host's clock.
+    pub(crate) const NOW: Self = Self::Behind(Duration::ZERO);
+}
+
+/// From when until when a certificate is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CertificateTerm {
+    pub(crate) from: OffsetDateTime,
+    pub(crate) until: OffsetDateTime,
+}
 
 /// Whom a client trusts, whom it asks for, and who it is.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +54,7 @@ pub(crate) struct TlsClient<'a> {
     pub(crate) name: &'a str,
     /// The client's own certificate and key.
     pub(crate) identity: Option<ClientIdentity<'a>>,
+    pub(crate) time: CheckedTime,
 }
 
 /// What is said to a server that is proven to be the one.
@@ -76,9 +103,16 @@ impl TlsClient<'_> {
             roots.add(authority.context("reading the authority's certificate")?)?;
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let verifier = VerifierAtTime {
+            verifier: verifier.build()?,
+            time: self.time,
+        };
         Ok(ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_root_certificates(roots))
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier)))
     }
 
     fn config(&self) -> Result<ClientConfig> {
@@ -92,6 +126,77 @@ impl TlsClient<'_> {
         let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes());
         let key = key.context("reading a client's key")?;
         Ok(builder.with_client_auth_cert(chain, key)?)
+    }
+}
+
+/// rustls's own check of a server, at a time of ours.
+#[derive(Debug)]
+struct VerifierAtTime {
+    verifier: Arc<WebPkiServerVerifier>,
+    time: CheckedTime,
+}
+
+impl VerifierAtTime {
+    /// Returns when the certificates are to be valid, all of them.
+    fn time(&self, certificates: &[&[u8]], now: UnixTime) -> Option<UnixTime> {
+        let seconds = match self.time {
+            CheckedTime::Behind(offset) => {
+                let now = i64::try_from(now.as_secs()).ok()?;
+                now.checked_add(offset.whole_seconds())?
+            }
+            CheckedTime::Any => {
+                let begins = certificates.iter().map(|der| {
+                    let described = CertificateInfo::of_der(der).ok()?;
+                    Some(described.not_before.unix_timestamp())
+                });
+                begins.collect::<Option<Vec<_>>>()?.into_iter().max()?
+            }
+        };
+        let since = std::time::Duration::from_secs(u64::try_from(seconds).ok()?);
+        Some(UnixTime::since_unix_epoch(since))
+    }
+}
+
+impl ServerCertVerifier for VerifierAtTime {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        above: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let all = std::iter::once(own).chain(above);
+        let all: Vec<&[u8]> = all.map(AsRef::as_ref).collect();
+        let time = self
+            .time(&all, now)
+            .ok_or(rustls::CertificateError::BadEncoding)?;
+        self.verifier
+            .verify_server_cert(own, above, name, ocsp, time)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }
 
@@ -110,6 +215,16 @@ pub(crate) fn is_usable_name(name: &str) -> bool {
 }
 
 impl TlsStream {
+    /// Returns from when until when the server's certificate is valid.
+    pub(crate) fn server_term(&self) -> Option<CertificateTerm> {
+        let own = self.0.conn.peer_certificates()?.first()?;
+        let described = CertificateInfo::of_der(own).ok()?;
+        Some(CertificateTerm {
+            from: described.not_before,
+            until: described.not_after,
+        })
+    }
+
     /// Returns the protocol that is spoken: `TLS 1.3`.
     pub(crate) fn protocol(&self) -> String {
         let version = self.0.conn.protocol_version();
@@ -177,7 +292,6 @@ mod tests {
 
     use rustls::server::WebPkiClientVerifier;
     use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
-    use time::{Duration, OffsetDateTime};
 
     use super::*;
     use crate::timed_stream::TimeLimits;
@@ -195,13 +309,23 @@ mod tests {
         hosts: &LocalAuthority,
         clients: &LocalAuthority,
     ) -> SocketAddr {
+        let until = OffsetDateTime::now_utc() + Duration::days(1);
+        server_until(version, hosts, clients, until)
+    }
+
+    /// The same, whose certificate ends then; it begins in 1970.
+    fn server_until(
+        version: &'static SupportedProtocolVersion,
+        hosts: &LocalAuthority,
+        clients: &LocalAuthority,
+        until: OffsetDateTime,
+    ) -> SocketAddr {
         let names = SubjectAltNames {
             dns: ["host01".to_owned()].into(),
             ..SubjectAltNames::default()
         };
         let key = KeyPem::generate().unwrap();
         let request = key.request("host01", &names).unwrap();
-        let until = OffsetDateTime::now_utc() + Duration::days(1);
         let certificate = hosts.sign(&request, Usage::Server, until).unwrap();
         let mut roots = RootCertStore::empty();
         let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
@@ -250,6 +374,7 @@ mod tests {
                     authorities: authority.certificate(),
                     name,
                     identity: None,
+                    time: CheckedTime::NOW,
                 };
                 let stream = connect(server(version, &hosts, &clients), 60);
                 let asked = client.requested_authorities(stream);
@@ -263,6 +388,67 @@ mod tests {
             for (authority, name) in [(&other, "host01"), (&hosts, "host02")] {
                 let why = asked(authority, name).unwrap_err();
                 assert!(why.starts_with(refused), "{version:?} {name}: {why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_lets_in_nobody_whom_another_authority_signed() {
+        let (hosts, clients, other) =
+            (authority("hosts"), authority("clients"), authority("other"));
+        let until = OffsetDateTime::UNIX_EPOCH + Duration::days(365);
+        let now = OffsetDateTime::now_utc();
+        let behind = |days: i64| {
+            CheckedTime::Behind(OffsetDateTime::UNIX_EPOCH + Duration::days(days) - now)
+        };
+        for (authority, name, time, expected) in [
+            (
+                &hosts,
+                "host01",
+                CheckedTime::NOW,
+                Err("certificate expired"),
+            ),
+            (&hosts, "host01", behind(366), Err("certificate expired")),
+            (&hosts, "host01", behind(300), Ok(Some(until))),
+            (&hosts, "host01", CheckedTime::Any, Ok(Some(until))),
+            (
+                &other,
+                "host01",
+                CheckedTime::Any,
+                Err("invalid peer certificate: UnknownIssuer"),
+            ),
+            (
+                &hosts,
+                "host02",
+                CheckedTime::Any,
+                Err("certificate not valid for name"),
+            ),
+        ] {
+            let client = TlsClient {
+                authorities: authority.certificate(),
+                name,
+                identity: None,
+                time,
+            };
+            let version = &rustls::version::TLS12;
+            let stream = connect(server_until(version, &hosts, &clients, until), 60);
+            // this server lets nobody in without a certificate: it has proven by then who it is, or has not
+            let mut config = client.config().unwrap();
+            config.enable_sni = true;
+            let name = ServerName::try_from(name).unwrap();
+            let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+            let mut stream = stream;
+            let ended = loop {
+                match connection.complete_io(&mut stream) {
+                    Err(error) => break format!("{error}"),
+                    Ok(_) if !connection.is_handshaking() => break String::new(),
+                    Ok(_) => {}
+                }
+            };
+            let shown = TlsStream(StreamOwned::new(connection, stream)).server_term();
+            match expected {
+                Ok(until) => assert_eq!(shown.map(|term| term.until), until, "{time:?}: {ended}"),
+                Err(why) => assert!(ended.contains(why), "{time:?}: {ended}"),
             }
         }
     }
@@ -284,6 +470,7 @@ mod tests {
             authorities: hosts.certificate(),
             name: "host01",
             identity: None,
+            time: CheckedTime::NOW,
         };
         let error = client.connect(connect(address, 1)).err().unwrap();
         assert_eq!(format!("{error:#}"), "shaking hands: it took more than 1 s");

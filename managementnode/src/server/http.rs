@@ -23,7 +23,9 @@ use super::signer::{SignerClient, SocketClient};
 use super::tls::Peer;
 use super::{api, page};
 use crate::states::States;
-use crate::trust::{Answer, Enrolment, Question, Renewal, now};
+use crate::trust::{
+    Answer, CertificateHolder, Enrolment, Question, Renewal, ShownCertificate, now,
+};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -46,6 +48,17 @@ pub(super) struct Caller {
     pub(super) is_tls: bool,
     /// Who it is, by its certificate.
     pub(super) peer: Option<Peer>,
+}
+
+impl Caller {
+    /// Returns the certificate that it showed.
+    pub(super) fn shows(&self, own: &CertificateHolder) -> ShownCertificate {
+        ShownCertificate {
+            name: own.name.clone(),
+            serial: own.serial.clone(),
+            from: self.address.to_string(),
+        }
+    }
 }
 
 /// The body of a report.
@@ -92,10 +105,16 @@ impl Service {
                 Ok(body) => self.renew(&caller, body).await,
                 Err(status) => plain(status, ""),
             },
-            (&Method::GET, "/v1/revocations") => self.revocations(&caller).await,
-            (_, "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew" | "/v1/revocations") => {
-                plain(StatusCode::METHOD_NOT_ALLOWED, "")
+            (&Method::GET, "/v1/time") if caller.is_tls => {
+                plain(StatusCode::OK, &format!("{}\n", now().unix_timestamp()))
             }
+            (&Method::POST, "/v1/confirm") => self.confirm(&caller).await,
+            (&Method::GET, "/v1/revocations") => self.revocations(&caller).await,
+            (
+                _,
+                "/v1/root" | "/v1/report" | "/v1/enrol" | "/v1/renew" | "/v1/confirm"
+                | "/v1/revocations",
+            ) => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
             (_, path) if path.starts_with("/install/") => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
             (_, path) if caller.is_tls && path.starts_with(api::PREFIX) => {
                 api::answer(self, &caller, request).await
@@ -116,7 +135,7 @@ impl Service {
         caller: Caller,
     ) -> Result<Option<String>, StatusCode> {
         if let Some(Peer::Node(own)) = &caller.peer {
-            match self.signer.is_valid(&own.serial).await {
+            match self.signer.is_valid(caller.shows(own)).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(error) => {
@@ -145,7 +164,7 @@ impl Service {
 
     async fn report(self: Arc<Self>, caller: &Caller, body: ReportBody) -> Response<Content> {
         if let Some(Peer::Node(own)) = &caller.peer {
-            match self.signer.is_valid(&own.serial).await {
+            match self.signer.is_valid(caller.shows(own)).await {
                 Ok(true) => {}
                 Ok(false) => return plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
                 Err(error) => return unavailable(&error),
@@ -223,12 +242,24 @@ impl Service {
         self.signed(Question::Renew(renewal)).await
     }
 
+    /// Hears that a node has its certificate in use, and says what the site's roots are now.
+    async fn confirm(&self, caller: &Caller) -> Response<Content> {
+        let Some(Peer::Node(own)) = &caller.peer else {
+            return plain(StatusCode::FORBIDDEN, "no node has this certificate\n");
+        };
+        match self.signer.ask(&Question::Confirm(caller.shows(own))).await {
+            Ok(Answer::Confirmed(roots)) => plain(StatusCode::OK, &roots),
+            Ok(_) => plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
+            Err(error) => unavailable(&error),
+        }
+    }
+
     /// Tells a node what is revoked, as the authorities sign it.
     async fn revocations(&self, caller: &Caller) -> Response<Content> {
         let Some(Peer::Node(own)) = &caller.peer else {
             return plain(StatusCode::FORBIDDEN, "no node has this certificate\n");
         };
-        match self.signer.is_valid(&own.serial).await {
+        match self.signer.is_valid(caller.shows(own)).await {
             Ok(true) => {}
             Ok(false) => return plain(StatusCode::FORBIDDEN, "this certificate is revoked\n"),
             Err(error) => return unavailable(&error),

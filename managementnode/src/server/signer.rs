@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::limits::{MAX_ANSWER, MAX_QUESTIONS, MAX_VALIDITY, QUESTION, VALIDITY_TTL};
-use crate::trust::{Answer, Question};
+use crate::trust::{Answer, Question, ShownCertificate};
 
 /// A process that is asked on its socket.
 #[derive(Debug)]
@@ -83,17 +83,21 @@ impl SignerClient {
     ///
     /// # Errors
     /// When the signer does not say.
-    pub(super) async fn is_valid(&self, serial: &str) -> Result<bool> {
+    pub(super) async fn is_valid(&self, shown: ShownCertificate) -> Result<bool> {
+        let serial = shown.serial.clone();
         let known = {
-            let validity = self.validity.lock().unwrap_or_else(PoisonError::into_inner);
-            validity.get(serial).copied()
+            let validity = self
+                .validity
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            validity.get(&serial).copied()
         };
         if let Some((is_valid, since)) = known
             && since.elapsed() < VALIDITY_TTL
         {
             return Ok(is_valid);
         }
-        let question = Question::IsValid(serial.to_owned());
+        let question = Question::IsValid(shown);
         let Answer::IsValid(is_valid) = self.ask(&question).await? else {
             bail!("the signer does not say whether a certificate counts");
         };
@@ -101,7 +105,7 @@ impl SignerClient {
         if validity.len() >= MAX_VALIDITY {
             validity.clear();
         }
-        validity.insert(serial.to_owned(), (is_valid, Instant::now()));
+        validity.insert(serial, (is_valid, Instant::now()));
         Ok(is_valid)
     }
 }

@@ -84,6 +84,24 @@ pub(crate) enum Verb {
         serial: bool,
     },
 
+    /// Change the site's authority over all hosts: root, nodes, clients and ssh hosts, while the old and the new both count
+    ///
+    /// Needs the root's key once. Goes on as far as hosts have come, and is run again until it ends; a run that is cut off is
+    /// taken up by the next. Exits with 75 while hosts are waited for.
+    Roll {
+        /// Go on without these hosts and clients: a host has to enrol again, a client needs another certificate
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        leave: Vec<String>,
+
+        /// Go back to the old authority
+        #[arg(long)]
+        abort: bool,
+
+        /// Say how far it is; change nothing
+        #[arg(long, conflicts_with_all = ["abort", "leave"])]
+        status: bool,
+    },
+
     /// Print what others are to trust
     Export {
         /// What
@@ -214,11 +232,12 @@ Examples:
   slipway-trust issue host01 --as node --request host01.csr
   slipway-trust arm rack1 --for 4h --json      one-time secrets, for nodes that install
   slipway-trust revoke alice
+  slipway-trust roll                           another authority; again until it ends
   slipway-trust sign-tree /install/debian13.1.0/x86_64
   slipway-trust export ssh >>/etc/ssh/ssh_known_hosts
   slipway-trust ipxe                           then makedhcp -n and nodeset: nodes boot what is signed alone
 
-Exit status: 0: done; 1: not, or status found something wrong; 2: wrong usage.";
+Exit status: 0: done; 1: not, or status found something wrong; 2: wrong usage; 75: roll waits for hosts.";
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +261,9 @@ mod tests {
             "export ssh",
             "ipxe --source /src/ipxe --firmware bios,x86_64 --shell",
             "ipxe --remove",
+            "roll --leave n1,alice --json",
+            "roll --status",
+            "roll --abort --dry-run",
             "sign node:n1=boot.ipxe osimage:a=b=c --out d",
             "renew bootfiles",
         ] {
@@ -257,6 +279,7 @@ mod tests {
             "export key",
             "export signing",
             "ipxe --remove --shell",
+            "roll --status --abort",
             "sign",
             "sign boot.ipxe",
             "x",

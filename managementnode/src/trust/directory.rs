@@ -11,6 +11,7 @@
 //! ssh_host_ca ssh_host_ca.pub   signs hosts' ssh keys
 //! trees.key trees.asc       signs trees (OpenPGP)
 //! store.json                what was signed, what is revoked, who is armed
+//! roll/                     another generation of root, nodes and clients, while the authority changes
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -23,6 +24,7 @@ use definitions::Catalog;
 use nix::fcntl::OFlag;
 use time::OffsetDateTime;
 
+use super::roll::{DIRECTORY, Generation, RollState};
 use super::term::stamp;
 use super::x509::{Certified, PrivateKey, Signer};
 use crate::replace;
@@ -57,6 +59,9 @@ impl Holder {
         Self::Boot,
         Self::BootFiles,
     ];
+
+    /// What `roll` changes.
+    pub(crate) const ROLLED: [Self; 3] = [Self::Root, Self::Nodes, Self::Clients];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -128,19 +133,86 @@ impl TrustDirectory {
         all.filter(move |holder| has_boot || !of_boot(holder))
     }
 
-    /// Reads a certificate.
+    /// Reads what others are to trust: the certificate of a holder, while the authority changes those of both generations,
+    /// the one that signs first.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn trusted(&self, holder: Holder) -> Result<String> {
+        read(holder, &self.path(&format!("{}.crt", holder.name())))
+    }
+
+    /// Reads the certificate that a holder signs by.
     ///
     /// # Errors
     /// When it is not there.
     pub(crate) fn certificate(&self, holder: Holder) -> Result<String> {
-        let path = self.path(&format!("{}.crt", holder.name()));
-        replace::read(&path)?.with_context(|| {
-            format!(
-                "the certificate of '{}' is missing: {}",
-                holder.name(),
-                path.display()
-            )
-        })
+        match self.rolled(holder)? {
+            Some(roll) => self.of_generation(holder, roll.stage.signing()),
+            None => self.trusted(holder),
+        }
+    }
+
+    /// Reads the certificate of one generation, while the authority changes.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn of_generation(&self, holder: Holder, generation: Generation) -> Result<String> {
+        let name = format!("{DIRECTORY}/{}/{}.crt", generation.name(), holder.name());
+        read(holder, &self.path(&name))
+    }
+
+    /// Returns the key of one generation: the old ones stay where they were.
+    fn key_of(&self, holder: Holder, generation: Generation) -> PathBuf {
+        let name = format!("{}.key", holder.name());
+        self.place(generation).join(name)
+    }
+
+    /// Returns where the keys of a generation are.
+    pub(crate) fn place(&self, generation: Generation) -> PathBuf {
+        match generation {
+            Generation::Old => self.0.clone(),
+            Generation::New => self.path(DIRECTORY).join(generation.name()),
+        }
+    }
+
+    /// Returns how far the authority's change is, where it concerns a holder.
+    fn rolled(&self, holder: Holder) -> Result<Option<RollState>> {
+        if Holder::ROLLED.contains(&holder) {
+            RollState::load(&self.0)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Returns who counts, who signs first; where the authority does not change, those of always.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn generations(&self) -> Result<Vec<Generation>> {
+        let roll = RollState::load(&self.0)?;
+        Ok(roll.map_or_else(|| vec![Generation::Old], |roll| roll.stage.trusted()))
+    }
+
+    /// Returns the roots, and while the authority changes each root's word for the other: what a host is to trust, and by
+    /// what it knows that.
+    ///
+    /// # Errors
+    /// When they are not there.
+    pub(crate) fn vouched_roots(&self) -> Result<String> {
+        let mut text = self.trusted(Holder::Root)?;
+        if RollState::load(&self.0)?.is_some_and(|roll| roll.stage.trusted().len() > 1) {
+            for generation in [Generation::New, Generation::Old] {
+                text += &self.cross(generation)?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// Reads the other root's word for the root of a generation.
+    fn cross(&self, generation: Generation) -> Result<String> {
+        let name = format!("{DIRECTORY}/{}/cross.crt", generation.name());
+        read(Holder::Root, &self.path(&name))
     }
 
     /// Reads a key that nobody else can have read.
@@ -148,12 +220,26 @@ impl TrustDirectory {
     /// # Errors
     /// When it is missing, or others can read it.
     pub(crate) fn key(&self, holder: Holder) -> Result<PrivateKey> {
-        let path = self.path(&format!("{}.key", holder.name()));
+        self.key_in(holder, &self.key_path(holder)?)
+    }
+
+    /// Returns where the key is that a holder signs by.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub(crate) fn key_path(&self, holder: Holder) -> Result<PathBuf> {
+        let generation = self
+            .rolled(holder)?
+            .map_or(Generation::Old, |roll| roll.stage.signing());
+        Ok(self.key_of(holder, generation))
+    }
+
+    fn key_in(&self, holder: Holder, path: &Path) -> Result<PrivateKey> {
         let advice = match holder {
             root if root.is_root() => "it was taken away: put it back for as long as this takes",
             _ => "put it back from your copy, or run slipway-trust renew --new-key",
         };
-        let text = self::secret(&path)?.with_context(|| {
+        let text = self::secret(path)?.with_context(|| {
             format!(
                 "the key of '{}' is missing: {}: {advice}",
                 holder.name(),
@@ -168,10 +254,57 @@ impl TrustDirectory {
     /// # Errors
     /// When either is missing, others can read the key, or the certificate is not valid now.
     pub(crate) fn signer(&self, holder: Holder, now: OffsetDateTime) -> Result<Signer> {
-        let certificate = self.certificate(holder)?;
-        check_term(holder, &Certified::parse(&certificate)?, now)?;
-        Signer::load(&certificate, &self.key(holder)?)
+        let Some(roll) = self.rolled(holder)? else {
+            return self.signer_of(holder, &self.trusted(holder)?, Generation::Old, now);
+        };
+        // Of one reading of the stage, which another run may change meanwhile.
+        let generation = roll.stage.signing();
+        let certificate = self.of_generation(holder, generation)?;
+        let signer = self.signer_of(holder, &certificate, generation, now)?;
+        if holder == Holder::Nodes && roll.stage.is_crossed() {
+            return Ok(signer.followed_by(&self.cross(generation)?));
+        }
+        Ok(signer)
     }
+
+    /// Puts together the certificates and keys of all that count of a holder.
+    ///
+    /// # Errors
+    /// Like [`Self::signer`].
+    pub(crate) fn signers(&self, holder: Holder, now: OffsetDateTime) -> Result<Vec<Signer>> {
+        let Some(roll) = self.rolled(holder)? else {
+            return Ok(vec![self.signer(holder, now)?]);
+        };
+        let trusted = roll.stage.trusted().into_iter();
+        trusted
+            .map(|generation| {
+                let certificate = self.of_generation(holder, generation)?;
+                self.signer_of(holder, &certificate, generation, now)
+            })
+            .collect()
+    }
+
+    fn signer_of(
+        &self,
+        holder: Holder,
+        certificate: &str,
+        generation: Generation,
+        now: OffsetDateTime,
+    ) -> Result<Signer> {
+        check_term(holder, &Certified::parse(certificate)?, now)?;
+        let key = self.key_in(holder, &self.key_of(holder, generation))?;
+        Signer::load(certificate, &key)
+    }
+}
+
+fn read(holder: Holder, path: &Path) -> Result<String> {
+    replace::read(path)?.with_context(|| {
+        format!(
+            "the certificate of '{}' is missing: {}",
+            holder.name(),
+            path.display()
+        )
+    })
 }
 
 /// Refuses a certificate that is not valid now.

@@ -19,7 +19,7 @@ use super::identity::Identity;
 use super::secret::{digest, hex, random};
 use super::ssh::HostKey;
 use super::statement::{Purpose, Serial, Statement};
-use super::store::{Alarm, Arming, Issued, OpenStore, Used};
+use super::store::{Alarm, Arming, Issued, OpenStore, Under, Used};
 use super::term::{Validity, stamp};
 use super::x509::{Certified, RequestedKey};
 use super::{domains, output};
@@ -42,6 +42,15 @@ pub(crate) struct Renewal {
     pub(crate) from: String,
 }
 
+/// A certificate that the site's authorities signed, and the address of who showed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShownCertificate {
+    pub(crate) name: String,
+    pub(crate) serial: String,
+    pub(crate) from: String,
+}
+
 /// What slipwayd asks the signer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,8 +59,10 @@ pub(crate) enum Question {
     Enrol(Enrolment),
     /// A node's certificate is to be followed by another.
     Renew(Renewal),
-    /// Does a certificate count? Its serial.
-    IsValid(String),
+    /// A node has a certificate in use.
+    Confirm(ShownCertificate),
+    /// Does a certificate count?
+    IsValid(ShownCertificate),
     /// What is revoked?
     Revocations,
     /// What is there, and what is wrong?
@@ -64,6 +75,8 @@ pub(crate) enum Question {
 pub(crate) enum Answer {
     /// Nothing is signed; why is on record here, and not told to whoever asked.
     Refused(String),
+    /// What the roots are now, PEM, for a certificate that counts.
+    Confirmed(String),
     /// Whether the certificate is on record and not revoked.
     IsValid(bool),
     /// What `export crl` prints.
@@ -78,6 +91,10 @@ pub(crate) enum Answer {
 /// How many certificates of a node are valid at a time: one that asks without end does not fill the store.
 const MAX_VALID: usize = 64;
 
+/// What is wrong with a certificate that is ours and not on record.
+const NOT_ON_RECORD: &str = "its certificate was signed here and is not on record: where the store was put back from a copy, let \
+                             the host enrol again; else somebody has the key of the authority: slipway-trust roll";
+
 /// What is wrong with a renewal beyond that.
 const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm it again";
 
@@ -85,7 +102,7 @@ const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm
 const NO_KEYS: &str = "its signing request or ssh host key cannot be read";
 
 /// What whoever is refused is told.
-const REFUSED: &str = "this node is not armed, or the secret is not its own: on the management node: slipway-trust status, then \
+pub(super) const REFUSED: &str = "this node is not armed, or the secret is not its own: on the management node: slipway-trust status, then \
                        slipway-trust arm";
 
 /// Lets nodes enrol.
@@ -106,7 +123,7 @@ pub(super) fn arm(
     let path = directory.existing()?;
     let now = super::term::now();
     let until = term.after(now);
-    let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
+    let root = Certified::parse(&directory.trusted(Holder::Root)?)?;
     let (nodes, domains) = (catalog.nodes()?, domains(catalog)?);
     let mut armings = Vec::new();
     for name in chosen(range, &nodes)? {
@@ -201,7 +218,7 @@ pub(super) fn enrol(
     now: OffsetDateTime,
 ) -> Result<Answer> {
     let path = directory.existing()?;
-    let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
+    let roots = Certified::parse_all(&directory.trusted(Holder::Root)?)?;
     let mut open = OpenStore::open(path)?;
     let request = &enrolment.request;
     let refused =
@@ -210,12 +227,13 @@ pub(super) fn enrol(
         return refused(&mut open, NO_KEYS);
     };
     let key_digest = digest(&keys.tls.der());
-    let arming = match judged(&open, request, &root, &key_digest, now) {
+    let arming = match judged(&open, request, &roots, &key_digest, now) {
         Err(reason) => return refused(&mut open, reason),
         Ok(Judgement::Again(used)) => {
             return Ok(Answer::Signed(SignedIdentity {
                 certificate: used.certificate,
-                clients: directory.certificate(Holder::Clients)?,
+                clients: directory.trusted(Holder::Clients)?,
+                roots: directory.vouched_roots()?,
                 ssh: used.ssh,
             }));
         }
@@ -281,6 +299,38 @@ pub(super) fn renew(
     Ok(Answer::Signed(signed))
 }
 
+/// Raises an alarm about a certificate that is ours and not on record: what is signed is on record first, so that the store is
+/// an older one, or somebody else has the key.
+///
+/// # Errors
+/// When it cannot be noted.
+pub(super) fn unknown(
+    directory: &TrustDirectory,
+    shown: &ShownCertificate,
+    now: OffsetDateTime,
+) -> Result<Answer> {
+    let mut open = OpenStore::open(directory.existing()?)?;
+    refuse(&mut open, (&shown.name, &shown.from), now, NOT_ON_RECORD)
+}
+
+/// Notes that a node has a certificate in use, which it had with all that went with it.
+///
+/// # Errors
+/// When it cannot be noted.
+pub(super) fn confirm(directory: &TrustDirectory, serial: &str, now: OffsetDateTime) -> Result<()> {
+    let mut open = OpenStore::open(directory.existing()?)?;
+    if let Some(under) = open
+        .store
+        .issued
+        .get_mut(serial)
+        .and_then(|issued| issued.under.as_mut())
+    {
+        under.confirmed = true;
+        open.write(now)?;
+    }
+    Ok(())
+}
+
 /// The keys of a node: all that counts of what it sends.
 struct NodeKeys {
     tls: RequestedKey,
@@ -315,6 +365,11 @@ impl NodeKeys {
             until: term.after(now).min(signer.until()),
         };
         let certificate = signer.sign(&statement, &self.tls)?;
+        let under = Under {
+            authority: signer.digest(),
+            roots: digest(directory.trusted(Holder::Root)?.as_bytes()),
+            confirmed: false,
+        };
         let mut note = |serial: String, purpose: IssuePurpose, until| {
             let issued = Issued {
                 name: node.to_owned(),
@@ -322,6 +377,7 @@ impl NodeKeys {
                 issued: now,
                 until,
                 revoked: None,
+                under: (purpose == IssuePurpose::Node).then(|| under.clone()),
             };
             open.store.issued.insert(serial, issued);
         };
@@ -338,7 +394,8 @@ impl NodeKeys {
         }
         Ok(SignedIdentity {
             certificate,
-            clients: directory.certificate(Holder::Clients)?,
+            clients: directory.trusted(Holder::Clients)?,
+            roots: directory.vouched_roots()?,
             ssh,
         })
     }
@@ -355,7 +412,7 @@ enum Judgement {
 fn judged(
     open: &OpenStore,
     request: &EnrolmentRequest,
-    root: &Certified,
+    roots: &[Certified],
     key: &str,
     now: OffsetDateTime,
 ) -> Result<Judgement, &'static str> {
@@ -366,7 +423,7 @@ fn judged(
         .ok_or("it is not armed")?;
     let token: Option<EnrolmentToken> = request.token.parse().ok();
     let token = token
-        .filter(|token| token.root() == digest(&root.der))
+        .filter(|token| roots.iter().any(|root| token.root() == digest(&root.der)))
         .ok_or("its token is for another authority, or none")?;
     // Digests are compared, so that how long it takes says nothing of the secret.
     if digest(token.secret().as_bytes()) != arming.secret {

@@ -15,12 +15,13 @@ use time::OffsetDateTime;
 
 use super::directory::{Holder, TrustDirectory};
 use super::identity::{self, Identity};
+use super::roll::RollState;
 use super::secret::random;
 use super::ssh;
 use super::statement::{AuthorityStatement, Purpose, Scope, Serial, Statement};
 use super::store::{Issued, OpenStore};
 use super::term::{Validity, stamp};
-use super::x509::{PrivateKey, Signer};
+use super::x509::{Certified, PrivateKey, Signer};
 use super::{domains, output};
 use crate::domains::Domains;
 use crate::replace;
@@ -31,14 +32,20 @@ const AUTHORITY_TERM: Validity = Validity::hours(5 * 365 * 24);
 const SERVER_TERM: Validity = Validity::hours(397 * 24);
 
 /// What is made from.
-struct SiteIdentity {
+pub(super) struct SiteIdentity {
     domains: Domains,
     server: Identity,
     domain: String,
+    /// Which root it is, counted from 1.
+    generation: u32,
 }
 
 impl SiteIdentity {
-    fn load(catalog: &Catalog) -> Result<Self> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the site does not say what it is.
+    pub(super) fn load(catalog: &Catalog) -> Result<Self> {
         let domains = domains(catalog)?;
         let domain = domains
             .site()
@@ -54,6 +61,33 @@ impl SiteIdentity {
             domains,
             server,
             domain,
+            generation: generation(&TrustDirectory::of(catalog))?,
+        })
+    }
+
+    /// The same with the next root.
+    pub(super) fn next(self) -> Self {
+        Self {
+            generation: self.generation + 1,
+            ..self
+        }
+    }
+
+    /// Returns what an authority's certificate says.
+    ///
+    /// # Errors
+    /// When the kernel hands out no random numbers.
+    pub(super) fn statement(
+        &self,
+        holder: Holder,
+        now: OffsetDateTime,
+    ) -> Result<AuthorityStatement> {
+        Ok(AuthorityStatement {
+            subject: self.subject(holder),
+            scope: self.scope(holder),
+            serial: serial()?,
+            from: now,
+            until: term(holder).after(now),
         })
     }
 
@@ -76,8 +110,22 @@ impl SiteIdentity {
     }
 
     fn subject(&self, holder: Holder) -> String {
-        format!("Slipway {} {}", holder.name(), self.domain)
+        let name = format!("Slipway {} {}", holder.name(), self.domain);
+        if Holder::ROLLED.contains(&holder) && self.generation > 1 {
+            return format!("{name} {}", self.generation);
+        }
+        name
     }
+}
+
+/// Tells which root the site has by its name, whose last word is its number from the second on.
+fn generation(directory: &TrustDirectory) -> Result<u32> {
+    if !directory.path("root.crt").exists() {
+        return Ok(1);
+    }
+    let subject = Certified::parse(&directory.certificate(Holder::Root)?)?.subject;
+    let number = subject.split(' ').nth(3);
+    Ok(number.and_then(|number| number.parse().ok()).unwrap_or(1))
 }
 
 /// Makes the authorities.
@@ -138,12 +186,7 @@ fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) ->
     make_root(directory, site, Holder::Root, &root, now)?;
     ssh::generate(&directory.path("ssh_host_ca"))?;
     super::trees::make_key(directory, &site.domain)?;
-    let mut authorities = Authorities {
-        directory,
-        site,
-        now,
-        open: OpenStore::open(&directory.path(""))?,
-    };
+    let mut authorities = Authorities::open(directory, site, now)?;
     for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {
         authorities.sign(holder, true)?;
     }
@@ -158,13 +201,7 @@ fn make_root(
     key: &PrivateKey,
     now: OffsetDateTime,
 ) -> Result<()> {
-    let statement = AuthorityStatement {
-        subject: site.subject(holder),
-        scope: site.scope(holder),
-        serial: serial()?,
-        from: now,
-        until: ROOT_TERM.after(now),
-    };
+    let statement = site.statement(holder, now)?;
     let certificate = Signer::root(&statement, key)?;
     write(directory, holder, Some(key), &certificate)
 }
@@ -217,12 +254,12 @@ pub(super) fn renew(
         .collect();
     let mut renewed = Vec::<Value>::new();
     let mut text = String::new();
-    let mut authorities = Authorities {
-        directory: &directory,
-        site: &site,
-        now,
-        open: OpenStore::open(directory.existing()?)?,
-    };
+    if RollState::load(directory.existing()?)?.is_some()
+        && holders.iter().any(|holder| Holder::ROLLED.contains(holder))
+    {
+        bail!("the site's authority is being changed: end that first, by slipway-trust roll");
+    }
+    let mut authorities = Authorities::open(&directory, &site, now)?;
     for holder in holders {
         let until = if dry_run {
             directory
@@ -269,22 +306,43 @@ fn issuer(holder: Holder) -> Holder {
 
 fn term(holder: Holder) -> Validity {
     match holder {
+        root if root.is_root() => ROOT_TERM,
         Holder::Server => SERVER_TERM,
         _ => AUTHORITY_TERM,
     }
 }
 
 /// The authorities of a site, open to be signed.
-struct Authorities<'a> {
+pub(super) struct Authorities<'a> {
     directory: &'a TrustDirectory,
     site: &'a SiteIdentity,
     now: OffsetDateTime,
     open: OpenStore,
 }
 
-impl Authorities<'_> {
+impl<'a> Authorities<'a> {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn open(
+        directory: &'a TrustDirectory,
+        site: &'a SiteIdentity,
+        now: OffsetDateTime,
+    ) -> Result<Self> {
+        Ok(Self {
+            directory,
+            site,
+            now,
+            open: OpenStore::open(&directory.path(""))?,
+        })
+    }
+
     /// Signs what is below a root, notes it and writes it; returns its end.
-    fn sign(&mut self, holder: Holder, new_key: bool) -> Result<OffsetDateTime> {
+    ///
+    /// # Errors
+    /// When the key that signs is not there.
+    pub(super) fn sign(&mut self, holder: Holder, new_key: bool) -> Result<OffsetDateTime> {
         let (site, now) = (self.site, self.now);
         let signer = self.directory.signer(issuer(holder), now)?;
         let key = match (new_key, holder) {
@@ -310,11 +368,9 @@ impl Authorities<'_> {
             }
             holder => {
                 let statement = AuthorityStatement {
-                    subject: subject.clone(),
-                    scope: site.scope(holder),
                     serial: serial.clone(),
-                    from: now,
                     until,
+                    ..site.statement(holder, now)?
                 };
                 ("authority", signer.authority(&statement, &key)?)
             }
@@ -325,6 +381,7 @@ impl Authorities<'_> {
             issued: now,
             until,
             revoked: None,
+            under: None,
         };
         self.open.store.note(&serial, issued);
         self.open.write(now)?;

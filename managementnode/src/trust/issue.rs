@@ -15,10 +15,10 @@ use time::OffsetDateTime;
 use super::cli::{ExportedPart, IssuePurpose};
 use super::directory::{Holder, TrustDirectory};
 use super::identity::Identity;
-use super::secret::random;
+use super::secret::{digest, random};
 use super::ssh::{self, HostKey};
 use super::statement::{Purpose, Serial, Statement};
-use super::store::{Issued, OpenStore, Store};
+use super::store::{Issued, OpenStore, Store, Under};
 use super::term::{Validity, stamp};
 use super::x509::{Certified, PrivateKey, RequestedKey};
 use super::{domains, output};
@@ -42,6 +42,8 @@ struct Signed {
     serial: String,
     until: OffsetDateTime,
     identity: Identity,
+    /// Who signed it; nobody of x509 for an ssh host key.
+    under: Option<Under>,
     /// Files with their modes.
     files: Vec<(&'static str, String, u32)>,
 }
@@ -80,6 +82,7 @@ pub(super) fn issue(
             issued: now,
             until: signed.until,
             revoked: None,
+            under: signed.under.clone(),
         };
         // It is on record before anybody can have it.
         open.store.issued.insert(signed.serial.clone(), issued);
@@ -182,6 +185,7 @@ impl Leaf {
         now: OffsetDateTime,
     ) -> Result<Signed> {
         let signer = directory.signer(self.holder, now)?;
+        let roots = directory.trusted(Holder::Root)?;
         let statement = Statement {
             subject: name.to_owned(),
             domains: self.identity.domains.clone(),
@@ -193,9 +197,14 @@ impl Leaf {
         };
         let files = vec![
             ("cert.pem", signer.sign(&statement, &self.key)?, 0o644),
-            ("ca.pem", directory.certificate(Holder::Root)?, 0o644),
+            ("ca.pem", roots.clone(), 0o644),
         ];
         Ok(Signed {
+            under: Some(Under {
+                authority: signer.digest(),
+                roots: digest(roots.as_bytes()),
+                confirmed: false,
+            }),
             serial: statement.serial.as_str().to_owned(),
             until: statement.until,
             identity: self.identity,
@@ -224,6 +233,7 @@ fn ssh_host(
         serial: signed.serial,
         until: term.after(now),
         identity,
+        under: None,
         files: vec![("ssh_host_key-cert.pub", signed.certificate, 0o644)],
     })
 }
@@ -317,14 +327,14 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
     let directory = TrustDirectory::of(catalog);
     let path = directory.existing()?;
     let text = match what {
-        ExportedPart::Root => directory.certificate(Holder::Root)?,
-        ExportedPart::Clients => directory.certificate(Holder::Clients)?,
+        ExportedPart::Root => directory.trusted(Holder::Root)?,
+        ExportedPart::Clients => directory.trusted(Holder::Clients)?,
         ExportedPart::Trees => super::trees::public_key(&directory)?,
         ExportedPart::Ssh => known_hosts(catalog)?,
         ExportedPart::Crl => revocations(&directory, &Store::load(path)?)?,
     };
-    let root = Certified::parse(&directory.certificate(Holder::Root)?)?;
-    let document = json!({ "text": text, "root_sha256": super::secret::digest(&root.der) });
+    let root = Certified::parse(&directory.trusted(Holder::Root)?)?;
+    let document = json!({ "text": text, "root_sha256": digest(&root.der) });
     output(as_json, &text, document)
 }
 
@@ -337,8 +347,9 @@ pub(super) fn revocations(directory: &TrustDirectory, store: &Store) -> Result<S
     let number = i64::try_from(number.unix_timestamp_nanos()).context("numbering a list")?;
     let mut text = String::new();
     for holder in [Holder::Nodes, Holder::Clients] {
-        let signer = directory.signer(holder, now)?;
-        text += &signer.revocations(&revoked(store, holder), number, now)?;
+        for signer in directory.signers(holder, now)? {
+            text += &signer.revocations(&revoked(store, holder), number, now)?;
+        }
     }
     Ok(text)
 }
@@ -353,8 +364,13 @@ pub(super) fn publish_known_hosts(catalog: &Catalog) -> Result<()> {
 }
 
 fn known_hosts(catalog: &Catalog) -> Result<String> {
-    let public = required(&TrustDirectory::of(catalog).path("ssh_host_ca.pub"))?;
-    Ok(ssh::known_hosts(&public, &patterns(catalog)?))
+    let (directory, patterns) = (TrustDirectory::of(catalog), patterns(catalog)?);
+    let mut lines = String::new();
+    for generation in directory.generations()? {
+        let public = required(&directory.place(generation).join("ssh_host_ca.pub"))?;
+        lines += &ssh::known_hosts(&public, &patterns);
+    }
+    Ok(lines)
 }
 
 fn revoked(store: &Store, holder: Holder) -> Vec<(Serial, OffsetDateTime)> {

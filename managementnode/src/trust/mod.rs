@@ -20,6 +20,8 @@ mod init;
 mod ipxe;
 mod issue;
 mod openpgp;
+mod record;
+mod roll;
 mod secret;
 mod sign;
 mod signer;
@@ -42,7 +44,7 @@ use crate::domains::Domains;
 use crate::report::write;
 pub use cli::Args;
 use cli::Verb;
-pub(crate) use enrol::{Answer, Enrolment, Question, Renewal};
+pub(crate) use enrol::{Answer, Enrolment, Question, Renewal, ShownCertificate};
 pub(crate) use ipxe::SiteIpxe;
 use issue::Wanted;
 pub(crate) use term::{now, stamp};
@@ -79,6 +81,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             init::renew(&catalog, holders, *new_key, json, dry_run)?
         }
         Verb::Revoke { name, serial } => issue::revoke(&catalog, name, *serial, json, dry_run)?,
+        Verb::Roll {
+            leave,
+            abort,
+            status,
+        } => {
+            let wanted = roll::RollRequest {
+                leave,
+                abort: *abort,
+                status: *status,
+            };
+            return roll::roll(&catalog, &wanted, json, dry_run);
+        }
         Verb::Export { what } => issue::export(&catalog, *what, json)?,
         Verb::Arm { nodes, term } => enrol::arm(&catalog, nodes, *term, json, dry_run)?,
         Verb::Disarm { nodes } => enrol::disarm(&catalog, nodes, json, dry_run)?,

@@ -11,8 +11,10 @@ use anyhow::{Context, Result};
 use definitions::Catalog;
 use definitions::terminal::escaped;
 
-use super::directory::TrustDirectory;
-use super::enrol::{Answer, Enrolment, Question, Renewal, enrol, renew};
+use super::directory::{Holder, TrustDirectory};
+use super::enrol::{
+    Answer, Enrolment, Question, REFUSED, Renewal, ShownCertificate, confirm, enrol, renew, unknown,
+};
 use super::issue::revocations;
 use super::status::{Sight, look};
 use super::store::Store;
@@ -33,7 +35,8 @@ pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
         Ok(match question {
             Question::Enrol(enrolment) => enrolled(&directory, &enrolment)?,
             Question::Renew(renewal) => renewed(catalog, &directory, &renewal)?,
-            Question::IsValid(serial) => Answer::IsValid(records.is_valid(&directory, &serial)?),
+            Question::Confirm(shown) => records.confirm(&directory, &shown)?,
+            Question::IsValid(shown) => Answer::IsValid(records.is_valid(&directory, &shown)?),
             Question::Revocations => {
                 let store = records.read(&directory)?;
                 Answer::Revocations(revocations(&directory, store)?)
@@ -79,9 +82,27 @@ struct SignedRecords {
 
 impl SignedRecords {
     /// Says whether a certificate is on record and not revoked.
-    fn is_valid(&mut self, directory: &TrustDirectory, serial: &str) -> Result<bool> {
-        let issued = self.read(directory)?.issued.get(serial);
+    fn is_valid(&mut self, directory: &TrustDirectory, shown: &ShownCertificate) -> Result<bool> {
+        let issued = self.read(directory)?.issued.get(&shown.serial);
+        if issued.is_none() {
+            unknown(directory, shown, super::term::now())?;
+        }
         Ok(issued.is_some_and(|issued| issued.revoked.is_none()))
+    }
+
+    /// Notes that a certificate is in use, once, and says what the roots are.
+    fn confirm(&mut self, directory: &TrustDirectory, shown: &ShownCertificate) -> Result<Answer> {
+        let issued = self.read(directory)?.issued.get(&shown.serial);
+        if issued.is_none() {
+            return unknown(directory, shown, super::term::now());
+        }
+        let Some(issued) = issued.filter(|issued| issued.revoked.is_none()) else {
+            return Ok(Answer::Refused(REFUSED.to_owned()));
+        };
+        if !issued.is_confirmed() {
+            confirm(directory, &shown.serial, super::term::now())?;
+        }
+        Ok(Answer::Confirmed(directory.trusted(Holder::Root)?))
     }
 
     fn read(&mut self, directory: &TrustDirectory) -> Result<&Store> {

@@ -72,7 +72,9 @@ impl HostKey {
         identity: &Identity,
         term: Validity,
     ) -> Result<SignedHostKey> {
-        let authority = directory.path("ssh_host_ca");
+        let signing = directory.generations()?.into_iter().next();
+        let signing = signing.context("there is no authority")?;
+        let authority = directory.place(signing).join("ssh_host_ca");
         super::directory::secret(&authority)?.with_context(|| {
             format!(
                 "the key of the ssh host authority is missing: {}",

@@ -55,11 +55,12 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
     let store = Store::load(directory.existing()?)?;
     let now = super::term::now();
     let (mut text, mut problems, mut holders) = (String::new(), Vec::new(), Vec::new());
+    problems.extend(store.loss(directory.existing()?)?);
     for holder in directory.holders() {
         let name = holder.name();
         let key = match holder {
             root if root.is_root() && sight == Sight::Signer => "hidden",
-            root if root.is_root() && !directory.path(&format!("{name}.key")).exists() => "away",
+            root if root.is_root() && !directory.key_path(root)?.exists() => "away",
             _ => "here",
         };
         match certified(directory, holder, key == "here", now) {
@@ -85,6 +86,9 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
             Err(error) => problems.push(format!("{error:#}")),
         }
     }
+    let roll = super::roll::status_line(directory)?;
+    let (line, roll) = roll.unwrap_or_default();
+    text += &line;
     let mut counts = BTreeMap::<&str, (usize, usize)>::new();
     for issued in store.issued.values().filter(|issued| issued.until > now) {
         let count = counts.entry(&issued.purpose).or_default();
@@ -131,6 +135,7 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
         "armed": armed,
         "alarms": store.alarms,
         "problems": problems,
+        "roll": roll,
     });
     Ok(TrustSurvey {
         text,

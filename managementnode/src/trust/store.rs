@@ -11,11 +11,17 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::identity::Identity;
+use super::record::WriteRecord;
+use super::secret::{hex, random};
 use super::statement::Serial;
+use super::term::stamp;
 use crate::replace;
 
 /// How long another run is waited for.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a store is that was put back.
+const LOST: &str = "the store of what was signed was put back from a copy";
 
 /// How long what has ended is still listed.
 const KEPT: time::Duration = time::Duration::days(30);
@@ -24,6 +30,12 @@ const KEPT: time::Duration = time::Duration::days(30);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Store {
+    /// Which store it is: a random number.
+    #[serde(default)]
+    id: String,
+    /// How often it was written.
+    #[serde(default)]
+    writes: u64,
     /// What was signed, by serial.
     #[serde(default)]
     pub(crate) issued: BTreeMap<String, Issued>,
@@ -51,6 +63,40 @@ pub(crate) struct Issued {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) revoked: Option<OffsetDateTime>,
+    /// What a host got with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) under: Option<Under>,
+}
+
+/// Who signed a certificate of a host or a client, and which roots went with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Under {
+    /// SHA-256 of the authority's certificate.
+    pub(crate) authority: String,
+    /// SHA-256 of the roots.
+    pub(crate) roots: String,
+    /// Whether the host said by it that it has it in use.
+    #[serde(default)]
+    pub(crate) confirmed: bool,
+}
+
+impl Issued {
+    pub(crate) fn is_under(&self, authority: &str) -> bool {
+        self.under
+            .as_ref()
+            .is_some_and(|under| under.authority == authority)
+    }
+
+    pub(crate) fn has_roots(&self, roots: &str) -> bool {
+        self.under
+            .as_ref()
+            .is_some_and(|under| under.roots == roots)
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.under.as_ref().is_some_and(|under| under.confirmed)
+    }
 }
 
 /// The permission of a node to enrol.
@@ -98,7 +144,7 @@ pub(crate) struct Alarm {
 /// The store, which no other process changes meanwhile.
 #[derive(Debug)]
 pub(crate) struct OpenStore {
-    path: PathBuf,
+    directory: PathBuf,
     _lock: Lock,
     pub(crate) store: Store,
 }
@@ -114,6 +160,43 @@ impl Store {
             return Ok(Self::default());
         };
         serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// Returns what is known of a later store, which this one was put in the place of.
+    fn later_record(&self, directory: &Path) -> Result<Option<WriteRecord>> {
+        let record = WriteRecord::load(directory)?;
+        Ok(record.filter(|record| record.store == self.id && record.writes > self.writes))
+    }
+
+    /// Says what is lost where this store was put back from a copy; `None` where it is the last one.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub(crate) fn loss(&self, directory: &Path) -> Result<Option<String>> {
+        let record = self.later_record(directory)?;
+        Ok(record.map(|record| self.loss_since(&record)))
+    }
+
+    fn loss_since(&self, record: &WriteRecord) -> String {
+        format!(
+            "{LOST}: {} changes until {} are missing: revoke again what was revoked, arm again who is armed, and let hosts that \
+             enrolled since do so again",
+            record.writes - self.writes,
+            stamp(record.time)
+        )
+    }
+
+    /// Goes on with a store that was put back: whoever was armed may have enrolled since, and does not by the same secret.
+    fn restore(&mut self, record: &WriteRecord) {
+        self.armed.retain(|_, arming| arming.used.is_some());
+        self.alarm(Alarm {
+            time: record.time,
+            node: "the store".to_owned(),
+            from: "a copy".to_owned(),
+            what: self.loss_since(record),
+            count: 1,
+        });
+        self.writes = record.writes;
     }
 
     /// Notes what was signed.
@@ -153,9 +236,13 @@ impl OpenStore {
         let lock = Lock::acquire(&directory.join(".lock"), TIMEOUT, &mut |text| {
             eprintln!("{text}")
         })?;
+        let mut store = Store::load(directory)?;
+        if let Some(record) = store.later_record(directory)? {
+            store.restore(&record);
+        }
         Ok(Self {
-            store: Store::load(directory)?,
-            path: directory.join("store.json"),
+            store,
+            directory: directory.to_owned(),
             _lock: lock,
         })
     }
@@ -165,9 +252,21 @@ impl OpenStore {
     /// # Errors
     /// When it cannot be written; what was there stays.
     pub(crate) fn write(&mut self, now: OffsetDateTime) -> Result<()> {
-        self.store.prune(now);
-        let text = serde_json::to_string_pretty(&self.store).context("writing the store")?;
-        replace::write(&self.path, (text + "\n").as_bytes(), 0o600)
+        let store = &mut self.store;
+        store.prune(now);
+        if store.id.is_empty() {
+            store.id = hex(&random::<16>()?);
+        }
+        store.writes += 1;
+        let record = WriteRecord {
+            store: store.id.clone(),
+            writes: store.writes,
+            time: now,
+        };
+        let text = serde_json::to_string_pretty(store).context("writing the store")?;
+        let path = self.directory.join("store.json");
+        replace::write(&path, (text + "\n").as_bytes(), 0o600)?;
+        record.write(&self.directory)
     }
 }
 
@@ -241,6 +340,7 @@ mod tests {
                     issued: now,
                     until,
                     revoked: None,
+                    under: None,
                 },
             );
         }
@@ -251,28 +351,61 @@ mod tests {
     #[test]
     fn a_store_is_its_owners_alone_and_read_as_it_was_written() {
         use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
+        let site = tempfile::tempdir().unwrap();
+        let dir = site.path().join("trust");
+        std::fs::create_dir(&dir).unwrap();
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
-        let mut open = OpenStore::open(dir.path()).unwrap();
+        let mut open = OpenStore::open(&dir).unwrap();
         open.store.armed.insert("n1".to_owned(), arming(now));
         open.write(now).unwrap();
         let mode = dir
-            .path()
             .join("store.json")
             .metadata()
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o7777, 0o600);
-        assert_eq!(Store::load(dir.path()).unwrap(), open.store);
-        std::fs::write(dir.path().join("store.json"), "{\"armed\":").unwrap();
-        let error = format!("{:#}", Store::load(dir.path()).unwrap_err());
+        assert_eq!(Store::load(&dir).unwrap(), open.store);
+        std::fs::write(dir.join("store.json"), "{\"armed\":").unwrap();
+        let error = format!("{:#}", Store::load(&dir).unwrap_err());
         assert!(
-            error.starts_with(&format!(
-                "reading {}",
-                dir.path().join("store.json").display()
-            )),
+            error.starts_with(&format!("reading {}", dir.join("store.json").display())),
             "{error}"
         );
+    }
+    #[test]
+    fn a_store_that_was_put_back_arms_nobody_and_says_what_is_lost() {
+        let site = tempfile::tempdir().unwrap();
+        let dir = site.path().join("trust");
+        std::fs::create_dir(&dir).unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+        let mut open = OpenStore::open(&dir).unwrap();
+        open.store.armed.insert("n1".to_owned(), arming(now));
+        open.write(now).unwrap();
+        drop(open);
+        let copy = std::fs::read(dir.join("store.json")).unwrap();
+        let record = std::fs::read(site.path().join("trust-record.json")).unwrap();
+        for _ in 0..2 {
+            let mut open = OpenStore::open(&dir).unwrap();
+            open.write(now).unwrap();
+        }
+        let lost = |store: &Store| store.loss(&dir).unwrap();
+        assert_eq!(lost(&Store::load(&dir).unwrap()), None);
+
+        std::fs::write(dir.join("store.json"), &copy).unwrap();
+        let why = "the store of what was signed was put back from a copy: 2 changes until 2024-10-04T00:00:00Z are missing: \
+                   revoke again what was revoked, arm again who is armed, and let hosts that enrolled since do so again";
+        assert_eq!(lost(&Store::load(&dir).unwrap()), Some(why.to_owned()));
+        let mut open = OpenStore::open(&dir).unwrap();
+        assert!(open.store.armed.is_empty());
+        assert_eq!(open.store.alarms[0].what, why);
+        open.write(now).unwrap();
+        drop(open);
+        // once: the next one goes on from there
+        let store = Store::load(&dir).unwrap();
+        assert_eq!((lost(&store), store.alarms.len()), (None, 1));
+        // A run that was cut off before the record was written had written the store: nothing is lost.
+        std::fs::write(site.path().join("trust-record.json"), &record).unwrap();
+        assert_eq!(lost(&store), None);
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Certified {
 /// An authority that can sign: its certificate and its key.
 pub(crate) struct Signer {
     certificate: String,
+    /// What follows it, PEM: another root's word for the one above it.
+    cross: String,
     described: Certified,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -197,6 +199,18 @@ impl Certified {
         })
     }
 
+    /// Reads all certificates of a PEM text.
+    ///
+    /// # Errors
+    /// When one is damaged.
+    pub(crate) fn parse_all(pem: &str) -> Result<Vec<Self>> {
+        let end = "-----END CERTIFICATE-----";
+        let blocks = pem
+            .split_inclusive(end)
+            .filter(|block| block.ends_with(end));
+        blocks.map(Self::parse).collect()
+    }
+
     /// Says whether the certificate is over a key.
     ///
     /// # Errors
@@ -223,8 +237,45 @@ impl Signer {
             issuer: Issuer::from_ca_cert_pem(certificate, key.pair()?)
                 .context("reading an authority")?,
             certificate: certificate.to_owned(),
+            cross: String::new(),
             described,
         })
+    }
+
+    /// Has another root's word for the one above this authority follow whatever it signs.
+    pub(crate) fn followed_by(self, cross: &str) -> Self {
+        Self {
+            cross: cross.to_owned(),
+            ..self
+        }
+    }
+
+    /// Returns what follows whatever it signs, PEM.
+    pub(crate) fn chain(&self) -> String {
+        format!("{}{}", self.certificate, self.cross)
+    }
+
+    /// Returns who it is.
+    pub(crate) fn subject(&self) -> &str {
+        &self.described.subject
+    }
+
+    /// Returns the SHA-256 of its certificate.
+    pub(crate) fn digest(&self) -> String {
+        super::secret::digest(&self.described.der)
+    }
+
+    /// Signs another root's key, as which it is known by its own certificate.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub(crate) fn cross(&self, statement: &AuthorityStatement, other: &Self) -> Result<String> {
+        let mut params = authority(statement);
+        params.not_after = statement.until.min(self.described.until);
+        let signed = params
+            .signed_by(other.issuer.key(), &self.issuer)
+            .context("signing another root")?;
+        Ok(signed.pem())
     }
 
     /// Makes the root: its certificate, signed by its own key.
@@ -284,7 +335,7 @@ impl Signer {
         let signed = params
             .signed_by(&key.info, &self.issuer)
             .context("signing a certificate")?;
-        Ok(signed.pem() + &self.certificate)
+        Ok(signed.pem() + &self.chain())
     }
 
     /// Signs bytes that nodes boot, as their signer: a certificate of that name over the authority's own key, the same one
@@ -370,7 +421,9 @@ fn authority(statement: &AuthorityStatement) -> CertificateParams {
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let levels = match scope {
-        Scope::Root | Scope::Boot => 1,
+        // One more than there are below it: while the authority changes, another root is.
+        Scope::Root => 2,
+        Scope::Boot => 1,
         Scope::Hosts { .. } | Scope::Clients | Scope::BootFiles => 0,
     };
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(levels));

@@ -64,7 +64,10 @@ fn previous_authorities(paths: &HostPaths, identity: &HostIdentity) -> Result<Ve
     if own.iter().all(|own| stored.contains(own)) {
         return Ok(Vec::new());
     }
-    Ok(stored)
+    Ok(stored
+        .into_iter()
+        .filter(|authority| !own.contains(authority))
+        .collect())
 }
 
 /// Says whether a client of before is here, to prove that it still gets in; its authority then makes one that has expired.
@@ -282,7 +285,18 @@ mod tests {
         host.run(&second).unwrap();
         assert_eq!(host.trusts(), [new.clone(), old]);
         host.run(&second).unwrap();
-        assert_eq!(host.trusts(), [new]);
+        assert_eq!(host.trusts(), std::slice::from_ref(&new));
+        // while the site changes it, both are the site's
+        let (mut third, newest) = identity(host.now, host.now + Duration::days(30));
+        if let CertificateIssuer::Site(identity) = &mut third {
+            identity.clients.insert_str(0, &new);
+        }
+        let (reasons, _) = host.run(&third).unwrap();
+        assert_eq!(
+            reasons,
+            ["dockerd's certificate: the one that the site signed"]
+        );
+        assert_eq!(host.trusts(), [new, newest]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::tls::{
     Authority, CertificateInfo, KeyPem, LEAF_LIFE, LocalAuthority, SubjectAltNames, Usage,
     certificates_in,
 };
-use crate::tls_client::{ClientIdentity, TlsClient};
+use crate::tls_client::{CheckedTime, ClientIdentity, TlsClient};
 
 /// How long one client waits.
 const LIMITS: TimeLimits = TimeLimits {
@@ -110,6 +110,7 @@ fn check_requested(endpoint: &TlsEndpoint<'_>) -> Result<String> {
         authorities: endpoint.authority,
         name: endpoint.name,
         identity: None,
+        time: CheckedTime::NOW,
     };
     let asked: BTreeSet<_> = client
         .requested_authorities(connect(endpoint.address)?)?
@@ -159,6 +160,7 @@ fn request_version(
         authorities: endpoint.authority,
         name: endpoint.name,
         identity,
+        time: CheckedTime::NOW,
     };
     let mut stream = client.connect(connect(endpoint.address)?)?;
     read_version(&mut stream)?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use definitions::terminal::escaped;
 use definitions::{EnrolmentOrder, EnrolmentRequest, RenewalRequest, SignedIdentity};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::TRY_AGAIN;
 use crate::http;
@@ -14,7 +15,7 @@ use crate::identity::HostIdentity;
 use crate::slipwayd::ServerAddress;
 use crate::timed_stream::TimeLimits;
 use crate::tls::{KeyPem, SubjectAltNames};
-use crate::tls_client::ClientIdentity;
+use crate::tls_client::{CheckedTime, ClientIdentity};
 
 /// How long slipwayd may take: its signer may have a queue.
 const LIMITS: TimeLimits = TimeLimits {
@@ -22,6 +23,8 @@ const LIMITS: TimeLimits = TimeLimits {
     idle: Duration::from_secs(60),
     total: Duration::from_secs(120),
 };
+/// No time is longer.
+const MAX_TIME: u64 = 64;
 /// No answer is longer.
 const MAX_ANSWER: u64 = 64 << 10;
 
@@ -56,8 +59,10 @@ impl From<anyhow::Error> for EnrolmentFailure {
 /// The management node, as this host knows it.
 pub(super) struct SlipwaydClient<'a> {
     pub(super) address: ServerAddress,
-    /// The certificate of the site's root, PEM.
+    /// The certificates of the site's roots, PEM.
     pub(super) root: &'a str,
+    /// By how much this host's clock is behind.
+    pub(super) behind: time::Duration,
 }
 
 /// What is answered to who gets nothing.
@@ -97,6 +102,38 @@ impl SlipwaydClient<'_> {
         self.post("/v1/renew", &request, Some(own))
     }
 
+    /// Asks by how much this host's clock is behind the site's; one that does not say leaves it as it is.
+    pub(super) fn clock(&self) -> Result<time::Duration, EnrolmentFailure> {
+        let any = self
+            .address
+            .connect_at(CheckedTime::Any, self.root, None, LIMITS);
+        let mut stream = any.map_err(EnrolmentFailure::ForNow)?;
+        let term = stream
+            .server_term()
+            .context("slipwayd shows no certificate")?;
+        let host = self.address.server.to_string();
+        let answered = http::get(&mut stream, &host, "/v1/time", MAX_TIME);
+        let (status, said) = answered
+            .with_context(|| format!("asking slipwayd on {host}"))
+            .map_err(EnrolmentFailure::ForNow)?;
+        if status != 200 {
+            return Ok(time::Duration::ZERO);
+        }
+        let offset = super::clock::offset(&said, &term, OffsetDateTime::now_utc());
+        Ok(offset.with_context(|| format!("asking slipwayd on {host} for the time"))?)
+    }
+
+    /// Says that the identity is in use, and returns the site's roots as they are now, PEM.
+    pub(super) fn confirm(&self, identity: &HostIdentity) -> Result<String, EnrolmentFailure> {
+        let own = (identity.certificate.as_str(), &identity.key);
+        let (status, answer) = self.asked("/v1/confirm", "", Some(own))?;
+        if status != 200 {
+            return Err(failure_of(status, &answer));
+        }
+        let roots = String::from_utf8(answer).context("reading slipwayd's answer");
+        Ok(roots?)
+    }
+
     fn post(
         &self,
         path: &str,
@@ -104,14 +141,24 @@ impl SlipwaydClient<'_> {
         identity: Option<ClientIdentity<'_>>,
     ) -> Result<SignedIdentity, EnrolmentFailure> {
         let text = serde_json::to_string(request).context("writing a request")?;
-        let connected = self.address.connect(self.root, identity, LIMITS);
+        let (status, answer) = self.asked(path, &text, identity)?;
+        answer_of(status, &answer)
+    }
+
+    fn asked(
+        &self,
+        path: &str,
+        text: &str,
+        identity: Option<ClientIdentity<'_>>,
+    ) -> Result<(u16, Vec<u8>), EnrolmentFailure> {
+        let time = CheckedTime::Behind(self.behind);
+        let connected = self.address.connect_at(time, self.root, identity, LIMITS);
         let mut stream = connected.map_err(EnrolmentFailure::ForNow)?;
         let host = self.address.server.to_string();
-        let answered = http::post(&mut stream, &host, path, &text, MAX_ANSWER);
-        let (status, answer) = answered
+        let answered = http::post(&mut stream, &host, path, text, MAX_ANSWER);
+        answered
             .with_context(|| format!("asking slipwayd on {host}"))
-            .map_err(EnrolmentFailure::ForNow)?;
-        answer_of(status, &answer)
+            .map_err(EnrolmentFailure::ForNow)
     }
 }
 
@@ -124,23 +171,24 @@ fn request(key: &KeyPem) -> Result<String> {
 fn answer_of(status: u16, answer: &[u8]) -> Result<SignedIdentity, EnrolmentFailure> {
     match status {
         200 => Ok(serde_json::from_slice(answer).context("reading slipwayd's answer")?),
+        status => Err(failure_of(status, answer)),
+    }
+}
+
+fn failure_of(status: u16, answer: &[u8]) -> EnrolmentFailure {
+    match status {
         403 => {
             let refusal = serde_json::from_slice::<AnsweredRefusal>(answer);
             let why = refusal.map_or_else(
                 |_| String::from_utf8_lossy(answer).trim().to_owned(),
                 |refusal| refusal.refused,
             );
-            Err(EnrolmentFailure::Lasting(anyhow!(
-                "refused: {}",
-                escaped(&why, '\t')
-            )))
+            EnrolmentFailure::Lasting(anyhow!("refused: {}", escaped(&why, '\t')))
         }
-        status @ (408 | 429 | 500..=599) => Err(EnrolmentFailure::ForNow(anyhow!(
-            "slipwayd answered {status}"
-        ))),
-        status => Err(EnrolmentFailure::Lasting(anyhow!(
-            "slipwayd answered {status}"
-        ))),
+        status @ (408 | 429 | 500..=599) => {
+            EnrolmentFailure::ForNow(anyhow!("slipwayd answered {status}"))
+        }
+        status => EnrolmentFailure::Lasting(anyhow!("slipwayd answered {status}")),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod ask;
 mod cli;
+mod clock;
 mod keep;
 mod report;
 mod schedule;
@@ -17,16 +18,16 @@ mod sshd;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::files::{self, load_text, under_root};
-use crate::identity::{HostIdentity, directory};
+use crate::identity::{HostIdentity, are_same_roots, directory};
 use crate::program;
 use crate::slipwayd::ServerAddress;
+use crate::tls::certificates_in;
 use ask::EnrolmentFailure;
 pub use cli::Args;
 use keep::Kept;
@@ -35,7 +36,7 @@ use keep::Kept;
 const TRY_AGAIN: u8 = 75;
 
 /// How long `setupdockerhost` may take.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(600);
+const SETUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Runs `enrol`.
 ///
@@ -47,11 +48,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return report::report(root, state).with_context(|| format!("reporting '{state}'"));
     }
     files::ensure_dir(&directory(root), 0o700)?;
-    let _lock = Lock::acquire_private(&directory(root).join(".lock"), Duration::ZERO, &mut |_| {})?;
+    let _lock = Lock::acquire_private(
+        &directory(root).join(".lock"),
+        std::time::Duration::ZERO,
+        &mut |_| {},
+    )?;
+    let mut behind = Duration::ZERO;
     let identity = match due(&args)? {
         Due::Nothing(identity) => identity,
         Due::Enrolment(order) => match enrol(root, &order) {
-            Ok(identity) => {
+            Ok((identity, still_behind)) => {
+                behind = still_behind;
                 println!(
                     "enrolled as {} until {}",
                     order.node, identity.info.not_after
@@ -60,7 +67,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             Err(failure) => return failure.exit("enrolling"),
         },
-        Due::Renewal(identity) => match renew(root, &identity) {
+        Due::Renewal(identity) => match renew(root, &identity, behind) {
             Ok(identity) => {
                 println!("renewed until {}", identity.info.not_after);
                 identity
@@ -69,9 +76,41 @@ pub fn run(args: Args) -> Result<ExitCode> {
         },
     };
     files::remove(&order_path(root)).context("removing what this host enrolled by")?;
-    sshd::apply(root)?;
     schedule::apply(root)?;
-    hand_on(root, &identity)?;
+    follow(root, identity, behind)
+}
+
+/// Has the host use the identity, and says so to the site; gets the next one where the site has other roots by now.
+fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<ExitCode> {
+    let address = ServerAddress::load(root)?;
+    // once more at most: the site changes its roots rarely, and the timer asks again
+    for is_last in [false, true] {
+        sshd::apply(root)?;
+        hand_on(root, &identity)?;
+        let site = ask::SlipwaydClient {
+            address: address.clone(),
+            root: &identity.root,
+            behind,
+        };
+        match site.confirm(&identity) {
+            Ok(roots) if is_last || are_same_roots(&roots, &identity.root) => break,
+            Ok(_) => {}
+            // the identity holds; the timer asks again
+            Err(EnrolmentFailure::ForNow(error)) => {
+                eprintln!("enrol: telling the site: {error:#}");
+                break;
+            }
+            Err(failure) => return failure.exit("telling the site"),
+        }
+        identity = match renew(root, &identity, behind) {
+            Ok(identity) => identity,
+            Err(failure) => return failure.exit("following the site's root"),
+        };
+        println!(
+            "the site's root changed: renewed until {}",
+            identity.info.not_after
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,7 +155,7 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
     let Some(text) = load_text(&path)? else {
         return Ok(None);
     };
-    let order: EnrolmentOrder = serde_json::from_str(&text).with_context(reading)?;
+    let mut order: EnrolmentOrder = serde_json::from_str(&text).with_context(reading)?;
     let anchor = crate::tls::CertificateInfo::parse(&order.root).with_context(reading)?;
     if anchor.sha256() != order.token.root() {
         bail!(
@@ -124,20 +163,30 @@ fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
             path.display()
         );
     }
+    // what follows it is not what the token names
+    let pinned = certificates_in(&order.root).into_iter().next();
+    order.root = pinned.with_context(reading)?;
     Ok(Some(order))
 }
 
-fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentFailure> {
+/// Enrols; returns the identity, and by how much this host's clock is still behind.
+fn enrol(
+    root: &Path,
+    order: &EnrolmentOrder,
+) -> Result<(HostIdentity, Duration), EnrolmentFailure> {
     let key = keep::key(root)?;
-    let site = ask::SlipwaydClient {
+    let mut site = ask::SlipwaydClient {
         address: ServerAddress {
             server: order.server,
             name: order.name,
         },
         root: &order.root,
+        behind: Duration::ZERO,
     };
+    site.behind = clock::correct(root, site.clock()?);
     let signed = site.enrol(order, &key, sshd::public_key(root)?)?;
-    keep::keep(
+    let behind = site.behind;
+    let identity = keep::keep(
         root,
         Kept {
             key,
@@ -145,13 +194,19 @@ fn enrol(root: &Path, order: &EnrolmentOrder) -> Result<HostIdentity, EnrolmentF
             server: &site.address,
             signed,
         },
-    )
+    )?;
+    Ok((identity, behind))
 }
 
-fn renew(root: &Path, identity: &HostIdentity) -> Result<HostIdentity, EnrolmentFailure> {
+fn renew(
+    root: &Path,
+    identity: &HostIdentity,
+    behind: Duration,
+) -> Result<HostIdentity, EnrolmentFailure> {
     let site = ask::SlipwaydClient {
         address: ServerAddress::load(root)?,
         root: &identity.root,
+        behind,
     };
     let signed = site.renew(identity, sshd::public_key(root)?)?;
     keep::keep(

@@ -284,6 +284,24 @@ impl LocalAuthority {
         })
     }
 
+    /// Signs another authority's key, as which it is known by its own certificate.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    #[cfg(test)]
+    pub(crate) fn cross(&self, other: &Self) -> Result<String> {
+        let described = CertificateInfo::parse(&other.certificate)?;
+        let certificate = parsed(&described.der)?;
+        let name = certificate.subject().iter_common_name().next();
+        let name = name.and_then(|name| name.as_str().ok());
+        let mut params = CertificateParams::default();
+        params.distinguished_name = subject(name.context("it has no name")?);
+        params.not_after = described.not_after;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let signed = params.signed_by(other.issuer.key(), &self.issuer)?;
+        Ok(signed.pem())
+    }
+
     /// Returns the certificates of the authority and of those above it.
     pub fn chain(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.certificate)
@@ -360,7 +378,15 @@ impl CertificateInfo {
         let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
             .ok()
             .context("reading a certificate: it contains no PEM block")?;
-        let certificate = parsed(&block.contents)?;
+        Self::of_der(&block.contents)
+    }
+
+    /// Reads a certificate, DER.
+    ///
+    /// # Errors
+    /// When it is not what RFC 5280 says.
+    pub fn of_der(der: &[u8]) -> Result<Self> {
+        let certificate = parsed(der)?;
         Ok(Self {
             names: subject_alt_names_of(&certificate),
             not_before: certificate.validity().not_before.to_datetime(),
@@ -368,7 +394,7 @@ impl CertificateInfo {
             public_key: certificate.public_key().raw.to_vec(),
             subject: certificate.subject().as_raw().to_vec(),
             issuer: certificate.issuer().as_raw().to_vec(),
-            der: block.contents.clone(),
+            der: der.to_vec(),
         })
     }
 
@@ -390,6 +416,11 @@ impl CertificateInfo {
     /// Says whether the other certificate is about whoever issued this one, by name.
     pub fn is_issued_by(&self, other: &Self) -> bool {
         self.issuer == other.subject
+    }
+
+    /// Says whether the other certificate is about the same holder, by name and key.
+    pub fn has_holder_of(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.public_key == other.public_key
     }
 
     /// Says whether the holder of the other certificate signed this one.

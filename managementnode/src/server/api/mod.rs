@@ -202,7 +202,7 @@ pub(super) async fn client(service: &Service, caller: &Caller) -> Result<String,
         let detail = "this is for clients of the site: on the management node, as root: slipway-trust issue NAME";
         return Err((StatusCode::FORBIDDEN, detail.to_owned()));
     };
-    match service.signer.is_valid(&own.serial).await {
+    match service.signer.is_valid(caller.shows(own)).await {
         Ok(true) => Ok(own.name.clone()),
         Ok(false) => Err((
             StatusCode::FORBIDDEN,
