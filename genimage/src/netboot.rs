@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result};
 use definitions::{
     FetchList, FetchedFile, ImageSource, InstallDir, NetbootAddress, NetbootParameters, Node,
-    OsImage, ProgramDigest, RootFsType, Runlist,
+    OsImage, ProgramDigest, RootFsType, Runlist, StateOnDisk,
 };
 use ipnetwork::IpNetwork;
 
@@ -17,6 +17,7 @@ use crate::bootfiles::BootFiles;
 use crate::context::{NodeFacts, TemplateContext};
 use crate::problem::Problem;
 use crate::rootimg::record::{ImageFormat, RootImageDir, RootImageRecord};
+use crate::vouch::SiteKey;
 
 /// What a system with a docker engine takes beside its root image, to come up and to run a small container.
 const MEMORY_BESIDE_IMAGE: u64 = 768 << 20;
@@ -38,12 +39,16 @@ impl PackedImage {
     /// Reads what was packed of an osimage.
     ///
     /// # Errors
-    /// When there is no image, one without an initrd, or one in a form that nodes do not boot, with what to run.
-    pub(crate) fn load(definition: &OsImage, installdir: &InstallDir) -> Result<Self, Problem> {
+    /// When there is no image, one that the site's key did not sign, one without an initrd, or one in a form that nodes do not boot, with what to run.
+    pub(crate) fn load(
+        definition: &OsImage,
+        installdir: &InstallDir,
+        site: Option<&SiteKey>,
+    ) -> Result<Self, Problem> {
         let name = &definition.name;
         let problem = |error: anyhow::Error| Problem::new(format!("{error:#}"));
         let directory = RootImageDir::of(definition, installdir).map_err(problem)?;
-        let record = directory.load().map_err(problem)?.ok_or_else(|| {
+        let record = directory.load_vouched(site).map_err(problem)?.ok_or_else(|| {
             Problem::new(format!(
                 "the osimage {name} has no packed root image in {}: genimage {name}, then packimage {name}",
                 directory.path().display()
@@ -122,7 +127,14 @@ impl PackedImage {
             mac: facts.mac.parse().map_err(wrong)?,
             address: address(node, facts)?,
             image,
-            state: node.statelabel.clone(),
+            state: StateOnDisk::new(
+                node.statelabel.clone(),
+                node.statedisk.clone(),
+                node.statefs,
+                node.statefallback,
+            )
+            .map_err(wrong)?,
+            state_memory: node.statememory.clone(),
         };
         let words = parameters.to_string();
         Ok(words.split(' ').chain([PANIC]).map(str::to_owned).collect())

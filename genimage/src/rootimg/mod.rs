@@ -20,7 +20,7 @@ pub(crate) mod inside;
 mod kernel;
 mod keys;
 mod namespace;
-mod pack;
+pub(crate) mod pack;
 mod plan;
 pub(crate) mod publish;
 pub mod record;

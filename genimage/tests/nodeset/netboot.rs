@@ -121,6 +121,43 @@ fn a_node_boots_the_image_of_the_record_with_its_own_address_and_files() {
 }
 
 #[test]
+fn where_a_node_s_state_is_made_is_told_to_it() {
+    let of = |attributes: &str| {
+        let site = site();
+        pack(&site, |_| ());
+        site.nodes(&format!(
+            "[node.host01]\nip = \"10.1.0.11\"\nmac = \"52:54:00:00:00:01\"\n{attributes}"
+        ));
+        let ran = nodeset(&site, "host01");
+        (ran, site)
+    };
+    for (attributes, words) in [
+        (
+            "statelabel = \"docker\"\nstatedisk = \"empty\"\nstatefallback = \"memory\"\nstatememory = \"4G\"\n",
+            " slipway.state=docker slipway.statedisk=empty slipway.statefs=ext4 slipway.statefallback=memory \
+             slipway.statememory=4G panic=60",
+        ),
+        (
+            "statelabel = \"docker\"\nstatedisk = \"/dev/vda\"\nstatefs = \"xfs\"\n",
+            " slipway.state=docker slipway.statedisk=/dev/vda slipway.statefs=xfs panic=60",
+        ),
+        (
+            "statememory = \"30%\"\n",
+            " slipway.statememory=30% panic=60",
+        ),
+    ] {
+        let (ran, site) = of(attributes);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let script = site.read("install/autoinst/host01/boot.ipxe");
+        assert!(script.contains(words), "{script}");
+    }
+    let (ran, _) = of("statedisk = \"empty\"\n");
+    let message = "nodeset: host01: 'statedisk=empty' is not of any use by itself: expected a statelabel too: the label of \
+                   the file system that keeps state\n";
+    assert!(ran.code == 1 && ran.err.contains(message), "{ran:?}");
+}
+
+#[test]
 fn what_cannot_boot_is_refused_with_the_command_that_helps() {
     let refused = |change: Option<fn(&mut RootImageRecord)>, node: &str, message: &str| {
         let site = site();
