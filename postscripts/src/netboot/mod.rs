@@ -14,6 +14,7 @@ mod command;
 mod console;
 mod download;
 mod drivers;
+mod empty;
 mod files;
 mod identity;
 mod memory;
@@ -22,6 +23,7 @@ mod nic;
 mod ram_disk;
 mod root;
 mod state;
+mod state_disk;
 mod superblock;
 
 pub use command::main;
