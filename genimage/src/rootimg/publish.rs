@@ -54,7 +54,8 @@ pub(crate) fn publish(
         format,
         compression,
     } = packing;
-    let old = directory.load().ok().flatten();
+    // What the site did not sign is packed again, and not signed as it is.
+    let old = directory.load_vouched(site).ok().flatten();
     let mut notes = Vec::new();
     let is_current = |record: &RootImageRecord| {
         let same = record.packed_from == root.tar.sha256 && record.built_from == root.built_from;
@@ -64,6 +65,10 @@ pub(crate) fn publish(
     let mut record = match old.clone().filter(is_current) {
         Some(record) => record,
         None => {
+            if site.is_some() {
+                let remedy = format!("genimage --rebuild {name}");
+                directory.check_digest(&root.tar, &remedy)?;
+            }
             let image = pack(&directory, staging.path(), &root, packing, &mut notes)
                 .with_context(|| format!("packing the root image of {name}"))?;
             RootImageRecord {

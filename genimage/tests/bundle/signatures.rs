@@ -174,7 +174,7 @@ fn nodes_and_bundles_get_no_root_image_that_the_site_s_key_did_not_sign() {
         );
     };
     let not = format!(
-        "{} is not what the site signed: packimage {IMAGE} signs it, if it is as it should be: ",
+        "{} is not what the site signed: packimage {IMAGE} packs it again and signs it: ",
         record.display()
     );
     // Another record has a signature of another name, which is not there.

@@ -39,9 +39,7 @@ pub(crate) fn signed() {
     with_authority(&scene);
     let signed = scene.ok("packimage image");
     assert!(
-        signed
-            .out
-            .starts_with("image: is packed already and signed: rootimg."),
+        signed.out.starts_with("image: packed and signed: rootimg."),
         "{signed:?}"
     );
     let verified = || {
@@ -76,6 +74,37 @@ pub(crate) fn signed() {
     fs::write(scene.one("rootimg.", ".asc"), "none\n").unwrap();
     scene.ok("packimage -m tar image");
     assert!(verified());
+    // A record of somebody else's is not signed as it is, nor is a root that was changed.
+    let path = scene.images().join("rootimg.json");
+    let own = fs::read_to_string(&path).unwrap();
+    let other = own.replace(
+        "\"kernel_version\": \"1.0-test\"",
+        "\"kernel_version\": \"2.0-other\"",
+    );
+    assert_ne!(other, own);
+    fs::write(&path, other).unwrap();
+    let again = scene.ok("packimage -m tar image");
+    assert!(
+        again.out.starts_with("image: packed and signed: rootimg."),
+        "{again:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), own);
+    let tar = scene.one("root.", ".tar");
+    let built = fs::read(&tar).unwrap();
+    let mut changed = built.clone();
+    changed[600] ^= 1;
+    fs::write(&tar, changed).unwrap();
+    let refused = scene.run("packimage image");
+    assert_eq!(refused.code, Some(1));
+    let begin = format!("packimage: {} was changed: its SHA-256 is ", tar.display());
+    assert!(
+        refused.err.starts_with(&begin)
+            && refused
+                .err
+                .ends_with(": remove it, and run genimage --rebuild image again\n"),
+        "{refused:?}"
+    );
+    fs::write(&tar, built).unwrap();
     // What cannot be signed is not published.
     let record = fs::read_to_string(scene.images().join("rootimg.json")).unwrap();
     scene.script(

@@ -108,7 +108,7 @@ impl RootImageDir {
                 .into_iter()
                 .flatten()
             {
-                self.check_digest(file)?;
+                self.check_digest(file, "packimage")?;
             }
         }
         Ok(Some(record))
@@ -122,9 +122,10 @@ impl RootImageDir {
         if let Some(site) = site {
             self.verify(&text, site).with_context(|| {
                 format!(
-                    "{} is not what the site signed: packimage {} signs it, if it is as it should be",
+                    "{} is not what the site signed: packimage {} packs it again and signs it",
                     path.display(),
-                    RootImageRecord::parse(&text).map_or_else(|_| "OSIMAGE".to_owned(), |record| record.osimage)
+                    RootImageRecord::parse(&text)
+                        .map_or_else(|_| "OSIMAGE".to_owned(), |record| record.osimage)
                 )
             })?;
         }
@@ -146,7 +147,11 @@ impl RootImageDir {
         site.verify(text.as_bytes(), &fs::read(&path).with_context(reading)?)
     }
 
-    fn check_digest(&self, file: &FileRecord) -> Result<()> {
+    /// Compares a file with its digest.
+    ///
+    /// # Errors
+    /// When it is another one, with what makes it again.
+    pub(in crate::rootimg) fn check_digest(&self, file: &FileRecord, remedy: &str) -> Result<()> {
         let path = self.file(file);
         let reading = || format!("reading {}", path.display());
         let mut hash = Sha256::new();
@@ -162,7 +167,7 @@ impl RootImageDir {
         let digest = hex(&hash.finalize());
         ensure!(
             digest == file.sha256,
-            "{} was changed: its SHA-256 is {digest}, and should be {}: remove it, and run packimage again",
+            "{} was changed: its SHA-256 is {digest}, and should be {}: remove it, and run {remedy} again",
             path.display(),
             file.sha256
         );
