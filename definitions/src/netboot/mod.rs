@@ -10,7 +10,7 @@ mod modules;
 mod parameters;
 mod state;
 
-pub use address::NetbootAddress;
+pub use address::{AddressSource, NetbootAddress};
 pub use files::{FetchList, FetchedFile};
 pub use modules::ModuleIndex;
 pub use parameters::{ImageSource, NetbootParameters, RootFsType};

@@ -3,7 +3,7 @@
 //! | word | what |
 //! |---|---|
 //! | `BOOTIF=01-52-54-00-00-00-01` | the hardware address of the NIC, in the form of PXELINUX |
-//! | `slipway.ip=10.1.0.5/24@10.1.0.1` | its address, and the router if there is one |
+//! | `slipway.ip=10.1.0.5/24@10.1.0.1` | its address, and the router if there is one; `dhcp`: it asks for one |
 //! | `slipway.image=http://10.1.0.1/install/netboot/…` | where the root image is |
 //! | `slipway.type=squashfs` | the file system that it is |
 //! | `slipway.bytes=173510656` | how many bytes it has |
@@ -19,7 +19,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{NetbootAddress, StateFallback, StateMemory, StateOnDisk};
+use super::{AddressSource, StateFallback, StateMemory, StateOnDisk};
 use crate::{Error, MacAddresses};
 
 /// What a diskless node boots by.
@@ -28,7 +28,7 @@ pub struct NetbootParameters {
     /// The hardware address of its NIC.
     pub mac: MacAddresses,
     /// Its address.
-    pub address: NetbootAddress,
+    pub address: AddressSource,
     /// Its root image.
     pub image: ImageSource,
     /// The file system that keeps its state; without one, state is in memory.
@@ -306,6 +306,7 @@ mod tests {
             state in proptest::option::of("[a-zA-Z0-9_.-]{1,12}"),
             disk in proptest::option::of("empty|/dev/[a-z0-9]{1,12}"),
             xfs: bool,
+            dhcp: bool,
             in_memory: bool,
             memory in proptest::option::of("[1-9][0-9]?[MG]|[1-8][0-9]%"),
         ) {
@@ -322,6 +323,9 @@ mod tests {
             let fs_type = disk.is_some().then_some(if xfs { StateFsType::Xfs } else { StateFsType::Ext4 });
             let fallback = (in_memory && label.is_some()).then_some(StateFallback::Memory);
             wanted.state = StateOnDisk::new(label, disk, fs_type, fallback).unwrap();
+            if dhcp {
+                wanted.address = AddressSource::Dhcp;
+            }
             wanted.state_memory = memory.map(|memory| memory.parse().unwrap());
             prop_assert_eq!(wanted.to_string().parse::<NetbootParameters>().unwrap(), wanted);
         }

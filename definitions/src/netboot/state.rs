@@ -107,6 +107,16 @@ words! {
     Xfs = "xfs"
 }
 
+impl StateFsType {
+    /// Returns the package whose program makes it.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Ext4 => "e2fsprogs",
+            Self::Xfs => "xfsprogs",
+        }
+    }
+}
+
 words! {
     /// What becomes of a node whose state cannot be had: its disk is missing, holds something else, or fails.
     StateFallback: "what becomes of a node without its state", "'none' or 'memory'";

@@ -12,6 +12,7 @@
 mod boot;
 mod command;
 mod console;
+mod dhcp;
 mod download;
 mod drivers;
 mod empty;

@@ -59,14 +59,11 @@ impl Disks<'_> {
             "{device} holds nothing: making the state's file system on it ({fs_type}, label {label})"
         ));
         let name = format!("mkfs.{fs_type}");
-        let package = match fs_type {
-            StateFsType::Ext4 => "e2fsprogs",
-            StateFsType::Xfs => "xfsprogs",
-        };
         let mkfs = program::find(&name).with_context(|| {
             format!(
-                "the root image has no {name} for the state's file system: add {package} to the osimage's pkglist, then \
-                 genimage, packimage and nodeset"
+                "the root image has no {name} for the state's file system: add {} to the osimage's pkglist, then \
+                 genimage, packimage and nodeset",
+                fs_type.package()
             )
         })?;
         let mut command = Command::new(mkfs);
