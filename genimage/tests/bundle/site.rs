@@ -162,10 +162,12 @@ impl Site {
     /// Runs a program of [`PROGRAMS`].
     pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(&self, program: &str, words: &[S]) -> Ran {
         let own = self.path("bin").join(program);
-        let built = PROGRAMS.into_iter().map(PathBuf::from);
-        let built = built.filter(|path| path.ends_with(program));
+        let built = || {
+            let mut built = PROGRAMS.into_iter().map(PathBuf::from);
+            built.find(|path| path.ends_with(program))
+        };
         let program = Some(own).filter(|own| own.exists());
-        let program = program.or_else(|| built.last()).unwrap();
+        let program = program.or_else(built).unwrap();
         let output = Command::new(program)
             .args(words)
             .env("SLIPWAY_CONFIG", self.path("config"))

@@ -169,11 +169,13 @@ fn open_unused(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
-    /// Disks that are files: a name, what is at byte 1080 and what the kernel says of it.
+    /// A disk that is a file: its name, what is at byte 1080, and what the kernel says of it.
+    type Disk<'a> = (&'a str, &'a [u8], &'a [(&'a str, &'a str)]);
+
     struct Machine(tempfile::TempDir);
 
     impl Machine {
-        fn new(disks: &[(&str, &[u8], &[(&str, &str)])]) -> Self {
+        fn new(disks: &[Disk<'_>]) -> Self {
             let machine = Self(tempfile::tempdir().unwrap());
             for place in ["dev", "sys"] {
                 fs::create_dir(machine.0.path().join(place)).unwrap();
