@@ -31,3 +31,5 @@ pub(crate) mod spec;
 mod stage;
 mod synclist;
 mod tree;
+
+pub use tree::layer_paths;
