@@ -26,7 +26,7 @@ const END: u8 = 255;
 
 /// What a node asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum DhcpQuestion {
     /// Who has an address?
     Discover,
     /// May I have the one that this server offered?
@@ -34,7 +34,7 @@ pub(super) enum Question {
 }
 
 /// Renders a question, whose answer is to come as a broadcast: the node has no address yet.
-pub(super) fn render(question: Question, transaction: u32, mac: HardwareAddress) -> Vec<u8> {
+pub(super) fn render(question: DhcpQuestion, transaction: u32, mac: HardwareAddress) -> Vec<u8> {
     let mut bytes = vec![0; OPTIONS];
     bytes[..4].copy_from_slice(&[1, 1, 6, 0]); // a request; Ethernet, whose addresses have 6 bytes
     bytes[4..8].copy_from_slice(&transaction.to_be_bytes());
@@ -46,8 +46,8 @@ pub(super) fn render(question: Question, transaction: u32, mac: HardwareAddress)
         bytes.extend(value);
     };
     match question {
-        Question::Discover => option(KIND, &[1]),
-        Question::Request { address, server } => {
+        DhcpQuestion::Discover => option(KIND, &[1]),
+        DhcpQuestion::Request { address, server } => {
             option(KIND, &[3]);
             option(REQUESTED_ADDRESS, &address.octets());
             option(SERVER, &server.octets());
@@ -61,7 +61,7 @@ pub(super) fn render(question: Question, transaction: u32, mac: HardwareAddress)
 
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReplyKind {
+pub(super) enum DhcpReplyKind {
     Offer,
     Granted,
     Refused,
@@ -69,8 +69,8 @@ pub(super) enum ReplyKind {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) kind: ReplyKind,
+pub(super) struct DhcpReply {
+    pub(super) kind: DhcpReplyKind,
     /// The address for the node.
     pub(super) address: Ipv4Addr,
     /// Who answers.
@@ -82,7 +82,7 @@ pub(super) struct Reply {
 }
 
 /// Parses the answer to this node's question; whatever is none is nothing.
-pub(super) fn parse(bytes: &[u8], transaction: u32, mac: HardwareAddress) -> Option<Reply> {
+pub(super) fn parse(bytes: &[u8], transaction: u32, mac: HardwareAddress) -> Option<DhcpReply> {
     let at = |range: std::ops::Range<usize>| bytes.get(range);
     let address = |start: usize| ipv4(at(start..start + 4)?);
     let is_for_us = at(0..3)? == [2, 1, 6]
@@ -92,8 +92,8 @@ pub(super) fn parse(bytes: &[u8], transaction: u32, mac: HardwareAddress) -> Opt
     if !is_for_us {
         return None;
     }
-    let mut reply = Reply {
-        kind: ReplyKind::Refused,
+    let mut reply = DhcpReply {
+        kind: DhcpReplyKind::Refused,
         address: address(16)?,
         server: Ipv4Addr::UNSPECIFIED,
         next_server: address(20)?,
@@ -116,9 +116,9 @@ pub(super) fn parse(bytes: &[u8], transaction: u32, mac: HardwareAddress) -> Opt
         match code {
             KIND => {
                 kind = match value {
-                    [2] => Some(ReplyKind::Offer),
-                    [5] => Some(ReplyKind::Granted),
-                    [6] => Some(ReplyKind::Refused),
+                    [2] => Some(DhcpReplyKind::Offer),
+                    [5] => Some(DhcpReplyKind::Granted),
+                    [6] => Some(DhcpReplyKind::Refused),
                     _ => return None,
                 }
             }
@@ -145,16 +145,16 @@ pub(super) mod tests {
     pub(in super::super) const MAC: HardwareAddress = [0x52, 0x54, 0, 0, 0, 1];
 
     /// An answer as a server writes it.
-    pub(in super::super) fn answer(reply: &Reply, transaction: u32) -> Vec<u8> {
-        let mut bytes = render(Question::Discover, transaction, MAC);
+    pub(in super::super) fn answer(reply: &DhcpReply, transaction: u32) -> Vec<u8> {
+        let mut bytes = render(DhcpQuestion::Discover, transaction, MAC);
         bytes.truncate(OPTIONS);
         bytes[0] = 2;
         bytes[16..20].copy_from_slice(&reply.address.octets());
         bytes[20..24].copy_from_slice(&reply.next_server.octets());
         let kind = match reply.kind {
-            ReplyKind::Offer => 2,
-            ReplyKind::Granted => 5,
-            ReplyKind::Refused => 6,
+            DhcpReplyKind::Offer => 2,
+            DhcpReplyKind::Granted => 5,
+            DhcpReplyKind::Refused => 6,
         };
         bytes.extend([0, KIND, 1, kind, SERVER, 4]);
         bytes.extend(reply.server.octets());
@@ -168,9 +168,9 @@ pub(super) mod tests {
         bytes
     }
 
-    pub(in super::super) fn offer() -> Reply {
-        Reply {
-            kind: ReplyKind::Offer,
+    pub(in super::super) fn offer() -> DhcpReply {
+        DhcpReply {
+            kind: DhcpReplyKind::Offer,
             address: [10, 1, 0, 77].into(),
             server: [10, 1, 0, 1].into(),
             next_server: [10, 1, 0, 1].into(),
@@ -193,7 +193,7 @@ pub(super) mod tests {
         for length in 0..whole.len() - 20 {
             assert_eq!(parse(&whole[..length], 7, MAC), None, "{length}");
         }
-        let nobody = Reply {
+        let nobody = DhcpReply {
             server: Ipv4Addr::UNSPECIFIED,
             ..offer()
         };
@@ -204,7 +204,7 @@ pub(super) mod tests {
     fn a_question_is_what_servers_read() {
         let server = Ipv4Addr::new(10, 1, 0, 1);
         let address = Ipv4Addr::new(10, 1, 0, 77);
-        let bytes = render(Question::Request { address, server }, 0x0102_0304, MAC);
+        let bytes = render(DhcpQuestion::Request { address, server }, 0x0102_0304, MAC);
         assert_eq!(bytes[..12], [1, 1, 6, 0, 1, 2, 3, 4, 0, 0, 0x80, 0]);
         assert_eq!(bytes[28..34], MAC);
         assert_eq!(

@@ -16,7 +16,7 @@ use ipnetwork::{IpNetwork, Ipv4Network, ipv4_mask_to_prefix};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::console::Console;
-use message::{HardwareAddress, Question, Reply, ReplyKind};
+use message::{DhcpQuestion, DhcpReply, DhcpReplyKind, HardwareAddress};
 
 /// How often an address is asked for, and how long an answer may take at first; twice as long each time.
 const TRIES: u32 = 5;
@@ -45,7 +45,7 @@ pub(super) fn ask(
         mac: hardware_address(mac).with_context(|| format!("reading {}", mac.first()))?,
         transaction: transaction()?,
     };
-    let mut chooser = Chooser {
+    let mut chooser = OfferChooser {
         boots_from,
         refused: BTreeSet::new(),
     };
@@ -94,14 +94,14 @@ struct Wire {
 }
 
 impl Wire {
-    fn send(&self, question: Question) -> Result<()> {
+    fn send(&self, question: DhcpQuestion) -> Result<()> {
         let bytes = message::render(question, self.transaction, self.mac);
         let sent = self.socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67));
         sent.context("asking for an address").map(drop)
     }
 
     /// Waits for the next answer.
-    fn receive(&self, until: Instant) -> Result<Option<Reply>> {
+    fn receive(&self, until: Instant) -> Result<Option<DhcpReply>> {
         let receiving = || "waiting for an address";
         let mut bytes = [0; MAX_MESSAGE];
         loop {
@@ -128,13 +128,13 @@ impl Wire {
 }
 
 /// Who is believed.
-struct Chooser {
+struct OfferChooser {
     boots_from: Ipv4Addr,
     /// Who answered and is not.
     refused: BTreeSet<Ipv4Addr>,
 }
 
-impl Chooser {
+impl OfferChooser {
     /// Asks once; `None` when nobody who is believed answers in time.
     fn exchange(
         &mut self,
@@ -142,7 +142,7 @@ impl Chooser {
         wait: Duration,
         console: &Console,
     ) -> Result<Option<NetbootAddress>> {
-        wire.send(Question::Discover)?;
+        wire.send(DhcpQuestion::Discover)?;
         let until = Instant::now() + wait;
         let offer = loop {
             match wire.receive(until)? {
@@ -152,15 +152,15 @@ impl Chooser {
             }
         };
         let (address, server) = (offer.address, offer.server);
-        wire.send(Question::Request { address, server })?;
+        wire.send(DhcpQuestion::Request { address, server })?;
         let until = Instant::now() + wait;
         while let Some(reply) = wire.receive(until)? {
             match reply.kind {
                 _ if reply.server != server => {}
-                ReplyKind::Granted if reply.address == address => {
+                DhcpReplyKind::Granted if reply.address == address => {
                     return granted(&reply).map(Some);
                 }
-                ReplyKind::Refused => {
+                DhcpReplyKind::Refused => {
                     console.say(format!(
                         "the DHCP server {server} takes its offer of {address} back"
                     ));
@@ -172,8 +172,8 @@ impl Chooser {
         Ok(None)
     }
 
-    fn is_ours(&mut self, reply: &Reply, console: &Console) -> bool {
-        if reply.kind != ReplyKind::Offer {
+    fn is_ours(&mut self, reply: &DhcpReply, console: &Console) -> bool {
+        if reply.kind != DhcpReplyKind::Offer {
             return false;
         }
         let is_ours = [reply.server, reply.next_server].contains(&self.boots_from);
@@ -189,7 +189,7 @@ impl Chooser {
 }
 
 /// Reads what was granted.
-fn granted(reply: &Reply) -> Result<NetbootAddress> {
+fn granted(reply: &DhcpReply) -> Result<NetbootAddress> {
     let reading = || {
         format!(
             "reading the address that the DHCP server {} gave",
@@ -211,22 +211,22 @@ mod tests {
     #[test]
     fn only_who_sends_nodes_to_the_management_node_is_believed() {
         let console = Console::standard_error();
-        let mut chooser = Chooser {
+        let mut chooser = OfferChooser {
             boots_from: [10, 1, 0, 1].into(),
             refused: BTreeSet::new(),
         };
         let other = Ipv4Addr::new(10, 1, 0, 9);
-        let relayed = Reply {
+        let relayed = DhcpReply {
             server: other,
             ..offer()
         };
-        let foreign = Reply {
+        let foreign = DhcpReply {
             server: other,
             next_server: other,
             ..offer()
         };
-        let granted = Reply {
-            kind: ReplyKind::Granted,
+        let granted = DhcpReply {
+            kind: DhcpReplyKind::Granted,
             ..offer()
         };
         for (reply, expected) in [
@@ -249,21 +249,21 @@ mod tests {
         let begin = "reading the address that the DHCP server 10.1.0.1 gave: ";
         for (change, expected) in [
             (
-                Reply {
+                DhcpReply {
                     mask: None,
                     ..offer()
                 },
                 "it came without a mask",
             ),
             (
-                Reply {
+                DhcpReply {
                     address: [10, 1, 0, 255].into(),
                     ..offer()
                 },
                 "'10.1.0.255/24' is not a node's address: expected the address of a host in its network",
             ),
             (
-                Reply {
+                DhcpReply {
                     router: Some([10, 2, 0, 1].into()),
                     ..offer()
                 },
@@ -273,7 +273,7 @@ mod tests {
             let error = granted(&change).unwrap_err();
             assert_eq!(format!("{error:#}"), format!("{begin}{expected}"));
         }
-        let holes = Reply {
+        let holes = DhcpReply {
             mask: Some([255, 0, 255, 0].into()),
             ..offer()
         };
